@@ -1,0 +1,1 @@
+"""One file a feature: a command, its buttons, its whole road."""

@@ -1,0 +1,1 @@
+"""Everything about pictures; knows nothing of Discord or SQL."""
