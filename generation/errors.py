@@ -1,0 +1,13 @@
+"""The one kind of error whose text a person may read."""
+
+
+class Complaint(Exception):
+    """Say what was wrong in words that may be shown to the person who caused it."""
+
+
+class WorkerDied(Exception):
+    """The GPU process ended while it held a job; the job itself did nothing wrong."""
+
+
+class JobCancelled(Exception):
+    """The job was cancelled, by its owner or by a moderator, before it was finished."""

@@ -1,0 +1,62 @@
+"""One request: plain values that survive a restart."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from enum import StrEnum
+
+from generation.params import Params, Tile
+
+
+class Action(StrEnum):
+    """What the person did to get this job."""
+
+    IMAGINE = "imagine"
+    UPSCALE = "upscale"
+    VARY_SUBTLE = "vary_subtle"
+    VARY_STRONG = "vary_strong"
+    REROLL = "reroll"
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """The person who asked and now owns the job."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where to answer: ids only, so that it can be kept and used after a restart.
+
+    `token` is the interaction's, valid until `token_expires_at` (Unix seconds). `by_channel` says whether the bot may
+    also use the channel itself, which outlives the token. `upload_limit` is in bytes.
+    """
+
+    guild_id: int | None
+    channel_id: int
+    by_channel: bool
+    token: str
+    token_expires_at: float
+    upload_limit: int
+    reply_to: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One request: what is to be drawn, who asked, where to answer, and what it descends from."""
+
+    id: str
+    action: Action
+    params: Params
+    asker: Asker
+    destination: Destination
+    parent: Tile | None
+    asked_at: float
+
+
+def new_job_id() -> str:
+    """Give a fresh id: 12 hex digits, which fit a custom_id, a nonce and a file name."""
+    return secrets.token_hex(6)

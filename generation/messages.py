@@ -1,0 +1,101 @@
+"""What crosses the process boundary: frozen values, no live objects, no exceptions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from generation.models import Model
+from generation.params import Params
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Draw `params` for a job; `source` and `mask` are encoded pictures, `upload_limit` bytes bounds the sheet.
+
+    `order` is the job's place in the queue's order: when more rows want a step than fit, the lowest steps.
+    """
+
+    job_id: str
+    params: Params
+    order: int
+    upload_limit: int
+    source: bytes | None = None
+    mask: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop a job within one denoising step; harmless for a job that is unknown or done."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """The model is being loaded: `done` of `of` parts, the next one named."""
+
+    part: str
+    done: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model is loaded and jobs are taken."""
+
+    model: Model
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A job has made `step` of its `of` steps; `preview` is a JPEG sheet of the predicted clean picture, or None."""
+
+    job_id: str
+    step: int
+    of: int
+    preview: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The result of a job: its tiles as PNG with the generation parameters, and the sheet that is posted.
+
+    `suffix` is the sheet's file name ending ("png", "webp", "jpg"); `seconds` is the time from start to result.
+    """
+
+    tiles: tuple[bytes, ...]
+    sheet: bytes
+    suffix: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The one happy end of a `Generate`."""
+
+    job_id: str
+    grid: Grid
+
+
+class Reason(StrEnum):
+    """Why a job failed, as far as it matters to what happens next."""
+
+    COMPLAINT = "complaint"  # `text` may be shown to the person
+    CANCELLED = "cancelled"
+    OUT_OF_MEMORY = "out of memory"  # `text` may be shown; the worker lives on
+    INTERNAL = "internal"  # `text` is for the log
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The one sad end of a `Generate`."""
+
+    job_id: str
+    reason: Reason
+    text: str
+
+
+Inbound = Generate | Cancel
+Event = Loading | Ready | Progress | Finished | Failed
