@@ -1,4 +1,4 @@
-"""The one kind of error whose text a person may read."""
+"""How drawing can end other than with a picture."""
 
 
 class Complaint(Exception):

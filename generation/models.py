@@ -42,12 +42,12 @@ def describe(ref: str) -> Model:
     if not (folder / "model_index.json").is_file():
         raise FileNotFoundError(f"{ref} has no model_index.json, so it is not a diffusers model folder")
     own = _read(folder / "atelier.json")
-    given = {
+    given: dict[str, Any] = {
         key: own[key]
         for key in ("name", "native_size", "size_multiple", "max_aspect", "num_inference_steps", "guidance_scale")
         if key in own
     }
-    defaults = {"name": folder.name, "native_size": _trained_size(folder)}
+    defaults: dict[str, Any] = {"name": folder.name, "native_size": _trained_size(folder)}
     return Model(ref=ref, examples=tuple(own.get("examples", ())), **defaults | given)
 
 
