@@ -1,0 +1,79 @@
+"""One SQLite connection: opened, migrated, and shared among coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class NewerDatabaseError(Exception):
+    """The database was written by a newer version of the program."""
+
+
+class Connection:
+    """Share one aiosqlite connection among coroutines.
+
+    Every write is one statement and commits by itself, so that no coroutine's write can end up inside, or be rolled
+    back with, another's transaction.
+    """
+
+    def __init__(self, sqlite: aiosqlite.Connection) -> None:
+        self._sqlite = sqlite
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, migrations: Path = MIGRATIONS) -> AsyncIterator[Connection]:
+        """Open the database at `path`, made and migrated as needed; raises NewerDatabaseError."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        async with aiosqlite.connect(path, isolation_level=None) as sqlite:
+            sqlite.row_factory = aiosqlite.Row
+            await sqlite.execute("PRAGMA journal_mode = WAL")
+            await sqlite.execute("PRAGMA synchronous = FULL")  # an accepted job must survive a power cut
+            await sqlite.execute("PRAGMA foreign_keys = ON")
+            await sqlite.execute("PRAGMA busy_timeout = 10000")
+            await _migrate(sqlite, migrations)
+            yield cls(sqlite)
+
+    async def write(self, sql: str, values: dict[str, Any]) -> int:
+        """Run one writing statement and give the number of rows it changed.
+
+        A caller that is cancelled meanwhile does not leave the statement half done: it runs to its end regardless.
+        """
+        return await asyncio.shield(self._write(sql, values))
+
+    async def rows(self, sql: str, values: dict[str, Any] | None = None) -> list[aiosqlite.Row]:
+        """Give all rows of a reading statement."""
+        return list(await self._sqlite.execute_fetchall(sql, values or {}))
+
+    async def _write(self, sql: str, values: dict[str, Any]) -> int:
+        async with self._sqlite.execute(sql, values) as cursor:
+            return cursor.rowcount
+
+
+async def _migrate(sqlite: aiosqlite.Connection, folder: Path) -> None:
+    scripts = _scripts(folder)
+    version = await _version(sqlite)
+    if version > len(scripts):
+        raise NewerDatabaseError(
+            f"the database has version {version}, this program knows {len(scripts)}: update the program, "
+            "or give it another DATA_DIR"
+        )
+    for number, script in enumerate(scripts[version:], start=version + 1):
+        await sqlite.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+def _scripts(folder: Path) -> list[str]:
+    return [path.read_text() for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))]
+
+
+async def _version(sqlite: aiosqlite.Connection) -> int:
+    async with sqlite.execute("PRAGMA user_version") as cursor:
+        row = await cursor.fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,196 @@
+"""The record of every job: each change of state is one statement that only one of several rivals can win."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import aiosqlite
+
+from db.connection import Connection
+from generation.job import Action, Asker, Destination, Job
+from generation.params import Tile, from_dict, to_dict
+
+
+class State(StrEnum):
+    """How far a job has come; the last three are ends."""
+
+    WAITING = "waiting"
+    DRAWING = "drawing"
+    DRAWN = "drawn"
+    ANSWERED = "answered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A job and what has become of it; message ids are None while, or once, there is no such message."""
+
+    job: Job
+    state: State
+    attempts: int
+    suffix: str | None
+    notice_id: int | None
+    answer_id: int | None
+    ending: str | None
+
+
+class Store:
+    """Keep the jobs in SQLite. Every method is safe to call from concurrent coroutines."""
+
+    def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
+        self._connection = connection
+        self._clock = clock
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, clock: Callable[[], float] = time.time) -> AsyncIterator[Store]:
+        """Open the store at `path`; raises NewerDatabaseError."""
+        async with Connection.open(path) as connection:
+            yield cls(connection, clock)
+
+    async def add_job(self, job: Job) -> None:
+        """Accept a job: from here on nothing is lost."""
+        to = job.destination
+        await self._connection.write(
+            """INSERT INTO jobs (id, action, params, asker_id, asker_name, guild_id, channel_id, by_channel, token,
+                                 token_expires_at, upload_limit, reply_to, parent_job, parent_index, asked_at)
+               VALUES (:id, :action, :params, :asker_id, :asker_name, :guild_id, :channel_id, :by_channel, :token,
+                       :token_expires_at, :upload_limit, :reply_to, :parent_job, :parent_index, :asked_at)""",
+            {
+                "id": job.id,
+                "action": job.action,
+                "params": json.dumps(to_dict(job.params), ensure_ascii=False),
+                "asker_id": job.asker.id,
+                "asker_name": job.asker.name,
+                "guild_id": to.guild_id,
+                "channel_id": to.channel_id,
+                "by_channel": to.by_channel,
+                "token": to.token,
+                "token_expires_at": to.token_expires_at,
+                "upload_limit": to.upload_limit,
+                "reply_to": to.reply_to,
+                "parent_job": job.parent and job.parent.job_id,
+                "parent_index": job.parent and job.parent.index,
+                "asked_at": job.asked_at,
+            },
+        )
+
+    async def record(self, job_id: str) -> Record | None:
+        """Find a job by its id."""
+        rows = await self._connection.rows("SELECT * FROM jobs WHERE id = :id", {"id": job_id})
+        return _record(rows[0]) if rows else None
+
+    async def open_records(self) -> list[Record]:
+        """Give the jobs that still need something done, oldest first: no answer yet, or a notice left behind."""
+        rows = await self._connection.rows(
+            """SELECT * FROM jobs WHERE state IN ('waiting', 'drawing', 'drawn')
+               UNION SELECT * FROM jobs WHERE notice_id IS NOT NULL
+               ORDER BY asked_at, id"""
+        )
+        return [_record(row) for row in rows]
+
+    async def last_served(self) -> dict[int, float]:
+        """Tell when each person last got their turn (Unix seconds)."""
+        rows = await self._connection.rows(
+            "SELECT asker_id, max(started_at) AS at FROM jobs WHERE started_at IS NOT NULL GROUP BY asker_id"
+        )
+        return {row["asker_id"]: row["at"] for row in rows}
+
+    async def begin(self, job_id: str) -> bool:
+        """Note that the job has its turn; False when it was cancelled before."""
+        return await self._move(
+            job_id, State.DRAWING, ("waiting", "drawing"), "attempts = attempts + 1, started_at = :now", {}
+        )
+
+    async def drawn(self, job_id: str, suffix: str) -> bool:
+        """Note that the pictures are on disk; False when the job was cancelled before."""
+        return await self._move(job_id, State.DRAWN, ("drawing",), "suffix = :suffix", {"suffix": suffix})
+
+    async def answered(self, job_id: str, answer_id: int) -> bool:
+        """Note that the result was posted."""
+        return await self._move(
+            job_id, State.ANSWERED, ("drawn",), "ended_at = :now, answer_id = :answer", {"answer": answer_id}
+        )
+
+    async def failed(self, job_id: str, ending: str) -> bool:
+        """Note that there will be no result, and what the person is told; False when the job had ended before."""
+        return await self._move(
+            job_id,
+            State.FAILED,
+            ("waiting", "drawing", "drawn"),
+            "ended_at = :now, ending = :ending",
+            {"ending": ending},
+        )
+
+    async def cancel(self, job_id: str, ending: str) -> bool:
+        """Cancel a job that is not yet drawn; False when it is too late."""
+        return await self._move(
+            job_id, State.CANCELLED, ("waiting", "drawing"), "ended_at = :now, ending = :ending", {"ending": ending}
+        )
+
+    async def set_notice(self, job_id: str, notice_id: int | None) -> None:
+        """Remember the message that says where the job stands, or that it is dealt with (None)."""
+        await self._connection.write(
+            "UPDATE jobs SET notice_id = :notice WHERE id = :id", {"id": job_id, "notice": notice_id}
+        )
+
+    async def memo(self, name: str) -> str | None:
+        """Recall what was noted under `name`."""
+        rows = await self._connection.rows("SELECT value FROM memos WHERE name = :name", {"name": name})
+        return str(rows[0]["value"]) if rows else None
+
+    async def set_memo(self, name: str, value: str) -> None:
+        """Note `value` under `name`."""
+        await self._connection.write(
+            "INSERT INTO memos VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = :value",
+            {"name": name, "value": value},
+        )
+
+    async def _move(
+        self, job_id: str, to: State, allowed: tuple[str, ...], changes: str, values: dict[str, str | int]
+    ) -> bool:
+        states = ", ".join(f"'{state}'" for state in allowed)
+        changed = await self._connection.write(
+            f"UPDATE jobs SET state = :to, {changes} WHERE id = :id AND state IN ({states})",
+            {"id": job_id, "to": to, "now": self._clock(), **values},
+        )
+        return changed == 1
+
+
+def _record(row: aiosqlite.Row) -> Record:
+    return Record(
+        job=_job(row),
+        state=State(row["state"]),
+        attempts=row["attempts"],
+        suffix=row["suffix"],
+        notice_id=row["notice_id"],
+        answer_id=row["answer_id"],
+        ending=row["ending"],
+    )
+
+
+def _job(row: aiosqlite.Row) -> Job:
+    return Job(
+        id=row["id"],
+        action=Action(row["action"]),
+        params=from_dict(json.loads(row["params"])),
+        asker=Asker(row["asker_id"], row["asker_name"]),
+        destination=Destination(
+            guild_id=row["guild_id"],
+            channel_id=row["channel_id"],
+            by_channel=bool(row["by_channel"]),
+            token=row["token"],
+            token_expires_at=row["token_expires_at"],
+            upload_limit=row["upload_limit"],
+            reply_to=row["reply_to"],
+        ),
+        parent=Tile(row["parent_job"], row["parent_index"]) if row["parent_job"] else None,
+        asked_at=row["asked_at"],
+    )
