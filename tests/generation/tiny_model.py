@@ -1,0 +1,125 @@
+"""A Stable-Diffusion-shaped pipeline with random weights, built on the fly: 64×64 pictures, a second to make."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+CONTEXT = 77
+WIDTH = 16
+
+
+def build_tiny_model(folder: Path, *, prediction_type: str = "epsilon", text_in_time: bool = False) -> Path:
+    """Write the pipeline into `folder` and give it back; the same weights every time.
+
+    `text_in_time` adds the pooled text to the time embedding, as the embedded model does.
+    """
+    before = torch.random.get_rng_state()
+    torch.manual_seed(20)
+    tokenizer = _tokenizer()
+    _text_encoder(tokenizer).save_pretrained(folder / "text_encoder")
+    _unet(text_in_time).save_pretrained(folder / "unet")
+    _vae().save_pretrained(folder / "vae")
+    torch.random.set_rng_state(before)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    _scheduler(prediction_type).save_pretrained(folder / "scheduler")
+    (folder / "model_index.json").write_text(json.dumps(_INDEX))
+    (folder / "atelier.json").write_text(json.dumps(_FACTS))
+    return folder
+
+
+_INDEX = {
+    "_class_name": "StableDiffusionPipeline",
+    "_diffusers_version": "0.42.1",
+    "feature_extractor": [None, None],
+    "image_encoder": [None, None],
+    "requires_safety_checker": False,
+    "safety_checker": [None, None],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+}
+_FACTS = {
+    "name": "tiny",
+    "native_size": 64,
+    "num_inference_steps": 6,
+    "guidance_scale": 5.0,
+    "examples": ["a red fox under the moon"],
+}
+
+
+def _tokenizer() -> CLIPTokenizer:
+    letters = _byte_letters()
+    pieces = ["<|startoftext|>", "<|endoftext|>", *letters, *(letter + "</w>" for letter in letters)]
+    merges = [("t", "h"), ("th", "e</w>"), ("o", "f</w>"), ("i", "n"), ("r", "e")]
+    pieces += [left + right for left, right in merges]
+    return CLIPTokenizer(
+        vocab={piece: index for index, piece in enumerate(pieces)}, merges=merges, model_max_length=CONTEXT
+    )
+
+
+def _byte_letters() -> list[str]:
+    """Give the letter that byte-level BPE writes for each of the 256 bytes (GPT-2's table)."""
+    printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
+    others = (chr(256 + place) for place in range(256 - len(printable)))
+    return [chr(byte) if byte in printable else next(others) for byte in range(256)]
+
+
+def _text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=WIDTH,
+        intermediate_size=2 * WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=CONTEXT,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        initializer_factor=20.0,  # as drawn, all prompts would look the same to the UNet
+    )
+    return CLIPTextModel(config)
+
+
+def _unet(text_in_time: bool) -> UNet2DConditionModel:
+    extra = {"addition_embed_type": "text", "addition_embed_type_num_heads": 2} if text_in_time else {}
+    return UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(WIDTH, 2 * WIDTH),
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        layers_per_block=1,
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=4,
+        **extra,
+    )
+
+
+def _vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(4, 4, 8, 8),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        norm_num_groups=4,
+        sample_size=64,
+    )
+
+
+def _scheduler(prediction_type: str) -> DDIMScheduler:
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type=prediction_type,
+    )
