@@ -32,6 +32,11 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """End the process; jobs that still run are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
 class Loading:
     """The model is being loaded: `done` of `of` parts, the next one named."""
 
@@ -97,5 +102,12 @@ class Failed:
     text: str
 
 
-Inbound = Generate | Cancel
-Event = Loading | Ready | Progress | Finished | Failed
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """The last words of a process that ends because of an error nobody expected; `text` is one line for the log."""
+
+    text: str
+
+
+Inbound = Generate | Cancel | Stop
+Event = Loading | Ready | Progress | Finished | Failed | Crashed

@@ -1,0 +1,125 @@
+"""What runs inside the GPU process: take messages, step the engine, send events."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Protocol
+
+from generation.messages import Cancel, Crashed, Event, Generate, Inbound, Ready, Stop
+from generation.models import Model
+
+LOG_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
+
+log = logging.getLogger(__name__)
+
+Emit = Callable[[Event], None]
+
+
+class Engine(Protocol):
+    """What the loop asks of an engine; it answers through the `emit` that it was loaded with, from any thread."""
+
+    @property
+    def model(self) -> Model:
+        """The loaded model as it really is."""
+
+    @property
+    def device(self) -> str:
+        """The name of the device that it draws on."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether another step is wanted."""
+
+    def add(self, request: Generate) -> None:
+        """Take a job, which from now on ends in exactly one Finished or Failed."""
+
+    def cancel(self, job_id: str) -> None:
+        """Let a job end at the next step; unknown ids are ignored."""
+
+    def step(self) -> None:
+        """Make one denoising step for the running jobs."""
+
+
+Load = Callable[[str, str, int, Emit], Engine]
+
+
+def load_engine(ref: str, device: str, threads: int, emit: Emit) -> Engine:
+    """Load the real engine with the model at `ref`; `threads` is torch's number of CPU threads, 0 its own choice."""
+    import torch
+
+    from generation.engine.engine import Engine as DenoisingEngine
+
+    if threads:
+        torch.set_num_threads(threads)
+    return DenoisingEngine.load(ref, device, emit)
+
+
+def serve(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_level: int) -> None:
+    """Load the engine and serve jobs until told to stop or the pipe closes; the target of the spawned process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group, but only the bot decides
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logging.basicConfig(level=log_level, format=LOG_FORMAT)
+    threading.Thread(target=_end_with_the_bot, name="orphan watch", daemon=True).start()
+    outlet = _Outlet(pipe)
+    threading.excepthook = lambda failed: outlet.crash(failed.exc_value or failed.exc_type())
+    try:
+        engine = load(outlet.emit)
+        outlet.emit(Ready(engine.model, engine.device))
+        _run(engine, pipe)
+    except BaseException as error:
+        outlet.crash(error)
+
+
+def _run(engine: Engine, pipe: Connection[Event, Inbound]) -> None:
+    while True:
+        while not engine.busy or pipe.poll():
+            match _receive(pipe):
+                case Generate() as request:
+                    engine.add(request)
+                case Cancel(job_id):
+                    engine.cancel(job_id)
+                case Stop():
+                    return
+        engine.step()
+
+
+def _receive(pipe: Connection[Event, Inbound]) -> Inbound:
+    try:
+        return pipe.recv()
+    except (EOFError, ConnectionResetError):  # the bot has gone
+        return Stop()
+
+
+class _Outlet:
+    """The pipe's way out, shared by the step loop and the threads that finish pictures."""
+
+    def __init__(self, pipe: Connection[Event, Inbound]) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+
+    def emit(self, event: Event) -> None:
+        with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the loop will see it too
+            self._pipe.send(event)
+
+    def crash(self, error: BaseException) -> None:
+        """Log the error and end at once: after a CUDA error even an orderly exit may hang."""
+        log.critical("the GPU process ends because of an error nobody expected", exc_info=error)
+        first_line = next(iter(str(error).splitlines()), "")
+        self.emit(Crashed(f"{type(error).__name__}: {first_line}".removesuffix(": ")))
+        logging.shutdown()
+        os._exit(1)
+
+
+def _end_with_the_bot() -> None:
+    """Wait for the bot's process to die: a long load or a hung step must not outlive it, holding the GPU."""
+    bot = multiprocessing.parent_process()
+    if bot is not None:
+        bot.join()
+        os._exit(1)
