@@ -142,14 +142,14 @@ class LocalWorker:
         self._fail(WorkerDied("the worker is being closed"), sent=False)
         if self._restart is not None:
             self._restart.cancel()
-        if self._process is None:
+        if (process := self._process) is None:
             return
-        self._process.send(Stop())
+        process.send(Stop())
         try:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), EXIT_GRACE)
         finally:
-            self._process.kill()
+            process.kill()
         await self._ended.wait()
 
     async def generate(self, request: Generate, on_progress: OnProgress) -> Grid:

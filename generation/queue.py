@@ -1,0 +1,260 @@
+"""Who waits, and whose turn it is: the person served least recently first, then age."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from generation.errors import Complaint, WorkerDied
+from generation.job import Job
+from generation.messages import Ready
+from generation.params import Params
+from generation.worker import Broken, Worker
+
+NEW_SAMPLE_WEIGHT = 0.2  # of the newest job in the moving average of the seconds that work takes
+
+
+class QueueFull(Complaint):
+    """So many jobs wait, of everyone together, that no more are taken."""
+
+
+class PersonQueueFull(Complaint):
+    """One person has as many jobs waiting as a person may have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many jobs may wait and run."""
+
+    waiting_per_person: int = 10
+    running_per_person: int = 3
+    waiting_in_all: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A job's permission to run on `worker`; `order` counts the turns that were given."""
+
+    worker: Worker
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A waiting job's position, 1 being the next, and the estimated seconds until it starts where they are known."""
+
+    position: int
+    seconds: float | None
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    job: Job
+    granted: asyncio.Future[Turn] | None = None  # None as long as nobody awaits the turn
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Running:
+    job: Job
+    turn: Turn
+    since: float
+
+
+class Queue:
+    """Shares `workers` fairly; the turns of one event-loop tick are given together, whoever asked first in it."""
+
+    def __init__(self, workers: Sequence[Worker], limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._workers, self._limits, self._clock = workers, limits, clock
+        self._waiting: dict[str, _Waiting] = {}
+        self._running: dict[str, _Running] = {}
+        self._remembered: dict[int, float] = {}
+        self._served: dict[int, int] = {}
+        self._orders = itertools.count(1)
+        self._seconds_per_work: float | None = None
+        self._subscribers: list[Callable[[], None]] = []
+        self._places: dict[str, tuple[int, float | None]] | None = None
+        self._due = False
+        for worker in workers:
+            worker.subscribe(self._changed)
+
+    @property
+    def waiting(self) -> list[Job]:
+        """Give the waiting jobs in the order of their turns, as far as it is known now."""
+        return [waiting.job for waiting in self._in_order()]
+
+    @property
+    def running(self) -> list[Job]:
+        """Give the jobs that have a turn, oldest turn first."""
+        return [running.job for running in self._running.values()]
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called in the event loop when places may have changed."""
+        self._subscribers.append(callback)
+
+    def remember(self, person_id: int, when: float) -> None:
+        """Take over when a person was last served before this start, in seconds of any clock."""
+        self._remembered[person_id] = when
+
+    def check(self, person_id: int) -> None:
+        """Raise QueueFull or PersonQueueFull when one more job of this person would be too many."""
+        mine = sum(waiting.job.asker.id == person_id for waiting in self._waiting.values())
+        if mine >= self._limits.waiting_per_person:
+            raise PersonQueueFull(
+                f"You already have {_jobs(mine)} waiting, and {self._limits.waiting_per_person} is the most for one "
+                "person. Try again when one of them has started, or cancel one."
+            )
+        if len(self._waiting) >= self._limits.waiting_in_all:
+            raise QueueFull(
+                f"The queue is full: {_jobs(len(self._waiting))} are waiting, and {self._limits.waiting_in_all} is the "
+                "most. Try again in a while."
+            )
+
+    def enter(self, job: Job) -> None:
+        """Check the limits and take a place in one go; follow it with `turn`, or with `leave` where that fails.
+
+        Raises QueueFull and PersonQueueFull.
+        """
+        self.check(job.asker.id)
+        self._waiting[job.id] = _Waiting(job)
+        self._changed()
+
+    def leave(self, job_id: str) -> None:
+        """Give up a place that was taken with `enter`; harmless for a job that has none."""
+        self._waiting.pop(job_id, None)
+        self._changed()
+
+    @asynccontextmanager
+    async def turn(self, job: Job) -> AsyncIterator[Turn]:
+        """Wait for the job's turn and hold it for the block; no limits are checked for a job that has not entered.
+
+        Cancelling the task is all it takes to leave. A turn that ends with WorkerDied, or is cancelled before the
+        block has begun, does not count as served.
+        """
+        waiting = self._waiting.setdefault(job.id, _Waiting(job))
+        waiting.granted = asyncio.get_running_loop().create_future()
+        self._changed()
+        served = False
+        try:
+            turn = await waiting.granted
+            served = True
+            yield turn
+            self._learn(self._running[job.id])
+        except WorkerDied:
+            served = False
+            raise
+        finally:
+            self._end(job, served)
+
+    def place(self, job_id: str) -> Place | None:
+        """Say where a job stands; None when it does not wait."""
+        if self._places is None:
+            self._places = self._estimate()
+        if job_id not in self._places:
+            return None
+        position, start = self._places[job_id]
+        return Place(position, None if start is None else max(0.0, start - self._clock()))
+
+    def _end(self, job: Job, served: bool) -> None:
+        self._waiting.pop(job.id, None)
+        running = self._running.pop(job.id, None)
+        if running is not None and served:
+            self._served[job.asker.id] = max(self._served.get(job.asker.id, 0), running.turn.order)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._places = None
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._settle)
+
+    def _settle(self) -> None:
+        self._due = False
+        self._places = None
+        while self._grant():
+            pass
+        for callback in self._subscribers:
+            callback()
+
+    def _grant(self) -> bool:
+        """Give one turn, where there is a free worker and somebody who may have it."""
+        if (worker := self._free_worker()) is None:
+            return False
+        waiting = next((waiting for waiting in self._in_order() if self._may_run(waiting)), None)
+        if waiting is None or waiting.granted is None:
+            return False
+        turn = Turn(worker, next(self._orders))
+        del self._waiting[waiting.job.id]
+        self._running[waiting.job.id] = _Running(waiting.job, turn, self._clock())
+        waiting.granted.set_result(turn)
+        return True
+
+    def _may_run(self, waiting: _Waiting) -> bool:
+        if waiting.granted is None or waiting.granted.done():  # done: cancelled in this very tick
+            return False
+        mine = sum(running.job.asker.id == waiting.job.asker.id for running in self._running.values())
+        return mine < self._limits.running_per_person
+
+    def _free_worker(self) -> Worker | None:
+        """Give the emptiest worker that has room; one that is broken only when all are, so that it can say so."""
+        able = [worker for worker in self._workers if isinstance(worker.state, Ready)]
+        if not able and all(isinstance(worker.state, Broken) for worker in self._workers):
+            able = list(self._workers)
+        emptiest = max(able, key=self._room, default=None)
+        return emptiest if emptiest is not None and self._room(emptiest) > 0 else None
+
+    def _room(self, worker: Worker) -> int:
+        return worker.capacity - sum(running.turn.worker is worker for running in self._running.values())
+
+    def _in_order(self) -> list[_Waiting]:
+        """Deal out the waiting jobs one a person and round, as turns will be given if nothing else changes."""
+        lanes: dict[int, list[_Waiting]] = {}
+        for waiting in sorted(self._waiting.values(), key=lambda waiting: waiting.job.asked_at):
+            lanes.setdefault(waiting.job.asker.id, []).append(waiting)
+        by_service = sorted(lanes.items(), key=lambda lane: (self._last_served(lane[0]), lane[1][0].job.asked_at))
+        rounds = itertools.zip_longest(*(lane for _, lane in by_service))
+        return [waiting for round_ in rounds for waiting in round_ if waiting is not None]
+
+    def _last_served(self, person_id: int) -> tuple[int, float]:
+        running = (job.turn.order for job in self._running.values() if job.job.asker.id == person_id)
+        return max((self._served.get(person_id, 0), *running)), self._remembered.get(person_id, -math.inf)
+
+    def _learn(self, ended: _Running) -> None:
+        sample = (self._clock() - ended.since) / _work(ended.job.params)
+        known = sample if self._seconds_per_work is None else self._seconds_per_work
+        self._seconds_per_work = known + NEW_SAMPLE_WEIGHT * (sample - known)
+
+    def _estimate(self) -> dict[str, tuple[int, float | None]]:
+        """Play the queue forward, with every slot taking the next job when its own is done, to each job's start."""
+        slots, pace, now = self._slots(), self._seconds_per_work, self._clock()
+        places: dict[str, tuple[int, float | None]] = {}
+        for position, waiting in enumerate(self._in_order(), start=1):
+            start = None
+            if slots and pace is not None:
+                start = max(now, slots[0])
+                heapq.heapreplace(slots, start + pace * _work(waiting.job.params))
+            places[waiting.job.id] = position, start
+        return places
+
+    def _slots(self) -> list[float]:
+        """Give the time at which each place on a ready worker is free, soonest first."""
+        pace = self._seconds_per_work or 0.0
+        busy = [running.since + pace * _work(running.job.params) for running in self._running.values()]
+        free = sum(max(0, self._room(worker)) for worker in self._workers if isinstance(worker.state, Ready))
+        return sorted([self._clock()] * free + busy)
+
+
+def _work(params: Params) -> float:
+    """Give what a job costs, in pixels drawn over all its steps."""
+    steps = max(1.0, params.num_inference_steps * (params.strength if params.source is not None else 1.0))
+    rows = params.count * (2 if params.guidance_scale > 1 else 1)
+    return steps * rows * params.width * params.height
+
+
+def _jobs(number: int) -> str:
+    return f"{number} job{'' if number == 1 else 's'}"

@@ -1,0 +1,123 @@
+"""An engine without torch that does what the prompt says; the child process of the worker's tests imports it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from generation.child import Emit
+from generation.messages import Failed, Finished, Generate, Grid, Loading, Progress, Reason
+from generation.models import Model
+
+FOREVER = 1_000_000
+
+
+class ScriptedEngine:
+    """Runs jobs whose prompt is a word for what is to happen, after `num_inference_steps` steps of no time at all."""
+
+    def __init__(self, ref: str, device: str, threads: int, emit: Emit) -> None:
+        self.model = Model(name="scripted", ref=ref, native_size=64, size_multiple=32)
+        self.device = f"{device} with {threads} threads"
+        self._emit = emit
+        self._running: dict[str, Generate] = {}
+        self._steps: dict[str, int] = {}
+        self._cancelled: set[str] = set()
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._running)
+
+    def add(self, request: Generate) -> None:
+        if _word(request) == "complain":
+            self._emit(Failed(request.job_id, Reason.COMPLAINT, "that is no prompt"))
+            return
+        self._running[request.job_id] = request
+        self._steps[request.job_id] = 0
+
+    def cancel(self, job_id: str) -> None:
+        if job_id in self._running:
+            self._cancelled.add(job_id)
+
+    def step(self) -> None:
+        for job_id, request in list(self._running.items()):
+            if job_id in self._cancelled and _word(request) != "stubborn":
+                self._end(Failed(job_id, Reason.CANCELLED, ""))
+            else:
+                self._step(job_id, request)
+        time.sleep(0.001)
+
+    def _step(self, job_id: str, request: Generate) -> None:
+        self._steps[job_id] += 1
+        step, of = self._steps[job_id], request.params.num_inference_steps
+        if step == 2:
+            MISHAPS.get(_word(request), lambda: None)()
+            if _word(request) == "out of memory":
+                self._end(Failed(job_id, Reason.OUT_OF_MEMORY, "too large for this GPU"))
+                return
+        self._emit(Progress(job_id, step, of, b"preview"))
+        if step >= of or (job_id in self._cancelled and _word(request) == "stubborn" and step > 20):
+            self._end(Finished(job_id, self._grid(request)))
+
+    def _grid(self, request: Generate) -> Grid:
+        tile = request.source if _word(request) == "echo" else _word(request).encode()
+        return Grid(tiles=(tile or b"",), sheet=b"", suffix="png", seconds=0.0)
+
+    def _end(self, event: Failed | Finished) -> None:
+        self._running.pop(event.job_id)
+        self._cancelled.discard(event.job_id)
+        self._emit(event)
+
+
+def _word(request: Generate) -> str:
+    return request.params.parts[0].text
+
+
+def _crash() -> None:
+    raise ValueError("CUDA error: an illegal memory access\nand more lines")
+
+
+def _hang() -> None:
+    time.sleep(3600)
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+MISHAPS: dict[str, Callable[[], None]] = {"crash": _crash, "hang": _hang, "die": _die}
+
+
+def load(ref: str, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+    for done, part in enumerate(("text_encoder", "unet")):
+        emit(Loading(part, done, 2))
+    return ScriptedEngine(ref, device, threads, emit)
+
+
+def load_after_failures(folder: Path, failures: int, ref: str, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+    """Fail so often before loading well; every attempt leaves a file in `folder`."""
+    attempt = len(list(folder.iterdir()))
+    (folder / str(attempt)).touch()
+    if attempt < failures:
+        raise OSError(f"no such model: attempt {attempt}")
+    return load(ref, device, threads, emit)
+
+
+def load_for_ever(ref: str, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+    emit(Loading("unet", 0, 1))
+    time.sleep(3600)
+    raise AssertionError("unreachable")
+
+
+def load_the_unpicklable(ref: str, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+    emit(Loading(Unreadable(), 0, 1))
+    return load(ref, device, threads, emit)
+
+
+class Unreadable(str):
+    """Something that can be sent but not received, as exceptions with their own `__init__` are."""
+
+    def __reduce__(self) -> tuple[type[int], tuple[str]]:
+        return int, ("not a number",)

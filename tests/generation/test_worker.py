@@ -1,0 +1,480 @@
+"""The worker with a real child process and an engine that follows a script."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from contextlib import asynccontextmanager
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from generation.errors import Complaint, WorkerDied
+from generation.messages import Generate, Loading, Progress, Ready
+from generation.params import Params, TextPart
+from generation.process import say_exit
+from generation.worker import Broken, LocalWorker, Restarting
+from tests.generation import scripted_engine
+from tests.generation.scripted_engine import FOREVER
+
+ROOT = Path(__file__).parents[2]
+numbers = count()
+
+
+def request(word, steps=3, source=None, job_id=None):
+    params = Params(parts=(TextPart(word),), width=64, height=64, seed=1, num_inference_steps=steps, guidance_scale=1.0)
+    return Generate(job_id or f"{next(numbers):012x}", params, order=0, upload_limit=10**7, source=source)
+
+
+def make_worker(load=scripted_engine.load, retry_after=(0.0, 0.0, 30.0), **settings):
+    return LocalWorker("scripted", "cpu", 1, load=load, retry_after=retry_after, **settings)
+
+
+@asynccontextmanager
+async def running(worker):
+    await worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.close()
+        assert not multiprocessing.active_children()
+
+
+@pytest.fixture
+async def worker():
+    async with running(make_worker()) as worker:
+        yield worker
+
+
+def ignore(_):
+    pass
+
+
+async def until(worker, condition):
+    reached = asyncio.Event()
+
+    def look():
+        if condition(worker.state):
+            reached.set()
+
+    worker.subscribe(look)
+    look()
+    await asyncio.wait_for(reached.wait(), 20)
+
+
+class Started:
+    """An `on_progress` that keeps what it is told and lets a test wait for the first step."""
+
+    def __init__(self):
+        self.steps = []
+        self.first = asyncio.Event()
+
+    def __call__(self, progress):
+        self.steps.append(progress.step)
+        self.first.set()
+
+
+async def begin(worker, word, **settings):
+    """Start a job and come back when it has made a step."""
+    started = Started()
+    task = asyncio.create_task(worker.generate(request(word, FOREVER, **settings), started))
+    await asyncio.wait_for(started.first.wait(), 20)
+    return task, started
+
+
+def child_pid():
+    [child] = multiprocessing.active_children()
+    return child.pid
+
+
+async def works(worker):
+    return (await worker.generate(request("fine"), ignore)).tiles == (b"fine",)
+
+
+async def test_a_job_ends_in_its_grid_and_tells_its_progress_in_order(worker):
+    seen = []
+    job = request("a fox", steps=5)
+    grid = await worker.generate(job, seen.append)
+    assert grid.tiles == (b"a fox",)
+    assert seen == [Progress(job.job_id, step, 5, b"preview") for step in range(1, 6)]
+
+
+async def test_several_jobs_run_at_once_and_each_gets_its_own_grid(worker):
+    long, started = await begin(worker, "long")
+    grids = await asyncio.gather(*(worker.generate(request(word, steps=4), ignore) for word in ("a", "b", "c")))
+    assert [grid.tiles[0] for grid in grids] == [b"a", b"b", b"c"]
+    assert not long.done()
+    assert started.steps == sorted(started.steps)
+    long.cancel()
+    await asyncio.wait({long})
+
+
+async def test_the_true_model_replaces_the_described_one(worker):
+    assert worker.model.native_size == 512
+    await until(worker, lambda state: isinstance(state, Ready))
+    assert worker.model.native_size == 64
+    assert worker.state.device == "cpu with 1 threads"
+
+
+async def test_loading_is_told_part_by_part():
+    worker = make_worker()
+    states = []
+    worker.subscribe(lambda: states.append(worker.state))
+    async with running(worker):
+        assert await works(worker)
+    assert states[:2] == [Loading("text_encoder", 0, 2), Loading("unet", 1, 2)]
+    assert isinstance(states[2], Ready)
+
+
+@pytest.mark.parametrize(
+    ("word", "text"), [("complain", "that is no prompt"), ("out of memory", "too large for this GPU")]
+)
+async def test_what_the_engine_says_to_the_person_is_a_complaint_and_the_process_lives_on(worker, word, text):
+    neighbour, _ = await begin(worker, "neighbour")
+    pid = child_pid()
+    with pytest.raises(Complaint, match=text):
+        await worker.generate(request(word), ignore)
+    assert await works(worker)
+    assert child_pid() == pid
+    assert not neighbour.done()
+    neighbour.cancel()
+    await asyncio.wait({neighbour})
+
+
+async def test_a_job_cancelled_before_the_model_is_loaded_is_never_sent(worker):
+    task = asyncio.create_task(worker.generate(request("crash", FOREVER), ignore))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await works(worker)
+
+
+async def test_a_running_job_is_cancelled_and_nothing_more_is_heard_of_it(worker):
+    task, started = await begin(worker, "long")
+    task.cancel()
+    heard = len(started.steps)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await works(worker)
+    assert len(started.steps) == heard
+
+
+async def test_a_cancelled_job_holds_its_slot_until_the_engine_lets_it_go_however_often_it_is_cancelled(worker):
+    task, started = await begin(worker, "stubborn")
+    witness = Started()
+    neighbour = asyncio.create_task(worker.generate(request("witness", FOREVER), witness))
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+        assert not task.done()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert witness.steps[-1] + started.steps[0] > 15  # it was stubborn for 20 steps, which its neighbour has counted
+    neighbour.cancel()
+    await asyncio.wait({neighbour})
+
+
+async def test_a_job_cancelled_when_its_picture_is_just_finished_is_still_cancelled(worker):
+    task = None
+
+    def cancel_at_the_end(progress):
+        if progress.step == progress.of:
+            task.cancel()
+
+    task = asyncio.create_task(worker.generate(request("fine"), cancel_at_the_end))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await works(worker)
+
+
+async def test_the_same_job_can_be_given_again_after_it_was_cancelled(worker):
+    task, _ = await begin(worker, "long", job_id="0" * 12)
+    task.cancel()
+    await asyncio.wait({task})
+    assert (await worker.generate(request("fine", job_id="0" * 12), ignore)).tiles == (b"fine",)
+
+
+async def test_kill_9_in_mid_picture_is_told_to_everyone_who_waits_and_the_process_comes_back(worker, caplog):
+    tasks = [(await begin(worker, word))[0] for word in ("one", "two")]
+    os.kill(child_pid(), signal.SIGKILL)
+    for task in tasks:
+        with pytest.raises(WorkerDied, match="SIGKILL"):
+            await asyncio.wait_for(task, 5)
+    assert isinstance(worker.state, Restarting)
+    assert await works(worker)
+    assert "the GPU process died: it was killed by SIGKILL" in caplog.text
+
+
+async def test_a_job_cancelled_in_the_moment_of_death_is_cancelled(worker):
+    task, _ = await begin(worker, "stubborn")
+    os.kill(child_pid(), signal.SIGKILL)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
+    assert await works(worker)
+
+
+async def test_an_unknown_exception_ends_the_process_with_its_trace_in_the_log(capfd, worker, caplog):
+    with pytest.raises(WorkerDied, match=r"ValueError: CUDA error: an illegal memory access$"):
+        await worker.generate(request("crash"), ignore)
+    assert await works(worker)
+    assert "exit code 1 (ValueError: CUDA error: an illegal memory access)" in caplog.text
+    assert "Traceback (most recent call last)" in (written := capfd.readouterr().err)
+    assert "in _crash" in written
+
+
+async def test_a_hung_step_is_killed_even_while_other_jobs_keep_arriving():
+    async with running(make_worker(step_timeout=0.5)) as worker:
+        assert await works(worker)
+        hung = asyncio.create_task(worker.generate(request("hang"), ignore))
+        others = []
+        while not hung.done():
+            others.append(asyncio.create_task(worker.generate(request("fine"), ignore)))
+            await asyncio.wait({hung}, timeout=0.1)
+        with pytest.raises(WorkerDied, match=r"no sign of life for 0\.5 s"):
+            await hung
+        assert await works(worker)
+        ends = await asyncio.gather(*others, return_exceptions=True)
+        assert {type(end) for end in ends[:3]} == {WorkerDied}
+
+
+async def test_an_idle_process_may_be_silent_for_ever():
+    async with running(make_worker(step_timeout=0.2)) as worker:
+        assert await works(worker)
+        pid = child_pid()
+        await asyncio.sleep(0.5)
+        assert child_pid() == pid
+        assert await works(worker)
+
+
+async def test_a_load_that_hangs_is_killed_and_tried_again():
+    worker = make_worker(scripted_engine.load_for_ever, load_timeout=1.0)
+    async with running(worker):
+        await until(worker, lambda state: state == Restarting("no sign of life for 1 s"))
+        await until(worker, lambda state: isinstance(state, Loading))
+
+
+async def test_jobs_wait_while_the_model_fails_to_load_at_first(tmp_path):
+    async with running(make_worker(partial(scripted_engine.load_after_failures, tmp_path, 2))) as worker:
+        assert await works(worker)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+async def test_a_model_that_cannot_be_loaded_is_not_tried_again_and_again(tmp_path, caplog):
+    load = partial(scripted_engine.load_after_failures, tmp_path, 1000)
+    async with running(make_worker(load)) as worker:
+        with pytest.raises(Complaint, match="the model cannot be loaded"):
+            await worker.generate(request("fine"), ignore)
+        assert worker.state == Broken("OSError: no such model: attempt 2")
+        with pytest.raises(Complaint, match="the model cannot be loaded"):
+            await worker.generate(request("fine"), ignore)
+    assert len(list(tmp_path.iterdir())) == 3
+    assert "scripted could not be loaded; next try in 30 s" in caplog.text
+
+
+async def test_a_broken_worker_recovers_when_the_model_can_be_loaded(tmp_path):
+    load = partial(scripted_engine.load_after_failures, tmp_path, 2)
+    async with running(make_worker(load, retry_after=(0.0,))) as worker:
+        with pytest.raises(Complaint):
+            await worker.generate(request("fine"), ignore)
+        await until(worker, lambda state: isinstance(state, Ready))
+        assert await works(worker)
+
+
+async def test_a_message_that_cannot_be_read_ends_the_process(caplog):
+    worker = make_worker(scripted_engine.load_the_unpicklable)
+    async with running(worker):
+        await until(worker, lambda state: isinstance(state, Broken))
+    assert "cannot be understood" in caplog.text
+
+
+def test_a_path_without_a_model_is_said_at_once():
+    with pytest.raises(FileNotFoundError, match="no model folder at /nowhere"):
+        LocalWorker("/nowhere")
+
+
+async def test_closing_ends_waiting_and_running_jobs_and_takes_no_more():
+    worker = make_worker()
+    async with running(worker):
+        task, _ = await begin(worker, "long")
+        await worker.close()
+        with pytest.raises(WorkerDied):
+            await task
+        await worker.close()
+    with pytest.raises(WorkerDied):
+        await works(worker)
+
+
+async def test_closing_a_worker_that_still_loads_or_never_started_leaves_nothing(monkeypatch):
+    monkeypatch.setattr("generation.worker.EXIT_GRACE", 0.1)
+    await make_worker().close()
+    worker = make_worker(scripted_engine.load_for_ever)
+    async with running(worker):
+        waiting = asyncio.create_task(works(worker))
+        await until(worker, lambda state: state == Loading("unet", 0, 1))
+        await worker.close()
+        with pytest.raises(WorkerDied):
+            await waiting
+
+
+async def test_closing_kills_a_process_that_hangs(worker, monkeypatch):
+    monkeypatch.setattr("generation.worker.EXIT_GRACE", 0.1)
+    task, _ = await begin(worker, "hang")
+    await worker.close()
+    with pytest.raises(WorkerDied):
+        await task
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_the_process_leaves_the_signals_of_the_terminal_to_the_bot(worker, number):
+    task, started = await begin(worker, "long")
+    pid = child_pid()
+    os.kill(pid, number)
+    started.first.clear()
+    await asyncio.wait_for(started.first.wait(), 5)
+    assert await works(worker)
+    assert child_pid() == pid
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def test_a_big_message_to_a_busy_process_does_not_hold_up_the_event_loop(worker):
+    source = bytes(30_000_000)
+    assert await works(worker)
+    worst = 0.0
+
+    async def measure():
+        nonlocal worst
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.005)
+            worst = max(worst, time.perf_counter() - before - 0.005)
+
+    meter = asyncio.create_task(measure())
+    hung = asyncio.create_task(worker.generate(request("hang"), ignore))  # from now on nobody reads the pipe
+    big = asyncio.create_task(worker.generate(request("echo", source=source), ignore))
+    await asyncio.sleep(0.3)
+    os.kill(child_pid(), signal.SIGKILL)
+    for task in (hung, big):
+        with pytest.raises(WorkerDied):
+            await task
+    grid = await worker.generate(request("echo", source=source), ignore)
+    meter.cancel()
+    assert grid.tiles == (source,)
+    assert worst < 0.25
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (0, "ended with exit code 0"),
+        (1, "ended with exit code 1"),
+        (-9, "was killed by SIGKILL (it may have needed more memory than there is)"),
+        (-11, "was killed by SIGSEGV"),
+        (-99, "was killed by signal 99"),
+    ],
+)
+def test_the_end_of_a_process_is_said_in_words(code, words):
+    assert say_exit(code) == words
+
+
+BOT = """
+import asyncio, multiprocessing, sys
+from generation.worker import LocalWorker
+from generation.messages import Ready
+from tests.generation import scripted_engine
+from tests.generation.test_worker import request
+
+async def main():
+    worker = LocalWorker("scripted", load=scripted_engine.{load})
+    def tell():
+        pid = multiprocessing.active_children()[0].pid
+        print(type(worker.state).__name__, pid, flush=True)
+    worker.subscribe(tell)
+    await worker.start()
+    job = asyncio.create_task(worker.generate(request("{word}", scripted_engine.FOREVER), lambda _: None))
+    {then}
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+def start_bot(folder, load="load", word="long", then="await asyncio.Event().wait()"):
+    script = folder / "bot.py"
+    script.write_text(BOT.format(load=load, word=word, then=then))
+    return subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+
+
+def read_pid(bot, state):
+    for line in bot.stdout:
+        name, pid = line.split()
+        if name == state:
+            return int(pid)
+    raise AssertionError("the bot has ended")
+
+
+def wait_for_end(pid):
+    """Wait for a process that is not our child; fails when it lives on."""
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists() and "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+        assert time.monotonic() < deadline, "the GPU process outlived the bot"
+        time.sleep(0.01)
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks at /proc")
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    ("load", "word", "state"),
+    [("load", "long", "Ready"), ("load", "hang", "Ready"), ("load_for_ever", "fine", "Loading")],
+    ids=["drawing", "hung", "loading"],
+)
+def test_kill_9_of_the_bot_takes_the_process_with_it(tmp_path, load, word, state):
+    with start_bot(tmp_path, load, word) as bot:
+        pid = read_pid(bot, state)
+        bot.kill()
+        wait_for_end(pid)
+
+
+@needs_proc
+def test_a_bot_that_forgets_to_close_its_worker_still_ends_and_leaves_nothing(tmp_path):
+    with start_bot(tmp_path, "load_for_ever", then="sys.exit(3)") as bot:
+        assert bot.wait(20) == 3
+    assert str(tmp_path) not in subprocess.run(["ps", "-ef"], capture_output=True, text=True, check=True).stdout
+
+
+def test_the_bots_process_imports_neither_torch_nor_diffusers():
+    code = """
+        import importlib, pkgutil, sys
+        import bot, cogs, db, generation.worker, generation.queue
+        for package in (bot, cogs, db):
+            for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+                importlib.import_module(module.name)
+        heavy = {"torch", "diffusers", "transformers"} & set(sys.modules)
+        assert not heavy, heavy
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, check=True)
+
+
+async def test_a_broken_listener_is_logged_and_the_job_goes_on(worker, caplog):
+    def stumble(_):
+        raise KeyError("listener")
+
+    with caplog.at_level(logging.ERROR):
+        grid = await worker.generate(request("fine"), stumble)
+    assert grid.tiles == (b"fine",)
+    assert "KeyError" in caplog.text
