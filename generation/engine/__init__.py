@@ -1,0 +1,1 @@
+"""What runs inside the GPU process: one denoising loop that merges everybody's jobs."""

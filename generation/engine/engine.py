@@ -1,0 +1,171 @@
+"""The engine: takes jobs, denoises them together step by step, and tells how they go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from generation.engine.batch import Share, Turns
+from generation.engine.conditioning import PromptEncoder
+from generation.engine.finisher import Finisher, Glimpse, Result
+from generation.engine.loading import Pipeline, load_pipeline
+from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
+from generation.engine.pictures import Source, read_source
+from generation.engine.run import Run, prepare
+from generation.engine.vae import Vae
+from generation.errors import Complaint
+from generation.messages import Event, Failed, Generate, Progress, Reason
+from generation.models import Model
+
+# Rows at the model's native size in one UNet call. More rows cost a CPU as much each, so company would only mean delay.
+MAX_ROWS = {"cpu": 8, "mps": 8, "cuda": 32}
+PREVIEW_EVERY = 0.5  # seconds; drawing one takes a few milliseconds
+SOURCE_WAIT = 0.02  # seconds that a step without runs waits for a source picture to be read
+
+
+@dataclass(slots=True)
+class _Waiting:
+    request: Generate
+    source: Future[Source | None]
+    started: float
+
+
+@dataclass(slots=True)
+class _Running:
+    run: Run
+    started: float
+    previewed: float
+
+
+class Engine:
+    """Draws jobs with one model, all of them at once, one UNet call a step.
+
+    All methods are for one thread. Events come through `emit`, which must be safe to call from several threads. Every
+    job ends in exactly one Finished or Failed. An unknown error (any CUDA error) comes out of `step`: the process
+    should end then.
+    """
+
+    def __init__(self, pipeline: Pipeline, emit: Callable[[Event], None]) -> None:
+        self.model: Model = pipeline.model
+        self.device = str(pipeline.device)
+        self._pipeline, self._emit = pipeline, emit
+        self._vae = Vae(pipeline)
+        self._encoder = PromptEncoder(pipeline.tokenizer, pipeline.text_encoder)
+        self._finisher = Finisher(self._vae, pipeline.model, emit)
+        self._turns = Turns(MAX_ROWS[pipeline.device.type] * pipeline.model.native_size**2)
+        self._readers = ThreadPoolExecutor(1, "source reader")
+        self._waiting: dict[str, _Waiting] = {}
+        self._running: dict[str, _Running] = {}
+
+    @classmethod
+    def load(cls, ref: str, device: str, emit: Callable[[Event], None]) -> Engine:
+        """Load the model at `ref`, a folder or a hub id, on "auto", "cpu", "cuda", "cuda:1" or "mps".
+
+        Raises Complaint for a model of another family, FileNotFoundError or OSError for one that is not there.
+        """
+        return cls(load_pipeline(ref, device, emit), emit)
+
+    @property
+    def busy(self) -> bool:
+        """Say whether a step can be made."""
+        return bool(self._waiting or self._running) or self._finisher.broken
+
+    def add(self, request: Generate) -> None:
+        """Take a job."""
+        source = self._readers.submit(read_source, request)
+        self._waiting[request.job_id] = _Waiting(request, source, time.monotonic())
+
+    def cancel(self, job_id: str) -> None:
+        """End a job as cancelled, wherever it is; unknown ids are ignored."""
+        waiting, running = self._waiting.pop(job_id, None), self._running.pop(job_id, None)
+        self._finisher.cancel(job_id)
+        if waiting or running:
+            self._emit(Failed(job_id, Reason.CANCELLED, "cancelled"))
+
+    @torch.inference_mode()
+    def step(self) -> None:
+        """Prepare the jobs that came, make one UNet call for those that share it, and hand over what is finished."""
+        if self._finisher.broken:
+            raise RuntimeError("the thread that finishes pictures has died")
+        self._prepare()
+        if not self._running:
+            return
+        shares = self._turns.next_call([running.run for running in self._running.values()])
+        predictions = self._predict(shares)
+        if predictions is None:
+            self._make_room(shares)
+            return
+        for (run, _), prediction in zip(shares, predictions, strict=True):
+            if run.take(prediction):
+                self._tell(self._running[run.job_id])
+
+    def close(self) -> None:
+        """Finish what is being decoded, forget the rest, and end the engine's threads."""
+        self._readers.shutdown(cancel_futures=True)
+        self._finisher.close()
+
+    def _prepare(self) -> None:
+        if not self._running:
+            wait([waiting.source for waiting in self._waiting.values()], SOURCE_WAIT, "FIRST_COMPLETED")
+        for waiting in [waiting for waiting in self._waiting.values() if waiting.source.done()]:
+            del self._waiting[waiting.request.job_id]
+            self._start(waiting)
+
+    def _start(self, waiting: _Waiting) -> None:
+        request = waiting.request
+        try:
+            run = prepare(request, waiting.source.result(), self._encoder, self._vae, self._pipeline.scheduler)
+        except Complaint as complaint:
+            self._emit(Failed(request.job_id, Reason.COMPLAINT, str(complaint)))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            self._emit(Failed(request.job_id, Reason.OUT_OF_MEMORY, TOO_LARGE))
+        else:
+            self._running[request.job_id] = _Running(run, waiting.started, waiting.started)
+            self._hand_over_if_done(self._running[request.job_id])
+
+    def _predict(self, shares: Sequence[Share]) -> Sequence[Tensor] | None:
+        """Ask the UNet for all shares at once; None if there was not enough memory."""
+        latents, timesteps, embeddings = map(torch.cat, zip(*(run.rows(rows) for run, rows in shares), strict=True))
+        unet = self._pipeline.unet
+        try:
+            predicted: Tensor = unet(
+                latents.to(unet.dtype),
+                timesteps.to(unet.device),
+                encoder_hidden_states=embeddings,
+                return_dict=False,
+            )[0]
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
+        return torch.split(predicted, [rows for _, rows in shares])
+
+    def _make_room(self, shares: Sequence[Share]) -> None:
+        release_memory(self._pipeline.device)
+        if not self._turns.shrink(shares):
+            job_id = shares[0].run.job_id
+            del self._running[job_id]
+            self._emit(Failed(job_id, Reason.OUT_OF_MEMORY, TOO_LARGE))
+
+    def _tell(self, running: _Running) -> None:
+        """Report a step, with a preview now and then."""
+        run = running.run
+        self._emit(Progress(run.job_id, run.index, run.steps))
+        now = time.monotonic()
+        if not run.done and now - running.previewed >= PREVIEW_EVERY:
+            running.previewed = now
+            self._finisher.preview(Glimpse(run.job_id, run.index, run.steps, run.predicted_clean()))
+        self._hand_over_if_done(running)
+
+    def _hand_over_if_done(self, running: _Running) -> None:
+        run = running.run
+        if run.done:
+            del self._running[run.job_id]
+            self._finisher.finish(Result(run.request, run.latents, running.started))

@@ -1,0 +1,141 @@
+"""The thread that makes pictures of latents, so that the step loop need not wait for it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from generation.engine.memory import TOO_LARGE, is_out_of_memory
+from generation.engine.pictures import to_png
+from generation.engine.previews import Previews
+from generation.engine.vae import Vae
+from generation.infotext import infotext
+from generation.messages import Event, Failed, Finished, Generate, Grid, Progress, Reason
+from generation.models import Model
+from generation.sheet import compose, encode_within
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The final latents of a job that was started at `started` (time.monotonic)."""
+
+    request: Generate
+    latents: Tensor
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """The clean latents that a job is heading for at a step."""
+
+    job_id: str
+    step: int
+    of: int
+    latents: Tensor
+
+
+class Finisher:
+    """Decodes, encodes and composes results, and draws previews in between; answers through `emit`.
+
+    Every result taken ends in one Finished or one Failed. An error that is neither is left to end the thread, which
+    `threading.excepthook` hears of, and `check` passes on.
+    """
+
+    def __init__(self, vae: Vae, model: Model, emit: Callable[[Event], None]) -> None:
+        self._vae, self._previews = vae, Previews(vae)
+        self._model, self._emit = model, emit
+        self._lock = threading.Lock()
+        self._ending: set[str] = set()
+        self._cancelled: set[str] = set()
+        self._glimpses: dict[str, Glimpse] = {}
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="finisher", daemon=True)
+        self._thread.start()
+
+    def finish(self, result: Result) -> None:
+        """Take a job's final latents and answer for it from now on."""
+        with self._lock:
+            self._ending.add(result.request.job_id)
+            self._glimpses.pop(result.request.job_id, None)
+        self._tasks.put(lambda: self._finish(result))
+
+    def preview(self, glimpse: Glimpse) -> None:
+        """Draw a preview when there is time for it; a newer one takes the place of one that still waits."""
+        with self._lock:
+            self._glimpses[glimpse.job_id] = glimpse
+        self._tasks.put(self._show_glimpses)
+
+    def cancel(self, job_id: str) -> None:
+        """Let a job end as cancelled if it is not at its end yet; unknown ids are ignored."""
+        with self._lock:
+            self._glimpses.pop(job_id, None)
+            if job_id in self._ending:
+                self._cancelled.add(job_id)
+
+    @property
+    def broken(self) -> bool:
+        """Say whether an unknown error ended the thread."""
+        return not self._thread.is_alive()
+
+    def close(self) -> None:
+        """End the thread when it has finished what it has."""
+        self._tasks.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            task()
+
+    def _show_glimpses(self) -> None:
+        with self._lock:
+            glimpses, self._glimpses = self._glimpses, {}
+        for glimpse in glimpses.values():
+            preview = self._previews.draw(glimpse.latents)
+            self._emit(Progress(glimpse.job_id, glimpse.step, glimpse.of, preview))
+
+    def _finish(self, result: Result) -> None:
+        job_id = result.request.job_id
+        try:
+            grid = self._grid(result)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            self._end(job_id, Failed(job_id, Reason.OUT_OF_MEMORY, TOO_LARGE))
+        else:
+            self._end(job_id, Finished(job_id, grid) if grid else None)
+
+    def _grid(self, result: Result) -> Grid | None:
+        """Make the result, or None if the job was cancelled meanwhile."""
+        params, images, tiles = result.request.params, [], []
+        for index, latents in enumerate(torch.split(result.latents, 1)):
+            if result.request.job_id in self._cancelled:
+                return None
+            images += self._vae.decode(latents)
+            tiles.append(to_png(images[-1], infotext(params, self._model.name, index)))
+            self._show_glimpses()
+        sheet, suffix = _sheet(images, tiles, result.request.upload_limit)
+        return Grid(tuple(tiles), sheet, suffix, time.monotonic() - result.started)
+
+    def _end(self, job_id: str, event: Event | None) -> None:
+        with self._lock:
+            self._ending.remove(job_id)
+            self._glimpses.pop(job_id, None)
+            cancelled = job_id in self._cancelled
+            self._cancelled.discard(job_id)
+        if cancelled or event is None:
+            event = Failed(job_id, Reason.CANCELLED, "cancelled")
+        self._emit(event)
+
+
+def _sheet(images: list[Image.Image], tiles: list[bytes], limit: int) -> tuple[bytes, str]:
+    """Compose the tiles; a picture that is alone is posted as it is, parameters and all, where that is allowed."""
+    if len(tiles) == 1 and len(tiles[0]) <= limit:
+        return tiles[0], "png"
+    return encode_within(compose(images), limit)

@@ -1,0 +1,102 @@
+"""Load a Stable Diffusion 1.x/2.x pipeline part by part, from a folder or a hub id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from generation.errors import Complaint
+from generation.messages import Loading
+from generation.models import Model, describe
+
+PARTS = ("tokenizer", "text encoder", "UNet", "VAE", "scheduler")
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A loaded model: its modules on `device`, and the scheduler from which every job makes its own."""
+
+    model: Model
+    device: torch.device
+    tokenizer: Any
+    text_encoder: Any
+    unet: Any
+    vae: Any
+    scheduler: Any
+
+
+def load_pipeline(ref: str, device: str, report: Callable[[Loading], None]) -> Pipeline:
+    """Load the model at `ref`, telling which part comes next.
+
+    Raises Complaint for a model of another family, FileNotFoundError or OSError for one that is not there.
+    """
+    model = describe(ref)
+    place, precision = choose_device(device)
+    index = diffusers.DiffusionPipeline.load_config(ref)
+    transformers.utils.logging.disable_progress_bar()
+    loaders: tuple[Callable[[], Any], ...] = (
+        lambda: _load(transformers, index, ref, "tokenizer"),
+        lambda: _load_module(transformers, index, ref, "text_encoder", place, dtype=precision),
+        lambda: _load_module(diffusers, index, ref, "unet", place, torch_dtype=precision),
+        lambda: _load_module(diffusers, index, ref, "vae", place, torch_dtype=precision),
+        lambda: _load(diffusers, index, ref, "scheduler"),
+    )
+    loaded = []
+    for done, (part, load) in enumerate(zip(PARTS, loaders, strict=True)):
+        report(Loading(part, done, len(PARTS)))
+        loaded.append(load())
+    pipeline = Pipeline(model, place, *loaded)
+    _refuse_other_families(pipeline)
+    return replace(pipeline, model=_with_true_facts(pipeline))
+
+
+def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
+    """Give the device that `name` ("auto", "cpu", "cuda", "cuda:1", "mps") stands for, and its best precision."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = torch.device(name)
+    return device, torch.float16 if device.type == "cuda" else torch.float32
+
+
+def _load_module(library: Any, index: Any, ref: str, part: str, device: torch.device, **precision: torch.dtype) -> Any:
+    module = _load(library, index, ref, part, use_safetensors=True, **precision)
+    if device.type == "cuda":
+        return module.to(device, memory_format=torch.channels_last).eval()
+    return module.to(device).eval()
+
+
+def _load(library: Any, index: Any, ref: str, part: str, **options: Any) -> Any:
+    """Load one part with the class that the pipeline's index names."""
+    _, name = index.get(part) or (None, None)
+    if name is None:
+        raise Complaint(f"{ref} has no {part}, so it is not a Stable Diffusion 1.x or 2.x pipeline.")
+    return getattr(library, name).from_pretrained(ref, subfolder=part, **options)
+
+
+def _refuse_other_families(pipeline: Pipeline) -> None:
+    unet, vae, ref = pipeline.unet.config, pipeline.vae.config, pipeline.model.ref
+    if unet.get("addition_embed_type") not in (None, "text"):
+        raise Complaint(f"{ref} is of the SDXL family, which is not supported yet.")
+    if unet.in_channels != vae.latent_channels:
+        raise Complaint(f"{ref} is made for inpainting or editing only ({unet.in_channels} input channels).")
+    if unet.get("time_cond_proj_dim") is not None:
+        raise Complaint(f"{ref} has its guidance distilled into it, which is not supported yet.")
+
+
+def _with_true_facts(pipeline: Pipeline) -> Model:
+    """Correct what `describe` could only guess of a model that was not here yet."""
+    model, size = pipeline.model, pipeline.unet.config.sample_size
+    if Path(model.ref).is_dir() or not isinstance(size, int):
+        return model
+    return replace(model, native_size=size * scale_of(pipeline.vae))
+
+
+def scale_of(vae: Any) -> int:
+    """Give how many pixels of a side one latent stands for."""
+    return int(2 ** (len(vae.config.block_out_channels) - 1))

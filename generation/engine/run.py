@@ -1,0 +1,178 @@
+"""A running job: everything that belongs to one request while it is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from generation.engine import sampling
+from generation.engine.conditioning import Conditioning, PromptEncoder
+from generation.engine.pictures import Source
+from generation.engine.vae import Vae
+from generation.errors import Complaint
+from generation.messages import Generate
+
+
+class Rows(NamedTuple):
+    """A stretch of a UNet call's batch."""
+
+    latents: Tensor
+    timesteps: Tensor
+    embeddings: Tensor
+
+
+class BatchKey(NamedTuple):
+    """What jobs must have in common to share a UNet call."""
+
+    latent_shape: tuple[int, ...]
+    text_length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The part of a source that a mask keeps: 1 in `mask` is drawn anew, and `noise` is what the source drowns in."""
+
+    mask: Tensor
+    source: Tensor
+    noise: Tensor
+
+
+class Run:
+    """The state of one job: its latents, its own scheduler, and how far it is.
+
+    A step needs a prediction for each row (every tile with every text). The rows may be taken in several UNet calls;
+    when the last one is there, the scheduler makes the step.
+    """
+
+    def __init__(
+        self,
+        request: Generate,
+        scheduler: Any,
+        timesteps: Tensor,
+        latents: Tensor,
+        conditioning: Conditioning,
+        generators: list[Generator],
+        kept: Kept | None,
+    ) -> None:
+        self.request = request
+        self.latents = latents
+        self.index = 0
+        self._scheduler = scheduler
+        self._timesteps = timesteps
+        self._conditioning = conditioning
+        self._kept = kept
+        self._noise_source = {"generator": generators} if sampling.takes_generator(scheduler) else {}
+        self._predictions: list[Tensor] = []
+        self._seen = latents
+        self._clean: tuple[Tensor, Tensor, Tensor] | None = None
+
+    @property
+    def job_id(self) -> str:
+        """Give the id of the job that is drawn."""
+        return self.request.job_id
+
+    @property
+    def key(self) -> BatchKey:
+        """Tell with which other jobs a UNet call can be shared."""
+        return BatchKey(tuple(self.latents.shape[1:]), self._conditioning.embeddings.shape[1])
+
+    @property
+    def pixels(self) -> int:
+        """Give the area of one tile."""
+        return self.request.params.width * self.request.params.height
+
+    @property
+    def steps(self) -> int:
+        """Give how many steps there are in all."""
+        return len(self._timesteps)
+
+    @property
+    def done(self) -> bool:
+        """Say whether all steps are made."""
+        return self.index >= self.steps
+
+    @property
+    def rows_left(self) -> int:
+        """Give how many rows the step at hand still needs."""
+        return self._rows - sum(len(prediction) for prediction in self._predictions)
+
+    @property
+    def _rows(self) -> int:
+        return len(self.latents) * len(self._conditioning.coefficients)
+
+    def rows(self, count: int) -> Rows:
+        """Give the next `count` rows that need a prediction; row r is tile r mod tiles, told text r div tiles."""
+        timestep = self._timesteps[self.index]
+        if not self._predictions:
+            self._seen = self._scheduler.scale_model_input(self.latents, timestep)
+        start, tiles = self._rows - self.rows_left, len(self.latents)
+        wanted = torch.arange(start, start + count, device=self.latents.device)
+        return Rows(
+            latents=self._seen[wanted % tiles],
+            timesteps=timestep.float().expand(count),
+            embeddings=self._conditioning.embeddings[wanted // tiles],
+        )
+
+    def take(self, prediction: Tensor) -> bool:
+        """Take the UNet's answer for the rows last given; True if that completed a step."""
+        self._predictions.append(prediction)
+        if self.rows_left:
+            return False
+        by_text = torch.cat(self._predictions).float().reshape(-1, *self.latents.shape)
+        self._predictions = []
+        self._step(torch.einsum("t,tnchw->nchw", self._conditioning.coefficients, by_text))
+        return True
+
+    def _step(self, guided: Tensor) -> None:
+        timestep = self._timesteps[self.index]
+        self._clean = self._seen, timestep, guided
+        stepped = self._scheduler.step(guided, timestep, self.latents, **self._noise_source, return_dict=False)[0]
+        self.index += 1
+        self.latents = self._keep(stepped)
+
+    def _keep(self, latents: Tensor) -> Tensor:
+        """Put back what the mask keeps, as noisy as the rest, as StableDiffusionInpaintPipeline does."""
+        if self._kept is None:
+            return latents
+        mask, source, noise = self._kept.mask, self._kept.source, self._kept.noise
+        if not self.done:
+            source = sampling.noisy(self._scheduler, source, noise, self._timesteps[self.index])
+        return (1 - mask) * source + mask * latents
+
+    def predicted_clean(self) -> Tensor:
+        """Give the clean latents as the last step foresaw them."""
+        if self._clean is None:
+            return self.latents
+        clean = sampling.predicted_clean(self._scheduler, *self._clean)
+        return clean if self._kept is None else torch.lerp(self._kept.source, clean, self._kept.mask)
+
+
+def prepare(request: Generate, source: Source | None, encoder: PromptEncoder, vae: Vae, own_scheduler: Any) -> Run:
+    """Make a job ready for its first step; raises Complaint for what cannot be drawn.
+
+    Tile *i* draws everything from its own CPU generator with seed + i, in the order in which the stock pipelines
+    draw, so that a tile is the same alone, in its grid, and in company.
+    """
+    params = request.params
+    if params.width % vae.scale or params.height % vae.scale:
+        raise Complaint(f"{params.width}×{params.height} cannot be drawn: both must be multiples of {vae.scale}.")
+    conditioning = encoder.condition(params)
+    scheduler = sampling.scheduler_for(params, own_scheduler)
+    generators = [Generator("cpu").manual_seed(params.seed + tile) for tile in range(params.count)]
+    if source is None:
+        latents = vae.noise(params.width, params.height, generators) * scheduler.init_noise_sigma
+        return Run(request, scheduler, scheduler.timesteps, latents, conditioning, generators, None)
+    timesteps = sampling.remaining_timesteps(scheduler, params)
+    clean = vae.encode(source.pixels, generators)
+    noise = vae.noise(params.width, params.height, generators)
+    kept = None if source.mask is None else Kept(vae.shrink(source.mask), clean, noise)
+    if params.strength == 0:
+        latents = clean
+    elif params.strength == 1 and kept is not None:  # so does StableDiffusionInpaintPipeline, and it alone
+        latents = noise * scheduler.init_noise_sigma
+    else:
+        latents = sampling.noisy(scheduler, clean, noise, timesteps[0])
+    return Run(request, scheduler, timesteps, latents, conditioning, generators, kept)

@@ -1,0 +1,77 @@
+"""A job's own diffusers scheduler, and what can be read from it."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import diffusers
+import torch
+from torch import Tensor
+
+from generation.errors import Complaint
+from generation.params import Params
+from generation.samplers import SAMPLERS
+
+
+def scheduler_for(params: Params, own: Any) -> Any:
+    """Make a scheduler with its timesteps set: the sampler asked for, or else the model's `own` kind.
+
+    Raises Complaint for an unknown sampler, and for a number of steps that it cannot make.
+    """
+    scheduler = _make(params.sampler, own)
+    try:
+        # On the CPU, also when the latents are not: a timestep on the GPU makes every step wait for it.
+        scheduler.set_timesteps(params.num_inference_steps, device="cpu")
+    except ValueError as error:
+        name = params.sampler or "model's own sampler"
+        raise Complaint(f"The {name} cannot make {params.num_inference_steps} steps.") from error
+    return scheduler
+
+
+def _make(name: str | None, own: Any) -> Any:
+    if name is None:
+        return type(own).from_config(own.config)
+    sampler = SAMPLERS.get(name)
+    if sampler is None:
+        raise Complaint(f"There is no sampler called {name}; there are {', '.join(SAMPLERS)}.")
+    return getattr(diffusers, sampler.scheduler).from_config(own.config, **sampler.overrides)
+
+
+def remaining_timesteps(scheduler: Any, params: Params) -> Tensor:
+    """Give the timesteps that `strength` leaves, as StableDiffusionImg2ImgPipeline does, but at least one above 0."""
+    steps = params.num_inference_steps
+    made = min(max(int(steps * params.strength), 1), steps) if params.strength > 0 else 0
+    start = (steps - made) * scheduler.order
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(start)
+    timesteps: Tensor = scheduler.timesteps[start:] if made else scheduler.timesteps[:0]
+    return timesteps
+
+
+def takes_generator(scheduler: Any) -> bool:
+    """Say whether the scheduler's step draws noise."""
+    return "generator" in inspect.signature(scheduler.step).parameters
+
+
+def predicted_clean(scheduler: Any, sample: Tensor, timestep: Tensor, prediction: Tensor) -> Tensor:
+    """Give the clean latents that `prediction` speaks of, where `sample` is what the UNet saw.
+
+    What `scale_model_input` gives is always `√ᾱ·clean + √(1−ᾱ)·noise`, so one formula serves every scheduler.
+    """
+    nearest = min(round(float(timestep)), len(scheduler.alphas_cumprod) - 1)
+    alpha = max(float(scheduler.alphas_cumprod[nearest]), 1e-4)
+    match scheduler.config.prediction_type:
+        case "sample":
+            return prediction
+        case "v_prediction":
+            return math.sqrt(alpha) * sample - math.sqrt(1 - alpha) * prediction
+        case _:
+            return (sample - math.sqrt(1 - alpha) * prediction) / math.sqrt(alpha)
+
+
+def noisy(scheduler: Any, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
+    """Give `clean` with as much noise as there is at `timestep`."""
+    mixed: Tensor = scheduler.add_noise(clean, noise, torch.stack([timestep]))
+    return mixed

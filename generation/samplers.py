@@ -1,0 +1,36 @@
+"""The samplers that can be asked for, by the names people know, without importing torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """A scheduler class of diffusers and what to change in the model's own scheduler settings."""
+
+    scheduler: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+# These clip the predicted picture to [-1, 1] unless told otherwise, which is meant for pixels and ruins latents.
+_UNCLIPPED = {"clip_sample": False, "thresholding": False}
+_MULTISTEP = {"algorithm_type": "dpmsolver++", "solver_order": 2, "final_sigmas_type": "zero"}
+
+# Left out: LMS, which needs SciPy, and DPM++ SDE, whose Brownian tree draws one noise for all rows of a call.
+SAMPLERS: dict[str, Sampler] = {
+    "ddim": Sampler("DDIMScheduler", _UNCLIPPED),
+    "ddpm": Sampler("DDPMScheduler", _UNCLIPPED),
+    "deis": Sampler("DEISMultistepScheduler"),
+    "dpmpp_2m": Sampler("DPMSolverMultistepScheduler", _MULTISTEP),
+    "dpmpp_2m_karras": Sampler("DPMSolverMultistepScheduler", {**_MULTISTEP, "use_karras_sigmas": True}),
+    "dpmpp_2m_sde": Sampler("DPMSolverMultistepScheduler", {**_MULTISTEP, "algorithm_type": "sde-dpmsolver++"}),
+    "euler": Sampler("EulerDiscreteScheduler"),
+    "euler_a": Sampler("EulerAncestralDiscreteScheduler"),
+    "heun": Sampler("HeunDiscreteScheduler", {"clip_sample": False}),
+    "lcm": Sampler("LCMScheduler", _UNCLIPPED),
+    "pndm": Sampler("PNDMScheduler", {"skip_prk_steps": True}),
+    "unipc": Sampler("UniPCMultistepScheduler"),
+}
