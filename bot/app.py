@@ -1,0 +1,91 @@
+"""Run the bot: open the studio, connect, and stay connected until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import signal
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from itertools import chain, repeat
+from pathlib import Path
+
+import aiohttp
+import discord
+from discord.http import Route
+
+from bot.client import Client
+from bot.config import Config, ConfigError
+from bot.studio import Studio, open_studio
+
+log = logging.getLogger(__name__)
+
+RECONNECT_PAUSES = (1, 2, 5, 15, 60)  # seconds, the last for ever
+FEATURES = ("cogs.imagine",)
+
+
+async def run(config: Config) -> None:
+    """Serve Discord until SIGINT or SIGTERM. Raises ConfigError for what only the owner can mend."""
+    if not config.discord_token:
+        raise ConfigError("DISCORD_TOKEN is not set")
+    Route.BASE = config.discord_api_url
+    with only_one(config.data_dir):
+        async with open_studio(config) as studio:
+            await _until_stopped(_stay_connected(studio))
+
+
+@contextmanager
+def only_one(data_dir: Path) -> Iterator[None]:
+    """Hold the data folder: two bots on one queue would answer everything twice. Raises ConfigError."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(f"another Atelier is using DATA_DIR {data_dir}") from None
+        yield
+
+
+async def _until_stopped(serving: Coroutine[None, None, None]) -> None:
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(serving, name="Discord")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        log.info("stopping; unfinished jobs go on at the next start")
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def _stay_connected(studio: Studio) -> None:
+    """Start client after client until one gets through to the gateway; from then on discord.py reconnects by itself.
+
+    discord.py does not survive a first gateway connection that fails (its issue 10520), so that takes a fresh client.
+    """
+    for pause in chain(RECONNECT_PAUSES, repeat(RECONNECT_PAUSES[-1])):
+        try:
+            await _serve(studio)
+        except discord.LoginFailure:
+            raise ConfigError("Discord refused DISCORD_TOKEN") from None
+        except discord.PrivilegedIntentsRequired:
+            raise ConfigError("Discord refused the bot's intents") from None
+        except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError, AttributeError) as error:
+            log.warning("cannot connect to Discord: %s", error, exc_info=isinstance(error, AttributeError))
+        log.info("connecting again in %d s", pause)
+        await asyncio.sleep(pause)
+
+
+async def _serve(studio: Studio) -> None:
+    async with Client(studio, await studio.store.open_records()) as client:
+        for feature in FEATURES:
+            await client.load_extension(feature)
+        try:
+            await client.start(studio.config.discord_token)
+        finally:
+            await (
+                studio.stop_all()
+            )  # while the client can still be used: work that fails is given up, stopped work is not

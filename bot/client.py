@@ -1,0 +1,56 @@
+"""The Discord client: who it is, what it may hear, which commands it offers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+
+import discord
+from discord.ext import commands
+
+from bot.delivery import NOBODY, Delivery
+from bot.errors import answer_command_error
+from bot.studio import Studio
+from db.store import Record
+
+log = logging.getLogger(__name__)
+
+
+class Client(commands.AutoShardedBot):
+    """The bot as Discord sees it: slash commands and buttons only, no privileged intents.
+
+    `left_open` are the jobs of an earlier life, to be taken up once connected.
+    """
+
+    def __init__(self, studio: Studio, left_open: list[Record]) -> None:
+        super().__init__(
+            command_prefix=commands.when_mentioned,
+            help_command=None,
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=NOBODY,
+            # Where an install says nothing, Discord offers a command in servers only.
+            allowed_installs=discord.app_commands.AppInstallationType(guild=True, user=True),
+            allowed_contexts=discord.app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
+        )
+        self.studio = studio
+        self.left_open = left_open
+        self.delivery = Delivery(self, studio.clock)
+        self.tree.on_error = answer_command_error  # type: ignore[method-assign]
+
+    async def setup_hook(self) -> None:
+        await self.offer_commands()
+
+    async def on_ready(self) -> None:
+        log.info("connected as %s", self.user)
+
+    async def offer_commands(self) -> None:
+        """Tell Discord which commands there are, if that has changed: it allows 200 such changes a day."""
+        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        text = json.dumps([self.application_id, self.studio.config.discord_api_url, payload], sort_keys=True)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        if await self.studio.store.memo("commands") == fingerprint:
+            return
+        await self.tree.sync()
+        await self.studio.store.set_memo("commands", fingerprint)
+        log.info("told Discord of %d commands", len(payload))

@@ -1,0 +1,45 @@
+"""Where a job is answered, read off the interaction that asked for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+from discord.utils import DEFAULT_FILE_SIZE_LIMIT_BYTES
+
+from generation.job import Destination
+
+Interaction = discord.Interaction[Any]
+
+
+def destination_of(interaction: Interaction) -> Destination:
+    """Note the ids, limits and rights that posting will need, also after a restart."""
+    by_channel = _may_post(interaction)
+    return Destination(
+        guild_id=interaction.guild_id,
+        channel_id=interaction.channel_id or 0,
+        by_channel=by_channel,
+        token=interaction.token,
+        token_expires_at=interaction.expires_at.timestamp(),
+        upload_limit=_upload_limit(interaction, by_channel),
+        reply_to=interaction.message.id if interaction.message else None,
+    )
+
+
+def _may_post(interaction: Interaction) -> bool:
+    """Tell whether the bot may post in the channel by itself, which outlives the interaction's token."""
+    if interaction.guild_id is None:
+        return interaction.context.dm_channel
+    if not interaction.is_guild_integration():
+        return False
+    may = interaction.app_permissions
+    thread = isinstance(interaction.channel, discord.Thread)
+    return may.view_channel and may.attach_files and (may.send_messages_in_threads if thread else may.send_messages)
+
+
+def _upload_limit(interaction: Interaction, by_channel: bool) -> int:
+    """Give the bytes that a file may have; the person's own Nitro counts for answers by token only."""
+    if not by_channel:
+        return interaction.filesize_limit
+    of_channel = interaction.guild.filesize_limit if interaction.guild else DEFAULT_FILE_SIZE_LIMIT_BYTES
+    return min(interaction.filesize_limit, of_channel)

@@ -1,0 +1,56 @@
+"""What a person is told when something is wrong: the complaint itself, or one fixed sentence with an id."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from generation.errors import Complaint
+
+log = logging.getLogger(__name__)
+
+
+def explain(error: BaseException) -> str:
+    """Give the words for an error: a complaint's own, otherwise a sentence whose id is in the log beside the trace."""
+    if isinstance(error, Complaint):
+        return str(error)
+    if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
+        return "This command has changed since Discord showed it to you: please try it again in a minute."
+    error_id = secrets.token_hex(4)
+    log.error("error %s", error_id, exc_info=error)
+    return f"Something went wrong on my side, not with your prompt. It is in the log as `{error_id}`."
+
+
+@asynccontextmanager
+async def answering(interaction: discord.Interaction[Any]) -> AsyncIterator[None]:
+    """Answer whatever the block raises, privately, to the person who caused the interaction."""
+    try:
+        yield
+    except Exception as error:
+        await answer(interaction, explain(error))
+
+
+async def answer_command_error(interaction: discord.Interaction[Any], error: app_commands.AppCommandError) -> None:
+    """Answer what a command raised; the handler that discord.py's command tree calls."""
+    cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+    await answer(interaction, explain(cause))
+
+
+async def answer(interaction: discord.Interaction[Any], text: str) -> None:
+    """Say `text` so that only this person sees it, whether or not the interaction was answered before."""
+    try:
+        if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+            # The first followup would take the place of "thinking…" and be seen by everybody, as that is.
+            await interaction.delete_original_response()
+        if interaction.response.is_done():
+            await interaction.followup.send(text, ephemeral=True)
+        else:
+            await interaction.response.send_message(text, ephemeral=True)
+    except discord.HTTPException:
+        log.warning("could not tell %s: %s", interaction.user.id, text, exc_info=True)

@@ -1,0 +1,87 @@
+"""The message that says where a job stands: only the newest news, and no more often than is polite."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import discord
+
+from bot.delivery import Delivery
+from generation.job import Job
+
+log = logging.getLogger(__name__)
+
+PAUSE = 2.5  # seconds between two edits of one notice
+PATIENCE = 5.0  # seconds to wait for an edit that is on its way
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the notice shows at a moment; `preview` is a JPEG."""
+
+    content: str
+    preview: bytes | None = None
+
+
+class Notice:
+    """Keep a job's notice up to date for as long as the context is open.
+
+    `describe` is asked at each edit, so news that came meanwhile is never queued. A notice that cannot be edited
+    (deleted by somebody, no permission) is left alone; the result does not depend on it.
+    """
+
+    def __init__(self, delivery: Delivery, job: Job, notice_id: int | None, describe: Callable[[], Frame]) -> None:
+        self._delivery = delivery
+        self._job = job
+        self._notice_id = notice_id
+        self._describe = describe
+        self._shown = describe()
+        self._editing = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._notice_id is not None:
+            self._task = asyncio.create_task(self._keep_up(self._notice_id), name=f"notice of {self._job.id}")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is None:
+            return
+        if not self._job.destination.by_channel:
+            await self._let_the_last_edit_land()
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _keep_up(self, notice_id: int) -> None:
+        try:
+            while True:
+                await asyncio.sleep(PAUSE)
+                async with self._editing:
+                    await self._show(notice_id, self._describe())
+        except discord.HTTPException as error:
+            log.info("job %s: its notice is left alone: %s", self._job.id, error)
+
+    async def _let_the_last_edit_land(self) -> None:
+        # Here the notice itself becomes the result, and an edit that arrives after that would undo it.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE), self._editing:
+                pass
+
+    async def _show(self, notice_id: int, frame: Frame) -> None:
+        if frame == self._shown:
+            return
+        changes: dict[str, Any] = {"content": frame.content}
+        if frame.preview is not None and frame.preview is not self._shown.preview:
+            changes["attachments"] = [discord.File(io.BytesIO(frame.preview), f"{self._job.id}.jpg")]
+        await self._delivery.edit_notice(self._job, notice_id, **changes)
+        self._shown = frame

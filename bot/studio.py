@@ -1,0 +1,86 @@
+"""The parts of the studio, joined: what exists once however many people draw."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from bot.config import Config
+from db.pictures import Pictures
+from db.store import Store
+from generation.models import Model
+from generation.queue import Limits, Queue
+from generation.worker import LocalWorker, Worker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Studio:
+    """Everything a cog needs; `tasks` holds the jobs under way by their id."""
+
+    config: Config
+    store: Store
+    pictures: Pictures
+    queue: Queue
+    worker: Worker
+    clock: Callable[[], float] = time.time
+    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    @property
+    def model(self) -> Model:
+        """Describe the model that draws."""
+        return self.worker.model
+
+    def carry_out(self, job_id: str, work: Coroutine[None, None, None]) -> None:
+        """Run a job's work beside everything else until it is done or `stop` is called."""
+        task = asyncio.create_task(work, name=f"job {job_id}")
+        self.tasks[job_id] = task
+        task.add_done_callback(lambda _: self.tasks.pop(job_id, None))
+
+    def stop(self, job_id: str) -> None:
+        """Stop a job's work at once; harmless when there is none."""
+        if task := self.tasks.get(job_id):
+            task.cancel()
+
+    async def stop_all(self) -> None:
+        """Stop all work; what is unfinished stays so in the store."""
+        tasks = list(self.tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def open_studio(config: Config, clock: Callable[[], float] = time.time) -> AsyncIterator[Studio]:
+    """Open the store, start the worker, and close both at the end; unfinished jobs stay in the store.
+
+    Raises FileNotFoundError when there is no model, NewerDatabaseError when the database is too new.
+    """
+    async with AsyncExitStack() as stack:
+        worker = make_worker(config)
+        store = await stack.enter_async_context(Store.open(config.data_dir / "atelier.sqlite3", clock))
+        await worker.start()
+        stack.push_async_callback(worker.close)
+        queue = Queue([worker], _limits(config), clock=clock)
+        for person_id, when in (await store.last_served()).items():
+            queue.remember(person_id, when)
+        studio = Studio(config, store, Pictures(config.data_dir), queue, worker, clock)
+        yield studio
+
+
+def make_worker(config: Config) -> LocalWorker:
+    """Make the worker that the settings ask for."""
+    return LocalWorker(config.model, config.device, config.threads, step_timeout=config.step_timeout)
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(
+        waiting_per_person=config.waiting_per_person,
+        running_per_person=config.running_per_person,
+        waiting_in_all=config.waiting_in_all,
+    )

@@ -1,0 +1,84 @@
+"""One picture from the terminal, without Discord: the same prompt language, worker and files."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from bot.config import Config
+from bot.studio import make_worker
+from generation import messages
+from generation.display import slug
+from generation.errors import Complaint, WorkerDied
+from generation.intake import clean
+from generation.job import new_job_id
+from generation.messages import Generate, Grid, Loading
+from generation.params import Params, Upload
+from generation.prompt import parse
+from generation.worker import LocalWorker
+
+UPLOAD_LIMIT = 10 * 2**20  # bytes, Discord's own: the sheet is the same as there
+
+
+async def imagine(config: Config, prompt: str, out: Path, image: Path | None) -> None:
+    """Draw `prompt` into the folder `out` and print the paths. Raises Complaint for what the person can mend."""
+    worker = make_worker(config)
+    params = parse(prompt, worker.model, source=Upload("") if image else None)
+    source = await asyncio.to_thread(_read, image) if image else None
+    request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source)
+    console = Console()
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
+    try:
+        with Progress(*columns, console=Console(stderr=True)) as bars:
+            grid = await _draw(worker, request, bars)
+    except WorkerDied as death:
+        raise Complaint(f"The drawing process ended: {death}") from None
+    finally:
+        await worker.close()
+    for path in await asyncio.to_thread(_write, grid, params, request.job_id, out):
+        console.print(str(path), soft_wrap=True, highlight=False)
+
+
+async def _draw(worker: LocalWorker, request: Generate, bars: Progress) -> Grid:
+    loading = bars.add_task(f"Loading {worker.model.name}", total=None)
+    worker.subscribe(lambda: _show_loading(worker, bars, loading))
+    await worker.start()
+    drawing = bars.add_task("Drawing", total=None, start=False)
+    return await worker.generate(request, lambda progress: _show_progress(progress, bars, drawing))
+
+
+def _show_loading(worker: LocalWorker, bars: Progress, task: TaskID) -> None:
+    match worker.state:
+        case Loading(part, done, of):
+            bars.update(task, description=f"Loading {worker.model.name}: {part}", completed=done, total=of)
+        case messages.Ready():
+            bars.update(task, description=f"Loading {worker.model.name}", completed=1, total=1)
+            bars.stop_task(task)
+
+
+def _show_progress(progress: messages.Progress, bars: Progress, task: TaskID) -> None:
+    bars.start_task(task)
+    bars.update(task, completed=progress.step, total=progress.of)
+
+
+def _read(image: Path) -> bytes:
+    try:
+        return clean(image.read_bytes())
+    except OSError as error:
+        raise Complaint(f"Cannot read {image}: {error.strerror}") from None
+
+
+def _write(grid: Grid, params: Params, job_id: str, out: Path) -> list[Path]:
+    stem = f"{slug(params.parts[0].text)}_{job_id}"
+    files = {out / f"{stem}-{index + 1}.png": tile for index, tile in enumerate(grid.tiles)}
+    files[out / f"{stem}.{grid.suffix}"] = grid.sheet
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for path, data in files.items():
+            path.write_bytes(data)
+    except OSError as error:
+        raise Complaint(f"Cannot write to {out}: {error.strerror}") from None
+    return list(files)

@@ -1,0 +1,84 @@
+"""Every sentence about a job that people see, and nothing else."""
+
+from __future__ import annotations
+
+from generation.display import escape, shorten
+from generation.job import Action, Asker, Job
+from generation.messages import Loading, Progress, Ready
+from generation.models import Model
+from generation.prompt import write
+from generation.queue import Place
+from generation.worker import State
+
+LONGEST_PROMPT = 900  # characters shown; escaping may double them, and a message holds 2000
+
+
+def waiting(job: Job, model: Model, place: Place | None, state: State) -> str:
+    """Say where a job stands before it has its turn."""
+    if place is None:
+        return f"{_headline(job, model)} (Waiting to start)"
+    estimate = f", {_roughly(place.seconds)}" if place.seconds is not None else ""
+    return f"{_headline(job, model)} (Waiting to start)\n-# {_ordinal(place.position)} in the queue{estimate}" + (
+        f" · {_loading(state)}" if not isinstance(state, Ready) else ""
+    )
+
+
+def drawing(job: Job, model: Model, progress: Progress | None, state: State) -> str:
+    """Say how far a job is once it has its turn."""
+    if progress is None:
+        return f"{_headline(job, model)} (Starting)" + ("" if isinstance(state, Ready) else f"\n-# {_loading(state)}")
+    return f"{_headline(job, model)} ({100 * progress.step // progress.of}%)"
+
+
+def leaving(text: str) -> str:
+    """Add to a notice that Discord will soon not let it be edited any more."""
+    return f"{text}\n-# Discord lets me write here for 15 minutes only: I will send the result as a direct message."
+
+
+def finished(job: Job, model: Model, credit: Asker | None) -> str:
+    """Head a result; `credit` is the owner of the picture it descends from, when that is somebody else."""
+    thanks = f"\n-# after a picture by <@{credit.id}>" if credit else ""
+    return f"{_headline(job, model)}{thanks}"
+
+
+def ended(job: Job, model: Model, ending: str) -> str:
+    """Say why there is no result; what the person typed stays readable."""
+    return f"{_headline(job, model)}\n{ending}"
+
+
+def _headline(job: Job, model: Model) -> str:
+    prompt = escape(shorten(write(job.params, model), LONGEST_PROMPT))
+    return f"**{prompt}** - {_label(job)}<@{job.asker.id}>"
+
+
+def _label(job: Job) -> str:
+    number = job.parent.index + 1 if job.parent else 0
+    match job.action:
+        case Action.IMAGINE:
+            return ""
+        case Action.UPSCALE:
+            return f"Image #{number} for "
+        case Action.VARY_SUBTLE:
+            return f"Variations (Subtle) of image #{number} by "
+        case Action.VARY_STRONG:
+            return f"Variations (Strong) of image #{number} by "
+        case Action.REROLL:
+            return "Drawn again by "
+
+
+def _loading(state: State) -> str:
+    if isinstance(state, Loading):
+        return f"loading the model: {state.part}, {state.done + 1} of {state.of}"
+    return "the drawing process is being started again"
+
+
+def _ordinal(position: int) -> str:
+    return "next" if position == 1 else f"number {position}"
+
+
+def _roughly(seconds: float) -> str:
+    if seconds < 10:
+        return "a few seconds"
+    if seconds < 90:
+        return f"about {round(seconds / 10) * 10} seconds"
+    return f"about {round(seconds / 60)} minutes"

@@ -1,0 +1,411 @@
+"""The road of a job: /imagine, the buttons below a grid, Cancel; from the typed text to the posted picture."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import io
+import logging
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot import wording
+from bot.client import Client
+from bot.delivery import NOBODY, REQUEST_TOO_LARGE, Answer
+from bot.destination import destination_of
+from bot.errors import answering, explain
+from bot.notice import Notice
+from bot.standing import Standing
+from db.store import Record, State
+from generation import actions
+from generation.display import shorten, slug
+from generation.errors import Complaint, WorkerDied
+from generation.intake import MAX_BYTES, clean
+from generation.job import Action, Asker, Job, new_job_id
+from generation.messages import Generate, Grid
+from generation.models import Model
+from generation.params import TILE_PATTERN, Params, Tile, Upload
+from generation.prompt import PromptFaults, parse
+from generation.sheet import smaller
+
+log = logging.getLogger(__name__)
+
+Interaction = discord.Interaction[Client]
+
+MOST_ATTEMPTS = 3  # over all lives of the bot: a job that keeps ending them must not be taken up for ever
+LONGEST_ECHO = 1500  # characters of a refused prompt that fit into the answer; a longer one comes as a file
+TO_COME = Upload("")  # stands for the attachment while the prompt is checked, before it is fetched
+
+
+class Imagine(commands.Cog):
+    """Draw what somebody asks for. Every command and button ends in `ask`, every job in `deliver`."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.studio = client.studio
+        self.delivery = client.delivery
+
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        self.take_up()
+
+    @app_commands.command(description="Draw four pictures from your words")
+    @app_commands.describe(
+        prompt="What to draw, then parameters such as --ar 3:2 --seed 7 --no clouds",
+        image="A picture to start from",
+    )
+    async def imagine(
+        self,
+        interaction: Interaction,
+        prompt: app_commands.Range[str, 1, 6000],
+        image: discord.Attachment | None = None,
+    ) -> None:
+        try:
+            params = parse(prompt, self.studio.model, source=TO_COME if image else None)
+        except PromptFaults as faults:
+            await give_back(interaction, faults, prompt)
+            return
+        if image is not None:
+            self.studio.queue.check(interaction.user.id)
+            await interaction.response.defer(thinking=True)
+            params = dataclasses.replace(params, source=await self._take_in(image))
+        await self.ask(interaction, Action.IMAGINE, params)
+
+    async def ask(self, interaction: Interaction, action: Action, params: Params, parent: Tile | None = None) -> None:
+        """Accept a job, or raise Complaint; answer within three seconds; set it going."""
+        job = _job(interaction, action, params, parent, self.studio.clock())
+        self.studio.queue.enter(job)
+        try:
+            await self.studio.store.add_job(job)
+            notice_id = await self._first_answer(interaction, job)
+            await self.studio.store.set_notice(job.id, notice_id)
+        except Exception:
+            self.studio.queue.leave(job.id)
+            await self.studio.store.cancel(job.id, "It could not be answered in time.")
+            raise
+        self.studio.carry_out(job.id, self.deliver(job, notice_id))
+
+    async def deliver(self, job: Job, notice_id: int | None) -> None:
+        """Wait for the job's turn, draw it, post it: also how a job goes on after a restart."""
+        try:
+            grid = await self._draw_or_draw_again(job, notice_id)
+            await self.studio.pictures.save(job.id, grid)
+            if await self.studio.store.drawn(job.id, grid.suffix):
+                await self.answer(job, notice_id, grid.sheet, grid.suffix)
+        except Exception as error:
+            await self._give_up(job, notice_id, error)
+
+    async def answer(self, job: Job, notice_id: int | None, sheet: bytes, suffix: str) -> None:
+        """Post a drawn job's result and take its notice away."""
+        answer_id = await self._post(job, notice_id, await self._compose_answer(job, sheet, suffix))
+        await self.studio.store.answered(job.id, answer_id)
+        await self._settle(job, notice_id, answer_id)
+
+    async def press(self, interaction: Interaction, action: Action, tile: Tile) -> None:
+        """Make a new job from a tile; the pressed button turns blue."""
+        parent = await self._parent(tile)
+        params = _PRESSED[action](parent.params, tile, self.studio.model)
+        self.studio.queue.check(interaction.user.id)
+        await interaction.response.edit_message(view=_pressed_view(interaction, parent, f"{action}:{tile}"))
+        await self.ask(interaction, action, params, tile)
+
+    async def reroll(self, interaction: Interaction, job_id: str) -> None:
+        """Draw a job again with a new seed."""
+        tile = Tile(job_id, 0)
+        parent = await self._parent(tile)
+        await self.ask(interaction, Action.REROLL, actions.reroll(parent.params, actions.new_seed()), tile)
+
+    async def cancel(self, interaction: Interaction, job_id: str) -> None:
+        """Cancel a job for its owner or a moderator; raises Complaint when it may not or cannot be."""
+        record = await self.studio.store.record(job_id)
+        if record is None:
+            raise Complaint("I do not know this job any more.")
+        if not _may_cancel(interaction, record.job):
+            raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can cancel this.")
+        ending = f"Cancelled by <@{interaction.user.id}>."
+        if not await self.studio.store.cancel(job_id, ending):
+            raise Complaint("It is too late to cancel this: it has just been finished.")
+        self.studio.stop(job_id)
+        text = wording.ended(record.job, self.studio.model, ending)
+        await interaction.response.edit_message(content=text, attachments=[], view=None, allowed_mentions=NOBODY)
+        await self.studio.store.set_notice(job_id, None)
+
+    def take_up(self) -> None:
+        """Go on with everything that an earlier life of the bot left open; a second call finds nothing to do."""
+        while self.client.left_open:
+            record = self.client.left_open.pop(0)
+            self.studio.carry_out(record.job.id, self._take_up(record))
+
+    async def _take_up(self, record: Record) -> None:
+        job, notice_id = record.job, record.notice_id
+        match record.state:
+            case State.WAITING | State.DRAWING if record.attempts >= MOST_ATTEMPTS:
+                await self._give_up(job, notice_id, Complaint("I was interrupted too often while drawing this."))
+            case State.WAITING | State.DRAWING:
+                await self.deliver(job, notice_id)
+            case State.DRAWN:
+                await self._answer_once(record)
+            case State.ANSWERED:
+                await self._settle(job, notice_id, record.answer_id)
+            case State.FAILED | State.CANCELLED:
+                await self._tell_ending(job, notice_id, record.ending or "")
+
+    async def _answer_once(self, record: Record) -> None:
+        job, suffix = record.job, record.suffix or ""
+        since = discord.utils.time_snowflake(datetime.fromtimestamp(job.asked_at, UTC))
+        posted = await self.delivery.find_answer(job, since)
+        if posted is None:
+            sheet = await self.studio.pictures.read_sheet(job.id, suffix)
+            await self.answer(job, record.notice_id, sheet, suffix)
+        else:
+            await self.studio.store.answered(job.id, posted)
+            await self._settle(job, record.notice_id, posted)
+
+    async def _draw_or_draw_again(self, job: Job, notice_id: int | None) -> Grid:
+        try:
+            return await self._draw(job, notice_id)
+        except WorkerDied as death:
+            log.warning("job %s is drawn again: %s", job.id, death)
+        try:
+            return await self._draw(job, notice_id)
+        except WorkerDied:
+            raise Complaint("The drawing process ended twice while it drew this, so I gave up.") from None
+
+    async def _draw(self, job: Job, notice_id: int | None) -> Grid:
+        standing = Standing(self.studio, job)
+        async with (
+            Notice(self.delivery, job, notice_id, standing.frame),
+            self.studio.queue.turn(job) as turn,
+        ):
+            standing.worker = turn.worker
+            if not await self.studio.store.begin(job.id):
+                raise Complaint("This was cancelled.")
+            return await turn.worker.generate(await self._request(job, turn.order), standing.note)
+
+    async def _request(self, job: Job, order: int) -> Generate:
+        pictures, params = self.studio.pictures, job.params
+        try:
+            source = await pictures.read(params.source) if params.source else None
+            mask = await pictures.read(params.mask) if params.mask else None
+        except FileNotFoundError:
+            raise Complaint("The picture to start from is not kept any more.") from None
+        return Generate(job.id, params, order, job.destination.upload_limit, source, mask)
+
+    async def _take_in(self, image: discord.Attachment) -> Upload:
+        if image.size > MAX_BYTES:
+            raise Complaint(f"`{image.filename}` is too large: I take pictures of up to {MAX_BYTES >> 20} MiB.")
+        try:
+            data = await image.read()
+        except discord.HTTPException:
+            raise Complaint(f"Discord did not give me `{image.filename}`: please try again.") from None
+        return await self.studio.pictures.take_in(await asyncio.to_thread(clean, data))
+
+    async def _first_answer(self, interaction: Interaction, job: Job) -> int | None:
+        text = wording.waiting(job, self.studio.model, self.studio.queue.place(job.id), self.studio.worker.state)
+        view = cancel_view(job.id)
+        match interaction.response.type:
+            case None:
+                callback = await interaction.response.send_message(text, view=view, allowed_mentions=NOBODY)
+                return callback.message_id
+            case discord.InteractionResponseType.deferred_channel_message:
+                return (await interaction.edit_original_response(content=text, view=view)).id
+            case _:
+                return (await interaction.followup.send(text, view=view, allowed_mentions=NOBODY, wait=True)).id
+
+    async def _compose_answer(self, job: Job, sheet: bytes, suffix: str) -> Answer:
+        origin = await self.studio.store.record(job.parent.job_id) if job.parent else None
+        credit = origin.job.asker if origin and origin.job.asker.id != job.asker.id else None
+        return Answer(
+            content=wording.finished(job, self.studio.model, credit),
+            picture=sheet,
+            filename=f"{slug(job.asker.name)}_{slug(job.params.parts[0].text)}_{job.id}.{suffix}",
+            view=result_view(job),
+        )
+
+    async def _post(self, job: Job, notice_id: int | None, answer: Answer) -> int:
+        try:
+            return await self.delivery.post(job, notice_id, answer)
+        except discord.HTTPException as error:
+            if error.code != REQUEST_TOO_LARGE and error.status != 413:
+                raise
+        limit = len(answer.picture) // 2
+        log.info("job %s: the sheet was too large for Discord; trying %d bytes", job.id, limit)
+        picture, suffix = await asyncio.to_thread(smaller, answer.picture, limit)
+        filename = f"{answer.filename.rpartition('.')[0]}.{suffix}"
+        return await self._post(job, notice_id, dataclasses.replace(answer, picture=picture, filename=filename))
+
+    async def _settle(self, job: Job, notice_id: int | None, answer_id: int | None) -> None:
+        if notice_id is not None and notice_id != answer_id:
+            await self.delivery.remove_notice(job, notice_id)
+        await self.studio.store.set_notice(job.id, None)
+
+    async def _give_up(self, job: Job, notice_id: int | None, error: Exception) -> None:
+        ending = explain(error)
+        if await self.studio.store.failed(job.id, ending):
+            await self._tell_ending(job, notice_id, ending)
+
+    async def _tell_ending(self, job: Job, notice_id: int | None, ending: str) -> None:
+        text = wording.ended(job, self.studio.model, ending)
+        if notice_id is not None:
+            try:
+                await self.delivery.edit_notice(job, notice_id, content=text, attachments=[], view=None)
+            except discord.HTTPException:
+                log.warning("job %s: could not say that it ended: %s", job.id, ending, exc_info=True)
+        await self.studio.store.set_notice(job.id, None)
+
+    async def _parent(self, tile: Tile) -> Job:
+        record = await self.studio.store.record(tile.job_id)
+        kept = await asyncio.to_thread(self.studio.pictures.path(tile).exists)
+        if record is None or not kept:
+            raise Complaint("This picture is not kept any more, so nothing can be made from it.")
+        return record.job
+
+
+class TileButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=rf"(?P<action>upscale|vary_subtle|vary_strong):{TILE_PATTERN}",
+):
+    """U1–U4, V1–V4 and their like: whatever is made from one tile."""
+
+    def __init__(self, action: Action, tile: Tile, label: str, row: int, used: bool = False) -> None:
+        self.action, self.tile = action, tile
+        style = discord.ButtonStyle.primary if used else discord.ButtonStyle.secondary
+        super().__init__(discord.ui.Button(label=label, custom_id=f"{action}:{tile}", style=style, row=row))
+
+    @classmethod
+    async def from_custom_id(
+        cls, _: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
+    ) -> Self:
+        return cls(Action(match["action"]), Tile(match["job_id"], int(match["index"])), "", item.row or 0)
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            await _cog(interaction).press(interaction, self.action, self.tile)
+
+
+class RerollButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"reroll:(?P<job_id>[0-9a-f]{12})"
+):
+    """🔄: the same prompt with a new seed."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(discord.ui.Button(emoji="🔄", custom_id=f"reroll:{job_id}", row=0))
+
+    @classmethod
+    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
+        return cls(match["job_id"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            await _cog(interaction).reroll(interaction, self.job_id)
+
+
+class CancelButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"cancel:(?P<job_id>[0-9a-f]{12})"
+):
+    """Cancel, below a notice."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(discord.ui.Button(label="Cancel", custom_id=f"cancel:{job_id}"))
+
+    @classmethod
+    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
+        return cls(match["job_id"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            await _cog(interaction).cancel(interaction, self.job_id)
+
+
+def cancel_view(job_id: str) -> discord.ui.View:
+    """Give the button below a notice."""
+    view = discord.ui.View(timeout=None)
+    view.add_item(CancelButton(job_id))
+    return view
+
+
+def result_view(job: Job, used: frozenset[str] = frozenset()) -> discord.ui.View:
+    """Give the buttons below a result; `used` are the custom_ids that are blue."""
+    view = discord.ui.View(timeout=None)
+
+    def add(action: Action, index: int, label: str, row: int) -> None:
+        tile = Tile(job.id, index)
+        view.add_item(TileButton(action, tile, label, row, used=f"{action}:{tile}" in used))
+
+    if job.params.count == 1:
+        add(Action.VARY_SUBTLE, 0, "Vary (Subtle)", 0)
+        add(Action.VARY_STRONG, 0, "Vary (Strong)", 0)
+        return view
+    for index in range(job.params.count):
+        add(Action.UPSCALE, index, f"U{index + 1}", 0)
+    view.add_item(RerollButton(job.id))
+    for index in range(job.params.count):
+        add(Action.VARY_STRONG, index, f"V{index + 1}", 1)
+    return view
+
+
+async def give_back(interaction: Interaction, faults: PromptFaults, prompt: str) -> None:
+    """Say privately what is wrong with a prompt, and give it back whole."""
+    if len(prompt) <= LONGEST_ECHO and "```" not in prompt and len(str(faults)) < 2000 - LONGEST_ECHO - 20:
+        await interaction.response.send_message(f"{faults}\n```\n{prompt}\n```", ephemeral=True)
+        return
+    file = discord.File(io.BytesIO(prompt.encode()), "prompt.txt")
+    await interaction.response.send_message(shorten(str(faults), 1900), file=file, ephemeral=True)
+
+
+async def setup(client: Client) -> None:
+    """Add the cog and its buttons; discord.py calls this."""
+    await client.add_cog(Imagine(client))
+    client.add_dynamic_items(TileButton, RerollButton, CancelButton)
+
+
+_PRESSED: dict[Action, Callable[[Params, Tile, Model], Params]] = {
+    Action.UPSCALE: lambda params, tile, _: actions.upscale(params, tile),
+    Action.VARY_SUBTLE: lambda params, tile, model: actions.vary(
+        params, tile, model, actions.VARY_SUBTLE, actions.new_seed()
+    ),
+    Action.VARY_STRONG: lambda params, tile, model: actions.vary(
+        params, tile, model, actions.VARY_STRONG, actions.new_seed()
+    ),
+}
+
+
+def _cog(interaction: discord.Interaction[Any]) -> Imagine:
+    cog = interaction.client.get_cog(Imagine.__name__)
+    assert isinstance(cog, Imagine)
+    return cog
+
+
+def _pressed_view(interaction: Interaction, parent: Job, custom_id: str) -> discord.ui.View:
+    rows = interaction.message.components if interaction.message else []
+    buttons = [item for row in rows if isinstance(row, discord.ActionRow) for item in row.children]
+    blue = {
+        button.custom_id
+        for button in buttons
+        if isinstance(button, discord.Button) and button.style is discord.ButtonStyle.primary and button.custom_id
+    }
+    return result_view(parent, frozenset(blue | {custom_id}))
+
+
+def _job(interaction: Interaction, action: Action, params: Params, parent: Tile | None, now: float) -> Job:
+    return Job(
+        id=new_job_id(),
+        action=action,
+        params=params,
+        asker=Asker(interaction.user.id, interaction.user.name),
+        destination=destination_of(interaction),
+        parent=parent,
+        asked_at=now,
+    )
+
+
+def _may_cancel(interaction: Interaction, job: Job) -> bool:
+    return interaction.user.id == job.asker.id or interaction.permissions.manage_messages
