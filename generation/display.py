@@ -1,0 +1,82 @@
+"""Text that people typed, made fit to be shown in a message or used as a file's name."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+SLUG_LENGTH = 40
+SLUG_BYTES = 100  # two of them and an id stay below the 255 bytes of a file name
+
+# A backslash makes each of these plain in Discord's markdown; colon and slash only where they would make a link.
+_MARKDOWN = re.compile(r"[\\*_~`|<>\[\]#]|:(?=//)|(?<=\.gg)/|/(?=invite/)|^[-+](?=\s)|(?<=^\d)\.(?=\s)", re.IGNORECASE)
+_EVERYBODY = re.compile(r"@(?=everyone|here)", re.IGNORECASE)
+_DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_RIGHT_TO_LEFT = ("R", "AL", "AN")
+_JOINERS = "\u200c\u200d"
+_LATIN = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "þ": "th", "ð": "d", "ı": "i"})
+
+
+def escape(text: str) -> str:
+    """Make `text` show as it is inside a message: no markdown, no mention, no link, on one line and in its place."""
+    plain = " ".join(_DIRECTION.sub("", text).split())
+    plain = _EVERYBODY.sub("@\u200b", _MARKDOWN.sub(r"\\\g<0>", plain))
+    if any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in plain):
+        return f"\u2068{plain}\u2069"  # isolated, so that what follows it in the line stays in order
+    return plain
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut `text` to at most `limit` characters, between words if one ends near, never inside what is seen as one."""
+    if len(text) <= limit:
+        return text
+    end = max(limit - 1, 0)
+    while end > 0 and _inside_character(text, end):
+        end -= 1
+    end = end or max(limit - 1, 0)
+    word_end = text.rfind(" ", 0, end + 1)
+    return text[: word_end if word_end > end // 2 else end].rstrip() + "…"[:limit]
+
+
+def slug(text: str) -> str:
+    """Give `text` as part of a file name: letters and digits of any script in lower case, Latin without accents."""
+    words = _words(text)
+    kept = words[0] if words else "picture"
+    while not _fits(kept):
+        kept = kept[:-1]
+    for word in words[1:]:
+        if not _fits(longer := f"{kept}_{word}"):
+            break
+        kept = longer
+    return kept
+
+
+def _inside_character(text: str, at: int) -> bool:
+    before, after = text[at - 1], text[at]
+    if _is_flag_letter(before) and _is_flag_letter(after):
+        letters = next((n for n in range(at) if not _is_flag_letter(text[at - 1 - n])), at)
+        return letters % 2 == 1
+    return (
+        unicodedata.category(after).startswith("M")
+        or _JOINERS[1] in (before, after)
+        or "\U0001f3fb" <= after <= "\U0001f3ff"  # skin tones
+        or "\U000e0020" <= after <= "\U000e007f"  # the letters of flags of regions
+    )
+
+
+def _is_flag_letter(char: str) -> bool:
+    return "\U0001f1e6" <= char <= "\U0001f1ff"
+
+
+def _words(text: str) -> list[str]:
+    kept: list[str] = []
+    for char in unicodedata.normalize("NFKD", text.lower().translate(_LATIN)):
+        is_mark = unicodedata.category(char).startswith("M")
+        if char in "'’" or char in _JOINERS or (is_mark and kept and kept[-1].isascii()):
+            continue
+        kept.append(char if char.isalnum() or is_mark else "_")
+    return [word for word in unicodedata.normalize("NFC", "".join(kept)).split("_") if word]
+
+
+def _fits(name: str) -> bool:
+    return len(name) <= SLUG_LENGTH and len(name.encode()) <= SLUG_BYTES

@@ -1,0 +1,77 @@
+"""The `parameters` text inside a PNG, as AUTOMATIC1111's web UI writes it and Civitai and others read it."""
+
+from __future__ import annotations
+
+import json
+
+from generation.params import Params
+from generation.prompt import write
+from generation.prompt.weights import number
+
+NO_WEIGHT = -0.5
+
+# That program's names for the samplers: (Sampler, Schedule type).
+_LABELS = {
+    "ddim": ("DDIM", None),
+    "ddpm": ("DDPM", None),
+    "deis": ("DEIS", None),
+    "dpmpp_2m": ("DPM++ 2M", None),
+    "dpmpp_2m_karras": ("DPM++ 2M", "Karras"),
+    "dpmpp_2m_sde": ("DPM++ 2M SDE", None),
+    "euler": ("Euler", None),
+    "euler_a": ("Euler a", None),
+    "heun": ("Heun", None),
+    "lcm": ("LCM", None),
+    "pndm": ("PLMS", None),
+    "unipc": ("UniPC", None),
+}
+
+
+def infotext(params: Params, model_name: str, tile: int) -> str:
+    """Describe tile number `tile` (from 0) of `params`; under `Atelier` is the prompt that draws the whole grid again.
+
+    Parts with weights are joined by `AND`, which means there what it means here: their noise is added up. What is
+    pushed away stands in the negative prompt.
+    """
+    lines = [_positive(params)]
+    if negative := _negative(params):
+        lines.append(f"Negative prompt: {negative}")
+    lines.append(", ".join(f"{key}: {_quote(value)}" for key, value in _settings(params, model_name, tile).items()))
+    return "\n".join(lines)
+
+
+def _positive(params: Params) -> str:
+    parts = [part for part in params.weighted_parts if part.weight > 0]
+    if len(parts) == 1:
+        return parts[0].text
+    return " AND ".join(f"{part.text} :{number(round(part.weight, 3))}" for part in parts)
+
+
+def _negative(params: Params) -> str:
+    pushed = [_emphasis(part.text, part.weight / NO_WEIGHT) for part in params.parts if part.weight < 0]
+    return ", ".join(filter(None, [params.negative_prompt, *pushed, *params.no]))
+
+
+def _emphasis(text: str, strength: float) -> str:
+    return text if strength == 1 else f"({text}:{number(round(strength, 3))})"
+
+
+def _settings(params: Params, model_name: str, tile: int) -> dict[str, str]:
+    sampler, schedule = _LABELS.get(params.sampler or "", (params.sampler, None))
+    values = {
+        "Steps": str(params.num_inference_steps),
+        "Sampler": sampler,
+        "Schedule type": schedule,
+        "CFG scale": number(params.guidance_scale),
+        "Seed": str(params.seed + tile),
+        "Size": f"{params.width}x{params.height}",
+        "Model": model_name,
+        "Denoising strength": None if params.source is None else number(params.strength),
+        "Tile": str(tile + 1),
+        "Atelier": write(params, None, seed=True),
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _quote(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False) if any(mark in value for mark in ',\n:"') else value

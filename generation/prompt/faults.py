@@ -1,0 +1,35 @@
+"""What is wrong with a prompt, in words for the person who typed it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from generation.errors import Complaint
+from generation.prompt.escapes import reveal
+
+QUOTE_LIMIT = 40
+
+
+class PromptFaults(Complaint):
+    """Name every fault of one prompt, in the order in which they were typed."""
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """Give the faults, one sentence each."""
+        return self.args
+
+    def __str__(self) -> str:
+        return self.faults[0] if len(self.faults) == 1 else "\n".join(f"• {fault}" for fault in self.faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a value is not taken, as the rest of a sentence that begins with the parameter's name."""
+
+    text: str
+
+
+def quote(text: str) -> str:
+    """Show what somebody typed between backticks, short and unable to close them."""
+    plain = reveal(text).replace("`", "ˋ")
+    return f"`{plain}`" if len(plain) <= QUOTE_LIMIT else f"`{plain[: QUOTE_LIMIT - 1]}…`"

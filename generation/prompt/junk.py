@@ -1,0 +1,50 @@
+"""What gets into a prompt by copying it from a message."""
+
+from __future__ import annotations
+
+import re
+
+from generation.prompt.escapes import clean, hide
+
+LABELS = (
+    "Image #[1-9](?: for)?",
+    "(?:Variations?|Remix|Upscaled|Zoom Out|Pan|Blend)[^@<>]{0,40} by",
+    "Drawn again by",
+)
+MODES = ("fast", "relax", "turbo", "stealth", "public", "waiting", "starting", "queued", "paused", r"\d+ ?%")
+
+_LABEL = rf"(?:{'|'.join(LABELS)})\s"
+_MODE = rf"\s?\((?:{'|'.join(MODES)})[^()]{{0,60}}\)"
+_SMALL_PRINT = r"(?:\s-#\s.{1,500})?"
+SIGNATURE_START = rf"-\s(?:{_LABEL})?<?@"
+_SIGNATURE = re.compile(
+    rf"(?:^|\s)-\s(?:(?:{_LABEL})?(?:(?P<id><@!?\d+>)(?:{_MODE}){{0,4}}{_SMALL_PRINT}|@[^()@]{{1,60}}?(?:{_MODE}){{1,4}})"
+    rf"|{_LABEL}@[^()@]{{1,60}})$",
+    re.IGNORECASE,
+)
+_COMMAND = re.compile(r"^(?:/imagine\b\s?(?:prompt\b\s?:?)?\s?)+", re.IGNORECASE)
+_BOLD = re.compile(r"\*{2,3}(?=[^\s*])([^*]+)(?<=\S)\*{2,3}")
+_LINK = re.compile(r"<(https?://[^<>\s]+)>", re.IGNORECASE)
+_MARKDOWN_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
+
+
+def strip_junk(text: str) -> str:
+    """Give the prompt alone, cleaned, with its escaped characters hidden."""
+    text = hide(_unsigned(clean(text)))
+    text = _LINK.sub(r"\1", _BOLD.sub(r"\1", text))
+    return _COMMAND.sub("", text).strip()
+
+
+def _unsigned(text: str) -> str:
+    signature = _SIGNATURE.search(text)
+    if signature is None:
+        return text
+    text = text[: signature.start()].strip()
+    return _as_typed(text) if signature["id"] else text
+
+
+def _as_typed(source: str) -> str:
+    # With `<@id>` in the signature it is the message's source that was copied, markdown escapes and all.
+    if source.startswith("**") and source.endswith("**"):
+        source = source[2:-2]
+    return _MARKDOWN_ESCAPE.sub(r"\1", source)

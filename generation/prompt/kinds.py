@@ -1,0 +1,186 @@
+"""The kinds of values that parameters take: what is accepted, how it is read, how it is written."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol
+
+from generation.models import Model
+from generation.prompt.escapes import reveal
+from generation.prompt.faults import Fault, quote
+from generation.prompt.marks import protect
+from generation.prompt.weights import number
+
+_WHOLE = re.compile(r"[+-]?\d{1,1000}")
+_DECIMAL = re.compile(r"[+-]?(?:\d{1,300}(?:[.,]\d*)?|[.,]\d+)")
+_ASPECT = re.compile(r"(\d{1,6})[:/x×：](\d{1,6})", re.IGNORECASE)
+_LONGEST_DENOMINATOR = 20
+QUOTABLE = 40
+
+
+class Kind(Protocol):
+    """A kind of value; `takes_all` says that it may hold spaces, else it ends at the first one."""
+
+    @property
+    def takes_all(self) -> bool: ...
+
+    @property
+    def range(self) -> str:
+        """Say in a few characters what is accepted."""
+
+    def read(self, text: str, model: Model) -> Any | Fault:
+        """Give the value that `text`, which is not empty, stands for."""
+
+    def write(self, value: Any) -> str:
+        """Write `value` so that `read` gives it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole number within bounds."""
+
+    low: int
+    high: int
+    takes_all = False
+
+    @property
+    def range(self) -> str:
+        return f"{self.low}–{self.high}"
+
+    def read(self, text: str, model: Model) -> int | Fault:
+        bounds = f"between {self.low} and {self.high}"
+        if not _WHOLE.fullmatch(text):
+            return Fault(f"must be a whole number {bounds}, not {quote(text)}")
+        value = int(text)
+        return value if self.low <= value <= self.high else Fault(f"must be {bounds}")
+
+    def write(self, value: int) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Decimal:
+    """A number within bounds, with a point or a comma."""
+
+    low: float
+    high: float
+    takes_all = False
+
+    @property
+    def range(self) -> str:
+        return f"{self.low:g}–{self.high:g}"
+
+    def read(self, text: str, model: Model) -> float | Fault:
+        bounds = f"between {self.low:g} and {self.high:g}"
+        value = read_decimal(text)
+        if value is None:
+            return Fault(f"must be a number {bounds}, not {quote(text)}")
+        return value if self.low <= value <= self.high else Fault(f"must be {bounds}")
+
+    def write(self, value: float) -> str:
+        return number(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One of a few numbers: others are rounded to the nearest, in the middle to the smaller, larger ones down."""
+
+    choices: tuple[float, ...]
+    takes_all = False
+
+    @property
+    def range(self) -> str:
+        return ", ".join(number(choice) for choice in self.choices)
+
+    def read(self, text: str, model: Model) -> float | Fault:
+        value = read_decimal(text)
+        if value is None or value <= 0:
+            return Fault(f"must be one of {self.range}, not {quote(text)}")
+        return min(self.choices, key=lambda choice: abs(choice - value))
+
+    def write(self, value: float) -> str:
+        return number(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Aspect:
+    """Width and height as two whole numbers, in lowest terms, within what the model can draw."""
+
+    takes_all = False
+    range = "1:1 up to the model's limit, wide or high"
+
+    def read(self, text: str, model: Model) -> tuple[int, int] | Fault:
+        match = _ASPECT.fullmatch(text)
+        if match is None or not (width := int(match[1])) or not (height := int(match[2])):
+            return Fault(f"must be two whole numbers such as `3:2`, not {quote(text)}")
+        if max(width, height) > model.max_aspect * min(width, height):
+            limit = Fraction(model.max_aspect).limit_denominator(_LONGEST_DENOMINATOR)
+            long, short = limit.numerator, limit.denominator
+            return Fault(f"must be between {short}:{long} and {long}:{short} with this model")
+        divisor = math.gcd(width, height)
+        return width // divisor, height // divisor
+
+    def write(self, value: tuple[int, int]) -> str:
+        return f"{value[0]}:{value[1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the names of a table; `DPM++ 2M Karras` is `dpmpp_2m_karras`."""
+
+    names: Mapping[str, Any]
+    takes_all = True
+
+    @property
+    def range(self) -> str:
+        return ", ".join(self.names)
+
+    def read(self, text: str, model: Model) -> str | Fault:
+        name = re.sub(r"[\s-]+", "_", text.lower().strip(" ,;.").replace("+", "p"))
+        if name in self.names:
+            return name
+        nearest = difflib.get_close_matches(name[:QUOTABLE], self.names, 1)
+        hint = f"did you mean `{nearest[0]}`?" if nearest else f"it must be one of {self.range}"
+        return Fault(f"does not know {quote(text)}: {hint}")
+
+    def write(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Any text."""
+
+    takes_all = True
+    range = "text"
+
+    def read(self, text: str, model: Model) -> str | Fault:
+        return reveal(text)
+
+    def write(self, value: str) -> str:
+        return protect(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list of words or phrases with commas between them."""
+
+    takes_all = True
+    range = "words, with commas between them"
+
+    def read(self, text: str, model: Model) -> tuple[str, ...] | Fault:
+        items = tuple(reveal(item).strip() for item in text.split(","))
+        return tuple(filter(None, items)) or Fault("must name something")
+
+    def write(self, value: tuple[str, ...]) -> str:
+        return ", ".join(protect(item).replace(",", "\\,") for item in value)
+
+
+def read_decimal(text: str) -> float | None:
+    """Read a plain decimal number, None for anything else."""
+    return float(text.replace(",", ".")) + 0.0 if _DECIMAL.fullmatch(text) else None

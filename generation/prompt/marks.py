@@ -1,0 +1,25 @@
+"""Where a parameter begins, and how text is kept from looking like one."""
+
+from __future__ import annotations
+
+import re
+
+from generation.prompt.escapes import MARKS, escape_all
+from generation.prompt.junk import SIGNATURE_START
+
+# Phones turn `--` into a dash. In prose a dash stands between spaces or between words, so there it stays text.
+_START = r"(?<!\S)(?:--+(?=\w)|(?!-[^-–—])[-–—]+(?=[A-Za-z]))"
+PARAMETER_START = re.compile(_START)
+GROUP = re.compile(r"\{([^{},]*)[^{}]*\}")
+FRONT_LINKS = re.compile(r"^(?:https?://\S+\s?)+", re.IGNORECASE)
+
+_ACTIVE = re.compile(
+    rf"{_START}|--+(?=\w)|(?<!\S)(?:--+|[–—])(?=\s[a-z]+\s[.\d])|::|\*\*|[{{}}]|<(?=https?:)|{SIGNATURE_START}"
+    rf"|\A/imagine|\Ahttps?:|\\(?=[{re.escape(MARKS)}]|\Z)",
+    re.IGNORECASE,
+)
+
+
+def protect(text: str) -> str:
+    """Put backslashes into `text` so that parsing gives it back as it is."""
+    return _ACTIVE.sub(lambda match: escape_all(match[0]), text)
