@@ -12,6 +12,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Protocol
 
+from generation.errors import Complaint
 from generation.messages import Cancel, Crashed, Event, Generate, Inbound, Ready, Stop
 from generation.models import Model
 
@@ -73,6 +74,8 @@ def serve(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_
         engine = load(outlet.emit)
         outlet.emit(Ready(engine.model, engine.device))
         _run(engine, pipe)
+    except Complaint as complaint:  # the engine keeps those of a job; this one is about the model
+        outlet.emit(Crashed(str(complaint), hopeless=True))
     except BaseException as error:
         outlet.crash(error)
 

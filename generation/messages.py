@@ -104,9 +104,13 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """The last words of a process that ends because of an error nobody expected; `text` is one line for the log."""
+    """The last words of a process that cannot go on; `text` is one line for the log.
+
+    `hopeless` says that another try would end the same.
+    """
 
     text: str
+    hopeless: bool = False
 
 
 Inbound = Generate | Cancel | Stop

@@ -124,7 +124,7 @@ class LocalWorker:
         self._ended = asyncio.Event()
         self._closing = False
         self._failed_loads = 0
-        self._last_words = ""
+        self._last_words = Crashed("")
         self._silence: asyncio.TimerHandle | None = None
         self._restart: asyncio.TimerHandle | None = None
 
@@ -190,12 +190,12 @@ class LocalWorker:
 
     def _start_process(self) -> None:
         self._ended.clear()
-        self._last_words = ""
+        self._last_words = Crashed("")
         self._restart = None
         try:
             self._process = GpuProcess(self._load, self._on_event, self._on_end)
         except OSError as error:
-            self._last_words = str(error)
+            self._last_words = Crashed(str(error))
             self._on_end(None)
         self._watch()
 
@@ -211,8 +211,8 @@ class LocalWorker:
                 self._jobs[job_id].end(grid)
             case Failed(job_id) if job_id in self._jobs:
                 self._jobs[job_id].end(_exception(event))
-            case Crashed(text):
-                self._last_words = text
+            case Crashed():
+                self._last_words = event
         self._watch()
 
     def _on_loading(self, event: Loading) -> None:
@@ -233,12 +233,16 @@ class LocalWorker:
         self._process = None
         self._ended.set()
         self._watch()
-        reason = self._last_words or say_exit(exit_code)
+        reason = self._last_words.text or say_exit(exit_code)
         self._fail(WorkerDied(f"the GPU process died: {reason}"), sent=True)
         if self._closing:
             return
-        log.error("the GPU process died: it %s%s", say_exit(exit_code), self._last_words and f" ({self._last_words})")
-        self._restart = asyncio.get_running_loop().call_later(self._next_delay(reason), self._start_process)
+        log.error("the GPU process %s: %s", say_exit(exit_code), reason)
+        if self._last_words.hopeless:
+            self._give_up(reason)
+        else:
+            delay = self._next_delay(reason)
+            self._restart = asyncio.get_running_loop().call_later(delay, self._start_process)
 
     def _next_delay(self, reason: str) -> float:
         if isinstance(self.state, Ready):
@@ -247,10 +251,15 @@ class LocalWorker:
         self._failed_loads = min(self._failed_loads + 1, len(self._retry_after))
         delay = self._retry_after[self._failed_loads - 1]
         log.warning("%s could not be loaded; next try in %g s", self.model.name, delay)
-        self._become(Broken(reason) if self._failed_loads == len(self._retry_after) else Restarting(reason))
-        if isinstance(self.state, Broken):
-            self._fail(_cannot_draw(), sent=False)
+        if self._failed_loads < len(self._retry_after):
+            self._become(Restarting(reason))
+        else:
+            self._give_up(reason)
         return delay
+
+    def _give_up(self, reason: str) -> None:
+        self._become(Broken(reason))
+        self._fail(_cannot_draw(), sent=False)
 
     def _become(self, state: State) -> None:
         self.state = state
@@ -278,7 +287,7 @@ class LocalWorker:
         return self._step_timeout if any(not job.ended.done() for job in self._jobs.values()) else None
 
     def _kill_silent(self, limit: float) -> None:
-        self._last_words = f"no sign of life for {limit:g} s"
+        self._last_words = Crashed(f"no sign of life for {limit:g} s")
         if self._process is not None:
             self._process.kill()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from generation.child import Emit
+from generation.errors import Complaint
 from generation.messages import Failed, Finished, Generate, Grid, Loading, Progress, Reason
 from generation.models import Model
 
@@ -109,6 +110,10 @@ def load_for_ever(ref: str, device: str, threads: int, emit: Emit) -> ScriptedEn
     emit(Loading("unet", 0, 1))
     time.sleep(3600)
     raise AssertionError("unreachable")
+
+
+def load_another_family(ref: str, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+    raise Complaint(f"{ref} is of another family")
 
 
 def load_the_unpicklable(ref: str, device: str, threads: int, emit: Emit) -> ScriptedEngine:

@@ -212,7 +212,7 @@ async def test_kill_9_in_mid_picture_is_told_to_everyone_who_waits_and_the_proce
             await asyncio.wait_for(task, 5)
     assert isinstance(worker.state, Restarting)
     assert await works(worker)
-    assert "the GPU process died: it was killed by SIGKILL" in caplog.text
+    assert "the GPU process was killed by SIGKILL" in caplog.text
 
 
 async def test_a_job_cancelled_in_the_moment_of_death_is_cancelled(worker):
@@ -224,12 +224,14 @@ async def test_a_job_cancelled_in_the_moment_of_death_is_cancelled(worker):
     assert await works(worker)
 
 
-async def test_an_unknown_exception_ends_the_process_with_its_trace_in_the_log(capfd, worker, caplog):
-    with pytest.raises(WorkerDied, match=r"ValueError: CUDA error: an illegal memory access$"):
-        await worker.generate(request("crash"), ignore)
-    assert await works(worker)
-    assert "exit code 1 (ValueError: CUDA error: an illegal memory access)" in caplog.text
-    assert "Traceback (most recent call last)" in (written := capfd.readouterr().err)
+async def test_an_unknown_exception_ends_the_process_with_its_trace_in_the_log(caplog, capfd):
+    async with running(make_worker()) as worker:
+        with pytest.raises(WorkerDied, match=r"ValueError: CUDA error: an illegal memory access$"):
+            await worker.generate(request("crash"), ignore)
+        assert await works(worker)
+    assert "the GPU process ended with exit code 1: ValueError: CUDA error: an illegal memory access" in caplog.text
+    written = capfd.readouterr().err
+    assert "Traceback (most recent call last)" in written
     assert "in _crash" in written
 
 
@@ -289,6 +291,15 @@ async def test_a_broken_worker_recovers_when_the_model_can_be_loaded(tmp_path):
             await worker.generate(request("fine"), ignore)
         await until(worker, lambda state: isinstance(state, Ready))
         assert await works(worker)
+
+
+async def test_a_model_that_is_refused_is_not_tried_again():
+    async with running(make_worker(scripted_engine.load_another_family)) as worker:
+        with pytest.raises(Complaint, match="the model cannot be loaded"):
+            await worker.generate(request("fine"), ignore)
+        assert worker.state == Broken("scripted is of another family")
+        await asyncio.sleep(0)
+        assert not multiprocessing.active_children()
 
 
 async def test_a_message_that_cannot_be_read_ends_the_process(caplog):
