@@ -19,11 +19,11 @@ class Sampler:
 _UNCLIPPED = {"clip_sample": False, "thresholding": False}
 _MULTISTEP = {"algorithm_type": "dpmsolver++", "solver_order": 2, "final_sigmas_type": "zero"}
 
-# Left out: LMS, which needs SciPy, and DPM++ SDE, whose Brownian tree draws one noise for all rows of a call.
+# Left out: LMS, which needs SciPy; DEIS, which mixes NumPy with torch; DPM++ SDE, whose Brownian tree draws one noise
+# for all pictures together.
 SAMPLERS: dict[str, Sampler] = {
     "ddim": Sampler("DDIMScheduler", _UNCLIPPED),
     "ddpm": Sampler("DDPMScheduler", _UNCLIPPED),
-    "deis": Sampler("DEISMultistepScheduler"),
     "dpmpp_2m": Sampler("DPMSolverMultistepScheduler", _MULTISTEP),
     "dpmpp_2m_karras": Sampler("DPMSolverMultistepScheduler", {**_MULTISTEP, "use_karras_sigmas": True}),
     "dpmpp_2m_sde": Sampler("DPMSolverMultistepScheduler", {**_MULTISTEP, "algorithm_type": "sde-dpmsolver++"}),

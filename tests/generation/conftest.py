@@ -1,10 +1,16 @@
-"""What the tests of generation share."""
+"""What the tests of generation share. Torch is imported late: tests without a model need not wait for it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from generation.engine.loading import Pipeline
+    from tests.generation.studio import Studio
 
 
 @pytest.fixture(scope="session")
@@ -13,9 +19,27 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     Two torch threads on a busy two-core machine are five times slower than one.
     """
-    import torch  # here, so that tests without a model need not wait for it
+    import torch
 
     from tests.generation.tiny_model import build_tiny_model
 
     torch.set_num_threads(1)
     return build_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def pipeline(tiny_model: Path) -> Pipeline:
+    """Give the tiny pipeline, loaded as the engine loads it."""
+    from generation.engine.loading import load_pipeline
+
+    return load_pipeline(str(tiny_model), "cpu", lambda _: None)
+
+
+@pytest.fixture
+def studio(pipeline: Pipeline) -> Iterator[Studio]:
+    """Give an engine with the tiny pipeline, under observation."""
+    from tests.generation.studio import Studio
+
+    studio = Studio(pipeline)
+    yield studio
+    studio.close()

@@ -1,0 +1,134 @@
+"""An engine under observation: what it told, what it handed over, and what it asked of the UNet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from generation.engine.engine import Engine
+from generation.engine.finisher import Result
+from generation.engine.loading import Pipeline
+from generation.messages import Event, Failed, Finished, Generate, Progress
+from generation.params import Params, TextPart
+
+PLENTY = 10_000_000
+PATIENCE = 20.0
+
+
+class Studio:
+    """An engine, the events it told, the final latents by job, and the number of rows of each UNet call."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.events: list[Event] = []
+        self.latents: dict[str, Tensor] = {}
+        self.calls: list[int] = []
+        self._told = threading.Condition()
+        self.engine = Engine(pipeline, self._tell)
+        self._hook = pipeline.unet.register_forward_pre_hook(lambda _, inputs: self.calls.append(len(inputs[0])))
+        self._record_latents()
+
+    def draw(self, *requests: Generate) -> list[Finished | Failed]:
+        """Draw the requests together and give their ends, in the order of the requests."""
+        for request in requests:
+            self.engine.add(request)
+        self.step_until_idle()
+        return [self.end_of(request.job_id) for request in requests]
+
+    def step_until_idle(self) -> None:
+        """Step as the child process does."""
+        while self.engine.busy:
+            self.engine.step()
+
+    def end_of(self, job_id: str) -> Finished | Failed:
+        """Wait for a job's end."""
+        with self._told:
+            assert self._told.wait_for(lambda: self.ends(job_id), PATIENCE), f"{job_id} has not ended"
+        return self.ends(job_id)[0]
+
+    def ends(self, job_id: str) -> list[Finished | Failed]:
+        """Give all the ends told for a job; there should be one."""
+        return [event for event in self.events if isinstance(event, Finished | Failed) and event.job_id == job_id]
+
+    def progress(self, job_id: str) -> list[Progress]:
+        """Give the steps told for a job."""
+        return [event for event in self.events if isinstance(event, Progress) and event.job_id == job_id]
+
+    def wait_for_preview(self) -> Progress:
+        """Wait for a step with a preview."""
+        with self._told:
+            assert self._told.wait_for(lambda: self._previewed(), PATIENCE)
+        return self._previewed()[0]
+
+    def close(self) -> None:
+        """End the engine."""
+        self._hook.remove()
+        self.engine.close()
+
+    def _previewed(self) -> list[Progress]:
+        return [event for event in self.events if isinstance(event, Progress) and event.preview]
+
+    def _tell(self, event: Event) -> None:
+        with self._told:
+            self.events.append(event)
+            self._told.notify_all()
+
+    def _record_latents(self) -> None:
+        finisher = self.engine._finisher
+        finish = finisher.finish
+
+        def recorded(result: Result) -> None:
+            self.latents[result.request.job_id] = result.latents.clone()
+            finish(result)
+
+        finisher.finish = recorded  # type: ignore[method-assign]
+
+
+def params(text: str = "a red fox", **changes: Any) -> Params:
+    """Give params for the tiny model: one 64×64 tile in six steps, unless told otherwise."""
+    values: dict[str, Any] = {
+        "parts": (TextPart(text),),
+        "width": 64,
+        "height": 64,
+        "seed": 5,
+        "num_inference_steps": 6,
+        "guidance_scale": 5.0,
+        "count": 1,
+    }
+    return Params(**values | changes)
+
+
+def generate(job_id: str, wanted: Params | None = None, *, order: int = 0, **pictures: bytes | int) -> Generate:
+    """Give the request for a job."""
+    given: dict[str, Any] = {"upload_limit": PLENTY} | pictures
+    return Generate(job_id=job_id, params=wanted or params(), order=order, **given)
+
+
+def out_of_memory_above(pipeline: Pipeline, rows: int) -> Any:
+    """Let the UNet run out of memory for more than `rows`; the hook that is given ends it with `remove()`."""
+
+    def refuse(_: Any, inputs: tuple[Tensor, ...]) -> None:
+        if len(inputs[0]) > rows:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    return pipeline.unet.register_forward_pre_hook(refuse)
+
+
+def assert_close(mine: Tensor, theirs: Tensor, tolerance: float = 1e-4) -> None:
+    """Check that latents agree within `tolerance` of their range."""
+    assert mine.shape == theirs.shape
+    assert torch.isfinite(mine).all()
+    spread = float(theirs.max() - theirs.min())
+    assert float((mine - theirs).abs().max()) <= tolerance * spread
+
+
+def in_turn(studio: Studio, requests: Iterable[Generate], steps_between: int) -> None:
+    """Let the requests arrive one after the other, some steps apart, and draw them to the end."""
+    for request in requests:
+        studio.engine.add(request)
+        for _ in range(steps_between):
+            studio.engine.step()
+    studio.step_until_idle()

@@ -1,0 +1,180 @@
+"""The stock diffusers pipelines are the oracle: the engine's latents are theirs."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline, StableDiffusionPipeline
+from PIL import Image
+from torch import Generator, Tensor
+
+from generation.engine.loading import Pipeline, load_pipeline
+from generation.params import Params, Upload
+from generation.samplers import SAMPLERS
+from tests.generation.studio import Studio, assert_close, generate, in_turn, params
+from tests.generation.tiny_model import build_tiny_model
+
+SOURCE = Upload("0" * 64)
+
+
+@pytest.fixture(scope="module", params=["epsilon", "v_prediction", "sample", "text_in_time"])
+def any_pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    folder = tmp_path_factory.mktemp(request.param)
+    kind = request.param
+    if kind == "text_in_time":
+        build_tiny_model(folder, prediction_type="v_prediction", text_in_time=True)
+    else:
+        build_tiny_model(folder, prediction_type=kind)
+    return load_pipeline(str(folder), "cpu", lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def stock(tiny_model: Path) -> StableDiffusionPipeline:
+    return _quiet(StableDiffusionPipeline.from_pretrained(tiny_model))
+
+
+def _quiet(pipeline: Any) -> Any:
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _stock_latents(stock: Any, wanted: Params, **inputs: Any) -> Tensor:
+    """Draw with a stock pipeline as it is meant to be used: a generator for each picture."""
+    kept = stock.scheduler
+    if wanted.sampler is not None:
+        sampler = SAMPLERS[wanted.sampler]
+        stock.scheduler = getattr(diffusers, sampler.scheduler).from_config(kept.config, **sampler.overrides)
+    generators = [Generator("cpu").manual_seed(wanted.seed + tile) for tile in range(wanted.count)]
+    try:
+        return stock(
+            prompt=[wanted.parts[0].text] * wanted.count,
+            negative_prompt=None if wanted.negative_prompt is None else [wanted.negative_prompt] * wanted.count,
+            num_inference_steps=wanted.num_inference_steps,
+            guidance_scale=wanted.guidance_scale,
+            generator=generators,
+            output_type="latent",
+            **inputs,
+        ).images
+    finally:
+        stock.scheduler = kept
+
+
+def _drawing(width: int = 64, height: int = 64) -> Image.Image:
+    down, right = np.mgrid[0:height, 0:width]
+    colours = np.stack([right * 255 / width, down * 255 / height, (right + down) % 17 * 15], axis=-1)
+    return Image.fromarray(colours.astype(np.uint8))
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize("sampler", [None, *SAMPLERS])
+def test_every_sampler_draws_what_the_stock_pipeline_draws(
+    studio: Studio, stock: Any, sampler: str | None, steps: int
+) -> None:
+    wanted = params(sampler=sampler, num_inference_steps=steps, count=2)
+    studio.draw(generate("a", wanted))
+    theirs = _stock_latents(stock, wanted, width=64, height=64)
+    assert_close(studio.latents["a"], theirs)
+
+
+def test_jobs_that_arrive_staggered_and_differ_in_everything_are_each_drawn_as_if_alone(
+    studio: Studio, stock: Any
+) -> None:
+    jobs = {
+        f"job-{place}": params(
+            text,
+            sampler=sampler,
+            seed=100 * place,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            count=count,
+            width=width,
+            negative_prompt=negative,
+        )
+        for place, (text, sampler, steps, guidance, count, width, negative) in enumerate(
+            [
+                ("a red fox", None, 9, 5.0, 2, 64, None),
+                ("blue whales in the sea", "euler", 5, 7.5, 1, 64, None),
+                ("a castle at night", "euler_a", 12, 3.0, 4, 64, "clouds"),
+                ("", "dpmpp_2m_karras", 6, 6.0, 2, 96, None),
+                ("snow", "pndm", 8, 1.0, 2, 64, None),
+                ("twelve ghosts", "unipc", 10, 9.0, 1, 64, "blurry"),
+                ("🦊 月の下", "ddpm", 7, 4.0, 2, 96, None),
+                ("a boat", "heun", 6, 5.0, 2, 64, None),
+                ("a boat", "dpmpp_2m_sde", 11, 0.0, 2, 64, None),
+            ]
+        )
+    }
+    in_turn(studio, [generate(job_id, wanted) for job_id, wanted in jobs.items()], steps_between=2)
+    for job_id, wanted in jobs.items():
+        assert_close(studio.latents[job_id], _stock_latents(stock, wanted, width=wanted.width, height=64))
+
+
+def test_all_kinds_of_prediction_agree_with_the_stock_pipeline(any_pipeline: Pipeline) -> None:
+    stock = _quiet(StableDiffusionPipeline.from_pretrained(any_pipeline.model.ref))
+    studio = Studio(any_pipeline)
+    for sampler in (None, "euler", "dpmpp_2m", "unipc"):
+        wanted = params(sampler=sampler, count=2)
+        studio.draw(generate(f"{sampler}", wanted))
+        assert_close(studio.latents[f"{sampler}"], _stock_latents(stock, wanted))
+    studio.close()
+
+
+@pytest.mark.parametrize("sampler", [None, *SAMPLERS])
+@pytest.mark.parametrize("strength", [0.2, 0.75, 1.0])
+def test_image_to_image_is_that_of_the_stock_pipeline(
+    studio: Studio, stock: Any, sampler: str | None, strength: float
+) -> None:
+    wanted = params(sampler=sampler, source=SOURCE, strength=strength, num_inference_steps=10, count=2)
+    studio.draw(generate("a", wanted, source=_png(_drawing())))
+    oracle = _quiet(StableDiffusionImg2ImgPipeline(**stock.components))
+    theirs = _stock_latents(oracle, wanted, image=_drawing(), strength=strength)
+    assert_close(studio.latents["a"], theirs)
+
+
+@pytest.mark.parametrize("sampler", [None, "euler", "dpmpp_2m", "pndm", "unipc", "heun"])
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_inpainting_is_that_of_the_stock_pipeline(
+    studio: Studio, stock: Any, sampler: str | None, strength: float
+) -> None:
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (16, 8, 48, 40))
+    wanted = params(sampler=sampler, source=SOURCE, mask=SOURCE, strength=strength, num_inference_steps=10)
+    studio.draw(generate("a", wanted, source=_png(_drawing()), mask=_png(mask)))
+    oracle = _quiet(StableDiffusionInpaintPipeline(**stock.components))
+    theirs = _stock_latents(oracle, wanted, image=_drawing(), mask_image=mask, strength=strength, width=64, height=64)
+    assert_close(studio.latents["a"], theirs)
+
+
+@pytest.mark.parametrize("sampler", [None, *SAMPLERS])
+@pytest.mark.parametrize("source", [None, _png(_drawing(100, 80))])
+def test_a_tile_drawn_alone_is_the_tile_of_its_grid(studio: Studio, sampler: str | None, source: bytes | None) -> None:
+    picture = {} if source is None else {"source": source}
+    grid = params(sampler=sampler, source=SOURCE if source else None, strength=0.6 if source else 1.0, count=4)
+    studio.draw(generate("grid", grid, **picture))
+    for tile in (0, 3):
+        alone = params(sampler=sampler, source=grid.source, strength=grid.strength, seed=grid.seed + tile)
+        studio.draw(generate(f"tile-{tile}", alone, **picture))
+        assert_close(studio.latents[f"tile-{tile}"], studio.latents["grid"][tile : tile + 1], 1e-5)
+
+
+def test_the_same_job_gives_the_same_picture_to_the_bit(studio: Studio) -> None:
+    ends = studio.draw(generate("first", params(sampler="euler_a", count=4)))
+    ends += studio.draw(generate("again", params(sampler="euler_a", count=4)))
+    assert ends[0].grid.tiles == ends[1].grid.tiles
+
+
+def test_pictures_that_differ_only_in_seed_differ(studio: Studio) -> None:
+    studio.draw(generate("a", params(seed=1)), generate("b", params(seed=2)))
+    assert not torch.allclose(studio.latents["a"], studio.latents["b"], atol=0.5)
