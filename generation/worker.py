@@ -29,6 +29,9 @@ from generation.messages import (
 from generation.models import Model, describe
 from generation.process import EXIT_GRACE, GpuProcess, say_exit
 
+# Grids that fill a UNet call on such a device, and what keeps it busy while others are being decoded.
+JOBS_AT_ONCE = {"cuda": 6, "mps": 2, "cpu": 2}
+
 log = logging.getLogger(__name__)
 
 
@@ -95,9 +98,10 @@ class _Held:
 class LocalWorker:
     """A worker in a process of its own on this machine.
 
-    `threads` is torch's number of CPU threads (0: its own choice). A process that says nothing for `step_timeout`
-    seconds while it draws, or `load_timeout` while it loads, is killed. After the n-th failed load in a row the next
-    one waits for the n-th of `retry_after` seconds; from the last one on, the worker counts as broken.
+    `threads` is torch's number of CPU threads (0: its own choice); a `capacity` of 0 is chosen for the device. A
+    process that says nothing for `step_timeout` seconds while it draws, or `load_timeout` while it loads, is killed.
+    After the n-th failed load in a row the next one waits for the n-th of `retry_after` seconds; from the last one on,
+    the worker counts as broken.
     Raises FileNotFoundError when `ref` is a path without a model.
     """
 
@@ -107,14 +111,15 @@ class LocalWorker:
         device: str = "auto",
         threads: int = 0,
         *,
-        capacity: int = 4,
+        capacity: int = 0,
         step_timeout: float = 120,
         load_timeout: float = 1800,
         retry_after: tuple[float, ...] = (1, 5, 30, 300),
         load: Load = load_engine,
     ) -> None:
         self.model = describe(ref)
-        self.capacity = capacity
+        self.capacity = capacity or 1
+        self._fixed_capacity = capacity
         self.state: State = Loading("torch", 0, 1)
         self._load = partial(load, ref, device, threads)
         self._step_timeout, self._load_timeout, self._retry_after = step_timeout, load_timeout, retry_after
@@ -223,6 +228,7 @@ class LocalWorker:
     def _on_ready(self, event: Ready) -> None:
         log.info("%s is ready on %s", event.model.name, event.device)
         self.model = event.model
+        self.capacity = self._fixed_capacity or JOBS_AT_ONCE.get(event.device.partition(":")[0], 1)
         self._failed_loads = 0
         self._become(event)
         for job in self._jobs.values():

@@ -21,7 +21,7 @@ class ScriptedEngine:
 
     def __init__(self, ref: str, device: str, threads: int, emit: Emit) -> None:
         self.model = Model(name="scripted", ref=ref, native_size=64, size_multiple=32)
-        self.device = f"{device} with {threads} threads"
+        self.device = f"{device}:{threads}"
         self._emit = emit
         self._running: dict[str, Generate] = {}
         self._steps: dict[str, int] = {}

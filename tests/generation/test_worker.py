@@ -122,7 +122,14 @@ async def test_the_true_model_replaces_the_described_one(worker):
     assert worker.model.native_size == 512
     await until(worker, lambda state: isinstance(state, Ready))
     assert worker.model.native_size == 64
-    assert worker.state.device == "cpu with 1 threads"
+    assert worker.state.device == "cpu:1"
+
+
+@pytest.mark.parametrize(("device", "wanted", "given"), [("cuda", 0, 6), ("cpu", 0, 2), ("else", 0, 1), ("cuda", 3, 3)])
+async def test_the_capacity_suits_the_device_unless_it_was_chosen(device, wanted, given):
+    async with running(LocalWorker("scripted", device, load=scripted_engine.load, capacity=wanted)) as worker:
+        await until(worker, lambda state: isinstance(state, Ready))
+        assert worker.capacity == given
 
 
 async def test_loading_is_told_part_by_part():

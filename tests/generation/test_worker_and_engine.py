@@ -1,0 +1,82 @@
+"""The worker with the real engine and a tiny model in its process."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import multiprocessing
+import os
+import signal
+
+import pytest
+from PIL import Image, ImageChops
+
+from generation.errors import Complaint, WorkerDied
+from generation.messages import Generate
+from generation.params import Params, TextPart
+from generation.worker import LocalWorker
+
+
+@pytest.fixture
+async def worker(tiny_model):
+    worker = LocalWorker(str(tiny_model), "cpu", 1)
+    await worker.start()
+    yield worker
+    await worker.close()
+    assert not multiprocessing.active_children()
+
+
+def request(job_id, seed, steps=6, width=64):
+    params = Params(
+        parts=(TextPart("a red fox"),),
+        width=width,
+        height=64,
+        seed=seed,
+        num_inference_steps=steps,
+        guidance_scale=5.0,
+    )
+    return Generate(f"{job_id:012x}", params, job_id, 10_000_000)
+
+
+def ignore(_):
+    pass
+
+
+def same_picture(one, other):
+    """Compare two PNGs; the company in a batch may move a value across the border of rounding."""
+    pictures = (Image.open(io.BytesIO(png)) for png in (one, other))
+    return all(high <= 1 for _, high in ImageChops.difference(*pictures).getextrema())
+
+
+async def begin(worker, job_id):
+    """Start a long job and come back when it has made a step."""
+    started = asyncio.Event()
+    task = asyncio.create_task(worker.generate(request(job_id, seed=1, steps=900), lambda _: started.set()))
+    await asyncio.wait_for(started.wait(), 60)
+    return task
+
+
+async def test_people_draw_together_cancel_complain_and_survive_a_dead_process(worker):
+    seen = []
+    first, second = await asyncio.gather(
+        worker.generate(request(1, seed=1), seen.append), worker.generate(request(2, seed=2), ignore)
+    )
+    assert worker.model.name == "tiny"
+    assert [progress.step for progress in seen if progress.preview is None] == list(range(1, 7))
+    assert same_picture(first.tiles[1], second.tiles[0])
+    assert not same_picture(first.tiles[0], second.tiles[0])
+
+    with pytest.raises(Complaint, match="multiples of 8"):
+        await worker.generate(request(3, seed=3, width=65), ignore)
+
+    cancelled = await begin(worker, 4)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(asyncio.shield(cancelled), 10)
+
+    dying = await begin(worker, 5)
+    os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+    with pytest.raises(WorkerDied):
+        await dying
+    again = await worker.generate(request(1, seed=1), ignore)
+    assert all(same_picture(*tiles) for tiles in zip(again.tiles, first.tiles, strict=True))
