@@ -35,7 +35,7 @@ def shorten(text: str, limit: int) -> str:
         end -= 1
     end = end or max(limit - 1, 0)
     word_end = text.rfind(" ", 0, end + 1)
-    return text[: word_end if word_end > end // 2 else end].rstrip() + "…"[:limit]
+    return text[: word_end if word_end > end // 2 else end].rstrip(" " + _JOINERS) + "…"[:limit]
 
 
 def slug(text: str) -> str:

@@ -23,6 +23,7 @@ from generation.prompt.weights import read_parts, weight_faults
 
 MAX_LENGTH = 6000
 LONGEST_TYPO = 20
+MOST_HINTS = 10
 TRAILING = " ,;."
 
 _NAMES = (*BY_NAME, *COMING)
@@ -99,7 +100,7 @@ class _Given:
         elif name in COMING:
             self.faults.append(f"`--{name}` is not available here yet")
         else:
-            self.faults.append(_unknown(name or chunk.partition(" ")[0]))
+            self.faults.append(_unknown(name or chunk.partition(" ")[0], with_hint=len(self.faults) < MOST_HINTS))
 
     def _take(self, parameter: Parameter, text: str) -> None:
         if clash := self._clash(parameter):
@@ -136,12 +137,15 @@ class _Given:
             self.values[parameter.sets] = field_value if before is None else before + field_value
 
 
-def _unknown(name: str) -> str:
+def _unknown(name: str, *, with_hint: bool) -> str:
     fault = f"Unrecognized parameter {quote('--' + name)}"
-    close = difflib.get_close_matches(name[:LONGEST_TYPO], _NAMES, 1)
-    nearest = next(iter(close), None) or next(
-        (known for known in _NAMES if len(name) > 2 and known.startswith(name)), None
-    )
+    nearest = _nearest(name) if with_hint else None
     if nearest is None:
         return fault
-    return f"{fault}: " + (f"did you mean `--{nearest}`?" if nearest in BY_NAME else f"`--{nearest}` is not here yet")
+    return f"{fault}: did you mean `--{nearest}`?" if nearest in BY_NAME else f"{fault}: `--{nearest}` is not here yet"
+
+
+def _nearest(name: str) -> str | None:
+    close = difflib.get_close_matches(name[:LONGEST_TYPO], _NAMES, 1)
+    longer = (known for known in _NAMES if len(name) > 2 and known.startswith(name))
+    return next(iter(close), None) or next(longer, None)

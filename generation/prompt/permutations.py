@@ -1,0 +1,77 @@
+r"""Permutations: `{red, blue} fox` is two prompts, several groups multiply, groups nest, `\{` `\,` `\}` are plain."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from generation.errors import Complaint
+from generation.prompt.escapes import MARKS
+
+T = TypeVar("T")
+
+_TOKEN = re.compile(rf"\\[{re.escape(MARKS)}]|\{{\s*|\s*\}}|\s*,\s*|\s+|[^\\{{}},\s]+|\\")
+LARGEST_TOLD = 10**6
+
+
+class TooManyPermutations(Complaint):
+    """Say how many prompts the groups make, where fewer are allowed."""
+
+
+def count(text: str) -> int:
+    """Give the number of prompts that `text` stands for, without making them."""
+    total: int = _fold(text, lambda token: 1, operator.mul, operator.add)
+    return total
+
+
+def expand(text: str, limit: int) -> list[str]:
+    """Give every prompt that `text` stands for, escapes untouched; raises TooManyPermutations over `limit`."""
+    total = count(text)
+    if total > limit:
+        told = f"{total:,}" if total <= LARGEST_TOLD else f"more than {LARGEST_TOLD:,}"
+        raise TooManyPermutations(
+            f"The choices in braces make {told} prompts, and at most {limit:,} are allowed at once"
+        )
+    # No part of the text can stand for more than the whole does, so this stays within the limit too.
+    prompts = _fold(text, lambda token: [token], lambda left, right: [a + b for a in left for b in right], operator.add)
+    return [" ".join(prompt.split()) for prompt in prompts]
+
+
+def _fold(text: str, literal: Callable[[str], T], then: Callable[[T, T], T], either: Callable[[T, T], T]) -> T:
+    """Work from the innermost group outwards, without recursion: a hostile text nests thousands deep."""
+    tokens = _TOKEN.findall(text)
+    grouped = _matched_braces(tokens)
+    choices: list[T | None] = [None]  # of each open group: what the choices before the last comma stand for
+    sequences = [literal("")]  # of each open group: what has been read since
+    for index, token in enumerate(tokens):
+        mark = token.strip()
+        if mark == "{" and index in grouped:
+            choices.append(None)
+            sequences.append(literal(""))
+        elif mark == "," and len(sequences) > 1:
+            choices[-1] = _added(choices[-1], sequences[-1], either)
+            sequences[-1] = literal("")
+        elif mark == "}" and index in grouped:
+            group = _added(choices.pop(), sequences.pop(), either)
+            sequences[-1] = then(sequences[-1], group)
+        else:
+            sequences[-1] = then(sequences[-1], literal(token))
+    return sequences[0]
+
+
+def _added(before: T | None, last: T, either: Callable[[T, T], T]) -> T:
+    return last if before is None else either(before, last)
+
+
+def _matched_braces(tokens: list[str]) -> set[int]:
+    matched: set[int] = set()
+    still_open: list[int] = []
+    for index, token in enumerate(tokens):
+        mark = token.strip()
+        if mark == "{":
+            still_open.append(index)
+        elif mark == "}" and still_open:
+            matched |= {still_open.pop(), index}
+    return matched
