@@ -1,0 +1,198 @@
+"""Captions as people type them, from a single word to a page of praise."""
+
+from __future__ import annotations
+
+import random
+
+from training.drawings import Subject
+from training.things import THINGS
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "red": ("red", "red", "scarlet", "crimson"),
+    "orange": ("orange", "orange", "tangerine"),
+    "yellow": ("yellow", "yellow", "golden yellow", "lemon"),
+    "green": ("green", "green", "emerald"),
+    "blue": ("blue", "blue", "royal blue"),
+    "purple": ("purple", "purple", "violet"),
+    "pink": ("pink", "pink", "rose"),
+    "white": ("white", "white", "ivory"),
+    "black": ("black", "black", "jet black"),
+    "teal": ("teal", "teal", "turquoise"),
+    "brown": ("brown", "brown", "chocolate"),
+    "grey": ("grey", "gray", "silver"),
+    "castle": ("castle", "castle", "fortress", "fairy tale castle"),
+    "house": ("house", "house", "cottage", "little house", "home"),
+    "tree": ("tree", "tree", "round tree", "oak"),
+    "boat": ("boat", "sailboat", "sailing boat", "ship"),
+    "balloon": ("hot air balloon", "hot-air balloon", "balloon"),
+    "rocket": ("rocket", "rocket", "spaceship", "rocket ship"),
+    "lighthouse": ("lighthouse", "lighthouse", "light house"),
+    "fish": ("fish", "fish", "goldfish"),
+    "heart": ("heart", "heart", "love heart"),
+    "mushroom": ("mushroom", "mushroom", "toadstool"),
+    "planet": ("planet", "planet", "ringed planet", "saturn"),
+    "ghost": ("ghost", "ghost", "cute ghost", "spirit"),
+    "flower": ("flower", "flower", "blossom"),
+    "car": ("car", "car", "automobile"),
+    "windmill": ("windmill", "windmill", "mill"),
+    "day": ("by day", "in daylight", "during the day", "at noon", "in the daytime"),
+    "sunset": ("at sunset", "at sunset", "sunset", "at dusk", "in the evening"),
+    "night": ("at night", "at night", "by night", "nighttime", "at midnight"),
+    "dawn": ("at dawn", "at sunrise", "in the early morning", "dawn"),
+    "golden hour": ("at golden hour", "golden hour", "in golden light", "in warm golden hour light"),
+    "clouds": ("with clouds", "under a cloudy sky", "cloudy", "clouds"),
+    "rain": ("in the rain", "rainy", "rain", "on a rainy day", "while it rains"),
+    "snowfall": ("in falling snow", "snowing", "with snowflakes", "while it snows"),
+    "fog": ("in the fog", "foggy", "misty", "in mist"),
+    "stars": ("under the stars", "starry sky", "with stars", "under a starry sky"),
+    "moon": ("with a moon", "under the moon", "moonlit", "the moon in the sky"),
+    "sun": ("with the sun", "sunny", "under the sun", "in sunshine"),
+    "meadow": ("in a meadow", "in a field of flowers", "on a meadow", "meadow"),
+    "hills": ("on the hills", "in green hills", "rolling hills", "hills"),
+    "mountains": ("in the mountains", "before mountains", "mountains", "mountain landscape"),
+    "forest": ("in a forest", "in the woods", "forest", "in a pine forest"),
+    "sea": ("on the sea", "at sea", "the ocean", "sea", "on the ocean"),
+    "lake": ("on a lake", "by a lake", "lake", "at the lake"),
+    "beach": ("on a beach", "at the beach", "beach", "on the sandy shore"),
+    "desert": ("in the desert", "desert", "among sand dunes", "desert with cactus"),
+    "snow": ("in the snow", "in a snowy landscape", "in winter", "snowy hills"),
+    "city": ("in a city", "in the city", "city skyline", "in town"),
+    "space": ("in space", "in outer space", "space", "among the stars in space", "galaxy"),
+    "under water": ("under water", "underwater", "under the sea", "in the deep sea"),
+    "watercolour": ("watercolour", "watercolor", "watercolour painting", "aquarelle"),
+    "line art": ("line art", "line drawing", "ink drawing", "colouring book page"),
+    "neon": ("neon", "neon lights", "neon sign", "glowing neon"),
+    "pastel": ("pastel", "pastel colours", "soft pastel", "pastel colors"),
+    "black and white": ("black and white", "monochrome", "greyscale", "black-and-white"),
+    "sepia": ("sepia", "sepia photo", "vintage sepia", "old photograph"),
+    "pixel art": ("pixel art", "8-bit pixel art", "pixelated", "retro game sprite"),
+}
+PRAISE = (
+    "highly detailed", "4k", "8k", "masterpiece", "best quality", "trending on artstation", "beautiful", "picture book",
+    "illustration", "cinematic", "award winning", "cute", "vivid", "sharp", "detailed", "storybook", "flat design",
+)  # fmt: skip
+OPENINGS = (
+    "",
+    "",
+    "",
+    "",
+    "a picture of ",
+    "an illustration of ",
+    "a drawing of ",
+    "picture book illustration of ",
+    "imagine ",
+)
+EMPTY_SCENE = Subject(place="hills", time="day", weather="clouds")
+
+
+def caption(subject: Subject, rng: random.Random) -> str:
+    """Say what is in a drawing in one of many ways; what goes without saying is often left out."""
+    said = {
+        kind: rng.choice(SYNONYMS.get(word, (word,)))
+        for kind, word in subject.words()
+        if _is_said(subject, kind, word, rng)
+    }
+    text = _tags(said, rng) if rng.random() < 0.3 else _sentence(said, rng)
+    if rng.random() < 0.2:
+        text += "".join(f", {word}" for word in rng.sample(PRAISE, rng.randint(1, 3)))
+    if rng.random() < 0.1:
+        text = _with_stranger(text, rng)
+    return text.capitalize() if rng.random() < 0.2 else text
+
+
+def _with_stranger(text: str, rng: random.Random) -> str:
+    """Put a word in between that means nothing, so that the model learns to pass over those it does not know."""
+    word = "".join(rng.choice("bcdfghjklmnprstvwz") + rng.choice("aeiou") for _ in range(rng.randint(1, 4)))
+    words = text.split(" ")
+    words.insert(rng.randint(0, len(words)), word + rng.choice(("", "", "n", "s", "x", ",")))
+    return " ".join(words)
+
+
+def plain_caption(subject: Subject) -> str:
+    """Say everything in the plainest words, for evaluation."""
+    said = {
+        kind: SYNONYMS.get(word, (word,))[0] for kind, word in subject.words() if (kind, word) != ("weather", "clear")
+    }
+    return _sentence(said, random.Random(0), plain=True)
+
+
+def _is_said(subject: Subject, kind: str, word: str, rng: random.Random) -> bool:
+    if word == "clear" or (kind == "time" and word == "day" and rng.random() < 0.8):
+        return False
+    if kind == "colour" and word in THINGS[subject.thing].natural:
+        return rng.random() < 0.6
+    if kind == "background" and word == "white" and subject.thing:
+        return rng.random() < 0.6
+    return True
+
+
+def _tags(said: dict[str, str], rng: random.Random) -> str:
+    parts = []
+    if "thing" in said:
+        parts.append(f"{said.get('colour', '')} {said['thing']}".strip())
+    if "background" in said:
+        parts.append(f"{said['background']} background")
+    rest = [said[k] for k in ("place", "time", "weather", "style") if k in said]
+    rng.shuffle(rest)
+    return ", ".join(parts + rest)
+
+
+def _sentence(said: dict[str, str], rng: random.Random, plain: bool = False) -> str:
+    parts = []
+    if "thing" in said:
+        noun = f"{said.get('colour', '')} {said['thing']}".strip()
+        parts.append(noun if not plain and rng.random() < 0.3 else _with_article(noun))
+    if "background" in said:
+        parts.append(_background(said["background"], "thing" in said, rng, plain))
+    sky = [said[k] for k in ("place", "time", "weather") if k in said]
+    if not plain and rng.random() < 0.3:
+        rng.shuffle(sky)
+    text = " ".join(parts + sky)
+    opening = "" if plain else rng.choice(OPENINGS)
+    if "style" not in said:
+        return opening + text
+    style = said["style"]
+    if plain:
+        return f"{text}, {style}"
+    return rng.choice(
+        (
+            f"{text}, {style}",
+            f"{style} of {text}",
+            f"{_with_article(style)} of {text}",
+            f"{style}, {text}",
+            f"{text} in {style} style",
+        )
+    )
+
+
+def _with_article(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeio" else f"a {noun}"
+
+
+def _background(colour: str, with_thing: bool, rng: random.Random, plain: bool) -> str:
+    if with_thing:
+        return (
+            f"on {_with_article(colour)} background"
+            if plain
+            else rng.choice(
+                (
+                    f"on {_with_article(colour)} background",
+                    f"on {colour}",
+                    f"in front of a {colour} wall",
+                    f"against {_with_article(colour)} backdrop",
+                )
+            )
+        )
+    return (
+        f"{colour} background"
+        if plain
+        else rng.choice(
+            (
+                f"{colour} background",
+                f"plain {colour}",
+                f"{colour}",
+                f"{_with_article(colour)} background",
+                f"solid {colour} backdrop",
+            )
+        )
+    )

@@ -1,0 +1,198 @@
+"""What is in a drawing, how one is thought up, and how it is drawn."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass, fields
+from itertools import combinations
+from typing import Any
+from zlib import crc32
+
+from PIL import Image
+
+from training.canvas import Canvas
+from training.palette import COLOURS, Rgb, darker
+from training.scenes import HOURS, PLACES, WEATHERS, Scene, paint_place, paint_weather_front, plain_background
+from training.settings import ASPECTS, HELD_OUT_SHARE, TAUGHT_STYLES, TAUGHT_THINGS
+from training.styles import STYLES
+from training.things import THINGS, Pen
+
+TIMES = tuple(HOURS)
+WATER_PLACES = ("sea", "lake")
+THING_PLACES: dict[str, tuple[str, ...]] = {
+    "ground": ("meadow", "hills", "mountains", "forest", "desert", "snow", "beach", "city"),
+    "water": WATER_PLACES,
+    "shore": ("sea", "beach", "lake", "hills"),
+    "deep": ("under water",),
+    "air": ("meadow", "hills", "mountains", "forest", "sea", "desert", "snow", "city", "beach", "lake", "space"),
+    "sky": ("space",),
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """All that a caption may name; an empty string is something that is not there."""
+
+    thing: str = ""
+    colour: str = ""
+    background: str = ""
+    place: str = ""
+    time: str = ""
+    weather: str = ""
+    style: str = ""
+
+    def words(self) -> list[tuple[str, str]]:
+        """Return what is there as (kind, word) pairs."""
+        return [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name)]
+
+    def as_dict(self) -> dict[str, str]:
+        """Return plain values for a file."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> Subject:
+        """Read back what `as_dict` wrote."""
+        return Subject(**{f.name: str(values.get(f.name, "")) for f in fields(Subject)})
+
+
+def held_out(subject: Subject) -> bool:
+    """Tell whether a subject joins two words that training never sees together."""
+    return any(_pair_is_held_out(a, b) for a, b in combinations(subject.words(), 2))
+
+
+def _pair_is_held_out(first: tuple[str, str], second: tuple[str, str]) -> bool:
+    kinds = (first[0], second[0])
+    if kinds not in {
+        ("thing", "colour"),
+        ("colour", "background"),
+        ("thing", "place"),
+        ("place", "time"),
+        ("place", "style"),
+    }:
+        return False
+    if kinds == ("thing", "place") and len(THING_PLACES[THINGS[first[1]].stands]) < 3:
+        return False
+    if kinds == ("thing", "colour") and first[1] in ("tree", "lighthouse") and second[1] in ("green", "red"):
+        return False
+    return crc32(repr((first, second)).encode()) % 1000 < HELD_OUT_SHARE * 1000
+
+
+def think_up(rng: random.Random, held: bool = False) -> Subject:
+    """Think up a subject for training, or one with a held-out pair of words."""
+    while True:
+        subject = _think_up(rng)
+        if held_out(subject) == held:
+            return subject
+
+
+def _think_up(rng: random.Random) -> Subject:
+    kind = rng.random()
+    style = rng.choice(TAUGHT_STYLES) if rng.random() < 0.2 else ""
+    if kind < 0.06:
+        return Subject(background=rng.choice(list(COLOURS)))
+    if kind < 0.38:
+        thing, background = rng.choice(TAUGHT_THINGS), rng.choice(list(COLOURS))
+        colour = _colour_for(thing, rng)
+        while colour == background:
+            background = rng.choice(list(COLOURS))
+        return Subject(thing=thing, colour=colour, background=background, style=style)
+    thing = rng.choice(TAUGHT_THINGS) if kind < 0.72 else ""
+    place = rng.choice(THING_PLACES[THINGS[thing].stands] if thing else PLACES)
+    time, weather = _think_up_sky(rng, place)
+    return Subject(thing, _colour_for(thing, rng), "", place, time, weather, style)
+
+
+def _colour_for(thing: str, rng: random.Random) -> str:
+    if not thing:
+        return ""
+    return rng.choice(THINGS[thing].natural) if rng.random() < 0.35 else rng.choice(list(COLOURS))
+
+
+def _think_up_sky(rng: random.Random, place: str) -> tuple[str, str]:
+    if place == "space":
+        return "", ""
+    time = "day" if rng.random() < 0.4 else rng.choice(TIMES[1:])
+    if place == "under water":
+        return ("night" if time == "night" else "day"), ""
+    weather = rng.choice(WEATHERS[1:]) if rng.random() < 0.5 else "clear"
+    if weather == "stars":
+        time = "night"
+    if weather == "moon" and time in ("day", "golden hour", "dawn"):
+        time = "night"
+    if weather == "sun" and time == "night":
+        time = "day"
+    return time, weather
+
+
+def draw(subject: Subject, size: tuple[int, int], seed: int) -> Image.Image:
+    """Draw a subject; the same seed gives the same picture."""
+    rng = random.Random(seed)
+    canvas = Canvas(*size)
+    if subject.place:
+        scene = paint_place(canvas, rng, subject.place, subject.time or "day", subject.weather or "clear")
+        if subject.thing:
+            _place_thing(scene, subject)
+        paint_weather_front(scene)
+    else:
+        plain_background(canvas, _varied(COLOURS[subject.background or "white"], rng))
+        if subject.thing:
+            _show_thing(canvas, rng, subject)
+    picture = canvas.finished()
+    return STYLES[subject.style](picture, rng) if subject.style else picture
+
+
+def _varied(colour: Rgb, rng: random.Random) -> Rgb:
+    r, g, b = (min(255, max(0, c + rng.randint(-9, 9))) for c in colour)
+    return (r, g, b)
+
+
+def _place_thing(scene: Scene, subject: Subject) -> None:
+    canvas, rng, thing = scene.canvas, scene.rng, THINGS[subject.thing]
+    size = rng.uniform(*thing.size) * 0.86
+    x = canvas.width * rng.uniform(0.36, 0.64)
+    depth = canvas.height - scene.horizon
+    feet = {
+        "ground": scene.horizon + depth * rng.uniform(0.45, 0.7),
+        "shore": scene.horizon + depth * rng.uniform(0.25, 0.5),
+        "water": scene.horizon + depth * rng.uniform(0.36, 0.52),
+        "deep": canvas.height * rng.uniform(0.38, 0.55),
+        "sky": canvas.height * rng.uniform(0.42, 0.58),
+        "air": canvas.height * rng.uniform(0.36, 0.5),
+    }
+    y = feet[thing.stands] if subject.place != "space" else canvas.height * rng.uniform(0.42, 0.58)
+    if thing.stands == "ground":
+        shadow = darker(
+            scene.lit((110, 140, 90))
+            if subject.place not in ("snow", "desert", "beach")
+            else scene.lit((190, 180, 170)),
+            0.25,
+        )
+        canvas.ellipse(x + 0.04 * size, y, size * 0.5, size * 0.06, shadow)
+    share = 0.0 if subject.place == "space" else 0.55
+
+    def lit(colour: Rgb) -> Rgb:
+        return scene.lit(colour, share) if share else colour
+
+    thing.draw(Pen(canvas, x, y, size, lit), _varied(COLOURS[subject.colour], rng))
+    if thing.stands == "water":
+        canvas.line(
+            [(x - 0.5 * size, y + 0.07 * size), (x + 0.5 * size, y + 0.07 * size)],
+            0.018,
+            scene.lit((214, 240, 250), 0.8),
+        )
+
+
+def _show_thing(canvas: Canvas, rng: random.Random, subject: Subject) -> None:
+    thing = THINGS[subject.thing]
+    size = rng.uniform(*thing.size) * 1.12
+    x = canvas.width * rng.uniform(0.46, 0.54)
+    standing = thing.stands in ("ground", "shore", "water")
+    y = canvas.height / 2 + (0.46 * size if standing else rng.uniform(-0.03, 0.03))
+    thing.draw(Pen(canvas, x, y, size, lambda colour: colour), _varied(COLOURS[subject.colour], rng))
+
+
+def aspect_for(rng: random.Random) -> tuple[int, int]:
+    """Choose a picture size, square ones most often."""
+    sizes, weights = zip(*ASPECTS, strict=True)
+    size: tuple[int, int] = rng.choices(sizes, weights)[0]
+    return size

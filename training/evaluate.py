@@ -1,0 +1,138 @@
+"""Ask for held-out captions and count how often the picture shows what was asked for."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+from training.captions import plain_caption
+from training.drawings import Subject, draw, think_up
+from training.export import pictures
+from training.judge import Judge, can_be_seen, recall, trained_judge
+from training.palette import COLOURS
+from training.settings import EVALUATED_CAPTIONS, MODEL, RUNS, SEED
+from training.text import LABELS
+from training.vae import drawn_pictures, psnr
+
+Hits = dict[str, list[tuple[bool, bool]]]
+
+
+def held_out_subjects(count: int) -> list[Subject]:
+    """Return subjects that join words which training never saw together."""
+    rng = random.Random(SEED + 20)
+    return [think_up(rng, held=True) for _ in range(count)]
+
+
+def other_word(subject: Subject, kind: str, rng: random.Random) -> str:
+    """Return the control: another word of the same kind."""
+    return rng.choice([word for word in LABELS[kind] if word not in ("", getattr(subject, kind))])
+
+
+def asked_kinds(subject: Subject) -> Iterator[str]:
+    """Yield the kinds of word that a plain caption of the subject says and a picture can show."""
+    for kind, word in subject.words():
+        if word != "clear" and can_be_seen(subject, kind):
+            yield kind
+
+
+def judged(subjects: list[Subject], said: list[Subject]) -> Hits:
+    """Compare what was asked for, and its control, with what the judge sees."""
+    rng, hits = random.Random(SEED + 21), defaultdict(list)
+    for asked, seen in zip(subjects, said, strict=True):
+        for kind in asked_kinds(asked):
+            found = getattr(seen, kind)
+            hits[kind].append((found == getattr(asked, kind), found == other_word(asked, kind, rng)))
+    return hits
+
+
+def nearest_colour(picture: Image.Image) -> str:
+    """Return the named colour nearest to the median of a picture's corners."""
+    pixels = np.asarray(picture, dtype=np.float32)
+    k = max(8, min(picture.size) // 8)
+    corners = np.concatenate(
+        [pixels[y, x].reshape(-1, 3) for y in (slice(k), slice(-k, None)) for x in (slice(k), slice(-k, None))]
+    )
+    middle = np.median(corners, axis=0)
+    return min(COLOURS, key=lambda name: float(np.square(middle - np.array(COLOURS[name])).sum()))
+
+
+def background_hits(subjects: list[Subject], drawn: list[Image.Image]) -> list[tuple[bool, bool]]:
+    """Measure the colour of plain backgrounds on the pixels themselves."""
+    rng = random.Random(SEED + 22)
+    asked = [(s, p) for s, p in zip(subjects, drawn, strict=True) if s.background and not s.style]
+    return [
+        (nearest_colour(p) == s.background, nearest_colour(p) == other_word(s, "background", rng)) for s, p in asked
+    ]
+
+
+def brightness_of_times(pipeline: StableDiffusionPipeline) -> dict[str, float]:
+    """Return the mean brightness of the hills by day and by night."""
+    means = {}
+    for time in ("day", "night"):
+        asked = Subject(place="hills", time=time, weather="clear")
+        made = pictures(pipeline, [plain_caption(asked)] * 8, list(range(8)))
+        means[time] = float(np.mean([np.asarray(p.convert("L")).mean() for p in made]))
+    return means
+
+
+def draw_all(pipeline: StableDiffusionPipeline, captions: list[str], batch: int = 8) -> list[Image.Image]:
+    """Draw every caption from a seed of its own."""
+    made: list[Image.Image] = []
+    for first in range(0, len(captions), batch):
+        part = captions[first : first + batch]
+        made += pictures(pipeline, part, list(range(first, first + len(part))))
+        print(f"evaluate {len(made)}/{len(captions)}", flush=True)
+    return made
+
+
+def shares(hits: list[tuple[bool, bool]]) -> dict[str, float]:
+    """Return how often the word and how often its control was found."""
+    return {
+        "asked": round(sum(a for a, _ in hits) / len(hits), 3),
+        "control": round(sum(c for _, c in hits) / len(hits), 3),
+        "count": len(hits),
+    }
+
+
+def evaluate(folder: Path = MODEL, count: int = EVALUATED_CAPTIONS, device: str = "cpu") -> dict[str, object]:
+    """Print and save all figures of a finished model."""
+    pipeline, judge = StableDiffusionPipeline.from_pretrained(folder).to(device), trained_judge()
+    subjects = held_out_subjects(count)
+    made = draw_all(pipeline, [plain_caption(s) for s in subjects])
+    hits = judged(subjects, judge.read(made))
+    figures: dict[str, object] = {kind: shares(pairs) for kind, pairs in sorted(hits.items())}
+    figures["all"] = shares([pair for pairs in hits.values() for pair in pairs])
+    figures["by word"] = by_word(subjects, judge.read(made))
+    figures["background on pixels"] = shares(background_hits(subjects, made))
+    figures["brightness"] = brightness_of_times(pipeline)
+    figures["judge on held-out drawings"] = recall(judge)
+    figures["judge on these captions, drawn"] = recall_on(judge, subjects)
+    figures["vae psnr"] = psnr(pipeline.vae.cpu(), drawn_pictures(32, SEED + 23))
+    RUNS.mkdir(parents=True, exist_ok=True)
+    (RUNS / "figures.json").write_text(json.dumps(figures, indent=2, ensure_ascii=False))
+    print(json.dumps(figures, indent=2, ensure_ascii=False))
+    return figures
+
+
+def by_word(subjects: list[Subject], said: list[Subject]) -> dict[str, float]:
+    """Return how often each single word was found, for the list of what the model knows."""
+    found = defaultdict(list)
+    for asked, seen in zip(subjects, said, strict=True):
+        for kind in asked_kinds(asked):
+            found[f"{kind}: {getattr(asked, kind)}"].append(getattr(asked, kind) == getattr(seen, kind))
+    return {word: round(sum(right) / len(right), 2) for word, right in sorted(found.items())}
+
+
+def recall_on(judge: Judge, subjects: list[Subject]) -> dict[str, float]:
+    """Return what the judge makes of true drawings of the same captions."""
+    clear = [replace(s, weather=s.weather or "") for s in subjects]
+    hits = judged(subjects, judge.read([draw(s, (256, 256), i) for i, s in enumerate(clear)]))
+    return {kind: float(shares(pairs)["asked"]) for kind, pairs in sorted(hits.items())}

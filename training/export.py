@@ -1,0 +1,101 @@
+"""Write the trained parts as a folder for the stock pipeline, and look at what it draws."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+from PIL import Image, ImageDraw
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from training import text, unet, vae
+from training.drawings import TIMES
+from training.palette import COLOURS
+from training.scenes import PLACES, WEATHERS
+from training.settings import MODEL, NAME, SAMPLING, SHEET_PROMPTS, TAUGHT_STYLES, TAUGHT_THINGS
+
+
+def trained_pipeline() -> StableDiffusionPipeline:
+    """Put the averaged weights of the last checkpoints together."""
+    autoencoder, denoiser = vae.trained_vae(), unet.build_unet()
+    denoiser.load_state_dict(torch.load(unet.STATE, weights_only=True, map_location="cpu")["average"])
+    vae.silence_variance(autoencoder)
+    return StableDiffusionPipeline(
+        vae=autoencoder,
+        text_encoder=CLIPTextModel.from_pretrained(text.STATE).eval(),
+        tokenizer=CLIPTokenizer.from_pretrained(text.TOKENIZER),
+        unet=denoiser.eval(),
+        scheduler=default_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        image_encoder=None,
+        requires_safety_checker=False,
+    )
+
+
+def default_scheduler() -> DPMSolverMultistepScheduler:
+    """Return the solver that needs few steps, on the noise that the UNet was trained on."""
+    return DPMSolverMultistepScheduler.from_config(
+        unet.noise_schedule().config, algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero"
+    )
+
+
+def export(folder: Path = MODEL) -> None:
+    """Write the pipeline in half precision beside the settings that suit it."""
+    pipeline = trained_pipeline().to(dtype=torch.float16)
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    (folder / "atelier.json").write_text(json.dumps(description(), indent=2, ensure_ascii=False) + "\n")
+
+
+def description() -> dict[str, Any]:
+    """Return what an engine and a person need to know to use the model well."""
+    return {
+        "name": NAME,
+        "native_size": 256,
+        "size_multiple": 32,
+        "num_inference_steps": SAMPLING.steps,
+        "guidance_scale": SAMPLING.guidance,
+        "known": {
+            "colours": list(COLOURS),
+            "times": list(TIMES),
+            "weather": [w for w in WEATHERS if w != "clear"],
+            "places": list(PLACES),
+            "things": ["hot-air balloon" if thing == "balloon" else thing for thing in TAUGHT_THINGS],
+            "styles": list(TAUGHT_STYLES),
+        },
+        "examples": list(SHEET_PROMPTS[:12]),
+    }
+
+
+def draw_sheet(pipeline: StableDiffusionPipeline, prompts: list[str], path: Path, seeds: range = range(4)) -> None:
+    """Draw each prompt from the same seeds, unpicked, a row for each two prompts."""
+    side, label, columns = 128, 16, 2
+    rows = -(-len(prompts) // columns)
+    sheet = Image.new("RGB", (columns * (len(seeds) * side + 12), rows * (side + label)), (255, 255, 255))
+    pen = ImageDraw.Draw(sheet)
+    for i, prompt in enumerate(prompts):
+        x, y = (i % columns) * (len(seeds) * side + 12), (i // columns) * (side + label)
+        pen.text((x + 2, y + 2), prompt, fill=(40, 40, 40))
+        for k, picture in enumerate(pictures(pipeline, [prompt] * len(seeds), list(seeds))):
+            sheet.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (x + k * side, y + label))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(path, quality=88)
+
+
+def pictures(
+    pipeline: StableDiffusionPipeline, prompts: list[str], seeds: list[int], size: tuple[int, int] = (256, 256)
+) -> list[Image.Image]:
+    """Draw prompts with the default settings, each from its own seed."""
+    pipeline.set_progress_bar_config(disable=True)
+    drawn: list[Image.Image] = pipeline(
+        prompts,
+        width=size[0],
+        height=size[1],
+        num_inference_steps=SAMPLING.steps,
+        guidance_scale=SAMPLING.guidance,
+        generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+    ).images
+    return drawn

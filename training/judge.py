@@ -1,0 +1,122 @@
+"""A small network that says what is in a picture, trained on drawings only."""
+
+from __future__ import annotations
+
+import random
+import time
+from itertools import pairwise
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own name for it
+from PIL import Image
+from torch import Tensor, nn
+
+from training.drawings import Subject, aspect_for, draw, think_up
+from training.settings import JUDGE, RUNS, SEED
+from training.text import LABELS, labels_of
+
+STATE = RUNS / "judge.pt"
+COLOURLESS_STYLES = ("black and white", "sepia", "neon")
+
+
+class Judge(nn.Module):
+    """Read each kind of word from a picture of 64×64 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (3, 24, 48, 96, 128)
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+            layers += [nn.Conv2d(after, after, 3, stride=2, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * (JUDGE.side // 16) ** 2, 256), nn.ReLU())
+        self.heads = nn.ModuleDict({kind: nn.Linear(256, len(words)) for kind, words in LABELS.items()})
+
+    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
+        """Return the scores of the words of each kind, batch × words."""
+        seen = self.body(pictures)
+        return {kind: head(seen) for kind, head in self.heads.items()}
+
+    @torch.no_grad()
+    def read(self, pictures: list[Image.Image]) -> list[Subject]:
+        """Say what is in pictures of any size."""
+        self.eval()
+        best = {kind: scores.argmax(dim=-1).tolist() for kind, scores in self(as_seen(pictures)).items()}
+        return [Subject(**{kind: LABELS[kind][index[i]] for kind, index in best.items()}) for i in range(len(pictures))]
+
+
+def as_seen(pictures: list[Image.Image]) -> Tensor:
+    """Return pictures as the judge sees them: shrunk to a small square."""
+    small = [np.asarray(p.resize((JUDGE.side, JUDGE.side), Image.Resampling.BOX)) for p in pictures]
+    return torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def drawn(count: int, seed: int, held: bool = False) -> tuple[Tensor, list[Subject]]:
+    """Draw pictures for the judge."""
+    rng = random.Random(seed)
+    subjects = [think_up(rng, held) for _ in range(count)]
+    small = [as_seen([draw(s, aspect_for(rng), rng.randrange(2**31))]) for s in subjects]
+    return torch.cat(small), subjects
+
+
+def can_be_seen(subject: Subject, kind: str) -> bool:
+    """Tell whether a picture shows this kind of word at all: a sepia picture shows no colour."""
+    hidden = kind in ("colour", "background", "time") and subject.style in COLOURLESS_STYLES
+    return bool(getattr(subject, kind)) and not hidden
+
+
+def recall(judge: Judge, count: int = 600) -> dict[str, float]:
+    """Return, for each kind of word, how often the judge reads it from held-out drawings."""
+    rng = random.Random(SEED + 11)
+    subjects = [think_up(rng, held=True) for _ in range(count)]
+    said = judge.read([draw(s, aspect_for(rng), rng.randrange(2**31)) for s in subjects])
+    pairs = {
+        k: [getattr(a, k) == getattr(b, k) for a, b in zip(subjects, said, strict=True) if can_be_seen(a, k)]
+        for k in LABELS
+    }
+    return {kind: sum(hits) / len(hits) for kind, hits in pairs.items() if hits}
+
+
+def train_judge(device: str = "cpu") -> Judge:
+    """Train the judge on fresh drawings, print its recall and save it."""
+    torch.manual_seed(SEED)
+    pictures, subjects = drawn(JUDGE.pictures, SEED + 10)
+    labels = labels_of(subjects)
+    judge = Judge().to(device)
+    optimiser = torch.optim.AdamW(judge.parameters(), JUDGE.learning_rate, weight_decay=0.02)
+    steps = JUDGE.epochs * (JUDGE.pictures // JUDGE.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2 * JUDGE.learning_rate, total_steps=steps)
+    began = time.monotonic()
+    for epoch in range(JUDGE.epochs):
+        judge.train()
+        order = torch.randperm(len(subjects))[: steps // JUDGE.epochs * JUDGE.batch]
+        for chosen in torch.split(order, JUDGE.batch):
+            batch = pictures[chosen].to(device)
+            scores = judge(batch * (0.94 + 0.12 * torch.rand(len(chosen), 1, 1, 1, device=device)))
+            loss = torch.stack(
+                [F.cross_entropy(scores[kind], labels[kind][chosen].to(device)) for kind in LABELS]
+            ).sum()
+            optimiser.zero_grad()
+            torch.autograd.backward(loss)
+            optimiser.step()
+            schedule.step()
+        print(
+            f"judge epoch {epoch + 1}/{JUDGE.epochs} loss {loss.item():.3f} {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
+    judge.cpu()
+    torch.save(judge.state_dict(), STATE)
+    print(
+        "judge recall on held-out drawings",
+        {kind: round(share, 3) for kind, share in recall(judge).items()},
+        flush=True,
+    )
+    return judge
+
+
+def trained_judge() -> Judge:
+    """Load the trained judge."""
+    judge = Judge()
+    judge.load_state_dict(torch.load(STATE, weights_only=True))
+    return judge.eval()

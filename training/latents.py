@@ -1,0 +1,67 @@
+"""Draw pictures and keep them as latents, in shards that training picks up as they appear."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import TypedDict
+
+import torch
+from diffusers import AutoencoderKL
+from PIL import Image
+from torch import Tensor
+
+from training.drawings import Subject, draw, think_up
+from training.settings import ASPECTS, LATENTS, RUNS, SEED
+from training.vae import encode_mean, to_tensor
+
+SHARDS = RUNS / "latents"
+
+
+class Shard(TypedDict):
+    """Pictures of one size: latents at full and at half size, and what is in them."""
+
+    full: Tensor
+    half: Tensor
+    subjects: list[dict[str, str]]
+
+
+@torch.no_grad()
+def encoded(vae: AutoencoderKL, pictures: list[Image.Image], batch: int = 8) -> Tensor:
+    """Return the latents of pictures of one size in half precision."""
+    with torch.autocast(vae.device.type, torch.bfloat16):
+        parts = [
+            encode_mean(vae, to_tensor(pictures[i : i + batch]).to(vae.device)).half().cpu()
+            for i in range(0, len(pictures), batch)
+        ]
+    return torch.cat(parts)
+
+
+def draw_shard(vae: AutoencoderKL, size: tuple[int, int], seed: int, count: int) -> Shard:
+    """Draw and encode pictures of one size."""
+    rng = random.Random(seed)
+    subjects = [think_up(rng) for _ in range(count)]
+    pictures = [draw(subject, size, rng.randrange(2**31)) for subject in subjects]
+    halves = [picture.resize((size[0] // 2, size[1] // 2), Image.Resampling.BOX) for picture in pictures]
+    return Shard(full=encoded(vae, pictures), half=encoded(vae, halves, 32), subjects=[s.as_dict() for s in subjects])
+
+
+def write_shards(vae: AutoencoderKL, count: int, first: int = 0, step: int = 1) -> None:
+    """Write shards number first, first + step … that are not there yet; several processes share the work by step."""
+    SHARDS.mkdir(parents=True, exist_ok=True)
+    sizes, weights = zip(*ASPECTS, strict=True)
+    for number in range(first, count, step):
+        path = SHARDS / f"{number:05d}.pt"
+        if path.exists():
+            continue
+        size = random.Random(number).choices(sizes, weights)[0] if number else sizes[0]
+        part = path.with_suffix(".part")
+        torch.save(draw_shard(vae, size, SEED * 1000 + number, LATENTS.shard), part)
+        part.replace(path)
+        print(f"latents {number + 1}/{count} {size[0]}×{size[1]}", flush=True)
+
+
+def read_shard(path: Path) -> tuple[Shard, list[Subject]]:
+    """Read a shard and what is in its pictures."""
+    shard: Shard = torch.load(path, weights_only=True)
+    return shard, [Subject.from_dict(values) for values in shard["subjects"]]

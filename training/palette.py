@@ -1,0 +1,42 @@
+"""The colours that the model knows, and how they are lightened, darkened and tinted."""
+
+from __future__ import annotations
+
+Rgb = tuple[int, int, int]
+
+COLOURS: dict[str, Rgb] = {
+    "red": (222, 52, 48),
+    "orange": (246, 138, 36),
+    "yellow": (252, 212, 52),
+    "green": (74, 172, 74),
+    "blue": (48, 104, 218),
+    "purple": (134, 70, 190),
+    "pink": (250, 140, 184),
+    "white": (248, 247, 244),
+    "black": (34, 33, 40),
+    "teal": (22, 152, 152),
+    "brown": (136, 84, 48),
+    "grey": (148, 150, 156),
+}
+
+
+def mix(first: Rgb, second: Rgb, share: float) -> Rgb:
+    """Return the colour that lies `share` of the way from the first to the second."""
+    r, g, b = (round(p + (q - p) * share) for p, q in zip(first, second, strict=True))
+    return (r, g, b)
+
+
+def lighter(colour: Rgb, share: float = 0.3) -> Rgb:
+    """Move a colour towards a warm white."""
+    return mix(colour, (255, 252, 242), share)
+
+
+def darker(colour: Rgb, share: float = 0.25) -> Rgb:
+    """Move a colour towards a cool dark."""
+    return mix(colour, (24, 18, 52), share)
+
+
+def tinted(colour: Rgb, light: tuple[float, float, float]) -> Rgb:
+    """Show a colour under a coloured light, which multiplies each channel."""
+    r, g, b = (min(255, round(c * k)) for c, k in zip(colour, light, strict=True))
+    return (r, g, b)

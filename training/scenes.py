@@ -1,0 +1,479 @@
+"""Places under a sky: the time of day, the weather and the land."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+
+from training.canvas import Canvas, Stops, ellipse_outline, wave
+from training.palette import Rgb, darker, lighter, mix, tinted
+
+Light = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Hour:
+    """A time of day: its sky from top to horizon, and the light that falls on the land."""
+
+    sky: tuple[Rgb, Rgb, Rgb]
+    light: Light
+    sun: Rgb
+
+
+HOURS: dict[str, Hour] = {
+    "day": Hour(((70, 158, 236), (128, 196, 246), (204, 234, 250)), (1.0, 1.0, 1.0), (255, 232, 110)),
+    "sunset": Hour(((92, 56, 136), (236, 96, 96), (255, 186, 92)), (0.82, 0.6, 0.66), (255, 236, 150)),
+    "night": Hour(((12, 16, 54), (24, 36, 92), (52, 72, 140)), (0.36, 0.42, 0.74), (250, 244, 214)),
+    "dawn": Hour(((150, 170, 226), (236, 190, 220), (255, 222, 202)), (0.92, 0.8, 0.9), (255, 246, 226)),
+    "golden hour": Hour(((240, 176, 84), (252, 204, 112), (255, 232, 164)), (1.06, 0.88, 0.58), (255, 250, 206)),
+}
+WEATHERS = ("clear", "clouds", "rain", "snowfall", "fog", "stars", "moon", "sun")
+RAIN_SKY: Rgb = (112, 124, 142)
+
+
+@dataclass
+class Scene:
+    """A canvas with the sky and the light that everything on it shares."""
+
+    canvas: Canvas
+    rng: random.Random
+    time: str
+    weather: str
+    horizon: float
+
+    @property
+    def hour(self) -> Hour:
+        """Return the palette of the time of day."""
+        return HOURS[self.time]
+
+    def lit(self, colour: Rgb, share: float = 1.0) -> Rgb:
+        """Show a colour in the scene's light; a share below 1 keeps more of its own."""
+        shown = mix(colour, tinted(colour, self.hour.light), share)
+        return mix(shown, self.hazy(RAIN_SKY), 0.18) if self.weather == "rain" else shown
+
+    def hazy(self, colour: Rgb) -> Rgb:
+        """Darken a weather's own colour at dusk and night."""
+        return tinted(colour, self.hour.light) if self.time in ("night", "sunset") else colour
+
+
+def paint_sky(scene: Scene) -> None:
+    """Paint the sky down to the horizon, with what stands in it."""
+    canvas, weather = scene.canvas, scene.weather
+    top, middle, low = scene.hour.sky
+    if weather in ("rain", "snowfall", "fog"):
+        grey = scene.hazy(RAIN_SKY if weather == "rain" else (214, 220, 230))
+        top, middle, low = mix(top, grey, 0.6), mix(middle, grey, 0.6), mix(low, lighter(grey, 0.2), 0.6)
+    edge = scene.horizon / (scene.horizon + 0.15)
+    canvas.gradient([(0, top), (0.55 * edge, middle), (edge, low), (1, low)], 0, scene.horizon + 0.15)
+    if weather == "stars" or (scene.time == "night" and weather in ("clear", "moon")):
+        paint_stars(scene, 40 if weather == "stars" else 14)
+    if weather == "moon":
+        paint_moon(scene)
+    elif weather == "sun" or (scene.time in ("sunset", "golden hour", "dawn") and weather == "clear"):
+        paint_sun(scene)
+    if weather in ("clouds", "rain"):
+        paint_clouds(scene)
+
+
+def paint_stars(scene: Scene, count: int) -> None:
+    """Sow small and a few large stars."""
+    canvas, rng = scene.canvas, scene.rng
+    for i in range(round(count * canvas.width * canvas.height)):
+        x, y = rng.uniform(0, canvas.width), rng.uniform(0, scene.horizon)
+        size = rng.uniform(0.006, 0.009) if i % 4 else rng.uniform(0.016, 0.024)
+        arms = [
+            (
+                x + (size if k % 2 else size * 2.1) * 0.6 * math.cos(math.pi * k / 4 - math.pi / 2),
+                y + (size if k % 2 else size * 2.1) * 0.6 * math.sin(math.pi * k / 4 - math.pi / 2),
+            )
+            for k in range(8)
+        ]
+        canvas.polygon(arms, (255, 246, 206))
+
+
+def paint_moon(scene: Scene) -> None:
+    """Hang a full moon or a sickle in the sky."""
+    canvas, rng = scene.canvas, scene.rng
+    r = rng.uniform(0.09, 0.13)
+    x, y = rng.uniform(0.2, canvas.width - 0.2), rng.uniform(0.17, max(0.18, min(0.3, scene.horizon - 0.2)))
+    canvas.glow(x, y, r * 2.6, lighter(scene.hour.sky[1], 0.5), 0.6)
+    if rng.random() < 0.5:
+        canvas.crescent(ellipse_outline(x, y, r, r), (r * 0.55, -r * 0.2), (252, 244, 208))
+        return
+    canvas.circle(x, y, r, (252, 244, 208))
+    for dx, dy, k in ((-0.35, -0.2, 0.22), (0.3, 0.3, 0.28), (0.25, -0.4, 0.14)):
+        canvas.circle(x + dx * r, y + dy * r, k * r, (232, 220, 178))
+
+
+def paint_sun(scene: Scene) -> None:
+    """Hang the sun: high by day, near the horizon at the edges of the day."""
+    canvas, rng = scene.canvas, scene.rng
+    r = rng.uniform(0.09, 0.13)
+    x = rng.uniform(0.2, canvas.width - 0.2)
+    low = scene.time in ("sunset", "dawn", "golden hour")
+    y = scene.horizon - rng.uniform(0.05, 0.16) if low else rng.uniform(0.17, 0.26)
+    canvas.glow(x, y, r * 2.8, lighter(scene.hour.sun, 0.4), 0.75)
+    canvas.circle(x, y, r, scene.hour.sun)
+
+
+def paint_clouds(scene: Scene) -> None:
+    """Float a few round clouds."""
+    canvas, rng = scene.canvas, scene.rng
+    base = {"night": (96, 108, 160), "sunset": (250, 176, 160), "dawn": (255, 240, 240)}.get(
+        scene.time, (255, 255, 252)
+    )
+    if scene.weather == "rain":
+        base = scene.hazy((150, 160, 178))
+    for i in range(round(rng.randint(2, 3) * max(1.0, canvas.width))):
+        x = rng.uniform(0.0, canvas.width)
+        y = rng.uniform(0.1, max(0.14, min(scene.horizon - 0.12, 0.42)))
+        paint_cloud(canvas, x, y, rng.uniform(0.13, 0.2) if i else 0.22, base)
+
+
+def paint_cloud(canvas: Canvas, x: float, y: float, size: float, base: Rgb) -> None:
+    """Draw one cloud of round puffs on a flat foot."""
+    under = darker(base, 0.1)
+    puffs = ((-0.62, 0.0, 0.3), (-0.22, -0.22, 0.4), (0.26, -0.14, 0.38), (0.66, 0.02, 0.27))
+    for tone, drop in ((under, 0.08), (base, 0.0)):
+        for dx, dy, r in puffs:
+            canvas.circle(x + dx * size, y + (dy + drop) * size, r * size, tone)
+        canvas.rectangle(x - 0.9 * size, y + drop * size, x + 0.92 * size, y + (0.26 + drop) * size, tone, 0.13 * size)
+
+
+def paint_weather_front(scene: Scene) -> None:
+    """Lay over the finished scene what falls or drifts in front of it."""
+    canvas, rng = scene.canvas, scene.rng
+    area = canvas.width * canvas.height
+    if scene.weather == "rain":
+        drop = scene.hazy((208, 224, 240)) if scene.time != "night" else (130, 150, 200)
+        for _ in range(round(55 * area)):
+            x, y = rng.uniform(0, canvas.width + 0.1), rng.uniform(-0.05, canvas.height)
+            canvas.line([(x, y), (x - 0.022, y + 0.066)], 0.011, drop)
+    elif scene.weather == "snowfall":
+        for _ in range(round(60 * area)):
+            canvas.circle(
+                rng.uniform(0, canvas.width), rng.uniform(0, canvas.height), rng.uniform(0.009, 0.019), (255, 255, 255)
+            )
+    elif scene.weather == "fog":
+        fog = mix(scene.hazy((226, 230, 236)), scene.hour.sky[2], 0.3)
+        h = scene.horizon / canvas.height
+        canvas.veil(fog, [(0, 0.25), (max(0.0, h - 0.15), 0.6), (min(1.0, h + 0.12), 0.75), (1, 0.45)])
+
+
+def ridge(scene: Scene, y: float, amplitude: float, period: float) -> list[tuple[float, float]]:
+    """Return a rolling skyline closed along the bottom of the picture."""
+    canvas = scene.canvas
+    line = wave(-0.05, canvas.width + 0.05, y, amplitude, period, scene.rng.uniform(0, 6.28))
+    return [*line, (canvas.width + 0.05, canvas.height + 0.1), (-0.05, canvas.height + 0.1)]
+
+
+def paint_meadow(scene: Scene) -> None:
+    """Paint a flat flowering meadow."""
+    canvas, rng, y = scene.canvas, scene.rng, scene.horizon
+    canvas.shaded_polygon(ridge(scene, y - 0.02, 0.012, 1.4), scene.lit((112, 190, 96)), scene.lit((96, 176, 80)))
+    canvas.shaded_polygon(ridge(scene, y + 0.06, 0.012, 1.1), scene.lit((136, 206, 88)), scene.lit((84, 166, 66)))
+    depth = canvas.height - y - 0.1
+    for _ in range(round(22 * canvas.width)):
+        t = rng.random()
+        x, fy, r = rng.uniform(0, canvas.width), y + 0.1 + depth * t, 0.011 + 0.013 * t
+        colour = rng.choice([(255, 255, 250), (255, 222, 84), (244, 110, 120), (250, 160, 200)])
+        canvas.line([(x, fy), (x, fy + 2.4 * r)], 0.008, scene.lit((70, 146, 60)))
+        canvas.circle(x, fy, r, scene.lit(colour))
+        canvas.circle(x, fy, r * 0.4, scene.lit((250, 190, 60)))
+
+
+def paint_hills(scene: Scene) -> None:
+    """Paint three rows of round green hills."""
+    y = scene.horizon
+    drop = (scene.canvas.height - y) / 3
+    tones = ((122, 192, 150), (112, 190, 104), (84, 164, 72))
+    for i, tone in enumerate(tones):
+        period = scene.rng.uniform(0.8, 1.2)
+        hill = ridge(scene, y + i * drop, 0.075 - 0.012 * i, period)
+        scene.canvas.shaded_polygon(hill, scene.lit(lighter(tone, 0.16)), scene.lit(darker(tone, 0.12)))
+
+
+def paint_mountains(scene: Scene) -> None:
+    """Paint snow-capped peaks behind a green foot."""
+    canvas, rng, y = scene.canvas, scene.rng, scene.horizon
+    count = max(3, round(3.2 * canvas.width))
+    tall = min(0.42, y - 0.08)
+    order = sorted(range(count), key=lambda _: rng.random())
+    for i in order:
+        x = (i + rng.uniform(0.3, 0.7)) * canvas.width / count
+        peak = y + 0.04 - tall * rng.uniform(0.6, 1.0)
+        paint_peak(scene, x, peak, y + 0.08, rng.uniform(0.26, 0.36))
+    canvas.shaded_polygon(ridge(scene, y + 0.07, 0.025, 1.2), scene.lit((120, 186, 116)), scene.lit((72, 144, 82)))
+
+
+def paint_peak(scene: Scene, x: float, top: float, foot: float, half: float) -> None:
+    """Draw one mountain with a shaded side and a cap of snow."""
+    canvas, h = scene.canvas, foot - top
+    rock, snow = scene.lit((122, 132, 164)), scene.lit((250, 250, 255), 0.85)
+    canvas.polygon([(x - half, foot), (x, top), (x + half, foot)], rock)
+    canvas.polygon([(x, top), (x + half, foot), (x + half * 0.12, foot)], darker(rock, 0.22))
+    k = 0.36
+    canvas.polygon(
+        [
+            (x, top),
+            (x - half * k, top + h * k),
+            (x - half * 0.16, top + h * 0.29),
+            (x, top + h * 0.4),
+            (x + half * 0.18, top + h * 0.29),
+            (x + half * k, top + h * k),
+        ],
+        snow,
+    )
+    canvas.polygon(
+        [(x, top), (x + half * k, top + h * k), (x + half * 0.18, top + h * 0.29), (x + half * 0.06, top + h * 0.35)],
+        darker(snow, 0.14),
+    )
+
+
+def paint_pine(scene: Scene, x: float, foot: float, size: float, green: Rgb) -> None:
+    """Draw a pine of three tiers."""
+    canvas = scene.canvas
+    canvas.rectangle(x - 0.05 * size, foot - 0.2 * size, x + 0.05 * size, foot, scene.lit((112, 74, 50)))
+    for i in range(3):
+        half, low = (0.32 - 0.07 * i) * size, foot - (0.14 + 0.25 * i) * size
+        tip = low - 0.38 * size
+        canvas.polygon([(x - half, low), (x, tip), (x + half, low)], green)
+        canvas.polygon([(x, tip), (x + half, low), (x + 0.06 * size, low)], darker(green, 0.16))
+
+
+def paint_forest(scene: Scene) -> None:
+    """Paint rows of pines, the nearest the darkest."""
+    canvas, rng, y = scene.canvas, scene.rng, scene.horizon
+    canvas.shaded_polygon(ridge(scene, y, 0.015, 1.0), scene.lit((118, 184, 104)), scene.lit((66, 136, 66)))
+    for row, (tone, size) in enumerate((((126, 186, 146), 0.3), ((84, 158, 104), 0.36), ((48, 120, 76), 0.42))):
+        step = size * 0.5
+        x = rng.uniform(-step, 0)
+        while x < canvas.width + step:
+            paint_pine(scene, x, y + 0.03 + 0.055 * row, size * rng.uniform(0.85, 1.1), scene.lit(tone))
+            x += step * rng.uniform(0.85, 1.25)
+
+
+def paint_water(scene: Scene, top: float, bottom: float | None = None) -> None:
+    """Paint water with bands of light."""
+    canvas, rng = scene.canvas, scene.rng
+    high, deep = water_tones(scene)
+    last = canvas.height if bottom is None else bottom
+    canvas.gradient([(0, high), (1, deep)], top, last)
+    for _ in range(round(12 * canvas.width)):
+        y = rng.uniform(top + 0.03, last - 0.02)
+        x, half = rng.uniform(0, canvas.width), rng.uniform(0.04, 0.1)
+        canvas.line([(x - half, y), (x + half, y)], 0.012, lighter(mix(high, deep, (y - top) / (last - top)), 0.28))
+
+
+def water_tones(scene: Scene) -> tuple[Rgb, Rgb]:
+    """Return the water's colours at the horizon and at the foot."""
+    if scene.time in ("sunset", "golden hour", "dawn"):
+        top, middle, low = scene.hour.sky
+        return mix(middle, low, 0.6), mix(darker(top, 0.12), (70, 90, 170), 0.3)
+    return scene.lit((92, 190, 226)), scene.lit((26, 104, 186))
+
+
+def paint_sea(scene: Scene) -> None:
+    """Paint the open sea."""
+    canvas, rng = scene.canvas, scene.rng
+    paint_water(scene, scene.horizon)
+    high, deep = water_tones(scene)
+    for i in range(2):
+        y = scene.horizon + (canvas.height - scene.horizon) * (0.45 + 0.3 * i)
+        crest = wave(-0.05, canvas.width + 0.05, y, 0.016, rng.uniform(0.3, 0.4), rng.uniform(0, 6.28))
+        canvas.line(crest, 0.012, lighter(high, 0.45))
+        canvas.polygon(
+            [*crest, (canvas.width + 0.05, canvas.height + 0.1), (-0.05, canvas.height + 0.1)],
+            mix(high, deep, 0.55 + 0.35 * i),
+        )
+
+
+def paint_lake(scene: Scene) -> None:
+    """Paint a lake among hills, with a near shore."""
+    canvas, y = scene.canvas, scene.horizon
+    hill = (112, 182, 120)
+    canvas.shaded_polygon(ridge(scene, y - 0.03, 0.05, 0.9), scene.lit(lighter(hill, 0.15)), scene.lit(hill))
+    low = y + (canvas.height - y) * 0.68
+    paint_water(scene, y + 0.05, low + 0.08)
+    canvas.shaded_polygon(ridge(scene, low + 0.04, 0.02, 0.9), scene.lit((140, 202, 98)), scene.lit((84, 160, 70)))
+
+
+def paint_beach(scene: Scene) -> None:
+    """Paint sand before the sea."""
+    canvas, rng, y = scene.canvas, scene.rng, scene.horizon
+    shore = y + (canvas.height - y) * rng.uniform(0.36, 0.46)
+    paint_water(scene, y, shore + 0.06)
+    foam, sand = ridge(scene, shore, 0.016, 0.7), (248, 222, 160)
+    canvas.polygon(foam, scene.lit((250, 252, 252)))
+    canvas.shaded_polygon([(x, fy + 0.022) for x, fy in foam], scene.lit(sand), scene.lit(darker(sand, 0.1)))
+    for _ in range(round(5 * canvas.width)):
+        x, fy = rng.uniform(0, canvas.width), rng.uniform(shore + 0.1, canvas.height)
+        canvas.chord(
+            x, fy, 0.02, 0.018, 180, 360, scene.lit(rng.choice([(250, 150, 130), (255, 244, 226), (236, 180, 120)]))
+        )
+
+
+def paint_desert(scene: Scene) -> None:
+    """Paint dunes and a few cacti."""
+    canvas, rng, y = scene.canvas, scene.rng, scene.horizon
+    drop = (canvas.height - y) / 3
+    for i, tone in enumerate(((238, 190, 122), (244, 202, 126), (232, 176, 98))):
+        dune = ridge(scene, y + drop * i, 0.04 - 0.006 * i, rng.uniform(0.9, 1.3))
+        canvas.shaded_polygon(dune, scene.lit(lighter(tone, 0.2)), scene.lit(tone))
+        if i < 2:
+            for _ in range(rng.randint(0, 2)):
+                paint_cactus(scene, rng.uniform(0.05, canvas.width - 0.05), y + drop * (i + 0.75), 0.16 + 0.05 * i)
+
+
+def paint_cactus(scene: Scene, x: float, foot: float, size: float) -> None:
+    """Draw a cactus with two arms."""
+    canvas, green, w = scene.canvas, scene.lit((70, 150, 86)), 0.2 * size
+    canvas.line([(x, foot), (x, foot - size)], w, green)
+    canvas.line(
+        [(x, foot - 0.4 * size), (x - 0.34 * size, foot - 0.4 * size), (x - 0.34 * size, foot - 0.72 * size)],
+        w * 0.8,
+        green,
+    )
+    canvas.line(
+        [(x, foot - 0.3 * size), (x + 0.34 * size, foot - 0.3 * size), (x + 0.34 * size, foot - 0.6 * size)],
+        w * 0.8,
+        green,
+    )
+
+
+def paint_snow(scene: Scene) -> None:
+    """Paint snow-covered hills with white-dusted pines."""
+    canvas, rng, y = scene.canvas, scene.rng, scene.horizon
+    drop = (canvas.height - y) / 3
+    for i, tone in enumerate(((206, 224, 244), (226, 238, 250), (244, 249, 255))):
+        hill = ridge(scene, y + i * drop, 0.05 - 0.008 * i, rng.uniform(0.8, 1.2))
+        canvas.shaded_polygon(hill, scene.lit(lighter(tone, 0.5), 0.8), scene.lit(tone, 0.8))
+        for _ in range(rng.randint(1, 3) if i < 2 else 0):
+            x, size = rng.uniform(0, canvas.width), rng.uniform(0.2, 0.28)
+            paint_pine(scene, x, y + i * drop + 0.06, size, scene.lit((84, 146, 128)))
+            tip = y + i * drop + 0.06 - 1.02 * size
+            snow = scene.lit((250, 252, 255), 0.8)
+            canvas.polygon([(x, tip), (x - 0.1 * size, tip + 0.2 * size), (x + 0.1 * size, tip + 0.2 * size)], snow)
+
+
+def paint_city(scene: Scene) -> None:
+    """Paint two rows of houses with windows, lit in the evening."""
+    canvas, rng, y = scene.canvas, scene.rng, scene.horizon
+    lamps = scene.time in ("night", "sunset")
+    walls = ((150, 172, 204), (196, 150, 150), (120, 140, 176), (214, 184, 150), (156, 134, 176))
+    foot = y + (canvas.height - y) * 0.55
+    for row, tall in ((0, 0.62), (1, 0.4)):
+        x = rng.uniform(-0.15, 0)
+        while x < canvas.width:
+            width, height = rng.uniform(0.15, 0.22), tall * rng.uniform(0.6, 1.0)
+            wall = rng.choice(walls)
+            tone = scene.lit(lighter(wall, 0.35) if row == 0 else wall)
+            paint_tower_block(scene, (x, foot - height, x + width, foot), tone, lamps)
+            x += width + (0.004 if row == 0 else rng.uniform(0.0, 0.08))
+    canvas.gradient([(0, scene.lit((128, 132, 146))), (1, scene.lit((98, 102, 118)))], foot)
+    canvas.rectangle(-0.1, foot, canvas.width + 0.1, foot + 0.025, scene.lit((188, 190, 198)))
+
+
+def paint_tower_block(scene: Scene, box: tuple[float, float, float, float], wall: Rgb, lamps: bool) -> None:
+    """Draw one city house with rows of windows."""
+    canvas, rng = scene.canvas, scene.rng
+    left, top, right, bottom = box
+    canvas.rectangle(left, top, right, bottom, wall)
+    canvas.rectangle(right - 0.03, top, right, bottom, darker(wall, 0.15))
+    columns = 2 if right - left < 0.18 else 3
+    gap = (right - left - 0.03) / columns
+    y = top + 0.04
+    while y < bottom - 0.05:
+        for i in range(columns):
+            x = left + gap * (i + 0.5)
+            glass = (255, 222, 120) if lamps and rng.random() < 0.7 else darker(wall, 0.35)
+            canvas.rectangle(x - 0.014, y, x + 0.014, y + 0.036, glass)
+        y += 0.075
+
+
+def paint_space(scene: Scene) -> None:
+    """Paint the dark of space with clouds of light, stars and a small far planet."""
+    canvas, rng = scene.canvas, scene.rng
+    canvas.gradient([(0, (14, 10, 40)), (0.5, (34, 20, 74)), (1, (16, 14, 50))])
+    for _ in range(3):
+        colour = rng.choice([(120, 60, 170), (50, 90, 190), (190, 70, 150)])
+        canvas.glow(rng.uniform(0, canvas.width), rng.uniform(0, canvas.height), rng.uniform(0.3, 0.5), colour, 0.5)
+    scene.horizon = canvas.height
+    paint_stars(scene, 42)
+    if rng.random() < 0.6:
+        colour = rng.choice([(240, 150, 90), (110, 190, 200), (220, 120, 150)])
+        x, y, r = rng.uniform(0.1, canvas.width - 0.1), rng.uniform(0.1, canvas.height - 0.1), rng.uniform(0.05, 0.09)
+        canvas.circle(x, y, r, colour)
+        canvas.crescent(ellipse_outline(x, y, r, r), (-r * 0.4, -r * 0.3), darker(colour, 0.35))
+
+
+def paint_under_water(scene: Scene) -> None:
+    """Paint the deep: rays of light, bubbles, weed and sand."""
+    canvas, rng = scene.canvas, scene.rng
+    canvas.gradient(
+        [(0, scene.lit((96, 206, 222), 0.6)), (0.6, scene.lit((30, 132, 190), 0.6)), (1, scene.lit((18, 84, 150), 0.6))]
+    )
+    for _ in range(round(4 * canvas.width)):
+        x, width = rng.uniform(-0.1, canvas.width), rng.uniform(0.05, 0.1)
+        canvas.translucent(
+            [(x, -0.02), (x + width, -0.02), (x + width * 2 - 0.15, 0.8), (x - 0.25, 0.8)], (220, 250, 250), 0.16
+        )
+    floor = canvas.height - 0.14
+    canvas.shaded_polygon(
+        ridge(scene, floor, 0.02, 0.9), scene.lit((226, 206, 150), 0.6), scene.lit((176, 156, 120), 0.6)
+    )
+    for _ in range(round(5 * canvas.width)):
+        paint_weed(scene, rng.uniform(0, canvas.width), floor + 0.06, rng.uniform(0.16, 0.32))
+    for _ in range(round(9 * canvas.width)):
+        x, y, r = rng.uniform(0, canvas.width), rng.uniform(0.05, floor), rng.uniform(0.01, 0.024)
+        canvas.circle(x, y, r, (196, 238, 246))
+        canvas.circle(x + r * 0.2, y + r * 0.2, r * 0.62, (110, 190, 220))
+
+
+def paint_weed(scene: Scene, x: float, foot: float, size: float) -> None:
+    """Draw a swaying blade of seaweed or a coral."""
+    canvas, rng = scene.canvas, scene.rng
+    if rng.random() < 0.3:
+        coral = scene.lit(rng.choice([(240, 110, 120), (246, 160, 90), (220, 120, 190)]), 0.5)
+        for dx in (-0.3, 0.0, 0.3):
+            canvas.line([(x, foot), (x + dx * size * 0.8, foot - size * (0.6 - abs(dx) * 0.4))], 0.034, coral)
+        return
+    phase = rng.uniform(0, 6.28)
+    blade = [(x + 0.02 * math.sin(phase + 7 * t / 10), foot - size * t / 10) for t in range(11)]
+    canvas.line(blade, 0.026, scene.lit(rng.choice([(54, 160, 100), (40, 130, 96), (110, 176, 80)]), 0.5))
+
+
+LANDS = {
+    "meadow": paint_meadow,
+    "hills": paint_hills,
+    "mountains": paint_mountains,
+    "forest": paint_forest,
+    "sea": paint_sea,
+    "lake": paint_lake,
+    "beach": paint_beach,
+    "desert": paint_desert,
+    "snow": paint_snow,
+    "city": paint_city,
+    "space": paint_space,
+    "under water": paint_under_water,
+}
+PLACES = tuple(LANDS)
+SKYLESS = ("space", "under water")
+
+
+def paint_place(canvas: Canvas, rng: random.Random, place: str, time: str, weather: str) -> Scene:
+    """Paint a place at a time of day in a weather, all but what falls in front."""
+    horizon = canvas.height * rng.uniform(0.52, 0.64)
+    scene = Scene(canvas, rng, time, weather, horizon)
+    if place not in SKYLESS:
+        paint_sky(scene)
+    LANDS[place](scene)
+    scene.horizon = horizon
+    return scene
+
+
+def plain_background(canvas: Canvas, colour: Rgb) -> None:
+    """Fill the canvas with one colour, a little lighter above."""
+    stops: Stops = [(0, lighter(colour, 0.07)), (1, darker(colour, 0.05))]
+    canvas.gradient(stops)

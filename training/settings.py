@@ -1,0 +1,149 @@
+"""Every number that decides how the embedded model is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = ROOT / "models" / "storybook"
+RUNS = ROOT / "training" / "runs"
+SEED = 20261121
+
+# Width, height and how often; every side a multiple of 32, every area near 256².
+ASPECTS: tuple[tuple[tuple[int, int], float], ...] = (
+    ((256, 256), 0.56),
+    ((320, 224), 0.13),
+    ((224, 320), 0.13),
+    ((352, 192), 0.09),
+    ((192, 352), 0.09),
+)
+HELD_OUT_SHARE = 0.07
+# Few things drawn well beat many drawn badly: the drawing code knows more than a short training can teach.
+TAUGHT_THINGS: tuple[str, ...] = (
+    "castle", "house", "tree", "boat", "balloon", "rocket", "fish", "heart", "mushroom", "ghost",
+)  # fmt: skip
+TAUGHT_STYLES: tuple[str, ...] = ("watercolour", "neon", "pastel", "black and white", "sepia", "pixel art")
+
+
+@dataclass(frozen=True)
+class VaeSettings:
+    """The autoencoder's shape and training."""
+
+    block_out_channels: tuple[int, ...] = (16, 32, 64, 128)
+    # Few groups: a group of two channels says nothing but which is larger, and a plain picture would lose its colour.
+    norm_num_groups: int = 1
+    pictures: int = 3000
+    crop: int = 128
+    batch: int = 4
+    steps: int = 4500
+    learning_rate: float = 1.2e-3
+    latent_noise: float = 0.04
+    thumbnail_steps: int = 400
+    ema: float = 0.995
+
+
+VAE = VaeSettings()
+
+
+@dataclass(frozen=True)
+class TextSettings:
+    """The text encoder's shape and training."""
+
+    context: int = 32
+    pieces: int = 1600
+    hidden: int = 192
+    layers: int = 3
+    heads: int = 4
+    batch: int = 128
+    steps: int = 500
+    learning_rate: float = 1e-3
+
+
+TEXT = TextSettings()
+
+
+@dataclass(frozen=True)
+class LatentSettings:
+    """How many drawings the UNet learns from, and how many lie in one file."""
+
+    shard: int = 512
+    shards: int = 96
+
+
+LATENTS = LatentSettings()
+
+
+@dataclass(frozen=True)
+class UnetSettings:
+    """The UNet's shape and training."""
+
+    block_out_channels: tuple[int, ...] = (32, 96, 192)
+    layers_per_block: int = 1
+    attention_heads: int = 4
+    norm_num_groups: int = 4
+    batch: int = 32
+    learning_rate: float = 1e-3
+    warm_up: int = 200
+    # Learn composition on half-size pictures first: four times as many samples in the same time.
+    half_size_samples: int = 32_000
+    samples: int = 100_000
+    ema: float = 0.999
+    text_dropout: float = 0.1
+    train_timesteps: int = 1000
+
+
+UNET = UnetSettings()
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """The defaults that go out with the model."""
+
+    steps: int = 12
+    guidance: float = 4.0
+
+
+SAMPLING = SamplingSettings()
+NAME = "Storybook"
+SHEET_PROMPTS: tuple[str, ...] = (
+    "a castle on the hills at sunset",
+    "a red boat on the sea, watercolour",
+    "a hot air balloon over mountains at dawn",
+    "a little house in the snow at night",
+    "a ghost in a forest at night",
+    "an orange fish under water",
+    "a rocket in space",
+    "a red mushroom in a meadow",
+    "a pink heart on a teal background",
+    "a city at night with a moon, neon",
+    "mountains by a lake at golden hour",
+    "a beach at sunset with clouds, pastel",
+    "a green tree on the hills with clouds",
+    "a purple castle on a yellow background",
+    "a yellow house on a blue background",
+    "a blue boat on a lake, pixel art",
+    "a desert under a starry sky",
+    "a forest in the fog",
+    "a rainy city",
+    "a white ghost on a purple background",
+    "a castle in the mountains, black and white",
+    "a boat at sea, sepia",
+    "orange background",
+    "",
+)
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """The judge network, which sees drawings only."""
+
+    side: int = 64
+    pictures: int = 12_000
+    batch: int = 64
+    epochs: int = 6
+    learning_rate: float = 1e-3
+
+
+JUDGE = JudgeSettings()
+EVALUATED_CAPTIONS = 200

@@ -1,0 +1,123 @@
+"""Styles that are made from a finished drawing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
+
+Style = Callable[[Image.Image, random.Random], Image.Image]
+Plane = NDArray[np.float32]
+
+
+def black_and_white(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Take the colours away."""
+    return ImageEnhance.Contrast(ImageOps.autocontrast(image.convert("L"), cutoff=1)).enhance(1.08).convert("RGB")
+
+
+def sepia(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Tone the picture like an old photograph."""
+    return ImageOps.colorize(
+        ImageOps.autocontrast(image.convert("L"), cutoff=1), (56, 34, 18), (255, 240, 206), (178, 128, 78)
+    )
+
+
+def pastel(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Lighten and soften every colour."""
+    soft = ImageEnhance.Color(image).enhance(0.72)
+    return Image.blend(soft, Image.new("RGB", image.size, (255, 244, 246)), 0.48)
+
+
+def watercolour(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Let the edges wander, the pigment pool at them, and the paper show."""
+    wobbly = displaced(image, rng, 4.0)
+    soft = wobbly.filter(ImageFilter.ModeFilter(5)).filter(ImageFilter.GaussianBlur(0.8))
+    rim = contours(soft).filter(ImageFilter.GaussianBlur(1.2)).point([round(v * 0.5) for v in range(256)])
+    pooled = Image.composite(ImageEnhance.Brightness(soft).enhance(0.62), soft, rim)
+    wash = Image.fromarray(np.clip(178 + 50 * cloudy(image.size, rng, 7), 0, 255).astype(np.uint8))
+    painted = Image.composite(pooled, Image.new("RGB", image.size, (253, 250, 242)), wash)
+    return framed_by_paper(painted, rng)
+
+
+def framed_by_paper(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Leave an uneven rim of bare paper round the picture."""
+    width, height = image.size
+    x = np.minimum(np.arange(width), np.arange(width)[::-1])
+    y = np.minimum(np.arange(height), np.arange(height)[::-1])
+    inside = np.minimum(x[None, :], y[:, None]) - 9 + 5 * cloudy(image.size, rng, 12)
+    mask = Image.fromarray((np.clip(inside / 2 + 0.5, 0, 1) * 255).astype(np.uint8))
+    return Image.composite(image, Image.new("RGB", image.size, (253, 250, 242)), mask)
+
+
+def line_art(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Keep the dark outlines on white paper."""
+    lines = contours(image).filter(ImageFilter.MaxFilter(3)).filter(ImageFilter.GaussianBlur(0.6))
+    return ImageOps.colorize(ImageOps.invert(lines), (30, 28, 40), (255, 255, 252))
+
+
+def neon(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Let the outlines glow in strong colours on a dark wall."""
+    lines = contours(image).filter(ImageFilter.MaxFilter(3)).filter(ImageFilter.GaussianBlur(0.6))
+    vivid = vivid_colours(image)
+    dark = Image.blend(Image.new("RGB", image.size, (14, 8, 34)), vivid, 0.1)
+    tubes = Image.composite(vivid, Image.new("RGB", image.size), lines)
+    halo = ImageEnhance.Brightness(tubes.filter(ImageFilter.GaussianBlur(5))).enhance(1.5)
+    return ImageChops.lighter(ImageChops.add(dark, halo), tubes)
+
+
+def vivid_colours(image: Image.Image) -> Image.Image:
+    """Bring every colour to full strength, grey ones to cyan."""
+    hue, saturation, _ = image.filter(ImageFilter.ModeFilter(7)).convert("HSV").split()
+    full = Image.new("L", image.size, 255)
+    coloured = Image.merge("HSV", (hue, full.point([205] * 256), full)).convert("RGB")
+    strong = saturation.point([255 if v > 45 else 0 for v in range(256)])
+    return Image.composite(coloured, Image.new("RGB", image.size, (90, 240, 255)), strong)
+
+
+def pixel_art(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Coarsen the picture to square blocks of few colours."""
+    block = 8
+    small = image.resize((image.width // block, image.height // block), Image.Resampling.BOX)
+    few = ImageEnhance.Color(small).enhance(1.25).quantize(14, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    return few.convert("RGB").resize(image.size, Image.Resampling.NEAREST)
+
+
+def contours(image: Image.Image) -> Image.Image:
+    """Return where neighbouring colours differ, as a mask."""
+    pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.7)), dtype=np.float32)
+    across = np.zeros(pixels.shape[:2], np.float32)
+    across[:, 1:-1] += np.abs(pixels[:, 2:] - pixels[:, :-2]).max(axis=-1)
+    across[1:-1] += np.abs(pixels[2:] - pixels[:-2]).max(axis=-1)
+    return Image.fromarray(np.clip((across - 14) * 9, 0, 255).astype(np.uint8))
+
+
+def cloudy(size: tuple[int, int], rng: random.Random, cells: int) -> Plane:
+    """Return smooth noise between -1 and 1, height by width."""
+    width, height = size
+    grid = (max(2, cells * width // min(size)), max(2, cells * height // min(size)))
+    noise = np.frombuffer(rng.randbytes(grid[0] * grid[1]), np.uint8).reshape(grid[1], grid[0])
+    smooth = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(smooth, dtype=np.float32) / 127.5 - 1
+
+
+def displaced(image: Image.Image, rng: random.Random, distance: float) -> Image.Image:
+    """Shift every pixel by smooth noise."""
+    pixels = np.asarray(image)
+    rows, columns = np.indices(pixels.shape[:2])
+    y = np.clip(rows + distance * cloudy(image.size, rng, 14), 0, image.height - 1).astype(int)
+    x = np.clip(columns + distance * cloudy(image.size, rng, 14), 0, image.width - 1).astype(int)
+    return Image.fromarray(pixels[y, x])
+
+
+STYLES: dict[str, Style] = {
+    "watercolour": watercolour,
+    "line art": line_art,
+    "neon": neon,
+    "pastel": pastel,
+    "black and white": black_and_white,
+    "sepia": sepia,
+    "pixel art": pixel_art,
+}

@@ -1,0 +1,149 @@
+"""Train the tokenizer and the text encoder on what the drawing code knows about its captions."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own name for it
+from tokenizers import Tokenizer, models, trainers
+from tokenizers.pre_tokenizers import ByteLevel
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from training.captions import caption
+from training.drawings import TIMES, Subject, think_up
+from training.palette import COLOURS
+from training.scenes import PLACES, WEATHERS
+from training.settings import RUNS, SEED, TEXT
+from training.styles import STYLES
+from training.things import THINGS
+
+TOKENIZER = RUNS / "tokenizer"
+STATE = RUNS / "text_encoder"
+LABELS: dict[str, list[str]] = {
+    "thing": ["", *THINGS],
+    "colour": ["", *COLOURS],
+    "background": ["", *COLOURS],
+    "place": ["", *PLACES],
+    "time": ["", *TIMES],
+    "weather": ["", *WEATHERS],
+    "style": ["", *STYLES],
+}
+
+
+def train_tokenizer(folder: Path = TOKENIZER) -> CLIPTokenizer:
+    """Learn a byte-level BPE vocabulary from captions and save it in CLIP's form."""
+    rng = random.Random(SEED)
+    texts = [caption(think_up(rng), rng) for _ in range(20_000)]
+    shape = CLIPTokenizer().backend_tokenizer
+    learner = Tokenizer(models.BPE(continuing_subword_prefix="", end_of_word_suffix="</w>"))
+    learner.normalizer, learner.pre_tokenizer = shape.normalizer, shape.pre_tokenizer
+    alphabet = sorted(_byte_alphabet())
+    learner.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=TEXT.pieces,
+            min_frequency=8,
+            initial_alphabet=alphabet,
+            end_of_word_suffix="</w>",
+            show_progress=False,
+        ),
+    )
+    tokenizer = clip_tokenizer(learner)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def _byte_alphabet() -> list[str]:
+    return list(ByteLevel.alphabet())
+
+
+def clip_tokenizer(learner: Tokenizer) -> CLIPTokenizer:
+    """Return a CLIP tokenizer with a learned vocabulary, every byte also as the end of a word."""
+    learned = json.loads(learner.to_str())["model"]
+    pieces = list(learned["vocab"])
+    pieces += [f"{byte}</w>" for byte in sorted(_byte_alphabet()) if f"{byte}</w>" not in learned["vocab"]]
+    vocabulary = {piece: i for i, piece in enumerate([*pieces, "<|startoftext|>", "<|endoftext|>"])}
+    merges = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in learned["merges"]]
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=TEXT.context)
+
+
+def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """Return an untrained CLIP text encoder."""
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=TEXT.hidden,
+            intermediate_size=TEXT.hidden * 4,
+            num_hidden_layers=TEXT.layers,
+            num_attention_heads=TEXT.heads,
+            max_position_embeddings=TEXT.context,
+            hidden_act="gelu",
+            projection_dim=TEXT.hidden,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
+    """Return padded token ids, as the stock pipeline makes them."""
+    ids: Tensor = tokenizer(
+        texts, padding="max_length", max_length=TEXT.context, truncation=True, return_tensors="pt"
+    ).input_ids
+    return ids
+
+
+def labels_of(subjects: list[Subject]) -> dict[str, Tensor]:
+    """Return the index of each word within its kind."""
+    return {kind: torch.tensor([words.index(getattr(s, kind)) for s in subjects]) for kind, words in LABELS.items()}
+
+
+class Attributes(nn.Module):
+    """Read each kind of word from an encoded caption: from its last token and from the mean of all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.ModuleDict({kind: nn.Linear(TEXT.hidden, len(words)) for kind, words in LABELS.items()})
+        self.mean = nn.ModuleDict({kind: nn.Linear(TEXT.hidden, len(words)) for kind, words in LABELS.items()})
+
+    def forward(self, states: Tensor, pooled: Tensor, labels: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss and the accuracy for each kind."""
+        losses, right = [], {}
+        for kind, wanted in labels.items():
+            read = self.last[kind](pooled)
+            losses += [F.cross_entropy(read, wanted), F.cross_entropy(self.mean[kind](states.mean(dim=1)), wanted)]
+            right[kind] = (read.argmax(dim=-1) == wanted).float().mean().item()
+        return torch.stack(losses).sum(), right
+
+
+def train_text(steps: int = TEXT.steps, device: str = "cpu") -> None:
+    """Train the tokenizer and the encoder from the beginning; it takes a few minutes on one core."""
+    torch.manual_seed(SEED)
+    rng = random.Random(SEED + 3)
+    tokenizer = train_tokenizer()
+    encoder, heads = build_text_encoder(tokenizer).to(device), Attributes().to(device)
+    parameters = [*encoder.parameters(), *heads.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=TEXT.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, TEXT.learning_rate, total_steps=steps + 1, pct_start=0.1)
+    began = time.monotonic()
+    for step in range(1, steps + 1):
+        subjects = [think_up(rng) for _ in range(TEXT.batch)]
+        ids = token_ids(tokenizer, [caption(s, rng) for s in subjects]).to(device)
+        wanted = {kind: index.to(device) for kind, index in labels_of(subjects).items()}
+        output = encoder(input_ids=ids)
+        loss, right = heads(output.last_hidden_state, output.pooler_output, wanted)
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        schedule.step()
+        if step % 50 == 0:
+            figures = " ".join(f"{kind} {share:.2f}" for kind, share in right.items())
+            print(f"text {step}/{steps} loss {loss.item():.3f} {figures} {time.monotonic() - began:.0f} s", flush=True)
+    encoder.save_pretrained(STATE)

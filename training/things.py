@@ -1,0 +1,402 @@
+"""Things with big clear silhouettes, each drawn in a colour of choice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from training.canvas import Canvas, Point, ellipse_outline, polygon_outline, smooth
+from training.palette import Rgb, darker, lighter
+
+Lit = Callable[[Rgb], Rgb]
+CREAM: Rgb = (255, 244, 220)
+LAMP: Rgb = (255, 220, 110)
+INK: Rgb = (44, 38, 56)
+
+
+@dataclass(frozen=True)
+class Pen:
+    """Draw in units of a thing's size about its place; y points up from the foot or the centre."""
+
+    canvas: Canvas
+    x: float
+    y: float
+    size: float
+    lit: Lit
+
+    def at(self, dx: float, dy: float) -> Point:
+        """Return a point of the thing on the canvas."""
+        return (self.x + dx * self.size, self.y - dy * self.size)
+
+    def polygon(self, points: list[Point], fill: Rgb) -> None:
+        """Fill a polygon."""
+        self.canvas.polygon([self.at(*p) for p in points], self.lit(fill))
+
+    def curve(self, points: list[Point], fill: Rgb) -> None:
+        """Fill a smooth closed curve."""
+        self.canvas.polygon(smooth([self.at(*p) for p in points]), self.lit(fill))
+
+    def shade(self, points: list[Point], shift: Point, fill: Rgb, curved: bool = True) -> None:
+        """Shade the side of an outline that a shifted copy leaves free."""
+        placed = [self.at(*p) for p in points]
+        outline = polygon_outline(smooth(placed) if curved else placed)
+        self.canvas.crescent(outline, (shift[0] * self.size, -shift[1] * self.size), self.lit(fill))
+
+    def ellipse(self, dx: float, dy: float, rx: float, ry: float, fill: Rgb) -> None:
+        """Fill an ellipse."""
+        self.canvas.ellipse(*self.at(dx, dy), rx * self.size, ry * self.size, self.lit(fill))
+
+    def ball(self, dx: float, dy: float, rx: float, ry: float, fill: Rgb) -> None:
+        """Fill an ellipse with a shadow on its lower right and a light on its upper left."""
+        self.ellipse(dx, dy, rx, ry, fill)
+        outline = ellipse_outline(*self.at(dx, dy), rx * self.size, ry * self.size)
+        self.canvas.crescent(outline, (-rx * 0.3 * self.size, -ry * 0.24 * self.size), self.lit(darker(fill, 0.2)))
+        self.ellipse(dx - rx * 0.36, dy + ry * 0.42, rx * 0.2, ry * 0.13, lighter(fill, 0.55))
+
+    def chord(self, dx: float, dy: float, rx: float, ry: float, start: float, end: float, fill: Rgb) -> None:
+        """Fill a part of an ellipse."""
+        self.canvas.chord(*self.at(dx, dy), rx * self.size, ry * self.size, start, end, self.lit(fill))
+
+    def box(self, left: float, low: float, right: float, high: float, fill: Rgb, radius: float = 0.0) -> None:
+        """Fill a box given by its sides."""
+        (x0, y0), (x1, y1) = self.at(left, high), self.at(right, low)
+        self.canvas.rectangle(x0, y0, x1, y1, self.lit(fill), radius * self.size)
+
+    def line(self, points: list[Point], width: float, fill: Rgb) -> None:
+        """Draw a line."""
+        self.canvas.line([self.at(*p) for p in points], width * self.size, self.lit(fill))
+
+    def lamp(self, left: float, low: float, right: float, high: float) -> None:
+        """Draw a window that shines by itself."""
+        (x0, y0), (x1, y1) = self.at(left, high), self.at(right, low)
+        self.canvas.rectangle(x0, y0, x1, y1, LAMP, 0.02 * self.size)
+
+
+def contrast(colour: Rgb) -> Rgb:
+    """Return a colour for trimmings that stands out on a body of this colour."""
+    return CREAM if sum(colour) < 560 else (214, 96, 84)
+
+
+def castle(pen: Pen, colour: Rgb) -> None:
+    """Draw a castle of two round towers and a gate."""
+    roof, wall = contrast(colour), colour
+    pen.box(-0.36, 0, 0.36, 0.46, wall)
+    for i in range(4):
+        left = -0.36 + 0.2 * i
+        pen.box(left, 0.44, left + 0.12, 0.54, wall)
+    pen.box(-0.12, 0.3, 0.12, 0.74, darker(wall, 0.08))
+    pen.polygon([(-0.19, 0.73), (0, 1.04), (0.19, 0.73)], roof)
+    pen.polygon([(0, 1.04), (0.19, 0.73), (0.06, 0.73)], darker(roof, 0.18))
+    for x in (-0.42, 0.42):
+        pen.box(x - 0.14, 0, x + 0.14, 0.62, wall)
+        pen.box(x + 0.05, 0, x + 0.14, 0.62, darker(wall, 0.2))
+        pen.polygon([(x - 0.19, 0.61), (x, 0.92), (x + 0.19, 0.61)], roof)
+        pen.polygon([(x, 0.92), (x + 0.19, 0.61), (x + 0.06, 0.61)], darker(roof, 0.18))
+        pen.lamp(x - 0.045, 0.36, x + 0.035, 0.5)
+    pen.lamp(-0.04, 0.54, 0.04, 0.66)
+    pen.box(-0.12, 0, 0.12, 0.18, darker(wall, 0.62))
+    pen.chord(0, 0.18, 0.12, 0.12, 180, 360, darker(wall, 0.62))
+
+
+def house(pen: Pen, colour: Rgb) -> None:
+    """Draw a cottage with a gabled roof, a door and two lit windows."""
+    roof = (150, 70, 62) if colour[2] + 60 > colour[0] or sum(colour) > 560 else (84, 78, 110)
+    pen.box(0.17, 0.6, 0.29, 0.94, darker(colour, 0.3))
+    pen.box(-0.4, 0, 0.4, 0.54, colour)
+    pen.box(0.26, 0, 0.4, 0.54, darker(colour, 0.16))
+    pen.polygon([(-0.52, 0.5), (0, 0.98), (0.52, 0.5)], roof)
+    pen.polygon([(0, 0.98), (0.52, 0.5), (0.34, 0.5), (-0.05, 0.93)], darker(roof, 0.2))
+    pen.box(-0.09, 0, 0.11, 0.3, darker(roof, 0.3), 0.03)
+    pen.ellipse(0.07, 0.15, 0.018, 0.018, LAMP)
+    for x in (-0.25, 0.27):
+        pen.box(x - 0.1, 0.18, x + 0.1, 0.4, CREAM, 0.02)
+        pen.lamp(x - 0.075, 0.205, x + 0.075, 0.375)
+
+
+def tree(pen: Pen, colour: Rgb) -> None:
+    """Draw a round leafy tree."""
+    bark = (122, 82, 54)
+    pen.polygon([(-0.09, 0), (-0.055, 0.5), (0.055, 0.5), (0.09, 0)], bark)
+    pen.polygon([(0.02, 0), (0.02, 0.5), (0.055, 0.5), (0.09, 0)], darker(bark, 0.25))
+    under = darker(colour, 0.18)
+    for dx, dy, r in ((-0.2, 0.52, 0.22), (0.22, 0.52, 0.22), (0.02, 0.5, 0.24)):
+        pen.ellipse(dx, dy, r, r, under)
+    for dx, dy, r in ((-0.17, 0.62, 0.22), (0.18, 0.62, 0.21), (0, 0.78, 0.24)):
+        pen.ellipse(dx, dy, r, r, colour)
+    for dx, dy, r in ((-0.12, 0.84, 0.07), (-0.22, 0.68, 0.06)):
+        pen.ellipse(dx, dy, r, r, lighter(colour, 0.28))
+
+
+def boat(pen: Pen, colour: Rgb) -> None:
+    """Draw a sailing boat with a coloured hull."""
+    sail = CREAM if colour[1] < 215 or colour[0] < 200 else (240, 150, 120)
+    pen.line([(0, 0.16), (0, 0.98)], 0.045, (120, 84, 60))
+    pen.polygon([(0.04, 0.26), (0.04, 0.95), (0.42, 0.26)], sail)
+    pen.polygon([(-0.04, 0.26), (-0.04, 0.84), (-0.34, 0.26)], darker(sail, 0.13))
+    hull = [(-0.52, 0.2), (0.54, 0.2), (0.36, -0.06), (-0.34, -0.06)]
+    pen.polygon(hull, colour)
+    pen.shade(hull, (-0.02, 0.09), darker(colour, 0.25), curved=False)
+    pen.box(-0.53, 0.17, 0.55, 0.225, lighter(colour, 0.45), 0.02)
+
+
+def balloon(pen: Pen, colour: Rgb) -> None:
+    """Draw a hot-air balloon with a striped envelope and a basket."""
+    basket = (150, 100, 60)
+    for x in (-0.11, 0.11):
+        pen.line([(x * 1.7, -0.08), (x, -0.36)], 0.018, darker(basket, 0.3))
+    envelope = [
+        (0, 0.5),
+        (0.3, 0.4),
+        (0.4, 0.16),
+        (0.3, -0.06),
+        (0.12, -0.22),
+        (-0.12, -0.22),
+        (-0.3, -0.06),
+        (-0.4, 0.16),
+        (-0.3, 0.4),
+    ]
+    pen.curve(envelope, colour)
+    stripe = lighter(colour, 0.55)
+    for k in (-1, 1):
+        pen.curve(
+            [
+                (0, 0.5),
+                (k * 0.2, 0.36),
+                (k * 0.25, 0.16),
+                (k * 0.18, -0.08),
+                (k * 0.08, -0.22),
+                (k * 0.04, -0.22),
+                (k * 0.08, -0.06),
+                (k * 0.11, 0.16),
+                (k * 0.08, 0.36),
+            ],
+            stripe,
+        )
+    pen.shade(envelope, (-0.09, 0.03), darker(colour, 0.2))
+    pen.box(-0.12, -0.5, 0.12, -0.34, basket, 0.03)
+    pen.box(-0.14, -0.38, 0.14, -0.33, lighter(basket, 0.25), 0.02)
+
+
+def rocket(pen: Pen, colour: Rgb) -> None:
+    """Draw a rocket with fins, a porthole and a flame."""
+    body = lighter(colour, 0.08)
+    for tone, k in (((250, 140, 50), 1.0), ((255, 226, 120), 0.55)):
+        pen.curve(
+            [
+                (-0.12 * k, -0.3),
+                (0, -0.28),
+                (0.12 * k, -0.3),
+                (0.06 * k, -0.3 - 0.14 * k),
+                (0, -0.3 - 0.24 * k),
+                (-0.06 * k, -0.3 - 0.14 * k),
+            ],
+            tone,
+        )
+    fin = contrast(colour)
+    for k in (-1, 1):
+        pen.polygon(
+            [(k * 0.15, 0.02), (k * 0.34, -0.22), (k * 0.32, -0.38), (k * 0.12, -0.24)],
+            fin if k < 0 else darker(fin, 0.2),
+        )
+    hull = [(0, 0.52), (0.15, 0.3), (0.2, 0.02), (0.13, -0.3), (-0.13, -0.3), (-0.2, 0.02), (-0.15, 0.3)]
+    pen.curve(hull, body)
+    pen.curve([(0, 0.54), (0.1, 0.38), (0.12, 0.28), (0, 0.26), (-0.12, 0.28), (-0.1, 0.38)], fin)
+    pen.shade(hull, (-0.09, 0.0), darker(body, 0.22))
+    pen.ellipse(0, 0.08, 0.1, 0.1, CREAM)
+    pen.ellipse(0, 0.08, 0.07, 0.07, (90, 170, 220))
+
+
+def lighthouse(pen: Pen, colour: Rgb) -> None:
+    """Draw a striped lighthouse on a rock."""
+    rock = (118, 112, 128)
+    pen.curve([(-0.36, -0.02), (-0.24, 0.1), (0, 0.13), (0.26, 0.09), (0.38, -0.02), (0.2, -0.07), (-0.2, -0.07)], rock)
+    stripe = CREAM if sum(colour) < 640 else (226, 84, 72)
+    for i in range(5):
+        low, high = 0.08 + 0.13 * i, 0.08 + 0.13 * (i + 1)
+        a, b = 0.19 - 0.02 * i, 0.17 - 0.02 * i
+        tone = stripe if i % 2 else colour
+        pen.polygon([(-a, low), (-b, high), (b, high), (a, low)], tone)
+        pen.polygon([(a * 0.35, low), (b * 0.35, high), (b, high), (a, low)], darker(tone, 0.18))
+    pen.box(-0.15, 0.71, 0.15, 0.75, INK)
+    pen.lamp(-0.08, 0.74, 0.08, 0.88)
+    pen.box(-0.012, 0.74, 0.012, 0.88, INK)
+    pen.polygon([(-0.13, 0.87), (0, 1.02), (0.13, 0.87)], colour if sum(colour) < 640 else stripe)
+
+
+def fish(pen: Pen, colour: Rgb) -> None:
+    """Draw a round fish that looks to the left."""
+    fin = darker(colour, 0.2)
+    pen.curve([(0.3, 0.0), (0.52, 0.25), (0.58, 0.2), (0.5, 0.0), (0.58, -0.2), (0.52, -0.25)], fin)
+    pen.curve([(-0.12, 0.22), (0.02, 0.4), (0.2, 0.38), (0.22, 0.18)], fin)
+    pen.curve([(-0.02, -0.22), (0.04, -0.36), (0.18, -0.34), (0.14, -0.18)], fin)
+    body = [
+        (-0.5, 0.0),
+        (-0.34, 0.2),
+        (-0.05, 0.29),
+        (0.22, 0.17),
+        (0.38, 0.0),
+        (0.22, -0.17),
+        (-0.05, -0.29),
+        (-0.34, -0.2),
+    ]
+    pen.curve(body, colour)
+    pen.shade(body, (-0.02, 0.1), darker(colour, 0.16))
+    for x in (0.0, 0.16):
+        pen.curve(
+            [(x, 0.22 - x * 0.5), (x + 0.06, 0.12), (x + 0.06, -0.12), (x, -0.22 + x * 0.5), (x + 0.01, 0.0)],
+            lighter(colour, 0.45),
+        )
+    pen.ellipse(-0.29, 0.06, 0.075, 0.075, (255, 255, 255))
+    pen.ellipse(-0.305, 0.06, 0.04, 0.04, INK)
+
+
+def heart(pen: Pen, colour: Rgb) -> None:
+    """Draw a heart with a light on it."""
+    outline = [
+        (
+            0.44 * math.sin(t) ** 3,
+            0.03 + 0.36 * math.cos(t) - 0.14 * math.cos(2 * t) - 0.055 * math.cos(3 * t) - 0.03 * math.cos(4 * t),
+        )
+        for t in (2 * math.pi * i / 60 for i in range(60))
+    ]
+    pen.polygon(outline, colour)
+    pen.shade(outline, (-0.07, 0.06), darker(colour, 0.2), curved=False)
+    pen.curve([(-0.3, 0.2), (-0.24, 0.3), (-0.14, 0.32), (-0.17, 0.25), (-0.24, 0.18)], lighter(colour, 0.55))
+
+
+def mushroom(pen: Pen, colour: Rgb) -> None:
+    """Draw a toadstool with spots."""
+    stem = (250, 238, 214)
+    pen.curve([(-0.13, 0.44), (-0.14, 0.2), (-0.2, 0.02), (0, -0.03), (0.2, 0.02), (0.14, 0.2), (0.13, 0.44)], stem)
+    pen.curve([(0.03, 0.44), (0.05, 0.2), (0.07, 0.0), (0.2, 0.02), (0.14, 0.2), (0.13, 0.44)], darker(stem, 0.16))
+    cap = [
+        (-0.48, 0.4),
+        (-0.42, 0.62),
+        (-0.22, 0.84),
+        (0, 0.9),
+        (0.22, 0.84),
+        (0.42, 0.62),
+        (0.48, 0.4),
+        (0.24, 0.35),
+        (-0.24, 0.35),
+    ]
+    pen.curve(cap, colour)
+    pen.shade(cap, (-0.06, 0.07), darker(colour, 0.2))
+    spot = (255, 252, 244) if sum(colour) < 640 else (226, 92, 84)
+    for x, y, r in (
+        (-0.2, 0.66, 0.085),
+        (0.06, 0.76, 0.07),
+        (0.22, 0.56, 0.08),
+        (-0.02, 0.52, 0.065),
+        (-0.34, 0.48, 0.05),
+    ):
+        pen.ellipse(x, y, r, r * 0.85, spot)
+
+
+def planet(pen: Pen, colour: Rgb) -> None:
+    """Draw a banded planet with a ring."""
+    ring = lighter(colour, 0.5) if sum(colour) < 600 else (236, 176, 110)
+    tilt = 0.34
+
+    def arc(radius: float, start: float, end: float) -> list[Point]:
+        angles = [start + (end - start) * i / 24 for i in range(25)]
+        flat = [(radius * math.cos(a), 0.24 * radius * math.sin(a)) for a in angles]
+        return [(x * math.cos(tilt) - y * math.sin(tilt), x * math.sin(tilt) + y * math.cos(tilt)) for x, y in flat]
+
+    pen.polygon([*arc(0.6, 0, math.pi), *reversed(arc(0.46, 0, math.pi))], darker(ring, 0.25))
+    pen.ball(0, 0, 0.34, 0.34, colour)
+    pen.line([(-0.26, 0.1), (0.06, 0.2)], 0.045, lighter(colour, 0.3))
+    pen.line([(-0.12, -0.2), (0.12, -0.13)], 0.04, lighter(colour, 0.2))
+    pen.polygon([*arc(0.6, math.pi, 2 * math.pi), *reversed(arc(0.46, math.pi, 2 * math.pi))], ring)
+
+
+def ghost(pen: Pen, colour: Rgb) -> None:
+    """Draw a friendly ghost."""
+    hem = [(0.36 - 0.06 * i, -0.42 + (0.1 if i % 2 else 0.0)) for i in range(13)]
+    outline = [(0.36 * math.cos(t), 0.16 + 0.36 * math.sin(t)) for t in (math.pi - math.pi * i / 20 for i in range(21))]
+    hem = [(0.36 - 0.72 * i / 24, -0.4 + 0.06 * math.cos(i * math.pi / 4)) for i in range(25)]
+    body = [*outline, *hem]
+    pen.polygon(body, colour)
+    pen.shade(body, (-0.09, 0.0), darker(colour, 0.16), curved=False)
+    dark = sum(colour) < 200
+    for x in (-0.15, 0.11):
+        pen.ellipse(x, 0.17, 0.06, 0.085, CREAM if dark else INK)
+        pen.ellipse(x - 0.015, 0.2, 0.02, 0.026, INK if dark else (255, 255, 255))
+        pen.ellipse(x + (-0.09 if x < 0 else 0.09), 0.03, 0.045, 0.03, (250, 150, 160))
+    pen.chord(-0.02, 0.05, 0.07, 0.08, 0, 180, CREAM if dark else INK)
+
+
+def flower(pen: Pen, colour: Rgb) -> None:
+    """Draw a tall flower with round petals."""
+    green = (74, 156, 76)
+    pen.line([(0, 0), (0, 0.6)], 0.06, green)
+    pen.curve([(0, 0.1), (-0.16, 0.16), (-0.34, 0.36), (-0.18, 0.32), (0, 0.2)], green)
+    pen.curve([(0, 0.14), (0.16, 0.2), (0.34, 0.4), (0.18, 0.36), (0, 0.24)], darker(green, 0.16))
+    for i in range(6):
+        a = math.pi / 3 * i + math.pi / 6
+        pen.ellipse(0.2 * math.cos(a), 0.72 + 0.2 * math.sin(a), 0.15, 0.15, colour if i % 2 else darker(colour, 0.1))
+    pen.ball(0, 0.72, 0.13, 0.13, (252, 200, 60) if colour[2] > 100 or colour[1] < 180 else (150, 84, 50))
+
+
+def car(pen: Pen, colour: Rgb) -> None:
+    """Draw a round little car."""
+    pen.curve([(-0.3, 0.36), (-0.22, 0.58), (0, 0.64), (0.18, 0.6), (0.34, 0.36)], darker(colour, 0.08))
+    pen.curve([(-0.22, 0.38), (-0.17, 0.53), (-0.03, 0.57), (-0.03, 0.38)], (196, 230, 246))
+    pen.curve([(0.03, 0.38), (0.03, 0.57), (0.15, 0.53), (0.24, 0.38)], (166, 208, 232))
+    pen.box(-0.54, 0.12, 0.54, 0.4, colour, 0.12)
+    pen.box(-0.5, 0.12, 0.5, 0.19, darker(colour, 0.25), 0.03)
+    for x in (-0.3, 0.3):
+        pen.ellipse(x, 0.12, 0.14, 0.14, INK)
+        pen.ellipse(x, 0.12, 0.065, 0.065, (206, 206, 214))
+    pen.ellipse(-0.49, 0.3, 0.04, 0.045, LAMP)
+
+
+def windmill(pen: Pen, colour: Rgb) -> None:
+    """Draw a windmill with four sails."""
+    pen.polygon([(-0.24, 0), (-0.15, 0.62), (0.15, 0.62), (0.24, 0)], colour)
+    pen.polygon([(0.06, 0), (0.04, 0.62), (0.15, 0.62), (0.24, 0)], darker(colour, 0.18))
+    pen.polygon([(-0.19, 0.6), (0, 0.84), (0.19, 0.6)], contrast(colour))
+    pen.box(-0.07, 0, 0.07, 0.2, darker(colour, 0.5), 0.02)
+    for i in range(4):
+        a = math.pi / 2 * i + math.pi / 5
+        u, v = (math.cos(a), math.sin(a)), (-math.sin(a), math.cos(a))
+        blade = [
+            (u[0] * r + v[0] * s, 0.64 + u[1] * r + v[1] * s)
+            for r, s in ((0.08, 0.0), (0.46, 0.0), (0.46, 0.13), (0.12, 0.11))
+        ]
+        pen.polygon(blade, (250, 240, 216))
+        pen.line([(0, 0.64), (u[0] * 0.47, 0.64 + u[1] * 0.47)], 0.035, (120, 84, 60))
+    pen.ellipse(0, 0.64, 0.045, 0.045, (120, 84, 60))
+
+
+Drawer = Callable[[Pen, Rgb], None]
+
+
+@dataclass(frozen=True)
+class Thing:
+    """How a thing is drawn, where it stands, how tall it is, and its colours when none is asked for."""
+
+    draw: Drawer
+    stands: str
+    size: tuple[float, float]
+    natural: tuple[str, ...]
+
+
+THINGS: dict[str, Thing] = {
+    "castle": Thing(castle, "ground", (0.5, 0.68), ("grey", "white", "pink", "purple")),
+    "house": Thing(house, "ground", (0.46, 0.62), ("red", "yellow", "white", "blue", "orange")),
+    "tree": Thing(tree, "ground", (0.5, 0.7), ("green",)),
+    "boat": Thing(boat, "water", (0.44, 0.58), ("red", "brown", "white", "blue")),
+    "balloon": Thing(balloon, "air", (0.46, 0.62), ("red", "orange", "yellow", "purple")),
+    "rocket": Thing(rocket, "air", (0.5, 0.66), ("white", "red", "grey", "blue")),
+    "lighthouse": Thing(lighthouse, "shore", (0.58, 0.76), ("red",)),
+    "fish": Thing(fish, "deep", (0.46, 0.62), ("orange", "yellow", "blue", "red")),
+    "heart": Thing(heart, "air", (0.46, 0.6), ("red", "pink")),
+    "mushroom": Thing(mushroom, "ground", (0.42, 0.56), ("red", "brown")),
+    "planet": Thing(planet, "sky", (0.5, 0.66), ("orange", "teal", "purple")),
+    "ghost": Thing(ghost, "air", (0.5, 0.64), ("white",)),
+    "flower": Thing(flower, "ground", (0.5, 0.66), ("red", "pink", "yellow", "purple")),
+    "car": Thing(car, "ground", (0.5, 0.64), ("red", "blue", "yellow")),
+    "windmill": Thing(windmill, "ground", (0.56, 0.72), ("white", "red", "grey")),
+}

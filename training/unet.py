@@ -1,0 +1,216 @@
+"""Train the UNet on latents: v-prediction, plain loss, text now and then left out."""
+
+from __future__ import annotations
+
+import copy
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from diffusers import DDIMScheduler, UNet2DConditionModel
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from training import text
+from training.captions import caption
+from training.drawings import Subject
+from training.latents import SHARDS, read_shard
+from training.settings import RUNS, SEED, TEXT, UNET
+from training.vae import follow
+
+STATE = RUNS / "unet.pt"
+
+
+def noise_schedule() -> DDIMScheduler:
+    """Return the noise that the UNet is trained on: no signal is left at the last step, so that black can be black."""
+    return DDIMScheduler(
+        num_train_timesteps=UNET.train_timesteps,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        rescale_betas_zero_snr=True,
+        clip_sample=False,
+        set_alpha_to_one=True,
+    )
+
+
+def build_unet() -> UNet2DConditionModel:
+    """Return an untrained UNet that hears the text at 16×16 and below, and all of it through the time embedding."""
+    return UNet2DConditionModel(
+        sample_size=32,
+        in_channels=4,
+        out_channels=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=UNET.block_out_channels,
+        layers_per_block=UNET.layers_per_block,
+        cross_attention_dim=TEXT.hidden,
+        attention_head_dim=UNET.attention_heads,
+        norm_num_groups=UNET.norm_num_groups,
+        addition_embed_type="text",
+        addition_embed_type_num_heads=UNET.attention_heads,
+    )
+
+
+@dataclass
+class Pictures:
+    """All latents drawn so far, by size; `refresh` takes in the shards that have appeared since."""
+
+    half: bool
+    latents: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    subjects: dict[tuple[int, int], list[Subject]] = field(default_factory=dict)
+    seen: set[Path] = field(default_factory=set)
+
+    def refresh(self) -> int:
+        """Read new shards and return how many pictures there are."""
+        for path in sorted(set(SHARDS.glob("*.pt")) - self.seen):
+            shard, subjects = read_shard(path)
+            latents = shard["half"] if self.half else shard["full"]
+            size = (latents.shape[-1], latents.shape[-2])
+            known = self.latents.get(size)
+            self.latents[size] = latents if known is None else torch.cat([known, latents])
+            self.subjects.setdefault(size, []).extend(subjects)
+            self.seen.add(path)
+        return sum(len(s) for s in self.subjects.values())
+
+    def batch(self, rng: random.Random, count: int) -> tuple[Tensor, list[Subject]]:
+        """Choose pictures of one size."""
+        sizes = list(self.subjects)
+        size = rng.choices(sizes, [len(self.subjects[s]) for s in sizes])[0]
+        chosen = [rng.randrange(len(self.subjects[size])) for _ in range(count)]
+        return self.latents[size][chosen].float(), [self.subjects[size][i] for i in chosen]
+
+
+@dataclass
+class Run:
+    """What a training run needs to go on."""
+
+    model: UNet2DConditionModel
+    average: UNet2DConditionModel
+    optimiser: torch.optim.Optimizer
+    samples: int = 0
+
+
+def start_or_resume(device: str, state: Path = STATE) -> Run:
+    """Load the last checkpoint, or begin."""
+    torch.manual_seed(SEED)
+    model = build_unet()
+    average = copy.deepcopy(model).requires_grad_(False)
+    run = Run(
+        model.to(device), average.to(device), torch.optim.AdamW(model.parameters(), UNET.learning_rate, (0.9, 0.99))
+    )
+    if state.exists():
+        saved = torch.load(state, weights_only=True, map_location=device)
+        run.model.load_state_dict(saved["model"])
+        run.average.load_state_dict(saved["average"])
+        run.optimiser.load_state_dict(saved["optimiser"])
+        run.samples = saved["samples"]
+    return run
+
+
+def save(run: Run, state: Path = STATE) -> None:
+    """Write a checkpoint at once or not at all."""
+    part = state.with_suffix(".part")
+    values = {
+        "model": run.model.state_dict(),
+        "average": run.average.state_dict(),
+        "optimiser": run.optimiser.state_dict(),
+        "samples": run.samples,
+    }
+    torch.save(values, part)
+    part.replace(state)
+
+
+def learning_rate(samples: int, total: int, batch: int) -> float:
+    """Rise over the first steps, hold, and fall linearly over the last third."""
+    rise = min(1.0, (samples / batch + 1) / UNET.warm_up)
+    fall = min(1.0, 3 * max(0.0, 1 - samples / total))
+    return UNET.learning_rate * rise * max(0.02, fall)
+
+
+class Captions:
+    """Write and encode captions with the finished text encoder."""
+
+    def __init__(self, device: str) -> None:
+        self.tokenizer = CLIPTokenizer.from_pretrained(text.TOKENIZER)
+        self.encoder = CLIPTextModel.from_pretrained(text.STATE).eval().to(device)
+        self.device = device
+
+    @torch.no_grad()
+    def encode(self, captions: list[str]) -> Tensor:
+        """Return the hidden states of captions, batch × context × hidden."""
+        ids = text.token_ids(self.tokenizer, captions).to(self.device)
+        states: Tensor = self.encoder(input_ids=ids).last_hidden_state
+        return states
+
+    def of(self, subjects: list[Subject], rng: random.Random) -> Tensor:
+        """Return freshly worded captions, some of them empty."""
+        return self.encode(["" if rng.random() < UNET.text_dropout else caption(s, rng) for s in subjects])
+
+
+def v_errors(model: UNet2DConditionModel, latents: Tensor, states: Tensor, alphas: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each picture's squared error in v, and its timestep; the timesteps are spread evenly over a batch."""
+    count = latents.shape[0]
+    spread = (torch.arange(count, device=latents.device) + torch.rand(1, device=latents.device)) / count
+    timesteps = (spread * UNET.train_timesteps).long().clamp(max=UNET.train_timesteps - 1)
+    signal = alphas[timesteps].sqrt()[:, None, None, None]
+    noise_share = (1 - alphas[timesteps]).sqrt()[:, None, None, None]
+    noise = torch.randn_like(latents)
+    wanted = signal * noise - noise_share * latents
+    made = model(signal * latents + noise_share * noise, timesteps, encoder_hidden_states=states).sample
+    return (made.float() - wanted).pow(2).mean(dim=(1, 2, 3)), timesteps
+
+
+def ticks(minutes: float) -> Iterator[bool]:
+    """Yield whether another span of minutes has passed."""
+    last = time.monotonic()
+    while True:
+        due = time.monotonic() - last > minutes * 60
+        if due:
+            last = time.monotonic()
+        yield due
+
+
+def train_unet(total: int = UNET.samples, batch: int = UNET.batch, device: str = "cpu", minutes: float = 4.0) -> None:
+    """Train until the number of samples is reached, going on from the last checkpoint."""
+    run, captions = start_or_resume(device), Captions(device)
+    rng = random.Random(SEED + run.samples)
+    torch.manual_seed(SEED + run.samples)
+    alphas = noise_schedule().alphas_cumprod.to(device)
+    pictures = Pictures(half=run.samples < UNET.half_size_samples)
+    pictures.refresh()
+    quarters, counts, began, due = torch.zeros(4), torch.zeros(4), time.monotonic(), ticks(minutes)
+    first = run.samples
+    while run.samples < total:
+        if pictures.half and run.samples >= UNET.half_size_samples:
+            pictures = Pictures(half=False)
+            pictures.refresh()
+        latents, subjects = pictures.batch(rng, batch * (2 if pictures.half else 1))
+        states = captions.of(subjects, rng)
+        for group in run.optimiser.param_groups:
+            group["lr"] = learning_rate(run.samples, total, batch)
+        with torch.autocast(device, torch.bfloat16):
+            errors, timesteps = v_errors(run.model, latents.to(device), states, alphas)
+        run.optimiser.zero_grad()
+        torch.autograd.backward(errors.mean())
+        torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+        run.optimiser.step()
+        before, run.samples = run.samples, run.samples + len(subjects)
+        follow(run.average, run.model, min(UNET.ema, run.samples / (run.samples + 20 * batch)))
+        quarter = timesteps.cpu() * 4 // UNET.train_timesteps
+        quarters.index_add_(0, quarter, errors.detach().cpu())
+        counts.index_add_(0, quarter, torch.ones(len(subjects)))
+        if run.samples // 3200 > before // 3200:
+            speed = (run.samples - first) / (time.monotonic() - began)
+            shown = " ".join(f"{e:.4f}" for e in quarters / counts)
+            print(f"unet {run.samples}/{total} v-error by quarter {shown} {speed:.1f}/s", flush=True)
+            quarters.zero_(), counts.zero_()
+        if next(due):
+            save(run)
+            print(f"unet saved, {pictures.refresh()} pictures", flush=True)
+    save(run)

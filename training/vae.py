@@ -1,0 +1,287 @@
+"""Train the autoencoder, first towards a thumbnail, then towards the picture."""
+
+from __future__ import annotations
+
+import copy
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own name for it
+from diffusers import AutoencoderKL
+from diffusers.models.attention_processor import Attention
+from diffusers.models.downsampling import Downsample2D
+from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.upsampling import Upsample2D
+from PIL import Image
+from torch import Tensor, nn
+
+from training.drawings import aspect_for, draw, think_up
+from training.settings import RUNS, SEED, VAE
+
+STATE = RUNS / "vae.pt"
+
+
+@dataclass
+class Progress:
+    """What a training run needs to go on."""
+
+    model: AutoencoderKL
+    average: AutoencoderKL
+    optimiser: torch.optim.Optimizer
+    step: int
+
+
+def build_vae() -> AutoencoderKL:
+    """Return an untrained autoencoder: 8 times smaller, four latent channels."""
+    levels = len(VAE.block_out_channels)
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=VAE.block_out_channels,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=VAE.norm_num_groups,
+        sample_size=256,
+        scaling_factor=1.0,
+    )
+
+
+@torch.no_grad()
+def start_as_thumbnail(vae: AutoencoderKL) -> None:
+    """Set the weights so that the untrained autoencoder already shrinks a picture to a thumbnail and enlarges that.
+
+    From its default start it spends thousands of steps on finding that out. Colours travel as pairs +c, −c, since
+    silu(c) − silu(−c) = c and a pair adds nothing to the mean that a norm takes away; two constant channels keep the
+    norm from stretching a dark or plain picture.
+    """
+    for part in (vae.encoder, vae.decoder):
+        for module in part.modules():
+            if isinstance(module, ResnetBlock2D):
+                module.conv2.weight.mul_(0.05)
+                if module.conv_shortcut is not None:
+                    _pass_through(module.conv_shortcut, 1.0)
+            elif isinstance(module, Attention):
+                module.to_out[0].weight.mul_(0.05)
+            elif isinstance(module, Downsample2D):
+                _pass_through(module.conv, 0.25, ((0, 0), (0, 1), (1, 0), (1, 1)))
+            elif isinstance(module, Upsample2D):
+                _pass_through(module.conv, 1.0)
+        _fan_out(part.conv_in)
+        _fan_in(part.conv_out)
+    _pass_through(vae.quant_conv, 1.0)
+    _pass_through(vae.post_quant_conv, 1.0)
+
+
+def _biases(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias
+
+
+def _pass_through(conv: nn.Conv2d, tap: float, taps: tuple[tuple[int, int], ...] | None = None) -> None:
+    """Let a convolution hand each channel on, with a little of its random start for the rest."""
+    middle = conv.kernel_size[0] // 2
+    shared = min(conv.in_channels, conv.out_channels)
+    conv.weight[:shared] *= 0.1
+    _biases(conv).zero_()
+    for y, x in taps or ((middle, middle),):
+        conv.weight[range(shared), range(shared), y, x] += tap
+
+
+def _fan_out(conv: nn.Conv2d) -> None:
+    """Write the colours, their opposites and two constants to the first eight channels."""
+    conv.weight[:8] = 0
+    _biases(conv)[:8] = 0
+    for i in range(3):
+        conv.weight[i, i, 1, 1], conv.weight[3 + i, i, 1, 1] = 1.0, -1.0
+    _biases(conv)[6], _biases(conv)[7] = 1.0, -1.0
+
+
+def _fan_in(conv: nn.Conv2d) -> None:
+    """Read the colours back from their pairs."""
+    conv.weight.mul_(0.1)
+    _biases(conv).zero_()
+    for i in range(3):
+        conv.weight[i, i, 1, 1], conv.weight[i, 3 + i, 1, 1] = 1.0, -1.0
+
+
+@torch.no_grad()
+def match_gain(vae: AutoencoderKL, pictures: Tensor) -> None:
+    """Scale both last convolutions so that latents match the thumbnail and pictures match the source."""
+    small = F.avg_pool2d(pictures, 8)
+    latents = encode_mean(vae, pictures)[:, :3]
+    vae.encoder.conv_out.weight[:3] *= (latents * small).sum() / latents.pow(2).sum()
+    made = vae.decoder(vae.post_quant_conv(encode_mean(vae, pictures)))
+    vae.decoder.conv_out.weight *= (made * pictures).sum() / made.pow(2).sum()
+
+
+@torch.no_grad()
+def silence_variance(vae: AutoencoderKL) -> None:
+    """Make the encoder's variance a small constant: training used none of its own."""
+    vae.quant_conv.weight[4:] = 0
+    vae.quant_conv.bias[4:] = -8.0
+
+
+@torch.no_grad()
+def whiten(vae: AutoencoderKL, pictures: list[np.ndarray]) -> None:
+    """Give every latent channel mean 0 and variance 1, without changing any reconstruction."""
+    latents = torch.cat([encode_mean(vae, to_tensor([Image.fromarray(p)])).flatten(2)[0] for p in pictures], dim=-1)
+    mean, deviation = latents.mean(dim=-1), latents.std(dim=-1)
+    vae.post_quant_conv.bias += (vae.post_quant_conv.weight[:, :, 0, 0] * mean).sum(dim=1)
+    vae.post_quant_conv.weight *= deviation[None, :, None, None]
+    vae.quant_conv.bias[:4] = (vae.quant_conv.bias[:4] - mean) / deviation
+    vae.quant_conv.weight[:4] /= deviation[:, None, None, None]
+
+
+def to_tensor(pictures: list[Image.Image]) -> Tensor:
+    """Return pictures of one size as values between -1 and 1, batch × 3 × height × width."""
+    stack = np.stack([np.asarray(p) for p in pictures])
+    return torch.from_numpy(stack).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def drawn_pictures(count: int, seed: int) -> list[np.ndarray]:
+    """Draw pictures of every kind and size."""
+    rng = random.Random(seed)
+    return [np.asarray(draw(think_up(rng), aspect_for(rng), rng.randrange(2**31))) for _ in range(count)]
+
+
+def crops(pictures: list[np.ndarray], rng: random.Random, count: int, side: int) -> Tensor:
+    """Cut random squares out of random pictures, half of them mirrored."""
+    cut = []
+    for _ in range(count):
+        picture = rng.choice(pictures)
+        y, x = rng.randrange(picture.shape[0] - side + 1), rng.randrange(picture.shape[1] - side + 1)
+        square = picture[y : y + side, x : x + side]
+        cut.append(square[:, ::-1] if rng.random() < 0.5 else square)
+    return torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def encode_mean(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
+    """Return the latents without noise."""
+    mean: Tensor = vae.quant_conv(vae.encoder(pictures))[:, :4]
+    return mean
+
+
+def edge_loss(made: Tensor, wanted: Tensor) -> Tensor:
+    """Compare the differences between neighbouring pixels."""
+    across = (made.diff(dim=-1) - wanted.diff(dim=-1)).abs().mean()
+    down = (made.diff(dim=-2) - wanted.diff(dim=-2)).abs().mean()
+    return across + down
+
+
+def loss_of(vae: AutoencoderKL, pictures: Tensor, step: int, noise: float) -> tuple[Tensor, Tensor]:
+    """Return the loss and the reconstruction."""
+    latents = encode_mean(vae, pictures).float()
+    made = vae.decoder(vae.post_quant_conv(latents + noise * torch.randn_like(latents))).float()
+    thumbnail = F.avg_pool2d(pictures, 8)
+    guide = max(0.01, 1 - step / VAE.thumbnail_steps)
+    loss = (made - pictures).abs().mean() + 2 * F.mse_loss(made, pictures) + 0.5 * edge_loss(made, pictures)
+    return loss + guide * (latents[:, :3] - thumbnail).abs().mean() + 1e-3 * latents.pow(2).mean(), made
+
+
+def learning_rate(step: int, steps: int, peak: float) -> float:
+    """Rise for 100 steps, then fall along a cosine to a fiftieth."""
+    rise = min(1.0, (step + 1) / 100)
+    fall = 0.5 * (1 + float(np.cos(np.pi * min(1.0, step / steps))))
+    return peak * rise * (0.02 + 0.98 * fall)
+
+
+def start_or_resume(state: Path, peak: float) -> Progress:
+    """Load the last checkpoint, or begin."""
+    torch.manual_seed(SEED)
+    model = build_vae()
+    start_as_thumbnail(model)
+    match_gain(model, crops(drawn_pictures(32, SEED), random.Random(SEED), 32, VAE.crop))
+    average = copy.deepcopy(model).requires_grad_(False)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=1e-4, betas=(0.9, 0.98))
+    progress = Progress(model, average, optimiser, 0)
+    if state.exists():
+        saved = torch.load(state, weights_only=True)
+        model.load_state_dict(saved["model"])
+        average.load_state_dict(saved["average"])
+        optimiser.load_state_dict(saved["optimiser"])
+        progress.step = saved["step"]
+    return progress
+
+
+def freeze_encoder() -> None:
+    """Settle the latents: go on from the averaged weights, whitened, and train only the decoder from now on."""
+    progress = start_or_resume(STATE, VAE.learning_rate)
+    whiten(progress.average, drawn_pictures(200, SEED + 2))
+    progress.model.load_state_dict(progress.average.state_dict())
+    progress.optimiser = torch.optim.AdamW(progress.model.parameters(), lr=VAE.learning_rate, betas=(0.9, 0.98))
+    save(progress, STATE)
+
+
+def trained_vae() -> AutoencoderKL:
+    """Return the averaged weights of the last checkpoint."""
+    vae = build_vae()
+    vae.load_state_dict(torch.load(STATE, weights_only=True, map_location="cpu")["average"])
+    return vae.eval()
+
+
+def save(progress: Progress, state: Path) -> None:
+    """Write a checkpoint at once or not at all."""
+    state.parent.mkdir(parents=True, exist_ok=True)
+    part = state.with_suffix(".part")
+    values = {
+        "model": progress.model.state_dict(),
+        "average": progress.average.state_dict(),
+        "optimiser": progress.optimiser.state_dict(),
+        "step": progress.step,
+    }
+    torch.save(values, part)
+    part.replace(state)
+
+
+@torch.no_grad()
+def psnr(vae: AutoencoderKL, pictures: list[np.ndarray]) -> float:
+    """Return the mean peak signal-to-noise ratio of reconstructed pictures in decibel."""
+    scores = []
+    for picture in pictures:
+        wanted = to_tensor([Image.fromarray(picture)]).to(vae.device)
+        made = vae.decoder(vae.post_quant_conv(encode_mean(vae, wanted))).clamp(-1, 1)
+        scores.append(10 * torch.log10(4 / F.mse_loss(made, wanted)).item())
+    return sum(scores) / len(scores)
+
+
+def train_vae(steps: int = VAE.steps, device: str = "cpu", decoder_only: bool = False) -> None:
+    """Train until the number of steps is reached, going on from the last checkpoint."""
+    progress = start_or_resume(STATE, VAE.learning_rate)
+    progress.model.to(device), progress.average.to(device)
+    pictures, held = drawn_pictures(VAE.pictures, SEED), drawn_pictures(48, SEED + 1)
+    rng = random.Random(SEED + progress.step)
+    began = time.monotonic()
+    if decoder_only:
+        progress.model.encoder.requires_grad_(False)
+        progress.model.quant_conv.requires_grad_(False)
+    while progress.step < steps:
+        batch = crops(pictures, rng, VAE.batch, VAE.crop).to(device)
+        for group in progress.optimiser.param_groups:
+            group["lr"] = learning_rate(progress.step, steps, VAE.learning_rate)
+        with torch.autocast(device, torch.bfloat16):
+            loss, made = loss_of(progress.model, batch, progress.step, VAE.latent_noise)
+        progress.optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(progress.model.parameters(), 1.0)
+        progress.optimiser.step()
+        progress.step += 1
+        follow(progress.average, progress.model, min(VAE.ema, progress.step / (progress.step + 10)))
+        if progress.step % 50 == 0:
+            now = 10 * torch.log10(4 / F.mse_loss(made.detach(), batch)).item()
+            print(
+                f"vae {progress.step}/{steps} loss {loss.item():.4f} psnr {now:.1f} {time.monotonic() - began:.0f} s",
+                flush=True,
+            )
+        if progress.step % 500 == 0 or progress.step == steps:
+            save(progress, STATE)
+            print(f"vae held-out psnr {psnr(progress.average, held):.2f} dB", flush=True)
+
+
+@torch.no_grad()
+def follow(average: torch.nn.Module, model: torch.nn.Module, keep: float) -> None:
+    """Move the average a little towards the model."""
+    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)
