@@ -1,0 +1,105 @@
+"""Keep a world in a folder, so that the preview survives a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import types
+from pathlib import Path
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from preview.feed import Feed
+from preview.world import Application, Channel, Guild, Json, Message, User, World
+
+T = TypeVar("T")
+SAVE_AFTER = 1.0
+FORMAT = 1
+
+
+class Storage:
+    """Write the world to `world.json`, at most once a second, replacing the file in one step."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / "world.json"
+        self._task: asyncio.Task[None] | None = None
+
+    def load(self) -> World | None:
+        """Return the world that was saved, None if there is none."""
+        if not self._path.is_file():
+            return None
+        stored = json.loads(self._path.read_text(encoding="utf-8"))
+        return world_from(stored) if stored.get("format") == FORMAT else None
+
+    def save(self, world: World) -> None:
+        """Write the world now."""
+        beside = self._path.with_suffix(".new")
+        beside.write_text(json.dumps(world_to(world), ensure_ascii=False), encoding="utf-8")
+        beside.replace(self._path)
+
+    def watch(self, world: World, feed: Feed) -> None:
+        """Save after changes, from now on."""
+        self._task = asyncio.create_task(self._save_on_change(world, feed))
+
+    async def close(self, world: World) -> None:
+        """Stop watching, and save."""
+        if self._task:
+            self._task.cancel()
+        self.save(world)
+
+    async def _save_on_change(self, world: World, feed: Feed) -> None:
+        with feed.subscription() as changes:
+            while True:
+                await changes.get()
+                await asyncio.sleep(SAVE_AFTER)
+                while not changes.empty():
+                    changes.get_nowait()
+                self.save(world)
+
+
+def world_to(world: World) -> Json:
+    """Write a world as JSON."""
+    return {
+        "format": FORMAT,
+        "application": dataclasses.asdict(world.application),
+        "users": [dataclasses.asdict(each) for each in world.users.values()],
+        "guilds": [dataclasses.asdict(each) for each in world.guilds.values()],
+        "channels": [dataclasses.asdict(each) for each in world.channels.values()],
+        "messages": [dataclasses.asdict(each) for each in world.messages.values()],
+        "commands": list(world.commands.values()),
+    }
+
+
+def world_from(stored: Json) -> World:
+    """Read a world from JSON."""
+    world = World(application=build(Application, stored["application"]))
+    world.users = _by_id(build(User, each) for each in stored["users"])
+    world.guilds = _by_id(build(Guild, each) for each in stored["guilds"])
+    world.channels = _by_id(build(Channel, each) for each in stored["channels"])
+    world.messages = _by_id(build(Message, each) for each in stored["messages"])
+    world.commands = {int(each["id"]): each for each in stored["commands"]}
+    world.skip_ids(max([*world.users, *world.guilds, *world.channels, *world.messages, *world.commands]))
+    return world
+
+
+def _by_id(things: Any) -> Any:
+    return {each.id: each for each in things}
+
+
+def build(kind: type[T], value: Any) -> T:
+    """Build a dataclass, with what is inside it, from what `dataclasses.asdict` and JSON made of it."""
+    hints = get_type_hints(kind)
+    fields = {name: _convert(hints[name], each) for name, each in value.items()}
+    return kind(**fields)
+
+
+def _convert(hint: Any, value: Any) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        options = [each for each in get_args(hint) if dataclasses.is_dataclass(each)]
+        return value if value is None or not options else build(cast("type[Any]", options[0]), value)
+    if get_origin(hint) is list:
+        return [_convert(get_args(hint)[0], each) for each in value]
+    if get_origin(hint) is dict and get_args(hint)[0] is int:
+        return {int(key): _convert(get_args(hint)[1], each) for key, each in value.items()}
+    return build(cast("type[Any]", hint), value) if dataclasses.is_dataclass(hint) else value

@@ -1,0 +1,38 @@
+"""Waiting for what a channel shows, without polling."""
+# ruff: noqa: ASYNC109 (a wait in a test names its own limit)
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from preview.core import Core
+from preview.world import Channel, Message, World
+
+
+class Waiting:
+    """The waiting methods of the stand-in."""
+
+    core: Core
+    world: World
+
+    async def wait_for(
+        self, channel: Channel, test: Callable[[Message], object], timeout: float = 10.0, what: str = "a message"
+    ) -> Message:
+        """Wait until a message of a channel satisfies `test`, and return it."""
+
+        def look() -> Message | None:
+            return next((each for each in self.world.messages_in(channel) if test(each)), None)
+
+        return await self.core.feed.until(look, timeout, f"{what} in #{channel.name}")
+
+    async def wait_until(self, test: Callable[[], object], timeout: float = 10.0, what: str = "a change") -> None:
+        """Wait until `test()` is true; it is asked after every event."""
+        await self.core.feed.until(lambda: bool(test()) or None, timeout, what)
+
+    async def wait_commands(self, timeout: float = 10.0) -> None:
+        """Wait until the bot has registered commands."""
+        await self.wait_until(lambda: self.world.commands, timeout, "commands")
+
+    async def wait_connected(self, timeout: float = 10.0) -> None:
+        """Wait until the bot listens on the gateway."""
+        await self.core.gateway.wait_connected(timeout)
