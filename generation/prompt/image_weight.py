@@ -18,6 +18,6 @@ def strength_for(image_weight: float) -> float:
 
 def image_weight_for(strength: float) -> float:
     """Give the shortest image weight whose strength is `strength`."""
-    exact = math.log(strength) / math.log(KEPT_NOISE)
+    exact = math.log(max(strength, 0.0004)) / math.log(KEPT_NOISE)  # which `strength_for` rounds to 0
     candidates = (round(exact, digits) for digits in range(1, 6))
     return next((weight for weight in candidates if strength_for(weight) == strength), round(exact, 5)) + 0.0
