@@ -28,6 +28,12 @@ PREVIEW_EVERY = 0.5  # seconds; drawing one takes a few milliseconds
 SOURCE_WAIT = 0.02  # seconds that a step without runs waits for a source picture to be read
 
 
+def _no_source() -> Future[Source | None]:
+    source: Future[Source | None] = Future()
+    source.set_result(None)
+    return source
+
+
 @dataclass(slots=True)
 class _Waiting:
     request: Generate
@@ -77,7 +83,7 @@ class Engine:
 
     def add(self, request: Generate) -> None:
         """Take a job."""
-        source = self._readers.submit(read_source, request)
+        source = self._readers.submit(read_source, request) if request.source is not None else _no_source()
         self._waiting[request.job_id] = _Waiting(request, source, time.monotonic())
 
     def cancel(self, job_id: str) -> None:
