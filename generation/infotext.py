@@ -11,7 +11,7 @@ from generation.prompt.weights import number
 NO_WEIGHT = -0.5
 
 # That program's names for the samplers: (Sampler, Schedule type).
-_LABELS = {
+SAMPLER_LABELS = {
     "ddim": ("DDIM", None),
     "ddpm": ("DDPM", None),
     "deis": ("DEIS", None),
@@ -57,7 +57,7 @@ def _emphasis(text: str, strength: float) -> str:
 
 
 def _settings(params: Params, model_name: str, tile: int) -> dict[str, str]:
-    sampler, schedule = _LABELS.get(params.sampler or "", (params.sampler, None))
+    sampler, schedule = SAMPLER_LABELS.get(params.sampler or "", (params.sampler, None))
     values = {
         "Steps": str(params.num_inference_steps),
         "Sampler": sampler,

@@ -1,0 +1,194 @@
+"""The prompt language's promises: parsing never breaks, and what is written reads the same."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from generation.display import escape
+from generation.errors import Complaint
+from generation.models import Model, size_for
+from generation.params import MAX_SEED, Params, TextPart, Tile, Upload
+from generation.prompt import PromptFaults, parse, write
+from generation.prompt.escapes import clean
+from generation.prompt.image_weight import image_weight_for, strength_for
+from generation.prompt.table import BY_NAME, COMING, PARAMETERS
+from generation.samplers import SAMPLERS
+
+MODEL = Model(name="storybook", ref="models/storybook")
+PICTURE = Upload("cafe")
+MARKS = [
+    *("::", "::2 ", "::-.5 ", "--", "—", "–", "-", "**", "{", "}", ",", "\\", "<", ">", "@", "`", "=", ":", "/"),
+    *("https://example.org/a.png", "<@123>", " - ", "(fast)", " by ", "Image #1 ", "/imagine", "prompt:", "-# "),
+    *("3:2", ".5", "-1", "2", "\n", " ", "@everyone", "مرحبا", "赤い", "🦊", "👩\u200d🚀", "İ"),
+    *("\u200b", "\u202e", "\ufdd0", "\ud800"),
+    *(f" --{name} " for name in (*BY_NAME, "chaos", "tile", "v")),
+]
+
+
+def typed_texts() -> st.SearchStrategy[str]:
+    """Make anything at all, and what looks like prompts gone wrong."""
+    pieces = st.lists(st.sampled_from(MARKS) | st.text(max_size=5), max_size=25)
+    return st.text(max_size=80) | pieces.map("".join)
+
+
+def shown_texts() -> st.SearchStrategy[str]:
+    return typed_texts().map(clean).filter(bool)
+
+
+@st.composite
+def all_params(draw: st.DrawFn) -> Params:
+    width, height = draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
+    assume(max(width, height) <= MODEL.max_aspect * min(width, height))
+    aspect = (width // math.gcd(width, height), height // math.gcd(width, height))
+    part = st.builds(TextPart, shown_texts(), st.floats(-1000, 1000) | st.just(1.0))
+    parts = draw(st.lists(part, min_size=1, max_size=4) | st.just([TextPart("")]))
+    assume(sum(part.weight for part in parts) > 0.001)
+    source = draw(st.none() | st.just(PICTURE))
+    pixels = size_for(MODEL, aspect)
+    return Params(
+        parts=tuple(parts),
+        no=tuple(draw(st.lists(shown_texts(), max_size=5))),
+        aspect=aspect,
+        width=pixels[0],
+        height=pixels[1],
+        seed=draw(st.integers(0, MAX_SEED)),
+        num_inference_steps=draw(st.integers(1, 150)),
+        guidance_scale=draw(st.floats(0, 30)),
+        source=source,
+        strength=strength_for(draw(st.floats(0, 3))) if source else 1.0,
+        sampler=draw(st.none() | st.sampled_from(sorted(SAMPLERS))),
+        negative_prompt=draw(st.none() | shown_texts().filter(lambda text: text.strip(" ,;."))),
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(typed_texts())
+def test_parsing_gives_params_or_faults_and_never_anything_else(typed):
+    try:
+        params = parse(typed, MODEL, source=PICTURE)
+    except PromptFaults as faults:
+        assert faults.faults
+        assert all(fault in str(faults) for fault in faults.faults)
+    else:
+        assert parse(write(params, MODEL, seed=True), MODEL, source=PICTURE) == params
+
+
+@settings(max_examples=200, deadline=None)
+@given(all_params())
+def test_typing_the_echo_again_gives_the_same(params):
+    assert parse(write(params, MODEL, seed=True), MODEL, source=params.source) == params
+
+
+@settings(max_examples=200, deadline=None)
+@given(all_params(), st.integers(1, 150), st.floats(0, 30))
+def test_an_echo_without_a_model_keeps_its_meaning_when_the_defaults_change(params, steps, guidance):
+    other = Model(name="m", ref="m", num_inference_steps=steps, guidance_scale=guidance)
+    assert parse(write(params, None, seed=True), other, source=params.source) == params
+
+
+@settings(max_examples=200, deadline=None)
+@given(all_params())
+def test_a_prompt_copied_from_a_message_means_the_same(params):
+    echo = write(params, MODEL, seed=True)
+    for copied in (
+        f"**{escape(echo)}** - <@123> (fast)",
+        f"**{escape(echo)}** - Variations (Strong) of image #2 by <@123>",
+        f"/imagine prompt: {echo} - @bob (31%) (fast)",
+    ):
+        assert parse(copied, MODEL, source=params.source) == params
+
+
+@pytest.mark.parametrize(
+    ("typed", "echo"),
+    [
+        ("a fox", "a fox"),
+        ("", ""),
+        ("/imagine prompt: **A fox** --AR 6:4", "A fox --ar 3:2"),
+        ("a fox —ar 1:1 —steps 25 —cfg 7.5", "a fox"),
+        ("hot::1 dog::1", "hot:: dog"),
+        ("hot::2.0 dog::-.50 --no cat,bird", "hot::2 dog::-0.5 --no cat, bird"),
+        ("dog::3", "dog::3"),
+        ("a fox --q .5", "a fox --steps 12"),
+        ("a fox --q 1", "a fox"),
+        ("a fox --sampler Euler a --cfg 4,5", "a fox --cfg 4.5 --sampler euler_a"),
+        ("a fox --negative ugly, blurry --no cat", "a fox --no cat --negative ugly, blurry"),
+        (r"a fox \--ar \{x\} std\::vector", r"a fox \-\-ar \{x\} std\:\:vector"),
+        ("a — b, c - d, e @f, 2*3, g_h", "a — b, c - d, e @f, 2*3, g_h"),
+    ],
+)
+def test_the_echo_is_the_prompt_as_applied(typed, echo):
+    assert write(parse(typed, MODEL), MODEL) == echo
+
+
+def test_the_echo_has_the_seed_only_when_asked():
+    params = parse("a fox --seed 5", MODEL)
+    assert write(params, MODEL) == "a fox"
+    assert write(params, MODEL, seed=True) == "a fox --seed 5"
+
+
+def test_the_echo_has_the_image_weight_of_a_picture_that_was_brought_but_not_of_a_tile():
+    tile = Tile("0123456789ab", 2)
+    assert write(parse("a fox --iw 2", MODEL, source=PICTURE), MODEL) == "a fox --iw 2"
+    assert write(parse("a fox --iw 1", MODEL, source=PICTURE), MODEL) == "a fox"
+    assert write(parse("a fox --iw 2", MODEL, source=tile), MODEL) == "a fox"
+
+
+@given(st.floats(0, 3), st.floats(0, 3))
+def test_more_image_weight_never_forgets_more(one, other):
+    low, high = sorted((one, other))
+    assert 0 < strength_for(high) <= strength_for(low) <= 1
+
+
+@given(st.integers(0, 300))
+def test_the_image_weight_is_found_again_from_its_strength(hundredths):
+    strength = strength_for(hundredths / 100)
+    assert strength_for(image_weight_for(strength)) == strength
+
+
+def test_a_seed_is_drawn_only_when_none_is_given():
+    def no_seed() -> int:
+        raise AssertionError("a seed was drawn")
+
+    assert parse("a fox --seed 5", MODEL, new_seed=no_seed).seed == 5
+    assert parse("a fox", MODEL, new_seed=lambda: 9).seed == 9
+    assert parse("a fox", MODEL).seed != parse("a fox", MODEL).seed
+
+
+def test_faults_are_a_complaint_that_reads_well_and_survives_pickling():
+    with pytest.raises(Complaint) as caught:
+        parse("a fox --ar --seed x", MODEL)
+    faults = caught.value
+    assert str(faults) == (
+        "• `--ar` needs a value such as `3:2`\n• `--seed` must be a whole number between 0 and 4294967295, not `x`"
+    )
+    assert pickle.loads(pickle.dumps(faults)).args == faults.args
+    assert str(PromptFaults("One fault")) == "One fault"
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
+def test_the_example_of_a_parameter_works_and_does_something(parameter):
+    plain = parse("a fox --seed 1", MODEL, source=PICTURE)
+    seed = "" if parameter.sets == "seed" else "--seed 1"
+    changed = parse(f"a fox --{parameter.name} {parameter.example} {seed}", MODEL, source=PICTURE)
+    assert getattr(changed, parameter.sets) != getattr(plain, parameter.sets)
+
+
+def test_no_name_means_two_things():
+    names = [*(name for parameter in PARAMETERS for name in parameter.names), *COMING]
+    assert len(names) == len(set(names))
+
+
+def test_the_page_about_prompts_has_every_parameter():
+    page = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text()
+    rows = re.findall(r"^\| (`--.*?) \|$", page, re.MULTILINE)
+    assert rows == [
+        f"{', '.join(f'`--{name}`' for name in p.names)} | {p.kind.range} | {p.default} | `{p.example}` | {p.help}"
+        for p in PARAMETERS
+    ]

@@ -1,0 +1,371 @@
+"""What people really type, and what each of it means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from generation.models import Model, size_for
+from generation.params import Params, TextPart, Upload
+from generation.prompt import PromptFaults, parse
+
+MODEL = Model(name="storybook", ref="models/storybook", num_inference_steps=20, guidance_scale=7.0)
+PICTURE = Upload("cafe")
+SEED = 77
+
+
+def row(typed: str, *parts: str | tuple[str, float], **changes: Any) -> Any:
+    """Pair a prompt with all that it means; a part without a weight weighs 1."""
+    return pytest.param(typed, [part if isinstance(part, tuple) else (part, 1.0) for part in parts], changes, id=typed)
+
+
+PLAIN = [
+    row("a red fox under the moon", "a red fox under the moon"),
+    row("A Red FOX", "A Red FOX"),
+    row("  a   cat  ", "a cat"),
+    row("a cat\nsitting on\r\na mat", "a cat sitting on a mat"),
+    row("cat\tdog\u00a0bird\u3000fish", "cat dog bird fish"),
+    row("zero\u200bwidth and \u202eturned\u202c", "zerowidth and turned"),
+    row("\ufeffa cat", "a cat"),
+    row("a cat\x00\x07", "a cat"),
+    row("", ""),
+    row("   ", ""),
+    row("portrait of a woman, 85mm, f/1.8, golden hour", "portrait of a woman, 85mm, f/1.8, golden hour"),
+    row("masterpiece, best quality, (detailed:1.2)", "masterpiece, best quality, (detailed:1.2)"),
+    row(r"cat \(animal\) sitting", r"cat \(animal\) sitting"),
+    row("what is 2*3? it's 6!", "what is 2*3? it's 6!"),
+    row('a sign that says "OPEN 24/7"', 'a sign that says "OPEN 24/7"'),
+    row("10:30 on a clock face", "10:30 on a clock face"),
+    row("movie poster: the last fox", "movie poster: the last fox"),
+    row("100% wool, 5 € a ball; #knitting", "100% wool, 5 € a ball; #knitting"),
+    row("a well-known red-and-white barn", "a well-known red-and-white barn"),
+    row("a cat - black and white", "a cat - black and white"),
+    row("-negative number -5", "-negative number -5"),
+    row("one - two -three", "one - two -three"),
+    row("a mural - @banksy", "a mural - @banksy"),
+    row("street art by @banksy (2004)", "street art by @banksy (2004)"),
+    row("mail me at fox@example.org", "mail me at fox@example.org"),
+    row("a fox, see https://example.org/fox.png", "a fox, see https://example.org/fox.png"),
+    row("a `code` block and ~~strike~~ and __under__", "a `code` block and ~~strike~~ and __under__"),
+    row("2 ** 3 ** 4", "2 ** 3 ** 4"),
+    row("imagine a world without walls", "imagine a world without walls"),
+    row("C:\\new folder\\fox", "C:\\new folder\\fox"),
+    row("{ an open brace", "{ an open brace"),
+    row("closed } brace", "closed } brace"),
+]
+
+SCRIPTS = [
+    row("ein roter Fuchs im Schnee, Öl auf Leinwand", "ein roter Fuchs im Schnee, Öl auf Leinwand"),
+    row("un zorro rojo, ¿dónde está? --ar 2:3", "un zorro rojo, ¿dónde está?", aspect=(2, 3)),
+    row("une forêt l'été, lumière dorée --seed 12", "une forêt l'été, lumière dorée", seed=12),
+    row("uma raposa vermelha à noite —ar 3:2", "uma raposa vermelha à noite", aspect=(3, 2)),
+    row("рыжая лиса под луной --ar 3:2", "рыжая лиса под луной", aspect=(3, 2)),
+    row("лиса --no снег, люди", "лиса", no=("снег", "люди")),
+    row("赤い狐、月の下で --ar 1:2", "赤い狐、月の下で", aspect=(1, 2)),
+    row("一只红色的狐狸 --ar 2:3 --seed 8", "一只红色的狐狸", aspect=(2, 3), seed=8),
+    row("狐狸——在雪中", "狐狸——在雪中"),
+    row("狐狸 ——走了", "狐狸 ——走了"),
+    row("빨간 여우 --ar 16:9", "빨간 여우", aspect=(16, 9)),
+    row("ثعلب أحمر تحت القمر --ar 3:2", "ثعلب أحمر تحت القمر", aspect=(3, 2)),
+    row("ثعلب --ar ٣:٢ --seed ١٢", "ثعلب", aspect=(3, 2), seed=12),
+    row("שועל אדום --no שלג", "שועל אדום", no=("שלג",)),
+    row("लाल लोमड़ी चाँद के नीचे --steps 12", "लाल लोमड़ी चाँद के नीचे", num_inference_steps=12),
+    row("จิ้งจอกสีแดง --ar 4:3", "จิ้งจอกสีแดง", aspect=(4, 3)),
+    row("cáo đỏ dưới ánh trăng —seed 4", "cáo đỏ dưới ánh trăng", seed=4),
+    row("kırmızı tilki, İstanbul", "kırmızı tilki, İstanbul"),
+    row("κόκκινη αλεπού:: φεγγάρι::.5", "κόκκινη αλεπού", ("φεγγάρι", 0.5)),
+    row("🦊🌙 --ar 1:1", "🦊🌙"),
+    row("👩‍🚀 on 🇩🇪 soil", "👩‍🚀 on 🇩🇪 soil"),
+    row("نیم‌فاصله", "نیم‌فاصله"),
+    row("狐 --ar 3：2", "狐", aspect=(3, 2)),
+]
+
+DASHES = [
+    row("a fox —ar 3:2", "a fox", aspect=(3, 2)),
+    row("a fox –ar 3:2", "a fox", aspect=(3, 2)),
+    row("a fox –-ar 3:2", "a fox", aspect=(3, 2)),
+    row("a fox —-ar 3:2", "a fox", aspect=(3, 2)),
+    row("a fox ---ar 3:2", "a fox", aspect=(3, 2)),
+    row("a fox —AR 3:2 —Seed 5", "a fox", aspect=(3, 2), seed=5),
+    row("a fox -- ar 3:2", "a fox", aspect=(3, 2)),
+    row("a fox — ar 3:2 — seed 5", "a fox", aspect=(3, 2), seed=5),
+    row("a fox\n--ar 3:2\n--seed 5", "a fox", aspect=(3, 2), seed=5),
+    row("a cat — sleeping — in the sun", "a cat — sleeping — in the sun"),
+    row("a cat—sleeping—in the sun", "a cat—sleeping—in the sun"),
+    row("1990–2000 fashion", "1990–2000 fashion"),
+    row("the years 1990 – 2000", "the years 1990 – 2000"),
+    row("well--worn shoes", "well--worn shoes"),
+    row("a -- b", "a -- b"),
+    row("driving — route 66", "driving — route 66"),
+    row("a map — no roads", "a map — no roads"),
+    row("—", "—"),
+    row("--", "--"),
+]
+
+PARAMETERS = [
+    row("a fox --ar 3:2", "a fox", aspect=(3, 2)),
+    row("a fox --aspect 3:2", "a fox", aspect=(3, 2)),
+    row("a fox --AR 16:9", "a fox", aspect=(16, 9)),
+    row("a fox --ar 6:4", "a fox", aspect=(3, 2)),
+    row("a fox --ar 1920:1080", "a fox", aspect=(16, 9)),
+    row("a fox --ar 16/9", "a fox", aspect=(16, 9)),
+    row("a fox --ar 3x2", "a fox", aspect=(3, 2)),
+    row("a fox --ar 3×2", "a fox", aspect=(3, 2)),
+    row("a fox --ar 3:1", "a fox", aspect=(3, 1)),
+    row("a fox --ar 1:3", "a fox", aspect=(1, 3)),
+    row("a fox --ar=3:2", "a fox", aspect=(3, 2)),
+    row("a fox --ar3:2", "a fox", aspect=(3, 2)),
+    row("a fox --ar 3:2, --seed 4.", "a fox", aspect=(3, 2), seed=4),
+    row("a fox --ar    3:2   ", "a fox", aspect=(3, 2)),
+    row("a fox, --ar 3:2", "a fox,", aspect=(3, 2)),
+    row("--ar 3:2", "", aspect=(3, 2)),
+    row("a fox --seed 0", "a fox", seed=0),
+    row("a fox --seed 4294967295", "a fox", seed=4294967295),
+    row("a fox --seed 007", "a fox", seed=7),
+    row("a fox --seed123", "a fox", seed=123),
+    row("a fox --steps 1", "a fox", num_inference_steps=1),
+    row("a fox --steps 150", "a fox", num_inference_steps=150),
+    row("a fox --cfg 0", "a fox", guidance_scale=0.0),
+    row("a fox --cfg 30", "a fox", guidance_scale=30.0),
+    row("a fox --cfg 4.5", "a fox", guidance_scale=4.5),
+    row("a fox --cfg .5", "a fox", guidance_scale=0.5),
+    row("a fox --cfg 4,5", "a fox", guidance_scale=4.5),
+    row("a fox --cfg7", "a fox", guidance_scale=7.0),
+    row("a fox --q .25", "a fox", num_inference_steps=5),
+    row("a fox --quality 0.5", "a fox", num_inference_steps=10),
+    row("a fox --q.5", "a fox", num_inference_steps=10),
+    row("a fox --q 1", "a fox"),
+    row("a fox --q 2", "a fox", num_inference_steps=40),
+    row("a fox --q 4", "a fox", num_inference_steps=80),
+    row("a fox --q 9", "a fox", num_inference_steps=80),
+    row("a fox --q 3", "a fox", num_inference_steps=40),
+    row("a fox --q 0.7", "a fox", num_inference_steps=10),
+    row("a fox --q .01", "a fox", num_inference_steps=5),
+    row("a fox --sampler euler_a", "a fox", sampler="euler_a"),
+    row("a fox --sampler Euler a", "a fox", sampler="euler_a"),
+    row("a fox --sampler DPM++ 2M Karras --seed 3", "a fox", sampler="dpmpp_2m_karras", seed=3),
+    row("a fox --sampler dpm++-2m", "a fox", sampler="dpmpp_2m"),
+    row("a fox --sampler UniPC, --steps 9", "a fox", sampler="unipc", num_inference_steps=9),
+    row("a fox --negative blurry, low contrast", "a fox", negative_prompt="blurry, low contrast"),
+    row("a fox --negative blurry --no snow", "a fox", negative_prompt="blurry", no=("snow",)),
+    row("a fox --no snow", "a fox", no=("snow",)),
+    row("a fox --no snow, ice , people", "a fox", no=("snow", "ice", "people")),
+    row(
+        "a fox --no a very long list, of phrases --ar 3:2",
+        "a fox",
+        no=("a very long list", "of phrases"),
+        aspect=(3, 2),
+    ),
+    row("a fox --no snow,,ice,", "a fox", no=("snow", "ice")),
+    row("a fox --no snow --no ice", "a fox", no=("snow", "ice")),
+    row(r"a fox --no one\, two, three", "a fox", no=("one, two", "three")),
+    row("--no trees", "", no=("trees",)),
+    row("a fox —no snow —steps 9", "a fox", no=("snow",), num_inference_steps=9),
+    row(
+        "a fox --ar 3:2 --seed 5 --steps 30 --cfg 6.5 --sampler ddim --no snow --negative ugly",
+        "a fox",
+        aspect=(3, 2),
+        seed=5,
+        num_inference_steps=30,
+        guidance_scale=6.5,
+        sampler="ddim",
+        no=("snow",),
+        negative_prompt="ugly",
+    ),
+]
+
+WEIGHTS = [
+    row("hot:: dog", "hot", "dog"),
+    row("hot::1 dog::1", "hot", "dog"),
+    row("hot::2 dog", ("hot", 2.0), "dog"),
+    row("hot::1.5 dog::0.5", ("hot", 1.5), ("dog", 0.5)),
+    row("a:: b::-.5", "a", ("b", -0.5)),
+    row("tulips:: red::-.5 --ar 3:2", "tulips", ("red", -0.5), aspect=(3, 2)),
+    row("hot ::2 dog", ("hot", 2.0), "dog"),
+    row("hot::2dog", "hot", "2dog"),
+    row("hot:: 2 dogs", "hot", "2 dogs"),
+    row("hot::dog", "hot", "dog"),
+    row("hot::dog::", "hot", "dog"),
+    row("hot::+2 dog", ("hot", 2.0), "dog"),
+    row("hot::2. dog", ("hot", 2.0), "dog"),
+    row("hot::2, dog::1, cat", ("hot", 2.0), "dog", "cat"),
+    row("hot:: :: dog", "hot", "dog"),
+    row(":: dog", "dog"),
+    row("dog::", "dog"),
+    row("dog::3", ("dog", 3.0)),
+    row("::", ""),
+    row("a::0 b", ("a", 0.0), "b"),
+    row("a : : b", "a : : b"),
+    row("a::1 b::1 c::1 d::-2", "a", "b", "c", ("d", -2.0)),
+    row("one::two::three::four", "one", "two", "three", "four"),
+    row("a fox:: in snow --no people, cars", "a fox", "in snow", no=("people", "cars")),
+    row("hot::٢ dog", ("hot", 2.0), "dog"),
+    row(r"std\::vector", "std::vector"),
+    row("a::1000 b", ("a", 1000.0), "b"),
+]
+
+JUNK = [
+    row("/imagine prompt: a fox", "a fox"),
+    row("/imagine prompt:a fox", "a fox"),
+    row("/imagine a fox", "a fox"),
+    row("/IMAGINE Prompt: a fox --ar 3:2", "a fox", aspect=(3, 2)),
+    row("/imagine prompt: /imagine prompt: a fox", "a fox"),
+    row("**a fox**", "a fox"),
+    row("**a fox --ar 3:2**", "a fox", aspect=(3, 2)),
+    row("***a fox***", "a fox"),
+    row("a **very red** fox", "a very red fox"),
+    row("a fox - @bob (fast)", "a fox"),
+    row("**a fox --ar 3:2** - @bob (fast)", "a fox", aspect=(3, 2)),
+    row("**a fox** - @Jane Doe (relaxed)", "a fox"),
+    row("a fox - <@123456789> (fast)", "a fox"),
+    row("**a fox --seed 4** - <@!123456789> (31%) (fast)", "a fox", seed=4),
+    row("**a fox** - <@1>", "a fox"),
+    row("**a fox** - <@1> (Waiting to start)\n-# number 3 in the queue, about a minute", "a fox"),
+    row("**a fox** - @bob (Waiting to start)", "a fox"),
+    row("**a fox** - Image #2 <@1>", "a fox"),
+    row("**a fox** - Image #2 @bob", "a fox"),
+    row("**a fox** - Variations (Strong) by @bob (fast)", "a fox"),
+    row("**a fox** - Variations (Strong) of image #3 by <@1>", "a fox"),
+    row("**a fox** - Upscaled (Creative) by @bob (fast)", "a fox"),
+    row("**a fox** - Zoom Out by <@1> (fast)", "a fox"),
+    row("**a fox** - Drawn again by <@1>", "a fox"),
+    row("/imagine prompt: **a fox:: snow::.5** - @bob (turbo)", "a fox", ("snow", 0.5)),
+    row(r"**a \*\*fox\*\*, snow\_white** - <@1> (fast)", "a fox, snow_white"),
+    row(r"**std\\::vector, a\_b** - <@1> (fast)", "std::vector, a_b"),
+    row("look at <https://example.org/a.png>", "look at https://example.org/a.png"),
+]
+
+ESCAPES = [
+    row(r"a fox \--ar 3:2", "a fox --ar 3:2"),
+    row(r"a fox \—ar", "a fox —ar"),
+    row(r"\**bold\**", "**bold**"),
+    row(r"\{a, b\}", "{a, b}"),
+    row(r"\\", "\\"),
+    row(r"one \\:: two", "one \\", "two"),
+    row(r"\/imagine that", "/imagine that"),
+    row(r"https\://example.org as text", "https://example.org as text"),
+    row("ends with a \\", "ends with a \\"),
+]
+
+
+@pytest.mark.parametrize(
+    ("typed", "parts", "changes"), [*PLAIN, *SCRIPTS, *DASHES, *PARAMETERS, *WEIGHTS, *JUNK, *ESCAPES]
+)
+def test_a_prompt_means(typed, parts, changes):
+    assert parse(typed, MODEL, new_seed=lambda: SEED) == expected(parts, changes)
+
+
+@pytest.mark.parametrize(
+    ("typed", "strength"),
+    [
+        ("a fox", 0.6),
+        ("a fox --iw 1", 0.6),
+        ("a fox --iw 0", 1.0),
+        ("a fox --iw .5", 0.775),
+        ("a fox --iw 2", 0.36),
+        ("a fox —iw 3", 0.216),
+        ("", 0.6),
+    ],
+)
+def test_the_image_weight_says_how_much_of_the_picture_is_forgotten(typed, strength):
+    params = parse(typed, MODEL, source=PICTURE)
+    assert (params.source, params.strength) == (PICTURE, strength)
+
+
+def expected(parts: list[tuple[str, float]], changes: dict[str, Any]) -> Params:
+    """Fill the model's defaults around what a row says."""
+    width, height = size_for(MODEL, changes.get("aspect", (1, 1)))
+    values = {"seed": SEED, "num_inference_steps": 20, "guidance_scale": 7.0, "width": width, "height": height}
+    return Params(**values | {"parts": tuple(TextPart(*part) for part in parts)} | changes)
+
+
+LINKS = "Attach the picture with the `image` option: links are not available here yet"
+
+FAULTY = [
+    ("a fox --aspct 3:2", ["Unrecognized parameter `--aspct`: did you mean `--aspect`?"]),
+    ("a fox —aspct 3:2", ["Unrecognized parameter `--aspct`: did you mean `--aspect`?"]),
+    ("a fox --sed 5", ["Unrecognized parameter `--sed`: did you mean `--seed`?"]),
+    ("a fox --xyzzy", ["Unrecognized parameter `--xyzzy`"]),
+    ("a fox --3d", ["Unrecognized parameter `--3d`"]),
+    ("a fox --größe 5", ["Unrecognized parameter `--größe`"]),
+    ("a fox --neg ugly", ["Unrecognized parameter `--neg`: did you mean `--negative`?"]),
+    ("a fox --chaoss 5", ["Unrecognized parameter `--chaoss`: `--chaos` is not here yet"]),
+    ("a fox --chaos 50", ["`--chaos` is not available here yet"]),
+    ("a fox --v5", ["`--v` is not available here yet"]),
+    ("a fox --v 6.1 --style raw", ["`--v` is not available here yet", "`--style` is not available here yet"]),
+    ("a fox --s 750 --tile", ["`--s` is not available here yet", "`--tile` is not available here yet"]),
+    ("a fox --niji 6", ["`--niji` is not available here yet"]),
+    ("a fox --ar", ["`--ar` needs a value such as `3:2`"]),
+    ("a fox --aspect --seed 5", ["`--ar` needs a value such as `3:2`"]),
+    ("a fox --seed ,", ["`--seed` needs a value such as `1234`"]),
+    ("a fox --no", ["`--no` needs a value such as `text, people`"]),
+    ("a fox --no --ar 3:2", ["`--no` needs a value such as `text, people`"]),
+    ("a fox --sampler", ["`--sampler` needs a value such as `euler_a`"]),
+    ("a fox --ar wide", ["`--ar` must be two whole numbers such as `3:2`, not `wide`"]),
+    ("a fox --ar 0:1", ["`--ar` must be two whole numbers such as `3:2`, not `0:1`"]),
+    ("a fox --ar 1.5:1", ["`--ar` must be two whole numbers such as `3:2`, not `1.5:1`"]),
+    ("a fox --ar -3:2", ["`--ar` must be two whole numbers such as `3:2`, not `-3:2`"]),
+    ("a fox --ar 4:1", ["`--ar` must be between 1:3 and 3:1 with this model"]),
+    ("a fox --ar 1:100000", ["`--ar` must be between 1:3 and 3:1 with this model"]),
+    ("a fox --ar 3:2 --aspect 2:3", ["`--ar` is given more than once"]),
+    ("a fox --seed -1", ["`--seed` must be between 0 and 4294967295"]),
+    ("a fox --seed 4294967296", ["`--seed` must be between 0 and 4294967295"]),
+    ("a fox --seed abc", ["`--seed` must be a whole number between 0 and 4294967295, not `abc`"]),
+    ("a fox --seed 1.5", ["`--seed` must be a whole number between 0 and 4294967295, not `1.5`"]),
+    ("a fox --seed a`b", ["`--seed` must be a whole number between 0 and 4294967295, not `aˋb`"]),
+    ("a fox --steps 0", ["`--steps` must be between 1 and 150"]),
+    ("a fox --steps 151", ["`--steps` must be between 1 and 150"]),
+    ("a fox --steps " + "9" * 900, ["`--steps` must be between 1 and 150"]),
+    ("a fox --cfg 31", ["`--cfg` must be between 0 and 30"]),
+    ("a fox --cfg nan", ["`--cfg` must be a number between 0 and 30, not `nan`"]),
+    ("a fox --cfg 1e3", ["`--cfg` must be a number between 0 and 30, not `1e3`"]),
+    ("a fox --q 0", ["`--quality` must be one of 0.25, 0.5, 1, 2, 4, not `0`"]),
+    ("a fox --q high", ["`--quality` must be one of 0.25, 0.5, 1, 2, 4, not `high`"]),
+    ("a fox --q 2 --steps 9", ["Cannot use `--quality` and `--steps` together"]),
+    ("a fox --sampler eulr", ["`--sampler` does not know `eulr`: did you mean `euler`?"]),
+    ("a fox --iw 2", ["Cannot use `--iw` without a picture: attach one with the `image` option"]),
+    ("a fox --ar 3:2 in snow", ["Put `in snow` in front of the parameters: it comes after `--ar`"]),
+    ("--ar 3:2 a fox", ["Put `a fox` in front of the parameters: it comes after `--ar`"]),
+    ("a fox--ar 3:2", ["Put a space before `--ar`"]),
+    ("a::-1 b", ["The weights after `::` must add up to more than 0, here they add up to 0"]),
+    ("a::-2 b", ["The weights after `::` must add up to more than 0, here they add up to -1"]),
+    ("a::0", ["The weights after `::` must add up to more than 0, here they add up to 0"]),
+    ("a::1001 b", ["A weight after `::` must be between -1000 and 1000"]),
+    ("a:: " * 17, ["A prompt can have 16 parts, those after `--no` included; this one has 17"]),
+    ("fox --no " + "a," * 16, ["A prompt can have 16 parts, those after `--no` included; this one has 17"]),
+    ("https://example.org/a.png a fox", [LINKS]),
+    ("<https://a.org/a.png> <https://a.org/b.png>", [LINKS]),
+    ("a {red, blue} fox", ["Choices such as `{red, blue}` are not available here yet; a plain brace is `\\{`"]),
+    ("a fox --ar {3:2, 1:1}", ["Choices such as `{3:2, 1:1}` are not available here yet; a plain brace is `\\{`"]),
+    ("x" * 6001, ["The prompt must be at most 6000 characters long, this one has 6001"]),
+    (
+        "hot:: dog::-1 --aspct 3:2 --ar --steps 200 --cfg warm --chaos 5 --iw 1",
+        [
+            "Unrecognized parameter `--aspct`: did you mean `--aspect`?",
+            "`--ar` needs a value such as `3:2`",
+            "`--steps` must be between 1 and 150",
+            "`--cfg` must be a number between 0 and 30, not `warm`",
+            "`--chaos` is not available here yet",
+            "Cannot use `--iw` without a picture: attach one with the `image` option",
+            "The weights after `::` must add up to more than 0, here they add up to 0",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("typed", "faults"), FAULTY, ids=[typed[:60] for typed, _ in FAULTY])
+def test_a_faulty_prompt_is_answered_with_all_its_faults(typed, faults):
+    with pytest.raises(PromptFaults) as caught:
+        parse(typed, MODEL)
+    assert list(caught.value.faults) == faults
+
+
+def test_the_aspect_limit_is_the_models():
+    square_only = Model(name="m", ref="m", max_aspect=1.0)
+    narrow = Model(name="m", ref="m", max_aspect=2.5)
+    assert parse("a fox --ar 5:2", narrow).aspect == (5, 2)
+    with pytest.raises(PromptFaults, match="between 2:5 and 5:2 with this model"):
+        parse("a fox --ar 26:10", narrow)
+    with pytest.raises(PromptFaults, match="between 1:1 and 1:1 with this model"):
+        parse("a fox --ar 3:2", square_only)
