@@ -16,8 +16,8 @@ PROMPTS = (
     "a red fox under the moon",
     "a red fox under the moon, misty forest, cinematic light, 85mm --ar 3:2 --seed 41",
     "portrait of an old sailor, oil painting, golden hour --ar 2:3 --no text, people --cfg 6.5 --steps 30",
-    "/imagine prompt: **hot:: dog::-.5 --ar 16:9 --sampler euler_a --quality 2** - @bob (fast)",
-    "赤い狐、月の下で —ar 3:2 —seed 5",
+    "hot:: dog::-.5 --ar 16:9 --sampler euler_a --quality 2 --seed 7",
+    "赤い狐、月の下で --ar 3:2 --seed 5",
     "a very detailed description of a castle, " * 20 + "--ar 3:2 --seed 5 --negative blurry, low contrast",
 )
 ROUNDS, REPEATS = 15, 100

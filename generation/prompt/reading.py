@@ -88,7 +88,6 @@ class _Given:
     faults: list[str]
     values: dict[str, Any] = field(default_factory=dict)
     setters: dict[str, Parameter] = field(default_factory=dict)
-    seen: set[str] = field(default_factory=set)
 
     def add(self, chunk: str) -> None:
         """Take one parameter as typed, without its dashes: `ar 3:2`, `seed=5`, `v5`."""
@@ -113,12 +112,12 @@ class _Given:
     def _clash(self, parameter: Parameter) -> str | None:
         if parameter.needs_picture and not self.has_picture:
             return f"Cannot use `--{parameter.name}` without a picture: attach one with the `image` option"
+        is_repeated = parameter.sets in self.setters
         other = self.setters.setdefault(parameter.sets, parameter)
         if other is not parameter:
             return f"Cannot use `--{other.name}` and `--{parameter.name}` together"
-        if parameter.name in self.seen and not parameter.repeatable:
+        if is_repeated and not parameter.repeatable:
             return f"`--{parameter.name}` is given more than once"
-        self.seen.add(parameter.name)
         return None
 
     def _read(self, parameter: Parameter, text: str) -> None:
@@ -132,9 +131,12 @@ class _Given:
         elif rest := rest.strip(TRAILING):
             self.faults.append(f"Put {quote(rest)} in front of the parameters: it comes after `--{parameter.name}`")
         else:
-            field_value = parameter.to_field(value, self.model)
-            before = self.values.get(parameter.sets, ()) if parameter.repeatable else None
-            self.values[parameter.sets] = field_value if before is None else before + field_value
+            self._set(parameter, parameter.to_field(value, self.model))
+
+    def _set(self, parameter: Parameter, value: Any) -> None:
+        if parameter.repeatable and parameter.sets in self.values:
+            value = self.values[parameter.sets] + value
+        self.values[parameter.sets] = value
 
 
 def _unknown(name: str, *, with_hint: bool) -> str:
