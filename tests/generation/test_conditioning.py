@@ -1,0 +1,118 @@
+"""What the UNet is told: weights, negatives, long prompts and odd ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from generation.engine.conditioning import PromptEncoder, coefficients
+from generation.engine.loading import Pipeline
+from generation.params import TextPart
+from tests.generation.studio import Studio, assert_close, generate, params
+
+CONTEXT = 77
+
+
+@pytest.fixture
+def encoder(pipeline: Pipeline) -> PromptEncoder:
+    return PromptEncoder(pipeline.tokenizer, pipeline.text_encoder)
+
+
+def _parts(*parts: tuple[str, float]) -> tuple[TextPart, ...]:
+    return tuple(TextPart(text, weight) for text, weight in parts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {"a red fox": 5.0, "": -4.0}),
+        ({"guidance_scale": 1.0}, {"a red fox": 1.0}),
+        ({"guidance_scale": 0.0}, {"a red fox": 1.0}),
+        ({"negative_prompt": "snow"}, {"a red fox": 5.0, "snow": -4.0}),
+        ({"parts": _parts(("sun", 3), ("moon", 1)), "guidance_scale": 4.0}, {"sun": 3.0, "moon": 1.0, "": -3.0}),
+        ({"parts": _parts(("sun", 1), ("moon", 1)), "guidance_scale": 1.0}, {"sun": 0.5, "moon": 0.5}),
+        ({"parts": _parts(("sun", 1), ("sun", 1))}, {"sun": 5.0, "": -4.0}),
+        ({"parts": _parts(("sun", 1), ("moon", 0))}, {"sun": 5.0, "": -4.0}),
+        ({"no": ("snow",), "guidance_scale": 8.0}, {"a red fox": 8.0, "snow": -4.0, "": -3.0}),
+        ({"parts": _parts(("", 1))}, {"": 1.0}),
+    ],
+)
+def test_the_guided_prediction_is_the_formula_gathered_by_text(
+    changes: dict[str, Any], expected: dict[str, float]
+) -> None:
+    assert coefficients(params(**changes)) == pytest.approx(expected)
+
+
+def test_a_weighted_prompt_steers_by_the_formula(studio: Studio, pipeline: Pipeline) -> None:
+    guidance, weights = 6.0, {"sun": 0.75, "moon": 0.25, "snow": -0.125}
+    wanted = params(
+        parts=_parts(("sun", 3), ("moon", 1), ("snow", -0.5)), guidance_scale=guidance, num_inference_steps=1
+    )
+    studio.draw(generate("a", wanted))
+    stock = StableDiffusionPipeline.from_pretrained(pipeline.model.ref)
+    stock.scheduler.set_timesteps(1)
+    start = torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(wanted.seed))
+    timestep = stock.scheduler.timesteps[0]
+
+    def predicted(text: str) -> torch.Tensor:
+        embedding = stock.encode_prompt(text, "cpu", 1, False)[0]
+        return stock.unet(start, timestep, encoder_hidden_states=embedding).sample
+
+    with torch.inference_mode():
+        u = predicted("")
+        noise = u + guidance * sum(weight * (predicted(text) - u) for text, weight in weights.items())
+        expected = stock.scheduler.step(noise, timestep, start).prev_sample
+    assert_close(studio.latents["a"], expected)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a red fox", "🦊 日本 ☃️ \x00 \u202e", "<|endoftext|> fox", "A  Red\nFOX", "é" * 30]
+)
+def test_a_normal_prompt_is_embedded_as_the_stock_pipeline_does(
+    encoder: PromptEncoder, pipeline: Pipeline, text: str
+) -> None:
+    stock = StableDiffusionPipeline.from_pretrained(pipeline.model.ref)
+    theirs, negative = stock.encode_prompt(text, "cpu", 1, True)
+    told = encoder.condition(params(text, negative_prompt="blurry" if text == "" else None))
+    assert torch.allclose(told.embeddings[0], theirs[0], atol=1e-5)
+    if text:
+        assert torch.allclose(told.embeddings[1], negative[0], atol=1e-5)
+
+
+def test_a_long_prompt_is_not_cut(encoder: PromptEncoder) -> None:
+    start = "a very long description " * 12
+    told = [encoder.condition(params(start + end)).embeddings for end in ("fox", "owl")]
+    assert told[0].shape[1] == 4 * CONTEXT
+    assert not torch.allclose(told[0], told[1])
+
+
+def test_the_pieces_of_a_long_prompt_are_embedded_like_prompts_of_their_own(encoder: PromptEncoder) -> None:
+    room = CONTEXT - 2
+    both = encoder.condition(params("1" * room + "2" * room, guidance_scale=1.0)).embeddings
+    each = [encoder.condition(params(digit * room, guidance_scale=1.0)).embeddings for digit in "12"]
+    assert torch.allclose(both, torch.cat(each, dim=1), atol=1e-5)
+
+
+@pytest.mark.parametrize(("tokens", "chunks"), [(0, 1), (75, 1), (76, 2), (150, 2), (151, 3)])
+def test_a_prompt_takes_as_many_encoder_passes_as_it_needs(encoder: PromptEncoder, tokens: int, chunks: int) -> None:
+    told = encoder.condition(params("1" * tokens, negative_prompt="snow"))
+    assert told.embeddings.shape[:2] == (2, chunks * CONTEXT)
+
+
+def test_a_long_negative_prompt_makes_the_prompt_as_long(encoder: PromptEncoder, studio: Studio) -> None:
+    wanted = params("fox", negative_prompt="1" * 100)
+    assert encoder.condition(wanted).embeddings.shape[1] == 2 * CONTEXT
+    studio.draw(generate("a", wanted))
+    assert torch.isfinite(studio.latents["a"]).all()
+
+
+def test_a_text_is_embedded_once(encoder: PromptEncoder, pipeline: Pipeline) -> None:
+    passes: list[int] = []
+    hook = pipeline.text_encoder.register_forward_pre_hook(lambda *_: passes.append(1))
+    for seed in range(5):
+        encoder.condition(params("a castle", seed=seed, no=("snow",)))
+    hook.remove()
+    assert len(passes) == 3

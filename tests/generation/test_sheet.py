@@ -1,0 +1,69 @@
+"""The sheet that is posted: composed of the tiles, and never too large."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from generation.sheet import compose, encode_within, smaller
+
+
+def _noise(side: int = 256) -> Image.Image:
+    values = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+def _opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+@pytest.mark.parametrize(
+    ("count", "size"), [(1, (30, 20)), (2, (60, 20)), (3, (60, 40)), (4, (60, 40)), (5, (90, 40)), (9, (90, 60))]
+)
+def test_a_sheet_is_as_square_as_its_tiles_allow(count: int, size: tuple[int, int]) -> None:
+    assert compose([Image.new("RGB", (30, 20))] * count).size == size
+
+
+def test_tiles_are_read_from_left_to_right_and_from_top_to_bottom() -> None:
+    sheet = compose([Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue", "white")])
+    corners = [sheet.getpixel(place) for place in ((0, 0), (15, 0), (0, 15), (15, 15))]
+    assert corners == [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
+
+
+def test_a_sheet_that_fits_keeps_its_size_and_looks() -> None:
+    image = Image.linear_gradient("L").convert("RGB")
+    data, suffix = encode_within(image, 1_000_000)
+    assert suffix == "webp"
+    assert _opened(data).size == image.size
+    difference = np.asarray(_opened(data).convert("RGB"), dtype=int) - np.asarray(image, dtype=int)
+    assert np.abs(difference).mean() < 3
+
+
+@pytest.mark.parametrize("limit", [200_000, 60_000, 20_000, 5_000, 500, 100])
+def test_a_sheet_is_never_above_the_limit(limit: int) -> None:
+    data, _ = encode_within(_noise(), limit)
+    assert len(data) <= limit
+    assert _opened(data).convert("RGB").size[0] >= 1
+
+
+def test_quality_is_given_up_before_size() -> None:
+    data, _ = encode_within(_noise(), 60_000)
+    assert _opened(data).size == (256, 256)
+
+
+def test_a_limit_that_nothing_fits_into_is_an_error() -> None:
+    with pytest.raises(ValueError, match="20 bytes"):
+        encode_within(_noise(32), 20)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+def test_what_was_encoded_already_can_be_made_smaller(kind: str, mode: str) -> None:
+    file = io.BytesIO()
+    _noise().convert(mode if kind == "PNG" else "RGB").save(file, kind)
+    data, suffix = smaller(file.getvalue(), 10_000)
+    assert len(data) <= 10_000
+    assert _opened(data).format == suffix.upper()
