@@ -45,7 +45,8 @@ def default_scheduler() -> DPMSolverMultistepScheduler:
 
 def export(folder: Path = MODEL) -> None:
     """Write the pipeline in half precision beside the settings that suit it."""
-    pipeline = trained_pipeline().to(dtype=torch.float16)
+    pipeline = trained_pipeline()
+    pipeline.unet.half(), pipeline.vae.half()  # the text encoder stays whole: transformers would load halves as halves
     pipeline.save_pretrained(folder, safe_serialization=True)
     (folder / "atelier.json").write_text(json.dumps(description(), indent=2, ensure_ascii=False) + "\n")
 

@@ -36,7 +36,7 @@ class VaeSettings:
     pictures: int = 3000
     crop: int = 128
     batch: int = 4
-    steps: int = 4500
+    steps: int = 3200
     learning_rate: float = 1.2e-3
     latent_noise: float = 0.04
     thumbnail_steps: int = 400
@@ -82,13 +82,13 @@ class UnetSettings:
     layers_per_block: int = 1
     attention_heads: int = 4
     norm_num_groups: int = 4
-    batch: int = 32
-    learning_rate: float = 1e-3
+    batch: int = 16
+    learning_rate: float = 6e-4
     warm_up: int = 200
     # Learn composition on half-size pictures first: four times as many samples in the same time.
     half_size_samples: int = 32_000
     samples: int = 100_000
-    ema: float = 0.999
+    ema: float = 0.998
     text_dropout: float = 0.1
     train_timesteps: int = 1000
 

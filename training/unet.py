@@ -36,6 +36,7 @@ def noise_schedule() -> DDIMScheduler:
         rescale_betas_zero_snr=True,
         clip_sample=False,
         set_alpha_to_one=True,
+        steps_offset=1,
     )
 
 

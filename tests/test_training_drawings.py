@@ -1,0 +1,121 @@
+"""The drawing code: what training sees and what its captions say."""
+
+import random
+
+import numpy as np
+import pytest
+
+from training.captions import SYNONYMS, caption, plain_caption
+from training.drawings import Subject, aspect_for, draw, held_out, think_up
+from training.palette import COLOURS
+from training.scenes import PLACES
+from training.settings import ASPECTS, TAUGHT_STYLES, TAUGHT_THINGS
+from training.styles import STYLES
+from training.text import LABELS
+from training.things import THINGS
+
+
+def pixels(picture):
+    return np.asarray(picture, dtype=np.float32)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_same_seed_draws_the_same_picture(seed):
+    subject = think_up(random.Random(seed))
+    first, second = draw(subject, (256, 256), seed), draw(subject, (256, 256), seed)
+    assert first.tobytes() == second.tobytes()
+
+
+def test_another_seed_draws_another_picture_of_the_same_place():
+    hills = Subject(place="hills", time="day", weather="clouds")
+    assert draw(hills, (256, 256), 1).tobytes() != draw(hills, (256, 256), 2).tobytes()
+
+
+@pytest.mark.parametrize("size", [size for size, _ in ASPECTS])
+def test_a_drawing_has_the_size_asked_for_and_sides_that_the_unet_can_halve(size):
+    assert draw(Subject(place="sea", time="sunset"), size, 0).size == size
+    assert all(side % 32 == 0 for side in size)
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_a_thing_is_big_in_its_colour_on_a_plain_background(thing):
+    colour, background = ("red", "blue") if thing != "tree" else ("pink", "blue")
+    shown = pixels(draw(Subject(thing=thing, colour=colour, background=background), (256, 256), 3))
+    backdrop = pixels(draw(Subject(background=background), (256, 256), 3))
+    changed = np.abs(shown - backdrop).max(axis=-1) > 60
+    near = np.abs(shown - np.array(COLOURS[colour])).max(axis=-1) < 70
+    assert 0.06 < changed.mean() < 0.6
+    assert near[changed].mean() > 0.15
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_fills_the_whole_picture(place):
+    drawn = pixels(draw(Subject(place=place, time="" if place == "space" else "day"), (352, 192), 5))
+    assert (drawn.max(axis=-1) > 0).mean() > 0.999
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_style_changes_the_picture_but_not_its_size(style):
+    castle = Subject(thing="castle", colour="pink", place="hills", time="day", weather="clouds")
+    plain = draw(castle, (320, 224), 2)
+    styled = draw(Subject(**castle.as_dict() | {"style": style}), (320, 224), 2)
+    assert styled.size == plain.size
+    assert np.abs(pixels(styled) - pixels(plain)).mean() > 8
+
+
+def test_night_is_darker_than_day():
+    day, night = (pixels(draw(Subject(place="meadow", time=time), (256, 256), 1)).mean() for time in ("day", "night"))
+    assert night < 0.6 * day
+
+
+def test_training_never_sees_a_held_out_pair_and_evaluation_always_does():
+    rng = random.Random(0)
+    assert not any(held_out(think_up(rng)) for _ in range(300))
+    assert all(held_out(think_up(rng, held=True)) for _ in range(60))
+
+
+def test_only_what_is_taught_is_drawn_for_training():
+    rng = random.Random(1)
+    subjects = [think_up(rng) for _ in range(600)]
+    assert {s.thing for s in subjects} - {""} == set(TAUGHT_THINGS)
+    assert {s.style for s in subjects} - {""} == set(TAUGHT_STYLES)
+
+
+def test_every_word_that_can_be_drawn_has_a_label_and_a_synonym():
+    rng = random.Random(2)
+    for subject in (think_up(rng) for _ in range(300)):
+        for kind, word in subject.words():
+            assert word in LABELS[kind]
+            assert word in SYNONYMS or word == "clear"
+
+
+def test_a_plain_caption_names_all_that_is_there():
+    subject = Subject("house", "red", "", "hills", "sunset", "clouds", "watercolour")
+    assert plain_caption(subject) == "a red house on the hills at sunset with clouds, watercolour"
+    assert plain_caption(Subject("castle", "orange", "teal")) == "an orange castle on a teal background"
+    assert plain_caption(Subject(background="grey")) == "grey background"
+
+
+def test_captions_differ_but_always_name_the_thing():
+    subject = Subject("boat", "purple", "", "sea", "night", "moon")
+    written = [caption(subject, random.Random(i)).lower() for i in range(80)]
+    assert len(set(written)) > 60
+    assert all(any(name in text for name in SYNONYMS["boat"]) for text in written)
+    assert all(any(name in text for name in SYNONYMS["purple"]) for text in written)
+
+
+def test_a_caption_names_no_thing_that_is_not_there():
+    empty = Subject(place="desert", time="dawn", weather="fog")
+    names = {name for thing in TAUGHT_THINGS for name in SYNONYMS[thing]} - {"spirit", "home", "mill"}
+    for i in range(80):
+        assert not any(name in caption(empty, random.Random(i)).lower().split() for name in names)
+
+
+def test_subjects_survive_being_written_down():
+    subject = think_up(random.Random(4))
+    assert Subject.from_dict(subject.as_dict()) == subject
+
+
+def test_sizes_are_chosen_from_the_table():
+    rng = random.Random(5)
+    assert {aspect_for(rng) for _ in range(300)} == {size for size, _ in ASPECTS}
