@@ -45,7 +45,7 @@ def load_pipeline(ref: str, device: str, report: Callable[[Loading], None]) -> P
         lambda: _load_module(transformers, index, ref, "text_encoder", place, dtype=precision),
         lambda: _load_module(diffusers, index, ref, "unet", place, torch_dtype=precision),
         lambda: _load_module(diffusers, index, ref, "vae", place, torch_dtype=precision),
-        lambda: _load(diffusers, index, ref, "scheduler"),
+        lambda: _corrected(_load(diffusers, index, ref, "scheduler")),
     )
     loaded = []
     for done, (part, load) in enumerate(zip(PARTS, loaders, strict=True)):
@@ -77,6 +77,14 @@ def _load(library: Any, index: Any, ref: str, part: str, **options: Any) -> Any:
     if name is None:
         raise Complaint(f"{ref} has no {part}, so it is not a Stable Diffusion 1.x or 2.x pipeline.")
     return getattr(library, name).from_pretrained(ref, subfolder=part, **options)
+
+
+def _corrected(scheduler: Any) -> Any:
+    """Correct the settings of early Stable Diffusion releases, as StableDiffusionPipeline does on loading."""
+    wanted = {"steps_offset": 1, "clip_sample": False}
+    return type(scheduler).from_config(
+        scheduler.config, **{key: wanted[key] for key in wanted.keys() & scheduler.config}
+    )
 
 
 def _refuse_other_families(pipeline: Pipeline) -> None:

@@ -23,14 +23,18 @@ from tests.generation.tiny_model import build_tiny_model
 SOURCE = Upload("0" * 64)
 
 
-@pytest.fixture(scope="module", params=["epsilon", "v_prediction", "sample", "text_in_time"])
+ZERO_SNR = {"timestep_spacing": "trailing", "rescale_betas_zero_snr": True, "set_alpha_to_one": True}
+KINDS: dict[str, dict[str, Any]] = {
+    "epsilon": {"prediction_type": "epsilon"},
+    "sample": {"prediction_type": "sample"},
+    "v_prediction": {"prediction_type": "v_prediction"},
+    "embedded": {"prediction_type": "v_prediction", "text_in_time": True, **ZERO_SNR},
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def any_pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    folder = tmp_path_factory.mktemp(request.param)
-    kind = request.param
-    if kind == "text_in_time":
-        build_tiny_model(folder, prediction_type="v_prediction", text_in_time=True)
-    else:
-        build_tiny_model(folder, prediction_type=kind)
+    folder = build_tiny_model(tmp_path_factory.mktemp(request.param), **KINDS[request.param])
     return load_pipeline(str(folder), "cpu", lambda _: None)
 
 
@@ -178,3 +182,13 @@ def test_the_same_job_gives_the_same_picture_to_the_bit(studio: Studio) -> None:
 def test_pictures_that_differ_only_in_seed_differ(studio: Studio) -> None:
     studio.draw(generate("a", params(seed=1)), generate("b", params(seed=2)))
     assert not torch.allclose(studio.latents["a"], studio.latents["b"], atol=0.5)
+
+
+def test_the_settings_of_early_models_are_corrected_as_the_stock_pipeline_corrects_them(tmp_path: Path) -> None:
+    folder = str(build_tiny_model(tmp_path, steps_offset=0, clip_sample=True))
+    studio = Studio(load_pipeline(folder, "cpu", lambda _: None))
+    with pytest.warns(FutureWarning, match="steps_offset"):
+        stock = _quiet(StableDiffusionPipeline.from_pretrained(folder))
+    studio.draw(generate("a"))
+    assert_close(studio.latents["a"], _stock_latents(stock, params()))
+    studio.close()

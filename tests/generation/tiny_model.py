@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
@@ -13,22 +14,25 @@ CONTEXT = 77
 WIDTH = 16
 
 
-def build_tiny_model(folder: Path, *, prediction_type: str = "epsilon", text_in_time: bool = False) -> Path:
+def build_tiny_model(
+    folder: Path, *, text_in_time: bool = False, channels: tuple[int, ...] = (16, 32), side: int = 64, **noise: Any
+) -> Path:
     """Write the pipeline into `folder` and give it back; the same weights every time.
 
-    `text_in_time` adds the pooled text to the time embedding, as the embedded model does.
+    `text_in_time` adds the pooled text to the time embedding, as the embedded model does; `noise` changes the
+    scheduler. With other `channels` in the UNet and another `side` in pixels it need not be tiny.
     """
     before = torch.random.get_rng_state()
     torch.manual_seed(20)
     tokenizer = _tokenizer()
     _text_encoder(tokenizer).save_pretrained(folder / "text_encoder")
-    _unet(text_in_time).save_pretrained(folder / "unet")
+    _unet(text_in_time, channels, side).save_pretrained(folder / "unet")
     _vae().save_pretrained(folder / "vae")
     torch.random.set_rng_state(before)
     tokenizer.save_pretrained(folder / "tokenizer")
-    _scheduler(prediction_type).save_pretrained(folder / "scheduler")
+    _scheduler(noise).save_pretrained(folder / "scheduler")
     (folder / "model_index.json").write_text(json.dumps(_INDEX))
-    (folder / "atelier.json").write_text(json.dumps(_FACTS))
+    (folder / "atelier.json").write_text(json.dumps(_FACTS | {"native_size": side}))
     return folder
 
 
@@ -47,7 +51,6 @@ _INDEX = {
 }
 _FACTS = {
     "name": "tiny",
-    "native_size": 64,
     "num_inference_steps": 6,
     "guidance_scale": 5.0,
     "examples": ["a red fox under the moon"],
@@ -87,13 +90,14 @@ def _text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     return CLIPTextModel(config)
 
 
-def _unet(text_in_time: bool) -> UNet2DConditionModel:
+def _unet(text_in_time: bool, channels: tuple[int, ...], side: int) -> UNet2DConditionModel:
     extra = {"addition_embed_type": "text", "addition_embed_type_num_heads": 2} if text_in_time else {}
+    lower = len(channels) - 1
     return UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(WIDTH, 2 * WIDTH),
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        sample_size=side // 8,
+        block_out_channels=channels,
+        down_block_types=("CrossAttnDownBlock2D",) * lower + ("DownBlock2D",),
+        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * lower,
         layers_per_block=1,
         cross_attention_dim=WIDTH,
         attention_head_dim=4,
@@ -113,13 +117,13 @@ def _vae() -> AutoencoderKL:
     )
 
 
-def _scheduler(prediction_type: str) -> DDIMScheduler:
-    return DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-        prediction_type=prediction_type,
-    )
+def _scheduler(changes: dict[str, Any]) -> DDIMScheduler:
+    settings = {
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "clip_sample": False,
+        "set_alpha_to_one": False,
+        "steps_offset": 1,
+    }
+    return DDIMScheduler(**settings | changes)
