@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from generation.child import Emit
@@ -32,8 +31,8 @@ class ScriptedEngine:
         return bool(self._running)
 
     def add(self, request: Generate) -> None:
-        if _word(request) == "complain":
-            self._emit(Failed(request.job_id, Reason.COMPLAINT, "that is no prompt"))
+        if (reason := REFUSALS.get(_word(request))) is not None:
+            self._emit(Failed(request.job_id, reason, f"it is {reason}"))
             return
         self._running[request.job_id] = request
         self._steps[request.job_id] = 0
@@ -55,9 +54,6 @@ class ScriptedEngine:
         step, of = self._steps[job_id], request.params.num_inference_steps
         if step == 2:
             MISHAPS.get(_word(request), lambda: None)()
-            if _word(request) == "out of memory":
-                self._end(Failed(job_id, Reason.OUT_OF_MEMORY, "too large for this GPU"))
-                return
         self._emit(Progress(job_id, step, of, b"preview"))
         if step >= of or (job_id in self._cancelled and _word(request) == "stubborn" and step > 20):
             self._end(Finished(job_id, self._grid(request)))
@@ -76,19 +72,27 @@ def _word(request: Generate) -> str:
     return request.params.parts[0].text
 
 
+REFUSALS = {
+    "complain": Reason.COMPLAINT,
+    "out of memory": Reason.OUT_OF_MEMORY,
+    "drop": Reason.CANCELLED,
+    "fail": Reason.INTERNAL,
+}
+
+
 def _crash() -> None:
     raise ValueError("CUDA error: an illegal memory access\nand more lines")
+
+
+def _crash_in_a_thread() -> None:
+    threading.Thread(target=_crash).start()
 
 
 def _hang() -> None:
     time.sleep(3600)
 
 
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-MISHAPS: dict[str, Callable[[], None]] = {"crash": _crash, "hang": _hang, "die": _die}
+MISHAPS: dict[str, Callable[[], None]] = {"crash": _crash, "crash in a thread": _crash_in_a_thread, "hang": _hang}
 
 
 def load(ref: str, device: str, threads: int, emit: Emit) -> ScriptedEngine:
@@ -97,11 +101,13 @@ def load(ref: str, device: str, threads: int, emit: Emit) -> ScriptedEngine:
     return ScriptedEngine(ref, device, threads, emit)
 
 
-def load_after_failures(folder: Path, failures: int, ref: str, device: str, threads: int, emit: Emit) -> ScriptedEngine:
-    """Fail so often before loading well; every attempt leaves a file in `folder`."""
+def load_with_failures(
+    folder: Path, failing: Container[int], ref: str, device: str, threads: int, emit: Emit
+) -> ScriptedEngine:
+    """Fail at the attempts that `failing` names, from 0; every attempt leaves a file in `folder`."""
     attempt = len(list(folder.iterdir()))
     (folder / str(attempt)).touch()
-    if attempt < failures:
+    if attempt in failing:
         raise OSError(f"no such model: attempt {attempt}")
     return load(ref, device, threads, emit)
 

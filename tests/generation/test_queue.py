@@ -118,6 +118,13 @@ class Room:
         return [person.job.asker.id for person in self.started]
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_logged(caplog):
+    """Fail a test in whose event loop a callback has raised."""
+    yield
+    assert [record.message for record in caplog.get_records("call")] == []
+
+
 async def settle():
     for _ in range(6):
         await asyncio.sleep(0)
