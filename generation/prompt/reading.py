@@ -104,7 +104,7 @@ class _Given:
     def _take(self, parameter: Parameter, text: str) -> None:
         if clash := self._clash(parameter):
             self.faults.append(clash)
-        elif not text.strip(TRAILING):
+        elif not (text if parameter.kind.takes_all else text.strip(TRAILING)):
             self.faults.append(f"`--{parameter.name}` needs a value such as `{parameter.example}`")
         else:
             self._read(parameter, text)

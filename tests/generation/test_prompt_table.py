@@ -300,6 +300,7 @@ FAULTY = [
     ("a fox --aspect --seed 5", ["`--ar` needs a value such as `3:2`"]),
     ("a fox --seed ,", ["`--seed` needs a value such as `1234`"]),
     ("a fox --no", ["`--no` needs a value such as `text, people`"]),
+    ("a fox --no , ,", ["`--no` must name something"]),
     ("a fox --no --ar 3:2", ["`--no` needs a value such as `text, people`"]),
     ("a fox --sampler", ["`--sampler` needs a value such as `euler_a`"]),
     ("a fox --ar wide", ["`--ar` must be two whole numbers such as `3:2`, not `wide`"]),
