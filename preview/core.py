@@ -90,6 +90,10 @@ class Core:
         self.shards = 1
         self._secret = secrets.token_bytes(16)
 
+    def keep(self, interaction: Interaction) -> None:
+        """Remember an interaction by its id and its token."""
+        self.interactions[interaction.id] = self.tokens[interaction.token] = interaction
+
     # --- the CDN's addresses
 
     def cdn_url(self, attachment: Attachment) -> str:
@@ -208,28 +212,31 @@ class Core:
     def _tell(self, message: Message, event: str) -> None:
         channel = self.world.channels[message.channel_id]
         if message.visible_to is None:
-            out = payloads.message(self, message) | self._guild_key(channel)
-            guild = self.world.guild_of(channel)
-            if guild:
-                out["member"] = payloads.member(self, guild, message.author_id, with_user=False)
-            self.dispatch(event, self._readable(message, out), channel, GUILD_MESSAGES, DIRECT_MESSAGES)
+            around = self._guild_key(channel)
+            if guild := self.world.guild_of(channel):
+                around["member"] = payloads.member(self, guild, message.author_id, with_user=False)
+            full, bare = payloads.message(self, message) | around, payloads.bare_message(self, message) | around
+            self.dispatch(event, full, channel, GUILD_MESSAGES, DIRECT_MESSAGES, bare=bare)
         self.feed.publish(Event(event.lower(), message=message, channel_id=channel.id))
-
-    def _readable(self, message: Message, out: Json) -> Json:
-        """Mark what only the privileged intent, an own message, a DM or a mention lets the bot read."""
-        bot_id = self.world.bot.id
-        open_anyway = message.author_id == bot_id or bot_id in message.mention_ids or "guild_id" not in out
-        return out if open_anyway else out | {"__content__": True}
 
     def _guild_key(self, channel: Channel) -> Json:
         return {"guild_id": str(channel.guild_id)} if channel.guild_id else {}
 
-    def dispatch(self, event: str, data: Json, channel: Channel, guild_intent: int, direct_intent: int = 0) -> None:
-        """Send an event about a channel to the sessions that may and want to have it."""
+    def dispatch(
+        self,
+        event: str,
+        data: Json,
+        channel: Channel,
+        guild_intent: int,
+        direct_intent: int = 0,
+        *,
+        bare: Json | None = None,
+    ) -> None:
+        """Send an event about a channel to the sessions that may and want to have it (see `Gateway.dispatch`)."""
         if not self.world.permissions(self.world.bot, channel):
             return
         intent = guild_intent if channel.guild_id else direct_intent
-        self.gateway.dispatch(event, data, guild_id=channel.guild_id, intent=intent)
+        self.gateway.dispatch(event, data, guild_id=channel.guild_id, intent=intent, bare=bare)
 
     def typing(self, channel: Channel, user_id: int) -> None:
         """Say that somebody is typing."""
@@ -258,7 +265,9 @@ class Core:
     def join_guild(self, guild: Guild) -> None:
         """Install the application to a guild while the bot is running."""
         self.world.join(self.world.bot, guild)
-        self.gateway.dispatch("GUILD_CREATE", payloads.created_guild(self, guild), guild_id=guild.id, intent=GUILDS)
+        created = payloads.created_guild(self, guild)
+        del created["unavailable"]  # only the guilds of READY have it; discord.py tells a new guild by its absence
+        self.gateway.dispatch("GUILD_CREATE", created, guild_id=guild.id, intent=GUILDS)
 
     def leave_guild(self, guild: Guild) -> None:
         """Remove the bot from a guild while it is running."""

@@ -26,7 +26,6 @@ GUILDS, MESSAGE_CONTENT = 1 << 0, 1 << 15
 PRIVILEGED = 1 << 1 | 1 << 8 | MESSAGE_CONTENT
 KEPT_EVENTS = 2000
 MOST_BYTES, MOST_PER_MINUTE = 4096, 120
-CONTENT_FIELDS: Json = {"content": "", "embeds": [], "attachments": [], "components": []}
 
 
 @dataclass(eq=False)
@@ -94,14 +93,14 @@ class Gateway:
 
     # --- events
 
-    def dispatch(self, event: str, data: Json, *, guild_id: int | None = None, intent: int = 0) -> None:
-        """Send an event to the sessions whose shard and intents it is for."""
-        hidden = data.pop("__content__", False)
+    def dispatch(
+        self, event: str, data: Json, *, guild_id: int | None = None, intent: int = 0, bare: Json | None = None
+    ) -> None:
+        """Send an event to the sessions that it is for; `bare` to those that may not read content."""
         for session in self.sessions.values():
-            if not session.wants(guild_id, intent):
-                continue
-            blank = hidden and not session.intents & MESSAGE_CONTENT
-            session.add(event, data | CONTENT_FIELDS if blank else data)
+            if session.wants(guild_id, intent):
+                readable = bare is None or session.intents & MESSAGE_CONTENT
+                session.add(event, data if readable else bare or data)
 
     @property
     def connected(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from preview import payloads
@@ -108,6 +108,27 @@ class Interaction:
 
     def __str__(self) -> str:
         return f"{self.name or self.data.get('custom_id')} by {self.user.name}"
+
+    # --- surviving a restart
+
+    def stored(self) -> Json:
+        """Write down what a later run needs in order to accept the token."""
+        plain = ("id", "type", "data", "created_at", "token", "name", "owners", "context", "file_limit", "failed")
+        out: Json = {name: getattr(self, name) for name in (*plain, "forced_ephemeral", "followups_sent")}
+        out |= {"user": self.user.id, "channel": self.channel.id, "target": self.target and self.target.id}
+        out |= {"original": self.original and self.original.id, "followups": [each.id for each in self.followups]}
+        return out | {"answer": self.answer and asdict(self.answer)}
+
+    @classmethod
+    def restored(cls, core: Core, stored: Json) -> Interaction:
+        """Read what `stored` wrote."""
+        world, rest = core.world, dict(stored)
+        known = world.messages
+        rest |= {"user": world.users[rest["user"]], "channel": world.channels[rest["channel"]]}
+        rest |= {name: known.get(rest[name]) for name in ("target", "original")}
+        rest["followups"] = [known[each] for each in rest["followups"] if each in known]
+        rest["answer"] = Answer(**rest["answer"]) if rest["answer"] else None
+        return cls(core, **rest)
 
     # --- what Discord keeps track of
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from preview.errors import Problem
 from preview.world import Json
@@ -16,8 +16,21 @@ if TYPE_CHECKING:
 
 # The file lacks fields that Discord takes: https://github.com/discord/discord-api-spec says to follow the docs instead.
 ALSO_TAKEN = {
-    "tts": ("MessageEditRequestPartial", "IncomingWebhookUpdate"),
-    "nsfw": ("ApplicationCommand",),
+    "MessageEditRequestPartial": ("tts",),
+    "IncomingWebhookUpdate": ("tts",),
+    "ApplicationCommand": ("nsfw",),
+    # An attachment that is kept may be given as it was received.
+    "MessageAttachmentRequest": (
+        "url",
+        "proxy_url",
+        "size",
+        "content_type",
+        "width",
+        "height",
+        "ephemeral",
+        "spoiler",
+        "flags",
+    ),
 }
 JSON = "application/json"
 
@@ -32,6 +45,12 @@ class OpenApi:
         self._strict = _forbid_unknown(json.loads(json.dumps(document["components"])))
         self._patterns = [(re.compile(_pattern(each)), each) for each in self._templates()]
         self._validators: dict[tuple[str, str, str], Draft202012Validator | None] = {}
+
+    @classmethod
+    @cache
+    def of(cls, path: Path) -> OpenApi:
+        """Return the description in a file, read once."""
+        return cls(path)
 
     def _templates(self) -> list[str]:
         """Return the path templates, those with the fewest placeholders first."""
@@ -76,7 +95,7 @@ class OpenApi:
         from jsonschema.exceptions import best_match  # type: ignore[import-untyped]
 
         if key not in self._validators:
-            kind = _validator()
+            kind = _relaxed() if components is self._strict else _plain()
             self._validators[key] = kind({"allOf": [schema], "components": components})
         validator = self._validators[key]
         assert validator is not None
@@ -91,17 +110,22 @@ def _pattern(template: str) -> str:
     return re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(template))
 
 
-@lru_cache
-def _validator() -> type[Draft202012Validator]:
-    """Return a validator in which integers may be digits in a string, and snowflakes numbers."""
+def _plain() -> type[Draft202012Validator]:
     from jsonschema import Draft202012Validator
+
+    return cast("type[Any]", Draft202012Validator)
+
+
+@cache
+def _relaxed() -> type[Draft202012Validator]:
+    """Return a validator for requests, in which integers may be digits in a string."""
     from jsonschema.validators import extend  # type: ignore[import-untyped]
 
     def integer(checker: Any, value: Any) -> bool:
         return _is_integer(value) or (isinstance(value, str) and value.lstrip("-").isdigit())
 
-    checker = Draft202012Validator.TYPE_CHECKER.redefine("integer", integer)
-    made: type[Draft202012Validator] = extend(Draft202012Validator, type_checker=checker)
+    checker = _plain().TYPE_CHECKER.redefine("integer", integer)
+    made: type[Draft202012Validator] = extend(_plain(), type_checker=checker)
     return made
 
 
@@ -113,9 +137,9 @@ def _forbid_unknown(components: Json) -> Json:
     """Make every object schema refuse fields that it does not name, and snowflakes take numbers."""
     schemas = components["schemas"]
     for name, schema in schemas.items():
-        for extra, owners in ALSO_TAKEN.items():
-            if name.startswith(owners) and "properties" in schema:
-                schema["properties"].setdefault(extra, {"type": ["boolean", "null"]})
+        for owner, extras in ALSO_TAKEN.items():
+            if name.startswith(owner) and "properties" in schema:
+                schema["properties"] = {each: {} for each in extras} | schema["properties"]
         _close(schema)
     schemas["SnowflakeType"] = {"anyOf": [schemas["SnowflakeType"], {"type": "integer"}]}
     return components
@@ -126,6 +150,8 @@ def _close(schema: Any) -> None:
         for each in schema:
             _close(each)
     elif isinstance(schema, dict):
+        if "oneOf" in schema:  # digits in a string are both a string and an integer here
+            schema["anyOf"] = schema.pop("oneOf")
         if "properties" in schema and schema.get("type") == "object":
             schema.setdefault("additionalProperties", False)
         for each in list(schema.values()):

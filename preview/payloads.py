@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from preview.core import Core
 
 VERIFY_KEY = "0" * 64
+MESSAGE_CONTENT = 1 << 15
 
 
 def user(account: User) -> Json:
@@ -288,6 +289,31 @@ def message(core: Core, each: Message, *, nested: bool = False) -> Json:
     if each.thread_id in world.channels:
         out["thread"] = channel(core, world.channels[each.thread_id])
     return out | (_reference(core, each, nested=nested) if each.reference else {})
+
+
+CONTENT_FIELDS: Json = {"content": "", "embeds": [], "attachments": [], "components": []}
+
+
+def bare_message(core: Core, each: Message) -> Json:
+    """Write a message for a bot without the privileged intent: without what people wrote to others in a guild."""
+    out = message(core, each)
+    parent = core.world.messages.get(int((each.reference or {}).get("message_id", 0)))
+    if parent and out.get("referenced_message") and not _open(core, parent):
+        out["referenced_message"] |= CONTENT_FIELDS
+    return out if _open(core, each) else out | CONTENT_FIELDS
+
+
+def _open(core: Core, each: Message) -> bool:
+    """Tell whether a bot may read a message anyway: its own, one that mentions it, or a direct one."""
+    bot_id = core.world.bot.id
+    direct = core.world.channels[each.channel_id].guild_id is None
+    return direct or each.author_id == bot_id or bot_id in each.mention_ids
+
+
+def read_message(core: Core, each: Message) -> Json:
+    """Write a message as the bot gets it by REST, where the application's settings decide what it reads."""
+    allowed = core.world.application.privileged_intents & MESSAGE_CONTENT
+    return message(core, each) if allowed else bare_message(core, each)
 
 
 def _origin(core: Core, each: Message) -> Json:

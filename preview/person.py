@@ -295,7 +295,7 @@ class Person:
         interaction.file_limit = max(self.user.file_limit, guild.file_limit if guild else 0)
         may_post = core.world.permissions(self.user, channel) & permissions.USE_EXTERNAL_APPS
         interaction.forced_ephemeral = interaction.foreign and guild is not None and not may_post
-        core.interactions[interaction.id] = core.tokens[interaction.token] = interaction
+        core.keep(interaction)
         core.feed.publish(Event("interaction", interaction=interaction, channel_id=channel.id))
         asyncio.get_running_loop().call_later(ANSWER_WITHIN, self._give_up, interaction)
         core.gateway.dispatch("INTERACTION_CREATE", interaction.payload(), guild_id=channel.guild_id)

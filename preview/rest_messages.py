@@ -100,14 +100,14 @@ async def list_messages(request: web.Request) -> web.Response:
         found = sorted(nearest, key=lambda m: m.id)
     else:
         found = found[-limit:]
-    return reply([payloads.message(core, m) for m in reversed(found)])
+    return reply([payloads.read_message(core, m) for m in reversed(found)])
 
 
 @routes.get(ONE)
 async def get_message(request: web.Request) -> web.Response:
     core, channel, message = _message(request)
     core.require(channel, permissions.READ_MESSAGE_HISTORY)
-    return reply(payloads.message(core, message))
+    return reply(payloads.read_message(core, message))
 
 
 @routes.patch(ONE)
@@ -185,7 +185,9 @@ async def list_reactions(request: web.Request) -> web.Response:
     core, channel, message = _message(request)
     core.require(channel, permissions.READ_MESSAGE_HISTORY)
     found = next((each for each in message.reactions if each.emoji == request.match_info["emoji"]), None)
-    return reply([payloads.user(core.world.users[each]) for each in (found.user_ids if found else [])])
+    after, limit = int(request.query.get("after", 0)), int(request.query.get("limit", 25))
+    ids = sorted(each for each in (found.user_ids if found else []) if each > after)[:limit]
+    return reply([payloads.user(core.world.users[each]) for each in ids])
 
 
 @routes.delete(REACTIONS)

@@ -31,6 +31,7 @@ from preview.world import Channel, Message, User, World
 
 log = logging.getLogger(__name__)
 WITHOUT_TOKEN = ("/interactions/", "/webhooks/")
+KEPT_REQUESTS = 20_000
 MOST_REQUEST = 200 * 1024 * 1024
 
 
@@ -58,9 +59,11 @@ class StandIn(Waiting):
         stored = self.storage.load() if self.storage and world is None else None
         self.world = world or stored or World()
         files = Files(folder / "files" if folder else None)
-        self.core = Core(self.world, files, OpenApi(openapi) if openapi else None)
+        self.core = Core(self.world, files, OpenApi.of(openapi) if openapi else None)
         self.core.gateway = self.gateway = Gateway(self.core, heartbeat_interval=heartbeat_interval)
         self.core.shards = shards
+        if self.storage and stored:
+            self.storage.load_interactions(self.core)
         self.latency = latency
         self._limits = RateLimits(limits)
         self._port = port
@@ -88,7 +91,7 @@ class StandIn(Waiting):
         self.core.base_url = f"http://127.0.0.1:{self.port}"
         self.core.gateway_url = f"ws://127.0.0.1:{self.port}/gateway"
         if self.storage:
-            self.storage.watch(self.world, self.core.feed)
+            self.storage.watch(self.core)
 
     async def close(self) -> None:
         """Stop listening, end all connections and save."""
@@ -97,7 +100,7 @@ class StandIn(Waiting):
         if self._runner:
             await self._runner.cleanup()
         if self.storage:
-            await self.storage.close(self.world)
+            await self.storage.close(self.core)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -179,6 +182,8 @@ class StandIn(Waiting):
         path = request.path.removeprefix(API)
         record = Request(self.core.clock.time(), request.method, path)
         self.core.requests.append(record)
+        if len(self.core.requests) > KEPT_REQUESTS:
+            del self.core.requests[: KEPT_REQUESTS // 2]
         response = await self._answer(request, handler, record)
         record.status, record.seconds = response.status, time.monotonic() - began
         self.core.feed.publish(Event("request", detail=f"{record.method} {path}"))
@@ -226,7 +231,7 @@ class StandIn(Waiting):
             return reply({"message": "500: Internal Server Error", "code": 0}, status=500)
         assert isinstance(response, web.Response)
         response.headers.update(verdict.headers)
-        record.response = response.body
+        record.response = response.body if self.core.openapi else None
         return response
 
     def _authorise(self, request: web.Request, path: str) -> None:

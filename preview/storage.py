@@ -9,7 +9,8 @@ import types
 from pathlib import Path
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from preview.feed import Feed
+from preview.core import Core
+from preview.interactions import TOKEN_LIVES, Interaction
 from preview.world import Application, Channel, Guild, Json, Message, User, World
 
 T = TypeVar("T")
@@ -25,37 +26,47 @@ class Storage:
         self._path = folder / "world.json"
         self._task: asyncio.Task[None] | None = None
 
+    def _stored(self) -> Json:
+        stored: Json = json.loads(self._path.read_text(encoding="utf-8")) if self._path.is_file() else {}
+        return stored if stored.get("format") == FORMAT else {}
+
     def load(self) -> World | None:
         """Return the world that was saved, None if there is none."""
-        if not self._path.is_file():
-            return None
-        stored = json.loads(self._path.read_text(encoding="utf-8"))
-        return world_from(stored) if stored.get("format") == FORMAT else None
+        stored = self._stored()
+        return world_from(stored) if stored else None
 
-    def save(self, world: World) -> None:
+    def load_interactions(self, core: Core) -> None:
+        """Give back the interactions whose tokens may still be good; a token outlives a restart of the bot."""
+        for each in self._stored().get("interactions", []):
+            core.keep(Interaction.restored(core, each))
+
+    def save(self, core: Core) -> None:
         """Write the world now."""
+        out = world_to(core.world)
+        young = [each for each in core.interactions.values() if each.age <= TOKEN_LIVES]
+        out["interactions"] = [each.stored() for each in young]
         beside = self._path.with_suffix(".new")
-        beside.write_text(json.dumps(world_to(world), ensure_ascii=False), encoding="utf-8")
+        beside.write_text(json.dumps(out, ensure_ascii=False), encoding="utf-8")
         beside.replace(self._path)
 
-    def watch(self, world: World, feed: Feed) -> None:
+    def watch(self, core: Core) -> None:
         """Save after changes, from now on."""
-        self._task = asyncio.create_task(self._save_on_change(world, feed))
+        self._task = asyncio.create_task(self._save_on_change(core))
 
-    async def close(self, world: World) -> None:
+    async def close(self, core: Core) -> None:
         """Stop watching, and save."""
         if self._task:
             self._task.cancel()
-        self.save(world)
+        self.save(core)
 
-    async def _save_on_change(self, world: World, feed: Feed) -> None:
-        with feed.subscription() as changes:
+    async def _save_on_change(self, core: Core) -> None:
+        with core.feed.subscription() as changes:
             while True:
                 await changes.get()
                 await asyncio.sleep(SAVE_AFTER)
                 while not changes.empty():
                     changes.get_nowait()
-                self.save(world)
+                self.save(core)
 
 
 def world_to(world: World) -> Json:

@@ -26,7 +26,7 @@ class Waiting:
         return await self.core.feed.until(look, timeout, f"{what} in #{channel.name}")
 
     async def wait_until(self, test: Callable[[], object], timeout: float = 10.0, what: str = "a change") -> None:
-        """Wait until `test()` is true; it is asked after every event."""
+        """Wait until `test()` is true; it is asked after every event of the stand-in, so it must be about its state."""
         await self.core.feed.until(lambda: bool(test()) or None, timeout, what)
 
     async def wait_commands(self, timeout: float = 10.0) -> None:

@@ -1,30 +1,66 @@
 """A world, a stand-in for it, and discord.py's real client."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import discord
 import pytest
+import yarl
 from discord import app_commands
 
-from preview import StandIn, World
+from preview import Channel, Guild, StandIn, User, World
+from preview.openapi import OpenApi
 
 OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
 
 
 class Bot(discord.AutoShardedClient):
-    """discord.py's client with a command tree."""
+    """discord.py's client with a command tree that keeps its errors."""
 
-    def __init__(self, intents: discord.Intents | None = None) -> None:
-        super().__init__(intents=intents or discord.Intents(guilds=True), guild_ready_timeout=0)
+    def __init__(self, intents: discord.Intents | None = None, **more) -> None:
+        intents = discord.Intents(guilds=True) if intents is None else intents
+        super().__init__(intents=intents, guild_ready_timeout=0, **more)
         self.tree = app_commands.CommandTree(self)
         self.errors: list[BaseException] = []
         self.tree.error(self._keep)
 
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Do not pause for 5 s between sessions."""
+
     async def _keep(self, interaction: discord.Interaction, error: BaseException) -> None:
         self.errors.append(getattr(error, "original", error))
+
+
+class Place:
+    """Two members, a guild and a channel."""
+
+    def __init__(self, world: World) -> None:
+        self.ada: User = world.add_user("ada", display_name="Ada 🌙 Ł")
+        self.bob: User = world.add_user("bob")
+        self.guild: Guild = world.add_guild("Studio", self.ada, self.bob)
+        self.channel: Channel = world.add_channel(self.guild, "art")
+
+
+class Raw:
+    """Call the REST API without a library; the answer is the status and the JSON."""
+
+    def __init__(self, server: StandIn, session: aiohttp.ClientSession) -> None:
+        self._server = server
+        self._session = session
+        self.headers: dict[str, str] = {}
+
+    async def __call__(self, method: str, path: str, body=None, **more):
+        token = {"Authorization": f"Bot {self._server.world.application.token}"}
+        url = path if path.startswith("http") else self._server.api_url + path
+        more = {"json": body} | more if body is not None else more
+        async with self._session.request(method, url, headers=token | more.pop("headers", {}), **more) as response:
+            self.headers = dict(response.headers)
+            text = await response.text()
+            return response.status, json.loads(text) if text.startswith(("{", "[")) else text
 
 
 @pytest.fixture
@@ -38,31 +74,78 @@ def world() -> World:
 
 
 @pytest.fixture
+def place(world: World) -> Place:
+    return Place(world)
+
+
+@pytest.fixture
 def openapi() -> Path | None:
     return OPENAPI if OPENAPI.is_file() else None
 
 
 @pytest.fixture
 async def server(world: World, openapi: Path | None) -> AsyncIterator[StandIn]:
+    """A stand-in whose own answers and events are checked against Discord's description too."""
     async with StandIn(world, openapi=openapi, limits=()) as server:
         yield server
+        if openapi:
+            own_payloads_are_valid(server, server.core.openapi)
     assert not server.crashes
-    assert not server.violations
+
+
+@pytest.fixture
+async def raw(server: StandIn) -> AsyncIterator[Raw]:
+    async with aiohttp.ClientSession() as session:
+        yield Raw(server, session)
+
+
+EVENTS = {
+    "MESSAGE_CREATE": "MessageResponse",
+    "MESSAGE_UPDATE": "MessageResponse",
+    "GUILD_CREATE": "GuildResponse",
+    "CHANNEL_CREATE": "GuildChannelResponse",
+    "THREAD_CREATE": "ThreadResponse",
+}
+INTERACTION_PARTS = {"member": "GuildMemberResponse", "user": "UserResponse", "message": "MessageResponse"}
+
+
+def own_payloads_are_valid(server: StandIn, openapi: OpenApi) -> None:
+    for each in server.requests:
+        if each.status and each.response is not None:
+            body = json.loads(each.response) if each.response else None
+            assert openapi.check_response(each.method, each.path, each.status, body) == [], each.path
+    events = [event for session in server.gateway.sessions.values() for event in session.events]
+    for event in events:
+        if name := EVENTS.get(event["t"]):
+            assert openapi.check(name, event["d"]) == [], event
+        if event["t"] == "INTERACTION_CREATE":
+            for part, name in INTERACTION_PARTS.items():
+                assert part not in event["d"] or openapi.check(name, event["d"][part]) == [], event["d"][part]
+        if event["t"] == "READY":
+            assert openapi.check("UserPIIResponse", event["d"]["user"]) == []
+
+
+def point_at(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let discord.py talk to the stand-in; it needs the gateway after an invalid session."""
+    monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
+    monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(server.core.gateway_url))
 
 
 @asynccontextmanager
 async def running(bot: Bot, server: StandIn, monkeypatch: pytest.MonkeyPatch, *, sync: bool = True):
     """Run a bot against the stand-in until the block ends."""
-    monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
+    point_at(server, monkeypatch)
     async with bot:
         await bot.login(server.world.application.token)
         if sync:
             await bot.tree.sync()
         task = asyncio.create_task(bot.connect())
-        await bot.wait_until_ready()
-        yield bot
-        await bot.close()
-        await task
+        try:
+            await bot.wait_until_ready()
+            yield bot
+        finally:
+            await bot.close()
+            await task
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """discord.py's real client answers simulated people through the stand-in."""
 
+import asyncio
 import io
 
 import discord
@@ -7,7 +8,7 @@ import pytest
 from discord import app_commands
 from PIL import Image
 
-from preview import PersonError, Upload
+from preview import InteractionFailed, PersonError, Upload, permissions
 
 
 def png(width: int = 8, height: int = 6) -> bytes:
@@ -16,37 +17,8 @@ def png(width: int = 8, height: int = 6) -> bytes:
     return out.getvalue()
 
 
-@pytest.fixture
-def place(world):
-    ada = world.add_user("ada", display_name="Ada 🌙 Ł")
-    guild = world.add_guild("Studio", ada)
-    return ada, guild, world.add_channel(guild)
-
-
-@pytest.fixture
-def imagine_bot(make_bot):
-    bot = make_bot()
-
-    @bot.tree.command(description="Draw")
-    async def imagine(
-        interaction: discord.Interaction,
-        prompt: str,
-        image: discord.Attachment | None = None,
-        steps: app_commands.Range[int, 1, 50] = 20,
-    ):
-        size = len(await image.read()) if image else 0
-        await interaction.response.send_message(f"{prompt} {steps} {size}")
-        await interaction.edit_original_response(content="drawing")
-        files = [discord.File(io.BytesIO(png()), f"{n}.png") for n in range(4)]
-        await interaction.followup.send("done", files=files, view=Buttons())
-
-    return bot
-
-
-class Buttons(discord.ui.View):
-    def __init__(self):
-        super().__init__(timeout=None)
-        self.add_item(Counter(7))
+def pictures(count: int) -> list[discord.File]:
+    return [discord.File(io.BytesIO(png()), f"{n}.png", description=f"tile {n}") for n in range(count)]
 
 
 class Counter(discord.ui.DynamicItem[discord.ui.Button], template=r"count:(?P<n>\d+)"):
@@ -59,35 +31,336 @@ class Counter(discord.ui.DynamicItem[discord.ui.Button], template=r"count:(?P<n>
         return cls(int(match["n"]))
 
     async def callback(self, interaction):
-        await interaction.response.edit_message(content=f"pressed {self.n}")
+        await interaction.response.edit_message(content=f"pressed {self.n} by {interaction.user.display_name}")
 
 
-async def test_a_command_is_answered_edited_and_followed_by_files_and_a_button_that_works(
-    server, run, place, imagine_bot
-):
-    ada, _, channel = place
-    bot = imagine_bot
+def counter_view(n: int = 7) -> discord.ui.View:
+    return discord.ui.View(timeout=None).add_item(Counter(n))
+
+
+@pytest.fixture
+def bot(make_bot):
+    bot = make_bot()
     bot.add_dynamic_items(Counter)
-    async with run(bot):
-        person = server.person(ada)
-        used = await person.command("imagine", channel, prompt="a fox 🦊", image=Upload("fox.png", png()), steps=3)
+    return bot
+
+
+@pytest.fixture
+def imagine_bot(bot):
+    @bot.tree.command(description="Draw")
+    async def imagine(
+        interaction: discord.Interaction,
+        prompt: str,
+        image: discord.Attachment | None = None,
+        steps: app_commands.Range[int, 1, 50] = 20,
+    ):
+        size = len(await image.read()) if image else 0
+        await interaction.response.send_message(f"{prompt} {steps} {size}")
+        await interaction.edit_original_response(content="drawing")
+        await interaction.followup.send("done", files=pictures(4), view=counter_view())
+
+    return bot
+
+
+async def test_a_command_is_answered_edited_and_followed_by_files_and_a_working_button(server, run, place, imagine_bot):
+    async with run(imagine_bot):
+        person = server.person(place.ada)
+        image = Upload("my fox.png", png())
+        used = await person.command("imagine", place.channel, prompt="a fox 🦊", image=image, steps=3)
         answer = await used.message()
         done = await used.followup()
         assert [one.content for one in answer.history] == [f"a fox 🦊 3 {len(png())}", "drawing"]
-        assert [(each.filename, each.width, each.height) for each in done.attachments] == [
-            (f"{n}.png", 8, 6) for n in range(4)
+        assert [(each.filename, each.width, each.description) for each in done.attachments] == [
+            (f"{n}.png", 8, f"tile {n}") for n in range(4)
         ]
-        pressed = await person.press(done, "U1")
+        pressed = await server.person(place.bob).press(done, "U1")
         await pressed.response()
-        assert done.content == "pressed 7"
+        assert done.content == "pressed 7 by bob"
         assert len(done.attachments) == 4
+    assert not imagine_bot.errors
+    assert not server.violations
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"prompt": "x", "steps": 51}, {"prompt": 3}, {"prompt": "x", "colour": "red"}, {"prompt": "x" * 6001}],
+)
+async def test_the_person_cannot_send_what_discord_would_not(server, run, place, imagine_bot, given):
+    async with run(imagine_bot):
+        with pytest.raises(PersonError):
+            await server.person(place.ada).command("imagine", place.channel, **given)
+
+
+async def test_a_deferred_ephemeral_answer_is_seen_by_one_person_only(server, run, place, bot):
+    @bot.tree.command(description="Whisper")
+    async def whisper(interaction: discord.Interaction):
+        await interaction.response.defer(ephemeral=True)
+        await interaction.followup.send(f"only you, {interaction.user.mention}", view=counter_view())
+
+    async with run(bot):
+        person = server.person(place.ada)
+        used = await person.command("whisper", place.channel)
+        message = await used.message()
+        assert (await used.response()).ephemeral
+        assert message.ephemeral
+        assert [one.content for one in message.history] == ["", f"only you, <@{place.ada.id}>"]
+        assert person.sees(place.channel) == [message]
+        assert server.person(place.bob).sees(place.channel) == []
+        with pytest.raises(PersonError):
+            await server.person(place.bob).press(message, "U1")
+        await person.delete(message)
+        assert person.sees(place.channel) == []
+
+
+async def test_a_modal_brings_text_a_choice_and_files_back(server, run, place, bot):
+    got = {}
+
+    class Remix(discord.ui.Modal, title="Remix"):
+        prompt = discord.ui.Label(text="Prompt", component=discord.ui.TextInput(default="a fox", max_length=20))
+        size = discord.ui.Label(
+            text="Size",
+            component=discord.ui.Select(options=[discord.SelectOption(label=x) for x in ("small", "large")]),
+        )
+        mask = discord.ui.Label(text="Mask", component=discord.ui.FileUpload(required=False, max_values=2))
+
+        async def on_submit(self, interaction):
+            got["files"] = [len(await each.read()) for each in self.mask.component.values]
+            await interaction.response.send_message(f"{self.prompt.component.value} {self.size.component.values}")
+
+    @bot.tree.command(description="Remix")
+    async def remix(interaction: discord.Interaction):
+        await interaction.response.send_modal(Remix())
+
+    async with run(bot):
+        person = server.person(place.ada)
+        asked = await person.command("remix", place.channel)
+        with pytest.raises(PersonError):
+            await person.submit_modal(asked, {"Prompt": "x" * 21, "Size": "large"})
+        with pytest.raises(PersonError):
+            await person.submit_modal(asked, {"Prompt": "x"})
+        sent = await person.submit_modal(asked, {"Size": "large", "Mask": Upload("mask.png", png())})
+        assert (await sent.message()).content == "a fox ['large']"
+        assert got["files"] == [len(png())]
+    assert not server.violations
+
+
+async def test_selects_and_components_v2_survive_being_disabled_by_an_edit(server, run, place, bot):
+    class Panel(discord.ui.LayoutView):
+        def __init__(self):
+            super().__init__(timeout=None)
+            gallery = discord.ui.MediaGallery(discord.MediaGalleryItem("attachment://0.png", description="a tile"))
+            words = discord.ui.Section("**Prompt**", accessory=Counter(9))
+            self.add_item(discord.ui.Container(words, gallery))
+            row = discord.ui.ActionRow()
+            self.choice = discord.ui.UserSelect(custom_id="who", placeholder="Who?")
+            row.add_item(self.choice)
+            self.add_item(row)
+            self.choice.callback = self.chosen
+
+        async def chosen(self, interaction):
+            await interaction.response.edit_message(view=self.closed(interaction.message))
+
+        @staticmethod
+        def closed(message):
+            view = discord.ui.LayoutView.from_message(message, timeout=None)
+            for item in view.walk_children():
+                if hasattr(item, "disabled"):
+                    item.disabled = True
+            return view
+
+    @bot.tree.command(description="Panel")
+    async def panel(interaction: discord.Interaction):
+        await interaction.response.send_message(view=Panel(), files=pictures(1))
+
+    async with run(bot):
+        person = server.person(place.ada)
+        message = await (await person.command("panel", place.channel)).message()
+        assert message.v2
+        assert message.text == "**Prompt**"
+        assert message.labels == ["U1"]
+        chosen = await person.select(message, place.bob)
+        await chosen.response()
+        assert chosen.data["resolved"]["members"].keys() == {str(place.bob.id)}
+        assert all(button["disabled"] for button in message.buttons)
+        assert message.components[0]["components"][1]["items"][0]["media"]["url"] == "attachment://0.png"
+        with pytest.raises(PersonError, match="disabled"):
+            await person.press(message, "U1")
+    assert not bot.errors
+    assert not server.violations
+
+
+async def test_autocompletion_subcommands_and_choices(server, run, place, bot):
+    group = app_commands.Group(name="model", description="Models")
+
+    @group.command(description="Choose")
+    @app_commands.choices(
+        kind=[app_commands.Choice(name="Large", value="l"), app_commands.Choice(name="Small", value="s")]
+    )
+    async def use(interaction: discord.Interaction, name: str, kind: str = "l"):
+        await interaction.response.send_message(f"{name} {kind}")
+
+    @use.autocomplete("name")
+    async def complete(interaction: discord.Interaction, current: str):
+        return [app_commands.Choice(name=f"{current}{n}", value=f"{current}{n}") for n in range(3)]
+
+    bot.tree.add_command(group)
+    async with run(bot):
+        person = server.person(place.ada)
+        offered = await person.autocomplete("model use", place.channel, "name", "sd")
+        assert [each["value"] for each in offered] == ["sd0", "sd1", "sd2"]
+        used = await person.command("model use", place.channel, name="sd1", kind="Small")
+        assert (await used.message()).content == "sd1 s"
+        with pytest.raises(PersonError):
+            await person.command("model", place.channel)
+        with pytest.raises(PersonError):
+            await person.command("model use", place.channel, name="sd1", kind="Huge")
+
+
+async def test_context_menus_read_the_message_and_the_user(server, run, place, bot):
+    @bot.tree.context_menu(name="Describe this")
+    async def describe(interaction: discord.Interaction, message: discord.Message):
+        await interaction.response.send_message(f"{message.content} {len(message.attachments)}", ephemeral=True)
+
+    @bot.tree.context_menu(name="Gallery")
+    async def gallery(interaction: discord.Interaction, user: discord.Member):
+        await interaction.response.send_message(user.display_name, ephemeral=True)
+
+    async with run(bot):
+        person = server.person(place.ada)
+        written = await server.person(place.bob).send(place.channel, "look", Upload("a.png", png()))
+        assert (await (await person.context_menu("Describe this", written)).message()).content == "look 1"
+        used = await person.context_menu("Gallery", place.bob, place.channel)
+        assert (await used.message()).content == "bob"
+
+
+async def test_a_direct_message_has_no_guild(server, run, place, bot):
+    @bot.tree.command(description="Where")
+    async def where(interaction: discord.Interaction):
+        kind = type(interaction.channel).__name__
+        await interaction.response.send_message(f"{interaction.guild} {kind} {interaction.context.dm_channel}")
+        await interaction.channel.send("and so")
+
+    async with run(bot):
+        channel = server.world.direct(place.ada)
+        used = await server.person(place.ada).command("where", channel)
+        assert (await used.message()).content == "None DMChannel True"
+        await server.wait_for(channel, lambda message: message.content == "and so")
     assert not bot.errors
 
 
-async def test_the_person_cannot_send_what_discord_would_not(server, run, place, imagine_bot):
-    ada, _, channel = place
-    async with run(imagine_bot):
-        person = server.person(ada)
-        for given in ({}, {"prompt": "x", "steps": 51}, {"prompt": 3}, {"prompt": "x", "colour": "red"}):
-            with pytest.raises(PersonError):
-                await person.command("imagine", channel, **given)
+@pytest.fixture
+def travelling_bot(bot):
+    """A bot whose command a person may take along; it tries the channel and follows up six times."""
+    bot.seen, bot.done = [], asyncio.Event()
+
+    @bot.tree.command(description="Anywhere")
+    @app_commands.allowed_installs(guilds=True, users=True)
+    @app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)
+    async def anywhere(interaction: discord.Interaction):
+        await interaction.response.send_message("here")
+        channel = bot.get_partial_messageable(interaction.channel_id)
+        for attempt in (channel.send, *[interaction.followup.send] * 6):
+            try:
+                await attempt("more")
+            except discord.HTTPException as error:
+                bot.seen.append(error.code)
+        bot.done.set()
+
+    return bot
+
+
+async def test_where_only_the_person_installed_the_app_the_channel_is_closed_and_followups_are_few(
+    server, run, world, travelling_bot
+):
+    eve = world.add_user("eve", installed=True)
+    foreign = world.add_channel(world.add_guild("Elsewhere", eve, bot=False))
+    async with run(travelling_bot):
+        used = await server.person(eve).command("anywhere", foreign)
+        await asyncio.wait_for(travelling_bot.done.wait(), 10)
+        assert travelling_bot.seen == [50001, 40094]
+        assert len(used.followups) == 5
+        assert used.owners == {"1": str(eve.id)}
+        assert not used.original.ephemeral
+
+
+async def test_a_person_who_may_not_use_foreign_apps_gets_only_private_answers(server, run, world, travelling_bot):
+    eve, owner = world.add_user("eve", installed=True), world.add_user("owner")
+    guild = world.add_guild("Elsewhere", owner, eve, bot=False)
+    foreign = world.add_channel(guild, everyone_lacks=permissions.USE_EXTERNAL_APPS)
+    async with run(travelling_bot):
+        used = await server.person(eve).command("anywhere", foreign)
+        assert (await used.message()).ephemeral
+        assert (await used.followup()).ephemeral
+
+
+async def test_in_the_direct_messages_of_two_people_only_an_installed_command_is_on_offer(
+    server, run, world, travelling_bot
+):
+    eve, mallory = world.add_user("eve", installed=True), world.add_user("mallory")
+    channel = world.direct(eve, mallory)
+    async with run(travelling_bot):
+        used = await server.person(eve).command("anywhere", channel)
+        assert (await used.message()).content == "here"
+        assert used.context == 2
+        with pytest.raises(PersonError):
+            await server.person(mallory).command("anywhere", channel)
+
+
+async def test_commands_hide_from_those_who_may_not_use_them(server, run, world, place, bot):
+    @bot.tree.command(description="Tidy", nsfw=True)
+    @app_commands.default_permissions(manage_messages=True)
+    async def tidy(interaction: discord.Interaction):
+        await interaction.response.send_message("tidy")
+
+    tame, wild = place.channel, world.add_channel(place.guild, "wild", nsfw=True)
+    moderator = world.add_role(place.guild, "moderator", permissions.MANAGE_MESSAGES)
+    async with run(bot):
+        bob = server.person(place.bob)
+        assert [each["name"] for each in server.person(place.ada).commands(wild)] == ["tidy"]
+        assert server.person(place.ada).commands(tame) == bob.commands(wild) == []
+        place.guild.members[place.bob.id].role_ids.append(moderator.id)
+        assert await (await bob.command("tidy", wild)).message()
+
+
+async def test_a_bot_that_is_silent_for_three_seconds_did_not_respond(server, run, place, bot, world):
+    waiting = []
+
+    @bot.tree.command(description="Sleep")
+    async def sleep(interaction: discord.Interaction):
+        waiting.append(interaction)
+
+    async with run(bot):
+        used = await server.person(place.ada).command("sleep", place.channel)
+        await server.wait_until(lambda: used.failed, timeout=5)
+        with pytest.raises(InteractionFailed):
+            await used.response()
+        with pytest.raises(discord.NotFound) as refused:
+            await waiting[0].response.send_message("too late")
+        assert refused.value.code == 10062
+
+
+async def test_the_token_ends_after_fifteen_minutes_and_the_channel_is_the_way_out(server, run, place, bot, world):
+    seen = []
+
+    @bot.tree.command(description="Wait")
+    async def wait(interaction: discord.Interaction):
+        await interaction.response.send_message("working")
+        with pytest.raises(discord.HTTPException) as twice:
+            await interaction.client.http.request(
+                discord.http.Route(
+                    "POST", "/interactions/{id}/{token}/callback", id=interaction.id, token=interaction.token
+                ),
+                json={"type": 4, "data": {"content": "again"}},
+            )
+        message = await interaction.original_response()
+        world.clock.advance(15 * 60 + 1)
+        with pytest.raises(discord.HTTPException) as expired:
+            await message.edit(content="late")
+        seen.extend([twice.value.code, expired.value.status, expired.value.code])
+        await interaction.channel.get_partial_message(message.id).edit(content="by the channel")
+
+    async with run(bot):
+        used = await server.person(place.ada).command("wait", place.channel)
+        await used.wait_for(lambda message: message.content == "by the channel")
+        assert seen == [40060, 401, 50027]
+    assert not bot.errors

@@ -1,0 +1,197 @@
+"""The channel API: messages, replies, reactions, threads, permissions and who is pinged."""
+
+import io
+
+import discord
+import pytest
+
+from preview import PersonError, Upload, permissions
+
+
+def path(message) -> str:
+    return f"/channels/{message.channel_id}/messages/{message.id}"
+
+
+async def test_a_bot_writes_replies_edits_reacts_and_deletes(server, run, place, make_bot):
+    bot = make_bot()
+    async with run(bot, sync=False):
+        written = await server.person(place.bob).send(place.channel, "hello")
+        channel = bot.get_channel(place.channel.id)
+        reply = await channel.get_partial_message(written.id).reply("hi", mention_author=False)
+        message = server.world.messages[reply.id]
+        assert (message.type, message.reference["message_id"]) == (19, str(written.id))
+        assert (await channel.fetch_message(reply.id)).reference.resolved.content == ""
+        await reply.edit(content="hi!", attachments=[discord.File(io.BytesIO(b"x"), "a b.txt")])
+        assert [each.filename for each in message.attachments] == ["a_b.txt"]
+        await reply.add_reaction("🎉")
+        await server.person(place.bob).react(message, "🎉")
+        reaction = (await channel.fetch_message(reply.id)).reactions[0]
+        assert (reaction.count, reaction.me) == (2, True)
+        assert {user.name async for user in reaction.users()} == {"Atelier", "bob"}
+        await reply.remove_reaction("🎉", bot.user)
+        await reply.delete()
+        assert message.deleted
+        assert [each.id async for each in channel.history()] == [written.id]
+
+
+async def test_only_the_attachments_that_an_edit_lists_are_kept(server, run, place, make_bot):
+    bot = make_bot()
+    async with run(bot, sync=False):
+        channel = bot.get_channel(place.channel.id)
+        sent = await channel.send(files=[discord.File(io.BytesIO(b"1"), f"{n}.txt") for n in range(3)])
+        await sent.edit(attachments=[sent.attachments[1], discord.File(io.BytesIO(b"new"), "new.txt")])
+        kept = server.world.messages[sent.id].attachments
+        assert [each.filename for each in kept] == ["1.txt", "new.txt"]
+        assert server.core.files.get(kept[1].id) == b"new"
+
+
+async def test_allowed_mentions_decide_who_is_pinged(server, run, world, place, make_bot):
+    bot = make_bot()
+    artists = world.add_role(place.guild, "artists", mentionable=True)
+    world.join(place.bob, place.guild, artists)
+    text = f"<@{place.ada.id}> <@{place.bob.id}> <@&{artists.id}> @everyone"
+    none, ada = (
+        discord.AllowedMentions.none(),
+        discord.AllowedMentions(users=[discord.Object(place.ada.id)], roles=False),
+    )
+    async with run(bot, sync=False):
+        channel = bot.get_channel(place.channel.id)
+        pinged = {}
+        for name, allowed in {"none": none, "ada": ada, "unset": None}.items():
+            sent = await channel.send(text, allowed_mentions=allowed)
+            await sent.edit(content=text + " again", allowed_mentions=allowed)
+            pinged[name] = [user.name for user in server.pinged_by(world.messages[sent.id])]
+        assert pinged == {"none": [], "ada": ["ada"], "unset": ["ada", "bob"]}
+        written = await server.person(place.bob).send(place.channel, "hello")
+        reply = await channel.get_partial_message(written.id).reply("hi", mention_author=True)
+        assert [user.name for user in server.pinged_by(world.messages[reply.id])] == ["bob"]
+
+
+async def test_threads_start_from_a_message_or_alone(server, run, place, make_bot):
+    bot = make_bot()
+    async with run(bot, sync=False):
+        channel = bot.get_channel(place.channel.id)
+        sent = await channel.send("a grid")
+        thread = await sent.create_thread(name="about the grid")
+        await thread.send("inside")
+        assert thread.id == sent.id
+        alone = await channel.create_thread(name="alone", type=discord.ChannelType.public_thread)
+        await alone.send("inside")
+        await alone.edit(archived=True)
+        stand_in = server.world.channels[alone.id]
+        assert (stand_in.parent_id, stand_in.archived) == (place.channel.id, True)
+        assert [m.content for m in server.messages(stand_in)] == ["inside"]
+
+
+@pytest.mark.parametrize(
+    ("lacks", "body", "code"),
+    [
+        (permissions.VIEW_CHANNEL, {"content": "x"}, 50001),
+        (permissions.SEND_MESSAGES, {"content": "x"}, 50013),
+        (permissions.EMBED_LINKS, {"embeds": [{"title": "x"}]}, 50013),
+        (0, {}, 50006),
+        (0, {"content": ""}, 50006),
+    ],
+)
+async def test_posting_is_refused_as_discord_refuses_it(server, raw, world, place, lacks, body, code):
+    channel = world.add_channel(place.guild, "closed", bot_lacks=lacks)
+    status, answer = await raw("POST", f"/channels/{channel.id}/messages", body)
+    assert (status, answer["code"]) == (403 if code in (50001, 50013) else 400, code)
+
+
+async def test_replies_need_the_history_and_a_parent(server, raw, world, place):
+    blind = world.add_channel(place.guild, "blind", bot_lacks=permissions.READ_MESSAGE_HISTORY)
+    there = await server.person(place.ada).send(blind, "x")
+    body = {"content": "x", "message_reference": {"message_id": str(there.id)}}
+    assert (await raw("POST", f"/channels/{blind.id}/messages", body))[1]["code"] == 160002
+    body["message_reference"]["message_id"] = "1"
+    status, answer = await raw("POST", f"/channels/{place.channel.id}/messages", body)
+    assert (status, answer["code"]) == (400, 50035)
+    body["message_reference"]["fail_if_not_exists"] = False
+    assert (await raw("POST", f"/channels/{place.channel.id}/messages", body))[0] == 200
+    assert not server.violations
+
+
+async def test_what_is_unknown_or_somebody_elses_is_refused(server, raw, place):
+    theirs = await server.person(place.ada).send(place.channel, "x")
+    channel = place.channel.id
+    tried = [
+        (10003, "GET", "/channels/1"),
+        (10008, "GET", f"/channels/{channel}/messages/1"),
+        (50005, "PATCH", path(theirs), {"content": "y"}),
+        (50013, "DELETE", path(theirs)),
+        (10004, "GET", "/guilds/1"),
+        (10013, "GET", "/users/1"),
+        (10007, "GET", f"/guilds/{place.guild.id}/members/{server.world.application.owner_id}"),
+        (10015, "POST", f"/webhooks/{server.world.application.id}/nonsense", {"content": "x"}),
+        (10062, "POST", "/interactions/1/nonsense/callback", {"type": 5}),
+        (50016, "POST", f"/channels/{channel}/messages/bulk-delete", {"messages": [str(theirs.id)]}),
+    ]
+    for code, *request in tried[:-1]:
+        assert (await raw(*request))[1]["code"] == code, request
+    server.world.join(
+        server.world.bot, place.guild, server.world.add_role(place.guild, "m", permissions.MANAGE_MESSAGES)
+    )
+    server.core.openapi = None  # whose own limit on the list comes first
+    assert (await raw(*tried[-1][1:]))[1]["code"] == 50016
+
+
+async def test_files_are_limited_one_by_one_and_all_together(server, run, world, place, make_bot):
+    bot = make_bot()
+    boosted = world.add_channel(world.add_guild("Boosted", place.ada, boost_level=2))
+
+    def files(*sizes: int) -> list[discord.File]:
+        return [discord.File(io.BytesIO(bytes(size)), f"{n}.bin") for n, size in enumerate(sizes)]
+
+    mib = 1 << 20
+    async with run(bot, sync=False):
+        plain, large = bot.get_channel(place.channel.id), bot.get_channel(boosted.id)
+        await plain.send(files=files(10 * mib))
+        await large.send(files=files(11 * mib))
+        for channel, sizes in ((plain, (10 * mib + 1,)), (plain, (9 * mib, 9 * mib, 9 * mib)), (large, (26 * mib,))):
+            with pytest.raises(discord.HTTPException) as refused:
+                await channel.send(files=files(*sizes))
+            assert (refused.value.status, refused.value.code) == (413, 40005)
+
+
+async def test_bulk_deletion_and_its_event(server, run, world, place, make_bot):
+    world.join(world.bot, place.guild, world.add_role(place.guild, "mod", permissions.MANAGE_MESSAGES))
+    bot = make_bot(discord.Intents(guilds=True, guild_messages=True))
+    gone = []
+    bot.event(_collector("on_raw_bulk_message_delete", gone))
+    async with run(bot, sync=False):
+        people = [await server.person(place.ada).send(place.channel, str(n)) for n in range(3)]
+        await bot.get_channel(place.channel.id).delete_messages([discord.Object(each.id) for each in people[:2]])
+        await bot.wait_for("raw_bulk_message_delete", timeout=5) if not gone else None
+        assert gone[0].message_ids == {each.id for each in people[:2]}
+        assert server.messages(place.channel) == [people[2]]
+
+
+def _collector(name: str, into: list):
+    async def collect(payload):
+        into.append(payload)
+
+    collect.__name__ = name
+    return collect
+
+
+async def test_links_to_files_are_signed_and_expire(server, raw, world, place):
+    message = await server.person(place.ada).send(place.channel, "", Upload("ä picture.txt", b"hello"))
+    url = server.core.cdn_url(message.attachments[0])
+    assert (await raw("GET", url)) == (200, "hello")
+    assert (await raw("GET", url.replace("hm=", "hm=0")))[0] == 404
+    world.clock.advance(24 * 3600 + 1)
+    assert (await raw("GET", url))[0] == 404
+
+
+async def test_people_are_held_to_their_permissions(server, world, place):
+    quiet = world.add_channel(place.guild, "quiet", everyone_lacks=permissions.SEND_MESSAGES)
+    bob = server.person(place.bob)
+    with pytest.raises(PersonError):
+        await bob.send(quiet, "x")
+    theirs = await server.person(place.ada).send(quiet, "the owner may")
+    with pytest.raises(PersonError):
+        await bob.delete(theirs)
+    await bob.react(theirs, "❌")
+    await bob.unreact(theirs, "❌")
+    assert theirs.reactions == []

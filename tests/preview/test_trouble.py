@@ -1,0 +1,126 @@
+"""Rate limits and planned trouble, as discord.py meets them."""
+
+import asyncio
+import time
+
+import aiohttp
+import discord
+import pytest
+
+from preview import StandIn
+from preview.ratelimit import LIMITS
+
+
+@pytest.fixture
+async def ping_bot(make_bot):
+    bot = make_bot()
+
+    @bot.tree.command(description="Ping")
+    async def ping(interaction: discord.Interaction):
+        await interaction.response.send_message("pong")
+        await interaction.edit_original_response(content="pong!")
+
+    return bot
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+async def test_a_429_is_waited_for(server, run, place, make_bot, everywhere):
+    bot = make_bot()
+    async with run(bot, sync=False):
+        planned = server.faults.rate_limit(
+            "POST", "/channels/*/messages", retry_after=0.05, times=2, everywhere=everywhere
+        )
+        await bot.get_channel(place.channel.id).send("x")
+        assert planned.hits == 2
+        assert [each.status for each in server.requests if each.method == "POST"] == [429, 429, 200]
+
+
+async def test_a_429_without_via_is_taken_for_a_ban(server, run, place, make_bot):
+    bot = make_bot()
+    async with run(bot, sync=False):
+        server.faults.rate_limit("POST", "/channels/*/messages", via=False)
+        with pytest.raises(discord.HTTPException) as refused:
+            await bot.get_channel(place.channel.id).send("x")
+        assert refused.value.status == 429
+
+
+async def test_a_502_is_retried(server, run, place, ping_bot):
+    async with run(ping_bot):
+        planned = server.faults.fail("PATCH", "/webhooks/*", status=502)
+        used = await server.person(place.ada).command("ping", place.channel)
+        await used.wait_for(lambda message: message.content == "pong!")
+        assert planned.hits == 1
+
+
+async def test_a_dropped_request_was_not_carried_out_and_a_lost_answer_was(server, run, place, make_bot):
+    bot = make_bot()
+    async with run(bot, sync=False):
+        channel = bot.get_channel(place.channel.id)
+        for plan, expected in ((server.faults.drop, 0), (server.faults.lose_answer, 1)):
+            plan("POST", "/channels/*/messages")
+            with pytest.raises((aiohttp.ClientError, OSError)):
+                await channel.send("x")
+            assert len(server.messages(place.channel)) == expected
+
+
+async def test_a_held_request_goes_on_when_it_is_released(server, run, place, make_bot):
+    bot = make_bot()
+    async with run(bot, sync=False):
+        held = server.faults.hold("POST", "/channels/*/messages")
+        sending = asyncio.create_task(bot.get_channel(place.channel.id).send("x"))
+        await held.reached.wait()
+        assert server.messages(place.channel) == []
+        held.release()
+        await sending
+        assert len(server.messages(place.channel)) == 1
+
+
+async def test_a_delay_makes_one_request_late(server, run, place, make_bot):
+    bot = make_bot()
+    async with run(bot, sync=False):
+        server.faults.delay("POST", "/channels/*/messages", 0.2)
+        began = time.monotonic()
+        await bot.get_channel(place.channel.id).send("x")
+        assert 0.2 <= time.monotonic() - began < 2
+        assert server.requests[-1].seconds >= 0.2
+
+
+async def test_a_gateway_that_cannot_be_reached_refuses(server, raw):
+    server.gateway.refusing = 503
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await session.ws_connect(server.core.gateway_url)
+
+
+async def test_buckets_count_by_channel_and_tell_what_is_left(world, place):
+    other = world.add_channel(place.guild, "other")
+    async with StandIn(world, limits=LIMITS) as server, aiohttp.ClientSession() as session:
+        headers = {"Authorization": f"Bot {world.application.token}"}
+
+        async def post(channel):
+            url = f"{server.api_url}/channels/{channel.id}/messages"
+            async with session.post(url, json={"content": "x"}, headers=headers) as response:
+                return response.status, response.headers, await response.json()
+
+        answers = [await post(place.channel) for _ in range(6)]
+        assert [status for status, _, _ in answers] == [200] * 5 + [429]
+        assert [headers["X-RateLimit-Remaining"] for _, headers, _ in answers] == ["4", "3", "2", "1", "0", "0"]
+        _, refusal, body = answers[-1]
+        assert refusal["Via"]
+        assert refusal["X-RateLimit-Scope"] == "user"
+        assert 0 < body["retry_after"] <= 5
+        assert not body["global"]
+        assert (await post(other))[0] == 200
+
+
+async def test_discord_py_keeps_within_the_buckets_by_itself(world, place, make_bot, monkeypatch):
+    async with StandIn(world, limits=LIMITS) as server:
+        monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
+        async with make_bot() as bot:
+            await bot.login(world.application.token)
+            channel = bot.get_partial_messageable(place.channel.id)
+            message = (await channel.send("x")).id
+            for _ in range(3):
+                await channel.get_partial_message(message).add_reaction("🎉")
+                await channel.get_partial_message(message).remove_reaction("🎉", discord.Object(world.bot.id))
+            assert 429 not in [each.status for each in server.requests]
