@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -31,36 +31,42 @@ class Event:
     detail: str = ""
 
 
+def anything(event: Event) -> bool:
+    """Care for every event."""
+    return True
+
+
 @dataclass
 class Feed:
-    """Hand every event to every subscriber, in order."""
+    """Hand every event to those who care for it, in order."""
 
-    _queues: set[asyncio.Queue[Event]] = field(default_factory=set)
+    _queues: dict[asyncio.Queue[Event], Callable[[Event], bool]] = field(default_factory=dict)
 
     def publish(self, event: Event) -> None:
         """Tell all subscribers."""
-        for queue in self._queues:
-            queue.put_nowait(event)
+        for queue, cares in self._queues.items():
+            if cares(event):
+                queue.put_nowait(event)
 
     @contextmanager
-    def subscription(self) -> Iterator[asyncio.Queue[Event]]:
-        """Open a queue that gets every event from now on."""
+    def subscription(self, cares: Callable[[Event], bool] = anything) -> Iterator[asyncio.Queue[Event]]:
+        """Open a queue that gets events from now on."""
         queue: asyncio.Queue[Event] = asyncio.Queue()
-        self._queues.add(queue)
+        self._queues[queue] = cares
         try:
             yield queue
         finally:
-            self._queues.discard(queue)
+            del self._queues[queue]
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Yield events until the caller stops."""
-        with self.subscription() as queue:
-            while True:
-                yield await queue.get()
-
-    async def until(self, look: Callable[[], T | None], timeout: float, what: str = "a change") -> T:
+    async def until(
+        self,
+        look: Callable[[], T | None],
+        timeout: float,
+        what: str = "a change",
+        cares: Callable[[Event], bool] = anything,
+    ) -> T:
         """Look now and after every event; return what `look` finds, or raise TimeoutError that names `what`."""
-        with self.subscription() as queue:
+        with self.subscription(cares) as queue:
             try:
                 async with asyncio.timeout(timeout):
                     while not (found := look()):

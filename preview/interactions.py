@@ -6,14 +6,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from preview import payloads
+from preview.feed import Event
 from preview.world import Channel, Json, Message, User
 
 if TYPE_CHECKING:
     from preview.core import Core
 
+T = TypeVar("T")
 COMMAND, COMPONENT, AUTOCOMPLETE, MODAL_SUBMIT = 2, 3, 4, 5
 MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE, CHOICES, MODAL = 4, 5, 6, 7, 8, 9
 ANSWER_WITHIN = 3.0
@@ -66,7 +68,7 @@ class Interaction:
                 raise InteractionFailed(self)
             return self.answer
 
-        return await self.core.feed.until(look, timeout, f"an answer to {self!s}")
+        return await self._until(look, timeout, "an answer")
 
     async def message(self, timeout: float = 10.0) -> Message:
         """Wait for the message of the first answer, beyond "is thinking…"."""
@@ -74,8 +76,10 @@ class Interaction:
         def look() -> Message | None:
             return self.original if self.original and not self.original.loading else None
 
-        await self.response(timeout)
-        return await self.core.feed.until(look, timeout, f"a message in answer to {self!s}")
+        answer = await self.response(timeout)
+        if answer.type in (CHOICES, MODAL):
+            raise AssertionError(f"{self!s} was answered with type {answer.type}, not with a message")
+        return await self._until(look, timeout, "a message")
 
     async def followup(self, number: int = 0, timeout: float = 10.0) -> Message:
         """Wait for a followup, the first being number 0."""
@@ -83,7 +87,7 @@ class Interaction:
         def look() -> Message | None:
             return self.followups[number] if len(self.followups) > number else None
 
-        return await self.core.feed.until(look, timeout, f"followup {number} of {self!s}")
+        return await self._until(look, timeout, f"followup {number}")
 
     async def wait_for(self, test: Callable[[Message], object], timeout: float = 10.0) -> Message:
         """Wait until the first answer or a followup satisfies `test`."""
@@ -92,7 +96,7 @@ class Interaction:
             mine = [self.original, *self.followups]
             return next((each for each in mine if each and not each.deleted and test(each)), None)
 
-        return await self.core.feed.until(look, timeout, f"a certain state of the answer to {self!s}")
+        return await self._until(look, timeout, "a certain message")
 
     async def modal(self, timeout: float = 5.0) -> Json:
         """Wait for the form that the bot answers with."""
@@ -100,6 +104,12 @@ class Interaction:
         if answer.type != MODAL:
             raise AssertionError(f"{self!s} was answered with type {answer.type}, not with a modal")
         return answer.data
+
+    async def _until(self, look: Callable[[], T | None], timeout: float, what: str) -> T:
+        def cares(event: Event) -> bool:
+            return event.channel_id == self.channel.id and (event.interaction or self) is self
+
+        return await self.core.feed.until(look, timeout, f"{what} in answer to {self!s}", cares)
 
     @property
     def messages(self) -> list[Message]:

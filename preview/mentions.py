@@ -20,11 +20,12 @@ def mentions(world: World, message: Message, allowed: Json | None, *, may_everyo
     text = "\n".join([message.content, *(part["content"] for part in walk(message.components) if part["type"] == 10)])
     written = dict.fromkeys(int(one) for one in re.findall(r"<@!?(\d+)>", text) if int(one) in world.users)
     guild = world.guild_of(world.channels[message.channel_id])
-    roles = dict.fromkeys(int(one) for one in re.findall(r"<@&(\d+)>", text) if guild and int(one) in guild.roles)
+    known = guild.roles if guild else {}
+    roles = [one for one in dict.fromkeys(map(int, re.findall(r"<@&(\d+)>", text))) if one in known]
     everyone = may_everyone and re.search(r"@(everyone|here)\b", text) is not None
     found = Mentions(
         [one for one in written if _allows(allowed, "users", one)],
-        [one for one in roles if _allows(allowed, "roles", one)],
+        [one for one in roles if (known[one].mentionable or may_everyone) and _allows(allowed, "roles", one)],
         everyone and _allows(allowed, "everyone", 0),
     )
     replied = _replied_user(world, message)

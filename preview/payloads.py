@@ -187,7 +187,8 @@ def created_guild(core: Core, each: Guild) -> Json:
 
 def channel(core: Core, each: Channel) -> Json:
     """Write a channel object."""
-    last = max((m.id for m in core.world.messages_in(each) if m.visible_to is None), default=None)
+    newest_first = reversed(core.world.messages.values())
+    last = next((m.id for m in newest_first if m.channel_id == each.id and m.visible_to is None), None)
     base: Json = {
         "id": str(each.id),
         "type": each.type,

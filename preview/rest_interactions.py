@@ -52,6 +52,7 @@ async def answer(request: web.Request) -> web.Response:
         raise ApiError(40060)
     if interaction.failed or interaction.age > ANSWER_WITHIN:
         raise ApiError(10062)
+    _place_exists(core, interaction)
     body = current_body().json
     _check(interaction, body)
     _carry_out(core, interaction, body["type"], Draft.of(current_body(), interaction.file_limit, data=_data(body)))
@@ -185,7 +186,13 @@ def _of_token(request: web.Request) -> tuple[Core, Interaction]:
         raise ApiError(50027)
     if interaction.answer is None:
         raise ApiError(10015)
+    _place_exists(core, interaction)
     return core, interaction
+
+
+def _place_exists(core: Core, interaction: Interaction) -> None:
+    if interaction.channel.id not in core.world.channels:
+        raise ApiError(10003)
 
 
 @routes.post(HOOK)

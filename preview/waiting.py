@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from preview.core import Core
+from preview.feed import Event
 from preview.world import Channel, Message, World
 
 
@@ -20,10 +21,20 @@ class Waiting:
     ) -> Message:
         """Wait until a message of a channel satisfies `test`, and return it."""
 
-        def look() -> Message | None:
-            return next((each for each in self.world.messages_in(channel) if test(each)), None)
+        changed: list[Message] = self.world.messages_in(channel)
 
-        return await self.core.feed.until(look, timeout, f"{what} in #{channel.name}")
+        def cares(event: Event) -> bool:
+            if event.channel_id == channel.id and event.message and not event.message.deleted:
+                changed.append(event.message)
+                return True
+            return False
+
+        def look() -> Message | None:
+            found = next((each for each in changed if test(each)), None)
+            changed.clear()
+            return found
+
+        return await self.core.feed.until(look, timeout, f"{what} in #{channel.name}", cares)
 
     async def wait_until(self, test: Callable[[], object], timeout: float = 10.0, what: str = "a change") -> None:
         """Wait until `test()` is true; it is asked after every event of the stand-in, so it must be about its state."""

@@ -1,5 +1,6 @@
 """The channel API: messages, replies, reactions, threads, permissions and who is pinged."""
 
+import asyncio
 import io
 
 import discord
@@ -195,3 +196,28 @@ async def test_people_are_held_to_their_permissions(server, world, place):
     await bob.react(theirs, "❌")
     await bob.unreact(theirs, "❌")
     assert theirs.reactions == []
+
+
+async def test_answers_to_what_has_gone_meanwhile_are_refused(server, run, place, make_bot):
+    bot = make_bot()
+    asked, go_on = asyncio.Queue(), asyncio.Queue()
+
+    @bot.tree.command(description="Draw")
+    async def draw(interaction: discord.Interaction):
+        await interaction.response.send_message("drawing")
+        asked.put_nowait(interaction)
+        for attempt in (interaction.edit_original_response, interaction.followup.send):
+            await go_on.get()
+            with pytest.raises(discord.NotFound) as refused:
+                await attempt(content="done")
+            asked.put_nowait(refused.value.code)
+
+    async with run(bot):
+        used = await server.person(place.ada).command("draw", place.channel)
+        await asked.get()
+        await server.person(place.ada).delete(await used.message())
+        go_on.put_nowait(None)
+        assert await asked.get() == 10008
+        server.core.delete_channel(place.channel)
+        go_on.put_nowait(None)
+        assert await asked.get() == 10003
