@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,13 +22,13 @@ class ConfigError(Exception):
 class Config:
     """Every setting of `.env.example`, with its default."""
 
-    discord_token: str = ""
+    discord_token: str = field(default="", repr=False)
     discord_api_url: str = DISCORD_API_URL
     data_dir: Path = Path("data")
     model: str = EMBEDDED
     device: str = "auto"
     threads: int = 0
-    jobs_at_once: int = 0
+    jobs_at_once: int = 4
     running_per_person: int = 3
     waiting_per_person: int = 10
     waiting_in_all: int = 200
@@ -41,19 +42,41 @@ class Config:
         return cls(**{name: _READERS[name](name.upper(), text) for name, text in given.items() if text})
 
 
-def _text(_: str, text: str) -> str:
+def _token(name: str, text: str) -> str:
+    if not re.fullmatch(r"[!-~]+", text):
+        raise ConfigError(f"{name} holds characters that no token has: copy it again from Discord's developer portal")
     return text
 
 
-def _path(_: str, text: str) -> Path:
-    return Path(text).expanduser()
+def _path(name: str, text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{name} names nobody's home folder: {text!r}") from None
+
+
+def _model(name: str, text: str) -> str:
+    return str(_path(name, text)) if text.startswith("~") else text
 
 
 def _url(name: str, text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_address(text):
         raise ConfigError(f"{name} must be an address such as {DISCORD_API_URL}, not {text!r}")
     return text.rstrip("/")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and text.isprintable()
+    except ValueError:  # a port that is no number, brackets that do not close
+        return False
+
+
+def _device(name: str, text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", text.lower()):
+        raise ConfigError(f"{name} must be auto, cpu, cuda, cuda:1 (the second GPU) or mps, not {text!r}")
+    return text.lower()
 
 
 def _level(name: str, text: str) -> str:
@@ -62,26 +85,26 @@ def _level(name: str, text: str) -> str:
     return text.upper()
 
 
-def _number(least: int) -> Callable[[str, str], int]:
+def _number(least: int, most: int) -> Callable[[str, str], int]:
     def read(name: str, text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
-            raise ConfigError(f"{name} must be a whole number of at least {least}, not {text!r}")
+        if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
+            raise ConfigError(f"{name} must be a whole number from {least} to {most}, not {text!r}")
         return int(text)
 
     return read
 
 
 _READERS: dict[str, Callable[[str, str], Any]] = {
-    "discord_token": _text,
+    "discord_token": _token,
     "discord_api_url": _url,
     "data_dir": _path,
-    "model": _text,
-    "device": _text,
-    "threads": _number(0),
-    "jobs_at_once": _number(0),
-    "running_per_person": _number(1),
-    "waiting_per_person": _number(1),
-    "waiting_in_all": _number(1),
-    "step_timeout": _number(1),
+    "model": _model,
+    "device": _device,
+    "threads": _number(0, 1024),
+    "jobs_at_once": _number(1, 1024),
+    "running_per_person": _number(1, 100_000),
+    "waiting_per_person": _number(1, 100_000),
+    "waiting_in_all": _number(1, 100_000),
+    "step_timeout": _number(1, 100_000),
     "log_level": _level,
 }

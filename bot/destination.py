@@ -22,7 +22,7 @@ def destination_of(interaction: Interaction) -> Destination:
         token=interaction.token,
         token_expires_at=interaction.expires_at.timestamp(),
         upload_limit=_upload_limit(interaction, by_channel),
-        reply_to=interaction.message.id if interaction.message else None,
+        reply_to=interaction.message.id if interaction.message and _may_reply(interaction) else None,
     )
 
 
@@ -35,6 +35,11 @@ def _may_post(interaction: Interaction) -> bool:
     may = interaction.app_permissions
     thread = isinstance(interaction.channel, discord.Thread)
     return may.view_channel and may.attach_files and (may.send_messages_in_threads if thread else may.send_messages)
+
+
+def _may_reply(interaction: Interaction) -> bool:
+    """Tell whether a message may refer to another (Discord's error 160002); in direct messages it always may."""
+    return interaction.guild_id is None or interaction.app_permissions.read_message_history
 
 
 def _upload_limit(interaction: Interaction, by_channel: bool) -> int:

@@ -8,9 +8,10 @@ from generation.messages import Loading, Progress, Ready
 from generation.models import Model
 from generation.prompt import write
 from generation.queue import Place
-from generation.worker import State
+from generation.worker import Broken, State
 
-LONGEST_PROMPT = 900  # characters shown; escaping may double them, and a message holds 2000
+LONGEST_PROMPT = 800  # characters shown; escaping may double them, and a message holds 2000
+LONGEST_ENDING = 300
 
 
 def waiting(job: Job, model: Model, place: Place | None, state: State) -> str:
@@ -43,7 +44,7 @@ def finished(job: Job, model: Model, credit: Asker | None) -> str:
 
 def ended(job: Job, model: Model, ending: str) -> str:
     """Say why there is no result; what the person typed stays readable."""
-    return f"{_headline(job, model)}\n{ending}"
+    return f"{_headline(job, model)}\n{shorten(ending, LONGEST_ENDING)}"
 
 
 def _headline(job: Job, model: Model) -> str:
@@ -69,6 +70,8 @@ def _label(job: Job) -> str:
 def _loading(state: State) -> str:
     if isinstance(state, Loading):
         return f"loading the model: {state.part}, {state.done + 1} of {state.of}"
+    if isinstance(state, Broken):
+        return "the model cannot be loaded at the moment"
     return "the drawing process is being started again"
 
 
@@ -81,4 +84,6 @@ def _roughly(seconds: float) -> str:
         return "a few seconds"
     if seconds < 90:
         return f"about {round(seconds / 10) * 10} seconds"
-    return f"about {round(seconds / 60)} minutes"
+    if seconds < 90 * 60:
+        return f"about {round(seconds / 60)} minutes"
+    return f"about {round(seconds / 3600)} hours"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ class Connection:
 
     def __init__(self, sqlite: aiosqlite.Connection) -> None:
         self._sqlite = sqlite
+        self._writes: set[asyncio.Task[int]] = set()
 
     @classmethod
     @asynccontextmanager
@@ -39,14 +41,21 @@ class Connection:
             await sqlite.execute("PRAGMA foreign_keys = ON")
             await sqlite.execute("PRAGMA busy_timeout = 10000")
             await _migrate(sqlite, migrations)
-            yield cls(sqlite)
+            connection = cls(sqlite)
+            try:
+                yield connection
+            finally:
+                await asyncio.gather(*connection._writes, return_exceptions=True)
 
     async def write(self, sql: str, values: dict[str, Any]) -> int:
         """Run one writing statement and give the number of rows it changed.
 
         A caller that is cancelled meanwhile does not leave the statement half done: it runs to its end regardless.
         """
-        return await asyncio.shield(self._write(sql, values))
+        write = asyncio.create_task(self._write(sql, values))
+        self._writes.add(write)
+        write.add_done_callback(self._writes.discard)
+        return await asyncio.shield(write)
 
     async def rows(self, sql: str, values: dict[str, Any] | None = None) -> list[aiosqlite.Row]:
         """Give all rows of a reading statement."""
@@ -59,18 +68,35 @@ class Connection:
 
 async def _migrate(sqlite: aiosqlite.Connection, folder: Path) -> None:
     scripts = _scripts(folder)
-    version = await _version(sqlite)
+    if await _version(sqlite) == len(scripts):
+        return
+    await sqlite.execute("BEGIN IMMEDIATE")  # undone by closing the connection, should a script fail
+    version = await _version(sqlite)  # again, since another process may have migrated before this one got the lock
     if version > len(scripts):
         raise NewerDatabaseError(
             f"the database has version {version}, this program knows {len(scripts)}: update the program, "
             "or give it another DATA_DIR"
         )
-    for number, script in enumerate(scripts[version:], start=version + 1):
-        await sqlite.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+    for script in scripts[version:]:
+        for statement in _statements(script):
+            await sqlite.execute(statement)
+    await sqlite.execute(f"PRAGMA user_version = {len(scripts)}")
+    await sqlite.execute("COMMIT")
 
 
 def _scripts(folder: Path) -> list[str]:
-    return [path.read_text() for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))]
+    return [path.read_text(encoding="utf-8") for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))]
+
+
+def _statements(script: str) -> Iterator[str]:
+    # executescript would do, if it did not commit the open transaction first.
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    yield statement
 
 
 async def _version(sqlite: aiosqlite.Connection) -> int:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
+import secrets
 from pathlib import Path
 
 from generation.messages import Grid
 from generation.params import Picture, Tile, Upload
+
+_STEM = re.compile(r"[0-9A-Za-z-]+")
 
 
 class Pictures:
@@ -24,7 +28,7 @@ class Pictures:
 
     async def take_in(self, data: bytes) -> Upload:
         """Keep a picture that somebody brought."""
-        upload = Upload(hashlib.sha256(data).hexdigest())
+        upload = Upload(await asyncio.to_thread(_digest, data))
         await asyncio.to_thread(_write_all, {self.path(upload): data})
         return upload
 
@@ -37,24 +41,51 @@ class Pictures:
         return await asyncio.to_thread(self.sheet(job_id, suffix).read_bytes)
 
     def path(self, picture: Picture) -> Path:
-        """Tell where a picture is, or would be."""
+        """Tell where a picture is, or would be; raises ValueError for a name that would lead elsewhere."""
         match picture:
-            case Tile(job_id=job_id):
-                return self._folder / "tiles" / job_id[:2] / f"{picture}.png"
+            case Tile():
+                return self._place("tiles", str(picture), "png")
             case Upload(digest=digest):
-                return self._folder / "uploads" / digest[:2] / f"{digest}.png"
+                return self._place("uploads", digest, "png")
 
     def sheet(self, job_id: str, suffix: str) -> Path:
-        """Tell where a job's sheet is, or would be."""
-        return self._folder / "sheets" / job_id[:2] / f"{job_id}.{suffix}"
+        """Tell where a job's sheet is, or would be; raises ValueError for a name that would lead elsewhere."""
+        return self._place("sheets", job_id, suffix)
+
+    def _place(self, kind: str, stem: str, suffix: str) -> Path:
+        if not _STEM.fullmatch(stem) or not suffix.isalnum():
+            raise ValueError(f"not the name of a picture: {stem!r}, {suffix!r}")
+        return self._folder / kind / stem[:2] / f"{stem}.{suffix}"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _write_all(files: dict[Path, bytes]) -> None:
+    # A job is only called drawn once its pictures survive a power cut: the data, and the way to it.
     for path, data in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("wb") as file:
+        _write(path, data)
+    for folder in {folder for path in files for folder in path.parents[:3]}:
+        _sync_folder(folder)
+
+
+def _write(path: Path, data: bytes) -> None:
+    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")  # the same picture may come twice at once
+    try:
+        with partial.open("xb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())  # a job is only called drawn once its pictures survive a power cut
+            os.fsync(file.fileno())
         partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

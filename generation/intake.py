@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import threading
 import warnings
+from contextlib import suppress
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from generation.errors import Complaint
 
@@ -14,30 +16,72 @@ MAX_PIXELS = 64_000_000
 LARGEST_SIDE = 2048
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
+# A large picture takes half a gigabyte while it is decoded; and `catch_warnings` is for one thread at a time.
+_one_at_a_time = threading.Lock()
+
+_ORIENTATION = 0x0112  # the EXIF tag, and how each of its values is turned upright
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
 
 def clean(data: bytes) -> bytes:
     """Re-encode a picture as an upright RGB PNG of at most 2048 pixels a side, free of its metadata.
 
-    Raises Complaint for anything that is no PNG, JPEG, WebP or GIF, is damaged, or is too large to open safely.
+    Safe to call from several threads. Raises Complaint for anything that is no PNG, JPEG, WebP or GIF, is damaged, or
+    is too large to open safely.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures; the limit below is ours
-            opened = Image.open(io.BytesIO(data), formats=FORMATS)
-            if opened.width * opened.height > MAX_PIXELS:
-                raise Complaint(f"This picture is too large: {opened.width}×{opened.height} pixels.")
-            upright = ImageOps.exif_transpose(opened).convert("RGBA")
+        with _one_at_a_time, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
+            opened = _open(data)
+            turn = _TURNS.get(_orientation(opened))
+            shrunk = _shrink(opened)
+        return _encode(shrunk if turn is None else shrunk.transpose(turn))
+    except Complaint:
+        raise
     except UnidentifiedImageError:
         raise Complaint("This file is not a picture I can read: send a PNG, JPEG, WebP or GIF.") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        raise Complaint(f"This picture is too large: I take up to {MAX_PIXELS // 10**6} megapixels.") from None
+    except Exception:  # Pillow's decoders raise all kinds for broken files
         raise Complaint("This picture is damaged: I could not read it to the end.") from None
-    return _encode(upright)
+
+
+def _open(data: bytes) -> Image.Image:
+    opened = Image.open(io.BytesIO(data), formats=FORMATS)
+    if opened.width * opened.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    opened.draft(None, (LARGEST_SIDE, LARGEST_SIDE))  # a JPEG can be decoded at half its size, or less
+    return opened
+
+
+def _orientation(image: Image.Image) -> int:
+    with suppress(Exception):  # odd EXIF is no reason to refuse the picture itself
+        return int(image.getexif()[_ORIENTATION])
+    return 1
+
+
+def _shrink(image: Image.Image) -> Image.Image:
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    if image.mode.startswith("I;16"):
+        image = image.point(lambda value: value / 256).convert("L")  # convert alone makes nearly everything white
+    if image.mode != mode:
+        image = image.convert(mode)
+    image.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
+    image.load()
+    return image
 
 
 def _encode(image: Image.Image) -> bytes:
-    image.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
     opaque = Image.new("RGB", image.size, "white")
-    opaque.paste(image, mask=image.getchannel("A"))
+    opaque.paste(image, mask=image if image.mode == "RGBA" else None)
     buffer = io.BytesIO()
     opaque.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

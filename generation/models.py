@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from generation.errors import Complaint
+
 EMBEDDED = str(Path(__file__).resolve().parent.parent / "models" / "storybook")
+
+_HUB_ID = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
+# What a model folder may say of itself in atelier.json: the type, and the least where it is a number.
+_FACTS: dict[str, tuple[Any, float]] = {
+    "name": (str, 0),
+    "native_size": (int, 1),
+    "size_multiple": (int, 1),
+    "max_aspect": (int | float, 1),
+    "num_inference_steps": (int, 1),
+    "guidance_scale": (int | float, 0),
+    "examples": (list, 0),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,40 +47,63 @@ class Model:
 def describe(ref: str) -> Model:
     """Describe the model at `ref` from the small JSON files of its folder; a hub id gets Stable Diffusion's defaults.
 
-    Raises FileNotFoundError for a path that is no model folder.
+    Raises FileNotFoundError for a path that is no model folder, and Complaint for one whose files are damaged.
     """
     folder = Path(ref)
     if not folder.is_dir():
-        if folder.is_absolute() or ref.startswith((".", "~")):
+        if folder.exists() or not _HUB_ID.fullmatch(ref):
             raise FileNotFoundError(f"no model folder at {ref}")
         return Model(name=ref.rpartition("/")[2], ref=ref)
     if not (folder / "model_index.json").is_file():
         raise FileNotFoundError(f"{ref} has no model_index.json, so it is not a diffusers model folder")
-    own = _read(folder / "atelier.json")
-    given: dict[str, Any] = {
-        key: own[key]
-        for key in ("name", "native_size", "size_multiple", "max_aspect", "num_inference_steps", "guidance_scale")
-        if key in own
-    }
-    defaults: dict[str, Any] = {"name": folder.name, "native_size": _trained_size(folder)}
-    return Model(ref=ref, examples=tuple(own.get("examples", ())), **defaults | given)
+    _read(folder / "model_index.json")
+    own = _own_facts(folder / "atelier.json")
+    defaults: dict[str, Any] = {"name": folder.resolve().name, "native_size": _trained_size(folder)}
+    return Model(ref=ref, **defaults | own | {"examples": tuple(own.get("examples", ()))})
 
 
 def size_for(model: Model, aspect: tuple[int, int]) -> tuple[int, int]:
-    """Give the width and height in pixels of `aspect` at about the model's native area."""
-    ratio = aspect[0] / aspect[1]
-    step = model.size_multiple
-    width = max(step, round(model.native_size * math.sqrt(ratio) / step) * step)
-    height = max(step, round(model.native_size / math.sqrt(ratio) / step) * step)
-    return width, height
+    """Give the width and height in pixels of `aspect`, or the nearest the model can do, at about its native area."""
+    ratio = min(max(aspect[0] / aspect[1], 1 / model.max_aspect), model.max_aspect)
+    width, height = _rounded(model, math.sqrt(ratio)), _rounded(model, 1 / math.sqrt(ratio))
+    return min(width, _longest(model, height)), min(height, _longest(model, width))
+
+
+def _rounded(model: Model, share: float) -> int:
+    return max(1, round(model.native_size * share / model.size_multiple)) * model.size_multiple
+
+
+def _longest(model: Model, other: int) -> int:
+    return int(model.max_aspect * other / model.size_multiple) * model.size_multiple
 
 
 def _trained_size(folder: Path) -> int:
     unet, vae = _read(folder / "unet" / "config.json"), _read(folder / "vae" / "config.json")
-    sample_size = unet.get("sample_size", 64)
-    scale = 2 ** (len(vae.get("block_out_channels", (0, 0, 0, 0))) - 1)
-    return int(sample_size) * scale if isinstance(sample_size, int) else 512
+    sample_size, blocks = unet.get("sample_size", 64), vae.get("block_out_channels", (0, 0, 0, 0))
+    return sample_size * 2 ** (len(blocks) - 1) if isinstance(sample_size, int) else 512
+
+
+def _own_facts(path: Path) -> dict[str, Any]:
+    facts = {name: value for name, value in _read(path).items() if name in _FACTS}
+    for name, value in facts.items():
+        if not _makes_sense(value, *_FACTS[name]):
+            raise Complaint(f"{path} is damaged: `{name}` cannot be {json.dumps(value)}")
+    return facts
+
+
+def _makes_sense(value: object, kind: Any, least: float) -> bool:
+    if isinstance(value, bool) or not isinstance(value, kind):
+        return False
+    return not isinstance(value, int | float) or least <= value < math.inf
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise Complaint(f"{path} is damaged: {error}") from None
+    if not isinstance(values, dict):
+        raise Complaint(f"{path} is damaged: it holds no JSON object")
+    return values

@@ -114,4 +114,9 @@ def _picture(name: str | None) -> Picture | None:
     if name is None:
         return None
     kind, _, value = name.partition(":")
-    return Tile.parse(value) if kind == "tile" else Upload(value)
+    match kind:
+        case "tile":
+            return Tile.parse(value)
+        case "upload":
+            return Upload(value)
+    raise ValueError(f"not a picture: {name!r}")
