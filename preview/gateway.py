@@ -33,6 +33,7 @@ class Connection:
     """One WebSocket, with its compression."""
 
     socket: web.WebSocketResponse
+    transport: asyncio.BaseTransport | None
     compressor: Any = None
     session: Session | None = None
     received: list[float] = field(default_factory=list)
@@ -108,7 +109,7 @@ class Gateway:
         return any(session.connection for session in self.sessions.values())
 
     async def wait_connected(self, timeout: float = 10.0) -> None:
-        """Wait until a bot listens on every shard of a session."""
+        """Wait until a bot listens."""
         await self._core.feed.until(lambda: self.connected or None, timeout, "the bot to connect to the gateway")
 
     # --- trouble on demand
@@ -122,9 +123,8 @@ class Gateway:
     def cut(self) -> None:
         """Tear all connections down without a closing handshake."""
         for connection in list(self.connections):
-            transport = connection.socket._req.transport if connection.socket._req else None
-            if transport:
-                transport.abort()
+            if isinstance(connection.transport, asyncio.Transport):
+                connection.transport.abort()
 
     async def reconnect(self) -> None:
         """Ask the bot to reconnect and resume."""
@@ -147,7 +147,8 @@ class Gateway:
         socket = web.WebSocketResponse(max_msg_size=1 << 20)
         await socket.prepare(request)
         compress = request.query.get("compress")
-        connection = Connection(socket, zlib.compressobj() if compress == "zlib-stream" else None)
+        compressor = zlib.compressobj() if compress == "zlib-stream" else None
+        connection = Connection(socket, request.transport, compressor)
         self.connections.add(connection)
         sender: asyncio.Task[None] | None = None
         try:
@@ -243,12 +244,6 @@ class Gateway:
             "shard": list(session.shard),
             "application": payloads.partial_application(core),
             "private_channels": [],
-            "presences": [],
-            "relationships": [],
-            "user_settings": {},
-            "geo_ordered_rtc_regions": [],
-            "guild_join_requests": [],
-            "auth": {},
             "_trace": [],
         }
         session.add("READY", ready)

@@ -77,9 +77,14 @@ def world_to(world: World) -> Json:
         "users": [dataclasses.asdict(each) for each in world.users.values()],
         "guilds": [dataclasses.asdict(each) for each in world.guilds.values()],
         "channels": [dataclasses.asdict(each) for each in world.channels.values()],
-        "messages": [dataclasses.asdict(each) for each in world.messages.values()],
+        "messages": [_message_to(each) for each in world.messages.values()],
         "commands": list(world.commands.values()),
     }
+
+
+def _message_to(message: Message) -> Json:
+    """Write a message without its past, of which every step of a drawing is a part."""
+    return dataclasses.asdict(dataclasses.replace(message, history=message.history[-1:]))
 
 
 def world_from(stored: Json) -> World:

@@ -124,3 +124,17 @@ async def test_discord_py_keeps_within_the_buckets_by_itself(world, place, make_
                 await channel.get_partial_message(message).add_reaction("🎉")
                 await channel.get_partial_message(message).remove_reaction("🎉", discord.Object(world.bot.id))
             assert 429 not in [each.status for each in server.requests]
+
+
+async def test_fifty_requests_a_second_are_the_limit_for_all_channels_together(world, place):
+    async with StandIn(world, limits=LIMITS) as server, aiohttp.ClientSession() as session:
+        headers = {"Authorization": f"Bot {world.application.token}"}
+
+        async def get():
+            async with session.get(f"{server.api_url}/channels/{place.channel.id}", headers=headers) as response:
+                return response.status, response.headers.get("X-RateLimit-Scope"), await response.json()
+
+        answers = await asyncio.gather(*(get() for _ in range(200)))
+        refused = [body for status, scope, body in answers if (status, scope) == (429, "global")]
+        assert 1 <= len(refused) <= 150
+        assert all(body["global"] for body in refused)
