@@ -1,0 +1,190 @@
+"""The house as docs/architecture.md draws it: who may import whom, and what every part must have."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from bot.config import Config
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# main → cogs → bot → db → generation; the rest stands beside it.
+MAY_IMPORT = {
+    "main": {"cogs", "bot", "db", "generation", "preview"},
+    "cogs": {"cogs", "bot", "db", "generation"},
+    "bot": {"bot", "db", "generation"},
+    "db": {"db", "generation"},
+    "generation": {"generation"},
+    "preview": {"preview"},
+    "training": {"training", "generation"},
+}
+# These look at the house from outside, so they may see all of it.
+OUTSIDE = {"tests", "benchmarks", "scripts"}
+HOMES = {
+    "discord": ("cogs", "bot"),
+    "aiosqlite": ("db",),
+    "sqlite3": ("db",),
+    "torch": ("generation.engine", "generation.child", "training"),
+    "diffusers": ("generation.engine", "generation.child", "training"),
+    "transformers": ("generation.engine", "generation.child", "training"),
+}
+VAGUE = {"utils", "util", "helpers", "helper", "common", "misc"}
+
+
+def sources() -> list[Path]:
+    """Give every Python file of the repository, relative to its root."""
+    skipped = {"build", "data", "runs"}
+    files = (path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
+    return sorted(
+        path for path in files if not any(part.startswith(".") or part in skipped for part in path.parts[:-1])
+    )
+
+
+def module_of(path: Path) -> str:
+    """Give the dotted name under which a file is imported."""
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path, code: str) -> Iterator[str]:
+    """Give every module that `code` imports, wherever it does so, relative and literal dynamic imports included."""
+    package = module_of(path).split(".")[: None if path.name == "__init__.py" else -1]
+    for node in ast.walk(ast.parse(code, str(path))):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                base = [*package[: len(package) - level + 1], *filter(None, [module])] if level else [module or ""]
+                yield from (".".join([*base, alias.name]) for alias in names)
+            case ast.Call(func=ast.Name(id="__import__") | ast.Attribute(attr="import_module"), args=[first, *_]):
+                yield first.value if isinstance(first, ast.Constant) else "a module that nobody can foretell"
+
+
+def trespasses(path: Path, code: str) -> list[str]:
+    """Give the imports of a file that the house does not allow."""
+    module, top = module_of(path), path.with_suffix("").parts[0]
+    if top in OUTSIDE:
+        return []
+    allowed = MAY_IMPORT[top]
+    return [
+        name
+        for name in imports(path, code)
+        if (first := name.partition(".")[0]) not in allowed
+        and (
+            first in MAY_IMPORT.keys() | OUTSIDE
+            or " " in name
+            or (first in HOMES and not any(is_within(module, home) for home in HOMES[first]))
+        )
+    ]
+
+
+def is_within(module: str, package: str) -> bool:
+    return f"{module}.".startswith(f"{package}.")
+
+
+@pytest.mark.parametrize("path", sources(), ids=str)
+def test_imports_run_one_way(path):
+    assert trespasses(path, (ROOT / path).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("generation/queue.py", "import db"),
+        ("generation/queue.py", "from db import store"),
+        ("generation/queue.py", "from db.store import Store"),
+        ("generation/queue.py", "def late():\n    from bot.config import Config"),
+        ("generation/queue.py", "if TYPE_CHECKING:\n    from cogs.imagine import Imagine"),
+        ("generation/queue.py", "import discord"),
+        ("generation/queue.py", "import torch.nn as nn"),
+        ("generation/queue.py", "import importlib\nimportlib.import_module('torch')"),
+        ("generation/queue.py", "import importlib\nimportlib.import_module(name)"),
+        ("generation/queue.py", "__import__('aiosqlite')"),
+        ("generation/queue.py", "import main"),
+        ("generation/queue.py", "from tests.generation import tiny_model"),
+        ("generation/engines.py", "import torch"),
+        ("generation/children.py", "import torch"),
+        ("db/store.py", "from bot.config import Config"),
+        ("db/store.py", "from discord import Embed"),
+        ("bot/app.py", "from cogs.imagine import Imagine"),
+        ("bot/app.py", "from ..cogs import imagine"),
+        ("bot/app.py", "from preview import StandIn"),
+        ("bot/app.py", "import sqlite3"),
+        ("bot/app.py", "import aiosqlite"),
+        ("cogs/imagine.py", "from preview.world import World"),
+        ("cogs/imagine.py", "import generation.models, transformers"),
+        ("preview/server.py", "import discord"),
+        ("preview/server.py", "from generation.params import Tile"),
+        ("main.py", "import training.unet"),
+        ("main.py", "import torch"),
+    ],
+)
+def test_an_import_in_the_wrong_direction_is_noticed(path, code):
+    assert len(trespasses(Path(path), code)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("main.py", "from preview import StandIn"),
+        ("main.py", "def late():\n    from bot.app import run"),
+        ("cogs/imagine.py", "from bot.client import Client"),
+        ("bot/app.py", "from . import config"),
+        ("bot/app.py", "from .config import Config"),
+        ("bot/app.py", "from discord.http import Route"),
+        ("db/store.py", "import aiosqlite, generation.params"),
+        ("generation/child.py", "def late():\n    import torch"),
+        ("generation/engine/run.py", "import torch\nfrom generation.engine import sampling"),
+        ("training/unet.py", "import diffusers"),
+        ("tests/generation/tiny_model.py", "import torch, discord, aiosqlite"),
+    ],
+)
+def test_an_import_in_the_right_direction_is_let_through(path, code):
+    assert trespasses(Path(path), code) == []
+
+
+def test_every_file_lives_in_a_part_of_the_house():
+    assert {path.with_suffix("").parts[0] for path in sources()} <= MAY_IMPORT.keys() | OUTSIDE
+    assert set(MAY_IMPORT) - {path.with_suffix("").parts[0] for path in sources()} == set()
+
+
+def test_no_module_has_a_name_that_says_nothing():
+    assert [path for path in sources() if VAGUE & {part.lower() for part in path.with_suffix("").parts}] == []
+
+
+def test_the_bots_process_imports_neither_torch_nor_its_friends():
+    code = (
+        "import sys, main, bot.app, bot.terminal, cogs.imagine\n"
+        "print(*{'torch', 'diffusers', 'transformers', 'training'} & sys.modules.keys())"
+    )
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
+
+
+def test_the_example_of_settings_names_each_once_with_its_default():
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    settings = [match[1] for line in lines if (match := re.fullmatch(r"#?([A-Z_]+=.*)", line))]
+    names = [setting.partition("=")[0] for setting in settings]
+    assert sorted(names) == sorted(name.upper() for name in Config.__dataclass_fields__)
+
+
+def test_the_example_of_settings_is_what_holds_without_it(tmp_path):
+    example = re.sub(r"^#(?=[A-Z_]+=)", "", (ROOT / ".env.example").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (tmp_path / ".env").write_text(example, encoding="utf-8")
+    given = {name: value or "" for name, value in dotenv_values(tmp_path / ".env").items()}
+    given["MODEL"] = str(ROOT / given["MODEL"])
+    assert Config.read(given) == Config()
+
+
+def test_the_example_of_settings_explains_each():
+    blocks = re.split(r"\n\s*\n", (ROOT / ".env.example").read_text(encoding="utf-8"))
+    assigning = [block for block in blocks if re.search(r"^#?[A-Z_]+=", block, re.MULTILINE)]
+    assert [block for block in assigning if not block.startswith("# ")] == []
