@@ -1,22 +1,26 @@
-"""The ways to start Atelier: the bot, or one picture from the terminal."""
+"""The ways to start Atelier: the bot, the preview in a browser, or one picture from the terminal."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from dotenv import load_dotenv
 
 from bot.config import Config, ConfigError
 from db.connection import NewerDatabaseError
 from generation.errors import Complaint
+from generation.models import describe
 
 WITHOUT_A_TOKEN = """\
 To try Atelier without a Discord account:
+  python main.py preview
   python main.py imagine "a castle by the sea" --out pictures
 How to get a token: docs/self-hosting.md"""
 
@@ -30,7 +34,7 @@ def main() -> int:
         # In the terminal the progress bar tells what the log would.
         level = config.log_level if arguments.command is None else "WARNING"
         logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        asyncio.run(_start(arguments, config))
+        return asyncio.run(_start(arguments, config))
     except (ConfigError, Complaint, NewerDatabaseError, FileNotFoundError) as error:
         print(f"atelier: {error}", file=sys.stderr)
         if "DISCORD_TOKEN" in str(error):
@@ -38,18 +42,36 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+async def _start(arguments: argparse.Namespace, config: Config) -> int:
+    match arguments.command:
+        case "imagine":
+            from bot.terminal import imagine
+
+            await imagine(config, arguments.prompt, arguments.out, arguments.image)
+        case "preview":
+            return await _preview(config, arguments.port, browser=not arguments.no_browser)
+        case _:
+            from bot.app import run
+
+            await run(config)
     return 0
 
 
-async def _start(arguments: argparse.Namespace, config: Config) -> None:
-    if arguments.command == "imagine":
-        from bot.terminal import imagine
+async def _preview(config: Config, port: int, *, browser: bool) -> int:
+    from preview.command import run
 
-        await imagine(config, arguments.prompt, arguments.out, arguments.image)
-    else:
-        from bot.app import run
+    bot = [sys.executable, __file__]
+    folder = config.data_dir / "preview"
+    return await run(bot, os.environ, folder, about(config.model), port=port, browser=browser)
 
-        await run(config)
+
+def about(ref: str) -> dict[str, Any]:
+    """Describe the model for people who have not met it: its name, what it knows, what to try."""
+    model, facts = describe(ref), Path(ref) / "atelier.json"
+    known = json.loads(facts.read_text()).get("known", {}) if facts.is_file() else {}
+    return {"model": model.name, "known": known, "examples": list(model.examples)}
 
 
 def _arguments() -> argparse.Namespace:
@@ -59,6 +81,9 @@ def _arguments() -> argparse.Namespace:
     imagine.add_argument("prompt", help='what to draw, with parameters: "a red fox under the moon --ar 3:2"')
     imagine.add_argument("--out", type=Path, default=Path("pictures"), help="folder for the pictures (pictures)")
     imagine.add_argument("--image", type=Path, help="a picture to start from")
+    preview = commands.add_parser("preview", help="try the bot in a browser, without a Discord account")
+    preview.add_argument("--port", type=int, default=4870, help="port on loopback, 0 for any free one (4870)")
+    preview.add_argument("--no-browser", action="store_true", help="only print the address")
     return parser.parse_args()
 
 

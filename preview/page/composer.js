@@ -1,0 +1,195 @@
+/** The line at the bottom: plain messages, and commands with their options. */
+
+import { Command } from "./command.js";
+import { grow, h, icon } from "./dom.js";
+import { act } from "./link.js";
+import { Suggestions } from "./picker.js";
+import { contentsOf, here, localDescription, localName, nameOf, store } from "./store.js";
+
+const MOST_SUGGESTED = 25;
+
+export class Composer {
+  /** `room` is told of what could not be done (`complain`) and of commands on their way (`pending`). */
+  constructor(room) {
+    this.room = room;
+    this.files = [];
+    this.parent = null;
+    this.command = null;
+    this.input = h("textarea", { rows: 1, dir: "auto", "aria-label": "Message", maxlength: 2000 });
+    this.suggestions = new Suggestions(this.input, "Commands", (item) => this.begin(item.command));
+    this.picker = h("input", { type: "file", multiple: true, hidden: true, "aria-label": "Files", tabindex: "-1" });
+    this.strip = h("div", { class: "strip" });
+    this.send = h("button", { type: "submit", class: "round primary", "aria-label": "Send" }, icon("send"));
+    const attach = h("button", { type: "button", class: "quiet", "aria-label": "Attach files", onclick: () => this.picker.click() }, icon("plus"));
+    const slash = h("button", { type: "button", class: "quiet slash", "aria-label": "Commands", onclick: () => this.#offer() }, "/");
+    this.line = h("form", { class: "line", onsubmit: (event) => (event.preventDefault(), this.#submit()) }, attach, slash, this.input, this.send, this.picker);
+    this.slot = h("div", {}, this.line);
+    this.element = h("div", { class: "composer" }, this.suggestions.element, this.strip, this.slot);
+    this.input.addEventListener("input", () => this.#typed());
+    this.input.addEventListener("keydown", (event) => this.#key(event));
+    this.input.addEventListener("paste", (event) => this.#paste(event));
+    this.picker.addEventListener("change", () => this.take([...this.picker.files]));
+  }
+
+  /** Say where one writes now, and whether one may. */
+  settle() {
+    const channel = here();
+    const place = channel?.guild ? `#${channel.name}` : channel?.name ?? "";
+    this.input.placeholder = channel?.writable === false ? `You may not write in ${place}, but commands work: type /` : `Write to ${place}, or type / for commands`;
+    this.element.hidden = !channel;
+  }
+
+  /** Start a command, with some of its options filled in. */
+  begin(command, values = {}) {
+    this.leave(false);
+    this.suggestions.hide();
+    this.input.value = "";
+    this.command = new Command(command, values, {
+      close: () => this.leave(),
+      used: (promise) => this.room.pending(command, promise),
+    });
+    this.slot.replaceChildren(this.command.element);
+    this.command.focus();
+  }
+
+  /** Start a command by its name, if it is on offer here. */
+  beginNamed(name, values = {}) {
+    const command = this.#commands().find((each) => each.name === name);
+    if (command) this.begin(command, values);
+    return Boolean(command);
+  }
+
+  /** Go back to plain text. */
+  leave(focus = true) {
+    if (!this.command) return;
+    this.command = null;
+    this.slot.replaceChildren(this.line);
+    if (focus) this.input.focus();
+  }
+
+  /** Answer a message. */
+  reply(message) {
+    this.leave(false);
+    this.parent = message;
+    this.#strip();
+    this.input.focus();
+  }
+
+  /** Mention somebody. */
+  mention(id) {
+    this.leave(false);
+    this.input.value += `<@${id}> `;
+    this.input.focus();
+  }
+
+  /** Take files that were chosen, dropped or pasted: into a command's open option, or along with the message. */
+  take(files) {
+    if (!files.length || this.command?.take(files)) return;
+    const limit = here()?.fileLimit ?? Infinity;
+    const large = files.find((each) => each.size > limit);
+    if (large) return this.room.complain(`${large.name} is too large: files may have ${Math.floor(limit / 1048576)} MiB here.`);
+    this.leave(false);
+    this.files = [...this.files, ...files].slice(0, 10);
+    this.picker.value = "";
+    this.#strip();
+    this.input.focus();
+  }
+
+  #strip() {
+    const parent = this.parent && h("span", { class: "tag" }, `Replying to ${nameOf(this.parent.author.id)}`, this.#remove("Do not reply", () => (this.parent = null)));
+    const files = this.files.map((file) => h("span", { class: "tag" }, h("bdi", {}, file.name), this.#remove(`Remove ${file.name}`, () => (this.files = this.files.filter((each) => each !== file)))));
+    this.strip.replaceChildren(...[parent, ...files].filter(Boolean));
+  }
+
+  #remove(label, forget) {
+    const act = () => {
+      forget();
+      this.#strip();
+      this.input.focus();
+    };
+    return h("button", { type: "button", class: "quiet", "aria-label": label, onclick: act }, icon("close"));
+  }
+
+  #commands() {
+    return contentsOf(store.open).commands.flatMap((each) => flat(each)).sort((a, b) => a.name.localeCompare(b.name));
+  }
+
+  #offer() {
+    this.input.value = "/";
+    this.input.focus();
+    this.#typed();
+  }
+
+  #typed() {
+    grow(this.input);
+    const typed = this.input.value;
+    if (!typed.startsWith("/")) return this.suggestions.hide();
+    const commands = this.#commands();
+    const whole = commands.find((each) => typedName(each, typed));
+    if (whole) return this.#beginTyped(whole, typed.slice(typedName(whole, typed).length + 2).trimStart());
+    const wanted = typed.slice(1).toLowerCase();
+    const fitting = commands.filter((each) => localName(each).includes(wanted) || each.name.includes(wanted));
+    fitting.sort((a, b) => Number(b.name.startsWith(wanted)) - Number(a.name.startsWith(wanted)));
+    const items = fitting.slice(0, MOST_SUGGESTED).map((each) => ({ label: `/${localName(each)}`, description: localDescription(each), command: each }));
+    this.suggestions.show(items, items.length ? "" : this.#noCommands(wanted));
+  }
+
+  #noCommands(wanted) {
+    if (!contentsOf(store.open).commands.length) return store.bot.connected ? "No commands are on offer here." : "The bot is still starting; its commands appear in a moment.";
+    return `There is no command like /${wanted}.`;
+  }
+
+  /** Take a whole command that was typed or pasted: `/imagine prompt: a fox` or `/imagine a fox`. */
+  #beginTyped(command, rest) {
+    const first = (command.options ?? []).find((each) => each.type === 3);
+    const label = first ? `${first.name}:` : "";
+    const text = rest.startsWith(label) ? rest.slice(label.length).trimStart() : rest;
+    this.begin(command, first && text ? { [first.name]: text } : {});
+  }
+
+  #key(event) {
+    if (this.suggestions.take(event)) return;
+    if (event.key === "Escape" && this.parent) {
+      this.parent = null;
+      this.#strip();
+    }
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    this.#submit();
+  }
+
+  #paste(event) {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (!files.length) return;
+    event.preventDefault();
+    this.take(files);
+  }
+
+  async #submit() {
+    const text = this.input.value.trim();
+    if (!text && !this.files.length) return;
+    const named = Object.fromEntries(this.files.map((file, index) => [`file${index}`, file]));
+    const given = { channel: store.open, text, message: this.parent?.id };
+    [this.files, this.parent, this.input.value] = [[], null, ""];
+    this.#strip();
+    grow(this.input);
+    try {
+      await act("send", given, named);
+    } catch (error) {
+      this.room.complain(error.message);
+      this.input.value ||= text;
+    }
+  }
+}
+
+/** Return by which of its names a command was typed in full. */
+function typedName(command, typed) {
+  return [localName(command), command.name].find((name) => typed.startsWith(`/${name} `));
+}
+
+/** Turn a command with subcommands into one entry for each, named as one types it. */
+function flat(command, path = command.name, part = command) {
+  const branches = (part.options ?? []).filter((each) => each.type === 1 || each.type === 2);
+  if (!branches.length) return [{ ...part, name: path, name_localizations: part === command ? part.name_localizations : null }];
+  return branches.flatMap((each) => flat(command, `${path} ${each.name}`, each));
+}

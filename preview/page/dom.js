@@ -1,0 +1,75 @@
+/** Build the page's nodes. What comes from data only ever becomes text or a checked attribute, never markup. */
+
+/** Make an element: attributes by name, `on…` as listeners, booleans as bare attributes, children as nodes or text. */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) set(element, name, value);
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+function set(element, name, value) {
+  if (value === null || value === undefined || value === false) return;
+  if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+  else element.setAttribute(name, value === true ? "" : String(value));
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+const PATHS = {
+  close: "M5 5l10 10M15 5L5 15",
+  more: "M4.5 10h.01M10 10h.01M15.5 10h.01",
+  send: "M3.5 10h12M10.5 4.5l5.5 5.5-5.5 5.5",
+  plus: "M10 4v12M4 10h12",
+  down: "M5 8l5 5 5-5",
+  left: "M12 4l-6 6 6 6",
+  right: "M8 4l6 6-6 6",
+  menu: "M3 6h14M3 10h14M3 14h14",
+  reply: "M8 5L3.5 9.5 8 14M4 9.5h6.5c3.5 0 6 2 6 5.5",
+  file: "M6 3h5.5L15 6.5V17H6zM11 3v4h4",
+  hash: "M8 3L6.5 17M13.5 3L12 17M3.5 7.5h13.5M3 12.5h13.5",
+  person: "M10 10a3.2 3.2 0 100-6.4 3.2 3.2 0 000 6.4zM4 17c.6-3.4 3-5 6-5s5.4 1.6 6 5",
+  thread: "M4 4h12v8H9l-3.5 3.5V12H4z",
+  save: "M10 3v9M6 8.5l4 4 4-4M4 16.5h12",
+  smile: "M10 17a7 7 0 100-14 7 7 0 000 14zM7.2 8.2h.01M12.800 8.2h.01M7 11.5c1.6 2.2 4.4 2.2 6 0",
+  help: "M10 17a7 7 0 100-14 7 7 0 000 14zM8 8.2c0-2.6 4-2.6 4 0 0 1.6-2 1.5-2 3.2M10 13.700h.01",
+};
+
+/** Draw one of the page's own icons; it is decoration, so its control needs a label. */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 20 20");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", PATHS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** Return an address if a link may lead there, otherwise null. */
+export function safeAddress(text) {
+  try {
+    const url = new URL(text);
+    return url.protocol === "https:" || url.protocol === "http:" ? url.href : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Link to an address outside, in a new tab; without a usable address only the text is shown. */
+export function outside(text, address, more = {}) {
+  const href = safeAddress(address);
+  if (!href) return h("span", {}, text);
+  return h("a", { href, target: "_blank", rel: "noopener noreferrer nofollow", title: href, ...more }, text);
+}
+
+/** Say something to a screen reader without moving anything. */
+export function announce(text) {
+  document.getElementById("announcer").textContent = text;
+}
+
+/** Let a textarea be as high as its text. */
+export function grow(area) {
+  area.style.height = "auto";
+  area.style.height = `${area.scrollHeight}px`;
+}

@@ -1,0 +1,158 @@
+/** The forms that a bot opens (modals). */
+
+import { choicesOf, meaning } from "./components.js";
+import { h, icon } from "./dom.js";
+import { act } from "./link.js";
+import { markdown } from "./markdown.js";
+import { openList } from "./picker.js";
+
+let serial = 0;
+
+/** Open the form that answered an interaction; what is sent may be answered with anything but another form. */
+export function openForm(modal, interaction) {
+  const fields = [];
+  const body = h("div", { class: "form-body" }, modal.components.map((part) => row(part, fields)));
+  const fault = h("p", { class: "fault", role: "alert" });
+  const send = h("button", { class: "button primary" }, "Submit");
+  const form = h(
+    "form",
+    { method: "dialog", novalidate: true },
+    h(
+      "header",
+      {},
+      h("h2", { id: "form-title" }, modal.title),
+      h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => dialog.close() }, icon("close")),
+    ),
+    body,
+    fault,
+    h("footer", {}, h("button", { type: "button", class: "button secondary", onclick: () => dialog.close() }, "Cancel"), send),
+  );
+  const dialog = h("dialog", { class: "form", "aria-labelledby": "form-title", onclose: () => dialog.remove() }, form);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const wrong = fields.find((each) => each.check());
+    fields.forEach((each) => each.complain(each.check()));
+    if (wrong) return wrong.focus();
+    send.disabled = true;
+    fault.textContent = "";
+    try {
+      const files = Object.assign({}, ...fields.map((each) => each.files?.() ?? {}));
+      const values = Object.fromEntries(fields.map((each) => [each.name, each.value()]));
+      const answer = await act("submit", { interaction, values }, files);
+      if (answer.failed) throw new Error("Something went wrong. Try again.");
+      dialog.close();
+    } catch (error) {
+      fault.textContent = error.message;
+      send.disabled = false;
+    }
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  fields[0]?.focus();
+}
+
+function row(part, fields) {
+  if (part.type === 10) return h("div", { class: "text", dir: "auto" }, markdown(part.content));
+  const inner = part.component ?? part.components[0];
+  const label = part.label ?? inner.label ?? "";
+  const field = (FIELDS[inner.type] ?? unknown)(inner, label);
+  const id = `field-${++serial}`;
+  const complaint = h("p", { class: "fault", id: `${id}-fault` });
+  const required = inner.required !== false;
+  field.control.setAttribute("aria-describedby", complaint.id);
+  field.name = inner.custom_id;
+  field.focus = () => (field.control.matches("input,textarea,button") ? field.control : field.control.querySelector("input,button"))?.focus();
+  field.complain = (text) => (complaint.textContent = text ?? "");
+  fields.push(field);
+  if (field.control.matches("input,textarea")) field.control.id = id;
+  else field.control.setAttribute("aria-label", label);
+  return h(
+    "div",
+    { class: "field" },
+    h("label", { for: id }, h("bdi", {}, label), required && h("span", { class: "required", title: "required" }, " *")),
+    part.description && h("p", { class: "description" }, part.description),
+    field.control,
+    field.extra,
+    complaint,
+  );
+}
+
+function unknown(part) {
+  const control = h("p", { class: "note" }, `(a field of type ${part.type}, which this preview does not know)`);
+  return { control, value: () => null, check: () => null };
+}
+
+function text(part) {
+  const attributes = { maxlength: part.max_length ?? 4000, placeholder: part.placeholder ?? "", dir: "auto", spellcheck: "false" };
+  const control = part.style === 2 ? h("textarea", { ...attributes, rows: 4 }) : h("input", { type: "text", ...attributes });
+  control.value = part.value ?? "";
+  const least = Math.max(part.min_length ?? 0, part.required === false ? 0 : 1);
+  const most = part.max_length ?? 4000;
+  const counter = h("small", { class: "counter" });
+  const count = () => (counter.textContent = `${control.value.length} / ${most}`);
+  control.addEventListener("input", count);
+  count();
+  const tooShort = () => control.value.length < least && !(part.required === false && !control.value);
+  return { control, extra: counter, value: () => control.value, check: () => (tooShort() ? `At least ${least} characters are needed.` : null) };
+}
+
+function select(part, label) {
+  const items = choicesOf(part);
+  let chosen = items.filter((each) => each.chosen).map((each) => each.value);
+  const shown = h("span");
+  const control = h("button", { type: "button", class: "select", "aria-haspopup": "listbox" }, shown, icon("down"));
+  const write = () => {
+    const names = items.filter((each) => chosen.includes(each.value)).map((each) => each.label);
+    shown.textContent = names.join(", ") || (part.placeholder ?? "Make a selection");
+    shown.className = names.length ? "" : "placeholder";
+  };
+  const min = part.required === false ? 0 : (part.min_values ?? 1);
+  const open = () =>
+    openList(control, items.map((each) => ({ ...each, chosen: chosen.includes(each.value) })), {
+      label,
+      min,
+      max: part.max_values ?? 1,
+      onPick: (values) => {
+        chosen = values;
+        write();
+      },
+    });
+  control.addEventListener("click", open);
+  write();
+  const few = () => chosen.length < min;
+  return { control, value: () => chosen.map((each) => meaning(part, each)), check: () => (few() ? "Something must be chosen." : null) };
+}
+
+function upload(part) {
+  const most = part.max_values ?? 1;
+  const control = h("input", { type: "file", multiple: most > 1 });
+  const least = part.required === false ? 0 : (part.min_values ?? 1);
+  const names = () => [...control.files].map((_, index) => `${part.custom_id}/${index}`);
+  const wrong = () => control.files.length < least || control.files.length > most;
+  return {
+    control,
+    value: () => names().map((name) => ({ file: name })),
+    files: () => Object.fromEntries(names().map((name, index) => [name, control.files[index]])),
+    check: () => (wrong() ? `Between ${least} and ${most} files are needed.` : null),
+  };
+}
+
+function ticks(part) {
+  const kind = part.type === 21 ? "radio" : "checkbox";
+  const name = `group-${++serial}`;
+  const boxes = part.options.map((each) => h("input", { type: kind, name, value: each.value, checked: Boolean(each.default) }));
+  const rows = part.options.map((each, index) =>
+    h("label", { class: "tick" }, boxes[index], h("span", {}, h("bdi", {}, each.label), each.description && h("small", {}, each.description))),
+  );
+  const chosen = () => boxes.filter((each) => each.checked).map((each) => each.value);
+  const control = h("div", { role: kind === "radio" ? "radiogroup" : "group" }, rows);
+  const missing = () => part.required !== false && !chosen().length;
+  return { control, value: chosen, check: () => (missing() ? "Something must be chosen." : null) };
+}
+
+function tick(part) {
+  const control = h("input", { type: "checkbox", checked: Boolean(part.default) });
+  return { control, value: () => control.checked, check: () => null };
+}
+
+const FIELDS = { 3: select, 4: text, 5: select, 6: select, 7: select, 8: select, 19: upload, 21: ticks, 22: ticks, 23: tick };

@@ -1,0 +1,44 @@
+/** Menus of messages and people, on a right click, the menu key or a button. */
+
+import { h } from "./dom.js";
+import { place, walk } from "./picker.js";
+
+/** Open a menu; entries are `{label, act, danger?}`, groups of entries are separated, empty groups left out. */
+export function openMenu(anchor, groups, label, point = null) {
+  const popup = h("div", { popover: "auto", class: "popup menu", role: "menu", "aria-label": label });
+  const choose = (act) => {
+    popup.hidePopover();
+    act();
+  };
+  const filled = groups.filter((group) => group.entries.length);
+  for (const { title, entries } of filled) {
+    const items = entries.map((each) =>
+      h("button", { type: "button", role: "menuitem", class: each.danger ? "entry danger" : "entry", onclick: () => choose(each.act) }, each.label),
+    );
+    popup.append(h("div", { role: "group", "aria-label": title ?? label }, title && h("div", { class: "menu-title" }, title), items));
+  }
+  if (!filled.length) return;
+  const controls = [...popup.querySelectorAll("[role=menuitem]")];
+  popup.addEventListener("keydown", (event) => walk(event, controls));
+  popup.addEventListener("toggle", (event) => event.newState === "closed" && (popup.remove(), anchor.isConnected && anchor.focus()));
+  place(popup, anchor, point);
+  controls[0].focus();
+}
+
+const PALETTE = ["❤️", "👍", "🔥", "⭐", "😂", "😮", "🎨", "🎉", "👀", "🔄", "✉️", "❌"];
+
+/** Let somebody pick an emoji, from a few or by typing any. */
+export function openEmoji(anchor, onPick) {
+  const popup = h("div", { popover: "auto", class: "popup emojis", role: "dialog", "aria-label": "Add a reaction" });
+  const pick = (emoji) => {
+    popup.hidePopover();
+    onPick(emoji);
+  };
+  const buttons = PALETTE.map((each) => h("button", { type: "button", class: "emoji-choice", "aria-label": each, onclick: () => pick(each) }, each));
+  const other = h("input", { placeholder: "or any emoji", "aria-label": "Any emoji", maxlength: 16 });
+  other.addEventListener("keydown", (event) => event.key === "Enter" && other.value.trim() && pick(other.value.trim()));
+  popup.append(h("div", { class: "palette" }, buttons), other);
+  popup.addEventListener("toggle", (event) => event.newState === "closed" && popup.remove());
+  place(popup, anchor);
+  buttons[0].focus();
+}

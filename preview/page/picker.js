@@ -1,0 +1,144 @@
+/** Lists to choose from: below a button (a select) or below an input that is being typed into. */
+
+import { h } from "./dom.js";
+
+const SEARCH_FROM = 10;
+let serial = 0;
+
+/**
+ * Open a list below a button. Items are `{label, description?, emoji?, value, chosen?}`; `onPick` gets the chosen
+ * values, once, if they are between `min` and `max` in number.
+ */
+export function openList(anchor, items, { label, min = 1, max = 1, onPick }) {
+  const chosen = new Set(items.filter((each) => each.chosen).map((each) => each.value));
+  const options = items.map((each) => option(each, chosen.has(each.value)));
+  const list = h("div", { role: "listbox", class: "list", "aria-label": label, "aria-multiselectable": max > 1 ? "true" : null }, options);
+  const search = items.length > SEARCH_FROM ? h("input", { class: "search", placeholder: "Search", "aria-label": `Search ${label}` }) : null;
+  const done = h("button", { type: "button", class: "button primary" }, "Done");
+  const popup = h("div", { popover: "auto", class: "popup" }, search, list, (max > 1 || min === 0) && done);
+
+  const finish = () => {
+    popup.hidePopover();
+    onPick(items.filter((each) => chosen.has(each.value)).map((each) => each.value));
+  };
+  const allow = () => (done.disabled = chosen.size < min || chosen.size > max);
+  options.forEach((each, index) =>
+    each.addEventListener("click", () => {
+      const { value } = items[index];
+      if (max === 1 && !chosen.has(value)) chosen.clear();
+      if (chosen.has(value) && (max > 1 || min === 0)) chosen.delete(value);
+      else if (chosen.size < max) chosen.add(value);
+      options.forEach((one, i) => one.setAttribute("aria-selected", chosen.has(items[i].value)));
+      allow();
+      if (max === 1 && chosen.size === 1) finish();
+    }),
+  );
+  search?.addEventListener("input", () => {
+    const wanted = search.value.toLowerCase();
+    options.forEach((each, i) => (each.hidden = !items[i].label.toLowerCase().includes(wanted)));
+  });
+  done.addEventListener("click", finish);
+  popup.addEventListener("keydown", (event) => walk(event, options.filter((each) => !each.hidden)));
+  popup.addEventListener("toggle", (event) => event.newState === "closed" && (popup.remove(), anchor.focus()));
+  allow();
+  place(popup, anchor);
+  (search ?? options.find((each) => each.getAttribute("aria-selected") === "true") ?? options[0])?.focus();
+}
+
+function option(each, chosen) {
+  return h(
+    "button",
+    { type: "button", role: "option", class: "option", "aria-selected": String(chosen), disabled: each.disabled },
+    each.emoji && h("span", { class: "option-emoji" }, each.emoji),
+    h("span", { class: "option-text" }, h("bdi", {}, each.label), each.description && h("small", {}, each.description)),
+  );
+}
+
+const STEPS = { ArrowDown: 1, ArrowUp: -1 };
+
+/** Move the focus among controls with the arrow keys. */
+export function walk(event, controls) {
+  const at = controls.indexOf(document.activeElement);
+  let next = null;
+  if (event.key in STEPS) next = controls.at((at + STEPS[event.key] + controls.length) % controls.length);
+  if (event.key === "Home" && at >= 0) next = controls[0];
+  if (event.key === "End" && at >= 0) next = controls.at(-1);
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+}
+
+/** Show a popup beside what it belongs to, inside the window; `point` puts it at the mouse instead. */
+export function place(popup, anchor, point = null) {
+  (anchor.closest("dialog") ?? document.body).append(popup);
+  popup.showPopover();
+  const box = point ? { left: point.x, top: point.y, bottom: point.y, width: 0 } : anchor.getBoundingClientRect();
+  if (!point) popup.style.minWidth = `${Math.min(box.width, innerWidth - 16)}px`;
+  const below = innerHeight - box.bottom > popup.offsetHeight + 12 || box.top < popup.offsetHeight;
+  const top = below ? box.bottom + 4 : box.top - popup.offsetHeight - 4;
+  popup.style.left = `${Math.max(8, Math.min(box.left, innerWidth - popup.offsetWidth - 8))}px`;
+  popup.style.top = `${Math.max(8, Math.min(top, innerHeight - popup.offsetHeight - 8))}px`;
+}
+
+/** A list of suggestions that belongs to an input, which keeps the focus. */
+export class Suggestions {
+  /** `onPick` gets the item that was chosen; items are as for `openList`. */
+  constructor(input, label, onPick) {
+    this.input = input;
+    this.onPick = onPick;
+    this.items = [];
+    this.at = -1;
+    this.element = h("div", { role: "listbox", id: `suggestions-${++serial}`, class: "suggestions", "aria-label": label, hidden: true });
+    const combobox = { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": this.element.id };
+    for (const [name, value] of Object.entries(combobox)) input.setAttribute(name, value);
+    input.addEventListener("blur", () => setTimeout(() => this.hide(), 150));
+  }
+
+  get shown() {
+    return !this.element.hidden;
+  }
+
+  show(items, note = "") {
+    this.items = items;
+    this.at = items.length ? 0 : -1;
+    const rows = items.map((each, index) => {
+      const row = option(each, index === 0);
+      row.id = `${this.element.id}-${index}`;
+      row.tabIndex = -1;
+      row.addEventListener("mousedown", (event) => event.preventDefault());
+      row.addEventListener("click", () => this.onPick(each));
+      return row;
+    });
+    this.element.replaceChildren(...rows, ...(note ? [h("p", { class: "note" }, note)] : []));
+    this.element.hidden = !rows.length && !note;
+    this.#mark();
+  }
+
+  hide() {
+    this.element.hidden = true;
+    this.#mark();
+  }
+
+  /** Take a key if it means something to the list; returns whether it did. */
+  take(event) {
+    if (!this.shown || !this.items.length) return false;
+    if (event.key in STEPS) this.at = (this.at + STEPS[event.key] + this.items.length) % this.items.length;
+    else if ((event.key === "Enter" && !event.shiftKey) || event.key === "Tab") this.onPick(this.items[this.at]);
+    else if (event.key === "Escape") this.hide();
+    else return false;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    this.#mark();
+    return true;
+  }
+
+  #mark() {
+    this.input.setAttribute("aria-expanded", String(this.shown));
+    this.element.querySelectorAll("[role=option]").forEach((row, index) => {
+      row.setAttribute("aria-selected", String(index === this.at));
+      if (index === this.at) row.scrollIntoView({ block: "nearest" });
+    });
+    if (this.shown && this.at >= 0) this.input.setAttribute("aria-activedescendant", `${this.element.id}-${this.at}`);
+    else this.input.removeAttribute("aria-activedescendant");
+  }
+}

@@ -1,0 +1,52 @@
+"""The made-up people and places of the preview."""
+
+from __future__ import annotations
+
+from preview import permissions
+from preview.clock import Clock
+from preview.world import Guild, User, World
+
+NOTES = {
+    "mira": "owner of Lantern Studio",
+    "jonas": "member, reads German",
+    "priya": "member, has the app herself",
+    "teo": "owner of another server",
+}
+
+
+def make_world(clock: Clock | None = None) -> World:
+    """Build a server with an owner and two members, another server, one without the bot, and direct messages."""
+    world = World(clock)
+    mira, jonas, priya, teo = _people(world)
+    _give_application_to(world, mira)
+    studio = world.add_guild("Lantern Studio", mira, jonas, priya, owner=mira)
+    _furnish(world, studio, "Where everybody draws", ("gallery", "sketches"))
+    quiet = world.add_channel(studio, "reading-only", everyone_lacks=permissions.SEND_MESSAGES)
+    quiet.topic = "Members may read here but not write"
+    _furnish(world, world.add_guild("Harbour Prints", teo, owner=teo), "Another server, with the same bot", ("prints",))
+    book_club = world.add_guild("Book Club", priya, jonas, owner=priya, bot=False)
+    _furnish(
+        world, book_club, "The bot is no member here: only Priya, who added the app for herself, has it", ("chat",)
+    )
+    for person in (mira, jonas, priya, teo):
+        world.direct(person)
+    return world
+
+
+def _people(world: World) -> tuple[User, User, User, User]:
+    return (
+        world.add_user("mira", display_name="Mira"),
+        world.add_user("jonas", display_name="Jonas", locale="de"),
+        world.add_user("priya", display_name="Priya", installed=True),
+        world.add_user("teo", display_name="Teo"),
+    )
+
+
+def _give_application_to(world: World, owner: User) -> None:
+    del world.users[world.application.owner_id]
+    world.application.owner_id = owner.id
+
+
+def _furnish(world: World, guild: Guild, topic: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        world.add_channel(guild, name).topic = topic
