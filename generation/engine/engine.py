@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -15,6 +16,7 @@ from generation.engine.conditioning import PromptEncoder
 from generation.engine.finisher import Finisher, Glimpse, Result
 from generation.engine.loading import Pipeline, load_pipeline
 from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
+from generation.engine.pace import Pace
 from generation.engine.pictures import Source, read_source
 from generation.engine.run import Run, prepare
 from generation.engine.vae import Vae
@@ -62,8 +64,10 @@ class Engine:
         self._pipeline, self._emit = pipeline, emit
         self._vae = Vae(pipeline)
         self._encoder = PromptEncoder(pipeline.tokenizer, pipeline.text_encoder)
-        self._finisher = Finisher(self._vae, pipeline.model, emit)
+        self._unet_call = threading.Lock()
+        self._finisher = Finisher(self._vae, pipeline.model, emit, self._unet_call)
         self._turns = Turns(MAX_ROWS[pipeline.device.type] * pipeline.model.native_size**2)
+        self._pace = Pace(pipeline.device)
         self._readers = ThreadPoolExecutor(1, "source reader")
         self._waiting: dict[str, _Waiting] = {}
         self._running: dict[str, _Running] = {}
@@ -109,6 +113,7 @@ class Engine:
         for (run, _), prediction in zip(shares, predictions, strict=True):
             if run.take(prediction):
                 self._tell(self._running[run.job_id])
+        self._pace.keep()
 
     def close(self) -> None:
         """Finish what is being decoded, forget the rest, and end the engine's threads."""
@@ -141,12 +146,13 @@ class Engine:
         latents, timesteps, embeddings = map(torch.cat, zip(*(run.rows(rows) for run, rows in shares), strict=True))
         unet = self._pipeline.unet
         try:
-            predicted: Tensor = unet(
-                latents.to(unet.dtype),
-                timesteps.to(unet.device),
-                encoder_hidden_states=embeddings,
-                return_dict=False,
-            )[0]
+            with self._unet_call:
+                predicted: Tensor = unet(
+                    latents.to(unet.dtype),
+                    timesteps.to(unet.device),
+                    encoder_hidden_states=embeddings,
+                    return_dict=False,
+                )[0]
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

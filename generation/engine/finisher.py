@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from generation.engine.memory import TOO_LARGE, is_out_of_memory
+from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
 from generation.engine.pictures import to_png
 from generation.engine.previews import Previews
 from generation.engine.vae import Vae
@@ -45,12 +45,13 @@ class Finisher:
     """Decodes, encodes and composes results, and draws previews in between; answers through `emit`.
 
     Every result taken ends in one Finished or one Failed. An error that is neither is left to end the thread, which
-    `threading.excepthook` hears of, and `check` passes on.
+    `threading.excepthook` hears of. `unet_call` is held by whoever uses the UNet.
     """
 
-    def __init__(self, vae: Vae, model: Model, emit: Callable[[Event], None]) -> None:
+    def __init__(self, vae: Vae, model: Model, emit: Callable[[Event], None], unet_call: threading.Lock) -> None:
         self._vae, self._previews = vae, Previews(vae)
         self._model, self._emit = model, emit
+        self._unet_call = unet_call
         self._lock = threading.Lock()
         self._ending: set[str] = set()
         self._cancelled: set[str] = set()
@@ -117,11 +118,21 @@ class Finisher:
         for index, latents in enumerate(torch.split(result.latents, 1)):
             if result.request.job_id in self._cancelled:
                 return None
-            images += self._vae.decode(latents)
+            images += self._decode(latents)
             tiles.append(to_png(images[-1], infotext(params, self._model.name, index)))
             self._show_glimpses()
         sheet, suffix = _sheet(images, tiles, result.request.upload_limit)
         return Grid(tuple(tiles), sheet, suffix, time.monotonic() - result.started)
+
+    def _decode(self, latents: Tensor) -> list[Image.Image]:
+        try:
+            return self._vae.decode(latents)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        with self._unet_call:  # which may have taken the memory that was missing
+            release_memory(latents.device)
+            return self._vae.decode(latents)
 
     def _end(self, job_id: str, event: Event | None) -> None:
         with self._lock:

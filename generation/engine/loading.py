@@ -43,8 +43,8 @@ def load_pipeline(ref: str, device: str, report: Callable[[Loading], None]) -> P
     loaders: tuple[Callable[[], Any], ...] = (
         lambda: _load(transformers, index, ref, "tokenizer"),
         lambda: _load_module(transformers, index, ref, "text_encoder", place, dtype=precision),
-        lambda: _load_module(diffusers, index, ref, "unet", place, torch_dtype=precision),
-        lambda: _load_module(diffusers, index, ref, "vae", place, torch_dtype=precision),
+        lambda: _load_module(diffusers, index, ref, "unet", place, dtype=precision),
+        lambda: _load_module(diffusers, index, ref, "vae", place, dtype=precision),
         lambda: _corrected(_load(diffusers, index, ref, "scheduler")),
     )
     loaded = []

@@ -101,9 +101,9 @@ def params(text: str = "a red fox", **changes: Any) -> Params:
     return Params(**values | changes)
 
 
-def generate(job_id: str, wanted: Params | None = None, *, order: int = 0, **pictures: bytes | int) -> Generate:
+def generate(job_id: str, wanted: Params | None = None, *, order: int = 0, **more: Any) -> Generate:
     """Give the request for a job."""
-    given: dict[str, Any] = {"upload_limit": PLENTY} | pictures
+    given = {"upload_limit": PLENTY} | more
     return Generate(job_id=job_id, params=wanted or params(), order=order, **given)
 
 

@@ -157,9 +157,7 @@ def test_memory_that_runs_out_in_the_vae_costs_the_job_only(
     _assert_still_draws(studio)
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"not a picture", _picture()[:60], b"GIF89a", b"\x89PNG\r\n\x1a\n" + b"\0" * 50]
-)
+@pytest.mark.parametrize("data", [b"", b"not a picture", _picture()[:60], b"GIF89a", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
 def test_a_source_that_is_no_picture_is_a_complaint(studio: Studio, data: bytes) -> None:
     studio.draw(generate("a", params(source=SOURCE), source=data))
     assert "cannot be read" in _assert_failed(studio, "a", Reason.COMPLAINT)
@@ -222,7 +220,24 @@ def test_progress_counts_every_step_up_to_the_last(studio: Studio) -> None:
     assert [(told.step, told.of) for told in studio.progress("a")] == [(step, 9) for step in range(1, 10)]
 
 
+def test_the_least_strength_still_makes_a_step(studio: Studio) -> None:
+    studio.draw(generate("a", params(source=SOURCE, strength=0.01), source=_picture()))
+    assert len(studio.calls) == 1
+
+
 def test_strength_nought_keeps_the_source_and_makes_no_step(studio: Studio) -> None:
     end = studio.draw(generate("a", params(source=SOURCE, strength=0.0), source=_picture()))[0]
     assert isinstance(end, Finished)
     assert not studio.calls
+
+
+def test_a_picture_that_finds_no_memory_once_is_decoded_again(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode, refusals = studio.engine._vae.decode, [torch.OutOfMemoryError("CUDA out of memory.")]
+
+    def refuse_once(latents: torch.Tensor) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return decode(latents)
+
+    monkeypatch.setattr(studio.engine._vae, "decode", refuse_once)
+    assert isinstance(studio.draw(generate("a", params(count=2)))[0], Finished)
