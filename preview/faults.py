@@ -23,6 +23,7 @@ class Fault:
     status: int = 500
     body: Json | None = None
     retry_after: float = 0.0
+    code: int | None = None
     via: bool = True
     everywhere: bool = False
     seconds: float = 0.0
@@ -53,13 +54,17 @@ class Faults:
         *,
         retry_after: float = 0.1,
         times: int = 1,
+        code: int | None = None,
         via: bool = True,
         everywhere: bool = False,
     ) -> Fault:
-        """Answer 429; without `Via` it looks like a ban by Cloudflare, `everywhere` is the global limit."""
-        return self._plan(
-            Fault("rate_limit", method, path, times, retry_after=retry_after, via=via, everywhere=everywhere)
-        )
+        """Answer 429; without `Via` it looks like a ban by Cloudflare, `everywhere` is the global limit.
+
+        `code` 30046 is the limit on edits of messages older than an hour.
+        """
+        fault = Fault("rate_limit", method, path, times, retry_after=retry_after, code=code, via=via)
+        fault.everywhere = everywhere
+        return self._plan(fault)
 
     def drop(self, method: str, path: str, *, times: int = 1) -> Fault:
         """Cut the connection before anything was done."""

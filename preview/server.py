@@ -27,7 +27,7 @@ from preview.ratelimit import LIMITS, Limit, RateLimits, Verdict
 from preview.rest import API, reply
 from preview.storage import Storage
 from preview.waiting import Waiting
-from preview.world import Channel, Message, User, World
+from preview.world import Channel, Json, Message, User, World
 
 log = logging.getLogger(__name__)
 WITHOUT_TOKEN = ("/interactions/", "/webhooks/")
@@ -260,9 +260,13 @@ class StandIn(Waiting):
         if any(each.code != "REPLIES_UNKNOWN_MESSAGE" for each in problems):
             self.core.violations.append(Violation(record.method, record.path, tuple(problems), record.body))
 
-    def _too_many(self, record: Request, verdict: Verdict, *, via: bool = True) -> web.Response:
+    def _too_many(
+        self, record: Request, verdict: Verdict, *, via: bool = True, code: int | None = None
+    ) -> web.Response:
         wait = verdict.retry_after or 0.0
-        body = {"message": "You are being rate limited.", "retry_after": wait, "global": verdict.everywhere}
+        body: Json = {"message": "You are being rate limited.", "retry_after": wait, "global": verdict.everywhere}
+        if code is not None:
+            body["code"] = record.code = code
         response = reply(body, status=429)
         response.headers.update(verdict.headers | {"Retry-After": str(max(1, round(wait)))})
         if via:  # without it discord.py takes the answer for a ban by Cloudflare
@@ -276,7 +280,8 @@ class StandIn(Waiting):
             record.code = body.get("code")
             return reply(body, status=fault.status)
         if fault.kind == "rate_limit":
-            return self._too_many(record, Verdict({}, fault.retry_after, fault.everywhere), via=fault.via)
+            verdict = Verdict({}, fault.retry_after, fault.everywhere)
+            return self._too_many(record, verdict, via=fault.via, code=fault.code)
         if fault.kind == "drop":
             _cut(request)
             return web.Response(status=500)

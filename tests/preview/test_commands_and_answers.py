@@ -364,3 +364,83 @@ async def test_the_token_ends_after_fifteen_minutes_and_the_channel_is_the_way_o
         await used.wait_for(lambda message: message.content == "by the channel")
         assert seen == [40060, 401, 50027]
     assert not bot.errors
+
+
+async def test_a_deferral_becomes_components_v2_and_stays_as_public_as_it_was(server, run, place, bot):
+    class Result(discord.ui.LayoutView):
+        gallery = discord.ui.MediaGallery(discord.MediaGalleryItem("attachment://0.png"))
+
+    @bot.tree.command(description="Draw")
+    async def draw(interaction: discord.Interaction):
+        await interaction.response.defer()
+        await interaction.edit_original_response(view=Result(), attachments=pictures(1))
+
+    @bot.tree.command(description="Talk")
+    async def talk(interaction: discord.Interaction):
+        await interaction.response.defer()
+        await interaction.followup.send("first", ephemeral=True)
+        await interaction.followup.send("second", ephemeral=True)
+
+    async with run(bot):
+        person = server.person(place.ada)
+        drawn = await (await person.command("draw", place.channel)).message()
+        assert drawn.v2
+        assert [each.flags & (1 << 7) for each in drawn.history] == [1 << 7, 0]
+        assert drawn.edited_at is None
+        talked = await person.command("talk", place.channel)
+        second = await talked.followup()
+        first = await talked.message()
+        assert (first.content, first.ephemeral) == ("first", False)
+        assert (second.content, second.ephemeral, second.reference["message_id"]) == ("second", True, str(first.id))
+    assert not bot.errors
+    assert not server.violations
+
+
+async def test_the_bot_may_write_to_somebody_in_private(server, run, place, bot):
+    async with run(bot, sync=False):
+        user = await bot.fetch_user(place.ada.id)
+        await user.send("psst")
+        (message,) = server.messages(server.world.direct(place.ada))
+        assert message.content == "psst"
+        assert server.person(place.ada).sees(server.world.direct(place.ada)) == [message]
+        assert server.person(place.bob).sees(server.world.direct(place.ada)) == []
+
+
+async def test_commands_of_one_guild_are_kept_apart_and_keep_their_ids(server, run, world, place, bot):
+    @bot.tree.command(description="Here", guild=discord.Object(place.guild.id))
+    async def here(interaction: discord.Interaction):
+        await interaction.response.send_message("here")
+
+    @bot.tree.command(description="Everywhere")
+    async def everywhere(interaction: discord.Interaction):
+        await interaction.response.send_message("everywhere")
+
+    elsewhere = world.add_channel(world.add_guild("Elsewhere", place.ada))
+    async with run(bot):
+        first = await bot.tree.sync(guild=discord.Object(place.guild.id))
+        person = server.person(place.ada)
+        assert {each["name"] for each in person.commands(place.channel)} == {"here", "everywhere"}
+        assert {each["name"] for each in person.commands(elsewhere)} == {"everywhere"}
+        assert (await (await person.command("here", place.channel)).message()).content == "here"
+        again = await bot.tree.sync(guild=discord.Object(place.guild.id))
+        assert [each.id for each in again] == [each.id for each in first]
+        assert [each.name for each in await bot.tree.fetch_commands()] == ["everywhere"]
+
+
+async def test_people_without_avatars_and_with_every_kind_of_name_arrive_whole(server, run, world, place, bot):
+    got = []
+
+    @bot.tree.command(description="Who")
+    async def who(interaction: discord.Interaction, text: str):
+        got.append((interaction.user.display_name, interaction.user.avatar, text))
+        await interaction.response.send_message(text, allowed_mentions=discord.AllowedMentions.none())
+
+    names = ["𝓐𝓭𝓪", "مرحبا", "‮evil‬", "👩‍👩‍👧‍👦", "<img onerror=x>", "**_~~`||", "ﷺ" * 32]
+    async with run(bot):
+        for name in names:
+            user = world.add_user("u", display_name=name)
+            world.join(user, place.guild)
+            used = await server.person(user).command("who", place.channel, text=f"@everyone {name}")
+            assert (await used.message()).content == f"@everyone {name}"
+    assert got == [(name, None, f"@everyone {name}") for name in names]
+    assert not server.pings

@@ -44,6 +44,12 @@ async def test_a_429_without_via_is_taken_for_a_ban(server, run, place, make_bot
         assert refused.value.status == 429
 
 
+async def test_the_cap_on_edits_of_old_messages_can_be_played(server, raw):
+    server.faults.rate_limit("PATCH", "/channels/*/messages/*", code=30046, retry_after=1.5)
+    status, answer = await raw("PATCH", "/channels/1/messages/2", {"content": "x"})
+    assert (status, answer["code"], answer["retry_after"]) == (429, 30046, 1.5)
+
+
 async def test_a_502_is_retried(server, run, place, ping_bot):
     async with run(ping_bot):
         planned = server.faults.fail("PATCH", "/webhooks/*", status=502)
