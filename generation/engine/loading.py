@@ -15,7 +15,14 @@ from generation.errors import Complaint
 from generation.messages import Loading
 from generation.models import Model, describe
 
-PARTS = ("tokenizer", "text encoder", "UNet", "VAE", "scheduler")
+LIBRARIES = {
+    "tokenizer": transformers,
+    "text_encoder": transformers,
+    "unet": diffusers,
+    "vae": diffusers,
+    "scheduler": diffusers,
+}
+NETWORKS = ("text_encoder", "unet", "vae")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +46,14 @@ def load_pipeline(ref: str, device: str, report: Callable[[Loading], None]) -> P
     model = describe(ref)
     place, precision = choose_device(device)
     index = diffusers.DiffusionPipeline.load_config(ref)
+    _refuse_other_families(index, ref)
     transformers.utils.logging.disable_progress_bar()
-    loaders: tuple[Callable[[], Any], ...] = (
-        lambda: _load(transformers, index, ref, "tokenizer"),
-        lambda: _load_module(transformers, index, ref, "text_encoder", place, dtype=precision),
-        lambda: _load_module(diffusers, index, ref, "unet", place, dtype=precision),
-        lambda: _load_module(diffusers, index, ref, "vae", place, dtype=precision),
-        lambda: _corrected(_load(diffusers, index, ref, "scheduler")),
-    )
-    loaded = []
-    for done, (part, load) in enumerate(zip(PARTS, loaders, strict=True)):
-        report(Loading(part, done, len(PARTS)))
-        loaded.append(load())
-    pipeline = Pipeline(model, place, *loaded)
-    _refuse_other_families(pipeline)
+    loaded = {}
+    for done, part in enumerate(LIBRARIES):
+        report(Loading(part.replace("_", " "), done, len(LIBRARIES)))
+        kind = getattr(LIBRARIES[part], index[part][1])
+        loaded[part] = _network(kind, ref, part, place, precision) if part in NETWORKS else _small(kind, ref, part)
+    pipeline = Pipeline(model, place, **loaded)
     return replace(pipeline, model=_with_true_facts(pipeline))
 
 
@@ -64,19 +65,16 @@ def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
     return device, torch.float16 if device.type == "cuda" else torch.float32
 
 
-def _load_module(library: Any, index: Any, ref: str, part: str, device: torch.device, **precision: torch.dtype) -> Any:
-    module = _load(library, index, ref, part, use_safetensors=True, **precision)
+def _network(kind: Any, ref: str, part: str, device: torch.device, precision: torch.dtype) -> Any:
+    network = kind.from_pretrained(ref, subfolder=part, dtype=precision, use_safetensors=True)
     if device.type == "cuda":
-        return module.to(device, memory_format=torch.channels_last).eval()
-    return module.to(device).eval()
+        network.to(memory_format=torch.channels_last)
+    return network.to(device).eval()
 
 
-def _load(library: Any, index: Any, ref: str, part: str, **options: Any) -> Any:
-    """Load one part with the class that the pipeline's index names."""
-    _, name = index.get(part) or (None, None)
-    if name is None:
-        raise Complaint(f"{ref} has no {part}, so it is not a Stable Diffusion 1.x or 2.x pipeline.")
-    return getattr(library, name).from_pretrained(ref, subfolder=part, **options)
+def _small(kind: Any, ref: str, part: str) -> Any:
+    loaded = kind.from_pretrained(ref, subfolder=part)
+    return _corrected(loaded) if part == "scheduler" else loaded
 
 
 def _corrected(scheduler: Any) -> Any:
@@ -87,12 +85,17 @@ def _corrected(scheduler: Any) -> Any:
     )
 
 
-def _refuse_other_families(pipeline: Pipeline) -> None:
-    unet, vae, ref = pipeline.unet.config, pipeline.vae.config, pipeline.model.ref
+def _refuse_other_families(index: Any, ref: str) -> None:
+    """Look at the small files first: the large ones may have to be downloaded."""
+    for part in LIBRARIES:
+        if index.get(part, (None, None))[1] is None:
+            raise Complaint(f"{ref} has no {part}, so it is not a Stable Diffusion 1.x or 2.x pipeline.")
+    unet = diffusers.UNet2DConditionModel.load_config(ref, subfolder="unet")
+    vae = diffusers.AutoencoderKL.load_config(ref, subfolder="vae")
     if unet.get("addition_embed_type") not in (None, "text"):
         raise Complaint(f"{ref} is of the SDXL family, which is not supported yet.")
-    if unet.in_channels != vae.latent_channels:
-        raise Complaint(f"{ref} is made for inpainting or editing only ({unet.in_channels} input channels).")
+    if unet.get("in_channels", 4) != vae.get("latent_channels", 4):
+        raise Complaint(f"{ref} is made for inpainting or editing only ({unet['in_channels']} input channels).")
     if unet.get("time_cond_proj_dim") is not None:
         raise Complaint(f"{ref} has its guidance distilled into it, which is not supported yet.")
 

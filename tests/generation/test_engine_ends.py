@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -241,3 +242,34 @@ def test_a_picture_that_finds_no_memory_once_is_decoded_again(studio: Studio, mo
 
     monkeypatch.setattr(studio.engine._vae, "decode", refuse_once)
     assert isinstance(studio.draw(generate("a", params(count=2)))[0], Finished)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_happens_every_job_ends_exactly_once(studio: Studio, pipeline: Pipeline, seed: int) -> None:
+    chance = random.Random(seed)
+    jobs = [f"job-{place}" for place in range(25)]
+    hook = out_of_memory_above(pipeline, rows=9)
+    for place, job_id in enumerate(jobs):
+        broken = chance.random() < 0.2
+        wanted = params(
+            seed=place,
+            count=chance.choice([1, 2, 4]),
+            width=chance.choice([64, 96]),
+            sampler=chance.choice([None, "euler_a", "heun", "unknown"]),
+            num_inference_steps=chance.randint(1, 9),
+            source=SOURCE if chance.random() < 0.5 or broken else None,
+            strength=chance.choice([0.1, 0.6, 1.0]),
+        )
+        source = b"broken" if broken else _picture() if wanted.source else None
+        studio.engine.add(generate(job_id, wanted, order=chance.randint(0, 5), source=source))
+        for _ in range(chance.randint(0, 3)):
+            studio.engine.step()
+        if chance.random() < 0.3:
+            studio.engine.cancel(chance.choice(jobs))
+    studio.step_until_idle()
+    hook.remove()
+    for job_id in jobs:
+        studio.end_of(job_id)
+    studio.engine.close()
+    assert [len(studio.ends(job_id)) for job_id in jobs] == [1] * len(jobs)
+    assert not studio.engine._finisher._ending | studio.engine._finisher._cancelled

@@ -1,0 +1,108 @@
+"""Models are loaded part by part, from a folder or a hub id, and refused when they are of another kind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+import torch
+
+from generation.engine.engine import Engine
+from generation.engine.loading import choose_device, load_pipeline
+from generation.errors import Complaint
+from generation.messages import Event, Loading
+from tests.generation.studio import Studio, generate
+
+
+def _copy(model: Path, folder: Path, **changes: dict[str, Any]) -> str:
+    """Copy a model and change the configurations of its parts."""
+    shutil.copytree(model, folder, dirs_exist_ok=True)
+    for part, change in changes.items():
+        config = folder / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
+        config.write_text(json.dumps(json.loads(config.read_text()) | change))
+    return str(folder)
+
+
+def _load(ref: str) -> Any:
+    return load_pipeline(ref, "cpu", lambda _: None)
+
+
+def test_every_part_is_told_before_it_is_loaded(tiny_model: Path) -> None:
+    told: list[Event] = []
+    engine = Engine.load(str(tiny_model), "cpu", told.append)
+    engine.close()
+    parts = ("tokenizer", "text encoder", "unet", "vae", "scheduler")
+    assert told == [Loading(part, done, 5) for done, part in enumerate(parts)]
+    assert (engine.model.name, engine.model.native_size, engine.device) == ("tiny", 64, "cpu")
+
+
+def test_weights_in_half_precision_are_widened_on_a_cpu(tiny_model: Path, tmp_path: Path) -> None:
+    narrow = _load(str(tiny_model))
+    for part in ("unet", "vae", "text_encoder"):
+        getattr(narrow, part).half().save_pretrained(tmp_path / part)
+    for part in ("tokenizer", "scheduler"):
+        shutil.copytree(tiny_model / part, tmp_path / part)
+    shutil.copy(tiny_model / "model_index.json", tmp_path)
+    wide = _load(str(tmp_path))
+    assert {module.dtype for module in (wide.unet, wide.vae, wide.text_encoder)} == {torch.float32}
+
+
+@pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # diffusers gives it
+def test_a_model_can_be_loaded_by_its_hub_id(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "models--somebody--tiny"
+    shutil.copytree(tiny_model, home / "snapshots" / ("0" * 40))
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("0" * 40)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    studio = Studio(_load("somebody/tiny"))
+    assert (studio.engine.model.name, studio.engine.model.native_size) == ("tiny", 64)
+    studio.draw(generate("a"))
+    studio.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"unet": {"addition_embed_type": "text_time"}}, "SDXL"),
+        ({"unet": {"in_channels": 9}}, "inpainting"),
+        ({"unet": {"time_cond_proj_dim": 16}}, "guidance"),
+    ],
+)
+def test_a_model_of_another_family_is_refused_and_told_which(
+    tiny_model: Path, tmp_path: Path, change: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(Complaint, match=named):
+        _load(_copy(tiny_model, tmp_path, **change))
+
+
+def test_a_pipeline_without_a_part_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    ref = _copy(tiny_model, tmp_path)
+    index = json.loads((tmp_path / "model_index.json").read_text())
+    (tmp_path / "model_index.json").write_text(json.dumps(index | {"unet": [None, None]}))
+    with pytest.raises(Complaint, match="unet"):
+        _load(ref)
+
+
+def test_a_model_that_is_not_there_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match="/nowhere"):
+        _load("/nowhere")
+
+
+def test_weights_that_are_not_safetensors_are_not_read(tiny_model: Path, tmp_path: Path) -> None:
+    ref = _copy(tiny_model, tmp_path)
+    (tmp_path / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    torch.save({}, tmp_path / "unet" / "diffusion_pytorch_model.bin")
+    with pytest.raises(OSError, match="diffusion_pytorch_model"):
+        _load(ref)
+
+
+@pytest.mark.parametrize("name", ["cpu", "cuda", "cuda:1", "mps"])
+def test_a_device_is_taken_by_its_name(name: str) -> None:
+    device, dtype = choose_device(name)
+    assert str(device) == name
+    assert dtype is (torch.float16 if name.startswith("cuda") else torch.float32)
