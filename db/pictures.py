@@ -12,7 +12,7 @@ from pathlib import Path
 from generation.messages import Grid
 from generation.params import Picture, Tile, Upload
 
-_STEM = re.compile(r"[0-9A-Za-z-]+")
+_NAME = re.compile(r"[0-9A-Za-z-]+")
 
 
 class Pictures:
@@ -53,7 +53,7 @@ class Pictures:
         return self._place("sheets", job_id, suffix)
 
     def _place(self, kind: str, stem: str, suffix: str) -> Path:
-        if not _STEM.fullmatch(stem) or not suffix.isalnum():
+        if not _NAME.fullmatch(stem) or not _NAME.fullmatch(suffix):
             raise ValueError(f"not the name of a picture: {stem!r}, {suffix!r}")
         return self._folder / kind / stem[:2] / f"{stem}.{suffix}"
 

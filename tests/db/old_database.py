@@ -1,0 +1,64 @@
+"""Write the newest version's database with a job in every state to old/NNNN.sql: python -m tests.db.old_database."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import tempfile
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from db.connection import MIGRATIONS
+from db.store import State, Store
+from generation.job import Job
+from tests.db.jobs import a_full_job, a_job
+
+OLD = Path(__file__).with_name("old")
+MEMO = ("commands", "0123abcd")
+
+
+def jobs_by_state() -> dict[State, Job]:
+    """Give the jobs that every old database holds, by the state they are in."""
+    jobs = [replace(make(), id=f"{number:012x}") for number, make in enumerate((a_job, a_full_job) * 3)]
+    return dict(zip(State, jobs, strict=True))
+
+
+OPEN = {jobs_by_state()[state].id for state in (State.WAITING, State.DRAWING, State.DRAWN, State.FAILED)}
+
+
+async def write() -> Path:
+    """Write the database of the newest version."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "store.sqlite3"
+        async with Store.open(file, clock=lambda: 1000.0) as store:
+            await _fill(store)
+        return _dump(file)
+
+
+async def _fill(store: Store) -> None:
+    jobs = jobs_by_state()
+    for job in jobs.values():
+        await store.add_job(job)
+    for state in (State.DRAWING, State.DRAWN, State.ANSWERED):
+        await store.begin(jobs[state].id)
+    for state in (State.DRAWN, State.ANSWERED):
+        await store.drawn(jobs[state].id, "webp")
+    await store.answered(jobs[State.ANSWERED].id, 71)
+    await store.failed(jobs[State.FAILED].id, "Out of paint.")
+    await store.set_notice(jobs[State.FAILED].id, 72)
+    await store.cancel(jobs[State.CANCELLED].id, "Cancelled by <@11>.")
+    await store.set_memo(*MEMO)
+
+
+def _dump(file: Path) -> Path:
+    version = len(list(MIGRATIONS.glob("*.sql")))
+    with closing(sqlite3.connect(file)) as sqlite:
+        lines = [*sqlite.iterdump(), f"PRAGMA user_version = {version};", ""]
+    target = OLD / f"{version:04}.sql"
+    target.write_text("\n".join(lines), encoding="utf-8")
+    return target
+
+
+if __name__ == "__main__":
+    print(asyncio.run(write()))

@@ -1,0 +1,146 @@
+"""Many writers, cancelled callers, killed processes: nothing that was accepted is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from db.store import State, Store
+from tests.db.jobs import a_job
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+async def writer(path, count):
+    """Start a second process that adds `count` jobs to the store at `path`."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.db.writer", str(path), str(count), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+
+
+def ids_in(path):
+    """Give the ids of all jobs, having checked that the file is sound."""
+    with closing(sqlite3.connect(path)) as reader:
+        assert reader.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return {job_id for (job_id,) in reader.execute("SELECT id FROM jobs")}
+
+
+async def test_many_writers_here_and_in_another_process_all_get_through(store, path):
+    child = await writer(path, 50)
+    first = await child.stdout.readline()  # from here on both write
+    mine = [a_job() for _ in range(150)]
+    await asyncio.gather(*(store.add_job(job) for job in mine))
+    begun = await asyncio.gather(*(store.begin(job.id) for job in mine))
+    rest, _ = await child.communicate()
+    theirs = {line.decode().strip() for line in [first, *rest.splitlines()]}
+    assert child.returncode == 0
+    assert begun == [True] * 150
+    assert len(theirs) == 50
+    assert ids_in(path) == theirs | {job.id for job in mine}
+
+
+async def test_a_writer_waits_for_another_programs_transaction(store, path):
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        adding = asyncio.create_task(store.add_job(job := a_job()))
+        done, _ = await asyncio.wait({adding}, timeout=0.1)
+        assert not done
+        other.execute("COMMIT")
+        await adding
+    assert ids_in(path) == {job.id}
+
+
+async def test_readers_see_the_store_while_somebody_writes(store, path):
+    job = a_job()
+    await store.add_job(job)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("UPDATE jobs SET state = 'failed'")
+        assert (await store.record(job.id)).state is State.WAITING
+        other.execute("ROLLBACK")
+
+
+async def test_kill_9_loses_no_job_whose_add_job_had_returned(path):
+    child = await writer(path, 10_000)
+    returned = {(await child.stdout.readline()).decode().strip() for _ in range(25)}
+    child.send_signal(signal.SIGKILL)
+    rest, _ = await child.communicate()
+    *whole, _ = rest.decode().split("\n")
+    returned |= set(whole)
+    assert child.returncode == -signal.SIGKILL
+    async with Store.open(path) as store:
+        records = await store.open_records()
+    kept = {record.job.id for record in records}
+    assert returned <= kept
+    assert len(kept) <= len(returned) + 1, "at most the one that was just being added"
+    assert {record.state for record in records} == {State.WAITING}
+
+
+async def test_a_write_is_carried_out_though_its_caller_is_cancelled(store):
+    job = a_job()
+    adding = asyncio.create_task(store.add_job(job))
+    await asyncio.sleep(0)  # so that the caller has begun
+    adding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await adding
+    assert (await store.record(job.id)).job == job
+
+
+async def test_closing_waits_for_the_writes_of_cancelled_callers(path):
+    jobs = [a_job() for _ in range(20)]
+    async with Store.open(path) as store:
+        adding = [asyncio.create_task(store.add_job(job)) for job in jobs]
+        await asyncio.sleep(0)
+        for task in adding:
+            task.cancel()
+    assert ids_in(path) == {job.id for job in jobs}
+    assert all(
+        isinstance(result, asyncio.CancelledError) for result in await asyncio.gather(*adding, return_exceptions=True)
+    )
+
+
+async def test_closing_waits_for_writes_when_the_block_fails(path):
+    job = a_job()
+    with pytest.raises(ZeroDivisionError):
+        async with Store.open(path) as store:
+            adding = asyncio.create_task(store.add_job(job))
+            await asyncio.sleep(0)
+            raise ZeroDivisionError
+    await adding
+    assert ids_in(path) == {job.id}
+
+
+async def test_a_cancelled_reader_disturbs_nobody(store):
+    job = a_job()
+    await store.add_job(job)
+    readings = [asyncio.create_task(store.record(job.id)) for _ in range(10)]
+    await asyncio.sleep(0)
+    for reading in readings[::2]:
+        reading.cancel()
+    results = await asyncio.gather(*readings, return_exceptions=True)
+    assert [isinstance(result, asyncio.CancelledError) for result in results] == [True, False] * 5
+    assert await store.cancel(job.id, "x")
+
+
+async def test_a_failed_write_disturbs_nobody(store):
+    job = a_job()
+    results = await asyncio.gather(*(store.add_job(job) for _ in range(5)), store.begin(job.id), return_exceptions=True)
+    assert [type(result) for result in results[1:5]] == [sqlite3.IntegrityError] * 4
+    assert results[5] is True
+    assert (await store.record(job.id)).state is State.DRAWING
+
+
+async def test_a_write_is_on_the_disk_before_it_returns(store):
+    sqlite = store._connection._sqlite
+    (mode,), (synchronous,) = [
+        tuple(row)
+        for name in ("journal_mode", "synchronous")
+        for row in await sqlite.execute_fetchall(f"PRAGMA {name}")
+    ]
+    assert (mode, synchronous) == ("wal", 2)

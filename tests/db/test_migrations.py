@@ -1,0 +1,196 @@
+"""Old databases go on, newer ones are refused, and a migration that fails has not happened.
+
+`old/NNNN.sql` is a database as version NNNN left it, written by `python -m tests.db.old_database`. Each migration that
+is released gets one, and neither is changed any more afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from db.connection import MIGRATIONS, Connection, NewerDatabaseError
+from db.store import State, Store
+from tests.db.jobs import a_job
+from tests.db.old_database import MEMO, OLD, OPEN, jobs_by_state
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
+NEWEST = len(SCRIPTS)
+
+
+def execute(path, script):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as sqlite:
+        sqlite.executescript(script)
+
+
+def version_of(path):
+    with closing(sqlite3.connect(path)) as sqlite:
+        return sqlite.execute("PRAGMA user_version").fetchone()[0]
+
+
+def schema_of(path):
+    with closing(sqlite3.connect(path)) as sqlite:
+        return set(sqlite.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
+
+
+def some_migrations(folder, *scripts):
+    """Give a folder with these scripts as migrations 1, 2, 3 …"""
+    folder.mkdir(exist_ok=True)
+    for number, script in enumerate(scripts, start=1):
+        (folder / f"{number:04}_step.sql").write_text(script, encoding="utf-8")
+    return folder
+
+
+async def migrate(path, folder):
+    async with Connection.open(path, folder):
+        pass
+
+
+def test_migrations_are_numbered_without_gaps():
+    assert [int(name[:4]) for name in SCRIPTS] == list(range(1, NEWEST + 1))
+    assert [name for name in SCRIPTS if not re.fullmatch(r"\d{4}_[a-z0-9_]+\.sql", name)] == []
+
+
+def test_each_version_has_an_old_database_to_start_from():
+    assert sorted(path.name for path in OLD.glob("*.sql")) == [f"{number:04}.sql" for number in range(1, NEWEST + 1)]
+
+
+async def test_a_fresh_database_has_the_newest_version(store, path):
+    assert version_of(path) == NEWEST
+    assert await store.open_records() == []
+
+
+@pytest.mark.parametrize("version", range(1, NEWEST + 1))
+async def test_a_released_migration_is_not_changed_any_more(tmp_path, version):
+    for script in SCRIPTS[:version]:
+        (tmp_path / "then").mkdir(exist_ok=True)
+        shutil.copy(MIGRATIONS / script, tmp_path / "then")
+    await migrate(tmp_path / "now.sqlite3", tmp_path / "then")
+    execute(tmp_path / "old.sqlite3", (OLD / f"{version:04}.sql").read_text(encoding="utf-8"))
+    assert schema_of(tmp_path / "now.sqlite3") == schema_of(tmp_path / "old.sqlite3")
+    assert version_of(tmp_path / "old.sqlite3") == version
+
+
+@pytest.mark.parametrize("version", range(1, NEWEST + 1))
+async def test_an_old_database_goes_on_with_everything_in_it(path, version):
+    execute(path, (OLD / f"{version:04}.sql").read_text(encoding="utf-8"))
+    async with Store.open(path) as store:
+        records = {state: await store.record(job.id) for state, job in jobs_by_state().items()}
+        assert {record.job.id for record in await store.open_records()} == OPEN
+        assert await store.memo(MEMO[0]) == MEMO[1]
+        assert await store.cancel(records[State.WAITING].job.id, "x")
+        await store.add_job(a_job())
+    assert {state: record.state for state, record in records.items()} == {state: state for state in State}
+    assert {state: record.job for state, record in records.items()} == jobs_by_state()
+    assert version_of(path) == NEWEST
+
+
+@pytest.mark.parametrize("version", range(1, NEWEST + 1))
+async def test_an_old_database_ends_up_like_a_fresh_one(path, tmp_path, version):
+    execute(path, (OLD / f"{version:04}.sql").read_text(encoding="utf-8"))
+    for file in (path, tmp_path / "fresh.sqlite3"):
+        await migrate(file, MIGRATIONS)
+    assert schema_of(path) == schema_of(tmp_path / "fresh.sqlite3")
+
+
+async def test_opening_again_changes_nothing(path):
+    for _ in range(3):
+        await migrate(path, MIGRATIONS)
+    assert version_of(path) == NEWEST
+
+
+@pytest.mark.parametrize("newer", [NEWEST + 1, 99])
+async def test_a_newer_database_is_refused_in_clear_words_and_left_alone(path, newer):
+    async with Store.open(path) as store:
+        await store.add_job(job := a_job())
+    execute(path, f"PRAGMA user_version = {newer}")
+    before = schema_of(path)
+    with pytest.raises(NewerDatabaseError, match=rf"version {newer}.*knows {NEWEST}.*DATA_DIR"):
+        async with Store.open(path):
+            pass
+    assert (version_of(path), schema_of(path)) == (newer, before)
+    execute(path, f"PRAGMA user_version = {NEWEST}")
+    async with Store.open(path) as store:
+        assert (await store.record(job.id)).job == job
+
+
+CATS = """-- Cats; and nothing else
+CREATE TABLE cats (
+    name TEXT -- with a ; in it
+);
+INSERT INTO cats VALUES ('a;
+b');
+"""
+DOGS = "CREATE TABLE dogs (name TEXT);\nINSERT INTO dogs SELECT name FROM cats;\nDELETE FROM cats;\n"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["CREATE TABLE birds (name TEXT;", "INSERT INTO nowhere VALUES (1);", "CREATE TABLE cats (name TEXT);", "mice"],
+)
+async def test_a_migration_that_fails_leaves_everything_as_it_was(path, tmp_path, damage):
+    await migrate(path, some_migrations(tmp_path / "steps", CATS))
+    before = schema_of(path)
+    with pytest.raises(sqlite3.OperationalError):
+        await migrate(path, some_migrations(tmp_path / "steps", CATS, DOGS + damage))
+    assert (version_of(path), schema_of(path)) == (1, before)
+    await migrate(path, some_migrations(tmp_path / "steps", CATS, DOGS))
+    with closing(sqlite3.connect(path)) as sqlite:
+        assert sqlite.execute("SELECT name FROM dogs").fetchall() == [("a;\nb",)]
+        assert sqlite.execute("SELECT name FROM cats").fetchall() == []
+    assert version_of(path) == 2
+
+
+async def test_a_later_script_that_fails_takes_the_earlier_ones_back_with_it(path, tmp_path):
+    with pytest.raises(sqlite3.OperationalError):
+        await migrate(path, some_migrations(tmp_path / "steps", CATS, DOGS, "mice"))
+    assert (version_of(path), schema_of(path)) == (0, set())
+
+
+async def test_triggers_and_a_missing_last_semicolon_do_not_break_a_script_up(path, tmp_path):
+    trigger = "CREATE TRIGGER t AFTER INSERT ON cats BEGIN\n  DELETE FROM cats;\n  SELECT 1;\nEND;\n"
+    await migrate(path, some_migrations(tmp_path / "steps", CATS + trigger + "DELETE FROM cats\n-- the end"))
+    assert {row[1] for row in schema_of(path)} == {"cats", "t"}
+
+
+async def test_two_statements_on_a_line_are_refused_rather_than_half_run(path, tmp_path):
+    with pytest.raises(sqlite3.ProgrammingError):
+        await migrate(path, some_migrations(tmp_path / "steps", "CREATE TABLE a (x); CREATE TABLE b (x);"))
+    assert schema_of(path) == set()
+
+
+async def test_who_migrates_at_the_same_moment_waits_and_finds_it_done(path, tmp_path):
+    await migrate(path, some_migrations(tmp_path / "steps", CATS))
+    count = "CREATE TABLE runs (n INTEGER);\nINSERT INTO runs VALUES (1);\n"
+    steps = some_migrations(tmp_path / "steps", CATS, count, "UPDATE runs SET n = n + 1;")
+    await asyncio.gather(*(migrate(path, steps) for _ in range(8)))
+    with closing(sqlite3.connect(path)) as sqlite:
+        assert sqlite.execute("SELECT n FROM runs").fetchall() == [(2,)]
+
+
+async def test_processes_that_make_a_fresh_database_at_the_same_moment_all_get_it(path):
+    children = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.db.writer", str(path), "3", cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    printed = [(await child.communicate())[0].split() for child in children]
+    assert [child.returncode for child in children] == [0, 0, 0]
+    async with Store.open(path) as store:
+        assert {record.job.id for record in await store.open_records()} == {i.decode() for ids in printed for i in ids}
+
+
+async def test_a_path_with_unusual_letters_and_no_folders_yet_is_made(tmp_path):
+    async with Store.open(tmp_path / "a b" / "ünï#?%20🦊" / "x.sqlite3") as store:
+        assert await store.last_served() == {}
+    assert (tmp_path / "a b" / "ünï#?%20🦊" / "x.sqlite3").is_file()

@@ -1,0 +1,23 @@
+"""A second process that adds jobs and prints each id that is in: python -m tests.db.writer FILE COUNT."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from db.store import Store
+from tests.db.jobs import BEN, a_job
+
+
+async def write(path: Path, count: int) -> None:
+    """Add `count` jobs, one after another."""
+    async with Store.open(path) as store:
+        for _ in range(count):
+            job = a_job(asker=BEN)
+            await store.add_job(job)
+            print(job.id, flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(write(Path(sys.argv[1]), int(sys.argv[2])))
