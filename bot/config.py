@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from generation.models import EMBEDDED
 
 DISCORD_API_URL = "https://discord.com/api/v10"
+_PLAIN = re.compile(r"[!-~]+")  # ASCII without white space
 
 
 class ConfigError(Exception):
@@ -43,7 +44,7 @@ class Config:
 
 
 def _token(name: str, text: str) -> str:
-    if not re.fullmatch(r"[!-~]+", text):
+    if not _PLAIN.fullmatch(text):
         raise ConfigError(f"{name} holds characters that no token has: copy it again from Discord's developer portal")
     return text
 
@@ -68,9 +69,10 @@ def _url(name: str, text: str) -> str:
 def _is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and text.isprintable()
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number, brackets that do not close
         return False
+    return whole and _PLAIN.fullmatch(text) is not None
 
 
 def _device(name: str, text: str) -> str:

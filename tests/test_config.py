@@ -1,0 +1,140 @@
+"""The settings: what is not given has its default, what is wrong is refused by name."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.config import _READERS, Config, ConfigError
+from generation.models import EMBEDDED
+
+SECRET = "MTA0Nz.G1x2.s3cr3t"
+
+
+def test_without_anything_given_the_defaults_hold():
+    assert Config.read({}) == Config()
+    assert Config().discord_api_url == "https://discord.com/api/v10"
+    assert Config().model == EMBEDDED
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\t\n"])
+def test_an_empty_value_counts_as_not_given(empty):
+    assert Config.read({name.upper(): empty for name in Config.__dataclass_fields__}) == Config()
+
+
+def test_variables_of_other_programs_and_in_lower_case_are_ignored():
+    assert Config.read({"PATH": "/bin", "discord_token": SECRET, "THREADS_": "x"}) == Config()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("DISCORD_TOKEN", f" {SECRET}\n", SECRET),
+        ("DISCORD_API_URL", "http://127.0.0.1:8123/api/v10", "http://127.0.0.1:8123/api/v10"),
+        ("DISCORD_API_URL", "http://[::1]:8123/api/v10/", "http://[::1]:8123/api/v10"),
+        ("DISCORD_API_URL", " https://proxy.example/api/v10// ", "https://proxy.example/api/v10"),
+        ("DATA_DIR", "/srv/atelier data", Path("/srv/atelier data")),
+        ("DATA_DIR", "~/atelier", Path.home() / "atelier"),
+        ("MODEL", "stable-diffusion-v1-5/stable-diffusion-v1-5", "stable-diffusion-v1-5/stable-diffusion-v1-5"),
+        ("MODEL", "./my models/one", "./my models/one"),
+        ("MODEL", "~/models/one", str(Path.home() / "models" / "one")),
+        ("DEVICE", "CPU", "cpu"),
+        ("DEVICE", "auto", "auto"),
+        ("DEVICE", "cuda", "cuda"),
+        ("DEVICE", "cuda:1", "cuda:1"),
+        ("DEVICE", "mps", "mps"),
+        ("THREADS", "0", 0),
+        ("THREADS", "16", 16),
+        ("JOBS_AT_ONCE", "1", 1),
+        ("RUNNING_PER_PERSON", "007", 7),
+        ("WAITING_PER_PERSON", "1", 1),
+        ("WAITING_IN_ALL", "100000", 100_000),
+        ("STEP_TIMEOUT", "600", 600),
+        ("LOG_LEVEL", "debug", "DEBUG"),
+    ],
+)
+def test_a_setting_is_read(name, text, value):
+    config = Config.read({name: text})
+    assert getattr(config, name.lower()) == value
+    assert [other for other in Config.__dataclass_fields__ if getattr(config, other) != getattr(Config(), other)] in (
+        [name.lower()],
+        [],  # where the value is the default
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("DISCORD_TOKEN", "Bot abc"),
+        ("DISCORD_TOKEN", "abc\ndef"),
+        ("DISCORD_TOKEN", "абв"),
+        ("DISCORD_API_URL", "discord.com/api"),
+        ("DISCORD_API_URL", "ftp://discord.com"),
+        ("DISCORD_API_URL", "http://"),
+        ("DISCORD_API_URL", "http:///api"),
+        ("DISCORD_API_URL", "http://[::1/api"),
+        ("DISCORD_API_URL", "http://localhost:port/api"),
+        ("DISCORD_API_URL", "http://localhost:99999/api"),
+        ("DISCORD_API_URL", "http://localhost:0/api"),
+        ("DISCORD_API_URL", "http://local host/api"),
+        ("DISCORD_API_URL", "http://localhost/a b"),
+        ("DATA_DIR", "~nobody-of-that-name/atelier"),
+        ("MODEL", "~nobody-of-that-name/model"),
+        ("DEVICE", "gpu"),
+        ("DEVICE", "cuda:"),
+        ("DEVICE", "cuda:one"),
+        ("DEVICE", "cpu:0"),
+        *(
+            (name, text)
+            for name in ("JOBS_AT_ONCE", "RUNNING_PER_PERSON", "WAITING_PER_PERSON")
+            for text in ("0", "-1")
+        ),
+        ("WAITING_IN_ALL", "many"),
+        ("WAITING_IN_ALL", "1e3"),
+        ("WAITING_IN_ALL", "1_000"),
+        ("WAITING_IN_ALL", "²"),
+        ("STEP_TIMEOUT", "0"),
+        ("STEP_TIMEOUT", "1.5"),
+        ("STEP_TIMEOUT", "9" * 5000),
+        ("THREADS", "-1"),
+        ("THREADS", "1025"),
+        ("THREADS", "0x10"),
+        ("LOG_LEVEL", "LOUD"),
+        ("LOG_LEVEL", "10"),
+    ],
+)
+def test_a_wrong_value_is_refused_and_the_setting_named(name, text):
+    with pytest.raises(ConfigError, match=rf"^{name}\b") as refused:
+        Config.read({name: text})
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", sorted(Config.__dataclass_fields__))
+@given(text=st.text(max_size=40))
+def test_whatever_is_given_is_read_or_refused_by_name(name, text):
+    try:
+        Config.read({name.upper(): text})
+    except ConfigError as error:
+        assert str(error).startswith(name.upper())
+
+
+@pytest.mark.parametrize("token", [SECRET, SECRET + " x"])
+def test_the_token_is_neither_shown_nor_told_in_an_error(token):
+    try:
+        shown = repr(Config.read({"DISCORD_TOKEN": token}))
+    except ConfigError as error:
+        shown = str(error)
+    assert "s3cr3t" not in shown
+
+
+def test_every_setting_has_a_reader():
+    assert _READERS.keys() == Config.__dataclass_fields__.keys()
+
+
+def test_settings_cannot_be_changed_later():
+    with pytest.raises(FrozenInstanceError):
+        Config().threads = 3
