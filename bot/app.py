@@ -17,7 +17,7 @@ from discord.http import Route
 
 from bot.client import Client
 from bot.config import Config, ConfigError
-from bot.studio import Studio, open_studio
+from bot.studio import Studio, make_worker, open_studio
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ async def run(config: Config) -> None:
         raise ConfigError("DISCORD_TOKEN is not set")
     Route.BASE = config.discord_api_url
     with only_one(config.data_dir):
-        async with open_studio(config) as studio:
-            await _until_stopped(_stay_connected(studio))
+        async with open_studio(config, make_worker(config)) as studio:
+            await _until_stopped(stay_connected(studio))
 
 
 @contextmanager
@@ -61,10 +61,11 @@ async def _until_stopped(serving: Coroutine[None, None, None]) -> None:
             loop.remove_signal_handler(number)
 
 
-async def _stay_connected(studio: Studio) -> None:
-    """Start client after client until one gets through to the gateway; from then on discord.py reconnects by itself.
+async def stay_connected(studio: Studio) -> None:
+    """Serve with one client after another: each lives until discord.py gives its connection up.
 
-    discord.py does not survive a first gateway connection that fails (its issue 10520), so that takes a fresh client.
+    discord.py reconnects by itself, but not from a login or a first connection that fails (its issue 10520); that
+    takes a fresh client. Raises ConfigError for what only the owner can mend.
     """
     for pause in chain(RECONNECT_PAUSES, repeat(RECONNECT_PAUSES[-1])):
         try:

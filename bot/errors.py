@@ -15,6 +15,8 @@ from generation.errors import Complaint
 
 log = logging.getLogger(__name__)
 
+UNKNOWN_INTERACTION = 10062
+
 
 def explain(error: BaseException) -> str:
     """Give the words for an error: a complaint's own, otherwise a sentence whose id is in the log beside the trace."""
@@ -33,13 +35,20 @@ async def answering(interaction: discord.Interaction[Any]) -> AsyncIterator[None
     try:
         yield
     except Exception as error:
-        await answer(interaction, explain(error))
+        await _answer_error(interaction, error)
 
 
 async def answer_command_error(interaction: discord.Interaction[Any], error: app_commands.AppCommandError) -> None:
     """Answer what a command raised; the handler that discord.py's command tree calls."""
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
-    await answer(interaction, explain(cause))
+    await _answer_error(interaction, cause)
+
+
+async def _answer_error(interaction: discord.Interaction[Any], error: BaseException) -> None:
+    if isinstance(error, discord.NotFound) and error.code == UNKNOWN_INTERACTION:
+        log.warning("interaction %s was answered too late, and Discord has forgotten it", interaction.id)
+        return
+    await answer(interaction, explain(error))
 
 
 async def answer(interaction: discord.Interaction[Any], text: str) -> None:

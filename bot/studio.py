@@ -56,13 +56,12 @@ class Studio:
 
 
 @asynccontextmanager
-async def open_studio(config: Config, clock: Callable[[], float] = time.time) -> AsyncIterator[Studio]:
+async def open_studio(config: Config, worker: Worker, clock: Callable[[], float] = time.time) -> AsyncIterator[Studio]:
     """Open the store, start the worker, and close both at the end; unfinished jobs stay in the store.
 
-    Raises FileNotFoundError when there is no model, NewerDatabaseError when the database is too new.
+    Raises NewerDatabaseError when the database is too new.
     """
     async with AsyncExitStack() as stack:
-        worker = make_worker(config)
         store = await stack.enter_async_context(Store.open(config.data_dir / "atelier.sqlite3", clock))
         await worker.start()
         stack.push_async_callback(worker.close)
@@ -74,8 +73,10 @@ async def open_studio(config: Config, clock: Callable[[], float] = time.time) ->
 
 
 def make_worker(config: Config) -> LocalWorker:
-    """Make the worker that the settings ask for."""
-    return LocalWorker(config.model, config.device, config.threads, step_timeout=config.step_timeout)
+    """Make the worker that the settings ask for; raises FileNotFoundError when there is no model."""
+    return LocalWorker(
+        config.model, config.device, config.threads, capacity=config.jobs_at_once, step_timeout=config.step_timeout
+    )
 
 
 def _limits(config: Config) -> Limits:

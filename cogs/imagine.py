@@ -52,7 +52,7 @@ class Imagine(commands.Cog):
         self.delivery = client.delivery
 
     @commands.Cog.listener()
-    async def on_ready(self) -> None:
+    async def on_connect(self) -> None:
         self.take_up()
 
     @app_commands.command(description="Draw four pictures from your words")
@@ -130,7 +130,7 @@ class Imagine(commands.Cog):
             raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can cancel this.")
         ending = f"Cancelled by <@{interaction.user.id}>."
         if not await self.studio.store.cancel(job_id, ending):
-            raise Complaint("It is too late to cancel this: it has just been finished.")
+            raise Complaint("This has already ended, so there is nothing left to cancel.")
         self.studio.stop(job_id)
         text = wording.ended(record.job, self.studio.model, ending)
         await interaction.response.edit_message(content=text, attachments=[], view=None, allowed_mentions=NOBODY)

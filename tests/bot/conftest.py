@@ -1,0 +1,132 @@
+"""A studio with its real worker process, discord.py's real client, and people at the loopback stand-in."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from discord.http import Route
+from PIL import Image
+
+from bot import notice
+from bot.app import stay_connected
+from bot.config import Config
+from bot.studio import Studio, open_studio
+from generation.worker import LocalWorker
+from preview import Channel, Message, Person, StandIn, User, World
+from tests.bot import drawing_engine
+
+OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
+
+
+class Stage:
+    """A guild with people in it, and a bot that can be started and stopped."""
+
+    def __init__(self, server: StandIn, folder: Path) -> None:
+        self.server, self.folder = server, folder
+        self.model = folder / "model"
+        world = server.world
+        self.ada, self.ben, self.mod = (world.add_user(name) for name in ("ada", "ben", "mod"))
+        self.guild = world.add_guild("Studio", self.mod, self.ada, self.ben)
+        self.channel = world.add_channel(self.guild)
+        self.settings: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def bot(self, **settings: int) -> AsyncIterator[Studio]:
+        """Run the bot until the block ends, then stop it as SIGTERM would."""
+        config = Config(
+            discord_token=self.server.world.application.token,
+            discord_api_url=self.server.api_url,
+            data_dir=self.folder / "data",
+            model=str(self.model),
+            **settings,
+        )
+        worker = LocalWorker(
+            config.model, load=drawing_engine.load, capacity=config.jobs_at_once, retry_after=(0.0,) * 3 + (60.0,)
+        )
+        async with open_studio(config, worker, self.server.world.clock.time) as studio:
+            serving = asyncio.create_task(stay_connected(studio))
+            try:
+                await self.server.wait_connected()
+                await self.server.wait_commands()
+                yield studio
+            finally:
+                serving.cancel()
+                await asyncio.wait({serving})
+        if not serving.cancelled():
+            serving.result()
+
+    def person(self, user: User) -> Person:
+        return self.server.person(user)
+
+    async def imagine(self, prompt: str, user: User | None = None, channel: Channel | None = None, **more):
+        """Type /imagine and give the interaction."""
+        return await self.person(user or self.ada).command("imagine", channel or self.channel, prompt=prompt, **more)
+
+    async def result(self, user: User | None = None, *, text: str = "", channel: Channel | None = None) -> Message:
+        """Wait for a posted result that contains `text`."""
+        return await self.server.wait_for(
+            channel or self.channel, lambda message: is_result(message) and text in message.content, 20, "a result"
+        )
+
+    async def notice(self, text: str, channel: Channel | None = None) -> Message:
+        """Wait for a notice that contains `text`."""
+        return await self.server.wait_for(
+            channel or self.channel, lambda message: text in message.content, 20, f"a notice with {text!r}"
+        )
+
+    def results(self, channel: Channel | None = None) -> list[Message]:
+        return [message for message in self.server.world.messages_in(channel or self.channel) if is_result(message)]
+
+    def notices(self) -> list[Message]:
+        """Give the bot's public messages that are no results."""
+        return [message for message in self.public() if not is_result(message)]
+
+    def public(self) -> list[Message]:
+        """Give what everybody in the channel sees."""
+        return [message for message in self.server.messages(self.channel) if not message.ephemeral]
+
+    def go(self) -> None:
+        """Let slow prompts go on."""
+        (self.model / "go").touch()
+
+
+def is_result(message: Message) -> bool:
+    return any(label in ("U1", "Vary (Subtle)") for label in message.labels)
+
+
+def picture(server: StandIn, message: Message) -> Image.Image:
+    """Open a message's only attachment."""
+    (attachment,) = message.attachments
+    return Image.open(io.BytesIO(server.core.files.get(attachment.id)))
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notice, "PAUSE", 0.02)
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model_index.json").write_text('{"_class_name": "Painter"}')
+    own = {"name": "Painter", "native_size": 64, "size_multiple": 8, "num_inference_steps": 4}
+    (folder / "atelier.json").write_text(json.dumps(own))
+    openapi = OPENAPI if OPENAPI.is_file() else None
+    async with StandIn(World(), openapi=openapi, limits=()) as server:
+        monkeypatch.setattr(Route, "BASE", server.api_url)
+        yield Stage(server, tmp_path)
+    assert not server.crashes
+    assert not server.violations
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _say_when_unchecked() -> None:
+    if not OPENAPI.is_file():
+        print("Discord's OpenAPI file is not there: requests are checked against the cross-field rules only")

@@ -1,0 +1,96 @@
+"""An engine without torch for the road's tests: paints one colour a seed, and stumbles where the prompt says so.
+
+It runs in a real child process, so a test reaches it through its model folder: a prompt with the word "slow" gets no
+further than its first step until there is a file `go`; one with "death" ends the process unless there is a file `spare`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from generation.child import Emit
+from generation.messages import Failed, Finished, Generate, Grid, Progress, Reason
+from generation.models import Model, describe
+from generation.sheet import compose, encode_within
+
+
+class DrawingEngine:
+    """Takes one step of every running job at a time."""
+
+    def __init__(self, model: Model, emit: Emit) -> None:
+        self.model, self.device = model, "cpu"
+        self._folder = Path(model.ref)
+        self._emit = emit
+        self._running: dict[str, tuple[Generate, int]] = {}
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._running)
+
+    def add(self, request: Generate) -> None:
+        self._running[request.job_id] = request, 0
+
+    def cancel(self, job_id: str) -> None:
+        if self._running.pop(job_id, None):
+            self._emit(Failed(job_id, Reason.CANCELLED, ""))
+
+    def step(self) -> None:
+        for job_id, (request, step) in list(self._running.items()):
+            self._take(job_id, request, step + 1)
+        time.sleep(0.002)
+
+    def close(self) -> None:
+        pass
+
+    def _take(self, job_id: str, request: Generate, step: int) -> None:
+        words = " ".join(part.text for part in request.params.parts)
+        if step == 2 and "slow" in words and not (self._folder / "go").exists():
+            return
+        if step == 2 and "death" in words and not (self._folder / "spare").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        if step == 2 and "huge" in words:
+            self._running.pop(job_id)
+            self._emit(Failed(job_id, Reason.OUT_OF_MEMORY, "This is too large for the GPU's memory."))
+            return
+        if step > request.params.num_inference_steps:
+            self._running.pop(job_id)
+            self._emit(Finished(job_id, self._grid(request)))
+            return
+        self._running[job_id] = request, step
+        self._emit(Progress(job_id, step, request.params.num_inference_steps, _jpeg(self._tile(request, 0))))
+
+    def _grid(self, request: Generate) -> Grid:
+        tiles = [self._tile(request, index) for index in range(request.params.count)]
+        sheet, suffix = encode_within(compose(tiles), request.upload_limit)
+        return Grid(tuple(_png(tile) for tile in tiles), sheet, suffix, 0.1)
+
+    def _tile(self, request: Generate, index: int) -> Image.Image:
+        params = request.params
+        size = params.width, params.height
+        painted = Image.new("RGB", size, f"#{(params.seed + index) * 2654435761 % 2**24:06x}")
+        if request.source is None:
+            return painted
+        source = Image.open(io.BytesIO(request.source)).convert("RGB").resize(size)
+        return Image.blend(source, painted, params.strength)
+
+
+def load(ref: str, device: str, threads: int, emit: Emit) -> DrawingEngine:
+    return DrawingEngine(describe(ref), emit)
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "JPEG")
+    return file.getvalue()

@@ -1,0 +1,72 @@
+"""Cancelling at every stage, by those who may."""
+
+from __future__ import annotations
+
+import pytest
+
+from preview import permissions
+
+
+async def test_the_owner_cancels_while_it_is_drawn_and_the_next_job_goes_on(stage):
+    async with stage.bot(jobs_at_once=1):
+        await stage.imagine("slow fox")
+        drawing = await stage.notice("(25%)")
+        await stage.imagine("owl", stage.ben)
+        await stage.person(stage.ada).press(drawing, "Cancel")
+        await stage.server.wait_until(lambda: f"Cancelled by <@{stage.ada.id}>" in drawing.content)
+        await stage.result(text="owl")
+    assert drawing.labels == []
+    assert drawing.attachments == []
+    assert "slow fox" in drawing.content
+
+
+async def test_the_owner_cancels_while_it_waits(stage):
+    async with stage.bot(running_per_person=1):
+        await stage.imagine("slow fox")
+        await stage.notice("(25%)")
+        waiting = await (await stage.imagine("second")).message()
+        await stage.person(stage.ada).press(waiting, "Cancel")
+        await stage.server.wait_until(lambda: "Cancelled" in waiting.content)
+        stage.go()
+        await stage.result(text="fox")
+    assert len(stage.results()) == 1
+
+
+async def test_a_moderator_cancels_and_somebody_else_may_not(stage):
+    async with stage.bot():
+        await stage.imagine("slow fox")
+        drawing = await stage.notice("(25%)")
+        refused = await (await stage.person(stage.ben).press(drawing, "Cancel")).message()
+        assert refused.ephemeral
+        assert "moderator" in refused.content
+        role = stage.server.world.add_role(stage.guild, "mods", permissions.MANAGE_MESSAGES)
+        stage.guild.members[stage.ben.id].role_ids.append(role.id)
+        await stage.person(stage.ben).press(drawing, "Cancel")
+        await stage.server.wait_until(lambda: f"Cancelled by <@{stage.ben.id}>" in drawing.content)
+
+
+async def test_cancelling_twice_or_too_late_is_answered(stage):
+    async with stage.bot() as studio:
+        await stage.imagine("slow fox")
+        drawing = await stage.notice("(25%)")
+        presses = [await stage.person(stage.ada).press(drawing, "Cancel") for _ in range(2)]
+        late = await presses[1].wait_for(lambda message: message.ephemeral)
+        assert "already" in late.content
+        await stage.server.wait_until(lambda: "Cancelled" in drawing.content)
+        assert not studio.queue.running
+
+
+@pytest.mark.parametrize("stop", ["at once", "while waiting"])
+async def test_a_cancelled_job_stays_cancelled_over_a_restart(stage, stop):
+    async with stage.bot(running_per_person=1):
+        if stop == "while waiting":
+            await stage.imagine("slow one", stage.ada)
+            await stage.notice("(25%)")
+        notice = await (await stage.imagine("slow fox")).message()
+        await stage.person(stage.ada).press(notice, "Cancel")
+        await stage.server.wait_until(lambda: "Cancelled" in notice.content)
+    stage.go()
+    async with stage.bot():
+        await stage.imagine("last")
+        await stage.result(text="last")
+    assert not [result for result in stage.results() if "fox" in result.content]

@@ -1,0 +1,118 @@
+"""Stopped at any moment, the bot goes on where it was, and answers everything once."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+async def test_waiting_and_drawing_jobs_go_on_after_a_clean_stop(stage):
+    async with stage.bot(running_per_person=1):
+        await stage.imagine("slow fox")
+        await stage.notice("(25%)")
+        await (await stage.imagine("owl")).message()
+    assert not stage.results()
+    stage.go()
+    async with stage.bot():
+        await stage.result(text="fox")
+        await stage.result(text="owl")
+        await stage.server.wait_until(lambda: not stage.notices())
+    assert len(stage.results()) == 2
+    assert sorted(ping.user_id for ping in stage.server.pings) == [stage.ada.id] * 2
+
+
+async def test_old_buttons_work_after_a_restart(stage):
+    async with stage.bot():
+        await stage.imagine("a fox")
+        grid = await stage.result()
+    async with stage.bot():
+        await stage.person(stage.ben).press(grid, "U1")
+        await stage.result(text="Image #1")
+
+
+async def test_a_cancel_button_of_an_earlier_life_works(stage):
+    async with stage.bot():
+        await stage.imagine("slow fox")
+        notice = await stage.notice("(25%)")
+    async with stage.bot():
+        await stage.person(stage.ada).press(notice, "Cancel")
+        await stage.server.wait_until(lambda: "Cancelled" in notice.content)
+    assert not stage.results()
+
+
+async def test_a_result_whose_posting_was_cut_off_is_posted_once(stage):
+    async with stage.bot():
+        cut = stage.server.faults.lose_answer("POST", f"/channels/{stage.channel.id}/messages", times=100)
+        await stage.imagine("a fox")
+        await stage.result()
+    assert cut.hits
+    stage.server.faults.clear()
+    async with stage.bot():
+        await stage.server.wait_until(lambda: not stage.notices())
+    assert len(stage.results()) == 1
+    assert len(stage.server.pings) == 1
+
+
+async def test_a_result_that_was_drawn_but_never_reached_discord_is_posted_after_the_restart(stage):
+    async with stage.bot() as studio:
+        held = stage.server.faults.hold("POST", f"/channels/{stage.channel.id}/messages")
+        await stage.imagine("a fox")
+        await asyncio.wait_for(held.reached.wait(), 10)
+        assert [record.state for record in await studio.store.open_records()] == ["drawn"]
+    stage.server.faults.clear()
+    async with stage.bot():
+        await stage.result()
+        await stage.server.wait_until(lambda: not stage.notices())
+    assert len(stage.results()) == 1
+
+
+async def test_a_notice_left_behind_is_taken_away_after_the_restart(stage):
+    async with stage.bot():
+        held = stage.server.faults.hold("DELETE", "/webhooks/*")
+        await stage.imagine("a fox")
+        await stage.result()
+        await asyncio.wait_for(held.reached.wait(), 10)
+    stage.server.faults.clear()
+    async with stage.bot():
+        await stage.server.wait_until(lambda: not stage.notices())
+    assert len(stage.results()) == 1
+
+
+async def test_an_ending_that_could_not_be_said_is_said_after_the_restart(stage):
+    async with stage.bot(running_per_person=1) as studio:
+        await stage.imagine("slow fox")
+        notice = await stage.notice("(25%)")
+        (job,) = studio.queue.running
+        await studio.store.failed(job.id, "It was not to be.")
+        studio.stop(job.id)
+    async with stage.bot():
+        await stage.server.wait_until(lambda: "It was not to be." in notice.content)
+        assert notice.labels == []
+
+
+async def test_a_job_that_was_interrupted_too_often_is_given_up(stage):
+    for _ in range(3):
+        async with stage.bot():
+            if not stage.notices():
+                await stage.imagine("slow fox")
+            await stage.server.wait_until(lambda: any("(25%)" in each.history[-1].content for each in stage.notices()))
+            notice = stage.notices()[0]
+            notice.content = ""
+    async with stage.bot():
+        await stage.notice("interrupted too often")
+    assert not stage.results()
+
+
+async def test_the_person_served_last_waits_also_after_a_restart(stage):
+    async with stage.bot():
+        await stage.imagine("first", stage.ada)
+        await stage.result(text="first")
+        await stage.imagine("second", stage.ben)
+        await stage.result(text="second")
+    async with stage.bot(jobs_at_once=1) as studio:
+        await stage.imagine("slow", stage.mod)
+        await stage.notice("(25%)")
+        await (await stage.imagine("from ben", stage.ben)).message()
+        await (await stage.imagine("from ada", stage.ada)).message()
+        assert [job.asker.name for job in studio.queue.waiting] == ["ada", "ben"]
+        stage.go()
+        await stage.result(text="from ben")

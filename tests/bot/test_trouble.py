@@ -1,0 +1,191 @@
+"""What goes wrong around a job, and what becomes of the job."""
+
+from __future__ import annotations
+
+import pytest
+
+from preview import permissions
+from preview.world import Overwrite
+from tests.bot.conftest import picture
+
+FIFTEEN_MINUTES = 15 * 60 + 5
+
+
+async def test_a_worker_killed_in_mid_picture_starts_again_and_draws_the_same(stage):
+    async with stage.bot() as studio:
+        await stage.imagine("a fox --seed 3")
+        before = picture(stage.server, await stage.result())
+        await stage.imagine("death of a fox --seed 3")
+        await stage.notice("being started again")
+        (stage.model / "spare").touch()
+        after = picture(stage.server, await stage.result(text="death"))
+        assert studio.worker.state.model.name == "Painter"
+    assert after.tobytes() == before.tobytes()
+
+
+async def test_a_job_that_ends_the_worker_twice_is_given_up_and_the_others_go_on(stage):
+    async with stage.bot():
+        await stage.imagine("slow owl", stage.ben)
+        await stage.notice("(25%)")
+        stage.go()
+        await stage.imagine("death of a fox")
+        given_up = await stage.notice("ended twice")
+        assert given_up.labels == []
+        assert "death of a fox" in given_up.content
+        await stage.result(text="owl")
+
+
+async def test_running_out_of_memory_is_said_and_the_worker_lives_on(stage):
+    async with stage.bot():
+        await stage.imagine("huge fox")
+        await stage.notice("too large for the GPU's memory")
+        await stage.imagine("small fox")
+        await stage.result(text="small")
+
+
+async def test_a_result_later_than_the_token_comes_by_the_channel(stage):
+    async with stage.bot():
+        notice = await (await stage.imagine("slow fox")).message()
+        await stage.notice("(25%)")
+        stage.server.world.clock.advance(FIFTEEN_MINUTES)
+        stage.go()
+        result = await stage.result()
+        assert stage.server.pinged_by(result) == [stage.ada]
+        await stage.server.wait_until(lambda: notice.deleted)
+
+
+async def test_a_token_that_ended_by_discords_clock_only_does_not_lose_the_result(stage, monkeypatch):
+    async with stage.bot() as studio:
+        studio.clock = lambda: 0.0  # the bot's clock is far behind
+        await stage.imagine("slow fox")
+        await stage.notice("(25%)")
+        stage.server.world.clock.advance(FIFTEEN_MINUTES)
+        stage.go()
+        await stage.result()
+
+
+async def test_a_notice_that_somebody_deleted_is_not_missed(stage):
+    async with stage.bot():
+        notice = await (await stage.imagine("slow fox")).message()
+        await stage.notice("(25%)")
+        await stage.person(stage.mod).delete(notice)
+        stage.go()
+        assert stage.server.pinged_by(await stage.result()) == [stage.ada]
+
+
+async def test_a_parent_that_was_deleted_does_not_lose_the_result(stage):
+    async with stage.bot():
+        await stage.imagine("slow fox")
+        stage.go()
+        grid = await stage.result()
+        (stage.model / "go").unlink()
+        await stage.person(stage.ada).press(grid, "V1")
+        await stage.notice("(25%)")
+        await stage.person(stage.mod).delete(grid)
+        stage.go()
+        await stage.result(text="Variations")
+
+
+@pytest.mark.parametrize("lacks", [permissions.SEND_MESSAGES, permissions.VIEW_CHANNEL, permissions.ATTACH_FILES])
+async def test_without_permission_in_the_channel_the_notice_becomes_the_result(stage, lacks):
+    channel = stage.server.world.add_channel(stage.guild, "walled", bot_lacks=lacks)
+    async with stage.bot():
+        notice = await (await stage.imagine("a fox", channel=channel)).message()
+        result = await stage.result(channel=channel)
+    assert result.id == notice.id
+    assert not [attachment for attachment in result.attachments if attachment.filename.endswith(".jpg")]
+
+
+async def test_without_permission_and_after_the_token_it_comes_by_direct_message_as_was_said(stage):
+    channel = stage.server.world.add_channel(stage.guild, "walled", bot_lacks=permissions.SEND_MESSAGES)
+    async with stage.bot():
+        await stage.imagine("slow fox", channel=channel)
+        await stage.notice("(25%)", channel)
+        stage.server.world.clock.advance(13.5 * 60)
+        await stage.notice("direct message", channel)
+        stage.server.world.clock.advance(2 * 60)
+        stage.go()
+        await stage.result(channel=stage.server.world.direct(stage.ada))
+
+
+async def test_a_permission_taken_away_meanwhile_does_not_lose_the_result(stage):
+    async with stage.bot():
+        notice = await (await stage.imagine("slow fox")).message()
+        await stage.notice("(25%)")
+        bot_id = stage.server.world.application.bot_id
+        stage.channel.overwrites.append(Overwrite(bot_id, 1, deny=permissions.SEND_MESSAGES))
+        stage.go()
+        assert (await stage.result()).id == notice.id
+
+
+async def test_a_picture_that_discord_finds_too_large_is_made_smaller(stage):
+    too_large = {"message": "Request entity too large", "code": 40005}
+    async with stage.bot():
+        stage.server.faults.fail("POST", "/channels/*/messages", status=413, body=too_large)
+        await stage.imagine("a fox")
+        assert (await stage.result()).attachments
+
+
+async def test_a_storm_of_429_delays_but_loses_nothing(stage):
+    async with stage.bot():
+        stage.server.faults.rate_limit("POST", "/channels/*/messages", retry_after=0.02, times=7)
+        stage.server.faults.rate_limit("PATCH", "/webhooks/*", retry_after=0.02, times=3)
+        await stage.imagine("a fox")
+        await stage.result()
+    assert len(stage.results()) == 1
+
+
+@pytest.mark.parametrize("trouble", ["fail", "drop", "lose_answer"])
+async def test_when_discord_breaks_while_the_result_is_posted_it_is_posted_once(stage, trouble, monkeypatch):
+    monkeypatch.setattr("bot.delivery.RETRY_PAUSES", (0.01,))
+    async with stage.bot():
+        getattr(stage.server.faults, trouble)("POST", f"/channels/{stage.channel.id}/messages", times=2)
+        await stage.imagine("a fox")
+        await stage.result()
+        await stage.server.wait_until(lambda: not stage.notices())
+    assert len(stage.results()) == 1
+    assert len([ping for ping in stage.server.pings if ping.user_id == stage.ada.id]) == 1
+
+
+async def test_a_gateway_that_is_lost_and_resumed_loses_no_command(stage):
+    async with stage.bot():
+        await stage.imagine("slow fox")
+        await stage.notice("(25%)")
+        await stage.server.gateway.drop(4000)
+        await stage.server.wait_connected()
+        stage.go()
+        await stage.result()
+        await stage.imagine("owl")
+        await stage.result(text="owl")
+
+
+async def test_a_connection_that_fails_at_first_is_tried_again(stage, monkeypatch):
+    monkeypatch.setattr("bot.app.RECONNECT_PAUSES", (0.01,))
+    dropped = stage.server.faults.drop("GET", "/gateway/bot", times=2)
+    async with stage.bot():
+        await stage.imagine("a fox")
+        await stage.result()
+    assert dropped.hits == 2
+
+
+async def test_direct_messages_work_like_channels(stage):
+    direct = stage.server.world.direct(stage.ada)
+    async with stage.bot():
+        await stage.imagine("slow fox", channel=direct)
+        await stage.notice("(25%)", direct)
+        stage.server.world.clock.advance(FIFTEEN_MINUTES)
+        stage.go()
+        grid = await stage.result(channel=direct)
+        await stage.person(stage.ada).press(grid, "V1")
+        await stage.result(text="Variations", channel=direct)
+
+
+async def test_a_person_who_installed_the_bot_uses_it_in_a_foreign_server(stage):
+    eve = stage.server.world.add_user("eve", installed=True)
+    channel = stage.server.world.add_channel(stage.server.world.add_guild("Elsewhere", eve, bot=False))
+    async with stage.bot():
+        await stage.imagine("a fox", eve, channel)
+        grid = await stage.result(channel=channel)
+        for number, label in enumerate(["V1", "🔄", "U2"], start=2):
+            await stage.person(eve).press(grid, label)
+            await stage.server.wait_until(lambda number=number: len(stage.results(channel)) == number, 20)
