@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from preview import rules
+from preview import rules_commands
 from preview.bodies import current_body
 from preview.core import CORE, Core
 from preview.errors import ApiError
@@ -82,7 +82,7 @@ async def get_commands(request: web.Request) -> web.Response:
 async def put_commands(request: web.Request) -> web.Response:
     core, guild_id = _scope(request)
     given = current_body().json or []
-    if problems := rules.check_commands(given):
+    if problems := rules_commands.check_commands(given):
         raise ApiError(50035, problems)
     return reply(_put(core, guild_id, given))
 
@@ -92,12 +92,12 @@ async def put_commands(request: web.Request) -> web.Response:
 async def post_command(request: web.Request) -> web.Response:
     core, guild_id = _scope(request)
     given = current_body().json
-    if problems := rules.check_command(given):
+    if problems := rules_commands.check_command(given):
         raise ApiError(50035, problems)
     kind = (given.get("type") or 1, given["name"])
     others = [each for each in registered(core, guild_id) if (each["type"], each["name"]) != kind]
     replaced = len(others) < len(registered(core, guild_id))
-    if sum(each["type"] == kind[0] for each in others) >= rules.COMMANDS_PER_SCOPE.get(kind[0], 1):
+    if sum(each["type"] == kind[0] for each in others) >= rules_commands.COMMANDS_PER_SCOPE.get(kind[0], 1):
         raise ApiError(30032)
     stored = _put(core, guild_id, [*others, given])[-1]
     return reply(stored, status=200 if replaced else 201)
@@ -122,7 +122,7 @@ async def get_command(request: web.Request) -> web.Response:
 async def patch_command(request: web.Request) -> web.Response:
     core, guild_id, command = _one(request)
     changed = command | current_body().json
-    if problems := rules.check_command(changed):
+    if problems := rules_commands.check_command(changed):
         raise ApiError(50035, problems)
     stored = _stored(core, guild_id, changed, command)
     core.world.commands[int(command["id"])] = stored

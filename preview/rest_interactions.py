@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from preview import payloads, rules
+from preview import payloads
 from preview.bodies import current_body
 from preview.compose import Draft, edit, fill
 from preview.core import CORE, Core
@@ -27,6 +27,7 @@ from preview.interactions import (
     Interaction,
 )
 from preview.rest import API, nothing, reply
+from preview.rules_callbacks import COMPONENT_ONLY_CALLBACKS, check_callback
 from preview.world import EPHEMERAL, LOADING, Json, Message
 
 routes = web.RouteTableDef()
@@ -67,9 +68,9 @@ def _data(body: Json) -> Json:
 
 def _check(interaction: Interaction, body: Json) -> None:
     kind = body.get("type")
-    problems = rules.check_callback(body, v2=bool(kind == UPDATE and interaction.target and interaction.target.v2))
+    problems = check_callback(body, v2=bool(kind == UPDATE and interaction.target and interaction.target.v2))
     if kind not in ALLOWED_ANSWERS[interaction.type] or (
-        kind in rules.COMPONENT_ONLY_CALLBACKS and not interaction.from_message
+        kind in COMPONENT_ONLY_CALLBACKS and not interaction.from_message
     ):
         text = f"Callback type {kind} is not valid for an interaction of type {interaction.type}."
         problems.append(Problem("type", "INTERACTION_CALLBACK_TYPE_INVALID", text))

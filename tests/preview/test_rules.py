@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from preview import rules
+from preview import rules, rules_callbacks, rules_commands
 from preview.openapi import OpenApi
 
 BUTTON = {"type": 2, "style": 1, "label": "U1", "custom_id": "u:1"}
@@ -168,9 +168,9 @@ RIGHT = {
 
 def broken_rules(method, path, body):
     if path == COMMANDS:
-        return rules.check_commands(body)
+        return rules_commands.check_commands(body)
     if path == CALLBACK:
-        return rules.check_callback(body)
+        return rules_callbacks.check_callback(body)
     return rules.check_message(body, v2=bool(body.get("flags", 0) & V2))
 
 
