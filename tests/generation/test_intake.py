@@ -1,0 +1,357 @@
+"""Pictures that people bring: every format, every way up, and everything that is wrong with them."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageChops, ImageStat
+
+from generation.errors import Complaint
+from generation.intake import MAX_PIXELS, clean
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+ORIENTATION = 0x0112
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def cleaned(data: bytes) -> Image.Image:
+    """Clean a picture and open the result, which is a PNG of plain RGB with nothing besides."""
+    result = Image.open(io.BytesIO(clean(data)))
+    result.load()
+    assert (result.format, result.mode, result.info) == ("PNG", "RGB", {})
+    return result
+
+
+def quarters(width: int = 64, height: int = 32) -> Image.Image:
+    """Give a picture whose four quarters tell how it is turned: red, green, blue, white."""
+    image = Image.new("RGB", (width, height), WHITE)
+    w, h = width // 2, height // 2
+    for box, colour in (((0, 0, w, h), RED), ((w, 0, width, h), GREEN), ((0, h, w, height), BLUE)):
+        image.paste(colour, box)
+    return image
+
+
+def alike(one: Image.Image, other: Image.Image, tolerance: int) -> bool:
+    """Say whether no channel is off by more than `tolerance` (of 255) in the mean."""
+    off = ImageStat.Stat(ImageChops.difference(one, other)).mean
+    return one.size == other.size and max(off) <= tolerance
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "tolerance"),
+    [
+        ("PNG", {}, 0),
+        ("PNG", {"interlace": 1}, 0),
+        ("WEBP", {"lossless": True}, 0),
+        ("WEBP", {"quality": 95}, 6),
+        ("JPEG", {"quality": 100, "subsampling": 0}, 2),
+        ("JPEG", {"quality": 100, "subsampling": 0, "progressive": True}, 2),
+        ("GIF", {}, 0),
+    ],
+)
+def test_every_format_is_read(kind, options, tolerance):
+    assert alike(cleaned(encoded(quarters(), kind, **options)), quarters(), tolerance)
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "kind", "expected"),
+    [
+        ("1", 1, "PNG", WHITE),
+        ("L", 100, "PNG", (100, 100, 100)),
+        ("L", 100, "JPEG", (100, 100, 100)),
+        ("I;16", 40000, "PNG", (156, 156, 156)),
+        ("I;16", 65535, "PNG", WHITE),
+        ("RGB", (1, 2, 3), "PNG", (1, 2, 3)),
+        ("CMYK", (0, 255, 255, 0), "JPEG", RED),
+        ("LA", (100, 255), "PNG", (100, 100, 100)),
+    ],
+)
+def test_every_kind_of_colours_becomes_rgb(mode, colour, kind, expected):
+    picture = cleaned(encoded(Image.new(mode, (16, 16), colour), kind))
+    assert alike(picture, Image.new("RGB", (16, 16), expected), 3)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "I;16", "RGB", "P"])
+def test_a_colour_that_stands_for_transparent_becomes_white(mode):
+    picture = Image.new(mode, (4, 4), 0)
+    data = encoded(picture, "PNG", transparency=(0, 0, 0) if mode == "RGB" else 0)
+    assert cleaned(data).getpixel((0, 0)) == WHITE
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_what_is_transparent_becomes_white_and_what_is_half_becomes_half(kind):
+    picture = Image.new("RGBA", (3, 1))
+    for x, alpha in enumerate((0, 128, 255)):
+        picture.putpixel((x, 0), (*RED, alpha))
+    result = cleaned(encoded(picture, kind, lossless=True, exact=True) if kind == "WEBP" else encoded(picture, kind))
+    assert [result.getpixel((x, 0)) for x in range(3)] == [WHITE, (255, 127, 127), RED]
+
+
+def test_shrinking_does_not_bleed_the_colour_of_what_is_transparent():
+    picture = Image.new("RGBA", (4096, 8), (0, 0, 0, 0))
+    picture.paste((*RED, 255), (0, 0, 2049, 8))
+    result = cleaned(encoded(picture, "PNG"))
+    darkest_blue = min(result.getchannel("B").crop((1030, 0, 2048, 4)).get_flattened_data())
+    assert darkest_blue > 240
+    assert {pixel[0] for pixel in result.get_flattened_data()} == {255}, "black lay below the transparent half"
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_of_an_animation_the_first_picture_is_taken(kind):
+    frames = [Image.new("RGB", (20, 10), colour) for colour in (RED, GREEN, BLUE)]
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    assert Image.open(io.BytesIO(data)).n_frames == 3
+    assert alike(cleaned(data), frames[0], 3)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize(
+    ("orientation", "corners"),
+    [
+        (1, (RED, GREEN, BLUE, WHITE)),
+        (2, (GREEN, RED, WHITE, BLUE)),
+        (3, (WHITE, BLUE, GREEN, RED)),
+        (4, (BLUE, WHITE, RED, GREEN)),
+        (5, (RED, BLUE, GREEN, WHITE)),
+        (6, (BLUE, RED, WHITE, GREEN)),
+        (7, (WHITE, GREEN, BLUE, RED)),
+        (8, (GREEN, WHITE, RED, BLUE)),
+        (0, (RED, GREEN, BLUE, WHITE)),
+        (9, (RED, GREEN, BLUE, WHITE)),
+    ],
+)
+def test_a_picture_is_turned_upright(kind, orientation, corners):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    picture = cleaned(encoded(quarters(), kind, exif=exif, quality=100))
+    assert picture.size == ((32, 64) if orientation in (5, 6, 7, 8) else (64, 32))
+    spots = [(x, y) for y in (4, picture.height - 5) for x in (4, picture.width - 5)]
+    seen = [tuple(255 * (value > 127) for value in picture.getpixel(spot)) for spot in spots]
+    assert seen == list(corners)
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0rubbish",
+        b"Exif\0\0MM\0*\0\0\0\x08",
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12\0\x03\0\0\0\x01",
+        b"Exif\0\0MM\0*\xff\xff\xff\xff" + b"\0" * 20,
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x05\0\0\0\x1a\0\0\0\0\0\0\0hello",
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x05\0\x01\0\0\0\x1a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    ],
+)
+def test_odd_metadata_is_no_reason_to_refuse_a_picture(exif):
+    assert alike(cleaned(encoded(quarters(), "JPEG", exif=exif, quality=100, subsampling=0)), quarters(), 2)
+
+
+def test_where_a_picture_was_taken_is_forgotten():
+    exif = Image.Exif()
+    exif.get_ifd(0x8825)[1] = "N"
+    exif[0x010E] = "my house"
+    data = encoded(quarters(), "JPEG", exif=exif, comment="secret", icc_profile=b"secret profile")
+    assert b"my house" in data
+    assert cleaned(data).getexif() == {}
+    assert b"my house" not in clean(data)
+    assert b"secret" not in clean(data)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((1, 1), (1, 1)),
+        ((2048, 2048), (2048, 2048)),
+        ((2049, 100), (2048, 100)),
+        ((4096, 1024), (2048, 512)),
+        ((1000, 8000), (256, 2048)),
+        ((20000, 1), (2048, 1)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_large_picture_is_shrunk_in_its_shape_and_a_small_one_is_left(kind, size, expected):
+    assert cleaned(encoded(Image.new("RGB", size), kind)).size == expected
+
+
+def test_a_turned_picture_is_shrunk_too():
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    assert cleaned(encoded(Image.new("RGB", (4096, 1024)), "JPEG", exif=exif)).size == (512, 2048)
+
+
+def test_cleaning_again_changes_nothing():
+    once = clean(encoded(quarters(), "WEBP"))
+    assert clean(once) == once
+
+
+A_PICTURE = Image.effect_noise((24, 16), 80).convert("RGB")
+SAMPLES = {
+    "png": encoded(A_PICTURE.convert("RGBA"), "PNG"),
+    "palette": encoded(A_PICTURE.quantize(8), "PNG", transparency=1),
+    "jpeg": encoded(A_PICTURE, "JPEG"),
+    "progressive": encoded(A_PICTURE, "JPEG", progressive=True),
+    "webp": encoded(A_PICTURE, "WEBP"),
+    "lossless": encoded(A_PICTURE.convert("RGBA"), "WEBP", lossless=True),
+    "gif": encoded(A_PICTURE.quantize(8), "GIF"),
+}
+
+
+@pytest.mark.parametrize("sample", ["png", "jpeg", "progressive", "webp", "gif"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
+def test_a_truncated_picture_is_called_damaged(sample, share):
+    data = SAMPLES[sample]
+    with pytest.raises(Complaint, match="damaged"):
+        clean(data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_wherever_a_picture_ends_it_is_read_or_complained_about(sample):
+    data = SAMPLES[sample]
+    for end in range(0, len(data), 7):
+        try:
+            cleaned(data[:end])
+        except Complaint as complaint:
+            assert "damaged" in str(complaint) or "not a picture" in str(complaint)
+
+
+@given(
+    sample=st.sampled_from(sorted(SAMPLES)),
+    changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=6),
+)
+def test_whatever_the_bytes_are_the_answer_is_a_picture_or_a_complaint(sample, changes):
+    data = bytearray(SAMPLES[sample])
+    for place, value in changes:
+        data[place % len(data)] = value
+    try:
+        cleaned(bytes(data))
+    except Complaint as complaint:
+        assert str(complaint).endswith(".")
+
+
+def struct_error_in_exif() -> bytes:
+    """Give a good JPEG whose EXIF cannot be written again: a text where a number belongs."""
+    entry = struct.pack("<HHI4s", 0x0100, 2, 4, b"abc\0")
+    turned = struct.pack("<HHIHH", ORIENTATION, 3, 1, 6, 0)
+    return encoded(
+        quarters(), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + entry + turned + b"\0" * 4
+    )
+
+
+def test_a_picture_with_wrong_types_in_its_metadata_is_still_turned_upright():
+    assert cleaned(struct_error_in_exif()).size == (32, 64)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0",
+        b"hello" * 1000,
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff",
+        b"GIF89a",
+        b"RIFF\x24\0\0\0WEBP",
+        encoded(quarters(), "BMP"),
+        encoded(quarters(), "TIFF"),
+        encoded(quarters(), "ICO"),
+        encoded(quarters(), "PDF"),
+    ],
+    ids=[
+        "nothing",
+        "a zero",
+        "text",
+        "svg",
+        "png head",
+        "jpeg head",
+        "gif head",
+        "webp head",
+        "bmp",
+        "tiff",
+        "ico",
+        "pdf",
+    ],
+)
+def test_what_is_no_picture_is_refused_with_the_formats_that_are(data):
+    with pytest.raises(Complaint, match="not a picture I can read: send a PNG, JPEG, WebP or GIF"):
+        clean(data)
+
+
+def png_of(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+
+
+def jpeg_of(width: int, height: int) -> bytes:
+    data = bytearray(SAMPLES["jpeg"])
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+def gif_of(width: int, height: int) -> bytes:
+    data = bytearray(SAMPLES["gif"])
+    data[6:10] = struct.pack("<HH", width, height)
+    return bytes(data)
+
+
+def gif_with_a_frame_of(width: int, height: int) -> bytes:
+    data = bytearray(SAMPLES["gif"])
+    at = data.rindex(b"\x2c\0\0\0\0" + struct.pack("<HH", *A_PICTURE.size)) + 5
+    data[at : at + 4] = struct.pack("<HH", width, height)
+    return bytes(data)
+
+
+def webp_of(width: int, height: int) -> bytes:
+    data = bytearray(SAMPLES["lossless"])
+    at = data.index(b"VP8L") + 9
+    rest = int.from_bytes(data[at : at + 4], "little") & ~0xFFFFFFF
+    data[at : at + 4] = (rest | (width - 1) | (height - 1) << 14).to_bytes(4, "little")
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("bomb", "size"),
+    [
+        *((png_of, size) for size in ((8001, 8000), (13000, 13000), (50000, 50000), (2**31 - 1, 2**31 - 1))),
+        *((jpeg_of, size) for size in ((10000, 10000), (65000, 65000))),
+        *((gif_of, size) for size in ((10000, 10000), (65535, 65535))),
+        (gif_with_a_frame_of, (65535, 65535)),
+        (webp_of, (16383, 16383)),
+    ],
+    ids=lambda value: getattr(value, "__name__", None) or "{}x{}".format(*value),
+)
+def test_a_small_file_that_claims_huge_dimensions_is_refused_before_it_is_decoded(bomb, size):
+    # None of these has the pixels it claims: decoding would have called it damaged.
+    data = bomb(*size)
+    assert len(data) < 5000
+    with pytest.raises(Complaint, match="too large: I take up to 64 megapixels"):
+        clean(data)
+
+
+def test_the_largest_dimensions_are_decoded():
+    with pytest.raises(Complaint, match="damaged"):
+        clean(png_of(8000, MAX_PIXELS // 8000))
+
+
+def test_cleaning_in_many_threads_at_once_is_right_and_leaves_the_warnings_alone():
+    before = list(warnings.filters)
+    pictures = [encoded(Image.new("RGB", (300, 200), (number, 0, 0)), "PNG") for number in range(64)]
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(clean, pictures))
+    assert [Image.open(io.BytesIO(result)).getpixel((0, 0))[0] for result in results] == list(range(64))
+    assert warnings.filters == before
