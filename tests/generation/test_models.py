@@ -1,0 +1,252 @@
+"""What is known of a model before its weights are loaded, and the sizes that it draws."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from generation.errors import Complaint
+from generation.models import Model, describe, size_for
+
+
+def a_folder(folder: Path, **files) -> Path:
+    """Make a model folder; a keyword such as `unet__config` is the file unet/config.json."""
+    for name, content in ({"model_index": {"_class_name": "StableDiffusionPipeline"}} | files).items():
+        path = folder / f"{name.replace('__', '/')}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def test_a_folder_that_describes_itself_is_believed(tiny_model):
+    model = describe(str(tiny_model))
+    assert (model.name, model.ref, model.native_size) == ("tiny", str(tiny_model), 64)
+    assert (model.num_inference_steps, model.guidance_scale) == (6, 5.0)
+    assert model.examples == ("a red fox under the moon",)
+
+
+def test_a_folder_that_does_not_is_measured(tmp_path):
+    folder = a_folder(
+        tmp_path / "dreamy", unet__config={"sample_size": 96}, vae__config={"block_out_channels": [1, 2, 3, 4]}
+    )
+    assert describe(str(folder)) == Model(name="dreamy", ref=str(folder), native_size=768)
+
+
+@pytest.mark.parametrize(
+    ("unet", "vae", "size"),
+    [
+        ({"sample_size": 64}, {"block_out_channels": [1, 2, 3, 4]}, 512),
+        ({"sample_size": 32}, {"block_out_channels": [1, 2, 3]}, 128),
+        ({"sample_size": [64, 96]}, {"block_out_channels": [1, 2, 3, 4]}, 512),
+        ({"sample_size": None}, {}, 512),
+        ({}, {}, 512),
+    ],
+)
+def test_the_trained_size_is_the_latents_times_the_vaes_scale(tmp_path, unet, vae, size):
+    assert describe(str(a_folder(tmp_path, unet__config=unet, vae__config=vae))).native_size == size
+
+
+def test_a_model_that_needs_nothing_but_its_index_gets_the_defaults(tmp_path):
+    folder = a_folder(tmp_path / "bare")
+    assert describe(str(folder)) == Model(name="bare", ref=str(folder))
+
+
+def test_what_a_model_says_of_itself_beats_what_is_measured(tmp_path):
+    own = {
+        "name": "Bilder – 絵",
+        "native_size": 320,
+        "size_multiple": 16,
+        "max_aspect": 2,
+        "num_inference_steps": 12,
+        "guidance_scale": 0,
+        "examples": ["ä", "b"],
+        "licence": "unknown keys are for others",
+    }
+    folder = a_folder(tmp_path, atelier=own, unet__config={"sample_size": 96})
+    assert describe(str(folder)) == Model(
+        name="Bilder – 絵",
+        ref=str(folder),
+        native_size=320,
+        size_multiple=16,
+        max_aspect=2,
+        num_inference_steps=12,
+        guidance_scale=0,
+        examples=("ä", "b"),
+    )
+
+
+def test_a_folder_is_named_however_it_is_written(tmp_path, monkeypatch):
+    a_folder(tmp_path / "dreamy")
+    monkeypatch.chdir(tmp_path)
+    assert describe("dreamy/").name == "dreamy"
+    assert describe("./dreamy").name == "dreamy"
+    monkeypatch.chdir(tmp_path / "dreamy")
+    assert describe(".").name == "dreamy"
+
+
+@pytest.mark.parametrize(
+    ("ref", "name"),
+    [
+        ("stable-diffusion-v1-5/stable-diffusion-v1-5", "stable-diffusion-v1-5"),
+        ("a_b/c.d-e", "c.d-e"),
+        ("gpt2", "gpt2"),
+    ],
+)
+def test_a_hub_id_gets_the_defaults_of_stable_diffusion(ref, name):
+    assert describe(ref) == Model(name=name, ref=ref)
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        "/no/such/model",
+        "./model",
+        "../model",
+        "~/model",
+        "models/of/mine",
+        "models/mine/",
+        "C:\\models\\mine",
+        "",
+        "a b",
+        "/",
+    ],
+)
+def test_a_path_that_is_no_model_folder_is_refused_by_name(ref, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError) as refused:
+        describe(ref)
+    assert ref in str(refused.value)
+
+
+def test_a_single_file_is_not_taken_for_a_hub_id(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.safetensors").touch()
+    for ref in ("model.safetensors", str(tmp_path / "model.safetensors")):
+        with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
+            describe(ref)
+
+
+def test_a_folder_without_an_index_is_told_from_one_that_is_missing(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no model_index\.json"):
+        describe(str(tmp_path))
+
+
+@pytest.mark.parametrize("file", ["model_index", "atelier", "unet__config", "vae__config"])
+@pytest.mark.parametrize("content", ["", "{", '{"a": 1,}', "[1, 2]", '"text"', "null", "\ufeff{}", "\0"])
+def test_a_damaged_file_is_named(tmp_path, file, content):
+    with pytest.raises(Complaint, match=rf"{file.replace('__', '/')}\.json is damaged"):
+        describe(str(a_folder(tmp_path, **{file: content})))
+
+
+def test_a_file_that_is_not_even_text_is_named(tmp_path):
+    a_folder(tmp_path)
+    (tmp_path / "atelier.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(Complaint, match=r"atelier\.json is damaged"):
+        describe(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [
+        ("name", 5),
+        ("native_size", "512"),
+        ("native_size", 0),
+        ("native_size", 512.5),
+        ("native_size", True),
+        ("native_size", None),
+        ("size_multiple", 0),
+        ("size_multiple", -8),
+        ("max_aspect", 0.5),
+        ("max_aspect", [3, 1]),
+        ("max_aspect", math.inf),
+        ("max_aspect", math.nan),
+        ("num_inference_steps", 0),
+        ("num_inference_steps", 20.0),
+        ("guidance_scale", -1),
+        ("examples", "a fox"),
+        ("examples", {"a": "fox"}),
+    ],
+)
+def test_a_fact_that_makes_no_sense_is_named(tmp_path, fact, value):
+    with pytest.raises(Complaint, match=rf"atelier\.json is damaged: `{fact}`"):
+        describe(str(a_folder(tmp_path, atelier={fact: value})))
+
+
+STABLE = Model(name="sd", ref="sd")
+MODELS = [
+    STABLE,
+    replace(STABLE, native_size=768),
+    replace(STABLE, native_size=256),
+    replace(STABLE, native_size=128, max_aspect=2.0),
+    replace(STABLE, native_size=1024, size_multiple=64),
+    replace(STABLE, native_size=64, max_aspect=4),
+]
+ASPECTS = [
+    (width, height) for width, height in itertools.product(range(1, 41), repeat=2) if math.gcd(width, height) == 1
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.native_size}/{model.size_multiple}")
+def test_every_aspect_gets_a_size_that_the_model_can_draw(model):
+    for aspect in ASPECTS:
+        width, height = size_for(model, aspect)
+        assert width > 0 < height
+        assert width % model.size_multiple == height % model.size_multiple == 0
+        assert max(width, height) <= model.max_aspect * min(width, height)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.native_size}/{model.size_multiple}")
+def test_an_aspect_within_the_models_is_met_at_about_its_native_area(model):
+    for aspect in ASPECTS:
+        if not 1 / model.max_aspect <= aspect[0] / aspect[1] <= model.max_aspect:
+            continue
+        width, height = size_for(model, aspect)
+        ratio = aspect[0] / aspect[1]
+        step = model.size_multiple
+        assert abs(width - model.native_size * math.sqrt(ratio)) <= 1.5 * step
+        assert abs(height - model.native_size / math.sqrt(ratio)) <= 1.5 * step
+        coarse = step / min(width, height)
+        assert width * height == pytest.approx(model.native_size**2, rel=1.6 * coarse)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"),
+    [
+        ((1, 1), (512, 512)),
+        ((3, 2), (624, 416)),
+        ((2, 3), (416, 624)),
+        ((16, 9), (680, 384)),
+        ((3, 1), (888, 296)),
+        ((1, 3), (296, 888)),
+        ((100, 1), (888, 296)),
+        ((999_999, 1_000_000), (512, 512)),
+    ],
+)
+def test_sizes_that_people_know(aspect, size):
+    assert size_for(STABLE, aspect) == size
+
+
+@given(
+    st.builds(
+        Model,
+        name=st.just("m"),
+        ref=st.just("m"),
+        native_size=st.integers(1, 4096),
+        size_multiple=st.sampled_from((1, 8, 16, 64)),
+        max_aspect=st.floats(1, 50),
+    ),
+    st.tuples(st.integers(1, 999_999), st.integers(1, 999_999)),
+)
+def test_whatever_the_model_and_the_aspect_the_size_can_be_drawn(model, aspect):
+    width, height = size_for(model, aspect)
+    assert width > 0 < height
+    assert width % model.size_multiple == height % model.size_multiple == 0
+    assert max(width, height) <= model.max_aspect * min(width, height)
+    assert size_for(model, (aspect[1], aspect[0])) == (height, width)
