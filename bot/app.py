@@ -81,6 +81,7 @@ async def stay_connected(studio: Studio) -> None:
 
 
 async def _serve(studio: Studio) -> None:
+    studio.stopping = False
     async with Client(studio, await studio.store.open_records()) as client:
         for feature in FEATURES:
             await client.load_extension(feature)

@@ -7,8 +7,11 @@ import json
 import logging
 
 import discord
+import yarl
 from discord.ext import commands
+from discord.gateway import DiscordWebSocket
 
+from bot.config import DISCORD_API_URL
 from bot.delivery import NOBODY, Delivery
 from bot.errors import answer_command_error
 from bot.studio import Studio
@@ -39,6 +42,10 @@ class Client(commands.AutoShardedBot):
         self.tree.on_error = answer_command_error  # type: ignore[method-assign]
 
     async def setup_hook(self) -> None:
+        if self.studio.config.discord_api_url != DISCORD_API_URL:
+            # After a session that cannot be resumed, discord.py goes to this address, whatever it was told before.
+            _, gateway, _ = await self.http.get_bot_gateway()
+            DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
         await self.offer_commands()
 
     async def on_ready(self) -> None:

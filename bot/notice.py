@@ -42,7 +42,7 @@ class Notice:
         self._job = job
         self._notice_id = notice_id
         self._describe = describe
-        self._shown = describe()
+        self._shown: Frame | None = None
         self._editing = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -81,7 +81,7 @@ class Notice:
         if frame == self._shown:
             return
         changes: dict[str, Any] = {"content": frame.content}
-        if frame.preview is not None and frame.preview is not self._shown.preview:
+        if frame.preview is not None and (self._shown is None or frame.preview is not self._shown.preview):
             changes["attachments"] = [discord.File(io.BytesIO(frame.preview), f"{self._job.id}.jpg")]
         await self._delivery.edit_notice(self._job, notice_id, **changes)
         self._shown = frame

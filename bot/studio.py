@@ -30,6 +30,7 @@ class Studio:
     worker: Worker
     clock: Callable[[], float] = time.time
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    stopping: bool = False
 
     @property
     def model(self) -> Model:
@@ -37,7 +38,13 @@ class Studio:
         return self.worker.model
 
     def carry_out(self, job_id: str, work: Coroutine[None, None, None]) -> None:
-        """Run a job's work beside everything else until it is done or `stop` is called."""
+        """Run a job's work beside everything else until it is done or `stop` is called.
+
+        A job that was accepted in the moment of stopping is in the store, and its work begins with the next start.
+        """
+        if self.stopping:
+            work.close()
+            return
         task = asyncio.create_task(work, name=f"job {job_id}")
         self.tasks[job_id] = task
         task.add_done_callback(lambda _: self.tasks.pop(job_id, None))
@@ -48,7 +55,8 @@ class Studio:
             task.cancel()
 
     async def stop_all(self) -> None:
-        """Stop all work; what is unfinished stays so in the store."""
+        """Stop all work and begin no more; what is unfinished stays so in the store."""
+        self.stopping = True
         tasks = list(self.tasks.values())
         for task in tasks:
             task.cancel()

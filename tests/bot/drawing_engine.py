@@ -1,7 +1,8 @@
 """An engine without torch for the road's tests: paints one colour a seed, and stumbles where the prompt says so.
 
-It runs in a real child process, so a test reaches it through its model folder: a prompt with the word "slow" gets no
-further than its first step until there is a file `go`; one with "death" ends the process unless there is a file `spare`.
+It runs in a real child process, so a test reaches it through its model folder: a prompt with the word "slow" gets
+no further than its first step until there is a file `go`; one with "death" ends the process unless there is a file
+`spare`; one with "huge" is too large for the memory.
 """
 
 from __future__ import annotations

@@ -14,20 +14,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder of a tiny pipeline with random weights, and keep torch to one thread.
-
-    Two torch threads on a busy two-core machine are five times slower than one.
-    """
-    import torch
-
-    from tests.generation.tiny_model import build_tiny_model
-
-    torch.set_num_threads(1)
-    return build_tiny_model(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="session")
 def pipeline(tiny_model: Path) -> Pipeline:
     """Give the tiny pipeline, loaded as the engine loads it."""
     from generation.engine.loading import load_pipeline
