@@ -1,0 +1,223 @@
+"""Every sentence about a job: it fits into a message, says what is so, and shows a prompt as it was typed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot import wording
+from generation.job import Action, Asker, Destination, Job
+from generation.messages import Loading, Progress, Ready
+from generation.models import Model
+from generation.params import Params, TextPart, Tile
+from generation.queue import Place
+from generation.worker import Broken, Restarting
+
+MODEL = Model(name="m", ref="m")
+READY = Ready(MODEL, "cpu")
+LOADING = Loading("text encoder", 1, 5)
+STATES = (READY, LOADING, Restarting("CUDA error"), Broken("no such file"))
+MOST = 2000  # characters of a message
+JOB = Job(
+    id="0123456789ab",
+    action=Action.IMAGINE,
+    params=Params(
+        parts=(TextPart("a red fox"),), width=512, height=512, seed=7, num_inference_steps=25, guidance_scale=7.5
+    ),
+    asker=Asker(11, "ada"),
+    destination=Destination(
+        guild_id=1, channel_id=2, by_channel=True, token="t", token_expires_at=900.0, upload_limit=10**7
+    ),
+    parent=None,
+    asked_at=0.0,
+)
+LONGEST = max(Action, key=lambda action: len(wording.finished(replace(JOB, action=action), MODEL, None)))
+BUTTONS = [action for action in Action if action is not Action.IMAGINE]
+
+
+def pressed(action: Action, index: int = 0, job: Job = JOB) -> Job:
+    return replace(job, action=action, parent=Tile("ba9876543210", index))
+
+
+def with_prompt(text: str) -> Job:
+    return replace(JOB, params=replace(JOB.params, parts=(TextPart(text),)), asker=Asker(2**63, "x" * 32))
+
+
+def everything_about(job: Job) -> list[str]:
+    """Give every text that can be said of a job, at its longest."""
+    places = (None, Place(100_000, 0.0), Place(100_000, 85.0))
+    texts = [wording.waiting(job, MODEL, place, state) for place in places for state in STATES]
+    texts += [
+        wording.drawing(job, MODEL, progress, state) for progress in (None, Progress(job.id, 7, 25)) for state in STATES
+    ]
+    texts += [wording.leaving(text) for text in texts]
+    texts += [wording.finished(job, MODEL, credit) for credit in (None, Asker(2**63, "y"))]
+    return texts + [wording.ended(job, MODEL, ending) for ending in ("Out of paint.", "so sorry " * 500)]
+
+
+@pytest.mark.parametrize(
+    ("place", "state", "expected"),
+    [
+        (None, READY, "**a red fox** - <@11> (Waiting to start)"),
+        (Place(1, None), READY, "**a red fox** - <@11> (Waiting to start)\n-# next in the queue"),
+        (Place(3, 4.0), READY, "**a red fox** - <@11> (Waiting to start)\n-# number 3 in the queue, a few seconds"),
+        (
+            Place(2, 61.0),
+            LOADING,
+            "**a red fox** - <@11> (Waiting to start)\n"
+            "-# number 2 in the queue, about 60 seconds · loading the model: text encoder, 2 of 5",
+        ),
+    ],
+)
+def test_waiting_says_which_place_how_long_and_what_for(place, state, expected):
+    assert wording.waiting(JOB, MODEL, place, state) == expected
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (LOADING, "loading the model: text encoder, 2 of 5"),
+        (Restarting("CUDA error"), "the drawing process is being started again"),
+        (Broken("no such file"), "the model cannot be loaded at the moment"),
+    ],
+)
+def test_who_waits_for_the_process_is_told_why_and_spared_its_errors(state, words):
+    for text in (wording.waiting(JOB, MODEL, Place(1, None), state), wording.drawing(JOB, MODEL, None, state)):
+        assert words in text
+        assert "CUDA" not in text
+        assert "no such file" not in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "a few seconds"),
+        (9.99, "a few seconds"),
+        (10, "about 10 seconds"),
+        (14.9, "about 10 seconds"),
+        (55.1, "about 60 seconds"),
+        (89.9, "about 90 seconds"),
+        (90, "about 2 minutes"),
+        (149, "about 2 minutes"),
+        (3600, "about 60 minutes"),
+        (5400, "about 2 hours"),
+        (86400, "about 24 hours"),
+    ],
+)
+def test_an_estimate_is_rough_and_in_a_fitting_unit(seconds, words):
+    assert wording.waiting(JOB, MODEL, Place(2, seconds), READY).endswith(f"number 2 in the queue, {words}")
+
+
+@given(st.floats(0, 1e7))
+def test_an_estimate_is_never_far_off(seconds):
+    said = wording.waiting(JOB, MODEL, Place(2, seconds), READY).rpartition(", ")[2]
+    if said == "a few seconds":
+        assert seconds < 10
+        return
+    number, unit = re.fullmatch(r"about (\d+) (seconds|minutes|hours)", said).groups()
+    told = int(number) * {"seconds": 1, "minutes": 60, "hours": 3600}[unit]
+    assert int(number) > 1
+    assert told / 1.51 <= seconds <= told * 1.51
+
+
+@pytest.mark.parametrize(
+    ("progress", "state", "end"),
+    [
+        (None, READY, "<@11> (Starting)"),
+        (None, LOADING, "<@11> (Starting)\n-# loading the model: text encoder, 2 of 5"),
+        (Progress("x", 0, 25), READY, "<@11> (0%)"),
+        (Progress("x", 1, 3), READY, "<@11> (33%)"),
+        (Progress("x", 149, 150), READY, "<@11> (99%)"),
+        (Progress("x", 25, 25), READY, "<@11> (100%)"),
+    ],
+)
+def test_drawing_says_how_far(progress, state, end):
+    assert wording.drawing(JOB, MODEL, progress, state) == f"**a red fox** - {end}"
+
+
+@pytest.mark.parametrize(
+    ("action", "label"),
+    [
+        (Action.IMAGINE, ""),
+        (Action.UPSCALE, "Image #3 for "),
+        (Action.VARY_SUBTLE, "Variations (Subtle) of image #3 by "),
+        (Action.VARY_STRONG, "Variations (Strong) of image #3 by "),
+        (Action.REROLL, "Drawn again by "),
+    ],
+)
+def test_a_result_names_its_prompt_what_was_pressed_and_who_pressed(action, label):
+    job = JOB if action is Action.IMAGINE else pressed(action, 2)
+    assert wording.finished(job, MODEL, None) == f"**a red fox** - {label}<@11>"
+
+
+def test_every_action_has_its_own_words():
+    said = [wording.finished(pressed(action), MODEL, None) for action in BUTTONS]
+    assert len({*said, wording.finished(JOB, MODEL, None)}) == len(Action)
+
+
+def test_the_owner_of_the_picture_before_gets_the_credit():
+    text = wording.finished(pressed(Action.UPSCALE), MODEL, Asker(12, "ben"))
+    assert text.endswith("<@11>\n-# after a picture by <@12>")
+
+
+def test_an_end_without_a_result_keeps_the_prompt_readable():
+    assert wording.ended(JOB, MODEL, "Cancelled by <@11>.") == "**a red fox** - <@11>\nCancelled by <@11>."
+
+
+def test_the_prompt_is_shown_with_the_parameters_that_were_typed():
+    job = replace(JOB, params=replace(JOB.params, aspect=(3, 2), no=("text",), num_inference_steps=12))
+    assert wording.finished(job, MODEL, None) == "**a red fox --ar 3:2 --no text --steps 12** - <@11>"
+
+
+NASTY = [
+    "**bold** __under__ ~~strike~~ ||spoiler|| `code` ```block```",
+    "@everyone @here <@12> <@&34> <#56> </imagine:78> <:emoji:90>",
+    "https://example.com/x [text](https://example.com) discord.gg/abc",
+    "line\n# heading\n> quote\n- list\n-# small",
+    "ends with a backslash \\",
+    "שלום עולם",
+    "👩‍👩‍👧‍👦🇫🇷👍🏽",
+]
+
+
+@pytest.mark.parametrize("prompt", NASTY)
+def test_a_prompt_can_neither_ping_nor_link_nor_leave_its_line(prompt):
+    for text in everything_about(with_prompt(prompt)):
+        first, *_ = text.split("\n")
+        assert first.startswith("**")
+        assert set(re.findall(r"(?<!\\)<@!?&?\d+>", first)) <= {f"<@{2**63}>"}
+        assert "@everyone" not in text
+        assert "@here" not in text
+        assert "://" not in re.sub(r"\\.", "", text)
+
+
+def test_the_bold_that_heads_a_message_is_closed_whatever_the_prompt_ends_with():
+    for prompt in ("x\\", "x*", "x\\\\", "*", "x **"):
+        headline = wording.finished(with_prompt(prompt), MODEL, None)
+        inside = headline.removeprefix("**").rpartition("** - <@")[0]
+        assert re.sub(r"\\.", "", inside).count("*") == 0
+        assert not re.sub(r"\\\\", "", inside).endswith("\\")
+
+
+@pytest.mark.parametrize(
+    "letter", ["*", "x", "x ", "_", "<", "\\", "@everyone ", "://", "ש*", "🦊", "👩‍👩‍👧‍👦", "e\u0301"]
+)
+def test_the_longest_prompt_fits_into_a_message_whatever_is_said_besides(letter):
+    job = pressed(LONGEST, 3, with_prompt((letter * 6000)[:6000]))
+    assert max(len(text) for text in everything_about(job)) <= MOST
+
+
+@given(st.text(max_size=2000))
+def test_whatever_the_prompt_every_text_fits_and_is_not_empty(prompt):
+    for text in everything_about(pressed(LONGEST, 3, with_prompt(prompt))):
+        assert 0 < len(text) <= MOST
+
+
+def test_the_longest_ending_is_cut_and_a_short_one_is_not():
+    short = "It is in the log as `0123abcd`."
+    assert wording.ended(JOB, MODEL, short).endswith(short)
+    assert len(wording.ended(JOB, MODEL, "x" * 5000)) < 400
