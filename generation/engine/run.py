@@ -100,6 +100,11 @@ class Run:
         return self._rows - sum(len(prediction) for prediction in self._predictions)
 
     @property
+    def work_left(self) -> int:
+        """Give how many pixels the UNet still has to see."""
+        return (self.steps - self.index) * self._rows * self.pixels
+
+    @property
     def _rows(self) -> int:
         return len(self.latents) * len(self._conditioning.coefficients)
 

@@ -54,22 +54,24 @@ class Studio:
         return [event for event in self.events if isinstance(event, Finished | Failed) and event.job_id == job_id]
 
     def progress(self, job_id: str) -> list[Progress]:
-        """Give the steps told for a job."""
-        return [event for event in self.events if isinstance(event, Progress) and event.job_id == job_id]
+        """Give the steps told for a job, without the previews."""
+        told = [event for event in self.events if isinstance(event, Progress)]
+        return [event for event in told if event.job_id == job_id and event.preview is None]
+
+    def previews(self) -> list[Progress]:
+        """Give the previews told so far."""
+        return [event for event in self.events if isinstance(event, Progress) and event.preview]
 
     def wait_for_preview(self) -> Progress:
         """Wait for a step with a preview."""
         with self._told:
-            assert self._told.wait_for(lambda: self._previewed(), PATIENCE)
-        return self._previewed()[0]
+            assert self._told.wait_for(self.previews, PATIENCE)
+        return self.previews()[0]
 
     def close(self) -> None:
         """End the engine."""
         self._hook.remove()
         self.engine.close()
-
-    def _previewed(self) -> list[Progress]:
-        return [event for event in self.events if isinstance(event, Progress) and event.preview]
 
     def _tell(self, event: Event) -> None:
         with self._told:

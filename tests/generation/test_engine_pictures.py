@@ -104,7 +104,7 @@ def test_only_the_newest_preview_of_a_job_waits(studio: Studio, monkeypatch: pyt
         studio.engine.step()
     released.set()
     studio.engine._finisher.close()
-    assert [told.step for told in studio.progress("a") if told.preview] == [1, 9]
+    assert [told.step for told in studio.previews()] == [1, 9]
 
 
 class AveragingVae:
