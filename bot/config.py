@@ -29,7 +29,7 @@ class Config:
     model: str = EMBEDDED
     device: str = "auto"
     threads: int = 0
-    jobs_at_once: int = 4
+    jobs_at_once: int = 0
     running_per_person: int = 3
     waiting_per_person: int = 10
     waiting_in_all: int = 200

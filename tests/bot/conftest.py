@@ -47,7 +47,7 @@ class Stage:
             **settings,
         )
         worker = LocalWorker(
-            config.model, load=drawing_engine.load, capacity=config.jobs_at_once, retry_after=(0.0,) * 3 + (60.0,)
+            config.model, load=drawing_engine.load, capacity=config.jobs_at_once or 4, retry_after=(0.0,) * 3 + (60.0,)
         )
         async with open_studio(config, worker, self.server.world.clock.time) as studio:
             serving = asyncio.create_task(stay_connected(studio))
