@@ -103,7 +103,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "model": _model,
     "device": _device,
     "threads": _number(0, 1024),
-    "jobs_at_once": _number(1, 1024),
+    "jobs_at_once": _number(0, 1024),
     "running_per_person": _number(1, 100_000),
     "waiting_per_person": _number(1, 100_000),
     "waiting_in_all": _number(1, 100_000),

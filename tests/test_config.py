@@ -49,7 +49,8 @@ def test_variables_of_other_programs_and_in_lower_case_are_ignored():
         ("DEVICE", "mps", "mps"),
         ("THREADS", "0", 0),
         ("THREADS", "16", 16),
-        ("JOBS_AT_ONCE", "1", 1),
+        ("JOBS_AT_ONCE", "0", 0),
+        ("JOBS_AT_ONCE", "6", 6),
         ("RUNNING_PER_PERSON", "007", 7),
         ("WAITING_PER_PERSON", "1", 1),
         ("WAITING_IN_ALL", "100000", 100_000),
@@ -90,7 +91,7 @@ def test_a_setting_is_read(name, text, value):
         ("DEVICE", "cpu:0"),
         *(
             (name, text)
-            for name in ("JOBS_AT_ONCE", "RUNNING_PER_PERSON", "WAITING_PER_PERSON")
+            for name in ("RUNNING_PER_PERSON", "WAITING_PER_PERSON", "WAITING_IN_ALL")
             for text in ("0", "-1")
         ),
         ("WAITING_IN_ALL", "many"),
@@ -100,6 +101,7 @@ def test_a_setting_is_read(name, text, value):
         ("STEP_TIMEOUT", "0"),
         ("STEP_TIMEOUT", "1.5"),
         ("STEP_TIMEOUT", "9" * 5000),
+        ("JOBS_AT_ONCE", "-1"),
         ("THREADS", "-1"),
         ("THREADS", "1025"),
         ("THREADS", "0x10"),
