@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,13 +40,12 @@ HOMES = {
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 
+@cache
 def sources() -> list[Path]:
     """Give every Python file of the repository, relative to its root."""
-    skipped = {"build", "data", "runs"}
-    files = (path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
-    return sorted(
-        path for path in files if not any(part.startswith(".") or part in skipped for part in path.parts[:-1])
-    )
+    tops = [path for path in ROOT.iterdir() if not path.name.startswith(".") and path.name not in ("build", "data")]
+    files = [path for top in tops for path in ([top] if top.is_file() else top.rglob("*.py"))]
+    return sorted(path.relative_to(ROOT) for path in files if path.suffix == ".py")
 
 
 def module_of(path: Path) -> str:
