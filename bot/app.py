@@ -85,9 +85,4 @@ async def _serve(studio: Studio) -> None:
     async with Client(studio, await studio.store.open_records()) as client:
         for feature in FEATURES:
             await client.load_extension(feature)
-        try:
-            await client.start(studio.config.discord_token)
-        finally:
-            await (
-                studio.stop_all()
-            )  # while the client can still be used: work that fails is given up, stopped work is not
+        await client.start(studio.config.discord_token)

@@ -48,6 +48,11 @@ class Client(commands.AutoShardedBot):
             DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
         await self.offer_commands()
 
+    async def close(self) -> None:
+        # Work goes first, while it can still reach Discord: what fails is given up, what is stopped goes on later.
+        await self.studio.stop_all()
+        await super().close()
+
     async def on_ready(self) -> None:
         log.info("connected as %s", self.user)
 

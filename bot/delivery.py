@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import aiohttp
 import discord
 
+from generation.errors import Complaint
 from generation.job import Job
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ INVALID_TOKEN = 50027
 NOBODY = discord.AllowedMentions.none()
 
 
-class Undeliverable(Exception):
+class Undeliverable(Complaint):
     """Neither the channel nor the token nor a direct message could be used."""
 
 
@@ -90,7 +91,7 @@ class Delivery:
             message_id = await way(job, notice_id, answer)
             if message_id is not None:
                 return message_id
-        raise Undeliverable(job.id)
+        raise Undeliverable("It is drawn, but I may neither post it here nor send you a direct message.")
 
     async def find_answer(self, job: Job, since: int) -> int | None:
         """Look for a result posted by an earlier life of the bot, in messages newer than the id `since`."""

@@ -85,11 +85,16 @@ class Imagine(commands.Cog):
             await self.studio.store.add_job(job)
             notice_id = await self._first_answer(interaction, job)
             await self.studio.store.set_notice(job.id, notice_id)
+            record = await self.studio.store.record(job.id)
         except Exception:
             self.studio.queue.leave(job.id)
             await self.studio.store.cancel(job.id, "It could not be answered in time.")
             raise
-        self.studio.carry_out(job.id, self.deliver(job, notice_id))
+        log.info("job %s: %s by %s", job.id, action, job.asker.id)
+        if record is not None and record.state is State.WAITING:  # and not cancelled as soon as it was shown
+            self.studio.carry_out(job.id, self.deliver(job, notice_id))
+        else:
+            self.studio.queue.leave(job.id)
 
     async def deliver(self, job: Job, notice_id: int | None) -> None:
         """Wait for the job's turn, draw it, post it: also how a job goes on after a restart."""
@@ -105,6 +110,7 @@ class Imagine(commands.Cog):
         """Post a drawn job's result and take its notice away."""
         answer_id = await self._post(job, notice_id, await self._compose_answer(job, sheet, suffix))
         await self.studio.store.answered(job.id, answer_id)
+        log.info("job %s: answered in message %s", job.id, answer_id)
         await self._settle(job, notice_id, answer_id)
 
     async def press(self, interaction: Interaction, action: Action, tile: Tile) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from preview import permissions
@@ -70,3 +72,17 @@ async def test_a_cancelled_job_stays_cancelled_over_a_restart(stage, stop):
         await stage.imagine("last")
         await stage.result(text="last")
     assert not [result for result in stage.results() if "fox" in result.content]
+
+
+async def test_a_job_cancelled_in_the_moment_it_is_shown_is_not_drawn(stage):
+    async with stage.bot() as studio:
+        held = stage.server.faults.hold("POST", "/interactions/*")
+        await stage.imagine("a fox")
+        await asyncio.wait_for(held.reached.wait(), 10)
+        (job,) = studio.queue.waiting
+        assert await studio.store.cancel(job.id, "Cancelled.")
+        held.release()
+        await stage.imagine("an owl")
+        await stage.result(text="owl")
+        assert not studio.queue.waiting
+    assert len(stage.results()) == 1
