@@ -15,13 +15,21 @@ export function welcome(tryOut) {
     { class: "welcome" },
     h("p", { class: "eyebrow" }, store.guilds.get(channel.guild)?.name ?? "Direct messages"),
     h("h2", {}, `This is the beginning of ${place}`),
-    h("p", {}, hasBot ? "Describe a picture and the bot draws it. Try one of these, or type " : `${channel.topic ?? ""}. `, hasBot && h("kbd", {}, "/imagine"), hasBot && "."),
+    h(
+      "p",
+      {},
+      hasBot ? "Describe a picture and the bot draws it. Try one of these, or type " : `${channel.topic ?? ""}. `,
+      hasBot && h("kbd", {}, "/imagine"),
+      hasBot && ".",
+    ),
     hasBot && examples(store.about.examples.slice(0, AT_FIRST), tryOut),
   );
 }
 
 function examples(prompts, tryOut) {
-  const chips = prompts.map((prompt) => h("button", { type: "button", class: "example", onclick: () => tryOut(prompt) }, prompt));
+  const chips = prompts.map((prompt) =>
+    h("button", { type: "button", class: "example", onclick: () => tryOut(prompt) }, prompt),
+  );
   return h("div", { class: "examples", role: "group", "aria-label": "Prompts to try" }, chips);
 }
 
@@ -32,7 +40,11 @@ export function openAbout(tryOut) {
     dialog.close();
     tryOut(prompt);
   };
-  const close = h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => dialog.close() }, icon("close"));
+  const close = h(
+    "button",
+    { type: "button", class: "quiet", "aria-label": "Close", onclick: () => dialog.close() },
+    icon("close"),
+  );
   const dialog = h(
     "dialog",
     { class: "about", "aria-labelledby": "about-title", onclose: () => dialog.remove() },
@@ -40,8 +52,16 @@ export function openAbout(tryOut) {
     h(
       "div",
       { class: "about-body" },
-      h("p", {}, "This is not Discord. It is a stand-in on your own computer, and everything stays here. The bot behind it is the real one: the same program, talking the same protocol, under the same limits."),
-      h("p", {}, "Change who you are at the side, or open a second tab as somebody else, to see queues, permissions and private answers from both ends."),
+      h(
+        "p",
+        {},
+        "This is not Discord. It is a stand-in on your own computer, and everything stays here. The bot behind it is the real one: the same program, talking the same protocol, under the same limits.",
+      ),
+      h(
+        "p",
+        {},
+        "Change who you are at the side, or open a second tab as somebody else, to see queues, permissions and private answers from both ends.",
+      ),
       h("h3", {}, "What the model knows"),
       knows(model, known),
       prompts.length > 0 && h("h3", {}, "Prompts to try"),
@@ -51,7 +71,15 @@ export function openAbout(tryOut) {
         "ol",
         {},
         h("li", {}, "Make an application with a bot at discord.com/developers and copy its token."),
-        h("li", {}, "Copy ", h("code", {}, ".env.example"), " to ", h("code", {}, ".env"), " and put the token there, and a larger model if you have a GPU."),
+        h(
+          "li",
+          {},
+          "Copy ",
+          h("code", {}, ".env.example"),
+          " to ",
+          h("code", {}, ".env"),
+          " and put the token there, and a larger model if you have a GPU.",
+        ),
         h("li", {}, "Start it with ", h("code", {}, "python main.py"), "."),
       ),
       h("p", {}, "Each step is explained in ", h("code", {}, "docs/self-hosting.md"), "."),
@@ -68,7 +96,15 @@ function knows(model, known) {
   return h(
     "div",
     {},
-    h("p", {}, `${model} is a small model that this project trained itself, so that the bot runs without a GPU or a download. It knows these words, and little else:`),
-    h("dl", { class: "known" }, kinds.flatMap(([kind, words]) => [h("dt", {}, kind), h("dd", {}, words.join(", "))])),
+    h(
+      "p",
+      {},
+      `${model} is a small model that this project trained itself, so that the bot runs without a GPU or a download. It knows these words, and little else:`,
+    ),
+    h(
+      "dl",
+      { class: "known" },
+      kinds.flatMap(([kind, words]) => [h("dt", {}, kind), h("dd", {}, words.join(", "))]),
+    ),
   );
 }

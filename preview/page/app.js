@@ -20,6 +20,7 @@ const views = new Map();
 const typing = new Map();
 const address = new URL(location.href);
 let atEnd = true;
+let lastTop = 0;
 
 const room = { jump, reply, mention, become, useMenu, complain, pending };
 const composer = new Composer(room);
@@ -46,12 +47,15 @@ const NEWS = {
   contents(news) {
     const known = contentsOf(news.channel);
     const fresh = new Map(news.messages.map((each) => [each.id, each]));
-    if (!news.older) Object.assign(known, { commands: news.commands, userMenu: news.userMenu, messageMenu: news.messageMenu });
+    if (!news.older)
+      Object.assign(known, { commands: news.commands, userMenu: news.userMenu, messageMenu: news.messageMenu });
     if (news.older) known.messages = new Map([...fresh, ...known.messages]);
     else if (!known.fetched) known.messages = fresh;
     if (news.older || !known.fetched) known.more = news.more;
     known.fetched = true;
-    if (news.channel === store.open) drawChannel();
+    if (news.channel !== store.open) return;
+    drawChannel();
+    composer.refresh();
   },
   message({ message }) {
     const known = contentsOf(message.channel_id);
@@ -73,7 +77,10 @@ const NEWS = {
   typing({ user, channel }) {
     const key = `${channel}/${user}`;
     clearTimeout(typing.get(key));
-    typing.set(key, setTimeout(() => (typing.delete(key), drawTyping()), TYPING_LASTS));
+    typing.set(
+      key,
+      setTimeout(() => (typing.delete(key), drawTyping()), TYPING_LASTS),
+    );
     drawTyping();
   },
   commands: () => ask(store.open),
@@ -127,7 +134,10 @@ function remember() {
 function drawSide() {
   drawPlaces($("side-body"), { go: show, become });
   const user = me();
-  $("who-now").replaceChildren(portrait(user.id, user.display, true), h("span", { class: "unseen" }, `You are ${user.display}. Change person or place`));
+  $("who-now").replaceChildren(
+    portrait(user.id, user.display, true),
+    h("span", { class: "unseen" }, `You are ${user.display}. Change person or place`),
+  );
 }
 
 function drawHeader() {
@@ -142,18 +152,28 @@ function drawHeader() {
 function drawChannel() {
   const known = contentsOf(store.open);
   const list = $("messages");
+  list.setAttribute("aria-busy", String(!known.fetched));
   const keep = measure();
   const messages = messagesOf(store.open);
   const rows = [];
   let before = null;
   for (const message of messages) {
-    if (!before || dayOf(before.timestamp) !== dayOf(message.timestamp)) rows.push(h("li", { class: "day", role: "separator" }, dayOf(message.timestamp)));
+    if (!before || dayOf(before.timestamp) !== dayOf(message.timestamp))
+      rows.push(h("li", { class: "day", role: "separator" }, dayOf(message.timestamp)));
     const view = viewOf(message);
     view.element.classList.toggle("follows", follows(before, message));
     rows.push(view.element);
     before = message;
   }
-  const head = known.more ? [h("li", { class: "earlier" }, h("button", { type: "button", class: "button secondary", onclick: fetchOlder }, "Show earlier messages"))] : [];
+  const head = known.more
+    ? [
+        h(
+          "li",
+          { class: "earlier" },
+          h("button", { type: "button", class: "button secondary", onclick: fetchOlder }, "Show earlier messages"),
+        ),
+      ]
+    : [];
   replace(list, [...head, ...rows]);
   $("welcome").replaceChildren(...(known.fetched && !known.more && !messages.length ? [welcome(tryOut)] : []));
   for (const id of views.keys()) if (!known.messages.has(id)) views.delete(id);
@@ -180,7 +200,8 @@ function viewOf(message) {
 }
 
 function follows(before, message) {
-  if (!before || before.author.id !== message.author.id || message.message_reference || message.interaction) return false;
+  if (!before || before.author.id !== message.author.id || message.message_reference || message.interaction)
+    return false;
   const near = new Date(message.timestamp) - new Date(before.timestamp) < TOGETHER;
   return near && dayOf(before.timestamp) === dayOf(message.timestamp) && (before.flags & 64) === (message.flags & 64);
 }
@@ -209,7 +230,9 @@ function markUnread(channel) {
 }
 
 function drawTyping() {
-  const names = [...typing.keys()].filter((key) => key.startsWith(`${store.open}/`)).map((key) => nameOf(key.split("/")[1]));
+  const names = [...typing.keys()]
+    .filter((key) => key.startsWith(`${store.open}/`))
+    .map((key) => nameOf(key.split("/")[1]));
   $("typing").textContent = names.length ? `${names.join(", ")} ${names.length > 1 ? "are" : "is"} typing…` : "";
 }
 
@@ -220,7 +243,9 @@ const scroller = $("scroller");
 function measure() {
   if (atEnd) return null;
   const top = scroller.getBoundingClientRect().top;
-  const anchor = [...$("messages").querySelectorAll(".message")].find((each) => each.getBoundingClientRect().bottom > top);
+  const anchor = [...$("messages").querySelectorAll(".message")].find(
+    (each) => each.getBoundingClientRect().bottom > top,
+  );
   return anchor ? { anchor, offset: anchor.getBoundingClientRect().top } : null;
 }
 
@@ -229,8 +254,12 @@ function restore(keep) {
   else if (keep?.anchor.isConnected) scroller.scrollTop += keep.anchor.getBoundingClientRect().top - keep.offset;
 }
 
+/** Stay at the end until somebody scrolls up; content that grows below is no scrolling. */
 function onScroll() {
-  atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
+  const left = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+  if (left < NEAR_END) atEnd = true;
+  else if (scroller.scrollTop < lastTop) atEnd = false;
+  lastTop = scroller.scrollTop;
   $("newest").hidden = atEnd;
 }
 
@@ -261,7 +290,8 @@ $("messages").addEventListener("keydown", (event) => {
     event.preventDefault();
     next.focus();
   }
-  if (event.key === "Enter" && event.target === rows[at]) views.get(rows[at].id.slice("message-".length))?.openMenu(rows[at]);
+  if (event.key === "Enter" && event.target === rows[at])
+    views.get(rows[at].id.slice("message-".length))?.openMenu(rows[at]);
 });
 
 // --- what messages and menus ask of the page
@@ -269,7 +299,10 @@ $("messages").addEventListener("keydown", (event) => {
 function jump(id) {
   const view = views.get(id);
   if (!view) return complain("That message is further up: show earlier messages first.");
-  view.element.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  view.element.scrollIntoView({
+    block: "center",
+    behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth",
+  });
   view.element.focus({ preventScroll: true });
   view.element.classList.remove("found");
   requestAnimationFrame(() => view.element.classList.add("found"));
@@ -296,7 +329,12 @@ async function useMenu(name, target) {
 
 /** Show that a command is on its way until the bot answers, and say so if it does not. */
 async function pending(command, answering) {
-  const row = h("li", { class: "pending" }, h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), ` Sending /${localName(command)} to ${store.application.name}…`);
+  const row = h(
+    "li",
+    { class: "pending" },
+    h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")),
+    ` Sending /${localName(command)} to ${store.application.name}…`,
+  );
   $("pending").append(row);
   atEnd = true;
   restore(null);
@@ -314,7 +352,13 @@ async function pending(command, answering) {
 /** Tell the person of something that went wrong, in the channel, for them alone. */
 function complain(text, fromBot = false) {
   const close = h("button", { type: "button", class: "plain", onclick: () => note.remove() }, "Dismiss");
-  const note = h("li", { class: "complaint", role: "alert" }, fromBot && h("strong", {}, store.application.name), h("p", { class: "fault" }, text), h("p", { class: "only-you" }, "Only you can see this · ", close));
+  const note = h(
+    "li",
+    { class: "complaint", role: "alert" },
+    fromBot && h("strong", {}, store.application.name),
+    h("p", { class: "fault" }, text),
+    h("p", { class: "only-you" }, "Only you can see this · ", close),
+  );
   $("pending").append(note);
   atEnd = true;
   restore(null);
@@ -331,12 +375,19 @@ document.addEventListener("open-channel", (event) => store.channels.has(event.de
 
 function drawBot() {
   const { state, connected, words } = store.bot;
-  const [kind, text] = connected ? ["well", "online"] : state === "stopped" ? ["ill", "stopped, starting again"] : ["soon", "starting"];
+  const [kind, text] = connected
+    ? ["well", "online"]
+    : state === "stopped"
+      ? ["ill", "stopped, starting again"]
+      : ["soon", "starting"];
   $("bot").className = `bot ${kind}`;
   $("bot").replaceChildren(h("span", { class: "lamp" }), `${store.application.name} is ${text}`);
   $("bot").title = connected ? "" : words;
   $("trouble").hidden = connected || state !== "stopped";
-  $("trouble").replaceChildren(h("strong", {}, "The bot has stopped and is being started again."), words ? h("code", {}, words) : "");
+  $("trouble").replaceChildren(
+    h("strong", {}, "The bot has stopped and is being started again."),
+    words ? h("code", {}, words) : "",
+  );
 }
 
 for (const id of ["about", "about-link"]) $(id).addEventListener("click", () => openAbout(tryOut));

@@ -7,7 +7,15 @@ import { Suggestions } from "./picker.js";
 import { bytes } from "./pictures.js";
 import { here, localDescription, localName, store } from "./store.js";
 
-const STRING = 3, INTEGER = 4, BOOLEAN = 5, USER = 6, CHANNEL = 7, ROLE = 8, MENTIONABLE = 9, NUMBER = 10, ATTACHMENT = 11;
+const STRING = 3,
+  INTEGER = 4,
+  BOOLEAN = 5,
+  USER = 6,
+  CHANNEL = 7,
+  ROLE = 8,
+  MENTIONABLE = 9,
+  NUMBER = 10,
+  ATTACHMENT = 11;
 const TYPING_PAUSE = 250;
 let serial = 0;
 
@@ -20,12 +28,31 @@ export class Command {
     this.fields = h("div", { class: "options" });
     this.extra = h("div", { class: "more-options", role: "group", "aria-label": "Further options" });
     this.fault = h("p", { class: "fault", role: "alert" });
-    const close = h("button", { type: "button", class: "quiet", "aria-label": "Leave this command", onclick: () => on.close() }, icon("close"));
-    const send = h("button", { type: "submit", class: "round primary", "aria-label": `Use /${localName(command)}` }, icon("send"));
+    const close = h(
+      "button",
+      { type: "button", class: "quiet", "aria-label": "Leave this command", onclick: () => on.close() },
+      icon("close"),
+    );
+    const send = h(
+      "button",
+      { type: "submit", class: "round primary", "aria-label": `Use /${localName(command)}` },
+      icon("send"),
+    );
     this.element = h(
       "form",
-      { class: "command", novalidate: true, "aria-label": `/${localName(command)}`, onsubmit: (event) => (event.preventDefault(), this.use()) },
-      h("div", { class: "command-head" }, h("strong", {}, `/${localName(command)}`), h("span", {}, localDescription(command)), close),
+      {
+        class: "command",
+        novalidate: true,
+        "aria-label": `/${localName(command)}`,
+        onsubmit: (event) => (event.preventDefault(), this.use()),
+      },
+      h(
+        "div",
+        { class: "command-head" },
+        h("strong", {}, `/${localName(command)}`),
+        h("span", {}, localDescription(command)),
+        close,
+      ),
       this.fields,
       h("div", { class: "command-foot" }, this.extra, send),
       this.fault,
@@ -35,7 +62,8 @@ export class Command {
       if (option.definition.required || option.definition.name in values) this.reveal(option, false);
       if (option.definition.name in values) option.write(values[option.definition.name]);
     }
-    if (!this.shown.length && this.options.length && this.options[0].definition.type === STRING) this.reveal(this.options[0], false);
+    if (!this.shown.length && this.options.length && this.options[0].definition.type === STRING)
+      this.reveal(this.options[0], false);
     this.#offerMore();
   }
 
@@ -67,7 +95,12 @@ export class Command {
     const hidden = this.options.filter((each) => !this.fields.contains(each.element));
     this.extra.replaceChildren(
       ...hidden.map((each) =>
-        h("button", { type: "button", class: "chip", title: localDescription(each.definition), onclick: () => this.reveal(each) }, icon("plus"), localName(each.definition)),
+        h(
+          "button",
+          { type: "button", class: "chip", title: localDescription(each.definition), onclick: () => this.reveal(each) },
+          icon("plus"),
+          localName(each.definition),
+        ),
       ),
     );
   }
@@ -94,7 +127,8 @@ export class Command {
 
   /** Send it, if every option is right. */
   use() {
-    for (const option of this.options.filter((each) => each.definition.required)) if (!this.fields.contains(option.element)) this.reveal(option, false);
+    for (const option of this.options.filter((each) => each.definition.required))
+      if (!this.fields.contains(option.element)) this.reveal(option, false);
     const wrong = this.shown.filter((each) => each.check());
     if (wrong.length) return wrong[0].focus();
     const given = { name: this.definition.name, channel: store.open, values: this.values() };
@@ -112,7 +146,16 @@ class Option {
     this.control = this.#control();
     this.control.id = this.id;
     this.control.setAttribute("aria-describedby", `${this.id}-about ${this.id}-fault`);
-    const remove = h("button", { type: "button", class: "quiet", "aria-label": `Leave ${localName(definition)} out`, onclick: () => command.conceal(this) }, icon("close"));
+    const remove = h(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        "aria-label": `Leave ${localName(definition)} out`,
+        onclick: () => command.conceal(this),
+      },
+      icon("close"),
+    );
     this.element = h(
       "div",
       { class: "option-field" },
@@ -140,7 +183,15 @@ class Option {
     if (listed || definition.autocomplete) return this.#combo(listed);
     if (definition.type === INTEGER || definition.type === NUMBER) {
       const step = definition.type === INTEGER ? 1 : "any";
-      return this.#single(h("input", { type: "number", inputmode: "decimal", step, min: definition.min_value, max: definition.max_value }));
+      return this.#single(
+        h("input", {
+          type: "number",
+          inputmode: "decimal",
+          step,
+          min: definition.min_value,
+          max: definition.max_value,
+        }),
+      );
     }
     const area = h("textarea", { rows: 1, dir: "auto", spellcheck: "false", maxlength: definition.max_length ?? 6000 });
     area.addEventListener("input", () => grow(area));
@@ -169,13 +220,20 @@ class Option {
   #items() {
     const { type, choices, channel_types: types } = this.definition;
     if (choices?.length) return () => choices.map((each) => ({ label: localName(each), value: each.value }));
-    const users = () => membersHere().map((each) => ({ label: each.display, description: each.name, value: { user: each.id } }));
-    const roles = () => rolesHere().map((each) => ({ label: `@${each.name.replace(/^@/, "")}`, value: { role: each.id } }));
-    if (type === BOOLEAN) return () => [{ label: "True", value: true }, { label: "False", value: false }];
+    const users = () =>
+      membersHere().map((each) => ({ label: each.display, description: each.name, value: { user: each.id } }));
+    const roles = () =>
+      rolesHere().map((each) => ({ label: `@${each.name.replace(/^@/, "")}`, value: { role: each.id } }));
+    if (type === BOOLEAN)
+      return () => [
+        { label: "True", value: true },
+        { label: "False", value: false },
+      ];
     if (type === USER) return users;
     if (type === ROLE) return roles;
     if (type === MENTIONABLE) return () => [...users(), ...roles()];
-    if (type === CHANNEL) return () => channelsHere(types).map((each) => ({ label: `#${each.name}`, value: { channel: each.id } }));
+    if (type === CHANNEL)
+      return () => channelsHere(types).map((each) => ({ label: `#${each.name}`, value: { channel: each.id } }));
     return null;
   }
 
@@ -185,7 +243,11 @@ class Option {
     let timer = 0;
     const look = () => {
       this.picked = null;
-      if (listed) return this.list.show(listed().filter((each) => each.label.toLowerCase().includes(input.value.toLowerCase())), "");
+      if (listed)
+        return this.list.show(
+          listed().filter((each) => each.label.toLowerCase().includes(input.value.toLowerCase())),
+          "",
+        );
       clearTimeout(timer);
       timer = setTimeout(() => this.#complete(input.value), TYPING_PAUSE);
     };
@@ -204,7 +266,13 @@ class Option {
 
   async #complete(typed) {
     if (!this.list.shown) this.list.show([], "…");
-    const asked = (this.asked = { name: this.command.definition.name, channel: store.open, option: this.definition.name, typed, values: this.command.values(this) });
+    const asked = (this.asked = {
+      name: this.command.definition.name,
+      channel: store.open,
+      option: this.definition.name,
+      typed,
+      values: this.command.values(this),
+    });
     let answer;
     try {
       answer = await act("complete", asked);
@@ -213,7 +281,11 @@ class Option {
     }
     if (asked !== this.asked || document.activeElement !== this.control) return;
     if (answer.failed) this.list.show([], "Loading options failed");
-    else this.list.show(answer.choices.map((each) => ({ label: localName(each), value: each.value })), answer.note ?? (answer.choices.length ? "" : "No suggestions"));
+    else
+      this.list.show(
+        answer.choices.map((each) => ({ label: localName(each), value: each.value })),
+        answer.note ?? (answer.choices.length ? "" : "No suggestions"),
+      );
   }
 
   set file(file) {
@@ -247,7 +319,8 @@ class Option {
 
   focus() {
     this.control.focus();
-    if (this.control.matches("textarea")) this.control.setSelectionRange(this.control.value.length, this.control.value.length);
+    if (this.control.matches("textarea"))
+      this.control.setSelectionRange(this.control.value.length, this.control.value.length);
   }
 
   value() {
@@ -278,7 +351,8 @@ class Option {
   #outOfRange() {
     const { type, min_value: min = -Infinity, max_value: max = Infinity } = this.definition;
     const number = this.value();
-    if (!Number.isFinite(number) || (type === INTEGER && !Number.isInteger(number))) return type === INTEGER ? "A whole number is needed." : "A number is needed.";
+    if (!Number.isFinite(number) || (type === INTEGER && !Number.isInteger(number)))
+      return type === INTEGER ? "A whole number is needed." : "A number is needed.";
     return number < min || number > max ? `It must be between ${min} and ${max}.` : null;
   }
 

@@ -8,7 +8,13 @@ import { openList } from "./picker.js";
 import { here, people, store } from "./store.js";
 
 const STYLES = { 1: "primary", 2: "secondary", 3: "success", 4: "danger" };
-const SELECT_WORDS = { 3: "Make a selection", 5: "Select a member", 6: "Select a role", 7: "Select a member or role", 8: "Select a channel" };
+const SELECT_WORDS = {
+  3: "Make a selection",
+  5: "Select a member",
+  6: "Select a role",
+  7: "Select a member or role",
+  8: "Select a channel",
+};
 
 /** Render components; `deeds` has `press(customId, button)` and `select(customId, chosen, button)`. */
 export function components(list, deeds, earlier = null) {
@@ -29,13 +35,21 @@ function component(each, deeds, earlier) {
     case 8:
       return select(each, deeds);
     case 9:
-      return h("div", { class: "section" }, h("div", { class: "section-text" }, inner()), component(each.accessory, deeds, null));
+      return h(
+        "div",
+        { class: "section" },
+        h("div", { class: "section-text" }, inner()),
+        component(each.accessory, deeds, null),
+      );
     case 10:
       return h("div", { class: "text", dir: "auto" }, markdown(each.content));
     case 11:
       return h("div", { class: "thumbnail" }, media(each.media, each.description, each.spoiler));
     case 12:
-      return mosaic(each.items.map((item) => fromMedia(item.media, item.description, item.spoiler)), earlier);
+      return mosaic(
+        each.items.map((item) => fromMedia(item.media, item.description, item.spoiler)),
+        earlier,
+      );
     case 13:
       return fileCard(each.name ?? "file", each.size, each.file.url);
     case 14:
@@ -95,12 +109,23 @@ function select(each, deeds) {
       "data-key": each.custom_id,
       "aria-haspopup": "listbox",
       "aria-label": placeholder,
-      onclick: () => openList(element, items, { label: placeholder, min: each.min_values ?? 1, max: each.max_values ?? 1, onPick: pick }),
+      onclick: () =>
+        openList(element, items, {
+          label: placeholder,
+          min: each.min_values ?? 1,
+          max: each.max_values ?? 1,
+          onPick: pick,
+        }),
     },
     h("span", { class: chosen.length ? "" : "placeholder" }, chosen.join(", ") || placeholder),
     icon("down"),
   );
-  const pick = (values) => deeds.select(each.custom_id, values.map((value) => meaning(each, value)), element);
+  const pick = (values) =>
+    deeds.select(
+      each.custom_id,
+      values.map((value) => meaning(each, value)),
+      element,
+    );
   return element;
 }
 
@@ -132,7 +157,9 @@ const guildHere = () => store.guilds.get(here()?.guild);
 /** List who can be chosen in the open channel. */
 export function membersHere() {
   const guild = guildHere();
-  return guild ? guild.members.map((id) => store.users.get(id)).filter(Boolean) : [...people()].filter((one) => one.id === store.me);
+  return guild
+    ? guild.members.map((id) => store.users.get(id)).filter(Boolean)
+    : [...people()].filter((one) => one.id === store.me);
 }
 
 export const rolesHere = () => guildHere()?.roles ?? [];
@@ -140,5 +167,7 @@ export const rolesHere = () => guildHere()?.roles ?? [];
 /** List the channels that can be chosen in the open channel. */
 export function channelsHere(types = null) {
   const guild = here()?.guild;
-  return [...store.channels.values()].filter((one) => one.guild === guild && guild && (!types?.length || types.includes(one.type)));
+  return [...store.channels.values()].filter(
+    (one) => one.guild === guild && guild && (!types?.length || types.includes(one.type)),
+  );
 }

@@ -20,9 +20,25 @@ export class Composer {
     this.picker = h("input", { type: "file", multiple: true, hidden: true, "aria-label": "Files", tabindex: "-1" });
     this.strip = h("div", { class: "strip" });
     this.send = h("button", { type: "submit", class: "round primary", "aria-label": "Send" }, icon("send"));
-    const attach = h("button", { type: "button", class: "quiet", "aria-label": "Attach files", onclick: () => this.picker.click() }, icon("plus"));
-    const slash = h("button", { type: "button", class: "quiet slash", "aria-label": "Commands", onclick: () => this.#offer() }, "/");
-    this.line = h("form", { class: "line", onsubmit: (event) => (event.preventDefault(), this.#submit()) }, attach, slash, this.input, this.send, this.picker);
+    const attach = h(
+      "button",
+      { type: "button", class: "quiet", "aria-label": "Attach files", onclick: () => this.picker.click() },
+      icon("plus"),
+    );
+    const slash = h(
+      "button",
+      { type: "button", class: "quiet slash", "aria-label": "Commands", onclick: () => this.#offer() },
+      "/",
+    );
+    this.line = h(
+      "form",
+      { class: "line", onsubmit: (event) => (event.preventDefault(), this.#submit()) },
+      attach,
+      slash,
+      this.input,
+      this.send,
+      this.picker,
+    );
     this.slot = h("div", {}, this.line);
     this.element = h("div", { class: "composer" }, this.suggestions.element, this.strip, this.slot);
     this.input.addEventListener("input", () => this.#typed());
@@ -34,9 +50,17 @@ export class Composer {
   /** Say where one writes now, and whether one may. */
   settle() {
     const channel = here();
-    const place = channel?.guild ? `#${channel.name}` : channel?.name ?? "";
-    this.input.placeholder = channel?.writable === false ? `You may not write in ${place}, but commands work: type /` : `Write to ${place}, or type / for commands`;
+    const place = channel?.guild ? `#${channel.name}` : (channel?.name ?? "");
+    this.input.placeholder =
+      channel?.writable === false
+        ? `You may not write in ${place}, but commands work: type /`
+        : `Write to ${place}, or type / for commands`;
     this.element.hidden = !channel;
+  }
+
+  /** Offer again what has been typed so far: the channel's commands have come or changed. */
+  refresh() {
+    if (!this.command && this.input.value.startsWith("/")) this.#typed();
   }
 
   /** Start a command, with some of its options filled in. */
@@ -87,7 +111,8 @@ export class Composer {
     if (!files.length || this.command?.take(files)) return;
     const limit = here()?.fileLimit ?? Infinity;
     const large = files.find((each) => each.size > limit);
-    if (large) return this.room.complain(`${large.name} is too large: files may have ${Math.floor(limit / 1048576)} MiB here.`);
+    if (large)
+      return this.room.complain(`${large.name} is too large: files may have ${Math.floor(limit / 1048576)} MiB here.`);
     this.leave(false);
     this.files = [...this.files, ...files].slice(0, 10);
     this.picker.value = "";
@@ -96,8 +121,22 @@ export class Composer {
   }
 
   #strip() {
-    const parent = this.parent && h("span", { class: "tag" }, `Replying to ${nameOf(this.parent.author.id)}`, this.#remove("Do not reply", () => (this.parent = null)));
-    const files = this.files.map((file) => h("span", { class: "tag" }, h("bdi", {}, file.name), this.#remove(`Remove ${file.name}`, () => (this.files = this.files.filter((each) => each !== file)))));
+    const parent =
+      this.parent &&
+      h(
+        "span",
+        { class: "tag" },
+        `Replying to ${nameOf(this.parent.author.id)}`,
+        this.#remove("Do not reply", () => (this.parent = null)),
+      );
+    const files = this.files.map((file) =>
+      h(
+        "span",
+        { class: "tag" },
+        h("bdi", {}, file.name),
+        this.#remove(`Remove ${file.name}`, () => (this.files = this.files.filter((each) => each !== file))),
+      ),
+    );
     this.strip.replaceChildren(...[parent, ...files].filter(Boolean));
   }
 
@@ -111,7 +150,9 @@ export class Composer {
   }
 
   #commands() {
-    return contentsOf(store.open).commands.flatMap((each) => flat(each)).sort((a, b) => a.name.localeCompare(b.name));
+    return contentsOf(store.open)
+      .commands.flatMap((each) => flat(each))
+      .sort((a, b) => a.name.localeCompare(b.name));
   }
 
   #offer() {
@@ -130,12 +171,18 @@ export class Composer {
     const wanted = typed.slice(1).toLowerCase();
     const fitting = commands.filter((each) => localName(each).includes(wanted) || each.name.includes(wanted));
     fitting.sort((a, b) => Number(b.name.startsWith(wanted)) - Number(a.name.startsWith(wanted)));
-    const items = fitting.slice(0, MOST_SUGGESTED).map((each) => ({ label: `/${localName(each)}`, description: localDescription(each), command: each }));
+    const items = fitting
+      .slice(0, MOST_SUGGESTED)
+      .map((each) => ({ label: `/${localName(each)}`, description: localDescription(each), command: each }));
     this.suggestions.show(items, items.length ? "" : this.#noCommands(wanted));
   }
 
   #noCommands(wanted) {
-    if (!contentsOf(store.open).commands.length) return store.bot.connected ? "No commands are on offer here." : "The bot is still starting; its commands appear in a moment.";
+    if (!contentsOf(store.open).fetched) return "…";
+    if (!contentsOf(store.open).commands.length)
+      return store.bot.connected
+        ? "No commands are on offer here."
+        : "The bot is still starting; its commands appear in a moment.";
     return `There is no command like /${wanted}.`;
   }
 
@@ -190,6 +237,7 @@ function typedName(command, typed) {
 /** Turn a command with subcommands into one entry for each, named as one types it. */
 function flat(command, path = command.name, part = command) {
   const branches = (part.options ?? []).filter((each) => each.type === 1 || each.type === 2);
-  if (!branches.length) return [{ ...part, name: path, name_localizations: part === command ? part.name_localizations : null }];
+  if (!branches.length)
+    return [{ ...part, name: path, name_localizations: part === command ? part.name_localizations : null }];
   return branches.flatMap((each) => flat(command, `${path} ${each.name}`, each));
 }

@@ -11,7 +11,11 @@ let serial = 0;
 /** Open the form that answered an interaction; what is sent may be answered with anything but another form. */
 export function openForm(modal, interaction) {
   const fields = [];
-  const body = h("div", { class: "form-body" }, modal.components.map((part) => row(part, fields)));
+  const body = h(
+    "div",
+    { class: "form-body" },
+    modal.components.map((part) => row(part, fields)),
+  );
   const fault = h("p", { class: "fault", role: "alert" });
   const send = h("button", { class: "button primary" }, "Submit");
   const form = h(
@@ -21,11 +25,20 @@ export function openForm(modal, interaction) {
       "header",
       {},
       h("h2", { id: "form-title" }, modal.title),
-      h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => dialog.close() }, icon("close")),
+      h(
+        "button",
+        { type: "button", class: "quiet", "aria-label": "Close", onclick: () => dialog.close() },
+        icon("close"),
+      ),
     ),
     body,
     fault,
-    h("footer", {}, h("button", { type: "button", class: "button secondary", onclick: () => dialog.close() }, "Cancel"), send),
+    h(
+      "footer",
+      {},
+      h("button", { type: "button", class: "button secondary", onclick: () => dialog.close() }, "Cancel"),
+      send,
+    ),
   );
   const dialog = h("dialog", { class: "form", "aria-labelledby": "form-title", onclose: () => dialog.remove() }, form);
   form.addEventListener("submit", async (event) => {
@@ -61,7 +74,11 @@ function row(part, fields) {
   const required = inner.required !== false;
   field.control.setAttribute("aria-describedby", complaint.id);
   field.name = inner.custom_id;
-  field.focus = () => (field.control.matches("input,textarea,button") ? field.control : field.control.querySelector("input,button"))?.focus();
+  field.focus = () =>
+    (field.control.matches("input,textarea,button")
+      ? field.control
+      : field.control.querySelector("input,button")
+    )?.focus();
   field.complain = (text) => (complaint.textContent = text ?? "");
   fields.push(field);
   if (field.control.matches("input,textarea")) field.control.id = id;
@@ -83,8 +100,14 @@ function unknown(part) {
 }
 
 function text(part) {
-  const attributes = { maxlength: part.max_length ?? 4000, placeholder: part.placeholder ?? "", dir: "auto", spellcheck: "false" };
-  const control = part.style === 2 ? h("textarea", { ...attributes, rows: 4 }) : h("input", { type: "text", ...attributes });
+  const attributes = {
+    maxlength: part.max_length ?? 4000,
+    placeholder: part.placeholder ?? "",
+    dir: "auto",
+    spellcheck: "false",
+  };
+  const control =
+    part.style === 2 ? h("textarea", { ...attributes, rows: 4 }) : h("input", { type: "text", ...attributes });
   control.value = part.value ?? "";
   const least = Math.max(part.min_length ?? 0, part.required === false ? 0 : 1);
   const most = part.max_length ?? 4000;
@@ -93,7 +116,12 @@ function text(part) {
   control.addEventListener("input", count);
   count();
   const tooShort = () => control.value.length < least && !(part.required === false && !control.value);
-  return { control, extra: counter, value: () => control.value, check: () => (tooShort() ? `At least ${least} characters are needed.` : null) };
+  return {
+    control,
+    extra: counter,
+    value: () => control.value,
+    check: () => (tooShort() ? `At least ${least} characters are needed.` : null),
+  };
 }
 
 function select(part, label) {
@@ -108,19 +136,27 @@ function select(part, label) {
   };
   const min = part.required === false ? 0 : (part.min_values ?? 1);
   const open = () =>
-    openList(control, items.map((each) => ({ ...each, chosen: chosen.includes(each.value) })), {
-      label,
-      min,
-      max: part.max_values ?? 1,
-      onPick: (values) => {
-        chosen = values;
-        write();
+    openList(
+      control,
+      items.map((each) => ({ ...each, chosen: chosen.includes(each.value) })),
+      {
+        label,
+        min,
+        max: part.max_values ?? 1,
+        onPick: (values) => {
+          chosen = values;
+          write();
+        },
       },
-    });
+    );
   control.addEventListener("click", open);
   write();
   const few = () => chosen.length < min;
-  return { control, value: () => chosen.map((each) => meaning(part, each)), check: () => (few() ? "Something must be chosen." : null) };
+  return {
+    control,
+    value: () => chosen.map((each) => meaning(part, each)),
+    check: () => (few() ? "Something must be chosen." : null),
+  };
 }
 
 function upload(part) {
@@ -140,9 +176,16 @@ function upload(part) {
 function ticks(part) {
   const kind = part.type === 21 ? "radio" : "checkbox";
   const name = `group-${++serial}`;
-  const boxes = part.options.map((each) => h("input", { type: kind, name, value: each.value, checked: Boolean(each.default) }));
+  const boxes = part.options.map((each) =>
+    h("input", { type: kind, name, value: each.value, checked: Boolean(each.default) }),
+  );
   const rows = part.options.map((each, index) =>
-    h("label", { class: "tick" }, boxes[index], h("span", {}, h("bdi", {}, each.label), each.description && h("small", {}, each.description))),
+    h(
+      "label",
+      { class: "tick" },
+      boxes[index],
+      h("span", {}, h("bdi", {}, each.label), each.description && h("small", {}, each.description)),
+    ),
   );
   const chosen = () => boxes.filter((each) => each.checked).map((each) => each.value);
   const control = h("div", { role: kind === "radio" ? "radiogroup" : "group" }, rows);
@@ -155,4 +198,15 @@ function tick(part) {
   return { control, value: () => control.checked, check: () => null };
 }
 
-const FIELDS = { 3: select, 4: text, 5: select, 6: select, 7: select, 8: select, 19: upload, 21: ticks, 22: ticks, 23: tick };
+const FIELDS = {
+  3: select,
+  4: text,
+  5: select,
+  6: select,
+  7: select,
+  8: select,
+  19: upload,
+  21: ticks,
+  22: ticks,
+  23: tick,
+};

@@ -60,19 +60,26 @@ function lines(text, into, depth) {
     } else if (depth < 2 && row.startsWith("> ")) {
       flush();
       const quoted = [];
-      while (i < rows.length && (rows[i].startsWith("> ") || rows[i] === ">")) quoted.push(rows[i++].replace(QUOTE, ""));
+      while (i < rows.length && (rows[i].startsWith("> ") || rows[i] === ">"))
+        quoted.push(rows[i++].replace(QUOTE, ""));
       i--;
       fences(quoted.join("\n"), into.appendChild(h("blockquote")), depth + 1);
     } else if ((match = HEADING.exec(row))) {
       flush();
-      inline(match[2], into.appendChild(h("div", { class: `heading level${match[1].length}`, role: "heading", "aria-level": match[1].length + 2 })), 0);
+      inline(
+        match[2],
+        into.appendChild(
+          h("div", { class: `heading level${match[1].length}`, role: "heading", "aria-level": match[1].length + 2 }),
+        ),
+        0,
+      );
     } else if ((match = SUBTEXT.exec(row))) {
       flush();
       inline(match[1], into.appendChild(h("small", { class: "subtext" })), 0);
     } else if (ITEM.test(row)) {
       flush();
       const items = [];
-      while (i < rows.length && (match = ITEM.exec(rows[i]))) items.push(match), i++;
+      while (i < rows.length && (match = ITEM.exec(rows[i]))) (items.push(match), i++);
       i--;
       list(items, into);
     } else plain.push(row);
@@ -85,8 +92,8 @@ function list(items, into) {
   for (const [, indent, mark, text] of items) {
     const level = Math.min(Math.floor(indent.length / 2), stack.length, DEEPEST);
     stack.length = Math.min(stack.length, level + 1);
-    if (!stack[level]) {
-      const ordered = /\d/.test(mark);
+    const ordered = /\d/.test(mark);
+    if (stack[level]?.tagName !== (ordered ? "OL" : "UL")) {
       const fresh = ordered ? h("ol", { start: parseInt(mark, 10) }) : h("ul");
       (level ? stack[level - 1].lastElementChild : into).append(fresh);
       stack[level] = fresh;
@@ -99,7 +106,7 @@ function list(items, into) {
 
 function inline(text, into, depth) {
   let plain = "";
-  for (let i = 0; i < text.length; ) {
+  for (let i = 0; i < text.length;) {
     const found = depth < DEEPEST ? RULES[text[i]]?.(text, i, depth) : null;
     if (!found) {
       plain += text[i++];
@@ -133,6 +140,7 @@ function span(text, i, mark, element, depth) {
 
 function single(text, i, mark, depth) {
   if (i + 1 >= text.length || /\s/.test(text[i + 1])) return null;
+  if (text[i + 1] === mark && text[i + 2] !== mark) return null;
   for (let at = text.indexOf(mark, i + 1); at >= 0; at = text.indexOf(mark, at + 1)) {
     if (text[at + 1] === mark) {
       at++;
@@ -148,7 +156,12 @@ function single(text, i, mark, depth) {
 }
 
 function spoiler(text, i, depth) {
-  const cover = h("span", { class: "spoiler", role: "button", tabindex: "0", "aria-label": "Spoiler, activate to show" });
+  const cover = h("span", {
+    class: "spoiler",
+    role: "button",
+    tabindex: "0",
+    "aria-label": "Spoiler, activate to show",
+  });
   const found = span(text, i, "||", h("span", { class: "spoiled" }), depth);
   if (!found) return null;
   cover.append(found.node);
@@ -197,7 +210,9 @@ function bare(text, i) {
   BARE.lastIndex = i;
   const match = BARE.exec(text);
   if (!match) return null;
-  const address = match[0].replace(/[.,:;!?"'\])]+$/, (end) => (end.startsWith(")") && match[0].includes("(") ? ")" : ""));
+  const address = match[0].replace(/[.,:;!?"'\])]+$/, (end) =>
+    end.startsWith(")") && match[0].includes("(") ? ")" : "",
+  );
   return { node: outside(address, address), end: i + address.length };
 }
 

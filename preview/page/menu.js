@@ -13,14 +13,33 @@ export function openMenu(anchor, groups, label, point = null) {
   const filled = groups.filter((group) => group.entries.length);
   for (const { title, entries } of filled) {
     const items = entries.map((each) =>
-      h("button", { type: "button", role: "menuitem", class: each.danger ? "entry danger" : "entry", onclick: () => choose(each.act) }, each.label),
+      h(
+        "button",
+        {
+          type: "button",
+          role: "menuitem",
+          class: each.danger ? "entry danger" : "entry",
+          onclick: () => choose(each.act),
+        },
+        each.label,
+      ),
     );
-    popup.append(h("div", { role: "group", "aria-label": title ?? label }, title && h("div", { class: "menu-title" }, title), items));
+    popup.append(
+      h(
+        "div",
+        { role: "group", "aria-label": title ?? label },
+        title && h("div", { class: "menu-title" }, title),
+        items,
+      ),
+    );
   }
   if (!filled.length) return;
   const controls = [...popup.querySelectorAll("[role=menuitem]")];
   popup.addEventListener("keydown", (event) => walk(event, controls));
-  popup.addEventListener("toggle", (event) => event.newState === "closed" && (popup.remove(), anchor.isConnected && anchor.focus()));
+  popup.addEventListener(
+    "toggle",
+    (event) => event.newState === "closed" && (popup.remove(), anchor.isConnected && anchor.focus()),
+  );
   place(popup, anchor, point);
   controls[0].focus();
 }
@@ -34,7 +53,9 @@ export function openEmoji(anchor, onPick) {
     popup.hidePopover();
     onPick(emoji);
   };
-  const buttons = PALETTE.map((each) => h("button", { type: "button", class: "emoji-choice", "aria-label": each, onclick: () => pick(each) }, each));
+  const buttons = PALETTE.map((each) =>
+    h("button", { type: "button", class: "emoji-choice", "aria-label": each, onclick: () => pick(each) }, each),
+  );
   const other = h("input", { placeholder: "or any emoji", "aria-label": "Any emoji", maxlength: 16 });
   other.addEventListener("keydown", (event) => event.key === "Enter" && other.value.trim() && pick(other.value.trim()));
   popup.append(h("div", { class: "palette" }, buttons), other);

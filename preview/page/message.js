@@ -27,6 +27,17 @@ export function snippet(message) {
   return text ? [...text].slice(0, 140).join("") : message.attachments?.length ? "a picture" : "a message";
 }
 
+/** Tell whether an attachment is shown by an embed and therefore not by itself. */
+function embedded(message, attachment) {
+  const addresses = message.embeds.flatMap((each) => [
+    each.image?.url,
+    each.thumbnail?.url,
+    each.author?.icon_url,
+    each.footer?.icon_url,
+  ]);
+  return addresses.some((each) => each?.includes(`/${attachment.id}/`));
+}
+
 function textOf(parts) {
   for (const part of parts ?? []) {
     const found = part.type === 10 ? part.content : textOf(part.components);
@@ -41,15 +52,38 @@ export class MessageView {
     this.room = room;
     this.signatures = {};
     this.slots = Object.fromEntries(SLOTS.map((name) => [name, h("div", { class: `slot ${name}` })]));
-    this.more = h("button", { type: "button", class: "quiet more", "aria-label": "More for this message", "aria-haspopup": "menu", onclick: () => this.openMenu(this.more) }, icon("more"));
-    this.smile = h("button", { type: "button", class: "quiet", "aria-label": "Add a reaction", onclick: () => openEmoji(this.smile, (emoji) => this.react(emoji, true)) }, icon("smile"));
+    this.more = h(
+      "button",
+      {
+        type: "button",
+        class: "quiet more",
+        "aria-label": "More for this message",
+        "aria-haspopup": "menu",
+        onclick: () => this.openMenu(this.more),
+      },
+      icon("more"),
+    );
+    this.smile = h(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        "aria-label": "Add a reaction",
+        onclick: () => openEmoji(this.smile, (emoji) => this.react(emoji, true)),
+      },
+      icon("smile"),
+    );
     this.face = h("div", { class: "face" });
     this.element = h(
       "li",
       { class: "message", id: `message-${message.id}`, tabindex: "-1" },
       this.slots.origin,
       this.face,
-      h("div", { class: "body" }, SLOTS.slice(1).map((name) => this.slots[name])),
+      h(
+        "div",
+        { class: "body" },
+        SLOTS.slice(1).map((name) => this.slots[name]),
+      ),
       h("div", { class: "tools" }, this.smile, this.more),
     );
     this.element.addEventListener("contextmenu", (event) => this.#onContextMenu(event));
@@ -62,14 +96,31 @@ export class MessageView {
     const { flags, author } = message;
     const secret = Boolean(message.flags & 64);
     this.element.classList.toggle("secret", secret);
-    this.element.classList.toggle("mentions-me", message.mention_everyone || message.mentions.some((each) => each.id === store.me));
+    this.element.classList.toggle(
+      "mentions-me",
+      message.mention_everyone || message.mentions.some((each) => each.id === store.me),
+    );
     this.element.classList.toggle("thinking", Boolean(flags & LOADING));
     this.smile.hidden = secret;
-    this.#slot("origin", [message.interaction, message.interaction_metadata?.user.id, message.message_reference, message.referenced_message], () => this.#origin());
+    this.#slot(
+      "origin",
+      [
+        message.interaction,
+        message.interaction_metadata?.user.id,
+        message.message_reference,
+        message.referenced_message,
+      ],
+      () => this.#origin(),
+    );
     this.#slot("head", [author, message.timestamp], () => this.#head());
-    this.#slot("content", [message.content, flags & LOADING, message.edited_timestamp && !(flags & LOADING)], () => this.#content());
-    this.#slot("attachments", [message.attachments.map((each) => [each.id, each.description]), flags & V2], (earlier) =>
-      flags & V2 ? [] : attachments(message.attachments, earlier),
+    this.#slot("content", [message.content, flags & LOADING, message.edited_timestamp && !(flags & LOADING)], () =>
+      this.#content(),
+    );
+    const apart = flags & V2 ? [] : message.attachments.filter((each) => !embedded(message, each));
+    this.#slot(
+      "attachments",
+      apart.map((each) => [each.id, each.description]),
+      (earlier) => attachments(apart, earlier),
     );
     this.#slot("embeds", message.embeds, () => message.embeds.map(embed));
     this.#slot("components", message.components, (earlier) => components(message.components, this, earlier));
@@ -79,7 +130,8 @@ export class MessageView {
   }
 
   #slot(name, sign, build) {
-    const signature = JSON.stringify(sign, (key, value) => (key.endsWith("url") && value ? String(value).split("?")[0] : value)) ?? "";
+    const signature =
+      JSON.stringify(sign, (key, value) => (key.endsWith("url") && value ? String(value).split("?")[0] : value)) ?? "";
     if (this.signatures[name] === signature) return;
     this.signatures[name] = signature;
     const slot = this.slots[name];
@@ -94,7 +146,16 @@ export class MessageView {
       const user = message.interaction_metadata?.user;
       const name = message.interaction?.name;
       if (!user) return [];
-      return [h("div", { class: "origin-line" }, portrait(user.id, authorName(user), true), h("bdi", { class: "name" }, authorName(user)), " used ", h("span", { class: "mention" }, message.type === 20 ? `/${name}` : name ?? "a menu"))];
+      return [
+        h(
+          "div",
+          { class: "origin-line" },
+          portrait(user.id, authorName(user), true),
+          h("bdi", { class: "name" }, authorName(user)),
+          " used ",
+          h("span", { class: "mention" }, message.type === 20 ? `/${name}` : (name ?? "a menu")),
+        ),
+      ];
     }
     if (!message.message_reference) return [];
     const parent = message.referenced_message;
@@ -103,7 +164,12 @@ export class MessageView {
     return [
       h(
         "button",
-        { type: "button", class: "origin-line", "aria-label": `Go to the message this answers, by ${authorName(parent.author)}`, onclick: jump },
+        {
+          type: "button",
+          class: "origin-line",
+          "aria-label": `Go to the message this answers, by ${authorName(parent.author)}`,
+          onclick: jump,
+        },
         icon("reply"),
         h("bdi", { class: "name" }, authorName(parent.author)),
         h("bdi", { class: "snippet" }, snippet(parent)),
@@ -114,8 +180,15 @@ export class MessageView {
   #head() {
     const { author, timestamp } = this.message;
     const name = authorName(author);
-    this.face.replaceChildren(portrait(author.id, name), h("time", { class: "short-time", datetime: timestamp, "aria-hidden": "true" }, clockOf(timestamp)));
-    this.name = h("button", { type: "button", class: "name", "aria-haspopup": "menu", onclick: () => this.#openUserMenu(this.name) }, h("bdi", {}, name));
+    this.face.replaceChildren(
+      portrait(author.id, name),
+      h("time", { class: "short-time", datetime: timestamp, "aria-hidden": "true" }, clockOf(timestamp)),
+    );
+    this.name = h(
+      "button",
+      { type: "button", class: "name", "aria-haspopup": "menu", onclick: () => this.#openUserMenu(this.name) },
+      h("bdi", {}, name),
+    );
     return [
       this.name,
       author.bot && h("span", { class: "badge" }, "app"),
@@ -131,7 +204,8 @@ export class MessageView {
     }
     if (!message.content) return [];
     const text = h("div", { class: "text", dir: "auto" }, markdown(message.content));
-    if (message.edited_timestamp) text.append(h("small", { class: "edited", title: exactly(message.edited_timestamp) }, "edited"));
+    if (message.edited_timestamp)
+      text.append(h("small", { class: "edited", title: exactly(message.edited_timestamp) }, "edited"));
     return [text];
   }
 
@@ -139,7 +213,14 @@ export class MessageView {
     const label = `${emoji}, ${count} ${count === 1 ? "reaction" : "reactions"}${mine ? ", yours among them" : ""}`;
     return h(
       "button",
-      { type: "button", class: mine ? "reaction mine" : "reaction", "aria-pressed": String(mine), "aria-label": label, "data-key": emoji, onclick: () => this.react(emoji, !mine) },
+      {
+        type: "button",
+        class: mine ? "reaction mine" : "reaction",
+        "aria-pressed": String(mine),
+        "aria-label": label,
+        "data-key": emoji,
+        onclick: () => this.react(emoji, !mine),
+      },
       h("span", { class: "emoji" }, emoji.includes(":") ? `:${emoji.split(":")[0]}:` : emoji),
       String(count),
     );
@@ -216,10 +297,17 @@ export class MessageView {
       secret && { label: "Dismiss", act: () => this.#try("delete", {}) },
       message.deletable && { label: "Delete message", danger: true, act: () => this.#try("delete", {}) },
     ];
-    const apps = offered.map((each) => ({ label: localName(each), act: () => this.room.useMenu(each.name, { message: message.id }) }));
+    const apps = offered.map((each) => ({
+      label: localName(each),
+      act: () => this.room.useMenu(each.name, { message: message.id }),
+    }));
     openMenu(
       anchor,
-      [{ title: store.application.name, entries: apps }, { entries: own.filter(Boolean) }, { entries: last.filter(Boolean) }],
+      [
+        { title: store.application.name, entries: apps },
+        { entries: own.filter(Boolean) },
+        { entries: last.filter(Boolean) },
+      ],
       "Message",
       point,
     );
@@ -228,13 +316,24 @@ export class MessageView {
   #openUserMenu(anchor, point = null) {
     const { author } = this.message;
     const offered = contentsOf(this.message.channel_id).userMenu;
-    const apps = offered.map((each) => ({ label: localName(each), act: () => this.room.useMenu(each.name, { user: author.id }) }));
+    const apps = offered.map((each) => ({
+      label: localName(each),
+      act: () => this.room.useMenu(each.name, { user: author.id }),
+    }));
     const person = people().find((each) => each.id === author.id && each.id !== store.me);
     const own = [
       { label: "Mention", act: () => this.room.mention(author.id) },
       person && { label: `Be ${person.display} in this tab`, act: () => this.room.become(person.name) },
-      person && { label: `Open a tab as ${person.display}`, act: () => open(`/?as=${encodeURIComponent(person.name)}`, "_blank", "noopener") },
+      person && {
+        label: `Open a tab as ${person.display}`,
+        act: () => open(`/?as=${encodeURIComponent(person.name)}`, "_blank", "noopener"),
+      },
     ];
-    openMenu(anchor, [{ title: store.application.name, entries: apps }, { entries: own.filter(Boolean) }], authorName(author), point);
+    openMenu(
+      anchor,
+      [{ title: store.application.name, entries: apps }, { entries: own.filter(Boolean) }],
+      authorName(author),
+      point,
+    );
   }
 }

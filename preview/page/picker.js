@@ -12,8 +12,15 @@ let serial = 0;
 export function openList(anchor, items, { label, min = 1, max = 1, onPick }) {
   const chosen = new Set(items.filter((each) => each.chosen).map((each) => each.value));
   const options = items.map((each) => option(each, chosen.has(each.value)));
-  const list = h("div", { role: "listbox", class: "list", "aria-label": label, "aria-multiselectable": max > 1 ? "true" : null }, options);
-  const search = items.length > SEARCH_FROM ? h("input", { class: "search", placeholder: "Search", "aria-label": `Search ${label}` }) : null;
+  const list = h(
+    "div",
+    { role: "listbox", class: "list", "aria-label": label, "aria-multiselectable": max > 1 ? "true" : null },
+    options,
+  );
+  const search =
+    items.length > SEARCH_FROM
+      ? h("input", { class: "search", placeholder: "Search", "aria-label": `Search ${label}` })
+      : null;
   const done = h("button", { type: "button", class: "button primary" }, "Done");
   const popup = h("div", { popover: "auto", class: "popup" }, search, list, (max > 1 || min === 0) && done);
 
@@ -38,7 +45,12 @@ export function openList(anchor, items, { label, min = 1, max = 1, onPick }) {
     options.forEach((each, i) => (each.hidden = !items[i].label.toLowerCase().includes(wanted)));
   });
   done.addEventListener("click", finish);
-  popup.addEventListener("keydown", (event) => walk(event, options.filter((each) => !each.hidden)));
+  popup.addEventListener("keydown", (event) =>
+    walk(
+      event,
+      options.filter((each) => !each.hidden),
+    ),
+  );
   popup.addEventListener("toggle", (event) => event.newState === "closed" && (popup.remove(), anchor.focus()));
   allow();
   place(popup, anchor);
@@ -88,8 +100,19 @@ export class Suggestions {
     this.onPick = onPick;
     this.items = [];
     this.at = -1;
-    this.element = h("div", { role: "listbox", id: `suggestions-${++serial}`, class: "suggestions", "aria-label": label, hidden: true });
-    const combobox = { role: "combobox", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": this.element.id };
+    this.element = h("div", {
+      role: "listbox",
+      id: `suggestions-${++serial}`,
+      class: "suggestions",
+      "aria-label": label,
+      hidden: true,
+    });
+    const combobox = {
+      role: "combobox",
+      "aria-autocomplete": "list",
+      "aria-expanded": "false",
+      "aria-controls": this.element.id,
+    };
     for (const [name, value] of Object.entries(combobox)) input.setAttribute(name, value);
     input.addEventListener("blur", () => setTimeout(() => this.hide(), 150));
   }

@@ -55,7 +55,12 @@ function tile(picture, old, open) {
   if (image.getAttribute("src") !== picture.address) image.src = picture.address;
   const button = h(
     "button",
-    { type: "button", class: "picture", "aria-label": `Open picture: ${picture.alt}`, onclick: () => click(button, open) },
+    {
+      type: "button",
+      class: "picture",
+      "aria-label": `Open picture: ${picture.alt}`,
+      onclick: () => click(button, open),
+    },
     image,
   );
   if (picture.spoiler) button.classList.add("covered");
@@ -70,8 +75,10 @@ function click(button, open) {
 function file(each) {
   const address = addressOf(each.id, each.url);
   const kind = each.content_type ?? "";
-  if (kind.startsWith("video/")) return h("video", { class: "media", src: address, controls: true, preload: "metadata" });
-  if (kind.startsWith("audio/")) return h("audio", { class: "media", src: address, controls: true, preload: "metadata" });
+  if (kind.startsWith("video/"))
+    return h("video", { class: "media", src: address, controls: true, preload: "metadata" });
+  if (kind.startsWith("audio/"))
+    return h("audio", { class: "media", src: address, controls: true, preload: "metadata" });
   return fileCard(each.filename, each.size, address);
 }
 
@@ -111,14 +118,28 @@ export function look(pictures, start) {
     "dialog",
     { class: "lightbox", "aria-label": "Picture", onclose: () => dialog.remove() },
     stage,
-    several && h("button", { type: "button", class: "step back", "aria-label": "Previous picture", onclick: () => step(-1) }, icon("left")),
-    several && h("button", { type: "button", class: "step on", "aria-label": "Next picture", onclick: () => step(1) }, icon("right")),
+    several &&
+      h(
+        "button",
+        { type: "button", class: "step back", "aria-label": "Previous picture", onclick: () => step(-1) },
+        icon("left"),
+      ),
+    several &&
+      h(
+        "button",
+        { type: "button", class: "step on", "aria-label": "Next picture", onclick: () => step(1) },
+        icon("right"),
+      ),
     h(
       "div",
       { class: "lightbox-bar" },
       caption,
       save,
-      h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => dialog.close() }, icon("close")),
+      h(
+        "button",
+        { type: "button", class: "quiet", "aria-label": "Close", onclick: () => dialog.close() },
+        icon("close"),
+      ),
     ),
   );
   dialog.addEventListener("keydown", (event) => {

@@ -20,11 +20,31 @@ function who(become) {
       { class: "person-row" },
       h(
         "button",
-        { type: "button", role: "radio", "aria-checked": String(mine), tabindex: mine ? "0" : "-1", class: "person", "data-person": each.name, title: each.note, onclick: () => become(each.name) },
+        {
+          type: "button",
+          role: "radio",
+          "aria-checked": String(mine),
+          tabindex: mine ? "0" : "-1",
+          class: "person",
+          "data-person": each.name,
+          title: each.note,
+          onclick: () => become(each.name),
+        },
         portrait(each.id, each.display, true),
         h("span", {}, h("bdi", {}, each.display), h("small", {}, each.note)),
       ),
-      h("a", { class: "quiet tab", href: `/?as=${encodeURIComponent(each.name)}`, target: "_blank", rel: "noopener", title: `Open a tab as ${each.display}`, "aria-label": `Open a tab as ${each.display}` }, "↗"),
+      h(
+        "a",
+        {
+          class: "quiet tab",
+          href: `/?as=${encodeURIComponent(each.name)}`,
+          target: "_blank",
+          rel: "noopener",
+          title: `Open a tab as ${each.display}`,
+          "aria-label": `Open a tab as ${each.display}`,
+        },
+        "↗",
+      ),
     );
   });
   const group = h("div", { role: "radiogroup", "aria-labelledby": "who-title", class: "persons" }, rows);
@@ -65,5 +85,10 @@ function place(group, go) {
       unread && h("span", { class: "unread-dot" }, h("span", { class: "unseen" }, "new messages")),
     );
   });
-  return h("section", { class: "place" }, h("h2", {}, h("bdi", {}, group.name), group.note && h("small", {}, group.note)), rows);
+  return h(
+    "section",
+    { class: "place" },
+    h("h2", {}, h("bdi", {}, group.name), group.note && h("small", {}, group.note)),
+    rows,
+  );
 }

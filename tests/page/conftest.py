@@ -1,0 +1,152 @@
+"""Headless Chromium before the page: skipped with a reason where there is none."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+
+from tests.page.painter import make_model
+
+ROOT = Path(__file__).parents[2]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WITHIN = 15_000  # ms, for a busy machine
+
+
+def chromium() -> str:
+    """Give the path of a Chromium; skip where there is none."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return found or pytest.skip("there is no Chromium: apt-get install chromium")
+
+
+class Preview:
+    """A preview in a process of its own."""
+
+    def __init__(self, folder: Path, *command: str) -> None:
+        self.folder, self.command = folder, command
+        self.port = "0"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, on the same port as before, and wait for its address."""
+        environment = os.environ | {"MODEL": str(self.folder / "model"), "LOG_LEVEL": "WARNING"}
+        command = [sys.executable, *(part.format(port=self.port) for part in self.command)]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self.process.stdout is not None
+        said = re.search(r"http://127\.0\.0\.1:(\d+)/", self.process.stdout.readline())
+        assert said, "the preview did not start"
+        self.address, self.port = said[0], said[1]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it and give its exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+    def children(self) -> list[Any]:
+        """Give the processes below it, the bot first."""
+        import psutil
+
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@pytest.fixture(scope="module")
+def preview(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preview]:
+    """Give a running preview with the painter."""
+    chromium()
+    folder = tmp_path_factory.mktemp("preview")
+    make_model(folder / "model")
+    preview = Preview(folder, "-m", "tests.page.easel", str(folder / "data"), "{port}")
+    yield preview
+    assert preview.stop() == 0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Give a headless Chromium."""
+    path = chromium()
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=path, args=QUIET)
+        yield browser
+        await browser.close()
+
+
+@asynccontextmanager
+async def visit(browser: Browser, address: str, *, may_lose: str = "", **context: Any) -> AsyncIterator[Page]:
+    """Open an address in a fresh profile; whatever the page complains of fails the test, but for `may_lose`."""
+    complaints: list[str] = []
+    profile = await browser.new_context(**context)
+    profile.set_default_timeout(WITHIN)
+    page = await profile.new_page()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("request", lambda asked: complaints.append(asked.url) if not _own(asked.url, address) else None)
+    await page.goto(address)
+    await ready(page)
+    yield page
+    await profile.close()
+    assert not [each for each in complaints if not may_lose or may_lose not in each]
+
+
+async def ready(page: Page) -> None:
+    """Wait until the bot is there and the channel's messages are shown."""
+    await page.locator(".bot.well").wait_for()
+    await page.locator("#messages[aria-busy=false]").wait_for(state="attached")
+
+
+async def answer_to(page: Page, command: str, text: str = "") -> Locator:
+    """Use a command and find the message that comes of it."""
+    before = await page.locator("li.message").count()
+    await use(page, command, text)
+    fresh = page.locator("li.message").nth(before)
+    await fresh.wait_for()
+    return fresh
+
+
+async def use(page: Page, command: str, text: str = "") -> None:
+    """Type a command and send it."""
+    line = page.get_by_label("Message", exact=True)
+    await line.fill(f"/{command}")
+    await expect(page.get_by_role("option").first).to_contain_text(f"/{command}")
+    await line.press("Enter")
+    if text:
+        await page.locator(".command textarea").first.fill(text)
+    await page.keyboard.press("Enter")
+
+
+def message(page: Page, text: str | re.Pattern[str]) -> Locator:
+    """Find the messages that say something."""
+    return page.locator("li.message", has=page.locator(".content", has_text=text))
+
+
+def result(page: Page, text: str) -> Locator:
+    """Find the grids that belong to something."""
+    return message(page, text).filter(has=page.get_by_role("button", name="U1", exact=True))
+
+
+def _own(asked: str, address: str) -> bool:
+    host = address.split("/")[2]
+    return asked.startswith((f"http://{host}/", f"ws://{host}/", "data:", "blob:"))

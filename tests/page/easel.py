@@ -1,0 +1,16 @@
+"""The preview as `main.py preview` runs it, but with the painter for a bot: `python -m tests.page.easel FOLDER`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from preview.command import run
+
+ABOUT = {"model": "Painter", "known": {"colours": ["red", "teal"]}, "examples": ["a red boat on the sea"]}
+
+if __name__ == "__main__":
+    bot = [sys.executable, "-m", "tests.page.painter"]
+    sys.exit(asyncio.run(run(bot, os.environ, Path(sys.argv[1]), ABOUT, port=int(sys.argv[2]), browser=False)))

@@ -1,0 +1,88 @@
+"""Only this computer, and only the page itself, may talk to the preview."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from preview import StandIn
+from preview.pages import Page
+from preview.scenery import make_world
+
+PATHS = ("/", "/page/app.js", "/feed", "/do/send", "/api/v10/gateway", "/gateway")
+
+
+@pytest.fixture
+async def address() -> AsyncIterator[str]:
+    server = StandIn(make_world(), limits=())
+    Page(server, {"model": "none", "known": {}, "examples": []}, lambda: {"state": "running", "lives": 1, "words": ""})
+    async with server:
+        yield server.core.base_url
+    assert not server.crashes
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("header", "value", "status"),
+    [
+        ("Host", "evil.example", 421),
+        ("Host", "127.0.0.1.evil.example:80", 421),
+        ("Origin", "https://evil.example", 403),
+        ("Origin", "null", 403),
+        ("Sec-Fetch-Site", "cross-site", 403),
+        ("Sec-Fetch-Site", "same-site", 403),
+    ],
+)
+async def test_foreign_hosts_and_other_sites_are_refused(address, session, path, header, value, status):
+    method = "POST" if path.startswith("/do/") else "GET"
+    async with session.request(method, address + path, headers={header: value}) as answer:
+        assert answer.status == status
+
+
+async def test_another_sites_websocket_is_refused(address, session):
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+        await session.ws_connect(f"{address}/feed", origin="http://127.0.0.1:1")
+    assert refusal.value.status == 403
+
+
+async def test_the_page_may_not_run_or_fetch_anything_from_elsewhere(address, session):
+    async with session.get(address + "/") as answer:
+        policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("path", ["/page/../pages.py", "/page/%2e%2e/pages.py", "/page/nothing.js", "/page/index.html"])
+async def test_only_the_pages_own_files_are_served(address, session, path):
+    async with session.get(address + path) as answer:
+        assert answer.status == 404
+
+
+@pytest.mark.parametrize(
+    ("action", "given", "status"),
+    [
+        ("send", "not json", 400),
+        ("dance", "{}", 404),
+        ("send", '{"channel": "1", "text": "x"}', 422),
+        ("send", '{"as": "mira"}', 422),
+        ("command", '{"as": "mira", "name": 5, "channel": "x"}', 422),
+        ("press", '{"as": "mira", "message": "99", "custom_id": "x"}', 422),
+        ("submit", '{"as": "mira", "interaction": "1", "values": {}}', 422),
+        ("select", '{"as": "mira", "chosen": [{"user": "1"}]}', 422),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_in_words(address, session, action, given, status):
+    form = aiohttp.FormData({"json": given}, default_to_multipart=True)
+    async with session.post(f"{address}/do/{action}", data=form) as answer:
+        assert answer.status == status
+        if status == 422:
+            assert (await answer.json())["error"]
