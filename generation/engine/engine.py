@@ -26,7 +26,7 @@ from generation.models import Model
 
 # Rows at the model's native size in one UNet call. More rows cost a CPU as much each, so company would only mean delay.
 MAX_ROWS = {"cpu": 8, "mps": 8, "cuda": 32}
-PREVIEW_EVERY = 0.5  # seconds; drawing one takes a few milliseconds
+PREVIEW_EVERY = 1.0  # seconds; drawing one takes two milliseconds, and Discord shows one every two or three seconds
 SOURCE_WAIT = 0.02  # seconds that a step without runs waits for a source picture to be read
 
 
@@ -111,8 +111,7 @@ class Engine:
             self._make_room(shares)
             return
         for (run, _), prediction in zip(shares, predictions, strict=True):
-            if run.take(prediction):
-                self._tell(self._running[run.job_id])
+            self._advance(run, prediction)
         self._pace.keep()
 
     def close(self) -> None:
@@ -162,9 +161,22 @@ class Engine:
     def _make_room(self, shares: Sequence[Share]) -> None:
         release_memory(self._pipeline.device)
         if not self._turns.shrink(shares):
-            job_id = shares[0].run.job_id
-            del self._running[job_id]
-            self._emit(Failed(job_id, Reason.OUT_OF_MEMORY, TOO_LARGE))
+            self._drop(shares[0].run, Reason.OUT_OF_MEMORY, TOO_LARGE)
+
+    def _advance(self, run: Run, prediction: Tensor) -> None:
+        try:
+            complete = run.take(prediction)
+        except NotImplementedError:  # some samplers cannot work with models that predict the clean picture
+            self._drop(
+                run, Reason.COMPLAINT, f"This model cannot be used with the sampler {run.request.params.sampler}."
+            )
+        else:
+            if complete:
+                self._tell(self._running[run.job_id])
+
+    def _drop(self, run: Run, reason: Reason, text: str) -> None:
+        del self._running[run.job_id]
+        self._emit(Failed(run.job_id, reason, text))
 
     def _tell(self, running: _Running) -> None:
         """Report a step, with a preview now and then."""
