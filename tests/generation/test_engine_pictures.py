@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from PIL.PngImagePlugin import PngImageFile
 from torch import Tensor
 
 from generation.engine import engine as engine_module
+from generation.engine.loading import load_pipeline
 from generation.engine.pictures import read_source, to_images, to_pixels
 from generation.engine.previews import Previews
+from generation.engine.vae import Vae
 from generation.messages import Finished, Grid
+from generation.models import EMBEDDED
 from generation.params import Params, TextPart, Upload
 from tests.generation.studio import Studio, generate, params
 
@@ -194,3 +198,16 @@ def test_weights_and_images_can_be_combined(studio: Studio) -> None:
     wanted = params(parts=(TextPart("fox", 2.0), TextPart("moon")), no=("snow",), source=SOURCE, strength=0.5, count=2)
     grid = _grid(studio, wanted, source=_encoded(Image.new("RGB", (50, 70), "navy")))
     assert len(grid.tiles) == 2
+
+
+@pytest.mark.skipif(not Path(EMBEDDED, "vae").is_dir(), reason="the embedded model is not there")
+def test_previews_of_the_embedded_model_look_like_its_pictures() -> None:
+    vae = Vae(load_pipeline(EMBEDDED, "cpu", lambda _: None))
+    drawing = Image.new("RGB", (256, 256), "skyblue")
+    drawing.paste("forestgreen", (0, 160, 256, 256))
+    drawing.paste("firebrick", (90, 100, 170, 190))
+    drawing.paste("gold", (190, 20, 230, 60))
+    latents = vae.encode_mean(to_pixels(drawing))
+    decoded, preview = vae.decode(latents)[0], _opened(Previews(vae).draw(latents)).convert("RGB")
+    small = [np.asarray(picture.resize((32, 32), Image.Resampling.BOX), dtype=int) for picture in (decoded, preview)]
+    assert np.abs(small[0] - small[1]).mean() < 12
