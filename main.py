@@ -14,7 +14,7 @@ from typing import Any
 from dotenv import load_dotenv
 
 from bot.config import Config, ConfigError
-from db.connection import NewerDatabaseError
+from db.connection import UnusableDatabaseError
 from generation.errors import Complaint
 from generation.models import describe
 
@@ -35,7 +35,7 @@ def main() -> int:
         level = config.log_level if arguments.command is None else "WARNING"
         logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         return asyncio.run(_start(arguments, config))
-    except (ConfigError, Complaint, NewerDatabaseError, FileNotFoundError) as error:
+    except (ConfigError, Complaint, UnusableDatabaseError, FileNotFoundError) as error:
         print(f"atelier: {error}", file=sys.stderr)
         if "DISCORD_TOKEN" in str(error):
             print(WITHOUT_A_TOKEN, file=sys.stderr)

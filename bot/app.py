@@ -38,8 +38,12 @@ async def run(config: Config) -> None:
 @contextmanager
 def only_one(data_dir: Path) -> Iterator[None]:
     """Hold the data folder: two bots on one queue would answer everything twice. Raises ConfigError."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / "lock").open("w") as lock:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        file = (data_dir / "lock").open("w")
+    except OSError as error:
+        raise ConfigError(f"DATA_DIR {data_dir} cannot be used: {error.strerror}") from None
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

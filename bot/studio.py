@@ -67,7 +67,7 @@ class Studio:
 async def open_studio(config: Config, worker: Worker, clock: Callable[[], float] = time.time) -> AsyncIterator[Studio]:
     """Open the store, start the worker, and close both at the end; unfinished jobs stay in the store.
 
-    Raises NewerDatabaseError when the database is too new.
+    Raises UnusableDatabaseError when the database is damaged or too new.
     """
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(Store.open(config.data_dir / "atelier.sqlite3", clock))

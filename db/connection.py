@@ -14,7 +14,11 @@ import aiosqlite
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-class NewerDatabaseError(Exception):
+class UnusableDatabaseError(Exception):
+    """The file cannot be used as the database; the text says why."""
+
+
+class NewerDatabaseError(UnusableDatabaseError):
     """The database was written by a newer version of the program."""
 
 
@@ -32,15 +36,13 @@ class Connection:
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, migrations: Path = MIGRATIONS) -> AsyncIterator[Connection]:
-        """Open the database at `path`, made and migrated as needed; raises NewerDatabaseError."""
+        """Open the database at `path`, made and migrated as needed; raises UnusableDatabaseError."""
         path.parent.mkdir(parents=True, exist_ok=True)
         async with aiosqlite.connect(path, isolation_level=None) as sqlite:
-            sqlite.row_factory = aiosqlite.Row
-            await sqlite.execute("PRAGMA journal_mode = WAL")
-            await sqlite.execute("PRAGMA synchronous = FULL")  # an accepted job must survive a power cut
-            await sqlite.execute("PRAGMA foreign_keys = ON")
-            await sqlite.execute("PRAGMA busy_timeout = 10000")
-            await _migrate(sqlite, migrations)
+            try:
+                await _prepare(sqlite, migrations)
+            except sqlite3.DatabaseError as error:
+                raise UnusableDatabaseError(f"the database {path} cannot be used: {error}") from error
             connection = cls(sqlite)
             try:
                 yield connection
@@ -64,6 +66,15 @@ class Connection:
     async def _write(self, sql: str, values: dict[str, Any]) -> int:
         async with self._sqlite.execute(sql, values) as cursor:
             return cursor.rowcount
+
+
+async def _prepare(sqlite: aiosqlite.Connection, migrations: Path) -> None:
+    sqlite.row_factory = aiosqlite.Row
+    await sqlite.execute("PRAGMA journal_mode = WAL")
+    await sqlite.execute("PRAGMA synchronous = FULL")  # an accepted job must survive a power cut
+    await sqlite.execute("PRAGMA foreign_keys = ON")
+    await sqlite.execute("PRAGMA busy_timeout = 10000")
+    await _migrate(sqlite, migrations)
 
 
 async def _migrate(sqlite: aiosqlite.Connection, folder: Path) -> None:

@@ -51,7 +51,7 @@ class Store:
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, clock: Callable[[], float] = time.time) -> AsyncIterator[Store]:
-        """Open the store at `path`; raises NewerDatabaseError."""
+        """Open the store at `path`; raises UnusableDatabaseError."""
         async with Connection.open(path) as connection:
             yield cls(connection, clock)
 

@@ -95,6 +95,16 @@ async def test_a_wrong_setting_is_named(tmp_path, setting, value):
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize(("name", "says"), [("data", "DATA_DIR"), ("data/atelier.sqlite3", "not a database")])
+async def test_a_data_folder_that_cannot_be_used_is_said_in_one_line(tmp_path, tiny_model, name, says):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("This is no database, and no folder." * 100)
+    code, said = await run(tmp_path, DISCORD_TOKEN="any", MODEL=str(tiny_model))
+    assert code == 2
+    assert says in said
+    assert "Traceback" not in said
+
+
 async def test_a_picture_is_drawn_from_the_terminal(tmp_path, tiny_model):
     prompt = "a red fox under the moon --ar 3:2 --seed 7"
     code, said = await run(tmp_path, "imagine", prompt, "--out", "out", MODEL=str(tiny_model))

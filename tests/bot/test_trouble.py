@@ -189,3 +189,11 @@ async def test_a_person_who_installed_the_bot_uses_it_in_a_foreign_server(stage)
         for number, label in enumerate(["V1", "🔄", "U2"], start=2):
             await stage.person(eve).press(grid, label)
             await stage.server.wait_until(lambda number=number: len(stage.results(channel)) == number, 20)
+
+
+async def test_where_the_bot_may_not_read_the_history_a_result_comes_without_being_a_reply(stage):
+    channel = stage.server.world.add_channel(stage.guild, "blind", bot_lacks=permissions.READ_MESSAGE_HISTORY)
+    async with stage.bot():
+        await stage.imagine("a fox", channel=channel)
+        await stage.person(stage.ada).press(await stage.result(channel=channel), "V1")
+        assert (await stage.result(text="Variations", channel=channel)).reference is None

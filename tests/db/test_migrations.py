@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from db.connection import MIGRATIONS, Connection, NewerDatabaseError
+from db.connection import MIGRATIONS, Connection, NewerDatabaseError, UnusableDatabaseError
 from db.store import State, Store
 from tests.db.jobs import a_job
 from tests.db.old_database import MEMO, OLD, OPEN, jobs_by_state
@@ -140,7 +140,7 @@ DOGS = "CREATE TABLE dogs (name TEXT);\nINSERT INTO dogs SELECT name FROM cats;\
 async def test_a_migration_that_fails_leaves_everything_as_it_was(path, tmp_path, damage):
     await migrate(path, some_migrations(tmp_path / "steps", CATS))
     before = schema_of(path)
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(UnusableDatabaseError):
         await migrate(path, some_migrations(tmp_path / "steps", CATS, DOGS + damage))
     assert (version_of(path), schema_of(path)) == (1, before)
     await migrate(path, some_migrations(tmp_path / "steps", CATS, DOGS))
@@ -151,7 +151,7 @@ async def test_a_migration_that_fails_leaves_everything_as_it_was(path, tmp_path
 
 
 async def test_a_later_script_that_fails_takes_the_earlier_ones_back_with_it(path, tmp_path):
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(UnusableDatabaseError):
         await migrate(path, some_migrations(tmp_path / "steps", CATS, DOGS, "mice"))
     assert (version_of(path), schema_of(path)) == (0, set())
 
@@ -163,7 +163,7 @@ async def test_triggers_and_a_missing_last_semicolon_do_not_break_a_script_up(pa
 
 
 async def test_two_statements_on_a_line_are_refused_rather_than_half_run(path, tmp_path):
-    with pytest.raises(sqlite3.ProgrammingError):
+    with pytest.raises(UnusableDatabaseError):
         await migrate(path, some_migrations(tmp_path / "steps", "CREATE TABLE a (x); CREATE TABLE b (x);"))
     assert schema_of(path) == set()
 
