@@ -4,6 +4,15 @@ import { h, icon } from "./dom.js";
 import { here, store } from "./store.js";
 
 const AT_FIRST = 6;
+const WHAT =
+  "This is not Discord. It is a stand-in on your own computer, and everything stays here. The bot behind it is the " +
+  "real one: the same program, talking the same protocol, under the same limits.";
+const WHO =
+  "Change who you are at the side, or open a second tab as somebody else, to see queues, permissions and private " +
+  "answers from both ends.";
+const SMALL =
+  "is a small model that this project trained itself, so that the bot runs without a GPU or a download. " +
+  "It knows these words, and little else:";
 
 /** Greet in an empty channel, with prompts to begin with; `tryOut(prompt)` puts one into the command line. */
 export function welcome(tryOut) {
@@ -52,16 +61,8 @@ export function openAbout(tryOut) {
     h(
       "div",
       { class: "about-body" },
-      h(
-        "p",
-        {},
-        "This is not Discord. It is a stand-in on your own computer, and everything stays here. The bot behind it is the real one: the same program, talking the same protocol, under the same limits.",
-      ),
-      h(
-        "p",
-        {},
-        "Change who you are at the side, or open a second tab as somebody else, to see queues, permissions and private answers from both ends.",
-      ),
+      h("p", {}, WHAT),
+      h("p", {}, WHO),
       h("h3", {}, "What the model knows"),
       knows(model, known),
       prompts.length > 0 && h("h3", {}, "Prompts to try"),
@@ -96,11 +97,7 @@ function knows(model, known) {
   return h(
     "div",
     {},
-    h(
-      "p",
-      {},
-      `${model} is a small model that this project trained itself, so that the bot runs without a GPU or a download. It knows these words, and little else:`,
-    ),
+    h("p", {}, `${model} ${SMALL}`),
     h(
       "dl",
       { class: "known" },

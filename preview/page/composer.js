@@ -27,7 +27,7 @@ export class Composer {
     );
     const slash = h(
       "button",
-      { type: "button", class: "quiet slash", "aria-label": "Commands", onclick: () => this.#offer() },
+      { type: "button", class: "quiet slash", "aria-label": "Commands", onclick: () => this.offer() },
       "/",
     );
     this.line = h(
@@ -70,7 +70,7 @@ export class Composer {
     this.input.value = "";
     this.command = new Command(command, values, {
       close: () => this.leave(),
-      used: (promise) => this.room.pending(command, promise),
+      used: (answering) => this.room.pending(command, answering),
     });
     this.slot.replaceChildren(this.command.element);
     this.command.focus();
@@ -155,7 +155,9 @@ export class Composer {
       .sort((a, b) => a.name.localeCompare(b.name));
   }
 
-  #offer() {
+  /** List the commands, as if a slash had been typed. */
+  offer() {
+    this.leave(false);
     this.input.value = "/";
     this.input.focus();
     this.#typed();

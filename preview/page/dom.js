@@ -1,4 +1,4 @@
-/** Build the page's nodes. What comes from data only ever becomes text or a checked attribute, never markup. */
+/** Build the page's nodes. What comes from data only ever becomes text or an attribute, never markup. */
 
 /** Make an element: attributes by name, `on…` as listeners, booleans as bare attributes, children as nodes or text. */
 export function h(tag, attributes = {}, ...children) {

@@ -1,0 +1,135 @@
+/** The messages of the channel on show. */
+
+import { welcome } from "./about.js";
+import { announce, h } from "./dom.js";
+import { ask } from "./link.js";
+import { authorName, MessageView, snippet } from "./message.js";
+import { inPlace, leaveEnd } from "./scroll.js";
+import { contentsOf, messagesOf, store } from "./store.js";
+import { dayOf } from "./time.js";
+
+const TOGETHER = 7 * 60_000;
+const SECRET = 1 << 6;
+const LOADING = 1 << 7;
+
+export class Channel {
+  /** `room` is what messages may ask of the page. */
+  constructor(room) {
+    this.room = room;
+    this.views = new Map();
+    this.list = document.getElementById("messages");
+    this.welcome = document.getElementById("welcome");
+    this.list.addEventListener("keydown", (event) => this.#onKey(event));
+  }
+
+  /** Forget what was shown: another channel follows. */
+  clear() {
+    this.views.clear();
+    this.list.replaceChildren();
+  }
+
+  /** Draw the open channel as it is now. */
+  draw() {
+    const { fetched, more, messages } = contentsOf(store.open);
+    this.list.setAttribute("aria-busy", String(!fetched));
+    inPlace(() => {
+      replace(this.list, [...(more ? [earlier()] : []), ...this.#rows()]);
+      this.welcome.replaceChildren(...(fetched && !messages.size ? [welcome(this.room.tryOut)] : []));
+    });
+    for (const id of this.views.keys()) if (!messages.has(id)) this.views.delete(id);
+  }
+
+  #rows() {
+    const rows = [];
+    let before = null;
+    for (const message of messagesOf(store.open)) {
+      const day = dayOf(message.timestamp);
+      if (!before || dayOf(before.timestamp) !== day) rows.push(h("li", { class: "day", role: "separator" }, day));
+      const { element } = this.#view(message);
+      element.classList.toggle("follows", follows(before, message));
+      rows.push(element);
+      before = message;
+    }
+    return rows;
+  }
+
+  #view(message) {
+    const known = this.views.get(message.id);
+    if (!known) this.views.set(message.id, new MessageView(message, this.room));
+    else if (known.message !== message) known.update(message);
+    return this.views.get(message.id);
+  }
+
+  /** Show a message that is new or has changed. */
+  show(message, fresh) {
+    const before = this.views.get(message.id)?.message;
+    if (fresh) this.draw();
+    else {
+      inPlace(() => {
+        this.#view(message);
+        this.quote(message.id, message);
+      });
+    }
+    const answered = before && (before.flags ^ message.flags) & LOADING;
+    if (message.author.id !== store.me && (fresh || answered))
+      announce(`${authorName(message.author)}: ${snippet(message)}`);
+  }
+
+  /** Show anew what answers a message that has changed, or is gone if `parent` is null. */
+  quote(id, parent) {
+    for (const each of contentsOf(store.open).messages.values()) {
+      if (each.referenced_message?.id !== id) continue;
+      each.referenced_message = parent;
+      this.views.get(each.id)?.update(each);
+    }
+  }
+
+  /** Go to a message; returns whether it is shown. */
+  jump(id) {
+    const element = this.views.get(id)?.element;
+    if (!element) return false;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    element.scrollIntoView({ block: "center", behavior: calm ? "auto" : "smooth" });
+    element.focus({ preventScroll: true });
+    element.classList.remove("found");
+    requestAnimationFrame(() => element.classList.add("found"));
+    return true;
+  }
+
+  #onKey(event) {
+    const rows = [...this.list.querySelectorAll(".message")];
+    const at = rows.indexOf(document.activeElement);
+    if (at < 0 && event.target !== this.list) return;
+    if (event.key === "Enter" && at >= 0)
+      return this.views.get(rows[at].id.slice("message-".length)).openMenu(rows[at]);
+    const last = rows.length - 1;
+    const next = { ArrowUp: at < 0 ? last : at - 1, ArrowDown: at < 0 ? last : at + 1, Home: 0, End: last }[event.key];
+    if (next === undefined || !rows[next]) return;
+    event.preventDefault();
+    rows[next].focus();
+  }
+}
+
+function follows(before, message) {
+  if (!before || message.message_reference || message.interaction) return false;
+  const near = new Date(message.timestamp) - new Date(before.timestamp) < TOGETHER;
+  const sameDay = dayOf(before.timestamp) === dayOf(message.timestamp);
+  const alike = before.author.id === message.author.id && (before.flags & SECRET) === (message.flags & SECRET);
+  return near && sameDay && alike;
+}
+
+/** Put rows in place without taking those out that stay: that would restart videos and lose the focus. */
+function replace(list, rows) {
+  const wanted = new Set(rows);
+  for (const child of [...list.children]) if (!wanted.has(child)) child.remove();
+  rows.forEach((row, index) => list.children[index] !== row && list.insertBefore(row, list.children[index] ?? null));
+}
+
+function earlier() {
+  const fetch = () => {
+    leaveEnd();
+    ask(store.open, messagesOf(store.open)[0].id);
+  };
+  const button = h("button", { type: "button", class: "button secondary", onclick: fetch }, "Show earlier messages");
+  return h("li", { class: "earlier" }, button);
+}

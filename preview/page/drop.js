@@ -1,0 +1,18 @@
+/** Files that are dropped anywhere on the page. */
+
+/** Hand dropped files to `take`, and show that they may be dropped. */
+export function acceptDrops(take) {
+  let depth = 0;
+  const over = (by) => {
+    depth = Math.max(0, depth + by);
+    document.body.classList.toggle("dropping", depth > 0);
+  };
+  document.addEventListener("dragenter", (event) => event.dataTransfer?.types.includes("Files") && over(1));
+  document.addEventListener("dragleave", () => over(-1));
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    over(-depth);
+    take([...(event.dataTransfer?.files ?? [])]);
+  });
+}

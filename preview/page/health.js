@@ -1,0 +1,27 @@
+/** How the bot does: a lamp beside the channel's name, and a line when it has died. */
+
+import { announce, h } from "./dom.js";
+import { store } from "./store.js";
+
+const lamp = document.getElementById("bot");
+const trouble = document.getElementById("trouble");
+
+/** Take over how the bot does now. */
+export function tellHealth(bot) {
+  const before = store.bot;
+  store.bot = bot;
+  const dead = !bot.connected && bot.state === "stopped";
+  const [kind, text] = bot.connected
+    ? ["well", "online"]
+    : dead
+      ? ["ill", "stopped, starting again"]
+      : ["soon", "starting"];
+  lamp.className = `bot ${kind}`;
+  lamp.replaceChildren(h("span", { class: "lamp" }), h("span", {}, `${store.application.name} is ${text}`));
+  trouble.hidden = !dead;
+  trouble.replaceChildren(
+    h("strong", {}, "The bot has stopped and is being started again."),
+    bot.words && h("code", {}, bot.words),
+  );
+  if (before.connected !== bot.connected) announce(bot.connected ? "The bot is ready." : "The bot has stopped.");
+}
