@@ -34,7 +34,7 @@ export class Channel {
     this.list.setAttribute("aria-busy", String(!fetched));
     inPlace(() => {
       replace(this.list, [...(more ? [earlier()] : []), ...this.#rows()]);
-      this.welcome.replaceChildren(...(fetched && !messages.size ? [welcome(this.room.tryOut)] : []));
+      this.welcome.replaceChildren(...(fetched && !more ? [welcome(this.room.tryOut)] : []));
     });
     for (const id of this.views.keys()) if (!messages.has(id)) this.views.delete(id);
   }
@@ -112,6 +112,7 @@ export class Channel {
 
 function follows(before, message) {
   if (!before || message.message_reference || message.interaction) return false;
+  if (before.components.length || message.components.length) return false;
   const near = new Date(message.timestamp) - new Date(before.timestamp) < TOGETHER;
   const sameDay = dayOf(before.timestamp) === dayOf(message.timestamp);
   const alike = before.author.id === message.author.id && (before.flags & SECRET) === (message.flags & SECRET);

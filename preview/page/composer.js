@@ -7,6 +7,7 @@ import { Suggestions } from "./picker.js";
 import { contentsOf, here, localDescription, localName, nameOf, store } from "./store.js";
 
 const MOST_SUGGESTED = 25;
+const NARROW = "(max-width: 800px)";
 
 export class Composer {
   /** `room` is told of what could not be done (`complain`) and of commands on their way (`pending`). */
@@ -51,10 +52,9 @@ export class Composer {
   settle() {
     const channel = here();
     const place = channel?.guild ? `#${channel.name}` : (channel?.name ?? "");
-    this.input.placeholder =
-      channel?.writable === false
-        ? `You may not write in ${place}, but commands work: type /`
-        : `Write to ${place}, or type / for commands`;
+    const long = channel?.writable === false ? `You may not write in ${place}` : `Write to ${place}`;
+    const commands = "type / for commands";
+    this.input.placeholder = matchMedia(NARROW).matches ? `T${commands.slice(1)}` : `${long}; ${commands}`;
     this.element.hidden = !channel;
   }
 

@@ -41,14 +41,15 @@ def chromium() -> str:
 class Preview:
     """A preview in a process of its own."""
 
-    def __init__(self, folder: Path, *command: str) -> None:
+    def __init__(self, folder: Path, *command: str, model: str = "") -> None:
         self.folder, self.command = folder, command
+        self.model = model or str(folder / "model")
         self.port = "0"
         self.start()
 
     def start(self) -> None:
         """Start it, on the same port as before, and wait for its address."""
-        environment = os.environ | {"MODEL": str(self.folder / "model"), "LOG_LEVEL": "WARNING"}
+        environment = os.environ | {"MODEL": self.model, "LOG_LEVEL": "WARNING"}
         command = [sys.executable, *(part.format(port=self.port) for part in self.command)]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

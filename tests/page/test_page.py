@@ -107,6 +107,17 @@ async def test_the_bot_draws_in_a_direct_message(preview, browser):
         await result(page, "a private heart").wait_for()
 
 
+async def test_the_bot_draws_where_only_the_person_has_it_and_for_nobody_else(preview, browser):
+    there = preview.address + "?as={}"
+    async with visit(browser, there.format("priya")) as hers, visit(browser, there.format("jonas")) as his:
+        for page in (hers, his):
+            await page.locator('[data-channel="chat"]').click()
+        await his.get_by_label("Message", exact=True).fill("/")
+        await expect(his.get_by_text("No commands are on offer here.")).to_be_visible()
+        await use(hers, "imagine", "a book")
+        await result(his, "a book").wait_for()
+
+
 async def test_the_person_is_changed_by_keyboard_and_remembered_by_the_address(preview, browser):
     async with visit(browser, preview.address) as page:
         await page.get_by_role("radio", name=re.compile("Mira")).focus()
