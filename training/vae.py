@@ -149,7 +149,7 @@ def drawn_pictures(count: int, seed: int) -> list[np.ndarray]:
 
 
 def crops(pictures: list[np.ndarray], rng: random.Random, count: int, side: int) -> Tensor:
-    """Cut random squares out of random pictures, half of them mirrored; of three, mostly take the one with most edges."""
+    """Cut random squares out of random pictures, half mirrored, mostly the busiest of three."""
     cut = []
     for _ in range(count):
         squares = [_random_square(rng.choice(pictures), rng, side) for _ in range(3 if rng.random() < 0.75 else 1)]
@@ -259,6 +259,7 @@ def train_vae(steps: int = VAE.steps, device: str = "cpu", decoder_only: bool = 
     pictures, held = drawn_pictures(VAE.pictures, SEED), drawn_pictures(48, SEED + 1)
     rng = random.Random(SEED + progress.step)
     began = time.monotonic()
+    noise = VAE.decoder_noise if decoder_only else 2 * VAE.latent_noise
     if decoder_only:
         progress.model.encoder.requires_grad_(False)
         progress.model.quant_conv.requires_grad_(False)
@@ -267,7 +268,7 @@ def train_vae(steps: int = VAE.steps, device: str = "cpu", decoder_only: bool = 
         for group in progress.optimiser.param_groups:
             group["lr"] = learning_rate(progress.step, steps, VAE.learning_rate)
         with torch.autocast(device, torch.bfloat16):
-            loss, made = loss_of(progress.model, batch, progress.step, VAE.latent_noise)
+            loss, made = loss_of(progress.model, batch, progress.step, noise * torch.rand(1).item())
         progress.optimiser.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(progress.model.parameters(), 1.0)
