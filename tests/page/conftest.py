@@ -29,7 +29,8 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WITHIN = 15_000  # ms, for a busy machine
+WITHIN = 20_000  # ms, for a busy machine
+expect.set_options(timeout=WITHIN)
 
 
 def chromium() -> str:

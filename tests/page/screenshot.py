@@ -41,7 +41,7 @@ async def draw(address: str, prompt: str) -> bytes:
             grid = result(page, prompt.partition(" --")[0])
             await grid.wait_for(timeout=180_000)
             await grid.locator("img.shown").evaluate("image => image.decode()")
-            await page.locator("#messages").press("Escape")
+            await page.evaluate("document.activeElement.blur()")
             await page.mouse.move(2, 2)
             await expect(page.locator("#pending li")).to_have_count(0)
             png = await page.screenshot(animations="disabled", caret="hide")

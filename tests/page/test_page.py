@@ -170,7 +170,7 @@ async def test_the_page_comes_back_with_a_preview_that_is_started_again(preview:
         assert not [each for each in below if each.is_running() and each.status() != "zombie"]
         await expect(page.locator("#offline")).to_be_visible()
         preview.start()
-        await expect(page.locator("#offline")).to_be_hidden(timeout=15_000)
+        await expect(page.locator("#offline")).to_be_hidden()
         await page.locator(".bot.well").wait_for()
         picture = result(page, "a lasting star").locator("img.shown")
         assert await picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 128
