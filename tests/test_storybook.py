@@ -1,0 +1,135 @@
+"""The shipped embedded model, through the stock pipelines: what its parameters really do."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline, StableDiffusionPipeline
+from PIL import Image
+
+from training.evaluate import nearest_colour
+from training.settings import MODEL
+from training.vae import drawn_pictures, psnr
+
+SETTINGS = json.loads((MODEL / "atelier.json").read_text())
+# diffusers 0.42 hands a tensor to numpy in a way that numpy 2 has deprecated
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        loaded = StableDiffusionPipeline.from_pretrained(MODEL)
+    assert [w for w in caught if "torchvision" not in str(w.message)] == []
+    loaded.set_progress_bar_config(disable=True)
+    return loaded
+
+
+def generators(seeds):
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+
+def draw(pipeline, prompts, seeds, **options):
+    sizes = {"width": 256, "height": 256} | options
+    steps = {"num_inference_steps": SETTINGS["num_inference_steps"], "guidance_scale": SETTINGS["guidance_scale"]}
+    return pipeline(prompts, generator=generators(seeds), **(steps | sizes)).images
+
+
+def distance(first, second):
+    return np.abs(np.asarray(first, np.float32) - np.asarray(second, np.float32)).mean()
+
+
+@pytest.fixture(scope="module")
+def boats(pipeline):
+    return draw(pipeline, ["a red boat on the sea"] * 2, [0, 1])
+
+
+def test_the_folder_is_small_and_holds_only_safetensors_and_plain_text():
+    files = [path for path in MODEL.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} <= {".safetensors", ".json", ".txt", ".md"}
+    assert sum(path.stat().st_size for path in files) < 60 * 2**20
+
+
+def test_it_says_what_it_knows_and_how_it_is_best_used():
+    assert set(SETTINGS) == {
+        "name", "native_size", "size_multiple", "num_inference_steps", "guidance_scale", "known", "examples",
+    }  # fmt: skip
+    assert SETTINGS["num_inference_steps"] <= 12
+    assert all(SETTINGS["known"].values())
+    assert len(SETTINGS["examples"]) >= 12
+
+
+def test_the_same_seed_draws_the_same_picture_and_another_seed_another(pipeline, boats):
+    again = draw(pipeline, ["a red boat on the sea"], [1])[0]
+    assert distance(again, boats[1]) < 1.0
+    assert distance(boats[0], boats[1]) > 4.0
+
+
+@pytest.mark.parametrize(("colour", "control"), [("blue", "orange"), ("green", "purple"), ("red", "white")])
+def test_a_background_has_the_colour_asked_for_and_the_control_has_its_own(pipeline, colour, control):
+    asked, other = draw(pipeline, [f"{colour} background", f"{control} background"], [5, 5], num_inference_steps=6)
+    assert nearest_colour(asked) == colour
+    assert nearest_colour(other) == control
+
+
+def test_night_is_darker_than_day(pipeline):
+    day, night = draw(pipeline, ["hills by day", "hills at night"], [2, 2], num_inference_steps=6)
+    assert np.asarray(night).mean() < 0.7 * np.asarray(day).mean()
+
+
+@pytest.mark.parametrize("size", [(192, 192), (352, 192), (192, 352)])
+def test_other_sizes_come_out_in_their_shape(pipeline, size):
+    width, height = size
+    assert draw(pipeline, ["the sea"], [0], width=width, height=height, num_inference_steps=2)[0].size == size
+
+
+def test_strange_and_empty_prompts_do_no_harm(pipeline):
+    prompts = ["", "zblort 🐉 münchen " * 30]
+    for picture in draw(pipeline, prompts, [0, 0], num_inference_steps=4):
+        assert np.asarray(picture).std() > 5
+
+
+def test_image_to_image_stays_near_at_low_strength_and_leaves_at_high(pipeline, boats):
+    again = StableDiffusionImg2ImgPipeline.from_pretrained(MODEL)
+    again.set_progress_bar_config(disable=True)
+    near, far = (
+        again(
+            "the sea at night",
+            image=boats[0],
+            strength=s,
+            num_inference_steps=10,
+            guidance_scale=2.0,
+            generator=generators([3]),
+        ).images[0]
+        for s in (0.3, 0.8)
+    )
+    assert distance(near, boats[0]) < 25
+    assert distance(far, boats[0]) > 2 * distance(near, boats[0])
+
+
+def test_inpainting_keeps_what_lies_outside_the_mask(pipeline, boats):
+    mask = Image.new("L", (256, 256))
+    mask.paste(255, (128, 0, 256, 256))
+    inpaint = StableDiffusionInpaintPipeline.from_pretrained(MODEL)
+    inpaint.set_progress_bar_config(disable=True)
+    options = {"width": 256, "height": 256, "num_inference_steps": 8, "generator": generators([4])}
+    made = inpaint("a desert at night", image=boats[0], mask_image=mask, strength=1.0, **options).images[0]
+    assert distance(made.crop((0, 0, 112, 256)), boats[0].crop((0, 0, 112, 256))) < 8
+    assert distance(made.crop((144, 0, 256, 256)), boats[0].crop((144, 0, 256, 256))) > 20
+
+
+def test_the_autoencoder_keeps_fresh_drawings(pipeline):
+    assert psnr(pipeline.vae, drawn_pictures(12, 991)) >= 30

@@ -1,0 +1,170 @@
+"""The parts of training that must hold whatever the weights are."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import CLIPTokenizer
+
+from training.captions import caption
+from training.drawings import Subject, draw, think_up
+from training.evaluate import asked_kinds, background_hits, held_out_subjects, judged, nearest_colour, shares
+from training.latents import draw_shard, read_shard
+from training.palette import COLOURS
+from training.settings import MODEL, TEXT, UNET
+from training.text import labels_of, token_ids
+from training.unet import Pictures, learning_rate, noise_schedule, v_errors
+from training.vae import build_vae, encode_mean, match_gain, silence_variance, start_as_thumbnail, to_tensor, whiten
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def drawings():
+    rng = random.Random(8)
+    return [draw(think_up(rng), (64, 64), i) for i in range(6)]
+
+
+@pytest.fixture
+def vae():
+    torch.manual_seed(0)
+    return build_vae().eval()
+
+
+def reconstructed(vae, pictures):
+    with torch.no_grad():
+        return vae.decoder(vae.post_quant_conv(encode_mean(vae, to_tensor(pictures))))
+
+
+def error(vae, pictures):
+    return (reconstructed(vae, pictures) - to_tensor(pictures)).pow(2).mean().item()
+
+
+def test_the_autoencoder_starts_nearer_to_its_goal_as_a_thumbnail(vae, drawings):
+    before = error(vae, drawings)
+    start_as_thumbnail(vae)
+    match_gain(vae, to_tensor(drawings))
+    assert error(vae, drawings) < 0.4 * before
+
+
+def test_whitening_changes_the_latents_but_no_reconstruction(vae, drawings):
+    start_as_thumbnail(vae)
+    before = reconstructed(vae, drawings)
+    whiten(vae, [np.asarray(d) for d in drawings])
+    torch.testing.assert_close(reconstructed(vae, drawings), before, atol=1e-3, rtol=1e-3)
+    with torch.no_grad():
+        latents = encode_mean(vae, to_tensor(drawings))
+    torch.testing.assert_close(latents.mean(dim=(0, 2, 3)), torch.zeros(4), atol=1e-3, rtol=0)
+    torch.testing.assert_close(latents.std(dim=(0, 2, 3)), torch.ones(4), atol=1e-2, rtol=0)
+
+
+def test_the_shipped_encoder_adds_next_to_no_noise_of_its_own(vae, drawings):
+    silence_variance(vae)
+    with torch.no_grad():
+        assert vae.encode(to_tensor(drawings)).latent_dist.std.max() < 0.05
+
+
+def test_no_signal_is_left_at_the_last_training_step():
+    alphas = noise_schedule().alphas_cumprod
+    assert alphas[-1] < 1e-6
+    assert alphas[0] > 0.99
+
+
+def test_the_right_answer_in_v_has_no_error():
+    class Oracle:
+        """Knows that every picture is black, so the noise is what it sees."""
+
+        def __call__(self, noisy, timesteps, encoder_hidden_states):
+            signal = noise_schedule().alphas_cumprod[timesteps].sqrt()[:, None, None, None]
+            noise_share = (1 - signal**2).sqrt()
+            return type("Output", (), {"sample": signal * noisy / noise_share})
+
+    errors, timesteps = v_errors(Oracle(), torch.zeros(8, 4, 4, 4), None, noise_schedule().alphas_cumprod)
+    assert errors.max() < 1e-6
+    assert (timesteps.diff() > 0).all()
+
+
+def test_the_learning_rate_rises_holds_and_falls():
+    rates = [learning_rate(samples, 90_000, 16) for samples in (0, 20_000, 50_000, 75_000, 90_000)]
+    assert rates[0] < rates[1] == rates[2] == UNET.learning_rate
+    assert rates[2] > rates[3] > rates[4] > 0
+
+
+def test_shards_come_back_as_they_were_written(vae, tmp_path):
+    shard = draw_shard(vae, (64, 96), seed=5, count=3)
+    torch.save(shard, tmp_path / "00000.pt")
+    read, subjects = read_shard(tmp_path / "00000.pt")
+    assert read["full"].shape == (3, 4, 12, 8)
+    assert read["half"].shape == (3, 4, 6, 4)
+    assert subjects == [Subject.from_dict(values) for values in shard["subjects"]]
+
+
+def test_a_batch_holds_pictures_of_one_size_with_their_own_subjects(vae, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.unet.SHARDS", tmp_path)
+    for i, size in enumerate([(64, 64), (96, 64)]):
+        torch.save(draw_shard(vae, size, seed=i, count=4), tmp_path / f"{i:05d}.pt")
+    pictures = Pictures(half=False)
+    assert pictures.refresh() == 8
+    assert pictures.refresh() == 8
+    latents, subjects = pictures.batch(random.Random(0), 6)
+    size = (latents.shape[-1], latents.shape[-2])
+    for latent, subject in zip(latents, subjects, strict=True):
+        at = [i for i, known in enumerate(pictures.latents[size]) if torch.equal(known.float(), latent)]
+        assert subject in [pictures.subjects[size][i] for i in at]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return CLIPTokenizer.from_pretrained(MODEL / "tokenizer")
+
+
+def test_unknown_words_fall_back_to_bytes_and_lose_nothing(tokenizer):
+    ids = tokenizer("zblort 🐉 münchen").input_ids
+    assert tokenizer.decode(ids, skip_special_tokens=True).replace(" ", "") == "zblort🐉münchen"
+
+
+def test_captions_fit_the_context(tokenizer):
+    rng = random.Random(6)
+    texts = [caption(think_up(rng), rng) for _ in range(200)]
+    assert token_ids(tokenizer, texts).shape == (200, TEXT.context)
+    assert np.mean([len(ids) <= TEXT.context for ids in tokenizer(texts).input_ids]) > 0.97
+
+
+def test_labels_point_at_the_words_of_a_subject():
+    labels = labels_of([Subject(), Subject(thing="castle", colour="red")])
+    assert {kind: index[0].item() for kind, index in labels.items()} == dict.fromkeys(labels, 0)
+    assert labels["thing"][1] > 0
+    assert labels["colour"][1] > 0
+
+
+def test_a_judge_that_is_always_right_scores_all_and_its_control_none():
+    subjects = held_out_subjects(40)
+    for pairs in judged(subjects, subjects).values():
+        assert shares(pairs)["asked"] == 1
+        assert shares(pairs)["control"] == 0
+
+
+def test_a_colour_is_not_asked_of_a_picture_without_colours():
+    assert "colour" not in asked_kinds(Subject(thing="house", colour="red", place="hills", style="sepia"))
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_the_background_colour_is_measured_right_on_a_true_drawing(colour):
+    subject = Subject(background=colour)
+    drawing = draw(subject, (128, 128), 1)
+    assert nearest_colour(drawing) == colour
+    assert background_hits([subject], [drawing])[0] == (True, False)
+
+
+def test_the_background_is_seen_past_the_thing_in_the_middle():
+    picture = Image.new("RGB", (128, 128), COLOURS["teal"])
+    picture.paste(COLOURS["red"], (40, 40, 90, 90))
+    assert nearest_colour(picture) == "teal"
