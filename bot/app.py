@@ -22,6 +22,7 @@ from bot.studio import Studio, make_worker, open_studio
 log = logging.getLogger(__name__)
 
 RECONNECT_PAUSES = (1, 2, 5, 15, 60)  # seconds, the last for ever
+TOKEN_REFUSED = 4004  # the gateway's close code
 FEATURES = ("cogs.imagine",)
 
 
@@ -78,6 +79,10 @@ async def stay_connected(studio: Studio) -> None:
             raise ConfigError("Discord refused DISCORD_TOKEN") from None
         except discord.PrivilegedIntentsRequired:
             raise ConfigError("Discord refused the bot's intents") from None
+        except discord.ConnectionClosed as closed:
+            if closed.code == TOKEN_REFUSED:
+                raise ConfigError("Discord refused DISCORD_TOKEN") from None
+            log.warning("Discord closed the connection: %s", closed)
         except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError, AttributeError) as error:
             log.warning("cannot connect to Discord: %s", error, exc_info=isinstance(error, AttributeError))
         log.info("connecting again in %d s", pause)

@@ -6,8 +6,10 @@ import asyncio
 import io
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain, repeat
+from datetime import UTC, datetime
+from itertools import chain, count, repeat
 from typing import Any, TypeVar
 
 import aiohttp
@@ -22,8 +24,12 @@ T = TypeVar("T")
 TOKEN_MARGIN = 30.0  # seconds before a token's end from which it is no longer relied upon
 RETRY_PAUSES = (1, 5, 30, 120)  # seconds, the last for ever; discord.py has by then tried five times itself
 REQUEST_TOO_LARGE = 40005
-INVALID_TOKEN = 50027
+TOKEN_HAS_ENDED = (50027, 10015)  # Discord's words for it: invalid token, unknown webhook
+UNKNOWN_MESSAGE = 10008
+SEARCHED = 2000  # messages of a channel among which a result is looked for, from the job's beginning on
 NOBODY = discord.AllowedMentions.none()
+TROUBLE = (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSError)  # what a call may raise
+_FIRST_ANSWER: Any = "@original"  # Discord's name for it where a message id is expected
 
 
 class Undeliverable(Complaint):
@@ -57,27 +63,48 @@ class Delivery:
 
     async def edit_notice(self, job: Job, notice_id: int, **changes: Any) -> None:
         """Change the job's notice; raises discord.HTTPException when no way is open."""
-        if self.token_lives(job) or not job.destination.by_channel:
-            try:
-                await self._webhook(job).edit_message(notice_id, allowed_mentions=NOBODY, **changes)
-                return
-            except discord.HTTPException as error:
-                if error.code != INVALID_TOKEN or not job.destination.by_channel:
-                    raise
-        message = self._channel(job).get_partial_message(notice_id)
-        await message.edit(allowed_mentions=NOBODY, **changes)
+        await self._by_token_or_channel(
+            job,
+            lambda: self._webhook(job).edit_message(notice_id, allowed_mentions=NOBODY, **changes),
+            lambda: self._partial(job, notice_id).edit(allowed_mentions=NOBODY, **changes),
+        )
 
     async def remove_notice(self, job: Job, notice_id: int) -> None:
         """Delete the job's notice; one that is gone already is as good."""
+
+        async def remove() -> None:
+            await self._by_token_or_channel(
+                job,
+                lambda: self._webhook(job).delete_message(notice_id),
+                lambda: self._partial(job, notice_id).delete(),
+            )
+
         try:
-            if self.token_lives(job):
-                await self._webhook(job).delete_message(notice_id)
-            else:
-                await self._channel(job).get_partial_message(notice_id).delete()
+            await persist(remove)
         except discord.NotFound:
             pass
         except discord.HTTPException:
             log.warning("job %s: could not delete the notice", job.id, exc_info=True)
+
+    async def tell_ending(self, job: Job, notice_id: int, text: str) -> None:
+        """Say in the notice that the job ended without a result, or by direct message if nothing can be said there."""
+        try:
+            await persist(lambda: self.edit_notice(job, notice_id, content=text, attachments=[], view=None))
+        except discord.HTTPException as error:
+            log.info("job %s: the notice cannot say that it ended: %s", job.id, error)
+            if error.code != UNKNOWN_MESSAGE:  # whoever deleted the notice wants no more news
+                await self._tell_by_dm(job, text)
+
+    async def find_notice(self, job: Job) -> int | None:
+        """Look for the first answer to the interaction that asked for the job."""
+        if not self.token_lives(job):
+            return None
+        try:
+            return (await self._webhook(job).fetch_message(_FIRST_ANSWER)).id
+        except discord.HTTPException as error:
+            if is_outage(error):
+                raise
+            return None
 
     async def post(self, job: Job, notice_id: int | None, answer: Answer) -> int:
         """Post the result so that the person is told of it, and give the message's id.
@@ -86,57 +113,64 @@ class Delivery:
         second one; elsewhere the notice becomes the result. Raises Undeliverable, or discord.HTTPException with code
         40005 when the picture is too large.
         """
-        ways = (self._post_by_channel, self._post_by_token, self._post_by_dm)
-        for way in ways:
-            message_id = await way(job, notice_id, answer)
-            if message_id is not None:
-                return message_id
+        for way in (self._post_by_channel, self._post_by_token, self._post_by_dm):
+            try:
+                message_id = await way(job, notice_id, answer)
+            except discord.HTTPException as error:
+                if is_too_large(error):
+                    raise
+                log.warning("job %s: %s: %s", job.id, way.__name__, error)
+            else:
+                if message_id is not None:
+                    return message_id
         raise Undeliverable("It is drawn, but I may neither post it here nor send you a direct message.")
 
-    async def find_answer(self, job: Job, since: int) -> int | None:
-        """Look for a result posted by an earlier life of the bot, in messages newer than the id `since`."""
-        if not job.destination.by_channel or self._client.user is None:
-            return None
-        try:
-            newer = self._channel(job).history(limit=200, after=discord.Object(since), oldest_first=False)
-            async for message in newer:
-                if message.author.id == self._client.user.id and _shows_tiles_of(job, message):
-                    return message.id
-        except discord.HTTPException:
-            log.info("job %s: the channel's history cannot be read", job.id)
-        return None
-
-    async def _post_by_channel(self, job: Job, _: int | None, answer: Answer) -> int | None:
+    async def find_answer(self, job: Job, notice_id: int | None) -> int | None:
+        """Look in the channel for a result that was posted without Discord's word for it having come back."""
         if not job.destination.by_channel:
             return None
+        since = discord.utils.time_snowflake(datetime.fromtimestamp(job.asked_at, UTC))
+        try:
+            return await persist(lambda: self._search(job, discord.Object(notice_id or since)))
+        except discord.HTTPException:
+            log.info("job %s: the channel's history cannot be read", job.id)
+            return None
+
+    async def _search(self, job: Job, since: discord.Object) -> int | None:
+        async for message in self._channel(job).history(limit=SEARCHED, after=since):
+            if _shows_tiles_of(job, message):
+                return message.id
+        return None
+
+    async def _post_by_channel(self, job: Job, notice_id: int | None, answer: Answer) -> int | None:
+        if not job.destination.by_channel:
+            return None
+        channel, fields = self._channel(job), self._fields(job)
+        attempts = count(1)
+
+        async def send() -> int:
+            # Discord knows a nonce for some minutes, and an outage may last longer.
+            if next(attempts) > 1 and (posted := await self.find_answer(job, notice_id)):
+                return posted
+            return (await channel.send(answer.content, file=answer.file(), view=answer.view, **fields)).id
+
+        return await persist(send)
+
+    def _fields(self, job: Job) -> dict[str, Any]:
         fields: dict[str, Any] = {"nonce": job.id, "allowed_mentions": _only_the_asker(job)}
         if job.destination.reply_to is not None:
             fields["reference"] = discord.MessageReference(
                 message_id=job.destination.reply_to, channel_id=job.destination.channel_id, fail_if_not_exists=False
             )
-        channel = self._channel(job)
-        try:
-            message = await persist(
-                lambda: channel.send(answer.content, file=answer.file(), view=answer.view, **fields)
-            )
-        except (discord.Forbidden, discord.NotFound) as error:
-            log.warning("job %s: cannot post in channel %s: %s", job.id, job.destination.channel_id, error)
-            return None
-        return message.id
+        return fields
 
     async def _post_by_token(self, job: Job, notice_id: int | None, answer: Answer) -> int | None:
         if not self.token_lives(job):
             return None
-        try:
-            if notice_id is not None:
+        if notice_id is not None:
+            with suppress(discord.NotFound):  # somebody deleted it
                 return await self._turn_notice_into(job, notice_id, answer)
-            return await self._follow_up(job, answer)
-        except discord.NotFound:
-            return await self._follow_up(job, answer)
-        except discord.HTTPException as error:
-            if error.code == INVALID_TOKEN:
-                return None
-            raise
+        return await self._follow_up(job, answer)
 
     async def _turn_notice_into(self, job: Job, notice_id: int, answer: Answer) -> int:
         message = await persist(
@@ -150,36 +184,43 @@ class Delivery:
         )
         return message.id
 
-    async def _follow_up(self, job: Job, answer: Answer) -> int | None:
-        try:
-            message = await persist(
-                lambda: self._webhook(job).send(
-                    answer.content,
-                    file=answer.file(),
-                    view=answer.view,
-                    allowed_mentions=_only_the_asker(job),
-                    wait=True,
-                )
+    async def _follow_up(self, job: Job, answer: Answer) -> int:
+        message = await persist(
+            lambda: self._webhook(job).send(
+                answer.content,
+                file=answer.file(),
+                view=answer.view,
+                allowed_mentions=_only_the_asker(job),
+                wait=True,
             )
-        except discord.NotFound:
-            return None
+        )
         return message.id
 
-    async def _post_by_dm(self, job: Job, _: int | None, answer: Answer) -> int | None:
+    async def _post_by_dm(self, job: Job, _: int | None, answer: Answer) -> int:
+        return await persist(lambda: self._send_dm(job, answer.content, file=answer.file(), view=answer.view))
+
+    async def _tell_by_dm(self, job: Job, text: str) -> None:
         try:
-            channel = await self._client.create_dm(discord.Object(job.asker.id))
-            message = await persist(
-                lambda: channel.send(
-                    f"{answer.content}\n-# I could not answer in <#{job.destination.channel_id}>.",
-                    file=answer.file(),
-                    view=answer.view,
-                    nonce=job.id,
-                )
-            )
-        except (discord.Forbidden, discord.NotFound) as error:
-            log.warning("job %s: cannot send %s a direct message: %s", job.id, job.asker.id, error)
-            return None
-        return message.id
+            await persist(lambda: self._send_dm(job, text))
+        except discord.HTTPException as error:
+            log.warning("job %s: nobody could be told that it ended: %s", job.id, error)
+
+    async def _send_dm(self, job: Job, text: str, **fields: Any) -> int:
+        channel = await self._client.create_dm(discord.Object(job.asker.id))
+        where = f"\n-# I could not answer in <#{job.destination.channel_id}>."
+        return (await channel.send(text + where, nonce=job.id, **fields)).id
+
+    async def _by_token_or_channel(
+        self, job: Job, by_token: Callable[[], Awaitable[Any]], by_channel: Callable[[], Awaitable[Any]]
+    ) -> None:
+        if self.token_lives(job) or not job.destination.by_channel:
+            try:
+                await by_token()
+                return
+            except discord.HTTPException as error:
+                if error.code not in TOKEN_HAS_ENDED or not job.destination.by_channel:
+                    raise
+        await by_channel()
 
     def _webhook(self, job: Job) -> discord.Webhook:
         assert self._client.application_id is not None, "only used once logged in"
@@ -188,20 +229,33 @@ class Delivery:
     def _channel(self, job: Job) -> discord.PartialMessageable:
         return self._client.get_partial_messageable(job.destination.channel_id, guild_id=job.destination.guild_id)
 
+    def _partial(self, job: Job, message_id: int) -> discord.PartialMessage:
+        return self._channel(job).get_partial_message(message_id)
+
 
 async def persist(call: Callable[[], Awaitable[T]]) -> T:
     """Make a call until Discord and the line to it are up again: a finished picture is not given up for an outage."""
     for pause in chain(RETRY_PAUSES, repeat(RETRY_PAUSES[-1])):
         try:
             return await call()
-        except (discord.DiscordServerError, discord.RateLimited, aiohttp.ClientError, OSError) as error:
-            log.warning("Discord cannot be reached (%s); trying again in %s s", error, pause)
-        except discord.HTTPException as error:
-            if error.status != 429:
+        except Exception as error:
+            if not is_outage(error):
                 raise
-            log.warning("Discord asks to wait; trying again in %s s", pause)
+            log.warning("Discord cannot be reached (%s); trying again in %s s", error, pause)
         await asyncio.sleep(pause)
     raise AssertionError("the pauses never end")
+
+
+def is_outage(error: BaseException) -> bool:
+    """Tell whether Discord, or the line to it, is down or wants a pause: the same call may succeed later."""
+    if isinstance(error, discord.HTTPException):
+        return error.status == 429 or error.status >= 500
+    return isinstance(error, TROUBLE)
+
+
+def is_too_large(error: discord.HTTPException) -> bool:
+    """Tell whether Discord refused a file for its size."""
+    return error.status == 413 or error.code == REQUEST_TOO_LARGE
 
 
 def _only_the_asker(job: Job) -> discord.AllowedMentions:

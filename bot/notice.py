@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import discord
 
-from bot.delivery import Delivery
+from bot.delivery import TROUBLE, Delivery, is_outage
 from generation.job import Job
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ class Notice:
     """Keep a job's notice up to date for as long as the context is open.
 
     `describe` is asked at each edit, so news that came meanwhile is never queued. A notice that cannot be edited
-    (deleted by somebody, no permission) is left alone; the result does not depend on it.
+    (deleted by somebody, no permission) is left alone; the result does not depend on it. Once the task that opened the
+    context is being cancelled, nothing is shown any more: whoever cancelled it has the last word.
     """
 
     def __init__(self, delivery: Delivery, job: Job, notice_id: int | None, describe: Callable[[], Frame]) -> None:
@@ -47,8 +48,9 @@ class Notice:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        if self._notice_id is not None:
-            self._task = asyncio.create_task(self._keep_up(self._notice_id), name=f"notice of {self._job.id}")
+        owner = asyncio.current_task()
+        if self._notice_id is not None and owner is not None:
+            self._task = asyncio.create_task(self._keep_up(self._notice_id, owner), name=f"notice of {self._job.id}")
         return self
 
     async def __aexit__(
@@ -56,23 +58,27 @@ class Notice:
     ) -> None:
         if self._task is None:
             return
-        if not self._job.destination.by_channel:
-            await self._let_the_last_edit_land()
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
-
-    async def _keep_up(self, notice_id: int) -> None:
         try:
-            while True:
-                await asyncio.sleep(PAUSE)
+            await self._let_the_last_edit_land()
+        finally:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _keep_up(self, notice_id: int, owner: asyncio.Task[Any]) -> None:
+        while True:
+            await asyncio.sleep(PAUSE)
+            if owner.cancelling():
+                return
+            try:
                 async with self._editing:
                     await self._show(notice_id, self._describe())
-        except discord.HTTPException as error:
-            log.info("job %s: its notice is left alone: %s", self._job.id, error)
+            except TROUBLE as error:
+                log.info("job %s: its notice could not be edited: %s", self._job.id, error)
+                if not is_outage(error):
+                    return
 
     async def _let_the_last_edit_land(self) -> None:
-        # Here the notice itself becomes the result, and an edit that arrives after that would undo it.
+        # The notice may itself become the result, or say why there is none: an edit that arrives later would undo it.
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE), self._editing:
                 pass

@@ -8,7 +8,6 @@ import io
 import logging
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Self
 
 import discord
@@ -17,7 +16,7 @@ from discord.ext import commands
 
 from bot import wording
 from bot.client import Client
-from bot.delivery import NOBODY, REQUEST_TOO_LARGE, Answer
+from bot.delivery import NOBODY, Answer, is_outage, is_too_large, persist
 from bot.destination import destination_of
 from bot.errors import answering, explain
 from bot.notice import Notice
@@ -39,6 +38,7 @@ log = logging.getLogger(__name__)
 Interaction = discord.Interaction[Client]
 
 MOST_ATTEMPTS = 3  # over all lives of the bot: a job that keeps ending them must not be taken up for ever
+ALREADY_ANSWERED = 40060  # Discord's code for a second first answer
 LONGEST_ECHO = 1500  # characters of a refused prompt that fit into the answer; a longer one comes as a file
 TO_COME = Upload("")  # stands for the attachment while the prompt is checked, before it is fetched
 
@@ -88,7 +88,8 @@ class Imagine(commands.Cog):
             record = await self.studio.store.record(job.id)
         except Exception:
             self.studio.queue.leave(job.id)
-            await self.studio.store.cancel(job.id, "It could not be answered in time.")
+            if not self.studio.stopping:  # or else the answer may have been cut off on its way, and the job goes on
+                await self.studio.store.cancel(job.id, "It could not be answered in time.")
             raise
         log.info("job %s: %s by %s", job.id, action, job.asker.id)
         if record is not None and record.state is State.WAITING:  # and not cancelled as soon as it was shown
@@ -139,7 +140,11 @@ class Imagine(commands.Cog):
             raise Complaint("This has already ended, so there is nothing left to cancel.")
         self.studio.stop(job_id)
         text = wording.ended(record.job, self.studio.model, ending)
-        await interaction.response.edit_message(content=text, attachments=[], view=None, allowed_mentions=NOBODY)
+        try:
+            await interaction.response.edit_message(content=text, attachments=[], view=None, allowed_mentions=NOBODY)
+        except Exception:
+            log.warning("job %s: could not answer that it is cancelled", job_id, exc_info=True)
+            await self._tell_ending(record.job, record.notice_id, ending)
         await self.studio.store.set_notice(job_id, None)
 
     def take_up(self) -> None:
@@ -149,8 +154,16 @@ class Imagine(commands.Cog):
             self.studio.carry_out(record.job.id, self._take_up(record))
 
     async def _take_up(self, record: Record) -> None:
+        try:
+            await self._go_on(record)
+        except Exception as error:
+            await self._give_up(record.job, record.notice_id, error)
+
+    async def _go_on(self, record: Record) -> None:
         job, notice_id = record.job, record.notice_id
         match record.state:
+            case State.WAITING if notice_id is None:
+                await self.deliver(job, await persist(lambda: self._find_notice(job)))
             case State.WAITING | State.DRAWING if record.attempts >= MOST_ATTEMPTS:
                 await self._give_up(job, notice_id, Complaint("I was interrupted too often while drawing this."))
             case State.WAITING | State.DRAWING:
@@ -164,8 +177,7 @@ class Imagine(commands.Cog):
 
     async def _answer_once(self, record: Record) -> None:
         job, suffix = record.job, record.suffix or ""
-        since = discord.utils.time_snowflake(datetime.fromtimestamp(job.asked_at, UTC))
-        posted = await self.delivery.find_answer(job, since)
+        posted = await self.delivery.find_answer(job, record.notice_id)
         if posted is None:
             sheet = await self.studio.pictures.read_sheet(job.id, suffix)
             await self.answer(job, record.notice_id, sheet, suffix)
@@ -213,6 +225,22 @@ class Imagine(commands.Cog):
         return await self.studio.pictures.take_in(await asyncio.to_thread(clean, data))
 
     async def _first_answer(self, interaction: Interaction, job: Job) -> int | None:
+        try:
+            return await self._say_that_it_waits(interaction, job)
+        except Exception as error:
+            # It may have reached Discord all the same; discord.py's second attempt is then one answer too many.
+            if not is_outage(error) and getattr(error, "code", None) != ALREADY_ANSWERED:
+                raise
+            if (notice_id := await self._find_notice(job)) is None:
+                raise
+            return notice_id
+
+    async def _find_notice(self, job: Job) -> int | None:
+        # For a pressed U or V the first answer is the message that it belongs to, now with a blue button.
+        is_first_answer = job.action in (Action.IMAGINE, Action.REROLL)
+        return await self.delivery.find_notice(job) if is_first_answer else None
+
+    async def _say_that_it_waits(self, interaction: Interaction, job: Job) -> int | None:
         text = wording.waiting(job, self.studio.model, self.studio.queue.place(job.id), self.studio.worker.state)
         view = cancel_view(job.id)
         match interaction.response.type:
@@ -238,7 +266,7 @@ class Imagine(commands.Cog):
         try:
             return await self.delivery.post(job, notice_id, answer)
         except discord.HTTPException as error:
-            if error.code != REQUEST_TOO_LARGE and error.status != 413:
+            if not is_too_large(error):
                 raise
         limit = len(answer.picture) // 2
         log.info("job %s: the sheet was too large for Discord; trying %d bytes", job.id, limit)
@@ -257,12 +285,8 @@ class Imagine(commands.Cog):
             await self._tell_ending(job, notice_id, ending)
 
     async def _tell_ending(self, job: Job, notice_id: int | None, ending: str) -> None:
-        text = wording.ended(job, self.studio.model, ending)
         if notice_id is not None:
-            try:
-                await self.delivery.edit_notice(job, notice_id, content=text, attachments=[], view=None)
-            except discord.HTTPException:
-                log.warning("job %s: could not say that it ended: %s", job.id, ending, exc_info=True)
+            await self.delivery.tell_ending(job, notice_id, wording.ended(job, self.studio.model, ending))
         await self.studio.store.set_notice(job.id, None)
 
     async def _parent(self, tile: Tile) -> Job:

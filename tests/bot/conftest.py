@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -94,6 +94,13 @@ class Stage:
     def go(self) -> None:
         """Let slow prompts go on."""
         (self.model / "go").touch()
+
+
+async def eventually(test: Callable[[], object]) -> None:
+    """Wait until `test()` is true, where the stand-in does not know of it."""
+    async with asyncio.timeout(20):
+        while not test():  # noqa: ASYNC110 (nothing there tells of it)
+            await asyncio.sleep(0.01)
 
 
 def is_result(message: Message) -> bool:

@@ -1,7 +1,8 @@
 """An engine without torch for the road's tests: paints one colour a seed, and stumbles where the prompt says so.
 
 It runs in a real child process, so a test reaches it through its model folder: a prompt with the word "slow" gets
-no further than its first step until there is a file `go`; one with "death" ends the process unless there is a file
+no further than its first step until there is a file `go`; one with "stuck" takes that long for its second step, which
+nothing can interrupt, and says so by a file `stuck`; one with "death" ends the process unless there is a file
 `spare`; one with "huge" is too large for the memory.
 """
 
@@ -53,6 +54,9 @@ class DrawingEngine:
         words = " ".join(part.text for part in request.params.parts)
         if step == 2 and "slow" in words and not (self._folder / "go").exists():
             return
+        while step == 2 and "stuck" in words and not (self._folder / "go").exists():
+            (self._folder / "stuck").touch()
+            time.sleep(0.002)
         if step == 2 and "death" in words and not (self._folder / "spare").exists():
             os.kill(os.getpid(), signal.SIGKILL)
         if step == 2 and "huge" in words:

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from preview import permissions
+from tests.bot.conftest import eventually
 
 
 async def test_the_owner_cancels_while_it_is_drawn_and_the_next_job_goes_on(stage):
@@ -86,3 +87,27 @@ async def test_a_job_cancelled_in_the_moment_it_is_shown_is_not_drawn(stage):
         await stage.result(text="owl")
         assert not studio.queue.waiting
     assert len(stage.results()) == 1
+
+
+async def test_nothing_is_shown_after_the_cancelling_however_long_the_step_takes_that_is_being_made(stage, monkeypatch):
+    monkeypatch.setattr("bot.notice.PAUSE", 0.5)
+    async with stage.bot():
+        notice = await (await stage.imagine("stuck fox")).message()
+        await eventually((stage.model / "stuck").exists)
+        await stage.person(stage.ada).press(notice, "Cancel")
+        await stage.server.wait_until(lambda: "Cancelled" in notice.content)
+        await eventually(lambda: not any(task.get_name().startswith("notice") for task in asyncio.all_tasks()))
+        stage.go()
+        await stage.imagine("owl")
+        await stage.result(text="owl")
+        assert "Cancelled" in notice.content
+
+
+async def test_a_cancelling_that_could_not_be_answered_is_still_shown(stage):
+    async with stage.bot():
+        await stage.imagine("slow fox")
+        notice = await stage.notice("(25%)")
+        stage.server.faults.drop("POST", "/interactions/*")
+        await stage.person(stage.ada).press(notice, "Cancel")
+        await stage.server.wait_until(lambda: "Cancelled" in notice.content)
+        assert notice.labels == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 
 async def test_waiting_and_drawing_jobs_go_on_after_a_clean_stop(stage):
     async with stage.bot(running_per_person=1):
@@ -117,3 +119,52 @@ async def test_the_person_served_last_waits_also_after_a_restart(stage):
         assert [job.asker.name for job in studio.queue.waiting] == ["ada", "ben"]
         stage.go()
         await stage.result(text="from ben")
+
+
+@pytest.mark.parametrize(("trouble", "how"), [("drop", {}), ("rate_limit", {"via": False})])
+async def test_a_drawn_result_waits_for_a_discord_that_is_away_at_the_start(stage, trouble, how, monkeypatch):
+    monkeypatch.setattr("bot.delivery.RETRY_PAUSES", (0.05,))
+    path = f"/channels/{stage.channel.id}/messages"
+    async with stage.bot():
+        cut = stage.server.faults.lose_answer("POST", path, times=100)
+        await stage.imagine("a fox")
+        await stage.result()
+    assert cut.hits
+    stage.server.faults.clear()
+    stage.server.world.clock.advance(6 * 60)  # Discord has forgotten the nonce
+    getattr(stage.server.faults, trouble)("GET", path, times=5, **how)
+    async with stage.bot():
+        await stage.server.wait_until(lambda: not stage.notices(), 20)
+    assert len(stage.results()) == 1
+    assert len(stage.server.pings) == 1
+
+
+async def test_a_drawn_result_whose_sheet_is_gone_is_given_up_in_words(stage):
+    async with stage.bot() as studio:
+        cut = stage.server.faults.drop("POST", f"/channels/{stage.channel.id}/messages", times=100)
+        await stage.imagine("a fox")
+        await asyncio.wait_for(cut.reached.wait(), 10)
+        (record,) = await studio.store.open_records()
+        sheet = studio.pictures.sheet(record.job.id, record.suffix)
+    stage.server.faults.clear()
+    sheet.unlink()
+    async with stage.bot() as studio:
+        await stage.notice("Something went wrong")
+        assert (await studio.store.record(record.job.id)).state == "failed"
+
+
+async def test_a_notice_is_found_again_when_the_bot_ended_before_it_could_note_it(stage, monkeypatch):
+    async with stage.bot() as studio:
+        reached = asyncio.Event()
+
+        async def die(*_: object) -> None:
+            reached.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(studio.store, "set_notice", die)
+        await stage.imagine("a fox")
+        await asyncio.wait_for(reached.wait(), 10)
+    async with stage.bot():
+        await stage.result()
+        await stage.server.wait_until(lambda: not stage.notices())
+    assert len(stage.results()) == 1

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from bot.config import ConfigError
 from preview import permissions
 from preview.world import Overwrite
 from tests.bot.conftest import picture
@@ -135,6 +138,93 @@ async def test_a_storm_of_429_delays_but_loses_nothing(stage):
     assert len(stage.results()) == 1
 
 
+@pytest.mark.parametrize(("trouble", "how"), [("drop", {}), ("lose_answer", {}), ("rate_limit", {"via": False})])
+async def test_progress_that_cannot_be_shown_for_a_moment_is_shown_later_and_the_job_goes_on(stage, trouble, how):
+    async with stage.bot():
+        fault = getattr(stage.server.faults, trouble)("PATCH", "/webhooks/*", times=2, **how)
+        await stage.imagine("slow fox")
+        await stage.notice("(25%)")
+        stage.go()
+        await stage.result()
+        await stage.server.wait_until(lambda: not stage.notices())
+    assert fault.times == 0
+
+
+async def test_a_result_is_not_posted_again_when_discord_was_away_for_longer_than_it_knows_a_nonce(stage, monkeypatch):
+    monkeypatch.setattr("bot.delivery.RETRY_PAUSES", (0.5,))
+    async with stage.bot():
+        stage.server.faults.lose_answer("POST", f"/channels/{stage.channel.id}/messages")
+        await stage.imagine("a fox")
+        await stage.result()
+        stage.server.world.clock.advance(10 * 60)
+        await stage.server.wait_until(lambda: not stage.notices())
+    assert len(stage.results()) == 1
+    assert len(stage.server.pings) == 1
+
+
+@pytest.mark.parametrize(("code", "status"), [(50083, 400), (160002, 400), (50001, 403)])
+async def test_whatever_discord_has_against_a_post_in_the_channel_there_are_other_ways(stage, code, status):
+    async with stage.bot():
+        stage.server.faults.fail("POST", f"/channels/{stage.channel.id}/messages", status=status, body={"code": code})
+        notice = await (await stage.imagine("a fox")).message()
+        assert (await stage.result()).id == notice.id
+
+
+@pytest.mark.parametrize("trouble", ["lose_answer", "fail_after"])
+async def test_a_first_answer_of_which_no_word_came_back_is_found_and_the_job_goes_on(stage, trouble):
+    async with stage.bot():
+        if trouble == "lose_answer":
+            stage.server.faults.lose_answer("POST", "/interactions/*")
+        else:
+            already = {"code": 40060, "message": "Interaction has already been acknowledged."}
+            stage.server.faults.lose_answer("POST", "/interactions/*")
+            stage.server.faults.fail("POST", "/interactions/*", status=400, body=already)
+        await stage.imagine("a fox")
+        await stage.result()
+        await stage.server.wait_until(lambda: not stage.notices())
+    assert len(stage.results()) == 1
+
+
+async def test_a_notice_goes_away_also_when_the_token_ended_by_discords_clock_only(stage):
+    async with stage.bot() as studio:
+        studio.clock = lambda: 0.0  # Discord's clock is the one that counts
+        await stage.imagine("slow fox")
+        await stage.notice("(25%)")
+        stage.server.world.clock.advance(FIFTEEN_MINUTES)
+        stage.go()
+        await stage.result()
+        await stage.server.wait_until(lambda: not stage.notices())
+
+
+async def test_a_notice_goes_away_when_discord_can_be_reached_again(stage, monkeypatch):
+    monkeypatch.setattr("bot.delivery.RETRY_PAUSES", (0.05,))
+    async with stage.bot():
+        stage.server.faults.drop("DELETE", "/webhooks/*", times=3)
+        await stage.imagine("a fox")
+        await stage.result()
+        await stage.server.wait_until(lambda: not stage.notices())
+
+
+async def test_an_ending_is_said_when_discord_can_be_reached_again(stage, monkeypatch):
+    monkeypatch.setattr("bot.delivery.RETRY_PAUSES", (0.05,))
+    async with stage.bot():
+        notice = await (await stage.imagine("slow huge fox")).message()
+        await stage.notice("(25%)")
+        stage.server.faults.drop("PATCH", "/webhooks/*", times=3)
+        stage.go()
+        await stage.server.wait_until(lambda: "memory" in notice.content)
+
+
+async def test_who_was_told_to_wait_for_a_direct_message_gets_one_also_when_there_is_no_picture(stage):
+    channel = stage.server.world.add_channel(stage.guild, "walled", bot_lacks=permissions.SEND_MESSAGES)
+    async with stage.bot():
+        await stage.imagine("slow huge fox", channel=channel)
+        await stage.notice("(25%)", channel)
+        stage.server.world.clock.advance(FIFTEEN_MINUTES)
+        stage.go()
+        await stage.notice("memory", stage.server.world.direct(stage.ada))
+
+
 @pytest.mark.parametrize("trouble", ["fail", "drop", "lose_answer"])
 async def test_when_discord_breaks_while_the_result_is_posted_it_is_posted_once(stage, trouble, monkeypatch):
     monkeypatch.setattr("bot.delivery.RETRY_PAUSES", (0.01,))
@@ -166,6 +256,28 @@ async def test_a_connection_that_fails_at_first_is_tried_again(stage, monkeypatc
         await stage.imagine("a fox")
         await stage.result()
     assert dropped.hits == 2
+
+
+async def test_a_token_that_is_refused_later_on_is_said_in_one_line(stage):
+    with pytest.raises(ConfigError, match="DISCORD_TOKEN"):
+        async with stage.bot():
+            await stage.server.gateway.drop(4004)
+            await stage.server.wait_until(lambda: not stage.server.gateway.connections)
+            await asyncio.sleep(0.3)
+
+
+@pytest.mark.parametrize("code", [1000, 4009, 4012])
+async def test_whichever_way_discord_closes_the_connection_the_bot_comes_back(stage, code, monkeypatch):
+    monkeypatch.setattr("bot.app.RECONNECT_PAUSES", (0.01,))
+    async with stage.bot():
+        await stage.imagine("slow fox")
+        await stage.notice("(25%)")
+        await stage.server.gateway.drop(code)
+        await stage.server.wait_connected()
+        stage.go()
+        await stage.result()
+        await stage.server.wait_until(lambda: not stage.notices())
+    assert len(stage.results()) == 1
 
 
 async def test_direct_messages_work_like_channels(stage):
