@@ -31,7 +31,7 @@ def vae(options: argparse.Namespace) -> None:
     if options.freeze:
         freeze_encoder()
     else:
-        train_vae(options.steps or VAE.steps, options.device, options.decoder)
+        train_vae(options.steps, options.batch, options.device, options.decoder)
 
 
 def text(options: argparse.Namespace) -> None:
@@ -102,7 +102,8 @@ def parser() -> argparse.ArgumentParser:
         made[command.__name__] = commands.add_parser(command.__name__, parents=[shared], help=command.__doc__)
         made[command.__name__].set_defaults(command=command)
     made["draw"].add_argument("--seed", type=int, default=SEED)
-    made["vae"].add_argument("--steps", type=int)
+    made["vae"].add_argument("--steps", type=int, default=VAE.steps)
+    made["vae"].add_argument("--batch", type=int, default=VAE.batch)
     made["vae"].add_argument("--freeze", action="store_true")
     made["vae"].add_argument("--decoder", action="store_true")
     made["latents"].add_argument("--shards", type=int, default=LATENTS.shards)

@@ -63,6 +63,7 @@ class Pictures:
     """All latents drawn so far, by size; `refresh` takes in the shards that have appeared since."""
 
     half: bool
+    device: str = "cpu"
     latents: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     subjects: dict[tuple[int, int], list[Subject]] = field(default_factory=dict)
     seen: set[Path] = field(default_factory=set)
@@ -71,7 +72,7 @@ class Pictures:
         """Read new shards and return how many pictures there are."""
         for path in sorted(set(SHARDS.glob("*.pt")) - self.seen):
             shard, subjects = read_shard(path)
-            latents = shard["half"] if self.half else shard["full"]
+            latents = (shard["half"] if self.half else shard["full"]).to(self.device)
             size = (latents.shape[-1], latents.shape[-2])
             known = self.latents.get(size)
             self.latents[size] = latents if known is None else torch.cat([known, latents])
@@ -177,40 +178,61 @@ def ticks(minutes: float) -> Iterator[bool]:
         yield due
 
 
+class Tally:
+    """The mean v-error in each quarter of the noise range, from nearly clean to nearly noise."""
+
+    def __init__(self, device: str) -> None:
+        self.sums, self.counts = torch.zeros(4, device=device), torch.zeros(4, device=device)
+
+    def add(self, errors: Tensor, timesteps: Tensor) -> None:
+        """Take in a batch; nothing is copied off the device."""
+        quarter = timesteps * 4 // UNET.train_timesteps
+        self.sums.index_add_(0, quarter, errors.detach())
+        self.counts.index_add_(0, quarter, torch.ones_like(errors))
+
+    def told(self) -> str:
+        """Return the means as text and begin anew."""
+        text = " ".join(f"{error:.4f}" for error in (self.sums / self.counts).tolist())
+        self.sums.zero_()
+        self.counts.zero_()
+        return text
+
+
+def train_step(run: Run, latents: Tensor, states: Tensor, alphas: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+    """Learn from one batch; return the errors and timesteps."""
+    for group in run.optimiser.param_groups:
+        group["lr"] = rate
+    with torch.autocast(latents.device.type, torch.bfloat16):
+        errors, timesteps = v_errors(run.model, latents, states, alphas)
+    run.optimiser.zero_grad()
+    torch.autograd.backward(errors.mean())
+    torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+    run.optimiser.step()
+    run.samples += latents.shape[0]
+    follow(run.average, run.model, min(UNET.ema, run.samples / (run.samples + 20 * latents.shape[0])))
+    return errors, timesteps
+
+
 def train_unet(total: int = UNET.samples, batch: int = UNET.batch, device: str = "cpu", minutes: float = 4.0) -> None:
     """Train until the number of samples is reached, going on from the last checkpoint."""
     run, captions = start_or_resume(device), Captions(device)
     rng = random.Random(SEED + run.samples)
     torch.manual_seed(SEED + run.samples)
     alphas = noise_schedule().alphas_cumprod.to(device)
-    pictures = Pictures(half=run.samples < UNET.half_size_samples)
+    pictures = Pictures(run.samples < UNET.half_size_samples, device)
     pictures.refresh()
-    quarters, counts, began, due = torch.zeros(4), torch.zeros(4), time.monotonic(), ticks(minutes)
-    first = run.samples
+    tally, first, began = Tally(device), run.samples, time.monotonic()
+    due, told = ticks(minutes), ticks(minutes / 4)
     while run.samples < total:
         if pictures.half and run.samples >= UNET.half_size_samples:
-            pictures = Pictures(half=False)
+            pictures = Pictures(False, device)
             pictures.refresh()
         latents, subjects = pictures.batch(rng, batch * (2 if pictures.half else 1))
         states = captions.of(subjects, rng)
-        for group in run.optimiser.param_groups:
-            group["lr"] = learning_rate(run.samples, total, batch)
-        with torch.autocast(device, torch.bfloat16):
-            errors, timesteps = v_errors(run.model, latents.to(device), states, alphas)
-        run.optimiser.zero_grad()
-        torch.autograd.backward(errors.mean())
-        torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        run.optimiser.step()
-        before, run.samples = run.samples, run.samples + len(subjects)
-        follow(run.average, run.model, min(UNET.ema, run.samples / (run.samples + 20 * batch)))
-        quarter = timesteps.cpu() * 4 // UNET.train_timesteps
-        quarters.index_add_(0, quarter, errors.detach().cpu())
-        counts.index_add_(0, quarter, torch.ones(len(subjects)))
-        if run.samples // 3200 > before // 3200:
+        tally.add(*train_step(run, latents, states, alphas, learning_rate(run.samples, total, batch)))
+        if next(told):
             speed = (run.samples - first) / (time.monotonic() - began)
-            shown = " ".join(f"{e:.4f}" for e in quarters / counts)
-            print(f"unet {run.samples}/{total} v-error by quarter {shown} {speed:.1f}/s", flush=True)
-            quarters.zero_(), counts.zero_()
+            print(f"unet {run.samples}/{total} v-error by quarter {tally.told()} {speed:.1f}/s", flush=True)
         if next(due):
             save(run)
             print(f"unet saved, {pictures.refresh()} pictures", flush=True)

@@ -193,17 +193,17 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     return peak * rise * (0.02 + 0.98 * fall)
 
 
-def start_or_resume(state: Path, peak: float) -> Progress:
+def start_or_resume(state: Path, peak: float, device: str = "cpu") -> Progress:
     """Load the last checkpoint, or begin."""
     torch.manual_seed(SEED)
     model = build_vae()
     start_as_thumbnail(model)
     match_gain(model, crops(drawn_pictures(32, SEED), random.Random(SEED), 32, VAE.crop))
-    average = copy.deepcopy(model).requires_grad_(False)
+    average = copy.deepcopy(model.to(device)).requires_grad_(False)
     optimiser = torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=1e-4, betas=(0.9, 0.98))
     progress = Progress(model, average, optimiser, 0)
     if state.exists():
-        saved = torch.load(state, weights_only=True)
+        saved = torch.load(state, weights_only=True, map_location=device)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
         optimiser.load_state_dict(saved["optimiser"])
@@ -252,10 +252,9 @@ def psnr(vae: AutoencoderKL, pictures: list[np.ndarray]) -> float:
     return sum(scores) / len(scores)
 
 
-def train_vae(steps: int = VAE.steps, device: str = "cpu", decoder_only: bool = False) -> None:
+def train_vae(steps: int = VAE.steps, batch: int = VAE.batch, device: str = "cpu", decoder_only: bool = False) -> None:
     """Train until the number of steps is reached, going on from the last checkpoint."""
-    progress = start_or_resume(STATE, VAE.learning_rate)
-    progress.model.to(device), progress.average.to(device)
+    progress = start_or_resume(STATE, VAE.learning_rate, device)
     pictures, held = drawn_pictures(VAE.pictures, SEED), drawn_pictures(48, SEED + 1)
     rng = random.Random(SEED + progress.step)
     began = time.monotonic()
@@ -264,11 +263,11 @@ def train_vae(steps: int = VAE.steps, device: str = "cpu", decoder_only: bool = 
         progress.model.encoder.requires_grad_(False)
         progress.model.quant_conv.requires_grad_(False)
     while progress.step < steps:
-        batch = crops(pictures, rng, VAE.batch, VAE.crop).to(device)
+        wanted = crops(pictures, rng, batch, VAE.crop).to(device)
         for group in progress.optimiser.param_groups:
             group["lr"] = learning_rate(progress.step, steps, VAE.learning_rate)
         with torch.autocast(device, torch.bfloat16):
-            loss, made = loss_of(progress.model, batch, progress.step, noise * torch.rand(1).item())
+            loss, made = loss_of(progress.model, wanted, progress.step, noise * torch.rand(1).item())
         progress.optimiser.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(progress.model.parameters(), 1.0)
@@ -276,7 +275,7 @@ def train_vae(steps: int = VAE.steps, device: str = "cpu", decoder_only: bool = 
         progress.step += 1
         follow(progress.average, progress.model, min(VAE.ema, progress.step / (progress.step + 10)))
         if progress.step % 50 == 0:
-            now = 10 * torch.log10(4 / F.mse_loss(made.detach(), batch)).item()
+            now = 10 * torch.log10(4 / F.mse_loss(made.detach(), wanted)).item()
             print(
                 f"vae {progress.step}/{steps} loss {loss.item():.4f} psnr {now:.1f} {time.monotonic() - began:.0f} s",
                 flush=True,
