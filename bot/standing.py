@@ -9,6 +9,10 @@ from generation.job import Job
 from generation.messages import Progress
 from generation.worker import Worker
 
+# Between two pieces of news for each place in the queue, so that two hundred notices are not edited at once. Once they
+# have to be edited by the channel, all of them share what Discord allows there, about one edit a second.
+SECONDS_A_PLACE = 1.0
+SECONDS_A_PLACE_BY_CHANNEL = 10.0
 TOKEN_WARNING = 120.0  # seconds before the token's end from which the person is told
 
 
@@ -19,6 +23,8 @@ class Standing:
         self._studio = studio
         self._job = job
         self._progress: Progress | None = None
+        self._place_shown = ""
+        self._place_shown_at = 0.0
         self.worker: Worker | None = None
 
     def note(self, progress: Progress) -> None:
@@ -29,13 +35,23 @@ class Standing:
         """Put the present state in words and a picture."""
         model = self._studio.model
         if self.worker is None:
-            place = self._studio.queue.place(self._job.id)
-            text = wording.waiting(self._job, model, place, self._studio.worker.state)
+            text = self._place()
         else:
             text = wording.drawing(self._job, model, self._progress, self.worker.state)
         if self._runs_out_of_time():
             text = wording.leaving(text)
         return Frame(text, self._progress.preview if self._progress else None)
+
+    def _place(self) -> str:
+        """Say where the job stands in the queue: the further back, the less often anew."""
+        studio, now = self._studio, self._studio.clock()
+        place = studio.queue.place(self._job.id)
+        by_token = now < self._job.destination.token_expires_at
+        pause = SECONDS_A_PLACE if by_token else SECONDS_A_PLACE_BY_CHANNEL
+        if place is None or now >= self._place_shown_at + pause * place.position:
+            self._place_shown = wording.waiting(self._job, studio.model, place, studio.worker.state)
+            self._place_shown_at = now
+        return self._place_shown
 
     def _runs_out_of_time(self) -> bool:
         to = self._job.destination

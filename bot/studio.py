@@ -16,6 +16,8 @@ from generation.models import Model
 from generation.queue import Limits, Queue
 from generation.worker import LocalWorker, Worker
 
+STOP_PATIENCE = 2.0  # seconds that work has to end when the bot stops
+
 log = logging.getLogger(__name__)
 
 
@@ -38,16 +40,16 @@ class Studio:
         return self.worker.model
 
     def carry_out(self, job_id: str, work: Coroutine[None, None, None]) -> None:
-        """Run a job's work beside everything else until it is done or `stop` is called.
+        """Run a job's work beside everything else, once earlier work on it has ended, until it is done or stopped.
 
         A job that was accepted in the moment of stopping is in the store, and its work begins with the next start.
         """
         if self.stopping:
             work.close()
             return
-        task = asyncio.create_task(work, name=f"job {job_id}")
+        task = asyncio.create_task(_after(self.tasks.get(job_id), work), name=f"job {job_id}")
         self.tasks[job_id] = task
-        task.add_done_callback(lambda _: self.tasks.pop(job_id, None))
+        task.add_done_callback(lambda _: self._forget(job_id, task))
 
     def stop(self, job_id: str) -> None:
         """Stop a job's work at once; harmless when there is none."""
@@ -55,12 +57,29 @@ class Studio:
             task.cancel()
 
     async def stop_all(self) -> None:
-        """Stop all work and begin no more; what is unfinished stays so in the store."""
+        """Stop all work and begin no more; what is unfinished stays so in the store.
+
+        A step that takes long, or hangs, is not waited for: the worker ends it when it is closed.
+        """
         self.stopping = True
         tasks = list(self.tasks.values())
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_PATIENCE)
+
+    def _forget(self, job_id: str, task: asyncio.Task[None]) -> None:
+        if self.tasks.get(job_id) is task:
+            del self.tasks[job_id]
+
+
+async def _after(earlier: asyncio.Task[None] | None, work: Coroutine[None, None, None]) -> None:
+    try:
+        if earlier is not None:
+            await asyncio.wait({earlier})
+        await work
+    finally:
+        work.close()  # in case it has not begun
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from discord.ext import commands
 
 from bot import wording
 from bot.client import Client
-from bot.delivery import NOBODY, Answer, is_outage, is_too_large, persist
+from bot.delivery import NOBODY, TROUBLE, Answer, is_outage, is_too_large, persist
 from bot.destination import destination_of
 from bot.errors import answering, explain
 from bot.notice import Notice
@@ -39,6 +39,8 @@ Interaction = discord.Interaction[Client]
 
 MOST_ATTEMPTS = 3  # over all lives of the bot: a job that keeps ending them must not be taken up for ever
 ALREADY_ANSWERED = 40060  # Discord's code for a second first answer
+MOST_TAKEN_IN = 2  # attached pictures at once: each takes memory, and a thread that others wait for
+DOWNLOAD_TIMEOUT = 60.0  # seconds
 LONGEST_ECHO = 1500  # characters of a refused prompt that fit into the answer; a longer one comes as a file
 TO_COME = Upload("")  # stands for the attachment while the prompt is checked, before it is fetched
 
@@ -50,6 +52,7 @@ class Imagine(commands.Cog):
         self.client = client
         self.studio = client.studio
         self.delivery = client.delivery
+        self.taking_in = asyncio.Semaphore(MOST_TAKEN_IN)
 
     @commands.Cog.listener()
     async def on_connect(self) -> None:
@@ -219,10 +222,12 @@ class Imagine(commands.Cog):
         if image.size > MAX_BYTES:
             raise Complaint(f"`{image.filename}` is too large: I take pictures of up to {MAX_BYTES >> 20} MiB.")
         try:
-            data = await image.read()
-        except discord.HTTPException:
+            async with self.taking_in, asyncio.timeout(DOWNLOAD_TIMEOUT):
+                data = await image.read()
+                png = await asyncio.to_thread(clean, data)
+        except TROUBLE:
             raise Complaint(f"Discord did not give me `{image.filename}`: please try again.") from None
-        return await self.studio.pictures.take_in(await asyncio.to_thread(clean, data))
+        return await self.studio.pictures.take_in(png)
 
     async def _first_answer(self, interaction: Interaction, job: Job) -> int | None:
         try:

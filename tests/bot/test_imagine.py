@@ -7,6 +7,7 @@ import io
 import pytest
 from PIL import Image
 
+from generation import intake
 from preview import Upload
 from tests.bot.conftest import picture
 
@@ -175,3 +176,22 @@ def red(width: int, height: int) -> bytes:
     file = io.BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
+
+
+async def test_attached_pictures_are_opened_two_at_a_time_so_that_others_need_not_wait(stage, monkeypatch):
+    clean, now, most = intake.clean, [], []
+
+    def watched(data: bytes) -> bytes:
+        now.append(1)
+        most.append(len(now))
+        try:
+            return clean(data)
+        finally:
+            now.pop()
+
+    monkeypatch.setattr(intake, "clean", watched)
+    async with stage.bot():
+        for number in range(8):
+            await stage.imagine(f"fox {number}", image=Upload("red.png", red(900, 900)))
+        await stage.server.wait_until(lambda: len(stage.results()) == 8, 20)
+    assert max(most) <= 2

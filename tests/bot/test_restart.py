@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from tests.bot.conftest import eventually
+
 
 async def test_waiting_and_drawing_jobs_go_on_after_a_clean_stop(stage):
     async with stage.bot(running_per_person=1):
@@ -20,6 +22,37 @@ async def test_waiting_and_drawing_jobs_go_on_after_a_clean_stop(stage):
         await stage.server.wait_until(lambda: not stage.notices())
     assert len(stage.results()) == 2
     assert sorted(ping.user_id for ping in stage.server.pings) == [stage.ada.id] * 2
+
+
+async def test_a_stop_does_not_wait_for_a_step_that_takes_long(stage, monkeypatch):
+    monkeypatch.setattr("bot.studio.STOP_PATIENCE", 0.1)
+    monkeypatch.setattr("generation.worker.EXIT_GRACE", 0.1)
+    async with stage.bot():
+        await stage.imagine("stuck fox")
+        await eventually((stage.model / "stuck").exists)
+    assert not stage.results()
+    stage.go()
+    async with stage.bot():
+        await stage.result(text="fox")
+        await stage.server.wait_until(lambda: not stage.notices())
+
+
+async def test_a_connection_lost_for_good_during_a_long_step_draws_the_job_again_when_the_step_has_ended(
+    stage, monkeypatch
+):
+    monkeypatch.setattr("bot.studio.STOP_PATIENCE", 0.1)
+    monkeypatch.setattr("bot.app.RECONNECT_PAUSES", (0.01,))
+    async with stage.bot() as studio:
+        await stage.imagine("stuck fox")
+        await eventually((stage.model / "stuck").exists)
+        await stage.server.gateway.drop(4012)
+        await stage.server.wait_connected()
+        stage.go()
+        await stage.result(text="fox")
+        await stage.server.wait_until(lambda: not stage.notices())
+        assert not studio.queue.running
+        await eventually(lambda: not studio.tasks)
+    assert len(stage.results()) == 1
 
 
 async def test_old_buttons_work_after_a_restart(stage):

@@ -1,0 +1,45 @@
+"""How often the notices of a long queue have something new to show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from bot.notice import PAUSE
+from bot.standing import Standing
+from generation.job import Asker
+from generation.messages import Loading
+from generation.queue import Limits, Queue
+from tests.bot.test_wording import JOB, MODEL
+
+SECONDS = 120
+SECONDS_A_JOB = 2
+
+
+@pytest.mark.parametrize(("token_expires_at", "most_a_second"), [(1e9, 10), (0.0, 1.5)])
+async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, most_a_second):
+    now = 1000.0
+    queue = Queue([], Limits(), clock=lambda: now)
+    studio = SimpleNamespace(model=MODEL, queue=queue, worker=SimpleNamespace(state=Loading("unet", 1, 2)))
+    studio.clock = lambda: now
+    to = replace(JOB.destination, token_expires_at=token_expires_at)
+    jobs = [replace(JOB, id=f"{n:012x}", asker=Asker(n, "a"), asked_at=n, destination=to) for n in range(200)]
+    for job in jobs:
+        queue.enter(job)
+    waiting = {job.id: Standing(studio, job) for job in jobs}
+    shown = {job_id: standing.frame() for job_id, standing in waiting.items()}
+    edits = 0
+    for tick in range(int(SECONDS / PAUSE)):
+        now = 1000 + tick * PAUSE
+        for job in jobs[: int(tick * PAUSE / SECONDS_A_JOB)]:
+            queue.leave(job.id)
+            waiting.pop(job.id, None)
+        for job_id, standing in waiting.items():
+            frame = standing.frame()
+            edits += frame != shown[job_id]
+            shown[job_id] = frame
+    assert 0 < edits / SECONDS < most_a_second
+    first = jobs[int((tick * PAUSE) / SECONDS_A_JOB)]
+    assert "next in the queue" in shown[first.id].content
