@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Protocol
@@ -81,10 +82,16 @@ def serve(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_
 
 
 def _run(engine: Engine, pipe: Connection[Event, Inbound]) -> None:
+    idle = 0.0
     while True:
         while not engine.busy or pipe.poll():
-            match _receive(pipe):
+            since = None if engine.busy else time.monotonic()
+            message = _receive(pipe)
+            idle += time.monotonic() - since if since is not None else 0.0
+            match message:
                 case Generate() as request:
+                    log.info("job %s begins after %.3f s without a step to make", request.job_id, idle)
+                    idle = 0.0
                     engine.add(request)
                 case Cancel(job_id):
                     engine.cancel(job_id)

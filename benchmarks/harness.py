@@ -1,0 +1,248 @@
+"""A studio to measure: the stand-in and its people here, the shipped bot in a process of its own. Linux only."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import logging
+import math
+import os
+import signal
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from generation.models import EMBEDDED
+from preview import Interaction, Person, StandIn, World
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = (str(ROOT / "main.py"),)
+LOADING_TAKES = 180.0  # seconds at most: the model's libraries take long to import on a busy machine
+STOPPING_TAKES = 20.0
+WRITE_EVERY = 0.1
+CHANNELS = 8  # Discord lets a bot post about once a second in each
+
+
+class Bot:
+    """The bot's process; `lines` is its log so far."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.lines: list[str] = []
+        self._process = process
+        self._news = asyncio.Event()
+        self._reading = asyncio.create_task(self._read())
+
+    async def says(self, text: str, seconds: float) -> None:
+        """Wait until a line of the log contains `text`; raises TimeoutError or, if the bot ended, RuntimeError."""
+        async with asyncio.timeout(seconds):
+            while not any(text in line for line in self.lines):
+                if self._reading.done():
+                    raise RuntimeError("the bot ended:\n" + "\n".join(self.lines[-20:]))
+                self._news.clear()
+                await self._news.wait()
+
+    def processor_seconds(self) -> float:
+        """Give the processor time that the bot's own process, without its GPU process, has used so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @contextmanager
+    def not_drawing(self) -> Iterator[None]:
+        """Stop the GPU process for the block, and let everything else of the bot go on."""
+        gpu = gpu_process(self._process.pid)
+        os.kill(gpu, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(gpu, signal.SIGCONT)
+
+    async def stop(self) -> None:
+        """Stop it as a service manager would, and then whatever is left of its session."""
+        with contextlib.suppress(ProcessLookupError, TimeoutError):
+            self._process.terminate()
+            await asyncio.wait_for(self._process.wait(), STOPPING_TAKES)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await self._reading
+
+    async def _read(self) -> None:
+        assert self._process.stderr is not None
+        while line := await self._process.stderr.readline():
+            self.lines.append(line.decode(errors="replace").rstrip())
+            self._news.set()
+        self._news.set()
+
+
+class Scene:
+    """A guild full of people, and the bot that serves them."""
+
+    def __init__(self, server: StandIn, people: int, folder: Path) -> None:
+        self.server = server
+        users = [server.world.add_user(f"person {number}") for number in range(people)]
+        guild = server.world.add_guild("Studio", *users)
+        channels = [server.world.add_channel(guild, f"studio-{number}") for number in range(CHANNELS)]
+        self.people = [server.person(user) for user in users]
+        self.places = dict(zip((user.id for user in users), itertools.cycle(channels), strict=False))
+        self.folder = folder
+        self.bot: Bot
+
+    async def imagine(self, person: Person) -> Interaction:
+        """Type /imagine where this person usually does."""
+        return await person.command("imagine", self.places[person.user.id], prompt="a red boat on the sea")
+
+    def count(self, state: str) -> int:
+        """Count the jobs in a state, as the bot has recorded them."""
+        with contextlib.closing(sqlite3.connect(self.folder / "data" / "atelier.sqlite3", timeout=10)) as database:
+            (number,) = database.execute("SELECT count(*) FROM jobs WHERE state = ?", (state,)).fetchone()
+        return int(number)
+
+    @asynccontextmanager
+    async def synced_writes(self) -> AsyncIterator[list[float]]:
+        """Measure for the block how long the disk of the bot's data takes to write 4 kB for good."""
+        times: list[float] = []
+        writing = asyncio.create_task(_write_now_and_then(self.folder / "written", times))
+        try:
+            yield times
+        finally:
+            writing.cancel()
+            await asyncio.wait({writing})
+
+    async def cancel(self, person: Person, asked: Interaction) -> Interaction:
+        """Press Cancel below the answer to a command."""
+        return await person.press(await asked.message(), "Cancel")
+
+
+@asynccontextmanager
+async def open_scene(
+    given: argparse.Namespace,
+    people: int,
+    *,
+    program: Sequence[str] = SHIPPED,
+    latency: float = 0.0,
+    heartbeat_interval: float = 41.25,
+    **settings: object,
+) -> AsyncIterator[Scene]:
+    """Start the stand-in and the bot with `settings`, wait until the model is ready, and end both."""
+    server = StandIn(World(), latency=latency, heartbeat_interval=heartbeat_interval)
+    with tempfile.TemporaryDirectory(prefix="atelier-benchmark-") as name:
+        folder = Path(name)
+        scene = Scene(server, people, folder)
+        async with server:
+            settings = {"data_dir": folder / "data", "model": model_at(given.model, folder)} | settings
+            scene.bot = await _start(program, server, folder, settings | {"threads": given.threads})
+            try:
+                await scene.bot.says(" is ready on ", LOADING_TAKES)
+                await server.wait_connected()
+                await server.wait_commands()
+                yield scene
+            finally:
+                await scene.bot.stop()
+        if server.crashes or server.violations:
+            raise RuntimeError(f"the stand-in objects: {server.crashes} {list(map(str, server.violations[:5]))}")
+
+
+async def _start(program: Sequence[str], server: StandIn, folder: Path, settings: dict[str, object]) -> Bot:
+    own = {name.upper(): str(value) for name, value in settings.items()}
+    address = {"DISCORD_API_URL": server.api_url, "DISCORD_TOKEN": server.world.application.token}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *program,
+        cwd=folder,  # where there is no .env
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | address | own,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    return Bot(process)
+
+
+async def _write_now_and_then(file: Path, times: list[float]) -> None:
+    while True:
+        times.append(await asyncio.to_thread(_write, file))
+        await asyncio.sleep(WRITE_EVERY)
+
+
+def _write(file: Path) -> float:
+    start = time.monotonic()
+    with file.open("wb") as out:
+        out.write(bytes(4096))
+        out.flush()
+        os.fsync(out.fileno())
+    return time.monotonic() - start
+
+
+def gpu_process(bot: int) -> int:
+    """Find the GPU process among a bot's children; raises RuntimeError when there is none."""
+    for task in Path(f"/proc/{bot}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+    raise RuntimeError("the bot has no GPU process")
+
+
+def model_at(wanted: str, folder: Path) -> str:
+    """Give the model's place; "tiny" is one with random weights that draws many grids a second."""
+    if wanted != "tiny":
+        return str(ROOT / wanted) if (ROOT / wanted).is_dir() else wanted
+    from tests.generation.tiny_model import build_tiny_model
+
+    return str(build_tiny_model(folder / "tiny"))
+
+
+async def seconds_to_answer(asked: Interaction) -> float:
+    """Give the time from what a person did to the bot's first answer; infinite when they read that it failed.
+
+    Raises RuntimeError for an answer that is a refusal.
+    """
+    try:
+        answer = await asked.response()
+    except (AssertionError, TimeoutError):
+        return math.inf
+    if answer.ephemeral:
+        raise RuntimeError(f"refused: {answer.data.get('content')}")
+    return answer.seconds
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Give the smallest value that at least `share` of the values do not exceed."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+def table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[float]], unit: str = "s") -> str:
+    """Lay out rows of seconds as Markdown."""
+    scale, digits = (1000, 1) if unit == "ms" else (1, 3)
+    lines = [f"| {title} | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
+    for name, values in rows.items():
+        lines.append(f"| {name} | " + " | ".join(f"{value * scale:.{digits}f} {unit}" for value in values) + " |")
+    return "\n".join(lines)
+
+
+def spread(values: Sequence[float]) -> list[float]:
+    """Give the median, the 99th percentile and the worst."""
+    return [statistics.median(values), quantile(values, 0.99), max(values)]
+
+
+SPREAD = ("median", "p99", "worst")
+
+
+def run(measure: Callable[[argparse.Namespace], Coroutine[Any, Any, bool]], description: str | None) -> int:
+    """Read the command line, measure between two looks at the machine's load, and give the exit code."""
+    reader = argparse.ArgumentParser(description=description)
+    reader.add_argument("--model", default=EMBEDDED, help='folder, hub id, or "tiny" for random weights')
+    reader.add_argument("--threads", type=int, default=1, help="CPU threads that draw (1)")
+    given = reader.parse_args()
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a bot that is stopped cuts its uploads
+    before = os.getloadavg()[0]
+    good = asyncio.run(measure(given))
+    after = os.getloadavg()[0]
+    print(f"\n{Path(given.model).name}; {os.cpu_count()} cores, load {before:.1f} before and {after:.1f} after")
+    return 0 if good else 1
