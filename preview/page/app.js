@@ -4,7 +4,7 @@ import { openAbout } from "./about.js";
 import { Channel } from "./channel.js";
 import { Composer } from "./composer.js";
 import { announce, h } from "./dom.js";
-import { acceptDrops } from "./drop.js";
+import { acceptFiles } from "./drop.js";
 import { tellHealth } from "./health.js";
 import { act, ask, follow } from "./link.js";
 import { complain, pending } from "./notes.js";
@@ -170,7 +170,7 @@ document.addEventListener("open-channel", (event) => store.channels.has(event.de
 for (const id of ["about", "about-link"]) $(id).addEventListener("click", () => openAbout(room.tryOut));
 $("who-now").addEventListener("click", () => document.body.classList.toggle("side-open"));
 $("veil").addEventListener("click", closeSide);
-acceptDrops((files) => composer.take(files));
+acceptFiles((files) => composer.take(files));
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") closeSide();
   const busy = event.target.closest?.("input, textarea, dialog, [popover]");

@@ -44,7 +44,7 @@ export class Channel {
     let before = null;
     for (const message of messagesOf(store.open)) {
       const day = dayOf(message.timestamp);
-      if (!before || dayOf(before.timestamp) !== day) rows.push(h("li", { class: "day", role: "separator" }, day));
+      if (!before || dayOf(before.timestamp) !== day) rows.push(h("li", { class: "day" }, day));
       const { element } = this.#view(message);
       element.classList.toggle("follows", follows(before, message));
       rows.push(element);

@@ -44,7 +44,6 @@ export class Composer {
     this.element = h("div", { class: "composer" }, this.suggestions.element, this.strip, this.slot);
     this.input.addEventListener("input", () => this.#typed());
     this.input.addEventListener("keydown", (event) => this.#key(event));
-    this.input.addEventListener("paste", (event) => this.#paste(event));
     this.picker.addEventListener("change", () => this.take([...this.picker.files]));
   }
 
@@ -205,13 +204,6 @@ export class Composer {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
     this.#submit();
-  }
-
-  #paste(event) {
-    const files = [...(event.clipboardData?.files ?? [])];
-    if (!files.length) return;
-    event.preventDefault();
-    this.take(files);
   }
 
   async #submit() {

@@ -1,7 +1,7 @@
-/** Files that are dropped anywhere on the page. */
+/** Files that are dropped anywhere on the page, or pasted. */
 
-/** Hand dropped files to `take`, and show that they may be dropped. */
-export function acceptDrops(take) {
+/** Hand such files to `take`, and show that they may be dropped. */
+export function acceptFiles(take) {
   let depth = 0;
   const over = (by) => {
     depth = Math.max(0, depth + by);
@@ -14,5 +14,11 @@ export function acceptDrops(take) {
     event.preventDefault();
     over(-depth);
     take([...(event.dataTransfer?.files ?? [])]);
+  });
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (!files.length || event.target.closest?.("dialog")) return;
+    event.preventDefault();
+    take(files);
   });
 }

@@ -81,12 +81,18 @@ function row(part, fields) {
     )?.focus();
   field.complain = (text) => (complaint.textContent = text ?? "");
   fields.push(field);
-  if (field.control.matches("input,textarea")) field.control.id = id;
-  else field.control.setAttribute("aria-label", label);
+  field.control.id = id;
+  if (field.control.matches("button")) field.control.setAttribute("aria-labelledby", `${id}-label ${id}`);
+  else if (field.control.matches("div")) field.control.setAttribute("aria-labelledby", `${id}-label`);
   return h(
     "div",
     { class: "field" },
-    h("label", { for: id }, h("bdi", {}, label), required && h("span", { class: "required", title: "required" }, " *")),
+    h(
+      "label",
+      { for: id, id: `${id}-label` },
+      h("bdi", {}, label),
+      required && h("span", { class: "required", title: "required" }, " *"),
+    ),
     part.description && h("p", { class: "description" }, part.description),
     field.control,
     field.extra,

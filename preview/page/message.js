@@ -164,13 +164,9 @@ export class MessageView {
     return [
       h(
         "button",
-        {
-          type: "button",
-          class: "origin-line",
-          "aria-label": `Go to the message this answers, by ${authorName(parent.author)}`,
-          onclick: jump,
-        },
+        { type: "button", class: "origin-line", onclick: jump },
         icon("reply"),
+        h("span", { class: "unseen" }, "Go to the message this answers, by "),
         h("bdi", { class: "name" }, authorName(parent.author)),
         h("bdi", { class: "snippet" }, snippet(parent)),
       ),

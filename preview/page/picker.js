@@ -107,14 +107,11 @@ export class Suggestions {
       "aria-label": label,
       hidden: true,
     });
-    const combobox = {
-      role: "combobox",
-      "aria-autocomplete": "list",
-      "aria-expanded": "false",
-      "aria-controls": this.element.id,
-    };
-    for (const [name, value] of Object.entries(combobox)) input.setAttribute(name, value);
-    input.addEventListener("blur", () => setTimeout(() => this.hide(), 150));
+    input.setAttribute("aria-autocomplete", "list");
+    input.setAttribute("aria-controls", this.element.id);
+    // A textarea keeps its own role: ARIA allows it no other.
+    if (input.matches("input")) input.setAttribute("role", "combobox");
+    input.addEventListener("blur", () => setTimeout(() => document.activeElement !== input && this.hide(), 150));
   }
 
   get shown() {
@@ -156,7 +153,7 @@ export class Suggestions {
   }
 
   #mark() {
-    this.input.setAttribute("aria-expanded", String(this.shown));
+    if (this.input.matches("input")) this.input.setAttribute("aria-expanded", String(this.shown));
     this.element.querySelectorAll("[role=option]").forEach((row, index) => {
       row.setAttribute("aria-selected", String(index === this.at));
       if (index === this.at) row.scrollIntoView({ block: "nearest" });

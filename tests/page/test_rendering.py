@@ -121,7 +121,7 @@ async def test_a_form_is_filled_in_and_sent_with_a_file(page):
     await form.get_by_role("button", name="Size").click()
     await page.get_by_role("option", name="large").click()
     await form.get_by_label("Mask").set_input_files({"name": "m.png", "mimeType": "image/png", "buffer": b"12345"})
-    await form.get_by_label("wild").check()
+    await form.get_by_role("radio", name="wild").check()
     await form.get_by_role("button", name="Submit").click()
     await expect(form).to_have_count(0)
     await message(page, "got ['two owls', '', 'large'] ['m.png:5'] wild").wait_for()
@@ -206,20 +206,26 @@ async def test_options_are_offered_completed_checked_and_sent(page):
     await message(page, "wide 50 apricot True jonas f.png 3").wait_for()
 
 
-async def test_a_dropped_picture_goes_into_the_command(page):
+ARRIVALS = {
+    "drop": "new DragEvent('drop', { dataTransfer: data, bubbles: true })",
+    "paste": "new ClipboardEvent('paste', { clipboardData: data, bubbles: true })",
+}
+
+
+@pytest.mark.parametrize("way", ARRIVALS)
+async def test_a_picture_that_is_dropped_or_pasted_goes_into_the_command(page, way):
     await page.get_by_label("Message", exact=True).fill("/options ")
     await page.get_by_role("form", name="/options").wait_for()
-    drop = """() => {
+    await page.evaluate(f"""() => {{
       const data = new DataTransfer();
-      data.items.add(new File(["1234"], "dropped.png", { type: "image/png" }));
-      document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
-    }"""
-    await page.evaluate(drop)
-    await expect(page.locator(".file-preview")).to_contain_text("dropped.png")
+      data.items.add(new File(["1234"], "{way}ed.png", {{ type: "image/png" }}));
+      document.body.dispatchEvent({ARRIVALS[way]});
+    }}""")
+    await expect(page.locator(".file-preview")).to_contain_text(f"{way}ed.png")
     await page.get_by_role("combobox", name="shape").fill("tall")
     await page.keyboard.press("Enter")
     await page.get_by_role("button", name="Use /options").click()
-    await message(page, "tall 20  False None dropped.png 4").wait_for()
+    await message(page, f"tall 20  False None {way}ed.png 4").wait_for()
 
 
 async def test_subcommands_are_typed_as_words(page):
