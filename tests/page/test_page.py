@@ -165,6 +165,10 @@ async def test_the_page_comes_back_with_a_preview_that_is_started_again(preview:
     async with visit(browser, preview.address, may_lose="/feed") as page:
         await use(page, "imagine", "a lasting star")
         await result(page, "a lasting star").wait_for()
+        go = preview.folder / "model" / "go"
+        go.unlink(missing_ok=True)
+        await use(page, "imagine", "a slow comet")
+        await expect(message(page, "a slow comet")).to_contain_text("25%")
         below = preview.children()
         assert preview.stop() == 0
         assert not [each for each in below if each.is_running() and each.status() != "zombie"]
@@ -172,6 +176,9 @@ async def test_the_page_comes_back_with_a_preview_that_is_started_again(preview:
         preview.start()
         await expect(page.locator("#offline")).to_be_hidden()
         await page.locator(".bot.well").wait_for()
+        go.touch()
+        await result(page, "a slow comet").wait_for()
+        await expect(message(page, "a slow comet")).to_have_count(1)
         picture = result(page, "a lasting star").locator("img.shown")
         assert await picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 128
         await result(page, "a lasting star").get_by_role("button", name="V4").click()
