@@ -12,8 +12,8 @@ from PIL import Image
 
 from training.canvas import Canvas
 from training.palette import COLOURS, Rgb, darker
-from training.scenes import HOURS, PLACES, WEATHERS, Scene, paint_place, paint_weather_front, plain_background
-from training.settings import ASPECTS, HELD_OUT_SHARE, TAUGHT_STYLES, TAUGHT_THINGS
+from training.scenes import HOURS, Scene, paint_place, paint_weather_front, plain_background
+from training.settings import ASPECTS, HELD_OUT_SHARE, TAUGHT_PLACES, TAUGHT_STYLES, TAUGHT_THINGS, TAUGHT_WEATHERS
 from training.styles import STYLES
 from training.things import THINGS, Pen
 
@@ -77,6 +77,12 @@ def _pair_is_held_out(first: tuple[str, str], second: tuple[str, str]) -> bool:
     return crc32(repr((first, second)).encode()) % 1000 < HELD_OUT_SHARE * 1000
 
 
+def taught(subject: Subject) -> bool:
+    """Tell whether all that is in a subject is being taught."""
+    lists = {"thing": TAUGHT_THINGS, "place": TAUGHT_PLACES, "weather": TAUGHT_WEATHERS, "style": TAUGHT_STYLES}
+    return all(word in lists[kind] for kind, word in subject.words() if kind in lists)
+
+
 def think_up(rng: random.Random, held: bool = False) -> Subject:
     """Think up a subject for training, or one with a held-out pair of words."""
     while True:
@@ -97,7 +103,7 @@ def _think_up(rng: random.Random) -> Subject:
             background = rng.choice(list(COLOURS))
         return Subject(thing=thing, colour=colour, background=background, style=style)
     thing = rng.choice(TAUGHT_THINGS) if kind < 0.72 else ""
-    place = rng.choice(THING_PLACES[THINGS[thing].stands] if thing else PLACES)
+    place = rng.choice(_places_for(thing))
     time, weather = _think_up_sky(rng, place)
     return Subject(thing, _colour_for(thing, rng), "", place, time, weather, style)
 
@@ -108,13 +114,18 @@ def _colour_for(thing: str, rng: random.Random) -> str:
     return rng.choice(THINGS[thing].natural) if rng.random() < 0.35 else rng.choice(list(COLOURS))
 
 
+def _places_for(thing: str) -> list[str]:
+    possible = THING_PLACES[THINGS[thing].stands] if thing else TAUGHT_PLACES
+    return [place for place in possible if place in TAUGHT_PLACES]
+
+
 def _think_up_sky(rng: random.Random, place: str) -> tuple[str, str]:
     if place == "space":
         return "", ""
     time = "day" if rng.random() < 0.4 else rng.choice(TIMES[1:])
     if place == "under water":
         return ("night" if time == "night" else "day"), ""
-    weather = rng.choice(WEATHERS[1:]) if rng.random() < 0.5 else "clear"
+    weather = rng.choice(TAUGHT_WEATHERS[1:]) if rng.random() < 0.5 else "clear"
     if weather == "stars":
         time = "night"
     if weather == "moon" and time in ("day", "golden hour", "dawn"):

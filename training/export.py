@@ -14,8 +14,16 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from training import text, unet, vae
 from training.drawings import TIMES
 from training.palette import COLOURS
-from training.scenes import PLACES, WEATHERS
-from training.settings import MODEL, NAME, SAMPLING, SHEET_PROMPTS, TAUGHT_STYLES, TAUGHT_THINGS
+from training.settings import (
+    MODEL,
+    NAME,
+    SAMPLING,
+    SHEET_PROMPTS,
+    TAUGHT_PLACES,
+    TAUGHT_STYLES,
+    TAUGHT_THINGS,
+    TAUGHT_WEATHERS,
+)
 
 
 def trained_pipeline() -> StableDiffusionPipeline:
@@ -62,8 +70,8 @@ def description() -> dict[str, Any]:
         "known": {
             "colours": list(COLOURS),
             "times": list(TIMES),
-            "weather": [w for w in WEATHERS if w != "clear"],
-            "places": list(PLACES),
+            "weather": [w for w in TAUGHT_WEATHERS if w != "clear"],
+            "places": list(TAUGHT_PLACES),
             "things": ["hot-air balloon" if thing == "balloon" else thing for thing in TAUGHT_THINGS],
             "styles": list(TAUGHT_STYLES),
         },

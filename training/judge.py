@@ -25,12 +25,14 @@ class Judge(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        widths = (3, 24, 48, 96, 128)
+        widths = (3, *JUDGE.widths)
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
             layers += [nn.Conv2d(after, after, 3, stride=2, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
-        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(128 * (JUDGE.side // 16) ** 2, 256), nn.ReLU())
+        last = widths[-1] * (JUDGE.side // 16) ** 2
+        drop = nn.Dropout(JUDGE.dropout)
+        self.body = nn.Sequential(*layers, nn.Flatten(), drop, nn.Linear(last, 256), nn.ReLU(), drop)
         self.heads = nn.ModuleDict({kind: nn.Linear(256, len(words)) for kind, words in LABELS.items()})
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
@@ -93,6 +95,7 @@ def train_judge(device: str = "cpu") -> Judge:
         order = torch.randperm(len(subjects))[: steps // JUDGE.epochs * JUDGE.batch]
         for chosen in torch.split(order, JUDGE.batch):
             batch = pictures[chosen].to(device)
+            batch = batch.flip(-1) if torch.rand(1).item() < 0.5 else batch
             scores = judge(batch * (0.94 + 0.12 * torch.rand(len(chosen), 1, 1, 1, device=device)))
             loss = torch.stack(
                 [F.cross_entropy(scores[kind], labels[kind][chosen].to(device)) for kind in LABELS]

@@ -23,7 +23,11 @@ HELD_OUT_SHARE = 0.07
 TAUGHT_THINGS: tuple[str, ...] = (
     "castle", "house", "tree", "boat", "balloon", "rocket", "fish", "heart", "mushroom", "ghost",
 )  # fmt: skip
-TAUGHT_STYLES: tuple[str, ...] = ("watercolour", "neon", "pastel", "black and white", "sepia", "pixel art")
+TAUGHT_STYLES: tuple[str, ...] = ("watercolour", "pastel", "black and white", "sepia", "pixel art")
+TAUGHT_PLACES: tuple[str, ...] = (
+    "meadow", "hills", "mountains", "forest", "sea", "lake", "beach", "desert", "snow", "space", "under water",
+)  # fmt: skip
+TAUGHT_WEATHERS: tuple[str, ...] = ("clear", "clouds", "fog", "stars", "moon", "sun")
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ SHEET_PROMPTS: tuple[str, ...] = (
     "a rocket in space",
     "a red mushroom in a meadow",
     "a pink heart on a teal background",
-    "a city at night with a moon, neon",
+    "the sea at night with a moon",
     "mountains by a lake at golden hour",
     "a beach at sunset with clouds, pastel",
     "a green tree on the hills with clouds",
@@ -127,7 +131,7 @@ SHEET_PROMPTS: tuple[str, ...] = (
     "a blue boat on a lake, pixel art",
     "a desert under a starry sky",
     "a forest in the fog",
-    "a rainy city",
+    "mountains in the snow at sunset, watercolour",
     "a white ghost on a purple background",
     "a castle in the mountains, black and white",
     "a boat at sea, sepia",
@@ -141,9 +145,11 @@ class JudgeSettings:
     """The judge network, which sees drawings only."""
 
     side: int = 64
-    pictures: int = 12_000
+    pictures: int = 16_000
+    widths: tuple[int, ...] = (16, 32, 64, 96)
+    dropout: float = 0.3
     batch: int = 64
-    epochs: int = 6
+    epochs: int = 5
     learning_rate: float = 1e-3
 
 

@@ -16,7 +16,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from training import text
 from training.captions import caption
-from training.drawings import Subject
+from training.drawings import Subject, taught
 from training.latents import SHARDS, read_shard
 from training.settings import RUNS, SEED, TEXT, UNET
 from training.vae import follow
@@ -72,11 +72,12 @@ class Pictures:
         """Read new shards and return how many pictures there are."""
         for path in sorted(set(SHARDS.glob("*.pt")) - self.seen):
             shard, subjects = read_shard(path)
-            latents = (shard["half"] if self.half else shard["full"]).to(self.device)
+            kept = [i for i, subject in enumerate(subjects) if taught(subject)]
+            latents = (shard["half"] if self.half else shard["full"])[kept].to(self.device)
             size = (latents.shape[-1], latents.shape[-2])
             known = self.latents.get(size)
             self.latents[size] = latents if known is None else torch.cat([known, latents])
-            self.subjects.setdefault(size, []).extend(subjects)
+            self.subjects.setdefault(size, []).extend(subjects[i] for i in kept)
             self.seen.add(path)
         return sum(len(s) for s in self.subjects.values())
 
