@@ -16,6 +16,7 @@ from generation.models import Model
 from generation.queue import Limits, Queue
 from generation.worker import LocalWorker, Worker
 
+CANCEL_PATIENCE = 1.0  # seconds that a job has to end, with three for the answer to who cancelled it
 STOP_PATIENCE = 2.0  # seconds that work has to end when the bot stops
 
 log = logging.getLogger(__name__)
@@ -51,10 +52,11 @@ class Studio:
         self.tasks[job_id] = task
         task.add_done_callback(lambda _: self._forget(job_id, task))
 
-    def stop(self, job_id: str) -> None:
-        """Stop a job's work at once; harmless when there is none."""
+    async def stop(self, job_id: str) -> None:
+        """Stop a job's work at once, and give it a moment to end; harmless when there is none."""
         if task := self.tasks.get(job_id):
             task.cancel()
+            await asyncio.wait({task}, timeout=CANCEL_PATIENCE)
 
     async def stop_all(self) -> None:
         """Stop all work and begin no more; what is unfinished stays so in the store.
@@ -65,6 +67,7 @@ class Studio:
         tasks = list(self.tasks.values())
         for task in tasks:
             task.cancel()
+        await self.store.excuse()
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_PATIENCE)
 

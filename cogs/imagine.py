@@ -8,6 +8,7 @@ import io
 import logging
 import re
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Self
 
 import discord
@@ -53,6 +54,8 @@ class Imagine(commands.Cog):
         self.studio = client.studio
         self.delivery = client.delivery
         self.taking_in = asyncio.Semaphore(MOST_TAKEN_IN)
+        # One at a time: a job that ends the process again must not take the others' second try with it.
+        self.second_tries = asyncio.Lock()
 
     @commands.Cog.listener()
     async def on_connect(self) -> None:
@@ -141,7 +144,7 @@ class Imagine(commands.Cog):
         ending = f"Cancelled by <@{interaction.user.id}>."
         if not await self.studio.store.cancel(job_id, ending):
             raise Complaint("This has already ended, so there is nothing left to cancel.")
-        self.studio.stop(job_id)
+        await self.studio.stop(job_id)
         text = wording.ended(record.job, self.studio.model, ending)
         try:
             await interaction.response.edit_message(content=text, attachments=[], view=None, allowed_mentions=NOBODY)
@@ -190,18 +193,19 @@ class Imagine(commands.Cog):
 
     async def _draw_or_draw_again(self, job: Job, notice_id: int | None) -> Grid:
         try:
-            return await self._draw(job, notice_id)
+            return await self._draw(job, notice_id, nullcontext())
         except WorkerDied as death:
             log.warning("job %s is drawn again: %s", job.id, death)
         try:
-            return await self._draw(job, notice_id)
+            return await self._draw(job, notice_id, self.second_tries)
         except WorkerDied:
             raise Complaint("The drawing process ended twice while it drew this, so I gave up.") from None
 
-    async def _draw(self, job: Job, notice_id: int | None) -> Grid:
+    async def _draw(self, job: Job, notice_id: int | None, gate: AbstractAsyncContextManager[Any, bool | None]) -> Grid:
         standing = Standing(self.studio, job)
         async with (
             Notice(self.delivery, job, notice_id, standing.frame),
+            gate,
             self.studio.queue.turn(job) as turn,
         ):
             standing.worker = turn.worker

@@ -109,6 +109,10 @@ class Store:
             job_id, State.DRAWING, ("waiting", "drawing"), "attempts = attempts + 1, started_at = :now", {}
         )
 
+    async def excuse(self) -> None:
+        """Do not count the attempts under way: they end because the bot is stopped, which is no fault of the jobs."""
+        await self._connection.write("UPDATE jobs SET attempts = attempts - 1 WHERE state = 'drawing'", {})
+
     async def drawn(self, job_id: str, suffix: str) -> bool:
         """Note that the pictures are on disk; False when the job was cancelled before."""
         return await self._move(job_id, State.DRAWN, ("drawing",), "suffix = :suffix", {"suffix": suffix})

@@ -37,8 +37,8 @@ class Stage:
         self.settings: dict[str, int] = {}
 
     @asynccontextmanager
-    async def bot(self, **settings: int) -> AsyncIterator[Studio]:
-        """Run the bot until the block ends, then stop it as SIGTERM would."""
+    async def bot(self, clock: Callable[[], float] | None = None, **settings: int) -> AsyncIterator[Studio]:
+        """Run the bot until the block ends, then stop it as SIGTERM would; its clock is Discord's unless given."""
         config = Config(
             discord_token=self.server.world.application.token,
             discord_api_url=self.server.api_url,
@@ -49,7 +49,7 @@ class Stage:
         worker = LocalWorker(
             config.model, load=drawing_engine.load, capacity=config.jobs_at_once or 4, retry_after=(0.0,) * 3 + (60.0,)
         )
-        async with open_studio(config, worker, self.server.world.clock.time) as studio:
+        async with open_studio(config, worker, clock or self.server.world.clock.time) as studio:
             serving = asyncio.create_task(stay_connected(studio))
             try:
                 await self.server.wait_connected()

@@ -111,3 +111,17 @@ async def test_a_cancelling_that_could_not_be_answered_is_still_shown(stage):
         await stage.person(stage.ada).press(notice, "Cancel")
         await stage.server.wait_until(lambda: "Cancelled" in notice.content)
         assert notice.labels == []
+
+
+async def test_an_edit_that_was_under_way_does_not_undo_what_the_cancelling_said(stage):
+    async with stage.bot() as studio:
+        held = stage.server.faults.hold("PATCH", "/webhooks/*")
+        notice = await (await stage.imagine("slow fox")).message()
+        await asyncio.wait_for(held.reached.wait(), 10)
+        (job_id,) = studio.tasks
+        await stage.person(stage.ada).press(notice, "Cancel")
+        await eventually(lambda: job_id not in studio.tasks or studio.tasks[job_id].cancelling())
+        held.release()
+        await stage.server.wait_until(lambda: "Cancelled" in notice.content)
+        await eventually(lambda: not studio.tasks)
+    assert "Cancelled" in notice.content

@@ -118,24 +118,46 @@ async def test_an_ending_that_could_not_be_said_is_said_after_the_restart(stage)
         notice = await stage.notice("(25%)")
         (job,) = studio.queue.running
         await studio.store.failed(job.id, "It was not to be.")
-        studio.stop(job.id)
+        await studio.stop(job.id)
     async with stage.bot():
         await stage.server.wait_until(lambda: "It was not to be." in notice.content)
         assert notice.labels == []
 
 
 async def test_a_job_that_was_interrupted_too_often_is_given_up(stage):
-    async with stage.bot():
+    async with stage.bot() as studio:
         await stage.imagine("slow fox")
-        notice = await stage.notice("(25%)")
-    for _ in range(2):
-        seen = len(notice.history)
-        async with stage.bot():
-            await stage.server.wait_until(lambda seen=seen: len(notice.history) > seen, 20)
-            await stage.server.wait_until(lambda: "(25%)" in notice.content, 20)
+        await stage.notice("(25%)")
+        (job,) = studio.queue.running
+        for _ in range(3):  # as often as the bot was killed meanwhile
+            await studio.store.begin(job.id)
     async with stage.bot():
         await stage.notice("interrupted too often")
     assert not stage.results()
+
+
+async def test_clean_stops_are_not_counted(stage):
+    for _ in range(4):
+        async with stage.bot() as studio:
+            if not stage.server.messages(stage.channel):
+                await stage.imagine("slow fox")
+            await eventually(lambda studio=studio: studio.queue.running)
+            await eventually(lambda studio=studio: studio.worker._jobs)
+    stage.go()
+    async with stage.bot():
+        await stage.result()
+
+
+async def test_a_first_answer_that_a_stop_cut_off_does_not_lose_the_job(stage):
+    async with stage.bot():
+        held = stage.server.faults.hold("POST", "/interactions/*")
+        await stage.imagine("a fox")
+        await asyncio.wait_for(held.reached.wait(), 10)
+    stage.server.faults.clear()
+    async with stage.bot():
+        await stage.result()
+        await stage.server.wait_until(lambda: not stage.notices())
+    assert len(stage.results()) == 1
 
 
 async def test_the_person_served_last_waits_also_after_a_restart(stage):

@@ -38,6 +38,17 @@ async def test_a_job_that_ends_the_worker_twice_is_given_up_and_the_others_go_on
         await stage.result(text="owl")
 
 
+async def test_a_job_that_ends_the_worker_twice_does_not_take_another_with_it(stage):
+    async with stage.bot():
+        await stage.imagine("slow owl", stage.ben)
+        await stage.notice("(25%)")
+        await stage.imagine("death of a fox")
+        await stage.notice("being started again")
+        stage.go()
+        await stage.notice("ended twice")
+        await stage.result(text="owl")
+
+
 async def test_running_out_of_memory_is_said_and_the_worker_lives_on(stage):
     async with stage.bot():
         await stage.imagine("huge fox")
@@ -58,8 +69,7 @@ async def test_a_result_later_than_the_token_comes_by_the_channel(stage):
 
 
 async def test_a_token_that_ended_by_discords_clock_only_does_not_lose_the_result(stage, monkeypatch):
-    async with stage.bot() as studio:
-        studio.clock = lambda: 0.0  # the bot's clock is far behind
+    async with stage.bot(clock=lambda: 1e9):  # far behind
         await stage.imagine("slow fox")
         await stage.notice("(25%)")
         stage.server.world.clock.advance(FIFTEEN_MINUTES)
@@ -186,8 +196,7 @@ async def test_a_first_answer_of_which_no_word_came_back_is_found_and_the_job_go
 
 
 async def test_a_notice_goes_away_also_when_the_token_ended_by_discords_clock_only(stage):
-    async with stage.bot() as studio:
-        studio.clock = lambda: 0.0  # Discord's clock is the one that counts
+    async with stage.bot(clock=lambda: 1e9):  # far behind
         await stage.imagine("slow fox")
         await stage.notice("(25%)")
         stage.server.world.clock.advance(FIFTEEN_MINUTES)
