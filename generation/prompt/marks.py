@@ -14,7 +14,7 @@ GROUP = re.compile(r"\{([^{},]*)[^{}]*\}")
 FRONT_LINKS = re.compile(r"^(?:https?://\S+\s?)+", re.IGNORECASE)
 
 _ACTIVE = re.compile(
-    rf"{_START}|--+(?=\w)|(?<!\S)(?:--+|[–—])(?=\s[a-z]+\s[.\d])|::|\*\*|[{{}}]|<(?=https?:)|{SIGNATURE_START}"
+    rf"{_START}|(?<!-)--+(?=\w)|(?<!\S)(?:--+|[–—])(?=\s[a-z]+\s[.\d])|::|\*\*|[{{}}]|<(?=https?:)|{SIGNATURE_START}"
     rf"|\A/imagine|\Ahttps?:|\\(?=[{re.escape(MARKS)}]|\Z)",
     re.IGNORECASE,
 )

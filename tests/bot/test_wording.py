@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -14,6 +16,7 @@ from generation.job import Action, Asker, Destination, Job
 from generation.messages import Loading, Progress, Ready
 from generation.models import Model
 from generation.params import Params, TextPart, Tile
+from generation.prompt import PromptFaults, parse
 from generation.queue import Place
 from generation.worker import Broken, Restarting
 
@@ -221,3 +224,15 @@ def test_the_longest_ending_is_cut_and_a_short_one_is_not():
     short = "It is in the log as `0123abcd`."
     assert wording.ended(JOB, MODEL, short).endswith(short)
     assert len(wording.ended(JOB, MODEL, "x" * 5000)) < 400
+
+
+@pytest.mark.parametrize(
+    "repeated", ["-", "--", "- a ", "{", "\\", "a::", "<", "–", "@everyone", " - @", "://", "ש*", "*"]
+)
+def test_no_prompt_keeps_the_event_loop_busy(repeated):
+    typed = (repeated * 6000)[:6000]
+    began = time.process_time()
+    with suppress(PromptFaults):
+        params = parse(typed, MODEL)
+        wording.drawing(replace(JOB, params=params), MODEL, None, READY)
+    assert time.process_time() - began < 0.2
