@@ -11,6 +11,7 @@ from typing import Any
 import discord
 from discord import app_commands
 
+from bot.delivery import TROUBLE
 from generation.errors import Complaint
 
 log = logging.getLogger(__name__)
@@ -61,5 +62,5 @@ async def answer(interaction: discord.Interaction[Any], text: str) -> None:
             await interaction.followup.send(text, ephemeral=True)
         else:
             await interaction.response.send_message(text, ephemeral=True)
-    except discord.HTTPException:
+    except TROUBLE:
         log.warning("could not tell %s: %s", interaction.user.id, text, exc_info=True)

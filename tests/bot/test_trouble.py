@@ -318,3 +318,59 @@ async def test_where_the_bot_may_not_read_the_history_a_result_comes_without_bei
         await stage.imagine("a fox", channel=channel)
         await stage.person(stage.ada).press(await stage.result(channel=channel), "V1")
         assert (await stage.result(text="Variations", channel=channel)).reference is None
+
+
+async def test_a_person_who_installed_the_bot_uses_it_where_they_may_not_post_and_only_they_see_it(stage):
+    eve = stage.server.world.add_user("eve", installed=True)
+    guild = stage.server.world.add_guild("Elsewhere", stage.mod, eve, bot=False)
+    guild.roles[guild.id].permissions &= ~permissions.USE_EXTERNAL_APPS
+    channel = stage.server.world.add_channel(guild)
+    async with stage.bot():
+        await stage.imagine("a fox", eve, channel)
+        grid = await stage.result(channel=channel)
+        assert grid.ephemeral
+        await stage.person(eve).press(grid, "V1")
+        await stage.result(text="Variations", channel=channel)
+
+
+async def test_a_conversation_between_people_works_and_a_late_result_comes_by_direct_message(stage):
+    eve = stage.server.world.add_user("eve", installed=True)
+    channel = stage.server.world.direct(eve, stage.ben)
+    async with stage.bot():
+        await stage.imagine("a fox", eve, channel)
+        await stage.result(channel=channel)
+        await stage.imagine("slow owl", eve, channel)
+        await stage.notice("(25%)", channel)
+        stage.server.world.clock.advance(FIFTEEN_MINUTES)
+        stage.go()
+        await stage.result(text="owl", channel=stage.server.world.direct(eve))
+
+
+async def test_a_thread_is_answered_in_the_thread(stage):
+    thread = stage.server.world.add_thread(stage.channel, "foxes", owner=stage.ada)
+    async with stage.bot():
+        await stage.imagine("slow fox", channel=thread)
+        await stage.notice("(25%)", thread)
+        thread.archived = True
+        stage.server.world.clock.advance(FIFTEEN_MINUTES)
+        stage.go()
+        await stage.result(channel=thread)
+
+
+async def test_several_shards_are_one_bot(stage, monkeypatch):
+    async def at_once(*_: object, **__: object) -> None:
+        """Do not wait the five seconds between two shards."""
+
+    monkeypatch.setattr("bot.client.Client.before_identify_hook", at_once)
+    stage.server.core.shards = 3
+    async with stage.bot():
+        await stage.server.wait_until(lambda: len(stage.server.gateway.identifies) == 3)
+        await stage.imagine("slow fox")
+        await stage.imagine("slow owl", channel=stage.server.world.direct(stage.ada))
+        await stage.notice("(25%)")
+        await stage.server.gateway.drop(4000)
+        await stage.server.wait_connected()
+        stage.go()
+        await stage.result()
+        await stage.result(channel=stage.server.world.direct(stage.ada))
+    assert len(stage.results()) == 1
