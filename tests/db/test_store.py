@@ -237,6 +237,16 @@ async def test_a_memo_is_kept_replaced_and_survives_a_restart(path):
         assert await store.memo("other") == ""
 
 
+async def test_a_stop_excuses_the_attempts_under_way_and_no_others(store):
+    drawing, drawn = (
+        await put(store, State.DRAWING, id="00000000000a"),
+        await put(store, State.DRAWN, id="00000000000b"),
+    )
+    await store.excuse()
+    assert (await store.record(drawing.id)).attempts == 0
+    assert (await store.record(drawn.id)).attempts == 1
+
+
 class Statements:
     """Collects the statements that SQLite is given."""
 
