@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import aiohttp
 import discord
 
+from bot import wording
 from generation.errors import Complaint
 from generation.job import Job
 
@@ -207,8 +208,7 @@ class Delivery:
 
     async def _send_dm(self, job: Job, text: str, **fields: Any) -> int:
         channel = await self._client.create_dm(discord.Object(job.asker.id))
-        where = f"\n-# I could not answer in <#{job.destination.channel_id}>."
-        return (await channel.send(text + where, nonce=job.id, **fields)).id
+        return (await channel.send(wording.elsewhere(text, job), nonce=job.id, **fields)).id
 
     async def _by_token_or_channel(
         self, job: Job, by_token: Callable[[], Awaitable[Any]], by_channel: Callable[[], Awaitable[Any]]

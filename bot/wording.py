@@ -11,7 +11,7 @@ from generation.queue import Place
 from generation.worker import Broken, State
 
 LONGEST_PROMPT = 800  # characters shown; escaping may double them, and a message holds 2000
-LONGEST_ENDING = 300
+LONGEST_ENDING = 250
 
 
 def waiting(job: Job, model: Model, place: Place | None, state: State) -> str:
@@ -45,6 +45,11 @@ def finished(job: Job, model: Model, credit: Asker | None) -> str:
 def ended(job: Job, model: Model, ending: str) -> str:
     """Say why there is no result; what the person typed stays readable."""
     return f"{_headline(job, model)}\n{shorten(ending, LONGEST_ENDING)}"
+
+
+def elsewhere(text: str, job: Job) -> str:
+    """Add to what is sent by direct message why it does not come where it was asked for."""
+    return f"{text}\n-# I could not answer in <#{job.destination.channel_id}>."
 
 
 def _headline(job: Job, model: Model) -> str:

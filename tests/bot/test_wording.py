@@ -47,7 +47,10 @@ def pressed(action: Action, index: int = 0, job: Job = JOB) -> Job:
 
 
 def with_prompt(text: str) -> Job:
-    return replace(JOB, params=replace(JOB.params, parts=(TextPart(text),)), asker=Asker(2**63, "x" * 32))
+    to = replace(JOB.destination, channel_id=2**63)
+    return replace(
+        JOB, destination=to, params=replace(JOB.params, parts=(TextPart(text),)), asker=Asker(2**63, "x" * 32)
+    )
 
 
 def everything_about(job: Job) -> list[str]:
@@ -58,8 +61,9 @@ def everything_about(job: Job) -> list[str]:
         wording.drawing(job, MODEL, progress, state) for progress in (None, Progress(job.id, 7, 25)) for state in STATES
     ]
     texts += [wording.leaving(text) for text in texts]
-    texts += [wording.finished(job, MODEL, credit) for credit in (None, Asker(2**63, "y"))]
-    return texts + [wording.ended(job, MODEL, ending) for ending in ("Out of paint.", "so sorry " * 500)]
+    ends = [wording.ended(job, MODEL, ending) for ending in ("Out of paint.", "so sorry " * 500)]
+    ends += [wording.finished(job, MODEL, credit) for credit in (None, Asker(2**63, "y"))]
+    return texts + ends + [wording.elsewhere(text, job) for text in ends]
 
 
 @pytest.mark.parametrize(
