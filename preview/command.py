@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import sys
+import threading
 import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,15 +42,14 @@ async def run(
 async def _serve(
     bot: Sequence[str], environment: Mapping[str, str], folder: Path, about: Json, port: int, browser: bool
 ) -> None:
-    world = Storage(folder / "world").load() or make_world()
-    server = StandIn(world, folder=folder / "world", port=port)
+    server = _stand_in(folder / "world", port)
     companion = Companion(bot)
     page = Page(server, about, companion.state)
     await _start(server, port)
     try:
         own = {
             "DISCORD_API_URL": server.api_url,
-            "DISCORD_TOKEN": world.application.token,
+            "DISCORD_TOKEN": server.world.application.token,
             "DATA_DIR": str((folder / "bot").resolve()),
         }
         companion.environment = {**environment, **own}
@@ -63,11 +63,23 @@ async def _serve(
         await server.close()
 
 
+def _stand_in(folder: Path, port: int) -> StandIn:
+    try:
+        kept = Storage(folder).load() is not None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CannotStart(f"what is kept in {folder} cannot be read ({error!r}); remove it to begin anew") from None
+    return StandIn(None if kept else make_world(), folder=folder, port=port)
+
+
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
     """Hold the folder, so that no second preview writes to it. Raises CannotStart."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise CannotStart(f"{folder} cannot be used: {error.strerror}") from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -78,11 +90,11 @@ def _only_one(folder: Path) -> Iterator[None]:
 async def _start(server: StandIn, port: int) -> None:
     try:
         await server.start()
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         await server.close()
-        if error.errno == errno.EADDRINUSE:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise CannotStart(f"port {port} is taken; try --port {port + 1}, or --port 0 for any free one") from None
-        raise CannotStart(f"cannot listen on port {port}: {error.strerror}") from None
+        raise CannotStart(f"cannot listen on port {port}: {error}") from None
 
 
 async def _until_stopped(companion: Companion) -> None:
@@ -106,4 +118,5 @@ async def _until_stopped(companion: Companion) -> None:
 def _open(address: str) -> None:
     """Open the page where there is a screen; a browser in the terminal would be in the way."""
     if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        asyncio.get_running_loop().run_in_executor(None, webbrowser.open, address)
+        # Some browsers stay in the foreground; Ctrl-C must not wait for them.
+        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

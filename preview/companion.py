@@ -15,8 +15,8 @@ from preview.world import Json
 PAUSES = (1.0, 2.0, 5.0, 15.0)  # seconds before it is started again, the last for ever
 WELL_AFTER = 30.0  # seconds after which a life counts as a good one, and the pauses begin anew
 PATIENCE = 15.0  # seconds that it gets to put its things in order
+LONGEST_WORDS = 1000
 MENDABLE = 2  # the exit code of a bot that only a person can help
-KEPT_LINES = 20
 PR_SET_PDEATHSIG = 1
 
 
@@ -35,81 +35,91 @@ class Companion:
         self.environment: Mapping[str, str] = {}
         self.changed: Callable[[], None] = lambda: None
         self._process: asyncio.subprocess.Process | None = None
-        self._state = "starting"
-        self._lines: list[str] = []
-        self._lives = 0
+        self._reading: asyncio.Task[None] | None = None
+        self._alive = True
+        self._last_words = ""
 
     def state(self) -> Json:
-        """Say what the bot is doing: `starting`, `running` or `stopped`, with its last words."""
-        return {"state": self._state, "lives": self._lives, "words": self._lines[-1] if self._lines else ""}
+        """Say whether the bot lives (or is about to), and the last line that it wrote."""
+        return {"alive": self._alive, "words": self._last_words}
 
     async def keep_running(self) -> None:
         """Run the bot until cancelled. Raises CannotStart when it says that only a person can help."""
-        failures = 0
+        loop, short_lives = asyncio.get_running_loop(), 0
         try:
             while True:
-                began = asyncio.get_running_loop().time()
+                began = loop.time()
                 code = await self._live()
                 if code == MENDABLE:
                     raise CannotStart("the bot cannot start; its reason is above")
-                failures = 0 if asyncio.get_running_loop().time() - began > WELL_AFTER else failures + 1
-                pause = PAUSES[min(failures, len(PAUSES)) - 1] if failures else PAUSES[0]
+                short_lives = short_lives + 1 if loop.time() - began < WELL_AFTER else 1
+                pause = PAUSES[min(short_lives, len(PAUSES)) - 1]
                 print(f"The bot ended ({_ending(code)}); starting it again in {pause:.0f} s", file=sys.stderr)
-                self._become("stopped")
                 await asyncio.sleep(pause)
         finally:
             await self._stop()
 
     async def _live(self) -> int:
-        """Run the bot once, pass its output on, and return its exit code."""
-        self._lives += 1
-        self._become("starting" if self._lives == 1 else "restarting")
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            env=dict(self.environment),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
-        )
-        self._become("running")
-        reading = asyncio.create_task(self._read_output(self._process))
+        """Run the bot once and return its exit code."""
+        # A pipe of our own: with asyncio's, wait() would also wait for everybody else who holds its other end.
+        reading, writing = os.pipe()
+        self._reading = asyncio.create_task(self._pass_output_on(reading))
         try:
-            return await self._process.wait()
+            self._process = process = await asyncio.create_subprocess_exec(
+                *self._command,
+                env=dict(self.environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=writing,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            )
         finally:
-            self._sweep(self._process.pid)
-            await asyncio.wait([reading], timeout=1.0)
-            reading.cancel()
+            os.close(writing)
+        self._become(alive=True)
+        code = await process.wait()
+        await self._sweep(process)
+        self._become(alive=False)
+        return code
 
-    async def _read_output(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        while chunk := await process.stdout.read(1 << 16):
+    async def _pass_output_on(self, pipe: int) -> None:
+        reader = asyncio.StreamReader()
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb"))
+        heard = ""
+        while chunk := await reader.read(1 << 16):
             text = chunk.decode(errors="replace")
             sys.stderr.write(text)
             sys.stderr.flush()
-            self._lines = [*self._lines, *filter(None, map(str.strip, text.splitlines()))][-KEPT_LINES:]
+            heard = (heard + text)[-LONGEST_WORDS:]
+            self._last_words = heard.strip().rpartition("\n")[2]
+            self.changed()
+        transport.close()
 
     async def _stop(self) -> None:
+        """End the bot as Ctrl-C would, so that it puts its things in order."""
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None:
             return
-        process.terminate()
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await process.wait()
-        except TimeoutError:
-            print("The bot does not end by itself; ending it by force", file=sys.stderr)
-        self._sweep(process.pid)
-        await process.wait()
+        if process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await process.wait()
+            except TimeoutError:
+                print("The bot does not end by itself; ending it by force", file=sys.stderr)
+        await self._sweep(process)
 
-    def _sweep(self, session: int) -> None:
-        """End whatever is left of the bot's session, its drawing processes included."""
+    async def _sweep(self, process: asyncio.subprocess.Process) -> None:
+        """End whatever is left of the bot's session, its drawing processes included, and read its last words."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(session, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        if self._reading:
+            await self._reading
 
-    def _become(self, state: str) -> None:
-        self._state = state
+    def _become(self, *, alive: bool) -> None:
+        self._alive = alive
         self.changed()
 
 

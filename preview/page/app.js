@@ -93,8 +93,9 @@ const NEWS = {
   },
   commands: () => ask(store.open),
   bot({ bot }) {
+    const fresh = bot.connected && !store.bot.connected;
     tellHealth(bot);
-    if (bot.connected) ask(store.open);
+    if (fresh) ask(store.open);
   },
 };
 

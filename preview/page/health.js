@@ -10,14 +10,16 @@ const trouble = document.getElementById("trouble");
 export function tellHealth(bot) {
   const before = store.bot;
   store.bot = bot;
-  const dead = !bot.connected && bot.state === "stopped";
+  const dead = !bot.connected && !bot.alive;
   const [kind, text] = bot.connected
     ? ["well", "online"]
     : dead
       ? ["ill", "stopped, starting again"]
       : ["soon", "starting"];
   lamp.className = `bot ${kind}`;
-  lamp.replaceChildren(h("span", { class: "lamp" }), h("span", {}, `${store.application.name} is ${text}`));
+  lamp.title = bot.connected ? "" : bot.words;
+  if (lamp.dataset.text !== text) lamp.replaceChildren(h("span", { class: "lamp" }), h("span", {}, said(text)));
+  lamp.dataset.text = text;
   trouble.hidden = !dead;
   trouble.replaceChildren(
     h("strong", {}, "The bot has stopped and is being started again."),
@@ -25,3 +27,5 @@ export function tellHealth(bot) {
   );
   if (before.connected !== bot.connected) announce(bot.connected ? "The bot is ready." : "The bot has stopped.");
 }
+
+const said = (text) => `${store.application.name} is ${text}`;

@@ -8,7 +8,7 @@ export const store = {
   guilds: new Map(),
   channels: new Map(),
   about: { model: "", known: {}, examples: [] },
-  bot: { state: "starting", connected: false, words: "", lives: 0 },
+  bot: { alive: true, connected: false, words: "" },
   open: "",
   contents: new Map(),
   unread: new Set(),

@@ -17,7 +17,7 @@ PATHS = ("/", "/page/app.js", "/feed", "/do/send", "/api/v10/gateway", "/gateway
 @pytest.fixture
 async def address() -> AsyncIterator[str]:
     server = StandIn(make_world(), limits=())
-    Page(server, {"model": "none", "known": {}, "examples": []}, lambda: {"state": "running", "lives": 1, "words": ""})
+    Page(server, {"model": "none", "known": {}, "examples": []}, lambda: {"alive": True, "words": ""})
     async with server:
         yield server.core.base_url
     assert not server.crashes

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)
 async def stage() -> AsyncIterator[SimpleNamespace]:
     """Give a stand-in with its page, and the bot that shows everything."""
     server = StandIn(make_world(), limits=())
-    Page(server, {"model": "none", "known": {}, "examples": []}, lambda: {"state": "running", "lives": 1, "words": ""})
+    Page(server, {"model": "none", "known": {}, "examples": []}, lambda: {"alive": True, "words": ""})
     before = Route.BASE
     async with server:
         Route.BASE = server.api_url
