@@ -138,10 +138,13 @@ class Page:
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
                 continue
-            asked = json.loads(message.data)
-            channel = self._core.world.channels.get(int(asked["open"]))
+            try:
+                asked = json.loads(message.data)
+                channel = self._core.world.channels.get(int(asked["open"]))
+                before = int(asked.get("before") or 0) or None
+            except (ValueError, KeyError, TypeError):
+                continue
             if channel and self._core.world.permissions(viewer, channel):
-                before = int(asked["before"]) if asked.get("before") else None
                 await socket.send_json({"kind": "contents"} | view.contents(self._core, viewer, channel, before))
 
     # --- what people do

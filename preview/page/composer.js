@@ -16,7 +16,7 @@ export class Composer {
     this.files = [];
     this.parent = null;
     this.command = null;
-    this.input = h("textarea", { rows: 1, dir: "auto", "aria-label": "Message", maxlength: 2000 });
+    this.input = h("textarea", { rows: 1, dir: "auto", "aria-label": "Message" });
     this.suggestions = new Suggestions(this.input, "Commands", (item) => this.begin(item.command));
     this.picker = h("input", { type: "file", multiple: true, hidden: true, "aria-label": "Files", tabindex: "-1" });
     this.strip = h("div", { class: "strip" });

@@ -200,8 +200,11 @@ export class MessageView {
     }
     if (!message.content) return [];
     const text = h("div", { class: "text", dir: "auto" }, markdown(message.content));
-    if (message.edited_timestamp)
-      text.append(h("small", { class: "edited", title: exactly(message.edited_timestamp) }, "edited"));
+    if (message.edited_timestamp) {
+      const mark = h("small", { class: "edited", title: exactly(message.edited_timestamp) }, "edited");
+      const last = text.lastElementChild;
+      (last?.matches("p, .subtext") ? last : text).append(mark);
+    }
     return [text];
   }
 
