@@ -1,4 +1,4 @@
-"""The road of a job: /imagine, the buttons below a grid, Cancel; from the typed text to the posted picture."""
+"""The road of a job, from the typed text or the pressed button to the posted picture."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import asyncio
 import dataclasses
 import io
 import logging
-import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, Self
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -19,9 +18,10 @@ from bot import wording
 from bot.client import Client
 from bot.delivery import NOBODY, TROUBLE, Answer, is_outage, is_too_large, persist
 from bot.destination import destination_of
-from bot.errors import answering, explain
+from bot.errors import explain
 from bot.notice import Notice
 from bot.standing import Standing
+from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, pressed_view, result_view
 from db.store import Record, State
 from generation import actions
 from generation.display import shorten, slug
@@ -30,7 +30,7 @@ from generation.intake import MAX_BYTES, clean
 from generation.job import Action, Asker, Job, new_job_id
 from generation.messages import Generate, Grid
 from generation.models import Model
-from generation.params import TILE_PATTERN, Params, Tile, Upload
+from generation.params import Params, Tile, Upload
 from generation.prompt import PromptFaults, parse
 from generation.sheet import smaller
 
@@ -125,7 +125,7 @@ class Imagine(commands.Cog):
         parent = await self._parent(tile)
         params = _PRESSED[action](parent.params, tile, self.studio.model)
         self.studio.queue.check(interaction.user.id)
-        await interaction.response.edit_message(view=_pressed_view(interaction, parent, f"{action}:{tile}"))
+        await interaction.response.edit_message(view=pressed_view(interaction.message, parent, f"{action}:{tile}"))
         await self.ask(interaction, action, params, tile)
 
     async def reroll(self, interaction: Interaction, job_id: str) -> None:
@@ -306,91 +306,6 @@ class Imagine(commands.Cog):
         return record.job
 
 
-class TileButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=rf"(?P<action>upscale|vary_subtle|vary_strong):{TILE_PATTERN}",
-):
-    """U1–U4, V1–V4 and their like: whatever is made from one tile."""
-
-    def __init__(self, action: Action, tile: Tile, label: str, row: int, used: bool = False) -> None:
-        self.action, self.tile = action, tile
-        style = discord.ButtonStyle.primary if used else discord.ButtonStyle.secondary
-        super().__init__(discord.ui.Button(label=label, custom_id=f"{action}:{tile}", style=style, row=row))
-
-    @classmethod
-    async def from_custom_id(
-        cls, _: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> Self:
-        return cls(Action(match["action"]), Tile(match["job_id"], int(match["index"])), "", item.row or 0)
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
-            await _cog(interaction).press(interaction, self.action, self.tile)
-
-
-class RerollButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"reroll:(?P<job_id>[0-9a-f]{12})"
-):
-    """🔄: the same prompt with a new seed."""
-
-    def __init__(self, job_id: str) -> None:
-        self.job_id = job_id
-        super().__init__(discord.ui.Button(emoji="🔄", custom_id=f"reroll:{job_id}", row=0))
-
-    @classmethod
-    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-        return cls(match["job_id"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
-            await _cog(interaction).reroll(interaction, self.job_id)
-
-
-class CancelButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"cancel:(?P<job_id>[0-9a-f]{12})"
-):
-    """Cancel, below a notice."""
-
-    def __init__(self, job_id: str) -> None:
-        self.job_id = job_id
-        super().__init__(discord.ui.Button(label="Cancel", custom_id=f"cancel:{job_id}"))
-
-    @classmethod
-    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-        return cls(match["job_id"])
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
-            await _cog(interaction).cancel(interaction, self.job_id)
-
-
-def cancel_view(job_id: str) -> discord.ui.View:
-    """Give the button below a notice."""
-    view = discord.ui.View(timeout=None)
-    view.add_item(CancelButton(job_id))
-    return view
-
-
-def result_view(job: Job, used: frozenset[str] = frozenset()) -> discord.ui.View:
-    """Give the buttons below a result; `used` are the custom_ids that are blue."""
-    view = discord.ui.View(timeout=None)
-
-    def add(action: Action, index: int, label: str, row: int) -> None:
-        tile = Tile(job.id, index)
-        view.add_item(TileButton(action, tile, label, row, used=f"{action}:{tile}" in used))
-
-    if job.params.count == 1:
-        add(Action.VARY_SUBTLE, 0, "Vary (Subtle)", 0)
-        add(Action.VARY_STRONG, 0, "Vary (Strong)", 0)
-        return view
-    for index in range(job.params.count):
-        add(Action.UPSCALE, index, f"U{index + 1}", 0)
-    view.add_item(RerollButton(job.id))
-    for index in range(job.params.count):
-        add(Action.VARY_STRONG, index, f"V{index + 1}", 1)
-    return view
-
-
 async def give_back(interaction: Interaction, faults: PromptFaults, prompt: str) -> None:
     """Say privately what is wrong with a prompt, and give it back whole."""
     if len(prompt) <= LONGEST_ECHO and "```" not in prompt and len(str(faults)) < 2000 - LONGEST_ECHO - 20:
@@ -415,23 +330,6 @@ _PRESSED: dict[Action, Callable[[Params, Tile, Model], Params]] = {
         params, tile, model, actions.VARY_STRONG, actions.new_seed()
     ),
 }
-
-
-def _cog(interaction: discord.Interaction[Any]) -> Imagine:
-    cog = interaction.client.get_cog(Imagine.__name__)
-    assert isinstance(cog, Imagine)
-    return cog
-
-
-def _pressed_view(interaction: Interaction, parent: Job, custom_id: str) -> discord.ui.View:
-    rows = interaction.message.components if interaction.message else []
-    buttons = [item for row in rows if isinstance(row, discord.ActionRow) for item in row.children]
-    blue = {
-        button.custom_id
-        for button in buttons
-        if isinstance(button, discord.Button) and button.style is discord.ButtonStyle.primary and button.custom_id
-    }
-    return result_view(parent, frozenset(blue | {custom_id}))
 
 
 def _job(interaction: Interaction, action: Action, params: Params, parent: Tile | None, now: float) -> Job:
