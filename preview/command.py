@@ -36,6 +36,7 @@ async def run(
     except CannotStart as reason:
         print(f"atelier preview: {reason}", file=sys.stderr)
         return 2
+    print(f"Stopped. Messages and pictures are kept in {folder} for the next time.", file=sys.stderr)
     return 0
 
 
