@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,14 @@ class NewerDatabaseError(UnusableDatabaseError):
 class Connection:
     """Share one aiosqlite connection among coroutines.
 
-    Every write is one statement and commits by itself, so that no coroutine's write can end up inside, or be rolled
-    back with, another's transaction.
+    Every write is one statement, which succeeds or fails by itself. Those that come while the disk is busy are
+    committed together, since waiting for the disk is what a write costs.
     """
 
     def __init__(self, sqlite: aiosqlite.Connection) -> None:
         self._sqlite = sqlite
-        self._writes: set[asyncio.Task[int]] = set()
+        self._waiting: list[_Write] = []
+        self._writing: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -47,25 +49,68 @@ class Connection:
             try:
                 yield connection
             finally:
-                await asyncio.gather(*connection._writes, return_exceptions=True)
+                if connection._writing is not None:
+                    await connection._writing
 
     async def write(self, sql: str, values: dict[str, Any]) -> int:
-        """Run one writing statement and give the number of rows it changed.
+        """Run one writing statement and give the number of rows it changed, once that is on the disk.
 
         A caller that is cancelled meanwhile does not leave the statement half done: it runs to its end regardless.
         """
-        write = asyncio.create_task(self._write(sql, values))
-        self._writes.add(write)
-        write.add_done_callback(self._writes.discard)
-        return await asyncio.shield(write)
+        write = _Write(sql, values, asyncio.get_running_loop().create_future())
+        self._waiting.append(write)
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_all())
+        return await write.done
 
     async def rows(self, sql: str, values: dict[str, Any] | None = None) -> list[aiosqlite.Row]:
         """Give all rows of a reading statement."""
         return list(await self._sqlite.execute_fetchall(sql, values or {}))
 
-    async def _write(self, sql: str, values: dict[str, Any]) -> int:
-        async with self._sqlite.execute(sql, values) as cursor:
-            return cursor.rowcount
+    async def _write_all(self) -> None:
+        while self._waiting:
+            writes, self._waiting = self._waiting, []
+            try:
+                outcomes = await self._commit(writes)
+            except Exception as error:
+                outcomes = [error] * len(writes)
+            for write, outcome in zip(writes, outcomes, strict=True):
+                write.end(outcome)
+        self._writing = None
+
+    async def _commit(self, writes: list[_Write]) -> list[int | Exception]:
+        if len(writes) == 1:
+            return [await self._run(writes[0])]
+        await self._sqlite.execute("BEGIN IMMEDIATE")
+        try:
+            outcomes = [await self._run(write) for write in writes]
+            await self._sqlite.execute("COMMIT")
+        except BaseException:
+            await self._sqlite.rollback()
+            raise
+        return outcomes
+
+    async def _run(self, write: _Write) -> int | Exception:
+        try:
+            async with self._sqlite.execute(write.sql, write.values) as cursor:
+                return cursor.rowcount
+        except sqlite3.IntegrityError as error:  # undoes this statement only
+            return error
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Write:
+    sql: str
+    values: dict[str, Any]
+    done: asyncio.Future[int]
+
+    def end(self, outcome: int | Exception) -> None:
+        if self.done.done():  # the caller was cancelled
+            return
+        if isinstance(outcome, Exception):
+            self.done.set_exception(outcome)
+        else:
+            self.done.set_result(outcome)
 
 
 async def _prepare(sqlite: aiosqlite.Connection, migrations: Path) -> None:
