@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import mimetypes
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -66,14 +67,11 @@ class Page:
         """Tell everybody how the bot does now."""
         self._core.feed.publish(Event("bot"))
 
-    async def _index(self, _: web.Request) -> web.FileResponse:
-        return web.FileResponse(FILES / "index.html", headers=HEADERS)
+    async def _index(self, _: web.Request) -> web.Response:
+        return _file("index.html")
 
-    async def _file(self, request: web.Request) -> web.FileResponse:
-        path = FILES / request.match_info["name"]
-        if not path.is_file():
-            raise web.HTTPNotFound
-        return web.FileResponse(path, headers=HEADERS)
+    async def _file(self, request: web.Request) -> web.Response:
+        return _file(request.match_info["name"])
 
     async def _hang_up(self, _: web.Application) -> None:
         for socket in list(self._sockets):
@@ -168,6 +166,16 @@ class Page:
         files = {name: Upload(each.filename, each.file.read(), each.content_type) for name, each in uploads}
         person = Person(self._core, self._viewer(str(given.get("as"))))
         return Deed(self._core, person, given, files)
+
+
+def _file(name: str) -> web.Response:
+    """Answer with one of the page's files as it is now: they are small, and who works on them sees every change."""
+    try:
+        body = (FILES / name).read_bytes()
+    except FileNotFoundError:
+        raise web.HTTPNotFound from None
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return web.Response(body=body, headers=HEADERS | {"Content-Type": f"{kind}; charset=utf-8"})
 
 
 @web.middleware

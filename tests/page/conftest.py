@@ -29,6 +29,7 @@ QUIET = [
     "--disable-component-update",
     "--disable-sync",
 ]
+BLANK = "about:blank"
 WITHIN = 20_000  # ms, for a busy machine
 expect.set_options(timeout=WITHIN)
 
@@ -96,21 +97,43 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
+class Complaints(list[str]):
+    """What a page said in its console, threw, or fetched."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__()
+        page.on("pageerror", lambda error: self.append(str(error)))
+        page.on("console", lambda said: self.append(said.text) if said.type == "error" else None)
+        page.on("request", lambda asked: self.append(f"fetched {asked.url}"))
+
+    def about(self, address: str, may_lose: str) -> list[str]:
+        """Leave out what is as it should be."""
+        own = tuple(f"fetched {start}" for start in (address.split("?")[0], "data:", "blob:", "about:"))
+        return [each for each in self if not each.startswith(own) and (not may_lose or may_lose not in each)]
+
+
 @asynccontextmanager
 async def visit(browser: Browser, address: str, *, may_lose: str = "", **context: Any) -> AsyncIterator[Page]:
-    """Open an address in a fresh profile; whatever the page complains of fails the test, but for `may_lose`."""
-    complaints: list[str] = []
-    profile = await browser.new_context(**context)
-    profile.set_default_timeout(WITHIN)
-    page = await profile.new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    page.on("request", lambda asked: complaints.append(asked.url) if not _own(asked.url, address) else None)
+    """Open an address in a tab of its own; whatever the page complains of fails the test, but for `may_lose`.
+
+    Tabs are used again: opening one takes longer than most tests.
+    """
+    page = None if context else next((each for each in tabs(browser) if each.url == BLANK), None)
+    if page is None:
+        profile = await browser.new_context(**context)
+        profile.set_default_timeout(WITHIN)
+        page = await profile.new_page()
+    complaints = Complaints(page)
     await page.goto(address)
     await ready(page)
     yield page
-    await profile.close()
-    assert not [each for each in complaints if not may_lose or may_lose not in each]
+    await (page.context.close() if context else page.goto(BLANK))
+    assert not complaints.about(address, may_lose)
+
+
+def tabs(browser: Browser) -> list[Page]:
+    """List the tabs that are open."""
+    return [page for profile in browser.contexts for page in profile.pages]
 
 
 async def ready(page: Page) -> None:
@@ -147,8 +170,3 @@ def message(page: Page, text: str | re.Pattern[str]) -> Locator:
 def result(page: Page, text: str) -> Locator:
     """Find the grids that belong to something."""
     return message(page, text).filter(has=page.get_by_role("button", name="U1", exact=True))
-
-
-def _own(asked: str, address: str) -> bool:
-    host = address.split("/")[2]
-    return asked.startswith((f"http://{host}/", f"ws://{host}/", "data:", "blob:"))

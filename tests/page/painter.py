@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from bot import app
+from bot import app, notice
 from bot.config import Config
 from generation.worker import LocalWorker
 from tests.bot import drawing_engine
@@ -23,5 +23,6 @@ def make_model(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
+    notice.PAUSE = 0.1
     app.make_worker = lambda config: LocalWorker(config.model, load=drawing_engine.load, capacity=config.jobs_at_once)
     asyncio.run(app.run(Config.read(os.environ)))

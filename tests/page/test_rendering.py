@@ -45,14 +45,17 @@ async def stage() -> AsyncIterator[SimpleNamespace]:
 async def tab(stage, browser):
     """Give one tab for all tests: opening one for each would take longer than the tests."""
     async with visit(browser, stage.address) as page:
+        stage.home = page.url
         yield page
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(stage, tab):
-    """Give the tab with nothing open or half written in it."""
-    await tab.goto(stage.address)
-    await ready(tab)
+    """Give the tab with nothing open or half written in it, in the first channel."""
+    busy = await tab.locator("form.command, dialog, [popover]").count()
+    if busy or tab.url != stage.home:
+        await tab.goto(stage.home)
+        await ready(tab)
     return tab
 
 
