@@ -14,6 +14,7 @@ export function inPlace(change) {
   change();
   if (atEnd) scroller.scrollTop = scroller.scrollHeight;
   else if (anchor?.isConnected) scroller.scrollTop += anchor.getBoundingClientRect().top - before;
+  lastTop = scroller.scrollTop;
 }
 
 function topmost() {
@@ -32,7 +33,7 @@ export function leaveEnd() {
   atEnd = false;
 }
 
-/** Content that grows below is no scrolling: only who scrolls up leaves the end. */
+/** Content that grows or shrinks is no scrolling: only who scrolls up leaves the end. */
 function onScroll() {
   const left = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
   if (left < NEAR_END) atEnd = true;

@@ -15,7 +15,7 @@ from playwright.async_api import async_playwright, expect
 from generation.models import EMBEDDED
 from tests.page.conftest import QUIET, ROOT, Preview, chromium, result, use, visit
 
-PROMPT = "a castle on the hills at sunset --seed 4"
+PROMPT = "a forest at dawn, pastel --seed 1"
 SIZE = {"width": 1280, "height": 900}
 MOST_BYTES = 400_000
 

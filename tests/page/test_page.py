@@ -33,6 +33,7 @@ async def test_a_prompt_is_drawn_before_ones_eyes_and_its_buttons_go_on_from_the
         grid = result(page, "a slow boat - @Mira")
         await grid.wait_for()
         await expect(waiting).to_have_count(0)
+        await expect(grid.get_by_role("button", name="V1")).to_be_in_viewport()
         assert await grid.locator("img.shown").evaluate("image => image.decode().then(() => image.naturalWidth)") == 128
         await grid.get_by_role("button", name="U2").click()
         upscaled = message(page, "Image #2")
