@@ -83,11 +83,11 @@ def taught(subject: Subject) -> bool:
     return all(word in lists[kind] for kind, word in subject.words() if kind in lists)
 
 
-def think_up(rng: random.Random, held: bool = False) -> Subject:
-    """Think up a subject for training, or one with a held-out pair of words."""
+def think_up(rng: random.Random, held: bool | None = False) -> Subject:
+    """Think up a subject for training, or one with a held-out pair of words, or either."""
     while True:
         subject = _think_up(rng)
-        if held_out(subject) == held:
+        if held is None or held_out(subject) == held:
             return subject
 
 

@@ -12,17 +12,12 @@ from PIL import Image, ImageDraw
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from training import text, unet, vae
-from training.drawings import TIMES
-from training.palette import COLOURS
 from training.settings import (
+    KNOWN,
     MODEL,
     NAME,
     SAMPLING,
     SHEET_PROMPTS,
-    TAUGHT_PLACES,
-    TAUGHT_STYLES,
-    TAUGHT_THINGS,
-    TAUGHT_WEATHERS,
 )
 
 
@@ -67,15 +62,8 @@ def description() -> dict[str, Any]:
         "size_multiple": 32,
         "num_inference_steps": SAMPLING.steps,
         "guidance_scale": SAMPLING.guidance,
-        "known": {
-            "colours": list(COLOURS),
-            "times": list(TIMES),
-            "weather": [w for w in TAUGHT_WEATHERS if w != "clear"],
-            "places": list(TAUGHT_PLACES),
-            "things": ["hot-air balloon" if thing == "balloon" else thing for thing in TAUGHT_THINGS],
-            "styles": list(TAUGHT_STYLES),
-        },
-        "examples": list(SHEET_PROMPTS[:12]),
+        "known": {kind: list(words) for kind, words in KNOWN.items()},
+        "examples": list(SHEET_PROMPTS[:13]),
     }
 
 

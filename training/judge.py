@@ -54,10 +54,10 @@ def as_seen(pictures: list[Image.Image]) -> Tensor:
     return torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def drawn(count: int, seed: int, held: bool = False) -> tuple[Tensor, list[Subject]]:
-    """Draw pictures for the judge."""
+def drawn(count: int, seed: int) -> tuple[Tensor, list[Subject]]:
+    """Draw pictures for the judge, held-out pairs too: they are held out from the model that it judges."""
     rng = random.Random(seed)
-    subjects = [think_up(rng, held) for _ in range(count)]
+    subjects = [think_up(rng, held=None) for _ in range(count)]
     small = [as_seen([draw(s, aspect_for(rng), rng.randrange(2**31))]) for s in subjects]
     return torch.cat(small), subjects
 
@@ -81,11 +81,11 @@ def recall(judge: Judge, count: int = 600) -> dict[str, float]:
 
 
 def train_judge(device: str = "cpu") -> Judge:
-    """Train the judge on fresh drawings, print its recall and save it."""
+    """Train the judge on drawings, going on from the last one; print its recall and save it."""
     torch.manual_seed(SEED)
     pictures, subjects = drawn(JUDGE.pictures, SEED + 10)
     labels = labels_of(subjects)
-    judge = Judge().to(device)
+    judge = (trained_judge() if STATE.exists() else Judge()).to(device)
     optimiser = torch.optim.AdamW(judge.parameters(), JUDGE.learning_rate, weight_decay=0.02)
     steps = JUDGE.epochs * (JUDGE.pictures // JUDGE.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2 * JUDGE.learning_rate, total_steps=steps)
