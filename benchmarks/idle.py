@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from benchmarks.harness import Scene, open_scene, run
-from preview.core import Request
+from preview.state.core import Request
 
 QUEUED, LATENCY = 20, 0.15
 SECONDS = 40.0

@@ -19,6 +19,9 @@ from db.store import Record
 
 log = logging.getLogger(__name__)
 
+# A picture bot needs no voice, so that its libraries are missing is no news.
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+
 
 class Client(commands.AutoShardedBot):
     """The bot as Discord sees it: slash commands and buttons only, no privileged intents.

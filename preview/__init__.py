@@ -1,12 +1,12 @@
 """A loopback stand-in for Discord; imports nothing of the bot."""
 
-from preview.clock import Clock
-from preview.files import Upload
-from preview.interactions import Interaction, InteractionFailed
-from preview.options import PersonError
-from preview.person import Person
-from preview.server import StandIn
-from preview.world import Channel, Guild, Message, User, World
+from preview.api.server import StandIn
+from preview.people.options import PersonError
+from preview.people.person import Person
+from preview.state.clock import Clock
+from preview.state.files import Upload
+from preview.state.interactions import Interaction, InteractionFailed
+from preview.state.world import Channel, Guild, Message, User, World
 
 __all__ = [
     "Channel",

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from preview.api.server import StandIn
 from preview.companion import CannotStart, Companion
-from preview.pages import Page
+from preview.page.site import Page
 from preview.scenery import make_world
-from preview.server import StandIn
-from preview.storage import Storage
-from preview.world import Json
+from preview.state.storage import Storage
+from preview.state.world import Json
 
 
 async def run(

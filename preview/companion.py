@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from preview.world import Json
+from preview.state.world import Json
 
 PAUSES = (1.0, 2.0, 5.0, 15.0)  # seconds before it is started again, the last for ever
 WELL_AFTER = 30.0  # seconds after which a life counts as a good one, and the pauses begin anew

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from preview import permissions
-from preview.clock import Clock
-from preview.world import Guild, User, World
+from preview.state import permissions
+from preview.state.clock import Clock
+from preview.state.world import Guild, User, World
 
 NOTES = {
     "mira": "owner of Lantern Studio",

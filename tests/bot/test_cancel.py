@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from preview import permissions
+from preview.state import permissions
 from tests.bot.conftest import eventually
 
 

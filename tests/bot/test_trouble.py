@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from bot.config import ConfigError
-from preview import permissions
-from preview.world import Overwrite
+from preview.state import permissions
+from preview.state.world import Overwrite
 from tests.bot.conftest import picture
 
 FIFTEEN_MINUTES = 15 * 60 + 5

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from preview import StandIn
-from preview.pages import Page
+from preview.page.site import Page
 from preview.scenery import make_world
 
 PATHS = ("/", "/page/app.js", "/feed", "/do/send", "/api/v10/gateway", "/gateway")
@@ -61,7 +61,7 @@ async def test_the_page_may_not_run_or_fetch_anything_from_elsewhere(address, se
     assert "unsafe" not in policy
 
 
-@pytest.mark.parametrize("path", ["/page/../pages.py", "/page/%2e%2e/pages.py", "/page/nothing.js", "/page/index.html"])
+@pytest.mark.parametrize("path", ["/page/../site.py", "/page/%2e%2e/site.py", "/page/nothing.js", "/page/index.html"])
 async def test_only_the_pages_own_files_are_served(address, session, path):
     async with session.get(address + path) as answer:
         assert answer.status == 404

@@ -13,7 +13,7 @@ from discord.http import Route
 from playwright.async_api import expect
 
 from preview import StandIn
-from preview.pages import Page
+from preview.page.site import Page
 from preview.scenery import make_world
 from tests.page.conftest import answer_to, message, ready, use, visit
 from tests.page.showcase import Showcase

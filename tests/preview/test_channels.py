@@ -6,7 +6,8 @@ import io
 import discord
 import pytest
 
-from preview import PersonError, Upload, permissions
+from preview import PersonError, Upload
+from preview.state import permissions
 
 
 def path(message) -> str:

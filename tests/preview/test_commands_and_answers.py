@@ -8,7 +8,8 @@ import pytest
 from discord import app_commands
 from PIL import Image
 
-from preview import InteractionFailed, PersonError, Upload, permissions
+from preview import InteractionFailed, PersonError, Upload
+from preview.state import permissions
 
 
 def png(width: int = 8, height: int = 6) -> bytes:

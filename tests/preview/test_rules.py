@@ -4,8 +4,10 @@ import copy
 
 import pytest
 
-from preview import rules, rules_callbacks, rules_commands
-from preview.openapi import OpenApi
+from preview.rules import callbacks as rules_callbacks
+from preview.rules import commands as rules_commands
+from preview.rules import components as rules
+from preview.rules.openapi import OpenApi
 
 BUTTON = {"type": 2, "style": 1, "label": "U1", "custom_id": "u:1"}
 LINK = {"type": 2, "style": 5, "label": "site", "url": "https://example.org"}

@@ -8,7 +8,7 @@ import discord
 import pytest
 
 from preview import StandIn
-from preview.ratelimit import LIMITS
+from preview.api.ratelimit import LIMITS
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ import aiohttp
 import discord
 import pytest
 
-from preview import StandIn, Upload, World, permissions
-from preview.files import safe_filename
-from preview.world import Overwrite
+from preview import StandIn, Upload, World
+from preview.state import permissions
+from preview.state.files import safe_filename
+from preview.state.world import Overwrite
 
 
 def test_overwrites_apply_in_discords_order(world, place):

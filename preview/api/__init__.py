@@ -1,0 +1,1 @@
+"""The stand-in as the bot meets it: REST, gateway and CDN."""

@@ -1,0 +1,38 @@
+"""The CDN: attachments at signed addresses that expire."""
+
+from __future__ import annotations
+
+import hmac
+import mimetypes
+from urllib.parse import quote
+
+from aiohttp import web
+
+from preview.state.core import CORE
+
+routes = web.RouteTableDef()
+GONE = "This content is no longer available."
+
+
+@routes.get("/attachments/{channel_id}/{attachment_id}/{filename}")
+@routes.get("/ephemeral-attachments/{channel_id}/{attachment_id}/{filename}")
+async def download(request: web.Request) -> web.Response:
+    core = request.app[CORE]
+    place = request.path.split("/")[1]
+    info = request.match_info
+    path = f"/{place}/{info['channel_id']}/{info['attachment_id']}/{quote(info['filename'])}"
+    expires = int(request.query.get("ex", "0"), 16)
+    signed = hmac.compare_digest(core.signature(path, expires), request.query.get("hm", ""))
+    data = core.files.get(int(info["attachment_id"]))
+    if not signed or expires < core.clock.time() or data is None:
+        return web.Response(status=404, text=GONE)
+    return web.Response(
+        body=data, headers={"Content-Type": _kind(info["filename"]), "X-Content-Type-Options": "nosniff"}
+    )
+
+
+def _kind(filename: str) -> str:
+    """Return the type to show a file as; what is no picture or sound is only offered for download."""
+    kind = mimetypes.guess_type(filename)[0] or ""
+    safe = kind.startswith(("image/", "audio/", "video/")) and kind != "image/svg+xml"
+    return kind if safe else "application/octet-stream"

@@ -1,0 +1,288 @@
+"""The gateway: HELLO, IDENTIFY, READY, heartbeats, RESUME with replay, and events by intents."""
+# ruff: noqa: ASYNC109 (a wait in a test names its own limit)
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import WSMsgType, web
+
+from preview.state import payloads
+from preview.state.feed import Event
+from preview.state.world import Json
+
+if TYPE_CHECKING:
+    from preview.state.core import Core
+
+DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 0, 1, 2, 6, 7, 9, 10, 11
+PRESENCE, VOICE, REQUEST_MEMBERS = 3, 4, 8
+GUILDS, MESSAGE_CONTENT = 1 << 0, 1 << 15
+PRIVILEGED = 1 << 1 | 1 << 8 | MESSAGE_CONTENT
+KEPT_EVENTS = 2000
+MOST_BYTES, MOST_PER_MINUTE = 4096, 120
+
+
+@dataclass(eq=False)
+class Connection:
+    """One WebSocket, with its compression."""
+
+    socket: web.WebSocketResponse
+    transport: asyncio.BaseTransport | None
+    compressor: Any = None
+    session: Session | None = None
+    received: list[float] = field(default_factory=list)
+
+    async def send(self, payload: Json) -> None:
+        """Send one payload; a connection that is gone swallows it."""
+        text = json.dumps(payload)
+        try:
+            if self.compressor is None:
+                await self.socket.send_str(text)
+            else:
+                packed = self.compressor.compress(text.encode()) + self.compressor.flush(zlib.Z_SYNC_FLUSH)
+                await self.socket.send_bytes(packed)
+        except (ConnectionError, RuntimeError):
+            return
+
+
+@dataclass
+class Session:
+    """What survives a lost connection: the events that were sent, by number."""
+
+    id: str
+    shard: tuple[int, int]
+    intents: int
+    sequence: int = 0
+    events: list[Json] = field(default_factory=list)
+    connection: Connection | None = None
+    outbox: asyncio.Queue[Json] = field(default_factory=asyncio.Queue)
+
+    def wants(self, guild_id: int | None, intent: int) -> bool:
+        """Tell whether an event goes to this session: by its shard and its intents (0 needs none)."""
+        number, count = self.shard
+        shard = 0 if guild_id is None else (guild_id >> 22) % count
+        return shard == number and (not intent or bool(self.intents & intent))
+
+    def add(self, event: str, data: Json) -> None:
+        """Number an event and hand it to the connection, if there is one."""
+        self.sequence += 1
+        payload = {"op": DISPATCH, "t": event, "s": self.sequence, "d": data}
+        self.events.append(payload)
+        del self.events[:-KEPT_EVENTS]
+        if self.connection:
+            self.outbox.put_nowait(payload)
+
+
+class Gateway:
+    """All sessions; `heartbeats` has the monotonic times of those received."""
+
+    def __init__(self, core: Core, *, heartbeat_interval: float = 41.25) -> None:
+        self._core = core
+        self.heartbeat_interval = heartbeat_interval
+        self.sessions: dict[str, Session] = {}
+        self.connections: set[Connection] = set()
+        self.heartbeats: list[float] = []
+        self.identifies: list[Json] = []
+        self.resumes: list[Json] = []
+        self.refusing: int | None = None
+
+    # --- events
+
+    def dispatch(
+        self, event: str, data: Json, *, guild_id: int | None = None, intent: int = 0, bare: Json | None = None
+    ) -> None:
+        """Send an event to the sessions that it is for; `bare` to those that may not read content."""
+        for session in self.sessions.values():
+            if session.wants(guild_id, intent):
+                readable = bare is None or session.intents & MESSAGE_CONTENT
+                session.add(event, data if readable else bare or data)
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether a bot is listening."""
+        return any(session.connection for session in self.sessions.values())
+
+    async def wait_connected(self, timeout: float = 10.0) -> None:
+        """Wait until a bot listens."""
+        await self._core.feed.until(lambda: self.connected or None, timeout, "the bot to connect to the gateway")
+
+    # --- trouble on demand
+
+    async def drop(self, code: int = 4000, *, resumable: bool = True) -> None:
+        """Close all connections; unless `resumable`, a RESUME is answered with an invalid session."""
+        if not resumable:
+            self.sessions.clear()
+        await asyncio.gather(*(each.socket.close(code=code) for each in list(self.connections)))
+
+    def cut(self) -> None:
+        """Tear all connections down without a closing handshake."""
+        for connection in list(self.connections):
+            if isinstance(connection.transport, asyncio.Transport):
+                connection.transport.abort()
+
+    async def reconnect(self) -> None:
+        """Ask the bot to reconnect and resume."""
+        for connection in list(self.connections):
+            await connection.send({"op": RECONNECT, "d": None})
+
+    async def invalidate(self, *, resumable: bool = False) -> None:
+        """Invalidate all sessions; the bot has to identify again unless `resumable`."""
+        for connection in list(self.connections):
+            if not resumable and connection.session:
+                self.sessions.pop(connection.session.id, None)
+            await connection.send({"op": INVALID_SESSION, "d": resumable})
+
+    # --- one connection
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve a WebSocket."""
+        if self.refusing:
+            return web.Response(status=self.refusing)
+        socket = web.WebSocketResponse(max_msg_size=1 << 20)
+        await socket.prepare(request)
+        compress = request.query.get("compress")
+        compressor = zlib.compressobj() if compress == "zlib-stream" else None
+        connection = Connection(socket, request.transport, compressor)
+        self.connections.add(connection)
+        sender: asyncio.Task[None] | None = None
+        try:
+            await connection.send({"op": HELLO, "d": {"heartbeat_interval": int(self.heartbeat_interval * 1000)}})
+            async for message in socket:
+                if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                    continue
+                if not await self._within_limits(connection, message.data):
+                    break
+                await self._receive(connection, json.loads(message.data))
+                if connection.session and sender is None:
+                    sender = asyncio.create_task(self._send_events(connection, connection.session))
+        except ValueError:
+            await socket.close(code=4002)
+        finally:
+            self._forget(connection, sender)
+        return socket
+
+    def _forget(self, connection: Connection, sender: asyncio.Task[None] | None) -> None:
+        if sender:
+            sender.cancel()
+        self.connections.discard(connection)
+        session = connection.session
+        if session and session.connection is connection:
+            session.connection = None
+        self._core.feed.publish(Event("gateway", detail="closed"))
+
+    async def _send_events(self, connection: Connection, session: Session) -> None:
+        while session.connection is connection:
+            await connection.send(await session.outbox.get())
+
+    async def _within_limits(self, connection: Connection, data: str | bytes) -> bool:
+        now = time.monotonic()
+        connection.received = [at for at in connection.received if now - at < 60] + [now]
+        if len(data) > MOST_BYTES:
+            await connection.socket.close(code=4002)
+            return False
+        if len(connection.received) > MOST_PER_MINUTE:
+            await connection.socket.close(code=4008)
+            return False
+        return True
+
+    async def _receive(self, connection: Connection, payload: Json) -> None:
+        op, data = payload.get("op"), payload.get("d")
+        if op == HEARTBEAT:
+            self.heartbeats.append(time.monotonic())
+            await connection.send({"op": HEARTBEAT_ACK, "d": None})
+        elif op == IDENTIFY:
+            await self._identify(connection, data or {})
+        elif op == RESUME:
+            await self._resume(connection, data or {})
+        elif op == REQUEST_MEMBERS and connection.session:
+            self._send_members(connection.session, data or {})
+        elif op not in (PRESENCE, VOICE):
+            await connection.socket.close(code=4001)
+
+    async def _identify(self, connection: Connection, data: Json) -> None:
+        app = self._core.world.application
+        self.identifies.append(data)
+        if connection.session:
+            await connection.socket.close(code=4005)
+            return
+        if data.get("token") != app.token:
+            await connection.socket.close(code=4004)
+            return
+        intents = int(data.get("intents") or 0)
+        if intents & PRIVILEGED & ~app.privileged_intents:
+            await connection.socket.close(code=4014)
+            return
+        number, count = data.get("shard") or (0, 1)
+        session = Session(secrets.token_hex(16), (number, count), intents, connection=connection)
+        stale = [each for each in self.sessions.values() if each.shard == session.shard and not each.connection]
+        for each in stale:
+            del self.sessions[each.id]
+        self.sessions[session.id] = session
+        connection.session = session
+        self._greet(session)
+        self._core.feed.publish(Event("gateway", detail="identified"))
+
+    def _greet(self, session: Session) -> None:
+        """Send READY and, to those who want guilds, one GUILD_CREATE each."""
+        core = self._core
+        bot = core.world.bot
+        guilds = [each for each in core.world.guilds.values() if bot.id in each.members]
+        guilds = [each for each in guilds if session.wants(each.id, 0)]
+        ready: Json = {
+            "v": 10,
+            "user": payloads.own_user(bot) | {"bot": True},
+            "guilds": [{"id": str(each.id), "unavailable": True} for each in guilds],
+            "session_id": session.id,
+            "session_type": "normal",
+            "resume_gateway_url": core.gateway_url,
+            "shard": list(session.shard),
+            "application": payloads.partial_application(core),
+            "private_channels": [],
+            "_trace": [],
+        }
+        session.add("READY", ready)
+        for each in guilds:
+            if session.wants(each.id, GUILDS):
+                session.add("GUILD_CREATE", payloads.created_guild(core, each))
+
+    async def _resume(self, connection: Connection, data: Json) -> None:
+        self.resumes.append(data)
+        session = self.sessions.get(str(data.get("session_id")))
+        seen = int(data.get("seq") or 0)
+        lost = session and session.events and session.events[0]["s"] > seen + 1
+        if data.get("token") != self._core.world.application.token:
+            await connection.socket.close(code=4004)
+            return
+        if session is None or lost or seen > session.sequence:
+            await connection.send({"op": INVALID_SESSION, "d": False})
+            return
+        session.connection, connection.session = connection, session
+        session.outbox = asyncio.Queue()
+        for payload in session.events:
+            if payload["s"] > seen:
+                session.outbox.put_nowait(payload)
+        session.add("RESUMED", {"_trace": []})
+        self._core.feed.publish(Event("gateway", detail="resumed"))
+
+    def _send_members(self, session: Session, data: Json) -> None:
+        guild = self._core.world.guilds[int(data["guild_id"])]
+        ids = data.get("user_ids")
+        wanted = [int(each) for each in (ids if isinstance(ids, list) else [ids])] if ids else list(guild.members)
+        members = [payloads.member(self._core, guild, each) for each in wanted if each in guild.members]
+        session.add(
+            "GUILD_MEMBERS_CHUNK",
+            {
+                "guild_id": str(guild.id),
+                "members": members,
+                "chunk_index": 0,
+                "chunk_count": 1,
+                "not_found": [str(each) for each in wanted if each not in guild.members],
+                "nonce": data.get("nonce"),
+            },
+        )

@@ -1,0 +1,27 @@
+"""Reactions on a message."""
+
+from preview.api.errors import ApiError
+from preview.state.world import Message, Reaction
+
+MOST_PER_MESSAGE = 20
+
+
+def change(message: Message, emoji: str, user_id: int, *, add: bool) -> bool:
+    """Add or remove one person's reaction; return whether that changed anything."""
+    found = next((each for each in message.reactions if each.emoji == emoji), None)
+    if add:
+        if found is None:
+            if len(message.reactions) >= MOST_PER_MESSAGE:
+                raise ApiError(30010)
+            found = Reaction(emoji)
+            message.reactions.append(found)
+        if user_id in found.user_ids:
+            return False
+        found.user_ids.append(user_id)
+        return True
+    if found is None or user_id not in found.user_ids:
+        return False
+    found.user_ids.remove(user_id)
+    if not found.user_ids:
+        message.reactions.remove(found)
+    return True

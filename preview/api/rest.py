@@ -1,0 +1,105 @@
+"""REST: who am I, gateway, application, guilds, members and users."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from preview.api.bodies import current_body
+from preview.api.errors import ApiError
+from preview.state import payloads
+from preview.state.core import CORE
+
+API = "/api/v10"
+routes = web.RouteTableDef()
+
+
+def reply(data: Any, *, status: int = 200) -> web.Response:
+    """Answer with JSON; discord.py reads it only when the content type has no charset."""
+    return web.Response(body=json.dumps(data).encode(), status=status, headers={"Content-Type": "application/json"})
+
+
+def nothing() -> web.Response:
+    """Answer 204."""
+    return web.Response(status=204)
+
+
+@routes.get(API + "/users/@me")
+async def get_own_user(request: web.Request) -> web.Response:
+    return reply(payloads.own_user(request.app[CORE].world.bot))
+
+
+@routes.get(API + "/users/{user_id}")
+async def get_user(request: web.Request) -> web.Response:
+    core = request.app[CORE]
+    user = core.world.users.get(int(request.match_info["user_id"]))
+    if user is None:
+        raise ApiError(10013)
+    return reply(payloads.user(user))
+
+
+@routes.get(API + "/applications/@me")
+@routes.get(API + "/oauth2/applications/@me")
+async def get_own_application(request: web.Request) -> web.Response:
+    return reply(payloads.application(request.app[CORE]))
+
+
+@routes.get(API + "/gateway")
+async def get_gateway(request: web.Request) -> web.Response:
+    return reply({"url": request.app[CORE].gateway_url})
+
+
+@routes.get(API + "/gateway/bot")
+async def get_gateway_bot(request: web.Request) -> web.Response:
+    core = request.app[CORE]
+    limit = {"total": 1000, "remaining": 1000, "reset_after": 86_400_000, "max_concurrency": 1}
+    return reply({"url": core.gateway_url, "shards": core.shards, "session_start_limit": limit})
+
+
+@routes.get(API + "/guilds/{guild_id}")
+async def get_guild(request: web.Request) -> web.Response:
+    core = request.app[CORE]
+    guild = core.guild(request.match_info["guild_id"])
+    out = payloads.guild(guild)
+    if request.query.get("with_counts") in ("1", "true"):
+        out |= {"approximate_member_count": len(guild.members), "approximate_presence_count": len(guild.members)}
+    return reply(out)
+
+
+@routes.get(API + "/guilds/{guild_id}/channels")
+async def get_guild_channels(request: web.Request) -> web.Response:
+    core = request.app[CORE]
+    guild = core.guild(request.match_info["guild_id"])
+    found = [each for each in core.world.channels.values() if each.guild_id == guild.id and not each.is_thread]
+    return reply([payloads.channel(core, each) for each in found])
+
+
+@routes.get(API + "/guilds/{guild_id}/roles")
+async def get_guild_roles(request: web.Request) -> web.Response:
+    guild = request.app[CORE].guild(request.match_info["guild_id"])
+    return reply([payloads.role(each) for each in guild.roles.values()])
+
+
+@routes.get(API + "/guilds/{guild_id}/members/{user_id}")
+async def get_member(request: web.Request) -> web.Response:
+    core = request.app[CORE]
+    guild = core.guild(request.match_info["guild_id"])
+    user_id = int(request.match_info["user_id"])
+    if user_id not in core.world.users:
+        raise ApiError(10013)
+    if user_id not in guild.members:
+        raise ApiError(10007)
+    return reply(payloads.member(core, guild, user_id))
+
+
+@routes.post(API + "/users/@me/channels")
+async def create_direct_channel(request: web.Request) -> web.Response:
+    core = request.app[CORE]
+    user = core.world.users.get(int(current_body().json["recipient_id"]))
+    if user is None:
+        raise ApiError(10013)
+    if user.id == core.world.bot.id:
+        raise ApiError(50007)
+    return reply(payloads.channel(core, core.world.direct(user)))

@@ -1,0 +1,302 @@
+"""The stand-in itself: one loopback server with REST, gateway and CDN around a world."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from preview.api import cdn, rest
+from preview.api import channels as rest_channels
+from preview.api import commands as rest_commands
+from preview.api import interactions as rest_interactions
+from preview.api import messages as rest_messages
+from preview.api.bodies import BODY, Body, read_body
+from preview.api.errors import ApiError, Problem
+from preview.api.faults import Fault, Faults
+from preview.api.gateway import Gateway
+from preview.api.ratelimit import LIMITS, Limit, RateLimits, Verdict
+from preview.api.rest import API, reply
+from preview.people.person import Person
+from preview.people.waiting import Waiting
+from preview.rules.openapi import OpenApi
+from preview.state.core import CORE, Core, Ping, Request, Violation
+from preview.state.feed import Event
+from preview.state.files import Files
+from preview.state.interactions import Interaction
+from preview.state.storage import Storage
+from preview.state.world import Channel, Json, Message, User, World
+
+log = logging.getLogger(__name__)
+WITHOUT_TOKEN = ("/interactions/", "/webhooks/")
+KEPT_REQUESTS = 20_000
+MOST_REQUEST = 200 * 1024 * 1024
+
+
+class StandIn(Waiting):
+    """Serve a world on loopback: `async with StandIn(world) as server: ... server.api_url`.
+
+    `openapi` is the path of Discord's OpenAPI file, against which every request is then checked; `limits` are the
+    rate limits (an empty tuple for none); `latency` is waited before each REST request in seconds; `folder` keeps the
+    world between runs (give either a world or a folder that has one).
+    """
+
+    def __init__(
+        self,
+        world: World | None = None,
+        *,
+        openapi: Path | None = None,
+        limits: tuple[Limit, ...] = LIMITS,
+        latency: float = 0.0,
+        folder: Path | None = None,
+        port: int = 0,
+        shards: int = 1,
+        heartbeat_interval: float = 41.25,
+    ) -> None:
+        self.storage = Storage(folder) if folder else None
+        stored = self.storage.load() if self.storage and world is None else None
+        self.world = world or stored or World()
+        files = Files(folder / "files" if folder else None)
+        self.core = Core(self.world, files, OpenApi.of(openapi) if openapi else None)
+        self.core.gateway = self.gateway = Gateway(self.core, heartbeat_interval=heartbeat_interval)
+        self.core.shards = shards
+        if self.storage and stored:
+            self.storage.load_interactions(self.core)
+        self.latency = latency
+        self._limits = RateLimits(limits)
+        self._port = port
+        self.app = self._make_app()
+        self._runner: web.AppRunner | None = None
+
+    def _make_app(self) -> web.Application:
+        app = web.Application(middlewares=[self._loopback_only, self._api], client_max_size=MOST_REQUEST)
+        app[CORE] = self.core
+        for module in (rest, rest_commands, rest_interactions, rest_messages, rest_channels, cdn):
+            app.add_routes(module.routes)
+        app.router.add_get("/gateway", self.gateway.handle)
+        app.router.add_get("/gateway/", self.gateway.handle)
+        return app
+
+    # --- starting and stopping
+
+    async def start(self) -> None:
+        """Listen on a loopback port; raise OSError if it is taken."""
+        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        await site.start()
+        self.port = int(self._runner.addresses[0][1])
+        self.core.base_url = f"http://127.0.0.1:{self.port}"
+        self.core.gateway_url = f"ws://127.0.0.1:{self.port}/gateway"
+        if self.storage:
+            self.storage.watch(self.core)
+
+    async def close(self) -> None:
+        """Stop listening, end all connections and save."""
+        self.core.faults.clear()
+        await self.gateway.drop(1001)
+        if self._runner:
+            await self._runner.cleanup()
+        if self.storage:
+            await self.storage.close(self.core)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # --- what tests use
+
+    @property
+    def api_url(self) -> str:
+        """Return the base of the REST API, for `DISCORD_API_URL`."""
+        return self.core.base_url + API
+
+    @property
+    def faults(self) -> Faults:
+        """Return the trouble that is planned."""
+        return self.core.faults
+
+    @property
+    def requests(self) -> list[Request]:
+        """Return every REST request so far."""
+        return self.core.requests
+
+    @property
+    def violations(self) -> list[Violation]:
+        """Return the request bodies that broke Discord's rules."""
+        return self.core.violations
+
+    @property
+    def pings(self) -> list[Ping]:
+        """Return who was notified by which message."""
+        return self.core.pings
+
+    @property
+    def interactions(self) -> list[Interaction]:
+        """Return all interactions of this run."""
+        return list(self.core.interactions.values())
+
+    @property
+    def crashes(self) -> list[BaseException]:
+        """Return errors of the stand-in itself; a test should find none."""
+        return self.core.crashes
+
+    def person(self, user: User) -> Person:
+        """Return the simulated person behind an account."""
+        return Person(self.core, user)
+
+    def pinged_by(self, message: Message) -> list[User]:
+        """Return the people whom a message notified, once for each time."""
+        return [self.world.users[ping.user_id] for ping in self.pings if ping.message_id == message.id]
+
+    def messages(self, channel: Channel) -> list[Message]:
+        """Return the messages of a channel, oldest first, ephemeral ones included."""
+        return self.world.messages_in(channel)
+
+    # --- every request
+
+    @web.middleware
+    async def _loopback_only(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse other hosts' names (DNS rebinding) and pages of other sites."""
+        allowed = {f"{host}:{self.port}" for host in ("127.0.0.1", "localhost", "[::1]")}
+        origin = request.headers.get("Origin")
+        if request.host not in allowed:
+            return web.Response(status=421, text="This server answers to loopback names only.")
+        if origin is not None and origin not in {f"http://{host}" for host in allowed}:
+            return web.Response(status=403, text="Cross-site requests are refused.")
+        return await handler(request)
+
+    @web.middleware
+    async def _api(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Take one REST request through faults, limits, authorisation and checks, and record it."""
+        if not request.path.startswith(API + "/"):
+            return await handler(request)
+        began = time.monotonic()
+        path = request.path.removeprefix(API)
+        record = Request(self.core.clock.time(), request.method, path)
+        self.core.requests.append(record)
+        if len(self.core.requests) > KEPT_REQUESTS:
+            del self.core.requests[: KEPT_REQUESTS // 2]
+        response = await self._answer(request, handler, record)
+        record.status, record.seconds = response.status, time.monotonic() - began
+        self.core.feed.publish(Event("request", detail=f"{record.method} {path}"))
+        return response
+
+    async def _answer(self, request: web.Request, handler: Handler, record: Request) -> web.Response:
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        fault = self.core.faults.next_for(record.method, record.path)
+        body = await self._body(request, record)
+        if isinstance(body, ApiError):
+            return self._refuse(record, body, {})
+        if fault and (early := await self._before(request, record, fault)):
+            return early
+        verdict = self._limits.admit(record.method, record.path)
+        if verdict.retry_after is not None:
+            return self._too_many(record, verdict)
+        response = await self._handle(request, handler, record, verdict)
+        if fault and fault.kind == "lose_answer":
+            _cut(request)
+        return response
+
+    async def _body(self, request: web.Request, record: Request) -> Body | ApiError:
+        try:
+            body = await read_body(request)
+        except ApiError as error:
+            return error
+        BODY.set(body)
+        record.body = body.json
+        record.files = [(each.filename, len(each.data)) for each in body.files.values()]
+        return body
+
+    async def _handle(self, request: web.Request, handler: Handler, record: Request, verdict: Verdict) -> web.Response:
+        try:
+            self._authorise(request, record.path)
+            self._check(request, record)
+            response = await handler(request)
+        except ApiError as error:
+            return self._refuse(record, error, verdict.headers)
+        except web.HTTPException as error:
+            return reply({"message": f"{error.status}: {error.reason}", "code": 0}, status=error.status)
+        except Exception as error:
+            log.exception("The stand-in failed on %s %s", record.method, record.path)
+            self.core.crashes.append(error)
+            return reply({"message": "500: Internal Server Error", "code": 0}, status=500)
+        assert isinstance(response, web.Response)
+        response.headers.update(verdict.headers)
+        record.response = response.body if self.core.openapi else None
+        return response
+
+    def _authorise(self, request: web.Request, path: str) -> None:
+        if path.startswith(WITHOUT_TOKEN) or path == "/gateway":
+            return
+        if request.headers.get("Authorization") != f"Bot {self.world.application.token}":
+            raise ApiError(0)
+
+    def _check(self, request: web.Request, record: Request) -> None:
+        """Check the body against Discord's OpenAPI file."""
+        if self.core.openapi is None:
+            return
+        if problems := self.core.openapi.check_request(record.method, record.path, record.body):
+            raise ApiError(50035, problems)
+
+    def _refuse(self, record: Request, error: ApiError, headers: dict[str, str]) -> web.Response:
+        record.code = error.code
+        if error.code == 50035:
+            self._note_violation(record, error.problems)
+        response = reply(error.body(), status=error.status)
+        response.headers.update(headers)
+        return response
+
+    def _note_violation(self, record: Request, problems: list[Problem]) -> None:
+        """Keep what is wrong with a body; a reply to a message that has just gone is nobody's mistake."""
+        if any(each.code != "REPLIES_UNKNOWN_MESSAGE" for each in problems):
+            self.core.violations.append(Violation(record.method, record.path, tuple(problems), record.body))
+
+    def _too_many(
+        self, record: Request, verdict: Verdict, *, via: bool = True, code: int | None = None
+    ) -> web.Response:
+        wait = verdict.retry_after or 0.0
+        body: Json = {"message": "You are being rate limited.", "retry_after": wait, "global": verdict.everywhere}
+        if code is not None:
+            body["code"] = record.code = code
+        response = reply(body, status=429)
+        response.headers.update(verdict.headers | {"Retry-After": str(max(1, round(wait)))})
+        if via:  # without it discord.py takes the answer for a ban by Cloudflare
+            response.headers["Via"] = "1.1 google"
+        return response
+
+    async def _before(self, request: web.Request, record: Request, fault: Fault) -> web.Response | None:
+        """Carry out planned trouble; return the answer if that ends the request."""
+        if fault.kind == "status":
+            body = fault.body or {"message": f"{fault.status}: Planned fault", "code": 0}
+            record.code = body.get("code")
+            return reply(body, status=fault.status)
+        if fault.kind == "rate_limit":
+            verdict = Verdict({}, fault.retry_after, fault.everywhere)
+            return self._too_many(record, verdict, via=fault.via, code=fault.code)
+        if fault.kind == "drop":
+            _cut(request)
+            return web.Response(status=500)
+        if fault.kind == "delay":
+            await asyncio.sleep(fault.seconds)
+        if fault.kind == "hold":
+            await fault.released.wait()
+        return None
+
+
+def _cut(request: web.Request) -> None:
+    """Tear the connection down, so that no answer arrives."""
+    if request.transport:
+        request.transport.abort()

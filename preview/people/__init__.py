@@ -1,0 +1,1 @@
+"""The simulated people, and what a test or the page may ask of them."""

@@ -1,0 +1,101 @@
+"""A modal as a person fills it in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from preview.people.options import PersonError, Resolved, selected
+from preview.rules.components import FILE_UPLOAD, LABEL, ROW, SELECTS, TEXT_DISPLAY, TEXT_INPUT
+from preview.state.files import Upload
+from preview.state.world import Json
+
+RADIO_GROUP, CHECKBOX_GROUP, CHECKBOX = 21, 22, 23
+
+
+def filled_in(modal: Json, given: dict[str, Any], resolved: Resolved) -> list[Json]:
+    """Return the components of a modal's submission; raise PersonError for what the client would not send."""
+    unused, out = set(given), []
+    for number, part in enumerate(modal["components"], 1):
+        if part["type"] == TEXT_DISPLAY:
+            out.append({"type": TEXT_DISPLAY, "id": part.get("id") or 2 * number})
+            continue
+        inner = part["component"] if part["type"] == LABEL else part["components"][0]
+        label = part.get("label") or inner.get("label") or ""
+        names = {inner["custom_id"], label} & set(given)
+        unused -= names
+        value = given[names.pop()] if names else None
+        field = _field(inner, value, label, resolved) | {"id": inner.get("id") or 2 * number}
+        outer = {"type": part["type"], "id": part.get("id") or 2 * number - 1}
+        out.append(outer | ({"components": [field]} if part["type"] == ROW else {"component": field}))
+    if unused:
+        raise PersonError(f"the form has no fields {sorted(unused)}")
+    return out
+
+
+def _field(part: Json, value: Any, label: str, resolved: Resolved) -> Json:
+    kind = part["type"]
+    base: Json = {"type": kind, "custom_id": part["custom_id"]}
+    if kind == TEXT_INPUT:
+        return base | {"value": _text(part, value, label)}
+    if kind in SELECTS:
+        return base | {"values": _chosen(part, value, label, resolved)}
+    if kind == FILE_UPLOAD:
+        return base | {"values": _uploads(part, value, label, resolved)}
+    if kind == CHECKBOX:
+        return base | {"value": bool(part.get("default") if value is None else value)}
+    return base | _ticked(part, value, label)
+
+
+def _text(part: Json, value: Any, label: str) -> str:
+    text = (part.get("value") or "") if value is None else value
+    if not isinstance(text, str):
+        raise PersonError(f"{label}: {text!r} is not text")
+    least, most = part.get("min_length") or 0, part.get("max_length") or 4000
+    needed = part.get("required") is not False
+    if (needed and not text) or (text and not least <= len(text) <= most):
+        raise PersonError(f"{label}: needs {max(least, int(needed))} to {most} characters")
+    return text
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _chosen(part: Json, value: Any, label: str, resolved: Resolved) -> list[str]:
+    if value is None:
+        chosen = [option["value"] for option in part.get("options") or [] if option.get("default")]
+    else:
+        chosen = _as_list(value)
+    if not chosen and part.get("required") is False:
+        return []
+    if not chosen and part.get("min_values") != 0:
+        raise PersonError(f"{label}: something must be chosen")
+    return selected(part, chosen, resolved)
+
+
+def _uploads(part: Json, value: Any, label: str, resolved: Resolved) -> list[str]:
+    files: list[Upload] = _as_list(value)
+    least = (
+        0
+        if part.get("required") is False and not files
+        else (1 if part.get("min_values") is None else part["min_values"])
+    )
+    if not least <= len(files) <= (part.get("max_values") or 1):
+        raise PersonError(f"{label}: takes {least} to {part.get('max_values') or 1} files")
+    return [resolved.attachment(each) for each in files]
+
+
+def _ticked(part: Json, value: Any, label: str) -> Json:
+    """Return the choice of a radio group, or the choices of a group of checkboxes."""
+    known = {option["label"]: option["value"] for option in part["options"]}
+    default = [option["value"] for option in part["options"] if option.get("default")]
+    chosen = default if value is None else [known.get(each, each) for each in _as_list(value)]
+    if wrong := [each for each in chosen if each not in known.values()]:
+        raise PersonError(f"{label}: {wrong} are not among {sorted(known)}")
+    if not chosen and part.get("required") is not False:
+        raise PersonError(f"{label}: something must be chosen")
+    if part["type"] == RADIO_GROUP:
+        return {"value": chosen[0] if chosen else None}
+    return {"values": chosen}

@@ -1,0 +1,158 @@
+"""Check requests and responses against Discord's OpenAPI file (needs `jsonschema`)."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from preview.api.errors import Problem
+from preview.state.world import Json
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+# The file lacks fields that Discord takes: https://github.com/discord/discord-api-spec says to follow the docs instead.
+ALSO_TAKEN = {
+    "MessageEditRequestPartial": ("tts",),
+    "IncomingWebhookUpdate": ("tts",),
+    "ApplicationCommand": ("nsfw",),
+    # An attachment that is kept may be given as it was received.
+    "MessageAttachmentRequest": (
+        "url",
+        "proxy_url",
+        "size",
+        "content_type",
+        "width",
+        "height",
+        "ephemeral",
+        "spoiler",
+        "flags",
+    ),
+}
+JSON = "application/json"
+
+
+class OpenApi:
+    """Discord's OpenAPI 3.1 description, made to accept what Discord accepts and to refuse unknown fields."""
+
+    def __init__(self, path: Path) -> None:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        self._paths: dict[str, Json] = document["paths"]
+        self._lenient = document["components"]
+        self._strict = _forbid_unknown(json.loads(json.dumps(document["components"])))
+        self._patterns = [(re.compile(_pattern(each)), each) for each in self._templates()]
+        self._validators: dict[tuple[str, str, str], Draft202012Validator | None] = {}
+
+    @classmethod
+    @cache
+    def of(cls, path: Path) -> OpenApi:
+        """Return the description in a file, read once."""
+        return cls(path)
+
+    def _templates(self) -> list[str]:
+        """Return the path templates, those with the fewest placeholders first."""
+        return sorted(self._paths, key=lambda each: (each.count("{"), -len(each)))
+
+    def operation(self, method: str, path: str) -> Json | None:
+        """Return the operation that a request calls, None for one that the file does not know."""
+        for pattern, template in self._patterns:
+            if pattern.fullmatch(path) and method.lower() in self._paths[template]:
+                return {"template": template, **self._paths[template][method.lower()]}
+        return None
+
+    def check_request(self, method: str, path: str, body: Any) -> list[Problem]:
+        """Return what is wrong with the JSON of a request (of multipart: with `payload_json`)."""
+        operation = self.operation(method, path)
+        if operation is None:
+            return [Problem("", "OPENAPI_PATH", f"{method} {path} is not in the API")]
+        schema = operation.get("requestBody", {}).get("content", {}).get(JSON, {}).get("schema")
+        if schema is None or body is None:
+            return []
+        return self._problems((operation["template"], method, "request"), schema, self._strict, body)
+
+    def check_response(self, method: str, path: str, status: int, body: Any) -> list[Problem]:
+        """Return what is wrong with the JSON of an answer."""
+        operation = self.operation(method, path)
+        if operation is None:
+            return [Problem("", "OPENAPI_PATH", f"{method} {path} is not in the API")]
+        answers = operation["responses"]
+        if str(status) not in answers:
+            known = status >= 400 or f"{status // 100}XX" in answers
+            return [] if known else [Problem("", "OPENAPI_STATUS", f"{method} {path} cannot answer {status}")]
+        schema = answers[str(status)].get("content", {}).get(JSON, {}).get("schema")
+        if schema is None:
+            return [] if body is None else [Problem("", "OPENAPI_BODY", f"{status} has no body")]
+        return self._problems((operation["template"], method, str(status)), schema, self._lenient, body)
+
+    def check(self, name: str, body: Any) -> list[Problem]:
+        """Return what is wrong with a value for a named schema."""
+        return self._problems((name, "", "schema"), {"$ref": f"#/components/schemas/{name}"}, self._lenient, body)
+
+    def _problems(self, key: tuple[str, str, str], schema: Json, components: Json, body: Any) -> list[Problem]:
+        from jsonschema.exceptions import best_match  # type: ignore[import-untyped]
+
+        if key not in self._validators:
+            kind = _relaxed() if components is self._strict else _plain()
+            self._validators[key] = kind({"allOf": [schema], "components": components})
+        validator = self._validators[key]
+        assert validator is not None
+        if validator.is_valid(body):
+            return []
+        error = best_match(validator.iter_errors(body))
+        where = ".".join(str(part) for part in error.absolute_path)
+        return [Problem(where, f"OPENAPI_{error.validator}".upper(), error.message[:400])]
+
+
+def _pattern(template: str) -> str:
+    return re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(template))
+
+
+def _plain() -> type[Draft202012Validator]:
+    from jsonschema import Draft202012Validator
+
+    return cast("type[Any]", Draft202012Validator)
+
+
+@cache
+def _relaxed() -> type[Draft202012Validator]:
+    """Return a validator for requests, in which integers may be digits in a string."""
+    from jsonschema.validators import extend  # type: ignore[import-untyped]
+
+    def integer(checker: Any, value: Any) -> bool:
+        return _is_integer(value) or (isinstance(value, str) and value.lstrip("-").isdigit())
+
+    checker = _plain().TYPE_CHECKER.redefine("integer", integer)
+    made: type[Draft202012Validator] = extend(_plain(), type_checker=checker)
+    return made
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _forbid_unknown(components: Json) -> Json:
+    """Make every object schema refuse fields that it does not name, and snowflakes take numbers."""
+    schemas = components["schemas"]
+    for name, schema in schemas.items():
+        for owner, extras in ALSO_TAKEN.items():
+            if name.startswith(owner) and "properties" in schema:
+                schema["properties"] = {each: {} for each in extras} | schema["properties"]
+        _close(schema)
+    schemas["SnowflakeType"] = {"anyOf": [schemas["SnowflakeType"], {"type": "integer"}]}
+    return components
+
+
+def _close(schema: Any) -> None:
+    if isinstance(schema, list):
+        for each in schema:
+            _close(each)
+    elif isinstance(schema, dict):
+        if "oneOf" in schema:  # digits in a string are both a string and an integer here
+            schema["anyOf"] = schema.pop("oneOf")
+        if "properties" in schema and schema.get("type") == "object":
+            schema.setdefault("additionalProperties", False)
+        for each in list(schema.values()):
+            _close(each)

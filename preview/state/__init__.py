@@ -1,0 +1,1 @@
+"""What the stand-in knows: the world, its events, and how Discord writes them."""

@@ -1,0 +1,279 @@
+"""What all parts of the stand-in share: the world, the clock, the records, and how changes are told."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from aiohttp import web
+
+from preview.api import reactions
+from preview.api.errors import ApiError, Problem
+from preview.api.faults import Faults
+from preview.state import payloads, permissions
+from preview.state.feed import Event, Feed
+from preview.state.files import Files
+from preview.state.mentions import mentions, notified
+from preview.state.world import TEXT, Attachment, Channel, Guild, Json, Message, World
+
+if TYPE_CHECKING:
+    from preview.api.gateway import Gateway
+    from preview.rules.openapi import OpenApi
+    from preview.state.interactions import Interaction
+
+SIGNED_FOR = 24 * 3600.0
+GUILDS, GUILD_MESSAGES, GUILD_REACTIONS, GUILD_TYPING = 1 << 0, 1 << 9, 1 << 10, 1 << 11
+DIRECT_MESSAGES, DIRECT_REACTIONS, DIRECT_TYPING, MESSAGE_CONTENT = 1 << 12, 1 << 13, 1 << 14, 1 << 15
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A request body that broke Discord's rules."""
+
+    method: str
+    path: str
+    problems: tuple[Problem, ...]
+    body: object
+
+    def __str__(self) -> str:
+        listed = "; ".join(f"{each.path}: {each.message} [{each.code}]" for each in self.problems)
+        return f"{self.method} {self.path}: {listed}"
+
+
+@dataclass
+class Request:
+    """One REST request of the bot: when it came, what it said, and how it was answered."""
+
+    at: float
+    method: str
+    path: str
+    body: Json | list[Json] | None = None
+    files: list[tuple[str, int]] = field(default_factory=list)
+    status: int = 0
+    code: int | None = None
+    seconds: float = 0.0
+    response: object = None
+
+
+@dataclass(frozen=True)
+class Ping:
+    """Somebody was notified by a message."""
+
+    at: float
+    message_id: int
+    user_id: int
+
+
+class Core:
+    """The state that REST, gateway, CDN and the simulated people work on."""
+
+    gateway: Gateway
+
+    def __init__(self, world: World, files: Files, openapi: OpenApi | None = None) -> None:
+        self.world = world
+        self.clock = world.clock
+        self.files = files
+        self.openapi = openapi
+        self.feed = Feed()
+        self.faults = Faults()
+        self.base_url = ""
+        self.interactions: dict[int, Interaction] = {}
+        self.tokens: dict[str, Interaction] = {}
+        self.requests: list[Request] = []
+        self.violations: list[Violation] = []
+        self.pings: list[Ping] = []
+        self.crashes: list[BaseException] = []
+        self.gateway_url = ""
+        self.shards = 1
+        self._secret = secrets.token_bytes(16)
+
+    def keep(self, interaction: Interaction) -> None:
+        """Remember an interaction by its id and its token."""
+        self.interactions[interaction.id] = self.tokens[interaction.token] = interaction
+
+    # --- the CDN's addresses
+
+    def cdn_url(self, attachment: Attachment) -> str:
+        """Return the signed address of an attachment, good for a day."""
+        place = "ephemeral-attachments" if attachment.ephemeral else "attachments"
+        path = f"/{place}/{attachment.channel_id}/{attachment.id}/{quote(attachment.filename)}"
+        issued = int(self.clock.time())
+        expires = issued + int(SIGNED_FOR)
+        return f"{self.base_url}{path}?ex={expires:x}&is={issued:x}&hm={self.signature(path, expires)}&"
+
+    def signature(self, path: str, expires: int) -> str:
+        """Return the signature of a CDN address."""
+        return hmac.new(self._secret, f"{path}{expires:x}".encode(), hashlib.sha256).hexdigest()
+
+    # --- looking things up as the bot may see them
+
+    def channel(self, channel_id: str | int) -> Channel:
+        """Return a channel that the bot can see; raise Unknown Channel or Missing Access."""
+        channel = self.world.channels.get(int(channel_id)) if str(channel_id).isdigit() else None
+        if channel is None:
+            raise ApiError(10003)
+        if not self.world.permissions(self.world.bot, channel):
+            raise ApiError(50001)
+        return channel
+
+    def message(self, channel: Channel, message_id: str | int) -> Message:
+        """Return a message of a channel; ephemeral ones are unknown to the channel's API."""
+        message = self.world.messages.get(int(message_id)) if str(message_id).isdigit() else None
+        if message is None or message.channel_id != channel.id or message.visible_to is not None:
+            raise ApiError(10008)
+        return message
+
+    def guild(self, guild_id: str | int) -> Guild:
+        """Return a guild that the bot is a member of."""
+        guild = self.world.guilds.get(int(guild_id))
+        if guild is None:
+            raise ApiError(10004)
+        if self.world.bot.id not in guild.members:
+            raise ApiError(50001)
+        return guild
+
+    def require(self, channel: Channel, needed: int) -> None:
+        """Raise Missing Permissions unless the bot has all of `needed` in a channel."""
+        if needed & ~self.world.permissions(self.world.bot, channel):
+            raise ApiError(50013)
+
+    # --- changing messages
+
+    def settle_mentions(self, message: Message, allowed: Json | None) -> None:
+        """Work out whom a message mentions under `allowed_mentions`."""
+        channel = self.world.channels[message.channel_id]
+        author = self.world.users[message.author_id]
+        may_everyone = bool(self.world.permissions(author, channel) & permissions.MENTION_EVERYONE)
+        found = mentions(self.world, message, allowed, may_everyone=may_everyone)
+        message.mention_ids, message.mention_role_ids = found.user_ids, found.role_ids
+        message.mention_everyone = found.everyone
+
+    def add_message(self, message: Message) -> None:
+        """Put a new message into the world, ping people and tell everyone."""
+        self.world.messages[message.id] = message
+        message.record(self.clock.time())
+        if not message.loading:
+            self._ping(message)
+        self._tell(message, "MESSAGE_CREATE")
+
+    def change_message(self, message: Message, *, edited: bool = True, was_loading: bool = False) -> None:
+        """Note that a message has changed; the end of a deferral pings like a new message."""
+        if edited and not was_loading:
+            message.edited_at = self.clock.time()
+        message.record(self.clock.time())
+        if was_loading:
+            self._ping(message)
+        self._tell(message, "MESSAGE_UPDATE")
+
+    def remove_message(self, message: Message) -> None:
+        """Delete a message."""
+        message.deleted = True
+        self.world.messages.pop(message.id, None)
+        channel = self.world.channels[message.channel_id]
+        if message.visible_to is None:
+            out = {"id": str(message.id), "channel_id": str(channel.id)} | self._guild_key(channel)
+            self.dispatch("MESSAGE_DELETE", out, channel, GUILD_MESSAGES, DIRECT_MESSAGES)
+        self.tell_deleted([message])
+
+    def tell_deleted(self, messages: list[Message]) -> None:
+        """Tell those who look at the channel that messages are gone."""
+        for message in messages:
+            self.feed.publish(Event("message_delete", message=message, channel_id=message.channel_id))
+
+    def react(self, message: Message, emoji: str, user_id: int, *, add: bool) -> None:
+        """Add or remove a reaction, and tell the bot."""
+        if not reactions.change(message, emoji, user_id, add=add):
+            return
+        channel = self.world.channels[message.channel_id]
+        out: Json = {
+            "user_id": str(user_id),
+            "channel_id": str(channel.id),
+            "message_id": str(message.id),
+            "emoji": payloads.emoji(emoji),
+            "burst": False,
+            "type": 0,
+        } | self._guild_key(channel)
+        guild = self.world.guild_of(channel)
+        if add:
+            out["message_author_id"] = str(message.author_id)
+        if add and guild:
+            out["member"] = payloads.member(self, guild, user_id)
+        event = "MESSAGE_REACTION_ADD" if add else "MESSAGE_REACTION_REMOVE"
+        self.dispatch(event, out, channel, GUILD_REACTIONS, DIRECT_REACTIONS)
+        self.feed.publish(Event("message_update", message=message, channel_id=channel.id))
+
+    def _ping(self, message: Message) -> None:
+        at = self.clock.time()
+        self.pings += [Ping(at, message.id, user_id) for user_id in notified(self.world, message)]
+
+    def _tell(self, message: Message, event: str) -> None:
+        channel = self.world.channels[message.channel_id]
+        if message.visible_to is None:
+            around = self._guild_key(channel)
+            if guild := self.world.guild_of(channel):
+                around["member"] = payloads.member(self, guild, message.author_id, with_user=False)
+            full, bare = payloads.message(self, message) | around, payloads.bare_message(self, message) | around
+            self.dispatch(event, full, channel, GUILD_MESSAGES, DIRECT_MESSAGES, bare=bare)
+        self.feed.publish(Event(event.lower(), message=message, channel_id=channel.id))
+
+    def _guild_key(self, channel: Channel) -> Json:
+        return {"guild_id": str(channel.guild_id)} if channel.guild_id else {}
+
+    def dispatch(
+        self,
+        event: str,
+        data: Json,
+        channel: Channel,
+        guild_intent: int,
+        direct_intent: int = 0,
+        *,
+        bare: Json | None = None,
+    ) -> None:
+        """Send an event about a channel to the sessions that may and want to have it (see `Gateway.dispatch`)."""
+        if not self.world.permissions(self.world.bot, channel):
+            return
+        intent = guild_intent if channel.guild_id else direct_intent
+        self.gateway.dispatch(event, data, guild_id=channel.guild_id, intent=intent, bare=bare)
+
+    def typing(self, channel: Channel, user_id: int) -> None:
+        """Say that somebody is typing."""
+        out = {"channel_id": str(channel.id), "user_id": str(user_id), "timestamp": int(self.clock.time())}
+        self.dispatch("TYPING_START", out | self._guild_key(channel), channel, GUILD_TYPING, DIRECT_TYPING)
+        self.feed.publish(Event("typing", channel_id=channel.id, detail=str(user_id)))
+
+    # --- changing guilds and channels
+
+    def tell_channel(self, channel: Channel, what: str) -> None:
+        """Tell the bot of a channel or thread that was created, updated or deleted (`what` in upper case)."""
+        noun = "CHANNEL" if channel.type == TEXT or channel.guild_id is None else "THREAD"
+        self.dispatch(f"{noun}_{what}", payloads.channel(self, channel), channel, GUILDS, GUILDS)
+        self.feed.publish(Event("channel", channel_id=channel.id, detail=what.lower()))
+
+    def delete_channel(self, channel: Channel) -> None:
+        """Delete a channel with its threads and messages."""
+        for thread in [each for each in self.world.channels.values() if each.parent_id == channel.id]:
+            self.delete_channel(thread)
+        self.tell_channel(channel, "DELETE")
+        for message in self.world.messages_in(channel):
+            self.world.messages.pop(message.id)
+            message.deleted = True
+        del self.world.channels[channel.id]
+
+    def join_guild(self, guild: Guild) -> None:
+        """Install the application to a guild while the bot is running."""
+        self.world.join(self.world.bot, guild)
+        created = payloads.created_guild(self, guild)
+        del created["unavailable"]  # only the guilds of READY have it; discord.py tells a new guild by its absence
+        self.gateway.dispatch("GUILD_CREATE", created, guild_id=guild.id, intent=GUILDS)
+
+    def leave_guild(self, guild: Guild) -> None:
+        """Remove the bot from a guild while it is running."""
+        guild.members.pop(self.world.bot.id, None)
+        self.gateway.dispatch("GUILD_DELETE", {"id": str(guild.id)}, guild_id=guild.id, intent=GUILDS)
+
+
+CORE = web.AppKey("core", Core)

@@ -1,0 +1,206 @@
+"""An interaction: what a person did, what the bot was told, and how it answered."""
+# ruff: noqa: ASYNC109 (a wait in a test names its own limit)
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from preview.state import payloads
+from preview.state.feed import Event
+from preview.state.world import Channel, Json, Message, User
+
+if TYPE_CHECKING:
+    from preview.state.core import Core
+
+T = TypeVar("T")
+COMMAND, COMPONENT, AUTOCOMPLETE, MODAL_SUBMIT = 2, 3, 4, 5
+MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE, CHOICES, MODAL = 4, 5, 6, 7, 8, 9
+ANSWER_WITHIN = 3.0
+TOKEN_LIVES = 15 * 60.0
+FOREIGN_FOLLOWUPS = 5
+
+
+@dataclass
+class Answer:
+    """The bot's first answer: the callback's type, its data, and the seconds it took."""
+
+    type: int
+    data: Json
+    seconds: float
+    ephemeral: bool = False
+
+
+@dataclass(eq=False)
+class Interaction:
+    """One interaction and everything that came of it; the `await`able methods are for tests."""
+
+    core: Core
+    id: int
+    type: int
+    user: User
+    channel: Channel
+    data: Json
+    created_at: float
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(48), repr=False)
+    name: str = ""
+    owners: Json = field(default_factory=dict)
+    context: int = 0
+    file_limit: int = 0
+    forced_ephemeral: bool = False
+    target: Message | None = None
+    parent: Interaction | None = None
+    answer: Answer | None = None
+    failed: bool = False
+    original: Message | None = None
+    followups: list[Message] = field(default_factory=list)
+    followups_sent: int = 0
+
+    # --- what a test asks
+
+    async def response(self, timeout: float = 5.0) -> Answer:
+        """Wait for the first answer; raise InteractionFailed if the bot let 3 seconds pass."""
+
+        def look() -> Answer | None:
+            if self.answer is None and self.failed:
+                raise InteractionFailed(self)
+            return self.answer
+
+        return await self._until(look, timeout, "an answer")
+
+    async def message(self, timeout: float = 10.0) -> Message:
+        """Wait for the message of the first answer, beyond "is thinking…"."""
+
+        def look() -> Message | None:
+            return self.original if self.original and not self.original.loading else None
+
+        answer = await self.response(timeout)
+        if answer.type in (CHOICES, MODAL):
+            raise AssertionError(f"{self!s} was answered with type {answer.type}, not with a message")
+        return await self._until(look, timeout, "a message")
+
+    async def followup(self, number: int = 0, timeout: float = 10.0) -> Message:
+        """Wait for a followup, the first being number 0."""
+
+        def look() -> Message | None:
+            return self.followups[number] if len(self.followups) > number else None
+
+        return await self._until(look, timeout, f"followup {number}")
+
+    async def wait_for(self, test: Callable[[Message], object], timeout: float = 10.0) -> Message:
+        """Wait until the first answer or a followup satisfies `test`."""
+
+        def look() -> Message | None:
+            mine = [self.original, *self.followups]
+            return next((each for each in mine if each and not each.deleted and test(each)), None)
+
+        return await self._until(look, timeout, "a certain message")
+
+    async def modal(self, timeout: float = 5.0) -> Json:
+        """Wait for the form that the bot answers with."""
+        answer = await self.response(timeout)
+        if answer.type != MODAL:
+            raise AssertionError(f"{self!s} was answered with type {answer.type}, not with a modal")
+        return answer.data
+
+    async def _until(self, look: Callable[[], T | None], timeout: float, what: str) -> T:
+        def cares(event: Event) -> bool:
+            return event.channel_id == self.channel.id and (event.interaction or self) is self
+
+        return await self.core.feed.until(look, timeout, f"{what} in answer to {self!s}", cares)
+
+    @property
+    def messages(self) -> list[Message]:
+        """Return what the bot posted in answer and still exists."""
+        return [each for each in (self.original, *self.followups) if each and not each.deleted]
+
+    def __str__(self) -> str:
+        return f"{self.name or self.data.get('custom_id')} by {self.user.name}"
+
+    # --- surviving a restart
+
+    def stored(self) -> Json:
+        """Write down what a later run needs in order to accept the token."""
+        plain = ("id", "type", "data", "created_at", "token", "name", "owners", "context", "file_limit", "failed")
+        out: Json = {name: getattr(self, name) for name in (*plain, "forced_ephemeral", "followups_sent")}
+        out |= {"user": self.user.id, "channel": self.channel.id, "target": self.target and self.target.id}
+        out |= {"original": self.original and self.original.id, "followups": [each.id for each in self.followups]}
+        return out | {"answer": self.answer and asdict(self.answer)}
+
+    @classmethod
+    def restored(cls, core: Core, stored: Json) -> Interaction:
+        """Read what `stored` wrote."""
+        world, rest = core.world, dict(stored)
+        known = world.messages
+        rest |= {"user": world.users[rest["user"]], "channel": world.channels[rest["channel"]]}
+        rest |= {name: known.get(rest[name]) for name in ("target", "original")}
+        rest["followups"] = [known[each] for each in rest["followups"] if each in known]
+        rest["answer"] = Answer(**rest["answer"]) if rest["answer"] else None
+        return cls(core, **rest)
+
+    # --- what Discord keeps track of
+
+    @property
+    def age(self) -> float:
+        """Return the seconds since the person acted."""
+        return self.core.clock.time() - self.created_at
+
+    @property
+    def foreign(self) -> bool:
+        """Tell whether only the person, not the guild, installed the application."""
+        return "0" not in self.owners
+
+    @property
+    def from_message(self) -> bool:
+        """Tell whether the interaction began at a message's component, so that the message can be updated."""
+        return self.target is not None and (self.type == COMPONENT or self.type == MODAL_SUBMIT)
+
+    def metadata(self) -> Json:
+        """Return the interaction's mark on the messages that answer it."""
+        out: Json = {"id": str(self.id), "type": self.type, "authorizing_integration_owners": self.owners}
+        if self.type == COMPONENT and self.target:
+            out["interacted_message_id"] = str(self.target.id)
+        if self.type == MODAL_SUBMIT and self.parent:
+            out["triggering_interaction_metadata"] = self.parent.metadata() | {"user": payloads.user(self.user)}
+        return out
+
+    def payload(self) -> Json:
+        """Return the data of INTERACTION_CREATE."""
+        core, guild = self.core, self.core.world.guild_of(self.channel)
+        out: Json = {
+            "id": str(self.id),
+            "application_id": str(core.world.application.id),
+            "type": self.type,
+            "data": self.data,
+            "token": self.token,
+            "version": 1,
+            "channel": payloads.partial_channel(core, self.channel, self.user),
+            "channel_id": str(self.channel.id),
+            "app_permissions": str(payloads.app_permissions(core, self.channel)),
+            "locale": self.user.locale,
+            "entitlements": [],
+            "entitlement_sku_ids": [],
+            "authorizing_integration_owners": self.owners,
+            "context": self.context,
+            "attachment_size_limit": self.file_limit,
+        }
+        if guild is None:
+            out["user"] = payloads.user(self.user)
+        else:
+            rights = str(core.world.permissions(self.user, self.channel))
+            out["member"] = payloads.member(core, guild, self.user.id) | {"permissions": rights}
+            out["guild_id"], out["guild_locale"] = str(guild.id), guild.locale
+            out["guild"] = {"id": str(guild.id), "locale": guild.locale, "features": []}
+        if self.from_message and self.target:
+            out["message"] = payloads.message(core, self.target)
+        return out
+
+
+class InteractionFailed(AssertionError):
+    """The person would read "The application did not respond"."""
+
+    def __init__(self, interaction: Interaction) -> None:
+        super().__init__(f"The application did not respond to {interaction!s} within {ANSWER_WITHIN:.0f} s")
+        self.interaction = interaction

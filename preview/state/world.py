@@ -1,0 +1,358 @@
+"""The state of the stand-in: users, guilds, channels and messages, and how a test builds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from preview.state import permissions
+from preview.state.clock import Clock
+
+Json = dict[str, Any]
+
+TEXT, DIRECT, GROUP, PUBLIC_THREAD, PRIVATE_THREAD = 0, 1, 3, 11, 12
+EPHEMERAL, LOADING, COMPONENTS_V2 = 1 << 6, 1 << 7, 1 << 15
+MIB = 1 << 20
+DEFAULT_FILE_LIMIT = 10 * MIB
+BOOST_FILE_LIMITS = {2: 50 * MIB, 3: 100 * MIB}
+_EPOCH_MS = 1420070400000
+
+
+@dataclass
+class User:
+    """An account; `installed` means that the person added the application to it."""
+
+    id: int
+    name: str
+    display_name: str | None = None
+    avatar: str | None = None
+    bot: bool = False
+    locale: str = "en-US"
+    installed: bool = False
+    file_limit: int = DEFAULT_FILE_LIMIT
+
+
+@dataclass
+class Role:
+    id: int
+    name: str
+    permissions: int = 0
+    position: int = 1
+    mentionable: bool = False
+
+
+@dataclass
+class Member:
+    user_id: int
+    role_ids: list[int] = field(default_factory=list)
+    nick: str | None = None
+    joined_at: str = ""
+
+
+@dataclass
+class Guild:
+    id: int
+    name: str
+    owner_id: int
+    boost_level: int = 0
+    locale: str = "en-US"
+    roles: dict[int, Role] = field(default_factory=dict)
+    members: dict[int, Member] = field(default_factory=dict)
+
+    @property
+    def file_limit(self) -> int:
+        """Return the largest attachment in bytes; boosts raise it from level 2 on."""
+        return BOOST_FILE_LIMITS.get(self.boost_level, DEFAULT_FILE_LIMIT)
+
+
+@dataclass
+class Overwrite:
+    """What a role (`type` 0) or a member (1) may do in one channel beyond or short of their roles."""
+
+    id: int
+    type: int
+    allow: int = 0
+    deny: int = 0
+
+
+@dataclass
+class Channel:
+    id: int
+    type: int
+    name: str | None = None
+    guild_id: int | None = None
+    nsfw: bool = False
+    topic: str | None = None
+    position: int = 0
+    overwrites: list[Overwrite] = field(default_factory=list)
+    recipient_ids: list[int] = field(default_factory=list)
+    parent_id: int | None = None
+    owner_id: int | None = None
+    archived: bool = False
+    locked: bool = False
+    created_at: str = ""
+
+    @property
+    def is_thread(self) -> bool:
+        """Tell whether this is a thread."""
+        return self.type in (PUBLIC_THREAD, PRIVATE_THREAD)
+
+
+@dataclass
+class Attachment:
+    """A file of a message; its bytes are in the CDN under its id."""
+
+    id: int
+    filename: str
+    size: int
+    content_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    description: str | None = None
+    title: str | None = None
+    ephemeral: bool = False
+    channel_id: int = 0
+
+
+@dataclass
+class Reaction:
+    emoji: str
+    user_ids: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Revision:
+    """What a message said from `at` (seconds since 1970) on."""
+
+    at: float
+    content: str
+    attachments: list[str]
+    components: list[Json]
+    embeds: list[Json]
+    flags: int
+
+
+@dataclass
+class Message:
+    """A message as it stands now; `history` has every state it went through, the present one last."""
+
+    id: int
+    channel_id: int
+    author_id: int
+    created_at: float
+    type: int = 0
+    content: str = ""
+    embeds: list[Json] = field(default_factory=list)
+    components: list[Json] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
+    flags: int = 0
+    edited_at: float | None = None
+    mention_ids: list[int] = field(default_factory=list)
+    mention_role_ids: list[int] = field(default_factory=list)
+    mention_everyone: bool = False
+    reference: Json | None = None
+    reactions: list[Reaction] = field(default_factory=list)
+    thread_id: int | None = None
+    nonce: str | int | None = None
+    pinned: bool = False
+    visible_to: int | None = None
+    interaction: Json | None = None
+    history: list[Revision] = field(default_factory=list)
+    deleted: bool = False
+
+    @property
+    def ephemeral(self) -> bool:
+        """Tell whether only one person sees this."""
+        return bool(self.flags & EPHEMERAL)
+
+    @property
+    def loading(self) -> bool:
+        """Tell whether this still says that the bot is thinking."""
+        return bool(self.flags & LOADING)
+
+    @property
+    def v2(self) -> bool:
+        """Tell whether this is made of Components V2."""
+        return bool(self.flags & COMPONENTS_V2)
+
+    @property
+    def text(self) -> str:
+        """Return all that a reader reads: the content, the text displays and the embeds."""
+        parts = [self.content]
+        parts += [part["content"] for part in walk(self.components) if part["type"] == 10]
+        for embed in self.embeds:
+            parts += [embed.get("title", ""), embed.get("description", ""), embed.get("footer", {}).get("text", "")]
+            parts += [f"{each['name']}\n{each['value']}" for each in embed.get("fields", [])]
+        return "\n".join(part for part in parts if part)
+
+    @property
+    def buttons(self) -> list[Json]:
+        """Return all buttons, top to bottom."""
+        return [part for part in walk(self.components) if part["type"] == 2]
+
+    @property
+    def labels(self) -> list[str]:
+        """Return what is written on the buttons, emoji first where a button has both."""
+        return [button_label(button) for button in self.buttons]
+
+    def record(self, at: float) -> None:
+        """Append the present state to the history."""
+        names = [attachment.filename for attachment in self.attachments]
+        self.history.append(Revision(at, self.content, names, self.components, self.embeds, self.flags))
+
+
+def button_label(button: Json) -> str:
+    """Return the emoji and the label of a button as a person would call it."""
+    emoji = (button.get("emoji") or {}).get("name") or ""
+    return f"{emoji} {button.get('label') or ''}".strip()
+
+
+def walk(components: Iterable[Json]) -> Iterator[Json]:
+    """Yield every component, parents before children."""
+    for component in components:
+        yield component
+        yield from walk(component.get("components") or [])
+        for single in ("accessory", "component"):
+            if component.get(single):
+                yield from walk([component[single]])
+
+
+@dataclass
+class Application:
+    """The bot's application; `privileged_intents` are those switched on in its settings."""
+
+    id: int = 0
+    bot_id: int = 0
+    owner_id: int = 0
+    name: str = "Atelier"
+    token: str = "a-token-for-the-stand-in"
+    privileged_intents: int = 0
+
+
+class World:
+    """Everything that exists: build it with the `add_` methods, look into its dicts by id."""
+
+    def __init__(self, clock: Clock | None = None, *, application: Application | None = None) -> None:
+        self.clock = clock or Clock()
+        self._last_id = 0
+        self.users: dict[int, User] = {}
+        self.guilds: dict[int, Guild] = {}
+        self.channels: dict[int, Channel] = {}
+        self.messages: dict[int, Message] = {}
+        self.commands: dict[int, Json] = {}
+        self.application = application or self._new_application()
+
+    def _new_application(self) -> Application:
+        owner = self.add_user("operator")
+        bot_id = self.new_id()
+        application = Application(id=bot_id, bot_id=bot_id, owner_id=owner.id)
+        self.users[bot_id] = User(bot_id, application.name, bot=True)
+        return application
+
+    def new_id(self) -> int:
+        """Return a fresh snowflake for the present time."""
+        self._last_id = max(self._last_id + 1, (int(self.clock.time() * 1000) - _EPOCH_MS) << 22)
+        return self._last_id
+
+    def skip_ids(self, last: int) -> None:
+        """Make new ids follow `last`."""
+        self._last_id = max(self._last_id, last)
+
+    @property
+    def bot(self) -> User:
+        """Return the bot's own account."""
+        return self.users[self.application.bot_id]
+
+    def add_user(self, name: str, *, installed: bool = False, **more: Any) -> User:
+        """Add an account, without an avatar unless one is given."""
+        user = User(self.new_id(), name, installed=installed, **more)
+        self.users[user.id] = user
+        return user
+
+    def add_guild(
+        self, name: str = "Studio", *members: User, owner: User | None = None, bot: bool = True, boost_level: int = 0
+    ) -> Guild:
+        """Add a guild with `members`; `bot=False` makes one where the application is not installed."""
+        owner = owner or (members[0] if members else self.users[self.application.owner_id])
+        guild = Guild(self.new_id(), name, owner.id, boost_level)
+        guild.roles[guild.id] = Role(guild.id, "@everyone", permissions.EVERYONE, position=0)
+        self.guilds[guild.id] = guild
+        for user in {owner.id: owner, **{user.id: user for user in members}}.values():
+            self.join(user, guild)
+        if bot:
+            self.join(self.bot, guild)
+        return guild
+
+    def join(self, user: User, guild: Guild, *roles: Role, nick: str | None = None) -> Member:
+        """Make a user a member of a guild."""
+        member = Member(user.id, [role.id for role in roles], nick, self.clock.iso())
+        guild.members[user.id] = member
+        return member
+
+    def add_role(self, guild: Guild, name: str, permissions: int = 0, *, mentionable: bool = False) -> Role:
+        """Add a role to a guild."""
+        role = Role(self.new_id(), name, permissions, len(guild.roles), mentionable)
+        guild.roles[role.id] = role
+        return role
+
+    def add_channel(
+        self,
+        guild: Guild,
+        name: str = "general",
+        *,
+        nsfw: bool = False,
+        bot_lacks: int = 0,
+        everyone_lacks: int = 0,
+    ) -> Channel:
+        """Add a text channel; `bot_lacks` and `everyone_lacks` are permissions denied there."""
+        channel = Channel(self.new_id(), TEXT, name, guild.id, nsfw, position=len(self.channels))
+        if bot_lacks:
+            channel.overwrites.append(Overwrite(self.application.bot_id, 1, deny=bot_lacks))
+        if everyone_lacks:
+            channel.overwrites.append(Overwrite(guild.id, 0, deny=everyone_lacks))
+        self.channels[channel.id] = channel
+        return channel
+
+    def add_thread(self, parent: Channel, name: str, *, owner: User, private: bool = False) -> Channel:
+        """Add a thread below a text channel."""
+        kind = PRIVATE_THREAD if private else PUBLIC_THREAD
+        thread = Channel(self.new_id(), kind, name, parent.guild_id, parent.nsfw, parent_id=parent.id)
+        thread.owner_id, thread.created_at = owner.id, self.clock.iso()
+        self.channels[thread.id] = thread
+        return thread
+
+    def direct(self, *users: User) -> Channel:
+        """Return the direct-message channel of these people; of one person with the bot if there is only one."""
+        people = users if len(users) > 1 else (*users, self.bot)
+        ids = sorted(user.id for user in people)
+        for channel in self.channels.values():
+            if channel.type in (DIRECT, GROUP) and sorted(channel.recipient_ids) == ids:
+                return channel
+        kind = DIRECT if len(ids) == 2 else GROUP
+        channel = Channel(self.new_id(), kind, recipient_ids=ids)
+        self.channels[channel.id] = channel
+        return channel
+
+    def guild_of(self, channel: Channel) -> Guild | None:
+        """Return the guild of a channel, None for direct messages."""
+        return None if channel.guild_id is None else self.guilds[channel.guild_id]
+
+    def messages_in(self, channel: Channel) -> list[Message]:
+        """Return the messages of a channel that still exist, oldest first."""
+        return [message for message in self.messages.values() if message.channel_id == channel.id]
+
+    def sees(self, user: User, message: Message) -> bool:
+        """Tell whether a message is shown to a user."""
+        if message.visible_to is not None:
+            return message.visible_to == user.id
+        return bool(self.permissions(user, self.channels[message.channel_id]))
+
+    def permissions(self, user: User, channel: Channel) -> int:
+        """Return what a user may do in a channel, as bits."""
+        return permissions.in_channel(self, channel, user.id)
+
+    def file_limit(self, channel: Channel) -> int:
+        """Return the largest attachment in bytes that the bot may post to a channel."""
+        guild = self.guild_of(channel)
+        return guild.file_limit if guild else DEFAULT_FILE_LIMIT
