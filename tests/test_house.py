@@ -119,7 +119,7 @@ def test_imports_run_one_way(path):
         ("bot/app.py", "from preview import StandIn"),
         ("bot/app.py", "import sqlite3"),
         ("bot/app.py", "import aiosqlite"),
-        ("cogs/imagine.py", "from preview.world import World"),
+        ("cogs/imagine.py", "from preview.state.world import World"),
         ("cogs/imagine.py", "import generation.models, transformers"),
         ("preview/server.py", "import discord"),
         ("preview/server.py", "from generation.params import Tile"),
