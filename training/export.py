@@ -13,11 +13,11 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from training import text, unet, vae
 from training.settings import (
+    EXAMPLES,
     KNOWN,
     MODEL,
     NAME,
     SAMPLING,
-    SHEET_PROMPTS,
 )
 
 
@@ -63,7 +63,7 @@ def description() -> dict[str, Any]:
         "num_inference_steps": SAMPLING.steps,
         "guidance_scale": SAMPLING.guidance,
         "known": {kind: list(words) for kind, words in KNOWN.items()},
-        "examples": list(SHEET_PROMPTS[:13]),
+        "examples": list(EXAMPLES),
     }
 
 

@@ -118,7 +118,7 @@ NAME = "Storybook"
 KNOWN: dict[str, tuple[str, ...]] = {
     "colours": tuple(COLOURS),
     "times": ("day", "sunset", "night", "dawn", "golden hour"),
-    "weather": ("clouds", "fog", "sun"),
+    "weather": ("clouds", "fog"),
     "places": (
         "meadow",
         "hills",
@@ -132,9 +132,25 @@ KNOWN: dict[str, tuple[str, ...]] = {
         "space",
         "under water",
     ),
-    "things": ("castle", "house", "tree", "boat", "fish", "heart", "mushroom", "ghost"),
-    "styles": ("watercolour", "pastel", "black and white", "sepia"),
+    "things": ("castle", "house", "tree", "boat", "fish", "heart", "mushroom"),
+    "styles": ("watercolour", "black and white", "sepia"),
 }
+EXAMPLES: tuple[str, ...] = (
+    "a pink heart on a teal background",
+    "a purple castle on a yellow background",
+    "a yellow house on a blue background",
+    "a red boat on the sea, watercolour",
+    "a red mushroom in a meadow",
+    "a green tree on the hills with clouds",
+    "the hills at sunset",
+    "a beach at sunset with clouds",
+    "mountains by a lake at golden hour",
+    "a forest in the fog",
+    "a desert with clouds",
+    "a blue boat on a lake",
+    "a boat at sea, sepia",
+    "the sea at night",
+)
 SHEET_PROMPTS: tuple[str, ...] = (
     "a pink heart on a teal background",
     "a purple castle on a yellow background",
