@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from PIL import Image
 from transformers import CLIPTokenizer
 
@@ -13,9 +14,10 @@ from training.drawings import Subject, draw, think_up
 from training.evaluate import asked_kinds, background_hits, held_out_subjects, judged, nearest_colour, shares
 from training.latents import draw_shard, read_shard
 from training.palette import COLOURS
+from training.restore import restore_unet
 from training.settings import MODEL, TEXT, UNET
 from training.text import labels_of, token_ids
-from training.unet import Pictures, learning_rate, noise_schedule, v_errors
+from training.unet import Pictures, learning_rate, noise_schedule, start_or_resume, v_errors
 from training.vae import build_vae, encode_mean, match_gain, silence_variance, start_as_thumbnail, to_tensor, whiten
 
 
@@ -119,6 +121,15 @@ def test_a_batch_holds_pictures_of_one_size_with_their_own_subjects(vae, tmp_pat
     for latent, subject in zip(latents, subjects, strict=True):
         at = [i for i, known in enumerate(pictures.latents[size]) if torch.equal(known.float(), latent)]
         assert subject in [pictures.subjects[size][i] for i in at]
+
+
+def test_training_can_go_on_from_the_shipped_weights(tmp_path):
+    restore_unet(MODEL / "unet", tmp_path / "unet.pt")
+    run = start_or_resume("cpu", tmp_path / "unet.pt")
+    shipped = UNet2DConditionModel.from_pretrained(MODEL / "unet").state_dict()
+    assert run.samples == UNET.samples
+    for name, value in run.average.state_dict().items():
+        assert torch.equal(value, shipped[name].float())
 
 
 @pytest.fixture(scope="module")

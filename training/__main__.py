@@ -70,6 +70,13 @@ def export(options: argparse.Namespace) -> None:
     export()
 
 
+def restore(options: argparse.Namespace) -> None:
+    """Turn the shipped model back into checkpoints, in the place of those that are there."""
+    from training.restore import restore
+
+    restore()
+
+
 def sheet(options: argparse.Namespace) -> None:
     """Draw the contact sheet of the shipped model, or of the last checkpoint with --checkpoint."""
     from diffusers import StableDiffusionPipeline
@@ -87,7 +94,7 @@ def evaluate(options: argparse.Namespace) -> None:
     evaluate(device=options.device)
 
 
-COMMANDS: tuple[Command, ...] = (draw, vae, text, latents, unet, judge, export, sheet, evaluate)
+COMMANDS: tuple[Command, ...] = (draw, vae, text, latents, unet, judge, export, restore, sheet, evaluate)
 
 
 def parser() -> argparse.ArgumentParser:
