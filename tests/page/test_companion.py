@@ -74,11 +74,12 @@ async def test_the_bot_may_put_its_things_in_order_before_it_ends(tidy):
 
 async def test_a_bot_that_does_not_end_is_ended_by_force(monkeypatch):
     monkeypatch.setattr(companion, "PATIENCE", 0.2)
+    before = set(psutil.Process().children())  # other tests' processes, such as multiprocessing's own tracker
     async with running(
         "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
     ):
-        pass
-    assert not psutil.Process().children()
+        assert set(psutil.Process().children()) - before
+    assert not set(psutil.Process().children()) - before
 
 
 async def test_what_the_bot_started_ends_with_it():
