@@ -36,7 +36,7 @@ def upscale(parent: Params, tile: Tile) -> Params:
         parent,
         width=2 * parent.width,
         height=2 * parent.height,
-        seed=(parent.seed + tile.index) % (MAX_SEED + 1),  # beyond it, nobody could type it again
+        seed=parent.seed_of(tile.index),
         count=1,
         source=tile,
         strength=UPSCALE,

@@ -63,7 +63,7 @@ def _settings(params: Params, model_name: str, tile: int) -> dict[str, str]:
         "Sampler": sampler,
         "Schedule type": schedule,
         "CFG scale": number(params.guidance_scale),
-        "Seed": str(params.seed + tile),
+        "Seed": str(params.seed_of(tile)),
         "Size": f"{params.width}x{params.height}",
         "Model": model_name,
         "Denoising strength": None if params.source is None else number(params.strength),

@@ -72,6 +72,10 @@ class Params:
     sampler: str | None = None
     negative_prompt: str | None = None
 
+    def seed_of(self, tile: int) -> int:
+        """Give the seed of a tile's own noise; the largest is followed by 0, so that it can always be typed again."""
+        return (self.seed + tile) % (MAX_SEED + 1)
+
     @property
     def weighted_parts(self) -> tuple[TextPart, ...]:
         """Give all parts, `--no` items as parts of weight −0.5, scaled so that the positive weights sum to 1."""

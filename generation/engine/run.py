@@ -166,7 +166,7 @@ def prepare(request: Generate, source: Source | None, encoder: PromptEncoder, va
         raise Complaint(f"{params.width}×{params.height} cannot be drawn: both must be multiples of {vae.scale}.")
     conditioning = encoder.condition(params)
     scheduler = sampling.scheduler_for(params, own_scheduler)
-    generators = [Generator("cpu").manual_seed(params.seed + tile) for tile in range(params.count)]
+    generators = [Generator("cpu").manual_seed(params.seed_of(tile)) for tile in range(params.count)]
     if source is None:
         latents = vae.noise(params.width, params.height, generators) * scheduler.init_noise_sigma
         return Run(request, scheduler, scheduler.timesteps, latents, conditioning, generators, None)

@@ -155,3 +155,8 @@ def test_scaled_weights_keep_their_proportions(weights, no):
     assert all(
         math.isclose(a * weights[0], b * scaled[0]) for a, b in zip(scaled, [*weights, *[-0.5] * len(no)], strict=True)
     )
+
+
+def test_the_seed_after_the_largest_is_0():
+    params = Params(parts=(), width=8, height=8, seed=MAX_SEED - 1, num_inference_steps=1, guidance_scale=1)
+    assert [params.seed_of(tile) for tile in range(4)] == [MAX_SEED - 1, MAX_SEED, 0, 1]
