@@ -23,13 +23,17 @@ class Standing:
         self._studio = studio
         self._job = job
         self._progress: Progress | None = None
+        self._preview: bytes | None = None
         self._place_shown = ""
         self._place_shown_at = 0.0
         self.worker: Worker | None = None
 
     def note(self, progress: Progress) -> None:
-        """Take in news of the drawing."""
-        self._progress = progress
+        """Take in news of the drawing: a preview takes time to make, and may come after news of later steps."""
+        if progress.preview is not None:
+            self._preview = progress.preview
+        if self._progress is None or progress.step >= self._progress.step:
+            self._progress = progress
 
     def frame(self) -> Frame:
         """Put the present state in words and a picture."""
@@ -40,7 +44,7 @@ class Standing:
             text = wording.drawing(self._job, model, self._progress, self.worker.state)
         if self._runs_out_of_time():
             text = wording.leaving(text)
-        return Frame(text, self._progress.preview if self._progress else None)
+        return Frame(text, self._preview)
 
     def _place(self) -> str:
         """Say where the job stands in the queue: the further back, the less often anew."""

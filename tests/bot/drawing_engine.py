@@ -68,7 +68,10 @@ class DrawingEngine:
             self._emit(Finished(job_id, self._grid(request)))
             return
         self._running[job_id] = request, step
-        self._emit(Progress(job_id, step, request.params.num_inference_steps, _jpeg(self._tile(request, 0))))
+        of, preview = request.params.num_inference_steps, _jpeg(self._tile(request, 0))
+        self._emit(Progress(job_id, step, of))
+        self._emit(Progress(job_id, step - 1, of, preview))  # as the real engine's come: beside the step, and late
+        self._emit(Progress(job_id, step, of))
 
     def _grid(self, request: Generate) -> Grid:
         tiles = [self._tile(request, index) for index in range(request.params.count)]
