@@ -14,7 +14,6 @@ NO_WEIGHT = -0.5
 SAMPLER_LABELS = {
     "ddim": ("DDIM", None),
     "ddpm": ("DDPM", None),
-    "deis": ("DEIS", None),
     "dpmpp_2m": ("DPM++ 2M", None),
     "dpmpp_2m_karras": ("DPM++ 2M", "Karras"),
     "dpmpp_2m_sde": ("DPM++ 2M SDE", None),

@@ -82,7 +82,6 @@ OPENINGS = (
     "picture book illustration of ",
     "imagine ",
 )
-EMPTY_SCENE = Subject(place="hills", time="day", weather="clouds")
 
 
 def caption(subject: Subject, rng: random.Random) -> str:

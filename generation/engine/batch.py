@@ -22,9 +22,8 @@ LONGEST_WAITING = 4
 class Turns:
     """Shares the UNet among the runs: batch keys take turns, and within a key the lowest order comes first.
 
-    Most turns go to the key whose first run has the least to do, which shortens the mean wait by an eighth against
-    strict rotation; every fourth goes to the key that was served longest ago, so that nobody waits behind others'
-    jobs. `budget` is the number of pixels that may be in one call, all rows together.
+    Most turns go to the key whose first run has the least to do, since strict rotation would make all of them finish
+    late; every fourth goes to the key that was served longest ago, so that nobody waits behind others' jobs. `budget` is the number of pixels that may be in one call, all rows together.
     """
 
     def __init__(self, budget: int) -> None:
