@@ -23,7 +23,8 @@ class Turns:
     """Shares the UNet among the runs: batch keys take turns, and within a key the lowest order comes first.
 
     Most turns go to the key whose first run has the least to do, since strict rotation would make all of them finish
-    late; every fourth goes to the key that was served longest ago, so that nobody waits behind others' jobs. `budget` is the number of pixels that may be in one call, all rows together.
+    late; every fourth goes to the key that was served longest ago, so that nobody waits behind others' jobs. `budget`
+    is the number of pixels that may be in one call, all rows together.
     """
 
     def __init__(self, budget: int) -> None:
