@@ -12,9 +12,9 @@ from generation.job import Destination
 Interaction = discord.Interaction[Any]
 
 
-def destination_of(interaction: Interaction) -> Destination:
+def destination_of(interaction: Interaction, *, private: bool = False) -> Destination:
     """Note the ids, limits and rights that posting will need, also after a restart."""
-    by_channel = _may_post(interaction)
+    by_channel = _may_post(interaction) and not private
     return Destination(
         guild_id=interaction.guild_id,
         channel_id=interaction.channel_id or 0,
@@ -23,6 +23,7 @@ def destination_of(interaction: Interaction) -> Destination:
         token_expires_at=interaction.expires_at.timestamp(),
         upload_limit=_upload_limit(interaction, by_channel),
         reply_to=interaction.message.id if interaction.message and _may_reply(interaction) else None,
+        private=private,
     )
 
 

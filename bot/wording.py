@@ -58,18 +58,31 @@ def _headline(job: Job, model: Model) -> str:
 
 
 def _label(job: Job) -> str:
-    number = job.parent.index + 1 if job.parent else 0
-    match job.action:
-        case Action.IMAGINE:
-            return ""
-        case Action.UPSCALE:
-            return f"Image #{number} for "
-        case Action.VARY_SUBTLE:
-            return f"Variations (Subtle) of image #{number} by "
-        case Action.VARY_STRONG:
-            return f"Variations (Strong) of image #{number} by "
-        case Action.REROLL:
-            return "Drawn again by "
+    return _LABELS[job.action].format(number=job.parent.index + 1 if job.parent else 0)
+
+
+_LABELS = {
+    Action.IMAGINE: "",
+    Action.BLEND: "Blended by ",
+    Action.REROLL: "Drawn again by ",
+    Action.PICK: "Image #{number} ",
+    Action.UPSCALE_SUBTLE: "Image #{number} for ",
+    Action.UPSCALE_CREATIVE: "Upscaled (Creative) by ",
+    Action.UPSCALE_CREATIVE_4: "Upscaled (Creative, 4×) by ",
+    Action.VARY_SUBTLE: "Variations (Subtle) of image #{number} by ",
+    Action.VARY_STRONG: "Variations (Strong) of image #{number} by ",
+    Action.VARY_REGION: "Variations (Region) by ",
+    Action.ZOOM_2: "Zoom Out (2×) by ",
+    Action.ZOOM_1_5: "Zoom Out (1.5×) by ",
+    Action.ZOOM_CUSTOM: "Zoom Out by ",
+    Action.PAN_LEFT: "Pan Left by ",
+    Action.PAN_RIGHT: "Pan Right by ",
+    Action.PAN_UP: "Pan Up by ",
+    Action.PAN_DOWN: "Pan Down by ",
+    Action.MAKE_SQUARE: "Made square by ",
+    Action.REMIX_SUBTLE: "Remix (Subtle) by ",
+    Action.REMIX_STRONG: "Remix (Strong) by ",
+}
 
 
 def _loading(state: State) -> str:

@@ -12,7 +12,7 @@ from generation.job import Action, Job
 from generation.params import TILE_PATTERN, Tile
 
 if TYPE_CHECKING:
-    from cogs.imagine import Imagine
+    from cogs.road import Road
 
 JOB_PATTERN = r"(?P<job_id>[0-9a-f]{12})"
 
@@ -91,7 +91,7 @@ def result_view(job: Job, used: frozenset[str] = frozenset()) -> discord.ui.View
         add(Action.VARY_STRONG, 0, "Vary (Strong)", 0)
         return view
     for index in range(job.params.count):
-        add(Action.UPSCALE, index, f"U{index + 1}", 0)
+        add(Action.UPSCALE_SUBTLE, index, f"U{index + 1}", 0)
     view.add_item(RerollButton(job.id))
     for index in range(job.params.count):
         add(Action.VARY_STRONG, index, f"V{index + 1}", 1)
@@ -110,5 +110,5 @@ def pressed_view(message: discord.Message | None, parent: Job, custom_id: str) -
     return result_view(parent, frozenset(blue | {custom_id}))
 
 
-def _road(interaction: discord.Interaction[Any]) -> Imagine:
-    return cast("Imagine", interaction.client.get_cog("Imagine"))
+def _road(interaction: discord.Interaction[Any]) -> Road:
+    return cast("Road", interaction.client.get_cog("Road"))

@@ -1,45 +1,25 @@
-"""The road of a job, from the typed text or the pressed button to the posted picture."""
+"""/imagine: four pictures from words, and perhaps a picture."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
 import io
-import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import wording
 from bot.client import Client
-from bot.delivery import NOBODY, TROUBLE, Answer, is_outage, is_too_large, persist
-from bot.destination import destination_of
-from bot.errors import explain
-from bot.notice import Notice
-from bot.standing import Standing
-from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, pressed_view, result_view
-from db.store import Record, State
-from generation import actions
-from generation.display import shorten, slug
-from generation.errors import Complaint, WorkerDied
+from bot.delivery import TROUBLE
+from cogs.road import Interaction, Road
+from generation.display import shorten
+from generation.errors import Complaint
 from generation.intake import MAX_BYTES, clean
-from generation.job import Action, Asker, Job, new_job_id
-from generation.messages import Generate, Grid
-from generation.models import Model
-from generation.params import Params, Tile, Upload
+from generation.job import Action
+from generation.params import Upload
 from generation.prompt import PromptFaults, parse
-from generation.sheet import smaller
 
-log = logging.getLogger(__name__)
-
-Interaction = discord.Interaction[Client]
-
-MOST_ATTEMPTS = 3  # over all lives of the bot: a job that keeps ending them must not be taken up for ever
-ALREADY_ANSWERED = 40060  # Discord's code for a second first answer
 MOST_TAKEN_IN = 2  # attached pictures at once: each takes memory, and a thread that others wait for
 DOWNLOAD_TIMEOUT = 60.0  # seconds
 LONGEST_ECHO = 1500  # characters of a refused prompt that fit into the answer; a longer one comes as a file
@@ -47,19 +27,12 @@ TO_COME = Upload("")  # stands for the attachment while the prompt is checked, b
 
 
 class Imagine(commands.Cog):
-    """Draw what somebody asks for. Every command and button ends in `ask`, every job in `deliver`."""
+    """Draw what somebody asks for in words."""
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
+    def __init__(self, client: Client, road: Road) -> None:
+        self.road = road
         self.studio = client.studio
-        self.delivery = client.delivery
         self.taking_in = asyncio.Semaphore(MOST_TAKEN_IN)
-        # One at a time: a job that ends the process again must not take the others' second try with it.
-        self.second_tries = asyncio.Lock()
-
-    @commands.Cog.listener()
-    async def on_connect(self) -> None:
-        self.take_up()
 
     @app_commands.command(description="Draw four pictures from your words")
     @app_commands.describe(
@@ -81,146 +54,7 @@ class Imagine(commands.Cog):
             self.studio.queue.check(interaction.user.id)
             await interaction.response.defer(thinking=True)
             params = dataclasses.replace(params, source=await self._take_in(image))
-        await self.ask(interaction, Action.IMAGINE, params)
-
-    async def ask(self, interaction: Interaction, action: Action, params: Params, parent: Tile | None = None) -> None:
-        """Accept a job, or raise Complaint; answer within three seconds; set it going."""
-        job = _job(interaction, action, params, parent, self.studio.clock())
-        self.studio.queue.enter(job)
-        try:
-            await self.studio.store.add_job(job)
-            notice_id = await self._first_answer(interaction, job)
-            await self.studio.store.set_notice(job.id, notice_id)
-            record = await self.studio.store.record(job.id)
-        except Exception:
-            self.studio.queue.leave(job.id)
-            if not self.studio.stopping:  # or else the answer may have been cut off on its way, and the job goes on
-                await self.studio.store.cancel(job.id, "It could not be answered in time.")
-            raise
-        log.info("job %s: %s by %s", job.id, action, job.asker.id)
-        if record is not None and record.state is State.WAITING:  # and not cancelled as soon as it was shown
-            self.studio.carry_out(job.id, self.deliver(job, notice_id))
-        else:
-            self.studio.queue.leave(job.id)
-
-    async def deliver(self, job: Job, notice_id: int | None) -> None:
-        """Wait for the job's turn, draw it, post it: also how a job goes on after a restart."""
-        try:
-            grid = await self._draw_or_draw_again(job, notice_id)
-            await self.studio.pictures.save(job.id, grid)
-            if await self.studio.store.drawn(job.id, grid.suffix):
-                await self.answer(job, notice_id, grid.sheet, grid.suffix)
-        except Exception as error:
-            await self._give_up(job, notice_id, error)
-
-    async def answer(self, job: Job, notice_id: int | None, sheet: bytes, suffix: str) -> None:
-        """Post a drawn job's result and take its notice away."""
-        answer_id = await self._post(job, notice_id, await self._compose_answer(job, sheet, suffix))
-        await self.studio.store.answered(job.id, answer_id)
-        log.info("job %s: answered in message %s", job.id, answer_id)
-        await self._settle(job, notice_id, answer_id)
-
-    async def press(self, interaction: Interaction, action: Action, tile: Tile) -> None:
-        """Make a new job from a tile; the pressed button turns blue."""
-        parent = await self._parent(tile)
-        params = _PRESSED[action](parent.params, tile, self.studio.model)
-        self.studio.queue.check(interaction.user.id)
-        await interaction.response.edit_message(view=pressed_view(interaction.message, parent, f"{action}:{tile}"))
-        await self.ask(interaction, action, params, tile)
-
-    async def reroll(self, interaction: Interaction, job_id: str) -> None:
-        """Draw a job again with a new seed."""
-        tile = Tile(job_id, 0)
-        parent = await self._parent(tile)
-        await self.ask(interaction, Action.REROLL, actions.reroll(parent.params, actions.new_seed()), tile)
-
-    async def cancel(self, interaction: Interaction, job_id: str) -> None:
-        """Cancel a job for its owner or a moderator; raises Complaint when it may not or cannot be."""
-        record = await self.studio.store.record(job_id)
-        if record is None:
-            raise Complaint("I do not know this job any more.")
-        if not _may_cancel(interaction, record.job):
-            raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can cancel this.")
-        ending = f"Cancelled by <@{interaction.user.id}>."
-        if not await self.studio.store.cancel(job_id, ending):
-            raise Complaint("This has already ended, so there is nothing left to cancel.")
-        await self.studio.stop(job_id)
-        text = wording.ended(record.job, self.studio.model, ending)
-        try:
-            await interaction.response.edit_message(content=text, attachments=[], view=None, allowed_mentions=NOBODY)
-        except Exception:
-            log.warning("job %s: could not answer that it is cancelled", job_id, exc_info=True)
-            await self._tell_ending(record.job, record.notice_id, ending)
-        await self.studio.store.set_notice(job_id, None)
-
-    def take_up(self) -> None:
-        """Go on with everything that an earlier life of the bot left open; a second call finds nothing to do."""
-        while self.client.left_open:
-            record = self.client.left_open.pop(0)
-            self.studio.carry_out(record.job.id, self._take_up(record))
-
-    async def _take_up(self, record: Record) -> None:
-        try:
-            await self._go_on(record)
-        except Exception as error:
-            await self._give_up(record.job, record.notice_id, error)
-
-    async def _go_on(self, record: Record) -> None:
-        job, notice_id = record.job, record.notice_id
-        match record.state:
-            case State.WAITING if notice_id is None:
-                await self.deliver(job, await persist(lambda: self._find_notice(job)))
-            case State.WAITING | State.DRAWING if record.attempts >= MOST_ATTEMPTS:
-                await self._give_up(job, notice_id, Complaint("I was interrupted too often while drawing this."))
-            case State.WAITING | State.DRAWING:
-                await self.deliver(job, notice_id)
-            case State.DRAWN:
-                await self._answer_once(record)
-            case State.ANSWERED:
-                await self._settle(job, notice_id, record.answer_id)
-            case State.FAILED | State.CANCELLED:
-                await self._tell_ending(job, notice_id, record.ending or "")
-
-    async def _answer_once(self, record: Record) -> None:
-        job, suffix = record.job, record.suffix or ""
-        posted = await self.delivery.find_answer(job, record.notice_id)
-        if posted is None:
-            sheet = await self.studio.pictures.read_sheet(job.id, suffix)
-            await self.answer(job, record.notice_id, sheet, suffix)
-        else:
-            await self.studio.store.answered(job.id, posted)
-            await self._settle(job, record.notice_id, posted)
-
-    async def _draw_or_draw_again(self, job: Job, notice_id: int | None) -> Grid:
-        try:
-            return await self._draw(job, notice_id, nullcontext())
-        except WorkerDied as death:
-            log.warning("job %s is drawn again: %s", job.id, death)
-        try:
-            return await self._draw(job, notice_id, self.second_tries)
-        except WorkerDied:
-            raise Complaint("The drawing process ended twice while it drew this, so I gave up.") from None
-
-    async def _draw(self, job: Job, notice_id: int | None, gate: AbstractAsyncContextManager[Any, bool | None]) -> Grid:
-        standing = Standing(self.studio, job)
-        async with (
-            Notice(self.delivery, job, notice_id, standing.frame),
-            gate,
-            self.studio.queue.turn(job) as turn,
-        ):
-            standing.worker = turn.worker
-            if not await self.studio.store.begin(job.id):
-                raise Complaint("This was cancelled.")
-            return await turn.worker.generate(await self._request(job, turn.order), standing.note)
-
-    async def _request(self, job: Job, order: int) -> Generate:
-        pictures, params = self.studio.pictures, job.params
-        try:
-            source = await pictures.read(params.source) if params.source else None
-            mask = await pictures.read(params.mask) if params.mask else None
-        except FileNotFoundError:
-            raise Complaint("The picture to start from is not kept any more.") from None
-        return Generate(job.id, params, order, job.destination.upload_limit, source, mask)
+        await self.road.ask(interaction, Action.IMAGINE, params)
 
     async def _take_in(self, image: discord.Attachment) -> Upload:
         if image.size > MAX_BYTES:
@@ -233,78 +67,6 @@ class Imagine(commands.Cog):
             raise Complaint(f"Discord did not give me `{image.filename}`: please try again.") from None
         return await self.studio.pictures.take_in(png)
 
-    async def _first_answer(self, interaction: Interaction, job: Job) -> int | None:
-        try:
-            return await self._say_that_it_waits(interaction, job)
-        except Exception as error:
-            # It may have reached Discord all the same; discord.py's second attempt is then one answer too many.
-            if not is_outage(error) and getattr(error, "code", None) != ALREADY_ANSWERED:
-                raise
-            if (notice_id := await self._find_notice(job)) is None:
-                raise
-            return notice_id
-
-    async def _find_notice(self, job: Job) -> int | None:
-        # For a pressed U or V the first answer is the message that it belongs to, now with a blue button.
-        is_first_answer = job.action in (Action.IMAGINE, Action.REROLL)
-        return await self.delivery.find_notice(job) if is_first_answer else None
-
-    async def _say_that_it_waits(self, interaction: Interaction, job: Job) -> int | None:
-        text = wording.waiting(job, self.studio.model, self.studio.queue.place(job.id), self.studio.worker.state)
-        view = cancel_view(job.id)
-        match interaction.response.type:
-            case None:
-                callback = await interaction.response.send_message(text, view=view, allowed_mentions=NOBODY)
-                return callback.message_id
-            case discord.InteractionResponseType.deferred_channel_message:
-                return (await interaction.edit_original_response(content=text, view=view)).id
-            case _:
-                return (await interaction.followup.send(text, view=view, allowed_mentions=NOBODY, wait=True)).id
-
-    async def _compose_answer(self, job: Job, sheet: bytes, suffix: str) -> Answer:
-        origin = await self.studio.store.record(job.parent.job_id) if job.parent else None
-        credit = origin.job.asker if origin and origin.job.asker.id != job.asker.id else None
-        return Answer(
-            content=wording.finished(job, self.studio.model, credit),
-            picture=sheet,
-            filename=f"{slug(job.asker.name)}_{slug(job.params.parts[0].text)}_{job.id}.{suffix}",
-            view=result_view(job),
-        )
-
-    async def _post(self, job: Job, notice_id: int | None, answer: Answer) -> int:
-        try:
-            return await self.delivery.post(job, notice_id, answer)
-        except discord.HTTPException as error:
-            if not is_too_large(error):
-                raise
-        limit = len(answer.picture) // 2
-        log.info("job %s: the sheet was too large for Discord; trying %d bytes", job.id, limit)
-        picture, suffix = await asyncio.to_thread(smaller, answer.picture, limit)
-        filename = f"{answer.filename.rpartition('.')[0]}.{suffix}"
-        return await self._post(job, notice_id, dataclasses.replace(answer, picture=picture, filename=filename))
-
-    async def _settle(self, job: Job, notice_id: int | None, answer_id: int | None) -> None:
-        if notice_id is not None and notice_id != answer_id:
-            await self.delivery.remove_notice(job, notice_id)
-        await self.studio.store.set_notice(job.id, None)
-
-    async def _give_up(self, job: Job, notice_id: int | None, error: Exception) -> None:
-        ending = explain(error)
-        if await self.studio.store.failed(job.id, ending):
-            await self._tell_ending(job, notice_id, ending)
-
-    async def _tell_ending(self, job: Job, notice_id: int | None, ending: str) -> None:
-        if notice_id is not None:
-            await self.delivery.tell_ending(job, notice_id, wording.ended(job, self.studio.model, ending))
-        await self.studio.store.set_notice(job.id, None)
-
-    async def _parent(self, tile: Tile) -> Job:
-        record = await self.studio.store.record(tile.job_id)
-        kept = await asyncio.to_thread(self.studio.pictures.path(tile).exists)
-        if record is None or not kept:
-            raise Complaint("This picture is not kept any more, so nothing can be made from it.")
-        return record.job
-
 
 async def give_back(interaction: Interaction, faults: PromptFaults, prompt: str) -> None:
     """Say privately what is wrong with a prompt, and give it back whole."""
@@ -316,33 +78,7 @@ async def give_back(interaction: Interaction, faults: PromptFaults, prompt: str)
 
 
 async def setup(client: Client) -> None:
-    """Add the cog and its buttons; discord.py calls this."""
-    await client.add_cog(Imagine(client))
-    client.add_dynamic_items(TileButton, RerollButton, CancelButton)
-
-
-_PRESSED: dict[Action, Callable[[Params, Tile, Model], Params]] = {
-    Action.UPSCALE: lambda params, tile, _: actions.upscale(params, tile),
-    Action.VARY_SUBTLE: lambda params, tile, model: actions.vary(
-        params, tile, model, actions.VARY_SUBTLE, actions.new_seed()
-    ),
-    Action.VARY_STRONG: lambda params, tile, model: actions.vary(
-        params, tile, model, actions.VARY_STRONG, actions.new_seed()
-    ),
-}
-
-
-def _job(interaction: Interaction, action: Action, params: Params, parent: Tile | None, now: float) -> Job:
-    return Job(
-        id=new_job_id(),
-        action=action,
-        params=params,
-        asker=Asker(interaction.user.id, interaction.user.name),
-        destination=destination_of(interaction),
-        parent=parent,
-        asked_at=now,
-    )
-
-
-def _may_cancel(interaction: Interaction, job: Job) -> bool:
-    return interaction.user.id == job.asker.id or interaction.permissions.manage_messages
+    """Add the cog; discord.py calls this, after the road's."""
+    road = client.get_cog("Road")
+    assert isinstance(road, Road)
+    await client.add_cog(Imagine(client, road))

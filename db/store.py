@@ -13,8 +13,9 @@ from pathlib import Path
 import aiosqlite
 
 from db.connection import Connection
-from generation.job import Action, Asker, Destination, Job
+from generation.job import Action, Asker, Destination, Job, Speed
 from generation.params import Tile, from_dict, to_dict
+from generation.prompt import write
 
 
 class State(StrEnum):
@@ -60,9 +61,11 @@ class Store:
         to = job.destination
         await self._connection.write(
             """INSERT INTO jobs (id, action, params, asker_id, asker_name, guild_id, channel_id, by_channel, token,
-                                 token_expires_at, upload_limit, reply_to, parent_job, parent_index, asked_at)
+                                 token_expires_at, upload_limit, reply_to, parent_job, parent_index, asked_at,
+                                 prompt, speed, private)
                VALUES (:id, :action, :params, :asker_id, :asker_name, :guild_id, :channel_id, :by_channel, :token,
-                       :token_expires_at, :upload_limit, :reply_to, :parent_job, :parent_index, :asked_at)""",
+                       :token_expires_at, :upload_limit, :reply_to, :parent_job, :parent_index, :asked_at,
+                       :prompt, :speed, :private)""",
             {
                 "id": job.id,
                 "action": job.action,
@@ -79,6 +82,9 @@ class Store:
                 "parent_job": job.parent and job.parent.job_id,
                 "parent_index": job.parent and job.parent.index,
                 "asked_at": job.asked_at,
+                "prompt": write(job.params, None),
+                "speed": job.speed,
+                "private": to.private,
             },
         )
 
@@ -194,7 +200,9 @@ def _job(row: aiosqlite.Row) -> Job:
             token_expires_at=row["token_expires_at"],
             upload_limit=row["upload_limit"],
             reply_to=row["reply_to"],
+            private=bool(row["private"]),
         ),
         parent=Tile(row["parent_job"], row["parent_index"]) if row["parent_job"] else None,
         asked_at=row["asked_at"],
+        speed=Speed(row["speed"]),
     )

@@ -13,10 +13,33 @@ class Action(StrEnum):
     """What the person did to get this job."""
 
     IMAGINE = "imagine"
-    UPSCALE = "upscale"
+    BLEND = "blend"
+    REROLL = "reroll"
+    PICK = "pick"
+    UPSCALE_SUBTLE = "upscale"
+    UPSCALE_CREATIVE = "upscale_creative"
+    UPSCALE_CREATIVE_4 = "upscale_creative_4"
     VARY_SUBTLE = "vary_subtle"
     VARY_STRONG = "vary_strong"
-    REROLL = "reroll"
+    VARY_REGION = "vary_region"
+    ZOOM_2 = "zoom_2"
+    ZOOM_1_5 = "zoom_1_5"
+    ZOOM_CUSTOM = "zoom_custom"
+    PAN_LEFT = "pan_left"
+    PAN_RIGHT = "pan_right"
+    PAN_UP = "pan_up"
+    PAN_DOWN = "pan_down"
+    MAKE_SQUARE = "make_square"
+    REMIX_SUBTLE = "remix_subtle"
+    REMIX_STRONG = "remix_strong"
+
+
+class Speed(StrEnum):
+    """How urgent a job is: turbo and fast ones go before relaxed ones."""
+
+    TURBO = "turbo"
+    FAST = "fast"
+    RELAX = "relax"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +55,8 @@ class Destination:
     """Where to answer: ids only, so that it can be kept and used after a restart.
 
     `token` is the interaction's, valid until `token_expires_at` (Unix seconds). `by_channel` says whether the bot may
-    also use the channel itself, which outlives the token. `upload_limit` is in bytes.
+    also use the channel itself, which outlives the token. `upload_limit` is in bytes. `private` answers are seen by the
+    person who asked alone, and live no longer than the token.
     """
 
     guild_id: int | None
@@ -42,6 +66,7 @@ class Destination:
     token_expires_at: float
     upload_limit: int
     reply_to: int | None = None
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +80,7 @@ class Job:
     destination: Destination
     parent: Tile | None
     asked_at: float
+    speed: Speed = Speed.FAST
 
 
 def new_job_id() -> str:

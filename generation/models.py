@@ -23,6 +23,7 @@ _FACTS: dict[str, tuple[Any, float]] = {
     "num_inference_steps": (int, 1),
     "guidance_scale": (int | float, 0),
     "examples": (list, 0),
+    "trigger_words": (str, 0),
 }
 
 
@@ -31,7 +32,8 @@ class Model:
     """A model's name, where it is (`ref`: a folder or a hub id), and the defaults that fill a prompt's gaps.
 
     `native_size` is the side in pixels of the square it was trained on; sides are multiples of `size_multiple`,
-    and neither side may be more than `max_aspect` times the other.
+    and neither side may be more than `max_aspect` times the other. `trigger_words` are its house style: what has to be
+    said for it to draw as it is meant to.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Model:
     num_inference_steps: int = 25
     guidance_scale: float = 7.5
     examples: tuple[str, ...] = ()
+    trigger_words: str = ""
 
 
 def describe(ref: str) -> Model:

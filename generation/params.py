@@ -48,13 +48,32 @@ class Upload:
 Picture = Tile | Upload
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a source lies on the canvas, in pixels; it is kept to the pixel, and all around it is drawn anew."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
     """Everything a picture depends on, with the model's defaults already filled in.
 
     `width` and `height` are pixels. Tile *i* starts from the noise of `seed + i`. With a `source`, drawing starts
-    from that picture, resized to `width`×`height`, noised to `strength` (0 keeps it, 1 forgets it). White in `mask`
-    is drawn anew, black is kept. `sampler` is None for the model's own scheduler.
+    from that picture, resized to `width`×`height`, noised to `strength` (0 keeps it, 1 forgets it); pictures in
+    `blended` are mixed with it in equal parts. With a `frame` the source is resized to that part of the canvas. White
+    in `mask` is drawn anew, black is kept; `region` is the same in cells of a 3×3 picker, numbered by rows from 0.
+    `sampler` is None for the model's own scheduler.
+
+    `house_style` are the model's trigger words, applied as strongly as `stylize` says (0 to 1000; 100 appends them to
+    the prompt, 0 leaves them out); it is empty where `raw` was asked for. `chaos` (0 to 100) spreads the tiles apart,
+    `weird` (0 to 3000) pushes all of them off the beaten track, `stop` (10 to 100) ends at that percentage of the
+    steps, `seamless` makes the edges match, `hd` goes over the pictures again at twice the size (`width` and `height`
+    are those of the first pass), `draft` says that size and steps were halved for speed. With `same_seed` every tile
+    starts from the noise of `seed` itself.
     """
 
     parts: tuple[TextPart, ...]
@@ -71,10 +90,23 @@ class Params:
     mask: Picture | None = None
     sampler: str | None = None
     negative_prompt: str | None = None
+    blended: tuple[Picture, ...] = ()
+    frame: Frame | None = None
+    region: tuple[int, ...] = ()
+    same_seed: bool = False
+    chaos: int = 0
+    house_style: str = ""
+    stylize: int = 100
+    raw: bool = False
+    weird: int = 0
+    stop: int = 100
+    seamless: bool = False
+    draft: bool = False
+    hd: bool = False
 
     def seed_of(self, tile: int) -> int:
         """Give the seed of a tile's own noise; the largest is followed by 0, so that it can always be typed again."""
-        return (self.seed + tile) % (MAX_SEED + 1)
+        return self.seed if self.same_seed else (self.seed + tile) % (MAX_SEED + 1)
 
     @property
     def weighted_parts(self) -> tuple[TextPart, ...]:
@@ -87,7 +119,8 @@ class Params:
 def to_dict(params: Params) -> dict[str, Any]:
     """Give `params` as plain values for JSON; pictures become strings."""
     values = dataclasses.asdict(params)
-    return values | {"source": _name(params.source), "mask": _name(params.mask)}
+    pictures = {"source": _name(params.source), "mask": _name(params.mask)}
+    return values | pictures | {"blended": [_name(picture) for picture in params.blended]}
 
 
 def from_dict(values: dict[str, Any]) -> Params:
@@ -100,6 +133,9 @@ def from_dict(values: dict[str, Any]) -> Params:
             "aspect": tuple(values.get("aspect", (1, 1))),
             "source": _picture(values.get("source")),
             "mask": _picture(values.get("mask")),
+            "blended": tuple(filter(None, map(_picture, values.get("blended", ())))),
+            "frame": Frame(**values["frame"]) if values.get("frame") else None,
+            "region": tuple(values.get("region", ())),
         }
     )
 

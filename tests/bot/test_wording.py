@@ -150,7 +150,7 @@ def test_drawing_says_how_far(progress, state, end):
     ("action", "label"),
     [
         (Action.IMAGINE, ""),
-        (Action.UPSCALE, "Image #3 for "),
+        (Action.UPSCALE_SUBTLE, "Image #3 for "),
         (Action.VARY_SUBTLE, "Variations (Subtle) of image #3 by "),
         (Action.VARY_STRONG, "Variations (Strong) of image #3 by "),
         (Action.REROLL, "Drawn again by "),
@@ -167,7 +167,7 @@ def test_every_action_has_its_own_words():
 
 
 def test_the_owner_of_the_picture_before_gets_the_credit():
-    text = wording.finished(pressed(Action.UPSCALE), MODEL, Asker(12, "ben"))
+    text = wording.finished(pressed(Action.UPSCALE_SUBTLE), MODEL, Asker(12, "ben"))
     assert text.endswith("<@11>\n-# after a picture by <@12>")
 
 

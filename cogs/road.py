@@ -1,0 +1,275 @@
+"""The road of a job, from what was asked to the posted picture: `ask`, `deliver`, `answer`."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, cast
+
+import discord
+from discord.ext import commands
+
+from bot import wording
+from bot.client import Client
+from bot.delivery import NOBODY, Answer, is_outage, is_too_large
+from bot.destination import destination_of
+from bot.errors import explain
+from bot.notice import Notice
+from bot.standing import Standing
+from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, pressed_view, result_view
+from db.store import State
+from generation import actions
+from generation.display import slug
+from generation.errors import Complaint, WorkerDied
+from generation.job import Action, Asker, Job, Speed, new_job_id
+from generation.messages import Generate, Grid
+from generation.models import Model
+from generation.params import Params, Tile
+from generation.sheet import smaller
+
+log = logging.getLogger(__name__)
+
+Interaction = discord.Interaction[Client]
+
+ALREADY_ANSWERED = 40060  # Discord's code for a second first answer
+
+
+class Road(commands.Cog):
+    """Take jobs on and bring them to their end. Every command and button ends in `ask`, every job in `deliver`."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.studio = client.studio
+        self.delivery = client.delivery
+        # One at a time: a job that ends the process again must not take the others' second try with it.
+        self.second_tries = asyncio.Lock()
+
+    async def ask(
+        self,
+        interaction: Interaction,
+        action: Action,
+        params: Params,
+        parent: Tile | None = None,
+        *,
+        speed: Speed = Speed.FAST,
+        private: bool = False,
+    ) -> None:
+        """Accept a job, or raise Complaint; answer within three seconds; set it going."""
+        job = self._job(interaction, action, params, parent, speed, private)
+        self.studio.queue.enter(job)
+        try:
+            await self.studio.store.add_job(job)
+            notice_id = await self._first_answer(interaction, job)
+            await self.studio.store.set_notice(job.id, notice_id)
+            record = await self.studio.store.record(job.id)
+        except Exception:
+            self.studio.queue.leave(job.id)
+            if not self.studio.stopping:  # or else the answer may have been cut off on its way, and the job goes on
+                await self.studio.store.cancel(job.id, "It could not be answered in time.")
+            raise
+        log.info("job %s: %s by %s", job.id, action, job.asker.id)
+        if record is not None and record.state is State.WAITING:  # and not cancelled as soon as it was shown
+            self.studio.carry_out(job.id, self.deliver(job, notice_id))
+        else:
+            self.studio.queue.leave(job.id)
+
+    async def deliver(self, job: Job, notice_id: int | None) -> None:
+        """Wait for the job's turn, draw it, post it: also how a job goes on after a restart."""
+        try:
+            grid = await self._draw_or_draw_again(job, notice_id)
+            await self.studio.pictures.save(job.id, grid)
+            if await self.studio.store.drawn(job.id, grid.suffix):
+                await self.answer(job, notice_id, grid.sheet, grid.suffix)
+        except Exception as error:
+            await self.give_up(job, notice_id, error)
+
+    async def answer(self, job: Job, notice_id: int | None, sheet: bytes, suffix: str) -> None:
+        """Post a drawn job's result and take its notice away."""
+        answer_id = await self._post(job, notice_id, await self._compose_answer(job, sheet, suffix))
+        await self.studio.store.answered(job.id, answer_id)
+        log.info("job %s: answered in message %s", job.id, answer_id)
+        await self.settle(job, notice_id, answer_id)
+
+    async def cancel(self, interaction: Interaction, job_id: str) -> None:
+        """Cancel a job for its owner or a moderator; raises Complaint when it may not or cannot be."""
+        record = await self.studio.store.record(job_id)
+        if record is None:
+            raise Complaint("I do not know this job any more.")
+        if not _may_cancel(interaction, record.job):
+            raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can cancel this.")
+        ending = f"Cancelled by <@{interaction.user.id}>."
+        if not await self.studio.store.cancel(job_id, ending):
+            raise Complaint("This has already ended, so there is nothing left to cancel.")
+        await self.studio.stop(job_id)
+        text = wording.ended(record.job, self.studio.model, ending)
+        try:
+            await interaction.response.edit_message(content=text, attachments=[], view=None, allowed_mentions=NOBODY)
+        except Exception:
+            log.warning("job %s: could not answer that it is cancelled", job_id, exc_info=True)
+            await self.tell_ending(record.job, record.notice_id, ending)
+        await self.studio.store.set_notice(job_id, None)
+
+    async def press(self, interaction: Interaction, action: Action, tile: Tile) -> None:
+        """Make a new job from a tile; the pressed button turns blue."""
+        parent = await self.parent(tile)
+        params = _PRESSED[action](parent.params, tile, self.studio.model)
+        self.studio.queue.check(interaction.user.id)
+        await interaction.response.edit_message(view=pressed_view(interaction.message, parent, f"{action}:{tile}"))
+        await self.ask(interaction, action, params, tile)
+
+    async def reroll(self, interaction: Interaction, job_id: str) -> None:
+        """Draw a job again with a new seed."""
+        tile = Tile(job_id, 0)
+        parent = await self.parent(tile)
+        await self.ask(interaction, Action.REROLL, actions.reroll(parent.params, actions.new_seed()), tile)
+
+    async def parent(self, tile: Tile) -> Job:
+        """Give the job that a tile is of; raises Complaint when its picture is not kept any more."""
+        record = await self.studio.store.record(tile.job_id)
+        kept = await asyncio.to_thread(self.studio.pictures.path(tile).exists)
+        if record is None or not kept:
+            raise Complaint("This picture is not kept any more, so nothing can be made from it.")
+        return record.job
+
+    async def settle(self, job: Job, notice_id: int | None, answer_id: int | None) -> None:
+        """Take away the notice of a job that is answered, unless it has become the answer."""
+        if notice_id is not None and notice_id != answer_id:
+            await self.delivery.remove_notice(job, notice_id)
+        await self.studio.store.set_notice(job.id, None)
+
+    async def give_up(self, job: Job, notice_id: int | None, error: Exception) -> None:
+        """End a job without a result, and say why."""
+        ending = explain(error)
+        if await self.studio.store.failed(job.id, ending):
+            await self.tell_ending(job, notice_id, ending)
+
+    async def tell_ending(self, job: Job, notice_id: int | None, ending: str) -> None:
+        """Say in the notice how a job ended that has no result."""
+        if notice_id is not None:
+            await self.delivery.tell_ending(job, notice_id, wording.ended(job, self.studio.model, ending))
+        await self.studio.store.set_notice(job.id, None)
+
+    async def _draw_or_draw_again(self, job: Job, notice_id: int | None) -> Grid:
+        try:
+            return await self._draw(job, notice_id, nullcontext())
+        except WorkerDied as death:
+            log.warning("job %s is drawn again: %s", job.id, death)
+        try:
+            return await self._draw(job, notice_id, self.second_tries)
+        except WorkerDied:
+            raise Complaint("The drawing process ended twice while it drew this, so I gave up.") from None
+
+    async def _draw(self, job: Job, notice_id: int | None, gate: AbstractAsyncContextManager[Any, bool | None]) -> Grid:
+        standing = Standing(self.studio, job)
+        async with (
+            Notice(self.delivery, job, notice_id, standing.frame),
+            gate,
+            self.studio.queue.turn(job) as turn,
+        ):
+            standing.worker = turn.worker
+            if not await self.studio.store.begin(job.id):
+                raise Complaint("This was cancelled.")
+            return await turn.worker.generate(await self._request(job, turn.order), standing.note)
+
+    async def _request(self, job: Job, order: int) -> Generate:
+        pictures, params = self.studio.pictures, job.params
+        try:
+            source = await pictures.read(params.source) if params.source else None
+            mask = await pictures.read(params.mask) if params.mask else None
+        except FileNotFoundError:
+            raise Complaint("The picture to start from is not kept any more.") from None
+        return Generate(job.id, params, order, job.destination.upload_limit, source, mask)
+
+    async def _first_answer(self, interaction: Interaction, job: Job) -> int | None:
+        try:
+            return await self._say_that_it_waits(interaction, job)
+        except Exception as error:
+            # It may have reached Discord all the same; discord.py's second attempt is then one answer too many.
+            if not is_outage(error) and getattr(error, "code", None) != ALREADY_ANSWERED:
+                raise
+            if (notice_id := await self.find_notice(job)) is None:
+                raise
+            return notice_id
+
+    async def find_notice(self, job: Job) -> int | None:
+        """Look for the message that should say where the job stands."""
+        # For a pressed U or V the first answer is the message that it belongs to, now with a blue button.
+        is_first_answer = job.action in (Action.IMAGINE, Action.REROLL)
+        return await self.delivery.find_notice(job) if is_first_answer else None
+
+    async def _say_that_it_waits(self, interaction: Interaction, job: Job) -> int | None:
+        text = wording.waiting(job, self.studio.model, self.studio.queue.place(job.id), self.studio.worker.state)
+        view = cancel_view(job.id)
+        match interaction.response.type:
+            case None:
+                callback = await interaction.response.send_message(text, view=view, allowed_mentions=NOBODY)
+                return callback.message_id
+            case discord.InteractionResponseType.deferred_channel_message:
+                return (await interaction.edit_original_response(content=text, view=view)).id
+            case _:
+                return (await interaction.followup.send(text, view=view, allowed_mentions=NOBODY, wait=True)).id
+
+    async def _compose_answer(self, job: Job, sheet: bytes, suffix: str) -> Answer:
+        origin = await self.studio.store.record(job.parent.job_id) if job.parent else None
+        credit = origin.job.asker if origin and origin.job.asker.id != job.asker.id else None
+        return Answer(
+            content=wording.finished(job, self.studio.model, credit),
+            picture=sheet,
+            filename=f"{slug(job.asker.name)}_{slug(job.params.parts[0].text)}_{job.id}.{suffix}",
+            view=result_view(job),
+        )
+
+    async def _post(self, job: Job, notice_id: int | None, answer: Answer) -> int:
+        try:
+            return await self.delivery.post(job, notice_id, answer)
+        except discord.HTTPException as error:
+            if not is_too_large(error):
+                raise
+        limit = len(answer.picture) // 2
+        log.info("job %s: the sheet was too large for Discord; trying %d bytes", job.id, limit)
+        picture, suffix = await asyncio.to_thread(smaller, answer.picture, limit)
+        filename = f"{answer.filename.rpartition('.')[0]}.{suffix}"
+        return await self._post(job, notice_id, dataclasses.replace(answer, picture=picture, filename=filename))
+
+    def _job(
+        self, interaction: Interaction, action: Action, params: Params, parent: Tile | None, speed: Speed, private: bool
+    ) -> Job:
+        return Job(
+            id=new_job_id(),
+            action=action,
+            params=params,
+            asker=Asker(interaction.user.id, interaction.user.name),
+            destination=destination_of(interaction, private=private),
+            parent=parent,
+            asked_at=self.studio.clock(),
+            speed=speed,
+        )
+
+
+def road_of(interaction: discord.Interaction[Any]) -> Road:
+    """Give the road from within a button or a modal, which know only their interaction."""
+    return cast(Road, interaction.client.get_cog("Road"))
+
+
+async def setup(client: Client) -> None:
+    """Add the cog and its buttons; discord.py calls this."""
+    await client.add_cog(Road(client))
+    client.add_dynamic_items(TileButton, RerollButton, CancelButton)
+
+
+_PRESSED: dict[Action, Callable[[Params, Tile, Model], Params]] = {
+    Action.UPSCALE_SUBTLE: lambda params, tile, _: actions.upscale(params, tile),
+    Action.VARY_SUBTLE: lambda params, tile, model: actions.vary(
+        params, tile, model, actions.VARY_SUBTLE, actions.new_seed()
+    ),
+    Action.VARY_STRONG: lambda params, tile, model: actions.vary(
+        params, tile, model, actions.VARY_STRONG, actions.new_seed()
+    ),
+}
+
+
+def _may_cancel(interaction: Interaction, job: Job) -> bool:
+    return interaction.user.id == job.asker.id or interaction.permissions.manage_messages

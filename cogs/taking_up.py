@@ -1,0 +1,72 @@
+"""Go on with what an earlier life of the bot left open."""
+
+from __future__ import annotations
+
+from discord.ext import commands
+
+from bot.client import Client
+from bot.delivery import persist
+from cogs.road import Road
+from db.store import Record, State
+from generation.errors import Complaint
+
+MOST_ATTEMPTS = 3  # over all lives of the bot: a job that keeps ending them must not be taken up for ever
+
+
+class TakingUp(commands.Cog):
+    """Bring every job that was not at its end back to the place on its road where it stopped."""
+
+    def __init__(self, client: Client, road: Road) -> None:
+        self.client = client
+        self.road = road
+        self.studio = client.studio
+        self.delivery = client.delivery
+
+    @commands.Cog.listener()
+    async def on_connect(self) -> None:
+        self.take_up()
+
+    def take_up(self) -> None:
+        """Go on with everything that an earlier life of the bot left open; a second call finds nothing to do."""
+        while self.client.left_open:
+            record = self.client.left_open.pop(0)
+            self.studio.carry_out(record.job.id, self._take_up(record))
+
+    async def _take_up(self, record: Record) -> None:
+        try:
+            await self._go_on(record)
+        except Exception as error:
+            await self.road.give_up(record.job, record.notice_id, error)
+
+    async def _go_on(self, record: Record) -> None:
+        job, notice_id = record.job, record.notice_id
+        match record.state:
+            case State.WAITING if notice_id is None:
+                await self.road.deliver(job, await persist(lambda: self.road.find_notice(job)))
+            case State.WAITING | State.DRAWING if record.attempts >= MOST_ATTEMPTS:
+                await self.road.give_up(job, notice_id, Complaint("I was interrupted too often while drawing this."))
+            case State.WAITING | State.DRAWING:
+                await self.road.deliver(job, notice_id)
+            case State.DRAWN:
+                await self._answer_once(record)
+            case State.ANSWERED:
+                await self.road.settle(job, notice_id, record.answer_id)
+            case State.FAILED | State.CANCELLED:
+                await self.road.tell_ending(job, notice_id, record.ending or "")
+
+    async def _answer_once(self, record: Record) -> None:
+        job, suffix = record.job, record.suffix or ""
+        posted = await self.delivery.find_answer(job, record.notice_id)
+        if posted is None:
+            sheet = await self.studio.pictures.read_sheet(job.id, suffix)
+            await self.road.answer(job, record.notice_id, sheet, suffix)
+        else:
+            await self.studio.store.answered(job.id, posted)
+            await self.road.settle(job, record.notice_id, posted)
+
+
+async def setup(client: Client) -> None:
+    """Add the cog; discord.py calls this, after the road's."""
+    road = client.get_cog("Road")
+    assert isinstance(road, Road)
+    await client.add_cog(TakingUp(client, road))

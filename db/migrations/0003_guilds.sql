@@ -1,0 +1,41 @@
+-- What the owners of a server decided: JSON by guild, with a number that counts its changes.
+CREATE TABLE guilds (
+    id        INTEGER PRIMARY KEY,
+    settings  TEXT NOT NULL,
+    version   INTEGER NOT NULL DEFAULT 1
+);
+
+-- Every act of an owner or a moderator.
+CREATE TABLE audit (
+    id         INTEGER PRIMARY KEY,
+    guild_id   INTEGER NOT NULL,
+    person_id  INTEGER NOT NULL,
+    act        TEXT NOT NULL,
+    details    TEXT NOT NULL,
+    at         REAL NOT NULL
+);
+CREATE INDEX audit_by_guild ON audit (guild_id, at);
+
+-- People who may not use the bot in a server, until a time or for good (NULL).
+CREATE TABLE blocks (
+    guild_id   INTEGER NOT NULL,
+    person_id  INTEGER NOT NULL,
+    reason     TEXT NOT NULL,
+    until      REAL,
+    by_id      INTEGER NOT NULL,
+    at         REAL NOT NULL,
+    PRIMARY KEY (guild_id, person_id)
+);
+
+-- What people reported to the moderators.
+CREATE TABLE reports (
+    id         INTEGER PRIMARY KEY,
+    guild_id   INTEGER NOT NULL,
+    job_id     TEXT NOT NULL,
+    person_id  INTEGER NOT NULL,
+    reason     TEXT NOT NULL,
+    at         REAL NOT NULL,
+    outcome    TEXT
+);
+CREATE INDEX reports_open ON reports (guild_id, at) WHERE outcome IS NULL;
+CREATE INDEX jobs_by_guild ON jobs (guild_id, asked_at);
