@@ -34,13 +34,23 @@ class Config:
     waiting_per_person: int = 10
     waiting_in_all: int = 200
     step_timeout: int = 120
+    allowed_guilds: frozenset[int] = frozenset()
+    retention_days: int = 0
+    metrics_port: int = 0
     log_level: str = "INFO"
+    log_format: str = "text"
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Config:
         """Read the settings; an empty value counts as not given. Raises ConfigError."""
         given = {name: environment.get(name.upper(), "").strip() for name in cls.__dataclass_fields__}
         return cls(**{name: _READERS[name](name.upper(), text) for name, text in given.items() if text})
+
+    @property
+    def stand_in(self) -> str | None:
+        """Give the origin of the Discord on this machine's loopback that takes the real one's place, if one does."""
+        parts = urlsplit(self.discord_api_url)
+        return f"{parts.scheme}://{parts.netloc}" if parts.hostname in ("127.0.0.1", "::1") else None
 
 
 def _token(name: str, text: str) -> str:
@@ -87,6 +97,20 @@ def _level(name: str, text: str) -> str:
     return text.upper()
 
 
+def _format(name: str, text: str) -> str:
+    if text.lower() not in ("text", "json"):
+        raise ConfigError(f"{name} must be text or json, not {text!r}")
+    return text.lower()
+
+
+def _guilds(name: str, text: str) -> frozenset[int]:
+    ids = text.replace(",", " ").split()
+    for guild_id in ids:
+        if not re.fullmatch(r"[1-9]\d{14,19}", guild_id, re.ASCII):
+            raise ConfigError(f"{name} must be the ids of servers, with commas between, and {guild_id!r} is none")
+    return frozenset(map(int, ids))
+
+
 def _number(least: int, most: int) -> Callable[[str, str], int]:
     def read(name: str, text: str) -> int:
         if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
@@ -108,5 +132,9 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "waiting_per_person": _number(1, 100_000),
     "waiting_in_all": _number(1, 100_000),
     "step_timeout": _number(1, 100_000),
+    "allowed_guilds": _guilds,
+    "retention_days": _number(0, 36_500),
+    "metrics_port": _number(0, 65_535),
     "log_level": _level,
+    "log_format": _format,
 }

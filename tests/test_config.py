@@ -55,7 +55,13 @@ def test_variables_of_other_programs_and_in_lower_case_are_ignored():
         ("WAITING_PER_PERSON", "1", 1),
         ("WAITING_IN_ALL", "100000", 100_000),
         ("STEP_TIMEOUT", "600", 600),
+        ("ALLOWED_GUILDS", "1441155180072407040", frozenset({1441155180072407040})),
+        ("ALLOWED_GUILDS", " 175928847299117063,1441155180072407040 ,", {175928847299117063, 1441155180072407040}),
+        ("RETENTION_DAYS", "30", 30),
+        ("RETENTION_DAYS", "0", 0),
+        ("METRICS_PORT", "9464", 9464),
         ("LOG_LEVEL", "debug", "DEBUG"),
+        ("LOG_FORMAT", "JSON", "json"),
     ],
 )
 def test_a_setting_is_read(name, text, value):
@@ -105,6 +111,14 @@ def test_a_setting_is_read(name, text, value):
         ("THREADS", "-1"),
         ("THREADS", "1025"),
         ("THREADS", "0x10"),
+        ("ALLOWED_GUILDS", "Studio"),
+        ("ALLOWED_GUILDS", "17"),
+        ("ALLOWED_GUILDS", "-175928847299117063"),
+        ("ALLOWED_GUILDS", "175928847299117063;1441155180072407040"),
+        ("RETENTION_DAYS", "-1"),
+        ("RETENTION_DAYS", "for ever"),
+        ("METRICS_PORT", "65536"),
+        ("LOG_FORMAT", "xml"),
         ("LOG_LEVEL", "LOUD"),
         ("LOG_LEVEL", "10"),
     ],
@@ -113,6 +127,21 @@ def test_a_wrong_value_is_refused_and_the_setting_named(name, text):
     with pytest.raises(ConfigError, match=rf"^{name}\b") as refused:
         Config.read({name: text})
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "stand_in"),
+    [
+        ("http://127.0.0.1:4870/api/v10", "http://127.0.0.1:4870"),
+        ("http://[::1]:4870/api/v10", "http://[::1]:4870"),
+        ("https://discord.com/api/v10", None),
+        ("https://proxy.example/api/v10", None),
+        ("http://10.0.0.7:3000/api/v10", None),
+        ("http://127.0.0.1.proxy.example/api/v10", None),
+    ],
+)
+def test_only_a_discord_on_this_machine_is_a_stand_in(address, stand_in):
+    assert Config.read({"DISCORD_API_URL": address}).stand_in == stand_in
 
 
 @pytest.mark.parametrize("name", sorted(Config.__dataclass_fields__))
