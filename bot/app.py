@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import signal
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from itertools import chain, repeat
-from pathlib import Path
 
 import aiohttp
 import discord
@@ -17,6 +14,7 @@ from discord.http import Route
 
 from bot.client import Client
 from bot.config import Config, ConfigError
+from bot.lock import only_one
 from bot.studio import Studio, make_worker, open_studio
 
 log = logging.getLogger(__name__)
@@ -34,22 +32,6 @@ async def run(config: Config) -> None:
     with only_one(config.data_dir):
         async with open_studio(config, make_worker(config)) as studio:
             await _until_stopped(stay_connected(studio))
-
-
-@contextmanager
-def only_one(data_dir: Path) -> Iterator[None]:
-    """Hold the data folder: two bots on one queue would answer everything twice. Raises ConfigError."""
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        file = (data_dir / "lock").open("w")
-    except OSError as error:
-        raise ConfigError(f"DATA_DIR {data_dir} cannot be used: {error.strerror}") from None
-    with file as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(f"another Atelier is using DATA_DIR {data_dir}") from None
-        yield
 
 
 async def _until_stopped(serving: Coroutine[None, None, None]) -> None:
