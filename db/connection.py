@@ -14,6 +14,8 @@ import aiosqlite
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+Statement = tuple[str, dict[str, Any]]
+
 
 class UnusableDatabaseError(Exception):
     """The file cannot be used as the database; the text says why."""
@@ -26,8 +28,8 @@ class NewerDatabaseError(UnusableDatabaseError):
 class Connection:
     """Share one aiosqlite connection among coroutines.
 
-    Every write is one statement, which succeeds or fails by itself. Those that come while the disk is busy are
-    committed together, since waiting for the disk is what a write costs.
+    Every write is one statement, or a few that belong together, and succeeds or fails by itself. Those that come while
+    the disk is busy are committed together, since waiting for the disk is what a write costs.
     """
 
     def __init__(self, sqlite: aiosqlite.Connection) -> None:
@@ -57,7 +59,14 @@ class Connection:
 
         A caller that is cancelled meanwhile does not leave the statement half done: it runs to its end regardless.
         """
-        write = _Write(sql, values, asyncio.get_running_loop().create_future())
+        return await self.write_together((sql, values))
+
+    async def write_together(self, *statements: Statement) -> int:
+        """Run statements that take effect all or not at all, and give the number of rows that the first changed.
+
+        A later one may ask `changes()` what the one before it did.
+        """
+        write = _Write(statements, asyncio.get_running_loop().create_future())
         self._waiting.append(write)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all())
@@ -79,7 +88,7 @@ class Connection:
         self._writing = None
 
     async def _commit(self, writes: list[_Write]) -> list[int | Exception]:
-        if len(writes) == 1:
+        if len(writes) == 1 and len(writes[0].statements) == 1:
             return [await self._run(writes[0])]
         await self._sqlite.execute("BEGIN IMMEDIATE")
         try:
@@ -91,8 +100,21 @@ class Connection:
         return outcomes
 
     async def _run(self, write: _Write) -> int | Exception:
+        if len(write.statements) == 1:
+            return await self._execute(write.statements[0])
+        await self._sqlite.execute("SAVEPOINT together")
+        outcomes = []
+        for statement in write.statements:
+            outcomes.append(outcome := await self._execute(statement))
+            if isinstance(outcome, Exception):
+                await self._sqlite.execute("ROLLBACK TO together")
+                break
+        await self._sqlite.execute("RELEASE together")
+        return outcomes[-1] if isinstance(outcomes[-1], Exception) else outcomes[0]
+
+    async def _execute(self, statement: Statement) -> int | Exception:
         try:
-            async with self._sqlite.execute(write.sql, write.values) as cursor:
+            async with self._sqlite.execute(*statement) as cursor:
                 return cursor.rowcount
         except sqlite3.IntegrityError as error:  # undoes this statement only
             return error
@@ -100,8 +122,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Write:
-    sql: str
-    values: dict[str, Any]
+    statements: tuple[Statement, ...]
     done: asyncio.Future[int]
 
     def end(self, outcome: int | Exception) -> None:

@@ -5,6 +5,14 @@ CREATE TABLE guilds (
     version   INTEGER NOT NULL DEFAULT 1
 );
 
+-- Words and phrases that prompts may not hold, and what is done about each.
+CREATE TABLE blocked_words (
+    guild_id  INTEGER NOT NULL,
+    phrase    TEXT NOT NULL,
+    mode      TEXT NOT NULL CHECK (mode IN ('refuse', 'warn', 'except_no')),
+    PRIMARY KEY (guild_id, phrase)
+);
+
 -- Every act of an owner or a moderator.
 CREATE TABLE audit (
     id         INTEGER PRIMARY KEY,

@@ -144,3 +144,21 @@ async def test_a_write_is_on_the_disk_before_it_returns(store):
         for row in await sqlite.execute_fetchall(f"PRAGMA {name}")
     ]
     assert (mode, synchronous) == ("wal", 2)
+
+
+@pytest.mark.parametrize("company", [0, 3])
+async def test_of_statements_that_belong_together_all_take_effect_or_none(store, company):
+    connection, job = store._connection, a_job()
+    await store.add_job(job)
+    note = ("INSERT INTO memos VALUES ('a', '1')", {})
+    again = ("INSERT INTO memos VALUES ('a', '2')", {})
+    results = await asyncio.gather(
+        connection.write_together(note, again),
+        *(store.set_memo(f"other {number}", "x") for number in range(company)),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [sqlite3.IntegrityError] + [type(None)] * company
+    assert await store.memo("a") is None
+    assert [await store.memo(f"other {number}") for number in range(company)] == ["x"] * company
+    assert await connection.write_together(note, ("DELETE FROM memos WHERE name <> 'a'", {})) == 1
+    assert await store.memo("a") == "1"
