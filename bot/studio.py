@@ -10,6 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from bot.config import Config
+from db.connection import Connection
+from db.people import People
 from db.pictures import Pictures
 from db.store import Store
 from generation.models import Model
@@ -28,6 +30,7 @@ class Studio:
 
     config: Config
     store: Store
+    people: People
     pictures: Pictures
     queue: Queue
     worker: Worker
@@ -92,13 +95,14 @@ async def open_studio(config: Config, worker: Worker, clock: Callable[[], float]
     Raises UnusableDatabaseError when the database is damaged or too new.
     """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(Store.open(config.data_dir / "atelier.sqlite3", clock))
+        connection = await stack.enter_async_context(Connection.open(config.data_dir / "atelier.sqlite3"))
+        store = Store(connection, clock)
         await worker.start()
         stack.push_async_callback(worker.close)
         queue = Queue([worker], _limits(config), clock=clock)
         for person_id, when in (await store.last_served()).items():
             queue.remember(person_id, when)
-        studio = Studio(config, store, Pictures(config.data_dir), queue, worker, clock)
+        studio = Studio(config, store, People(connection), Pictures(config.data_dir), queue, worker, clock)
         yield studio
 
 

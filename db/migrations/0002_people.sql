@@ -9,7 +9,7 @@ CREATE INDEX jobs_by_answer ON jobs (answer_id) WHERE answer_id IS NOT NULL;
 -- One row a person who has changed a setting.
 CREATE TABLE preferences (
     person_id  INTEGER PRIMARY KEY,
-    settings   TEXT NOT NULL                       -- JSON, generation.prompt.preferences.to_dict
+    settings   TEXT NOT NULL                       -- JSON, generation.prompt.preferences.from_dict; defaults left out
 );
 
 -- A custom option: a name that a prompt may use for text and parameters.

@@ -1,0 +1,85 @@
+"""What a person prefers: plain values, and the parameters that they stand for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from generation.errors import Complaint
+from generation.job import Speed
+from generation.models import Model
+from generation.prompt.reading import parse
+from generation.prompt.table import BY_NAME, COMING
+
+STYLIZE = {"low": 50, "med": 100, "high": 250, "very high": 750}
+MOST_OPTIONS = 20
+LONGEST_OPTION = 1000  # characters of its value
+LONGEST_SUFFIX = 500
+_OPTION_NAME = re.compile(r"(?=.{1,32}$)[^\W\d_]+(?:[-_][^\W\d_]+)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """A person's settings; None is "as the server or the model has it".
+
+    `suffix` holds parameters that are added to every prompt. `high_variation` is what a V below a grid does, `remix`
+    whether it asks for other words first. With `auto_dm` results are also sent by direct message.
+    """
+
+    suffix: str = ""
+    model: str | None = None
+    stylize: int | None = None
+    raw: bool = False
+    high_variation: bool = True
+    remix: bool = False
+    private: bool = False
+    speed: Speed = Speed.FAST
+    auto_dm: bool = False
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Give the parameters that these settings stand for, the layer that beats the others first."""
+        words = []
+        if self.model is not None:
+            words.append(f"--model {self.model}")
+        if self.stylize is not None:
+            words.append(f"--stylize {self.stylize}")
+        if self.raw:
+            words.append("--raw")
+        return tuple(filter(None, (self.suffix, " ".join(words))))
+
+
+def from_dict(values: dict[str, Any]) -> Preferences:
+    """Read preferences from JSON; what is missing is as by default, what is unknown is left out."""
+    known = {name: value for name, value in values.items() if name in Preferences.__dataclass_fields__}
+    if "speed" in known:
+        known["speed"] = Speed(known["speed"])
+    return Preferences(**known)
+
+
+def check_suffix(text: str, model: Model) -> str:
+    """Give a suffix as it is kept; raises Complaint, PromptFaults among them, for anything but parameters."""
+    suffix = " ".join(text.split())
+    if len(suffix) > LONGEST_SUFFIX:
+        raise Complaint(f"A suffix can have {LONGEST_SUFFIX} characters, and this one has {len(suffix)}.")
+    if not re.match(r"--|[–—]", suffix):
+        raise Complaint(
+            "A suffix holds parameters only, such as `--ar 3:2 --no text`: words belong in a custom option."
+        )
+    parse(f"x {suffix}", model)
+    return suffix
+
+
+def check_option(name: str, value: str) -> tuple[str, str]:
+    """Give a custom option's name and value as they are kept; raises Complaint."""
+    name, value = name.strip().removeprefix("--").lower(), " ".join(value.split())
+    if not _OPTION_NAME.fullmatch(name):
+        raise Complaint(
+            "An option's name is one word of up to 32 letters, perhaps with `-` or `_` inside, such as `mine`."
+        )
+    if name in BY_NAME or name in COMING:
+        raise Complaint(f"`--{name}` is a parameter already: give your option another name.")
+    if len(value) > LONGEST_OPTION:
+        raise Complaint(f"An option can have {LONGEST_OPTION} characters, and this one has {len(value)}.")
+    return name, value

@@ -1,0 +1,106 @@
+"""What people settle for themselves: kept whole, whatever happens at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import fields
+
+import pytest
+
+from db.connection import Connection
+from db.people import People
+from generation.errors import Complaint
+from generation.job import Speed
+from generation.prompt.preferences import MOST_OPTIONS, Preferences, from_dict
+
+ADA, BEN = 11, 12
+OTHERS = {
+    "suffix": "--ar 3:2 --no 'text', \"日本\"",
+    "model": "storybook",
+    "stylize": 0,
+    "raw": True,
+    "high_variation": False,
+    "remix": True,
+    "private": True,
+    "speed": Speed.TURBO,
+    "auto_dm": True,
+}
+
+
+@pytest.fixture
+async def people(path):
+    async with Connection.open(path) as connection:
+        yield People(connection)
+
+
+async def test_who_changed_nothing_has_the_defaults(people):
+    assert await people.settings(ADA) == Preferences()
+
+
+def test_each_preference_is_tried():
+    assert OTHERS.keys() == {field.name for field in fields(Preferences)}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+async def test_a_preference_is_kept_and_touches_no_other_and_nobody_else(people, name):
+    changed = await people.change(ADA, **{name: OTHERS[name]})
+    assert changed == await people.settings(ADA) == Preferences(**{name: OTHERS[name]})
+    assert await people.settings(BEN) == Preferences()
+    assert await people.change(ADA, **{name: None}) == Preferences()
+
+
+async def test_preferences_are_there_after_a_restart(people, path):
+    await people.change(ADA, **OTHERS)
+    async with Connection.open(path) as again:
+        assert await People(again).settings(ADA) == Preferences(**OTHERS)
+
+
+async def test_changes_of_one_moment_do_not_undo_each_other(people):
+    await asyncio.gather(*(people.change(ADA, **{name: value}) for name, value in OTHERS.items()))
+    assert await people.settings(ADA) == Preferences(**OTHERS)
+
+
+async def test_a_reset_forgets_preferences_and_keeps_options(people):
+    await people.change(ADA, **OTHERS)
+    await people.set_option(ADA, "mine", "--ar 3:2")
+    assert await people.reset(ADA) == Preferences() == await people.settings(ADA)
+    assert await people.options(ADA) == {"mine": "--ar 3:2"}
+
+
+async def test_preferences_of_another_version_are_read_as_far_as_they_are_known(people, path):
+    with closing(sqlite3.connect(path)) as sqlite, sqlite:
+        row = (ADA, json.dumps({"raw": True, "of a later version": 5}))
+        sqlite.execute("INSERT INTO preferences VALUES (?, ?)", row)
+    assert await people.settings(ADA) == Preferences(raw=True) == from_dict({"raw": True, "x": None})
+    await people.change(ADA, raw=None)
+    with closing(sqlite3.connect(path)) as sqlite:
+        (text,) = sqlite.execute("SELECT settings FROM preferences").fetchone()
+    assert json.loads(text) == {"of a later version": 5}
+
+
+async def test_options_are_made_changed_listed_and_removed(people):
+    await people.set_option(ADA, "mine", "--ar 3:2")
+    await people.set_option(ADA, "a", "oil painting --raw")
+    await people.set_option(ADA, "mine", "--ar 2:3")
+    await people.set_option(BEN, "mine", "--ar 1:2")
+    assert list((await people.options(ADA)).items()) == [("a", "oil painting --raw"), ("mine", "--ar 2:3")]
+    assert await people.remove_option(ADA, "mine")
+    assert not await people.remove_option(ADA, "mine")
+    assert await people.options(ADA) == {"a": "oil painting --raw"}
+    assert await people.options(BEN) == {"mine": "--ar 1:2"}
+
+
+async def test_there_are_no_more_options_than_allowed_even_when_many_are_made_in_one_moment(people):
+    names = [f"option-{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    outcomes = await asyncio.gather(*(people.set_option(ADA, name, "--raw") for name in names), return_exceptions=True)
+    refused = [outcome for outcome in outcomes if outcome is not None]
+    assert len(refused) == len(names) - MOST_OPTIONS
+    assert all(isinstance(outcome, Complaint) for outcome in refused)
+    kept = await people.options(ADA)
+    assert len(kept) == MOST_OPTIONS
+    await people.set_option(ADA, next(iter(kept)), "changed")
+    await people.set_option(BEN, "mine", "--raw")
+    assert "changed" in (await people.options(ADA)).values()

@@ -1,0 +1,69 @@
+"""What people may settle, and what it stands for in a prompt."""
+
+from __future__ import annotations
+
+import pytest
+
+from generation.errors import Complaint
+from generation.models import Model
+from generation.prompt.preferences import STYLIZE, Preferences, check_option, check_suffix
+
+MODEL = Model(name="none", ref="none")
+
+
+@pytest.mark.parametrize(
+    ("preferences", "layers"),
+    [
+        (Preferences(), ()),
+        (Preferences(stylize=STYLIZE["high"]), ("--stylize 250",)),
+        (Preferences(stylize=0, raw=True), ("--stylize 0 --raw",)),
+        (Preferences(suffix="--ar 3:2", model="storybook"), ("--ar 3:2", "--model storybook")),
+        (Preferences(private=True, remix=True, auto_dm=True), ()),
+    ],
+)
+def test_preferences_stand_for_parameters_and_the_suffix_comes_first(preferences, layers):
+    assert preferences.layers == layers
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("--ar 3:2", "--ar 3:2"),
+        ("  --ar 3:2\n --no text, people ", "--ar 3:2 --no text, people"),
+        ("—ar 3:2", "—ar 3:2"),
+    ],
+)
+def test_a_suffix_of_parameters_is_taken(text, kept):
+    assert check_suffix(text, MODEL) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("oil painting", "parameters only"),
+        ("oil painting --ar 3:2", "parameters only"),
+        ("", "parameters only"),
+        ("--aspct 3:2", "did you mean"),
+        ("--steps 1000", "150"),
+        ("--no " + "x" * 600, "500"),
+    ],
+)
+def test_any_other_suffix_is_refused_with_the_reason(text, says):
+    with pytest.raises(Complaint, match=says):
+        check_suffix(text, MODEL)
+
+
+@pytest.mark.parametrize("name", ["mine", "--mine", " Mine ", "my-own", "größe", "日本"])
+def test_an_options_name_is_taken_as_people_write_it(name):
+    assert check_option(name, " oil  painting ") == (name.strip().removeprefix("--").lower(), "oil painting")
+
+
+@pytest.mark.parametrize("name", ["", "ar", "--SEED", "two words", "v7", "mine2", "-", "a" * 33, "a`b", "stealth"])
+def test_an_option_cannot_have_any_other_name(name):
+    with pytest.raises(Complaint):
+        check_option(name, "--raw")
+
+
+def test_an_option_is_not_longer_than_allowed():
+    with pytest.raises(Complaint, match="1000"):
+        check_option("mine", "x" * 1001)
