@@ -1,0 +1,639 @@
+"""Pictures by link: what is fetched, and every way in which a link can be a trap."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import gzip
+import io
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from yarl import URL
+
+from bot import fetch
+from bot.config import Config
+from bot.fetch import Fetcher, is_public
+from generation.errors import Complaint
+from generation.intake import MAX_BYTES, clean
+from preview import StandIn, World
+from preview.state.files import Upload
+
+PUBLIC, OTHER = "93.184.216.34", "151.101.1.140"
+LINK = "http://pictures.example/a/fox.png"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Internet:
+    """What lies behind the network card: names, and hosts that are really servers on loopback.
+
+    `names` holds the answers of each name's lookups one after another, of which the last is given for ever.
+    """
+
+    def __init__(self) -> None:
+        self.names: dict[str, list[list[str]]] = {}
+        self.hosts: dict[tuple[str, int], int] = {}
+        self.lookups: list[str] = []
+        self.connections: list[tuple[str, int]] = []
+        self.requests: list[web.Request] = []
+        self.bytes_sent = 0  # by `serve_bytes`
+
+    def name(self, name: str, *answers: str | list[str]) -> None:
+        self.names[name] = [[answer] if isinstance(answer, str) else answer for answer in answers]
+
+    @asynccontextmanager
+    async def serve(
+        self, handler: Handler, address: str = PUBLIC, port: int = 80, tls: ssl.SSLContext | None = None
+    ) -> AsyncIterator[int]:
+        """Have `handler` answer at a public address; give the port on loopback where it really is."""
+
+        async def note(request: web.Request) -> web.StreamResponse:
+            self.requests.append(request)
+            return await handler(request)
+
+        async with listening(web.Server(note), tls) as real:
+            self.hosts[address, port] = real
+            yield real
+
+    @asynccontextmanager
+    async def serve_bytes(self, *answer: bytes) -> AsyncIterator[None]:
+        """Have the public address answer with exactly these bytes, whatever is asked, and hang up."""
+
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            for part in answer:
+                writer.write(part)
+                try:
+                    await writer.drain()
+                except ConnectionError:
+                    break
+                self.bytes_sent += len(part)
+            writer.close()
+
+        async with await asyncio.start_server(talk, "127.0.0.1") as server:
+            self.hosts[PUBLIC, 80] = server.sockets[0].getsockname()[1]
+            yield
+
+    def look_up(self, host: str, port: int) -> list[tuple[object, ...]]:
+        self.lookups.append(host)
+        if host not in self.names:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        answers = self.names[host]
+        addresses = answers.pop(0) if len(answers) > 1 else answers[0]
+        return [
+            (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (one, port, 0, 0))
+            if ":" in one
+            else (socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port))
+            for one in addresses
+        ]
+
+
+@asynccontextmanager
+async def listening(server: web.Server, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
+    runner = web.ServerRunner(server, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def internet(monkeypatch: pytest.MonkeyPatch) -> Internet:
+    """Stand between the bot and the system's calls: every lookup and connection ends here or on loopback."""
+    internet = Internet()
+    internet.name("pictures.example", PUBLIC)
+    loop = asyncio.get_running_loop()
+    look_up, connect = loop.getaddrinfo, loop.sock_connect
+
+    async def getaddrinfo(host, port, **options):
+        if str(host).startswith("127."):  # the servers of this test
+            return await look_up(host, port, **options)
+        return internet.look_up(host, port)
+
+    async def sock_connect(sock, address):
+        internet.connections.append(address[:2])
+        if address[:2] not in internet.hosts:
+            raise ConnectionRefusedError(111, "Connection refused")
+        await connect(sock, ("127.0.0.1", internet.hosts[address[:2]]))
+
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(loop, "sock_connect", sock_connect)
+    return internet
+
+
+def picture(kind: str = "PNG", **options) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 32), "red").save(file, kind, **options)
+    return file.getvalue()
+
+
+def answering(body: bytes = b"", kind: str = "image/png", status: int = 200, **headers: str) -> Handler:
+    """Give a handler that always answers the same."""
+
+    async def handle(_: web.Request) -> web.Response:
+        return web.Response(body=body, status=status, headers={"Content-Type": kind, **headers})
+
+    return handle
+
+
+def leading(places: dict[str, str], status: int = 302) -> Handler:
+    """Give a handler that leads from some paths to other places, and has a picture at every other path."""
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path in places:
+            return web.Response(status=status, headers={"Location": places[request.path]})
+        return web.Response(body=picture(), content_type="image/png")
+
+    return handle
+
+
+async def complaint(link: str, fetcher: Fetcher | None = None) -> str:
+    with pytest.raises(Complaint) as raised:
+        await (fetcher or Fetcher()).fetch(link)
+    return str(raised.value)
+
+
+# --- what is fetched
+
+
+async def test_the_picture_behind_a_link_is_given(internet):
+    async with internet.serve(answering(picture())):
+        assert await Fetcher().fetch(LINK) == picture()
+    assert internet.connections == [(PUBLIC, 80)]
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg; charset=binary", "IMAGE/PNG", "application/octet-stream", "image/x-odd"])
+async def test_whatever_says_to_be_a_picture_or_nothing_is_given_for_the_intake_to_judge(internet, kind):
+    async with internet.serve(answering(b"some bytes", kind)):
+        assert await Fetcher().fetch(LINK) == b"some bytes"
+
+
+async def test_a_picture_without_a_type_or_a_length_is_given(internet):
+    async with internet.serve_bytes(b"HTTP/1.1 200 OK\r\n\r\n", picture()):
+        assert await Fetcher().fetch(LINK) == picture()
+
+
+async def test_a_turned_photograph_is_upright_after_the_intake(internet):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    async with internet.serve(answering(picture("JPEG", exif=exif), "image/jpeg")):
+        cleaned = clean(await Fetcher().fetch(LINK))
+    assert Image.open(io.BytesIO(cleaned)).size == (32, 64)
+
+
+async def test_a_decompression_bomb_is_left_to_the_intake_which_refuses_it(internet):
+    bomb = picture("GIF")[:6] + b"\xff\xff\xff\xff" + picture("GIF")[10:]
+    async with internet.serve(answering(bomb, "image/gif")):
+        data = await Fetcher().fetch(LINK)
+    with pytest.raises(Complaint, match="too large"):
+        clean(data)
+
+
+async def test_nobody_is_told_more_than_what_is_wanted(internet, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", f"http://{OTHER}:3128")
+    monkeypatch.setenv("http_proxy", f"http://{OTHER}:3128")
+    seen: list[web.Request] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        seen.append(request)
+        headers = {"Set-Cookie": "id=7", "Location": "/b"} if len(seen) == 1 else {"Content-Type": "image/png"}
+        return web.Response(status=302 if len(seen) == 1 else 200, body=b"x", headers=headers)
+
+    async with internet.serve(handle):
+        fetcher = Fetcher()
+        await fetcher.fetch(LINK)
+        await fetcher.fetch(LINK)
+    told = {name for request in seen for name in request.headers}
+    assert told == {"Host", "User-Agent", "Accept", "Accept-Encoding", "Connection"}
+    assert {request.headers["User-Agent"] for request in seen} == {"Atelier (Discord bot)"}
+    assert internet.connections == [(PUBLIC, 80)] * 3
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("place", ["/b", "b", "//other.example/b", "http://other.example/b", f"http://{OTHER}/b"])
+async def test_a_picture_that_has_moved_is_found(internet, status, place):
+    internet.name("other.example", OTHER)
+    async with internet.serve(leading({"/a/fox.png": place}, status)), internet.serve(leading({}), OTHER):
+        assert await Fetcher().fetch(LINK) == picture()
+
+
+async def test_a_link_with_a_foreign_name_is_followed(internet):
+    internet.name("xn--bcher-kva.example", PUBLIC)
+    async with internet.serve(answering(picture())):
+        assert await Fetcher().fetch("http://bücher.example/füchse?größe=1") == picture()
+
+
+async def test_of_several_addresses_only_public_ones_are_tried(internet):
+    internet.name("pictures.example", ["10.0.0.1", "::1", OTHER, "169.254.169.254", PUBLIC])
+    async with internet.serve(answering(picture())):
+        assert await Fetcher().fetch(LINK) == picture()
+    assert set(internet.connections) <= {(OTHER, 80), (PUBLIC, 80)}
+
+
+async def test_the_address_that_was_checked_is_the_one_that_is_asked(internet):
+    internet.name("pictures.example", PUBLIC, "127.0.0.1")
+    async with internet.serve(answering(picture())), internet.serve(answering(b"secret"), "127.0.0.1"):
+        assert await Fetcher().fetch(LINK) == picture()
+    assert internet.lookups == ["pictures.example"]
+
+
+# --- addresses that are not public
+
+
+async def test_a_name_whose_second_answer_is_private_is_refused_there(internet):
+    internet.name("pictures.example", PUBLIC, "127.0.0.1")
+    moved = leading({"/a/fox.png": "/secret.png"})
+    async with internet.serve(moved), internet.serve(answering(b"secret"), "127.0.0.1"):
+        assert "does not lead to the public internet" in await complaint(LINK)
+    assert internet.connections == [(PUBLIC, 80)]
+
+
+FORBIDDEN_HOSTS = [
+    *("127.0.0.1", "127.8.8.8", "0.0.0.0", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1"),
+    *("169.254.169.254", "100.64.0.1", "100.100.100.200", "192.0.0.192", "192.0.2.1", "198.18.0.1", "198.51.100.1"),
+    *("203.0.113.1", "192.88.99.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "168.63.129.16"),
+    *("[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:93.184.216.34]", "[::ffff:0:127.0.0.1]", "[::127.0.0.1]"),
+    *("[64:ff9b::7f00:1]", "[64:ff9b:1::1]", "[2002:7f00:1::]", "[2001:0:7f00:1::]", "[fe80::1]", "[fe80::1%25lo]"),
+    *("[fec0::1]", "[fc00::1]", "[fd00:ec2::254]", "[ff02::1]", "[2001:db8::1]", "[3fff::1]", "[100::1]", "[5f00::1]"),
+    *("127.0.0.1.", "127.0.0.1..", "127.1", "127.0.1", "2130706433", "017700000001", "0177.0.0.1", "0x7f.0.0.1"),
+    *("0x7f000001", "0", "00", "1", "127.0.0.1%00.example"),
+    *("①②⑦.⓪.⓪.①", "１２７.０.０.１", "127。0。0。1", "١٢٧.٠.٠.١"),
+    *("localhost", "LOCALHOST", "localhost.", "ⓛocalhost", "printer", "[v1.x]", "[::1", "::1", "...", "a b", "%"),
+    *("user@127.0.0.1", ":@127.0.0.1", "pictures.example@127.0.0.1", "pictures.example%40127.0.0.1"),
+    *("pictures.example\\@127.0.0.1", "127.0.0.1\\@pictures.example", "user:password@pictures.example"),
+    *("pictures.example:22", "pictures.example:8080", "pictures.example:443", "pictures.example:99999"),
+    *("pictures.example:0", "pictures.example:-1", "pictures.example:80:80", f"{'a' * 64}.example"),
+]
+
+
+@pytest.mark.parametrize("host", FORBIDDEN_HOSTS)
+async def test_no_spelling_of_a_forbidden_host_is_connected_to(internet, host):
+    # As the C library would, a name that is a number in disguise is taken for one.
+    for disguised in ("0x7f.0.0.1", "0x7f000001", "0177.0.0.1", "localhost", "localhost.", "printer"):
+        internet.name(disguised, "127.0.0.1" if disguised != "printer" else "192.168.0.9")
+    text = await complaint(f"http://{host}/a.png")
+    assert internet.connections == []
+    assert text.startswith("I cannot fetch ")
+    assert "http\\://" in text
+
+
+@pytest.mark.parametrize("host", FORBIDDEN_HOSTS)
+async def test_no_redirect_leads_to_such_a_host_either(internet, host):
+    async with internet.serve(leading({"/a/fox.png": f"http://{host}/a.png"})):
+        await complaint(LINK)
+    assert internet.connections == [(PUBLIC, 80)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "::1", "fe80::1", "::ffff:127.0.0.1"),
+        ["10.0.0.1", "::1", "127.0.0.1"],
+    ],
+    ids=str,
+)
+async def test_a_name_that_means_a_private_address_is_refused(internet, answer):
+    internet.name("pictures.example", answer)
+    assert "does not lead to the public internet" in await complaint(LINK)
+    assert internet.connections == []
+
+
+@pytest.mark.parametrize(
+    "link", ["https://pictures.example:80/", "ftp://a.example/b", "file:///etc/passwd", "gopher:x"]
+)
+@pytest.mark.parametrize("how", ["typed", "redirected"])
+async def test_only_the_web_at_its_usual_ports_is_asked(internet, link, how):
+    async with internet.serve(leading({"/a/fox.png": link})):
+        await complaint(link if how == "typed" else LINK)
+    assert len(internet.connections) == (how == "redirected")
+
+
+@pytest.mark.parametrize("address", [PUBLIC, "8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::6810:84e5"])
+def test_an_address_of_the_internet_is_public(address):
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "localhost", "127.1", "8.8.8", "8.8.8.8.", "08.8.8.8", "fe80::1%eth0", "8.8.8.8/8"]
+)
+def test_what_is_no_address_is_not_public(text):
+    assert not is_public(text)
+
+
+@given(
+    st.one_of(
+        st.ip_addresses(), st.integers(0, 2**32 - 1).map(IPv4Address), st.integers(0, 2**128 - 1).map(IPv6Address)
+    )
+)
+def test_what_python_knows_not_to_be_public_is_not(address):
+    if is_public(str(address)):
+        assert address.is_global
+        assert not (address.is_multicast or address.is_private or address.is_reserved or address.is_link_local)
+
+
+@given(st.ip_addresses(v=4).filter(lambda address: address.is_global and not address.is_multicast))
+def test_nothing_else_of_the_internet_is_shut_out(address):
+    known = {ip_address("168.63.129.16")}
+    assert is_public(str(address)) or address in known or str(address).startswith(("192.88.99.", "192.0.0."))
+
+
+# --- answers that are traps
+
+
+async def test_a_circle_of_redirects_is_left(internet):
+    async with internet.serve(leading({"/a/fox.png": "/b", "/b": "/a/fox.png"})):
+        assert "never to a picture" in await complaint(LINK)
+    assert len(internet.requests) == 5
+
+
+@pytest.mark.parametrize("place", ["http://[", "http://a:b/", "http://127.0.0.1\\@pictures.example/"])
+async def test_a_redirect_to_nonsense_is_refused(internet, place):
+    async with internet.serve(leading({"/a/fox.png": place})):
+        await complaint(LINK)
+
+
+async def test_a_slow_drip_ends_with_the_time(internet, monkeypatch):
+    monkeypatch.setattr(fetch, "TIMEOUT", 0.3)
+    dripped = asyncio.Event()
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "image/png"})
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"\0")
+                await asyncio.sleep(0.01)
+        except ConnectionError:
+            dripped.set()
+        return response
+
+    async with internet.serve(drip):
+        assert "took longer than 0.3 seconds" in await complaint(LINK)
+        await asyncio.wait_for(dripped.wait(), 5)
+
+
+async def test_a_server_that_never_answers_ends_with_the_time(internet, monkeypatch):
+    monkeypatch.setattr(fetch, "TIMEOUT", 0.1)
+
+    async def hang(_: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with internet.serve(hang):
+        assert "took longer" in await complaint(LINK)
+
+
+async def test_a_name_server_that_never_answers_ends_with_the_time(internet, monkeypatch):
+    monkeypatch.setattr(fetch, "TIMEOUT", 0.1)
+
+    async def hang(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
+    assert "took longer" in await complaint(LINK)
+
+
+def endless(head: bytes) -> list[bytes]:
+    return [head, *[b"\0" * 2**20] * (2 * MAX_BYTES >> 20)]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {MAX_BYTES + 1}\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n",
+    ],
+    ids=["honest", "silent"],
+)
+async def test_what_is_too_large_is_not_read_to_its_end(internet, head):
+    async with internet.serve_bytes(*endless(head.encode())):
+        assert "too large; I take pictures of up to 25 MiB" in await complaint(LINK)
+    assert internet.bytes_sent < MAX_BYTES * 1.6  # the rest is in the system's buffers
+
+
+async def test_the_largest_picture_is_given_whole(internet):
+    async with internet.serve(answering(b"\0" * MAX_BYTES)):
+        assert len(await Fetcher().fetch(LINK)) == MAX_BYTES
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 100\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nshort",
+        b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\0\0\0",
+        b"",
+    ],
+)
+async def test_an_answer_that_is_cut_off_or_no_answer_at_all_is_refused(internet, answer):
+    async with internet.serve_bytes(answer):
+        assert "broke off" in await complaint(LINK)
+
+
+async def test_more_bytes_than_were_promised_are_not_read(internet):
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 5\r\n\r\n"
+    async with internet.serve_bytes(*endless(answer + b"hello")):
+        with suppress(Complaint):  # if the rest comes soon enough to be noticed, the server counts as broken
+            assert await Fetcher().fetch(LINK) == b"hello"
+    assert internet.bytes_sent < MAX_BYTES
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "zstd", "identity, gzip"])
+async def test_a_compressed_answer_is_refused_unopened(internet, encoding):
+    bomb = gzip.compress(b"\0" * 2 * MAX_BYTES)
+    async with internet.serve(answering(bomb, **{"Content-Encoding": encoding})):
+        assert "insists on compressing" in await complaint(LINK)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("text/html; charset=utf-8", "it is a web page; open the picture in it and copy that link"),
+        ("application/json", "it is not a picture"),
+        ("video/mp4", "it is not a picture"),
+        ("text/plain", "it is not a picture"),
+        ("", "it is not a picture"),
+        ("nonsense", "it is not a picture"),
+    ],
+)
+async def test_what_says_to_be_no_picture_is_refused(internet, kind, reason):
+    async with internet.serve(answering(b"<html>", kind)):
+        assert reason in await complaint(LINK)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (404, "there is nothing there (any more)"),
+        (410, "there is nothing there (any more)"),
+        (403, "it is not shown to everybody; attach the picture instead"),
+        (500, "the server there answered with the error 500"),
+        (206, "the server there answered with the error 206"),
+        (304, "the server there answered with the error 304"),
+    ],
+)
+async def test_an_error_of_the_server_is_told(internet, status, reason):
+    async with internet.serve(answering(picture(), status=status)):
+        assert reason in await complaint(LINK)
+
+
+@pytest.mark.parametrize(
+    ("link", "reason"),
+    [
+        ("http://nowhere.example/", "there is no server of that name"),
+        (LINK, "the server there does not answer"),
+        ("https://pictures.example/", "the server there does not answer"),
+    ],
+)
+async def test_a_server_that_is_not_there_is_told(internet, link, reason):
+    assert reason in await complaint(link)
+
+
+def certificate(folder: Path, host: str) -> ssl.SSLContext:
+    """Give a server's TLS with a certificate that nobody vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.datetime.now(datetime.UTC)
+    unsigned = x509.CertificateBuilder(
+        name, name, key.public_key(), 1, now - datetime.timedelta(1), now + datetime.timedelta(1)
+    )
+    signed = unsigned.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), False).sign(key, hashes.SHA256())
+    as_pem = serialization.Encoding.PEM
+    secret = key.private_bytes(as_pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "server.pem").write_bytes(secret + signed.public_bytes(as_pem))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem")
+    return context
+
+
+async def test_a_server_that_nobody_vouches_for_is_refused(internet, tmp_path):
+    async with internet.serve(answering(picture()), PUBLIC, 443, certificate(tmp_path, "pictures.example")):
+        assert "cannot prove that it is the right one" in await complaint("https://pictures.example/fox.png")
+    assert internet.requests == []
+
+
+async def test_a_server_that_speaks_no_tls_where_it_should_is_refused(internet):
+    async with internet.serve(answering(picture()), PUBLIC, 443):
+        assert "cannot prove" in await complaint("https://pictures.example/fox.png")
+
+
+# --- what is told, and to how many at once
+
+
+@pytest.mark.parametrize(
+    ("link", "shown"),
+    [
+        ("ftp://a.example/**b**_c_", "ftp\\://a.example/\\*\\*b\\*\\*\\_c\\_"),
+        ("ftp://a/\n@everyone `x`", "ftp\\://a/ @\u200beveryone \\`x\\`"),
+        ("ftp://a/" + "x" * 5000, "ftp\\://a/" + "x" * 91 + "…"),
+    ],
+)
+async def test_the_link_is_named_short_and_plain(link, shown):
+    assert await complaint(link) == (
+        f"I cannot fetch {shown}: only links that begin with http\\:// or https\\:// lead to pictures."
+    )
+
+
+@given(
+    st.text(max_size=60).map(lambda rest: f"ftp://{rest}") | st.text(max_size=60).filter(lambda text: "://" not in text)
+)
+def test_whatever_is_typed_the_answer_is_a_complaint(link):
+    assert asyncio.run(complaint(link)).startswith("I cannot fetch ")
+
+
+async def test_only_a_few_links_are_fetched_at_once_and_all_in_the_end(internet):
+    now, most = 0, 0
+    full, go = asyncio.Event(), asyncio.Event()
+
+    async def handle(_: web.Request) -> web.Response:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        if now == fetch.MOST_AT_ONCE:
+            full.set()
+        await go.wait()
+        now -= 1
+        return web.Response(body=picture(), content_type="image/png")
+
+    async with internet.serve(handle):
+        fetcher = Fetcher()
+        fetches = [asyncio.create_task(fetcher.fetch(LINK)) for _ in range(12)]
+        await asyncio.wait_for(full.wait(), 5)
+        go.set()
+        assert await asyncio.gather(*fetches) == [picture()] * 12
+    assert most == fetch.MOST_AT_ONCE
+
+
+# --- the stand-in's attachments
+
+
+@pytest.fixture
+async def stand_in(internet: Internet) -> AsyncIterator[StandIn]:
+    async with StandIn(World()) as server:
+        internet.hosts["127.0.0.1", server.port] = server.port
+        yield server
+
+
+async def attachment(server: StandIn, data: bytes) -> URL:
+    """Have somebody post a file, and give its link."""
+    ada = server.world.add_user("ada")
+    channel = server.world.add_channel(server.world.add_guild("Studio", ada))
+    message = await server.person(ada).send(channel, "", Upload("füchse & co.png", data))
+    return URL(server.core.cdn_url(message.attachments[0]))
+
+
+async def test_a_picture_posted_at_the_stand_in_is_fetched(stand_in):
+    link = str(await attachment(stand_in, picture()))
+    fetcher = Fetcher(Config(discord_api_url=stand_in.api_url).stand_in)
+    assert await fetcher.fetch(link) == picture()
+    assert "does not lead to the public internet" in await complaint(link.replace(f":{stand_in.port}", ""), fetcher)
+
+
+async def test_without_a_stand_in_its_pictures_are_as_private_as_all_else(stand_in):
+    link = str(await attachment(stand_in, picture()))
+    assert "it names the port" in await complaint(link)
+    assert stand_in.core.base_url in link
+
+
+async def test_nothing_else_of_the_stand_in_or_beside_it_is_asked(internet, stand_in):
+    link = await attachment(stand_in, picture())
+    fetcher = Fetcher(Config(discord_api_url=stand_in.api_url).stand_in)
+    for other in (
+        link.with_path("/api/v10/users/@me"),
+        link.with_path("/attachments/../api/v10/gateway"),
+        URL(f"{link.origin()}/attachments/1/2/..%2f..%2fapi", encoded=True),
+        link.with_path(f"{link.path}/more"),
+        link.with_scheme("https"),
+        link.with_port(stand_in.port + 1),
+        link.with_host("localhost"),
+        link.with_host("127.0.0.2"),
+        link.with_user("ada"),
+    ):
+        await complaint(str(other), fetcher)
+    assert internet.connections == []
+
+
+async def test_an_attachment_that_does_not_exist_is_told(stand_in):
+    link = await attachment(stand_in, picture())
+    fetcher = Fetcher(Config(discord_api_url=stand_in.api_url).stand_in)
+    assert "there is nothing there" in await complaint(str(link.with_query(ex="0", hm="0")), fetcher)
