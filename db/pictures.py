@@ -7,11 +7,18 @@ import hashlib
 import os
 import re
 import secrets
+import threading
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal, get_args
 
 from generation.messages import Grid
 from generation.params import Picture, Tile, Upload
 
+Kind = Literal["tiles", "sheets", "uploads"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+PARTIAL = ".partial"  # how the name of a file ends that is being written
 _NAME = re.compile(r"[0-9A-Za-z-]+")
 
 
@@ -20,16 +27,17 @@ class Pictures:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._renewing = threading.Lock()  # or else what has just come again could be removed for its age
 
     async def save(self, job_id: str, grid: Grid) -> None:
         """Keep a job's tiles and its sheet; saving again replaces them."""
         files = {self.path(Tile(job_id, index)): tile for index, tile in enumerate(grid.tiles)}
-        await asyncio.to_thread(_write_all, files | {self.sheet(job_id, grid.suffix): grid.sheet})
+        await asyncio.to_thread(self._write_all, files | {self.sheet(job_id, grid.suffix): grid.sheet})
 
     async def take_in(self, data: bytes) -> Upload:
         """Keep a picture that somebody brought."""
         upload = Upload(await asyncio.to_thread(_digest, data))
-        await asyncio.to_thread(_write_all, {self.path(upload): data})
+        await asyncio.to_thread(self._write_all, {self.path(upload): data})
         return upload
 
     async def read(self, picture: Picture) -> bytes:
@@ -39,6 +47,19 @@ class Pictures:
     async def read_sheet(self, job_id: str, suffix: str) -> bytes:
         """Give a job's sheet; raises FileNotFoundError when it is no longer kept."""
         return await asyncio.to_thread(self.sheet(job_id, suffix).read_bytes)
+
+    async def remove(self, job_id: str) -> int:
+        """Delete a job's tiles and sheets for good, and tell how many files that were."""
+        places = (self.path(Tile(job_id, 0)).parent, self.sheet(job_id, "png").parent)
+        return await asyncio.to_thread(_unlink_all, (path for place in places for path in _named(place, job_id)))
+
+    async def remove_old(self, paths: Iterable[Path], before: float) -> int:
+        """Delete those of `paths` that were written before a time (Unix seconds), and tell how many that were."""
+        return await asyncio.to_thread(self._remove_old, paths, before)
+
+    def folders(self, kind: Kind) -> list[Path]:
+        """Give the sub-folders that hold one kind of pictures."""
+        return sorted(path for path in (self._folder / kind).glob("*") if path.is_dir())
 
     def path(self, picture: Picture) -> Path:
         """Tell where a picture is, or would be; raises ValueError for a name that would lead elsewhere."""
@@ -52,7 +73,35 @@ class Pictures:
         """Tell where a job's sheet is, or would be; raises ValueError for a name that would lead elsewhere."""
         return self._place("sheets", job_id, suffix)
 
-    def _place(self, kind: str, stem: str, suffix: str) -> Path:
+    def _write_all(self, files: dict[Path, bytes]) -> None:
+        # A job is only called drawn once its pictures survive a power cut: the data, and the way to it.
+        for path, data in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._write(path, data)
+        for folder in {folder for path in files for folder in path.parents[:3]}:
+            _sync_folder(folder)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        # The same picture may come twice at once.
+        partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PARTIAL}")
+        try:
+            with partial.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            with self._renewing:
+                partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _remove_old(self, paths: Iterable[Path], before: float) -> int:
+        removed = 0
+        for path in paths:
+            with self._renewing:
+                removed += _is_older(path, before) and _unlink(path)
+        return removed
+
+    def _place(self, kind: Kind, stem: str, suffix: str) -> Path:
         if not _NAME.fullmatch(stem) or not _NAME.fullmatch(suffix):
             raise ValueError(f"not the name of a picture: {stem!r}, {suffix!r}")
         return self._folder / kind / stem[:2] / f"{stem}.{suffix}"
@@ -62,25 +111,31 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _write_all(files: dict[Path, bytes]) -> None:
-    # A job is only called drawn once its pictures survive a power cut: the data, and the way to it.
-    for path, data in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, data)
-    for folder in {folder for path in files for folder in path.parents[:3]}:
-        _sync_folder(folder)
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")  # the same picture may come twice at once
+def _named(folder: Path, job_id: str) -> list[Path]:
     try:
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        with os.scandir(folder) as entries:
+            return [Path(entry) for entry in entries if entry.name.startswith((f"{job_id}-", f"{job_id}."))]
+    except FileNotFoundError:
+        return []
+
+
+def _unlink_all(paths: Iterable[Path]) -> int:
+    return sum(map(_unlink, paths))
+
+
+def _unlink(path: Path) -> bool:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _is_older(path: Path, before: float) -> bool:
+    try:
+        return path.stat().st_mtime < before
+    except FileNotFoundError:
+        return False
 
 
 def _sync_folder(folder: Path) -> None:

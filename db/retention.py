@@ -1,0 +1,161 @@
+"""Forget what is old, and clear away what was left behind: daily, in bites so small that nobody notices."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.connection import Connection
+from db.pictures import KINDS, PARTIAL, Kind, Pictures
+
+DAY = 24 * 3600.0
+FIRST_AFTER = 60.0  # seconds after the start, when everything else that begins there has begun
+PAUSE = 0.05  # seconds between two bites
+BITE = 500  # rows that are looked at together
+RANGE = 5_000  # rows that are searched together for uploads, which finds few of them
+# Seconds for which a file is left alone that nothing seems to need: it may be on its way into the store.
+SETTLING = DAY
+
+log = logging.getLogger(__name__)
+
+GuildDays = Callable[[], Awaitable[Mapping[int, int]]]
+
+_JOB_ID = re.compile(r"[0-9a-f]{12}(?=[-.])")
+_UPLOAD = re.compile(r"upload:([0-9a-f]+)")
+
+# A job is let go once it has ended and its notice is dealt with, unless somebody marked one of its pictures, or one is
+# what an unfinished job starts from.
+_LET_GO = """
+    UPDATE jobs SET deleted_at = :now
+    WHERE id = :id AND state IN ('answered', 'failed', 'cancelled') AND notice_id IS NULL
+      AND NOT EXISTS (SELECT 1 FROM favourites WHERE job_id = :id)
+      AND NOT EXISTS (
+          SELECT 1 FROM jobs AS unfinished
+          WHERE unfinished.state IN ('waiting', 'drawing', 'drawn') AND instr(unfinished.params, 'tile:' || :id))
+"""
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What went in one sweep: jobs with all that was known of them, and files."""
+
+    jobs: int = 0
+    files: int = 0
+
+
+class Retention:
+    """Sweep the store and the pictures.
+
+    Jobs are kept for `days` after their end, or for as many as `guild_days` gives for their guild; 0 is for ever.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        pictures: Pictures,
+        days: int,
+        guild_days: GuildDays,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._connection, self._pictures = connection, pictures
+        self._days, self._guild_days = days, guild_days
+        self._clock = clock
+
+    async def keep_sweeping(self) -> None:
+        """Sweep soon and then daily, until cancelled; what goes wrong is in the log, and tried again the next day."""
+        await asyncio.sleep(FIRST_AFTER)
+        while True:
+            try:
+                await self.sweep()
+            except Exception:
+                log.exception("what is old could not be cleared away")
+            await asyncio.sleep(DAY)
+
+    async def sweep(self) -> Sweep:
+        """Forget the jobs whose time is over, then delete the files that nothing needs."""
+        swept = Sweep()
+        await self._forget_jobs(swept)
+        for kind in KINDS:
+            await self._delete_partials(kind, swept)
+        for kind in ("tiles", "sheets"):
+            await self._delete_unwanted(kind, swept)
+        await self._delete_uploads(swept)
+        log.info("forgot %d jobs, and deleted %d files", swept.jobs, swept.files)
+        return swept
+
+    async def _forget_jobs(self, swept: Sweep) -> None:
+        of_guild = await self._guild_days()
+        if not self._days and not any(of_guild.values()):
+            return
+        after, now = 0, self._clock()
+        while rows := await self._connection.rows(
+            """SELECT rowid, id, guild_id, coalesce(ended_at, asked_at) AS ended_at FROM jobs
+               WHERE rowid > :after ORDER BY rowid LIMIT :bite""",
+            {"after": after, "bite": BITE},
+        ):
+            after = rows[-1]["rowid"]
+            for row in rows:
+                days = of_guild.get(row["guild_id"], self._days)
+                if days and row["ended_at"] < now - days * DAY:
+                    await self._forget(row["id"], swept)
+            await asyncio.sleep(PAUSE)
+
+    async def _forget(self, job_id: str, swept: Sweep) -> None:
+        # The row goes last: should this be interrupted, the next sweep finds it again.
+        if await self._connection.write(_LET_GO, {"id": job_id, "now": self._clock()}):
+            swept.files += await self._pictures.remove(job_id)
+            swept.jobs += await self._connection.write("DELETE FROM jobs WHERE id = :id", {"id": job_id})
+
+    async def _delete_partials(self, kind: Kind, swept: Sweep) -> None:
+        """Delete what a killed process was in the middle of writing."""
+        for folder in self._pictures.folders(kind):
+            partials = [path for path in await _files(folder) if path.name.endswith(PARTIAL)]
+            await self._remove(partials, swept)
+
+    async def _delete_unwanted(self, kind: Kind, swept: Sweep) -> None:
+        """Delete the pictures of jobs that came to nothing, or that somebody deleted."""
+        for folder in self._pictures.folders(kind):
+            files = await _files(folder)
+            unwanted = await self._unwanted({match[0] for path in files if (match := _JOB_ID.match(path.name))})
+            await self._remove((path for path in files if path.name[:12] in unwanted), swept)
+
+    async def _unwanted(self, job_ids: Iterable[str]) -> set[str]:
+        rows = await self._connection.rows(
+            """SELECT id FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))
+               AND (state IN ('failed', 'cancelled') OR deleted_at IS NOT NULL)""",
+            {"ids": json.dumps(sorted(job_ids))},
+        )
+        return {row["id"] for row in rows}
+
+    async def _delete_uploads(self, swept: Sweep) -> None:
+        """Delete the pictures that people brought and that no job starts from any more."""
+        wanted = await self._wanted_uploads()
+        for folder in self._pictures.folders("uploads"):
+            await self._remove((path for path in await _files(folder) if path.stem not in wanted), swept)
+
+    async def _wanted_uploads(self) -> set[str]:
+        wanted: set[str] = set()
+        (newest,) = await self._connection.rows("SELECT coalesce(max(rowid), 0) AS rowid FROM jobs")
+        for after in range(0, newest["rowid"], RANGE):
+            rows = await self._connection.rows(
+                """SELECT params FROM jobs
+                   WHERE rowid > :after AND rowid <= :last AND params LIKE '%upload:%' AND deleted_at IS NULL""",
+                {"after": after, "last": after + RANGE},
+            )
+            wanted.update(digest for row in rows for digest in _UPLOAD.findall(row["params"]))
+            await asyncio.sleep(PAUSE)
+        return wanted
+
+    async def _remove(self, paths: Iterable[Path], swept: Sweep) -> None:
+        swept.files += await self._pictures.remove_old(paths, self._clock() - SETTLING)
+        await asyncio.sleep(PAUSE)
+
+
+async def _files(folder: Path) -> list[Path]:
+    return await asyncio.to_thread(lambda: list(folder.iterdir()))
