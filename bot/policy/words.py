@@ -1,0 +1,152 @@
+"""Find blocked words in a prompt, also where somebody took pains to hide them, and not inside other words."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from generation.errors import Complaint
+from generation.params import Params
+from generation.prompt import PromptFaults
+
+LONGEST_PHRASE = 100
+MOST_WORDS = 10_000
+LEAST_STEM = 3  # letters before the star of `word*`: `a*` would be half the language
+
+
+class Mode(StrEnum):
+    """What is done about a blocked word."""
+
+    REFUSE = "refuse"
+    WARN = "warn"
+    EXCEPT_NO = "except_no"  # refused, unless it is named as something to keep out
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A blocked phrase that was found, as the owners wrote it."""
+
+    phrase: str
+    mode: Mode
+
+
+# Letters of other scripts that are drawn like Latin ones (a choice from Unicode's confusables.txt).
+_CYRILLIC, _GREEK, _OTHERS = (
+    ("авсԁеһіјкмнорԛѕтуѵԝхгп", "abcdehijkmhopqstyvwxrn"),
+    ("αβεηικνορτυχωγ", "abenikvoptuxwy"),
+    ("ıłøđħŧɑɡɩʀʏ", "ilodhtagiry"),
+)
+_LOOK_ALIKES = str.maketrans(*map("".join, zip(_CYRILLIC, _GREEK, _OTHERS, strict=True))) | {
+    ord("æ"): "ae",
+    ord("œ"): "oe",
+}
+_LETTERS_OF_DIGITS = str.maketrans("01345789", "oieastbg")
+_LETTERS_OF_SIGNS = str.maketrans("@$!|€+", "asiiet")
+_TOKEN = re.compile(r"[^\W_]+")
+_WITH_SIGNS = re.compile(r"[@$€]*[^\W_]+(?:[@$!|€+]+[^\W_]+)*")
+_JOINED = re.compile(r"[^\W_]+(?:[-._*'][^\W_]+)+")
+_SPELLED = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,3}[^\W_](?![^\W_])){2,}")
+_LONG_RUN = re.compile(r"(.)\1{2,}")
+_NOT_PLAIN = re.compile(r"[\\^$|()\[\]{}?+]|\*(?!$)")
+_UNSEEN = ("Cf", "Mn", "Me")  # formatting characters (zero width among them) and accents
+LONGEST_SPELLED = 60  # letters; more, one by one, are noise
+
+
+class Words:
+    """A guild's blocked words, made ready to be looked for: a prompt takes microseconds however many there are."""
+
+    def __init__(self, phrases: Mapping[str, str]) -> None:
+        self._whole: dict[tuple[str, ...], Found] = {}
+        self._stems: dict[str, Found] = {}
+        for phrase, mode in phrases.items():
+            found = Found(phrase, Mode(mode))
+            if phrase.endswith("*"):
+                self._stems["".join(_split(_folded(phrase)))] = found
+            else:
+                self._whole[_split(_folded(phrase))] = found
+        self._longest = max(map(len, self._whole), default=0)
+
+    def find(self, text: str) -> list[Found]:
+        """Give the blocked phrases in `text`, each once."""
+        found: dict[str, Found] = {}
+        for tokens in _readings(text):
+            for match in self._matches(tokens):
+                found.setdefault(match.phrase, match)
+        return list(found.values())
+
+    def _matches(self, tokens: tuple[str, ...]) -> Iterator[Found]:
+        for start, token in enumerate(tokens):
+            for length in range(1, self._longest + 1):
+                if match := self._whole.get(tokens[start : start + length]):
+                    yield match
+            for end in range(LEAST_STEM, len(token) + 1) if self._stems else ():
+                if match := self._stems.get(token[:end]):
+                    yield match
+
+
+def check_phrase(phrase: str) -> str:
+    """Give `phrase` as it is kept; raises Complaint for what is no plain word or phrase."""
+    plain = " ".join(phrase.casefold().split())
+    if _NOT_PLAIN.search(plain):
+        raise Complaint(f"`{phrase[:40]}` is no plain word: I take words, phrases, and `word*` for a beginning.")
+    letters = "".join(_split(_folded(plain)))
+    if not letters or len(plain) > LONGEST_PHRASE:
+        raise Complaint(f"`{phrase[:40]}` cannot be blocked: a phrase has 1 to {LONGEST_PHRASE} letters or digits.")
+    if plain.endswith("*") and len(letters) < LEAST_STEM:
+        raise Complaint(f"`{phrase[:40]}` would block too much: give at least {LEAST_STEM} letters before the `*`.")
+    return plain
+
+
+def judge(words: Words, params: Params) -> str | None:
+    """Give a warning about a prompt's words, or None; raises PromptFaults naming the words when it is refused."""
+    wanted = words.find("\n".join(part.text for part in params.parts))
+    unwanted = words.find("\n".join((*params.no, params.negative_prompt or "")))
+    refused = [found for found in wanted if found.mode is not Mode.WARN]
+    refused += [found for found in unwanted if found.mode is Mode.REFUSE]
+    if refused:
+        raise PromptFaults(f"The owners of this server do not allow {_quoted(refused)} in prompts")
+    warned = [found for found in (*wanted, *unwanted) if found.mode is Mode.WARN]
+    return f"The owners of this server would rather not see {_quoted(warned)} in prompts." if warned else None
+
+
+def _quoted(found: list[Found]) -> str:
+    return ", ".join(f"`{phrase}`" for phrase in dict.fromkeys(match.phrase for match in found))
+
+
+def _readings(text: str) -> Iterator[tuple[str, ...]]:
+    """Give the words of a text as they stand, and as somebody may have meant them to be read."""
+    folded = _folded(text)
+    tokens = _split(folded)
+    yield tokens
+    yield tuple(_LONG_RUN.sub(r"\1", token) for token in tokens)
+    yield tuple(_LONG_RUN.sub(r"\1\1", token) for token in tokens)
+    yield tuple(_unhidden(token) for token in _WITH_SIGNS.findall(folded))
+    for joined in _JOINED.findall(folded):
+        yield ("".join(_split(joined)),)
+    for spelled in _SPELLED.findall(folded):
+        letters = "".join(_split(spelled))[:LONGEST_SPELLED]
+        yield from ((_unhidden(part),) for start in range(len(letters)) for part in _parts(letters[start:]))
+
+
+def _parts(letters: str) -> Iterator[str]:
+    return (letters[:end] for end in range(LEAST_STEM, len(letters) + 1))
+
+
+def _unhidden(token: str) -> str:
+    """Read the digits and signs in a word as the letters they look like; a number stays one."""
+    letters = token if token.isdigit() else token.translate(_LETTERS_OF_SIGNS).translate(_LETTERS_OF_DIGITS)
+    return _LONG_RUN.sub(r"\1", letters)
+
+
+def _folded(text: str) -> str:
+    """Give a text without what makes no difference to the eye: case, width, accents, invisible characters."""
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    seen = "".join(character for character in decomposed if unicodedata.category(character) not in _UNSEEN)
+    return seen.translate(_LOOK_ALIKES)
+
+
+def _split(folded: str) -> tuple[str, ...]:
+    return tuple(_TOKEN.findall(folded))

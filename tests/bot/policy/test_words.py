@@ -1,0 +1,156 @@
+"""Blocked words: found where they are hidden, not where they are part of another word."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.policy.words import MOST_WORDS, Found, Mode, Words, check_phrase, judge
+from generation.errors import Complaint
+from generation.models import Model
+from generation.prompt import PromptFaults, parse
+
+MODEL = Model(name="painter", ref="painter")
+BLOCKED = Words(
+    {
+        "gore": "refuse",
+        "cunt": "refuse",
+        "naked man": "refuse",
+        "blood": "warn",
+        "clown": "except_no",
+        "zomb*": "refuse",
+    }
+)
+
+
+def found(text: str) -> set[str]:
+    return {match.phrase for match in BLOCKED.find(text)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gore",
+        "a scene of GORE, at night",
+        "ｇｏｒｅ",
+        "g o r e",
+        "a g o r e",
+        "g.o.r.e",
+        "g-o-r-e",
+        "g  o  r  e",
+        "go-re",
+        "go.re",
+        "g\u200bo\u200bre",
+        "go\u00adre",
+        "gоre",  # Cyrillic о
+        "gοre",  # Greek ο
+        "gøre",
+        "góre",
+        "g0re",
+        "gor3",
+        "g0r3",
+        "goooore",
+        "𝓰𝓸𝓻𝓮",
+        "ⓖⓞⓡⓔ",
+        "gore!!!",
+        "(gore:1.3)",
+        "*gore*",
+        "_gore_",
+        "gore's",
+    ],
+)
+def test_a_blocked_word_is_found_however_it_is_written(text):
+    assert "gore" in found(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Scunthorpe",
+        "gorecki, the composer",
+        "categoreal",
+        "a gorge",
+        "al gored",
+        "bloodhound",
+        "clownfish",
+        "the naked mannequin",
+        "naked and a man",
+        "g o l d",
+        "1 2 3 4",
+        "",
+    ],
+)
+def test_an_innocent_word_is_let_through(text):
+    assert found(text) == set()
+
+
+@pytest.mark.parametrize("text", ["naked man", "naked   man", "NAKED\nMan", "a naked, man", "nak3d m4n"])
+def test_a_phrase_is_found_across_what_parts_its_words(text):
+    assert found(text) == {"naked man"}
+
+
+@pytest.mark.parametrize("text", ["zombie", "zombies", "a ZOMBified face", "z0mbie", "z o m b i e"])
+def test_a_star_takes_every_word_that_begins_so(text):
+    assert found(text) == {"zomb*"}
+
+
+def test_what_is_found_carries_its_mode():
+    assert BLOCKED.find("blood") == [Found("blood", Mode.WARN)]
+
+
+def test_no_words_find_nothing():
+    assert Words({}).find("gore, anything") == []
+
+
+@given(st.text())
+def test_any_text_can_be_looked_through(text):
+    BLOCKED.find(text)
+
+
+def test_ten_thousand_words_and_the_longest_prompt_take_no_time_that_anybody_would_notice():
+    words = Words({f"word{number}x": "refuse" for number in range(MOST_WORDS)} | {"gore": "refuse"})
+    text = "a b c d e f g " * 420 + "gore"
+    started = time.process_time()
+    assert words.find(text) == [Found("gore", Mode.REFUSE)]
+    assert time.process_time() - started < 2.0, "a bound against the quadratic, not a measurement"
+
+
+def test_a_refusal_names_every_word_as_the_owners_wrote_it():
+    with pytest.raises(PromptFaults, match=r"do not allow `zomb\*`, `gore` in prompts"):
+        judge(BLOCKED, parse("g0re with zombies", MODEL))
+
+
+def test_a_warning_lets_the_prompt_through():
+    assert "`blood`" in (judge(BLOCKED, parse("a blood moon", MODEL)) or "")
+    assert judge(BLOCKED, parse("a moon", MODEL)) is None
+
+
+def test_a_word_may_be_allowed_as_something_to_keep_out():
+    assert judge(BLOCKED, parse("a circus --no clown", MODEL)) is None
+    with pytest.raises(PromptFaults, match="`clown`"):
+        judge(BLOCKED, parse("a clown", MODEL))
+    for prompt in ("a circus --no gore", "a circus --negative gore"):
+        with pytest.raises(PromptFaults, match="`gore`"):
+            judge(BLOCKED, parse(prompt, MODEL))
+
+
+@pytest.mark.parametrize("part", ["gore::2 moon", "moon:: gore::-1", "moon::2 gore"])
+def test_every_part_of_a_multi_prompt_is_looked_at(part):
+    with pytest.raises(PromptFaults, match="`gore`"):
+        judge(BLOCKED, parse(f"{part} sky::3", MODEL))
+
+
+@pytest.mark.parametrize(("typed", "kept"), [("  Naked   MAN ", "naked man"), ("zomb*", "zomb*"), ("日本", "日本")])
+def test_a_phrase_is_kept_tidily(typed, kept):
+    assert check_phrase(typed) == kept
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "   ", "g.*e|x", "(gore)", "[a-z]", "a\\b", "*", "ab*", "go*re", "!!!", "x" * 101]
+)
+def test_what_is_no_plain_word_is_refused(typed):
+    with pytest.raises(Complaint):
+        check_phrase(typed)
