@@ -8,11 +8,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from bot.config import Config
 from db.connection import Connection
 from db.people import People
 from db.pictures import Pictures
+from db.retention import Retention, days_by_guild
 from db.store import Store
 from generation.models import Model
 from generation.queue import Limits, Queue
@@ -102,8 +104,22 @@ async def open_studio(config: Config, worker: Worker, clock: Callable[[], float]
         queue = Queue([worker], _limits(config), clock=clock)
         for person_id, when in (await store.last_served()).items():
             queue.remember(person_id, when)
-        studio = Studio(config, store, People(connection), Pictures(config.data_dir), queue, worker, clock)
-        yield studio
+        pictures = Pictures(config.data_dir)
+        guild_days = partial(days_by_guild, connection)
+        retention = Retention(connection, pictures, config.retention_days, guild_days, clock)
+        await stack.enter_async_context(_beside(retention.keep_sweeping()))
+        yield Studio(config, store, People(connection), pictures, queue, worker, clock)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Do `work` beside the block, and stop it at the block's end."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def make_worker(config: Config) -> LocalWorker:

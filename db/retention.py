@@ -159,3 +159,12 @@ class Retention:
 
 async def _files(folder: Path) -> list[Path]:
     return await asyncio.to_thread(lambda: list(folder.iterdir()))
+
+
+async def days_by_guild(connection: Connection) -> dict[int, int]:
+    """Give the number of days of the guilds whose owners have chosen one."""
+    rows = await connection.rows(
+        """SELECT id, json_extract(settings, '$.retention_days') AS days FROM guilds
+           WHERE json_type(settings, '$.retention_days') = 'integer'"""
+    )
+    return {row["id"]: row["days"] for row in rows}

@@ -12,7 +12,7 @@ import pytest
 
 from db import retention
 from db.pictures import Pictures
-from db.retention import DAY, Retention
+from db.retention import DAY, Retention, days_by_guild
 from db.store import State, Store
 from generation.messages import Grid
 from generation.params import Tile
@@ -245,6 +245,14 @@ async def test_it_sweeps_soon_after_the_start_and_goes_on_after_trouble(store, p
     sweeping.cancel()
     await asyncio.wait({sweeping})
     assert "no disk" in caplog.text
+
+
+async def test_the_days_that_owners_chose_are_read_from_their_settings(store):
+    for guild_id, settings in ((1, '{"retention_days": 7}'), (2, "{}"), (3, '{"retention_days": null}')):
+        await store._connection.write(
+            "INSERT INTO guilds (id, settings) VALUES (:id, :settings)", {"id": guild_id, "settings": settings}
+        )
+    assert await days_by_guild(store._connection) == {1: 7}
 
 
 @pytest.mark.parametrize(
