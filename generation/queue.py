@@ -1,4 +1,4 @@
-"""Who waits, and whose turn it is: the person served least recently first, then age."""
+"""Who waits, and whose turn it is: the urgent first, then the person served least recently, then age."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import heapq
 import itertools
 import math
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from generation.errors import Complaint, WorkerDied
-from generation.job import Job
+from generation.job import Job, Speed
 from generation.messages import Ready
 from generation.params import Params
 from generation.worker import Broken, Worker
 
+PATIENCE = 30 * 60.0  # seconds after which a job is as urgent as any: the relaxed wait long, but not for ever
 NEW_SAMPLE_WEIGHT = 0.2  # of the newest job in the moving average of the seconds that work takes
 
 
@@ -56,6 +58,7 @@ class Place:
 @dataclass(slots=True, eq=False)
 class _Waiting:
     job: Job
+    since: float
     granted: asyncio.Future[Turn] | None = None  # None as long as nobody awaits the turn
 
 
@@ -121,7 +124,7 @@ class Queue:
         Raises QueueFull and PersonQueueFull.
         """
         self.check(job.asker.id)
-        self._waiting[job.id] = _Waiting(job)
+        self._waiting[job.id] = _Waiting(job, self._clock())
         self._changed()
 
     def leave(self, job_id: str) -> None:
@@ -136,7 +139,7 @@ class Queue:
         Cancelling the task is all it takes to leave. A turn that ends with WorkerDied, or is cancelled before the
         block has begun, does not count as served.
         """
-        waiting = self._waiting.setdefault(job.id, _Waiting(job))
+        waiting = self._waiting.setdefault(job.id, _Waiting(job, self._clock()))
         waiting.granted = asyncio.get_running_loop().create_future()
         self._changed()
         served = False
@@ -212,9 +215,20 @@ class Queue:
         return worker.capacity - sum(running.turn.worker is worker for running in self._running.values())
 
     def _in_order(self) -> list[_Waiting]:
-        """Deal out the waiting jobs one a person and round, as turns will be given if nothing else changes."""
-        lanes: dict[int, list[_Waiting]] = {}
+        """Give the waiting jobs as turns will be given if nothing else changes."""
+        by_urgency: dict[int, list[_Waiting]] = {}
         for waiting in sorted(self._waiting.values(), key=lambda waiting: waiting.job.asked_at):
+            by_urgency.setdefault(self._urgency(waiting), []).append(waiting)
+        return [waiting for _, equals in sorted(by_urgency.items()) for waiting in self._dealt_out(equals)]
+
+    def _urgency(self, waiting: _Waiting) -> int:
+        impatient = self._clock() - waiting.since > PATIENCE
+        return 0 if impatient else _URGENCIES.index(waiting.job.speed)
+
+    def _dealt_out(self, by_age: list[_Waiting]) -> list[_Waiting]:
+        """Deal out jobs one a person and round, beginning with the person served least recently."""
+        lanes: dict[int, list[_Waiting]] = {}
+        for waiting in by_age:
             lanes.setdefault(waiting.job.asker.id, []).append(waiting)
         by_service = sorted(lanes.items(), key=lambda lane: (self._last_served(lane[0]), lane[1][0].job.asked_at))
         rounds = itertools.zip_longest(*(lane for _, lane in by_service))
@@ -230,23 +244,38 @@ class Queue:
         self._seconds_per_work = known + NEW_SAMPLE_WEIGHT * (sample - known)
 
     def _estimate(self) -> dict[str, tuple[int, float | None]]:
-        """Play the queue forward, with every slot taking the next job when its own is done, to each job's start."""
-        slots, pace, now = self._slots(), self._seconds_per_work, self._clock()
-        places: dict[str, tuple[int, float | None]] = {}
-        for position, waiting in enumerate(self._in_order(), start=1):
-            start = None
-            if slots and pace is not None:
-                start = max(now, slots[0])
-                heapq.heapreplace(slots, start + pace * _work(waiting.job.params))
-            places[waiting.job.id] = position, start
-        return places
+        waiting = self._in_order()
+        starts = self._starts([each.job for each in waiting])
+        return {each.job.id: (place, starts.get(each.job.id)) for place, each in enumerate(waiting, start=1)}
 
-    def _slots(self) -> list[float]:
-        """Give the time at which each place on a ready worker is free, soonest first."""
-        pace = self._seconds_per_work or 0.0
-        busy = [running.since + pace * _work(running.job.params) for running in self._running.values()]
+    def _starts(self, waiting: list[Job]) -> dict[str, float]:
+        """Play the queue forward: when each job starts, as far as the pace is known and there is a worker for it."""
+        now, pace, starts = self._clock(), self._seconds_per_work, dict[str, float]()
+        if pace is None:
+            return starts
         free = sum(max(0, self._room(worker)) for worker in self._workers if isinstance(worker.state, Ready))
-        return sorted([self._clock()] * free + busy)
+        ends = [(each.since + pace * _work(each.job.params), each.job.asker.id) for each in self._running.values()]
+        heapq.heapify(ends)
+        running = Counter(person for _, person in ends)
+        while waiting:
+            job = next((job for job in waiting if running[job.asker.id] < self._limits.running_per_person), None)
+            if free and job:
+                starts[job.id] = now
+                waiting.remove(job)
+                heapq.heappush(ends, (now + pace * _work(job.params), job.asker.id))
+                running[job.asker.id] += 1
+                free -= 1
+            elif ends:
+                end, person = heapq.heappop(ends)
+                now = max(now, end)
+                running[person] -= 1
+                free += 1
+            else:
+                break
+        return starts
+
+
+_URGENCIES = (Speed.TURBO, Speed.FAST, Speed.RELAX)
 
 
 def _work(params: Params) -> float:

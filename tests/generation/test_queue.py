@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generation.errors import Complaint, WorkerDied
-from generation.job import Action, Asker, Destination, Job
+from generation.job import Action, Asker, Destination, Job, Speed
 from generation.messages import Loading, Ready
 from generation.models import Model
 from generation.params import Params, TextPart, Upload
-from generation.queue import Limits, PersonQueueFull, Place, Queue, QueueFull
+from generation.queue import PATIENCE, Limits, PersonQueueFull, Place, Queue, QueueFull
 from generation.worker import Broken, Restarting
 
 MODEL = Model(name="none", ref="none")
@@ -51,7 +51,7 @@ class Clock:
         return self.now
 
 
-def make_job(person=ANN, asked_at=None, **changes):
+def make_job(person=ANN, asked_at=None, speed=Speed.FAST, **changes):
     values = {"width": 64, "height": 64, "num_inference_steps": 10, "guidance_scale": 1.0} | changes
     return Job(
         id=f"{next(numbers):012x}",
@@ -63,6 +63,7 @@ def make_job(person=ANN, asked_at=None, **changes):
         ),
         parent=None,
         asked_at=next(ages) if asked_at is None else asked_at,
+        speed=speed,
     )
 
 
@@ -168,6 +169,45 @@ async def test_the_person_served_least_recently_is_first_and_then_age(asked, ser
     turns = [person.turn.order for person in room.started]
     assert turns == sorted(turns)
     assert len(set(turns)) == len(people)
+
+
+TURBO, FAST, RELAX = Speed.TURBO, Speed.FAST, Speed.RELAX
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [
+        ([(ANN, RELAX), (BOB, FAST), (CLEO, TURBO)], [CLEO, BOB, ANN]),
+        ([(ANN, RELAX), (ANN, FAST)], [ANN, ANN]),
+        ([(ANN, FAST), (ANN, FAST), (BOB, RELAX), (CLEO, FAST)], [ANN, CLEO, ANN, BOB]),
+        ([(ANN, RELAX), (ANN, RELAX), (BOB, RELAX), (CLEO, TURBO)], [CLEO, ANN, BOB, ANN]),
+        ([(ANN, TURBO), (ANN, TURBO), (BOB, TURBO), (CLEO, FAST)], [ANN, BOB, ANN, CLEO]),
+    ],
+)
+async def test_the_urgent_go_first_and_among_equals_it_is_fair(asked, served):
+    room = Room()
+    await room.ask_all(DAN)
+    people = [room.ask(person, speed=speed) for person, speed in asked]
+    await settle()
+    await room.drain()
+    assert room.order[1:] == served
+    mine = [person for person in room.started[1:] if person.job.asker.id == ANN]
+    assert mine == sorted(mine, key=lambda person: (list(Speed).index(person.job.speed), people.index(person)))
+
+
+async def test_a_relaxed_job_goes_first_once_it_has_waited_half_an_hour():
+    clock = Clock()
+    room = Room(clock=clock)
+    await room.ask_all(DAN)
+    relaxed = room.ask(ANN, speed=RELAX)
+    await settle()
+    clock.now += PATIENCE + 1
+    room.ask(BOB, speed=TURBO)
+    room.ask(CLEO, speed=RELAX)
+    await settle()
+    assert room.queue.place(relaxed.job.id).position == 1
+    await room.drain()
+    assert room.order == [DAN, ANN, BOB, CLEO]
 
 
 async def test_someone_who_comes_late_passes_everyone_who_was_served_since():
@@ -437,6 +477,30 @@ async def test_the_estimate_knows_how_many_jobs_run_at_once():
     await room.drain()
 
 
+async def test_the_estimate_knows_how_many_jobs_one_person_may_have_running():
+    clock = Clock()
+    room = Room(StillWorker(capacity=3), clock=clock, running_per_person=1)
+    await learn(room, clock, 8.0)
+    _, second, third = await room.ask_all(ANN, ANN, ANN)
+    assert room.queue.place(second.job.id).seconds == pytest.approx(8.0)
+    assert room.queue.place(third.job.id).seconds == pytest.approx(16.0)
+    [bob] = await room.ask_all(BOB)
+    assert bob.turn is not None
+    await room.drain()
+
+
+async def test_the_estimate_follows_the_order_of_urgency():
+    clock = Clock()
+    room = Room(clock=clock)
+    await learn(room, clock, 8.0)
+    await room.ask_all(ANN)
+    relaxed, fast = room.ask(BOB, speed=RELAX), room.ask(CLEO)
+    await settle()
+    assert room.queue.place(fast.job.id) == Place(1, pytest.approx(8.0))
+    assert room.queue.place(relaxed.job.id) == Place(2, pytest.approx(16.0))
+    await room.drain()
+
+
 @pytest.mark.parametrize(
     ("changes", "factor"),
     [
@@ -497,7 +561,7 @@ async def test_listeners_hear_of_every_change_of_places():
 
 EVENTS = st.lists(
     st.one_of(
-        st.tuples(st.just("ask"), st.sampled_from([ANN, BOB, CLEO, DAN])),
+        st.tuples(st.sampled_from(list(Speed)), st.sampled_from([ANN, BOB, CLEO, DAN])),
         st.tuples(st.sampled_from(["finish", "die", "cancel running", "cancel waiting"]), st.integers(0, 20)),
         st.tuples(st.just("tick"), st.just(0)),
     ),
@@ -516,8 +580,8 @@ async def live_through(events, capacities, per_person):
     people = []
     for event, which in events:
         match event:
-            case "ask":
-                people.append(room.ask(which))
+            case Speed():
+                people.append(room.ask(which, speed=event))
             case "tick":
                 await settle()
                 look(room, people, per_person)
