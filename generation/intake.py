@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 import warnings
 from contextlib import suppress
@@ -14,10 +15,15 @@ from generation.errors import Complaint
 MAX_BYTES = 25 * 2**20
 MAX_PIXELS = 64_000_000
 LARGEST_SIDE = 2048
+MAX_SCANS = 64  # of a JPEG; progressive ones have about ten
+MAX_SEGMENTS = 2000  # of a JPEG; 25 MiB of colour profile and depth map have 400
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 # A large picture takes half a gigabyte while it is decoded; and `catch_warnings` is for one thread at a time.
 _one_at_a_time = threading.Lock()
+
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # neither data nor a restart in it
+_START, _END, _SCAN, _TEMPORARY = 0xD8, 0xD9, 0xDA, 0x01
 
 _ORIENTATION = 0x0112  # the EXIF tag, and how each of its values is turned upright
 _TURNS = {
@@ -55,11 +61,30 @@ def clean(data: bytes) -> bytes:
 
 
 def _open(data: bytes) -> Image.Image:
+    _refuse_slow_jpeg(data)
     opened = Image.open(io.BytesIO(data), formats=FORMATS)
     if opened.width * opened.height > MAX_PIXELS:
         raise Image.DecompressionBombError
     opened.draft(None, (LARGEST_SIDE, LARGEST_SIDE))  # a JPEG can be decoded at half its size, or less
     return opened
+
+
+def _refuse_slow_jpeg(data: bytes) -> None:
+    """Raise Complaint for a JPEG that would take hours.
+
+    Each scan goes over the whole picture, and a hundred bytes are enough for one; Pillow copies all EXIF so far for
+    each segment of it.
+    """
+    scans = segments = 0
+    at = 0 if data.startswith(b"\xff\xd8") else len(data)
+    while (marker := _JPEG_MARKER.search(data, at)) and (kind := marker[1][0]) != _END:
+        at = marker.end()
+        if kind not in (_START, _TEMPORARY):  # which have no length
+            at += int.from_bytes(data[at : at + 2])
+        segments += 1
+        scans += kind == _SCAN
+        if scans > MAX_SCANS or segments > MAX_SEGMENTS:
+            raise Complaint("This JPEG is made of too many pieces: save it again, as an ordinary one.")
 
 
 def _orientation(image: Image.Image) -> int:

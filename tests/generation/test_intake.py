@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import time
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -341,6 +342,44 @@ def test_a_small_file_that_claims_huge_dimensions_is_refused_before_it_is_decode
     assert len(data) < 5000
     with pytest.raises(Complaint, match="too large: I take up to 64 megapixels"):
         clean(data)
+
+
+def jpeg_with(piece: bytes, count: int, *, last: bool) -> bytes:
+    """Give a large JPEG with a piece put in many times, before everything else or after it."""
+    data = encoded(Image.new("L", (4000, 4000)), "JPEG", progressive=True)
+    at = len(data) - 2 if last else 2
+    return data[:at] + piece * count + data[at:]
+
+
+def last_scan(data: bytes) -> bytes:
+    return data[data.rindex(b"\xff\xc4", 0, data.rindex(b"\xff\xda")) : -2]
+
+
+@pytest.mark.parametrize("filling", [b"", b"\xff", b"\xff\xd0", b"\xff\x01", b"\x00"])
+def test_a_jpeg_of_countless_scans_or_segments_is_refused_before_it_is_decoded(filling):
+    scan = last_scan(encoded(Image.new("L", (4000, 4000)), "JPEG", progressive=True))
+    exif = b"\xff\xe1\0\x12Exif\0\0" + b"A" * 10
+    for data in (
+        jpeg_with(filling + scan, 20_000, last=True),
+        jpeg_with(filling + exif, 200_000, last=False),
+        jpeg_with(filling + b"\xff\xfe\0\2", 2_000_000, last=False),
+    ):
+        before = time.process_time()
+        with pytest.raises(Complaint, match="too many pieces"):
+            clean(data)
+        assert time.process_time() - before < 1, "the first two would take minutes"
+
+
+def test_a_jpeg_of_many_scans_and_segments_that_people_really_send_is_read():
+    scan = last_scan(encoded(Image.new("L", (4000, 4000)), "JPEG", progressive=True))
+    assert cleaned(jpeg_with(scan, 20, last=True)).size == (2048, 2048)
+    profile = b"\xff\xe2\xff\xff" + b"\xff\xda" * 32766 + b"\0"  # which looks like scans, but is skipped
+    assert cleaned(jpeg_with(profile, 255, last=False)).size == (2048, 2048)
+
+
+def test_of_a_photograph_with_another_inside_the_first_is_taken():
+    data = encoded(quarters(), "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))], quality=100)
+    assert alike(cleaned(data), quarters(), 12)
 
 
 def test_the_largest_dimensions_are_decoded():
