@@ -1,17 +1,53 @@
-"""What a button makes of its parent: pure functions from `Params` to `Params`."""
+"""What a button makes of its parent: pure functions from `Params` to `Params`, and which of them there are."""
 
 from __future__ import annotations
 
+import math
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
+from enum import Enum
 
+from generation.errors import Complaint
+from generation.job import Action
 from generation.models import Model, size_for
-from generation.params import MAX_SEED, Params, Tile
+from generation.params import MAX_SEED, Frame, Params, Picture, TextPart, Tile
 
 # Shares of the noise: how far a result may leave its source. Subtle keeps the composition, strong keeps the idea.
 VARY_SUBTLE = 0.45
 VARY_STRONG = 0.75
-UPSCALE = 0.3
+# The details of a picture that is only enlarged may be sharpened or invented; more would draw the prompt once again in
+# every window.
+UPSCALE_SUBTLE = 0.3
+UPSCALE_CREATIVE = 0.45
+# What is drawn around a picture starts from its stretched edges, of which only the colours may shine through.
+AROUND = 0.95
+BLEND = 0.6  # as `--iw 1`
+PAN = 0.5  # of the length
+ZOOM_LEAST, ZOOM_MOST = 1.0, 2.0
+
+# Areas, in squares of the model's native side.
+ONE_GLANCE = 2.0  # what the UNet can see at once and still draw as one scene
+GRID_MOST = 4.0  # a tile of a grid; larger parts than a glance are drawn window by window
+UPSCALED_MOST = 20.0  # four times the native side, and a bit for sides that were rounded up
+LONGEST_PANORAMA = 8.0  # the longer side, in shorter ones
+
+
+class Direction(Enum):
+    """A side of a picture, as steps to the right and down."""
+
+    LEFT = (-1, 0)
+    RIGHT = (1, 0)
+    UP = (0, -1)
+    DOWN = (0, 1)
+
+
+PANS = {
+    Action.PAN_LEFT: Direction.LEFT,
+    Action.PAN_RIGHT: Direction.RIGHT,
+    Action.PAN_UP: Direction.UP,
+    Action.PAN_DOWN: Direction.DOWN,
+}
 
 
 def new_seed() -> int:
@@ -19,26 +55,218 @@ def new_seed() -> int:
     return secrets.randbelow(MAX_SEED - 3)
 
 
+def size_of(params: Params) -> tuple[int, int]:
+    """Give the width and height in pixels of the pictures that `params` end in."""
+    factor = 2 if params.hd else 1
+    return factor * params.width, factor * params.height
+
+
+def possible(params: Params, model: Model) -> frozenset[Action]:
+    """Say what can be made from one picture of a result."""
+    width, height = size_of(params)
+    native = model.native_size**2
+    actions = {Action.VARY_SUBTLE, Action.VARY_STRONG, Action.VARY_REGION, Action.REMIX_SUBTLE, Action.REMIX_STRONG}
+    if params.count > 1:
+        actions.add(Action.PICK)
+    if 4 * width * height <= UPSCALED_MOST * native:
+        actions |= {Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE}
+    if 16 * width * height <= UPSCALED_MOST * native:
+        actions.add(Action.UPSCALE_CREATIVE_4)
+    if params.seamless:  # around it lies nothing but itself
+        return frozenset(actions - {Action.VARY_REGION})
+    actions |= {Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM}
+    actions |= {action for action, direction in PANS.items() if _can_pan(width, height, direction)}
+    if width != height:
+        actions.add(Action.MAKE_SQUARE)
+    return frozenset(actions)
+
+
 def reroll(parent: Params, seed: int) -> Params:
     """Ask for the same again from other noise."""
     return replace(parent, seed=seed)
 
 
+def pick(parent: Params, tile: Tile) -> Params:
+    """Take `tile` out of its grid as it is: nothing has to be drawn for it."""
+    return replace(_after(parent, tile, parent.seed_of(tile.index)), count=1, strength=0.0)
+
+
 def vary(parent: Params, tile: Tile, model: Model, strength: float, seed: int) -> Params:
-    """Ask for a grid near `tile`, at the model's own size even when the tile was upscaled."""
-    width, height = size_for(model, parent.aspect)
-    return replace(parent, width=width, height=height, seed=seed, count=4, source=tile, strength=strength, mask=None)
+    """Ask for a grid near `tile`, at the model's own size even when the tile was upscaled.
+
+    With the `Params` of an edited prompt in place of the parent's this is a remix.
+    """
+    width, height = _own_size(parent, model)
+    return replace(_after(parent, tile, seed), width=width, height=height, count=4, strength=strength)
 
 
-def upscale(parent: Params, tile: Tile) -> Params:
-    """Ask for `tile` at twice its size, gone over lightly with the same prompt and its own seed."""
-    return replace(
-        parent,
-        width=2 * parent.width,
-        height=2 * parent.height,
-        seed=parent.seed_of(tile.index),
-        count=1,
-        source=tile,
-        strength=UPSCALE,
-        mask=None,
+def vary_region(
+    parent: Params,
+    tile: Tile,
+    model: Model,
+    seed: int,
+    *,
+    region: Sequence[int] = (),
+    mask: Picture | None = None,
+) -> Params:
+    """Ask for a grid in which only the cells of `region`, or the white of `mask`, are drawn anew."""
+    if mask is None and not 0 < len(set(region)) < 9:
+        raise Complaint("Choose what to draw anew: at least one part, and not the whole picture.")
+    width, height = _canvas(model, *size_of(parent), GRID_MOST)
+    child = replace(_after(parent, tile, seed), width=width, height=height, count=4, strength=1.0, hd=False)
+    return replace(child, mask=mask, region=() if mask else tuple(sorted(set(region))))
+
+
+def upscale(parent: Params, tile: Tile, factor: int = 2, strength: float = UPSCALE_SUBTLE) -> Params:
+    """Ask for `tile` at `factor` times its size, gone over with the same prompt and its own seed."""
+    width, height = size_of(parent)
+    child = _after(parent, tile, parent.seed_of(tile.index))
+    child = replace(child, width=factor * width, height=factor * height, count=1, strength=strength)
+    return replace(child, stop=100, hd=False, draft=False)
+
+
+def zoom_out(
+    parent: Params, tile: Tile, model: Model, seed: int, factor: float, aspect: tuple[int, int] | None = None
+) -> Params:
+    """Ask for a grid that shows `tile` from `factor` times as far away, in the shape of `aspect` where one is given.
+
+    Raises Complaint for a factor that is none, and when there would be nothing around the picture.
+    """
+    if not ZOOM_LEAST <= factor <= ZOOM_MOST:
+        raise Complaint(f"`--zoom` must be between {ZOOM_LEAST:g} and {ZOOM_MOST:g}")
+    width, height = size_of(parent)
+    canvas = _canvas(model, *_around(width, height, aspect or (width, height)), ONE_GLANCE)
+    frame = _centred(canvas, width, height, factor)
+    if (frame.width, frame.height) == canvas:
+        raise Complaint("There is nothing to draw around the picture: choose a larger `--zoom` or another `--ar`.")
+    return _outpaint(parent, tile, seed, aspect or parent.aspect, canvas, frame)
+
+
+def make_square(parent: Params, tile: Tile, model: Model, seed: int) -> Params:
+    """Ask for a grid in which `tile` is in the middle of a square; raises Complaint when it is one."""
+    return zoom_out(parent, tile, model, seed, 1.0, (1, 1))
+
+
+def pan(parent: Params, tile: Tile, model: Model, seed: int, direction: Direction) -> Params:
+    """Ask for a grid in which `tile` goes on to one side for half its length; raises Complaint when it is too long."""
+    width, height = size_of(parent)
+    if not _can_pan(width, height, direction):
+        raise Complaint("This picture is too long already to go on to that side.")
+    right, down = direction.value
+    along, across = (width, height) if right else (height, width)
+    scale = _shrinking(model, (1 + PAN) * along, across, GRID_MOST)
+    side = _side(model, scale * across)
+    kept = round(along * side / across)
+    whole = _side(model, (1 + PAN) * kept)
+    start = whole - kept if right + down < 0 else 0
+    canvas = (whole, side) if right else (side, whole)
+    frame = Frame(start, 0, kept, side) if right else Frame(0, start, side, kept)
+    shared = math.gcd(*canvas)
+    aspect = canvas[0] // shared, canvas[1] // shared
+    return _outpaint(parent, tile, seed, aspect, canvas, frame)
+
+
+def reworded(child: Params, edited: Params) -> Params:
+    """Give what a button asks for with the words, settings and seed of an edited prompt: its picture, size and shape.
+
+    For what keeps a picture's place (zoom, pan, square, region); a variation is simply made from the edited prompt.
+    """
+    return replace(edited, **{name: getattr(child, name) for name in _GEOMETRY})
+
+
+def blend(pictures: Sequence[Picture], model: Model, aspect: tuple[int, int], seed: int) -> Params:
+    """Ask for a grid of what lies between `pictures`, without any words."""
+    width, height = size_for(model, aspect)
+    return Params(
+        parts=(TextPart(""),),
+        aspect=aspect,
+        width=width,
+        height=height,
+        seed=seed,
+        num_inference_steps=model.num_inference_steps,
+        guidance_scale=model.guidance_scale,
+        source=pictures[0],
+        blended=tuple(pictures[1:]),
+        strength=BLEND,
     )
+
+
+_GEOMETRY = (
+    "aspect",
+    "width",
+    "height",
+    "count",
+    "source",
+    "strength",
+    "mask",
+    "blended",
+    "frame",
+    "region",
+    "seamless",
+    "draft",
+    "hd",
+)
+
+
+def _after(parent: Params, tile: Tile, seed: int) -> Params:
+    """Start from `tile` and nothing else that the parent may have started from."""
+    return replace(parent, seed=seed, source=tile, mask=None, frame=None, region=(), blended=())
+
+
+def _outpaint(
+    parent: Params, tile: Tile, seed: int, aspect: tuple[int, int], canvas: tuple[int, int], frame: Frame
+) -> Params:
+    return replace(
+        _after(parent, tile, seed),
+        aspect=aspect,
+        width=canvas[0],
+        height=canvas[1],
+        count=4,
+        strength=AROUND,
+        frame=frame,
+        seamless=False,
+        hd=False,
+    )
+
+
+def _own_size(parent: Params, model: Model) -> tuple[int, int]:
+    """Give the size of a new grid: the model's own for the aspect, half of it for a draft.
+
+    A panorama keeps its own size: it is longer than the model can draw at once.
+    """
+    if max(parent.width, parent.height) > model.max_aspect * min(parent.width, parent.height):
+        return _canvas(model, parent.width, parent.height, GRID_MOST)
+    width, height = size_for(model, parent.aspect)
+    return _canvas(model, width / 2, height / 2, GRID_MOST) if parent.draft else (width, height)
+
+
+def _canvas(model: Model, width: float, height: float, areas: float) -> tuple[int, int]:
+    """Give the nearest sides that the model can draw, scaled down where they cover more than so many native areas."""
+    scale = _shrinking(model, width, height, areas)
+    return _side(model, scale * width), _side(model, scale * height)
+
+
+def _shrinking(model: Model, width: float, height: float, areas: float) -> float:
+    return min(1.0, math.sqrt(areas / (width * height)) * model.native_size)
+
+
+def _side(model: Model, length: float) -> int:
+    return max(1, round(length / model.size_multiple)) * model.size_multiple
+
+
+def _around(width: int, height: int, aspect: tuple[int, int]) -> tuple[float, float]:
+    """Give the sides of the smallest box of a shape around a picture."""
+    ratio = aspect[0] / aspect[1]
+    return max(width, height * ratio), max(height, width / ratio)
+
+
+def _centred(canvas: tuple[int, int], width: int, height: int, factor: float) -> Frame:
+    scale = min(canvas[0] / width, canvas[1] / height)
+    inner = round(width * scale / factor), round(height * scale / factor)
+    return Frame((canvas[0] - inner[0]) // 2, (canvas[1] - inner[1]) // 2, *inner)
+
+
+def _can_pan(width: int, height: int, direction: Direction) -> bool:
+    right, down = direction.value
+    longer = (1 + PAN * abs(right)) * width, (1 + PAN * abs(down)) * height
+    return max(longer) <= LONGEST_PANORAMA * min(longer)

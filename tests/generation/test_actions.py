@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, replace
 
 import pytest
 
 from generation import actions
-from generation.models import Model
-from generation.params import MAX_SEED, Params, TextPart, Tile, Upload
+from generation.errors import Complaint
+from generation.job import Action
+from generation.models import Model, size_for
+from generation.params import MAX_SEED, Frame, Params, TextPart, Tile, Upload
+from generation.prompt.image_weight import strength_for
 
 MODEL = Model(name="m", ref="m", native_size=512)
 TILE = Tile("0123456789ab", 2)
@@ -55,10 +59,21 @@ def test_a_variation_of_an_upscaled_picture_is_a_grid_of_the_models_own_size():
 
 
 def test_a_variation_is_of_a_size_that_the_present_model_can_draw():
+    smaller = Model(name="other", ref="other", native_size=256, size_multiple=32, max_aspect=2)
+    child = actions.vary(PARENT, TILE, smaller, 0.5, 4)
+    assert (child.width, child.height) == size_for(smaller, (3, 2))
+
+
+def test_a_variation_of_a_picture_that_is_longer_than_the_model_can_draw_at_once_keeps_its_shape():
     narrow = Model(name="other", ref="other", native_size=256, size_multiple=32, max_aspect=1.2)
     child = actions.vary(PARENT, TILE, narrow, 0.5, 4)
-    assert max(child.width, child.height) <= 1.2 * min(child.width, child.height)
+    assert child.width / child.height == pytest.approx(1.5, rel=0.1)
     assert (child.width % 32, child.height % 32) == (0, 0)
+
+
+def test_a_variation_of_a_draft_is_a_draft():
+    child = actions.vary(replace(PARENT, draft=True, width=312, height=208), TILE, MODEL, 0.5, 4)
+    assert (child.width, child.height) == (312, 208)
 
 
 @pytest.mark.parametrize("index", range(4))
@@ -84,6 +99,164 @@ def test_a_new_seed_leaves_room_for_the_seeds_of_all_tiles():
     assert min(seeds) >= 0
     assert max(seeds) + 3 <= MAX_SEED
     assert max(seeds) > MAX_SEED / 2, "the whole range is used"
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_an_upscale_is_whole_and_sharp_even_of_a_blurred_draft(factor):
+    child = actions.upscale(replace(PARENT, draft=True, stop=40), TILE, factor, actions.UPSCALE_CREATIVE)
+    assert (child.width, child.height) == (factor * 624, factor * 416)
+    assert (child.draft, child.stop, child.strength) == (False, 100, actions.UPSCALE_CREATIVE)
+
+
+def test_a_picked_tile_is_the_tile():
+    child = actions.pick(PARENT, TILE)
+    assert changed(PARENT, child) == {"seed", "count", "source", "strength", "mask"}
+    assert (child.seed, child.count, child.source, child.strength) == (102, 1, TILE, 0)
+    assert actions.size_of(child) == actions.size_of(PARENT)
+
+
+def test_the_result_of_a_second_pass_is_twice_as_large_also_for_its_children():
+    large = replace(PARENT, hd=True)
+    assert actions.size_of(large) == (1248, 832)
+    assert actions.size_of(actions.pick(large, TILE)) == (1248, 832)
+    assert actions.size_of(actions.upscale(large, TILE)) == (2496, 1664)
+
+
+def test_only_the_chosen_parts_of_a_picture_are_drawn_anew():
+    child = actions.vary_region(PARENT, TILE, MODEL, 4, region=[8, 0, 4, 4])
+    assert changed(PARENT, child) == {"seed", "source", "strength", "mask", "region"}
+    assert (child.region, child.mask, child.strength, child.count) == ((0, 4, 8), None, 1.0, 4)
+    assert (child.width, child.height) == (PARENT.width, PARENT.height), "the rest is kept to the pixel"
+
+
+def test_an_uploaded_mask_takes_the_place_of_the_parts():
+    mask = Upload("d" * 64)
+    child = actions.vary_region(PARENT, TILE, MODEL, 4, mask=mask)
+    assert (child.mask, child.region) == (mask, ())
+
+
+@pytest.mark.parametrize("region", [[], range(9)])
+def test_a_region_is_a_part_and_not_the_whole(region):
+    with pytest.raises(Complaint, match="at least one part"):
+        actions.vary_region(PARENT, TILE, MODEL, 4, region=region)
+
+
+@pytest.mark.parametrize("factor", [1.5, 2])
+def test_zooming_out_keeps_the_canvas_and_puts_the_picture_into_its_middle(factor):
+    child = actions.zoom_out(PARENT, TILE, MODEL, 4, factor)
+    assert (child.width, child.height, child.aspect) == (PARENT.width, PARENT.height, PARENT.aspect)
+    frame = child.frame
+    assert (frame.width, frame.height) == (round(624 / factor), round(416 / factor))
+    assert (frame.left, frame.top) == ((624 - frame.width) // 2, (416 - frame.height) // 2)
+    assert (child.count, child.source, child.seed, child.mask) == (4, TILE, 4, None)
+
+
+def test_a_zoom_may_only_change_the_shape():
+    child = actions.zoom_out(replace(PARENT, width=512, height=512, aspect=(1, 1)), TILE, MODEL, 4, 1, (3, 2))
+    assert (child.width, child.height, child.aspect) == (768, 512, (3, 2))
+    assert child.frame == Frame(128, 0, 512, 512), "the picture keeps its size"
+
+
+def test_a_zoom_to_nowhere_is_refused():
+    with pytest.raises(Complaint, match="nothing to draw"):
+        actions.zoom_out(PARENT, TILE, MODEL, 4, 1)
+
+
+@pytest.mark.parametrize("factor", [0.99, 2.01, 0, -1, float("nan"), float("inf")])
+def test_a_zoom_has_its_range(factor):
+    with pytest.raises(Complaint, match="between 1 and 2"):
+        actions.zoom_out(PARENT, TILE, MODEL, 4, factor)
+
+
+def test_a_zoom_of_an_upscaled_picture_is_a_grid_that_the_model_sees_at_once():
+    child = actions.zoom_out(actions.upscale(PARENT, TILE, 4), TILE, MODEL, 4, 2)
+    assert child.width * child.height <= 1.1 * actions.ONE_GLANCE * MODEL.native_size**2
+    assert child.frame.width / child.frame.height == pytest.approx(1.5, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("direction", "size", "frame"),
+    [
+        (actions.Direction.LEFT, (936, 416), Frame(312, 0, 624, 416)),
+        (actions.Direction.RIGHT, (936, 416), Frame(0, 0, 624, 416)),
+        (actions.Direction.UP, (624, 624), Frame(0, 208, 624, 416)),
+        (actions.Direction.DOWN, (624, 624), Frame(0, 0, 624, 416)),
+    ],
+)
+def test_panning_goes_on_for_half_the_length_and_keeps_the_picture_as_it_is(direction, size, frame):
+    child = actions.pan(PARENT, TILE, MODEL, 4, direction)
+    assert (child.width, child.height) == size
+    assert child.aspect == (size[0] // (shared := math.gcd(*size)), size[1] // shared)
+    assert (child.frame, child.count, child.source, child.strength) == (frame, 4, TILE, actions.AROUND)
+
+
+@pytest.mark.parametrize("native", [256, 512, 1024])
+@pytest.mark.parametrize("unit", [8, 32, 64])
+@pytest.mark.parametrize("aspect", [(1, 1), (3, 2), (9, 16), (3, 1)])
+def test_a_picture_can_be_panned_again_and_again_within_what_can_be_drawn(native, unit, aspect):
+    model = Model(name="m", ref="m", native_size=native, size_multiple=unit)
+    width, height = size_for(model, aspect)
+    picture = replace(PARENT, width=width, height=height, aspect=aspect)
+    for step in range(12):
+        direction = list(actions.Direction)[step * 3 % 4]
+        child = actions.pan(picture, TILE, model, 4, direction)
+        frame = child.frame
+        scale = frame.width / picture.width
+        assert (child.width % unit, child.height % unit) == (0, 0)
+        assert child.width * child.height <= 1.3 * actions.GRID_MOST * native**2
+        assert frame.height / picture.height == pytest.approx(scale, rel=0.01), "the picture is not squeezed"
+        assert scale == 1 or picture.width * picture.height * 1.5 > 0.7 * actions.GRID_MOST * native**2
+        across = (child.height, frame.height) if direction.value[0] else (child.width, frame.width)
+        along = (child.width, frame.width) if direction.value[0] else (child.height, frame.height)
+        assert across[0] == across[1]
+        assert along[0] == pytest.approx(1.5 * along[1], abs=unit)
+        picture = child
+
+
+def test_a_panorama_ends_somewhere():
+    picture, pans = PARENT, 0
+    while Action.PAN_RIGHT in actions.possible(picture, MODEL):
+        picture, pans = actions.pan(picture, TILE, MODEL, 4, actions.Direction.RIGHT), pans + 1
+    assert pans >= 4
+    with pytest.raises(Complaint, match="too long"):
+        actions.pan(picture, TILE, MODEL, 4, actions.Direction.RIGHT)
+    assert Action.PAN_DOWN in actions.possible(picture, MODEL)
+
+
+def test_make_square_fills_what_is_missing():
+    child = actions.make_square(PARENT, TILE, MODEL, 4)
+    assert (child.width, child.height, child.aspect) == (624, 624, (1, 1))
+    assert child.frame == Frame(0, 104, 624, 416)
+    assert Action.MAKE_SQUARE not in actions.possible(child, MODEL)
+    assert Action.MAKE_SQUARE in actions.possible(PARENT, MODEL)
+
+
+def test_an_edited_prompt_changes_the_words_and_nothing_of_the_picture():
+    edited = replace(PARENT, parts=(TextPart("a bear"),), source=None, mask=None, width=64, height=64, seed=9, chaos=20)
+    child = actions.pan(PARENT, TILE, MODEL, 4, actions.Direction.LEFT)
+    assert changed(child, actions.reworded(child, edited)) == {"parts", "seed", "chaos"}
+
+
+def test_a_blend_lies_between_its_pictures_and_has_no_words():
+    pictures = [Upload(letter * 64) for letter in "abc"]
+    child = actions.blend(pictures, MODEL, (2, 3), 4)
+    assert (child.source, child.blended) == (pictures[0], tuple(pictures[1:]))
+    assert (child.width, child.height) == size_for(MODEL, (2, 3))
+    assert child.strength == strength_for(1)
+
+
+def test_what_is_possible_depends_on_the_picture():
+    square = replace(PARENT, width=512, height=512)
+    everything = set(Action) - {Action.IMAGINE, Action.BLEND, Action.REROLL}
+    assert actions.possible(PARENT, MODEL) == everything
+    assert actions.possible(square, MODEL) == everything - {Action.MAKE_SQUARE}
+    assert actions.possible(replace(PARENT, count=1), MODEL) == everything - {Action.PICK}
+    upscales = {Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4}
+    once, twice = actions.upscale(PARENT, TILE, 2), actions.upscale(PARENT, TILE, 4)
+    assert actions.possible(once, MODEL) == everything - {Action.PICK, Action.UPSCALE_CREATIVE_4}
+    assert actions.possible(twice, MODEL) == everything - {Action.PICK} - upscales
+    around = {action for action in Action if action.startswith(("zoom", "pan"))} | {Action.MAKE_SQUARE}
+    assert not around & actions.possible(replace(PARENT, seamless=True), MODEL), "it goes on by itself"
 
 
 def test_buttons_leave_their_parent_as_it_was():
