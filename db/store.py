@@ -119,9 +119,15 @@ class Store:
         """Do not count the attempts under way: they end because the bot is stopped, which is no fault of the jobs."""
         await self._connection.write("UPDATE jobs SET attempts = attempts - 1 WHERE state = 'drawing'", {})
 
-    async def drawn(self, job_id: str, suffix: str) -> bool:
-        """Note that the pictures are on disk; False when the job was cancelled before."""
-        return await self._move(job_id, State.DRAWN, ("drawing",), "suffix = :suffix", {"suffix": suffix})
+    async def drawn(self, job_id: str, suffix: str, seconds: float = 0.0) -> bool:
+        """Note that the pictures are on disk, drawn in `seconds`; False when the job was cancelled before."""
+        return await self._move(
+            job_id,
+            State.DRAWN,
+            ("drawing",),
+            "suffix = :suffix, seconds = :seconds",
+            {"suffix": suffix, "seconds": seconds},
+        )
 
     async def answered(self, job_id: str, answer_id: int) -> bool:
         """Note that the result was posted."""
@@ -164,7 +170,7 @@ class Store:
         )
 
     async def _move(
-        self, job_id: str, to: State, allowed: tuple[str, ...], changes: str, values: dict[str, str | int]
+        self, job_id: str, to: State, allowed: tuple[str, ...], changes: str, values: dict[str, str | float]
     ) -> bool:
         states = ", ".join(f"'{state}'" for state in allowed)
         changed = await self._connection.write(

@@ -46,4 +46,5 @@ CREATE TABLE reports (
     outcome    TEXT
 );
 CREATE INDEX reports_open ON reports (guild_id, at) WHERE outcome IS NULL;
+ALTER TABLE jobs ADD COLUMN seconds REAL;          -- it took to draw
 CREATE INDEX jobs_by_guild ON jobs (guild_id, asked_at);

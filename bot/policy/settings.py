@@ -1,0 +1,132 @@
+"""What the owners of a server can set: plain values with a default for each, checked when they are read and set."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from generation.errors import Complaint
+
+MOST_CHANNELS = 500
+MOST_ROLES = 250
+
+
+class Delivery(StrEnum):
+    """Where results are posted."""
+
+    HERE = "here"
+    THREAD_OF_PERSON = "thread_of_person"
+    THREAD_OF_JOB = "thread_of_job"
+    GALLERY = "gallery"
+
+
+class Sensitive(StrEnum):
+    """What happens to a picture that the classifier takes for sensitive, outside age-restricted channels."""
+
+    SPOILER = "spoiler"
+    WITHHOLD = "withhold"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a role's members may use; None leaves a bound to their other roles and to the bot's own.
+
+    `running` and `waiting` count jobs; `jobs_a_day` and `gpu_seconds_a_day` are over the last 24 hours; `cooldown` is
+    in seconds from one job to the next, `longest_side` in pixels.
+    """
+
+    running: int | None = None
+    waiting: int | None = None
+    jobs_a_day: int | None = None
+    gpu_seconds_a_day: int | None = None
+    cooldown: int | None = None
+    longest_side: int | None = None
+    steps: int | None = None
+
+
+# The least and the most of each bound that makes sense.
+BOUND_RANGES: Mapping[str, tuple[int, int]] = {
+    "running": (1, 1000),
+    "waiting": (1, 1000),
+    "jobs_a_day": (0, 1_000_000),
+    "gpu_seconds_a_day": (0, 86_400),
+    "cooldown": (0, 86_400),
+    "longest_side": (64, 16_384),
+    "steps": (1, 1000),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuildSettings:
+    """Everything a server's owners decide.
+
+    `defaults` are parameters as people type them, which hold where a person has not said otherwise. Empty `models`
+    and `channels` allow all; `channels` may name categories, and holds for threads inside. The `…_roles` are the roles
+    that may use a feature; empty allows everybody. `bounds` are by role; the guild's own id stands for everybody.
+    `retention_days` of 0 keeps pictures for ever. `language` is Discord's name for one, "" for the person's own.
+    """
+
+    defaults: str = ""
+    models: tuple[str, ...] = ()
+    channels: tuple[int, ...] = ()
+    delivery: Delivery = Delivery.HERE
+    gallery: int | None = None
+    fast_roles: tuple[int, ...] = ()
+    upscale_roles: tuple[int, ...] = ()
+    repeat_roles: tuple[int, ...] = ()
+    permutation_roles: tuple[int, ...] = ()
+    bounds: Mapping[int, Bounds] = field(default_factory=dict)
+    permutations: int = 10
+    stealth: bool = True
+    retention_days: int = 0
+    log_channel: int | None = None
+    sensitive: Sensitive = Sensitive.SPOILER
+
+    def bounds_of(self, guild_id: int, role_ids: Iterable[int]) -> Bounds:
+        """Give what holds for somebody with these roles: of each bound the most generous that one of them sets."""
+        mine = [self.bounds[role] for role in {guild_id, *role_ids} if role in self.bounds]
+        return Bounds(**{name: _most_generous(name, mine) for name in BOUND_RANGES})
+
+
+def _most_generous(name: str, bounds: list[Bounds]) -> int | None:
+    given: list[int] = [value for each in bounds if (value := getattr(each, name)) is not None]
+    if not given:
+        return None
+    return min(given) if name == "cooldown" else max(given)
+
+
+def to_dict(settings: GuildSettings) -> dict[str, Any]:
+    """Give the settings that differ from the defaults as plain values for JSON."""
+    values = dataclasses.asdict(settings)
+    values["bounds"] = {
+        str(role): {name: bound for name, bound in each.items() if bound is not None}
+        for role, each in values["bounds"].items()
+    }
+    plain = dataclasses.asdict(GuildSettings())
+    return {name: value for name, value in values.items() if value != plain[name]}
+
+
+def from_dict(values: Mapping[str, Any]) -> GuildSettings:
+    """Rebuild what `to_dict` gave, also when it was written before or after a setting existed."""
+    known = {name: value for name, value in values.items() if name in GuildSettings.__dataclass_fields__}
+    for name in ("models", "channels", "fast_roles", "upscale_roles", "repeat_roles", "permutation_roles"):
+        known[name] = tuple(known.get(name, ()))
+    known["bounds"] = {int(role): _bounds(each) for role, each in known.get("bounds", {}).items()}
+    known["delivery"] = Delivery(known.get("delivery", Delivery.HERE))
+    known["sensitive"] = Sensitive(known.get("sensitive", Sensitive.SPOILER))
+    return GuildSettings(**known)
+
+
+def _bounds(values: Mapping[str, int]) -> Bounds:
+    return Bounds(**{name: value for name, value in values.items() if name in BOUND_RANGES})
+
+
+def check_bound(name: str, value: int) -> int:
+    """Give `value` if it makes sense for the bound `name`; raises Complaint that says what would."""
+    least, most = BOUND_RANGES[name]
+    if not least <= value <= most:
+        raise Complaint(f"`{name.replace('_', ' ')}` must be from {least:,} to {most:,}, not {value:,}.")
+    return value

@@ -1,0 +1,34 @@
+"""How much of the studio somebody has used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from db.connection import Connection
+
+# Jobs that came to nothing cost nothing, and a picked picture is not drawn. The plus keeps SQLite from going through
+# all of a guild's jobs instead of all of a person's.
+USED = """SELECT count(*) AS jobs, coalesce(sum(seconds), 0.0) AS seconds, max(asked_at) AS last_asked_at FROM jobs
+          WHERE asker_id = :person AND +guild_id = :guild AND asked_at > :since
+          AND state NOT IN ('failed', 'cancelled') AND action <> 'pick'"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What somebody has used in a guild: jobs, the seconds they took to draw, and when the last was asked for."""
+
+    jobs: int
+    seconds: float
+    last_asked_at: float | None
+
+
+class Usage:
+    """Sum up the jobs."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def of(self, person_id: int, guild_id: int, since: float) -> Used:
+        """Give what somebody has used in a guild since a time (Unix seconds)."""
+        (row,) = await self._connection.rows(USED, {"person": person_id, "guild": guild_id, "since": since})
+        return Used(**dict(row))

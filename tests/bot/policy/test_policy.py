@@ -1,0 +1,227 @@
+"""The one place that decides, on a real SQLite file with real jobs in it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bot.policy.policy import DAY, Ask, Policy, Refused, Situation
+from bot.policy.settings import Bounds, GuildSettings, to_dict
+from db.connection import Connection
+from db.guilds import Act, Block, Guilds
+from db.store import Store
+from db.usage import USED, Usage
+from generation.errors import Complaint
+from generation.job import Action, Asker, Speed, new_job_id
+from generation.models import Model
+from generation.prompt import PromptFaults, parse
+from tests.db.jobs import a_job
+
+GUILD, CHANNEL, CATEGORY, ADA, PATRONS = 1, 2, 3, 11, 21
+MODEL = Model(name="painter", ref="painter")
+NOW = 1_000_000.0
+
+
+class Place:
+    """A policy on a database of its own, and the means to set it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.now = NOW
+        self.guilds = Guilds(connection, lambda: self.now)
+        self.store = Store(connection, lambda: self.now)
+        self.served = True
+        self.policy = Policy(self.guilds, Usage(connection), lambda: self.now, lambda guild_id: self.served)
+
+    async def set(self, **settings) -> None:
+        version = (await self.guilds.settings(GUILD)).version
+        assert await self.guilds.set_settings(act(), to_dict(GuildSettings(**settings)), version)
+
+    async def job(self, *, ago: float = 0.0, seconds: float = 10.0, action=Action.IMAGINE, guild: int = GUILD) -> str:
+        job = a_job(id=new_job_id(), action=action, asked_at=NOW - ago, asker=Asker(ADA, "ada"))
+        job = replace(job, destination=replace(job.destination, guild_id=guild))
+        await self.store.add_job(job)
+        await self.store.begin(job.id)
+        await self.store.drawn(job.id, "webp", seconds)
+        return job.id
+
+    async def admit(self, prompt: str = "a fox", *, roles=(), places=(CHANNEL,), guild=GUILD, **ask):
+        who = Situation(guild_id=guild, places=frozenset(places), person_id=ADA, role_ids=frozenset(roles))
+        ask = {"action": Action.IMAGINE, "params": parse(prompt, MODEL)} | ask
+        return await self.policy.admit(who, Ask(**ask))
+
+
+def act() -> Act:
+    return Act(guild_id=GUILD, person_id=99, act="settings", details="", at=NOW)
+
+
+def block(until: float | None = None) -> Block:
+    return Block(guild_id=GUILD, person_id=ADA, reason="spam", until=until, by_id=99, at=NOW)
+
+
+@pytest.fixture
+async def place(tmp_path):
+    async with Connection.open(tmp_path / "atelier.sqlite3") as connection:
+        yield Place(connection)
+
+
+async def test_a_guild_that_set_nothing_allows_everything(place):
+    terms = await place.admit(action=Action.UPSCALE_CREATIVE_4, private=True, repeated=True, permuted=True, jobs=10)
+    assert (terms.settings, terms.bounds, terms.speed, terms.warning) == (GuildSettings(), Bounds(), Speed.FAST, None)
+
+
+async def test_a_guild_that_is_not_on_the_list_is_refused_politely(place):
+    place.served = False
+    with pytest.raises(Refused, match="not put it on the list"):
+        await place.admit()
+    await place.admit(guild=None)
+
+
+async def test_rules_of_a_guild_do_not_hold_in_direct_messages(place):
+    await place.guilds.block(act(), block())
+    await place.guilds.block_words(act(), {"fox": "refuse"})
+    await place.admit(guild=None)
+
+
+async def test_elsewhere_people_are_told_where_to_go(place):
+    await place.set(channels=(CATEGORY, 77))
+    with pytest.raises(Refused, match="Go to <#3>, <#77>"):
+        await place.admit()
+    await place.admit(places=(CHANNEL, CATEGORY))  # a channel in the category
+    await place.admit(places=(500, 77))  # a thread in the channel
+
+
+async def test_private_pictures_can_be_switched_off(place):
+    await place.set(stealth=False)
+    await place.admit()
+    with pytest.raises(Refused, match="--stealth"):
+        await place.admit(private=True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "ask"),
+    [
+        ("upscale_roles", {"action": Action.UPSCALE_CREATIVE_4}),
+        ("repeat_roles", {"repeated": True}),
+        ("permutation_roles", {"permuted": True}),
+        ("fast_roles", {"speed": Speed.TURBO, "insisted": True}),
+        ("fast_roles", {"speed": Speed.FAST, "insisted": True}),
+    ],
+)
+async def test_a_feature_of_a_role_is_refused_to_others_by_name(place, setting, ask):
+    await place.set(**{setting: (PATRONS,)})
+    with pytest.raises(Refused, match=f"Only <@&{PATRONS}> may"):
+        await place.admit(**ask)
+    await place.admit(**ask, roles=(PATRONS,))
+    await place.admit()
+
+
+async def test_who_may_not_be_fast_and_did_not_insist_is_relaxed(place):
+    await place.set(fast_roles=(PATRONS,))
+    assert (await place.admit()).speed is Speed.RELAX
+    assert (await place.admit(roles=(PATRONS,))).speed is Speed.FAST
+
+
+async def test_so_many_jobs_at_once_are_allowed(place):
+    await place.set(permutations=4)
+    await place.admit(jobs=4)
+    with pytest.raises(Refused, match="makes 5 jobs, and 4"):
+        await place.admit(jobs=5)
+
+
+async def test_size_and_steps_are_bounded_by_role(place):
+    await place.set(bounds={GUILD: Bounds(longest_side=600, steps=30), PATRONS: Bounds(longest_side=2000)})
+    await place.admit()
+    for prompt, told in (("a fox --ar 3:1", "pixels long, and 600"), ("a fox --steps 31", "31 steps, and 30")):
+        with pytest.raises(Refused, match=told):
+            await place.admit(prompt)
+    await place.admit("a fox --ar 3:1", roles=(PATRONS,))
+
+
+async def test_jobs_of_the_last_day_are_counted(place):
+    await place.set(bounds={GUILD: Bounds(jobs_a_day=2)})
+    await place.job(ago=DAY + 1)
+    await place.job(ago=60, guild=7)
+    await place.job(ago=60, action=Action.PICK)
+    cancelled = await place.job(ago=60)
+    await place.store.failed(cancelled, "Out of paint.")
+    await place.job(ago=60)
+    await place.admit()
+    with pytest.raises(Refused, match="2 jobs in 24 hours here, and had 1; this would be 2 more"):
+        await place.admit(jobs=2)
+    await place.job(ago=30)
+    with pytest.raises(Refused, match="2 jobs in 24 hours here, and had 2"):
+        await place.admit()
+    await place.admit(action=Action.PICK)
+
+
+async def test_drawing_time_of_the_last_day_is_counted(place):
+    await place.set(bounds={GUILD: Bounds(gpu_seconds_a_day=30)})
+    await place.job(ago=60, seconds=29.5)
+    await place.admit()
+    await place.job(ago=60, seconds=0.5)
+    with pytest.raises(Refused, match="30 seconds of drawing time in 24 hours here, and used 30"):
+        await place.admit()
+
+
+async def test_a_cooldown_says_how_long(place):
+    await place.set(bounds={GUILD: Bounds(cooldown=60)})
+    await place.admit()
+    await place.job(ago=15)
+    with pytest.raises(Refused, match="wait 46 seconds"):
+        await place.admit()
+    place.now += 45
+    await place.admit()
+
+
+async def test_who_is_blocked_is_told_why_and_until_when(place):
+    await place.guilds.block(act(), block(until=NOW + 60))
+    with pytest.raises(Refused, match=f"blocked you from using me in this server until <t:{int(NOW) + 60}:f>: spam"):
+        await place.admit()
+    place.now += 61
+    await place.admit()
+
+
+async def test_a_blocked_word_refuses_as_soon_as_it_is_set(place):
+    await place.admit()
+    await place.guilds.block_words(act(), {"fox": "refuse"})
+    with pytest.raises(PromptFaults, match="`fox`"):
+        await place.admit()
+    await place.guilds.block_words(act(), {"fox": "warn"})
+    assert "`fox`" in (await place.admit()).warning
+    await place.guilds.allow_words(act(), ["fox"])
+    assert (await place.admit()).warning is None
+
+
+async def test_ten_presses_in_one_moment_do_not_slip_through_a_bound(place):
+    await place.set(bounds={GUILD: Bounds(jobs_a_day=3)})
+    who = Situation(guild_id=GUILD, places=frozenset({CHANNEL}), person_id=ADA)
+
+    async def press() -> None:
+        async with place.policy.admission(who, Ask(action=Action.REROLL, params=parse("a fox", MODEL))):
+            await place.job()
+
+    results = await asyncio.gather(*(press() for _ in range(10)), return_exceptions=True)
+    assert [type(result) for result in results].count(Refused) == 7
+
+
+async def test_a_job_that_has_waited_is_looked_at_again(place):
+    job = a_job(asker=Asker(ADA, "ada"))
+    await place.policy.still_admit(job)
+    await place.guilds.block_words(act(), {"fox": "refuse"})
+    with pytest.raises(Complaint, match="`fox`"):
+        await place.policy.still_admit(job)
+    await place.guilds.allow_words(act(), ["fox"])
+    await place.guilds.block(act(), block())
+    with pytest.raises(Refused, match="blocked"):
+        await place.policy.still_admit(job)
+    place.served = False
+    with pytest.raises(Refused, match="any more"):
+        await place.policy.still_admit(job)
+
+
+async def test_usage_is_found_by_index(place):
+    rows = await place.connection.rows(f"EXPLAIN QUERY PLAN {USED}", {"person": ADA, "guild": GUILD, "since": 0.0})
+    assert "USING INDEX jobs_of_asker (asker_id=? AND asked_at>?)" in rows[0]["detail"]
