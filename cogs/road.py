@@ -179,9 +179,10 @@ class Road(commands.Cog):
         try:
             source = await pictures.read(params.source) if params.source else None
             mask = await pictures.read(params.mask) if params.mask else None
+            blended = tuple([await pictures.read(picture) for picture in params.blended])
         except FileNotFoundError:
             raise Complaint("The picture to start from is not kept any more.") from None
-        return Generate(job.id, params, order, job.destination.upload_limit, source, mask)
+        return Generate(job.id, params, order, job.destination.upload_limit, source, mask, blended)
 
     async def _first_answer(self, interaction: Interaction, job: Job) -> int | None:
         try:

@@ -11,7 +11,7 @@ from generation.params import Params
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Draw `params` for a job; `source` and `mask` are encoded pictures, `upload_limit` bytes bounds the sheet.
+    """Draw `params` for a job; `source`, `mask` and `blended` are encoded pictures, `upload_limit` bounds the sheet.
 
     `order` is the job's place in the queue's order: when more rows want a step than fit, the lowest steps.
     """
@@ -22,6 +22,7 @@ class Generate:
     upload_limit: int
     source: bytes | None = None
     mask: bytes | None = None
+    blended: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
