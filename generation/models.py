@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,13 @@ def describe(ref: str) -> Model:
     return Model(ref=ref, **defaults | own | {"examples": tuple(own.get("examples", ()))})
 
 
-def size_for(model: Model, aspect: tuple[int, int]) -> tuple[int, int]:
-    """Give the width and height in pixels of `aspect`, or the nearest the model can do, at about its native area."""
+def size_for(model: Model, aspect: tuple[int, int], *, draft: bool = False) -> tuple[int, int]:
+    """Give the width and height in pixels of `aspect`, or the nearest the model can do, at about its native area.
+
+    A draft has half the native size for each side.
+    """
+    if draft:
+        return size_for(replace(model, native_size=model.native_size // 2), aspect)
     ratio = min(max(aspect[0] / aspect[1], 1 / model.max_aspect), model.max_aspect)
     width, height = _rounded(model, math.sqrt(ratio)), _rounded(model, 1 / math.sqrt(ratio))
     return min(width, _longest(model, height)), min(height, _longest(model, width))

@@ -2,6 +2,23 @@
 
 from generation.prompt.echo import write
 from generation.prompt.faults import PromptFaults
-from generation.prompt.reading import MAX_LENGTH, parse
+from generation.prompt.names import is_taken
+from generation.prompt.permutations import TooManyPermutations, expand, permute
+from generation.prompt.pieces import MAX_LENGTH
+from generation.prompt.reading import MOST_PICTURES, parse, read
+from generation.prompt.wish import TO_COME, Wish
 
-__all__ = ["MAX_LENGTH", "PromptFaults", "parse", "write"]
+__all__ = [
+    "MAX_LENGTH",
+    "MOST_PICTURES",
+    "TO_COME",
+    "PromptFaults",
+    "TooManyPermutations",
+    "Wish",
+    "expand",
+    "is_taken",
+    "parse",
+    "permute",
+    "read",
+    "write",
+]

@@ -19,5 +19,5 @@ def write(params: Params, model: Model | None, *, seed: bool = False) -> str:
     for parameter in PARAMETERS:
         value = parameter.applied(params, model)
         if value is not None and (seed or parameter.sets != "seed"):
-            words.append(f"--{parameter.name} {parameter.kind.write(value)}")
+            words.append(f"--{parameter.name} {parameter.kind.write(value)}".rstrip())
     return " ".join(filter(None, words))

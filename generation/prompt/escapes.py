@@ -12,6 +12,7 @@ MARKS = "\\-–—:*<>{},@/"
 
 _HIDDEN = {mark: chr(0xFDD0 + index) for index, mark in enumerate(MARKS)}
 _SHOWN = str.maketrans({hidden: mark for mark, hidden in _HIDDEN.items()})
+_RESTORED = str.maketrans({hidden: "\\" + mark for mark, hidden in _HIDDEN.items()})
 _ESCAPED = re.compile(rf"\\([{re.escape(MARKS)}])")
 _MARK = re.compile(rf"[{re.escape(MARKS)}]")
 _NOISE = re.compile(
@@ -35,6 +36,11 @@ def hide(text: str) -> str:
 def reveal(text: str) -> str:
     """Show hidden characters again, without their backslashes."""
     return text.translate(_SHOWN)
+
+
+def restore(text: str) -> str:
+    """Show hidden characters again, with their backslashes."""
+    return text.translate(_RESTORED)
 
 
 def escape_all(text: str) -> str:

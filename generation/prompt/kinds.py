@@ -30,14 +30,32 @@ class Kind(Protocol):
     def takes_all(self) -> bool: ...
 
     @property
+    def may_be_left_out(self) -> bool: ...
+
+    @property
     def range(self) -> str:
         """Say in a few characters what is accepted."""
 
     def read(self, text: str, model: Model) -> Any | Fault:
-        """Give the value that `text`, which is not empty, stands for."""
+        """Give the value that `text` stands for; it is empty only where the value may be left out."""
 
     def write(self, value: Any) -> str:
         """Write `value` so that `read` gives it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """No value: that it is there says it all."""
+
+    takes_all = True
+    may_be_left_out = True
+    range = "no value"
+
+    def read(self, text: str, model: Model) -> bool | Fault:
+        return Fault(f"takes no value, but {quote(text)} comes after it") if text else True
+
+    def write(self, value: bool) -> str:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +65,7 @@ class Whole:
     low: int
     high: int
     takes_all = False
+    may_be_left_out = False
 
     @property
     def range(self) -> str:
@@ -64,12 +83,33 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
+class FlagOrWhole:
+    """No value (True), or a whole number within bounds."""
+
+    low: int
+    high: int
+    takes_all = False
+    may_be_left_out = True
+
+    @property
+    def range(self) -> str:
+        return f"no value, or {self.low}–{self.high}"
+
+    def read(self, text: str, model: Model) -> int | Fault:
+        return Whole(self.low, self.high).read(text, model) if text else True
+
+    def write(self, value: int) -> str:
+        return "" if value is True else str(value)
+
+
+@dataclass(frozen=True, slots=True)
 class Decimal:
     """A number within bounds, with a point or a comma."""
 
     low: float
     high: float
     takes_all = False
+    may_be_left_out = False
 
     @property
     def range(self) -> str:
@@ -92,6 +132,7 @@ class Step:
 
     choices: tuple[float, ...]
     takes_all = False
+    may_be_left_out = False
 
     @property
     def range(self) -> str:
@@ -112,6 +153,7 @@ class Aspect:
     """Width and height as two whole numbers, in lowest terms, within what the model can draw."""
 
     takes_all = False
+    may_be_left_out = False
     range = "1:1 up to the model's limit, wide or high"
 
     def read(self, text: str, model: Model) -> tuple[int, int] | Fault:
@@ -135,6 +177,7 @@ class Choice:
 
     names: Mapping[str, Any]
     takes_all = True
+    may_be_left_out = False
 
     @property
     def range(self) -> str:
@@ -153,10 +196,42 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelName:
+    """The name of a model that is here; case, spaces and dashes do not matter.
+
+    With a `family`, `6` is short for the family's name and 6, and the family's name alone will do as well.
+    """
+
+    family: str = ""
+    takes_all = True
+
+    @property
+    def may_be_left_out(self) -> bool:
+        return bool(self.family)
+
+    @property
+    def range(self) -> str:
+        return "a version, or no value" if self.family else "the name of a model"
+
+    def read(self, text: str, model: Model) -> str | Fault:
+        here = {_bare(name): name for name in (model.name,)}
+        asked = [self.family + text, self.family] if self.family else [text]
+        found = next((here[_bare(name)] for name in asked if _bare(name) in here), None)
+        if found is not None:
+            return found
+        what = f"does not know {quote(text)}" if text else "has no model"
+        return Fault(f"{what}: here there is {', '.join(map(quote, here.values()))}")
+
+    def write(self, value: str) -> str:
+        return protect(value)
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     """Any text."""
 
     takes_all = True
+    may_be_left_out = False
     range = "text"
 
     def read(self, text: str, model: Model) -> str | Fault:
@@ -171,6 +246,7 @@ class Items:
     """A list of words or phrases with commas between them."""
 
     takes_all = True
+    may_be_left_out = False
     range = "words, with commas between them"
 
     def read(self, text: str, model: Model) -> tuple[str, ...] | Fault:
@@ -179,6 +255,10 @@ class Items:
 
     def write(self, value: tuple[str, ...]) -> str:
         return ", ".join(protect(item).replace(",", "\\,") for item in value)
+
+
+def _bare(name: str) -> str:
+    return "".join(char for char in name.casefold() if char.isalnum())
 
 
 def read_decimal(text: str) -> float | None:

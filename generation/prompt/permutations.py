@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from generation.errors import Complaint
-from generation.prompt.escapes import MARKS
+from generation.prompt.escapes import MARKS, restore
+from generation.prompt.junk import strip_junk
 
 T = TypeVar("T")
 
@@ -18,6 +19,11 @@ LARGEST_TOLD = 10**6
 
 class TooManyPermutations(Complaint):
     """Say how many prompts the groups make, where fewer are allowed."""
+
+
+def permute(typed: str, limit: int) -> list[str]:
+    """Give every prompt that somebody asked for at once, junk off; raises TooManyPermutations over `limit`."""
+    return expand(restore(strip_junk(typed)), limit)
 
 
 def count(text: str) -> int:

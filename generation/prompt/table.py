@@ -6,17 +6,46 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from generation.job import Speed
 from generation.models import Model
 from generation.params import MAX_SEED, Params, Upload
 from generation.prompt.image_weight import image_weight_for, strength_for
-from generation.prompt.kinds import Aspect, Choice, Decimal, Items, Kind, Step, Whole, Words
+from generation.prompt.kinds import (
+    Aspect,
+    Choice,
+    Decimal,
+    Flag,
+    FlagOrWhole,
+    Items,
+    Kind,
+    ModelName,
+    Step,
+    Whole,
+    Words,
+)
 from generation.samplers import SAMPLERS
 
 MAX_STEPS = 150
+MAX_REPEAT = 40
 
 
-def _as_it_is(value: Any, model: Model) -> Any:
-    return value
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A number of steps as a share of the default."""
+
+    of_default: float
+
+
+def default_steps(model: Model, *, draft: bool) -> int:
+    """Give the number of steps that are taken when nothing is said about it."""
+    return max(1, round(model.num_inference_steps / 2)) if draft else model.num_inference_steps
+
+
+def steps_for(asked: int | Share, model: Model, *, draft: bool) -> int:
+    """Give the number of steps that were asked for."""
+    if isinstance(asked, int):
+        return asked
+    return min(max(1, round(default_steps(model, draft=draft) * asked.of_default)), MAX_STEPS)
 
 
 def _never(params: Params, model: Model | None) -> None:
@@ -31,12 +60,14 @@ def _unless(default: Any, field: str) -> Callable[[Params, Model | None], Any]:
     return applied
 
 
-def _unless_models(field: str) -> Callable[[Params, Model | None], Any]:
-    def applied(params: Params, model: Model | None) -> Any:
-        value = getattr(params, field)
-        return None if model is not None and value == getattr(model, field) else value
+def _applied_steps(params: Params, model: Model | None) -> int | None:
+    steps = params.num_inference_steps
+    return None if model is not None and steps == default_steps(model, draft=params.draft) else steps
 
-    return applied
+
+def _applied_guidance(params: Params, model: Model | None) -> float | None:
+    guidance = params.guidance_scale
+    return None if model is not None and guidance == model.guidance_scale else guidance
 
 
 def _applied_image_weight(params: Params, model: Model | None) -> float | None:
@@ -46,32 +77,44 @@ def _applied_image_weight(params: Params, model: Model | None) -> float | None:
     return image_weight_for(params.strength)
 
 
-def _share_of_steps(share: float, model: Model) -> int:
-    return min(max(1, round(model.num_inference_steps * share)), MAX_STEPS)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One parameter: its names, the one that is written first, and the field of `Params` that it `sets`.
+    """One parameter: its names, the one that is written first, and the field of `Params` or `Wish` that it `sets`.
 
-    `to_field` makes the field's value from the one that was read; `applied` gives the value to write for what was
-    applied, None for the default. `example` and `default` are for people.
+    `fields` makes of the value that was read all the fields that it decides: of two parameters that decide the same
+    one, only one can be used. `applied` gives the value to write for what was applied, None for the default. `example`
+    and `default` are for people.
     """
 
     names: tuple[str, ...]
     kind: Kind
     sets: str
-    example: str
-    default: str
+    example: str = ""
+    default: str = "off"
     help: str
-    to_field: Callable[[Any, Model], Any] = _as_it_is
-    applied: Callable[[Params, Model | None], Any]
+    fields: Callable[[Any], dict[str, Any]] | None = None
+    applied: Callable[[Params, Model | None], Any] = _never
     needs_picture: bool = False
     repeatable: bool = False
 
     @property
     def name(self) -> str:
         return self.names[0]
+
+    def decides(self, value: Any) -> dict[str, Any]:
+        """Give the fields that the value decides."""
+        return {self.sets: value} if self.fields is None else self.fields(value)
+
+
+def _speed(speed: Speed, help_: str) -> Parameter:
+    return Parameter(
+        names=(speed.value,),
+        kind=Flag(),
+        sets="speed",
+        default="your setting",
+        help=help_,
+        fields=lambda flag: {"speed": speed},
+    )
 
 
 PARAMETERS = (
@@ -95,15 +138,81 @@ PARAMETERS = (
         repeatable=True,
     ),
     Parameter(
+        names=("chaos", "c"),
+        kind=Whole(0, 100),
+        sets="chaos",
+        example="25",
+        default="0",
+        help="How far the four pictures lie apart.",
+        applied=_unless(0, "chaos"),
+    ),
+    Parameter(
+        names=("stylize", "s"),
+        kind=Whole(0, 1000),
+        sets="stylize",
+        example="250",
+        default="100",
+        help="How strongly the model's house style is applied; 0 is your words alone.",
+        applied=_unless(100, "stylize"),
+    ),
+    Parameter(
+        names=("weird", "w"),
+        kind=Whole(0, 3000),
+        sets="weird",
+        example="500",
+        default="0",
+        help="How far all of them are pushed off the beaten track.",
+        applied=_unless(0, "weird"),
+    ),
+    Parameter(
+        names=("raw",),
+        kind=Flag(),
+        sets="raw",
+        help="Without the model's house style.",
+        applied=_unless(False, "raw"),
+    ),
+    Parameter(
+        names=("style",),
+        kind=Choice({"raw": True}),
+        sets="raw",
+        example="raw",
+        default="the model's",
+        help="Another way to say `--raw`.",
+        fields=lambda name: {"raw": True},
+    ),
+    Parameter(
+        names=("tile",),
+        kind=Flag(),
+        sets="seamless",
+        help="A seamless texture: the edges match.",
+        applied=_unless(False, "seamless"),
+    ),
+    Parameter(
         names=("iw",),
         kind=Decimal(0, 3),
         sets="strength",
         example="1.5",
         default="1",
         help="How much of your picture is kept: 0 forgets it, 3 keeps nearly everything.",
-        to_field=lambda weight, model: strength_for(weight),
+        fields=lambda weight: {"strength": strength_for(weight)},
         applied=_applied_image_weight,
         needs_picture=True,
+    ),
+    Parameter(
+        names=("model", "version", "v"),
+        kind=ModelName(),
+        sets="model",
+        example="storybook",
+        default="the server's",
+        help="Which model draws.",
+    ),
+    Parameter(
+        names=("niji",),
+        kind=ModelName(family="niji"),
+        sets="model",
+        example="6",
+        default="the server's",
+        help="The model called Niji, where there is one.",
     ),
     Parameter(
         names=("quality", "q"),
@@ -112,8 +221,32 @@ PARAMETERS = (
         example="0.5",
         default="1",
         help="Time spent: this share of the model's own number of steps.",
-        to_field=_share_of_steps,
-        applied=_never,
+        fields=lambda share: {"num_inference_steps": Share(share)},
+    ),
+    Parameter(
+        names=("stop",),
+        kind=Whole(10, 100),
+        sets="stop",
+        example="80",
+        default="100",
+        help="Ends at this percentage of the steps, with softer pictures.",
+        applied=_unless(100, "stop"),
+    ),
+    Parameter(
+        names=("draft",),
+        kind=Flag(),
+        sets="draft",
+        help="Half the size and half the steps: quick and cheap.",
+        fields=lambda flag: {"draft": True, "hd": False},
+        applied=_unless(False, "draft"),
+    ),
+    Parameter(
+        names=("hd",),
+        kind=Flag(),
+        sets="hd",
+        help="Goes over the pictures again at twice the size.",
+        fields=lambda flag: {"hd": True, "draft": False},
+        applied=_unless(False, "hd"),
     ),
     Parameter(
         names=("steps",),
@@ -122,7 +255,7 @@ PARAMETERS = (
         example="30",
         default="the model's",
         help="The exact number of denoising steps.",
-        applied=_unless_models("num_inference_steps"),
+        applied=_applied_steps,
     ),
     Parameter(
         names=("cfg",),
@@ -131,7 +264,7 @@ PARAMETERS = (
         example="5",
         default="the model's",
         help="How closely the prompt is followed (guidance scale).",
-        applied=_unless_models("guidance_scale"),
+        applied=_applied_guidance,
     ),
     Parameter(
         names=("sampler",),
@@ -152,6 +285,15 @@ PARAMETERS = (
         applied=_unless(None, "negative_prompt"),
     ),
     Parameter(
+        names=("sameseed",),
+        kind=FlagOrWhole(0, MAX_SEED),
+        sets="same_seed",
+        example="1234",
+        help="All four pictures start from the same noise, that of this seed.",
+        fields=lambda seed: {"same_seed": True} | ({} if seed is True else {"seed": seed}),
+        applied=_unless(False, "same_seed"),
+    ),
+    Parameter(
         names=("seed",),
         kind=Whole(0, MAX_SEED),
         sets="seed",
@@ -160,13 +302,35 @@ PARAMETERS = (
         help="The same seed and prompt give the same pictures.",
         applied=lambda params, model: params.seed,
     ),
+    Parameter(
+        names=("repeat", "r"),
+        kind=Whole(2, MAX_REPEAT),
+        sets="repeat",
+        example="3",
+        default="once",
+        help="So many jobs of the same prompt, each with a seed of its own.",
+    ),
+    _speed(Speed.FAST, "Before relaxed jobs, this job only."),
+    _speed(Speed.RELAX, "After fast jobs, this job only."),
+    _speed(Speed.TURBO, "As fast as it goes, this job only."),
+    Parameter(
+        names=("stealth",),
+        kind=Flag(),
+        sets="private",
+        default="your setting",
+        help="Only you see the answer, this job only.",
+    ),
+    Parameter(
+        names=("public",),
+        kind=Flag(),
+        sets="private",
+        default="your setting",
+        help="Everybody in the channel sees the answer, this job only.",
+        fields=lambda flag: {"private": False},
+    ),
 )
 
 # Real words of the language that do nothing here yet, so that nobody is told they do not exist.
-COMING = (
-    *("sameseed", "chaos", "c", "stylize", "s", "weird", "w", "stop", "tile", "repeat", "r"),
-    *("sref", "sw", "cref", "cw", "version", "v", "niji", "model", "style", "raw", "draft", "hd", "video"),
-    *("fast", "relax", "turbo", "stealth", "public", "lora"),
-)
+COMING = ("sref", "sw", "cref", "cw", "video", "lora")
 
 BY_NAME = {name: parameter for parameter in PARAMETERS for name in parameter.names}

@@ -50,7 +50,7 @@ def all_params(draw: st.DrawFn) -> Params:
     part = st.builds(TextPart, shown_texts(), st.floats(-1000, 1000) | st.just(1.0))
     parts = draw(st.lists(part, min_size=1, max_size=4) | st.just([TextPart("")]))
     assume(sum(part.weight for part in parts) > 0.001)
-    source = draw(st.none() | st.just(PICTURE))
+    source = draw(st.none() | st.just(PICTURE)) if any(part.text for part in parts) else None
     pixels = size_for(MODEL, aspect)
     return Params(
         parts=tuple(parts),

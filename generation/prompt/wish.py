@@ -1,0 +1,33 @@
+"""What somebody typed, read: what is to be drawn and how the job is to be run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from generation.job import Speed
+from generation.params import Params, Picture, Upload
+
+TO_COME = Upload("")  # stands for a picture that is still to be fetched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """The `Params` of a prompt and its wishes about the run.
+
+    `params` hold TO_COME for each picture that goes with the prompt: those that were attached first, then those
+    behind `links`, in order. `speed` and `private` are None where the person's own settings decide. `repeat` is the
+    number of jobs.
+    """
+
+    params: Params
+    links: tuple[str, ...] = ()
+    speed: Speed | None = None
+    private: bool | None = None
+    repeat: int = 1
+
+    def with_pictures(self, pictures: Sequence[Picture]) -> Params:
+        """Give `params` with the pictures that were still to come: the attached ones first, then the linked ones."""
+        if not pictures:
+            return self.params
+        return replace(self.params, source=pictures[0], blended=tuple(pictures[1:]))
