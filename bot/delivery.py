@@ -96,12 +96,23 @@ class Delivery:
             if error.code != UNKNOWN_MESSAGE:  # whoever deleted the notice wants no more news
                 await self._tell_by_dm(job, text)
 
+    async def tell_apart(self, job: Job, text: str) -> None:
+        """Say that a job without a notice ended without a result, to the person alone."""
+        try:
+            if self.token_lives(job):
+                await persist(lambda: self._webhook(job).send(text, ephemeral=True, wait=True))
+                return
+        except discord.HTTPException as error:
+            log.info("job %s: nothing can be said by the token: %s", job.id, error)
+        await self._tell_by_dm(job, text)
+
     async def find_notice(self, job: Job) -> int | None:
-        """Look for the first answer to the interaction that asked for the job."""
+        """Look for the notice where the first answer to the interaction that asked for the job is it."""
         if not self.token_lives(job):
             return None
         try:
-            return (await self._webhook(job).fetch_message(_FIRST_ANSWER)).id
+            answer = await self._webhook(job).fetch_message(_FIRST_ANSWER)
+            return answer.id if _is_notice_of(job, answer) else None
         except discord.HTTPException as error:
             if is_outage(error):
                 raise
@@ -264,7 +275,15 @@ def _only_the_asker(job: Job) -> discord.AllowedMentions:
     )
 
 
+def _is_notice_of(job: Job, message: discord.Message) -> bool:
+    """Tell the notice from what else may be a first answer: the pressed message, a question before the job."""
+    return message.flags.loading or f"cancel:{job.id}" in _custom_ids(message)
+
+
 def _shows_tiles_of(job: Job, message: discord.Message) -> bool:
+    return any(f":{job.id}-" in custom_id for custom_id in _custom_ids(message))
+
+
+def _custom_ids(message: discord.Message) -> list[str]:
     rows = (row for row in message.components if isinstance(row, discord.ActionRow))
-    ids = (getattr(item, "custom_id", None) or "" for row in rows for item in row.children)
-    return any(f":{job.id}-" in custom_id for custom_id in ids)
+    return [getattr(item, "custom_id", None) or "" for row in rows for item in row.children]

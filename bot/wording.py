@@ -66,7 +66,7 @@ _LABELS = {
     Action.BLEND: "Blended by ",
     Action.REROLL: "Drawn again by ",
     Action.PICK: "Image #{number} ",
-    Action.UPSCALE_SUBTLE: "Image #{number} for ",
+    Action.UPSCALE_SUBTLE: "Upscaled (Subtle) by ",
     Action.UPSCALE_CREATIVE: "Upscaled (Creative) by ",
     Action.UPSCALE_CREATIVE_4: "Upscaled (Creative, 4×) by ",
     Action.VARY_SUBTLE: "Variations (Subtle) of image #{number} by ",

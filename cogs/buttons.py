@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import discord
 
 from bot.errors import answering
+from generation.errors import Complaint
 from generation.job import Action, Job
 from generation.params import TILE_PATTERN, Tile
 
@@ -15,36 +16,49 @@ if TYPE_CHECKING:
     from cogs.road import Road
 
 JOB_PATTERN = r"(?P<job_id>[0-9a-f]{12})"
+BLUE, GREY = discord.ButtonStyle.primary, discord.ButtonStyle.secondary
+
+PICTURE_ROWS = (
+    {
+        Action.UPSCALE_SUBTLE: "Upscale (Subtle)",
+    },
+    {
+        Action.VARY_SUBTLE: "Vary (Subtle)",
+        Action.VARY_STRONG: "Vary (Strong)",
+    },
+)
+ACTS = [*(act for row in PICTURE_ROWS for act in row), Action.PICK]
 
 
 class TileButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=rf"(?P<action>upscale|vary_subtle|vary_strong):{TILE_PATTERN}",
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"(?P<act>{'|'.join(ACTS)}):{TILE_PATTERN}"
 ):
-    """U1–U4, V1–V4 and their like: whatever is made from one tile."""
+    """U1–U4, V1–V4 and whatever else is done with one tile; the road's doors say what."""
 
-    def __init__(self, action: Action, tile: Tile, label: str, row: int, used: bool = False) -> None:
-        self.action, self.tile = action, tile
-        style = discord.ButtonStyle.primary if used else discord.ButtonStyle.secondary
-        super().__init__(discord.ui.Button(label=label, custom_id=f"{action}:{tile}", style=style, row=row))
+    def __init__(self, act: str, tile: Tile, label: str, row: int) -> None:
+        self.act, self.tile = act, tile
+        super().__init__(discord.ui.Button(label=label, custom_id=f"{act}:{tile}", style=GREY, row=row))
 
     @classmethod
     async def from_custom_id(
         cls, _: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> Self:
-        return cls(Action(match["action"]), Tile(match["job_id"], int(match["index"])), "", item.row or 0)
+        return cls(match["act"], Tile(match["job_id"], int(match["index"])), "", item.row or 0)
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with answering(interaction):
-            await _road(interaction).press(interaction, self.action, self.tile)
+            door = _road(interaction).doors.get(self.act)
+            if door is None:
+                raise Complaint("This button does nothing here any more.")
+            await door(interaction, self.tile)
 
 
 class RerollButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"reroll:{JOB_PATTERN}"):
     """🔄: the same prompt with a new seed."""
 
-    def __init__(self, job_id: str) -> None:
+    def __init__(self, job_id: str, row: int = 0) -> None:
         self.job_id = job_id
-        super().__init__(discord.ui.Button(emoji="🔄", custom_id=f"reroll:{job_id}", row=0))
+        super().__init__(discord.ui.Button(emoji="🔄", custom_id=f"{Action.REROLL}:{job_id}", row=row))
 
     @classmethod
     async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
@@ -52,7 +66,7 @@ class RerollButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], t
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with answering(interaction):
-            await _road(interaction).reroll(interaction, self.job_id)
+            await _road(interaction).doors[Action.REROLL](interaction, Tile(self.job_id, 0))
 
 
 class CancelButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"cancel:{JOB_PATTERN}"):
@@ -78,36 +92,37 @@ def cancel_view(job_id: str) -> discord.ui.View:
     return view
 
 
-def result_view(job: Job, used: frozenset[str] = frozenset()) -> discord.ui.View:
-    """Give the buttons below a result; `used` are the custom_ids that are blue."""
-    view = discord.ui.View(timeout=None)
+def result_view(job: Job) -> discord.ui.View:
+    """Give the buttons below a result: a grid's or a single picture's."""
+    return _picture_view(job) if job.params.count == 1 else _grid_view(job)
 
-    def add(action: Action, index: int, label: str, row: int) -> None:
-        tile = Tile(job.id, index)
-        view.add_item(TileButton(action, tile, label, row, used=f"{action}:{tile}" in used))
 
-    if job.params.count == 1:
-        add(Action.VARY_SUBTLE, 0, "Vary (Subtle)", 0)
-        add(Action.VARY_STRONG, 0, "Vary (Strong)", 0)
-        return view
-    for index in range(job.params.count):
-        add(Action.UPSCALE_SUBTLE, index, f"U{index + 1}", 0)
-    view.add_item(RerollButton(job.id))
-    for index in range(job.params.count):
-        add(Action.VARY_STRONG, index, f"V{index + 1}", 1)
+def pressed_view(message: discord.Message, custom_id: str) -> discord.ui.View:
+    """Give the buttons that `message` has now, with the one just pressed blue as well."""
+    view = discord.ui.View.from_message(message, timeout=None)
+    for button in view.children:
+        if isinstance(button, discord.ui.Button) and button.custom_id == custom_id:
+            button.style = BLUE
+    view.stop()  # or else discord.py would keep these plain copies and send presses to them
     return view
 
 
-def pressed_view(message: discord.Message | None, parent: Job, custom_id: str) -> discord.ui.View:
-    """Give the buttons that `message` has now, with the one just pressed blue as well."""
-    rows = message.components if message else []
-    buttons = [item for row in rows if isinstance(row, discord.ActionRow) for item in row.children]
-    blue = {
-        button.custom_id
-        for button in buttons
-        if isinstance(button, discord.Button) and button.style is discord.ButtonStyle.primary and button.custom_id
-    }
-    return result_view(parent, frozenset(blue | {custom_id}))
+def _grid_view(job: Job) -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    for index in range(job.params.count):
+        view.add_item(TileButton(Action.PICK, Tile(job.id, index), f"U{index + 1}", 0))
+    view.add_item(RerollButton(job.id))
+    for index in range(job.params.count):
+        view.add_item(TileButton(Action.VARY_STRONG, Tile(job.id, index), f"V{index + 1}", 1))
+    return view
+
+
+def _picture_view(job: Job) -> discord.ui.View:
+    view, tile = discord.ui.View(timeout=None), Tile(job.id, 0)
+    for row, acts in enumerate(PICTURE_ROWS):
+        for act, label in acts.items():
+            view.add_item(TileButton(act, tile, label, row))
+    return view
 
 
 def _road(interaction: discord.Interaction[Any]) -> Road:

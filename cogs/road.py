@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, cast
 
@@ -19,20 +19,19 @@ from bot.destination import destination_of
 from bot.errors import explain
 from bot.notice import Notice
 from bot.standing import Standing
-from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, pressed_view, result_view
+from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, result_view
 from db.store import State
-from generation import actions
 from generation.display import slug
 from generation.errors import Complaint, WorkerDied
 from generation.job import Action, Asker, Job, Speed, new_job_id
 from generation.messages import Generate, Grid
-from generation.models import Model
 from generation.params import Params, Tile
 from generation.sheet import smaller
 
 log = logging.getLogger(__name__)
 
 Interaction = discord.Interaction[Client]
+Door = Callable[[Interaction, Tile], Awaitable[None]]
 
 ALREADY_ANSWERED = 40060  # Discord's code for a second first answer
 
@@ -46,6 +45,7 @@ class Road(commands.Cog):
         self.delivery = client.delivery
         # One at a time: a job that ends the process again must not take the others' second try with it.
         self.second_tries = asyncio.Lock()
+        self.doors: dict[str, Door] = {}  # what is done when a button below a picture is pressed, by its custom_id
 
     async def ask(
         self,
@@ -59,10 +59,11 @@ class Road(commands.Cog):
     ) -> None:
         """Accept a job, or raise Complaint; answer within three seconds; set it going."""
         job = self._job(interaction, action, params, parent, speed, private)
-        self.studio.queue.enter(job)
+        if needs_turn(job):
+            self.studio.queue.enter(job)
         try:
             await self.studio.store.add_job(job)
-            notice_id = await self._first_answer(interaction, job)
+            notice_id = await self._first_answer(interaction, job) if needs_turn(job) else None
             await self.studio.store.set_notice(job.id, notice_id)
             record = await self.studio.store.record(job.id)
         except Exception:
@@ -79,7 +80,7 @@ class Road(commands.Cog):
     async def deliver(self, job: Job, notice_id: int | None) -> None:
         """Wait for the job's turn, draw it, post it: also how a job goes on after a restart."""
         try:
-            grid = await self._draw_or_draw_again(job, notice_id)
+            grid = await (self._draw_or_draw_again(job, notice_id) if needs_turn(job) else self._pick(job))
             await self.studio.pictures.save(job.id, grid)
             if await self.studio.store.drawn(job.id, grid.suffix):
                 await self.answer(job, notice_id, grid.sheet, grid.suffix)
@@ -112,22 +113,8 @@ class Road(commands.Cog):
             await self.tell_ending(record.job, record.notice_id, ending)
         await self.studio.store.set_notice(job_id, None)
 
-    async def press(self, interaction: Interaction, action: Action, tile: Tile) -> None:
-        """Make a new job from a tile; the pressed button turns blue."""
-        parent = await self.parent(tile)
-        params = _PRESSED[action](parent.params, tile, self.studio.model)
-        self.studio.queue.check(interaction.user.id)
-        await interaction.response.edit_message(view=pressed_view(interaction.message, parent, f"{action}:{tile}"))
-        await self.ask(interaction, action, params, tile)
-
-    async def reroll(self, interaction: Interaction, job_id: str) -> None:
-        """Draw a job again with a new seed."""
-        tile = Tile(job_id, 0)
-        parent = await self.parent(tile)
-        await self.ask(interaction, Action.REROLL, actions.reroll(parent.params, actions.new_seed()), tile)
-
     async def parent(self, tile: Tile) -> Job:
-        """Give the job that a tile is of; raises Complaint when its picture is not kept any more."""
+        """Give the job that a tile is of; raises Complaint when that picture is not kept any more."""
         record = await self.studio.store.record(tile.job_id)
         kept = await asyncio.to_thread(self.studio.pictures.path(tile).exists)
         if record is None or not kept:
@@ -147,9 +134,12 @@ class Road(commands.Cog):
             await self.tell_ending(job, notice_id, ending)
 
     async def tell_ending(self, job: Job, notice_id: int | None, ending: str) -> None:
-        """Say in the notice how a job ended that has no result."""
+        """Say how a job ended that has no result, in its notice where it has one."""
+        text = wording.ended(job, self.studio.model, ending)
         if notice_id is not None:
-            await self.delivery.tell_ending(job, notice_id, wording.ended(job, self.studio.model, ending))
+            await self.delivery.tell_ending(job, notice_id, text)
+        elif not needs_turn(job):
+            await self.delivery.tell_apart(job, text)
         await self.studio.store.set_notice(job.id, None)
 
     async def _draw_or_draw_again(self, job: Job, notice_id: int | None) -> Grid:
@@ -174,6 +164,19 @@ class Road(commands.Cog):
                 raise Complaint("This was cancelled.")
             return await turn.worker.generate(await self._request(job, turn.order), standing.note)
 
+    async def _pick(self, job: Job) -> Grid:
+        """Give the picture that is there already, as the result that a drawing would give."""
+        if not await self.studio.store.begin(job.id):
+            raise Complaint("This was cancelled.")
+        assert job.parent is not None
+        try:
+            tile = await self.studio.pictures.read(job.parent)
+        except FileNotFoundError:
+            raise Complaint("This picture is not kept any more.") from None
+        limit = job.destination.upload_limit
+        sheet, suffix = (tile, "png") if len(tile) <= limit else await asyncio.to_thread(smaller, tile, limit)
+        return Grid((tile,), sheet, suffix, 0.0)
+
     async def _request(self, job: Job, order: int) -> Generate:
         pictures, params = self.studio.pictures, job.params
         try:
@@ -191,15 +194,9 @@ class Road(commands.Cog):
             # It may have reached Discord all the same; discord.py's second attempt is then one answer too many.
             if not is_outage(error) and getattr(error, "code", None) != ALREADY_ANSWERED:
                 raise
-            if (notice_id := await self.find_notice(job)) is None:
+            if (notice_id := await self.delivery.find_notice(job)) is None:
                 raise
             return notice_id
-
-    async def find_notice(self, job: Job) -> int | None:
-        """Look for the message that should say where the job stands."""
-        # For a pressed U or V the first answer is the message that it belongs to, now with a blue button.
-        is_first_answer = job.action in (Action.IMAGINE, Action.REROLL)
-        return await self.delivery.find_notice(job) if is_first_answer else None
 
     async def _say_that_it_waits(self, interaction: Interaction, job: Job) -> int | None:
         text = wording.waiting(job, self.studio.model, self.studio.queue.place(job.id), self.studio.worker.state)
@@ -250,9 +247,9 @@ class Road(commands.Cog):
         )
 
 
-def road_of(interaction: discord.Interaction[Any]) -> Road:
-    """Give the road from within a button or a modal, which know only their interaction."""
-    return cast(Road, interaction.client.get_cog("Road"))
+def road_of(client: discord.Client) -> Road:
+    """Give the road to another cog, or to a button, which knows only its interaction."""
+    return cast(Road, cast(Client, client).get_cog("Road"))
 
 
 async def setup(client: Client) -> None:
@@ -261,15 +258,9 @@ async def setup(client: Client) -> None:
     client.add_dynamic_items(TileButton, RerollButton, CancelButton)
 
 
-_PRESSED: dict[Action, Callable[[Params, Tile, Model], Params]] = {
-    Action.UPSCALE_SUBTLE: lambda params, tile, _: actions.upscale(params, tile),
-    Action.VARY_SUBTLE: lambda params, tile, model: actions.vary(
-        params, tile, model, actions.VARY_SUBTLE, actions.new_seed()
-    ),
-    Action.VARY_STRONG: lambda params, tile, model: actions.vary(
-        params, tile, model, actions.VARY_STRONG, actions.new_seed()
-    ),
-}
+def needs_turn(job: Job) -> bool:
+    """Tell whether something has to be drawn for a job."""
+    return job.action is not Action.PICK
 
 
 def _may_cancel(interaction: Interaction, job: Job) -> bool:

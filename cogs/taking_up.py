@@ -42,7 +42,7 @@ class TakingUp(commands.Cog):
         job, notice_id = record.job, record.notice_id
         match record.state:
             case State.WAITING if notice_id is None:
-                await self.road.deliver(job, await persist(lambda: self.road.find_notice(job)))
+                await self.road.deliver(job, await persist(lambda: self.delivery.find_notice(job)))
             case State.WAITING | State.DRAWING if record.attempts >= MOST_ATTEMPTS:
                 await self.road.give_up(job, notice_id, Complaint("I was interrupted too often while drawing this."))
             case State.WAITING | State.DRAWING:

@@ -8,17 +8,56 @@ from generation.params import Tile
 from tests.bot.conftest import picture
 
 
-async def test_u_posts_the_tile_at_twice_its_size_as_a_reply_and_turns_blue(stage):
-    async with stage.bot():
+async def test_u_picks_a_tile_as_a_picture_of_its_own_at_once_without_being_drawn(stage):
+    async with stage.bot(jobs_at_once=1) as studio:
         await stage.imagine("a fox --seed 5")
         grid = await stage.result()
+        await stage.imagine("slow owl")
+        await stage.notice("(25%)")
         await stage.person(stage.ada).press(grid, "U2")
-        large = await stage.result(text="Image #2")
+        picked = await stage.result(text="Image #2")  # while the only place is taken
+        await stage.server.wait_until(lambda: style(grid, "U2") == 1)
+        job = (await studio.store.record(job_id(picked))).job
+        assert await studio.pictures.read(Tile(job.id, 0)) == await studio.pictures.read(Tile(job_id(grid), 1))
+        stage.go()
+        await stage.result(text="owl")
+    assert picked.content == f"**a fox** - Image #2 <@{stage.ada.id}>"
+    assert picked.reference["message_id"] == str(grid.id)
+    assert stage.server.pinged_by(picked) == [stage.ada]
+    assert picture(stage.server, picked).size == (64, 64)
+    assert job.params.seed == 6
+    assert style(grid, "U1") == 2
+
+
+async def test_a_picked_picture_that_discord_finds_too_large_is_made_smaller(stage):
+    async with stage.bot():
+        await stage.imagine("a fox")
+        grid = await stage.result()
+        stage.server.faults.fail("POST", "/channels/*/messages", status=413, body={"message": "no", "code": 40005})
+        await stage.person(stage.ada).press(grid, "U1")
+        assert (await stage.result(text="Image #1")).attachments[0].filename.endswith(".webp")
+
+
+async def test_picking_gives_credit_and_each_press_posts_it_again(stage):
+    async with stage.bot():
+        await stage.imagine("a fox")
+        grid = await stage.result()
+        for number in (2, 3):
+            await stage.person(stage.ben).press(grid, "U1")
+            await stage.server.wait_until(lambda number=number: len(stage.results()) == number, 20)
+    assert all(f"after a picture by <@{stage.ada.id}>" in result.content for result in stage.results()[1:])
+
+
+async def test_u_of_a_grid_from_before_picking_still_enlarges(stage):
+    async with stage.bot():
+        await stage.imagine("a fox")
+        grid = await stage.result()
+        for button in grid.buttons:
+            button["custom_id"] = button["custom_id"].replace("pick:", "upscale:")
+        await stage.person(stage.ada).press(grid, "U2")
+        large = await stage.result(text="Upscaled (Subtle)")
         await stage.server.wait_until(lambda: style(grid, "U2") == 1)
     assert picture(stage.server, large).size == (128, 128)
-    assert large.reference["message_id"] == str(grid.id)
-    assert large.labels == ["Vary (Subtle)", "Vary (Strong)"]
-    assert style(grid, "U1") == 2
     # It is tile 2 that was enlarged: its colour is that of the grid's second tile.
     assert near(picture(stage.server, large).getpixel((64, 64)), picture(stage.server, grid).getpixel((96, 32)))
 

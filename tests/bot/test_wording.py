@@ -150,7 +150,8 @@ def test_drawing_says_how_far(progress, state, end):
     ("action", "label"),
     [
         (Action.IMAGINE, ""),
-        (Action.UPSCALE_SUBTLE, "Image #3 for "),
+        (Action.PICK, "Image #3 "),
+        (Action.UPSCALE_SUBTLE, "Upscaled (Subtle) by "),
         (Action.VARY_SUBTLE, "Variations (Subtle) of image #3 by "),
         (Action.VARY_STRONG, "Variations (Strong) of image #3 by "),
         (Action.REROLL, "Drawn again by "),
