@@ -10,12 +10,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+from bot.allowlist import is_allowed
 from bot.config import Config
-from db.connection import Connection
+from bot.policy.policy import Policy
+from db.connection import DATABASE, Connection
 from db.people import People
 from db.pictures import Pictures
 from db.retention import Retention, days_by_guild
 from db.store import Store
+from db.usage import Usage
 from generation.models import Model
 from generation.queue import Limits, Queue
 from generation.worker import LocalWorker, Worker
@@ -33,6 +36,8 @@ class Studio:
     config: Config
     store: Store
     people: People
+    guilds: Guilds
+    policy: Policy
     pictures: Pictures
     queue: Queue
     worker: Worker
@@ -97,7 +102,7 @@ async def open_studio(config: Config, worker: Worker, clock: Callable[[], float]
     Raises UnusableDatabaseError when the database is damaged or too new.
     """
     async with AsyncExitStack() as stack:
-        connection = await stack.enter_async_context(Connection.open(config.data_dir / "atelier.sqlite3"))
+        connection = await stack.enter_async_context(Connection.open(config.data_dir / DATABASE))
         store = Store(connection, clock)
         await worker.start()
         stack.push_async_callback(worker.close)

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiosqlite
 
+DATABASE = "atelier.sqlite3"  # its name in the data folder
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 Statement = tuple[str, dict[str, Any]]
@@ -139,12 +140,13 @@ async def _prepare(sqlite: aiosqlite.Connection, migrations: Path) -> None:
     await sqlite.execute("PRAGMA journal_mode = WAL")
     await sqlite.execute("PRAGMA synchronous = FULL")  # an accepted job must survive a power cut
     await sqlite.execute("PRAGMA foreign_keys = ON")
+    await sqlite.execute("PRAGMA secure_delete = ON")  # what is deleted can be read no more
     await sqlite.execute("PRAGMA busy_timeout = 10000")
     await _migrate(sqlite, migrations)
 
 
 async def _migrate(sqlite: aiosqlite.Connection, folder: Path) -> None:
-    scripts = _scripts(folder)
+    scripts = read_scripts(folder)
     if await _version(sqlite) == len(scripts):
         return
     await sqlite.execute("BEGIN IMMEDIATE")  # undone by closing the connection, should a script fail
@@ -161,7 +163,8 @@ async def _migrate(sqlite: aiosqlite.Connection, folder: Path) -> None:
     await sqlite.execute("COMMIT")
 
 
-def _scripts(folder: Path) -> list[str]:
+def read_scripts(folder: Path = MIGRATIONS) -> list[str]:
+    """Give the migrations; the n-th leads to version n."""
     return [path.read_text(encoding="utf-8") for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))]
 
 
