@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from generation.errors import Complaint
+from generation.engine.wander import aims
+from generation.guidance import Told, coefficients, with_words
 from generation.params import Params
 
 REMEMBERED_TEXTS = 512
@@ -20,11 +20,14 @@ REMEMBERED_TEXTS = 512
 class Conditioning:
     """The distinct texts of a job: `embeddings` (texts × length × width) and a `coefficients` entry for each.
 
-    The guided prediction is the sum of the predictions for the texts, times their coefficients.
+    The guided prediction is the sum of the predictions for the texts, times their coefficients. `rows` names the
+    embedding that each row of the prediction is told, text by text and in each of them tile by tile: a text that chaos
+    scatters has an embedding for each tile, all others are shared.
     """
 
     embeddings: Tensor
     coefficients: Tensor
+    rows: Tensor
 
 
 class PromptEncoder:
@@ -39,13 +42,29 @@ class PromptEncoder:
     def condition(self, params: Params) -> Conditioning:
         """Give what the UNet is to be told; raises Complaint if nothing in the prompt pulls."""
         pulls = coefficients(params)
-        embedded = [self._remembered(text) for text in pulls]
-        chunks = max(embedding.shape[1] // self._context for embedding in embedded)
+        told = [self._tell(text, params) for text in pulls]
+        embedded = self._padded([embedding for of_text in told for embedding in of_text])
         device = self._text_encoder.device
         return Conditioning(
-            embeddings=torch.cat([self._pad(embedding, chunks) for embedding in embedded]),
+            embeddings=torch.cat(embedded),
             coefficients=torch.tensor(list(pulls.values()), device=device, dtype=torch.float32),
+            rows=torch.tensor(_rows([len(of_text) for of_text in told], params.count), device=device),
         )
+
+    def _tell(self, told: Told, params: Params) -> list[Tensor]:
+        """Give the one embedding of a text for all tiles, or one for each."""
+        if not told.astray:
+            return [self._remembered(told.text)]
+        tiles = range(params.count if params.chaos else 1)
+        return [self._astray(told.text, params, tile) for tile in tiles]
+
+    def _astray(self, text: str, params: Params, tile: int) -> Tensor:
+        shares, words = zip(*aims(params, tile), strict=True)
+        here, *there = self._padded([self._remembered(with_words(text, more)) for more in ("", *words)])
+        moved = here
+        for share, aim in zip(shares, there, strict=True):
+            moved = moved + share * (aim - here)
+        return moved
 
     def _embed(self, text: str) -> Tensor:
         """Embed a text of any length, as many encoder passes side by side as it takes (as AUTOMATIC1111 does)."""
@@ -62,23 +81,20 @@ class PromptEncoder:
             for part in parts
         ]
 
+    def _padded(self, embeddings: list[Tensor]) -> list[Tensor]:
+        """Make all as long as the longest."""
+        chunks = max(embedding.shape[1] // self._context for embedding in embeddings)
+        return [self._pad(embedding, chunks) for embedding in embeddings]
+
     def _pad(self, embedding: Tensor, chunks: int) -> Tensor:
         missing = chunks - embedding.shape[1] // self._context
-        return torch.cat([embedding, *[self._remembered("")] * missing], dim=1)
+        return torch.cat([embedding, *[self._remembered("")] * missing], dim=1) if missing else embedding
 
 
-def coefficients(params: Params) -> dict[str, float]:
-    """Give each distinct text's share in the guided prediction.
-
-    `u + g · Σ wᵢ (cᵢ − u)`, gathered by text: `g · wᵢ` for each cᵢ and `1 − g · Σ wᵢ` for u, the empty or the negative
-    prompt. What has no share is left out, so a lone prompt without guidance costs one row, as in diffusers, where a
-    scale up to 1 means none.
-    """
-    if not any(part.weight > 0 for part in params.parts):
-        raise Complaint("Nothing in the prompt has a weight above 0, so there is nothing to draw.")
-    guidance = max(1.0, params.guidance_scale)
-    pulls: dict[str, float] = defaultdict(float)
-    for part in params.weighted_parts:
-        pulls[part.text] += guidance * part.weight
-    pulls[params.negative_prompt or ""] += 1 - sum(pulls.values())
-    return {text: pull for text, pull in pulls.items() if abs(pull) > 1e-6}
+def _rows(embeddings: list[int], tiles: int) -> list[int]:
+    """Give the place of each row's embedding, where every text has so many of them: one, or one for each tile."""
+    rows, start = [], 0
+    for own in embeddings:
+        rows += [start + tile % own for tile in range(tiles)]
+        start += own
+    return rows

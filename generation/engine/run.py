@@ -118,7 +118,7 @@ class Run:
         return Rows(
             latents=self._seen[wanted % tiles],
             timesteps=timestep.float().expand(count),
-            embeddings=self._conditioning.embeddings[wanted // tiles],
+            embeddings=self._conditioning.embeddings[self._conditioning.rows[wanted]],
         )
 
     def take(self, prediction: Tensor) -> bool:

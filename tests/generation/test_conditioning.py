@@ -8,8 +8,9 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from generation.engine.conditioning import PromptEncoder, coefficients
+from generation.engine.conditioning import PromptEncoder
 from generation.engine.loading import Pipeline
+from generation.guidance import coefficients
 from generation.params import TextPart
 from tests.generation.studio import Studio, assert_close, generate, params
 
@@ -43,7 +44,8 @@ def _parts(*parts: tuple[str, float]) -> tuple[TextPart, ...]:
 def test_the_guided_prediction_is_the_formula_gathered_by_text(
     changes: dict[str, Any], expected: dict[str, float]
 ) -> None:
-    assert coefficients(params(**changes)) == pytest.approx(expected)
+    found = {told.text: pull for told, pull in coefficients(params(**changes)).items()}
+    assert found == pytest.approx(expected)
 
 
 def test_a_weighted_prompt_steers_by_the_formula(studio: Studio, pipeline: Pipeline) -> None:

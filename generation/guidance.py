@@ -1,0 +1,58 @@
+"""How strongly each text of a job pulls at its pictures: the one formula for weights, `--no`, style and guidance."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from typing import NamedTuple
+
+from generation.errors import Complaint
+from generation.params import Params, TextPart
+
+
+class Told(NamedTuple):
+    """A text that the UNet is told; `astray` says that chaos and weirdness lead it away from its plain meaning."""
+
+    text: str
+    astray: bool = False
+
+
+def coefficients(params: Params) -> dict[Told, float]:
+    """Give each distinct text's share in the guided prediction; raises Complaint if nothing in the prompt pulls.
+
+    `u + g · Σ wᵢ (cᵢ − u)`, gathered by text: `g · wᵢ` for each cᵢ and `1 − g · Σ wᵢ` for u, the empty or the negative
+    prompt. What has no share is left out, so a lone prompt without guidance costs one row, as in diffusers, where a
+    scale up to 1 means none.
+    """
+    if not any(part.weight > 0 for part in params.parts):
+        raise Complaint("Nothing in the prompt has a weight above 0, so there is nothing to draw.")
+    guidance = max(1.0, params.guidance_scale)
+    led_astray = bool(params.chaos or params.weird)
+    pulls: dict[Told, float] = defaultdict(float)
+    for part in params.weighted_parts:
+        for text, weight in _styled(part, params):
+            pulls[Told(text, led_astray and part.weight > 0)] += guidance * weight
+    pulls[Told(params.negative_prompt or "")] += 1 - sum(pulls.values())
+    return {told: pull for told, pull in pulls.items() if abs(pull) > 1e-6}
+
+
+def style_share(stylize: int) -> float:
+    """Give how much of the house style is applied: `log₉(1 + 0.08 · stylize)`, so 0 is 0, 100 is 1 and 1000 is 2.
+
+    Steep at first and flat in the end, as the eye has it: 50 is 0.73, 250 is 1.39.
+    """
+    return math.log1p(0.08 * stylize) / math.log(9)
+
+
+def with_words(text: str, words: str) -> str:
+    """Append `words` to a text; either may be empty."""
+    return ", ".join(filter(None, (text, words)))
+
+
+def _styled(part: TextPart, params: Params) -> list[tuple[str, float]]:
+    """Share a part's weight between its bare text and the one with the house style; above 1 the bare one is pushed."""
+    if part.weight < 0 or not params.house_style:
+        return [(part.text, part.weight)]
+    share = style_share(params.stylize)
+    styled = with_words(part.text, params.house_style)
+    return [(part.text, part.weight * (1 - share)), (styled, part.weight * share)]
