@@ -6,10 +6,10 @@ import re
 
 from generation.prompt.escapes import clean, hide
 
+# As bot/wording.py writes them, and as Midjourney does.
 LABELS = (
     "Image #[1-9](?: for)?",
-    "(?:Variations?|Remix|Upscaled|Zoom Out|Pan|Blend)[^@<>]{0,40} by",
-    "Drawn again by",
+    "(?:Variations?|Remix|Upscaled|Zoom Out|Pan|Blend|Made square|Drawn again)[^@<>]{0,40} by",
 )
 MODES = ("fast", "relax", "turbo", "stealth", "public", "waiting", "starting", "queued", "paused", r"\d+ ?%")
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from generation.models import Model
 from generation.prompt.escapes import reveal
 from generation.prompt.faults import Fault, quote
-from generation.prompt.marks import protect
+from generation.prompt.marks import TRAILING, protect
 from generation.prompt.weights import number
 
 _WHOLE = re.compile(r"[+-]?\d{1,1000}")
@@ -52,6 +52,7 @@ class Flag:
     range = "no value"
 
     def read(self, text: str, model: Model) -> bool | Fault:
+        text = text.strip(TRAILING)
         return Fault(f"takes no value, but {quote(text)} comes after it") if text else True
 
     def write(self, value: bool) -> str:
@@ -184,7 +185,7 @@ class Choice:
         return ", ".join(self.names)
 
     def read(self, text: str, model: Model) -> str | Fault:
-        name = re.sub(r"[\s-]+", "_", text.lower().strip(" ,;.").replace("+", "p"))
+        name = re.sub(r"[\s-]+", "_", text.lower().strip(TRAILING).replace("+", "p"))
         if name in self.names:
             return name
         nearest = difflib.get_close_matches(name[:QUOTABLE], self.names, 1)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
 from generation.models import Model
 from generation.prompt.faults import Fault, quote
+from generation.prompt.marks import TRAILING
 from generation.prompt.names import split_name, unknown
-from generation.prompt.pieces import TRAILING, Pieces, take_apart
+from generation.prompt.pieces import Pieces, take_apart
 from generation.prompt.table import BY_NAME, COMING, Parameter
 
 MOST_HINTS = 10
@@ -19,18 +21,16 @@ MOST_HINTS = 10
 class Layer:
     """Parameters of one strength: the fields that they decide, and what was wrong with the others.
 
-    `settled` are the fields that stronger layers decide already. Names in `options` stand for a whole text; what they
-    bring along beside parameters is collected in `extras`.
+    Fields in `settled` are decided by something stronger. A name in `options` stands for a whole text, which is kept
+    in `expanded` for its words and links.
     """
 
     model: Model
-    has_picture: bool
-    is_default: bool = False
-    settled: frozenset[str] = frozenset()
+    settled: AbstractSet[str] = frozenset()
     options: Mapping[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     deciders: dict[str, Parameter] = field(default_factory=dict)
-    extras: list[Pieces] = field(default_factory=list)
+    expanded: dict[str, Pieces] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
     def add(self, typed: str) -> None:
@@ -39,90 +39,76 @@ class Layer:
         word, _, rest = typed.partition(" ")
         word = word.rstrip(TRAILING)
         if parameter := BY_NAME.get(name):
-            self._take(parameter, value)
+            if parameter.sets not in self.settled:
+                self._take(parameter, value)
         elif name in COMING:
             self.faults.append(f"`--{name}` is not available here yet")
-        elif (option := self.options.get(word.lower())) is not None:
-            self._expand(word, option, rest)
+        elif word.lower() in self.options:
+            self._expand(word.lower(), rest.strip(TRAILING))
         else:
-            with_hint = len(self.faults) < MOST_HINTS
-            self.faults.append(unknown(name or word, self.options, with_hint=with_hint))
-
-    def _expand(self, name: str, option: str, rest: str) -> None:
-        known, self.options = self.options, {}
-        before, self.faults = self.faults, []
-        pieces = take_apart(option)
-        for parameter in pieces.parameters:
-            self.add(parameter)
-        self.faults = before + [f"In {quote('--' + name)}: {fault}" for fault in (*pieces.faults, *self.faults)]
-        self.options = known
-        self.extras.append(pieces)
-        if rest := rest.strip(TRAILING):
-            self._misplaced(rest, name)
+            self.faults.append(unknown(name or word, self.options, with_hint=len(self.faults) < MOST_HINTS))
 
     def _take(self, parameter: Parameter, text: str) -> None:
-        if parameter.needs_picture and not self.has_picture:
-            if not self.is_default:
-                self.faults.append(f"Cannot use `--{parameter.name}` without a picture: {HOW_TO_BRING_ONE}")
-        elif parameter.kind.may_be_left_out or (text if parameter.kind.takes_all else text.strip(TRAILING)):
-            self._read(parameter, text)
-        else:
-            self.faults.append(f"`--{parameter.name}` needs a value such as `{parameter.example}`")
-
-    def _read(self, parameter: Parameter, text: str) -> None:
         rest = ""
         if not parameter.kind.takes_all:
             text, _, rest = text.partition(" ")
-            text = text.rstrip(TRAILING)
+            text, rest = text.rstrip(TRAILING), rest.strip(TRAILING)
+        if not text and not parameter.kind.may_be_left_out:
+            self.faults.append(f"`--{parameter.name}` needs a value such as `{parameter.example}`")
+            return
         value = parameter.kind.read(text, self.model)
         if isinstance(value, Fault):
             self.faults.append(f"`--{parameter.name}` {value.text}")
-        elif rest := rest.strip(TRAILING):
-            self._misplaced(rest, parameter.name)
+        elif rest:
+            self._refuse_text(rest, parameter.name)
         else:
             self._decide(parameter, parameter.decides(value))
 
-    def _misplaced(self, text: str, name: str) -> None:
-        self.faults.append(f"Put {quote(text)} in front of the parameters: it comes after {quote('--' + name)}")
-
     def _decide(self, parameter: Parameter, fields: dict[str, Any]) -> None:
-        if self.settled & fields.keys():
-            return
-        if others := [self.deciders[name] for name in fields if name in self.deciders]:
-            if parameter.repeatable and others[0] is parameter:
-                self.values |= {name: self.values[name] + value for name, value in fields.items()}
-            else:
-                self.faults.append(_clash(others[0], parameter))
+        other = next((self.deciders[name] for name in fields if name in self.deciders), None)
+        if other is parameter and parameter.repeatable:
+            fields = {name: self.values[name] + value for name, value in fields.items()}
+        elif other is not None:
+            self.faults.append(_clash(other, parameter))
             return
         self.values |= fields
         self.deciders |= dict.fromkeys(fields, parameter)
 
+    def _expand(self, name: str, rest: str) -> None:
+        if rest:
+            self._refuse_text(rest, name)
+        if name in self.expanded:
+            self.faults.append(f"{quote('--' + name)} is given more than once")
+            return
+        pieces = self.expanded[name] = take_apart(self.options[name])
+        options, faults = self.options, self.faults
+        self.options, self.faults = {}, [*pieces.faults]  # an option inside an option is unknown
+        for parameter in pieces.parameters:
+            self.add(parameter)
+        self.options, self.faults = options, faults + [f"In {quote('--' + name)}: {fault}" for fault in self.faults]
 
-HOW_TO_BRING_ONE = "attach one with the `image` option, or begin with a link to one"
+    def _refuse_text(self, text: str, name: str) -> None:
+        self.faults.append(f"Put {quote(text)} in front of the parameters: it comes after {quote('--' + name)}")
 
 
-def read_layers(
-    typed: Iterable[str], defaults: Iterable[str], model: Model, *, has_picture: bool, options: Mapping[str, str]
-) -> Layer:
-    """Read the parameters of a prompt, then those of `defaults`, the strongest first, which fill its gaps."""
-    prompt = Layer(model, has_picture, options={name.lower(): text for name, text in options.items()})
+def read_typed(typed: Iterable[str], options: Mapping[str, str], model: Model) -> Layer:
+    """Read the parameters of a prompt."""
+    layer = Layer(model, options={name.lower(): text for name, text in options.items()})
     for parameter in typed:
-        prompt.add(parameter)
-    for text in defaults:
-        _fill_gaps(prompt, text)
-    return prompt
+        layer.add(parameter)
+    return layer
 
 
-def _fill_gaps(prompt: Layer, text: str) -> None:
-    settled = prompt.values.keys() | ({"num_inference_steps"} if prompt.values.get("draft") else ())
-    layer = Layer(prompt.model, prompt.has_picture, is_default=True, settled=frozenset(settled))
-    pieces = take_apart(text)
+def read_default(text: str, settled: AbstractSet[str], model: Model) -> Layer:
+    """Read parameters that were set beforehand, but for the fields in `settled`; its faults say where they stand."""
+    layer, pieces = Layer(model, settled), take_apart(text)
     for parameter in pieces.parameters:
         layer.add(parameter)
+    faults = [*pieces.faults, *layer.faults]
     if pieces.text or pieces.links:
-        layer.faults.append("only parameters can stand there")
-    prompt.faults += [f"In the settings {quote(text)}: {fault}" for fault in (*pieces.faults, *layer.faults)]
-    prompt.values |= layer.values
+        faults.append("only parameters can be set")
+    layer.faults = [f"In the settings {quote(text)}: {fault}" for fault in faults]
+    return layer
 
 
 def _clash(one: Parameter, other: Parameter) -> str:

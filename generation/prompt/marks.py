@@ -10,8 +10,10 @@ from generation.prompt.junk import SIGNATURE_START
 # Phones turn `--` into a dash. In prose a dash stands between spaces or between words, so there it stays text.
 _START = r"(?<!\S)(?:--+(?=\w)|(?!-[^-–—])[-–—]+(?=[A-Za-z]))"
 PARAMETER_START = re.compile(_START)
+TRAILING = " ,;."  # what people put between parameters
 GROUP = re.compile(r"\{([^{},]*)[^{}]*\}")
 FRONT_LINKS = re.compile(r"^(?:https?://\S+\s?)+", re.IGNORECASE)
+PICTURE_LINK = re.compile(r"https?://[^\s/?#]+/[^\s?#]*\.(?:png|jpe?g|webp|gif)(?:[?#]\S*)?", re.IGNORECASE)
 
 _ACTIVE = re.compile(
     rf"{_START}|(?<!-)--+(?=\w)|(?<!\S)(?:--+|[–—])(?=\s[a-z]+\s[.\d])|::|\*\*|[{{}}]|<(?=https?:)|{SIGNATURE_START}"

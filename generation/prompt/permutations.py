@@ -23,7 +23,8 @@ class TooManyPermutations(Complaint):
 
 def permute(typed: str, limit: int) -> list[str]:
     """Give every prompt that somebody asked for at once, junk off; raises TooManyPermutations over `limit`."""
-    return expand(restore(strip_junk(typed)), limit)
+    prompt = restore(strip_junk(typed))
+    return expand(prompt, limit) if "{" in prompt else [prompt]
 
 
 def count(text: str) -> int:

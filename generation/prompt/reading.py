@@ -15,7 +15,7 @@ from generation.models import Model, size_for
 from generation.params import Params, Picture, TextPart
 from generation.prompt.faults import PromptFaults
 from generation.prompt.image_weight import strength_for
-from generation.prompt.layers import read_layers
+from generation.prompt.layers import Layer, read_default, read_typed
 from generation.prompt.pieces import take_apart
 from generation.prompt.table import Share, steps_for
 from generation.prompt.weights import read_parts, weight_faults
@@ -41,19 +41,16 @@ def read(
     typed.
     """
     prompt = take_apart(text)
-    has_picture = attached > 0 or bool(prompt.links)
-    given = read_layers(prompt.parameters, defaults, model, has_picture=has_picture, options=options)
-    links = (*prompt.links, *(link for extra in given.extras for link in extra.links))
-    parts = read_parts(" ".join(filter(None, [prompt.text, *(extra.text for extra in given.extras)])))
-    faults = [
-        *prompt.faults,
-        *given.faults,
-        *weight_faults(parts, given.values.get("no", ())),
-        *_picture_faults(attached + len(links), parts),
-    ]
-    if faults:
-        raise PromptFaults(*dict.fromkeys(faults))
-    return _wish(given.values, parts, (TO_COME,) * (attached + len(links)), links, model, new_seed)
+    typed = read_typed(prompt.parameters, options, model)
+    sources = (prompt, *typed.expanded.values())
+    links = tuple(link for source in sources for link in source.links)
+    pictures = (TO_COME,) * (attached + len(links))
+    parts = read_parts(" ".join(source.text for source in sources if source.text))
+    given, faults = _fill_gaps(typed, defaults, has_picture=bool(pictures))
+    faults += [*weight_faults(parts, given.get("no", ())), *_picture_faults(len(pictures), parts, typed)]
+    if prompt.faults or faults:
+        raise PromptFaults(*dict.fromkeys([*prompt.faults, *faults]))
+    return _wish(given, parts, pictures, links, model, new_seed)
 
 
 def parse(
@@ -67,11 +64,27 @@ def parse(
     return wish.with_pictures(pictures)
 
 
-def _picture_faults(pictures: int, parts: tuple[TextPart, ...]) -> list[str]:
+def _fill_gaps(typed: Layer, defaults: Sequence[str], *, has_picture: bool) -> tuple[dict[str, Any], list[str]]:
+    values, faults = typed.values, [*typed.faults]
+    for text in defaults:
+        settled = {*values}
+        if values.get("draft"):
+            settled.add("num_inference_steps")  # else a draft could cost more than half
+        if not has_picture:
+            settled.add("strength")
+        layer = read_default(text, settled, typed.model)
+        values = layer.values | values
+        faults += layer.faults
+    return values, faults
+
+
+def _picture_faults(pictures: int, parts: tuple[TextPart, ...], typed: Layer) -> list[str]:
     if pictures > MOST_PICTURES:
         return [f"At most {MOST_PICTURES} pictures can go with a prompt, these are {pictures}"]
     if pictures == 1 and not any(part.text for part in parts):
         return ["Say in words what to draw from the picture, or bring a second one to blend it with"]
+    if pictures == 0 and "strength" in typed.values:
+        return ["Cannot use `--iw` without a picture: attach one with the `image` option, or begin with a link to one"]
     return []
 
 

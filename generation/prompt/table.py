@@ -94,7 +94,6 @@ class Parameter:
     help: str
     fields: Callable[[Any], dict[str, Any]] | None = None
     applied: Callable[[Params, Model | None], Any] = _never
-    needs_picture: bool = False
     repeatable: bool = False
 
     @property
@@ -196,7 +195,6 @@ PARAMETERS = (
         help="How much of your picture is kept: 0 forgets it, 3 keeps nearly everything.",
         fields=lambda weight: {"strength": strength_for(weight)},
         applied=_applied_image_weight,
-        needs_picture=True,
     ),
     Parameter(
         names=("model", "version", "v"),
