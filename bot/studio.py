@@ -10,13 +10,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from bot.allowlist import is_allowed
+from bot.allowlist import refusal
 from bot.config import Config
 from bot.policy.policy import Policy
 from db.connection import DATABASE, Connection
+from db.guilds import Guilds
 from db.people import People
 from db.pictures import Pictures
+from db.reports import Reports
 from db.retention import Retention, days_by_guild
+from db.search import Search
 from db.store import Store
 from db.usage import Usage
 from generation.models import Model
@@ -36,6 +39,8 @@ class Studio:
     config: Config
     store: Store
     people: People
+    search: Search
+    reports: Reports
     guilds: Guilds
     policy: Policy
     pictures: Pictures
@@ -113,7 +118,21 @@ async def open_studio(config: Config, worker: Worker, clock: Callable[[], float]
         guild_days = partial(days_by_guild, connection)
         retention = Retention(connection, pictures, config.retention_days, guild_days, clock)
         await stack.enter_async_context(_beside(retention.keep_sweeping()))
-        yield Studio(config, store, People(connection), pictures, queue, worker, clock)
+        guilds = Guilds(connection, clock)
+        policy = Policy(guilds, Usage(connection), clock, partial(refusal, config.allowed_guilds))
+        yield Studio(
+            config=config,
+            store=store,
+            people=People(connection),
+            search=Search(connection),
+            reports=Reports(connection, clock),
+            guilds=guilds,
+            policy=policy,
+            pictures=pictures,
+            queue=queue,
+            worker=worker,
+            clock=clock,
+        )
 
 
 @asynccontextmanager
