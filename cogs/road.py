@@ -16,8 +16,10 @@ from bot import wording
 from bot.client import Client
 from bot.delivery import NOBODY, Answer, is_outage, is_too_large
 from bot.destination import destination_of
-from bot.errors import explain
+from bot.errors import answer, explain
 from bot.notice import Notice
+from bot.policy.policy import Ask, Terms, granted
+from bot.policy.situation import situation_of
 from bot.standing import Standing
 from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, result_view
 from db.store import State
@@ -26,6 +28,7 @@ from generation.errors import Complaint, WorkerDied
 from generation.job import Action, Asker, Job, Speed, new_job_id
 from generation.messages import Generate, Grid
 from generation.params import Params, Tile
+from generation.queue import Allowance
 from generation.sheet import smaller
 
 log = logging.getLogger(__name__)
@@ -55,14 +58,35 @@ class Road(commands.Cog):
         parent: Tile | None = None,
         *,
         speed: Speed = Speed.FAST,
+        insisted: bool = False,
         private: bool = False,
+        terms: Terms | None = None,
     ) -> None:
-        """Accept a job, or raise Complaint; answer within three seconds; set it going."""
-        job = self._job(interaction, action, params, parent, speed, private)
-        if needs_turn(job):
-            self.studio.queue.enter(job)
+        """Accept a job, or raise Complaint; answer within three seconds; set it going.
+
+        `speed` is what the person prefers, unless they `insisted` on it by typing it. `terms` are given for one of
+        several jobs that were admitted together.
+        """
+        asked = Ask(action=action, params=params, speed=speed, insisted=insisted, private=private)
+        admission = self.studio.policy.admission(situation_of(interaction), asked) if terms is None else granted(terms)
+        async with admission as terms:
+            job = self._job(interaction, action, params, parent, terms.speed, private)
+            if needs_turn(job):
+                self.studio.queue.enter(job, Allowance(waiting=terms.bounds.waiting, running=terms.bounds.running))
+            await self._keep(job)
+        await self._set_going(interaction, job)
+        if terms.warning:
+            await answer(interaction, terms.warning)
+
+    async def _keep(self, job: Job) -> None:
         try:
             await self.studio.store.add_job(job)
+        except Exception:
+            self.studio.queue.leave(job.id)
+            raise
+
+    async def _set_going(self, interaction: Interaction, job: Job) -> None:
+        try:
             notice_id = await self._first_answer(interaction, job) if needs_turn(job) else None
             await self.studio.store.set_notice(job.id, notice_id)
             record = await self.studio.store.record(job.id)
@@ -71,7 +95,7 @@ class Road(commands.Cog):
             if not self.studio.stopping:  # or else the answer may have been cut off on its way, and the job goes on
                 await self.studio.store.cancel(job.id, "It could not be answered in time.")
             raise
-        log.info("job %s: %s by %s", job.id, action, job.asker.id)
+        log.info("job %s: %s by %s", job.id, job.action, job.asker.id)
         if record is not None and record.state is State.WAITING:  # and not cancelled as soon as it was shown
             self.studio.carry_out(job.id, self.deliver(job, notice_id))
         else:
@@ -82,7 +106,7 @@ class Road(commands.Cog):
         try:
             grid = await (self._draw_or_draw_again(job, notice_id) if needs_turn(job) else self._pick(job))
             await self.studio.pictures.save(job.id, grid)
-            if await self.studio.store.drawn(job.id, grid.suffix):
+            if await self.studio.store.drawn(job.id, grid.suffix, grid.seconds):
                 await self.answer(job, notice_id, grid.sheet, grid.suffix)
         except Exception as error:
             await self.give_up(job, notice_id, error)
@@ -160,6 +184,7 @@ class Road(commands.Cog):
             self.studio.queue.turn(job) as turn,
         ):
             standing.worker = turn.worker
+            await self.studio.policy.still_admit(job)
             if not await self.studio.store.begin(job.id):
                 raise Complaint("This was cancelled.")
             return await turn.worker.generate(await self._request(job, turn.order), standing.note)

@@ -39,6 +39,17 @@ class Limits:
     waiting_in_all: int = 200
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """How many jobs one person may have waiting and running in one guild, where that is less than the limits."""
+
+    waiting: int | None = None
+    running: int | None = None
+
+
+NO_ALLOWANCE = Allowance()
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A job's permission to run on `worker`; `order` counts the turns that were given."""
@@ -59,6 +70,7 @@ class Place:
 class _Waiting:
     job: Job
     since: float
+    allowance: Allowance
     granted: asyncio.Future[Turn] | None = None  # None as long as nobody awaits the turn
 
 
@@ -104,27 +116,28 @@ class Queue:
         """Take over when a person was last served before this start, in seconds of any clock."""
         self._remembered[person_id] = when
 
-    def check(self, person_id: int) -> None:
-        """Raise QueueFull or PersonQueueFull when one more job of this person would be too many."""
-        mine = sum(waiting.job.asker.id == person_id for waiting in self._waiting.values())
-        if mine >= self._limits.waiting_per_person:
-            raise PersonQueueFull(
-                f"You already have {_jobs(mine)} waiting, and {self._limits.waiting_per_person} is the most for one "
-                "person. Try again when one of them has started, or cancel one."
-            )
-        if len(self._waiting) >= self._limits.waiting_in_all:
+    def check(
+        self, person_id: int, guild_id: int | None = None, allowance: Allowance = NO_ALLOWANCE, jobs: int = 1
+    ) -> None:
+        """Raise QueueFull or PersonQueueFull when `jobs` more jobs of this person would be too many."""
+        mine = [waiting.job for waiting in self._waiting.values() if waiting.job.asker.id == person_id]
+        here = [job for job in mine if job.destination.guild_id == guild_id]
+        _refuse_over(self._limits.waiting_per_person, len(mine), jobs, "person")
+        if allowance.waiting is not None:
+            _refuse_over(allowance.waiting, len(here), jobs, "member of this server with your roles")
+        if len(self._waiting) + jobs > self._limits.waiting_in_all:
             raise QueueFull(
                 f"The queue is full: {_jobs(len(self._waiting))} are waiting, and {self._limits.waiting_in_all} is the "
                 "most. Try again in a while."
             )
 
-    def enter(self, job: Job) -> None:
+    def enter(self, job: Job, allowance: Allowance = NO_ALLOWANCE) -> None:
         """Check the limits and take a place in one go; follow it with `turn`, or with `leave` where that fails.
 
-        Raises QueueFull and PersonQueueFull.
+        Raises QueueFull and PersonQueueFull. The allowance is not remembered over a restart.
         """
-        self.check(job.asker.id)
-        self._waiting[job.id] = _Waiting(job, self._clock())
+        self.check(job.asker.id, job.destination.guild_id, allowance)
+        self._waiting[job.id] = _Waiting(job, self._clock(), allowance)
         self._changed()
 
     def leave(self, job_id: str) -> None:
@@ -139,7 +152,7 @@ class Queue:
         Cancelling the task is all it takes to leave. A turn that ends with WorkerDied, or is cancelled before the
         block has begun, does not count as served.
         """
-        waiting = self._waiting.setdefault(job.id, _Waiting(job, self._clock()))
+        waiting = self._waiting.setdefault(job.id, _Waiting(job, self._clock(), NO_ALLOWANCE))
         waiting.granted = asyncio.get_running_loop().create_future()
         self._changed()
         served = False
@@ -200,8 +213,10 @@ class Queue:
     def _may_run(self, waiting: _Waiting) -> bool:
         if waiting.granted is None or waiting.granted.done():  # done: cancelled in this very tick
             return False
-        mine = sum(running.job.asker.id == waiting.job.asker.id for running in self._running.values())
-        return mine < self._limits.running_per_person
+        job, allowed = waiting.job, waiting.allowance.running
+        mine = [running.job for running in self._running.values() if running.job.asker.id == job.asker.id]
+        here = sum(running.destination.guild_id == job.destination.guild_id for running in mine)
+        return len(mine) < self._limits.running_per_person and (allowed is None or here < allowed)
 
     def _free_worker(self) -> Worker | None:
         """Give the emptiest worker that has room; one that is broken only when all are, so that it can say so."""
@@ -283,6 +298,15 @@ def _work(params: Params) -> float:
     steps = max(1.0, params.num_inference_steps * (params.strength if params.source is not None else 1.0))
     rows = params.count * (2 if params.guidance_scale > 1 else 1)
     return steps * rows * params.width * params.height
+
+
+def _refuse_over(limit: int, waiting: int, jobs: int, whom: str) -> None:
+    if waiting + jobs > limit:
+        more = f", and {jobs} more are too many:" if jobs > 1 else ", and"
+        raise PersonQueueFull(
+            f"You already have {_jobs(waiting)} waiting{more} {limit} is the most for one {whom}. "
+            "Try again when one of them has started, or cancel one."
+        )
 
 
 def _jobs(number: int) -> str:

@@ -71,9 +71,9 @@ class Policy:
         guilds: Guilds,
         usage: Usage,
         clock: Callable[[], float] = time.time,
-        served: Callable[[int], bool] = lambda guild_id: True,
+        refusal: Callable[[int | None], str | None] = lambda guild_id: None,
     ) -> None:
-        self._guilds, self._usage, self._clock, self._served = guilds, usage, clock, served
+        self._guilds, self._usage, self._clock, self._refusal = guilds, usage, clock, refusal
         self._words: dict[int, tuple[int, Words]] = {}
         self._admissions: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
@@ -94,10 +94,10 @@ class Policy:
 
     async def admit(self, who: Situation, ask: Ask) -> Terms:
         """Say on what terms `ask` is granted; raises Refused, or PromptFaults for a blocked word."""
+        if refusal := self._refusal(who.guild_id):
+            raise Refused(refusal)
         if who.guild_id is None:
             return Terms(settings=GuildSettings(), bounds=Bounds(), speed=ask.speed)
-        if not self._served(who.guild_id):
-            raise Refused("I do not work in this server: whoever runs me has not put it on the list.")
         settings = await self.settings(who.guild_id)
         bounds = settings.bounds_of(who.guild_id, who.role_ids)
         await self._refuse_blocked(who.guild_id, who.person_id)
@@ -114,10 +114,10 @@ class Policy:
         What could only be asked of the interaction, such as the person's roles, is not asked twice.
         """
         guild_id = job.destination.guild_id
+        if refusal := self._refusal(guild_id):
+            raise Refused(refusal)
         if guild_id is None:
             return
-        if not self._served(guild_id):
-            raise Refused("I do not work in this server any more.")
         await self._refuse_blocked(guild_id, job.asker.id)
         judge(await self._words_of(guild_id), job.params)
 
@@ -152,6 +152,12 @@ class Policy:
         if known is None or known[0] != version:
             known = self._words[guild_id] = version, Words(await self._guilds.words(guild_id))
         return known[1]
+
+
+@asynccontextmanager
+async def granted(terms: Terms) -> AsyncIterator[Terms]:
+    """Stand for an admission that was given before, for several jobs together."""
+    yield terms
 
 
 def _refuse_elsewhere(who: Situation, settings: GuildSettings) -> None:

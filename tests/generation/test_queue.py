@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -14,7 +15,7 @@ from generation.job import Action, Asker, Destination, Job, Speed
 from generation.messages import Loading, Ready
 from generation.models import Model
 from generation.params import Params, TextPart, Upload
-from generation.queue import PATIENCE, Limits, PersonQueueFull, Place, Queue, QueueFull
+from generation.queue import PATIENCE, Allowance, Limits, PersonQueueFull, Place, Queue, QueueFull
 from generation.worker import Broken, Restarting
 
 MODEL = Model(name="none", ref="none")
@@ -646,3 +647,31 @@ async def newcomer_waits_for_one_each(crowd, done_before):
     await room.drain()
     passed = [person.job.asker.id for person in room.started[before : room.started.index(newcomer)]]
     assert len(passed) == len(set(passed))
+
+
+def job_in(guild_id: int) -> Job:
+    job = make_job()
+    return replace(job, destination=replace(job.destination, guild_id=guild_id))
+
+
+async def test_an_allowance_bounds_who_waits_in_that_guild_only():
+    queue = Room(waiting_per_person=5).queue
+    queue.enter(job_in(1), Allowance(waiting=1))
+    with pytest.raises(PersonQueueFull, match="1 is the most for one member of this server with your roles"):
+        queue.enter(job_in(1), Allowance(waiting=1))
+    queue.enter(job_in(2), Allowance(waiting=1))
+    with pytest.raises(PersonQueueFull, match="You already have 2 jobs waiting, and 4 more are too many: 5 is"):
+        queue.check(ANN, 3, jobs=4)
+    queue.check(ANN, 3, jobs=3)
+
+
+async def test_an_allowance_bounds_who_runs_in_that_guild_only():
+    room = Room(StillWorker(capacity=8), running_per_person=5)
+    jobs = [job_in(1), job_in(1), job_in(2)]
+    for job in jobs:
+        room.queue.enter(job, Allowance(running=1))
+    people = [Person(room.queue, job, room.started) for job in jobs]
+    await settle()
+    assert room.queue.running == [jobs[0], jobs[2]]
+    await people[0].finish()
+    assert room.queue.running == [jobs[2], jobs[1]]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.allowlist import refusal
 from bot.policy.policy import DAY, Ask, Policy, Refused, Situation
 from bot.policy.settings import Bounds, GuildSettings, to_dict
 from db.connection import Connection
@@ -32,8 +33,10 @@ class Place:
         self.now = NOW
         self.guilds = Guilds(connection, lambda: self.now)
         self.store = Store(connection, lambda: self.now)
-        self.served = True
-        self.policy = Policy(self.guilds, Usage(connection), lambda: self.now, lambda guild_id: self.served)
+        self.allowed: set[int] = set()
+        self.policy = Policy(
+            self.guilds, Usage(connection), lambda: self.now, lambda guild_id: refusal(self.allowed, guild_id)
+        )
 
     async def set(self, **settings) -> None:
         version = (await self.guilds.settings(GUILD)).version
@@ -73,8 +76,8 @@ async def test_a_guild_that_set_nothing_allows_everything(place):
 
 
 async def test_a_guild_that_is_not_on_the_list_is_refused_politely(place):
-    place.served = False
-    with pytest.raises(Refused, match="not put it on the list"):
+    place.allowed = {7}
+    with pytest.raises(Refused, match="not open to this server"):
         await place.admit()
     await place.admit(guild=None)
 
@@ -217,8 +220,8 @@ async def test_a_job_that_has_waited_is_looked_at_again(place):
     await place.guilds.block(act(), block())
     with pytest.raises(Refused, match="blocked"):
         await place.policy.still_admit(job)
-    place.served = False
-    with pytest.raises(Refused, match="any more"):
+    place.allowed = {7}
+    with pytest.raises(Refused, match="not open"):
         await place.policy.still_admit(job)
 
 

@@ -1,0 +1,30 @@
+"""Who asks and where, read off an interaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+
+from bot.policy.policy import Situation
+
+
+def situation_of(interaction: discord.Interaction[Any]) -> Situation:
+    """Note the ids that rules are about."""
+    member = interaction.user
+    return Situation(
+        guild_id=interaction.guild_id,
+        places=frozenset(_places(interaction.channel)),
+        person_id=member.id,
+        role_ids=frozenset(role.id for role in member.roles) if isinstance(member, discord.Member) else frozenset(),
+    )
+
+
+def _places(channel: object) -> set[int]:
+    """Give the channel, the one that a thread is in, and the category of either."""
+    if not isinstance(channel, discord.Thread | discord.abc.GuildChannel):
+        return set()
+    parent = channel.parent if isinstance(channel, discord.Thread) else channel
+    parent_id = channel.parent_id if isinstance(channel, discord.Thread) else channel.id
+    category_id = parent.category_id if parent is not None else None
+    return {channel.id, parent_id} | ({category_id} if category_id is not None else set())
