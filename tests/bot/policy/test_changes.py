@@ -1,0 +1,54 @@
+"""Owners who change settings at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bot.policy.changes import Author, change_settings
+from bot.policy.settings import GuildSettings, from_dict
+from db.connection import Connection
+from db.guilds import Guilds
+from generation.errors import Complaint
+
+GUILD, OWNER, OTHER = 1, 11, 12
+
+
+@pytest.fixture
+async def guilds(tmp_path):
+    async with Connection.open(tmp_path / "atelier.sqlite3") as connection:
+        yield Guilds(connection)
+
+
+async def test_concurrent_changes_by_two_owners_lose_nothing(guilds):
+    def add_channel(channel: int):
+        return lambda settings: replace(settings, channels=(*settings.channels, channel))
+
+    await asyncio.gather(
+        *(
+            change_settings(guilds, Author(GUILD, owner), f"channel {number}", add_channel(number))
+            for number in range(20)
+            for owner in (OWNER,)
+        ),
+        *(
+            change_settings(guilds, Author(GUILD, OTHER), "roles", lambda settings: replace(settings, stealth=False))
+            for _ in range(5)
+        ),
+    )
+    settings = from_dict((await guilds.settings(GUILD)).values)
+    assert sorted(settings.channels) == list(range(20))
+    assert not settings.stealth
+    acts = await guilds.acts(GUILD, limit=100)
+    assert len(acts) == 21, "the same change made again is none"
+
+
+async def test_a_change_that_is_refused_leaves_everything_as_it_was(guilds):
+    def refuse(settings: GuildSettings) -> GuildSettings:
+        raise Complaint("No.")
+
+    with pytest.raises(Complaint):
+        await change_settings(guilds, Author(GUILD, OWNER), "nothing", refuse)
+    assert (await guilds.settings(GUILD)).version == 0
+    assert await guilds.acts(GUILD) == []
