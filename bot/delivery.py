@@ -202,6 +202,7 @@ class Delivery:
                 answer.content,
                 file=answer.file(),
                 view=answer.view,
+                ephemeral=job.destination.private,
                 allowed_mentions=_only_the_asker(job),
                 wait=True,
             )

@@ -8,6 +8,7 @@ import discord
 from discord.utils import DEFAULT_FILE_SIZE_LIMIT_BYTES
 
 from generation.job import Destination
+from generation.prompt.preferences import Preferences
 
 Interaction = discord.Interaction[Any]
 
@@ -25,6 +26,15 @@ def destination_of(interaction: Interaction, *, private: bool = False) -> Destin
         reply_to=interaction.message.id if interaction.message and _may_reply(interaction) else None,
         private=private,
     )
+
+
+def is_private(interaction: Interaction, typed: bool | None, preferred: Preferences) -> bool:
+    """Tell whether only the person may see the answer: as typed, else as the pressed message is, else as preferred."""
+    if interaction.context.dm_channel:  # nobody else is there, and what is posted there stays
+        return False
+    if typed is not None:
+        return typed
+    return preferred.private or (interaction.message is not None and interaction.message.flags.ephemeral)
 
 
 def _may_post(interaction: Interaction) -> bool:

@@ -15,7 +15,7 @@ from discord.ext import commands
 from bot import wording
 from bot.client import Client
 from bot.delivery import NOBODY, Answer, is_outage, is_too_large
-from bot.destination import destination_of
+from bot.destination import destination_of, is_private
 from bot.errors import answer, explain
 from bot.notice import Notice
 from bot.policy.policy import Ask, Terms, granted
@@ -57,17 +57,19 @@ class Road(commands.Cog):
         params: Params,
         parent: Tile | None = None,
         *,
-        speed: Speed = Speed.FAST,
-        insisted: bool = False,
-        private: bool = False,
+        speed: Speed | None = None,
+        private: bool | None = None,
         terms: Terms | None = None,
     ) -> None:
         """Accept a job, or raise Complaint; answer within three seconds; set it going.
 
-        `speed` is what the person prefers, unless they `insisted` on it by typing it. `terms` are given for one of
-        several jobs that were admitted together.
+        `speed` and `private` are what was typed for this job; None leaves them to what the person prefers. `terms` are
+        given for one of several jobs that were admitted together.
         """
-        asked = Ask(action=action, params=params, speed=speed, insisted=insisted, private=private)
+        preferred = await self.studio.people.settings(interaction.user.id)
+        private = is_private(interaction, private, preferred)
+        insisted = speed is not None
+        asked = Ask(action=action, params=params, speed=speed or preferred.speed, insisted=insisted, private=private)
         admission = self.studio.policy.admission(situation_of(interaction), asked) if terms is None else granted(terms)
         async with admission as terms:
             job = self._job(interaction, action, params, parent, terms.speed, private)
@@ -117,6 +119,7 @@ class Road(commands.Cog):
         await self.studio.store.answered(job.id, answer_id)
         log.info("job %s: answered in message %s", job.id, answer_id)
         await self.settle(job, notice_id, answer_id)
+        self.client.dispatch("job_answered", job, answer_id)
 
     async def cancel(self, interaction: Interaction, job_id: str) -> None:
         """Cancel a job for its owner or a moderator; raises Complaint when it may not or cannot be."""
@@ -225,19 +228,25 @@ class Road(commands.Cog):
 
     async def _say_that_it_waits(self, interaction: Interaction, job: Job) -> int | None:
         text = wording.waiting(job, self.studio.model, self.studio.queue.place(job.id), self.studio.worker.state)
-        view = cancel_view(job.id)
+        view, private = cancel_view(job.id), job.destination.private
         match interaction.response.type:
             case None:
-                callback = await interaction.response.send_message(text, view=view, allowed_mentions=NOBODY)
+                callback = await interaction.response.send_message(
+                    text, view=view, ephemeral=private, allowed_mentions=NOBODY
+                )
                 return callback.message_id
             case discord.InteractionResponseType.deferred_channel_message:
                 return (await interaction.edit_original_response(content=text, view=view)).id
             case _:
-                return (await interaction.followup.send(text, view=view, allowed_mentions=NOBODY, wait=True)).id
+                followup = await interaction.followup.send(
+                    text, view=view, ephemeral=private, allowed_mentions=NOBODY, wait=True
+                )
+                return followup.id
 
     async def _compose_answer(self, job: Job, sheet: bytes, suffix: str) -> Answer:
         origin = await self.studio.store.record(job.parent.job_id) if job.parent else None
-        credit = origin.job.asker if origin and origin.job.asker.id != job.asker.id else None
+        is_anothers = origin is not None and origin.job.asker.id != job.asker.id
+        credit = origin.job.asker if origin and is_anothers and not origin.job.destination.private else None
         return Answer(
             content=wording.finished(job, self.studio.model, credit),
             picture=sheet,
