@@ -37,11 +37,12 @@ def coefficients(params: Params) -> dict[Told, float]:
 
 
 def style_share(stylize: int) -> float:
-    """Give how much of the house style is applied: `log₉(1 + 0.08 · stylize)`, so 0 is 0, 100 is 1 and 1000 is 2.
+    """Give how much of the house style is applied: `stylize / 100` up to 1, beyond that `1 + ½ · log₁₀(stylize / 100)`.
 
-    Steep at first and flat in the end, as the eye has it: 50 is 0.73, 250 is 1.39.
+    So 250 is 1.2 and 1000 is 1.5: what is more than the trigger words can say drowns the prompt soon.
     """
-    return math.log1p(0.08 * stylize) / math.log(9)
+    share = stylize / 100
+    return share if share <= 1 else 1 + math.log10(share) / 2
 
 
 def with_words(text: str, words: str) -> str:
