@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import io
 
 import discord
@@ -12,18 +11,19 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.delivery import TROUBLE
+from bot.destination import is_private
+from bot.habits import habits_of
 from cogs.road import Interaction, Road
 from generation.display import shorten
 from generation.errors import Complaint
 from generation.intake import MAX_BYTES, clean
 from generation.job import Action
 from generation.params import Upload
-from generation.prompt import PromptFaults, parse
+from generation.prompt import PromptFaults
 
 MOST_TAKEN_IN = 2  # attached pictures at once: each takes memory, and a thread that others wait for
 DOWNLOAD_TIMEOUT = 60.0  # seconds
 LONGEST_ECHO = 1500  # characters of a refused prompt that fit into the answer; a longer one comes as a file
-TO_COME = Upload("")  # stands for the attachment while the prompt is checked, before it is fetched
 
 
 class Imagine(commands.Cog):
@@ -45,16 +45,21 @@ class Imagine(commands.Cog):
         prompt: app_commands.Range[str, 1, 6000],
         image: discord.Attachment | None = None,
     ) -> None:
+        habits = await habits_of(self.studio, interaction)
         try:
-            params = parse(prompt, self.studio.model, source=TO_COME if image else None)
+            wish = habits.read(prompt, self.studio.model, attached=1 if image else 0)
+            if wish.links:
+                raise PromptFaults("Links to pictures are not followed here: attach the picture instead")
         except PromptFaults as faults:
             await give_back(interaction, faults, prompt)
             return
+        private, pictures = is_private(interaction, wish.private, habits.preferences), []
         if image is not None:
             self.studio.queue.check(interaction.user.id)
-            await interaction.response.defer(thinking=True)
-            params = dataclasses.replace(params, source=await self._take_in(image))
-        await self.road.ask(interaction, Action.IMAGINE, params)
+            await interaction.response.defer(thinking=True, ephemeral=private)
+            pictures.append(await self._take_in(image))
+        params = wish.with_pictures(pictures)
+        await self.road.ask(interaction, Action.IMAGINE, params, speed=wish.speed, private=private)
 
     async def _take_in(self, image: discord.Attachment) -> Upload:
         if image.size > MAX_BYTES:

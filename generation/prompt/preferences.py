@@ -9,8 +9,8 @@ from typing import Any
 from generation.errors import Complaint
 from generation.job import Speed
 from generation.models import Model
-from generation.prompt.reading import parse
-from generation.prompt.table import BY_NAME, COMING
+from generation.prompt.names import is_taken
+from generation.prompt.reading import read
 
 STYLIZE = {"low": 50, "med": 100, "high": 250, "very high": 750}
 MOST_OPTIONS = 20
@@ -67,7 +67,7 @@ def check_suffix(text: str, model: Model) -> str:
         raise Complaint(
             "A suffix holds parameters only, such as `--ar 3:2 --no text`: words belong in a custom option."
         )
-    parse(f"x {suffix}", model)
+    read("x", model, attached=1, defaults=(suffix,))
     return suffix
 
 
@@ -78,7 +78,7 @@ def check_option(name: str, value: str) -> tuple[str, str]:
         raise Complaint(
             "An option's name is one word of up to 32 letters, perhaps with `-` or `_` inside, such as `mine`."
         )
-    if name in BY_NAME or name in COMING:
+    if is_taken(name):
         raise Complaint(f"`--{name}` is a parameter already: give your option another name.")
     if len(value) > LONGEST_OPTION:
         raise Complaint(f"An option can have {LONGEST_OPTION} characters, and this one has {len(value)}.")
