@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from generation.errors import Complaint, WorkerDied
 from generation.job import Job, Speed
 from generation.messages import Ready
-from generation.params import Params
+from generation.passes import work
 from generation.worker import Broken, Worker
 
 PATIENCE = 30 * 60.0  # seconds after which a job is as urgent as any: the relaxed wait long, but not for ever
@@ -254,7 +254,7 @@ class Queue:
         return max((self._served.get(person_id, 0), *running)), self._remembered.get(person_id, -math.inf)
 
     def _learn(self, ended: _Running) -> None:
-        sample = (self._clock() - ended.since) / _work(ended.job.params)
+        sample = (self._clock() - ended.since) / work(ended.job.params)
         known = sample if self._seconds_per_work is None else self._seconds_per_work
         self._seconds_per_work = known + NEW_SAMPLE_WEIGHT * (sample - known)
 
@@ -269,7 +269,7 @@ class Queue:
         if pace is None:
             return starts
         free = sum(max(0, self._room(worker)) for worker in self._workers if isinstance(worker.state, Ready))
-        ends = [(each.since + pace * _work(each.job.params), each.job.asker.id) for each in self._running.values()]
+        ends = [(each.since + pace * work(each.job.params), each.job.asker.id) for each in self._running.values()]
         heapq.heapify(ends)
         running = Counter(person for _, person in ends)
         while waiting:
@@ -277,7 +277,7 @@ class Queue:
             if free and job:
                 starts[job.id] = now
                 waiting.remove(job)
-                heapq.heappush(ends, (now + pace * _work(job.params), job.asker.id))
+                heapq.heappush(ends, (now + pace * work(job.params), job.asker.id))
                 running[job.asker.id] += 1
                 free -= 1
             elif ends:
@@ -291,13 +291,6 @@ class Queue:
 
 
 _URGENCIES = (Speed.TURBO, Speed.FAST, Speed.RELAX)
-
-
-def _work(params: Params) -> float:
-    """Give what a job costs, in pixels drawn over all its steps."""
-    steps = max(1.0, params.num_inference_steps * (params.strength if params.source is not None else 1.0))
-    rows = params.count * (2 if params.guidance_scale > 1 else 1)
-    return steps * rows * params.width * params.height
 
 
 def _refuse_over(limit: int, waiting: int, jobs: int, whom: str) -> None:

@@ -510,6 +510,9 @@ async def test_the_estimate_follows_the_order_of_urgency():
         ({"count": 1}, 0.25),
         ({"guidance_scale": 7.5}, 2),
         ({"source": Upload("abc"), "strength": 0.5}, 0.5),
+        ({"stop": 50}, 0.5),
+        ({"guidance_scale": 7.5, "no": ("fog",)}, 3),
+        ({"hd": True}, 1 + 4 * 0.4),
     ],
 )
 async def test_the_estimate_is_scaled_by_the_work(changes, factor):
