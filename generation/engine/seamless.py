@@ -1,0 +1,33 @@
+"""Networks that take a picture for endless: what leaves it on one side comes in on the other."""
+
+from __future__ import annotations
+
+import copy
+from itertools import chain
+from typing import Any
+
+from diffusers.models.downsampling import Downsample2D
+from torch.nn import Conv2d
+
+
+def seamless_twin(network: Any) -> Any:
+    """Give a twin of `network` with circular padding, which shares its weights and leaves it as it is.
+
+    Switching the padding of the network itself would do so for every thread and every job that uses it.
+    """
+    weights = {id(tensor): tensor for tensor in chain(network.parameters(), network.buffers())}
+    twin = copy.deepcopy(network, weights)
+    for module in twin.modules():
+        match module:
+            case Downsample2D(use_conv=True, padding=0):  # pads with zeros by itself, on the right and below
+                _pad(module.conv, (0, 1, 0, 1))
+                module.padding = 1
+            case Conv2d() if any(module.padding):
+                _pad(module, tuple(module._reversed_padding_repeated_twice))
+    return twin
+
+
+def _pad(convolution: Conv2d, margins: tuple[int, ...]) -> None:
+    """Let a convolution pad around the edges: so many lines on the left, on the right, above and below."""
+    convolution.padding_mode = "circular"
+    convolution._reversed_padding_repeated_twice = list(margins)
