@@ -22,6 +22,7 @@ from db.retention import Retention, days_by_guild
 from db.search import Search
 from db.store import Store
 from db.usage import Usage
+from generation import logs
 from generation.models import Model
 from generation.queue import Limits, Queue
 from generation.worker import LocalWorker, Worker
@@ -63,7 +64,7 @@ class Studio:
         if self.stopping:
             work.close()
             return
-        task = asyncio.create_task(_after(self.tasks.get(job_id), work), name=f"job {job_id}")
+        task = asyncio.create_task(self._after(self.tasks.get(job_id), job_id, work), name=f"job {job_id}")
         self.tasks[job_id] = task
         task.add_done_callback(lambda _: self._forget(job_id, task))
 
@@ -86,18 +87,24 @@ class Studio:
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_PATIENCE)
 
+    async def _after(self, earlier: asyncio.Task[None] | None, job_id: str, work: Coroutine[None, None, None]) -> None:
+        try:
+            if earlier is not None:
+                await asyncio.wait({earlier})
+            with logs.about(job=job_id, **await self._origin(job_id)):
+                await work
+        finally:
+            work.close()  # in case it has not begun
+
+    async def _origin(self, job_id: str) -> dict[str, int | None]:
+        """Say for the log whose job it is, and from where, unless it is known from the interaction."""
+        if "person" in logs.subject() or (record := await self.store.record(job_id)) is None:
+            return {}
+        return {"guild": record.job.destination.guild_id, "person": record.job.asker.id}
+
     def _forget(self, job_id: str, task: asyncio.Task[None]) -> None:
         if self.tasks.get(job_id) is task:
             del self.tasks[job_id]
-
-
-async def _after(earlier: asyncio.Task[None] | None, work: Coroutine[None, None, None]) -> None:
-    try:
-        if earlier is not None:
-            await asyncio.wait({earlier})
-        await work
-    finally:
-        work.close()  # in case it has not begun
 
 
 @asynccontextmanager

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Protocol
 
+from generation import logs
 from generation.errors import Complaint
+from generation.imprint import PLAIN, Imprint
 from generation.messages import Cancel, Crashed, Event, Generate, Inbound, Ready, Stop
 from generation.models import Model
-
-LOG_FORMAT = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Engine(Protocol):
 Load = Callable[[str, str, int, Emit], Engine]
 
 
-def load_engine(ref: str, device: str, threads: int, emit: Emit) -> Engine:
+def load_engine(ref: str, device: str, threads: int, emit: Emit, imprint: Imprint = PLAIN) -> Engine:
     """Load the real engine with the model at `ref`; `threads` is torch's number of CPU threads, 0 its own choice."""
     import torch
 
@@ -60,14 +60,14 @@ def load_engine(ref: str, device: str, threads: int, emit: Emit) -> Engine:
 
     if threads:
         torch.set_num_threads(threads)
-    return DenoisingEngine.load(ref, device, emit)
+    return DenoisingEngine.load(ref, device, emit, imprint)
 
 
-def serve(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_level: int) -> None:
+def serve(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_as: logs.Log) -> None:
     """Load the engine and serve jobs until told to stop or the pipe closes; the target of the spawned process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group, but only the bot decides
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    logging.basicConfig(level=log_level, format=LOG_FORMAT)
+    logs.write(log_as)
     threading.Thread(target=_end_with_the_bot, name="orphan watch", daemon=True).start()
     outlet = _Outlet(pipe)
     threading.excepthook = lambda failed: outlet.crash(failed.exc_value or failed.exc_type())
@@ -90,11 +90,13 @@ def _run(engine: Engine, pipe: Connection[Event, Inbound]) -> None:
             idle += time.monotonic() - since if since is not None else 0.0
             match message:
                 case Generate() as request:
-                    log.info("job %s begins after %.3f s without a step to make", request.job_id, idle)
+                    with logs.about(job=request.job_id):
+                        log.info("it begins after %.3f s without a step to make", idle)
+                        engine.add(request)
                     idle = 0.0
-                    engine.add(request)
                 case Cancel(job_id):
-                    engine.cancel(job_id)
+                    with logs.about(job=job_id):
+                        engine.cancel(job_id)
                 case Stop():
                     return
         engine.step()

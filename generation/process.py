@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from generation import logs
 from generation.child import Emit, Engine, serve
 from generation.messages import Event, Inbound
 
@@ -36,8 +37,7 @@ class GpuProcess:
         self._on_event, self._on_end = on_event, on_end
         self._outbox: queue.SimpleQueue[Inbound | None] = queue.SimpleQueue()
         self._pipe, theirs = spawn.Pipe()
-        level = logging.getLogger().getEffectiveLevel()
-        self._process = spawn.Process(target=serve, args=(theirs, load, level), name="gpu")
+        self._process = spawn.Process(target=serve, args=(theirs, load, logs.of_process("gpu")), name="gpu")
         self._process.start()
         atexit.register(self._process.kill)  # multiprocessing's own exit handler would wait for it for ever
         theirs.close()

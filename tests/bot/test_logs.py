@@ -1,0 +1,136 @@
+"""Every line of the log says which job it is about, and whose."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from generation import logs
+from tests.bot.conftest import eventually
+
+JOB = "0123456789ab"
+
+
+class Lines:
+    """What was logged, as JSON objects."""
+
+    def __init__(self) -> None:
+        self.written = io.StringIO()
+
+    def all(self) -> list[dict[str, str]]:
+        return [json.loads(line) for line in self.written.getvalue().splitlines()]
+
+    def of(self, job_id: str) -> list[dict[str, str]]:
+        return [line for line in self.all() if line.get("job") == job_id]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    lines = Lines()
+    handler = logging.StreamHandler(lines.written)
+    handler.setFormatter(logs.JsonFormatter("bot"))
+    root, level = logging.getLogger(), logging.getLogger().level
+    root.addHandler(handler)
+    root.setLevel("INFO")
+    yield lines
+    root.setLevel(level)
+    root.removeHandler(handler)
+
+
+@pytest.fixture
+def text() -> Iterator[io.StringIO]:
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logs.TextFormatter("%(levelname)s %(message)s"))
+    logger = logging.getLogger("tests.text")
+    logger.addHandler(handler)
+    logger.propagate = False
+    yield written
+    logger.removeHandler(handler)
+
+
+def test_a_line_says_what_it_is_about(lines):
+    with logs.about(interaction=1441155180072407040, guild=None), logs.about(job=JOB):
+        logging.getLogger("tests").warning("half %d%%", 50)
+    (line,) = lines.all()
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "WARNING",
+        "process": "bot",
+        "logger": "tests",
+        "message": "half 50%",
+        "interaction": "1441155180072407040",
+        "job": JOB,
+    }
+
+
+def test_an_error_is_one_line_whatever_is_in_it(lines):
+    try:
+        raise ValueError("a\nb \ud800 🦊")
+    except ValueError:
+        logging.getLogger("tests").exception("it failed:\n%s", "🦊\x1b[31m")
+    (line,) = lines.all()
+    assert line["message"] == "it failed:\n🦊\x1b[31m"
+    assert "ValueError: a\nb" in line["error"]
+    assert lines.written.getvalue().isascii()
+
+
+def test_what_a_block_says_ends_with_it():
+    with pytest.raises(KeyError), logs.about(job=JOB):
+        raise KeyError
+    assert dict(logs.subject()) == {}
+
+
+def test_the_text_names_the_job_once(text):
+    with logs.about(job=JOB):
+        logging.getLogger("tests.text").warning("it failed")
+        logging.getLogger("tests.text").warning("job %s: it failed", JOB)
+    logging.getLogger("tests.text").warning("nobody's")
+    assert text.getvalue().splitlines() == [
+        f"WARNING it failed [job {JOB}]",
+        f"WARNING job {JOB}: it failed",
+        "WARNING nobody's",
+    ]
+
+
+async def test_a_job_is_named_from_the_interaction_to_the_picture(stage, lines):
+    stage.server.faults.fail("DELETE", "/webhooks/*", status=403, times=100)
+    async with stage.bot() as studio:
+        interaction = await stage.imagine("a fox")
+        await stage.result()
+        await eventually(lambda: not studio.tasks)
+    (job_id,) = {line["job"] for line in lines.all() if "job" in line}
+    assert len(lines.of(job_id)) >= 2
+    for line in lines.of(job_id):
+        assert line["person"] == str(stage.ada.id)
+        assert line["guild"] == str(stage.guild.id)
+        assert line["interaction"] == str(interaction.id)
+
+
+async def test_after_a_restart_the_lines_say_still_whose_job_it_is(stage, lines):
+    async with stage.bot():
+        await stage.imagine("slow fox", stage.ben)
+        await stage.notice("(25%)")
+    before = len(lines.all())
+    stage.go()
+    async with stage.bot() as studio:
+        await stage.result()
+        await eventually(lambda: not studio.tasks)
+    after = [line for line in lines.all()[before:] if "job" in line]
+    assert after
+    assert {line["person"] for line in after} == {str(stage.ben.id)}
+    assert {line["guild"] for line in after} == {str(stage.guild.id)}
+
+
+async def test_a_pressed_button_logs_for_who_pressed_it(stage, lines):
+    async with stage.bot() as studio:
+        await stage.imagine("a fox")
+        grid = await stage.result()
+        await stage.person(stage.ben).press(grid, "U1")
+        await stage.result(text="Image #1")
+        await eventually(lambda: not studio.tasks)
+    assert {line["person"] for line in lines.all() if "job" in line} == {str(stage.ada.id), str(stage.ben.id)}
