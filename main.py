@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import logging
 import os
 import sys
 from pathlib import Path
@@ -14,7 +13,10 @@ from typing import Any
 from dotenv import load_dotenv
 
 from bot.config import Config, ConfigError
+from bot.lock import only_one
+from db.backup import BackupError, back_up, restore
 from db.connection import UnusableDatabaseError
+from generation import logs
 from generation.errors import Complaint
 from generation.models import describe
 
@@ -33,9 +35,13 @@ def main() -> int:
         config = Config.read(os.environ)
         # In the terminal the progress bar tells what the log would.
         level = config.log_level if arguments.command is None else "WARNING"
-        logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        logs.write(logs.Log(level=level, style=config.log_format))
+        if arguments.command == "backup":
+            return _back_up(config, arguments.file)
+        if arguments.command == "restore":
+            return _restore(config, arguments.file, replace=arguments.replace)
         return asyncio.run(_start(arguments, config))
-    except (ConfigError, Complaint, UnusableDatabaseError, FileNotFoundError) as error:
+    except (ConfigError, Complaint, UnusableDatabaseError, BackupError, FileNotFoundError) as error:
         print(f"atelier: {error}", file=sys.stderr)
         if "DISCORD_TOKEN" in str(error):
             print(WITHOUT_A_TOKEN, file=sys.stderr)
@@ -56,6 +62,21 @@ async def _start(arguments: argparse.Namespace, config: Config) -> int:
             from bot.app import run
 
             await run(config)
+    return 0
+
+
+def _back_up(config: Config, file: Path) -> int:
+    contents = back_up(config.data_dir, file)
+    print(f"{file}: {contents.jobs} jobs and {contents.pictures} pictures")
+    return 0
+
+
+def _restore(config: Config, file: Path, *, replace: bool) -> int:
+    with only_one(config.data_dir):
+        contents, aside = restore(file, config.data_dir, replace=replace)
+    print(f"{config.data_dir}: {contents.jobs} jobs and {contents.pictures} pictures")
+    if aside:
+        print(f"What was there is now in {aside}")
     return 0
 
 
@@ -84,6 +105,13 @@ def _arguments() -> argparse.Namespace:
     preview = commands.add_parser("preview", help="try the bot in a browser, without a Discord account")
     preview.add_argument("--port", type=int, default=4870, help="port on loopback, 0 for any free one (4870)")
     preview.add_argument("--no-browser", action="store_true", help="only print the address")
+    backup = commands.add_parser("backup", help="write all that is kept to one file, also while the bot runs")
+    backup.add_argument("file", type=Path, help="the file, which is replaced if it is an earlier backup")
+    restore = commands.add_parser("restore", help="put a backup into the data folder")
+    restore.add_argument("file", type=Path, help="a file that backup wrote")
+    restore.add_argument(
+        "--replace", action="store_true", help="set aside what is there already, in a folder beside it"
+    )
     return parser.parse_args()
 
 

@@ -148,7 +148,7 @@ def _unpack(path: Path, folder: Path) -> int:
 def _check_members(members: list[zipfile.ZipInfo]) -> None:
     for member in members:
         kind = stat.S_IFMT(member.external_attr >> 16)
-        if not _MEMBER.fullmatch(member.filename) or kind not in (0, stat.S_IFREG):
+        if not _MEMBER.fullmatch(member.orig_filename) or kind not in (0, stat.S_IFREG):
             raise BackupError(f"this is no backup of Atelier: it holds {member.orig_filename[:100]!r}")
     names = [member.filename for member in members]
     if len(set(names)) < len(names):
