@@ -14,6 +14,7 @@ from bot.allowlist import refusal
 from bot.config import Config
 from bot.policy.policy import Policy
 from db.connection import DATABASE, Connection
+from db.favourites import Favourites
 from db.guilds import Guilds
 from db.people import People
 from db.pictures import Pictures
@@ -40,6 +41,7 @@ class Studio:
     config: Config
     store: Store
     people: People
+    favourites: Favourites
     search: Search
     reports: Reports
     guilds: Guilds
@@ -131,6 +133,7 @@ async def open_studio(config: Config, worker: Worker, clock: Callable[[], float]
             config=config,
             store=store,
             people=People(connection),
+            favourites=Favourites(connection, clock),
             search=Search(connection),
             reports=Reports(connection, clock),
             guilds=guilds,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 
@@ -40,6 +42,7 @@ class Record:
     notice_id: int | None
     answer_id: int | None
     ending: str | None
+    seconds: float | None
 
 
 class Store:
@@ -58,35 +61,15 @@ class Store:
 
     async def add_job(self, job: Job) -> None:
         """Accept a job: from here on nothing is lost."""
-        to = job.destination
-        await self._connection.write(
-            """INSERT INTO jobs (id, action, params, asker_id, asker_name, guild_id, channel_id, by_channel, token,
-                                 token_expires_at, upload_limit, reply_to, parent_job, parent_index, asked_at,
-                                 prompt, speed, private)
-               VALUES (:id, :action, :params, :asker_id, :asker_name, :guild_id, :channel_id, :by_channel, :token,
-                       :token_expires_at, :upload_limit, :reply_to, :parent_job, :parent_index, :asked_at,
-                       :prompt, :speed, :private)""",
-            {
-                "id": job.id,
-                "action": job.action,
-                "params": json.dumps(to_dict(job.params), ensure_ascii=False),
-                "asker_id": job.asker.id,
-                "asker_name": job.asker.name,
-                "guild_id": to.guild_id,
-                "channel_id": to.channel_id,
-                "by_channel": to.by_channel,
-                "token": to.token,
-                "token_expires_at": to.token_expires_at,
-                "upload_limit": to.upload_limit,
-                "reply_to": to.reply_to,
-                "parent_job": job.parent and job.parent.job_id,
-                "parent_index": job.parent and job.parent.index,
-                "asked_at": job.asked_at,
-                "prompt": write(job.params, None),
-                "speed": job.speed,
-                "private": to.private,
-            },
-        )
+        await self._connection.write(_ADD, _values(job))
+
+    async def add_jobs(self, jobs: Sequence[Job]) -> bool:
+        """Accept several jobs together, or none of them; False when their ids are taken already."""
+        try:
+            await self._connection.write_together(*((_ADD, _values(job)) for job in jobs))
+        except sqlite3.IntegrityError:
+            return False
+        return True
 
     async def record(self, job_id: str) -> Record | None:
         """Find a job by its id."""
@@ -109,11 +92,10 @@ class Store:
         )
         return {row["asker_id"]: row["at"] for row in rows}
 
-    async def begin(self, job_id: str) -> bool:
-        """Note that the job has its turn; False when it was cancelled before."""
-        return await self._move(
-            job_id, State.DRAWING, ("waiting", "drawing"), "attempts = attempts + 1, started_at = :now", {}
-        )
+    async def begin(self, job_id: str, *, served: bool = True) -> bool:
+        """Note that the job has its turn, which counts as having served the person; False when it was cancelled."""
+        changes = "attempts = attempts + 1" + (", started_at = :now" if served else "")
+        return await self._move(job_id, State.DRAWING, ("waiting", "drawing"), changes, {})
 
     async def excuse(self) -> None:
         """Do not count the attempts under way: they end because the bot is stopped, which is no fault of the jobs."""
@@ -157,6 +139,14 @@ class Store:
             "UPDATE jobs SET notice_id = :notice WHERE id = :id", {"id": job_id, "notice": notice_id}
         )
 
+    async def deleted(self, job_id: str) -> bool:
+        """Note that a job's message and files are removed on purpose; False when they were before."""
+        changed = await self._connection.write(
+            "UPDATE jobs SET deleted_at = :now WHERE id = :id AND deleted_at IS NULL",
+            {"id": job_id, "now": self._clock()},
+        )
+        return changed == 1
+
     async def memo(self, name: str) -> str | None:
         """Recall what was noted under `name`."""
         rows = await self._connection.rows("SELECT value FROM memos WHERE name = :name", {"name": name})
@@ -189,6 +179,7 @@ def _record(row: aiosqlite.Row) -> Record:
         notice_id=row["notice_id"],
         answer_id=row["answer_id"],
         ending=row["ending"],
+        seconds=row["seconds"],
     )
 
 
@@ -212,3 +203,37 @@ def _job(row: aiosqlite.Row) -> Job:
         asked_at=row["asked_at"],
         speed=Speed(row["speed"]),
     )
+
+
+_ADD = """
+    INSERT INTO jobs (id, action, params, asker_id, asker_name, guild_id, channel_id, by_channel, token,
+                      token_expires_at, upload_limit, reply_to, parent_job, parent_index, asked_at,
+                      prompt, speed, private)
+    VALUES (:id, :action, :params, :asker_id, :asker_name, :guild_id, :channel_id, :by_channel, :token,
+            :token_expires_at, :upload_limit, :reply_to, :parent_job, :parent_index, :asked_at,
+            :prompt, :speed, :private)
+"""
+
+
+def _values(job: Job) -> dict[str, Any]:
+    to = job.destination
+    return {
+        "id": job.id,
+        "action": job.action,
+        "params": json.dumps(to_dict(job.params), ensure_ascii=False),
+        "asker_id": job.asker.id,
+        "asker_name": job.asker.name,
+        "guild_id": to.guild_id,
+        "channel_id": to.channel_id,
+        "by_channel": to.by_channel,
+        "token": to.token,
+        "token_expires_at": to.token_expires_at,
+        "upload_limit": to.upload_limit,
+        "reply_to": to.reply_to,
+        "parent_job": job.parent and job.parent.job_id,
+        "parent_index": job.parent and job.parent.index,
+        "asked_at": job.asked_at,
+        "prompt": write(job.params, None),
+        "speed": job.speed,
+        "private": to.private,
+    }

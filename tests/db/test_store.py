@@ -286,3 +286,22 @@ async def test_open_records_reads_the_small_indexes_only(store):
     plan = await Statements(store).plan(store.open_records())
     reading = [step for step in plan if step.startswith(("SCAN", "SEARCH"))]
     assert sorted(reading) == ["SCAN jobs USING INDEX jobs_noticed", "SCAN jobs USING INDEX jobs_open"]
+
+
+async def test_several_jobs_are_accepted_together_or_not_at_all(store):
+    first, second, third = (a_job(id=f"{number:012x}") for number in range(1, 4))
+    assert await store.add_jobs([first, second])
+    assert not await store.add_jobs([third, second])
+    assert [await store.record(job.id) is not None for job in (first, second, third)] == [True, True, False]
+
+
+async def test_a_job_is_deleted_once(store):
+    job = await put(store, State.ANSWERED)
+    assert await store.deleted(job.id)
+    assert not await store.deleted(job.id)
+
+
+async def test_a_job_that_needed_no_turn_does_not_count_as_having_served_the_person(store):
+    job = await put(store, State.WAITING)
+    assert await store.begin(job.id, served=False)
+    assert await store.last_served() == {}
