@@ -46,6 +46,7 @@ class _Waiting:
 @dataclass(slots=True)
 class _Running:
     run: Run
+    source: Source | None
     started: float
     previewed: float
 
@@ -129,7 +130,8 @@ class Engine:
     def _start(self, waiting: _Waiting) -> None:
         request = waiting.request
         try:
-            run = prepare(request, waiting.source.result(), self._encoder, self._vae, self._pipeline.scheduler)
+            source = waiting.source.result()
+            run = prepare(request, source, self._encoder, self._vae, self.model, self._pipeline.scheduler)
         except Complaint as complaint:
             self._emit(Failed(request.job_id, Reason.COMPLAINT, str(complaint)))
         except RuntimeError as error:
@@ -137,7 +139,7 @@ class Engine:
                 raise
             self._emit(Failed(request.job_id, Reason.OUT_OF_MEMORY, TOO_LARGE))
         else:
-            self._running[request.job_id] = _Running(run, waiting.started, waiting.started)
+            self._running[request.job_id] = _Running(run, source, waiting.started, waiting.started)
             self._hand_over_if_done(self._running[request.job_id])
 
     def _predict(self, shares: Sequence[Share]) -> Sequence[Tensor] | None:
@@ -192,4 +194,4 @@ class Engine:
         run = running.run
         if run.done:
             del self._running[run.job_id]
-            self._finisher.finish(Result(run.request, run.latents, running.started))
+            self._finisher.finish(Result(run.request, run.latents, running.started, running.source))

@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from generation.engine.canvas import mend
 from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
-from generation.engine.pictures import to_png
+from generation.engine.pictures import Source, to_images, to_png
 from generation.engine.previews import Previews
 from generation.engine.vae import Vae
 from generation.infotext import infotext
@@ -21,14 +22,17 @@ from generation.messages import Event, Failed, Finished, Generate, Grid, Progres
 from generation.models import Model
 from generation.sheet import compose, encode_within
 
+MENDED = 8  # the native side's share around a kept part in which a drawing is brought into line with it
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The final latents of a job that was started at `started` (time.monotonic)."""
+    """The final latents of a job that was started at `started` (time.monotonic), from `source` if it had one."""
 
     request: Generate
     latents: Tensor
     started: float
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +122,20 @@ class Finisher:
         for index, latents in enumerate(torch.split(result.latents, 1)):
             if result.request.job_id in self._cancelled:
                 return None
-            images += self._decode(latents)
+            images += to_images(self._mended(self._decode(latents), result.source))
             tiles.append(to_png(images[-1], infotext(params, self._model.name, index)))
             self._show_glimpses()
         sheet, suffix = _sheet(images, tiles, result.request.upload_limit)
         return Grid(tuple(tiles), sheet, suffix, time.monotonic() - result.started)
 
-    def _decode(self, latents: Tensor) -> list[Image.Image]:
+    def _mended(self, pixels: Tensor, source: Source | None) -> Tensor:
+        """Put back to the pixel what a mask keeps of the source."""
+        if source is None or source.mask is None:
+            return pixels
+        return mend(pixels.cpu(), source.pixels, source.mask, self._model.native_size // MENDED)
+
+    def _decode(self, latents: Tensor) -> Tensor:
+        """Decode as a whole, with the memory to itself if it must be, or else in small windows."""
         try:
             return self._vae.decode(latents)
         except RuntimeError as error:
@@ -132,7 +143,13 @@ class Finisher:
                 raise
         with self._unet_call:  # which may have taken the memory that was missing
             release_memory(latents.device)
-            return self._vae.decode(latents)
+            try:
+                return self._vae.decode(latents)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            release_memory(latents.device)
+            return self._vae.decode(latents, self._vae.side // 2)
 
     def _end(self, job_id: str, event: Event | None) -> None:
         with self._lock:

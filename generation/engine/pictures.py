@@ -11,28 +11,64 @@ from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from generation.engine.canvas import spread
 from generation.errors import Complaint
 from generation.messages import Generate
+from generation.params import Frame
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a job starts from: `pixels` (1×3×H×W in −1…1), and a `mask` (1×1×H×W, 1 is drawn anew) or None."""
+    """What a job starts from: `pixels` (1×3×H×W in −1…1), and a `mask` (1×1×H×W, 1 is drawn anew) or None.
+
+    `blended` are pictures like `pixels` that are mixed with them.
+    """
 
     pixels: Tensor
-    mask: Tensor | None
+    mask: Tensor | None = None
+    blended: tuple[Tensor, ...] = ()
 
 
 def read_source(request: Generate) -> Source | None:
     """Decode the request's pictures at its size, cropped to its shape; raises Complaint for what is no picture."""
     if request.source is None:
         return None
+    params = request.params
+    picture, size = _decode(request.source), (params.width, params.height)
+    if params.frame is not None:
+        return _framed(picture, params.frame, size)
+    blended = tuple(to_pixels(_fit(_decode(data), size)) for data in request.blended)
+    return Source(to_pixels(_fit(picture, size)), _mask(request), blended)
+
+
+def _framed(picture: Image.Image, frame: Frame, size: tuple[int, int]) -> Source:
+    """Lay a picture on a canvas, and stretch it softly over the rest."""
+    canvas, mask = Image.new("RGB", size), Image.new("L", size, 255)
+    canvas.paste(_fit(picture, (frame.width, frame.height)), (frame.left, frame.top))
+    mask.paste(0, (frame.left, frame.top, frame.left + frame.width, frame.top + frame.height))
+    drawn_anew = _black_and_white(mask)
+    return Source(spread(to_pixels(canvas), 1 - drawn_anew), drawn_anew)
+
+
+def _mask(request: Generate) -> Tensor | None:
     size = (request.params.width, request.params.height)
-    pixels = to_pixels(_fit(_decode(request.source), size))
-    if request.mask is None:
-        return Source(pixels, None)
-    grey = np.asarray(_fit(_decode(request.mask).convert("L"), size))
-    return Source(pixels, torch.from_numpy(grey >= 128).float()[None, None])
+    if request.mask is not None:
+        return _black_and_white(_fit(_decode(request.mask).convert("L"), size))
+    return _black_and_white(_cells(request.params.region, size)) if request.params.region else None
+
+
+def _cells(region: tuple[int, ...], size: tuple[int, int]) -> Image.Image:
+    """Give white cells of a 3×3 picker, numbered by rows from 0, on black."""
+    mask = Image.new("L", size)
+    columns, rows = ([round(place * side / 3) for place in range(4)] for side in size)
+    for cell in region:
+        row, column = divmod(cell, 3)
+        mask.paste(255, (columns[column], rows[row], columns[column + 1], rows[row + 1]))
+    return mask
+
+
+def _black_and_white(mask: Image.Image) -> Tensor:
+    return torch.from_numpy(np.asarray(mask) >= 128).float()[None, None]
 
 
 def to_pixels(image: Image.Image) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,8 +14,11 @@ from generation.engine import sampling
 from generation.engine.conditioning import Conditioning, PromptEncoder
 from generation.engine.pictures import Source
 from generation.engine.vae import Vae
+from generation.engine.windows import Windows, lay, window_for
 from generation.errors import Complaint
 from generation.messages import Generate
+from generation.models import Model
+from generation.params import Params
 
 
 class Rows(NamedTuple):
@@ -43,8 +48,8 @@ class Kept:
 class Run:
     """The state of one job: its latents, its own scheduler, and how far it is.
 
-    A step needs a prediction for each row (every tile with every text). The rows may be taken in several UNet calls;
-    when the last one is there, the scheduler makes the step.
+    A step needs a prediction for each row (every tile with every text, through every window). The rows may be taken in
+    several UNet calls; when the last one is there, the scheduler makes the step.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Run:
         conditioning: Conditioning,
         generators: list[Generator],
         kept: Kept | None,
+        windows: Windows,
     ) -> None:
         self.request = request
         self.latents = latents
@@ -65,8 +71,9 @@ class Run:
         self._conditioning = conditioning
         self._kept = kept
         self._noise_source = {"generator": generators} if sampling.takes_generator(scheduler) else {}
+        self._windows = windows
         self._predictions: list[Tensor] = []
-        self._seen = latents
+        self._seen = self._views = latents
         self._clean: tuple[Tensor, Tensor, Tensor] | None = None
 
     @property
@@ -77,12 +84,13 @@ class Run:
     @property
     def key(self) -> BatchKey:
         """Tell with which other jobs a UNet call can be shared."""
-        return BatchKey(tuple(self.latents.shape[1:]), self._conditioning.embeddings.shape[1])
+        return BatchKey((self.latents.shape[1], *self._windows.size), self._conditioning.embeddings.shape[1])
 
     @property
     def pixels(self) -> int:
-        """Give the area of one tile."""
-        return self.request.params.width * self.request.params.height
+        """Give the area of one row."""
+        area = self.request.params.width * self.request.params.height
+        return area * math.prod(self._windows.size) // math.prod(self._windows.canvas)
 
     @property
     def steps(self) -> int:
@@ -106,19 +114,21 @@ class Run:
 
     @property
     def _rows(self) -> int:
-        return len(self.latents) * len(self._conditioning.coefficients)
+        return len(self._windows) * len(self._conditioning.rows)
 
     def rows(self, count: int) -> Rows:
-        """Give the next `count` rows that need a prediction; row r is tile r mod tiles, told text r div tiles."""
+        """Give the next `count` rows that need a prediction: text by text, then window by window, then tile by tile."""
         timestep = self._timesteps[self.index]
         if not self._predictions:
             self._seen = self._scheduler.scale_model_input(self.latents, timestep)
-        start, tiles = self._rows - self.rows_left, len(self.latents)
+            self._views = torch.cat(list(self._windows.views(self._seen)))
+        start, tiles, views = self._rows - self.rows_left, len(self.latents), len(self._views)
         wanted = torch.arange(start, start + count, device=self.latents.device)
+        told = self._conditioning.rows[wanted // views * tiles + wanted % tiles]
         return Rows(
-            latents=self._seen[wanted % tiles],
+            latents=self._views[wanted % views],
             timesteps=timestep.float().expand(count),
-            embeddings=self._conditioning.embeddings[self._conditioning.rows[wanted]],
+            embeddings=self._conditioning.embeddings[told],
         )
 
     def take(self, prediction: Tensor) -> bool:
@@ -126,9 +136,10 @@ class Run:
         self._predictions.append(prediction)
         if self.rows_left:
             return False
-        by_text = torch.cat(self._predictions).float().reshape(-1, *self.latents.shape)
+        by_text = torch.cat(self._predictions).float().reshape(-1, *self._views.shape)
         self._predictions = []
-        self._step(torch.einsum("t,tnchw->nchw", self._conditioning.coefficients, by_text))
+        guided = torch.einsum("t,tnchw->nchw", self._conditioning.coefficients, by_text)
+        self._step(self._windows.join(guided.chunk(len(self._windows))))
         return True
 
     def _step(self, guided: Tensor) -> None:
@@ -155,7 +166,9 @@ class Run:
         return clean if self._kept is None else torch.lerp(self._kept.source, clean, self._kept.mask)
 
 
-def prepare(request: Generate, source: Source | None, encoder: PromptEncoder, vae: Vae, own_scheduler: Any) -> Run:
+def prepare(
+    request: Generate, source: Source | None, encoder: PromptEncoder, vae: Vae, model: Model, own_scheduler: Any
+) -> Run:
     """Make a job ready for its first step; raises Complaint for what cannot be drawn.
 
     Tile *i* draws everything from its own CPU generator with seed + i, in the order in which the stock pipelines
@@ -169,9 +182,10 @@ def prepare(request: Generate, source: Source | None, encoder: PromptEncoder, va
     generators = [Generator("cpu").manual_seed(params.seed_of(tile)) for tile in range(params.count)]
     if source is None:
         latents = vae.noise(params.width, params.height, generators) * scheduler.init_noise_sigma
-        return Run(request, scheduler, scheduler.timesteps, latents, conditioning, generators, None)
+        windows = _windows(params, vae, model)
+        return Run(request, scheduler, scheduler.timesteps, latents, conditioning, generators, None, windows)
     timesteps = sampling.remaining_timesteps(scheduler, params)
-    clean = vae.encode(source.pixels, generators)
+    clean = mixed([vae.encode(pixels, generators) for pixels in (source.pixels, *source.blended)])
     noise = vae.noise(params.width, params.height, generators)
     kept = None if source.mask is None else Kept(vae.shrink(source.mask), clean, noise)
     if params.strength == 0:
@@ -180,4 +194,24 @@ def prepare(request: Generate, source: Source | None, encoder: PromptEncoder, va
         latents = noise * scheduler.init_noise_sigma
     else:
         latents = sampling.noisy(scheduler, clean, noise, timesteps[0])
-    return Run(request, scheduler, timesteps, latents, conditioning, generators, kept)
+    windows = _windows(params, vae, model)
+    if kept is not None:
+        windows = windows.over(kept.mask)
+    return Run(request, scheduler, timesteps, latents, conditioning, generators, kept, windows)
+
+
+def _windows(params: Params, vae: Vae, model: Model) -> Windows:
+    """Give the whole canvas as the one window where the UNet can see it at once."""
+    canvas = params.height // vae.scale, params.width // vae.scale
+    size = window_for(canvas, vae.side, max(1, model.size_multiple // vae.scale), model.max_aspect)
+    return lay(canvas, size)
+
+
+def mixed(pictures: Sequence[Tensor]) -> Tensor:
+    """Mix latents in equal parts, channel by channel as lively as the pictures are: a plain mean would be dull."""
+    if len(pictures) == 1:
+        return pictures[0]
+    mean = torch.stack(list(pictures)).mean(0)
+    lively = torch.stack([picture.std((-2, -1), keepdim=True) for picture in pictures]).mean(0)
+    middle = mean.mean((-2, -1), keepdim=True)
+    return middle + (mean - middle) * lively / mean.std((-2, -1), keepdim=True).clamp(min=1e-6)

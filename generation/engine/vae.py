@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Generator, Tensor
 
 from generation.engine.loading import Pipeline, scale_of
-from generation.engine.pictures import to_images
+from generation.engine.windows import Windows, lay, window_for
 
 
 class Vae:
-    """Encodes and decodes with the pipeline's `AutoencoderKL`; latents are 32-bit floats on its device."""
+    """Encodes and decodes with the pipeline's `AutoencoderKL`; latents are 32-bit floats on its device.
+
+    `side` is the model's native one in latents. Pictures that are much larger are done window by window, so that the
+    memory needed does not grow with them.
+    """
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._vae: Any = pipeline.vae
         self.scale = scale_of(pipeline.vae)
+        self.side = max(1, pipeline.model.native_size // self.scale)
         self.channels = int(pipeline.vae.config.latent_channels)
 
     def noise(self, width: int, height: int, generators: list[Generator]) -> Tensor:
@@ -27,8 +31,8 @@ class Vae:
         return torch.stack(draws).to(self._vae.device)
 
     def shrink(self, mask: Tensor) -> Tensor:
-        """Give a mask over pixels as one over latents."""
-        return torch.nn.functional.interpolate(mask.to(self._vae.device), scale_factor=1 / self.scale)
+        """Give a mask over pixels as one over latents: what is partly drawn anew is drawn anew as a whole."""
+        return torch.nn.functional.max_pool2d(mask.to(self._vae.device), self.scale)
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor, generators: list[Generator]) -> Tensor:
@@ -43,12 +47,30 @@ class Vae:
         return self._encode(pixels)[0]
 
     @torch.inference_mode()
-    def decode(self, latents: Tensor) -> list[Image.Image]:
-        """Give the pictures of latents."""
+    def decode(self, latents: Tensor, side: int | None = None) -> Tensor:
+        """Give the pictures of latents, N×3×H×W between −1 and 1, in windows of `side` where they are too large."""
+        height, width = latents.shape[-2:]
+        windows = _windows(height, width, side or self.side)
+        return windows.join(map(self._decode, windows.views(latents)), self.scale)
+
+    def _decode(self, latents: Tensor) -> Tensor:
         scaled = (latents / self._vae.config.scaling_factor).to(self._vae.dtype)
-        return to_images(self._vae.decode(scaled, return_dict=False)[0].float())
+        pixels: Tensor = self._vae.decode(scaled, return_dict=False)[0].float()
+        return pixels
 
     def _encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        height, width = (length // self.scale for length in pixels.shape[-2:])
+        windows = _windows(height, width, self.side)
+        mean, deviation = windows.join(map(self._encode_view, windows.views(pixels, self.scale))).chunk(2, dim=1)
+        return mean, deviation
+
+    def _encode_view(self, pixels: Tensor) -> Tensor:
         distribution = self._vae.encode(pixels.to(self._vae.device, self._vae.dtype)).latent_dist
         factor = self._vae.config.scaling_factor
-        return distribution.mean.float() * factor, distribution.std.float() * factor
+        moments = torch.cat([distribution.mean, distribution.std], dim=1)
+        scaled: Tensor = moments.float() * factor
+        return scaled
+
+
+def _windows(height: int, width: int, side: int) -> Windows:
+    return lay((height, width), window_for((height, width), side, 1, side))

@@ -128,7 +128,7 @@ def test_a_job_that_does_not_fit_even_row_by_row_is_told_so_and_the_others_go_on
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     hook = pipeline.unet.register_forward_pre_hook(refuse_large)
-    studio.engine.add(generate("large", params(width=128, height=128, count=4)))
+    studio.engine.add(generate("large", params(width=128, count=4)))
     end = studio.draw(generate("small"))[0]
     hook.remove()
     assert isinstance(end, Finished)

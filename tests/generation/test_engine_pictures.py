@@ -208,6 +208,6 @@ def test_previews_of_the_embedded_model_look_like_its_pictures() -> None:
     drawing.paste("firebrick", (90, 100, 170, 190))
     drawing.paste("gold", (190, 20, 230, 60))
     latents = vae.encode_mean(to_pixels(drawing))
-    decoded, preview = vae.decode(latents)[0], _opened(Previews(vae).draw(latents)).convert("RGB")
+    decoded, preview = to_images(vae.decode(latents))[0], _opened(Previews(vae).draw(latents)).convert("RGB")
     small = [np.asarray(picture.resize((32, 32), Image.Resampling.BOX), dtype=int) for picture in (decoded, preview)]
     assert np.abs(small[0] - small[1]).mean() < 12

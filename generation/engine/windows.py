@@ -1,0 +1,102 @@
+"""Overlapping windows on a canvas that is too large to be seen at once (MultiDiffusion, Bar-Tal et al. 2023)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, product
+
+import torch
+from torch import Tensor
+
+OVERLAP = 0.25  # of a window's side, at least
+AT_ONCE = 2.3  # squares of the native side that the networks see at once: as much as they can still draw as one scene
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Where the windows lie: all of one `size`, their top left corners at `places`; each pair is down, then right.
+
+    A window that reaches over the canvas's edge goes on at the opposite one.
+    """
+
+    canvas: tuple[int, int]
+    size: tuple[int, int]
+    places: tuple[tuple[int, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def views(self, whole: Tensor, scale: int = 1) -> Iterator[Tensor]:
+        """Give what is seen of …×H×W through each window; here and in `join` all may be `scale` times as large."""
+        for place in self.places:
+            rows, columns = self._lines(place, scale, whole.device)
+            yield whole if self.size == self.canvas else whole[..., rows, columns]
+
+    def join(self, patches: Iterable[Tensor], scale: int = 1) -> Tensor:
+        """Give what the windows show, averaged where they overlap: the middle of a window counts more than its edge."""
+        patches = iter(patches)
+        first = next(patches)
+        if self.size == self.canvas:
+            return first
+        size = [side * scale for side in self.canvas]
+        total, weights, weight = first.new_zeros(*first.shape[:-2], *size), first.new_zeros(size), _pyramid(first)
+        for place, patch in zip(self.places, chain([first], patches), strict=True):
+            rows, columns = self._lines(place, scale, patch.device)
+            total[..., rows, columns] += weight * patch
+            weights[rows, columns] += weight
+        return total / weights.clamp(min=torch.finfo(weights.dtype).tiny)
+
+    def over(self, mask: Tensor) -> Windows:
+        """Give only the windows through which something of `mask` (…×H×W) is seen."""
+        seen = [place for place, view in zip(self.places, self.views(mask), strict=True) if view.any()]
+        return replace(self, places=tuple(seen or self.places[:1]))
+
+    def _lines(self, place: tuple[int, int], scale: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        rows, columns = (
+            torch.arange(start * scale, (start + length) * scale, device=device) % (side * scale)
+            for start, length, side in zip(place, self.size, self.canvas, strict=True)
+        )
+        return rows[:, None], columns
+
+
+def lay(canvas: tuple[int, int], size: tuple[int, int], *, endless: bool = False) -> Windows:
+    """Cover a canvas with windows; on an `endless` one, whose opposite edges meet, they go on over the edges."""
+    size = min(size[0], canvas[0]), min(size[1], canvas[1])
+    rows, columns = (_starts(side, length, endless) for side, length in zip(canvas, size, strict=True))
+    return Windows(canvas, size, tuple(product(rows, columns)))
+
+
+def window_for(canvas: tuple[int, int], side: int, unit: int, longest: float) -> tuple[int, int]:
+    """Give the size of the windows on a canvas: the canvas itself where it is small enough to be seen at once.
+
+    `side` is the model's native one, both sides become multiples of `unit`, and neither is more than `longest` times
+    the other. On a canvas that is narrower than the native side, windows are longer instead.
+    """
+    if math.prod(canvas) <= AT_ONCE * side**2 and max(canvas) <= longest * min(canvas):
+        return canvas
+    height, width = (min(length, side) for length in canvas)
+    area = side**2
+    return (
+        min(canvas[0], max(height, int(min(area / width, longest * width) / unit) * unit)),
+        min(canvas[1], max(width, int(min(area / height, longest * height) / unit) * unit)),
+    )
+
+
+def _starts(side: int, length: int, endless: bool) -> Sequence[int]:
+    if side == length:
+        return [0]
+    stride = length * (1 - OVERLAP)
+    if endless:
+        count = math.ceil(side / stride)
+        return [round(place * side / count) for place in range(count)]
+    count = math.ceil((side - length) / stride) + 1
+    return [round(place * (side - length) / (count - 1)) for place in range(count)]
+
+
+def _pyramid(patch: Tensor) -> Tensor:
+    """Give the weight of each place in a window: least at its edges, where the drawing knows least."""
+    sides = [torch.arange(1, length + 1, device=patch.device, dtype=patch.dtype) for length in patch.shape[-2:]]
+    down, right = (torch.minimum(side, side.flip(0)) for side in sides)
+    return down[:, None] / down.max() * (right / right.max())
