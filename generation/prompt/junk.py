@@ -22,6 +22,8 @@ _SIGNATURE = re.compile(
     rf"|{_LABEL}@[^()@]{{1,60}})$",
     re.IGNORECASE,
 )
+# A message's source, as *Copy Text* gives it: whatever follows the mention, the bold part is the prompt.
+_MESSAGE = re.compile(rf"\*\*(.*?)\*\*\s-\s(?:{_LABEL})?<@!?\d+>.{{0,1000}}", re.IGNORECASE)
 _COMMAND = re.compile(r"^(?:/imagine\b\s?(?:prompt\b\s?:?)?\s?)+", re.IGNORECASE)
 _BOLD = re.compile(r"\*{2,3}(?=[^\s*])([^*]+)(?<=\S)\*{2,3}")
 _LINK = re.compile(r"<(https?://[^<>\s]+)>", re.IGNORECASE)
@@ -36,6 +38,8 @@ def strip_junk(text: str) -> str:
 
 
 def _unsigned(text: str) -> str:
+    if message := _MESSAGE.fullmatch(text):
+        return _as_typed(message[1].strip())
     signature = _SIGNATURE.search(text)
     if signature is None:
         return text
@@ -45,6 +49,4 @@ def _unsigned(text: str) -> str:
 
 def _as_typed(source: str) -> str:
     # With `<@id>` in the signature it is the message's source that was copied, markdown escapes and all.
-    if source.startswith("**") and source.endswith("**"):
-        source = source[2:-2]
     return _MARKDOWN_ESCAPE.sub(r"\1", source)

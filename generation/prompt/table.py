@@ -160,7 +160,7 @@ PARAMETERS = (
         sets="weird",
         example="500",
         default="0",
-        help="How far all of them are pushed off the beaten track.",
+        help="How far all four pictures are pushed off the beaten track.",
         applied=_unless(0, "weird"),
     ),
     Parameter(
@@ -310,7 +310,7 @@ PARAMETERS = (
     ),
     _speed(Speed.FAST, "Before relaxed jobs, this job only."),
     _speed(Speed.RELAX, "After fast jobs, this job only."),
-    _speed(Speed.TURBO, "As fast as it goes, this job only."),
+    _speed(Speed.TURBO, "Before all other jobs, this job only."),
     Parameter(
         names=("stealth",),
         kind=Flag(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,20 +16,20 @@ from generation.display import escape
 from generation.errors import Complaint
 from generation.models import Model, size_for
 from generation.params import MAX_SEED, Params, TextPart, Tile, Upload
-from generation.prompt import PromptFaults, parse, write
+from generation.prompt import PromptFaults, parse, read, write
 from generation.prompt.escapes import clean
 from generation.prompt.image_weight import image_weight_for, strength_for
 from generation.prompt.table import BY_NAME, COMING, PARAMETERS
 from generation.samplers import SAMPLERS
 
-MODEL = Model(name="storybook", ref="models/storybook")
+MODEL = Model(name="storybook", ref="models/storybook", trigger_words="storybook style")
 PICTURE = Upload("cafe")
 MARKS = [
     *("::", "::2 ", "::-.5 ", "--", "—", "–", "-", "**", "{", "}", ",", "\\", "<", ">", "@", "`", "=", ":", "/"),
     *("https://example.org/a.png", "<@123>", " - ", "(fast)", " by ", "Image #1 ", "/imagine", "prompt:", "-# "),
     *("3:2", ".5", "-1", "2", "\n", " ", "@everyone", "مرحبا", "赤い", "🦊", "👩\u200d🚀", "İ"),
     *("\u200b", "\u202e", "\ufdd0", "\ud800"),
-    *(f" --{name} " for name in (*BY_NAME, "chaos", "tile", "v")),
+    *(f" --{name} " for name in (*BY_NAME, *COMING)),
 ]
 
 
@@ -50,8 +51,10 @@ def all_params(draw: st.DrawFn) -> Params:
     part = st.builds(TextPart, shown_texts(), st.floats(-1000, 1000) | st.just(1.0))
     parts = draw(st.lists(part, min_size=1, max_size=4) | st.just([TextPart("")]))
     assume(sum(part.weight for part in parts) > 0.001)
-    source = draw(st.none() | st.just(PICTURE)) if any(part.text for part in parts) else None
-    pixels = size_for(MODEL, aspect)
+    pictures = draw(st.sampled_from([(), (PICTURE,), (PICTURE, Upload("beef"))]))
+    assume(len(pictures) != 1 or any(part.text for part in parts))
+    draft, raw = draw(st.booleans()), draw(st.booleans())
+    pixels = size_for(MODEL, aspect, draft=draft)
     return Params(
         parts=tuple(parts),
         no=tuple(draw(st.lists(shown_texts(), max_size=5))),
@@ -61,11 +64,28 @@ def all_params(draw: st.DrawFn) -> Params:
         seed=draw(st.integers(0, MAX_SEED)),
         num_inference_steps=draw(st.integers(1, 150)),
         guidance_scale=draw(st.floats(0, 30)),
-        source=source,
-        strength=strength_for(draw(st.floats(0, 3))) if source else 1.0,
+        source=next(iter(pictures), None),
+        blended=pictures[1:],
+        strength=strength_for(draw(st.floats(0, 3))) if pictures else 1.0,
         sampler=draw(st.none() | st.sampled_from(sorted(SAMPLERS))),
         negative_prompt=draw(st.none() | shown_texts()),
+        same_seed=draw(st.booleans()),
+        chaos=draw(st.integers(0, 100)),
+        house_style="" if raw else MODEL.trigger_words,
+        stylize=draw(st.integers(0, 1000)),
+        raw=raw,
+        weird=draw(st.integers(0, 3000)),
+        stop=draw(st.integers(10, 100)),
+        seamless=draw(st.booleans()),
+        draft=draft,
+        hd=not draft and draw(st.booleans()),
     )
+
+
+def read_again(echo: str, params: Params, model: Model = MODEL) -> Params:
+    """Read an echo with the pictures that went with it."""
+    pictures = [*filter(None, [params.source]), *params.blended]
+    return read(echo, model, attached=len(pictures)).with_pictures(pictures)
 
 
 @settings(max_examples=200, deadline=None)
@@ -83,14 +103,14 @@ def test_parsing_gives_params_or_faults_and_never_anything_else(typed):
 @settings(max_examples=200, deadline=None)
 @given(all_params())
 def test_typing_the_echo_again_gives_the_same(params):
-    assert parse(write(params, MODEL, seed=True), MODEL, source=params.source) == params
+    assert read_again(write(params, MODEL, seed=True), params) == params
 
 
 @settings(max_examples=200, deadline=None)
 @given(all_params(), st.integers(1, 150), st.floats(0, 30))
 def test_an_echo_without_a_model_keeps_its_meaning_when_the_defaults_change(params, steps, guidance):
-    other = Model(name="m", ref="m", num_inference_steps=steps, guidance_scale=guidance)
-    assert parse(write(params, None, seed=True), other, source=params.source) == params
+    other = replace(MODEL, num_inference_steps=steps, guidance_scale=guidance)
+    assert read_again(write(params, None, seed=True), params, other) == params
 
 
 @settings(max_examples=200, deadline=None)
@@ -102,7 +122,7 @@ def test_a_prompt_copied_from_a_message_means_the_same(params):
         f"**{escape(echo)}** - Variations (Strong) of image #2 by <@123>",
         f"/imagine prompt: {echo} - @bob (31%) (fast)",
     ):
-        assert parse(copied, MODEL, source=params.source) == params
+        assert read_again(copied, params) == params
 
 
 @pytest.mark.parametrize(
@@ -119,6 +139,13 @@ def test_a_prompt_copied_from_a_message_means_the_same(params):
         ("a fox --q 1", "a fox"),
         ("a fox --sampler Euler a --cfg 4,5", "a fox --cfg 4.5 --sampler euler_a"),
         ("a fox --negative ugly, blurry --no cat", "a fox --no cat --negative ugly, blurry"),
+        ("a fox --style raw --s 50", "a fox --stylize 50 --raw"),
+        ("a fox --tile --hd --w 0", "a fox --tile --hd"),
+        ("a fox --draft --q 1", "a fox --draft"),
+        ("a fox --draft --steps 12", "a fox --draft"),
+        ("a fox --draft --q 2", "a fox --draft --steps 24"),
+        ("a fox --sameseed 5 --c 10", "a fox --chaos 10 --sameseed"),
+        ("a fox --fast --stealth --r 3 --v storybook", "a fox"),
         (r"a fox \--ar \{x\} std\::vector", r"a fox \-\-ar \{x\} std\:\:vector"),
         ("a — b, c - d, e @f, 2*3, g_h", "a — b, c - d, e @f, 2*3, g_h"),
     ],
@@ -131,6 +158,7 @@ def test_the_echo_has_the_seed_only_when_asked():
     params = parse("a fox --seed 5", MODEL)
     assert write(params, MODEL) == "a fox"
     assert write(params, MODEL, seed=True) == "a fox --seed 5"
+    assert write(parse("a fox --sameseed 5", MODEL), MODEL, seed=True) == "a fox --sameseed --seed 5"
 
 
 def test_the_echo_has_the_image_weight_of_a_picture_that_was_brought_but_not_of_a_tile():
@@ -174,10 +202,12 @@ def test_faults_are_a_complaint_that_reads_well_and_survives_pickling():
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
 def test_the_example_of_a_parameter_works_and_does_something(parameter):
-    plain = parse("a fox --seed 1", MODEL, source=PICTURE)
-    seed = "" if parameter.sets == "seed" else "--seed 1"
-    changed = parse(f"a fox --{parameter.name} {parameter.example} {seed}", MODEL, source=PICTURE)
-    assert getattr(changed, parameter.sets) != getattr(plain, parameter.sets)
+    model = replace(MODEL, name="niji 6") if parameter.name == "niji" else MODEL
+    plain, changed = (
+        read(f"a fox {typed}", model, attached=1, new_seed=lambda: 1)
+        for typed in ("", f"--{parameter.name} {parameter.example}")
+    )
+    assert (changed != plain) == (parameter.sets != "model")  # there is but one, so asking for it changes nothing
 
 
 def test_no_name_means_two_things():
@@ -189,6 +219,7 @@ def test_the_page_about_prompts_has_every_parameter():
     page = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text()
     rows = re.findall(r"^\| (`--.*?) \|$", page, re.MULTILINE)
     assert rows == [
-        f"{', '.join(f'`--{name}`' for name in p.names)} | {p.kind.range} | {p.default} | `{p.example}` | {p.help}"
+        f"{', '.join(f'`--{name}`' for name in p.names)} | {p.kind.range} | {p.default}"
+        f" | {f'`{p.example}`' if p.example else ''} | {p.help}"
         for p in PARAMETERS
     ]

@@ -1,0 +1,339 @@
+"""What goes with a prompt: pictures, wishes about the run, custom options, and what was set beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from generation.models import Model
+from generation.params import TextPart, Tile, Upload
+from generation.prompt import TO_COME, PromptFaults, Wish, is_taken, parse, permute, read, write
+from generation.prompt.names import NAMES
+from generation.prompt.permutations import count
+from tests.generation.test_prompt import typed_texts
+
+MODEL = Model(name="storybook", ref="m", num_inference_steps=20, guidance_scale=7.0, trigger_words="storybook style")
+SEED = 77
+FOX, OWL = "https://example.org/fox.png", "https://example.org/owl.jpg?ex=1&is=2"
+OPTIONS = {
+    "mine": "in ink, on old paper --ar 2:3 --s 50",
+    "Loud": "--chaos 80",
+    "wordy": "very wordy",
+    "pic": f"{FOX} --iw 2",
+    "broken": "in ink --ar wide --aspct 1:1 --mine",
+    "tile": "not what this means",
+    "v2": "not what this means",
+    "noisy2": "--weird 20",
+}
+
+
+def wish(typed: str, **more: Any) -> Wish:
+    return read(typed, MODEL, new_seed=lambda: SEED, **more)
+
+
+def faults(typed: str, **more: Any) -> list[str]:
+    with pytest.raises(PromptFaults) as caught:
+        wish(typed, **more)
+    return list(caught.value.faults)
+
+
+def told(found: Wish, model: Model = MODEL) -> str:
+    """Write what was read, run included, as one line."""
+    run = [found.speed, {True: "private", False: "public", None: None}[found.private]]
+    repeat = [f"{found.repeat}×"] if found.repeat > 1 else []
+    return " | ".join([write(found.params, model), *filter(None, run), *repeat])
+
+
+@pytest.mark.parametrize(
+    ("typed", "read_as"),
+    [
+        ("a fox", "a fox"),
+        ("a fox --fast", "a fox | fast"),
+        ("a fox --relax", "a fox | relax"),
+        ("a fox --turbo --ar 3:2", "a fox --ar 3:2 | turbo"),
+        ("a fox --stealth", "a fox | private"),
+        ("a fox --public --relax", "a fox | relax | public"),
+        ("a fox —fast —stealth", "a fox | fast | private"),
+        ("a fox --repeat 3", "a fox | 3×"),
+        ("a fox --r 40 --draft", "a fox --draft | 40×"),
+        ("a fox --r5", "a fox | 5×"),
+        ("a fox --fast --r 2 --stealth --tile", "a fox --tile | fast | private | 2×"),
+    ],
+)
+def test_the_run_is_no_part_of_the_picture(typed, read_as):
+    assert told(wish(typed)) == read_as
+
+
+def test_nothing_about_the_run_is_said_unless_it_is_typed():
+    assert (wish("a fox").speed, wish("a fox").private, wish("a fox").repeat) == (None, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("typed", "links", "text"),
+    [
+        (f"{FOX} a fox", [FOX], "a fox"),
+        (f"{FOX} {OWL} a fox", [FOX, OWL], "a fox"),
+        (f"{FOX}, {OWL}, a fox", [FOX, OWL], "a fox"),
+        (f"{FOX},{OWL} a fox", [FOX, OWL], "a fox"),
+        (f"<{FOX}> a fox", [FOX], "a fox"),
+        (f"<{FOX}> <{OWL}>", [FOX, OWL], ""),
+        (f"**<{FOX}> a fox --ar 3:2** - @ada (fast)", [FOX], "a fox --ar 3:2"),
+        (f"/imagine prompt: {FOX} a fox --iw 2", [FOX], "a fox --iw 2"),
+        (f"{FOX}\n{OWL}\n--iw .5", [FOX, OWL], "--iw 0.5"),
+        (f"{FOX} {FOX}", [FOX, FOX], ""),
+        ("HTTPS://EXAMPLE.ORG/FOX.PNG a fox", ["HTTPS://EXAMPLE.ORG/FOX.PNG"], "a fox"),
+        ("http://example.org/fox.webp#top a fox", ["http://example.org/fox.webp#top"], "a fox"),
+        ("https://example.org/a--raw.png a fox", ["https://example.org/a--raw.png"], "a fox"),
+        ("https://example.org/a::2.gif a fox:: owl", ["https://example.org/a::2.gif"], "a fox:: owl"),
+        (
+            "https://example.org/?url=https://example.com/a.png a fox".replace("/?", "/x.jpeg?"),
+            ["https://example.org/x.jpeg?url=https://example.com/a.png"],
+            "a fox",
+        ),
+        (f"a fox like {FOX}", [], f"a fox like {FOX}"),
+        ("https\\://example.org/fox.png as text", [], "https\\:\\//example.org/fox.png as text"),
+    ],
+)
+def test_links_at_the_front_are_pictures(typed, links, text):
+    found = wish(typed)
+    assert list(found.links) == links
+    assert write(found.params, MODEL).replace("https\\:\\//", "https\\://") == text.replace(
+        "https\\:\\//", "https\\://"
+    )
+    assert [found.params.source, *found.params.blended] == ([TO_COME] * len(links) or [None])
+
+
+def test_attached_pictures_come_before_linked_ones():
+    found = wish(f"{FOX} a fox", attached=1)
+    pictures = [Upload("aa"), Upload("bb")]
+    assert found.links == (FOX,)
+    assert found.params.blended == (TO_COME,)
+    assert found.with_pictures(pictures) == replace(found.params, source=pictures[0], blended=(pictures[1],))
+
+
+def test_without_pictures_there_is_nothing_to_fill_in():
+    assert wish("a fox").with_pictures([]) == wish("a fox").params
+
+
+def test_two_pictures_need_no_words():
+    found = wish("--iw 2", attached=2)
+    assert (found.params.parts, found.params.strength) == ((TextPart(""),), 0.36)
+
+
+ONE_ALONE = ["Say in words what to draw from the picture, or bring a second one to blend it with"]
+NOT_DIRECT = "is not a direct link to a picture: those end in .png, .jpg, .jpeg, .webp or .gif"
+
+
+@pytest.mark.parametrize(
+    ("typed", "attached", "expected"),
+    [
+        (FOX, 0, ONE_ALONE),
+        ("--ar 3:2", 1, ONE_ALONE),
+        ("", 1, ONE_ALONE),
+        (f"{FOX} " * 6 + "a fox", 0, ["At most 5 pictures can go with a prompt, these are 6"]),
+        (f"{FOX} " * 3, 3, ["At most 5 pictures can go with a prompt, these are 6"]),
+        ("https://example.org a fox", 0, [f"`https://example.org` {NOT_DIRECT}"]),
+        ("https://example.org/page.html a fox", 0, [f"`https://example.org/page.html` {NOT_DIRECT}"]),
+        ("https://fox.png a fox", 0, [f"`https://fox.png` {NOT_DIRECT}"]),
+        ("https://example.org/?a.png a fox", 0, [f"`https://example.org/?a.png` {NOT_DIRECT}"]),
+        (f"{FOX} a fox --iw 9", 0, ["`--iw` must be between 0 and 3"]),
+        (
+            "a fox --iw 2",
+            0,
+            ["Cannot use `--iw` without a picture: attach one with the `image` option, or begin with a link to one"],
+        ),
+    ],
+)  # fmt: skip
+def test_pictures_that_cannot_be_used_are_refused(typed, attached, expected):
+    assert faults(typed, attached=attached) == expected
+
+
+def test_the_short_way_takes_a_picture_but_no_links():
+    tile = Tile("0123456789ab", 2)
+    assert parse("a fox", MODEL, source=tile).source == tile
+    with pytest.raises(PromptFaults, match="attach the picture instead"):
+        parse(f"{FOX} a fox", MODEL)
+
+
+@pytest.mark.parametrize(
+    ("typed", "read_as"),
+    [
+        ("a fox --mine", "a fox in ink, on old paper --ar 2:3 --stylize 50"),
+        ("a fox —Mine", "a fox in ink, on old paper --ar 2:3 --stylize 50"),
+        ("a fox --tile --mine --chaos 5", "a fox in ink, on old paper --ar 2:3 --chaos 5 --stylize 50 --tile"),
+        ("a fox --mine, --loud.", "a fox in ink, on old paper --ar 2:3 --chaos 80 --stylize 50"),
+        ("a fox --wordy --mine", "a fox very wordy in ink, on old paper --ar 2:3 --stylize 50"),
+        ("--wordy", "very wordy"),
+        ("a fox:: owl::2 --wordy", "a fox:: owl::2 very wordy"),
+        ("a fox:: owl --wordy", "a fox:: owl very wordy"),
+        ("a fox --noisy2", "a fox --weird 20"),
+        ("a fox --tile", "a fox --tile"),
+    ],
+)
+def test_a_custom_option_stands_for_its_text_and_parameters(typed, read_as):
+    assert told(wish(typed, options=OPTIONS)) == read_as
+
+
+def test_a_custom_option_can_bring_a_picture():
+    found = wish("a fox --pic", options=OPTIONS)
+    assert (found.links, found.params.strength) == ((FOX,), 0.36)
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("a fox --mine --ar 1:1", ["`--ar` is given more than once"]),
+        ("a fox --ar 1:1 --mine", ["In `--mine`: `--ar` is given more than once"]),
+        ("a fox --mine --mine", ["`--mine` is given more than once"]),
+        ("a fox --mine too", ["Put `too` in front of the parameters: it comes after `--mine`"]),
+        ("a fox --min", ["Unrecognized parameter `--min`: did you mean `--mine`?"]),
+        ("a fox --other", ["Unrecognized parameter `--other`"]),
+        ("a fox --v2", ["`--model` does not know `2`: here there is `storybook`"]),
+        (
+            "a fox --broken --q x",
+            [
+                "In `--broken`: `--ar` must be two whole numbers such as `3:2`, not `wide`",
+                "In `--broken`: Unrecognized parameter `--aspct`: did you mean `--aspect`?",
+                "In `--broken`: Unrecognized parameter `--mine`",
+                "`--quality` must be one of 0.25, 0.5, 1, 2, 4, not `x`",
+            ],
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_custom_option_says_where_it_stands(typed, expected):
+    assert faults(typed, options=OPTIONS) == expected
+
+
+@pytest.mark.parametrize("name", [*NAMES, "AR", "v5", "s750", "tile2", "seed=5"])
+def test_a_name_that_means_something_is_taken(name):
+    assert is_taken(name)
+
+
+@pytest.mark.parametrize("name", ["mine", "noisy2", "my-style", "tiles", "vv", "s-curve", "2d", "赤", ""])
+def test_any_other_name_is_free(name):
+    assert not is_taken(name)
+
+
+LAYERS = ("--ar 3:2 --s 250 --tile", "--ar 2:3 --chaos 10 --relax --stealth")
+
+
+@pytest.mark.parametrize(
+    ("typed", "layers", "read_as"),
+    [
+        ("a fox", LAYERS, "a fox --ar 3:2 --chaos 10 --stylize 250 --tile | relax | private"),
+        ("a fox --ar 1:1", LAYERS, "a fox --chaos 10 --stylize 250 --tile | relax | private"),
+        ("a fox --c 0 --s 100", LAYERS, "a fox --ar 3:2 --tile | relax | private"),
+        ("a fox --fast --public", LAYERS, "a fox --ar 3:2 --chaos 10 --stylize 250 --tile | fast | public"),
+        ("a fox", ["", "  "], "a fox"),
+        ("a fox", ["—s 250 —tile"], "a fox --stylize 250 --tile"),
+        ("a fox --q 2", ["--steps 30"], "a fox --steps 40"),
+        ("a fox --steps 30", ["--q 2"], "a fox --steps 30"),
+        ("a fox", ["--q 2", "--steps 30"], "a fox --steps 40"),
+        ("a fox", ["--steps 30", "--q 2"], "a fox --steps 30"),
+        ("a fox --draft", ["--hd"], "a fox --draft"),
+        ("a fox --hd", ["--draft"], "a fox --hd"),
+        ("a fox --draft", ["--steps 100"], "a fox --draft"),
+        ("a fox", ["--draft", "--steps 100"], "a fox --draft"),
+        ("a fox --steps 30", ["--draft"], "a fox --draft --steps 30"),
+        ("a fox --raw", ["--style raw"], "a fox --raw"),
+        ("a fox --seed 5", ["--sameseed 9"], "a fox --sameseed"),
+        ("a fox --no snow", ["--no ice"], "a fox --no snow"),
+        ("a fox", ["--no ice --no snow"], "a fox --no ice, snow"),
+        ("a fox", ["--iw 2"], "a fox"),
+        ("a fox --ar 3:2", ["--ar 9:1"], "a fox --ar 3:2"),
+        ("a fox --mine", ["--ar 1:1 --s 5 --c 7"], "a fox in ink, on old paper --ar 2:3 --chaos 7 --stylize 50"),
+    ],
+)
+def test_the_prompt_beats_the_person_who_beats_the_server_who_beats_the_model(typed, layers, read_as):
+    assert told(wish(typed, defaults=layers, options=OPTIONS)) == read_as
+
+
+def test_the_weight_of_pictures_can_be_set_beforehand():
+    assert wish("a fox", attached=1, defaults=["--iw 2", "--iw 3"]).params.strength == 0.36
+    assert wish("a fox --iw 1", attached=1, defaults=["--iw 2"]).params.strength == 0.6
+
+
+def test_a_seed_that_was_set_beforehand_is_kept():
+    assert wish("a fox", defaults=["--seed 5"]).params.seed == 5
+    assert wish("a fox --sameseed 6", defaults=["--seed 5"]).params.seed == 6
+    assert wish("a fox").params.seed == SEED
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        ("--s 5000", ["In the settings `--s 5000`: `--stylize` must be between 0 and 1000"]),
+        ("--fast --relax", ["In the settings `--fast --relax`: Cannot use `--fast` and `--relax` together"]),
+        ("in ink --raw", ["In the settings `in ink --raw`: only parameters can be set"]),
+        (f"{FOX} --raw", [f"In the settings `{f'{FOX} --raw'}`: only parameters can be set"]),
+        ("--mine", ["In the settings `--mine`: Unrecognized parameter `--mine`"]),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_setting_says_where_it_stands(layer, expected):
+    assert faults("a fox", defaults=["--tile", layer], options=OPTIONS)[: len(expected)] == expected
+
+
+def test_the_house_style_is_the_models_unless_raw_is_asked_for():
+    assert wish("a fox").params.house_style == "storybook style"
+    assert wish("a fox --s 0").params.house_style == "storybook style"
+    assert wish("a fox --raw").params.house_style == ""
+    assert wish("a fox", defaults=["--style raw"]).params.house_style == ""
+
+
+def test_a_family_of_models_has_a_name_of_its_own():
+    niji = Model(name="Niji 6", ref="m")
+    assert read("a fox --niji 6", niji) and read("a fox --niji6", niji) and read("a fox --v niji-6", niji)
+    assert read("a fox --niji --tile", replace(niji, name="niji")).params.seamless
+    with pytest.raises(PromptFaults, match="`--niji` does not know `5`: here there is `Niji 6`"):
+        read("a fox --niji 5", niji)
+
+
+@pytest.mark.parametrize(
+    ("typed", "prompts"),
+    [
+        ("a fox", ["a fox"]),
+        ("/imagine prompt: a {red, blue} fox", ["a red fox", "a blue fox"]),
+        ("**a {red, blue} fox** - <@1> (fast)", ["a red fox", "a blue fox"]),
+        ("a fox --ar {3:2, 1:1} --{tile, draft}", [
+            "a fox --ar 3:2 --tile", "a fox --ar 3:2 --draft", "a fox --ar 1:1 --tile", "a fox --ar 1:1 --draft",
+        ]),
+        (r"a \{red\, blue\} fox", [r"a \{red\, blue\} fox"]),
+        (r"{a \{b\}, c\,d\::2}", [r"a \{b\}", r"c\,d\::2"]),
+        (f"{{{FOX}, {OWL}}} a fox", [f"{FOX} a fox", f"{OWL} a fox"]),
+        ("{red} fox", ["red fox"]),
+    ],
+)  # fmt: skip
+def test_choices_are_made_after_the_junk_is_off(typed, prompts):
+    assert permute(typed, limit=10) == prompts
+
+
+@settings(max_examples=200, deadline=None)
+@given(typed_texts(), typed_texts(), typed_texts(), st.integers(0, 6))
+def test_reading_gives_a_wish_or_faults_and_never_anything_else(typed, layer, option, attached):
+    more: dict[str, Any] = {"attached": attached, "defaults": [layer, "--tile"], "options": {"mine": option}}
+    for text in (typed, f"{typed} --mine", f"{option} --mine"):
+        try:
+            found = wish(text, **more)
+        except PromptFaults as caught:
+            assert caught.faults
+        else:
+            echo = write(found.params, MODEL, seed=True)
+            assert wish(echo, attached=attached + len(found.links)).params == found.params
+
+
+@settings(max_examples=200, deadline=None)
+@given(typed_texts())
+def test_a_prompt_reads_the_same_after_its_choices_were_made(typed):
+    prompts = permute(typed, limit=10**6) if count(typed) == 1 else []
+    for prompt in prompts:
+        assert permute(prompt, limit=1) == [prompt]
+
+
+def test_choices_in_a_setting_or_an_option_are_refused():
+    refusal = "Choices such as `{raw, tile}` cannot be used here; a plain brace is `\\{`"
+    assert faults("a fox", defaults=["--{raw, tile}"]) == [f"In the settings `--{{raw, tile}}`: {refusal}"]
+    assert faults("a fox --mine", options={"mine": "--{raw, tile}"}) == [f"In `--mine`: {refusal}"]
