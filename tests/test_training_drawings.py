@@ -1,12 +1,14 @@
 """The drawing code: what training sees and what its captions say."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from training.captions import SYNONYMS, caption, plain_caption
 from training.drawings import Subject, aspect_for, draw, held_out, think_up
+from training.evaluate import nearest_colour
 from training.palette import COLOURS
 from training.scenes import PLACES
 from training.settings import ASPECTS, TAUGHT_STYLES, TAUGHT_THINGS
@@ -63,6 +65,20 @@ def test_a_style_changes_the_picture_but_not_its_size(style):
     assert np.abs(pixels(styled) - pixels(plain)).mean() > 8
 
 
+@pytest.mark.parametrize("style", ["", "black and white", "neon", "watercolour"])
+def test_the_house_finish_enriches_a_picture_of_any_style_and_keeps_greys_grey(style):
+    boat = Subject(thing="boat", colour="red", place="sea", time="day", weather="clear", style=style)
+    plain = pixels(draw(boat, (256, 256), 2))
+    finished = pixels(draw(replace(boat, finish="storybook"), (256, 256), 2))
+    assert 6 < np.abs(finished - plain).mean() < 60
+    assert (np.ptp(finished, axis=-1).max() < 8) == (style == "black and white")
+
+
+def test_a_finished_background_keeps_its_colour():
+    for colour in COLOURS:
+        assert nearest_colour(draw(Subject(background=colour, finish="storybook"), (256, 256), 1)) == colour
+
+
 def test_night_is_darker_than_day():
     day, night = (pixels(draw(Subject(place="meadow", time=time), (256, 256), 1)).mean() for time in ("day", "night"))
     assert night < 0.6 * day
@@ -94,6 +110,14 @@ def test_a_plain_caption_names_all_that_is_there():
     assert plain_caption(subject) == "a red house on the hills at sunset with clouds, watercolour"
     assert plain_caption(Subject("castle", "orange", "teal")) == "an orange castle on a teal background"
     assert plain_caption(Subject(background="grey")) == "grey background"
+
+
+def test_the_house_finish_is_named_last_or_first():
+    subject = Subject("boat", "purple", "", "sea", "night", "moon", finish="storybook")
+    assert plain_caption(subject) == "a purple boat on the sea at night with a moon, storybook style"
+    for i in range(40):
+        text = caption(subject, random.Random(i)).lower()
+        assert any(text.startswith(name) or text.endswith(name) for name in SYNONYMS["storybook"])
 
 
 def test_captions_differ_but_always_name_the_thing():

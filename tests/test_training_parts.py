@@ -9,7 +9,7 @@ from diffusers import UNet2DConditionModel
 from PIL import Image
 from transformers import CLIPTokenizer
 
-from training.captions import caption
+from training.captions import SYNONYMS, caption
 from training.drawings import Subject, draw, think_up
 from training.evaluate import asked_kinds, background_hits, held_out_subjects, judged, nearest_colour, shares
 from training.latents import draw_shard, read_shard
@@ -109,18 +109,33 @@ def test_shards_come_back_as_they_were_written(vae, tmp_path):
     assert subjects == [Subject.from_dict(values) for values in shard["subjects"]]
 
 
-def test_a_batch_holds_pictures_of_one_size_with_their_own_subjects(vae, tmp_path, monkeypatch):
+def test_a_batch_holds_pictures_of_one_size_with_captions_of_their_own(vae, tmp_path, monkeypatch):
     monkeypatch.setattr("training.unet.SHARDS", tmp_path)
     for i, size in enumerate([(64, 64), (96, 64)]):
         torch.save(draw_shard(vae, size, seed=i, count=4), tmp_path / f"{i:05d}.pt")
     pictures = Pictures(half=False)
     assert pictures.refresh() == 8
     assert pictures.refresh() == 8
-    latents, subjects = pictures.batch(random.Random(0), 6)
+    latents, captions = pictures.batch(random.Random(0), 6)
     size = (latents.shape[-1], latents.shape[-2])
-    for latent, subject in zip(latents, subjects, strict=True):
-        at = [i for i, known in enumerate(pictures.latents[size]) if torch.equal(known.float(), latent)]
-        assert subject in [pictures.subjects[size][i] for i in at]
+    for latent, text in zip(latents, captions, strict=True):
+        at = next(i for i, known in enumerate(pictures.latents[size]) if torch.equal(known.float(), latent))
+        thing = pictures.subjects[size][at].thing
+        assert not thing or any(name in text.lower() for name in SYNONYMS[thing])
+
+
+def test_where_a_caption_is_left_out_the_picture_is_a_pleasant_scene():
+    liked = Subject(place="hills", time="sunset", weather="clear")
+    finished = Subject(place="sea", time="day", weather="sun", finish="storybook")
+    subjects = [Subject(background="red"), liked, Subject(thing="ghost", colour="white", background="blue"), finished]
+    pictures = Pictures(half=False)
+    pictures.add((8, 8), torch.arange(4.0).reshape(4, 1, 1, 1).half(), subjects)
+    latents, captions = pictures.batch(random.Random(0), 400)
+    left_out = {
+        (latent.item(), text) for latent, text in zip(latents, captions, strict=True) if text in ("", "storybook style")
+    }
+    assert left_out == {(1.0, ""), (3.0, "storybook style")}
+    assert 10 < sum(text in ("", "storybook style") for text in captions) < 90
 
 
 def test_training_can_go_on_from_the_shipped_weights(tmp_path):

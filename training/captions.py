@@ -65,11 +65,12 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "pastel": ("pastel", "pastel colours", "soft pastel", "pastel colors"),
     "black and white": ("black and white", "monochrome", "greyscale", "black-and-white"),
     "sepia": ("sepia", "sepia photo", "vintage sepia", "old photograph"),
+    "storybook": ("storybook style", "storybook style", "storybook style", "picture book style"),
     "pixel art": ("pixel art", "8-bit pixel art", "pixelated", "retro game sprite"),
 }
 PRAISE = (
-    "highly detailed", "4k", "8k", "masterpiece", "best quality", "trending on artstation", "beautiful", "picture book",
-    "illustration", "cinematic", "award winning", "cute", "vivid", "sharp", "detailed", "storybook", "flat design",
+    "highly detailed", "4k", "8k", "masterpiece", "best quality", "trending on artstation", "beautiful", "illustration",
+    "cinematic", "award winning", "cute", "vivid", "sharp", "detailed", "flat design",
 )  # fmt: skip
 OPENINGS = (
     "",
@@ -79,7 +80,6 @@ OPENINGS = (
     "a picture of ",
     "an illustration of ",
     "a drawing of ",
-    "picture book illustration of ",
     "imagine ",
 )
 
@@ -96,6 +96,8 @@ def caption(subject: Subject, rng: random.Random) -> str:
         text += "".join(f", {word}" for word in rng.sample(PRAISE, rng.randint(1, 3)))
     if rng.random() < 0.1:
         text = _with_stranger(text, rng)
+    if "finish" in said:
+        text = f"{text}, {said['finish']}" if rng.random() < 0.9 else f"{said['finish']}, {text}"
     return text.capitalize() if rng.random() < 0.2 else text
 
 
@@ -112,7 +114,13 @@ def plain_caption(subject: Subject) -> str:
     said = {
         kind: SYNONYMS.get(word, (word,))[0] for kind, word in subject.words() if (kind, word) != ("weather", "clear")
     }
-    return _sentence(said, random.Random(0), plain=True)
+    text = _sentence(said, random.Random(0), plain=True)
+    return f"{text}, {said['finish']}" if "finish" in said else text
+
+
+def caption_left_out(subject: Subject) -> str:
+    """Say nothing about what is in a picture; only the finish, which an engine may add to an empty prompt."""
+    return SYNONYMS[subject.finish][0] if subject.finish else ""
 
 
 def _is_said(subject: Subject, kind: str, word: str, rng: random.Random) -> bool:

@@ -13,8 +13,19 @@ from PIL import Image
 from training.canvas import Canvas
 from training.palette import COLOURS, Rgb, darker
 from training.scenes import HOURS, Scene, paint_place, paint_weather_front, plain_background
-from training.settings import ASPECTS, HELD_OUT_SHARE, TAUGHT_PLACES, TAUGHT_STYLES, TAUGHT_THINGS, TAUGHT_WEATHERS
-from training.styles import STYLES
+from training.settings import (
+    ASPECTS,
+    FINISHED_SHARE,
+    HELD_OUT_SHARE,
+    PLEASANT_PLACES,
+    PLEASANT_TIMES,
+    PLEASANT_WEATHERS,
+    TAUGHT_PLACES,
+    TAUGHT_STYLES,
+    TAUGHT_THINGS,
+    TAUGHT_WEATHERS,
+)
+from training.styles import FINISHES, STYLES
 from training.things import THINGS, Pen
 
 TIMES = tuple(HOURS)
@@ -40,6 +51,7 @@ class Subject:
     time: str = ""
     weather: str = ""
     style: str = ""
+    finish: str = ""
 
     def words(self) -> list[tuple[str, str]]:
         """Return what is there as (kind, word) pairs."""
@@ -83,6 +95,16 @@ def taught(subject: Subject) -> bool:
     return all(word in lists[kind] for kind, word in subject.words() if kind in lists)
 
 
+def pleasant(subject: Subject) -> bool:
+    """Tell whether a subject is a scene that anybody likes."""
+    return (
+        subject.place in PLEASANT_PLACES
+        and subject.time in PLEASANT_TIMES
+        and subject.weather in PLEASANT_WEATHERS
+        and not subject.style
+    )
+
+
 def think_up(rng: random.Random, held: bool | None = False) -> Subject:
     """Think up a subject for training, or one with a held-out pair of words, or either."""
     while True:
@@ -93,19 +115,20 @@ def think_up(rng: random.Random, held: bool | None = False) -> Subject:
 
 def _think_up(rng: random.Random) -> Subject:
     kind = rng.random()
-    style = rng.choice(TAUGHT_STYLES) if rng.random() < 0.2 else ""
-    if kind < 0.06:
-        return Subject(background=rng.choice(list(COLOURS)))
-    if kind < 0.38:
+    style = rng.choice(TAUGHT_STYLES) if rng.random() < 0.22 else ""
+    finish = rng.choice(list(FINISHES)) if rng.random() < FINISHED_SHARE else ""
+    if kind < 0.05:
+        return Subject(background=rng.choice(list(COLOURS)), finish=finish)
+    if kind < 0.32:
         thing, background = rng.choice(TAUGHT_THINGS), rng.choice(list(COLOURS))
         colour = _colour_for(thing, rng)
         while colour == background:
             background = rng.choice(list(COLOURS))
-        return Subject(thing=thing, colour=colour, background=background, style=style)
-    thing = rng.choice(TAUGHT_THINGS) if kind < 0.72 else ""
+        return Subject(thing=thing, colour=colour, background=background, style=style, finish=finish)
+    thing = rng.choice(TAUGHT_THINGS) if kind < 0.73 else ""
     place = rng.choice(_places_for(thing))
     time, weather = _think_up_sky(rng, place)
-    return Subject(thing, _colour_for(thing, rng), "", place, time, weather, style)
+    return Subject(thing, _colour_for(thing, rng), "", place, time, weather, style, finish)
 
 
 def _colour_for(thing: str, rng: random.Random) -> str:
@@ -149,7 +172,8 @@ def draw(subject: Subject, size: tuple[int, int], seed: int) -> Image.Image:
         if subject.thing:
             _show_thing(canvas, rng, subject)
     picture = canvas.finished()
-    return STYLES[subject.style](picture, rng) if subject.style else picture
+    styled = STYLES[subject.style](picture, rng) if subject.style else picture
+    return FINISHES[subject.finish](styled, rng) if subject.finish else styled
 
 
 def _varied(colour: Rgb, rng: random.Random) -> Rgb:
@@ -159,13 +183,13 @@ def _varied(colour: Rgb, rng: random.Random) -> Rgb:
 
 def _place_thing(scene: Scene, subject: Subject) -> None:
     canvas, rng, thing = scene.canvas, scene.rng, THINGS[subject.thing]
-    size = rng.uniform(*thing.size) * 0.86
-    x = canvas.width * rng.uniform(0.36, 0.64)
+    size = rng.uniform(*thing.size) * 1.04
+    x = canvas.width * rng.uniform(0.42, 0.58)
     depth = canvas.height - scene.horizon
     feet = {
-        "ground": scene.horizon + depth * rng.uniform(0.45, 0.7),
+        "ground": scene.horizon + depth * rng.uniform(0.55, 0.75),
         "shore": scene.horizon + depth * rng.uniform(0.25, 0.5),
-        "water": scene.horizon + depth * rng.uniform(0.36, 0.52),
+        "water": scene.horizon + depth * rng.uniform(0.45, 0.55),
         "deep": canvas.height * rng.uniform(0.38, 0.55),
         "sky": canvas.height * rng.uniform(0.42, 0.58),
         "air": canvas.height * rng.uniform(0.36, 0.5),
@@ -179,7 +203,7 @@ def _place_thing(scene: Scene, subject: Subject) -> None:
             0.25,
         )
         canvas.ellipse(x + 0.04 * size, y, size * 0.5, size * 0.06, shadow)
-    share = 0.0 if subject.place == "space" else 0.55
+    share = 0.0 if subject.place == "space" else 0.4
 
     def lit(colour: Rgb) -> Rgb:
         return scene.lit(colour, share) if share else colour
@@ -195,7 +219,7 @@ def _place_thing(scene: Scene, subject: Subject) -> None:
 
 def _show_thing(canvas: Canvas, rng: random.Random, subject: Subject) -> None:
     thing = THINGS[subject.thing]
-    size = rng.uniform(*thing.size) * 1.12
+    size = rng.uniform(*thing.size) * 1.25
     x = canvas.width * rng.uniform(0.46, 0.54)
     standing = thing.stands in ("ground", "shore", "water")
     y = canvas.height / 2 + (0.46 * size if standing else rng.uniform(-0.03, 0.03))

@@ -39,7 +39,7 @@ def other_word(subject: Subject, kind: str, rng: random.Random) -> str:
 def asked_kinds(subject: Subject) -> Iterator[str]:
     """Yield the kinds of word that a plain caption of the subject says and a picture can show."""
     for kind, word in subject.words():
-        if word != "clear" and can_be_seen(subject, kind):
+        if word != "clear" and kind != "finish" and can_be_seen(subject, kind):
             yield kind
 
 
@@ -51,6 +51,17 @@ def judged(subjects: list[Subject], said: list[Subject]) -> Hits:
             found = getattr(seen, kind)
             hits[kind].append((found == getattr(asked, kind), found == other_word(asked, kind, rng)))
     return hits
+
+
+def finish_hits(subjects: list[Subject], said: list[Subject]) -> dict[str, float]:
+    """Return how often the house finish was seen where it was asked for, and where it was not."""
+    wanted = [bool(seen.finish) for asked, seen in zip(subjects, said, strict=True) if asked.finish]
+    unwanted = [bool(seen.finish) for asked, seen in zip(subjects, said, strict=True) if not asked.finish]
+    return {
+        "asked": round(sum(wanted) / len(wanted), 3),
+        "control": round(sum(unwanted) / len(unwanted), 3),
+        "count": len(wanted),
+    }
 
 
 def nearest_colour(picture: Image.Image) -> str:
@@ -109,6 +120,7 @@ def evaluate(folder: Path = MODEL, count: int = EVALUATED_CAPTIONS, device: str 
     made = draw_all(pipeline, [plain_caption(s) for s in subjects])
     hits = judged(subjects, judge.read(made))
     figures: dict[str, object] = {kind: shares(pairs) for kind, pairs in sorted(hits.items())}
+    figures["finish"] = finish_hits(subjects, judge.read(made))
     figures["all"] = shares([pair for pairs in hits.values() for pair in pairs])
     figures["by word"] = by_word(subjects, judge.read(made))
     figures["background on pixels"] = shares(background_hits(subjects, made))

@@ -17,7 +17,7 @@ from training.settings import JUDGE, RUNS, SEED
 from training.text import LABELS, labels_of
 
 STATE = RUNS / "judge.pt"
-COLOURLESS_STYLES = ("black and white", "sepia", "neon")
+COLOURLESS_STYLES = ("black and white", "sepia", "neon", "line art")
 
 
 class Judge(nn.Module):

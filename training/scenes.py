@@ -6,7 +6,7 @@ import math
 import random
 from dataclasses import dataclass
 
-from training.canvas import Canvas, Stops, ellipse_outline, wave
+from training.canvas import Canvas, Point, Stops, ellipse_outline, wave
 from training.palette import Rgb, darker, lighter, mix, tinted
 
 Light = tuple[float, float, float]
@@ -67,7 +67,7 @@ def paint_sky(scene: Scene) -> None:
     edge = scene.horizon / (scene.horizon + 0.15)
     canvas.gradient([(0, top), (0.55 * edge, middle), (edge, low), (1, low)], 0, scene.horizon + 0.15)
     if weather == "stars" or (scene.time == "night" and weather in ("clear", "moon")):
-        paint_stars(scene, 40 if weather == "stars" else 14)
+        paint_stars(scene, 26 if weather == "stars" else 8)
     if weather == "moon":
         paint_moon(scene)
     elif weather == "sun" or (scene.time in ("sunset", "golden hour", "dawn") and weather == "clear"):
@@ -77,11 +77,10 @@ def paint_sky(scene: Scene) -> None:
 
 
 def paint_stars(scene: Scene, count: int) -> None:
-    """Sow small and a few large stars."""
+    """Sow four-pointed stars, large enough to be seen."""
     canvas, rng = scene.canvas, scene.rng
-    for i in range(round(count * canvas.width * canvas.height)):
-        x, y = rng.uniform(0, canvas.width), rng.uniform(0, scene.horizon)
-        size = rng.uniform(0.006, 0.009) if i % 4 else rng.uniform(0.016, 0.024)
+    for i, (x, y) in enumerate(scattered(scene, round(count * canvas.width * canvas.height), scene.horizon)):
+        size = rng.uniform(0.013, 0.017) if i % 3 else rng.uniform(0.024, 0.032)
         arms = [
             (
                 x + (size if k % 2 else size * 2.1) * 0.6 * math.cos(math.pi * k / 4 - math.pi / 2),
@@ -92,27 +91,35 @@ def paint_stars(scene: Scene, count: int) -> None:
         canvas.polygon(arms, (255, 246, 206))
 
 
+def scattered(scene: Scene, count: int, low: float) -> list[Point]:
+    """Return about `count` points above a height, one in each cell of a grid, so that they do not clump."""
+    columns = max(1, round(math.sqrt(count * scene.canvas.width / low)))
+    rows = max(1, round(count / columns))
+    width, height = scene.canvas.width / columns, low / rows
+    cells = [(i, k) for k in range(rows) for i in range(columns)]
+    scene.rng.shuffle(cells)
+    wander = scene.rng.uniform
+    return [((i + wander(0.2, 0.8)) * width, (k + wander(0.2, 0.8)) * height) for i, k in cells]
+
+
 def paint_moon(scene: Scene) -> None:
-    """Hang a full moon or a sickle in the sky."""
+    """Hang a large full moon in the sky."""
     canvas, rng = scene.canvas, scene.rng
-    r = rng.uniform(0.09, 0.13)
-    x, y = rng.uniform(0.2, canvas.width - 0.2), rng.uniform(0.17, max(0.18, min(0.3, scene.horizon - 0.2)))
-    canvas.glow(x, y, r * 2.6, lighter(scene.hour.sky[1], 0.5), 0.6)
-    if rng.random() < 0.5:
-        canvas.crescent(ellipse_outline(x, y, r, r), (r * 0.55, -r * 0.2), (252, 244, 208))
-        return
-    canvas.circle(x, y, r, (252, 244, 208))
-    for dx, dy, k in ((-0.35, -0.2, 0.22), (0.3, 0.3, 0.28), (0.25, -0.4, 0.14)):
-        canvas.circle(x + dx * r, y + dy * r, k * r, (232, 220, 178))
+    r = rng.uniform(0.12, 0.15)
+    x, y = rng.choice((0.25, 0.75)) * canvas.width + rng.uniform(-0.05, 0.05), rng.uniform(0.2, 0.25)
+    canvas.glow(x, y, r * 2.4, lighter(scene.hour.sky[1], 0.5), 0.6)
+    canvas.circle(x, y, r, (254, 246, 206))
+    for dx, dy, k in ((-0.34, -0.22, 0.26), (0.32, 0.3, 0.32)):
+        canvas.circle(x + dx * r, y + dy * r, k * r, (234, 220, 170))
 
 
 def paint_sun(scene: Scene) -> None:
     """Hang the sun: high by day, near the horizon at the edges of the day."""
     canvas, rng = scene.canvas, scene.rng
-    r = rng.uniform(0.09, 0.13)
-    x = rng.uniform(0.2, canvas.width - 0.2)
+    r = rng.uniform(0.12, 0.15)
+    x = rng.choice((0.25, 0.75)) * canvas.width + rng.uniform(-0.05, 0.05)
     low = scene.time in ("sunset", "dawn", "golden hour")
-    y = scene.horizon - rng.uniform(0.05, 0.16) if low else rng.uniform(0.17, 0.26)
+    y = scene.horizon - rng.uniform(0.1, 0.18) if low else rng.uniform(0.2, 0.25)
     canvas.glow(x, y, r * 2.8, lighter(scene.hour.sun, 0.4), 0.75)
     canvas.circle(x, y, r, scene.hour.sun)
 
@@ -125,10 +132,10 @@ def paint_clouds(scene: Scene) -> None:
     )
     if scene.weather == "rain":
         base = scene.hazy((150, 160, 178))
-    for i in range(round(rng.randint(2, 3) * max(1.0, canvas.width))):
-        x = rng.uniform(0.0, canvas.width)
-        y = rng.uniform(0.1, max(0.14, min(scene.horizon - 0.12, 0.42)))
-        paint_cloud(canvas, x, y, rng.uniform(0.13, 0.2) if i else 0.22, base)
+    count = round(2 * max(1.0, canvas.width))
+    for i in range(count):
+        x = (i + rng.uniform(0.3, 0.7)) * canvas.width / count
+        paint_cloud(canvas, x, rng.uniform(0.13, 0.26), rng.uniform(0.19, 0.25), base)
 
 
 def paint_cloud(canvas: Canvas, x: float, y: float, size: float, base: Rgb) -> None:
@@ -147,14 +154,11 @@ def paint_weather_front(scene: Scene) -> None:
     area = canvas.width * canvas.height
     if scene.weather == "rain":
         drop = scene.hazy((208, 224, 240)) if scene.time != "night" else (130, 150, 200)
-        for _ in range(round(55 * area)):
-            x, y = rng.uniform(0, canvas.width + 0.1), rng.uniform(-0.05, canvas.height)
-            canvas.line([(x, y), (x - 0.022, y + 0.066)], 0.011, drop)
+        for x, y in scattered(scene, round(34 * area), canvas.height):
+            canvas.line([(x, y), (x - 0.035, y + 0.1)], 0.015, drop)
     elif scene.weather == "snowfall":
-        for _ in range(round(60 * area)):
-            canvas.circle(
-                rng.uniform(0, canvas.width), rng.uniform(0, canvas.height), rng.uniform(0.009, 0.019), (255, 255, 255)
-            )
+        for x, y in scattered(scene, round(34 * area), canvas.height):
+            canvas.circle(x, y, rng.uniform(0.015, 0.027), (255, 255, 255))
     elif scene.weather == "fog":
         fog = mix(scene.hazy((226, 230, 236)), scene.hour.sky[2], 0.3)
         h = scene.horizon / canvas.height
@@ -174,13 +178,10 @@ def paint_meadow(scene: Scene) -> None:
     canvas.shaded_polygon(ridge(scene, y - 0.02, 0.012, 1.4), scene.lit((112, 190, 96)), scene.lit((96, 176, 80)))
     canvas.shaded_polygon(ridge(scene, y + 0.06, 0.012, 1.1), scene.lit((136, 206, 88)), scene.lit((84, 166, 66)))
     depth = canvas.height - y - 0.1
-    for _ in range(round(22 * canvas.width)):
+    for _ in range(round(10 * canvas.width)):
         t = rng.random()
-        x, fy, r = rng.uniform(0, canvas.width), y + 0.1 + depth * t, 0.011 + 0.013 * t
-        colour = rng.choice([(255, 255, 250), (255, 222, 84), (244, 110, 120), (250, 160, 200)])
-        canvas.line([(x, fy), (x, fy + 2.4 * r)], 0.008, scene.lit((70, 146, 60)))
-        canvas.circle(x, fy, r, scene.lit(colour))
-        canvas.circle(x, fy, r * 0.4, scene.lit((250, 190, 60)))
+        x, fy, r = rng.uniform(0, canvas.width), y + 0.12 + depth * t, 0.018 + 0.016 * t
+        canvas.circle(x, fy, r, scene.lit(rng.choice([(255, 255, 250), (255, 222, 84), (250, 150, 180)])))
 
 
 def paint_hills(scene: Scene) -> None:
@@ -197,14 +198,14 @@ def paint_hills(scene: Scene) -> None:
 def paint_mountains(scene: Scene) -> None:
     """Paint snow-capped peaks behind a green foot."""
     canvas, rng, y = scene.canvas, scene.rng, scene.horizon
-    count = max(3, round(3.2 * canvas.width))
-    tall = min(0.42, y - 0.08)
+    count = max(2, round(2.4 * canvas.width))
+    tall = min(0.5, y - 0.1)
     order = sorted(range(count), key=lambda _: rng.random())
     for i in order:
         x = (i + rng.uniform(0.3, 0.7)) * canvas.width / count
-        peak = y + 0.04 - tall * rng.uniform(0.6, 1.0)
-        paint_peak(scene, x, peak, y + 0.08, rng.uniform(0.26, 0.36))
-    canvas.shaded_polygon(ridge(scene, y + 0.07, 0.025, 1.2), scene.lit((120, 186, 116)), scene.lit((72, 144, 82)))
+        peak = y + 0.04 - tall * rng.uniform(0.75, 1.0)
+        paint_peak(scene, x, peak, y + 0.08, rng.uniform(0.36, 0.46))
+    canvas.shaded_polygon(ridge(scene, y + 0.045, 0.025, 1.2), scene.lit((120, 186, 116)), scene.lit((72, 144, 82)))
 
 
 def paint_peak(scene: Scene, x: float, top: float, foot: float, half: float) -> None:
@@ -246,11 +247,11 @@ def paint_forest(scene: Scene) -> None:
     """Paint rows of pines, the nearest the darkest."""
     canvas, rng, y = scene.canvas, scene.rng, scene.horizon
     canvas.shaded_polygon(ridge(scene, y, 0.015, 1.0), scene.lit((118, 184, 104)), scene.lit((66, 136, 66)))
-    for row, (tone, size) in enumerate((((126, 186, 146), 0.3), ((84, 158, 104), 0.36), ((48, 120, 76), 0.42))):
-        step = size * 0.5
+    for row, (tone, size) in enumerate((((116, 180, 132), 0.42), ((48, 124, 78), 0.54))):
+        step = size * 0.56
         x = rng.uniform(-step, 0)
         while x < canvas.width + step:
-            paint_pine(scene, x, y + 0.03 + 0.055 * row, size * rng.uniform(0.85, 1.1), scene.lit(tone))
+            paint_pine(scene, x, y + 0.03 + 0.09 * row, size * rng.uniform(0.85, 1.1), scene.lit(tone))
             x += step * rng.uniform(0.85, 1.25)
 
 
@@ -260,10 +261,10 @@ def paint_water(scene: Scene, top: float, bottom: float | None = None) -> None:
     high, deep = water_tones(scene)
     last = canvas.height if bottom is None else bottom
     canvas.gradient([(0, high), (1, deep)], top, last)
-    for _ in range(round(12 * canvas.width)):
-        y = rng.uniform(top + 0.03, last - 0.02)
-        x, half = rng.uniform(0, canvas.width), rng.uniform(0.04, 0.1)
-        canvas.line([(x - half, y), (x + half, y)], 0.012, lighter(mix(high, deep, (y - top) / (last - top)), 0.28))
+    for _ in range(round(4 * canvas.width)):
+        y = rng.uniform(top + 0.04, last - 0.02)
+        x, half = rng.uniform(0, canvas.width), rng.uniform(0.08, 0.14)
+        canvas.line([(x - half, y), (x + half, y)], 0.018, lighter(mix(high, deep, (y - top) / (last - top)), 0.28))
 
 
 def water_tones(scene: Scene) -> tuple[Rgb, Rgb]:
@@ -282,7 +283,7 @@ def paint_sea(scene: Scene) -> None:
     for i in range(2):
         y = scene.horizon + (canvas.height - scene.horizon) * (0.45 + 0.3 * i)
         crest = wave(-0.05, canvas.width + 0.05, y, 0.016, rng.uniform(0.3, 0.4), rng.uniform(0, 6.28))
-        canvas.line(crest, 0.012, lighter(high, 0.45))
+        canvas.line(crest, 0.02, lighter(high, 0.45))
         canvas.polygon(
             [*crest, (canvas.width + 0.05, canvas.height + 0.1), (-0.05, canvas.height + 0.1)],
             mix(high, deep, 0.55 + 0.35 * i),
@@ -306,12 +307,7 @@ def paint_beach(scene: Scene) -> None:
     paint_water(scene, y, shore + 0.06)
     foam, sand = ridge(scene, shore, 0.016, 0.7), (248, 222, 160)
     canvas.polygon(foam, scene.lit((250, 252, 252)))
-    canvas.shaded_polygon([(x, fy + 0.022) for x, fy in foam], scene.lit(sand), scene.lit(darker(sand, 0.1)))
-    for _ in range(round(5 * canvas.width)):
-        x, fy = rng.uniform(0, canvas.width), rng.uniform(shore + 0.1, canvas.height)
-        canvas.chord(
-            x, fy, 0.02, 0.018, 180, 360, scene.lit(rng.choice([(250, 150, 130), (255, 244, 226), (236, 180, 120)]))
-        )
+    canvas.shaded_polygon([(x, fy + 0.035) for x, fy in foam], scene.lit(sand), scene.lit(darker(sand, 0.1)))
 
 
 def paint_desert(scene: Scene) -> None:
@@ -321,9 +317,8 @@ def paint_desert(scene: Scene) -> None:
     for i, tone in enumerate(((238, 190, 122), (244, 202, 126), (232, 176, 98))):
         dune = ridge(scene, y + drop * i, 0.04 - 0.006 * i, rng.uniform(0.9, 1.3))
         canvas.shaded_polygon(dune, scene.lit(lighter(tone, 0.2)), scene.lit(tone))
-        if i < 2:
-            for _ in range(rng.randint(0, 2)):
-                paint_cactus(scene, rng.uniform(0.05, canvas.width - 0.05), y + drop * (i + 0.75), 0.16 + 0.05 * i)
+        if i == 0 and rng.random() < 0.7:
+            paint_cactus(scene, rng.choice((0.15, 0.85)) * canvas.width, y + drop * 0.8, 0.26)
 
 
 def paint_cactus(scene: Scene, x: float, foot: float, size: float) -> None:
@@ -349,8 +344,8 @@ def paint_snow(scene: Scene) -> None:
     for i, tone in enumerate(((206, 224, 244), (226, 238, 250), (244, 249, 255))):
         hill = ridge(scene, y + i * drop, 0.05 - 0.008 * i, rng.uniform(0.8, 1.2))
         canvas.shaded_polygon(hill, scene.lit(lighter(tone, 0.5), 0.8), scene.lit(tone, 0.8))
-        for _ in range(rng.randint(1, 3) if i < 2 else 0):
-            x, size = rng.uniform(0, canvas.width), rng.uniform(0.2, 0.28)
+        for _ in range(rng.randint(1, 2) if i < 2 else 0):
+            x, size = rng.uniform(0, canvas.width), rng.uniform(0.28, 0.36)
             paint_pine(scene, x, y + i * drop + 0.06, size, scene.lit((84, 146, 128)))
             tip = y + i * drop + 0.06 - 1.02 * size
             snow = scene.lit((250, 252, 255), 0.8)
@@ -363,33 +358,33 @@ def paint_city(scene: Scene) -> None:
     lamps = scene.time in ("night", "sunset")
     walls = ((150, 172, 204), (196, 150, 150), (120, 140, 176), (214, 184, 150), (156, 134, 176))
     foot = y + (canvas.height - y) * 0.55
-    for row, tall in ((0, 0.62), (1, 0.4)):
+    for row, tall in ((0, 0.66), (1, 0.46)):
         x = rng.uniform(-0.15, 0)
         while x < canvas.width:
-            width, height = rng.uniform(0.15, 0.22), tall * rng.uniform(0.6, 1.0)
+            width, height = rng.uniform(0.21, 0.26), tall * rng.uniform(0.65, 1.0)
             wall = rng.choice(walls)
             tone = scene.lit(lighter(wall, 0.35) if row == 0 else wall)
-            paint_tower_block(scene, (x, foot - height, x + width, foot), tone, lamps)
-            x += width + (0.004 if row == 0 else rng.uniform(0.0, 0.08))
+            paint_tower_block(scene, (x, foot - height, x + width, foot), tone, lamps and row == 1, windows=row == 1)
+            x += width + (0.004 if row == 0 else rng.uniform(0.02, 0.08))
     canvas.gradient([(0, scene.lit((128, 132, 146))), (1, scene.lit((98, 102, 118)))], foot)
     canvas.rectangle(-0.1, foot, canvas.width + 0.1, foot + 0.025, scene.lit((188, 190, 198)))
 
 
-def paint_tower_block(scene: Scene, box: tuple[float, float, float, float], wall: Rgb, lamps: bool) -> None:
-    """Draw one city house with rows of windows."""
+def paint_tower_block(
+    scene: Scene, box: tuple[float, float, float, float], wall: Rgb, lamps: bool, windows: bool
+) -> None:
+    """Draw one city house, with two columns of large windows where it stands in front."""
     canvas, rng = scene.canvas, scene.rng
     left, top, right, bottom = box
     canvas.rectangle(left, top, right, bottom, wall)
-    canvas.rectangle(right - 0.03, top, right, bottom, darker(wall, 0.15))
-    columns = 2 if right - left < 0.18 else 3
-    gap = (right - left - 0.03) / columns
-    y = top + 0.04
-    while y < bottom - 0.05:
-        for i in range(columns):
-            x = left + gap * (i + 0.5)
-            glass = (255, 222, 120) if lamps and rng.random() < 0.7 else darker(wall, 0.35)
-            canvas.rectangle(x - 0.014, y, x + 0.014, y + 0.036, glass)
-        y += 0.075
+    canvas.rectangle(right - 0.04, top, right, bottom, darker(wall, 0.15))
+    y = top + 0.05
+    while windows and y < bottom - 0.07:
+        for share in (0.3, 0.66):
+            x = left + (right - left - 0.04) * share * 1.08
+            glass = (255, 222, 120) if lamps and rng.random() < 0.8 else darker(wall, 0.4)
+            canvas.rectangle(x - 0.027, y, x + 0.027, y + 0.056, glass)
+        y += 0.105
 
 
 def paint_space(scene: Scene) -> None:
@@ -400,10 +395,10 @@ def paint_space(scene: Scene) -> None:
         colour = rng.choice([(120, 60, 170), (50, 90, 190), (190, 70, 150)])
         canvas.glow(rng.uniform(0, canvas.width), rng.uniform(0, canvas.height), rng.uniform(0.3, 0.5), colour, 0.5)
     scene.horizon = canvas.height
-    paint_stars(scene, 42)
-    if rng.random() < 0.6:
+    paint_stars(scene, 22)
+    if rng.random() < 0.5:
         colour = rng.choice([(240, 150, 90), (110, 190, 200), (220, 120, 150)])
-        x, y, r = rng.uniform(0.1, canvas.width - 0.1), rng.uniform(0.1, canvas.height - 0.1), rng.uniform(0.05, 0.09)
+        x, y, r = rng.uniform(0.1, canvas.width - 0.1), rng.uniform(0.1, canvas.height - 0.1), rng.uniform(0.07, 0.11)
         canvas.circle(x, y, r, colour)
         canvas.crescent(ellipse_outline(x, y, r, r), (-r * 0.4, -r * 0.3), darker(colour, 0.35))
 
@@ -414,8 +409,8 @@ def paint_under_water(scene: Scene) -> None:
     canvas.gradient(
         [(0, scene.lit((96, 206, 222), 0.6)), (0.6, scene.lit((30, 132, 190), 0.6)), (1, scene.lit((18, 84, 150), 0.6))]
     )
-    for _ in range(round(4 * canvas.width)):
-        x, width = rng.uniform(-0.1, canvas.width), rng.uniform(0.05, 0.1)
+    for _ in range(round(2 * canvas.width)):
+        x, width = rng.uniform(-0.1, canvas.width), rng.uniform(0.09, 0.15)
         canvas.translucent(
             [(x, -0.02), (x + width, -0.02), (x + width * 2 - 0.15, 0.8), (x - 0.25, 0.8)], (220, 250, 250), 0.16
         )
@@ -423,12 +418,12 @@ def paint_under_water(scene: Scene) -> None:
     canvas.shaded_polygon(
         ridge(scene, floor, 0.02, 0.9), scene.lit((226, 206, 150), 0.6), scene.lit((176, 156, 120), 0.6)
     )
+    for _ in range(round(4 * canvas.width)):
+        paint_weed(scene, rng.uniform(0, canvas.width), floor + 0.06, rng.uniform(0.22, 0.34))
     for _ in range(round(5 * canvas.width)):
-        paint_weed(scene, rng.uniform(0, canvas.width), floor + 0.06, rng.uniform(0.16, 0.32))
-    for _ in range(round(9 * canvas.width)):
-        x, y, r = rng.uniform(0, canvas.width), rng.uniform(0.05, floor), rng.uniform(0.01, 0.024)
-        canvas.circle(x, y, r, (196, 238, 246))
-        canvas.circle(x + r * 0.2, y + r * 0.2, r * 0.62, (110, 190, 220))
+        x, y, r = rng.uniform(0, canvas.width), rng.uniform(0.05, floor), rng.uniform(0.018, 0.032)
+        canvas.circle(x, y, r, (206, 242, 248))
+        canvas.circle(x + r * 0.2, y + r * 0.2, r * 0.6, (120, 200, 226))
 
 
 def paint_weed(scene: Scene, x: float, foot: float, size: float) -> None:
@@ -437,11 +432,11 @@ def paint_weed(scene: Scene, x: float, foot: float, size: float) -> None:
     if rng.random() < 0.3:
         coral = scene.lit(rng.choice([(240, 110, 120), (246, 160, 90), (220, 120, 190)]), 0.5)
         for dx in (-0.3, 0.0, 0.3):
-            canvas.line([(x, foot), (x + dx * size * 0.8, foot - size * (0.6 - abs(dx) * 0.4))], 0.034, coral)
+            canvas.line([(x, foot), (x + dx * size * 0.8, foot - size * (0.6 - abs(dx) * 0.4))], 0.05, coral)
         return
     phase = rng.uniform(0, 6.28)
     blade = [(x + 0.02 * math.sin(phase + 7 * t / 10), foot - size * t / 10) for t in range(11)]
-    canvas.line(blade, 0.026, scene.lit(rng.choice([(54, 160, 100), (40, 130, 96), (110, 176, 80)]), 0.5))
+    canvas.line(blade, 0.042, scene.lit(rng.choice([(54, 160, 100), (40, 130, 96), (110, 176, 80)]), 0.5))
 
 
 LANDS = {
@@ -464,7 +459,7 @@ SKYLESS = ("space", "under water")
 
 def paint_place(canvas: Canvas, rng: random.Random, place: str, time: str, weather: str) -> Scene:
     """Paint a place at a time of day in a weather, all but what falls in front."""
-    horizon = canvas.height * rng.uniform(0.52, 0.64)
+    horizon = canvas.height * rng.uniform(0.54, 0.62)
     scene = Scene(canvas, rng, time, weather, horizon)
     if place not in SKYLESS:
         paint_sky(scene)

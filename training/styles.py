@@ -1,4 +1,4 @@
-"""Styles that are made from a finished drawing."""
+"""Styles that are made from a drawing, and the house's own finish that goes over any of them."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def sepia(image: Image.Image, rng: random.Random) -> Image.Image:
 
 def pastel(image: Image.Image, rng: random.Random) -> Image.Image:
     """Lighten and soften every colour."""
-    soft = ImageEnhance.Color(image).enhance(0.72)
-    return Image.blend(soft, Image.new("RGB", image.size, (255, 244, 246)), 0.48)
+    soft = ImageEnhance.Color(image).enhance(0.78)
+    return Image.blend(soft, Image.new("RGB", image.size, (255, 240, 246)), 0.56)
 
 
 def watercolour(image: Image.Image, rng: random.Random) -> Image.Image:
     """Let the edges wander, the pigment pool at them, and the paper show."""
-    wobbly = displaced(image, rng, 4.0)
+    wobbly = displaced(image, rng, 3.0)
     soft = wobbly.filter(ImageFilter.ModeFilter(5)).filter(ImageFilter.GaussianBlur(0.8))
     rim = contours(soft).filter(ImageFilter.GaussianBlur(1.2)).point([round(v * 0.5) for v in range(256)])
     pooled = Image.composite(ImageEnhance.Brightness(soft).enhance(0.62), soft, rim)
-    wash = Image.fromarray(np.clip(178 + 50 * cloudy(image.size, rng, 7), 0, 255).astype(np.uint8))
+    wash = Image.fromarray(np.clip(206 + 36 * cloudy(image.size, rng, 4), 0, 255).astype(np.uint8))
     painted = Image.composite(pooled, Image.new("RGB", image.size, (253, 250, 242)), wash)
     return framed_by_paper(painted, rng)
 
@@ -85,6 +85,23 @@ def pixel_art(image: Image.Image, rng: random.Random) -> Image.Image:
     return few.convert("RGB").resize(image.size, Image.Resampling.NEAREST)
 
 
+def storybook_finish(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Finish a picture for the book: rich colours, warm light from above, corners a little darker."""
+    rich = np.asarray(ImageEnhance.Contrast(ImageEnhance.Color(image).enhance(1.35)).enhance(1.08), dtype=np.float32)
+    x, y = np.linspace(-1, 1, image.width)[None, :], np.linspace(-1, 1, image.height)[:, None]
+    glow = np.clip(1 - np.hypot(x + 0.35, y + 0.75) / 1.5, 0, 1)[..., None] ** 1.3
+    dusk = 1 - 0.12 * np.clip(np.hypot(x, y) - 0.55, 0, 0.8)[..., None] / 0.8
+    warm = np.array((1, 1, 1) if is_grey(image) else (1, 0.86, 0.5), dtype=np.float32)
+    lit = rich * dusk * (1 + 0.4 * glow * warm)
+    return Image.fromarray(np.clip(lit + (255 - lit) * 0.3 * glow**1.5 * warm, 0, 255).astype(np.uint8))
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Tell whether a picture has no colour at all."""
+    pixels = np.asarray(image, dtype=np.int16)
+    return int(np.ptp(pixels, axis=-1).max()) < 8
+
+
 def contours(image: Image.Image) -> Image.Image:
     """Return where neighbouring colours differ, as a mask."""
     pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.7)), dtype=np.float32)
@@ -121,3 +138,4 @@ STYLES: dict[str, Style] = {
     "sepia": sepia,
     "pixel art": pixel_art,
 }
+FINISHES: dict[str, Style] = {"storybook": storybook_finish}

@@ -19,7 +19,7 @@ from training.drawings import TIMES, Subject, think_up
 from training.palette import COLOURS
 from training.scenes import PLACES, WEATHERS
 from training.settings import RUNS, SEED, TEXT
-from training.styles import STYLES
+from training.styles import FINISHES, STYLES
 from training.things import THINGS
 
 TOKENIZER = RUNS / "tokenizer"
@@ -32,6 +32,7 @@ LABELS: dict[str, list[str]] = {
     "time": ["", *TIMES],
     "weather": ["", *WEATHERS],
     "style": ["", *STYLES],
+    "finish": ["", *FINISHES],
 }
 
 

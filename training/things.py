@@ -93,10 +93,9 @@ def castle(pen: Pen, colour: Rgb) -> None:
         pen.box(x + 0.05, 0, x + 0.14, 0.62, darker(wall, 0.2))
         pen.polygon([(x - 0.19, 0.61), (x, 0.92), (x + 0.19, 0.61)], roof)
         pen.polygon([(x, 0.92), (x + 0.19, 0.61), (x + 0.06, 0.61)], darker(roof, 0.18))
-        pen.lamp(x - 0.045, 0.36, x + 0.035, 0.5)
-    pen.lamp(-0.04, 0.54, 0.04, 0.66)
-    pen.box(-0.12, 0, 0.12, 0.18, darker(wall, 0.62))
-    pen.chord(0, 0.18, 0.12, 0.12, 180, 360, darker(wall, 0.62))
+        pen.lamp(x - 0.08, 0.32, x + 0.03, 0.5)
+    pen.box(-0.14, 0, 0.14, 0.22, darker(wall, 0.62))
+    pen.chord(0, 0.22, 0.14, 0.14, 180, 360, darker(wall, 0.62))
 
 
 def house(pen: Pen, colour: Rgb) -> None:
@@ -107,11 +106,10 @@ def house(pen: Pen, colour: Rgb) -> None:
     pen.box(0.26, 0, 0.4, 0.54, darker(colour, 0.16))
     pen.polygon([(-0.52, 0.5), (0, 0.98), (0.52, 0.5)], roof)
     pen.polygon([(0, 0.98), (0.52, 0.5), (0.34, 0.5), (-0.05, 0.93)], darker(roof, 0.2))
-    pen.box(-0.09, 0, 0.11, 0.3, darker(roof, 0.3), 0.03)
-    pen.ellipse(0.07, 0.15, 0.018, 0.018, LAMP)
+    pen.box(-0.1, 0, 0.1, 0.32, darker(roof, 0.3), 0.03)
     for x in (-0.25, 0.27):
-        pen.box(x - 0.1, 0.18, x + 0.1, 0.4, CREAM, 0.02)
-        pen.lamp(x - 0.075, 0.205, x + 0.075, 0.375)
+        pen.box(x - 0.12, 0.16, x + 0.12, 0.42, CREAM, 0.02)
+        pen.lamp(x - 0.085, 0.195, x + 0.085, 0.385)
 
 
 def tree(pen: Pen, colour: Rgb) -> None:
@@ -203,8 +201,8 @@ def rocket(pen: Pen, colour: Rgb) -> None:
     pen.curve(hull, body)
     pen.curve([(0, 0.54), (0.1, 0.38), (0.12, 0.28), (0, 0.26), (-0.12, 0.28), (-0.1, 0.38)], fin)
     pen.shade(hull, (-0.09, 0.0), darker(body, 0.22))
-    pen.ellipse(0, 0.08, 0.1, 0.1, CREAM)
-    pen.ellipse(0, 0.08, 0.07, 0.07, (90, 170, 220))
+    pen.ellipse(0, 0.08, 0.12, 0.12, CREAM)
+    pen.ellipse(0, 0.08, 0.08, 0.08, (90, 170, 220))
 
 
 def lighthouse(pen: Pen, colour: Rgb) -> None:
@@ -247,8 +245,8 @@ def fish(pen: Pen, colour: Rgb) -> None:
             [(x, 0.22 - x * 0.5), (x + 0.06, 0.12), (x + 0.06, -0.12), (x, -0.22 + x * 0.5), (x + 0.01, 0.0)],
             lighter(colour, 0.45),
         )
-    pen.ellipse(-0.29, 0.06, 0.075, 0.075, (255, 255, 255))
-    pen.ellipse(-0.305, 0.06, 0.04, 0.04, INK)
+    pen.ellipse(-0.28, 0.06, 0.1, 0.1, (255, 255, 255))
+    pen.ellipse(-0.295, 0.06, 0.055, 0.055, INK)
 
 
 def heart(pen: Pen, colour: Rgb) -> None:
@@ -285,11 +283,9 @@ def mushroom(pen: Pen, colour: Rgb) -> None:
     pen.shade(cap, (-0.06, 0.07), darker(colour, 0.2))
     spot = (255, 252, 244) if sum(colour) < 640 else (226, 92, 84)
     for x, y, r in (
-        (-0.2, 0.66, 0.085),
-        (0.06, 0.76, 0.07),
-        (0.22, 0.56, 0.08),
-        (-0.02, 0.52, 0.065),
-        (-0.34, 0.48, 0.05),
+        (-0.24, 0.6, 0.11),
+        (0.04, 0.74, 0.095),
+        (0.26, 0.54, 0.1),
     ):
         pen.ellipse(x, y, r, r * 0.85, spot)
 
@@ -320,11 +316,11 @@ def ghost(pen: Pen, colour: Rgb) -> None:
     pen.polygon(body, colour)
     pen.shade(body, (-0.09, 0.0), darker(colour, 0.16), curved=False)
     dark = sum(colour) < 200
-    for x in (-0.15, 0.11):
-        pen.ellipse(x, 0.17, 0.06, 0.085, CREAM if dark else INK)
-        pen.ellipse(x - 0.015, 0.2, 0.02, 0.026, INK if dark else (255, 255, 255))
-        pen.ellipse(x + (-0.09 if x < 0 else 0.09), 0.03, 0.045, 0.03, (250, 150, 160))
-    pen.chord(-0.02, 0.05, 0.07, 0.08, 0, 180, CREAM if dark else INK)
+    for x in (-0.16, 0.12):
+        pen.ellipse(x, 0.18, 0.075, 0.105, CREAM if dark else INK)
+        pen.ellipse(x - 0.02, 0.22, 0.028, 0.034, INK if dark else (255, 255, 255))
+        pen.ellipse(x + (-0.1 if x < 0 else 0.1), 0.01, 0.055, 0.04, (250, 150, 160))
+    pen.chord(-0.02, 0.04, 0.08, 0.1, 0, 180, CREAM if dark else INK)
 
 
 def flower(pen: Pen, colour: Rgb) -> None:

@@ -15,9 +15,10 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from training import text
-from training.captions import caption
-from training.drawings import Subject, taught
+from training.captions import caption, caption_left_out
+from training.drawings import Subject, pleasant, taught
 from training.latents import SHARDS, read_shard
+from training.muon import Muon
 from training.settings import RUNS, SEED, TEXT, UNET
 from training.vae import follow
 
@@ -66,6 +67,7 @@ class Pictures:
     device: str = "cpu"
     latents: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     subjects: dict[tuple[int, int], list[Subject]] = field(default_factory=dict)
+    pleasant: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     seen: set[Path] = field(default_factory=set)
 
     def refresh(self) -> int:
@@ -73,20 +75,30 @@ class Pictures:
         for path in sorted(set(SHARDS.glob("*.pt")) - self.seen):
             shard, subjects = read_shard(path)
             kept = [i for i, subject in enumerate(subjects) if taught(subject)]
-            latents = (shard["half"] if self.half else shard["full"])[kept].to(self.device)
-            size = (latents.shape[-1], latents.shape[-2])
-            known = self.latents.get(size)
-            self.latents[size] = latents if known is None else torch.cat([known, latents])
-            self.subjects.setdefault(size, []).extend(subjects[i] for i in kept)
+            latents = shard["half"] if self.half else shard["full"]
+            self.add((latents.shape[-1], latents.shape[-2]), latents[kept], [subjects[i] for i in kept])
             self.seen.add(path)
         return sum(len(s) for s in self.subjects.values())
 
-    def batch(self, rng: random.Random, count: int) -> tuple[Tensor, list[Subject]]:
-        """Choose pictures of one size."""
+    def add(self, size: tuple[int, int], latents: Tensor, subjects: list[Subject]) -> None:
+        """Take in pictures of one size and what is in them."""
+        known = self.latents.get(size)
+        latents = latents.to(self.device)
+        self.latents[size] = latents if known is None else torch.cat([known, latents])
+        self.subjects.setdefault(size, []).extend(subjects)
+        self.pleasant[size] = [i for i, subject in enumerate(self.subjects[size]) if pleasant(subject)]
+
+    def batch(self, rng: random.Random, count: int) -> tuple[Tensor, list[str]]:
+        """Choose pictures of one size and word captions; where one is left out, the picture is a pleasant scene."""
         sizes = list(self.subjects)
         size = rng.choices(sizes, [len(self.subjects[s]) for s in sizes])[0]
-        chosen = [rng.randrange(len(self.subjects[size])) for _ in range(count)]
-        return self.latents[size][chosen].float(), [self.subjects[size][i] for i in chosen]
+        subjects, pleasant_ones = self.subjects[size], self.pleasant[size]
+        chosen, captions = [], []
+        for _ in range(count):
+            left_out = bool(pleasant_ones) and rng.random() < UNET.text_dropout
+            chosen.append(rng.choice(pleasant_ones) if left_out else rng.randrange(len(subjects)))
+            captions.append(caption_left_out(subjects[chosen[-1]]) if left_out else caption(subjects[chosen[-1]], rng))
+        return self.latents[size][chosen].float(), captions
 
 
 @dataclass
@@ -95,8 +107,16 @@ class Run:
 
     model: UNet2DConditionModel
     average: UNet2DConditionModel
-    optimiser: torch.optim.Optimizer
+    optimisers: list[torch.optim.Optimizer]
     samples: int = 0
+
+
+def optimisers_of(model: UNet2DConditionModel) -> list[torch.optim.Optimizer]:
+    """Return Muon for the inner weight matrices and AdamW for the rest: biases, norms, the first and last layers."""
+    inner = [p for name, p in model.named_parameters() if p.ndim >= 2 and not name.startswith(("conv_in", "conv_out"))]
+    ids = {id(p) for p in inner}
+    rest = [p for p in model.parameters() if id(p) not in ids]
+    return [Muon(inner, UNET.learning_rate), torch.optim.AdamW(rest, UNET.learning_rate, (0.9, 0.99))]
 
 
 def start_or_resume(device: str, state: Path = STATE) -> Run:
@@ -104,14 +124,14 @@ def start_or_resume(device: str, state: Path = STATE) -> Run:
     torch.manual_seed(SEED)
     model = build_unet()
     average = copy.deepcopy(model).requires_grad_(False)
-    run = Run(
-        model.to(device), average.to(device), torch.optim.AdamW(model.parameters(), UNET.learning_rate, (0.9, 0.99))
-    )
+    model, average = model.to(device), average.to(device)
+    run = Run(model, average, optimisers_of(model))
     if state.exists():
         saved = torch.load(state, weights_only=True, map_location=device)
         run.model.load_state_dict(saved["model"])
         run.average.load_state_dict(saved["average"])
-        run.optimiser.load_state_dict(saved["optimiser"])
+        for optimiser, values in zip(run.optimisers, saved["optimisers"], strict=True):
+            optimiser.load_state_dict(values)
         run.samples = saved["samples"]
     return run
 
@@ -122,7 +142,7 @@ def save(run: Run, state: Path = STATE) -> None:
     values = {
         "model": run.model.state_dict(),
         "average": run.average.state_dict(),
-        "optimiser": run.optimiser.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in run.optimisers],
         "samples": run.samples,
     }
     torch.save(values, part)
@@ -137,7 +157,7 @@ def learning_rate(samples: int, total: int, batch: int) -> float:
 
 
 class Captions:
-    """Write and encode captions with the finished text encoder."""
+    """Encode captions with the finished text encoder."""
 
     def __init__(self, device: str) -> None:
         self.tokenizer = CLIPTokenizer.from_pretrained(text.TOKENIZER)
@@ -150,10 +170,6 @@ class Captions:
         ids = text.token_ids(self.tokenizer, captions).to(self.device)
         states: Tensor = self.encoder(input_ids=ids).last_hidden_state
         return states
-
-    def of(self, subjects: list[Subject], rng: random.Random) -> Tensor:
-        """Return freshly worded captions, some of them empty."""
-        return self.encode(["" if rng.random() < UNET.text_dropout else caption(s, rng) for s in subjects])
 
 
 def v_errors(model: UNet2DConditionModel, latents: Tensor, states: Tensor, alphas: Tensor) -> tuple[Tensor, Tensor]:
@@ -201,14 +217,16 @@ class Tally:
 
 def train_step(run: Run, latents: Tensor, states: Tensor, alphas: Tensor, rate: float) -> tuple[Tensor, Tensor]:
     """Learn from one batch; return the errors and timesteps."""
-    for group in run.optimiser.param_groups:
-        group["lr"] = rate
+    for optimiser in run.optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = rate
     with torch.autocast(latents.device.type, torch.bfloat16):
         errors, timesteps = v_errors(run.model, latents, states, alphas)
-    run.optimiser.zero_grad()
+    run.model.zero_grad()
     torch.autograd.backward(errors.mean())
     torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-    run.optimiser.step()
+    for optimiser in run.optimisers:
+        optimiser.step()
     run.samples += latents.shape[0]
     follow(run.average, run.model, min(UNET.ema, run.samples / (run.samples + 20 * latents.shape[0])))
     return errors, timesteps
@@ -228,9 +246,8 @@ def train_unet(total: int = UNET.samples, batch: int = UNET.batch, device: str =
         if pictures.half and run.samples >= UNET.half_size_samples:
             pictures = Pictures(False, device)
             pictures.refresh()
-        latents, subjects = pictures.batch(rng, batch * (2 if pictures.half else 1))
-        states = captions.of(subjects, rng)
-        tally.add(*train_step(run, latents, states, alphas, learning_rate(run.samples, total, batch)))
+        latents, words = pictures.batch(rng, batch * (2 if pictures.half else 1))
+        tally.add(*train_step(run, latents, captions.encode(words), alphas, learning_rate(run.samples, total, batch)))
         if next(told):
             speed = (run.samples - first) / (time.monotonic() - began)
             print(f"unet {run.samples}/{total} v-error by quarter {tally.told()} {speed:.1f}/s", flush=True)
