@@ -1,0 +1,95 @@
+"""A message about a job, copied into a new prompt: what was said around the prompt is not drawn."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from bot import wording
+from generation.job import Action, Asker, Destination, Job, Speed
+from generation.messages import Loading, Progress, Ready
+from generation.models import Model
+from generation.params import Params, Tile
+from generation.prompt import parse
+from generation.queue import Place
+
+MODEL = Model(name="storybook", ref="m")
+PROMPTS = (
+    "a fox",
+    "a fox --ar 3:2 --tile --no snow, ice --seed 5",
+    "hot:: dog::2 --raw",
+    r"2\*3 = 6, a_b, <x>, # one, `code`, \{a, b\} --chaos 5",
+    "ثعلب أحمر --ar 2:3",
+    "mail @everyone or fox@example.org (fast)",
+    "https\\://example.org/fox.png - Image #2 is what I mean",
+    "",
+)
+STATES = (Ready(MODEL, "cpu"), Loading("unet", 2, 5))
+
+
+def job(params: Params, action: Action, *, private: bool = False, speed: Speed = Speed.FAST) -> Job:
+    to = Destination(
+        guild_id=1,
+        channel_id=2,
+        by_channel=True,
+        token="t",
+        token_expires_at=9e9,
+        upload_limit=10**7,
+        private=private,
+    )
+    return Job(
+        id="0123456789ab",
+        action=action,
+        params=params,
+        asker=Asker(11, "ada"),
+        destination=to,
+        parent=None if action is Action.IMAGINE else Tile("ba9876543210", 2),
+        asked_at=0.0,
+        speed=speed,
+    )
+
+
+def messages_about(job: Job) -> list[str]:
+    """Give what is said of a job from its first moment to its last."""
+    places, steps = (None, Place(1, None), Place(3, 60.0)), (None, Progress(job.id, 7, 25))
+    return [
+        *(wording.waiting(job, MODEL, place, state) for place in places for state in STATES),
+        *(wording.drawing(job, MODEL, progress, state) for progress in steps for state in STATES),
+        wording.leaving(wording.drawing(job, MODEL, None, STATES[0])),
+        *(wording.finished(job, MODEL, credit) for credit in (None, Asker(12, "ben"))),
+        wording.elsewhere(wording.finished(job, MODEL, None), job),
+        wording.ended(job, MODEL, "Cancelled by <@11>."),
+    ]
+
+
+def as_seen(message: str) -> str:
+    """Give a message's headline as it is on the screen, where a mention is a name and bold has no asterisks."""
+    headline, *_ = message.replace("<@11>", "@ada").split("\n")
+    bold, rest = re.fullmatch(r"\*\*(.*)\*\*( - .*?)", headline).groups()
+    return re.sub(r"\\(.)", r"\1", bold) + rest
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+@pytest.mark.parametrize("action", Action)
+def test_a_messages_source_is_the_prompt_again(action, prompt):
+    params = replace(parse(prompt, MODEL), seed=7)
+    for speed in Speed:
+        for private in (False, True):
+            for message in messages_about(job(params, action, private=private, speed=speed)):
+                assert replace(parse(message, MODEL), seed=7) == params
+
+
+@pytest.mark.parametrize("action", Action)
+def test_a_message_copied_from_the_screen_is_the_prompt_again(action):
+    params = parse("a fox --ar 3:2 --tile --seed 5", MODEL)
+    for message in messages_about(job(params, action)):
+        seen = as_seen(message)
+        if not seen.endswith("- @ada"):  # as in "a mural - @banksy", where it belongs to the prompt
+            assert replace(parse(seen, MODEL), seed=5) == params
+
+
+def test_what_looks_like_a_message_only_a_little_stays():
+    typed = "**a fox** - not <@11>"
+    assert parse(typed, MODEL).parts[0].text == "a fox - not <@11>"
