@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from generation.params import Params
 
 if TYPE_CHECKING:
     from generation.credentials import Credentials
 
-Sign = Callable[[bytes, str, Params], bytes]
+
+class Signer(Protocol):
+    """Signs pictures, in one thread; a signature takes at most `room` bytes."""
+
+    room: int
+
+    def sign(self, data: bytes, suffix: str, params: Params) -> bytes:
+        """Give a file of a kind ("png", "webp") with a signature in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +27,23 @@ class Imprint:
     prompts: bool = True
     credentials: Credentials | None = None
 
-    def signer(self) -> Sign | None:
-        """Load what signs a file of a kind ("png", "webp"); raises Complaint when the credentials are no good."""
+    def signer(self) -> Signer:
+        """Load what signs; raises Complaint when the credentials are no good."""
         if self.credentials is None:
-            return None
-        from generation.signing import Signer  # whose libraries are there only where signing is wanted
+            return Nobody()
+        from generation import signing  # whose libraries are there only where signing is wanted
 
-        return Signer(self.credentials).sign
+        return signing.Signer(self.credentials)
+
+
+class Nobody:
+    """Signs nothing."""
+
+    room = 0
+
+    def sign(self, data: bytes, suffix: str, params: Params) -> bytes:
+        """Give the file as it is."""
+        return data
 
 
 PLAIN = Imprint()

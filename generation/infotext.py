@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
+from generation.models import Model
 from generation.params import Params
 from generation.prompt import write
 from generation.prompt.weights import number
 
 NO_WEIGHT = -0.5
+NEGATIVE = "Negative prompt:"
 
 # That program's names for the samplers: (Sampler, Schedule type).
 SAMPLER_LABELS = {
@@ -26,37 +29,41 @@ SAMPLER_LABELS = {
 }
 
 
-def infotext(params: Params, model_name: str, tile: int) -> str:
+def infotext(params: Params, model: Model, tile: int, *, with_prompt: bool = True) -> str:
     """Describe tile number `tile` (from 0) of `params`; under `Atelier` is the prompt that draws the whole grid again.
 
     Parts with weights are joined by `AND`, which means there what it means here: their noise is added up. What is
-    pushed away stands in the negative prompt.
+    pushed away stands in the negative prompt. Without the prompt, what is left are the settings.
     """
+    settings = _settings(params, model, tile)
+    if not with_prompt:
+        return _line(settings)
     lines = [_positive(params)]
     if negative := _negative(params):
-        lines.append(f"Negative prompt: {negative}")
-    lines.append(", ".join(f"{key}: {_quote(value)}" for key, value in _settings(params, model_name, tile).items()))
+        lines.append(f"{NEGATIVE} {negative}")
+    lines.append(_line(settings | {"Atelier": write(params, None, seed=True)}))
     return "\n".join(lines)
 
 
 def _positive(params: Params) -> str:
     parts = [part for part in params.weighted_parts if part.weight > 0]
     if len(parts) == 1:
-        return parts[0].text
-    return " AND ".join(f"{part.text} :{number(round(part.weight, 3))}" for part in parts)
+        return _plain(parts[0].text)
+    return _plain(" AND ".join(f"{part.text} :{number(round(part.weight, 3))}" for part in parts))
 
 
 def _negative(params: Params) -> str:
     pushed = [_emphasis(part.text, part.weight / NO_WEIGHT) for part in params.parts if part.weight < 0]
-    return ", ".join(filter(None, [params.negative_prompt, *pushed, *params.no]))
+    return _plain(", ".join(filter(None, [params.negative_prompt, *pushed, *params.no])))
 
 
 def _emphasis(text: str, strength: float) -> str:
     return text if strength == 1 else f"({text}:{number(round(strength, 3))})"
 
 
-def _settings(params: Params, model_name: str, tile: int) -> dict[str, str]:
-    sampler, schedule = SAMPLER_LABELS.get(params.sampler or "", (params.sampler, None))
+def _settings(params: Params, model: Model, tile: int) -> dict[str, str]:
+    name = params.sampler or model.sampler
+    sampler, schedule = SAMPLER_LABELS.get(name or "", (name, None))
     values = {
         "Steps": str(params.num_inference_steps),
         "Sampler": sampler,
@@ -64,13 +71,24 @@ def _settings(params: Params, model_name: str, tile: int) -> dict[str, str]:
         "CFG scale": number(params.guidance_scale),
         "Seed": str(params.seed_of(tile)),
         "Size": f"{params.width}x{params.height}",
-        "Model": model_name,
+        "Model": model.name,
         "Denoising strength": None if params.source is None else number(params.strength),
         "Tile": str(tile + 1),
-        "Atelier": write(params, None, seed=True),
     }
     return {key: value for key, value in values.items() if value is not None}
 
 
+def _plain(text: str) -> str:
+    """Keep what was typed from being taken for the structure around it."""
+    return re.sub(r"\s*[\r\n]\s*", " ", text).replace(NEGATIVE, f"{NEGATIVE[:-1]} :")
+
+
+def _line(settings: dict[str, str]) -> str:
+    return ", ".join(f"{key}: {_quote(value)}" for key, value in settings.items())
+
+
 def _quote(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False) if any(mark in value for mark in ',\n:"') else value
+    """Quote as JSON, without the marks that readers which know nothing of quotes take for the next setting."""
+    if not any(mark in value for mark in ',\n:"'):
+        return value
+    return json.dumps(value, ensure_ascii=False).replace(",", r"\u002c").replace(":", r"\u003a")

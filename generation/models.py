@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.errors import Complaint
+from generation.samplers import recognise
 
 EMBEDDED = str(Path(__file__).resolve().parent.parent / "models" / "storybook")
 
@@ -33,7 +34,8 @@ class Model:
 
     `native_size` is the side in pixels of the square it was trained on; sides are multiples of `size_multiple`,
     and neither side may be more than `max_aspect` times the other. `trigger_words` are its house style: what has to be
-    said for it to draw as it is meant to.
+    said for it to draw as it is meant to. `sampler` is its own one, by the name in `SAMPLERS` or its class; None while
+    that is not known.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Model:
     guidance_scale: float = 7.5
     examples: tuple[str, ...] = ()
     trigger_words: str = ""
+    sampler: str | None = None
 
 
 def describe(ref: str) -> Model:
@@ -61,7 +64,11 @@ def describe(ref: str) -> Model:
         raise FileNotFoundError(f"{ref} has no model_index.json, so it is not a diffusers model folder")
     _read(folder / "model_index.json")
     own = _own_facts(folder / "atelier.json")
-    defaults: dict[str, Any] = {"name": folder.resolve().name, "native_size": _trained_size(folder)}
+    defaults: dict[str, Any] = {
+        "name": folder.resolve().name,
+        "native_size": _trained_size(folder),
+        "sampler": _own_sampler(folder),
+    }
     return Model(ref=ref, **defaults | own | {"examples": tuple(own.get("examples", ()))})
 
 
@@ -89,6 +96,11 @@ def _trained_size(folder: Path) -> int:
     unet, vae = _read(folder / "unet" / "config.json"), _read(folder / "vae" / "config.json")
     sample_size, blocks = unet.get("sample_size", 64), vae.get("block_out_channels", (0, 0, 0, 0))
     return sample_size * 2 ** (len(blocks) - 1) if isinstance(sample_size, int) else 512
+
+
+def _own_sampler(folder: Path) -> str | None:
+    settings = _read(folder / "scheduler" / "scheduler_config.json")
+    return recognise(str(settings["_class_name"]), settings) if "_class_name" in settings else None
 
 
 def _own_facts(path: Path) -> dict[str, Any]:

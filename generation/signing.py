@@ -14,7 +14,6 @@ from generation.credentials import Credentials
 from generation.errors import Complaint
 from generation.params import Params
 
-ROOM = 32 * 2**10  # bytes that a signature may add; with a usual chain of certificates it is 3 to 10 KiB
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 MIME_TYPES = {"png": "image/png", "webp": "image/webp"}
 
@@ -28,6 +27,8 @@ log = logging.getLogger(__name__)
 
 class Signer:
     """Signs files, in one thread. Raises Complaint when C2PA does not take the credentials."""
+
+    room = 32 * 2**10  # with a usual chain of certificates it is 3 to 10 KiB
 
     def __init__(self, credentials: Credentials) -> None:
         try:

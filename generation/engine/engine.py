@@ -21,6 +21,7 @@ from generation.engine.pictures import Source, read_source
 from generation.engine.run import Run, prepare
 from generation.engine.vae import Vae
 from generation.errors import Complaint
+from generation.imprint import PLAIN, Imprint
 from generation.messages import Event, Failed, Generate, Progress, Reason
 from generation.models import Model
 
@@ -59,14 +60,14 @@ class Engine:
     should end then.
     """
 
-    def __init__(self, pipeline: Pipeline, emit: Callable[[Event], None]) -> None:
+    def __init__(self, pipeline: Pipeline, emit: Callable[[Event], None], imprint: Imprint = PLAIN) -> None:
         self.model: Model = pipeline.model
         self.device = str(pipeline.device)
         self._pipeline, self._emit = pipeline, emit
         self._vae = Vae(pipeline)
         self._encoder = PromptEncoder(pipeline.tokenizer, pipeline.text_encoder)
         self._unet_call = threading.Lock()
-        self._finisher = Finisher(self._vae, pipeline.model, emit, self._unet_call)
+        self._finisher = Finisher(self._vae, pipeline.model, emit, self._unet_call, imprint)
         self._turns = Turns(MAX_ROWS[pipeline.device.type] * pipeline.model.native_size**2)
         self._pace = Pace(pipeline.device)
         self._readers = ThreadPoolExecutor(1, "source reader")
@@ -74,12 +75,12 @@ class Engine:
         self._running: dict[str, _Running] = {}
 
     @classmethod
-    def load(cls, ref: str, device: str, emit: Callable[[Event], None]) -> Engine:
+    def load(cls, ref: str, device: str, emit: Callable[[Event], None], imprint: Imprint = PLAIN) -> Engine:
         """Load the model at `ref`, a folder or a hub id, on "auto", "cpu", "cuda", "cuda:1" or "mps".
 
         Raises Complaint for a model of another family, FileNotFoundError or OSError for one that is not there.
         """
-        return cls(load_pipeline(ref, device, emit), emit)
+        return cls(load_pipeline(ref, device, emit), emit, imprint)
 
     @property
     def busy(self) -> bool:

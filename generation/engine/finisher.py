@@ -17,6 +17,7 @@ from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
 from generation.engine.pictures import Source, to_images, to_png
 from generation.engine.previews import Previews
 from generation.engine.vae import Vae
+from generation.imprint import Imprint
 from generation.infotext import infotext
 from generation.messages import Event, Failed, Finished, Generate, Grid, Progress, Reason
 from generation.models import Model
@@ -52,9 +53,12 @@ class Finisher:
     `threading.excepthook` hears of. `unet_call` is held by whoever uses the UNet.
     """
 
-    def __init__(self, vae: Vae, model: Model, emit: Callable[[Event], None], unet_call: threading.Lock) -> None:
+    def __init__(
+        self, vae: Vae, model: Model, emit: Callable[[Event], None], unet_call: threading.Lock, imprint: Imprint
+    ) -> None:
         self._vae, self._previews = vae, Previews(vae)
         self._model, self._emit = model, emit
+        self._prompts, self._signer = imprint.prompts, imprint.signer()
         self._unet_call = unet_call
         self._lock = threading.Lock()
         self._ending: set[str] = set()
@@ -123,9 +127,10 @@ class Finisher:
             if result.request.job_id in self._cancelled:
                 return None
             images += to_images(self._mended(self._decode(latents), result.source))
-            tiles.append(to_png(images[-1], infotext(params, self._model.name, index)))
+            text = infotext(params, self._model, index, with_prompt=self._prompts)
+            tiles.append(self._signer.sign(to_png(images[-1], text), "png", params))
             self._show_glimpses()
-        sheet, suffix = _sheet(images, tiles, result.request.upload_limit)
+        sheet, suffix = self._sheet(images, tiles, result.request)
         return Grid(tuple(tiles), sheet, suffix, time.monotonic() - result.started)
 
     def _mended(self, pixels: Tensor, source: Source | None) -> Tensor:
@@ -133,6 +138,13 @@ class Finisher:
         if source is None or source.mask is None:
             return pixels
         return mend(pixels.cpu(), source.pixels, source.mask, self._model.native_size // MENDED)
+
+    def _sheet(self, images: list[Image.Image], tiles: list[bytes], request: Generate) -> tuple[bytes, str]:
+        """Compose the tiles; a picture that is alone is posted as it is, parameters and all, where that is allowed."""
+        if len(tiles) == 1 and len(tiles[0]) <= request.upload_limit:
+            return tiles[0], "png"
+        sheet, suffix = encode_within(compose(images), request.upload_limit - self._signer.room)
+        return self._signer.sign(sheet, suffix, request.params), suffix
 
     def _decode(self, latents: Tensor) -> Tensor:
         """Decode as a whole, with the memory to itself if it must be, or else in small windows."""
@@ -160,10 +172,3 @@ class Finisher:
         if cancelled or event is None:
             event = Failed(job_id, Reason.CANCELLED, "cancelled")
         self._emit(event)
-
-
-def _sheet(images: list[Image.Image], tiles: list[bytes], limit: int) -> tuple[bytes, str]:
-    """Compose the tiles; a picture that is alone is posted as it is, parameters and all, where that is allowed."""
-    if len(tiles) == 1 and len(tiles[0]) <= limit:
-        return tiles[0], "png"
-    return encode_within(compose(images), limit)

@@ -14,6 +14,7 @@ import transformers
 from generation.errors import Complaint
 from generation.messages import Loading
 from generation.models import Model, describe
+from generation.samplers import recognise
 
 LIBRARIES = {
     "tokenizer": transformers,
@@ -105,7 +106,9 @@ def _with_true_facts(pipeline: Pipeline) -> Model:
     model, size = pipeline.model, pipeline.unet.config.sample_size
     if Path(model.ref).is_dir() or not isinstance(size, int):
         return model
-    return replace(model, native_size=size * scale_of(pipeline.vae))
+    scheduler = pipeline.scheduler
+    sampler = recognise(type(scheduler).__name__, scheduler.config)
+    return replace(model, native_size=size * scale_of(pipeline.vae), sampler=sampler)
 
 
 def scale_of(vae: Any) -> int:

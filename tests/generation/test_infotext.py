@@ -1,22 +1,28 @@
-"""The generation parameters inside a PNG, read as AUTOMATIC1111's web UI reads them."""
+"""The generation parameters inside a PNG, as AUTOMATIC1111's web UI and sd-parsers read them."""
 
 from __future__ import annotations
 
+import io
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
+from PIL import Image
+from sd_parsers import ParserManager
+from sd_parsers.data import Generators, Prompt, PromptInfo
 
+from generation.engine.pictures import to_png
 from generation.infotext import SAMPLER_LABELS, infotext
-from generation.models import Model
-from generation.params import Upload
-from generation.prompt import parse
+from generation.params import TextPart, Upload
+from generation.prompt import parse, write
 from generation.samplers import SAMPLERS
-from tests.generation.test_prompt import all_params
+from tests.generation import test_prompt
+from tests.generation.test_prompt import all_params, read_again
 
-MODEL = Model(name="storybook", ref="models/storybook")
+MODEL = replace(test_prompt.MODEL, sampler="dpmpp_2m")
 # From modules/infotext_utils.py of AUTOMATIC1111/stable-diffusion-webui.
 SETTING = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 
@@ -29,23 +35,34 @@ def read(text: str) -> dict[str, str]:
         is_negative = line.startswith("Negative prompt:")
         values["negative" if is_negative else "prompt"] += line.removeprefix("Negative prompt:").strip()
     for key, value in SETTING.findall(last):
-        values[key] = json.loads(value) if value.startswith('"') else value
+        values[key] = unquoted(value)
     return values
+
+
+def unquoted(value: str) -> str:
+    return str(json.loads(value)) if value.startswith('"') else value
 
 
 def test_everything_another_program_needs_is_there():
     params = parse("a fox --seed 41 --steps 20 --cfg 7 --sampler euler_a --ar 3:2 --negative ugly", MODEL)
-    assert infotext(params, "storybook", 1) == (
+    assert infotext(params, MODEL, 1) == (
         "a fox\n"
         "Negative prompt: ugly\n"
         "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 42, Size: 624x416, Model: storybook, Tile: 2, "
-        'Atelier: "a fox --ar 3:2 --steps 20 --cfg 7 --sampler euler_a --negative ugly --seed 41"'
+        'Atelier: "a fox --ar 3\\u003a2 --steps 20 --cfg 7 --sampler euler_a --negative ugly --seed 41"'
     )
 
 
 def test_only_what_is_known_is_told():
-    values = read(infotext(parse("a fox", MODEL), "storybook", 0))
+    values = read(infotext(parse("a fox", MODEL), replace(MODEL, sampler=None), 0))
     assert values.keys() == {"prompt", "negative", "Steps", "CFG scale", "Seed", "Size", "Model", "Tile", "Atelier"}
+
+
+@pytest.mark.parametrize(("sampler", "label"), [("dpmpp_2m", "DPM++ 2M"), ("DEISMultistepScheduler",) * 2])
+def test_the_models_own_sampler_is_told_where_no_other_was_asked_for(sampler, label):
+    model = replace(MODEL, sampler=sampler)
+    assert read(infotext(parse("a fox", model), model, 0))["Sampler"] == label
+    assert read(infotext(parse("a fox --sampler euler", model), model, 0))["Sampler"] == "Euler"
 
 
 @pytest.mark.parametrize(
@@ -62,24 +79,24 @@ def test_only_what_is_known_is_told():
     ],
 )
 def test_weights_and_what_is_kept_out_are_said_in_that_programs_words(typed, positive, negative):
-    values = read(infotext(parse(typed, MODEL), "storybook", 0))
+    values = read(infotext(parse(typed, MODEL), MODEL, 0))
     assert (values["prompt"], values["negative"]) == (positive, negative)
 
 
 def test_a_picture_as_the_start_is_told_by_its_denoising_strength():
     params = parse("a fox --iw 2", MODEL, source=Upload("cafe"))
-    assert read(infotext(params, "storybook", 0))["Denoising strength"] == "0.36"
+    assert read(infotext(params, MODEL, 0))["Denoising strength"] == "0.36"
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_has_that_programs_name(name):
     label, schedule = SAMPLER_LABELS[name]
-    values = read(infotext(parse(f"a fox --sampler {name}", MODEL), "storybook", 0))
+    values = read(infotext(parse(f"a fox --sampler {name}", MODEL), MODEL, 0))
     assert (values["Sampler"], values.get("Schedule type")) == (label, schedule)
 
 
 def test_a_name_with_commas_stays_in_one_piece():
-    values = read(infotext(parse('a "fox", red', MODEL), 'my, "own": model', 3))
+    values = read(infotext(parse('a "fox", red', MODEL), replace(MODEL, name='my, "own": model'), 3))
     assert values["Model"] == 'my, "own": model'
     assert values["Tile"] == "4"
 
@@ -87,6 +104,100 @@ def test_a_name_with_commas_stays_in_one_piece():
 @settings(max_examples=200, deadline=None)
 @given(all_params())
 def test_the_whole_grid_can_be_drawn_again_from_any_tiles_text(params):
-    other = Model(name="m", ref="m", num_inference_steps=3, guidance_scale=1.0)
-    echo = read(infotext(replace(params, count=4), "storybook", 2))["Atelier"]
-    assert parse(echo, other, source=params.source) == params
+    other = replace(MODEL, num_inference_steps=3, guidance_scale=1.0)
+    echo = read(infotext(replace(params, count=4), MODEL, 2))["Atelier"]
+    assert read_again(echo, params, other) == params
+
+
+# --- sd-parsers, from PyPI
+
+
+def read_by_another(text: str) -> PromptInfo:
+    """Write the text into a picture's file and have sd-parsers read it."""
+    found = ParserManager().parse(io.BytesIO(to_png(Image.new("RGB", (8, 8)), text)))
+    assert found is not None
+    assert found.generator is Generators.AUTOMATIC1111
+    return found
+
+
+def words(prompts: Iterable[Prompt]) -> list[str]:
+    return [prompt.value for prompt in prompts]
+
+
+HOSTILE = [
+    "Steps: 99, Sampler: evil, CFG scale: 1, Seed: 5, Model: theirs",
+    "a fox, Steps: 99, Sampler: evil, CFG scale: 1, Seed: 5",
+    'a "fox", \\ "red\\", {a, b}: (very:1.5) [ugly]',
+    "фон, 雪 🦊 👩\u200d🚀, مرحبا",
+    'Hashes: {"model": "x"}, a fox',
+    '{"prompt": "x", "sampler": "y", "base_model": "z"}',
+    "a fox AND a hen :0.5",
+    "fox: a tale",
+]
+
+
+@pytest.mark.parametrize(
+    ("typed", "positive", "negative"),
+    [
+        ("a fox", ["a fox"], []),
+        ("a fox, red, in the snow --no ice, trees --negative ugly", ["a fox, red, in the snow"], ["ugly, ice, trees"]),
+        ("hot::3 dog", ["hot :0.75 AND dog :0.25"], []),
+        ("tulips:: red::-.75", ["tulips"], ["(red:1.5)"]),
+        ("a fox\nin\r\nthe snow", ["a fox in the snow"], []),
+        ("a Negative prompt: ugly", ["a Negative prompt : ugly"], []),
+        (
+            "a fox --negative Negative prompt: x, Negative prompt:",
+            ["a fox"],
+            ["Negative prompt : x, Negative prompt :"],
+        ),
+    ],
+)
+def test_another_program_reads_every_prompt(typed, positive, negative):
+    (sampler,) = read_by_another(infotext(parse(typed, MODEL), MODEL, 0)).samplers
+    assert (words(sampler.prompts), words(sampler.negative_prompts)) == (positive, negative)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_another_program_takes_no_setting_from_a_prompt(text):
+    asked = parse("a fox --seed 41 --steps 20 --cfg 7 --sampler dpmpp_2m_karras", MODEL)
+    params = replace(asked, parts=(TextPart(text),), negative_prompt=text)
+    found = read_by_another(infotext(params, MODEL, 1))
+    (sampler,) = found.samplers
+    assert (words(sampler.prompts), words(sampler.negative_prompts)) == ([text], [text])
+    assert sampler.name == "DPM++ 2M"
+    assert sampler.parameters == {"scheduler": "Karras", "cfg_scale": "7", "seed": "42", "steps": "20"}
+    assert sampler.model.name == "storybook"
+    assert found.metadata.keys() == {"Size", "Tile", "Atelier"}
+    assert unquoted(found.metadata["Atelier"]) == write(params, None, seed=True)
+
+
+def test_another_program_reads_what_was_drawn_from_a_picture():
+    found = read_by_another(infotext(parse("a fox --iw 2", MODEL, source=Upload("cafe")), MODEL, 0))
+    assert found.metadata["Denoising strength"] == "0.36"
+    assert words(found.prompts) == ["a fox"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(all_params())
+def test_another_program_reads_the_settings_of_whatever_was_asked_for(params):
+    found = read_by_another(infotext(params, MODEL, 0))
+    (sampler,) = found.samplers
+    assert sampler.parameters["seed"] == str(params.seed_of(0))
+    assert sampler.parameters["steps"] == str(params.num_inference_steps)
+    assert sampler.name == SAMPLER_LABELS[params.sampler or "dpmpp_2m"][0]
+    assert unquoted(found.metadata["Atelier"]) == write(params, None, seed=True)
+
+
+# --- without the prompt
+
+
+@settings(max_examples=100, deadline=None)
+@given(all_params())
+def test_without_the_prompt_only_the_settings_are_left(params):
+    text = infotext(params, MODEL, 0, with_prompt=False)
+    assert text == infotext(
+        replace(params, parts=(TextPart("x"),), no=(), negative_prompt=None), MODEL, 0, with_prompt=False
+    )
+    (sampler,) = read_by_another(text).samplers
+    assert (sampler.prompts, sampler.negative_prompts) == ([], [])
+    assert sampler.parameters["seed"] == str(params.seed_of(0))
