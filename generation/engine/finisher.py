@@ -133,18 +133,18 @@ class Finisher:
         sheet, suffix = self._sheet(images, tiles, result.request)
         return Grid(tuple(tiles), sheet, suffix, time.monotonic() - result.started)
 
-    def _mended(self, pixels: Tensor, source: Source | None) -> Tensor:
-        """Put back to the pixel what a mask keeps of the source."""
-        if source is None or source.mask is None:
-            return pixels
-        return mend(pixels.cpu(), source.pixels, source.mask, self._model.native_size // MENDED)
-
     def _sheet(self, images: list[Image.Image], tiles: list[bytes], request: Generate) -> tuple[bytes, str]:
         """Compose the tiles; a picture that is alone is posted as it is, parameters and all, where that is allowed."""
         if len(tiles) == 1 and len(tiles[0]) <= request.upload_limit:
             return tiles[0], "png"
         sheet, suffix = encode_within(compose(images), request.upload_limit - self._signer.room)
         return self._signer.sign(sheet, suffix, request.params), suffix
+
+    def _mended(self, pixels: Tensor, source: Source | None) -> Tensor:
+        """Put back to the pixel what a mask keeps of the source."""
+        if source is None or source.mask is None:
+            return pixels
+        return mend(pixels.cpu(), source.pixels, source.mask, self._model.native_size // MENDED)
 
     def _decode(self, latents: Tensor) -> Tensor:
         """Decode as a whole, with the memory to itself if it must be, or else in small windows."""
