@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from generation.models import Model
-from generation.prompt import parse, write
+from generation.prompt import Wish, parse, permute, read, write
 
 MODEL = Model(name="storybook", ref="models/storybook")
 PROMPTS = (
@@ -44,6 +44,13 @@ def milliseconds(read: Callable[[str], object], prompt: str) -> float:
     return (time.perf_counter() - start) / REPEATS * 1000
 
 
+def read_whole(_: str) -> Wish:
+    """Read a prompt the way `/imagine` does, with all that can go with it."""
+    typed = "https://example.org/fox.png a red fox:: snow::.5 --iw 2 --mine --c 20 --tile --fast"
+    (prompt,) = permute(typed, limit=4)
+    return read(prompt, MODEL, defaults=("--s 250 --ar 3:2", "--q 2 --relax"), options={"mine": "in ink --weird 20"})
+
+
 def main() -> None:
     """Print the median time of each prompt, both ways in turns, and the ratio."""
     other = by_argparse()
@@ -55,6 +62,8 @@ def main() -> None:
         ours, theirs = (statistics.median(times) for times in zip(*pairs, strict=True))
         print(f"{ours:.3f} ms  {theirs:.3f} ms  {ours / theirs:5.2f}  {prompt[:70]}")
     params = parse(PROMPTS[2], MODEL)
+    whole = statistics.median(milliseconds(read_whole, "") for _ in range(ROUNDS))
+    print(f"{whole:.3f} ms to read one with a link, an option and two layers of settings, its choices made")
     echo = statistics.median(milliseconds(lambda _: write(params, MODEL), "") for _ in range(ROUNDS))
     print(f"{echo:.3f} ms to write the third one again")
 
