@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from generation.models import EMBEDDED
 
 DISCORD_API_URL = "https://discord.com/api/v10"
+GENERATED = "generated"  # in the place of a certificate's file: one of the bot's own
 _PLAIN = re.compile(r"[!-~]+")  # ASCII without white space
 
 
@@ -37,6 +38,9 @@ class Config:
     allowed_guilds: frozenset[int] = frozenset()
     retention_days: int = 0
     metrics_port: int = 0
+    pictures_without_prompts: bool = False
+    signing_certificate: str = ""
+    signing_key: Path | None = None
     log_level: str = "INFO"
     log_format: str = "text"
 
@@ -68,6 +72,16 @@ def _path(name: str, text: str) -> Path:
 
 def _model(name: str, text: str) -> str:
     return str(_path(name, text)) if text.startswith("~") else text
+
+
+def _certificate(name: str, text: str) -> str:
+    return text.lower() if text.lower() == GENERATED else str(_path(name, text))
+
+
+def _yes_or_no(name: str, text: str) -> bool:
+    if text.lower() not in ("yes", "no"):
+        raise ConfigError(f"{name} must be yes or no, not {text!r}")
+    return text.lower() == "yes"
 
 
 def _url(name: str, text: str) -> str:
@@ -135,6 +149,9 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "allowed_guilds": _guilds,
     "retention_days": _number(0, 36_500),
     "metrics_port": _number(0, 65_535),
+    "pictures_without_prompts": _yes_or_no,
+    "signing_certificate": _certificate,
+    "signing_key": _path,
     "log_level": _level,
     "log_format": _format,
 }

@@ -12,6 +12,7 @@ from functools import partial
 
 from bot.allowlist import refusal
 from bot.config import Config
+from bot.imprint import imprint_of
 from bot.policy.policy import Policy
 from db.connection import DATABASE, Connection
 from db.favourites import Favourites
@@ -24,6 +25,7 @@ from db.search import Search
 from db.store import Store
 from db.usage import Usage
 from generation import logs
+from generation.child import load_engine
 from generation.models import Model
 from generation.queue import Limits, Queue
 from generation.worker import LocalWorker, Worker
@@ -157,9 +159,17 @@ async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 def make_worker(config: Config) -> LocalWorker:
-    """Make the worker that the settings ask for; raises FileNotFoundError when there is no model."""
+    """Make the worker that the settings ask for.
+
+    Raises FileNotFoundError when there is no model, ConfigError when the pictures cannot be signed as wanted.
+    """
     return LocalWorker(
-        config.model, config.device, config.threads, capacity=config.jobs_at_once, step_timeout=config.step_timeout
+        config.model,
+        config.device,
+        config.threads,
+        capacity=config.jobs_at_once,
+        step_timeout=config.step_timeout,
+        load=partial(load_engine, imprint=imprint_of(config)),
     )
 
 
