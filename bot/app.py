@@ -21,7 +21,16 @@ log = logging.getLogger(__name__)
 
 RECONNECT_PAUSES = (1, 2, 5, 15, 60)  # seconds, the last for ever
 TOKEN_REFUSED = 4004  # the gateway's close code
-FEATURES = ("cogs.road", "cogs.taking_up", "cogs.imagine", "cogs.pressing")  # the road first: the others need it
+FEATURES = (  # the forms and the road first: the others need them
+    "cogs.forms",
+    "cogs.road",
+    "cogs.taking_up",
+    "cogs.imagine",
+    "cogs.pressing",
+    "cogs.liking",
+    "cogs.details",
+    "cogs.deleting",
+)
 
 
 async def run(config: Config) -> None:

@@ -70,14 +70,14 @@ class Delivery:
             lambda: self._partial(job, notice_id).edit(allowed_mentions=NOBODY, **changes),
         )
 
-    async def remove_notice(self, job: Job, notice_id: int) -> None:
-        """Delete the job's notice; one that is gone already is as good."""
+    async def remove_message(self, job: Job, message_id: int) -> None:
+        """Delete the job's notice or result; one that is gone already is as good."""
 
         async def remove() -> None:
             await self._by_token_or_channel(
                 job,
-                lambda: self._webhook(job).delete_message(notice_id),
-                lambda: self._partial(job, notice_id).delete(),
+                lambda: self._webhook(job).delete_message(message_id),
+                lambda: self._partial(job, message_id).delete(),
             )
 
         try:
@@ -85,7 +85,7 @@ class Delivery:
         except discord.NotFound:
             pass
         except discord.HTTPException:
-            log.warning("job %s: could not delete the notice", job.id, exc_info=True)
+            log.warning("job %s: could not delete message %s", job.id, message_id, exc_info=True)
 
     async def tell_ending(self, job: Job, notice_id: int, text: str) -> None:
         """Say in the notice that the job ended without a result, or by direct message if nothing can be said there."""

@@ -7,7 +7,7 @@ from typing import Any
 import discord
 from discord.utils import DEFAULT_FILE_SIZE_LIMIT_BYTES
 
-from generation.job import Destination
+from generation.job import Destination, Job
 from generation.prompt.preferences import Preferences
 
 Interaction = discord.Interaction[Any]
@@ -23,18 +23,18 @@ def destination_of(interaction: Interaction, *, private: bool = False) -> Destin
         token=interaction.token,
         token_expires_at=interaction.expires_at.timestamp(),
         upload_limit=_upload_limit(interaction, by_channel),
-        reply_to=interaction.message.id if interaction.message and _may_reply(interaction) else None,
+        reply_to=_what_it_is_about(interaction) if _may_reply(interaction) else None,
         private=private,
     )
 
 
-def is_private(interaction: Interaction, typed: bool | None, preferred: Preferences) -> bool:
-    """Tell whether only the person may see the answer: as typed, else as the pressed message is, else as preferred."""
+def is_private(interaction: Interaction, typed: bool | None, preferred: Preferences, parent: Job | None = None) -> bool:
+    """Tell whether only the person may see the answer: as typed, else as what it is made from is, else as preferred."""
     if interaction.context.dm_channel:  # nobody else is there, and what is posted there stays
         return False
     if typed is not None:
         return typed
-    return preferred.private or (interaction.message is not None and interaction.message.flags.ephemeral)
+    return preferred.private or (parent is not None and parent.destination.private)
 
 
 def _may_post(interaction: Interaction) -> bool:
@@ -46,6 +46,16 @@ def _may_post(interaction: Interaction) -> bool:
     may = interaction.app_permissions
     thread = isinstance(interaction.channel, discord.Thread)
     return may.view_channel and may.attach_files and (may.send_messages_in_threads if thread else may.send_messages)
+
+
+def _what_it_is_about(interaction: Interaction) -> int | None:
+    """Give the message whose button was pressed; of a private question, the message that led to it."""
+    message = interaction.message
+    if message is None:
+        return None
+    if not message.flags.ephemeral:
+        return message.id
+    return message.reference.message_id if message.reference else None
 
 
 def _may_reply(interaction: Interaction) -> bool:

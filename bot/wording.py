@@ -52,9 +52,15 @@ def elsewhere(text: str, job: Job) -> str:
     return f"{text}\n-# I could not answer in <#{job.destination.channel_id}>."
 
 
+def origin(job: Job) -> str:
+    """Say what was done for a job, and by whom."""
+    return f"{_label(job) or 'Drawn for '}<@{job.asker.id}>"
+
+
 def _headline(job: Job, model: Model) -> str:
     prompt = escape(shorten(write(job.params, model), LONGEST_PROMPT))
-    return f"**{prompt}** - {_label(job)}<@{job.asker.id}>"
+    title = f"**{prompt}** - " if prompt else ""  # pictures can be blended without a word
+    return f"{title}{_label(job)}<@{job.asker.id}>"
 
 
 def _label(job: Job) -> str:

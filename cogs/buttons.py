@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import discord
 
 from bot.errors import answering
+from generation import actions
 from generation.errors import Complaint
 from generation.job import Action, Job
+from generation.models import Model
 from generation.params import TILE_PATTERN, Tile
 
 if TYPE_CHECKING:
@@ -18,16 +20,35 @@ if TYPE_CHECKING:
 JOB_PATTERN = r"(?P<job_id>[0-9a-f]{12})"
 BLUE, GREY = discord.ButtonStyle.primary, discord.ButtonStyle.secondary
 
-PICTURE_ROWS = (
+LIKE, REMIX, DETAILS, DELETE = "like", "remix", "details", "delete"  # what makes no job, or asks something first
+
+PICTURE_ROWS: tuple[dict[str, str], ...] = (
     {
         Action.UPSCALE_SUBTLE: "Upscale (Subtle)",
+        Action.UPSCALE_CREATIVE: "Upscale (Creative)",
+        Action.UPSCALE_CREATIVE_4: "Upscale (4×)",
     },
     {
         Action.VARY_SUBTLE: "Vary (Subtle)",
         Action.VARY_STRONG: "Vary (Strong)",
+        Action.VARY_REGION: "Vary (Region)",
+    },
+    {
+        Action.ZOOM_2: "Zoom Out 2×",
+        Action.ZOOM_1_5: "Zoom Out 1.5×",
+        Action.ZOOM_CUSTOM: "Custom Zoom",
+        Action.MAKE_SQUARE: "Make Square",
+    },
+    {
+        Action.PAN_LEFT: "⬅️",
+        Action.PAN_RIGHT: "➡️",
+        Action.PAN_UP: "⬆️",
+        Action.PAN_DOWN: "⬇️",
     },
 )
-ACTS = [*(act for row in PICTURE_ROWS for act in row), Action.PICK]
+LAST_ROW = {LIKE: "❤️", REMIX: "Remix", DETAILS: "Details", DELETE: "Delete"}
+ACTS = [Action.PICK, *LAST_ROW, *(act for row in PICTURE_ROWS for act in row)]
+SETTLED = (Action.PICK, Action.UPSCALE_SUBTLE)  # drawn again from other noise, they would look the same
 
 
 class TileButton(
@@ -37,13 +58,15 @@ class TileButton(
 
     def __init__(self, act: str, tile: Tile, label: str, row: int) -> None:
         self.act, self.tile = act, tile
-        super().__init__(discord.ui.Button(label=label, custom_id=f"{act}:{tile}", style=GREY, row=row))
+        is_word = label.isascii() or label[0].isalnum()
+        face: dict[str, Any] = {"label": label} if is_word else {"emoji": label}
+        super().__init__(discord.ui.Button(custom_id=f"{act}:{tile}", style=GREY, row=row, **face))
 
     @classmethod
     async def from_custom_id(
         cls, _: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
     ) -> Self:
-        return cls(match["act"], Tile(match["job_id"], int(match["index"])), "", item.row or 0)
+        return cls(match["act"], Tile(match["job_id"], int(match["index"])), "?", item.row or 0)
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with answering(interaction):
@@ -92,9 +115,16 @@ def cancel_view(job_id: str) -> discord.ui.View:
     return view
 
 
-def result_view(job: Job) -> discord.ui.View:
-    """Give the buttons below a result: a grid's or a single picture's."""
-    return _picture_view(job) if job.params.count == 1 else _grid_view(job)
+def result_view(job: Job, model: Model) -> discord.ui.View:
+    """Give the buttons below a result: a grid's or a single picture's, and only what can be done with it."""
+    return _picture_view(job, model) if job.params.count == 1 else _grid_view(job)
+
+
+def custom_ids(message: discord.Message) -> list[str]:
+    """Give what the buttons of a message are called."""
+    view = discord.ui.View.from_message(message)
+    view.stop()
+    return [button.custom_id for button in view.children if isinstance(button, discord.ui.Button) and button.custom_id]
 
 
 def pressed_view(message: discord.Message, custom_id: str) -> discord.ui.View:
@@ -117,11 +147,18 @@ def _grid_view(job: Job) -> discord.ui.View:
     return view
 
 
-def _picture_view(job: Job) -> discord.ui.View:
+def _picture_view(job: Job, model: Model) -> discord.ui.View:
     view, tile = discord.ui.View(timeout=None), Tile(job.id, 0)
+    possible = actions.possible(job.params, model)
     for row, acts in enumerate(PICTURE_ROWS):
         for act, label in acts.items():
-            view.add_item(TileButton(act, tile, label, row))
+            if act in possible:
+                view.add_item(TileButton(act, tile, label, row))
+    last = len(PICTURE_ROWS)
+    for act, label in LAST_ROW.items():
+        view.add_item(TileButton(act, tile, label, last))
+    if job.action not in SETTLED:
+        view.add_item(RerollButton(job.id, last))
     return view
 
 

@@ -3,55 +3,94 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import cast
 
+import discord
 from discord.ext import commands
 
 from bot.client import Client
-from cogs.buttons import pressed_view
 from cogs.road import Interaction, Road, road_of
 from generation import actions
-from generation.job import Action
+from generation.errors import Complaint
+from generation.job import Action, Job
 from generation.models import Model
 from generation.params import Params, Tile
 
+Asking = Callable[[Interaction, Action, Job, Tile], Awaitable[None]]
+
 
 class Pressing(commands.Cog):
-    """Make new jobs from tiles."""
+    """Make new jobs from tiles; `ask_first` asks those who prefer to remix for other words."""
+
+    ask_first: Asking
 
     def __init__(self, client: Client, road: Road) -> None:
         self.road = road
         self.studio = client.studio
-        for action in _MADE:
+        for action in MADE:
             road.doors[action] = functools.partial(self.press, action)
-        road.doors[Action.REROLL] = self.reroll
+        road.doors[Action.REROLL] = functools.partial(self.press, Action.REROLL)
 
     async def press(self, action: Action, interaction: Interaction, tile: Tile) -> None:
-        """Make a new job from a tile; the pressed button turns blue."""
+        """Make a new job from a tile, or ask for other words first."""
         parent = await self.road.parent(tile)
-        params = _MADE[action](parent.params, tile, self.studio.model)
-        if action is not Action.PICK:
-            self.studio.queue.check(interaction.user.id)
-        assert interaction.message is not None
-        await interaction.response.edit_message(view=pressed_view(interaction.message, f"{action}:{tile}"))
-        await self.road.ask(interaction, action, params, tile)
-
-    async def reroll(self, interaction: Interaction, tile: Tile) -> None:
-        """Draw a job again with a new seed."""
-        parent = await self.road.parent(tile)
-        await self.road.ask(interaction, Action.REROLL, actions.reroll(parent.params, actions.new_seed()), tile)
+        preferred = await self.studio.people.settings(interaction.user.id)
+        pressed = f"{action}:{tile}"
+        if action is Action.VARY_STRONG and parent.params.count > 1 and not preferred.high_variation:
+            action = Action.VARY_SUBTLE
+        if preferred.remix and action in REMIXED:
+            await self.ask_first(interaction, action, parent, tile)
+            return
+        params = make(action, parent.params, tile, self.studio.model, actions.new_seed())
+        await self.road.ask(interaction, action, params, tile, pressed=pressed)
 
 
-_MADE: dict[Action, Callable[[Params, Tile, Model], Params]] = {
-    Action.PICK: lambda params, tile, _: actions.pick(params, tile),
-    Action.UPSCALE_SUBTLE: lambda params, tile, _: actions.upscale(params, tile),
-    Action.VARY_SUBTLE: lambda params, tile, model: actions.vary(
-        params, tile, model, actions.VARY_SUBTLE, actions.new_seed()
-    ),
-    Action.VARY_STRONG: lambda params, tile, model: actions.vary(
-        params, tile, model, actions.VARY_STRONG, actions.new_seed()
-    ),
+def make(action: Action, parent: Params, tile: Tile, model: Model, seed: int) -> Params:
+    """Give what a button asks for; raises Complaint when this picture cannot be used for it."""
+    if action is Action.REROLL:
+        return actions.reroll(parent, seed)
+    if action not in actions.possible(parent, model) | {Action.PICK}:
+        raise Complaint("This cannot be done with this picture.")
+    return MADE[action](parent, tile, model, seed)
+
+
+def _vary(strength: float) -> Callable[[Params, Tile, Model, int], Params]:
+    return lambda parent, tile, model, seed: actions.vary(parent, tile, model, strength, seed)
+
+
+def _upscale(factor: int, strength: float) -> Callable[[Params, Tile, Model, int], Params]:
+    return lambda parent, tile, model, seed: actions.upscale(parent, tile, factor, strength)
+
+
+def _zoom(factor: float) -> Callable[[Params, Tile, Model, int], Params]:
+    return lambda parent, tile, model, seed: actions.zoom_out(parent, tile, model, seed, factor)
+
+
+def _pan(direction: actions.Direction) -> Callable[[Params, Tile, Model, int], Params]:
+    return lambda parent, tile, model, seed: actions.pan(parent, tile, model, seed, direction)
+
+
+MADE: dict[Action, Callable[[Params, Tile, Model, int], Params]] = {
+    Action.PICK: lambda parent, tile, model, seed: actions.pick(parent, tile),
+    Action.UPSCALE_SUBTLE: _upscale(2, actions.UPSCALE_SUBTLE),
+    Action.UPSCALE_CREATIVE: _upscale(2, actions.UPSCALE_CREATIVE),
+    Action.UPSCALE_CREATIVE_4: _upscale(4, actions.UPSCALE_CREATIVE),
+    Action.VARY_SUBTLE: _vary(actions.VARY_SUBTLE),
+    Action.VARY_STRONG: _vary(actions.VARY_STRONG),
+    Action.ZOOM_2: _zoom(2),
+    Action.ZOOM_1_5: _zoom(1.5),
+    Action.MAKE_SQUARE: actions.make_square,
+    **{action: _pan(direction) for action, direction in actions.PANS.items()},
 }
+REMIXED = frozenset(MADE) - {Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4} | {
+    Action.REROLL
+}
+
+
+def pressing_of(client: discord.Client) -> Pressing:
+    """Give the cog to another."""
+    return cast(Pressing, cast(Client, client).get_cog("Pressing"))
 
 
 async def setup(client: Client) -> None:

@@ -21,7 +21,7 @@ from bot.notice import Notice
 from bot.policy.policy import Ask, Terms, granted
 from bot.policy.situation import situation_of
 from bot.standing import Standing
-from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, result_view
+from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, custom_ids, pressed_view, result_view
 from db.store import State
 from generation.display import slug
 from generation.errors import Complaint, WorkerDied
@@ -59,15 +59,17 @@ class Road(commands.Cog):
         *,
         speed: Speed | None = None,
         private: bool | None = None,
+        pressed: str = "",
         terms: Terms | None = None,
     ) -> None:
         """Accept a job, or raise Complaint; answer within three seconds; set it going.
 
-        `speed` and `private` are what was typed for this job; None leaves them to what the person prefers. `terms` are
-        given for one of several jobs that were admitted together.
+        `speed` and `private` are what was typed for this job; None leaves them to what the person prefers. `pressed` is
+        the custom_id of the button that turns blue. `terms` are given for one of several jobs that were admitted
+        together.
         """
         preferred = await self.studio.people.settings(interaction.user.id)
-        private = is_private(interaction, private, preferred)
+        private = is_private(interaction, private, preferred, await self._origin(interaction, parent))
         insisted = speed is not None
         asked = Ask(action=action, params=params, speed=speed or preferred.speed, insisted=insisted, private=private)
         admission = self.studio.policy.admission(situation_of(interaction), asked) if terms is None else granted(terms)
@@ -76,9 +78,16 @@ class Road(commands.Cog):
             if needs_turn(job):
                 self.studio.queue.enter(job, Allowance(waiting=terms.bounds.waiting, running=terms.bounds.running))
             await self._keep(job)
-        await self._set_going(interaction, job)
+        await self._set_going(interaction, job, pressed)
         if terms.warning:
             await answer(interaction, terms.warning)
+
+    async def _origin(self, interaction: Interaction, parent: Tile | None) -> Job | None:
+        """Give the job that another is made from; raises Complaint where that is somebody else's private matter."""
+        record = await self.studio.store.record(parent.job_id) if parent else None
+        if record and record.job.destination.private and record.job.asker.id != interaction.user.id:
+            raise Complaint("This picture is private, so only its owner can make something from it.")
+        return record.job if record else None
 
     async def _keep(self, job: Job) -> None:
         try:
@@ -87,8 +96,9 @@ class Road(commands.Cog):
             self.studio.queue.leave(job.id)
             raise
 
-    async def _set_going(self, interaction: Interaction, job: Job) -> None:
+    async def _set_going(self, interaction: Interaction, job: Job, pressed: str) -> None:
         try:
+            await _turn_blue(interaction, pressed)
             notice_id = await self._first_answer(interaction, job) if needs_turn(job) else None
             await self.studio.store.set_notice(job.id, notice_id)
             record = await self.studio.store.record(job.id)
@@ -126,7 +136,7 @@ class Road(commands.Cog):
         record = await self.studio.store.record(job_id)
         if record is None:
             raise Complaint("I do not know this job any more.")
-        if not _may_cancel(interaction, record.job):
+        if not may_end(interaction, record.job):
             raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can cancel this.")
         ending = f"Cancelled by <@{interaction.user.id}>."
         if not await self.studio.store.cancel(job_id, ending):
@@ -151,7 +161,7 @@ class Road(commands.Cog):
     async def settle(self, job: Job, notice_id: int | None, answer_id: int | None) -> None:
         """Take away the notice of a job that is answered, unless it has become the answer."""
         if notice_id is not None and notice_id != answer_id:
-            await self.delivery.remove_notice(job, notice_id)
+            await self.delivery.remove_message(job, notice_id)
         await self.studio.store.set_notice(job.id, None)
 
     async def give_up(self, job: Job, notice_id: int | None, error: Exception) -> None:
@@ -194,7 +204,7 @@ class Road(commands.Cog):
 
     async def _pick(self, job: Job) -> Grid:
         """Give the picture that is there already, as the result that a drawing would give."""
-        if not await self.studio.store.begin(job.id):
+        if not await self.studio.store.begin(job.id, served=False):
             raise Complaint("This was cancelled.")
         assert job.parent is not None
         try:
@@ -251,7 +261,7 @@ class Road(commands.Cog):
             content=wording.finished(job, self.studio.model, credit),
             picture=sheet,
             filename=f"{slug(job.asker.name)}_{slug(job.params.parts[0].text)}_{job.id}.{suffix}",
-            view=result_view(job),
+            view=result_view(job, self.studio.model),
         )
 
     async def _post(self, job: Job, notice_id: int | None, answer: Answer) -> int:
@@ -297,5 +307,12 @@ def needs_turn(job: Job) -> bool:
     return job.action is not Action.PICK
 
 
-def _may_cancel(interaction: Interaction, job: Job) -> bool:
+async def _turn_blue(interaction: Interaction, pressed: str) -> None:
+    """Answer a press by showing which button was pressed, where its message is the one that is answered."""
+    if interaction.message is not None and pressed in custom_ids(interaction.message):
+        await interaction.response.edit_message(view=pressed_view(interaction.message, pressed))
+
+
+def may_end(interaction: Interaction, job: Job) -> bool:
+    """Tell whether somebody may cancel a job or delete its result."""
     return interaction.user.id == job.asker.id or interaction.permissions.manage_messages

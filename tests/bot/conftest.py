@@ -17,6 +17,7 @@ from bot import notice
 from bot.app import stay_connected
 from bot.config import Config
 from bot.studio import Studio, open_studio
+from generation.params import Tile
 from generation.worker import LocalWorker
 from preview import Channel, Message, Person, StandIn, User, World
 from tests.bot import drawing_engine
@@ -105,6 +106,11 @@ async def eventually(test: Callable[[], object]) -> None:
 
 def is_result(message: Message) -> bool:
     return any(label in ("U1", "Vary (Subtle)") for label in message.labels)
+
+
+def tile_of(message: Message) -> Tile:
+    """Give the first tile that a result's buttons are about."""
+    return Tile.parse(message.buttons[0]["custom_id"].partition(":")[2])
 
 
 def picture(server: StandIn, message: Message) -> Image.Image:

@@ -81,15 +81,34 @@ class DrawingEngine:
     def _tile(self, request: Generate, index: int) -> Image.Image:
         params = request.params
         size = params.width, params.height
-        painted = Image.new("RGB", size, f"#{(params.seed + index) * 2654435761 % 2**24:06x}")
+        painted = Image.new("RGB", size, f"#{params.seed_of(index) * 2654435761 % 2**24:06x}")
         if request.source is None:
             return painted
-        source = Image.open(io.BytesIO(request.source)).convert("RGB").resize(size)
+        source = _open(request.source)
+        for number, data in enumerate(request.blended, start=2):
+            source = Image.blend(source, _open(data).resize(source.size), 1 / number)
+        if frame := params.frame:
+            painted.paste(source.resize((frame.width, frame.height)), (frame.left, frame.top))
+            return painted
+        source = source.resize(size)
+        if request.mask or params.region:
+            mask = _open(request.mask).convert("L").resize(size) if request.mask else _cells(params.region, size)
+            return Image.composite(painted, source, mask)
         return Image.blend(source, painted, params.strength)
 
 
 def load(ref: str, device: str, threads: int, emit: Emit) -> DrawingEngine:
     return DrawingEngine(describe(ref), emit)
+
+
+def _open(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data)).convert("RGB")
+
+
+def _cells(region: tuple[int, ...], size: tuple[int, int]) -> Image.Image:
+    cells = Image.new("L", (3, 3))
+    cells.putdata([255 * (number in region) for number in range(9)])
+    return cells.resize(size, Image.Resampling.NEAREST)
 
 
 def _png(image: Image.Image) -> bytes:

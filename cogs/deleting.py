@@ -1,0 +1,75 @@
+"""Delete: take a picture's message and its files away for good."""
+
+from __future__ import annotations
+
+import logging
+from typing import cast
+
+import discord
+from discord.ext import commands
+
+from bot.client import Client
+from bot.forms import Filled, Form
+from cogs.buttons import DELETE
+from cogs.forms import Forms, forms_of
+from cogs.road import Interaction, Road, may_end, road_of
+from db.store import Record
+from generation.errors import Complaint
+from generation.params import Tile
+
+log = logging.getLogger(__name__)
+
+
+class Deleting(commands.Cog):
+    """Delete pictures for their owners and for moderators."""
+
+    def __init__(self, client: Client, road: Road, forms: Forms) -> None:
+        self.studio = client.studio
+        self.delivery = client.delivery
+        road.doors[DELETE] = self.ask
+        forms.takers[DELETE] = self.confirmed
+
+    async def ask(self, interaction: Interaction, tile: Tile) -> None:
+        """Ask whether the picture is really to be deleted; raises Complaint for who may not."""
+        await self._deletable(interaction, tile.job_id)
+        says = "The message and the picture's files go for good. What was made from it stays."
+        await interaction.response.send_modal(
+            Form(f"{DELETE}:{tile}", "Delete this picture?", discord.ui.TextDisplay(says))
+        )
+
+    async def confirmed(self, interaction: Interaction, rest: str, _: Filled) -> None:
+        """Delete the picture below which the button was pressed, and that message."""
+        record = await self._deletable(interaction, Tile.parse(rest).job_id)
+        await interaction.response.defer()
+        await interaction.delete_original_response()  # the message with the button, which no right is needed for
+        assert interaction.message is not None
+        await self.delete(record, removed=interaction.message.id)
+        await interaction.followup.send("The picture and its files are deleted.", ephemeral=True)
+
+    async def delete(self, record: Record, *, removed: int | None = None) -> None:
+        """Remove a job's files and the message with its result, unless that was `removed` before."""
+        await self.studio.store.deleted(record.job.id)
+        await self.studio.pictures.remove(record.job.id)
+        if record.answer_id is not None and record.answer_id != removed:
+            await self.delivery.remove_message(record.job, record.answer_id)
+        log.info("job %s: deleted", record.job.id)
+
+    async def _deletable(self, interaction: Interaction, job_id: str) -> Record:
+        record = await self.studio.store.record(job_id)
+        if record is None:
+            raise Complaint(
+                "I do not know this picture any more. Whoever may delete messages here can delete this one."
+            )
+        if not may_end(interaction, record.job):
+            raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can delete this.")
+        return record
+
+
+def deleting_of(client: discord.Client) -> Deleting:
+    """Give the cog to another."""
+    return cast(Deleting, cast(Client, client).get_cog("Deleting"))
+
+
+async def setup(client: Client) -> None:
+    """Add the cog; discord.py calls this, after the road's and the forms'."""
+    await client.add_cog(Deleting(client, road_of(client), forms_of(client)))

@@ -1,0 +1,85 @@
+"""Details: everything about a picture, for who wants to make it again."""
+
+from __future__ import annotations
+
+import discord
+from discord.ext import commands
+
+from bot import wording
+from bot.client import Client
+from bot.quoting import quote
+from cogs.buttons import DETAILS
+from cogs.road import Interaction, Road, road_of
+from db.store import Record
+from generation.actions import size_of
+from generation.display import escape, shorten
+from generation.errors import Complaint
+from generation.job import Action
+from generation.models import Model
+from generation.params import Tile
+from generation.prompt import write
+
+MOST_ANCESTORS = 4  # that are named; a picture may have a hundred
+LONGEST_PARAMETERS = 500  # characters
+
+
+class Details(commands.Cog):
+    """Answer privately what a picture is made of and made from."""
+
+    def __init__(self, client: Client, road: Road) -> None:
+        self.studio = client.studio
+        road.doors[DETAILS] = self.show
+
+    async def show(self, interaction: Interaction, tile: Tile) -> None:
+        """Answer with everything about a picture."""
+        record = await self.studio.store.record(tile.job_id)
+        if record is None:
+            raise Complaint("I do not know this picture any more.")
+        ancestors = await self._ancestors(record)
+        model = self.studio.model
+        says = "\n".join([*facts(record, model), *_lineage(ancestors, interaction.user.id)])
+        content, files = quote(says, write(record.job.params, model, seed=True))
+        await interaction.response.send_message(
+            content, files=files, ephemeral=True, allowed_mentions=discord.AllowedMentions.none(), suppress_embeds=True
+        )
+
+    async def _ancestors(self, record: Record) -> list[Record]:
+        """Give what a job descends from, the nearest first, and one more than is named."""
+        found: list[Record] = []
+        parent = record.job.parent
+        while parent is not None and len(found) <= MOST_ANCESTORS:
+            known = await self.studio.store.record(parent.job_id)
+            if known is None:
+                break
+            found.append(known)
+            parent = known.job.parent
+        return found
+
+
+def facts(record: Record, model: Model) -> list[str]:
+    """Say what is known of a picture, besides its prompt."""
+    job, (width, height) = record.job, size_of(record.job.params)
+    drawn = "" if job.action is Action.PICK or record.seconds is None else f" · drawn in {record.seconds:.1f} s"
+    words = write(job.params, None, seed=True).removeprefix(write(job.params, model).partition(" --")[0]).strip()
+    return [
+        f"{wording.origin(job)} <t:{job.asked_at:.0f}:R>",
+        f"Job `{job.id}` · seed {job.params.seed} · {width} × {height} · {escape(model.name)}{drawn}",
+        f"-# {escape(shorten(words, LONGEST_PARAMETERS))}",
+    ]
+
+
+def _lineage(ancestors: list[Record], person_id: int) -> list[str]:
+    lines = [f"-# ↳ {_named(record, person_id)}" for record in ancestors[:MOST_ANCESTORS]]
+    return lines + ["-# ↳ …"] * (len(ancestors) > MOST_ANCESTORS)
+
+
+def _named(record: Record, person_id: int) -> str:
+    to, origin = record.job.destination, wording.origin(record.job)
+    if record.answer_id is None or (to.private and record.job.asker.id != person_id):
+        return origin
+    return f"{origin} · https://discord.com/channels/{to.guild_id or '@me'}/{to.channel_id}/{record.answer_id}"
+
+
+async def setup(client: Client) -> None:
+    """Add the cog; discord.py calls this, after the road's."""
+    await client.add_cog(Details(client, road_of(client)))

@@ -1,0 +1,43 @@
+"""What becomes of a form that somebody sends in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import discord
+from discord.ext import commands
+
+from bot.client import Client
+from bot.errors import answering
+from bot.forms import Filled, filled_in
+from cogs.road import Interaction
+
+Taker = Callable[[Interaction, str, Filled], Awaitable[None]]
+
+
+class Forms(commands.Cog):
+    """Hand each form to whoever `takes` its kind, which is its custom_id up to the first colon."""
+
+    def __init__(self) -> None:
+        self.takers: dict[str, Taker] = {}
+
+    @commands.Cog.listener()
+    async def on_interaction(self, interaction: Interaction) -> None:
+        if interaction.type is not discord.InteractionType.modal_submit:
+            return
+        data: Any = interaction.data
+        kind, _, rest = str(data["custom_id"]).partition(":")
+        if taker := self.takers.get(kind):
+            async with answering(interaction):
+                await taker(interaction, rest, filled_in(interaction))
+
+
+def forms_of(client: discord.Client) -> Forms:
+    """Give the forms' cog to another."""
+    return cast(Forms, cast(Client, client).get_cog("Forms"))
+
+
+async def setup(client: Client) -> None:
+    """Add the cog; discord.py calls this."""
+    await client.add_cog(Forms())

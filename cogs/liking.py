@@ -1,0 +1,36 @@
+"""❤️: keep a picture among one's favourites."""
+
+from __future__ import annotations
+
+from discord.ext import commands
+
+from bot.client import Client
+from bot.errors import answer
+from cogs.buttons import LIKE
+from cogs.road import Interaction, Road, road_of
+from generation.params import Tile
+
+
+class Liking(commands.Cog):
+    """Mark pictures, and take the marks away."""
+
+    def __init__(self, client: Client, road: Road) -> None:
+        self.road = road
+        self.studio = client.studio
+        road.doors[LIKE] = self.like
+
+    async def like(self, interaction: Interaction, tile: Tile) -> None:
+        """Mark a picture as the person's favourite, or no longer."""
+        await self.road.parent(tile)
+        marked = await self.studio.favourites.toggle(interaction.user.id, tile)
+        await answer(
+            interaction,
+            "❤️ This is among your favourites now. Press again to take it out."
+            if marked
+            else "This is no longer among your favourites.",
+        )
+
+
+async def setup(client: Client) -> None:
+    """Add the cog; discord.py calls this, after the road's."""
+    await client.add_cog(Liking(client, road_of(client)))
