@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -337,3 +338,13 @@ def test_choices_in_a_setting_or_an_option_are_refused():
     refusal = "Choices such as `{raw, tile}` cannot be used here; a plain brace is `\\{`"
     assert faults("a fox", defaults=["--{raw, tile}"]) == [f"In the settings `--{{raw, tile}}`: {refusal}"]
     assert faults("a fox --mine", options={"mine": "--{raw, tile}"}) == [f"In `--mine`: {refusal}"]
+
+
+def test_an_ordinary_prompt_is_read_in_less_than_a_millisecond():
+    typed = f"{FOX} a red fox:: under the moon::.5 --ar 3:2 --mine --c 20 --no snow, ice --iw 2 --fast --{{tile}}"
+    defaults, rounds = ["--s 250 --draft", "--q 2 --relax"], 100
+    began = time.process_time()
+    for _ in range(rounds):
+        (prompt,) = permute(typed, limit=4)
+        wish(prompt, defaults=defaults, options={"mine": "in ink --weird 20"})
+    assert (time.process_time() - began) / rounds < 0.001
