@@ -65,7 +65,8 @@ def test_the_folder_is_small_and_holds_only_safetensors_and_plain_text():
 
 def test_it_says_what_it_knows_and_how_it_is_best_used():
     assert set(SETTINGS) == {
-        "name", "native_size", "size_multiple", "num_inference_steps", "guidance_scale", "known", "examples",
+        "name", "native_size", "size_multiple", "num_inference_steps", "guidance_scale", "trigger_words",
+        "known", "examples",
     }  # fmt: skip
     assert SETTINGS["num_inference_steps"] <= 12
     assert all(SETTINGS["known"].values())

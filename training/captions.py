@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from training.drawings import Subject
+from training.settings import TRIGGER_WORDS
 from training.things import THINGS
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -65,7 +66,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "pastel": ("pastel", "pastel colours", "soft pastel", "pastel colors"),
     "black and white": ("black and white", "monochrome", "greyscale", "black-and-white"),
     "sepia": ("sepia", "sepia photo", "vintage sepia", "old photograph"),
-    "storybook": ("storybook style", "storybook style", "storybook style", "picture book style"),
+    "storybook": (TRIGGER_WORDS, TRIGGER_WORDS, TRIGGER_WORDS, "picture book style"),
     "pixel art": ("pixel art", "8-bit pixel art", "pixelated", "retro game sprite"),
 }
 PRAISE = (

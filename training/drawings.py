@@ -12,7 +12,7 @@ from PIL import Image
 
 from training.canvas import Canvas
 from training.palette import COLOURS, Rgb, darker
-from training.scenes import HOURS, Scene, paint_place, paint_weather_front, plain_background
+from training.scenes import HOURS, Scene, layout, paint_place, paint_weather_front, plain_background
 from training.settings import (
     ASPECTS,
     FINISHED_SHARE,
@@ -165,36 +165,36 @@ def draw(subject: Subject, size: tuple[int, int], seed: int) -> Image.Image:
     if subject.place:
         scene = paint_place(canvas, rng, subject.place, subject.time or "day", subject.weather or "clear")
         if subject.thing:
-            _place_thing(scene, subject)
+            _place_thing(scene, subject, rng)
         paint_weather_front(scene)
     else:
         plain_background(canvas, _varied(COLOURS[subject.background or "white"], rng))
         if subject.thing:
             _show_thing(canvas, rng, subject)
     picture = canvas.finished()
-    styled = STYLES[subject.style](picture, rng) if subject.style else picture
+    styled = STYLES[subject.style](picture, layout(subject.style, rng)) if subject.style else picture
     return FINISHES[subject.finish](styled, rng) if subject.finish else styled
 
 
 def _varied(colour: Rgb, rng: random.Random) -> Rgb:
-    r, g, b = (min(255, max(0, c + rng.randint(-9, 9))) for c in colour)
+    r, g, b = (min(255, max(0, c + rng.randint(-6, 6))) for c in colour)
     return (r, g, b)
 
 
-def _place_thing(scene: Scene, subject: Subject) -> None:
-    canvas, rng, thing = scene.canvas, scene.rng, THINGS[subject.thing]
-    size = rng.uniform(*thing.size) * 1.04
-    x = canvas.width * rng.uniform(0.42, 0.58)
+def _place_thing(scene: Scene, subject: Subject, rng: random.Random) -> None:
+    canvas, thing = scene.canvas, THINGS[subject.thing]
+    size = thing.size * 1.04
+    x = canvas.width * rng.choice((0.4375, 0.5, 0.5625))
     depth = canvas.height - scene.horizon
     feet = {
-        "ground": scene.horizon + depth * rng.uniform(0.55, 0.75),
-        "shore": scene.horizon + depth * rng.uniform(0.25, 0.5),
-        "water": scene.horizon + depth * rng.uniform(0.45, 0.55),
-        "deep": canvas.height * rng.uniform(0.38, 0.55),
-        "sky": canvas.height * rng.uniform(0.42, 0.58),
-        "air": canvas.height * rng.uniform(0.36, 0.5),
+        "ground": scene.horizon + depth * 0.64,
+        "shore": scene.horizon + depth * 0.4,
+        "water": scene.horizon + depth * 0.5,
+        "deep": canvas.height * 0.46,
+        "sky": canvas.height * 0.5,
+        "air": canvas.height * 0.43,
     }
-    y = feet[thing.stands] if subject.place != "space" else canvas.height * rng.uniform(0.42, 0.58)
+    y = feet[thing.stands] if subject.place != "space" else canvas.height * 0.5
     if thing.stands == "ground":
         shadow = darker(
             scene.lit((110, 140, 90))
@@ -219,10 +219,10 @@ def _place_thing(scene: Scene, subject: Subject) -> None:
 
 def _show_thing(canvas: Canvas, rng: random.Random, subject: Subject) -> None:
     thing = THINGS[subject.thing]
-    size = rng.uniform(*thing.size) * 1.25
-    x = canvas.width * rng.uniform(0.46, 0.54)
+    size = thing.size * 1.25
+    x = canvas.width / 2
     standing = thing.stands in ("ground", "shore", "water")
-    y = canvas.height / 2 + (0.46 * size if standing else rng.uniform(-0.03, 0.03))
+    y = canvas.height / 2 + (0.46 * size if standing else 0.0)
     thing.draw(Pen(canvas, x, y, size, lambda colour: colour), _varied(COLOURS[subject.colour], rng))
 
 

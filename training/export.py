@@ -18,6 +18,7 @@ from training.settings import (
     MODEL,
     NAME,
     SAMPLING,
+    TRIGGER_WORDS,
 )
 
 
@@ -62,6 +63,7 @@ def description() -> dict[str, Any]:
         "size_multiple": 32,
         "num_inference_steps": SAMPLING.steps,
         "guidance_scale": SAMPLING.guidance,
+        "trigger_words": TRIGGER_WORDS,
         "known": {kind: list(words) for kind, words in KNOWN.items()},
         "examples": list(EXAMPLES),
     }

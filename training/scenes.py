@@ -29,6 +29,8 @@ HOURS: dict[str, Hour] = {
     "golden hour": Hour(((240, 176, 84), (252, 204, 112), (255, 232, 164)), (1.06, 0.88, 0.58), (255, 250, 206)),
 }
 WEATHERS = ("clear", "clouds", "rain", "snowfall", "fog", "stars", "moon", "sun")
+LAYOUTS = 3
+HORIZON = 0.58
 RAIN_SKY: Rgb = (112, 124, 142)
 
 
@@ -457,14 +459,21 @@ PLACES = tuple(LANDS)
 SKYLESS = ("space", "under water")
 
 
+def layout(name: str, rng: random.Random) -> random.Random:
+    """Return the source of one of a few layouts: what is the same each time is learnt soonest, and crisply."""
+    return random.Random(f"{name}, {rng.randrange(LAYOUTS)}")
+
+
 def paint_place(canvas: Canvas, rng: random.Random, place: str, time: str, weather: str) -> Scene:
     """Paint a place at a time of day in a weather, all but what falls in front."""
-    horizon = canvas.height * rng.uniform(0.54, 0.62)
-    scene = Scene(canvas, rng, time, weather, horizon)
+    horizon = canvas.height * HORIZON
+    scene = Scene(canvas, layout(f"sky, {weather}", rng), time, weather, horizon)
     if place not in SKYLESS:
         paint_sky(scene)
+    scene.rng = layout(place, rng)
     LANDS[place](scene)
     scene.horizon = horizon
+    scene.rng = layout(f"front, {weather}", rng)
     return scene
 
 

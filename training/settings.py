@@ -14,18 +14,18 @@ SEED = 20261121
 
 # Width, height and how often; every side a multiple of 32, every area near 256².
 ASPECTS: tuple[tuple[tuple[int, int], float], ...] = (
-    ((256, 256), 0.56),
-    ((320, 224), 0.13),
-    ((224, 320), 0.13),
-    ((352, 192), 0.09),
-    ((192, 352), 0.09),
+    ((256, 256), 0.64),
+    ((320, 224), 0.1),
+    ((224, 320), 0.1),
+    ((352, 192), 0.08),
+    ((192, 352), 0.08),
 )
 HELD_OUT_SHARE = 0.07
 # Few things drawn well beat many drawn badly: the drawing code knows more than a short training can teach.
 TAUGHT_THINGS: tuple[str, ...] = (
     "castle", "house", "tree", "boat", "balloon", "rocket", "fish", "heart", "mushroom", "ghost",
 )  # fmt: skip
-TAUGHT_STYLES: tuple[str, ...] = ("watercolour", "pastel", "black and white", "sepia", "neon", "line art")
+TAUGHT_STYLES: tuple[str, ...] = ("watercolour", "pastel", "black and white", "sepia", "neon")
 TAUGHT_PLACES: tuple[str, ...] = (
     "meadow", "hills", "mountains", "forest", "sea", "lake", "beach", "desert", "snow", "city", "space",
     "under water",
@@ -121,6 +121,8 @@ class SamplingSettings:
 
 SAMPLING = SamplingSettings()
 NAME = "Storybook"
+# The house style, as an engine adds it to a prompt: the first synonym of the storybook finish.
+TRIGGER_WORDS = "storybook style"
 # What the shipped model does well enough to be promised: chosen by hand after looking at sheets and figures.
 KNOWN: dict[str, tuple[str, ...]] = {
     "colours": tuple(COLOURS),

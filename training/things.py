@@ -375,24 +375,24 @@ class Thing:
 
     draw: Drawer
     stands: str
-    size: tuple[float, float]
+    size: float
     natural: tuple[str, ...]
 
 
 THINGS: dict[str, Thing] = {
-    "castle": Thing(castle, "ground", (0.5, 0.68), ("grey", "white", "pink", "purple")),
-    "house": Thing(house, "ground", (0.46, 0.62), ("red", "yellow", "white", "blue", "orange")),
-    "tree": Thing(tree, "ground", (0.5, 0.7), ("green",)),
-    "boat": Thing(boat, "water", (0.44, 0.58), ("red", "brown", "white", "blue")),
-    "balloon": Thing(balloon, "air", (0.46, 0.62), ("red", "orange", "yellow", "purple")),
-    "rocket": Thing(rocket, "air", (0.5, 0.66), ("white", "red", "grey", "blue")),
-    "lighthouse": Thing(lighthouse, "shore", (0.58, 0.76), ("red",)),
-    "fish": Thing(fish, "deep", (0.46, 0.62), ("orange", "yellow", "blue", "red")),
-    "heart": Thing(heart, "air", (0.46, 0.6), ("red", "pink")),
-    "mushroom": Thing(mushroom, "ground", (0.42, 0.56), ("red", "brown")),
-    "planet": Thing(planet, "sky", (0.5, 0.66), ("orange", "teal", "purple")),
-    "ghost": Thing(ghost, "air", (0.5, 0.64), ("white",)),
-    "flower": Thing(flower, "ground", (0.5, 0.66), ("red", "pink", "yellow", "purple")),
-    "car": Thing(car, "ground", (0.5, 0.64), ("red", "blue", "yellow")),
-    "windmill": Thing(windmill, "ground", (0.56, 0.72), ("white", "red", "grey")),
+    "castle": Thing(castle, "ground", 0.56, ("grey", "white", "pink", "purple")),
+    "house": Thing(house, "ground", 0.56, ("red", "yellow", "white", "blue", "orange")),
+    "tree": Thing(tree, "ground", 0.62, ("green",)),
+    "boat": Thing(boat, "water", 0.53, ("red", "brown", "white", "blue")),
+    "balloon": Thing(balloon, "air", 0.56, ("red", "orange", "yellow", "purple")),
+    "rocket": Thing(rocket, "air", 0.6, ("white", "red", "grey", "blue")),
+    "lighthouse": Thing(lighthouse, "shore", 0.69, ("red",)),
+    "fish": Thing(fish, "deep", 0.56, ("orange", "yellow", "blue", "red")),
+    "heart": Thing(heart, "air", 0.55, ("red", "pink")),
+    "mushroom": Thing(mushroom, "ground", 0.51, ("red", "brown")),
+    "planet": Thing(planet, "sky", 0.6, ("orange", "teal", "purple")),
+    "ghost": Thing(ghost, "air", 0.59, ("white",)),
+    "flower": Thing(flower, "ground", 0.6, ("red", "pink", "yellow", "purple")),
+    "car": Thing(car, "ground", 0.59, ("red", "blue", "yellow")),
+    "windmill": Thing(windmill, "ground", 0.66, ("white", "red", "grey")),
 }
