@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,9 +19,12 @@ log = logging.getLogger(__name__)
 
 UNKNOWN_INTERACTION = 10062
 
+told: Counter[str] = Counter()  # how often people were told of each class of errors, since the start
+
 
 def explain(error: BaseException) -> str:
     """Give the words for an error: a complaint's own, otherwise a sentence whose id is in the log beside the trace."""
+    told[type(error).__name__] += 1
     if isinstance(error, Complaint):
         return str(error)
     if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):

@@ -10,6 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+import discord
+
 from bot.allowlist import refusal
 from bot.config import Config
 from bot.imprint import imprint_of
@@ -54,6 +56,7 @@ class Studio:
     clock: Callable[[], float] = time.time
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     stopping: bool = False
+    client: discord.Client | None = None  # the present one: a connection that is lost for good takes a new one
 
     @property
     def model(self) -> Model:

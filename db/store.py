@@ -51,6 +51,8 @@ class Store:
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection = connection
         self._clock = clock
+        # Each is called with a job's id and state whenever a job has come to a state.
+        self.watchers: list[Callable[[str, State], None]] = []
 
     @classmethod
     @asynccontextmanager
@@ -62,6 +64,7 @@ class Store:
     async def add_job(self, job: Job) -> None:
         """Accept a job: from here on nothing is lost."""
         await self._connection.write(_ADD, _values(job))
+        self._tell(job.id, State.WAITING)
 
     async def add_jobs(self, jobs: Sequence[Job]) -> bool:
         """Accept several jobs together, or none of them; False when their ids are taken already."""
@@ -69,6 +72,8 @@ class Store:
             await self._connection.write_together(*((_ADD, _values(job)) for job in jobs))
         except sqlite3.IntegrityError:
             return False
+        for job in jobs:
+            self._tell(job.id, State.WAITING)
         return True
 
     async def record(self, job_id: str) -> Record | None:
@@ -159,6 +164,14 @@ class Store:
             {"name": name, "value": value},
         )
 
+    async def is_writable(self) -> bool:
+        """Try to write, without changing anything."""
+        try:
+            await self._connection.write("UPDATE memos SET value = value WHERE name IS NULL", {})
+        except sqlite3.Error:
+            return False
+        return True
+
     async def _move(
         self, job_id: str, to: State, allowed: tuple[str, ...], changes: str, values: dict[str, str | float]
     ) -> bool:
@@ -167,7 +180,13 @@ class Store:
             f"UPDATE jobs SET state = :to, {changes} WHERE id = :id AND state IN ({states})",
             {"id": job_id, "to": to, "now": self._clock(), **values},
         )
+        if changed:
+            self._tell(job_id, to)
         return changed == 1
+
+    def _tell(self, job_id: str, state: State) -> None:
+        for watcher in self.watchers:
+            watcher(job_id, state)
 
 
 def _record(row: aiosqlite.Row) -> Record:

@@ -5,6 +5,10 @@ class Complaint(Exception):
     """Say what was wrong in words that may be shown to the person who caused it."""
 
 
+class OutOfMemory(Complaint):
+    """There was not enough memory to draw this; the worker lives on."""
+
+
 class WorkerDied(Exception):
     """The GPU process ended while it held a job; the job itself did nothing wrong."""
 

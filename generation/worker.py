@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from generation.child import Load, load_engine
-from generation.errors import Complaint, JobCancelled, WorkerDied
+from generation.errors import Complaint, JobCancelled, OutOfMemory, WorkerDied
 from generation.messages import (
     Cancel,
     Crashed,
@@ -300,8 +300,10 @@ class LocalWorker:
 
 def _exception(failed: Failed) -> Exception:
     match failed.reason:
-        case Reason.COMPLAINT | Reason.OUT_OF_MEMORY:
+        case Reason.COMPLAINT:
             return Complaint(failed.text)
+        case Reason.OUT_OF_MEMORY:
+            return OutOfMemory(failed.text)
         case Reason.CANCELLED:
             return JobCancelled(failed.text)
         case Reason.INTERNAL:

@@ -1,0 +1,199 @@
+"""What Prometheus and whoever asks for the bot's health are told."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import aiohttp
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bot import watch
+from bot.config import ConfigError
+from bot.watch import watched
+from generation.worker import Broken, Restarting
+from tests.bot.conftest import Stage, eventually
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+class Watcher:
+    """Somebody who watches the bot from outside."""
+
+    def __init__(self, port: int, studio, session: aiohttp.ClientSession) -> None:
+        self.url, self.studio, self.session = f"http://127.0.0.1:{port}", studio, session
+
+    async def health(self) -> tuple[int, list[str]]:
+        async with self.session.get(f"{self.url}/health") as response:
+            return response.status, (await response.json())["troubles"]
+
+    async def text(self) -> str:
+        async with self.session.get(f"{self.url}/metrics") as response:
+            assert response.status == 200
+            return await response.text()
+
+    async def samples(self) -> dict[str, float]:
+        families = text_string_to_metric_families(await self.text())
+        return {_name(sample): sample.value for family in families for sample in family.samples}
+
+
+def _name(sample) -> str:
+    return sample.name + "".join(f"[{value}]" for _, value in sorted(sample.labels.items()))
+
+
+@pytest.fixture
+def watching(stage: Stage, port: int):
+    @asynccontextmanager
+    async def watching() -> Iterator[Watcher]:
+        async with stage.bot(metrics_port=port) as studio, watched(studio), aiohttp.ClientSession() as session:
+            await eventually(lambda: studio.client and studio.client.is_ready())
+            yield Watcher(port, studio, session)
+
+    return watching
+
+
+async def test_jobs_are_counted_and_timed(stage, watching):
+    async with watching() as watcher:
+        await stage.imagine("a fox")
+        grid = await stage.result()
+        await stage.person(stage.ben).press(grid, "🔄")
+        await stage.imagine("huge fox")
+        await stage.server.wait_until(lambda: len(stage.results()) == 2)
+        await eventually(lambda: not watcher.studio.tasks)
+        found = await watcher.samples()
+    assert found["atelier_jobs_total[imagine][waiting]"] == 2
+    assert found["atelier_jobs_total[imagine][answered]"] == 1
+    assert found["atelier_jobs_total[imagine][failed]"] == 1
+    assert found["atelier_jobs_total[reroll][answered]"] == 1
+    assert found["atelier_waiting_seconds_count"] == 3
+    assert found["atelier_drawing_seconds_count"] == 2
+    assert 0 < found["atelier_drawing_seconds_sum"] < 20
+    assert found["atelier_errors_total[OutOfMemory]"] >= 1
+    assert found["atelier_discord_latency_seconds"] >= 0
+    assert found["atelier_database_bytes"] > 4096
+    assert found["atelier_disk_free_bytes"] > 0
+    assert found["process_resident_memory_bytes"] > 0
+
+
+async def test_what_is_under_way_is_measured(stage, watching):
+    async with watching() as watcher:
+        watcher.studio.worker.capacity = 1
+        await stage.imagine("slow fox")
+        await stage.notice("(25%)")
+        for user in (stage.ada, stage.ben, stage.ben):
+            await (await stage.imagine("owl", user)).message()
+        found = await watcher.samples()
+        assert found["atelier_jobs_present[running]"] == 1
+        assert found["atelier_jobs_present[waiting]"] == 3
+        assert found["atelier_people_present[waiting]"] == 2
+        assert found["atelier_worker_state[ready]"] == 1
+        assert found["atelier_worker_state[loading]"] == 0
+        stage.go()
+        await stage.server.wait_until(lambda: len(stage.results()) == 4)
+        assert (await watcher.samples())["atelier_jobs_present[waiting]"] == 0
+
+
+async def test_restarts_of_the_worker_are_counted(stage, watching):
+    async with watching() as watcher:
+        assert (await watcher.samples())["atelier_worker_restarts_total"] == 0
+        await stage.imagine("death of a fox")
+        await stage.notice("gave up")
+        assert (await watcher.samples())["atelier_worker_restarts_total"] == 2
+
+
+async def test_no_label_is_about_a_person_or_a_server(stage, watching):
+    async with watching() as watcher:
+        await stage.imagine("a fox")
+        await stage.result()
+        text = await watcher.text()
+    assert "a fox" not in text
+    for number in (stage.ada.id, stage.guild.id, stage.channel.id):
+        assert str(number) not in text
+    assert "ada" not in text
+
+
+async def test_a_bot_that_draws_is_healthy(stage, watching):
+    async with watching() as watcher:
+        assert await watcher.health() == (200, [])
+
+
+async def test_without_a_connection_it_is_not_healthy_until_there_is_one_again(stage, watching):
+    async with watching() as watcher:
+        held = stage.server.faults.hold("GET", "/gateway*", times=100)
+        await stage.server.gateway.drop(4012)
+        await eventually(lambda: held.hits)
+        status, troubles = await watcher.health()
+        assert (status, troubles) == (503, ["there is no connection to Discord"])
+        held.release()
+        await eventually(lambda: watcher.studio.client.is_ready())
+        assert await watcher.health() == (200, [])
+
+
+async def test_a_worker_that_takes_too_long_or_cannot_start_is_not_healthy(stage, watching, monkeypatch):
+    async with watching() as watcher:
+        worker = watcher.studio.worker
+        worker._become(Restarting("it fell over"))
+        assert await watcher.health() == (200, [])
+        monkeypatch.setattr(watch, "LOADING_PATIENCE", 0.0)
+        assert await watcher.health() == (503, ["the model takes too long to load"])
+        worker._become(Broken("no file named unet"))
+        assert await watcher.health() == (503, ["the model cannot be loaded: no file named unet"])
+
+
+async def test_a_database_that_cannot_be_written_to_is_not_healthy(stage, watching, monkeypatch):
+    async with watching() as watcher:
+        await watcher.studio.store._connection.rows("PRAGMA query_only = ON")
+        assert await watcher.health() == (503, ["the database cannot be written to"])
+        await watcher.studio.store._connection.rows("PRAGMA query_only = OFF")
+        assert await watcher.health() == (200, [])
+
+
+async def test_a_database_that_does_not_answer_is_not_waited_for(stage, watching, monkeypatch):
+    monkeypatch.setattr(watch, "DATABASE_PATIENCE", 0.05)
+    async with watching() as watcher:
+        connection, free = watcher.studio.store._connection, threading.Event()
+        await connection._sqlite.create_function("wait", 0, free.wait)
+        busy = asyncio.create_task(connection.rows("SELECT wait()"))
+        await asyncio.sleep(0)
+        assert await watcher.health() == (503, ["the database does not answer"])
+        free.set()
+        await busy
+
+
+async def test_a_full_disk_is_not_healthy(stage, watching, monkeypatch):
+    async with watching() as watcher:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
+        assert await watcher.health() == (503, ["only 1 MiB are free on the disk"])
+
+
+async def test_it_listens_on_loopback_only_and_not_at_all_by_default(stage, watching, port):
+    async with watching():
+        assert set(_listening(port)) == {"127.0.0.1"}
+    async with stage.bot() as studio, watched(studio):
+        assert not _listening(port)
+        assert not studio.store.watchers
+
+
+def _listening(port: int) -> list[str]:
+    return [each.laddr.ip for each in psutil.Process().net_connections() if each.laddr.port == port and not each.raddr]
+
+
+async def test_a_port_that_is_taken_is_named(stage, port):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        with pytest.raises(ConfigError, match=f"METRICS_PORT {port}"):
+            async with stage.bot(metrics_port=port) as studio, watched(studio):
+                pass
