@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +21,8 @@ from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
 from generation.engine.pace import Pace
 from generation.engine.pictures import Source, read_source
 from generation.engine.run import Run, prepare
+from generation.engine.seamless import seamless_twin
+from generation.engine.second_pass import enlarge, second_pass
 from generation.engine.vae import Vae
 from generation.errors import Complaint
 from generation.imprint import PLAIN, Imprint
@@ -28,20 +32,22 @@ from generation.models import Model
 # Rows at the model's native size in one UNet call. More rows cost a CPU as much each, so company would only mean delay.
 MAX_ROWS = {"cpu": 8, "mps": 8, "cuda": 32}
 PREVIEW_EVERY = 1.0  # seconds; drawing one takes two milliseconds, and Discord shows one every two or three seconds
-SOURCE_WAIT = 0.02  # seconds that a step without runs waits for a source picture to be read
+PICTURE_WAIT = 0.02  # seconds that a step without runs waits for a picture to be read or enlarged
 
 
-def _no_source() -> Future[Source | None]:
-    source: Future[Source | None] = Future()
+def _no_source() -> Future[Any]:
+    source: Future[Any] = Future()
     source.set_result(None)
     return source
 
 
 @dataclass(slots=True)
 class _Waiting:
+    """A job whose next pass begins from a picture that is still read, or enlarged, on another thread."""
+
     request: Generate
-    source: Future[Source | None]
-    started: float
+    picture: Future[Any]
+    begin: Callable[[Any], _Running]
 
 
 @dataclass(slots=True)
@@ -87,10 +93,15 @@ class Engine:
         """Say whether a step can be made."""
         return bool(self._waiting or self._running) or self._finisher.broken
 
+    @cached_property
+    def _endless_unet(self) -> Any:
+        return seamless_twin(self._pipeline.unet)
+
     def add(self, request: Generate) -> None:
         """Take a job."""
         source = self._readers.submit(read_source, request) if request.source is not None else _no_source()
-        self._waiting[request.job_id] = _Waiting(request, source, time.monotonic())
+        begin = partial(self._first_pass, request, time.monotonic())
+        self._waiting[request.job_id] = _Waiting(request, source, begin)
 
     def cancel(self, job_id: str) -> None:
         """End a job as cancelled, wherever it is; unknown ids are ignored."""
@@ -123,16 +134,15 @@ class Engine:
 
     def _prepare(self) -> None:
         if not self._running:
-            wait([waiting.source for waiting in self._waiting.values()], SOURCE_WAIT, "FIRST_COMPLETED")
-        for waiting in [waiting for waiting in self._waiting.values() if waiting.source.done()]:
+            wait([waiting.picture for waiting in self._waiting.values()], PICTURE_WAIT, "FIRST_COMPLETED")
+        for waiting in [waiting for waiting in self._waiting.values() if waiting.picture.done()]:
             del self._waiting[waiting.request.job_id]
             self._start(waiting)
 
     def _start(self, waiting: _Waiting) -> None:
         request = waiting.request
         try:
-            source = waiting.source.result()
-            run = prepare(request, source, self._encoder, self._vae, self.model, self._pipeline.scheduler)
+            running = waiting.begin(waiting.picture.result())
         except Complaint as complaint:
             self._emit(Failed(request.job_id, Reason.COMPLAINT, str(complaint)))
         except RuntimeError as error:
@@ -140,13 +150,21 @@ class Engine:
                 raise
             self._emit(Failed(request.job_id, Reason.OUT_OF_MEMORY, TOO_LARGE))
         else:
-            self._running[request.job_id] = _Running(run, source, waiting.started, waiting.started)
-            self._hand_over_if_done(self._running[request.job_id])
+            self._running[request.job_id] = running
+            self._hand_over_if_done(running)
+
+    def _first_pass(self, request: Generate, started: float, source: Source | None) -> _Running:
+        run = prepare(request, source, self._encoder, self._vae, self.model, self._pipeline.scheduler)
+        return _Running(run, source, started, started)
+
+    def _second_pass(self, before: _Running, enlarged: Tensor) -> _Running:
+        run = second_pass(before.run, enlarged, self._vae, self.model, self._pipeline.scheduler)
+        return _Running(run, None, before.started, before.previewed)
 
     def _predict(self, shares: Sequence[Share]) -> Sequence[Tensor] | None:
         """Ask the UNet for all shares at once; None if there was not enough memory."""
         latents, timesteps, embeddings = map(torch.cat, zip(*(run.rows(rows) for run, rows in shares), strict=True))
-        unet = self._pipeline.unet
+        unet = self._endless_unet if shares[0].run.key.seamless else self._pipeline.unet
         try:
             with self._unet_call:
                 predicted: Tensor = unet(
@@ -184,15 +202,20 @@ class Engine:
     def _tell(self, running: _Running) -> None:
         """Report a step, with a preview now and then."""
         run = running.run
-        self._emit(Progress(run.job_id, run.index, run.steps))
+        self._emit(Progress(run.job_id, *run.progress))
         now = time.monotonic()
         if not run.done and now - running.previewed >= PREVIEW_EVERY:
             running.previewed = now
-            self._finisher.preview(Glimpse(run.job_id, run.index, run.steps, run.predicted_clean()))
+            self._finisher.preview(Glimpse(run.job_id, *run.progress, run.predicted_clean()))
         self._hand_over_if_done(running)
 
     def _hand_over_if_done(self, running: _Running) -> None:
         run = running.run
-        if run.done:
-            del self._running[run.job_id]
-            self._finisher.finish(Result(run.request, run.latents, running.started, running.source))
+        if not run.done:
+            return
+        del self._running[run.job_id]
+        if run.is_last:
+            self._finisher.finish(Result(run.request, run.result, running.started, running.source))
+        else:
+            enlarged = self._readers.submit(enlarge, run, self._vae, self._unet_call)
+            self._waiting[run.job_id] = _Waiting(run.request, enlarged, partial(self._second_pass, running))

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from generation.engine.canvas import mend
-from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
+from generation.engine.memory import TOO_LARGE, is_out_of_memory
 from generation.engine.pictures import Source, to_images, to_png
 from generation.engine.previews import Previews
 from generation.engine.vae import Vae
@@ -21,6 +21,7 @@ from generation.imprint import Imprint
 from generation.infotext import infotext
 from generation.messages import Event, Failed, Finished, Generate, Grid, Progress, Reason
 from generation.models import Model
+from generation.params import Params
 from generation.sheet import compose, encode_within
 
 MENDED = 8  # the native side's share around a kept part in which a drawing is brought into line with it
@@ -126,7 +127,7 @@ class Finisher:
         for index, latents in enumerate(torch.split(result.latents, 1)):
             if result.request.job_id in self._cancelled:
                 return None
-            images += to_images(self._mended(self._decode(latents), result.source))
+            images += to_images(self._mended(self._decode(latents, params), result.source))
             text = infotext(params, self._model, index, with_prompt=self._prompts)
             tiles.append(self._signer.sign(to_png(images[-1], text), "png", params))
             self._show_glimpses()
@@ -146,22 +147,9 @@ class Finisher:
             return pixels
         return mend(pixels.cpu(), source.pixels, source.mask, self._model.native_size // MENDED)
 
-    def _decode(self, latents: Tensor) -> Tensor:
-        """Decode as a whole, with the memory to itself if it must be, or else in small windows."""
-        try:
-            return self._vae.decode(latents)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-        with self._unet_call:  # which may have taken the memory that was missing
-            release_memory(latents.device)
-            try:
-                return self._vae.decode(latents)
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-            release_memory(latents.device)
-            return self._vae.decode(latents, self._vae.side // 2)
+    def _decode(self, latents: Tensor, params: Params) -> Tensor:
+        vae = self._vae.endless if params.seamless else self._vae
+        return vae.decode_beside(self._unet_call, latents)
 
     def _end(self, job_id: str, event: Event | None) -> None:
         with self._lock:

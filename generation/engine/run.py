@@ -19,6 +19,7 @@ from generation.errors import Complaint
 from generation.messages import Generate
 from generation.models import Model
 from generation.params import Params
+from generation.passes import HD_FACTOR, HD_STRENGTH, goes_twice, steps_until
 
 
 class Rows(NamedTuple):
@@ -34,6 +35,7 @@ class BatchKey(NamedTuple):
 
     latent_shape: tuple[int, ...]
     text_length: int
+    seamless: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,17 @@ class Kept:
     noise: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """Which part of a job a pass is: at `factor` times the first size, after `before` of `of` steps at the first."""
+
+    factor: int
+    before: int
+    of: int
+
+
 class Run:
-    """The state of one job: its latents, its own scheduler, and how far it is.
+    """The state of one pass of a job: its latents, its own scheduler, and how far it is.
 
     A step needs a prediction for each row (every tile with every text, through every window). The rows may be taken in
     several UNet calls; when the last one is there, the scheduler makes the step.
@@ -62,13 +73,15 @@ class Run:
         generators: list[Generator],
         kept: Kept | None,
         windows: Windows,
+        lap: Lap,
     ) -> None:
         self.request = request
         self.latents = latents
+        self.conditioning, self.generators = conditioning, generators
+        self.lap = lap
         self.index = 0
         self._scheduler = scheduler
         self._timesteps = timesteps
-        self._conditioning = conditioning
         self._kept = kept
         self._noise_source = {"generator": generators} if sampling.takes_generator(scheduler) else {}
         self._windows = windows
@@ -84,23 +97,34 @@ class Run:
     @property
     def key(self) -> BatchKey:
         """Tell with which other jobs a UNet call can be shared."""
-        return BatchKey((self.latents.shape[1], *self._windows.size), self._conditioning.embeddings.shape[1])
+        shape = (self.latents.shape[1], *self._windows.size)
+        return BatchKey(shape, self.conditioning.embeddings.shape[1], self.request.params.seamless)
 
     @property
     def pixels(self) -> int:
         """Give the area of one row."""
-        area = self.request.params.width * self.request.params.height
+        area = self.request.params.width * self.request.params.height * self.lap.factor**2
         return area * math.prod(self._windows.size) // math.prod(self._windows.canvas)
 
     @property
     def steps(self) -> int:
-        """Give how many steps there are in all."""
-        return len(self._timesteps)
+        """Give how many steps are made in all."""
+        return steps_until(self.request.params.stop, len(self._timesteps))
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Give how many steps are made, of how many, over all passes; a step at twice the size counts for four."""
+        return self.lap.before + self.lap.factor**2 * self.index, self.lap.of
 
     @property
     def done(self) -> bool:
         """Say whether all steps are made."""
         return self.index >= self.steps
+
+    @property
+    def is_last(self) -> bool:
+        """Say whether the job ends with this pass."""
+        return self.lap.factor > 1 or not goes_twice(self.request.params)
 
     @property
     def rows_left(self) -> int:
@@ -114,7 +138,7 @@ class Run:
 
     @property
     def _rows(self) -> int:
-        return len(self._windows) * len(self._conditioning.rows)
+        return len(self._windows) * len(self.conditioning.rows)
 
     def rows(self, count: int) -> Rows:
         """Give the next `count` rows that need a prediction: text by text, then window by window, then tile by tile."""
@@ -124,11 +148,11 @@ class Run:
             self._views = torch.cat(list(self._windows.views(self._seen)))
         start, tiles, views = self._rows - self.rows_left, len(self.latents), len(self._views)
         wanted = torch.arange(start, start + count, device=self.latents.device)
-        told = self._conditioning.rows[wanted // views * tiles + wanted % tiles]
+        told = self.conditioning.rows[wanted // views * tiles + wanted % tiles]
         return Rows(
             latents=self._views[wanted % views],
             timesteps=timestep.float().expand(count),
-            embeddings=self._conditioning.embeddings[told],
+            embeddings=self.conditioning.embeddings[told],
         )
 
     def take(self, prediction: Tensor) -> bool:
@@ -138,7 +162,7 @@ class Run:
             return False
         by_text = torch.cat(self._predictions).float().reshape(-1, *self._views.shape)
         self._predictions = []
-        guided = torch.einsum("t,tnchw->nchw", self._conditioning.coefficients, by_text)
+        guided = torch.einsum("t,tnchw->nchw", self.conditioning.coefficients, by_text)
         self._step(self._windows.join(guided.chunk(len(self._windows))))
         return True
 
@@ -158,6 +182,11 @@ class Run:
             source = sampling.noisy(self._scheduler, source, noise, self._timesteps[self.index])
         return (1 - mask) * source + mask * latents
 
+    @property
+    def result(self) -> Tensor:
+        """Give the latents that are shown in the end: the predicted clean ones where the job was to stop early."""
+        return self.latents if self.steps == len(self._timesteps) else self.predicted_clean()
+
     def predicted_clean(self) -> Tensor:
         """Give the clean latents as the last step foresaw them."""
         if self._clean is None:
@@ -175,6 +204,7 @@ def prepare(
     draw, so that a tile is the same alone, in its grid, and in company.
     """
     params = request.params
+    vae = vae.endless if params.seamless else vae
     if params.width % vae.scale or params.height % vae.scale:
         raise Complaint(f"{params.width}×{params.height} cannot be drawn: both must be multiples of {vae.scale}.")
     conditioning = encoder.condition(params)
@@ -182,8 +212,9 @@ def prepare(
     generators = [Generator("cpu").manual_seed(params.seed_of(tile)) for tile in range(params.count)]
     if source is None:
         latents = vae.noise(params.width, params.height, generators) * scheduler.init_noise_sigma
-        windows = _windows(params, vae, model)
-        return Run(request, scheduler, scheduler.timesteps, latents, conditioning, generators, None, windows)
+        windows = windows_for(latents, vae, model, endless=params.seamless)
+        lap = _first_lap(params, scheduler, scheduler.timesteps)
+        return Run(request, scheduler, scheduler.timesteps, latents, conditioning, generators, None, windows, lap)
     timesteps = sampling.remaining_timesteps(scheduler, params)
     clean = mixed([vae.encode(pixels, generators) for pixels in (source.pixels, *source.blended)])
     noise = vae.noise(params.width, params.height, generators)
@@ -194,17 +225,26 @@ def prepare(
         latents = noise * scheduler.init_noise_sigma
     else:
         latents = sampling.noisy(scheduler, clean, noise, timesteps[0])
-    windows = _windows(params, vae, model)
+    windows = windows_for(latents, vae, model, endless=params.seamless)
     if kept is not None:
         windows = windows.over(kept.mask)
-    return Run(request, scheduler, timesteps, latents, conditioning, generators, kept, windows)
+    lap = _first_lap(params, scheduler, timesteps)
+    return Run(request, scheduler, timesteps, latents, conditioning, generators, kept, windows, lap)
 
 
-def _windows(params: Params, vae: Vae, model: Model) -> Windows:
+def windows_for(latents: Tensor, vae: Vae, model: Model, *, endless: bool) -> Windows:
     """Give the whole canvas as the one window where the UNet can see it at once."""
-    canvas = params.height // vae.scale, params.width // vae.scale
-    size = window_for(canvas, vae.side, max(1, model.size_multiple // vae.scale), model.max_aspect)
-    return lay(canvas, size)
+    height, width = latents.shape[-2:]
+    size = window_for((height, width), vae.side, max(1, model.size_multiple // vae.scale), model.max_aspect)
+    return lay((height, width), size, endless=endless)
+
+
+def _first_lap(params: Params, scheduler: Any, timesteps: Tensor) -> Lap:
+    steps = steps_until(params.stop, len(timesteps))
+    if not goes_twice(params):
+        return Lap(1, 0, steps)
+    later = len(scheduler.timesteps) - sampling.skipped(scheduler, params.num_inference_steps, HD_STRENGTH)
+    return Lap(1, 0, steps + HD_FACTOR**2 * steps_until(params.stop, later))
 
 
 def mixed(pictures: Sequence[Tensor]) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from generation.errors import Complaint
 from generation.params import Params
+from generation.passes import steps_made
 from generation.samplers import SAMPLERS
 
 
@@ -41,13 +42,16 @@ def _make(name: str | None, own: Any) -> Any:
 
 def remaining_timesteps(scheduler: Any, params: Params) -> Tensor:
     """Give the timesteps that `strength` leaves, as StableDiffusionImg2ImgPipeline does, but at least one above 0."""
-    steps = params.num_inference_steps
-    made = min(max(int(steps * params.strength), 1), steps) if params.strength > 0 else 0
-    start = (steps - made) * scheduler.order
+    start = skipped(scheduler, params.num_inference_steps, params.strength)
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(start)
-    timesteps: Tensor = scheduler.timesteps[start:] if made else scheduler.timesteps[:0]
+    timesteps: Tensor = scheduler.timesteps[start:] if params.strength > 0 else scheduler.timesteps[:0]
     return timesteps
+
+
+def skipped(scheduler: Any, num_inference_steps: int, strength: float) -> int:
+    """Give how many of the scheduler's timesteps `strength` leaves out."""
+    return int((num_inference_steps - steps_made(num_inference_steps, strength)) * scheduler.order)
 
 
 def takes_generator(scheduler: Any) -> bool:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from dataclasses import replace
+from functools import cached_property
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.functional import interpolate, pad
 
 from generation.engine.loading import Pipeline, scale_of
+from generation.engine.memory import is_out_of_memory, release_memory
+from generation.engine.seamless import seamless_twin
 from generation.engine.windows import Windows, lay, window_for
+
+EDGE = 2  # pixels on each side of one that bicubic interpolation looks at
 
 
 class Vae:
@@ -18,11 +25,16 @@ class Vae:
     memory needed does not grow with them.
     """
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._vae: Any = pipeline.vae
+    def __init__(self, pipeline: Pipeline, *, is_endless: bool = False) -> None:
+        self._pipeline, self._vae, self._is_endless = pipeline, pipeline.vae, is_endless
         self.scale = scale_of(pipeline.vae)
         self.side = max(1, pipeline.model.native_size // self.scale)
         self.channels = int(pipeline.vae.config.latent_channels)
+
+    @cached_property
+    def endless(self) -> Vae:
+        """Give one with the same weights that takes every picture for endless, for seamless textures."""
+        return Vae(replace(self._pipeline, vae=seamless_twin(self._vae)), is_endless=True)
 
     def noise(self, width: int, height: int, generators: list[Generator]) -> Tensor:
         """Give unit noise in the shape of latents, one draw for each generator."""
@@ -50,8 +62,36 @@ class Vae:
     def decode(self, latents: Tensor, side: int | None = None) -> Tensor:
         """Give the pictures of latents, N×3×H×W between −1 and 1, in windows of `side` where they are too large."""
         height, width = latents.shape[-2:]
-        windows = _windows(height, width, side or self.side)
+        windows = self._windows(height, width, side or self.side)
         return windows.join(map(self._decode, windows.views(latents)), self.scale)
+
+    def decode_beside(self, unet_call: threading.Lock, latents: Tensor) -> Tensor:
+        """Decode as a whole, with the memory to itself if it must be, or else in small windows.
+
+        `unet_call` is held by whoever uses the UNet, which may have taken the memory that is missing.
+        """
+        try:
+            return self.decode(latents)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        with unet_call:
+            release_memory(latents.device)
+            try:
+                return self.decode(latents)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            release_memory(latents.device)
+            return self.decode(latents, self.side // 2)
+
+    def enlarge(self, unet_call: threading.Lock, latents: Tensor, factor: int) -> Tensor:
+        """Give the latents of one picture at `factor` times its size, by way of its pixels, which can be resized."""
+        edge = "circular" if self._is_endless else "replicate"
+        padded = pad(self.decode_beside(unet_call, latents), (EDGE,) * 4, mode=edge)
+        larger = interpolate(padded, scale_factor=factor, mode="bicubic").clamp(-1, 1)
+        cut = EDGE * factor
+        return self.encode_mean(larger[..., cut:-cut, cut:-cut])
 
     def _decode(self, latents: Tensor) -> Tensor:
         scaled = (latents / self._vae.config.scaling_factor).to(self._vae.dtype)
@@ -60,7 +100,7 @@ class Vae:
 
     def _encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         height, width = (length // self.scale for length in pixels.shape[-2:])
-        windows = _windows(height, width, self.side)
+        windows = self._windows(height, width, self.side)
         mean, deviation = windows.join(map(self._encode_view, windows.views(pixels, self.scale))).chunk(2, dim=1)
         return mean, deviation
 
@@ -71,6 +111,5 @@ class Vae:
         scaled: Tensor = moments.float() * factor
         return scaled
 
-
-def _windows(height: int, width: int, side: int) -> Windows:
-    return lay((height, width), window_for((height, width), side, 1, side))
+    def _windows(self, height: int, width: int, side: int) -> Windows:
+        return lay((height, width), window_for((height, width), side, 1, side), endless=self._is_endless)
