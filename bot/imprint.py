@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.config import GENERATED, Config, ConfigError
 from generation.errors import Complaint
 from generation.imprint import Imprint
 
-KEPT_IN = "signature.pem"
+if TYPE_CHECKING:
+    from generation.credentials import Credentials
+
+KEPT_IN = "signature.pem"  # in DATA_DIR
 
 
 def imprint_of(config: Config) -> Imprint:
@@ -16,18 +20,20 @@ def imprint_of(config: Config) -> Imprint:
     if not config.signing_certificate:
         return Imprint(prompts=not config.pictures_without_prompts)
     try:
-        from generation import credentials
+        imprint = Imprint(prompts=not config.pictures_without_prompts, credentials=_credentials(config))
+        imprint.signer()
     except ImportError:
         raise ConfigError("SIGNING_CERTIFICATE needs more to be installed: pip install '.[c2pa]'") from None
-    try:
-        if config.signing_certificate == GENERATED:
-            signing = credentials.keep_credentials(config.data_dir / KEPT_IN)
-        elif config.signing_key is not None:
-            signing = credentials.read_credentials(Path(config.signing_certificate), config.signing_key)
-        else:
-            raise ConfigError("SIGNING_CERTIFICATE needs SIGNING_KEY, the certificate's private key")
-        imprint = Imprint(prompts=not config.pictures_without_prompts, credentials=signing)
-        imprint.signer()
     except (Complaint, OSError) as error:
         raise ConfigError(f"SIGNING_CERTIFICATE cannot be used: {error}") from None
     return imprint
+
+
+def _credentials(config: Config) -> Credentials:
+    from generation.credentials import keep_credentials, read_credentials  # whose libraries are an extra
+
+    if config.signing_certificate == GENERATED:
+        return keep_credentials(config.data_dir / KEPT_IN)
+    if config.signing_key is None:
+        raise ConfigError("SIGNING_CERTIFICATE needs SIGNING_KEY, the certificate's private key")
+    return read_credentials(Path(config.signing_certificate), config.signing_key)

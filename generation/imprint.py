@@ -31,9 +31,9 @@ class Imprint:
         """Load what signs; raises Complaint when the credentials are no good."""
         if self.credentials is None:
             return Nobody()
-        from generation import signing  # whose libraries are there only where signing is wanted
+        from generation.signing import ContentCredentials  # whose libraries are an extra
 
-        return signing.Signer(self.credentials)
+        return ContentCredentials(self.credentials)
 
 
 class Nobody:

@@ -25,8 +25,8 @@ _CAREFUL = _NO_THUMBNAIL | {"verify": {"verify_after_sign": True}}
 log = logging.getLogger(__name__)
 
 
-class Signer:
-    """Signs files, in one thread. Raises Complaint when C2PA does not take the credentials."""
+class ContentCredentials:
+    """The `Signer` that signs. Raises Complaint when C2PA does not take the credentials."""
 
     room = 32 * 2**10  # with a usual chain of certificates it is 3 to 10 KiB
 

@@ -1,0 +1,73 @@
+"""What the settings want in the pictures' files: tried out at the start, refused by name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.config import Config, ConfigError
+from bot.imprint import imprint_of
+from bot.studio import make_worker
+from generation.imprint import Imprint
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """Give a file with a certificate and its key."""
+    imprint_of(Config(data_dir=tmp_path, signing_certificate="generated"))
+    return tmp_path / "signature.pem"
+
+
+def test_without_a_setting_prompts_are_told_and_nobody_signs():
+    assert imprint_of(Config()) == Imprint(prompts=True, credentials=None)
+
+
+@pytest.mark.parametrize("certificate", ["", "generated"])
+def test_prompts_are_left_out_where_that_is_wanted(tmp_path, certificate):
+    config = Config(data_dir=tmp_path, pictures_without_prompts=True, signing_certificate=certificate)
+    assert not imprint_of(config).prompts
+
+
+def test_the_bots_own_credentials_are_kept_with_its_data(tmp_path):
+    config = Config(data_dir=tmp_path, signing_certificate="generated")
+    assert imprint_of(config) == imprint_of(config)
+    assert [path.name for path in tmp_path.iterdir()] == ["signature.pem"]
+
+
+def test_the_owners_credentials_are_read(own):
+    config = Config(signing_certificate=str(own), signing_key=own)
+    assert (
+        imprint_of(config).credentials
+        == imprint_of(Config(data_dir=own.parent, signing_certificate="generated")).credentials
+    )
+
+
+def test_a_certificate_needs_its_key(own):
+    with pytest.raises(ConfigError, match=r"^SIGNING_CERTIFICATE needs SIGNING_KEY"):
+        imprint_of(Config(signing_certificate=str(own)))
+
+
+@pytest.mark.parametrize("data_dir", ["missing", "file"])
+def test_credentials_that_cannot_be_kept_are_refused(tmp_path, data_dir):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"^SIGNING_CERTIFICATE cannot be used: .*signature\.new"):
+        imprint_of(Config(data_dir=tmp_path / data_dir, signing_certificate="generated"))
+
+
+def test_what_cannot_sign_is_refused_at_the_start(own, tmp_path):
+    (tmp_path / "other").mkdir()
+    imprint_of(Config(data_dir=tmp_path / "other", signing_certificate="generated"))
+    config = Config(signing_certificate=str(own), signing_key=tmp_path / "other" / "signature.pem")
+    with pytest.raises(ConfigError, match=r"^SIGNING_CERTIFICATE cannot be used: Pictures cannot be signed with this"):
+        make_worker(config)
+
+
+@pytest.mark.parametrize("library", ["cryptography", "c2pa"])
+def test_without_its_libraries_signing_is_refused_with_the_way_to_have_it(tmp_path, monkeypatch, library):
+    monkeypatch.setitem(sys.modules, library, None)
+    for ours in ("generation.credentials", "generation.signing"):
+        monkeypatch.delitem(sys.modules, ours, raising=False)
+    with pytest.raises(ConfigError, match=r"pip install '\.\[c2pa\]'"):
+        imprint_of(Config(data_dir=tmp_path, signing_certificate="generated"))
