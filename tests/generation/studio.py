@@ -12,6 +12,7 @@ from torch import Tensor
 from generation.engine.engine import Engine
 from generation.engine.finisher import Result
 from generation.engine.loading import Pipeline
+from generation.imprint import PLAIN, Imprint
 from generation.messages import Event, Failed, Finished, Generate, Progress
 from generation.params import Params, TextPart
 
@@ -22,12 +23,12 @@ PATIENCE = 20.0
 class Studio:
     """An engine, the events it told, the final latents by job, and the number of rows of each UNet call."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, imprint: Imprint = PLAIN) -> None:
         self.events: list[Event] = []
         self.latents: dict[str, Tensor] = {}
         self.calls: list[int] = []
         self._told = threading.Condition()
-        self.engine = Engine(pipeline, self._tell)
+        self.engine = Engine(pipeline, self._tell, imprint)
         self._hook = pipeline.unet.register_forward_pre_hook(lambda _, inputs: self.calls.append(len(inputs[0])))
         self._record_latents()
 
