@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
+import c2pa
 import pytest
 
 from bot.config import Config, ConfigError
 from bot.imprint import imprint_of
 from bot.studio import make_worker
 from generation.imprint import Imprint
+from generation.messages import Generate
+from generation.prompt import parse
 
 
 @pytest.fixture
@@ -71,3 +75,24 @@ def test_without_its_libraries_signing_is_refused_with_the_way_to_have_it(tmp_pa
         monkeypatch.delitem(sys.modules, ours, raising=False)
     with pytest.raises(ConfigError, match=r"pip install '\.\[c2pa\]'"):
         imprint_of(Config(data_dir=tmp_path, signing_certificate="generated"))
+
+
+async def test_the_settings_reach_the_process_that_draws(tmp_path, tiny_model):
+    config = Config(
+        model=str(tiny_model),
+        device="cpu",
+        threads=1,
+        data_dir=tmp_path,
+        pictures_without_prompts=True,
+        signing_certificate="generated",
+    )
+    worker = make_worker(config)
+    wanted = parse("a xylophone --steps 2", worker.model)
+    try:
+        await worker.start()
+        grid = await worker.generate(Generate("a", wanted, 0, 10**7), lambda _: None)
+    finally:
+        await worker.close()
+    for file, kind in (*((tile, "png") for tile in grid.tiles), (grid.sheet, grid.suffix)):
+        assert c2pa.Reader(f"image/{kind}", io.BytesIO(file)).get_validation_state() == "Valid"
+        assert b"xylophone" not in file
