@@ -71,8 +71,8 @@ def check_suffix(text: str, model: Model) -> str:
     return suffix
 
 
-def check_option(name: str, value: str) -> tuple[str, str]:
-    """Give a custom option's name and value as they are kept; raises Complaint."""
+def check_option(name: str, value: str, model: Model) -> tuple[str, str]:
+    """Give a custom option's name and value as they are kept; raises Complaint, PromptFaults among them."""
     name, value = name.strip().removeprefix("--").lower(), " ".join(value.split())
     if not _OPTION_NAME.fullmatch(name):
         raise Complaint(
@@ -82,4 +82,5 @@ def check_option(name: str, value: str) -> tuple[str, str]:
         raise Complaint(f"`--{name}` is a parameter already: give your option another name.")
     if len(value) > LONGEST_OPTION:
         raise Complaint(f"An option can have {LONGEST_OPTION} characters, and this one has {len(value)}.")
+    read(f"x --{name}", model, attached=1, options={name: value})
     return name, value

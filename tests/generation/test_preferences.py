@@ -55,15 +55,23 @@ def test_any_other_suffix_is_refused_with_the_reason(text, says):
 
 @pytest.mark.parametrize("name", ["mine", "--mine", " Mine ", "my-own", "größe", "日本"])
 def test_an_options_name_is_taken_as_people_write_it(name):
-    assert check_option(name, " oil  painting ") == (name.strip().removeprefix("--").lower(), "oil painting")
+    assert check_option(name, " oil  painting --raw ", MODEL) == (
+        name.strip().removeprefix("--").lower(),
+        "oil painting --raw",
+    )
 
 
 @pytest.mark.parametrize("name", ["", "ar", "--SEED", "two words", "v7", "mine2", "-", "a" * 33, "a`b", "stealth"])
 def test_an_option_cannot_have_any_other_name(name):
     with pytest.raises(Complaint):
-        check_option(name, "--raw")
+        check_option(name, "--raw", MODEL)
 
 
 def test_an_option_is_not_longer_than_allowed():
     with pytest.raises(Complaint, match="1000"):
-        check_option("mine", "x" * 1001)
+        check_option("mine", "x" * 1001, MODEL)
+
+
+def test_an_option_that_no_prompt_could_use_is_refused_with_the_reason():
+    with pytest.raises(Complaint, match="did you mean"):
+        check_option("mine", "oil painting --aspct 3:2", MODEL)

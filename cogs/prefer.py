@@ -1,0 +1,109 @@
+"""/prefer: what is added to prompts, names for parts of them, and switches."""
+
+from __future__ import annotations
+
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Client
+from bot.studio import Studio
+from cogs.road import Interaction
+from generation.display import escape, shorten
+from generation.prompt.preferences import (
+    LONGEST_OPTION,
+    LONGEST_SUFFIX,
+    MOST_OPTIONS,
+    Preferences,
+    check_option,
+    check_suffix,
+)
+
+LONGEST_LIST = 1900
+LONGEST_VALUE = 600  # characters shown
+
+
+class Prefer(commands.GroupCog, name="prefer", description="Parameters for all your prompts, and names for your own"):
+    """Change a person's suffix, options and switches."""
+
+    option = app_commands.Group(name="option", description="Names of your own for text and parameters")
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    @app_commands.command(description="Add parameters to all your prompts; leave it empty to add none")
+    @app_commands.describe(parameters="Such as --ar 3:2 --no text")
+    async def suffix(
+        self, interaction: Interaction, parameters: app_commands.Range[str, 0, LONGEST_SUFFIX] = ""
+    ) -> None:
+        suffix = check_suffix(parameters, self.studio.model) if parameters.strip() else None
+        await self.studio.people.change(interaction.user.id, suffix=suffix)
+        if suffix is None:
+            await _say(interaction, "Nothing is added to your prompts any more.")
+        else:
+            await _say(interaction, f"Added to all your prompts: {escape(suffix)}")
+
+    @option.command(name="set", description="Give text and parameters a name; leave the value empty to forget it")
+    @app_commands.describe(name="One word; --name in a prompt then stands for the value", value="What it stands for")
+    async def set_option(
+        self,
+        interaction: Interaction,
+        name: app_commands.Range[str, 1, 40],
+        value: app_commands.Range[str, 0, LONGEST_OPTION] = "",
+    ) -> None:
+        name, value = check_option(name, value, self.studio.model)
+        if value:
+            await self.studio.people.set_option(interaction.user.id, name, value)
+            await _say(interaction, f"`--{name}` now stands for: {escape(shorten(value, LONGEST_VALUE))}")
+        elif await self.studio.people.remove_option(interaction.user.id, name):
+            await _say(interaction, f"`--{name}` is forgotten.")
+        else:
+            await _say(interaction, f"You have no option `--{name}`, so there is nothing to forget.")
+
+    @set_option.autocomplete("name")
+    async def _names(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        start = typed.strip().removeprefix("--").lower()
+        names = [name for name in await self.studio.people.options(interaction.user.id) if name.startswith(start)]
+        return [app_commands.Choice(name=name, value=name) for name in names]
+
+    @option.command(name="list", description="See your options")
+    async def list_options(self, interaction: Interaction) -> None:
+        options = await self.studio.people.options(interaction.user.id)
+        if not options:
+            await _say(interaction, "You have no options yet. `/prefer option set` makes one.")
+            return
+        shown = LONGEST_LIST // len(options) // 2 - 40  # escaping may double the characters
+        lines = [f"`--{name}` {escape(shorten(value, shown))}" for name, value in options.items()]
+        await _say(interaction, "\n".join([f"**Your options** ({len(options)} of {MOST_OPTIONS})", *lines]))
+
+    @app_commands.command(description="Switch remix on or off: be asked for other words before a variation is drawn")
+    async def remix(self, interaction: Interaction) -> None:
+        now = await self._switch(interaction, "remix")
+        await _say(interaction, f"Remix is **{_on(now.remix)}**.")
+
+    @app_commands.command(description="Switch between high and low variation")
+    async def variability(self, interaction: Interaction) -> None:
+        now = await self._switch(interaction, "high_variation")
+        await _say(interaction, f"V1–V4 now make **{'strong' if now.high_variation else 'subtle'}** variations.")
+
+    @app_commands.command(description="Switch on or off that your results are also sent to you")
+    async def auto_dm(self, interaction: Interaction) -> None:
+        now = await self._switch(interaction, "auto_dm")
+        more = ", if you take direct messages from people of this server" if now.auto_dm else ""
+        await _say(interaction, f"Results by direct message are **{_on(now.auto_dm)}**{more}.")
+
+    async def _switch(self, interaction: Interaction, name: str) -> Preferences:
+        people, person = self.studio.people, interaction.user.id
+        return await people.change(person, **{name: not getattr(await people.settings(person), name)})
+
+
+async def _say(interaction: Interaction, text: str) -> None:
+    await interaction.response.send_message(text, ephemeral=True, suppress_embeds=True)
+
+
+def _on(is_on: bool) -> str:
+    return "on" if is_on else "off"
+
+
+async def setup(client: Client) -> None:
+    """Add the cog; discord.py calls this."""
+    await client.add_cog(Prefer(client.studio))
