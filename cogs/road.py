@@ -22,7 +22,7 @@ from bot.policy.policy import Ask, Terms, granted
 from bot.policy.situation import situation_of
 from bot.standing import Standing
 from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, custom_ids, pressed_view, result_view
-from db.store import State
+from db.store import Record, State
 from generation.display import slug
 from generation.errors import Complaint, WorkerDied
 from generation.job import Action, Asker, Job, Speed, new_job_id
@@ -132,16 +132,8 @@ class Road(commands.Cog):
         self.client.dispatch("job_answered", job, answer_id)
 
     async def cancel(self, interaction: Interaction, job_id: str) -> None:
-        """Cancel a job for its owner or a moderator; raises Complaint when it may not or cannot be."""
-        record = await self.studio.store.record(job_id)
-        if record is None:
-            raise Complaint("I do not know this job any more.")
-        if not may_end(interaction, record.job):
-            raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can cancel this.")
-        ending = f"Cancelled by <@{interaction.user.id}>."
-        if not await self.studio.store.cancel(job_id, ending):
-            raise Complaint("This has already ended, so there is nothing left to cancel.")
-        await self.studio.stop(job_id)
+        """Cancel a job by the button below its notice; raises Complaint when it may not or cannot be."""
+        record, ending = await self.call_off(job_id, interaction.user.id, interaction.permissions.manage_messages)
         text = wording.ended(record.job, self.studio.model, ending)
         try:
             await interaction.response.edit_message(content=text, attachments=[], view=None, allowed_mentions=NOBODY)
@@ -149,6 +141,22 @@ class Road(commands.Cog):
             log.warning("job %s: could not answer that it is cancelled", job_id, exc_info=True)
             await self.tell_ending(record.job, record.notice_id, ending)
         await self.studio.store.set_notice(job_id, None)
+
+    async def call_off(self, job_id: str, person_id: int, moderates: bool) -> tuple[Record, str]:
+        """Cancel a job, and give it with the words for it; raises Complaint when it may not or cannot be.
+
+        It is left to the caller to say so in the notice.
+        """
+        record = await self.studio.store.record(job_id)
+        if record is None:
+            raise Complaint("I do not know this job any more.")
+        if not (moderates or person_id == record.job.asker.id):
+            raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can cancel this.")
+        ending = f"Cancelled by <@{person_id}>."
+        if not await self.studio.store.cancel(job_id, ending):
+            raise Complaint("This has already ended, so there is nothing left to cancel.")
+        await self.studio.stop(job_id)
+        return record, ending
 
     async def parent(self, tile: Tile) -> Job:
         """Give the job that a tile is of; raises Complaint when that picture is not kept any more."""
