@@ -6,46 +6,77 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+BESIDE = 0.5  # the share of the noise right beside what is kept
+ROUNDS = 20  # at each size; more change nothing that can be seen
+
 
 def spread(values: Tensor, known: Tensor) -> Tensor:
     """Fill what is not `known` (1×1×H×W, 1 or 0) of N×C×H×W smoothly from what is, which stays as it is.
 
-    Push-pull interpolation (Gortler et al. 1996, The Lumigraph): each gap is closed at the size at which it has shrunk
-    to nothing.
+    The filling is a membrane hung up at the edges of what is known (each place the mean of its neighbours), found from
+    the small to the large.
     """
-    return _spread(values * known, known)
-
-
-def _spread(weighted: Tensor, weights: Tensor) -> Tensor:
-    own = weighted / weights.clamp(min=1e-6)
-    if weights.min() > 0 or max(weights.shape[-2:]) == 1:
-        return own
-    smaller = _spread(_half(weighted), _half(weights))
-    filling = functional.interpolate(smaller, weights.shape[-2:], mode="bilinear")
-    return torch.lerp(filling, own, weights)
+    if known.min() > 0 or max(known.shape[-2:]) == 1:
+        return values
+    share = _half(known)
+    smaller = spread(_half(values * known) / share.clamp(min=1e-6), (share > 0).float())
+    filling = functional.interpolate(smaller, known.shape[-2:], mode="bilinear")
+    for _ in range(ROUNDS):
+        filling = _blur(torch.where(known > 0, values, filling))
+    return torch.where(known > 0, values, filling)
 
 
 def _half(values: Tensor) -> Tensor:
     return functional.avg_pool2d(values, 2, ceil_mode=True, count_include_pad=False)
 
 
-def mend(drawn: Tensor, original: Tensor, mask: Tensor, reach: int) -> Tensor:
+def _blur(values: Tensor) -> Tensor:
+    return functional.avg_pool2d(values, 3, stride=1, padding=1, count_include_pad=False)
+
+
+def freedom(mask: Tensor, reach: int) -> Tensor:
+    """Say from which share of the noise on each place of `mask` (1×1×H×W, 1 is drawn anew) may be drawn freely.
+
+    Far from what is kept that is from the start (1). Until then a place follows the filling, so that what is drawn
+    near a kept part goes on where that ends, in colours and forms (Differential Diffusion, Levin and Fried 2023).
+    """
+    near, free = 1 - mask, torch.zeros_like(mask)
+    for _ in range(reach):
+        free = free + (1 - near) / reach
+        near = functional.max_pool2d(near, 3, stride=1, padding=1)
+    return mask * torch.lerp(torch.full_like(free, BESIDE), torch.ones_like(free), free)
+
+
+def mend(drawn: Tensor, original: Tensor, mask: Tensor, edge: int, reach: int) -> Tensor:
     """Put what is kept of `original` back into `drawn`, both 1×3×H×W between −1 and 1; 1 in `mask` was drawn anew.
 
-    What is kept is kept to the pixel. What was drawn meets it without a step: the differences at its edge are taken
-    out of the drawing too, less and less until `reach` pixels away.
+    What is kept is kept to the pixel. What was drawn meets it without a step, as in seamless cloning (Pérez et al.
+    2003): the step is taken out of the drawing, less and less until `reach` pixels away. Within `edge` pixels the
+    decoder has mixed both sides, so the drawing is taken to be there what it is a bit farther off.
     """
     kept = 1 - mask
-    gap = spread(original - drawn, kept) * _fading(kept, reach)
-    return torch.where(mask > 0, drawn + gap, original)
+    clear = 1 - _widened(kept, edge)
+    drawing = spread(drawn, clear) if clear.any() else drawn
+    step = spread((original - drawing) * kept, kept) * _fading(kept, reach)
+    return torch.where(mask > 0, drawing + step, original)
+
+
+def _widened(values: Tensor, by: int) -> Tensor:
+    for shape, margin in _both_ways(by):
+        values = functional.max_pool2d(values, shape, stride=1, padding=margin)
+    return values
+
+
+def _both_ways(by: int) -> tuple[tuple[tuple[int, int], tuple[int, int]], ...]:
+    """Give the window and its margin for one way and then the other: that is much faster than both at once."""
+    size = 2 * by + 1
+    return ((size, 1), (by, 0)), ((1, size), (0, by))
 
 
 def _fading(kept: Tensor, reach: int) -> Tensor:
     """Give 1 where something is kept, and less and less around it, 0 from `reach` pixels away."""
     half = max(1, reach // 2)
-    size = 2 * half + 1
-    for shape, margin in (((size, 1), (half, 0)), ((1, size), (0, half))):  # both ways apart: that is much faster
-        kept = functional.max_pool2d(kept, shape, stride=1, padding=margin)
-    for shape, margin in (((size, 1), (half, 0)), ((1, size), (0, half))):
-        kept = functional.avg_pool2d(kept, shape, stride=1, padding=margin, count_include_pad=False)
-    return kept
+    values = _widened(kept, half)
+    for shape, margin in _both_ways(half):
+        values = functional.avg_pool2d(values, shape, stride=1, padding=margin, count_include_pad=False)
+    return values

@@ -24,7 +24,7 @@ from generation.models import Model
 from generation.params import Params
 from generation.sheet import compose, encode_within
 
-MENDED = 8  # the native side's share around a kept part in which a drawing is brought into line with it
+MENDED = 4  # the native side's share around a kept part in which a drawing is brought into line with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Finisher:
         """Put back to the pixel what a mask keeps of the source."""
         if source is None or source.mask is None:
             return pixels
-        return mend(pixels.cpu(), source.pixels, source.mask, self._model.native_size // MENDED)
+        return mend(pixels.cpu(), source.pixels, source.mask, self._vae.scale // 2, self._model.native_size // MENDED)
 
     def _decode(self, latents: Tensor, params: Params) -> Tensor:
         vae = self._vae.endless if params.seamless else self._vae

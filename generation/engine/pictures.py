@@ -21,11 +21,13 @@ from generation.params import Frame
 class Source:
     """What a job starts from: `pixels` (1×3×H×W in −1…1), and a `mask` (1×1×H×W, 1 is drawn anew) or None.
 
-    `blended` are pictures like `pixels` that are mixed with them.
+    With `filled`, what is drawn anew shows a filling that the drawing should set out from. `blended` are pictures like
+    `pixels` that are mixed with them.
     """
 
     pixels: Tensor
     mask: Tensor | None = None
+    filled: bool = False
     blended: tuple[Tensor, ...] = ()
 
 
@@ -38,7 +40,7 @@ def read_source(request: Generate) -> Source | None:
     if params.frame is not None:
         return _framed(picture, params.frame, size)
     blended = tuple(to_pixels(_fit(_decode(data), size)) for data in request.blended)
-    return Source(to_pixels(_fit(picture, size)), _mask(request), blended)
+    return Source(to_pixels(_fit(picture, size)), _mask(request), blended=blended)
 
 
 def _framed(picture: Image.Image, frame: Frame, size: tuple[int, int]) -> Source:
@@ -47,7 +49,7 @@ def _framed(picture: Image.Image, frame: Frame, size: tuple[int, int]) -> Source
     canvas.paste(_fit(picture, (frame.width, frame.height)), (frame.left, frame.top))
     mask.paste(0, (frame.left, frame.top, frame.left + frame.width, frame.top + frame.height))
     drawn_anew = _black_and_white(mask)
-    return Source(spread(to_pixels(canvas), 1 - drawn_anew), drawn_anew)
+    return Source(spread(to_pixels(canvas), 1 - drawn_anew), drawn_anew, filled=True)
 
 
 def _mask(request: Generate) -> Tensor | None:

@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from generation.engine import sampling
+from generation.engine.canvas import freedom
 from generation.engine.conditioning import Conditioning, PromptEncoder
 from generation.engine.pictures import Source
 from generation.engine.vae import Vae
@@ -20,6 +21,8 @@ from generation.messages import Generate
 from generation.models import Model
 from generation.params import Params
 from generation.passes import HD_FACTOR, HD_STRENGTH, goes_twice, steps_until
+
+FREE_FROM = 3  # the native side's share away from a kept part, a drawing is free from the start
 
 
 class Rows(NamedTuple):
@@ -40,9 +43,12 @@ class BatchKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The part of a source that a mask keeps: 1 in `mask` is drawn anew, and `noise` is what the source drowns in."""
+    """The part of a source that a mask keeps, and `noise`, which is what the source drowns in.
 
-    mask: Tensor
+    `freedom` is the share of the noise from which on a place is drawn anew: 0 keeps the source, 1 forgets it.
+    """
+
+    freedom: Tensor
     source: Tensor
     noise: Tensor
 
@@ -177,10 +183,12 @@ class Run:
         """Put back what the mask keeps, as noisy as the rest, as StableDiffusionInpaintPipeline does."""
         if self._kept is None:
             return latents
-        mask, source, noise = self._kept.mask, self._kept.source, self._kept.noise
-        if not self.done:
-            source = sampling.noisy(self._scheduler, source, noise, self._timesteps[self.index])
-        return (1 - mask) * source + mask * latents
+        source, noise_left = self._kept.source, 0.0
+        if self.index < len(self._timesteps):
+            timestep = self._timesteps[self.index]
+            source = sampling.noisy(self._scheduler, source, self._kept.noise, timestep)
+            noise_left = float(timestep) / len(self._scheduler.alphas_cumprod)
+        return torch.where(self._kept.freedom > noise_left, latents, source)
 
     @property
     def result(self) -> Tensor:
@@ -192,7 +200,7 @@ class Run:
         if self._clean is None:
             return self.latents
         clean = sampling.predicted_clean(self._scheduler, *self._clean)
-        return clean if self._kept is None else torch.lerp(self._kept.source, clean, self._kept.mask)
+        return clean if self._kept is None else torch.where(self._kept.freedom > 0, clean, self._kept.source)
 
 
 def prepare(
@@ -218,7 +226,7 @@ def prepare(
     timesteps = sampling.remaining_timesteps(scheduler, params)
     clean = mixed([vae.encode(pixels, generators) for pixels in (source.pixels, *source.blended)])
     noise = vae.noise(params.width, params.height, generators)
-    kept = None if source.mask is None else Kept(vae.shrink(source.mask), clean, noise)
+    kept = None if source.mask is None else Kept(_freedom(source.mask, source.filled, vae), clean, noise)
     if params.strength == 0:
         latents = clean
     elif params.strength == 1 and kept is not None:  # so does StableDiffusionInpaintPipeline, and it alone
@@ -227,9 +235,14 @@ def prepare(
         latents = sampling.noisy(scheduler, clean, noise, timesteps[0])
     windows = windows_for(latents, vae, model, endless=params.seamless)
     if kept is not None:
-        windows = windows.over(kept.mask)
+        windows = windows.over(kept.freedom)
     lap = _first_lap(params, scheduler, timesteps)
     return Run(request, scheduler, timesteps, latents, conditioning, generators, kept, windows, lap)
+
+
+def _freedom(mask: Tensor, filled: bool, vae: Vae) -> Tensor:
+    small = vae.shrink(mask)
+    return freedom(small, max(1, vae.side // FREE_FROM)) if filled else small
 
 
 def windows_for(latents: Tensor, vae: Vae, model: Model, *, endless: bool) -> Windows:
