@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generation.errors import Complaint
-from generation.models import Model, describe, size_for
+from generation.models import EMBEDDED, Model, describe, size_for
+from generation.samplers import SAMPLERS, recognise
 
 
 def a_folder(folder: Path, **files) -> Path:
@@ -250,3 +251,17 @@ def test_whatever_the_model_and_the_aspect_the_size_can_be_drawn(model, aspect):
     assert width % model.size_multiple == height % model.size_multiple == 0
     assert max(width, height) <= model.max_aspect * min(width, height)
     assert size_for(model, (aspect[1], aspect[0])) == (height, width)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_models_own_scheduler_is_recognised(tmp_path, name):
+    sampler = SAMPLERS[name]
+    own = {"_class_name": sampler.scheduler, "use_karras_sigmas": False, **sampler.overrides}
+    assert describe(str(a_folder(tmp_path, scheduler__scheduler_config=own))).sampler == name
+
+
+def test_a_scheduler_without_a_name_of_ours_goes_by_its_class(tmp_path):
+    assert recognise("DEISMultistepScheduler", {}) == "DEISMultistepScheduler"
+    assert recognise("EulerDiscreteScheduler", {"use_karras_sigmas": True}) == "EulerDiscreteScheduler"
+    assert describe(str(a_folder(tmp_path))).sampler is None
+    assert describe(EMBEDDED).sampler == "dpmpp_2m"
