@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-MARKS = "\\-–—:*<>{},@/"
+COMMAS = ",，、،"  # of the Latin, Chinese, Japanese and Arabic keyboards
+MARKS = "\\-–—:：*<>{}@/" + COMMAS
 
 _HIDDEN = {mark: chr(0xFDD0 + index) for index, mark in enumerate(MARKS)}
 _SHOWN = str.maketrans({hidden: mark for mark, hidden in _HIDDEN.items()})

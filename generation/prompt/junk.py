@@ -16,14 +16,14 @@ MODES = ("fast", "relax", "turbo", "stealth", "public", "waiting", "starting", "
 _LABEL = rf"(?:{'|'.join(LABELS)})\s"
 _MODE = rf"\s?\((?:{'|'.join(MODES)})[^()]{{0,60}}\)"
 _SMALL_PRINT = r"(?:\s-#\s.{1,500})?"
-SIGNATURE_START = rf"-\s(?:{_LABEL})?<?@"
+SIGNATURE_START = rf"-\s(?:{_LABEL})?<?@|\A{_LABEL}<@"
 _SIGNATURE = re.compile(
     rf"(?:^|\s)-\s(?:(?:{_LABEL})?(?:(?P<id><@!?\d+>)(?:{_MODE}){{0,4}}{_SMALL_PRINT}|@[^()@]{{1,60}}?(?:{_MODE}){{1,4}})"
     rf"|{_LABEL}@[^()@]{{1,60}})$",
     re.IGNORECASE,
 )
-# A message's source, as *Copy Text* gives it: whatever follows the mention, the bold part is the prompt.
-_MESSAGE = re.compile(rf"\*\*(.*?)\*\*\s-\s(?:{_LABEL})?<@!?\d+>.{{0,1000}}", re.IGNORECASE)
+# A message's source, as *Copy Text* gives it: whatever follows the mention, the prompt is what is bold, if anything is.
+_MESSAGE = re.compile(rf"(?:\*\*(.*?)\*\*\s-\s(?:{_LABEL})?|{_LABEL})<@!?\d+>.{{0,1000}}", re.IGNORECASE)
 _COMMAND = re.compile(r"^(?:/imagine\b\s?(?:prompt\b\s?:?)?\s?)+", re.IGNORECASE)
 _BOLD = re.compile(r"\*{2,3}(?=[^\s*])([^*]+)(?<=\S)\*{2,3}")
 _LINK = re.compile(r"<(https?://[^<>\s]+)>", re.IGNORECASE)
@@ -39,7 +39,7 @@ def strip_junk(text: str) -> str:
 
 def _unsigned(text: str) -> str:
     if message := _MESSAGE.fullmatch(text):
-        return _as_typed(message[1].strip())
+        return _as_typed((message[1] or "").strip())
     signature = _SIGNATURE.search(text)
     if signature is None:
         return text

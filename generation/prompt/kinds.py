@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from generation.models import Model
-from generation.prompt.escapes import reveal
+from generation.prompt.escapes import COMMAS, reveal
 from generation.prompt.faults import Fault, quote
 from generation.prompt.marks import TRAILING, protect
 from generation.prompt.weights import number
@@ -19,6 +19,7 @@ from generation.prompt.weights import number
 _WHOLE = re.compile(r"[+-]?\d{1,1000}")
 _DECIMAL = re.compile(r"[+-]?(?:\d{1,300}(?:[.,]\d*)?|[.,]\d+)")
 _ASPECT = re.compile(r"(\d{1,6})[:/x×：](\d{1,6})", re.IGNORECASE)
+_COMMA = re.compile(f"[{COMMAS}]")
 _LONGEST_DENOMINATOR = 20
 QUOTABLE = 40
 
@@ -251,11 +252,11 @@ class Items:
     range = "words, with commas between them"
 
     def read(self, text: str, model: Model) -> tuple[str, ...] | Fault:
-        items = tuple(reveal(item).strip() for item in text.split(","))
+        items = tuple(reveal(item).strip() for item in _COMMA.split(text))
         return tuple(filter(None, items)) or Fault("must name something")
 
     def write(self, value: tuple[str, ...]) -> str:
-        return ", ".join(protect(item).replace(",", "\\,") for item in value)
+        return ", ".join(_COMMA.sub(r"\\\g<0>", protect(item)) for item in value)
 
 
 def _bare(name: str) -> str:

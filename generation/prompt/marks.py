@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 
-from generation.prompt.escapes import MARKS, escape_all
+from generation.prompt.escapes import COMMAS, MARKS, escape_all
 from generation.prompt.junk import SIGNATURE_START
 
 # Phones turn `--` into a dash. In prose a dash stands between spaces or between words, so there it stays text.
 _START = r"(?<!\S)(?:--+(?=\w)|(?!-[^-–—])[-–—]+(?=[A-Za-z]))"
 PARAMETER_START = re.compile(_START)
-TRAILING = " ,;."  # what people put between parameters
-GROUP = re.compile(r"\{([^{},]*)[^{}]*\}")
+TRAILING = f" ;.。{COMMAS}"  # what people put between parameters
+GROUP = re.compile(rf"\{{([^{{}}{COMMAS}]*)[^{{}}]*\}}")
 FRONT_LINKS = re.compile(r"^(?:https?://\S+\s?)+", re.IGNORECASE)
 PICTURE_LINK = re.compile(r"https?://[^\s/?#]+/[^\s?#]*\.(?:png|jpe?g|webp|gif)(?:[?#]\S*)?", re.IGNORECASE)
 
 _ACTIVE = re.compile(
-    rf"{_START}|(?<!-)--+(?=\w)|(?<!\S)(?:--+|[–—])(?=\s[a-z]+\s[.\d])|::|\*\*|[{{}}]|<(?=https?:)|{SIGNATURE_START}"
+    rf"{_START}|(?<!-)--+(?=\w)|(?<!\S)(?:--+|[–—])(?=\s[a-z]+\s[.\d])|::|：：|\*\*|[{{}}]|<(?=https?:)|{SIGNATURE_START}"
     rf"|\A/imagine|\Ahttps?:|\\(?=[{re.escape(MARKS)}]|\Z)",
     re.IGNORECASE,
 )

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from generation.errors import Complaint
-from generation.prompt.escapes import MARKS, restore
+from generation.prompt.escapes import COMMAS, MARKS, restore
 from generation.prompt.junk import strip_junk
 
 T = TypeVar("T")
 
-_TOKEN = re.compile(rf"\\[{re.escape(MARKS)}]|\{{\s*|\s*\}}|\s*,\s*|\s+|[^\\{{}},\s]+|\\")
+_TOKEN = re.compile(rf"\\[{re.escape(MARKS)}]|\{{\s*|\s*\}}|\s*[{COMMAS}]\s*|\s+|[^\\{{}}{COMMAS}\s]+|\\")
 LARGEST_TOLD = 10**6
 
 
@@ -57,7 +57,7 @@ def _fold(text: str, literal: Callable[[str], T], then: Callable[[T, T], T], eit
         if mark == "{" and index in grouped:
             choices.append(None)
             sequences.append(literal(""))
-        elif mark == "," and len(sequences) > 1:
+        elif mark in COMMAS and mark and len(sequences) > 1:
             choices[-1] = _added(choices[-1], sequences[-1], either)
             sequences[-1] = literal("")
         elif mark == "}" and index in grouped:

@@ -6,14 +6,14 @@ import re
 from decimal import Decimal
 
 from generation.params import TextPart
-from generation.prompt.escapes import reveal
+from generation.prompt.escapes import COMMAS, reveal
 from generation.prompt.marks import protect
 
 MAX_PARTS = 16
 MAX_WEIGHT = 1000
 SMALLEST_SUM = 1e-6
 
-_SPLIT = re.compile(r"::([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?!\w))?(?:\s?,)?")
+_SPLIT = re.compile(rf"(?:::|：：)([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?!\w))?(?:\s?[{COMMAS}])?")
 
 
 def read_parts(text: str) -> tuple[TextPart, ...]:
@@ -58,4 +58,4 @@ def _write(part: TextPart) -> str:
 
 def _text(part: TextPart) -> str:
     text = protect(part.text)
-    return "\\" + text if text.startswith(",") else text
+    return "\\" + text if text.startswith(tuple(COMMAS)) else text

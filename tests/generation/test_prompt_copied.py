@@ -78,6 +78,8 @@ def test_a_messages_source_is_the_prompt_again(action, prompt):
     for speed in Speed:
         for private in (False, True):
             for message in messages_about(job(params, action, private=private, speed=speed)):
+                if message.startswith("<@"):
+                    continue  # who asked for nothing in particular may also be the subject of a prompt
                 assert replace(parse(message, MODEL), seed=7) == params
 
 

@@ -33,6 +33,8 @@ from generation.prompt.permutations import TooManyPermutations, count, expand
         ("an open { brace, {a, b}", ["an open { brace, a", "an open { brace, b"]),
         ("a closed } brace", ["a closed } brace"]),
         ("{赤い, 青い} 狐", ["赤い 狐", "青い 狐"]),
+        ("{赤い、青い} 狐、月", ["赤い 狐、月", "青い 狐、月"]),
+        ("{红色，蓝色}狐狸", ["红色狐狸", "蓝色狐狸"]),
     ],
 )
 def test_a_group_stands_for_each_of_its_choices(text, prompts):

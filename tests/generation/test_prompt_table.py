@@ -79,6 +79,14 @@ SCRIPTS = [
     row("👩‍🚀 on 🇩🇪 soil", "👩‍🚀 on 🇩🇪 soil"),
     row("نیم‌فاصله", "نیم‌فاصله"),
     row("狐 --ar 3：2", "狐", aspect=(3, 2)),
+    row("狐狸 --no 雪，人 --ar 3:2， --seed 4。", "狐狸", no=("雪", "人"), aspect=(3, 2), seed=4),
+    row("狐 --no 雪、人", "狐", no=("雪", "人")),
+    row("ثعلب --no ثلج، ناس", "ثعلب", no=("ثلج", "ناس")),
+    row("狐狸：： 月亮：：.5", "狐狸", ("月亮", 0.5)),
+    row("狐狸::2，月亮", ("狐狸", 2.0), "月亮"),
+    row(r"狐 --no 雪\、人", "狐", no=("雪、人",)),
+    row("狐狸，月亮、雪", "狐狸，月亮、雪"),
+    row("狐狸 ——ar 3:2", "狐狸", aspect=(3, 2)),
 ]
 
 DASHES = [
@@ -374,6 +382,9 @@ COPIED = [
     row("**a fox --tile** - <@1> (fast)", "a fox", seamless=True),
     row("**a fox** - Blended by <@1>", "a fox"),
     row("**** - Blended by <@1>", ""),
+    row("Blended by <@1> (31%)", ""),
+    row(r"Blended by \<@1>", "Blended by <@1>"),
+    row("<@1> as a knight", "<@1> as a knight"),
     row("**a fox** - Made square by @ada (fast)", "a fox"),
     row("**a fox** - Made square by @ada", "a fox"),
     row("**a fox** - Pan Left by <@1>\n-# after a picture by <@2>", "a fox"),
