@@ -125,7 +125,7 @@ class Road(commands.Cog):
 
     async def answer(self, job: Job, notice_id: int | None, sheet: bytes, suffix: str) -> None:
         """Post a drawn job's result and take its notice away."""
-        answer_id = await self._post(job, notice_id, await self._compose_answer(job, sheet, suffix))
+        answer_id = await self._post(job, notice_id, await self.compose_answer(job, sheet, suffix))
         await self.studio.store.answered(job.id, answer_id)
         log.info("job %s: answered in message %s", job.id, answer_id)
         await self.settle(job, notice_id, answer_id)
@@ -261,7 +261,8 @@ class Road(commands.Cog):
                 )
                 return followup.id
 
-    async def _compose_answer(self, job: Job, sheet: bytes, suffix: str) -> Answer:
+    async def compose_answer(self, job: Job, sheet: bytes, suffix: str) -> Answer:
+        """Put a result together as it is posted."""
         origin = await self.studio.store.record(job.parent.job_id) if job.parent else None
         is_anothers = origin is not None and origin.job.asker.id != job.asker.id
         credit = origin.job.asker if origin and is_anothers and not origin.job.destination.private else None
