@@ -18,10 +18,15 @@ def waiting(job: Job, model: Model, place: Place | None, state: State) -> str:
     """Say where a job stands before it has its turn."""
     if place is None:
         return f"{_headline(job, model)} (Waiting to start)"
-    estimate = f", {_roughly(place.seconds)}" if place.seconds is not None else ""
-    return f"{_headline(job, model)} (Waiting to start)\n-# {_ordinal(place.position)} in the queue{estimate}" + (
+    return f"{_headline(job, model)} (Waiting to start)\n-# {place_in_words(place)}" + (
         f" · {_loading(state)}" if not isinstance(state, Ready) else ""
     )
+
+
+def place_in_words(place: Place) -> str:
+    """Say where in the queue a job stands, and about how long it will be."""
+    estimate = f", {_roughly(place.seconds)}" if place.seconds is not None else ""
+    return f"{_ordinal(place.position)} in the queue{estimate}"
 
 
 def drawing(job: Job, model: Model, progress: Progress | None, state: State) -> str:
