@@ -13,9 +13,11 @@ from training.captions import SYNONYMS, caption
 from training.drawings import Subject, draw, think_up
 from training.evaluate import asked_kinds, background_hits, held_out_subjects, judged, nearest_colour, shares
 from training.latents import draw_shard, read_shard
+from training.muon import Muon, orthogonal
 from training.palette import COLOURS
+from training.refine import crop
 from training.restore import restore_unet
-from training.settings import MODEL, TEXT, UNET
+from training.settings import MODEL, TEXT, UNET, VAE
 from training.text import labels_of, token_ids
 from training.unet import Pictures, learning_rate, noise_schedule, start_or_resume, v_errors
 from training.vae import build_vae, encode_mean, match_gain, silence_variance, start_as_thumbnail, to_tensor, whiten
@@ -136,6 +138,34 @@ def test_where_a_caption_is_left_out_the_picture_is_a_pleasant_scene():
     }
     assert left_out == {(1.0, ""), (3.0, "storybook style")}
     assert 10 < sum(text in ("", "storybook style") for text in captions) < 90
+
+
+@pytest.mark.parametrize("shape", [(20, 40), (12, 60), (60, 12)])
+def test_an_orthogonal_step_pushes_every_direction_about_as_hard(shape):
+    torch.manual_seed(2)
+    lengths = torch.linalg.svdvals(orthogonal(torch.randn(shape) @ torch.diag(torch.logspace(-0.5, 0.5, shape[1]))))
+    assert lengths.min() > 0.3
+    assert lengths.max() < 1.4
+
+
+def test_muon_finds_the_matrix_that_it_is_asked_for():
+    torch.manual_seed(3)
+    wanted, found = torch.randn(8, 6), torch.nn.Parameter(torch.zeros(8, 6))
+    optimiser = Muon([found], lr=0.5, decay=0.0)
+    for step in range(200):
+        optimiser.param_groups[0]["lr"] = 0.5 * (1 - step / 200)
+        optimiser.zero_grad()
+        (found - wanted).pow(2).mean().backward()
+        optimiser.step()
+    assert (found - wanted).abs().max() < 0.1
+
+
+def test_a_crop_of_a_picture_and_of_its_latents_show_the_same_square():
+    rows = torch.arange(32.0).reshape(1, 1, 32, 1).expand(1, 1, 32, 32)
+    picture = rows.repeat_interleave(8, 2).repeat_interleave(8, 3)
+    pixels, latents = crop((picture, rows, rows + 100), random.Random(1))
+    assert pixels.shape[-1] == 8 * latents.shape[-1] == VAE.crop
+    assert torch.equal(pixels[0, 0, ::8, 0] % 100, latents[0, 0, :, 0] % 100)
 
 
 def test_training_can_go_on_from_the_shipped_weights(tmp_path):

@@ -56,6 +56,13 @@ def unet(options: argparse.Namespace) -> None:
     train_unet(options.samples, options.batch, options.device)
 
 
+def refine(options: argparse.Namespace) -> None:
+    """Train the decoder on latents as the UNet leaves them."""
+    from training.refine import refine
+
+    refine()
+
+
 def judge(options: argparse.Namespace) -> None:
     """Train the judge on drawings."""
     from training.judge import train_judge
@@ -94,7 +101,7 @@ def evaluate(options: argparse.Namespace) -> None:
     evaluate(device=options.device)
 
 
-COMMANDS: tuple[Command, ...] = (draw, vae, text, latents, unet, judge, export, restore, sheet, evaluate)
+COMMANDS: tuple[Command, ...] = (draw, vae, text, latents, unet, refine, judge, export, restore, sheet, evaluate)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -98,7 +98,7 @@ class UnetSettings:
     attention_heads: int = 4
     norm_num_groups: int = 4
     batch: int = 32
-    learning_rate: float = 7e-4
+    learning_rate: float = 1e-3
     warm_up: int = 200
     # Learn composition on half-size pictures first: four times as many samples in the same time.
     half_size_samples: int = 50_000
@@ -186,6 +186,22 @@ SHEET_PROMPTS: tuple[str, ...] = (
     "orange background",
     "",
 )
+
+
+@dataclass(frozen=True)
+class RefineSettings:
+    """The decoder's last lessons, on latents as the UNet leaves them."""
+
+    pictures: int = 384
+    batch: int = 8
+    # How many of the sampler's steps the UNet goes back and finds its way again: fewer keep more of the drawing.
+    steps_back: tuple[int, int] = (2, 5)
+    own_share: float = 0.4
+    steps: int = 300
+    learning_rate: float = 4e-4
+
+
+REFINE = RefineSettings()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,89 @@
+"""Train the decoder on, on latents as the UNet leaves them, so that its small errors do not show."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import torch
+from diffusers import StableDiffusionPipeline
+from torch import Tensor
+
+from training import vae
+from training.captions import caption
+from training.drawings import draw, think_up
+from training.export import default_scheduler, trained_pipeline
+from training.settings import REFINE, SAMPLING, SEED, VAE
+
+
+@torch.no_grad()
+def redrawn(pipeline: StableDiffusionPipeline, latents: Tensor, captions: list[str], steps: int) -> Tensor:
+    """Noise latents and let the UNet find its way back over the last few steps, with guidance."""
+    scheduler = default_scheduler()
+    scheduler.set_timesteps(SAMPLING.steps)
+    first = len(scheduler.timesteps) - steps
+    scheduler.set_begin_index(first)
+    begin = scheduler.timesteps[first].repeat(len(latents))
+    now: Tensor = scheduler.add_noise(latents, torch.randn_like(latents), begin)
+    states, empty = pipeline.encode_prompt(captions, "cpu", 1, True)
+    for timestep in scheduler.timesteps[first:]:
+        with torch.autocast("cpu", torch.bfloat16):
+            made = pipeline.unet(torch.cat([now, now]), timestep, torch.cat([empty, states])).sample.float()
+        bare, guided = made.chunk(2)
+        now = scheduler.step(bare + SAMPLING.guidance * (guided - bare), timestep, now).prev_sample
+    return now
+
+
+def redrawn_pictures(pipeline: StableDiffusionPipeline, count: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Return drawings with their own latents and with those that the UNet made of them, each 1 × channels × …"""
+    rng, made = random.Random(SEED + 30), []
+    for _ in range(count // REFINE.batch):
+        subjects = [think_up(rng) for _ in range(REFINE.batch)]
+        pictures = vae.to_tensor([draw(s, (256, 256), rng.randrange(2**31)) for s in subjects])
+        with torch.no_grad():
+            own = vae.encode_mean(pipeline.vae, pictures)
+        words = [caption(s, rng) for s in subjects]
+        again = redrawn(pipeline, own, words, rng.randint(*REFINE.steps_back))
+        made += list(zip(*(torch.split(part, 1) for part in (pictures, own, again)), strict=True))
+    return made
+
+
+def crop(drawn: tuple[Tensor, Tensor, Tensor], rng: random.Random) -> tuple[Tensor, Tensor]:
+    """Cut the same square out of a picture and of its latents: mostly the UNet's, now and then its own."""
+    picture, own, again = drawn
+    side = VAE.crop // 8
+    x, y = (rng.randrange(own.shape[-1] - side + 1) for _ in range(2))
+    latents = own if rng.random() < REFINE.own_share else again
+    pixels = picture[..., 8 * y : 8 * (y + side), 8 * x : 8 * (x + side)]
+    return pixels, latents[..., y : y + side, x : x + side]
+
+
+def refine() -> None:
+    """Train the decoder for a while on redrawn pictures, going on from the last checkpoint."""
+    pipeline, rng = trained_pipeline(), random.Random(SEED + 31)
+    torch.manual_seed(SEED + 31)
+    drawn, began = redrawn_pictures(pipeline, REFINE.pictures), time.monotonic()
+    print(f"refine {len(drawn)} pictures redrawn", flush=True)
+    progress = vae.start_or_resume(vae.STATE, REFINE.learning_rate)
+    progress.model.load_state_dict(progress.average.state_dict())
+    decoder = [*progress.model.decoder.parameters(), *progress.model.post_quant_conv.parameters()]
+    optimiser = torch.optim.AdamW(decoder, REFINE.learning_rate, (0.9, 0.98))
+    for step in range(REFINE.steps):
+        wanted, latents = (
+            torch.cat(parts) for parts in zip(*(crop(rng.choice(drawn), rng) for _ in range(4)), strict=True)
+        )
+        for group in optimiser.param_groups:
+            group["lr"] = vae.learning_rate(step, REFINE.steps, REFINE.learning_rate)
+        with torch.autocast("cpu", torch.bfloat16):
+            made = progress.model.decoder(progress.model.post_quant_conv(latents)).float()
+            loss = (made - wanted).abs().mean() + 0.5 * vae.edge_loss(made, wanted)
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(decoder, 1.0)
+        optimiser.step()
+        vae.follow(progress.average, progress.model, min(0.98, step / (step + 10)))
+        if step % 25 == 24:
+            print(
+                f"refine {step + 1}/{REFINE.steps} loss {loss.item():.4f} {time.monotonic() - began:.0f} s", flush=True
+            )
+    vae.save(progress, vae.STATE)
