@@ -156,12 +156,12 @@ class Guilds:
         """Put an act that changed nothing here into the audit, such as a moderator's deletion."""
         await self._connection.write_together(_audit(act))
 
-    async def acts(self, guild_id: int, *, before: float | None = None, limit: int = 25) -> list[Act]:
-        """Give the newest acts, or those before a time."""
+    async def acts(self, guild_id: int, *, skip: int = 0, limit: int = 25) -> list[Act]:
+        """Give the newest acts, but for those to `skip`."""
         rows = await self._connection.rows(
             """SELECT guild_id, person_id, act, details, at FROM audit
-               WHERE guild_id = :guild AND (:before IS NULL OR at < :before) ORDER BY at DESC, id DESC LIMIT :limit""",
-            {"guild": guild_id, "before": before, "limit": limit},
+               WHERE guild_id = :guild ORDER BY at DESC, id DESC LIMIT :limit OFFSET :skip""",
+            {"guild": guild_id, "skip": skip, "limit": limit},
         )
         return [_act(row) for row in rows]
 

@@ -10,9 +10,6 @@ from typing import Any
 
 from generation.errors import Complaint
 
-MOST_CHANNELS = 500
-MOST_ROLES = 250
-
 
 class Delivery(StrEnum):
     """Where results are posted."""

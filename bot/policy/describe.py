@@ -1,0 +1,79 @@
+"""The owners' settings in words, as /config shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.policy.settings import BOUND_RANGES, Bounds, Delivery, GuildSettings, Sensitive
+
+MOST_SHOWN = 15
+BOUND_WORDS = {
+    "running": "{} running",
+    "waiting": "{} waiting",
+    "jobs_a_day": "{} jobs a day",
+    "gpu_seconds_a_day": "{} seconds of drawing a day",
+    "cooldown": "{} seconds between jobs",
+    "longest_side": "at most {} pixels long",
+    "steps": "at most {} steps",
+}
+
+
+def bounds_in_words(bounds: Bounds) -> str:
+    """Give the bounds that are set, with commas between them."""
+    given = ((name, getattr(bounds, name)) for name in BOUND_RANGES)
+    return ", ".join(BOUND_WORDS[name].format(value) for name, value in given if value is not None)
+
+
+def overview(settings: GuildSettings, guild_id: int, words: int) -> str:
+    """Give everything that holds in a guild, a line a setting, short enough for one message."""
+    lines = [
+        f"**Defaults:** {f'`{settings.defaults}`' if settings.defaults else 'those of the model'}",
+        f"**Channels:** {_listed([f'<#{channel}>' for channel in settings.channels], 'everywhere')}",
+        f"**Results:** {_results(settings)}",
+        f"**Fast mode:** {_roles(settings.fast_roles)}",
+        f"**Big upscales:** {_roles(settings.upscale_roles)}",
+        f"**`--repeat`:** {_roles(settings.repeat_roles)}",
+        f"**Choices in braces:** {_roles(settings.permutation_roles)}, up to {settings.permutations} jobs at once",
+        f"**Private pictures:** {'allowed' if settings.stealth else 'not allowed'}",
+        f"**Pictures are kept:** {f'{settings.retention_days} days' if settings.retention_days else 'for ever'}",
+        f"**Sensitive pictures:** {_sensitive(settings.sensitive)}",
+        f"**Blocked words:** {words}",
+        f"**Log channel:** {f'<#{settings.log_channel}>' if settings.log_channel else 'none'}",
+    ]
+    limits = [
+        f"{'@everyone' if role == guild_id else f'<@&{role}>'}: {bounds_in_words(bounds)}"
+        for role, bounds in settings.bounds.items()
+    ]
+    return "\n".join(lines + _limits(limits))
+
+
+def _limits(limits: list[str]) -> list[str]:
+    if not limits:
+        return ["**Limits:** those of whoever runs the bot"]
+    more = [f"-# and {len(limits) - MOST_SHOWN // 3} more roles"] if len(limits) > MOST_SHOWN // 3 else []
+    return ["**Limits:**", *(f"- {limit}" for limit in limits[: MOST_SHOWN // 3]), *more]
+
+
+def _results(settings: GuildSettings) -> str:
+    match settings.delivery:
+        case Delivery.HERE:
+            return "in the same channel"
+        case Delivery.THREAD_OF_PERSON:
+            return "in a thread for each person"
+        case Delivery.THREAD_OF_JOB:
+            return "in a thread for each job"
+        case Delivery.GALLERY:
+            return f"in the gallery <#{settings.gallery}>"
+
+
+def _sensitive(sensitive: Sensitive) -> str:
+    return "hidden behind a spoiler" if sensitive is Sensitive.SPOILER else "withheld"
+
+
+def _roles(roles: tuple[int, ...]) -> str:
+    return _listed([f"<@&{role}>" for role in roles], "everybody")
+
+
+def _listed(names: Sequence[str], none: str) -> str:
+    shown = ", ".join(names[:MOST_SHOWN]) or none
+    return f"{shown} and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else shown

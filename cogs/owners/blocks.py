@@ -1,0 +1,78 @@
+"""/config block: people who may not use the bot here."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+
+from bot.delivery import NOBODY
+from bot.studio import Studio
+from cogs.road import Interaction
+from db.guilds import Act, Block
+from generation.display import escape
+from generation.errors import Complaint
+
+LONGEST_TERM = 24 * 365  # hours
+MOST_SHOWN = 20
+
+
+class Blocks(app_commands.Group):
+    """Block people, with a reason and a term, and unblock them."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__(name="block", description="People who may not use me in this server")
+        self.studio = studio
+
+    @app_commands.command(description="Keep somebody from using me here")
+    @app_commands.describe(reason="They are told", hours="For how long; leave it out for good")
+    async def add(
+        self,
+        interaction: Interaction,
+        person: discord.Member,
+        reason: app_commands.Range[str, 1, 200],
+        hours: app_commands.Range[int, 1, LONGEST_TERM] | None = None,
+    ) -> None:
+        if person.guild_permissions.manage_guild:
+            raise Complaint(f"{person.mention} manages this server, and cannot be blocked.")
+        now = self.studio.clock()
+        until = now + 3600 * hours if hours else None
+        term = f"until <t:{int(until)}:f>" if until else "for good"
+        act = self._act(interaction, "block", f"{person.mention} {term}: {reason}")
+        block = Block(
+            guild_id=act.guild_id, person_id=person.id, reason=reason, until=until, by_id=interaction.user.id, at=now
+        )
+        await self.studio.guilds.block(act, block)
+        await _answer(interaction, f"{person.mention} is blocked {term}: {escape(reason)}")
+
+    @app_commands.command(description="Let somebody use me again")
+    async def remove(self, interaction: Interaction, person: discord.User) -> None:
+        if not await self.studio.guilds.unblock(self._act(interaction, "unblock", person.mention), person.id):
+            raise Complaint(f"{person.mention} is not blocked.")
+        await _answer(interaction, f"{person.mention} may use me again.")
+
+    @app_commands.command(name="list", description="Who is blocked, why and until when")
+    async def show(self, interaction: Interaction) -> None:
+        assert interaction.guild_id is not None
+        blocks = await self.studio.guilds.blocks(interaction.guild_id)
+        lines = [_line(block) for block in blocks[:MOST_SHOWN]]
+        more = [f"-# and {len(blocks) - MOST_SHOWN} more"] if len(blocks) > MOST_SHOWN else []
+        await _answer(interaction, "\n".join(lines + more)[:2000] or "Nobody is blocked.")
+
+    def _act(self, interaction: Interaction, name: str, details: str) -> Act:
+        assert interaction.guild_id is not None
+        return Act(
+            guild_id=interaction.guild_id,
+            person_id=interaction.user.id,
+            act=name,
+            details=details,
+            at=self.studio.clock(),
+        )
+
+
+def _line(block: Block) -> str:
+    term = f"until <t:{int(block.until)}:f>" if block.until else "for good"
+    return f"<@{block.person_id}> {term}, by <@{block.by_id}>: {escape(block.reason[:60])}"
+
+
+async def _answer(interaction: Interaction, text: str) -> None:
+    await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NOBODY)

@@ -1,0 +1,244 @@
+"""The settings of /config, each a subcommand: what it is now is answered, and every change is in the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Literal
+
+import discord
+from discord import app_commands
+
+from bot.delivery import NOBODY
+from bot.policy.changes import Author, change_settings
+from bot.policy.describe import bounds_in_words
+from bot.policy.settings import Bounds, Delivery, GuildSettings, Sensitive, check_bound
+from bot.studio import Studio
+from cogs.owners import panel
+from cogs.owners.reading import (
+    MOST_AT_ONCE,
+    MOST_CHANNELS,
+    MOST_RETENTION,
+    MOST_ROLES,
+    checked_defaults,
+    refuse_nothing,
+    with_one,
+    without,
+)
+from cogs.road import Interaction
+from generation.display import shorten
+from generation.errors import Complaint
+
+Change = Callable[[GuildSettings], GuildSettings]
+
+FEATURES = {
+    "fast mode": "fast_roles",
+    "big upscales": "upscale_roles",
+    "--repeat": "repeat_roles",
+    "choices in braces": "permutation_roles",
+}
+
+
+class PlaceOption(app_commands.Transformer):
+    """An option that takes a channel where people can draw, or a category of such channels."""
+
+    @property
+    def type(self) -> discord.AppCommandOptionType:
+        return discord.AppCommandOptionType.channel
+
+    @property
+    def channel_types(self) -> list[discord.ChannelType]:
+        return panel.PLACES
+
+    async def transform(self, interaction: discord.Interaction[Any], value: Any, /) -> app_commands.AppCommandChannel:
+        channel: app_commands.AppCommandChannel = value
+        return channel
+
+
+Place = app_commands.Transform[app_commands.AppCommandChannel, PlaceOption]
+
+
+class Config(app_commands.Group):
+    """What the owners of a server decide. Whether the bot allows it is Discord's own permission for the command."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__(
+            name="config",
+            description="For the owners of this server: what I may do here",
+            guild_only=True,
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
+            default_permissions=discord.Permissions(manage_guild=True),
+        )
+        self.studio = studio
+
+    @app_commands.command(description="Parameters that hold where people say nothing else, such as --ar 3:2 --s 250")
+    @app_commands.describe(parameters="As in a prompt; leave it out to clear them")
+    async def defaults(self, interaction: Interaction, parameters: app_commands.Range[str, 1, 500] = "") -> None:
+        text = checked_defaults(self.studio, parameters)
+        await self._change(interaction, f"defaults: {text or 'none'}", lambda now: replace(now, defaults=text))
+
+    @app_commands.command(
+        description="Where people may draw; a category stands for its channels, a channel for its threads"
+    )
+    @app_commands.describe(add="Allow this one", remove="Allow this one no longer", everywhere="Allow all channels")
+    async def channels(
+        self, interaction: Interaction, add: Place | None = None, remove: Place | None = None, everywhere: bool = False
+    ) -> None:
+        def change(now: GuildSettings) -> GuildSettings:
+            kept = () if everywhere else without(now.channels, remove.id if remove else None)
+            return replace(now, channels=with_one(kept, add.id if add else None, MOST_CHANNELS, "channels"))
+
+        refuse_nothing(add or remove or everywhere)
+        what = _said(add=add and add.mention, remove=remove and remove.mention, everywhere=everywhere or None)
+        await self._change(interaction, f"channels: {what}", change)
+
+    @app_commands.command(description="Where results are posted")
+    @app_commands.describe(where="Where results go", gallery="The channel that shows them, for a gallery")
+    async def results(
+        self,
+        interaction: Interaction,
+        where: Literal["same channel", "a thread for each person", "a thread for each job", "a gallery"],
+        gallery: discord.TextChannel | None = None,
+    ) -> None:
+        delivery = DELIVERIES[where]
+        if (delivery is Delivery.GALLERY) != (gallery is not None):
+            raise Complaint("A gallery needs a channel: give both `where: a gallery` and `gallery`.")
+        shown = f" {gallery.mention}" if gallery else ""
+        await self._change(
+            interaction,
+            f"results: {where}{shown}",
+            lambda now: replace(now, delivery=delivery, gallery=gallery.id if gallery else None),
+        )
+
+    @app_commands.command(description="Which roles may use a feature; with none everybody may")
+    @app_commands.describe(everybody="Open the feature to everybody")
+    async def feature(
+        self,
+        interaction: Interaction,
+        feature: Literal["fast mode", "big upscales", "--repeat", "choices in braces"],
+        add: discord.Role | None = None,
+        remove: discord.Role | None = None,
+        everybody: bool = False,
+    ) -> None:
+        name = FEATURES[feature]
+
+        def change(now: GuildSettings) -> GuildSettings:
+            kept = () if everybody else without(getattr(now, name), remove.id if remove else None)
+            changed: dict[str, Any] = {name: with_one(kept, add.id if add else None, MOST_ROLES, "roles")}
+            return replace(now, **changed)
+
+        refuse_nothing(add or remove or everybody)
+        what = _said(add=add and add.mention, remove=remove and remove.mention, everybody=everybody or None)
+        await self._change(interaction, f"{feature}: {what}", change)
+
+    @app_commands.command(description="Limits for a role; somebody with several roles has the most generous of each")
+    @app_commands.describe(
+        role="@everyone stands for everybody",
+        running="Jobs that draw at the same time",
+        waiting="Jobs that wait at the same time",
+        jobs_a_day="Jobs in 24 hours",
+        gpu_seconds_a_day="Seconds of drawing time in 24 hours",
+        cooldown="Seconds from one job to the next",
+        longest_side="Pixels of the longer side",
+        steps="Denoising steps",
+        clear="Take all limits of this role away first",
+    )
+    async def limits(
+        self,
+        interaction: Interaction,
+        role: discord.Role,
+        running: int | None = None,
+        waiting: int | None = None,
+        jobs_a_day: int | None = None,
+        gpu_seconds_a_day: int | None = None,
+        cooldown: int | None = None,
+        longest_side: int | None = None,
+        steps: int | None = None,
+        clear: bool = False,
+    ) -> None:
+        given = {
+            "running": running,
+            "waiting": waiting,
+            "jobs_a_day": jobs_a_day,
+            "gpu_seconds_a_day": gpu_seconds_a_day,
+            "cooldown": cooldown,
+            "longest_side": longest_side,
+            "steps": steps,
+        }
+        wanted = {name: check_bound(name, value) for name, value in given.items() if value is not None}
+        refuse_nothing(wanted or clear)
+
+        def change(now: GuildSettings) -> GuildSettings:
+            before = Bounds() if clear else now.bounds.get(role.id, Bounds())
+            bounds = {**now.bounds, role.id: replace(before, **wanted)}
+            kept = {of: each for of, each in bounds.items() if each != Bounds()}
+            return replace(now, bounds=kept)
+
+        what = bounds_in_words(Bounds(**wanted)) or "none"
+        await self._change(interaction, f"limits of {role.mention}: {'cleared, ' if clear else ''}{what}", change)
+
+    @app_commands.command(description="How many jobs one prompt may make, by --repeat or choices in braces")
+    async def permutations(self, interaction: Interaction, most: app_commands.Range[int, 1, MOST_AT_ONCE]) -> None:
+        await self._change(interaction, f"jobs of one prompt: {most}", lambda now: replace(now, permutations=most))
+
+    @app_commands.command(description="Whether people may draw privately (--stealth)")
+    async def stealth(self, interaction: Interaction, allowed: bool) -> None:
+        what = f"private pictures: {'allowed' if allowed else 'not allowed'}"
+        await self._change(interaction, what, lambda now: replace(now, stealth=allowed))
+
+    @app_commands.command(description="After how many days pictures are deleted; 0 keeps them for ever")
+    async def retention(self, interaction: Interaction, days: app_commands.Range[int, 0, MOST_RETENTION]) -> None:
+        what = f"pictures are kept: {f'{days} days' if days else 'for ever'}"
+        await self._change(interaction, what, lambda now: replace(now, retention_days=days))
+
+    @app_commands.command(description="The channel that hears of reports and changes; leave it out for none")
+    async def log(self, interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
+        what = f"log channel: {channel.mention if channel else 'none'}"
+        await self._change(interaction, what, lambda now: replace(now, log_channel=channel.id if channel else None))
+
+    @app_commands.command(description="What happens to sensitive pictures outside age-restricted channels")
+    async def sensitive(
+        self, interaction: Interaction, pictures: Literal["hidden behind a spoiler", "withheld"]
+    ) -> None:
+        chosen = Sensitive.WITHHOLD if pictures == "withheld" else Sensitive.SPOILER
+        what = f"sensitive pictures: {pictures}"
+        await self._change(interaction, what, lambda now: replace(now, sensitive=chosen))
+
+    @app_commands.command(description="Everything that holds in this server, and the means to change it")
+    async def panel(self, interaction: Interaction) -> None:
+        await panel.show(interaction)
+
+    @app_commands.command(description="Who changed what, newest first")
+    @app_commands.describe(page="Older entries are on later pages")
+    async def audit(self, interaction: Interaction, page: app_commands.Range[int, 1, 1000] = 1) -> None:
+        assert interaction.guild_id is not None
+        acts = await self.studio.guilds.acts(interaction.guild_id, skip=(page - 1) * AUDIT_PAGE, limit=AUDIT_PAGE)
+        lines = [f"<t:{int(act.at)}:f> <@{act.person_id}> {shorten(act.details, LONGEST_DETAILS)}" for act in acts]
+        text = "\n".join(lines) or ("Nothing was changed yet." if page == 1 else "There are no older entries.")
+        await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NOBODY)
+
+    async def _change(self, interaction: Interaction, what: str, change: Change) -> None:
+        assert interaction.guild_id is not None
+        author = Author(interaction.guild_id, interaction.user.id)
+        await change_settings(self.studio.guilds, author, what, change, self.studio.clock)
+        await interaction.response.send_message(
+            f"{what[:1].upper()}{what[1:]}.\n-# It holds from the next job on; `/config panel` shows everything.",
+            ephemeral=True,
+            allowed_mentions=NOBODY,
+        )
+
+
+AUDIT_PAGE = 15
+LONGEST_DETAILS = 90  # characters of an entry; fifteen of them fit into a message
+DELIVERIES = {
+    "same channel": Delivery.HERE,
+    "a thread for each person": Delivery.THREAD_OF_PERSON,
+    "a thread for each job": Delivery.THREAD_OF_JOB,
+    "a gallery": Delivery.GALLERY,
+}
+
+
+def _said(**options: object) -> str:
+    return ", ".join(
+        name if value is True else f"{name} {value}" for name, value in options.items() if value is not None
+    )

@@ -1,0 +1,115 @@
+"""/config words: the words and phrases that prompts may not hold."""
+
+from __future__ import annotations
+
+import io
+from typing import Literal
+
+import discord
+from discord import app_commands
+
+from bot.policy.words import MOST_WORDS, Mode, check_phrase
+from bot.studio import Studio
+from cogs.road import Interaction
+from db.guilds import Act
+from generation.errors import Complaint
+
+MODES = {
+    "refuse": Mode.REFUSE,
+    "warn privately": Mode.WARN,
+    "refuse, but allow after --no": Mode.EXCEPT_NO,
+}
+MODE_WORDS = {mode: words for words, mode in MODES.items()}
+LARGEST_FILE = 1 << 20  # bytes
+Said = Literal["refuse", "warn privately", "refuse, but allow after --no"]
+
+
+class WordsGroup(app_commands.Group):
+    """Block words, allow them again, list them."""
+
+    def __init__(self, studio: Studio) -> None:
+        super().__init__(name="words", description="Words and phrases that prompts may not hold")
+        self.studio = studio
+
+    @app_commands.command(description="Block words or phrases, with commas between them; `word*` takes what begins so")
+    @app_commands.describe(
+        words="For instance: gore, naked man, zomb*", file="A text file with a word or phrase a line"
+    )
+    async def block(
+        self,
+        interaction: Interaction,
+        words: app_commands.Range[str, 1, 4000] = "",
+        mode: Said = "refuse",
+        file: discord.Attachment | None = None,
+    ) -> None:
+        phrases = [check_phrase(phrase) for phrase in await _phrases(words, file)]
+        known = await self.studio.guilds.words(_guild(interaction))
+        if len(known.keys() | set(phrases)) > MOST_WORDS:
+            raise Complaint(f"There can be {MOST_WORDS:,} blocked words, and there are {len(known):,} now.")
+        act = self._act(interaction, f"blocked ({mode}): {_listed(phrases)}")
+        await self.studio.guilds.block_words(act, dict.fromkeys(phrases, MODES[mode]))
+        await _answer(interaction, f"Blocked {_count(phrases)} ({mode}): {_listed(phrases)}")
+
+    @app_commands.command(description="Allow words or phrases again, with commas between them")
+    async def allow(self, interaction: Interaction, words: app_commands.Range[str, 1, 4000]) -> None:
+        phrases = [check_phrase(phrase) for phrase in await _phrases(words, None)]
+        known = await self.studio.guilds.words(_guild(interaction))
+        if unknown := [phrase for phrase in phrases if phrase not in known]:
+            raise Complaint(f"Not blocked, so nothing was changed: {_listed(unknown)}")
+        await self.studio.guilds.allow_words(self._act(interaction, f"allowed: {_listed(phrases)}"), phrases)
+        await _answer(interaction, f"Allowed {_count(phrases)} again: {_listed(phrases)}")
+
+    @app_commands.command(name="list", description="Everything that is blocked, as a file")
+    async def show(self, interaction: Interaction) -> None:
+        known = await self.studio.guilds.words(_guild(interaction))
+        if not known:
+            await _answer(interaction, "No words are blocked. `/config words block` blocks some.")
+            return
+        lines = (f"{phrase}\t{MODE_WORDS[Mode(mode)]}" for phrase, mode in known.items())
+        file = discord.File(io.BytesIO("\n".join(lines).encode()), "blocked-words.txt")
+        await interaction.response.send_message(f"{_count(list(known))} blocked.", file=file, ephemeral=True)
+
+    def _act(self, interaction: Interaction, details: str) -> Act:
+        return Act(
+            guild_id=_guild(interaction),
+            person_id=interaction.user.id,
+            act="words",
+            details=details,
+            at=self.studio.clock(),
+        )
+
+
+async def _phrases(words: str, file: discord.Attachment | None) -> list[str]:
+    typed = [phrase for phrase in words.split(",") if phrase.strip()]
+    if file is not None:
+        typed += [line for line in (await _text(file)).splitlines() if line.strip()]
+    if not typed:
+        raise Complaint("Give `words`, or a text file with a word or phrase a line.")
+    return list(dict.fromkeys(typed))
+
+
+async def _text(file: discord.Attachment) -> str:
+    if file.size > LARGEST_FILE:
+        raise Complaint(f"`{file.filename}` is too large: a list of words has at most 1 MiB.")
+    try:
+        return (await file.read()).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Complaint(f"`{file.filename}` is no text file: save it as UTF-8.") from None
+
+
+async def _answer(interaction: Interaction, text: str) -> None:
+    await interaction.response.send_message(text, ephemeral=True, allowed_mentions=discord.AllowedMentions.none())
+
+
+def _guild(interaction: Interaction) -> int:
+    assert interaction.guild_id is not None
+    return interaction.guild_id
+
+
+def _listed(phrases: list[str]) -> str:
+    shown = ", ".join(f"`{phrase}`" for phrase in phrases[:10])
+    return f"{shown} and {len(phrases) - 10:,} more" if len(phrases) > 10 else shown
+
+
+def _count(phrases: list[str]) -> str:
+    return f"{len(phrases):,} word{'' if len(phrases) == 1 else 's'}"

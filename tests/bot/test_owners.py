@@ -1,0 +1,202 @@
+"""/config as the owners of a server use it, at the stand-in, and what their rules do to everybody's jobs."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from preview.people.options import PersonError
+from preview.state.world import walk
+
+
+async def config(stage, name, /, user=None, **options):
+    """Use a subcommand of /config and give the answer's text."""
+    interaction = await stage.person(user or stage.mod).command(f"config {name}", stage.channel, **options)
+    return (await interaction.message()).content
+
+
+async def refusal(interaction):
+    """Give the private answer to an interaction."""
+    message = await interaction.message()
+    assert message.ephemeral
+    return message.content
+
+
+def custom_ids(message):
+    return [part["custom_id"] for part in walk(message.components) if "custom_id" in part]
+
+
+async def settings(studio, stage):
+    return await studio.policy.settings(stage.guild.id)
+
+
+async def test_only_those_who_manage_the_server_are_offered_it(stage):
+    async with stage.bot():
+        await config(stage, "stealth", allowed=False)
+        with pytest.raises(PersonError):
+            await config(stage, "stealth", user=stage.ada, allowed=True)
+
+
+async def test_each_setting_is_answered_kept_and_in_the_audit(stage):
+    role = stage.server.world.add_role(stage.guild, "patrons")
+    changes = {
+        "defaults": ({"parameters": "--ar 3:2  --no text"}, "Defaults: --ar 3:2 --no text."),
+        "channels": ({"add": stage.channel}, f"Channels: add <#{stage.channel.id}>."),
+        "results": ({"where": "a gallery", "gallery": stage.channel}, f"Results: a gallery <#{stage.channel.id}>."),
+        "feature": ({"feature": "fast mode", "add": role}, f"Fast mode: add <@&{role.id}>."),
+        "limits": ({"role": role, "jobs_a_day": 5, "cooldown": 0}, f"Limits of <@&{role.id}>: 5 jobs a day"),
+        "permutations": ({"most": 4}, "Jobs of one prompt: 4."),
+        "stealth": ({"allowed": False}, "Private pictures: not allowed."),
+        "retention": ({"days": 30}, "Pictures are kept: 30 days."),
+        "log": ({"channel": stage.channel}, f"Log channel: <#{stage.channel.id}>."),
+        "sensitive": ({"pictures": "withheld"}, "Sensitive pictures: withheld."),
+    }
+    async with stage.bot():
+        for name, (options, told) in changes.items():
+            assert told in await config(stage, name, **options)
+    async with stage.bot() as studio:  # and all of it is there after a restart
+        panel, audit = await config(stage, "panel"), await config(stage, "audit")
+        kept = await settings(studio, stage)
+    for words in ("`--ar 3:2 --no text`", "30 days", "withheld", "not allowed", f"<@&{role.id}>", "5 jobs a day"):
+        assert words in panel
+    assert len(audit.splitlines()) == len(changes)
+    assert audit.splitlines()[0].endswith("sensitive pictures: withheld")
+    assert (kept.permutations, kept.gallery, kept.log_channel) == (4, stage.channel.id, stage.channel.id)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("defaults", {"parameters": "--ar x"}, "--ar"),
+        ("defaults", {"parameters": "a fox"}, "fox"),
+        ("channels", {}, "Say what to change"),
+        ("feature", {"feature": "fast mode"}, "Say what to change"),
+        ("results", {"where": "a gallery"}, "needs a channel"),
+        ("words block", {"words": "g.*e"}, "no plain word"),
+        ("words block", {}, "Give `words`"),
+        ("words allow", {"words": "never blocked"}, "Not blocked"),
+    ],
+)
+async def test_bad_input_is_answered_and_what_was_there_stays(stage, name, options, told):
+    async with stage.bot() as studio:
+        await config(stage, "retention", days=7)
+        before = await settings(studio, stage)
+        assert told in await config(stage, name, **options)
+        assert await settings(studio, stage) == before
+
+
+async def test_a_limit_below_nothing_is_refused_with_what_would_do(stage):
+    role = stage.server.world.add_role(stage.guild, "patrons")
+    async with stage.bot() as studio:
+        assert "must be from 1 to 1,000, not -1" in await config(stage, "limits", role=role, running=-1)
+        assert (await settings(studio, stage)).bounds == {}
+
+
+async def test_two_owners_at_once_lose_nothing(stage):
+    channels = [stage.server.world.add_channel(stage.guild) for _ in range(6)]
+    async with stage.bot() as studio:
+        await asyncio.gather(*(config(stage, "channels", add=channel) for channel in channels))
+        assert set((await settings(studio, stage)).channels) == {channel.id for channel in channels}
+
+
+async def test_the_panel_changes_settings_by_select_and_by_form(stage):
+    role = stage.server.world.add_role(stage.guild, "patrons")
+    person = stage.person(stage.mod)
+    async with stage.bot() as studio:
+        panel = await (await person.command("config panel", stage.channel)).message()
+        await person.select(panel, "Private pictures", custom_id="config:page")
+        await stage.server.wait_for(stage.channel, lambda message: "config:set:stealth" in custom_ids(message), 20)
+        await person.select(panel, "Not allowed", custom_id="config:set:stealth")
+        await stage.server.wait_for(stage.channel, lambda message: "not allowed" in message.content, 20)
+    async with stage.bot() as studio:  # the panel goes on working after a restart
+        await person.select(panel, "Roles with fast mode", custom_id="config:page")
+        await stage.server.wait_for(stage.channel, lambda message: "config:set:fast_roles" in custom_ids(message), 20)
+        await person.select(panel, role, custom_id="config:set:fast_roles")
+        await stage.server.wait_for(stage.channel, lambda message: f"<@&{role.id}>" in message.content, 20)
+        await person.select(panel, "Days until pictures are deleted (0: never)", custom_id="config:page")
+        await stage.server.wait_for(
+            stage.channel, lambda message: "config:type:retention_days" in custom_ids(message), 20
+        )
+        opened = await person.press(panel, custom_id="config:type:retention_days")
+        assert "whole number" in await refusal(await person.submit_modal(opened, value="-1"))
+        opened = await person.press(panel, custom_id="config:type:retention_days")
+        await person.submit_modal(opened, value="14")
+        await stage.server.wait_for(stage.channel, lambda message: "14 days" in message.content, 20)
+        kept = await settings(studio, stage)
+    assert (kept.stealth, kept.fast_roles, kept.retention_days) == (False, (role.id,), 14)
+
+
+async def test_a_blocked_person_is_told_and_may_again_afterwards(stage):
+    async with stage.bot():
+        assert "is blocked for good" in await config(stage, "block add", person=stage.ada, reason="spam")
+        assert "blocked you" in await refusal(await stage.imagine("a fox"))
+        assert f"<@{stage.ada.id}>" in await config(stage, "block list")
+        await config(stage, "block remove", person=stage.ada)
+        await stage.imagine("a fox")
+        await stage.result()
+
+
+async def test_who_manages_the_server_cannot_be_blocked(stage):
+    async with stage.bot():
+        assert "manages this server" in await config(stage, "block add", person=stage.mod, reason="me")
+        assert "Nobody is blocked" in await config(stage, "block list")
+
+
+async def test_a_blocked_word_is_named_and_the_prompt_given_back(stage):
+    async with stage.bot():
+        await config(stage, "words block", words="gore, naked man", mode="refuse")
+        answer = await refusal(await stage.imagine("a scene of g0re --ar 3:2"))
+        assert "`gore`" in answer
+        assert "a scene of g0re --ar 3:2" in answer
+        assert not stage.public()
+
+
+async def test_a_word_of_warning_is_private_and_the_picture_comes(stage):
+    async with stage.bot():
+        await config(stage, "words block", words="blood", mode="warn privately")
+        await stage.imagine("a blood moon")
+        await stage.result()
+        warning = await stage.server.wait_for(stage.channel, lambda message: "rather not see" in message.content, 20)
+        assert warning.ephemeral
+
+
+async def test_every_door_is_closed_to_who_may_not(stage):
+    async with stage.bot():
+        await stage.imagine("a fox")
+        grid = await stage.result()
+        await config(stage, "block add", person=stage.ada, reason="spam")
+        for label in ("U1", "V1", None):
+            pressed = await stage.person(stage.ada).press(
+                grid,
+                label,
+                custom_id=None if label else next(name for name in custom_ids(grid) if name.startswith("reroll")),
+            )
+            followups = await stage.server.wait_for(
+                stage.channel,
+                lambda message, pressed=pressed: message.ephemeral and "blocked you" in message.content,
+                20,
+            )
+            assert followups
+        assert len(stage.results()) == 1
+
+
+async def test_who_is_blocked_while_waiting_is_told_when_the_turn_comes(stage):
+    async with stage.bot(jobs_at_once=1):
+        await stage.imagine("a slow fox", stage.ben)
+        await stage.notice("0%")
+        await stage.imagine("an owl")
+        await stage.notice("an owl")
+        await config(stage, "block add", person=stage.ada, reason="spam")
+        stage.go()
+        await stage.notice("blocked you")
+        assert len(stage.results()) == 1
+
+
+async def test_elsewhere_people_are_sent_to_where_they_may(stage):
+    elsewhere = stage.server.world.add_channel(stage.guild)
+    async with stage.bot():
+        await config(stage, "channels", add=elsewhere)
+        assert f"<#{elsewhere.id}>" in await refusal(await stage.imagine("a fox"))
+        await stage.imagine("a fox", channel=elsewhere)
+        await stage.result(channel=elsewhere)
