@@ -20,7 +20,8 @@ VARY_STRONG = 0.75
 # every window.
 UPSCALE_SUBTLE = 0.3
 UPSCALE_CREATIVE = 0.45
-# What is drawn around a picture starts from its stretched edges, of which only the colours may shine through.
+# What is drawn around or within a picture starts from colours stretched over it, of which nothing else may shine
+# through.
 AROUND = 0.95
 BLEND = 0.6  # as `--iw 1`
 PAN = 0.5  # of the length
@@ -113,7 +114,7 @@ def vary_region(
     if mask is None and not 0 < len(set(region)) < 9:
         raise Complaint("Choose what to draw anew: at least one part, and not the whole picture.")
     width, height = _canvas(model, *size_of(parent), GRID_MOST)
-    child = replace(_after(parent, tile, seed), width=width, height=height, count=4, strength=1.0, hd=False)
+    child = _outpaint(parent, tile, seed, parent.aspect, (width, height), Frame(0, 0, width, height))
     return replace(child, mask=mask, region=() if mask else tuple(sorted(set(region))))
 
 

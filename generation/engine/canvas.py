@@ -37,14 +37,15 @@ def _blur(values: Tensor) -> Tensor:
 def freedom(mask: Tensor, reach: int) -> Tensor:
     """Say from which share of the noise on each place of `mask` (1×1×H×W, 1 is drawn anew) may be drawn freely.
 
-    Far from what is kept that is from the start (1). Until then a place follows the filling, so that what is drawn
-    near a kept part goes on where that ends, in colours and forms (Differential Diffusion, Levin and Fried 2023).
+    `reach` places away from what is kept, or where it is farthest, that is from the start (1). Until then a place
+    follows the filling, so that what is drawn near a kept part goes on where that ends, in colours and forms
+    (Differential Diffusion, Levin and Fried 2023).
     """
-    near, free = 1 - mask, torch.zeros_like(mask)
+    near, away = 1 - mask, torch.zeros_like(mask)
     for _ in range(reach):
-        free = free + (1 - near) / reach
+        away = away + (1 - near)
         near = functional.max_pool2d(near, 3, stride=1, padding=1)
-    return mask * torch.lerp(torch.full_like(free, BESIDE), torch.ones_like(free), free)
+    return mask * (BESIDE + (1 - BESIDE) * away / away.max().clamp(min=1))
 
 
 def mend(drawn: Tensor, original: Tensor, mask: Tensor, edge: int, reach: int) -> Tensor:

@@ -35,28 +35,28 @@ def read_source(request: Generate) -> Source | None:
     """Decode the request's pictures at its size, cropped to its shape; raises Complaint for what is no picture."""
     if request.source is None:
         return None
-    params = request.params
-    picture, size = _decode(request.source), (params.width, params.height)
-    if params.frame is not None:
-        return _framed(picture, params.frame, size)
-    blended = tuple(to_pixels(_fit(_decode(data), size)) for data in request.blended)
-    return Source(to_pixels(_fit(picture, size)), _mask(request), blended=blended)
-
-
-def _framed(picture: Image.Image, frame: Frame, size: tuple[int, int]) -> Source:
-    """Lay a picture on a canvas, and stretch it softly over the rest."""
-    canvas, mask = Image.new("RGB", size), Image.new("L", size, 255)
-    canvas.paste(_fit(picture, (frame.width, frame.height)), (frame.left, frame.top))
-    mask.paste(0, (frame.left, frame.top, frame.left + frame.width, frame.top + frame.height))
-    drawn_anew = _black_and_white(mask)
-    return Source(spread(to_pixels(canvas), 1 - drawn_anew), drawn_anew, filled=True)
-
-
-def _mask(request: Generate) -> Tensor | None:
     size = (request.params.width, request.params.height)
+    frame = request.params.frame or Frame(0, 0, *size)
+    canvas = Image.new("RGB", size)
+    canvas.paste(_fit(_decode(request.source), (frame.width, frame.height)), (frame.left, frame.top))
+    pixels, mask = to_pixels(canvas), _mask(request, frame)
+    blended = tuple(to_pixels(_fit(_decode(data), size)) for data in request.blended)
+    if mask is None or not (request.params.frame or request.params.region):
+        return Source(pixels, mask, blended=blended)
+    return Source(spread(pixels, 1 - mask), mask, filled=True)
+
+
+def _mask(request: Generate, frame: Frame) -> Tensor | None:
+    params, size = request.params, (request.params.width, request.params.height)
+    mask = _cells(params.region, size)
     if request.mask is not None:
-        return _black_and_white(_fit(_decode(request.mask).convert("L"), size))
-    return _black_and_white(_cells(request.params.region, size)) if request.params.region else None
+        mask = _fit(_decode(request.mask).convert("L"), size)
+    elif not params.region and params.frame is None:
+        return None
+    white = np.asarray(mask) >= 128
+    around = np.ones_like(white)
+    around[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width] = False
+    return torch.from_numpy(white | around).float()[None, None]
 
 
 def _cells(region: tuple[int, ...], size: tuple[int, int]) -> Image.Image:
@@ -67,10 +67,6 @@ def _cells(region: tuple[int, ...], size: tuple[int, int]) -> Image.Image:
         row, column = divmod(cell, 3)
         mask.paste(255, (columns[column], rows[row], columns[column + 1], rows[row + 1]))
     return mask
-
-
-def _black_and_white(mask: Image.Image) -> Tensor:
-    return torch.from_numpy(np.asarray(mask) >= 128).float()[None, None]
 
 
 def to_pixels(image: Image.Image) -> Tensor:

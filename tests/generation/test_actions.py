@@ -124,9 +124,10 @@ def test_the_result_of_a_second_pass_is_twice_as_large_also_for_its_children():
 
 def test_only_the_chosen_parts_of_a_picture_are_drawn_anew():
     child = actions.vary_region(PARENT, TILE, MODEL, 4, region=[8, 0, 4, 4])
-    assert changed(PARENT, child) == {"seed", "source", "strength", "mask", "region"}
-    assert (child.region, child.mask, child.strength, child.count) == ((0, 4, 8), None, 1.0, 4)
+    assert changed(PARENT, child) == {"seed", "source", "strength", "mask", "region", "frame"}
+    assert (child.region, child.mask, child.strength, child.count) == ((0, 4, 8), None, actions.AROUND, 4)
     assert (child.width, child.height) == (PARENT.width, PARENT.height), "the rest is kept to the pixel"
+    assert child.frame == Frame(0, 0, PARENT.width, PARENT.height)
 
 
 def test_an_uploaded_mask_takes_the_place_of_the_parts():
