@@ -30,7 +30,10 @@ FEATURES = (  # the forms and the road first: the others need them
     "cogs.liking",
     "cogs.details",
     "cogs.deleting",
-    "cogs.forms cogs.road cogs.taking_up cogs.prompting cogs.imagine cogs.several cogs.pressing cogs.remix cogs.region cogs.blend cogs.liking cogs.details cogs.deleting",
+    "cogs.owners",
+    "cogs.settings",
+    "cogs.modes",
+    "cogs.prefer",
 )
 
 
