@@ -56,6 +56,10 @@ async def _start(arguments: argparse.Namespace, config: Config) -> int:
             from bot.terminal import imagine
 
             await imagine(config, arguments.prompt, arguments.out, arguments.image)
+        case "doctor":
+            from bot.doctor.examine import examine
+
+            return await examine(config)
         case "preview":
             return await _preview(config, arguments.port, browser=not arguments.no_browser)
         case _:
@@ -105,6 +109,7 @@ def _arguments() -> argparse.Namespace:
     preview = commands.add_parser("preview", help="try the bot in a browser, without a Discord account")
     preview.add_argument("--port", type=int, default=4870, help="port on loopback, 0 for any free one (4870)")
     preview.add_argument("--no-browser", action="store_true", help="only print the address")
+    commands.add_parser("doctor", help="see what is wrong with this installation, and what mends it")
     backup = commands.add_parser("backup", help="write all that is kept to one file, also while the bot runs")
     backup.add_argument("file", type=Path, help="the file, which is replaced if it is an earlier backup")
     restore = commands.add_parser("restore", help="put a backup into the data folder")

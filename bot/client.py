@@ -15,7 +15,9 @@ from discord.gateway import DiscordWebSocket
 from bot.config import DISCORD_API_URL
 from bot.delivery import NOBODY, Delivery
 from bot.errors import answer_command_error
+from bot.fetch import Fetcher
 from bot.studio import Studio
+from bot.taking_in import TakingIn
 from db.store import Record
 from generation import logs
 
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 
 # A picture bot needs no voice, so that its libraries are missing is no news.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+
+INTENTS = discord.Intents(guilds=True)
 
 
 class Client(commands.AutoShardedBot):
@@ -35,7 +39,7 @@ class Client(commands.AutoShardedBot):
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
-            intents=discord.Intents(guilds=True),
+            intents=INTENTS,
             allowed_mentions=NOBODY,
             # Where an install says nothing, Discord offers a command in servers only.
             allowed_installs=discord.app_commands.AppInstallationType(guild=True, user=True),
@@ -44,6 +48,7 @@ class Client(commands.AutoShardedBot):
         self.studio = studio
         self.left_open = left_open
         self.delivery = Delivery(self, studio.clock)
+        self.taking_in = TakingIn(studio.pictures, Fetcher(studio.config.stand_in))
         self.tree.on_error = answer_command_error  # type: ignore[method-assign]
         self._log_what_interactions_are_about()
 
@@ -79,7 +84,9 @@ class Client(commands.AutoShardedBot):
         payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
         text = json.dumps([self.application_id, self.studio.config.discord_api_url, payload], sort_keys=True)
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
-        if await self.studio.store.memo("commands") == fingerprint:
+        known = {(command.type.value, command.name) for command in await self.tree.fetch_commands()}
+        offered = {(int(command.get("type", 1)), command["name"]) for command in payload}
+        if known == offered and await self.studio.store.memo("commands") == fingerprint:
             return
         await self.tree.sync()
         await self.studio.store.set_memo("commands", fingerprint)

@@ -31,6 +31,15 @@ async def get_own_user(request: web.Request) -> web.Response:
     return reply(payloads.own_user(request.app[CORE].world.bot))
 
 
+@routes.get(API + "/users/@me/guilds")
+async def get_own_guilds(request: web.Request) -> web.Response:
+    world = request.app[CORE].world
+    after, most = int(request.query.get("after", "0")), int(request.query.get("limit", "200"))
+    found = [each for each in world.guilds.values() if world.bot.id in each.members and each.id > after]
+    found.sort(key=lambda each: each.id)
+    return reply([payloads.own_guild(each, world.bot.id) for each in found[:most]])
+
+
 @routes.get(API + "/users/{user_id}")
 async def get_user(request: web.Request) -> web.Response:
     core = request.app[CORE]

@@ -117,6 +117,19 @@ def member(core: Core, guild: Guild, user_id: int, *, with_user: bool = True) ->
     return out | ({"user": user(core.world.users[user_id])} if with_user else {})
 
 
+def own_guild(each: Guild, user_id: int) -> Json:
+    """Write a guild as its member finds it in the list of their guilds."""
+    return {
+        "id": str(each.id),
+        "name": each.name,
+        "icon": None,
+        "banner": None,
+        "owner": each.owner_id == user_id,
+        "permissions": str(permissions.in_guild(each, user_id)),
+        "features": [],
+    }
+
+
 def guild(each: Guild) -> Json:
     """Write a guild object as REST gives it."""
     return {

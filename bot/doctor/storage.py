@@ -1,0 +1,53 @@
+"""The data folder: its disk, its database, and who is using it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from bot.doctor.finding import Finding, bad, fine, unknown
+from bot.lock import in_use
+from db.connection import DATABASE
+from db.inspection import Inspection, inspect
+
+LEAST_FREE = 2**30  # bytes
+A_JOB = 2 * 2**20  # bytes that a grid and its sheet take, roughly
+DATABASE_PATIENCE = 30.0  # seconds
+FROM_BACKUP = "Stop the bot and restore a backup: python main.py restore FILE --replace."
+
+
+def check_disk(data_dir: Path) -> list[Finding]:
+    """Check that there is a folder to write to, with room in it."""
+    existing = next(folder for folder in (data_dir, *data_dir.resolve().parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
+        return [bad("disk", f"{existing} is no folder that the bot may write to", "Change its owner, or DATA_DIR.")]
+    free = shutil.disk_usage(existing).free
+    text = f"{free / 2**30:.1f} GiB are free for {data_dir}"
+    if free < LEAST_FREE:
+        return [bad("disk", text, "Delete something, set RETENTION_DAYS, or move DATA_DIR to a larger disk.")]
+    return [fine("disk", f"{text}, enough for about {round(free / A_JOB, -3):.0f} pictures of four")]
+
+
+def check_database(data_dir: Path) -> list[Finding]:
+    """Check that the database opens, is whole, and can be written to."""
+    if not (data_dir / DATABASE).is_file():
+        return [fine("database", "there is none yet: it is made at the first start")]
+    try:
+        found = inspect(data_dir / DATABASE, DATABASE_PATIENCE)
+        running = "a bot is using it" if in_use(data_dir) else "no bot is using it"
+    except OSError as error:
+        return [bad("database", f"it cannot be used: {error}", "See that the bot owns DATA_DIR and all in it.")]
+    return [_judge(found, running)]
+
+
+def _judge(found: Inspection, running: str) -> Finding:
+    if found.damage is not None:
+        return bad("database", f"it is damaged: {found.damage}", FROM_BACKUP)
+    if found.version > found.known:
+        text = f"it has version {found.version}, this program knows {found.known}"
+        return bad("database", text, "Update the program, or give it another DATA_DIR.")
+    text = f"{found.jobs} jobs, version {found.version} of {found.known}, {running}"
+    if found.whole is None:
+        return unknown("database", f"{text}; it is too large to be looked at within {DATABASE_PATIENCE:g} s")
+    return fine("database", text)

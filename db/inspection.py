@@ -1,0 +1,58 @@
+"""Look at a database that somebody else may be using, and change nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from db.connection import read_scripts
+
+STEPS = 10_000  # of SQLite's machine between two looks at the clock
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was found: `version` of the `known` ones, `jobs`, and `damage` where there is any.
+
+    `whole` is None when there was no time to look at everything.
+    """
+
+    version: int
+    known: int
+    jobs: int
+    damage: str | None
+    whole: bool | None
+
+
+def inspect(path: Path, seconds: float) -> Inspection:
+    """Look at the database at `path` for so long at most. Raises OSError for one that cannot be read or written to."""
+    known, end = len(read_scripts()), time.monotonic() + seconds
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=rw", uri=True)) as database:
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            database.execute("BEGIN IMMEDIATE")  # what the bot does before it writes
+            database.rollback()
+            jobs = database.execute("SELECT count(*) FROM jobs").fetchone()[0] if version else 0
+            damage, whole = _integrity(database, end)
+    except sqlite3.OperationalError as error:
+        raise OSError(str(error)) from None
+    except sqlite3.DatabaseError as error:
+        return Inspection(0, known, 0, str(error), whole=False)
+    return Inspection(version, known, jobs, damage, whole)
+
+
+def _integrity(database: sqlite3.Connection, end: float) -> tuple[str | None, bool | None]:
+    database.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+    try:
+        ((first, *_), *_) = database.execute("PRAGMA integrity_check(1)").fetchall()
+    except sqlite3.OperationalError as error:
+        if "interrupted" not in str(error):
+            raise
+        return None, None
+    finally:
+        database.set_progress_handler(None, 0)
+    return (None, True) if first == "ok" else (str(first), False)

@@ -1,0 +1,439 @@
+"""The doctor says what is wrong and what mends it, changes nothing, and never hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import discord
+import pytest
+from aiohttp import web
+
+from bot.config import Config
+from bot.doctor import account, api, device, examine, finding, storage
+from bot.doctor.account import check_account
+from bot.doctor.device import check_device
+from bot.doctor.finding import Finding, Verdict, aside, within
+from bot.doctor.model import check_model
+from bot.doctor.storage import check_database, check_disk
+from bot.lock import in_use, only_one
+from db.connection import DATABASE
+from db.store import Store
+from generation.models import EMBEDDED
+from preview.state import permissions
+from tests.bot.conftest import Stage
+from tests.db.jobs import a_job
+
+BAD, FINE, UNKNOWN = Verdict.BAD, Verdict.FINE, Verdict.UNKNOWN
+
+
+def config_of(stage: Stage, **changes) -> Config:
+    token, url = stage.server.world.application.token, stage.server.api_url
+    return dataclasses.replace(
+        Config(discord_token=token, discord_api_url=url, data_dir=stage.folder / "data", model=str(stage.model)),
+        **changes,
+    )
+
+
+def by_subject(findings: list[Finding]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for each in findings:
+        found.setdefault(each.subject, []).append(each)
+    return found
+
+
+async def one(stage: Stage, subject: str, **changes) -> Finding:
+    """Give the only finding about a subject."""
+    (found,) = by_subject(await check_account(config_of(stage, **changes)))[subject]
+    return found
+
+
+# --- the account
+
+
+async def test_a_bot_that_is_set_up_well_has_nothing_to_mend(stage):
+    findings = await check_account(config_of(stage))
+    assert {each.subject for each in findings} == {"token", *account.CHECKS}
+    assert [each for each in findings if each.verdict is not FINE] == []
+    assert {request.method for request in stage.server.requests} == {"GET"}
+    assert not stage.server.gateway.identifies
+    assert not (stage.folder / "data").exists()
+
+
+async def test_without_a_token_it_says_where_to_get_one(stage):
+    token = await one(stage, "token", discord_token="")
+    assert token.verdict is BAD
+    assert "discord.com/developers" in token.mend
+
+
+async def test_a_token_that_was_reset_is_bad_and_what_needs_one_is_not_checked(stage):
+    found = by_subject(await check_account(config_of(stage, discord_token="old")))
+    assert found.pop("token")[0].verdict is BAD
+    assert {each.verdict for findings in found.values() for each in findings} == {UNKNOWN}
+
+
+async def test_a_line_that_is_down_is_said_and_is_no_fault_of_the_token(stage):
+    url = "http://127.0.0.1:9/api/v10"
+    token = await one(stage, "token", discord_api_url=url)
+    assert token.verdict is UNKNOWN
+    assert url in token.text
+
+
+async def test_a_discord_that_never_answers_is_not_waited_for(stage, monkeypatch):
+    monkeypatch.setattr(api, "PATIENCE", api.aiohttp.ClientTimeout(total=0.1))
+    held = stage.server.faults.hold("GET", "/users/@me")
+    token = await one(stage, "token")
+    held.release()
+    assert token.verdict is UNKNOWN
+    assert "did not answer" in token.text
+
+
+@pytest.mark.parametrize(
+    ("path", "subject"),
+    [("/users/@me", "token"), ("/gateway/bot", "gateway"), ("/users/@me/guilds", "servers")],
+)
+async def test_trouble_at_discord_is_no_verdict_about_the_installation(stage, path, subject):
+    stage.server.faults.fail("GET", path, status=503)
+    found = await one(stage, subject)
+    assert found.verdict is UNKNOWN
+    assert "503" in found.text
+
+
+@pytest.mark.parametrize(("ahead", "verdict"), [(0, FINE), (5, FINE), (60, BAD), (-60, BAD)])
+async def test_a_clock_that_is_wrong_is_bad(stage, ahead, verdict):
+    found = by_subject(await check_account(config_of(stage), clock=lambda: time.time() + ahead))
+    assert found["clock"][0].verdict is verdict
+
+
+async def test_a_gateway_behind_a_firewall_is_bad(stage):
+    stage.server.core.gateway_url = "ws://127.0.0.1:9/gateway"
+    gateway = await one(stage, "gateway")
+    assert gateway.verdict is BAD
+    assert "WebSockets" in gateway.mend
+
+
+async def test_something_else_in_the_place_of_the_gateway_is_bad(stage):
+    stage.server.core.gateway_url = stage.server.core.gateway_url.replace("/gateway", "/users")
+    assert (await one(stage, "gateway")).verdict is BAD
+
+
+async def test_few_logins_left_are_bad(stage):
+    few = {"total": 1000, "remaining": 3, "reset_after": 7_200_000, "max_concurrency": 1}
+    body = {"url": stage.server.core.gateway_url, "shards": 1, "session_start_limit": few}
+    stage.server.faults.fail("GET", "/gateway/bot", status=200, body=body)
+    gateway = await one(stage, "gateway")
+    assert gateway.verdict is BAD
+    assert "only 3 logins" in gateway.text
+    assert "2.0 hours" in gateway.text
+
+
+@pytest.mark.parametrize(("granted", "verdict"), [(0, BAD), (1 << 15, FINE)])
+async def test_an_intent_that_discord_does_not_allow_is_bad(stage, monkeypatch, granted, verdict):
+    monkeypatch.setattr(account, "INTENTS", discord.Intents(guilds=True, message_content=True))
+    stage.server.world.application.privileged_intents = granted
+    found = await one(stage, "intents")
+    assert found.verdict is verdict
+    assert ("Message Content" in found.text) is (verdict is BAD)
+
+
+async def test_a_permission_that_is_missing_is_named(stage):
+    everyone = stage.guild.roles[stage.guild.id]
+    everyone.permissions &= ~(permissions.ATTACH_FILES | permissions.SEND_MESSAGES_IN_THREADS)
+    servers = await one(stage, "servers")
+    assert servers.verdict is BAD
+    assert "Studio: the bot lacks" in servers.text
+    assert "Attach Files" in servers.text
+    assert "Send Messages In Threads" in servers.text
+
+
+async def test_an_administrator_lacks_nothing(stage):
+    stage.guild.roles[stage.guild.id].permissions = permissions.ADMINISTRATOR
+    stage.server.world.add_channel(stage.guild, "staff", bot_lacks=permissions.VIEW_CHANNEL)
+    assert "in all 2 channels" in (await one(stage, "servers")).text
+
+
+async def test_channels_where_the_bot_may_not_post_are_named_and_no_fault(stage):
+    world = stage.server.world
+    world.add_channel(stage.guild, "staff", bot_lacks=permissions.VIEW_CHANNEL)
+    world.add_channel(stage.guild, "rules", everyone_lacks=permissions.SEND_MESSAGES)
+    servers = await one(stage, "servers")
+    assert servers.verdict is FINE
+    assert "#staff, #rules" in servers.text
+    assert "#general" not in servers.text
+
+
+async def test_a_bot_in_no_server_is_told_how_to_get_into_one(stage):
+    del stage.guild.members[stage.server.world.bot.id]
+    servers = await one(stage, "servers")
+    assert servers.verdict is BAD
+    assert f"client_id={stage.server.world.application.id}" in servers.mend
+
+
+async def test_the_list_of_allowed_servers_is_compared_with_those_the_bot_is_in(stage):
+    other = stage.server.world.add_guild("Other", stage.ada)
+    found = await check_account(config_of(stage, allowed_guilds=frozenset({stage.guild.id, 175928847299117063})))
+    texts = {each.text: each.verdict for each in by_subject(found)["servers"]}
+    assert texts["ALLOWED_GUILDS names 175928847299117063, where the bot is not"] is BAD
+    assert texts[f"{other.name}: people are refused, since it is not in ALLOWED_GUILDS"] is FINE
+    assert texts["Studio: all permissions, in all 1 channels"] is FINE
+
+
+async def test_more_servers_than_one_answer_holds_are_all_looked_at(stage, monkeypatch):
+    monkeypatch.setattr("bot.doctor.servers.PAGE", 2)
+    for number in range(4):
+        stage.server.world.add_guild(f"Guild {number}", stage.ada)
+    assert len(by_subject(await check_account(config_of(stage)))["servers"]) == 5
+
+
+async def test_commands_that_discord_does_not_offer_are_told_at_the_next_start(stage):
+    before = await one(stage, "commands")
+    assert (before.verdict, "imagine" in before.text) == (FINE, True)
+    with only_one(stage.folder / "data"):
+        beside_a_bot = await one(stage, "commands")
+    assert (beside_a_bot.verdict, "imagine" in beside_a_bot.text) == (BAD, True)
+    async with stage.bot():
+        pass
+    assert "offers all" in (await one(stage, "commands")).text
+
+
+async def test_commands_that_were_lost_at_discord_are_told_again(stage):
+    async with stage.bot():
+        pass
+    stage.server.world.commands.clear()
+    async with stage.bot():
+        assert stage.server.world.commands
+
+
+# --- the model
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Give a copy of the embedded model."""
+    return shutil.copytree(EMBEDDED, tmp_path / "copy")
+
+
+def test_the_embedded_model_is_complete():
+    (found,) = check_model(EMBEDDED)
+    assert found.verdict is FINE
+    assert "MiB of weights" in found.text
+
+
+UNET = Path("unet", "diffusion_pytorch_model.safetensors")
+
+
+def _truncate(model: Path) -> None:
+    (model / UNET).write_bytes((model / UNET).read_bytes()[:-1])
+
+
+def _pickle(model: Path) -> None:
+    (model / UNET).rename(model / "unet" / "diffusion_pytorch_model.bin")
+
+
+def _point(model: Path) -> None:
+    (model / UNET).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+def _rename_part(model: Path) -> None:
+    index = json.loads((model / "model_index.json").read_text())
+    index["transformer"] = index.pop("unet")
+    (model / "model_index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (_truncate, "damaged"),
+        (_pickle, "pickled"),
+        (_point, "damaged"),
+        (_rename_part, "no unet"),
+        (lambda model: (model / UNET).unlink(), "is missing"),
+        (lambda model: (model / "unet" / "config.json").unlink(), "has no config.json"),
+        (lambda model: shutil.rmtree(model / "tokenizer"), "tokenizer.json"),
+        (lambda model: shutil.rmtree(model / "scheduler"), "scheduler_config.json"),
+        (lambda model: (model / "model_index.json").unlink(), "no model_index.json"),
+        (lambda model: (model / "model_index.json").write_text("{"), "damaged"),
+        (shutil.rmtree, "no model folder"),
+    ],
+)
+def test_what_is_wrong_with_a_models_files_is_said(model, harm, says):
+    harm(model)
+    (found,) = check_model(str(model))
+    assert found.verdict is BAD
+    assert says in found.text
+    assert found.mend
+
+
+def test_weights_in_several_files_are_all_looked_at(model):
+    names = [f"part-{number}.safetensors" for number in (1, 2)]
+    shutil.copy(model / UNET, model / "unet" / names[0])
+    (model / UNET).rename(model / "unet" / names[1])
+    index = {"weight_map": {"a": names[0], "b": names[1]}}
+    (model / "unet" / f"{UNET.name}.index.json").write_text(json.dumps(index))
+    assert check_model(str(model))[0].verdict is FINE
+    (model / "unet" / names[1]).unlink()
+    assert check_model(str(model))[0].verdict is BAD
+
+
+def test_a_hub_model_that_is_not_here_yet_is_said_to_be_downloaded():
+    (found,) = check_model("nobody/has-this-model")
+    assert found.verdict is UNKNOWN
+    assert "hf download nobody/has-this-model" in found.mend
+
+
+# --- the device
+
+
+async def test_the_cpu_is_seen_to_reckon():
+    (found,) = await check_device("cpu")
+    assert (found.verdict, "cores" in found.text) == (FINE, True)
+
+
+async def test_a_gpu_that_is_not_there_is_said():
+    (found,) = await check_device("cuda:99")
+    assert found.verdict is BAD
+    assert "driver" in found.mend
+
+
+def test_a_device_whose_memory_is_taken_is_said():
+    probed = {"device": "cuda:0", "name": "A GPU", "free": 2**20, "total": 2**34, "torch": "2"}
+    assert device._judge(probed).verdict is BAD
+    assert device._judge(probed | {"free": 2**33}).verdict is FINE
+
+
+# --- the data
+
+
+def test_a_folder_that_is_not_there_yet_is_fine_and_is_not_made(tmp_path):
+    (found,) = check_disk(tmp_path / "data" / "deep")
+    assert found.verdict is FINE
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_bad(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
+    assert check_disk(tmp_path)[0].verdict is BAD
+
+
+def test_a_file_in_the_place_of_the_folder_is_bad(tmp_path):
+    (tmp_path / "data").touch()
+    assert check_disk(tmp_path / "data")[0].verdict is BAD
+
+
+@pytest.fixture
+async def data(tmp_path: Path) -> Path:
+    async with Store.open(tmp_path / "data" / DATABASE) as store:
+        for _ in range(50):
+            await store.add_job(a_job())
+    return tmp_path / "data"
+
+
+def test_a_database_is_looked_at_whole_and_left_as_it_is(data):
+    before = (data / DATABASE).read_bytes()
+    (found,) = check_database(data)
+    assert found.verdict is FINE
+    assert "50 jobs" in found.text
+    assert "no bot is using it" in found.text
+    assert (data / DATABASE).read_bytes() == before
+
+
+async def test_a_database_that_a_bot_is_using_is_fine(data):
+    with only_one(data):
+        async with Store.open(data / DATABASE) as store:
+            await store.add_job(a_job())
+            (found,) = check_database(data)
+        assert in_use(data)
+    assert (found.verdict, "51 jobs" in found.text, "a bot is using it" in found.text) == (FINE, True, True)
+    assert not in_use(data)
+
+
+def _overwrite(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[4096 * 2 : 4096 * 8] = b"\xff" * 4096 * 6
+    path.write_bytes(content)
+
+
+def _age(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 99")
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (_overwrite, "damaged"),
+        (_age, "version 99"),
+        (lambda path: path.write_text("no database" * 1000), "damaged"),
+    ],
+)
+def test_what_is_wrong_with_a_database_is_said(data, harm, says):
+    harm(data / DATABASE)
+    (found,) = check_database(data)
+    assert found.verdict is BAD
+    assert says in found.text
+
+
+def test_a_database_that_is_locked_is_said(data):
+    with closing(sqlite3.connect(data / DATABASE, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        (found,) = check_database(data)
+    assert found.verdict is BAD
+    assert "locked" in found.text
+
+
+def test_a_database_too_large_to_look_through_is_not_called_whole(data, monkeypatch):
+    monkeypatch.setattr(storage, "DATABASE_PATIENCE", -1.0)
+    monkeypatch.setattr("db.inspection.STEPS", 1)
+    assert check_database(data)[0].verdict is UNKNOWN
+
+
+# --- all of it
+
+
+async def test_a_check_that_hangs_is_given_up():
+    async def hang() -> list[Finding]:
+        await asyncio.Event().wait()
+        return []
+
+    (found,) = await within(0.01, "disk", hang())
+    assert (found.verdict, found.subject) == (UNKNOWN, "disk")
+
+
+async def test_a_check_that_fails_itself_says_so():
+    (found,) = await within(1, "disk", aside(lambda: [][0]))
+    assert found.verdict is UNKNOWN
+    assert "IndexError" in found.text
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        ([finding.fine("a", "b")], 0),
+        ([finding.fine("a", "b"), finding.bad("a", "b", "c")], 1),
+        ([finding.unknown("a", "b")], 1),
+    ],
+)
+def test_the_exit_code_is_0_only_if_all_is_well(found, code):
+    assert examine._conclude(found) == code
+
+
+async def test_something_that_is_not_discord_is_said(stage):
+    async def answer(_: web.BaseRequest) -> web.Response:
+        return web.Response(text="<html>a router's login page</html>")
+
+    server = web.Server(answer)
+    runner = web.ServerRunner(server)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    token = await one(stage, "token", discord_api_url=f"http://127.0.0.1:{runner.addresses[0][1]}/api")
+    await runner.cleanup()
+    assert token.verdict is UNKNOWN
