@@ -183,8 +183,8 @@ async def test_every_door_is_closed_to_who_may_not(stage):
 
 async def test_who_is_blocked_while_waiting_is_told_when_the_turn_comes(stage):
     async with stage.bot(jobs_at_once=1):
-        await stage.imagine("a slow fox", stage.ben)
-        await stage.notice("0%")
+        await stage.imagine("slow fox", stage.ben)
+        await stage.notice("(25%)")
         await stage.imagine("an owl")
         await stage.notice("an owl")
         await config(stage, "block add", person=stage.ada, reason="spam")
