@@ -56,15 +56,15 @@ async def _answer_error(interaction: discord.Interaction[Any], error: BaseExcept
     await answer(interaction, explain(error))
 
 
-async def answer(interaction: discord.Interaction[Any], text: str) -> None:
+async def answer(interaction: discord.Interaction[Any], text: str, **fields: Any) -> None:
     """Say `text` so that only this person sees it, whether or not the interaction was answered before."""
     try:
         if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
             # The first followup would take the place of "thinking…" and be seen by everybody, as that is.
             await interaction.delete_original_response()
         if interaction.response.is_done():
-            await interaction.followup.send(text, ephemeral=True)
+            await interaction.followup.send(text, ephemeral=True, **fields)
         else:
-            await interaction.response.send_message(text, ephemeral=True)
+            await interaction.response.send_message(text, ephemeral=True, **fields)
     except TROUBLE:
         log.warning("could not tell %s: %s", interaction.user.id, text, exc_info=True)

@@ -1,38 +1,35 @@
-"""/imagine: four pictures from words, and perhaps a picture."""
+"""/imagine: four pictures from words, and perhaps from pictures."""
 
 from __future__ import annotations
 
-import asyncio
-import io
+from typing import cast
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.delivery import TROUBLE
 from bot.destination import is_private
-from bot.habits import habits_of
-from cogs.road import Interaction, Road
-from generation.display import shorten
+from bot.forms import Filled
+from cogs.prompting import PROMPT, Prompting, Purpose, prompting_of, refuse
+from cogs.road import Interaction, Road, road_of
+from cogs.several import ask_whether
 from generation.errors import Complaint
-from generation.intake import MAX_BYTES, clean
 from generation.job import Action
-from generation.params import Upload
-from generation.prompt import PromptFaults
+from generation.params import Params, Upload
+from generation.prompt import PromptFaults, TooManyPermutations, Wish, permute, read
 
-MOST_TAKEN_IN = 2  # attached pictures at once: each takes memory, and a thread that others wait for
-DOWNLOAD_TIMEOUT = 60.0  # seconds
-LONGEST_ECHO = 1500  # characters of a refused prompt that fit into the answer; a longer one comes as a file
+Image = discord.Attachment | Upload | None
 
 
 class Imagine(commands.Cog):
     """Draw what somebody asks for in words."""
 
-    def __init__(self, client: Client, road: Road) -> None:
+    def __init__(self, client: Client, road: Road, prompting: Prompting) -> None:
         self.road = road
         self.studio = client.studio
-        self.taking_in = asyncio.Semaphore(MOST_TAKEN_IN)
+        self.taking_in = client.taking_in
+        prompting.takers[Action.IMAGINE] = self.edited
 
     @app_commands.command(description="Draw four pictures from your words")
     @app_commands.describe(
@@ -45,45 +42,83 @@ class Imagine(commands.Cog):
         prompt: app_commands.Range[str, 1, 6000],
         image: discord.Attachment | None = None,
     ) -> None:
-        habits = await habits_of(self.studio, interaction)
+        await self.enter(interaction, prompt, image)
+
+    async def edited(self, interaction: Interaction, purpose: Purpose, filled: Filled) -> None:
+        """Take a prompt that was refused before, with the picture that came with it."""
+        await self.enter(interaction, filled.texts[PROMPT], Upload(purpose.besides) if purpose.besides else None)
+
+    async def enter(self, interaction: Interaction, prompt: str, image: Image) -> None:
+        """Have drawn what a prompt says, after a question where that is several jobs; or give the prompt back."""
         try:
-            wish = habits.read(prompt, self.studio.model, attached=1 if image else 0)
-            if wish.links:
-                raise PromptFaults("Links to pictures are not followed here: attach the picture instead")
-        except PromptFaults as faults:
-            await give_back(interaction, faults, prompt)
+            wishes: list[Wish] | Complaint = await self.read(interaction, prompt, with_picture=image is not None)
+        except Complaint as complaint:
+            wishes = complaint
+        try:
+            await self._gain_time(interaction, wishes, image)
+            if isinstance(image, discord.Attachment):
+                image = await self.taking_in.attachment(image)
+            if isinstance(wishes, Complaint):
+                raise wishes
+            if len(wishes) > 1:
+                await ask_whether(interaction, _purpose(image), prompt, wishes)
+                return
+            (params,), (wish,) = await self.with_pictures(wishes, image), wishes
+            await self.road.ask(interaction, Action.IMAGINE, params, speed=wish.speed, private=wish.private)
+        except Exception as error:
+            await refuse(interaction, error, _purpose(image), prompt)
+
+    async def read(self, interaction: Interaction, prompt: str, *, with_picture: bool) -> list[Wish]:
+        """Read a prompt with what the person has settled, one wish a job; raises Complaint with all that is wrong."""
+        people, person_id = self.studio.people, interaction.user.id
+        preferred, options = await people.settings(person_id), await people.options(person_id)
+        most = (await self.studio.policy.settings(interaction.guild_id)).permutations
+        wishes: list[Wish] = []
+        faults: list[str] = []
+
+        def read_one(text: str) -> Wish:
+            attached, defaults = int(with_picture), preferred.layers
+            return read(text, self.studio.model, attached=attached, defaults=defaults, options=options)
+
+        for text in permute(prompt, most):
+            try:
+                wish = read_one(text)
+                wishes += [wish, *(read_one(text) for _ in range(wish.repeat - 1))]  # each with a seed of its own
+            except PromptFaults as wrong:
+                faults += wrong.faults
+        if faults:
+            raise PromptFaults(*dict.fromkeys(faults))
+        if len(wishes) > most:
+            raise TooManyPermutations(f"This makes {len(wishes):,} jobs, and at most {most:,} are allowed at once.")
+        return wishes
+
+    async def with_pictures(self, wishes: list[Wish], image: Upload | None) -> list[Params]:
+        """Fetch what wishes link to, once each, and give what is to be drawn; `image` came with the prompt."""
+        attached = [image] if image else []
+        linked = {links: await self.taking_in.links(links) for links in {wish.links for wish in wishes}}
+        return [wish.with_pictures([*attached, *linked[wish.links]]) for wish in wishes]
+
+    async def _gain_time(self, interaction: Interaction, wishes: list[Wish] | Complaint, image: Image) -> None:
+        """Answer at once that it takes a while, where something has to be fetched."""
+        alone = wishes[0] if isinstance(wishes, list) and len(wishes) == 1 else None
+        if not isinstance(image, discord.Attachment) and not (alone and alone.links):
             return
-        private, pictures = is_private(interaction, wish.private, habits.preferences), []
-        if image is not None:
+        if alone:
             self.studio.queue.check(interaction.user.id)
-            await interaction.response.defer(thinking=True, ephemeral=private)
-            pictures.append(await self._take_in(image))
-        params = wish.with_pictures(pictures)
-        await self.road.ask(interaction, Action.IMAGINE, params, speed=wish.speed, private=private)
-
-    async def _take_in(self, image: discord.Attachment) -> Upload:
-        if image.size > MAX_BYTES:
-            raise Complaint(f"`{image.filename}` is too large: I take pictures of up to {MAX_BYTES >> 20} MiB.")
-        try:
-            async with self.taking_in, asyncio.timeout(DOWNLOAD_TIMEOUT):
-                data = await image.read()
-                png = await asyncio.to_thread(clean, data)
-        except TROUBLE:
-            raise Complaint(f"Discord did not give me `{image.filename}`: please try again.") from None
-        return await self.studio.pictures.take_in(png)
+        preferred = await self.studio.people.settings(interaction.user.id)
+        private = alone is None or is_private(interaction, alone.private, preferred)
+        await interaction.response.defer(thinking=True, ephemeral=private)
 
 
-async def give_back(interaction: Interaction, faults: PromptFaults, prompt: str) -> None:
-    """Say privately what is wrong with a prompt, and give it back whole."""
-    if len(prompt) <= LONGEST_ECHO and "```" not in prompt and len(str(faults)) < 2000 - LONGEST_ECHO - 20:
-        await interaction.response.send_message(f"{faults}\n```\n{prompt}\n```", ephemeral=True)
-        return
-    file = discord.File(io.BytesIO(prompt.encode()), "prompt.txt")
-    await interaction.response.send_message(shorten(str(faults), 1900), file=file, ephemeral=True)
+def _purpose(image: Image) -> Purpose:
+    return Purpose(Action.IMAGINE, besides=image.digest if isinstance(image, Upload) else "")
+
+
+def imagine_of(client: discord.Client) -> Imagine:
+    """Give the cog to another."""
+    return cast(Imagine, cast(Client, client).get_cog("Imagine"))
 
 
 async def setup(client: Client) -> None:
-    """Add the cog; discord.py calls this, after the road's."""
-    road = client.get_cog("Road")
-    assert isinstance(road, Road)
-    await client.add_cog(Imagine(client, road))
+    """Add the cog; discord.py calls this, after the road's and the prompts'."""
+    await client.add_cog(Imagine(client, road_of(client), prompting_of(client)))

@@ -18,7 +18,7 @@ from bot.delivery import NOBODY, Answer, is_outage, is_too_large
 from bot.destination import destination_of, is_private
 from bot.errors import answer, explain
 from bot.notice import Notice
-from bot.policy.policy import Ask, Terms, granted
+from bot.policy.policy import Ask
 from bot.policy.situation import situation_of
 from bot.standing import Standing
 from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, custom_ids, pressed_view, result_view
@@ -60,21 +60,18 @@ class Road(commands.Cog):
         speed: Speed | None = None,
         private: bool | None = None,
         pressed: str = "",
-        terms: Terms | None = None,
     ) -> None:
         """Accept a job, or raise Complaint; answer within three seconds; set it going.
 
         `speed` and `private` are what was typed for this job; None leaves them to what the person prefers. `pressed` is
-        the custom_id of the button that turns blue. `terms` are given for one of several jobs that were admitted
-        together.
+        the custom_id of the button that turns blue.
         """
         preferred = await self.studio.people.settings(interaction.user.id)
         private = is_private(interaction, private, preferred, await self._origin(interaction, parent))
         insisted = speed is not None
         asked = Ask(action=action, params=params, speed=speed or preferred.speed, insisted=insisted, private=private)
-        admission = self.studio.policy.admission(situation_of(interaction), asked) if terms is None else granted(terms)
-        async with admission as terms:
-            job = self._job(interaction, action, params, parent, terms.speed, private)
+        async with self.studio.policy.admission(situation_of(interaction), asked) as terms:
+            job = self.job(interaction, action, params, parent, terms.speed, private)
             if needs_turn(job):
                 self.studio.queue.enter(job, Allowance(waiting=terms.bounds.waiting, running=terms.bounds.running))
             await self._keep(job)
@@ -100,15 +97,19 @@ class Road(commands.Cog):
         try:
             await _turn_blue(interaction, pressed)
             notice_id = await self._first_answer(interaction, job) if needs_turn(job) else None
-            await self.studio.store.set_notice(job.id, notice_id)
-            record = await self.studio.store.record(job.id)
+            await self.go_on_with(job, notice_id)
         except Exception:
             self.studio.queue.leave(job.id)
             if not self.studio.stopping:  # or else the answer may have been cut off on its way, and the job goes on
                 await self.studio.store.cancel(job.id, "It could not be answered in time.")
             raise
+
+    async def go_on_with(self, job: Job, notice_id: int | None) -> None:
+        """Set an accepted job going, unless it was cancelled as soon as it was shown."""
+        await self.studio.store.set_notice(job.id, notice_id)
+        record = await self.studio.store.record(job.id)
         log.info("job %s: %s by %s", job.id, job.action, job.asker.id)
-        if record is not None and record.state is State.WAITING:  # and not cancelled as soon as it was shown
+        if record is not None and record.state is State.WAITING:
             self.studio.carry_out(job.id, self.deliver(job, notice_id))
         else:
             self.studio.queue.leave(job.id)
@@ -157,6 +158,21 @@ class Road(commands.Cog):
             raise Complaint("This has already ended, so there is nothing left to cancel.")
         await self.studio.stop(job_id)
         return record, ending
+
+    def job(
+        self, interaction: Interaction, action: Action, params: Params, parent: Tile | None, speed: Speed, private: bool
+    ) -> Job:
+        """Write down what somebody asks for, and where to answer."""
+        return Job(
+            id=new_job_id(),
+            action=action,
+            params=params,
+            asker=Asker(interaction.user.id, interaction.user.name),
+            destination=destination_of(interaction, private=private),
+            parent=parent,
+            asked_at=self.studio.clock(),
+            speed=speed,
+        )
 
     async def parent(self, tile: Tile) -> Job:
         """Give the job that a tile is of; raises Complaint when that picture is not kept any more."""
@@ -235,7 +251,7 @@ class Road(commands.Cog):
 
     async def _first_answer(self, interaction: Interaction, job: Job) -> int | None:
         try:
-            return await self._say_that_it_waits(interaction, job)
+            return await self.say_that_it_waits(interaction, job)
         except Exception as error:
             # It may have reached Discord all the same; discord.py's second attempt is then one answer too many.
             if not is_outage(error) and getattr(error, "code", None) != ALREADY_ANSWERED:
@@ -244,7 +260,8 @@ class Road(commands.Cog):
                 raise
             return notice_id
 
-    async def _say_that_it_waits(self, interaction: Interaction, job: Job) -> int | None:
+    async def say_that_it_waits(self, interaction: Interaction, job: Job) -> int | None:
+        """Answer an interaction with a job's notice, and give that message's id."""
         text = wording.waiting(job, self.studio.model, self.studio.queue.place(job.id), self.studio.worker.state)
         view, private = cancel_view(job.id), job.destination.private
         match interaction.response.type:
@@ -284,20 +301,6 @@ class Road(commands.Cog):
         picture, suffix = await asyncio.to_thread(smaller, answer.picture, limit)
         filename = f"{answer.filename.rpartition('.')[0]}.{suffix}"
         return await self._post(job, notice_id, dataclasses.replace(answer, picture=picture, filename=filename))
-
-    def _job(
-        self, interaction: Interaction, action: Action, params: Params, parent: Tile | None, speed: Speed, private: bool
-    ) -> Job:
-        return Job(
-            id=new_job_id(),
-            action=action,
-            params=params,
-            asker=Asker(interaction.user.id, interaction.user.name),
-            destination=destination_of(interaction, private=private),
-            parent=parent,
-            asked_at=self.studio.clock(),
-            speed=speed,
-        )
 
 
 def road_of(client: discord.Client) -> Road:

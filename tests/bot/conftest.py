@@ -119,6 +119,13 @@ def picture(server: StandIn, message: Message) -> Image.Image:
     return Image.open(io.BytesIO(server.core.files.get(attachment.id)))
 
 
+def red(width: int, height: int) -> bytes:
+    """Give a red PNG."""
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), "red").save(file, "PNG")
+    return file.getvalue()
+
+
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notice, "PAUSE", 0.02)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
-from PIL import Image
 
 from generation import intake
 from preview import Upload
-from tests.bot.conftest import picture
+from tests.bot.conftest import picture, red
 
 
 async def test_a_prompt_becomes_a_grid_with_buttons_and_pings_only_who_asked(stage):
@@ -169,13 +166,6 @@ async def test_commands_are_told_to_discord_only_when_they_changed(stage):
         await stage.imagine("a fox")
         await stage.result()
     assert len(syncs()) == 1
-
-
-def red(width: int, height: int) -> bytes:
-    picture = Image.new("RGB", (width, height), "red")
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()
 
 
 async def test_attached_pictures_are_opened_two_at_a_time_so_that_others_need_not_wait(stage, monkeypatch):

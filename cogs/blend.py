@@ -1,0 +1,58 @@
+"""/blend: four pictures that lie between those that somebody brings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Client
+from bot.destination import is_private
+from cogs.road import Interaction, Road, road_of
+from generation import actions
+from generation.job import Action
+
+SHAPES = {"portrait": (2, 3), "square": (1, 1), "landscape": (3, 2)}
+
+
+class Blend(commands.Cog):
+    """Blend pictures without words."""
+
+    def __init__(self, client: Client, road: Road) -> None:
+        self.road = road
+        self.studio = client.studio
+        self.taking_in = client.taking_in
+
+    @app_commands.command(description="Blend two to five pictures")
+    @app_commands.describe(
+        image1="The first picture",
+        image2="The second picture",
+        image3="Perhaps a third",
+        image4="Perhaps a fourth",
+        image5="Perhaps a fifth",
+        dimensions="The shape of the result; square unless you choose another",
+    )
+    async def blend(
+        self,
+        interaction: Interaction,
+        image1: discord.Attachment,
+        image2: discord.Attachment,
+        image3: discord.Attachment | None = None,
+        image4: discord.Attachment | None = None,
+        image5: discord.Attachment | None = None,
+        dimensions: Literal["portrait", "square", "landscape"] = "square",
+    ) -> None:
+        self.studio.queue.check(interaction.user.id)
+        preferred = await self.studio.people.settings(interaction.user.id)
+        await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, None, preferred))
+        brought = [image for image in (image1, image2, image3, image4, image5) if image is not None]
+        pictures = await self.taking_in.attachments(brought)
+        params = actions.blend(pictures, self.studio.model, SHAPES[dimensions], actions.new_seed())
+        await self.road.ask(interaction, Action.BLEND, params)
+
+
+async def setup(client: Client) -> None:
+    """Add the cog; discord.py calls this, after the road's."""
+    await client.add_cog(Blend(client, road_of(client)))

@@ -1,0 +1,192 @@
+"""Vary (Region): a part of a picture drawn anew, chosen by its name, on a 3×3 picker, or by a mask."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any, Self, cast
+
+import discord
+from discord.ext import commands
+
+from bot.client import Client
+from bot.destination import is_private
+from bot.errors import answer, answering
+from bot.forms import Filled
+from cogs.buttons import BLUE, GREY
+from cogs.prompting import MASK, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
+from cogs.remix import Remix, proposed
+from cogs.road import Interaction, Road, road_of
+from generation import actions
+from generation.job import Action
+from generation.params import TILE_PATTERN, Tile, Upload
+
+CELLS = r"(?P<cells>[01]{9})"
+PARTS = {
+    "Left half": "100100100",
+    "Right half": "001001001",
+    "Top": "111000000",
+    "Bottom": "000000111",
+    "Left and middle": "110110110",
+    "Right and middle": "011011011",
+    "Top and middle": "111111000",
+    "Bottom and middle": "000111111",
+    "Middle": "000010000",
+    "Middle column": "010010010",
+    "Middle row": "000111000",
+    "Everything around the middle": "111101111",
+    "Corners": "101000101",
+}
+NOTHING = "0" * 9
+QUESTION = (
+    "**What is to be drawn anew?** Name a part, or press its fields. "
+    "*Go on* asks for the words, and for a mask if you have one."
+)
+
+
+class Region(commands.Cog):
+    """Ask which part of a picture is meant, and have it drawn anew."""
+
+    def __init__(self, client: Client, road: Road, prompting: Prompting, remix: Remix) -> None:
+        self.road, self.remix = road, remix
+        self.studio = client.studio
+        self.taking_in = client.taking_in
+        road.doors[Action.VARY_REGION] = self.ask
+        prompting.takers[Action.VARY_REGION] = self.edited
+
+    async def ask(self, interaction: Interaction, tile: Tile) -> None:
+        """Ask privately which part is meant."""
+        await self.road.parent(tile)
+        await answer(interaction, QUESTION, view=picker(tile, NOTHING))
+
+    async def go_on(self, interaction: Interaction, tile: Tile, cells: str) -> None:
+        """Open the form with the words for what is drawn anew."""
+        parent = await self.road.parent(tile)
+        text = proposed(Action.VARY_REGION, parent.params, self.studio.model)
+        await open_form(interaction, Purpose(Action.VARY_REGION, tile, cells), text)
+
+    async def edited(self, interaction: Interaction, purpose: Purpose, filled: Filled) -> None:
+        """Have the part drawn anew, or give the words back."""
+        text = filled.texts[PROMPT]
+        try:
+            if mask := filled.files.get(MASK):
+                await self._gain_time(interaction, purpose)
+                purpose = replace(purpose, besides=(await self.taking_in.attachment(mask)).digest)
+            await self._make(interaction, purpose, text)
+        except Exception as error:
+            await refuse(interaction, error, purpose, text)
+
+    async def _gain_time(self, interaction: Interaction, purpose: Purpose) -> None:
+        assert purpose.tile is not None
+        parent = await self.road.parent(purpose.tile)
+        preferred = await self.studio.people.settings(interaction.user.id)
+        await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, None, preferred, parent))
+
+    async def _make(self, interaction: Interaction, purpose: Purpose, text: str) -> None:
+        tile, by_cells = purpose.tile, len(purpose.besides) == len(NOTHING)
+        assert tile is not None
+        parent = (await self.road.parent(tile)).params
+        wish = await self.remix.read(interaction, text, parent)
+        child = actions.vary_region(
+            parent,
+            tile,
+            self.studio.model,
+            wish.params.seed,
+            region=[number for number, cell in enumerate(purpose.besides) if cell == "1"] if by_cells else (),
+            mask=None if by_cells else Upload(purpose.besides),
+        )
+        params = actions.reworded(child, wish.params)
+        await self.road.ask(interaction, Action.VARY_REGION, params, tile, speed=wish.speed, private=wish.private)
+
+
+class CellButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=rf"cell(?P<number>[0-8]):{CELLS}:{TILE_PATTERN}",
+):
+    """A field of the picker; its custom_id holds which fields are chosen now."""
+
+    def __init__(self, number: int, tile: Tile, cells: str) -> None:
+        self.number, self.tile, self.cells = number, tile, cells
+        chosen = cells[number] == "1"
+        super().__init__(
+            discord.ui.Button(
+                label="■" if chosen else "□",
+                custom_id=f"cell{number}:{cells}:{tile}",
+                style=BLUE if chosen else GREY,
+                row=number // 3,
+            )
+        )
+
+    @classmethod
+    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
+        return cls(int(match["number"]), _tile(match), match["cells"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            turned = "0" if self.cells[self.number] == "1" else "1"
+            cells = self.cells[: self.number] + turned + self.cells[self.number + 1 :]
+            await interaction.response.edit_message(view=picker(self.tile, cells))
+
+
+class PartSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template=rf"part:{TILE_PATTERN}"):
+    """The parts that have a name."""
+
+    def __init__(self, tile: Tile, cells: str = NOTHING) -> None:
+        self.tile = tile
+        options = [
+            discord.SelectOption(label=name, value=value, default=value == cells) for name, value in PARTS.items()
+        ]
+        select = discord.ui.Select[discord.ui.View](
+            custom_id=f"part:{tile}", options=options, placeholder="A part by its name", row=3
+        )
+        super().__init__(select)
+
+    @classmethod
+    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
+        return cls(_tile(match))
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            data: Any = interaction.data
+            await interaction.response.edit_message(view=picker(self.tile, data["values"][0]))
+
+
+class GoOnButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"go_on:{CELLS}:{TILE_PATTERN}"):
+    """Go on to the words."""
+
+    def __init__(self, tile: Tile, cells: str) -> None:
+        self.tile, self.cells = tile, cells
+        button = discord.ui.Button[discord.ui.View](
+            label="Go on", custom_id=f"go_on:{cells}:{tile}", style=discord.ButtonStyle.success, row=4
+        )
+        super().__init__(button)
+
+    @classmethod
+    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
+        return cls(_tile(match), match["cells"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            region = cast(Region, interaction.client.get_cog("Region"))
+            await region.go_on(interaction, self.tile, self.cells)
+
+
+def picker(tile: Tile, cells: str) -> discord.ui.View:
+    """Give the fields, the names and the way on."""
+    view = discord.ui.View(timeout=None)
+    for number in range(len(cells)):
+        view.add_item(CellButton(number, tile, cells))
+    view.add_item(PartSelect(tile, cells))
+    view.add_item(GoOnButton(tile, cells))
+    return view
+
+
+def _tile(match: re.Match[str]) -> Tile:
+    return Tile(match["job_id"], int(match["index"]))
+
+
+async def setup(client: Client) -> None:
+    """Add the cog and its buttons; discord.py calls this, after the remix'."""
+    remix = cast(Remix, client.get_cog("Remix"))
+    await client.add_cog(Region(client, road_of(client), prompting_of(client), remix))
+    client.add_dynamic_items(CellButton, PartSelect, GoOnButton)

@@ -1,0 +1,132 @@
+"""Remix: other words for what a button does, typed into a form."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from discord.ext import commands
+
+from bot.client import Client
+from bot.forms import Filled
+from cogs.buttons import REMIX
+from cogs.pressing import MADE, REMIXED, Pressing, make, pressing_of
+from cogs.prompting import HOW_FAR, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
+from cogs.road import Interaction, Road, road_of
+from generation import actions
+from generation.errors import Complaint
+from generation.job import Action, Job
+from generation.models import Model
+from generation.params import Params, Tile, Upload
+from generation.prompt import PromptFaults, Wish, read, write
+
+REMIX_OF = {Action.VARY_SUBTLE: Action.REMIX_SUBTLE, Action.VARY_STRONG: Action.REMIX_STRONG}
+PLAIN = {remixed: plain for plain, remixed in REMIX_OF.items()}
+ZOOM = 2.0  # what Custom Zoom proposes
+_ZOOM = re.compile(r"(?<!\S)(?:--+|[–—])zoom(?:\s*=\s*|\s+|$)(\S*)", re.IGNORECASE)
+_ASPECT = re.compile(r"(?<!\S)(?:--+|[–—])(?:ar|aspect)\b", re.IGNORECASE)
+
+
+class Remix(commands.Cog):
+    """Ask for other words, and make what a button makes with them."""
+
+    def __init__(self, client: Client, road: Road, prompting: Prompting, pressing: Pressing) -> None:
+        self.road = road
+        self.studio = client.studio
+        pressing.ask_first = self.ask_first
+        road.doors[REMIX] = self.remix
+        road.doors[Action.ZOOM_CUSTOM] = self.zoom
+        prompting.takers |= dict.fromkeys((*REMIXED, *PLAIN, Action.ZOOM_CUSTOM), self.edited)
+
+    async def remix(self, interaction: Interaction, tile: Tile) -> None:
+        """Open the form of a remix."""
+        await self.ask_first(interaction, Action.REMIX_STRONG, await self.road.parent(tile), tile)
+
+    async def zoom(self, interaction: Interaction, tile: Tile) -> None:
+        """Open the form of a zoom by another factor, or into another shape."""
+        await self.ask_first(interaction, Action.ZOOM_CUSTOM, await self.road.parent(tile), tile)
+
+    async def ask_first(self, interaction: Interaction, action: Action, parent: Job, tile: Tile) -> None:
+        """Open the form with the prompt of the picture that a button belongs to."""
+        await open_form(interaction, Purpose(action, tile), proposed(action, parent.params, self.studio.model))
+
+    async def edited(self, interaction: Interaction, purpose: Purpose, filled: Filled) -> None:
+        """Make what was asked for with the words of a form, or give them back."""
+        text = filled.texts[PROMPT]
+        purpose = replace(purpose, action=Action(filled.chosen.get(HOW_FAR, purpose.action)))
+        try:
+            await self._make(interaction, purpose, text)
+        except Exception as error:
+            await refuse(interaction, error, purpose, text)
+
+    async def _make(self, interaction: Interaction, purpose: Purpose, text: str) -> None:
+        tile, action, model = purpose.tile, purpose.action, self.studio.model
+        assert tile is not None
+        parent = await self.road.parent(tile)
+        pressed = f"{action}:{tile}"
+        if " ".join(text.split()) == proposed(action, parent.params, model) and action is not Action.ZOOM_CUSTOM:
+            action = PLAIN.get(action, action)
+            params = make(action, parent.params, tile, model, actions.new_seed())
+            await self.road.ask(interaction, action, params, tile, pressed=pressed)
+            return
+        factor, words = take_zoom(text) if action is Action.ZOOM_CUSTOM else (ZOOM, text)
+        wish = await self.read(interaction, words, parent.params)
+        if action is Action.ZOOM_CUSTOM:
+            aspect = wish.params.aspect if _ASPECT.search(words) else None
+            child = actions.zoom_out(parent.params, tile, model, wish.params.seed, factor, aspect)
+            params = actions.reworded(child, wish.params)
+        else:
+            action = REMIX_OF.get(action, action)
+            params = remixed(action, parent.params, wish.params, tile, model)
+        await self.road.ask(interaction, action, params, tile, speed=wish.speed, private=wish.private, pressed=pressed)
+
+    async def read(self, interaction: Interaction, text: str, parent: Params) -> Wish:
+        """Read edited words: everything that counts stands there, so that what the person prefers is not added."""
+        options = await self.studio.people.options(interaction.user.id)
+        pictures = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
+        wish = read(text, self.studio.model, attached=pictures, options=options)
+        faults = ["Links to pictures cannot be used here: the picture is where it starts"] if wish.links else []
+        faults += ["`--repeat` cannot be used here"] if wish.repeat > 1 else []
+        if faults:
+            raise PromptFaults(*faults)
+        return wish
+
+
+def proposed(action: Action, parent: Params, model: Model) -> str:
+    """Give the prompt that a form begins with: without its shape where the button decides on that."""
+    panorama = max(parent.aspect) > model.max_aspect * min(parent.aspect)
+    if action is Action.ZOOM_CUSTOM:
+        shape = "" if panorama else f" --ar {parent.aspect[0]}:{parent.aspect[1]}"
+        return f"{write(replace(parent, aspect=(1, 1)), model)}{shape} --zoom {ZOOM:g}".strip()
+    if panorama or action not in (Action.REROLL, *REMIX_OF, *PLAIN):
+        parent = replace(parent, aspect=(1, 1))
+    return write(parent, model)
+
+
+def remixed(action: Action, parent: Params, edited: Params, tile: Tile, model: Model) -> Params:
+    """Give what a button asks for with the words of an edited prompt."""
+    if action is Action.REROLL:
+        if isinstance(parent.source, Tile):
+            return actions.reworded(parent, edited)
+        return replace(edited, source=parent.source, blended=parent.blended)
+    if action not in PLAIN:
+        return actions.reworded(make(action, parent, tile, model, edited.seed), edited)
+    if max(parent.aspect) > model.max_aspect * min(parent.aspect):
+        edited = replace(edited, aspect=parent.aspect, width=parent.width, height=parent.height)
+    return MADE[PLAIN[action]](edited, tile, model, edited.seed)
+
+
+def take_zoom(text: str) -> tuple[float, str]:
+    """Take `--zoom` out of a prompt; raises Complaint for what is no number."""
+    typed = [match[1].rstrip(",;.") for match in _ZOOM.finditer(text)]
+    try:
+        (factor,) = map(float, (each.replace(",", ".") for each in typed or [f"{ZOOM}"]))
+    except ValueError:
+        between = f"{actions.ZOOM_LEAST:g} and {actions.ZOOM_MOST:g}"
+        raise Complaint(f"Give one number between {between} for `--zoom`") from None
+    return factor, _ZOOM.sub("", text)
+
+
+async def setup(client: Client) -> None:
+    """Add the cog; discord.py calls this, after the road's, the prompts' and the buttons'."""
+    await client.add_cog(Remix(client, road_of(client), prompting_of(client), pressing_of(client)))

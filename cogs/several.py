@@ -1,0 +1,181 @@
+"""Several jobs from one prompt: a question first, and then all of them or none."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import discord
+
+from bot.client import Client
+from bot.delivery import TROUBLE
+from bot.destination import is_private
+from bot.errors import answer, answering
+from bot.policy.policy import Ask
+from bot.policy.situation import situation_of
+from bot.quoting import quote, quoted
+from cogs.prompting import PATTERN, EditButton, Purpose, refuse
+from cogs.road import Interaction, Road, road_of
+from generation.display import escape, shorten
+from generation.errors import Complaint
+from generation.job import Action, Job
+from generation.params import Params, Upload
+from generation.prompt import Wish, write
+from generation.prompt.preferences import Preferences
+from generation.queue import Allowance
+
+if TYPE_CHECKING:
+    from cogs.imagine import Imagine
+
+log = logging.getLogger(__name__)
+
+MOST_FOLLOWUPS = 5  # that Discord allows where only the person has installed the bot
+MOST_SHOWN = 3
+LONGEST_SHOWN = 100  # characters of each
+
+
+async def ask_whether(interaction: Interaction, purpose: Purpose, prompt: str, wishes: list[Wish]) -> None:
+    """Ask privately whether all the jobs are meant that a prompt makes."""
+    shown = [f"{number}. {_shown(wish, interaction)}" for number, wish in enumerate(wishes[:MOST_SHOWN], start=1)]
+    more = [f"-# … and {len(wishes) - MOST_SHOWN} more"] if len(wishes) > MOST_SHOWN else []
+    content, files = quote("\n".join([f"This makes {len(wishes)} jobs:", *shown, *more]), prompt)
+    view = discord.ui.View(timeout=None)
+    view.add_item(DrawAllButton(purpose))
+    view.add_item(EditButton(purpose, "Edit"))
+    view.add_item(DropButton())
+    await answer(interaction, content, files=files, view=view)
+
+
+class DrawAllButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"all:{PATTERN}"):
+    """Draw all: asks for every job of the prompt that stands in the message."""
+
+    def __init__(self, purpose: Purpose) -> None:
+        self.purpose = purpose
+        style = discord.ButtonStyle.primary
+        super().__init__(discord.ui.Button(label="Draw all", custom_id=f"all:{purpose}", style=style))
+
+    @classmethod
+    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
+        return cls(Purpose.of(match))
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            assert interaction.message is not None
+            prompt = await quoted(interaction.message)
+            try:
+                await self._draw_all(interaction, prompt, interaction.message.id)
+            except Exception as error:
+                await refuse(interaction, error, self.purpose, prompt)
+
+    async def _draw_all(self, interaction: Interaction, prompt: str, question_id: int) -> None:
+        imagine = cast("Imagine", interaction.client.get_cog("Imagine"))
+        image = Upload(self.purpose.besides) if self.purpose.besides else None
+        wishes = await imagine.read(interaction, prompt, with_picture=image is not None)
+        await interaction.response.defer()
+        several = await imagine.with_pictures(wishes, image)
+        preferred = await interaction.client.studio.people.settings(interaction.user.id)
+        asks = [
+            _asked(interaction, params, wish, len(wishes), preferred)
+            for params, wish in zip(several, wishes, strict=True)
+        ]
+        if not await ask_all(interaction, asks, key=str(question_id)):
+            await answer(interaction, "You have confirmed this before.")
+
+
+class DropButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template="drop"):
+    """Cancel, below the question whether several jobs are meant."""
+
+    def __init__(self) -> None:
+        super().__init__(discord.ui.Button(label="Cancel", custom_id="drop"))
+
+    @classmethod
+    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], ___: re.Match[str]) -> Self:
+        return cls()
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            await interaction.response.defer()
+            await interaction.delete_original_response()
+
+
+async def ask_all(interaction: Interaction, asks: Sequence[Ask], *, key: str) -> bool:
+    """Accept several jobs together, or raise Complaint; False when they were accepted before, by the same `key`.
+
+    The interaction must be answered already, by a deferred change of the question that these jobs confirm.
+    """
+    road = road_of(interaction.client)
+    jobs = await _accept(interaction, road, asks, key)
+    if not jobs:
+        return False
+    await interaction.edit_original_response(content=f"{len(jobs)} jobs are on their way.", attachments=[], view=None)
+    for job in jobs:
+        await road.go_on_with(job, await _notice(interaction, road, job))
+    return True
+
+
+async def _accept(interaction: Interaction, road: Road, asks: Sequence[Ask], key: str) -> list[Job]:
+    who, jobs = situation_of(interaction), []
+    policy, queue = road.studio.policy, road.studio.queue
+    async with policy.admission(who, asks[0]) as terms:
+        for number, ask in enumerate(asks):
+            terms = await policy.admit(who, ask)
+            job = road.job(interaction, ask.action, ask.params, None, terms.speed, ask.private)
+            jobs.append(dataclasses.replace(job, id=_numbered(key, number)))
+        if len(jobs) > MOST_FOLLOWUPS and not (interaction.context.dm_channel or interaction.is_guild_integration()):
+            raise Complaint(f"Discord lets me answer with {MOST_FOLLOWUPS} jobs at once here, not with {len(jobs)}.")
+        if await road.studio.store.record(jobs[0].id):
+            return []
+        allowance = Allowance(waiting=terms.bounds.waiting, running=terms.bounds.running)
+        queue.check(who.person_id, who.guild_id, allowance, len(jobs))
+        return jobs if await _keep(road, jobs, allowance) else []
+
+
+async def _keep(road: Road, jobs: list[Job], allowance: Allowance) -> bool:
+    kept = False
+    for job in jobs:
+        road.studio.queue.enter(job, allowance)
+    try:
+        kept = await road.studio.store.add_jobs(jobs)
+    finally:
+        for job in () if kept else jobs:
+            road.studio.queue.leave(job.id)
+    return kept
+
+
+async def _notice(interaction: Interaction, road: Road, job: Job) -> int | None:
+    try:
+        return await road.say_that_it_waits(interaction, job)
+    except TROUBLE:  # the job was confirmed, and goes on without
+        log.warning("job %s: it has no notice", job.id, exc_info=True)
+        return None
+
+
+def _asked(interaction: Interaction, params: Params, wish: Wish, jobs: int, preferred: Preferences) -> Ask:
+    return Ask(
+        action=Action.IMAGINE,
+        params=params,
+        speed=wish.speed or preferred.speed,
+        insisted=wish.speed is not None,
+        private=is_private(interaction, wish.private, preferred),
+        jobs=jobs,
+        repeated=wish.repeat > 1,
+        permuted=jobs > wish.repeat,
+    )
+
+
+def _numbered(key: str, number: int) -> str:
+    """Give a job the same id whenever it is asked for by the same key, so that it is accepted once."""
+    return hashlib.sha256(f"{key}:{number}".encode()).hexdigest()[:12]
+
+
+def _shown(wish: Wish, interaction: Interaction) -> str:
+    return escape(shorten(write(wish.params, interaction.client.studio.model), LONGEST_SHOWN))
+
+
+async def setup(client: Client) -> None:
+    """Add the question's buttons; discord.py calls this."""
+    client.add_dynamic_items(DrawAllButton, DropButton)

@@ -1,0 +1,107 @@
+"""A part of a picture drawn anew: by fields, by name, by a mask."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from preview import Upload
+from tests.bot.conftest import picture, tile_of
+from tests.bot.test_remix import picked_of, record_of
+
+
+async def question(stage, picked):
+    return await (await stage.person(stage.ada).press(picked, "Vary (Region)")).message()
+
+
+def blue(message):
+    return [number for number, button in enumerate(message.buttons[:9]) if button["style"] == 1]
+
+
+async def send(stage, asked, **fields):
+    pressed = await stage.person(stage.ada).press(asked, "Go on")
+    return await stage.person(stage.ada).submit_modal(pressed, **fields)
+
+
+async def test_fields_are_chosen_one_by_one_and_the_rest_is_kept(stage):
+    async with stage.bot() as studio:
+        picked = await picked_of(stage)
+        asked = await question(stage, picked)
+        assert asked.ephemeral
+        for number in (0, 4, 0, 8):
+            fields = asked.buttons[:9]
+            await stage.person(stage.ada).press(asked, custom_id=fields[number]["custom_id"])
+            before = fields[number]["style"]
+            await stage.server.wait_until(lambda n=number, b=before: asked.buttons[n]["style"] != b)
+        assert blue(asked) == [4, 8]
+        await send(stage, asked, prompt="an owl")
+        result = await stage.result(text="Variations (Region) by")
+        params = (await record_of(studio, result)).job.params
+    assert params.region == (4, 8)
+    assert params.source == tile_of(picked)
+    assert result.reference["message_id"] == str(picked.id)
+    before, after = picture(stage.server, picked), picture(stage.server, result)
+    assert near(after.getpixel((5, 5)), before.getpixel((5, 5)))
+    assert not near(after.getpixel((32, 32)), before.getpixel((32, 32)))
+
+
+async def test_a_part_is_chosen_by_its_name_also_after_a_restart(stage):
+    async with stage.bot():
+        asked = await question(stage, await picked_of(stage))
+    async with stage.bot() as studio:
+        await stage.person(stage.ada).select(asked, "Left half")
+        await stage.server.wait_until(lambda: blue(asked) == [0, 3, 6])
+        await send(stage, asked)
+        result = await stage.result(text="Variations (Region) by")
+        assert (await record_of(studio, result)).job.params.region == (0, 3, 6)
+
+
+async def test_a_mask_is_taken_in_place_of_the_fields(stage):
+    async with stage.bot() as studio:
+        picked = await picked_of(stage)
+        await send(stage, await question(stage, picked), mask=Upload("mask.png", mask()))
+        result = await stage.result(text="Variations (Region) by")
+        params = (await record_of(studio, result)).job.params
+    assert params.mask is not None
+    assert params.region == ()
+    before, after = picture(stage.server, picked), picture(stage.server, result)
+    assert not near(after.getpixel((5, 5)), before.getpixel((5, 5)))
+    assert near(after.getpixel((60, 60)), before.getpixel((60, 60)))
+
+
+async def test_nothing_chosen_or_everything_is_refused_with_the_words_kept(stage):
+    async with stage.bot():
+        asked = await question(stage, await picked_of(stage))
+        refusal = await (await send(stage, asked, prompt="an owl")).message()
+        assert "Choose what to draw anew" in refusal.content
+        pressed = await stage.person(stage.ada).press(refusal, "Edit and retry")
+        await stage.person(stage.ada).submit_modal(pressed, mask=Upload("mask.png", mask()))
+        await stage.result(text="an owl")
+
+
+@pytest.mark.parametrize(("prompt", "data"), [("an owl", b"no picture"), ("an owl --nonsense", None)])
+async def test_a_mask_survives_what_is_wrong_with_the_words_and_the_words_a_wrong_mask(stage, prompt, data):
+    async with stage.bot() as studio:
+        asked = await question(stage, await picked_of(stage))
+        sent = await send(stage, asked, prompt=prompt, mask=Upload("mask.png", data or mask()))
+        refusal = await sent.wait_for(lambda message: prompt in message.content)
+        pressed = await stage.person(stage.ada).press(refusal, "Edit and retry")
+        more = {} if data is None else {"mask": Upload("mask.png", mask())}
+        await stage.person(stage.ada).submit_modal(pressed, prompt="an owl", **more)
+        result = await stage.result(text="an owl")
+        assert (await record_of(studio, result)).job.params.mask is not None
+
+
+def mask():
+    """Give a mask whose upper left quarter is white."""
+    image = Image.new("L", (64, 64))
+    image.paste(255, (0, 0, 32, 32))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def near(one, other):
+    return all(abs(a - b) < 12 for a, b in zip(one, other, strict=True))
