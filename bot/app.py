@@ -39,6 +39,9 @@ FEATURES = (  # the forms and the road first: the others need them
     "cogs.settings",
     "cogs.modes",
     "cogs.prefer",
+    "cogs.show",
+    "cogs.info",
+    "cogs.help",
 )
 
 

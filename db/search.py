@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 
+import aiosqlite
+
 from db.connection import Connection
+from generation.job import Action
+from generation.params import Params, from_dict
 
 MOST_FOUND = 25  # what an autocompletion can offer
 FEWEST_OF_AN_ID = 4  # digits that are taken for the beginning of an id
 
-_COLUMNS = "jobs.id, jobs.prompt, jobs.action, jobs.asked_at"
+_COLUMNS = "jobs.id, jobs.params, jobs.action, jobs.asked_at, jobs.prompt"
 _IS_THERE = "jobs.suffix IS NOT NULL AND jobs.deleted_at IS NULL"  # drawn, and not deleted on purpose
 
 NEWEST = f"""
@@ -42,8 +47,8 @@ class Found:
     """A job as it is offered to choose from."""
 
     job_id: str
-    prompt: str
-    action: str
+    params: Params
+    action: Action
     asked_at: float
 
 
@@ -75,9 +80,8 @@ class Search:
         """Give the jobs that a person marked with a heart, those with every word of `typed`."""
         words = [word.casefold() for word in _words(typed)]
         rows = await self._connection.rows(FAVOURITES, {"person": person_id})
-        liked = {row["id"]: Found(*row) for row in rows}.values()
-        fitting = (each for each in liked if all(word in each.prompt.casefold() for word in words))
-        return list(fitting)[:MOST_FOUND]
+        fitting = (row for row in rows if all(word in row["prompt"].casefold() for word in words))
+        return list({row["id"]: _read(row) for row in fitting}.values())[:MOST_FOUND]
 
     async def of_message(self, message_id: int) -> str | None:
         """Give the id of the job whose result or notice is this message."""
@@ -95,7 +99,11 @@ class Search:
         return await self._found(BY_ID, person=person_id, start=start)
 
     async def _found(self, sql: str, **values: str | int) -> list[Found]:
-        return [Found(*row) for row in await self._connection.rows(sql, {"most": MOST_FOUND, **values})]
+        return [_read(row) for row in await self._connection.rows(sql, {"most": MOST_FOUND, **values})]
+
+
+def _read(row: aiosqlite.Row) -> Found:
+    return Found(row["id"], from_dict(json.loads(row["params"])), Action(row["action"]), row["asked_at"])
 
 
 def _words(typed: str) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from db.connection import Connection
 from db.search import BY_ID, BY_MESSAGE, BY_WORDS, FAVOURITES, NEWEST, Search
 from db.store import Store
+from generation.job import Action
 from generation.params import TextPart
 from tests.db.jobs import ADA, BEN, a_full_job, a_job
 
@@ -58,7 +59,7 @@ async def test_prompts_are_found_by_their_words_newest_first(search, draw):
     assert [each.job_id for each in await search.prompts(ADA.id, "snow fox")] == [fox]
     assert await search.prompts(ADA.id, "fox owl") == []
     (found,) = await search.prompts(ADA.id, "snow")
-    assert (found.prompt.startswith("a red Fox in the snow"), found.action) == (True, "imagine")
+    assert (found.params.parts, found.action) == ((TextPart("a red Fox in the snow"),), Action.IMAGINE)
 
 
 async def test_without_words_the_newest_are_offered(search, draw):

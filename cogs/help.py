@@ -1,0 +1,164 @@
+"""/help: short pages, by what somebody wants to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Client
+from bot.errors import answering
+from cogs.road import Interaction
+from generation.display import escape
+from generation.models import Model
+from generation.prompt.preferences import MOST_OPTIONS
+from generation.prompt.table import PARAMETERS
+
+FOR_THE_RUN = ("repeat", "fast", "relax", "turbo", "stealth", "public")
+FOR_EXPERTS = ("weird", "stop", "steps", "cfg", "sampler", "negative", "seed", "sameseed")
+
+
+class Help(commands.Cog):
+    """Explain the studio."""
+
+    def __init__(self, client: Client) -> None:
+        self.studio = client.studio
+
+    @app_commands.command(description="How to draw, change and find pictures")
+    async def help(self, interaction: Interaction) -> None:
+        first = next(iter(PAGES))
+        view = help_view(first)
+        await interaction.response.send_message(PAGES[first](self.studio.model), view=view, ephemeral=True)
+
+
+class HelpSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template="help:page"):
+    """Turn to another page."""
+
+    def __init__(self, page: str = "") -> None:
+        options = [discord.SelectOption(label=name, default=name == page) for name in PAGES]
+        select: discord.ui.Select[discord.ui.View] = discord.ui.Select(custom_id="help:page", options=options)
+        super().__init__(select)
+
+    @classmethod
+    async def from_custom_id(cls, *_: Any) -> Self:
+        return cls()
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            page = self.item.values[0] if self.item.values[0] in PAGES else next(iter(PAGES))
+            text = PAGES[page](interaction.client.studio.model)
+            await interaction.response.edit_message(content=text, view=help_view(page))
+
+
+def help_view(page: str) -> discord.ui.View:
+    """Give the control that turns the pages."""
+    view = discord.ui.View(timeout=None)
+    view.add_item(HelpSelect(page))
+    return view
+
+
+def _start(model: Model) -> str:
+    example = model.examples[0] if model.examples else "a red fox in the snow, oil painting"
+    return (
+        "## Draw something\n"
+        f"Type `/imagine` and say what you want to see, such as\n> {escape(example)}\n"
+        "You get four pictures. Below them:\n"
+        "- **U1–U4** take one picture out, with more buttons\n"
+        "- **V1–V4** make four variations of one\n"
+        "- **🔄** draws all four again\n"
+        "Parameters stand at the end: `--ar 3:2` makes it wide, `--no people` keeps people out.\n"
+        "Begin with links to pictures, or attach one, to start from them; `/blend` mixes two to five.\n"
+        "`{red, blue} fox` makes one prompt of each choice. `fox:: snow::2` weighs parts of a prompt."
+    )
+
+
+def _change(model: Model) -> str:
+    return (
+        "## Change a picture\n"
+        "Take one out with **U1–U4** first. Then:\n"
+        "- **Upscale** makes it larger: *Subtle* keeps the details, *Creative* invents new ones\n"
+        "- **Vary** makes four like it, near (*Subtle*) or far (*Strong*), or draws a part anew (*Region*)\n"
+        "- **Zoom Out**, **⬅️ ➡️ ⬆️ ⬇️** and **Make Square** draw what lies around it\n"
+        "- **Remix** lets you change the words\n"
+        "- **❤️** keeps it among your favourites, **Details** tells how to make it again, **Delete** removes it\n"
+        "Anybody may press; who presses owns the new picture.\n"
+        "In a message's menu (long press or right click → *Apps*): *Cancel job*, *DM results*, *Use as image prompt*, "
+        "*Remix this*, *Report*. React to your own result with ✉️ to get its pictures by direct message, with ❌ to "
+        "cancel or delete it."
+    )
+
+
+def _parameters(title: str, wanted: Callable[[str], bool], end: str) -> Callable[[Model], str]:
+    lines = [
+        f"- `--{each.name}{f' {each.example}' if each.example else ''}` {each.help}"
+        for each in PARAMETERS
+        if wanted(each.name)
+    ]
+    text = "\n".join([f"## {title}", *lines, end])
+    return lambda model: text
+
+
+def _settings(model: Model) -> str:
+    return (
+        "## What holds for all your prompts\n"
+        "- `/settings` shows everything in one place: style, speed, who sees your pictures, remix\n"
+        "- `/prefer suffix` adds parameters to every prompt\n"
+        "- `/prefer option set` gives text and parameters a name: `--mine` in a prompt then stands for them "
+        f"(up to {MOST_OPTIONS})\n"
+        "- `/prefer remix`, `variability`, `auto_dm` switch one thing on or off\n"
+        "- `/fast`, `/relax`, `/turbo` say how urgent your jobs are. Relaxed ones wait for the others, though never "
+        "for ever\n"
+        "What a prompt says itself comes first, then your settings, then the server's, then the model's."
+    )
+
+
+def _find(model: Model) -> str:
+    return (
+        "## Find a picture again\n"
+        "- `/show` offers your earlier results as you type words of the prompt, and posts one again with its buttons. "
+        "It also takes a job's id\n"
+        "- `/favourites` does so for what you marked with ❤️\n"
+        "- `/info` lists your jobs in the queue, with a way to cancel each\n"
+        "- **Details** below a picture tells its seed, its id, its parameters and what it was made from\n"
+        "Every file carries its prompt and seed, too."
+    )
+
+
+def _privacy(model: Model) -> str:
+    return (
+        "## Who sees what\n"
+        "In a channel, everybody there sees your prompts and pictures, and may press the buttons.\n"
+        "`/stealth` changes that: my answers are private, nobody else can `/show` the pictures, and nothing made from "
+        "them names them. `--stealth` does it for one prompt, `/public` and `--public` the opposite. Discord lets me "
+        "answer privately for 15 minutes; what takes longer comes as a direct message.\n"
+        "In direct messages with me, only you see anything.\n"
+        "**Delete** removes message and files for good. Who runs this studio keeps prompts and pictures as long as "
+        "they have set, and can see them."
+    )
+
+
+PAGES: dict[str, Callable[[Model], str]] = {
+    "Start": _start,
+    "Change a picture": _change,
+    "Parameters": _parameters(
+        "Parameters", lambda name: name not in FOR_THE_RUN + FOR_EXPERTS, "More of them: the next two pages."
+    ),
+    "Parameters for one job": _parameters(
+        "For one job", lambda name: name in FOR_THE_RUN, "Without them, your `/settings` hold."
+    ),
+    "Parameters for experts": _parameters(
+        "For those who know diffusion", lambda name: name in FOR_EXPERTS, "Who leaves them out gets the model's own."
+    ),
+    "Settings": _settings,
+    "Find a picture again": _find,
+    "Privacy": _privacy,
+}
+
+
+async def setup(client: Client) -> None:
+    """Add the cog and its select; discord.py calls this."""
+    await client.add_cog(Help(client))
+    client.add_dynamic_items(HelpSelect)

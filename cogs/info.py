@@ -1,0 +1,122 @@
+"""/info: how somebody's jobs are run, what they have had so far, and what waits, with a way to cancel each."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot import wording
+from bot.client import Client
+from bot.errors import answering
+from bot.studio import Studio
+from cogs.road import Interaction, road_of
+from db.search import Lifetime
+from generation.display import escape, shorten
+from generation.errors import Complaint
+from generation.job import Job
+from generation.prompt.preferences import Preferences
+
+MOST_CHOICES = 25  # of a select, by Discord's rules
+MOST_LINES = 12
+LONGEST_LINE = 45  # characters of a prompt; escaping may double them
+
+
+class Info(commands.Cog):
+    """Tell people where they stand."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    @app_commands.command(description="Your mode, what you have had drawn, and your jobs in the queue")
+    async def info(self, interaction: Interaction) -> None:
+        text, view = await overview(self.studio, interaction.user.id)
+        await interaction.response.send_message(text, view=view, ephemeral=True)
+
+
+class CancelSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template="info:cancel"):
+    """Cancel a job, chosen from a list."""
+
+    def __init__(self, jobs: list[Job] | None = None) -> None:
+        options = [
+            discord.SelectOption(label=shorten(_plain(job), 100) or job.id, value=job.id, description=f"Job {job.id}")
+            for job in (jobs or [])[:MOST_CHOICES]
+        ]
+        select: discord.ui.Select[discord.ui.View] = discord.ui.Select(
+            custom_id="info:cancel", placeholder="Cancel a job …", options=options
+        )
+        super().__init__(select)
+
+    @classmethod
+    async def from_custom_id(cls, *_: Any) -> Self:
+        return cls()
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            await _cancel(interaction, self.item.values[0])
+
+
+async def overview(studio: Studio, person_id: int) -> tuple[str, discord.ui.View]:
+    """Give the text and the controls of a person's overview."""
+    running = [job for job in studio.queue.running if job.asker.id == person_id]
+    waiting = [job for job in studio.queue.waiting if job.asker.id == person_id]
+    preferences, lifetime = await studio.people.settings(person_id), await studio.search.lifetime(person_id)
+    lines = [f"- {_named(job)}: being drawn" for job in running]
+    lines += [f"- {_named(job)}: {_place(studio, job)}" for job in waiting]
+    more = [f"- … and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
+    queued = ["**Your jobs now**", *lines[:MOST_LINES], *more] if lines else ["You have no jobs in the queue."]
+    view = discord.ui.View(timeout=None)
+    if lines:
+        view.add_item(CancelSelect([*running, *waiting]))
+    return "\n".join([*_about(preferences, lifetime), *queued]), view
+
+
+async def _cancel(interaction: Interaction, job_id: str) -> None:
+    road, studio = road_of(interaction.client), interaction.client.studio
+    try:
+        record, ending = await road.call_off(job_id, interaction.user.id, False)
+    except Complaint as complaint:  # it has ended meanwhile, so that the list is old news
+        text, view = await overview(studio, interaction.user.id)
+        await interaction.response.edit_message(content=f"{text}\n-# {complaint}", view=view)
+        return
+    text, view = await overview(studio, interaction.user.id)
+    await interaction.response.edit_message(content=text, view=view)
+    await road.tell_ending(record.job, record.notice_id, ending)
+
+
+def _about(preferences: Preferences, lifetime: Lifetime) -> list[str]:
+    visibility = "stealth (only you see your pictures)" if preferences.private else "public"
+    return [
+        "## You in the studio",
+        f"Mode: **{preferences.speed}** · Visibility: **{visibility}**",
+        f"Drawn for you so far: **{lifetime.pictures:,}** pictures in {lifetime.jobs:,} jobs, "
+        f"{_duration(lifetime.seconds)} of drawing",
+    ]
+
+
+def _named(job: Job) -> str:
+    return f"**{escape(shorten(_plain(job), LONGEST_LINE)) or job.id}**"
+
+
+def _plain(job: Job) -> str:
+    return " ".join(" ".join(part.text for part in job.params.parts).split())
+
+
+def _place(studio: Studio, job: Job) -> str:
+    place = studio.queue.place(job.id)
+    return "waiting" if place is None else wording.place_in_words(place)
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:,.0f} h"
+
+
+async def setup(client: Client) -> None:
+    """Add the cog and its select; discord.py calls this, after the road's."""
+    await client.add_cog(Info(client.studio))
+    client.add_dynamic_items(CancelSelect)

@@ -1,0 +1,119 @@
+"""/show and /favourites: an earlier result again, with buttons that work."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Client
+from bot.delivery import NOBODY
+from bot.destination import is_private
+from cogs.road import Interaction, Road, road_of
+from db.search import Found
+from db.store import Record
+from generation.display import shorten
+from generation.errors import Complaint
+from generation.job import Action, Job
+from generation.models import Model
+from generation.prompt import write
+from generation.sheet import smaller
+
+LONGEST_CHOICE = 100  # characters, by Discord's rules
+UNKNOWN = "I know no picture of this name that you may see. Choose one of those that are offered as you type."
+
+
+class Show(commands.Cog):
+    """Post results again."""
+
+    def __init__(self, client: Client, road: Road) -> None:
+        self.studio = client.studio
+        self.road = road
+
+    @app_commands.command(description="Post one of your earlier results again, with its buttons")
+    @app_commands.describe(job="Words of the prompt, or the job's id")
+    async def show(self, interaction: Interaction, job: app_commands.Range[str, 1, 100]) -> None:
+        found = await self.studio.search.prompts(interaction.user.id, job)
+        await self._post_again(interaction, await self._chosen(job, found))
+
+    @app_commands.command(description="Post one of your favourites again, with its buttons")
+    @app_commands.describe(picture="Words of the prompt of a picture that you marked with ❤️")
+    async def favourites(self, interaction: Interaction, picture: app_commands.Range[str, 1, 100]) -> None:
+        found = await self.studio.search.favourites(interaction.user.id, "")
+        if not found:
+            raise Complaint("You have no favourites yet: press ❤️ below a picture.")
+        liked = {each.job_id for each in found}
+        if picture not in liked:
+            found = await self.studio.search.favourites(interaction.user.id, picture)
+        await self._post_again(interaction, await self._chosen(picture, found), is_favourite=True)
+
+    @show.autocomplete("job")
+    async def _prompts(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return self._choices(await self.studio.search.prompts(interaction.user.id, typed))
+
+    @favourites.autocomplete("picture")
+    async def _favourites(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return self._choices(await self.studio.search.favourites(interaction.user.id, typed))
+
+    def _choices(self, found: Iterable[Found]) -> list[app_commands.Choice[str]]:
+        now, model = self.studio.clock(), self.studio.model
+        return [app_commands.Choice(name=_in_a_line(each, model, now), value=each.job_id) for each in found]
+
+    async def _chosen(self, given: str, found: list[Found]) -> Record:
+        """Give the job that was chosen, or the first that fits what was typed without choosing."""
+        job_id = given.strip().lower()
+        if not re.fullmatch(r"[0-9a-f]{12}", job_id) and found:
+            job_id = found[0].job_id
+        record = await self.studio.store.record(job_id)
+        if record is None or record.suffix is None:
+            raise Complaint(UNKNOWN)
+        return record
+
+    async def _post_again(self, interaction: Interaction, record: Record, *, is_favourite: bool = False) -> None:
+        job, suffix = record.job, record.suffix or ""
+        is_at_home = may_see(job, interaction.user.id, interaction.guild_id)
+        if not (is_at_home or (is_favourite and not job.destination.private)):
+            raise Complaint(UNKNOWN)
+        preferences = await self.studio.people.settings(interaction.user.id)
+        private = is_private(interaction, None, preferences, job) or not is_at_home
+        await interaction.response.defer(thinking=True, ephemeral=private)
+        try:
+            sheet = await self.studio.pictures.read_sheet(job.id, suffix)
+        except FileNotFoundError:
+            raise Complaint("This picture is not kept any more.") from None
+        if len(sheet) > interaction.filesize_limit:
+            sheet, suffix = await asyncio.to_thread(smaller, sheet, interaction.filesize_limit)
+        answer = await self.road.compose_answer(job, sheet, suffix)
+        await interaction.edit_original_response(
+            content=answer.content, attachments=[answer.file()], view=answer.view, allowed_mentions=NOBODY
+        )
+
+
+def may_see(job: Job, person_id: int, guild_id: int | None) -> bool:
+    """Tell whether a job is somebody's own, or was public where it is asked for now."""
+    if job.asker.id == person_id:
+        return True
+    return guild_id is not None and guild_id == job.destination.guild_id and not job.destination.private
+
+
+def _in_a_line(found: Found, model: Model, now: float) -> str:
+    """Describe a job in the words of a choice: the prompt, what was done, and how long ago."""
+    what = "" if found.action is Action.IMAGINE else f" · {found.action.replace('_', ' ')}"
+    end = f"{what} · {_ago(now - found.asked_at)}"
+    prompt = " ".join(write(found.params, model).split())
+    return shorten(prompt or "(pictures)", LONGEST_CHOICE - len(end)) + end
+
+
+def _ago(seconds: float) -> str:
+    minutes = max(0, int(seconds)) // 60
+    if minutes < 60:
+        return f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days ago"
+
+
+async def setup(client: Client) -> None:
+    """Add the cog; discord.py calls this, after the road's."""
+    await client.add_cog(Show(client, road_of(client)))

@@ -1,0 +1,169 @@
+"""/show, /favourites, /info and /help."""
+
+from __future__ import annotations
+
+import pytest
+
+from cogs.help import PAGES
+from generation.models import Model
+from generation.params import Tile
+from generation.prompt.table import PARAMETERS
+from tests.bot.conftest import eventually, picture
+
+
+async def choices(stage, command, option, typed="", user=None):
+    return await stage.person(user or stage.ada).autocomplete(command, stage.channel, option, typed)
+
+
+async def answer(stage, command, user=None, channel=None, **options):
+    asked = await stage.person(user or stage.ada).command(command, channel or stage.channel, **options)
+    return await asked.message()
+
+
+async def draw(stage, prompt, user=None):
+    await stage.imagine(prompt, user)
+    return await stage.result(text=prompt.partition(" --")[0])
+
+
+def job_id_of(message):
+    return message.buttons[0]["custom_id"].partition(":")[2][:12]
+
+
+async def test_an_earlier_result_is_offered_by_its_words_and_posted_again_with_buttons_that_work(stage):
+    async with stage.bot():
+        grid = await draw(stage, "a red fox --seed 5")
+        await draw(stage, "an owl")
+        await draw(stage, "a blue fox", stage.ben)
+        (choice,) = await choices(stage, "show", "job", "fox")
+        assert choice["name"].startswith("a red fox")
+        again = await answer(stage, "show", job=choice["value"])
+        assert not again.ephemeral
+        assert again.content == grid.content
+        assert again.labels == grid.labels
+        assert picture(stage.server, again).tobytes() == picture(stage.server, grid).tobytes()
+        assert stage.server.pinged_by(again) == []
+        await stage.person(stage.ben).press(again, "V1")
+        await stage.result(text="Variations (Strong) of image #1")
+
+
+async def test_the_newest_are_offered_before_anything_is_typed(stage):
+    async with stage.bot():
+        for prompt in ("first", "second"):
+            await draw(stage, prompt)
+        offered = await choices(stage, "show", "job")
+        assert [each["name"].partition(" ")[0] for each in offered] == ["second", "first"]
+        assert await choices(stage, "show", "job", "owl") == []
+
+
+async def test_words_that_were_typed_and_not_chosen_show_the_newest_that_fits(stage):
+    async with stage.bot():
+        await draw(stage, "a red fox")
+        assert "red fox" in (await answer(stage, "show", job="fox")).content
+
+
+async def test_a_long_or_odd_prompt_is_still_a_choice(stage):
+    async with stage.bot():
+        for prompt in ("word " * 300, "👩‍👩‍👧 " * 60, "مرحبا"):
+            await stage.imagine(prompt)
+        await stage.server.wait_until(lambda: len(stage.results()) == 3, 20)
+        assert len(await choices(stage, "show", "job")) == 3
+
+
+async def test_somebody_elses_public_job_is_shown_by_its_id_where_it_was_public_and_nowhere_else(stage):
+    world = stage.server.world
+    elsewhere = world.add_channel(world.add_guild("Elsewhere", stage.mod, stage.ben))
+    async with stage.bot():
+        job_id = job_id_of(await draw(stage, "a red fox"))
+        assert "red fox" in (await answer(stage, "show", stage.ben, job=job_id)).content
+        refused = await answer(stage, "show", stage.ben, elsewhere, job=job_id)
+        assert refused.ephemeral
+        assert "may see" in refused.content
+
+
+@pytest.mark.parametrize("job", ["0123456789ab", "nothing of the kind", "'"])
+async def test_what_is_not_there_is_said_privately(stage, job):
+    async with stage.bot():
+        refused = await answer(stage, "show", job=job)
+    assert refused.ephemeral
+    assert "may see" in refused.content
+
+
+async def test_a_picture_whose_files_are_gone_is_not_shown(stage):
+    async with stage.bot() as studio:
+        job_id = job_id_of(await draw(stage, "a red fox"))
+        await studio.pictures.remove(job_id)
+        asked = await stage.person(stage.ada).command("show", stage.channel, job=job_id)
+        refused = await asked.wait_for(lambda message: "not kept" in message.content)
+        assert refused.ephemeral
+
+
+async def test_favourites_are_offered_and_posted_again(stage):
+    async with stage.bot() as studio:
+        assert "no favourites yet" in (await answer(stage, "favourites", picture="fox")).content
+        fox, owl = await draw(stage, "a red fox"), await draw(stage, "an owl", stage.ben)
+        for message in (fox, owl):
+            await studio.favourites.toggle(stage.ada.id, Tile(job_id_of(message), 0))
+        offered = await choices(stage, "favourites", "picture")
+        assert [each["name"][:8] for each in offered] == ["an owl ·", "a red fo"]
+        again = await answer(stage, "favourites", picture=offered[0]["value"])
+        assert again.content == owl.content
+        assert not again.ephemeral
+        assert "fox" in (await answer(stage, "favourites", picture="red")).content
+
+
+async def test_info_tells_how_somebody_stands_and_cancels_what_is_chosen(stage):
+    async with stage.bot(running_per_person=1) as studio:
+        await stage.imagine("slow fox")
+        drawing = await stage.notice("(25%)")
+        second = await (await stage.imagine("second")).message()
+        await stage.imagine("bens own", stage.ben)
+        info = await answer(stage, "info")
+        assert info.ephemeral
+        assert "**fast**" in info.content
+        assert "slow fox" in info.content
+        assert "second" in info.content
+        assert "bens" not in info.content
+        waiting = next(job for job in studio.queue.waiting if job.asker.id == stage.ada.id)
+        await stage.person(stage.ada).select(info, waiting.id)
+        await stage.server.wait_until(lambda: "Cancelled" in second.content)
+        await stage.server.wait_until(lambda: "second" not in info.content)
+        (running,) = (job for job in studio.queue.running if job.asker.id == stage.ada.id)
+        await stage.person(stage.ada).select(info, running.id)
+        await stage.server.wait_until(lambda: "Cancelled" in drawing.content)
+        await stage.server.wait_until(lambda: "no jobs in the queue" in info.content)
+        assert not any(part["type"] == 3 for row in info.components for part in row["components"])
+
+
+async def test_info_sums_up_and_says_when_a_job_has_ended_meanwhile(stage):
+    async with stage.bot() as studio:
+        await stage.imagine("slow fox")
+        await stage.notice("(25%)")
+        info = await answer(stage, "info")
+        (job,) = studio.queue.running
+        stage.go()
+        await stage.result()
+        await eventually(lambda: not studio.queue.running)
+        await stage.person(stage.ada).select(info, job.id)
+        await stage.server.wait_until(lambda: "already ended" in info.content)
+        assert "**4** pictures in 1 jobs" in info.content
+
+
+async def test_help_turns_its_pages(stage):
+    async with stage.bot() as studio:
+        message = await answer(stage, "help")
+        assert message.ephemeral
+        for page in PAGES:
+            text = PAGES[page](studio.model)
+            await stage.person(stage.ada).select(message, page)
+            await stage.server.wait_until(lambda text=text: message.content == text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_of_the_help_fits_into_a_message(page):
+    text = PAGES[page](Model(name="none", ref="none", examples=("a" * 100,)))
+    assert len(text) <= 1900
+
+
+def test_every_parameter_is_in_the_help():
+    text = "".join(page(Model(name="none", ref="none")) for page in PAGES.values())
+    assert [each.name for each in PARAMETERS if f"`--{each.name}" not in text] == []
