@@ -38,6 +38,13 @@ async def test_only_those_who_manage_the_server_are_offered_it(stage):
             await config(stage, "stealth", user=stage.ada, allowed=True)
 
 
+async def test_it_is_not_offered_in_direct_messages(stage):
+    async with stage.bot():
+        direct = stage.server.world.direct(stage.mod, stage.server.world.bot)
+        with pytest.raises(PersonError):
+            await stage.person(stage.mod).command("config stealth", direct, allowed=True)
+
+
 async def test_each_setting_is_answered_kept_and_in_the_audit(stage):
     role = stage.server.world.add_role(stage.guild, "patrons")
     changes = {
@@ -190,6 +197,7 @@ async def test_who_is_blocked_while_waiting_is_told_when_the_turn_comes(stage):
         await config(stage, "block add", person=stage.ada, reason="spam")
         stage.go()
         await stage.notice("blocked you")
+        await stage.result(stage.ben)
         assert len(stage.results()) == 1
 
 
