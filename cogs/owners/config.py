@@ -65,7 +65,8 @@ class Config(app_commands.Group):
         super().__init__(
             name="config",
             description="For the owners of this server: what I may do here",
-            guild_only=True,
+            # `guild_only` alone would leave it in direct messages: what the client allows everywhere counts more.
+            allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
             default_permissions=discord.Permissions(manage_guild=True),
         )
