@@ -11,13 +11,14 @@ from discord.ext import commands
 from bot.client import Client
 from bot.destination import is_private
 from bot.forms import Filled
+from bot.habits import habits_of
 from cogs.prompting import PROMPT, Prompting, Purpose, prompting_of, refuse
 from cogs.road import Interaction, Road, road_of
 from cogs.several import ask_whether
 from generation.errors import Complaint
 from generation.job import Action
 from generation.params import Params, Upload
-from generation.prompt import PromptFaults, TooManyPermutations, Wish, permute, read
+from generation.prompt import PromptFaults, TooManyPermutations, Wish, permute
 
 Image = discord.Attachment | Upload | None
 
@@ -70,15 +71,13 @@ class Imagine(commands.Cog):
 
     async def read(self, interaction: Interaction, prompt: str, *, with_picture: bool) -> list[Wish]:
         """Read a prompt with what the person has settled, one wish a job; raises Complaint with all that is wrong."""
-        people, person_id = self.studio.people, interaction.user.id
-        preferred, options = await people.settings(person_id), await people.options(person_id)
+        habits = await habits_of(self.studio, interaction)
         most = (await self.studio.policy.settings(interaction.guild_id)).permutations
         wishes: list[Wish] = []
         faults: list[str] = []
 
         def read_one(text: str) -> Wish:
-            attached, defaults = int(with_picture), preferred.layers
-            return read(text, self.studio.model, attached=attached, defaults=defaults, options=options)
+            return habits.read(text, self.studio.model, attached=int(with_picture))
 
         for text in permute(prompt, most):
             try:
