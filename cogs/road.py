@@ -119,7 +119,8 @@ class Road(commands.Cog):
         try:
             grid = await (self._draw_or_draw_again(job, notice_id) if needs_turn(job) else self._pick(job))
             await self.studio.pictures.save(job.id, grid)
-            if await self.studio.store.drawn(job.id, grid.suffix, grid.seconds):
+            model = self.studio.model.name if needs_turn(job) else None
+            if await self.studio.store.drawn(job.id, grid.suffix, grid.seconds, model):
                 await self.answer(job, notice_id, grid.sheet, grid.suffix)
         except Exception as error:
             await self.give_up(job, notice_id, error)

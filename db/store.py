@@ -45,6 +45,17 @@ class Record:
     seconds: float | None
 
 
+# From one person to the next by the index, since all jobs of all people would take too long to go through at the start.
+LAST_SERVED = """
+    WITH RECURSIVE askers (id) AS (
+        SELECT min(asker_id) FROM jobs
+        UNION ALL SELECT (SELECT min(asker_id) FROM jobs WHERE asker_id > askers.id) FROM askers WHERE id IS NOT NULL
+    )
+    SELECT id AS asker_id, (SELECT max(started_at) FROM jobs WHERE asker_id = askers.id) AS at
+    FROM askers WHERE at IS NOT NULL
+"""
+
+
 class Store:
     """Keep the jobs in SQLite. Every method is safe to call from concurrent coroutines."""
 
@@ -92,9 +103,7 @@ class Store:
 
     async def last_served(self) -> dict[int, float]:
         """Tell when each person last got their turn (Unix seconds)."""
-        rows = await self._connection.rows(
-            "SELECT asker_id, max(started_at) AS at FROM jobs WHERE started_at IS NOT NULL GROUP BY asker_id"
-        )
+        rows = await self._connection.rows(LAST_SERVED)
         return {row["asker_id"]: row["at"] for row in rows}
 
     async def begin(self, job_id: str, *, served: bool = True) -> bool:
@@ -106,14 +115,14 @@ class Store:
         """Do not count the attempts under way: they end because the bot is stopped, which is no fault of the jobs."""
         await self._connection.write("UPDATE jobs SET attempts = attempts - 1 WHERE state = 'drawing'", {})
 
-    async def drawn(self, job_id: str, suffix: str, seconds: float = 0.0) -> bool:
-        """Note that the pictures are on disk, drawn in `seconds`; False when the job was cancelled before."""
+    async def drawn(self, job_id: str, suffix: str, seconds: float = 0.0, model: str | None = None) -> bool:
+        """Note that the pictures are on disk, drawn by `model`, in `seconds`; False when cancelled before."""
         return await self._move(
             job_id,
             State.DRAWN,
             ("drawing",),
-            "suffix = :suffix, seconds = :seconds",
-            {"suffix": suffix, "seconds": seconds},
+            "suffix = :suffix, seconds = :seconds, model = :model",
+            {"suffix": suffix, "seconds": seconds, "model": model},
         )
 
     async def answered(self, job_id: str, answer_id: int) -> bool:
@@ -173,7 +182,7 @@ class Store:
         return True
 
     async def _move(
-        self, job_id: str, to: State, allowed: tuple[str, ...], changes: str, values: dict[str, str | float]
+        self, job_id: str, to: State, allowed: tuple[str, ...], changes: str, values: dict[str, str | float | None]
     ) -> bool:
         states = ", ".join(f"'{state}'" for state in allowed)
         changed = await self._connection.write(

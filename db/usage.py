@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from db.connection import Connection
 
-# Jobs that came to nothing cost nothing, and a picked picture is not drawn. The plus keeps SQLite from going through
-# all of a guild's jobs instead of all of a person's.
-USED = """SELECT count(*) AS jobs, coalesce(sum(seconds), 0.0) AS seconds, max(asked_at) AS last_asked_at FROM jobs
-          WHERE asker_id = :person AND +guild_id = :guild AND asked_at > :since
-          AND state NOT IN ('failed', 'cancelled') AND action <> 'pick'"""
+# Jobs that came to nothing cost nothing, and a picked picture is not drawn.
+COUNTS = "state NOT IN ('failed', 'cancelled') AND action <> 'pick'"
+# The plus keeps SQLite from going through all of a guild's jobs instead of all of a person's.
+USED = f"""SELECT count(*) AS jobs, coalesce(sum(seconds), 0.0) AS seconds, max(asked_at) AS last_asked_at FROM (
+               SELECT seconds, asked_at FROM jobs
+               WHERE asker_id = :person AND +guild_id = :guild AND asked_at > :since AND {COUNTS}
+               UNION ALL SELECT seconds, asked_at FROM tallies
+               WHERE person_id = :person AND guild_id = :guild AND asked_at > :since)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -279,7 +279,8 @@ class Statements:
 async def test_a_statement_uses_its_index(store, call, index):
     plan = await Statements(store).plan(call(store))
     assert index in " ".join(plan)
-    assert [step for step in plan if step.startswith("SCAN") and "INDEX" not in step] == []
+    scans = [step for step in plan if step.startswith("SCAN") and "INDEX" not in step]
+    assert [step for step in scans if step != "SCAN askers"] == []  # a table of people that the statement makes itself
 
 
 async def test_open_records_reads_the_small_indexes_only(store):
