@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cogs.road import Road
 
 JOB_PATTERN = r"(?P<job_id>[0-9a-f]{12})"
+_OF_JOB = re.compile(rf":{JOB_PATTERN}(?:-[0-3])?$")
 BLUE, GREY = discord.ButtonStyle.primary, discord.ButtonStyle.secondary
 
 LIKE, REMIX, DETAILS, DELETE = "like", "remix", "details", "delete"  # what makes no job, or asks something first
@@ -125,6 +126,12 @@ def custom_ids(message: discord.Message) -> list[str]:
     view = discord.ui.View.from_message(message)
     view.stop()
     return [button.custom_id for button in view.children if isinstance(button, discord.ui.Button) and button.custom_id]
+
+
+def job_ids(message: discord.Message) -> list[str]:
+    """Give the jobs that the buttons of a message are about, as a rule one."""
+    found = (_OF_JOB.search(custom_id) for custom_id in custom_ids(message))
+    return list(dict.fromkeys(match["job_id"] for match in found if match))
 
 
 def pressed_view(message: discord.Message, custom_id: str) -> discord.ui.View:
