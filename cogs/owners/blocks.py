@@ -24,7 +24,7 @@ class Blocks(app_commands.Group):
         self.studio = studio
 
     @app_commands.command(description="Keep somebody from using me here")
-    @app_commands.describe(reason="They are told", hours="For how long; leave it out for good")
+    @app_commands.describe(person="Whom to block", reason="They are told", hours="For how long; leave it out for good")
     async def add(
         self,
         interaction: Interaction,
@@ -45,6 +45,7 @@ class Blocks(app_commands.Group):
         await _answer(interaction, f"{person.mention} is blocked {term}: {escape(reason)}")
 
     @app_commands.command(description="Let somebody use me again")
+    @app_commands.describe(person="Who is blocked now")
     async def remove(self, interaction: Interaction, person: discord.User) -> None:
         if not await self.studio.guilds.unblock(self._act(interaction, "unblock", person.mention), person.id):
             raise Complaint(f"{person.mention} is not blocked.")

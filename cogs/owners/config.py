@@ -112,7 +112,12 @@ class Config(app_commands.Group):
         )
 
     @app_commands.command(description="Which roles may use a feature; with none everybody may")
-    @app_commands.describe(everybody="Open the feature to everybody")
+    @app_commands.describe(
+        feature="What the roles are for",
+        add="Let this role use it",
+        remove="Let this role use it no longer",
+        everybody="Open the feature to everybody",
+    )
     async def feature(
         self,
         interaction: Interaction,
@@ -179,25 +184,30 @@ class Config(app_commands.Group):
         await self._change(interaction, f"limits of {role.mention}: {'cleared, ' if clear else ''}{what}", change)
 
     @app_commands.command(description="How many jobs one prompt may make, by --repeat or choices in braces")
+    @app_commands.describe(most="With more, the prompt is refused")
     async def permutations(self, interaction: Interaction, most: app_commands.Range[int, 1, MOST_AT_ONCE]) -> None:
         await self._change(interaction, f"jobs of one prompt: {most}", lambda now: replace(now, permutations=most))
 
     @app_commands.command(description="Whether people may draw privately (--stealth)")
+    @app_commands.describe(allowed="Or else everything is public")
     async def stealth(self, interaction: Interaction, allowed: bool) -> None:
         what = f"private pictures: {'allowed' if allowed else 'not allowed'}"
         await self._change(interaction, what, lambda now: replace(now, stealth=allowed))
 
     @app_commands.command(description="After how many days pictures are deleted; 0 keeps them for ever")
+    @app_commands.describe(days="Counted from the day a picture was drawn")
     async def retention(self, interaction: Interaction, days: app_commands.Range[int, 0, MOST_RETENTION]) -> None:
         what = f"pictures are kept: {f'{days} days' if days else 'for ever'}"
         await self._change(interaction, what, lambda now: replace(now, retention_days=days))
 
     @app_commands.command(description="The channel that hears of reports and changes; leave it out for none")
+    @app_commands.describe(channel="Where only those who should see it can")
     async def log(self, interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
         what = f"log channel: {channel.mention if channel else 'none'}"
         await self._change(interaction, what, lambda now: replace(now, log_channel=channel.id if channel else None))
 
     @app_commands.command(description="What happens to sensitive pictures outside age-restricted channels")
+    @app_commands.describe(pictures="What becomes of them")
     async def sensitive(
         self, interaction: Interaction, pictures: Literal["hidden behind a spoiler", "withheld"]
     ) -> None:

@@ -33,7 +33,9 @@ class WordsGroup(app_commands.Group):
 
     @app_commands.command(description="Block words or phrases, with commas between them; `word*` takes what begins so")
     @app_commands.describe(
-        words="For instance: gore, naked man, zomb*", file="A text file with a word or phrase a line"
+        words="For instance: gore, naked man, zomb*",
+        mode="What becomes of a prompt with one of them",
+        file="A text file with a word or phrase a line",
     )
     async def block(
         self,
@@ -51,6 +53,7 @@ class WordsGroup(app_commands.Group):
         await _answer(interaction, f"Blocked {_count(phrases)} ({mode}): {_listed(phrases)}")
 
     @app_commands.command(description="Allow words or phrases again, with commas between them")
+    @app_commands.describe(words="As they stand in the list")
     async def allow(self, interaction: Interaction, words: app_commands.Range[str, 1, 4000]) -> None:
         phrases = [check_phrase(phrase) for phrase in await _phrases(words, None)]
         known = await self.studio.guilds.words(_guild(interaction))
