@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 # A picture bot needs no voice, so that its libraries are missing is no news.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
-INTENTS = discord.Intents(guilds=True)
+INTENTS = discord.Intents(guilds=True, guild_reactions=True, dm_reactions=True)
 
 
 class Client(commands.AutoShardedBot):
-    """The bot as Discord sees it: slash commands and buttons only, no privileged intents.
+    """The bot as Discord sees it: commands, buttons and reactions, no privileged intents.
 
     `left_open` are the jobs of an earlier life, to be taken up once connected.
     """
