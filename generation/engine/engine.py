@@ -158,7 +158,7 @@ class Engine:
         return _Running(run, source, started, started)
 
     def _second_pass(self, before: _Running, enlarged: Tensor) -> _Running:
-        run = second_pass(before.run, enlarged, self._vae, self.model, self._pipeline.scheduler)
+        run = second_pass(before.run, enlarged, self._vae, self._pipeline.scheduler)
         return _Running(run, None, before.started, before.previewed)
 
     def _predict(self, shares: Sequence[Share]) -> Sequence[Tensor] | None:

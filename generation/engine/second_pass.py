@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from generation.engine import sampling
-from generation.engine.run import Lap, Run, windows_for
+from generation.engine.run import Lap, Run
 from generation.engine.vae import Vae
-from generation.models import Model
+from generation.engine.windows import lay
 from generation.passes import HD_FACTOR, HD_STRENGTH
 
 
@@ -23,12 +23,17 @@ def enlarge(first: Run, vae: Vae, unet_call: threading.Lock) -> Tensor:
     return torch.cat([vae.enlarge(unet_call, tile, HD_FACTOR) for tile in torch.split(first.result, 1)])
 
 
-def second_pass(first: Run, enlarged: Tensor, vae: Vae, model: Model, own_scheduler: Any) -> Run:
-    """Make the second pass ready; each tile goes on drawing from its own generator, told the same texts."""
+def second_pass(first: Run, enlarged: Tensor, vae: Vae, own_scheduler: Any) -> Run:
+    """Make the second pass ready; each tile goes on drawing from its own generator, told the same texts.
+
+    The UNet sees the whole at once, large as it is: through windows it would draw the prompt once more in each.
+    """
     params = replace(first.request.params, strength=HD_STRENGTH)
     scheduler = sampling.scheduler_for(params, own_scheduler)
     timesteps = sampling.remaining_timesteps(scheduler, params)
-    noise = vae.noise(HD_FACTOR * params.width, HD_FACTOR * params.height, first.generators)
+    width, height = HD_FACTOR * params.width, HD_FACTOR * params.height
+    noise = vae.noise(width, height, first.generators)
+    canvas = height // vae.scale, width // vae.scale
     return Run(
         first.request,
         scheduler,
@@ -37,6 +42,6 @@ def second_pass(first: Run, enlarged: Tensor, vae: Vae, model: Model, own_schedu
         first.conditioning,
         first.generators,
         None,
-        windows_for(enlarged, vae, model, endless=params.seamless),
+        lay(canvas, canvas),
         Lap(HD_FACTOR, first.steps, first.lap.of),
     )

@@ -10,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from generation.engine.loading import Pipeline
+    from tests.generation.gallery import Gallery
     from tests.generation.studio import Studio
 
 
@@ -29,3 +30,18 @@ def studio(pipeline: Pipeline) -> Iterator[Studio]:
     studio = Studio(pipeline)
     yield studio
     studio.close()
+
+
+@pytest.fixture(scope="session")
+def gallery() -> Iterator[Gallery]:
+    """Give an engine with the embedded model that draws what is typed."""
+    import torch
+
+    from generation.engine.loading import load_pipeline
+    from generation.models import EMBEDDED
+    from tests.generation.gallery import Gallery
+
+    torch.set_num_threads(1)
+    gallery = Gallery(load_pipeline(EMBEDDED, "cpu", lambda _: None))
+    yield gallery
+    gallery.studio.close()

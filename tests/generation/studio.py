@@ -21,15 +21,16 @@ PATIENCE = 20.0
 
 
 class Studio:
-    """An engine, the events it told, the final latents by job, and the number of rows of each UNet call."""
+    """An engine, the events it told, the final latents by job, the rows of each UNet call, and the pixels of all."""
 
     def __init__(self, pipeline: Pipeline, imprint: Imprint = PLAIN) -> None:
         self.events: list[Event] = []
         self.latents: dict[str, Tensor] = {}
         self.calls: list[int] = []
+        self.pixels = 0
         self._told = threading.Condition()
         self.engine = Engine(pipeline, self._tell, imprint)
-        self._hook = pipeline.unet.register_forward_pre_hook(lambda _, inputs: self.calls.append(len(inputs[0])))
+        self._hook = pipeline.unet.register_forward_pre_hook(lambda _, inputs: self._count(inputs[0]))
         self._record_latents()
 
     def draw(self, *requests: Generate) -> list[Finished | Failed]:
@@ -78,6 +79,11 @@ class Studio:
         with self._told:
             self.events.append(event)
             self._told.notify_all()
+
+    def _count(self, latents: Tensor) -> None:
+        rows, _, height, width = latents.shape
+        self.calls.append(rows)
+        self.pixels += rows * height * width * self.engine._vae.scale**2
 
     def _record_latents(self) -> None:
         finisher = self.engine._finisher

@@ -1,0 +1,147 @@
+"""Seamless textures: their edges meet, and nothing else that the engine draws is touched by them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from generation.engine.loading import Pipeline
+from generation.engine.seamless import seamless_twin
+from generation.engine.vae import Vae
+from tests.generation.gallery import SOURCE, Drawing, Gallery, plain, read
+from tests.generation.studio import Studio, assert_close, generate, params
+
+TEXTURES = ("a meadow", "a forest", "under water", "space")
+
+
+@pytest.fixture(scope="module")
+def textures(gallery: Gallery) -> list[Drawing]:
+    return gallery.draw(*(f"{texture} --raw --tile" for texture in TEXTURES), width=192, height=192, count=2)
+
+
+@pytest.fixture(scope="module")
+def pictures(gallery: Gallery) -> list[Drawing]:
+    return gallery.draw(*(f"{texture} --raw" for texture in TEXTURES[:2]), width=192, height=192, count=2)
+
+
+@pytest.fixture(scope="module")
+def larger(gallery: Gallery) -> Drawing:
+    [texture] = gallery.draw("a forest --raw --tile --hd")
+    return texture
+
+
+def _seam_and_inside(drawing: Drawing, axis: int) -> tuple[float, np.ndarray]:
+    """Give the mean step over the edge, and those over the lines inside at which the latents' pixels meet as well."""
+    steps = np.abs(drawing.tiles - np.roll(drawing.tiles, -1, axis)).mean((0, 3 - axis, 3))
+    return float(steps[-1]), steps[7:-1:8]
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_the_seam_is_no_larger_than_the_steps_inside(textures: list[Drawing], axis: int) -> None:
+    measured = [_seam_and_inside(texture, axis) for texture in textures]
+    for seam, inside in measured:
+        assert seam <= inside.max()
+    assert np.mean([seam for seam, _ in measured]) < 1.5 * np.mean([inside.mean() for _, inside in measured])
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_the_second_pass_keeps_the_edges_together(larger: Drawing, axis: int) -> None:
+    seam, inside = _seam_and_inside(larger, axis)
+    assert seam <= inside.max()
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_pictures_that_were_not_to_be_seamless_have_a_seam(pictures: list[Drawing], axis: int) -> None:
+    for picture in pictures:
+        seam, inside = _seam_and_inside(picture, axis)
+        assert seam > 3 * inside.mean()
+
+
+@pytest.mark.parametrize("part", ["unet", "decoder", "encoder"])
+def test_for_the_twin_of_a_network_no_place_is_the_edge(pipeline: Pipeline, part: str) -> None:
+    told = torch.randn(1, 77, 16, generator=torch.Generator().manual_seed(1))
+
+    def run(network: torch.nn.Module, given: torch.Tensor) -> torch.Tensor:
+        match part:
+            case "unet":
+                return network(given, 500, encoder_hidden_states=told).sample
+            case "decoder":
+                return network.decode(given).sample
+        return network.encode(given).latent_dist.mean
+
+    network = pipeline.unet if part == "unet" else pipeline.vae
+    into, out_of = {"unet": (1, 1), "decoder": (1, 8), "encoder": (8, 1)}[part]
+    given = torch.randn(
+        1, 3 if part == "encoder" else 4, 16 * into, 8 * into, generator=torch.Generator().manual_seed(0)
+    )
+    twin = seamless_twin(network)
+    with torch.inference_mode():
+        rolled = run(twin, given.roll((4 * into, 2 * into), (2, 3)))
+        there = run(twin, given).roll((4 * out_of, 2 * out_of), (2, 3))
+        plain_there = run(network, given).roll((4 * out_of, 2 * out_of), (2, 3))
+    assert_close(rolled, there, 1e-4)
+    assert float((rolled - plain_there).abs().max()) > 0.05
+
+
+def test_a_twin_shares_the_weights_and_leaves_the_network_as_it_is(pipeline: Pipeline) -> None:
+    for network in (pipeline.unet, pipeline.vae):
+        before = [getattr(module, "padding_mode", None) for module in network.modules()]
+        twin = seamless_twin(network)
+        assert all(mine is theirs for mine, theirs in zip(twin.parameters(), network.parameters(), strict=True))
+        assert [getattr(module, "padding_mode", None) for module in network.modules()] == before
+        assert "circular" not in before
+
+
+def test_a_twin_is_built_once_and_only_when_it_is_wanted(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[object] = []
+
+    def twin(network: torch.nn.Module) -> torch.nn.Module:
+        built.append(network)
+        return seamless_twin(network)
+
+    monkeypatch.setattr("generation.engine.engine.seamless_twin", twin)
+    monkeypatch.setattr("generation.engine.vae.seamless_twin", twin)
+    studio = Studio(pipeline)
+    studio.draw(generate("plain"))
+    assert built == []
+    studio.draw(generate("one", params(seamless=True)), generate("two", params(seamless=True, seed=6)))
+    studio.draw(generate("three", params(seamless=True, source=SOURCE, strength=0.5), source=plain("teal")))
+    assert sorted(map(id, built)) == sorted(map(id, (pipeline.unet, pipeline.vae)))
+    studio.close()
+
+
+def test_neighbours_of_a_seamless_job_are_drawn_as_if_it_were_not_there(studio: Studio) -> None:
+    """Many of both, so that the one kind is decoded on its thread while the other kind's steps are made."""
+    seamless = [params(seamless=True, seed=seed, num_inference_steps=2 + seed) for seed in range(6)]
+    others = [replace(wanted, seamless=False) for wanted in seamless]
+    for name, wanted in (("texture", seamless), ("picture", others)):
+        studio.draw(*(generate(f"{name}-{place} alone", each) for place, each in enumerate(wanted)))
+    ends = studio.draw(
+        *(
+            generate(f"{name}-{place} beside", each, order=place)
+            for place, pair in enumerate(zip(seamless, others, strict=True))
+            for name, each in zip(("texture", "picture"), pair, strict=True)
+        )
+    )
+    assert all(len(studio.ends(end.job_id)) == 1 for end in ends)
+    for place in range(6):
+        for name in ("texture", "picture"):
+            alone, beside = (studio.end_of(f"{name}-{place} {company}") for company in ("alone", "beside"))
+            assert_close(studio.latents[beside.job_id], studio.latents[alone.job_id], 1e-5)
+            assert np.abs(read(beside.grid.tiles[0]) - read(alone.grid.tiles[0])).max() <= 1
+
+
+def test_seamless_and_plain_rows_never_share_a_call(studio: Studio) -> None:
+    studio.draw(generate("plain"), generate("endless", params(seamless=True)))
+    assert studio.calls == [2] * 12
+
+
+def test_a_large_texture_is_decoded_in_windows_that_go_on_over_its_edges(pipeline: Pipeline) -> None:
+    vae = Vae(pipeline).endless
+    latents = torch.randn(1, 4, 24, 24, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        whole, rolled = vae.decode(latents), vae.decode(latents.roll(6, 3))
+    assert_close(rolled, whole.roll(48, 3), 1e-3)

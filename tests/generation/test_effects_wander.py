@@ -1,0 +1,108 @@
+"""How far chaos and weirdness lead the embedded model from the prompt, and that it finds the way there again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from generation.engine.wander import aims
+from generation.params import MAX_SEED, TextPart
+from tests.generation.gallery import Drawing, Gallery, detail, distance, rising, spread
+from tests.generation.studio import Studio, assert_close, generate, params
+
+PROMPTS = ("a red boat on the sea", "a green tree in a meadow")
+CHAOS = (0, 15, 45, 100)
+WEIRD = (0, 300, 1000, 3000)
+
+
+def _mean_spreads(drawings: list[Drawing]) -> list[float]:
+    """Give the spread for each value of chaos, where the drawings go through all of them prompt by prompt."""
+    spreads = np.array([spread(drawing) for drawing in drawings]).reshape(len(PROMPTS), -1)
+    return list(spreads.mean(0))
+
+
+def test_chaos_spreads_the_tiles_of_a_grid(gallery: Gallery) -> None:
+    drawings = gallery.draw(*(f"{prompt} --chaos {chaos} --raw" for prompt in PROMPTS for chaos in CHAOS), count=3)
+    assert rising(_mean_spreads(drawings), 2)
+
+
+@pytest.fixture(scope="module")
+def from_one_noise(gallery: Gallery) -> list[Drawing]:
+    prompts = (f"{prompt} --chaos {chaos} --sameseed --raw" for prompt in PROMPTS for chaos in CHAOS)
+    return gallery.draw(*prompts, count=2)
+
+
+def test_chaos_alone_spreads_tiles_that_start_from_the_same_noise(from_one_noise: list[Drawing]) -> None:
+    assert rising(_mean_spreads(from_one_noise), 4)
+
+
+def test_without_chaos_the_same_noise_is_the_same_picture_to_the_bit(from_one_noise: list[Drawing]) -> None:
+    for drawing in from_one_noise[:: len(CHAOS)]:
+        assert (drawing.tiles == drawing.tiles[0]).all()
+
+
+@pytest.fixture(scope="module")
+def weird(gallery: Gallery) -> list[Drawing]:
+    return gallery.draw(*(f"{prompt} --weird {weird} --raw" for prompt in PROMPTS for weird in WEIRD))
+
+
+def test_weird_leads_away_from_the_plain_picture(weird: list[Drawing]) -> None:
+    for start in range(0, len(weird), len(WEIRD)):
+        plain, *others = weird[start : start + len(WEIRD)]
+        assert rising([0, *(distance(plain, drawing) for drawing in others)], 3)
+
+
+def test_even_the_weirdest_picture_is_no_noise(gallery: Gallery, weird: list[Drawing]) -> None:
+    """Noise has as much of fine detail as it has of anything; pictures have far less."""
+    noise = np.random.default_rng(0).normal(128, 40, (1, 128, 128, 3)).astype(np.float32)
+    for drawing in weird:
+        assert detail(drawing.tiles) / drawing.tiles.var() < 0.2 * detail(noise) / noise.var()
+
+
+@pytest.mark.parametrize("changes", [{"chaos": 60}, {"weird": 900}, {"chaos": 30, "weird": 100, "no": ("fog",)}])
+def test_a_tile_that_was_led_astray_can_be_drawn_alone(studio: Studio, changes: dict[str, object]) -> None:
+    grid = params(count=4, **changes)
+    studio.draw(generate("grid", grid), generate("alone", replace(grid, seed=grid.seed + 2, count=1)))
+    assert_close(studio.latents["alone"], studio.latents["grid"][2:3], 1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 5])
+def test_a_scattered_job_is_the_same_in_several_calls(studio: Studio, rows: int) -> None:
+    wanted = params(count=4, chaos=70, no=("fog",))
+    studio.engine._turns.budget = 64 * 64 * 64
+    studio.draw(generate("whole", wanted))
+    studio.engine._turns.budget = rows * 64 * 64
+    studio.draw(generate("parts", wanted))
+    assert_close(studio.latents["parts"], studio.latents["whole"], 1e-5)
+
+
+@pytest.mark.parametrize("changes", [{"chaos": 60}, {"weird": 900}, {"chaos": 100, "weird": 3000}])
+def test_leading_astray_costs_no_rows(studio: Studio, changes: dict[str, object]) -> None:
+    studio.draw(generate("a", params(count=4, num_inference_steps=2, **changes)))
+    assert studio.calls == [8, 8]
+
+
+def test_only_what_is_scattered_is_told_differently_to_each_tile(studio: Studio) -> None:
+    encoder = studio.engine._encoder
+    scattered, together = (encoder.condition(params(count=4, **to)) for to in ({"chaos": 50}, {"weird": 50}))
+    assert (len(scattered.embeddings), scattered.rows.tolist()) == (5, [0, 1, 2, 3, 4, 4, 4, 4])
+    assert (len(together.embeddings), together.rows.tolist()) == (2, [0, 0, 0, 0, 1, 1, 1, 1])
+
+
+def test_what_is_pushed_away_stays_what_it_is(studio: Studio) -> None:
+    encoder = studio.engine._encoder
+    wanted = params(parts=(TextPart("fox"), TextPart("fog", -0.5)), negative_prompt="snow")
+    plain, astray = encoder.condition(wanted), encoder.condition(replace(wanted, chaos=50, weird=50))
+    assert (plain.embeddings[0] != astray.embeddings[0]).any()
+    assert (plain.embeddings[1:] == astray.embeddings[1:]).all()
+
+
+def test_the_words_that_lead_astray_go_with_the_seed_for_chaos_and_with_the_prompt_for_weirdness() -> None:
+    wanted = params(seed=MAX_SEED, chaos=50, weird=50)
+    (_, detour), (_, oddity) = aims(wanted, 1)
+    assert aims(replace(wanted, seed=0), 0) == aims(wanted, 1)
+    assert aims(replace(wanted, seed=1), 0)[0][1] != detour
+    assert aims(replace(wanted, seed=1), 0)[1][1] == oddity
+    assert aims(replace(wanted, parts=(TextPart("a blue owl"),)), 1)[1][1] != oddity

@@ -1,0 +1,78 @@
+"""What the words of a prompt, and the parameters that bend them, do to the pictures of the embedded model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from generation.prompt import parse
+from tests.generation.gallery import SMALL, Drawing, Gallery, distance, plain, rising
+from tests.generation.studio import Studio, generate
+
+
+def _warmth(drawing: Drawing) -> float:
+    """Give how much redder than blue a drawing is."""
+    return float(drawing.colour[0] - drawing.colour[2])
+
+
+@pytest.fixture(scope="module")
+def mixed_backgrounds(gallery: Gallery) -> list[Drawing]:
+    return gallery.draw(
+        "blue background --s 0",
+        "red background::1 blue background::3 --s 0",
+        "red background:: blue background:: --s 0",
+        "red background::3 blue background::1 --s 0",
+        "red background --s 0",
+    )
+
+
+def test_weights_are_the_ratio_of_what_is_seen(mixed_backgrounds: list[Drawing]) -> None:
+    seen = [_warmth(drawing) for drawing in mixed_backgrounds]
+    shares = [(warmth - seen[0]) / (seen[-1] - seen[0]) for warmth in seen]
+    assert shares == pytest.approx([0, 0.25, 0.5, 0.75, 1], abs=0.15)
+
+
+def test_no_removes_what_the_prompt_would_show(gallery: Gallery, mixed_backgrounds: list[Drawing]) -> None:
+    both = mixed_backgrounds[2]
+    sea, no_blue, no_blue_half = gallery.draw(
+        "the sea --s 0", "the sea --no blue --s 0", "red background:: blue background:: --no blue background --s 0"
+    )
+    assert _warmth(no_blue) - _warmth(sea) > 20
+    assert _warmth(no_blue_half) - _warmth(both) > 50
+
+
+def test_the_image_weight_moves_from_the_prompt_to_the_picture(gallery: Gallery) -> None:
+    drawings = gallery.draw(
+        *(f"blue background --iw {weight} --s 0" for weight in (0, 0.5, 1, 3)), source=plain("orange")
+    )
+    assert rising([_warmth(drawing) for drawing in drawings], 5)
+    assert _warmth(drawings[0]) < -100
+    assert _warmth(drawings[-1]) > 150
+
+
+@pytest.fixture(scope="module")
+def styled(gallery: Gallery) -> list[Drawing]:
+    return gallery.draw(*(f"a meadow by day --s {stylize}" for stylize in (0, 40, 100, 1000)))
+
+
+def test_more_stylize_is_farther_from_the_bare_prompt(styled: list[Drawing]) -> None:
+    assert rising([distance(styled[0], drawing) for drawing in styled], 1)
+
+
+def test_stylize_is_the_trigger_words_at_100_and_nothing_at_0(gallery: Gallery) -> None:
+    default, raw, bare, spoken = gallery.draw(
+        "a meadow by day", "a meadow by day --raw", "a meadow by day --s 0", "a meadow by day, watercolour --s 0"
+    )
+    assert (default.tiles == spoken.tiles).all()
+    assert (raw.tiles == bare.tiles).all()
+    assert (default.tiles != bare.tiles).any()
+
+
+@pytest.mark.parametrize(
+    ("stylize", "rows"), [("--s 0", 2), ("--s 100", 2), ("--s 40", 3), ("--s 600", 3), ("--s 40 --no fog", 4)]
+)
+def test_style_costs_a_text_more_only_between_and_beyond(studio: Studio, stylize: str, rows: int) -> None:
+    wanted = replace(parse(f"a fox {stylize}", SMALL), width=64, height=64, num_inference_steps=1, count=1)
+    studio.draw(generate("a", wanted))
+    assert studio.calls == [rows]
