@@ -42,6 +42,9 @@ FEATURES = (  # the forms and the road first: the others need them
     "cogs.show",
     "cogs.info",
     "cogs.help",
+    "cogs.sending",
+    "cogs.reactions",
+    "cogs.menus",
 )
 
 

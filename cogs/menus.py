@@ -1,0 +1,142 @@
+"""The menu of a message: Cancel job, DM results, Use as image prompt, Remix this, Report."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.client import Client
+from bot.forms import Filled, Form
+from cogs.buttons import REMIX, job_ids
+from cogs.forms import Forms, forms_of
+from cogs.prompting import Purpose, open_form
+from cogs.remix import Remix
+from cogs.road import Interaction, Road, road_of
+from cogs.sending import Sending, sending_of
+from db.store import Record
+from generation.errors import Complaint
+from generation.job import Action
+from generation.params import Tile, Upload
+
+REPORT = "report"  # the kind of the form
+REASON = "reason"
+LONGEST_REASON = 500
+PATIENCE = 2.0  # seconds to fetch a picture before the form is shown, with three for the answer
+REQUEST_LIMIT = 24 * 2**20  # bytes of all files of one message, by Discord's rules, with some for the rest
+
+
+class Menus(commands.Cog):
+    """Do what is chosen in the menu of a message; each finds the job by the message."""
+
+    def __init__(self, client: Client, road: Road, sending: Sending, forms: Forms) -> None:
+        self.client = client
+        self.studio = client.studio
+        self.road, self.sending = road, sending
+        forms.takers[REPORT] = self.reported
+
+    async def cancel_job(self, interaction: Interaction, message: discord.Message) -> None:
+        """Cancel the job that a message is about."""
+        record = await self._record(message)
+        moderates = interaction.permissions.manage_messages
+        cancelled, ending = await self.road.call_off(record.job.id, interaction.user.id, moderates)
+        await interaction.response.send_message("It is cancelled.", ephemeral=True)
+        await self.road.tell_ending(cancelled.job, cancelled.notice_id, ending)
+
+    async def dm_results(self, interaction: Interaction, message: discord.Message) -> None:
+        """Send a result's pictures by direct message, or give them privately where that is not possible."""
+        record = await self._record(message)
+        if record.suffix is None:
+            raise Complaint("This is not drawn yet: try again when it is.")
+        await interaction.response.defer(thinking=True, ephemeral=True)
+        try:
+            await self.sending.send(record, interaction.user.id)
+        except discord.Forbidden:
+            limit = min(interaction.filesize_limit, REQUEST_LIMIT // record.job.params.count)
+            letters = [letter async for letter in self.sending.letters(record, limit)]
+            await interaction.edit_original_response(
+                content=f"You take no direct messages from me, so here they are.\n{letters[0].content}",
+                attachments=[letter.file() for letter in letters],
+            )
+        else:
+            await interaction.edit_original_response(content="They are in your direct messages.")
+
+    async def use_as_image_prompt(self, interaction: Interaction, message: discord.Message) -> None:
+        """Open the form of a new prompt that begins with a message's picture, whoever wrote the message."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                upload = await self._picture(message)
+        except TimeoutError:
+            raise Complaint(
+                "It takes too long to fetch this picture: save it, and attach it with the `image` option of `/imagine`."
+            ) from None
+        await open_form(interaction, Purpose(Action.IMAGINE, besides=upload.digest), "")
+
+    async def remix_this(self, interaction: Interaction, message: discord.Message) -> None:
+        """Open the form of a remix: of a single picture, or of a grid's prompt."""
+        record = await self._record(message)
+        tile = Tile(record.job.id, 0)
+        if record.job.params.count == 1:
+            await self.road.doors[REMIX](interaction, tile)
+        else:
+            remix = cast(Remix, self.client.get_cog("Remix"))
+            await remix.ask_first(interaction, Action.REROLL, await self.road.parent(tile), tile)
+
+    async def report(self, interaction: Interaction, message: discord.Message) -> None:
+        """Ask why somebody reports a picture."""
+        record = await self._record(message)
+        if interaction.guild_id is None:
+            raise Complaint("Reports go to the moderators of a server, and there are none here.")
+        reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
+            custom_id=REASON, style=discord.TextStyle.paragraph, max_length=LONGEST_REASON, required=True
+        )
+        field: discord.ui.Label[Any] = discord.ui.Label(
+            text="What is wrong with it?", description="The moderators of this server read it.", component=reason
+        )
+        await interaction.response.send_modal(Form(f"{REPORT}:{record.job.id}", "Report this picture", field))
+
+    async def reported(self, interaction: Interaction, job_id: str, filled: Filled) -> None:
+        """Keep a report."""
+        assert interaction.guild_id is not None
+        is_new = await self.studio.reports.add(
+            interaction.guild_id, job_id, interaction.user.id, filled.texts[REASON].strip()
+        )
+        thanks = "Thank you: the moderators will see your report."
+        await interaction.response.send_message(
+            thanks if is_new else "You have reported this already, and the moderators will see it.", ephemeral=True
+        )
+
+    async def _record(self, message: discord.Message) -> Record:
+        if message.author != self.client.user:
+            raise Complaint("This is not a message of mine: choose a picture that I have drawn.")
+        job_id = next(iter(job_ids(message)), None) or await self.studio.search.of_message(message.id)
+        record = await self.studio.store.record(job_id) if job_id else None
+        if record is None:
+            raise Complaint("There is no job of mine in this message, or I do not know it any more.")
+        return record
+
+    async def _picture(self, message: discord.Message) -> Upload:
+        for attachment in message.attachments:
+            if (attachment.content_type or "").startswith("image/"):
+                return await self.client.taking_in.attachment(attachment)
+        for embed in message.embeds:
+            if url := embed.image.url or embed.thumbnail.url:
+                return await self.client.taking_in.link(url)
+        raise Complaint("There is no picture in this message.")
+
+
+async def setup(client: Client) -> None:
+    """Add the cog and its menus; discord.py calls this, after those that it needs."""
+    menus = Menus(client, road_of(client), sending_of(client), forms_of(client))
+    await client.add_cog(menus)
+    for name, callback in {
+        "Cancel job": menus.cancel_job,
+        "DM results": menus.dm_results,
+        "Use as image prompt": menus.use_as_image_prompt,
+        "Remix this": menus.remix_this,
+        "Report": menus.report,
+    }.items():
+        client.tree.add_command(app_commands.ContextMenu(name=name, callback=callback))
