@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+NAMED = re.compile(r"\bjob ([0-9a-f]{12})\b")  # how a line names a job that it is about without being part of its work
 
 _subject: ContextVar[Mapping[str, str]] = ContextVar("subject", default=MappingProxyType({}))
 
@@ -79,12 +81,15 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Give the line."""
+        message = record.getMessage()
+        named = NAMED.search(message)
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "process": self._process,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": message,
+            **({"job": named[1]} if named else {}),
             **_subject.get(),
         }
         if record.exc_info:

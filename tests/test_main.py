@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import socket
 import sys
+import zipfile
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 from PIL import Image
 
@@ -55,10 +59,11 @@ async def server() -> AsyncIterator[StandIn]:
 
 
 @asynccontextmanager
-async def bot(server: StandIn, folder: Path, model: Path) -> AsyncIterator[Process]:
+async def bot(server: StandIn, folder: Path, model: Path, **settings: str) -> AsyncIterator[Process]:
     """Run the bot until the block ends, then kill it if it still lives."""
     token = server.world.application.token
-    process = await start(folder, DISCORD_TOKEN=token, DISCORD_API_URL=server.api_url, MODEL=str(model))
+    settings |= {"DISCORD_TOKEN": token, "DISCORD_API_URL": server.api_url, "MODEL": str(model)}
+    process = await start(folder, **settings)
     try:
         await server.wait_connected(30)
         await server.wait_commands(30)
@@ -157,3 +162,74 @@ async def test_a_second_bot_on_the_same_data_is_refused(tmp_path, server, tiny_m
 
 def results(server, channel):
     return [message for message in server.world.messages_in(channel) if {"U1", "Vary (Subtle)"} & set(message.labels)]
+
+
+async def test_the_doctor_finds_a_good_installation_well_and_changes_nothing(tmp_path, server, tiny_model):
+    ada = server.world.add_user("ada")
+    server.world.add_channel(server.world.add_guild("Studio", ada))
+    settings = {"DISCORD_TOKEN": server.world.application.token, "DISCORD_API_URL": server.api_url}
+    code, said = await run(tmp_path, "doctor", MODEL=str(tiny_model), DEVICE="cpu", **settings)
+    assert code == 0, said
+    assert "All is well." in said
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_doctor_without_a_network_or_a_model_says_so_and_ends(tmp_path):
+    url = "http://127.0.0.1:9/api/v10"
+    settings = {"DISCORD_TOKEN": "any", "DISCORD_API_URL": url, "MODEL": "/nowhere", "DEVICE": "cuda:7"}
+    code, said = await run(tmp_path, "doctor", **settings)
+    assert code == 1
+    assert f"?    token: {url} cannot be reached" in said
+    assert "bad  model: no model folder at /nowhere" in said
+    assert "bad  device:" in said
+    assert "Traceback" not in said
+
+
+async def test_a_backup_made_beside_the_bot_goes_on_elsewhere(tmp_path, server, tiny_model):
+    ada = server.world.add_user("ada")
+    channel = server.world.add_channel(server.world.add_guild("Studio", ada))
+    person = server.person(ada)
+    async with bot(server, tmp_path, tiny_model):
+        await person.command("imagine", channel, prompt="a fox --steps 2")
+        grid = await server.wait_for(channel, lambda message: "U1" in message.labels, 60)
+        assert await run(tmp_path, "backup", "backup.zip") == (0, "backup.zip: 1 jobs and 5 pictures\n")
+        code, said = await run(tmp_path, "restore", "backup.zip", "--replace")
+        assert (code, "another Atelier is using DATA_DIR" in said) == (2, True)
+    code, said = await run(tmp_path, "restore", "backup.zip")
+    assert (code, "--replace" in said) == (2, True)
+    (interaction,) = server.interactions
+    with zipfile.ZipFile(tmp_path / "backup.zip") as archive:
+        everything = b"".join(archive.read(name) for name in archive.namelist())
+    for secret in (interaction.token, server.world.application.token):
+        assert secret.encode() not in everything
+    (tmp_path / "new").mkdir()
+    (tmp_path / "backup.zip").rename(tmp_path / "new" / "backup.zip")
+    code, said = await run(tmp_path / "new", "restore", "backup.zip", DATA_DIR=str(tmp_path / "new" / "data"))
+    assert (code, "1 jobs and 5 pictures" in said) == (0, True)
+    async with bot(server, tmp_path / "new", tiny_model):
+        await person.press(grid, "🔄")
+        await server.wait_until(lambda: len(results(server, channel)) == 2, 60)
+
+
+async def test_the_log_follows_a_job_through_both_processes_while_somebody_watches(tmp_path, server, tiny_model):
+    ada = server.world.add_user("ada")
+    guild = server.world.add_guild("Studio", ada)
+    channel = server.world.add_channel(guild)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    watching = bot(server, tmp_path, tiny_model, LOG_FORMAT="json", METRICS_PORT=str(port))
+    async with watching as process, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+        await server.person(ada).command("imagine", channel, prompt="a fox --steps 2")
+        result = await server.wait_for(channel, lambda message: "U1" in message.labels, 60)
+        await server.wait_until(lambda: len(server.world.messages_in(channel)) == 1, 30)
+        assert (await session.get("/health")).status == 200
+        assert "atelier_drawing_seconds_count 1.0" in await (await session.get("/metrics")).text()
+        process.send_signal(signal.SIGTERM)
+        said, _ = await process.communicate()
+    lines = [json.loads(line) for line in said.decode().splitlines()]
+    job_id = result.buttons[0]["custom_id"].partition(":")[2].partition("-")[0]
+    about = [line for line in lines if line.get("job") == job_id]
+    assert {line["process"] for line in about} == {"bot", "gpu"}
+    of_bot = [line for line in about if line["process"] == "bot"]
+    assert {(line["guild"], line["person"]) for line in of_bot} == {(str(guild.id), str(ada.id))}

@@ -79,6 +79,11 @@ def test_an_error_is_one_line_whatever_is_in_it(lines):
     assert lines.written.getvalue().isascii()
 
 
+def test_a_line_that_names_a_job_is_about_it(lines):
+    logging.getLogger("tests").warning("job %s: cancelled by a moderator", JOB)
+    assert [line["job"] for line in lines.all()] == [JOB]
+
+
 def test_what_a_block_says_ends_with_it():
     with pytest.raises(KeyError), logs.about(job=JOB):
         raise KeyError
