@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from discord.ext import commands
@@ -14,7 +13,6 @@ from cogs.pressing import MADE, REMIXED, Pressing, make, pressing_of
 from cogs.prompting import HOW_FAR, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
 from cogs.road import Interaction, Road, road_of
 from generation import actions
-from generation.errors import Complaint
 from generation.job import Action, Job
 from generation.models import Model
 from generation.params import Params, Tile, Upload
@@ -23,8 +21,6 @@ from generation.prompt import PromptFaults, Wish, read, write
 REMIX_OF = {Action.VARY_SUBTLE: Action.REMIX_SUBTLE, Action.VARY_STRONG: Action.REMIX_STRONG}
 PLAIN = {remixed: plain for plain, remixed in REMIX_OF.items()}
 ZOOM = 2.0  # what Custom Zoom proposes
-_ZOOM = re.compile(r"(?<!\S)(?:--+|[–—])zoom(?:\s*=\s*|\s+|$)(\S*)", re.IGNORECASE)
-_ASPECT = re.compile(r"(?<!\S)(?:--+|[–—])(?:ar|aspect)\b", re.IGNORECASE)
 
 
 class Remix(commands.Cog):
@@ -69,22 +65,21 @@ class Remix(commands.Cog):
             params = make(action, parent.params, tile, model, actions.new_seed())
             await self.road.ask(interaction, action, params, tile, pressed=pressed)
             return
-        factor, words = take_zoom(text) if action is Action.ZOOM_CUSTOM else (ZOOM, text)
-        wish = await self.read(interaction, words, parent.params)
+        wish = await self.read(interaction, text, parent.params, zooming=action is Action.ZOOM_CUSTOM)
         if action is Action.ZOOM_CUSTOM:
-            aspect = wish.params.aspect if _ASPECT.search(words) else None
-            child = actions.zoom_out(parent.params, tile, model, wish.params.seed, factor, aspect)
+            factor = ZOOM if wish.zoom is None else wish.zoom
+            child = actions.zoom_out(parent.params, tile, model, wish.params.seed, factor, wish.aspect)
             params = actions.reworded(child, wish.params)
         else:
             action = REMIX_OF.get(action, action)
             params = remixed(action, parent.params, wish.params, tile, model)
         await self.road.ask(interaction, action, params, tile, speed=wish.speed, private=wish.private, pressed=pressed)
 
-    async def read(self, interaction: Interaction, text: str, parent: Params) -> Wish:
+    async def read(self, interaction: Interaction, text: str, parent: Params, *, zooming: bool = False) -> Wish:
         """Read edited words: everything that counts stands there, so that what the person prefers is not added."""
         options = await self.studio.people.options(interaction.user.id)
         pictures = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
-        wish = read(text, self.studio.model, attached=pictures, options=options)
+        wish = read(text, self.studio.model, attached=pictures, options=options, zooming=zooming)
         faults = ["Links to pictures cannot be used here: the picture is where it starts"] if wish.links else []
         faults += ["`--repeat` cannot be used here"] if wish.repeat > 1 else []
         if faults:
@@ -114,17 +109,6 @@ def remixed(action: Action, parent: Params, edited: Params, tile: Tile, model: M
     if max(parent.aspect) > model.max_aspect * min(parent.aspect):
         edited = replace(edited, aspect=parent.aspect, width=parent.width, height=parent.height)
     return MADE[PLAIN[action]](edited, tile, model, edited.seed)
-
-
-def take_zoom(text: str) -> tuple[float, str]:
-    """Take `--zoom` out of a prompt; raises Complaint for what is no number."""
-    typed = [match[1].rstrip(",;.") for match in _ZOOM.finditer(text)]
-    try:
-        (factor,) = map(float, (each.replace(",", ".") for each in typed or [f"{ZOOM}"]))
-    except ValueError:
-        between = f"{actions.ZOOM_LEAST:g} and {actions.ZOOM_MOST:g}"
-        raise Complaint(f"Give one number between {between} for `--zoom`") from None
-    return factor, _ZOOM.sub("", text)
 
 
 async def setup(client: Client) -> None:

@@ -32,13 +32,14 @@ def read(
     attached: int = 0,
     defaults: Sequence[str] = (),
     options: Mapping[str, str] = NO_OPTIONS,
+    zooming: bool = False,
     new_seed: Callable[[], int] = random_seed,
 ) -> Wish:
     """Read one prompt with `attached` pictures; raises PromptFaults naming all that is wrong.
 
     `defaults` are parameters that fill the prompt's gaps, the strongest first; the model's own come last. A name in
     `options` stands for a text: `--mine` brings its words to the end of the prompt's, and its parameters count as
-    typed.
+    typed. Only when `zooming` can there be a `--zoom`.
     """
     prompt = take_apart(text)
     typed = read_typed(prompt.parameters, options, model)
@@ -47,6 +48,8 @@ def read(
     pictures = (TO_COME,) * (attached + len(links))
     parts = read_parts(" ".join(source.text for source in sources if source.text))
     given, faults = _fill_gaps(typed, defaults, has_picture=bool(pictures))
+    if "zoom" in given and not zooming:
+        faults.append("Cannot use `--zoom` here: it belongs into the form of Custom Zoom")
     faults += [*weight_faults(parts, given.get("no", ())), *_picture_faults(len(pictures), parts, typed)]
     if prompt.faults or faults:
         raise PromptFaults(*dict.fromkeys([*prompt.faults, *faults]))
@@ -96,7 +99,7 @@ def _wish(
     model: Model,
     new_seed: Callable[[], int],
 ) -> Wish:
-    run = {name: given[name] for name in ("speed", "private", "repeat") if name in given}
+    run = {name: given[name] for name in ("speed", "private", "repeat", "zoom") if name in given}
     fields = {name: value for name, value in given.items() if name not in run and name != "model"}
     draft = fields.get("draft", False)
     width, height = size_for(model, fields.get("aspect", (1, 1)), draft=draft)
@@ -114,4 +117,4 @@ def _wish(
         "seed": fields["seed"] if "seed" in fields else new_seed(),
         "num_inference_steps": steps_for(fields.get("num_inference_steps", Share(1)), model, draft=draft),
     }
-    return Wish(params=Params(**defaults | fields | settled), links=links, **run)
+    return Wish(params=Params(**defaults | fields | settled), links=links, aspect=given.get("aspect"), **run)

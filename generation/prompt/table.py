@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from generation.actions import ZOOM_LEAST, ZOOM_MOST
 from generation.job import Speed
 from generation.models import Model
 from generation.params import MAX_SEED, Params, Upload
@@ -307,6 +308,14 @@ PARAMETERS = (
         example="3",
         default="once",
         help="So many jobs of the same prompt, each with a seed of its own.",
+    ),
+    Parameter(
+        names=("zoom",),
+        kind=Decimal(ZOOM_LEAST, ZOOM_MOST),
+        sets="zoom",
+        example="1.5",
+        default="2",
+        help="How far Custom Zoom goes out; in its form only.",
     ),
     _speed(Speed.FAST, "Before relaxed jobs, this job only."),
     _speed(Speed.RELAX, "After fast jobs, this job only."),

@@ -17,7 +17,7 @@ class Wish:
 
     `params` hold TO_COME for each picture that goes with the prompt: those that were attached first, then those
     behind `links`, in order. `speed` and `private` are None where the person's own settings decide. `repeat` is the
-    number of jobs.
+    number of jobs. `aspect` is None unless a shape was asked for, `zoom` unless a factor of Custom Zoom was.
     """
 
     params: Params
@@ -25,6 +25,8 @@ class Wish:
     speed: Speed | None = None
     private: bool | None = None
     repeat: int = 1
+    aspect: tuple[int, int] | None = None
+    zoom: float | None = None
 
     def with_pictures(self, pictures: Sequence[Picture]) -> Params:
         """Give `params` with the pictures that were still to come: the attached ones first, then the linked ones."""

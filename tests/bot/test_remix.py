@@ -177,7 +177,7 @@ async def test_a_zoom_of_ones_own(stage, typed, size, width):
         ("a fox --zoom much", "`--zoom`"),
         ("a fox --zoom 3", "between 1 and 2"),
         ("a fox --zoom nan", "between 1 and 2"),
-        ("a fox --zoom 1.5 --zoom 2", "one number"),
+        ("a fox --zoom 1.5 --zoom 2", "more than once"),
         ("a fox --ar 1:1 --zoom 1", "nothing to draw around"),
         ("a fox --steps 1000 --zoom 2", "`--steps`"),
     ],

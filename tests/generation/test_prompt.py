@@ -204,7 +204,7 @@ def test_faults_are_a_complaint_that_reads_well_and_survives_pickling():
 def test_the_example_of_a_parameter_works_and_does_something(parameter):
     model = replace(MODEL, name="niji 6") if parameter.name == "niji" else MODEL
     plain, changed = (
-        read(f"a fox {typed}", model, attached=1, new_seed=lambda: 1)
+        read(f"a fox {typed}", model, attached=1, new_seed=lambda: 1, zooming=True)
         for typed in ("", f"--{parameter.name} {parameter.example}")
     )
     assert (changed != plain) == (parameter.sets != "model")  # there is but one, so asking for it changes nothing

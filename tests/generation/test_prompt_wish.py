@@ -278,6 +278,23 @@ def test_what_is_wrong_with_a_setting_says_where_it_stands(layer, expected):
     assert faults("a fox", defaults=["--tile", layer], options=OPTIONS)[: len(expected)] == expected
 
 
+def test_the_factor_of_a_zoom_is_taken_in_the_form_of_custom_zoom_alone():
+    assert wish("a fox --zoom 1.5", zooming=True).zoom == 1.5
+    assert wish("a fox", zooming=True).zoom is None
+    assert faults("a fox --zoom 3 --q x", zooming=True) == [
+        "`--zoom` must be between 1 and 2",
+        "`--quality` must be one of 0.25, 0.5, 1, 2, 4, not `x`",
+    ]
+    for typed, layers in (("a fox --zoom 2", []), ("a fox", ["--zoom 2"])):
+        assert faults(typed, defaults=layers) == ["Cannot use `--zoom` here: it belongs into the form of Custom Zoom"]
+
+
+def test_a_shape_is_known_to_have_been_asked_for():
+    assert wish("a fox --ar 2:2").aspect == (1, 1)
+    assert wish("a fox", defaults=["--ar 3:2"]).aspect == (3, 2)
+    assert wish("a fox").aspect is None
+
+
 def test_the_house_style_is_the_models_unless_raw_is_asked_for():
     assert wish("a fox").params.house_style == "storybook style"
     assert wish("a fox --s 0").params.house_style == "storybook style"
