@@ -33,6 +33,10 @@ TROUBLE = (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSEr
 _FIRST_ANSWER: Any = "@original"  # Discord's name for it where a message id is expected
 
 
+class RoomLost(Exception):
+    """The thread or gallery for a result cannot be used."""
+
+
 class Undeliverable(Complaint):
     """Neither the channel nor the token nor a direct message could be used."""
 
@@ -71,21 +75,22 @@ class Delivery:
         )
 
     async def remove_message(self, job: Job, message_id: int) -> None:
-        """Delete the job's notice or result; one that is gone already is as good."""
-
-        async def remove() -> None:
-            await self._by_token_or_channel(
+        """Delete the job's notice; one that is gone already is as good."""
+        await _remove(
+            job,
+            lambda: self._by_token_or_channel(
                 job,
                 lambda: self._webhook(job).delete_message(message_id),
                 lambda: self._partial(job, message_id).delete(),
-            )
+            ),
+        )
 
-        try:
-            await persist(remove)
-        except discord.NotFound:
-            pass
-        except discord.HTTPException:
-            log.warning("job %s: could not delete message %s", job.id, message_id, exc_info=True)
+    async def remove_answer(self, job: Job, answer_id: int) -> None:
+        """Delete the message with the job's result, wherever it is."""
+        if job.destination.by_channel or job.destination.post_in is not None:
+            await _remove(job, lambda: self._result_channel(job).get_partial_message(answer_id).delete())
+        else:
+            await self.remove_message(job, answer_id)
 
     async def tell_ending(self, job: Job, notice_id: int, text: str) -> None:
         """Say in the notice that the job ended without a result, or by direct message if nothing can be said there."""
@@ -122,8 +127,8 @@ class Delivery:
         """Post the result so that the person is told of it, and give the message's id.
 
         Where the channel can be used, the result is a new message whose nonce is the job's id, so that Discord drops a
-        second one; elsewhere the notice becomes the result. Raises Undeliverable, or discord.HTTPException with code
-        40005 when the picture is too large.
+        second one; elsewhere the notice becomes the result. Raises Undeliverable, RoomLost, or discord.HTTPException
+        with code 40005 when the picture is too large.
         """
         for way in (self._post_by_channel, self._post_by_token, self._post_by_dm):
             try:
@@ -131,6 +136,8 @@ class Delivery:
             except discord.HTTPException as error:
                 if is_too_large(error):
                     raise
+                if job.destination.post_in is not None:
+                    raise RoomLost from error
                 log.warning("job %s: %s: %s", job.id, way.__name__, error)
             else:
                 if message_id is not None:
@@ -149,7 +156,7 @@ class Delivery:
             return None
 
     async def _search(self, job: Job, since: discord.Object) -> int | None:
-        async for message in self._channel(job).history(limit=SEARCHED, after=since):
+        async for message in self._result_channel(job).history(limit=SEARCHED, after=since):
             if _shows_tiles_of(job, message):
                 return message.id
         return None
@@ -157,7 +164,7 @@ class Delivery:
     async def _post_by_channel(self, job: Job, notice_id: int | None, answer: Answer) -> int | None:
         if not job.destination.by_channel:
             return None
-        channel, fields = self._channel(job), self._fields(job)
+        channel, fields = self._result_channel(job), self._fields(job)
         attempts = count(1)
 
         async def send() -> int:
@@ -170,7 +177,7 @@ class Delivery:
 
     def _fields(self, job: Job) -> dict[str, Any]:
         fields: dict[str, Any] = {"nonce": job.id, "allowed_mentions": _only_the_asker(job)}
-        if job.destination.reply_to is not None:
+        if job.destination.reply_to is not None and job.destination.post_in is None:
             fields["reference"] = discord.MessageReference(
                 message_id=job.destination.reply_to, channel_id=job.destination.channel_id, fail_if_not_exists=False
             )
@@ -236,13 +243,28 @@ class Delivery:
 
     def _webhook(self, job: Job) -> discord.Webhook:
         assert self._client.application_id is not None, "only used once logged in"
-        return discord.Webhook.partial(self._client.application_id, job.destination.token, client=self._client)
+        webhook = discord.Webhook.partial(self._client.application_id, job.destination.token, client=self._client)
+        webhook.type = discord.WebhookType.application  # an interaction's own, which may also write privately
+        return webhook
 
     def _channel(self, job: Job) -> discord.PartialMessageable:
         return self._client.get_partial_messageable(job.destination.channel_id, guild_id=job.destination.guild_id)
 
+    def _result_channel(self, job: Job) -> discord.PartialMessageable:
+        to = job.destination
+        return self._client.get_partial_messageable(to.result_channel_id, guild_id=to.guild_id)
+
     def _partial(self, job: Job, message_id: int) -> discord.PartialMessage:
         return self._channel(job).get_partial_message(message_id)
+
+
+async def _remove(job: Job, remove: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await persist(remove)
+    except discord.NotFound:
+        pass
+    except discord.HTTPException:
+        log.warning("job %s: could not delete a message", job.id, exc_info=True)
 
 
 async def persist(call: Callable[[], Awaitable[T]]) -> T:

@@ -25,6 +25,7 @@ from db.reports import Reports
 from db.retention import Retention, days_by_guild
 from db.search import Search
 from db.store import Store
+from db.threads import Threads
 from db.usage import Usage
 from generation import logs
 from generation.child import load_engine
@@ -49,6 +50,7 @@ class Studio:
     search: Search
     reports: Reports
     guilds: Guilds
+    threads: Threads
     policy: Policy
     pictures: Pictures
     queue: Queue
@@ -142,6 +144,7 @@ async def open_studio(config: Config, worker: Worker, clock: Callable[[], float]
             search=Search(connection),
             reports=Reports(connection, clock),
             guilds=guilds,
+            threads=Threads(connection),
             policy=policy,
             pictures=pictures,
             queue=queue,

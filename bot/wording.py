@@ -47,6 +47,12 @@ def finished(job: Job, model: Model, credit: Asker | None) -> str:
     return f"{_headline(job, model)}{thanks}"
 
 
+def elsewhere_posted(job: Job, model: Model, answer_id: int | None) -> str:
+    """Lead from the notice to the result, where the owners want results elsewhere."""
+    to = job.destination
+    return f"{_headline(job, model)}\nhttps://discord.com/channels/{to.guild_id}/{to.result_channel_id}/{answer_id}"
+
+
 def ended(job: Job, model: Model, ending: str) -> str:
     """Say why there is no result; what the person typed stays readable."""
     return f"{_headline(job, model)}\n{shorten(ending, LONGEST_ENDING)}"

@@ -51,7 +51,7 @@ class Deleting(commands.Cog):
         await self.studio.store.deleted(record.job.id)
         await self.studio.pictures.remove(record.job.id)
         if record.answer_id is not None and record.answer_id != removed:
-            await self.delivery.remove_message(record.job, record.answer_id)
+            await self.delivery.remove_answer(record.job, record.answer_id)
         log.info("job %s: deleted", record.job.id)
 
     async def _deletable(self, interaction: Interaction, job_id: str) -> Record:

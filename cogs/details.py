@@ -77,7 +77,7 @@ def _named(record: Record, person_id: int) -> str:
     to, origin = record.job.destination, wording.origin(record.job)
     if record.answer_id is None or (to.private and record.job.asker.id != person_id):
         return origin
-    return f"{origin} · https://discord.com/channels/{to.guild_id or '@me'}/{to.channel_id}/{record.answer_id}"
+    return f"{origin} · https://discord.com/channels/{to.guild_id or '@me'}/{to.result_channel_id}/{record.answer_id}"
 
 
 async def setup(client: Client) -> None:

@@ -14,12 +14,13 @@ from discord.ext import commands
 
 from bot import wording
 from bot.client import Client
-from bot.delivery import NOBODY, Answer, is_outage, is_too_large
+from bot.delivery import NOBODY, Answer, RoomLost, is_outage, is_too_large
 from bot.destination import destination_of, is_private
 from bot.errors import answer, explain
 from bot.notice import Notice
 from bot.policy.policy import Ask
 from bot.policy.situation import situation_of
+from bot.rooms import Rooms
 from bot.standing import Standing
 from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, custom_ids, pressed_view, result_view
 from db.store import Record, State
@@ -46,6 +47,7 @@ class Road(commands.Cog):
         self.client = client
         self.studio = client.studio
         self.delivery = client.delivery
+        self.rooms = Rooms(client, client.studio, client.studio.threads)
         # One at a time: a job that ends the process again must not take the others' second try with it.
         self.second_tries = asyncio.Lock()
         self.doors: dict[str, Door] = {}  # what is done when a button below a picture is pressed, by its custom_id
@@ -127,7 +129,13 @@ class Road(commands.Cog):
 
     async def answer(self, job: Job, notice_id: int | None, sheet: bytes, suffix: str) -> None:
         """Post a drawn job's result and take its notice away."""
-        answer_id = await self._post(job, notice_id, await self.compose_answer(job, sheet, suffix))
+        composed = await self.compose_answer(job, sheet, suffix)
+        job = await self.rooms.assigned(job)
+        try:
+            answer_id = await self._post(job, notice_id, composed)
+        except RoomLost:
+            job = await self.rooms.lost(job)
+            answer_id = await self._post(job, notice_id, composed)
         await self.studio.store.answered(job.id, answer_id)
         log.info("job %s: answered in message %s", job.id, answer_id)
         await self.settle(job, notice_id, answer_id)
@@ -184,9 +192,13 @@ class Road(commands.Cog):
         return record.job
 
     async def settle(self, job: Job, notice_id: int | None, answer_id: int | None) -> None:
-        """Take away the notice of a job that is answered, unless it has become the answer."""
+        """Take away the notice of a job that is answered; it stays as the answer itself, or to lead to it elsewhere."""
         if notice_id is not None and notice_id != answer_id:
-            await self.delivery.remove_message(job, notice_id)
+            if job.destination.post_in is None:
+                await self.delivery.remove_message(job, notice_id)
+            else:
+                text = wording.elsewhere_posted(job, self.studio.model, answer_id)
+                await self.delivery.tell_ending(job, notice_id, text)
         await self.studio.store.set_notice(job.id, None)
 
     async def give_up(self, job: Job, notice_id: int | None, error: Exception) -> None:

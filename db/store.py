@@ -161,6 +161,12 @@ class Store:
         )
         return changed == 1
 
+    async def set_post_in(self, job_id: str, channel_id: int | None) -> None:
+        """Settle where a job's result is posted, when that is not where it was asked for."""
+        await self._connection.write(
+            "UPDATE jobs SET post_in = :channel WHERE id = :id", {"id": job_id, "channel": channel_id}
+        )
+
     async def memo(self, name: str) -> str | None:
         """Recall what was noted under `name`."""
         rows = await self._connection.rows("SELECT value FROM memos WHERE name = :name", {"name": name})
@@ -225,6 +231,7 @@ def _job(row: aiosqlite.Row) -> Job:
             token_expires_at=row["token_expires_at"],
             upload_limit=row["upload_limit"],
             reply_to=row["reply_to"],
+            post_in=row["post_in"],
             private=bool(row["private"]),
         ),
         parent=Tile(row["parent_job"], row["parent_index"]) if row["parent_job"] else None,

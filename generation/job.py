@@ -56,7 +56,8 @@ class Destination:
 
     `token` is the interaction's, valid until `token_expires_at` (Unix seconds). `by_channel` says whether the bot may
     also use the channel itself, which outlives the token. `upload_limit` is in bytes. `private` answers are seen by the
-    person who asked alone, and live no longer than the token.
+    person who asked alone, and live no longer than the token. `post_in` is the thread or gallery where the owners want
+    the result, once that is settled.
     """
 
     guild_id: int | None
@@ -67,6 +68,12 @@ class Destination:
     upload_limit: int
     reply_to: int | None = None
     private: bool = False
+    post_in: int | None = None
+
+    @property
+    def result_channel_id(self) -> int:
+        """Give the channel where the result is, or will be."""
+        return self.channel_id if self.post_in is None else self.post_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

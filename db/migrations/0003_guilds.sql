@@ -46,5 +46,14 @@ CREATE TABLE reports (
     outcome    TEXT
 );
 CREATE INDEX reports_open ON reports (guild_id, at) WHERE outcome IS NULL;
+-- The thread of each person in a channel, where the owners want results there.
+CREATE TABLE threads (
+    channel_id  INTEGER NOT NULL,
+    person_id   INTEGER NOT NULL,
+    thread_id   INTEGER NOT NULL,
+    PRIMARY KEY (channel_id, person_id)
+);
+
+ALTER TABLE jobs ADD COLUMN post_in INTEGER;       -- the thread or gallery for the result, once that is settled
 ALTER TABLE jobs ADD COLUMN seconds REAL;          -- it took to draw
 CREATE INDEX jobs_by_guild ON jobs (guild_id, asked_at);
