@@ -16,6 +16,7 @@ from bot.client import Client
 from bot.config import Config, ConfigError
 from bot.lock import only_one
 from bot.studio import Studio, make_worker, open_studio
+from bot.watch import watched
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,8 @@ TOKEN_REFUSED = 4004  # the gateway's close code
 FEATURES = (  # the forms and the road first: the others need them
     "cogs.forms",
     "cogs.road",
-    "cogs.taking_up",
     "cogs.prompting",
+    "cogs.taking_up",
     "cogs.imagine",
     "cogs.several",
     "cogs.pressing",
@@ -54,7 +55,7 @@ async def run(config: Config) -> None:
         raise ConfigError("DISCORD_TOKEN is not set")
     Route.BASE = config.discord_api_url
     with only_one(config.data_dir):
-        async with open_studio(config, make_worker(config)) as studio:
+        async with open_studio(config, make_worker(config)) as studio, watched(studio):
             await _until_stopped(stay_connected(studio))
 
 
@@ -98,6 +99,7 @@ async def stay_connected(studio: Studio) -> None:
 async def _serve(studio: Studio) -> None:
     studio.stopping = False
     async with Client(studio, await studio.store.open_records()) as client:
+        studio.client = client
         for feature in FEATURES:
             await client.load_extension(feature)
         await client.start(studio.config.discord_token)
