@@ -76,7 +76,7 @@ class Engine:
         self._finisher = Finisher(self._vae, pipeline.model, emit, self._unet_call, imprint)
         self._turns = Turns(MAX_ROWS[pipeline.device.type] * pipeline.model.native_size**2)
         self._pace = Pace(pipeline.device)
-        self._readers = ThreadPoolExecutor(1, "source reader")
+        self._picture_threads = ThreadPoolExecutor(2, "pictures")
         self._waiting: dict[str, _Waiting] = {}
         self._running: dict[str, _Running] = {}
 
@@ -99,13 +99,15 @@ class Engine:
 
     def add(self, request: Generate) -> None:
         """Take a job."""
-        source = self._readers.submit(read_source, request) if request.source is not None else _no_source()
+        source = self._picture_threads.submit(read_source, request) if request.source is not None else _no_source()
         begin = partial(self._first_pass, request, time.monotonic())
         self._waiting[request.job_id] = _Waiting(request, source, begin)
 
     def cancel(self, job_id: str) -> None:
         """End a job as cancelled, wherever it is; unknown ids are ignored."""
         waiting, running = self._waiting.pop(job_id, None), self._running.pop(job_id, None)
+        if waiting:
+            waiting.picture.cancel()
         self._finisher.cancel(job_id)
         if waiting or running:
             self._emit(Failed(job_id, Reason.CANCELLED, "cancelled"))
@@ -129,7 +131,7 @@ class Engine:
 
     def close(self) -> None:
         """Finish what is being decoded, forget the rest, and end the engine's threads."""
-        self._readers.shutdown(cancel_futures=True)
+        self._picture_threads.shutdown(cancel_futures=True)
         self._finisher.close()
 
     def _prepare(self) -> None:
@@ -217,5 +219,5 @@ class Engine:
         if run.is_last:
             self._finisher.finish(Result(run.request, run.result, running.started, running.source))
         else:
-            enlarged = self._readers.submit(enlarge, run, self._vae, self._unet_call)
+            enlarged = self._picture_threads.submit(enlarge, run, self._vae, self._unet_call)
             self._waiting[run.job_id] = _Waiting(run.request, enlarged, partial(self._second_pass, running))
