@@ -86,7 +86,7 @@ class Menus(commands.Cog):
             await remix.ask_first(interaction, Action.REROLL, await self.road.parent(tile), tile)
 
     async def report(self, interaction: Interaction, message: discord.Message) -> None:
-        """Ask why somebody reports a picture."""
+        """Open the form that reports a picture, with a reason, to the owners of the server."""
         record = await self._record(message)
         if interaction.guild_id is None:
             raise Complaint("Reports go to the moderators of a server, and there are none here.")

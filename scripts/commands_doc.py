@@ -19,6 +19,7 @@ from bot.config import Config
 from bot.studio import open_studio
 from cogs.buttons import DELETE, DETAILS, LAST_ROW, LIKE, PICTURE_ROWS, REMIX, CancelButton
 from cogs.prompting import EditButton, Purpose
+from cogs.reactions import CROSS, ENVELOPE
 from cogs.several import DrawAllButton
 from generation.job import Action
 from generation.models import EMBEDDED
@@ -71,6 +72,10 @@ DOINGS = {
     DETAILS: "Seed, id, all parameters, the prompt to copy and where it comes from, for you alone.",
     DELETE: "The message and its files are gone. For the owner, and for moderators.",
 }
+REACTIONS = {
+    f"{ENVELOPE}\ufe0f": "Its pictures come to you one by one by direct message.",
+    CROSS: "The job is cancelled, or its result deleted.",
+}
 
 
 def parameter_table() -> str:
@@ -113,6 +118,8 @@ def page(client: Client) -> str:
         "## Commands",
         *command_sections(sorted(commands, key=lambda payload: str(payload["name"]))),
         *_menu_section(menus),
+        "## Reactions\nTo a result of your own:",
+        _table(("reaction", "what it does"), REACTIONS.items()),
         "## Buttons",
         "Below a grid:",
         _button_table(GRID_ROWS),
