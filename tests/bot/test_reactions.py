@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.bot.conftest import eventually, is_result, tile_of
@@ -24,7 +26,7 @@ async def test_an_envelope_sends_the_owner_each_picture(stage, emoji):
 
 async def test_who_takes_no_direct_messages_is_told_in_the_channel_and_for_a_moment(stage, monkeypatch):
     async with stage.bot():
-        monkeypatch.setattr("cogs.reactions.SHOWN_FOR", 0.2)
+        monkeypatch.setattr(sys.modules["cogs.reactions"], "SHOWN_FOR", 0.2)
         grid = await drawn(stage)
         close_direct_messages(stage, stage.ada)
         await stage.person(stage.ada).react(grid, "✉️")
