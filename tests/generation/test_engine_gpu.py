@@ -61,6 +61,18 @@ def test_the_same_seed_starts_from_the_same_noise_on_every_device(gpu_studio: St
     assert_close(gpu_studio.latents["a"].cpu(), studio.latents["a"], 0.05)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"chaos": 60, "weird": 500}, {"seamless": True}, {"hd": True}, {"stop": 50}, {"hd": True, "seamless": True}],
+)
+def test_the_parameters_do_on_the_gpu_what_they_do_on_the_cpu(
+    gpu_studio: Studio, studio: Studio, changes: dict[str, Any]
+) -> None:
+    for each in (gpu_studio, studio):
+        each.draw(generate("a", params(count=2, **changes)))
+    assert_close(gpu_studio.latents["a"].cpu(), studio.latents["a"], 0.05)
+
+
 def test_memory_that_really_runs_out_costs_the_job_only(gpu_studio: Studio) -> None:
     enormous = params(width=64 * 1024, height=64 * 1024)
     end = gpu_studio.draw(generate("enormous", enormous))[0]
