@@ -21,13 +21,14 @@ from generation.params import Frame
 class Source:
     """What a job starts from: `pixels` (1×3×H×W in −1…1), and a `mask` (1×1×H×W, 1 is drawn anew) or None.
 
-    With `filled`, what is drawn anew shows a filling that the drawing should set out from. `blended` are pictures like
-    `pixels` that are mixed with them.
+    With `filled`, what is drawn anew shows a filling that the drawing should set out from. `enlarged` is how many times
+    as large as it came the picture is. `blended` are pictures like `pixels` that are mixed with them.
     """
 
     pixels: Tensor
     mask: Tensor | None = None
     filled: bool = False
+    enlarged: float = 1.0
     blended: tuple[Tensor, ...] = ()
 
 
@@ -37,13 +38,17 @@ def read_source(request: Generate) -> Source | None:
         return None
     size = (request.params.width, request.params.height)
     frame = request.params.frame or Frame(0, 0, *size)
-    canvas = Image.new("RGB", size)
-    canvas.paste(_fit(_decode(request.source), (frame.width, frame.height)), (frame.left, frame.top))
+    canvas, picture = Image.new("RGB", size), _decode(request.source)
+    canvas.paste(_fit(picture, (frame.width, frame.height)), (frame.left, frame.top))
     pixels, mask = to_pixels(canvas), _mask(request, frame)
     blended = tuple(to_pixels(_fit(_decode(data), size)) for data in request.blended)
     if mask is None or not (request.params.frame or request.params.region):
-        return Source(pixels, mask, blended=blended)
+        return Source(pixels, mask, enlarged=_enlarged(picture, size), blended=blended)
     return Source(spread(pixels, 1 - mask), mask, filled=True)
+
+
+def _enlarged(picture: Image.Image, size: tuple[int, int]) -> float:
+    return max(size[0] / picture.width, size[1] / picture.height)
 
 
 def _mask(request: Generate, frame: Frame) -> Tensor | None:

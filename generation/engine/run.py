@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from generation.engine import sampling
 from generation.engine.canvas import freedom
 from generation.engine.conditioning import Conditioning, PromptEncoder
+from generation.engine.holding import Anchored, Hold, Kept
 from generation.engine.pictures import Source
 from generation.engine.vae import Vae
 from generation.engine.windows import Windows, lay, window_for
@@ -42,18 +43,6 @@ class BatchKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The part of a source that a mask keeps, and `noise`, which is what the source drowns in.
-
-    `freedom` is the share of the noise from which on a place is drawn anew: 0 keeps the source, 1 forgets it.
-    """
-
-    freedom: Tensor
-    source: Tensor
-    noise: Tensor
-
-
-@dataclass(frozen=True, slots=True)
 class Lap:
     """Which part of a job a pass is: at `factor` times the first size, after `before` of `of` steps at the first."""
 
@@ -77,7 +66,7 @@ class Run:
         latents: Tensor,
         conditioning: Conditioning,
         generators: list[Generator],
-        kept: Kept | None,
+        hold: Hold | None,
         windows: Windows,
         lap: Lap,
     ) -> None:
@@ -88,7 +77,7 @@ class Run:
         self.index = 0
         self._scheduler = scheduler
         self._timesteps = timesteps
-        self._kept = kept
+        self._hold = hold
         self._noise_source = {"generator": generators} if sampling.takes_generator(scheduler) else {}
         self._windows = windows
         self._predictions: list[Tensor] = []
@@ -177,18 +166,18 @@ class Run:
         self._clean = self._seen, timestep, guided
         stepped = self._scheduler.step(guided, timestep, self.latents, **self._noise_source, return_dict=False)[0]
         self.index += 1
-        self.latents = self._keep(stepped)
+        self.latents = self._held(stepped)
 
-    def _keep(self, latents: Tensor) -> Tensor:
-        """Put back what the mask keeps, as noisy as the rest, as StableDiffusionInpaintPipeline does."""
-        if self._kept is None:
+    def _held(self, latents: Tensor) -> Tensor:
+        """Put back what is held of the source, as noisy as the rest."""
+        if self._hold is None:
             return latents
-        source, noise_left = self._kept.source, 0.0
+        source, noise_left = self._hold.source, 0.0
         if self.index < len(self._timesteps):
             timestep = self._timesteps[self.index]
-            source = sampling.noisy(self._scheduler, source, self._kept.noise, timestep)
+            source = sampling.noisy(self._scheduler, source, self._hold.noise, timestep)
             noise_left = float(timestep) / len(self._scheduler.alphas_cumprod)
-        return torch.where(self._kept.freedom > noise_left, latents, source)
+        return self._hold.restore(latents, source, noise_left)
 
     @property
     def result(self) -> Tensor:
@@ -200,7 +189,7 @@ class Run:
         if self._clean is None:
             return self.latents
         clean = sampling.predicted_clean(self._scheduler, *self._clean)
-        return clean if self._kept is None else torch.where(self._kept.freedom > 0, clean, self._kept.source)
+        return clean if self._hold is None else self._hold.restore(clean, self._hold.source, 0.0)
 
 
 def prepare(
@@ -226,18 +215,28 @@ def prepare(
     timesteps = sampling.remaining_timesteps(scheduler, params)
     clean = mixed([vae.encode(pixels, generators) for pixels in (source.pixels, *source.blended)])
     noise = vae.noise(params.width, params.height, generators)
-    kept = None if source.mask is None else Kept(_freedom(source.mask, source.filled, vae), clean, noise)
-    if params.strength == 0:
-        latents = clean
-    elif params.strength == 1 and kept is not None:  # so does StableDiffusionInpaintPipeline, and it alone
-        latents = noise * scheduler.init_noise_sigma
-    else:
-        latents = sampling.noisy(scheduler, clean, noise, timesteps[0])
-    windows = windows_for(latents, vae, model, endless=params.seamless)
-    if kept is not None:
-        windows = windows.over(kept.freedom)
+    windows = windows_for(noise, vae, model, endless=params.seamless)
+    hold: Hold | None = None
+    if source.mask is not None:
+        hold = Kept(_freedom(source.mask, source.filled, vae), clean, noise)
+        windows = windows.over(hold.freedom)
+    elif len(windows) > 1 and source.enlarged >= 2:
+        hold = Anchored(round(source.enlarged), clean, noise)
+        conditioning = encoder.condition(replace(params, guidance_scale=hold.guidance(params.guidance_scale)))
+    latents = _start(params, scheduler, timesteps, hold, clean, noise)
     lap = _first_lap(params, scheduler, timesteps)
-    return Run(request, scheduler, timesteps, latents, conditioning, generators, kept, windows, lap)
+    return Run(request, scheduler, timesteps, latents, conditioning, generators, hold, windows, lap)
+
+
+def _start(
+    params: Params, scheduler: Any, timesteps: Tensor, hold: Hold | None, clean: Tensor, noise: Tensor
+) -> Tensor:
+    if params.strength == 0:
+        return clean
+    if params.strength == 1 and isinstance(hold, Kept):  # so does StableDiffusionInpaintPipeline, and it alone
+        pure: Tensor = noise * scheduler.init_noise_sigma
+        return pure
+    return sampling.noisy(scheduler, clean, noise, timesteps[0])
 
 
 def _freedom(mask: Tensor, filled: bool, vae: Vae) -> Tensor:
