@@ -231,14 +231,13 @@ def _outpaint(
 
 
 def _own_size(parent: Params, model: Model) -> tuple[int, int]:
-    """Give the size of a new grid: the model's own for the aspect, half of it for a draft.
+    """Give the size of a new grid, which is the one that a prompt gets.
 
     A panorama keeps its own size: it is longer than the model can draw at once.
     """
     if max(parent.width, parent.height) > model.max_aspect * min(parent.width, parent.height):
         return _canvas(model, parent.width, parent.height, GRID_MOST)
-    width, height = size_for(model, parent.aspect)
-    return _canvas(model, width / 2, height / 2, GRID_MOST) if parent.draft else (width, height)
+    return size_for(model, parent.aspect, draft=parent.draft)
 
 
 def _canvas(model: Model, width: float, height: float, areas: float) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from generation.errors import Complaint
 from generation.job import Action
 from generation.models import Model, size_for
 from generation.params import MAX_SEED, Frame, Params, TextPart, Tile, Upload
+from generation.prompt import parse
 from generation.prompt.image_weight import strength_for
 
 MODEL = Model(name="m", ref="m", native_size=512)
@@ -74,6 +75,16 @@ def test_a_variation_of_a_picture_that_is_longer_than_the_model_can_draw_at_once
 def test_a_variation_of_a_draft_is_a_draft():
     child = actions.vary(replace(PARENT, draft=True, width=312, height=208), TILE, MODEL, 0.5, 4)
     assert (child.width, child.height) == (312, 208)
+
+
+@pytest.mark.parametrize("aspect", ["1:1", "3:2", "16:9", "1:3", "5:4"])
+@pytest.mark.parametrize("multiple", [8, 32, 64])
+@pytest.mark.parametrize("flag", ["", "--draft"])
+def test_a_variation_has_the_size_that_its_prompt_gets(aspect, multiple, flag):
+    model = replace(MODEL, size_multiple=multiple)
+    parent = parse(f"a fox --ar {aspect} {flag}", model)
+    child = actions.vary(parent, TILE, model, 0.5, 4)
+    assert (child.width, child.height) == (parent.width, parent.height)
 
 
 @pytest.mark.parametrize("index", range(4))
