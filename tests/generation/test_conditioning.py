@@ -39,6 +39,16 @@ def _parts(*parts: tuple[str, float]) -> tuple[TextPart, ...]:
         ({"parts": _parts(("sun", 1), ("moon", 0))}, {"sun": 5.0, "": -4.0}),
         ({"no": ("snow",), "guidance_scale": 8.0}, {"a red fox": 8.0, "snow": -4.0, "": -3.0}),
         ({"parts": _parts(("", 1))}, {"": 1.0}),
+        ({"house_style": "oil", "stylize": 0}, {"a red fox": 5.0, "": -4.0}),
+        ({"house_style": "oil", "stylize": 100}, {"a red fox, oil": 5.0, "": -4.0}),
+        ({"house_style": "oil", "stylize": 40}, {"a red fox": 3.0, "a red fox, oil": 2.0, "": -4.0}),
+        ({"house_style": "oil", "stylize": 1000}, {"a red fox": -2.5, "a red fox, oil": 7.5, "": -4.0}),
+        ({"house_style": "oil", "stylize": 1000, "guidance_scale": 1.0}, {"a red fox": -0.5, "a red fox, oil": 1.5}),
+        ({"house_style": "oil", "parts": _parts(("", 1))}, {"oil": 5.0, "": -4.0}),
+        (
+            {"house_style": "oil", "stylize": 50, "parts": _parts(("sun", 3), ("moon", 1)), "no": ("snow",)},
+            {"sun": 1.875, "sun, oil": 1.875, "moon": 0.625, "moon, oil": 0.625, "snow": -0.625, "": -3.375},
+        ),
     ],
 )
 def test_the_guided_prediction_is_the_formula_gathered_by_text(
