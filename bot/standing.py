@@ -58,5 +58,10 @@ class Standing:
         return self._place_shown
 
     def _runs_out_of_time(self) -> bool:
+        """Tell whether the token may end before the job does, as far as that can be foreseen."""
         to = self._job.destination
-        return not to.by_channel and self._studio.clock() > to.token_expires_at - TOKEN_WARNING
+        if to.by_channel:
+            return False
+        place = self._studio.queue.place(self._job.id)
+        wait = place.seconds if place is not None and place.seconds is not None else 0.0
+        return self._studio.clock() + wait > to.token_expires_at - TOKEN_WARNING
