@@ -11,7 +11,7 @@ from bot.notice import PAUSE
 from bot.standing import Standing
 from generation.job import Asker
 from generation.messages import Loading
-from generation.queue import Limits, Queue
+from generation.queue import Limits, Place, Queue
 from tests.bot.test_wording import JOB, MODEL
 
 SECONDS = 120
@@ -43,3 +43,14 @@ async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, 
     assert 0 < edits / SECONDS < most_a_second
     first = jobs[int((tick * PAUSE) / SECONDS_A_JOB)]
     assert "next in the queue" in shown[first.id].content
+
+
+@pytest.mark.parametrize(
+    ("seconds", "by_channel", "is_told"),
+    [(60, False, False), (1200, False, True), (1200, True, False), (None, False, False)],
+)
+def test_who_will_wait_longer_than_a_private_answer_can_live_is_told_at_once(seconds, by_channel, is_told):
+    studio = SimpleNamespace(model=MODEL, clock=lambda: 1000.0, worker=SimpleNamespace(state=Loading("unet", 1, 2)))
+    studio.queue = SimpleNamespace(place=lambda job_id: Place(9, seconds))
+    to = replace(JOB.destination, token_expires_at=1900.0, by_channel=by_channel)
+    assert ("direct message" in Standing(studio, replace(JOB, destination=to)).frame().content) is is_told
