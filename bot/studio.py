@@ -21,9 +21,11 @@ from db.favourites import Favourites
 from db.guilds import Guilds
 from db.people import People
 from db.pictures import Pictures
+from db.privacy import Privacy
 from db.reports import Reports
 from db.retention import Retention, days_by_guild
 from db.search import Search
+from db.stats import Stats
 from db.store import Store
 from db.threads import Threads
 from db.usage import Usage
@@ -50,6 +52,8 @@ class Studio:
     search: Search
     reports: Reports
     guilds: Guilds
+    stats: Stats
+    privacy: Privacy
     threads: Threads
     policy: Policy
     pictures: Pictures
@@ -144,6 +148,8 @@ async def open_studio(config: Config, worker: Worker, clock: Callable[[], float]
             search=Search(connection),
             reports=Reports(connection, clock),
             guilds=guilds,
+            stats=Stats(connection),
+            privacy=Privacy(connection),
             threads=Threads(connection),
             policy=policy,
             pictures=pictures,

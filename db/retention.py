@@ -17,7 +17,7 @@ from db.pictures import KINDS, PARTIAL, Kind, Pictures
 DAY = 24 * 3600.0
 FIRST_AFTER = 60.0  # seconds after the start, when everything else that begins there has begun
 PAUSE = 0.05  # seconds between two bites
-BITE = 500  # rows that are looked at together
+BITE = 100  # rows that are looked at, and let go, together
 RANGE = 5_000  # rows that are searched together for uploads, which finds few of them
 # Seconds for which a file is left alone that nothing seems to need: it may be on its way into the store.
 SETTLING = DAY
@@ -81,6 +81,7 @@ class Retention:
         """Forget the jobs whose time is over, then delete the files that nothing needs."""
         swept = Sweep()
         await self._forget_jobs(swept)
+        await self._forget_tallies()
         for kind in KINDS:
             await self._delete_partials(kind, swept)
         for kind in ("tiles", "sheets"):
@@ -100,17 +101,27 @@ class Retention:
             {"after": after, "bite": BITE},
         ):
             after = rows[-1]["rowid"]
-            for row in rows:
-                days = of_guild.get(row["guild_id"], self._days)
-                if days and row["ended_at"] < now - days * DAY:
-                    await self._forget(row["id"], swept)
+            old = [
+                row["id"]
+                for row in rows
+                if (days := of_guild.get(row["guild_id"], self._days)) and row["ended_at"] < now - days * DAY
+            ]
+            await self._forget(old, swept)
             await asyncio.sleep(PAUSE)
 
-    async def _forget(self, job_id: str, swept: Sweep) -> None:
-        # The row goes last: should this be interrupted, the next sweep finds it again.
-        if await self._connection.write(_LET_GO, {"id": job_id, "now": self._clock()}):
+    async def _forget(self, job_ids: list[str], swept: Sweep) -> None:
+        # The rows go last: should this be interrupted, the next sweep finds them again.
+        write = self._connection.write
+        let_go = await asyncio.gather(*(write(_LET_GO, {"id": job_id, "now": self._clock()}) for job_id in job_ids))
+        gone = [job_id for job_id, done in zip(job_ids, let_go, strict=True) if done]
+        for job_id in gone:
             swept.files += await self._pictures.remove(job_id)
-            swept.jobs += await self._connection.write("DELETE FROM jobs WHERE id = :id", {"id": job_id})
+        await asyncio.gather(*(write("DELETE FROM jobs WHERE id = :id", {"id": job_id}) for job_id in gone))
+        swept.jobs += len(gone)
+
+    async def _forget_tallies(self) -> None:
+        """Forget what erased jobs count for, once no limit looks back so far."""
+        await self._connection.write("DELETE FROM tallies WHERE asked_at < :before", {"before": self._clock() - DAY})
 
     async def _delete_partials(self, kind: Kind, swept: Sweep) -> None:
         """Delete what a killed process was in the middle of writing."""

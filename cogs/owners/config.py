@@ -14,7 +14,7 @@ from bot.policy.changes import Author, change_settings
 from bot.policy.describe import bounds_in_words
 from bot.policy.settings import Bounds, Delivery, GuildSettings, Sensitive, check_bound
 from bot.studio import Studio
-from cogs.owners import panel
+from cogs.owners import panel, stats
 from cogs.owners.reading import (
     MOST_AT_ONCE,
     MOST_CHANNELS,
@@ -25,6 +25,7 @@ from cogs.owners.reading import (
     with_one,
     without,
 )
+from cogs.owners.reports import show_open
 from cogs.road import Interaction
 from generation.display import shorten
 from generation.errors import Complaint
@@ -218,6 +219,15 @@ class Config(app_commands.Group):
     @app_commands.command(description="Everything that holds in this server, and the means to change it")
     async def panel(self, interaction: Interaction) -> None:
         await panel.show(interaction)
+
+    @app_commands.command(description="Jobs, people, times and failures, as a picture")
+    @app_commands.describe(period="How far to look back")
+    async def stats(self, interaction: Interaction, period: Literal["day", "week", "month"] = "week") -> None:
+        await stats.answer(interaction, self.studio, period)
+
+    @app_commands.command(description="The oldest report that nobody has dealt with, and what you can do about it")
+    async def reports(self, interaction: Interaction) -> None:
+        await show_open(interaction, self.studio)
 
     @app_commands.command(description="Who changed what, newest first")
     @app_commands.describe(page="Older entries are on later pages")

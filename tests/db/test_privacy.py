@@ -1,0 +1,183 @@
+"""What is kept about somebody, and that nothing of it is left when they want that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from db import privacy as statements
+from db.connection import Connection
+from db.favourites import Favourites
+from db.guilds import Act, Block, Guilds
+from db.people import People
+from db.privacy import BEGINNING, BELONGINGS, BROUGHT, KEPT, Cursor, Privacy
+from db.reports import Reports
+from db.store import Store
+from db.usage import Usage
+from generation.job import Action
+from generation.params import Tile, Upload
+from tests.db.jobs import ADA, BEN, a_job
+
+
+@pytest.fixture
+async def connection(path):
+    async with Connection.open(path) as connection:
+        yield connection
+
+
+@pytest.fixture
+def store(connection, clock):
+    return Store(connection, clock)
+
+
+@pytest.fixture
+def privacy(connection):
+    return Privacy(connection)
+
+
+async def answered(store, **changes):
+    job = a_job(**changes)
+    await store.add_job(job)
+    await store.begin(job.id)
+    await store.drawn(job.id, "png", 2.0, "Painter")
+    await store.answered(job.id, 5)
+    return job
+
+
+def with_source(digest):
+    return replace(a_job().params, source=Upload(digest * 64), strength=0.5)
+
+
+async def furnish(connection, store):
+    """Give Ada one of everything."""
+    job = await answered(store, params=with_source("a"))
+    await People(connection).change(ADA.id, raw=True)
+    await People(connection).set_option(ADA.id, "mine", "--ar 3:2")
+    await Favourites(connection).toggle(ADA.id, Tile(job.id, 1))
+    await Reports(connection).add(1, job.id, ADA.id, "my own")
+    act = Act(guild_id=1, person_id=99, act="block", details="ada", at=1.0)
+    await Guilds(connection).block(
+        act, Block(guild_id=1, person_id=ADA.id, reason="spam", until=None, by_id=99, at=1.0)
+    )
+    return job
+
+
+async def test_everything_that_is_kept_is_counted(connection, store, privacy):
+    await furnish(connection, store)
+    await store.add_job(a_job(asked_at=200.0))
+    await store.add_job(a_job(asker=BEN))
+    kept = await privacy.kept(ADA.id)
+    assert (kept.jobs, kept.drawn, kept.uploads, kept.first_at, kept.last_at) == (2, 1, 1, 100.0, 200.0)
+    assert kept.preferences
+    assert (kept.options, kept.favourites, kept.reports, kept.blocks) == (1, 1, 1, 1)
+
+
+async def test_nothing_is_kept_of_a_stranger(privacy):
+    kept = await privacy.kept(ADA.id)
+    assert (kept.jobs, kept.first_at, kept.preferences, kept.options) == (0, None, False, 0)
+
+
+async def test_a_picture_is_only_counted_for_who_brought_it(store, privacy):
+    await store.add_job(a_job(params=with_source("a")))
+    await store.add_job(a_job(asker=BEN, params=with_source("a"), action=Action.VARY_STRONG))
+    assert ((await privacy.kept(ADA.id)).uploads, (await privacy.kept(BEN.id)).uploads) == (1, 0)
+
+
+async def test_jobs_are_handed_out_in_bites_each_once_and_without_the_token(store, privacy):
+    jobs = [a_job(asked_at=100.0 + number // 3) for number in range(10)]
+    for job in jobs:
+        await store.add_job(job)
+    await store.add_job(a_job(asker=BEN))
+    seen, after = [], BEGINNING
+    while bite := await privacy.jobs_after(ADA.id, after, 4):
+        seen += bite
+        after = Cursor(bite[-1]["asked_at"], bite[-1]["id"])
+    assert [job["id"] for job in seen] == sorted((job.id for job in jobs), key=lambda id_: (_asked(jobs, id_), id_))
+    assert not {"token", "token_expires_at"} & seen[0].keys()
+    assert seen[0]["params"]["seed"] == 7
+
+
+def _asked(jobs, job_id):
+    return next(job.asked_at for job in jobs if job.id == job_id)
+
+
+async def test_erasing_leaves_what_is_others_and_what_moderators_noted(connection, store, privacy):
+    mine = await furnish(connection, store)
+    others = await answered(store, asker=BEN, parent=Tile(mine.id, 0), action=Action.VARY_STRONG)
+    await Favourites(connection).toggle(BEN.id, Tile(mine.id, 2))
+    await privacy.begin_erasure(ADA.id, 1000.0)
+    for job_id in await privacy.to_erase(ADA.id, 1000.0, 100):
+        await privacy.erase_job(job_id)
+    await privacy.end_erasure(ADA.id, 1000.0)
+    kept = await privacy.kept(ADA.id)
+    assert (kept.jobs, kept.uploads, kept.preferences, kept.options, kept.favourites) == (0, 0, False, 0, 0)
+    assert (kept.reports, kept.blocks) == (0, 1)
+    assert await privacy.erasures() == {}
+    (report,) = await Reports(connection).open(1)
+    assert (report.person_id, report.reason) == (statements.NOBODY, "my own")
+    assert (await store.record(others.id)).job.parent == Tile(mine.id, 0)
+    rows = await connection.rows("SELECT (SELECT count(*) FROM job_words), (SELECT count(*) FROM favourites)")
+    assert tuple(rows[0]) == (1, 0)
+    assert len(await Guilds(connection).acts(1)) == 1
+
+
+async def test_what_was_asked_for_later_is_not_erased(store, privacy):
+    await store.add_job(a_job(asked_at=100.0))
+    await store.add_job(later := a_job(asked_at=300.0))
+    await privacy.begin_erasure(ADA.id, 200.0)
+    for job_id in await privacy.to_erase(ADA.id, 200.0, 100):
+        await privacy.erase_job(job_id)
+    assert [job["id"] for job in await privacy.jobs_after(ADA.id, BEGINNING, 9)] == [later.id]
+
+
+async def test_a_second_wish_while_the_first_is_carried_out_is_not_lost(privacy):
+    await privacy.begin_erasure(ADA.id, 200.0)
+    await privacy.begin_erasure(ADA.id, 300.0)
+    await privacy.end_erasure(ADA.id, 200.0)
+    assert await privacy.erasures() == {ADA.id: 300.0}
+
+
+async def test_a_picture_that_somebody_else_needs_as_well_is_left_to_them(store, privacy):
+    await store.add_job(mine := a_job(params=with_source("a")))
+    await store.add_job(also := a_job(params=with_source("b")))
+    await store.add_job(a_job(asker=BEN, params=with_source("a")))
+    assert await privacy.erase_job(mine.id) == []
+    assert await privacy.erase_job(also.id) == ["b" * 64]
+
+
+async def test_limits_cannot_be_erased(connection, store, privacy):
+    usage = Usage(connection)
+    await answered(store, asked_at=500.0)
+    failed = a_job(asked_at=600.0)
+    await store.add_job(failed)
+    await store.failed(failed.id, "No.")
+    before = await usage.of(ADA.id, 1, 0.0)
+    await privacy.begin_erasure(ADA.id, 1000.0)
+    for job_id in await privacy.to_erase(ADA.id, 1000.0, 100):
+        await privacy.erase_job(job_id)
+    assert await usage.of(ADA.id, 1, 0.0) == before
+    assert (before.jobs, before.seconds, before.last_asked_at) == (1, 2.0, 500.0)
+
+
+PERSON = {"person": 1, "id": "x", "at": 0.0, "most": 1, "digest": "x"}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        KEPT,
+        BROUGHT,
+        *BELONGINGS.values(),
+        statements.JOBS_AFTER,
+        statements.UNFINISHED,
+        statements.TO_ERASE,
+        statements.UPLOADS_OF,
+        statements.NEEDED,
+    ],
+)
+async def test_everything_is_found_by_index(connection, sql):
+    plan = [row["detail"] for row in await connection.rows(f"EXPLAIN QUERY PLAN {sql}", PERSON)]
+    # The few jobs under way may all be looked at; the erasures are as many as are being carried out.
+    assert [step for step in plan if step.startswith("SCAN") and "jobs_open" not in step] == []
+    assert any("SEARCH" in step or "jobs_open" in step for step in plan)
