@@ -223,7 +223,7 @@ async def test_a_sweep_that_was_interrupted_is_finished_by_the_next(store, pictu
         await sweep(days=30)
     assert files(pictures, job_ids[1]) == 5
     monkeypatch.undo()
-    assert (await sweep(days=30)).jobs == 2
+    assert (await sweep(days=30)).jobs == 3
     assert [files(pictures, job_id) for job_id in job_ids] == [0, 0, 0]
 
 
