@@ -101,13 +101,15 @@ class Menus(commands.Cog):
     async def reported(self, interaction: Interaction, job_id: str, filled: Filled) -> None:
         """Keep a report."""
         assert interaction.guild_id is not None
-        is_new = await self.studio.reports.add(
+        report = await self.studio.reports.add(
             interaction.guild_id, job_id, interaction.user.id, filled.texts[REASON].strip()
         )
         thanks = "Thank you: the moderators will see your report."
         await interaction.response.send_message(
-            thanks if is_new else "You have reported this already, and the moderators will see it.", ephemeral=True
+            thanks if report else "You have reported this already, and the moderators will see it.", ephemeral=True
         )
+        if report:
+            interaction.client.dispatch("reported", report)
 
     async def _record(self, message: discord.Message) -> Record:
         if message.author != self.client.user:

@@ -45,11 +45,15 @@ class Block:
 
 
 class Guilds:
-    """Keep what holds in each guild. Every change is in the audit, in the same transaction."""
+    """Keep what holds in each guild. Every change is in the audit, in the same transaction.
+
+    `heard` is called with every act once it is kept.
+    """
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection = connection
         self._clock = clock
+        self.heard: Callable[[Act], object] = lambda act: None
 
     async def settings(self, guild_id: int) -> Stored:
         """Give a guild's settings; version 0 and no values when nobody has changed anything."""
@@ -60,7 +64,8 @@ class Guilds:
 
     async def set_settings(self, act: Act, values: Mapping[str, Any], version: int) -> bool:
         """Replace the settings that had `version`; False when somebody else has changed them meanwhile."""
-        changed = await self._connection.write_together(
+        changed = await self._act(
+            act,
             (
                 """INSERT INTO guilds (id, settings, version) SELECT :id, :settings, 1
                    WHERE :version = 0 OR EXISTS (SELECT 1 FROM guilds WHERE id = :id)
@@ -86,7 +91,8 @@ class Guilds:
         by_mode: dict[str, list[str]] = {}
         for phrase, mode in words.items():
             by_mode.setdefault(mode, []).append(phrase)
-        await self._connection.write_together(
+        await self._act(
+            act,
             *(
                 (add, {"guild": act.guild_id, "mode": mode, "phrases": json.dumps(phrases)})
                 for mode, phrases in by_mode.items()
@@ -100,13 +106,17 @@ class Guilds:
         remove = (
             "DELETE FROM blocked_words WHERE guild_id = :guild AND phrase IN (SELECT value FROM json_each(:phrases))"
         )
-        return await self._connection.write_together(
-            (remove, {"guild": act.guild_id, "phrases": json.dumps(phrases)}), _count_change(act.guild_id), _audit(act)
+        return await self._act(
+            act,
+            (remove, {"guild": act.guild_id, "phrases": json.dumps(phrases)}),
+            _count_change(act.guild_id),
+            _audit(act),
         )
 
     async def block(self, act: Act, block: Block) -> None:
         """Keep somebody from using the bot; a later block takes the place of an earlier one."""
-        await self._connection.write_together(
+        await self._act(
+            act,
             (
                 """INSERT INTO blocks VALUES (:guild_id, :person_id, :reason, :until, :by_id, :at)
                    ON CONFLICT (guild_id, person_id)
@@ -125,7 +135,8 @@ class Guilds:
 
     async def unblock(self, act: Act, person_id: int) -> bool:
         """Let somebody use the bot again; False when they were not blocked."""
-        removed = await self._connection.write_together(
+        removed = await self._act(
+            act,
             (
                 "DELETE FROM blocks WHERE guild_id = :guild AND person_id = :person",
                 {"guild": act.guild_id, "person": person_id},
@@ -154,7 +165,7 @@ class Guilds:
 
     async def note(self, act: Act) -> None:
         """Put an act that changed nothing here into the audit, such as a moderator's deletion."""
-        await self._connection.write_together(_audit(act))
+        await self._act(act, _audit(act))
 
     async def acts(self, guild_id: int, *, skip: int = 0, limit: int = 25) -> list[Act]:
         """Give the newest acts, but for those to `skip`."""
@@ -164,6 +175,12 @@ class Guilds:
             {"guild": guild_id, "skip": skip, "limit": limit},
         )
         return [_act(row) for row in rows]
+
+    async def _act(self, act: Act, *statements: Statement) -> int:
+        changed = await self._connection.write_together(*statements)
+        if changed:
+            self.heard(act)
+        return changed
 
 
 def _act(row: aiosqlite.Row) -> Act:

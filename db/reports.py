@@ -29,8 +29,8 @@ class Reports:
         self._connection = connection
         self._clock = clock
 
-    async def add(self, guild_id: int, job_id: str, person_id: int, reason: str) -> bool:
-        """Keep a report; False when this person has one about this job that is still open."""
+    async def add(self, guild_id: int, job_id: str, person_id: int, reason: str) -> Report | None:
+        """Keep a report and give it; None when this person has one about this job that is still open."""
         added = await self._connection.write(
             """INSERT INTO reports (guild_id, job_id, person_id, reason, at)
                SELECT :guild, :job, :person, :reason, :at WHERE NOT EXISTS (
@@ -38,7 +38,17 @@ class Reports:
                    AND job_id = :job AND person_id = :person)""",
             {"guild": guild_id, "job": job_id, "person": person_id, "reason": reason, "at": self._clock()},
         )
-        return added == 1
+        rows = await self._connection.rows(
+            """SELECT * FROM reports
+               WHERE guild_id = :guild AND job_id = :job AND person_id = :person AND outcome IS NULL""",
+            {"guild": guild_id, "job": job_id, "person": person_id},
+        )
+        return Report(**dict(rows[0])) if added and rows else None
+
+    async def find(self, report_id: int) -> Report | None:
+        """Find a report by its id."""
+        rows = await self._connection.rows("SELECT * FROM reports WHERE id = :id", {"id": report_id})
+        return Report(**dict(rows[0])) if rows else None
 
     async def open(self, guild_id: int) -> list[Report]:
         """Give a server's reports that nobody has dealt with, oldest first."""

@@ -7,6 +7,7 @@ from cogs.forms import forms_of
 from cogs.owners.blocks import Blocks
 from cogs.owners.config import Config
 from cogs.owners.panel import FORM, PageSelect, SettingButton, SettingSelect, take_form
+from cogs.owners.reports import ReportButton, Reporting
 from cogs.owners.words import WordsGroup
 
 
@@ -16,5 +17,6 @@ async def setup(client: Client) -> None:
     config.add_command(WordsGroup(client.studio))
     config.add_command(Blocks(client.studio))
     client.tree.add_command(config)
-    client.add_dynamic_items(PageSelect, SettingSelect, SettingButton)
+    await client.add_cog(Reporting(client))
+    client.add_dynamic_items(PageSelect, SettingSelect, SettingButton, ReportButton)
     forms_of(client).takers[FORM] = take_form

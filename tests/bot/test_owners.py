@@ -8,6 +8,7 @@ import pytest
 
 from preview.people.options import PersonError
 from preview.state.world import walk
+from tests.bot.conftest import eventually
 
 
 async def config(stage, name, /, user=None, **options):
@@ -208,3 +209,59 @@ async def test_elsewhere_people_are_sent_to_where_they_may(stage):
         assert f"<#{elsewhere.id}>" in await refusal(await stage.imagine("a fox"))
         await stage.imagine("a fox", channel=elsewhere)
         await stage.result(channel=elsewhere)
+
+
+async def reported_picture(stage, log):
+    """Draw a picture of Ada's, have Ben report it, and give the result and what the log channel shows."""
+    await config(stage, "log", channel=log)
+    await stage.imagine("a fox")
+    result = await stage.result()
+    form = await stage.person(stage.ben).context_menu("Report", result)
+    await stage.person(stage.ben).submit_modal(form, reason="not **for** here")
+    return result, await stage.server.wait_for(log, lambda message: "Report" in message.content, 20)
+
+
+async def test_a_report_is_told_to_the_moderators_who_delete_and_block(stage):
+    log = stage.server.world.add_channel(stage.guild)
+    async with stage.bot() as studio:
+        result, told = await reported_picture(stage, log)
+        assert f"<@{stage.ben.id}>: not \\*\\*for\\*\\* here" in told.content
+        assert f"/{stage.channel.id}/{result.id}" in told.content
+        refused = await stage.person(stage.ada).press(told, "Dismiss")
+        assert "Only moderators" in await refusal(refused)
+        await stage.person(stage.mod).press(told, "Delete and block")
+        await stage.server.wait_for(
+            log, lambda message: f"<@{stage.mod.id}> deleted the picture and blocked" in message.content, 20
+        )
+        assert not told.labels
+        assert "blocked you" in await refusal(await stage.imagine("an owl"))
+        await eventually(lambda: not stage.results())
+        assert "There are no open reports" in await config(stage, "reports")
+        assert "blocked its owner" in await config(stage, "audit")
+        assert await studio.reports.open(stage.guild.id) == []
+
+
+async def test_a_report_is_dealt_with_once_also_after_a_restart(stage):
+    log = stage.server.world.add_channel(stage.guild)
+    async with stage.bot():
+        _, told = await reported_picture(stage, log)
+    async with stage.bot():
+        listed = await (await stage.person(stage.mod).command("config reports", stage.channel)).message()
+        await stage.person(stage.mod).press(listed, "Dismiss")
+        await stage.server.wait_for(stage.channel, lambda message: "dismissed the report" in message.content, 20)
+        again = await stage.person(stage.mod).press(told, "Delete the picture")
+        assert "has dealt with this report" in await refusal(again)
+        assert len(stage.results()) == 1
+
+
+async def test_the_log_channel_hears_of_every_act(stage):
+    log = stage.server.world.add_channel(stage.guild)
+    async with stage.bot():
+        await config(stage, "log", channel=log)
+        await config(stage, "words block", words="gore")
+        await config(stage, "block add", person=stage.ada, reason="spam")
+        for words in ("log channel", "`gore`", "for good: spam"):
+            heard = await stage.server.wait_for(log, lambda message, words=words: words in message.content, 20)
+            assert f"<@{stage.mod.id}>" in heard.content
+        stage.server.world.channels.pop(log.id)
+        await config(stage, "stealth", allowed=False)  # nobody to tell, and no harm

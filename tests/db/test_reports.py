@@ -32,7 +32,7 @@ async def test_a_report_is_open_until_it_is_dealt_with(reports, clock):
 
 async def test_pressing_twice_reports_once(reports):
     outcomes = await asyncio.gather(*(reports.add(GUILD, JOB, ADA, "x") for _ in range(5)))
-    assert sorted(outcomes) == [False] * 4 + [True]
+    assert [bool(outcome) for outcome in outcomes].count(True) == 1
 
 
 async def test_several_people_and_pictures_are_told_apart_and_it_can_be_reported_again(reports, clock):

@@ -1,0 +1,169 @@
+"""Reports: told in the log channel, with what a moderator may do about them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any, Self
+
+import discord
+from discord.ext import commands
+
+from bot.client import Client
+from bot.delivery import NOBODY, TROUBLE
+from bot.errors import answering
+from bot.studio import Studio
+from cogs.deleting import deleting_of
+from cogs.road import Interaction
+from db.guilds import Act, Block
+from db.reports import Report
+from db.store import Record
+from generation.display import escape, shorten
+from generation.errors import Complaint
+from generation.prompt import write
+
+log = logging.getLogger(__name__)
+
+LONGEST_PROMPT = 300  # characters
+OUTCOMES = {
+    "delete": ("Delete the picture", discord.ButtonStyle.danger, "deleted the picture"),
+    "block": ("Delete and block", discord.ButtonStyle.danger, "deleted the picture and blocked its owner"),
+    "dismiss": ("Dismiss", discord.ButtonStyle.secondary, "dismissed the report"),
+}
+
+
+class ReportButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=r"report:(?P<what>delete|block|dismiss):(?P<report_id>\d+)",
+):
+    """What a moderator does about a report."""
+
+    def __init__(self, what: str, report_id: int) -> None:
+        self.what, self.report_id = what, report_id
+        label, style, _ = OUTCOMES[what]
+        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"report:{what}:{report_id}"))
+
+    @classmethod
+    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
+        return cls(match["what"], int(match["report_id"]))
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            if not (interaction.permissions.manage_messages or interaction.permissions.manage_guild):
+                raise Complaint("Only moderators, who may delete messages here, can deal with reports.")
+            await _deal_with(interaction, self.what, self.report_id)
+
+
+class Reporting(commands.Cog):
+    """Tell the log channel of reports, and of what owners and moderators do."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.studio = client.studio
+        self.studio.guilds.heard = lambda act: client.dispatch("acted", act)
+
+    @commands.Cog.listener()
+    async def on_reported(self, report: Report) -> None:
+        """Put a new report before the moderators."""
+        content = await described(self.studio, report)
+        await self._tell(report.guild_id, content, report_view(report))
+
+    @commands.Cog.listener()
+    async def on_acted(self, act: Act) -> None:
+        """Tell of an act of an owner or a moderator."""
+        await self._tell(act.guild_id, f"-# <@{act.person_id}>: {shorten(act.details, 1500)}", None)
+
+    async def _tell(self, guild_id: int, content: str, view: discord.ui.View | None) -> None:
+        channel_id = (await self.studio.policy.settings(guild_id)).log_channel
+        if channel_id is None:
+            return
+        channel = self.client.get_partial_messageable(channel_id, guild_id=guild_id)
+        more: dict[str, Any] = {"view": view} if view else {}
+        try:
+            await channel.send(content, allowed_mentions=NOBODY, **more)
+        except TROUBLE as error:
+            log.warning("guild %s: the log channel cannot be used: %s", guild_id, error)
+
+
+async def described(studio: Studio, report: Report) -> str:
+    """Give a report in words: who, why, what, and where it is."""
+    record = await studio.store.record(report.job_id)
+    head = f"**Report** by <@{report.person_id}>: {escape(report.reason)}"
+    if record is None:
+        return f"{head}\nThe picture is not kept any more."
+    return f"{head}\n{_picture(record)}"
+
+
+def report_view(report: Report) -> discord.ui.View:
+    """Give the buttons below a report."""
+    view = discord.ui.View(timeout=None)
+    for what in OUTCOMES:
+        view.add_item(ReportButton(what, report.id))
+    return view
+
+
+async def show_open(interaction: Interaction, studio: Studio) -> None:
+    """Answer with the oldest report that nobody has dealt with."""
+    assert interaction.guild_id is not None
+    reports = await studio.reports.open(interaction.guild_id)
+    if not reports:
+        await interaction.response.send_message("There are no open reports.", ephemeral=True)
+        return
+    more = f"\n-# {len(reports) - 1} more after this one" if len(reports) > 1 else ""
+    content = await described(studio, reports[0]) + more
+    view = report_view(reports[0])
+    await interaction.response.send_message(content, view=view, ephemeral=True, allowed_mentions=NOBODY)
+
+
+async def _deal_with(interaction: discord.Interaction[Any], what: str, report_id: int) -> None:
+    studio: Studio = interaction.client.studio
+    report = await studio.reports.find(report_id)
+    if report is None or report.guild_id != interaction.guild_id:
+        raise Complaint("I do not know this report any more.")
+    record = await studio.store.record(report.job_id)
+    if what == "block":
+        _refuse_to_block_owners(interaction, record)
+    done = OUTCOMES[what][2]
+    if not await studio.reports.close(report_id, done):
+        raise Complaint("Somebody has dealt with this report already.")
+    act = Act(
+        guild_id=report.guild_id,
+        person_id=interaction.user.id,
+        act="report",
+        details=f"{done} (job {report.job_id}, reported by <@{report.person_id}>)",
+        at=studio.clock(),
+    )
+    if what == "block" and record is not None:
+        await studio.guilds.block(act, _block(interaction, record, report, act.at))
+    else:
+        await studio.guilds.note(act)
+    content = f"{await described(studio, report)}\n<@{interaction.user.id}> {done}."
+    await interaction.response.edit_message(content=content, view=None, allowed_mentions=NOBODY)
+    if what != "dismiss" and record is not None:
+        await deleting_of(interaction.client).delete(record)
+
+
+def _refuse_to_block_owners(interaction: discord.Interaction[Any], record: Record | None) -> None:
+    """The picture's owner may be among those who manage the server, and they are not to be locked out."""
+    if record is None:
+        raise Complaint("The picture is not kept any more, so I do not know whom to block: use `/config block add`.")
+    guild = interaction.guild
+    if record.job.asker.id == interaction.user.id or (guild is not None and record.job.asker.id == guild.owner_id):
+        raise Complaint(f"<@{record.job.asker.id}> cannot be blocked.")
+
+
+def _block(interaction: discord.Interaction[Any], record: Record, report: Report, now: float) -> Block:
+    return Block(
+        guild_id=report.guild_id,
+        person_id=record.job.asker.id,
+        reason=f"reported: {report.reason}"[:200],
+        until=None,
+        by_id=interaction.user.id,
+        at=now,
+    )
+
+
+def _picture(record: Record) -> str:
+    to, prompt = record.job.destination, escape(shorten(write(record.job.params, None), LONGEST_PROMPT))
+    link = f"\nhttps://discord.com/channels/{to.guild_id}/{to.result_channel_id}/{record.answer_id}"
+    return f"**{prompt}** - <@{record.job.asker.id}>{link if record.answer_id else ''}"
