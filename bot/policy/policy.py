@@ -13,7 +13,7 @@ from bot.policy import settings as guild_settings
 from bot.policy.settings import Bounds, GuildSettings
 from bot.policy.words import Words, judge
 from db.guilds import Block, Guilds
-from db.usage import Usage
+from db.usage import Usage, Used
 from generation.errors import Complaint
 from generation.job import Action, Job, Speed
 from generation.params import Params
@@ -107,6 +107,13 @@ class Policy:
         await self._refuse_overuse(who, ask, bounds)
         warning = judge(await self._words_of(who.guild_id), ask.params)
         return Terms(settings=settings, bounds=bounds, speed=_speed(who, ask, settings), warning=warning)
+
+    async def used(self, who: Situation) -> tuple[Used, Bounds]:
+        """Give what somebody has used of a guild in the last 24 hours, and the bounds that hold for them there."""
+        if who.guild_id is None:
+            return Used(jobs=0, seconds=0.0, last_asked_at=None), Bounds()
+        bounds = (await self.settings(who.guild_id)).bounds_of(who.guild_id, who.role_ids)
+        return await self._usage.of(who.person_id, who.guild_id, self._clock() - DAY), bounds
 
     async def still_admit(self, job: Job) -> None:
         """Look again at a job that has waited, or comes from before a restart; raises as `admit` does.
