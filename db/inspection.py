@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from db.connection import read_scripts
 
+LOCK_PATIENCE = 5.0  # seconds, far more than a bot needs for a write
 STEPS = 10_000  # of SQLite's machine between two looks at the clock
 
 
@@ -32,7 +33,9 @@ def inspect(path: Path, seconds: float) -> Inspection:
     """Look at the database at `path` for so long at most. Raises OSError for one that cannot be read or written to."""
     known, end = len(read_scripts()), time.monotonic() + seconds
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=rw", uri=True)) as database:
+        with closing(
+            sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=rw", LOCK_PATIENCE, uri=True)
+        ) as database:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             database.execute("BEGIN IMMEDIATE")  # what the bot does before it writes
             database.rollback()

@@ -171,6 +171,7 @@ async def test_the_doctor_finds_a_good_installation_well_and_changes_nothing(tmp
     code, said = await run(tmp_path, "doctor", MODEL=str(tiny_model), DEVICE="cpu", **settings)
     assert code == 0, said
     assert "All is well." in said
+    assert "cores (cpu)" in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -182,6 +183,7 @@ async def test_the_doctor_without_a_network_or_a_model_says_so_and_ends(tmp_path
     assert f"?    token: {url} cannot be reached" in said
     assert "bad  model: no model folder at /nowhere" in said
     assert "bad  device:" in said
+    assert "Install the GPU's driver" in said
     assert "Traceback" not in said
 
 
