@@ -11,9 +11,13 @@ from discord.ext import commands
 from bot import wording
 from bot.client import Client
 from bot.errors import answering
+from bot.policy.policy import Situation
+from bot.policy.settings import Bounds
+from bot.policy.situation import situation_of
 from bot.studio import Studio
 from cogs.road import Interaction, road_of
 from db.search import Lifetime
+from db.usage import Used
 from generation.display import escape, shorten
 from generation.errors import Complaint
 from generation.job import Job
@@ -32,7 +36,7 @@ class Info(commands.Cog):
 
     @app_commands.command(description="Your mode, what you have had drawn, and your jobs in the queue")
     async def info(self, interaction: Interaction) -> None:
-        text, view = await overview(self.studio, interaction.user.id)
+        text, view = await overview(self.studio, situation_of(interaction))
         await interaction.response.send_message(text, view=view, ephemeral=True)
 
 
@@ -58,8 +62,9 @@ class CancelSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], t
             await _cancel(interaction, self.item.values[0])
 
 
-async def overview(studio: Studio, person_id: int) -> tuple[str, discord.ui.View]:
+async def overview(studio: Studio, who: Situation) -> tuple[str, discord.ui.View]:
     """Give the text and the controls of a person's overview."""
+    person_id = who.person_id
     running = [job for job in studio.queue.running if job.asker.id == person_id]
     waiting = [job for job in studio.queue.waiting if job.asker.id == person_id]
     preferences, lifetime = await studio.people.settings(person_id), await studio.search.lifetime(person_id)
@@ -70,18 +75,18 @@ async def overview(studio: Studio, person_id: int) -> tuple[str, discord.ui.View
     view = discord.ui.View(timeout=None)
     if lines:
         view.add_item(CancelSelect([*running, *waiting]))
-    return "\n".join([*_about(preferences, lifetime), *queued]), view
+    return "\n".join([*_about(preferences, lifetime), *_left(*await studio.policy.used(who)), *queued]), view
 
 
 async def _cancel(interaction: Interaction, job_id: str) -> None:
-    road, studio = road_of(interaction.client), interaction.client.studio
+    road, studio, who = road_of(interaction.client), interaction.client.studio, situation_of(interaction)
     try:
         record, ending = await road.call_off(job_id, interaction.user.id, False)
     except Complaint as complaint:  # it has ended meanwhile, so that the list is old news
-        text, view = await overview(studio, interaction.user.id)
+        text, view = await overview(studio, who)
         await interaction.response.edit_message(content=f"{text}\n-# {complaint}", view=view)
         return
-    text, view = await overview(studio, interaction.user.id)
+    text, view = await overview(studio, who)
     await interaction.response.edit_message(content=text, view=view)
     await road.tell_ending(record.job, record.notice_id, ending)
 
@@ -91,9 +96,23 @@ def _about(preferences: Preferences, lifetime: Lifetime) -> list[str]:
     return [
         "## You in the studio",
         f"Mode: **{preferences.speed}** · Visibility: **{visibility}**",
-        f"Drawn for you so far: **{lifetime.pictures:,}** pictures in {lifetime.jobs:,} jobs, "
+        f"Drawn for you so far: {_count(lifetime.pictures, 'picture')} in {_count(lifetime.jobs, 'job')}, "
         f"{_duration(lifetime.seconds)} of drawing",
     ]
+
+
+def _left(used: Used, bounds: Bounds) -> list[str]:
+    """Say what is left where the server sets bounds."""
+    of_jobs = bounds.jobs_a_day is not None and f"{used.jobs:,} of {_count(bounds.jobs_a_day, 'job')}"
+    of_time = bounds.gpu_seconds_a_day is not None and (
+        f"{_duration(used.seconds)} of {_duration(bounds.gpu_seconds_a_day)} of drawing"
+    )
+    parts = [part for part in (of_jobs, of_time) if part]
+    return [f"Used here in the last 24 hours: {' · '.join(parts)}"] if parts else []
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _named(job: Job) -> str:

@@ -108,7 +108,7 @@ def panel(preferences: Preferences) -> discord.ui.View:
         view.add_item(SettingButton(name, value, label, row, getattr(preferences, name) == _VALUES[value]))
     for name, label in _SWITCHES.items():
         is_on = getattr(preferences, name)
-        view.add_item(SettingButton(name, "off" if is_on else "on", label, 3, is_on))
+        view.add_item(SettingButton(name, "off" if is_on else "on", label, 4, is_on))
     view.add_item(SettingButton("reset", "all", "Reset", 4, False))
     return view
 
@@ -150,7 +150,7 @@ _BUTTONS = (
     (1, "speed", "relax", "Relax"),
     (2, "private", "off", "Public"),
     (2, "private", "on", "Stealth"),
-    (2, "high_variation", "on", "High variation"),
-    (2, "high_variation", "off", "Low variation"),
+    (3, "high_variation", "on", "High variation"),
+    (3, "high_variation", "off", "Low variation"),
 )
-_SWITCHES = {"raw": "Raw", "remix": "Remix", "auto_dm": "Results by DM too"}
+_SWITCHES = {"raw": "Raw", "remix": "Remix", "auto_dm": "DM results"}

@@ -145,7 +145,19 @@ async def test_info_sums_up_and_says_when_a_job_has_ended_meanwhile(stage):
         await eventually(lambda: not studio.queue.running)
         await stage.person(stage.ada).select(info, job.id)
         await stage.server.wait_until(lambda: "already ended" in info.content)
-        assert "**4** pictures in 1 jobs" in info.content
+        assert "4 pictures in 1 job," in info.content
+
+
+async def test_info_tells_what_is_left_where_a_server_sets_bounds(stage):
+    role = stage.server.world.add_role(stage.guild, "members")
+    stage.guild.members[stage.ada.id].role_ids.append(role.id)
+    async with stage.bot():
+        assert "24 hours" not in (await answer(stage, "info")).content
+        await answer(stage, "config limits", stage.mod, role=role, jobs_a_day=5, gpu_seconds_a_day=600)
+        await draw(stage, "a fox")
+        info = (await answer(stage, "info")).content
+    assert "Used here in the last 24 hours: 1 of 5 jobs · " in info
+    assert "of 10 min of drawing" in info
 
 
 async def test_help_turns_its_pages(stage):

@@ -52,7 +52,7 @@ async def test_the_panel_shows_what_holds_and_only_the_person_sees_it(stage):
         ("Low variation", {"high_variation": False}),
         ("Raw", {"raw": True}),
         ("Remix", {"remix": True}),
-        ("Results by DM too", {"auto_dm": True}),
+        ("DM results", {"auto_dm": True}),
     ],
 )
 async def test_a_press_changes_a_setting_and_redraws_the_panel(stage, label, change):
@@ -63,7 +63,7 @@ async def test_a_press_changes_a_setting_and_redraws_the_panel(stage, label, cha
         assert await settings(stage, studio) == Preferences(**change)
 
 
-@pytest.mark.parametrize("label", ["Raw", "Remix", "Results by DM too"])
+@pytest.mark.parametrize("label", ["Raw", "Remix", "DM results"])
 async def test_a_switch_is_switched_off_again(stage, label):
     async with stage.bot() as studio:
         message = await panel(stage)
