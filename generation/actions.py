@@ -28,7 +28,7 @@ PAN = 0.5  # of the length
 ZOOM_LEAST, ZOOM_MOST = 1.0, 2.0
 
 # Areas, in squares of the model's native side.
-ONE_GLANCE = 2.0  # what the UNet can see at once and still draw as one scene
+ONE_GLANCE = 2.25  # what the UNet can see at once and still draw as one scene
 GRID_MOST = 4.0  # a tile of a grid; larger parts than a glance are drawn window by window
 UPSCALED_MOST = 20.0  # four times the native side, and a bit for sides that were rounded up
 LONGEST_PANORAMA = 8.0  # the longer side, in shorter ones

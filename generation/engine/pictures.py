@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageOps
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
@@ -36,32 +36,35 @@ def read_source(request: Generate) -> Source | None:
     """Decode the request's pictures at its size, cropped to its shape; raises Complaint for what is no picture."""
     if request.source is None:
         return None
-    size = (request.params.width, request.params.height)
-    frame = request.params.frame or Frame(0, 0, *size)
-    canvas, picture = Image.new("RGB", size), _decode(request.source)
-    canvas.paste(_fit(picture, (frame.width, frame.height)), (frame.left, frame.top))
-    pixels, mask = to_pixels(canvas), _mask(request, frame)
+    picture, params, size = _decode(request.source), request.params, (request.params.width, request.params.height)
+    if params.frame is not None:
+        return _framed(picture, params.frame, size, _mask(request))
     blended = tuple(to_pixels(_fit(_decode(data), size)) for data in request.blended)
-    if mask is None or not (request.params.frame or request.params.region):
-        return Source(pixels, mask, enlarged=_enlarged(picture, size), blended=blended)
-    return Source(spread(pixels, 1 - mask), mask, filled=True)
+    enlarged = max(size[0] / picture.width, size[1] / picture.height)
+    mask = _mask(request)
+    return Source(to_pixels(_fit(picture, size)), None if mask is None else _tensor(mask), False, enlarged, blended)
 
 
-def _enlarged(picture: Image.Image, size: tuple[int, int]) -> float:
-    return max(size[0] / picture.width, size[1] / picture.height)
+def _framed(picture: Image.Image, frame: Frame, size: tuple[int, int], mask: Image.Image | None) -> Source:
+    """Lay a picture on a canvas and stretch its colours softly over what is around it, and over the mask's white."""
+    canvas, around = Image.new("RGB", size), Image.new("L", size, 255)
+    place = (frame.left, frame.top)
+    canvas.paste(_resize(picture, (frame.width, frame.height)), place)
+    around.paste(0, (*place, frame.left + frame.width, frame.top + frame.height))
+    anew = _tensor(around if mask is None else ImageChops.lighter(around, mask))
+    return Source(spread(to_pixels(canvas), 1 - anew), anew, filled=True)
 
 
-def _mask(request: Generate, frame: Frame) -> Tensor | None:
-    params, size = request.params, (request.params.width, request.params.height)
-    mask = _cells(params.region, size)
+def _mask(request: Generate) -> Image.Image | None:
+    """Give what is drawn anew in white, from a mask or from the cells of the picker."""
+    size = (request.params.width, request.params.height)
     if request.mask is not None:
-        mask = _fit(_decode(request.mask).convert("L"), size)
-    elif not params.region and params.frame is None:
-        return None
-    white = np.asarray(mask) >= 128
-    around = np.ones_like(white)
-    around[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width] = False
-    return torch.from_numpy(white | around).float()[None, None]
+        return _fit(_decode(request.mask).convert("L"), size)
+    return _cells(request.params.region, size) if request.params.region else None
+
+
+def _tensor(mask: Image.Image) -> Tensor:
+    return torch.from_numpy(np.asarray(mask) >= 128).float()[None, None]
 
 
 def _cells(region: tuple[int, ...], size: tuple[int, int]) -> Image.Image:
@@ -108,6 +111,10 @@ def _on_white(image: Image.Image) -> Image.Image:
     with_alpha = image.convert("RGBA")
     white = Image.new("RGBA", with_alpha.size, "white")
     return Image.alpha_composite(white, with_alpha).convert("RGB")
+
+
+def _resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
 
 def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:

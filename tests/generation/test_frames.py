@@ -1,0 +1,185 @@
+"""What is drawn around a picture, and within it: the rest is kept to the pixel, and nobody sees where it ends."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from generation import actions
+from generation.actions import Direction
+from generation.messages import Finished
+from generation.params import Frame, Params, Tile, Upload
+from tests.generation.gallery import Gallery
+from tests.generation.studio import Studio, generate, params
+
+TILE = Tile("0" * 12, 0)
+MASK = Upload("e" * 64)
+STEPS = 6
+RIGHT_ALWAYS = [Direction.RIGHT] * 4
+ALL_WAYS = [Direction.RIGHT, Direction.UP, Direction.LEFT, Direction.DOWN, Direction.RIGHT] * 2
+
+Pixels = NDArray[np.int_]
+
+
+def drawing(width: int = 64, height: int = 64) -> Image.Image:
+    """Give a picture in which no two places look the same."""
+    down, right = np.mgrid[0:height, 0:width]
+    colours = np.stack([right * 255 / width, down * 255 / height, (right + down) % 17 * 15], axis=-1)
+    return Image.fromarray(colours.astype(np.uint8))
+
+
+def encoded(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def draw(studio: Studio, wanted: Params, source: bytes, **request: Any) -> bytes:
+    job_id = f"frame-{len(studio.events)}"
+    end = studio.draw(generate(job_id, replace(wanted, count=1), source=source, **request))[0]
+    assert isinstance(end, Finished)
+    return end.grid.tiles[0]
+
+
+def pixels(picture: bytes | Image.Image) -> Pixels:
+    image = picture if isinstance(picture, Image.Image) else Image.open(io.BytesIO(picture))
+    return np.asarray(image.convert("RGB"), dtype=int)
+
+
+def within(picture: Pixels, frame: Frame | None) -> Pixels:
+    assert frame is not None
+    return picture[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_a_panned_picture_is_there_to_the_last_pixel(studio: Studio, direction: Direction) -> None:
+    wanted = actions.pan(params(), TILE, studio.engine.model, 4, direction)
+    result = pixels(draw(studio, wanted, encoded(drawing())))
+    assert np.array_equal(within(result, wanted.frame), pixels(drawing()))
+    assert result.shape[:2] == (wanted.height, wanted.width)
+    assert result.size == 1.5 * pixels(drawing()).size
+
+
+@pytest.mark.parametrize("factor", [1.5, 2.0])
+def test_a_zoomed_picture_is_there_to_the_pixel_of_its_one_resize(studio: Studio, factor: float) -> None:
+    wanted = actions.zoom_out(params(), TILE, studio.engine.model, 4, factor)
+    assert wanted.frame is not None
+    small = drawing().resize((wanted.frame.width, wanted.frame.height), Image.Resampling.LANCZOS)
+    assert np.array_equal(within(pixels(draw(studio, wanted, encoded(drawing()))), wanted.frame), pixels(small))
+
+
+def test_a_picture_made_square_is_kept_in_the_middle(studio: Studio) -> None:
+    wanted = actions.make_square(params(width=80), TILE, studio.engine.model, 4)
+    result = pixels(draw(studio, wanted, encoded(drawing(80))))
+    assert np.array_equal(within(result, Frame(0, 8, 80, 64)), pixels(drawing(80)))
+
+
+@pytest.mark.parametrize("region", [(0,), (4, 5), (0, 1, 2, 3, 5, 6, 7, 8)])
+def test_only_the_chosen_parts_change(studio: Studio, region: tuple[int, ...]) -> None:
+    wanted = actions.vary_region(params(width=96, height=96), TILE, studio.engine.model, 4, region=region)
+    before, after = pixels(drawing(96, 96)), pixels(draw(studio, wanted, encoded(drawing(96, 96))))
+    for cell in range(9):
+        place = Frame(cell % 3 * 32, cell // 3 * 32, 32, 32)
+        kept = np.array_equal(within(before, place), within(after, place))
+        assert kept is (cell not in region), f"part {cell}"
+
+
+def test_an_uploaded_mask_may_have_any_form(studio: Studio) -> None:
+    mask = Image.new("L", (64, 64))
+    ImageDraw.Draw(mask).ellipse((13, 7, 50, 41), fill=255)
+    wanted = actions.vary_region(params(), TILE, studio.engine.model, 4, mask=MASK)
+    before, after = pixels(drawing()), pixels(draw(studio, wanted, encoded(drawing()), mask=encoded(mask)))
+    anew = np.asarray(mask) >= 128
+    assert np.array_equal(before[~anew], after[~anew])
+    assert np.abs(before - after)[anew].mean() > 10
+
+
+def test_a_drawing_does_not_depend_on_what_lay_under_the_mask(studio: Studio) -> None:
+    other = drawing()
+    other.paste("red", (0, 0, 21, 21))
+    wanted = actions.vary_region(params(), TILE, studio.engine.model, 4, region=[0])
+    results = [pixels(draw(studio, wanted, encoded(picture))) for picture in (drawing(), other)]
+    assert np.abs(results[0] - results[1]).mean() < 0.5
+
+
+@pytest.mark.parametrize("directions", [RIGHT_ALWAYS, ALL_WAYS], ids=["to the right", "all ways"])
+def test_panning_again_and_again_leaves_the_first_picture_as_it_was(
+    studio: Studio, directions: list[Direction]
+) -> None:
+    picture, first = encoded(drawing()), pixels(drawing())
+    wanted, place, shrunk = params(num_inference_steps=1), np.array([0.0, 0.0, 64.0, 64.0]), 0
+    for direction in directions:
+        before, wanted = wanted, actions.pan(wanted, TILE, studio.engine.model, 4, direction)
+        frame = wanted.frame
+        assert frame is not None
+        fitted = Image.open(io.BytesIO(picture)).resize((frame.width, frame.height), Image.Resampling.LANCZOS)
+        picture = draw(studio, wanted, picture)
+        assert np.array_equal(within(pixels(picture), frame), pixels(fitted))
+        scale = frame.width / before.width
+        shrunk += scale < 1
+        place = place * scale + [frame.left, frame.top, 0, 0]
+    box = tuple(place[:2]) + tuple(place[:2] + place[2:])
+    last = pixels(Image.open(io.BytesIO(picture)).resize((64, 64), Image.Resampling.BICUBIC, box))
+    if not shrunk:
+        assert np.array_equal(last, first)
+    soft = [
+        pixels(Image.fromarray(each.astype(np.uint8)).resize((8, 8), Image.Resampling.BOX)) for each in (last, first)
+    ]
+    assert np.abs(soft[0] - soft[1]).mean() < 2, "its colours have not drifted"
+
+
+def steps_across(picture: Pixels, frame: Frame) -> tuple[float, Pixels]:
+    """Give the largest mean step at an edge of the frame, and all such steps elsewhere along the same lines."""
+    seams, others = [], []
+    for grid, start, length, low, high in (
+        (picture, frame.top, frame.height, frame.left, frame.left + frame.width),
+        (picture.transpose(1, 0, 2), frame.left, frame.width, frame.top, frame.top + frame.height),
+    ):
+        steps = np.abs(np.diff(grid[:, low:high], axis=0)).mean((1, 2))
+        edges = [edge - 1 for edge in (start, start + length) if 0 < edge < len(grid)]
+        seams += [steps[edge] for edge in edges]
+        others += [step for place, step in enumerate(steps) if place not in edges]
+    return max(seams), np.array(others)
+
+
+def seam(picture: Pixels, frame: Frame) -> float:
+    """Give the step at the frame's edges, as a multiple of the larger steps within the picture."""
+    at_seam, elsewhere = steps_across(picture, frame)
+    return float(at_seam / max(np.percentile(elsewhere, 95), 1.0))
+
+
+@pytest.mark.parametrize("prompt", ["the hills at sunset", "a red boat on the sea"])
+def test_nobody_sees_where_a_picture_ended(gallery: Gallery, prompt: str) -> None:
+    studio, model = gallery.studio, gallery.studio.engine.model
+    size = {"width": 192, "height": 192}
+    own = params(prompt, num_inference_steps=STEPS, guidance_scale=model.guidance_scale, seed=3, **size)
+    tiles = studio.draw(generate(f"own {prompt}", own), generate(f"other {prompt}", replace(own, seed=8)))
+    first, other = (end.grid.tiles[0] for end in tiles if isinstance(end, Finished))
+    for wanted in (
+        actions.zoom_out(own, TILE, model, 5, 2),
+        actions.pan(own, TILE, model, 5, Direction.RIGHT),
+        actions.pan(own, TILE, model, 5, Direction.UP),
+    ):
+        frame = wanted.frame
+        assert frame is not None
+        assert seam(pixels(draw(studio, wanted, first)), frame) < 1.2
+    pasted = Image.open(io.BytesIO(other))
+    pasted.paste(Image.open(io.BytesIO(first)).resize((96, 96)), (48, 48))
+    assert seam(pixels(pasted), Frame(48, 48, 96, 96)) > 2, "which a picture pasted into another shows"
+
+
+def test_only_windows_that_show_something_new_are_drawn(studio: Studio) -> None:
+    wanted = replace(params(width=256, height=64), num_inference_steps=2)
+    part = actions.pan(wanted, TILE, studio.engine.model, 4, Direction.RIGHT)
+    whole = replace(part, frame=None, source=None, strength=1.0)
+    draw(studio, replace(part, strength=1.0), encoded(drawing(256)))
+    rows = sum(studio.calls)
+    end = studio.draw(generate("whole", replace(whole, count=1)))[0]
+    assert isinstance(end, Finished)
+    assert rows <= 0.6 * (sum(studio.calls) - rows)
