@@ -86,7 +86,7 @@ class Show(commands.Cog):
             raise Complaint("This picture is not kept any more.") from None
         if len(sheet) > interaction.filesize_limit:
             sheet, suffix = await asyncio.to_thread(smaller, sheet, interaction.filesize_limit)
-        answer = await self.road.compose_answer(job, sheet, suffix)
+        answer = await self.road.compose_answer(job, sheet, suffix, interaction.channel_id)
         await interaction.edit_original_response(
             content=answer.content, attachments=[answer.file()], view=answer.view, allowed_mentions=NOBODY
         )
@@ -109,6 +109,8 @@ def _in_a_line(found: Found, model: Model, now: float) -> str:
 
 def _ago(seconds: float) -> str:
     minutes = max(0, int(seconds)) // 60
+    if minutes < 1:
+        return "just now"
     if minutes < 60:
         return f"{minutes} min ago"
     return f"{minutes // 60} h ago" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days ago"
