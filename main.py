@@ -26,6 +26,9 @@ To try Atelier without a Discord account:
   python main.py imagine "a castle by the sea" --out pictures
 How to get a token: docs/self-hosting.md"""
 
+# The preview has servers of its own, runs beside the bot, and shows people its last words.
+OF_THE_REAL_BOT_ONLY = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT": ""}
+
 
 def main() -> int:
     """Run what the command line asks for and give the exit code: 2 for what the person who typed it can mend."""
@@ -89,7 +92,9 @@ async def _preview(config: Config, port: int, *, browser: bool) -> int:
 
     bot = [sys.executable, __file__]
     folder = config.data_dir / "preview"
-    return await run(bot, os.environ, folder, about(config.model), port=port, browser=browser)
+    return await run(
+        bot, {**os.environ, **OF_THE_REAL_BOT_ONLY}, folder, about(config.model), port=port, browser=browser
+    )
 
 
 def about(ref: str) -> dict[str, Any]:

@@ -35,6 +35,7 @@ def preview(home: Path, *arguments: str, model: str = "model") -> subprocess.Com
 @pytest.mark.timeout(180)
 async def test_the_command_draws_with_a_real_model_and_leaves_nothing_behind(home, browser, monkeypatch):
     monkeypatch.setenv("DATA_DIR", str(home / "kept"))
+    monkeypatch.setenv("ALLOWED_GUILDS", "175928847299117063")  # of the real bot
     running = Preview(home, str(ROOT / "main.py"), "preview", "--no-browser", "--port", "{port}")
     async with visit(browser, running.address, may_lose="/feed") as page:
         await use(page, "imagine", "a red fox under the moon")
