@@ -17,6 +17,7 @@ from tests.generation.gallery import SMALL, SOURCE, Drawing, Gallery, Pixels, de
 from tests.generation.studio import Studio, assert_close, generate, params
 
 CASTLE = "a castle on the hills --raw --steps 10"
+HILLS = "a castle on the hills --raw --steps 8"
 STOPS = (20, 40, 70, 100)
 
 
@@ -62,7 +63,7 @@ def test_the_same_seed_draws_the_same_picture_to_the_byte_and_another_seed_anoth
 
 @pytest.fixture(scope="module")
 def twice(gallery: Gallery) -> list[Drawing]:
-    return gallery.draw("a red boat on the sea --raw --steps 8", "a red boat on the sea --raw --steps 8 --hd")
+    return gallery.draw(HILLS, f"{HILLS} --hd", f"{HILLS} --seed 8")
 
 
 def _resized(tiles: Pixels, side: int) -> Pixels:
@@ -71,17 +72,24 @@ def _resized(tiles: Pixels, side: int) -> Pixels:
 
 
 def test_hd_is_twice_as_large_and_has_more_detail_than_an_enlargement(twice: list[Drawing]) -> None:
-    once, hd = twice
+    once, hd, _ = twice
     assert hd.tiles.shape == (1, 256, 256, 3)
     assert detail(hd.tiles) > 1.5 * detail(_resized(once.tiles, 256))
 
 
-def test_hd_keeps_the_composition(gallery: Gallery, twice: list[Drawing]) -> None:
-    once, hd = twice
-    [other] = gallery.draw("a red boat on the sea --raw --seed 8")
+def test_hd_keeps_the_composition(twice: list[Drawing]) -> None:
+    """It stays far nearer to the first pass than another seed's picture is, in colours and in what stands where."""
+    once, hd, other = twice
     small = _resized(hd.tiles, 128)
     assert np.abs(small - once.tiles).mean() < 0.7 * distance(other, once)
-    assert np.corrcoef(small.ravel(), once.tiles.ravel())[0, 1] > 0.9
+    assert _alikeness(small, once.tiles) > 0.6
+    assert _alikeness(small, once.tiles) > _alikeness(other.tiles, once.tiles) + 0.2
+
+
+def _alikeness(one: Pixels, other: Pixels) -> float:
+    """Give the correlation of two pictures without the layers of sky and ground that all of a prompt's share."""
+    across, others = (tiles - tiles.mean(2, keepdims=True) for tiles in (one, other))
+    return float(np.corrcoef(across.ravel(), others.ravel())[0, 1])
 
 
 def test_hd_has_one_progress_over_both_passes_by_what_they_cost(twice: list[Drawing]) -> None:
