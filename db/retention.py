@@ -18,7 +18,6 @@ DAY = 24 * 3600.0
 FIRST_AFTER = 60.0  # seconds after the start, when everything else that begins there has begun
 PAUSE = 0.05  # seconds between two bites
 BITE = 100  # rows that are looked at, and let go, together
-RANGE = 5_000  # rows that are searched together for uploads, which finds few of them
 # Seconds for which a file is left alone that nothing seems to need: it may be on its way into the store.
 SETTLING = DAY
 
@@ -27,7 +26,6 @@ log = logging.getLogger(__name__)
 GuildDays = Callable[[], Awaitable[Mapping[int, int]]]
 
 _JOB_ID = re.compile(r"[0-9a-f]{12}(?=[-.])")
-_UPLOAD = re.compile(r"upload:([0-9a-f]+)")
 
 # A job is let go once it has ended and its notice is dealt with, unless somebody marked one of its pictures, or one is
 # what an unfinished job starts from.
@@ -146,22 +144,18 @@ class Retention:
 
     async def _delete_uploads(self, swept: Sweep) -> None:
         """Delete the pictures that people brought and that no job starts from any more."""
-        wanted = await self._wanted_uploads()
         for folder in self._pictures.folders("uploads"):
-            await self._remove((path for path in await _files(folder) if path.stem not in wanted), swept)
+            files = await _files(folder)
+            wanted = await self._wanted_uploads({path.stem for path in files})
+            await self._remove((path for path in files if path.stem not in wanted), swept)
 
-    async def _wanted_uploads(self) -> set[str]:
-        wanted: set[str] = set()
-        (newest,) = await self._connection.rows("SELECT coalesce(max(rowid), 0) AS rowid FROM jobs")
-        for after in range(0, newest["rowid"], RANGE):
-            rows = await self._connection.rows(
-                """SELECT params FROM jobs
-                   WHERE rowid > :after AND rowid <= :last AND params LIKE '%upload:%' AND deleted_at IS NULL""",
-                {"after": after, "last": after + RANGE},
-            )
-            wanted.update(digest for row in rows for digest in _UPLOAD.findall(row["params"]))
-            await asyncio.sleep(PAUSE)
-        return wanted
+    async def _wanted_uploads(self, digests: Iterable[str]) -> set[str]:
+        rows = await self._connection.rows(
+            """SELECT digest FROM uploads JOIN jobs ON jobs.id = uploads.job_id
+               WHERE digest IN (SELECT value FROM json_each(:digests)) AND deleted_at IS NULL""",
+            {"digests": json.dumps(sorted(digests))},
+        )
+        return {row["digest"] for row in rows}
 
     async def _remove(self, paths: Iterable[Path], swept: Sweep) -> None:
         swept.files += await self._pictures.remove_old(paths, self._clock() - SETTLING)

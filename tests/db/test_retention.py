@@ -41,7 +41,6 @@ def clock() -> Clock:
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "PAUSE", 0.0)
     monkeypatch.setattr(retention, "BITE", 3)
-    monkeypatch.setattr(retention, "RANGE", 2)
 
 
 @pytest.fixture
