@@ -16,7 +16,7 @@ from generation.job import Job
 from tests.db.jobs import a_full_job, a_job
 
 OLD = Path(__file__).with_name("old")
-_OF_FULL_TEXT = re.compile(r"""(CREATE TABLE|INSERT INTO) ['"]job_words_""")
+_OF_FULL_TEXT = re.compile(r"""(CREATE TABLE|INSERT INTO) ['"]job_words_|PRAGMA writable_schema|INSERT INTO sqlite_m""")
 MEMO = ("commands", "0123abcd")
 
 
@@ -56,9 +56,10 @@ async def _fill(store: Store) -> None:
 def _dump(file: Path) -> Path:
     version = len(list(MIGRATIONS.glob("*.sql")))
     with closing(sqlite3.connect(file)) as sqlite:
-        # SQLite makes the tables behind a full-text table itself.
-        dump = (line for line in sqlite.iterdump() if not _OF_FULL_TEXT.match(line))
-        lines = [*dump, f"PRAGMA user_version = {version};", ""]
+        # iterdump would force a full-text table into the schema, with the tables behind it, which SQLite makes itself.
+        dump = [line for line in sqlite.iterdump() if not _OF_FULL_TEXT.match(line)]
+        full_text = sqlite.execute("SELECT sql || ';' FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE%'")
+        lines = [*dump[:1], *(sql for (sql,) in full_text), *dump[1:], f"PRAGMA user_version = {version};", ""]
     target = OLD / f"{version:04}.sql"
     target.write_text("\n".join(lines), encoding="utf-8")
     return target

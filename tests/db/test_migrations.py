@@ -1,7 +1,7 @@
 """Old databases go on, newer ones are refused, and a migration that fails has not happened.
 
-`old/NNNN.sql` is a database as version NNNN left it, written by `python -m tests.db.old_database`. Each migration that
-is released gets one, and neither is changed any more afterwards.
+`old/NNNN.sql` is a database as version NNNN left it, written by `python -m tests.db.old_database`. Each version that a
+release leaves in people's data folders gets one, and no migration up to it is changed any more afterwards.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tests.db.old_database import MEMO, OLD, OPEN, jobs_by_state
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
 NEWEST = len(SCRIPTS)
+RELEASED = sorted(int(path.stem) for path in OLD.glob("*.sql"))
 
 
 def execute(path, script):
@@ -60,8 +61,8 @@ def test_migrations_are_numbered_without_gaps():
     assert [name for name in SCRIPTS if not re.fullmatch(r"\d{4}_[a-z0-9_]+\.sql", name)] == []
 
 
-def test_each_version_has_an_old_database_to_start_from():
-    assert sorted(path.name for path in OLD.glob("*.sql")) == [f"{number:04}.sql" for number in range(1, NEWEST + 1)]
+def test_the_newest_version_has_an_old_database_to_start_from():
+    assert RELEASED[-1] == NEWEST
 
 
 async def test_a_fresh_database_has_the_newest_version(store, path):
@@ -69,7 +70,7 @@ async def test_a_fresh_database_has_the_newest_version(store, path):
     assert await store.open_records() == []
 
 
-@pytest.mark.parametrize("version", range(1, NEWEST + 1))
+@pytest.mark.parametrize("version", RELEASED)
 async def test_a_released_migration_is_not_changed_any_more(tmp_path, version):
     for script in SCRIPTS[:version]:
         (tmp_path / "then").mkdir(exist_ok=True)
@@ -80,7 +81,7 @@ async def test_a_released_migration_is_not_changed_any_more(tmp_path, version):
     assert version_of(tmp_path / "old.sqlite3") == version
 
 
-@pytest.mark.parametrize("version", range(1, NEWEST + 1))
+@pytest.mark.parametrize("version", RELEASED)
 async def test_an_old_database_goes_on_with_everything_in_it(path, version):
     execute(path, (OLD / f"{version:04}.sql").read_text(encoding="utf-8"))
     async with Store.open(path) as store:
@@ -94,7 +95,7 @@ async def test_an_old_database_goes_on_with_everything_in_it(path, version):
     assert version_of(path) == NEWEST
 
 
-@pytest.mark.parametrize("version", range(1, NEWEST + 1))
+@pytest.mark.parametrize("version", RELEASED)
 async def test_an_old_database_ends_up_like_a_fresh_one(path, tmp_path, version):
     execute(path, (OLD / f"{version:04}.sql").read_text(encoding="utf-8"))
     for file in (path, tmp_path / "fresh.sqlite3"):
