@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from generation.display import escape, shorten
-from generation.job import Action, Asker, Job
+from generation.job import Action, Asker, Job, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models import Model
 from generation.prompt import write
@@ -71,13 +71,14 @@ def origin(job: Job) -> str:
 def _headline(job: Job, model: Model) -> str:
     prompt = escape(shorten(write(job.params, model), LONGEST_PROMPT))
     title = f"**{prompt}** - " if prompt else ""  # pictures can be blended without a word
-    return f"{title}{_label(job)}<@{job.asker.id}>"
+    return f"{title}{_label(job)}<@{job.asker.id}>{_MODES.get(job.speed, '')}"
 
 
 def _label(job: Job) -> str:
     return _LABELS[job.action].format(number=job.parent.index + 1 if job.parent else 0)
 
 
+_MODES = {Speed.TURBO: " (turbo)", Speed.RELAX: " (relaxed)"}  # fast is what nobody needs to be told
 _LABELS = {
     Action.IMAGINE: "",
     Action.BLEND: "Blended by ",
