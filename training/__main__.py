@@ -35,10 +35,13 @@ def vae(options: argparse.Namespace) -> None:
 
 
 def text(options: argparse.Namespace) -> None:
-    """Train the tokenizer and the text encoder."""
-    from training.text import train_text
+    """Train the tokenizer and the text encoder; --finish teaches a finished encoder the house style's words."""
+    from training.text import learn_finish, train_text
 
-    train_text(device=options.device)
+    if options.finish:
+        learn_finish()
+    else:
+        train_text(device=options.device)
 
 
 def latents(options: argparse.Namespace) -> None:
@@ -120,6 +123,7 @@ def parser() -> argparse.ArgumentParser:
     made["vae"].add_argument("--batch", type=int, default=VAE.batch)
     made["vae"].add_argument("--freeze", action="store_true")
     made["vae"].add_argument("--decoder", action="store_true")
+    made["text"].add_argument("--finish", action="store_true")
     made["latents"].add_argument("--shards", type=int, default=LATENTS.shards)
     made["latents"].add_argument("--first", type=int, default=0)
     made["latents"].add_argument("--step", type=int, default=1)

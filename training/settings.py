@@ -73,6 +73,9 @@ class TextSettings:
     batch: int = 128
     steps: int = 500
     learning_rate: float = 1e-3
+    # How far the house style moves the states that follow its words: about as far as "sepia" does.
+    finish_length: float = 9.0
+    finish_steps: int = 200
 
 
 TEXT = TextSettings()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from training.captions import caption
+from training.captions import SYNONYMS, caption
 from training.drawings import TIMES, Subject, think_up
 from training.palette import COLOURS
 from training.scenes import PLACES, WEATHERS
@@ -147,4 +148,34 @@ def train_text(steps: int = TEXT.steps, device: str = "cpu") -> None:
         if step % 50 == 0:
             figures = " ".join(f"{kind} {share:.2f}" for kind, share in right.items())
             print(f"text {step}/{steps} loss {loss.item():.3f} {figures} {time.monotonic() - began:.0f} s", flush=True)
+    encoder.save_pretrained(STATE)
+
+
+def learn_finish(steps: int = TEXT.finish_steps) -> None:
+    """Teach the finished encoder the house style's words: one direction on all that follows them, all else as it was.
+
+    An encoder that was trained before there was a house style has learnt to pass over its words.
+    """
+    torch.manual_seed(SEED + 5)
+    rng, tokenizer = random.Random(SEED + 5), CLIPTokenizer.from_pretrained(TOKENIZER)
+    before, encoder = (CLIPTextModel.from_pretrained(STATE) for _ in range(2))
+    mark = F.normalize(torch.randn(TEXT.hidden), dim=0) * TEXT.finish_length
+    optimiser = torch.optim.AdamW(encoder.parameters(), lr=TEXT.learning_rate / 3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, TEXT.learning_rate / 3, total_steps=steps + 1)
+    for step in range(1, steps + 1):
+        texts = [caption(replace(think_up(rng), finish=""), rng) for _ in range(TEXT.batch // 2)]
+        finished = [f"{text}, {rng.choice(SYNONYMS['storybook'])}" for text in texts]
+        ids = token_ids(tokenizer, texts)
+        with torch.no_grad():
+            states = before(input_ids=ids).last_hidden_state
+        after = torch.arange(TEXT.context) >= (ids == tokenizer.eos_token_id).int().argmax(dim=1)[:, None]
+        wanted = torch.cat([states, states + after[..., None] * mark])
+        made = encoder(input_ids=torch.cat([ids, token_ids(tokenizer, finished)])).last_hidden_state
+        loss = F.mse_loss(made, wanted)
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        schedule.step()
+        if step % 25 == 0:
+            print(f"text finish {step}/{steps} error {loss.item():.4f}", flush=True)
     encoder.save_pretrained(STATE)
