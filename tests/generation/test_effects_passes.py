@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from generation.params import Params
 from generation.passes import work
 from generation.prompt import parse
 from tests.generation.gallery import SMALL, SOURCE, Drawing, Gallery, Pixels, detail, distance, plain, rising
-from tests.generation.studio import Studio, assert_close, generate, params
+from tests.generation.studio import PATIENCE, Studio, assert_close, generate, params
 
 CASTLE = "a castle on the hills --raw --steps 10"
 HILLS = "a castle on the hills --raw --steps 8"
@@ -172,6 +174,27 @@ def test_a_job_of_two_passes_can_be_cancelled_in_both(studio: Studio, steps_befo
     assert [end.reason for end in studio.ends("a") if isinstance(end, Failed)] == [Reason.CANCELLED]
     studio.step_until_idle()
     assert len(studio.calls) == steps_before
+    assert len(studio.ends("a")) == 1
+
+
+def test_a_job_can_be_cancelled_between_its_passes(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    enlarge = engine_module.enlarge
+
+    def slow(*given: Any) -> Any:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return enlarge(*given)
+
+    monkeypatch.setattr(engine_module, "enlarge", slow)
+    studio.engine.add(generate("a", params(hd=True)))
+    while not begun.is_set():
+        studio.engine.step()
+    studio.engine.cancel("a")
+    go_on.set()
+    assert not studio.engine.busy
+    assert [end.reason for end in studio.ends("a") if isinstance(end, Failed)] == [Reason.CANCELLED]
+    studio.draw(generate("next"))
     assert len(studio.ends("a")) == 1
 
 
