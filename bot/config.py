@@ -29,6 +29,7 @@ class Config:
     data_dir: Path = Path("data")
     model: str = EMBEDDED
     device: str = "auto"
+    upscaler: Path | None = None
     threads: int = 0
     jobs_at_once: int = 0
     running_per_person: int = 3
@@ -140,6 +141,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "data_dir": _path,
     "model": _model,
     "device": _device,
+    "upscaler": _path,
     "threads": _number(0, 1024),
     "jobs_at_once": _number(0, 1024),
     "running_per_person": _number(1, 100_000),

@@ -33,6 +33,7 @@ from generation import logs
 from generation.child import load_engine
 from generation.models import Model
 from generation.queue import Limits, Queue
+from generation.upscaler import describe_upscaler
 from generation.worker import LocalWorker, Worker
 
 CANCEL_PATIENCE = 1.0  # seconds that a job has to end, with three for the answer to who cancelled it
@@ -173,15 +174,17 @@ async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 def make_worker(config: Config) -> LocalWorker:
     """Make the worker that the settings ask for.
 
-    Raises FileNotFoundError when there is no model, ConfigError when the pictures cannot be signed as wanted.
+    Raises FileNotFoundError when there is no model or upscaler, Complaint when a file holds another thing, ConfigError
+    when the pictures cannot be signed as wanted.
     """
+    upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
         config.model,
         config.device,
         config.threads,
         capacity=config.jobs_at_once,
         step_timeout=config.step_timeout,
-        load=partial(load_engine, imprint=imprint_of(config)),
+        load=partial(load_engine, imprint=imprint_of(config), upscaler=upscaler),
     )
 
 

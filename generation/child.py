@@ -18,6 +18,7 @@ from generation.errors import Complaint
 from generation.imprint import PLAIN, Imprint
 from generation.messages import Cancel, Crashed, Event, Generate, Inbound, Ready, Stop
 from generation.models import Model
+from generation.upscaler import Upscaler
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,9 @@ class Engine(Protocol):
 Load = Callable[[str, str, int, Emit], Engine]
 
 
-def load_engine(ref: str, device: str, threads: int, emit: Emit, imprint: Imprint = PLAIN) -> Engine:
+def load_engine(
+    ref: str, device: str, threads: int, emit: Emit, imprint: Imprint = PLAIN, upscaler: Upscaler | None = None
+) -> Engine:
     """Load the real engine with the model at `ref`; `threads` is torch's number of CPU threads, 0 its own choice."""
     import torch
 
@@ -60,7 +63,7 @@ def load_engine(ref: str, device: str, threads: int, emit: Emit, imprint: Imprin
 
     if threads:
         torch.set_num_threads(threads)
-    return DenoisingEngine.load(ref, device, emit, imprint)
+    return DenoisingEngine.load(ref, device, emit, imprint, upscaler)
 
 
 def serve(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_as: logs.Log) -> None:

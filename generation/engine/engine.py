@@ -15,6 +15,7 @@ from torch import Tensor
 
 from generation.engine.batch import Share, Turns
 from generation.engine.conditioning import PromptEncoder
+from generation.engine.esrgan import Enlarger
 from generation.engine.finisher import Finisher, Glimpse, Result
 from generation.engine.loading import Pipeline, load_pipeline
 from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
@@ -28,6 +29,7 @@ from generation.errors import Complaint
 from generation.imprint import PLAIN, Imprint
 from generation.messages import Event, Failed, Generate, Progress, Reason
 from generation.models import Model
+from generation.upscaler import Upscaler
 
 # Rows at the model's native size in one UNet call. More rows cost a CPU as much each, so company would only mean delay.
 MAX_ROWS = {"cpu": 8, "mps": 8, "cuda": 32}
@@ -66,11 +68,18 @@ class Engine:
     should end then.
     """
 
-    def __init__(self, pipeline: Pipeline, emit: Callable[[Event], None], imprint: Imprint = PLAIN) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        emit: Callable[[Event], None],
+        imprint: Imprint = PLAIN,
+        upscaler: Upscaler | None = None,
+    ) -> None:
         self.model: Model = pipeline.model
         self.device = str(pipeline.device)
         self._pipeline, self._emit = pipeline, emit
         self._vae = Vae(pipeline)
+        self._enlarger = Enlarger(upscaler, pipeline.device) if upscaler else None
         self._encoder = PromptEncoder(pipeline.tokenizer, pipeline.text_encoder)
         self._unet_call = threading.Lock()
         self._finisher = Finisher(self._vae, pipeline.model, emit, self._unet_call, imprint)
@@ -81,12 +90,19 @@ class Engine:
         self._running: dict[str, _Running] = {}
 
     @classmethod
-    def load(cls, ref: str, device: str, emit: Callable[[Event], None], imprint: Imprint = PLAIN) -> Engine:
+    def load(
+        cls,
+        ref: str,
+        device: str,
+        emit: Callable[[Event], None],
+        imprint: Imprint = PLAIN,
+        upscaler: Upscaler | None = None,
+    ) -> Engine:
         """Load the model at `ref`, a folder or a hub id, on "auto", "cpu", "cuda", "cuda:1" or "mps".
 
         Raises Complaint for a model of another family, FileNotFoundError or OSError for one that is not there.
         """
-        return cls(load_pipeline(ref, device, emit), emit, imprint)
+        return cls(load_pipeline(ref, device, emit), emit, imprint, upscaler)
 
     @property
     def busy(self) -> bool:
@@ -99,7 +115,8 @@ class Engine:
 
     def add(self, request: Generate) -> None:
         """Take a job."""
-        source = self._picture_threads.submit(read_source, request) if request.source is not None else _no_source()
+        reading = partial(self._picture_threads.submit, read_source, request, self._enlarger)
+        source = reading() if request.source is not None else _no_source()
         begin = partial(self._first_pass, request, time.monotonic())
         self._waiting[request.job_id] = _Waiting(request, source, begin)
 

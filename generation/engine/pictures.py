@@ -12,9 +12,12 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from generation.engine.canvas import spread
+from generation.engine.esrgan import Enlarger
 from generation.errors import Complaint
 from generation.messages import Generate
 from generation.params import Frame
+
+ENLARGER_FROM = 1.5  # times; below that an interpolation shows no less
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,11 @@ class Source:
     blended: tuple[Tensor, ...] = ()
 
 
-def read_source(request: Generate) -> Source | None:
-    """Decode the request's pictures at its size, cropped to its shape; raises Complaint for what is no picture."""
+def read_source(request: Generate, enlarger: Enlarger | None = None) -> Source | None:
+    """Decode the request's pictures at its size, cropped to its shape; raises Complaint for what is no picture.
+
+    One that is to become much larger goes through the `enlarger` first.
+    """
     if request.source is None:
         return None
     picture, params, size = _decode(request.source), request.params, (request.params.width, request.params.height)
@@ -41,6 +47,8 @@ def read_source(request: Generate) -> Source | None:
         return _framed(picture, params.frame, size, _mask(request))
     blended = tuple(to_pixels(_fit(_decode(data), size)) for data in request.blended)
     enlarged = max(size[0] / picture.width, size[1] / picture.height)
+    if enlarger is not None and enlarged > ENLARGER_FROM:
+        picture = to_images(enlarger.enlarge(to_pixels(picture)))[0]
     mask = _mask(request)
     return Source(to_pixels(_fit(picture, size)), None if mask is None else _tensor(mask), False, enlarged, blended)
 

@@ -1,0 +1,29 @@
+"""The upscaler that an owner names in the settings: on its way to the drawing process, or refused at the start."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bot.config import Config
+from bot.studio import make_worker
+from generation.errors import Complaint
+from generation.models import EMBEDDED
+
+
+def test_a_wrong_file_is_refused_at_the_start_and_named(tmp_path):
+    wrong = tmp_path / "wrong.safetensors"
+    wrong.write_text("this is no network")
+    with pytest.raises(Complaint, match=r"wrong\.safetensors is no RRDBNet"):
+        make_worker(Config(model=EMBEDDED, upscaler=wrong))
+
+
+def test_a_missing_file_is_named_at_the_start(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no upscaler at .*gone\.safetensors"):
+        make_worker(replace(Config(model=EMBEDDED), upscaler=tmp_path / "gone.safetensors"))
+
+
+def test_a_home_folder_is_found_in_the_setting(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Config.read({"UPSCALER": "~/x4.safetensors"}).upscaler == tmp_path / "x4.safetensors"
