@@ -46,6 +46,8 @@ FEATURES = (  # the forms and the road first: the others need them
     "cogs.sending",
     "cogs.reactions",
     "cogs.menus",
+    "cogs.queue",
+    "cogs.privacy",
 )
 
 

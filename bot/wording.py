@@ -25,7 +25,7 @@ def waiting(job: Job, model: Model, place: Place | None, state: State) -> str:
 
 def place_in_words(place: Place) -> str:
     """Say where in the queue a job stands, and about how long it will be."""
-    estimate = f", {_roughly(place.seconds)}" if place.seconds is not None else ""
+    estimate = f", {roughly(place.seconds)}" if place.seconds is not None else ""
     return f"{_ordinal(place.position)} in the queue{estimate}"
 
 
@@ -115,7 +115,8 @@ def _ordinal(position: int) -> str:
     return "next" if position == 1 else f"number {position}"
 
 
-def _roughly(seconds: float) -> str:
+def roughly(seconds: float) -> str:
+    """Give a time as one says it."""
     if seconds < 10:
         return "a few seconds"
     if seconds < 90:

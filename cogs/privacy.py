@@ -1,0 +1,227 @@
+"""/privacy: what is kept about a person, all of it as files, and all of it gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import tempfile
+from pathlib import Path
+from typing import Any, Self, cast
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot import takeout
+from bot.client import Client
+from bot.delivery import TROUBLE
+from bot.errors import answering
+from bot.forms import Filled, Form
+from bot.takeout import Part
+from cogs.deleting import Deleting, deleting_of
+from cogs.forms import Forms, forms_of
+from cogs.road import Interaction, Road, road_of
+from db.privacy import BEGINNING, Cursor, Kept
+from generation.errors import Complaint
+from generation.params import Upload
+
+log = logging.getLogger(__name__)
+
+BITE = 50  # jobs that are erased together
+ENDING = "Cancelled: everything of yours is being deleted."
+CONSEQUENCES = (
+    "This deletes your pictures, prompts, settings, custom options and favourites, the pictures you brought, and the "
+    "messages with your results; jobs that wait are cancelled. It cannot be taken back.\n\n"
+    "What stays: what others made from your pictures, which is theirs; what moderators noted (blocks, their log); "
+    "reports you made, without your name; for a day how much you drew, since limits would be none otherwise; and "
+    "backups that whoever runs me made before."
+)
+
+
+class Privacy(commands.Cog):
+    """Tell, hand out and erase what is kept about a person."""
+
+    def __init__(self, client: Client, road: Road, deleting: Deleting, forms: Forms) -> None:
+        self.studio = client.studio
+        self.road = road
+        self.deleting = deleting
+        self.packing: set[int] = set()  # the people whose files are being put together
+        forms.takers["privacy"] = self.confirmed
+
+    @app_commands.command(description="What I keep about you: see it, get all of it, or delete it")
+    async def privacy(self, interaction: Interaction) -> None:
+        kept = await self.studio.privacy.kept(interaction.user.id)
+        settings = await self.studio.policy.settings(interaction.guild_id)
+        days = settings.retention_days or self.studio.config.retention_days
+        await interaction.response.send_message(in_words(kept, days), view=_view(), ephemeral=True)
+
+    async def hand_out(self, interaction: Interaction, number: int, after: Cursor) -> None:
+        """Answer privately with the next few files of a person's pictures and prompts."""
+        person_id = interaction.user.id
+        if person_id in self.packing:
+            raise Complaint("I am putting your files together already.")
+        self.packing.add(person_id)
+        try:
+            await interaction.response.defer(ephemeral=True, thinking=True)
+            with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
+                await self._hand_out(interaction, number, after, Path(folder))
+        finally:
+            self.packing.discard(person_id)
+
+    async def _hand_out(self, interaction: Interaction, number: int, after: Cursor, folder: Path) -> None:
+        limit = min(interaction.filesize_limit, takeout.LARGEST_PART)
+        for nth in range(number, number + takeout.PARTS_AT_ONCE):
+            part = await takeout.pack(self.studio, interaction.user.id, after, limit, folder / f"{nth}.zip")
+            view = _more_view(nth + 1, part.after if nth == number + takeout.PARTS_AT_ONCE - 1 else None)
+            file = discord.File(part.path, f"my-pictures-{nth}.zip")
+            if nth == number:
+                await interaction.edit_original_response(content=_about(part, nth), attachments=[file], view=view)
+            else:
+                await interaction.followup.send(_about(part, nth), file=file, view=view, ephemeral=True)
+            if part.after is None:
+                return
+            after = part.after
+
+    async def ask(self, interaction: Interaction) -> None:
+        """Ask whether everything is really to be deleted."""
+        await interaction.response.send_modal(
+            Form("privacy", "Delete everything of yours?", discord.ui.TextDisplay(CONSEQUENCES))
+        )
+
+    async def confirmed(self, interaction: Interaction, _: str, __: Filled) -> None:
+        """Delete everything of a person's, and say when that is done."""
+        person_id, up_to = interaction.user.id, self.studio.clock()
+        await interaction.response.defer(ephemeral=True, thinking=True)
+        await self.studio.privacy.begin_erasure(person_id, up_to)
+        self.studio.carry_out(_task(person_id), self._erase_and_tell(interaction, person_id, up_to))
+
+    async def _erase_and_tell(self, interaction: Interaction, person_id: int, up_to: float) -> None:
+        async with answering(interaction):
+            erased = await self.erase(person_id, up_to)
+            try:
+                await interaction.edit_original_response(content=f"Everything of yours is deleted: {erased:,} jobs.")
+            except TROUBLE:  # it took longer than Discord lets an answer be changed
+                log.info("person %s could not be told", person_id, exc_info=True)
+
+    async def erase(self, person_id: int, up_to: float) -> int:
+        """Delete everything that a person asked for up to a time (Unix seconds), and tell how many jobs that were."""
+        await self._end_unfinished(person_id, up_to)
+        erased = 0
+        while job_ids := await self.studio.privacy.to_erase(person_id, up_to, BITE):
+            for job_id in job_ids:
+                await self._erase_job(job_id)
+            erased += len(job_ids)
+        await self.studio.privacy.end_erasure(person_id, up_to)
+        log.info("person %s: %d jobs erased", person_id, erased)
+        return erased
+
+    async def _end_unfinished(self, person_id: int, up_to: float) -> None:
+        for job_id in await self.studio.privacy.unfinished(person_id, up_to):
+            ended = await self.studio.store.cancel(job_id, ENDING) or await self.studio.store.failed(job_id, ENDING)
+            if ended and (record := await self.studio.store.record(job_id)):
+                await self.studio.stop(job_id)
+                await self.road.tell_ending(record.job, record.notice_id, ENDING)
+
+    async def _erase_job(self, job_id: str) -> None:
+        # The row goes last: should this be interrupted, it is found again.
+        if record := await self.studio.store.record(job_id):
+            await self.deleting.delete(record)
+        orphans = await self.studio.privacy.erase_job(job_id)
+        for digest in orphans:
+            await asyncio.to_thread(self.studio.pictures.path(Upload(digest)).unlink, missing_ok=True)
+
+    @commands.Cog.listener()
+    async def on_connect(self) -> None:
+        """Go on with what an earlier life of the bot had begun to erase."""
+        for person_id, up_to in (await self.studio.privacy.erasures()).items():
+            if _task(person_id) not in self.studio.tasks:
+                self.studio.carry_out(_task(person_id), self._erase_later(person_id, up_to))
+
+    async def _erase_later(self, person_id: int, up_to: float) -> None:
+        try:
+            await self.erase(person_id, up_to)
+        except Exception:
+            log.exception("what person %s wants erased is left for the next start", person_id)
+
+
+class PrivacyButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=r"privacy:(?P<act>get|delete)(?::(?P<number>\d+):(?P<at>[\d.]+):(?P<job_id>[0-9a-f]{12}))?",
+):
+    """Get everything, from a place on; or delete everything."""
+
+    def __init__(self, act: str, number: int = 1, after: Cursor = BEGINNING) -> None:
+        self.act, self.number, self.after = act, number, after
+        place = "" if after == BEGINNING else f":{number}:{after.asked_at!r}:{after.job_id}"
+        if act == "get":
+            label, style = ("Get my data" if not place else "Next files"), discord.ButtonStyle.primary
+        else:
+            label, style = "Delete everything", discord.ButtonStyle.danger
+        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"privacy:{act}{place}"))
+
+    @classmethod
+    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
+        if match["number"] is None:
+            return cls(match["act"])
+        return cls(match["act"], int(match["number"]), Cursor(float(match["at"]), match["job_id"]))
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            cog = cast(Privacy, interaction.client.get_cog("Privacy"))
+            if self.act == "get":
+                await cog.hand_out(interaction, self.number, self.after)
+            else:
+                await cog.ask(interaction)
+
+
+def in_words(kept: Kept, days: int) -> str:
+    """Say what is kept about a person; `days` is how long, 0 for ever."""
+    if kept.jobs and kept.first_at and kept.last_at:
+        period = f", from <t:{int(kept.first_at)}:D> to <t:{int(kept.last_at)}:D>"
+        jobs = f"{kept.jobs:,} jobs{period}: what you asked for, where and when; pictures of {kept.drawn:,} of them"
+    else:
+        jobs = "no jobs"
+    lines = [
+        "## What I keep about you",
+        f"- {jobs}",
+        f"- {_count(kept.uploads, 'picture')} that you brought",
+        f"- {_count(kept.favourites, 'favourite')}, {_count(kept.options, 'custom option')}, "
+        f"{'settings of your own' if kept.preferences else 'no settings of your own'}",
+        f"- {_count(kept.reports, 'report')} that you made, {_count(kept.blocks, 'block')} by moderators",
+        f"-# Pictures and prompts from here are kept {f'for {days} days' if days else 'until somebody deletes them'}.",
+    ]
+    return "\n".join(lines)
+
+
+def _about(part: Part, number: int) -> str:
+    more = "" if part.after is None else " There is more."
+    return f"Part {number}: {_count(part.jobs, 'job')}, {_count(part.pictures, 'picture')}.{more}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _view() -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    view.add_item(PrivacyButton("get"))
+    view.add_item(PrivacyButton("delete"))
+    return view
+
+
+def _more_view(number: int, after: Cursor | None) -> discord.ui.View:
+    view = discord.ui.View(timeout=None)
+    if after is not None:
+        view.add_item(PrivacyButton("get", number, after))
+    return view
+
+
+def _task(person_id: int) -> str:
+    return f"erasure {person_id}"
+
+
+async def setup(client: Client) -> None:
+    """Add the cog and its buttons; discord.py calls this, after the road's, the forms' and Delete's."""
+    await client.add_cog(Privacy(client, road_of(client), deleting_of(client), forms_of(client)))
+    client.add_dynamic_items(PrivacyButton)

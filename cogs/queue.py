@@ -1,0 +1,85 @@
+"""/queue: what is drawn now, who waits, and how long it will take."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot import wording
+from bot.client import Client
+from bot.delivery import NOBODY
+from bot.studio import Studio
+from cogs.road import Interaction
+from generation.display import escape, shorten
+from generation.job import Job
+from generation.prompt import write
+from generation.queue import Place
+
+MOST_SHOWN = 12
+LONGEST_PROMPT = 50  # characters; escaping may double them
+
+
+class Queue(commands.Cog):
+    """Show everybody the queue."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    @app_commands.command(description="What is drawn now, who waits, and how long it will take")
+    async def queue(self, interaction: Interaction) -> None:
+        await interaction.response.send_message(
+            overview(self.studio, interaction), ephemeral=True, allowed_mentions=NOBODY
+        )
+
+
+def overview(studio: Studio, interaction: Interaction) -> str:
+    """Give the queue in words, with as much about each job as this person could see of it anyway."""
+    running, waiting = studio.queue.running, studio.queue.waiting
+    if not running and not waiting:
+        return "The queue is empty: what you ask for now is drawn at once."
+    lines = [f"- being drawn: {_job(job, studio, interaction)}" for job in running[:MOST_SHOWN]]
+    room = MOST_SHOWN - len(lines)
+    lines += [f"- {_place(studio.queue.place(job.id))}: {_job(job, studio, interaction)}" for job in waiting[:room]]
+    left_out = len(running) + len(waiting) - len(lines)
+    if left_out:
+        lines.append(f"-# and {left_out:,} more")
+    return "\n".join([f"**{len(running)} being drawn, {len(waiting)} waiting**", *lines, *_until_the_last(studio)])
+
+
+def _until_the_last(studio: Studio) -> list[str]:
+    places = [place for job in studio.queue.waiting if (place := studio.queue.place(job.id))]
+    last = max((place.seconds for place in places if place.seconds is not None), default=None)
+    return [] if last is None else [f"-# The last of them starts in {wording.roughly(last)}."]
+
+
+def _place(place: Place | None) -> str:
+    return "waiting" if place is None else wording.place_in_words(place)
+
+
+def _job(job: Job, studio: Studio, interaction: Interaction) -> str:
+    if job.asker.id == interaction.user.id:
+        return f"yours{_prompt(job, studio)}"
+    if job.destination.guild_id is None or job.destination.guild_id != interaction.guild_id:
+        return "somebody's elsewhere"
+    return f"<@{job.asker.id}>{_prompt(job, studio) if _may_see(job, interaction) else ' (private)'}"
+
+
+def _prompt(job: Job, studio: Studio) -> str:
+    prompt = escape(shorten(write(job.params, studio.model), LONGEST_PROMPT))
+    return f", **{prompt}**" if prompt else ""
+
+
+def _may_see(job: Job, interaction: Interaction) -> bool:
+    """Tell whether a job of this server was asked for where this person can read it."""
+    if job.destination.private or interaction.guild is None or not isinstance(interaction.user, discord.Member):
+        return False
+    place = interaction.guild.get_channel_or_thread(job.destination.channel_id)
+    if isinstance(place, discord.Thread) and place.is_private():
+        return place.id == interaction.channel_id
+    return place is not None and place.permissions_for(interaction.user).view_channel
+
+
+async def setup(client: Client) -> None:
+    """Add the cog; discord.py calls this."""
+    await client.add_cog(Queue(client.studio))

@@ -1,0 +1,112 @@
+"""/config stats: a picture that can be read and words that say the same."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from cogs.owners.chart import GROUND, WIDTH, Period, draw, duration
+from db.stats import Share, Statistics, Times
+
+
+async def asked(stage, period):
+    """Use the command and give its answer."""
+    message = await (await stage.person(stage.mod).command("config stats", stage.channel, period=period)).message()
+    assert message.ephemeral
+    return message
+
+
+async def test_the_numbers_of_the_server_come_as_a_picture_and_in_words(stage):
+    async with stage.bot():
+        await stage.imagine("a fox")
+        await stage.person(stage.ben).press(await stage.result(), "V1")
+        await stage.result(text="Variations")
+        await stage.imagine("a fox of death")
+        await stage.notice("gave up")
+        for period in ("day", "week", "month"):
+            message = await asked(stage, period)
+            assert f"**The last {period}:** 3 jobs of 2 people" in message.content
+            assert "1 failed, 0 cancelled" in message.content
+            assert "ended twice while it drew this" in message.content
+            (attachment,) = message.attachments
+            assert attachment.description == message.content
+            image = Image.open(io.BytesIO(stage.server.core.files.get(attachment.id)))
+            assert image.format == "PNG"
+            assert image.width == WIDTH
+
+
+async def test_a_server_where_nothing_was_drawn_gets_a_picture_as_well(stage):
+    async with stage.bot():
+        message = await asked(stage, "day")
+    assert "0 jobs of 0 people" in message.content
+    assert len(message.attachments) == 1
+
+
+async def test_only_owners_are_offered_it(stage):
+    async with stage.bot():
+        assert "config" not in {command["name"] for command in stage.person(stage.ada).commands(stage.channel)}
+
+
+def numbers(**changes):
+    plain = {
+        "jobs": 10,
+        "people": 2,
+        "seconds": 100.0,
+        "failed": 1,
+        "cancelled": 0,
+        "waiting": Times(1.0, 2.0),
+        "drawing": Times(3.0, 4.0),
+        "by_person": [Share("ada", 6, 60.0)],
+        "by_action": [Share("imagine", 10, 100.0)],
+        "by_model": [Share("Painter", 10, 100.0)],
+        "over_time": [1, 2, 3, 4],
+        "failures": {},
+    }
+    return Statistics(**{**plain, **changes})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"jobs": 123_456_789, "people": 1_000_000, "seconds": 1e9, "failed": 123_456_788},
+        {"by_person": [Share("w" * 32, 6, 60.0)] * 6, "by_model": [Share("A model with a very long name" * 3, 1, 1.0)]},
+        {"by_person": [Share("", 1, 0.0)], "seconds": 0.0, "over_time": [0] * 30},
+        {"waiting": Times(0.0, 0.0), "drawing": None},
+    ],
+    ids=["plain", "large numbers", "long names", "nothing drawn", "no times"],
+)
+def test_nothing_runs_over_the_edge(changes):
+    data = draw(numbers(**changes), Period("The last month", "by day", "22 Oct", "21 Nov"))
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    ground = Image.new("RGB", (1, 1), GROUND).getpixel((0, 0))
+    for x in (*range(20), *range(WIDTH - 20, WIDTH)):
+        assert set(image.crop((x, 0, x + 1, image.height)).get_flattened_data()) == {ground}
+
+
+def test_letters_stand_out_from_the_ground():
+    from cogs.owners import chart
+
+    for colour in (chart.WORDS, chart.QUIET, chart.BAR):
+        assert contrast(colour, chart.GROUND) >= 4.5  # WCAG 2.2, 1.4.3
+
+
+def contrast(one, other):
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour):
+    channels = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    red, green, blue = (each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "0.0 s"), (9.94, "9.9 s"), (59.0, "59 s"), (150.0, "2.5 min"), (7300.0, "2.0 h"), (1e9, "11,574 d")],
+)
+def test_times_are_said_in_the_unit_that_suits_them(seconds, words):
+    assert duration(seconds) == words
