@@ -1,0 +1,157 @@
+"""Upscales go over a picture window by window: no window shows, and no call needs more memory than an ordinary one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from generation import actions
+from generation.engine.loading import Pipeline, load_pipeline
+from generation.engine.windows import AT_ONCE
+from generation.messages import Finished
+from generation.models import EMBEDDED
+from generation.params import Params, Tile, Upload
+from tests.generation.gallery import Gallery
+from tests.generation.studio import Studio, assert_close, generate, params
+from tests.generation.test_frames import drawing, encoded, pixels
+
+TILE = Tile("0" * 12, 0)
+SOURCE = Upload("0" * 64)
+
+
+def drawn(studio: Studio, wanted: Params, source: bytes | None = None, **request: Any) -> bytes:
+    job_id = f"upscale-{len(studio.events)}"
+    end = studio.draw(generate(job_id, wanted, source=source, **request))[0]
+    assert isinstance(end, Finished)
+    return end.grid.tiles[0]
+
+
+@contextmanager
+def seen_by(module: Any) -> Iterator[list[tuple[int, ...]]]:
+    """Collect the shapes of what a network is given."""
+    shapes: list[tuple[int, ...]] = []
+    hook = module.register_forward_pre_hook(lambda _, inputs: shapes.append(tuple(inputs[0].shape)))
+    yield shapes
+    hook.remove()
+
+
+@pytest.mark.parametrize(("width", "height", "factor"), [(64, 64, 2), (64, 64, 4), (96, 48, 4), (32, 96, 4)])
+def test_no_call_sees_more_than_it_does_of_an_ordinary_picture(
+    studio: Studio, pipeline: Pipeline, width: int, height: int, factor: int
+) -> None:
+    wanted = actions.upscale(params(width=width, height=height), TILE, factor, actions.UPSCALE_CREATIVE)
+    with (
+        seen_by(pipeline.unet) as by_unet,
+        seen_by(pipeline.vae.encoder) as by_encoder,
+        seen_by(pipeline.vae.decoder) as by_decoder,
+    ):
+        result = pixels(drawn(studio, wanted, encoded(drawing(width, height))))
+    assert result.shape == (factor * height, factor * width, 3)
+    most = AT_ONCE * (64 // 8) ** 2
+    assert max(rows * high * wide for rows, _, high, wide in by_unet) <= studio.engine._turns.budget / 8**2
+    assert max(high * wide for _, _, high, wide in by_unet) <= most
+    assert max(rows * high * wide for rows, _, high, wide in by_decoder) <= most
+    assert max(rows * high * wide for rows, _, high, wide in by_encoder) <= most * 8**2
+
+
+def test_an_upscale_shares_its_calls_with_the_jobs_of_others(studio: Studio) -> None:
+    studio.engine._turns.budget = 20 * 64 * 64
+    large = actions.upscale(params(), TILE)
+    request = {"source": encoded(drawing())}
+    studio.draw(generate("large", large, **request), generate("plain", params()))
+    assert max(studio.calls) == 18 + 2, "nine windows and one tile, with two texts each"
+    studio.draw(generate("alone", large, **request))
+    assert_close(studio.latents["large"], studio.latents["alone"], 1e-5)
+
+
+def lines(picture: NDArray[np.int_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the mean step from each row to the next, and from each column to the next."""
+    down, right = (np.abs(np.diff(picture, axis=axis)).mean((1 - axis, 2)) for axis in (0, 1))
+    return down, right
+
+
+def test_an_upscale_shows_the_same_picture_and_no_borders(gallery: Gallery) -> None:
+    studio = gallery.studio
+    model = studio.engine.model
+    own = params("a beach at sunset", width=256, height=256, seed=3, guidance_scale=model.guidance_scale)
+    first = drawn(studio, own)
+    large = pixels(drawn(studio, actions.upscale(own, TILE, 2, actions.UPSCALE_CREATIVE), first))
+    for steps in lines(large):
+        borders = [steps[place - 2 : place + 2].max() for place in (128, 256, 384)]
+        assert max(borders) < 1.2 * np.percentile(steps, 97)
+    small = pixels(Image.fromarray(large.astype(np.uint8)).resize((32, 32), Image.Resampling.BOX))
+    before = pixels(Image.open(io.BytesIO(first)).resize((32, 32), Image.Resampling.BOX))
+    assert np.abs(small - before).mean() < 8, "from afar it is the picture that was there"
+    assert np.abs(large - pixels(Image.open(io.BytesIO(first)).resize((512, 512)))).mean() > 1
+
+
+def test_a_picture_that_finds_no_memory_as_a_whole_is_decoded_in_small_windows(
+    studio: Studio, pipeline: Pipeline
+) -> None:
+    def refuse_large(_: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+        if inputs[0].shape[-1] > 8:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    hook = pipeline.vae.decoder.register_forward_pre_hook(refuse_large)
+    try:
+        result = drawn(studio, params(width=96, height=96))
+    finally:
+        hook.remove()
+    assert Image.open(io.BytesIO(result)).size == (96, 96)
+
+
+def thumbnail(picture: bytes) -> NDArray[np.int_]:
+    return pixels(Image.open(io.BytesIO(picture)).resize((8, 8), Image.Resampling.BOX))
+
+
+def test_a_blend_lies_between_its_pictures(gallery: Gallery) -> None:
+    studio = gallery.studio
+    model = replace(studio.engine.model, num_inference_steps=6)
+    sunset, sea = Image.new("RGB", (192, 192), "orange"), Image.new("RGB", (192, 192), "steelblue")
+    sunset.paste("saddlebrown", (0, 120, 192, 192))
+    sea.paste("navy", (0, 120, 192, 192))
+    pair = [encoded(sunset), encoded(sea)]
+    wanted = replace(actions.blend([SOURCE, SOURCE], model, (1, 1), 4), width=192, height=192, count=1)
+    blended = thumbnail(drawn(studio, wanted, pair[0], blended=(pair[1],)))
+    ends = [thumbnail(picture) for picture in pair]
+    apart = np.abs(ends[0] - ends[1]).mean()
+    near = [np.abs(blended - end).mean() for end in ends]
+    assert max(near) < 0.85 * apart, "nearer to each than they are to each other"
+    assert abs(near[0] - near[1]) < 0.5 * apart, "and not one of them alone"
+    again = thumbnail(drawn(studio, replace(wanted, blended=()), pair[0]))
+    assert np.abs(again - ends[1]).mean() > 1.3 * near[1], "which without the second picture would be far from it"
+
+
+def test_blended_pictures_keep_their_contrast() -> None:
+    from generation.engine.run import mixed
+
+    generator = torch.Generator().manual_seed(1)
+    pictures = [torch.randn(1, 4, 16, 16, generator=generator) * 2 + shift for shift in (-1, 0, 4)]
+    assert torch.allclose(mixed(pictures).std((-2, -1)), torch.full((1, 4), 2.0), atol=0.3)
+    assert torch.allclose(mixed(pictures).mean((-2, -1)), torch.full((1, 4), 1.0), atol=0.3)
+    assert mixed(pictures[:1]) is pictures[0]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU, and torch built for it")
+def test_four_times_the_size_needs_hardly_more_memory_than_twice() -> None:
+    studio = Studio(load_pipeline(EMBEDDED, "cuda", lambda _: None))
+    own = params("a beach at sunset", width=256, height=256)
+    first, peaks = drawn(studio, own), []
+    for factor in (2, 4):
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        drawn(studio, actions.upscale(own, TILE, factor, actions.UPSCALE_CREATIVE), first)
+        peaks.append(torch.cuda.max_memory_allocated() - before)
+    studio.close()
+    print(f"peaks in MB: {[round(peak / 2**20) for peak in peaks]}")
+    assert peaks[1] < 1.3 * peaks[0]
