@@ -104,4 +104,11 @@ async def _serve(studio: Studio) -> None:
         studio.client = client
         for feature in FEATURES:
             await client.load_extension(feature)
-        await client.start(studio.config.discord_token)
+        starting = asyncio.create_task(client.start(studio.config.discord_token), name="discord.py")
+        try:
+            await asyncio.shield(starting)
+        finally:
+            # While it reconnects, discord.py drops a cancelling and goes on, until it is closed.
+            await client.close()
+            starting.cancel()
+            await asyncio.wait({starting})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from generation.params import Tile
-from tests.bot.conftest import picture, tile_of
+from preview import Upload
+from tests.bot.conftest import picture, red, tile_of
 from tests.bot.test_retry import prompt_of
 
 
@@ -131,9 +132,6 @@ async def test_low_variation_makes_v_a_subtle_one(stage):
 
 
 async def test_a_reroll_of_a_picture_that_was_brought_keeps_it(stage):
-    from preview import Upload
-    from tests.bot.conftest import red
-
     async with stage.bot() as studio:
         await studio.people.change(stage.ada.id, remix=True)
         await stage.imagine("a fox --iw 2", image=Upload("red.png", red(300, 300)))

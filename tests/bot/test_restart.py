@@ -223,3 +223,14 @@ async def test_a_notice_is_found_again_when_the_bot_ended_before_it_could_note_i
         await stage.result()
         await stage.server.wait_until(lambda: not stage.notices())
     assert len(stage.results()) == 1
+
+
+@pytest.mark.parametrize("moments", [0, 1, 3, 10])
+async def test_a_stop_while_the_connection_is_made_anew_is_obeyed(stage, moments):
+    async with stage.bot():
+        await stage.server.gateway.drop(4000)
+        for _ in range(moments):
+            await asyncio.sleep(0)
+    async with stage.bot():
+        await stage.imagine("a fox")
+        await stage.result()
