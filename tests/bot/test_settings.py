@@ -196,4 +196,19 @@ async def test_the_speed_is_the_preferred_one_unless_a_prompt_says_otherwise(sta
         waiting = {job.params.parts[0].text: job.speed for job in studio.queue.waiting}
         assert list(waiting.items()) == [("third", Speed.TURBO), ("fourth", Speed.FAST), ("second", Speed.RELAX)]
         stage.go()
-        await stage.result(text="second")
+        assert (await stage.result(text="second")).content.endswith(f"<@{stage.ada.id}> (relaxed)")
+        assert (await stage.result(text="third")).content.endswith(f"<@{stage.ada.id}> (turbo)")
+
+
+async def test_presses_of_one_moment_do_not_undo_each_other(stage):
+    async with stage.bot() as studio:
+        message = await panel(stage)
+        for label in ("Turbo", "Stealth", "Low variation", "Raw", "Remix", "DM results", "Turbo", "Raw"):
+            await stage.person(stage.ada).press(message, label)
+        expected = Preferences(
+            speed=Speed.TURBO, private=True, high_variation=False, raw=True, remix=True, auto_dm=True
+        )
+        await stage.server.wait_until(
+            lambda: blue(message) == {"Turbo", "Stealth", "Low variation", "Raw", "Remix", "DM results"}
+        )
+        assert await settings(stage, studio) == expected

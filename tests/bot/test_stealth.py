@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from preview import Upload
-from tests.bot.conftest import picture, red, tile_of
+from tests.bot.conftest import eventually, picture, red, tile_of
+from tests.bot.test_menus import close_direct_messages
 
 
 async def shown_to(stage, user, text):
@@ -149,3 +150,29 @@ async def test_a_server_that_allows_no_stealth_says_so_instead_of_showing_everyb
     assert refused.ephemeral
     assert "switched off" in refused.content
     assert not stage.public()
+
+
+async def test_what_could_be_given_to_nobody_can_still_be_shown(stage):
+    async with stage.bot() as studio:
+        notice = await (await stage.imagine("slow fox --stealth")).message()
+        await stage.server.wait_until(lambda: "(25%)" in notice.content)
+        close_direct_messages(stage, stage.ada)
+        stage.server.world.clock.advance(15 * 60)
+        stage.go()
+        await eventually(lambda: not studio.tasks)
+        again = await (await stage.person(stage.ada).command("show", stage.channel, job="slow")).message()
+        assert again.ephemeral
+        assert "U1" in again.labels
+    assert not stage.public()
+
+
+async def test_whoever_presses_a_public_picture_in_stealth_mode_gets_theirs_privately_and_gives_credit(stage):
+    async with stage.bot():
+        await stage.imagine("a fox")
+        grid = await stage.result()
+        await (await stage.person(stage.ben).command("stealth", stage.channel)).message()
+        asked = await stage.person(stage.ben).press(grid, "V1")
+        made = await asked.wait_for(lambda message: message.id != grid.id and is_made(message))
+    assert made.ephemeral
+    assert f"after a picture by <@{stage.ada.id}>" in made.content
+    assert len(stage.public()) == 1
