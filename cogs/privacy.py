@@ -178,8 +178,8 @@ class PrivacyButton(
 def in_words(kept: Kept, days: int) -> str:
     """Say what is kept about a person; `days` is how long, 0 for ever."""
     if kept.jobs and kept.first_at and kept.last_at:
-        period = f", from <t:{int(kept.first_at)}:D> to <t:{int(kept.last_at)}:D>"
-        jobs = f"{kept.jobs:,} jobs{period}: what you asked for, where and when; pictures of {kept.drawn:,} of them"
+        period = f"from <t:{int(kept.first_at)}:D> to <t:{int(kept.last_at)}:D>"
+        jobs = f"{_count(kept.jobs, 'job')}, {period}: what, where and when; pictures of {kept.drawn:,} of them"
     else:
         jobs = "no jobs"
     lines = [
