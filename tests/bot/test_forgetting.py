@@ -1,0 +1,39 @@
+"""What is forgotten is gone, and its buttons say so."""
+
+from __future__ import annotations
+
+from db import retention
+from tests.bot.conftest import eventually
+
+DAY = 24 * 3600
+
+
+async def test_buttons_of_a_forgotten_job_say_that_it_is_not_kept_any_more(stage, monkeypatch):
+    monkeypatch.setattr(retention, "FIRST_AFTER", 0.0)
+    async with stage.bot(retention_days=30) as studio:
+        await stage.imagine("a fox")
+        grid = await stage.result()
+        await eventually(lambda: not studio.tasks)
+    stage.server.world.clock.advance(31 * DAY)
+    pictures = stage.folder / "data" / "tiles"
+    assert list(pictures.rglob("*.png"))
+    async with stage.bot(retention_days=30):
+        await eventually(lambda: not list(pictures.rglob("*.png")))
+        for label in ("U1", "V2", "🔄"):
+            answer = await (await stage.person(stage.ada).press(grid, label)).message()
+            assert answer.ephemeral
+            assert "not kept any more" in answer.content
+    assert len(stage.results()) == 1
+
+
+async def test_an_owner_may_choose_another_time_for_their_server(stage, monkeypatch):
+    monkeypatch.setattr(retention, "FIRST_AFTER", 0.0)
+    async with stage.bot() as studio:
+        await stage.imagine("a fox")
+        await stage.result()
+        await eventually(lambda: not studio.tasks)
+        await stage.person(stage.mod).command("config retention", stage.channel, days=7)
+        await eventually(lambda: any("7 days" in message.text for message in stage.server.messages(stage.channel)))
+    stage.server.world.clock.advance(8 * DAY)
+    async with stage.bot():
+        await eventually(lambda: not list((stage.folder / "data" / "tiles").rglob("*.png")))
