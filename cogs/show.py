@@ -12,6 +12,8 @@ from discord.ext import commands
 from bot.client import Client
 from bot.delivery import NOBODY
 from bot.destination import is_private
+from bot.policy.policy import Ask
+from bot.policy.situation import situation_of
 from cogs.road import Interaction, Road, road_of
 from db.search import Found
 from db.store import Record
@@ -77,6 +79,7 @@ class Show(commands.Cog):
         is_at_home = may_see(job, interaction.user.id, interaction.guild_id)
         if not (is_at_home or (is_favourite and not job.destination.private)):
             raise Complaint(UNKNOWN)
+        await self.studio.policy.admit(situation_of(interaction), Ask(action=Action.PICK, params=job.params))
         preferences = await self.studio.people.settings(interaction.user.id)
         private = is_private(interaction, None, preferences, job) or not is_at_home
         await interaction.response.defer(thinking=True, ephemeral=private)

@@ -88,6 +88,17 @@ async def test_what_is_not_there_is_said_privately(stage, job):
     assert "may see" in refused.content
 
 
+async def test_a_result_is_shown_again_only_where_the_server_lets_it_be_drawn(stage):
+    elsewhere = stage.server.world.add_channel(stage.guild)
+    async with stage.bot():
+        await draw(stage, "a red fox")
+        await answer(stage, "config channels", stage.mod, add=stage.channel)
+        refused = await answer(stage, "show", channel=elsewhere, job="fox")
+        assert refused.ephemeral
+        assert f"<#{stage.channel.id}>" in refused.content
+        assert not (await answer(stage, "show", job="fox")).ephemeral
+
+
 async def test_a_picture_whose_files_are_gone_is_not_shown(stage):
     async with stage.bot() as studio:
         job_id = job_id_of(await draw(stage, "a red fox"))
