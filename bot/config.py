@@ -36,6 +36,7 @@ class Config:
     waiting_per_person: int = 10
     waiting_in_all: int = 200
     step_timeout: int = 120
+    sensitive_classifier: str = ""
     allowed_guilds: frozenset[int] = frozenset()
     retention_days: int = 0
     metrics_port: int = 0
@@ -147,6 +148,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "running_per_person": _number(1, 100_000),
     "waiting_per_person": _number(1, 100_000),
     "waiting_in_all": _number(1, 100_000),
+    "sensitive_classifier": _model,
     "step_timeout": _number(1, 100_000),
     "allowed_guilds": _guilds,
     "retention_days": _number(0, 36_500),

@@ -43,16 +43,17 @@ class Undeliverable(Complaint):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A result as it is posted: the text, one picture and the buttons."""
+    """A result as it is posted: the text, one picture, which may be hidden until it is pressed, and the buttons."""
 
     content: str
     picture: bytes
     filename: str
     view: discord.ui.View
+    hidden: bool = False
 
     def file(self) -> discord.File:
         """Give the picture as a fresh file: discord.py uses each one up."""
-        return discord.File(io.BytesIO(self.picture), self.filename)
+        return discord.File(io.BytesIO(self.picture), self.filename, spoiler=self.hidden)
 
 
 class Delivery:

@@ -19,9 +19,10 @@ TOKEN_WARNING = 120.0  # seconds before the token's end from which the person is
 class Standing:
     """Where a job stands while somebody waits for it, as its notice shows it."""
 
-    def __init__(self, studio: Studio, job: Job) -> None:
+    def __init__(self, studio: Studio, job: Job, previews: bool = True) -> None:
         self._studio = studio
         self._job = job
+        self._previews = previews
         self._progress: Progress | None = None
         self._preview: bytes | None = None
         self._place_shown = ""
@@ -30,7 +31,7 @@ class Standing:
 
     def note(self, progress: Progress) -> None:
         """Take in news of the drawing: a preview takes time to make, and may come after news of later steps."""
-        if progress.preview is not None:
+        if progress.preview is not None and self._previews:
             self._preview = progress.preview
         if self._progress is None or progress.step >= self._progress.step:
             self._progress = progress

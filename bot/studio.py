@@ -184,7 +184,12 @@ def make_worker(config: Config) -> LocalWorker:
         config.threads,
         capacity=config.jobs_at_once,
         step_timeout=config.step_timeout,
-        load=partial(load_engine, imprint=imprint_of(config), upscaler=upscaler),
+        load=partial(
+            load_engine,
+            imprint=imprint_of(config),
+            classifier=config.sensitive_classifier,
+            upscaler=upscaler,
+        ),
     )
 
 

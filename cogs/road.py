@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -21,6 +20,7 @@ from bot.notice import Notice
 from bot.policy.policy import Ask
 from bot.policy.situation import situation_of
 from bot.rooms import Rooms
+from bot.sensitive import may_show, refuse_withheld
 from bot.standing import Standing
 from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, custom_ids, pressed_view, result_view
 from db.store import Record, State
@@ -120,22 +120,23 @@ class Road(commands.Cog):
         """Wait for the job's turn, draw it, post it: also how a job goes on after a restart."""
         try:
             grid = await (self._draw_or_draw_again(job, notice_id) if needs_turn(job) else self._pick(job))
+            if grid.sensitive:
+                await refuse_withheld(self.studio, self.client, await self.rooms.assigned(job))
             await self.studio.pictures.save(job.id, grid)
             model = self.studio.model.name if needs_turn(job) else None
-            if await self.studio.store.drawn(job.id, grid.suffix, grid.seconds, model):
+            if await self.studio.store.drawn(job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive):
                 await self.answer(job, notice_id, grid.sheet, grid.suffix)
         except Exception as error:
             await self.give_up(job, notice_id, error)
 
     async def answer(self, job: Job, notice_id: int | None, sheet: bytes, suffix: str) -> None:
         """Post a drawn job's result and take its notice away."""
-        composed = await self.compose_answer(job, sheet, suffix)
         job = await self.rooms.assigned(job)
         try:
-            answer_id = await self._post(job, notice_id, composed)
+            answer_id = await self._post(job, notice_id, sheet, suffix)
         except RoomLost:
             job = await self.rooms.lost(job)
-            answer_id = await self._post(job, notice_id, composed)
+            answer_id = await self._post(job, notice_id, sheet, suffix)
         await self.studio.store.answered(job.id, answer_id)
         log.info("job %s: answered in message %s", job.id, answer_id)
         await self.settle(job, notice_id, answer_id)
@@ -227,7 +228,7 @@ class Road(commands.Cog):
             raise Complaint("The drawing process ended twice while it drew this, so I gave up.") from None
 
     async def _draw(self, job: Job, notice_id: int | None, gate: AbstractAsyncContextManager[Any, bool | None]) -> Grid:
-        standing = Standing(self.studio, job)
+        standing = Standing(self.studio, job, self._may_preview(job))
         async with (
             Notice(self.delivery, job, notice_id, standing.frame),
             gate,
@@ -238,6 +239,10 @@ class Road(commands.Cog):
             if not await self.studio.store.begin(job.id):
                 raise Complaint("This was cancelled.")
             return await turn.worker.generate(await self._request(job, turn.order), standing.note)
+
+    def _may_preview(self, job: Job) -> bool:
+        """Nobody has looked at a preview, so it is shown only where everything may be seen."""
+        return not self.studio.config.sensitive_classifier or may_show(self.client, job.destination.channel_id)
 
     async def _pick(self, job: Job) -> Grid:
         """Give the picture that is there already, as the result that a drawing would give."""
@@ -250,7 +255,8 @@ class Road(commands.Cog):
             raise Complaint("This picture is not kept any more.") from None
         limit = job.destination.upload_limit
         sheet, suffix = (tile, "png") if len(tile) <= limit else await asyncio.to_thread(smaller, tile, limit)
-        return Grid((tile,), sheet, suffix, 0.0)
+        origin = await self.studio.store.record(job.parent.job_id)
+        return Grid((tile,), sheet, suffix, 0.0, sensitive=origin is not None and origin.sensitive)
 
     async def _request(self, job: Job, order: int) -> Generate:
         pictures, params = self.studio.pictures, job.params
@@ -291,8 +297,9 @@ class Road(commands.Cog):
                 )
                 return followup.id
 
-    async def compose_answer(self, job: Job, sheet: bytes, suffix: str) -> Answer:
-        """Put a result together as it is posted."""
+    async def compose_answer(self, job: Job, sheet: bytes, suffix: str, channel_id: int | None) -> Answer:
+        """Put a result together as it is posted in a channel, None being direct messages."""
+        record = await self.studio.store.record(job.id)
         origin = await self.studio.store.record(job.parent.job_id) if job.parent else None
         is_anothers = origin is not None and origin.job.asker.id != job.asker.id
         credit = origin.job.asker if origin and is_anothers and not origin.job.destination.private else None
@@ -301,19 +308,19 @@ class Road(commands.Cog):
             picture=sheet,
             filename=f"{slug(job.asker.name)}_{slug(job.params.parts[0].text)}_{job.id}.{suffix}",
             view=result_view(job, self.studio.model),
+            hidden=record is not None and record.sensitive and not may_show(self.client, channel_id),
         )
 
-    async def _post(self, job: Job, notice_id: int | None, answer: Answer) -> int:
+    async def _post(self, job: Job, notice_id: int | None, sheet: bytes, suffix: str) -> int:
+        answer = await self.compose_answer(job, sheet, suffix, job.destination.result_channel_id)
         try:
             return await self.delivery.post(job, notice_id, answer)
         except discord.HTTPException as error:
             if not is_too_large(error):
                 raise
-        limit = len(answer.picture) // 2
+        limit = len(sheet) // 2
         log.info("job %s: the sheet was too large for Discord; trying %d bytes", job.id, limit)
-        picture, suffix = await asyncio.to_thread(smaller, answer.picture, limit)
-        filename = f"{answer.filename.rpartition('.')[0]}.{suffix}"
-        return await self._post(job, notice_id, dataclasses.replace(answer, picture=picture, filename=filename))
+        return await self._post(job, notice_id, *await asyncio.to_thread(smaller, sheet, limit))
 
 
 def road_of(client: discord.Client) -> Road:

@@ -36,10 +36,11 @@ class Letter:
     content: str
     picture: bytes
     filename: str
+    hidden: bool
 
     def file(self) -> discord.File:
         """Give the picture as a fresh file: discord.py uses each one up."""
-        return discord.File(io.BytesIO(self.picture), self.filename)
+        return discord.File(io.BytesIO(self.picture), self.filename, spoiler=self.hidden)
 
 
 class Sending(commands.Cog):
@@ -79,7 +80,7 @@ class Sending(commands.Cog):
         sheet, suffix = await self.studio.pictures.read_sheet(job.id, record.suffix), record.suffix
         if len(sheet) > DEFAULT_FILE_SIZE_LIMIT_BYTES:
             sheet, suffix = await asyncio.to_thread(smaller, sheet, DEFAULT_FILE_SIZE_LIMIT_BYTES)
-        answer = await self.road.compose_answer(job, sheet, suffix)
+        answer = await self.road.compose_answer(job, sheet, suffix, None)
         channel = await self.client.create_dm(discord.Object(job.asker.id))
         await persist(
             lambda: channel.send(answer.content, file=answer.file(), view=answer.view, allowed_mentions=NOBODY)
@@ -97,7 +98,9 @@ class Sending(commands.Cog):
         number = f" · image #{tile.index + 1} of {job.params.count}" if job.params.count > 1 else ""
         facts = f"-# Job `{job.id}`{number} · seed {job.params.seed_of(tile.index)}{_whereabouts(record)}"
         words = slug(job.params.parts[0].text) if job.params.parts else "picture"
-        return Letter(f"**{prompt}**\n{facts}" if prompt else facts, picture, f"{words}_{tile}.{suffix}")
+        return Letter(
+            f"**{prompt}**\n{facts}" if prompt else facts, picture, f"{words}_{tile}.{suffix}", record.sensitive
+        )
 
 
 async def _send(channel: discord.DMChannel, letter: Letter) -> None:

@@ -43,6 +43,7 @@ class Record:
     answer_id: int | None
     ending: str | None
     seconds: float | None
+    sensitive: bool
 
 
 # From one person to the next by the index, since all jobs of all people would take too long to go through at the start.
@@ -113,16 +114,23 @@ class Store:
 
     async def excuse(self) -> None:
         """Do not count the attempts under way: they end because the bot is stopped, which is no fault of the jobs."""
-        await self._connection.write("UPDATE jobs SET attempts = attempts - 1 WHERE state = 'drawing'", {})
+        # All the states of the index are named, or else SQLite would not know that it holds the one that is wanted.
+        await self._connection.write(
+            """UPDATE jobs SET attempts = attempts - 1
+               WHERE state = 'drawing' AND state IN ('waiting', 'drawing', 'drawn')""",
+            {},
+        )
 
-    async def drawn(self, job_id: str, suffix: str, seconds: float = 0.0, model: str | None = None) -> bool:
+    async def drawn(
+        self, job_id: str, suffix: str, seconds: float = 0.0, model: str | None = None, *, sensitive: bool = False
+    ) -> bool:
         """Note that the pictures are on disk, drawn by `model`, in `seconds`; False when cancelled before."""
         return await self._move(
             job_id,
             State.DRAWN,
             ("drawing",),
-            "suffix = :suffix, seconds = :seconds, model = :model",
-            {"suffix": suffix, "seconds": seconds, "model": model},
+            "suffix = :suffix, seconds = :seconds, model = :model, sensitive = :sensitive",
+            {"suffix": suffix, "seconds": seconds, "model": model, "sensitive": sensitive},
         )
 
     async def answered(self, job_id: str, answer_id: int) -> bool:
@@ -214,6 +222,7 @@ def _record(row: aiosqlite.Row) -> Record:
         answer_id=row["answer_id"],
         ending=row["ending"],
         seconds=row["seconds"],
+        sensitive=bool(row["sensitive"]),
     )
 
 

@@ -54,7 +54,13 @@ Load = Callable[[str, str, int, Emit], Engine]
 
 
 def load_engine(
-    ref: str, device: str, threads: int, emit: Emit, imprint: Imprint = PLAIN, upscaler: Upscaler | None = None
+    ref: str,
+    device: str,
+    threads: int,
+    emit: Emit,
+    imprint: Imprint = PLAIN,
+    classifier: str = "",
+    upscaler: Upscaler | None = None,
 ) -> Engine:
     """Load the real engine with the model at `ref`; `threads` is torch's number of CPU threads, 0 its own choice."""
     import torch
@@ -63,7 +69,7 @@ def load_engine(
 
     if threads:
         torch.set_num_threads(threads)
-    return DenoisingEngine.load(ref, device, emit, imprint, upscaler)
+    return DenoisingEngine.load(ref, device, emit, imprint, classifier, upscaler)
 
 
 def serve(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_as: logs.Log) -> None:

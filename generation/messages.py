@@ -69,12 +69,14 @@ class Grid:
     """The result of a job: its tiles as PNG with the generation parameters, and the sheet that is posted.
 
     `suffix` is the sheet's file name ending ("png", "webp", "jpg"); `seconds` is the time from start to result.
+    `sensitive` is what the classifier found.
     """
 
     tiles: tuple[bytes, ...]
     sheet: bytes
     suffix: str
     seconds: float
+    sensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

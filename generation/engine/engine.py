@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from generation.engine.batch import Share, Turns
+from generation.engine.classifier import NO_CLASSIFIER, Classifier, load_classifier
 from generation.engine.conditioning import PromptEncoder
 from generation.engine.esrgan import Enlarger
 from generation.engine.finisher import Finisher, Glimpse, Result
@@ -73,6 +74,7 @@ class Engine:
         pipeline: Pipeline,
         emit: Callable[[Event], None],
         imprint: Imprint = PLAIN,
+        classifier: Classifier = NO_CLASSIFIER,
         upscaler: Upscaler | None = None,
     ) -> None:
         self.model: Model = pipeline.model
@@ -82,7 +84,7 @@ class Engine:
         self._enlarger = Enlarger(upscaler, pipeline.device) if upscaler else None
         self._encoder = PromptEncoder(pipeline.tokenizer, pipeline.text_encoder)
         self._unet_call = threading.Lock()
-        self._finisher = Finisher(self._vae, pipeline.model, emit, self._unet_call, imprint)
+        self._finisher = Finisher(self._vae, pipeline.model, emit, self._unet_call, imprint, classifier)
         self._turns = Turns(MAX_ROWS[pipeline.device.type] * pipeline.model.native_size**2)
         self._pace = Pace(pipeline.device)
         self._picture_threads = ThreadPoolExecutor(2, "pictures")
@@ -96,13 +98,16 @@ class Engine:
         device: str,
         emit: Callable[[Event], None],
         imprint: Imprint = PLAIN,
+        classifier: str = "",
         upscaler: Upscaler | None = None,
     ) -> Engine:
         """Load the model at `ref`, a folder or a hub id, on "auto", "cpu", "cuda", "cuda:1" or "mps".
 
-        Raises Complaint for a model of another family, FileNotFoundError or OSError for one that is not there.
+        `classifier` is one for sensitive pictures, likewise. Raises Complaint for a model of another family,
+        FileNotFoundError or OSError for one that is not there.
         """
-        return cls(load_pipeline(ref, device, emit), emit, imprint, upscaler)
+        finds_sensitive = load_classifier(classifier)  # first: it is small, and may be wrong
+        return cls(load_pipeline(ref, device, emit), emit, imprint, finds_sensitive, upscaler)
 
     @property
     def busy(self) -> bool:

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from generation.engine.canvas import mend
+from generation.engine.classifier import Classifier
 from generation.engine.memory import TOO_LARGE, is_out_of_memory
 from generation.engine.pictures import Source, to_images, to_png
 from generation.engine.previews import Previews
@@ -55,11 +56,18 @@ class Finisher:
     """
 
     def __init__(
-        self, vae: Vae, model: Model, emit: Callable[[Event], None], unet_call: threading.Lock, imprint: Imprint
+        self,
+        vae: Vae,
+        model: Model,
+        emit: Callable[[Event], None],
+        unet_call: threading.Lock,
+        imprint: Imprint,
+        classifier: Classifier,
     ) -> None:
         self._vae, self._previews = vae, Previews(vae)
         self._model, self._emit = model, emit
         self._prompts, self._signer = imprint.prompts, imprint.signer()
+        self._classifier = classifier
         self._unet_call = unet_call
         self._lock = threading.Lock()
         self._ending: set[str] = set()
@@ -132,7 +140,8 @@ class Finisher:
             tiles.append(self._signer.sign(to_png(images[-1], text), "png", params))
             self._show_glimpses()
         sheet, suffix = self._sheet(images, tiles, result.request)
-        return Grid(tuple(tiles), sheet, suffix, time.monotonic() - result.started)
+        sensitive = self._classifier.finds(images)
+        return Grid(tuple(tiles), sheet, suffix, time.monotonic() - result.started, sensitive)
 
     def _sheet(self, images: list[Image.Image], tiles: list[bytes], request: Generate) -> tuple[bytes, str]:
         """Compose the tiles; a picture that is alone is posted as it is, parameters and all, where that is allowed."""

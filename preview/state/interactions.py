@@ -192,7 +192,7 @@ class Interaction:
             rights = str(core.world.permissions(self.user, self.channel))
             out["member"] = payloads.member(core, guild, self.user.id) | {"permissions": rights}
             out["guild_id"], out["guild_locale"] = str(guild.id), guild.locale
-            out["guild"] = {"id": str(guild.id), "locale": guild.locale, "features": []}
+            out["guild"] = {"id": str(guild.id), "locale": guild.locale, "features": guild.features}
         if self.from_message and self.target:
             out["message"] = payloads.message(core, self.target)
         return out

@@ -126,7 +126,7 @@ def own_guild(each: Guild, user_id: int) -> Json:
         "banner": None,
         "owner": each.owner_id == user_id,
         "permissions": str(permissions.in_guild(each, user_id)),
-        "features": [],
+        "features": each.features,
     }
 
 
@@ -140,7 +140,7 @@ def guild(each: Guild) -> Json:
         "home_header": None,
         "splash": None,
         "discovery_splash": None,
-        "features": [],
+        "features": each.features,
         "banner": None,
         "owner_id": str(each.owner_id),
         "application_id": None,

@@ -59,6 +59,7 @@ class Guild:
     locale: str = "en-US"
     roles: dict[int, Role] = field(default_factory=dict)
     members: dict[int, Member] = field(default_factory=dict)
+    features: list[str] = field(default_factory=list)
 
     @property
     def file_limit(self) -> int:

@@ -3,7 +3,8 @@
 It runs in a real child process, so a test reaches it through its model folder: a prompt with the word "slow" gets
 no further than its first step until there is a file `go`; one with "stuck" takes that long for its second step, which
 nothing can interrupt, and says so by a file `stuck`; one with "death" ends the process unless there is a file
-`spare`; one with "huge" is too large for the memory.
+`spare`; one with "huge" is too large for the memory; a result of one with "naked" is
+sensitive.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class DrawingEngine:
     def _grid(self, request: Generate) -> Grid:
         tiles = [self._tile(request, index) for index in range(request.params.count)]
         sheet, suffix = encode_within(compose(tiles), request.upload_limit)
-        return Grid(tuple(_png(tile) for tile in tiles), sheet, suffix, 0.1)
+        sensitive = any("naked" in part.text for part in request.params.parts)
+        return Grid(tuple(_png(tile) for tile in tiles), sheet, suffix, 0.1, sensitive)
 
     def _tile(self, request: Generate, index: int) -> Image.Image:
         params = request.params

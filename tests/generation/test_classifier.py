@@ -1,0 +1,84 @@
+"""The classifiers that tell sensitive pictures, with small random models of their real layouts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from PIL import Image
+from transformers import CLIPConfig, ViTConfig, ViTForImageClassification
+
+from generation.engine.classifier import load_classifier
+from generation.errors import Complaint
+
+BLACK, WHITE, WIDE = Image.new("RGB", (64, 64)), Image.new("RGB", (64, 64), "white"), Image.new("RGB", (96, 32))
+
+
+def vit(labels: dict[int, str]) -> ViTForImageClassification:
+    """Give a ViT whose second label is for bright pictures: one patch of pixels in, its mean out."""
+    torch.manual_seed(0)
+    config = ViTConfig(
+        hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8, image_size=32, patch_size=16,
+        id2label=labels, num_labels=len(labels),
+    )  # fmt: skip
+    return ViTForImageClassification(config).eval()
+
+
+@pytest.fixture
+def taught_vit(tmp_path):
+    """Give a ViT that was taught in a moment that white pictures are sensitive."""
+    model = vit({0: "normal", 1: "nsfw"})
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    pixels = torch.stack([torch.full((3, 32, 32), -1.0), torch.full((3, 32, 32), 1.0)])
+    for _ in range(40):
+        loss = model(pixel_values=pixels, labels=torch.tensor([0, 1])).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    model.save_pretrained(tmp_path / "vit")
+    return str(tmp_path / "vit")
+
+
+def checker(folder, threshold: float) -> str:
+    vision = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    vision |= {"image_size": 32, "patch_size": 16}
+    config = CLIPConfig(vision_config=vision, projection_dim=8)
+    torch.manual_seed(0)
+    model = StableDiffusionSafetyChecker(config)
+    model.concept_embeds_weights.data.fill_(threshold)
+    model.special_care_embeds_weights.data.fill_(2.0)
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+def test_without_a_classifier_nothing_is_sensitive():
+    assert not load_classifier("").finds([WHITE])
+
+
+def test_an_image_classifier_finds_one_sensitive_picture_among_others(taught_vit):
+    classifier = load_classifier(taught_vit)
+    assert classifier.finds([BLACK, BLACK, WHITE, BLACK])
+    assert not classifier.finds([BLACK, WIDE])
+
+
+@pytest.mark.parametrize(("threshold", "found"), [(2.0, False), (-2.0, True)])
+def test_the_safety_checker_of_stable_diffusion_is_asked(tmp_path, threshold, found):
+    classifier = load_classifier(checker(tmp_path / "checker", threshold))
+    assert classifier.finds([BLACK, WHITE]) is found
+
+
+def test_a_classifier_of_something_else_is_refused(tmp_path):
+    vit({0: "cat", 1: "dog"}).save_pretrained(tmp_path)
+    with pytest.raises(Complaint, match="no label for sensitive pictures among"):
+        load_classifier(str(tmp_path))
+
+
+def test_a_model_that_classifies_nothing_is_refused(tmp_path):
+    CLIPConfig(architectures=["CLIPModel"]).save_pretrained(tmp_path)
+    with pytest.raises(Complaint, match="no image classifier but CLIPModel"):
+        load_classifier(str(tmp_path))
+
+
+def test_a_classifier_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(OSError):
+        load_classifier(str(tmp_path / "nowhere"))
