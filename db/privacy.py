@@ -26,6 +26,7 @@ BELONGINGS = {
     "preferences": "SELECT settings FROM preferences WHERE person_id = :person",
     "options": "SELECT name, value FROM options WHERE person_id = :person ORDER BY name",
     "favourites": "SELECT job_id, tile_index, at FROM favourites WHERE person_id = :person ORDER BY at",
+    "threads": "SELECT channel_id, thread_id FROM threads WHERE person_id = :person",
     "reports": "SELECT guild_id, job_id, reason, at, outcome FROM reports WHERE person_id = :person ORDER BY id",
     "blocks": "SELECT guild_id, reason, until, at FROM blocks WHERE person_id = :person",
 }
@@ -93,7 +94,7 @@ class Privacy:
         )
 
     async def belongings(self, person_id: int) -> dict[str, list[dict[str, Any]]]:
-        """Give everything but the jobs as plain values: preferences, options, favourites, reports, blocks."""
+        """Give everything but the jobs as plain values: preferences, options, favourites, threads, reports, blocks."""
         return {
             name: [dict(row) for row in await self._connection.rows(sql, {"person": person_id})]
             for name, sql in BELONGINGS.items()
@@ -120,6 +121,7 @@ class Privacy:
             ("DELETE FROM preferences WHERE person_id = :person", person),
             ("DELETE FROM options WHERE person_id = :person", person),
             ("DELETE FROM favourites WHERE person_id = :person", person),
+            ("DELETE FROM threads WHERE person_id = :person", person),
             ("UPDATE reports SET person_id = :nobody WHERE person_id = :person", person),
         )
 

@@ -40,3 +40,5 @@ CREATE INDEX tallies_of_person ON tallies (person_id, asked_at);
 
 CREATE INDEX reports_by_person ON reports (person_id);
 CREATE INDEX blocks_by_person ON blocks (person_id);
+CREATE INDEX threads_by_id ON threads (thread_id);
+CREATE INDEX threads_of_person ON threads (person_id);

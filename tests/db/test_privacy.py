@@ -14,6 +14,7 @@ from db.people import People
 from db.privacy import BEGINNING, BELONGINGS, BROUGHT, KEPT, Cursor, Privacy
 from db.reports import Reports
 from db.store import Store
+from db.threads import Threads
 from db.usage import Usage
 from generation.job import Action
 from generation.params import Tile, Upload
@@ -55,6 +56,7 @@ async def furnish(connection, store):
     await People(connection).change(ADA.id, raw=True)
     await People(connection).set_option(ADA.id, "mine", "--ar 3:2")
     await Favourites(connection).toggle(ADA.id, Tile(job.id, 1))
+    await Threads(connection).keep(ADA.id, 2, 3)
     await Reports(connection).add(1, job.id, ADA.id, "my own")
     act = Act(guild_id=1, person_id=99, act="block", details="ada", at=1.0)
     await Guilds(connection).block(
@@ -114,6 +116,7 @@ async def test_erasing_leaves_what_is_others_and_what_moderators_noted(connectio
     assert (kept.jobs, kept.uploads, kept.preferences, kept.options, kept.favourites) == (0, 0, False, 0, 0)
     assert (kept.reports, kept.blocks) == (0, 1)
     assert await privacy.erasures() == {}
+    assert await Threads(connection).of(ADA.id, 2) is None
     (report,) = await Reports(connection).open(1)
     assert (report.person_id, report.reason) == (statements.NOBODY, "my own")
     assert (await store.record(others.id)).job.parent == Tile(mine.id, 0)
