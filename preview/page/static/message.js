@@ -153,7 +153,7 @@ export class MessageView {
           portrait(user.id, authorName(user), true),
           h("bdi", { class: "name" }, authorName(user)),
           " used ",
-          h("span", { class: "mention" }, message.type === 20 ? `/${name}` : (name ?? "a menu")),
+          h("span", { class: "mention" }, name ? (message.type === 20 ? `/${name}` : name) : "a form"),
         ),
       ];
     }
