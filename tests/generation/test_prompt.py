@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
@@ -213,13 +211,3 @@ def test_the_example_of_a_parameter_works_and_does_something(parameter):
 def test_no_name_means_two_things():
     names = [*(name for parameter in PARAMETERS for name in parameter.names), *COMING]
     assert len(names) == len(set(names))
-
-
-def test_the_page_about_prompts_has_every_parameter():
-    page = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text()
-    rows = re.findall(r"^\| (`--.*?) \|$", page, re.MULTILINE)
-    assert rows == [
-        f"{', '.join(f'`--{name}`' for name in p.names)} | {p.kind.range} | {p.default}"
-        f" | {f'`{p.example}`' if p.example else ''} | {p.help}"
-        for p in PARAMETERS
-    ]

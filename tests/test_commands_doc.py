@@ -1,0 +1,43 @@
+"""The pages that are written from the code; `python -m scripts.commands_doc` writes them again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from discord import app_commands
+
+from bot.client import Client
+from cogs.buttons import ACTS
+from generation.job import Action
+from scripts.commands_doc import COMMANDS, DOINGS, PROMPTS, offline_client, page, parameter_table, prompts_page
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    async with offline_client() as client:
+        yield client
+
+
+async def test_the_page_of_commands_is_what_the_code_says(client):
+    assert COMMANDS.read_text(encoding="utf-8") == page(client)
+
+
+def test_the_page_about_prompts_has_every_parameter():
+    assert parameter_table() in PROMPTS.read_text(encoding="utf-8")
+    assert prompts_page() == PROMPTS.read_text(encoding="utf-8")
+
+
+async def test_every_option_of_every_command_is_described(client):
+    options = [
+        (command.qualified_name, option)
+        for command in client.tree.walk_commands()
+        if isinstance(command, app_commands.Command)
+        for option in command.parameters
+    ]
+    assert len(options) > 20
+    assert [f"/{name} {option.display_name}" for name, option in options if str(option.description) == "…"] == []
+
+
+def test_every_button_below_a_result_is_explained():
+    assert DOINGS.keys() == {*ACTS, Action.REROLL}
