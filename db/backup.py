@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -221,8 +222,14 @@ def _set_aside(data_dir: Path, present: Iterable[Path]) -> Path:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     aside = data_dir.resolve().with_name(f"{data_dir.resolve().name}.before-{stamp}")
     aside.mkdir()
-    for path in present:
-        path.rename(aside / path.name)
+    try:
+        for path in present:
+            path.rename(aside / path.name)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        aside.rmdir()
+        raise BackupError(f"{data_dir} is a mount of its own: move what is in it aside by hand, then restore") from None
     return aside
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
 import os
 import shutil
@@ -208,6 +209,20 @@ def test_what_was_there_is_kept_beside_it(data, file):
     assert rows(aside / DATABASE) == saved
     assert (data / "tiles" / "01" / "0123456789ab-0.png").read_bytes() == b"1"
     assert (data / "lock").exists()
+
+
+def test_a_folder_that_cannot_be_set_aside_is_left_alone(data, file, monkeypatch):
+    back_up(data, file)
+    before = below(data)
+
+    def refuse(path, _):
+        raise OSError(errno.EXDEV, "Invalid cross-device link", str(path))
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(BackupError, match="mount of its own"):
+        restore(file, data, replace=True)
+    assert below(data) == before
+    assert sorted(path.name for path in data.parent.iterdir()) == ["backup.zip", "data"]
 
 
 def test_what_waited_at_the_time_of_the_backup_is_not_drawn_a_second_time(tmp_path, file):
