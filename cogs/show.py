@@ -14,12 +14,13 @@ from bot.delivery import NOBODY
 from bot.destination import is_private
 from bot.policy.policy import Ask
 from bot.policy.situation import situation_of
+from bot.seeing import may_see
 from cogs.road import Interaction, Road, road_of
 from db.search import Found
 from db.store import Record
 from generation.display import shorten
 from generation.errors import Complaint
-from generation.job import Action, Job
+from generation.job import Action
 from generation.models import Model
 from generation.prompt import write
 from generation.sheet import smaller
@@ -76,11 +77,12 @@ class Show(commands.Cog):
 
     async def _post_again(self, interaction: Interaction, record: Record, *, is_favourite: bool = False) -> None:
         job, suffix = record.job, record.suffix or ""
-        is_at_home = may_see(job, interaction.user.id, interaction.guild_id)
-        if not (is_at_home or (is_favourite and not job.destination.private)):
+        if not (may_see(interaction, job) or (is_favourite and not job.destination.private)):
             raise Complaint(UNKNOWN)
         await self.studio.policy.admit(situation_of(interaction), Ask(action=Action.PICK, params=job.params))
         preferences = await self.studio.people.settings(interaction.user.id)
+        # What was drawn for somebody else in another place is not spread any further.
+        is_at_home = job.asker.id == interaction.user.id or job.destination.channel_id == interaction.channel_id
         private = is_private(interaction, None, preferences, job) or not is_at_home
         await interaction.response.defer(thinking=True, ephemeral=private)
         try:
@@ -93,13 +95,6 @@ class Show(commands.Cog):
         await interaction.edit_original_response(
             content=answer.content, attachments=[answer.file()], view=answer.view, allowed_mentions=NOBODY
         )
-
-
-def may_see(job: Job, person_id: int, guild_id: int | None) -> bool:
-    """Tell whether a job is somebody's own, or was public where it is asked for now."""
-    if job.asker.id == person_id:
-        return True
-    return guild_id is not None and guild_id == job.destination.guild_id and not job.destination.private
 
 
 def _in_a_line(found: Found, model: Model, now: float) -> str:

@@ -1,0 +1,23 @@
+"""Who may see a job: its owner, and whoever can read where it was asked for in public."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+
+from generation.job import Job
+
+
+def may_see(interaction: discord.Interaction[Any], job: Job) -> bool:
+    """Tell whether a job is somebody's own, or public in a channel of this server that they can read."""
+    if job.asker.id == interaction.user.id:
+        return True
+    if job.destination.private or interaction.guild is None or not isinstance(interaction.user, discord.Member):
+        return False
+    if job.destination.guild_id != interaction.guild_id:
+        return False
+    place = interaction.guild.get_channel_or_thread(job.destination.channel_id)
+    if isinstance(place, discord.Thread) and place.is_private():
+        return place.id == interaction.channel_id
+    return place is not None and place.permissions_for(interaction.user).view_channel
