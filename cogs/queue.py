@@ -9,6 +9,7 @@ from discord.ext import commands
 from bot import wording
 from bot.client import Client
 from bot.delivery import NOBODY
+from bot.seeing import may_see
 from bot.studio import Studio
 from cogs.road import Interaction
 from generation.display import escape, shorten
@@ -62,22 +63,12 @@ def _job(job: Job, studio: Studio, interaction: Interaction) -> str:
         return f"yours{_prompt(job, studio)}"
     if job.destination.guild_id is None or job.destination.guild_id != interaction.guild_id:
         return "somebody's elsewhere"
-    return f"<@{job.asker.id}>{_prompt(job, studio) if _may_see(job, interaction) else ' (private)'}"
+    return f"<@{job.asker.id}>{_prompt(job, studio) if may_see(interaction, job) else ' (private)'}"
 
 
 def _prompt(job: Job, studio: Studio) -> str:
     prompt = escape(shorten(write(job.params, studio.model), LONGEST_PROMPT))
     return f", **{prompt}**" if prompt else ""
-
-
-def _may_see(job: Job, interaction: Interaction) -> bool:
-    """Tell whether a job of this server was asked for where this person can read it."""
-    if job.destination.private or interaction.guild is None or not isinstance(interaction.user, discord.Member):
-        return False
-    place = interaction.guild.get_channel_or_thread(job.destination.channel_id)
-    if isinstance(place, discord.Thread) and place.is_private():
-        return place.id == interaction.channel_id
-    return place is not None and place.permissions_for(interaction.user).view_channel
 
 
 async def setup(client: Client) -> None:
