@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from generation.engine import sampling
+from generation.engine.holding import Anchored
 from generation.engine.run import Lap, Run
 from generation.engine.vae import Vae
 from generation.engine.windows import lay
@@ -41,7 +42,7 @@ def second_pass(first: Run, enlarged: Tensor, vae: Vae, own_scheduler: Any) -> R
         sampling.noisy(scheduler, enlarged, noise, timesteps[0]),
         first.conditioning,
         first.generators,
-        None,
+        Anchored(HD_FACTOR, enlarged, noise),
         lay(canvas, canvas),
         Lap(HD_FACTOR, first.steps, first.lap.of),
     )
