@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bot.config import ConfigError
-
-LOCK = "lock"
+from db.backup import LOCK
 
 
 @contextmanager
@@ -36,5 +35,5 @@ def in_use(data_dir: Path) -> bool:
     except BlockingIOError:
         return True
     except FileNotFoundError:
-        return False
+        pass
     return False

@@ -31,7 +31,8 @@ from generation.messages import Loading, Ready
 from generation.worker import Broken, Restarting
 
 SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
-disable_created_metrics()  # a second series for each counter, of which nobody asks anything
+# They are a second series for each counter, of which nobody asks anything.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 WORKER_STATES = {Loading: "loading", Ready: "ready", Restarting: "restarting", Broken: "broken"}
 
