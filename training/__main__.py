@@ -67,10 +67,10 @@ def refine(options: argparse.Namespace) -> None:
 
 
 def judge(options: argparse.Namespace) -> None:
-    """Train the judge on drawings."""
+    """Train the judge on drawings, with another seed on other ones."""
     from training.judge import train_judge
 
-    train_judge(options.device)
+    train_judge(options.device, options.seed)
 
 
 def export(options: argparse.Namespace) -> None:
@@ -119,6 +119,7 @@ def parser() -> argparse.ArgumentParser:
         made[command.__name__] = commands.add_parser(command.__name__, parents=[shared], help=command.__doc__)
         made[command.__name__].set_defaults(command=command)
     made["draw"].add_argument("--seed", type=int, default=SEED)
+    made["judge"].add_argument("--seed", type=int, default=SEED + 10)
     made["vae"].add_argument("--steps", type=int, default=VAE.steps)
     made["vae"].add_argument("--batch", type=int, default=VAE.batch)
     made["vae"].add_argument("--freeze", action="store_true")

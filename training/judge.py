@@ -80,10 +80,10 @@ def recall(judge: Judge, count: int = 600) -> dict[str, float]:
     return {kind: sum(hits) / len(hits) for kind, hits in pairs.items() if hits}
 
 
-def train_judge(device: str = "cpu") -> Judge:
+def train_judge(device: str = "cpu", seed: int = SEED + 10) -> Judge:
     """Train the judge on drawings, going on from the last one; print its recall and save it."""
-    torch.manual_seed(SEED)
-    pictures, subjects = drawn(JUDGE.pictures, SEED + 10)
+    torch.manual_seed(seed)
+    pictures, subjects = drawn(JUDGE.pictures, seed)
     labels = labels_of(subjects)
     judge = (trained_judge() if STATE.exists() else Judge()).to(device)
     optimiser = torch.optim.AdamW(judge.parameters(), JUDGE.learning_rate, weight_decay=0.02)

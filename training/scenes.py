@@ -105,10 +105,10 @@ def scattered(scene: Scene, count: int, low: float) -> list[Point]:
 
 
 def paint_moon(scene: Scene) -> None:
-    """Hang a large full moon in the sky."""
+    """Hang a large full moon in the sky, on the right: where it may be on either side, a short training draws two."""
     canvas, rng = scene.canvas, scene.rng
-    r = rng.uniform(0.12, 0.15)
-    x, y = rng.choice((0.25, 0.75)) * canvas.width + rng.uniform(-0.05, 0.05), rng.uniform(0.2, 0.25)
+    r = rng.uniform(0.13, 0.14)
+    x, y = 0.75 * canvas.width, 0.22
     canvas.glow(x, y, r * 2.4, lighter(scene.hour.sky[1], 0.5), 0.6)
     canvas.circle(x, y, r, (254, 246, 206))
     for dx, dy, k in ((-0.34, -0.22, 0.26), (0.32, 0.3, 0.32)):
