@@ -24,8 +24,18 @@ def bounds_in_words(bounds: Bounds) -> str:
     return ", ".join(BOUND_WORDS[name].format(value) for name, value in given if value is not None)
 
 
-def overview(settings: GuildSettings, guild_id: int, words: int) -> str:
-    """Give everything that holds in a guild, a line a setting, short enough for one message."""
+def kept_for(days: int, otherwise: int) -> str:
+    """Say how long pictures are kept; where an owner leaves it open, `otherwise` holds, and 0 is for ever."""
+    if days:
+        return f"{days} days"
+    return f"{otherwise} days, as whoever runs me has it" if otherwise else "for ever"
+
+
+def overview(settings: GuildSettings, guild_id: int, words: int, retention_days: int = 0) -> str:
+    """Give everything that holds in a guild, a line a setting, short enough for one message.
+
+    `retention_days` is what whoever runs the bot has set, for where the owners set nothing.
+    """
     lines = [
         f"**Defaults:** {f'`{settings.defaults}`' if settings.defaults else 'those of the model'}",
         f"**Channels:** {_listed([f'<#{channel}>' for channel in settings.channels], 'everywhere')}",
@@ -35,7 +45,7 @@ def overview(settings: GuildSettings, guild_id: int, words: int) -> str:
         f"**`--repeat`:** {_roles(settings.repeat_roles)}",
         f"**Choices in braces:** {_roles(settings.permutation_roles)}, up to {settings.permutations} jobs at once",
         f"**Private pictures:** {'allowed' if settings.stealth else 'not allowed'}",
-        f"**Pictures are kept:** {f'{settings.retention_days} days' if settings.retention_days else 'for ever'}",
+        f"**Pictures are kept:** {kept_for(settings.retention_days, retention_days)}",
         f"**Sensitive pictures:** {_sensitive(settings.sensitive)}",
         f"**Blocked words:** {words}",
         f"**Log channel:** {f'<#{settings.log_channel}>' if settings.log_channel else 'none'}",

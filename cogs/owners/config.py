@@ -11,7 +11,7 @@ from discord import app_commands
 
 from bot.delivery import NOBODY
 from bot.policy.changes import Author, change_settings
-from bot.policy.describe import bounds_in_words
+from bot.policy.describe import bounds_in_words, kept_for
 from bot.policy.settings import Bounds, Delivery, GuildSettings, Sensitive, check_bound
 from bot.studio import Studio
 from cogs.owners import panel, stats
@@ -195,10 +195,10 @@ class Config(app_commands.Group):
         what = f"private pictures: {'allowed' if allowed else 'not allowed'}"
         await self._change(interaction, what, lambda now: replace(now, stealth=allowed))
 
-    @app_commands.command(description="After how many days pictures are deleted; 0 keeps them for ever")
+    @app_commands.command(description="After how many days pictures are deleted; 0 leaves it to whoever runs me")
     @app_commands.describe(days="Counted from the day a picture was drawn")
     async def retention(self, interaction: Interaction, days: app_commands.Range[int, 0, MOST_RETENTION]) -> None:
-        what = f"pictures are kept: {f'{days} days' if days else 'for ever'}"
+        what = f"pictures are kept: {kept_for(days, self.studio.config.retention_days)}"
         await self._change(interaction, what, lambda now: replace(now, retention_days=days))
 
     @app_commands.command(description="The channel that hears of reports and changes; leave it out for none")

@@ -167,7 +167,8 @@ async def show(interaction: discord.Interaction[Any], page: str = "") -> None:
     assert guild_id is not None
     settings = await studio.policy.settings(guild_id)
     words = len(await studio.guilds.words(guild_id))
-    content = f"{overview(settings, guild_id, words)}\n-# Roles' limits: `/config limits` · words: `/config words`"
+    says = overview(settings, guild_id, words, studio.config.retention_days)
+    content = f"{says}\n-# Roles' limits: `/config limits` · words: `/config words`"
     view = _view(page, settings)
     if interaction.message is not None:
         await interaction.response.edit_message(content=content, view=view, allowed_mentions=NOBODY)

@@ -37,3 +37,13 @@ async def test_an_owner_may_choose_another_time_for_their_server(stage, monkeypa
     stage.server.world.clock.advance(8 * DAY)
     async with stage.bot():
         await eventually(lambda: not list((stage.folder / "data" / "tiles").rglob("*.png")))
+
+
+async def test_an_owner_who_says_nothing_is_told_what_whoever_runs_the_bot_has_set(stage):
+    async with stage.bot(retention_days=30):
+        for command in ({"days": 7}, {"days": 0}):
+            told = await stage.person(stage.mod).command("config retention", stage.channel, **command)
+            message = await told.message()
+        assert "30 days, as whoever runs me has it" in message.content
+        panel = await (await stage.person(stage.mod).command("config panel", stage.channel)).message()
+        assert "30 days, as whoever runs me has it" in panel.content
