@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from typing import Any
 
 import discord
 import yarl
@@ -14,12 +13,12 @@ from discord.gateway import DiscordWebSocket
 
 from bot.config import DISCORD_API_URL
 from bot.delivery import NOBODY, Delivery
+from bot.entrance import Entrance
 from bot.errors import answer_command_error
 from bot.fetch import Fetcher
 from bot.studio import Studio
 from bot.taking_in import TakingIn
 from db.store import Record
-from generation import logs
 
 log = logging.getLogger(__name__)
 
@@ -50,19 +49,7 @@ class Client(commands.AutoShardedBot):
         self.delivery = Delivery(self, studio.clock)
         self.taking_in = TakingIn(studio.pictures, Fetcher(studio.config.stand_in))
         self.tree.on_error = answer_command_error  # type: ignore[method-assign]
-        self._log_what_interactions_are_about()
-
-    def _log_what_interactions_are_about(self) -> None:
-        # The one place that every command, button, menu and modal comes through; their tasks are begun in it.
-        parsers = self._connection.parsers
-        parse = parsers["INTERACTION_CREATE"]
-
-        def parse_and_say(data: dict[str, Any]) -> None:
-            person = data["member"]["user"] if "member" in data else data["user"]
-            with logs.about(interaction=data["id"], guild=data.get("guild_id"), person=person["id"]):
-                parse(data)
-
-        parsers["INTERACTION_CREATE"] = parse_and_say
+        self.entrance = Entrance(self, studio.config.allowed_guilds)
 
     async def setup_hook(self) -> None:
         if self.studio.config.discord_api_url != DISCORD_API_URL:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.allowlist import refusal
+from tests.bot.conftest import eventually
 
 OURS, OTHER = 1441155180072407040, 175928847299117063
 
@@ -58,3 +59,24 @@ async def test_an_old_picture_cannot_be_used_once_its_server_is_off_the_list(sta
             answer = await (await stage.person(stage.ada).press(grid, label)).message()
             assert (answer.ephemeral, "not open" in answer.content) == (True, True)
     assert len(stage.results()) == 1
+
+
+@pytest.mark.parametrize(("command", "options"), [("settings", {}), ("help", {}), ("stealth", {}), ("info", {})])
+async def test_there_is_no_second_door_from_another_server(stage, command, options):
+    other = stage.server.world.add_guild("Other", stage.ada)
+    channel = stage.server.world.add_channel(other)
+    async with stage.bot(allowed_guilds=frozenset({stage.guild.id})) as studio:
+        answer = await (await stage.person(stage.ada).command(command, channel, **options)).message()
+        assert (answer.ephemeral, "not open" in answer.content) == (True, True)
+        assert not await studio.store._connection.rows("SELECT * FROM preferences")
+
+
+async def test_a_reaction_from_another_server_is_not_heard(stage):
+    async with stage.bot():
+        await stage.imagine("a fox")
+        grid = await stage.result()
+    async with stage.bot(allowed_guilds=frozenset({OTHER})) as studio:
+        await stage.person(stage.ada).react(grid, "❌")
+        await (await stage.person(stage.ada).command("help", stage.channel)).message()  # which comes after it
+        await eventually(lambda: not studio.tasks)
+    assert grid in stage.results()
