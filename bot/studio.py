@@ -81,6 +81,7 @@ class Studio:
         task = asyncio.create_task(self._after(self.tasks.get(job_id), job_id, work), name=f"job {job_id}")
         self.tasks[job_id] = task
         task.add_done_callback(lambda _: self._forget(job_id, task))
+        task.add_done_callback(lambda _: work.close())  # a task cancelled before its first step has not begun it
 
     async def stop(self, job_id: str) -> None:
         """Stop a job's work at once, and give it a moment to end; harmless when there is none."""
@@ -102,13 +103,10 @@ class Studio:
             await asyncio.wait(tasks, timeout=STOP_PATIENCE)
 
     async def _after(self, earlier: asyncio.Task[None] | None, job_id: str, work: Coroutine[None, None, None]) -> None:
-        try:
-            if earlier is not None:
-                await asyncio.wait({earlier})
-            with logs.about(job=job_id, **await self._origin(job_id)):
-                await work
-        finally:
-            work.close()  # in case it has not begun
+        if earlier is not None:
+            await asyncio.wait({earlier})
+        with logs.about(job=job_id, **await self._origin(job_id)):
+            await work
 
     async def _origin(self, job_id: str) -> dict[str, int | None]:
         """Say for the log whose job it is, and from where, unless it is known from the interaction."""

@@ -8,6 +8,8 @@ from cogs.help import PAGES
 from generation.models import Model
 from generation.params import Tile
 from generation.prompt.table import PARAMETERS
+from preview.state import permissions
+from preview.state.world import Overwrite
 from tests.bot.conftest import eventually, picture
 
 
@@ -86,6 +88,19 @@ async def test_what_is_not_there_is_said_privately(stage, job):
         refused = await answer(stage, "show", job=job)
     assert refused.ephemeral
     assert "may see" in refused.content
+
+
+async def test_somebody_elses_job_is_shown_to_who_can_read_its_channel_and_spread_no_further(stage):
+    other, hidden = (stage.server.world.add_channel(stage.guild) for _ in range(2))
+    hidden.overwrites.append(Overwrite(stage.ben.id, 1, deny=permissions.VIEW_CHANNEL))
+    async with stage.bot():
+        for channel in (other, hidden):
+            await stage.imagine("a red fox", channel=channel)
+        seen, unseen = [job_id_of(await stage.result(channel=channel)) for channel in (other, hidden)]
+        assert (await answer(stage, "show", stage.ben, job=seen)).ephemeral
+        assert not (await answer(stage, "show", stage.ben, other, job=seen)).ephemeral
+        assert "may see" in (await answer(stage, "show", stage.ben, job=unseen)).content
+        assert not (await answer(stage, "show", stage.ada, job=unseen)).ephemeral
 
 
 async def test_a_result_is_shown_again_only_where_the_server_lets_it_be_drawn(stage):
