@@ -157,7 +157,11 @@ class Policy:
         version = (await self._guilds.settings(guild_id)).version
         known = self._words.get(guild_id)
         if known is None or known[0] != version:
-            known = self._words[guild_id] = version, Words(await self._guilds.words(guild_id))
+            phrases = await self._guilds.words(guild_id)
+            known = self._words[guild_id] = (
+                version,
+                await asyncio.to_thread(Words, phrases),
+            )  # ten thousand take a while
         return known[1]
 
 
