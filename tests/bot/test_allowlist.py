@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import discord
 import pytest
 
 from bot.allowlist import refusal
@@ -71,12 +72,19 @@ async def test_there_is_no_second_door_from_another_server(stage, command, optio
         assert not await studio.store._connection.rows("SELECT * FROM preferences")
 
 
-async def test_a_reaction_from_another_server_is_not_heard(stage):
-    async with stage.bot():
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_reaction_from_another_server_is_not_heard(stage, listed):
+    heard = []
+
+    async def hear(reaction: discord.RawReactionActionEvent) -> None:
+        heard.append(reaction.user_id)
+
+    async with stage.bot() as studio:
         await stage.imagine("a fox")
         grid = await stage.result()
-    async with stage.bot(allowed_guilds=frozenset({OTHER})) as studio:
-        await stage.person(stage.ada).react(grid, "❌")
-        await (await stage.person(stage.ada).command("help", stage.channel)).message()  # which comes after it
         await eventually(lambda: not studio.tasks)
-    assert grid in stage.results()
+    async with stage.bot(allowed_guilds=frozenset({stage.guild.id if listed else OTHER})) as studio:
+        studio.client.add_listener(hear, "on_raw_reaction_add")
+        await stage.person(stage.ada).react(grid, "👋")
+        await (await stage.person(stage.ada).command("help", stage.channel)).message()  # which comes after it
+    assert heard == ([stage.ada.id] if listed else [])
