@@ -7,7 +7,7 @@ import heapq
 import itertools
 import math
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -64,6 +64,9 @@ class Place:
 
     position: int
     seconds: float | None
+
+
+_Key = tuple[int | None, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -213,10 +216,12 @@ class Queue:
     def _may_run(self, waiting: _Waiting) -> bool:
         if waiting.granted is None or waiting.granted.done():  # done: cancelled in this very tick
             return False
-        job, allowed = waiting.job, waiting.allowance.running
-        mine = [running.job for running in self._running.values() if running.job.asker.id == job.asker.id]
-        here = sum(running.destination.guild_id == job.destination.guild_id for running in mine)
-        return len(mine) < self._limits.running_per_person and (allowed is None or here < allowed)
+        return self._is_within_limits(waiting, Counter(key for each in self._running.values() for key in _keys(each.job)))
+
+    def _is_within_limits(self, waiting: _Waiting, running: Counter[_Key]) -> bool:
+        of_person, here = (running[key] for key in _keys(waiting.job))
+        allowed = waiting.allowance.running
+        return of_person < self._limits.running_per_person and (allowed is None or here < allowed)
 
     def _free_worker(self) -> Worker | None:
         """Give the emptiest worker that has room; one that is broken only when all are, so that it can say so."""
@@ -260,34 +265,39 @@ class Queue:
 
     def _estimate(self) -> dict[str, tuple[int, float | None]]:
         waiting = self._in_order()
-        starts = self._starts([each.job for each in waiting])
+        starts = self._starts(deque(waiting))
         return {each.job.id: (place, starts.get(each.job.id)) for place, each in enumerate(waiting, start=1)}
 
-    def _starts(self, waiting: list[Job]) -> dict[str, float]:
+    def _starts(self, waiting: deque[_Waiting]) -> dict[str, float]:
         """Play the queue forward: when each job starts, as far as the pace is known and there is a worker for it."""
         now, pace, starts = self._clock(), self._seconds_per_work, dict[str, float]()
         if pace is None:
             return starts
         free = sum(max(0, self._room(worker)) for worker in self._workers if isinstance(worker.state, Ready))
-        ends = [(each.since + pace * work(each.job.params), each.job.asker.id) for each in self._running.values()]
+        ends = [(each.since + pace * work(each.job.params), each.job.id, each.job) for each in self._running.values()]
         heapq.heapify(ends)
-        running = Counter(person for _, person in ends)
+        running = Counter(key for _, _, job in ends for key in _keys(job))
         while waiting:
-            job = next((job for job in waiting if running[job.asker.id] < self._limits.running_per_person), None)
-            if free and job:
-                starts[job.id] = now
-                waiting.remove(job)
-                heapq.heappush(ends, (now + pace * work(job.params), job.asker.id))
-                running[job.asker.id] += 1
+            first = next((each for each in waiting if self._is_within_limits(each, running)), None)
+            if free and first:
+                starts[first.job.id] = now
+                waiting.remove(first)
+                heapq.heappush(ends, (now + pace * work(first.job.params), first.job.id, first.job))
+                running.update(_keys(first.job))
                 free -= 1
             elif ends:
-                end, person = heapq.heappop(ends)
+                end, _, job = heapq.heappop(ends)
                 now = max(now, end)
-                running[person] -= 1
+                running.subtract(_keys(job))
                 free += 1
             else:
                 break
         return starts
+
+
+def _keys(job: Job) -> tuple[_Key, _Key]:
+    """Give what a running job counts for: its owner's jobs, and those in one guild."""
+    return (job.asker.id,), (job.asker.id, job.destination.guild_id)
 
 
 _URGENCIES = (Speed.TURBO, Speed.FAST, Speed.RELAX)
