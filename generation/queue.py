@@ -216,7 +216,9 @@ class Queue:
     def _may_run(self, waiting: _Waiting) -> bool:
         if waiting.granted is None or waiting.granted.done():  # done: cancelled in this very tick
             return False
-        return self._is_within_limits(waiting, Counter(key for each in self._running.values() for key in _keys(each.job)))
+        return self._is_within_limits(
+            waiting, Counter(key for each in self._running.values() for key in _keys(each.job))
+        )
 
     def _is_within_limits(self, waiting: _Waiting, running: Counter[_Key]) -> bool:
         of_person, here = (running[key] for key in _keys(waiting.job))

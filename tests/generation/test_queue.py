@@ -669,12 +669,15 @@ async def test_an_allowance_bounds_who_waits_in_that_guild_only():
 
 
 async def test_an_allowance_bounds_who_runs_in_that_guild_only():
-    room = Room(StillWorker(capacity=8), running_per_person=5)
+    clock = Clock()
+    room = Room(StillWorker(capacity=8), clock=clock, running_per_person=5)
+    await learn(room, clock, 8.0)
     jobs = [job_in(1), job_in(1), job_in(2)]
     for job in jobs:
         room.queue.enter(job, Allowance(running=1))
     people = [Person(room.queue, job, room.started) for job in jobs]
     await settle()
     assert room.queue.running == [jobs[0], jobs[2]]
+    assert room.queue.place(jobs[1].id) == Place(1, pytest.approx(8.0))
     await people[0].finish()
     assert room.queue.running == [jobs[2], jobs[1]]
