@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import os
 import random
 import sqlite3
@@ -25,7 +26,7 @@ from benchmarks.harness import table
 from bot.policy.changes import Author, change_settings
 from bot.policy.policy import Ask, Policy, Situation
 from bot.policy.settings import Bounds
-from db.connection import MIGRATIONS, Connection
+from db.connection import Connection, read_scripts
 from db.guilds import Act, Guilds
 from db.people import People
 from db.privacy import BEGINNING, Privacy
@@ -47,8 +48,8 @@ PARAMS = Params(
 
 
 def make_database(jobs: int) -> Path:
-    """Give a database with so many jobs; made once for each version of the migrations."""
-    version = len(list(MIGRATIONS.glob("*.sql")))
+    """Give a database with so many jobs; made once for each state of the migrations."""
+    version = hashlib.sha256("".join(read_scripts()).encode()).hexdigest()[:8]
     path = Path(tempfile.gettempdir()) / f"atelier-scale-{version}-{jobs}.sqlite3"
     if not path.exists():
         partial = path.with_suffix(".partial")

@@ -145,6 +145,19 @@ async def test_pictures_that_somebody_brought_are_handed_out_and_deleted(stage):
         assert on_disk(stage) == set()
 
 
+async def test_who_presses_twice_gets_their_files_once(stage):
+    async with stage.bot():
+        await drawn(stage)
+        message = await asked(stage)
+        held = stage.server.faults.hold("PATCH", "/webhooks/*")
+        first = await stage.person(stage.ada).press(message, "Get my data")
+        await asyncio.wait_for(held.reached.wait(), 10)
+        second = await stage.person(stage.ada).press(message, "Get my data")
+        assert "already" in (await second.message()).content
+        held.release()
+        assert "1 job, 4 pictures" in (await first.message()).content
+
+
 async def test_in_direct_messages_everything_works_as_well(stage):
     direct = stage.server.world.direct(stage.ada)
     async with stage.bot():
