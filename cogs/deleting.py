@@ -12,7 +12,7 @@ from bot.client import Client
 from bot.forms import Filled, Form
 from cogs.buttons import DELETE
 from cogs.forms import Forms, forms_of
-from cogs.road import Interaction, Road, may_end, road_of
+from cogs.road import Interaction, Road, may_end, moderated_guild, note_moderation, road_of
 from db.store import Record
 from generation.errors import Complaint
 from generation.params import Tile
@@ -44,6 +44,7 @@ class Deleting(commands.Cog):
         await interaction.delete_original_response()  # the message with the button, which no right is needed for
         assert interaction.message is not None
         await self.delete(record, removed=interaction.message.id)
+        await note_moderation(self.studio, record.job, interaction.user.id, "deleted")
         await interaction.followup.send("The picture and its files are deleted.", ephemeral=True)
 
     async def delete(self, record: Record, *, removed: int | None = None) -> None:
@@ -60,7 +61,7 @@ class Deleting(commands.Cog):
             raise Complaint(
                 "I do not know this picture any more. Whoever may delete messages here can delete this one."
             )
-        if not may_end(interaction, record.job):
+        if not may_end(record.job, interaction.user.id, moderated_guild(interaction)):
             raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can delete this.")
         return record
 

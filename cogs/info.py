@@ -81,7 +81,7 @@ async def overview(studio: Studio, who: Situation) -> tuple[str, discord.ui.View
 async def _cancel(interaction: Interaction, job_id: str) -> None:
     road, studio, who = road_of(interaction.client), interaction.client.studio, situation_of(interaction)
     try:
-        record, ending = await road.call_off(job_id, interaction.user.id, False)
+        record, ending = await road.call_off(job_id, interaction.user.id)
     except Complaint as complaint:  # it has ended meanwhile, so that the list is old news
         text, view = await overview(studio, who)
         await interaction.response.edit_message(content=f"{text}\n-# {complaint}", view=view)

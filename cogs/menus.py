@@ -15,7 +15,7 @@ from cogs.buttons import REMIX, job_ids
 from cogs.forms import Forms, forms_of
 from cogs.prompting import Purpose, open_form
 from cogs.remix import Remix
-from cogs.road import Interaction, Road, road_of
+from cogs.road import Interaction, Road, moderated_guild, road_of
 from cogs.sending import Sending, sending_of
 from db.store import Record
 from generation.errors import Complaint
@@ -41,8 +41,8 @@ class Menus(commands.Cog):
     async def cancel_job(self, interaction: Interaction, message: discord.Message) -> None:
         """Cancel the job that a message is about."""
         record = await self._record(message)
-        moderates = interaction.permissions.manage_messages
-        cancelled, ending = await self.road.call_off(record.job.id, interaction.user.id, moderates)
+        moderated = moderated_guild(interaction)
+        cancelled, ending = await self.road.call_off(record.job.id, interaction.user.id, moderated)
         await interaction.response.send_message("It is cancelled.", ephemeral=True)
         await self.road.tell_ending(cancelled.job, cancelled.notice_id, ending)
 
@@ -90,6 +90,8 @@ class Menus(commands.Cog):
         record = await self._record(message)
         if interaction.guild_id is None:
             raise Complaint("Reports go to the moderators of a server, and there are none here.")
+        if record.job.destination.guild_id != interaction.guild_id:
+            raise Complaint("This picture comes from elsewhere. Who may delete messages here can delete this one.")
         reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
             custom_id=REASON, style=discord.TextStyle.paragraph, max_length=LONGEST_REASON, required=True
         )

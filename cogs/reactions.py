@@ -56,7 +56,7 @@ class Reactions(commands.Cog):
 
     async def _end(self, record: Record) -> None:
         if record.state in (State.WAITING, State.DRAWING):
-            cancelled, ending = await self.road.call_off(record.job.id, record.job.asker.id, False)
+            cancelled, ending = await self.road.call_off(record.job.id, record.job.asker.id)
             await self.road.tell_ending(cancelled.job, cancelled.notice_id, ending)
         elif record.state is State.ANSWERED:
             await self.deleting.delete(record)

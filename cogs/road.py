@@ -22,7 +22,9 @@ from bot.policy.situation import situation_of
 from bot.rooms import Rooms
 from bot.sensitive import may_show, refuse_withheld
 from bot.standing import Standing
+from bot.studio import Studio
 from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, custom_ids, pressed_view, result_view
+from db.guilds import Act
 from db.store import Record, State
 from generation.display import slug
 from generation.errors import Complaint, WorkerDied
@@ -144,7 +146,7 @@ class Road(commands.Cog):
 
     async def cancel(self, interaction: Interaction, job_id: str) -> None:
         """Cancel a job by the button below its notice; raises Complaint when it may not or cannot be."""
-        record, ending = await self.call_off(job_id, interaction.user.id, interaction.permissions.manage_messages)
+        record, ending = await self.call_off(job_id, interaction.user.id, moderated_guild(interaction))
         text = wording.ended(record.job, self.studio.model, ending)
         try:
             await interaction.response.edit_message(content=text, attachments=[], view=None, allowed_mentions=NOBODY)
@@ -153,19 +155,20 @@ class Road(commands.Cog):
             await self.tell_ending(record.job, record.notice_id, ending)
         await self.studio.store.set_notice(job_id, None)
 
-    async def call_off(self, job_id: str, person_id: int, moderates: bool) -> tuple[Record, str]:
+    async def call_off(self, job_id: str, person_id: int, moderated: int | None = None) -> tuple[Record, str]:
         """Cancel a job, and give it with the words for it; raises Complaint when it may not or cannot be.
 
-        It is left to the caller to say so in the notice.
+        `moderated` is the guild whose moderator it is. It is left to the caller to say so in the notice.
         """
         record = await self.studio.store.record(job_id)
         if record is None:
             raise Complaint("I do not know this job any more.")
-        if not (moderates or person_id == record.job.asker.id):
+        if not may_end(record.job, person_id, moderated):
             raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can cancel this.")
         ending = f"Cancelled by <@{person_id}>."
         if not await self.studio.store.cancel(job_id, ending):
             raise Complaint("This has already ended, so there is nothing left to cancel.")
+        await note_moderation(self.studio, record.job, person_id, "cancelled")
         await self.studio.stop(job_id)
         return record, ending
 
@@ -345,6 +348,23 @@ async def _turn_blue(interaction: Interaction, pressed: str) -> None:
         await interaction.response.edit_message(view=pressed_view(interaction.message, pressed))
 
 
-def may_end(interaction: Interaction, job: Job) -> bool:
-    """Tell whether somebody may cancel a job or delete its result."""
-    return interaction.user.id == job.asker.id or interaction.permissions.manage_messages
+def moderated_guild(interaction: Interaction) -> int | None:
+    """Give the guild that somebody moderates where they are now."""
+    return interaction.guild_id if interaction.permissions.manage_messages else None
+
+
+def may_end(job: Job, person_id: int, moderated: int | None) -> bool:
+    """Tell whether somebody may cancel a job or delete its result: its owner, or a moderator of the guild it is from.
+
+    A picture may be shown again in another guild, whose moderators have no say in it.
+    """
+    return person_id == job.asker.id or (moderated is not None and moderated == job.destination.guild_id)
+
+
+async def note_moderation(studio: Studio, job: Job, person_id: int, what: str) -> None:
+    """Put into the audit what a moderator did with somebody else's job."""
+    guild_id = job.destination.guild_id
+    if person_id != job.asker.id and guild_id is not None:
+        details = f"{what} job {job.id} of <@{job.asker.id}>"
+        act = Act(guild_id=guild_id, person_id=person_id, act="moderation", details=details, at=studio.clock())
+        await studio.guilds.note(act)

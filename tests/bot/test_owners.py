@@ -265,3 +265,37 @@ async def test_the_log_channel_hears_of_every_act(stage):
             assert f"<@{stage.mod.id}>" in heard.content
         stage.server.world.channels.pop(log.id)
         await config(stage, "stealth", allowed=False)  # nobody to tell, and no harm
+
+
+async def test_what_moderators_do_with_others_jobs_is_in_the_audit(stage):
+    moderator = stage.person(stage.mod)
+    async with stage.bot():
+        await stage.imagine("slow fox")
+        await moderator.press(await stage.notice("(25%)"), "Cancel")
+        await stage.notice("Cancelled by")
+        await stage.imagine("an owl")
+        deleting = await moderator.press(await stage.result(), "U1")
+        picked = await stage.result(text="Image #1")
+        assert deleting
+        await moderator.submit_modal(await moderator.press(picked, "Delete"))
+        await eventually(lambda: len(stage.results()) == 1)
+        audit = await config(stage, "audit")
+    assert "cancelled job" in audit
+    assert f"of <@{stage.ada.id}>" in audit
+    assert "deleted job" not in audit, "a picture that a moderator picked is their own"
+
+
+async def test_a_moderator_of_another_server_has_no_say(stage):
+    elsewhere = stage.server.world.add_guild("Elsewhere", stage.ben, stage.ada)
+    channel = stage.server.world.add_channel(elsewhere)
+    async with stage.bot() as studio:
+        await stage.imagine("a fox")
+        await stage.result()
+        await eventually(lambda: not studio.tasks)
+        (row,) = await studio.store._connection.rows("SELECT id FROM jobs")
+        shown = await stage.person(stage.ada).command("show", channel, job=row["id"])
+        await eventually(lambda: shown.messages and shown.messages[-1].attachments)
+        again = shown.messages[-1]
+        refused = await stage.person(stage.ben).context_menu("Report", again)
+        assert "comes from elsewhere" in await refusal(refused)
+        assert (await studio.store.record(row["id"])).state == "answered"
