@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from bot.doctor.finding import Finding, bad, fine, unknown
@@ -54,6 +54,26 @@ def check_model(ref: str) -> list[Finding]:
         return [bad("model", str(fault), fault.mend)]
     size = sum(path.stat().st_size for path in weights)
     return [fine("model", f"{model.name} is complete, with {size / 2**20:.0f} MiB of weights")]
+
+
+def check_classifier(ref: str) -> list[Finding]:
+    """Check the files of the model that tells sensitive pictures, where there is one."""
+    if not ref:
+        return [fine("classifier", "none is set, so sensitive pictures are not told from others")]
+    mend = f"Start the bot, or run `hf download {ref}`, and look again."
+    try:
+        folder = _folder(ref)
+        if not (folder / "config.json").is_file():
+            raise _Fault(f"{folder} has no config.json", "Set SENSITIVE_CLASSIFIER to a model's folder or hub id.")
+        for path in _weights(folder, "model.safetensors"):
+            _check_weights(path)
+    except LocalEntryNotFoundError:
+        return [unknown("classifier", f"{ref} is not on this machine yet: it is downloaded at the first start", mend)]
+    except HFValidationError:
+        return [bad("classifier", f"there is no {ref}", "Set SENSITIVE_CLASSIFIER to a model's folder or hub id.")]
+    except _Fault as fault:
+        return [bad("classifier", str(fault), fault.mend)]
+    return [fine("classifier", f"{ref} is complete")]
 
 
 def _folder(ref: str) -> Path:

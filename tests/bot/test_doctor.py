@@ -20,7 +20,7 @@ from bot.config import Config
 from bot.doctor import account, api, device, examine, finding, storage
 from bot.doctor.account import check_account
 from bot.doctor.finding import Finding, Verdict, aside, within
-from bot.doctor.model import check_model
+from bot.doctor.model import check_classifier, check_model
 from bot.doctor.storage import check_database, check_disk
 from bot.lock import in_use, only_one
 from db.connection import DATABASE
@@ -285,6 +285,27 @@ def test_a_hub_model_that_is_not_here_yet_is_said_to_be_downloaded():
     (found,) = check_model("nobody/has-this-model")
     assert found.verdict is UNKNOWN
     assert "hf download nobody/has-this-model" in found.mend
+
+
+@pytest.mark.parametrize(
+    ("harm", "verdict", "says"),
+    [
+        (lambda folder: None, FINE, "is complete"),
+        (lambda folder: (folder / "config.json").unlink(), BAD, "no config.json"),
+        (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), BAD, "pickled"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"short"), BAD, "damaged"),
+        (shutil.rmtree, BAD, "there is no"),
+    ],
+)
+def test_the_classifiers_files_are_looked_at_too(model, harm, verdict, says):
+    folder = model / "text_encoder"
+    harm(folder)
+    (found,) = check_classifier(str(folder))
+    assert (found.verdict, says in found.text) == (verdict, True)
+
+
+def test_a_bot_without_a_classifier_is_fine():
+    assert check_classifier("")[0].verdict is FINE
 
 
 # --- the device
