@@ -16,10 +16,9 @@ from generation.params import MAX_SEED, Frame, Params, Picture, TextPart, Tile
 # Shares of the noise: how far a result may leave its source. Subtle keeps the composition, strong keeps the idea.
 VARY_SUBTLE = 0.45
 VARY_STRONG = 0.75
-# The details of a picture that is only enlarged may be sharpened or invented; more would draw the prompt once again in
-# every window.
-UPSCALE_SUBTLE = 0.3
-UPSCALE_CREATIVE = 0.45
+# The forms of a picture that is enlarged are held anyway; its details are only sharpened, or invented.
+UPSCALE_SUBTLE = 0.2
+UPSCALE_CREATIVE = 0.5
 # What is drawn around or within a picture starts from colours stretched over it, of which nothing else may shine
 # through.
 AROUND = 0.95

@@ -64,8 +64,9 @@ class Params:
 
     `width` and `height` are pixels. Tile *i* starts from the noise of `seed + i`. With a `source`, drawing starts
     from that picture, resized to `width`×`height`, noised to `strength` (0 keeps it, 1 forgets it); pictures in
-    `blended` are mixed with it in equal parts. With a `frame` the source is resized to that part of the canvas. White
-    in `mask` is drawn anew, black is kept; `region` is the same in cells of a 3×3 picker, numbered by rows from 0.
+    `blended` are mixed with it in equal parts. With a `frame` the source is resized to that part of the canvas, and
+    what is drawn anew goes on softly where it ends. White in `mask` is drawn anew, black is kept; `region` is the same
+    in cells of a 3×3 picker, numbered by rows from 0.
     `sampler` is None for the model's own scheduler.
 
     `house_style` are the model's trigger words, applied as strongly as `stylize` says (0 to 1000; 100 appends them to
