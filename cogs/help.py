@@ -121,7 +121,7 @@ def _find(model: Model) -> str:
         "- `/show` offers your earlier results as you type words of the prompt, and posts one again with its buttons. "
         "It also takes a job's id\n"
         "- `/favourites` does so for what you marked with ❤️\n"
-        "- `/info` lists your jobs in the queue, with a way to cancel each\n"
+        "- `/info` lists your jobs in the queue, with a way to cancel each; `/queue` shows everybody's\n"
         "- **Details** below a picture tells its seed, its id, its parameters and what it was made from\n"
         "Every file carries its prompt and seed, too."
     )
@@ -135,8 +135,8 @@ def _privacy(model: Model) -> str:
         "them names them. `--stealth` does it for one prompt, `/public` and `--public` the opposite. Discord lets me "
         "answer privately for 15 minutes; what takes longer comes as a direct message.\n"
         "In direct messages with me, only you see anything.\n"
-        "**Delete** removes message and files for good. Who runs this studio keeps prompts and pictures as long as "
-        "they have set, and can see them."
+        "**Delete** below a picture removes message and files for good. `/privacy` shows what is kept about you, gives "
+        "you all of it, or deletes it. Who runs this studio can see what is kept here."
     )
 
 
