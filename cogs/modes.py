@@ -19,7 +19,7 @@ class Modes(commands.Cog):
 
     @app_commands.command(description="Draw your pictures in fast mode from now on")
     async def fast(self, interaction: Interaction) -> None:
-        await self._hurry(interaction, Speed.FAST, "Your jobs go before relaxed ones.")
+        await self._hurry(interaction, Speed.FAST, "Your jobs go before relaxed ones, where this server lets you.")
 
     @app_commands.command(description="Draw your pictures when others are not in a hurry")
     async def relax(self, interaction: Interaction) -> None:
@@ -27,7 +27,7 @@ class Modes(commands.Cog):
 
     @app_commands.command(description="Draw your pictures before everybody else's")
     async def turbo(self, interaction: Interaction) -> None:
-        await self._hurry(interaction, Speed.TURBO, "Your jobs go before all others, as far as this server allows it.")
+        await self._hurry(interaction, Speed.TURBO, "Your jobs go before all others, where this server lets you.")
 
     @app_commands.command(description="Let only you see your pictures from now on")
     async def stealth(self, interaction: Interaction) -> None:
