@@ -17,11 +17,7 @@ KEPT = """
            min(asked_at) AS first_at, max(asked_at) AS last_at
     FROM jobs WHERE asker_id = :person
 """
-# Only what is asked for in words can bring a picture; everything else takes over those of the job it is made from.
-BROUGHT = """
-    SELECT count(DISTINCT digest) AS number FROM jobs CROSS JOIN uploads ON uploads.job_id = jobs.id
-    WHERE asker_id = :person AND action IN ('imagine', 'blend')
-"""
+BROUGHT = "SELECT count(DISTINCT digest) AS number FROM uploads WHERE brought_by = :person"
 BELONGINGS = {
     "preferences": "SELECT settings FROM preferences WHERE person_id = :person",
     "options": "SELECT name, value FROM options WHERE person_id = :person ORDER BY name",
