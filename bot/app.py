@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import threading
 from collections.abc import Coroutine
 from itertools import chain, repeat
 
 import aiohttp
 import discord
+from discord.gateway import KeepAliveHandler
 from discord.http import Route
 
 from bot.client import Client
@@ -112,3 +114,11 @@ async def _serve(studio: Studio) -> None:
             await client.close()
             starting.cancel()
             await asyncio.wait({starting})
+            _still_heartbeats()
+
+
+def _still_heartbeats() -> None:
+    """End the heartbeat of a connection that was given up while it was being made, which discord.py forgets."""
+    for thread in threading.enumerate():
+        if isinstance(thread, KeepAliveHandler):
+            thread.stop()

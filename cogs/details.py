@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import discord
 from discord.ext import commands
 
@@ -16,7 +18,7 @@ from generation.display import escape, shorten
 from generation.errors import Complaint
 from generation.job import Action
 from generation.models import Model
-from generation.params import Tile
+from generation.params import TextPart, Tile
 from generation.prompt import write
 
 MOST_ANCESTORS = 4  # that are named; a picture may have a hundred
@@ -60,11 +62,11 @@ def facts(record: Record, model: Model) -> list[str]:
     """Say what is known of a picture, besides its prompt."""
     job, (width, height) = record.job, size_of(record.job.params)
     drawn = "" if job.action is Action.PICK or record.seconds is None else f" · drawn in {record.seconds:.1f} s"
-    words = write(job.params, None, seed=True).removeprefix(write(job.params, model).partition(" --")[0]).strip()
+    parameters = write(replace(job.params, parts=(TextPart(""),)), None)
     return [
         f"{wording.origin(job)} <t:{job.asked_at:.0f}:R>",
         f"Job `{job.id}` · seed {job.params.seed} · {width} × {height} · {escape(model.name)}{drawn}",
-        f"-# {escape(shorten(words, LONGEST_PARAMETERS))}",
+        f"-# {escape(shorten(parameters, LONGEST_PARAMETERS))}",
     ]
 
 
@@ -77,7 +79,8 @@ def _named(record: Record, person_id: int) -> str:
     to, origin = record.job.destination, wording.origin(record.job)
     if record.answer_id is None or (to.private and record.job.asker.id != person_id):
         return origin
-    return f"{origin} · https://discord.com/channels/{to.guild_id or '@me'}/{to.result_channel_id}/{record.answer_id}"
+    link = f"https://discord.com/channels/{to.guild_id or '@me'}/{to.result_channel_id}/{record.answer_id}"
+    return f"{origin} · [go there]({link})"
 
 
 async def setup(client: Client) -> None:

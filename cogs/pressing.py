@@ -17,11 +17,11 @@ from generation.job import Action, Job
 from generation.models import Model
 from generation.params import Params, Tile
 
-Asking = Callable[[Interaction, Action, Job, Tile], Awaitable[None]]
+Asking = Callable[[Interaction, Action, Job, Tile], Awaitable[bool]]
 
 
 class Pressing(commands.Cog):
-    """Make new jobs from tiles; `ask_first` asks those who prefer to remix for other words."""
+    """Make new jobs from tiles; `ask_first` asks those who prefer to remix for other words, or is False."""
 
     ask_first: Asking
 
@@ -39,8 +39,7 @@ class Pressing(commands.Cog):
         pressed = f"{action}:{tile}"
         if action is Action.VARY_STRONG and parent.params.count > 1 and not preferred.high_variation:
             action = Action.VARY_SUBTLE
-        if preferred.remix and action in REMIXED:
-            await self.ask_first(interaction, action, parent, tile)
+        if preferred.remix and action in REMIXED and await self.ask_first(interaction, action, parent, tile):
             return
         params = make(action, parent.params, tile, self.studio.model, actions.new_seed())
         await self.road.ask(interaction, action, params, tile, pressed=pressed)

@@ -130,7 +130,7 @@ def _prompt_field(text: str) -> discord.ui.Label[Any]:
     field = discord.ui.TextInput[Any](
         custom_id=PROMPT,
         style=discord.TextStyle.paragraph,
-        default=text[:LONGEST_TEXT],
+        default=text,
         max_length=LONGEST_TEXT,
         required=bool(text),  # pictures can be blended without a word
     )

@@ -12,7 +12,7 @@ from discord.ext import commands
 from bot.client import Client
 from bot.destination import is_private
 from bot.errors import answer, answering
-from bot.forms import Filled
+from bot.forms import LONGEST_TEXT, Filled
 from cogs.buttons import BLUE, GREY
 from cogs.prompting import MASK, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
 from cogs.remix import Remix, proposed
@@ -63,7 +63,10 @@ class Region(commands.Cog):
         """Open the form with the words for what is drawn anew."""
         parent = await self.road.parent(tile)
         text = proposed(Action.VARY_REGION, parent.params, self.studio.model)
-        await open_form(interaction, Purpose(Action.VARY_REGION, tile, cells), text)
+        # What is drawn anew may be something else than the picture, so a prompt too long for the form is left out.
+        await open_form(
+            interaction, Purpose(Action.VARY_REGION, tile, cells), text if len(text) <= LONGEST_TEXT else ""
+        )
 
     async def edited(self, interaction: Interaction, purpose: Purpose, filled: Filled) -> None:
         """Have the part drawn anew, or give the words back."""

@@ -7,12 +7,13 @@ from dataclasses import replace
 from discord.ext import commands
 
 from bot.client import Client
-from bot.forms import Filled
+from bot.forms import LONGEST_TEXT, Filled
 from cogs.buttons import REMIX
 from cogs.pressing import MADE, REMIXED, Pressing, make, pressing_of
 from cogs.prompting import HOW_FAR, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
 from cogs.road import Interaction, Road, road_of
 from generation import actions
+from generation.errors import Complaint
 from generation.job import Action, Job
 from generation.models import Model
 from generation.params import Params, Tile, Upload
@@ -36,15 +37,23 @@ class Remix(commands.Cog):
 
     async def remix(self, interaction: Interaction, tile: Tile) -> None:
         """Open the form of a remix."""
-        await self.ask_first(interaction, Action.REMIX_STRONG, await self.road.parent(tile), tile)
+        await self._open(interaction, Action.REMIX_STRONG, tile)
 
     async def zoom(self, interaction: Interaction, tile: Tile) -> None:
         """Open the form of a zoom by another factor, or into another shape."""
-        await self.ask_first(interaction, Action.ZOOM_CUSTOM, await self.road.parent(tile), tile)
+        await self._open(interaction, Action.ZOOM_CUSTOM, tile)
 
-    async def ask_first(self, interaction: Interaction, action: Action, parent: Job, tile: Tile) -> None:
-        """Open the form with the prompt of the picture that a button belongs to."""
-        await open_form(interaction, Purpose(action, tile), proposed(action, parent.params, self.studio.model))
+    async def ask_first(self, interaction: Interaction, action: Action, parent: Job, tile: Tile) -> bool:
+        """Open the form with the prompt of the picture that a button belongs to; False where it is too long for one."""
+        text = proposed(action, parent.params, self.studio.model)
+        if len(text) > LONGEST_TEXT:
+            return False
+        await open_form(interaction, Purpose(action, tile), text)
+        return True
+
+    async def _open(self, interaction: Interaction, action: Action, tile: Tile) -> None:
+        if not await self.ask_first(interaction, action, await self.road.parent(tile), tile):
+            raise Complaint(f"This prompt has more than the {LONGEST_TEXT} characters that fit into a form.")
 
     async def edited(self, interaction: Interaction, purpose: Purpose, filled: Filled) -> None:
         """Make what was asked for with the words of a form, or give them back."""

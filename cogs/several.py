@@ -7,6 +7,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import discord
@@ -107,28 +108,35 @@ async def ask_all(interaction: Interaction, asks: Sequence[Ask], *, key: str) ->
 
     The interaction must be answered already, by a deferred change of the question that these jobs confirm.
     """
-    road = road_of(interaction.client)
-    jobs = await _accept(interaction, road, asks, key)
+    road, warnings = road_of(interaction.client), list[str]()
+    jobs = await _accept(interaction, road, asks, key, warnings)
     if not jobs:
         return False
-    await interaction.edit_original_response(content=f"{len(jobs)} jobs are on their way.", attachments=[], view=None)
+    with suppress(*TROUBLE):  # the jobs are accepted, and go on whatever can be said of them
+        said = f"{len(jobs)} jobs are on their way."
+        await interaction.edit_original_response(content=said, attachments=[], view=None)
     for job in jobs:
         await road.go_on_with(job, await _notice(interaction, road, job))
+    for warning in dict.fromkeys(warnings):
+        await answer(interaction, warning)
     return True
 
 
-async def _accept(interaction: Interaction, road: Road, asks: Sequence[Ask], key: str) -> list[Job]:
-    who, jobs = situation_of(interaction), []
-    policy, queue = road.studio.policy, road.studio.queue
+async def _accept(
+    interaction: Interaction, road: Road, asks: Sequence[Ask], key: str, warnings: list[str]
+) -> list[Job]:
+    who, jobs = situation_of(interaction), list[Job]()
+    policy, queue, store = road.studio.policy, road.studio.queue, road.studio.store
     async with policy.admission(who, asks[0]) as terms:
+        if await store.record(_numbered(key, 0)):
+            return []
         for number, ask in enumerate(asks):
             terms = await policy.admit(who, ask)
+            warnings += [terms.warning] if terms.warning else []
             job = road.job(interaction, ask.action, ask.params, None, terms.speed, ask.private)
             jobs.append(dataclasses.replace(job, id=_numbered(key, number)))
         if len(jobs) > MOST_FOLLOWUPS and not (interaction.context.dm_channel or interaction.is_guild_integration()):
             raise Complaint(f"Discord lets me answer with {MOST_FOLLOWUPS} jobs at once here, not with {len(jobs)}.")
-        if await road.studio.store.record(jobs[0].id):
-            return []
         allowance = Allowance(waiting=terms.bounds.waiting, running=terms.bounds.running)
         queue.check(who.person_id, who.guild_id, allowance, len(jobs))
         return jobs if await _keep(road, jobs, allowance) else []

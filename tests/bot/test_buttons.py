@@ -48,6 +48,23 @@ async def test_picking_gives_credit_and_each_press_posts_it_again(stage):
     assert all(f"after a picture by <@{stage.ada.id}>" in result.content for result in stage.results()[1:])
 
 
+async def test_a_picture_that_cannot_be_picked_after_all_is_told_of_privately(stage, monkeypatch):
+    async with stage.bot() as studio:
+        await stage.imagine("a fox")
+        grid = await stage.result()
+
+        async def lose(*_: object) -> None:
+            raise FileNotFoundError
+
+        with monkeypatch.context() as broken:
+            broken.setattr(studio.pictures, "read", lose)
+            pressed = await stage.person(stage.ada).press(grid, "U1")
+            said = await pressed.followup()
+        assert said.ephemeral
+        assert "not kept any more" in said.content
+        assert await studio.store.open_records() == []
+
+
 async def test_u_of_a_grid_from_before_picking_still_enlarges(stage):
     async with stage.bot():
         await stage.imagine("a fox")

@@ -204,3 +204,18 @@ async def test_a_long_panorama_is_remixed_in_its_own_shape(stage):
         await stage.person(stage.ada).submit_modal(pressed, prompt="an owl")
         size = picture(stage.server, await stage.result(text="an owl")).size
     assert size[0] > 4 * size[1]
+
+
+async def test_a_prompt_too_long_for_a_form_is_varied_as_it_is_and_not_remixed(stage):
+    async with stage.bot() as studio:
+        await studio.people.change(stage.ada.id, remix=True)
+        grid = await grid_of(stage, "fox " * 1100)
+        await stage.person(stage.ada).press(grid, "V1")
+        await stage.result(text="Variations (Strong)")
+        await stage.person(stage.ada).press(grid, "U1")
+        picked = await stage.result(text="Image #1")
+        refused = await (await stage.person(stage.ada).press(picked, "Remix")).message()
+        assert refused.ephemeral
+        assert "4000 characters" in refused.content
+        question = await (await stage.person(stage.ada).press(picked, "Vary (Region)")).message()
+        assert prompt_of(await (await stage.person(stage.ada).press(question, "Go on")).modal()) == ""

@@ -234,3 +234,35 @@ async def test_a_stop_while_the_connection_is_made_anew_is_obeyed(stage, moments
     async with stage.bot():
         await stage.imagine("a fox")
         await stage.result()
+
+
+async def test_a_picked_picture_whose_posting_was_cut_off_is_posted_once(stage):
+    async with stage.bot():
+        await stage.imagine("a fox")
+        grid = await stage.result()
+        held = stage.server.faults.hold("POST", f"/channels/{stage.channel.id}/messages")
+        await stage.person(stage.ada).press(grid, "U1")
+        await asyncio.wait_for(held.reached.wait(), 10)
+    stage.server.faults.clear()
+    async with stage.bot() as studio:
+        await stage.result(text="Image #1")
+        await eventually(lambda: not studio.tasks)
+    assert len(stage.results()) == 2
+
+
+async def test_a_picked_picture_that_the_bot_had_only_noted_is_posted_after_the_restart(stage, monkeypatch):
+    async with stage.bot() as studio:
+        await stage.imagine("a fox")
+        grid = await stage.result()
+        reached = asyncio.Event()
+
+        async def die(*_: object) -> None:
+            reached.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(studio.store, "set_notice", die)
+        await stage.person(stage.ada).press(grid, "U1")
+        await asyncio.wait_for(reached.wait(), 10)
+    async with stage.bot():
+        await stage.result(text="Image #1")
+    assert len(stage.results()) == 2

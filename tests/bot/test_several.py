@@ -159,3 +159,12 @@ async def test_where_only_the_person_installed_the_bot_five_are_the_most(stage):
         question = await asked_about(stage, "{1,2,3,4,5} foxes", eve, channel=channel)
         await draw_all(stage, question, eve)
         await stage.server.wait_until(lambda: len(stage.results(channel)) == 5, 20)
+
+
+async def test_the_jobs_go_on_when_discord_is_away_after_the_question(stage):
+    async with stage.bot():
+        question = await asked_about(stage)
+        stage.server.faults.rate_limit("PATCH", "/webhooks/*", times=100, via=False)
+        stage.server.faults.rate_limit("POST", "/webhooks/*", times=100, via=False)
+        await draw_all(stage, question)
+        await drawn(stage, 4)
