@@ -196,6 +196,15 @@ async def test_help_turns_its_pages(stage):
             await stage.server.wait_until(lambda text=text: message.content == text)
 
 
+async def test_every_command_that_people_have_is_in_the_help(stage):
+    async with stage.bot() as studio:
+        text = "".join(page(studio.model) for page in PAGES.values())
+        offered = {each["name"] for each in stage.person(stage.ada).commands(stage.channel)}
+        menus = {each["name"] for each in stage.person(stage.ada).commands(stage.channel, 3)}
+    assert {name for name in offered - {"help"} if f"`/{name}" not in text} == set()
+    assert {name for name in menus if f"*{name}*" not in text} == set()
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_of_the_help_fits_into_a_message(page):
     text = PAGES[page](Model(name="none", ref="none", examples=("a" * 100,)))
