@@ -165,12 +165,6 @@ class Policy:
         return known[1]
 
 
-@asynccontextmanager
-async def granted(terms: Terms) -> AsyncIterator[Terms]:
-    """Stand for an admission that was given before, for several jobs together."""
-    yield terms
-
-
 def _refuse_elsewhere(who: Situation, settings: GuildSettings) -> None:
     if settings.channels and not who.places.intersection(settings.channels):
         named = ", ".join(f"<#{channel}>" for channel in settings.channels[:5])
