@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 import discord
 from discord.ext import commands
@@ -33,6 +34,7 @@ class Reactions(commands.Cog):
         self.client = client
         self.studio = client.studio
         self.road, self.sending, self.deleting = road, sending, deleting
+        self._busy: set[str] = set()
 
     @commands.Cog.listener()
     async def on_raw_reaction_add(self, reaction: discord.RawReactionActionEvent) -> None:
@@ -40,26 +42,32 @@ class Reactions(commands.Cog):
         if emoji not in (ENVELOPE, CROSS) or not self._is_mine(reaction):
             return
         record = await self._record(reaction)
-        if record is None or record.job.asker.id != reaction.user_id:
+        if record is None or record.job.asker.id != reaction.user_id or record.job.id in self._busy:
             return
+        self._busy.add(record.job.id)  # whoever takes a reaction back and gives it again gets one answer, not many
         try:
-            await (self._send(record) if emoji == ENVELOPE else self._end(record))
+            await (self._send(record) if emoji == ENVELOPE else self._end(record, reaction))
         except discord.Forbidden:
             await self._answer(reaction, CLOSED)
         except Exception as error:
             await self._answer(reaction, explain(error))
+        finally:
+            self._busy.discard(record.job.id)
 
     async def _send(self, record: Record) -> None:
         if record.suffix is None:
             raise Complaint("This is not drawn yet: react again when it is.")
         await self.sending.send(record, record.job.asker.id)
 
-    async def _end(self, record: Record) -> None:
+    async def _end(self, record: Record, reaction: discord.RawReactionActionEvent) -> None:
         if record.state in (State.WAITING, State.DRAWING):
             cancelled, ending = await self.road.call_off(record.job.id, record.job.asker.id)
             await self.road.tell_ending(cancelled.job, cancelled.notice_id, ending)
         elif record.state is State.ANSWERED:
             await self.deleting.delete(record)
+            if reaction.message_id != record.answer_id:  # it was posted again, by /show
+                with suppress(discord.NotFound):
+                    await self._place(reaction).get_partial_message(reaction.message_id).delete()
 
     def _is_mine(self, reaction: discord.RawReactionActionEvent) -> bool:
         return self.client.user is not None and reaction.message_author_id == self.client.user.id

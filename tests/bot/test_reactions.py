@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 import pytest
@@ -75,6 +76,31 @@ async def test_a_result_that_was_shown_again_takes_reactions_too(stage):
         shown = await (await stage.person(stage.ada).command("show", stage.channel, job="fox")).message()
         await stage.person(stage.ada).react(shown, "✉️")
         await stage.server.wait_until(lambda: len(letters(stage, stage.ada)) == 4)
+
+
+async def test_a_cross_below_what_was_shown_again_deletes_both_messages(stage):
+    async with stage.bot() as studio:
+        grid = await drawn(stage)
+        await eventually(lambda: not studio.tasks)
+        shown = await (await stage.person(stage.ada).command("show", stage.channel, job="fox")).message()
+        await stage.person(stage.ada).react(shown, "❌")
+        await stage.server.wait_until(lambda: grid.deleted and shown.deleted)
+
+
+async def test_taking_a_reaction_back_and_giving_it_again_sends_the_pictures_once(stage):
+    async with stage.bot():
+        grid = await drawn(stage)
+        path = f"/channels/{stage.server.world.direct(stage.ada).id}/messages"
+        held = stage.server.faults.hold("POST", path)
+        await stage.person(stage.ada).react(grid, "✉️")
+        await asyncio.wait_for(held.reached.wait(), 10)
+        for _ in range(3):
+            await stage.person(stage.ada).unreact(grid, "✉️")
+            await stage.person(stage.ada).react(grid, "✉️")
+        held.release()
+        await stage.server.wait_until(lambda: len(letters(stage, stage.ada)) == 4)
+        await drawn(stage, "an owl")
+    assert len(letters(stage, stage.ada)) == 4
 
 
 async def test_reactions_work_in_direct_messages(stage):
