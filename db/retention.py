@@ -50,7 +50,8 @@ class Sweep:
 class Retention:
     """Sweep the store and the pictures.
 
-    Jobs are kept for `days` after their end, or for as many as `guild_days` gives for their guild; 0 is for ever.
+    Jobs are kept for `days` after their end, or for as many as `guild_days` gives for their guild if those are fewer:
+    whoever runs the bot has the last word on the disk. 0 is for ever.
     """
 
     def __init__(
@@ -102,7 +103,8 @@ class Retention:
             old = [
                 row["id"]
                 for row in rows
-                if (days := of_guild.get(row["guild_id"], self._days)) and row["ended_at"] < now - days * DAY
+                if (days := _shorter(self._days, of_guild.get(row["guild_id"], 0)))
+                and row["ended_at"] < now - days * DAY
             ]
             await self._forget(old, swept)
             await asyncio.sleep(PAUSE)
@@ -164,6 +166,10 @@ class Retention:
 
 async def _files(folder: Path) -> list[Path]:
     return await asyncio.to_thread(lambda: list(folder.iterdir()))
+
+
+def _shorter(days: int, of_guild: int) -> int:
+    return min(filter(None, (days, of_guild)), default=0)
 
 
 async def days_by_guild(connection: Connection) -> dict[int, int]:

@@ -25,8 +25,8 @@ def bounds_in_words(bounds: Bounds) -> str:
 
 
 def kept_for(days: int, otherwise: int) -> str:
-    """Say how long pictures are kept; where an owner leaves it open, `otherwise` holds, and 0 is for ever."""
-    if days:
+    """Say how long pictures are kept; `otherwise` is the most that whoever runs the bot allows, and 0 is for ever."""
+    if days and (not otherwise or days <= otherwise):
         return f"{days} days"
     return f"{otherwise} days, as whoever runs me has it" if otherwise else "for ever"
 

@@ -63,7 +63,7 @@ class GuildSettings:
     `defaults` are parameters as people type them, which hold where a person has not said otherwise. Empty `models`
     and `channels` allow all; `channels` may name categories, and holds for threads inside. The `…_roles` are the roles
     that may use a feature; empty allows everybody. `bounds` are by role; the guild's own id stands for everybody.
-    `retention_days` of 0 keeps pictures for ever.
+    `retention_days` of 0 leaves it to whoever runs the bot.
     """
 
     defaults: str = ""

@@ -105,8 +105,10 @@ async def test_without_a_number_of_days_everything_is_kept_for_ever(store, pictu
     assert files(pictures, job_id) == 5
 
 
-@pytest.mark.parametrize(("default", "of_guild", "kept"), [(30, 0, True), (30, 7, False), (0, 7, False), (5, 60, True)])
-async def test_a_guilds_own_number_of_days_counts_more_than_the_default(
+@pytest.mark.parametrize(
+    ("default", "of_guild", "kept"), [(30, 0, True), (30, 7, False), (0, 7, False), (5, 60, False), (0, 60, True)]
+)
+async def test_of_the_default_and_a_guilds_own_number_of_days_the_smaller_counts(
     store, pictures, clock, sweep, default, of_guild, kept
 ):
     job_id = await keep(store, pictures)
