@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import cast
 
 import discord
@@ -41,19 +42,27 @@ class Deleting(commands.Cog):
         """Delete the picture below which the button was pressed, and that message."""
         record = await self._deletable(interaction, Tile.parse(rest).job_id)
         await interaction.response.defer()
-        await interaction.delete_original_response()  # the message with the button, which no right is needed for
-        assert interaction.message is not None
-        await self.delete(record, removed=interaction.message.id)
+        await self._erase(record)
+        with suppress(discord.NotFound):  # somebody was quicker
+            await interaction.delete_original_response()  # the message with the button, which no right is needed for
+        if interaction.message is None or interaction.message.id != record.answer_id:
+            await self._remove_answer(record)
         await note_moderation(self.studio, record.job, interaction.user.id, "deleted")
         await interaction.followup.send("The picture and its files are deleted.", ephemeral=True)
 
-    async def delete(self, record: Record, *, removed: int | None = None) -> None:
-        """Remove a job's files and the message with its result, unless that was `removed` before."""
+    async def delete(self, record: Record) -> None:
+        """Remove a job's files and the message with its result."""
+        await self._erase(record)
+        await self._remove_answer(record)
+
+    async def _erase(self, record: Record) -> None:
         await self.studio.store.deleted(record.job.id)
         await self.studio.pictures.remove(record.job.id)
-        if record.answer_id is not None and record.answer_id != removed:
-            await self.delivery.remove_answer(record.job, record.answer_id)
         log.info("job %s: deleted", record.job.id)
+
+    async def _remove_answer(self, record: Record) -> None:
+        if record.answer_id is not None:
+            await self.delivery.remove_answer(record.job, record.answer_id)
 
     async def _deletable(self, interaction: Interaction, job_id: str) -> Record:
         record = await self.studio.store.record(job_id)

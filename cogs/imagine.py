@@ -14,7 +14,7 @@ from bot.forms import Filled
 from bot.habits import habits_of
 from cogs.prompting import PROMPT, Prompting, Purpose, prompting_of, refuse
 from cogs.road import Interaction, Road, road_of
-from cogs.several import ask_whether
+from cogs.several import action_of, ask_whether
 from generation.errors import Complaint
 from generation.job import Action
 from generation.params import Params, Upload
@@ -65,7 +65,7 @@ class Imagine(commands.Cog):
                 await ask_whether(interaction, _purpose(image), prompt, wishes)
                 return
             (params,), (wish,) = await self.with_pictures(wishes, image), wishes
-            await self.road.ask(interaction, Action.IMAGINE, params, speed=wish.speed, private=wish.private)
+            await self.road.ask(interaction, action_of(params), params, speed=wish.speed, private=wish.private)
         except Exception as error:
             await refuse(interaction, error, _purpose(image), prompt)
 

@@ -88,6 +88,8 @@ class Remix(commands.Cog):
         """Read edited words: everything that counts stands there, so that what the person prefers is not added."""
         options = await self.studio.people.options(interaction.user.id)
         pictures = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
+        if not any(part.text for part in parent.parts):
+            pictures = max(pictures, 2)  # it comes from a blend, which needs no words
         wish = read(text, self.studio.model, attached=pictures, options=options, zooming=zooming)
         faults = ["Links to pictures cannot be used here: the picture is where it starts"] if wish.links else []
         faults += ["`--repeat` cannot be used here"] if wish.repeat > 1 else []

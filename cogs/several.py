@@ -164,7 +164,7 @@ async def _notice(interaction: Interaction, road: Road, job: Job) -> int | None:
 
 def _asked(interaction: Interaction, params: Params, wish: Wish, jobs: int, preferred: Preferences) -> Ask:
     return Ask(
-        action=Action.IMAGINE,
+        action=action_of(params),
         params=params,
         speed=wish.speed or preferred.speed,
         insisted=wish.speed is not None,
@@ -173,6 +173,11 @@ def _asked(interaction: Interaction, params: Params, wish: Wish, jobs: int, pref
         repeated=wish.repeat > 1,
         permuted=jobs > wish.repeat,
     )
+
+
+def action_of(params: Params) -> Action:
+    """Tell drawing from words from blending pictures without any."""
+    return Action.IMAGINE if any(part.text for part in params.parts) else Action.BLEND
 
 
 def _numbered(key: str, number: int) -> str:

@@ -51,6 +51,25 @@ async def test_five_pictures_are_blended_and_a_blend_goes_on(stage):
         assert "--seed" in details.content
 
 
+@pytest.mark.parametrize(("label", "says"), [("Custom Zoom", "Zoom Out by"), ("Remix", "Variations (Strong)")])
+async def test_a_blend_is_zoomed_and_varied_without_words_too(stage, label, says):
+    async with stage.bot():
+        await blend(stage, red(64, 64), blue())
+        await stage.person(stage.ada).press(await stage.result(), "U1")
+        pressed = await stage.person(stage.ada).press(await stage.result(text="Image #1"), label)
+        await stage.person(stage.ada).submit_modal(pressed)
+        await stage.result(text=says)
+
+
+async def test_links_without_words_are_blended(stage):
+    addresses = [await link(stage, red(64, 64)), await link(stage, blue())]
+    async with stage.bot() as studio:
+        await stage.imagine(" ".join(addresses))
+        result = await stage.result()
+        assert len((await record_of(studio, result)).job.params.blended) == 1
+    assert result.content == f"Blended by <@{stage.ada.id}>"
+
+
 async def test_what_is_no_picture_is_refused_privately(stage):
     async with stage.bot():
         asked = await blend(stage, red(64, 64), b"no picture")

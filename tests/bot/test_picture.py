@@ -172,6 +172,26 @@ async def test_deleting_takes_message_and_files_away_and_leaves_what_was_made_fr
         await stage.server.wait_until(lambda: len(stage.results()) == 4, 20)
 
 
+async def test_deleting_where_it_was_shown_again_takes_the_first_message_away_too(stage):
+    async with stage.bot() as studio:
+        picked = await pick(stage)
+        tile = tile_of(picked)
+        again = await (await stage.person(stage.ada).command("show", stage.channel, job=tile.job_id)).message()
+        await (await delete(stage, stage.ada, again)).followup()
+        assert again.deleted
+        assert picked.deleted
+        assert not studio.pictures.path(tile).exists()
+
+
+async def test_two_who_delete_at_once_are_both_told_that_it_is_gone(stage):
+    async with stage.bot():
+        picked = await pick(stage)
+        forms = [await stage.person(stage.ada).press(picked, "Delete") for _ in range(2)]
+        sent = [await stage.person(stage.ada).submit_modal(form) for form in forms]
+        for each in sent:
+            assert "deleted" in (await each.followup()).content
+
+
 async def test_a_moderator_deletes_and_somebody_else_may_not(stage):
     async with stage.bot():
         picked = await pick(stage)
