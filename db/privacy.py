@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from db.connection import Connection
+from db.job_words import wipe_deleted
 from db.usage import COUNTS
 
 NOBODY = 0  # takes the place of a person whose name is to be forgotten
@@ -147,7 +148,8 @@ class Privacy:
         return [digest for digest in digests if not await self._connection.rows(NEEDED, {"digest": digest})]
 
     async def end_erasure(self, person_id: int, up_to: float) -> None:
-        """Note that everything up to a time is erased."""
+        """Wipe the words of erased prompts out of the file, and note that everything up to a time is erased."""
+        await wipe_deleted(self._connection)
         await self._connection.write(
             "DELETE FROM erasures WHERE person_id = :person AND up_to <= :at", {"person": person_id, "at": up_to}
         )

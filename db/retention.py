@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.connection import Connection
+from db.job_words import wipe_deleted
 from db.pictures import KINDS, PARTIAL, Kind, Pictures
 
 DAY = 24 * 3600.0
@@ -86,6 +87,8 @@ class Retention:
         for kind in ("tiles", "sheets"):
             await self._delete_unwanted(kind, swept)
         await self._delete_uploads(swept)
+        if swept.jobs:
+            await wipe_deleted(self._connection)
         log.info("forgot %d jobs, and deleted %d files", swept.jobs, swept.files)
         return swept
 

@@ -17,7 +17,7 @@ from db.store import Store
 from db.threads import Threads
 from db.usage import Usage
 from generation.job import Action
-from generation.params import Tile, Upload
+from generation.params import TextPart, Tile, Upload
 from tests.db.jobs import ADA, BEN, a_job
 
 
@@ -123,6 +123,19 @@ async def test_erasing_leaves_what_is_others_and_what_moderators_noted(connectio
     rows = await connection.rows("SELECT (SELECT count(*) FROM job_words), (SELECT count(*) FROM favourites)")
     assert tuple(rows[0]) == (1, 0)
     assert len(await Guilds(connection).acts(1)) == 1
+
+
+async def test_no_word_of_an_erased_prompt_is_left_in_the_file(path, clock):
+    async with Connection.open(path) as connection:
+        store, privacy = Store(connection, clock), Privacy(connection)
+        for number in range(100):
+            await store.add_job(a_job(asker=BEN))
+            if number == 50:
+                await store.add_job(mine := a_job(params=replace(a_job().params, parts=(TextPart("xylophonist"),))))
+        await privacy.begin_erasure(ADA.id, 1000.0)
+        await privacy.erase_job(mine.id)
+        await privacy.end_erasure(ADA.id, 1000.0)
+    assert b"ylophon" not in path.read_bytes()
 
 
 async def test_what_was_asked_for_later_is_not_erased(store, privacy):
