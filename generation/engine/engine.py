@@ -22,7 +22,7 @@ from generation.engine.loading import Pipeline, load_pipeline
 from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
 from generation.engine.pace import Pace
 from generation.engine.pictures import Source, read_source
-from generation.engine.run import Run, prepare
+from generation.engine.run import Encoded, Run, encode, prepare
 from generation.engine.seamless import seamless_twin
 from generation.engine.second_pass import enlarge, second_pass
 from generation.engine.vae import Vae
@@ -120,10 +120,14 @@ class Engine:
 
     def add(self, request: Generate) -> None:
         """Take a job."""
-        reading = partial(self._picture_threads.submit, read_source, request, self._enlarger)
-        source = reading() if request.source is not None else _no_source()
+        source = self._picture_threads.submit(self._read, request) if request.source is not None else _no_source()
         begin = partial(self._first_pass, request, time.monotonic())
         self._waiting[request.job_id] = _Waiting(request, source, begin)
+
+    def _read(self, request: Generate) -> Encoded | None:
+        source = read_source(request, self._enlarger)
+        vae = self._vae.endless if request.params.seamless else self._vae
+        return None if source is None else encode(source, vae)
 
     def cancel(self, job_id: str) -> None:
         """End a job as cancelled, wherever it is; unknown ids are ignored."""
@@ -177,9 +181,9 @@ class Engine:
             self._running[request.job_id] = running
             self._hand_over_if_done(running)
 
-    def _first_pass(self, request: Generate, started: float, source: Source | None) -> _Running:
-        run = prepare(request, source, self._encoder, self._vae, self.model, self._pipeline.scheduler)
-        return _Running(run, source, started, started)
+    def _first_pass(self, request: Generate, started: float, encoded: Encoded | None) -> _Running:
+        run = prepare(request, encoded, self._encoder, self._vae, self.model, self._pipeline.scheduler)
+        return _Running(run, None if encoded is None else encoded.source, started, started)
 
     def _second_pass(self, before: _Running, enlarged: Tensor) -> _Running:
         run = second_pass(before.run, enlarged, self._vae, self._pipeline.scheduler)

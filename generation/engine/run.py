@@ -15,7 +15,7 @@ from generation.engine.canvas import freedom
 from generation.engine.conditioning import Conditioning, PromptEncoder
 from generation.engine.holding import Anchored, Hold, Kept
 from generation.engine.pictures import Source
-from generation.engine.vae import Vae
+from generation.engine.vae import Moments, Vae
 from generation.engine.windows import Windows, lay, window_for
 from generation.errors import Complaint
 from generation.messages import Generate
@@ -192,8 +192,31 @@ class Run:
         return clean if self._hold is None else self._hold.restore(clean, self._hold.source, 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A source, and what the VAE makes of its picture and of those blended with it."""
+
+    source: Source
+    pictures: tuple[Moments, ...]
+
+
+def encode(source: Source, vae: Vae) -> Encoded:
+    """Give a source to the VAE, which nobody else's step should wait for: with a large one it takes seconds.
+
+    Raises Complaint for a size that cannot be drawn.
+    """
+    height, width = source.pixels.shape[-2:]
+    _check_size(width, height, vae)
+    return Encoded(source, tuple(map(vae.encode, (source.pixels, *source.blended))))
+
+
+def _check_size(width: int, height: int, vae: Vae) -> None:
+    if width % vae.scale or height % vae.scale:
+        raise Complaint(f"{width}×{height} cannot be drawn: both must be multiples of {vae.scale}.")
+
+
 def prepare(
-    request: Generate, source: Source | None, encoder: PromptEncoder, vae: Vae, model: Model, own_scheduler: Any
+    request: Generate, encoded: Encoded | None, encoder: PromptEncoder, vae: Vae, model: Model, own_scheduler: Any
 ) -> Run:
     """Make a job ready for its first step; raises Complaint for what cannot be drawn.
 
@@ -202,18 +225,17 @@ def prepare(
     """
     params = request.params
     vae = vae.endless if params.seamless else vae
-    if params.width % vae.scale or params.height % vae.scale:
-        raise Complaint(f"{params.width}×{params.height} cannot be drawn: both must be multiples of {vae.scale}.")
+    _check_size(params.width, params.height, vae)
     conditioning = encoder.condition(params)
     scheduler = sampling.scheduler_for(params, own_scheduler)
     generators = [Generator("cpu").manual_seed(params.seed_of(tile)) for tile in range(params.count)]
-    if source is None:
+    if encoded is None:
         latents = vae.noise(params.width, params.height, generators) * scheduler.init_noise_sigma
         windows = windows_for(latents, vae, model, endless=params.seamless)
         lap = _first_lap(params, scheduler, scheduler.timesteps)
         return Run(request, scheduler, scheduler.timesteps, latents, conditioning, generators, None, windows, lap)
-    timesteps = sampling.remaining_timesteps(scheduler, params)
-    clean = mixed([vae.encode(pixels, generators) for pixels in (source.pixels, *source.blended)])
+    source, timesteps = encoded.source, sampling.remaining_timesteps(scheduler, params)
+    clean = mixed([vae.choose(picture, generators) for picture in encoded.pictures])
     noise = vae.noise(params.width, params.height, generators)
     windows = windows_for(noise, vae, model, endless=params.seamless)
     hold: Hold | None = None

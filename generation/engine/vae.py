@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -16,6 +17,13 @@ from generation.engine.seamless import seamless_twin
 from generation.engine.windows import Windows, lay, window_for
 
 EDGE = 2  # pixels on each side of one that bicubic interpolation looks at
+
+
+class Moments(NamedTuple):
+    """The latents that may stand for a picture: the likeliest ones, and how far others may lie from them."""
+
+    mean: Tensor
+    deviation: Tensor
 
 
 class Vae:
@@ -47,16 +55,20 @@ class Vae:
         return torch.nn.functional.max_pool2d(mask.to(self._vae.device), self.scale)
 
     @torch.inference_mode()
-    def encode(self, pixels: Tensor, generators: list[Generator]) -> Tensor:
-        """Give latents of one picture for each generator, drawn from what the encoder thinks possible."""
-        mean, deviation = self._encode(pixels)
-        draws = [torch.randn(mean.shape, generator=generator) for generator in generators]
-        return mean + deviation * torch.cat(draws).to(mean.device)
+    def encode(self, pixels: Tensor) -> Moments:
+        """Give what the encoder thinks possible for pictures."""
+        height, width = (length // self.scale for length in pixels.shape[-2:])
+        windows = self._windows(height, width, self.side)
+        return Moments(*windows.join(map(self._encode_view, windows.views(pixels, self.scale))).chunk(2, dim=1))
 
-    @torch.inference_mode()
+    def choose(self, moments: Moments, generators: list[Generator]) -> Tensor:
+        """Give latents of one picture for each generator, out of what is possible."""
+        draws = [torch.randn(moments.mean.shape, generator=generator) for generator in generators]
+        return moments.mean + moments.deviation * torch.cat(draws).to(moments.mean.device)
+
     def encode_mean(self, pixels: Tensor) -> Tensor:
         """Give the likeliest latents of pictures."""
-        return self._encode(pixels)[0]
+        return self.encode(pixels).mean
 
     @torch.inference_mode()
     def decode(self, latents: Tensor, side: int | None = None) -> Tensor:
@@ -97,12 +109,6 @@ class Vae:
         scaled = (latents / self._vae.config.scaling_factor).to(self._vae.dtype)
         pixels: Tensor = self._vae.decode(scaled, return_dict=False)[0].float()
         return pixels
-
-    def _encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        height, width = (length // self.scale for length in pixels.shape[-2:])
-        windows = self._windows(height, width, self.side)
-        mean, deviation = windows.join(map(self._encode_view, windows.views(pixels, self.scale))).chunk(2, dim=1)
-        return mean, deviation
 
     def _encode_view(self, pixels: Tensor) -> Tensor:
         distribution = self._vae.encode(pixels.to(self._vae.device, self._vae.dtype)).latent_dist

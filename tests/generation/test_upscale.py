@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ from PIL import Image
 from generation import actions
 from generation.engine.loading import Pipeline, load_pipeline
 from generation.engine.windows import AT_ONCE
-from generation.messages import Finished
+from generation.messages import Failed, Finished, Reason
 from generation.models import EMBEDDED
 from generation.params import Params, Tile, Upload
 from tests.generation.gallery import Gallery
@@ -71,6 +72,33 @@ def test_an_upscale_shares_its_calls_with_the_jobs_of_others(studio: Studio) -> 
     assert max(studio.calls) == 18 + 2, "nine windows and one tile, with two texts each"
     studio.draw(generate("alone", large, **request))
     assert_close(studio.latents["large"], studio.latents["alone"], 1e-5)
+
+
+def test_nobody_waits_while_a_large_picture_is_made_ready(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode, released = studio.engine._vae.encode, threading.Event()
+
+    def slow_encode(pixels: torch.Tensor) -> Any:
+        assert released.wait(20)
+        return encode(pixels)
+
+    monkeypatch.setattr(studio.engine._vae, "encode", slow_encode)
+    large = actions.upscale(params(), TILE, 4)
+    studio.engine.add(generate("large", large, source=encoded(drawing())))
+    studio.engine.add(generate("plain"))
+    while not studio.progress("plain")[-1:] or studio.progress("plain")[-1].step < 6:
+        studio.engine.step()
+    assert not studio.progress("large")
+    released.set()
+    studio.step_until_idle()
+    assert isinstance(studio.end_of("large"), Finished)
+
+
+@pytest.mark.parametrize("side", [60, 20, 4])
+def test_a_source_at_a_size_that_cannot_be_drawn_is_a_complaint(studio: Studio, side: int) -> None:
+    wanted = params(width=side, source=SOURCE, strength=0.5)
+    end = studio.draw(generate("a", wanted, source=encoded(drawing())))[0]
+    assert isinstance(end, Failed)
+    assert end.reason is Reason.COMPLAINT
 
 
 def lines(picture: NDArray[np.int_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
