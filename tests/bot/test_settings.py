@@ -133,6 +133,16 @@ async def test_the_suffix_is_added_to_every_prompt_and_the_prompt_comes_first(st
         assert "--" not in (await stage.result(text="cat")).content
 
 
+async def test_the_prompt_beats_the_persons_settings_which_beat_the_servers_which_beat_the_models(stage):
+    async with stage.bot():
+        mod = stage.person(stage.mod)
+        await (await mod.command("config defaults", stage.channel, parameters="--ar 2:1 --steps 6 --stop 50")).message()
+        await say(stage, "prefer suffix", parameters="--ar 1:2 --steps 5")
+        await stage.imagine("a fox --ar 3:2")
+        text = (await stage.result(text="fox")).content
+    assert [word in text for word in ("--ar 3:2", "--steps 5", "--stop 50")] == [True] * 3
+
+
 @pytest.mark.parametrize("suffix", ["oil painting", "--aspct 3:2", "--steps 1000"])
 async def test_a_suffix_that_is_wrong_changes_nothing(stage, suffix):
     async with stage.bot() as studio:
