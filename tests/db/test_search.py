@@ -11,10 +11,11 @@ import pytest
 
 from db.connection import Connection
 from db.search import BY_ID, BY_MESSAGE, BY_WORDS, FAVOURITES, NEWEST, Search
-from db.store import Store
+from db.store import State, Store
 from generation.job import Action
 from generation.params import TextPart
 from tests.db.jobs import ADA, BEN, a_full_job, a_job
+from tests.db.old_database import OLD, jobs_by_state
 
 
 @pytest.fixture
@@ -121,6 +122,15 @@ async def test_nothing_that_is_typed_is_an_error(search, draw, typed):
     await draw("fox")
     await search.prompts(ADA.id, typed)
     await search.favourites(ADA.id, typed)
+
+
+async def test_prompts_from_before_there_was_a_search_are_found_too(tmp_path):
+    path = tmp_path / "old.sqlite3"
+    with closing(sqlite3.connect(path)) as sqlite:
+        sqlite.executescript((OLD / "0001.sql").read_text(encoding="utf-8"))
+    async with Connection.open(path) as connection:
+        found = await Search(connection).prompts(ADA.id, "red fox")
+    assert [each.job_id for each in found] == [jobs_by_state()[State.DRAWN].id]
 
 
 async def test_favourites_are_those_with_a_heart_the_last_one_first(search, draw, connection):
