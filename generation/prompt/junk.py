@@ -24,7 +24,7 @@ _SIGNATURE = re.compile(
 )
 # A message's source, as *Copy Text* gives it: whatever follows the mention, the prompt is what is bold, if anything is.
 _MESSAGE = re.compile(rf"(?:\*\*(.*?)\*\*\s-\s(?:{_LABEL})?|{_LABEL})<@!?\d+>.{{0,1000}}", re.IGNORECASE)
-_COMMAND = re.compile(r"^(?:/imagine\b\s?(?:prompt\b\s?:?)?\s?)+", re.IGNORECASE)
+_COMMAND = re.compile(r"^(?:(?:/imagine\b\s?(?:prompt\b\s?:?)?|prompt\s?:(?!:))\s?)+", re.IGNORECASE)
 _BOLD = re.compile(r"\*{2,3}(?=[^\s*])([^*]+)(?<=\S)\*{2,3}")
 _LINK = re.compile(r"<(https?://[^<>\s]+)>", re.IGNORECASE)
 _MARKDOWN_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")

@@ -17,7 +17,7 @@ PICTURE_LINK = re.compile(r"https?://[^\s/?#]+/[^\s?#]*\.(?:png|jpe?g|webp|gif)(
 
 _ACTIVE = re.compile(
     rf"{_START}|(?<!-)--+(?=\w)|(?<!\S)(?:--+|[–—])(?=\s[a-z]+\s[.\d])|::|：：|\*\*|[{{}}]|<(?=https?:)|{SIGNATURE_START}"
-    rf"|\A/imagine|\Ahttps?:|\\(?=[{re.escape(MARKS)}]|\Z)",
+    rf"|\A/imagine|(?<=\Aprompt):|(?<=\Aprompt\s):|\Ahttps?:|\\(?=[{re.escape(MARKS)}]|\Z)",
     re.IGNORECASE,
 )
 
