@@ -47,6 +47,7 @@ class Deleting(commands.Cog):
             await interaction.delete_original_response()  # the message with the button, which no right is needed for
         if interaction.message is None or interaction.message.id != record.answer_id:
             await self._remove_answer(record)
+        await self.studio.store.removed(record.job.id)
         await note_moderation(self.studio, record.job, interaction.user.id, "deleted")
         await interaction.followup.send("The picture and its files are deleted.", ephemeral=True)
 
@@ -54,6 +55,13 @@ class Deleting(commands.Cog):
         """Remove a job's files and the message with its result."""
         await self._erase(record)
         await self._remove_answer(record)
+        await self.studio.store.removed(record.job.id)
+
+    @commands.Cog.listener()
+    async def on_connect(self) -> None:
+        """Go on with what was being deleted when the bot stopped."""
+        for record in await self.studio.store.half_deleted():
+            self.studio.carry_out(record.job.id, self.delete(record))
 
     async def _erase(self, record: Record) -> None:
         await self.studio.store.deleted(record.job.id)

@@ -162,12 +162,20 @@ class Store:
         )
 
     async def deleted(self, job_id: str) -> bool:
-        """Note that a job's message and files are removed on purpose; False when they were before."""
+        """Note that a job's message and files are to go on purpose; False when that was noted before."""
         changed = await self._connection.write(
-            "UPDATE jobs SET deleted_at = :now WHERE id = :id AND deleted_at IS NULL",
+            "UPDATE jobs SET deleted_at = :now, removing = 1 WHERE id = :id AND deleted_at IS NULL",
             {"id": job_id, "now": self._clock()},
         )
         return changed == 1
+
+    async def removed(self, job_id: str) -> None:
+        """Note that nothing is left of a deleted job's message and files."""
+        await self._connection.write("UPDATE jobs SET removing = 0 WHERE id = :id", {"id": job_id})
+
+    async def half_deleted(self) -> list[Record]:
+        """Give the jobs that somebody deleted and that may not be gone altogether."""
+        return [_record(row) for row in await self._connection.rows("SELECT * FROM jobs WHERE removing = 1")]
 
     async def set_post_in(self, job_id: str, channel_id: int | None) -> None:
         """Settle where a job's result is posted, when that is not where it was asked for."""

@@ -56,5 +56,7 @@ CREATE TABLE threads (
 
 ALTER TABLE jobs ADD COLUMN post_in INTEGER;       -- the thread or gallery for the result, once that is settled
 ALTER TABLE jobs ADD COLUMN sensitive INTEGER NOT NULL DEFAULT 0;  -- the classifier took the result for so
+ALTER TABLE jobs ADD COLUMN removing INTEGER NOT NULL DEFAULT 0;   -- deleted, and its message is still to be removed
+CREATE INDEX jobs_to_remove ON jobs (id) WHERE removing = 1;
 ALTER TABLE jobs ADD COLUMN seconds REAL;          -- it took to draw
 CREATE INDEX jobs_by_guild ON jobs (guild_id, asked_at);

@@ -266,3 +266,15 @@ async def test_a_picked_picture_that_the_bot_had_only_noted_is_posted_after_the_
     async with stage.bot():
         await stage.result(text="Image #1")
     assert len(stage.results()) == 2
+
+
+async def test_what_was_being_deleted_is_gone_after_a_restart(stage):
+    async with stage.bot() as studio:
+        await stage.imagine("a fox")
+        await stage.result()
+        await eventually(lambda: not studio.tasks)
+        (row,) = await studio.store._connection.rows("SELECT id FROM jobs")
+        await studio.store.deleted(row["id"])
+    async with stage.bot():
+        await eventually(lambda: not stage.results())
+        await eventually(lambda: not list((stage.folder / "data").rglob(f"{row['id']}*")))

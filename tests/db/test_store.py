@@ -302,6 +302,16 @@ async def test_a_job_is_deleted_once(store):
     assert not await store.deleted(job.id)
 
 
+async def test_what_is_half_deleted_is_found_again(store):
+    job = a_job()
+    await store.add_job(job)
+    assert await store.half_deleted() == []
+    await store.deleted(job.id)
+    assert [record.job.id for record in await store.half_deleted()] == [job.id]
+    await store.removed(job.id)
+    assert await store.half_deleted() == []
+
+
 async def test_a_job_that_needed_no_turn_does_not_count_as_having_served_the_person(store):
     job = await put(store, State.WAITING)
     assert await store.begin(job.id, served=False)
