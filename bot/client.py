@@ -16,6 +16,7 @@ from bot.delivery import NOBODY, Delivery
 from bot.entrance import Entrance
 from bot.errors import answer_command_error
 from bot.fetch import Fetcher
+from bot.language import listen
 from bot.studio import Studio
 from bot.taking_in import TakingIn
 from db.store import Record
@@ -49,6 +50,7 @@ class Client(commands.AutoShardedBot):
         self.delivery = Delivery(self, studio.clock)
         self.taking_in = TakingIn(studio.pictures, Fetcher(studio.config.stand_in))
         self.tree.on_error = answer_command_error  # type: ignore[method-assign]
+        self.tree.interaction_check = _listen  # type: ignore[method-assign]
         self.entrance = Entrance(self, studio.config.allowed_guilds)
 
     async def setup_hook(self) -> None:
@@ -78,3 +80,9 @@ class Client(commands.AutoShardedBot):
         await self.tree.sync()
         await self.studio.store.set_memo("commands", fingerprint)
         log.info("told Discord of %d commands", len(payload))
+
+
+async def _listen(interaction: discord.Interaction[Client]) -> bool:
+    """Take on the language of a command's place, before the command runs."""
+    await listen(interaction)
+    return True

@@ -13,6 +13,7 @@ import discord
 from discord import app_commands
 
 from bot.delivery import TROUBLE
+from bot.language import listen
 from generation.errors import Complaint
 
 log = logging.getLogger(__name__)
@@ -36,8 +37,9 @@ def explain(error: BaseException) -> str:
 
 @asynccontextmanager
 async def answering(interaction: discord.Interaction[Any]) -> AsyncIterator[None]:
-    """Answer whatever the block raises, privately, to the person who caused the interaction."""
+    """Answer whatever the block raises, privately, to the person who caused the interaction, in their language."""
     try:
+        await listen(interaction)
         yield
     except Exception as error:
         await _answer_error(interaction, error)

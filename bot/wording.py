@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.language import tr
 from generation.display import escape, shorten
 from generation.job import Action, Asker, Job, Speed
 from generation.messages import Loading, Progress, Ready
@@ -16,35 +17,36 @@ LONGEST_ENDING = 250
 
 def waiting(job: Job, model: Model, place: Place | None, state: State) -> str:
     """Say where a job stands before it has its turn."""
+    headline = f"{_headline(job, model)} ({tr('Waiting to start')})"
     if place is None:
-        return f"{_headline(job, model)} (Waiting to start)"
-    return f"{_headline(job, model)} (Waiting to start)\n-# {place_in_words(place)}" + (
-        f" · {_loading(state)}" if not isinstance(state, Ready) else ""
-    )
+        return headline
+    return f"{headline}\n-# {place_in_words(place)}" + ("" if isinstance(state, Ready) else f" · {_loading(state)}")
 
 
 def place_in_words(place: Place) -> str:
     """Say where in the queue a job stands, and about how long it will be."""
     estimate = f", {roughly(place.seconds)}" if place.seconds is not None else ""
-    return f"{_ordinal(place.position)} in the queue{estimate}"
+    return tr("{place} in the queue", place=_ordinal(place.position)) + estimate
 
 
 def drawing(job: Job, model: Model, progress: Progress | None, state: State) -> str:
     """Say how far a job is once it has its turn."""
     if progress is None:
-        return f"{_headline(job, model)} (Starting)" + ("" if isinstance(state, Ready) else f"\n-# {_loading(state)}")
+        loading = "" if isinstance(state, Ready) else f"\n-# {_loading(state)}"
+        return f"{_headline(job, model)} ({tr('Starting')}){loading}"
     return f"{_headline(job, model)} ({100 * progress.step // progress.of}%)"
 
 
 def leaving(text: str) -> str:
     """Add to a notice that Discord will soon not let it be edited any more."""
-    return f"{text}\n-# Discord lets me write here for 15 minutes only: I will send the result as a direct message."
+    why = tr("Discord lets me write here for 15 minutes only: I will send the result as a direct message.")
+    return f"{text}\n-# {why}"
 
 
 def finished(job: Job, model: Model, credit: Asker | None) -> str:
     """Head a result; `credit` is the owner of the picture it descends from, when that is somebody else."""
-    thanks = f"\n-# after a picture by <@{credit.id}>" if credit else ""
-    return f"{_headline(job, model)}{thanks}"
+    thanks = tr("after a picture by {whom}", whom=f"<@{credit.id}>") if credit else ""
+    return f"{_headline(job, model)}\n-# {thanks}" if thanks else _headline(job, model)
 
 
 def elsewhere_posted(job: Job, model: Model, answer_id: int | None) -> str:
@@ -60,22 +62,22 @@ def ended(job: Job, model: Model, ending: str) -> str:
 
 def elsewhere(text: str, job: Job) -> str:
     """Add to what is sent by direct message why it does not come where it was asked for."""
-    return f"{text}\n-# I could not answer in <#{job.destination.channel_id}>."
+    return f"{text}\n-# {tr('I could not answer in {where}.', where=f'<#{job.destination.channel_id}>')}"
 
 
 def origin(job: Job) -> str:
     """Say what was done for a job, and by whom."""
-    return f"{_label(job) or 'Drawn for '}<@{job.asker.id}>"
+    return f"{_label(job) or tr('Drawn for ')}<@{job.asker.id}>"
 
 
 def _headline(job: Job, model: Model) -> str:
     prompt = escape(shorten(write(job.params, model), LONGEST_PROMPT))
     title = f"**{prompt}** - " if prompt else ""  # pictures can be blended without a word
-    return f"{title}{_label(job)}<@{job.asker.id}>{_MODES.get(job.speed, '')}"
+    return f"{title}{_label(job)}<@{job.asker.id}>{tr(_MODES.get(job.speed, ''))}"
 
 
 def _label(job: Job) -> str:
-    return _LABELS[job.action].format(number=job.parent.index + 1 if job.parent else 0)
+    return tr(_LABELS[job.action], number=job.parent.index + 1 if job.parent else 0)
 
 
 _MODES = {Speed.TURBO: " (turbo)", Speed.RELAX: " (relaxed)"}  # fast is what nobody needs to be told
@@ -105,22 +107,23 @@ _LABELS = {
 
 def _loading(state: State) -> str:
     if isinstance(state, Loading):
-        return f"loading the model: {state.part}, {state.done + 1} of {state.of}"
+        number = state.done + 1
+        return tr("loading the model: {part}, {number} of {of}", part=state.part, number=number, of=state.of)
     if isinstance(state, Broken):
-        return "the model cannot be loaded at the moment"
-    return "the drawing process is being started again"
+        return tr("the model cannot be loaded at the moment")
+    return tr("the drawing process is being started again")
 
 
 def _ordinal(position: int) -> str:
-    return "next" if position == 1 else f"number {position}"
+    return tr("next") if position == 1 else tr("number {position}", position=position)
 
 
 def roughly(seconds: float) -> str:
     """Give a time as one says it."""
     if seconds < 10:
-        return "a few seconds"
+        return tr("a few seconds")
     if seconds < 90:
-        return f"about {round(seconds / 10) * 10} seconds"
+        return tr("about {number} seconds", number=round(seconds / 10) * 10)
     if seconds < 90 * 60:
-        return f"about {round(seconds / 60)} minutes"
-    return f"about {round(seconds / 3600)} hours"
+        return tr("about {number} minutes", number=round(seconds / 60))
+    return tr("about {number} hours", number=round(seconds / 3600))

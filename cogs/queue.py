@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot import wording
 from bot.client import Client
 from bot.delivery import NOBODY
+from bot.language import tr
 from bot.seeing import may_see
 from bot.studio import Studio
 from cogs.road import Interaction
@@ -38,32 +38,33 @@ def overview(studio: Studio, interaction: Interaction) -> str:
     """Give the queue in words, with as much about each job as this person could see of it anyway."""
     running, waiting = studio.queue.running, studio.queue.waiting
     if not running and not waiting:
-        return "The queue is empty: what you ask for now is drawn at once."
-    lines = [f"- being drawn: {_job(job, studio, interaction)}" for job in running[:MOST_SHOWN]]
+        return tr("The queue is empty: what you ask for now is drawn at once.")
+    lines = [f"- {tr('being drawn')}: {_job(job, studio, interaction)}" for job in running[:MOST_SHOWN]]
     room = MOST_SHOWN - len(lines)
     lines += [f"- {_place(studio.queue.place(job.id))}: {_job(job, studio, interaction)}" for job in waiting[:room]]
     left_out = len(running) + len(waiting) - len(lines)
     if left_out:
-        lines.append(f"-# and {left_out:,} more")
-    return "\n".join([f"**{len(running)} being drawn, {len(waiting)} waiting**", *lines, *_until_the_last(studio)])
+        lines.append(tr("-# and {number} more", number=left_out))
+    heading = tr("**{running} being drawn, {waiting} waiting**", running=len(running), waiting=len(waiting))
+    return "\n".join([heading, *lines, *_until_the_last(studio)])
 
 
 def _until_the_last(studio: Studio) -> list[str]:
     places = [place for job in studio.queue.waiting if (place := studio.queue.place(job.id))]
     last = max((place.seconds for place in places if place.seconds is not None), default=None)
-    return [] if last is None else [f"-# The last of them starts in {wording.roughly(last)}."]
+    return [] if last is None else [tr("-# The last of them starts in {time}.", time=wording.roughly(last))]
 
 
 def _place(place: Place | None) -> str:
-    return "waiting" if place is None else wording.place_in_words(place)
+    return tr("waiting") if place is None else wording.place_in_words(place)
 
 
 def _job(job: Job, studio: Studio, interaction: Interaction) -> str:
     if job.asker.id == interaction.user.id:
-        return f"yours{_prompt(job, studio)}"
+        return f"{tr('yours')}{_prompt(job, studio)}"
     if job.destination.guild_id is None or job.destination.guild_id != interaction.guild_id:
-        return "somebody's elsewhere"
-    return f"<@{job.asker.id}>{_prompt(job, studio) if may_see(interaction, job) else ' (private)'}"
+        return tr("somebody's elsewhere")
+    return f"<@{job.asker.id}>{_prompt(job, studio) if may_see(interaction, job) else tr(' (private)')}"
 
 
 def _prompt(job: Job, studio: Studio) -> str:

@@ -16,6 +16,7 @@ from bot.client import Client
 from bot.delivery import NOBODY, Answer, RoomLost, is_outage, is_too_large
 from bot.destination import destination_of, is_private
 from bot.errors import answer, explain
+from bot.language import tr
 from bot.notice import Notice
 from bot.policy.policy import Ask
 from bot.policy.situation import situation_of
@@ -165,7 +166,7 @@ class Road(commands.Cog):
             raise Complaint("I do not know this job any more.")
         if not may_end(record.job, person_id, moderated):
             raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can cancel this.")
-        ending = f"Cancelled by <@{person_id}>."
+        ending = tr("Cancelled by {whom}.", whom=f"<@{person_id}>")
         if not await self.studio.store.cancel(job_id, ending):
             raise Complaint("This has already ended, so there is nothing left to cancel.")
         await note_moderation(self.studio, record.job, person_id, "cancelled")

@@ -6,6 +6,7 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.delivery import persist
+from bot.language import ENGLISH, speak
 from cogs.road import Road
 from db.store import Record, State
 from generation.errors import Complaint
@@ -34,6 +35,7 @@ class TakingUp(commands.Cog):
 
     async def _take_up(self, record: Record) -> None:
         try:
+            speak((await self.studio.policy.settings(record.job.destination.guild_id)).language or ENGLISH)
             await self._go_on(record)
         except Exception as error:
             await self.road.give_up(record.job, record.notice_id, error)

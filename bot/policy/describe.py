@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bot.policy.settings import BOUND_RANGES, Bounds, Delivery, GuildSettings, Sensitive
 
 MOST_SHOWN = 15
+LANGUAGES = {"en": "English", "de": "Deutsch"}
 BOUND_WORDS = {
     "running": "{} running",
     "waiting": "{} waiting",
@@ -47,6 +48,7 @@ def overview(settings: GuildSettings, guild_id: int, words: int, retention_days:
         f"**Private pictures:** {'allowed' if settings.stealth else 'not allowed'}",
         f"**Pictures are kept:** {kept_for(settings.retention_days, retention_days)}",
         f"**Sensitive pictures:** {_sensitive(settings.sensitive)}",
+        f"**Language:** {LANGUAGES.get(settings.language, 'as the server has it at Discord')}",
         f"**Blocked words:** {words}",
         f"**Log channel:** {f'<#{settings.log_channel}>' if settings.log_channel else 'none'}",
     ]

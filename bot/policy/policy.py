@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
+from bot.language import tr
 from bot.policy import settings as guild_settings
 from bot.policy.settings import Bounds, GuildSettings
 from bot.policy.words import Words, judge
@@ -140,57 +141,56 @@ class Policy:
         now = self._clock()
         used = await self._usage.of(who.person_id, who.guild_id, now - DAY)
         if bounds.jobs_a_day is not None and used.jobs + ask.jobs > bounds.jobs_a_day:
-            raise Refused(
-                f"You may have {_count(bounds.jobs_a_day, 'job')} in 24 hours here, and had {used.jobs}"
-                + (f"; this would be {ask.jobs} more." if ask.jobs > 1 else ".")
-            )
+            more = tr(" This would be {number} more.", number=ask.jobs) if ask.jobs > 1 else ""
+            most = _jobs(bounds.jobs_a_day)
+            raise Refused(tr("You may have {most} in 24 hours here, and had {used}.", most=most, used=used.jobs) + more)
         if bounds.gpu_seconds_a_day is not None and used.seconds >= bounds.gpu_seconds_a_day:
+            most, spent = _seconds(bounds.gpu_seconds_a_day), f"{used.seconds:.0f}"
             raise Refused(
-                f"You may use {_count(bounds.gpu_seconds_a_day, 'second')} of drawing time in 24 hours here, "
-                f"and used {used.seconds:.0f}."
+                tr("You may use {most} of drawing time in 24 hours here, and used {used}.", most=most, used=spent)
             )
         wait = (used.last_asked_at or 0.0) + (bounds.cooldown or 0) - now
         if wait > 0:
-            raise Refused(f"Please wait {_count(int(wait) + 1, 'second')}: there is a pause between jobs here.")
+            raise Refused(tr("Please wait {time}: there is a pause between jobs here.", time=_seconds(int(wait) + 1)))
 
     async def _words_of(self, guild_id: int) -> Words:
         version = (await self._guilds.settings(guild_id)).version
         known = self._words.get(guild_id)
         if known is None or known[0] != version:
             phrases = await self._guilds.words(guild_id)
-            known = self._words[guild_id] = (
-                version,
-                await asyncio.to_thread(Words, phrases),
-            )  # ten thousand take a while
+            words = await asyncio.to_thread(Words, phrases)  # ten thousand take a while
+            known = self._words[guild_id] = version, words
         return known[1]
 
 
 def _refuse_elsewhere(who: Situation, settings: GuildSettings) -> None:
     if settings.channels and not who.places.intersection(settings.channels):
         named = ", ".join(f"<#{channel}>" for channel in settings.channels[:5])
-        more = f" and {len(settings.channels) - 5} more" if len(settings.channels) > 5 else ""
-        raise Refused(f"I do not draw in this channel. Go to {named}{more}.")
+        left_out = len(settings.channels) - 5
+        where = named if left_out <= 0 else tr("{named} and {number} more", named=named, number=left_out)
+        raise Refused(tr("I do not draw in this channel. Go to {where}.", where=where))
 
 
 def _refuse_features(who: Situation, ask: Ask, settings: GuildSettings) -> None:
     if ask.private and not settings.stealth:
-        raise Refused("Private pictures (`--stealth`) are switched off in this server.")
+        raise Refused(tr("Private pictures (`--stealth`) are switched off in this server."))
     if ask.insisted and ask.speed is not Speed.RELAX:
-        _refuse_without(who, settings.fast_roles, "use fast mode here: leave it out, and the job is relaxed")
+        what = tr("Only {whom} may use fast mode here: leave it out, and the job is relaxed.")
+        _refuse_without(who, settings.fast_roles, what)
     if ask.action in BIG_UPSCALES:
-        _refuse_without(who, settings.upscale_roles, "enlarge pictures this much here")
+        _refuse_without(who, settings.upscale_roles, tr("Only {whom} may enlarge pictures this much here."))
     if ask.repeated:
-        _refuse_without(who, settings.repeat_roles, "use `--repeat` here")
+        _refuse_without(who, settings.repeat_roles, tr("Only {whom} may use `--repeat` here."))
     if ask.permuted:
-        _refuse_without(who, settings.permutation_roles, "use choices in braces here")
+        _refuse_without(who, settings.permutation_roles, tr("Only {whom} may use choices in braces here."))
     if ask.jobs > settings.permutations:
-        raise Refused(f"This makes {ask.jobs} jobs, and {settings.permutations} are allowed at once here.")
+        most = settings.permutations
+        raise Refused(tr("This makes {jobs} jobs, and {most} are allowed at once here.", jobs=ask.jobs, most=most))
 
 
-def _refuse_without(who: Situation, roles: tuple[int, ...], feature: str) -> None:
+def _refuse_without(who: Situation, roles: tuple[int, ...], says: str) -> None:
     if roles and not who.role_ids.intersection(roles):
-        named = ", ".join(f"<@&{role}>" for role in roles[:5])
-        raise Refused(f"Only {named} may {feature}.")
+        raise Refused(says.format(whom=", ".join(f"<@&{role}>" for role in roles[:5])))
 
 
 def _speed(who: Situation, ask: Ask, settings: GuildSettings) -> Speed:
@@ -201,16 +201,24 @@ def _speed(who: Situation, ask: Ask, settings: GuildSettings) -> Speed:
 def _refuse_size(params: Params, bounds: Bounds) -> None:
     longest = max(params.width, params.height) * (2 if params.hd else 1)
     if bounds.longest_side is not None and longest > bounds.longest_side:
-        raise Refused(f"This would be {longest} pixels long, and {bounds.longest_side} is the most for you here.")
+        most = bounds.longest_side
+        raise Refused(
+            tr("This would be {side} pixels long, and {most} is the most for you here.", side=longest, most=most)
+        )
     if bounds.steps is not None and params.num_inference_steps > bounds.steps:
-        raise Refused(f"This takes {params.num_inference_steps} steps, and {bounds.steps} is the most for you here.")
+        steps, most = params.num_inference_steps, bounds.steps
+        raise Refused(tr("This takes {steps} steps, and {most} is the most for you here.", steps=steps, most=most))
 
 
 def _blocked(block: Block) -> str:
-    until = f" until <t:{int(block.until)}:f>" if block.until is not None else ""
-    reason = f": {block.reason}" if block.reason else "."
-    return f"The moderators have blocked you from using me in this server{until}{reason}"
+    says = tr("The moderators have blocked you from using me in this server")
+    until = tr(" until {time}", time=f"<t:{int(block.until)}:f>") if block.until is not None else ""
+    return f"{says}{until}: {block.reason}" if block.reason else f"{says}{until}."
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def _jobs(number: int) -> str:
+    return tr("1 job") if number == 1 else tr("{number} jobs", number=f"{number:,}")
+
+
+def _seconds(number: int) -> str:
+    return tr("1 second") if number == 1 else tr("{number} seconds", number=f"{number:,}")

@@ -81,6 +81,7 @@ class GuildSettings:
     retention_days: int = 0
     log_channel: int | None = None
     sensitive: Sensitive = Sensitive.SPOILER
+    language: str = ""
 
     def bounds_of(self, guild_id: int, role_ids: Iterable[int]) -> Bounds:
         """Give what holds for somebody with these roles: of each bound the most generous that one of them sets."""

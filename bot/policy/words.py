@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot.language import tr
 from generation.errors import Complaint
 from generation.params import Params
 from generation.prompt import PromptFaults
@@ -107,9 +108,11 @@ def judge(words: Words, params: Params) -> str | None:
     refused = [found for found in wanted if found.mode is not Mode.WARN]
     refused += [found for found in unwanted if found.mode is Mode.REFUSE]
     if refused:
-        raise PromptFaults(f"The owners of this server do not allow {_quoted(refused)} in prompts")
+        raise PromptFaults(tr("The owners of this server do not allow {words} in prompts", words=_quoted(refused)))
     warned = [found for found in (*wanted, *unwanted) if found.mode is Mode.WARN]
-    return f"The owners of this server would rather not see {_quoted(warned)} in prompts." if warned else None
+    if not warned:
+        return None
+    return tr("The owners of this server would rather not see {words} in prompts.", words=_quoted(warned))
 
 
 def _quoted(found: list[Found]) -> str:

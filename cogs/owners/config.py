@@ -11,7 +11,7 @@ from discord import app_commands
 
 from bot.delivery import NOBODY
 from bot.policy.changes import Author, change_settings
-from bot.policy.describe import bounds_in_words, kept_for
+from bot.policy.describe import LANGUAGES, bounds_in_words, kept_for
 from bot.policy.settings import Bounds, Delivery, GuildSettings, Sensitive, check_bound
 from bot.studio import Studio
 from cogs.owners import panel, stats
@@ -206,6 +206,13 @@ class Config(app_commands.Group):
     async def log(self, interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
         what = f"log channel: {channel.mention if channel else 'none'}"
         await self._change(interaction, what, lambda now: replace(now, log_channel=channel.id if channel else None))
+
+    @app_commands.command(description="In which language I speak of jobs and rules; the rest is English")
+    async def language(
+        self, interaction: Interaction, language: Literal["as the server has it at Discord", "English", "Deutsch"]
+    ) -> None:
+        name = next((name for name, words in LANGUAGES.items() if words == language), "")
+        await self._change(interaction, f"language: {language}", lambda now: replace(now, language=name))
 
     @app_commands.command(description="What happens to sensitive pictures outside age-restricted channels")
     @app_commands.describe(pictures="What becomes of them")

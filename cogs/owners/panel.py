@@ -80,6 +80,9 @@ PAGES: dict[str, Channels | Roles | Choice | Typed] = {
     "repeat_roles": Roles("Roles with --repeat"),
     "permutation_roles": Roles("Roles with choices in braces"),
     "permutations": Typed("Jobs that one prompt may make", whole_number(1, MOST_AT_ONCE)),
+    "language": Choice(
+        "Language of my messages", {"As the server has it at Discord": "", "English": "en", "Deutsch": "de"}
+    ),
     "stealth": Choice("Private pictures", {"Allowed": True, "Not allowed": False}),
     "retention_days": Typed("Days until pictures are deleted (0: never)", whole_number(0, MOST_RETENTION)),
     "sensitive": Choice(

@@ -152,7 +152,7 @@ async def test_jobs_of_the_last_day_are_counted(place):
     await place.store.failed(cancelled, "Out of paint.")
     await place.job(ago=60)
     await place.admit()
-    with pytest.raises(Refused, match="2 jobs in 24 hours here, and had 1; this would be 2 more"):
+    with pytest.raises(Refused, match="2 jobs in 24 hours here, and had 1. This would be 2 more"):
         await place.admit(jobs=2)
     await place.job(ago=30)
     with pytest.raises(Refused, match="2 jobs in 24 hours here, and had 2"):

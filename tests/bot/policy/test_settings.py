@@ -36,6 +36,7 @@ FULL = GuildSettings(
     permutations=4,
     stealth=False,
     retention_days=30,
+    language="de",
     log_channel=8,
     sensitive=Sensitive.WITHHOLD,
 )

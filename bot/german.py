@@ -1,0 +1,105 @@
+"""What the bot says, in German: by the English text, with the same places for values."""
+
+from __future__ import annotations
+
+GERMAN = {
+    # Where a job stands
+    "Waiting to start": "Wartet auf den Start",
+    "Starting": "Beginnt",
+    "{place} in the queue": "{place} in der Warteschlange",
+    "next": "als Nächstes",
+    "number {position}": "Platz {position}",
+    "a few seconds": "wenige Sekunden",
+    "about {number} seconds": "etwa {number} Sekunden",
+    "about {number} minutes": "etwa {number} Minuten",
+    "about {number} hours": "etwa {number} Stunden",
+    "loading the model: {part}, {number} of {of}": "das Modell wird geladen: {part}, {number} von {of}",
+    "the model cannot be loaded at the moment": "das Modell kann gerade nicht geladen werden",
+    "the drawing process is being started again": "der Zeichenprozess wird neu gestartet",
+    "Discord lets me write here for 15 minutes only: I will send the result as a direct message.": (
+        "Discord lässt mich hier nur 15 Minuten lang schreiben: Das Ergebnis kommt als Direktnachricht."
+    ),
+    "after a picture by {whom}": "nach einem Bild von {whom}",
+    "I could not answer in {where}.": "Ich konnte in {where} nicht antworten.",
+    "Cancelled by {whom}.": "Abgebrochen von {whom}.",
+    # Whose picture it is
+    "Drawn for ": "Gezeichnet für ",
+    " (turbo)": " (turbo)",
+    " (relaxed)": " (ohne Eile)",
+    "Blended by ": "Gemischt von ",
+    "Drawn again by ": "Noch einmal gezeichnet von ",
+    "Image #{number} ": "Bild {number} ",
+    "Upscaled (Subtle) by ": "Vergrößert (behutsam) von ",
+    "Upscaled (Creative) by ": "Vergrößert (kreativ) von ",
+    "Upscaled (Creative, 4×) by ": "Vergrößert (kreativ, 4×) von ",
+    "Variations (Subtle) of image #{number} by ": "Variationen (behutsam) von Bild {number}, von ",
+    "Variations (Strong) of image #{number} by ": "Variationen (kräftig) von Bild {number}, von ",
+    "Variations (Region) by ": "Variationen (Ausschnitt) von ",
+    "Zoom Out (2×) by ": "Herausgezoomt (2×) von ",
+    "Zoom Out (1.5×) by ": "Herausgezoomt (1,5×) von ",
+    "Zoom Out by ": "Herausgezoomt von ",
+    "Pan Left by ": "Nach links erweitert von ",
+    "Pan Right by ": "Nach rechts erweitert von ",
+    "Pan Up by ": "Nach oben erweitert von ",
+    "Pan Down by ": "Nach unten erweitert von ",
+    "Made square by ": "Quadratisch gemacht von ",
+    "Remix (Subtle) by ": "Remix (behutsam) von ",
+    "Remix (Strong) by ": "Remix (kräftig) von ",
+    # What the owners' rules are against
+    "1 job": "1 Auftrag",
+    "{number} jobs": "{number} Aufträge",
+    "1 second": "1 Sekunde",
+    "{number} seconds": "{number} Sekunden",
+    "You may have {most} in 24 hours here, and had {used}.": (
+        "Hier gilt als Grenze: {most} in 24 Stunden. Du hattest {used}."
+    ),
+    " This would be {number} more.": " Das wären {number} mehr.",
+    "You may use {most} of drawing time in 24 hours here, and used {used}.": (
+        "Hier gilt als Grenze für die Zeichenzeit: {most} in 24 Stunden. Du hast {used} verbraucht."
+    ),
+    "Please wait {time}: there is a pause between jobs here.": (
+        "Bitte warte {time}: Zwischen zwei Aufträgen ist hier eine Pause."
+    ),
+    "I do not draw in this channel. Go to {where}.": "In diesem Kanal zeichne ich nicht. Geh nach {where}.",
+    "{named} and {number} more": "{named} und {number} weitere",
+    "Private pictures (`--stealth`) are switched off in this server.": (
+        "Private Bilder (`--stealth`) sind auf diesem Server ausgeschaltet."
+    ),
+    "Only {whom} may use fast mode here: leave it out, and the job is relaxed.": (
+        "Den schnellen Modus hat hier nur {whom}: Lass ihn weg, und der Auftrag läuft ohne Eile."
+    ),
+    "Only {whom} may enlarge pictures this much here.": "So stark vergrößern darf hier nur {whom}.",
+    "Only {whom} may use `--repeat` here.": "`--repeat` ist hier nur für {whom}.",
+    "Only {whom} may use choices in braces here.": "Auswahlen in geschweiften Klammern sind hier nur für {whom}.",
+    "This makes {jobs} jobs, and {most} are allowed at once here.": (
+        "Das ergibt {jobs} Aufträge, und erlaubt sind hier {most} auf einmal."
+    ),
+    "This would be {side} pixels long, and {most} is the most for you here.": (
+        "Das wären {side} Pixel Länge, und {most} sind hier für dich das Höchste."
+    ),
+    "This takes {steps} steps, and {most} is the most for you here.": (
+        "Das braucht {steps} Schritte, und {most} sind hier für dich das Höchste."
+    ),
+    "The moderators have blocked you from using me in this server": (
+        "Die Moderation hat dich auf diesem Server für mich gesperrt"
+    ),
+    " until {time}": " bis {time}",
+    "The owners of this server do not allow {words} in prompts": (
+        "Auf diesem Server ist in Prompts nicht erlaubt: {words}"
+    ),
+    "The owners of this server would rather not see {words} in prompts.": (
+        "Auf diesem Server ist in Prompts nicht gern gesehen: {words}."
+    ),
+    # The queue
+    "The queue is empty: what you ask for now is drawn at once.": (
+        "Die Warteschlange ist leer: Was du jetzt wünschst, wird sofort gezeichnet."
+    ),
+    "being drawn": "wird gezeichnet",
+    "waiting": "wartet",
+    "yours": "deiner",
+    "somebody's elsewhere": "von anderswo",
+    " (private)": " (privat)",
+    "**{running} being drawn, {waiting} waiting**": "**{running} werden gezeichnet, {waiting} warten**",
+    "-# and {number} more": "-# und {number} weitere",
+    "-# The last of them starts in {time}.": "-# Der letzte davon beginnt ungefähr in: {time}.",
+}
