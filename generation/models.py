@@ -9,12 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from generation.catalogue import CATALOGUE, DRAWN, Entry, look_up
 from generation.errors import Complaint
 from generation.samplers import recognise
 
 EMBEDDED = str(Path(__file__).resolve().parent.parent / "models" / "storybook")
 
 _HUB_ID = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
+PICKLED = (".ckpt", ".pt", ".pth", ".bin")
+CONVERT = "Convert it to safetensors once, as docs/self-hosting.md shows under “Pickled models”."
 # What a model folder may say of itself in atelier.json: the type, and the least where it is a number.
 _FACTS: dict[str, tuple[Any, float]] = {
     "name": (str, 0),
@@ -51,15 +54,14 @@ class Model:
 
 
 def describe(ref: str) -> Model:
-    """Describe the model at `ref` from the small JSON files of its folder; a hub id gets Stable Diffusion's defaults.
+    """Describe the model at `ref`: a folder, from its small JSON files; a name or hub id, from the catalogue.
 
-    Raises FileNotFoundError for a path that is no model folder, and Complaint for one whose files are damaged.
+    A hub id that is not in the catalogue gets Stable Diffusion's defaults. Raises FileNotFoundError for a path that is
+    no model folder, and Complaint for one whose files are damaged or pickled, and for what the engine cannot draw.
     """
     folder = Path(ref)
     if not folder.is_dir():
-        if folder.exists() or not _HUB_ID.fullmatch(ref):
-            raise FileNotFoundError(f"no model folder at {ref}")
-        return Model(name=ref.rpartition("/")[2], ref=ref)
+        return _without_folder(ref)
     if not (folder / "model_index.json").is_file():
         raise FileNotFoundError(f"{ref} has no model_index.json, so it is not a diffusers model folder")
     _read(folder / "model_index.json")
@@ -70,6 +72,34 @@ def describe(ref: str) -> Model:
         "sampler": _own_sampler(folder),
     }
     return Model(ref=ref, **defaults | own | {"examples": tuple(own.get("examples", ()))})
+
+
+def _without_folder(ref: str) -> Model:
+    path = Path(ref)
+    if path.suffix.lower() in PICKLED:
+        raise Complaint(f"{ref} is pickled: a file that could run any program. {CONVERT}")
+    if path.exists():
+        raise FileNotFoundError(f"no model folder at {ref}")
+    if entry := look_up(ref):
+        return _of_entry(entry)
+    if not _HUB_ID.fullmatch(ref):
+        raise FileNotFoundError(f"no model folder at {ref}, and none of that name in the catalogue")
+    return Model(name=ref.rpartition("/")[2], ref=ref)
+
+
+def _of_entry(entry: Entry) -> Model:
+    if entry.family not in DRAWN:
+        known = ", ".join(each.name for each in CATALOGUE if each.family in DRAWN)
+        raise Complaint(f"{entry.name} is of the {entry.family} family, which is not drawn yet. There is {known}.")
+    return Model(
+        name=entry.name,
+        ref=entry.hub_id,
+        native_size=entry.native_size,
+        num_inference_steps=entry.num_inference_steps,
+        guidance_scale=entry.guidance_scale,
+        trigger_words=entry.trigger_words,
+        sampler=entry.sampler,
+    )
 
 
 def size_for(model: Model, aspect: tuple[int, int], *, draft: bool = False) -> tuple[int, int]:

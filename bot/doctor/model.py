@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from bot.doctor.finding import Finding, bad, fine, unknown
 from generation.errors import Complaint
-from generation.models import describe
+from generation.models import CONVERT, describe
 
 # The parts of a Stable Diffusion pipeline, and what each must hold besides weights.
 PARTS = {
@@ -43,11 +43,11 @@ def check_model(ref: str) -> list[Finding]:
     """Check the files of the model that MODEL names."""
     try:
         model = describe(ref)
-        folder = _folder(ref)
+        folder = _folder(model.ref)
         weights = [path for part in PARTS for path in _check_part(folder, part)]
     except LocalEntryNotFoundError:  # one of the FileNotFoundErrors
-        mend = f"Start the bot, or run `hf download {ref}`, and look again."
-        return [unknown("model", f"{ref} is not on this machine yet: it is downloaded at the first start", mend)]
+        mend = f"Start the bot, or run `hf download {model.ref}`, and look again."
+        return [unknown("model", f"{model.ref} is not on this machine yet: it is downloaded at the first start", mend)]
     except (FileNotFoundError, Complaint) as error:
         return [bad("model", str(error), "Set MODEL to the folder of a diffusers model, or to a hub id.")]
     except _Fault as fault:
@@ -103,7 +103,7 @@ def _weights(folder: Path, name: str) -> list[Path]:
         return [folder / shard for shard in sorted(names)]
     if any(path for pattern in PICKLED for path in folder.glob(pattern)):
         text = f"{folder} has pickled weights only, which could run any program and are not loaded"
-        raise _Fault(text, "Choose a version of the model with safetensors, or convert it.")
+        raise _Fault(text, f"Choose a version of the model with safetensors. {CONVERT}")
     raise _Fault(f"{folder / name} is missing")
 
 

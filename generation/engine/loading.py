@@ -11,9 +11,10 @@ import diffusers
 import torch
 import transformers
 
+from generation.engine import sampling
 from generation.errors import Complaint
 from generation.messages import Loading
-from generation.models import Model, describe
+from generation.models import CONVERT, Model, describe
 from generation.samplers import recognise
 
 LIBRARIES = {
@@ -45,6 +46,7 @@ def load_pipeline(ref: str, device: str, report: Callable[[Loading], None]) -> P
     Raises Complaint for a model of another family, FileNotFoundError or OSError for one that is not there.
     """
     model = describe(ref)
+    ref = model.ref
     place, precision = choose_device(device)
     index = diffusers.DiffusionPipeline.load_config(ref)
     _refuse_other_families(index, ref)
@@ -54,6 +56,8 @@ def load_pipeline(ref: str, device: str, report: Callable[[Loading], None]) -> P
         report(Loading(part.replace("_", " "), done, len(LIBRARIES)))
         kind = getattr(LIBRARIES[part], index[part][1])
         loaded[part] = _network(kind, ref, part, place, precision) if part in NETWORKS else _small(kind, ref, part)
+    if model.sampler is not None and not Path(ref).is_dir():
+        loaded["scheduler"] = sampling.make(model.sampler, loaded["scheduler"])
     pipeline = Pipeline(model, place, **loaded)
     return replace(pipeline, model=_with_true_facts(pipeline))
 
@@ -67,7 +71,14 @@ def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
 
 
 def _network(kind: Any, ref: str, part: str, device: torch.device, precision: torch.dtype) -> Any:
-    network = kind.from_pretrained(ref, subfolder=part, dtype=precision, use_safetensors=True)
+    try:
+        network = kind.from_pretrained(ref, subfolder=part, dtype=precision, use_safetensors=True)
+    except OSError as error:
+        if "file named" not in str(error):  # that is how diffusers and transformers put it, for a folder and the hub
+            raise
+        raise Complaint(
+            f"{ref} has no safetensors weights for its {part}. If it has pickled ones: {CONVERT}"
+        ) from error
     if device.type == "cuda":
         network.to(memory_format=torch.channels_last)
     return network.to(device).eval()

@@ -21,7 +21,7 @@ def scheduler_for(params: Params, own: Any) -> Any:
 
     Raises Complaint for an unknown sampler, and for a number of steps that it cannot make.
     """
-    scheduler = _make(params.sampler, own)
+    scheduler = make(params.sampler, own)
     try:
         # On the CPU, also when the latents are not: a timestep on the GPU makes every step wait for it.
         scheduler.set_timesteps(params.num_inference_steps, device="cpu")
@@ -31,7 +31,8 @@ def scheduler_for(params: Params, own: Any) -> Any:
     return scheduler
 
 
-def _make(name: str | None, own: Any) -> Any:
+def make(name: str | None, own: Any) -> Any:
+    """Make the scheduler called `name` in `SAMPLERS`, with the settings of the model's `own`; None is its own kind."""
     if name is None:
         return type(own).from_config(own.config)
     sampler = SAMPLERS.get(name)

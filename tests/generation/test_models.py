@@ -95,7 +95,7 @@ def test_a_folder_is_named_however_it_is_written(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("ref", "name"),
     [
-        ("stable-diffusion-v1-5/stable-diffusion-v1-5", "stable-diffusion-v1-5"),
+        ("somebody/dreams-v1-5", "dreams-v1-5"),
         ("a_b/c.d-e", "c.d-e"),
         ("gpt2", "gpt2"),
     ],

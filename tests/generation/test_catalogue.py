@@ -1,0 +1,83 @@
+"""The catalogue's models are found by the names that people type, and say what they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from generation.catalogue import CATALOGUE, DRAWN, Entry, Family, bare, look_up
+from generation.errors import Complaint
+from generation.models import PICKLED, describe
+from generation.prompt import parse
+from generation.samplers import SAMPLERS
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("1.5", "Stable Diffusion 1.5"),
+        ("SD 1.5", "Stable Diffusion 1.5"),
+        ("stable-diffusion-v1-5/stable-diffusion-v1-5", "Stable Diffusion 1.5"),
+        ("stabilityai/stable-diffusion-2-1", "Stable Diffusion 2.1"),
+        ("openjourney", "Open Journey"),
+        ("Open-Journey", "Open Journey"),
+        ("prompthero/openjourney", "Open Journey"),
+        ("anything v3", "Anything V3"),
+        ("niji", "Anything V3"),
+        ("Nitrosocke/arcane-diffusion", "Arcane Diffusion"),
+        ("modi diffusion", "Mo-Di Diffusion"),
+        ("robo", "Robo Diffusion"),
+        ("sdxl", "Stable Diffusion XL"),
+    ],
+)
+def test_a_model_is_found_however_it_is_written(typed: str, name: str) -> None:
+    found = look_up(typed)
+    assert found is not None
+    assert found.name == name
+
+
+@pytest.mark.parametrize("typed", ["", "fox", "somebody/openjourney", "/", "1.6"])
+def test_what_is_not_in_the_catalogue_is_not_guessed(typed: str) -> None:
+    assert look_up(typed) is None
+
+
+def test_no_name_stands_for_two_models() -> None:
+    names = Counter(bare(name) for entry in CATALOGUE for name in {entry.name, *entry.spellings})
+    assert [name for name, times in names.items() if times > 1 or not name] == []
+
+
+@pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
+def test_every_entry_makes_sense(entry: Entry) -> None:
+    assert entry.sampler in SAMPLERS
+    assert entry.hub_id.count("/") == 1
+    assert entry.native_size % 64 == 0
+    assert entry.num_inference_steps > 0 <= entry.guidance_scale
+    assert entry.licence
+    assert entry.memory > 1e9
+
+
+@pytest.mark.parametrize("entry", [entry for entry in CATALOGUE if entry.family in DRAWN], ids=lambda entry: entry.name)
+def test_a_model_that_is_drawn_brings_its_defaults(entry: Entry) -> None:
+    model = describe(entry.name)
+    assert model == describe(entry.hub_id)
+    assert (model.name, model.ref, model.native_size) == (entry.name, entry.hub_id, entry.native_size)
+    assert (model.num_inference_steps, model.sampler) == (entry.num_inference_steps, entry.sampler)
+
+
+def test_trigger_words_are_the_house_style_of_a_plain_prompt_and_not_of_a_raw_one() -> None:
+    model = describe("openjourney")
+    assert parse("a fox", model).house_style == "mdjrny-v4 style"
+    assert parse("a fox --raw", model).house_style == ""
+
+
+@pytest.mark.parametrize("entry", [entry for entry in CATALOGUE if entry.family is Family.SDXL], ids=lambda e: e.name)
+def test_a_family_that_is_not_drawn_is_refused_before_anything_is_downloaded(entry: Entry) -> None:
+    with pytest.raises(Complaint, match=r"Stable Diffusion XL family.*There is .*Open Journey"):
+        describe(entry.hub_id)
+
+
+@pytest.mark.parametrize("ending", PICKLED)
+def test_a_pickled_model_is_refused_with_the_way_to_convert_it(ending: str) -> None:
+    with pytest.raises(Complaint, match=r"could run any program.*self-hosting\.md"):
+        describe(f"/models/dreams{ending.upper()}")
