@@ -18,6 +18,7 @@ from cogs.prompting import MASK, PROMPT, Prompting, Purpose, open_form, promptin
 from cogs.remix import Remix, proposed
 from cogs.road import Interaction, Road, road_of
 from generation import actions
+from generation.errors import Complaint
 from generation.job import Action
 from generation.params import TILE_PATTERN, Tile, Upload
 
@@ -73,17 +74,22 @@ class Region(commands.Cog):
         text = filled.texts[PROMPT]
         try:
             if mask := filled.files.get(MASK):
-                await self._gain_time(interaction, purpose)
+                await self._gain_time(interaction, purpose, text)
                 purpose = replace(purpose, besides=(await self.taking_in.attachment(mask)).digest)
             await self._make(interaction, purpose, text)
         except Exception as error:
             await refuse(interaction, error, purpose, text)
 
-    async def _gain_time(self, interaction: Interaction, purpose: Purpose) -> None:
+    async def _gain_time(self, interaction: Interaction, purpose: Purpose, text: str) -> None:
+        """Answer at once that it takes a while, and as privately as the words will want it."""
         assert purpose.tile is not None
         parent = await self.road.parent(purpose.tile)
         preferred = await self.studio.people.settings(interaction.user.id)
-        await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, None, preferred, parent))
+        try:
+            typed = (await self.remix.read(interaction, text, parent.params)).private
+        except Complaint:
+            typed = True  # they are given back
+        await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, typed, preferred, parent))
 
     async def _make(self, interaction: Interaction, purpose: Purpose, text: str) -> None:
         tile, by_cells = purpose.tile, len(purpose.besides) == len(NOTHING)

@@ -71,6 +71,15 @@ async def test_a_mask_is_taken_in_place_of_the_fields(stage):
     assert near(after.getpixel((60, 60)), before.getpixel((60, 60)))
 
 
+async def test_nobody_else_sees_what_is_made_privately_with_a_mask(stage):
+    async with stage.bot():
+        asked = await question(stage, await picked_of(stage))
+        before = stage.public()
+        await send(stage, asked, prompt="an owl --stealth", mask=Upload("mask.png", mask()))
+        assert (await stage.result(text="an owl")).ephemeral
+        assert stage.public() == before
+
+
 async def test_nothing_chosen_or_everything_is_refused_with_the_words_kept(stage):
     async with stage.bot():
         asked = await question(stage, await picked_of(stage))
