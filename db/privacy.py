@@ -9,7 +9,7 @@ from typing import Any
 
 from db.connection import Connection
 from db.job_words import wipe_deleted
-from db.usage import COUNTS
+from db.usage import COUNTS, SECONDS
 
 NOBODY = 0  # takes the place of a person whose name is to be forgotten
 
@@ -39,7 +39,7 @@ NEEDED = "SELECT 1 FROM uploads WHERE digest = :digest LIMIT 1"
 ERASURES = "SELECT person_id, up_to FROM erasures"
 
 _TALLY = f"""
-    INSERT INTO tallies SELECT asker_id, guild_id, asked_at, seconds FROM jobs
+    INSERT INTO tallies SELECT asker_id, guild_id, asked_at, {SECONDS} FROM jobs
     WHERE id = :id AND guild_id IS NOT NULL AND {COUNTS}
 """
 

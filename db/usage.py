@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from db.connection import Connection
 
-# Jobs that came to nothing cost nothing, and a picked picture is not drawn.
-COUNTS = "state NOT IN ('failed', 'cancelled') AND action <> 'pick'"
+# Jobs that came to nothing cost nothing, unless somebody cancelled one whose previews they had seen; a picked picture
+# is not drawn.
+COUNTS = "state <> 'failed' AND (state <> 'cancelled' OR started_at IS NOT NULL) AND action <> 'pick'"
+# The seconds of a job that was cancelled are those until then.
+SECONDS = "CASE state WHEN 'cancelled' THEN ended_at - started_at ELSE seconds END"
 # The plus keeps SQLite from going through all of a guild's jobs instead of all of a person's.
 USED = f"""SELECT count(*) AS jobs, coalesce(sum(seconds), 0.0) AS seconds, max(asked_at) AS last_asked_at FROM (
-               SELECT seconds, asked_at FROM jobs
+               SELECT {SECONDS} AS seconds, asked_at FROM jobs
                WHERE asker_id = :person AND +guild_id = :guild AND asked_at > :since AND {COUNTS}
                UNION ALL SELECT seconds, asked_at FROM tallies
                WHERE person_id = :person AND guild_id = :guild AND asked_at > :since)"""

@@ -168,12 +168,16 @@ async def test_limits_cannot_be_erased(connection, store, privacy):
     failed = a_job(asked_at=600.0)
     await store.add_job(failed)
     await store.failed(failed.id, "No.")
+    stopped = a_job(asked_at=400.0)
+    await store.add_job(stopped)
+    await store.begin(stopped.id)
+    await store.cancel(stopped.id, "Cancelled.")
     before = await usage.of(ADA.id, 1, 0.0)
     await privacy.begin_erasure(ADA.id, 1000.0)
     for job_id in await privacy.to_erase(ADA.id, 1000.0, 100):
         await privacy.erase_job(job_id)
     assert await usage.of(ADA.id, 1, 0.0) == before
-    assert (before.jobs, before.seconds, before.last_asked_at) == (1, 2.0, 500.0)
+    assert (before.jobs, before.seconds, before.last_asked_at) == (2, 2.0, 500.0)
 
 
 PERSON = {"person": 1, "id": "x", "at": 0.0, "most": 1, "digest": "x"}

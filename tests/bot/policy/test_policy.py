@@ -152,12 +152,27 @@ async def test_jobs_of_the_last_day_are_counted(place):
     await place.store.failed(cancelled, "Out of paint.")
     await place.job(ago=60)
     await place.admit()
-    with pytest.raises(Refused, match="2 jobs in 24 hours here, and had 1. This would be 2 more"):
+    with pytest.raises(Refused, match=r"2 jobs in 24 hours here, and had 1\. This would be 2 more"):
         await place.admit(jobs=2)
     await place.job(ago=30)
     with pytest.raises(Refused, match="2 jobs in 24 hours here, and had 2"):
         await place.admit()
     await place.admit(action=Action.PICK)
+
+
+async def test_cancelling_halfway_does_not_get_round_a_bound(place):
+    await place.set(bounds={GUILD: Bounds(jobs_a_day=1, gpu_seconds_a_day=8)})
+    waiting, drawing = (a_job(id=new_job_id(), asked_at=NOW, asker=Asker(ADA, "ada")) for _ in range(2))
+    await place.store.add_job(replace(waiting, destination=replace(waiting.destination, guild_id=GUILD)))
+    await place.store.cancel(waiting.id, "Cancelled.")
+    await place.admit()
+    await place.store.add_job(replace(drawing, destination=replace(drawing.destination, guild_id=GUILD)))
+    await place.store.begin(drawing.id)
+    place.now += 7.5  # enough for many previews
+    await place.store.cancel(drawing.id, "Cancelled.")
+    with pytest.raises(Refused, match="1 job in 24 hours here, and had 1"):
+        await place.admit()
+    assert (await place.policy.used(Situation(guild_id=GUILD, places=frozenset(), person_id=ADA)))[0].seconds == 7.5
 
 
 async def test_drawing_time_of_the_last_day_is_counted(place):
