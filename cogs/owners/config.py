@@ -207,7 +207,8 @@ class Config(app_commands.Group):
         what = f"log channel: {channel.mention if channel else 'none'}"
         await self._change(interaction, what, lambda now: replace(now, log_channel=channel.id if channel else None))
 
-    @app_commands.command(description="In which language I speak of jobs and rules; the rest is English")
+    @app_commands.command(description="In which language I speak of jobs, rules and the queue; the rest is English")
+    @app_commands.describe(language="What Discord has for the server is in its community settings")
     async def language(
         self, interaction: Interaction, language: Literal["as the server has it at Discord", "English", "Deutsch"]
     ) -> None:

@@ -158,7 +158,8 @@ async def test_over_the_bound_of_all_is_an_ordinary_answer_even_when_many_ask_in
 
 async def test_commands_are_told_to_discord_only_when_they_changed(stage):
     def syncs():
-        return [request for request in stage.server.requests if request.path.endswith("/commands")]
+        sent = (request for request in stage.server.requests if request.method == "PUT")
+        return [request for request in sent if request.path.endswith("/commands")]
 
     async with stage.bot():
         assert len(syncs()) == 1
