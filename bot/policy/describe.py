@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from bot.policy.settings import BOUND_RANGES, Bounds, Delivery, GuildSettings, Sensitive
 
-MOST_SHOWN = 15
+LONGEST = 1850  # characters of an overview; a message holds 2000
+MOST_SHOWN = (15, 8, 4, 2, 1)  # names of each list: as many as there is room for
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 BOUND_WORDS = {
     "running": "{} running",
@@ -37,14 +38,19 @@ def overview(settings: GuildSettings, guild_id: int, words: int, retention_days:
 
     `retention_days` is what whoever runs the bot has set, for where the owners set nothing.
     """
+    texts = ["\n".join(_lines(settings, guild_id, words, retention_days, most)) for most in MOST_SHOWN]
+    return next((text for text in texts if len(text) <= LONGEST), texts[-1])
+
+
+def _lines(settings: GuildSettings, guild_id: int, words: int, retention_days: int, most: int) -> list[str]:
     lines = [
         f"**Defaults:** {f'`{settings.defaults}`' if settings.defaults else 'those of the model'}",
-        f"**Channels:** {_listed([f'<#{channel}>' for channel in settings.channels], 'everywhere')}",
+        f"**Channels:** {_listed([f'<#{channel}>' for channel in settings.channels], 'everywhere', most)}",
         f"**Results:** {_results(settings)}",
-        f"**Fast mode:** {_roles(settings.fast_roles)}",
-        f"**Big upscales:** {_roles(settings.upscale_roles)}",
-        f"**`--repeat`:** {_roles(settings.repeat_roles)}",
-        f"**Choices in braces:** {_roles(settings.permutation_roles)}, up to {settings.permutations} jobs at once",
+        f"**Fast mode:** {_roles(settings.fast_roles, most)}",
+        f"**Big upscales:** {_roles(settings.upscale_roles, most)}",
+        f"**`--repeat`:** {_roles(settings.repeat_roles, most)}",
+        f"**Choices in braces:** {_roles(settings.permutation_roles, most)}, up to {settings.permutations} jobs at once",
         f"**Private pictures:** {'allowed' if settings.stealth else 'not allowed'}",
         f"**Pictures are kept:** {kept_for(settings.retention_days, retention_days)}",
         f"**Sensitive pictures:** {_sensitive(settings.sensitive)}",
@@ -56,14 +62,15 @@ def overview(settings: GuildSettings, guild_id: int, words: int, retention_days:
         f"{'@everyone' if role == guild_id else f'<@&{role}>'}: {bounds_in_words(bounds)}"
         for role, bounds in settings.bounds.items()
     ]
-    return "\n".join(lines + _limits(limits))
+    return lines + _limits(limits, most)
 
 
-def _limits(limits: list[str]) -> list[str]:
+def _limits(limits: list[str], most: int) -> list[str]:
     if not limits:
         return ["**Limits:** those of whoever runs the bot"]
-    more = [f"-# and {len(limits) - MOST_SHOWN // 3} more roles"] if len(limits) > MOST_SHOWN // 3 else []
-    return ["**Limits:**", *(f"- {limit}" for limit in limits[: MOST_SHOWN // 3]), *more]
+    shown = [f"- {limit}" for limit in limits[:most]]
+    more = [f"-# and {len(limits) - most} more roles"] if len(limits) > most else []
+    return ["**Limits:**", *shown, *more]
 
 
 def _results(settings: GuildSettings) -> str:
@@ -82,10 +89,10 @@ def _sensitive(sensitive: Sensitive) -> str:
     return "hidden behind a spoiler" if sensitive is Sensitive.SPOILER else "withheld"
 
 
-def _roles(roles: tuple[int, ...]) -> str:
-    return _listed([f"<@&{role}>" for role in roles], "everybody")
+def _roles(roles: tuple[int, ...], most: int) -> str:
+    return _listed([f"<@&{role}>" for role in roles], "everybody", most)
 
 
-def _listed(names: Sequence[str], none: str) -> str:
-    shown = ", ".join(names[:MOST_SHOWN]) or none
-    return f"{shown} and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else shown
+def _listed(names: Sequence[str], none: str, most: int) -> str:
+    shown = ", ".join(names[:most]) or none
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
