@@ -12,11 +12,13 @@ from typing import Any
 from generation.catalogue import CATALOGUE, DRAWN, Entry, look_up
 from generation.errors import Complaint
 from generation.samplers import recognise
+from generation.single_file import describe_file
 
 EMBEDDED = str(Path(__file__).resolve().parent.parent / "models" / "storybook")
 
 _HUB_ID = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
+SAMPLER_OF_FILES = "dpmpp_2m_karras"  # a single file does not say what it is drawn best with
 CONVERT = "Convert it to safetensors once, as docs/self-hosting.md shows under “Pickled models”."
 # What a model folder may say of itself in atelier.json: the type, and the least where it is a number.
 _FACTS: dict[str, tuple[Any, float]] = {
@@ -56,8 +58,9 @@ class Model:
 def describe(ref: str) -> Model:
     """Describe the model at `ref`: a folder, from its small JSON files; a name or hub id, from the catalogue.
 
-    A hub id that is not in the catalogue gets Stable Diffusion's defaults. Raises FileNotFoundError for a path that is
-    no model folder, and Complaint for one whose files are damaged or pickled, and for what the engine cannot draw.
+    A single safetensors file is described by its header, and by an `.atelier.json` beside it; a hub id that is not in
+    the catalogue gets Stable Diffusion's defaults. Raises FileNotFoundError for a path that is no model, and Complaint
+    for one whose files are damaged or pickled, and for what the engine cannot draw.
     """
     folder = Path(ref)
     if not folder.is_dir():
@@ -79,12 +82,24 @@ def _without_folder(ref: str) -> Model:
     if path.suffix.lower() in PICKLED:
         raise Complaint(f"{ref} is pickled: a file that could run any program. {CONVERT}")
     if path.exists():
-        raise FileNotFoundError(f"no model folder at {ref}")
+        return _of_file(path)
     if entry := look_up(ref):
         return _of_entry(entry)
     if not _HUB_ID.fullmatch(ref):
         raise FileNotFoundError(f"no model folder at {ref}, and none of that name in the catalogue")
     return Model(name=ref.rpartition("/")[2], ref=ref)
+
+
+def _of_file(path: Path) -> Model:
+    if path.suffix.lower() != ".safetensors":
+        raise FileNotFoundError(f"no model folder at {path}, and no safetensors file")
+    own = _own_facts(path.with_suffix(".atelier.json"))
+    defaults: dict[str, Any] = {
+        "name": path.stem,
+        "native_size": describe_file(path).native_size,
+        "sampler": SAMPLER_OF_FILES,
+    }
+    return Model(ref=str(path), **defaults | own | {"examples": tuple(own.get("examples", ()))})
 
 
 def _of_entry(entry: Entry) -> Model:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -10,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generation.errors import Complaint
+from generation.header import read_header
 
-LONGEST_HEADER = 10_000_000
 # From the names of the first ESRGAN release to those of BasicSR, which everything since then has.
 _OLD_BODY = re.compile(r"model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0$")
 
@@ -42,7 +41,7 @@ def describe_upscaler(path: Path) -> Upscaler:
     if not path.is_file():
         raise FileNotFoundError(f"no upscaler at {path}")
     try:
-        shapes = _shapes(path)
+        shapes = read_header(path).shapes
         found = _measure(path, shapes)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         raise _unknown(path) from error
@@ -54,16 +53,6 @@ def describe_upscaler(path: Path) -> Upscaler:
 
 def _unknown(path: Path) -> Complaint:
     return Complaint(f"The upscaler {path} is no RRDBNet (ESRGAN, Real-ESRGAN x2plus, x4plus) in a safetensors file.")
-
-
-def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Read the names and shapes from the header: eight bytes of length, then JSON."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 0 < length <= LONGEST_HEADER:
-            raise ValueError("no header")
-        header = json.loads(file.read(length))
-    return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
 
 
 def _measure(path: Path, shapes: dict[str, tuple[int, ...]]) -> Upscaler:

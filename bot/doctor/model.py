@@ -43,17 +43,33 @@ def check_model(ref: str) -> list[Finding]:
     """Check the files of the model that MODEL names."""
     try:
         model = describe(ref)
-        folder = _folder(model.ref)
-        weights = [path for part in PARTS for path in _check_part(folder, part)]
+        weights = list(_check_all(model.ref))
     except LocalEntryNotFoundError:  # one of the FileNotFoundErrors
         mend = f"Start the bot, or run `hf download {model.ref}`, and look again."
         return [unknown("model", f"{model.ref} is not on this machine yet: it is downloaded at the first start", mend)]
     except (FileNotFoundError, Complaint) as error:
-        return [bad("model", str(error), "Set MODEL to the folder of a diffusers model, or to a hub id.")]
+        return [
+            bad(
+                "model",
+                str(error),
+                "Set MODEL to a name of the catalogue, a hub id, a diffusers folder or a safetensors file.",
+            )
+        ]
     except _Fault as fault:
         return [bad("model", str(fault), fault.mend)]
     size = sum(path.stat().st_size for path in weights)
     return [fine("model", f"{model.name} is complete, with {size / 2**20:.0f} MiB of weights")]
+
+
+def _check_all(ref: str) -> Iterator[Path]:
+    """Check every part, and give the files of weights."""
+    if Path(ref).is_file():
+        _check_weights(Path(ref))
+        yield Path(ref)
+        return
+    folder = _folder(ref)
+    for part in PARTS:
+        yield from _check_part(folder, part)
 
 
 def check_classifier(ref: str) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Load a Stable Diffusion 1.x/2.x pipeline part by part, from a folder or a hub id."""
+"""Load a Stable Diffusion 1.x/2.x pipeline part by part, from a folder, a hub id or a single file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import torch
 import transformers
 
 from generation.engine import sampling
+from generation.engine.original_layout import OriginalLayout
 from generation.errors import Complaint
 from generation.messages import Loading
 from generation.models import CONVERT, Model, describe
 from generation.samplers import recognise
+from generation.single_file import describe_file
 
 LIBRARIES = {
     "tokenizer": transformers,
@@ -48,14 +50,14 @@ def load_pipeline(ref: str, device: str, report: Callable[[Loading], None]) -> P
     model = describe(ref)
     ref = model.ref
     place, precision = choose_device(device)
-    index = diffusers.DiffusionPipeline.load_config(ref)
-    _refuse_other_families(index, ref)
     transformers.utils.logging.disable_progress_bar()
+    source = OriginalLayout(describe_file(Path(ref)), model) if Path(ref).is_file() else _DiffusersLayout(ref)
     loaded = {}
     for done, part in enumerate(LIBRARIES):
         report(Loading(part.replace("_", " "), done, len(LIBRARIES)))
-        kind = getattr(LIBRARIES[part], index[part][1])
-        loaded[part] = _network(kind, ref, part, place, precision) if part in NETWORKS else _small(kind, ref, part)
+        loaded[part] = source.load(part, precision)
+        if part in NETWORKS:
+            loaded[part] = _placed(loaded[part], place)
     if model.sampler is not None and not Path(ref).is_dir():
         loaded["scheduler"] = sampling.make(model.sampler, loaded["scheduler"])
     pipeline = Pipeline(model, place, **loaded)
@@ -70,23 +72,35 @@ def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
     return device, torch.float16 if device.type == "cuda" else torch.float32
 
 
-def _network(kind: Any, ref: str, part: str, device: torch.device, precision: torch.dtype) -> Any:
-    try:
-        network = kind.from_pretrained(ref, subfolder=part, dtype=precision, use_safetensors=True)
-    except OSError as error:
-        if "file named" not in str(error):  # that is how diffusers and transformers put it, for a folder and the hub
-            raise
-        raise Complaint(
-            f"{ref} has no safetensors weights for its {part}. If it has pickled ones: {CONVERT}"
-        ) from error
+def _placed(network: Any, device: torch.device) -> Any:
     if device.type == "cuda":
         network.to(memory_format=torch.channels_last)
     return network.to(device).eval()
 
 
-def _small(kind: Any, ref: str, part: str) -> Any:
-    loaded = kind.from_pretrained(ref, subfolder=part)
-    return _corrected(loaded) if part == "scheduler" else loaded
+class _DiffusersLayout:
+    """A folder or hub id with a subfolder for each part."""
+
+    def __init__(self, ref: str) -> None:
+        self._ref = ref
+        self._index: Any = diffusers.DiffusionPipeline.load_config(ref)
+        _refuse_other_families(self._index, ref)
+
+    def load(self, part: str, precision: torch.dtype) -> Any:
+        kind = getattr(LIBRARIES[part], self._index[part][1])
+        if part in NETWORKS:
+            return self._network(kind, part, precision)
+        loaded = kind.from_pretrained(self._ref, subfolder=part)
+        return _corrected(loaded) if part == "scheduler" else loaded
+
+    def _network(self, kind: Any, part: str, precision: torch.dtype) -> Any:
+        try:
+            return kind.from_pretrained(self._ref, subfolder=part, dtype=precision, use_safetensors=True)
+        except OSError as error:
+            if "file named" not in str(error):  # so diffusers and transformers put it, of a folder and of the hub
+                raise
+            text = f"{self._ref} has no safetensors weights for its {part}. If it has pickled ones: {CONVERT}"
+            raise Complaint(text) from error
 
 
 def _corrected(scheduler: Any) -> Any:

@@ -130,8 +130,11 @@ def test_a_single_file_is_not_taken_for_a_hub_id(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.safetensors").touch()
     for ref in ("model.safetensors", str(tmp_path / "model.safetensors")):
-        with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
+        with pytest.raises(Complaint, match=r"model\.safetensors is no safetensors file"):
             describe(ref)
+    (tmp_path / "model.txt").touch()
+    with pytest.raises(FileNotFoundError, match=r"model\.txt"):
+        describe("model.txt")
 
 
 def test_a_folder_without_an_index_is_told_from_one_that_is_missing(tmp_path):

@@ -1,0 +1,205 @@
+"""Load the parts of a model from one file in the layout of the first Stable Diffusion releases, without a hub."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
+from safetensors.torch import load_file
+from torch import Tensor
+
+from generation.catalogue import Family
+from generation.errors import Complaint
+from generation.models import Model
+from generation.single_file import CLIP, OPEN_CLIP, UNET, VAE, SingleFile
+
+MERGES = Path(__file__).resolve().parents[2] / "models" / "clip" / "merges.txt.gz"
+START, END = "<|startoftext|>", "<|endoftext|>"
+CONTEXT = 77  # tokens
+HEAD = 64  # channels of an attention head in all text encoders, and in the UNet of 2.x
+HEADS_OF_SD1 = 8
+
+Weights = Mapping[str, Tensor]
+
+
+class OriginalLayout:
+    """One file's weights; `load` gives a part of the model, a network in the precision asked for, on the CPU."""
+
+    def __init__(self, file: SingleFile, model: Model) -> None:
+        self._file, self._native_size = file, model.native_size
+        self._weights: Weights = load_file(file.path)
+
+    def load(self, part: str, precision: torch.dtype) -> Any:
+        """Make a part; raises Complaint where the file does not hold what its first keys promise."""
+        make: dict[str, Callable[[], Any]] = {
+            "tokenizer": partial(clip_tokenizer, "!" if self._file.family is Family.SD2 else END),
+            "text_encoder": self._text_encoder,
+            "unet": self._unet,
+            "vae": self._vae,
+            "scheduler": self._scheduler,
+        }
+        try:
+            loaded = make[part]()
+        except (RuntimeError, KeyError, IndexError, ValueError) as error:
+            what = part.replace("_", " ")
+            raise Complaint(f"{self._file.path} has a {what} of another shape than Stable Diffusion's.") from error
+        return loaded.to(precision) if isinstance(loaded, torch.nn.Module) else loaded
+
+    def _text_encoder(self) -> Any:
+        is_open = self._file.family is Family.SD2
+        weights = _from_open_clip(self._weights) if is_open else _from_clip(self._weights)
+        width = weights["embeddings.token_embedding.weight"].shape[1]
+        config = transformers.CLIPTextConfig(
+            vocab_size=len(weights["embeddings.token_embedding.weight"]),
+            hidden_size=width,
+            intermediate_size=len(weights["encoder.layers.0.mlp.fc1.weight"]),
+            num_hidden_layers=_count(weights, "encoder.layers.{}.mlp.fc1.weight"),
+            num_attention_heads=max(1, width // HEAD),
+            max_position_embeddings=len(weights["embeddings.position_embedding.weight"]),
+            hidden_act="gelu" if is_open else "quick_gelu",
+        )
+        network = transformers.CLIPTextModel(config)
+        getattr(network, "text_model", network).load_state_dict(weights)
+        return network
+
+    def _unet(self) -> Any:
+        config = unet_config(self._weights, self._file.family, self._native_size)
+        return _filled(diffusers.UNet2DConditionModel, config, convert_ldm_unet_checkpoint(dict(self._weights), config))
+
+    def _vae(self) -> Any:
+        config = vae_config(self._weights, self._native_size)
+        return _filled(diffusers.AutoencoderKL, config, convert_ldm_vae_checkpoint(dict(self._weights), config))
+
+    def _scheduler(self) -> Any:
+        return diffusers.DDIMScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+            prediction_type="v_prediction" if self._file.predicts_v else "epsilon",
+        )
+
+
+def clip_tokenizer(padding: str) -> Any:
+    """Make CLIP's tokenizer from the merges that come with Atelier; `padding` is the token that fills up."""
+    letters = _byte_letters()
+    merges = [tuple(line.split()) for line in gzip.decompress(MERGES.read_bytes()).decode().splitlines()]
+    pieces = [*letters, *(letter + "</w>" for letter in letters), *map("".join, merges), START, END]
+    return transformers.CLIPTokenizer(
+        vocab={piece: index for index, piece in enumerate(pieces)},
+        merges=merges,
+        pad_token=padding,
+        model_max_length=CONTEXT,
+    )
+
+
+def _byte_letters() -> list[str]:
+    """Give the letters that stand for the 256 bytes in CLIP's order: those that can be seen first."""
+    seen = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    return [chr(code) for code in (*seen, *range(256, 512 - len(seen)))]
+
+
+def unet_config(weights: Weights, family: Family, native_size: int) -> dict[str, Any]:
+    """Read diffusers' configuration of a UNet from the shapes of its weights."""
+    levels = list(_levels(weights))
+    channels = [level[0] for level in levels]
+    seeing = [f"{UNET}input_blocks.{level[1]}.1.norm.weight" in weights for level in levels]
+    told = f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight"
+    return {
+        "sample_size": native_size // 2 ** (len(_vae_channels(weights)) - 1),
+        "block_out_channels": channels,
+        "layers_per_block": levels[0][2],
+        "down_block_types": ["CrossAttnDownBlock2D" if sees else "DownBlock2D" for sees in seeing],
+        "up_block_types": ["CrossAttnUpBlock2D" if sees else "UpBlock2D" for sees in reversed(seeing)],
+        "cross_attention_dim": weights[told].shape[1],
+        "attention_head_dim": [width // HEAD for width in channels] if family is Family.SD2 else HEADS_OF_SD1,
+        "use_linear_projection": weights[f"{UNET}middle_block.1.proj_in.weight"].ndim == 2,
+    }
+
+
+def _levels(weights: Weights) -> Iterator[tuple[int, int, int]]:
+    """Give the channels, the first block and the number of blocks of each level on the way down."""
+    first = block = 1
+    while f"{UNET}input_blocks.{block}.0.in_layers.2.weight" in weights:
+        width, block = len(weights[f"{UNET}input_blocks.{block}.0.out_layers.3.weight"]), block + 1
+        if f"{UNET}input_blocks.{block}.0.in_layers.2.weight" not in weights:
+            yield width, first, block - first
+            first = block = block + 1
+
+
+def vae_config(weights: Weights, native_size: int) -> dict[str, Any]:
+    """Read diffusers' configuration of a VAE from the shapes of its weights."""
+    channels = _vae_channels(weights)
+    return {
+        "sample_size": native_size,
+        "block_out_channels": channels,
+        "layers_per_block": _count(weights, f"{VAE}encoder.down.0.block.{{}}.conv1.weight"),
+        "down_block_types": ["DownEncoderBlock2D"] * len(channels),
+        "up_block_types": ["UpDecoderBlock2D"] * len(channels),
+        "latent_channels": len(weights[f"{VAE}post_quant_conv.weight"]),
+    }
+
+
+def _vae_channels(weights: Weights) -> list[int]:
+    levels = _count(weights, f"{VAE}encoder.down.{{}}.block.0.conv1.weight")
+    return [len(weights[f"{VAE}encoder.down.{level}.block.0.conv1.weight"]) for level in range(levels)]
+
+
+def _count(weights: Weights, pattern: str) -> int:
+    number = 0
+    while pattern.format(number) in weights:
+        number += 1
+    return number
+
+
+def _filled(kind: Any, config: dict[str, Any], weights: dict[str, Tensor]) -> Any:
+    """Make a network of just these weights, without drawing random ones first."""
+    with torch.device("meta"):
+        network = kind.from_config(config)
+    network.load_state_dict(weights, assign=True)
+    return network
+
+
+def _from_clip(weights: Weights) -> dict[str, Tensor]:
+    """Rename the text encoder of 1.x; files of different ages say `text_model` or not, and keep the positions."""
+    plain = {name.removeprefix(CLIP): weight for name, weight in weights.items() if name.startswith(CLIP)}
+    named = {name.removeprefix("text_model."): weight for name, weight in plain.items()}
+    return {name: weight for name, weight in named.items() if name != "embeddings.position_ids"}
+
+
+def _from_open_clip(weights: Weights) -> dict[str, Tensor]:
+    """Rename the text encoder of 2.x, whose last layer is not used."""
+    taken = {
+        "embeddings.token_embedding.weight": weights[f"{OPEN_CLIP}token_embedding.weight"],
+        "embeddings.position_embedding.weight": weights[f"{OPEN_CLIP}positional_embedding"],
+        "final_layer_norm.weight": weights[f"{OPEN_CLIP}ln_final.weight"],
+        "final_layer_norm.bias": weights[f"{OPEN_CLIP}ln_final.bias"],
+    }
+    blocks = f"{OPEN_CLIP}transformer.resblocks."
+    for layer in range(_count(weights, blocks + "{}.ln_1.weight") - 1):
+        for kind in ("weight", "bias"):
+            theirs, ours = f"{blocks}{layer}.", f"encoder.layers.{layer}."
+            for name, old in _OPEN_CLIP_NAMES.items():
+                taken[f"{ours}{name}.{kind}"] = weights[f"{theirs}{old}.{kind}"]
+            parts = weights[f"{theirs}attn.in_proj_{kind}"].chunk(3)
+            for name, part in zip("qkv", parts, strict=True):
+                taken[f"{ours}self_attn.{name}_proj.{kind}"] = part.clone()
+    return taken
+
+
+_OPEN_CLIP_NAMES = {
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "self_attn.out_proj": "attn.out_proj",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+}

@@ -1,0 +1,176 @@
+"""A model in one file, with the keys of the first releases, is the same as its folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+
+from bot.doctor.finding import Verdict
+from bot.doctor.model import check_model
+from generation.catalogue import Family
+from generation.engine.loading import Pipeline, load_pipeline
+from generation.engine.original_layout import clip_tokenizer, unet_config, vae_config
+from generation.errors import Complaint
+from generation.models import describe
+from tests.generation.original_file import build_pair, original_networks
+from tests.generation.studio import Studio, generate, params
+
+UNET = "model.diffusion_model."
+FIRST = f"{UNET}input_blocks.0.0.weight"
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return build_pair(tmp_path_factory.mktemp("first"))
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return build_pair(tmp_path_factory.mktemp("second"), second=True)
+
+
+def _load(path: Path) -> Pipeline:
+    return load_pipeline(str(path), "cpu", lambda _: None)
+
+
+def _drawn(pipeline: Pipeline) -> torch.Tensor:
+    studio = Studio(pipeline)
+    studio.draw(generate("a", params("a fox :) für Ämter", sampler="ddim", num_inference_steps=2)))
+    studio.close()
+    return studio.latents["a"]
+
+
+@pytest.mark.parametrize("generation", ["first", "second"])
+def test_a_file_draws_what_its_folder_draws(generation: str, request: pytest.FixtureRequest) -> None:
+    folder, file = request.getfixturevalue(generation)
+    parts, whole = _load(folder), _load(file)
+    for name in ("text_encoder", "unet", "vae"):
+        theirs, mine = getattr(parts, name).state_dict(), getattr(whole, name).state_dict()
+        assert theirs.keys() == mine.keys()
+        assert all(torch.equal(theirs[key], mine[key]) for key in theirs)
+    assert torch.allclose(_drawn(whole), _drawn(parts), atol=1e-5)
+
+
+def test_a_file_is_named_and_measured_by_itself(first: tuple[Path, Path], second: tuple[Path, Path]) -> None:
+    loaded = _load(first[1]).model
+    assert loaded == describe(str(first[1]))
+    assert (loaded.name, loaded.native_size, loaded.sampler) == ("whole", 512, "dpmpp_2m_karras")
+    assert _load(second[1]).model.native_size == 768
+
+
+def test_what_stands_beside_a_file_describes_it(first: tuple[Path, Path], tmp_path: Path) -> None:
+    file = shutil.copy(first[1], tmp_path / "dreams.safetensors")
+    (tmp_path / "dreams.atelier.json").write_text('{"name": "Dreams", "trigger_words": "drm style"}')
+    model = describe(str(file))
+    assert (model.name, model.trigger_words) == ("Dreams", "drm style")
+
+
+@pytest.mark.parametrize(
+    ("notes", "beside", "prediction", "size"),
+    [
+        ({}, None, "v_prediction", 768),
+        ({}, 'model:\n  params:\n    parameterization: "v"', "v_prediction", 768),
+        ({}, "model:\n  params:\n    linear_start: 0.00085", "epsilon", 512),
+        ({"modelspec.prediction_type": "epsilon"}, None, "epsilon", 512),
+        ({"modelspec.prediction_type": "v", "modelspec.resolution": "640x640"}, None, "v_prediction", 640),
+    ],
+)
+def test_the_kind_of_prediction_is_read_from_the_notes_or_the_file_beside(
+    second: tuple[Path, Path], tmp_path: Path, notes: dict[str, str], beside: str | None, prediction: str, size: int
+) -> None:
+    save_file(load_file(second[1]), tmp_path / "it.safetensors", notes)
+    if beside is not None:
+        (tmp_path / "it.yaml").write_text(beside)
+    loaded = _load(tmp_path / "it.safetensors")
+    assert (loaded.scheduler.config.prediction_type, loaded.model.native_size) == (prediction, size)
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [
+        ({"lora_unet_down_blocks_0.lora_up.weight": torch.ones(1)}, "is a LoRA"),
+        ({"conditioner.embedders.1.model.ln_final.weight": torch.ones(1)}, "Stable Diffusion XL"),
+        ({FIRST: torch.ones(8, 9, 3, 3)}, "inpainting"),
+        ({FIRST: torch.ones(8, 4, 3, 3)}, "has no VAE"),
+        ({"first_stage_model.decoder.conv_in.weight": torch.ones(1)}, "holds no Stable Diffusion"),
+        (
+            {FIRST: torch.ones(8, 4, 3, 3), "first_stage_model.decoder.conv_in.weight": torch.ones(1)},
+            "has no text encoder",
+        ),
+    ],
+)
+def test_a_file_with_something_else_in_it_is_refused_and_told_which(
+    tmp_path: Path, weights: dict[str, torch.Tensor], says: str
+) -> None:
+    save_file(weights, tmp_path / "it.safetensors")
+    with pytest.raises(Complaint, match=says):
+        describe(str(tmp_path / "it.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("missing", "part"),
+    [(f"{UNET}out.2.bias", "unet"), ("first_stage_model.quant_conv.bias", "vae")],
+)
+def test_a_file_that_lacks_a_weight_is_refused_by_its_part(
+    first: tuple[Path, Path], tmp_path: Path, missing: str, part: str
+) -> None:
+    weights = load_file(first[1])
+    del weights[missing]
+    save_file(weights, tmp_path / "it.safetensors")
+    with pytest.raises(Complaint, match=f"has a {part} of another shape"):
+        _load(tmp_path / "it.safetensors")
+
+
+@pytest.mark.parametrize("family", [Family.SD1, Family.SD2])
+def test_the_true_measures_of_stable_diffusion_are_read_from_its_shapes(family: Family) -> None:
+    second, size = family is Family.SD2, 768 if family is Family.SD2 else 512
+    down, up = ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"], ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3
+    published = {  # unet/config.json of stable-diffusion-v1-5 and stable-diffusion-2-1
+        "sample_size": size // 8,
+        "block_out_channels": [320, 640, 1280, 1280],
+        "layers_per_block": 2,
+        "down_block_types": down,
+        "up_block_types": up,
+        "cross_attention_dim": 1024 if second else 768,
+        "attention_head_dim": [5, 10, 20, 20] if second else 8,
+        "use_linear_projection": second,
+    }
+    measures = {"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 4}
+    measures |= {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
+    measures["sample_size"] = size
+    with torch.device("meta"):
+        unet, vae = UNet2DConditionModel.from_config(published), AutoencoderKL.from_config(measures)
+    weights = dict(original_networks(unet, vae))
+    assert unet_config(weights, family, size) == published
+    assert vae_config(weights, size) == measures
+    assert sum(weight.numel() for key, weight in weights.items() if key.startswith(UNET)) == (
+        865_910_724 if second else 859_520_964
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a pickle by another name", (1 << 60).to_bytes(8, "little")])
+def test_a_file_that_only_ends_like_one_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "it.safetensors").write_bytes(content)
+    with pytest.raises(Complaint, match="no safetensors file"):
+        describe(str(tmp_path / "it.safetensors"))
+
+
+def test_the_doctor_looks_at_a_single_file(first: tuple[Path, Path], tmp_path: Path) -> None:
+    assert check_model(str(first[1]))[0].verdict is Verdict.FINE
+    (tmp_path / "cut.safetensors").write_bytes(first[1].read_bytes()[:-1])
+    (found,) = check_model(str(tmp_path / "cut.safetensors"))
+    assert found.verdict is Verdict.BAD
+    assert "damaged" in found.text
+
+
+def test_the_tokenizer_that_comes_along_is_clips() -> None:
+    tokenizer = clip_tokenizer("!")
+    assert len(tokenizer) == 49408
+    known = [49406, 320, 1125, 539, 320, 2368, 49407]
+    assert tokenizer("a photo of a cat").input_ids == known
+    assert (tokenizer.pad_token_id, clip_tokenizer("<|endoftext|>").pad_token_id) == (0, 49407)
