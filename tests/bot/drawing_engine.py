@@ -89,13 +89,13 @@ class DrawingEngine:
         source = _open(request.source)
         for number, data in enumerate(request.blended, start=2):
             source = Image.blend(source, _open(data).resize(source.size), 1 / number)
+        if request.mask or params.region:
+            mask = _open(request.mask).convert("L").resize(size) if request.mask else _cells(params.region, size)
+            return Image.composite(painted, source.resize(size), mask)
         if frame := params.frame:
             painted.paste(source.resize((frame.width, frame.height)), (frame.left, frame.top))
             return painted
         source = source.resize(size)
-        if request.mask or params.region:
-            mask = _open(request.mask).convert("L").resize(size) if request.mask else _cells(params.region, size)
-            return Image.composite(painted, source, mask)
         return Image.blend(source, painted, params.strength)
 
 
