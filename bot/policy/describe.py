@@ -50,7 +50,8 @@ def _lines(settings: GuildSettings, guild_id: int, words: int, retention_days: i
         f"**Fast mode:** {_roles(settings.fast_roles, most)}",
         f"**Big upscales:** {_roles(settings.upscale_roles, most)}",
         f"**`--repeat`:** {_roles(settings.repeat_roles, most)}",
-        f"**Choices in braces:** {_roles(settings.permutation_roles, most)}, up to {settings.permutations} jobs at once",
+        f"**Choices in braces:** {_roles(settings.permutation_roles, most)}, "
+        f"up to {settings.permutations} jobs at once",
         f"**Private pictures:** {'allowed' if settings.stealth else 'not allowed'}",
         f"**Pictures are kept:** {kept_for(settings.retention_days, retention_days)}",
         f"**Sensitive pictures:** {_sensitive(settings.sensitive)}",

@@ -21,6 +21,7 @@ from cogs.owners.reading import (
     MOST_RETENTION,
     MOST_ROLES,
     checked_defaults,
+    refuse_closed,
     refuse_nothing,
     with_one,
     without,
@@ -105,6 +106,7 @@ class Config(app_commands.Group):
         delivery = DELIVERIES[where]
         if (delivery is Delivery.GALLERY) != (gallery is not None):
             raise Complaint("A gallery needs a channel: give both `where: a gallery` and `gallery`.")
+        refuse_closed(interaction.guild, gallery.id if gallery else None, files=True)
         shown = f" {gallery.mention}" if gallery else ""
         await self._change(
             interaction,
@@ -204,6 +206,7 @@ class Config(app_commands.Group):
     @app_commands.command(description="The channel that hears of reports and changes; leave it out for none")
     @app_commands.describe(channel="Where only those who should see it can")
     async def log(self, interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
+        refuse_closed(interaction.guild, channel.id if channel else None, files=False)
         what = f"log channel: {channel.mention if channel else 'none'}"
         await self._change(interaction, what, lambda now: replace(now, log_channel=channel.id if channel else None))
 

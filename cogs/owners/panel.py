@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, cast
 
@@ -16,11 +16,22 @@ from bot.policy.changes import Author, change_settings
 from bot.policy.describe import overview
 from bot.policy.settings import Delivery, GuildSettings, Sensitive
 from bot.studio import Studio
-from cogs.owners.reading import MOST_AT_ONCE, MOST_RETENTION, checked_defaults, whole_number
+from cogs.owners.reading import (
+    MOST_AT_ONCE,
+    MOST_CHANNELS,
+    MOST_RETENTION,
+    MOST_ROLES,
+    checked_defaults,
+    refuse_closed,
+    whole_number,
+)
 from cogs.road import Interaction
 from generation.errors import Complaint
 
 MOST_IN_SELECT = 25  # what a select of Discord's can hold
+# Seconds for which a panel serves somebody without *Manage Server*: whether they still have the command, which Discord
+# may give to any role, only Discord knows, and it looks when the panel is opened.
+LASTS = 900.0
 FORM = "config"
 PLACES = [
     discord.ChannelType.text,
@@ -84,7 +95,7 @@ PAGES: dict[str, Channels | Roles | Choice | Typed] = {
         "Language of my messages", {"As the server has it at Discord": "", "English": "en", "Deutsch": "de"}
     ),
     "stealth": Choice("Private pictures", {"Allowed": True, "Not allowed": False}),
-    "retention_days": Typed("Days until pictures are deleted (0: never)", whole_number(0, MOST_RETENTION)),
+    "retention_days": Typed("Days that pictures are kept (0: not set)", whole_number(0, MOST_RETENTION)),
     "sensitive": Choice(
         "Sensitive pictures", {"Hidden behind a spoiler": Sensitive.SPOILER, "Withheld": Sensitive.WITHHOLD}
     ),
@@ -107,6 +118,7 @@ class PageSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], tem
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with answering(interaction):
+            _refuse_old(interaction)
             await show(interaction, _values(interaction)[0])
 
 
@@ -125,9 +137,13 @@ class SettingSelect(discord.ui.DynamicItem[AnySelect], template=r"config:set:(?P
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with answering(interaction):
+            _refuse_old(interaction)
             page = PAGES[self.name]
-            value = _chosen(page, _values(interaction))
-            await _change(interaction, self.name, f"{page.title}: {_mentioned(page, _values(interaction))}", value)
+            what = f"{page.title}: {_mentioned(page, _values(interaction))}"
+            if isinstance(page, Roles) or (isinstance(page, Channels) and page.most > 1):
+                await _change_list(interaction, self.name, what, self.item)
+            else:
+                await _change(interaction, self.name, what, _chosen(page, _values(interaction)))
             await show(interaction, self.name)
 
 
@@ -146,6 +162,7 @@ class SettingButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with answering(interaction):
+            _refuse_old(interaction)
             settings = await _studio(interaction).policy.settings(interaction.guild_id)
             value = discord.ui.TextInput[Any](
                 custom_id="value", default=str(getattr(settings, self.name)), required=False, max_length=500
@@ -156,6 +173,7 @@ class SettingButton(
 
 async def take_form(interaction: Interaction, name: str, filled: Filled) -> None:
     """Take a setting that was typed into the form."""
+    _refuse_old(interaction)
     page = PAGES.get(name)
     if not isinstance(page, Typed):
         raise Complaint("This setting is not there any more: open `/config panel` again.")
@@ -172,19 +190,25 @@ async def show(interaction: discord.Interaction[Any], page: str = "") -> None:
     words = len(await studio.guilds.words(guild_id))
     says = overview(settings, guild_id, words, studio.config.retention_days)
     content = f"{says}\n-# Roles' limits: `/config limits` · words: `/config words`"
-    view = _view(page, settings)
+    view = _view(page, settings, interaction.guild)
     if interaction.message is not None:
         await interaction.response.edit_message(content=content, view=view, allowed_mentions=NOBODY)
     else:
         await interaction.response.send_message(content, view=view, ephemeral=True, allowed_mentions=NOBODY)
 
 
-def _view(name: str, settings: GuildSettings) -> discord.ui.View:
+def _view(name: str, settings: GuildSettings, guild: discord.Guild | None) -> discord.ui.View:
     view = discord.ui.View(timeout=None)
     view.add_item(PageSelect(name))
     if name in PAGES:
-        view.add_item(_control(name, PAGES[name], getattr(settings, name)))
+        page, now = PAGES[name], getattr(settings, name)
+        view.add_item(_control(name, page, _still_there(guild, now) if isinstance(page, Roles) else now))
     return view
+
+
+def _still_there(guild: discord.Guild | None, roles: Iterable[int]) -> tuple[int, ...]:
+    """Give the roles that have not been deleted, where that is known."""
+    return tuple(role for role in roles if guild is None or not guild.roles or guild.get_role(role))
 
 
 def _control(name: str, page: Channels | Roles | Choice | Typed, now: Any) -> discord.ui.Item[Any]:
@@ -230,8 +254,7 @@ def _chosen(page: Channels | Roles | Choice | Typed, values: list[str]) -> Any:
             return int(values[0]) if values else None
         case Choice(values=known):
             return known[values[0]]
-        case _:
-            return tuple(map(int, values))
+    raise AssertionError("lists are changed by what was added and taken away")
 
 
 def _mentioned(page: Channels | Roles | Choice | Typed, values: list[str]) -> str:
@@ -240,23 +263,50 @@ def _mentioned(page: Channels | Roles | Choice | Typed, values: list[str]) -> st
 
 
 async def _change(interaction: discord.Interaction[Any], name: str, what: str, value: Any) -> None:
-    studio = _studio(interaction)
-    assert interaction.guild_id is not None
-    author = Author(interaction.guild_id, interaction.user.id)
+    if name in ("gallery", "log_channel"):
+        refuse_closed(interaction.guild, value, files=name == "gallery")
+    await _apply(interaction, what, lambda now: replace(now, **{name: value}, **_along(name, value)))
+
+
+async def _change_list(interaction: discord.Interaction[Any], name: str, what: str, select: AnySelect) -> None:
+    """Add and take away what was chosen and no longer chosen.
+
+    What the select did not show stays: it shows 25 at most, and somebody may have added more since it was shown. Roles
+    that were deleted go.
+    """
+    chosen = tuple(map(int, _values(interaction)))
+    shown = {each.id for each in getattr(select, "default_values", ())}
+    most = MOST_CHANNELS if isinstance(PAGES[name], Channels) else MOST_ROLES
 
     def change(now: GuildSettings) -> GuildSettings:
-        _refuse_to_lose(getattr(now, name), value)
-        return replace(now, **{name: value}, **_along(name, value))
+        before: tuple[int, ...] = getattr(now, name)
+        if isinstance(PAGES[name], Roles):
+            before = _still_there(interaction.guild, before)
+        kept = [each for each in before if each in chosen or each not in shown]
+        after = tuple(dict.fromkeys([*kept, *chosen]))
+        if len(after) > most:
+            raise Complaint(f"That would be {len(after)} on the list, and {most} is the most.")
+        changed: dict[str, Any] = {name: after}
+        return replace(now, **changed)
 
+    await _apply(interaction, what, change)
+
+
+async def _apply(
+    interaction: discord.Interaction[Any], what: str, change: Callable[[GuildSettings], GuildSettings]
+) -> None:
+    assert interaction.guild_id is not None
+    studio, author = _studio(interaction), Author(interaction.guild_id, interaction.user.id)
     await change_settings(studio.guilds, author, what, change, studio.clock)
 
 
-def _refuse_to_lose(before: Any, value: Any) -> None:
-    """A select shows 25 at most: what it cannot show must not be lost by choosing in it."""
-    if isinstance(before, tuple) and len(before) > MOST_IN_SELECT and isinstance(value, tuple):
-        raise Complaint(
-            f"There are {len(before)} on this list, more than fit here: use `/config channels` or `/config feature`."
-        )
+def _refuse_old(interaction: discord.Interaction[Any]) -> None:
+    """A panel stays in its window for as long as that is open, also when its owner is an owner no more."""
+    opened = interaction.message
+    if interaction.permissions.manage_guild or opened is None:
+        return
+    if _studio(interaction).clock() > opened.created_at.timestamp() + LASTS:
+        raise Complaint("This panel is too old: open a new one with `/config panel`.")
 
 
 def _along(name: str, value: Any) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import discord
+
 from bot.studio import Studio
 from generation.errors import Complaint
 from generation.prompt import read
@@ -18,7 +20,12 @@ MOST_ROLES = 250
 def checked_defaults(studio: Studio, parameters: str) -> str:
     """Give parameters as they are kept; raises PromptFaults for what the parser does not take as defaults."""
     text = " ".join(parameters.split())
-    read("a fox", studio.model, defaults=(text,) if text else ())
+    wish = read("a fox", studio.model, defaults=(text,) if text else ())
+    if wish.speed is not None or wish.private is not None or wish.repeat > 1:
+        raise Complaint(
+            "How urgent and how private a job is, and how often it is drawn, each person says for themselves: "
+            "leave out `--fast`, `--relax`, `--turbo`, `--stealth`, `--public` and `--repeat`."
+        )
     return text
 
 
@@ -31,6 +38,19 @@ def whole_number(least: int, most: int) -> Callable[[Studio, str], int]:
         return int(text)
 
     return read_number
+
+
+def refuse_closed(guild: discord.Guild | None, channel_id: int | None, *, files: bool) -> None:
+    """Raise Complaint for a channel that the bot may not post in, as far as that is known."""
+    channel = guild.get_channel(channel_id) if guild is not None and channel_id is not None else None
+    if channel is None:
+        return
+    may = channel.permissions_for(channel.guild.me)
+    if not (may.view_channel and may.send_messages and (may.attach_files or not files)):
+        wanted = "see it, send messages and attach files" if files else "see it and send messages"
+        raise Complaint(
+            f"I may not post in {channel.mention}, so nothing was changed: my role needs to {wanted} there."
+        )
 
 
 def without(ids: tuple[int, ...], gone: int | None) -> tuple[int, ...]:

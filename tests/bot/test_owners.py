@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
+from discord import Permissions
 
+from bot.policy.changes import Author, change_settings
+from bot.policy.settings import GuildSettings
+from cogs.owners.panel import LASTS
 from preview.people.options import PersonError
-from preview.state.world import walk
+from preview.state.world import Overwrite, walk
 from tests.bot.conftest import eventually
 
 
@@ -80,6 +85,8 @@ async def test_each_setting_is_answered_kept_and_in_the_audit(stage):
         ("defaults", {"parameters": "a fox"}, "fox"),
         ("channels", {}, "Say what to change"),
         ("feature", {"feature": "fast mode"}, "Say what to change"),
+        ("defaults", {"parameters": "--public"}, "each person says for themselves"),
+        ("defaults", {"parameters": "--ar 3:2 --turbo"}, "each person says for themselves"),
         ("results", {"where": "a gallery"}, "needs a channel"),
         ("words block", {"words": "g.*e"}, "no plain word"),
         ("words block", {}, "Give `words`"),
@@ -122,7 +129,7 @@ async def test_the_panel_changes_settings_by_select_and_by_form(stage):
         await stage.server.wait_for(stage.channel, lambda message: "config:set:fast_roles" in custom_ids(message), 20)
         await person.select(panel, role, custom_id="config:set:fast_roles")
         await stage.server.wait_for(stage.channel, lambda message: f"<@&{role.id}>" in message.content, 20)
-        await person.select(panel, "Days until pictures are deleted (0: never)", custom_id="config:page")
+        await person.select(panel, "Days that pictures are kept (0: not set)", custom_id="config:page")
         await stage.server.wait_for(
             stage.channel, lambda message: "config:type:retention_days" in custom_ids(message), 20
         )
@@ -133,6 +140,71 @@ async def test_the_panel_changes_settings_by_select_and_by_form(stage):
         await stage.server.wait_for(stage.channel, lambda message: "14 days" in message.content, 20)
         kept = await settings(studio, stage)
     assert (kept.stealth, kept.fast_roles, kept.retention_days) == (False, (role.id,), 14)
+
+
+async def opened(stage, user, page, custom_id):
+    """Open the panel at one of its pages."""
+    panel = await (await stage.person(user).command("config panel", stage.channel)).message()
+    await stage.person(user).select(panel, page, custom_id="config:page")
+    await eventually(lambda: custom_id in custom_ids(panel))
+    return panel
+
+
+async def test_a_panel_that_another_owner_came_before_loses_nothing(stage):
+    theirs, mine = (stage.server.world.add_channel(stage.guild) for _ in range(2))
+    async with stage.bot() as studio:
+        await config(stage, "channels", add=stage.channel)
+        panel = await opened(stage, stage.mod, "Channels where people may draw", "config:set:channels")
+        await config(stage, "channels", add=theirs)
+        await stage.person(stage.mod).select(panel, mine, custom_id="config:set:channels")
+        await eventually(lambda: f"<#{mine.id}>" in panel.content)
+        assert (await settings(studio, stage)).channels == (theirs.id, mine.id)
+
+
+async def test_the_panel_keeps_what_it_cannot_show(stage):
+    channels = [stage.server.world.add_channel(stage.guild) for _ in range(30)]
+    async with stage.bot() as studio:
+        author = Author(stage.guild.id, stage.mod.id)
+        ids = tuple(channel.id for channel in channels)
+        await change_settings(studio.guilds, author, "channels", lambda now: replace(now, channels=ids))
+        panel = await opened(stage, stage.mod, "Channels where people may draw", "config:set:channels")
+        await stage.person(stage.mod).select(panel, *channels[1:25], custom_id="config:set:channels")
+        await eventually(lambda: f"<#{ids[0]}>" not in panel.content)
+        assert set((await settings(studio, stage)).channels) == set(ids[1:])
+
+
+async def test_the_panel_forgets_roles_that_are_gone(stage):
+    gone, here = (stage.server.world.add_role(stage.guild, name) for name in ("gone", "here"))
+    async with stage.bot() as studio:
+        author = Author(stage.guild.id, stage.mod.id)
+        await change_settings(studio.guilds, author, "roles", lambda now: replace(now, fast_roles=(gone.id + 10**6,)))
+        panel = await opened(stage, stage.mod, "Roles with fast mode", "config:set:fast_roles")
+        await stage.person(stage.mod).select(panel, here, custom_id="config:set:fast_roles")
+        await eventually(lambda: f"<@&{here.id}>" in panel.content)
+        assert (await settings(studio, stage)).fast_roles == (here.id,)
+
+
+async def test_a_panel_does_not_outlast_the_right_to_it(stage):
+    role = stage.server.world.add_role(stage.guild, "owners", Permissions.manage_guild.flag)
+    member = stage.guild.members[stage.ada.id]
+    member.role_ids.append(role.id)
+    async with stage.bot() as studio:
+        panel = await opened(stage, stage.ada, "Private pictures", "config:set:stealth")
+        member.role_ids.remove(role.id)
+        stage.server.world.clock.advance(LASTS + 1)
+        refused = await stage.person(stage.ada).select(panel, "Not allowed", custom_id="config:set:stealth")
+        assert "too old" in await refusal(refused)
+        assert (await settings(studio, stage)).stealth
+
+
+@pytest.mark.parametrize(("name", "option"), [("results", "gallery"), ("log", "channel")])
+async def test_a_channel_that_the_bot_may_not_post_in_is_refused(stage, name, option):
+    closed = stage.server.world.add_channel(stage.guild)
+    closed.overwrites.append(Overwrite(stage.guild.id, 0, deny=Permissions.send_messages.flag))
+    more = {"where": "a gallery"} if name == "results" else {}
+    async with stage.bot() as studio:
+        assert f"I may not post in <#{closed.id}>" in await config(stage, name, **{option: closed}, **more)
+        assert await settings(studio, stage) == GuildSettings()
 
 
 async def test_a_blocked_person_is_told_and_may_again_afterwards(stage):

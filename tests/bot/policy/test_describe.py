@@ -28,8 +28,8 @@ def test_five_hundred_channels_and_two_hundred_roles_fit_into_one_message():
         10_000,
     )
     assert len(text) <= LONGEST
-    assert "and 499 more" in text
-    assert "and 199 more roles" in text
+    assert "and 498 more" in text
+    assert "and 198 more roles" in text
 
 
 def test_what_there_is_room_for_is_named():
