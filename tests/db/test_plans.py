@@ -82,4 +82,4 @@ def _is_long(step):
         case found if "VIRTUAL TABLE" in found[2] or found[1] in ("CONSTANT", *SMALL) or found[1].startswith("("):
             return False
         case found:
-            return not re.search(r"INDEX jobs_(open|noticed)$", found[2])  # indexes of the few jobs under way
+            return not re.search(r"INDEX jobs_(open|noticed|to_remove)$", found[2])  # of the few jobs under way
