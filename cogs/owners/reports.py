@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import suppress
 from typing import Any, Self
 
 import discord
@@ -14,10 +15,10 @@ from bot.delivery import NOBODY, TROUBLE
 from bot.errors import answering
 from bot.studio import Studio
 from cogs.deleting import deleting_of
-from cogs.road import Interaction
+from cogs.road import Interaction, road_of
 from db.guilds import Act, Block
 from db.reports import Report
-from db.store import Record
+from db.store import Record, State
 from generation.display import escape, shorten
 from generation.errors import Complaint
 from generation.prompt import write
@@ -122,7 +123,7 @@ async def _deal_with(interaction: discord.Interaction[Any], what: str, report_id
         raise Complaint("I do not know this report any more.")
     record = await studio.store.record(report.job_id)
     if what == "block":
-        _refuse_to_block_owners(interaction, record)
+        await _refuse_to_block_owners(interaction, record)
     done = OUTCOMES[what][2]
     if not await studio.reports.close(report_id, done):
         raise Complaint("Somebody has dealt with this report already.")
@@ -138,18 +139,39 @@ async def _deal_with(interaction: discord.Interaction[Any], what: str, report_id
     else:
         await studio.guilds.note(act)
     content = f"{await described(studio, report)}\n<@{interaction.user.id}> {done}."
-    await interaction.response.edit_message(content=content, view=None, allowed_mentions=NOBODY)
-    if what != "dismiss" and record is not None:
-        await deleting_of(interaction.client).delete(record)
+    try:
+        await interaction.response.edit_message(content=content, view=None, allowed_mentions=NOBODY)
+    finally:  # what is noted is done, whatever can be said of it
+        if what != "dismiss" and record is not None:
+            await _take_away(interaction, record)
 
 
-def _refuse_to_block_owners(interaction: discord.Interaction[Any], record: Record | None) -> None:
+async def _take_away(interaction: discord.Interaction[Any], record: Record) -> None:
+    """Delete a job's picture, or see to it that there will be none."""
+    if record.state in (State.WAITING, State.DRAWING):
+        road = road_of(interaction.client)
+        with suppress(Complaint):  # it is drawn by now
+            cancelled, ending = await road.call_off(record.job.id, interaction.user.id, interaction.guild_id)
+            await road.tell_ending(cancelled.job, cancelled.notice_id, ending)
+            return
+    await deleting_of(interaction.client).delete(record)
+
+
+async def _refuse_to_block_owners(interaction: discord.Interaction[Any], record: Record | None) -> None:
     """The picture's owner may be among those who manage the server, and they are not to be locked out."""
     if record is None:
         raise Complaint("The picture is not kept any more, so I do not know whom to block: use `/config block add`.")
-    guild = interaction.guild
-    if record.job.asker.id == interaction.user.id or (guild is not None and record.job.asker.id == guild.owner_id):
-        raise Complaint(f"<@{record.job.asker.id}> cannot be blocked.")
+    person_id = record.job.asker.id
+    if person_id == interaction.user.id or (interaction.guild and await _manages(interaction.guild, person_id)):
+        raise Complaint(f"<@{person_id}> cannot be blocked.")
+
+
+async def _manages(guild: discord.Guild, person_id: int) -> bool:
+    try:
+        member = await guild.fetch_member(person_id)
+    except discord.NotFound:
+        return False
+    return member.guild_permissions.manage_guild
 
 
 def _block(interaction: discord.Interaction[Any], record: Record, report: Report, now: float) -> Block:

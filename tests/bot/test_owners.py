@@ -313,6 +313,37 @@ async def test_a_report_is_told_to_the_moderators_who_delete_and_block(stage):
         assert await studio.reports.open(stage.guild.id) == []
 
 
+async def test_a_moderator_cannot_block_who_manages_the_server(stage):
+    log = stage.server.world.add_channel(stage.guild)
+    for name, user, permission in (
+        ("owners", stage.ada, Permissions.manage_guild),
+        ("moderators", stage.ben, Permissions.manage_messages),
+    ):
+        role = stage.server.world.add_role(stage.guild, name, permission.flag)
+        stage.guild.members[user.id].role_ids.append(role.id)
+    async with stage.bot() as studio:
+        _, told = await reported_picture(stage, log)
+        refused = await stage.person(stage.ben).press(told, "Delete and block")
+        assert "cannot be blocked" in await refusal(refused)
+        assert await studio.guilds.blocks(stage.guild.id) == []
+        assert stage.results()
+
+
+async def test_what_is_reported_while_it_is_drawn_is_cancelled(stage):
+    log = stage.server.world.add_channel(stage.guild)
+    async with stage.bot() as studio:
+        await config(stage, "log", channel=log)
+        await stage.imagine("slow fox")
+        form = await stage.person(stage.ben).context_menu("Report", await stage.notice("(25%)"))
+        await stage.person(stage.ben).submit_modal(form, reason="no")
+        told = await stage.server.wait_for(log, lambda message: "Report" in message.content, 20)
+        await stage.person(stage.mod).press(told, "Delete the picture")
+        await stage.notice("Cancelled by")
+        stage.go()
+        await eventually(lambda: not studio.tasks)
+        assert not stage.results()
+
+
 async def test_a_report_is_dealt_with_once_also_after_a_restart(stage):
     log = stage.server.world.add_channel(stage.guild)
     async with stage.bot():
