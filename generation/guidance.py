@@ -30,7 +30,7 @@ def coefficients(params: Params) -> dict[Told, float]:
     led_astray = bool(params.chaos or params.weird)
     pulls: dict[Told, float] = defaultdict(float)
     for part in params.weighted_parts:
-        for text, weight in _styled(part, params):
+        for text, weight in styled(part, params):
             pulls[Told(text, led_astray and part.weight > 0)] += guidance * weight
     pulls[Told(params.negative_prompt or "")] += 1 - sum(pulls.values())
     return {told: pull for told, pull in pulls.items() if abs(pull) > 1e-6}
@@ -50,10 +50,10 @@ def with_words(text: str, words: str) -> str:
     return ", ".join(filter(None, (text, words)))
 
 
-def _styled(part: TextPart, params: Params) -> list[tuple[str, float]]:
+def styled(part: TextPart, params: Params) -> list[tuple[str, float]]:
     """Share a part's weight between its bare text and the one with the house style; above 1 the bare one is pushed."""
     if part.weight < 0 or not params.house_style:
         return [(part.text, part.weight)]
     share = style_share(params.stylize)
-    styled = with_words(part.text, params.house_style)
-    return [(part.text, part.weight * (1 - share)), (styled, part.weight * share)]
+    in_style = with_words(part.text, params.house_style)
+    return [(part.text, part.weight * (1 - share)), (in_style, part.weight * share)]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 
+from generation.guidance import styled
 from generation.models import Model
 from generation.params import Params
+from generation.passes import HD_FACTOR, HD_STRENGTH, goes_twice
 from generation.prompt import write
 from generation.prompt.weights import number
 
 NO_WEIGHT = -0.5
+LEAST_WEIGHT = 0.0005  # less is written as 0
 NEGATIVE = "Negative prompt:"
 
 # That program's names for the samplers: (Sampler, Schedule type).
@@ -32,8 +35,10 @@ SAMPLER_LABELS = {
 def infotext(params: Params, model: Model, tile: int, *, with_prompt: bool = True) -> str:
     """Describe tile number `tile` (from 0) of `params`; under `Atelier` is the prompt that draws the whole grid again.
 
-    Parts with weights are joined by `AND`, which means there what it means here: their noise is added up. What is
-    pushed away stands in the negative prompt. Without the prompt, what is left are the settings.
+    Parts with weights are joined by `AND`, which means there what it means here: their noise is added up; the house
+    style stands among the words, as strongly as it is applied. What is pushed away stands in the negative prompt. The
+    size is that of the first pass, as in that program's own "Hires. fix". Without the prompt, what is left are the
+    settings.
     """
     settings = _settings(params, model, tile)
     if not with_prompt:
@@ -46,10 +51,11 @@ def infotext(params: Params, model: Model, tile: int, *, with_prompt: bool = Tru
 
 
 def _positive(params: Params) -> str:
-    parts = [part for part in params.weighted_parts if part.weight > 0]
-    if len(parts) == 1:
-        return _plain(parts[0].text)
-    return _plain(" AND ".join(f"{part.text} :{number(round(part.weight, 3))}" for part in parts))
+    pulling = [part for part in params.weighted_parts if part.weight > 0]
+    told = [(text, weight) for part in pulling for text, weight in styled(part, params) if abs(weight) > LEAST_WEIGHT]
+    if len(told) == 1:
+        return _plain(told[0][0])
+    return _plain(" AND ".join(f"{text} :{number(round(weight, 3))}" for text, weight in told))
 
 
 def _negative(params: Params) -> str:
@@ -64,6 +70,8 @@ def _emphasis(text: str, strength: float) -> str:
 def _settings(params: Params, model: Model, tile: int) -> dict[str, str]:
     name = params.sampler or model.sampler
     sampler, schedule = SAMPLER_LABELS.get(name or "", (name, None))
+    twice = goes_twice(params)
+    strength = params.strength if params.source is not None else HD_STRENGTH if twice else None
     values = {
         "Steps": str(params.num_inference_steps),
         "Sampler": sampler,
@@ -72,7 +80,8 @@ def _settings(params: Params, model: Model, tile: int) -> dict[str, str]:
         "Seed": str(params.seed_of(tile)),
         "Size": f"{params.width}x{params.height}",
         "Model": model.name,
-        "Denoising strength": None if params.source is None else number(params.strength),
+        "Denoising strength": None if strength is None else number(strength),
+        "Hires upscale": str(HD_FACTOR) if twice else None,
         "Tile": str(tile + 1),
     }
     return {key: value for key, value in values.items() if value is not None}

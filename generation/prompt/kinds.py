@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
+from generation.catalogue import bare, look_up
 from generation.models import Model
 from generation.prompt.escapes import COMMAS, reveal
 from generation.prompt.faults import Fault, quote
@@ -199,7 +200,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class ModelName:
-    """The name of a model that is here; case, spaces and dashes do not matter.
+    """The name of a model that is here, or another spelling of it; case, spaces and dashes do not matter.
 
     With a `family`, `6` is short for the family's name and 6, and the family's name alone will do as well.
     """
@@ -216,13 +217,13 @@ class ModelName:
         return "a version, or no value" if self.family else "the name of a model"
 
     def read(self, text: str, model: Model) -> str | Fault:
-        here = {_bare(name): name for name in (model.name,)}
+        here = {bare(name): model.name for name in _names(model)}
         asked = [self.family + text, self.family] if self.family else [text]
-        found = next((here[_bare(name)] for name in asked if _bare(name) in here), None)
+        found = next((here[bare(name)] for name in asked if bare(name) in here), None)
         if found is not None:
             return found
         what = f"does not know {quote(text)}" if text else "has no model"
-        return Fault(f"{what}: here there is {', '.join(map(quote, here.values()))}")
+        return Fault(f"{what}: here there is {quote(model.name)}")
 
     def write(self, value: str) -> str:
         return protect(value)
@@ -259,8 +260,9 @@ class Items:
         return ", ".join(_COMMA.sub(r"\\\g<0>", protect(item)) for item in value)
 
 
-def _bare(name: str) -> str:
-    return "".join(char for char in name.casefold() if char.isalnum())
+def _names(model: Model) -> tuple[str, ...]:
+    entry = look_up(model.ref)
+    return (model.name,) if entry is None else (model.name, entry.name, *entry.spellings)
 
 
 def read_decimal(text: str) -> float | None:

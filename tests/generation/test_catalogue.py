@@ -10,6 +10,7 @@ from generation.catalogue import CATALOGUE, DRAWN, Entry, Family, bare, look_up
 from generation.errors import Complaint
 from generation.models import PICKLED, describe
 from generation.prompt import parse
+from generation.prompt.faults import PromptFaults
 from generation.samplers import SAMPLERS
 
 
@@ -81,3 +82,25 @@ def test_a_family_that_is_not_drawn_is_refused_before_anything_is_downloaded(ent
 def test_a_pickled_model_is_refused_with_the_way_to_convert_it(ending: str) -> None:
     with pytest.raises(Complaint, match=r"could run any program.*self-hosting\.md"):
         describe(f"/models/dreams{ending.upper()}")
+
+
+@pytest.mark.parametrize(
+    ("model", "typed"),
+    [
+        ("1.5", "--v 1.5"),
+        ("1.5", "--version sd15"),
+        ("1.5", "--model stable diffusion 1.5 --tile"),
+        ("openjourney", "--model open-journey"),
+        ("anything v3", "--niji"),
+        ("anything v3", "--niji 6"),
+        ("anything v3", "--v anything"),
+    ],
+)
+def test_a_prompt_may_name_the_model_by_any_of_its_spellings(model: str, typed: str) -> None:
+    assert parse(f"a fox {typed}", describe(model)).parts[0].text == "a fox"
+
+
+@pytest.mark.parametrize("typed", ["--v 2.1", "--niji 6", "--model anything"])
+def test_a_model_that_is_not_here_is_told_from_the_one_that_is(typed: str) -> None:
+    with pytest.raises(PromptFaults, match=r"here there is `Stable Diffusion 1\.5`"):
+        parse(f"a fox {typed}", describe("1.5"))

@@ -22,7 +22,8 @@ from generation.samplers import SAMPLERS
 from tests.generation import test_prompt
 from tests.generation.test_prompt import all_params, read_again
 
-MODEL = replace(test_prompt.MODEL, sampler="dpmpp_2m")
+STYLED = replace(test_prompt.MODEL, sampler="dpmpp_2m")
+MODEL = replace(STYLED, trigger_words="")
 # From modules/infotext_utils.py of AUTOMATIC1111/stable-diffusion-webui.
 SETTING = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 
@@ -83,6 +84,27 @@ def test_weights_and_what_is_kept_out_are_said_in_that_programs_words(typed, pos
     assert (values["prompt"], values["negative"]) == (positive, negative)
 
 
+@pytest.mark.parametrize(
+    ("typed", "positive"),
+    [
+        ("a fox", "a fox, storybook style"),
+        ("a fox --raw", "a fox"),
+        ("a fox --stylize 0", "a fox"),
+        ("a fox --stylize 25", "a fox :0.75 AND a fox, storybook style :0.25"),
+        ("a fox --stylize 1000", "a fox :-0.5 AND a fox, storybook style :1.5"),
+        ("hot::3 dog", "hot, storybook style :0.75 AND dog, storybook style :0.25"),
+    ],
+)
+def test_the_house_style_is_told_as_strongly_as_it_is_applied(typed, positive):
+    model = replace(STYLED, trigger_words="storybook style")
+    assert read(infotext(parse(typed, model), model, 0))["prompt"] == positive
+
+
+def test_a_second_pass_is_told_as_that_programs_own():
+    values = read(infotext(parse("a fox --hd", MODEL), MODEL, 0))
+    assert (values["Size"], values["Hires upscale"], values["Denoising strength"]) == ("512x512", "2", "0.45")
+
+
 def test_a_picture_as_the_start_is_told_by_its_denoising_strength():
     params = parse("a fox --iw 2", MODEL, source=Upload("cafe"))
     assert read(infotext(params, MODEL, 0))["Denoising strength"] == "0.36"
@@ -104,7 +126,7 @@ def test_a_name_with_commas_stays_in_one_piece():
 @settings(max_examples=200, deadline=None)
 @given(all_params())
 def test_the_whole_grid_can_be_drawn_again_from_any_tiles_text(params):
-    other = replace(MODEL, num_inference_steps=3, guidance_scale=1.0)
+    other = replace(STYLED, num_inference_steps=3, guidance_scale=1.0)
     echo = read(infotext(replace(params, count=4), MODEL, 2))["Atelier"]
     assert read_again(echo, params, other) == params
 
