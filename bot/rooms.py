@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 import discord
 
@@ -25,7 +26,8 @@ class Rooms:
 
     def __init__(self, client: discord.Client, studio: Studio, threads: Threads) -> None:
         self._client, self._studio, self._threads = client, studio, threads
-        self._making = asyncio.Lock()  # so that two jobs of one person do not make two threads
+        # By person, so that two jobs of theirs do not make two threads; a thread may take minutes where many are made.
+        self._making: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def assigned(self, job: Job) -> Job:
         """Give the job with the place for its result settled and kept; unchanged where that is where it was asked."""
@@ -33,7 +35,7 @@ class Rooms:
         if to.post_in is not None or not to.by_channel or to.guild_id is None:
             return job
         try:
-            async with self._making:
+            async with self._making.setdefault(job.asker.id, asyncio.Lock()):
                 room = await self._room(job)
         except discord.HTTPException as error:
             log.warning(
@@ -41,6 +43,15 @@ class Rooms:
             )
             return job
         return job if room is None else await self._settled(job, room)
+
+    async def seen_from(self, job: Job) -> int:
+        """Give the channel whose rules hold for who sees the result: a thread, also one to come, is as its channel."""
+        to = job.destination
+        if to.post_in is None and to.by_channel and to.guild_id is not None:
+            settings = await self._studio.policy.settings(to.guild_id)
+            if settings.delivery is Delivery.GALLERY and settings.gallery is not None:
+                return settings.gallery
+        return to.result_channel_id
 
     async def lost(self, job: Job) -> Job:
         """Give the job without its place, which Discord does not let the bot use."""

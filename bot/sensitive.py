@@ -6,13 +6,11 @@ import discord
 
 from bot.policy.settings import Sensitive
 from bot.studio import Studio
-from generation.errors import Complaint
-from generation.job import Job
 
-WITHHELD = (
-    "The picture was taken for a sensitive one, which the owners of this server show in age-restricted channels only. "
-    "It is not kept, and counts for nothing."
+TAKEN_FOR = (
+    "The picture was taken for a sensitive one, which the owners of this server show in age-restricted channels only."
 )
+WITHHELD = f"{TAKEN_FOR} It is not kept, and counts for nothing."
 
 
 def may_show(client: discord.Client, channel_id: int | None) -> bool:
@@ -28,8 +26,7 @@ def may_show(client: discord.Client, channel_id: int | None) -> bool:
     return channel.is_nsfw() and "DISCOVERABLE" not in channel.guild.features
 
 
-async def refuse_withheld(studio: Studio, client: discord.Client, job: Job) -> None:
-    """Raise Complaint for a sensitive result that the owners of the server do not want to be shown there at all."""
-    settings = await studio.policy.settings(job.destination.guild_id)
-    if settings.sensitive is Sensitive.WITHHOLD and not may_show(client, job.destination.result_channel_id):
-        raise Complaint(WITHHELD)
+async def is_withheld(studio: Studio, client: discord.Client, guild_id: int | None, channel_id: int | None) -> bool:
+    """Say whether the owners of a server do not want sensitive pictures to be shown in a channel at all."""
+    settings = await studio.policy.settings(guild_id)
+    return settings.sensitive is Sensitive.WITHHOLD and not may_show(client, channel_id)

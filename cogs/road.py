@@ -21,7 +21,7 @@ from bot.notice import Notice
 from bot.policy.policy import Ask
 from bot.policy.situation import situation_of
 from bot.rooms import Rooms
-from bot.sensitive import may_show, refuse_withheld
+from bot.sensitive import WITHHELD, is_withheld, may_show
 from bot.standing import Standing
 from bot.studio import Studio
 from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, custom_ids, pressed_view, result_view
@@ -124,13 +124,18 @@ class Road(commands.Cog):
         try:
             grid = await (self._draw_or_draw_again(job, notice_id) if needs_turn(job) else self._pick(job))
             if grid.sensitive:
-                await refuse_withheld(self.studio, self.client, await self.rooms.assigned(job))
+                await self._refuse_withheld(job, await self.rooms.seen_from(job))
             await self.studio.pictures.save(job.id, grid)
             model = self.studio.model.name if needs_turn(job) else None
             if await self.studio.store.drawn(job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive):
                 await self.answer(job, notice_id, grid.sheet, grid.suffix)
         except Exception as error:
             await self.give_up(job, notice_id, error)
+
+    async def _refuse_withheld(self, job: Job, channel_id: int) -> None:
+        if await is_withheld(self.studio, self.client, job.destination.guild_id, channel_id):
+            await self.studio.pictures.remove(job.id)  # it was kept for a gallery that is gone
+            raise Complaint(WITHHELD)
 
     async def answer(self, job: Job, notice_id: int | None, sheet: bytes, suffix: str) -> None:
         """Post a drawn job's result and take its notice away."""
@@ -139,6 +144,9 @@ class Road(commands.Cog):
             answer_id = await self._post(job, notice_id, sheet, suffix)
         except RoomLost:
             job = await self.rooms.lost(job)
+            record = await self.studio.store.record(job.id)
+            if record is not None and record.sensitive:
+                await self._refuse_withheld(job, job.destination.channel_id)
             answer_id = await self._post(job, notice_id, sheet, suffix)
         await self.studio.store.answered(job.id, answer_id)
         log.info("job %s: answered in message %s", job.id, answer_id)

@@ -15,6 +15,7 @@ from bot.destination import is_private
 from bot.policy.policy import Ask
 from bot.policy.situation import situation_of
 from bot.seeing import may_see
+from bot.sensitive import TAKEN_FOR, is_withheld
 from cogs.road import Interaction, Road, road_of
 from db.search import Found
 from db.store import Record
@@ -33,6 +34,7 @@ class Show(commands.Cog):
     """Post results again."""
 
     def __init__(self, client: Client, road: Road) -> None:
+        self.client = client
         self.studio = client.studio
         self.road = road
 
@@ -80,6 +82,10 @@ class Show(commands.Cog):
         if not (may_see(interaction, job) or (is_favourite and not job.destination.private)):
             raise Complaint(UNKNOWN)
         await self.studio.policy.admit(situation_of(interaction), Ask(action=Action.PICK, params=job.params))
+        if record.sensitive and await is_withheld(
+            self.studio, self.client, interaction.guild_id, interaction.channel_id
+        ):
+            raise Complaint(TAKEN_FOR)
         preferences = await self.studio.people.settings(interaction.user.id)
         # What was drawn for somebody else in another place is not spread any further.
         is_at_home = job.asker.id == interaction.user.id or job.destination.channel_id == interaction.channel_id

@@ -72,3 +72,30 @@ async def test_a_picture_is_withheld_and_not_kept_where_the_owners_want_that(sta
         (row,) = await studio.store._connection.rows("SELECT id, state FROM jobs")
         assert row["state"] == State.FAILED
         assert not list((stage.folder / "data").rglob(f"{row['id']}*"))
+
+
+async def test_what_is_withheld_leaves_no_thread_behind_and_cannot_be_shown_again(stage, flagged):
+    async with stage.bot(sensitive_classifier="nsfw") as studio:
+        await stage.imagine("a naked fox", channel=flagged)
+        await stage.result(channel=flagged)
+        await eventually(lambda: not studio.tasks)
+        (row,) = await studio.store._connection.rows("SELECT id FROM jobs")
+        await config(stage, "sensitive", pictures="withheld")
+        await config(stage, "results", where="a thread for each job")
+        shown = await stage.person(stage.ada).command("show", stage.channel, job=row["id"])
+        assert "age-restricted channels only" in (await shown.message()).content
+        await stage.imagine("a naked owl")
+        await stage.notice("age-restricted channels only. It is not kept")
+        assert not any(channel.is_thread for channel in stage.server.world.channels.values())
+
+
+async def test_what_was_for_a_gallery_that_is_gone_is_withheld_elsewhere(stage, flagged):
+    async with stage.bot(sensitive_classifier="nsfw") as studio:
+        await config(stage, "sensitive", pictures="withheld")
+        await config(stage, "results", where="a gallery", gallery=flagged)
+        stage.server.world.channels.pop(flagged.id)
+        await stage.imagine("a naked fox")
+        await stage.notice("age-restricted channels only")
+        assert not stage.results()
+        (row,) = await studio.store._connection.rows("SELECT id FROM jobs")
+        assert not list((stage.folder / "data").rglob(f"{row['id']}*"))
