@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
+from string import ascii_lowercase, digits
 
 from bot.language import tr
 from generation.errors import Complaint
@@ -35,24 +37,32 @@ class Found:
 
 
 # Letters of other scripts that are drawn like Latin ones (a choice from Unicode's confusables.txt).
-_CYRILLIC, _GREEK, _OTHERS = (
+_CYRILLIC, _GREEK, _ARMENIAN, _SMALL, _OTHERS = (
     ("авсԁеһіјкмнорԛѕтуѵԝхгп", "abcdehijkmhopqstyvwxrn"),
     ("αβεηικνορτυχωγ", "abenikvoptuxwy"),
-    ("ıłøđħŧɑɡɩʀʏ", "ilodhtagiry"),
+    ("օսոհց", "ounhg"),
+    ("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz"),
+    ("ıłøđħŧɑɡɩ", "ilodhtagi"),
 )
-_LOOK_ALIKES = str.maketrans(*map("".join, zip(_CYRILLIC, _GREEK, _OTHERS, strict=True))) | {
-    ord("æ"): "ae",
-    ord("œ"): "oe",
-}
+_EMOJI_OF_A = (0x1F150, 0x1F170, 0x1F1E6)  # in circles, in squares, for flags: each an alphabet
+_LOOK_ALIKES = (
+    str.maketrans(*map("".join, zip(_CYRILLIC, _GREEK, _ARMENIAN, _SMALL, _OTHERS, strict=True)))
+    | {first + number: ascii_lowercase[number] for first in _EMOJI_OF_A for number in range(26)}
+    | {ord("æ"): "ae", ord("œ"): "oe"}
+)
+_FILLERS = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0"))  # letters to Unicode, nothing to the eye
 _LETTERS_OF_DIGITS = str.maketrans("01345789", "oieastbg")
 _LETTERS_OF_SIGNS = str.maketrans("@$!|€+", "asiiet")
 _TOKEN = re.compile(r"[^\W_]+")
-_WITH_SIGNS = re.compile(r"[@$€]*[^\W_]+(?:[@$!|€+]+[^\W_]+)*")
-_JOINED = re.compile(r"[^\W_]+(?:[-._*'][^\W_]+)+")
+_WITH_SIGNS = re.compile(r"[@$€]*[^\W_]+(?:[@$!|€+]+[^\W_]+)*[@$€]*")
+_JOINED = tuple(
+    re.compile(rf"(?<![^\W_])[^\W_]+(?:{between}[^\W_]+)+") for between in (r"[-._*']", r"(?:[^\w\s]|_){1,3}")
+)
 _SPELLED = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,3}[^\W_](?![^\W_])){2,}")
 _LONG_RUN = re.compile(r"(.)\1{2,}")
-_NOT_PLAIN = re.compile(r"[\\^$|()\[\]{}?+]|\*(?!$)")
+_NOT_PLAIN = re.compile(r"[\\^$|()\[\]{}?+`]|\*(?!$)")
 _UNSEEN = ("Cf", "Mn", "Me")  # formatting characters (zero width among them) and accents
+MOST_NAMED = 10  # words in a refusal, which has to fit into a message
 LONGEST_SPELLED = 60  # letters; more, one by one, are noise
 
 
@@ -61,43 +71,56 @@ class Words:
 
     def __init__(self, phrases: Mapping[str, str]) -> None:
         self._whole: dict[tuple[str, ...], Found] = {}
+        self._lengths: dict[str, set[int]] = {}  # of the phrases that begin with a word, in words
+        self._squeezed: dict[str, Found] = {}
         self._stems: dict[str, Found] = {}
         for phrase, mode in phrases.items():
-            found = Found(phrase, Mode(mode))
-            if phrase.endswith("*"):
-                self._stems["".join(_split(_folded(phrase)))] = found
-            else:
-                self._whole[_split(_folded(phrase))] = found
-        self._longest = max(map(len, self._whole), default=0)
+            self._add(_split(_folded(phrase)), Found(phrase, Mode(mode)))
+        self._longest_stem = max(map(len, self._stems), default=0)
+
+    def _add(self, tokens: tuple[str, ...], found: Found) -> None:
+        if found.phrase.endswith("*"):
+            self._stems["".join(tokens)] = found
+        elif tokens:
+            self._whole[tokens] = found
+            self._lengths.setdefault(tokens[0], set()).add(len(tokens))
+            self._squeezed["".join(tokens)] = found
 
     def find(self, text: str) -> list[Found]:
         """Give the blocked phrases in `text`, each once."""
         found: dict[str, Found] = {}
-        for tokens in _readings(text):
+        folded = _folded(text)
+        for tokens in _readings(folded):
             for match in self._matches(tokens):
+                found.setdefault(match.phrase, match)
+        for word in _spelled(folded):
+            for match in (*filter(None, [self._squeezed.get(word)]), *self._beginnings(word)):
                 found.setdefault(match.phrase, match)
         return list(found.values())
 
     def _matches(self, tokens: tuple[str, ...]) -> Iterator[Found]:
         for start, token in enumerate(tokens):
-            for length in range(1, self._longest + 1):
+            for length in self._lengths.get(token, ()):
                 if match := self._whole.get(tokens[start : start + length]):
                     yield match
-            for end in range(LEAST_STEM, len(token) + 1) if self._stems else ():
-                if match := self._stems.get(token[:end]):
-                    yield match
+            yield from self._beginnings(token)
+
+    def _beginnings(self, token: str) -> Iterator[Found]:
+        for end in range(LEAST_STEM, min(len(token), self._longest_stem) + 1):
+            if match := self._stems.get(token[:end]):
+                yield match
 
 
 def check_phrase(phrase: str) -> str:
     """Give `phrase` as it is kept; raises Complaint for what is no plain word or phrase."""
-    plain = " ".join(phrase.casefold().split())
+    plain, shown = " ".join(phrase.casefold().split()), phrase[:40].replace("`", "'")
     if _NOT_PLAIN.search(plain):
-        raise Complaint(f"`{phrase[:40]}` is no plain word: I take words, phrases, and `word*` for a beginning.")
+        raise Complaint(f"`{shown}` is no plain word: I take words, phrases, and `word*` for a beginning.")
     letters = "".join(_split(_folded(plain)))
     if not letters or len(plain) > LONGEST_PHRASE:
-        raise Complaint(f"`{phrase[:40]}` cannot be blocked: a phrase has 1 to {LONGEST_PHRASE} letters or digits.")
+        raise Complaint(f"`{shown}` cannot be blocked: a phrase has 1 to {LONGEST_PHRASE} letters or digits.")
     if plain.endswith("*") and len(letters) < LEAST_STEM:
-        raise Complaint(f"`{phrase[:40]}` would block too much: give at least {LEAST_STEM} letters before the `*`.")
+        raise Complaint(f"`{shown}` would block too much: give at least {LEAST_STEM} letters before the `*`.")
     return plain
 
 
@@ -116,22 +139,30 @@ def judge(words: Words, params: Params) -> str | None:
 
 
 def _quoted(found: list[Found]) -> str:
-    return ", ".join(f"`{phrase}`" for phrase in dict.fromkeys(match.phrase for match in found))
+    phrases = dict.fromkeys(match.phrase for match in found)
+    shown = ", ".join(f"`{phrase}`" for phrase in islice(phrases, MOST_NAMED))
+    left_out = len(phrases) - MOST_NAMED
+    return shown if left_out <= 0 else tr("{named} and {number} more", named=shown, number=left_out)
 
 
-def _readings(text: str) -> Iterator[tuple[str, ...]]:
+def _readings(folded: str) -> Iterator[tuple[str, ...]]:
     """Give the words of a text as they stand, and as somebody may have meant them to be read."""
-    folded = _folded(text)
     tokens = _split(folded)
     yield tokens
     yield tuple(_LONG_RUN.sub(r"\1", token) for token in tokens)
     yield tuple(_LONG_RUN.sub(r"\1\1", token) for token in tokens)
+    yield tuple(token.strip(digits) for token in tokens)
     yield tuple(_unhidden(token) for token in _WITH_SIGNS.findall(folded))
-    for joined in _JOINED.findall(folded):
-        yield ("".join(_split(joined)),)
+    for pattern in _JOINED:
+        for joined in pattern.findall(folded):
+            yield ("".join(_split(joined)),)
+
+
+def _spelled(folded: str) -> Iterator[str]:
+    """Give what may have been meant where letters stand one by one."""
     for spelled in _SPELLED.findall(folded):
         letters = "".join(_split(spelled))[:LONGEST_SPELLED]
-        yield from ((_unhidden(part),) for start in range(len(letters)) for part in _parts(letters[start:]))
+        yield from (_unhidden(part) for start in range(len(letters)) for part in _parts(letters[start:]))
 
 
 def _parts(letters: str) -> Iterator[str]:
@@ -146,7 +177,7 @@ def _unhidden(token: str) -> str:
 
 def _folded(text: str) -> str:
     """Give a text without what makes no difference to the eye: case, width, accents, invisible characters."""
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()).translate(_FILLERS)
     seen = "".join(character for character in decomposed if unicodedata.category(character) not in _UNSEEN)
     return seen.translate(_LOOK_ALIKES)
 

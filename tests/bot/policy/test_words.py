@@ -53,6 +53,15 @@ def found(text: str) -> set[str]:
         "gor3",
         "g0r3",
         "goooore",
+        "go/re",
+        "g(o)re",
+        "go🔥re",
+        "gore123",
+        "ɢᴏʀᴇ",
+        "🅶🅾🆁🅴",
+        "🇬🇴🇷🇪",
+        "gօre",  # Armenian օ
+        "go\u3164re",  # a filler
         "𝓰𝓸𝓻𝓮",
         "ⓖⓞⓡⓔ",
         "gore!!!",
@@ -149,8 +158,30 @@ def test_a_phrase_is_kept_tidily(typed, kept):
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "   ", "g.*e|x", "(gore)", "[a-z]", "a\\b", "*", "ab*", "go*re", "!!!", "x" * 101]
+    "typed", ["", "   ", "g.*e|x", "(gore)", "[a-z]", "a\\b", "*", "ab*", "go*re", "!!!", "x" * 101, "a`b"]
 )
 def test_what_is_no_plain_word_is_refused(typed):
     with pytest.raises(Complaint):
         check_phrase(typed)
+
+
+def test_a_phrase_is_found_when_it_is_spelled_and_a_trailing_sign_is_a_letter():
+    assert found("n a k e d m a n") == {"naked man"}
+    words = Words({"ass": "refuse"})
+    assert [match.phrase for match in words.find("a$$")] == ["ass"]
+    assert words.find("as s, a classic bass, pass the assets") == []
+
+
+def test_a_refusal_names_ten_words_and_counts_the_rest():
+    phrases = [f"{'word' * 20}{chr(97 + number)}" for number in range(25)]
+    with pytest.raises(PromptFaults, match="and 15 more") as refused:
+        judge(Words(dict.fromkeys(phrases, "refuse")), parse(" ".join(phrases), MODEL))
+    assert len(str(refused.value)) < 1900
+
+
+@pytest.mark.parametrize("text", ["g" * 6000, "a " * 3000, "a-" * 3000, "$a" * 3000, "ab " * 2000])
+def test_no_prompt_keeps_everybody_waiting(text):
+    words = Words({" ".join("ab" * 25): "refuse", "zomb*": "refuse"})
+    begun = time.process_time()
+    words.find(text)
+    assert time.process_time() - begun < 0.3
