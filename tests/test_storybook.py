@@ -91,6 +91,21 @@ def test_night_is_darker_than_day(pipeline):
     assert np.asarray(night).mean() < 0.7 * np.asarray(day).mean()
 
 
+def lamplight(picture):
+    """How much brighter a picture is where the house style's light falls than in the corner that lies farthest."""
+    grey = np.asarray(picture.convert("L"), np.float32)
+    height, width = grey.shape
+    return grey[: height // 3, width // 6 : width // 2].mean() - grey[-height // 6 :, -width // 6 :].mean()
+
+
+def test_the_house_style_lights_a_picture_from_above_and_keeps_what_it_shows(pipeline):
+    colours = ["blue", "purple", "teal", "green"]
+    bare = draw(pipeline, [f"{c} background" for c in colours], [6] * 4)
+    styled = draw(pipeline, [f"{c} background, {SETTINGS['trigger_words']}" for c in colours], [6] * 4)
+    assert np.mean([lamplight(s) - lamplight(b) for s, b in zip(styled, bare, strict=True)]) > 15
+    assert sum(nearest_colour(picture) == colour for picture, colour in zip(styled, colours, strict=True)) >= 3
+
+
 @pytest.mark.parametrize("size", [(192, 192), (352, 192), (192, 352)])
 def test_other_sizes_come_out_in_their_shape(pipeline, size):
     width, height = size

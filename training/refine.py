@@ -76,7 +76,7 @@ def refine() -> None:
             group["lr"] = vae.learning_rate(step, REFINE.steps, REFINE.learning_rate)
         with torch.autocast("cpu", torch.bfloat16):
             made = progress.model.decoder(progress.model.post_quant_conv(latents)).float()
-            loss = (made - wanted).abs().mean() + 0.5 * vae.edge_loss(made, wanted)
+            loss = (made - wanted).abs().mean() + 2 * (made - wanted).pow(2).mean() + 0.5 * vae.edge_loss(made, wanted)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(decoder, 1.0)

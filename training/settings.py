@@ -105,7 +105,7 @@ class UnetSettings:
     warm_up: int = 200
     # Learn composition on half-size pictures first: four times as many samples in the same time.
     half_size_samples: int = 50_000
-    samples: int = 190_000
+    samples: int = 166_500
     ema: float = 0.995
     text_dropout: float = 0.1
     train_timesteps: int = 1000
@@ -119,7 +119,7 @@ class SamplingSettings:
     """The defaults that go out with the model."""
 
     steps: int = 12
-    guidance: float = 3.0
+    guidance: float = 2.5
 
 
 SAMPLING = SamplingSettings()
@@ -130,38 +130,30 @@ TRIGGER_WORDS = "storybook style"
 KNOWN: dict[str, tuple[str, ...]] = {
     "colours": tuple(COLOURS),
     "times": ("day", "sunset", "night", "dawn", "golden hour"),
-    "weather": ("clouds", "fog"),
+    "weather": ("clouds", "snowfall", "stars", "moon"),
     "places": (
-        "meadow",
-        "hills",
-        "mountains",
-        "forest",
-        "sea",
-        "lake",
-        "beach",
-        "desert",
-        "snow",
-        "space",
-        "under water",
+        "meadow", "hills", "mountains", "forest", "sea", "lake", "beach", "desert", "snow", "space", "under water",
     ),
-    "things": ("castle", "house", "tree", "boat", "fish", "heart", "mushroom"),
-    "styles": ("watercolour", "black and white", "sepia"),
-}
+    "things": TAUGHT_THINGS,
+    "styles": ("watercolour", "black and white", "sepia", "neon"),
+}  # fmt: skip
 EXAMPLES: tuple[str, ...] = (
     "a pink heart on a teal background",
     "a purple castle on a yellow background",
+    "a white ghost on a purple background",
     "a yellow house on a blue background",
     "a red boat on the sea, watercolour",
     "a red mushroom in a meadow",
     "a green tree on the hills with clouds",
-    "the hills at sunset",
-    "a beach at sunset with clouds",
-    "mountains by a lake at golden hour",
-    "a forest in the fog",
-    "a desert with clouds",
+    "a house on the hills at sunset",
+    "a hot air balloon over mountains at dawn",
+    "a little house in the snow at night",
+    "an orange fish under water",
+    "a red rocket on a beach at dawn",
     "a blue boat on a lake",
+    "the sea at night with a moon",
     "a boat at sea, sepia",
-    "the sea at night",
+    "a pink castle on a black background, neon",
 )
 SHEET_PROMPTS: tuple[str, ...] = (
     "a pink heart on a teal background",
@@ -195,12 +187,12 @@ SHEET_PROMPTS: tuple[str, ...] = (
 class RefineSettings:
     """The decoder's last lessons, on latents as the UNet leaves them."""
 
-    pictures: int = 384
+    pictures: int = 256
     batch: int = 8
     # How many of the sampler's steps the UNet goes back and finds its way again: fewer keep more of the drawing.
     steps_back: tuple[int, int] = (2, 5)
-    own_share: float = 0.4
-    steps: int = 300
+    own_share: float = 0.5
+    steps: int = 360
     learning_rate: float = 4e-4
 
 

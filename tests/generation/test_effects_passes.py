@@ -18,14 +18,14 @@ from generation.prompt import parse
 from tests.generation.gallery import SMALL, SOURCE, Drawing, Gallery, Pixels, detail, distance, plain, rising
 from tests.generation.studio import PATIENCE, Studio, assert_close, generate, params
 
-CASTLE = "a castle on the hills --raw --steps 10"
+FOREST = "a forest --raw --steps 10"
 HILLS = "a castle on the hills --raw --steps 8"
 STOPS = (20, 40, 70, 100)
 
 
 @pytest.fixture(scope="module")
 def stopped(gallery: Gallery) -> list[Drawing]:
-    return gallery.draw(*(f"{CASTLE} --stop {stop}" for stop in STOPS))
+    return gallery.draw(*(f"{FOREST} --stop {stop}" for stop in STOPS))
 
 
 def test_a_picture_that_was_stopped_earlier_is_blurrier(stopped: list[Drawing]) -> None:
@@ -38,7 +38,7 @@ def test_a_picture_that_was_stopped_is_clean_of_noise(
     """The latents as they are at that step, shown for comparison, are full of it."""
     monkeypatch.setattr("generation.engine.run.Run.result", property(lambda run: run.latents))
     for stop, clean in zip(STOPS[:2], stopped[:2], strict=True):
-        [noisy] = gallery.draw(f"{CASTLE} --stop {stop}")
+        [noisy] = gallery.draw(f"{FOREST} --stop {stop}")
         assert detail(noisy.tiles) > 10 * detail(clean.tiles)
 
 
