@@ -23,6 +23,7 @@ from cogs.deleting import Deleting, deleting_of
 from cogs.forms import Forms, forms_of
 from cogs.road import Interaction, Road, road_of
 from db.privacy import BEGINNING, Cursor, Kept
+from db.retention import shorter
 from generation.errors import Complaint
 from generation.params import Upload
 
@@ -53,7 +54,7 @@ class Privacy(commands.Cog):
     async def privacy(self, interaction: Interaction) -> None:
         kept = await self.studio.privacy.kept(interaction.user.id)
         settings = await self.studio.policy.settings(interaction.guild_id)
-        days = settings.retention_days or self.studio.config.retention_days
+        days = shorter(settings.retention_days, self.studio.config.retention_days)
         await interaction.response.send_message(in_words(kept, days), view=_view(), ephemeral=True)
 
     async def hand_out(self, interaction: Interaction, number: int, after: Cursor) -> None:

@@ -106,7 +106,7 @@ class Retention:
             old = [
                 row["id"]
                 for row in rows
-                if (days := _shorter(self._days, of_guild.get(row["guild_id"], 0)))
+                if (days := shorter(self._days, of_guild.get(row["guild_id"], 0)))
                 and row["ended_at"] < now - days * DAY
             ]
             await self._forget(old, swept)
@@ -171,7 +171,8 @@ async def _files(folder: Path) -> list[Path]:
     return await asyncio.to_thread(lambda: list(folder.iterdir()))
 
 
-def _shorter(days: int, of_guild: int) -> int:
+def shorter(days: int, of_guild: int) -> int:
+    """Give the number of days that holds of two, of which 0 is for ever."""
     return min(filter(None, (days, of_guild)), default=0)
 
 

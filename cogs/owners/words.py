@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from typing import Literal
 
 import discord
 from discord import app_commands
 
+from bot.delivery import NOBODY, TROUBLE
 from bot.policy.words import MOST_WORDS, Mode, check_phrase
 from bot.studio import Studio
 from cogs.road import Interaction
@@ -44,7 +46,9 @@ class WordsGroup(app_commands.Group):
         mode: Said = "refuse",
         file: discord.Attachment | None = None,
     ) -> None:
-        phrases = [check_phrase(phrase) for phrase in await _phrases(words, file)]
+        if file is not None:  # which takes a while to fetch
+            await interaction.response.defer(ephemeral=True, thinking=True)
+        phrases = await asyncio.to_thread(_checked, await _phrases(words, file))
         known = await self.studio.guilds.words(_guild(interaction))
         if len(known.keys() | set(phrases)) > MOST_WORDS:
             raise Complaint(f"There can be {MOST_WORDS:,} blocked words, and there are {len(known):,} now.")
@@ -55,7 +59,7 @@ class WordsGroup(app_commands.Group):
     @app_commands.command(description="Allow words or phrases again, with commas between them")
     @app_commands.describe(words="As they stand in the list")
     async def allow(self, interaction: Interaction, words: app_commands.Range[str, 1, 4000]) -> None:
-        phrases = [check_phrase(phrase) for phrase in await _phrases(words, None)]
+        phrases = _checked(await _phrases(words, None))
         known = await self.studio.guilds.words(_guild(interaction))
         if unknown := [phrase for phrase in phrases if phrase not in known]:
             raise Complaint(f"Not blocked, so nothing was changed: {_listed(unknown)}")
@@ -88,7 +92,13 @@ async def _phrases(words: str, file: discord.Attachment | None) -> list[str]:
         typed += [line for line in (await _text(file)).splitlines() if line.strip()]
     if not typed:
         raise Complaint("Give `words`, or a text file with a word or phrase a line.")
-    return list(dict.fromkeys(typed))
+    if len(typed) > MOST_WORDS:
+        raise Complaint(f"These are {len(typed):,} words, and there can be {MOST_WORDS:,}: nothing was changed.")
+    return typed
+
+
+def _checked(typed: list[str]) -> list[str]:
+    return list(dict.fromkeys(check_phrase(phrase) for phrase in typed))
 
 
 async def _text(file: discord.Attachment) -> str:
@@ -96,12 +106,17 @@ async def _text(file: discord.Attachment) -> str:
         raise Complaint(f"`{file.filename}` is too large: a list of words has at most 1 MiB.")
     try:
         return (await file.read()).decode("utf-8-sig")
+    except TROUBLE:
+        raise Complaint(f"Discord did not give me `{file.filename}`: please try again.") from None
     except UnicodeDecodeError:
         raise Complaint(f"`{file.filename}` is no text file: save it as UTF-8.") from None
 
 
 async def _answer(interaction: Interaction, text: str) -> None:
-    await interaction.response.send_message(text, ephemeral=True, allowed_mentions=discord.AllowedMentions.none())
+    if interaction.response.is_done():
+        await interaction.edit_original_response(content=text, allowed_mentions=NOBODY)
+    else:
+        await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NOBODY)
 
 
 def _guild(interaction: Interaction) -> int:

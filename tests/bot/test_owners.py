@@ -11,6 +11,7 @@ from discord import Permissions
 from bot.policy.changes import Author, change_settings
 from bot.policy.settings import GuildSettings
 from cogs.owners.panel import LASTS
+from preview import Upload
 from preview.people.options import PersonError
 from preview.state.world import Overwrite, walk
 from tests.bot.conftest import eventually
@@ -230,6 +231,18 @@ async def test_a_blocked_word_is_named_and_the_prompt_given_back(stage):
         assert "`gore`" in answer
         assert "a scene of g0re --ar 3:2" in answer
         assert not stage.public()
+
+
+async def test_ten_thousand_words_come_as_a_file_and_no_more(stage):
+    lines = [f"word{number:05}" for number in range(10_000)]
+    async with stage.bot() as studio:
+        for more, told in (([], "Blocked 10,000 words (refuse)"), (["one"], "These are 10,001 words")):
+            file = Upload("words.txt", "\n".join(lines + more).encode())
+            interaction = await stage.person(stage.mod).command("config words block", stage.channel, file=file)
+            answer = await interaction.wait_for(lambda message, told=told: told in message.content)
+            assert answer.ephemeral
+        assert "There can be 10,000 blocked words" in await config(stage, "words block", words="one")
+        assert len(await studio.guilds.words(stage.guild.id)) == 10_000
 
 
 async def test_a_word_of_warning_is_private_and_the_picture_comes(stage):

@@ -53,6 +53,14 @@ async def delete_everything(stage, user=None):
     return await person.submit_modal(opened)
 
 
+async def test_how_long_things_are_kept_is_the_shorter_of_two_terms(stage):
+    async with stage.bot(retention_days=30):
+        await stage.person(stage.mod).command("config retention", stage.channel, days=365)
+        assert "kept for 30 days" in (await asked(stage)).content
+        await stage.person(stage.mod).command("config retention", stage.channel, days=7)
+        assert "kept for 7 days" in (await asked(stage)).content
+
+
 def on_disk(stage):
     return {
         path.name for kind in ("tiles", "sheets", "uploads") for path in (stage.folder / "data" / kind).rglob("*.*")
