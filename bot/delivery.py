@@ -7,7 +7,7 @@ import io
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, count, repeat
 from typing import Any, TypeVar
@@ -43,13 +43,17 @@ class Undeliverable(Complaint):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A result as it is posted: the text, one picture, which may be hidden until it is pressed, and the buttons."""
+    """A result as it is posted: the text, one picture, which may be hidden until it is pressed, and the buttons.
+
+    A `sensitive` picture is hidden where it is not posted in the channel that it was put together for.
+    """
 
     content: str
     picture: bytes
     filename: str
     view: discord.ui.View
     hidden: bool = False
+    sensitive: bool = False
 
     def file(self) -> discord.File:
         """Give the picture as a fresh file: discord.py uses each one up."""
@@ -218,7 +222,8 @@ class Delivery:
         return message.id
 
     async def _post_by_dm(self, job: Job, _: int | None, answer: Answer) -> int:
-        return await persist(lambda: self._send_dm(job, answer.content, file=answer.file(), view=answer.view))
+        hidden = replace(answer, hidden=answer.hidden or answer.sensitive)
+        return await persist(lambda: self._send_dm(job, hidden.content, file=hidden.file(), view=hidden.view))
 
     async def _tell_by_dm(self, job: Job, text: str) -> None:
         try:

@@ -62,8 +62,9 @@ GERMAN = {
     ),
     "I do not draw in this channel. Go to {where}.": "In diesem Kanal zeichne ich nicht. Geh nach {where}.",
     "{named} and {number} more": "{named} und {number} weitere",
-    "Private pictures (`--stealth`) are switched off in this server.": (
-        "Private Bilder (`--stealth`) sind auf diesem Server ausgeschaltet."
+    "Private pictures (`--stealth`) are switched off in this server: add `--public`, or use `/public` for all.": (
+        "Private Bilder (`--stealth`) sind auf diesem Server ausgeschaltet: "
+        "Ergänze `--public`, oder stelle mit `/public` alle um."
     ),
     "Only {whom} may use fast mode here: leave it out, and the job is relaxed.": (
         "Den schnellen Modus hat hier nur {whom}: Lass ihn weg, und der Auftrag läuft ohne Eile."

@@ -312,6 +312,7 @@ class Road(commands.Cog):
     async def compose_answer(self, job: Job, sheet: bytes, suffix: str, channel_id: int | None) -> Answer:
         """Put a result together as it is posted in a channel, None being direct messages."""
         record = await self.studio.store.record(job.id)
+        sensitive = record is not None and record.sensitive
         origin = await self.studio.store.record(job.parent.job_id) if job.parent else None
         is_anothers = origin is not None and origin.job.asker.id != job.asker.id
         credit = origin.job.asker if origin and is_anothers and not origin.job.destination.private else None
@@ -320,7 +321,8 @@ class Road(commands.Cog):
             picture=sheet,
             filename=f"{slug(job.asker.name)}_{slug(job.params.parts[0].text)}_{job.id}.{suffix}",
             view=result_view(job, self.studio.model),
-            hidden=record is not None and record.sensitive and not may_show(self.client, channel_id),
+            hidden=sensitive and not may_show(self.client, channel_id),
+            sensitive=sensitive,
         )
 
     async def _post(self, job: Job, notice_id: int | None, sheet: bytes, suffix: str) -> int:

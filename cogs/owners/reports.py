@@ -17,6 +17,7 @@ from bot.studio import Studio
 from cogs.deleting import deleting_of
 from cogs.road import Interaction, road_of
 from db.guilds import Act, Block
+from db.privacy import NOBODY as NO_LONGER_KNOWN
 from db.reports import Report
 from db.store import Record, State
 from generation.display import escape, shorten
@@ -89,7 +90,8 @@ class Reporting(commands.Cog):
 async def described(studio: Studio, report: Report) -> str:
     """Give a report in words: who, why, what, and where it is."""
     record = await studio.store.record(report.job_id)
-    head = f"**Report** by <@{report.person_id}>: {escape(report.reason)}"
+    whom = "somebody" if report.person_id == NO_LONGER_KNOWN else f"<@{report.person_id}>"
+    head = f"**Report** by {whom}: {escape(report.reason)}"
     if record is None:
         return f"{head}\nThe picture is not kept any more."
     return f"{head}\n{_picture(record)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from db.store import State
+from preview.state import permissions
 from tests.bot.conftest import eventually
 from tests.bot.test_owners import config
 
@@ -99,3 +100,13 @@ async def test_what_was_for_a_gallery_that_is_gone_is_withheld_elsewhere(stage, 
         assert not stage.results()
         (row,) = await studio.store._connection.rows("SELECT id FROM jobs")
         assert not list((stage.folder / "data").rglob(f"{row['id']}*"))
+
+
+async def test_what_has_to_come_by_direct_message_is_hidden_there(stage):
+    flagged = stage.server.world.add_channel(stage.guild, "attic", nsfw=True, bot_lacks=permissions.SEND_MESSAGES)
+    async with stage.bot(sensitive_classifier="nsfw"):
+        await stage.imagine("a naked slow fox", channel=flagged)
+        await stage.notice("(25%)", flagged)
+        stage.server.world.clock.advance(15 * 60)
+        stage.go()
+        assert hidden(await stage.result(channel=stage.server.world.direct(stage.ada)))
