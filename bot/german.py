@@ -62,7 +62,7 @@ GERMAN = {
     ),
     "I do not draw in this channel. Go to {where}.": "In diesem Kanal zeichne ich nicht. Geh nach {where}.",
     "{named} and {number} more": "{named} und {number} weitere",
-    "Private pictures (`--stealth`) are switched off in this server: add `--public`, or use `/public` for all.": (
+    "Private pictures (`--stealth`) are switched off in this server: add `--public`, or use `/public`.": (
         "Private Bilder (`--stealth`) sind auf diesem Server ausgeschaltet: "
         "Ergänze `--public`, oder stelle mit `/public` alle um."
     ),

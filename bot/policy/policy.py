@@ -173,10 +173,9 @@ def _refuse_elsewhere(who: Situation, settings: GuildSettings) -> None:
 
 def _refuse_features(who: Situation, ask: Ask, settings: GuildSettings) -> None:
     if ask.private and not settings.stealth:
-        says = (
-            "Private pictures (`--stealth`) are switched off in this server: add `--public`, or use `/public` for all."
+        raise Refused(
+            tr("Private pictures (`--stealth`) are switched off in this server: add `--public`, or use `/public`.")
         )
-        raise Refused(tr(says))
     if ask.insisted and ask.speed is not Speed.RELAX:
         what = tr("Only {whom} may use fast mode here: leave it out, and the job is relaxed.")
         _refuse_without(who, settings.fast_roles, what)
