@@ -110,7 +110,7 @@ def lines(picture: NDArray[np.int_]) -> tuple[NDArray[np.float64], NDArray[np.fl
 def test_an_upscale_shows_the_same_picture_and_no_borders(gallery: Gallery) -> None:
     studio = gallery.studio
     model = studio.engine.model
-    own = params("a beach at sunset", width=256, height=256, seed=3, guidance_scale=model.guidance_scale)
+    own = params("the sea at sunset", width=256, height=256, seed=3, guidance_scale=model.guidance_scale)
     first = drawn(studio, own)
     large = pixels(drawn(studio, actions.upscale(own, TILE, 2, actions.UPSCALE_CREATIVE), first))
     for steps in lines(large):
@@ -173,7 +173,7 @@ def test_blended_pictures_keep_their_contrast() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU, and torch built for it")
 def test_four_times_the_size_needs_hardly_more_memory_than_twice() -> None:
     studio = Studio(load_pipeline(EMBEDDED, "cuda", lambda _: None))
-    own = params("a beach at sunset", width=256, height=256)
+    own = params("the sea at sunset", width=256, height=256)
     first, peaks = drawn(studio, own), []
     for factor in (2, 4):
         torch.cuda.reset_peak_memory_stats()
