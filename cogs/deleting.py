@@ -13,7 +13,7 @@ from bot.client import Client
 from bot.forms import Filled, Form
 from cogs.buttons import DELETE
 from cogs.forms import Forms, forms_of
-from cogs.road import Interaction, Road, may_end, moderated_guild, note_moderation, road_of
+from cogs.road import Interaction, Road, moderates, note_moderation, road_of
 from db.store import Record
 from generation.errors import Complaint
 from generation.params import Tile
@@ -78,7 +78,7 @@ class Deleting(commands.Cog):
             raise Complaint(
                 "I do not know this picture any more. Whoever may delete messages here can delete this one."
             )
-        if not may_end(record.job, interaction.user.id, moderated_guild(interaction)):
+        if interaction.user.id != record.job.asker.id and not moderates(interaction, record.job):
             raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can delete this.")
         return record
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, cast
 
 import discord
@@ -15,7 +16,7 @@ from cogs.buttons import REMIX, job_ids
 from cogs.forms import Forms, forms_of
 from cogs.prompting import Purpose, open_form
 from cogs.remix import Remix
-from cogs.road import Interaction, Road, moderated_guild, road_of
+from cogs.road import Interaction, Road, moderates, road_of
 from cogs.sending import Sending, sending_of
 from db.store import Record
 from generation.errors import Complaint
@@ -41,8 +42,8 @@ class Menus(commands.Cog):
     async def cancel_job(self, interaction: Interaction, message: discord.Message) -> None:
         """Cancel the job that a message is about."""
         record = await self._record(message)
-        moderated = moderated_guild(interaction)
-        cancelled, ending = await self.road.call_off(record.job.id, interaction.user.id, moderated)
+        moderator = partial(moderates, interaction)
+        cancelled, ending = await self.road.call_off(record.job.id, interaction.user.id, moderator)
         await interaction.response.send_message("It is cancelled.", ephemeral=True)
         await self.road.tell_ending(cancelled.job, cancelled.notice_id, ending)
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from typing import Any, cast
 
 import discord
@@ -155,7 +156,7 @@ class Road(commands.Cog):
 
     async def cancel(self, interaction: Interaction, job_id: str) -> None:
         """Cancel a job by the button below its notice; raises Complaint when it may not or cannot be."""
-        record, ending = await self.call_off(job_id, interaction.user.id, moderated_guild(interaction))
+        record, ending = await self.call_off(job_id, interaction.user.id, partial(moderates, interaction))
         text = wording.ended(record.job, self.studio.model, ending)
         try:
             await interaction.response.edit_message(content=text, attachments=[], view=None, allowed_mentions=NOBODY)
@@ -164,15 +165,18 @@ class Road(commands.Cog):
             await self.tell_ending(record.job, record.notice_id, ending)
         await self.studio.store.set_notice(job_id, None)
 
-    async def call_off(self, job_id: str, person_id: int, moderated: int | None = None) -> tuple[Record, str]:
+    async def call_off(
+        self, job_id: str, person_id: int, moderates: Callable[[Job], bool] = lambda job: False
+    ) -> tuple[Record, str]:
         """Cancel a job, and give it with the words for it; raises Complaint when it may not or cannot be.
 
-        `moderated` is the guild whose moderator it is. It is left to the caller to say so in the notice.
+        `moderates` tells whether somebody else's job may be cancelled as well. It is left to the caller to say in the
+        notice that it is.
         """
         record = await self.studio.store.record(job_id)
         if record is None:
             raise Complaint("I do not know this job any more.")
-        if not may_end(record.job, person_id, moderated):
+        if person_id != record.job.asker.id and not moderates(record.job):
             raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can cancel this.")
         ending = tr("Cancelled by {whom}.", whom=f"<@{person_id}>")
         if not await self.studio.store.cancel(job_id, ending):
@@ -359,17 +363,18 @@ async def _turn_blue(interaction: Interaction, pressed: str) -> None:
         await interaction.response.edit_message(view=pressed_view(interaction.message, pressed))
 
 
-def moderated_guild(interaction: Interaction) -> int | None:
-    """Give the guild that somebody moderates where they are now."""
-    return interaction.guild_id if interaction.permissions.manage_messages else None
+def moderates(interaction: Interaction, job: Job) -> bool:
+    """Tell whether somebody may cancel others' jobs and delete their results, in the channel or all over the server.
 
-
-def may_end(job: Job, person_id: int, moderated: int | None) -> bool:
-    """Tell whether somebody may cancel a job or delete its result: its owner, or a moderator of the guild it is from.
-
-    A picture may be shown again in another guild, whose moderators have no say in it.
+    A picture may be shown again elsewhere, where somebody else is the moderator and has no say in it.
     """
-    return person_id == job.asker.id or (moderated is not None and moderated == job.destination.guild_id)
+    to = job.destination
+    if to.guild_id is None or to.guild_id != interaction.guild_id:
+        return False
+    if interaction.channel_id in (to.channel_id, to.post_in):
+        return interaction.permissions.manage_messages
+    member = interaction.user
+    return isinstance(member, discord.Member) and member.guild_permissions.manage_messages
 
 
 async def note_moderation(studio: Studio, job: Job, person_id: int, what: str) -> None:

@@ -126,7 +126,8 @@ class Policy:
             raise Refused(refusal)
         if guild_id is None:
             return
-        await self._refuse_blocked(guild_id, job.asker.id)
+        if await self._guilds.block_of(guild_id, job.asker.id):  # why is not for everybody, who may read the notice
+            raise Refused(tr("The moderators have blocked you from using me in this server") + ".")
         judge(await self._words_of(guild_id), job.params)
 
     async def _refuse_blocked(self, guild_id: int, person_id: int) -> None:

@@ -14,7 +14,7 @@ def situation_of(interaction: discord.Interaction[Any]) -> Situation:
     member = interaction.user
     return Situation(
         guild_id=interaction.guild_id,
-        places=frozenset(_places(interaction.channel)),
+        places=frozenset({interaction.channel_id or 0, *_places(interaction.channel)}),
         person_id=member.id,
         role_ids=frozenset(role.id for role in member.roles) if isinstance(member, discord.Member) else frozenset(),
     )

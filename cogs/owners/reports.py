@@ -153,7 +153,7 @@ async def _take_away(interaction: discord.Interaction[Any], record: Record) -> N
     if record.state in (State.WAITING, State.DRAWING):
         road = road_of(interaction.client)
         with suppress(Complaint):  # it is drawn by now
-            cancelled, ending = await road.call_off(record.job.id, interaction.user.id, interaction.guild_id)
+            cancelled, ending = await road.call_off(record.job.id, interaction.user.id, lambda job: True)
             await road.tell_ending(cancelled.job, cancelled.notice_id, ending)
             return
     await deleting_of(interaction.client).delete(record)

@@ -401,6 +401,26 @@ async def test_what_moderators_do_with_others_jobs_is_in_the_audit(stage):
     assert "deleted job" not in audit, "a picture that a moderator picked is their own"
 
 
+async def test_who_moderates_one_channel_has_no_say_in_another(stage):
+    garden = stage.server.world.add_channel(stage.guild)
+    garden.overwrites.append(Overwrite(stage.ben.id, 1, allow=Permissions.manage_messages.flag))
+    async with stage.bot() as studio:
+        for channel, told in ((garden, None), (stage.channel, "or a moderator can delete this")):
+            await stage.imagine("a fox", channel=channel)
+            await stage.person(stage.ada).press(await stage.result(channel=channel), "U1")
+            await stage.result(channel=channel, text="Image #1")
+            await eventually(lambda: not studio.tasks)
+            (row,) = await studio.store._connection.rows("SELECT id FROM jobs ORDER BY asked_at DESC LIMIT 1")
+            shown = await stage.person(stage.ben).command("show", garden, job=row["id"])
+            await eventually(lambda shown=shown: shown.messages and shown.messages[-1].labels)
+            pressed = await stage.person(stage.ben).press(shown.messages[-1], "Delete")
+            if told:
+                assert told in await refusal(pressed)
+            else:
+                await stage.person(stage.ben).submit_modal(pressed)
+                await eventually(lambda: len(stage.results(garden)) == 1)
+
+
 async def test_a_moderator_of_another_server_has_no_say(stage):
     elsewhere = stage.server.world.add_guild("Elsewhere", stage.ben, stage.ada)
     channel = stage.server.world.add_channel(elsewhere)
