@@ -10,6 +10,7 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.destination import is_private
+from bot.policy.situation import situation_of
 from cogs.road import Interaction, Road, road_of
 from generation import actions
 from generation.job import Action
@@ -44,6 +45,7 @@ class Blend(commands.Cog):
         image5: discord.Attachment | None = None,
         dimensions: Literal["portrait", "square", "landscape"] = "square",
     ) -> None:
+        await self.studio.policy.welcome(situation_of(interaction))
         self.studio.queue.check(interaction.user.id)
         preferred = await self.studio.people.settings(interaction.user.id)
         await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, None, preferred))

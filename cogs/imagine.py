@@ -12,6 +12,7 @@ from bot.client import Client
 from bot.destination import is_private
 from bot.forms import Filled
 from bot.habits import habits_of
+from bot.policy.situation import situation_of
 from cogs.prompting import PROMPT, Prompting, Purpose, prompting_of, refuse
 from cogs.road import Interaction, Road, road_of
 from cogs.several import action_of, ask_whether
@@ -102,6 +103,7 @@ class Imagine(commands.Cog):
         alone = wishes[0] if isinstance(wishes, list) and len(wishes) == 1 else None
         if not isinstance(image, discord.Attachment) and not (alone and alone.links):
             return
+        await self.studio.policy.welcome(situation_of(interaction))
         if alone:
             self.studio.queue.check(interaction.user.id)
         preferred = await self.studio.people.settings(interaction.user.id)

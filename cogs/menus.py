@@ -12,6 +12,7 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.forms import Filled, Form
+from bot.policy.situation import situation_of
 from cogs.buttons import REMIX, job_ids
 from cogs.forms import Forms, forms_of
 from cogs.prompting import Purpose, open_form
@@ -67,6 +68,7 @@ class Menus(commands.Cog):
 
     async def use_as_image_prompt(self, interaction: Interaction, message: discord.Message) -> None:
         """Open the form of a new prompt that begins with a message's picture, whoever wrote the message."""
+        await self.studio.policy.welcome(situation_of(interaction))
         try:
             async with asyncio.timeout(PATIENCE):
                 upload = await self._picture(message)

@@ -13,6 +13,7 @@ from bot.client import Client
 from bot.destination import is_private
 from bot.errors import answer, answering
 from bot.forms import LONGEST_TEXT, Filled
+from bot.policy.situation import situation_of
 from cogs.buttons import BLUE, GREY
 from cogs.prompting import MASK, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
 from cogs.remix import Remix, proposed
@@ -74,6 +75,7 @@ class Region(commands.Cog):
         text = filled.texts[PROMPT]
         try:
             if mask := filled.files.get(MASK):
+                await self.studio.policy.welcome(situation_of(interaction))
                 await self._gain_time(interaction, purpose, text)
                 purpose = replace(purpose, besides=(await self.taking_in.attachment(mask)).digest)
             await self._make(interaction, purpose, text)

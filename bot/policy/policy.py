@@ -95,19 +95,24 @@ class Policy:
 
     async def admit(self, who: Situation, ask: Ask) -> Terms:
         """Say on what terms `ask` is granted; raises Refused, or PromptFaults for a blocked word."""
-        if refusal := self._refusal(who.guild_id):
-            raise Refused(refusal)
+        await self.welcome(who)
         if who.guild_id is None:
             return Terms(settings=GuildSettings(), bounds=Bounds(), speed=ask.speed)
         settings = await self.settings(who.guild_id)
         bounds = settings.bounds_of(who.guild_id, who.role_ids)
-        await self._refuse_blocked(who.guild_id, who.person_id)
-        _refuse_elsewhere(who, settings)
         _refuse_features(who, ask, settings)
         _refuse_size(ask.params, bounds)
         await self._refuse_overuse(who, ask, bounds)
         warning = judge(await self._words_of(who.guild_id), ask.params)
         return Terms(settings=settings, bounds=bounds, speed=_speed(who, ask, settings), warning=warning)
+
+    async def welcome(self, who: Situation) -> None:
+        """Raise Refused for whom nothing is done here whatever they ask for, so that nothing is fetched for them."""
+        if refusal := self._refusal(who.guild_id):
+            raise Refused(refusal)
+        if who.guild_id is not None:
+            await self._refuse_blocked(who.guild_id, who.person_id)
+            _refuse_elsewhere(who, await self.settings(who.guild_id))
 
     async def used(self, who: Situation) -> tuple[Used, Bounds]:
         """Give what somebody has used of a guild in the last 24 hours, and the bounds that hold for them there."""

@@ -14,7 +14,7 @@ from cogs.owners.panel import LASTS
 from preview import Upload
 from preview.people.options import PersonError
 from preview.state.world import Overwrite, walk
-from tests.bot.conftest import eventually
+from tests.bot.conftest import eventually, red
 
 
 async def config(stage, name, /, user=None, **options):
@@ -216,6 +216,17 @@ async def test_a_blocked_person_is_told_and_may_again_afterwards(stage):
         await config(stage, "block remove", person=stage.ada)
         await stage.imagine("a fox")
         await stage.result()
+
+
+@pytest.mark.parametrize(("command", "options"), [("imagine", ["image"]), ("blend", ["image1", "image2"])])
+async def test_nothing_is_fetched_for_who_is_blocked(stage, command, options):
+    async with stage.bot():
+        await config(stage, "block add", person=stage.ada, reason="spam")
+        brought = {name: Upload("red.png", red(64, 64)) for name in options}
+        more = {"prompt": "a fox"} if command == "imagine" else {}
+        used = await stage.person(stage.ada).command(command, stage.channel, **brought, **more)
+        await used.wait_for(lambda message: "blocked you" in message.content)
+        assert not [path for path in (stage.folder / "data" / "uploads").rglob("*") if path.is_file()]
 
 
 async def test_who_manages_the_server_cannot_be_blocked(stage):
