@@ -77,13 +77,9 @@ class Imagine(commands.Cog):
         wishes: list[Wish] = []
         faults: list[str] = []
 
-        def read_one(text: str) -> Wish:
-            return habits.read(text, self.studio.model, attached=int(with_picture))
-
         for text in permute(prompt, most):
             try:
-                wish = read_one(text)
-                wishes += [wish, *(read_one(text) for _ in range(wish.repeat - 1))]  # each with a seed of its own
+                wishes += habits.read(text, self.studio.model, attached=int(with_picture)).repeated()
             except PromptFaults as wrong:
                 faults += wrong.faults
         if faults:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from generation.job import Speed
-from generation.params import Params, Picture, Upload
+from generation.params import MAX_SEED, Params, Picture, Upload
 
 TO_COME = Upload("")  # stands for a picture that is still to be fetched
 
@@ -27,6 +27,12 @@ class Wish:
     repeat: int = 1
     aspect: tuple[int, int] | None = None
     zoom: float | None = None
+
+    def repeated(self) -> list[Wish]:
+        """Give a wish for each job; their seeds go on where those of the job before end, so that no two are alike."""
+        first, count = self.params.seed, self.params.count
+        seeds = ((first + number * count) % (MAX_SEED + 1) for number in range(self.repeat))
+        return [replace(self, params=replace(self.params, seed=seed)) for seed in seeds]
 
     def with_pictures(self, pictures: Sequence[Picture]) -> Params:
         """Give `params` with the pictures that were still to come: the attached ones first, then the linked ones."""

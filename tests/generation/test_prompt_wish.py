@@ -69,6 +69,18 @@ def test_the_run_is_no_part_of_the_picture(typed, read_as):
     assert told(wish(typed)) == read_as
 
 
+@pytest.mark.parametrize("typed", ["a fox --seed 5 --repeat 3", "a fox --sameseed 5 --repeat 3", "a fox --repeat 3"])
+def test_repeated_jobs_are_never_alike(typed):
+    wishes = wish(typed).repeated()
+    seeds = {each.params.seed + tile for each in wishes for tile in range(4)}
+    assert (len(wishes), len(seeds)) == (3, 12)
+
+
+def test_repeated_seeds_go_on_from_the_typed_one_and_round_at_the_end():
+    seeds = [each.params.seed for each in wish("a fox --seed 4294967294 --repeat 3").repeated()]
+    assert seeds == [4294967294, 2, 6]
+
+
 def test_nothing_about_the_run_is_said_unless_it_is_typed():
     assert (wish("a fox").speed, wish("a fox").private, wish("a fox").repeat) == (None, None, 1)
 
