@@ -60,6 +60,8 @@ def _framed(picture: Image.Image, frame: Frame, size: tuple[int, int], mask: Ima
     canvas.paste(_resize(picture, (frame.width, frame.height)), place)
     around.paste(0, (*place, frame.left + frame.width, frame.top + frame.height))
     anew = _tensor(around if mask is None else ImageChops.lighter(around, mask))
+    if not anew.any():
+        raise Complaint("The mask is black all over, and what is black stays: paint white what is to be drawn anew.")
     return Source(spread(to_pixels(canvas), 1 - anew), anew, filled=True)
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from generation import actions
 from generation.actions import Direction
-from generation.messages import Finished
+from generation.messages import Failed, Finished
 from generation.params import Frame, Params, Tile, Upload
 from tests.generation.gallery import Gallery
 from tests.generation.studio import Studio, generate, params
@@ -98,6 +98,14 @@ def test_an_uploaded_mask_may_have_any_form(studio: Studio) -> None:
     anew = np.asarray(mask) >= 128
     assert np.array_equal(before[~anew], after[~anew])
     assert np.abs(before - after)[anew].mean() > 10
+
+
+def test_a_mask_that_is_black_all_over_is_no_mask(studio: Studio) -> None:
+    wanted = actions.vary_region(params(), TILE, studio.engine.model, 4, mask=MASK)
+    request = generate("black", wanted, source=encoded(drawing()), mask=encoded(Image.new("L", (64, 64))))
+    (end,) = studio.draw(request)
+    assert isinstance(end, Failed)
+    assert "black all over" in end.text
 
 
 def test_a_drawing_does_not_depend_on_what_lay_under_the_mask(studio: Studio) -> None:
