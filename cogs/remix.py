@@ -100,6 +100,8 @@ class Remix(commands.Cog):
 
 def proposed(action: Action, parent: Params, model: Model) -> str:
     """Give the prompt that a form begins with: without its shape where the button decides on that."""
+    if action is not Action.REROLL:
+        parent = actions.unlike(parent)
     panorama = max(parent.aspect) > model.max_aspect * min(parent.aspect)
     if action is Action.ZOOM_CUSTOM:
         shape = "" if panorama else f" --ar {parent.aspect[0]}:{parent.aspect[1]}"
@@ -119,7 +121,7 @@ def remixed(action: Action, parent: Params, edited: Params, tile: Tile, model: M
         return actions.reworded(make(action, parent, tile, model, edited.seed), edited)
     if max(parent.aspect) > model.max_aspect * min(parent.aspect):
         edited = replace(edited, aspect=parent.aspect, width=parent.width, height=parent.height)
-    return MADE[PLAIN[action]](edited, tile, model, edited.seed)
+    return replace(MADE[PLAIN[action]](edited, tile, model, edited.seed), same_seed=edited.same_seed)
 
 
 async def setup(client: Client) -> None:

@@ -88,7 +88,7 @@ def reroll(parent: Params, seed: int) -> Params:
 
 def pick(parent: Params, tile: Tile) -> Params:
     """Take `tile` out of its grid as it is: nothing has to be drawn for it."""
-    return replace(_after(parent, tile, parent.seed_of(tile.index)), count=1, strength=0.0)
+    return replace(_alone(parent, tile), count=1, strength=0.0)
 
 
 def vary(parent: Params, tile: Tile, model: Model, strength: float, seed: int) -> Params:
@@ -120,8 +120,7 @@ def vary_region(
 def upscale(parent: Params, tile: Tile, factor: int = 2, strength: float = UPSCALE_SUBTLE) -> Params:
     """Ask for `tile` at `factor` times its size, gone over with the same prompt and its own seed."""
     width, height = size_of(parent)
-    child = _after(parent, tile, parent.seed_of(tile.index))
-    child = replace(child, width=factor * width, height=factor * height, count=1, strength=strength)
+    child = replace(_alone(parent, tile), width=factor * width, height=factor * height, count=1, strength=strength)
     return replace(child, stop=100, hd=False, draft=False)
 
 
@@ -174,6 +173,14 @@ def reworded(child: Params, edited: Params) -> Params:
     return replace(edited, **{name: getattr(child, name) for name in _GEOMETRY})
 
 
+def unlike(parent: Params) -> Params:
+    """Let the tiles that start from one picture differ: the same noise in all of them would draw four times the same.
+
+    Chaos sets them apart all the same, so with it the same noise stays.
+    """
+    return replace(parent, same_seed=parent.same_seed and parent.chaos > 0)
+
+
 def blend(pictures: Sequence[Picture], model: Model, aspect: tuple[int, int], seed: int) -> Params:
     """Ask for a grid of what lies between `pictures`, without any words."""
     width, height = size_for(model, aspect)
@@ -210,7 +217,14 @@ _GEOMETRY = (
 
 def _after(parent: Params, tile: Tile, seed: int) -> Params:
     """Start from `tile` and nothing else that the parent may have started from."""
-    return replace(parent, seed=seed, source=tile, mask=None, frame=None, region=(), blended=())
+    child = unlike(parent)
+    return replace(child, seed=seed, source=tile, mask=None, frame=None, region=(), blended=())
+
+
+def _alone(parent: Params, tile: Tile) -> Params:
+    """Start from `tile` with its own seed, which is also the one that chaos goes with."""
+    seed = (parent.seed + tile.index) % (MAX_SEED + 1) if parent.chaos else parent.seed_of(tile.index)
+    return _after(parent, tile, seed)
 
 
 def _outpaint(

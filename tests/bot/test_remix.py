@@ -50,6 +50,18 @@ async def test_with_remix_on_the_grids_buttons_ask_for_words_except_u(stage, lab
         await stage.server.wait_until(lambda: label == "🔄" or style(grid, label) == 1)
 
 
+async def test_the_same_noise_is_proposed_only_where_it_does_not_draw_four_times_the_same(stage):
+    async with stage.bot() as studio:
+        await studio.people.change(stage.ada.id, remix=True)
+        grid = await grid_of(stage, "a fox --sameseed 5")
+        assert prompt_of(await (await stage.person(stage.ada).press(grid, "🔄")).modal()) == "a fox --sameseed"
+        pressed = await stage.person(stage.ada).press(grid, "V2")
+        assert prompt_of(await pressed.modal()) == "a fox"
+        await stage.person(stage.ada).submit_modal(pressed, prompt="an owl --sameseed")
+        result = await stage.result(text="Remix (Strong)")
+        assert (await record_of(studio, result)).job.params.same_seed
+
+
 async def test_unchanged_words_are_a_plain_variation(stage):
     async with stage.bot() as studio:
         await studio.people.change(stage.ada.id, remix=True)

@@ -7,7 +7,9 @@ from dataclasses import fields, replace
 
 import pytest
 
+from cogs.pressing import make
 from generation import actions
+from generation.engine.wander import aims
 from generation.errors import Complaint
 from generation.job import Action
 from generation.models import Model, size_for
@@ -70,6 +72,21 @@ def test_a_variation_of_a_picture_that_is_longer_than_the_model_can_draw_at_once
     child = actions.vary(PARENT, TILE, narrow, 0.5, 4)
     assert child.width / child.height == pytest.approx(1.5, rel=0.1)
     assert (child.width % 32, child.height % 32) == (0, 0)
+
+
+@pytest.mark.parametrize("button", [Action.VARY_SUBTLE, Action.ZOOM_2, Action.PAN_LEFT, Action.MAKE_SQUARE])
+@pytest.mark.parametrize(("chaos", "same"), [(0, False), (40, True)])
+def test_the_same_noise_does_not_draw_the_same_four_times_from_a_tile(button, chaos, same):
+    child = make(button, replace(PARENT, same_seed=True, chaos=chaos), TILE, MODEL, 4)
+    assert (child.count, child.same_seed) == (4, same)
+
+
+@pytest.mark.parametrize("button", [Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE_4])
+@pytest.mark.parametrize("same_seed", [True, False])
+def test_a_tile_that_chaos_led_somewhere_is_led_there_again_when_it_is_drawn_alone(button, same_seed):
+    parent = replace(PARENT, chaos=60, same_seed=same_seed)
+    picked = make(button, parent, TILE, MODEL, 4)
+    assert aims(picked, 0) == aims(parent, TILE.index)
 
 
 def test_a_variation_of_a_draft_is_a_draft():
