@@ -138,7 +138,9 @@ async def open_studio(config: Config, worker: Worker, clock: Callable[[], float]
         retention = Retention(connection, pictures, config.retention_days, guild_days, clock)
         await stack.enter_async_context(_beside(retention.keep_sweeping()))
         guilds = Guilds(connection, clock)
-        policy = Policy(guilds, Usage(connection), clock, partial(refusal, config.allowed_guilds))
+        policy = Policy(
+            guilds, Usage(connection), clock, partial(refusal, config.allowed_guilds), lambda: worker.model.name
+        )
         yield Studio(
             config=config,
             store=store,

@@ -45,6 +45,7 @@ def overview(settings: GuildSettings, guild_id: int, words: int, retention_days:
 def _lines(settings: GuildSettings, guild_id: int, words: int, retention_days: int, most: int) -> list[str]:
     lines = [
         f"**Defaults:** {f'`{settings.defaults}`' if settings.defaults else 'those of the model'}",
+        f"**Models:** {_listed(settings.models, 'whichever I draw with', most)}",
         f"**Channels:** {_listed([f'<#{channel}>' for channel in settings.channels], 'everywhere', most)}",
         f"**Results:** {_results(settings)}",
         f"**Fast mode:** {_roles(settings.fast_roles, most)}",

@@ -73,8 +73,10 @@ class Policy:
         usage: Usage,
         clock: Callable[[], float] = time.time,
         refusal: Callable[[int | None], str | None] = lambda guild_id: None,
+        model: Callable[[], str] = lambda: "",
     ) -> None:
         self._guilds, self._usage, self._clock, self._refusal = guilds, usage, clock, refusal
+        self._model = model
         self._words: dict[int, tuple[int, Words]] = {}
         self._admissions: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
@@ -100,6 +102,8 @@ class Policy:
             return Terms(settings=GuildSettings(), bounds=Bounds(), speed=ask.speed)
         settings = await self.settings(who.guild_id)
         bounds = settings.bounds_of(who.guild_id, who.role_ids)
+        if ask.action is not Action.PICK:
+            _refuse_model(self._model(), settings)
         _refuse_features(who, ask, settings)
         _refuse_size(ask.params, bounds)
         await self._refuse_overuse(who, ask, bounds)
@@ -175,6 +179,14 @@ def _refuse_elsewhere(who: Situation, settings: GuildSettings) -> None:
         left_out = len(settings.channels) - 5
         where = named if left_out <= 0 else tr("{named} and {number} more", named=named, number=left_out)
         raise Refused(tr("I do not draw in this channel. Go to {where}.", where=where))
+
+
+def _refuse_model(model: str, settings: GuildSettings) -> None:
+    if settings.models and model not in settings.models:
+        named = ", ".join(settings.models)
+        raise Refused(
+            tr("The owners of this server allow {models} only, and I draw with {model}.", models=named, model=model)
+        )
 
 
 def _refuse_features(who: Situation, ask: Ask, settings: GuildSettings) -> None:

@@ -18,9 +18,13 @@ from cogs.owners import panel, stats
 from cogs.owners.reading import (
     MOST_AT_ONCE,
     MOST_CHANNELS,
+    MOST_CHOICES,
+    MOST_MODELS,
     MOST_RETENTION,
     MOST_ROLES,
     checked_defaults,
+    model_name,
+    model_names,
     refuse_closed,
     refuse_nothing,
     with_one,
@@ -79,6 +83,31 @@ class Config(app_commands.Group):
     async def defaults(self, interaction: Interaction, parameters: app_commands.Range[str, 1, 500] = "") -> None:
         text = checked_defaults(self.studio, parameters)
         await self._change(interaction, f"defaults: {text or 'none'}", lambda now: replace(now, defaults=text))
+
+    @app_commands.command(description="Models that may draw here; with none on the list, whichever I draw with")
+    @app_commands.describe(add="Allow this one", remove="Allow this one no longer", every="Allow all models")
+    async def models(
+        self,
+        interaction: Interaction,
+        add: app_commands.Range[str, 1, 100] | None = None,
+        remove: app_commands.Range[str, 1, 100] | None = None,
+        every: bool = False,
+    ) -> None:
+        refuse_nothing(add or remove or every)
+        new, gone = (model_name(self.studio, name) if name else None for name in (add, remove))
+
+        def change(now: GuildSettings) -> GuildSettings:
+            kept = () if every else without(now.models, gone)
+            return replace(now, models=with_one(kept, new, MOST_MODELS, "models"))
+
+        await self._change(interaction, f"models: {_said(add=new, remove=gone, all=every or None)}", change)
+
+    @models.autocomplete("add")
+    @models.autocomplete("remove")
+    async def known_models(self, _: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        """Offer the models that there are."""
+        fitting = [name for name in model_names(self.studio) if typed.casefold() in name.casefold()]
+        return [app_commands.Choice(name=name, value=name) for name in fitting[:MOST_CHOICES]]
 
     @app_commands.command(
         description="Where people may draw; a category stands for its channels, a channel for its threads"

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TypeVar
 
 import discord
 
 from bot.studio import Studio
+from generation.catalogue import CATALOGUE, DRAWN, bare, look_up
 from generation.errors import Complaint
 from generation.prompt import read
 
+T = TypeVar("T")
+
 MOST_RETENTION = 3650  # days
 MOST_AT_ONCE = 40  # jobs that one prompt may make
+MOST_MODELS = 25
+MOST_CHOICES = 25  # of an autocompletion
 MOST_CHANNELS = 500
 MOST_ROLES = 250
 
@@ -53,14 +59,30 @@ def refuse_closed(guild: discord.Guild | None, channel_id: int | None, *, files:
         )
 
 
-def without(ids: tuple[int, ...], gone: int | None) -> tuple[int, ...]:
+def model_names(studio: Studio) -> list[str]:
+    """Give the models that a server's owners can name: the one that draws, and those of the catalogue that could."""
+    drawn = (entry.name for entry in CATALOGUE if entry.family in DRAWN)
+    return list(dict.fromkeys((studio.model.name, *drawn)))
+
+
+def model_name(studio: Studio, typed: str) -> str:
+    """Give a model's name as it is kept; raises Complaint for one that there is not."""
+    entry = look_up(typed)
+    named = entry.name if entry else typed
+    for name in model_names(studio):
+        if bare(name) == bare(named):
+            return name
+    raise Complaint(f"I know no model `{typed[:40]}`. There are: {', '.join(model_names(studio))}.")
+
+
+def without(ids: tuple[T, ...], gone: T | None) -> tuple[T, ...]:
     """Give `ids` without one of them; raises Complaint when it is not among them."""
     if gone is not None and gone not in ids:
         raise Complaint("That one is not on the list, so nothing was changed.")
     return tuple(each for each in ids if each != gone)
 
 
-def with_one(ids: tuple[int, ...], new: int | None, most: int, what: str) -> tuple[int, ...]:
+def with_one(ids: tuple[T, ...], new: T | None, most: int, what: str) -> tuple[T, ...]:
     """Give `ids` with one more; raises Complaint when there would be too many."""
     if new is None or new in ids:
         return ids

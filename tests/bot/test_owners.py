@@ -446,3 +446,19 @@ async def test_a_moderator_of_another_server_has_no_say(stage):
         refused = await stage.person(stage.ben).context_menu("Report", again)
         assert "comes from elsewhere" in await refusal(refused)
         assert (await studio.store.record(row["id"])).state == "answered"
+
+
+async def test_only_the_models_that_the_owners_allow_draw(stage):
+    async with stage.bot():
+        assert "add Anything V3" in await config(stage, "models", add="anything v3")
+        answer = await refusal(await stage.imagine("a fox"))
+        assert "allow Anything V3 only, and I draw with Painter" in answer
+        assert "I know no model `nonsense`" in await config(stage, "models", add="nonsense")
+        choices = await stage.person(stage.mod).autocomplete("config models", stage.channel, "add", "pai")
+        assert [choice["value"] for choice in choices] == ["Painter"]
+        await config(stage, "models", add="painter")
+        assert "Anything V3, Painter" in await config(stage, "panel")
+        await stage.imagine("a fox")
+        await stage.result()
+        await config(stage, "models", every=True)
+        assert "whichever I draw with" in await config(stage, "panel")
