@@ -24,7 +24,7 @@ from generation.job import Job
 from generation.prompt.preferences import Preferences
 
 MOST_CHOICES = 25  # of a select, by Discord's rules
-MOST_LINES = 12
+MOST_LINES = 10  # of jobs, so that all fits into a message also in German and where escaping doubles the prompts
 LONGEST_LINE = 45  # characters of a prompt; escaping may double them
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from bot import wording
+from bot.language import speak
 from cogs.help import PAGES
+from cogs.info import LONGEST_LINE, MOST_LINES
+from generation.display import escape
 from generation.models import Model
 from generation.params import Tile
 from generation.prompt.table import PARAMETERS
+from generation.queue import Place
 from preview.state import permissions
 from preview.state.world import Overwrite
 from tests.bot.conftest import eventually, picture
@@ -172,6 +177,16 @@ async def test_info_sums_up_and_says_when_a_job_has_ended_meanwhile(stage):
         await stage.person(stage.ada).select(info, job.id)
         await stage.server.wait_until(lambda: "already ended" in info.content)
         assert "4 pictures in 1 job," in info.content
+
+
+def test_the_longest_list_of_jobs_leaves_room_for_the_rest_of_info():
+    speak("de")
+    try:
+        place = wording.place_in_words(Place(position=199, seconds=9999.0))
+    finally:
+        speak("en")
+    line = f"- **{escape('*' * LONGEST_LINE)}**: {place}\n"
+    assert MOST_LINES * len(line) < 2000 - 450
 
 
 async def test_info_tells_what_is_left_where_a_server_sets_bounds(stage):
