@@ -97,10 +97,17 @@ class Delivery:
         else:
             await self.remove_message(job, answer_id)
 
-    async def tell_ending(self, job: Job, notice_id: int, text: str) -> None:
-        """Say in the notice that the job ended without a result, or by direct message if nothing can be said there."""
+    async def tell_ending(self, job: Job, notice_id: int, text: str, prompt: str = "") -> None:
+        """Say in the notice that the job ended without a result, or by direct message if nothing can be said there.
+
+        A `prompt` that does not fit into the text is given back as a file.
+        """
+
+        def files() -> list[discord.File]:
+            return [discord.File(io.BytesIO(prompt.encode()), "prompt.txt")] if prompt else []
+
         try:
-            await persist(lambda: self.edit_notice(job, notice_id, content=text, attachments=[], view=None))
+            await persist(lambda: self.edit_notice(job, notice_id, content=text, attachments=files(), view=None))
         except discord.HTTPException as error:
             log.info("job %s: the notice cannot say that it ended: %s", job.id, error)
             if error.code != UNKNOWN_MESSAGE:  # whoever deleted the notice wants no more news

@@ -33,6 +33,7 @@ from generation.errors import Complaint, WorkerDied
 from generation.job import Action, Asker, Job, Speed, new_job_id
 from generation.messages import Generate, Grid
 from generation.params import Params, Tile
+from generation.prompt import write
 from generation.queue import Allowance
 from generation.sheet import smaller
 
@@ -228,7 +229,10 @@ class Road(commands.Cog):
         """Say how a job ended that has no result, in its notice where it has one."""
         text = wording.ended(job, self.studio.model, ending)
         if notice_id is not None:
-            await self.delivery.tell_ending(job, notice_id, text)
+            prompt = write(job.params, self.studio.model)
+            await self.delivery.tell_ending(
+                job, notice_id, text, prompt if len(prompt) > wording.LONGEST_PROMPT else ""
+            )
         elif not needs_turn(job):
             await self.delivery.tell_apart(job, text)
         await self.studio.store.set_notice(job.id, None)

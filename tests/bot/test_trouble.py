@@ -374,3 +374,14 @@ async def test_several_shards_are_one_bot(stage, monkeypatch):
         await stage.result()
         await stage.result(channel=stage.server.world.direct(stage.ada))
     assert len(stage.results()) == 1
+
+
+async def test_a_long_prompt_is_given_back_whole_when_its_job_fails(stage):
+    prompt = f"huge fox, {'very ' * 300}quick"
+    async with stage.bot():
+        await stage.imagine(prompt)
+        notice = await stage.notice("too large for the GPU")
+        (attachment,) = notice.attachments
+        assert stage.server.core.files.get(attachment.id).decode() == prompt
+        await stage.imagine("huge owl")
+        assert not (await stage.notice("huge owl** - <@")).attachments
