@@ -6,13 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.config import GENERATED, Config, ConfigError
+from generation.display import slug
 from generation.errors import Complaint
 from generation.imprint import Imprint
+from generation.params import Params
 
 if TYPE_CHECKING:
     from generation.credentials import Credentials
 
 KEPT_IN = "signature.pem"  # in DATA_DIR
+
+
+def file_words(config: Config, params: Params) -> str:
+    """Give the words of a prompt for a picture's file name, or none of them where files are to tell none."""
+    told = params.parts and not config.pictures_without_prompts
+    return slug(params.parts[0].text) if told else "picture"
 
 
 def imprint_of(config: Config) -> Imprint:

@@ -17,6 +17,7 @@ from bot.client import Client
 from bot.delivery import NOBODY, Answer, RoomLost, is_outage, is_too_large
 from bot.destination import destination_of, is_private
 from bot.errors import answer, explain
+from bot.imprint import file_words
 from bot.language import tr
 from bot.notice import Notice
 from bot.policy.policy import Ask
@@ -327,7 +328,7 @@ class Road(commands.Cog):
         return Answer(
             content=wording.finished(job, self.studio.model, credit),
             picture=sheet,
-            filename=f"{slug(job.asker.name)}_{slug(job.params.parts[0].text)}_{job.id}.{suffix}",
+            filename=f"{slug(job.asker.name)}_{file_words(self.studio.config, job.params)}_{job.id}.{suffix}",
             view=result_view(job, self.studio.model),
             hidden=sensitive and not may_show(self.client, channel_id),
             sensitive=sensitive,

@@ -15,9 +15,10 @@ from discord.utils import DEFAULT_FILE_SIZE_LIMIT_BYTES
 
 from bot.client import Client
 from bot.delivery import NOBODY, persist
+from bot.imprint import file_words
 from cogs.road import Road, road_of
 from db.store import Record
-from generation.display import escape, shorten, slug
+from generation.display import escape, shorten
 from generation.errors import Complaint
 from generation.job import Job
 from generation.params import Tile
@@ -97,7 +98,7 @@ class Sending(commands.Cog):
         prompt = escape(shorten(write(job.params, self.studio.model), LONGEST_PROMPT))
         number = f" · image #{tile.index + 1} of {job.params.count}" if job.params.count > 1 else ""
         facts = f"-# Job `{job.id}`{number} · seed {job.params.seed_of(tile.index)}{_whereabouts(record)}"
-        words = slug(job.params.parts[0].text) if job.params.parts else "picture"
+        words = file_words(self.studio.config, job.params)
         return Letter(
             f"**{prompt}**\n{facts}" if prompt else facts, picture, f"{words}_{tile}.{suffix}", record.sensitive
         )

@@ -385,3 +385,12 @@ async def test_a_long_prompt_is_given_back_whole_when_its_job_fails(stage):
         assert stage.server.core.files.get(attachment.id).decode() == prompt
         await stage.imagine("huge owl")
         assert not (await stage.notice("huge owl** - <@")).attachments
+
+
+@pytest.mark.parametrize(("without", "told"), [(False, True), (True, False)])
+async def test_a_files_name_tells_the_prompt_unless_files_are_to_tell_none(stage, without, told):
+    async with stage.bot(pictures_without_prompts=without):
+        await stage.imagine("a secret fox")
+        (attachment,) = (await stage.result()).attachments
+    assert ("secret" in attachment.filename) is told
+    assert attachment.filename.startswith("ada_")
