@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -109,11 +107,6 @@ class Imagine(commands.Cog):
 
 def _purpose(image: Image) -> Purpose:
     return Purpose(Action.IMAGINE, besides=image.digest if isinstance(image, Upload) else "")
-
-
-def imagine_of(client: discord.Client) -> Imagine:
-    """Give the cog to another."""
-    return cast(Imagine, cast(Client, client).get_cog("Imagine"))
 
 
 async def setup(client: Client) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import aiosqlite
@@ -121,14 +121,7 @@ class Guilds:
                 """INSERT INTO blocks VALUES (:guild_id, :person_id, :reason, :until, :by_id, :at)
                    ON CONFLICT (guild_id, person_id)
                    DO UPDATE SET reason = :reason, until = :until, by_id = :by_id, at = :at""",
-                {
-                    "guild_id": block.guild_id,
-                    "person_id": block.person_id,
-                    "reason": block.reason,
-                    "until": block.until,
-                    "by_id": block.by_id,
-                    "at": block.at,
-                },
+                asdict(block),
             ),
             _audit(act),
         )
@@ -190,7 +183,7 @@ def _act(row: aiosqlite.Row) -> Act:
 def _audit(act: Act) -> Statement:
     return (
         "INSERT INTO audit (guild_id, person_id, act, details, at) VALUES (:guild_id, :person_id, :act, :details, :at)",
-        _values(act),
+        asdict(act),
     )
 
 
@@ -198,7 +191,7 @@ def _audit_if_changed(act: Act) -> Statement:
     return (
         """INSERT INTO audit (guild_id, person_id, act, details, at)
            SELECT :guild_id, :person_id, :act, :details, :at WHERE changes() > 0""",
-        _values(act),
+        asdict(act),
     )
 
 
@@ -207,13 +200,3 @@ def _count_change(guild_id: int) -> Statement:
         "INSERT INTO guilds VALUES (:id, '{}', 1) ON CONFLICT (id) DO UPDATE SET version = version + 1",
         {"id": guild_id},
     )
-
-
-def _values(act: Act) -> dict[str, Any]:
-    return {
-        "guild_id": act.guild_id,
-        "person_id": act.person_id,
-        "act": act.act,
-        "details": act.details,
-        "at": act.at,
-    }

@@ -7,8 +7,9 @@ from discord import app_commands
 
 from bot.delivery import NOBODY
 from bot.studio import Studio
+from cogs.owners.acts import act_of
 from cogs.road import Interaction
-from db.guilds import Act, Block
+from db.guilds import Block
 from generation.display import escape
 from generation.errors import Complaint
 
@@ -37,7 +38,7 @@ class Blocks(app_commands.Group):
         now = self.studio.clock()
         until = now + 3600 * hours if hours else None
         term = f"until <t:{int(until)}:f>" if until else "for good"
-        act = self._act(interaction, "block", f"{person.mention} {term}: {reason}")
+        act = act_of(interaction, "block", f"{person.mention} {term}: {reason}")
         block = Block(
             guild_id=act.guild_id, person_id=person.id, reason=reason, until=until, by_id=interaction.user.id, at=now
         )
@@ -47,7 +48,7 @@ class Blocks(app_commands.Group):
     @app_commands.command(description="Let somebody use me again")
     @app_commands.describe(person="Who is blocked now")
     async def remove(self, interaction: Interaction, person: discord.User) -> None:
-        if not await self.studio.guilds.unblock(self._act(interaction, "unblock", person.mention), person.id):
+        if not await self.studio.guilds.unblock(act_of(interaction, "unblock", person.mention), person.id):
             raise Complaint(f"{person.mention} is not blocked.")
         await _answer(interaction, f"{person.mention} may use me again.")
 
@@ -58,16 +59,6 @@ class Blocks(app_commands.Group):
         lines = [_line(block) for block in blocks[:MOST_SHOWN]]
         more = [f"-# and {len(blocks) - MOST_SHOWN} more"] if len(blocks) > MOST_SHOWN else []
         await _answer(interaction, "\n".join(lines + more)[:2000] or "Nobody is blocked.")
-
-    def _act(self, interaction: Interaction, name: str, details: str) -> Act:
-        assert interaction.guild_id is not None
-        return Act(
-            guild_id=interaction.guild_id,
-            person_id=interaction.user.id,
-            act=name,
-            details=details,
-            at=self.studio.clock(),
-        )
 
 
 def _line(block: Block) -> str:

@@ -12,8 +12,8 @@ from discord import app_commands
 from bot.delivery import NOBODY, TROUBLE
 from bot.policy.words import MOST_WORDS, Mode, check_phrase
 from bot.studio import Studio
+from cogs.owners.acts import act_of, guild_of
 from cogs.road import Interaction
-from db.guilds import Act
 from generation.errors import Complaint
 
 MODES = {
@@ -49,10 +49,10 @@ class WordsGroup(app_commands.Group):
         if file is not None:  # which takes a while to fetch
             await interaction.response.defer(ephemeral=True, thinking=True)
         phrases = await asyncio.to_thread(_checked, await _phrases(words, file))
-        known = await self.studio.guilds.words(_guild(interaction))
+        known = await self.studio.guilds.words(guild_of(interaction))
         if len(known.keys() | set(phrases)) > MOST_WORDS:
             raise Complaint(f"There can be {MOST_WORDS:,} blocked words, and there are {len(known):,} now.")
-        act = self._act(interaction, f"blocked ({mode}): {_listed(phrases)}")
+        act = act_of(interaction, "words", f"blocked ({mode}): {_listed(phrases)}")
         await self.studio.guilds.block_words(act, dict.fromkeys(phrases, MODES[mode]))
         await _answer(interaction, f"Blocked {_count(phrases)} ({mode}): {_listed(phrases)}")
 
@@ -60,30 +60,21 @@ class WordsGroup(app_commands.Group):
     @app_commands.describe(words="As they stand in the list")
     async def allow(self, interaction: Interaction, words: app_commands.Range[str, 1, 4000]) -> None:
         phrases = _checked(await _phrases(words, None))
-        known = await self.studio.guilds.words(_guild(interaction))
+        known = await self.studio.guilds.words(guild_of(interaction))
         if unknown := [phrase for phrase in phrases if phrase not in known]:
             raise Complaint(f"Not blocked, so nothing was changed: {_listed(unknown)}")
-        await self.studio.guilds.allow_words(self._act(interaction, f"allowed: {_listed(phrases)}"), phrases)
+        await self.studio.guilds.allow_words(act_of(interaction, "words", f"allowed: {_listed(phrases)}"), phrases)
         await _answer(interaction, f"Allowed {_count(phrases)} again: {_listed(phrases)}")
 
     @app_commands.command(name="list", description="Everything that is blocked, as a file")
     async def show(self, interaction: Interaction) -> None:
-        known = await self.studio.guilds.words(_guild(interaction))
+        known = await self.studio.guilds.words(guild_of(interaction))
         if not known:
             await _answer(interaction, "No words are blocked. `/config words block` blocks some.")
             return
         lines = (f"{phrase}\t{MODE_WORDS[Mode(mode)]}" for phrase, mode in known.items())
         file = discord.File(io.BytesIO("\n".join(lines).encode()), "blocked-words.txt")
         await interaction.response.send_message(f"{_count(list(known))} blocked.", file=file, ephemeral=True)
-
-    def _act(self, interaction: Interaction, details: str) -> Act:
-        return Act(
-            guild_id=_guild(interaction),
-            person_id=interaction.user.id,
-            act="words",
-            details=details,
-            at=self.studio.clock(),
-        )
 
 
 async def _phrases(words: str, file: discord.Attachment | None) -> list[str]:
@@ -117,11 +108,6 @@ async def _answer(interaction: Interaction, text: str) -> None:
         await interaction.edit_original_response(content=text, allowed_mentions=NOBODY)
     else:
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NOBODY)
-
-
-def _guild(interaction: Interaction) -> int:
-    assert interaction.guild_id is not None
-    return interaction.guild_id
 
 
 def _listed(phrases: list[str]) -> str:

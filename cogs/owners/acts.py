@@ -1,0 +1,23 @@
+"""What an owner does, as it goes into the audit."""
+
+from __future__ import annotations
+
+from cogs.road import Interaction
+from db.guilds import Act
+
+
+def guild_of(interaction: Interaction) -> int:
+    """Give the guild that an owner's command was used in; it is offered nowhere else."""
+    assert interaction.guild_id is not None
+    return interaction.guild_id
+
+
+def act_of(interaction: Interaction, name: str, details: str) -> Act:
+    """Write down what somebody does now, and where."""
+    return Act(
+        guild_id=guild_of(interaction),
+        person_id=interaction.user.id,
+        act=name,
+        details=details,
+        at=interaction.client.studio.clock(),
+    )
