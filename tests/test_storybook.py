@@ -79,11 +79,10 @@ def test_the_same_seed_draws_the_same_picture_and_another_seed_another(pipeline,
     assert distance(boats[0], boats[1]) > 4.0
 
 
-def test_backgrounds_have_the_colour_asked_for_and_not_their_neighbours(pipeline):
+def test_each_background_has_the_colour_asked_for(pipeline):
     colours = ["blue", "orange", "green", "purple", "red", "white"]
     seen = [nearest_colour(p) for p in draw(pipeline, [f"{c} background" for c in colours], [5] * len(colours))]
-    assert sum(asked == found for asked, found in zip(colours, seen, strict=True)) >= 5
-    assert not any(control == found for control, found in zip(colours[1:] + colours[:1], seen, strict=True))
+    assert seen == colours
 
 
 def test_night_is_darker_than_day(pipeline):
@@ -148,4 +147,4 @@ def test_inpainting_keeps_what_lies_outside_the_mask(pipeline, boats):
 
 
 def test_the_autoencoder_keeps_fresh_drawings(pipeline):
-    assert psnr(pipeline.vae, drawn_pictures(8, 991)) >= 30
+    assert psnr(pipeline.vae, drawn_pictures(12, 991)) >= 30
