@@ -33,6 +33,7 @@ from generation import logs
 from generation.child import load_engine
 from generation.models import Model
 from generation.queue import Limits, Queue
+from generation.repertoire import Repertoire
 from generation.upscaler import describe_upscaler
 from generation.worker import LocalWorker, Worker
 
@@ -69,6 +70,11 @@ class Studio:
     def model(self) -> Model:
         """Describe the model that draws."""
         return self.worker.model
+
+    @property
+    def repertoire(self) -> Repertoire:
+        """Say what there is to draw with."""
+        return Repertoire((self.worker.model,))
 
     def carry_out(self, job_id: str, work: Coroutine[None, None, None]) -> None:
         """Run a job's work beside everything else, once earlier work on it has ended, until it is done or stopped.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from generation.catalogue import CATALOGUE, DRAWN, Entry, look_up
+from generation.catalogue import CATALOGUE, DRAWN, Entry, Family, look_up
 from generation.errors import Complaint
 from generation.samplers import recognise
 from generation.single_file import describe_file
@@ -40,7 +40,7 @@ class Model:
     `native_size` is the side in pixels of the square it was trained on; sides are multiples of `size_multiple`,
     and neither side may be more than `max_aspect` times the other. `trigger_words` are its house style: what has to be
     said for it to draw as it is meant to. `sampler` is its own one, by the name in `SAMPLERS` or its class; None while
-    that is not known.
+    that is not known. `family` says what its networks are like.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Model:
     examples: tuple[str, ...] = ()
     trigger_words: str = ""
     sampler: str | None = None
+    family: Family = Family.SD1
 
 
 def describe(ref: str) -> Model:
@@ -114,6 +115,7 @@ def _of_entry(entry: Entry) -> Model:
         guidance_scale=entry.guidance_scale,
         trigger_words=entry.trigger_words,
         sampler=entry.sampler,
+        family=entry.family,
     )
 
 

@@ -74,7 +74,8 @@ class Params:
     `weird` (0 to 3000) pushes all of them off the beaten track, `stop` (10 to 100) ends at that percentage of the
     steps, `seamless` makes the edges match, `hd` goes over the pictures again at twice the size (`width` and `height`
     are those of the first pass), `draft` says that size and steps were halved for speed. With `same_seed` every tile
-    starts from the noise of `seed` itself.
+    starts from the noise of `seed` itself. `model` is the name of the one that draws;
+    empty, in old rows, it is the default.
     """
 
     parts: tuple[TextPart, ...]
@@ -104,6 +105,7 @@ class Params:
     seamless: bool = False
     draft: bool = False
     hd: bool = False
+    model: str = ""
 
     def seed_of(self, tile: int) -> int:
         """Give the seed of a tile's own noise; the largest is followed by 0, so that it can always be typed again."""

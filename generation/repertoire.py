@@ -1,0 +1,39 @@
+"""What there is to draw with: the models by name, the first of which draws where nothing is said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from generation.catalogue import bare
+from generation.errors import Complaint
+from generation.models import Model
+from generation.params import Params
+
+
+@dataclass(frozen=True, slots=True)
+class Repertoire:
+    """The models that can be drawn with; their names differ, also when case, spaces and dashes do not matter."""
+
+    models: tuple[Model, ...]
+
+    @property
+    def default(self) -> Model:
+        """Give the model that draws where nothing is said."""
+        return self.models[0]
+
+    def find(self, name: str) -> Model | None:
+        """Give the model that goes by `name`; the default for an empty one, None where there is none of that name."""
+        if not name:
+            return self.default
+        return next((model for model in self.models if bare(model.name) == bare(name)), None)
+
+    def drawing(self, params: Params) -> Model:
+        """Give the model that draws `params`; raises Complaint where it is not here any more."""
+        if (model := self.find(params.model)) is None:
+            names = ", ".join(each.name for each in self.models)
+            raise Complaint(f"This was drawn with {params.model}, which is not here any more. There is {names}.")
+        return model
+
+    def corrected(self, model: Model) -> Repertoire:
+        """Give the same with what is known of `model` now that it is loaded."""
+        return replace(self, models=tuple(model if each.name == model.name else each for each in self.models))
