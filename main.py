@@ -93,7 +93,7 @@ async def _preview(config: Config, port: int, *, browser: bool) -> int:
     bot = [sys.executable, __file__]
     folder = config.data_dir / "preview"
     return await run(
-        bot, {**os.environ, **OF_THE_REAL_BOT_ONLY}, folder, about(config.model), port=port, browser=browser
+        bot, {**os.environ, **OF_THE_REAL_BOT_ONLY}, folder, about(config.models[0]), port=port, browser=browser
     )
 
 

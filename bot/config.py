@@ -27,7 +27,7 @@ class Config:
     discord_token: str = field(default="", repr=False)
     discord_api_url: str = DISCORD_API_URL
     data_dir: Path = Path("data")
-    model: str = EMBEDDED
+    models: tuple[str, ...] = (EMBEDDED,)
     device: str = "auto"
     upscaler: Path | None = None
     threads: int = 0
@@ -49,14 +49,19 @@ class Config:
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Config:
         """Read the settings; an empty value counts as not given. Raises ConfigError."""
-        given = {name: environment.get(name.upper(), "").strip() for name in cls.__dataclass_fields__}
-        return cls(**{name: _READERS[name](name.upper(), text) for name, text in given.items() if text})
+        given = {name: environment.get(variable_of(name), "").strip() for name in cls.__dataclass_fields__}
+        return cls(**{name: _READERS[name](variable_of(name), text) for name, text in given.items() if text})
 
     @property
     def stand_in(self) -> str | None:
         """Give the origin of the Discord on this machine's loopback that takes the real one's place, if one does."""
         parts = urlsplit(self.discord_api_url)
         return f"{parts.scheme}://{parts.netloc}" if parts.hostname in ("127.0.0.1", "::1") else None
+
+
+def variable_of(setting: str) -> str:
+    """Give the name by which a field of `Config` is set."""
+    return "MODEL" if setting == "models" else setting.upper()
 
 
 def _token(name: str, text: str) -> str:
@@ -74,6 +79,15 @@ def _path(name: str, text: str) -> Path:
 
 def _model(name: str, text: str) -> str:
     return str(_path(name, text)) if text.startswith("~") else text
+
+
+def _models(name: str, text: str) -> tuple[str, ...]:
+    models = [_model(name, each) for each in map(str.strip, text.split(",")) if each]
+    if twice := next((each for each in models if models.count(each) > 1), None):
+        raise ConfigError(f"{name} names {twice!r} twice")
+    if not models:
+        raise ConfigError(f"{name} must name a model, or several with commas between, not {text!r}")
+    return tuple(models)
 
 
 def _certificate(name: str, text: str) -> str:
@@ -140,7 +154,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "discord_token": _token,
     "discord_api_url": _url,
     "data_dir": _path,
-    "model": _model,
+    "models": _models,
     "device": _device,
     "upscaler": _path,
     "threads": _number(0, 1024),

@@ -185,7 +185,7 @@ def make_worker(config: Config) -> LocalWorker:
     """
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
-        config.model,
+        config.models[0],
         config.device,
         config.threads,
         capacity=config.jobs_at_once,

@@ -9,21 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config import _READERS, Config, ConfigError
+from bot.config import _READERS, Config, ConfigError, variable_of
 from generation.models import EMBEDDED
 
 SECRET = "MTA0Nz.G1x2.s3cr3t"
+STORYBOOK_AND_TWO_MORE = ("storybook", str(Path.home() / "models" / "one"), "/a/b c.safetensors")
 
 
 def test_without_anything_given_the_defaults_hold():
     assert Config.read({}) == Config()
     assert Config().discord_api_url == "https://discord.com/api/v10"
-    assert Config().model == EMBEDDED
+    assert Config().models == (EMBEDDED,)
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\t\n"])
 def test_an_empty_value_counts_as_not_given(empty):
-    assert Config.read({name.upper(): empty for name in Config.__dataclass_fields__}) == Config()
+    assert Config.read({variable_of(name): empty for name in Config.__dataclass_fields__}) == Config()
 
 
 def test_variables_of_other_programs_and_in_lower_case_are_ignored():
@@ -39,9 +40,9 @@ def test_variables_of_other_programs_and_in_lower_case_are_ignored():
         ("DISCORD_API_URL", " https://proxy.example/api/v10// ", "https://proxy.example/api/v10"),
         ("DATA_DIR", "/srv/atelier data", Path("/srv/atelier data")),
         ("DATA_DIR", "~/atelier", Path.home() / "atelier"),
-        ("MODEL", "stable-diffusion-v1-5/stable-diffusion-v1-5", "stable-diffusion-v1-5/stable-diffusion-v1-5"),
-        ("MODEL", "./my models/one", "./my models/one"),
-        ("MODEL", "~/models/one", str(Path.home() / "models" / "one")),
+        ("MODEL", "stable-diffusion-v1-5/stable-diffusion-v1-5", ("stable-diffusion-v1-5/stable-diffusion-v1-5",)),
+        ("MODEL", "./my models/one", ("./my models/one",)),
+        ("MODEL", "storybook, ~/models/one,,/a/b c.safetensors ,", STORYBOOK_AND_TWO_MORE),
         ("DEVICE", "CPU", "cpu"),
         ("DEVICE", "auto", "auto"),
         ("DEVICE", "cuda", "cuda"),
@@ -71,9 +72,10 @@ def test_variables_of_other_programs_and_in_lower_case_are_ignored():
 )
 def test_a_setting_is_read(name, text, value):
     config = Config.read({name: text})
-    assert getattr(config, name.lower()) == value
+    field = next(field for field in Config.__dataclass_fields__ if variable_of(field) == name)
+    assert getattr(config, field) == value
     assert [other for other in Config.__dataclass_fields__ if getattr(config, other) != getattr(Config(), other)] in (
-        [name.lower()],
+        [field],
         [],  # where the value is the default
     )
 
@@ -96,6 +98,9 @@ def test_a_setting_is_read(name, text, value):
         ("DISCORD_API_URL", "http://localhost/a b"),
         ("DATA_DIR", "~nobody-of-that-name/atelier"),
         ("MODEL", "~nobody-of-that-name/model"),
+        ("MODEL", "storybook, ~nobody-of-that-name/model"),
+        ("MODEL", "storybook,openjourney, storybook"),
+        ("MODEL", ","),
         ("DEVICE", "gpu"),
         ("DEVICE", "cuda:"),
         ("DEVICE", "cuda:one"),
@@ -157,9 +162,9 @@ def test_only_a_discord_on_this_machine_is_a_stand_in(address, stand_in):
 @given(text=st.text(max_size=40))
 def test_whatever_is_given_is_read_or_refused_by_name(name, text):
     try:
-        Config.read({name.upper(): text})
+        Config.read({variable_of(name): text})
     except ConfigError as error:
-        assert str(error).startswith(name.upper())
+        assert str(error).startswith(variable_of(name))
 
 
 @pytest.mark.parametrize("token", [SECRET, SECRET + " x"])

@@ -20,7 +20,7 @@ async def examine(config: Config) -> int:
     """Check the whole installation, and give the exit code: 0 only when all is well."""
     checks: list[Awaitable[list[Finding]]] = [
         within(3 * PATIENCE, "token", check_account(config)),
-        within(PATIENCE, "model", aside(lambda: check_model(config.model))),
+        within(PATIENCE, "model", aside(lambda: check_model(config.models[0]))),
         within(PATIENCE, "classifier", aside(lambda: check_classifier(config.sensitive_classifier))),
         within(DEVICE_PATIENCE, "device", check_device(config.device)),
         within(PATIENCE, "disk", aside(lambda: check_disk(config.data_dir))),

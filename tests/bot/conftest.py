@@ -44,11 +44,11 @@ class Stage:
             discord_token=self.server.world.application.token,
             discord_api_url=self.server.api_url,
             data_dir=self.folder / "data",
-            model=str(self.model),
+            models=(str(self.model),),
             **settings,
         )
         worker = LocalWorker(
-            config.model, load=drawing_engine.load, capacity=config.jobs_at_once or 4, retry_after=(0.0,) * 3 + (60.0,)
+            config.models[0], load=drawing_engine.load, capacity=config.jobs_at_once or 4, retry_after=(0.0,) * 3 + (60.0,)
         )
         async with open_studio(config, worker, clock or self.server.world.clock.time) as studio:
             serving = asyncio.create_task(stay_connected(studio))

@@ -36,7 +36,7 @@ BAD, FINE, UNKNOWN = Verdict.BAD, Verdict.FINE, Verdict.UNKNOWN
 def config_of(stage: Stage, **changes) -> Config:
     token, url = stage.server.world.application.token, stage.server.api_url
     return dataclasses.replace(
-        Config(discord_token=token, discord_api_url=url, data_dir=stage.folder / "data", model=str(stage.model)),
+        Config(discord_token=token, discord_api_url=url, data_dir=stage.folder / "data", models=(str(stage.model),)),
         **changes,
     )
 

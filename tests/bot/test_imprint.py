@@ -79,7 +79,7 @@ def test_without_its_libraries_signing_is_refused_with_the_way_to_have_it(tmp_pa
 
 async def test_the_settings_reach_the_process_that_draws(tmp_path, tiny_model):
     config = Config(
-        model=str(tiny_model),
+        models=(str(tiny_model),),
         device="cpu",
         threads=1,
         data_dir=tmp_path,

@@ -16,12 +16,12 @@ def test_a_wrong_file_is_refused_at_the_start_and_named(tmp_path):
     wrong = tmp_path / "wrong.safetensors"
     wrong.write_text("this is no network")
     with pytest.raises(Complaint, match=r"wrong\.safetensors is no RRDBNet"):
-        make_worker(Config(model=EMBEDDED, upscaler=wrong))
+        make_worker(Config(models=(EMBEDDED,), upscaler=wrong))
 
 
 def test_a_missing_file_is_named_at_the_start(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no upscaler at .*gone\.safetensors"):
-        make_worker(replace(Config(model=EMBEDDED), upscaler=tmp_path / "gone.safetensors"))
+        make_worker(replace(Config(models=(EMBEDDED,)), upscaler=tmp_path / "gone.safetensors"))
 
 
 def test_a_home_folder_is_found_in_the_setting(monkeypatch, tmp_path):

@@ -24,5 +24,5 @@ def make_model(folder: Path) -> Path:
 
 if __name__ == "__main__":
     notice.PAUSE = 0.1
-    app.make_worker = lambda config: LocalWorker(config.model, load=drawing_engine.load, capacity=config.jobs_at_once)
+    app.make_worker = lambda config: LocalWorker(config.models[0], load=drawing_engine.load, capacity=config.jobs_at_once)
     asyncio.run(app.run(Config.read(os.environ)))
