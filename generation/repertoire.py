@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from generation.catalogue import bare
 from generation.errors import Complaint
-from generation.models import Model
+from generation.models import Model, describe
 from generation.params import Params
 
 
@@ -15,6 +16,20 @@ class Repertoire:
     """The models that can be drawn with; their names differ, also when case, spaces and dashes do not matter."""
 
     models: tuple[Model, ...]
+
+    @classmethod
+    def of(cls, refs: Iterable[str]) -> Repertoire:
+        """Describe the models at `refs`, the default first.
+
+        Raises what `describe` does, and Complaint for two of the same name.
+        """
+        models = tuple(map(describe, refs))
+        by_name = dict[str, Model]()
+        for model in models:
+            if (twin := by_name.setdefault(bare(model.name), model)) is not model:
+                text = f"{twin.ref} and {model.ref} are both called {model.name}: give one a name in its atelier.json."
+                raise Complaint(text)
+        return cls(models)
 
     @property
     def default(self) -> Model:
