@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from PIL import Image
 from torch import Tensor
 
+from generation.engine.album import Album
 from generation.engine.canvas import mend
 from generation.engine.classifier import Classifier
 from generation.engine.memory import TOO_LARGE, is_out_of_memory
-from generation.engine.pictures import Source, to_images, to_png
+from generation.engine.pictures import Source, to_images
 from generation.engine.previews import Previews
 from generation.engine.vae import Vae
 from generation.imprint import Imprint
-from generation.infotext import infotext
 from generation.messages import Event, Failed, Finished, Generate, Grid, Progress, Reason
 from generation.models import Model
 from generation.params import Params
-from generation.sheet import compose, encode_within
 
 MENDED = 4  # the native side's share around a kept part in which a drawing is brought into line with it
 
@@ -66,8 +63,7 @@ class Finisher:
     ) -> None:
         self._vae, self._previews = vae, Previews(vae)
         self._model, self._emit = model, emit
-        self._prompts, self._signer = imprint.prompts, imprint.signer()
-        self._classifier = classifier
+        self._album = Album(model, imprint, classifier)
         self._unet_call = unet_call
         self._lock = threading.Lock()
         self._ending: set[str] = set()
@@ -136,19 +132,9 @@ class Finisher:
             if result.request.job_id in self._cancelled:
                 return None
             images += to_images(self._mended(self._decode(latents, params), result.source))
-            text = infotext(params, self._model, index, with_prompt=self._prompts)
-            tiles.append(self._signer.sign(to_png(images[-1], text), "png", params))
+            tiles.append(self._album.tile(images[-1], index, params))
             self._show_glimpses()
-        sheet, suffix = self._sheet(images, tiles, result.request)
-        sensitive = self._classifier.finds(images)
-        return Grid(tuple(tiles), sheet, suffix, time.monotonic() - result.started, sensitive)
-
-    def _sheet(self, images: list[Image.Image], tiles: list[bytes], request: Generate) -> tuple[bytes, str]:
-        """Compose the tiles; a picture that is alone is posted as it is, parameters and all, where that is allowed."""
-        if len(tiles) == 1 and len(tiles[0]) <= request.upload_limit:
-            return tiles[0], "png"
-        sheet, suffix = encode_within(compose(images), request.upload_limit - self._signer.room)
-        return self._signer.sign(sheet, suffix, request.params), suffix
+        return self._album.grid(images, tiles, result.request, result.started)
 
     def _mended(self, pixels: Tensor, source: Source | None) -> Tensor:
         """Put back to the pixel what a mask keeps of the source."""

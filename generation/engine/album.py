@@ -1,0 +1,44 @@
+"""The last stretch of every job's road: from its pictures to the files that are handed over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from PIL import Image
+
+from generation.engine.classifier import Classifier
+from generation.engine.pictures import to_png
+from generation.imprint import Imprint
+from generation.infotext import infotext
+from generation.messages import Generate, Grid
+from generation.models import Model
+from generation.params import Params
+from generation.sheet import compose, encode_within
+
+
+class Album:
+    """Makes files of a model's pictures: tiles with their parameters, and the sheet that is posted."""
+
+    def __init__(self, model: Model, imprint: Imprint, classifier: Classifier) -> None:
+        self._model = model
+        self._prompts, self._signer = imprint.prompts, imprint.signer()
+        self._classifier = classifier
+
+    def tile(self, image: Image.Image, index: int, params: Params) -> bytes:
+        """Give tile number `index` (from 0) as a signed PNG that says how it was drawn."""
+        text = infotext(params, self._model, index, with_prompt=self._prompts)
+        return self._signer.sign(to_png(image, text), "png", params)
+
+    def grid(self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate, started: float) -> Grid:
+        """Give the result of a job begun at `started` (time.monotonic), from its pictures and their files."""
+        sheet, suffix = self._sheet(images, tiles, request)
+        sensitive = self._classifier.finds(images)
+        return Grid(tuple(tiles), sheet, suffix, time.monotonic() - started, sensitive)
+
+    def _sheet(self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate) -> tuple[bytes, str]:
+        """Compose the tiles; a picture that is alone is posted as it is, parameters and all, where that is allowed."""
+        if len(tiles) == 1 and len(tiles[0]) <= request.upload_limit:
+            return tiles[0], "png"
+        sheet, suffix = encode_within(compose(images), request.upload_limit - self._signer.room)
+        return self._signer.sign(sheet, suffix, request.params), suffix
