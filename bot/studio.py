@@ -68,13 +68,13 @@ class Studio:
 
     @property
     def model(self) -> Model:
-        """Describe the model that draws."""
-        return self.worker.model
+        """Describe the model that draws where nothing is said."""
+        return self.repertoire.default
 
     @property
     def repertoire(self) -> Repertoire:
         """Say what there is to draw with."""
-        return Repertoire((self.worker.model,))
+        return self.worker.repertoire
 
     def carry_out(self, job_id: str, work: Coroutine[None, None, None]) -> None:
         """Run a job's work beside everything else, once earlier work on it has ended, until it is done or stopped.
@@ -145,7 +145,11 @@ async def open_studio(config: Config, worker: Worker, clock: Callable[[], float]
         await stack.enter_async_context(_beside(retention.keep_sweeping()))
         guilds = Guilds(connection, clock)
         policy = Policy(
-            guilds, Usage(connection), clock, partial(refusal, config.allowed_guilds), lambda: worker.model.name
+            guilds,
+            Usage(connection),
+            clock,
+            partial(refusal, config.allowed_guilds),
+            lambda: worker.repertoire.default.name,
         )
         yield Studio(
             config=config,
@@ -185,7 +189,7 @@ def make_worker(config: Config) -> LocalWorker:
     """
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
-        config.models[0],
+        Repertoire.of(config.models),
         config.device,
         config.threads,
         capacity=config.jobs_at_once,

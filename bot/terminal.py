@@ -15,7 +15,7 @@ from generation.display import slug
 from generation.errors import Complaint, WorkerDied
 from generation.intake import clean
 from generation.job import new_job_id
-from generation.messages import Generate, Grid, Loading
+from generation.messages import Generate, Grid
 from generation.params import Params, Upload
 from generation.prompt import parse
 from generation.worker import LocalWorker
@@ -26,7 +26,7 @@ UPLOAD_LIMIT = 10 * 2**20  # bytes, Discord's own: the sheet is the same as ther
 async def imagine(config: Config, prompt: str, out: Path, image: Path | None) -> None:
     """Draw `prompt` into the folder `out` and print the paths. Raises Complaint for what the person can mend."""
     worker = make_worker(config)
-    params = parse(prompt, worker.model, source=Upload("") if image else None)
+    params = parse(prompt, worker.repertoire.default, source=Upload("") if image else None)
     source = await asyncio.to_thread(_read, image) if image else None
     request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source)
     console = Console()
@@ -43,7 +43,7 @@ async def imagine(config: Config, prompt: str, out: Path, image: Path | None) ->
 
 
 async def _draw(worker: LocalWorker, request: Generate, bars: Progress) -> Grid:
-    loading = bars.add_task(f"Loading {worker.model.name}", total=None)
+    loading = bars.add_task("Loading", total=None)
     worker.subscribe(lambda: _show_loading(worker, bars, loading))
     await worker.start()
     drawing = bars.add_task("Drawing", total=None, start=False)
@@ -51,12 +51,11 @@ async def _draw(worker: LocalWorker, request: Generate, bars: Progress) -> Grid:
 
 
 def _show_loading(worker: LocalWorker, bars: Progress, task: TaskID) -> None:
-    match worker.state:
-        case Loading(part, done, of):
-            bars.update(task, description=f"Loading {worker.model.name}: {part}", completed=done, total=of)
-        case messages.Ready():
-            bars.update(task, description=f"Loading {worker.model.name}", completed=1, total=1)
-            bars.stop_task(task)
+    if (now := worker.loading) is not None:
+        bars.update(task, description=f"Loading {now.model}: {now.part}", completed=now.done, total=now.of)
+    elif isinstance(worker.state, messages.Ready):
+        bars.update(task, description="Loading", completed=1, total=1)
+        bars.stop_task(task)
 
 
 def _show_progress(progress: messages.Progress, bars: Progress, task: TaskID) -> None:

@@ -18,6 +18,7 @@ from generation.errors import Complaint
 from generation.imprint import PLAIN, Imprint
 from generation.messages import Cancel, Crashed, Event, Generate, Inbound, Ready, Stop
 from generation.models import Model
+from generation.repertoire import Repertoire
 from generation.upscaler import Upscaler
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class Engine(Protocol):
 
     @property
     def model(self) -> Model:
-        """The loaded model as it really is."""
+        """The loaded model as it really is; of several, the default."""
 
     @property
     def device(self) -> str:
@@ -49,12 +50,15 @@ class Engine(Protocol):
     def step(self) -> None:
         """Make one denoising step for the running jobs."""
 
+    def close(self) -> None:
+        """End the engine's threads and let go of its memory; jobs that still run are dropped."""
 
-Load = Callable[[str, str, int, Emit], Engine]
+
+Load = Callable[[Repertoire, str, int, Emit], Engine]
 
 
 def load_engine(
-    ref: str,
+    repertoire: Repertoire,
     device: str,
     threads: int,
     emit: Emit,
@@ -62,14 +66,14 @@ def load_engine(
     classifier: str = "",
     upscaler: Upscaler | None = None,
 ) -> Engine:
-    """Load the real engine with the model at `ref`; `threads` is torch's number of CPU threads, 0 its own choice."""
+    """Load the real engine with the default model; `threads` is torch's number of CPU threads, 0 its own choice."""
     import torch
 
     from generation.engine.engine import Engine as DenoisingEngine
 
     if threads:
         torch.set_num_threads(threads)
-    return DenoisingEngine.load(ref, device, emit, imprint, classifier, upscaler)
+    return DenoisingEngine.load(repertoire.default.ref, device, emit, imprint, classifier, upscaler)
 
 
 def serve(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_as: logs.Log) -> None:

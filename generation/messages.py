@@ -39,16 +39,32 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """The model is being loaded: `done` of `of` parts, the next one named."""
+    """A model is being loaded: `done` of `of` parts, the next one named; `model` is its name."""
 
     part: str
     done: int
     of: int
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model is held from now on: as it really is, after `seconds` of loading."""
+
+    model: Model
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The model of this name is not held any more, or could not be loaded."""
+
+    model: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The model is loaded and jobs are taken."""
+    """The default model is loaded and jobs are taken, also for the others."""
 
     model: Model
     device: str
@@ -117,4 +133,4 @@ class Crashed:
 
 
 Inbound = Generate | Cancel | Stop
-Event = Loading | Ready | Progress | Finished | Failed | Crashed
+Event = Loading | Loaded | Left | Ready | Progress | Finished | Failed | Crashed

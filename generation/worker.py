@@ -20,14 +20,17 @@ from generation.messages import (
     Finished,
     Generate,
     Grid,
+    Left,
+    Loaded,
     Loading,
     Progress,
     Ready,
     Reason,
     Stop,
 )
-from generation.models import Model, describe
+from generation.models import Model
 from generation.process import EXIT_GRACE, GpuProcess, say_exit
+from generation.repertoire import Repertoire
 
 # Grids that fill a UNet call on such a device, and what keeps it busy while others are being decoded.
 JOBS_AT_ONCE = {"cuda": 6, "mps": 2, "cpu": 2}
@@ -44,7 +47,10 @@ class Restarting:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The model could not be loaded, again and again; `reason` is the last error. It is tried again now and then."""
+    """The default model could not be loaded, again and again; `reason` is the last error.
+
+    It is tried again now and then.
+    """
 
     reason: str
 
@@ -56,25 +62,30 @@ OnProgress = Callable[[Progress], None]
 class Worker(Protocol):
     """Something that draws; only this module may know where.
 
-    `model` is described before the weights are loaded and corrected by the true one; `capacity` is the number of jobs
-    that are worth giving to it at once.
+    `repertoire` is described before any weights are loaded, and each model in it corrected once it is. Jobs for every
+    model are taken; `held` names the models that can draw at once, `loading` says which other one is on its way and
+    how far, `load_seconds` how long each took when it last came. `capacity` is the number of jobs that are worth giving
+    to it at once.
     """
 
-    model: Model
+    repertoire: Repertoire
+    held: frozenset[str]
+    loading: Loading | None
+    load_seconds: dict[str, float]
     capacity: int
     state: State
 
     def subscribe(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called in the event loop whenever `state` has changed."""
+        """Have `callback` called in the event loop whenever `state`, `held` or `loading` has changed."""
 
     async def start(self) -> None:
-        """Begin to load the model; `state` tells how far it is."""
+        """Begin to load the default model; `state` tells how far it is."""
 
     async def close(self) -> None:
         """End whatever runs; the jobs that it held end with WorkerDied."""
 
     async def generate(self, request: Generate, on_progress: OnProgress) -> Grid:
-        """Draw one job, waiting for the model first where it is still being loaded.
+        """Draw one job, waiting for its model first where that has to be loaded.
 
         To cancel the job, cancel the task that awaits this: it goes on to wait until the engine has let the job go.
         Raises Complaint, JobCancelled and WorkerDied; RuntimeError for what nobody expected.
@@ -82,10 +93,11 @@ class Worker(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class _Held:
+class _Pending:
     """A job that somebody waits for; `ended` is set to the grid or to what is to be raised."""
 
     request: Generate
+    model: str
     on_progress: OnProgress
     ended: asyncio.Future[Grid | Exception]
     sent: bool = False
@@ -95,19 +107,34 @@ class _Held:
             self.ended.set_result(outcome)
 
 
+class _Watch:
+    """Calls `alarm` when something that goes on has been silent for `limit` seconds."""
+
+    def __init__(self, limit: float, alarm: Callable[[float], None]) -> None:
+        self._limit, self._alarm = limit, alarm
+        self._timer: asyncio.TimerHandle | None = None
+
+    def look(self, *, goes_on: bool, heard: bool) -> None:
+        """Count the silence, from now on where something was heard, as long as it goes on."""
+        if self._timer is not None and (heard or not goes_on):
+            self._timer.cancel()
+            self._timer = None
+        if goes_on and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._limit, self._alarm, self._limit)
+
+
 class LocalWorker:
     """A worker in a process of its own on this machine.
 
     `threads` is torch's number of CPU threads (0: its own choice); a `capacity` of 0 is chosen for the device. A
-    process that says nothing for `step_timeout` seconds while it draws, or `load_timeout` while it loads, is killed.
-    After the n-th failed load in a row the next one waits for the n-th of `retry_after` seconds; from the last one on,
-    the worker counts as broken.
-    Raises FileNotFoundError when `ref` is a path without a model.
+    process that says nothing for `step_timeout` seconds of what it draws, or for `load_timeout` of what it loads, is
+    killed. After the n-th failed load in a row the next one waits for the n-th of `retry_after` seconds; from the last
+    one on, the worker counts as broken.
     """
 
     def __init__(
         self,
-        ref: str,
+        repertoire: Repertoire,
         device: str = "auto",
         threads: int = 0,
         *,
@@ -117,28 +144,32 @@ class LocalWorker:
         retry_after: tuple[float, ...] = (1, 5, 30, 300),
         load: Load = load_engine,
     ) -> None:
-        self.model = describe(ref)
+        self.repertoire = repertoire
+        self.held = frozenset[str]()
         self.capacity = capacity or 1
         self._fixed_capacity = capacity
-        self.state: State = Loading("torch", 0, 1)
-        self._load = partial(load, ref, device, threads)
-        self._step_timeout, self._load_timeout, self._retry_after = step_timeout, load_timeout, retry_after
+        self.loading: Loading | None = None
+        self.load_seconds: dict[str, float] = {}
+        self.state: State = Loading("torch", 0, 1, repertoire.default.name)
+        self._load = partial(load, repertoire, device, threads)
+        self._retry_after = retry_after
         self._subscribers: list[Callable[[], None]] = []
-        self._jobs: dict[str, _Held] = {}
+        self._jobs: dict[str, _Pending] = {}
         self._process: GpuProcess | None = None
         self._ended = asyncio.Event()
         self._closing = False
         self._failed_loads = 0
         self._last_words = Crashed("")
-        self._silence: asyncio.TimerHandle | None = None
+        self._of_steps = _Watch(step_timeout, self._kill_silent)
+        self._of_loading = _Watch(load_timeout, self._kill_silent)
         self._restart: asyncio.TimerHandle | None = None
 
     def subscribe(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called in the event loop whenever `state` has changed."""
+        """Have `callback` called in the event loop whenever `state`, `held` or `loading` has changed."""
         self._subscribers.append(callback)
 
     async def start(self) -> None:
-        """Begin to load the model; `state` tells how far it is."""
+        """Begin to load the default model; `state` tells how far it is."""
         self._start_process()
 
     async def close(self) -> None:
@@ -163,7 +194,9 @@ class LocalWorker:
             raise WorkerDied("the worker is closed")
         if isinstance(self.state, Broken):
             raise _cannot_draw()
-        job = self._jobs[request.job_id] = _Held(request, on_progress, asyncio.get_running_loop().create_future())
+        model = self.repertoire.drawing(request.params).name
+        ended: asyncio.Future[Grid | Exception] = asyncio.get_running_loop().create_future()
+        job = self._jobs[request.job_id] = _Pending(request, model, on_progress, ended)
         if isinstance(self.state, Ready):
             self._send(job)
         try:
@@ -177,7 +210,7 @@ class LocalWorker:
             raise outcome
         return outcome
 
-    async def _let_go(self, job: _Held) -> None:
+    async def _let_go(self, job: _Pending) -> None:
         job.on_progress = _ignore
         if not job.sent or self._process is None:
             return
@@ -186,17 +219,17 @@ class LocalWorker:
             with contextlib.suppress(asyncio.CancelledError):  # asking twice does not make the engine faster
                 await asyncio.wait({job.ended})
 
-    def _send(self, job: _Held) -> None:
+    def _send(self, job: _Pending) -> None:
         assert self._process is not None
         job.sent = True
         self._process.send(job.request)
-        if self._silence is None:  # a later job must not give a hung step more time
-            self._watch()
+        self._watch()
 
     def _start_process(self) -> None:
         self._ended.clear()
         self._last_words = Crashed("")
         self._restart = None
+        self.loading = Loading("torch", 0, 1, self.repertoire.default.name)
         try:
             self._process = GpuProcess(self._load, self._on_event, self._on_end)
         except OSError as error:
@@ -208,6 +241,10 @@ class LocalWorker:
         match event:
             case Loading():
                 self._on_loading(event)
+            case Loaded():
+                self._on_loaded(event)
+            case Left():
+                self._on_left(event)
             case Ready():
                 self._on_ready(event)
             case Progress(job_id) if job_id in self._jobs:
@@ -218,16 +255,38 @@ class LocalWorker:
                 self._jobs[job_id].end(_exception(event))
             case Crashed():
                 self._last_words = event
-        self._watch()
+        self._watch(event)
 
     def _on_loading(self, event: Loading) -> None:
-        log.info("loading %s: %s (%d of %d)", self.model.name, event.part, event.done, event.of)
-        if not isinstance(self.state, Broken):
+        log.info("loading %s: %s (%d of %d)", event.model, event.part, event.done, event.of)
+        self.loading = event
+        if isinstance(self.state, Ready):
+            self._tell()
+        elif not isinstance(self.state, Broken):
             self._become(event)
+
+    def _on_loaded(self, event: Loaded) -> None:
+        log.info("%s is held after %.1f s of loading", event.model.name, event.seconds)
+        self.load_seconds[event.model.name] = event.seconds
+        self._hold(event.model)
+        if isinstance(self.state, Ready):
+            self._tell()
+
+    def _hold(self, model: Model) -> None:
+        self.repertoire = self.repertoire.corrected(model)
+        self.held |= {model.name}
+        self.loading = None
+
+    def _on_left(self, event: Left) -> None:
+        log.info("%s is not held any more", event.model)
+        self.held -= {event.model}
+        if self.loading is not None and self.loading.model == event.model:
+            self.loading = None
+        self._tell()
 
     def _on_ready(self, event: Ready) -> None:
         log.info("%s is ready on %s", event.model.name, event.device)
-        self.model = event.model
+        self._hold(event.model)
         self.capacity = self._fixed_capacity or JOBS_AT_ONCE.get(event.device.partition(":")[0], 1)
         self._failed_loads = 0
         self._become(event)
@@ -237,6 +296,7 @@ class LocalWorker:
 
     def _on_end(self, exit_code: int | None) -> None:
         self._process = None
+        self.held, self.loading = frozenset(), None
         self._ended.set()
         self._watch()
         reason = self._last_words.text or say_exit(exit_code)
@@ -256,7 +316,7 @@ class LocalWorker:
             return 0
         self._failed_loads = min(self._failed_loads + 1, len(self._retry_after))
         delay = self._retry_after[self._failed_loads - 1]
-        log.warning("%s could not be loaded; next try in %g s", self.model.name, delay)
+        log.warning("%s could not be loaded; next try in %g s", self.repertoire.default.name, delay)
         if self._failed_loads < len(self._retry_after):
             self._become(Restarting(reason))
         else:
@@ -269,6 +329,9 @@ class LocalWorker:
 
     def _become(self, state: State) -> None:
         self.state = state
+        self._tell()
+
+    def _tell(self) -> None:
         for callback in self._subscribers:
             callback()
 
@@ -277,20 +340,21 @@ class LocalWorker:
             if job.sent is sent:
                 job.end(error)
 
-    def _watch(self) -> None:
-        """Count the silence from now on."""
-        if self._silence is not None:
-            self._silence.cancel()
-            self._silence = None
-        if (limit := self._patience()) is not None:
-            self._silence = asyncio.get_running_loop().call_later(limit, self._kill_silent, limit)
+    def _watch(self, event: Event | None = None) -> None:
+        """Count the silence about loading and about steps, each by itself: news of one must not hide that of the other.
 
-    def _patience(self) -> float | None:
-        if self._process is None:
-            return None
-        if not isinstance(self.state, Ready):
-            return self._load_timeout
-        return self._step_timeout if any(not job.ended.done() for job in self._jobs.values()) else None
+        A later job does not give a hung step more time.
+        """
+        about_loading = isinstance(event, Loading)
+        self._of_loading.look(goes_on=self.loading is not None, heard=about_loading)
+        self._of_steps.look(goes_on=self._steps_are_due(), heard=event is not None and not about_loading)
+
+    def _steps_are_due(self) -> bool:
+        """Tell whether jobs wait for steps, and not just for their model."""
+        under_way = [job for job in self._jobs.values() if job.sent and not job.ended.done()]
+        if self._process is None or not under_way:
+            return False
+        return self.loading is None or any(job.model in self.held for job in under_way)
 
     def _kill_silent(self, limit: float) -> None:
         self._last_words = Crashed(f"no sign of life for {limit:g} s")

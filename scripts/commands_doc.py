@@ -24,6 +24,7 @@ from cogs.several import DrawAllButton
 from generation.job import Action
 from generation.models import EMBEDDED
 from generation.prompt.table import PARAMETERS, Parameter
+from generation.repertoire import Repertoire
 from generation.worker import LocalWorker
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,7 +95,7 @@ async def offline_client() -> AsyncIterator[Client]:
     """Give a client with everything loaded that the bot offers, without Discord and without a GPU process."""
     with tempfile.TemporaryDirectory() as folder:
         config = Config(data_dir=Path(folder))
-        async with open_studio(config, _Idle(EMBEDDED)) as studio, Client(studio, []) as client:
+        async with open_studio(config, _Idle(Repertoire.of([EMBEDDED]))) as studio, Client(studio, []) as client:
             for feature in FEATURES:
                 await client.load_extension(feature)
             yield client

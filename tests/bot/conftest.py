@@ -18,6 +18,7 @@ from bot.app import stay_connected
 from bot.config import Config
 from bot.studio import Studio, open_studio
 from generation.params import Tile
+from generation.repertoire import Repertoire
 from generation.worker import LocalWorker
 from preview import Channel, Message, Person, StandIn, User, World
 from tests.bot import drawing_engine
@@ -48,7 +49,10 @@ class Stage:
             **settings,
         )
         worker = LocalWorker(
-            config.models[0], load=drawing_engine.load, capacity=config.jobs_at_once or 4, retry_after=(0.0,) * 3 + (60.0,)
+            Repertoire.of(config.models),
+            load=drawing_engine.load,
+            capacity=config.jobs_at_once or 4,
+            retry_after=(0.0,) * 3 + (60.0,),
         )
         async with open_studio(config, worker, clock or self.server.world.clock.time) as studio:
             serving = asyncio.create_task(stay_connected(studio))

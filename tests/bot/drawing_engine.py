@@ -19,7 +19,8 @@ from PIL import Image
 
 from generation.child import Emit
 from generation.messages import Failed, Finished, Generate, Grid, Progress, Reason
-from generation.models import Model, describe
+from generation.models import Model
+from generation.repertoire import Repertoire
 from generation.sheet import compose, encode_within
 
 
@@ -99,8 +100,8 @@ class DrawingEngine:
         return Image.blend(source, painted, params.strength)
 
 
-def load(ref: str, device: str, threads: int, emit: Emit) -> DrawingEngine:
-    return DrawingEngine(describe(ref), emit)
+def load(repertoire: Repertoire, device: str, threads: int, emit: Emit) -> DrawingEngine:
+    return DrawingEngine(repertoire.default, emit)
 
 
 def _open(data: bytes) -> Image.Image:

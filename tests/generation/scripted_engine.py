@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Container
+from dataclasses import replace
 from pathlib import Path
 
 from generation.child import Emit
 from generation.errors import Complaint
 from generation.messages import Failed, Finished, Generate, Grid, Loading, Progress, Reason
-from generation.models import Model
+from generation.repertoire import Repertoire
 
 FOREVER = 1_000_000
 
@@ -18,8 +19,8 @@ FOREVER = 1_000_000
 class ScriptedEngine:
     """Runs jobs whose prompt is a word for what is to happen, after `num_inference_steps` steps of no time at all."""
 
-    def __init__(self, ref: str, device: str, threads: int, emit: Emit) -> None:
-        self.model = Model(name="scripted", ref=ref, native_size=64, size_multiple=32)
+    def __init__(self, repertoire: Repertoire, device: str, threads: int, emit: Emit) -> None:
+        self.model = replace(repertoire.default, native_size=64, size_multiple=32)
         self.device = f"{device}:{threads}"
         self._emit = emit
         self._running: dict[str, Generate] = {}
@@ -40,6 +41,9 @@ class ScriptedEngine:
     def cancel(self, job_id: str) -> None:
         if job_id in self._running:
             self._cancelled.add(job_id)
+
+    def close(self) -> None:
+        pass
 
     def step(self) -> None:
         for job_id, request in list(self._running.items()):
@@ -95,36 +99,36 @@ def _hang() -> None:
 MISHAPS: dict[str, Callable[[], None]] = {"crash": _crash, "crash in a thread": _crash_in_a_thread, "hang": _hang}
 
 
-def load(ref: str, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+def load(repertoire: Repertoire, device: str, threads: int, emit: Emit) -> ScriptedEngine:
     for done, part in enumerate(("text_encoder", "unet")):
-        emit(Loading(part, done, 2))
-    return ScriptedEngine(ref, device, threads, emit)
+        emit(Loading(part, done, 2, repertoire.default.name))
+    return ScriptedEngine(repertoire, device, threads, emit)
 
 
 def load_with_failures(
-    folder: Path, failing: Container[int], ref: str, device: str, threads: int, emit: Emit
+    folder: Path, failing: Container[int], repertoire: Repertoire, device: str, threads: int, emit: Emit
 ) -> ScriptedEngine:
     """Fail at the attempts that `failing` names, from 0; every attempt leaves a file in `folder`."""
     attempt = len(list(folder.iterdir()))
     (folder / str(attempt)).touch()
     if attempt in failing:
         raise OSError(f"no such model: attempt {attempt}")
-    return load(ref, device, threads, emit)
+    return load(repertoire, device, threads, emit)
 
 
-def load_for_ever(ref: str, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+def load_for_ever(repertoire: Repertoire, device: str, threads: int, emit: Emit) -> ScriptedEngine:
     emit(Loading("unet", 0, 1))
     time.sleep(3600)
     raise AssertionError("unreachable")
 
 
-def load_another_family(ref: str, device: str, threads: int, emit: Emit) -> ScriptedEngine:
-    raise Complaint(f"{ref} is of another family")
+def load_another_family(repertoire: Repertoire, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+    raise Complaint(f"{repertoire.default.name} is of another family")
 
 
-def load_the_unpicklable(ref: str, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+def load_the_unpicklable(repertoire: Repertoire, device: str, threads: int, emit: Emit) -> ScriptedEngine:
     emit(Loading(Unreadable(), 0, 1))
-    return load(ref, device, threads, emit)
+    return load(repertoire, device, threads, emit)
 
 
 class Unreadable(str):

@@ -22,12 +22,14 @@ from generation.errors import Complaint, JobCancelled, WorkerDied
 from generation.messages import Generate, Loading, Progress, Ready
 from generation.params import Params, TextPart
 from generation.process import say_exit
+from generation.repertoire import Repertoire
 from generation.worker import Broken, LocalWorker, Restarting
 from tests.generation import scripted_engine
 from tests.generation.scripted_engine import FOREVER
 
 ROOT = Path(__file__).parents[2]
 numbers = count()
+SCRIPTED = Repertoire.of(["scripted"])
 
 
 def request(word, steps=3, source=None, job_id=None):
@@ -36,7 +38,7 @@ def request(word, steps=3, source=None, job_id=None):
 
 
 def make_worker(load=scripted_engine.load, retry_after=(0.0, 0.0, 30.0), **settings):
-    return LocalWorker("scripted", "cpu", 1, load=load, retry_after=retry_after, **settings)
+    return LocalWorker(SCRIPTED, "cpu", 1, load=load, retry_after=retry_after, **settings)
 
 
 @asynccontextmanager
@@ -119,15 +121,15 @@ async def test_several_jobs_run_at_once_and_each_gets_its_own_grid(worker):
 
 
 async def test_the_true_model_replaces_the_described_one(worker):
-    assert worker.model.native_size == 512
+    assert worker.repertoire.default.native_size == 512
     await until(worker, lambda state: isinstance(state, Ready))
-    assert worker.model.native_size == 64
+    assert worker.repertoire.default.native_size == 64
     assert worker.state.device == "cpu:1"
 
 
 @pytest.mark.parametrize(("device", "wanted", "given"), [("cuda", 0, 6), ("cpu", 0, 2), ("else", 0, 1), ("cuda", 3, 3)])
 async def test_the_capacity_suits_the_device_unless_it_was_chosen(device, wanted, given):
-    async with running(LocalWorker("scripted", device, load=scripted_engine.load, capacity=wanted)) as worker:
+    async with running(LocalWorker(SCRIPTED, device, load=scripted_engine.load, capacity=wanted)) as worker:
         await until(worker, lambda state: isinstance(state, Ready))
         assert worker.capacity == given
 
@@ -138,7 +140,7 @@ async def test_loading_is_told_part_by_part():
     worker.subscribe(lambda: states.append(worker.state))
     async with running(worker):
         assert await works(worker)
-    assert states[:2] == [Loading("text_encoder", 0, 2), Loading("unet", 1, 2)]
+    assert states[:2] == [Loading("text_encoder", 0, 2, "scripted"), Loading("unet", 1, 2, "scripted")]
     assert isinstance(states[2], Ready)
 
 
@@ -340,7 +342,7 @@ async def test_a_message_that_cannot_be_read_ends_the_process(caplog):
 
 def test_a_path_without_a_model_is_said_at_once():
     with pytest.raises(FileNotFoundError, match="no model folder at /nowhere"):
-        LocalWorker("/nowhere")
+        Repertoire.of(["/nowhere"])
 
 
 async def test_closing_ends_waiting_and_running_jobs_and_takes_no_more():
@@ -430,13 +432,14 @@ def test_the_end_of_a_process_is_said_in_words(code, words):
 
 BOT = """
 import asyncio, multiprocessing, sys
+from generation.repertoire import Repertoire
 from generation.worker import LocalWorker
 from generation.messages import Ready
 from tests.generation import scripted_engine
 from tests.generation.test_worker import request
 
 async def main():
-    worker = LocalWorker("scripted", load=scripted_engine.{load})
+    worker = LocalWorker(Repertoire.of(["scripted"]), load=scripted_engine.{load})
     def tell(what):
         print(what, multiprocessing.active_children()[0].pid, flush=True)
     worker.subscribe(lambda: tell(type(worker.state).__name__))

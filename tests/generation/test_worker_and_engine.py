@@ -14,12 +14,13 @@ from PIL import Image, ImageChops
 from generation.errors import Complaint, WorkerDied
 from generation.messages import Generate
 from generation.params import Params, TextPart
+from generation.repertoire import Repertoire
 from generation.worker import LocalWorker
 
 
 @pytest.fixture
 async def worker(tiny_model):
-    worker = LocalWorker(str(tiny_model), "cpu", 1)
+    worker = LocalWorker(Repertoire.of([str(tiny_model)]), "cpu", 1)
     await worker.start()
     yield worker
     await worker.close()
@@ -61,7 +62,7 @@ async def test_people_draw_together_cancel_complain_and_survive_a_dead_process(w
     first, second = await asyncio.gather(
         worker.generate(request(1, seed=1), seen.append), worker.generate(request(2, seed=2), ignore)
     )
-    assert worker.model.name == "tiny"
+    assert worker.repertoire.default.name == "tiny"
     assert [progress.step for progress in seen if progress.preview is None] == list(range(1, 7))
     assert same_picture(first.tiles[1], second.tiles[0])
     assert not same_picture(first.tiles[0], second.tiles[0])

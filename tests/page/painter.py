@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bot import app, notice
 from bot.config import Config
+from generation.repertoire import Repertoire
 from generation.worker import LocalWorker
 from tests.bot import drawing_engine
 
@@ -24,5 +25,7 @@ def make_model(folder: Path) -> Path:
 
 if __name__ == "__main__":
     notice.PAUSE = 0.1
-    app.make_worker = lambda config: LocalWorker(config.models[0], load=drawing_engine.load, capacity=config.jobs_at_once)
+    app.make_worker = lambda config: LocalWorker(
+        Repertoire.of(config.models), load=drawing_engine.load, capacity=config.jobs_at_once
+    )
     asyncio.run(app.run(Config.read(os.environ)))
