@@ -4,27 +4,50 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 GIB = 2**30
 
 
 class Family(StrEnum):
-    """What a model's networks are like; only the first two are drawn by the engine."""
+    """What a model's networks are like, and by which road it draws."""
 
     SD1 = "Stable Diffusion 1.x"
     SD2 = "Stable Diffusion 2.x"
     SDXL = "Stable Diffusion XL"
+    SD3 = "Stable Diffusion 3"
+    FLUX = "FLUX.1"
+    FLUX_SCHNELL = "FLUX.1 schnell"
+    KANDINSKY = "Kandinsky 2.2"
+    UNCLIP = "unCLIP"
+    CASCADE = "Stable Cascade"
+    WUERSTCHEN = "Würstchen"
+    IF = "DeepFloyd IF"
 
 
-DRAWN = frozenset({Family.SD1, Family.SD2})
+# What has another loop than the engine's is drawn by diffusers' own pipelines, one job at a time. They are known by the
+# class that a folder names; FLUX.1 schnell names the same as its sister.
+WHOLE = {
+    "StableDiffusion3Pipeline": Family.SD3,
+    "FluxPipeline": Family.FLUX,
+    "KandinskyV22Pipeline": Family.KANDINSKY,
+    "UnCLIPPipeline": Family.UNCLIP,
+    "StableCascadeDecoderPipeline": Family.CASCADE,
+    "WuerstchenDecoderPipeline": Family.WUERSTCHEN,
+    "IFPipeline": Family.IF,
+}
+DRAWN_WHOLE = frozenset({*WHOLE.values(), Family.FLUX_SCHNELL})
+DRAWN = frozenset({Family.SD1, Family.SD2, Family.SDXL}) | DRAWN_WHOLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A known model: its id on the hub, and the defaults it draws best with.
 
-    `spellings` are other names for it, `trigger_words` its house style, `sampler` one of `SAMPLERS`; `memory` is what
-    its weights take in half precision, in bytes.
+    `spellings` are other names for it, `trigger_words` its house style, `sampler` one of `SAMPLERS`, or None where it
+    works with its own alone; `memory` is what its weights take in half precision, in bytes. With a `base`, only a UNet
+    is at `hub_id`, in `unet_file` if that has a name, and all else is the base's. `partner` is the other half of a
+    model that comes in two. A guidance of 1 means the prompt alone.
     """
 
     name: str
@@ -32,26 +55,52 @@ class Entry:
     family: Family = Family.SD1
     spellings: tuple[str, ...] = ()
     native_size: int = 512
+    size_multiple: int = 8
     trigger_words: str = ""
     num_inference_steps: int = 25
     guidance_scale: float = 7.5
-    sampler: str = "dpmpp_2m_karras"
+    sampler: str | None = "dpmpp_2m_karras"
     licence: str = "CreativeML OpenRAIL-M"
     memory: int = int(2.0 * GIB)
+    base: str = ""
+    unet_file: str = ""
+    partner: str = ""
 
 
-def _xl(name: str, hub_id: str, *spellings: str, steps: int, guidance: float, sampler: str, licence: str) -> Entry:
+XL = "stabilityai/stable-diffusion-xl-base-1.0"
+
+
+def _xl(name: str, hub_id: str, *spellings: str, licence: str = "CreativeML Open RAIL++-M", **facts: Any) -> Entry:
+    own = {"native_size": 1024, "size_multiple": 64, "memory": int(6.6 * GIB), **facts}
+    return Entry(name=name, hub_id=hub_id, family=Family.SDXL, spellings=spellings, licence=licence, **own)
+
+
+def _whole(
+    name: str,
+    hub_id: str,
+    *spellings: str,
+    family: Family,
+    partner: str = "",
+    native_size: int = 1024,
+    size_multiple: int,
+    steps: int,
+    guidance: float,
+    licence: str,
+    gib: float,
+) -> Entry:
     return Entry(
         name=name,
         hub_id=hub_id,
-        family=Family.SDXL,
+        family=family,
         spellings=spellings,
-        native_size=1024,
+        native_size=native_size,
+        size_multiple=size_multiple,
         num_inference_steps=steps,
         guidance_scale=guidance,
-        sampler=sampler,
+        sampler=None,
         licence=licence,
-        memory=int(6.5 * GIB),
+        memory=int(gib * GIB),
+        partner=partner,
     )
 
 
@@ -100,22 +149,24 @@ CATALOGUE = (
         spellings=("mo-di", "modern disney"),
         trigger_words="modern disney style",
     ),
-    _xl(
-        "Stable Diffusion XL",
-        "stabilityai/stable-diffusion-xl-base-1.0",
-        "xl",
-        "sdxl",
-        steps=25,
-        guidance=6.0,
-        sampler="dpmpp_2m_karras",
-        licence="CreativeML Open RAIL++-M",
+    Entry(
+        name="LCM Dreamshaper",
+        hub_id="SimianLuo/LCM_Dreamshaper_v7",
+        spellings=("dreamshaper", "dreamshaper lcm"),
+        native_size=768,
+        num_inference_steps=4,
+        guidance_scale=8.0,
+        sampler="lcm",
+        licence="MIT",
     ),
+    _xl("Stable Diffusion XL", XL, "xl", "sdxl", guidance_scale=6.0),
     _xl(
         "SDXL Turbo",
         "stabilityai/sdxl-turbo",
         "turbo",
-        steps=4,
-        guidance=0.0,
+        native_size=512,
+        num_inference_steps=4,
+        guidance_scale=1.0,
         sampler="euler_a",
         licence="Stability AI Community",
     ),
@@ -123,19 +174,129 @@ CATALOGUE = (
         "SDXL Lightning",
         "ByteDance/SDXL-Lightning",
         "lightning",
-        steps=4,
-        guidance=0.0,
+        num_inference_steps=4,
+        guidance_scale=1.0,
         sampler="euler",
-        licence="CreativeML Open RAIL++-M",
+        base=XL,
+        unet_file="sdxl_lightning_4step_unet.safetensors",
     ),
     _xl(
         "SDXL LCM",
         "latent-consistency/lcm-sdxl",
         "lcm",
-        steps=4,
-        guidance=8.0,
+        num_inference_steps=4,
+        guidance_scale=8.0,
         sampler="lcm",
-        licence="CreativeML Open RAIL++-M",
+        base=XL,
+    ),
+    _whole(
+        "Stable Diffusion 3.5 Medium",
+        "stabilityai/stable-diffusion-3.5-medium",
+        "sd35",
+        family=Family.SD3,
+        size_multiple=16,
+        steps=28,
+        guidance=4.5,
+        licence="Stability AI Community",
+        gib=15.0,
+    ),
+    _whole(
+        "Stable Diffusion 3 Medium",
+        "stabilityai/stable-diffusion-3-medium-diffusers",
+        "sd3",
+        family=Family.SD3,
+        size_multiple=16,
+        steps=28,
+        guidance=7.0,
+        licence="Stability AI Community",
+        gib=14.4,
+    ),
+    _whole(
+        "FLUX.1 dev",
+        "black-forest-labs/FLUX.1-dev",
+        "flux",
+        "flux dev",
+        family=Family.FLUX,
+        size_multiple=16,
+        steps=28,
+        guidance=3.5,
+        licence="FLUX.1 [dev] Non-Commercial",
+        gib=31.5,
+    ),
+    _whole(
+        "FLUX.1 schnell",
+        "black-forest-labs/FLUX.1-schnell",
+        "schnell",
+        "flux schnell",
+        family=Family.FLUX_SCHNELL,
+        size_multiple=16,
+        steps=4,
+        guidance=0.0,
+        licence="Apache 2.0",
+        gib=31.5,
+    ),
+    _whole(
+        "Kandinsky 2.2",
+        "kandinsky-community/kandinsky-2-2-decoder",
+        "kandinsky",
+        family=Family.KANDINSKY,
+        partner="kandinsky-community/kandinsky-2-2-prior",
+        native_size=768,
+        size_multiple=64,
+        steps=50,
+        guidance=4.0,
+        licence="Apache 2.0",
+        gib=9.2,
+    ),
+    _whole(
+        "Karlo",
+        "kakaobrain/karlo-v1-alpha",
+        "unclip",
+        family=Family.UNCLIP,
+        native_size=256,
+        size_multiple=256,
+        steps=25,
+        guidance=8.0,
+        licence="CreativeML OpenRAIL-M",
+        gib=6.0,
+    ),
+    _whole(
+        "Stable Cascade",
+        "stabilityai/stable-cascade",
+        "cascade",
+        family=Family.CASCADE,
+        partner="stabilityai/stable-cascade-prior",
+        size_multiple=128,
+        steps=20,
+        guidance=4.0,
+        licence="Stability AI Non-Commercial Research Community",
+        gib=11.5,
+    ),
+    _whole(
+        "Würstchen",
+        "warp-ai/wuerstchen",
+        "wuerstchen",
+        family=Family.WUERSTCHEN,
+        partner="warp-ai/wuerstchen-prior",
+        size_multiple=128,
+        steps=60,
+        guidance=4.0,
+        licence="MIT",
+        gib=6.0,
+    ),
+    _whole(
+        "DeepFloyd IF",
+        "DeepFloyd/IF-I-XL-v1.0",
+        "if",
+        "imagen",
+        family=Family.IF,
+        partner="DeepFloyd/IF-II-L-v1.0",
+        native_size=256,
+        size_multiple=32,
+        steps=100,
+        guidance=7.0,
+        licence="DeepFloyd IF",
+        gib=19.2,
     ),
 )
 
@@ -148,6 +309,11 @@ def bare(name: str) -> str:
 def look_up(name: str) -> Entry | None:
     """Find a model by its name, another spelling of it, or its id on the hub."""
     return _BY_NAME.get(bare(name)) if "/" not in name else _BY_ID.get(name.lower())
+
+
+def typical(family: Family) -> Entry:
+    """Give the catalogue's first model of a family, whose defaults suit the others."""
+    return next(entry for entry in CATALOGUE if entry.family is family)
 
 
 _BY_NAME = {bare(name): entry for entry in CATALOGUE for name in (entry.name, *entry.spellings) if "/" not in name}

@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from generation.catalogue import CATALOGUE, DRAWN, Entry, Family, look_up
+from generation.catalogue import CATALOGUE, DRAWN, WHOLE, Entry, Family, look_up, typical
 from generation.errors import Complaint
-from generation.samplers import recognise
+from generation.features import FEATURES, Feature
+from generation.samplers import SAMPLERS, recognise
 from generation.single_file import describe_file
 
 EMBEDDED = str(Path(__file__).resolve().parent.parent / "models" / "storybook")
 
-_HUB_ID = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
+HUB_ID = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 SAMPLER_OF_FILES = "dpmpp_2m_karras"  # a single file does not say what it is drawn best with
+SAMPLER_OF_FEW_STEPS = "euler"  # Karras' steps are too fine at the end for so few, and too coarse where all is noise
 CONVERT = "Convert it to safetensors once, as docs/self-hosting.md shows under “Pickled models”."
 # What a model folder may say of itself in atelier.json: the type, and the least where it is a number.
 _FACTS: dict[str, tuple[Any, float]] = {
@@ -30,7 +33,14 @@ _FACTS: dict[str, tuple[Any, float]] = {
     "guidance_scale": (int | float, 0),
     "examples": (list, 0),
     "trigger_words": (str, 0),
+    "sampler": (str, 0),
+    "partner": (str, 0),
 }
+# What is usual where a model does not say it: SDXL knows only sizes of multiples of 64, since it is told them.
+_USUAL: dict[Family, dict[str, Any]] = {Family.SDXL: {"size_multiple": 64, "guidance_scale": 6.0}}
+_GUIDES_ITSELF: dict[str, Any] = {"num_inference_steps": 4, "guidance_scale": 8.0}
+FEW_STEPS = 8
+WIDTH_OF_SD2 = 1024  # of its texts' embeddings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +50,8 @@ class Model:
     `native_size` is the side in pixels of the square it was trained on; sides are multiples of `size_multiple`,
     and neither side may be more than `max_aspect` times the other. `trigger_words` are its house style: what has to be
     said for it to draw as it is meant to. `sampler` is its own one, by the name in `SAMPLERS` or its class; None while
-    that is not known. `family` says what its networks are like.
+    that is not known. `family` says what its networks are like; `partner` is where the other half of a model is
+    that comes in two.
     """
 
     name: str
@@ -54,6 +65,19 @@ class Model:
     trigger_words: str = ""
     sampler: str | None = None
     family: Family = Family.SD1
+    base: str = ""
+    unet_file: str = ""
+    partner: str = ""
+
+    @property
+    def features(self) -> frozenset[Feature]:
+        """Say what it can do besides drawing from words."""
+        return FEATURES[self.family]
+
+    @property
+    def is_distilled(self) -> bool:
+        """Say whether it was made to draw in very few steps."""
+        return self.num_inference_steps <= FEW_STEPS
 
 
 def describe(ref: str) -> Model:
@@ -68,14 +92,42 @@ def describe(ref: str) -> Model:
         return _without_folder(ref)
     if not (folder / "model_index.json").is_file():
         raise FileNotFoundError(f"{ref} has no model_index.json, so it is not a diffusers model folder")
-    _read(folder / "model_index.json")
+    index = _read(folder / "model_index.json")
     own = _own_facts(folder / "atelier.json")
     defaults: dict[str, Any] = {
         "name": folder.resolve().name,
         "native_size": _trained_size(folder),
         "sampler": _own_sampler(folder),
+        **usual(_read(folder / "unet" / "config.json")),
     }
+    if family := WHOLE.get(str(index.get("_class_name"))):
+        defaults |= facts_of(family if _is_guided(folder) else Family.FLUX_SCHNELL)
+        own |= {"partner": _partner(folder, own.get("partner", ""))}
     return Model(ref=ref, **defaults | own | {"examples": tuple(own.get("examples", ()))})
+
+
+def facts_of(family: Family) -> dict[str, Any]:
+    """Give what goes for every model of a family that is drawn whole."""
+    entry = typical(family)
+    return {
+        "family": family,
+        "native_size": entry.native_size,
+        "size_multiple": entry.size_multiple,
+        "num_inference_steps": entry.num_inference_steps,
+        "guidance_scale": entry.guidance_scale,
+        "sampler": None,
+    }
+
+
+def _is_guided(folder: Path) -> bool:
+    """Say whether a model can be told how closely to follow the prompt: of FLUX.1 schnell that was distilled away."""
+    return _read(folder / "transformer" / "config.json").get("guidance_embeds") is not False
+
+
+def _partner(folder: Path, named: str) -> str:
+    """Give where the other half is; a folder is named as seen from this one."""
+    beside = folder / named
+    return str(beside.resolve()) if named and beside.is_dir() else named
 
 
 def _without_folder(ref: str) -> Model:
@@ -86,7 +138,7 @@ def _without_folder(ref: str) -> Model:
         return _of_file(path)
     if entry := look_up(ref):
         return _of_entry(entry)
-    if not _HUB_ID.fullmatch(ref):
+    if not HUB_ID.fullmatch(ref):
         raise FileNotFoundError(f"no model folder at {ref}, and none of that name in the catalogue")
     return Model(name=ref.rpartition("/")[2], ref=ref)
 
@@ -94,11 +146,14 @@ def _without_folder(ref: str) -> Model:
 def _of_file(path: Path) -> Model:
     if path.suffix.lower() != ".safetensors":
         raise FileNotFoundError(f"no model folder at {path}, and no safetensors file")
-    own = _own_facts(path.with_suffix(".atelier.json"))
+    own, file = _own_facts(path.with_suffix(".atelier.json")), describe_file(path)
+    in_few_steps = own.get("num_inference_steps", FEW_STEPS + 1) <= FEW_STEPS
     defaults: dict[str, Any] = {
         "name": path.stem,
-        "native_size": describe_file(path).native_size,
-        "sampler": SAMPLER_OF_FILES,
+        "native_size": file.native_size,
+        "sampler": SAMPLER_OF_FEW_STEPS if in_few_steps or file.ends_in_noise else SAMPLER_OF_FILES,
+        "family": file.family,
+        **_USUAL.get(file.family, {}),
     }
     return Model(ref=str(path), **defaults | own | {"examples": tuple(own.get("examples", ()))})
 
@@ -116,7 +171,20 @@ def _of_entry(entry: Entry) -> Model:
         trigger_words=entry.trigger_words,
         sampler=entry.sampler,
         family=entry.family,
+        size_multiple=_USUAL.get(entry.family, {}).get("size_multiple", entry.size_multiple),
+        base=entry.base,
+        unet_file=entry.unet_file,
+        partner=entry.partner,
     )
+
+
+def usual(unet: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what follows for a model from its UNet's configuration: its family, and defaults that are usual with it."""
+    family = Family.SD2 if unet.get("cross_attention_dim") == WIDTH_OF_SD2 else Family.SD1
+    if unet.get("addition_embed_type") == "text_time":
+        family = Family.SDXL
+    distilled = _GUIDES_ITSELF if unet.get("time_cond_proj_dim") is not None else {}
+    return {"family": family, **_USUAL.get(family, {}), **distilled}
 
 
 def size_for(model: Model, aspect: tuple[int, int], *, draft: bool = False) -> tuple[int, int]:
@@ -155,6 +223,8 @@ def _own_facts(path: Path) -> dict[str, Any]:
     for name, value in facts.items():
         if not _makes_sense(value, *_FACTS[name]):
             raise Complaint(f"{path} is damaged: `{name}` cannot be {json.dumps(value)}")
+    if facts.get("sampler", SAMPLER_OF_FILES) not in SAMPLERS:
+        raise Complaint(f"{path} is damaged: there is no sampler {facts['sampler']}; there are {', '.join(SAMPLERS)}")
     return facts
 
 

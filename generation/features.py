@@ -1,0 +1,44 @@
+"""What a model can do besides drawing from words, by the family that it is of."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from generation.catalogue import Family
+
+
+class Feature(StrEnum):
+    """Something that not every model can do, as it is told to whoever asks for it."""
+
+    PICTURE = "start from a picture"
+    BLEND = "blend pictures"
+    CANVAS = "draw a part or the surroundings of a picture"
+    UPSCALE = "enlarge a picture"
+    WINDOWS = "draw a picture much larger than its own size"
+    SHAPES = "draw other shapes and sizes than its own"
+    WEIGHTS = "weigh the parts of a prompt"
+    WANDER = "leave the beaten track"
+    NEGATIVE = "keep something out of a picture"
+    GUIDANCE = "be told how closely to follow the prompt"
+    SAMPLER = "work with another sampler"
+    SEAMLESS = "draw seamless textures"
+    STOP = "stop early"
+    HD = "go over its pictures at twice the size"
+
+
+EVERYTHING = frozenset(Feature)
+_PICTURES = {Feature.PICTURE, Feature.CANVAS, Feature.UPSCALE, Feature.SHAPES}
+
+FEATURES: dict[Family, frozenset[Feature]] = {
+    Family.SD1: EVERYTHING,
+    Family.SD2: EVERYTHING,
+    Family.SDXL: EVERYTHING,
+    Family.SD3: frozenset({*_PICTURES, Feature.NEGATIVE, Feature.GUIDANCE}),
+    Family.FLUX: frozenset({*_PICTURES, Feature.GUIDANCE}),
+    Family.FLUX_SCHNELL: frozenset(_PICTURES),
+    Family.KANDINSKY: frozenset({*_PICTURES, Feature.NEGATIVE, Feature.GUIDANCE}),
+    Family.UNCLIP: frozenset({Feature.GUIDANCE}),
+    Family.CASCADE: frozenset({Feature.SHAPES, Feature.NEGATIVE, Feature.GUIDANCE}),
+    Family.WUERSTCHEN: frozenset({Feature.SHAPES, Feature.NEGATIVE, Feature.GUIDANCE}),
+    Family.IF: frozenset({Feature.SHAPES, Feature.NEGATIVE, Feature.GUIDANCE}),
+}
