@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-from itertools import chain
 from typing import Any
 
 from diffusers.models.downsampling import Downsample2D
 from torch.nn import Conv2d
 
+from generation.engine.twins import twin_of
+
 
 def seamless_twin(network: Any) -> Any:
-    """Give a twin of `network` with circular padding, which shares its weights and leaves it as it is.
-
-    Switching the padding of the network itself would do so for every thread and every job that uses it.
-    """
-    weights = {id(tensor): tensor for tensor in chain(network.parameters(), network.buffers())}
-    twin = copy.deepcopy(network, weights)
+    """Give a twin of `network` with circular padding, which shares its weights and leaves it as it is."""
+    twin = twin_of(network)
     for module in twin.modules():
         match module:
             case Downsample2D(use_conv=True, padding=0):  # pads with zeros by itself, on the right and below

@@ -1,0 +1,168 @@
+"""The names that LoRAs have for a model's layers, held to the full networks of 1.5, 2.1 and XL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.loaders.lora_conversion_utils import (
+    _convert_non_diffusers_lora_to_diffusers,
+    _maybe_map_sgm_blocks_to_diffusers,
+)
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from generation.engine.lora import layers_by_name
+from generation.lora import Part, part_of
+
+UNETS: dict[str, dict[str, Any]] = {
+    "1.5": {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},
+    "2.1": {
+        "sample_size": 96,
+        "cross_attention_dim": 1024,
+        "attention_head_dim": [5, 10, 20, 20],
+        "use_linear_projection": True,
+    },
+    "xl": {
+        "sample_size": 128,
+        "block_out_channels": (320, 640, 1280),
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "transformer_layers_per_block": (1, 2, 10),
+        "attention_head_dim": (5, 10, 20),
+        "cross_attention_dim": 2048,
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": 2816,
+    },
+}
+# As they stand in files that kohya's scripts have written, with the widths of what goes in and comes out.
+KNOWN = [
+    ("1.5", "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k", 768, 320),
+    ("1.5", "lora_unet_mid_block_attentions_0_proj_in", 1280, 1280),
+    ("1.5", "lora_unet_up_blocks_3_attentions_2_transformer_blocks_0_ff_net_0_proj", 320, 2560),
+    ("1.5", "lora_unet_up_blocks_1_attentions_0_transformer_blocks_0_attn1_to_out_0", 1280, 1280),
+    ("1.5", "lora_unet_down_blocks_0_downsamplers_0_conv", 320, 320),
+    ("2.1", "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_v", 1024, 1280),
+    ("xl", "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k", 2048, 640),
+    ("xl", "lora_unet_input_blocks_7_1_transformer_blocks_9_ff_net_2", 5120, 1280),
+    ("xl", "lora_unet_middle_block_1_transformer_blocks_9_ff_net_0_proj", 1280, 10240),
+    ("xl", "lora_unet_output_blocks_0_1_transformer_blocks_0_attn1_to_q", 1280, 1280),
+    ("xl", "lora_unet_output_blocks_5_1_proj_out", 640, 640),
+    ("xl", "lora_unet_output_blocks_5_2_conv", 640, 640),
+    ("xl", "lora_unet_output_blocks_8_0_skip_connection", 640, 320),
+    ("xl", "lora_unet_input_blocks_3_0_op", 320, 320),
+    ("xl", "lora_unet_label_emb_0_0", 2816, 1280),
+    ("xl", "lora_unet_input_blocks_0_0", 4, 320),
+    ("xl", "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k", 2048, 640),
+]
+# As those scripts count them when they begin to train.
+COUNTED = {"1.5": 192, "2.1": 192, "xl": 722}
+
+
+@pytest.fixture(scope="module")
+def unets() -> dict[str, Any]:
+    with torch.device("meta"):
+        return {name: UNet2DConditionModel(**config) for name, config in UNETS.items()}
+
+
+@pytest.mark.parametrize(("model", "name", "taken", "given"), KNOWN)
+def test_a_name_of_kohyas_means_the_layer_of_that_shape(
+    unets: dict[str, Any], model: str, name: str, taken: int, given: int
+) -> None:
+    part = part_of(f"{name}.lora_down.weight")
+    assert part is not None
+    layer = unets[model].get_submodule(layers_by_name(unets[model])[part.layer])
+    assert layer.weight.shape[:2] == (given, taken)
+
+
+@pytest.mark.parametrize("model", COUNTED)
+def test_all_layers_of_the_attention_blocks_have_a_name(unets: dict[str, Any], model: str) -> None:
+    names = layers_by_name(unets[model])
+    assert len({path for path in names.values() if "attentions" in path}) == COUNTED[model]
+
+
+@pytest.mark.parametrize("model", UNETS)
+def test_no_two_layers_share_a_name(unets: dict[str, Any], model: str) -> None:
+    unet = unets[model]
+    names, layers = layers_by_name(unet), [path for path, layer in unet.named_modules() if hasattr(layer, "weight")]
+    for path in names.values():
+        assert names[path.replace(".", "_")] == path
+    assert set(names.values()) <= set(layers)
+
+
+def test_each_name_of_the_first_releases_leads_where_diffusers_says(unets: dict[str, Any]) -> None:
+    names = layers_by_name(unets["xl"])
+    old = {name: path for name, path in names.items() if name != path.replace(".", "_")}
+    assert len(old) == len(names) / 2
+    for name, path in old.items():
+        keys = {f"lora_unet_{name}.{kind}": torch.ones(()) for kind in ("lora_down.weight", "lora_up.weight", "alpha")}
+        theirs, _ = _convert_non_diffusers_lora_to_diffusers(
+            _maybe_map_sgm_blocks_to_diffusers(keys, unets["xl"].config)
+        )
+        assert {names[part.layer] for part in map(part_of, theirs) if part} == {path}
+
+
+def test_a_text_encoders_layers_have_the_names_of_all_releases() -> None:
+    with torch.device("meta"):
+        encoder = CLIPTextModel(CLIPTextConfig(hidden_size=768, num_hidden_layers=12, num_attention_heads=12))
+    names = layers_by_name(encoder)
+    assert len(names) == 72
+    for key in (
+        "lora_te_text_model_encoder_layers_11_mlp_fc1.lora_down.weight",
+        "lora_te1_text_model_encoder_layers_11_mlp_fc1.alpha",
+        "text_encoder.text_model.encoder.layers.11.mlp.fc1.lora_A.weight",
+        "text_encoder.encoder.layers.11.mlp.fc1.lora_linear_layer.up.weight",
+    ):
+        part = part_of(key)
+        assert part is not None
+        assert encoder.get_submodule(names[part.layer]).weight.shape == (2048, 768)
+
+
+LAYER = "down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_"
+
+
+@pytest.mark.parametrize(
+    ("key", "part"),
+    [
+        (f"lora_unet_{LAYER}k.lora_down.weight", Part("unet", f"{LAYER}k", "down")),
+        (f"lora_unet_{LAYER}k.alpha", Part("unet", f"{LAYER}k", "alpha")),
+        ("lora_unet_input_blocks_4_0_in_layers_2.lora_mid.weight", Part("unet", "input_blocks_4_0_in_layers_2", "mid")),
+        (
+            "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_out.0.lora_B.weight",
+            Part("unet", f"{LAYER}out_0", "up"),
+        ),
+        (
+            "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.default.weight",
+            Part("unet", f"{LAYER}k", "down"),
+        ),
+        (
+            "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.lora.up.weight",
+            Part("unet", f"{LAYER}k", "up"),
+        ),
+        (
+            "down_blocks.0.attentions.0.transformer_blocks.0.attn2.processor.to_out_lora.down.weight",
+            Part("unet", f"{LAYER}out_0", "down"),
+        ),
+        (
+            "text_encoder.text_model.encoder.layers.3.self_attn.to_out_lora.up.weight",
+            Part("text_encoder", "encoder_layers_3_self_attn_out_proj", "up"),
+        ),
+        (
+            "text_encoder_2.text_model.encoder.layers.3.self_attn.q_proj.lora_A.weight",
+            Part("text_encoder_2", "encoder_layers_3_self_attn_q_proj", "down"),
+        ),
+        (
+            "lora_te2_text_model_encoder_layers_3_mlp_fc2.lora_up.weight",
+            Part("text_encoder_2", "encoder_layers_3_mlp_fc2", "up"),
+        ),
+        ("diffusion_model.input_blocks.4.1.proj_in.lora_A.weight", Part("unet", "input_blocks_4_1_proj_in", "down")),
+        ("transformer.blocks.0.lora_A.weight", None),
+        ("unet.conv_in.weight", None),
+        ("emb_params", None),
+    ],
+)
+def test_a_tensors_name_is_read_in_every_layout(key: str, part: Part | None) -> None:
+    assert part_of(key) == part
