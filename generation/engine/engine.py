@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from generation.engine.batch import Share, Turns
-from generation.engine.classifier import NO_CLASSIFIER, Classifier, load_classifier
+from generation.engine.classifier import NO_CLASSIFIER, Classifier
 from generation.engine.conditioning import PromptEncoder
 from generation.engine.esrgan import Enlarger
 from generation.engine.finisher import Finisher, Glimpse, Result
@@ -22,7 +22,7 @@ from generation.engine.loading import Pipeline, load_pipeline
 from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
 from generation.engine.pace import Pace
 from generation.engine.pictures import Source, read_source
-from generation.engine.run import Encoded, Run, encode, prepare
+from generation.engine.run import Encoded, Rows, Run, encode, prepare
 from generation.engine.seamless import seamless_twin
 from generation.engine.second_pass import enlarge, second_pass
 from generation.engine.vae import Vae
@@ -30,12 +30,12 @@ from generation.errors import Complaint
 from generation.imprint import PLAIN, Imprint
 from generation.messages import Event, Failed, Generate, Progress, Reason
 from generation.models import Model
-from generation.upscaler import Upscaler
 
 # Rows at the model's native size in one UNet call. More rows cost a CPU as much each, so company would only mean delay.
 MAX_ROWS = {"cpu": 8, "mps": 8, "cuda": 32}
 PREVIEW_EVERY = 1.0  # seconds; drawing one takes two milliseconds, and Discord shows one every two or three seconds
 PICTURE_WAIT = 0.02  # seconds that a step without runs waits for a picture to be read or enlarged
+OVERFLOWN = "The numbers grew too large for this device's precision. Another seed or a lower `--cfg` may help."
 
 
 def _no_source() -> Future[Any]:
@@ -66,7 +66,7 @@ class Engine:
 
     All methods are for one thread. Events come through `emit`, which must be safe to call from several threads. Every
     job ends in exactly one Finished or Failed. An unknown error (any CUDA error) comes out of `step`: the process
-    should end then.
+    should end then. Engines on one device share `unet_call`, which is held by whoever uses a UNet there.
     """
 
     def __init__(
@@ -75,15 +75,16 @@ class Engine:
         emit: Callable[[Event], None],
         imprint: Imprint = PLAIN,
         classifier: Classifier = NO_CLASSIFIER,
-        upscaler: Upscaler | None = None,
+        enlarger: Enlarger | None = None,
+        unet_call: threading.Lock | None = None,
     ) -> None:
         self.model: Model = pipeline.model
         self.device = str(pipeline.device)
         self._pipeline, self._emit = pipeline, emit
         self._vae = Vae(pipeline)
-        self._enlarger = Enlarger(upscaler, pipeline.device) if upscaler else None
-        self._encoder = PromptEncoder(pipeline.tokenizer, pipeline.text_encoder)
-        self._unet_call = threading.Lock()
+        self._enlarger = enlarger
+        self._encoder = PromptEncoder(pipeline)
+        self._unet_call = unet_call or threading.Lock()
         self._finisher = Finisher(self._vae, pipeline.model, emit, self._unet_call, imprint, classifier)
         self._turns = Turns(MAX_ROWS[pipeline.device.type] * pipeline.model.native_size**2)
         self._pace = Pace(pipeline.device)
@@ -92,22 +93,12 @@ class Engine:
         self._running: dict[str, _Running] = {}
 
     @classmethod
-    def load(
-        cls,
-        ref: str,
-        device: str,
-        emit: Callable[[Event], None],
-        imprint: Imprint = PLAIN,
-        classifier: str = "",
-        upscaler: Upscaler | None = None,
-    ) -> Engine:
+    def load(cls, ref: str, device: str, emit: Callable[[Event], None]) -> Engine:
         """Load the model at `ref`, a folder or a hub id, on "auto", "cpu", "cuda", "cuda:1" or "mps".
 
-        `classifier` is one for sensitive pictures, likewise. Raises Complaint for a model of another family,
-        FileNotFoundError or OSError for one that is not there.
+        Raises Complaint for a model of another family, FileNotFoundError or OSError for one that is not there.
         """
-        finds_sensitive = load_classifier(classifier)  # first: it is small, and may be wrong
-        return cls(load_pipeline(ref, device, emit), emit, imprint, finds_sensitive, upscaler)
+        return cls(load_pipeline(ref, device, emit), emit)
 
     @property
     def busy(self) -> bool:
@@ -191,14 +182,14 @@ class Engine:
 
     def _predict(self, shares: Sequence[Share]) -> Sequence[Tensor] | None:
         """Ask the UNet for all shares at once; None if there was not enough memory."""
-        latents, timesteps, embeddings = map(torch.cat, zip(*(run.rows(rows) for run, rows in shares), strict=True))
+        rows = Rows(*map(torch.cat, zip(*(run.rows(count) for run, count in shares), strict=True)))
         unet = self._endless_unet if shares[0].run.key.seamless else self._pipeline.unet
         try:
             with self._unet_call:
                 predicted: Tensor = unet(
-                    latents.to(unet.dtype),
-                    timesteps.to(unet.device),
-                    encoder_hidden_states=embeddings,
+                    rows.latents.to(unet.dtype),
+                    rows.timesteps.to(unet.device),
+                    **rows.conditions,
                     return_dict=False,
                 )[0]
         except RuntimeError as error:
@@ -242,7 +233,9 @@ class Engine:
         if not run.done:
             return
         del self._running[run.job_id]
-        if run.is_last:
+        if not run.latents.isfinite().all():  # it would be black
+            self._emit(Failed(run.job_id, Reason.COMPLAINT, OVERFLOWN))
+        elif run.is_last:
             self._finisher.finish(Result(run.request, run.result, running.started, running.source))
         else:
             enlarged = self._picture_threads.submit(enlarge, run, self._vae, self._unet_call)

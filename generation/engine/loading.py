@@ -1,4 +1,4 @@
-"""Load a Stable Diffusion 1.x/2.x pipeline part by part, from a folder, a hub id or a single file."""
+"""Load a Stable Diffusion 1.x, 2.x or XL pipeline part by part, from a folder, a hub id or a single file."""
 
 from __future__ import annotations
 
@@ -10,28 +10,37 @@ from typing import Any
 import diffusers
 import torch
 import transformers
+from huggingface_hub import hf_hub_download
+from safetensors.torch import load_file
 
+from generation.catalogue import Family, look_up
 from generation.engine import sampling
-from generation.engine.original_layout import OriginalLayout
+from generation.engine.original_layout import OriginalLayout, bearable
 from generation.errors import Complaint
 from generation.messages import Loading
-from generation.models import CONVERT, Model, describe
-from generation.samplers import recognise
+from generation.models import CONVERT, Model, describe, usual
+from generation.samplers import SAMPLERS, recognise
 from generation.single_file import describe_file
 
 LIBRARIES = {
     "tokenizer": transformers,
+    "tokenizer_2": transformers,
     "text_encoder": transformers,
+    "text_encoder_2": transformers,
     "unet": diffusers,
     "vae": diffusers,
     "scheduler": diffusers,
 }
-NETWORKS = ("text_encoder", "unet", "vae")
+NETWORKS = ("text_encoder", "text_encoder_2", "unet", "vae")
+OF_XL = ("tokenizer_2", "text_encoder_2")
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A loaded model: its modules on `device`, and the scheduler from which every job makes its own."""
+    """A loaded model: its modules on `device`, and the scheduler from which every job makes its own.
+
+    SDXL has two text encoders. `is_zero_when_empty` says that zeros stand for the empty text.
+    """
 
     model: Model
     device: torch.device
@@ -40,6 +49,19 @@ class Pipeline:
     unet: Any
     vae: Any
     scheduler: Any
+    tokenizer_2: Any = None
+    text_encoder_2: Any = None
+    is_zero_when_empty: bool = False
+
+    @property
+    def tokenizers(self) -> tuple[Any, ...]:
+        """Give the one tokenizer, or both."""
+        return (self.tokenizer,) if self.tokenizer_2 is None else (self.tokenizer, self.tokenizer_2)
+
+    @property
+    def text_encoders(self) -> tuple[Any, ...]:
+        """Give the one text encoder, or both."""
+        return (self.text_encoder,) if self.text_encoder_2 is None else (self.text_encoder, self.text_encoder_2)
 
 
 def load_pipeline(ref: str, device: str, report: Callable[[Loading], None]) -> Pipeline:
@@ -48,20 +70,29 @@ def load_pipeline(ref: str, device: str, report: Callable[[Loading], None]) -> P
     Raises Complaint for a model of another family, FileNotFoundError or OSError for one that is not there.
     """
     model = describe(ref)
-    ref = model.ref
     place, precision = choose_device(device)
     transformers.utils.logging.disable_progress_bar()
-    source = OriginalLayout(describe_file(Path(ref)), model) if Path(ref).is_file() else _DiffusersLayout(ref)
-    loaded = {}
-    for done, part in enumerate(LIBRARIES):
-        report(Loading(part.replace("_", " "), done, len(LIBRARIES)))
+    path = Path(model.ref)
+    source = OriginalLayout(describe_file(path), model) if path.is_file() else _DiffusersLayout(model)
+    loaded: dict[str, Any] = {}
+    for done, part in enumerate(source.parts):
+        report(Loading(part.replace("_", " "), done, len(source.parts), model.name))
         loaded[part] = source.load(part, precision)
         if part in NETWORKS:
             loaded[part] = _placed(loaded[part], place)
-    if model.sampler is not None and not Path(ref).is_dir():
-        loaded["scheduler"] = sampling.make(model.sampler, loaded["scheduler"])
-    pipeline = Pipeline(model, place, **loaded)
+    loaded["scheduler"] = _scheduler(model, loaded["scheduler"])
+    pipeline = Pipeline(model, place, is_zero_when_empty=source.is_zero_when_empty, **loaded)
     return replace(pipeline, model=_with_true_facts(pipeline))
+
+
+def _scheduler(model: Model, own: Any) -> Any:
+    """Give the scheduler that a model is to be drawn with; what a folder says of its own is believed."""
+    in_folder = Path(model.ref).is_dir()
+    if model.is_distilled and not in_folder:
+        own = sampling.trailing(own)
+    if model.sampler not in SAMPLERS or (in_folder and model.sampler == recognise(type(own).__name__, own.config)):
+        return own
+    return sampling.make(model.sampler, own)
 
 
 def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
@@ -79,28 +110,59 @@ def _placed(network: Any, device: torch.device) -> Any:
 
 
 class _DiffusersLayout:
-    """A folder or hub id with a subfolder for each part."""
+    """A folder or hub id with a subfolder for each part; the UNet may have another's parts around it."""
 
-    def __init__(self, ref: str) -> None:
-        self._ref = ref
-        self._index: Any = diffusers.DiffusionPipeline.load_config(ref)
-        _refuse_other_families(self._index, ref)
+    def __init__(self, model: Model) -> None:
+        self._model, self._ref = model, model.base or model.ref
+        self._index: Any = diffusers.DiffusionPipeline.load_config(self._ref)
+        self._is_xl = self._index.get("text_encoder_2", (None, None))[1] is not None
+        self.parts = [part for part in LIBRARIES if self._is_xl or part not in OF_XL]
+        self.is_zero_when_empty = self._is_xl and bool(self._index.get("force_zeros_for_empty_prompt", True))
+        self._refuse_other_families()
 
     def load(self, part: str, precision: torch.dtype) -> Any:
         kind = getattr(LIBRARIES[part], self._index[part][1])
+        if part == "unet" and self._model.base:
+            return self._foreign_unet(kind, precision)
+        if part == "vae" and self._is_xl and kind.load_config(self._ref, subfolder=part).get("force_upcast", True):
+            precision = bearable(precision)
         if part in NETWORKS:
-            return self._network(kind, part, precision)
+            return self._network(kind, self._ref, part, precision)
         loaded = kind.from_pretrained(self._ref, subfolder=part)
         return _corrected(loaded) if part == "scheduler" else loaded
 
-    def _network(self, kind: Any, part: str, precision: torch.dtype) -> Any:
+    def _foreign_unet(self, kind: Any, precision: torch.dtype) -> Any:
+        if not self._model.unet_file:
+            return self._network(kind, self._model.ref, None, precision)
+        with torch.device("meta"):
+            unet = kind.from_config(kind.load_config(self._ref, subfolder="unet"))
+        weights = load_file(hf_hub_download(self._model.ref, self._model.unet_file))
+        unet.load_state_dict(weights, assign=True)
+        return unet.to(precision)
+
+    def _network(self, kind: Any, ref: str, part: str | None, precision: torch.dtype) -> Any:
         try:
-            return kind.from_pretrained(self._ref, subfolder=part, dtype=precision, use_safetensors=True)
+            return kind.from_pretrained(ref, subfolder=part, dtype=precision, use_safetensors=True)
         except OSError as error:
             if "file named" not in str(error):  # so diffusers and transformers put it, of a folder and of the hub
                 raise
-            text = f"{self._ref} has no safetensors weights for its {part}. If it has pickled ones: {CONVERT}"
+            text = f"{ref} has no safetensors weights for its {part or 'unet'}. If it has pickled ones: {CONVERT}"
             raise Complaint(text) from error
+
+    def _refuse_other_families(self) -> None:
+        """Look at the small files first: the large ones may have to be downloaded."""
+        ref = self._ref
+        if self._is_xl and self._index.get("text_encoder", (None, None))[1] is None:
+            raise Complaint(f"{ref} is a refiner: it goes over pictures of {Family.SDXL}, and draws none by itself.")
+        for part in self.parts:
+            if self._index.get(part, (None, None))[1] is None:
+                raise Complaint(f"{ref} has no {part}, so it is not a Stable Diffusion pipeline.")
+        unet = diffusers.UNet2DConditionModel.load_config(ref, subfolder="unet")
+        vae = diffusers.AutoencoderKL.load_config(ref, subfolder="vae")
+        if unet.get("addition_embed_type") not in (None, "text", "text_time" if self._is_xl else None):
+            raise Complaint(f"{ref} has a UNet that is told more than texts, so it is no Stable Diffusion pipeline.")
+        if unet.get("in_channels", 4) != vae.get("latent_channels", 4):
+            raise Complaint(f"{ref} is made for inpainting or editing only ({unet['in_channels']} input channels).")
 
 
 def _corrected(scheduler: Any) -> Any:
@@ -111,21 +173,6 @@ def _corrected(scheduler: Any) -> Any:
     )
 
 
-def _refuse_other_families(index: Any, ref: str) -> None:
-    """Look at the small files first: the large ones may have to be downloaded."""
-    for part in LIBRARIES:
-        if index.get(part, (None, None))[1] is None:
-            raise Complaint(f"{ref} has no {part}, so it is not a Stable Diffusion 1.x or 2.x pipeline.")
-    unet = diffusers.UNet2DConditionModel.load_config(ref, subfolder="unet")
-    vae = diffusers.AutoencoderKL.load_config(ref, subfolder="vae")
-    if unet.get("addition_embed_type") not in (None, "text"):
-        raise Complaint(f"{ref} is of the SDXL family, which is not supported yet.")
-    if unet.get("in_channels", 4) != vae.get("latent_channels", 4):
-        raise Complaint(f"{ref} is made for inpainting or editing only ({unet['in_channels']} input channels).")
-    if unet.get("time_cond_proj_dim") is not None:
-        raise Complaint(f"{ref} has its guidance distilled into it, which is not supported yet.")
-
-
 def _with_true_facts(pipeline: Pipeline) -> Model:
     """Correct what `describe` could only guess of a model that was not here yet."""
     model, size = pipeline.model, pipeline.unet.config.sample_size
@@ -133,7 +180,9 @@ def _with_true_facts(pipeline: Pipeline) -> Model:
         return model
     scheduler = pipeline.scheduler
     sampler = recognise(type(scheduler).__name__, scheduler.config)
-    return replace(model, native_size=size * scale_of(pipeline.vae), sampler=sampler)
+    known = Path(model.ref).is_file() or look_up(model.ref)
+    facts = {} if known else usual(pipeline.unet.config)
+    return replace(model, native_size=size * scale_of(pipeline.vae), sampler=sampler, **facts)
 
 
 def scale_of(vae: Any) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,15 @@ from torch import Tensor
 from generation.catalogue import Family
 from generation.errors import Complaint
 from generation.models import Model
-from generation.single_file import CLIP, OPEN_CLIP, UNET, VAE, SingleFile
+from generation.single_file import CLIP, CLIP_OF_XL, OPEN_CLIP, OPEN_CLIP_OF_XL, UNET, VAE, SingleFile
 
 MERGES = Path(__file__).resolve().parents[2] / "models" / "clip" / "merges.txt.gz"
 START, END = "<|startoftext|>", "<|endoftext|>"
 CONTEXT = 77  # tokens
 HEAD = 64  # channels of an attention head in all text encoders, and in the UNet of 2.x
 HEADS_OF_SD1 = 8
+TIME_OF_XL = 256  # numbers that stand for one of the six measures
+SCALE_OF_XL = 0.13025  # of its latents
 
 Weights = Mapping[str, Tensor]
 
@@ -35,38 +37,47 @@ class OriginalLayout:
     def __init__(self, file: SingleFile, model: Model) -> None:
         self._file, self._native_size = file, model.native_size
         self._weights: Weights = load_file(file.path)
-
-    def load(self, part: str, precision: torch.dtype) -> Any:
-        """Make a part; raises Complaint where the file does not hold what its first keys promise."""
-        make: dict[str, Callable[[], Any]] = {
-            "tokenizer": partial(clip_tokenizer, "!" if self._file.family is Family.SD2 else END),
+        self._make: dict[str, Callable[[], Any]] = {
+            "tokenizer": partial(clip_tokenizer, "!" if file.family is Family.SD2 else END),
             "text_encoder": self._text_encoder,
             "unet": self._unet,
             "vae": self._vae,
             "scheduler": self._scheduler,
         }
+        self.is_zero_when_empty = file.family is Family.SDXL
+        if file.family is Family.SDXL:
+            self._make |= {"tokenizer_2": partial(clip_tokenizer, "!"), "text_encoder_2": self._text_encoder_2}
+
+    @property
+    def parts(self) -> list[str]:
+        """Give the parts that there are."""
+        return sorted(self._make)
+
+    def load(self, part: str, precision: torch.dtype) -> Any:
+        """Make a part; raises Complaint where the file does not hold what its first keys promise."""
         try:
-            loaded = make[part]()
+            loaded = self._make[part]()
         except (RuntimeError, KeyError, IndexError, ValueError) as error:
             what = part.replace("_", " ")
             raise Complaint(f"{self._file.path} has a {what} of another shape than Stable Diffusion's.") from error
-        return loaded.to(precision) if isinstance(loaded, torch.nn.Module) else loaded
+        if not isinstance(loaded, torch.nn.Module):
+            return loaded
+        return loaded.to(bearable(precision) if part == "vae" and self._file.family is Family.SDXL else precision)
 
     def _text_encoder(self) -> Any:
         is_open = self._file.family is Family.SD2
-        weights = _from_open_clip(self._weights) if is_open else _from_clip(self._weights)
-        width = weights["embeddings.token_embedding.weight"].shape[1]
-        config = transformers.CLIPTextConfig(
-            vocab_size=len(weights["embeddings.token_embedding.weight"]),
-            hidden_size=width,
-            intermediate_size=len(weights["encoder.layers.0.mlp.fc1.weight"]),
-            num_hidden_layers=_count(weights, "encoder.layers.{}.mlp.fc1.weight"),
-            num_attention_heads=max(1, width // HEAD),
-            max_position_embeddings=len(weights["embeddings.position_embedding.weight"]),
-            hidden_act="gelu" if is_open else "quick_gelu",
-        )
-        network = transformers.CLIPTextModel(config)
+        weights = _from_open_clip(self._weights, OPEN_CLIP, unused=1) if is_open else _from_clip(self._weights)
+        network = transformers.CLIPTextModel(_text_config(weights, "gelu" if is_open else "quick_gelu"))
         getattr(network, "text_model", network).load_state_dict(weights)
+        return network
+
+    def _text_encoder_2(self) -> Any:
+        weights = _from_open_clip(self._weights, OPEN_CLIP_OF_XL)
+        projection = self._weights[f"{OPEN_CLIP_OF_XL}text_projection"].T.contiguous()
+        config = _text_config(weights, "gelu", projection_dim=len(projection))
+        network = transformers.CLIPTextModelWithProjection(config)
+        network.text_model.load_state_dict(weights)
+        network.text_projection.load_state_dict({"weight": projection})
         return network
 
     def _unet(self) -> Any:
@@ -74,10 +85,11 @@ class OriginalLayout:
         return _filled(diffusers.UNet2DConditionModel, config, convert_ldm_unet_checkpoint(dict(self._weights), config))
 
     def _vae(self) -> Any:
-        config = vae_config(self._weights, self._native_size)
+        config = vae_config(self._weights, self._file.family, self._native_size)
         return _filled(diffusers.AutoencoderKL, config, convert_ldm_vae_checkpoint(dict(self._weights), config))
 
     def _scheduler(self) -> Any:
+        noise = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"} if self._file.ends_in_noise else {}
         return diffusers.DDIMScheduler(
             beta_start=0.00085,
             beta_end=0.012,
@@ -86,6 +98,7 @@ class OriginalLayout:
             set_alpha_to_one=False,
             steps_offset=1,
             prediction_type="v_prediction" if self._file.predicts_v else "epsilon",
+            **noise,
         )
 
 
@@ -114,6 +127,7 @@ def unet_config(weights: Weights, family: Family, native_size: int) -> dict[str,
     channels = [level[0] for level in levels]
     seeing = [f"{UNET}input_blocks.{level[1]}.1.norm.weight" in weights for level in levels]
     told = f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight"
+    by_width = family is not Family.SD1
     return {
         "sample_size": native_size // 2 ** (len(_vae_channels(weights)) - 1),
         "block_out_channels": channels,
@@ -121,8 +135,19 @@ def unet_config(weights: Weights, family: Family, native_size: int) -> dict[str,
         "down_block_types": ["CrossAttnDownBlock2D" if sees else "DownBlock2D" for sees in seeing],
         "up_block_types": ["CrossAttnUpBlock2D" if sees else "UpBlock2D" for sees in reversed(seeing)],
         "cross_attention_dim": weights[told].shape[1],
-        "attention_head_dim": [width // HEAD for width in channels] if family is Family.SD2 else HEADS_OF_SD1,
+        "attention_head_dim": [width // HEAD for width in channels] if by_width else HEADS_OF_SD1,
         "use_linear_projection": weights[f"{UNET}middle_block.1.proj_in.weight"].ndim == 2,
+    } | (_config_of_xl(weights, levels) if family is Family.SDXL else {})
+
+
+def _config_of_xl(weights: Weights, levels: Sequence[tuple[int, int, int]]) -> dict[str, Any]:
+    block = "input_blocks.{}.1.transformer_blocks.{{}}.norm1.weight"
+    depths = [_count(weights, f"{UNET}{block.format(first)}") for _, first, _ in levels]
+    return {
+        "transformer_layers_per_block": [max(1, depth) for depth in depths],
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": TIME_OF_XL,
+        "projection_class_embeddings_input_dim": weights[f"{UNET}label_emb.0.0.weight"].shape[1],
     }
 
 
@@ -136,7 +161,7 @@ def _levels(weights: Weights) -> Iterator[tuple[int, int, int]]:
             first = block = block + 1
 
 
-def vae_config(weights: Weights, native_size: int) -> dict[str, Any]:
+def vae_config(weights: Weights, family: Family, native_size: int) -> dict[str, Any]:
     """Read diffusers' configuration of a VAE from the shapes of its weights."""
     channels = _vae_channels(weights)
     return {
@@ -146,7 +171,12 @@ def vae_config(weights: Weights, native_size: int) -> dict[str, Any]:
         "down_block_types": ["DownEncoderBlock2D"] * len(channels),
         "up_block_types": ["UpDecoderBlock2D"] * len(channels),
         "latent_channels": len(weights[f"{VAE}post_quant_conv.weight"]),
-    }
+    } | ({"scaling_factor": SCALE_OF_XL} if family is Family.SDXL else {})
+
+
+def bearable(precision: torch.dtype) -> torch.dtype:
+    """Give the precision for SDXL's VAE, which overflows in half precision unless it was trained again."""
+    return torch.float32 if precision is torch.float16 else precision
 
 
 def _vae_channels(weights: Weights) -> list[int]:
@@ -170,22 +200,23 @@ def _filled(kind: Any, config: dict[str, Any], weights: dict[str, Tensor]) -> An
 
 
 def _from_clip(weights: Weights) -> dict[str, Tensor]:
-    """Rename the text encoder of 1.x; files of different ages say `text_model` or not, and keep the positions."""
-    plain = {name.removeprefix(CLIP): weight for name, weight in weights.items() if name.startswith(CLIP)}
+    """Rename the first text encoder; files of different ages say `text_model` or not, and keep the positions."""
+    start = next(part for part in (CLIP, CLIP_OF_XL) if any(name.startswith(part) for name in weights))
+    plain = {name.removeprefix(start): weight for name, weight in weights.items() if name.startswith(start)}
     named = {name.removeprefix("text_model."): weight for name, weight in plain.items()}
     return {name: weight for name, weight in named.items() if name != "embeddings.position_ids"}
 
 
-def _from_open_clip(weights: Weights) -> dict[str, Tensor]:
-    """Rename the text encoder of 2.x, whose last layer is not used."""
+def _from_open_clip(weights: Weights, start: str, unused: int = 0) -> dict[str, Tensor]:
+    """Rename an encoder of OpenCLIP's whose keys begin with `start`, without the last layers that are `unused`."""
     taken = {
-        "embeddings.token_embedding.weight": weights[f"{OPEN_CLIP}token_embedding.weight"],
-        "embeddings.position_embedding.weight": weights[f"{OPEN_CLIP}positional_embedding"],
-        "final_layer_norm.weight": weights[f"{OPEN_CLIP}ln_final.weight"],
-        "final_layer_norm.bias": weights[f"{OPEN_CLIP}ln_final.bias"],
+        "embeddings.token_embedding.weight": weights[f"{start}token_embedding.weight"],
+        "embeddings.position_embedding.weight": weights[f"{start}positional_embedding"],
+        "final_layer_norm.weight": weights[f"{start}ln_final.weight"],
+        "final_layer_norm.bias": weights[f"{start}ln_final.bias"],
     }
-    blocks = f"{OPEN_CLIP}transformer.resblocks."
-    for layer in range(_count(weights, blocks + "{}.ln_1.weight") - 1):
+    blocks = f"{start}transformer.resblocks."
+    for layer in range(_count(weights, blocks + "{}.ln_1.weight") - unused):
         for kind in ("weight", "bias"):
             theirs, ours = f"{blocks}{layer}.", f"encoder.layers.{layer}."
             for name, old in _OPEN_CLIP_NAMES.items():
@@ -194,6 +225,20 @@ def _from_open_clip(weights: Weights) -> dict[str, Tensor]:
             for name, part in zip("qkv", parts, strict=True):
                 taken[f"{ours}self_attn.{name}_proj.{kind}"] = part.clone()
     return taken
+
+
+def _text_config(weights: Weights, activation: str, **more: Any) -> transformers.CLIPTextConfig:
+    width = weights["embeddings.token_embedding.weight"].shape[1]
+    return transformers.CLIPTextConfig(
+        vocab_size=len(weights["embeddings.token_embedding.weight"]),
+        hidden_size=width,
+        intermediate_size=len(weights["encoder.layers.0.mlp.fc1.weight"]),
+        num_hidden_layers=_count(weights, "encoder.layers.{}.mlp.fc1.weight"),
+        num_attention_heads=max(1, width // HEAD),
+        max_position_embeddings=len(weights["embeddings.position_embedding.weight"]),
+        hidden_act=activation,
+        **more,
+    )
 
 
 _OPEN_CLIP_NAMES = {

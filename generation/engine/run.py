@@ -27,11 +27,27 @@ FREE_FROM = 3  # the native side's share away from a kept part, a drawing is fre
 
 
 class Rows(NamedTuple):
-    """A stretch of a UNet call's batch."""
+    """A stretch of a UNet call's batch.
+
+    `pooled` and `time_ids` (see `Windows.measures`) are for SDXL, `guidance` for UNets that guide themselves.
+    """
 
     latents: Tensor
     timesteps: Tensor
     embeddings: Tensor
+    pooled: Tensor
+    time_ids: Tensor
+    guidance: Tensor
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """Give what UNet2DConditionModel is told besides the latents and the timesteps."""
+        added = {"text_embeds": self.pooled, "time_ids": self.time_ids}
+        return {
+            "encoder_hidden_states": self.embeddings,
+            "timestep_cond": self.guidance if self.guidance.shape[1] else None,
+            "added_cond_kwargs": added if self.pooled.shape[1] else None,
+        }
 
 
 class BatchKey(NamedTuple):
@@ -80,6 +96,7 @@ class Run:
         self._hold = hold
         self._noise_source = {"generator": generators} if sampling.takes_generator(scheduler) else {}
         self._windows = windows
+        self._measures = windows.measures(request.params.width * lap.factor // windows.canvas[1]).to(latents.device)
         self._predictions: list[Tensor] = []
         self._seen = self._views = latents
         self._clean: tuple[Tensor, Tensor, Tensor] | None = None
@@ -148,6 +165,9 @@ class Run:
             latents=self._views[wanted % views],
             timesteps=timestep.float().expand(count),
             embeddings=self.conditioning.embeddings[told],
+            pooled=self.conditioning.pooled[told],
+            time_ids=self._measures[wanted % views // tiles],
+            guidance=self.conditioning.guidance.expand(count, -1),
         )
 
     def take(self, prediction: Tensor) -> bool:

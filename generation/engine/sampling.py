@@ -41,6 +41,11 @@ def make(name: str | None, own: Any) -> Any:
     return getattr(diffusers, sampler.scheduler).from_config(own.config, **sampler.overrides)
 
 
+def trailing(own: Any) -> Any:
+    """Give the same scheduler with each step at the end of its stretch, as models for very few steps were taught."""
+    return type(own).from_config(own.config, timestep_spacing="trailing")
+
+
 def remaining_timesteps(scheduler: Any, params: Params) -> Tensor:
     """Give the timesteps that `strength` leaves, as StableDiffusionImg2ImgPipeline does, but at least one above 0."""
     start = skipped(scheduler, params.num_inference_steps, params.strength)

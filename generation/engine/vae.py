@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -106,16 +108,37 @@ class Vae:
         return self.encode_mean(larger[..., cut:-cut, cut:-cut])
 
     def _decode(self, latents: Tensor) -> Tensor:
-        scaled = (latents / self._vae.config.scaling_factor).to(self._vae.dtype)
-        pixels: Tensor = self._vae.decode(scaled, return_dict=False)[0].float()
-        return pixels
+        middle, spread = self._distribution
+        raw = latents * spread + middle
+        return self._finite(lambda vae: vae.decode(raw.to(vae.dtype), return_dict=False)[0])
 
     def _encode_view(self, pixels: Tensor) -> Tensor:
-        distribution = self._vae.encode(pixels.to(self._vae.device, self._vae.dtype)).latent_dist
-        factor = self._vae.config.scaling_factor
-        moments = torch.cat([distribution.mean, distribution.std], dim=1)
-        scaled: Tensor = moments.float() * factor
-        return scaled
+        def moments(vae: Any) -> Tensor:
+            found = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
+            return torch.cat([found.mean, found.std], dim=1)
+
+        mean, deviation = self._finite(moments).chunk(2, dim=1)
+        middle, spread = self._distribution
+        return torch.cat([(mean - middle) / spread, deviation / spread], dim=1)
+
+    @cached_property
+    def _distribution(self) -> tuple[Tensor, Tensor]:
+        """Give the middle and the spread of the VAE's own latents, by which the UNet's are scaled, channel by channel."""
+        config = self._vae.config
+        named = config.get("latents_mean"), config.get("latents_std")
+        known = all(values is not None for values in named)
+        values = named if known else ([0.0] * self.channels, [1.0] * self.channels)
+        middle, spread = (torch.tensor(list(each), device=self._vae.device).view(1, -1, 1, 1) for each in values)
+        return middle, spread / config.scaling_factor
+
+    def _finite(self, work: Callable[[Any], Tensor]) -> Tensor:
+        """Let the VAE work in its own precision; where the numbers grow too large for that, once more in full."""
+        done = work(self._vae).float()
+        return done if self._vae.dtype is torch.float32 or done.isfinite().all() else work(self._in_full).float()
+
+    @cached_property
+    def _in_full(self) -> Any:
+        return copy.deepcopy(self._vae).float()
 
     def _windows(self, height: int, width: int, side: int) -> Windows:
         return lay((height, width), window_for((height, width), side, 1, side), endless=self._is_endless)

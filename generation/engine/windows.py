@@ -53,6 +53,11 @@ class Windows:
         seen = [place for place, view in zip(self.places, self.views(mask), strict=True) if view.any()]
         return replace(self, places=tuple(seen or self.places[:1]))
 
+    def measures(self, scale: int) -> Tensor:
+        """Give SDXL's `time_ids` (windows × 6), in pixels: the canvas's size, the window's place and its size."""
+        sides = [(*self.canvas, *place, *self.size) for place in self.places]
+        return torch.tensor(sides, dtype=torch.float32) * scale
+
     def _lines(self, place: tuple[int, int], scale: int, device: torch.device) -> tuple[Tensor, Tensor]:
         rows, columns = (
             torch.arange(start * scale, (start + length) * scale, device=device) % (side * scale)

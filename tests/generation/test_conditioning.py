@@ -19,7 +19,7 @@ CONTEXT = 77
 
 @pytest.fixture
 def encoder(pipeline: Pipeline) -> PromptEncoder:
-    return PromptEncoder(pipeline.tokenizer, pipeline.text_encoder)
+    return PromptEncoder(pipeline)
 
 
 def _parts(*parts: tuple[str, float]) -> tuple[TextPart, ...]:

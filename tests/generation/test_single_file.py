@@ -94,7 +94,8 @@ def test_the_kind_of_prediction_is_read_from_the_notes_or_the_file_beside(
     ("weights", "says"),
     [
         ({"lora_unet_down_blocks_0.lora_up.weight": torch.ones(1)}, "is a LoRA"),
-        ({"conditioner.embedders.1.model.ln_final.weight": torch.ones(1)}, "Stable Diffusion XL"),
+        ({"conditioner.embedders.0.model.ln_final.weight": torch.ones(1)}, "is a refiner"),
+        ({"edm_vpred.sigma_max": torch.ones(1)}, "a noise of its own"),
         ({FIRST: torch.ones(8, 9, 3, 3)}, "inpainting"),
         ({FIRST: torch.ones(8, 4, 3, 3)}, "has no VAE"),
         ({"first_stage_model.decoder.conv_in.weight": torch.ones(1)}, "holds no Stable Diffusion"),
@@ -147,7 +148,7 @@ def test_the_true_measures_of_stable_diffusion_are_read_from_its_shapes(family: 
         unet, vae = UNet2DConditionModel.from_config(published), AutoencoderKL.from_config(measures)
     weights = dict(original_networks(unet, vae))
     assert unet_config(weights, family, size) == published
-    assert vae_config(weights, size) == measures
+    assert vae_config(weights, family, size) == measures
     assert sum(weight.numel() for key, weight in weights.items() if key.startswith(UNET)) == (
         865_910_724 if second else 859_520_964
     )

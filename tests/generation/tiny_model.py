@@ -24,10 +24,10 @@ def build_tiny_model(
     """
     before = torch.random.get_rng_state()
     torch.manual_seed(20)
-    tokenizer = _tokenizer()
+    tokenizer = tiny_tokenizer()
     _text_encoder(tokenizer).save_pretrained(folder / "text_encoder")
     _unet(text_in_time, channels, side).save_pretrained(folder / "unet")
-    _vae().save_pretrained(folder / "vae")
+    tiny_vae().save_pretrained(folder / "vae")
     torch.random.set_rng_state(before)
     tokenizer.save_pretrained(folder / "tokenizer")
     _scheduler(noise).save_pretrained(folder / "scheduler")
@@ -57,13 +57,14 @@ _FACTS = {
 }
 
 
-def _tokenizer() -> CLIPTokenizer:
+def tiny_tokenizer(**more: Any) -> CLIPTokenizer:
+    """Make a tokenizer in CLIP's manner that knows the bytes and a few pieces of words."""
     letters = _byte_letters()
     pieces = ["<|startoftext|>", "<|endoftext|>", *letters, *(letter + "</w>" for letter in letters)]
     merges = [("t", "h"), ("th", "e</w>"), ("o", "f</w>"), ("i", "n"), ("r", "e")]
     pieces += [left + right for left, right in merges]
     return CLIPTokenizer(
-        vocab={piece: index for index, piece in enumerate(pieces)}, merges=merges, model_max_length=CONTEXT
+        vocab={piece: index for index, piece in enumerate(pieces)}, merges=merges, model_max_length=CONTEXT, **more
     )
 
 
@@ -106,7 +107,8 @@ def _unet(text_in_time: bool, channels: tuple[int, ...], side: int) -> UNet2DCon
     )
 
 
-def _vae() -> AutoencoderKL:
+def tiny_vae(**more: Any) -> AutoencoderKL:
+    """Make a VAE that has eight pixels to a latent."""
     return AutoencoderKL(
         block_out_channels=(4, 4, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -114,6 +116,7 @@ def _vae() -> AutoencoderKL:
         layers_per_block=1,
         norm_num_groups=4,
         sample_size=64,
+        **more,
     )
 
 
