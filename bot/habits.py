@@ -9,9 +9,9 @@ from typing import Any
 import discord
 
 from bot.studio import Studio
-from generation.models import Model
 from generation.prompt import Wish, read
 from generation.prompt.preferences import Preferences
+from generation.repertoire import Repertoire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +22,9 @@ class Habits:
     options: Mapping[str, str]
     defaults: tuple[str, ...]
 
-    def read(self, text: str, model: Model, *, attached: int = 0) -> Wish:
+    def read(self, text: str, repertoire: Repertoire, *, attached: int = 0) -> Wish:
         """Read one prompt of this person's, with `attached` pictures; raises PromptFaults."""
-        return read(text, model, attached=attached, defaults=self.defaults, options=self.options)
+        return read(text, repertoire, attached=attached, defaults=self.defaults, options=self.options)
 
 
 async def habits_of(studio: Studio, interaction: discord.Interaction[Any]) -> Habits:

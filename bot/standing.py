@@ -38,11 +38,11 @@ class Standing:
 
     def frame(self) -> Frame:
         """Put the present state in words and a picture."""
-        model = self._studio.model
+        repertoire = self._studio.repertoire
         if self.worker is None:
             text = self._place()
         else:
-            text = wording.drawing(self._job, model, self._progress, self.worker.state)
+            text = wording.drawing(self._job, repertoire, self._progress, self.worker.state)
         if self._runs_out_of_time():
             text = wording.leaving(text)
         return Frame(text, self._preview)
@@ -54,7 +54,7 @@ class Standing:
         by_token = now < self._job.destination.token_expires_at
         pause = SECONDS_A_PLACE if by_token else SECONDS_A_PLACE_BY_CHANNEL
         if place is None or now >= self._place_shown_at + pause * place.position:
-            self._place_shown = wording.waiting(self._job, studio.model, place, studio.worker.state)
+            self._place_shown = wording.waiting(self._job, studio.repertoire, place, studio.worker.state)
             self._place_shown_at = now
         return self._place_shown
 

@@ -26,7 +26,7 @@ UPLOAD_LIMIT = 10 * 2**20  # bytes, Discord's own: the sheet is the same as ther
 async def imagine(config: Config, prompt: str, out: Path, image: Path | None) -> None:
     """Draw `prompt` into the folder `out` and print the paths. Raises Complaint for what the person can mend."""
     worker = make_worker(config)
-    params = parse(prompt, worker.repertoire.default, source=Upload("") if image else None)
+    params = parse(prompt, worker.repertoire, source=Upload("") if image else None)
     source = await asyncio.to_thread(_read, image) if image else None
     request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source)
     console = Console()

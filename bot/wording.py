@@ -6,18 +6,18 @@ from bot.language import tr
 from generation.display import escape, shorten
 from generation.job import Action, Asker, Job, Speed
 from generation.messages import Loading, Progress, Ready
-from generation.models import Model
 from generation.prompt import write
 from generation.queue import Place
+from generation.repertoire import Repertoire
 from generation.worker import Broken, State
 
 LONGEST_PROMPT = 800  # characters shown; escaping may double them, and a message holds 2000
 LONGEST_ENDING = 250
 
 
-def waiting(job: Job, model: Model, place: Place | None, state: State) -> str:
+def waiting(job: Job, repertoire: Repertoire, place: Place | None, state: State) -> str:
     """Say where a job stands before it has its turn."""
-    headline = f"{_headline(job, model)} ({tr('Waiting to start')})"
+    headline = f"{_headline(job, repertoire)} ({tr('Waiting to start')})"
     if place is None:
         return headline
     return f"{headline}\n-# {place_in_words(place)}" + ("" if isinstance(state, Ready) else f" · {_loading(state)}")
@@ -29,12 +29,12 @@ def place_in_words(place: Place) -> str:
     return tr("{place} in the queue", place=_ordinal(place.position)) + estimate
 
 
-def drawing(job: Job, model: Model, progress: Progress | None, state: State) -> str:
+def drawing(job: Job, repertoire: Repertoire, progress: Progress | None, state: State) -> str:
     """Say how far a job is once it has its turn."""
     if progress is None:
         loading = "" if isinstance(state, Ready) else f"\n-# {_loading(state)}"
-        return f"{_headline(job, model)} ({tr('Starting')}){loading}"
-    return f"{_headline(job, model)} ({100 * progress.step // progress.of}%)"
+        return f"{_headline(job, repertoire)} ({tr('Starting')}){loading}"
+    return f"{_headline(job, repertoire)} ({100 * progress.step // progress.of}%)"
 
 
 def leaving(text: str) -> str:
@@ -43,21 +43,23 @@ def leaving(text: str) -> str:
     return f"{text}\n-# {why}"
 
 
-def finished(job: Job, model: Model, credit: Asker | None) -> str:
+def finished(job: Job, repertoire: Repertoire, credit: Asker | None) -> str:
     """Head a result; `credit` is the owner of the picture it descends from, when that is somebody else."""
     thanks = tr("after a picture by {whom}", whom=f"<@{credit.id}>") if credit else ""
-    return f"{_headline(job, model)}\n-# {thanks}" if thanks else _headline(job, model)
+    return f"{_headline(job, repertoire)}\n-# {thanks}" if thanks else _headline(job, repertoire)
 
 
-def elsewhere_posted(job: Job, model: Model, answer_id: int | None) -> str:
+def elsewhere_posted(job: Job, repertoire: Repertoire, answer_id: int | None) -> str:
     """Lead from the notice to the result, where the owners want results elsewhere."""
     to = job.destination
-    return f"{_headline(job, model)}\nhttps://discord.com/channels/{to.guild_id}/{to.result_channel_id}/{answer_id}"
+    return (
+        f"{_headline(job, repertoire)}\nhttps://discord.com/channels/{to.guild_id}/{to.result_channel_id}/{answer_id}"
+    )
 
 
-def ended(job: Job, model: Model, ending: str) -> str:
+def ended(job: Job, repertoire: Repertoire, ending: str) -> str:
     """Say why there is no result; what the person typed stays readable."""
-    return f"{_headline(job, model)}\n{shorten(ending, LONGEST_ENDING)}"
+    return f"{_headline(job, repertoire)}\n{shorten(ending, LONGEST_ENDING)}"
 
 
 def elsewhere(text: str, job: Job) -> str:
@@ -70,8 +72,8 @@ def origin(job: Job) -> str:
     return f"{_label(job) or tr('Drawn for ')}<@{job.asker.id}>"
 
 
-def _headline(job: Job, model: Model) -> str:
-    prompt = escape(shorten(write(job.params, model), LONGEST_PROMPT))
+def _headline(job: Job, repertoire: Repertoire) -> str:
+    prompt = escape(shorten(write(job.params, repertoire), LONGEST_PROMPT))
     title = f"**{prompt}** - " if prompt else ""  # pictures can be blended without a word
     return f"{title}{_label(job)}<@{job.asker.id}>{tr(_MODES.get(job.speed, ''))}"
 

@@ -10,10 +10,12 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.destination import is_private
+from bot.habits import habits_of
 from bot.policy.situation import situation_of
 from cogs.road import Interaction, Road, road_of
 from generation import actions
 from generation.job import Action
+from generation.prompt import choose_model
 
 SHAPES = {"portrait": (2, 3), "square": (1, 1), "landscape": (3, 2)}
 
@@ -51,7 +53,8 @@ class Blend(commands.Cog):
         await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, None, preferred))
         brought = [image for image in (image1, image2, image3, image4, image5) if image is not None]
         pictures = await self.taking_in.attachments(brought)
-        params = actions.blend(pictures, self.studio.model, SHAPES[dimensions], actions.new_seed())
+        model = choose_model((await habits_of(self.studio, interaction)).defaults, self.studio.repertoire)
+        params = actions.blend(pictures, model, SHAPES[dimensions], actions.new_seed())
         await self.road.ask(interaction, Action.BLEND, params)
 
 

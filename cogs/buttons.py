@@ -116,9 +116,12 @@ def cancel_view(job_id: str) -> discord.ui.View:
     return view
 
 
-def result_view(job: Job, model: Model) -> discord.ui.View:
-    """Give the buttons below a result: a grid's or a single picture's, and only what can be done with it."""
-    return _picture_view(job, model) if job.params.count == 1 else _grid_view(job)
+def result_view(job: Job, model: Model | None) -> discord.ui.View:
+    """Give the buttons below a result: a grid's or a single picture's, and only what can be done with it.
+
+    Where its model has gone, that is what needs nothing drawn, and a remix, whose words may name another.
+    """
+    return _picture_view(job, model) if job.params.count == 1 else _grid_view(job, model)
 
 
 def custom_ids(message: discord.Message) -> list[str]:
@@ -144,19 +147,21 @@ def pressed_view(message: discord.Message, custom_id: str) -> discord.ui.View:
     return view
 
 
-def _grid_view(job: Job) -> discord.ui.View:
+def _grid_view(job: Job, model: Model | None) -> discord.ui.View:
     view = discord.ui.View(timeout=None)
     for index in range(job.params.count):
         view.add_item(TileButton(Action.PICK, Tile(job.id, index), f"U{index + 1}", 0))
+    if model is None:
+        return view
     view.add_item(RerollButton(job.id))
     for index in range(job.params.count):
         view.add_item(TileButton(Action.VARY_STRONG, Tile(job.id, index), f"V{index + 1}", 1))
     return view
 
 
-def _picture_view(job: Job, model: Model) -> discord.ui.View:
+def _picture_view(job: Job, model: Model | None) -> discord.ui.View:
     view, tile = discord.ui.View(timeout=None), Tile(job.id, 0)
-    possible = actions.possible(job.params, model)
+    possible = actions.possible(job.params, model) if model else frozenset()
     for row, acts in enumerate(PICTURE_ROWS):
         for act, label in acts.items():
             if act in possible:
@@ -164,7 +169,7 @@ def _picture_view(job: Job, model: Model) -> discord.ui.View:
     last = len(PICTURE_ROWS)
     for act, label in LAST_ROW.items():
         view.add_item(TileButton(act, tile, label, last))
-    if job.action not in SETTLED:
+    if model and job.action not in SETTLED:
         view.add_item(RerollButton(job.id, last))
     return view
 

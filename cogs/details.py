@@ -17,9 +17,9 @@ from generation.actions import size_of
 from generation.display import escape, shorten
 from generation.errors import Complaint
 from generation.job import Action
-from generation.models import Model
 from generation.params import TextPart, Tile
 from generation.prompt import write
+from generation.repertoire import Repertoire
 
 MOST_ANCESTORS = 4  # that are named; a picture may have a hundred
 LONGEST_PARAMETERS = 500  # characters
@@ -38,9 +38,9 @@ class Details(commands.Cog):
         if record is None:
             raise Complaint("I do not know this picture any more.")
         ancestors = await self._ancestors(record)
-        model = self.studio.model
-        says = "\n".join([*facts(record, model), *_lineage(ancestors, interaction.user.id)])
-        content, files = quote(says, write(record.job.params, model, seed=True))
+        repertoire = self.studio.repertoire
+        says = "\n".join([*facts(record, repertoire), *_lineage(ancestors, interaction.user.id)])
+        content, files = quote(says, write(record.job.params, repertoire, seed=True))
         await interaction.response.send_message(
             content, files=files, ephemeral=True, allowed_mentions=discord.AllowedMentions.none(), suppress_embeds=True
         )
@@ -58,14 +58,15 @@ class Details(commands.Cog):
         return found
 
 
-def facts(record: Record, model: Model) -> list[str]:
+def facts(record: Record, repertoire: Repertoire) -> list[str]:
     """Say what is known of a picture, besides its prompt."""
     job, (width, height) = record.job, size_of(record.job.params)
+    model = repertoire.name_of(job.params)
     drawn = "" if job.action is Action.PICK or record.seconds is None else f" · drawn in {record.seconds:.1f} s"
     parameters = write(replace(job.params, parts=(TextPart(""),)), None)
     return [
         f"{wording.origin(job)} <t:{job.asked_at:.0f}:R>",
-        f"Job `{job.id}` · seed {job.params.seed} · {width} × {height} · {escape(model.name)}{drawn}",
+        f"Job `{job.id}` · seed {job.params.seed} · {width} × {height} · {escape(model)}{drawn}",
         f"-# {escape(shorten(parameters, LONGEST_PARAMETERS))}",
     ]
 

@@ -31,7 +31,7 @@ class Help(commands.Cog):
     async def help(self, interaction: Interaction) -> None:
         first = next(iter(PAGES))
         view = help_view(first)
-        await interaction.response.send_message(PAGES[first](self.studio.model), view=view, ephemeral=True)
+        await interaction.response.send_message(PAGES[first](self.studio.repertoire.default), view=view, ephemeral=True)
 
 
 class HelpSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template="help:page"):
@@ -49,7 +49,7 @@ class HelpSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], tem
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with answering(interaction):
             page = self.item.values[0] if self.item.values[0] in PAGES else next(iter(PAGES))
-            text = PAGES[page](interaction.client.studio.model)
+            text = PAGES[page](interaction.client.studio.repertoire.default)
             await interaction.response.edit_message(content=text, view=help_view(page))
 
 

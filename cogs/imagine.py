@@ -77,7 +77,7 @@ class Imagine(commands.Cog):
 
         for text in permute(prompt, most):
             try:
-                wishes += habits.read(text, self.studio.model, attached=int(with_picture)).repeated()
+                wishes += habits.read(text, self.studio.repertoire, attached=int(with_picture)).repeated()
             except PromptFaults as wrong:
                 faults += wrong.faults
         if faults:

@@ -35,7 +35,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
     async def suffix(
         self, interaction: Interaction, parameters: app_commands.Range[str, 0, LONGEST_SUFFIX] = ""
     ) -> None:
-        suffix = check_suffix(parameters, self.studio.model) if parameters.strip() else None
+        suffix = check_suffix(parameters, self.studio.repertoire) if parameters.strip() else None
         await self.studio.people.change(interaction.user.id, suffix=suffix)
         if suffix is None:
             await _say(interaction, "Nothing is added to your prompts any more.")
@@ -50,7 +50,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
         name: app_commands.Range[str, 1, 40],
         value: app_commands.Range[str, 0, LONGEST_OPTION] = "",
     ) -> None:
-        name, value = check_option(name, value, self.studio.model)
+        name, value = check_option(name, value, self.studio.repertoire)
         if value:
             await self.studio.people.set_option(interaction.user.id, name, value)
             await _say(interaction, f"`--{name}` now stands for: {escape(shorten(value, LONGEST_VALUE))}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import cast
 
 import discord
@@ -28,9 +29,8 @@ class Pressing(commands.Cog):
     def __init__(self, client: Client, road: Road) -> None:
         self.road = road
         self.studio = client.studio
-        for action in MADE:
+        for action in (Action.PICK, Action.REROLL, *MADE):
             road.doors[action] = functools.partial(self.press, action)
-        road.doors[Action.REROLL] = functools.partial(self.press, Action.REROLL)
 
     async def press(self, action: Action, interaction: Interaction, tile: Tile) -> None:
         """Make a new job from a tile, or ask for other words first."""
@@ -41,17 +41,21 @@ class Pressing(commands.Cog):
             action = Action.VARY_SUBTLE
         if preferred.remix and action in REMIXED and await self.ask_first(interaction, action, parent, tile):
             return
-        params = make(action, parent.params, tile, self.studio.model, actions.new_seed())
+        if action is Action.PICK:  # for which nothing is drawn, so that its model may have gone
+            params = actions.pick(parent.params, tile)
+        else:
+            model = self.studio.repertoire.drawing(parent.params)
+            params = make(action, parent.params, tile, model, actions.new_seed())
         await self.road.ask(interaction, action, params, tile, pressed=pressed)
 
 
 def make(action: Action, parent: Params, tile: Tile, model: Model, seed: int) -> Params:
-    """Give what a button asks for; raises Complaint when this picture cannot be used for it."""
+    """Give what a button has `model` draw; raises Complaint when this picture cannot be used for it."""
     if action is Action.REROLL:
-        return actions.reroll(parent, seed)
-    if action not in actions.possible(parent, model) | {Action.PICK}:
+        return replace(actions.reroll(parent, seed), model=model.name)
+    if action not in actions.possible(parent, model):
         raise Complaint("This cannot be done with this picture.")
-    return MADE[action](parent, tile, model, seed)
+    return replace(MADE[action](parent, tile, model, seed), model=model.name)
 
 
 def _vary(strength: float) -> Callable[[Params, Tile, Model, int], Params]:
@@ -71,7 +75,6 @@ def _pan(direction: actions.Direction) -> Callable[[Params, Tile, Model, int], P
 
 
 MADE: dict[Action, Callable[[Params, Tile, Model, int], Params]] = {
-    Action.PICK: lambda parent, tile, model, seed: actions.pick(parent, tile),
     Action.UPSCALE_SUBTLE: _upscale(2, actions.UPSCALE_SUBTLE),
     Action.UPSCALE_CREATIVE: _upscale(2, actions.UPSCALE_CREATIVE),
     Action.UPSCALE_CREATIVE_4: _upscale(4, actions.UPSCALE_CREATIVE),
@@ -82,7 +85,7 @@ MADE: dict[Action, Callable[[Params, Tile, Model, int], Params]] = {
     Action.MAKE_SQUARE: actions.make_square,
     **{action: _pan(direction) for action, direction in actions.PANS.items()},
 }
-REMIXED = frozenset(MADE) - {Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4} | {
+REMIXED = frozenset(MADE) - {Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4} | {
     Action.REROLL
 }
 

@@ -68,7 +68,7 @@ def _job(job: Job, studio: Studio, interaction: Interaction) -> str:
 
 
 def _prompt(job: Job, studio: Studio) -> str:
-    prompt = escape(shorten(write(job.params, studio.model), LONGEST_PROMPT))
+    prompt = escape(shorten(write(job.params, studio.repertoire), LONGEST_PROMPT))
     return f", **{prompt}**" if prompt else ""
 
 

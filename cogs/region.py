@@ -64,7 +64,7 @@ class Region(commands.Cog):
     async def go_on(self, interaction: Interaction, tile: Tile, cells: str) -> None:
         """Open the form with the words for what is drawn anew."""
         parent = await self.road.parent(tile)
-        text = proposed(Action.VARY_REGION, parent.params, self.studio.model)
+        text = proposed(Action.VARY_REGION, parent.params, self.studio.repertoire)
         # What is drawn anew may be something else than the picture, so a prompt too long for the form is left out.
         await open_form(
             interaction, Purpose(Action.VARY_REGION, tile, cells), text if len(text) <= LONGEST_TEXT else ""
@@ -98,10 +98,11 @@ class Region(commands.Cog):
         assert tile is not None
         parent = (await self.road.parent(tile)).params
         wish = await self.remix.read(interaction, text, parent)
+        model = self.studio.repertoire.drawing(wish.params)
         child = actions.vary_region(
-            parent,
+            actions.measured_for(parent, model, self.studio.repertoire.find(parent.model)),
             tile,
-            self.studio.model,
+            model,
             wish.params.seed,
             region=[number for number, cell in enumerate(purpose.besides) if cell == "1"] if by_cells else (),
             mask=None if by_cells else Upload(purpose.besides),

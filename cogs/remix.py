@@ -18,6 +18,7 @@ from generation.job import Action, Job
 from generation.models import Model
 from generation.params import Params, Tile, Upload
 from generation.prompt import PromptFaults, Wish, read, write
+from generation.repertoire import Repertoire
 
 REMIX_OF = {Action.VARY_SUBTLE: Action.REMIX_SUBTLE, Action.VARY_STRONG: Action.REMIX_STRONG}
 PLAIN = {remixed: plain for plain, remixed in REMIX_OF.items()}
@@ -45,7 +46,7 @@ class Remix(commands.Cog):
 
     async def ask_first(self, interaction: Interaction, action: Action, parent: Job, tile: Tile) -> bool:
         """Open the form with the prompt of the picture that a button belongs to; False where it is too long for one."""
-        text = proposed(action, parent.params, self.studio.model)
+        text = proposed(action, parent.params, self.studio.repertoire)
         if len(text) > LONGEST_TEXT:
             return False
         await open_form(interaction, Purpose(action, tile), text)
@@ -65,23 +66,25 @@ class Remix(commands.Cog):
             await refuse(interaction, error, purpose, text)
 
     async def _make(self, interaction: Interaction, purpose: Purpose, text: str) -> None:
-        tile, action, model = purpose.tile, purpose.action, self.studio.model
+        tile, action, repertoire = purpose.tile, purpose.action, self.studio.repertoire
         assert tile is not None
         parent = await self.road.parent(tile)
         pressed = f"{action}:{tile}"
-        if " ".join(text.split()) == proposed(action, parent.params, model) and action is not Action.ZOOM_CUSTOM:
+        if " ".join(text.split()) == proposed(action, parent.params, repertoire) and action is not Action.ZOOM_CUSTOM:
             action = PLAIN.get(action, action)
-            params = make(action, parent.params, tile, model, actions.new_seed())
+            params = make(action, parent.params, tile, repertoire.drawing(parent.params), actions.new_seed())
             await self.road.ask(interaction, action, params, tile, pressed=pressed)
             return
         wish = await self.read(interaction, text, parent.params, zooming=action is Action.ZOOM_CUSTOM)
+        model = repertoire.drawing(wish.params)
+        before = actions.measured_for(parent.params, model, repertoire.find(parent.params.model))
         if action is Action.ZOOM_CUSTOM:
             factor = ZOOM if wish.zoom is None else wish.zoom
-            child = actions.zoom_out(parent.params, tile, model, wish.params.seed, factor, wish.aspect)
+            child = actions.zoom_out(before, tile, model, wish.params.seed, factor, wish.aspect)
             params = actions.reworded(child, wish.params)
         else:
             action = REMIX_OF.get(action, action)
-            params = remixed(action, parent.params, wish.params, tile, model)
+            params = remixed(action, before, wish.params, tile, model)
         await self.road.ask(interaction, action, params, tile, speed=wish.speed, private=wish.private, pressed=pressed)
 
     async def read(self, interaction: Interaction, text: str, parent: Params, *, zooming: bool = False) -> Wish:
@@ -90,7 +93,7 @@ class Remix(commands.Cog):
         pictures = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
         if not any(part.text for part in parent.parts):
             pictures = max(pictures, 2)  # it comes from a blend, which needs no words
-        wish = read(text, self.studio.model, attached=pictures, options=options, zooming=zooming)
+        wish = read(text, self.studio.repertoire, attached=pictures, options=options, zooming=zooming)
         faults = ["Links to pictures cannot be used here: the picture is where it starts"] if wish.links else []
         faults += ["`--repeat` cannot be used here"] if wish.repeat > 1 else []
         if faults:
@@ -98,17 +101,18 @@ class Remix(commands.Cog):
         return wish
 
 
-def proposed(action: Action, parent: Params, model: Model) -> str:
+def proposed(action: Action, parent: Params, repertoire: Repertoire) -> str:
     """Give the prompt that a form begins with: without its shape where the button decides on that."""
     if action is not Action.REROLL:
         parent = actions.unlike(parent)
+    model = repertoire.find(parent.model) or repertoire.default
     panorama = max(parent.aspect) > model.max_aspect * min(parent.aspect)
     if action is Action.ZOOM_CUSTOM:
         shape = "" if panorama else f" --ar {parent.aspect[0]}:{parent.aspect[1]}"
-        return f"{write(replace(parent, aspect=(1, 1)), model)}{shape} --zoom {ZOOM:g}".strip()
+        return f"{write(replace(parent, aspect=(1, 1)), repertoire)}{shape} --zoom {ZOOM:g}".strip()
     if panorama or action not in (Action.REROLL, *REMIX_OF, *PLAIN):
         parent = replace(parent, aspect=(1, 1))
-    return write(parent, model)
+    return write(parent, repertoire)
 
 
 def remixed(action: Action, parent: Params, edited: Params, tile: Tile, model: Model) -> Params:

@@ -129,7 +129,7 @@ class Road(commands.Cog):
             if grid.sensitive:
                 await self._refuse_withheld(job, await self.rooms.seen_from(job))
             await self.studio.pictures.save(job.id, grid)
-            model = self.studio.model.name if needs_turn(job) else None
+            model = self.studio.repertoire.name_of(job.params) if needs_turn(job) else None
             if await self.studio.store.drawn(job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive):
                 await self.answer(job, notice_id, grid.sheet, grid.suffix)
         except Exception as error:
@@ -159,7 +159,7 @@ class Road(commands.Cog):
     async def cancel(self, interaction: Interaction, job_id: str) -> None:
         """Cancel a job by the button below its notice; raises Complaint when it may not or cannot be."""
         record, ending = await self.call_off(job_id, interaction.user.id, partial(moderates, interaction))
-        text = wording.ended(record.job, self.studio.model, ending)
+        text = wording.ended(record.job, self.studio.repertoire, ending)
         try:
             await interaction.response.edit_message(content=text, attachments=[], view=None, allowed_mentions=NOBODY)
         except Exception:
@@ -216,7 +216,7 @@ class Road(commands.Cog):
             if job.destination.post_in is None:
                 await self.delivery.remove_message(job, notice_id)
             else:
-                text = wording.elsewhere_posted(job, self.studio.model, answer_id)
+                text = wording.elsewhere_posted(job, self.studio.repertoire, answer_id)
                 await self.delivery.tell_ending(job, notice_id, text)
         await self.studio.store.set_notice(job.id, None)
 
@@ -228,9 +228,9 @@ class Road(commands.Cog):
 
     async def tell_ending(self, job: Job, notice_id: int | None, ending: str) -> None:
         """Say how a job ended that has no result, in its notice where it has one."""
-        text = wording.ended(job, self.studio.model, ending)
+        text = wording.ended(job, self.studio.repertoire, ending)
         if notice_id is not None:
-            prompt = write(job.params, self.studio.model)
+            prompt = write(job.params, self.studio.repertoire)
             await self.delivery.tell_ending(
                 job, notice_id, text, prompt if len(prompt) > wording.LONGEST_PROMPT else ""
             )
@@ -302,7 +302,7 @@ class Road(commands.Cog):
 
     async def say_that_it_waits(self, interaction: Interaction, job: Job) -> int | None:
         """Answer an interaction with a job's notice, and give that message's id."""
-        text = wording.waiting(job, self.studio.model, self.studio.queue.place(job.id), self.studio.worker.state)
+        text = wording.waiting(job, self.studio.repertoire, self.studio.queue.place(job.id), self.studio.worker.state)
         view, private = cancel_view(job.id), job.destination.private
         match interaction.response.type:
             case None:
@@ -326,10 +326,10 @@ class Road(commands.Cog):
         is_anothers = origin is not None and origin.job.asker.id != job.asker.id
         credit = origin.job.asker if origin and is_anothers and not origin.job.destination.private else None
         return Answer(
-            content=wording.finished(job, self.studio.model, credit),
+            content=wording.finished(job, self.studio.repertoire, credit),
             picture=sheet,
             filename=f"{slug(job.asker.name)}_{file_words(self.studio.config, job.params)}_{job.id}.{suffix}",
-            view=result_view(job, self.studio.model),
+            view=result_view(job, self.studio.repertoire.find(job.params.model)),
             hidden=sensitive and not may_show(self.client, channel_id),
             sensitive=sensitive,
         )

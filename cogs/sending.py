@@ -95,7 +95,7 @@ class Sending(commands.Cog):
             raise Complaint("This picture is not kept any more.") from None
         if len(picture) > limit:
             picture, suffix = await asyncio.to_thread(smaller, picture, limit)
-        prompt = escape(shorten(write(job.params, self.studio.model), LONGEST_PROMPT))
+        prompt = escape(shorten(write(job.params, self.studio.repertoire), LONGEST_PROMPT))
         number = f" · image #{tile.index + 1} of {job.params.count}" if job.params.count > 1 else ""
         facts = f"-# Job `{job.id}`{number} · seed {job.params.seed_of(tile.index)}{_whereabouts(record)}"
         words = file_words(self.studio.config, job.params)

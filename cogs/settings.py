@@ -118,7 +118,7 @@ def panel_text(preferences: Preferences, studio: Studio) -> str:
     suffix = escape(shorten(preferences.suffix, LONGEST_SHOWN)) if preferences.suffix else "none"
     return (
         "## Your settings\n"
-        f"Model: **{escape(studio.model.name)}**\n"
+        f"Model: **{escape(studio.repertoire.default.name)}**\n"
         f"Suffix: {suffix} (`/prefer suffix`)\n"
         "-# They hold for all your prompts in every server. What a prompt says itself comes first."
     )

@@ -186,7 +186,7 @@ def _numbered(key: str, number: int) -> str:
 
 
 def _shown(wish: Wish, interaction: Interaction) -> str:
-    return escape(shorten(write(wish.params, interaction.client.studio.model), LONGEST_SHOWN))
+    return escape(shorten(write(wish.params, interaction.client.studio.repertoire), LONGEST_SHOWN))
 
 
 async def setup(client: Client) -> None:

@@ -22,8 +22,8 @@ from db.store import Record
 from generation.display import shorten
 from generation.errors import Complaint
 from generation.job import Action
-from generation.models import Model
 from generation.prompt import write
+from generation.repertoire import Repertoire
 from generation.sheet import smaller
 
 LONGEST_CHOICE = 100  # characters, by Discord's rules
@@ -64,8 +64,8 @@ class Show(commands.Cog):
         return self._choices(await self.studio.search.favourites(interaction.user.id, typed))
 
     def _choices(self, found: Iterable[Found]) -> list[app_commands.Choice[str]]:
-        now, model = self.studio.clock(), self.studio.model
-        return [app_commands.Choice(name=_in_a_line(each, model, now), value=each.job_id) for each in found]
+        now, repertoire = self.studio.clock(), self.studio.repertoire
+        return [app_commands.Choice(name=_in_a_line(each, repertoire, now), value=each.job_id) for each in found]
 
     async def _chosen(self, given: str, found: list[Found]) -> Record:
         """Give the job that was chosen, or the first that fits what was typed without choosing."""
@@ -103,11 +103,11 @@ class Show(commands.Cog):
         )
 
 
-def _in_a_line(found: Found, model: Model, now: float) -> str:
+def _in_a_line(found: Found, repertoire: Repertoire, now: float) -> str:
     """Describe a job in the words of a choice: the prompt, what was done, and how long ago."""
     what = "" if found.action is Action.IMAGINE else f" · {found.action.replace('_', ' ')}"
     end = f"{what} · {_ago(now - found.asked_at)}"
-    prompt = " ".join(write(found.params, model).split())
+    prompt = " ".join(write(found.params, repertoire).split())
     return shorten(prompt or "(pictures)", LONGEST_CHOICE - len(end)) + end
 
 

@@ -181,6 +181,16 @@ def unlike(parent: Params) -> Params:
     return replace(parent, same_seed=parent.same_seed and parent.chaos > 0)
 
 
+def measured_for(params: Params, model: Model, drawn_by: Model | None) -> Params:
+    """Give `params` as large as `model` would have drawn them, by the native sides; as they are without `drawn_by`."""
+    if drawn_by is None or drawn_by.native_size == model.native_size:
+        return params
+    scale = model.native_size / drawn_by.native_size
+    width, height = _side(model, scale * params.width), _side(model, scale * params.height)
+    frame = params.frame and _stretched(params.frame, width / params.width, height / params.height)
+    return replace(params, width=width, height=height, frame=frame)
+
+
 def blend(pictures: Sequence[Picture], model: Model, aspect: tuple[int, int], seed: int) -> Params:
     """Ask for a grid of what lies between `pictures`, without any words."""
     width, height = size_for(model, aspect)
@@ -192,6 +202,7 @@ def blend(pictures: Sequence[Picture], model: Model, aspect: tuple[int, int], se
         seed=seed,
         num_inference_steps=model.num_inference_steps,
         guidance_scale=model.guidance_scale,
+        model=model.name,
         source=pictures[0],
         blended=tuple(pictures[1:]),
         strength=BLEND,
@@ -241,6 +252,12 @@ def _outpaint(
         seamless=False,
         hd=False,
     )
+
+
+def _stretched(frame: Frame, across: float, down: float) -> Frame:
+    left, top = round(across * frame.left), round(down * frame.top)
+    right, bottom = round(across * (frame.left + frame.width)), round(down * (frame.top + frame.height))
+    return Frame(left, top, max(1, right - left), max(1, bottom - top))
 
 
 def _own_size(parent: Params, model: Model) -> tuple[int, int]:

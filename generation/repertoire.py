@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from generation.catalogue import bare
+from generation.catalogue import bare, look_up
 from generation.errors import Complaint
-from generation.models import Model, describe
+from generation.models import HUB_ID, Model, describe
 from generation.params import Params
 
 
@@ -42,6 +42,19 @@ class Repertoire:
             return self.default
         return next((model for model in self.models if bare(model.name) == bare(name)), None)
 
+    def meant(self, typed: str) -> tuple[Model, ...]:
+        """Give the models that somebody may mean by a name, another spelling, or else the beginning of one."""
+        beginning = bare(typed)
+        return self.spelt(typed) or tuple(
+            model for model in self.models if beginning and any(name.startswith(beginning) for name in _names(model))
+        )
+
+    def spelt(self, typed: str) -> tuple[Model, ...]:
+        """Give the model of that name, else those of which it is another spelling: the catalogue's, or their id."""
+        wanted = bare(typed)
+        named = tuple(model for model in self.models if bare(model.name) == wanted)
+        return named or tuple(model for model in self.models if wanted and wanted in _names(model))
+
     def drawing(self, params: Params) -> Model:
         """Give the model that draws `params`; raises Complaint where it is not here any more."""
         if (model := self.find(params.model)) is None:
@@ -49,6 +62,18 @@ class Repertoire:
             raise Complaint(f"This was drawn with {params.model}, which is not here any more. There is {names}.")
         return model
 
+    def name_of(self, params: Params) -> str:
+        """Give the name of the model that draws `params`, or drew it while that was still here."""
+        return params.model or self.default.name
+
     def corrected(self, model: Model) -> Repertoire:
         """Give the same with what is known of `model` now that it is loaded."""
         return replace(self, models=tuple(model if each.name == model.name else each for each in self.models))
+
+
+def _names(model: Model) -> list[str]:
+    """Give what a model may be called; where it is counts only if that is an id on the hub."""
+    entry = look_up(model.ref)
+    if entry is not None:
+        return [bare(name) for name in (model.name, entry.name, entry.hub_id, *entry.spellings)]
+    return [bare(name) for name in (model.name, model.ref) if name == model.name or HUB_ID.fullmatch(name)]

@@ -26,7 +26,7 @@ MOST_ROLES = 250
 def checked_defaults(studio: Studio, parameters: str) -> str:
     """Give parameters as they are kept; raises PromptFaults for what the parser does not take as defaults."""
     text = " ".join(parameters.split())
-    wish = read("a fox", studio.model, defaults=(text,) if text else ())
+    wish = read("a fox", studio.repertoire, defaults=(text,) if text else ())
     if wish.speed is not None or wish.private is not None or wish.repeat > 1:
         raise Complaint(
             "How urgent and how private a job is, and how often it is drawn, each person says for themselves: "
@@ -62,7 +62,7 @@ def refuse_closed(guild: discord.Guild | None, channel_id: int | None, *, files:
 def model_names(studio: Studio) -> list[str]:
     """Give the models that a server's owners can name: the one that draws, and those of the catalogue that could."""
     drawn = (entry.name for entry in CATALOGUE if entry.family in DRAWN)
-    return list(dict.fromkeys((studio.model.name, *drawn)))
+    return list(dict.fromkeys((*(model.name for model in studio.repertoire.models), *drawn)))
 
 
 def model_name(studio: Studio, typed: str) -> str:

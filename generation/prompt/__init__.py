@@ -5,7 +5,7 @@ from generation.prompt.faults import PromptFaults
 from generation.prompt.names import is_taken
 from generation.prompt.permutations import TooManyPermutations, expand, permute
 from generation.prompt.pieces import MAX_LENGTH
-from generation.prompt.reading import MOST_PICTURES, parse, read
+from generation.prompt.reading import MOST_PICTURES, choose_model, parse, read
 from generation.prompt.wish import TO_COME, Wish
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "PromptFaults",
     "TooManyPermutations",
     "Wish",
+    "choose_model",
     "expand",
     "is_taken",
     "parse",

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
-from generation.catalogue import bare, look_up
 from generation.models import Model
 from generation.prompt.escapes import COMMAS, reveal
 from generation.prompt.faults import Fault, quote
 from generation.prompt.marks import TRAILING, protect
 from generation.prompt.weights import number
+from generation.repertoire import Repertoire
 
 _WHOLE = re.compile(r"[+-]?\d{1,1000}")
 _DECIMAL = re.compile(r"[+-]?(?:\d{1,300}(?:[.,]\d*)?|[.,]\d+)")
@@ -23,6 +23,14 @@ _ASPECT = re.compile(r"(\d{1,6})[:/x×：](\d{1,6})", re.IGNORECASE)
 _COMMA = re.compile(f"[{COMMAS}]")
 _LONGEST_DENOMINATOR = 20
 QUOTABLE = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What values are read against: the models that there are, and the one of them that draws."""
+
+    repertoire: Repertoire
+    model: Model
 
 
 class Kind(Protocol):
@@ -38,7 +46,7 @@ class Kind(Protocol):
     def range(self) -> str:
         """Say in a few characters what is accepted."""
 
-    def read(self, text: str, model: Model) -> Any | Fault:
+    def read(self, text: str, scope: Scope) -> Any | Fault:
         """Give the value that `text` stands for; it is empty only where the value may be left out."""
 
     def write(self, value: Any) -> str:
@@ -53,7 +61,7 @@ class Flag:
     may_be_left_out = True
     range = "no value"
 
-    def read(self, text: str, model: Model) -> bool | Fault:
+    def read(self, text: str, scope: Scope) -> bool | Fault:
         text = text.strip(TRAILING)
         return Fault(f"takes no value, but {quote(text)} comes after it") if text else True
 
@@ -74,7 +82,7 @@ class Whole:
     def range(self) -> str:
         return f"{self.low}–{self.high}"
 
-    def read(self, text: str, model: Model) -> int | Fault:
+    def read(self, text: str, scope: Scope) -> int | Fault:
         bounds = f"between {self.low} and {self.high}"
         if not _WHOLE.fullmatch(text):
             return Fault(f"must be a whole number {bounds}, not {quote(text)}")
@@ -98,8 +106,8 @@ class FlagOrWhole:
     def range(self) -> str:
         return f"no value, or {self.low}–{self.high}"
 
-    def read(self, text: str, model: Model) -> int | Fault:
-        return Whole(self.low, self.high).read(text, model) if text else True
+    def read(self, text: str, scope: Scope) -> int | Fault:
+        return Whole(self.low, self.high).read(text, scope) if text else True
 
     def write(self, value: int) -> str:
         return "" if value is True else str(value)
@@ -118,7 +126,7 @@ class Decimal:
     def range(self) -> str:
         return f"{self.low:g}–{self.high:g}"
 
-    def read(self, text: str, model: Model) -> float | Fault:
+    def read(self, text: str, scope: Scope) -> float | Fault:
         bounds = f"between {self.low:g} and {self.high:g}"
         value = read_decimal(text)
         if value is None:
@@ -141,7 +149,7 @@ class Step:
     def range(self) -> str:
         return ", ".join(number(choice) for choice in self.choices)
 
-    def read(self, text: str, model: Model) -> float | Fault:
+    def read(self, text: str, scope: Scope) -> float | Fault:
         value = read_decimal(text)
         if value is None or value <= 0:
             return Fault(f"must be one of {self.range}, not {quote(text)}")
@@ -159,12 +167,12 @@ class Aspect:
     may_be_left_out = False
     range = "1:1 up to the model's limit, wide or high"
 
-    def read(self, text: str, model: Model) -> tuple[int, int] | Fault:
+    def read(self, text: str, scope: Scope) -> tuple[int, int] | Fault:
         match = _ASPECT.fullmatch(text)
         if match is None or not (width := int(match[1])) or not (height := int(match[2])):
             return Fault(f"must be two whole numbers such as `3:2`, not {quote(text)}")
-        if max(width, height) > model.max_aspect * min(width, height):
-            limit = Fraction(model.max_aspect).limit_denominator(_LONGEST_DENOMINATOR)
+        if max(width, height) > scope.model.max_aspect * min(width, height):
+            limit = Fraction(scope.model.max_aspect).limit_denominator(_LONGEST_DENOMINATOR)
             long, short = limit.numerator, limit.denominator
             return Fault(f"must be between {short}:{long} and {long}:{short} with this model")
         divisor = math.gcd(width, height)
@@ -186,7 +194,7 @@ class Choice:
     def range(self) -> str:
         return ", ".join(self.names)
 
-    def read(self, text: str, model: Model) -> str | Fault:
+    def read(self, text: str, scope: Scope) -> str | Fault:
         name = re.sub(r"[\s-]+", "_", text.lower().strip(TRAILING).replace("+", "p"))
         if name in self.names:
             return name
@@ -200,8 +208,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class ModelName:
-    """The name of a model that is here, or another spelling of it; case, spaces and dashes do not matter.
+    """The name of a model that is here, another spelling of it, or a beginning that no other has.
 
+    Case, spaces and dashes do not matter.
     With a `family`, `6` is short for the family's name and 6, and the family's name alone will do as well.
     """
 
@@ -216,14 +225,15 @@ class ModelName:
     def range(self) -> str:
         return "a version, or no value" if self.family else "the name of a model"
 
-    def read(self, text: str, model: Model) -> str | Fault:
-        here = {bare(name): model.name for name in _names(model)}
-        asked = [self.family + text, self.family] if self.family else [text]
-        found = next((here[bare(name)] for name in asked if bare(name) in here), None)
-        if found is not None:
-            return found
-        what = f"does not know {quote(text)}" if text else "has no model"
-        return Fault(f"{what}: here there is {quote(model.name)}")
+    def read(self, text: str, scope: Scope) -> str | Fault:
+        here = scope.repertoire
+        meant = here.meant(self.family + text) or here.spelt(self.family)
+        if len(meant) == 1:
+            return meant[0].name
+        names = ", ".join(quote(model.name) for model in meant or here.models)
+        if meant:
+            return Fault(f"could be any of {names}: say more of the name")
+        return Fault(f"{f'does not know {quote(text)}' if text else 'has no model'}: here there is {names}")
 
     def write(self, value: str) -> str:
         return protect(value)
@@ -237,7 +247,7 @@ class Words:
     may_be_left_out = False
     range = "text"
 
-    def read(self, text: str, model: Model) -> str | Fault:
+    def read(self, text: str, scope: Scope) -> str | Fault:
         return reveal(text)
 
     def write(self, value: str) -> str:
@@ -252,17 +262,12 @@ class Items:
     may_be_left_out = False
     range = "words, with commas between them"
 
-    def read(self, text: str, model: Model) -> tuple[str, ...] | Fault:
+    def read(self, text: str, scope: Scope) -> tuple[str, ...] | Fault:
         items = tuple(reveal(item).strip() for item in _COMMA.split(text))
         return tuple(filter(None, items)) or Fault("must name something")
 
     def write(self, value: tuple[str, ...]) -> str:
         return ", ".join(_COMMA.sub(r"\\\g<0>", protect(item)) for item in value)
-
-
-def _names(model: Model) -> tuple[str, ...]:
-    entry = look_up(model.ref)
-    return (model.name,) if entry is None else (model.name, entry.name, *entry.spellings)
 
 
 def read_decimal(text: str) -> float | None:

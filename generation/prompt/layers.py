@@ -7,8 +7,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
-from generation.models import Model
 from generation.prompt.faults import Fault, quote
+from generation.prompt.kinds import Scope
 from generation.prompt.marks import TRAILING
 from generation.prompt.names import split_name, unknown
 from generation.prompt.pieces import Pieces, take_apart
@@ -25,7 +25,7 @@ class Layer:
     in `expanded` for its words and links.
     """
 
-    model: Model
+    scope: Scope
     settled: AbstractSet[str] = frozenset()
     options: Mapping[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Layer:
         if not text and not parameter.kind.may_be_left_out:
             self.faults.append(f"`--{parameter.name}` needs a value such as `{parameter.example}`")
             return
-        value = parameter.kind.read(text, self.model)
+        value = parameter.kind.read(text, self.scope)
         if isinstance(value, Fault):
             self.faults.append(f"`--{parameter.name}` {value.text}")
         elif rest:
@@ -91,17 +91,19 @@ class Layer:
         self.faults.append(f"Put {quote(text)} in front of the parameters: it comes after {quote('--' + name)}")
 
 
-def read_typed(typed: Iterable[str], options: Mapping[str, str], model: Model) -> Layer:
-    """Read the parameters of a prompt."""
-    layer = Layer(model, options={name.lower(): text for name, text in options.items()})
+def read_typed(
+    typed: Iterable[str], options: Mapping[str, str], scope: Scope, settled: AbstractSet[str] = frozenset()
+) -> Layer:
+    """Read the parameters of a prompt, but for the fields in `settled`."""
+    layer = Layer(scope, settled, options={name.lower(): text for name, text in options.items()})
     for parameter in typed:
         layer.add(parameter)
     return layer
 
 
-def read_default(text: str, settled: AbstractSet[str], model: Model) -> Layer:
+def read_default(text: str, settled: AbstractSet[str], scope: Scope) -> Layer:
     """Read parameters that were set beforehand, but for the fields in `settled`; its faults say where they stand."""
-    layer, pieces = Layer(model, settled), take_apart(text)
+    layer, pieces = Layer(scope, settled), take_apart(text)
     for parameter in pieces.parameters:
         layer.add(parameter)
     faults = [*pieces.faults, *layer.faults]

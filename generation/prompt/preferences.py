@@ -8,9 +8,9 @@ from typing import Any
 
 from generation.errors import Complaint
 from generation.job import Speed
-from generation.models import Model
 from generation.prompt.names import is_taken
 from generation.prompt.reading import read
+from generation.repertoire import Repertoire
 
 STYLIZE = {"low": 50, "med": 100, "high": 250, "very high": 750}
 MOST_OPTIONS = 20
@@ -58,7 +58,7 @@ def from_dict(values: dict[str, Any]) -> Preferences:
     return Preferences(**known)
 
 
-def check_suffix(text: str, model: Model) -> str:
+def check_suffix(text: str, repertoire: Repertoire) -> str:
     """Give a suffix as it is kept; raises Complaint, PromptFaults among them, for anything but parameters."""
     suffix = " ".join(text.split())
     if len(suffix) > LONGEST_SUFFIX:
@@ -67,11 +67,11 @@ def check_suffix(text: str, model: Model) -> str:
         raise Complaint(
             "A suffix holds parameters only, such as `--ar 3:2 --no text`: words belong in a custom option."
         )
-    read("x", model, attached=1, defaults=(suffix,))
+    read("x", repertoire, attached=1, defaults=(suffix,))
     return suffix
 
 
-def check_option(name: str, value: str, model: Model) -> tuple[str, str]:
+def check_option(name: str, value: str, repertoire: Repertoire) -> tuple[str, str]:
     """Give a custom option's name and value as they are kept; raises Complaint, PromptFaults among them."""
     name, value = name.strip().removeprefix("--").lower(), " ".join(value.split())
     if not _OPTION_NAME.fullmatch(name):
@@ -82,5 +82,5 @@ def check_option(name: str, value: str, model: Model) -> tuple[str, str]:
         raise Complaint(f"`--{name}` is a parameter already: give your option another name.")
     if len(value) > LONGEST_OPTION:
         raise Complaint(f"An option can have {LONGEST_OPTION} characters, and this one has {len(value)}.")
-    read(f"x --{name}", model, attached=1, options={name: value})
+    read(f"x --{name}", repertoire, attached=1, options={name: value})
     return name, value

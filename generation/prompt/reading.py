@@ -1,7 +1,7 @@
 """From the typed text to a `Wish`, or to everything that is wrong with it.
 
 The order of work: junk off, permutations (which are the caller's, since each is a prompt of its own), links, text and
-weights, parameters, and then what was set beforehand.
+weights, the model, since what else can be said depends on it, parameters, and then what was set beforehand.
 """
 
 from __future__ import annotations
@@ -15,19 +15,22 @@ from generation.models import Model, size_for
 from generation.params import Params, Picture, TextPart
 from generation.prompt.faults import PromptFaults
 from generation.prompt.image_weight import strength_for
+from generation.prompt.kinds import Scope
 from generation.prompt.layers import Layer, read_default, read_typed
 from generation.prompt.pieces import take_apart
-from generation.prompt.table import Share, steps_for
+from generation.prompt.table import PARAMETERS, Share, steps_for
 from generation.prompt.weights import read_parts, weight_faults
 from generation.prompt.wish import TO_COME, Wish
+from generation.repertoire import Repertoire
 
 MOST_PICTURES = 5
 NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
+_ALL_BUT_THE_MODEL = frozenset(parameter.sets for parameter in PARAMETERS) - {"model"}
 
 
 def read(
     text: str,
-    model: Model,
+    repertoire: Repertoire,
     *,
     attached: int = 0,
     defaults: Sequence[str] = (),
@@ -37,12 +40,13 @@ def read(
 ) -> Wish:
     """Read one prompt with `attached` pictures; raises PromptFaults naming all that is wrong.
 
-    `defaults` are parameters that fill the prompt's gaps, the strongest first; the model's own come last. A name in
-    `options` stands for a text: `--mine` brings its words to the end of the prompt's, and its parameters count as
-    typed. Only when `zooming` can there be a `--zoom`.
+    `defaults` are parameters that fill the prompt's gaps, the strongest first; those of the model that was chosen come
+    last. A name in `options` stands for a text: `--mine` brings its words to the end of the prompt's, and its
+    parameters count as typed. Only when `zooming` can there be a `--zoom`.
     """
     prompt = take_apart(text)
-    typed = read_typed(prompt.parameters, options, model)
+    model = _chosen(prompt.parameters, defaults, options, repertoire)
+    typed = read_typed(prompt.parameters, options, Scope(repertoire, model))
     sources = (prompt, *typed.expanded.values())
     links = tuple(link for source in sources for link in source.links)
     pictures = (TO_COME,) * (attached + len(links))
@@ -57,14 +61,29 @@ def read(
 
 
 def parse(
-    text: str, model: Model, *, source: Picture | None = None, new_seed: Callable[[], int] = random_seed
+    text: str, repertoire: Repertoire, *, source: Picture | None = None, new_seed: Callable[[], int] = random_seed
 ) -> Params:
     """Read a prompt that goes with `source` and no links; raises PromptFaults naming all that is wrong."""
     pictures = () if source is None else (source,)
-    wish = read(text, model, attached=len(pictures), new_seed=new_seed)
+    wish = read(text, repertoire, attached=len(pictures), new_seed=new_seed)
     if wish.links:
         raise PromptFaults("Links to pictures are not followed here: attach the picture instead")
     return wish.with_pictures(pictures)
+
+
+def choose_model(defaults: Sequence[str], repertoire: Repertoire) -> Model:
+    """Give the model that draws where nothing is typed, as was set beforehand."""
+    return _chosen((), defaults, NO_OPTIONS, repertoire)
+
+
+def _chosen(typed: Sequence[str], defaults: Sequence[str], options: Mapping[str, str], repertoire: Repertoire) -> Model:
+    scope = Scope(repertoire, repertoire.default)
+    layer = read_typed(typed, options, scope, _ALL_BUT_THE_MODEL)
+    for text in defaults:
+        if "model" in layer.values:
+            break
+        layer = read_default(text, _ALL_BUT_THE_MODEL, scope)
+    return repertoire.find(layer.values.get("model", "")) or repertoire.default
 
 
 def _fill_gaps(typed: Layer, defaults: Sequence[str], *, has_picture: bool) -> tuple[dict[str, Any], list[str]]:
@@ -75,7 +94,7 @@ def _fill_gaps(typed: Layer, defaults: Sequence[str], *, has_picture: bool) -> t
             settled.add("num_inference_steps")  # else a draft could cost more than half
         if not has_picture:
             settled.add("strength")
-        layer = read_default(text, settled, typed.model)
+        layer = read_default(text, settled, typed.scope)
         values = layer.values | values
         faults += layer.faults
     return values, faults
@@ -100,7 +119,7 @@ def _wish(
     new_seed: Callable[[], int],
 ) -> Wish:
     run = {name: given[name] for name in ("speed", "private", "repeat", "zoom") if name in given}
-    fields = {name: value for name, value in given.items() if name not in run and name != "model"}
+    fields = {name: value for name, value in given.items() if name not in run}
     draft = fields.get("draft", False)
     width, height = size_for(model, fields.get("aspect", (1, 1)), draft=draft)
     defaults: dict[str, Any] = {
@@ -110,6 +129,7 @@ def _wish(
     }
     settled: dict[str, Any] = {
         "parts": parts,
+        "model": model.name,
         "source": next(iter(pictures), None),
         "blended": pictures[1:],
         "width": width,

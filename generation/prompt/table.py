@@ -24,7 +24,10 @@ from generation.prompt.kinds import (
     Whole,
     Words,
 )
+from generation.repertoire import Repertoire
 from generation.samplers import SAMPLERS
+
+Applied = Callable[[Params, Repertoire | None], Any]
 
 MAX_STEPS = 150
 MAX_REPEAT = 40
@@ -49,29 +52,38 @@ def steps_for(asked: int | Share, model: Model, *, draft: bool) -> int:
     return min(max(1, round(default_steps(model, draft=draft) * asked.of_default)), MAX_STEPS)
 
 
-def _never(params: Params, model: Model | None) -> None:
+def _never(params: Params, repertoire: Repertoire | None) -> None:
     return None
 
 
-def _unless(default: Any, field: str) -> Callable[[Params, Model | None], Any]:
-    def applied(params: Params, model: Model | None) -> Any:
+def _unless(default: Any, field: str) -> Applied:
+    def applied(params: Params, repertoire: Repertoire | None) -> Any:
         value = getattr(params, field)
         return None if value == default else value
 
     return applied
 
 
-def _applied_steps(params: Params, model: Model | None) -> int | None:
-    steps = params.num_inference_steps
+def _model(params: Params, repertoire: Repertoire | None) -> Model | None:
+    return None if repertoire is None else repertoire.find(params.model)
+
+
+def _applied_model(params: Params, repertoire: Repertoire | None) -> str | None:
+    is_default = repertoire is not None and _model(params, repertoire) is repertoire.default
+    return None if is_default or not params.model else params.model
+
+
+def _applied_steps(params: Params, repertoire: Repertoire | None) -> int | None:
+    model, steps = _model(params, repertoire), params.num_inference_steps
     return None if model is not None and steps == default_steps(model, draft=params.draft) else steps
 
 
-def _applied_guidance(params: Params, model: Model | None) -> float | None:
-    guidance = params.guidance_scale
+def _applied_guidance(params: Params, repertoire: Repertoire | None) -> float | None:
+    model, guidance = _model(params, repertoire), params.guidance_scale
     return None if model is not None and guidance == model.guidance_scale else guidance
 
 
-def _applied_image_weight(params: Params, model: Model | None) -> float | None:
+def _applied_image_weight(params: Params, repertoire: Repertoire | None) -> float | None:
     # Only a picture that somebody brought can be brought again; a tile's strength belongs to the button.
     if not isinstance(params.source, Upload) or params.strength == strength_for(1):
         return None
@@ -94,7 +106,7 @@ class Parameter:
     default: str = "off"
     help: str
     fields: Callable[[Any], dict[str, Any]] | None = None
-    applied: Callable[[Params, Model | None], Any] = _never
+    applied: Applied = _never
     repeatable: bool = False
 
     @property
@@ -202,8 +214,9 @@ PARAMETERS = (
         kind=ModelName(),
         sets="model",
         example="storybook",
-        default="the server's",
+        default="yours, or the server's",
         help="Which model draws.",
+        applied=_applied_model,
     ),
     Parameter(
         names=("niji",),
@@ -299,7 +312,7 @@ PARAMETERS = (
         example="1234",
         default="random",
         help="The same seed and prompt give the same pictures.",
-        applied=lambda params, model: params.seed,
+        applied=lambda params, repertoire: params.seed,
     ),
     Parameter(
         names=("repeat", "r"),

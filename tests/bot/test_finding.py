@@ -206,14 +206,14 @@ async def test_help_turns_its_pages(stage):
         message = await answer(stage, "help")
         assert message.ephemeral
         for page in PAGES:
-            text = PAGES[page](studio.model)
+            text = PAGES[page](studio.repertoire.default)
             await stage.person(stage.ada).select(message, page)
             await stage.server.wait_until(lambda text=text: message.content == text)
 
 
 async def test_every_command_that_people_have_is_in_the_help(stage):
     async with stage.bot() as studio:
-        text = "".join(page(studio.model) for page in PAGES.values())
+        text = "".join(page(studio.repertoire.default) for page in PAGES.values())
         offered = {each["name"] for each in stage.person(stage.ada).commands(stage.channel)}
         menus = {each["name"] for each in stage.person(stage.ada).commands(stage.channel, 3)}
     assert {name for name in offered - {"help"} if f"`/{name}" not in text} == set()

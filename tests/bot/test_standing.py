@@ -12,7 +12,7 @@ from bot.standing import Standing
 from generation.job import Asker
 from generation.messages import Loading
 from generation.queue import Limits, Place, Queue
-from tests.bot.test_wording import JOB, MODEL
+from tests.bot.test_wording import HERE, JOB
 
 SECONDS = 120
 SECONDS_A_JOB = 2
@@ -22,7 +22,7 @@ SECONDS_A_JOB = 2
 async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, most_a_second):
     now = 1000.0
     queue = Queue([], Limits(), clock=lambda: now)
-    studio = SimpleNamespace(model=MODEL, queue=queue, worker=SimpleNamespace(state=Loading("unet", 1, 2)))
+    studio = SimpleNamespace(repertoire=HERE, queue=queue, worker=SimpleNamespace(state=Loading("unet", 1, 2)))
     studio.clock = lambda: now
     to = replace(JOB.destination, token_expires_at=token_expires_at)
     jobs = [replace(JOB, id=f"{n:012x}", asker=Asker(n, "a"), asked_at=n, destination=to) for n in range(200)]
@@ -50,7 +50,7 @@ async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, 
     [(60, False, False), (1200, False, True), (1200, True, False), (None, False, False)],
 )
 def test_who_will_wait_longer_than_a_private_answer_can_live_is_told_at_once(seconds, by_channel, is_told):
-    studio = SimpleNamespace(model=MODEL, clock=lambda: 1000.0, worker=SimpleNamespace(state=Loading("unet", 1, 2)))
+    studio = SimpleNamespace(repertoire=HERE, clock=lambda: 1000.0, worker=SimpleNamespace(state=Loading("unet", 1, 2)))
     studio.queue = SimpleNamespace(place=lambda job_id: Place(9, seconds))
     to = replace(JOB.destination, token_expires_at=1900.0, by_channel=by_channel)
     assert ("direct message" in Standing(studio, replace(JOB, destination=to)).frame().content) is is_told

@@ -18,9 +18,11 @@ from generation.models import Model
 from generation.params import Params, TextPart, Tile
 from generation.prompt import PromptFaults, parse
 from generation.queue import Place
+from generation.repertoire import Repertoire
 from generation.worker import Broken, Restarting
 
 MODEL = Model(name="m", ref="m")
+HERE = Repertoire((MODEL,))
 READY = Ready(MODEL, "cpu")
 LOADING = Loading("text encoder", 1, 5)
 STATES = (READY, LOADING, Restarting("CUDA error"), Broken("no such file"))
@@ -38,7 +40,7 @@ JOB = Job(
     parent=None,
     asked_at=0.0,
 )
-LONGEST = max(Action, key=lambda action: len(wording.finished(replace(JOB, action=action), MODEL, None)))
+LONGEST = max(Action, key=lambda action: len(wording.finished(replace(JOB, action=action), HERE, None)))
 BUTTONS = [action for action in Action if action is not Action.IMAGINE]
 
 
@@ -56,13 +58,13 @@ def with_prompt(text: str) -> Job:
 def everything_about(job: Job) -> list[str]:
     """Give every text that can be said of a job, at its longest."""
     places = (None, Place(100_000, 0.0), Place(100_000, 85.0))
-    texts = [wording.waiting(job, MODEL, place, state) for place in places for state in STATES]
+    texts = [wording.waiting(job, HERE, place, state) for place in places for state in STATES]
     texts += [
-        wording.drawing(job, MODEL, progress, state) for progress in (None, Progress(job.id, 7, 25)) for state in STATES
+        wording.drawing(job, HERE, progress, state) for progress in (None, Progress(job.id, 7, 25)) for state in STATES
     ]
     texts += [wording.leaving(text) for text in texts]
-    ends = [wording.ended(job, MODEL, ending) for ending in ("Out of paint.", "so sorry " * 500)]
-    ends += [wording.finished(job, MODEL, credit) for credit in (None, Asker(2**63, "y"))]
+    ends = [wording.ended(job, HERE, ending) for ending in ("Out of paint.", "so sorry " * 500)]
+    ends += [wording.finished(job, HERE, credit) for credit in (None, Asker(2**63, "y"))]
     return texts + ends + [wording.elsewhere(text, job) for text in ends]
 
 
@@ -81,7 +83,7 @@ def everything_about(job: Job) -> list[str]:
     ],
 )
 def test_waiting_says_which_place_how_long_and_what_for(place, state, expected):
-    assert wording.waiting(JOB, MODEL, place, state) == expected
+    assert wording.waiting(JOB, HERE, place, state) == expected
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_waiting_says_which_place_how_long_and_what_for(place, state, expected):
     ],
 )
 def test_who_waits_for_the_process_is_told_why_and_spared_its_errors(state, words):
-    for text in (wording.waiting(JOB, MODEL, Place(1, None), state), wording.drawing(JOB, MODEL, None, state)):
+    for text in (wording.waiting(JOB, HERE, Place(1, None), state), wording.drawing(JOB, HERE, None, state)):
         assert words in text
         assert "CUDA" not in text
         assert "no such file" not in text
@@ -116,12 +118,12 @@ def test_who_waits_for_the_process_is_told_why_and_spared_its_errors(state, word
     ],
 )
 def test_an_estimate_is_rough_and_in_a_fitting_unit(seconds, words):
-    assert wording.waiting(JOB, MODEL, Place(2, seconds), READY).endswith(f"number 2 in the queue, {words}")
+    assert wording.waiting(JOB, HERE, Place(2, seconds), READY).endswith(f"number 2 in the queue, {words}")
 
 
 @given(st.floats(0, 1e7))
 def test_an_estimate_is_never_far_off(seconds):
-    said = wording.waiting(JOB, MODEL, Place(2, seconds), READY).rpartition(", ")[2]
+    said = wording.waiting(JOB, HERE, Place(2, seconds), READY).rpartition(", ")[2]
     if said == "a few seconds":
         assert seconds < 10
         return
@@ -143,7 +145,7 @@ def test_an_estimate_is_never_far_off(seconds):
     ],
 )
 def test_drawing_says_how_far(progress, state, end):
-    assert wording.drawing(JOB, MODEL, progress, state) == f"**a red fox** - {end}"
+    assert wording.drawing(JOB, HERE, progress, state) == f"**a red fox** - {end}"
 
 
 @pytest.mark.parametrize(
@@ -159,26 +161,26 @@ def test_drawing_says_how_far(progress, state, end):
 )
 def test_a_result_names_its_prompt_what_was_pressed_and_who_pressed(action, label):
     job = JOB if action is Action.IMAGINE else pressed(action, 2)
-    assert wording.finished(job, MODEL, None) == f"**a red fox** - {label}<@11>"
+    assert wording.finished(job, HERE, None) == f"**a red fox** - {label}<@11>"
 
 
 def test_every_action_has_its_own_words():
-    said = [wording.finished(pressed(action), MODEL, None) for action in BUTTONS]
-    assert len({*said, wording.finished(JOB, MODEL, None)}) == len(Action)
+    said = [wording.finished(pressed(action), HERE, None) for action in BUTTONS]
+    assert len({*said, wording.finished(JOB, HERE, None)}) == len(Action)
 
 
 def test_the_owner_of_the_picture_before_gets_the_credit():
-    text = wording.finished(pressed(Action.UPSCALE_SUBTLE), MODEL, Asker(12, "ben"))
+    text = wording.finished(pressed(Action.UPSCALE_SUBTLE), HERE, Asker(12, "ben"))
     assert text.endswith("<@11>\n-# after a picture by <@12>")
 
 
 def test_an_end_without_a_result_keeps_the_prompt_readable():
-    assert wording.ended(JOB, MODEL, "Cancelled by <@11>.") == "**a red fox** - <@11>\nCancelled by <@11>."
+    assert wording.ended(JOB, HERE, "Cancelled by <@11>.") == "**a red fox** - <@11>\nCancelled by <@11>."
 
 
 def test_the_prompt_is_shown_with_the_parameters_that_were_typed():
     job = replace(JOB, params=replace(JOB.params, aspect=(3, 2), no=("text",), num_inference_steps=12))
-    assert wording.finished(job, MODEL, None) == "**a red fox --ar 3:2 --no text --steps 12** - <@11>"
+    assert wording.finished(job, HERE, None) == "**a red fox --ar 3:2 --no text --steps 12** - <@11>"
 
 
 NASTY = [
@@ -205,7 +207,7 @@ def test_a_prompt_can_neither_ping_nor_link_nor_leave_its_line(prompt):
 
 def test_the_bold_that_heads_a_message_is_closed_whatever_the_prompt_ends_with():
     for prompt in ("x\\", "x*", "x\\\\", "*", "x **"):
-        headline = wording.finished(with_prompt(prompt), MODEL, None)
+        headline = wording.finished(with_prompt(prompt), HERE, None)
         inside = headline.removeprefix("**").rpartition("** - <@")[0]
         assert re.sub(r"\\.", "", inside).count("*") == 0
         assert not re.sub(r"\\\\", "", inside).endswith("\\")
@@ -227,8 +229,8 @@ def test_whatever_the_prompt_every_text_fits_and_is_not_empty(prompt):
 
 def test_the_longest_ending_is_cut_and_a_short_one_is_not():
     short = "It is in the log as `0123abcd`."
-    assert wording.ended(JOB, MODEL, short).endswith(short)
-    assert len(wording.ended(JOB, MODEL, "x" * 5000)) < 400
+    assert wording.ended(JOB, HERE, short).endswith(short)
+    assert len(wording.ended(JOB, HERE, "x" * 5000)) < 400
 
 
 @pytest.mark.parametrize(
@@ -238,6 +240,6 @@ def test_no_prompt_keeps_the_event_loop_busy(repeated):
     typed = (repeated * 6000)[:6000]
     began = time.process_time()
     with suppress(PromptFaults):
-        params = parse(typed, MODEL)
-        wording.drawing(replace(JOB, params=params), MODEL, None, READY)
+        params = parse(typed, HERE)
+        wording.drawing(replace(JOB, params=params), HERE, None, READY)
     assert time.process_time() - began < 0.2

@@ -17,6 +17,7 @@ from generation.messages import Failed, Finished, Progress
 from generation.models import EMBEDDED, describe
 from generation.params import Params, Upload
 from generation.prompt import parse
+from generation.repertoire import Repertoire
 from tests.generation.studio import Studio, generate
 
 # At this size and with so few steps the embedded model still draws what it is told, in an eighth of the time.
@@ -57,7 +58,8 @@ class Gallery:
         """Draw typed prompts beside each other; each is one tile of seed 7 unless `changes` to the Params say else."""
         wanted = [
             replace(
-                parse(prompt, SMALL, source=SOURCE if source else None, new_seed=lambda: 7), **{"count": 1} | changes
+                parse(prompt, Repertoire((SMALL,)), source=SOURCE if source else None, new_seed=lambda: 7),
+                **{"count": 1} | changes,
             )
             for prompt in prompts
         ]

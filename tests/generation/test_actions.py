@@ -16,6 +16,7 @@ from generation.models import Model, size_for
 from generation.params import MAX_SEED, Frame, Params, TextPart, Tile, Upload
 from generation.prompt import parse
 from generation.prompt.image_weight import strength_for
+from generation.repertoire import Repertoire
 
 MODEL = Model(name="m", ref="m", native_size=512)
 TILE = Tile("0123456789ab", 2)
@@ -81,12 +82,11 @@ def test_the_same_noise_does_not_draw_the_same_four_times_from_a_tile(button, ch
     assert (child.count, child.same_seed) == (4, same)
 
 
-@pytest.mark.parametrize("button", [Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE_4])
+@pytest.mark.parametrize("alone", [actions.pick, actions.upscale])
 @pytest.mark.parametrize("same_seed", [True, False])
-def test_a_tile_that_chaos_led_somewhere_is_led_there_again_when_it_is_drawn_alone(button, same_seed):
+def test_a_tile_that_chaos_led_somewhere_is_led_there_again_when_it_is_drawn_alone(alone, same_seed):
     parent = replace(PARENT, chaos=60, same_seed=same_seed)
-    picked = make(button, parent, TILE, MODEL, 4)
-    assert aims(picked, 0) == aims(parent, TILE.index)
+    assert aims(alone(parent, TILE), 0) == aims(parent, TILE.index)
 
 
 def test_a_variation_of_a_draft_is_a_draft():
@@ -99,7 +99,7 @@ def test_a_variation_of_a_draft_is_a_draft():
 @pytest.mark.parametrize("flag", ["", "--draft"])
 def test_a_variation_has_the_size_that_its_prompt_gets(aspect, multiple, flag):
     model = replace(MODEL, size_multiple=multiple)
-    parent = parse(f"a fox --ar {aspect} {flag}", model)
+    parent = parse(f"a fox --ar {aspect} {flag}", Repertoire((model,)))
     child = actions.vary(parent, TILE, model, 0.5, 4)
     assert (child.width, child.height) == (parent.width, parent.height)
 

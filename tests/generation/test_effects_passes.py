@@ -15,6 +15,7 @@ from generation.messages import Failed, Reason
 from generation.params import Params
 from generation.passes import work
 from generation.prompt import parse
+from generation.repertoire import Repertoire
 from tests.generation.gallery import SMALL, SOURCE, Drawing, Gallery, Pixels, detail, distance, plain, rising
 from tests.generation.studio import PATIENCE, Studio, assert_close, generate, params
 
@@ -114,7 +115,7 @@ COSTS = (
 
 @pytest.mark.parametrize("prompt", COSTS)
 def test_a_job_costs_what_the_queue_reckons(studio: Studio, prompt: str) -> None:
-    wanted = parse(prompt, replace(SMALL, native_size=64, size_multiple=16))
+    wanted = parse(prompt, Repertoire((replace(SMALL, native_size=64, size_multiple=16),)))
     studio.draw(generate("a", wanted))
     assert studio.pixels == work(wanted)
 
@@ -127,7 +128,7 @@ def test_a_variation_costs_what_the_queue_reckons(studio: Studio) -> None:
 
 def test_a_draft_costs_an_eighth(studio: Studio) -> None:
     model = replace(SMALL, native_size=64, size_multiple=16)
-    full, draft = (parse(prompt, model) for prompt in ("a fox", "a fox --draft"))
+    full, draft = (parse(prompt, Repertoire((model,))) for prompt in ("a fox", "a fox --draft"))
     studio.draw(generate("full", full))
     spent = studio.pixels
     studio.draw(generate("draft", draft))

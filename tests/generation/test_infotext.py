@@ -18,12 +18,14 @@ from generation.engine.pictures import to_png
 from generation.infotext import SAMPLER_LABELS, infotext
 from generation.params import TextPart, Upload
 from generation.prompt import parse, write
+from generation.repertoire import Repertoire
 from generation.samplers import SAMPLERS
 from tests.generation import test_prompt
 from tests.generation.test_prompt import all_params, read_again
 
 STYLED = replace(test_prompt.MODEL, sampler="dpmpp_2m")
 MODEL = replace(STYLED, trigger_words="")
+HERE = Repertoire((MODEL,))
 # From modules/infotext_utils.py of AUTOMATIC1111/stable-diffusion-webui.
 SETTING = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 
@@ -45,25 +47,26 @@ def unquoted(value: str) -> str:
 
 
 def test_everything_another_program_needs_is_there():
-    params = parse("a fox --seed 41 --steps 20 --cfg 7 --sampler euler_a --ar 3:2 --negative ugly", MODEL)
+    params = parse("a fox --seed 41 --steps 20 --cfg 7 --sampler euler_a --ar 3:2 --negative ugly", HERE)
     assert infotext(params, MODEL, 1) == (
         "a fox\n"
         "Negative prompt: ugly\n"
         "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 42, Size: 624x416, Model: storybook, Tile: 2, "
-        'Atelier: "a fox --ar 3\\u003a2 --steps 20 --cfg 7 --sampler euler_a --negative ugly --seed 41"'
+        'Atelier: "a fox --ar 3\\u003a2 --model storybook --steps 20 --cfg 7 --sampler euler_a'
+        ' --negative ugly --seed 41"'
     )
 
 
 def test_only_what_is_known_is_told():
-    values = read(infotext(parse("a fox", MODEL), replace(MODEL, sampler=None), 0))
+    values = read(infotext(parse("a fox", HERE), replace(MODEL, sampler=None), 0))
     assert values.keys() == {"prompt", "negative", "Steps", "CFG scale", "Seed", "Size", "Model", "Tile", "Atelier"}
 
 
 @pytest.mark.parametrize(("sampler", "label"), [("dpmpp_2m", "DPM++ 2M"), ("DEISMultistepScheduler",) * 2])
 def test_the_models_own_sampler_is_told_where_no_other_was_asked_for(sampler, label):
     model = replace(MODEL, sampler=sampler)
-    assert read(infotext(parse("a fox", model), model, 0))["Sampler"] == label
-    assert read(infotext(parse("a fox --sampler euler", model), model, 0))["Sampler"] == "Euler"
+    assert read(infotext(parse("a fox", Repertoire((model,))), model, 0))["Sampler"] == label
+    assert read(infotext(parse("a fox --sampler euler", Repertoire((model,))), model, 0))["Sampler"] == "Euler"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +83,7 @@ def test_the_models_own_sampler_is_told_where_no_other_was_asked_for(sampler, la
     ],
 )
 def test_weights_and_what_is_kept_out_are_said_in_that_programs_words(typed, positive, negative):
-    values = read(infotext(parse(typed, MODEL), MODEL, 0))
+    values = read(infotext(parse(typed, HERE), MODEL, 0))
     assert (values["prompt"], values["negative"]) == (positive, negative)
 
 
@@ -97,28 +100,28 @@ def test_weights_and_what_is_kept_out_are_said_in_that_programs_words(typed, pos
 )
 def test_the_house_style_is_told_as_strongly_as_it_is_applied(typed, positive):
     model = replace(STYLED, trigger_words="storybook style")
-    assert read(infotext(parse(typed, model), model, 0))["prompt"] == positive
+    assert read(infotext(parse(typed, Repertoire((model,))), model, 0))["prompt"] == positive
 
 
 def test_a_second_pass_is_told_as_that_programs_own():
-    values = read(infotext(parse("a fox --hd", MODEL), MODEL, 0))
+    values = read(infotext(parse("a fox --hd", HERE), MODEL, 0))
     assert (values["Size"], values["Hires upscale"], values["Denoising strength"]) == ("512x512", "2", "0.45")
 
 
 def test_a_picture_as_the_start_is_told_by_its_denoising_strength():
-    params = parse("a fox --iw 2", MODEL, source=Upload("cafe"))
+    params = parse("a fox --iw 2", HERE, source=Upload("cafe"))
     assert read(infotext(params, MODEL, 0))["Denoising strength"] == "0.36"
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_has_that_programs_name(name):
     label, schedule = SAMPLER_LABELS[name]
-    values = read(infotext(parse(f"a fox --sampler {name}", MODEL), MODEL, 0))
+    values = read(infotext(parse(f"a fox --sampler {name}", HERE), MODEL, 0))
     assert (values["Sampler"], values.get("Schedule type")) == (label, schedule)
 
 
 def test_a_name_with_commas_stays_in_one_piece():
-    values = read(infotext(parse('a "fox", red', MODEL), replace(MODEL, name='my, "own": model'), 3))
+    values = read(infotext(parse('a "fox", red', HERE), replace(MODEL, name='my, "own": model'), 3))
     assert values["Model"] == 'my, "own": model'
     assert values["Tile"] == "4"
 
@@ -126,7 +129,8 @@ def test_a_name_with_commas_stays_in_one_piece():
 @settings(max_examples=200, deadline=None)
 @given(all_params())
 def test_the_whole_grid_can_be_drawn_again_from_any_tiles_text(params):
-    other = replace(STYLED, num_inference_steps=3, guidance_scale=1.0)
+    changed = {"num_inference_steps": 3, "guidance_scale": 1.0}
+    other = Repertoire(tuple(replace(model, **changed) for model in test_prompt.HERE.models))
     echo = read(infotext(replace(params, count=4), MODEL, 2))["Atelier"]
     assert read_again(echo, params, other) == params
 
@@ -175,13 +179,13 @@ HOSTILE = [
     ],
 )
 def test_another_program_reads_every_prompt(typed, positive, negative):
-    (sampler,) = read_by_another(infotext(parse(typed, MODEL), MODEL, 0)).samplers
+    (sampler,) = read_by_another(infotext(parse(typed, HERE), MODEL, 0)).samplers
     assert (words(sampler.prompts), words(sampler.negative_prompts)) == (positive, negative)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_another_program_takes_no_setting_from_a_prompt(text):
-    asked = parse("a fox --seed 41 --steps 20 --cfg 7 --sampler dpmpp_2m_karras", MODEL)
+    asked = parse("a fox --seed 41 --steps 20 --cfg 7 --sampler dpmpp_2m_karras", HERE)
     params = replace(asked, parts=(TextPart(text),), negative_prompt=text)
     found = read_by_another(infotext(params, MODEL, 1))
     (sampler,) = found.samplers
@@ -194,7 +198,7 @@ def test_another_program_takes_no_setting_from_a_prompt(text):
 
 
 def test_another_program_reads_what_was_drawn_from_a_picture():
-    found = read_by_another(infotext(parse("a fox --iw 2", MODEL, source=Upload("cafe")), MODEL, 0))
+    found = read_by_another(infotext(parse("a fox --iw 2", HERE, source=Upload("cafe")), MODEL, 0))
     assert found.metadata["Denoising strength"] == "0.36"
     assert words(found.prompts) == ["a fox"]
 

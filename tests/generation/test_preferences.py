@@ -7,8 +7,10 @@ import pytest
 from generation.errors import Complaint
 from generation.models import Model
 from generation.prompt.preferences import STYLIZE, Preferences, check_option, check_suffix
+from generation.repertoire import Repertoire
 
 MODEL = Model(name="none", ref="none")
+HERE = Repertoire((MODEL,))
 
 
 @pytest.mark.parametrize(
@@ -34,7 +36,7 @@ def test_preferences_stand_for_parameters_and_the_suffix_comes_first(preferences
     ],
 )
 def test_a_suffix_of_parameters_is_taken(text, kept):
-    assert check_suffix(text, MODEL) == kept
+    assert check_suffix(text, HERE) == kept
 
 
 @pytest.mark.parametrize(
@@ -50,12 +52,12 @@ def test_a_suffix_of_parameters_is_taken(text, kept):
 )
 def test_any_other_suffix_is_refused_with_the_reason(text, says):
     with pytest.raises(Complaint, match=says):
-        check_suffix(text, MODEL)
+        check_suffix(text, HERE)
 
 
 @pytest.mark.parametrize("name", ["mine", "--mine", " Mine ", "my-own", "größe", "日本"])
 def test_an_options_name_is_taken_as_people_write_it(name):
-    assert check_option(name, " oil  painting --raw ", MODEL) == (
+    assert check_option(name, " oil  painting --raw ", HERE) == (
         name.strip().removeprefix("--").lower(),
         "oil painting --raw",
     )
@@ -64,14 +66,14 @@ def test_an_options_name_is_taken_as_people_write_it(name):
 @pytest.mark.parametrize("name", ["", "ar", "--SEED", "two words", "v7", "mine2", "-", "a" * 33, "a`b", "stealth"])
 def test_an_option_cannot_have_any_other_name(name):
     with pytest.raises(Complaint):
-        check_option(name, "--raw", MODEL)
+        check_option(name, "--raw", HERE)
 
 
 def test_an_option_is_not_longer_than_allowed():
     with pytest.raises(Complaint, match="1000"):
-        check_option("mine", "x" * 1001, MODEL)
+        check_option("mine", "x" * 1001, HERE)
 
 
 def test_an_option_that_no_prompt_could_use_is_refused_with_the_reason():
     with pytest.raises(Complaint, match="did you mean"):
-        check_option("mine", "oil painting --aspct 3:2", MODEL)
+        check_option("mine", "oil painting --aspct 3:2", HERE)

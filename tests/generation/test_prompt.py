@@ -18,9 +18,20 @@ from generation.prompt import PromptFaults, parse, read, write
 from generation.prompt.escapes import clean
 from generation.prompt.image_weight import image_weight_for, strength_for
 from generation.prompt.table import BY_NAME, COMING, PARAMETERS
+from generation.repertoire import Repertoire
 from generation.samplers import SAMPLERS
 
 MODEL = Model(name="storybook", ref="models/storybook", trigger_words="storybook style")
+OTHER = Model(
+    name="Woodcut, --wide {1}",
+    ref="somebody/woodcut",
+    native_size=768,
+    max_aspect=2.0,
+    num_inference_steps=12,
+    guidance_scale=4.0,
+    trigger_words="woodcut",
+)
+HERE = Repertoire((MODEL, OTHER))
 PICTURE = Upload("cafe")
 MARKS = [
     *("::", "::2 ", "::-.5 ", "--", "—", "–", "-", "**", "{", "}", ",", "\\", "<", ">", "@", "`", "=", ":", "/"),
@@ -43,8 +54,9 @@ def shown_texts() -> st.SearchStrategy[str]:
 
 @st.composite
 def all_params(draw: st.DrawFn) -> Params:
+    model = draw(st.sampled_from(HERE.models))
     width, height = draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
-    assume(max(width, height) <= MODEL.max_aspect * min(width, height))
+    assume(max(width, height) <= model.max_aspect * min(width, height))
     aspect = (width // math.gcd(width, height), height // math.gcd(width, height))
     part = st.builds(TextPart, shown_texts(), st.floats(-1000, 1000) | st.just(1.0))
     parts = draw(st.lists(part, min_size=1, max_size=4) | st.just([TextPart("")]))
@@ -52,7 +64,7 @@ def all_params(draw: st.DrawFn) -> Params:
     pictures = draw(st.sampled_from([(), (PICTURE,), (PICTURE, Upload("beef"))]))
     assume(len(pictures) != 1 or any(part.text for part in parts))
     draft, raw = draw(st.booleans()), draw(st.booleans())
-    pixels = size_for(MODEL, aspect, draft=draft)
+    pixels = size_for(model, aspect, draft=draft)
     return Params(
         parts=tuple(parts),
         no=tuple(draw(st.lists(shown_texts(), max_size=5))),
@@ -69,7 +81,7 @@ def all_params(draw: st.DrawFn) -> Params:
         negative_prompt=draw(st.none() | shown_texts()),
         same_seed=draw(st.booleans()),
         chaos=draw(st.integers(0, 100)),
-        house_style="" if raw else MODEL.trigger_words,
+        house_style="" if raw else model.trigger_words,
         stylize=draw(st.integers(0, 1000)),
         raw=raw,
         weird=draw(st.integers(0, 3000)),
@@ -77,44 +89,46 @@ def all_params(draw: st.DrawFn) -> Params:
         seamless=draw(st.booleans()),
         draft=draft,
         hd=not draft and draw(st.booleans()),
+        model=model.name,
     )
 
 
-def read_again(echo: str, params: Params, model: Model = MODEL) -> Params:
+def read_again(echo: str, params: Params, here: Repertoire = HERE) -> Params:
     """Read an echo with the pictures that went with it."""
     pictures = [*filter(None, [params.source]), *params.blended]
-    return read(echo, model, attached=len(pictures)).with_pictures(pictures)
+    return read(echo, here, attached=len(pictures)).with_pictures(pictures)
 
 
 @settings(max_examples=200, deadline=None)
 @given(typed_texts())
 def test_parsing_gives_params_or_faults_and_never_anything_else(typed):
     try:
-        params = parse(typed, MODEL, source=PICTURE)
+        params = parse(typed, HERE, source=PICTURE)
     except PromptFaults as faults:
         assert faults.faults
         assert all(fault in str(faults) for fault in faults.faults)
     else:
-        assert parse(write(params, MODEL, seed=True), MODEL, source=PICTURE) == params
+        assert parse(write(params, HERE, seed=True), HERE, source=PICTURE) == params
 
 
 @settings(max_examples=200, deadline=None)
 @given(all_params())
 def test_typing_the_echo_again_gives_the_same(params):
-    assert read_again(write(params, MODEL, seed=True), params) == params
+    assert read_again(write(params, HERE, seed=True), params) == params
 
 
 @settings(max_examples=200, deadline=None)
 @given(all_params(), st.integers(1, 150), st.floats(0, 30))
-def test_an_echo_without_a_model_keeps_its_meaning_when_the_defaults_change(params, steps, guidance):
-    other = replace(MODEL, num_inference_steps=steps, guidance_scale=guidance)
+def test_an_echo_of_everything_keeps_its_meaning_when_the_defaults_change(params, steps, guidance):
+    changed = {"num_inference_steps": steps, "guidance_scale": guidance}
+    other = Repertoire((replace(OTHER, **changed), replace(MODEL, **changed)))
     assert read_again(write(params, None, seed=True), params, other) == params
 
 
 @settings(max_examples=200, deadline=None)
 @given(all_params())
 def test_a_prompt_copied_from_a_message_means_the_same(params):
-    echo = write(params, MODEL, seed=True)
+    echo = write(params, HERE, seed=True)
     for copied in (
         f"**{escape(echo)}** - <@123> (fast)",
         f"**{escape(echo)}** - Variations (Strong) of image #2 by <@123>",
@@ -144,26 +158,28 @@ def test_a_prompt_copied_from_a_message_means_the_same(params):
         ("a fox --draft --q 2", "a fox --draft --steps 24"),
         ("a fox --sameseed 5 --c 10", "a fox --chaos 10 --sameseed"),
         ("a fox --fast --stealth --r 3 --v storybook", "a fox"),
+        ("a fox --v wood --steps 12", r"a fox --model Woodcut, \-\-wide \{1\}"),
+        ("a fox --model woodcut wide 1 --steps 25", r"a fox --model Woodcut, \-\-wide \{1\} --steps 25"),
         (r"a fox \--ar \{x\} std\::vector", r"a fox \-\-ar \{x\} std\:\:vector"),
         ("a — b, c - d, e @f, 2*3, g_h", "a — b, c - d, e @f, 2*3, g_h"),
     ],
 )
 def test_the_echo_is_the_prompt_as_applied(typed, echo):
-    assert write(parse(typed, MODEL), MODEL) == echo
+    assert write(parse(typed, HERE), HERE) == echo
 
 
 def test_the_echo_has_the_seed_only_when_asked():
-    params = parse("a fox --seed 5", MODEL)
-    assert write(params, MODEL) == "a fox"
-    assert write(params, MODEL, seed=True) == "a fox --seed 5"
-    assert write(parse("a fox --sameseed 5", MODEL), MODEL, seed=True) == "a fox --sameseed --seed 5"
+    params = parse("a fox --seed 5", HERE)
+    assert write(params, HERE) == "a fox"
+    assert write(params, HERE, seed=True) == "a fox --seed 5"
+    assert write(parse("a fox --sameseed 5", HERE), HERE, seed=True) == "a fox --sameseed --seed 5"
 
 
 def test_the_echo_has_the_image_weight_of_a_picture_that_was_brought_but_not_of_a_tile():
     tile = Tile("0123456789ab", 2)
-    assert write(parse("a fox --iw 2", MODEL, source=PICTURE), MODEL) == "a fox --iw 2"
-    assert write(parse("a fox --iw 1", MODEL, source=PICTURE), MODEL) == "a fox"
-    assert write(parse("a fox --iw 2", MODEL, source=tile), MODEL) == "a fox"
+    assert write(parse("a fox --iw 2", HERE, source=PICTURE), HERE) == "a fox --iw 2"
+    assert write(parse("a fox --iw 1", HERE, source=PICTURE), HERE) == "a fox"
+    assert write(parse("a fox --iw 2", HERE, source=tile), HERE) == "a fox"
 
 
 @given(st.floats(0, 3), st.floats(0, 3))
@@ -182,14 +198,14 @@ def test_a_seed_is_drawn_only_when_none_is_given():
     def no_seed() -> int:
         raise AssertionError("a seed was drawn")
 
-    assert parse("a fox --seed 5", MODEL, new_seed=no_seed).seed == 5
-    assert parse("a fox", MODEL, new_seed=lambda: 9).seed == 9
-    assert parse("a fox", MODEL).seed != parse("a fox", MODEL).seed
+    assert parse("a fox --seed 5", HERE, new_seed=no_seed).seed == 5
+    assert parse("a fox", HERE, new_seed=lambda: 9).seed == 9
+    assert parse("a fox", HERE).seed != parse("a fox", HERE).seed
 
 
 def test_faults_are_a_complaint_that_reads_well_and_survives_pickling():
     with pytest.raises(Complaint) as caught:
-        parse("a fox --ar --seed x", MODEL)
+        parse("a fox --ar --seed x", HERE)
     faults = caught.value
     assert str(faults) == (
         "• `--ar` needs a value such as `3:2`\n• `--seed` must be a whole number between 0 and 4294967295, not `x`"
@@ -200,12 +216,12 @@ def test_faults_are_a_complaint_that_reads_well_and_survives_pickling():
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
 def test_the_example_of_a_parameter_works_and_does_something(parameter):
-    model = replace(MODEL, name="niji 6") if parameter.name == "niji" else MODEL
+    here = Repertoire((OTHER, MODEL, replace(MODEL, name="niji 6")))
     plain, changed = (
-        read(f"a fox {typed}", model, attached=1, new_seed=lambda: 1, zooming=True)
+        read(f"a fox {typed}", here, attached=1, new_seed=lambda: 1, zooming=True)
         for typed in ("", f"--{parameter.name} {parameter.example}")
     )
-    assert (changed != plain) == (parameter.sets != "model")  # there is but one, so asking for it changes nothing
+    assert changed != plain
 
 
 def test_no_name_means_two_things():

@@ -9,8 +9,10 @@ import pytest
 from generation.models import Model, size_for
 from generation.params import Params, TextPart, Upload
 from generation.prompt import PromptFaults, parse
+from generation.repertoire import Repertoire
 
 MODEL = Model(name="storybook", ref="models/storybook", num_inference_steps=20, guidance_scale=7.0)
+HERE = Repertoire((MODEL,))
 PICTURE = Upload("cafe")
 SEED = 77
 
@@ -408,7 +410,7 @@ ALL = [*PLAIN, *SCRIPTS, *DASHES, *PARAMETERS, *WEIGHTS, *JUNK, *ESCAPES, *NEW, 
 
 @pytest.mark.parametrize(("typed", "parts", "changes"), ALL)
 def test_a_prompt_means(typed, parts, changes):
-    assert parse(typed, MODEL, new_seed=lambda: SEED) == expected(parts, changes)
+    assert parse(typed, HERE, new_seed=lambda: SEED) == expected(parts, changes)
 
 
 @pytest.mark.parametrize(
@@ -423,14 +425,21 @@ def test_a_prompt_means(typed, parts, changes):
     ],
 )
 def test_the_image_weight_says_how_much_of_the_picture_is_forgotten(typed, strength):
-    params = parse(typed, MODEL, source=PICTURE)
+    params = parse(typed, HERE, source=PICTURE)
     assert (params.source, params.strength) == (PICTURE, strength)
 
 
 def expected(parts: list[tuple[str, float]], changes: dict[str, Any]) -> Params:
     """Fill the model's defaults around what a row says."""
     width, height = size_for(MODEL, changes.get("aspect", (1, 1)))
-    values = {"seed": SEED, "num_inference_steps": 20, "guidance_scale": 7.0, "width": width, "height": height}
+    values = {
+        "seed": SEED,
+        "num_inference_steps": 20,
+        "guidance_scale": 7.0,
+        "width": width,
+        "height": height,
+        "model": MODEL.name,
+    }
     return Params(**values | {"parts": tuple(TextPart(*part) for part in parts)} | changes)
 
 
@@ -556,13 +565,13 @@ FAULTY = [
 @pytest.mark.parametrize(("typed", "faults"), FAULTY, ids=[typed[:60] for typed, _ in FAULTY])
 def test_a_faulty_prompt_is_answered_with_all_its_faults(typed, faults):
     with pytest.raises(PromptFaults) as caught:
-        parse(typed, MODEL)
+        parse(typed, HERE)
     assert list(caught.value.faults) == faults
 
 
 def test_the_aspect_limit_is_the_models():
-    square_only = Model(name="m", ref="m", max_aspect=1.0)
-    narrow = Model(name="m", ref="m", max_aspect=2.5)
+    square_only = Repertoire((Model(name="m", ref="m", max_aspect=1.0),))
+    narrow = Repertoire((Model(name="m", ref="m", max_aspect=2.5),))
     assert parse("a fox --ar 5:2", narrow).aspect == (5, 2)
     with pytest.raises(PromptFaults, match="between 2:5 and 5:2 with this model"):
         parse("a fox --ar 26:10", narrow)

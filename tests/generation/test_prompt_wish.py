@@ -15,9 +15,11 @@ from generation.params import TextPart, Tile, Upload
 from generation.prompt import TO_COME, PromptFaults, Wish, is_taken, parse, permute, read, write
 from generation.prompt.names import NAMES
 from generation.prompt.permutations import count
+from generation.repertoire import Repertoire
 from tests.generation.test_prompt import typed_texts
 
 MODEL = Model(name="storybook", ref="m", num_inference_steps=20, guidance_scale=7.0, trigger_words="storybook style")
+HERE = Repertoire((MODEL,))
 SEED = 77
 FOX, OWL = "https://example.org/fox.png", "https://example.org/owl.jpg?ex=1&is=2"
 OPTIONS = {
@@ -33,7 +35,7 @@ OPTIONS = {
 
 
 def wish(typed: str, **more: Any) -> Wish:
-    return read(typed, MODEL, new_seed=lambda: SEED, **more)
+    return read(typed, HERE, new_seed=lambda: SEED, **more)
 
 
 def faults(typed: str, **more: Any) -> list[str]:
@@ -42,11 +44,11 @@ def faults(typed: str, **more: Any) -> list[str]:
     return list(caught.value.faults)
 
 
-def told(found: Wish, model: Model = MODEL) -> str:
+def told(found: Wish, here: Repertoire = HERE) -> str:
     """Write what was read, run included, as one line."""
     run = [found.speed, {True: "private", False: "public", None: None}[found.private]]
     repeat = [f"{found.repeat}×"] if found.repeat > 1 else []
-    return " | ".join([write(found.params, model), *filter(None, run), *repeat])
+    return " | ".join([write(found.params, here), *filter(None, run), *repeat])
 
 
 @pytest.mark.parametrize(
@@ -114,9 +116,7 @@ def test_nothing_about_the_run_is_said_unless_it_is_typed():
 def test_links_at_the_front_are_pictures(typed, links, text):
     found = wish(typed)
     assert list(found.links) == links
-    assert write(found.params, MODEL).replace("https\\:\\//", "https\\://") == text.replace(
-        "https\\:\\//", "https\\://"
-    )
+    assert write(found.params, HERE).replace("https\\:\\//", "https\\://") == text.replace("https\\:\\//", "https\\://")
     assert [found.params.source, *found.params.blended] == ([TO_COME] * len(links) or [None])
 
 
@@ -167,9 +167,9 @@ def test_pictures_that_cannot_be_used_are_refused(typed, attached, expected):
 
 def test_the_short_way_takes_a_picture_but_no_links():
     tile = Tile("0123456789ab", 2)
-    assert parse("a fox", MODEL, source=tile).source == tile
+    assert parse("a fox", HERE, source=tile).source == tile
     with pytest.raises(PromptFaults, match="attach the picture instead"):
-        parse(f"{FOX} a fox", MODEL)
+        parse(f"{FOX} a fox", HERE)
 
 
 @pytest.mark.parametrize(
@@ -315,9 +315,9 @@ def test_the_house_style_is_the_models_unless_raw_is_asked_for():
 
 
 def test_a_family_of_models_has_a_name_of_its_own():
-    niji = Model(name="Niji 6", ref="m")
+    niji = Repertoire((Model(name="Niji 6", ref="m"),))
     assert read("a fox --niji 6", niji) and read("a fox --niji6", niji) and read("a fox --v niji-6", niji)
-    assert read("a fox --niji --tile", replace(niji, name="niji")).params.seamless
+    assert read("a fox --niji --tile", niji).params.seamless
     with pytest.raises(PromptFaults, match="`--niji` does not know `5`: here there is `Niji 6`"):
         read("a fox --niji 5", niji)
 
@@ -351,7 +351,7 @@ def test_reading_gives_a_wish_or_faults_and_never_anything_else(typed, layer, op
         except PromptFaults as caught:
             assert caught.faults
         else:
-            echo = write(found.params, MODEL, seed=True)
+            echo = write(found.params, HERE, seed=True)
             assert wish(echo, attached=attached + len(found.links)).params == found.params
 
 

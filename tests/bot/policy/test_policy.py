@@ -18,10 +18,12 @@ from generation.errors import Complaint
 from generation.job import Action, Asker, Speed, new_job_id
 from generation.models import Model
 from generation.prompt import PromptFaults, parse
+from generation.repertoire import Repertoire
 from tests.db.jobs import a_job
 
 GUILD, CHANNEL, CATEGORY, ADA, PATRONS = 1, 2, 3, 11, 21
 MODEL = Model(name="painter", ref="painter")
+HERE = Repertoire((MODEL,))
 NOW = 1_000_000.0
 
 
@@ -52,7 +54,7 @@ class Place:
 
     async def admit(self, prompt: str = "a fox", *, roles=(), places=(CHANNEL,), guild=GUILD, **ask):
         who = Situation(guild_id=guild, places=frozenset(places), person_id=ADA, role_ids=frozenset(roles))
-        ask = {"action": Action.IMAGINE, "params": parse(prompt, MODEL)} | ask
+        ask = {"action": Action.IMAGINE, "params": parse(prompt, HERE)} | ask
         return await self.policy.admit(who, Ask(**ask))
 
 
@@ -218,7 +220,7 @@ async def test_ten_presses_in_one_moment_do_not_slip_through_a_bound(place):
     who = Situation(guild_id=GUILD, places=frozenset({CHANNEL}), person_id=ADA)
 
     async def press() -> None:
-        async with place.policy.admission(who, Ask(action=Action.REROLL, params=parse("a fox", MODEL))):
+        async with place.policy.admission(who, Ask(action=Action.REROLL, params=parse("a fox", HERE))):
             await place.job()
 
     results = await asyncio.gather(*(press() for _ in range(10)), return_exceptions=True)

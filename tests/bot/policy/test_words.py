@@ -12,8 +12,9 @@ from bot.policy.words import MOST_WORDS, Found, Mode, Words, check_phrase, judge
 from generation.errors import Complaint
 from generation.models import Model
 from generation.prompt import PromptFaults, parse
+from generation.repertoire import Repertoire
 
-MODEL = Model(name="painter", ref="painter")
+HERE = Repertoire((Model(name="painter", ref="painter"),))
 BLOCKED = Words(
     {
         "gore": "refuse",
@@ -129,27 +130,27 @@ def test_ten_thousand_words_and_the_longest_prompt_take_no_time_that_anybody_wou
 
 def test_a_refusal_names_every_word_as_the_owners_wrote_it():
     with pytest.raises(PromptFaults, match=r"do not allow `zomb\*`, `gore` in prompts"):
-        judge(BLOCKED, parse("g0re with zombies", MODEL))
+        judge(BLOCKED, parse("g0re with zombies", HERE))
 
 
 def test_a_warning_lets_the_prompt_through():
-    assert "`blood`" in (judge(BLOCKED, parse("a blood moon", MODEL)) or "")
-    assert judge(BLOCKED, parse("a moon", MODEL)) is None
+    assert "`blood`" in (judge(BLOCKED, parse("a blood moon", HERE)) or "")
+    assert judge(BLOCKED, parse("a moon", HERE)) is None
 
 
 def test_a_word_may_be_allowed_as_something_to_keep_out():
-    assert judge(BLOCKED, parse("a circus --no clown", MODEL)) is None
+    assert judge(BLOCKED, parse("a circus --no clown", HERE)) is None
     with pytest.raises(PromptFaults, match="`clown`"):
-        judge(BLOCKED, parse("a clown", MODEL))
+        judge(BLOCKED, parse("a clown", HERE))
     for prompt in ("a circus --no gore", "a circus --negative gore"):
         with pytest.raises(PromptFaults, match="`gore`"):
-            judge(BLOCKED, parse(prompt, MODEL))
+            judge(BLOCKED, parse(prompt, HERE))
 
 
 @pytest.mark.parametrize("part", ["gore::2 moon", "moon:: gore::-1", "moon::2 gore"])
 def test_every_part_of_a_multi_prompt_is_looked_at(part):
     with pytest.raises(PromptFaults, match="`gore`"):
-        judge(BLOCKED, parse(f"{part} sky::3", MODEL))
+        judge(BLOCKED, parse(f"{part} sky::3", HERE))
 
 
 @pytest.mark.parametrize(("typed", "kept"), [("  Naked   MAN ", "naked man"), ("zomb*", "zomb*"), ("日本", "日本")])
@@ -175,7 +176,7 @@ def test_a_phrase_is_found_when_it_is_spelled_and_a_trailing_sign_is_a_letter():
 def test_a_refusal_names_ten_words_and_counts_the_rest():
     phrases = [f"{'word' * 20}{chr(97 + number)}" for number in range(25)]
     with pytest.raises(PromptFaults, match="and 15 more") as refused:
-        judge(Words(dict.fromkeys(phrases, "refuse")), parse(" ".join(phrases), MODEL))
+        judge(Words(dict.fromkeys(phrases, "refuse")), parse(" ".join(phrases), HERE))
     assert len(str(refused.value)) < 1900
 
 
