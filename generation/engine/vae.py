@@ -123,7 +123,7 @@ class Vae:
 
     @cached_property
     def _distribution(self) -> tuple[Tensor, Tensor]:
-        """Give the middle and the spread of the VAE's own latents, by which the UNet's are scaled, channel by channel."""
+        """Give the middle and the spread of the VAE's own latents; the UNet's are scaled by them."""
         config = self._vae.config
         named = config.get("latents_mean"), config.get("latents_std")
         known = all(values is not None for values in named)

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import diffusers
-import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline, StableDiffusionPipeline
 from PIL import Image
-from torch import Generator, Tensor
 
 from generation.engine.loading import Pipeline, load_pipeline
 from generation.messages import Failed, Finished, Reason
-from generation.params import Params, Upload
 from generation.samplers import SAMPLERS
+from tests.generation.oracle import SOURCE, drawing, png, quiet, stock_latents
 from tests.generation.studio import Studio, assert_close, generate, in_turn, params
 from tests.generation.tiny_model import build_tiny_model
-
-SOURCE = Upload("0" * 64)
-
 
 ZERO_SNR = {"timestep_spacing": "trailing", "rescale_betas_zero_snr": True, "set_alpha_to_one": True}
 KINDS: dict[str, dict[str, Any]] = {
@@ -42,45 +35,7 @@ def any_pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="module")
 def stock(tiny_model: Path) -> StableDiffusionPipeline:
-    return _quiet(StableDiffusionPipeline.from_pretrained(tiny_model))
-
-
-def _quiet(pipeline: Any) -> Any:
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
-def _stock_latents(stock: Any, wanted: Params, **inputs: Any) -> Tensor:
-    """Draw with a stock pipeline as it is meant to be used: a generator for each picture."""
-    kept = stock.scheduler
-    if wanted.sampler is not None:
-        sampler = SAMPLERS[wanted.sampler]
-        stock.scheduler = getattr(diffusers, sampler.scheduler).from_config(kept.config, **sampler.overrides)
-    generators = [Generator("cpu").manual_seed(wanted.seed + tile) for tile in range(wanted.count)]
-    try:
-        return stock(
-            prompt=[wanted.parts[0].text] * wanted.count,
-            negative_prompt=None if wanted.negative_prompt is None else [wanted.negative_prompt] * wanted.count,
-            num_inference_steps=wanted.num_inference_steps,
-            guidance_scale=wanted.guidance_scale,
-            generator=generators,
-            output_type="latent",
-            **inputs,
-        ).images
-    finally:
-        stock.scheduler = kept
-
-
-def _drawing(width: int = 64, height: int = 64) -> Image.Image:
-    down, right = np.mgrid[0:height, 0:width]
-    colours = np.stack([right * 255 / width, down * 255 / height, (right + down) % 17 * 15], axis=-1)
-    return Image.fromarray(colours.astype(np.uint8))
-
-
-def _png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    return quiet(StableDiffusionPipeline.from_pretrained(tiny_model))
 
 
 @pytest.mark.parametrize("steps", [1, 7])
@@ -90,7 +45,7 @@ def test_every_sampler_draws_what_the_stock_pipeline_draws(
 ) -> None:
     wanted = params(sampler=sampler, num_inference_steps=steps, count=2)
     studio.draw(generate("a", wanted))
-    theirs = _stock_latents(stock, wanted, width=64, height=64)
+    theirs = stock_latents(stock, wanted, width=64, height=64)
     assert_close(studio.latents["a"], theirs)
 
 
@@ -124,17 +79,17 @@ def test_jobs_that_arrive_staggered_and_differ_in_everything_are_each_drawn_as_i
     }
     in_turn(studio, [generate(job_id, wanted) for job_id, wanted in jobs.items()], steps_between=2)
     for job_id, wanted in jobs.items():
-        assert_close(studio.latents[job_id], _stock_latents(stock, wanted, width=wanted.width, height=64))
+        assert_close(studio.latents[job_id], stock_latents(stock, wanted, width=wanted.width, height=64))
 
 
 @pytest.mark.parametrize("any_pipeline", ["embedded"], indirect=True)
 def test_the_embedded_kind_of_model_agrees_with_every_sampler(any_pipeline: Pipeline) -> None:
-    stock = _quiet(StableDiffusionPipeline.from_pretrained(any_pipeline.model.ref))
+    stock = quiet(StableDiffusionPipeline.from_pretrained(any_pipeline.model.ref))
     studio = Studio(any_pipeline)
     jobs = {sampler: params(sampler=sampler) for sampler in SAMPLERS}
     studio.draw(*(generate(sampler, wanted) for sampler, wanted in jobs.items()))
     for sampler, wanted in jobs.items():
-        assert_close(studio.latents[sampler], _stock_latents(stock, wanted))
+        assert_close(studio.latents[sampler], stock_latents(stock, wanted))
     studio.close()
 
 
@@ -149,12 +104,12 @@ def test_a_sampler_that_cannot_work_with_the_model_is_a_complaint(any_pipeline: 
 
 
 def test_all_kinds_of_prediction_agree_with_the_stock_pipeline(any_pipeline: Pipeline) -> None:
-    stock = _quiet(StableDiffusionPipeline.from_pretrained(any_pipeline.model.ref))
+    stock = quiet(StableDiffusionPipeline.from_pretrained(any_pipeline.model.ref))
     studio = Studio(any_pipeline)
     for sampler in (None, "euler", "dpmpp_2m"):
         wanted = params(sampler=sampler, count=2)
         studio.draw(generate(f"{sampler}", wanted))
-        assert_close(studio.latents[f"{sampler}"], _stock_latents(stock, wanted))
+        assert_close(studio.latents[f"{sampler}"], stock_latents(stock, wanted))
     studio.close()
 
 
@@ -166,9 +121,9 @@ def test_image_to_image_is_that_of_the_stock_pipeline(
     studio: Studio, stock: Any, sampler: str | None, strength: float
 ) -> None:
     wanted = params(sampler=sampler, source=SOURCE, strength=strength, num_inference_steps=10, count=2)
-    studio.draw(generate("a", wanted, source=_png(_drawing())))
-    oracle = _quiet(StableDiffusionImg2ImgPipeline(**stock.components))
-    theirs = _stock_latents(oracle, wanted, image=_drawing(), strength=strength)
+    studio.draw(generate("a", wanted, source=png(drawing())))
+    oracle = quiet(StableDiffusionImg2ImgPipeline(**stock.components))
+    theirs = stock_latents(oracle, wanted, image=drawing(), strength=strength)
     assert_close(studio.latents["a"], theirs)
 
 
@@ -182,9 +137,9 @@ def test_inpainting_is_that_of_the_stock_pipeline(
     mask = Image.new("L", (64, 64))
     mask.paste(255, (16, 8, 48, 40))
     wanted = params(sampler=sampler, source=SOURCE, mask=SOURCE, strength=strength, num_inference_steps=10)
-    studio.draw(generate("a", wanted, source=_png(_drawing()), mask=_png(mask)))
-    oracle = _quiet(StableDiffusionInpaintPipeline(**stock.components))
-    theirs = _stock_latents(oracle, wanted, image=_drawing(), mask_image=mask, strength=strength, width=64, height=64)
+    studio.draw(generate("a", wanted, source=png(drawing()), mask=png(mask)))
+    oracle = quiet(StableDiffusionInpaintPipeline(**stock.components))
+    theirs = stock_latents(oracle, wanted, image=drawing(), mask_image=mask, strength=strength, width=64, height=64)
     assert_close(studio.latents["a"], theirs)
 
 
@@ -196,11 +151,11 @@ def test_a_tile_drawn_alone_is_the_tile_of_its_grid(studio: Studio, sampler: str
     assert_close(studio.latents["alone"], studio.latents["grid"][3:], 1e-5)
 
 
-@pytest.mark.parametrize("mask", [None, _png(_drawing(90, 90))])
+@pytest.mark.parametrize("mask", [None, png(drawing(90, 90))])
 def test_a_variation_drawn_alone_is_that_of_its_grid(studio: Studio, mask: bytes | None) -> None:
     grid = params(sampler="euler_a", source=SOURCE, strength=0.6, mask=mask and SOURCE, count=4)
     alone = replace(grid, seed=grid.seed + 3, count=1)
-    source = _png(_drawing(100, 80))
+    source = png(drawing(100, 80))
     studio.draw(generate("grid", grid, source=source, mask=mask), generate("alone", alone, source=source, mask=mask))
     assert_close(studio.latents["alone"], studio.latents["grid"][3:], 1e-5)
 
@@ -220,7 +175,7 @@ def test_the_settings_of_early_models_are_corrected_as_the_stock_pipeline_correc
     folder = str(build_tiny_model(tmp_path, steps_offset=0, clip_sample=True))
     studio = Studio(load_pipeline(folder, "cpu", lambda _: None))
     with pytest.warns(FutureWarning, match="steps_offset"):
-        stock = _quiet(StableDiffusionPipeline.from_pretrained(folder))
+        stock = quiet(StableDiffusionPipeline.from_pretrained(folder))
     studio.draw(generate("a"))
-    assert_close(studio.latents["a"], _stock_latents(stock, params()))
+    assert_close(studio.latents["a"], stock_latents(stock, params()))
     studio.close()
