@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import io
+from typing import Protocol
 
 import torch
 from PIL import Image
 from torch import Generator, Tensor
 
 from generation.engine.pictures import to_images
-from generation.engine.vae import Vae
 from generation.sheet import compose
 
 SIDE = 384  # pixels of the sheet's longer side
 FITTED_SIDE = 256
+
+
+class Encoder(Protocol):
+    """What the map is fitted to."""
+
+    @property
+    def scale(self) -> int:
+        """How many pixels of a side one latent stands for."""
+
+    def encode_mean(self, pixels: Tensor) -> Tensor:
+        """Give the likeliest latents of pictures, N×3×H×W between −1 and 1."""
 
 
 class Previews:
@@ -23,7 +34,7 @@ class Previews:
     one encoder pass, serves every VAE.
     """
 
-    def __init__(self, vae: Vae) -> None:
+    def __init__(self, vae: Encoder) -> None:
         pixels = _colour_patches()
         latents = vae.encode_mean(pixels)
         colours = torch.nn.functional.avg_pool2d(pixels, vae.scale)

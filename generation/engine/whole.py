@@ -1,0 +1,246 @@
+"""The engine for families that diffusers' own pipelines draw: one job at a time, on a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+
+import torch
+from PIL import Image
+from torch import Generator, Tensor
+
+from generation.engine.album import Album
+from generation.engine.canvas import freedom, mend
+from generation.engine.classifier import NO_CLASSIFIER, Classifier
+from generation.engine.engine import PREVIEW_EVERY
+from generation.engine.esrgan import Enlarger
+from generation.engine.finisher import MENDED
+from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
+from generation.engine.pace import Pace
+from generation.engine.pictures import Source, read_source, to_images, to_pixels
+from generation.engine.previews import Previews
+from generation.engine.recipes import Order, Recipe
+from generation.engine.run import FREE_FROM
+from generation.engine.stepping import Watch
+from generation.errors import Complaint
+from generation.imprint import PLAIN, Imprint
+from generation.messages import Event, Failed, Finished, Generate, Progress, Reason
+from generation.models import Model
+
+STEP_WAIT = 0.02  # seconds that a step waits for the drawing thread, before messages are looked at again
+MOST_TOGETHER = 4  # a grid
+
+
+class Cancelled(Exception):
+    """Raised within a pipeline's loop, to leave it."""
+
+
+class WholeEngine:
+    """Draws jobs one after the other, each from its first step to its last.
+
+    All methods are for one thread. Events come through `emit`, which must be safe to call from several threads. Every
+    job ends in exactly one Finished or Failed. An unknown error (any CUDA error) comes out of `step`: the process
+    should end then.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: Model,
+        device: torch.device,
+        emit: Callable[[Event], None],
+        imprint: Imprint = PLAIN,
+        classifier: Classifier = NO_CLASSIFIER,
+        enlarger: Enlarger | None = None,
+    ) -> None:
+        self.model, self.device = model, str(device)
+        self._emit = emit
+        self._painter = _Painter(recipe, model, device, emit, Album(model, imprint, classifier), enlarger)
+        self._thread = ThreadPoolExecutor(1, "whole pipeline")
+        self._waiting: dict[str, Generate] = {}
+        self._drawing: Future[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Say whether there is something to draw."""
+        return bool(self._waiting) or self._drawing is not None
+
+    def add(self, request: Generate) -> None:
+        """Take a job."""
+        self._waiting[request.job_id] = request
+
+    def cancel(self, job_id: str) -> None:
+        """End a job as cancelled, wherever it is; unknown ids are ignored."""
+        if self._waiting.pop(job_id, None):
+            self._emit(Failed(job_id, Reason.CANCELLED, "cancelled"))
+        else:
+            self._painter.cancel(job_id)
+
+    def step(self) -> None:
+        """Begin the next job where none is being drawn, or wait a moment for the one that is."""
+        if self._drawing is None:
+            if not self._waiting:
+                return
+            request = self._waiting.pop(min(self._waiting, key=lambda job_id: self._waiting[job_id].order))
+            self._painter.expect(request.job_id)
+            self._drawing = self._thread.submit(self._painter.paint, request)
+        wait([self._drawing], STEP_WAIT)
+        if self._drawing.done():
+            drawing, self._drawing = self._drawing, None
+            drawing.result()
+
+    def close(self) -> None:
+        """Cancel what is being drawn, forget the rest, and end the engine's thread."""
+        self._painter.cancel()
+        self._thread.shutdown(cancel_futures=True)
+        self._painter.leave()
+
+
+class _Painter:
+    """What happens on the drawing thread; `expect` and `cancel` are for the other one."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        model: Model,
+        device: torch.device,
+        emit: Callable[[Event], None],
+        album: Album,
+        enlarger: Enlarger | None,
+    ) -> None:
+        self._recipe, self._model, self._device = recipe, model, device
+        self._emit, self._album, self._enlarger = emit, album, enlarger
+        self._pace = Pace(device)
+        self._watches = {
+            id(scheduler): Watch(scheduler, partial(self._stepped, scheduler is recipe.showing))
+            for scheduler in recipe.schedulers
+        }
+        self._together = MOST_TOGETHER
+        self._previews = None if recipe.encoder is None else Previews(recipe.encoder)
+        self._is_cancelled = threading.Event()
+        self._job_id = ""
+        self._request: Generate
+        self._painted: list[Image.Image] = []
+        self._steps, self._called, self._previewed = 0, 0, 0.0
+
+    def expect(self, job_id: str) -> None:
+        """Note which job is drawn from now on."""
+        self._job_id = job_id
+        self._is_cancelled.clear()
+
+    def cancel(self, job_id: str | None = None) -> None:
+        """Have the job leave its loop at the next step; one that is not being drawn is ignored, None is any."""
+        if job_id in (None, self._job_id):
+            self._is_cancelled.set()
+
+    def leave(self) -> None:
+        """Leave the pipelines as they were."""
+        for watch in self._watches.values():
+            watch.end()
+
+    def paint(self, request: Generate) -> None:
+        """Draw a job and answer for it."""
+        try:
+            event: Event = self._paint(request)
+        except Cancelled:
+            event = Failed(request.job_id, Reason.CANCELLED, "cancelled")
+        except Complaint as complaint:
+            event = Failed(request.job_id, Reason.COMPLAINT, str(complaint))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            event = Failed(request.job_id, Reason.OUT_OF_MEMORY, TOO_LARGE)
+        finally:
+            self._job_id = ""
+        self._emit(event)
+
+    def _paint(self, request: Generate) -> Finished:
+        started = self._previewed = time.monotonic()
+        params = request.params
+        self._check_size(request)
+        source = read_source(request, self._enlarger)
+        self._request, self._painted = request, []
+        while len(self._painted) < params.count:
+            self._painted += self._some(source)
+        images = [self._mended(image, source) for image in self._painted]
+        tiles = []
+        for index, image in enumerate(images):
+            self._leave_if_cancelled()
+            tiles.append(self._album.tile(image, index, params))
+        grid = self._album.grid(images, tiles, request, started)
+        self._leave_if_cancelled()
+        return Finished(request.job_id, grid)
+
+    def _check_size(self, request: Generate) -> None:
+        width, height, multiple = request.params.width, request.params.height, self._model.size_multiple
+        if width % multiple or height % multiple:
+            raise Complaint(f"{width}×{height} cannot be drawn: both must be multiples of {multiple}.")
+
+    def _some(self, source: Source | None) -> list[Image.Image]:
+        """Draw the next tiles, as many together as there is memory for."""
+        params = self._request.params
+        if source is not None and params.strength == 0:
+            return to_images(source.pixels) * params.count
+        while True:
+            numbers = range(len(self._painted), min(len(self._painted) + self._together, params.count))
+            generators = [Generator("cpu").manual_seed(params.seed_of(number)) for number in numbers]
+            picture = None if source is None else to_images(source.pixels)[0]
+            self._begin(source)
+            try:
+                return self._recipe.draw(Order(params=params, generators=generators, picture=picture))
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._make_room(len(generators), error)
+
+    def _begin(self, source: Source | None) -> None:
+        self._called, self._steps = 0, self._recipe.steps(self._request.params)
+        shown = self._watches.get(id(self._recipe.showing))
+        for watch in self._watches.values():
+            watch.begin()
+        if shown is not None:
+            shown.begin(self._freedom(source), self._recipe.shape(self._request.params))
+
+    def _freedom(self, source: Source | None) -> Tensor | None:
+        if source is None or source.mask is None or self._recipe.encoder is None:
+            return None
+        scale = self._recipe.encoder.scale
+        small = torch.nn.functional.max_pool2d(source.mask, scale)
+        return freedom(small, max(1, self._model.native_size // scale // FREE_FROM)) if source.filled else small
+
+    def _make_room(self, tried: int, error: RuntimeError) -> None:
+        """Draw fewer tiles together from now on, or keep only the network at work on the device."""
+        release_memory(self._device)
+        if tried > 1:
+            self._together = tried // 2
+        elif not self._recipe.offload(self._device):
+            raise error
+
+    def _stepped(self, is_shown: bool, clean: Tensor | None) -> None:
+        """Tell of a step that a scheduler has made."""
+        self._leave_if_cancelled()
+        self._pace.keep()
+        params, self._called = self._request.params, self._called + 1
+        together = min(self._together, params.count - len(self._painted))
+        share = (len(self._painted) + together * min(1.0, self._called / self._steps)) / params.count
+        step = int(share * self._steps)
+        self._emit(Progress(self._request.job_id, step, self._steps))
+        now = time.monotonic()
+        if is_shown and clean is not None and self._previews and now - self._previewed >= PREVIEW_EVERY:
+            self._previewed = now
+            preview = self._previews.draw(self._recipe.clean(clean.float()))
+            self._emit(Progress(self._request.job_id, step, self._steps, preview))
+
+    def _leave_if_cancelled(self) -> None:
+        if self._is_cancelled.is_set():
+            raise Cancelled
+
+    def _mended(self, image: Image.Image, source: Source | None) -> Image.Image:
+        """Put back to the pixel what a mask keeps of the source."""
+        if source is None or source.mask is None or self._recipe.encoder is None:
+            return image
+        edge, reach = self._recipe.encoder.scale // 2, self._model.native_size // MENDED
+        return to_images(mend(to_pixels(image), source.pixels, source.mask, edge, reach))[0]

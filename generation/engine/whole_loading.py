@@ -1,0 +1,130 @@
+"""Load a stock pipeline part by part, in one half or two, from folders or hub ids."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from generation.catalogue import WHOLE
+from generation.engine.recipes import RECIPES, Half, Recipe
+from generation.errors import Complaint
+from generation.messages import Loading
+from generation.models import CONVERT, Model, facts_of
+
+LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
+
+
+def load_recipe(model: Model, device: torch.device, report: Callable[[Loading], None]) -> Recipe:
+    """Load a model of a family that is drawn whole onto `device`, telling which part comes next.
+
+    Raises Complaint for what is not there in full or cannot be read, OSError for what is not there at all.
+    """
+    diffusers.utils.logging.set_verbosity_error()  # it would log the end of a prompt that is too long
+    transformers.utils.logging.disable_progress_bar()
+    kind = RECIPES[model.family]
+    precision = _precision(device, kind.half_precision)
+    halves = [_Half(ref, half) for ref, half in zip(_places(model, kind), kind.halves, strict=True)]
+    parts = sum(len(half.parts) for half in halves)
+    done = 0
+    pipelines = []
+    for half in halves:
+        loaded = {}
+        for part in half.parts:
+            report(Loading(part.replace("_", " "), done, parts, model.name))
+            loaded[part] = half.load(part, precision, device)
+            done += 1
+        pipelines.append(half.assemble(loaded))
+    recipe = kind(*pipelines)
+    for pipeline in recipe.pipelines:
+        pipeline.set_progress_bar_config(disable=True)
+    return recipe
+
+
+def _precision(device: torch.device, half: torch.dtype) -> torch.dtype:
+    if device.type != "cuda":
+        return torch.float32
+    return half if half is torch.float16 or torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _places(model: Model, kind: type[Recipe]) -> list[str]:
+    if len(kind.halves) == 1:
+        return [model.ref]
+    if not model.partner:
+        raise Complaint(
+            f"{model.ref} is one half of a model: name the other as `partner` in {model.ref}/atelier.json, "
+            f"the folder of a {kind.halves[1].kind.__name__} or its id on the hub."
+        )
+    return [model.ref, model.partner]
+
+
+class _Half:
+    """A folder or hub id with a subfolder for each part of one pipeline."""
+
+    def __init__(self, ref: str, half: Half) -> None:
+        self._ref, self._kind = ref, half.kind
+        self._index: Any = diffusers.DiffusionPipeline.load_config(ref)
+        self._wanted = inspect.signature(half.kind.__init__).parameters
+        named = str(self._index.get("_class_name"))
+        if named != half.kind.__name__:
+            raise Complaint(f"{ref} is a {named}, where a {half.kind.__name__} is wanted.")
+        brought = [name for name in self._wanted if isinstance(self._index.get(name), list | tuple)]
+        self.parts = [name for name in brought if name not in half.without and self._index[name][1] is not None]
+
+    def load(self, part: str, precision: torch.dtype, device: torch.device) -> Any:
+        """Load one part, a network onto the device."""
+        kind: Any = self._class_of(*self._index[part])
+        try:
+            if not issubclass(kind, torch.nn.Module):
+                return kind.from_pretrained(self._ref, subfolder=part)
+            network = kind.from_pretrained(self._ref, subfolder=part, dtype=precision, use_safetensors=True)
+        except ImportError as error:
+            raise Complaint(f"{self._ref}/{part} needs what is not installed here: {_first_line(error)}") from error
+        except OSError as error:
+            if "file named" not in str(error):  # so diffusers and transformers put it, of a folder and of the hub
+                raise
+            text = f"{self._ref} has no safetensors weights for its {part}. If it has pickled ones: {CONVERT}"
+            raise Complaint(text) from error
+        return network.to(device).eval()
+
+    def assemble(self, loaded: dict[str, Any]) -> Any:
+        """Make the pipeline of its parts."""
+        settings = {name: self._index[name] for name in self._wanted if name in self._index and name not in loaded}
+        plain = {name: value for name, value in settings.items() if not isinstance(value, list | tuple)}
+        missing = {name: None for name in self._wanted if name != "self" and self._is_empty(name, loaded)}
+        return self._kind(**loaded, **missing, **plain)
+
+    def _is_empty(self, name: str, loaded: dict[str, Any]) -> bool:
+        required = self._wanted[name].default is inspect.Parameter.empty
+        return required and name not in loaded and not isinstance(self._index.get(name), int | float | str)
+
+    def _class_of(self, library: str, name: str) -> type[Any]:
+        """Find the class of a part; what belongs to one pipeline alone stands in that pipeline's own module.
+
+        Where diffusers keeps such a module has changed since these models were published.
+        """
+        found: type[Any] = getattr(LIBRARIES.get(library, sys.modules[self._kind.__module__]), name)
+        return found
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def settled(model: Model) -> Model:
+    """Correct what `describe` could only guess of a hub id that it does not know: which family it is of.
+
+    Raises OSError where it is not there.
+    """
+    if Path(model.ref).exists():
+        return model
+    index: Any = diffusers.DiffusionPipeline.load_config(model.ref)
+    family = WHOLE.get(str(index.get("_class_name")))
+    return model if family is None or family is model.family else replace(model, **facts_of(family))
