@@ -65,15 +65,23 @@ def load_engine(
     imprint: Imprint = PLAIN,
     classifier: str = "",
     upscaler: Upscaler | None = None,
+    memory: int = 0,
 ) -> Engine:
-    """Load the real engine with the default model; `threads` is torch's number of CPU threads, 0 its own choice."""
+    """Load the real engine with the default model; `threads` is torch's number of CPU threads, 0 its own choice.
+
+    `memory` are the bytes that models may take on the device, 0 most of what is free.
+    """
     import torch
 
-    from generation.engine.engine import Engine as DenoisingEngine
+    from generation.engine.ensemble import Ensemble
+    from generation.engine.making import Maker
+    from generation.engine.memory import room_for_models
 
     if threads:
         torch.set_num_threads(threads)
-    return DenoisingEngine.load(repertoire.default.ref, device, emit, imprint, classifier, upscaler)
+    maker = Maker(device, imprint, classifier, upscaler)
+    room, spare = room_for_models(maker.device)
+    return Ensemble(repertoire, maker, emit, memory or room, spare)
 
 
 def serve(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_as: logs.Log) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import torch
 
+MOST_OF_DEVICE = 0.85  # of the memory that is free at the start; the rest is for what is drawn
 TOO_LARGE = "There is not enough memory to draw this. A smaller size would help."
 
 
@@ -12,6 +16,26 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return (
         isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error) or "out of memory" in str(error)
     )
+
+
+def room_for_models(device: torch.device) -> tuple[int, int]:
+    """Give the bytes that models may take on a device if nobody says otherwise, and those in RAM for who had to leave.
+
+    Where the device's memory is the RAM, it is the only place.
+    """
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(MOST_OF_DEVICE * free), available_ram() // 2
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2, 0
+
+
+def available_ram() -> int:
+    """Give the bytes that could be used without pushing anybody out; half of all, where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return 1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:")))
+    except (OSError, StopIteration):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
 def release_memory(device: torch.device) -> None:

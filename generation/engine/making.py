@@ -1,0 +1,79 @@
+"""Of a model's description an engine that draws with it: what is loaded, where to, and what all engines share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from generation.child import Emit, Engine
+from generation.engine.classifier import load_classifier
+from generation.engine.engine import Engine as DenoisingEngine
+from generation.engine.esrgan import Enlarger
+from generation.engine.loading import NETWORKS, choose_device, load_pipeline
+from generation.engine.weights import expected_size
+from generation.imprint import PLAIN, Imprint
+from generation.messages import Loading
+from generation.models import Model
+from generation.upscaler import Upscaler
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """A loaded model, on the device or in RAM; `begin` makes an engine of it once it is on the device."""
+
+    model: Model
+    modules: Sequence[Any]
+    begin: Callable[[Emit], Engine]
+
+    @property
+    def size(self) -> int:
+        """Give the bytes of all weights."""
+        modules = torch.nn.ModuleList(self.modules)  # which counts shared weights once
+        return sum(tensor.nbytes for tensor in (*modules.parameters(), *modules.buffers()))
+
+    def move(self, device: torch.device) -> None:
+        """Bring the weights to another memory."""
+        for module in self.modules:
+            module.to(device)
+
+
+class Maker:
+    """Loads models onto a device; what their engines have in common is loaded once.
+
+    `classifier` is one for sensitive pictures, by folder or hub id. Raises what `load_classifier` does.
+    """
+
+    def __init__(
+        self, device: str, imprint: Imprint = PLAIN, classifier: str = "", upscaler: Upscaler | None = None
+    ) -> None:
+        self.device, self._precision = choose_device(device)
+        self._imprint = imprint
+        self._classifier = load_classifier(classifier)  # first: it is small, and may be wrong
+        self._enlarger = Enlarger(upscaler, self.device) if upscaler else None
+        self._unet_call = threading.Lock()
+
+    def expected_size(self, model: Model) -> int:
+        """Foresee how many bytes a model's weights take on the device."""
+        return expected_size(model, self._precision.itemsize)
+
+    def load(self, model: Model, report: Callable[[Loading], None]) -> Networks:
+        """Load a model; this alone knows which engine draws which family.
+
+        Raises Complaint for what cannot be drawn, FileNotFoundError or OSError for what is not there.
+        """
+        return self._denoised(model, report)
+
+    def _denoised(self, model: Model, report: Callable[[Loading], None]) -> Networks:
+        pipeline = load_pipeline(model.ref, str(self.device), report)
+        modules = [module for part in NETWORKS if (module := getattr(pipeline, part)) is not None]
+
+        def begin(emit: Emit) -> Engine:
+            return DenoisingEngine(
+                pipeline, emit, self._imprint, self._classifier, self._enlarger, unet_call=self._unet_call
+            )
+
+        return Networks(pipeline.model, modules, begin)
