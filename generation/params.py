@@ -58,6 +58,14 @@ class Frame:
     height: int
 
 
+@dataclass(frozen=True, slots=True)
+class LoraUse:
+    """A LoRA by its name, and how strongly it changes the model; below 0 it changes it the other way."""
+
+    name: str
+    weight: float = 1.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
     """Everything a picture depends on, with the model's defaults already filled in.
@@ -75,7 +83,7 @@ class Params:
     steps, `seamless` makes the edges match, `hd` goes over the pictures again at twice the size (`width` and `height`
     are those of the first pass), `draft` says that size and steps were halved for speed. With `same_seed` every tile
     starts from the noise of `seed` itself. `model` is the name of the one that draws;
-    empty, in old rows, it is the default.
+    empty, in old rows, it is the default. `loras` change it for these pictures.
     """
 
     parts: tuple[TextPart, ...]
@@ -106,6 +114,12 @@ class Params:
     draft: bool = False
     hd: bool = False
     model: str = ""
+    loras: tuple[LoraUse, ...] = ()
+
+    @property
+    def lora_set(self) -> tuple[LoraUse, ...]:
+        """Give the LoRAs that make a difference, in an order that does not depend on how they were typed."""
+        return tuple(sorted((use for use in self.loras if use.weight), key=lambda use: use.name))
 
     def seed_of(self, tile: int) -> int:
         """Give the seed of a tile's own noise; the largest is followed by 0, so that it can always be typed again."""
@@ -139,6 +153,7 @@ def from_dict(values: dict[str, Any]) -> Params:
             "blended": tuple(filter(None, map(_picture, values.get("blended", ())))),
             "frame": Frame(**values["frame"]) if values.get("frame") else None,
             "region": tuple(values.get("region", ())),
+            "loras": tuple(LoraUse(**use) for use in values.get("loras", ())),
         }
     )
 

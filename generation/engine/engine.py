@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from generation.additions import NO_ADDITIONS, Additions
 from generation.engine.batch import Share, Turns
 from generation.engine.classifier import NO_CLASSIFIER, Classifier
-from generation.engine.conditioning import PromptEncoder
 from generation.engine.esrgan import Enlarger
 from generation.engine.finisher import Finisher, Glimpse, Result
 from generation.engine.loading import Pipeline, load_pipeline
@@ -23,9 +23,9 @@ from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
 from generation.engine.pace import Pace
 from generation.engine.pictures import Source, read_source
 from generation.engine.run import Encoded, Rows, Run, encode, prepare
-from generation.engine.seamless import seamless_twin
 from generation.engine.second_pass import enlarge, second_pass
 from generation.engine.vae import Vae
+from generation.engine.variants import Variant, Variants
 from generation.errors import Complaint
 from generation.imprint import PLAIN, Imprint
 from generation.messages import Event, Failed, Generate, Progress, Reason
@@ -34,28 +34,36 @@ from generation.models import Model
 # Rows at the model's native size in one UNet call. More rows cost a CPU as much each, so company would only mean delay.
 MAX_ROWS = {"cpu": 8, "mps": 8, "cuda": 32}
 PREVIEW_EVERY = 1.0  # seconds; drawing one takes two milliseconds, and Discord shows one every two or three seconds
-PICTURE_WAIT = 0.02  # seconds that a step without runs waits for a picture to be read or enlarged
+PICTURE_WAIT = 0.02  # seconds that a step without runs waits for something to be read or enlarged
 OVERFLOWN = "The numbers grew too large for this device's precision. Another seed or a lower `--cfg` may help."
 
 
-def _no_source() -> Future[Any]:
-    source: Future[Any] = Future()
-    source.set_result(None)
-    return source
+class _Material(NamedTuple):
+    """What a job's first pass begins from, besides its parameters."""
+
+    variant: Variant
+    encoded: Encoded | None = None
+
+
+def _at_once(material: _Material) -> Future[Any]:
+    ready: Future[Any] = Future()
+    ready.set_result(material)
+    return ready
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """A job whose next pass begins from a picture that is still read, or enlarged, on another thread."""
+    """A job whose next pass begins from what is still read, or enlarged, on another thread: a picture, LoRAs."""
 
     request: Generate
-    picture: Future[Any]
+    material: Future[Any]
     begin: Callable[[Any], _Running]
 
 
 @dataclass(slots=True)
 class _Running:
     run: Run
+    variant: Variant
     source: Source | None
     started: float
     previewed: float
@@ -77,13 +85,14 @@ class Engine:
         classifier: Classifier = NO_CLASSIFIER,
         enlarger: Enlarger | None = None,
         unet_call: threading.Lock | None = None,
+        additions: Additions = NO_ADDITIONS,
     ) -> None:
         self.model: Model = pipeline.model
         self.device = str(pipeline.device)
         self._pipeline, self._emit = pipeline, emit
         self._vae = Vae(pipeline)
         self._enlarger = enlarger
-        self._encoder = PromptEncoder(pipeline)
+        self._variants = Variants(pipeline, additions)
         self._unet_call = unet_call or threading.Lock()
         self._finisher = Finisher(self._vae, pipeline.model, emit, self._unet_call, imprint, classifier)
         self._turns = Turns(MAX_ROWS[pipeline.device.type] * pipeline.model.native_size**2)
@@ -105,26 +114,28 @@ class Engine:
         """Say whether a step can be made."""
         return bool(self._waiting or self._running) or self._finisher.broken
 
-    @cached_property
-    def _endless_unet(self) -> Any:
-        return seamless_twin(self._pipeline.unet)
-
     def add(self, request: Generate) -> None:
         """Take a job."""
-        source = self._picture_threads.submit(self._read, request) if request.source is not None else _no_source()
+        takes_a_while = request.source is not None or request.params.lora_set
+        material = (
+            self._picture_threads.submit(self._read, request)
+            if takes_a_while
+            else _at_once(_Material(self._variants.plain))
+        )
         begin = partial(self._first_pass, request, time.monotonic())
-        self._waiting[request.job_id] = _Waiting(request, source, begin)
+        self._waiting[request.job_id] = _Waiting(request, material, begin)
 
-    def _read(self, request: Generate) -> Encoded | None:
+    def _read(self, request: Generate) -> _Material:
+        variant = self._variants.of(request.params)
         source = read_source(request, self._enlarger)
         vae = self._vae.endless if request.params.seamless else self._vae
-        return None if source is None else encode(source, vae)
+        return _Material(variant, None if source is None else encode(source, vae))
 
     def cancel(self, job_id: str) -> None:
         """End a job as cancelled, wherever it is; unknown ids are ignored."""
         waiting, running = self._waiting.pop(job_id, None), self._running.pop(job_id, None)
         if waiting:
-            waiting.picture.cancel()
+            waiting.material.cancel()
         self._finisher.cancel(job_id)
         if waiting or running:
             self._emit(Failed(job_id, Reason.CANCELLED, "cancelled"))
@@ -153,15 +164,15 @@ class Engine:
 
     def _prepare(self) -> None:
         if not self._running:
-            wait([waiting.picture for waiting in self._waiting.values()], PICTURE_WAIT, "FIRST_COMPLETED")
-        for waiting in [waiting for waiting in self._waiting.values() if waiting.picture.done()]:
+            wait([waiting.material for waiting in self._waiting.values()], PICTURE_WAIT, "FIRST_COMPLETED")
+        for waiting in [waiting for waiting in self._waiting.values() if waiting.material.done()]:
             del self._waiting[waiting.request.job_id]
             self._start(waiting)
 
     def _start(self, waiting: _Waiting) -> None:
         request = waiting.request
         try:
-            running = waiting.begin(waiting.picture.result())
+            running = waiting.begin(waiting.material.result())
         except Complaint as complaint:
             self._emit(Failed(request.job_id, Reason.COMPLAINT, str(complaint)))
         except RuntimeError as error:
@@ -172,18 +183,20 @@ class Engine:
             self._running[request.job_id] = running
             self._hand_over_if_done(running)
 
-    def _first_pass(self, request: Generate, started: float, encoded: Encoded | None) -> _Running:
-        run = prepare(request, encoded, self._encoder, self._vae, self.model, self._pipeline.scheduler)
-        return _Running(run, None if encoded is None else encoded.source, started, started)
+    def _first_pass(self, request: Generate, started: float, material: _Material) -> _Running:
+        variant, encoded = material
+        run = prepare(request, encoded, variant.encoder, self._vae, self.model, self._pipeline.scheduler)
+        return _Running(run, variant, None if encoded is None else encoded.source, started, started)
 
     def _second_pass(self, before: _Running, enlarged: Tensor) -> _Running:
         run = second_pass(before.run, enlarged, self._vae, self._pipeline.scheduler)
-        return _Running(run, None, before.started, before.previewed)
+        return _Running(run, before.variant, None, before.started, before.previewed)
 
     def _predict(self, shares: Sequence[Share]) -> Sequence[Tensor] | None:
         """Ask the UNet for all shares at once; None if there was not enough memory."""
         rows = Rows(*map(torch.cat, zip(*(run.rows(count) for run, count in shares), strict=True)))
-        unet = self._endless_unet if shares[0].run.key.seamless else self._pipeline.unet
+        first = shares[0].run
+        unet = self._running[first.job_id].variant.unet(seamless=first.key.seamless)
         try:
             with self._unet_call:
                 predicted: Tensor = unet(

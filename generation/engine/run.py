@@ -20,7 +20,7 @@ from generation.engine.windows import Windows, lay, window_for
 from generation.errors import Complaint
 from generation.messages import Generate
 from generation.models import Model
-from generation.params import Params
+from generation.params import LoraUse, Params
 from generation.passes import HD_FACTOR, HD_STRENGTH, goes_twice, steps_until
 
 FREE_FROM = 3  # the native side's share away from a kept part, a drawing is free from the start
@@ -56,6 +56,7 @@ class BatchKey(NamedTuple):
     latent_shape: tuple[int, ...]
     text_length: int
     seamless: bool
+    loras: tuple[LoraUse, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ class Run:
     def key(self) -> BatchKey:
         """Tell with which other jobs a UNet call can be shared."""
         shape = (self.latents.shape[1], *self._windows.size)
-        return BatchKey(shape, self.conditioning.embeddings.shape[1], self.request.params.seamless)
+        params = self.request.params
+        return BatchKey(shape, self.conditioning.embeddings.shape[1], params.seamless, params.lora_set)
 
     @property
     def pixels(self) -> int:

@@ -85,14 +85,14 @@ def test_leading_astray_costs_no_rows(studio: Studio, changes: dict[str, object]
 
 
 def test_only_what_is_scattered_is_told_differently_to_each_tile(studio: Studio) -> None:
-    encoder = studio.engine._encoder
+    encoder = studio.engine._variants.plain.encoder
     scattered, together = (encoder.condition(params(count=4, **to)) for to in ({"chaos": 50}, {"weird": 50}))
     assert (len(scattered.embeddings), scattered.rows.tolist()) == (5, [0, 1, 2, 3, 4, 4, 4, 4])
     assert (len(together.embeddings), together.rows.tolist()) == (2, [0, 0, 0, 0, 1, 1, 1, 1])
 
 
 def test_what_is_pushed_away_stays_what_it_is(studio: Studio) -> None:
-    encoder = studio.engine._encoder
+    encoder = studio.engine._variants.plain.encoder
     wanted = params(parts=(TextPart("fox"), TextPart("fog", -0.5)), negative_prompt="snow")
     plain, astray = encoder.condition(wanted), encoder.condition(replace(wanted, chaos=50, weird=50))
     assert (plain.embeddings[0] != astray.embeddings[0]).any()

@@ -1,0 +1,77 @@
+"""What owners put beside the models: the files of a folder, by the names under which they are used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from generation.catalogue import bare
+from generation.errors import Complaint
+from generation.lora import Lora
+from generation.models import CONVERT, PICKLED
+from generation.params import Params
+from generation.textual_inversion import TextualInversion
+
+T = TypeVar("T", Lora, TextualInversion)
+
+
+@dataclass(frozen=True, slots=True)
+class Additions:
+    """The LoRAs and the words learnt by textual inversion that prompts may name; of a kind, all names differ."""
+
+    loras: tuple[Lora, ...] = ()
+    inversions: tuple[TextualInversion, ...] = ()
+
+    def find(self, name: str) -> Lora | None:
+        """Give the LoRA of that name; case, spaces and dashes do not matter."""
+        return next((lora for lora in self.loras if bare(lora.name) == bare(name)), None)
+
+    def used(self, params: Params) -> tuple[tuple[Lora, float], ...]:
+        """Give the LoRAs that `params` are drawn with, and how strongly; raises Complaint for one that is gone."""
+        return tuple((self._there(use.name), use.weight) for use in params.lora_set)
+
+    def _there(self, name: str) -> Lora:
+        if (lora := self.find(name)) is None:
+            raise Complaint(f"This was drawn with the LoRA {name}, which is not here any more.")
+        return lora
+
+
+NO_ADDITIONS = Additions()
+
+
+def look_through(folder: Path, describe: Callable[[Path, str], T]) -> tuple[tuple[T, ...], tuple[str, ...]]:
+    """Describe the files in `folder` and in those within it, by name, and say why others are left out.
+
+    Only safetensors files and pickled ones are looked at. Raises FileNotFoundError where there is no such folder.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder at {folder}")
+    found: dict[str, T] = {}
+    refused = []
+    for path in sorted(folder.rglob("*")):
+        try:
+            thing = _described(path, describe)
+        except Complaint as complaint:
+            refused.append(str(complaint))
+            continue
+        if thing and (twin := found.setdefault(bare(thing.name), thing)) is not thing:
+            refused.append(
+                f"{path} would be called {thing.name}, and there is {twin.name} already: rename one of them."
+            )
+    return tuple(sorted(found.values(), key=lambda thing: thing.name.casefold())), tuple(refused)
+
+
+def _described(path: Path, describe: Callable[[Path, str], T]) -> T | None:
+    if path.suffix.lower() in PICKLED:
+        raise Complaint(f"{path} is pickled: a file that could run any program. {CONVERT}")
+    if path.suffix.lower() != ".safetensors" or not path.is_file():
+        return None
+    return describe(path, word_of(path.stem) or "unnamed")
+
+
+def word_of(text: str) -> str:
+    """Make one word of a file's name, which no rule of the prompt's language takes for anything else."""
+    return re.sub(r"[^\w.]+", "-", text).strip("-.")
