@@ -13,6 +13,7 @@ from generation.models import EMBEDDED
 
 DISCORD_API_URL = "https://discord.com/api/v10"
 GENERATED = "generated"  # in the place of a certificate's file: one of the bot's own
+_BYTES = {"gib": 2**30, "gb": 10**9, "mib": 2**20, "mb": 10**6}
 _PLAIN = re.compile(r"[!-~]+")  # ASCII without white space
 
 
@@ -28,6 +29,7 @@ class Config:
     discord_api_url: str = DISCORD_API_URL
     data_dir: Path = Path("data")
     models: tuple[str, ...] = (EMBEDDED,)
+    model_memory: int = 0
     device: str = "auto"
     upscaler: Path | None = None
     threads: int = 0
@@ -88,6 +90,13 @@ def _models(name: str, text: str) -> tuple[str, ...]:
     if not models:
         raise ConfigError(f"{name} must name a model, or several with commas between, not {text!r}")
     return tuple(models)
+
+
+def _memory(name: str, text: str) -> int:
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?) ?([GM]i?B)?", text, re.ASCII | re.IGNORECASE)
+    if match is None or (match[2] is None and float(match[1])):
+        raise ConfigError(f"{name} must be a size such as 12 GiB or 6000 MB, or 0 for most there is, not {text!r}")
+    return int(float(match[1]) * _BYTES[match[2].lower()]) if match[2] else 0
 
 
 def _certificate(name: str, text: str) -> str:
@@ -155,6 +164,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "discord_api_url": _url,
     "data_dir": _path,
     "models": _models,
+    "model_memory": _memory,
     "device": _device,
     "upscaler": _path,
     "threads": _number(0, 1024),
