@@ -11,15 +11,16 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import islice
 
 from generation.errors import Complaint, WorkerDied
 from generation.job import Job, Speed
+from generation.lookahead import FARTHEST, Candidate, LookAhead
 from generation.messages import Ready
-from generation.passes import work
+from generation.pace import Pace
 from generation.worker import Broken, Worker
 
 PATIENCE = 30 * 60.0  # seconds after which a job is as urgent as any: the relaxed wait long, but not for ever
-NEW_SAMPLE_WEIGHT = 0.2  # of the newest job in the moving average of the seconds that work takes
 
 
 class QueueFull(Complaint):
@@ -82,6 +83,7 @@ class _Running:
     job: Job
     turn: Turn
     since: float
+    loads: bool  # whether its model was not held when it was given its turn
 
 
 class Queue:
@@ -94,7 +96,8 @@ class Queue:
         self._remembered: dict[int, float] = {}
         self._served: dict[int, int] = {}
         self._orders = itertools.count(1)
-        self._seconds_per_work: float | None = None
+        self._look_ahead = LookAhead()
+        self._pace = Pace()
         self._subscribers: list[Callable[[], None]] = []
         self._places: dict[str, tuple[int, float | None]] | None = None
         self._due = False
@@ -104,7 +107,7 @@ class Queue:
     @property
     def waiting(self) -> list[Job]:
         """Give the waiting jobs in the order of their turns, as far as it is known now."""
-        return [waiting.job for waiting in self._in_order()]
+        return [waiting.job for waiting in self._turns_ahead()]
 
     @property
     def running(self) -> list[Job]:
@@ -145,7 +148,7 @@ class Queue:
 
     def leave(self, job_id: str) -> None:
         """Give up a place that was taken with `enter`; harmless for a job that has none."""
-        self._waiting.pop(job_id, None)
+        self._forget(job_id)
         self._changed()
 
     @asynccontextmanager
@@ -180,11 +183,15 @@ class Queue:
         return Place(position, None if start is None else max(0.0, start - self._clock()))
 
     def _end(self, job: Job, served: bool) -> None:
-        self._waiting.pop(job.id, None)
+        self._forget(job.id)
         running = self._running.pop(job.id, None)
         if running is not None and served:
             self._served[job.asker.id] = max(self._served.get(job.asker.id, 0), running.turn.order)
         self._changed()
+
+    def _forget(self, job_id: str) -> None:
+        self._waiting.pop(job_id, None)
+        self._look_ahead.forget(job_id)
 
     def _changed(self) -> None:
         self._places = None
@@ -204,14 +211,22 @@ class Queue:
         """Give one turn, where there is a free worker and somebody who may have it."""
         if (worker := self._free_worker()) is None:
             return False
-        waiting = next((waiting for waiting in self._in_order() if self._may_run(waiting)), None)
-        if waiting is None or waiting.granted is None:
+        able = list(islice(filter(self._may_run, self._in_order()), FARTHEST))
+        if not able:
             return False
-        turn = Turn(worker, next(self._orders))
-        del self._waiting[waiting.job.id]
-        self._running[waiting.job.id] = _Running(waiting.job, turn, self._clock())
+        chosen = self._look_ahead.take([*map(self._candidate, able)], worker.held, self._clock())
+        waiting, turn = self._waiting[chosen.job_id], Turn(worker, next(self._orders))
+        assert waiting.granted is not None
+        self._forget(chosen.job_id)
+        self._running[chosen.job_id] = _Running(waiting.job, turn, self._clock(), chosen.model not in worker.held)
         waiting.granted.set_result(turn)
         return True
+
+    def _candidate(self, waiting: _Waiting) -> Candidate:
+        return Candidate(waiting.job.id, self._model_of(waiting.job), self._urgency(waiting))
+
+    def _model_of(self, job: Job) -> str:
+        return self._workers[0].repertoire.name_of(job.params) if self._workers else job.params.model
 
     def _may_run(self, waiting: _Waiting) -> bool:
         if waiting.granted is None or waiting.granted.done():  # done: cancelled in this very tick
@@ -236,8 +251,21 @@ class Queue:
     def _room(self, worker: Worker) -> int:
         return worker.capacity - sum(running.turn.worker is worker for running in self._running.values())
 
-    def _in_order(self) -> list[_Waiting]:
+    def _turns_ahead(self) -> list[_Waiting]:
         """Give the waiting jobs as turns will be given if nothing else changes."""
+        left = [self._candidate(waiting) for waiting in self._in_order()]
+        held, look_ahead, turns = self._held(), self._look_ahead.copy(), list[Candidate]()
+        while left:
+            turns.append(look_ahead.take(left, held, self._clock()))
+            left.remove(turns[-1])
+            held = held | {turns[-1].model}
+        return [self._waiting[turn.job_id] for turn in turns]
+
+    def _held(self) -> frozenset[str]:
+        return frozenset[str]().union(*(worker.held for worker in self._workers))
+
+    def _in_order(self) -> list[_Waiting]:
+        """Give the waiting jobs in the order of their right to a turn."""
         by_urgency: dict[int, list[_Waiting]] = {}
         for waiting in sorted(self._waiting.values(), key=lambda waiting: waiting.job.asked_at):
             by_urgency.setdefault(self._urgency(waiting), []).append(waiting)
@@ -261,22 +289,24 @@ class Queue:
         return max((self._served.get(person_id, 0), *running)), self._remembered.get(person_id, -math.inf)
 
     def _learn(self, ended: _Running) -> None:
-        sample = (self._clock() - ended.since) / work(ended.job.params)
-        known = sample if self._seconds_per_work is None else self._seconds_per_work
-        self._seconds_per_work = known + NEW_SAMPLE_WEIGHT * (sample - known)
+        if not ended.loads:
+            self._pace.learn(ended.job.params, self._model_of(ended.job), self._clock() - ended.since)
 
     def _estimate(self) -> dict[str, tuple[int, float | None]]:
-        waiting = self._in_order()
+        waiting = self._turns_ahead()
         starts = self._starts(deque(waiting))
         return {each.job.id: (place, starts.get(each.job.id)) for place, each in enumerate(waiting, start=1)}
 
     def _starts(self, waiting: deque[_Waiting]) -> dict[str, float]:
         """Play the queue forward: when each job starts, as far as the pace is known and there is a worker for it."""
-        now, pace, starts = self._clock(), self._seconds_per_work, dict[str, float]()
-        if pace is None:
+        now, held, starts = self._clock(), self._held(), dict[str, float]()
+        if not self._pace.is_known:
             return starts
         free = sum(max(0, self._room(worker)) for worker in self._workers if isinstance(worker.state, Ready))
-        ends = [(each.since + pace * work(each.job.params), each.job.id, each.job) for each in self._running.values()]
+        ends = [
+            (each.since + self._foreseen(each.job, loads=each.loads), each.job.id, each.job)
+            for each in self._running.values()
+        ]
         heapq.heapify(ends)
         running = Counter(key for _, _, job in ends for key in _keys(job))
         while waiting:
@@ -284,7 +314,9 @@ class Queue:
             if free and first:
                 starts[first.job.id] = now
                 waiting.remove(first)
-                heapq.heappush(ends, (now + pace * work(first.job.params), first.job.id, first.job))
+                loads = self._model_of(first.job) not in held
+                heapq.heappush(ends, (now + self._foreseen(first.job, loads=loads), first.job.id, first.job))
+                held |= {self._model_of(first.job)}
                 running.update(_keys(first.job))
                 free -= 1
             elif ends:
@@ -295,6 +327,12 @@ class Queue:
             else:
                 break
         return starts
+
+    def _foreseen(self, job: Job, *, loads: bool) -> float:
+        """Give the seconds that a job takes, with those of loading its model first where that is not held."""
+        worker, model = self._workers[0], self._model_of(job)
+        loading = worker.load_seconds.get(model, max(worker.load_seconds.values(), default=0.0)) if loads else 0.0
+        return self._pace.seconds(job.params, model, worker.repertoire) + loading
 
 
 def _keys(job: Job) -> tuple[_Key, _Key]:

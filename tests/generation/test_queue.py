@@ -10,15 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from generation.catalogue import Family
 from generation.errors import Complaint, WorkerDied
 from generation.job import Action, Asker, Destination, Job, Speed
 from generation.messages import Loading, Ready
 from generation.models import Model
 from generation.params import Params, TextPart, Upload
 from generation.queue import PATIENCE, Allowance, Limits, PersonQueueFull, Place, Queue, QueueFull
+from generation.repertoire import Repertoire
 from generation.worker import Broken, Restarting
 
 MODEL = Model(name="none", ref="none")
+OTHER = Model(name="other", ref="other")
+LARGE = Model(name="large", ref="large", native_size=1024, family=Family.SDXL)
 READY = Ready(MODEL, "cpu")
 ANN, BOB, CLEO, DAN = 1, 2, 3, 4
 numbers = count()
@@ -28,10 +32,12 @@ ages = count()
 class StillWorker:
     """A worker as far as the queue looks at one."""
 
-    model = MODEL
+    repertoire = Repertoire((MODEL, OTHER, LARGE))
 
     def __init__(self, capacity=1, state=READY):
         self.capacity = capacity
+        self.held = frozenset({MODEL.name})
+        self.load_seconds = {}
         self.state = state
         self.callbacks = []
 
