@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from generation.additions import NO_ADDITIONS, Additions
 from generation.engine.engine import Engine
 from generation.engine.finisher import Result
 from generation.engine.loading import Pipeline
@@ -23,13 +24,13 @@ PATIENCE = 20.0
 class Studio:
     """An engine, the events it told, the final latents by job, the rows of each UNet call, and the pixels of all."""
 
-    def __init__(self, pipeline: Pipeline, imprint: Imprint = PLAIN) -> None:
+    def __init__(self, pipeline: Pipeline, imprint: Imprint = PLAIN, additions: Additions = NO_ADDITIONS) -> None:
         self.events: list[Event] = []
         self.latents: dict[str, Tensor] = {}
         self.calls: list[int] = []
         self.pixels = 0
         self._told = threading.Condition()
-        self.engine = Engine(pipeline, self._tell, imprint)
+        self.engine = Engine(pipeline, self._tell, imprint, additions=additions)
         self._hook = pipeline.unet.register_forward_pre_hook(lambda _, inputs: self._count(inputs[0]))
         self._record_latents()
 

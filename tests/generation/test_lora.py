@@ -1,0 +1,211 @@
+"""LoRAs: what they draw is what their matrices, merged into the model's weights, would draw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from generation.additions import Additions
+from generation.engine.loading import Pipeline, load_pipeline
+from generation.lora import describe_lora
+from generation.messages import Failed, Reason
+from generation.params import LoraUse, Params
+from tests.generation.lora_file import (
+    CONVOLUTIONS,
+    LINEAR,
+    OF_TEXT,
+    Layers,
+    merged,
+    random_layers,
+    write_kohya,
+    write_peft,
+)
+from tests.generation.studio import Studio, assert_close, generate, params
+from tests.generation.tiny_xl import build_tiny_xl
+
+ALL = {"unet": (*LINEAR, *CONVOLUTIONS), "text_encoder": OF_TEXT}
+
+
+@contextmanager
+def _studio(pipeline: Pipeline, *files: Path) -> Iterator[Studio]:
+    studio = Studio(pipeline, additions=Additions(tuple(describe_lora(path, path.stem) for path in files)))
+    yield studio
+    studio.close()
+
+
+def _wanted(*loras: tuple[str, float], **changes: object) -> Params:
+    return params(num_inference_steps=2, loras=tuple(LoraUse(*use) for use in loras), **changes)
+
+
+def _drawn(pipeline: Pipeline, wanted: Params, *files: Path) -> Tensor:
+    with _studio(pipeline, *files) as studio:
+        studio.draw(generate("a", wanted))
+        return studio.latents["a"]
+
+
+@pytest.fixture(scope="module")
+def layers(pipeline: Pipeline) -> Layers:
+    return random_layers(pipeline, 1, **ALL)
+
+
+@pytest.fixture(scope="module")
+def file(layers: Layers, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_kohya(tmp_path_factory.mktemp("loras") / "one.safetensors", layers)
+
+
+@pytest.fixture(scope="module")
+def other_layers(pipeline: Pipeline) -> Layers:
+    return random_layers(pipeline, 2, rank=3, unet=LINEAR)
+
+
+@pytest.fixture(scope="module")
+def other_file(other_layers: Layers, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_kohya(tmp_path_factory.mktemp("loras") / "two.safetensors", other_layers)
+
+
+@pytest.mark.parametrize("weight", [0.6, -0.5])
+def test_a_lora_draws_as_if_it_were_in_the_weights(
+    pipeline: Pipeline, layers: Layers, file: Path, weight: float
+) -> None:
+    mine = _drawn(pipeline, _wanted(("one", weight)), file)
+    assert_close(mine, _drawn(merged(pipeline, (layers, weight)), _wanted()))
+    assert (mine - _drawn(pipeline, _wanted())).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("network", ["unet", "text_encoder"])
+def test_each_network_is_changed_by_itself(pipeline: Pipeline, tmp_path: Path, network: str) -> None:
+    layers = random_layers(pipeline, 3, **{network: ALL[network]})
+    path = write_kohya(tmp_path / "half.safetensors", layers)
+    mine = _drawn(pipeline, _wanted(("half", 1.0)), path)
+    assert_close(mine, _drawn(merged(pipeline, (layers, 1.0)), _wanted()))
+    assert (mine - _drawn(pipeline, _wanted())).abs().max() > 0.01
+
+
+def test_diffusers_layout_draws_the_same_as_kohyas(
+    pipeline: Pipeline, layers: Layers, file: Path, tmp_path: Path
+) -> None:
+    path = write_peft(tmp_path / "peft.safetensors", layers)
+    assert_close(_drawn(pipeline, _wanted(("peft", 0.8)), path), _drawn(pipeline, _wanted(("one", 0.8)), file), 1e-5)
+
+
+def test_pefts_settings_in_the_notes_count_where_a_layer_has_no_alpha(
+    pipeline: Pipeline, layers: Layers, file: Path, tmp_path: Path
+) -> None:
+    bare = {key: replace(learnt, alpha=float(len(learnt.down))) for key, learnt in layers.items()}
+    alpha = next(iter(layers.values())).alpha
+    noted = {"unet.lora_alpha": 9.0, "unet.alpha_pattern": {path: alpha for _, path in layers}}
+    notes = {"lora_adapter_metadata": json.dumps(noted | {"text_encoder.lora_alpha": alpha})}
+    path = write_peft(tmp_path / "noted.safetensors", bare, **notes)
+    assert_close(_drawn(pipeline, _wanted(("noted", 1.0)), path), _drawn(pipeline, _wanted(("one", 1.0)), file), 1e-5)
+
+
+def test_a_weight_of_zero_changes_not_one_bit(pipeline: Pipeline, file: Path) -> None:
+    assert torch.equal(_drawn(pipeline, _wanted(("one", 0.0)), file), _drawn(pipeline, _wanted()))
+
+
+def test_several_loras_add_up_in_whatever_order_they_are_named(
+    pipeline: Pipeline, layers: Layers, other_layers: Layers, file: Path, other_file: Path
+) -> None:
+    both = _drawn(pipeline, _wanted(("one", 0.5), ("two", 0.7)), file, other_file)
+    assert_close(both, _drawn(merged(pipeline, (layers, 0.5), (other_layers, 0.7)), _wanted()))
+    assert torch.equal(both, _drawn(pipeline, _wanted(("two", 0.7), ("one", 0.5)), file, other_file))
+
+
+def test_jobs_with_other_loras_and_without_any_are_drawn_as_if_alone(
+    pipeline: Pipeline, file: Path, other_file: Path
+) -> None:
+    jobs = {"a": _wanted(("one", 1.0)), "b": _wanted(("two", 1.0)), "c": _wanted(), "d": _wanted(("one", 0.3))}
+    with _studio(pipeline, file, other_file) as studio:
+        studio.draw(*(generate(name, wanted) for name, wanted in jobs.items()))
+        together = dict(studio.latents)
+    for name, wanted in jobs.items():
+        assert_close(together[name], _drawn(pipeline, wanted, file, other_file), 1e-5)
+
+
+def test_jobs_with_the_same_loras_share_their_calls(pipeline: Pipeline, file: Path) -> None:
+    with _studio(pipeline, file) as studio:
+        requests = [generate(name, _wanted(("one", 0.5), seed=seed)) for name, seed in (("a", 1), ("b", 2))]
+        studio.draw(requests[0])  # so that the files are read
+        studio.calls.clear()
+        studio.draw(*(replace(request, job_id=f"{request.job_id}2") for request in requests))
+        assert 4 in studio.calls, "two texts for each of two jobs"
+
+
+def test_a_seamless_texture_is_changed_too_and_stays_one(pipeline: Pipeline, layers: Layers, file: Path) -> None:
+    mine = _drawn(pipeline, _wanted(("one", 1.0), seamless=True), file)
+    assert_close(mine, _drawn(merged(pipeline, (layers, 1.0)), _wanted(seamless=True)))
+    assert (mine - _drawn(pipeline, _wanted(("one", 1.0)), file)).abs().max() > 0.01
+
+
+def test_what_stands_between_the_matrices_of_a_convolution_counts(pipeline: Pipeline, tmp_path: Path) -> None:
+    layers = random_layers(pipeline, 4, unet=CONVOLUTIONS[:1])
+    (((_, path), learnt),) = layers.items()
+    first, middle = torch.randn(3, learnt.down.shape[1], 1, 1), torch.randn(2, 3, 3, 3)
+    name = f"lora_unet_{path.replace('.', '_')}"
+    matrices = {"lora_down": first, "lora_mid": middle, "lora_up": learnt.up}
+    file = tmp_path / "mid.safetensors"
+    save_file({f"{name}.{kind}.weight": tensor for kind, tensor in matrices.items()}, file)
+    whole = torch.nn.functional.conv2d(middle, first.permute(1, 0, 2, 3).reshape(-1, 3, 1, 1))
+    alike = {("unet", path): replace(learnt, down=whole, alpha=2.0)}
+    assert_close(_drawn(pipeline, _wanted(("mid", 1.0)), file), _drawn(merged(pipeline, (alike, 1.0)), _wanted()))
+
+
+def test_both_text_encoders_of_xl_are_changed(tmp_path: Path) -> None:
+    pipeline = load_pipeline(str(build_tiny_xl(tmp_path / "xl")), "cpu", lambda _: None, torch.float32)
+    linear = ("down_blocks.1.attentions.0.proj_in", "mid_block.attentions.0.transformer_blocks.1.attn2.to_k")
+    layers = random_layers(pipeline, 5, unet=linear, text_encoder=OF_TEXT, text_encoder_2=OF_TEXT)
+    path = write_kohya(tmp_path / "of_xl.safetensors", layers)
+    mine = _drawn(pipeline, _wanted(("of_xl", 0.7)), path)
+    assert_close(mine, _drawn(merged(pipeline, (layers, 0.7)), _wanted()))
+    without = {key: learnt for key, learnt in layers.items() if key[0] != "text_encoder_2"}
+    assert (mine - _drawn(merged(pipeline, (without, 0.7)), _wanted())).abs().max() > 1e-3
+
+
+def test_a_file_that_is_damaged_later_fails_its_jobs_only(pipeline: Pipeline, file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(file.read_bytes())
+    with _studio(pipeline, path) as studio:
+        path.write_bytes(file.read_bytes()[:-100])
+        failed, _ = studio.draw(generate("a", _wanted(("cut", 1.0))), generate("b", _wanted()))
+        assert failed == Failed("a", Reason.COMPLAINT, "The file of the LoRA cut is gone or damaged.")
+        assert "b" in studio.latents
+
+
+def test_a_lora_for_another_kind_of_model_is_refused_in_words(
+    pipeline: Pipeline, layers: Layers, tmp_path: Path
+) -> None:
+    wide = {key: replace(learnt, down=torch.randn(2, 999)) for key, learnt in [*layers.items()][:1]}
+    unknown = {("unet", "down_blocks.7.resnets.0.conv1"): next(iter(layers.values()))}
+    second = {("text_encoder_2", OF_TEXT[0]): next(iter(layers.values()))}
+    for number, wrong in enumerate((wide, unknown, second)):
+        with _studio(pipeline, write_kohya(tmp_path / f"w{number}.safetensors", wrong)) as studio:
+            (end,) = studio.draw(generate("a", _wanted((f"w{number}", 1.0))))
+        text = f"The LoRA w{number} is made for another kind of model than tiny."
+        assert end == Failed("a", Reason.COMPLAINT, text)
+
+
+def test_a_lora_that_was_taken_away_is_told_of(pipeline: Pipeline) -> None:
+    with _studio(pipeline) as studio:
+        (end,) = studio.draw(generate("a", _wanted(("gone", 1.0))))
+        assert end == Failed("a", Reason.COMPLAINT, "This was drawn with the LoRA gone, which is not here any more.")
+
+
+def test_layers_that_drawing_has_no_use_for_are_left_out(
+    pipeline: Pipeline, layers: Layers, file: Path, tmp_path: Path
+) -> None:
+    tensors = load_file(file)
+    spare = {
+        f"lora_te_text_model_encoder_layers_23_mlp_fc1.{kind}.weight": torch.ones(1, 1)
+        for kind in ("lora_down", "lora_up")
+    }
+    path = tmp_path / "more.safetensors"
+    save_file(tensors | spare, path)
+    assert torch.equal(_drawn(pipeline, _wanted(("more", 1.0)), path), _drawn(pipeline, _wanted(("one", 1.0)), file))
