@@ -62,8 +62,8 @@ GERMAN = {
     ),
     "I do not draw in this channel. Go to {where}.": "In diesem Kanal zeichne ich nicht. Geh nach {where}.",
     "{named} and {number} more": "{named} und {number} weitere",
-    "The owners of this server allow {models} only, and I draw with {model}.": (
-        "Auf diesem Server ist nur {models} erlaubt, und ich zeichne mit {model}."
+    "The owners of this server allow {models} only, not {model}.": (
+        "Auf diesem Server ist nur {models} erlaubt, nicht {model}."
     ),
     "Private pictures (`--stealth`) are switched off in this server: add `--public`, or use `/public`.": (
         "Private Bilder (`--stealth`) sind auf diesem Server ausgeschaltet: "

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import discord
 
+from bot.policy.settings import GuildSettings
 from bot.studio import Studio
-from generation.prompt import Wish, read
+from generation.models import Model
+from generation.prompt import Wish, choose_model, naming, read
 from generation.prompt.preferences import Preferences
 from generation.repertoire import Repertoire
 
@@ -18,21 +20,41 @@ from generation.repertoire import Repertoire
 class Habits:
     """A person's preferences and options, and all parameters that fill a prompt's gaps, the strongest first."""
 
+    repertoire: Repertoire
     preferences: Preferences
     options: Mapping[str, str]
     defaults: tuple[str, ...]
 
-    def read(self, text: str, repertoire: Repertoire, *, attached: int = 0) -> Wish:
+    @property
+    def model(self) -> Model:
+        """Give the model that draws where a prompt names none."""
+        return choose_model(self.defaults, self.repertoire)
+
+    def read(self, text: str, *, attached: int = 0) -> Wish:
         """Read one prompt of this person's, with `attached` pictures; raises PromptFaults."""
-        return read(text, repertoire, attached=attached, defaults=self.defaults, options=self.options)
+        return read(text, self.repertoire, attached=attached, defaults=self.defaults, options=self.options)
 
 
 async def habits_of(studio: Studio, interaction: discord.Interaction[Any]) -> Habits:
     """Look up the habits of who caused an interaction, where they did so."""
     preferences = await studio.people.settings(interaction.user.id)
     server = await studio.policy.settings(interaction.guild_id)
+    layers = _to_be_had(preferences, server, studio.repertoire).layers
     return Habits(
+        repertoire=studio.repertoire,
         preferences=preferences,
         options=await studio.people.options(interaction.user.id),
-        defaults=tuple(filter(None, (*preferences.layers, server.defaults))),
+        defaults=tuple(filter(None, (*layers, server.defaults, model_of(server, studio.repertoire)))),
     )
+
+
+def model_of(server: GuildSettings, repertoire: Repertoire) -> str:
+    """Name the first model that a server allows, where the one that draws otherwise may not; else nothing."""
+    allowed = [model.name for model in repertoire.models if server.allows(model.name)]
+    return naming(allowed[0]) if allowed and allowed[0] != repertoire.default.name else ""
+
+
+def _to_be_had(preferences: Preferences, server: GuildSettings, repertoire: Repertoire) -> Preferences:
+    """Leave out a preferred model that has gone or may not draw here: nobody asked for it in this prompt."""
+    model = preferences.model and repertoire.find(preferences.model)
+    return preferences if model and server.allows(model.name) else replace(preferences, model=None)

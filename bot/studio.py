@@ -31,7 +31,6 @@ from db.threads import Threads
 from db.usage import Usage
 from generation import logs
 from generation.child import load_engine
-from generation.models import Model
 from generation.queue import Limits, Queue
 from generation.repertoire import Repertoire
 from generation.upscaler import describe_upscaler
@@ -65,11 +64,6 @@ class Studio:
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     stopping: bool = False
     client: discord.Client | None = None  # the present one: a connection that is lost for good takes a new one
-
-    @property
-    def model(self) -> Model:
-        """Describe the model that draws where nothing is said."""
-        return self.repertoire.default
 
     @property
     def repertoire(self) -> Repertoire:
@@ -144,13 +138,7 @@ async def open_studio(config: Config, worker: Worker, clock: Callable[[], float]
         retention = Retention(connection, pictures, config.retention_days, guild_days, clock)
         await stack.enter_async_context(_beside(retention.keep_sweeping()))
         guilds = Guilds(connection, clock)
-        policy = Policy(
-            guilds,
-            Usage(connection),
-            clock,
-            partial(refusal, config.allowed_guilds),
-            lambda: worker.repertoire.default.name,
-        )
+        policy = Policy(guilds, Usage(connection), clock, partial(refusal, config.allowed_guilds))
         yield Studio(
             config=config,
             store=store,
@@ -199,6 +187,7 @@ def make_worker(config: Config) -> LocalWorker:
             imprint=imprint_of(config),
             classifier=config.sensitive_classifier,
             upscaler=upscaler,
+            memory=config.model_memory,
         ),
     )
 

@@ -15,7 +15,6 @@ from bot.policy.situation import situation_of
 from cogs.road import Interaction, Road, road_of
 from generation import actions
 from generation.job import Action
-from generation.prompt import choose_model
 
 SHAPES = {"portrait": (2, 3), "square": (1, 1), "landscape": (3, 2)}
 
@@ -53,7 +52,7 @@ class Blend(commands.Cog):
         await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, None, preferred))
         brought = [image for image in (image1, image2, image3, image4, image5) if image is not None]
         pictures = await self.taking_in.attachments(brought)
-        model = choose_model((await habits_of(self.studio, interaction)).defaults, self.studio.repertoire)
+        model = (await habits_of(self.studio, interaction)).model
         params = actions.blend(pictures, model, SHAPES[dimensions], actions.new_seed())
         await self.road.ask(interaction, Action.BLEND, params)
 

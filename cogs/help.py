@@ -12,12 +12,13 @@ from discord.ext import commands
 from bot.client import Client
 from bot.errors import answering
 from cogs.road import Interaction
-from generation.display import escape
-from generation.models import Model
+from generation.display import escape, shorten
 from generation.prompt.preferences import MOST_OPTIONS
 from generation.prompt.table import PARAMETERS
+from generation.repertoire import Repertoire
 
 FOR_THE_RUN = ("repeat", "fast", "relax", "turbo", "stealth", "public")
+MOST_NAMED, LONGEST_NAME = 12, 40  # models, and characters of each
 FOR_EXPERTS = ("weird", "stop", "steps", "cfg", "sampler", "negative", "seed", "sameseed")
 
 
@@ -31,7 +32,7 @@ class Help(commands.Cog):
     async def help(self, interaction: Interaction) -> None:
         first = next(iter(PAGES))
         view = help_view(first)
-        await interaction.response.send_message(PAGES[first](self.studio.repertoire.default), view=view, ephemeral=True)
+        await interaction.response.send_message(PAGES[first](self.studio.repertoire), view=view, ephemeral=True)
 
 
 class HelpSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template="help:page"):
@@ -49,7 +50,7 @@ class HelpSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], tem
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with answering(interaction):
             page = self.item.values[0] if self.item.values[0] in PAGES else next(iter(PAGES))
-            text = PAGES[page](interaction.client.studio.repertoire.default)
+            text = PAGES[page](interaction.client.studio.repertoire)
             await interaction.response.edit_message(content=text, view=help_view(page))
 
 
@@ -60,8 +61,9 @@ def help_view(page: str) -> discord.ui.View:
     return view
 
 
-def _start(model: Model) -> str:
-    example = model.examples[0] if model.examples else "a red fox in the snow, oil painting"
+def _start(here: Repertoire) -> str:
+    examples = here.default.examples
+    example = examples[0] if examples else "a red fox in the snow, oil painting"
     return (
         "## Draw something\n"
         f"Type `/imagine` and say what you want to see, such as\n> {escape(example)}\n"
@@ -75,7 +77,7 @@ def _start(model: Model) -> str:
     )
 
 
-def _change(model: Model) -> str:
+def _change(here: Repertoire) -> str:
     return (
         "## Change a picture\n"
         "Take one out with **U1–U4** first. Then:\n"
@@ -91,20 +93,21 @@ def _change(model: Model) -> str:
     )
 
 
-def _parameters(title: str, wanted: Callable[[str], bool], end: str) -> Callable[[Model], str]:
+def _parameters(title: str, wanted: Callable[[str], bool], end: str) -> Callable[[Repertoire], str]:
     lines = [
         f"- `--{each.name}{f' {each.example}' if each.example else ''}` {each.help}"
         for each in PARAMETERS
         if wanted(each.name)
     ]
     text = "\n".join([f"## {title}", *lines, end])
-    return lambda model: text
+    return lambda here: text
 
 
-def _settings(model: Model) -> str:
+def _settings(here: Repertoire) -> str:
     return (
         "## What holds for all your prompts\n"
-        "- `/settings` shows everything in one place: style, speed, who sees your pictures, remix\n"
+        "- `/settings` shows everything in one place: model, style, speed, who sees your pictures, remix\n"
+        f"{_models(here)}"
         "- `/prefer suffix` adds parameters to every prompt\n"
         "- `/prefer option set` gives text and parameters a name: `--mine` in a prompt then stands for them "
         f"(up to {MOST_OPTIONS})\n"
@@ -115,7 +118,16 @@ def _settings(model: Model) -> str:
     )
 
 
-def _find(model: Model) -> str:
+def _models(here: Repertoire) -> str:
+    """Name the models, where there is a choice."""
+    if len(here.models) == 1:
+        return ""
+    named = ", ".join(escape(shorten(model.name, LONGEST_NAME)) for model in here.models[:MOST_NAMED])
+    more = f" and {len(here.models) - MOST_NAMED} more" if len(here.models) > MOST_NAMED else ""
+    return f"- `/prefer model`, or `--model` for one prompt, chooses which model draws: {named}{more}\n"
+
+
+def _find(here: Repertoire) -> str:
     return (
         "## Find a picture again\n"
         "- `/show` offers your earlier results as you type words of the prompt, and posts one again with its buttons. "
@@ -127,7 +139,7 @@ def _find(model: Model) -> str:
     )
 
 
-def _privacy(model: Model) -> str:
+def _privacy(here: Repertoire) -> str:
     return (
         "## Who sees what\n"
         "In a channel, everybody there sees your prompts and pictures, and may press the buttons.\n"
@@ -140,7 +152,7 @@ def _privacy(model: Model) -> str:
     )
 
 
-PAGES: dict[str, Callable[[Model], str]] = {
+PAGES: dict[str, Callable[[Repertoire], str]] = {
     "Start": _start,
     "Change a picture": _change,
     "Parameters": _parameters(

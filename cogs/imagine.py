@@ -11,13 +11,14 @@ from bot.destination import is_private
 from bot.forms import Filled
 from bot.habits import habits_of
 from bot.policy.situation import situation_of
+from cogs.choosing import LONGEST_CHOICE, autocompletion
 from cogs.prompting import PROMPT, Prompting, Purpose, prompting_of, refuse
 from cogs.road import Interaction, Road, road_of
 from cogs.several import action_of, ask_whether
 from generation.errors import Complaint
 from generation.job import Action
 from generation.params import Params, Upload
-from generation.prompt import PromptFaults, TooManyPermutations, Wish, permute
+from generation.prompt import PromptFaults, TooManyPermutations, Wish, naming, permute, with_parameter
 
 Image = discord.Attachment | Upload | None
 
@@ -35,14 +36,20 @@ class Imagine(commands.Cog):
     @app_commands.describe(
         prompt="What to draw, then parameters such as --ar 3:2 --seed 7 --no clouds",
         image="A picture to start from",
+        model="Which model draws, as --model says in a prompt",
     )
     async def imagine(
         self,
         interaction: Interaction,
         prompt: app_commands.Range[str, 1, 6000],
         image: discord.Attachment | None = None,
+        model: app_commands.Range[str, 1, LONGEST_CHOICE] | None = None,
     ) -> None:
-        await self.enter(interaction, prompt, image)
+        await self.enter(interaction, with_parameter(prompt, naming(model)) if model else prompt, image)
+
+    @imagine.autocomplete("model")
+    async def _models(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await autocompletion(self.studio, interaction.guild_id, typed)
 
     async def edited(self, interaction: Interaction, purpose: Purpose, filled: Filled) -> None:
         """Take a prompt that was refused before, with the picture that came with it."""
@@ -77,7 +84,7 @@ class Imagine(commands.Cog):
 
         for text in permute(prompt, most):
             try:
-                wishes += habits.read(text, self.studio.repertoire, attached=int(with_picture)).repeated()
+                wishes += habits.read(text, attached=int(with_picture)).repeated()
             except PromptFaults as wrong:
                 faults += wrong.faults
         if faults:

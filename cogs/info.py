@@ -11,7 +11,7 @@ from discord.ext import commands
 from bot import wording
 from bot.client import Client
 from bot.errors import answering
-from bot.policy.policy import Situation
+from bot.habits import Habits, habits_of
 from bot.policy.settings import Bounds
 from bot.policy.situation import situation_of
 from bot.studio import Studio
@@ -21,7 +21,6 @@ from db.usage import Used
 from generation.display import escape, shorten
 from generation.errors import Complaint
 from generation.job import Job
-from generation.prompt.preferences import Preferences
 
 MOST_CHOICES = 25  # of a select, by Discord's rules
 MOST_LINES = 10  # of jobs, so that all fits into a message also in German and where escaping doubles the prompts
@@ -36,7 +35,7 @@ class Info(commands.Cog):
 
     @app_commands.command(description="Your mode, what you have had drawn, and your jobs in the queue")
     async def info(self, interaction: Interaction) -> None:
-        text, view = await overview(self.studio, situation_of(interaction))
+        text, view = await overview(self.studio, interaction)
         await interaction.response.send_message(text, view=view, ephemeral=True)
 
 
@@ -62,12 +61,12 @@ class CancelSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], t
             await _cancel(interaction, self.item.values[0])
 
 
-async def overview(studio: Studio, who: Situation) -> tuple[str, discord.ui.View]:
+async def overview(studio: Studio, interaction: Interaction) -> tuple[str, discord.ui.View]:
     """Give the text and the controls of a person's overview."""
-    person_id = who.person_id
+    person_id, habits = interaction.user.id, await habits_of(studio, interaction)
     running = [job for job in studio.queue.running if job.asker.id == person_id]
     waiting = [job for job in studio.queue.waiting if job.asker.id == person_id]
-    preferences, lifetime = await studio.people.settings(person_id), await studio.search.lifetime(person_id)
+    lifetime, used = await studio.search.lifetime(person_id), await studio.policy.used(situation_of(interaction))
     lines = [f"- {_named(job)}: being drawn" for job in running]
     lines += [f"- {_named(job)}: {_place(studio, job)}" for job in waiting]
     more = [f"- … and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
@@ -75,27 +74,28 @@ async def overview(studio: Studio, who: Situation) -> tuple[str, discord.ui.View
     view = discord.ui.View(timeout=None)
     if lines:
         view.add_item(CancelSelect([*running, *waiting]))
-    return "\n".join([*_about(preferences, lifetime), *_left(*await studio.policy.used(who)), *queued]), view
+    return "\n".join([*_about(habits, lifetime), *_left(*used), *queued]), view
 
 
 async def _cancel(interaction: Interaction, job_id: str) -> None:
-    road, studio, who = road_of(interaction.client), interaction.client.studio, situation_of(interaction)
+    road, studio = road_of(interaction.client), interaction.client.studio
     try:
         record, ending = await road.call_off(job_id, interaction.user.id)
     except Complaint as complaint:  # it has ended meanwhile, so that the list is old news
-        text, view = await overview(studio, who)
+        text, view = await overview(studio, interaction)
         await interaction.response.edit_message(content=f"{text}\n-# {complaint}", view=view)
         return
-    text, view = await overview(studio, who)
+    text, view = await overview(studio, interaction)
     await interaction.response.edit_message(content=text, view=view)
     await road.tell_ending(record.job, record.notice_id, ending)
 
 
-def _about(preferences: Preferences, lifetime: Lifetime) -> list[str]:
-    visibility = "stealth (only you see your pictures)" if preferences.private else "public"
+def _about(habits: Habits, lifetime: Lifetime) -> list[str]:
+    visibility = "stealth (only you see your pictures)" if habits.preferences.private else "public"
+    model = escape(shorten(habits.model.name, LONGEST_LINE))
     return [
         "## You in the studio",
-        f"Mode: **{preferences.speed}** · Visibility: **{visibility}**",
+        f"Mode: **{habits.preferences.speed}** · Visibility: **{visibility}** · Model: **{model}**",
         f"Drawn for you so far: {_count(lifetime.pictures, 'picture')} in {_count(lifetime.jobs, 'job')}, "
         f"{_duration(lifetime.seconds)} of drawing",
     ]

@@ -7,6 +7,7 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.studio import Studio
+from cogs.choosing import LONGEST_CHOICE, autocompletion, chosen_model
 from cogs.road import Interaction
 from generation.display import escape, shorten
 from generation.prompt.preferences import (
@@ -41,6 +42,21 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
             await _say(interaction, "Nothing is added to your prompts any more.")
         else:
             await _say(interaction, f"Added to all your prompts: {escape(suffix)}")
+
+    @app_commands.command(description="Choose the model that draws for you; leave it empty for the server's")
+    @app_commands.describe(name="Which model draws where a prompt names none")
+    async def model(self, interaction: Interaction, name: app_commands.Range[str, 0, LONGEST_CHOICE] = "") -> None:
+        wanted = await chosen_model(self.studio, interaction.guild_id, name) if name.strip() else None
+        await self.studio.people.change(interaction.user.id, model=wanted and wanted.name)
+        if wanted is None:
+            await _say(interaction, "The server's model draws for you.")
+        else:
+            where = " wherever it may" if len(self.studio.repertoire.models) > 1 else ""
+            await _say(interaction, f"**{escape(wanted.name)}** draws for you from now on{where}.")
+
+    @model.autocomplete("name")
+    async def _models(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await autocompletion(self.studio, interaction.guild_id, typed)
 
     @option.command(name="set", description="Give text and parameters a name; leave the value empty to forget it")
     @app_commands.describe(name="One word; --name in a prompt then stands for the value", value="What it stands for")

@@ -8,6 +8,7 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.forms import LONGEST_TEXT, Filled
+from bot.habits import model_of
 from cogs.buttons import REMIX
 from cogs.pressing import MADE, REMIXED, Pressing, make, pressing_of
 from cogs.prompting import HOW_FAR, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
@@ -93,7 +94,9 @@ class Remix(commands.Cog):
         pictures = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
         if not any(part.text for part in parent.parts):
             pictures = max(pictures, 2)  # it comes from a blend, which needs no words
-        wish = read(text, self.studio.repertoire, attached=pictures, options=options, zooming=zooming)
+        here = self.studio.repertoire
+        defaults = (model_of(await self.studio.policy.settings(interaction.guild_id), here),)
+        wish = read(text, here, attached=pictures, defaults=defaults, options=options, zooming=zooming)
         faults = ["Links to pictures cannot be used here: the picture is where it starts"] if wish.links else []
         faults += ["`--repeat` cannot be used here"] if wish.repeat > 1 else []
         if faults:

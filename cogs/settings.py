@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Self
 
 import discord
@@ -11,11 +12,15 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.errors import answering
+from bot.habits import Habits, habits_of
 from bot.studio import Studio
+from cogs.choosing import LONGEST_CHOICE, MOST_CHOICES, chosen_model, offered
 from cogs.road import Interaction
+from generation.catalogue import bare
 from generation.display import escape, shorten
 from generation.job import Speed
-from generation.prompt.preferences import STYLIZE, Preferences
+from generation.models import Model
+from generation.prompt.preferences import STYLIZE
 
 ON, OFF = discord.ButtonStyle.primary, discord.ButtonStyle.secondary
 LONGEST_SHOWN = 700  # characters of a suffix; escaping may double them
@@ -31,10 +36,9 @@ class Settings(commands.Cog):
 
     @app_commands.command(description="What holds for all your prompts: style, speed, who sees them")
     async def settings(self, interaction: Interaction) -> None:
-        preferences = await self.studio.people.settings(interaction.user.id)
-        await interaction.response.send_message(
-            panel_text(preferences, self.studio), view=panel(preferences), ephemeral=True
-        )
+        habits = await habits_of(self.studio, interaction)
+        models = await offered(self.studio, interaction.guild_id)
+        await interaction.response.send_message(panel_text(habits, models), view=panel(habits, models), ephemeral=True)
 
 
 class SettingButton(
@@ -57,7 +61,8 @@ class SettingButton(
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with answering(interaction):
             if self.name == "reset":
-                await _redraw(interaction, await _studio(interaction).people.reset(interaction.user.id))
+                await _studio(interaction).people.reset(interaction.user.id)
+                await _redraw(interaction)
             else:
                 await _change(interaction, **{self.name: _VALUES[self.value]})
 
@@ -86,7 +91,7 @@ class StylizeSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], 
                         for name, amount in STYLIZE.items()
                     ),
                 ],
-                row=0,
+                row=1,
             )
         )
 
@@ -100,9 +105,53 @@ class StylizeSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], 
             await _change(interaction, stylize=None if chosen == AS_IT_IS else int(chosen))
 
 
-def panel(preferences: Preferences) -> discord.ui.View:
-    """Give the panel's controls; what is on is blue."""
-    view = discord.ui.View(timeout=None)
+class ModelSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template="set:model"):
+    """Which model draws; `/prefer model` offers also those for which there is no room here."""
+
+    def __init__(self, preferred: str | None = None, models: Sequence[Model] = ()) -> None:
+        names = [model.name for model in models][: MOST_CHOICES - 1]
+        super().__init__(
+            discord.ui.Select(
+                custom_id="set:model",
+                options=[
+                    discord.SelectOption(
+                        label="Model: not set",
+                        value=AS_IT_IS,
+                        description="As the server has it",
+                        default=preferred not in names,
+                    ),
+                    *(
+                        discord.SelectOption(
+                            label=shorten(f"Model: {name}", LONGEST_CHOICE),
+                            value=bare(name)[:LONGEST_CHOICE],
+                            default=name == preferred,
+                        )
+                        for name in names
+                    ),
+                ],
+                row=0,
+            )
+        )
+
+    @classmethod
+    async def from_custom_id(cls, *_: Any) -> Self:
+        return cls()
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            (value,) = self.item.values
+            if value == AS_IT_IS:
+                await _change(interaction, model=None)
+            else:
+                chosen = await chosen_model(_studio(interaction), interaction.guild_id, value)
+                await _change(interaction, model=chosen.name)
+
+
+def panel(habits: Habits, models: Sequence[Model]) -> discord.ui.View:
+    """Give the panel's controls, with `models` to choose from where there are several; what is on is blue."""
+    view, preferences = discord.ui.View(timeout=None), habits.preferences
+    if len(models) > 1:
+        view.add_item(ModelSelect(preferences.model, models))
     view.add_item(StylizeSelect(preferences.stylize))
     for row, name, value, label in _BUTTONS:
         view.add_item(SettingButton(name, value, label, row, getattr(preferences, name) == _VALUES[value]))
@@ -113,24 +162,34 @@ def panel(preferences: Preferences) -> discord.ui.View:
     return view
 
 
-def panel_text(preferences: Preferences, studio: Studio) -> str:
-    """Put a person's settings in words."""
+def panel_text(habits: Habits, models: Sequence[Model]) -> str:
+    """Put a person's settings in words; `models` are those that may draw where they are looked at."""
+    preferences = habits.preferences
     suffix = escape(shorten(preferences.suffix, LONGEST_SHOWN)) if preferences.suffix else "none"
     return (
         "## Your settings\n"
-        f"Model: **{escape(studio.repertoire.default.name)}**\n"
+        f"Model: **{escape(habits.model.name)}**{_passed_over(preferences.model, models)}\n"
         f"Suffix: {suffix} (`/prefer suffix`)\n"
         "-# They hold for all your prompts in every server. What a prompt says itself comes first."
     )
 
 
+def _passed_over(preferred: str | None, models: Sequence[Model]) -> str:
+    """Say that a preferred model does not draw here, if it does not."""
+    if preferred is None or any(model.name == preferred for model in models):
+        return ""
+    return f" (you prefer {escape(preferred)}, which does not draw here)"
+
+
 async def _change(interaction: Interaction, **changes: Any) -> None:
-    await _redraw(interaction, await _studio(interaction).people.change(interaction.user.id, **changes))
+    await _studio(interaction).people.change(interaction.user.id, **changes)
+    await _redraw(interaction)
 
 
-async def _redraw(interaction: Interaction, preferences: Preferences) -> None:
-    text = panel_text(preferences, _studio(interaction))
-    await interaction.response.edit_message(content=text, view=panel(preferences))
+async def _redraw(interaction: Interaction) -> None:
+    studio = _studio(interaction)
+    habits, models = await habits_of(studio, interaction), await offered(studio, interaction.guild_id)
+    await interaction.response.edit_message(content=panel_text(habits, models), view=panel(habits, models))
 
 
 def _studio(interaction: Interaction) -> Studio:
@@ -140,16 +199,16 @@ def _studio(interaction: Interaction) -> Studio:
 async def setup(client: Client) -> None:
     """Add the cog and the panel's controls; discord.py calls this."""
     await client.add_cog(Settings(client.studio))
-    client.add_dynamic_items(SettingButton, StylizeSelect)
+    client.add_dynamic_items(SettingButton, StylizeSelect, ModelSelect)
 
 
 # Row, setting, value and label of the buttons of which one is on.
 _BUTTONS = (
-    (1, "speed", "turbo", "Turbo"),
-    (1, "speed", "fast", "Fast"),
-    (1, "speed", "relax", "Relax"),
-    (2, "private", "off", "Public"),
-    (2, "private", "on", "Stealth"),
+    (2, "speed", "turbo", "Turbo"),
+    (2, "speed", "fast", "Fast"),
+    (2, "speed", "relax", "Relax"),
+    (3, "private", "off", "Public"),
+    (3, "private", "on", "Stealth"),
     (3, "high_variation", "on", "High variation"),
     (3, "high_variation", "off", "Low variation"),
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from generation.catalogue import CATALOGUE, DRAWN, WHOLE, Entry, Family, look_up, typical
+from generation.catalogue import CATALOGUE, DRAWN, WHOLE, Entry, Family, bare, look_up, typical
 from generation.errors import Complaint
 from generation.features import FEATURES, Feature
 from generation.samplers import SAMPLERS, recognise
@@ -136,6 +136,8 @@ def _without_folder(ref: str) -> Model:
         raise Complaint(f"{ref} is pickled: a file that could run any program. {CONVERT}")
     if path.exists():
         return _of_file(path)
+    if bare(ref) == bare(Path(EMBEDDED).name):
+        return describe(EMBEDDED)
     if entry := look_up(ref):
         return _of_entry(entry)
     if not HUB_ID.fullmatch(ref):

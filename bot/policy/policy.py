@@ -73,10 +73,8 @@ class Policy:
         usage: Usage,
         clock: Callable[[], float] = time.time,
         refusal: Callable[[int | None], str | None] = lambda guild_id: None,
-        model: Callable[[], str] = lambda: "",
     ) -> None:
         self._guilds, self._usage, self._clock, self._refusal = guilds, usage, clock, refusal
-        self._model = model
         self._words: dict[int, tuple[int, Words]] = {}
         self._admissions: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
@@ -103,7 +101,7 @@ class Policy:
         settings = await self.settings(who.guild_id)
         bounds = settings.bounds_of(who.guild_id, who.role_ids)
         if ask.action is not Action.PICK:
-            _refuse_model(self._model(), settings)
+            _refuse_model(ask.params.model, settings)
         _refuse_features(who, ask, settings)
         _refuse_size(ask.params, bounds)
         await self._refuse_overuse(who, ask, bounds)
@@ -182,11 +180,9 @@ def _refuse_elsewhere(who: Situation, settings: GuildSettings) -> None:
 
 
 def _refuse_model(model: str, settings: GuildSettings) -> None:
-    if settings.models and model not in settings.models:
+    if not settings.allows(model):
         named = ", ".join(settings.models)
-        raise Refused(
-            tr("The owners of this server allow {models} only, and I draw with {model}.", models=named, model=model)
-        )
+        raise Refused(tr("The owners of this server allow {models} only, not {model}.", models=named, model=model))
 
 
 def _refuse_features(who: Situation, ask: Ask, settings: GuildSettings) -> None:

@@ -83,6 +83,10 @@ class GuildSettings:
     sensitive: Sensitive = Sensitive.SPOILER
     language: str = ""
 
+    def allows(self, model: str) -> bool:
+        """Tell whether the model of that name may draw here."""
+        return not self.models or model in self.models
+
     def bounds_of(self, guild_id: int, role_ids: Iterable[int]) -> Bounds:
         """Give what holds for somebody with these roles: of each bound the most generous that one of them sets."""
         mine = [self.bounds[role] for role in {guild_id, *role_ids} if role in self.bounds]

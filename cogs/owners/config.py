@@ -14,11 +14,11 @@ from bot.policy.changes import Author, change_settings
 from bot.policy.describe import LANGUAGES, bounds_in_words, kept_for
 from bot.policy.settings import Bounds, Delivery, GuildSettings, Sensitive, check_bound
 from bot.studio import Studio
+from cogs.choosing import choices
 from cogs.owners import panel, stats
 from cogs.owners.reading import (
     MOST_AT_ONCE,
     MOST_CHANNELS,
-    MOST_CHOICES,
     MOST_MODELS,
     MOST_RETENTION,
     MOST_ROLES,
@@ -32,6 +32,7 @@ from cogs.owners.reading import (
 )
 from cogs.owners.reports import show_open
 from cogs.road import Interaction
+from generation.catalogue import bare
 from generation.display import shorten
 from generation.errors import Complaint
 
@@ -106,8 +107,7 @@ class Config(app_commands.Group):
     @models.autocomplete("remove")
     async def known_models(self, _: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         """Offer the models that there are."""
-        fitting = [name for name in model_names(self.studio) if typed.casefold() in name.casefold()]
-        return [app_commands.Choice(name=name, value=name) for name in fitting[:MOST_CHOICES]]
+        return choices(name for name in model_names(self.studio) if bare(typed) in bare(name))
 
     @app_commands.command(
         description="Where people may draw; a category stands for its channels, a channel for its threads"

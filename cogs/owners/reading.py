@@ -18,7 +18,6 @@ T = TypeVar("T")
 MOST_RETENTION = 3650  # days
 MOST_AT_ONCE = 40  # jobs that one prompt may make
 MOST_MODELS = 25
-MOST_CHOICES = 25  # of an autocompletion
 MOST_CHANNELS = 500
 MOST_ROLES = 250
 

@@ -1,9 +1,9 @@
 """The language of prompts: reading what was typed, and writing what was applied."""
 
-from generation.prompt.echo import write
+from generation.prompt.echo import naming, write
 from generation.prompt.faults import PromptFaults
 from generation.prompt.names import is_taken
-from generation.prompt.permutations import TooManyPermutations, expand, permute
+from generation.prompt.permutations import TooManyPermutations, expand, permute, with_parameter
 from generation.prompt.pieces import MAX_LENGTH
 from generation.prompt.reading import MOST_PICTURES, choose_model, parse, read
 from generation.prompt.wish import TO_COME, Wish
@@ -18,8 +18,10 @@ __all__ = [
     "choose_model",
     "expand",
     "is_taken",
+    "naming",
     "parse",
     "permute",
     "read",
+    "with_parameter",
     "write",
 ]

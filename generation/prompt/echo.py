@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from generation.params import Params
+from generation.prompt.marks import protect
 from generation.prompt.table import PARAMETERS
 from generation.prompt.weights import write_parts
 from generation.repertoire import Repertoire
@@ -22,3 +23,8 @@ def write(params: Params, repertoire: Repertoire | None, *, seed: bool = False) 
         if value is not None and (seed or parameter.sets != "seed"):
             words.append(f"--{parameter.name} {parameter.kind.write(value)}".rstrip())
     return " ".join(filter(None, words))
+
+
+def naming(model: str) -> str:
+    """Write the parameter that has the model of that name draw."""
+    return f"--model {protect(model)}"

@@ -21,6 +21,11 @@ class TooManyPermutations(Complaint):
     """Say how many prompts the groups make, where fewer are allowed."""
 
 
+def with_parameter(typed: str, parameter: str) -> str:
+    """Give what somebody typed, junk off, with one more parameter at its end."""
+    return f"{restore(strip_junk(typed))} {parameter}".strip()
+
+
 def permute(typed: str, limit: int) -> list[str]:
     """Give every prompt that somebody asked for at once, junk off; raises TooManyPermutations over `limit`."""
     prompt = restore(strip_junk(typed))

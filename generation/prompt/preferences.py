@@ -8,6 +8,7 @@ from typing import Any
 
 from generation.errors import Complaint
 from generation.job import Speed
+from generation.prompt.echo import naming
 from generation.prompt.names import is_taken
 from generation.prompt.reading import read
 from generation.repertoire import Repertoire
@@ -42,7 +43,7 @@ class Preferences:
         """Give the parameters that these settings stand for, the layer that beats the others first."""
         words = []
         if self.model is not None:
-            words.append(f"--model {self.model}")
+            words.append(naming(self.model))
         if self.stylize is not None:
             words.append(f"--stylize {self.stylize}")
         if self.raw:

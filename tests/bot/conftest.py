@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from discord.http import Route
@@ -39,14 +40,13 @@ class Stage:
         self.settings: dict[str, int] = {}
 
     @asynccontextmanager
-    async def bot(self, clock: Callable[[], float] | None = None, **settings: int) -> AsyncIterator[Studio]:
+    async def bot(self, clock: Callable[[], float] | None = None, **settings: Any) -> AsyncIterator[Studio]:
         """Run the bot until the block ends, then stop it as SIGTERM would; its clock is Discord's unless given."""
         config = Config(
             discord_token=self.server.world.application.token,
             discord_api_url=self.server.api_url,
             data_dir=self.folder / "data",
-            models=(str(self.model),),
-            **settings,
+            **{"models": (str(self.model),)} | settings,
         )
         worker = LocalWorker(
             Repertoire.of(config.models),
@@ -101,6 +101,15 @@ class Stage:
         (self.model / "go").touch()
 
 
+def make_model(folder: Path, **own: Any) -> str:
+    """Make the folder of a model for the drawing engine, and give where it is."""
+    folder.mkdir()
+    (folder / "model_index.json").write_text('{"_class_name": "Painter"}')
+    facts = {"size_multiple": 8, "num_inference_steps": 4} | own
+    (folder / "atelier.json").write_text(json.dumps(facts))
+    return str(folder)
+
+
 async def eventually(test: Callable[[], object]) -> None:
     """Wait until `test()` is true, where the stand-in does not know of it."""
     async with asyncio.timeout(20):
@@ -137,11 +146,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "model_index.json").write_text('{"_class_name": "Painter"}')
-    own = {"name": "Painter", "native_size": 64, "size_multiple": 8, "num_inference_steps": 4}
-    (folder / "atelier.json").write_text(json.dumps(own))
+    make_model(tmp_path / "model", name="Painter", native_size=64)
     openapi = OPENAPI if OPENAPI.is_file() else None
     async with StandIn(World(), openapi=openapi, limits=()) as server:
         monkeypatch.setattr(Route, "BASE", server.api_url)

@@ -13,6 +13,7 @@ from generation.models import Model
 from generation.params import Tile
 from generation.prompt.table import PARAMETERS
 from generation.queue import Place
+from generation.repertoire import Repertoire
 from preview.state import permissions
 from preview.state.world import Overwrite
 from tests.bot.conftest import eventually, picture
@@ -206,14 +207,14 @@ async def test_help_turns_its_pages(stage):
         message = await answer(stage, "help")
         assert message.ephemeral
         for page in PAGES:
-            text = PAGES[page](studio.repertoire.default)
+            text = PAGES[page](studio.repertoire)
             await stage.person(stage.ada).select(message, page)
             await stage.server.wait_until(lambda text=text: message.content == text)
 
 
 async def test_every_command_that_people_have_is_in_the_help(stage):
     async with stage.bot() as studio:
-        text = "".join(page(studio.repertoire.default) for page in PAGES.values())
+        text = "".join(page(studio.repertoire) for page in PAGES.values())
         offered = {each["name"] for each in stage.person(stage.ada).commands(stage.channel)}
         menus = {each["name"] for each in stage.person(stage.ada).commands(stage.channel, 3)}
     assert {name for name in offered - {"help"} if f"`/{name}" not in text} == set()
@@ -222,10 +223,11 @@ async def test_every_command_that_people_have_is_in_the_help(stage):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_of_the_help_fits_into_a_message(page):
-    text = PAGES[page](Model(name="none", ref="none", examples=("a" * 100,)))
+    models = [Model(name=f"{number}" + "*" * 60, ref="none", examples=("a" * 100,)) for number in range(30)]
+    text = PAGES[page](Repertoire(tuple(models)))
     assert len(text) <= 1900
 
 
 def test_every_parameter_is_in_the_help():
-    text = "".join(page(Model(name="none", ref="none")) for page in PAGES.values())
+    text = "".join(page(Repertoire((Model(name="none", ref="none"),))) for page in PAGES.values())
     assert [each.name for each in PARAMETERS if f"`--{each.name}" not in text] == []

@@ -452,7 +452,7 @@ async def test_only_the_models_that_the_owners_allow_draw(stage):
     async with stage.bot():
         assert "add Anything V3" in await config(stage, "models", add="anything v3")
         answer = await refusal(await stage.imagine("a fox"))
-        assert "allow Anything V3 only, and I draw with Painter" in answer
+        assert "allow Anything V3 only, not Painter" in answer
         assert "I know no model `nonsense`" in await config(stage, "models", add="nonsense")
         choices = await stage.person(stage.mod).autocomplete("config models", stage.channel, "add", "pai")
         assert [choice["value"] for choice in choices] == ["Painter"]

@@ -1,0 +1,46 @@
+"""The models as they are offered to choose from, as far as they may draw where somebody is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from discord import app_commands
+
+from bot.studio import Studio
+from generation.catalogue import bare
+from generation.display import shorten
+from generation.errors import Complaint
+from generation.models import Model
+
+MOST_CHOICES = 25  # of an autocompletion or a select, by Discord's rules
+LONGEST_CHOICE = 100  # characters of its name and of its value
+
+
+async def offered(studio: Studio, guild_id: int | None) -> list[Model]:
+    """Give the models that may draw in a server, the one that draws where nothing is said first."""
+    settings = await studio.policy.settings(guild_id)
+    return [model for model in studio.repertoire.models if settings.allows(model.name)]
+
+
+async def autocompletion(studio: Studio, guild_id: int | None, typed: str) -> list[app_commands.Choice[str]]:
+    """Offer the models that may draw in a server and fit what somebody has typed so far."""
+    meant = {model.name for model in studio.repertoire.meant(typed)}
+    names = [model.name for model in await offered(studio, guild_id)]
+    return choices(name for name in names if name in meant or bare(typed) in bare(name))
+
+
+def choices(names: Iterable[str]) -> list[app_commands.Choice[str]]:
+    """Give names as an autocompletion offers them."""
+    found = [(shorten(name, LONGEST_CHOICE), name[:LONGEST_CHOICE]) for name in names]
+    return [app_commands.Choice(name=name, value=value) for name, value in found[:MOST_CHOICES]]
+
+
+async def chosen_model(studio: Studio, guild_id: int | None, typed: str) -> Model:
+    """Give the model that somebody means; raises Complaint where there is none, or not one alone."""
+    meant = studio.repertoire.meant(typed)
+    if len(meant) == 1:
+        return meant[0]
+    names = ", ".join(model.name for model in meant or await offered(studio, guild_id))
+    if meant:
+        raise Complaint(f"`{typed[:40]}` could be any of {names}: say more of the name.")
+    raise Complaint(f"I know no model `{typed[:40]}`. There is {names}.")
