@@ -262,7 +262,9 @@ class Queue:
         return [self._waiting[turn.job_id] for turn in turns]
 
     def _held(self) -> frozenset[str]:
-        return frozenset[str]().union(*(worker.held for worker in self._workers))
+        """Give the models that are held, or will be when those who have a turn draw."""
+        to_come = (self._model_of(running.job) for running in self._running.values())
+        return frozenset(to_come).union(*(worker.held for worker in self._workers))
 
     def _in_order(self) -> list[_Waiting]:
         """Give the waiting jobs in the order of their right to a turn."""

@@ -1,0 +1,209 @@
+"""The queue with several models: what is held goes first, but past nobody for long."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from generation.job import Speed
+from generation.lookahead import FARTHEST, LONGEST, MOST_TIMES, Candidate, LookAhead
+from generation.queue import Place
+from tests.generation.test_queue import ANN, BOB, CLEO, DAN, LARGE, OTHER, Clock, Room, StillWorker, settle
+
+HERE, AWAY, FAR = "", OTHER.name, LARGE.name
+
+
+async def ask(room, *wanted, **more):
+    """Ask for jobs, each by a person and of a model, in one moment."""
+    people = [room.ask(person, model=model, **more) for person, model in wanted]
+    await settle()
+    return people
+
+
+async def drain(room):
+    """Finish whoever has a turn, one after another, with a worker that holds what it has drawn with."""
+    for person in room.started:
+        if not person.task.done():
+            room.workers[0].held |= {room.workers[0].repertoire.name_of(person.job.params)}
+            await person.finish()
+
+
+def models(room):
+    return [person.job.params.model for person in room.started]
+
+
+@pytest.mark.parametrize(
+    ("asked", "served"),
+    [
+        ([AWAY, HERE], [HERE, AWAY]),
+        ([AWAY, HERE, AWAY, HERE], [HERE, HERE, AWAY, AWAY]),
+        ([AWAY, FAR], [AWAY, FAR]),
+        ([HERE, AWAY, HERE], [HERE, HERE, AWAY]),
+        ([AWAY] + [HERE] * (MOST_TIMES + 2), [HERE] * MOST_TIMES + [AWAY] + [HERE] * 2),
+        ([AWAY] * FARTHEST + [HERE], [AWAY] * FARTHEST + [HERE]),
+    ],
+)
+async def test_jobs_whose_model_is_held_go_first_within_bounds(asked, served):
+    room = Room(waiting_per_person=100)
+    await room.ask_all(DAN)
+    people = await ask(room, *((100 + number, model) for number, model in enumerate(asked)))
+    assert [job.params.model for job in room.queue.waiting] == served
+    assert sorted(room.queue.place(person.job.id).position for person in people) == list(range(1, len(asked) + 1))
+    await drain(room)
+    assert models(room)[1:] == served
+
+
+async def test_once_its_model_is_held_a_job_waits_no_longer_than_any():
+    worker = StillWorker()
+    room = Room(worker)
+    await room.ask_all(DAN)
+    await ask(room, (ANN, AWAY), (BOB, HERE))
+    worker.held |= {AWAY}
+    await room.drain()
+    assert models(room) == [HERE, AWAY, HERE]
+
+
+async def test_nobody_is_passed_for_longer_than_a_minute():
+    clock = Clock()
+    room = Room(clock=clock)
+    await room.ask_all(DAN)
+    await ask(room, (ANN, AWAY), (BOB, HERE), (CLEO, HERE))
+    await room.started[0].finish()
+    assert room.order == [DAN, BOB]
+    clock.now += LONGEST + 1
+    await room.started[1].finish()
+    assert room.order == [DAN, BOB, ANN]
+    await room.drain()
+
+
+async def test_the_urgent_are_not_passed_by_the_relaxed_whatever_is_held():
+    room = Room()
+    await room.ask_all(DAN)
+    await ask(room, (ANN, HERE), speed=Speed.RELAX)
+    await ask(room, (BOB, AWAY))
+    await room.drain()
+    assert room.order == [DAN, BOB, ANN]
+
+
+async def test_a_held_model_does_not_get_anybody_past_their_limits():
+    room = Room(StillWorker(capacity=2), running_per_person=1)
+    await ask(room, (ANN, HERE))
+    await ask(room, (ANN, HERE), (BOB, AWAY))
+    assert room.order == [ANN, BOB]
+    await room.drain()
+
+
+async def learn(room, clock, seconds, model=HERE):
+    """Let the queue see that a job of that model takes so long."""
+    [person] = await ask(room, (DAN, model))
+    clock.now += seconds
+    await person.finish()
+
+
+async def test_every_model_has_a_pace_of_its_own():
+    clock, worker = Clock(), StillWorker()
+    worker.held |= {AWAY}
+    room = Room(worker, clock=clock)
+    await learn(room, clock, 8.0)
+    await learn(room, clock, 2.0, AWAY)
+    _, bob, cleo = await ask(room, (ANN, AWAY), (BOB, HERE), (CLEO, HERE))
+    assert room.queue.place(bob.job.id) == Place(1, pytest.approx(2.0))
+    assert room.queue.place(cleo.job.id) == Place(2, pytest.approx(10.0))
+    await room.drain()
+
+
+async def test_an_unknown_model_is_thought_to_be_as_fast_as_the_most_similar():
+    clock, worker = Clock(), StillWorker()
+    worker.held |= {AWAY, FAR}
+    room = Room(worker, clock=clock)
+    await learn(room, clock, 30.0, FAR)
+    await learn(room, clock, 8.0, HERE)
+    _, bob = await ask(room, (ANN, AWAY), (BOB, HERE))
+    assert room.queue.place(bob.job.id).seconds == pytest.approx(8.0)
+    await room.drain()
+
+
+async def test_a_model_that_has_to_be_loaded_costs_what_loading_took_last():
+    clock, worker = Clock(), StillWorker()
+    worker.load_seconds[AWAY] = 5.0
+    room = Room(worker, clock=clock)
+    await learn(room, clock, 8.0)
+    await ask(room, (ANN, AWAY))
+    bob, cleo = await ask(room, (BOB, AWAY), (CLEO, AWAY))
+    assert room.queue.place(bob.job.id).seconds == pytest.approx(13.0)
+    assert room.queue.place(cleo.job.id).seconds == pytest.approx(21.0)
+    await room.drain()
+
+
+async def test_what_loading_took_is_not_taken_for_the_pace():
+    clock, worker = Clock(), StillWorker()
+    room = Room(worker, clock=clock)
+    await learn(room, clock, 8.0)
+    await learn(room, clock, 100.0, AWAY)
+    worker.held |= {AWAY}
+    _, bob = await ask(room, (ANN, AWAY), (BOB, HERE))
+    assert room.queue.place(bob.job.id).seconds == pytest.approx(8.0)
+    await room.drain()
+
+
+CANDIDATES = st.lists(st.tuples(st.sampled_from([HERE, AWAY, FAR]), st.integers(0, 1)), min_size=1, max_size=40)
+
+
+@settings(deadline=None)
+@given(CANDIDATES, st.lists(st.tuples(st.sets(st.sampled_from([HERE, AWAY, FAR])), st.integers(0, 40)), min_size=1))
+def test_whatever_is_held_nobody_is_passed_too_often_or_for_too_long(wanted, moments):
+    waiting = [Candidate(str(number), *each) for number, each in enumerate(sorted(wanted, key=lambda each: each[1]))]
+    look_ahead, passed, since, now = LookAhead(), dict.fromkeys(waiting, 0), {}, 0.0
+    while waiting:
+        for held, seconds in moments:
+            if not waiting:
+                break
+            now += seconds
+            taken = look_ahead.take(waiting, held, now)
+            for other in waiting[: waiting.index(taken)]:
+                passed[other] += 1
+                assert now - since.setdefault(other, now) <= LONGEST
+                assert other.urgency == taken.urgency
+            waiting.remove(taken)
+            look_ahead.forget(taken.job_id)
+    assert max(passed.values()) <= MOST_TIMES
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.sampled_from([ANN, BOB, CLEO, DAN]), max_size=15), st.booleans())
+def test_with_one_model_the_order_is_what_it_would_be_without_a_preference(crowd, is_held):
+    asyncio.run(served_as_foreseen(crowd, is_held))
+
+
+async def served_as_foreseen(crowd, is_held):
+    worker = StillWorker()
+    worker.held = worker.held if is_held else frozenset()
+    room = Room(worker, waiting_per_person=100)
+    await room.ask_all(*crowd)
+    fair = [waiting.job for waiting in room.queue._in_order()]
+    assert room.queue.waiting == fair
+    await room.drain()
+    assert [person.job for person in room.started][1:] == fair
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.tuples(st.sampled_from([ANN, BOB, CLEO]), st.sampled_from([HERE, AWAY, FAR])), max_size=25),
+    st.integers(1, 3),
+)
+def test_every_job_of_every_model_gets_its_turn_in_the_order_foreseen(asked, capacity):
+    asyncio.run(all_served(asked, capacity))
+
+
+async def all_served(asked, capacity):
+    room = Room(StillWorker(capacity), waiting_per_person=100, running_per_person=9)
+    await ask(room, *asked)
+    room.workers[0].held |= {room.workers[0].repertoire.name_of(person.job.params) for person in room.started}
+    foreseen = room.queue.waiting
+    began = len(room.started)
+    await drain(room)
+    assert len(room.started) == len(asked)
+    assert [person.job for person in room.started[began : began + 1]] == foreseen[:1]
