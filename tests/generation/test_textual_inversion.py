@@ -1,0 +1,181 @@
+"""Words learnt by textual inversion: stock diffusers is the oracle of what they draw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from safetensors.torch import save_file
+from torch import Generator, Tensor
+
+from generation.additions import Additions
+from generation.engine.conditioning import PromptEncoder
+from generation.engine.loading import Pipeline, load_pipeline
+from generation.engine.textual_inversion import with_words
+from generation.errors import Complaint
+from generation.messages import Failed, Reason
+from generation.params import Params
+from generation.textual_inversion import TextualInversion, describe_inversion
+from tests.generation.studio import Studio, assert_close, generate, params
+from tests.generation.tiny_model import WIDTH
+from tests.generation.tiny_xl import WIDTHS, build_tiny_xl
+
+ONE = torch.randn(WIDTH, generator=Generator().manual_seed(1))
+THREE = torch.randn(3, WIDTH, generator=Generator().manual_seed(2))
+
+
+@pytest.fixture(scope="module")
+def inversions(tmp_path_factory: pytest.TempPathFactory) -> tuple[TextualInversion, ...]:
+    folder = tmp_path_factory.mktemp("words")
+    save_file({"<moss-cat>": ONE}, folder / "learned_embeds.safetensors")
+    save_file({"emb_params": THREE}, folder / "brush.safetensors")
+    paths = (folder / "learned_embeds.safetensors", folder / "brush.safetensors")
+    return tuple(describe_inversion(path, path.stem) for path in paths)
+
+
+@pytest.fixture(scope="module")
+def stock(tiny_model: Path) -> StableDiffusionPipeline:
+    pipeline = StableDiffusionPipeline.from_pretrained(tiny_model)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.load_textual_inversion({"<moss-cat>": ONE})
+    pipeline.load_textual_inversion({"emb_params": THREE}, token="<brush>")
+    return pipeline
+
+
+@contextmanager
+def _studio(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> Iterator[Studio]:
+    studio = Studio(pipeline, additions=Additions(inversions=inversions))
+    yield studio
+    studio.close()
+
+
+def _drawn(pipeline: Pipeline, inversions: tuple[TextualInversion, ...], wanted: Params) -> Tensor:
+    with _studio(pipeline, inversions) as studio:
+        studio.draw(generate("a", wanted))
+        return studio.latents["a"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a <moss-cat> on a mat",
+        "<moss-cat>",
+        "a fox,<brush>, at night",
+        "<brush> <moss-cat> <brush>",
+    ],
+)
+def test_a_learnt_word_draws_what_diffusers_draws_with_it(
+    pipeline: Pipeline, inversions: tuple[TextualInversion, ...], stock: Any, text: str
+) -> None:
+    wanted = params(text, negative_prompt="<brush> blurry", num_inference_steps=2)
+    theirs = stock(
+        text,
+        negative_prompt="<brush> blurry",
+        num_inference_steps=2,
+        guidance_scale=wanted.guidance_scale,
+        generator=Generator("cpu").manual_seed(wanted.seed),
+        width=64,
+        height=64,
+        output_type="latent",
+    ).images
+    assert_close(_drawn(pipeline, inversions, wanted), theirs)
+
+
+def _told(pipeline: Pipeline, text: str) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode():
+        told = PromptEncoder(pipeline).condition(params(text, guidance_scale=1.0))
+    return told.embeddings, told.pooled
+
+
+def test_case_does_not_matter_and_the_brackets_do(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> None:
+    taught = with_words(pipeline, inversions)
+    known, _ = _told(taught, "a <moss-cat>")
+    assert torch.equal(known, _told(taught, "a <Moss-Cat>")[0])
+    assert not torch.equal(known, _told(taught, "a moss-cat")[0])
+
+
+@pytest.mark.parametrize("text", ["a red fox", "a <wild> fox", "moss-cat", "3 < 4 > 2", ""])
+def test_all_other_texts_are_told_as_ever_to_the_bit(
+    pipeline: Pipeline, inversions: tuple[TextualInversion, ...], text: str
+) -> None:
+    assert torch.equal(_told(with_words(pipeline, inversions), text)[0], _told(pipeline, text)[0])
+
+
+def test_the_model_itself_learns_nothing(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> None:
+    before = _told(pipeline, "a <moss-cat>")[0]
+    with_words(pipeline, inversions)
+    assert torch.equal(_told(pipeline, "a <moss-cat>")[0], before)
+
+
+def test_a_word_for_other_text_encoders_stays_text(pipeline: Pipeline, tmp_path: Path) -> None:
+    save_file({"emb_params": torch.ones(2, WIDTH + 1)}, tmp_path / "wide.safetensors")
+    wide = describe_inversion(tmp_path / "wide.safetensors", "wide")
+    assert with_words(pipeline, [wide]) is pipeline
+
+
+def test_a_word_of_xl_is_told_to_both_text_encoders(tmp_path: Path) -> None:
+    pipeline = load_pipeline(str(build_tiny_xl(tmp_path / "xl")), "cpu", lambda _: None, torch.float32)
+    fox = [
+        encoder.get_input_embeddings().weight[pipeline.tokenizer("fo").input_ids[1:-1]]
+        for encoder in pipeline.text_encoders
+    ]
+    vectors = {name: table.detach().clone() for name, table in zip(("clip_l", "clip_g"), fox, strict=True)}
+    assert tuple(table.shape[1] for table in vectors.values()) == WIDTHS
+    save_file(vectors, tmp_path / "fo.safetensors")
+    inversion = describe_inversion(tmp_path / "fo.safetensors", "same")
+    taught = with_words(pipeline, [inversion])
+    plain = pipeline.tokenizer("the fo in the sea").input_ids
+    assert len(taught.tokenizers[1]("the <same> in the sea", add_special_tokens=False).input_ids) == len(plain) - 2
+    for mine, theirs in zip(_told(taught, "the <same> in the sea"), _told(pipeline, "the fo in the sea"), strict=True):
+        torch.testing.assert_close(mine, theirs)
+
+
+def test_a_file_that_is_gone_fails_the_jobs_that_use_its_word(
+    pipeline: Pipeline, inversions: tuple[TextualInversion, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "lost.safetensors"
+    save_file({"emb_params": THREE}, path)
+    lost = describe_inversion(path, "lost")
+    path.unlink()
+    with _studio(pipeline, (*inversions, lost)) as studio:
+        wanted = [params(text, num_inference_steps=1) for text in ("a <lost> fox", "a <brush> fox")]
+        failed, _ = studio.draw(*(generate(name, each) for name, each in zip("ab", wanted, strict=True)))
+        assert failed == Failed("a", Reason.COMPLAINT, "The file of <lost> is gone or damaged.")
+        assert "b" in studio.latents
+
+
+@pytest.mark.parametrize(
+    ("tensors", "keys", "widths", "vectors"),
+    [
+        ({"emb_params": torch.ones(4, 768)}, ("emb_params",), (768,), 4),
+        ({"<x>": torch.ones(1024)}, ("<x>",), (1024,), 1),
+        ({"clip_l": torch.ones(2, 768), "clip_g": torch.ones(2, 1280)}, ("clip_l", "clip_g"), (768, 1280), 2),
+    ],
+)
+def test_a_files_header_says_what_it_is(
+    tmp_path: Path, tensors: dict[str, Tensor], keys: tuple[str, ...], widths: tuple[int, ...], vectors: int
+) -> None:
+    save_file(tensors, tmp_path / "a.safetensors")
+    read = describe_inversion(tmp_path / "a.safetensors", "a")
+    assert (read.keys, read.widths, read.vectors, read.text_width) == (keys, widths, vectors, sum(widths))
+    assert read.name == ("x" if "<x>" in keys else "a")
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"a": torch.ones(3), "b": torch.ones(3)},
+        {"emb_params": torch.ones(2, 3, 4)},
+        {"emb_params": torch.ones(0, 4)},
+        {"clip_l": torch.ones(2, 768), "clip_g": torch.ones(3, 1280)},
+    ],
+)
+def test_anything_else_is_refused(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+    save_file(tensors, tmp_path / "a.safetensors")
+    with pytest.raises(Complaint, match=r"a\.safetensors"):
+        describe_inversion(tmp_path / "a.safetensors", "a")
