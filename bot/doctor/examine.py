@@ -9,7 +9,7 @@ from bot.config import Config
 from bot.doctor.account import check_account
 from bot.doctor.device import check_device
 from bot.doctor.finding import Finding, Verdict, aside, within
-from bot.doctor.model import check_classifier, check_model
+from bot.doctor.model import check_classifier, check_models
 from bot.doctor.storage import check_database, check_disk
 
 PATIENCE = 60.0  # seconds; the account's checks have their own as well
@@ -20,7 +20,7 @@ async def examine(config: Config) -> int:
     """Check the whole installation, and give the exit code: 0 only when all is well."""
     checks: list[Awaitable[list[Finding]]] = [
         within(3 * PATIENCE, "token", check_account(config)),
-        within(PATIENCE, "model", aside(lambda: check_model(config.models[0]))),
+        within(PATIENCE, "model", aside(lambda: check_models(config.models))),
         within(PATIENCE, "classifier", aside(lambda: check_classifier(config.sensitive_classifier))),
         within(DEVICE_PATIENCE, "device", check_device(config.device)),
         within(PATIENCE, "disk", aside(lambda: check_disk(config.data_dir))),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
-from bot.doctor.finding import Finding, bad, fine, unknown
+from bot.doctor.finding import Finding, Verdict, bad, fine, unknown
 from generation.errors import Complaint
 from generation.models import CONVERT, describe
+from generation.repertoire import Repertoire
 
 # The parts of a Stable Diffusion pipeline, and what each must hold besides weights.
 PARTS = {
@@ -39,8 +40,20 @@ class _Fault(Exception):
         self.mend = mend
 
 
+def check_models(refs: Sequence[str]) -> list[Finding]:
+    """Check the files of each model that MODEL names, and that a prompt can tell them apart."""
+    found = [finding for ref in refs for finding in check_model(ref)]
+    if any(finding.verdict is Verdict.BAD for finding in found):
+        return found
+    try:
+        Repertoire.of(refs)
+    except Complaint as complaint:
+        found.append(bad("model", str(complaint), "Give one of them another name, or leave it out of MODEL."))
+    return found
+
+
 def check_model(ref: str) -> list[Finding]:
-    """Check the files of the model that MODEL names."""
+    """Check the files of one model that MODEL names."""
     try:
         model = describe(ref)
         weights = list(_check_all(model.ref))

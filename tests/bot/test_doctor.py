@@ -20,7 +20,7 @@ from bot.config import Config
 from bot.doctor import account, api, device, examine, finding, storage
 from bot.doctor.account import check_account
 from bot.doctor.finding import Finding, Verdict, aside, within
-from bot.doctor.model import check_classifier, check_model
+from bot.doctor.model import check_classifier, check_model, check_models
 from bot.doctor.storage import check_database, check_disk
 from bot.lock import in_use, only_one
 from db.connection import DATABASE
@@ -285,6 +285,16 @@ def test_a_hub_model_that_is_not_here_yet_is_said_to_be_downloaded():
     (found,) = check_model("nobody/has-this-model")
     assert found.verdict is UNKNOWN
     assert "hf download nobody/has-this-model" in found.mend
+
+
+def test_each_of_several_models_is_looked_at(tmp_path):
+    found = check_models([EMBEDDED, str(tmp_path / "gone"), "nobody/has-this-model"])
+    assert [each.verdict for each in found] == [FINE, BAD, UNKNOWN]
+
+
+def test_two_models_of_one_name_are_bad():
+    assert [each.verdict for each in check_models([EMBEDDED, "storybook"])] == [FINE, FINE, BAD]
+    assert "both called" in check_models([EMBEDDED, "storybook"])[-1].text
 
 
 @pytest.mark.parametrize(
