@@ -65,8 +65,8 @@ class PromptEncoder:
         embedded = self._padded([embedding for of_text in told.values() for embedding in of_text])
         means = self._tensor([not self._means_nothing(text) for text, own in told.items() for _ in own])[:, None]
         return Conditioning(
-            embeddings=torch.cat([embedding.states for embedding in embedded]) * means[..., None],
-            pooled=torch.cat([embedding.pooled for embedding in embedded]) * means,
+            embeddings=(torch.cat([embedding.states for embedding in embedded]) * means[..., None]).to(self._dtype),
+            pooled=(torch.cat([embedding.pooled for embedding in embedded]) * means).to(self._dtype),
             coefficients=self._tensor(list(pulls.values())).float(),
             rows=self._tensor(_rows([len(own) for own in told.values()], params.count)),
             guidance=guidance_embedding(params.guidance_scale, self._guidance_width or 0).to(self._device, self._dtype),

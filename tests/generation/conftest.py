@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def pipeline(tiny_model: Path) -> Pipeline:
-    """Give the tiny pipeline, loaded as the engine loads it."""
+    """Give the tiny pipeline, in the precision in which it is compared with stock ones."""
+    import torch
+
     from generation.engine.loading import load_pipeline
 
-    return load_pipeline(str(tiny_model), "cpu", lambda _: None)
+    return load_pipeline(str(tiny_model), "cpu", lambda _: None, torch.float32)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ KINDS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module", params=KINDS)
 def any_pipeline(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     folder = build_tiny_model(tmp_path_factory.mktemp(request.param), **KINDS[request.param])
-    return load_pipeline(str(folder), "cpu", lambda _: None)
+    return load_pipeline(str(folder), "cpu", lambda _: None, torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_pictures_that_differ_only_in_seed_differ(studio: Studio) -> None:
 
 def test_the_settings_of_early_models_are_corrected_as_the_stock_pipeline_corrects_them(tmp_path: Path) -> None:
     folder = str(build_tiny_model(tmp_path, steps_offset=0, clip_sample=True))
-    studio = Studio(load_pipeline(folder, "cpu", lambda _: None))
+    studio = Studio(load_pipeline(folder, "cpu", lambda _: None, torch.float32))
     with pytest.warns(FutureWarning, match="steps_offset"):
         stock = quiet(StableDiffusionPipeline.from_pretrained(folder))
     studio.draw(generate("a"))

@@ -38,7 +38,7 @@ def _into_hub_cache(model: Path, cache: Path, hub_id: str, monkeypatch: pytest.M
 
 
 def _load(ref: str) -> Any:
-    return load_pipeline(ref, "cpu", lambda _: None)
+    return load_pipeline(ref, "cpu", lambda _: None, torch.float32)
 
 
 def test_every_part_is_told_before_it_is_loaded(tiny_model: Path) -> None:
@@ -46,7 +46,7 @@ def test_every_part_is_told_before_it_is_loaded(tiny_model: Path) -> None:
     engine = Engine.load(str(tiny_model), "cpu", told.append)
     engine.close()
     parts = ("tokenizer", "text encoder", "unet", "vae", "scheduler")
-    assert told == [Loading(part, done, 5) for done, part in enumerate(parts)]
+    assert told == [Loading(part, done, 5, "tiny") for done, part in enumerate(parts)]
     assert (engine.model.name, engine.model.native_size, engine.device) == ("tiny", 64, "cpu")
 
 
@@ -122,8 +122,28 @@ def test_weights_that_are_not_safetensors_are_not_read(tiny_model: Path, tmp_pat
         _load(ref)
 
 
-@pytest.mark.parametrize("name", ["cpu", "cuda", "cuda:1", "mps"])
-def test_a_device_is_taken_by_its_name(name: str) -> None:
-    device, dtype = choose_device(name)
+@pytest.mark.parametrize(
+    ("name", "able", "precision"),
+    [
+        ("cpu", {}, torch.float32),
+        ("cpu", {"avx512_bf16": False}, torch.float32),
+        ("cpu", {"avx512_bf16": True}, torch.bfloat16),
+        ("cpu", {"amx_bf16": True}, torch.bfloat16),
+        ("cuda", {"avx512_bf16": True}, torch.float16),
+        ("cuda:1", {}, torch.float16),
+        ("mps", {"avx512_bf16": True}, torch.float32),
+    ],
+)
+def test_a_device_is_taken_by_its_name_and_in_the_precision_that_is_fastest_there(
+    name: str, able: dict[str, bool], precision: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    device, best = choose_device(name)
     assert str(device) == name
-    assert dtype is (torch.float16 if name.startswith("cuda") else torch.float32)
+    assert best is precision
+
+
+def test_bfloat16_is_for_what_draws_and_not_for_reading_texts(tiny_model: Path) -> None:
+    loaded = load_pipeline(str(tiny_model), "cpu", lambda _: None, torch.bfloat16)
+    assert {loaded.unet.dtype, loaded.vae.dtype} == {torch.bfloat16}
+    assert loaded.text_encoder.dtype is torch.float32

@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def xl(folder: Path) -> Pipeline:
-    return load_pipeline(str(folder), "cpu", lambda _: None)
+    return load_pipeline(str(folder), "cpu", lambda _: None, torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_jobs_that_differ_in_everything_share_calls_and_are_each_drawn_as_if_alo
 
 @pytest.mark.parametrize("zeros", [True, False])
 def test_the_empty_text_is_zeros_only_for_a_model_that_was_trained_so(tmp_path: Path, zeros: bool) -> None:
-    pipeline = load_pipeline(str(build_tiny_xl(tmp_path, zeros=zeros)), "cpu", lambda _: None)
+    pipeline = load_pipeline(str(build_tiny_xl(tmp_path, zeros=zeros)), "cpu", lambda _: None, torch.float32)
     told = PromptEncoder(pipeline).condition(params())
     assert bool(told.embeddings[1].any()) is bool(told.pooled[1].any()) is not zeros
     studio = Studio(pipeline)
@@ -114,7 +114,7 @@ def test_inpainting_is_that_of_the_stock_pipeline(
 def test_a_vae_with_a_middle_and_a_spread_of_its_own_is_scaled_by_them(tmp_path: Path) -> None:
     vae = {"latents_mean": [-1.6, 1.1, 0.3, -0.2], "latents_std": [8.4, 5.9, 5.2, 5.3], "scaling_factor": 0.5}
     stock = quiet(StableDiffusionXLPipeline.from_pretrained(build_tiny_xl(tmp_path, vae=vae), add_watermarker=False))
-    studio = Studio(load_pipeline(str(tmp_path), "cpu", lambda _: None))
+    studio = Studio(load_pipeline(str(tmp_path), "cpu", lambda _: None, torch.float32))
     wanted = params(source=SOURCE, strength=0.5)
     studio.draw(generate("a", wanted, source=png(drawing())))
     oracle = quiet(StableDiffusionXLImg2ImgPipeline(**stock.components, add_watermarker=False))

@@ -1,0 +1,51 @@
+"""What a processor with instructions for bfloat16 draws is what others draw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from generation.engine.loading import load_pipeline
+from generation.engine.vae import Vae
+from generation.models import EMBEDDED
+from tests.generation.studio import Studio, assert_close, generate, params
+
+
+@pytest.fixture
+def quick(tiny_model: Path) -> Iterator[Studio]:
+    studio = Studio(load_pipeline(str(tiny_model), "cpu", lambda _: None, torch.bfloat16))
+    yield studio
+    studio.close()
+
+
+def _likeness(one: Tensor, other: Tensor) -> float:
+    """Give the peak signal-to-noise ratio of pictures between −1 and 1, in dB."""
+    return 10 * math.log10(4 / float((one.clamp(-1, 1) - other.clamp(-1, 1)).square().mean()))
+
+
+def _drawn(precision: torch.dtype, **changes: Any) -> Tensor:
+    pipeline = load_pipeline(EMBEDDED, "cpu", lambda _: None, precision)
+    studio = Studio(pipeline)
+    wanted = params("a castle on the hills at sunset", width=256, height=256, guidance_scale=2.5, **changes)
+    studio.draw(generate("a", wanted))
+    studio.close()
+    return Vae(pipeline).decode(studio.latents["a"])
+
+
+@pytest.mark.skipif(not Path(EMBEDDED, "vae").is_dir(), reason="the embedded model is not there")
+@pytest.mark.parametrize("changes", [{}, {"sampler": "euler_a", "seamless": True}])
+def test_the_embedded_model_draws_the_same_pictures_in_bfloat16(changes: dict[str, Any]) -> None:
+    assert _likeness(_drawn(torch.bfloat16, **changes), _drawn(torch.float32, **changes)) > 40
+
+
+@pytest.mark.parametrize("changes", [{}, {"chaos": 60, "weird": 500}, {"hd": True}, {"guidance_scale": 1.0}])
+def test_in_bfloat16_a_tile_alone_is_the_tile_in_its_grid(quick: Studio, changes: dict[str, Any]) -> None:
+    quick.draw(generate("grid", params(seed=5, count=3, **changes)))
+    quick.draw(generate("alone", params(seed=7, count=1, **changes)))
+    assert_close(quick.latents["alone"], quick.latents["grid"][2:], 0.02)
