@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from generation.engine.original_layout import clip_tokenizer
 
 CHANNELS, WIDTH, VOCABULARY = (64, 128), 64, 49408
+PROJECTION = 96
 _RESNET = {
     "norm1": "in_layers.0",
     "conv1": "in_layers.2",
@@ -25,6 +34,8 @@ _RESNET = {
 _ENDS = {
     "time_embedding.linear_1": "time_embed.0",
     "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
     "conv_in": "input_blocks.0.0",
     "conv_norm_out": "out.0",
     "conv_out": "out.2",
@@ -41,35 +52,68 @@ _OPEN_CLIP = {
 
 def build_pair(folder: Path, *, second: bool = False) -> tuple[Path, Path]:
     """Write a model of the first or `second` generation as a folder and as a file, with the same weights."""
-    before = torch.random.get_rng_state()
-    torch.manual_seed(7)
-    pipeline = StableDiffusionPipeline(
-        tokenizer=clip_tokenizer("!" if second else "<|endoftext|>"),
-        text_encoder=_text_encoder(second),
-        unet=_unet(second),
-        vae=_vae(),
-        scheduler=_scheduler(second),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    torch.random.set_rng_state(before)
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        pipeline = StableDiffusionPipeline(
+            tokenizer=clip_tokenizer("!" if second else "<|endoftext|>"),
+            text_encoder=CLIPTextModel(_text_config("gelu" if second else "quick_gelu", initializer_factor=20.0)),
+            unet=_unet(second),
+            vae=_vae(),
+            scheduler=_scheduler(second),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
     pipeline.save_pretrained(folder / "parts")
     save_file(dict(_original(pipeline, second)), folder / "whole.safetensors")
     return folder / "parts", folder / "whole.safetensors"
 
 
-def _text_encoder(second: bool) -> CLIPTextModel:
-    return CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=VOCABULARY,
-            hidden_size=WIDTH,
-            intermediate_size=2 * WIDTH,
-            num_hidden_layers=2,
-            num_attention_heads=1,
-            hidden_act="gelu" if second else "quick_gelu",
-            initializer_factor=20.0,
+def build_xl_pair(folder: Path) -> tuple[Path, Path]:
+    """Write a model of SDXL's kind as a folder and as a file, with the same weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(8)
+        second = _text_config("gelu", hidden_size=2 * WIDTH, num_attention_heads=2, projection_dim=PROJECTION)
+        pipeline = StableDiffusionXLPipeline(
+            tokenizer=clip_tokenizer("<|endoftext|>"),
+            tokenizer_2=clip_tokenizer("!"),
+            text_encoder=CLIPTextModel(_text_config("quick_gelu")),
+            text_encoder_2=CLIPTextModelWithProjection(second),
+            unet=_unet_of_xl(),
+            vae=_vae(scaling_factor=0.13025),
+            scheduler=_scheduler(second=False),
+            add_watermarker=False,
         )
+    pipeline.save_pretrained(folder / "parts")
+    save_file(dict(_original_of_xl(pipeline)), folder / "whole.safetensors")
+    return folder / "parts", folder / "whole.safetensors"
+
+
+def _text_config(activation: str, **more: Any) -> CLIPTextConfig:
+    settings = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": WIDTH,
+        "intermediate_size": 2 * WIDTH,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 1,
+    }
+    return CLIPTextConfig(hidden_act=activation, **settings | more)
+
+
+def _unet_of_xl() -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=128,
+        block_out_channels=CHANNELS,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        layers_per_block=2,
+        transformer_layers_per_block=[1, 2],
+        cross_attention_dim=3 * WIDTH,
+        attention_head_dim=[1, 2],
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=PROJECTION + 6 * 256,
     )
 
 
@@ -86,12 +130,13 @@ def _unet(second: bool) -> UNet2DConditionModel:
     )
 
 
-def _vae() -> AutoencoderKL:
+def _vae(**more: Any) -> AutoencoderKL:
     return AutoencoderKL(
         block_out_channels=(32, 32, 64, 64),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         layers_per_block=1,
+        **more,
     )
 
 
@@ -110,25 +155,38 @@ def _scheduler(second: bool) -> DDIMScheduler:
 def _original(pipeline: StableDiffusionPipeline, second: bool) -> Iterator[tuple[str, Tensor]]:
     yield from original_networks(pipeline.unet, pipeline.vae)
     encoder = getattr(pipeline.text_encoder, "text_model", pipeline.text_encoder)
-    if second:
-        yield from _open_clip(encoder.state_dict())
+    if second:  # its last layer is there and not used
+        yield from _open_clip("cond_stage_model.model.", encoder.state_dict(), torch.eye(WIDTH), layers=(0, 1, 1))
         return
-    for name, weight in encoder.state_dict().items():
-        yield f"cond_stage_model.transformer.text_model.{name}", weight.contiguous()
-    yield "cond_stage_model.transformer.text_model.embeddings.position_ids", torch.arange(77)[None]
+    yield from _clip("cond_stage_model.transformer.", encoder.state_dict())
+
+
+def _original_of_xl(pipeline: StableDiffusionXLPipeline) -> Iterator[tuple[str, Tensor]]:
+    yield from original_networks(pipeline.unet, pipeline.vae)
+    first, second = pipeline.text_encoder, pipeline.text_encoder_2
+    yield from _clip("conditioner.embedders.0.transformer.", getattr(first, "text_model", first).state_dict())
+    projection = second.text_projection.weight.T.contiguous()
+    yield from _open_clip("conditioner.embedders.1.model.", second.text_model.state_dict(), projection, layers=(0, 1))
+
+
+def _clip(place: str, weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    for name, weight in weights.items():
+        yield f"{place}text_model.{name}", weight.contiguous()
+    yield f"{place}text_model.embeddings.position_ids", torch.arange(77)[None]
 
 
 def original_networks(unet: UNet2DConditionModel, vae: AutoencoderKL) -> Iterator[tuple[str, Tensor]]:
     """Give the weights by their original keys, for levels of two blocks in the UNet and four levels in the VAE."""
+    seeing = {name.split(".")[1] for name in unet.state_dict() if re.match(r"up_blocks\.\d\.attentions", name)}
     for name, weight in unet.state_dict().items():
-        yield f"model.diffusion_model.{_unet_name(name)}", weight.contiguous()
+        yield f"model.diffusion_model.{_unet_name(name, seeing)}", weight.contiguous()
     for name, weight in vae.state_dict().items():
         key = f"first_stage_model.{_vae_name(name)}"
         is_attention = ".attn_1." in key and weight.ndim == 2
         yield key, (weight[:, :, None, None] if is_attention else weight).contiguous()
 
 
-def _unet_name(name: str) -> str:
+def _unet_name(name: str, seeing: set[str]) -> str:
     layer, _, kind = name.rpartition(".")
     if layer in _ENDS:
         return f"{_ENDS[layer]}.{kind}"
@@ -143,7 +201,7 @@ def _unet_name(name: str) -> str:
         return f"{place}.op.{inner[-1]}" if part == "downsamplers" else f"{place}.{_inner(part, inner)}"
     if part == "upsamplers":  # it stands after the attention, where there is one
         last = 3 * int(level) + 2
-        return f"output_blocks.{last}.{1 if level == '0' else 2}.conv.{inner[-1]}"
+        return f"output_blocks.{last}.{2 if level in seeing else 1}.conv.{inner[-1]}"
     return f"output_blocks.{3 * int(level) + int(number)}.{1 if part == 'attentions' else 0}.{_inner(part, inner)}"
 
 
@@ -175,16 +233,17 @@ def _shortcut(inner: list[str]) -> str:
     return ".".join(inner).replace("conv_shortcut", "nin_shortcut")
 
 
-def _open_clip(weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    place = "cond_stage_model.model."
+def _open_clip(
+    place: str, weights: dict[str, Tensor], projection: Tensor, layers: tuple[int, ...]
+) -> Iterator[tuple[str, Tensor]]:
     yield f"{place}token_embedding.weight", weights["embeddings.token_embedding.weight"]
     yield f"{place}positional_embedding", weights["embeddings.position_embedding.weight"]
-    yield f"{place}text_projection", torch.eye(WIDTH)
+    yield f"{place}text_projection", projection
     yield f"{place}logit_scale", torch.ones(())
     for kind in ("weight", "bias"):
         yield f"{place}ln_final.{kind}", weights[f"final_layer_norm.{kind}"]
-        for layer in range(3):  # the last is there and not used
-            ours = f"encoder.layers.{min(layer, 1)}."
+        for layer, mine in enumerate(layers):
+            ours = f"encoder.layers.{mine}."
             theirs = f"{place}transformer.resblocks.{layer}."
             for name, old in _OPEN_CLIP.items():
                 yield f"{theirs}{old}.{kind}", weights[f"{ours}{name}.{kind}"].clone()

@@ -17,7 +17,7 @@ from generation.engine.loading import Pipeline, load_pipeline
 from generation.engine.original_layout import clip_tokenizer, unet_config, vae_config
 from generation.errors import Complaint
 from generation.models import describe
-from tests.generation.original_file import build_pair, original_networks
+from tests.generation.original_file import build_pair, build_xl_pair, original_networks
 from tests.generation.studio import Studio, generate, params
 
 UNET = "model.diffusion_model."
@@ -34,8 +34,18 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return build_pair(tmp_path_factory.mktemp("second"), second=True)
 
 
+@pytest.fixture(scope="module")
+def third(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return build_xl_pair(tmp_path_factory.mktemp("third"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
 def _load(path: Path) -> Pipeline:
-    return load_pipeline(str(path), "cpu", lambda _: None)
+    return load_pipeline(str(path), "cpu", lambda _: None, torch.float32)
 
 
 def _drawn(pipeline: Pipeline) -> torch.Tensor:
@@ -45,12 +55,14 @@ def _drawn(pipeline: Pipeline) -> torch.Tensor:
     return studio.latents["a"]
 
 
-@pytest.mark.parametrize("generation", ["first", "second"])
+@pytest.mark.parametrize("generation", ["first", "second", "third"])
 def test_a_file_draws_what_its_folder_draws(generation: str, request: pytest.FixtureRequest) -> None:
     folder, file = request.getfixturevalue(generation)
     parts, whole = _load(folder), _load(file)
-    for name in ("text_encoder", "unet", "vae"):
-        theirs, mine = getattr(parts, name).state_dict(), getattr(whole, name).state_dict()
+    pairs = [(parts.unet, whole.unet), (parts.vae, whole.vae)]
+    pairs += zip(parts.text_encoders, whole.text_encoders, strict=True)
+    for pair in pairs:
+        theirs, mine = (network.state_dict() for network in pair)
         assert theirs.keys() == mine.keys()
         assert all(torch.equal(theirs[key], mine[key]) for key in theirs)
     assert torch.allclose(_drawn(whole), _drawn(parts), atol=1e-5)
@@ -125,6 +137,69 @@ def test_a_file_that_lacks_a_weight_is_refused_by_its_part(
     save_file(weights, tmp_path / "it.safetensors")
     with pytest.raises(Complaint, match=f"has a {part} of another shape"):
         _load(tmp_path / "it.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("marks", "notes", "prediction", "spacing", "sampler"),
+    [
+        ([], {}, "epsilon", "linspace", "dpmpp_2m_karras"),
+        (["v_pred"], {}, "v_prediction", "linspace", "dpmpp_2m_karras"),
+        (["v_pred", "ztsnr"], {}, "v_prediction", "trailing", "euler"),
+        ([], {"modelspec.prediction_type": "v"}, "v_prediction", "linspace", "dpmpp_2m_karras"),
+    ],
+)
+def test_a_file_of_xls_kind_is_marked_where_it_predicts_velocities(
+    third: tuple[Path, Path],
+    tmp_path: Path,
+    marks: list[str],
+    notes: dict[str, str],
+    prediction: str,
+    spacing: str,
+    sampler: str,
+) -> None:
+    save_file(load_file(third[1]) | {mark: torch.empty(0) for mark in marks}, tmp_path / "it.safetensors", notes)
+    loaded = _load(tmp_path / "it.safetensors")
+    settings, model = loaded.scheduler.config, loaded.model
+    assert (settings.prediction_type, settings.timestep_spacing) == (prediction, spacing)
+    assert settings.get("rescale_betas_zero_snr", False) is ("ztsnr" in marks)
+    assert (model.family, model.native_size, model.size_multiple, model.sampler) == (Family.SDXL, 1024, 64, sampler)
+    assert torch.isfinite(_drawn(loaded)).all()
+
+
+def test_a_file_for_few_steps_is_drawn_as_such_models_are(third: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copy(third[1], tmp_path / "fast.safetensors")
+    (tmp_path / "fast.atelier.json").write_text('{"num_inference_steps": 4, "guidance_scale": 1, "sampler": "euler_a"}')
+    loaded = _load(tmp_path / "fast.safetensors")
+    assert (loaded.model.sampler, loaded.scheduler.config.timestep_spacing) == ("euler_a", "trailing")
+    (tmp_path / "fast.atelier.json").write_text('{"sampler": "magic"}')
+    with pytest.raises(Complaint, match="no sampler magic"):
+        describe(str(tmp_path / "fast.safetensors"))
+
+
+def test_the_true_measures_of_xl_are_read_from_its_shapes() -> None:
+    published = {  # unet/config.json of stable-diffusion-xl-base-1.0
+        "sample_size": 128,
+        "block_out_channels": [320, 640, 1280],
+        "layers_per_block": 2,
+        "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+        "transformer_layers_per_block": [1, 2, 10],
+        "cross_attention_dim": 2048,
+        "attention_head_dim": [5, 10, 20],
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": 2816,
+    }
+    measures = {"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 4}
+    measures |= {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
+    measures |= {"sample_size": 1024, "scaling_factor": 0.13025}
+    with torch.device("meta"):
+        unet, vae = UNet2DConditionModel.from_config(published), AutoencoderKL.from_config(measures)
+    weights = dict(original_networks(unet, vae))
+    assert unet_config(weights, Family.SDXL, 1024) == published
+    assert vae_config(weights, Family.SDXL, 1024) == measures
+    assert sum(weight.numel() for key, weight in weights.items() if key.startswith(UNET)) == 2_567_463_684
 
 
 @pytest.mark.parametrize("family", [Family.SD1, Family.SD2])

@@ -1,0 +1,19 @@
+"""Models where they would be after a download from the hub."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+
+
+def lay_in_cache(model: Path, cache: Path, hub_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lay a model's folder where it would be after a download, and let nothing else be downloaded."""
+    home = cache / f"models--{hub_id.replace('/', '--')}"
+    shutil.copytree(model, home / "snapshots" / ("0" * 40))
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("0" * 40)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)

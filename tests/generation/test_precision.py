@@ -1,0 +1,55 @@
+"""Half precision, where the numbers of some networks grow too large."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from generation.engine.loading import Pipeline, load_pipeline
+from generation.engine.vae import Vae
+from generation.messages import Failed, Finished, Reason
+from tests.generation.studio import Studio, generate
+from tests.generation.tiny_xl import build_tiny_xl
+
+
+def _overflowing(vae: Any) -> Any:
+    """Give a VAE whose first layers lead beyond what half precision holds, and the next ones back."""
+    vae = copy.deepcopy(vae)
+    for half in (vae.encoder, vae.decoder):
+        half.conv_in.weight.data = half.conv_in.weight.data.sign() * 3e4
+    return vae
+
+
+def test_what_overflows_in_half_precision_is_worked_out_in_full(pipeline: Pipeline) -> None:
+    full = _overflowing(pipeline.vae)
+    narrow = copy.deepcopy(full).half()
+    latents, pixels = torch.full((1, 4, 8, 8), 9.0), torch.ones(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert not narrow.decode(latents.half()).sample.isfinite().all()
+        assert not narrow.encode(pixels.half()).latent_dist.mean.isfinite().all()
+    exact, rescued = (Vae(replace(pipeline, vae=vae)) for vae in (full, narrow))
+    assert torch.allclose(rescued.decode(latents), exact.decode(latents), atol=0.02)
+    assert torch.allclose(rescued.encode_mean(pixels), exact.encode_mean(pixels), atol=0.02)
+
+
+@pytest.mark.parametrize(("overflows", "expected"), [(True, torch.float32), (False, torch.float16)])
+def test_the_vae_of_xl_stays_in_full_precision_unless_it_bears_half(
+    tmp_path: Path, overflows: bool, expected: torch.dtype
+) -> None:
+    folder = build_tiny_xl(tmp_path, vae={"force_upcast": overflows})
+    loaded = load_pipeline(str(folder), "cpu", lambda _: None, torch.float16)
+    assert (loaded.unet.dtype, loaded.vae.dtype) == (torch.float16, expected)
+
+
+def test_numbers_that_grew_too_large_are_told_and_not_posted_as_black(studio: Studio, pipeline: Pipeline) -> None:
+    hook = pipeline.unet.register_forward_hook(lambda _, __, output: (output[0] * float("inf"),))
+    (failed,) = studio.draw(generate("a"))
+    hook.remove()
+    assert isinstance(failed, Failed)
+    assert (failed.reason, "precision" in failed.text) == (Reason.COMPLAINT, True)
+    assert isinstance(studio.draw(generate("b"))[0], Finished)
