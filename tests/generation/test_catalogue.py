@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from generation.catalogue import CATALOGUE, DRAWN, DRAWN_WHOLE, Entry, Family, bare, look_up
+from generation.catalogue import CATALOGUE, DRAWN, DRAWN_WHOLE, Entry, bare, look_up
 from generation.errors import Complaint
 from generation.models import PICKLED, describe
 from generation.prompt import parse

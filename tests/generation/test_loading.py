@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import pytest
 import torch
 
@@ -15,6 +14,7 @@ from generation.engine.engine import Engine
 from generation.engine.loading import choose_device, load_pipeline
 from generation.errors import Complaint
 from generation.messages import Event, Loading
+from tests.generation.hub import lay_in_cache
 from tests.generation.studio import Studio, generate, params
 
 
@@ -25,16 +25,6 @@ def _copy(model: Path, folder: Path, **changes: dict[str, Any]) -> str:
         config = folder / part / ("scheduler_config.json" if part == "scheduler" else "config.json")
         config.write_text(json.dumps(json.loads(config.read_text()) | change))
     return str(folder)
-
-
-def _into_hub_cache(model: Path, cache: Path, hub_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lay a model where it would be after a download."""
-    home = cache / f"models--{hub_id.replace('/', '--')}"
-    shutil.copytree(model, home / "snapshots" / ("0" * 40))
-    (home / "refs").mkdir()
-    (home / "refs" / "main").write_text("0" * 40)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
 
 
 def _load(ref: str) -> Any:
@@ -63,7 +53,7 @@ def test_weights_in_half_precision_are_widened_on_a_cpu(tiny_model: Path, tmp_pa
 
 @pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # diffusers gives it
 def test_a_model_can_be_loaded_by_its_hub_id(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    _into_hub_cache(tiny_model, tmp_path, "somebody/tiny", monkeypatch)
+    lay_in_cache(tiny_model, tmp_path, "somebody/tiny", monkeypatch)
     studio = Studio(_load("somebody/tiny"))
     assert (studio.engine.model.name, studio.engine.model.native_size) == ("tiny", 64)
     studio.draw(generate("a"))
@@ -74,7 +64,7 @@ def test_a_model_can_be_loaded_by_its_hub_id(tiny_model: Path, tmp_path: Path, m
 def test_a_model_of_the_catalogue_is_loaded_by_its_name_and_drawn_with_its_sampler(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _into_hub_cache(tiny_model, tmp_path, "prompthero/openjourney", monkeypatch)
+    lay_in_cache(tiny_model, tmp_path, "prompthero/openjourney", monkeypatch)
     studio = Studio(_load("openjourney"))
     model = studio.engine.model
     assert (model.name, model.trigger_words, model.sampler) == ("Open Journey", "mdjrny-v4 style", "dpmpp_2m_karras")
