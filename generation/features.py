@@ -24,6 +24,7 @@ class Feature(StrEnum):
     SEAMLESS = "draw seamless textures"
     STOP = "stop early"
     HD = "go over its pictures at twice the size"
+    ADDITIONS = "draw with LoRAs and learnt words"
 
 
 EVERYTHING = frozenset(Feature)

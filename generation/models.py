@@ -40,7 +40,7 @@ _FACTS: dict[str, tuple[Any, float]] = {
 _USUAL: dict[Family, dict[str, Any]] = {Family.SDXL: {"size_multiple": 64, "guidance_scale": 6.0}}
 _GUIDES_ITSELF: dict[str, Any] = {"num_inference_steps": 4, "guidance_scale": 8.0}
 FEW_STEPS = 8
-WIDTH_OF_SD2 = 1024  # of its texts' embeddings
+TEXT_WIDTHS = {Family.SD1: 768, Family.SD2: 1024, Family.SDXL: 2048}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +50,8 @@ class Model:
     `native_size` is the side in pixels of the square it was trained on; sides are multiples of `size_multiple`,
     and neither side may be more than `max_aspect` times the other. `trigger_words` are its house style: what has to be
     said for it to draw as it is meant to. `sampler` is its own one, by the name in `SAMPLERS` or its class; None while
-    that is not known. `family` says what its networks are like; `partner` is where the other half of a model is
-    that comes in two.
+    that is not known. `family` says what its networks are like, and `text_width` how wide the texts are that its UNet is
+    told, where there is one and that is known; `partner` is where the other half of a model is that comes in two.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Model:
     trigger_words: str = ""
     sampler: str | None = None
     family: Family = Family.SD1
+    text_width: int | None = None
     base: str = ""
     unet_file: str = ""
     partner: str = ""
@@ -155,6 +156,7 @@ def _of_file(path: Path) -> Model:
         "native_size": file.native_size,
         "sampler": SAMPLER_OF_FEW_STEPS if in_few_steps or file.ends_in_noise else SAMPLER_OF_FILES,
         "family": file.family,
+        "text_width": TEXT_WIDTHS[file.family],
         **_USUAL.get(file.family, {}),
     }
     return Model(ref=str(path), **defaults | own | {"examples": tuple(own.get("examples", ()))})
@@ -173,6 +175,7 @@ def _of_entry(entry: Entry) -> Model:
         trigger_words=entry.trigger_words,
         sampler=entry.sampler,
         family=entry.family,
+        text_width=TEXT_WIDTHS.get(entry.family),
         size_multiple=_USUAL.get(entry.family, {}).get("size_multiple", entry.size_multiple),
         base=entry.base,
         unet_file=entry.unet_file,
@@ -182,11 +185,13 @@ def _of_entry(entry: Entry) -> Model:
 
 def usual(unet: Mapping[str, Any]) -> dict[str, Any]:
     """Give what follows for a model from its UNet's configuration: its family, and defaults that are usual with it."""
-    family = Family.SD2 if unet.get("cross_attention_dim") == WIDTH_OF_SD2 else Family.SD1
+    width = unet.get("cross_attention_dim")
+    family = Family.SD2 if width == TEXT_WIDTHS[Family.SD2] else Family.SD1
     if unet.get("addition_embed_type") == "text_time":
         family = Family.SDXL
     distilled = _GUIDES_ITSELF if unet.get("time_cond_proj_dim") is not None else {}
-    return {"family": family, **_USUAL.get(family, {}), **distilled}
+    text_width = width if isinstance(width, int) else None
+    return {"family": family, "text_width": text_width, **_USUAL.get(family, {}), **distilled}
 
 
 def size_for(model: Model, aspect: tuple[int, int], *, draft: bool = False) -> tuple[int, int]:
