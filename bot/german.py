@@ -13,7 +13,7 @@ GERMAN = {
     "about {number} seconds": "etwa {number} Sekunden",
     "about {number} minutes": "etwa {number} Minuten",
     "about {number} hours": "etwa {number} Stunden",
-    "loading the model: {part}, {number} of {of}": "das Modell wird geladen: {part}, {number} von {of}",
+    "loading {model} ({number} of {of}: {part})": "{model} wird geladen ({number} von {of}: {part})",
     "the model cannot be loaded at the moment": "das Modell kann gerade nicht geladen werden",
     "the drawing process is being started again": "der Zeichenprozess wird neu gestartet",
     "Discord lets me write here for 15 minutes only: I will send the result as a direct message.": (

@@ -6,14 +6,22 @@ from bot import wording
 from bot.notice import Frame
 from bot.studio import Studio
 from generation.job import Job
-from generation.messages import Progress
-from generation.worker import Worker
+from generation.messages import Progress, Ready
+from generation.worker import State, Worker
 
 # Between two pieces of news for each place in the queue, so that two hundred notices are not edited at once. Once they
 # have to be edited by the channel, all of them share what Discord allows there, about one edit a second.
 SECONDS_A_PLACE = 1.0
 SECONDS_A_PLACE_BY_CHANNEL = 10.0
 TOKEN_WARNING = 120.0  # seconds before the token's end from which the person is told
+
+
+def hindrance(job: Job, worker: Worker) -> State:
+    """Say what a job waits for besides its turn: the process, or its own model that is on its way; else Ready."""
+    loading = worker.loading
+    if isinstance(worker.state, Ready) and loading and loading.model == worker.repertoire.name_of(job.params):
+        return loading
+    return worker.state
 
 
 class Standing:
@@ -42,7 +50,7 @@ class Standing:
         if self.worker is None:
             text = self._place()
         else:
-            text = wording.drawing(self._job, repertoire, self._progress, self.worker.state)
+            text = wording.drawing(self._job, repertoire, self._progress, hindrance(self._job, self.worker))
         if self._runs_out_of_time():
             text = wording.leaving(text)
         return Frame(text, self._preview)
@@ -54,7 +62,9 @@ class Standing:
         by_token = now < self._job.destination.token_expires_at
         pause = SECONDS_A_PLACE if by_token else SECONDS_A_PLACE_BY_CHANNEL
         if place is None or now >= self._place_shown_at + pause * place.position:
-            self._place_shown = wording.waiting(self._job, studio.repertoire, place, studio.worker.state)
+            self._place_shown = wording.waiting(
+                self._job, studio.repertoire, place, hindrance(self._job, studio.worker)
+            )
             self._place_shown_at = now
         return self._place_shown
 

@@ -13,6 +13,7 @@ from generation.worker import Broken, State
 
 LONGEST_PROMPT = 800  # characters shown; escaping may double them, and a message holds 2000
 LONGEST_ENDING = 250
+LONGEST_MODEL = 60
 
 
 def waiting(job: Job, repertoire: Repertoire, place: Place | None, state: State) -> str:
@@ -109,8 +110,10 @@ _LABELS = {
 
 def _loading(state: State) -> str:
     if isinstance(state, Loading):
-        number = state.done + 1
-        return tr("loading the model: {part}, {number} of {of}", part=state.part, number=number, of=state.of)
+        model, number = escape(shorten(state.model, LONGEST_MODEL)), state.done + 1
+        return tr(
+            "loading {model} ({number} of {of}: {part})", model=model, number=number, of=state.of, part=state.part
+        )
     if isinstance(state, Broken):
         return tr("the model cannot be loaded at the moment")
     return tr("the drawing process is being started again")

@@ -24,7 +24,7 @@ from bot.policy.policy import Ask
 from bot.policy.situation import situation_of
 from bot.rooms import Rooms
 from bot.sensitive import WITHHELD, is_withheld, may_show
-from bot.standing import Standing
+from bot.standing import Standing, hindrance
 from bot.studio import Studio
 from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, custom_ids, pressed_view, result_view
 from db.guilds import Act
@@ -302,7 +302,8 @@ class Road(commands.Cog):
 
     async def say_that_it_waits(self, interaction: Interaction, job: Job) -> int | None:
         """Answer an interaction with a job's notice, and give that message's id."""
-        text = wording.waiting(job, self.studio.repertoire, self.studio.queue.place(job.id), self.studio.worker.state)
+        place, why = self.studio.queue.place(job.id), hindrance(job, self.studio.worker)
+        text = wording.waiting(job, self.studio.repertoire, place, why)
         view, private = cancel_view(job.id), job.destination.private
         match interaction.response.type:
             case None:

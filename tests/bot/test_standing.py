@@ -10,11 +10,14 @@ import pytest
 from bot.notice import PAUSE
 from bot.standing import Standing
 from generation.job import Asker
-from generation.messages import Loading
+from generation.messages import Loading, Ready
 from generation.queue import Limits, Place, Queue
-from tests.bot.test_wording import HERE, JOB
+from generation.repertoire import Repertoire
+from generation.worker import Restarting
+from tests.bot.test_wording import HERE, JOB, MODEL
 
 SECONDS = 120
+STARTING = SimpleNamespace(state=Loading("unet", 1, 2, "m"), loading=Loading("unet", 1, 2, "m"), repertoire=HERE)
 SECONDS_A_JOB = 2
 
 
@@ -22,7 +25,7 @@ SECONDS_A_JOB = 2
 async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, most_a_second):
     now = 1000.0
     queue = Queue([], Limits(), clock=lambda: now)
-    studio = SimpleNamespace(repertoire=HERE, queue=queue, worker=SimpleNamespace(state=Loading("unet", 1, 2)))
+    studio = SimpleNamespace(repertoire=HERE, queue=queue, worker=STARTING)
     studio.clock = lambda: now
     to = replace(JOB.destination, token_expires_at=token_expires_at)
     jobs = [replace(JOB, id=f"{n:012x}", asker=Asker(n, "a"), asked_at=n, destination=to) for n in range(200)]
@@ -50,7 +53,29 @@ async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, 
     [(60, False, False), (1200, False, True), (1200, True, False), (None, False, False)],
 )
 def test_who_will_wait_longer_than_a_private_answer_can_live_is_told_at_once(seconds, by_channel, is_told):
-    studio = SimpleNamespace(repertoire=HERE, clock=lambda: 1000.0, worker=SimpleNamespace(state=Loading("unet", 1, 2)))
+    studio = SimpleNamespace(repertoire=HERE, clock=lambda: 1000.0, worker=STARTING)
     studio.queue = SimpleNamespace(place=lambda job_id: Place(9, seconds))
     to = replace(JOB.destination, token_expires_at=1900.0, by_channel=by_channel)
     assert ("direct message" in Standing(studio, replace(JOB, destination=to)).frame().content) is is_told
+
+
+@pytest.mark.parametrize(
+    ("wanted", "state", "loading", "shown"),
+    [
+        ("Dreams", Ready(MODEL, "cpu"), Loading("unet", 2, 5, "Dreams"), "loading Dreams (3 of 5: unet)"),
+        ("", Ready(MODEL, "cpu"), Loading("unet", 2, 5, "Dreams"), None),
+        ("", Ready(MODEL, "cpu"), Loading("unet", 2, 5, "m"), "loading m (3 of 5: unet)"),
+        ("Dreams", Ready(MODEL, "cpu"), None, None),
+        ("Dreams", Restarting("died"), Loading("unet", 2, 5, "m"), "the drawing process is being started again"),
+    ],
+)
+@pytest.mark.parametrize("has_turn", [False, True])
+def test_a_job_that_waits_for_its_model_says_how_far_that_is(wanted, state, loading, shown, has_turn):
+    here = Repertoire((MODEL, replace(MODEL, name="Dreams")))
+    worker = SimpleNamespace(state=state, loading=loading, repertoire=here)
+    studio = SimpleNamespace(repertoire=here, clock=lambda: 1000.0, worker=worker)
+    studio.queue = SimpleNamespace(place=lambda job_id: Place(1, None))
+    standing = Standing(studio, replace(JOB, params=replace(JOB.params, model=wanted)))
+    standing.worker = worker if has_turn else None
+    text = standing.frame().content
+    assert text.endswith(shown) if shown else "loading" not in text

@@ -24,7 +24,7 @@ from generation.worker import Broken, Restarting
 MODEL = Model(name="m", ref="m")
 HERE = Repertoire((MODEL,))
 READY = Ready(MODEL, "cpu")
-LOADING = Loading("text encoder", 1, 5)
+LOADING = Loading("text encoder", 1, 5, "Dreams _XL")
 STATES = (READY, LOADING, Restarting("CUDA error"), Broken("no such file"))
 MOST = 2000  # characters of a message
 JOB = Job(
@@ -78,7 +78,7 @@ def everything_about(job: Job) -> list[str]:
             Place(2, 61.0),
             LOADING,
             "**a red fox** - <@11> (Waiting to start)\n"
-            "-# number 2 in the queue, about 60 seconds · loading the model: text encoder, 2 of 5",
+            "-# number 2 in the queue, about 60 seconds · loading Dreams \\_XL (2 of 5: text encoder)",
         ),
     ],
 )
@@ -89,7 +89,7 @@ def test_waiting_says_which_place_how_long_and_what_for(place, state, expected):
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        (LOADING, "loading the model: text encoder, 2 of 5"),
+        (LOADING, "loading Dreams \\_XL (2 of 5: text encoder)"),
         (Restarting("CUDA error"), "the drawing process is being started again"),
         (Broken("no such file"), "the model cannot be loaded at the moment"),
     ],
@@ -137,7 +137,7 @@ def test_an_estimate_is_never_far_off(seconds):
     ("progress", "state", "end"),
     [
         (None, READY, "<@11> (Starting)"),
-        (None, LOADING, "<@11> (Starting)\n-# loading the model: text encoder, 2 of 5"),
+        (None, LOADING, "<@11> (Starting)\n-# loading Dreams \\_XL (2 of 5: text encoder)"),
         (Progress("x", 0, 25), READY, "<@11> (0%)"),
         (Progress("x", 1, 3), READY, "<@11> (33%)"),
         (Progress("x", 149, 150), READY, "<@11> (99%)"),
