@@ -31,6 +31,8 @@ class Config:
     models: tuple[str, ...] = (EMBEDDED,)
     model_memory: int = 0
     device: str = "auto"
+    loras: Path | None = None
+    embeddings: Path | None = None
     upscaler: Path | None = None
     threads: int = 0
     jobs_at_once: int = 0
@@ -166,6 +168,8 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "models": _models,
     "model_memory": _memory,
     "device": _device,
+    "loras": _path,
+    "embeddings": _path,
     "upscaler": _path,
     "threads": _number(0, 1024),
     "jobs_at_once": _number(0, 1024),

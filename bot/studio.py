@@ -30,6 +30,7 @@ from db.store import Store
 from db.threads import Threads
 from db.usage import Usage
 from generation import logs
+from generation.additions import additions_in
 from generation.child import load_engine
 from generation.queue import Limits, Queue
 from generation.repertoire import Repertoire
@@ -169,15 +170,26 @@ async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
         await asyncio.wait({task})
 
 
+def repertoire_of(config: Config) -> Repertoire:
+    """Describe what the settings name to draw with; a LoRA or a learnt word that cannot be used is left out.
+
+    Raises FileNotFoundError when there is no such model or folder, Complaint when a model cannot be drawn with.
+    """
+    additions, refused = additions_in(config.loras, config.embeddings)
+    for why in refused:
+        log.warning("left out: %s", why)
+    return Repertoire.of(config.models, additions)
+
+
 def make_worker(config: Config) -> LocalWorker:
     """Make the worker that the settings ask for.
 
-    Raises FileNotFoundError when there is no model or upscaler, Complaint when a file holds another thing, ConfigError
-    when the pictures cannot be signed as wanted.
+    Raises what `repertoire_of` does, FileNotFoundError when there is no upscaler, Complaint when its file holds another
+    thing, ConfigError when the pictures cannot be signed as wanted.
     """
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
-        Repertoire.of(config.models),
+        repertoire_of(config),
         config.device,
         config.threads,
         capacity=config.jobs_at_once,

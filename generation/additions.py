@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from generation.catalogue import bare
 from generation.errors import Complaint
-from generation.lora import Lora
+from generation.lora import Lora, describe_lora
 from generation.models import CONVERT, PICKLED
 from generation.params import Params
-from generation.textual_inversion import TextualInversion
+from generation.textual_inversion import TextualInversion, describe_inversion
 
 T = TypeVar("T", Lora, TextualInversion)
 
@@ -40,6 +40,16 @@ class Additions:
 
 
 NO_ADDITIONS = Additions()
+
+
+def additions_in(loras: Path | None, embeddings: Path | None) -> tuple[Additions, tuple[str, ...]]:
+    """Describe what lies in the folders for LoRAs and for learnt words, and say why files are left out.
+
+    Raises FileNotFoundError for a folder that is not there.
+    """
+    all_loras, bad_loras = look_through(loras, describe_lora) if loras else ((), ())
+    inversions, bad_inversions = look_through(embeddings, describe_inversion) if embeddings else ((), ())
+    return Additions(all_loras, inversions), (*bad_loras, *bad_inversions)
 
 
 def look_through(folder: Path, describe: Callable[[Path, str], T]) -> tuple[tuple[T, ...], tuple[str, ...]]:

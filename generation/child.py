@@ -79,7 +79,7 @@ def load_engine(
 
     if threads:
         torch.set_num_threads(threads)
-    maker = Maker(device, imprint, classifier, upscaler)
+    maker = Maker(device, imprint, classifier, upscaler, repertoire.additions)
     room, spare = room_for_models(maker.device)
     return Ensemble(repertoire, maker, emit, memory or room, spare)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from generation.additions import NO_ADDITIONS, Additions
 from generation.catalogue import bare, look_up
 from generation.errors import Complaint
 from generation.models import HUB_ID, Model, describe
@@ -13,12 +14,16 @@ from generation.params import Params
 
 @dataclass(frozen=True, slots=True)
 class Repertoire:
-    """The models that can be drawn with; their names differ, also when case, spaces and dashes do not matter."""
+    """The models that can be drawn with; their names differ, also when case, spaces and dashes do not matter.
+
+    `additions` are what prompts may name besides: LoRAs, and words that were learnt.
+    """
 
     models: tuple[Model, ...]
+    additions: Additions = NO_ADDITIONS
 
     @classmethod
-    def of(cls, refs: Iterable[str]) -> Repertoire:
+    def of(cls, refs: Iterable[str], additions: Additions = NO_ADDITIONS) -> Repertoire:
         """Describe the models at `refs`, the default first.
 
         Raises what `describe` does, and Complaint for two of the same name.
@@ -29,7 +34,7 @@ class Repertoire:
             if (twin := by_name.setdefault(bare(model.name), model)) is not model:
                 text = f"{twin.ref} and {model.ref} are both called {model.name}: give one a name in its atelier.json."
                 raise Complaint(text)
-        return cls(models)
+        return cls(models, additions)
 
     @property
     def default(self) -> Model:
@@ -56,10 +61,11 @@ class Repertoire:
         return named or tuple(model for model in self.models if wanted and wanted in _names(model))
 
     def drawing(self, params: Params) -> Model:
-        """Give the model that draws `params`; raises Complaint where it is not here any more."""
+        """Give the model that draws `params`; raises Complaint where it, or one of its LoRAs, is not here any more."""
         if (model := self.find(params.model)) is None:
             names = ", ".join(each.name for each in self.models)
             raise Complaint(f"This was drawn with {params.model}, which is not here any more. There is {names}.")
+        self.additions.used(params)
         return model
 
     def name_of(self, params: Params) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from generation.additions import NO_ADDITIONS, Additions
 from generation.child import Emit, Engine
 from generation.engine.classifier import load_classifier
 from generation.engine.engine import Engine as DenoisingEngine
@@ -48,12 +49,18 @@ class Maker:
     """
 
     def __init__(
-        self, device: str, imprint: Imprint = PLAIN, classifier: str = "", upscaler: Upscaler | None = None
+        self,
+        device: str,
+        imprint: Imprint = PLAIN,
+        classifier: str = "",
+        upscaler: Upscaler | None = None,
+        additions: Additions = NO_ADDITIONS,
     ) -> None:
         self.device, self._precision = choose_device(device)
         self._imprint = imprint
         self._classifier = load_classifier(classifier)  # first: it is small, and may be wrong
         self._enlarger = Enlarger(upscaler, self.device) if upscaler else None
+        self._additions = additions
         self._unet_call = threading.Lock()
 
     def expected_size(self, model: Model) -> int:
@@ -73,7 +80,7 @@ class Maker:
 
         def begin(emit: Emit) -> Engine:
             return DenoisingEngine(
-                pipeline, emit, self._imprint, self._classifier, self._enlarger, unet_call=self._unet_call
+                pipeline, emit, self._imprint, self._classifier, self._enlarger, self._unet_call, self._additions
             )
 
         return Networks(pipeline.model, modules, begin)
