@@ -22,7 +22,7 @@ async def examine(config: Config) -> int:
         within(3 * PATIENCE, "token", check_account(config)),
         within(PATIENCE, "model", aside(lambda: check_models(config.models))),
         within(PATIENCE, "classifier", aside(lambda: check_classifier(config.sensitive_classifier))),
-        within(DEVICE_PATIENCE, "device", check_device(config.device)),
+        within(DEVICE_PATIENCE, "device", check_device(config.device, config.models)),
         within(PATIENCE, "disk", aside(lambda: check_disk(config.data_dir))),
         within(PATIENCE, "database", aside(lambda: check_database(config.data_dir))),
     ]

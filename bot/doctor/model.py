@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
@@ -12,22 +14,27 @@ from safetensors import SafetensorError, safe_open
 
 from bot.doctor.finding import Finding, Verdict, bad, fine, unknown
 from generation.errors import Complaint
-from generation.models import CONVERT, describe
+from generation.header import read_header
+from generation.models import CONVERT, Model, describe
 from generation.repertoire import Repertoire
 
 # The parts of a Stable Diffusion pipeline, and what each must hold besides weights.
 PARTS = {
     "tokenizer": ("tokenizer.json", "vocab.json"),
+    "tokenizer_2": ("tokenizer.json", "vocab.json"),
     "text_encoder": ("config.json",),
+    "text_encoder_2": ("config.json",),
     "unet": ("config.json",),
     "vae": ("config.json",),
     "scheduler": ("scheduler_config.json",),
 }
 WEIGHTS = {
     "text_encoder": "model.safetensors",
+    "text_encoder_2": "model.safetensors",
     "unet": "diffusion_pytorch_model.safetensors",
     "vae": "diffusion_pytorch_model.safetensors",
 }
+OF_XL = ("tokenizer_2", "text_encoder_2")
 PICKLED = ("*.bin", "*.ckpt", "*.pt", "*.pth")
 AGAIN = "Download the model again; a clone by git needs git-lfs."
 
@@ -56,9 +63,10 @@ def check_model(ref: str) -> list[Finding]:
     """Check the files of one model that MODEL names."""
     try:
         model = describe(ref)
-        weights = list(_check_all(model.ref))
+        weights = list(_check_all(model))
     except LocalEntryNotFoundError:  # one of the FileNotFoundErrors
-        mend = f"Start the bot, or run `hf download {model.ref}`, and look again."
+        commands = " and ".join(f"`hf download {ref}`" for ref in filter(None, (model.ref, model.base)))
+        mend = f"Start the bot, or run {commands}, and look again."
         return [unknown("model", f"{model.ref} is not on this machine yet: it is downloaded at the first start", mend)]
     except (FileNotFoundError, Complaint) as error:
         return [
@@ -74,15 +82,40 @@ def check_model(ref: str) -> list[Finding]:
     return [fine("model", f"{model.name} is complete, with {size / 2**20:.0f} MiB of weights")]
 
 
-def _check_all(ref: str) -> Iterator[Path]:
+def most_weights(refs: Sequence[str]) -> int:
+    """Give how many numbers the weights of the largest of the models are, as far as their files can be read."""
+    return max(map(_count_weights, refs), default=0)
+
+
+def _count_weights(ref: str) -> int:
+    try:
+        files = list(_check_all(describe(ref)))
+        return sum(math.prod(shape) for file in files for shape in read_header(file).shapes.values())
+    except (OSError, Complaint, _Fault):  # what is wrong is said by `check_model`
+        return 0
+
+
+def _check_all(model: Model) -> Iterator[Path]:
     """Check every part, and give the files of weights."""
-    if Path(ref).is_file():
-        _check_weights(Path(ref))
-        yield Path(ref)
+    if Path(model.ref).is_file():
+        _check_weights(Path(model.ref))
+        yield Path(model.ref)
         return
-    folder = _folder(ref)
+    folder = _folder(model.base or model.ref)
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    is_xl = index.get("text_encoder_2", (None, None))[1] is not None
     for part in PARTS:
-        yield from _check_part(folder, part)
+        if (is_xl or part not in OF_XL) and not (model.base and part == "unet"):
+            yield from _check_part(folder, index, part)
+    if model.base:
+        yield from _check_lone_unet(model)
+
+
+def _check_lone_unet(model: Model) -> Iterator[Path]:
+    folder = _folder(model.ref)
+    for path in [folder / model.unet_file] if model.unet_file else _weights(folder, WEIGHTS["unet"]):
+        _check_weights(path)
+        yield path
 
 
 def check_classifier(ref: str) -> list[Finding]:
@@ -109,9 +142,8 @@ def _folder(ref: str) -> Path:
     return Path(ref) if Path(ref).is_dir() else Path(snapshot_download(ref, local_files_only=True))
 
 
-def _check_part(folder: Path, part: str) -> Iterator[Path]:
+def _check_part(folder: Path, index: Mapping[str, Any], part: str) -> Iterator[Path]:
     """Check one part, and give its files of weights."""
-    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     if not index.get(part) or index[part][1] is None:
         raise _Fault(f"it has no {part}, so it is not of Stable Diffusion's shape", "Choose another MODEL.")
     if not any((folder / part / name).is_file() for name in PARTS[part]):

@@ -14,13 +14,14 @@ from generation.engine.loading import choose_device
 
 
 def probe(name: str) -> dict[str, Any]:
-    """Multiply on the device that `name` stands for; give its name and its memory in bytes."""
+    """Multiply on the device that `name` stands for; give its name, its memory, and the bytes of a weight on it."""
     device, precision = choose_device(name)
     eye = torch.eye(64, device=device, dtype=precision)
     if float((eye @ eye).sum()) != 64:
         raise RuntimeError(f"{device} reckons wrong")
     free, total = _memory(device)
-    return {"device": str(device), "name": _name(device), "free": free, "total": total, "torch": torch.__version__}
+    memory = {"free": free, "total": total, "bytes": precision.itemsize}
+    return {"device": str(device), "name": _name(device), "torch": torch.__version__, **memory}
 
 
 def _memory(device: torch.device) -> tuple[int, int]:

@@ -20,15 +20,16 @@ from bot.config import Config
 from bot.doctor import account, api, device, examine, finding, storage
 from bot.doctor.account import check_account
 from bot.doctor.finding import Finding, Verdict, aside, within
-from bot.doctor.model import check_classifier, check_model, check_models
+from bot.doctor.model import check_classifier, check_model, check_models, most_weights
 from bot.doctor.storage import check_database, check_disk
 from bot.lock import in_use, only_one
 from db.connection import DATABASE
 from db.store import Store
-from generation.models import EMBEDDED
+from generation.models import EMBEDDED, describe
 from preview.state import permissions
 from tests.bot.conftest import Stage
 from tests.db.jobs import a_job
+from tests.generation.hub import lay_in_cache
 
 BAD, FINE, UNKNOWN = Verdict.BAD, Verdict.FINE, Verdict.UNKNOWN
 
@@ -270,6 +271,36 @@ def test_what_is_wrong_with_a_models_files_is_said(model, harm, says):
     assert found.mend
 
 
+@pytest.fixture
+def xl(model: Path) -> Path:
+    """Give a model with the parts of SDXL."""
+    index = json.loads((model / "model_index.json").read_text())
+    for part in ("text_encoder", "tokenizer"):
+        shutil.copytree(model / part, model / f"{part}_2")
+        index[f"{part}_2"] = index[part]
+    (model / "model_index.json").write_text(json.dumps(index))
+    return model
+
+
+def test_both_text_encoders_of_xl_are_looked_at(xl):
+    assert check_model(str(xl))[0].verdict is FINE
+    (xl / "text_encoder_2" / "model.safetensors").unlink()
+    (found,) = check_model(str(xl))
+    assert (found.verdict, "text_encoder_2" in found.text) == (BAD, True)
+
+
+@pytest.mark.parametrize(("name", "file"), [("lightning", "sdxl_lightning_4step_unet"), ("lcm", UNET.stem)])
+def test_a_unet_and_the_model_around_it_are_looked_at(xl, tmp_path, monkeypatch, name, file):
+    (tmp_path / "alone").mkdir()
+    shutil.copy(xl / UNET, tmp_path / "alone" / f"{file}.safetensors")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    (found,) = check_model(name)
+    assert (found.verdict, describe(name).base in found.mend) == (UNKNOWN, True)
+    lay_in_cache(xl, tmp_path / "cache", describe(name).base, monkeypatch)
+    lay_in_cache(tmp_path / "alone", tmp_path / "cache", describe(name).ref, monkeypatch)
+    assert check_model(name)[0].verdict is FINE
+
+
 def test_weights_in_several_files_are_all_looked_at(model):
     names = [f"part-{number}.safetensors" for number in (1, 2)]
     shutil.copy(model / UNET, model / "unet" / names[0])
@@ -321,10 +352,22 @@ def test_a_bot_without_a_classifier_is_fine():
 # --- the device
 
 
+PROBED = {"device": "cuda:0", "name": "A GPU", "free": 2**33, "total": 2**34, "bytes": 2, "torch": "2"}
+
+
 def test_a_device_whose_memory_is_taken_is_said():
-    probed = {"device": "cuda:0", "name": "A GPU", "free": 2**20, "total": 2**34, "torch": "2"}
-    assert device._judge(probed).verdict is BAD
-    assert device._judge(probed | {"free": 2**33}).verdict is FINE
+    assert device._judge(PROBED | {"free": 2**20}).verdict is BAD
+    assert device._judge(PROBED).verdict is FINE
+
+
+@pytest.mark.parametrize(("weights", "verdict"), [(3_500_000_000, FINE), (12_000_000_000, BAD)])
+def test_a_device_without_room_for_the_largest_model_is_bad(weights, verdict):
+    assert device._judge(PROBED, weights).verdict is verdict
+
+
+def test_the_weights_of_a_model_are_counted(tmp_path):
+    assert 1e6 < most_weights([EMBEDDED, "nobody/has-this-model", str(tmp_path)]) < 1e9
+    assert most_weights([str(tmp_path)]) == 0
 
 
 # --- the data
