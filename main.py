@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from db.backup import BackupError, back_up, restore
 from db.connection import UnusableDatabaseError
 from generation import logs
 from generation.errors import Complaint
-from generation.models import describe
+from generation.repertoire import Repertoire
 
 WITHOUT_A_TOKEN = """\
 To try Atelier without a Discord account:
@@ -93,15 +94,21 @@ async def _preview(config: Config, port: int, *, browser: bool) -> int:
     bot = [sys.executable, __file__]
     folder = config.data_dir / "preview"
     return await run(
-        bot, {**os.environ, **OF_THE_REAL_BOT_ONLY}, folder, about(config.models[0]), port=port, browser=browser
+        bot, {**os.environ, **OF_THE_REAL_BOT_ONLY}, folder, about(config.models), port=port, browser=browser
     )
 
 
-def about(ref: str) -> dict[str, Any]:
-    """Describe the model for people who have not met it: its name, what it knows, what to try."""
-    model, facts = describe(ref), Path(ref) / "atelier.json"
+def about(refs: Sequence[str]) -> dict[str, Any]:
+    """Describe the models for people who have not met them: the first one's name, what it knows, what to try."""
+    model, *others = Repertoire.of(refs).models
+    facts = Path(model.ref) / "atelier.json"
     known = json.loads(facts.read_text()).get("known", {}) if facts.is_file() else {}
-    return {"model": model.name, "known": known, "examples": list(model.examples)}
+    return {
+        "model": model.name,
+        "known": known,
+        "examples": list(model.examples),
+        "others": [other.name for other in others],
+    }
 
 
 def _arguments() -> argparse.Namespace:

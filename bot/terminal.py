@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from generation.job import new_job_id
 from generation.messages import Generate, Grid
 from generation.params import Params, Upload
 from generation.prompt import parse
+from generation.repertoire import Repertoire
 from generation.worker import LocalWorker
 
 UPLOAD_LIMIT = 10 * 2**20  # bytes, Discord's own: the sheet is the same as there
@@ -25,8 +27,10 @@ UPLOAD_LIMIT = 10 * 2**20  # bytes, Discord's own: the sheet is the same as ther
 
 async def imagine(config: Config, prompt: str, out: Path, image: Path | None) -> None:
     """Draw `prompt` into the folder `out` and print the paths. Raises Complaint for what the person can mend."""
-    worker = make_worker(config)
-    params = parse(prompt, worker.repertoire, source=Upload("") if image else None)
+    repertoire = Repertoire.of(config.models)
+    params = parse(prompt, repertoire, source=Upload("") if image else None)
+    wanted = config.models[repertoire.models.index(repertoire.drawing(params))]
+    worker = make_worker(replace(config, models=(wanted,)))  # the others need not be loaded
     source = await asyncio.to_thread(_read, image) if image else None
     request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source)
     console = Console()

@@ -111,8 +111,8 @@ async def test_a_data_folder_that_cannot_be_used_is_said_in_one_line(tmp_path, t
 
 
 async def test_a_picture_is_drawn_from_the_terminal(tmp_path, tiny_model):
-    prompt = "a red fox under the moon --ar 3:2 --seed 7"
-    code, said = await run(tmp_path, "imagine", prompt, "--out", "out", MODEL=str(tiny_model))
+    prompt = "a red fox under the moon --ar 3:2 --seed 7 --model tiny"
+    code, said = await run(tmp_path, "imagine", prompt, "--out", "out", MODEL=f"storybook, {tiny_model}")
     assert code == 0, said
     files = sorted((tmp_path / "out").iterdir())
     assert [path.suffix for path in files] == [".png"] * 4 + [".webp"]
@@ -122,6 +122,7 @@ async def test_a_picture_is_drawn_from_the_terminal(tmp_path, tiny_model):
         assert tile.width > tile.height
         assert "a red fox under the moon" in tile.text["parameters"]
         assert "Seed: 7" in tile.text["parameters"]
+        assert "Model: tiny" in tile.text["parameters"]
 
 
 async def test_a_faulty_prompt_in_the_terminal_says_why(tmp_path, tiny_model):

@@ -44,7 +44,7 @@ function examples(prompts, tryOut) {
 
 /** Open the panel with everything about the preview. */
 export function openAbout(tryOut) {
-  const { model, known, examples: prompts } = store.about;
+  const { model, known, examples: prompts, others = [] } = store.about;
   const use = (prompt) => {
     dialog.close();
     tryOut(prompt);
@@ -65,6 +65,7 @@ export function openAbout(tryOut) {
       h("p", {}, WHO),
       h("h3", {}, "What the model knows"),
       knows(model, known),
+      others.length > 0 && h("p", {}, `Other models draw with --model in the prompt: ${others.join(", ")}.`),
       prompts.length > 0 && h("h3", {}, "Prompts to try"),
       prompts.length > 0 && examples(prompts, use),
       h("h3", {}, "Going on to a real server"),
