@@ -107,7 +107,7 @@ class Recipe(ABC):
         return True
 
     @abstractmethod
-    def steps(self, params: Params) -> int:
+    def steps(self, order: Order) -> int:
         """Give how many steps a call makes in all."""
 
     @abstractmethod
@@ -134,9 +134,10 @@ class _Flow(Recipe):
         self.showing = pipeline.scheduler
         self.encoder = Autoencoder(pipeline.vae, 2 ** (len(pipeline.vae.config.block_out_channels) - 1))
 
-    def steps(self, params: Params) -> int:
+    def steps(self, order: Order) -> int:
         """Give how many of the steps the picture leaves; the pipelines round up."""
-        if params.source is None:
+        params = order.params
+        if order.picture is None:
             return params.num_inference_steps
         left_out = params.num_inference_steps - params.num_inference_steps * _strength(params)
         return params.num_inference_steps - int(left_out)
@@ -211,10 +212,11 @@ class Kandinsky(Recipe):
         self.showing = decoder.scheduler
         self.encoder = Autoencoder(decoder.movq, 2 ** (len(decoder.movq.config.block_out_channels) - 1))
 
-    def steps(self, params: Params) -> int:
+    def steps(self, order: Order) -> int:
         """Count the prior's, and those of the decoder that a picture leaves."""
-        made = params.num_inference_steps if params.source is None else _made(params)
-        return PRIOR_STEPS + made
+        steps = order.params.num_inference_steps
+        made = steps if order.picture is None else int(steps * _strength(order.params))
+        return PRIOR_STEPS * (1 if order.unwanted is None else len(order.generators)) + made
 
     def draw(self, order: Order) -> list[Image.Image]:
         """Draw the embeddings, then the pictures."""
@@ -246,14 +248,14 @@ class UnClip(Recipe):
     """DALL-E 2's design: a prior draws an embedding, a decoder a small picture to it, another enlarges that."""
 
     halves = (Half(diffusers.UnCLIPPipeline),)
-    _ENLARGING = 7
+    enlarging = 7
 
     def __init__(self, pipeline: Any) -> None:
         self.pipelines = (pipeline,)
 
-    def steps(self, params: Params) -> int:
+    def steps(self, order: Order) -> int:
         """Count those of all three; only the decoder's are asked about."""
-        return PRIOR_STEPS + params.num_inference_steps + self._ENLARGING
+        return PRIOR_STEPS + order.params.num_inference_steps + self.enlarging
 
     def draw(self, order: Order) -> list[Image.Image]:
         """Draw the pictures."""
@@ -261,7 +263,7 @@ class UnClip(Recipe):
             prompt=order.words,
             prior_num_inference_steps=PRIOR_STEPS,
             decoder_num_inference_steps=order.params.num_inference_steps,
-            super_res_num_inference_steps=self._ENLARGING,
+            super_res_num_inference_steps=self.enlarging,
             prior_guidance_scale=PRIOR_GUIDANCE,
             decoder_guidance_scale=order.params.guidance_scale,
             **order.common,
@@ -277,9 +279,9 @@ class _Compressed(Recipe):
     def __init__(self, decoder: Any, prior: Any) -> None:
         self.pipelines = (prior, decoder)
 
-    def steps(self, params: Params) -> int:
+    def steps(self, order: Order) -> int:
         """Count both halves' steps."""
-        return params.num_inference_steps + self.decoder_steps
+        return order.params.num_inference_steps + self.decoder_steps
 
     def draw(self, order: Order) -> list[Image.Image]:
         """Draw the plans, then the pictures."""
@@ -328,14 +330,14 @@ class Imagen(Recipe):
         Half(diffusers.IFPipeline, _CHECKS),
         Half(diffusers.IFSuperResolutionPipeline, _CHECKS | {"text_encoder", "tokenizer"}),
     )
-    _FACTOR, _ENLARGING, _GUIDANCE = 4, 50, 4.0
+    _FACTOR, enlarging, _GUIDANCE = 4, 50, 4.0
 
     def __init__(self, small: Any, large: Any) -> None:
         self.pipelines = (small, large)
 
-    def steps(self, params: Params) -> int:
+    def steps(self, order: Order) -> int:
         """Count both halves' steps; only the first's are asked about."""
-        return params.num_inference_steps + self._ENLARGING
+        return order.params.num_inference_steps + self.enlarging
 
     def draw(self, order: Order) -> list[Image.Image]:
         """Draw the small pictures, then enlarge them."""
@@ -356,7 +358,7 @@ class Imagen(Recipe):
             image=drawn,
             prompt_embeds=wanted.repeat(count, 1, 1),
             negative_prompt_embeds=unwanted.repeat(count, 1, 1),
-            num_inference_steps=self._ENLARGING,
+            num_inference_steps=self.enlarging,
             guidance_scale=self._GUIDANCE,
             generator=list(order.generators),
             **_size(params),
@@ -378,10 +380,6 @@ RECIPES: dict[Family, type[Recipe]] = {
 
 def _size(params: Params) -> dict[str, int]:
     return {"width": params.width, "height": params.height}
-
-
-def _made(params: Params) -> int:
-    return int(params.num_inference_steps * _strength(params))
 
 
 def _strength(params: Params) -> float:

@@ -124,7 +124,8 @@ class _Painter:
         self._job_id = ""
         self._request: Generate
         self._painted: list[Image.Image] = []
-        self._steps, self._called, self._previewed = 0, 0, 0.0
+        self._order: Order
+        self._called, self._previewed = 0, 0.0
 
     def expect(self, job_id: str) -> None:
         """Note which job is drawn from now on."""
@@ -188,21 +189,22 @@ class _Painter:
             numbers = range(len(self._painted), min(len(self._painted) + self._together, params.count))
             generators = [Generator("cpu").manual_seed(params.seed_of(number)) for number in numbers]
             picture = None if source is None else to_images(source.pixels)[0]
-            self._begin(source)
+            order = Order(params=params, generators=generators, picture=picture)
+            self._begin(order, source)
             try:
-                return self._recipe.draw(Order(params=params, generators=generators, picture=picture))
+                return self._recipe.draw(order)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
                 self._make_room(len(generators), error)
 
-    def _begin(self, source: Source | None) -> None:
-        self._called, self._steps = 0, self._recipe.steps(self._request.params)
+    def _begin(self, order: Order, source: Source | None) -> None:
+        self._order, self._called = order, 0
         shown = self._watches.get(id(self._recipe.showing))
         for watch in self._watches.values():
             watch.begin()
         if shown is not None:
-            shown.begin(self._freedom(source), self._recipe.shape(self._request.params))
+            shown.begin(self._freedom(source), self._recipe.shape(order.params))
 
     def _freedom(self, source: Source | None) -> Tensor | None:
         if source is None or source.mask is None or self._recipe.encoder is None:
@@ -223,16 +225,20 @@ class _Painter:
         """Tell of a step that a scheduler has made."""
         self._leave_if_cancelled()
         self._pace.keep()
-        params, self._called = self._request.params, self._called + 1
-        together = min(self._together, params.count - len(self._painted))
-        share = (len(self._painted) + together * min(1.0, self._called / self._steps)) / params.count
-        step = int(share * self._steps)
-        self._emit(Progress(self._request.job_id, step, self._steps))
+        self._called += 1
+        step, steps = self._progress()
+        self._emit(Progress(self._request.job_id, step, steps))
         now = time.monotonic()
         if is_shown and clean is not None and self._previews and now - self._previewed >= PREVIEW_EVERY:
             self._previewed = now
             preview = self._previews.draw(self._recipe.clean(clean.float()))
-            self._emit(Progress(self._request.job_id, step, self._steps, preview))
+            self._emit(Progress(self._request.job_id, step, steps, preview))
+
+    def _progress(self) -> tuple[int, int]:
+        """Give how many steps are made, of how many, as if all tiles were drawn together."""
+        steps, together = self._recipe.steps(self._order), len(self._order.generators)
+        made = len(self._painted) * steps + together * min(self._called, steps)
+        return made // self._request.params.count, steps
 
     def _leave_if_cancelled(self) -> None:
         if self._is_cancelled.is_set():

@@ -38,16 +38,15 @@ def _save(folder: Path, kind: str, parts: Parts, facts: dict[str, Any], **settin
             index[name] = [None, None]
         else:
             part.save_pretrained(folder / name)
-            index[name] = [type(part).__module__.partition(".")[0], type(part).__name__]
-    for name, (library, part_class) in LIBRARIES.items():
-        if name in index:
-            index[name] = [library, part_class]
-    folder.mkdir(exist_ok=True)
+            index[name] = [_library(part), type(part).__name__]
     (folder / "model_index.json").write_text(json.dumps(index))
     (folder / "atelier.json").write_text(json.dumps({"native_size": 64, "num_inference_steps": 4} | facts))
 
 
-LIBRARIES: dict[str, tuple[str, str]] = {}  # parts that published folders name by a module of diffusers'
+def _library(part: Any) -> str:
+    """Name it as published folders do: what belongs to one pipeline alone, by that pipeline."""
+    *_, package, _ = type(part).__module__.split(".")
+    return package if package in ("unclip", "wuerstchen") else type(part).__module__.partition(".")[0]
 
 
 def _clip(**changes: Any) -> transformers.CLIPTextModelWithProjection:
@@ -158,8 +157,263 @@ def _flux_schnell(folder: Path) -> None:
     _flux(folder, guided=False)
 
 
+def _prior_scheduler() -> diffusers.UnCLIPScheduler:
+    return diffusers.UnCLIPScheduler(
+        variance_type="fixed_small_log", prediction_type="sample", clip_sample=True, clip_sample_range=10.0
+    )
+
+
+def _prior() -> diffusers.PriorTransformer:
+    prior = diffusers.PriorTransformer(num_attention_heads=2, attention_head_dim=8, embedding_dim=WIDTH, num_layers=1)
+    prior.clip_std = torch.nn.Parameter(torch.ones(prior.clip_std.shape))
+    return prior
+
+
+_CROSSED = {
+    "down_block_types": ("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
+    "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
+    "up_block_types": ("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+    "block_out_channels": (8, 16),
+    "layers_per_block": 1,
+    "attention_head_dim": 4,
+    "norm_num_groups": 4,
+    "resnet_time_scale_shift": "scale_shift",
+}
+
+
+def _kandinsky(folder: Path) -> None:
+    parts = {
+        "movq": diffusers.VQModel(
+            block_out_channels=(32, 32, 32, 32),
+            down_block_types=("DownEncoderBlock2D",) * 3 + ("AttnDownEncoderBlock2D",),
+            up_block_types=("AttnUpDecoderBlock2D",) + ("UpDecoderBlock2D",) * 3,
+            latent_channels=4,
+            norm_num_groups=4,
+            norm_type="spatial",
+            num_vq_embeddings=12,
+            vq_embed_dim=4,
+        ),
+        "scheduler": diffusers.DDPMScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="linear", clip_sample=False, variance_type="learned_range"
+        ),
+        "unet": diffusers.UNet2DConditionModel(
+            in_channels=4,
+            out_channels=8,
+            addition_embed_type="image",
+            encoder_hid_dim=WIDTH,
+            encoder_hid_dim_type="image_proj",
+            cross_attention_dim=16,
+            **_CROSSED,
+        ),
+    }
+    _save(folder, "KandinskyV22Pipeline", parts, {"size_multiple": 64, "partner": "first"})
+    vision = transformers.CLIPVisionConfig(
+        hidden_size=WIDTH,
+        image_size=28,
+        projection_dim=WIDTH,
+        intermediate_size=WIDTH,
+        num_attention_heads=2,
+        num_hidden_layers=1,
+        patch_size=14,
+    )
+    first = {
+        "image_encoder": transformers.CLIPVisionModelWithProjection(vision),
+        "image_processor": None,
+        "prior": _prior(),
+        "scheduler": _prior_scheduler(),
+        "text_encoder": _clip(),
+        "tokenizer": tiny_tokenizer(),
+    }
+    _save(folder / "first", "KandinskyV22PriorPipeline", first, {})
+
+
+def _unclip(folder: Path) -> None:
+    enlarging = {
+        "sample_size": 32,
+        "in_channels": 6,
+        "out_channels": 3,
+        "layers_per_block": 1,
+        "block_out_channels": (8, 16),
+        "norm_num_groups": 4,
+        "down_block_types": ("ResnetDownsampleBlock2D",) * 2,
+        "up_block_types": ("ResnetUpsampleBlock2D",) * 2,
+    }
+    parts = {
+        "decoder": diffusers.UNet2DConditionModel(
+            sample_size=8,
+            in_channels=3,
+            out_channels=6,
+            cross_attention_dim=16,
+            class_embed_type="identity",
+            **_CROSSED,
+        ),
+        "decoder_scheduler": diffusers.UnCLIPScheduler(variance_type="learned_range", prediction_type="epsilon"),
+        "prior": _prior(),
+        "prior_scheduler": _prior_scheduler(),
+        "super_res_first": diffusers.UNet2DModel(**enlarging),
+        "super_res_last": diffusers.UNet2DModel(**enlarging),
+        "super_res_scheduler": diffusers.UnCLIPScheduler(variance_type="fixed_small_log", prediction_type="epsilon"),
+        "text_encoder": _clip(),
+        "text_proj": UnCLIPTextProjModel(clip_embeddings_dim=WIDTH, time_embed_dim=32, cross_attention_dim=16),
+        "tokenizer": tiny_tokenizer(),
+    }
+    _save(folder, "UnCLIPPipeline", parts, {"native_size": 32, "size_multiple": 32})
+
+
+def _paella() -> PaellaVQModel:
+    return PaellaVQModel(
+        bottleneck_blocks=1, embed_dim=8, num_vq_embeddings=2, latent_channels=4, up_down_scale_factor=2, levels=2
+    )
+
+
+def _wuerstchen_scheduler() -> diffusers.DDPMWuerstchenScheduler:
+    return diffusers.DDPMWuerstchenScheduler()
+
+
+def _cascade(folder: Path) -> None:
+    reader = _clip()  # the same in both halves, as published
+    parts = {
+        "decoder": diffusers.models.StableCascadeUNet(
+            in_channels=4,
+            out_channels=4,
+            conditioning_dim=32,
+            block_out_channels=(16, 32),
+            num_attention_heads=(-1, 2),
+            down_num_layers_per_block=(1, 1),
+            up_num_layers_per_block=(1, 1),
+            down_blocks_repeat_mappers=(1, 1),
+            up_blocks_repeat_mappers=(1, 1),
+            block_types_per_layer=(
+                ("SDCascadeResBlock", "SDCascadeTimestepBlock"),
+                ("SDCascadeResBlock", "SDCascadeTimestepBlock", "SDCascadeAttnBlock"),
+            ),
+            clip_text_pooled_in_channels=WIDTH,
+            effnet_in_channels=16,
+            dropout=(0.1, 0.1),
+            patch_size=2,
+            timestep_conditioning_type=("sca",),
+        ),
+        "scheduler": _wuerstchen_scheduler(),
+        "text_encoder": reader,
+        "tokenizer": tiny_tokenizer(),
+        "vqgan": _paella(),
+    }
+    _save(folder, "StableCascadeDecoderPipeline", parts, _HALVED, latent_dim_scale=10.67)
+    first = {
+        "feature_extractor": None,
+        "image_encoder": None,
+        "prior": diffusers.models.StableCascadeUNet(
+            in_channels=16,
+            out_channels=16,
+            conditioning_dim=32,
+            block_out_channels=(32, 32),
+            num_attention_heads=(2, 2),
+            down_num_layers_per_block=(1, 1),
+            up_num_layers_per_block=(1, 1),
+            down_blocks_repeat_mappers=(1, 1),
+            up_blocks_repeat_mappers=(1, 1),
+            switch_level=(False,),
+            clip_image_in_channels=WIDTH,
+            clip_text_in_channels=WIDTH,
+            clip_text_pooled_in_channels=WIDTH,
+            dropout=(0.1, 0.1),
+            timestep_conditioning_type=("sca", "crp"),
+        ),
+        "scheduler": _wuerstchen_scheduler(),
+        "text_encoder": reader,
+        "tokenizer": tiny_tokenizer(),
+    }
+    _save(folder / "first", "StableCascadePriorPipeline", first, {}, resolution_multiple=42.67)
+
+
+_HALVED = {"native_size": 128, "size_multiple": 128, "partner": "first"}
+
+
+def _wuerstchen(folder: Path) -> None:
+    parts = {
+        "decoder": WuerstchenDiffNeXt(
+            c_cond=16,
+            c_hidden=[16, 32],
+            nhead=[-1, 2],
+            blocks=[1, 1],
+            level_config=["CT", "CTA"],
+            inject_effnet=[True, True],
+            effnet_embd=16,
+            clip_embd=WIDTH,
+            kernel_size=3,
+            dropout=0.1,
+        ),
+        "scheduler": _wuerstchen_scheduler(),
+        "text_encoder": transformers.CLIPTextModel(_clip_config()),
+        "tokenizer": tiny_tokenizer(),
+        "vqgan": _paella(),
+    }
+    _save(folder, "WuerstchenDecoderPipeline", parts, _HALVED, latent_dim_scale=10.67)
+    first = {
+        "prior": WuerstchenPrior(c_in=16, c=32, c_cond=WIDTH, c_r=16, depth=2, nhead=2, dropout=0.1),
+        "scheduler": _wuerstchen_scheduler(),
+        "text_encoder": transformers.CLIPTextModel(_clip_config()),
+        "tokenizer": tiny_tokenizer(),
+    }
+    _save(
+        folder / "first",
+        "WuerstchenPriorPipeline",
+        first,
+        {},
+        latent_mean=42.0,
+        latent_std=1.0,
+        resolution_multiple=42.67,
+    )
+
+
+def _imagen_noise(**changes: Any) -> diffusers.DDPMScheduler:
+    settings = {
+        "beta_schedule": "squaredcos_cap_v2",
+        "thresholding": True,
+        "sample_max_value": 1.0,
+        "variance_type": "learned_range",
+    }
+    return diffusers.DDPMScheduler(**settings | changes)
+
+
+def _imagen_unet(**more: Any) -> diffusers.UNet2DConditionModel:
+    return diffusers.UNet2DConditionModel(
+        out_channels=6,
+        cross_attention_dim=WIDTH,
+        encoder_hid_dim=WIDTH,
+        addition_embed_type="text",
+        addition_embed_type_num_heads=2,
+        cross_attention_norm="group_norm",
+        act_fn="gelu",
+        **_CROSSED,
+        **more,
+    )
+
+
+def _imagen(folder: Path) -> None:
+    unused = dict.fromkeys(("feature_extractor", "safety_checker", "watermarker"))
+    read = _t5()
+    parts = {"scheduler": _imagen_noise(), "unet": _imagen_unet(in_channels=3, sample_size=8), **read, **unused}
+    facts = {"native_size": 32, "size_multiple": 32, "partner": "second"}
+    _save(folder, "IFPipeline", parts, facts, requires_safety_checker=True)
+    second = {
+        "image_noising_scheduler": _imagen_noise(),
+        "scheduler": _imagen_noise(),
+        "text_encoder": None,
+        "tokenizer": None,
+        "unet": _imagen_unet(in_channels=6, sample_size=32, class_embed_type="timestep"),
+        **unused,
+    }
+    _save(folder / "second", "IFSuperResolutionPipeline", second, {}, requires_safety_checker=True)
+
+
 BUILDERS: dict[Family, Callable[[Path], None]] = {
     Family.SD3: _sd3,
     Family.FLUX: _flux,
     Family.FLUX_SCHNELL: _flux_schnell,
+    Family.KANDINSKY: _kandinsky,
+    Family.UNCLIP: _unclip,
+    Family.CASCADE: _cascade,
+    Family.WUERSTCHEN: _wuerstchen,
+    Family.IF: _imagen,
 }
