@@ -17,6 +17,8 @@ class Share(NamedTuple):
 
 
 LONGEST_WAITING = 4
+CAUTION = 100  # calls that go well before more rows are tried again
+MOST_CAUTION = 10_000
 
 
 class Turns:
@@ -24,11 +26,13 @@ class Turns:
 
     Most turns go to the key whose first run has the least to do, since strict rotation would make all of them finish
     late; every fourth goes to the key that was served longest ago, so that nobody waits behind others' jobs. `budget`
-    is the number of pixels that may be in one call, all rows together.
+    is the number of pixels that may be in one call, all rows together: less after a call for which there was no memory,
+    and by and by as much as in the beginning when all goes well, since what took the memory may have gone.
     """
 
     def __init__(self, budget: int) -> None:
-        self.budget = budget
+        self.budget = self._most = budget
+        self._went_well, self._caution = 0, CAUTION
         self._turn = 0
         self._served: dict[BatchKey, int] = {}
 
@@ -57,9 +61,18 @@ class Turns:
         return shares
 
     def shrink(self, shares: Sequence[Share]) -> bool:
-        """Allow half of what was just too much; False if that was a single row."""
+        """Allow half of what was just too much, for twice as long as last time; False if that was a single row."""
         rows = sum(share.rows for share in shares)
         if rows == 1:
             return False
         self.budget = rows // 2 * shares[0].run.pixels
+        self._went_well, self._caution = 0, min(2 * self._caution, MOST_CAUTION)
         return True
+
+    def note_success(self) -> None:
+        """Count a call for which there was memory; after enough of them twice as much is allowed."""
+        if self.budget >= self._most:
+            return
+        self._went_well += 1
+        if self._went_well == self._caution:
+            self.budget, self._went_well = min(2 * self.budget, self._most), 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from generation.engine.classifier import NO_CLASSIFIER, Classifier
 from generation.engine.esrgan import Enlarger
 from generation.engine.finisher import Finisher, Glimpse, Result
 from generation.engine.loading import Pipeline, load_pipeline
-from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
+from generation.engine.memory import TOO_LARGE, bearing_lack_of_memory, is_out_of_memory, release_memory
 from generation.engine.pace import Pace
 from generation.engine.pictures import Source, read_source
 from generation.engine.run import Encoded, Rows, Run, encode, prepare
@@ -36,6 +37,9 @@ MAX_ROWS = {"cpu": 8, "mps": 8, "cuda": 32}
 PREVIEW_EVERY = 1.0  # seconds; drawing one takes two milliseconds, and Discord shows one every two or three seconds
 PICTURE_WAIT = 0.02  # seconds that a step without runs waits for something to be read or enlarged
 OVERFLOWN = "The numbers grew too large for this device's precision. Another seed or a lower `--cfg` may help."
+
+
+log = logging.getLogger(__name__)
 
 
 class _Material(NamedTuple):
@@ -129,7 +133,7 @@ class Engine:
         variant = self._variants.of(request.params)
         source = read_source(request, self._enlarger)
         vae = self._vae.endless if request.params.seamless else self._vae
-        return _Material(variant, None if source is None else encode(source, vae))
+        return _Material(variant, None if source is None else encode(source, vae, self._unet_call))
 
     def cancel(self, job_id: str) -> None:
         """End a job as cancelled, wherever it is; unknown ids are ignored."""
@@ -153,6 +157,7 @@ class Engine:
         if predictions is None:
             self._make_room(shares)
             return
+        self._turns.note_success()
         for (run, _), prediction in zip(shares, predictions, strict=True):
             self._advance(run, prediction)
         self._pace.keep()
@@ -194,10 +199,10 @@ class Engine:
 
     def _predict(self, shares: Sequence[Share]) -> Sequence[Tensor] | None:
         """Ask the UNet for all shares at once; None if there was not enough memory."""
-        rows = Rows(*map(torch.cat, zip(*(run.rows(count) for run, count in shares), strict=True)))
         first = shares[0].run
         unet = self._running[first.job_id].variant.unet(seamless=first.key.seamless)
-        try:
+        with bearing_lack_of_memory():
+            rows = Rows(*map(torch.cat, zip(*(run.rows(count) for run, count in shares), strict=True)))
             with self._unet_call:
                 predicted: Tensor = unet(
                     rows.latents.to(unet.dtype),
@@ -205,30 +210,33 @@ class Engine:
                     **rows.conditions,
                     return_dict=False,
                 )[0]
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            return None
-        return torch.split(predicted, [rows for _, rows in shares])
+            return torch.split(predicted, [rows for _, rows in shares])
+        return None
 
     def _make_room(self, shares: Sequence[Share]) -> None:
         release_memory(self._pipeline.device)
-        if not self._turns.shrink(shares):
+        if self._turns.shrink(shares):
+            rows = sum(rows for _, rows in shares)
+            log.warning("there is not enough memory for %d rows in a call: half as many for now", rows)
+        else:
             self._drop(shares[0].run, Reason.OUT_OF_MEMORY, TOO_LARGE)
 
     def _advance(self, run: Run, prediction: Tensor) -> None:
         try:
-            complete = run.take(prediction)
+            if run.take(prediction):
+                self._tell(self._running[run.job_id])
         except NotImplementedError:  # some samplers cannot work with models that predict the clean picture
             self._drop(
                 run, Reason.COMPLAINT, f"This model cannot be used with the sampler {run.request.params.sampler}."
             )
-        else:
-            if complete:
-                self._tell(self._running[run.job_id])
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            release_memory(self._pipeline.device)
+            self._drop(run, Reason.OUT_OF_MEMORY, TOO_LARGE)
 
     def _drop(self, run: Run, reason: Reason, text: str) -> None:
-        del self._running[run.job_id]
+        self._running.pop(run.job_id, None)  # it is gone already where there was no memory for handing it over
         self._emit(Failed(run.job_id, reason, text))
 
     def _tell(self, running: _Running) -> None:

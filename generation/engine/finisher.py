@@ -13,7 +13,7 @@ from torch import Tensor
 from generation.engine.album import Album
 from generation.engine.canvas import mend
 from generation.engine.classifier import Classifier
-from generation.engine.memory import TOO_LARGE, is_out_of_memory
+from generation.engine.memory import TOO_LARGE, bearing_lack_of_memory, is_out_of_memory
 from generation.engine.pictures import Source, to_images
 from generation.engine.previews import Previews
 from generation.engine.vae import Vae
@@ -111,8 +111,9 @@ class Finisher:
         with self._lock:
             glimpses, self._glimpses = self._glimpses, {}
         for glimpse in glimpses.values():
-            preview = self._previews.draw(glimpse.latents)
-            self._emit(Progress(glimpse.job_id, glimpse.step, glimpse.of, preview))
+            with bearing_lack_of_memory():  # nobody misses a preview
+                preview = self._previews.draw(glimpse.latents)
+                self._emit(Progress(glimpse.job_id, glimpse.step, glimpse.of, preview))
 
     def _finish(self, result: Result) -> None:
         job_id = result.request.job_id

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -16,6 +18,16 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return (
         isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error) or "out of memory" in str(error)
     )
+
+
+@contextlib.contextmanager
+def bearing_lack_of_memory() -> Iterator[None]:
+    """Go on behind the block where there was no memory for it; any other error goes through."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
 
 
 def room_for_models(device: torch.device) -> tuple[int, int]:

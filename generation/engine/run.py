@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -222,14 +223,14 @@ class Encoded:
     pictures: tuple[Moments, ...]
 
 
-def encode(source: Source, vae: Vae) -> Encoded:
+def encode(source: Source, vae: Vae, unet_call: threading.Lock) -> Encoded:
     """Give a source to the VAE, which nobody else's step should wait for: with a large one it takes seconds.
 
     Raises Complaint for a size that cannot be drawn.
     """
     height, width = source.pixels.shape[-2:]
     _check_size(width, height, vae)
-    return Encoded(source, tuple(map(vae.encode, (source.pixels, *source.blended))))
+    return Encoded(source, tuple(vae.encode_beside(unet_call, pixels) for pixels in (source.pixels, *source.blended)))
 
 
 def _check_size(width: int, height: int, vae: Vae) -> None:

@@ -7,16 +7,18 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Generator, Tensor
 from torch.nn.functional import interpolate, pad
 
 from generation.engine.loading import Pipeline, scale_of
-from generation.engine.memory import is_out_of_memory, release_memory
+from generation.engine.memory import bearing_lack_of_memory, release_memory
 from generation.engine.seamless import seamless_twin
 from generation.engine.windows import Windows, lay, window_for
+
+Done = TypeVar("Done")
 
 EDGE = 2  # pixels on each side of one that bicubic interpolation looks at
 
@@ -57,10 +59,10 @@ class Vae:
         return torch.nn.functional.max_pool2d(mask.to(self._vae.device), self.scale)
 
     @torch.inference_mode()
-    def encode(self, pixels: Tensor) -> Moments:
-        """Give what the encoder thinks possible for pictures."""
+    def encode(self, pixels: Tensor, side: int | None = None) -> Moments:
+        """Give what the encoder thinks possible for pictures, in windows of `side` where they are too large."""
         height, width = (length // self.scale for length in pixels.shape[-2:])
-        windows = self._windows(height, width, self.side)
+        windows = self._windows(height, width, side or self.side)
         return Moments(*windows.join(map(self._encode_view, windows.views(pixels, self.scale))).chunk(2, dim=1))
 
     def choose(self, moments: Moments, generators: list[Generator]) -> Tensor:
@@ -80,24 +82,27 @@ class Vae:
         return windows.join(map(self._decode, windows.views(latents)), self.scale)
 
     def decode_beside(self, unet_call: threading.Lock, latents: Tensor) -> Tensor:
-        """Decode as a whole, with the memory to itself if it must be, or else in small windows.
+        """Decode with as much memory as there is (see `_beside`)."""
+        return self._beside(unet_call, lambda *side: self.decode(latents, *side))
+
+    def encode_beside(self, unet_call: threading.Lock, pixels: Tensor) -> Moments:
+        """Encode with as much memory as there is (see `_beside`)."""
+        return self._beside(unet_call, lambda *side: self.encode(pixels, *side))
+
+    def _beside(self, unet_call: threading.Lock, work: Callable[..., Done]) -> Done:
+        """Work on all at once, with the memory to itself if it must be, or else in smaller and smaller windows.
 
         `unet_call` is held by whoever uses the UNet, which may have taken the memory that is missing.
         """
-        try:
-            return self.decode(latents)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
+        with bearing_lack_of_memory():
+            return work()
         with unet_call:
-            release_memory(latents.device)
-            try:
-                return self.decode(latents)
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-            release_memory(latents.device)
-            return self.decode(latents, self.side // 2)
+            for side in (self.side, self.side // 2):
+                release_memory(self._vae.device)
+                with bearing_lack_of_memory():
+                    return work(side)
+            release_memory(self._vae.device)
+            return work(self.side // 4)
 
     def enlarge(self, unet_call: threading.Lock, latents: Tensor, factor: int) -> Tensor:
         """Give the latents of one picture at `factor` times its size, by way of its pixels, which can be resized."""
@@ -105,7 +110,7 @@ class Vae:
         padded = pad(self.decode_beside(unet_call, latents), (EDGE,) * 4, mode=edge)
         larger = interpolate(padded, scale_factor=factor, mode="bicubic").clamp(-1, 1)
         cut = EDGE * factor
-        return self.encode_mean(larger[..., cut:-cut, cut:-cut])
+        return self.encode_beside(unet_call, larger[..., cut:-cut, cut:-cut]).mean
 
     def _decode(self, latents: Tensor) -> Tensor:
         middle, spread = self._distribution

@@ -29,19 +29,19 @@ def _likeness(one: Tensor, other: Tensor) -> float:
     return 10 * math.log10(4 / float((one.clamp(-1, 1) - other.clamp(-1, 1)).square().mean()))
 
 
-def _drawn(precision: torch.dtype, **changes: Any) -> Tensor:
+def _drawn(precision: torch.dtype) -> Tensor:
+    torch.set_num_threads(1)  # two would wait for each other beside whatever else the machine does
     pipeline = load_pipeline(EMBEDDED, "cpu", lambda _: None, precision)
     studio = Studio(pipeline)
-    wanted = params("a castle on the hills at sunset", width=256, height=256, guidance_scale=2.5, **changes)
+    wanted = params("a castle on the hills at sunset", width=256, height=256, num_inference_steps=4)
     studio.draw(generate("a", wanted))
     studio.close()
     return Vae(pipeline).decode(studio.latents["a"])
 
 
 @pytest.mark.skipif(not Path(EMBEDDED, "vae").is_dir(), reason="the embedded model is not there")
-@pytest.mark.parametrize("changes", [{}, {"sampler": "euler_a", "seamless": True}])
-def test_the_embedded_model_draws_the_same_pictures_in_bfloat16(changes: dict[str, Any]) -> None:
-    assert _likeness(_drawn(torch.bfloat16, **changes), _drawn(torch.float32, **changes)) > 40
+def test_the_embedded_model_draws_the_same_pictures_in_bfloat16() -> None:
+    assert _likeness(_drawn(torch.bfloat16), _drawn(torch.float32)) > 40
 
 
 @pytest.mark.parametrize("changes", [{}, {"chaos": 60, "weird": 500}, {"hd": True}, {"guidance_scale": 1.0}])

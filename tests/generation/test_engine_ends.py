@@ -235,10 +235,10 @@ def test_strength_nought_keeps_the_source_and_makes_no_step(studio: Studio) -> N
 def test_a_picture_that_finds_no_memory_once_is_decoded_again(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     decode, refusals = studio.engine._vae.decode, [torch.OutOfMemoryError("CUDA out of memory.")]
 
-    def refuse_once(latents: torch.Tensor) -> Any:
+    def refuse_once(latents: torch.Tensor, *side: int) -> Any:
         if refusals:
             raise refusals.pop()
-        return decode(latents)
+        return decode(latents, *side)
 
     monkeypatch.setattr(studio.engine._vae, "decode", refuse_once)
     assert isinstance(studio.draw(generate("a", params(count=2)))[0], Finished)

@@ -1,0 +1,134 @@
+"""Running out of memory, wherever it happens, costs a job at most, and speed only for a while."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from generation.engine import batch
+from generation.engine.loading import Pipeline
+from generation.engine.run import Run
+from generation.engine.vae import Vae
+from generation.messages import Failed, Finished, Reason
+from tests.generation.studio import Studio, assert_close, generate, out_of_memory_above, params
+
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def _refuse(*_: Any, **__: Any) -> Any:
+    raise FULL
+
+
+def _assert_still_draws(studio: Studio) -> None:
+    assert isinstance(studio.draw(generate("afterwards"))[0], Finished)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> Any:
+    """Give an engine that tries more rows again after two calls that went well, then four, then eight."""
+    monkeypatch.setattr(batch, "CAUTION", 1)
+    studio = Studio(pipeline)
+    yield studio
+    studio.close()
+
+
+def test_calls_grow_again_by_and_by_when_memory_comes_back(impatient: Studio, pipeline: Pipeline) -> None:
+    hook = out_of_memory_above(pipeline, rows=3)
+    impatient.engine.add(generate("a", params(count=4)))
+    for _ in range(3):
+        impatient.engine.step()
+    hook.remove()
+    impatient.step_until_idle()
+    assert impatient.calls == [8, 4, 2, 2, 2, 2, *[4] * 4, *[8] * 3]
+    assert isinstance(impatient.end_of("a"), Finished)
+
+
+def test_growing_too_early_makes_it_wait_twice_as_long(impatient: Studio, pipeline: Pipeline) -> None:
+    hook = out_of_memory_above(pipeline, rows=2)
+    impatient.draw(generate("a", params(count=2, num_inference_steps=20)))
+    hook.remove()
+    tried = [place for place, rows in enumerate(impatient.calls) if rows > 2]
+    assert [later - earlier - 1 for earlier, later in itertools.pairwise(tried)] == [2, 4, 8, 16]
+
+
+def test_it_never_grows_beyond_what_it_was_made_for(impatient: Studio) -> None:
+    turns = impatient.engine._turns
+    most = turns.budget
+    for _ in range(1000):
+        turns.note_success()
+    assert turns.budget == most
+
+
+@pytest.mark.parametrize("part", ["take", "rows", "predicted_clean"])
+def test_no_memory_between_the_calls_costs_one_job(studio: Studio, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    monkeypatch.setattr("generation.engine.engine.PREVIEW_EVERY", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, part, _refuse)
+        end = studio.draw(generate("a"))[0]
+    assert isinstance(end, Failed)
+    assert end.reason is Reason.OUT_OF_MEMORY
+    _assert_still_draws(studio)
+
+
+def test_a_preview_without_memory_is_left_out(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("generation.engine.engine.PREVIEW_EVERY", 0.0)
+    monkeypatch.setattr(studio.engine._finisher._previews, "draw", _refuse)
+    assert isinstance(studio.draw(generate("a"))[0], Finished)
+    assert not studio.previews()
+
+
+def _tight(vae: Vae, monkeypatch: pytest.MonkeyPatch, part: str, most: int) -> list[tuple[int, bool]]:
+    """Let the network run out of memory for more than `most` lines; note the lines and whether the UNet waited."""
+    asked: list[tuple[int, bool]] = []
+    work = getattr(vae._vae, part)
+
+    def limited(given: Tensor, **more: Any) -> Any:
+        asked.append((given.shape[-1], unet_call.locked()))
+        if given.shape[-1] > most:
+            raise FULL
+        return work(given, **more)
+
+    monkeypatch.setattr(vae._vae, part, limited)
+    return asked
+
+
+unet_call = threading.Lock()
+
+
+@pytest.mark.parametrize(
+    ("most", "asked"), [(8, [(8, False)]), (4, [(8, False), (8, True)]), (2, [(8, False), (8, True)])]
+)
+@pytest.mark.parametrize("part", ["decode", "encode"])
+def test_the_vae_takes_the_memory_for_itself_and_then_smaller_windows(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, part: str, most: int, asked: list[tuple[int, bool]]
+) -> None:
+    vae = Vae(pipeline)
+    scale, given = (1, torch.randn(1, 4, 8, 8)) if part == "decode" else (8, torch.rand(1, 3, 64, 64) * 2 - 1)
+    beside: Callable[..., Any] = getattr(vae, f"{part}_beside")
+    whole = beside(unet_call, given)
+    seen = _tight(vae, monkeypatch, part, most * scale)
+    done = beside(unet_call, given)
+    assert [(lines // scale, waited) for lines, waited in seen][: len(asked)] == asked
+    assert seen[-1][0] <= most * scale
+    assert not unet_call.locked()
+    for mine, theirs in zip(done, whole, strict=True):
+        assert mine.shape == theirs.shape
+        if most == 8:
+            assert_close(mine, theirs)
+
+
+def test_a_vae_that_never_has_enough_says_so_and_lets_the_unet_go_on(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vae = Vae(pipeline)
+    seen = _tight(vae, monkeypatch, "decode", 0)
+    with pytest.raises(torch.OutOfMemoryError):
+        vae.decode_beside(unet_call, torch.randn(1, 4, 8, 8))
+    assert [lines for lines, _ in seen] == [8, 8, 4, 2]
+    assert not unet_call.locked()
