@@ -155,13 +155,14 @@ def _check_part(folder: Path, index: Mapping[str, Any], part: str) -> Iterator[P
 
 
 def _weights(folder: Path, name: str) -> list[Path]:
-    """Give the files of a network's weights: one, or those that an index lists."""
-    if (folder / name).is_file():
-        return [folder / name]
-    index = folder / f"{name}.index.json"
-    if index.is_file():
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        return [folder / shard for shard in sorted(names)]
+    """Give the files of a network's weights, in full or in half precision: one, or those that an index lists."""
+    for path in (folder / name, (folder / name).with_suffix(".fp16.safetensors")):
+        if path.is_file():
+            return [path]
+    for index in (folder / f"{name}.index.json", folder / f"{name}.index.fp16.json"):
+        if index.is_file():
+            names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+            return [folder / shard for shard in sorted(names)]
     if any(path for pattern in PICKLED for path in folder.glob(pattern)):
         text = f"{folder} has pickled weights only, which could run any program and are not loaded"
         raise _Fault(text, f"Choose a version of the model with safetensors. {CONVERT}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -158,13 +160,17 @@ class _DiffusersLayout:
         return unet.to(precision)
 
     def _network(self, kind: Any, ref: str, part: str | None, precision: torch.dtype) -> Any:
-        try:
-            return kind.from_pretrained(ref, subfolder=part, dtype=precision, use_safetensors=True)
-        except OSError as error:
-            if "file named" not in str(error):  # so diffusers and transformers put it, of a folder and of the hub
-                raise
-            text = f"{ref} has no safetensors weights for its {part or 'unet'}. If it has pickled ones: {CONVERT}"
-            raise Complaint(text) from error
+        """Load a network; of files in half and in full precision the one that fits, since the hub's are large."""
+        for variant in ("fp16", None) if precision is torch.float16 else (None, "fp16"):
+            try:
+                with _without_a_word():
+                    return kind.from_pretrained(
+                        ref, subfolder=part, dtype=precision, variant=variant, use_safetensors=True
+                    )
+            except OSError as error:
+                if "file named" not in str(error):  # so diffusers and transformers put it, of a folder and of the hub
+                    raise
+        raise Complaint(f"{ref} has no safetensors weights for its {part or 'unet'}. If it has pickled ones: {CONVERT}")
 
     def _refuse_other_families(self) -> None:
         """Look at the small files first: the large ones may have to be downloaded."""
@@ -180,6 +186,17 @@ class _DiffusersLayout:
             raise Complaint(f"{ref} has a UNet that is told more than texts, so it is no Stable Diffusion pipeline.")
         if unet.get("in_channels", 4) != vae.get("latent_channels", 4):
             raise Complaint(f"{ref} is made for inpainting or editing only ({unet['in_channels']} input channels).")
+
+
+@contextmanager
+def _without_a_word() -> Iterator[None]:
+    """Keep diffusers from logging as an error what is only a first try."""
+    said = diffusers.utils.logging.get_verbosity()
+    diffusers.utils.logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        diffusers.utils.logging.set_verbosity(said)
 
 
 def _corrected(scheduler: Any) -> Any:

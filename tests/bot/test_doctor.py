@@ -312,6 +312,11 @@ def test_weights_in_several_files_are_all_looked_at(model):
     assert check_model(str(model))[0].verdict is BAD
 
 
+def test_weights_in_half_precision_are_enough(model):
+    (model / UNET).rename(model / UNET.with_suffix(".fp16.safetensors"))
+    assert check_model(str(model))[0].verdict is FINE
+
+
 def test_a_hub_model_that_is_not_here_yet_is_said_to_be_downloaded():
     (found,) = check_model("nobody/has-this-model")
     assert found.verdict is UNKNOWN

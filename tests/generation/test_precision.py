@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from generation.engine.loading import Pipeline, load_pipeline
 from generation.engine.vae import Vae
 from generation.messages import Failed, Finished, Reason
 from tests.generation.studio import Studio, generate
 from tests.generation.tiny_xl import build_tiny_xl
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
 def _overflowing(vae: Any) -> Any:
@@ -44,6 +48,22 @@ def test_the_vae_of_xl_stays_in_full_precision_unless_it_bears_half(
     folder = build_tiny_xl(tmp_path, vae={"force_upcast": overflows})
     loaded = load_pipeline(str(folder), "cpu", lambda _: None, torch.float16)
     assert (loaded.unet.dtype, loaded.vae.dtype) == (torch.float16, expected)
+
+
+@pytest.mark.parametrize(("precision", "preferred"), [(torch.float16, "half"), (torch.float32, "full")])
+def test_of_weights_in_half_and_in_full_precision_those_that_fit_are_taken(
+    tiny_model: Path, tmp_path: Path, precision: torch.dtype, preferred: str
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "it")
+    values = {"full": 0.25, "half": 0.5}
+    files = {"full": folder / "unet" / WEIGHTS, "half": (folder / "unet" / WEIGHTS).with_suffix(".fp16.safetensors")}
+    weights = load_file(files["full"])
+    for kind, file in files.items():
+        save_file({name: torch.full_like(weight, values[kind]) for name, weight in weights.items()}, file)
+    for kind in (preferred, *(files.keys() - {preferred})):
+        unet = load_pipeline(str(folder), "cpu", lambda _: None, precision).unet
+        assert {float(weight.min()) for weight in unet.state_dict().values()} == {values[kind]}
+        files[kind].unlink()
 
 
 def test_numbers_that_grew_too_large_are_told_and_not_posted_as_black(studio: Studio, pipeline: Pipeline) -> None:
