@@ -10,12 +10,15 @@ from typing import Any
 import torch
 
 from generation.additions import NO_ADDITIONS, Additions
+from generation.catalogue import DRAWN_WHOLE
 from generation.child import Emit, Engine
 from generation.engine.classifier import load_classifier
 from generation.engine.engine import Engine as DenoisingEngine
 from generation.engine.esrgan import Enlarger
 from generation.engine.loading import NETWORKS, choose_device, load_pipeline
 from generation.engine.weights import expected_size
+from generation.engine.whole import WholeEngine
+from generation.engine.whole_loading import load_recipe, settled
 from generation.imprint import PLAIN, Imprint
 from generation.messages import Loading
 from generation.models import Model
@@ -72,7 +75,16 @@ class Maker:
 
         Raises Complaint for what cannot be drawn, FileNotFoundError or OSError for what is not there.
         """
-        return self._denoised(model, report)
+        model = settled(model)
+        return self._whole(model, report) if model.family in DRAWN_WHOLE else self._denoised(model, report)
+
+    def _whole(self, model: Model, report: Callable[[Loading], None]) -> Networks:
+        recipe = load_recipe(model, self.device, self._precision, report)
+
+        def begin(emit: Emit) -> Engine:
+            return WholeEngine(recipe, model, self.device, emit, self._imprint, self._classifier, self._enlarger)
+
+        return Networks(model, recipe.networks, begin)
 
     def _denoised(self, model: Model, report: Callable[[Loading], None]) -> Networks:
         pipeline = load_pipeline(model.ref, str(self.device), report)

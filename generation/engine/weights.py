@@ -19,7 +19,7 @@ UNUSED = ("safety_checker",)  # parts that are never loaded
 
 def expected_size(model: Model, bytes_a_weight: int) -> int:
     """Foresee the bytes of all weights: from the files' headers, or from the catalogue while there are no files."""
-    files = list(_files(model.ref))
+    files = [file for ref in (model.ref, model.partner) if ref for file in _files(ref)]
     try:
         weights = sum(math.prod(shape) for file in files for shape in read_header(file).shapes.values())
     except (ValueError, KeyError, TypeError, AttributeError, OSError):  # loading says what is wrong with a damaged file

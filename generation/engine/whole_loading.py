@@ -13,7 +13,7 @@ import diffusers
 import torch
 import transformers
 
-from generation.catalogue import WHOLE
+from generation.catalogue import WHOLE, look_up
 from generation.engine.recipes import RECIPES, Half, Recipe
 from generation.errors import Complaint
 from generation.messages import Loading
@@ -22,15 +22,19 @@ from generation.models import CONVERT, Model, facts_of
 LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
 
 
-def load_recipe(model: Model, device: torch.device, report: Callable[[Loading], None]) -> Recipe:
+def load_recipe(
+    model: Model, device: torch.device, precision: torch.dtype, report: Callable[[Loading], None]
+) -> Recipe:
     """Load a model of a family that is drawn whole onto `device`, telling which part comes next.
+
+    `precision` is the one that suits the device; a family may need another.
 
     Raises Complaint for what is not there in full or cannot be read, OSError for what is not there at all.
     """
     diffusers.utils.logging.set_verbosity_error()  # it would log the end of a prompt that is too long
     transformers.utils.logging.disable_progress_bar()
     kind = RECIPES[model.family]
-    precision = _precision(device, kind.half_precision)
+    precision = _precision(precision, kind.half_precision)
     halves = [_Half(ref, half) for ref, half in zip(_places(model, kind), kind.halves, strict=True)]
     parts = sum(len(half.parts) for half in halves)
     done = 0
@@ -48,10 +52,11 @@ def load_recipe(model: Model, device: torch.device, report: Callable[[Loading], 
     return recipe
 
 
-def _precision(device: torch.device, half: torch.dtype) -> torch.dtype:
-    if device.type != "cuda":
-        return torch.float32
-    return half if half is torch.float16 or torch.cuda.is_bf16_supported() else torch.float16
+def _precision(of_device: torch.dtype, half: torch.dtype) -> torch.dtype:
+    """Give the 16 bits that a family can bear where the device has them."""
+    if of_device is torch.float16:
+        return half if half is of_device or torch.cuda.is_bf16_supported() else of_device
+    return of_device if of_device is half else torch.float32
 
 
 def _places(model: Model, kind: type[Recipe]) -> list[str]:
@@ -123,7 +128,7 @@ def settled(model: Model) -> Model:
 
     Raises OSError where it is not there.
     """
-    if Path(model.ref).exists():
+    if Path(model.ref).exists() or look_up(model.ref):
         return model
     index: Any = diffusers.DiffusionPipeline.load_config(model.ref)
     family = WHOLE.get(str(index.get("_class_name")))

@@ -60,7 +60,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Load:
     @cache
     def load(family: Family) -> tuple[Recipe, Model]:
         model = describe(str(build_whole(tmp_path_factory.mktemp("whole"), family)))
-        return load_recipe(model, CPU, lambda _: None), model
+        return load_recipe(model, CPU, torch.float32, lambda _: None), model
 
     return load
 
@@ -430,7 +430,7 @@ def test_a_folder_says_which_family_it_is_of(loaded: Load, family: Family) -> No
 
 def test_every_part_is_told_before_it_is_loaded(loaded: Load) -> None:
     told: list[Loading] = []
-    load_recipe(loaded(Family.KANDINSKY)[1], CPU, told.append)
+    load_recipe(loaded(Family.KANDINSKY)[1], CPU, torch.float32, told.append)
     assert [part.done for part in told] == list(range(told[0].of))
     assert {"unet", "prior", "text encoder"} <= {part.part for part in told}
 
@@ -439,14 +439,14 @@ def test_half_a_model_asks_for_the_other(tmp_path: Path) -> None:
     folder = build_whole(tmp_path / "half", Family.WUERSTCHEN)
     (folder / "atelier.json").unlink()
     with pytest.raises(Complaint, match=r"name the other as `partner`.*WuerstchenPriorPipeline"):
-        load_recipe(describe(str(folder)), CPU, lambda _: None)
+        load_recipe(describe(str(folder)), CPU, torch.float32, lambda _: None)
     (folder / "atelier.json").write_text('{"partner": "../half"}')
     with pytest.raises(Complaint, match="is a WuerstchenDecoderPipeline, where a WuerstchenPriorPipeline is wanted"):
-        load_recipe(describe(str(folder)), CPU, lambda _: None)
+        load_recipe(describe(str(folder)), CPU, torch.float32, lambda _: None)
 
 
 def test_a_part_without_safetensors_is_refused(tmp_path: Path) -> None:
     folder = build_whole(tmp_path, Family.UNCLIP)
     (folder / "text_proj" / "diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(Complaint, match="no safetensors weights for its text_proj"):
-        load_recipe(describe(str(folder)), CPU, lambda _: None)
+        load_recipe(describe(str(folder)), CPU, torch.float32, lambda _: None)
