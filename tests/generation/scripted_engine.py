@@ -10,7 +10,8 @@ from pathlib import Path
 
 from generation.child import Emit
 from generation.errors import Complaint
-from generation.messages import Failed, Finished, Generate, Grid, Loading, Progress, Reason
+from generation.messages import Failed, Finished, Generate, Grid, Left, Loaded, Loading, Progress, Reason
+from generation.models import Model
 from generation.repertoire import Repertoire
 
 FOREVER = 1_000_000
@@ -56,9 +57,9 @@ class ScriptedEngine:
     def _step(self, job_id: str, request: Generate) -> None:
         self._steps[job_id] += 1
         step, of = self._steps[job_id], request.params.num_inference_steps
+        self._emit(Progress(job_id, step, of, b"preview"))
         if step == 2:
             MISHAPS.get(_word(request), lambda: None)()
-        self._emit(Progress(job_id, step, of, b"preview"))
         if step >= of or (job_id in self._cancelled and _word(request) == "stubborn" and step > 20):
             self._end(Finished(job_id, self._grid(request)))
 
@@ -70,6 +71,44 @@ class ScriptedEngine:
         self._running.pop(event.job_id)
         self._cancelled.discard(event.job_id)
         self._emit(event)
+
+
+class Company(ScriptedEngine):
+    """Has another model to load for who names it; the prompt says how that goes, then the job runs as any."""
+
+    def __init__(self, repertoire: Repertoire, device: str, threads: int, emit: Emit) -> None:
+        super().__init__(repertoire, device, threads, emit)
+        self._others = {model.name: replace(model, native_size=128) for model in repertoire.models[1:]}
+        self._coming = 0
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._running or self._coming)
+
+    def add(self, request: Generate) -> None:
+        model = self._others.get(request.params.model)
+        if model is None:
+            super().add(request)
+        elif _word(request) == "fail to load":
+            self._emit(Loading("unet", 0, 1, model.name))
+            self._emit(Left(model.name))
+            self._emit(Failed(request.job_id, Reason.COMPLAINT, "it cannot be loaded"))
+        else:
+            self._coming += 1
+            threading.Thread(target=self._load, args=(model, request), daemon=True).start()
+
+    def _load(self, model: Model, request: Generate) -> None:
+        for part in range(PARTS.get(_word(request), 1)):
+            self._emit(Loading("unet", part, FOREVER, model.name))
+            time.sleep(0.05)
+        if _word(request) == "hang while loading":
+            _hang()
+        self._emit(Loaded(model, 1.5))
+        super().add(request)
+        self._coming -= 1
+
+
+PARTS = {"load slowly": 30, "load for ever": FOREVER}
 
 
 def _word(request: Generate) -> str:
@@ -103,6 +142,10 @@ def load(repertoire: Repertoire, device: str, threads: int, emit: Emit) -> Scrip
     for done, part in enumerate(("text_encoder", "unet")):
         emit(Loading(part, done, 2, repertoire.default.name))
     return ScriptedEngine(repertoire, device, threads, emit)
+
+
+def load_company(repertoire: Repertoire, device: str, threads: int, emit: Emit) -> Company:
+    return Company(repertoire, device, threads, emit)
 
 
 def load_with_failures(

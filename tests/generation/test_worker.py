@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -276,6 +277,80 @@ async def test_an_idle_process_may_be_silent_for_ever():
         assert await works(worker)
 
 
+HERE, OTHER = Repertoire.of(["scripted", "somebody/other"]).models
+COMPANY = Repertoire((HERE, OTHER))
+
+
+def in_company(**settings):
+    """Give a worker whose process has two models, one of which is yet to be loaded."""
+    return LocalWorker(COMPANY, "cpu", 1, load=scripted_engine.load_company, retry_after=(0.0,), **settings)
+
+
+def for_other(word, steps=3):
+    wanted = request(word, steps)
+    return replace(wanted, params=replace(wanted.params, model=OTHER.name))
+
+
+async def test_a_model_that_is_loaded_later_is_told_part_by_part_and_then_known_as_it_is():
+    async with running(in_company()) as worker:
+        assert await works(worker)
+        assert worker.held == {"scripted"}
+        seen = []
+        worker.subscribe(lambda: seen.append((worker.state, worker.loading, worker.held)))
+        assert (await worker.generate(for_other("fine"), ignore)).tiles == (b"fine",)
+        assert [loading for _, loading, _ in seen] == [Loading("unet", 0, FOREVER, "other"), None]
+        assert {type(state) for state, *_ in seen} == {Ready}
+        assert worker.held == {"scripted", "other"}
+        assert worker.load_seconds == {"other": 1.5}
+        assert [model.native_size for model in worker.repertoire.models] == [64, 128]
+        os.kill(child_pid(), signal.SIGKILL)
+        await until(worker, lambda state: isinstance(state, Restarting))
+        assert worker.held == frozenset()
+
+
+async def test_a_model_that_cannot_be_loaded_is_not_held_and_the_others_draw_on():
+    async with running(in_company()) as worker:
+        with pytest.raises(Complaint, match="it cannot be loaded"):
+            await worker.generate(for_other("fail to load"), ignore)
+        assert worker.loading is None
+        assert worker.held == {"scripted"}
+        assert await works(worker)
+
+
+async def test_a_job_of_a_model_that_is_not_there_is_refused(worker):
+    with pytest.raises(Complaint, match="other, which is not here any more"):
+        await worker.generate(for_other("fine"), ignore)
+
+
+async def test_loading_may_take_longer_than_a_step():
+    async with running(in_company(step_timeout=1.0)) as worker:
+        assert await works(worker)
+        pid = child_pid()
+        assert (await worker.generate(for_other("load slowly"), ignore)).tiles == (b"load slowly",)
+        assert child_pid() == pid
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "limits"),
+    [
+        ("long", "hang while loading", {"load_timeout": 1.0}),
+        ("hang", "load for ever", {"step_timeout": 1.0}),
+    ],
+)
+async def test_news_of_steps_does_not_hide_a_load_that_hangs_nor_the_other_way_round(ours, theirs, limits):
+    async with running(in_company()) as worker:
+        assert await works(worker)
+        worker._of_loading._limit = limits.get("load_timeout", 60.0)
+        worker._of_steps._limit = limits.get("step_timeout", 60.0)
+        tasks = [
+            asyncio.create_task(worker.generate(request(ours, FOREVER), ignore)),
+            asyncio.create_task(worker.generate(for_other(theirs), ignore)),
+        ]
+        for task in tasks:
+            with pytest.raises(WorkerDied, match="no sign of life for 1 s"):
+                await asyncio.wait_for(task, 20)
+
+
 async def test_a_load_that_hangs_is_killed_and_tried_again():
     worker = make_worker(scripted_engine.load_for_ever, load_timeout=2.0)
     async with running(worker):
@@ -390,30 +465,45 @@ async def test_the_process_leaves_the_signals_of_the_terminal_to_the_bot(worker,
     await asyncio.wait({task})
 
 
-async def test_a_big_message_to_a_busy_process_does_not_hold_up_the_event_loop(worker):
-    source = bytes(30_000_000)
-    assert await works(worker)
-    worst = 0.0
+class Rounds:
+    """Counts how often the event loop goes round; `at` has the count when a job was last heard of."""
 
-    async def measure():
-        nonlocal worst
+    def __init__(self):
+        self.count = self.at = 0
+        self.task = asyncio.create_task(self._go())
+
+    async def _go(self):
         while True:
-            before = time.perf_counter()
-            await asyncio.sleep(0.005)
-            worst = max(worst, time.perf_counter() - before - 0.005)
+            await asyncio.sleep(0)
+            self.count += 1
 
-    meter = asyncio.create_task(measure())
-    hung = asyncio.create_task(worker.generate(request("hang"), ignore))  # from now on nobody reads the pipe
-    big = asyncio.create_task(worker.generate(request("echo", source=source), ignore))
-    await asyncio.sleep(0.3)
-    os.kill(child_pid(), signal.SIGKILL)
-    for task in (hung, big):
-        with pytest.raises(WorkerDied):
-            await task
-    grid = await worker.generate(request("echo", source=source), ignore)
-    meter.cancel()
-    assert grid.tiles == (source,)
-    assert worst < 0.25
+    def __call__(self, progress):
+        self.at = self.count
+
+
+async def test_the_event_loop_goes_round_while_a_big_message_is_stuck_and_while_one_comes():
+    async with running(make_worker()) as worker:
+        source = bytes(30_000_000)
+        hangs = asyncio.Event()
+        hung = asyncio.create_task(
+            worker.generate(request("hang"), lambda progress: hangs.set() if progress.step == 2 else None)
+        )
+        await asyncio.wait_for(hangs.wait(), 20)  # from now on nobody reads the pipe
+        big = asyncio.create_task(worker.generate(request("echo", source=source), ignore))
+        behind = asyncio.create_task(worker.generate(request("fine"), ignore))
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert not worker._process._outbox.empty()  # what is behind the big one has not got through
+        os.kill(child_pid(), signal.SIGKILL)
+        for task in (hung, big, behind):
+            with pytest.raises(WorkerDied):
+                await task
+        assert await works(worker)
+        rounds = Rounds()
+        grid = await worker.generate(request("echo", source=source), rounds)
+        assert grid.tiles == (source,)
+        assert rounds.count - rounds.at > 10
+        rounds.task.cancel()
 
 
 @pytest.mark.parametrize(
