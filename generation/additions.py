@@ -10,8 +10,9 @@ from typing import TypeVar
 
 from generation.catalogue import bare
 from generation.errors import Complaint
+from generation.features import Feature
 from generation.lora import Lora, describe_lora
-from generation.models import CONVERT, PICKLED
+from generation.models import CONVERT, PICKLED, TEXT_WIDTHS, Model
 from generation.params import Params
 from generation.textual_inversion import TextualInversion, describe_inversion
 
@@ -29,6 +30,24 @@ class Additions:
         """Give the LoRA of that name; case, spaces and dashes do not matter."""
         return next((lora for lora in self.loras if bare(lora.name) == bare(name)), None)
 
+    def meant(self, typed: str) -> tuple[Lora, ...]:
+        """Give the LoRAs that somebody may mean by a name, or else by the beginning of one."""
+        if named := self.find(typed):
+            return (named,)
+        beginning = bare(typed)
+        return tuple(lora for lora in self.loras if beginning and bare(lora.name).startswith(beginning))
+
+    def learnt(self, word: str) -> TextualInversion | None:
+        """Give the learnt word of that name; case does not matter."""
+        return next((each for each in self.inversions if each.name.casefold() == word.casefold()), None)
+
+    def for_model(self, model: Model) -> Additions:
+        """Give those that `model` can be drawn with, as far as is known."""
+        return Additions(
+            tuple(lora for lora in self.loras if fits(lora, model)),
+            tuple(word for word in self.inversions if fits(word, model)),
+        )
+
     def used(self, params: Params) -> tuple[tuple[Lora, float], ...]:
         """Give the LoRAs that `params` are drawn with, and how strongly; raises Complaint for one that is gone."""
         return tuple((self._there(use.name), use.weight) for use in params.lora_set)
@@ -40,6 +59,18 @@ class Additions:
 
 
 NO_ADDITIONS = Additions()
+
+
+def fits(addition: Lora | TextualInversion, model: Model) -> bool:
+    """Say whether `model` can be drawn with it, as far as is known before both are loaded."""
+    known = addition.text_width is not None and model.text_width is not None
+    return Feature.ADDITIONS in model.features and (not known or addition.text_width == model.text_width)
+
+
+def misfit(addition: Lora | TextualInversion, model: Model) -> str:
+    """Say why `model` cannot be drawn with it, as the end of a sentence."""
+    family = next((family for family, width in TEXT_WIDTHS.items() if width == addition.text_width), None)
+    return f"with {model.name}: it is made for {family or 'another kind of model'}"
 
 
 def additions_in(loras: Path | None, embeddings: Path | None) -> tuple[Additions, tuple[str, ...]]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
+from generation.additions import fits, misfit
+from generation.lora import Lora
 from generation.models import Model
+from generation.params import LoraUse
 from generation.prompt.escapes import COMMAS, reveal
 from generation.prompt.faults import Fault, quote
 from generation.prompt.marks import TRAILING, protect
@@ -22,7 +25,9 @@ _DECIMAL = re.compile(r"[+-]?(?:\d{1,300}(?:[.,]\d*)?|[.,]\d+)")
 _ASPECT = re.compile(r"(\d{1,6})[:/x×：](\d{1,6})", re.IGNORECASE)
 _COMMA = re.compile(f"[{COMMAS}]")
 _LONGEST_DENOMINATOR = 20
+_BETWEEN_LORAS = re.compile(rf"[{COMMAS}](?!\d)")  # a comma may also be that of a weight
 QUOTABLE = 40
+MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +242,57 @@ class ModelName:
 
     def write(self, value: str) -> str:
         return protect(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Loras:
+    """Names of LoRAs, or beginnings that no other has, each with a weight after a colon if it is not to be 1."""
+
+    low: float
+    high: float
+    takes_all = True
+    may_be_left_out = False
+
+    @property
+    def range(self) -> str:
+        return f"names of LoRAs, each with a weight of {self.low:g}–{self.high:g} after a colon"
+
+    def read(self, text: str, scope: Scope) -> tuple[LoraUse, ...] | Fault:
+        uses = [self._read(reveal(item), scope) for item in _BETWEEN_LORAS.split(text.strip(TRAILING))]
+        fault = next((use for use in uses if isinstance(use, Fault)), None)
+        return fault or tuple(use for use in uses if isinstance(use, LoraUse))
+
+    def _read(self, text: str, scope: Scope) -> LoraUse | Fault:
+        name, colon, typed = text.replace("：", ":").rpartition(":")
+        if not colon:
+            name, typed = text, "1"
+        weight = read_decimal(typed.strip())
+        if weight is None or not self.low <= weight <= self.high:
+            bounds = f"between {self.low:g} and {self.high:g}"
+            return Fault(f"must be a name and a weight {bounds} such as `ink:0.8`, not {quote(text)}")
+        lora = _meant_lora(name.strip(), scope)
+        return lora if isinstance(lora, Fault) else LoraUse(lora.name, weight)
+
+    def write(self, value: tuple[LoraUse, ...]) -> str:
+        return ", ".join(use.name if use.weight == 1 else f"{use.name}:{number(use.weight)}" for use in value)
+
+
+def _meant_lora(typed: str, scope: Scope) -> Lora | Fault:
+    here = scope.repertoire.additions
+    meant = here.meant(typed)
+    if len(meant) > 1:
+        return Fault(f"could be any of {_some(meant)}: say more of the name")
+    if not meant:
+        fitting = here.for_model(scope.model).loras
+        there_is = f"for {scope.model.name} there is {_some(fitting)}" if fitting else "there is none here"
+        return Fault(f"does not know {quote(typed)}: {there_is}")
+    (lora,) = meant
+    return lora if fits(lora, scope.model) else Fault(f"cannot use {quote(lora.name)} {misfit(lora, scope.model)}")
+
+
+def _some(loras: Sequence[Lora]) -> str:
+    names = ", ".join(quote(lora.name) for lora in loras[:MOST_NAMED])
+    return f"{names} and {len(loras) - MOST_NAMED} more" if len(loras) > MOST_NAMED else names
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ FRONT_LINKS = re.compile(r"^(?:https?://\S+\s?)+", re.IGNORECASE)
 PICTURE_LINK = re.compile(r"https?://[^\s/?#]+/[^\s?#]*\.(?:png|jpe?g|webp|gif)(?:[?#]\S*)?", re.IGNORECASE)
 
 _ACTIVE = re.compile(
-    rf"{_START}|(?<!-)--+(?=\w)|(?<!\S)(?:--+|[–—])(?=\s[a-z]+\s[.\d])|::|：：|\*\*|[{{}}]|<(?=https?:)|{SIGNATURE_START}"
+    rf"{_START}|(?<!-)--+(?=\w)|(?<!\S)(?:--+|[–—])(?=\s[a-z]+\s[.\d])|::|：：|\*\*|[{{}}]|<(?=https?:|lora:)|{SIGNATURE_START}"
     rf"|\A/imagine|(?<=\Aprompt):|(?<=\Aprompt\s):|\Ahttps?:|\\(?=[{re.escape(MARKS)}]|\Z)",
     re.IGNORECASE,
 )

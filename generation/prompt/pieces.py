@@ -16,6 +16,7 @@ MAX_LENGTH = 6000
 _ANY_NAME = "|".join(sorted(NAMES, key=len, reverse=True))
 _LOOSE_START = re.compile(rf"(?<!\S)(?:--+|[–—])\s(?=(?:{_ANY_NAME})\s[.\d])", re.IGNORECASE)
 _GLUED = re.compile(r"(?<=[^\s\-–—])--([^\W\d_]+)")
+_LORA = re.compile(r"\s?<lora:([^<>]*)>", re.IGNORECASE)  # as AUTOMATIC1111 has it, also in the midst of the text
 _NEXT_LINK = re.compile(r",(?=https?://)", re.IGNORECASE)
 
 
@@ -32,8 +33,9 @@ class Pieces:
 def take_apart(typed: str) -> Pieces:
     """Take the junk off and the rest apart."""
     plain = strip_junk(typed)
-    links, rest = _split_links(plain)
+    links, rest = _split_links(_LORA.sub("", plain))
     text, *parameters = PARAMETER_START.split(_LOOSE_START.sub("--", GROUP.sub(r"\1", rest)))
+    parameters += [f"lora {lora}" for lora in _LORA.findall(plain)]
     faults = [*_form_faults(plain), *_link_faults(links), *_gap_faults(rest)]
     return Pieces(links, text.strip(), [parameter.strip() for parameter in parameters], faults)
 

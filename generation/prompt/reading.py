@@ -13,6 +13,7 @@ from typing import Any
 from generation.actions import new_seed as random_seed
 from generation.models import Model, size_for
 from generation.params import Params, Picture, TextPart
+from generation.prompt.additions import lora_faults, word_faults
 from generation.prompt.faults import PromptFaults
 from generation.prompt.image_weight import strength_for
 from generation.prompt.kinds import Scope
@@ -55,6 +56,7 @@ def read(
     if "zoom" in given and not zooming:
         faults.append("Cannot use `--zoom` here: it belongs into the form of Custom Zoom")
     faults += [*weight_faults(parts, given.get("no", ())), *_picture_faults(len(pictures), parts, typed)]
+    faults += [*lora_faults(given.get("loras", ())), *word_faults(_all_texts(parts, given), typed.scope)]
     if prompt.faults or faults:
         raise PromptFaults(*dict.fromkeys([*prompt.faults, *faults]))
     return _wish(given, parts, pictures, links, model, new_seed)
@@ -98,6 +100,10 @@ def _fill_gaps(typed: Layer, defaults: Sequence[str], *, has_picture: bool) -> t
         values = layer.values | values
         faults += layer.faults
     return values, faults
+
+
+def _all_texts(parts: tuple[TextPart, ...], given: Mapping[str, Any]) -> list[str]:
+    return [*(part.text for part in parts), *given.get("no", ()), given.get("negative_prompt") or ""]
 
 
 def _picture_faults(pictures: int, parts: tuple[TextPart, ...], typed: Layer) -> list[str]:

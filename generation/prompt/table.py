@@ -19,6 +19,7 @@ from generation.prompt.kinds import (
     FlagOrWhole,
     Items,
     Kind,
+    Loras,
     ModelName,
     Step,
     Whole,
@@ -31,6 +32,7 @@ Applied = Callable[[Params, Repertoire | None], Any]
 
 MAX_STEPS = 150
 MAX_REPEAT = 40
+MAX_LORA_WEIGHT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,16 @@ PARAMETERS = (
         help="The model called Niji, where there is one.",
     ),
     Parameter(
+        names=("lora",),
+        kind=Loras(-MAX_LORA_WEIGHT, MAX_LORA_WEIGHT),
+        sets="loras",
+        example="ink:0.8",
+        default="none",
+        help="LoRAs that change the model, and how strongly.",
+        applied=_unless((), "loras"),
+        repeatable=True,
+    ),
+    Parameter(
         names=("quality", "q"),
         kind=Step((0.25, 0.5, 1, 2, 4)),
         sets="num_inference_steps",
@@ -351,6 +363,6 @@ PARAMETERS = (
 )
 
 # Real words of the language that do nothing here yet, so that nobody is told they do not exist.
-COMING = ("sref", "sw", "cref", "cw", "video", "lora")
+COMING = ("sref", "sw", "cref", "cw", "video")
 
 BY_NAME = {name: parameter for parameter in PARAMETERS for name in parameter.names}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generation.params import MAX_SEED, Params, TextPart, Tile, Upload, from_dict, to_dict
+from generation.params import MAX_SEED, LoraUse, Params, TextPart, Tile, Upload, from_dict, to_dict
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -32,6 +32,7 @@ any_params = st.builds(
     mask=st.none() | tiles | uploads,
     sampler=st.none() | texts,
     negative_prompt=st.none() | texts,
+    loras=st.lists(st.builds(LoraUse, texts, numbers), max_size=3).map(tuple),
 )
 PLAIN = Params(parts=(TextPart("a fox"),), width=512, height=512, seed=7, num_inference_steps=25, guidance_scale=7.5)
 OPTIONAL = [field for field in fields(Params) if field.default is not MISSING]
@@ -160,3 +161,9 @@ def test_scaled_weights_keep_their_proportions(weights, no):
 def test_the_seed_after_the_largest_is_0():
     params = Params(parts=(), width=8, height=8, seed=MAX_SEED - 1, num_inference_steps=1, guidance_scale=1)
     assert [params.seed_of(tile) for tile in range(4)] == [MAX_SEED - 1, MAX_SEED, 0, 1]
+
+
+def test_the_set_of_loras_does_not_depend_on_how_it_was_typed():
+    ink, moss, nothing = LoraUse("ink", 0.5), LoraUse("moss"), LoraUse("oil", 0.0)
+    sets = [replace(PLAIN, loras=loras).lora_set for loras in ((ink, nothing, moss), (moss, ink), (ink, moss, nothing))]
+    assert sets == [(ink, moss)] * 3

@@ -5,21 +5,25 @@ from __future__ import annotations
 import math
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from generation.additions import Additions
 from generation.display import escape
 from generation.errors import Complaint
+from generation.lora import Lora
 from generation.models import Model, size_for
-from generation.params import MAX_SEED, Params, TextPart, Tile, Upload
+from generation.params import MAX_SEED, LoraUse, Params, TextPart, Tile, Upload
 from generation.prompt import PromptFaults, parse, read, write
 from generation.prompt.escapes import clean
 from generation.prompt.image_weight import image_weight_for, strength_for
 from generation.prompt.table import BY_NAME, COMING, PARAMETERS
 from generation.repertoire import Repertoire
 from generation.samplers import SAMPLERS
+from generation.textual_inversion import TextualInversion
 
 MODEL = Model(name="storybook", ref="models/storybook", trigger_words="storybook style")
 OTHER = Model(
@@ -31,13 +35,17 @@ OTHER = Model(
     guidance_scale=4.0,
     trigger_words="woodcut",
 )
-HERE = Repertoire((MODEL, OTHER))
+LORAS = tuple(Lora(name, Path("ink.safetensors")) for name in ("ink", "Ink_Wash.v2", "墨", "3d-moss"))
+WORDS = (TextualInversion("moss", Path("moss.safetensors"), ("emb_params",), (768,), 2),)
+ADDITIONS = Additions(LORAS, WORDS)
+HERE = Repertoire((MODEL, OTHER), ADDITIONS)
 PICTURE = Upload("cafe")
 MARKS = [
     *("::", "::2 ", "::-.5 ", "--", "—", "–", "-", "**", "{", "}", ",", "\\", "<", ">", "@", "`", "=", ":", "/"),
     *("https://example.org/a.png", "<@123>", " - ", "(fast)", " by ", "Image #1 ", "/imagine", "prompt:", "-# "),
     *("3:2", ".5", "-1", "2", "\n", " ", "@everyone", "مرحبا", "赤い", "，", "、", "：：", "🦊", "👩\u200d🚀", "İ"),
     *("\u200b", "\u202e", "\ufdd0", "\ud800"),
+    *("<lora:", "<lora:ink:0.8>", "<moss>", " --lora ink:-.5", "ink"),
     *(f" --{name} " for name in (*BY_NAME, *COMING)),
 ]
 
@@ -50,6 +58,11 @@ def typed_texts() -> st.SearchStrategy[str]:
 
 def shown_texts() -> st.SearchStrategy[str]:
     return typed_texts().map(clean).filter(bool)
+
+
+_lora_uses = st.builds(
+    LoraUse, st.sampled_from([lora.name for lora in LORAS]), st.floats(-2, 2).map(abs) | st.just(-0.5)
+)
 
 
 @st.composite
@@ -90,6 +103,7 @@ def all_params(draw: st.DrawFn) -> Params:
         draft=draft,
         hd=not draft and draw(st.booleans()),
         model=model.name,
+        loras=tuple(draw(st.lists(_lora_uses, max_size=4, unique_by=lambda use: use.name))),
     )
 
 
@@ -121,7 +135,7 @@ def test_typing_the_echo_again_gives_the_same(params):
 @given(all_params(), st.integers(1, 150), st.floats(0, 30))
 def test_an_echo_of_everything_keeps_its_meaning_when_the_defaults_change(params, steps, guidance):
     changed = {"num_inference_steps": steps, "guidance_scale": guidance}
-    other = Repertoire((replace(OTHER, **changed), replace(MODEL, **changed)))
+    other = Repertoire((replace(OTHER, **changed), replace(MODEL, **changed)), ADDITIONS)
     assert read_again(write(params, None, seed=True), params, other) == params
 
 
@@ -216,7 +230,7 @@ def test_faults_are_a_complaint_that_reads_well_and_survives_pickling():
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
 def test_the_example_of_a_parameter_works_and_does_something(parameter):
-    here = Repertoire((OTHER, MODEL, replace(MODEL, name="niji 6")))
+    here = Repertoire((OTHER, MODEL, replace(MODEL, name="niji 6")), ADDITIONS)
     plain, changed = (
         read(f"a fox {typed}", here, attached=1, new_seed=lambda: 1, zooming=True)
         for typed in ("", f"--{parameter.name} {parameter.example}")

@@ -463,7 +463,7 @@ FAULTY = [
     ("a fox --sref 123 --sw 50", ["`--sref` is not available here yet", "`--sw` is not available here yet"]),
     ("a fox --cref x --cw 5", ["`--cref` is not available here yet", "`--cw` is not available here yet"]),
     ("a fox --video", ["`--video` is not available here yet"]),
-    ("a fox --lora ink:0.8", ["`--lora` is not available here yet"]),
+    ("a fox --lora ink:0.8", ["`--lora` does not know `ink`: there is none here"]),
     ("a fox --v5", [f"`--model` does not know `5`: {NOT_HERE}"]),
     ("a fox --v 6.1 --style raw", [f"`--model` does not know `6.1`: {NOT_HERE}"]),
     ("a fox --model sdxl", [f"`--model` does not know `sdxl`: {NOT_HERE}"]),

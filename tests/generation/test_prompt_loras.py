@@ -1,0 +1,144 @@
+"""`--lora`, and words in angle brackets: what is taken, what is refused and how, what is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from generation.additions import Additions
+from generation.catalogue import Family
+from generation.lora import Lora
+from generation.models import Model
+from generation.params import LoraUse, Params
+from generation.prompt import PromptFaults, parse, read, write
+from generation.repertoire import Repertoire
+from generation.textual_inversion import TextualInversion
+
+ONE = Model(name="one", ref="1.5", text_width=768)
+XL = Model(name="xl", ref="xl", family=Family.SDXL, text_width=2048)
+NEW = Model(name="new", ref="somebody/new")  # of which nothing is known before it is loaded
+FLUX = Model(name="flux", ref="flux", family=Family.FLUX)
+
+
+def _lora(name: str, width: int | None) -> Lora:
+    return Lora(name, Path(f"{name}.safetensors"), width)
+
+
+def _word(name: str, *widths: int) -> TextualInversion:
+    return TextualInversion(name, Path(f"{name}.safetensors"), ("k",) * len(widths), widths, 1)
+
+
+ADDITIONS = Additions(
+    (_lora("ink", 768), _lora("ink_wash", 768), _lora("big", 2048), _lora("texts", None), _lora("odd", 999)),
+    (_word("moss", 768), _word("Glow", 768, 1280)),
+)
+HERE = Repertoire((ONE, XL, NEW, FLUX), ADDITIONS)
+
+
+def drawn(typed: str) -> Params:
+    return parse(typed, HERE, new_seed=lambda: 7)
+
+
+def faults(typed: str) -> tuple[str, ...]:
+    with pytest.raises(PromptFaults) as wrong:
+        drawn(typed)
+    return wrong.value.faults
+
+
+@pytest.mark.parametrize(
+    ("typed", "loras"),
+    [
+        ("--lora ink", [("ink", 1.0)]),
+        ("--lora ink:0.8", [("ink", 0.8)]),
+        ("--lora ink:0,8", [("ink", 0.8)]),
+        ("--lora Ink : .5", [("ink", 0.5)]),
+        ("--lora ink：-2", [("ink", -2.0)]),
+        ("--lora INK-WASH:0", [("ink_wash", 0.0)]),
+        ("--lora ink w", [("ink_wash", 1.0)]),
+        ("--lora ink:0.8, texts:1.5", [("ink", 0.8), ("texts", 1.5)]),
+        ("--lora ink,texts;", [("ink", 1.0), ("texts", 1.0)]),
+        ("--lora ink:0.8 --lora texts", [("ink", 0.8), ("texts", 1.0)]),
+        ("--lora=ink:1", [("ink", 1.0)]),
+        ("--model new --lora big:0.5", [("big", 0.5)]),
+        ("--model xl --lora big", [("big", 1.0)]),
+        ("<lora:ink:0.7>", [("ink", 0.7)]),
+        ("in <lora:ink> ink <LoRA:texts:1> --ar 3:2", [("ink", 1.0), ("texts", 1.0)]),
+        ("--ar 3:2 <lora:ink:0.7>", [("ink", 0.7)]),
+    ],
+)
+def test_loras_are_read_as_people_type_them(typed: str, loras: list[tuple[str, float]]) -> None:
+    assert drawn(f"a fox {typed}").loras == tuple(LoraUse(*use) for use in loras)
+
+
+def test_the_way_of_another_program_leaves_the_text_as_it_is_without_it() -> None:
+    params = drawn("a fox <lora:ink:0.7> at night")
+    assert params.parts[0].text == "a fox at night"
+    assert write(params, HERE) == "a fox at night --lora ink:0.7"
+
+
+def test_escaped_it_is_text() -> None:
+    params = drawn(r"a \<lora:ink:0.7> fox")
+    assert params.parts[0].text == "a <lora:ink:0.7> fox"
+    assert drawn(write(params, HERE, seed=True)) == params
+
+
+@pytest.mark.parametrize(
+    ("typed", "fault"),
+    [
+        ("--lora", "`--lora` needs a value such as `ink:0.8`"),
+        ("--lora ink:3", "`--lora` must be a name and a weight between -2 and 2 such as `ink:0.8`, not `ink:3`"),
+        ("--lora ink:much", "`--lora` must be a name and a weight between -2 and 2 such as `ink:0.8`, not `ink:much`"),
+        ("--lora oil", "`--lora` does not know `oil`: for one there is `ink`, `ink_wash`, `texts`"),
+        ("--lora i", "`--lora` could be any of `ink`, `ink_wash`: say more of the name"),
+        ("--lora big", "`--lora` cannot use `big` with one: it is made for Stable Diffusion XL"),
+        ("--model xl --lora ink", "`--lora` cannot use `ink` with xl: it is made for Stable Diffusion 1.x"),
+        ("--lora odd", "`--lora` cannot use `odd` with one: it is made for another kind of model"),
+        ("--model flux --lora ink", "`--lora` cannot use `ink` with flux: it is made for Stable Diffusion 1.x"),
+        ("--lora ink --lora ink:0.5", "`--lora` names `ink` more than once"),
+        ("<lora:oil:1>", "`--lora` does not know `oil`: for one there is `ink`, `ink_wash`, `texts`"),
+    ],
+)
+def test_what_is_wrong_with_a_lora_is_told(typed: str, fault: str) -> None:
+    assert faults(f"a fox {typed}") == (fault,)
+
+
+def test_only_a_handful_can_be_used_at_once() -> None:
+    many = Repertoire((ONE,), Additions(tuple(_lora(f"l{number}", 768) for number in range(6))))
+    with pytest.raises(PromptFaults, match="At most 5 LoRAs can be used at once, these are 6"):
+        parse("a fox --lora l0, l1, l2, l3, l4, l5", many)
+
+
+def test_loras_in_the_prompt_beat_those_that_were_set_beforehand() -> None:
+    assert read("a fox", HERE, defaults=("--lora ink:0.5",)).params.loras == (LoraUse("ink", 0.5),)
+    assert read("a fox --lora texts", HERE, defaults=("--lora ink:0.5",)).params.loras == (LoraUse("texts"),)
+
+
+def test_loras_are_written_as_they_can_be_typed() -> None:
+    params = drawn("a fox --lora ink:0.8 --lora texts")
+    assert write(params, HERE) == "a fox --lora ink:0.8, texts"
+
+
+@pytest.mark.parametrize(
+    "text", ["a <moss> fox", "<MOSS>", "<moss>::2 fox", "a <glow-worm> fox", "1 < 2 > 0", "a<moss>b"]
+)
+def test_words_in_angle_brackets_stay_in_the_text(text: str) -> None:
+    params = drawn(text)
+    assert params.parts[0].text == text.partition("::")[0]
+    assert drawn(write(params, HERE, seed=True)) == params
+
+
+@pytest.mark.parametrize("typed", ["a <glow> fox", "a fox --no <GLOW>", "a fox --negative ugly <Glow>"])
+def test_a_learnt_word_for_other_models_is_told_of(typed: str) -> None:
+    assert faults(typed) == ("Cannot use `<Glow>` with one: it is made for Stable Diffusion XL",)
+    assert drawn(f"{typed} --model xl")
+
+
+def test_what_a_model_cannot_be_drawn_with_is_not_offered() -> None:
+    def offered(model: Model) -> tuple[list[str], list[str]]:
+        here = ADDITIONS.for_model(model)
+        return [lora.name for lora in here.loras], [word.name for word in here.inversions]
+
+    assert offered(ONE) == (["ink", "ink_wash", "texts"], ["moss"])
+    assert offered(XL) == (["big", "texts"], ["Glow"])
+    assert offered(FLUX) == ([], [])
