@@ -1,0 +1,230 @@
+"""Several real models in one process: each draws as it does alone, and one that has left takes its memory with it."""
+
+from __future__ import annotations
+
+import gc
+import io
+import json
+import shutil
+import threading
+import weakref
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image, ImageChops
+
+from generation.catalogue import GIB, look_up
+from generation.engine.apart import apart_from
+from generation.engine.engine import Engine
+from generation.engine.ensemble import Ensemble
+from generation.engine.making import Maker
+from generation.engine.weights import expected_size
+from generation.messages import Failed, Finished, Left, Loaded
+from generation.models import Model, describe
+from generation.repertoire import Repertoire
+from tests.generation.studio import generate, params
+from tests.generation.tiny_model import build_tiny_model
+
+PLENTY = 2**40
+TINY, OTHER = "tiny", "other"
+
+
+@pytest.fixture(scope="module")
+def folders(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Give the folders of two models with different weights."""
+    other = build_tiny_model(tmp_path_factory.mktemp("other"), text_in_time=True)
+    facts = json.loads((other / "atelier.json").read_text()) | {"name": OTHER}
+    (other / "atelier.json").write_text(json.dumps(facts))
+    return [tiny_model, other]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_heap():
+    """Spare the collector, who is called when a model has left, all of torch's objects."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+class Company:
+    """An ensemble of both models with the real maker, and what it told."""
+
+    def __init__(self, folders, memory=PLENTY):
+        self.events = []
+        self._told = threading.Condition()
+        self.maker = Maker("cpu")
+        self.ensemble = Ensemble(Repertoire.of(map(str, folders)), self.maker, self._tell, memory)
+
+    def _tell(self, event):
+        with self._told:
+            self.events.append(event)
+            self._told.notify_all()
+
+    def draw(self, *requests):
+        for request in requests:
+            self.ensemble.add(request)
+        while self.ensemble.busy:
+            self.ensemble.step()
+        return [self.end_of(request.job_id) for request in requests]
+
+    def end_of(self, job_id):
+        def ends():
+            return [event for event in self.events if isinstance(event, Finished | Failed) and event.job_id == job_id]
+
+        with self._told:
+            assert self._told.wait_for(ends, 20)
+        return ends()[0]
+
+    def unet(self, name):
+        return weakref.ref(self.ensemble._held[name].networks.modules[1])
+
+
+@pytest.fixture
+def company(folders):
+    company = Company(folders)
+    yield company
+    company.ensemble.close()
+
+
+def by_itself(folder, request):
+    """Draw a job with an engine that has the model alone."""
+    ends = []
+    done = threading.Event()
+
+    def tell(event):
+        if isinstance(event, Finished | Failed):
+            ends.append(event)
+            done.set()
+
+    engine = Engine.load(str(folder), "cpu", tell)
+    engine.add(request)
+    while engine.busy:
+        engine.step()
+    assert done.wait(20)
+    engine.close()
+    return ends[0]
+
+
+def same_pictures(one, other):
+    pairs = zip(one.grid.tiles, other.grid.tiles, strict=True)
+    pictures = [[Image.open(io.BytesIO(png)) for png in pair] for pair in pairs]
+    return all(high <= 1 for pair in pictures for _, high in ImageChops.difference(*pair).getextrema())
+
+
+def test_each_model_draws_as_it_does_alone(company, folders):
+    requests = [generate(f"{name}{seed}", params(model=name, seed=seed)) for seed in (1, 2) for name in (TINY, OTHER)]
+    ends = company.draw(*requests)
+    alone = [by_itself(folder, request) for request, folder in zip(requests, folders * 2, strict=True)]
+    assert all(map(same_pictures, ends, alone))
+    assert not same_pictures(*ends[:2])
+    loaded = [event.model for event in company.events if isinstance(event, Loaded)]
+    assert [model.name for model in loaded] == [TINY, OTHER]
+    assert b"Model: other" in ends[1].grid.tiles[0]
+
+
+def test_a_model_that_has_left_takes_its_memory_and_its_threads_with_it(folders):
+    company = Company(folders, memory=1)
+    before = {thread.ident for thread in threading.enumerate()}
+    unet = company.unet(TINY)
+    company.draw(generate("a", params(model=TINY)))
+    company.draw(generate("b", params(model=OTHER)))
+    assert [event.model for event in company.events if isinstance(event, Left)] == [TINY]
+    gc.collect()
+    assert unet() is None
+    kept = unet, company.unet(OTHER)
+    company.draw(generate("c", params(model=TINY)))
+    company.ensemble.close()
+    gc.collect()
+    assert [each() for each in kept] == [None, None]
+    assert not {thread.name for thread in threading.enumerate() if thread.ident not in before}
+
+
+def test_damaged_weights_fail_their_jobs_and_no_others(folders, tmp_path):
+    damaged = shutil.copytree(folders[1], tmp_path / "damaged")
+    company = Company([folders[0], damaged])
+    weights = damaged / "unet" / "diffusion_pytorch_model.safetensors"
+    whole = weights.read_bytes()
+    for content in (whole[: len(whole) // 2], b"not weights", None):
+        weights.unlink()
+        if content is not None:
+            weights.write_bytes(content)
+        fine, failed = company.draw(generate("a", params()), generate("b", params(model=OTHER)))
+        assert isinstance(fine, Finished)
+        assert "other cannot be loaded at the moment" in failed.text
+        company.events.clear()
+        weights.touch()
+    weights.write_bytes(whole)
+    assert isinstance(company.draw(generate("c", params(model=OTHER)))[0], Finished)
+    company.ensemble.close()
+
+
+def test_the_size_foreseen_is_the_size_measured(company, folders):
+    company.draw(generate("a", params(model=OTHER)))
+    for folder in folders:
+        model = describe(str(folder))
+        measured = company.ensemble._held[model.name].networks.size
+        foreseen = expected_size(model, company.maker._precision.itemsize)
+        assert measured / 2 <= foreseen <= measured * 1.1  # texts are read in full precision
+
+
+@pytest.mark.parametrize(
+    ("ref", "bytes_a_weight", "size"),
+    [
+        ("openjourney", 2, look_up("open journey").memory),
+        ("prompthero/openjourney", 4, 2 * look_up("open journey").memory),
+    ],
+)
+def test_of_a_model_that_is_not_here_yet_the_catalogue_knows_the_size(ref, bytes_a_weight, size, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert expected_size(describe(ref), bytes_a_weight) == size
+
+
+def test_of_an_unknown_model_the_size_is_guessed(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert GIB < expected_size(Model(name="x", ref="somebody/x"), 2) < 4 * GIB
+
+
+def test_files_in_another_precision_are_not_counted_twice(folders, tmp_path):
+    copy = shutil.copytree(folders[0], tmp_path / "copy")
+    before = expected_size(describe(str(copy)), 4)
+    shutil.copy(
+        copy / "vae" / "diffusion_pytorch_model.safetensors", copy / "vae" / "diffusion_pytorch_model.fp16.safetensors"
+    )
+    (copy / "safety_checker").mkdir()
+    shutil.copy(copy / "vae" / "diffusion_pytorch_model.safetensors", copy / "safety_checker" / "model.safetensors")
+    assert expected_size(describe(str(copy)), 4) == before
+
+
+def test_no_step_is_made_while_loading_has_changed_the_default_precision():
+    step_under_way = threading.Lock()
+    switched, goes_on = threading.Event(), threading.Event()
+
+    def load():
+        with apart_from(step_under_way):
+            torch.set_default_dtype(torch.float16)
+            switched.set()
+            goes_on.wait(20)
+            torch.set_default_dtype(torch.float32)
+
+    loading = threading.Thread(target=load)
+    with step_under_way:
+        loading.start()
+        assert not switched.wait(0.05)
+        assert torch.get_default_dtype() is torch.float32
+    assert switched.wait(20)
+    assert not step_under_way.acquire(blocking=False)
+    goes_on.set()
+    loading.join()
+    assert step_under_way.acquire(blocking=False)
+    assert torch.get_default_dtype() is torch.float32
+
+
+def test_a_load_that_fails_leaves_the_default_precision_as_it_was():
+    step_under_way, usual = threading.Lock(), torch.set_default_dtype
+    with pytest.raises(OSError, match="gone"), apart_from(step_under_way):
+        torch.set_default_dtype(torch.float16)
+        raise OSError("gone")
+    assert torch.get_default_dtype() is torch.float32
+    assert torch.set_default_dtype is usual
+    assert step_under_way.acquire(blocking=False)
