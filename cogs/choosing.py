@@ -1,4 +1,4 @@
-"""The models as they are offered to choose from, as far as they may draw where somebody is."""
+"""What is offered to choose from: models, as far as they may draw where somebody is, and the LoRAs that suit one."""
 
 from __future__ import annotations
 
@@ -27,6 +27,21 @@ async def autocompletion(studio: Studio, guild_id: int | None, typed: str) -> li
     meant = {model.name for model in studio.repertoire.meant(typed)}
     names = [model.name for model in await offered(studio, guild_id)]
     return choices(name for name in names if name in meant or bare(typed) in bare(name))
+
+
+def lora_choices(studio: Studio, model: Model, typed: str) -> list[app_commands.Choice[str]]:
+    """Offer the LoRAs that suit `model` and fit what somebody has typed so far, after the last comma."""
+    before, comma, last = typed.rpartition(",")
+    name, colon, weight = last.strip().partition(":")
+    loras = [lora for lora in studio.repertoire.additions.for_model(model).loras if bare(name) in bare(lora.name)]
+    found = [(f"{before}{comma}{' ' if comma else ''}{lora.name}{colon}{weight}", lora) for lora in loras]
+    return [
+        app_commands.Choice(
+            name=shorten(" · ".join(filter(None, [text, lora.trigger_words])), LONGEST_CHOICE), value=text
+        )
+        for text, lora in found[:MOST_CHOICES]
+        if len(text) <= LONGEST_CHOICE
+    ]
 
 
 def choices(names: Iterable[str]) -> list[app_commands.Choice[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import discord
@@ -12,13 +12,17 @@ from discord.ext import commands
 from bot.client import Client
 from bot.errors import answering
 from cogs.road import Interaction
+from generation.additions import family_of, fits
 from generation.display import escape, shorten
+from generation.lora import Lora
 from generation.prompt.preferences import MOST_OPTIONS
 from generation.prompt.table import PARAMETERS
 from generation.repertoire import Repertoire
+from generation.textual_inversion import TextualInversion
 
 FOR_THE_RUN = ("repeat", "fast", "relax", "turbo", "stealth", "public")
 MOST_NAMED, LONGEST_NAME = 12, 40  # models, and characters of each
+MOST_LORAS, MOST_WORDS = 8, 6
 FOR_EXPERTS = ("weird", "stop", "steps", "cfg", "sampler", "negative", "seed", "sameseed")
 
 
@@ -127,6 +131,40 @@ def _models(here: Repertoire) -> str:
     return f"- `/prefer model`, or `--model` for one prompt, chooses which model draws: {named}{more}\n"
 
 
+def _additions(here: Repertoire) -> str:
+    loras = [lora for lora in here.additions.loras if _suits_any(lora, here)]
+    words = [word for word in here.additions.inversions if _suits_any(word, here)]
+    return "\n".join(
+        [
+            "## LoRAs and learnt words",
+            "A LoRA changes how a model draws: `--lora ink:0.8` in a prompt, or the option `lora` of `/imagine`, which "
+            "shows them all, draws with the one called ink, at that weight. Some want to be brought out by their own "
+            "words, which stand beside them here.",
+            *(_lora_line(lora) for lora in loras[:MOST_LORAS]),
+            *([f"- … and {len(loras) - MOST_LORAS} more"] if len(loras) > MOST_LORAS else []),
+            *([] if loras else ["There are none here."]),
+            *_word_lines(words),
+        ]
+    )
+
+
+def _suits_any(addition: Lora | TextualInversion, here: Repertoire) -> bool:
+    return any(fits(addition, model) for model in here.models)
+
+
+def _lora_line(lora: Lora) -> str:
+    told = filter(None, [escape(shorten(lora.trigger_words, LONGEST_NAME)), family_of(lora)])
+    return " · ".join([f"- `{shorten(lora.name, LONGEST_NAME)}`", *told])
+
+
+def _word_lines(words: Sequence[TextualInversion]) -> list[str]:
+    if not words:
+        return []
+    named = ", ".join(f"`<{shorten(word.name, LONGEST_NAME)}>`" for word in words[:MOST_WORDS])
+    more = f" and {len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
+    return [f"A learnt word stands among the others, in its brackets: {named}{more}"]
+
+
 def _find(here: Repertoire) -> str:
     return (
         "## Find a picture again\n"
@@ -164,6 +202,7 @@ PAGES: dict[str, Callable[[Repertoire], str]] = {
     "Parameters for experts": _parameters(
         "For those who know diffusion", lambda name: name in FOR_EXPERTS, "Who leaves them out gets the model's own."
     ),
+    "LoRAs and learnt words": _additions,
     "Settings": _settings,
     "Find a picture again": _find,
     "Privacy": _privacy,

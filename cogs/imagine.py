@@ -11,14 +11,14 @@ from bot.destination import is_private
 from bot.forms import Filled
 from bot.habits import habits_of
 from bot.policy.situation import situation_of
-from cogs.choosing import LONGEST_CHOICE, autocompletion
+from cogs.choosing import LONGEST_CHOICE, autocompletion, lora_choices
 from cogs.prompting import PROMPT, Prompting, Purpose, prompting_of, refuse
 from cogs.road import Interaction, Road, road_of
 from cogs.several import action_of, ask_whether
 from generation.errors import Complaint
 from generation.job import Action
 from generation.params import Params, Upload
-from generation.prompt import PromptFaults, TooManyPermutations, Wish, naming, permute, with_parameter
+from generation.prompt import PromptFaults, TooManyPermutations, Wish, naming, naming_loras, permute, with_parameter
 
 Image = discord.Attachment | Upload | None
 
@@ -37,6 +37,7 @@ class Imagine(commands.Cog):
         prompt="What to draw, then parameters such as --ar 3:2 --seed 7 --no clouds",
         image="A picture to start from",
         model="Which model draws, as --model says in a prompt",
+        lora="A LoRA that changes the model, such as ink:0.8, as --lora says in a prompt",
     )
     async def imagine(
         self,
@@ -44,12 +45,23 @@ class Imagine(commands.Cog):
         prompt: app_commands.Range[str, 1, 6000],
         image: discord.Attachment | None = None,
         model: app_commands.Range[str, 1, LONGEST_CHOICE] | None = None,
+        lora: app_commands.Range[str, 1, LONGEST_CHOICE] | None = None,
     ) -> None:
-        await self.enter(interaction, with_parameter(prompt, naming(model)) if model else prompt, image)
+        if model:
+            prompt = with_parameter(prompt, naming(model))
+        if lora:
+            prompt = with_parameter(prompt, naming_loras(lora))
+        await self.enter(interaction, prompt, image)
 
     @imagine.autocomplete("model")
     async def _models(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return await autocompletion(self.studio, interaction.guild_id, typed)
+
+    @imagine.autocomplete("lora")
+    async def _loras(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        meant = self.studio.repertoire.meant(interaction.namespace.model or "")
+        model = meant[0] if meant else (await habits_of(self.studio, interaction)).model
+        return lora_choices(self.studio, model, typed)
 
     async def edited(self, interaction: Interaction, purpose: Purpose, filled: Filled) -> None:
         """Take a prompt that was refused before, with the picture that came with it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from generation.catalogue import bare
+from generation.catalogue import Family, bare
 from generation.errors import Complaint
 from generation.features import Feature
 from generation.lora import Lora, describe_lora
@@ -69,8 +69,12 @@ def fits(addition: Lora | TextualInversion, model: Model) -> bool:
 
 def misfit(addition: Lora | TextualInversion, model: Model) -> str:
     """Say why `model` cannot be drawn with it, as the end of a sentence."""
-    family = next((family for family, width in TEXT_WIDTHS.items() if width == addition.text_width), None)
-    return f"with {model.name}: it is made for {family or 'another kind of model'}"
+    return f"with {model.name}: it is made for {family_of(addition) or 'another kind of model'}"
+
+
+def family_of(addition: Lora | TextualInversion) -> Family | None:
+    """Give the family of the models that it was made for; None where that cannot be told."""
+    return next((family for family, width in TEXT_WIDTHS.items() if width == addition.text_width), None)
 
 
 def additions_in(loras: Path | None, embeddings: Path | None) -> tuple[Additions, tuple[str, ...]]:

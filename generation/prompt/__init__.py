@@ -1,6 +1,6 @@
 """The language of prompts: reading what was typed, and writing what was applied."""
 
-from generation.prompt.echo import naming, write
+from generation.prompt.echo import naming, naming_loras, write
 from generation.prompt.faults import PromptFaults
 from generation.prompt.names import is_taken
 from generation.prompt.permutations import TooManyPermutations, expand, permute, with_parameter
@@ -19,6 +19,7 @@ __all__ = [
     "expand",
     "is_taken",
     "naming",
+    "naming_loras",
     "parse",
     "permute",
     "read",

@@ -28,3 +28,8 @@ def write(params: Params, repertoire: Repertoire | None, *, seed: bool = False) 
 def naming(model: str) -> str:
     """Write the parameter that has the model of that name draw."""
     return f"--model {protect(model)}"
+
+
+def naming_loras(typed: str) -> str:
+    """Write the parameter that draws with the LoRAs that somebody has named elsewhere than in the prompt."""
+    return f"--lora {protect(typed)}"

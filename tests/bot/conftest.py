@@ -17,9 +17,8 @@ from PIL import Image
 from bot import notice
 from bot.app import stay_connected
 from bot.config import Config
-from bot.studio import Studio, open_studio
+from bot.studio import Studio, open_studio, repertoire_of
 from generation.params import Tile
-from generation.repertoire import Repertoire
 from generation.worker import LocalWorker
 from preview import Channel, Message, Person, StandIn, User, World
 from tests.bot import drawing_engine
@@ -49,7 +48,7 @@ class Stage:
             **{"models": (str(self.model),)} | settings,
         )
         worker = LocalWorker(
-            Repertoire.of(config.models),
+            repertoire_of(config),
             load=drawing_engine.load,
             capacity=config.jobs_at_once or 4,
             retry_after=(0.0,) * 3 + (60.0,),

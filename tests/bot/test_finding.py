@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bot import wording
 from bot.language import speak
 from cogs.help import PAGES
 from cogs.info import LONGEST_LINE, MOST_LINES
+from generation.additions import Additions
 from generation.display import escape
+from generation.lora import Lora
 from generation.models import Model
 from generation.params import Tile
 from generation.prompt.table import PARAMETERS
 from generation.queue import Place
 from generation.repertoire import Repertoire
+from generation.textual_inversion import TextualInversion
 from preview.state import permissions
 from preview.state.world import Overwrite
 from tests.bot.conftest import eventually, picture
@@ -224,7 +229,9 @@ async def test_every_command_that_people_have_is_in_the_help(stage):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_of_the_help_fits_into_a_message(page):
     models = [Model(name=f"{number}" + "*" * 60, ref="none", examples=("a" * 100,)) for number in range(30)]
-    text = PAGES[page](Repertoire(tuple(models)))
+    name = "n" * 60
+    lora, word = Lora(name, Path(name), 2048, "*" * 60), TextualInversion(name, Path(name), ("k",), (2048,), 1)
+    text = PAGES[page](Repertoire(tuple(models), Additions((lora,) * 30, (word,) * 30)))
     assert len(text) <= 1900
 
 
