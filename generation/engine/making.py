@@ -13,6 +13,7 @@ from generation.additions import NO_ADDITIONS, Additions
 from generation.catalogue import DRAWN_WHOLE
 from generation.child import Emit, Engine
 from generation.engine.classifier import load_classifier
+from generation.engine.downloads import told_of_downloads
 from generation.engine.engine import Engine as DenoisingEngine
 from generation.engine.esrgan import Enlarger
 from generation.engine.loading import NETWORKS, choose_device, load_pipeline
@@ -75,8 +76,9 @@ class Maker:
 
         Raises Complaint for what cannot be drawn, FileNotFoundError or OSError for what is not there.
         """
-        model = settled(model)
-        return self._whole(model, report) if model.family in DRAWN_WHOLE else self._denoised(model, report)
+        with told_of_downloads(model, report) as report:
+            model = settled(model)
+            return self._whole(model, report) if model.family in DRAWN_WHOLE else self._denoised(model, report)
 
     def _whole(self, model: Model, report: Callable[[Loading], None]) -> Networks:
         recipe = load_recipe(model, self.device, self._precision, report)
