@@ -14,7 +14,11 @@ from bot.habits import habits_of
 from bot.policy.situation import situation_of
 from cogs.road import Interaction, Road, road_of
 from generation import actions
+from generation.errors import Complaint
+from generation.features import Feature
 from generation.job import Action
+from generation.models import Model
+from generation.repertoire import Repertoire
 
 SHAPES = {"portrait": (2, 3), "square": (1, 1), "landscape": (3, 2)}
 
@@ -52,9 +56,17 @@ class Blend(commands.Cog):
         await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, None, preferred))
         brought = [image for image in (image1, image2, image3, image4, image5) if image is not None]
         pictures = await self.taking_in.attachments(brought)
-        model = (await habits_of(self.studio, interaction)).model
+        model = _blending((await habits_of(self.studio, interaction)).model, self.studio.repertoire)
         params = actions.blend(pictures, model, SHAPES[dimensions], actions.new_seed())
         await self.road.ask(interaction, Action.BLEND, params)
+
+
+def _blending(model: Model, repertoire: Repertoire) -> Model:
+    """Give the model that draws otherwise where it can blend, else the first that can."""
+    able = repertoire.able(Feature.BLEND)
+    if not able:
+        raise Complaint(f"{model.name} cannot {Feature.BLEND}.")
+    return model if model in able else able[0]
 
 
 async def setup(client: Client) -> None:

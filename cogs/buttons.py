@@ -154,6 +154,8 @@ def _grid_view(job: Job, model: Model | None) -> discord.ui.View:
     if model is None:
         return view
     view.add_item(RerollButton(job.id))
+    if Action.VARY_STRONG not in actions.possible(job.params, model):
+        return view
     for index in range(job.params.count):
         view.add_item(TileButton(Action.VARY_STRONG, Tile(job.id, index), f"V{index + 1}", 1))
     return view

@@ -38,8 +38,11 @@ class Remix(commands.Cog):
         prompting.takers |= dict.fromkeys((*REMIXED, *PLAIN, Action.ZOOM_CUSTOM), self.edited)
 
     async def remix(self, interaction: Interaction, tile: Tile) -> None:
-        """Open the form of a remix."""
-        await self._open(interaction, Action.REMIX_STRONG, tile)
+        """Open the form of a remix; of other noise where the model cannot start from the picture."""
+        params = (await self.road.parent(tile)).params
+        model = self.studio.repertoire.find(params.model)
+        starts_anew = model is not None and Action.REMIX_STRONG not in actions.possible(params, model)
+        await self._open(interaction, Action.REROLL if starts_anew else Action.REMIX_STRONG, tile)
 
     async def zoom(self, interaction: Interaction, tile: Tile) -> None:
         """Open the form of a zoom by another factor, or into another shape."""

@@ -74,6 +74,8 @@ class Road(commands.Cog):
         `speed` and `private` are what was typed for this job; None leaves them to what the person prefers. `pressed` is
         the custom_id of the button that turns blue.
         """
+        if action is not Action.PICK:
+            self.studio.repertoire.check(params)
         preferred = await self.studio.people.settings(interaction.user.id)
         private = is_private(interaction, private, preferred, await self._origin(interaction, parent))
         insisted = speed is not None

@@ -9,6 +9,7 @@ from dataclasses import replace
 from enum import Enum
 
 from generation.errors import Complaint
+from generation.features import Feature
 from generation.job import Action
 from generation.models import Model, size_for
 from generation.params import MAX_SEED, Frame, Params, Picture, TextPart, Tile
@@ -30,6 +31,7 @@ ZOOM_LEAST, ZOOM_MOST = 1.0, 2.0
 ONE_GLANCE = 2.25  # what the UNet can see at once and still draw as one scene
 GRID_MOST = 4.0  # a tile of a grid; larger parts than a glance are drawn window by window
 UPSCALED_MOST = 20.0  # four times the native side, and a bit for sides that were rounded up
+UPSCALED_WHOLE = 5.0  # twice the native side, by a model without windows
 LONGEST_PANORAMA = 8.0  # the longer side, in shorter ones
 
 
@@ -50,6 +52,17 @@ PANS = {
 }
 
 
+# What a model must be able to do; the other actions are the bot's own.
+NEEDS = {
+    **dict.fromkeys((Action.VARY_SUBTLE, Action.VARY_STRONG), Feature.PICTURE),
+    **dict.fromkeys((Action.REMIX_SUBTLE, Action.REMIX_STRONG), Feature.PICTURE),
+    **dict.fromkeys((Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE), Feature.UPSCALE),
+    **dict.fromkeys((Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM), Feature.CANVAS),
+    **dict.fromkeys((Action.VARY_REGION, Action.MAKE_SQUARE, *PANS), Feature.CANVAS),
+    Action.UPSCALE_CREATIVE_4: Feature.WINDOWS,
+}
+
+
 def new_seed() -> int:
     """Draw a seed; four below the largest, so that every tile's own seed is one too."""
     return secrets.randbelow(MAX_SEED - 3)
@@ -62,23 +75,30 @@ def size_of(params: Params) -> tuple[int, int]:
 
 
 def possible(params: Params, model: Model) -> frozenset[Action]:
-    """Say what can be made from one picture of a result."""
+    """Say what `model` can make from one picture of a result."""
+    fitting = _fitting(params, model)
+    return frozenset(action for action in fitting if action not in NEEDS or NEEDS[action] in model.features)
+
+
+def _fitting(params: Params, model: Model) -> set[Action]:
+    """Say what can be made from a picture of this size and kind."""
     width, height = size_of(params)
     native = model.native_size**2
+    most = UPSCALED_MOST if Feature.WINDOWS in model.features else UPSCALED_WHOLE
     actions = {Action.VARY_SUBTLE, Action.VARY_STRONG, Action.VARY_REGION, Action.REMIX_SUBTLE, Action.REMIX_STRONG}
     if params.count > 1:
         actions.add(Action.PICK)
-    if 4 * width * height <= UPSCALED_MOST * native:
+    if 4 * width * height <= most * native:
         actions |= {Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE}
-    if 16 * width * height <= UPSCALED_MOST * native:
+    if 16 * width * height <= most * native:
         actions.add(Action.UPSCALE_CREATIVE_4)
     if params.seamless:  # around it lies nothing but itself
-        return frozenset(actions - {Action.VARY_REGION})
+        return actions - {Action.VARY_REGION}
     actions |= {Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM}
-    actions |= {action for action, direction in PANS.items() if _can_pan(width, height, direction)}
+    actions |= {action for action, direction in PANS.items() if _can_pan(width, height, direction, model)}
     if width != height:
         actions.add(Action.MAKE_SQUARE)
-    return frozenset(actions)
+    return actions
 
 
 def reroll(parent: Params, seed: int) -> Params:
@@ -112,7 +132,7 @@ def vary_region(
     """Ask for a grid in which only the cells of `region`, or the white of `mask`, are drawn anew."""
     if mask is None and not 0 < len(set(region)) < 9:
         raise Complaint("Choose what to draw anew: at least one part, and not the whole picture.")
-    width, height = _canvas(model, *size_of(parent), GRID_MOST)
+    width, height = _canvas(model, *size_of(parent), _grid_most(model))
     child = _outpaint(parent, tile, seed, parent.aspect, (width, height), Frame(0, 0, width, height))
     return replace(child, mask=mask, region=() if mask else tuple(sorted(set(region))))
 
@@ -149,11 +169,11 @@ def make_square(parent: Params, tile: Tile, model: Model, seed: int) -> Params:
 def pan(parent: Params, tile: Tile, model: Model, seed: int, direction: Direction) -> Params:
     """Ask for a grid in which `tile` goes on to one side for half its length; raises Complaint when it is too long."""
     width, height = size_of(parent)
-    if not _can_pan(width, height, direction):
+    if not _can_pan(width, height, direction, model):
         raise Complaint("This picture is too long already to go on to that side.")
     right, down = direction.value
     along, across = (width, height) if right else (height, width)
-    scale = _shrinking(model, (1 + PAN) * along, across, GRID_MOST)
+    scale = _shrinking(model, (1 + PAN) * along, across, _grid_most(model))
     side = _side(model, scale * across)
     kept = round(along * side / across)
     whole = _side(model, (1 + PAN) * kept)
@@ -266,8 +286,12 @@ def _own_size(parent: Params, model: Model) -> tuple[int, int]:
     A panorama keeps its own size: it is longer than the model can draw at once.
     """
     if max(parent.width, parent.height) > model.max_aspect * min(parent.width, parent.height):
-        return _canvas(model, parent.width, parent.height, GRID_MOST)
+        return _canvas(model, parent.width, parent.height, _grid_most(model))
     return size_for(model, parent.aspect, draft=parent.draft)
+
+
+def _grid_most(model: Model) -> float:
+    return GRID_MOST if Feature.WINDOWS in model.features else ONE_GLANCE
 
 
 def _canvas(model: Model, width: float, height: float, areas: float) -> tuple[int, int]:
@@ -296,7 +320,8 @@ def _centred(canvas: tuple[int, int], width: int, height: int, factor: float) ->
     return Frame((canvas[0] - inner[0]) // 2, (canvas[1] - inner[1]) // 2, *inner)
 
 
-def _can_pan(width: int, height: int, direction: Direction) -> bool:
+def _can_pan(width: int, height: int, direction: Direction, model: Model) -> bool:
+    longest = LONGEST_PANORAMA if Feature.WINDOWS in model.features else model.max_aspect
     right, down = direction.value
     longer = (1 + PAN * abs(right)) * width, (1 + PAN * abs(down)) * height
-    return max(longer) <= LONGEST_PANORAMA * min(longer)
+    return max(longer) <= longest * min(longer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from generation.catalogue import Family
+from generation.params import Params
 
 
 class Feature(StrEnum):
@@ -43,3 +44,21 @@ FEATURES: dict[Family, frozenset[Feature]] = {
     Family.WUERSTCHEN: frozenset({Feature.SHAPES, Feature.NEGATIVE, Feature.GUIDANCE}),
     Family.IF: frozenset({Feature.SHAPES, Feature.NEGATIVE, Feature.GUIDANCE}),
 }
+
+
+def needed(params: Params) -> frozenset[Feature]:
+    """Say what a model must be able to do to draw `params`."""
+    asked = {
+        Feature.PICTURE: params.source is not None,
+        Feature.BLEND: bool(params.blended),
+        Feature.CANVAS: bool(params.frame or params.mask or params.region),
+        Feature.WEIGHTS: len(params.parts) > 1 or any(part.weight != 1 for part in params.parts),
+        Feature.WANDER: bool(params.chaos or params.weird),
+        Feature.NEGATIVE: bool(params.no or params.negative_prompt),
+        Feature.SAMPLER: params.sampler is not None,
+        Feature.SEAMLESS: params.seamless,
+        Feature.STOP: params.stop < 100,
+        Feature.HD: params.hd,
+        Feature.ADDITIONS: bool(params.loras),
+    }
+    return frozenset(feature for feature, is_asked in asked.items() if is_asked)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from generation.additions import NO_ADDITIONS, Additions
 from generation.catalogue import bare, look_up
 from generation.errors import Complaint
+from generation.features import Feature, needed
 from generation.models import HUB_ID, Model, describe
 from generation.params import Params
 
@@ -71,6 +72,20 @@ class Repertoire:
     def name_of(self, params: Params) -> str:
         """Give the name of the model that draws `params`, or drew it while that was still here."""
         return params.model or self.default.name
+
+    def check(self, params: Params) -> None:
+        """Raise Complaint where the model that draws `params` is not here any more, or cannot do what they ask for."""
+        model = self.drawing(params)
+        if lacking := sorted(needed(params) - model.features):
+            raise Complaint(f"{model.name} cannot {lacking[0]}.{self._able_instead(lacking[0])}")
+
+    def able(self, feature: Feature) -> tuple[Model, ...]:
+        """Give the models that can do something which not all can."""
+        return tuple(model for model in self.models if feature in model.features)
+
+    def _able_instead(self, feature: Feature) -> str:
+        able = ", ".join(model.name for model in self.able(feature))
+        return f" There is {able} for that." if able else ""
 
     def corrected(self, model: Model) -> Repertoire:
         """Give the same with what is known of `model` now that it is loaded."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from generation.errors import Complaint
+from generation.features import Feature
+from generation.models import Model
 from generation.prompt.escapes import reveal
 
 QUOTE_LIMIT = 40
@@ -27,6 +29,11 @@ class Fault:
     """Why a value is not taken, as the rest of a sentence that begins with the parameter's name."""
 
     text: str
+
+
+def beyond(typed: str, model: Model, feature: Feature) -> str:
+    """Say that something which was typed is not for this model."""
+    return f"Cannot use {typed} with {model.name}: it cannot {feature}"
 
 
 def quote(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
-from generation.prompt.faults import Fault, quote
+from generation.prompt.faults import Fault, beyond, quote
 from generation.prompt.kinds import Scope
 from generation.prompt.marks import TRAILING
 from generation.prompt.names import split_name, unknown
@@ -22,7 +22,7 @@ class Layer:
     """Parameters of one strength: the fields that they decide, and what was wrong with the others.
 
     Fields in `settled` are decided by something stronger. A name in `options` stands for a whole text, which is kept
-    in `expanded` for its words and links.
+    in `expanded` for its words and links. What the model cannot do is wrong, or passed over where that `is_lenient`.
     """
 
     scope: Scope
@@ -32,6 +32,7 @@ class Layer:
     deciders: dict[str, Parameter] = field(default_factory=dict)
     expanded: dict[str, Pieces] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    is_lenient: bool = False
 
     def add(self, typed: str) -> None:
         """Take one parameter as typed, without its dashes."""
@@ -39,7 +40,7 @@ class Layer:
         word, _, rest = typed.partition(" ")
         word = word.rstrip(TRAILING)
         if parameter := BY_NAME.get(name):
-            if parameter.sets not in self.settled:
+            if parameter.sets not in self.settled and self._can_be_done(parameter):
                 self._take(parameter, value)
         elif name in COMING:
             self.faults.append(f"`--{name}` is not available here yet")
@@ -47,6 +48,13 @@ class Layer:
             self._expand(word.lower(), rest.strip(TRAILING))
         else:
             self.faults.append(unknown(name or word, self.options, with_hint=len(self.faults) < MOST_HINTS))
+
+    def _can_be_done(self, parameter: Parameter) -> bool:
+        if parameter.needs is None or parameter.needs in self.scope.model.features:
+            return True
+        if not self.is_lenient:
+            self.faults.append(beyond(f"`--{parameter.name}`", self.scope.model, parameter.needs))
+        return False
 
     def _take(self, parameter: Parameter, text: str) -> None:
         rest = ""
@@ -103,7 +111,7 @@ def read_typed(
 
 def read_default(text: str, settled: AbstractSet[str], scope: Scope) -> Layer:
     """Read parameters that were set beforehand, but for the fields in `settled`; its faults say where they stand."""
-    layer, pieces = Layer(scope, settled), take_apart(text)
+    layer, pieces = Layer(scope, settled, is_lenient=True), take_apart(text)
     for parameter in pieces.parameters:
         layer.add(parameter)
     faults = [*pieces.faults, *layer.faults]

@@ -11,10 +11,11 @@ from types import MappingProxyType
 from typing import Any
 
 from generation.actions import new_seed as random_seed
+from generation.features import Feature
 from generation.models import Model, size_for
 from generation.params import Params, Picture, TextPart
 from generation.prompt.additions import lora_faults, word_faults
-from generation.prompt.faults import PromptFaults
+from generation.prompt.faults import PromptFaults, beyond
 from generation.prompt.image_weight import strength_for
 from generation.prompt.kinds import Scope
 from generation.prompt.layers import Layer, read_default, read_typed
@@ -56,6 +57,7 @@ def read(
     if "zoom" in given and not zooming:
         faults.append("Cannot use `--zoom` here: it belongs into the form of Custom Zoom")
     faults += [*weight_faults(parts, given.get("no", ())), *_picture_faults(len(pictures), parts, typed)]
+    faults += _beyond(len(pictures), parts, model)
     faults += [*lora_faults(given.get("loras", ())), *word_faults(_all_texts(parts, given), typed.scope)]
     if prompt.faults or faults:
         raise PromptFaults(*dict.fromkeys([*prompt.faults, *faults]))
@@ -114,6 +116,15 @@ def _picture_faults(pictures: int, parts: tuple[TextPart, ...], typed: Layer) ->
     if pictures == 0 and "strength" in typed.values:
         return ["Cannot use `--iw` without a picture: attach one with the `image` option, or begin with a link to one"]
     return []
+
+
+def _beyond(pictures: int, parts: tuple[TextPart, ...], model: Model) -> list[str]:
+    """Name what the model cannot do of what is said without a parameter."""
+    weighs = len(parts) > 1 or parts[0].weight != 1
+    asked = {Feature.PICTURE: pictures > 0, Feature.BLEND: pictures > 1, Feature.WEIGHTS: weighs}
+    typed = {Feature.PICTURE: "a picture", Feature.BLEND: "several pictures", Feature.WEIGHTS: "`::`"}
+    beyond_it = [feature for feature, is_asked in asked.items() if is_asked and feature not in model.features]
+    return [beyond(typed[feature], model, feature) for feature in beyond_it]
 
 
 def _wish(

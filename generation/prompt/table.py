@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from generation.actions import ZOOM_LEAST, ZOOM_MOST
+from generation.features import Feature
 from generation.job import Speed
 from generation.models import Model
 from generation.params import MAX_SEED, Params, Upload
@@ -97,8 +98,8 @@ class Parameter:
     """One parameter: its names, the one that is written first, and the field of `Params` or `Wish` that it `sets`.
 
     `fields` makes of the value that was read all the fields that it decides: of two parameters that decide the same
-    one, only one can be used. `applied` gives the value to write for what was applied, None for the default. `example`
-    and `default` are for people.
+    one, only one can be used. `applied` gives the value to write for what was applied, None for the default. `needs` is
+    what a model must be able to do for it. `example` and `default` are for people.
     """
 
     names: tuple[str, ...]
@@ -110,6 +111,7 @@ class Parameter:
     fields: Callable[[Any], dict[str, Any]] | None = None
     applied: Applied = _never
     repeatable: bool = False
+    needs: Feature | None = None
 
     @property
     def name(self) -> str:
@@ -140,6 +142,7 @@ PARAMETERS = (
         default="1:1",
         help="Width to height.",
         applied=_unless((1, 1), "aspect"),
+        needs=Feature.SHAPES,
     ),
     Parameter(
         names=("no",),
@@ -150,6 +153,7 @@ PARAMETERS = (
         help="What to keep out of the picture; each item weighs -0.5.",
         applied=_unless((), "no"),
         repeatable=True,
+        needs=Feature.NEGATIVE,
     ),
     Parameter(
         names=("chaos", "c"),
@@ -159,6 +163,7 @@ PARAMETERS = (
         default="0",
         help="How far the four pictures lie apart.",
         applied=_unless(0, "chaos"),
+        needs=Feature.WANDER,
     ),
     Parameter(
         names=("stylize", "s"),
@@ -168,6 +173,7 @@ PARAMETERS = (
         default="100",
         help="How strongly the model's house style is applied; 0 is your words alone.",
         applied=_unless(100, "stylize"),
+        needs=Feature.WEIGHTS,
     ),
     Parameter(
         names=("weird", "w"),
@@ -177,6 +183,7 @@ PARAMETERS = (
         default="0",
         help="How far all four pictures are pushed off the beaten track.",
         applied=_unless(0, "weird"),
+        needs=Feature.WANDER,
     ),
     Parameter(
         names=("raw",),
@@ -200,6 +207,7 @@ PARAMETERS = (
         sets="seamless",
         help="A seamless texture: the edges match.",
         applied=_unless(False, "seamless"),
+        needs=Feature.SEAMLESS,
     ),
     Parameter(
         names=("iw",),
@@ -210,6 +218,7 @@ PARAMETERS = (
         help="How much of your picture is kept: 0 forgets it, 3 keeps nearly everything.",
         fields=lambda weight: {"strength": strength_for(weight)},
         applied=_applied_image_weight,
+        needs=Feature.PICTURE,
     ),
     Parameter(
         names=("model", "version", "v"),
@@ -237,6 +246,7 @@ PARAMETERS = (
         help="LoRAs that change the model, and how strongly.",
         applied=_unless((), "loras"),
         repeatable=True,
+        needs=Feature.ADDITIONS,
     ),
     Parameter(
         names=("quality", "q"),
@@ -255,6 +265,7 @@ PARAMETERS = (
         default="100",
         help="Ends at this percentage of the steps, with softer pictures.",
         applied=_unless(100, "stop"),
+        needs=Feature.STOP,
     ),
     Parameter(
         names=("draft",),
@@ -263,6 +274,7 @@ PARAMETERS = (
         help="Half the size and half the steps: quick and cheap.",
         fields=lambda flag: {"draft": True, "hd": False},
         applied=_unless(False, "draft"),
+        needs=Feature.SHAPES,
     ),
     Parameter(
         names=("hd",),
@@ -271,6 +283,7 @@ PARAMETERS = (
         help="Goes over the pictures again at twice the size.",
         fields=lambda flag: {"hd": True, "draft": False},
         applied=_unless(False, "hd"),
+        needs=Feature.HD,
     ),
     Parameter(
         names=("steps",),
@@ -289,6 +302,7 @@ PARAMETERS = (
         default="the model's",
         help="How closely the prompt is followed (guidance scale).",
         applied=_applied_guidance,
+        needs=Feature.GUIDANCE,
     ),
     Parameter(
         names=("sampler",),
@@ -298,6 +312,7 @@ PARAMETERS = (
         default="the model's",
         help="The noise scheduler.",
         applied=_unless(None, "sampler"),
+        needs=Feature.SAMPLER,
     ),
     Parameter(
         names=("negative",),
@@ -307,6 +322,7 @@ PARAMETERS = (
         default="nothing",
         help="A classic negative prompt, in place of the empty one.",
         applied=_unless(None, "negative_prompt"),
+        needs=Feature.NEGATIVE,
     ),
     Parameter(
         names=("sameseed",),
