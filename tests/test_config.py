@@ -43,6 +43,8 @@ def test_variables_of_other_programs_and_in_lower_case_are_ignored():
         ("MODEL", "stable-diffusion-v1-5/stable-diffusion-v1-5", ("stable-diffusion-v1-5/stable-diffusion-v1-5",)),
         ("MODEL", "./my models/one", ("./my models/one",)),
         ("MODEL", "storybook, ~/models/one,,/a/b c.safetensors ,", STORYBOOK_AND_TWO_MORE),
+        ("LORAS", "/srv/loras", Path("/srv/loras")),
+        ("EMBEDDINGS", "~/words", Path.home() / "words"),
         ("DEVICE", "CPU", "cpu"),
         ("DEVICE", "auto", "auto"),
         ("DEVICE", "cuda", "cuda"),

@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 
 from bot.config import Config
 from bot.doctor.account import check_account
+from bot.doctor.additions import check_additions
 from bot.doctor.device import check_device
 from bot.doctor.finding import Finding, Verdict, aside, within
 from bot.doctor.model import check_classifier, check_models
@@ -21,6 +22,7 @@ async def examine(config: Config) -> int:
     checks: list[Awaitable[list[Finding]]] = [
         within(3 * PATIENCE, "token", check_account(config)),
         within(PATIENCE, "model", aside(lambda: check_models(config.models))),
+        within(PATIENCE, "additions", aside(lambda: check_additions(config))),
         within(PATIENCE, "classifier", aside(lambda: check_classifier(config.sensitive_classifier))),
         within(DEVICE_PATIENCE, "device", check_device(config.device, config.models)),
         within(PATIENCE, "disk", aside(lambda: check_disk(config.data_dir))),

@@ -7,6 +7,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from bot.config import Config
+from bot.doctor.additions import check_additions
+from bot.doctor.finding import Verdict
 from bot.studio import repertoire_of
 from generation.models import EMBEDDED
 from generation.params import LoraUse
@@ -109,3 +111,17 @@ def test_a_folder_that_is_not_there_is_named_at_the_start(tmp_path):
     for setting in ("loras", "embeddings"):
         with pytest.raises(FileNotFoundError, match=r"no folder at .*gone"):
             repertoire_of(Config(models=(EMBEDDED,), **{setting: tmp_path / "gone"}))
+
+
+def test_the_doctor_tells_what_there_is_what_suits_nothing_and_what_cannot_be_used(tmp_path, stage, settings):
+    (settings["loras"] / "old.pt").write_bytes(b"pickled")
+    counted, refused = check_additions(Config(**settings))
+    assert (counted.verdict, counted.text) == (
+        Verdict.FINE,
+        "LoRAs: 3, learnt words: 1; made for none of the models: big",
+    )
+    assert refused.verdict is Verdict.BAD
+    assert "old.pt is pickled" in refused.text
+    (gone,) = check_additions(Config(models=(EMBEDDED,), loras=tmp_path / "gone"))
+    assert gone.verdict is Verdict.BAD
+    assert check_additions(Config(models=(EMBEDDED,))) == []
