@@ -184,6 +184,10 @@ class _DiffusersLayout:
         vae = diffusers.AutoencoderKL.load_config(ref, subfolder="vae")
         if unet.get("addition_embed_type") not in (None, "text", "text_time" if self._is_xl else None):
             raise Complaint(f"{ref} has a UNet that is told more than texts, so it is no Stable Diffusion pipeline.")
+        if not hasattr(self.load("scheduler", torch.float32), "alphas_cumprod"):
+            raise Complaint(
+                f"{ref} was trained with a noise of its own ({self._index['scheduler'][1]}), which is not drawn."
+            )
         if unet.get("in_channels", 4) != vae.get("latent_channels", 4):
             raise Complaint(f"{ref} is made for inpainting or editing only ({unet['in_channels']} input channels).")
 

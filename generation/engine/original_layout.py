@@ -66,15 +66,15 @@ class OriginalLayout:
 
     def _text_encoder(self) -> Any:
         is_open = self._file.family is Family.SD2
-        weights = _from_open_clip(self._weights, OPEN_CLIP, unused=1) if is_open else _from_clip(self._weights)
-        network = transformers.CLIPTextModel(_text_config(weights, "gelu" if is_open else "quick_gelu"))
+        weights = from_open_clip(self._weights, OPEN_CLIP, unused=1) if is_open else _from_clip(self._weights)
+        network = transformers.CLIPTextModel(text_config(weights, "gelu" if is_open else "quick_gelu"))
         getattr(network, "text_model", network).load_state_dict(weights)
         return network
 
     def _text_encoder_2(self) -> Any:
-        weights = _from_open_clip(self._weights, OPEN_CLIP_OF_XL)
+        weights = from_open_clip(self._weights, OPEN_CLIP_OF_XL)
         projection = self._weights[f"{OPEN_CLIP_OF_XL}text_projection"].T.contiguous()
-        config = _text_config(weights, "gelu", projection_dim=len(projection))
+        config = text_config(weights, "gelu", projection_dim=len(projection))
         network = transformers.CLIPTextModelWithProjection(config)
         network.text_model.load_state_dict(weights)
         network.text_projection.load_state_dict({"weight": projection})
@@ -207,7 +207,7 @@ def _from_clip(weights: Weights) -> dict[str, Tensor]:
     return {name: weight for name, weight in named.items() if name != "embeddings.position_ids"}
 
 
-def _from_open_clip(weights: Weights, start: str, unused: int = 0) -> dict[str, Tensor]:
+def from_open_clip(weights: Weights, start: str, unused: int = 0) -> dict[str, Tensor]:
     """Rename an encoder of OpenCLIP's whose keys begin with `start`, without the last layers that are `unused`."""
     taken = {
         "embeddings.token_embedding.weight": weights[f"{start}token_embedding.weight"],
@@ -227,7 +227,8 @@ def _from_open_clip(weights: Weights, start: str, unused: int = 0) -> dict[str, 
     return taken
 
 
-def _text_config(weights: Weights, activation: str, **more: Any) -> transformers.CLIPTextConfig:
+def text_config(weights: Weights, activation: str, **more: Any) -> transformers.CLIPTextConfig:
+    """Read transformers' configuration of a text encoder from the shapes of its weights."""
     width = weights["embeddings.token_embedding.weight"].shape[1]
     return transformers.CLIPTextConfig(
         vocab_size=len(weights["embeddings.token_embedding.weight"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,7 @@ def _original(pipeline: StableDiffusionPipeline, second: bool) -> Iterator[tuple
     yield from original_networks(pipeline.unet, pipeline.vae)
     encoder = getattr(pipeline.text_encoder, "text_model", pipeline.text_encoder)
     if second:  # its last layer is there and not used
-        yield from _open_clip("cond_stage_model.model.", encoder.state_dict(), torch.eye(WIDTH), layers=(0, 1, 1))
+        yield from open_clip("cond_stage_model.model.", encoder.state_dict(), torch.eye(WIDTH), layers=(0, 1, 1))
         return
     yield from _clip("cond_stage_model.transformer.", encoder.state_dict())
 
@@ -166,7 +166,7 @@ def _original_of_xl(pipeline: StableDiffusionXLPipeline) -> Iterator[tuple[str, 
     first, second = pipeline.text_encoder, pipeline.text_encoder_2
     yield from _clip("conditioner.embedders.0.transformer.", getattr(first, "text_model", first).state_dict())
     projection = second.text_projection.weight.T.contiguous()
-    yield from _open_clip("conditioner.embedders.1.model.", second.text_model.state_dict(), projection, layers=(0, 1))
+    yield from open_clip("conditioner.embedders.1.model.", second.text_model.state_dict(), projection, layers=(0, 1))
 
 
 def _clip(place: str, weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
@@ -233,9 +233,10 @@ def _shortcut(inner: list[str]) -> str:
     return ".".join(inner).replace("conv_shortcut", "nin_shortcut")
 
 
-def _open_clip(
-    place: str, weights: dict[str, Tensor], projection: Tensor, layers: tuple[int, ...]
+def open_clip(
+    place: str, weights: dict[str, Tensor], projection: Tensor, layers: Sequence[int]
 ) -> Iterator[tuple[str, Tensor]]:
+    """Give the weights of a text encoder by OpenCLIP's keys, with these of its layers one after the other."""
     yield f"{place}token_embedding.weight", weights["embeddings.token_embedding.weight"]
     yield f"{place}positional_embedding", weights["embeddings.position_embedding.weight"]
     yield f"{place}text_projection", projection

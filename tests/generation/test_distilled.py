@@ -25,6 +25,11 @@ from tests.generation.tiny_xl import build_tiny_xl
 FAST = {"num_inference_steps": 4, "sampler": "lcm"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
 def _load(ref: Path | str) -> Pipeline:
     return load_pipeline(str(ref), "cpu", lambda _: None, torch.float32)
 
@@ -53,7 +58,6 @@ def lcm(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def xl(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)
     return build_tiny_xl(tmp_path_factory.mktemp("xl"))
 
 

@@ -21,6 +21,11 @@ from tests.generation.tiny_xl import build_tiny_xl
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
 def _overflowing(vae: Any) -> Any:
     """Give a VAE whose first layers lead beyond what half precision holds, and the next ones back."""
     vae = copy.deepcopy(vae)

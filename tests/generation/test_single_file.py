@@ -9,15 +9,16 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from bot.doctor.finding import Verdict
 from bot.doctor.model import check_model
 from generation.catalogue import Family
 from generation.engine.loading import Pipeline, load_pipeline
-from generation.engine.original_layout import clip_tokenizer, unet_config, vae_config
+from generation.engine.original_layout import clip_tokenizer, from_open_clip, text_config, unet_config, vae_config
 from generation.errors import Complaint
 from generation.models import describe
-from tests.generation.original_file import build_pair, build_xl_pair, original_networks
+from tests.generation.original_file import build_pair, build_xl_pair, open_clip, original_networks
 from tests.generation.studio import Studio, generate, params
 
 UNET = "model.diffusion_model."
@@ -200,6 +201,29 @@ def test_the_true_measures_of_xl_are_read_from_its_shapes() -> None:
     assert unet_config(weights, Family.SDXL, 1024) == published
     assert vae_config(weights, Family.SDXL, 1024) == measures
     assert sum(weight.numel() for key, weight in weights.items() if key.startswith(UNET)) == 2_567_463_684
+
+
+def test_the_true_measures_of_xls_second_text_encoder_are_read_from_its_shapes() -> None:
+    published = {  # text_encoder_2/config.json of stable-diffusion-xl-base-1.0
+        "vocab_size": 49408,
+        "hidden_size": 1280,
+        "intermediate_size": 5120,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 20,
+        "max_position_embeddings": 77,
+        "hidden_act": "gelu",
+        "projection_dim": 1280,
+    }
+    with torch.device("meta"):
+        network = CLIPTextModelWithProjection(CLIPTextConfig(**published))
+    place = "conditioner.embedders.1.model."
+    projection = network.text_projection.weight
+    weights = dict(open_clip(place, network.text_model.state_dict(), projection, range(32)))
+    renamed = from_open_clip(weights, place)
+    assert renamed.keys() == network.text_model.state_dict().keys()
+    found = text_config(renamed, "gelu", projection_dim=len(projection))
+    assert {name: getattr(found, name) for name in published} == published
+    assert sum(weight.numel() for weight in weights.values()) == 694_659_840 + 1  # one is a scale that is not used
 
 
 @pytest.mark.parametrize("family", [Family.SD1, Family.SD2])

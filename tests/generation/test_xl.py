@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from diffusers import (
+    EDMEulerScheduler,
     StableDiffusionXLImg2ImgPipeline,
     StableDiffusionXLInpaintPipeline,
     StableDiffusionXLPipeline,
@@ -17,6 +21,7 @@ from PIL import Image
 from generation.engine.conditioning import PromptEncoder
 from generation.engine.loading import Pipeline, load_pipeline
 from generation.engine.windows import lay
+from generation.errors import Complaint
 from generation.messages import Finished
 from generation.params import TextPart
 from tests.generation.oracle import SOURCE, drawing, png, quiet, stock_latents
@@ -26,9 +31,13 @@ from tests.generation.tiny_xl import build_tiny_xl
 CONTEXT = 77
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)
     return build_tiny_xl(tmp_path_factory.mktemp("xl"))
 
 
@@ -144,6 +153,41 @@ def test_weights_and_what_is_kept_out_have_pooled_texts_of_their_own(studio: Stu
     assert pulls == pytest.approx({"sun": 3.75, "moon": 1.25, "snow": -0.625})
     for text, pooled in zip(pulls, told.pooled, strict=False):
         assert torch.allclose(pooled, stock.encode_prompt(text, device="cpu")[2][0], atol=1e-5)
+
+
+def _without_the_first_encoder(folder: Path) -> None:
+    index = json.loads((folder / "model_index.json").read_text())
+    missing = {"text_encoder": [None, None], "tokenizer": [None, None]}
+    (folder / "model_index.json").write_text(json.dumps(index | missing | {"requires_aesthetics_score": True}))
+
+
+def _with_more_channels(folder: Path) -> None:
+    config = json.loads((folder / "unet" / "config.json").read_text())
+    (folder / "unet" / "config.json").write_text(json.dumps(config | {"in_channels": 9}))
+
+
+def _with_another_noise(folder: Path) -> None:
+    index = json.loads((folder / "model_index.json").read_text())
+    names = {"scheduler": ["diffusers", "EDMEulerScheduler"]}
+    (folder / "model_index.json").write_text(json.dumps(index | names))
+    EDMEulerScheduler().save_pretrained(folder / "scheduler")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_without_the_first_encoder, "is a refiner"),
+        (_with_more_channels, "inpainting"),
+        (_with_another_noise, "a noise of its own"),
+    ],
+)
+def test_what_xl_is_not_drawn_is_refused_and_told_why(
+    folder: Path, tmp_path: Path, change: Callable[[Path], None], says: str
+) -> None:
+    other = shutil.copytree(folder, tmp_path / "other")
+    change(other)
+    with pytest.raises(Complaint, match=says):
+        load_pipeline(str(other), "cpu", lambda _: None)
 
 
 def test_a_window_is_told_where_on_the_canvas_it_lies() -> None:
