@@ -63,7 +63,7 @@ def facts(record: Record, repertoire: Repertoire) -> list[str]:
     job, (width, height) = record.job, size_of(record.job.params)
     model = repertoire.name_of(job.params)
     drawn = "" if job.action is Action.PICK or record.seconds is None else f" · drawn in {record.seconds:.1f} s"
-    parameters = write(replace(job.params, parts=(TextPart(""),)), None)
+    parameters = write(replace(job.params, parts=(TextPart(""),), model=""), None)  # whose name is told above
     return [
         f"{wording.origin(job)} <t:{job.asked_at:.0f}:R>",
         f"Job `{job.id}` · seed {job.params.seed} · {width} × {height} · {escape(model)}{drawn}",

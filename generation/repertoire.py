@@ -27,11 +27,13 @@ class Repertoire:
     def of(cls, refs: Iterable[str], additions: Additions = NO_ADDITIONS) -> Repertoire:
         """Describe the models at `refs`, the default first.
 
-        Raises what `describe` does, and Complaint for two of the same name.
+        Raises what `describe` does, and Complaint for two of the same name and for one without any.
         """
         models = tuple(map(describe, refs))
         by_name = dict[str, Model]()
         for model in models:
+            if not bare(model.name):
+                raise Complaint(f"{model.ref} has no name that could be typed: give it one in its atelier.json.")
             if (twin := by_name.setdefault(bare(model.name), model)) is not model:
                 text = f"{twin.ref} and {model.ref} are both called {model.name}: give one a name in its atelier.json."
                 raise Complaint(text)

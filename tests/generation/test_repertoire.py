@@ -138,3 +138,7 @@ def test_models_are_described_in_order_and_no_two_may_share_a_name(tmp_path):
     assert Repertoire.of(["storybook", "openjourney"]).default.ref == EMBEDDED
     with pytest.raises(Complaint, match=r"both called [Ss]torybook"):
         Repertoire.of(["openjourney", EMBEDDED, "storybook"])
+    (tmp_path / "---").mkdir()
+    (tmp_path / "---" / "model_index.json").write_text("{}")
+    with pytest.raises(Complaint, match="no name that could be typed"):
+        Repertoire.of([str(tmp_path / "---")])
