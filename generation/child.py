@@ -54,6 +54,10 @@ class Engine(Protocol):
         """End the engine's threads and let go of its memory; jobs that still run are dropped."""
 
 
+# How often a torch thread looks for the others before it gives up its core: a tenth of a millisecond. By default it is
+# thirty times as long, and where another program uses one of the cores, a step takes many times as long as on one thread.
+SPINS = "10000"
+
 Load = Callable[[Repertoire, str, int, Emit], Engine]
 
 
@@ -71,6 +75,7 @@ def load_engine(
 
     `memory` are the bytes that models may take on the device, 0 most of what is free.
     """
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when torch is loaded
     import torch
 
     from generation.engine.ensemble import Ensemble
