@@ -294,3 +294,31 @@ def test_buttons_leave_their_parent_as_it_was():
     actions.vary(PARENT, TILE, MODEL, 0.5, 1)
     actions.upscale(PARENT, TILE)
     assert repr(PARENT) == before
+
+
+@pytest.mark.parametrize(("native", "scale"), [(256, 0.5), (512, 1.0), (768, 1.5), (1024, 2.0)])
+def test_what_goes_to_another_model_is_measured_in_its_native_sides(native, scale):
+    other = replace(MODEL, name="other", native_size=native, size_multiple=64)
+    zoomed = actions.zoom_out(PARENT, TILE, MODEL, 4, 2)
+    measured = actions.measured_for(zoomed, other, MODEL)
+    assert abs(measured.width - scale * zoomed.width) <= 32
+    assert abs(measured.height - scale * zoomed.height) <= 32
+    assert (measured.width % other.size_multiple, measured.height % other.size_multiple) == (0, 0) or scale == 1
+    frame, before = measured.frame, zoomed.frame
+    for start, length, side, old_start, old_length, old_side in (
+        (frame.left, frame.width, measured.width, before.left, before.width, zoomed.width),
+        (frame.top, frame.height, measured.height, before.top, before.height, zoomed.height),
+    ):
+        assert start / side == pytest.approx(old_start / old_side, abs=1 / side)
+        assert (start + length) / side == pytest.approx((old_start + old_length) / old_side, abs=1 / side)
+        assert start + length <= side
+
+
+def test_what_goes_to_another_model_stays_as_it_is_where_nobody_knows_who_drew_it():
+    assert actions.measured_for(PARENT, replace(MODEL, native_size=1024), None) == PARENT
+
+
+def test_what_a_button_makes_is_drawn_by_the_model_that_it_is_made_for():
+    assert make(Action.VARY_STRONG, PARENT, TILE, MODEL, 4).model == MODEL.name
+    assert make(Action.REROLL, PARENT, TILE, MODEL, 4).model == MODEL.name
+    assert actions.blend([TILE, TILE], MODEL, (1, 1), 4).model == MODEL.name

@@ -77,6 +77,15 @@ async def test_a_guild_that_set_nothing_allows_everything(place):
     assert (terms.settings, terms.bounds, terms.speed, terms.warning) == (GuildSettings(), Bounds(), Speed.FAST, None)
 
 
+async def test_only_the_models_that_a_guild_allows_draw_there_and_what_is_drawn_already_may_be_taken(place):
+    await place.set(models=("Engraver", "painter"))
+    assert await place.admit()
+    await place.set(models=("Engraver",))
+    with pytest.raises(Refused, match="allow Engraver only, not painter"):
+        await place.admit()
+    assert await place.admit(action=Action.PICK)
+
+
 async def test_a_guild_that_is_not_on_the_list_is_refused_politely(place):
     place.allowed = {7}
     with pytest.raises(Refused, match="not open to this server"):
