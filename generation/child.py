@@ -54,8 +54,8 @@ class Engine(Protocol):
         """End the engine's threads and let go of its memory; jobs that still run are dropped."""
 
 
-# How often a torch thread looks for the others before it gives up its core: a tenth of a millisecond. By default it is
-# thirty times as long, and where another program uses one of the cores, a step takes many times as long as on one thread.
+# How often a torch thread looks for the others before it gives up its core: for a tenth of a millisecond. By default it
+# is thirty times as long, and beside a program that uses a core two threads are many times slower than one.
 SPINS = "10000"
 
 Load = Callable[[Repertoire, str, int, Emit], Engine]
