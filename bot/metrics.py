@@ -61,6 +61,7 @@ class Metrics:
         self._state = Enum(
             "atelier_worker_state", "The worker's state", states=[*WORKER_STATES.values()], registry=registry
         )
+        self._held = Gauge("atelier_model_held", "Whether a model is in memory", ["model"], registry=registry)
         self._restarts = Counter(
             "atelier_worker_restarts", "Ends of the GPU process that were not asked for", registry=registry
         )
@@ -77,6 +78,8 @@ class Metrics:
             self._present.labels(state).set(len(jobs))
             self._people.labels(state).set(_people(jobs))
         self._state.state(WORKER_STATES[type(studio.worker.state)])
+        for model in studio.repertoire.models:
+            self._held.labels(model.name).set(model.name in studio.worker.held)
         self._latency.set(studio.client.latency if studio.client and not studio.client.is_closed() else math.nan)
         database, free = await asyncio.to_thread(_disk, studio.config.data_dir)
         self._database.set(database)

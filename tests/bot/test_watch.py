@@ -102,6 +102,7 @@ async def test_what_is_under_way_is_measured(stage, watching):
         assert found["atelier_people_present[waiting]"] == 2
         assert found["atelier_worker_state[ready]"] == 1
         assert found["atelier_worker_state[loading]"] == 0
+        assert found["atelier_model_held[Painter]"] == 1
         stage.go()
         await stage.server.wait_until(lambda: len(stage.results()) == 4)
         assert (await watcher.samples())["atelier_jobs_present[waiting]"] == 0
