@@ -54,7 +54,7 @@ class _Watch:
             size, latest = self._size(), self._latest
             if size > before and latest is not None:
                 self._report(replace(latest, part=f"{latest.part}, {(size - self._at_first) / 10**6:.0f} MB"))
-            before = size
+            before = max(before, size)
 
     def _size(self) -> int:
         return sum(map(_size, (file for folder in self._folders if folder.is_dir() for file in folder.iterdir())))

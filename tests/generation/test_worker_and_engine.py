@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import multiprocessing
 import os
+import shutil
 import signal
 
 import pytest
@@ -19,15 +21,19 @@ from generation.worker import LocalWorker
 
 
 @pytest.fixture
-async def worker(tiny_model):
-    worker = LocalWorker(Repertoire.of([str(tiny_model)]), "cpu", 1)
+async def worker(tiny_model, tmp_path):
+    twin = tmp_path / "twin"
+    shutil.copytree(tiny_model, twin, copy_function=os.symlink)
+    (twin / "atelier.json").unlink()
+    (twin / "atelier.json").write_text(json.dumps({"name": "twin", "native_size": 64, "num_inference_steps": 6}))
+    worker = LocalWorker(Repertoire.of([str(tiny_model), str(twin)]), "cpu", 1)
     await worker.start()
     yield worker
     await worker.close()
     assert not multiprocessing.active_children()
 
 
-def request(job_id, seed, steps=6, width=64):
+def request(job_id, seed, steps=6, width=64, model=""):
     params = Params(
         parts=(TextPart("a red fox"),),
         width=width,
@@ -35,6 +41,7 @@ def request(job_id, seed, steps=6, width=64):
         seed=seed,
         num_inference_steps=steps,
         guidance_scale=5.0,
+        model=model,
     )
     return Generate(f"{job_id:012x}", params, job_id, 10_000_000)
 
@@ -49,10 +56,11 @@ def same_picture(one, other):
     return all(high <= 1 for _, high in ImageChops.difference(*pictures).getextrema())
 
 
-async def begin(worker, job_id):
+async def begin(worker, job_id, model=""):
     """Start a long job and come back when it has made a step."""
     started = asyncio.Event()
-    task = asyncio.create_task(worker.generate(request(job_id, seed=1, steps=900), lambda _: started.set()))
+    wanted = request(job_id, seed=1, steps=900, model=model)
+    task = asyncio.create_task(worker.generate(wanted, lambda _: started.set()))
     await asyncio.wait_for(started.wait(), 60)
     return task
 
@@ -75,9 +83,13 @@ async def test_people_draw_together_cancel_complain_and_survive_a_dead_process(w
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(asyncio.shield(cancelled), 10)
 
-    dying = await begin(worker, 5)
+    dying = [await begin(worker, 5), await begin(worker, 6, "twin")]
+    assert worker.held == {"tiny", "twin"}
     os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
-    with pytest.raises(WorkerDied):
-        await dying
-    again = await worker.generate(request(1, seed=1), ignore)
-    assert all(same_picture(*tiles) for tiles in zip(again.tiles, first.tiles, strict=True))
+    for task in dying:
+        with pytest.raises(WorkerDied):
+            await task
+    assert worker.held == frozenset()
+    for model in ("twin", "tiny"):
+        again = await worker.generate(request(1, seed=1, model=model), ignore)
+        assert all(same_picture(*tiles) for tiles in zip(again.tiles, first.tiles, strict=True))
