@@ -54,7 +54,11 @@ class Windows:
         return replace(self, places=tuple(seen or self.places[:1]))
 
     def measures(self, scale: int) -> Tensor:
-        """Give SDXL's `time_ids` (windows × 6), in pixels: the canvas's size, the window's place and its size."""
+        """Give SDXL's `time_ids` (windows × 6), in pixels: the canvas's size, the window's place and its size.
+
+        Told where it lies, the UNet draws a part of a picture there, and not one more picture (as in DemoFusion, Du et
+        al. 2023).
+        """
         sides = [(*self.canvas, *place, *self.size) for place in self.places]
         return torch.tensor(sides, dtype=torch.float32) * scale
 

@@ -23,7 +23,7 @@ from generation.engine.loading import Pipeline, load_pipeline
 from generation.engine.windows import lay
 from generation.errors import Complaint
 from generation.messages import Finished
-from generation.params import TextPart
+from generation.params import Frame, TextPart
 from tests.generation.oracle import SOURCE, drawing, png, quiet, stock_latents
 from tests.generation.studio import Studio, assert_close, generate, in_turn, params
 from tests.generation.tiny_xl import build_tiny_xl
@@ -198,14 +198,16 @@ def test_a_window_is_told_where_on_the_canvas_it_lies() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
+        {"source": SOURCE, "frame": Frame(16, 16, 32, 32)},
+        {"source": SOURCE, "width": 160, "height": 160, "strength": 0.3},
         {"seamless": True},
         {"hd": True},
         {"chaos": 50, "weird": 1000, "count": 2},
         {"width": 160, "height": 128, "num_inference_steps": 2},
         {"stop": 50, "house_style": "oil", "stylize": 250},
     ],
-    ids=lambda changes: next(iter(changes)),
+    ids=lambda changes: list(changes)[-1],
 )
 def test_whatever_else_can_be_asked_for_is_drawn(studio: Studio, changes: dict[str, Any]) -> None:
-    (end,) = studio.draw(generate("a", params(**changes)))
+    (end,) = studio.draw(generate("a", params(**changes), source=png(drawing()) if "source" in changes else None))
     assert isinstance(end, Finished)
