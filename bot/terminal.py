@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bot.config import Config
-from bot.studio import make_worker
+from bot.studio import make_worker, repertoire_of
 from generation import messages
 from generation.display import slug
 from generation.errors import Complaint, WorkerDied
@@ -19,7 +19,6 @@ from generation.job import new_job_id
 from generation.messages import Generate, Grid
 from generation.params import Params, Upload
 from generation.prompt import parse
-from generation.repertoire import Repertoire
 from generation.worker import LocalWorker
 
 UPLOAD_LIMIT = 10 * 2**20  # bytes, Discord's own: the sheet is the same as there
@@ -27,7 +26,7 @@ UPLOAD_LIMIT = 10 * 2**20  # bytes, Discord's own: the sheet is the same as ther
 
 async def imagine(config: Config, prompt: str, out: Path, image: Path | None) -> None:
     """Draw `prompt` into the folder `out` and print the paths. Raises Complaint for what the person can mend."""
-    repertoire = Repertoire.of(config.models)
+    repertoire = repertoire_of(config)
     params = parse(prompt, repertoire, source=Upload("") if image else None)
     wanted = config.models[repertoire.models.index(repertoire.drawing(params))]
     worker = make_worker(replace(config, models=(wanted,)))  # the others need not be loaded

@@ -36,9 +36,9 @@ def infotext(params: Params, model: Model, tile: int, *, with_prompt: bool = Tru
     """Describe tile number `tile` (from 0) of `params`; under `Atelier` is the prompt that draws the whole grid again.
 
     Parts with weights are joined by `AND`, which means there what it means here: their noise is added up; the house
-    style stands among the words, as strongly as it is applied. What is pushed away stands in the negative prompt. The
-    size is that of the first pass, as in that program's own "Hires. fix". Without the prompt, what is left are the
-    settings.
+    style stands among the words, as strongly as it is applied, and LoRAs behind them. What is pushed away stands in the
+    negative prompt. The size is that of the first pass, as in that program's own "Hires. fix". Without the prompt, what
+    is left are the settings.
     """
     settings = _settings(params, model, tile)
     if not with_prompt:
@@ -53,9 +53,13 @@ def infotext(params: Params, model: Model, tile: int, *, with_prompt: bool = Tru
 def _positive(params: Params) -> str:
     pulling = [part for part in params.weighted_parts if part.weight > 0]
     told = [(text, weight) for part in pulling for text, weight in styled(part, params) if abs(weight) > LEAST_WEIGHT]
-    if len(told) == 1:
-        return _plain(told[0][0])
-    return _plain(" AND ".join(f"{text} :{number(round(weight, 3))}" for text, weight in told))
+    alone = len(told) == 1
+    texts = told[0][0] if alone else " AND ".join(f"{text} :{number(round(weight, 3))}" for text, weight in told)
+    return _plain(" ".join(filter(None, [texts, *_loras(params)])))
+
+
+def _loras(params: Params) -> list[str]:
+    return [f"<lora:{use.name}:{number(use.weight)}>" for use in params.loras]
 
 
 def _negative(params: Params) -> str:

@@ -72,7 +72,7 @@ def with_words(pipeline: Pipeline, inversions: Iterable[TextualInversion]) -> Pi
     """
     widths = tuple(encoder.config.hidden_size for encoder in pipeline.text_encoders)
     places: dict[str, range | Complaint] = {}
-    tables = [[torch.zeros(1, width)] for width in widths]
+    tables = [[torch.zeros(1, width, dtype=torch.float32)] for width in widths]
     learnt = 1
     for inversion in inversions:
         if inversion.widths != widths:

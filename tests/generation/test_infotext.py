@@ -16,7 +16,7 @@ from sd_parsers.data import Generators, Prompt, PromptInfo
 
 from generation.engine.pictures import to_png
 from generation.infotext import SAMPLER_LABELS, infotext
-from generation.params import TextPart, Upload
+from generation.params import LoraUse, TextPart, Upload
 from generation.prompt import parse, write
 from generation.repertoire import Repertoire
 from generation.samplers import SAMPLERS
@@ -103,6 +103,11 @@ def test_the_house_style_is_told_as_strongly_as_it_is_applied(typed, positive):
     assert read(infotext(parse(typed, Repertoire((model,))), model, 0))["prompt"] == positive
 
 
+def test_loras_stand_behind_the_words_as_that_program_types_them():
+    params = replace(parse("hot:: dog", HERE), loras=(LoraUse("ink", 0.5), LoraUse("moss")))
+    assert infotext(params, MODEL, 0).startswith("hot :0.5 AND dog :0.5 <lora:ink:0.5> <lora:moss:1>\n")
+
+
 def test_a_second_pass_is_told_as_that_programs_own():
     values = read(infotext(parse("a fox --hd", HERE), MODEL, 0))
     assert (values["Size"], values["Hires upscale"], values["Denoising strength"]) == ("512x512", "2", "0.45")
@@ -130,7 +135,7 @@ def test_a_name_with_commas_stays_in_one_piece():
 @given(all_params())
 def test_the_whole_grid_can_be_drawn_again_from_any_tiles_text(params):
     changed = {"num_inference_steps": 3, "guidance_scale": 1.0}
-    other = Repertoire(tuple(replace(model, **changed) for model in test_prompt.HERE.models))
+    other = replace(test_prompt.HERE, models=tuple(replace(model, **changed) for model in test_prompt.HERE.models))
     echo = read(infotext(replace(params, count=4), MODEL, 2))["Atelier"]
     assert read_again(echo, params, other) == params
 

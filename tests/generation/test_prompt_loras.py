@@ -94,7 +94,7 @@ def test_escaped_it_is_text() -> None:
         ("--lora big", "`--lora` cannot use `big` with one: it is made for Stable Diffusion XL"),
         ("--model xl --lora ink", "`--lora` cannot use `ink` with xl: it is made for Stable Diffusion 1.x"),
         ("--lora odd", "`--lora` cannot use `odd` with one: it is made for another kind of model"),
-        ("--model flux --lora ink", "`--lora` cannot use `ink` with flux: it is made for Stable Diffusion 1.x"),
+        ("--model flux --lora ink", "Cannot use `--lora` with flux: it cannot draw with LoRAs and learnt words"),
         ("--lora ink --lora ink:0.5", "`--lora` names `ink` more than once"),
         ("<lora:oil:1>", "`--lora` does not know `oil`: for one there is `ink`, `ink_wash`, `texts`"),
     ],
