@@ -79,6 +79,7 @@ class Engine:
     All methods are for one thread. Events come through `emit`, which must be safe to call from several threads. Every
     job ends in exactly one Finished or Failed. An unknown error (any CUDA error) comes out of `step`: the process
     should end then. Engines on one device share `unet_call`, which is held by whoever uses a UNet there.
+    Where memory runs out, `let_another_go` takes that of a model which draws nothing, and says whether there was one.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Engine:
         enlarger: Enlarger | None = None,
         unet_call: threading.Lock | None = None,
         additions: Additions = NO_ADDITIONS,
+        let_another_go: Callable[[], bool] = lambda: False,
     ) -> None:
         self.model: Model = pipeline.model
         self.device = str(pipeline.device)
@@ -98,6 +100,7 @@ class Engine:
         self._enlarger = enlarger
         self._variants = Variants(pipeline, additions)
         self._unet_call = unet_call or threading.Lock()
+        self._let_another_go = let_another_go
         self._finisher = Finisher(self._vae, pipeline.model, emit, self._unet_call, imprint, classifier)
         self._turns = Turns(MAX_ROWS[pipeline.device.type] * pipeline.model.native_size**2)
         self._pace = Pace(pipeline.device)
@@ -215,6 +218,8 @@ class Engine:
 
     def _make_room(self, shares: Sequence[Share]) -> None:
         release_memory(self._pipeline.device)
+        if self._let_another_go():
+            return
         if self._turns.shrink(shares):
             rows = sum(rows for _, rows in shares)
             log.warning("there is not enough memory for %d rows in a call: half as many for now", rows)

@@ -34,7 +34,10 @@ log = logging.getLogger(__name__)
 
 
 class Networks(Protocol):
-    """A loaded model, on the device or in RAM; `begin` makes an engine of it once it is on the device."""
+    """A loaded model, on the device or in RAM.
+
+    `begin` makes an engine of it once it is on the device, which is given a way to let another model go.
+    """
 
     @property
     def model(self) -> Model:
@@ -45,7 +48,7 @@ class Networks(Protocol):
         """The bytes of all weights."""
 
     @property
-    def begin(self) -> Callable[[Emit], Engine]:
+    def begin(self) -> Callable[[Emit, Callable[[], bool]], Engine]:
         """What makes an engine that draws with it."""
 
     def move(self, device: torch.device) -> None:
@@ -248,13 +251,23 @@ class Ensemble:
         return self._sizes[model.name]
 
     def _send_for(self, model: Model, leaving: Sequence[str]) -> None:
-        gone = []
-        for name in leaving:
-            gone.append((name, self._held.pop(name)))
-            self._on_device.leave(name)
-            self._served.pop(name, None)
-            self._emit(Left(name))
+        gone = [(name, self._dismiss(name)) for name in leaving]
         self._arrival = _Arrival(model, partial(self._bring, model, gone), self._news)
+
+    def _dismiss(self, name: str) -> _Held:
+        self._on_device.leave(name)
+        self._served.pop(name, None)
+        self._emit(Left(name))
+        return self._held.pop(name)
+
+    def _let_another_go(self) -> bool:
+        """Let a model go that draws nothing, since memory has run out in the step that is being made."""
+        idle = self._on_device.least_recent({job.model for job in self._jobs()})
+        if idle is None or self._arrival is not None:  # the thread of an arrival may be making room itself
+            return False
+        log.warning("there is not enough memory for what is drawn: %s has to leave", idle)
+        self._make_room([(idle, self._dismiss(idle))])
+        return True
 
     def _receive(self) -> None:
         """Take in the model that has come; raises what nobody expected of its loading."""
@@ -331,7 +344,7 @@ class Ensemble:
         else:
             with apart_from(self._step_under_way):
                 networks = self._maker.load(model, report)
-        engine = networks.begin(self._hear)
+        engine = networks.begin(self._hear, self._let_another_go)
         return _Held(networks, engine, time.monotonic() - began)
 
 

@@ -28,11 +28,14 @@ from generation.upscaler import Upscaler
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """A loaded model, on the device or in RAM; `begin` makes an engine of it once it is on the device."""
+    """A loaded model, on the device or in RAM.
+
+    `begin` makes an engine of it once it is on the device, which is given a way to let another model go.
+    """
 
     model: Model
     modules: Sequence[Any]
-    begin: Callable[[Emit], Engine]
+    begin: Callable[[Emit, Callable[[], bool]], Engine]
 
     @property
     def size(self) -> int:
@@ -83,7 +86,7 @@ class Maker:
     def _whole(self, model: Model, report: Callable[[Loading], None]) -> Networks:
         recipe = load_recipe(model, self.device, self._precision, report)
 
-        def begin(emit: Emit) -> Engine:
+        def begin(emit: Emit, _: Callable[[], bool]) -> Engine:
             return WholeEngine(recipe, model, self.device, emit, self._imprint, self._classifier, self._enlarger)
 
         return Networks(model, recipe.networks, begin)
@@ -92,9 +95,16 @@ class Maker:
         pipeline = load_pipeline(model.ref, str(self.device), report)
         modules = [module for part in NETWORKS if (module := getattr(pipeline, part)) is not None]
 
-        def begin(emit: Emit) -> Engine:
+        def begin(emit: Emit, let_another_go: Callable[[], bool]) -> Engine:
             return DenoisingEngine(
-                pipeline, emit, self._imprint, self._classifier, self._enlarger, self._unet_call, self._additions
+                pipeline,
+                emit,
+                self._imprint,
+                self._classifier,
+                self._enlarger,
+                self._unet_call,
+                self._additions,
+                let_another_go,
             )
 
         return Networks(pipeline.model, modules, begin)

@@ -29,6 +29,10 @@ class Residency:
         """Count a model no more."""
         del self._sizes[name]
 
+    def least_recent(self, busy: Container[str]) -> str | None:
+        """Give the model that was not used for the longest time, of those that are not `busy`."""
+        return next((name for name in self._sizes if name not in busy), None)
+
     def making_room(self, size: int, busy: Container[str]) -> list[str] | None:
         """Give who has to leave for a model of `size` bytes, the least recently used first.
 

@@ -132,3 +132,18 @@ def test_a_vae_that_never_has_enough_says_so_and_lets_the_unet_go_on(
         vae.decode_beside(unet_call, torch.randn(1, 4, 8, 8))
     assert [lines for lines, _ in seen] == [8, 8, 4, 2]
     assert not unet_call.locked()
+
+
+def test_a_model_that_draws_nothing_leaves_before_calls_become_smaller(studio: Studio, pipeline: Pipeline) -> None:
+    hook = out_of_memory_above(pipeline, 4)
+    left = []
+
+    def let_another_go() -> bool:
+        hook.remove()
+        left.append("another")
+        return True
+
+    studio.engine._let_another_go = let_another_go
+    assert isinstance(studio.draw(generate("a", params(count=4)))[0], Finished)
+    assert left == ["another"]
+    assert set(studio.calls) == {8}

@@ -35,8 +35,9 @@ def small_heap():
 class Painter:
     """An engine that draws each job in as many steps as it asks for, and writes down whose steps were made."""
 
-    def __init__(self, networks, emit):
+    def __init__(self, networks, emit, let_another_go):
         self.model, self._emit, self._steps = networks.model, emit, networks.steps
+        self.let_another_go = let_another_go
         self.jobs = {}
         self.is_closed = False
 
@@ -71,8 +72,8 @@ class Networks:
         self.model, self.size, self.steps, self._places = model, size, steps, places
         places[model.name].append("device")
 
-    def begin(self, emit):
-        return Painter(self, emit)
+    def begin(self, emit, let_another_go):
+        return Painter(self, emit, let_another_go)
 
     def move(self, device):
         self._places[self.model.name].append("RAM" if device.type == "cpu" else "device")
@@ -406,6 +407,33 @@ def test_a_model_too_large_for_ram_is_loaded_anew():
     stage.draw("B", "A")
     assert stage.maker.loads == {"A": 2, "B": 1}
     assert "RAM" not in stage.maker.places["A"]
+
+
+def test_where_memory_runs_out_in_a_step_those_leave_that_draw_nothing():
+    stage = Stage(spare=10)
+    stage.draw("B", "C")
+    ours = stage.ask("A", 5)
+    stage.ensemble.step()
+    engine = stage.ensemble._held["A"].engine
+    assert [engine.let_another_go() for _ in range(3)] == [True, True, False]
+    assert stage.left == ["B", "C"]
+    assert stage.maker.places["C"] == ["device", "RAM"]
+    stage.rest()
+    assert stage.end_of(ours) == Finished(ours, GRID)
+    stage.draw("B", "C")
+    assert stage.held == {"A", "B", "C"}
+
+
+def test_nobody_else_leaves_while_a_model_is_on_its_way():
+    stage = Stage()
+    stage.draw("B")
+    lets_go = stage.maker.hold_up("C")
+    stage.ask("A", 5)
+    stage.ask("C")
+    stage.ensemble.step()
+    assert not stage.ensemble._held["A"].engine.let_another_go()
+    lets_go.set()
+    stage.rest()
 
 
 def test_closing_ends_every_engine_also_of_a_model_that_has_just_come():
