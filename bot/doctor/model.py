@@ -13,6 +13,7 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from bot.doctor.finding import Finding, Verdict, bad, fine, unknown
+from generation.catalogue import DRAWN_WHOLE, Family
 from generation.errors import Complaint
 from generation.header import read_header
 from generation.models import CONVERT, Model, describe
@@ -35,6 +36,10 @@ WEIGHTS = {
     "vae": "diffusion_pytorch_model.safetensors",
 }
 OF_XL = ("tokenizer_2", "text_encoder_2")
+OF_TEXT = ("tokenizer", "text_encoder")
+# Of the families that are drawn whole: parts that are never loaded, and kinds of parts that are no networks.
+UNUSED = ("safety_checker", "feature_extractor", "image_processor", "watermarker")
+NO_NETWORKS = ("Tokenizer", "TokenizerFast", "Scheduler")
 PICKLED = ("*.bin", "*.ckpt", "*.pt", "*.pth")
 AGAIN = "Download the model again; a clone by git needs git-lfs."
 
@@ -65,7 +70,7 @@ def check_model(ref: str) -> list[Finding]:
         model = describe(ref)
         weights = list(_check_all(model))
     except LocalEntryNotFoundError:  # one of the FileNotFoundErrors
-        commands = " and ".join(f"`hf download {ref}`" for ref in filter(None, (model.ref, model.base)))
+        commands = " and ".join(f"`hf download {ref}`" for ref in filter(None, (model.ref, model.base, model.partner)))
         mend = f"Start the bot, or run {commands}, and look again."
         return [unknown("model", f"{model.ref} is not on this machine yet: it is downloaded at the first start", mend)]
     except (FileNotFoundError, Complaint) as error:
@@ -101,6 +106,9 @@ def _check_all(model: Model) -> Iterator[Path]:
         _check_weights(Path(model.ref))
         yield Path(model.ref)
         return
+    if model.family in DRAWN_WHOLE:
+        yield from _check_whole(model)
+        return
     folder = _folder(model.base or model.ref)
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     is_xl = index.get("text_encoder_2", (None, None))[1] is not None
@@ -109,6 +117,28 @@ def _check_all(model: Model) -> Iterator[Path]:
             yield from _check_part(folder, index, part)
     if model.base:
         yield from _check_lone_unet(model)
+
+
+def _check_whole(model: Model) -> Iterator[Path]:
+    """Check the one or two halves of a model that diffusers' own pipelines draw with."""
+    yield from _check_half(_folder(model.ref))
+    if model.partner:
+        read_once = OF_TEXT if model.family is Family.IF else ()  # its second half goes by the first one's reading
+        yield from _check_half(_folder(model.partner), read_once)
+
+
+def _check_half(folder: Path, unused: Sequence[str] = ()) -> Iterator[Path]:
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    parts = {part: named for part, named in index.items() if isinstance(named, list) and named[1] is not None}
+    for part in parts.keys() - {*UNUSED, *unused}:
+        library, kind = parts[part]
+        if not (folder / part).is_dir():
+            raise _Fault(f"{folder / part} is missing")
+        if not kind.endswith(NO_NETWORKS):
+            name = "model.safetensors" if library == "transformers" else "diffusion_pytorch_model.safetensors"
+            for path in _weights(folder / part, name):
+                _check_weights(path)
+                yield path
 
 
 def _check_lone_unet(model: Model) -> Iterator[Path]:

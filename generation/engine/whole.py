@@ -30,7 +30,7 @@ from generation.imprint import PLAIN, Imprint
 from generation.messages import Event, Failed, Finished, Generate, Progress, Reason
 from generation.models import Model
 
-STEP_WAIT = 0.02  # seconds that a step waits for the drawing thread, before messages are looked at again
+STEP_WAIT = 0.005  # seconds that a step waits for the drawing thread; other models want their steps as well
 MOST_TOGETHER = 4  # a grid
 
 

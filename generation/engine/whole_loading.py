@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -90,8 +91,11 @@ class _Half:
             if not issubclass(kind, torch.nn.Module):
                 return kind.from_pretrained(self._ref, subfolder=part)
             network = kind.from_pretrained(self._ref, subfolder=part, dtype=precision, use_safetensors=True)
-        except ImportError as error:
-            raise Complaint(f"{self._ref}/{part} needs what is not installed here: {_first_line(error)}") from error
+        except (ImportError, ValueError) as error:
+            if not part.startswith("tokenizer") or _reads_sentencepiece():
+                raise
+            text = f"The {part} of {self._ref} needs what is not installed here: `pip install sentencepiece protobuf`."
+            raise Complaint(text) from error
         except OSError as error:
             if "file named" not in str(error):  # so diffusers and transformers put it, of a folder and of the hub
                 raise
@@ -119,8 +123,9 @@ class _Half:
         return found
 
 
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _reads_sentencepiece() -> bool:
+    """Say whether a tokenizer that comes as `spiece.model` alone can be read; most bring a `tokenizer.json`."""
+    return bool(transformers.utils.is_sentencepiece_available() and transformers.utils.is_protobuf_available())
 
 
 def settled(model: Model) -> Model:

@@ -25,6 +25,7 @@ from bot.doctor.storage import check_database, check_disk
 from bot.lock import in_use, only_one
 from db.connection import DATABASE
 from db.store import Store
+from generation.catalogue import Family
 from generation.models import EMBEDDED, describe
 from preview.state import permissions
 from tests.bot.conftest import Stage
@@ -299,6 +300,29 @@ def test_a_unet_and_the_model_around_it_are_looked_at(xl, tmp_path, monkeypatch,
     lay_in_cache(xl, tmp_path / "cache", describe(name).base, monkeypatch)
     lay_in_cache(tmp_path / "alone", tmp_path / "cache", describe(name).ref, monkeypatch)
     assert check_model(name)[0].verdict is FINE
+
+
+@pytest.mark.parametrize(
+    ("gone", "verdict", "says"),
+    [
+        ("safety_checker", FINE, "complete"),
+        ("vqgan", BAD, "vqgan is missing"),
+        ("decoder/diffusion_pytorch_model.safetensors", BAD, "decoder/diffusion_pytorch_model.safetensors is missing"),
+        ("first/prior/diffusion_pytorch_model.safetensors", BAD, "first/prior/diffusion_pytorch_model"),
+        ("first/tokenizer", BAD, "first/tokenizer is missing"),
+    ],
+)
+def test_both_halves_of_a_model_that_comes_in_two_are_looked_at(tmp_path, gone, verdict, says):
+    from tests.generation.tiny_whole import build_whole
+
+    path = build_whole(tmp_path / "whole", Family.WUERSTCHEN) / gone
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    (found,) = check_model(str(tmp_path / "whole"))
+    assert found.verdict is verdict
+    assert says in found.text
 
 
 def test_weights_in_several_files_are_all_looked_at(model):

@@ -14,6 +14,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+import transformers
 from diffusers.pipelines.deprecated.wuerstchen import WuerstchenCombinedPipeline
 from PIL import Image
 from torch import Generator, Tensor
@@ -442,6 +443,14 @@ def test_half_a_model_asks_for_the_other(tmp_path: Path) -> None:
         load_recipe(describe(str(folder)), CPU, torch.float32, lambda _: None)
     (folder / "atelier.json").write_text('{"partner": "../half"}')
     with pytest.raises(Complaint, match="is a WuerstchenDecoderPipeline, where a WuerstchenPriorPipeline is wanted"):
+        load_recipe(describe(str(folder)), CPU, torch.float32, lambda _: None)
+
+
+def test_a_tokenizer_that_cannot_be_read_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transformers.utils, "is_sentencepiece_available", lambda: False)
+    folder = build_whole(tmp_path, Family.IF)
+    (folder / "tokenizer" / "tokenizer.json").rename(folder / "tokenizer" / "spiece.model")
+    with pytest.raises(Complaint, match="pip install sentencepiece protobuf"):
         load_recipe(describe(str(folder)), CPU, torch.float32, lambda _: None)
 
 
