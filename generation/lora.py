@@ -36,8 +36,8 @@ _OTHER_KINDS = {
     "oft_": "OFT",
     "dora_scale": "DoRA",
     "magnitude_vector": "DoRA",
-    ".on_input": "IA3",
-    ".diff": "full difference",
+    r"\.on_input$": "IA3",
+    r"\.diff(?:_b)?$": "full difference",
 }
 
 
@@ -101,7 +101,7 @@ def describe_lora(path: Path, name: str) -> Lora:
 
 
 def _known(path: Path, key: str) -> Part:
-    if kind := next((kind for mark, kind in _OTHER_KINDS.items() if mark in key), None):
+    if kind := next((kind for mark, kind in _OTHER_KINDS.items() if re.search(mark, key)), None):
         raise Complaint(f"{path} is a {kind} and no plain LoRA or LoCon, so it cannot be drawn with.")
     if (part := part_of(key)) is None:
         raise Complaint(f"{path} is no LoRA in kohya's or diffusers' layout: {key} is not known.")

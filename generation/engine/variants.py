@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -39,6 +40,7 @@ class Variants:
         self._pipeline, self._additions = with_words(pipeline, additions.inversions), additions
         self.plain = Variant(PromptEncoder(self._pipeline), self._pipeline.unet)
         self._remembered = lru_cache(KEPT_SETS)(self._changed)
+        self._reading = threading.Lock()
 
     def of(self, params: Params) -> Variant:
         """Give the one that draws `params`, reading files where it must be made; raises Complaint.
@@ -46,7 +48,10 @@ class Variants:
         May be called from several threads.
         """
         loras = self._additions.used(params)
-        return self._remembered(loras) if loras else self.plain
+        if not loras:
+            return self.plain
+        with self._reading:  # else jobs that come together would each read the same files
+            return self._remembered(loras)
 
     def _changed(self, loras: tuple[tuple[Lora, float], ...]) -> Variant:
         changed = with_loras(self._pipeline, loras)

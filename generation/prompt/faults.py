@@ -26,9 +26,13 @@ class PromptFaults(Complaint):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a value is not taken, as the rest of a sentence that begins with the parameter's name."""
+    """Why a value is not taken, as the rest of a sentence that begins with the parameter's name.
+
+    `of_model` says that another model might take it.
+    """
 
     text: str
+    of_model: bool = False
 
 
 def beyond(typed: str, model: Model, feature: Feature) -> str:

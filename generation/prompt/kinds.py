@@ -287,7 +287,9 @@ def _meant_lora(typed: str, scope: Scope) -> Lora | Fault:
         there_is = f"for {scope.model.name} there is {_some(fitting)}" if fitting else "there is none here"
         return Fault(f"does not know {quote(typed)}: {there_is}")
     (lora,) = meant
-    return lora if fits(lora, scope.model) else Fault(f"cannot use {quote(lora.name)} {misfit(lora, scope.model)}")
+    if fits(lora, scope.model):
+        return lora
+    return Fault(f"cannot use {quote(lora.name)} {misfit(lora, scope.model)}", of_model=True)
 
 
 def _some(loras: Sequence[Lora]) -> str:

@@ -66,7 +66,8 @@ class Layer:
             return
         value = parameter.kind.read(text, self.scope)
         if isinstance(value, Fault):
-            self.faults.append(f"`--{parameter.name}` {value.text}")
+            if not (value.of_model and self.is_lenient):
+                self.faults.append(f"`--{parameter.name}` {value.text}")
         elif rest:
             self._refuse_text(rest, parameter.name)
         else:

@@ -14,10 +14,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from generation.additions import Additions
+from generation.child import load_engine
 from generation.engine.loading import Pipeline, load_pipeline
 from generation.lora import describe_lora
-from generation.messages import Failed, Reason
+from generation.messages import Event, Failed, Finished, Reason
 from generation.params import LoraUse, Params
+from generation.repertoire import Repertoire
 from tests.generation.lora_file import (
     CONVOLUTIONS,
     LINEAR,
@@ -209,3 +211,22 @@ def test_layers_that_drawing_has_no_use_for_are_left_out(
     path = tmp_path / "more.safetensors"
     save_file(tensors | spare, path)
     assert torch.equal(_drawn(pipeline, _wanted(("more", 1.0)), path), _drawn(pipeline, _wanted(("one", 1.0)), file))
+
+
+def test_the_process_that_draws_knows_the_loras_of_the_repertoire(
+    tiny_model: Path, pipeline: Pipeline, file: Path
+) -> None:
+    told: dict[str, Finished] = {}
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Finished):
+            told[event.job_id] = event
+
+    here = Repertoire.of([str(tiny_model)], Additions((describe_lora(file, "one"),)))
+    engine = load_engine(here, "cpu", 1, emit)
+    for name, wanted in (("with", _wanted(("one", 1.0))), ("without", _wanted())):
+        engine.add(generate(name, wanted))
+    while engine.busy:
+        engine.step()
+    engine.close()
+    assert told["with"].grid.tiles != told["without"].grid.tiles

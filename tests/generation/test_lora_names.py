@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from diffusers.loaders.lora_conversion_utils import (
     _convert_non_diffusers_lora_to_diffusers,
     _maybe_map_sgm_blocks_to_diffusers,
 )
+from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from generation.engine.lora import layers_by_name
-from generation.lora import Part, part_of
+from generation.errors import Complaint
+from generation.lora import Part, describe_lora, part_of, trigger_words
 
 UNETS: dict[str, dict[str, Any]] = {
     "1.5": {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},
@@ -166,3 +169,39 @@ LAYER = "down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_"
 )
 def test_a_tensors_name_is_read_in_every_layout(key: str, part: Part | None) -> None:
     assert part_of(key) == part
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("lora_unet_mid_block_attentions_0_proj_in.hada_w1_a", "is a LoHa and no plain LoRA"),
+        ("lora_unet_mid_block_attentions_0_proj_in.lokr_w1", "is a LoKr"),
+        ("lora_unet_mid_block_attentions_0_proj_in.dora_scale", "is a DoRA"),
+        ("lora_unet_mid_block_attentions_0_proj_in.diff", "is a full difference"),
+        ("transformer.blocks.0.attn.lora_A.weight", "no LoRA in kohya's or diffusers' layout"),
+        ("model.diffusion_model.out.2.weight", "no LoRA in kohya's or diffusers' layout"),
+        ("lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight", "for another kind of model"),
+        ("lora_unet_mid_block_attentions_0_proj_in.lora_down.weight", "damaged"),
+    ],
+)
+def test_what_is_no_lora_for_these_models_is_refused_by_its_header(tmp_path: Path, key: str, told: str) -> None:
+    save_file({key: torch.ones(2, 8)}, tmp_path / "x.safetensors")
+    with pytest.raises(Complaint, match=rf"x\.safetensors.*{told}"):
+        describe_lora(tmp_path / "x.safetensors", "x")
+
+
+@pytest.mark.parametrize(
+    ("notes", "words"),
+    [
+        ({}, ""),
+        ({"modelspec.trigger_phrase": "ink wash"}, "ink wash"),
+        ({"ss_tag_frequency": '{"10_ink": {"ink wash": 40, "fox": 3}, "5_more": {"ink wash": 2}}'}, "ink wash"),
+        ({"ss_tag_frequency": '{"10_ink": {"a": 1, "b": 1}}'}, ""),
+        ({"ss_tag_frequency": "no json"}, ""),
+        ({"ss_tag_frequency": '["a"]'}, ""),
+    ],
+)
+def test_trigger_words_are_those_that_the_maker_names_or_that_all_captions_had(
+    notes: dict[str, str], words: str
+) -> None:
+    assert trigger_words(notes) == words

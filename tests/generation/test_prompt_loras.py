@@ -114,6 +114,14 @@ def test_loras_in_the_prompt_beat_those_that_were_set_beforehand() -> None:
     assert read("a fox --lora texts", HERE, defaults=("--lora ink:0.5",)).params.loras == (LoraUse("texts"),)
 
 
+def test_loras_that_were_set_beforehand_are_left_out_where_they_do_not_suit_the_model() -> None:
+    suffix = ("--lora ink:0.5 --ar 3:2",)
+    params = read("a fox --model xl", HERE, defaults=suffix).params
+    assert (params.loras, params.aspect) == ((), (3, 2))
+    with pytest.raises(PromptFaults, match="In the settings `--lora gone`: `--lora` does not know `gone`"):
+        read("a fox", HERE, defaults=("--lora gone",))
+
+
 def test_loras_are_written_as_they_can_be_typed() -> None:
     params = drawn("a fox --lora ink:0.8 --lora texts")
     assert write(params, HERE) == "a fox --lora ink:0.8, texts"
