@@ -1,26 +1,33 @@
-"""Time the engine against the stock diffusers pipeline on the same weights: `python -m benchmarks.engine`."""
+"""Time the engine against stock diffusers on the same weights: `python -m benchmarks.engine`.
+
+The stock pipeline stands there plain (32-bit floats) and with its own recommendations for the device: half precision,
+channels last, and with `--compile` torch.compile. Compiling is timed apart, since it takes minutes.
+"""
 
 from __future__ import annotations
 
 import argparse
 import io
+import os
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import DiffusionPipeline
 from PIL import Image
 from torch import Generator
 
 from generation.engine.engine import Engine
 from generation.engine.loading import choose_device
-from generation.messages import Event, Failed, Finished, Generate, Progress
+from generation.messages import Event, Failed, Finished, Generate, Grid, Progress
 from generation.models import EMBEDDED
 from generation.params import Params, TextPart
 from generation.sheet import compose, encode_within
@@ -30,6 +37,7 @@ CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 ASPECTS = ((1.0, 1.0), (1.25, 0.75), (1.0, 1.0), (0.75, 1.25), (1.0, 1.0), (1.0, 1.0), (1.25, 0.75), (1.0, 1.0))
 STEPS = (12, 30, 8, 20, 12, 40, 8, 16)
 PROMPTS = ("a castle on the hills at sunset", "a red boat on the sea", "a fox in the snow", "a rocket in space")
+MERGED_STEPS = 4  # a step takes as long whether there are few or many
 
 
 class Watched:
@@ -39,6 +47,7 @@ class Watched:
         self.clock = clock
         self.ended: dict[str, float] = {}
         self.first_seen: dict[str, float] = {}
+        self.grids: dict[str, Grid] = {}
         self._news = threading.Condition()
         self.engine = Engine.load(ref, device, self._tell)
 
@@ -55,9 +64,10 @@ class Watched:
         match event:
             case Progress(job_id):
                 self.first_seen.setdefault(job_id, self.clock())
-            case Finished(job_id):
+            case Finished(job_id, grid):
                 with self._news:
                     self.ended[job_id] = self.clock()
+                    self.grids[job_id] = grid
                     self._news.notify_all()
             case Failed(job_id, _, text):
                 raise RuntimeError(f"{job_id} failed: {text}")
@@ -117,43 +127,119 @@ class Stopwatch:
         return time.perf_counter() - self._wall, time.process_time() - self._processor
 
 
-def one_job(watched: Watched, stock: Any, repeats: int) -> list[str]:
-    """Time one grid with the engine and with the stock pipeline, in turn.
+def stock_pipelines(ref: str, place: torch.device, fast: torch.dtype, *, is_compiled: bool) -> dict[str, Any]:
+    """Load the stock pipeline as it comes and as its documentation recommends."""
+    stocks = {"stock, plain": _stock(ref, place, torch.float32)}
+    if fast is not torch.float32:
+        stocks[f"stock, {fast}, channels last".replace("torch.", "")] = _laid_out(_stock(ref, place, fast))
+    if is_compiled:
+        compiled = _laid_out(_stock(ref, place, fast))
+        compiled.unet = torch.compile(compiled.unet)
+        stocks["the same, compiled"] = compiled
+    return stocks
+
+
+def _stock(ref: str, place: torch.device, precision: torch.dtype) -> Any:
+    stock = DiffusionPipeline.from_pretrained(ref, dtype=precision, safety_checker=None).to(place)
+    stock.set_progress_bar_config(disable=True)
+    return stock
+
+
+def _laid_out(stock: Any) -> Any:
+    for network in (stock.unet, stock.vae):
+        network.to(memory_format=torch.channels_last)
+    return stock
+
+
+Times = tuple[float, float]
+ENGINE = "engine"
+
+
+def one_job(watched: Watched, stocks: Mapping[str, Any], repeats: int) -> list[str]:
+    """Time one grid, encoded, with the engine and with the stock pipelines, in turn.
 
     On a busy machine the processor time is the one to go by.
     """
     wanted = params_for(watched.engine, 0, (1.0, 1.0), watched.engine.model.num_inference_steps)
-    times = [_one_round(watched, stock, wanted, turn) for turn in range(repeats + 1)][1:]  # the first is to warm up
-    rows = [_row("engine, result encoded", [engine for engine, _, _ in times], times)]
-    rows.append(_row("stock pipeline, pictures in memory", [drawn for _, drawn, _ in times], times))
-    rows.append(_row("stock pipeline, result encoded", [encoded for _, _, encoded in times], times))
-    title = "| one grid of four | wall | engine / this | processor | engine / this |"
-    return [title, "| --- | --- | --- | --- | --- |", *rows]
+    warm = {label: _timed(lambda stock=stock: draw_stock(stock, wanted)) for label, stock in stocks.items()}  # type: ignore[misc]
+    rounds = [_one_round(watched, stocks, wanted, turn) for turn in range(repeats + 1)][1:]
+    title = "| one grid of four | wall | of plain | processor | of plain | first time, wall |"
+    rows = [_row(label, rounds, warm.get(label)) for label in rounds[0]]
+    return [title, "| --- | --- | --- | --- | --- | --- |", *rows]
 
 
-Times = tuple[float, float]
-
-
-def _one_round(watched: Watched, stock: Any, wanted: Params, turn: int) -> tuple[Times, Times, Times]:
+def _timed(work: Callable[[], Any]) -> Times:
     watch = Stopwatch()
-    images = draw_stock(stock, wanted)
-    drawn = watch.read()
-    encode_simply(images)
-    encoded = watch.read()
-    watch = Stopwatch()
-    watched.engine.add(Generate(f"one-{turn}", wanted, turn, LIMIT))
-    watched.step_until(lambda: f"one-{turn}" in watched.ended)
-    return watch.read(), drawn, encoded
+    work()
+    return watch.read()
 
 
-def _row(label: str, mine: Sequence[Times], rounds: Sequence[tuple[Times, Times, Times]]) -> str:
+def _one_round(watched: Watched, stocks: Mapping[str, Any], wanted: Params, turn: int) -> dict[str, Times]:
+    def with_engine() -> None:
+        watched.engine.add(Generate(f"one-{turn}", wanted, turn, LIMIT))
+        watched.step_until(lambda: f"one-{turn}" in watched.grids)
+
+    times = {
+        label: _timed(lambda stock=stock: encode_simply(draw_stock(stock, wanted)))  # type: ignore[misc]
+        for label, stock in stocks.items()
+    }
+    return times | {ENGINE: _timed(with_engine)}
+
+
+def _row(label: str, rounds: Sequence[Mapping[str, Times]], first: Times | None) -> str:
     cells = []
     for clock in (0, 1):
-        ratio = statistics.median(
-            engine[clock] / each[clock] for (engine, _, _), each in zip(rounds, mine, strict=True)
-        )
-        cells.append(f"{statistics.median(each[clock] for each in mine):.3f} s | {ratio:.3f}")
-    return f"| {label} | {' | '.join(cells)} |"
+        seconds = statistics.median(each[label][clock] for each in rounds)
+        ratio = statistics.median(each[label][clock] / next(iter(each.values()))[clock] for each in rounds)
+        cells.append(f"{seconds:.3f} s | {ratio:.3f}")
+    return f"| {label} | {' | '.join(cells)} | {'' if first is None else f'{first[0]:.1f} s'} |"
+
+
+def likeness(watched: Watched, stocks: Mapping[str, Any]) -> list[str]:
+    """Compare pictures with the plain stock pipeline's: peak signal-to-noise ratios in dB over some prompts."""
+    rows: dict[str, list[float]] = defaultdict(list)
+    for place in range(len(PROMPTS)):
+        wanted = params_for(watched.engine, place, (1.0, 1.0), watched.engine.model.num_inference_steps)
+        drawn = {label: draw_stock(stock, wanted) for label, stock in stocks.items()}
+        watched.engine.add(Generate(f"like-{place}", wanted, place, LIMIT))
+        watched.step_until(lambda: f"like-{place}" in watched.grids)  # noqa: B023
+        drawn[ENGINE] = [Image.open(io.BytesIO(tile)) for tile in watched.grids[f"like-{place}"].tiles]
+        plain, *others = drawn
+        for label in others:
+            rows[label] += map(_decibels, drawn[label], drawn[plain])
+    title = f"| against the plain stock pipeline, {4 * len(PROMPTS)} pictures | median PSNR | worst |"
+    lines = [f"| {label} | {statistics.median(found):.1f} dB | {min(found):.1f} dB |" for label, found in rows.items()]
+    return [title, "| --- | --- | --- |", *lines]
+
+
+def _decibels(one: Image.Image, other: Image.Image) -> float:
+    difference = np.asarray(one, dtype=float) - np.asarray(other, dtype=float)
+    return float(20 * np.log10(255 / max(np.sqrt((difference**2).mean()), 1e-6)))
+
+
+def merged(watched: Watched, people: Sequence[int], tiles: int, clock: Callable[[], float]) -> list[str]:
+    """Give so many people a job each, one after another and all at once; compare the time for a picture."""
+    title = f"| {tiles} pictures each, {MERGED_STEPS} steps | one after another | all at once | ratio |"
+    lines = [title, "| --- | --- | --- | --- |"]
+    _pace(watched, 1, tiles, 1, clock)  # to warm up
+    for number in people:
+        apart, together = (_pace(watched, number, tiles, at_once, clock) for at_once in (1, number))
+        lines.append(f"| {number} | {1000 * apart:.0f} ms | {1000 * together:.0f} ms | {together / apart:.2f} |")
+    return lines
+
+
+def _pace(watched: Watched, number: int, tiles: int, at_once: int, clock: Callable[[], float]) -> float:
+    """Give the seconds for a picture, where so many jobs are there at once."""
+    wanted = [
+        replace(params_for(watched.engine, place, (1.0, 1.0), MERGED_STEPS), count=tiles) for place in range(number)
+    ]
+    start = clock()
+    for first in range(0, number, at_once):
+        names = [f"{clock()}-{place}" for place in range(first, first + at_once)]
+        for place, name in enumerate(names, first):
+            watched.engine.add(Generate(name, wanted[place], place, LIMIT))
+        watched.step_until(lambda: watched.grids.keys() >= set(names))  # noqa: B023
+    return (clock() - start) / (number * tiles)
 
 
 def eight_people(watched: Watched, stock: Any, gap: float, turn: int) -> dict[str, dict[str, float]]:
@@ -208,20 +294,26 @@ def crowd(watched: Watched, stock: Any, repeats: int, gap: float) -> list[str]:
 
 
 def main() -> None:
-    """Run both comparisons and print them as Markdown."""
+    """Run the comparisons that are asked for and print them as Markdown."""
     reader = argparse.ArgumentParser(description=__doc__)
     reader.add_argument("--model", default=None, help="folder or hub id; the embedded model, or a random one like it")
     reader.add_argument("--device", default="auto")
     reader.add_argument("--threads", type=int, default=0)
+    reader.add_argument("--compile", action="store_true", help="also time the stock pipeline compiled")
+    reader.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     reader.add_argument("--repeats", type=int, default=7)
     reader.add_argument("--crowds", type=int, default=2)
-    reader.add_argument("--clock", choices=CLOCKS, default="wall", help="processor: for the crowd on a busy CPU")
+    reader.add_argument("--people", type=int, nargs="+", default=[1, 2, 4, 8, 16])
+    reader.add_argument("--clock", choices=CLOCKS, default="wall", help="processor: for crowds on a busy CPU")
     given = reader.parse_args()
     if given.threads:
         torch.set_num_threads(given.threads)
     with tempfile.TemporaryDirectory() as folder:
         ref = given.model or (EMBEDDED if Path(EMBEDDED).is_dir() else random_model(Path(folder)))
-        compare(ref, given.device, CLOCKS[given.clock], given.repeats, given.crowds)
+        compare(ref, given)
+
+
+PARTS = ("job", "likeness", "merged", "crowd")
 
 
 def random_model(folder: Path) -> str:
@@ -231,22 +323,37 @@ def random_model(folder: Path) -> str:
     return str(build_tiny_model(folder, channels=(64, 128, 192), side=256, text_in_time=True))
 
 
-def compare(ref: str, device: str, clock: Callable[[], float], repeats: int, crowds: int) -> None:
-    """Load both and print the tables."""
-    place, precision = choose_device(device)
-    stock = StableDiffusionPipeline.from_pretrained(ref, dtype=precision, safety_checker=None).to(place)
-    stock.set_progress_bar_config(disable=True)
-    watched = Watched(ref, device, clock)
+def compare(ref: str, given: argparse.Namespace) -> None:
+    """Load the engine and the stock pipelines and print the tables."""
+    place, precision = choose_device(given.device)
+    clock = CLOCKS[given.clock]
+    watched = Watched(ref, given.device, clock)
+    stocks = stock_pipelines(ref, place, precision, is_compiled=given.compile)
+    plain = next(iter(stocks.values()))
     model = watched.engine.model
-    weights = sum(parameter.numel() for parameter in stock.unet.parameters()) / 1e6
-    print(f"{model.name}, UNet of {weights:.1f} M, {model.native_size}², {place}, {torch.get_num_threads()} threads\n")
-    print("\n".join(one_job(watched, stock, repeats)))
-    wanted = params_for(watched.engine, 0, (1.0, 1.0), model.num_inference_steps)
-    start = clock()
-    draw_stock(stock, replace(wanted, seed=9))
-    gap = (clock() - start) / 2
-    print("\n" + "\n".join(crowd(watched, stock, crowds, gap)))
+    weights = sum(parameter.numel() for parameter in plain.unet.parameters()) / 1e6
+    print(f"{model.name}, UNet of {weights:.1f} M, {model.native_size}², {place} with {precision}, ", end="")
+    print(f"{torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
+    if place.type == "cpu":
+        print("There is no GPU here: nothing is said about one.")
+    tables: dict[str, Callable[[], list[str]]] = {
+        "job": lambda: one_job(watched, stocks, given.repeats),
+        "likeness": lambda: likeness(watched, stocks),
+        "merged": lambda: [line for tiles in (4, 1) for line in ["", *merged(watched, given.people, tiles, clock)]],
+        "crowd": lambda: crowd(watched, plain, given.crowds, _gap(watched, plain, clock)),
+    }
+    for part in given.parts:
+        print("\n" + "\n".join(tables[part]()), flush=True)
     watched.engine.close()
+
+
+def _gap(watched: Watched, stock: Any, clock: Callable[[], float]) -> float:
+    """Give half of what one grid takes, so that people come faster than they can be served."""
+    start = clock()
+    draw_stock(
+        stock, replace(params_for(watched.engine, 0, (1.0, 1.0), watched.engine.model.num_inference_steps), seed=9)
+    )
+    return (clock() - start) / 2
 
 
 if __name__ == "__main__":
