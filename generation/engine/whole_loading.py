@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import diffusers
 import torch
 import transformers
 
-from generation.catalogue import WHOLE, look_up
+from generation.catalogue import WHOLE, Family, look_up
 from generation.engine.recipes import RECIPES, Half, Recipe
 from generation.errors import Complaint
 from generation.messages import Loading
@@ -137,4 +136,11 @@ def settled(model: Model) -> Model:
         return model
     index: Any = diffusers.DiffusionPipeline.load_config(model.ref)
     family = WHOLE.get(str(index.get("_class_name")))
-    return model if family is None or family is model.family else replace(model, **facts_of(family))
+    if family is Family.FLUX and not _is_guided(model.ref):
+        family = Family.FLUX_SCHNELL
+    return model if family is None else replace(model, **facts_of(family))
+
+
+def _is_guided(ref: str) -> bool:
+    config: Any = diffusers.FluxTransformer2DModel.load_config(ref, subfolder="transformer")
+    return bool(config["guidance_embeds"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,20 @@ from torch import Generator, Tensor
 
 from generation.catalogue import DRAWN_WHOLE, Family
 from generation.engine import recipes, whole
+from generation.engine.ensemble import Ensemble
+from generation.engine.making import Maker
 from generation.engine.pictures import to_images
 from generation.engine.previews import Previews
 from generation.engine.recipes import Recipe
 from generation.engine.whole import WholeEngine
-from generation.engine.whole_loading import load_recipe
+from generation.engine.whole_loading import load_recipe, settled
 from generation.errors import Complaint
 from generation.features import FEATURES, Feature
-from generation.messages import Event, Failed, Finished, Generate, Loading, Progress, Reason
+from generation.messages import Event, Failed, Finished, Generate, Loaded, Loading, Progress, Reason
 from generation.models import Model, describe
 from generation.params import Frame, Params, TextPart, Upload
+from generation.repertoire import Repertoire
+from tests.generation.hub import lay_in_cache
 from tests.generation.tiny_whole import build_whole
 
 CPU = torch.device("cpu")
@@ -427,6 +431,34 @@ def test_a_folder_says_which_family_it_is_of(loaded: Load, family: Family) -> No
     model = loaded(family)[1]
     assert model.family is family
     assert model.features == FEATURES[family]
+
+
+@pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # diffusers still gives it
+@pytest.mark.parametrize("family", [Family.FLUX, Family.FLUX_SCHNELL, Family.SD3])
+def test_a_hub_id_that_is_not_in_the_catalogue_is_known_by_its_files_once_they_are_here(
+    loaded: Load, family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_in_cache(Path(loaded(family)[1].ref), tmp_path, "somebody/fine-tune", monkeypatch)
+    guessed = describe("somebody/fine-tune")
+    model = settled(guessed)
+    assert (guessed.family, model.family) == (Family.SD1, family)
+    assert (model.name, model.native_size, model.size_multiple) == ("fine-tune", 1024, 16)
+
+
+def test_several_models_are_drawn_each_by_its_engine(loaded: Load, tiny_model: Path) -> None:
+    here = Repertoire.of([str(tiny_model), loaded(Family.SD3)[1].ref])
+    events: list[Event] = []
+    engine = Ensemble(here, Maker("cpu"), events.append, 10**9)
+    whole_model = here.models[1]
+    engine.add(_request("whole", replace(_params(whole_model), model=whole_model.name)))
+    engine.add(_request("denoised", _params(whole_model)))
+    while engine.busy:
+        engine.step()
+    engine.close()
+    ends = {event.job_id: event for event in events if isinstance(event, Finished)}
+    assert ends.keys() == {"whole", "denoised"}
+    assert ends["whole"].grid.tiles != ends["denoised"].grid.tiles
+    assert [event.model.family for event in events if isinstance(event, Loaded)] == [Family.SD1, Family.SD3]
 
 
 def test_every_part_is_told_before_it_is_loaded(loaded: Load) -> None:
