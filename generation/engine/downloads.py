@@ -14,7 +14,7 @@ from huggingface_hub.file_download import repo_folder_name
 from generation.messages import Loading
 from generation.models import Model
 
-EVERY = 2.0  # seconds
+EVERY = 5.0  # seconds
 
 Report = Callable[[Loading], None]
 
