@@ -47,6 +47,7 @@ class Watched:
         self.clock = clock
         self.ended: dict[str, float] = {}
         self.first_seen: dict[str, float] = {}
+        self.previewed: dict[str, float] = {}
         self.grids: dict[str, Grid] = {}
         self._news = threading.Condition()
         self.engine = Engine.load(ref, device, self._tell)
@@ -62,8 +63,10 @@ class Watched:
 
     def _tell(self, event: Event) -> None:
         match event:
-            case Progress(job_id):
+            case Progress(job_id, preview=preview):
                 self.first_seen.setdefault(job_id, self.clock())
+                if preview is not None:
+                    self.previewed.setdefault(job_id, self.clock())
             case Finished(job_id, grid):
                 with self._news:
                     self.ended[job_id] = self.clock()

@@ -54,6 +54,11 @@ class Bot:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def memory(self) -> dict[str, int]:
+        """Give the bytes that the bot's two processes take, what they share counted in parts."""
+        processes = {"the bot's process": self._process.pid, "the GPU process": gpu_process(self._process.pid)}
+        return {who: _bytes_of(process) for who, process in processes.items()}
+
     @contextmanager
     def not_drawing(self) -> Iterator[None]:
         """Stop the GPU process for the block, and let everything else of the bot go on."""
@@ -187,6 +192,11 @@ def gpu_process(bot: int) -> int:
             if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
                 return int(child)
     raise RuntimeError("the bot has no GPU process")
+
+
+def _bytes_of(process: int) -> int:
+    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    return 1024 * int(next(line.split()[1] for line in lines if line.startswith("Pss:")))
 
 
 def model_at(wanted: str, folder: Path) -> str:

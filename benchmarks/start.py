@@ -1,0 +1,150 @@
+"""Time from the start to the first picture, both processes' memory, and what telling how it goes costs.
+
+`python -m benchmarks.start`. The first picture is drawn from the terminal (`main.py imagine`), and by the bot beside
+the stand-in for Discord, asked as soon as it can be talked to. Then the bot draws for few and for many who wait, and
+the engine draws with progress and previews and without, in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import pickle
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from benchmarks.harness import ROOT, SHIPPED, Scene, model_at, open_scene, run
+from generation.messages import Event, Loading, Progress
+
+REPEATS, WAITING, WATCHED = 5, 40, 20.0
+AIM = 0.02
+PICTURE_TAKES = 600.0
+
+
+async def measure(given: argparse.Namespace) -> bool:
+    """Start both ways, let people wait, then look at previews."""
+    with tempfile.TemporaryDirectory(prefix="atelier-start-") as name:
+        print("| from the start to the first picture | wall | processor |\n| --- | --- | --- |")
+        model = model_at(given.model, Path(name))
+        wall, processor = await asyncio.to_thread(_imagine, model, given.threads, Path(name))
+        print(f"| main.py imagine | {wall:.1f} s | {processor:.1f} s |", flush=True)
+        start = time.monotonic()
+        async with open_scene(given, 1 + WAITING) as scene:
+            ready = time.monotonic() - start
+            await scene.imagine(scene.people[0])
+            await _until(scene, "answered")
+            print(f"| the bot, ready after {ready:.1f} s | {time.monotonic() - start:.1f} s | |\n")
+            print("| memory after one grid | |\n| --- | --- |")
+            print("".join(f"| {who} | {size / 2**20:.0f} MB |\n" for who, size in scene.bot.memory().items()))
+            await _wait_in_line(scene)
+        return _previews(model, given.threads)
+
+
+def _imagine(model: str, threads: int, folder: Path) -> tuple[float, float]:
+    """Draw one grid from the terminal; give the wall and the processor time of all its processes."""
+    before, start = _of_children(), time.monotonic()
+    subprocess.run(
+        [sys.executable, *SHIPPED, "imagine", "a red boat on the sea"],
+        cwd=folder,
+        env=os.environ | {"MODEL": model, "THREADS": str(threads), "PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+    )
+    return time.monotonic() - start, _of_children() - before
+
+
+def _of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+async def _until(scene: Scene, state: str, number: int = 1) -> None:
+    async with asyncio.timeout(PICTURE_TAKES):
+        while scene.count(state) < number:  # noqa: ASYNC110 (a database calls nobody)
+            await asyncio.sleep(0.02)
+
+
+async def _wait_in_line(scene: Scene) -> None:
+    """See what the bot's own process uses while it draws, with one waiting and with many."""
+    shares = []
+    for people in (scene.people[:3], scene.people[3 : WAITING + 1]):
+        await asyncio.gather(*[asyncio.create_task(_ask(scene, person)) for person in people])
+        used, start = scene.bot.processor_seconds(), time.monotonic()
+        await asyncio.sleep(WATCHED)
+        shares.append((scene.bot.processor_seconds() - used) / (time.monotonic() - start))
+    print("| the bot's own process while drawing | of a core |\n| --- | --- |")
+    print(f"| up to 3 jobs | {shares[0]:.2%} |\n| up to {WAITING + 1} jobs | {shares[1]:.2%} |\n", flush=True)
+
+
+async def _ask(scene: Scene, person: object) -> None:
+    asked = await scene.imagine(person)  # type: ignore[arg-type]
+    await asked.response()
+
+
+class Listener:
+    """What stands for the pipe: it pickles what the engine tells, and hears progress only while it `cares`."""
+
+    def __init__(self) -> None:
+        self.cares, self.has_ended, self.previews = False, False, 0
+
+    def hear(self, event: Event) -> None:
+        """Take an event."""
+        if isinstance(event, Progress):
+            self.previews += event.preview is not None
+        if self.cares or not isinstance(event, Progress):
+            pickle.dumps(event)
+        if not isinstance(event, Progress | Loading):
+            self.has_ended = True
+
+
+MANNERS = {"silent": (False, 1e9), "with progress": (True, 1e9), "with a preview at every step": (True, 0.0)}
+
+
+def _previews(model: str, threads: int) -> bool:
+    """Draw grids silently, with progress, and with a preview at every step, in turn; give whether it is cheap."""
+    import torch
+
+    from generation.engine.engine import Engine
+
+    torch.set_num_threads(threads)
+    listener = Listener()
+    engine = Engine.load(model, "cpu", listener.hear)
+    rounds = [{what: _grid(engine, listener, what, turn) for what in MANNERS} for turn in range(REPEATS + 1)][1:]
+    engine.close()
+    print("| one grid, processor time | | of silent |\n| --- | --- | --- |")
+    for what in MANNERS:
+        seconds = statistics.median(each[what] for each in rounds)
+        print(f"| {what} | {seconds:.3f} s | {statistics.median(each[what] / each['silent'] for each in rounds):.3f} |")
+    shown = statistics.median(each["with a preview at every step"] - each["with progress"] for each in rounds)
+    share = max(0.0, shown) / max(1, listener.previews)
+    print(f"\na preview takes {1000 * share:.1f} ms of a core, and there is one a second at most: {share:.2%}")
+    return share < AIM
+
+
+def _grid(engine: Any, listener: Listener, what: str, turn: int) -> float:
+    """Draw one grid in one of the manners; give the processor time."""
+    from benchmarks.engine import LIMIT, params_for
+    from generation.engine import engine as engines
+    from generation.messages import Generate
+
+    wanted = params_for(engine, 0, (1.0, 1.0), engine.model.num_inference_steps)
+    listener.cares, preview_every = MANNERS[what]
+    listener.has_ended, listener.previews = False, 0
+    start = time.process_time()
+    with patch.object(engines, "PREVIEW_EVERY", preview_every):
+        engine.add(Generate(f"{turn} {what}", wanted, turn, LIMIT))
+        while not listener.has_ended:
+            engine.step() if engine.busy else time.sleep(0.001)
+    return time.process_time() - start
+
+
+if __name__ == "__main__":
+    sys.exit(run(measure, __doc__))
