@@ -50,8 +50,8 @@ class Model:
     `native_size` is the side in pixels of the square it was trained on; sides are multiples of `size_multiple`,
     and neither side may be more than `max_aspect` times the other. `trigger_words` are its house style: what has to be
     said for it to draw as it is meant to. `sampler` is its own one, by the name in `SAMPLERS` or its class; None while
-    that is not known. `family` says what its networks are like, and `text_width` how wide the texts are that its UNet is
-    told, where there is one and that is known; `partner` is where the other half of a model is that comes in two.
+    that is not known. `family` says what its networks are like, and `text_width` how wide the texts are that its UNet
+    is told, where there is one and that is known; `partner` is where the other half of a model is that comes in two.
     """
 
     name: str
