@@ -86,8 +86,10 @@ class Maker:
     def _whole(self, model: Model, report: Callable[[Loading], None]) -> Networks:
         recipe = load_recipe(model, self.device, self._precision, report)
 
-        def begin(emit: Emit, _: Callable[[], bool]) -> Engine:
-            return WholeEngine(recipe, model, self.device, emit, self._imprint, self._classifier, self._enlarger)
+        def begin(emit: Emit, let_another_go: Callable[[], bool]) -> Engine:
+            return WholeEngine(
+                recipe, model, self.device, emit, self._imprint, self._classifier, self._enlarger, let_another_go
+            )
 
         return Networks(model, recipe.networks, begin)
 

@@ -55,13 +55,15 @@ class WholeEngine:
         imprint: Imprint = PLAIN,
         classifier: Classifier = NO_CLASSIFIER,
         enlarger: Enlarger | None = None,
+        let_another_go: Callable[[], bool] = lambda: False,
     ) -> None:
         self.model, self.device = model, str(device)
-        self._emit = emit
+        self._emit, self._let_another_go = emit, let_another_go
         self._painter = _Painter(recipe, model, device, emit, Album(model, imprint, classifier), enlarger)
         self._thread = ThreadPoolExecutor(1, "whole pipeline")
         self._waiting: dict[str, Generate] = {}
-        self._drawing: Future[None] | None = None
+        self._request: Generate
+        self._drawing: Future[bool] | None = None
 
     @property
     def busy(self) -> bool:
@@ -84,13 +86,21 @@ class WholeEngine:
         if self._drawing is None:
             if not self._waiting:
                 return
-            request = self._waiting.pop(min(self._waiting, key=lambda job_id: self._waiting[job_id].order))
-            self._painter.expect(request.job_id)
-            self._drawing = self._thread.submit(self._painter.paint, request)
+            self._request = self._waiting.pop(min(self._waiting, key=lambda job_id: self._waiting[job_id].order))
+            self._painter.expect(self._request.job_id)
+            self._drawing = self._thread.submit(self._painter.paint, self._request)
         wait([self._drawing], STEP_WAIT)
         if self._drawing.done():
             drawing, self._drawing = self._drawing, None
-            drawing.result()
+            if not drawing.result():
+                self._try_again()
+
+    def _try_again(self) -> None:
+        """Draw a job anew for which memory ran out, with more room or with less to draw at once."""
+        if self._let_another_go() or self._painter.make_room():
+            self._drawing = self._thread.submit(self._painter.paint, self._request)
+        else:
+            self._emit(Failed(self._request.job_id, Reason.OUT_OF_MEMORY, TOO_LARGE))
 
     def close(self) -> None:
         """Cancel what is being drawn, forget the rest, and end the engine's thread."""
@@ -118,7 +128,7 @@ class _Painter:
             id(scheduler): Watch(scheduler, partial(self._stepped, scheduler is recipe.showing))
             for scheduler in recipe.schedulers
         }
-        self._together = MOST_TOGETHER
+        self._together, self._tried = MOST_TOGETHER, 0
         self._previews = None if recipe.encoder is None else Previews(recipe.encoder)
         self._is_cancelled = threading.Event()
         self._job_id = ""
@@ -137,13 +147,22 @@ class _Painter:
         if job_id in (None, self._job_id):
             self._is_cancelled.set()
 
+    def make_room(self) -> bool:
+        """Draw fewer tiles together from now on, or keep only the network at work on the device; False for neither."""
+        release_memory(self._device)
+        if self._tried > 1:
+            self._together = self._tried // 2
+            return True
+        return self._tried == 1 and self._recipe.offload(self._device)
+
     def leave(self) -> None:
         """Leave the pipelines as they were."""
         for watch in self._watches.values():
             watch.end()
 
-    def paint(self, request: Generate) -> None:
-        """Draw a job and answer for it."""
+    def paint(self, request: Generate) -> bool:
+        """Draw a job and answer for it; False where there was not enough memory."""
+        self._tried = 0
         try:
             event: Event = self._paint(request)
         except Cancelled:
@@ -153,14 +172,15 @@ class _Painter:
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            event = Failed(request.job_id, Reason.OUT_OF_MEMORY, TOO_LARGE)
-        finally:
-            self._job_id = ""
+            return False
+        self._job_id = ""
         self._emit(event)
+        return True
 
     def _paint(self, request: Generate) -> Finished:
         started = self._previewed = time.monotonic()
         params = request.params
+        self._leave_if_cancelled()
         self._check_size(request)
         source = read_source(request, self._enlarger)
         self._request, self._painted = request, []
@@ -185,18 +205,15 @@ class _Painter:
         params = self._request.params
         if source is not None and params.strength == 0:
             return to_images(source.pixels) * params.count
-        while True:
-            numbers = range(len(self._painted), min(len(self._painted) + self._together, params.count))
-            generators = [Generator("cpu").manual_seed(params.seed_of(number)) for number in numbers]
-            picture = None if source is None else to_images(source.pixels)[0]
-            order = Order(params=params, generators=generators, picture=picture)
-            self._begin(order, source)
-            try:
-                return self._recipe.draw(order)
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                self._make_room(len(generators), error)
+        numbers = range(len(self._painted), min(len(self._painted) + self._together, params.count))
+        generators = [Generator("cpu").manual_seed(params.seed_of(number)) for number in numbers]
+        picture = None if source is None else to_images(source.pixels)[0]
+        order = Order(params=params, generators=generators, picture=picture)
+        self._tried = len(generators)
+        self._begin(order, source)
+        drawn = self._recipe.draw(order)
+        self._tried = 0
+        return drawn
 
     def _begin(self, order: Order, source: Source | None) -> None:
         self._order, self._called = order, 0

@@ -359,6 +359,28 @@ def test_with_too_little_memory_fewer_tiles_are_drawn_together(enter: Enter, mon
     assert together[6:] == [1, 1, 1, 1]
 
 
+def test_an_idle_model_leaves_before_fewer_tiles_are_drawn_together(
+    loaded: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, model = loaded(Family.SD3)
+    draw, events, together, idle = recipe.draw, [], [], ["another"]
+
+    def scarce(order: recipes.Order) -> list[Image.Image]:
+        together.append(len(order.generators))
+        if idle:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return draw(order)
+
+    monkeypatch.setattr(recipe, "draw", scarce)
+    engine = WholeEngine(recipe, model, CPU, events.append, let_another_go=lambda: bool(idle and idle.pop()))
+    engine.add(_request("a", _params(model, count=2)))
+    while engine.busy:
+        engine.step()
+    engine.close()
+    assert isinstance(events[-1], Finished)
+    assert together == [2, 2]
+
+
 @pytest.mark.parametrize("helps", [True, False])
 def test_at_last_only_the_network_at_work_stays_on_the_device(
     enter: Enter, monkeypatch: pytest.MonkeyPatch, helps: bool
