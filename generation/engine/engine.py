@@ -17,6 +17,7 @@ from torch import Tensor
 from generation.additions import NO_ADDITIONS, Additions
 from generation.engine.batch import Share, Turns
 from generation.engine.classifier import NO_CLASSIFIER, Classifier
+from generation.engine.compiled import Compiled
 from generation.engine.esrgan import Enlarger
 from generation.engine.finisher import Finisher, Glimpse, Result
 from generation.engine.loading import Pipeline, load_pipeline
@@ -92,6 +93,8 @@ class Engine:
         unet_call: threading.Lock | None = None,
         additions: Additions = NO_ADDITIONS,
         let_another_go: Callable[[], bool] = lambda: False,
+        *,
+        compiles: bool = False,
     ) -> None:
         self.model: Model = pipeline.model
         self.device = str(pipeline.device)
@@ -99,6 +102,7 @@ class Engine:
         self._vae = Vae(pipeline)
         self._enlarger = enlarger
         self._variants = Variants(pipeline, additions)
+        self._quick = Compiled(pipeline.unet) if compiles else None
         self._unet_call = unet_call or threading.Lock()
         self._let_another_go = let_another_go
         self._finisher = Finisher(self._vae, pipeline.model, emit, self._unet_call, imprint, classifier)
@@ -168,6 +172,8 @@ class Engine:
     def close(self) -> None:
         """Finish what is being decoded, forget the rest, and end the engine's threads."""
         self._picture_threads.shutdown(cancel_futures=True)
+        if self._quick:
+            self._quick.close()
         self._finisher.close()
 
     def _prepare(self) -> None:
@@ -204,6 +210,8 @@ class Engine:
         """Ask the UNet for all shares at once; None if there was not enough memory."""
         first = shares[0].run
         unet = self._running[first.job_id].variant.unet(seamless=first.key.seamless)
+        if self._quick and unet is self._pipeline.unet:  # with LoRAs, and for textures, it is another one
+            unet = self._quick
         with bearing_lack_of_memory():
             rows = Rows(*map(torch.cat, zip(*(run.rows(count) for run, count in shares), strict=True)))
             with self._unet_call:

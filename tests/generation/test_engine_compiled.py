@@ -1,0 +1,232 @@
+"""A compiled UNet gives what the plain one gives, and whatever goes wrong with compiling is borne by the plain one."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from generation.engine import compiled
+from generation.engine.compiled import Compiled
+from generation.engine.loading import Pipeline
+from generation.messages import Finished
+from tests.generation.studio import Studio, assert_close, generate, params
+
+
+class Net(torch.nn.Module):
+    """A UNet in miniature: it mixes nothing between rows."""
+
+    dtype, device = torch.float32, torch.device("cpu")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(4, 4, 3, padding=1)
+        self.rows: list[int] = []
+
+    def forward(
+        self, latents: Tensor, timesteps: Tensor, encoder_hidden_states: Tensor, added: Any = None, **_: Any
+    ) -> tuple[Tensor]:
+        more = encoder_hidden_states.mean((1, 2)) + timesteps + (0 if added is None else added["text_embeds"].sum(1))
+        return (self.conv(latents) * more[:, None, None, None],)
+
+
+class Compiler:
+    """Stands for torch.compile: notes the rows of each call, and does to them what `work` does."""
+
+    def __init__(self, work: Callable[[int], None] = lambda _: None) -> None:
+        self.rows: list[int] = []
+        self.threads: list[str] = []
+        self.work = work
+
+    def __call__(self, unet: Any, **_: Any) -> Any:
+        def run(latents: Tensor, timesteps: Tensor, **conditions: Any) -> Any:
+            self.rows.append(len(latents))
+            self.threads.append(threading.current_thread().name)
+            self.work(len(latents))
+            return unet(latents, timesteps, **conditions)
+
+        return run
+
+
+def _given(rows: int, side: int = 8, words: int = 5) -> dict[str, Any]:
+    torch.manual_seed(rows)
+    return {
+        "latents": torch.randn(rows, 4, side, side),
+        "timesteps": torch.rand(rows),
+        "encoder_hidden_states": torch.randn(rows, words, 3),
+        "added": {"text_embeds": torch.randn(rows, 2)},
+    }
+
+
+def _often(quick: Compiled, times: int = compiled.WORTH_IT, rows: int = 8, **shape: int) -> None:
+    for _ in range(times):
+        quick(**_given(rows, **shape))
+    _settled(quick)
+
+
+def _settled(quick: Compiled) -> None:
+    """Wait until everything that was asked for is compiled."""
+    quick._thread.submit(lambda: None).result(20)
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Compiled]]:
+    made: list[Compiled] = []
+
+    def make(compiler: Any) -> Compiled:
+        made.append(Compiled(Net(), compiler))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.mark.parametrize(("rows", "bucket"), [(1, 2), (2, 2), (3, 4), (6, 8), (8, 8), (9, 16), (17, 24), (32, 32)])
+def test_rows_are_padded_to_the_next_bucket_and_the_predictions_are_the_plain_ones(
+    make: Any, rows: int, bucket: int
+) -> None:
+    compiler = Compiler()
+    quick = make(compiler)
+    _often(quick, rows=rows)
+    given = _given(rows)
+    with torch.inference_mode():
+        drawn = quick(**given)[0]
+        assert_close(drawn, quick._unet(**given)[0])
+    assert compiler.rows == [bucket, bucket]
+    assert compiler.threads[0].startswith("compiling")
+    assert compiler.threads[1] == threading.current_thread().name
+
+
+def test_what_is_seldom_asked_for_and_what_is_too_large_is_drawn_as_it_is(make: Any) -> None:
+    compiler = Compiler()
+    quick = make(compiler)
+    _often(quick, compiled.WORTH_IT - 1)
+    _often(quick, rows=33)
+    assert not compiler.rows
+
+
+def test_every_size_and_length_of_text_is_compiled_for_itself(make: Any) -> None:
+    compiler = Compiler()
+    quick = make(compiler)
+    for shape in ({}, {"side": 12}, {"words": 10}):
+        _often(quick, **shape)
+    assert len(quick._ready) == len(compiler.rows) == 3
+
+
+def test_there_is_a_bound_on_what_is_compiled(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "MOST_SHAPES", 2)
+    compiler = Compiler()
+    quick = make(compiler)
+    for words in range(1, 6):
+        _often(quick, words=words)
+    assert len(quick._ready) == len(compiler.rows) == 2
+
+
+def test_while_a_shape_is_compiled_everything_is_drawn_as_it_is(make: Any) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def work(rows: int) -> None:
+        if rows == 16:
+            begun.set()
+            assert may_end.wait(20)
+
+    compiler = Compiler(work)
+    quick = make(compiler)
+    _often(quick, rows=8)
+    for _ in range(compiled.WORTH_IT):
+        quick(**_given(16))
+    assert begun.wait(20)
+    quick(**_given(8))
+    assert compiler.rows == [8, 16]
+    may_end.set()
+    _settled(quick)
+    quick(**_given(8))
+    assert compiler.rows == [8, 16, 8]
+
+
+def test_a_compiler_that_fails_is_told_of_once_and_asked_no_more(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def work(_: int) -> None:
+        raise ValueError("no C++ compiler\nand many lines more")
+
+    compiler = Compiler(work)
+    quick = make(compiler)
+    with caplog.at_level(logging.INFO):
+        _often(quick, rows=8)
+        _often(quick, rows=16)
+    assert compiler.rows == [8]
+    assert [record.message for record in caplog.records] == [
+        "the UNet cannot be compiled, and goes on as it is: no C++ compiler"
+    ]
+    assert quick(**_given(8))[0].shape == (8, 4, 8, 8)
+
+
+def test_a_shape_for_which_there_was_no_memory_is_tried_again_later(make: Any) -> None:
+    refusals = [torch.OutOfMemoryError("CUDA out of memory.")]
+
+    def work(_: int) -> None:
+        if refusals:
+            raise refusals.pop()
+
+    quick = make(Compiler(work))
+    _often(quick)
+    assert not quick._ready
+    _often(quick)
+    assert len(quick._ready) == 1
+
+
+def test_no_memory_in_a_compiled_call_is_for_the_engine_to_bear(make: Any) -> None:
+    full = False
+
+    def work(_: int) -> None:
+        if full:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    quick = make(Compiler(work))
+    _often(quick)
+    full = True
+    with pytest.raises(torch.OutOfMemoryError):
+        quick(**_given(8))
+    full = False
+    quick(**_given(8))
+
+
+def test_torchs_own_compiler_takes_each_shape_once_and_never_during_a_step(make: Any) -> None:
+    traced: list[tuple[str, int]] = []
+
+    def backend(graph: Any, examples: list[Any]) -> Any:
+        rows = max((len(each) for each in examples if isinstance(each, Tensor) and each.ndim == 4), default=0)
+        traced.append((threading.current_thread().name.partition("_")[0], rows))
+        return graph.forward
+
+    torch._dynamo.reset()
+    quick = make(lambda unet, **how: torch.compile(unet, backend=backend, **how))
+    with torch.inference_mode():
+        for rows in (8, 3, 8, 16):
+            _often(quick, rows=rows)
+            given = _given(rows)
+            assert_close(quick(**given)[0], quick._unet(**given)[0])
+    assert {thread for thread, _ in traced} == {"compiling"}
+    assert sorted(rows for _, rows in traced) == [4, 8, 16]
+
+
+def test_an_engine_draws_the_same_with_a_compiled_unet(
+    pipeline: Pipeline, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "WORTH_IT", 2)
+    compiler = Compiler()
+    studio.draw(generate("plain", params(count=3)))
+    studio.engine._quick = Compiled(pipeline.unet, compiler)
+    studio.engine.add(generate("compiled", params(count=3)))
+    for _ in range(2):
+        studio.engine.step()
+    _settled(studio.engine._quick)
+    assert isinstance(studio.draw(generate("seamless", params(seamless=True)))[0], Finished)
+    studio.end_of("compiled")
+    assert compiler.rows == [8] * 5
+    assert_close(studio.latents["compiled"], studio.latents["plain"], 1e-5)
