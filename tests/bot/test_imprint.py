@@ -87,7 +87,7 @@ async def test_the_settings_reach_the_process_that_draws(tmp_path, tiny_model):
         signing_certificate="generated",
     )
     worker = make_worker(config)
-    wanted = parse("a xylophone --steps 2", worker.repertoire.default)
+    wanted = parse("a xylophone --steps 2", worker.repertoire)
     try:
         await worker.start()
         grid = await worker.generate(Generate("a", wanted, 0, 10**7), lambda _: None)
