@@ -35,6 +35,7 @@ class Config:
     embeddings: Path | None = None
     upscaler: Path | None = None
     threads: int = 0
+    compile: bool = False
     jobs_at_once: int = 0
     running_per_person: int = 3
     waiting_per_person: int = 10
@@ -172,6 +173,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "embeddings": _path,
     "upscaler": _path,
     "threads": _number(0, 1024),
+    "compile": _yes_or_no,
     "jobs_at_once": _number(0, 1024),
     "running_per_person": _number(1, 100_000),
     "waiting_per_person": _number(1, 100_000),

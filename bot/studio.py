@@ -200,6 +200,7 @@ def make_worker(config: Config) -> LocalWorker:
             classifier=config.sensitive_classifier,
             upscaler=upscaler,
             memory=config.model_memory,
+            compiles=config.compile,
         ),
     )
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Protocol
 
 from generation import logs
@@ -58,6 +59,8 @@ class Engine(Protocol):
 # is thirty times as long, and beside a program that uses a core two threads are many times slower than one.
 SPINS = "10000"
 
+COMPILED = ".cache/atelier/compiled"  # at home; torch's own place for it goes when the machine is restarted
+
 Load = Callable[[Repertoire, str, int, Emit], Engine]
 
 
@@ -70,12 +73,17 @@ def load_engine(
     classifier: str = "",
     upscaler: Upscaler | None = None,
     memory: int = 0,
+    *,
+    compiles: bool = False,
 ) -> Engine:
     """Load the real engine with the default model; `threads` is torch's number of CPU threads, 0 its own choice.
 
-    `memory` are the bytes that models may take on the device, 0 most of what is free.
+    `memory` are the bytes that models may take on the device, 0 most of what is free. With `compiles`, UNets are
+    compiled for what is often drawn.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when torch is loaded
+    if compiles:
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / COMPILED))
     import torch
 
     from generation.engine.ensemble import Ensemble
@@ -84,7 +92,7 @@ def load_engine(
 
     if threads:
         torch.set_num_threads(threads)
-    maker = Maker(device, imprint, classifier, upscaler, repertoire.additions)
+    maker = Maker(device, imprint, classifier, upscaler, repertoire.additions, compiles=compiles)
     room, spare = room_for_models(maker.device)
     return Ensemble(repertoire, maker, emit, memory or room, spare)
 

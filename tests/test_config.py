@@ -68,6 +68,7 @@ def test_variables_of_other_programs_and_in_lower_case_are_ignored():
         ("RETENTION_DAYS", "30", 30),
         ("RETENTION_DAYS", "0", 0),
         ("METRICS_PORT", "9464", 9464),
+        ("COMPILE", "yes", True),
         ("PICTURES_WITHOUT_PROMPTS", "YES", True),
         ("PICTURES_WITHOUT_PROMPTS", "no", False),
         ("SIGNING_CERTIFICATE", "Generated", "generated"),

@@ -62,12 +62,14 @@ class Maker:
         classifier: str = "",
         upscaler: Upscaler | None = None,
         additions: Additions = NO_ADDITIONS,
+        *,
+        compiles: bool = False,
     ) -> None:
         self.device, self._precision = choose_device(device)
         self._imprint = imprint
         self._classifier = load_classifier(classifier)  # first: it is small, and may be wrong
         self._enlarger = Enlarger(upscaler, self.device) if upscaler else None
-        self._additions = additions
+        self._additions, self._compiles = additions, compiles
         self._unet_call = threading.Lock()
 
     def expected_size(self, model: Model) -> int:
@@ -107,6 +109,7 @@ class Maker:
                 self._unet_call,
                 self._additions,
                 let_another_go,
+                compiles=self._compiles,
             )
 
         return Networks(pipeline.model, modules, begin)
