@@ -101,7 +101,9 @@ class Compiled:
 def _shape(latents: Tensor, conditions: Any) -> Shape | None:
     """Give the shape to which a call is padded; None for one that is too large."""
     rows = next((bucket for bucket in BUCKETS if bucket >= len(latents)), None)
-    return rows and Shape(rows, tuple(latents.shape[1:]), conditions["encoder_hidden_states"].shape[1])
+    if rows is None:
+        return None
+    return Shape(rows, tuple(latents.shape[1:]), conditions["encoder_hidden_states"].shape[1])
 
 
 def _padded(value: Any, rows: int, wanted: int) -> Any:
