@@ -9,9 +9,55 @@ from contextlib import contextmanager
 import torch
 
 
+class Steps:
+    """The steps that are being made, on any number of threads; while somebody holds them up, none is begun."""
+
+    def __init__(self) -> None:
+        self._news = threading.Condition()
+        self._under_way = 0
+        self._held_up = False
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Make a step in this block."""
+        self._begin()
+        try:
+            yield
+        finally:
+            self._end()
+
+    def between(self) -> None:
+        """Let whoever waits hold up the steps, between two that are made in one block."""
+        self._end()
+        self._begin()
+
+    def hold_up(self) -> None:
+        """Wait for the steps under way, and let none begin."""
+        with self._news:
+            self._news.wait_for(lambda: not self._held_up)
+            self._held_up = True
+            self._news.wait_for(lambda: not self._under_way)
+
+    def go_on(self) -> None:
+        """Let steps begin again."""
+        with self._news:
+            self._held_up = False
+            self._news.notify_all()
+
+    def _begin(self) -> None:
+        with self._news:
+            self._news.wait_for(lambda: not self._held_up)
+            self._under_way += 1
+
+    def _end(self) -> None:
+        with self._news:
+            self._under_way -= 1
+            self._news.notify_all()
+
+
 @contextmanager
-def apart_from(step_under_way: threading.Lock) -> Iterator[None]:
-    """Let nobody hold `step_under_way` while diffusers or transformers have changed torch's default precision.
+def apart_from(steps: Steps) -> Iterator[None]:
+    """Hold up the steps while diffusers or transformers have changed torch's default precision.
 
     They do so while they make a network in half precision, for every thread and until it is made, which is a fraction
     of the time that loading takes. A step that drew its noise in that moment would draw it in half precision.
@@ -22,11 +68,12 @@ def apart_from(step_under_way: threading.Lock) -> Iterator[None]:
     def switch_alone(precision: torch.dtype) -> None:
         nonlocal is_alone
         if precision != usual and not is_alone:
-            is_alone = step_under_way.acquire()
+            is_alone = True
+            steps.hold_up()
         switch(precision)
         if precision == usual and is_alone:
             is_alone = False
-            step_under_way.release()
+            steps.go_on()
 
     torch.set_default_dtype = switch_alone
     try:

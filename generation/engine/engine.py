@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from generation.additions import NO_ADDITIONS, Additions
+from generation.engine.apart import Steps
 from generation.engine.batch import Share, Turns
 from generation.engine.classifier import NO_CLASSIFIER, Classifier
 from generation.engine.compiled import Compiled
@@ -93,6 +94,7 @@ class Engine:
         unet_call: threading.Lock | None = None,
         additions: Additions = NO_ADDITIONS,
         let_another_go: Callable[[], bool] = lambda: False,
+        steps: Steps | None = None,
         *,
         compiles: bool = False,
     ) -> None:
@@ -105,6 +107,7 @@ class Engine:
         self._quick = Compiled(pipeline.unet) if compiles else None
         self._unet_call = unet_call or threading.Lock()
         self._let_another_go = let_another_go
+        self._steps = steps or Steps()
         self._finisher = Finisher(self._vae, pipeline.model, emit, self._unet_call, imprint, classifier)
         self._turns = Turns(MAX_ROWS[pipeline.device.type] * pipeline.model.native_size**2)
         self._pace = Pace(pipeline.device)
@@ -159,6 +162,10 @@ class Engine:
         self._prepare()
         if not self._running:
             return
+        with self._steps.one():
+            self._step()
+
+    def _step(self) -> None:
         shares = self._turns.next_call([running.run for running in self._running.values()])
         predictions = self._predict(shares)
         if predictions is None:
@@ -181,7 +188,8 @@ class Engine:
             wait([waiting.material for waiting in self._waiting.values()], PICTURE_WAIT, "FIRST_COMPLETED")
         for waiting in [waiting for waiting in self._waiting.values() if waiting.material.done()]:
             del self._waiting[waiting.request.job_id]
-            self._start(waiting)
+            with self._steps.one():  # it draws the noise
+                self._start(waiting)
 
     def _start(self, waiting: _Waiting) -> None:
         request = waiting.request

@@ -16,7 +16,6 @@ import torch
 from safetensors import SafetensorError
 
 from generation.child import Emit, Engine
-from generation.engine.apart import apart_from
 from generation.engine.batch import LONGEST_WAITING
 from generation.engine.memory import is_out_of_memory, release_memory
 from generation.engine.residency import Residency
@@ -133,7 +132,6 @@ class Ensemble:
         self._arrival: _Arrival | None = None
         self._is_cramped = False
         self._news = threading.Event()
-        self._step_under_way = threading.Lock()
         self._turn = 0
         self._served: dict[str, int] = {}
         self._take_in(repertoire.default, self._load(repertoire.default))
@@ -176,8 +174,7 @@ class Ensemble:
         self._let_in()  # before the next is sent for, so that nobody leaves whom somebody has been waiting for
         self._send_for_next()
         if engine := self._next_engine():
-            with self._step_under_way:
-                engine.step()
+            engine.step()
         elif self._news.wait(PAUSE):
             self._news.clear()
 
@@ -342,8 +339,7 @@ class Ensemble:
             self._in_ram.leave(model.name)
             networks.move(self._maker.device)
         else:
-            with apart_from(self._step_under_way):
-                networks = self._maker.load(model, report)
+            networks = self._maker.load(model, report)
         engine = networks.begin(self._hear, self._let_another_go)
         return _Held(networks, engine, time.monotonic() - began)
 

@@ -12,6 +12,7 @@ import torch
 from generation.additions import NO_ADDITIONS, Additions
 from generation.catalogue import DRAWN_WHOLE
 from generation.child import Emit, Engine
+from generation.engine.apart import Steps, apart_from
 from generation.engine.classifier import load_classifier
 from generation.engine.downloads import told_of_downloads
 from generation.engine.engine import Engine as DenoisingEngine
@@ -70,7 +71,7 @@ class Maker:
         self._classifier = load_classifier(classifier)  # first: it is small, and may be wrong
         self._enlarger = Enlarger(upscaler, self.device) if upscaler else None
         self._additions, self._compiles = additions, compiles
-        self._unet_call = threading.Lock()
+        self._unet_call, self._steps = threading.Lock(), Steps()
 
     def expected_size(self, model: Model) -> int:
         """Foresee how many bytes a model's weights take on the device."""
@@ -81,7 +82,7 @@ class Maker:
 
         Raises Complaint for what cannot be drawn, FileNotFoundError or OSError for what is not there.
         """
-        with told_of_downloads(model, report) as report:
+        with told_of_downloads(model, report) as report, apart_from(self._steps):
             model = settled(model)
             return self._whole(model, report) if model.family in DRAWN_WHOLE else self._denoised(model, report)
 
@@ -90,7 +91,15 @@ class Maker:
 
         def begin(emit: Emit, let_another_go: Callable[[], bool]) -> Engine:
             return WholeEngine(
-                recipe, model, self.device, emit, self._imprint, self._classifier, self._enlarger, let_another_go
+                recipe,
+                model,
+                self.device,
+                emit,
+                self._imprint,
+                self._classifier,
+                self._enlarger,
+                let_another_go,
+                self._steps,
             )
 
         return Networks(model, recipe.networks, begin)
@@ -109,6 +118,7 @@ class Maker:
                 self._unet_call,
                 self._additions,
                 let_another_go,
+                self._steps,
                 compiles=self._compiles,
             )
 

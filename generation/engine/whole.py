@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from generation.engine.album import Album
+from generation.engine.apart import Steps
 from generation.engine.canvas import freedom, mend
 from generation.engine.classifier import NO_CLASSIFIER, Classifier
 from generation.engine.engine import PREVIEW_EVERY
@@ -56,10 +57,12 @@ class WholeEngine:
         classifier: Classifier = NO_CLASSIFIER,
         enlarger: Enlarger | None = None,
         let_another_go: Callable[[], bool] = lambda: False,
+        steps: Steps | None = None,
     ) -> None:
         self.model, self.device = model, str(device)
         self._emit, self._let_another_go = emit, let_another_go
-        self._painter = _Painter(recipe, model, device, emit, Album(model, imprint, classifier), enlarger)
+        album = Album(model, imprint, classifier)
+        self._painter = _Painter(recipe, model, device, emit, album, enlarger, steps or Steps())
         self._thread = ThreadPoolExecutor(1, "whole pipeline")
         self._waiting: dict[str, Generate] = {}
         self._request: Generate
@@ -120,8 +123,9 @@ class _Painter:
         emit: Callable[[Event], None],
         album: Album,
         enlarger: Enlarger | None,
+        steps: Steps,
     ) -> None:
-        self._recipe, self._model, self._device = recipe, model, device
+        self._recipe, self._model, self._device, self._steps = recipe, model, device, steps
         self._emit, self._album, self._enlarger = emit, album, enlarger
         self._pace = Pace(device)
         self._watches = {
@@ -164,7 +168,8 @@ class _Painter:
         """Draw a job and answer for it; False where there was not enough memory."""
         self._tried = 0
         try:
-            event: Event = self._paint(request)
+            with self._steps.one():
+                event: Event = self._paint(request)
         except Cancelled:
             event = Failed(request.job_id, Reason.CANCELLED, "cancelled")
         except Complaint as complaint:
@@ -230,18 +235,11 @@ class _Painter:
         small = torch.nn.functional.max_pool2d(source.mask, scale)
         return freedom(small, max(1, self._model.native_size // scale // FREE_FROM)) if source.filled else small
 
-    def _make_room(self, tried: int, error: RuntimeError) -> None:
-        """Draw fewer tiles together from now on, or keep only the network at work on the device."""
-        release_memory(self._device)
-        if tried > 1:
-            self._together = tried // 2
-        elif not self._recipe.offload(self._device):
-            raise error
-
     def _stepped(self, is_shown: bool, clean: Tensor | None) -> None:
         """Tell of a step that a scheduler has made."""
         self._leave_if_cancelled()
         self._pace.keep()
+        self._steps.between()
         self._called += 1
         step, steps = self._progress()
         self._emit(Progress(self._request.job_id, step, steps))

@@ -15,7 +15,7 @@ import torch
 from PIL import Image, ImageChops
 
 from generation.catalogue import GIB, look_up
-from generation.engine.apart import apart_from
+from generation.engine.apart import Steps, apart_from
 from generation.engine.engine import Engine
 from generation.engine.ensemble import Ensemble
 from generation.engine.making import Maker
@@ -197,34 +197,59 @@ def test_files_in_another_precision_are_not_counted_twice(folders, tmp_path):
 
 
 def test_no_step_is_made_while_loading_has_changed_the_default_precision():
-    step_under_way = threading.Lock()
+    steps, seen = Steps(), []
     switched, goes_on = threading.Event(), threading.Event()
 
     def load():
-        with apart_from(step_under_way):
+        with apart_from(steps):
             torch.set_default_dtype(torch.float16)
             switched.set()
             goes_on.wait(20)
             torch.set_default_dtype(torch.float32)
 
-    loading = threading.Thread(target=load)
-    with step_under_way:
+    def make_a_step():
+        with steps.one():
+            seen.append(torch.get_default_dtype())
+
+    loading, later = threading.Thread(target=load), threading.Thread(target=make_a_step)
+    with steps.one():
         loading.start()
         assert not switched.wait(0.05)
         assert torch.get_default_dtype() is torch.float32
     assert switched.wait(20)
-    assert not step_under_way.acquire(blocking=False)
+    later.start()
+    later.join(0.05)
+    assert not seen
     goes_on.set()
     loading.join()
-    assert step_under_way.acquire(blocking=False)
-    assert torch.get_default_dtype() is torch.float32
+    later.join()
+    assert seen == [torch.float32]
+
+
+def test_loading_goes_on_between_two_steps_of_a_pipeline_that_draws():
+    steps, switched = Steps(), threading.Event()
+
+    def load():
+        with apart_from(steps):
+            torch.set_default_dtype(torch.float16)
+            torch.set_default_dtype(torch.float32)
+            switched.set()
+
+    loading = threading.Thread(target=load)
+    with steps.one():
+        loading.start()
+        while not switched.is_set():
+            steps.between()
+            assert torch.get_default_dtype() is torch.float32
+    loading.join()
 
 
 def test_a_load_that_fails_leaves_the_default_precision_as_it_was():
-    step_under_way, usual = threading.Lock(), torch.set_default_dtype
-    with pytest.raises(OSError, match="gone"), apart_from(step_under_way):
+    steps, usual = Steps(), torch.set_default_dtype
+    with pytest.raises(OSError, match="gone"), apart_from(steps):
         torch.set_default_dtype(torch.float16)
         raise OSError("gone")
     assert torch.get_default_dtype() is torch.float32
     assert torch.set_default_dtype is usual
-    assert step_under_way.acquire(blocking=False)
+    with steps.one():
+        pass
