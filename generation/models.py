@@ -22,7 +22,7 @@ HUB_ID = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
 SAMPLER_OF_FILES = "dpmpp_2m_karras"  # a single file does not say what it is drawn best with
 SAMPLER_OF_FEW_STEPS = "euler"  # Karras' steps are too fine at the end for so few, and too coarse where all is noise
-CONVERT = "Convert it to safetensors once, as docs/self-hosting.md shows under “Pickled models”."
+CONVERT = "Convert it to safetensors once, as docs/models.md shows under “Pickled models”."
 # What a model folder may say of itself in atelier.json: the type, and the least where it is a number.
 _FACTS: dict[str, tuple[Any, float]] = {
     "name": (str, 0),

@@ -75,7 +75,7 @@ def test_trigger_words_are_the_house_style_of_a_plain_prompt_and_not_of_a_raw_on
 
 @pytest.mark.parametrize("ending", PICKLED)
 def test_a_pickled_model_is_refused_with_the_way_to_convert_it(ending: str) -> None:
-    with pytest.raises(Complaint, match=r"could run any program.*self-hosting\.md"):
+    with pytest.raises(Complaint, match=r"could run any program.*models\.md"):
         describe(f"/models/dreams{ending.upper()}")
 
 
