@@ -102,7 +102,7 @@ def test_a_twin_is_built_once_and_only_when_it_is_wanted(pipeline: Pipeline, mon
         built.append(network)
         return seamless_twin(network)
 
-    monkeypatch.setattr("generation.engine.engine.seamless_twin", twin)
+    monkeypatch.setattr("generation.engine.variants.seamless_twin", twin)
     monkeypatch.setattr("generation.engine.vae.seamless_twin", twin)
     studio = Studio(pipeline)
     studio.draw(generate("plain"))

@@ -69,7 +69,7 @@ def test_an_upscale_shares_its_calls_with_the_jobs_of_others(studio: Studio) -> 
     large = actions.upscale(params(), TILE)
     request = {"source": encoded(drawing())}
     studio.engine.add(generate("large", large, **request))
-    studio.engine._waiting["large"].picture.result(20)  # which is made ready on another thread
+    studio.engine._waiting["large"].material.result(20)  # which is made ready on another thread
     studio.draw(generate("plain", params()))
     assert max(studio.calls) == 18 + 2, "nine windows and one tile, with two texts each"
     studio.draw(generate("alone", large, **request))
