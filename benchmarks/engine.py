@@ -316,7 +316,7 @@ def main() -> None:
         compare(ref, given)
 
 
-PARTS = ("job", "likeness", "merged", "crowd")
+PARTS = ("job", "likeness", "grids", "pictures", "crowd")
 
 
 def random_model(folder: Path) -> str:
@@ -342,7 +342,8 @@ def compare(ref: str, given: argparse.Namespace) -> None:
     tables: dict[str, Callable[[], list[str]]] = {
         "job": lambda: one_job(watched, stocks, given.repeats),
         "likeness": lambda: likeness(watched, stocks),
-        "merged": lambda: [line for tiles in (4, 1) for line in ["", *merged(watched, given.people, tiles, clock)]],
+        "grids": lambda: merged(watched, given.people, 4, clock),
+        "pictures": lambda: merged(watched, given.people, 1, clock),
         "crowd": lambda: crowd(watched, plain, given.crowds, _gap(watched, plain, clock)),
     }
     for part in given.parts:
