@@ -11,7 +11,7 @@ import discord
 from bot.policy.settings import GuildSettings
 from bot.studio import Studio
 from generation.models import Model
-from generation.prompt import Wish, choose_model, naming, read
+from generation.prompt import Wish, choose_model, naming, read, still_known
 from generation.prompt.preferences import Preferences
 from generation.repertoire import Repertoire
 
@@ -40,11 +40,13 @@ async def habits_of(studio: Studio, interaction: discord.Interaction[Any]) -> Ha
     preferences = await studio.people.settings(interaction.user.id)
     server = await studio.policy.settings(interaction.guild_id)
     layers = _to_be_had(preferences, server, studio.repertoire).layers
+    # Who draws here cannot mend what the owners have set.
+    of_server = still_known(server.defaults, studio.repertoire)
     return Habits(
         repertoire=studio.repertoire,
         preferences=preferences,
         options=await studio.people.options(interaction.user.id),
-        defaults=tuple(filter(None, (*layers, server.defaults, model_of(server, studio.repertoire)))),
+        defaults=tuple(filter(None, (*layers, of_server, model_of(server, studio.repertoire)))),
     )
 
 

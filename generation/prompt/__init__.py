@@ -5,7 +5,7 @@ from generation.prompt.faults import PromptFaults
 from generation.prompt.names import is_taken
 from generation.prompt.permutations import TooManyPermutations, expand, permute, with_parameter
 from generation.prompt.pieces import MAX_LENGTH
-from generation.prompt.reading import MOST_PICTURES, choose_model, parse, read
+from generation.prompt.reading import MOST_PICTURES, choose_model, parse, read, still_known
 from generation.prompt.wish import TO_COME, Wish
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "parse",
     "permute",
     "read",
+    "still_known",
     "with_parameter",
     "write",
 ]

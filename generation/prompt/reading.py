@@ -15,6 +15,7 @@ from generation.features import Feature
 from generation.models import Model, size_for
 from generation.params import Params, Picture, TextPart
 from generation.prompt.additions import lora_faults, word_faults
+from generation.prompt.escapes import restore
 from generation.prompt.faults import PromptFaults, beyond
 from generation.prompt.image_weight import strength_for
 from generation.prompt.kinds import Scope
@@ -73,6 +74,15 @@ def parse(
     if wish.links:
         raise PromptFaults("Links to pictures are not followed here: attach the picture instead")
     return wish.with_pictures(pictures)
+
+
+def still_known(parameters: str, repertoire: Repertoire) -> str:
+    """Leave out of parameters that were set beforehand those that name what is not here any more."""
+    scope = Scope(repertoire, repertoire.default)
+    if not read_default(parameters, frozenset(), scope).faults:
+        return parameters
+    each = [f"--{restore(parameter)}" for parameter in take_apart(parameters).parameters]
+    return " ".join(parameter for parameter in each if not read_default(parameter, frozenset(), scope).faults)
 
 
 def choose_model(defaults: Sequence[str], repertoire: Repertoire) -> Model:

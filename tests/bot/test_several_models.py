@@ -139,3 +139,13 @@ async def test_pictures_of_a_model_that_has_gone_are_still_there_and_can_be_remi
         assert picture(stage.server, remixed).size == SMALL
         again = await (await ada.command("show", stage.channel, job=tile_of(grid).job_id)).message()
         assert again.labels == ["U1", "U2", "U3", "U4"]
+
+
+async def test_defaults_of_a_server_that_name_what_has_gone_keep_nobody_from_drawing(stage, models):
+    async with stage.bot(models=models):
+        await said(stage, "config defaults", stage.mod, parameters=r"--model engraver --no \--x, people")
+        await stage.imagine("a fox")
+        await stage.result(text=r"a fox --no \\-\\-x, people --model Engraver** - <@")
+    async with stage.bot():
+        await stage.imagine("an owl")
+        await stage.result(text=r"an owl --no \\-\\-x, people** - <@")
