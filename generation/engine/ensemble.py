@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,6 @@ from functools import partial
 from typing import Protocol
 
 import torch
-from safetensors import SafetensorError
 
 from generation.child import Emit, Engine
 from generation.engine.batch import LONGEST_WAITING
@@ -26,8 +26,8 @@ from generation.repertoire import Repertoire
 
 PAUSE = 0.02  # seconds that a step without an engine to step waits for a model, before messages are looked at again
 RAM = torch.device("cpu")
-# What is wrong with one model's files; anything else that loading raises is the process's own trouble.
-FAULTS = (Complaint, OSError, ValueError, SafetensorError)
+KNOWN_FAULTS = (Complaint, OSError)  # of a model's files, in words that say enough
+DEVICES = re.compile(r"CUDA|cuDNN|CUBLAS|HIP|MPS")  # in what torch says where a device has failed
 
 log = logging.getLogger(__name__)
 
@@ -276,6 +276,7 @@ class Ensemble:
             self._take_in(arrival.model, outcome)
         elif outcome.reason is Reason.OUT_OF_MEMORY and self._held:
             self._sizes[arrival.model.name] = self._on_device.budget  # it wants the device to itself
+            self._emit(Left(arrival.model.name))
         else:
             self._refuse(arrival.model.name, outcome)
 
@@ -298,15 +299,15 @@ class Ensemble:
         try:
             self._make_room(gone)
             return self._load(model)
-        except FAULTS as error:
-            log.warning("%s cannot be loaded: %s", model.name, error)
+        except Exception as error:
+            if isinstance(error, RuntimeError) and is_out_of_memory(error):
+                log.warning("there is not enough memory to load %s", model.name)
+                return _Refusal(Reason.OUT_OF_MEMORY, f"There is not enough memory to draw with {model.name}.")
+            if isinstance(error, RuntimeError) and DEVICES.search(str(error)):
+                raise
+            log.warning("%s cannot be loaded: %s", model.name, error, exc_info=not isinstance(error, KNOWN_FAULTS))
             text = f"{model.name} cannot be loaded at the moment. Why is in the log of whoever runs this bot."
             return _Refusal(Reason.COMPLAINT, text)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            log.warning("there is not enough memory to load %s", model.name)
-            return _Refusal(Reason.OUT_OF_MEMORY, f"There is not enough memory to draw with {model.name}.")
 
     def _make_room(self, gone: list[tuple[str, _Held]]) -> None:
         if gone:

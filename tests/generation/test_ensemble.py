@@ -337,6 +337,8 @@ def test_a_model_that_nobody_waits_for_any_more_is_not_loaded():
     [
         (Complaint("secret/path is pickled"), Reason.COMPLAINT, "B cannot be loaded at the moment"),
         (OSError("secret/path: no such file"), Reason.COMPLAINT, "B cannot be loaded at the moment"),
+        (AttributeError("module diffusers has no attribute Secret"), Reason.COMPLAINT, "B cannot be loaded"),
+        (RuntimeError("secret size mismatch"), Reason.COMPLAINT, "B cannot be loaded at the moment"),
         (torch.OutOfMemoryError("CUDA out of memory"), Reason.OUT_OF_MEMORY, "not enough memory to draw with B"),
     ],
 )
@@ -385,7 +387,18 @@ def test_a_model_for_which_memory_ran_out_is_tried_once_more_when_it_can_have_al
     assert stage.held == {"A", "B"}
 
 
-def test_an_error_nobody_expected_comes_out_of_a_step():
+def test_a_model_that_nobody_waits_for_when_memory_runs_out_is_not_on_its_way_any_more():
+    stage = Stage()
+    stage.maker.load = running_out(stage.maker, "B", times=1)
+    job_id = stage.ask("B")
+    stage.ensemble.step()
+    stage.ensemble.cancel(job_id)
+    stage.rest()
+    assert stage.left == ["B"]
+    assert not stage.ensemble.busy
+
+
+def test_a_device_that_fails_while_a_model_is_loaded_comes_out_of_a_step():
     stage = Stage()
     stage.maker.errors["B"] = RuntimeError("CUDA error: an illegal memory access")
     stage.ask("B")
