@@ -19,6 +19,8 @@ BUCKETS = (2, 4, 8, 16, 24, 32)  # rows; a call is padded up to the next, since 
 WORTH_IT = 20  # calls: a grid or so; compiling takes a minute
 MOST_SHAPES = 32
 
+_TRACING_OR_RUNNING = threading.Lock()  # of all models together: torch's stance is the whole process's
+
 log = logging.getLogger(__name__)
 
 
@@ -43,19 +45,18 @@ class Compiled:
         self._calls: Counter[Shape] = Counter()
         self._ready: set[Shape] = set()
         self._has_failed = False
-        self._tracing_or_running = threading.Lock()
         self._thread = ThreadPoolExecutor(1, "compiling")
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MOST_SHAPES)
 
     def __call__(self, latents: Tensor, timesteps: Tensor, **conditions: Any) -> tuple[Tensor, ...]:
         """Give what the UNet gives."""
         shape = _shape(latents, conditions)
-        if shape in self._ready and self._tracing_or_running.acquire(blocking=False):
+        if shape in self._ready and _TRACING_OR_RUNNING.acquire(blocking=False):
             try:
                 with torch.compiler.set_stance("eager_on_recompile"):
                     return self._run(shape, latents, timesteps, conditions)
             finally:
-                self._tracing_or_running.release()
+                _TRACING_OR_RUNNING.release()
         if shape is not None:
             self._count(shape, latents, timesteps, conditions)
         plain: tuple[Tensor, ...] = self._unet(latents, timesteps, **conditions)
@@ -79,7 +80,7 @@ class Compiled:
     @torch.inference_mode()
     def _compile(self, shape: Shape, *given: Any) -> None:
         on_it = torch.cuda.device(self.device) if self.device.type == "cuda" else contextlib.nullcontext()
-        with self._tracing_or_running, on_it:
+        with _TRACING_OR_RUNNING, on_it:
             try:
                 if not self._has_failed:
                     self._run(shape, *given)

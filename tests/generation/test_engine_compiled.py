@@ -150,6 +150,27 @@ def test_while_a_shape_is_compiled_everything_is_drawn_as_it_is(make: Any) -> No
     assert compiler.rows == [8, 16, 8]
 
 
+def test_nothing_compiled_runs_while_another_models_unet_is_compiled(make: Any) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def work(_: int) -> None:
+        begun.set()
+        assert may_end.wait(20)
+
+    compiler, slow = Compiler(), Compiler(work)
+    quick, other = make(compiler), make(slow)
+    _often(quick)
+    for _ in range(compiled.WORTH_IT):
+        other(**_given(8))
+    assert begun.wait(20)
+    quick(**_given(8))
+    assert len(compiler.rows) == 1
+    may_end.set()
+    _settled(other)
+    quick(**_given(8))
+    assert len(compiler.rows) == 2
+
+
 def test_a_compiler_that_fails_is_told_of_once_and_asked_no_more(make: Any, caplog: pytest.LogCaptureFixture) -> None:
     def work(_: int) -> None:
         raise ValueError("no C++ compiler\nand many lines more")
