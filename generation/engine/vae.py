@@ -133,7 +133,9 @@ class Vae:
         named = config.get("latents_mean"), config.get("latents_std")
         known = all(values is not None for values in named)
         values = named if known else ([0.0] * self.channels, [1.0] * self.channels)
-        middle, spread = (torch.tensor(list(each), device=self._vae.device).view(1, -1, 1, 1) for each in values)
+        middle, spread = (
+            torch.tensor(list(each), dtype=torch.float32, device=self._vae.device).view(1, -1, 1, 1) for each in values
+        )
         return middle, spread / config.scaling_factor
 
     def _finite(self, work: Callable[[Any], Tensor]) -> Tensor:

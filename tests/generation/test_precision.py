@@ -46,6 +46,16 @@ def test_what_overflows_in_half_precision_is_worked_out_in_full(pipeline: Pipeli
     assert torch.allclose(rescued.encode_mean(pixels), exact.encode_mean(pixels), atol=0.02)
 
 
+def test_latents_are_scaled_in_full_precision_also_while_a_model_in_half_is_being_made(pipeline: Pipeline) -> None:
+    scale = Vae(pipeline)._distribution
+    torch.set_default_dtype(torch.float16)
+    try:
+        meanwhile = Vae(pipeline)._distribution
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(map(torch.equal, meanwhile, scale))
+
+
 @pytest.mark.parametrize(("overflows", "expected"), [(True, torch.float32), (False, torch.float16)])
 def test_the_vae_of_xl_stays_in_full_precision_unless_it_bears_half(
     tmp_path: Path, overflows: bool, expected: torch.dtype
