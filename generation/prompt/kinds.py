@@ -25,7 +25,8 @@ _DECIMAL = re.compile(r"[+-]?(?:\d{1,300}(?:[.,]\d*)?|[.,]\d+)")
 _ASPECT = re.compile(r"(\d{1,6})[:/x×：](\d{1,6})", re.IGNORECASE)
 _COMMA = re.compile(f"[{COMMAS}]")
 _LONGEST_DENOMINATOR = 20
-_BETWEEN_LORAS = re.compile(rf"[{COMMAS}](?!\d)")  # a comma may also be that of a weight
+# Between two commas, one of which may also be that of a weight.
+_LORA = re.compile(rf"[^{COMMAS}]*?[:：]\s*[+-]?\d*[{COMMAS}]\d+(?=\s*(?:[{COMMAS}]|$))|[^{COMMAS}]+")
 QUOTABLE = 40
 MOST_NAMED = 20
 
@@ -258,7 +259,10 @@ class Loras:
         return f"names of LoRAs, each with a weight of {self.low:g}–{self.high:g} after a colon"
 
     def read(self, text: str, scope: Scope) -> tuple[LoraUse, ...] | Fault:
-        uses = [self._read(reveal(item), scope) for item in _BETWEEN_LORAS.split(text.strip(TRAILING))]
+        items = _LORA.findall(reveal(text).strip(TRAILING))  # no name has a comma that would have to be escaped
+        if not items:
+            return Fault("must name something")
+        uses = [self._read(item.strip(), scope) for item in items]
         fault = next((use for use in uses if isinstance(use, Fault)), None)
         return fault or tuple(use for use in uses if isinstance(use, LoraUse))
 
@@ -267,7 +271,7 @@ class Loras:
         if not colon:
             name, typed = text, "1"
         weight = read_decimal(typed.strip())
-        if weight is None or not self.low <= weight <= self.high:
+        if not name or weight is None or not self.low <= weight <= self.high:
             bounds = f"between {self.low:g} and {self.high:g}"
             return Fault(f"must be a name and a weight {bounds} such as `ink:0.8`, not {quote(text)}")
         lora = _meant_lora(name.strip(), scope)

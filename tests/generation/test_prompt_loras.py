@@ -30,7 +30,14 @@ def _word(name: str, *widths: int) -> TextualInversion:
 
 
 ADDITIONS = Additions(
-    (_lora("ink", 768), _lora("ink_wash", 768), _lora("big", 2048), _lora("texts", None), _lora("odd", 999)),
+    (
+        _lora("ink", 768),
+        _lora("ink_wash", 768),
+        _lora("2fast", 768),
+        _lora("big", 2048),
+        _lora("texts", None),
+        _lora("odd", 999),
+    ),
     (_word("moss", 768), _word("Glow", 768, 1280)),
 )
 HERE = Repertoire((ONE, XL, NEW, FLUX), ADDITIONS)
@@ -58,6 +65,11 @@ def faults(typed: str) -> tuple[str, ...]:
         ("--lora ink w", [("ink_wash", 1.0)]),
         ("--lora ink:0.8, texts:1.5", [("ink", 0.8), ("texts", 1.5)]),
         ("--lora ink,texts;", [("ink", 1.0), ("texts", 1.0)]),
+        ("--lora ink,2fast", [("ink", 1.0), ("2fast", 1.0)]),
+        ("--lora ink:0,5,2fast:1,5", [("ink", 0.5), ("2fast", 1.5)]),
+        ("--lora ink:1,2fast", [("ink", 1.0), ("2fast", 1.0)]),
+        (r"--lora ink:0.5\, texts", [("ink", 0.5), ("texts", 1.0)]),  # as a choice in braces has it
+        ("--lora ink,, texts,", [("ink", 1.0), ("texts", 1.0)]),
         ("--lora ink:0.8 --lora texts", [("ink", 0.8), ("texts", 1.0)]),
         ("--lora=ink:1", [("ink", 1.0)]),
         ("--model new --lora big:0.5", [("big", 0.5)]),
@@ -87,16 +99,18 @@ def test_escaped_it_is_text() -> None:
     ("typed", "fault"),
     [
         ("--lora", "`--lora` needs a value such as `ink:0.8`"),
+        ("--lora , ,", "`--lora` must name something"),
+        ("--lora :0.5", "`--lora` must be a name and a weight between -2 and 2 such as `ink:0.8`, not `:0.5`"),
         ("--lora ink:3", "`--lora` must be a name and a weight between -2 and 2 such as `ink:0.8`, not `ink:3`"),
         ("--lora ink:much", "`--lora` must be a name and a weight between -2 and 2 such as `ink:0.8`, not `ink:much`"),
-        ("--lora oil", "`--lora` does not know `oil`: for one there is `ink`, `ink_wash`, `texts`"),
+        ("--lora oil", "`--lora` does not know `oil`: for one there is `ink`, `ink_wash`, `2fast`, `texts`"),
         ("--lora i", "`--lora` could be any of `ink`, `ink_wash`: say more of the name"),
         ("--lora big", "`--lora` cannot use `big` with one: it is made for Stable Diffusion XL"),
         ("--model xl --lora ink", "`--lora` cannot use `ink` with xl: it is made for Stable Diffusion 1.x"),
         ("--lora odd", "`--lora` cannot use `odd` with one: it is made for another kind of model"),
         ("--model flux --lora ink", "Cannot use `--lora` with flux: it cannot draw with LoRAs and learnt words"),
         ("--lora ink --lora ink:0.5", "`--lora` names `ink` more than once"),
-        ("<lora:oil:1>", "`--lora` does not know `oil`: for one there is `ink`, `ink_wash`, `texts`"),
+        ("<lora:oil:1>", "`--lora` does not know `oil`: for one there is `ink`, `ink_wash`, `2fast`, `texts`"),
     ],
 )
 def test_what_is_wrong_with_a_lora_is_told(typed: str, fault: str) -> None:
@@ -147,6 +161,6 @@ def test_what_a_model_cannot_be_drawn_with_is_not_offered() -> None:
         here = ADDITIONS.for_model(model)
         return [lora.name for lora in here.loras], [word.name for word in here.inversions]
 
-    assert offered(ONE) == (["ink", "ink_wash", "texts"], ["moss"])
+    assert offered(ONE) == (["ink", "ink_wash", "2fast", "texts"], ["moss"])
     assert offered(XL) == (["big", "texts"], ["Glow"])
     assert offered(FLUX) == ([], [])
