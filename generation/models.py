@@ -141,6 +141,8 @@ def _without_folder(ref: str) -> Model:
         return describe(EMBEDDED)
     if entry := look_up(ref):
         return _of_entry(entry)
+    if path.suffix.lower() == ".safetensors":  # which no id on the hub ends in
+        raise FileNotFoundError(f"no file at {ref}")
     if not HUB_ID.fullmatch(ref):
         raise FileNotFoundError(f"no model folder at {ref}, and none of that name in the catalogue")
     return Model(name=ref.rpartition("/")[2], ref=ref)

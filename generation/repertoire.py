@@ -35,6 +35,8 @@ class Repertoire:
             if not bare(model.name):
                 raise Complaint(f"{model.ref} has no name that could be typed: give it one in its atelier.json.")
             if (twin := by_name.setdefault(bare(model.name), model)) is not model:
+                if twin.ref == model.ref:
+                    raise Complaint(f"{model.name} is named twice among the models, by two spellings: leave out one.")
                 text = f"{twin.ref} and {model.ref} are both called {model.name}: give one a name in its atelier.json."
                 raise Complaint(text)
         return cls(models, additions)

@@ -117,6 +117,8 @@ def test_a_hub_id_gets_the_defaults_of_stable_diffusion(ref, name):
         "",
         "a b",
         "/",
+        "dreams.safetensors",
+        "models/Dreams.SafeTensors",
     ],
 )
 def test_a_path_that_is_no_model_folder_is_refused_by_name(ref, tmp_path, monkeypatch):

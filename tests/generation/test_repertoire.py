@@ -136,8 +136,11 @@ def test_the_embedded_model_can_be_asked_for_by_name(ref):
 
 def test_models_are_described_in_order_and_no_two_may_share_a_name(tmp_path):
     assert Repertoire.of(["storybook", "openjourney"]).default.ref == EMBEDDED
-    with pytest.raises(Complaint, match=r"both called [Ss]torybook"):
-        Repertoire.of(["openjourney", EMBEDDED, "storybook"])
+    for twice in (["openjourney", EMBEDDED, "Story-Book"], ["1.5", "sd15"]):
+        with pytest.raises(Complaint, match=r"^(Storybook|Stable Diffusion 1\.5) is named twice among the models"):
+            Repertoire.of(twice)
+    with pytest.raises(Complaint, match=r"a/anime and b/Anime are both called Anime"):
+        Repertoire.of(["a/anime", "b/Anime"])
     (tmp_path / "---").mkdir()
     (tmp_path / "---" / "model_index.json").write_text("{}")
     with pytest.raises(Complaint, match="no name that could be typed"):
