@@ -26,7 +26,7 @@ def told_of_downloads(model: Model, report: Report) -> Iterator[Report]:
     The library says nothing of them but on a terminal, so they are seen in its cache. Without these news a large file
     over a slow line would look like a load that hangs.
     """
-    folders = [_blobs(ref) for ref in (model.ref, model.base) if ref and not Path(ref).exists()]
+    folders = [_blobs(ref) for ref in (model.ref, model.base, model.partner) if ref and not Path(ref).exists()]
     watch = _Watch(folders, report)
     thread = threading.Thread(target=watch.look, name=f"downloads of {model.name}", daemon=True)
     thread.start()

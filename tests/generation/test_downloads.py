@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+from dataclasses import replace
 
 import pytest
 
@@ -25,9 +26,10 @@ def blobs(tmp_path, monkeypatch):
     return folder
 
 
-def test_the_megabytes_that_have_come_are_told_while_they_come(blobs):
+@pytest.mark.parametrize("model", [MODEL, replace(MODEL, ref="somebody/decoder", partner="somebody/dreams")])
+def test_the_megabytes_that_have_come_are_told_while_they_come(blobs, model):
     told = queue.SimpleQueue()
-    with downloads.told_of_downloads(MODEL, told.put) as report:
+    with downloads.told_of_downloads(model, told.put) as report:
         report(UNET)
         assert told.get(timeout=20) == UNET
         coming = blobs / "abc.incomplete"
