@@ -40,9 +40,9 @@ class Order:
 
     @property
     def words(self) -> str:
-        """Give what is to be drawn in one text, with the model's house style."""
+        """Give what is to be drawn in one text, with the model's house style unless it was left out."""
         told = ", ".join(part.text for part in self.params.parts if part.weight > 0 and part.text)
-        return with_words(told, self.params.house_style)
+        return with_words(told, self.params.house_style if self.params.stylize else "")
 
     @property
     def unwanted(self) -> str | None:
@@ -105,6 +105,11 @@ class Recipe(ABC):
             pipeline.enable_model_cpu_offload(device=device)
         self._is_offloaded = True
         return True
+
+    def rest(self) -> None:
+        """Take off the device what a call that was broken off has left there, where it was to hold one network only."""
+        for pipeline in self.pipelines if self._is_offloaded else ():
+            pipeline.maybe_free_model_hooks()
 
     @abstractmethod
     def steps(self, order: Order) -> int:

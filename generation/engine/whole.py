@@ -171,12 +171,14 @@ class _Painter:
             with self._steps.one():
                 event: Event = self._paint(request)
         except Cancelled:
+            self._recipe.rest()
             event = Failed(request.job_id, Reason.CANCELLED, "cancelled")
         except Complaint as complaint:
             event = Failed(request.job_id, Reason.COMPLAINT, str(complaint))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
+            self._recipe.rest()
             return False
         self._job_id = ""
         self._emit(event)

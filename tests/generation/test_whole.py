@@ -6,7 +6,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -406,6 +406,31 @@ def test_at_last_only_the_network_at_work_stays_on_the_device(
         assert isinstance(end, Failed)
         assert end.reason is Reason.OUT_OF_MEMORY
     assert offloaded == [CPU] * (1 if helps else 2)
+
+
+@pytest.mark.parametrize("trouble", [whole.Cancelled(), torch.OutOfMemoryError("CUDA out of memory")])
+@pytest.mark.parametrize("is_offloaded", [True, False])
+def test_a_call_that_is_broken_off_leaves_no_network_on_a_device_that_has_room_for_one(
+    enter: Enter, monkeypatch: pytest.MonkeyPatch, trouble: Exception, is_offloaded: bool
+) -> None:
+    room, freed = enter(Family.SD3), []
+
+    def broken_off(_: recipes.Order) -> list[Image.Image]:
+        raise trouble
+
+    monkeypatch.setattr(room.recipe, "draw", broken_off)
+    monkeypatch.setattr(room.recipe, "_is_offloaded", is_offloaded)
+    for pipeline in room.recipe.pipelines:
+        monkeypatch.setattr(pipeline, "maybe_free_model_hooks", partial(freed.append, pipeline))
+    (end,) = room.draw(_request("a", _params(room.model, count=1)))
+    assert isinstance(end, Failed)
+    assert freed == list(room.recipe.pipelines if is_offloaded else ())
+
+
+def test_the_house_style_is_left_out_where_it_was_asked_to_be() -> None:
+    wanted = replace(_params(Model(name="x", ref="x")), house_style="in ink", stylize=100)
+    styled, plain = (recipes.Order(params=replace(wanted, stylize=stylize), generators=()) for stylize in (100, 0))
+    assert styled.words == f"{plain.words}, in ink"
 
 
 def test_nothing_is_offloaded_where_there_is_no_gpu(loaded: Load) -> None:
