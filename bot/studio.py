@@ -181,15 +181,15 @@ def repertoire_of(config: Config) -> Repertoire:
     return Repertoire.of(config.models, additions)
 
 
-def make_worker(config: Config) -> LocalWorker:
-    """Make the worker that the settings ask for.
+def make_worker(config: Config, repertoire: Repertoire | None = None) -> LocalWorker:
+    """Make the worker that the settings ask for, to draw with what they name or with a part of it.
 
     Raises what `repertoire_of` does, FileNotFoundError when there is no upscaler, Complaint when its file holds another
     thing, ConfigError when the pictures cannot be signed as wanted.
     """
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
-        repertoire_of(config),
+        repertoire or repertoire_of(config),
         config.device,
         config.threads,
         capacity=config.jobs_at_once,

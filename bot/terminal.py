@@ -28,8 +28,8 @@ async def imagine(config: Config, prompt: str, out: Path, image: Path | None) ->
     """Draw `prompt` into the folder `out` and print the paths. Raises Complaint for what the person can mend."""
     repertoire = repertoire_of(config)
     params = parse(prompt, repertoire, source=Upload("") if image else None)
-    wanted = config.models[repertoire.models.index(repertoire.drawing(params))]
-    worker = make_worker(replace(config, models=(wanted,)))  # the others need not be loaded
+    alone = replace(repertoire, models=(repertoire.drawing(params),))  # the others need not be loaded
+    worker = make_worker(config, alone)
     source = await asyncio.to_thread(_read, image) if image else None
     request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source)
     console = Console()

@@ -112,8 +112,12 @@ async def test_a_data_folder_that_cannot_be_used_is_said_in_one_line(tmp_path, t
 
 async def test_a_picture_is_drawn_from_the_terminal(tmp_path, tiny_model):
     prompt = "a red fox under the moon --ar 3:2 --seed 7 --model tiny"
-    code, said = await run(tmp_path, "imagine", prompt, "--out", "out", MODEL=f"storybook, {tiny_model}")
+    (tmp_path / "loras").mkdir()
+    (tmp_path / "loras" / "old.pt").touch()
+    settings = {"MODEL": f"storybook, {tiny_model}", "LORAS": "loras"}
+    code, said = await run(tmp_path, "imagine", prompt, "--out", "out", **settings)
     assert code == 0, said
+    assert said.count("old.pt is pickled") == 1
     files = sorted((tmp_path / "out").iterdir())
     assert [path.suffix for path in files] == [".png"] * 4 + [".webp"]
     assert all(str(Path("out") / path.name) in said for path in files)
