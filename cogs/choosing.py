@@ -11,6 +11,7 @@ from generation.catalogue import bare
 from generation.display import shorten
 from generation.errors import Complaint
 from generation.models import Model
+from generation.prompt.faults import quote
 
 MOST_CHOICES = 25  # of an autocompletion or a select, by Discord's rules
 LONGEST_CHOICE = 100  # characters of its name and of its value
@@ -57,5 +58,5 @@ async def chosen_model(studio: Studio, guild_id: int | None, typed: str) -> Mode
         return meant[0]
     names = ", ".join(model.name for model in meant or await offered(studio, guild_id))
     if meant:
-        raise Complaint(f"`{typed[:40]}` could be any of {names}: say more of the name.")
-    raise Complaint(f"I know no model `{typed[:40]}`. There is {names}.")
+        raise Complaint(f"{quote(typed)} could be any of {names}: say more of the name.")
+    raise Complaint(f"I know no model {quote(typed)}. There is {names or 'none that may draw here'}.")

@@ -175,7 +175,7 @@ def _folder(ref: str) -> Path:
 def _check_part(folder: Path, index: Mapping[str, Any], part: str) -> Iterator[Path]:
     """Check one part, and give its files of weights."""
     if not index.get(part) or index[part][1] is None:
-        raise _Fault(f"it has no {part}, so it is not of Stable Diffusion's shape", "Choose another MODEL.")
+        raise _Fault(f"{folder} has no {part}, so it is not of Stable Diffusion's shape", "Choose another MODEL.")
     if not any((folder / part / name).is_file() for name in PARTS[part]):
         raise _Fault(f"{folder / part} has no {' or '.join(PARTS[part])}")
     if part in WEIGHTS:

@@ -149,3 +149,13 @@ async def test_defaults_of_a_server_that_name_what_has_gone_keep_nobody_from_dra
     async with stage.bot():
         await stage.imagine("an owl")
         await stage.result(text=r"an owl --no \\-\\-x, people** - <@")
+
+
+async def test_where_only_a_model_that_has_gone_is_allowed_that_is_said(stage, models):
+    async with stage.bot(models=models):
+        await said(stage, "config models", stage.mod, add="Engraver")
+    async with stage.bot():
+        refused = await (await stage.imagine("a fox")).message()
+        assert "allow Engraver only, not Painter." in refused.content
+        asked_for = await said(stage, "prefer model", name="`odd`")
+        assert asked_for == "I know no model `ˋoddˋ`. There is none that may draw here."
