@@ -95,7 +95,10 @@ class Config(app_commands.Group):
         every: bool = False,
     ) -> None:
         refuse_nothing(add or remove or every)
-        new, gone = (model_name(self.studio, name) if name else None for name in (add, remove))
+        new = model_name(self.studio, add) if add else None
+        # One that is not here any more can be taken off the list all the same.
+        listed = (await self.studio.policy.settings(interaction.guild_id)).models
+        gone = model_name(self.studio, remove, listed) if remove else None
 
         def change(now: GuildSettings) -> GuildSettings:
             kept = () if every else without(now.models, gone)
@@ -104,10 +107,15 @@ class Config(app_commands.Group):
         await self._change(interaction, f"models: {_said(add=new, remove=gone, all=every or None)}", change)
 
     @models.autocomplete("add")
-    @models.autocomplete("remove")
     async def known_models(self, _: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         """Offer the models that there are."""
         return choices(name for name in model_names(self.studio) if bare(typed) in bare(name))
+
+    @models.autocomplete("remove")
+    async def listed_models(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        """Offer the models that are on the list."""
+        listed = (await self.studio.policy.settings(interaction.guild_id)).models
+        return choices(name for name in listed if bare(typed) in bare(name))
 
     @app_commands.command(
         description="Where people may draw; a category stands for its channels, a channel for its threads"

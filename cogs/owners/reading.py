@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import discord
@@ -64,11 +64,11 @@ def model_names(studio: Studio) -> list[str]:
     return list(dict.fromkeys((*(model.name for model in studio.repertoire.models), *drawn)))
 
 
-def model_name(studio: Studio, typed: str) -> str:
-    """Give a model's name as it is kept; raises Complaint for one that there is not."""
+def model_name(studio: Studio, typed: str, listed: Sequence[str] = ()) -> str:
+    """Give a model's name as it is kept; raises Complaint for one that there is not and that is not `listed` either."""
     entry = look_up(typed)
     named = entry.name if entry else typed
-    for name in model_names(studio):
+    for name in (*listed, *model_names(studio)):
         if bare(name) == bare(named):
             return name
     raise Complaint(f"I know no model `{typed[:40]}`. There are: {', '.join(model_names(studio))}.")

@@ -151,7 +151,7 @@ async def test_defaults_of_a_server_that_name_what_has_gone_keep_nobody_from_dra
         await stage.result(text=r"an owl --no \\-\\-x, people** - <@")
 
 
-async def test_where_only_a_model_that_has_gone_is_allowed_that_is_said(stage, models):
+async def test_where_only_a_model_that_has_gone_is_allowed_that_is_said_and_can_be_mended(stage, models):
     async with stage.bot(models=models):
         await said(stage, "config models", stage.mod, add="Engraver")
     async with stage.bot():
@@ -159,3 +159,8 @@ async def test_where_only_a_model_that_has_gone_is_allowed_that_is_said(stage, m
         assert "allow Engraver only, not Painter." in refused.content
         asked_for = await said(stage, "prefer model", name="`odd`")
         assert asked_for == "I know no model `ˋoddˋ`. There is none that may draw here."
+        offered = await stage.person(stage.mod).autocomplete("config models", stage.channel, "remove", "")
+        assert [choice["value"] for choice in offered] == ["Engraver"]
+        assert "Models: remove Engraver." in await said(stage, "config models", stage.mod, remove="engraver")
+        await stage.imagine("a fox")
+        await stage.result(text="a fox** - <@")
