@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+# Before anybody imports torch, and for the processes that tests start as well: two threads of torch beside other tests
+# on two cores are many times slower than one.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder of a tiny pipeline with random weights, and keep torch to one thread.
-
-    Two torch threads on a busy two-core machine are five times slower than one.
-    """
-    import torch  # here, so that tests without a model need not wait for it
-
+    """Give the folder of a tiny pipeline with random weights."""
+    # Imported here, so that tests without a model need not wait for torch.
     from tests.generation.tiny_model import build_tiny_model
 
-    torch.set_num_threads(1)
     return build_tiny_model(tmp_path_factory.mktemp("tiny"))
