@@ -12,7 +12,7 @@ class Pace:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._asynchronous = device.type == "cuda"
+        self._device, self._asynchronous = device, device.type == "cuda"
         self._last: torch.cuda.Event | None = None
 
     def keep(self) -> None:
@@ -20,6 +20,6 @@ class Pace:
         if not self._asynchronous:
             return
         before, self._last = self._last, torch.cuda.Event()  # type: ignore[no-untyped-call]
-        self._last.record()
+        self._last.record(torch.cuda.current_stream(self._device))  # else the first GPU's, whichever draws
         if before is not None:
             before.synchronize()
