@@ -10,14 +10,17 @@ from pathlib import Path
 import torch
 
 MOST_OF_DEVICE = 0.85  # of the memory that is free at the start; the rest is for what is drawn
+NO_MEMORY = ("not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
 TOO_LARGE = "There is not enough memory to draw this. A smaller size would help."
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Say whether the error means that there was no memory; the CPU's allocator has no class of its own for it."""
-    return (
-        isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error) or "out of memory" in str(error)
-    )
+    """Say whether the error means that there was no memory.
+
+    The CPU's allocator has no class of its own for it, and neither have cuBLAS and cuDNN, which every new thread needs
+    room for.
+    """
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in NO_MEMORY)
 
 
 @contextlib.contextmanager
