@@ -20,7 +20,7 @@ from generation.engine.esrgan import Enlarger
 from generation.engine.loading import NETWORKS, choose_device, load_pipeline
 from generation.engine.weights import expected_size
 from generation.engine.whole import WholeEngine
-from generation.engine.whole_loading import load_recipe, settled
+from generation.engine.whole_loading import load_recipe, precision_of, settled
 from generation.imprint import PLAIN, Imprint
 from generation.messages import Loading
 from generation.models import Model
@@ -75,7 +75,9 @@ class Maker:
 
     def expected_size(self, model: Model) -> int:
         """Foresee how many bytes a model's weights take on the device."""
-        return expected_size(model, self._precision.itemsize)
+        is_whole = model.family in DRAWN_WHOLE
+        precision = precision_of(model.family, self._precision) if is_whole else self._precision
+        return expected_size(model, precision.itemsize)
 
     def load(self, model: Model, report: Callable[[Loading], None]) -> Networks:
         """Load a model; this alone knows which engine draws which family.

@@ -34,7 +34,7 @@ def load_recipe(
     diffusers.utils.logging.set_verbosity_error()  # it would log the end of a prompt that is too long
     transformers.utils.logging.disable_progress_bar()
     kind = RECIPES[model.family]
-    precision = _precision(precision, kind.half_precision)
+    precision = precision_of(model.family, precision)
     halves = [_Half(ref, half) for ref, half in zip(_places(model, kind), kind.halves, strict=True)]
     parts = sum(len(half.parts) for half in halves)
     done = 0
@@ -52,8 +52,9 @@ def load_recipe(
     return recipe
 
 
-def _precision(of_device: torch.dtype, half: torch.dtype) -> torch.dtype:
+def precision_of(family: Family, of_device: torch.dtype) -> torch.dtype:
     """Give the 16 bits that a family can bear where the device has them."""
+    half = RECIPES[family].half_precision
     if of_device is torch.float16:
         return half if half is of_device or torch.cuda.is_bf16_supported() else of_device
     return of_device if of_device is half else torch.float32

@@ -413,7 +413,7 @@ def test_at_last_only_the_network_at_work_stays_on_the_device(
 def test_a_call_that_is_broken_off_leaves_no_network_on_a_device_that_has_room_for_one(
     enter: Enter, monkeypatch: pytest.MonkeyPatch, trouble: Exception, is_offloaded: bool
 ) -> None:
-    room, freed = enter(Family.SD3), []
+    room, freed = enter(Family.SD3), list[Any]()
 
     def broken_off(_: recipes.Order) -> list[Image.Image]:
         raise trouble
@@ -506,6 +506,19 @@ def test_several_models_are_drawn_each_by_its_engine(loaded: Load, tiny_model: P
     assert ends.keys() == {"whole", "denoised"}
     assert ends["whole"].grid.tiles != ends["denoised"].grid.tiles
     assert [event.model.family for event in events if isinstance(event, Loaded)] == [Family.SD1, Family.SD3]
+
+
+@pytest.mark.parametrize("device", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_size_foreseen_is_that_in_the_precision_of_the_family(
+    loaded: Load, monkeypatch: pytest.MonkeyPatch, family: Family, device: torch.dtype
+) -> None:
+    recipe, model = loaded(family)
+    weights = sum(weight.numel() for network in recipe.networks for weight in network.state_dict().values())
+    maker = Maker("cpu")
+    monkeypatch.setattr(maker, "_precision", device)
+    half = device is torch.bfloat16 is recipe.half_precision
+    assert maker.expected_size(model) == pytest.approx(weights * (2 if half else 4), rel=0.05)
 
 
 def test_every_part_is_told_before_it_is_loaded(loaded: Load) -> None:
