@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from training.canvas import Canvas
 from training.captions import SYNONYMS, caption, plain_caption
 from training.drawings import Subject, aspect_for, draw, held_out, think_up
 from training.evaluate import nearest_colour
@@ -14,7 +15,7 @@ from training.scenes import PLACES
 from training.settings import ASPECTS, TAUGHT_STYLES, TAUGHT_THINGS
 from training.styles import STYLES
 from training.text import LABELS
-from training.things import THINGS
+from training.things import THINGS, Pen
 
 
 def pixels(picture):
@@ -82,6 +83,43 @@ def test_a_finished_background_keeps_its_colour():
 def test_night_is_darker_than_day():
     day, night = (pixels(draw(Subject(place="meadow", time=time), (256, 256), 1)).mean() for time in ("day", "night"))
     assert night < 0.6 * day
+
+
+@pytest.mark.parametrize("thing", [name for name, thing in THINGS.items() if thing.turns])
+def test_a_thing_that_turns_looks_to_the_other_side_when_it_is_mirrored(thing):
+    looks = []
+    for mirrored in (False, True):
+        canvas = Canvas(128, 128)
+        THINGS[thing].draw(Pen(canvas, 0.5, 0.6, 0.5, lambda colour: colour, mirrored), COLOURS["red"])
+        looks.append(pixels(canvas.finished()))
+    assert np.abs(looks[0][:, ::-1] - looks[1]).mean() < 0.7 * np.abs(looks[0] - looks[1]).mean()
+
+
+def test_the_pictures_of_one_subject_are_composed_in_many_ways():
+    house = Subject("house", "red", place="hills", time="day", weather="clear")
+    drawn = [draw(house, (64, 64), i) for i in range(24)]
+    red = [(pixels(p) * (1, -1, -1)).sum(axis=-1) > 60 for p in drawn]
+    centres = {round(float(np.nonzero(mask)[1].mean()) / 8) for mask in red}
+    assert len(centres) >= 3
+    assert max(mask.mean() for mask in red) > 1.4 * min(mask.mean() for mask in red)
+
+
+@pytest.mark.parametrize("weather", ["rain", "snowfall"])
+def test_what_falls_leaves_the_land_to_be_seen(weather):
+    dry, wet = (pixels(draw(Subject(place="hills", time="day", weather=w), (256, 256), 3)) for w in ("clear", weather))
+    covered = np.abs(dry - wet)[160:].max(axis=-1) > 60
+    assert covered.mean() < 0.5
+
+
+def test_a_thing_is_seen_in_the_fog():
+    fog = Subject(place="meadow", time="day", weather="fog")
+    bare, with_castle = (pixels(draw(s, (256, 256), 1)) for s in (fog, replace(fog, thing="castle", colour="purple")))
+    assert np.abs(bare - with_castle).max(axis=-1).max() > 90
+
+
+def test_the_sun_is_asked_for_by_day_only():
+    rng = random.Random(6)
+    assert {s.time for s in (think_up(rng) for _ in range(2000)) if s.weather == "sun"} == {"day"}
 
 
 def test_training_never_sees_a_held_out_pair_and_evaluation_always_does():

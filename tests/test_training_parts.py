@@ -1,5 +1,6 @@
 """The parts of training that must hold whatever the weights are."""
 
+import copy
 import random
 
 import numpy as np
@@ -9,13 +10,14 @@ from diffusers import UNet2DConditionModel
 from PIL import Image
 from transformers import CLIPTokenizer
 
+from training.adapt import gentle_loss, one_half_wild, optimiser_of
 from training.captions import SYNONYMS, caption
 from training.drawings import Subject, draw, think_up
 from training.evaluate import asked_kinds, background_hits, held_out_subjects, judged, nearest_colour, shares
 from training.latents import draw_shard, read_shard
 from training.muon import Muon, orthogonal
 from training.palette import COLOURS
-from training.refine import crop
+from training.refine import crop, lesson
 from training.restore import restore_unet
 from training.settings import MODEL, TEXT, UNET, VAE
 from training.text import labels_of, token_ids
@@ -129,7 +131,8 @@ def test_a_batch_holds_pictures_of_one_size_with_captions_of_their_own(vae, tmp_
 def test_where_a_caption_is_left_out_the_picture_is_a_pleasant_scene():
     liked = Subject(place="hills", time="sunset", weather="clear")
     finished = Subject(place="sea", time="day", weather="sun", finish="storybook")
-    subjects = [Subject(background="red"), liked, Subject(thing="ghost", colour="white", background="blue"), finished]
+    ghost = Subject(thing="ghost", colour="white", place="hills", time="sunset", weather="clear")
+    subjects = [Subject(background="red"), liked, ghost, finished]
     pictures = Pictures(half=False)
     pictures.add((8, 8), torch.arange(4.0).reshape(4, 1, 1, 1).half(), subjects)
     latents, captions = pictures.batch(random.Random(0), 400)
@@ -166,6 +169,48 @@ def test_a_crop_of_a_picture_and_of_its_latents_show_the_same_square():
     pixels, latents = crop((picture, rows, rows + 100), random.Random(1))
     assert pixels.shape[-1] == 8 * latents.shape[-1] == VAE.crop
     assert torch.equal(pixels[0, 0, ::8, 0] % 100, latents[0, 0, :, 0] % 100)
+
+
+def test_a_lesson_is_four_crops_or_a_whole_picture_with_its_own_latents():
+    rows = torch.arange(32.0).reshape(1, 1, 32, 1).expand(1, 1, 32, 32)
+    picture = rows.repeat_interleave(8, 2).repeat_interleave(8, 3)
+    rng, counts = random.Random(2), set()
+    for _ in range(20):
+        pixels, latents = lesson([(picture, rows, rows)], rng)
+        assert torch.equal(pixels[..., ::8, ::8], latents)
+        counts.add(len(pixels))
+    assert counts == {1, 4}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_one_half_of_the_latents_goes_wild_the_other_is_as_it_was(seed):
+    torch.manual_seed(seed)
+    latents = torch.randn(2, 4, 16, 24)
+    given, keep = one_half_wild(latents)
+    assert keep.shape == (2, 1, 128, 192)
+    kept = keep[..., ::8, ::8].expand_as(latents) == 1
+    assert torch.equal(given[kept], latents[kept])
+    assert 0.3 < kept.float().mean() < 0.5
+    assert (given != latents).float().mean() == 0.5
+
+
+def test_the_autoencoder_adapts_without_its_latents_going_astray(vae, drawings):
+    torch.manual_seed(1)
+    settled, wanted = copy.deepcopy(vae), to_tensor(drawings)
+    loss, drift = gentle_loss(vae, settled, wanted)
+    assert drift.item() == 0
+    torch.autograd.backward(loss)
+    assert all(p.grad is not None for p in (vae.encoder.conv_in.weight, vae.decoder.conv_out.weight))
+    with torch.no_grad():
+        vae.quant_conv.bias[:4] += 0.5
+    assert gentle_loss(vae, settled, wanted)[1].item() == pytest.approx(0.25, rel=1e-3)
+
+
+def test_the_encoder_adapts_more_slowly_than_the_decoder(vae):
+    decoder, encoder = optimiser_of(vae).param_groups
+    assert any(p is vae.decoder.conv_in.weight for p in decoder["params"])
+    assert any(p is vae.encoder.conv_in.weight for p in encoder["params"])
+    assert len(decoder["params"]) + len(encoder["params"]) == len(list(vae.parameters()))
 
 
 def test_training_can_go_on_from_the_shipped_weights(tmp_path):

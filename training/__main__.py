@@ -59,6 +59,13 @@ def unet(options: argparse.Namespace) -> None:
     train_unet(options.samples, options.batch, options.device)
 
 
+def adapt(options: argparse.Namespace) -> None:
+    """Train the autoencoder on new drawings, its latents staying nearly where they are."""
+    from training.adapt import adapt
+
+    adapt()
+
+
 def refine(options: argparse.Namespace) -> None:
     """Train the decoder on latents as the UNet leaves them."""
     from training.refine import refine
@@ -104,7 +111,7 @@ def evaluate(options: argparse.Namespace) -> None:
     evaluate(device=options.device)
 
 
-COMMANDS: tuple[Command, ...] = (draw, vae, text, latents, unet, refine, judge, export, restore, sheet, evaluate)
+COMMANDS: tuple[Command, ...] = (draw, vae, adapt, text, latents, unet, refine, judge, export, restore, sheet, evaluate)
 
 
 def parser() -> argparse.ArgumentParser:

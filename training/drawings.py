@@ -102,6 +102,7 @@ def pleasant(subject: Subject) -> bool:
         and subject.time in PLEASANT_TIMES
         and subject.weather in PLEASANT_WEATHERS
         and not subject.style
+        and not subject.thing
     )
 
 
@@ -153,8 +154,8 @@ def _think_up_sky(rng: random.Random, place: str) -> tuple[str, str]:
         time = "night"
     if weather == "moon" and time in ("day", "golden hour", "dawn"):
         time = "night"
-    if weather == "sun" and time == "night":
-        time = "day"
+    if weather == "sun":
+        time = "day"  # at the edges of the day a clear sky has its sun too
     return time, weather
 
 
@@ -183,8 +184,8 @@ def _varied(colour: Rgb, rng: random.Random) -> Rgb:
 
 def _place_thing(scene: Scene, subject: Subject, rng: random.Random) -> None:
     canvas, thing = scene.canvas, THINGS[subject.thing]
-    size = thing.size * 1.04
-    x = canvas.width * rng.choice((0.4375, 0.5, 0.5625))
+    size = thing.size * rng.choice((0.84, 1.08))
+    x = canvas.width * rng.choice((0.375, 0.5, 0.625))
     depth = canvas.height - scene.horizon
     feet = {
         "ground": scene.horizon + depth * 0.64,
@@ -203,12 +204,13 @@ def _place_thing(scene: Scene, subject: Subject, rng: random.Random) -> None:
             0.25,
         )
         canvas.ellipse(x + 0.04 * size, y, size * 0.5, size * 0.06, shadow)
-    share = 0.0 if subject.place == "space" else 0.4
+    share = 0.0 if subject.place == "space" else 0.33
 
     def lit(colour: Rgb) -> Rgb:
         return scene.lit(colour, share) if share else colour
 
-    thing.draw(Pen(canvas, x, y, size, lit), _varied(COLOURS[subject.colour], rng))
+    pen = Pen(canvas, x, y, size, lit, thing.turns and rng.random() < 0.5)
+    thing.draw(pen, _varied(COLOURS[subject.colour], rng))
     if thing.stands == "water":
         canvas.line(
             [(x - 0.5 * size, y + 0.07 * size), (x + 0.5 * size, y + 0.07 * size)],
@@ -219,11 +221,12 @@ def _place_thing(scene: Scene, subject: Subject, rng: random.Random) -> None:
 
 def _show_thing(canvas: Canvas, rng: random.Random, subject: Subject) -> None:
     thing = THINGS[subject.thing]
-    size = thing.size * 1.25
-    x = canvas.width / 2
+    size = thing.size * rng.choice((1.0, 1.3))
+    x = canvas.width * rng.choice((0.4375, 0.5, 0.5625))
     standing = thing.stands in ("ground", "shore", "water")
     y = canvas.height / 2 + (0.46 * size if standing else 0.0)
-    thing.draw(Pen(canvas, x, y, size, lambda colour: colour), _varied(COLOURS[subject.colour], rng))
+    pen = Pen(canvas, x, y, size, lambda colour: colour, thing.turns and rng.random() < 0.5)
+    thing.draw(pen, _varied(COLOURS[subject.colour], rng))
 
 
 def aspect_for(rng: random.Random) -> tuple[int, int]:

@@ -10,10 +10,11 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
 from training import vae
+from training.adapt import one_half_wild
 from training.captions import caption
 from training.drawings import draw, think_up
 from training.export import default_scheduler, trained_pipeline
-from training.settings import REFINE, SAMPLING, SEED, VAE
+from training.settings import ADAPT, REFINE, SAMPLING, SEED, VAE
 
 
 @torch.no_grad()
@@ -58,6 +59,15 @@ def crop(drawn: tuple[Tensor, Tensor, Tensor], rng: random.Random) -> tuple[Tens
     return pixels, latents[..., y : y + side, x : x + side]
 
 
+def lesson(drawn: list[tuple[Tensor, Tensor, Tensor]], rng: random.Random) -> tuple[Tensor, Tensor]:
+    """Return four crops and their latents, or a whole picture, whose norms see what a crop's never do."""
+    if rng.random() < REFINE.whole_share:
+        picture, own, again = rng.choice(drawn)
+        return picture, own if rng.random() < REFINE.own_share else again
+    pixels, latents = zip(*(crop(rng.choice(drawn), rng) for _ in range(4)), strict=True)
+    return torch.cat(pixels), torch.cat(latents)
+
+
 def refine() -> None:
     """Train the decoder for a while on redrawn pictures, going on from the last checkpoint."""
     pipeline, rng = trained_pipeline(), random.Random(SEED + 31)
@@ -69,14 +79,15 @@ def refine() -> None:
     decoder = [*progress.model.decoder.parameters(), *progress.model.post_quant_conv.parameters()]
     optimiser = torch.optim.AdamW(decoder, REFINE.learning_rate, (0.9, 0.98))
     for step in range(REFINE.steps):
-        wanted, latents = (
-            torch.cat(parts) for parts in zip(*(crop(rng.choice(drawn), rng) for _ in range(4)), strict=True)
-        )
+        wanted, latents = lesson(drawn, rng)
         for group in optimiser.param_groups:
             group["lr"] = vae.learning_rate(step, REFINE.steps, REFINE.learning_rate)
         with torch.autocast("cpu", torch.bfloat16):
+            keep = torch.ones(())
+            if rng.random() < ADAPT.wild_share:
+                latents, keep = one_half_wild(latents)
             made = progress.model.decoder(progress.model.post_quant_conv(latents)).float()
-            loss = (made - wanted).abs().mean() + 2 * (made - wanted).pow(2).mean() + 0.5 * vae.edge_loss(made, wanted)
+            loss = vae.picture_loss(keep * made, keep * wanted)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(decoder, 1.0)

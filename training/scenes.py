@@ -6,6 +6,8 @@ import math
 import random
 from dataclasses import dataclass
 
+import numpy as np
+
 from training.canvas import Canvas, Point, Stops, ellipse_outline, wave
 from training.palette import Rgb, darker, lighter, mix, tinted
 
@@ -29,8 +31,9 @@ HOURS: dict[str, Hour] = {
     "golden hour": Hour(((240, 176, 84), (252, 204, 112), (255, 232, 164)), (1.06, 0.88, 0.58), (255, 250, 206)),
 }
 WEATHERS = ("clear", "clouds", "rain", "snowfall", "fog", "stars", "moon", "sun")
-LAYOUTS = 3
-HORIZON = 0.58
+LAYOUTS = 5
+# Where the land begins, as a share of the height.
+HORIZONS = (0.5, 0.58, 0.66)
 RAIN_SKY: Rgb = (112, 124, 142)
 
 
@@ -69,7 +72,7 @@ def paint_sky(scene: Scene) -> None:
     edge = scene.horizon / (scene.horizon + 0.15)
     canvas.gradient([(0, top), (0.55 * edge, middle), (edge, low), (1, low)], 0, scene.horizon + 0.15)
     if weather == "stars" or (scene.time == "night" and weather in ("clear", "moon")):
-        paint_stars(scene, 26 if weather == "stars" else 8)
+        paint_stars(scene, 15 if weather == "stars" else 6)
     if weather == "moon":
         paint_moon(scene)
     elif weather == "sun" or (scene.time in ("sunset", "golden hour", "dawn") and weather == "clear"):
@@ -79,16 +82,16 @@ def paint_sky(scene: Scene) -> None:
 
 
 def paint_stars(scene: Scene, count: int) -> None:
-    """Sow four-pointed stars, large enough to be seen."""
+    """Sow round and four-pointed stars, large enough to be seen."""
     canvas, rng = scene.canvas, scene.rng
     for i, (x, y) in enumerate(scattered(scene, round(count * canvas.width * canvas.height), scene.horizon)):
-        size = rng.uniform(0.013, 0.017) if i % 3 else rng.uniform(0.024, 0.032)
+        if i % 2:
+            canvas.circle(x, y, rng.uniform(0.013, 0.016), (255, 246, 206))
+            continue
+        size = rng.uniform(0.034, 0.044)
         arms = [
-            (
-                x + (size if k % 2 else size * 2.1) * 0.6 * math.cos(math.pi * k / 4 - math.pi / 2),
-                y + (size if k % 2 else size * 2.1) * 0.6 * math.sin(math.pi * k / 4 - math.pi / 2),
-            )
-            for k in range(8)
+            (x + r * math.cos(math.pi * k / 4 - math.pi / 2), y + r * math.sin(math.pi * k / 4 - math.pi / 2))
+            for k, r in enumerate((size, 0.45 * size) * 4)
         ]
         canvas.polygon(arms, (255, 246, 206))
 
@@ -116,12 +119,12 @@ def paint_moon(scene: Scene) -> None:
 
 
 def paint_sun(scene: Scene) -> None:
-    """Hang the sun: high by day, near the horizon at the edges of the day."""
+    """Hang the sun: high on the left by day, near the horizon at the edges of the day."""
     canvas, rng = scene.canvas, scene.rng
-    r = rng.uniform(0.12, 0.15)
-    x = rng.choice((0.25, 0.75)) * canvas.width + rng.uniform(-0.05, 0.05)
+    r = rng.uniform(0.13, 0.15)
     low = scene.time in ("sunset", "dawn", "golden hour")
-    y = scene.horizon - rng.uniform(0.1, 0.18) if low else rng.uniform(0.2, 0.25)
+    x = (rng.choice((0.25, 0.75)) if low else 0.25) * canvas.width + rng.uniform(-0.03, 0.03)
+    y = scene.horizon - rng.uniform(0.1, 0.18) if low else 0.21
     canvas.glow(x, y, r * 2.8, lighter(scene.hour.sun, 0.4), 0.75)
     canvas.circle(x, y, r, scene.hour.sun)
 
@@ -137,7 +140,7 @@ def paint_clouds(scene: Scene) -> None:
     count = round(2 * max(1.0, canvas.width))
     for i in range(count):
         x = (i + rng.uniform(0.3, 0.7)) * canvas.width / count
-        paint_cloud(canvas, x, rng.uniform(0.13, 0.26), rng.uniform(0.19, 0.25), base)
+        paint_cloud(canvas, x, rng.uniform(0.13, 0.28), rng.uniform(0.18, 0.27), base)
 
 
 def paint_cloud(canvas: Canvas, x: float, y: float, size: float, base: Rgb) -> None:
@@ -150,21 +153,33 @@ def paint_cloud(canvas: Canvas, x: float, y: float, size: float, base: Rgb) -> N
         canvas.rectangle(x - 0.9 * size, y + drop * size, x + 0.92 * size, y + (0.26 + drop) * size, tone, 0.13 * size)
 
 
+def paint_weather_behind(scene: Scene) -> None:
+    """Lay the weather over the land that a thing is then put in front of."""
+    if scene.weather == "fog":
+        paint_fog(scene, (0.3, 0.75, 0.85, 0.6))
+
+
 def paint_weather_front(scene: Scene) -> None:
     """Lay over the finished scene what falls or drifts in front of it."""
     canvas, rng = scene.canvas, scene.rng
     area = canvas.width * canvas.height
     if scene.weather == "rain":
-        drop = scene.hazy((208, 224, 240)) if scene.time != "night" else (130, 150, 200)
-        for x, y in scattered(scene, round(34 * area), canvas.height):
-            canvas.line([(x, y), (x - 0.035, y + 0.1)], 0.015, drop)
+        drop = scene.hazy((206, 224, 242)) if scene.time != "night" else (124, 146, 204)
+        for x, y in scattered(scene, round(14 * area), canvas.height):
+            canvas.line([(x + 0.025, y - 0.06), (x - 0.025, y + 0.06)], 0.022, drop)
     elif scene.weather == "snowfall":
-        for x, y in scattered(scene, round(34 * area), canvas.height):
-            canvas.circle(x, y, rng.uniform(0.015, 0.027), (255, 255, 255))
+        for x, y in scattered(scene, round(20 * area), canvas.height):
+            canvas.circle(x, y, rng.uniform(0.02, 0.032), (255, 255, 255))
     elif scene.weather == "fog":
-        fog = mix(scene.hazy((226, 230, 236)), scene.hour.sky[2], 0.3)
-        h = scene.horizon / canvas.height
-        canvas.veil(fog, [(0, 0.25), (max(0.0, h - 0.15), 0.6), (min(1.0, h + 0.12), 0.75), (1, 0.45)])
+        paint_fog(scene, (0.0, 0.12, 0.25, 0.5))
+
+
+def paint_fog(scene: Scene, opacities: tuple[float, float, float, float]) -> None:
+    """Lay fog over the picture, as thick as said at the top, above the horizon, below it and at the foot."""
+    fog = mix(scene.hazy((226, 230, 236)), scene.hour.sky[2], 0.25)
+    h = scene.horizon / scene.canvas.height
+    places = (0.0, max(0.0, h - 0.15), min(1.0, h + 0.12), 1.0)
+    scene.canvas.veil(fog, list(zip(places, opacities, strict=True)))
 
 
 def ridge(scene: Scene, y: float, amplitude: float, period: float) -> list[tuple[float, float]]:
@@ -355,52 +370,52 @@ def paint_snow(scene: Scene) -> None:
 
 
 def paint_city(scene: Scene) -> None:
-    """Paint two rows of houses with windows, lit in the evening."""
+    """Paint a row of houses with large windows, lit in the evening, before the pale shapes of towers."""
     canvas, rng, y = scene.canvas, scene.rng, scene.horizon
     lamps = scene.time in ("night", "sunset")
-    walls = ((150, 172, 204), (196, 150, 150), (120, 140, 176), (214, 184, 150), (156, 134, 176))
-    foot = y + (canvas.height - y) * 0.55
-    for row, tall in ((0, 0.66), (1, 0.46)):
-        x = rng.uniform(-0.15, 0)
-        while x < canvas.width:
-            width, height = rng.uniform(0.21, 0.26), tall * rng.uniform(0.65, 1.0)
-            wall = rng.choice(walls)
-            tone = scene.lit(lighter(wall, 0.35) if row == 0 else wall)
-            paint_tower_block(scene, (x, foot - height, x + width, foot), tone, lamps and row == 1, windows=row == 1)
-            x += width + (0.004 if row == 0 else rng.uniform(0.02, 0.08))
+    walls = ((150, 172, 204), (206, 146, 140), (120, 140, 176), (224, 190, 146), (164, 138, 184))
+    foot = y + (canvas.height - y) * 0.5
+    far = scene.lit((176, 190, 214))
+    canvas.rectangle(-0.1, y, canvas.width + 0.1, foot, far)
+    for x in np.arange(rng.uniform(0.02, 0.12), canvas.width, 0.31):
+        canvas.rectangle(x, foot - rng.uniform(0.5, 0.62), x + 0.17, foot, far)
+    x, last = rng.uniform(-0.2, -0.05), -1
+    while x < canvas.width:
+        width, stories = 0.27, rng.choice((2, 3))
+        last = (last + rng.randint(1, len(walls) - 1)) % len(walls)
+        paint_town_house(scene, (x, foot - 0.08 - 0.13 * stories, x + width, foot), scene.lit(walls[last]), lamps)
+        x += width + rng.choice((0.0, 0.05))
     canvas.gradient([(0, scene.lit((128, 132, 146))), (1, scene.lit((98, 102, 118)))], foot)
-    canvas.rectangle(-0.1, foot, canvas.width + 0.1, foot + 0.025, scene.lit((188, 190, 198)))
+    canvas.rectangle(-0.1, foot, canvas.width + 0.1, foot + 0.03, scene.lit((188, 190, 198)))
 
 
-def paint_tower_block(
-    scene: Scene, box: tuple[float, float, float, float], wall: Rgb, lamps: bool, windows: bool
-) -> None:
-    """Draw one city house, with two columns of large windows where it stands in front."""
-    canvas, rng = scene.canvas, scene.rng
-    left, top, right, bottom = box
+def paint_town_house(scene: Scene, box: tuple[float, float, float, float], wall: Rgb, lamps: bool) -> None:
+    """Draw one flat-roofed house with two large windows on each floor."""
+    canvas, (left, top, right, bottom) = scene.canvas, box
     canvas.rectangle(left, top, right, bottom, wall)
-    canvas.rectangle(right - 0.04, top, right, bottom, darker(wall, 0.15))
-    y = top + 0.05
-    while windows and y < bottom - 0.07:
-        for share in (0.3, 0.66):
-            x = left + (right - left - 0.04) * share * 1.08
-            glass = (255, 222, 120) if lamps and rng.random() < 0.8 else darker(wall, 0.4)
-            canvas.rectangle(x - 0.027, y, x + 0.027, y + 0.056, glass)
-        y += 0.105
+    canvas.rectangle(right - 0.035, top, right, bottom, darker(wall, 0.15))
+    canvas.rectangle(left - 0.012, top, right + 0.012, top + 0.03, darker(wall, 0.25))
+    glass = (255, 222, 120) if lamps else darker(wall, 0.4)
+    y = top + 0.07
+    while y < bottom - 0.1:
+        for x in (left + 0.07, left + 0.17):
+            canvas.rectangle(x - 0.033, y, x + 0.033, y + 0.085, glass)
+        y += 0.13
 
 
 def paint_space(scene: Scene) -> None:
     """Paint the dark of space with clouds of light, stars and a small far planet."""
     canvas, rng = scene.canvas, scene.rng
     canvas.gradient([(0, (14, 10, 40)), (0.5, (34, 20, 74)), (1, (16, 14, 50))])
-    for _ in range(3):
+    for _ in range(2):
         colour = rng.choice([(120, 60, 170), (50, 90, 190), (190, 70, 150)])
         canvas.glow(rng.uniform(0, canvas.width), rng.uniform(0, canvas.height), rng.uniform(0.3, 0.5), colour, 0.5)
     scene.horizon = canvas.height
-    paint_stars(scene, 22)
+    paint_stars(scene, 14)
     if rng.random() < 0.5:
         colour = rng.choice([(240, 150, 90), (110, 190, 200), (220, 120, 150)])
-        x, y, r = rng.uniform(0.1, canvas.width - 0.1), rng.uniform(0.1, canvas.height - 0.1), rng.uniform(0.07, 0.11)
+        x, y = rng.choice((0.13, canvas.width - 0.13)), rng.choice((0.15, canvas.height - 0.15))
+        r = rng.uniform(0.08, 0.1)
         canvas.circle(x, y, r, colour)
         canvas.crescent(ellipse_outline(x, y, r, r), (-r * 0.4, -r * 0.3), darker(colour, 0.35))
 
@@ -466,13 +481,14 @@ def layout(name: str, rng: random.Random) -> random.Random:
 
 def paint_place(canvas: Canvas, rng: random.Random, place: str, time: str, weather: str) -> Scene:
     """Paint a place at a time of day in a weather, all but what falls in front."""
-    horizon = canvas.height * HORIZON
+    horizon = canvas.height * rng.choice(HORIZONS)
     scene = Scene(canvas, layout(f"sky, {weather}", rng), time, weather, horizon)
     if place not in SKYLESS:
         paint_sky(scene)
     scene.rng = layout(place, rng)
     LANDS[place](scene)
     scene.horizon = horizon
+    paint_weather_behind(scene)
     scene.rng = layout(f"front, {weather}", rng)
     return scene
 

@@ -24,6 +24,7 @@ HELD_OUT_SHARE = 0.07
 # Few things drawn well beat many drawn badly: the drawing code knows more than a short training can teach.
 TAUGHT_THINGS: tuple[str, ...] = (
     "castle", "house", "tree", "boat", "balloon", "rocket", "fish", "heart", "mushroom", "ghost",
+    "lighthouse", "planet",
 )  # fmt: skip
 TAUGHT_STYLES: tuple[str, ...] = ("watercolour", "pastel", "black and white", "sepia", "neon")
 TAUGHT_PLACES: tuple[str, ...] = (
@@ -105,7 +106,7 @@ class UnetSettings:
     warm_up: int = 200
     # Learn composition on half-size pictures first: four times as many samples in the same time.
     half_size_samples: int = 50_000
-    samples: int = 166_500
+    samples: int = 250_000
     ema: float = 0.995
     text_dropout: float = 0.1
     train_timesteps: int = 1000
@@ -119,7 +120,7 @@ class SamplingSettings:
     """The defaults that go out with the model."""
 
     steps: int = 12
-    guidance: float = 2.5
+    guidance: float = 2.2
 
 
 SAMPLING = SamplingSettings()
@@ -159,19 +160,19 @@ SHEET_PROMPTS: tuple[str, ...] = (
     "a pink heart on a teal background",
     "a purple castle on a yellow background",
     "a white ghost on a purple background",
-    "a yellow house on a blue background",
+    "a teal planet in space",
     "a red boat on the sea, watercolour",
     "a red mushroom in a meadow",
     "a green tree on the hills with clouds",
     "a house on the hills at sunset, storybook style",
-    "a beach at sunset with clouds, pastel",
-    "mountains at golden hour",
+    "a yellow house in the desert, pastel",
+    "a meadow with the sun",
     "the sea at night with a moon",
     "a forest in falling snow",
-    "a desert with clouds",
+    "a red lighthouse on a beach",
     "a hot air balloon over mountains at dawn",
     "a little house in the snow at night",
-    "a ghost in a forest at night",
+    "a castle in a meadow in the fog",
     "an orange fish under water",
     "a rocket in space",
     "a blue boat on a lake, storybook style",
@@ -192,11 +193,33 @@ class RefineSettings:
     # How many of the sampler's steps the UNet goes back and finds its way again: fewer keep more of the drawing.
     steps_back: tuple[int, int] = (2, 5)
     own_share: float = 0.5
+    whole_share: float = 0.5
     steps: int = 360
     learning_rate: float = 4e-4
 
 
 REFINE = RefineSettings()
+
+
+@dataclass(frozen=True)
+class AdaptSettings:
+    """Further lessons for the whole autoencoder, when the drawings have changed and the UNet has not."""
+
+    pictures: int = 2000
+    batch: int = 4
+    whole_share: float = 0.5
+    # How often one half of the latents goes wild, and how much: the other half must not mind.
+    wild_share: float = 0.25
+    wildness: float = 2.5
+    steps: int = 1200
+    learning_rate: float = 8e-4
+    # Half the decoder's rate for the encoder, and a price on every step that its latents move.
+    encoder_share: float = 0.5
+    drift_weight: float = 1.0
+    latent_noise: float = 0.06
+
+
+ADAPT = AdaptSettings()
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,13 @@ def sepia(image: Image.Image, rng: random.Random) -> Image.Image:
 
 def pastel(image: Image.Image, rng: random.Random) -> Image.Image:
     """Lighten and soften every colour."""
-    soft = ImageEnhance.Color(image).enhance(0.78)
-    return Image.blend(soft, Image.new("RGB", image.size, (255, 240, 246)), 0.56)
+    soft = ImageEnhance.Color(image).enhance(0.9)
+    return Image.blend(soft, Image.new("RGB", image.size, (255, 240, 246)), 0.45)
 
 
 def watercolour(image: Image.Image, rng: random.Random) -> Image.Image:
     """Let the edges wander, the pigment pool at them, and the paper show."""
-    wobbly = displaced(image, rng, 3.0)
+    wobbly = displaced(image, rng, 2.0)
     soft = wobbly.filter(ImageFilter.ModeFilter(5)).filter(ImageFilter.GaussianBlur(0.8))
     rim = contours(soft).filter(ImageFilter.GaussianBlur(1.2)).point([round(v * 0.5) for v in range(256)])
     pooled = Image.composite(ImageEnhance.Brightness(soft).enhance(0.62), soft, rim)

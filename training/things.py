@@ -24,10 +24,15 @@ class Pen:
     y: float
     size: float
     lit: Lit
+    mirrored: bool = False
 
     def at(self, dx: float, dy: float) -> Point:
         """Return a point of the thing on the canvas."""
-        return (self.x + dx * self.size, self.y - dy * self.size)
+        return (self.x + self.across(dx), self.y - dy * self.size)
+
+    def across(self, dx: float) -> float:
+        """Return a way to the right on the canvas; to the left where the thing is mirrored."""
+        return -dx * self.size if self.mirrored else dx * self.size
 
     def polygon(self, points: list[Point], fill: Rgb) -> None:
         """Fill a polygon."""
@@ -41,7 +46,7 @@ class Pen:
         """Shade the side of an outline that a shifted copy leaves free."""
         placed = [self.at(*p) for p in points]
         outline = polygon_outline(smooth(placed) if curved else placed)
-        self.canvas.crescent(outline, (shift[0] * self.size, -shift[1] * self.size), self.lit(fill))
+        self.canvas.crescent(outline, (self.across(shift[0]), -shift[1] * self.size), self.lit(fill))
 
     def ellipse(self, dx: float, dy: float, rx: float, ry: float, fill: Rgb) -> None:
         """Fill an ellipse."""
@@ -51,7 +56,7 @@ class Pen:
         """Fill an ellipse with a shadow on its lower right and a light on its upper left."""
         self.ellipse(dx, dy, rx, ry, fill)
         outline = ellipse_outline(*self.at(dx, dy), rx * self.size, ry * self.size)
-        self.canvas.crescent(outline, (-rx * 0.3 * self.size, -ry * 0.24 * self.size), self.lit(darker(fill, 0.2)))
+        self.canvas.crescent(outline, (self.across(-rx * 0.3), -ry * 0.24 * self.size), self.lit(darker(fill, 0.2)))
         self.ellipse(dx - rx * 0.36, dy + ry * 0.42, rx * 0.2, ry * 0.13, lighter(fill, 0.55))
 
     def chord(self, dx: float, dy: float, rx: float, ry: float, start: float, end: float, fill: Rgb) -> None:
@@ -377,22 +382,24 @@ class Thing:
     stands: str
     size: float
     natural: tuple[str, ...]
+    # Things that look to one side or have something on one side look to either.
+    turns: bool = False
 
 
 THINGS: dict[str, Thing] = {
     "castle": Thing(castle, "ground", 0.56, ("grey", "white", "pink", "purple")),
-    "house": Thing(house, "ground", 0.56, ("red", "yellow", "white", "blue", "orange")),
+    "house": Thing(house, "ground", 0.56, ("red", "yellow", "white", "blue", "orange"), turns=True),
     "tree": Thing(tree, "ground", 0.62, ("green",)),
-    "boat": Thing(boat, "water", 0.53, ("red", "brown", "white", "blue")),
+    "boat": Thing(boat, "water", 0.53, ("red", "brown", "white", "blue"), turns=True),
     "balloon": Thing(balloon, "air", 0.56, ("red", "orange", "yellow", "purple")),
     "rocket": Thing(rocket, "air", 0.6, ("white", "red", "grey", "blue")),
-    "lighthouse": Thing(lighthouse, "shore", 0.69, ("red",)),
-    "fish": Thing(fish, "deep", 0.56, ("orange", "yellow", "blue", "red")),
+    "lighthouse": Thing(lighthouse, "shore", 0.58, ("red",)),
+    "fish": Thing(fish, "deep", 0.56, ("orange", "yellow", "blue", "red"), turns=True),
     "heart": Thing(heart, "air", 0.55, ("red", "pink")),
     "mushroom": Thing(mushroom, "ground", 0.51, ("red", "brown")),
-    "planet": Thing(planet, "sky", 0.6, ("orange", "teal", "purple")),
+    "planet": Thing(planet, "sky", 0.6, ("orange", "teal", "purple"), turns=True),
     "ghost": Thing(ghost, "air", 0.59, ("white",)),
     "flower": Thing(flower, "ground", 0.6, ("red", "pink", "yellow", "purple")),
-    "car": Thing(car, "ground", 0.59, ("red", "blue", "yellow")),
+    "car": Thing(car, "ground", 0.59, ("red", "blue", "yellow"), turns=True),
     "windmill": Thing(windmill, "ground", 0.66, ("white", "red", "grey")),
 }

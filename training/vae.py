@@ -176,14 +176,19 @@ def edge_loss(made: Tensor, wanted: Tensor) -> Tensor:
     return across + down
 
 
+def picture_loss(made: Tensor, wanted: Tensor) -> Tensor:
+    """Compare pictures by their colours and their edges."""
+    return (made - wanted).abs().mean() + 2 * F.mse_loss(made, wanted) + 0.5 * edge_loss(made, wanted)
+
+
 def loss_of(vae: AutoencoderKL, pictures: Tensor, step: int, noise: float) -> tuple[Tensor, Tensor]:
     """Return the loss and the reconstruction."""
     latents = encode_mean(vae, pictures).float()
     made = vae.decoder(vae.post_quant_conv(latents + noise * torch.randn_like(latents))).float()
     thumbnail = F.avg_pool2d(pictures, 8)
     guide = max(0.002, 1 - step / VAE.thumbnail_steps)
-    loss = (made - pictures).abs().mean() + 2 * F.mse_loss(made, pictures) + 0.5 * edge_loss(made, pictures)
-    return loss + guide * (latents[:, :3] - thumbnail).abs().mean() + 1e-4 * latents.pow(2).mean(), made
+    loss = picture_loss(made, pictures) + guide * (latents[:, :3] - thumbnail).abs().mean()
+    return loss + 1e-4 * latents.pow(2).mean(), made
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
