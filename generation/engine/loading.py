@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +33,7 @@ LIBRARIES = {
     "vae": diffusers,
     "scheduler": diffusers,
 }
+BYTES = 256
 NETWORKS = ("text_encoder", "text_encoder_2", "unet", "vae")
 TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
 OF_XL = ("tokenizer_2", "text_encoder_2")
@@ -111,6 +112,20 @@ def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
     return device, torch.bfloat16 if device.type == "cpu" and _multiplies_bfloat16() else torch.float32
 
 
+def _complete(network: Any, missing: Collection[str], name: str) -> Any:
+    """Give a network all of whose weights were there; others would be random, and other ones with each start."""
+    if missing:
+        raise Complaint(f"{name} lacks {len(missing)} of its weights, {min(missing)} among them.")
+    return network
+
+
+def _wordy(tokenizer: Any, name: str) -> Any:
+    """Give a tokenizer that knows every byte at least; without its files one is made that knows nothing."""
+    if len(tokenizer) < BYTES:
+        raise Complaint(f"{name} has no vocabulary: its vocab.json and merges.txt, or tokenizer.json, are missing.")
+    return tokenizer
+
+
 def _multiplies_bfloat16() -> bool:
     """Say whether the processor has instructions for it: then it takes half the time, without it takes longer."""
     able = torch.cpu.get_capabilities()
@@ -148,7 +163,7 @@ class _DiffusersLayout:
         if part in NETWORKS:
             return self._network(kind, self._ref, part, precision)
         loaded = kind.from_pretrained(self._ref, subfolder=part)
-        return _corrected(loaded) if part == "scheduler" else loaded
+        return _corrected(loaded) if part == "scheduler" else _wordy(loaded, f"the {part} of {self._ref}")
 
     def _foreign_unet(self, kind: Any, precision: torch.dtype) -> Any:
         if not self._model.unet_file:
@@ -164,12 +179,19 @@ class _DiffusersLayout:
         for variant in ("fp16", None) if precision is torch.float16 else (None, "fp16"):
             try:
                 with _without_a_word():
-                    return kind.from_pretrained(
-                        ref, subfolder=part, dtype=precision, variant=variant, use_safetensors=True
+                    network, found = kind.from_pretrained(
+                        ref,
+                        subfolder=part,
+                        dtype=precision,
+                        variant=variant,
+                        use_safetensors=True,
+                        output_loading_info=True,
                     )
             except OSError as error:
                 if "file named" not in str(error):  # so diffusers and transformers put it, of a folder and of the hub
                     raise
+            else:
+                return _complete(network, found["missing_keys"], f"the {part or 'unet'} of {ref}")
         raise Complaint(f"{ref} has no safetensors weights for its {part or 'unet'}. If it has pickled ones: {CONVERT}")
 
     def _refuse_other_families(self) -> None:

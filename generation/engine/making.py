@@ -17,10 +17,9 @@ from generation.engine.classifier import load_classifier
 from generation.engine.downloads import told_of_downloads
 from generation.engine.engine import Engine as DenoisingEngine
 from generation.engine.esrgan import Enlarger
+from generation.engine.families import settled
 from generation.engine.loading import NETWORKS, choose_device, load_pipeline
 from generation.engine.weights import expected_size
-from generation.engine.whole import WholeEngine
-from generation.engine.whole_loading import load_recipe, precision_of, settled
 from generation.imprint import PLAIN, Imprint
 from generation.messages import Loading
 from generation.models import Model
@@ -75,9 +74,14 @@ class Maker:
 
     def expected_size(self, model: Model) -> int:
         """Foresee how many bytes a model's weights take on the device."""
-        is_whole = model.family in DRAWN_WHOLE
-        precision = precision_of(model.family, self._precision) if is_whole else self._precision
-        return expected_size(model, precision.itemsize)
+        return expected_size(model, self._precision_of(model).itemsize)
+
+    def _precision_of(self, model: Model) -> torch.dtype:
+        if model.family not in DRAWN_WHOLE:
+            return self._precision
+        from generation.engine.whole_loading import precision_of
+
+        return precision_of(model.family, self._precision)
 
     def load(self, model: Model, report: Callable[[Loading], None]) -> Networks:
         """Load a model; this alone knows which engine draws which family.
@@ -89,6 +93,10 @@ class Maker:
             return self._whole(model, report) if model.family in DRAWN_WHOLE else self._denoised(model, report)
 
     def _whole(self, model: Model, report: Callable[[Loading], None]) -> Networks:
+        # Imported when one is wanted: all these pipelines together take half a second, and warn of what they lack.
+        from generation.engine.whole import WholeEngine
+        from generation.engine.whole_loading import load_recipe
+
         recipe = load_recipe(model, self.device, self._precision, report)
 
         def begin(emit: Emit, let_another_go: Callable[[], bool]) -> Engine:

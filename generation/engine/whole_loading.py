@@ -5,19 +5,17 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
 import transformers
 
-from generation.catalogue import WHOLE, Family, look_up
+from generation.catalogue import Family
 from generation.engine.recipes import RECIPES, Half, Recipe
 from generation.errors import Complaint
 from generation.messages import Loading
-from generation.models import CONVERT, Model, facts_of
+from generation.models import CONVERT, Model
 
 LIBRARIES = {"diffusers": diffusers, "transformers": transformers}
 
@@ -126,22 +124,3 @@ class _Half:
 def _reads_sentencepiece() -> bool:
     """Say whether a tokenizer that comes as `spiece.model` alone can be read; most bring a `tokenizer.json`."""
     return bool(transformers.utils.is_sentencepiece_available() and transformers.utils.is_protobuf_available())
-
-
-def settled(model: Model) -> Model:
-    """Correct what `describe` could only guess of a hub id that it does not know: which family it is of.
-
-    Raises OSError where it is not there.
-    """
-    if Path(model.ref).exists() or look_up(model.ref):
-        return model
-    index: Any = diffusers.DiffusionPipeline.load_config(model.ref)
-    family = WHOLE.get(str(index.get("_class_name")))
-    if family is Family.FLUX and not _is_guided(model.ref):
-        family = Family.FLUX_SCHNELL
-    return model if family is None else replace(model, **facts_of(family))
-
-
-def _is_guided(ref: str) -> bool:
-    config: Any = diffusers.FluxTransformer2DModel.load_config(ref, subfolder="transformer")
-    return bool(config["guidance_embeds"])

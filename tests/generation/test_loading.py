@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from generation.engine.engine import Engine
 from generation.engine.loading import choose_device, load_pipeline
@@ -137,3 +139,25 @@ def test_bfloat16_is_for_what_draws_and_not_for_reading_texts(tiny_model: Path) 
     loaded = load_pipeline(str(tiny_model), "cpu", lambda _: None, torch.bfloat16)
     assert {loaded.unet.dtype, loaded.vae.dtype} == {torch.bfloat16}
     assert loaded.text_encoder.dtype is torch.float32
+
+
+@pytest.mark.parametrize("part", ["text_encoder", "unet", "vae"])
+def test_a_network_that_lacks_weights_is_refused_rather_than_made_up(
+    tiny_model: Path, tmp_path: Path, part: str
+) -> None:
+    _copy(tiny_model, tmp_path)
+    (file,) = (tmp_path / part).glob("*.safetensors")
+    weights = load_file(file)
+    gone = next(name for name in weights if name.endswith("weight"))
+    save_file({name: weight for name, weight in weights.items() if name != gone}, file, {"format": "pt"})
+    with pytest.raises(Complaint, match=rf"the {part} of .* lacks 1 of its weights, {re.escape(gone)} among them"):
+        _load(str(tmp_path))
+
+
+def test_a_tokenizer_without_its_files_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    _copy(tiny_model, tmp_path)
+    for file in (tmp_path / "tokenizer").iterdir():
+        if file.name != "tokenizer_config.json":
+            file.unlink()
+    with pytest.raises(Complaint, match=r"the tokenizer of .* has no vocabulary"):
+        _load(str(tmp_path))

@@ -22,12 +22,13 @@ from torch import Generator, Tensor
 from generation.catalogue import DRAWN_WHOLE, Family
 from generation.engine import recipes, whole
 from generation.engine.ensemble import Ensemble
+from generation.engine.families import settled
 from generation.engine.making import Maker
 from generation.engine.pictures import to_images
 from generation.engine.previews import Previews
 from generation.engine.recipes import Recipe
 from generation.engine.whole import WholeEngine
-from generation.engine.whole_loading import load_recipe, settled
+from generation.engine.whole_loading import load_recipe
 from generation.errors import Complaint
 from generation.features import FEATURES, Feature
 from generation.messages import Event, Failed, Finished, Generate, Loaded, Loading, Progress, Reason
