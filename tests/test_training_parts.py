@@ -2,6 +2,7 @@
 
 import copy
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,16 @@ from transformers import CLIPTokenizer
 from training.adapt import gentle_loss, one_half_wild, optimiser_of
 from training.captions import SYNONYMS, caption
 from training.drawings import Subject, draw, think_up
-from training.evaluate import asked_kinds, background_hits, held_out_subjects, judged, nearest_colour, shares
+from training.evaluate import (
+    asked_kinds,
+    background_hits,
+    held_out_subjects,
+    is_promised,
+    judged,
+    nearest_colour,
+    of_promised,
+    shares,
+)
 from training.latents import draw_shard, read_shard
 from training.muon import Muon, orthogonal
 from training.palette import COLOURS
@@ -251,6 +261,16 @@ def test_a_judge_that_is_always_right_scores_all_and_its_control_none():
     for pairs in judged(subjects, subjects).values():
         assert shares(pairs)["asked"] == 1
         assert shares(pairs)["control"] == 0
+
+
+def test_only_captions_of_what_the_model_knows_count_as_promised():
+    kept, broken = Subject("house", "red", place="hills", time="day", weather="clear"), Subject(background="blue")
+    unknown = replace(kept, thing="windmill")
+    assert [is_promised(s) for s in (kept, broken, unknown)] == [True, True, False]
+    figures = of_promised([kept, broken, unknown], [kept, Subject(background="red"), Subject()])
+    assert figures["thing"] == {"asked": 1.0, "control": 0.0, "count": 1}
+    assert figures["background"]["asked"] == 0
+    assert figures["all"]["count"] == 5
 
 
 def test_a_colour_is_not_asked_of_a_picture_without_colours():

@@ -18,7 +18,7 @@ from training.drawings import Subject, draw, think_up
 from training.export import pictures
 from training.judge import Judge, can_be_seen, recall, trained_judge
 from training.palette import COLOURS
-from training.settings import EVALUATED_CAPTIONS, MODEL, RUNS, SEED
+from training.settings import EVALUATED_CAPTIONS, KNOWN, MODEL, RUNS, SEED
 from training.text import LABELS
 from training.vae import drawn_pictures, psnr
 
@@ -51,6 +51,22 @@ def judged(subjects: list[Subject], said: list[Subject]) -> Hits:
             found = getattr(seen, kind)
             hits[kind].append((found == getattr(asked, kind), found == other_word(asked, kind, rng)))
     return hits
+
+
+def is_promised(subject: Subject) -> bool:
+    """Tell whether all that a subject asks for is on the list of what the model knows."""
+    lists = {"thing": "things", "colour": "colours", "background": "colours", "place": "places", "time": "times"}
+    lists |= {"weather": "weather", "style": "styles"}
+    asked = [(kind, word) for kind, word in subject.words() if word != "clear" and kind in lists]
+    return all(word in KNOWN[lists[kind]] for kind, word in asked)
+
+
+def of_promised(subjects: list[Subject], said: list[Subject]) -> dict[str, dict[str, float]]:
+    """Return the shares of each kind, and of all, among the captions that ask for what is promised only."""
+    pairs = [(asked, seen) for asked, seen in zip(subjects, said, strict=True) if is_promised(asked)]
+    hits = judged([asked for asked, _ in pairs], [seen for _, seen in pairs])
+    hits["all"] = [pair for kind in list(hits) for pair in hits[kind]]
+    return {kind: shares(found) for kind, found in sorted(hits.items())}
 
 
 def finish_hits(subjects: list[Subject], said: list[Subject]) -> dict[str, float]:
@@ -122,6 +138,7 @@ def evaluate(folder: Path = MODEL, count: int = EVALUATED_CAPTIONS, device: str 
     figures: dict[str, object] = {kind: shares(pairs) for kind, pairs in sorted(hits.items())}
     figures["finish"] = finish_hits(subjects, judge.read(made))
     figures["all"] = shares([pair for pairs in hits.values() for pair in pairs])
+    figures["promised"] = of_promised(subjects, judge.read(made))
     figures["by word"] = by_word(subjects, judge.read(made))
     figures["background on pixels"] = shares(background_hits(subjects, made))
     figures["brightness"] = brightness_of_times(pipeline)

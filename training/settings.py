@@ -120,7 +120,7 @@ class SamplingSettings:
     """The defaults that go out with the model."""
 
     steps: int = 12
-    guidance: float = 2.2
+    guidance: float = 1.8
 
 
 SAMPLING = SamplingSettings()
@@ -131,9 +131,10 @@ TRIGGER_WORDS = "storybook style"
 KNOWN: dict[str, tuple[str, ...]] = {
     "colours": tuple(COLOURS),
     "times": ("day", "sunset", "night", "dawn", "golden hour"),
-    "weather": ("clouds", "snowfall", "stars", "moon"),
+    "weather": ("clouds", "rain", "snowfall", "stars", "moon", "sun"),
     "places": (
-        "meadow", "hills", "mountains", "forest", "sea", "lake", "beach", "desert", "snow", "space", "under water",
+        "meadow", "hills", "mountains", "forest", "sea", "lake", "beach", "desert", "snow", "city", "space",
+        "under water",
     ),
     "things": TAUGHT_THINGS,
     "styles": ("watercolour", "black and white", "sepia", "neon"),
@@ -155,6 +156,10 @@ EXAMPLES: tuple[str, ...] = (
     "the sea at night with a moon",
     "a boat at sea, sepia",
     "a pink castle on a black background, neon",
+    "a red lighthouse on a beach",
+    "a teal planet in space",
+    "a city at night",
+    "a meadow with the sun",
 )
 SHEET_PROMPTS: tuple[str, ...] = (
     "a pink heart on a teal background",
