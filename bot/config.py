@@ -78,7 +78,7 @@ def _token(name: str, text: str) -> str:
 def _path(name: str, text: str) -> Path:
     try:
         return Path(text).expanduser()
-    except RuntimeError:
+    except (RuntimeError, ValueError):  # the latter for a character that no path has
         raise ConfigError(f"{name} names nobody's home folder: {text!r}") from None
 
 

@@ -112,7 +112,8 @@ def lines(picture: NDArray[np.int_]) -> tuple[NDArray[np.float64], NDArray[np.fl
 def test_an_upscale_shows_the_same_picture_and_no_borders(gallery: Gallery) -> None:
     studio = gallery.studio
     model = studio.engine.model
-    own = params("the sea at sunset", width=256, height=256, seed=3, guidance_scale=model.guidance_scale)
+    # Of this seed the horizon lies elsewhere than where windows meet; of some it is in the very middle.
+    own = params("the sea at sunset", width=256, height=256, seed=5, guidance_scale=model.guidance_scale)
     first = drawn(studio, own)
     large = pixels(drawn(studio, actions.upscale(own, TILE, 2, actions.UPSCALE_CREATIVE), first))
     for steps in lines(large):
