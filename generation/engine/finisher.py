@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from generation.engine.album import Album
-from generation.engine.canvas import mend
 from generation.engine.classifier import Classifier
 from generation.engine.memory import TOO_LARGE, bearing_lack_of_memory, is_out_of_memory
 from generation.engine.pictures import Source, to_images
@@ -21,8 +20,6 @@ from generation.imprint import Imprint
 from generation.messages import Event, Failed, Finished, Generate, Grid, Progress, Reason
 from generation.models import Model
 from generation.params import Params
-
-MENDED = 4  # the native side's share around a kept part in which a drawing is brought into line with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +135,7 @@ class Finisher:
         return self._album.grid(images, tiles, result.request, result.started)
 
     def _mended(self, pixels: Tensor, source: Source | None) -> Tensor:
-        """Put back to the pixel what a mask keeps of the source."""
-        if source is None or source.mask is None:
-            return pixels
-        return mend(pixels.cpu(), source.pixels, source.mask, self._vae.scale // 2, self._model.native_size // MENDED)
+        return pixels if source is None else source.mended(pixels, self._vae.scale, self._model.native_size)
 
     def _decode(self, latents: Tensor, params: Params) -> Tensor:
         vae = self._vae.endless if params.seamless else self._vae

@@ -10,14 +10,17 @@ import torch
 from PIL import Image, ImageChops, ImageOps
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
-from generation.engine.canvas import spread
+from generation.engine.canvas import freedom, mend, spread
 from generation.engine.esrgan import Enlarger
 from generation.errors import Complaint
 from generation.messages import Generate
 from generation.params import Frame
 
 ENLARGER_FROM = 1.5  # times; below that an interpolation shows no less
+FREE_FROM = 3  # the native side's share away from a kept part, a drawing is free from the start
+MENDED = 4  # the native side's share around a kept part in which a drawing is brought into line with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,22 @@ class Source:
     filled: bool = False
     enlarged: float = 1.0
     blended: tuple[Tensor, ...] = ()
+
+    def freedom(self, scale: int, native_size: int) -> Tensor | None:
+        """Say for each latent, `scale` pixels a side, how freely it is drawn; None where nothing is kept.
+
+        What is partly drawn anew is drawn anew as a whole.
+        """
+        if self.mask is None:
+            return None
+        small: Tensor = max_pool2d(self.mask, scale)
+        return freedom(small, max(1, native_size // scale // FREE_FROM)) if self.filled else small
+
+    def mended(self, pixels: Tensor, scale: int, native_size: int) -> Tensor:
+        """Put back to the pixel what is kept."""
+        if self.mask is None:
+            return pixels
+        return mend(pixels.cpu(), self.pixels, self.mask, scale // 2, native_size // MENDED)
 
 
 def read_source(request: Generate, enlarger: Enlarger | None = None) -> Source | None:

@@ -12,7 +12,6 @@ import torch
 from torch import Generator, Tensor
 
 from generation.engine import sampling
-from generation.engine.canvas import freedom
 from generation.engine.conditioning import Conditioning, PromptEncoder
 from generation.engine.holding import Anchored, Hold, Kept
 from generation.engine.pictures import Source
@@ -23,8 +22,6 @@ from generation.messages import Generate
 from generation.models import Model
 from generation.params import LoraUse, Params
 from generation.passes import HD_FACTOR, HD_STRENGTH, goes_twice, steps_until
-
-FREE_FROM = 3  # the native side's share away from a kept part, a drawing is free from the start
 
 
 class Rows(NamedTuple):
@@ -262,8 +259,8 @@ def prepare(
     noise = vae.noise(params.width, params.height, generators)
     windows = windows_for(noise, vae, model, endless=params.seamless)
     hold: Hold | None = None
-    if source.mask is not None:
-        hold = Kept(_freedom(source.mask, source.filled, vae), clean, noise)
+    if (freedom := source.freedom(vae.scale, model.native_size)) is not None:
+        hold = Kept(freedom.to(clean.device), clean, noise)
         windows = windows.over(hold.freedom)
     elif len(windows) > 1 and source.enlarged >= 2:
         hold = Anchored(round(source.enlarged), clean, noise)
@@ -282,11 +279,6 @@ def _start(
         pure: Tensor = noise * scheduler.init_noise_sigma
         return pure
     return sampling.noisy(scheduler, clean, noise, timesteps[0])
-
-
-def _freedom(mask: Tensor, filled: bool, vae: Vae) -> Tensor:
-    small = vae.shrink(mask)
-    return freedom(small, max(1, vae.side // FREE_FROM)) if filled else small
 
 
 def windows_for(latents: Tensor, vae: Vae, model: Model, *, endless: bool) -> Windows:

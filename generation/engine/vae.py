@@ -54,10 +54,6 @@ class Vae:
         draws = [torch.randn(shape, generator=generator) for generator in generators]
         return torch.stack(draws).to(self._vae.device)
 
-    def shrink(self, mask: Tensor) -> Tensor:
-        """Give a mask over pixels as one over latents: what is partly drawn anew is drawn anew as a whole."""
-        return torch.nn.functional.max_pool2d(mask.to(self._vae.device), self.scale)
-
     @torch.inference_mode()
     def encode(self, pixels: Tensor, side: int | None = None) -> Moments:
         """Give what the encoder thinks possible for pictures, in windows of `side` where they are too large."""

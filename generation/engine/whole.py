@@ -14,17 +14,14 @@ from torch import Generator, Tensor
 
 from generation.engine.album import Album
 from generation.engine.apart import Steps
-from generation.engine.canvas import freedom, mend
 from generation.engine.classifier import NO_CLASSIFIER, Classifier
 from generation.engine.engine import PREVIEW_EVERY
 from generation.engine.esrgan import Enlarger
-from generation.engine.finisher import MENDED
 from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
 from generation.engine.pace import Pace
 from generation.engine.pictures import Source, read_source, to_images, to_pixels
 from generation.engine.previews import Previews
 from generation.engine.recipes import Order, Recipe
-from generation.engine.run import FREE_FROM
 from generation.engine.stepping import Watch
 from generation.errors import Complaint
 from generation.imprint import PLAIN, Imprint
@@ -231,11 +228,9 @@ class _Painter:
             shown.begin(self._freedom(source), self._recipe.shape(order.params))
 
     def _freedom(self, source: Source | None) -> Tensor | None:
-        if source is None or source.mask is None or self._recipe.encoder is None:
+        if source is None or self._recipe.encoder is None:
             return None
-        scale = self._recipe.encoder.scale
-        small = torch.nn.functional.max_pool2d(source.mask, scale)
-        return freedom(small, max(1, self._model.native_size // scale // FREE_FROM)) if source.filled else small
+        return source.freedom(self._recipe.encoder.scale, self._model.native_size)
 
     def _stepped(self, is_shown: bool, clean: Tensor | None) -> None:
         """Tell of a step that a scheduler has made."""
@@ -262,8 +257,6 @@ class _Painter:
             raise Cancelled
 
     def _mended(self, image: Image.Image, source: Source | None) -> Image.Image:
-        """Put back to the pixel what a mask keeps of the source."""
         if source is None or source.mask is None or self._recipe.encoder is None:
             return image
-        edge, reach = self._recipe.encoder.scale // 2, self._model.native_size // MENDED
-        return to_images(mend(to_pixels(image), source.pixels, source.mask, edge, reach))[0]
+        return to_images(source.mended(to_pixels(image), self._recipe.encoder.scale, self._model.native_size))[0]
