@@ -37,7 +37,6 @@ WHOLE = {
     "IFPipeline": Family.IF,
 }
 DRAWN_WHOLE = frozenset({*WHOLE.values(), Family.FLUX_SCHNELL})
-DRAWN = frozenset({Family.SD1, Family.SD2, Family.SDXL}) | DRAWN_WHOLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

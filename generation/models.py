@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from generation.catalogue import CATALOGUE, DRAWN, WHOLE, Entry, Family, bare, look_up, typical
+from generation.catalogue import WHOLE, Entry, Family, bare, look_up, typical
 from generation.errors import Complaint
 from generation.features import FEATURES, Feature
 from generation.samplers import SAMPLERS, recognise
@@ -165,9 +165,6 @@ def _of_file(path: Path) -> Model:
 
 
 def _of_entry(entry: Entry) -> Model:
-    if entry.family not in DRAWN:
-        known = ", ".join(each.name for each in CATALOGUE if each.family in DRAWN)
-        raise Complaint(f"{entry.name} is of the {entry.family} family, which is not drawn yet. There is {known}.")
     return Model(
         name=entry.name,
         ref=entry.hub_id,

@@ -9,7 +9,7 @@ from typing import TypeVar
 import discord
 
 from bot.studio import Studio
-from generation.catalogue import CATALOGUE, DRAWN, bare, look_up
+from generation.catalogue import CATALOGUE, bare, look_up
 from generation.errors import Complaint
 from generation.prompt import read
 
@@ -59,9 +59,8 @@ def refuse_closed(guild: discord.Guild | None, channel_id: int | None, *, files:
 
 
 def model_names(studio: Studio) -> list[str]:
-    """Give the models that a server's owners can name: the one that draws, and those of the catalogue that could."""
-    drawn = (entry.name for entry in CATALOGUE if entry.family in DRAWN)
-    return list(dict.fromkeys((*(model.name for model in studio.repertoire.models), *drawn)))
+    """Give the models that a server's owners can name: those that there are, and those of the catalogue."""
+    return list(dict.fromkeys(each.name for each in (*studio.repertoire.models, *CATALOGUE)))
 
 
 def model_name(studio: Studio, typed: str, listed: Sequence[str] = ()) -> str:
