@@ -60,7 +60,8 @@ def refuse_closed(guild: discord.Guild | None, channel_id: int | None, *, files:
 
 def model_names(studio: Studio) -> list[str]:
     """Give the models that a server's owners can name: those that there are, and those of the catalogue."""
-    return list(dict.fromkeys(each.name for each in (*studio.repertoire.models, *CATALOGUE)))
+    here, known = (model.name for model in studio.repertoire.models), (entry.name for entry in CATALOGUE)
+    return list(dict.fromkeys((*here, *known)))
 
 
 def model_name(studio: Studio, typed: str, listed: Sequence[str] = ()) -> str:
