@@ -104,8 +104,8 @@ def test_the_pictures_of_one_subject_are_composed_in_many_ways():
     assert max(mask.mean() for mask in red) > 1.4 * min(mask.mean() for mask in red)
 
 
-@pytest.mark.parametrize("weather", ["rain", "snowfall"])
-def test_what_falls_leaves_the_land_to_be_seen(weather):
+@pytest.mark.parametrize("weather", ["rain", "snowfall", "fog"])
+def test_what_falls_or_drifts_leaves_the_land_to_be_seen(weather):
     dry, wet = (pixels(draw(Subject(place="hills", time="day", weather=w), (256, 256), 3)) for w in ("clear", weather))
     covered = np.abs(dry - wet)[160:].max(axis=-1) > 60
     assert covered.mean() < 0.5

@@ -81,12 +81,15 @@ class Canvas:
         offset = ImageChops.offset(copy, round(shift[0] * self.scale), round(shift[1] * self.scale))
         self.image.paste(fill, mask=ImageChops.subtract(mask, offset))
 
-    def glow(self, x: float, y: float, radius: float, colour: Rgb, strength: float = 0.6) -> None:
-        """Lay a soft round light over the picture."""
-        side = max(2, round(2 * radius * self.scale))
-        light = Image.radial_gradient("L").resize((side, side))
-        mask = light.point([round(max(0, 255 - v * 1.4) * strength) for v in range(256)])
-        self.image.paste(colour, (round((x - radius) * self.scale), round((y - radius) * self.scale)), mask)
+    def glow(
+        self, x: float, y: float, radius: float, colour: Rgb, strength: float = 0.6, flatness: float = 1.0
+    ) -> None:
+        """Lay a soft round light over the picture, or a flat one: a bank of mist."""
+        across, high = radius, radius * flatness
+        size = (max(2, round(2 * across * self.scale)), max(2, round(2 * high * self.scale)))
+        light = Image.radial_gradient("L").resize(size)
+        mask = light.point([round(min(255, max(0, 255 - v * 1.4) / flatness**0.25) * strength) for v in range(256)])
+        self.image.paste(colour, (round((x - across) * self.scale), round((y - high) * self.scale)), mask)
 
     def veil(self, colour: Rgb, stops: Sequence[tuple[float, float]]) -> None:
         """Lay a colour over the whole picture, its opacity a vertical gradient."""

@@ -55,7 +55,7 @@ class Scene:
     def lit(self, colour: Rgb, share: float = 1.0) -> Rgb:
         """Show a colour in the scene's light; a share below 1 keeps more of its own."""
         shown = mix(colour, tinted(colour, self.hour.light), share)
-        return mix(shown, self.hazy(RAIN_SKY), 0.18) if self.weather == "rain" else shown
+        return mix(shown, self.hazy(RAIN_SKY), 0.06) if self.weather == "rain" else shown
 
     def hazy(self, colour: Rgb) -> Rgb:
         """Darken a weather's own colour at dusk and night."""
@@ -68,7 +68,8 @@ def paint_sky(scene: Scene) -> None:
     top, middle, low = scene.hour.sky
     if weather in ("rain", "snowfall", "fog"):
         grey = scene.hazy(RAIN_SKY if weather == "rain" else (214, 220, 230))
-        top, middle, low = mix(top, grey, 0.6), mix(middle, grey, 0.6), mix(low, lighter(grey, 0.2), 0.6)
+        share = 0.42 if weather == "rain" else 0.6
+        top, middle, low = mix(top, grey, share), mix(middle, grey, share), mix(low, lighter(grey, 0.2), share)
     edge = scene.horizon / (scene.horizon + 0.15)
     canvas.gradient([(0, top), (0.55 * edge, middle), (edge, low), (1, low)], 0, scene.horizon + 0.15)
     if weather == "stars" or (scene.time == "night" and weather in ("clear", "moon")):
@@ -156,7 +157,7 @@ def paint_cloud(canvas: Canvas, x: float, y: float, size: float, base: Rgb) -> N
 def paint_weather_behind(scene: Scene) -> None:
     """Lay the weather over the land that a thing is then put in front of."""
     if scene.weather == "fog":
-        paint_fog(scene, (0.3, 0.75, 0.85, 0.6))
+        paint_fog(scene)
 
 
 def paint_weather_front(scene: Scene) -> None:
@@ -164,22 +165,38 @@ def paint_weather_front(scene: Scene) -> None:
     canvas, rng = scene.canvas, scene.rng
     area = canvas.width * canvas.height
     if scene.weather == "rain":
-        drop = scene.hazy((206, 224, 242)) if scene.time != "night" else (124, 146, 204)
-        for x, y in scattered(scene, round(14 * area), canvas.height):
-            canvas.line([(x + 0.025, y - 0.06), (x - 0.025, y + 0.06)], 0.022, drop)
+        drop = {"night": (124, 146, 204), "sunset": (206, 184, 212)}.get(scene.time, (206, 224, 242))
+        for x, y in scattered(scene, round(10 * area), canvas.height):
+            canvas.line([(x + 0.03, y - 0.07), (x - 0.03, y + 0.07)], 0.032, drop)
     elif scene.weather == "snowfall":
         for x, y in scattered(scene, round(20 * area), canvas.height):
             canvas.circle(x, y, rng.uniform(0.02, 0.032), (255, 255, 255))
     elif scene.weather == "fog":
-        paint_fog(scene, (0.0, 0.12, 0.25, 0.5))
+        paint_mist(scene, canvas.height - 0.04, 0.9)
 
 
-def paint_fog(scene: Scene, opacities: tuple[float, float, float, float]) -> None:
-    """Lay fog over the picture, as thick as said at the top, above the horizon, below it and at the foot."""
-    fog = mix(scene.hazy((226, 230, 236)), scene.hour.sky[2], 0.25)
+def paint_fog(scene: Scene) -> None:
+    """Make the land pale and lay banks of mist across it, with land to be seen between them: it must stay known."""
     h = scene.horizon / scene.canvas.height
-    places = (0.0, max(0.0, h - 0.15), min(1.0, h + 0.12), 1.0)
-    scene.canvas.veil(fog, list(zip(places, opacities, strict=True)))
+    places = (0.0, max(0.0, h - 0.2), min(1.0, h + 0.1), 1.0)
+    scene.canvas.veil(fog_tone(scene), list(zip(places, (0.1, 0.3, 0.34, 0.2), strict=True)))
+    depth = scene.canvas.height - scene.horizon
+    for y in (scene.horizon - 0.24, scene.horizon + 0.04, scene.horizon + 0.56 * depth):
+        paint_mist(scene, y, 0.9)
+
+
+def fog_tone(scene: Scene) -> Rgb:
+    """Return the colour of fog, always paler than the land: by night too it has to be seen."""
+    white = (236, 240, 244)
+    return mix(white, tinted(white, scene.hour.light), 0.45 if scene.time == "night" else 0.25)
+
+
+def paint_mist(scene: Scene, y: float, strength: float) -> None:
+    """Float flat banks of mist at a height, by turns from the left and the right."""
+    canvas, rng = scene.canvas, scene.rng
+    for i in range(round(1.6 * max(1.0, canvas.width))):
+        x = (i + rng.uniform(0.2, 0.8)) * canvas.width / round(1.6 * max(1.0, canvas.width))
+        canvas.glow(x, y + rng.uniform(-0.02, 0.02), rng.uniform(0.42, 0.5), fog_tone(scene), strength, 0.16)
 
 
 def ridge(scene: Scene, y: float, amplitude: float, period: float) -> list[tuple[float, float]]:
@@ -487,7 +504,7 @@ def paint_place(canvas: Canvas, rng: random.Random, place: str, time: str, weath
         paint_sky(scene)
     scene.rng = layout(place, rng)
     LANDS[place](scene)
-    scene.horizon = horizon
+    scene.horizon, scene.rng = horizon, layout(f"behind, {weather}", rng) if weather == "fog" else scene.rng
     paint_weather_behind(scene)
     scene.rng = layout(f"front, {weather}", rng)
     return scene
