@@ -36,6 +36,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "flower": ("flower", "flower", "blossom"),
     "car": ("car", "car", "automobile"),
     "windmill": ("windmill", "windmill", "mill"),
+    "pine": ("pine", "pine", "pine tree", "fir tree", "christmas tree"),
     "day": ("by day", "in daylight", "during the day", "at noon", "in the daytime"),
     "sunset": ("at sunset", "at sunset", "sunset", "at dusk", "in the evening"),
     "night": ("at night", "at night", "by night", "nighttime", "at midnight"),

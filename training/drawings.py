@@ -29,9 +29,13 @@ from training.styles import FINISHES, STYLES
 from training.things import THINGS, Pen
 
 TIMES = tuple(HOURS)
+# Coloured light makes another colour of these: things keep more of them.
+EASILY_TINTED = ("grey", "brown", "black", "white")
 WATER_PLACES = ("sea", "lake")
 THING_PLACES: dict[str, tuple[str, ...]] = {
     "ground": ("meadow", "hills", "mountains", "forest", "desert", "snow", "beach", "city"),
+    # Among pines a pine is not seen.
+    "clearing": ("meadow", "hills", "mountains", "desert", "snow", "beach", "city"),
     "water": WATER_PLACES,
     "shore": ("sea", "beach", "lake", "hills"),
     "deep": ("under water",),
@@ -84,7 +88,7 @@ def _pair_is_held_out(first: tuple[str, str], second: tuple[str, str]) -> bool:
         return False
     if kinds == ("thing", "place") and len(THING_PLACES[THINGS[first[1]].stands]) < 3:
         return False
-    if kinds == ("thing", "colour") and first[1] in ("tree", "lighthouse") and second[1] in ("green", "red"):
+    if kinds == ("thing", "colour") and first[1] in ("tree", "pine", "lighthouse") and second[1] in ("green", "red"):
         return False
     return crc32(repr((first, second)).encode()) % 1000 < HELD_OUT_SHARE * 1000
 
@@ -178,7 +182,10 @@ def draw(subject: Subject, size: tuple[int, int], seed: int) -> Image.Image:
 
 
 def _varied(colour: Rgb, rng: random.Random) -> Rgb:
-    r, g, b = (min(255, max(0, c + rng.randint(-6, 6))) for c in colour)
+    shifts = [rng.randint(-6, 6) for _ in colour]
+    if max(colour) - min(colour) < 10:
+        shifts = [shifts[0]] * 3  # a grey stays a grey
+    r, g, b = (min(255, max(0, c + shift)) for c, shift in zip(colour, shifts, strict=True))
     return (r, g, b)
 
 
@@ -189,6 +196,7 @@ def _place_thing(scene: Scene, subject: Subject, rng: random.Random) -> None:
     depth = canvas.height - scene.horizon
     feet = {
         "ground": scene.horizon + depth * 0.64,
+        "clearing": scene.horizon + depth * 0.64,
         "shore": scene.horizon + depth * 0.4,
         "water": scene.horizon + depth * 0.5,
         "deep": canvas.height * 0.46,
@@ -196,7 +204,7 @@ def _place_thing(scene: Scene, subject: Subject, rng: random.Random) -> None:
         "air": canvas.height * 0.43,
     }
     y = feet[thing.stands] if subject.place != "space" else canvas.height * 0.5
-    if thing.stands == "ground":
+    if thing.stands in ("ground", "clearing"):
         shadow = darker(
             scene.lit((110, 140, 90))
             if subject.place not in ("snow", "desert", "beach")
@@ -204,7 +212,7 @@ def _place_thing(scene: Scene, subject: Subject, rng: random.Random) -> None:
             0.25,
         )
         canvas.ellipse(x + 0.04 * size, y, size * 0.5, size * 0.06, shadow)
-    share = 0.0 if subject.place == "space" else 0.33
+    share = 0.0 if subject.place == "space" else 0.12 if subject.colour in EASILY_TINTED else 0.33
 
     def lit(colour: Rgb) -> Rgb:
         return scene.lit(colour, share) if share else colour
@@ -223,7 +231,7 @@ def _show_thing(canvas: Canvas, rng: random.Random, subject: Subject) -> None:
     thing = THINGS[subject.thing]
     size = thing.size * rng.choice((1.0, 1.3))
     x = canvas.width * rng.choice((0.4375, 0.5, 0.5625))
-    standing = thing.stands in ("ground", "shore", "water")
+    standing = thing.stands in ("ground", "clearing", "shore", "water")
     y = canvas.height / 2 + (0.46 * size if standing else 0.0)
     pen = Pen(canvas, x, y, size, lambda colour: colour, thing.turns and rng.random() < 0.5)
     thing.draw(pen, _varied(COLOURS[subject.colour], rng))

@@ -24,7 +24,7 @@ HELD_OUT_SHARE = 0.07
 # Few things drawn well beat many drawn badly: the drawing code knows more than a short training can teach.
 TAUGHT_THINGS: tuple[str, ...] = (
     "castle", "house", "tree", "boat", "balloon", "rocket", "fish", "heart", "mushroom", "ghost",
-    "lighthouse", "planet",
+    "lighthouse", "planet", "pine", "flower", "car", "windmill",
 )  # fmt: skip
 TAUGHT_STYLES: tuple[str, ...] = ("watercolour", "pastel", "black and white", "sepia", "neon")
 TAUGHT_PLACES: tuple[str, ...] = (
@@ -136,7 +136,10 @@ KNOWN: dict[str, tuple[str, ...]] = {
         "meadow", "hills", "mountains", "forest", "sea", "lake", "beach", "desert", "snow", "city", "space",
         "under water",
     ),
-    "things": TAUGHT_THINGS,
+    "things": (
+        "castle", "house", "tree", "boat", "balloon", "rocket", "fish", "heart", "mushroom", "ghost", "lighthouse",
+        "planet",
+    ),
     "styles": ("watercolour", "black and white", "sepia", "neon"),
 }  # fmt: skip
 EXAMPLES: tuple[str, ...] = (

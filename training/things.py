@@ -104,17 +104,17 @@ def castle(pen: Pen, colour: Rgb) -> None:
 
 
 def house(pen: Pen, colour: Rgb) -> None:
-    """Draw a cottage with a gabled roof, a door and two lit windows."""
-    roof = (150, 70, 62) if colour[2] + 60 > colour[0] or sum(colour) > 560 else (84, 78, 110)
-    pen.box(0.17, 0.6, 0.29, 0.94, darker(colour, 0.3))
-    pen.box(-0.4, 0, 0.4, 0.54, colour)
-    pen.box(0.26, 0, 0.4, 0.54, darker(colour, 0.16))
-    pen.polygon([(-0.52, 0.5), (0, 0.98), (0.52, 0.5)], roof)
-    pen.polygon([(0, 0.98), (0.52, 0.5), (0.34, 0.5), (-0.05, 0.93)], darker(roof, 0.2))
-    pen.box(-0.1, 0, 0.1, 0.32, darker(roof, 0.3), 0.03)
-    for x in (-0.25, 0.27):
-        pen.box(x - 0.12, 0.16, x + 0.12, 0.42, CREAM, 0.02)
-        pen.lamp(x - 0.085, 0.195, x + 0.085, 0.385)
+    """Draw a cottage of one colour under a warm roof, the same for all, with a door and two lit windows."""
+    roof, frame = (166, 74, 60), (84, 46, 48)
+    pen.box(0.15, 0.6, 0.29, 0.94, darker(roof, 0.3))
+    pen.box(-0.42, 0, 0.42, 0.54, colour)
+    pen.box(0.3, 0, 0.42, 0.54, darker(colour, 0.16))
+    pen.polygon([(-0.54, 0.48), (0, 1.0), (0.54, 0.48)], roof)
+    pen.polygon([(0, 1.0), (0.54, 0.48), (0.3, 0.48), (-0.06, 0.94)], darker(roof, 0.2))
+    pen.box(-0.1, 0, 0.1, 0.32, frame, 0.04)
+    for x in (-0.26, 0.26):
+        pen.box(x - 0.13, 0.13, x + 0.13, 0.41, frame, 0.03)
+        pen.lamp(x - 0.085, 0.175, x + 0.085, 0.365)
 
 
 def tree(pen: Pen, colour: Rgb) -> None:
@@ -216,15 +216,14 @@ def lighthouse(pen: Pen, colour: Rgb) -> None:
     pen.curve([(-0.36, -0.02), (-0.24, 0.1), (0, 0.13), (0.26, 0.09), (0.38, -0.02), (0.2, -0.07), (-0.2, -0.07)], rock)
     stripe = CREAM if sum(colour) < 640 else (226, 84, 72)
     for i in range(5):
-        low, high = 0.08 + 0.13 * i, 0.08 + 0.13 * (i + 1)
-        a, b = 0.19 - 0.02 * i, 0.17 - 0.02 * i
+        low, high = 0.07 + 0.135 * i, 0.07 + 0.135 * (i + 1)
+        a, b = 0.23 - 0.018 * i, 0.212 - 0.018 * i
         tone = stripe if i % 2 else colour
         pen.polygon([(-a, low), (-b, high), (b, high), (a, low)], tone)
-        pen.polygon([(a * 0.35, low), (b * 0.35, high), (b, high), (a, low)], darker(tone, 0.18))
-    pen.box(-0.15, 0.71, 0.15, 0.75, INK)
-    pen.lamp(-0.08, 0.74, 0.08, 0.88)
-    pen.box(-0.012, 0.74, 0.012, 0.88, INK)
-    pen.polygon([(-0.13, 0.87), (0, 1.02), (0.13, 0.87)], colour if sum(colour) < 640 else stripe)
+        pen.polygon([(a * 0.4, low), (b * 0.4, high), (b, high), (a, low)], darker(tone, 0.18))
+    pen.box(-0.19, 0.73, 0.19, 0.79, INK, 0.02)
+    pen.lamp(-0.11, 0.78, 0.11, 0.91)
+    pen.polygon([(-0.18, 0.9), (0, 1.08), (0.18, 0.9)], colour if sum(colour) < 640 else stripe)
 
 
 def fish(pen: Pen, colour: Rgb) -> None:
@@ -302,14 +301,12 @@ def planet(pen: Pen, colour: Rgb) -> None:
 
     def arc(radius: float, start: float, end: float) -> list[Point]:
         angles = [start + (end - start) * i / 24 for i in range(25)]
-        flat = [(radius * math.cos(a), 0.24 * radius * math.sin(a)) for a in angles]
+        flat = [(radius * math.cos(a), 0.34 * radius * math.sin(a)) for a in angles]
         return [(x * math.cos(tilt) - y * math.sin(tilt), x * math.sin(tilt) + y * math.cos(tilt)) for x, y in flat]
 
-    pen.polygon([*arc(0.6, 0, math.pi), *reversed(arc(0.46, 0, math.pi))], darker(ring, 0.25))
-    pen.ball(0, 0, 0.34, 0.34, colour)
-    pen.line([(-0.26, 0.1), (0.06, 0.2)], 0.045, lighter(colour, 0.3))
-    pen.line([(-0.12, -0.2), (0.12, -0.13)], 0.04, lighter(colour, 0.2))
-    pen.polygon([*arc(0.6, math.pi, 2 * math.pi), *reversed(arc(0.46, math.pi, 2 * math.pi))], ring)
+    pen.polygon([*arc(0.62, 0, math.pi), *reversed(arc(0.43, 0, math.pi))], darker(ring, 0.25))
+    pen.ball(0, 0, 0.36, 0.36, colour)
+    pen.polygon([*arc(0.62, math.pi, 2 * math.pi), *reversed(arc(0.43, math.pi, 2 * math.pi))], ring)
 
 
 def ghost(pen: Pen, colour: Rgb) -> None:
@@ -329,46 +326,64 @@ def ghost(pen: Pen, colour: Rgb) -> None:
 
 
 def flower(pen: Pen, colour: Rgb) -> None:
-    """Draw a tall flower with round petals."""
+    """Draw a flower of five big petals with a smiling face."""
     green = (74, 156, 76)
-    pen.line([(0, 0), (0, 0.6)], 0.06, green)
-    pen.curve([(0, 0.1), (-0.16, 0.16), (-0.34, 0.36), (-0.18, 0.32), (0, 0.2)], green)
-    pen.curve([(0, 0.14), (0.16, 0.2), (0.34, 0.4), (0.18, 0.36), (0, 0.24)], darker(green, 0.16))
-    for i in range(6):
-        a = math.pi / 3 * i + math.pi / 6
-        pen.ellipse(0.2 * math.cos(a), 0.72 + 0.2 * math.sin(a), 0.15, 0.15, colour if i % 2 else darker(colour, 0.1))
-    pen.ball(0, 0.72, 0.13, 0.13, (252, 200, 60) if colour[2] > 100 or colour[1] < 180 else (150, 84, 50))
+    pen.line([(0, 0), (0, 0.5)], 0.08, green)
+    pen.curve([(0, 0.06), (-0.18, 0.08), (-0.36, 0.3), (-0.16, 0.3), (0, 0.18)], green)
+    pen.curve([(0, 0.06), (0.18, 0.08), (0.36, 0.3), (0.16, 0.3), (0, 0.18)], darker(green, 0.16))
+    for i in range(5):
+        a = math.pi * (0.4 * i + 0.5)
+        pen.ellipse(0.24 * math.cos(a), 0.7 + 0.24 * math.sin(a), 0.19, 0.19, darker(colour, 0.14 if i > 2 else 0.0))
+    yellow = colour[0] > 200 and colour[1] > 180 and colour[2] < 100
+    pen.ellipse(0, 0.7, 0.17, 0.17, (156, 92, 54) if yellow else (255, 208, 84))
+    for x in (-0.065, 0.065):
+        pen.ellipse(x, 0.73, 0.034, 0.045, CREAM if yellow else INK)
+    pen.chord(0, 0.67, 0.07, 0.07, 0, 180, CREAM if yellow else INK)
 
 
 def car(pen: Pen, colour: Rgb) -> None:
-    """Draw a round little car."""
-    pen.curve([(-0.3, 0.36), (-0.22, 0.58), (0, 0.64), (0.18, 0.6), (0.34, 0.36)], darker(colour, 0.08))
-    pen.curve([(-0.22, 0.38), (-0.17, 0.53), (-0.03, 0.57), (-0.03, 0.38)], (196, 230, 246))
-    pen.curve([(0.03, 0.38), (0.03, 0.57), (0.15, 0.53), (0.24, 0.38)], (166, 208, 232))
-    pen.box(-0.54, 0.12, 0.54, 0.4, colour, 0.12)
-    pen.box(-0.5, 0.12, 0.5, 0.19, darker(colour, 0.25), 0.03)
-    for x in (-0.3, 0.3):
-        pen.ellipse(x, 0.12, 0.14, 0.14, INK)
-        pen.ellipse(x, 0.12, 0.065, 0.065, (206, 206, 214))
-    pen.ellipse(-0.49, 0.3, 0.04, 0.045, LAMP)
+    """Draw a round little car that looks to the left."""
+    glass = (206, 234, 246)
+    cabin = [(-0.36, 0.34), (-0.27, 0.6), (-0.1, 0.69), (0.14, 0.69), (0.32, 0.6), (0.42, 0.34)]
+    pen.curve(cabin, darker(colour, 0.08))
+    pen.curve([(-0.25, 0.38), (-0.2, 0.54), (-0.09, 0.6), (-0.03, 0.6), (-0.03, 0.38)], glass)
+    pen.curve([(0.07, 0.38), (0.07, 0.6), (0.13, 0.6), (0.24, 0.54), (0.3, 0.38)], glass)
+    pen.box(-0.56, 0.1, 0.56, 0.41, colour, 0.14)
+    pen.box(-0.52, 0.1, 0.52, 0.19, darker(colour, 0.25), 0.05)
+    for x in (-0.31, 0.31):
+        pen.ellipse(x, 0.1, 0.16, 0.16, INK)
+        pen.ellipse(x, 0.1, 0.075, 0.075, (222, 222, 226))
+    pen.ellipse(-0.48, 0.29, 0.06, 0.06, LAMP)
 
 
 def windmill(pen: Pen, colour: Rgb) -> None:
-    """Draw a windmill with four sails."""
-    pen.polygon([(-0.24, 0), (-0.15, 0.62), (0.15, 0.62), (0.24, 0)], colour)
-    pen.polygon([(0.06, 0), (0.04, 0.62), (0.15, 0.62), (0.24, 0)], darker(colour, 0.18))
-    pen.polygon([(-0.19, 0.6), (0, 0.84), (0.19, 0.6)], contrast(colour))
-    pen.box(-0.07, 0, 0.07, 0.2, darker(colour, 0.5), 0.02)
+    """Draw a windmill with a round cap and four broad sails."""
+    sail, wood = contrast(colour), (104, 66, 56)
+    pen.ellipse(0, 0.7, 0.22, 0.2, darker(colour, 0.35))
+    pen.polygon([(-0.3, 0), (-0.19, 0.7), (0.19, 0.7), (0.3, 0)], colour)
+    pen.polygon([(0.12, 0), (0.07, 0.7), (0.19, 0.7), (0.3, 0)], darker(colour, 0.18))
+    pen.box(-0.1, 0, 0.1, 0.18, wood, 0.03)
+    pen.chord(0, 0.18, 0.1, 0.1, 180, 360, wood)
     for i in range(4):
-        a = math.pi / 2 * i + math.pi / 5
+        a = math.pi / 2 * i + math.pi / 4
         u, v = (math.cos(a), math.sin(a)), (-math.sin(a), math.cos(a))
-        blade = [
-            (u[0] * r + v[0] * s, 0.64 + u[1] * r + v[1] * s)
-            for r, s in ((0.08, 0.0), (0.46, 0.0), (0.46, 0.13), (0.12, 0.11))
-        ]
-        pen.polygon(blade, (250, 240, 216))
-        pen.line([(0, 0.64), (u[0] * 0.47, 0.64 + u[1] * 0.47)], 0.035, (120, 84, 60))
-    pen.ellipse(0, 0.64, 0.045, 0.045, (120, 84, 60))
+        ends = ((0.0, -0.03), (0.2, -0.08), (0.56, -0.08), (0.56, 0.08), (0.2, 0.08), (0.0, 0.03))
+        blade = [(u[0] * r + v[0] * s, 0.62 + u[1] * r + v[1] * s) for r, s in ends]
+        pen.polygon(blade, sail if i % 2 else darker(sail, 0.1))
+    pen.ellipse(0, 0.62, 0.065, 0.065, wood)
+
+
+def pine(pen: Pen, colour: Rgb) -> None:
+    """Draw a pine of three broad tiers."""
+    bark = (122, 82, 54)
+    pen.box(-0.08, 0, 0.08, 0.24, bark)
+    pen.box(0.02, 0, 0.08, 0.24, darker(bark, 0.25))
+    for low, half, high in ((0.16, 0.43, 0.64), (0.41, 0.36, 0.86), (0.66, 0.28, 1.08)):
+        skirt = [(-half, low), (-half * 0.5, low - 0.04), (0, low - 0.05), (half * 0.5, low - 0.04), (half, low)]
+        if low > 0.2:
+            pen.polygon([*((x * 0.86, y - 0.06) for x, y in skirt), (0, high)], darker(colour, 0.32))
+        pen.polygon([*skirt, (0, high)], colour)
+        pen.polygon([(half * 0.3, low - 0.045), *skirt[3:], (0, high)], darker(colour, 0.16))
 
 
 Drawer = Callable[[Pen, Rgb], None]
@@ -393,13 +408,14 @@ THINGS: dict[str, Thing] = {
     "boat": Thing(boat, "water", 0.53, ("red", "brown", "white", "blue"), turns=True),
     "balloon": Thing(balloon, "air", 0.56, ("red", "orange", "yellow", "purple")),
     "rocket": Thing(rocket, "air", 0.6, ("white", "red", "grey", "blue")),
-    "lighthouse": Thing(lighthouse, "shore", 0.58, ("red",)),
+    "lighthouse": Thing(lighthouse, "shore", 0.6, ("red",)),
     "fish": Thing(fish, "deep", 0.56, ("orange", "yellow", "blue", "red"), turns=True),
     "heart": Thing(heart, "air", 0.55, ("red", "pink")),
     "mushroom": Thing(mushroom, "ground", 0.51, ("red", "brown")),
-    "planet": Thing(planet, "sky", 0.6, ("orange", "teal", "purple"), turns=True),
+    "planet": Thing(planet, "sky", 0.57, ("orange", "teal", "purple"), turns=True),
     "ghost": Thing(ghost, "air", 0.59, ("white",)),
-    "flower": Thing(flower, "ground", 0.6, ("red", "pink", "yellow", "purple")),
+    "flower": Thing(flower, "ground", 0.54, ("red", "pink", "yellow", "purple")),
     "car": Thing(car, "ground", 0.59, ("red", "blue", "yellow"), turns=True),
-    "windmill": Thing(windmill, "ground", 0.66, ("white", "red", "grey")),
+    "windmill": Thing(windmill, "ground", 0.58, ("white", "red", "grey")),
+    "pine": Thing(pine, "clearing", 0.6, ("green",)),
 }
