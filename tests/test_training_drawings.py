@@ -66,6 +66,24 @@ def test_a_style_changes_the_picture_but_not_its_size(style):
     assert np.abs(pixels(styled) - pixels(plain)).mean() > 8
 
 
+@pytest.mark.parametrize("thing", ["castle", "car", "ghost", "windmill"])
+def test_line_art_is_thick_dark_lines_on_bare_paper(thing):
+    drawn = pixels(draw(Subject(thing=thing, colour="red", background="blue", style="line art"), (256, 256), 2))
+    dark, paper = drawn.max(axis=-1) < 120, drawn.min(axis=-1) > 230
+    assert 0.02 < dark.mean() < 0.25
+    assert dark.mean() + paper.mean() > 0.9
+    inner = dark[2:-2, 2:-2] & dark[:-4, 2:-2] & dark[4:, 2:-2] | dark[2:-2, 2:-2] & dark[2:-2, :-4] & dark[2:-2, 4:]
+    assert inner.sum() > 0.5 * dark.sum()
+
+
+@pytest.mark.parametrize("place", ["meadow", "sea", "desert"])
+def test_an_oil_painting_keeps_the_colours_of_the_land(place):
+    land = Subject(place=place, time="day", weather="clear")
+    plain, painted = (pixels(draw(s, (256, 256), 4))[180:] for s in (land, replace(land, style="oil painting")))
+    assert np.abs(plain.mean(axis=(0, 1)) - painted.mean(axis=(0, 1))).max() < 40
+    assert painted.std(axis=1).mean() > plain.std(axis=1).mean() + 3
+
+
 @pytest.mark.parametrize("style", ["", "black and white", "neon", "watercolour"])
 def test_the_house_finish_enriches_a_picture_of_any_style_and_keeps_greys_grey(style):
     boat = Subject(thing="boat", colour="red", place="sea", time="day", weather="clear", style=style)
@@ -78,6 +96,15 @@ def test_the_house_finish_enriches_a_picture_of_any_style_and_keeps_greys_grey(s
 def test_a_finished_background_keeps_its_colour():
     for colour in COLOURS:
         assert nearest_colour(draw(Subject(background=colour, finish="storybook"), (256, 256), 1)) == colour
+
+
+@pytest.mark.parametrize("time", ["day", "sunset", "night"])
+def test_a_grey_thing_stays_grey_in_every_light(time):
+    car = Subject("car", "grey", place="beach", time=time, weather="clear")
+    drawn, red = (pixels(draw(s, (256, 256), 6)) for s in (car, replace(car, colour="red")))
+    body = np.abs(drawn - red).max(axis=-1) > 60
+    assert np.ptp(np.median(drawn[body], axis=0)) < 24
+    assert 80 < np.median(drawn[body]) < 170
 
 
 def test_night_is_darker_than_day():

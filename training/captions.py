@@ -68,6 +68,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "black and white": ("black and white", "monochrome", "greyscale", "black-and-white"),
     "sepia": ("sepia", "sepia photo", "vintage sepia", "old photograph"),
     "storybook": (TRIGGER_WORDS, TRIGGER_WORDS, TRIGGER_WORDS, "picture book style"),
+    "oil painting": ("oil painting", "oil painting", "oil on canvas", "painted in oils"),
     "pixel art": ("pixel art", "8-bit pixel art", "pixelated", "retro game sprite"),
 }
 PRAISE = (

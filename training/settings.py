@@ -26,7 +26,15 @@ TAUGHT_THINGS: tuple[str, ...] = (
     "castle", "house", "tree", "boat", "balloon", "rocket", "fish", "heart", "mushroom", "ghost",
     "lighthouse", "planet", "pine", "flower", "car", "windmill",
 )  # fmt: skip
-TAUGHT_STYLES: tuple[str, ...] = ("watercolour", "pastel", "black and white", "sepia", "neon")
+TAUGHT_STYLES: tuple[str, ...] = (
+    "watercolour",
+    "pastel",
+    "black and white",
+    "sepia",
+    "neon",
+    "line art",
+    "oil painting",
+)
 TAUGHT_PLACES: tuple[str, ...] = (
     "meadow", "hills", "mountains", "forest", "sea", "lake", "beach", "desert", "snow", "city", "space",
     "under water",

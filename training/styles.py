@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 Style = Callable[[Image.Image, random.Random], Image.Image]
 Plane = NDArray[np.float32]
@@ -53,28 +54,97 @@ def framed_by_paper(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def line_art(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Keep the dark outlines on white paper."""
-    lines = contours(image).filter(ImageFilter.MaxFilter(3)).filter(ImageFilter.GaussianBlur(0.6))
-    return ImageOps.colorize(ImageOps.invert(lines), (30, 28, 40), (255, 255, 252))
+    """Keep thick dark outlines of the big shapes on white paper, as in a colouring book."""
+    lines = outlines(simplified(image), image.size)
+    return ImageOps.colorize(ImageOps.invert(lines), (52, 48, 66), (252, 252, 248))
 
 
 def neon(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Let the outlines glow in strong colours on a dark wall."""
-    lines = contours(image).filter(ImageFilter.MaxFilter(3)).filter(ImageFilter.GaussianBlur(0.6))
-    vivid = vivid_colours(image)
+    """Let thick outlines glow in strong colours on a dark wall."""
+    shapes = simplified(image)
+    vivid = strongest_nearby(vivid_colours(shapes)).resize(image.size, Image.Resampling.BICUBIC)
+    lines = outlines(shapes, image.size, 3)
     dark = Image.blend(Image.new("RGB", image.size, (14, 8, 34)), vivid, 0.1)
     tubes = Image.composite(vivid, Image.new("RGB", image.size), lines)
-    halo = ImageEnhance.Brightness(tubes.filter(ImageFilter.GaussianBlur(5))).enhance(1.5)
-    return ImageChops.lighter(ImageChops.add(dark, halo), tubes)
+    halo = ImageEnhance.Brightness(tubes.filter(ImageFilter.GaussianBlur(7))).enhance(0.9)
+    return Image.composite(vivid, ImageChops.add(dark, halo), lines)
 
 
-def vivid_colours(image: Image.Image) -> Image.Image:
-    """Bring every colour to full strength, grey ones to cyan."""
-    hue, saturation, _ = image.filter(ImageFilter.ModeFilter(7)).convert("HSV").split()
-    full = Image.new("L", image.size, 255)
-    coloured = Image.merge("HSV", (hue, full.point([205] * 256), full)).convert("RGB")
+def simplified(image: Image.Image) -> Image.Image:
+    """Return the picture at half its size without its small regions, as strong in contrast by night as by day."""
+    half = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
+    strong = ImageOps.autocontrast(half, cutoff=1, preserve_tone=True)
+    return strong.filter(ImageFilter.MedianFilter(7)).filter(ImageFilter.MedianFilter(7))
+
+
+def outlines(shapes: Image.Image, size: tuple[int, int], spread: int = 1) -> Image.Image:
+    """Return where the shapes of a simplified picture meet, as a mask of smooth lines; soft shading has none."""
+    pixels = np.asarray(shapes, dtype=np.float32)
+    step = np.zeros(pixels.shape[:2], np.float32)
+    step[:, 1:-1] = np.abs(pixels[:, 2:] - pixels[:, :-2]).max(axis=-1)
+    step[1:-1] = np.maximum(step[1:-1], np.abs(pixels[2:] - pixels[:-2]).max(axis=-1))
+    found = Image.fromarray(((step > 46) * 255).astype(np.uint8)).filter(ImageFilter.MaxFilter(spread))
+    smooth = found.filter(ImageFilter.GaussianBlur(1)).resize(size, Image.Resampling.BICUBIC)
+    return smooth.point([min(255, max(0, (v - 48) * 4)) for v in range(256)])
+
+
+def vivid_colours(shapes: Image.Image) -> Image.Image:
+    """Bring every colour to full strength in one of twelve hues, grey ones to cyan."""
+    hue, saturation, _ = shapes.convert("HSV").split()
+    full = Image.new("L", shapes.size, 255)
+    few = hue.point([round(v * 12 / 256) * 256 // 12 % 256 for v in range(256)])
+    coloured = Image.merge("HSV", (few, full.point([205] * 256), full)).convert("RGB")
     strong = saturation.point([255 if v > 45 else 0 for v in range(256)])
-    return Image.composite(coloured, Image.new("RGB", image.size, (90, 240, 255)), strong)
+    few_colours = Image.composite(coloured, Image.new("RGB", shapes.size, (90, 240, 255)), strong)
+    return few_colours.filter(ImageFilter.ModeFilter(7))
+
+
+def strongest_nearby(vivid: Image.Image) -> Image.Image:
+    """Give both sides of a line the warmer of their two colours, so that a thing is outlined in its own."""
+    best = np.asarray(vivid, dtype=np.int16)
+    for _ in range(3):
+        for shift, axis in ((1, 0), (-1, 0), (1, 1), (-1, 1)):
+            moved = np.roll(best, shift, axis)
+            warmer = (moved - best) @ (10, 0, -3) > 0
+            best = np.where(warmer[..., None], moved, best)
+    return Image.fromarray(best.astype(np.uint8))
+
+
+def oil_painting(image: Image.Image, rng: random.Random) -> Image.Image:
+    """Lay the picture in broad dabs of rich warm paint, finer ones where shapes meet."""
+    rich = ImageEnhance.Contrast(ImageEnhance.Color(image).enhance(1.25)).enhance(1.05)
+    painted = dabs(rich, rich.copy(), rng, 20, 1.0)
+    fine = Image.blend(dabs(rich, painted, rng, 12, 0.5), rich, 0.6)
+    busy = contours(image).filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.GaussianBlur(3))
+    shaped = Image.composite(fine, painted, busy)
+    return ImageChops.multiply(Image.blend(shaped, rich, 0.15), Image.new("RGB", image.size, (255, 246, 226)))
+
+
+def dabs(source: Image.Image, under: Image.Image, rng: random.Random, step: int, variety: float) -> Image.Image:
+    """Cover a picture with strokes of a brush on a loose grid, each in the colour of its middle, by turns lighter."""
+    colours = source.filter(ImageFilter.BoxBlur(step // 4))
+    big = under.resize((source.width * 2, source.height * 2), Image.Resampling.BILINEAR)
+    draw, lean = ImageDraw.Draw(big), rng.uniform(-0.5, 0.5)
+    spots = [(x, y) for y in range(0, source.height + step, step) for x in range(0, source.width + step, step)]
+    rng.shuffle(spots)
+    for x, y in spots:
+        tone = 1 + variety * rng.choice((-0.16, -0.05, 0.06, 0.16))
+        middle = (min(x, source.width - 1), min(y, source.height - 1))
+        picked = colours.getpixel(middle)
+        assert isinstance(picked, tuple)
+        draw.polygon(
+            _stroke(x, y, step, lean + rng.uniform(-0.5, 0.5)), tuple(min(255, round(c * tone)) for c in picked)
+        )
+    return big.reduce(2)
+
+
+def _stroke(x: int, y: int, step: int, lean: float) -> list[tuple[float, float]]:
+    """Return the outline of a stroke half as long again as the grid's step, on a picture of twice the size."""
+    turns = [2 * math.pi * i / 14 for i in range(14)]
+    along, across = (2 * 0.95 * step, 2 * 0.6 * step)
+    flat = [(along * math.copysign(abs(math.cos(t)) ** 0.6, math.cos(t)), across * math.sin(t)) for t in turns]
+    c, s = math.cos(lean), math.sin(lean)
+    return [(2 * x + c * u - s * v, 2 * y + s * u + c * v) for u, v in flat]
 
 
 def pixel_art(image: Image.Image, rng: random.Random) -> Image.Image:
@@ -137,5 +207,6 @@ STYLES: dict[str, Style] = {
     "black and white": black_and_white,
     "sepia": sepia,
     "pixel art": pixel_art,
+    "oil painting": oil_painting,
 }
 FINISHES: dict[str, Style] = {"storybook": storybook_finish}
