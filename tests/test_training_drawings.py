@@ -76,6 +76,15 @@ def test_line_art_is_thick_dark_lines_on_bare_paper(thing):
     assert inner.sum() > 0.5 * dark.sum()
 
 
+@pytest.mark.parametrize(("colour", "background", "channel"), [("blue", "red", 2), ("red", "blue", 0)])
+def test_neon_outlines_a_thing_in_its_own_colour(colour, background, channel):
+    heart = Subject(thing="heart", colour=colour, background=background, style="neon")
+    drawn = pixels(draw(heart, (256, 256), 2))
+    lines = drawn[drawn.max(axis=-1) > 240]
+    assert len(lines) > 1000
+    assert (lines.argmax(axis=-1) == channel).mean() > 0.8
+
+
 @pytest.mark.parametrize("place", ["meadow", "sea", "desert"])
 def test_an_oil_painting_keeps_the_colours_of_the_land(place):
     land = Subject(place=place, time="day", weather="clear")

@@ -61,9 +61,9 @@ def line_art(image: Image.Image, rng: random.Random) -> Image.Image:
 
 def neon(image: Image.Image, rng: random.Random) -> Image.Image:
     """Let thick outlines glow in strong colours on a dark wall."""
-    shapes = simplified(image)
-    vivid = strongest_nearby(vivid_colours(shapes)).resize(image.size, Image.Resampling.BICUBIC)
-    lines = outlines(shapes, image.size, 3)
+    half = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
+    vivid = strongest_nearby(vivid_colours(half)).resize(image.size, Image.Resampling.BICUBIC)
+    lines = outlines(simplified(image), image.size, 3)
     dark = Image.blend(Image.new("RGB", image.size, (14, 8, 34)), vivid, 0.1)
     tubes = Image.composite(vivid, Image.new("RGB", image.size), lines)
     halo = ImageEnhance.Brightness(tubes.filter(ImageFilter.GaussianBlur(7))).enhance(0.9)
@@ -96,17 +96,22 @@ def vivid_colours(shapes: Image.Image) -> Image.Image:
     coloured = Image.merge("HSV", (few, full.point([205] * 256), full)).convert("RGB")
     strong = saturation.point([255 if v > 45 else 0 for v in range(256)])
     few_colours = Image.composite(coloured, Image.new("RGB", shapes.size, (90, 240, 255)), strong)
-    return few_colours.filter(ImageFilter.ModeFilter(7))
+    return few_colours.filter(ImageFilter.ModeFilter(13))  # a window's hue gives way to its house's
 
 
 def strongest_nearby(vivid: Image.Image) -> Image.Image:
-    """Give both sides of a line the warmer of their two colours, so that a thing is outlined in its own."""
-    best = np.asarray(vivid, dtype=np.int16)
+    """Give both sides of a line the warmer of their two colours, never the sky's or the wall's: that of a thing."""
+    best = np.asarray(vivid, dtype=np.int32)
+    behind = best[2, 2]
+    code = best @ (1, 256, 65_536)
+    _, where, count = np.unique(code, return_inverse=True, return_counts=True)
+    rare = count[where].reshape(code.shape) < 0.01 * code.size  # a blend of two colours, between them
+    strength = best @ (10, 0, -3) - 10_000 * (best == behind).all(axis=-1) - 20_000 * rare
     for _ in range(3):
         for shift, axis in ((1, 0), (-1, 0), (1, 1), (-1, 1)):
-            moved = np.roll(best, shift, axis)
-            warmer = (moved - best) @ (10, 0, -3) > 0
-            best = np.where(warmer[..., None], moved, best)
+            stronger = np.roll(strength, shift, axis) > strength
+            best = np.where(stronger[..., None], np.roll(best, shift, axis), best)
+            strength = np.maximum(strength, np.roll(strength, shift, axis))
     return Image.fromarray(best.astype(np.uint8))
 
 
