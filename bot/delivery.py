@@ -97,21 +97,23 @@ class Delivery:
         else:
             await self.remove_message(job, answer_id)
 
-    async def tell_ending(self, job: Job, notice_id: int, text: str, prompt: str = "") -> None:
+    async def tell_ending(
+        self, job: Job, notice_id: int, text: str, prompt: str = "", view: discord.ui.View | None = None
+    ) -> None:
         """Say in the notice that the job ended without a result, or by direct message if nothing can be said there.
 
-        A `prompt` that does not fit into the text is given back as a file.
+        A `prompt` that does not fit into the text is given back as a file; `view` is what can still be done.
         """
 
         def files() -> list[discord.File]:
             return [discord.File(io.BytesIO(prompt.encode()), "prompt.txt")] if prompt else []
 
         try:
-            await persist(lambda: self.edit_notice(job, notice_id, content=text, attachments=files(), view=None))
+            await persist(lambda: self.edit_notice(job, notice_id, content=text, attachments=files(), view=view))
         except discord.HTTPException as error:
             log.info("job %s: the notice cannot say that it ended: %s", job.id, error)
             if error.code != UNKNOWN_MESSAGE:  # whoever deleted the notice wants no more news
-                await self._tell_by_dm(job, text)
+                await self._tell_by_dm(job, text, files, view)
 
     async def tell_apart(self, job: Job, text: str) -> None:
         """Say that a job without a notice ended without a result, to the person alone."""
@@ -232,9 +234,15 @@ class Delivery:
         hidden = replace(answer, hidden=answer.hidden or answer.sensitive)
         return await persist(lambda: self._send_dm(job, hidden.content, file=hidden.file(), view=hidden.view))
 
-    async def _tell_by_dm(self, job: Job, text: str) -> None:
+    async def _tell_by_dm(
+        self,
+        job: Job,
+        text: str,
+        files: Callable[[], list[discord.File]] = list,
+        view: discord.ui.View | None = None,
+    ) -> None:
         try:
-            await persist(lambda: self._send_dm(job, text))
+            await persist(lambda: self._send_dm(job, text, files=files(), view=view))
         except discord.HTTPException as error:
             log.warning("job %s: nobody could be told that it ended: %s", job.id, error)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import discord
 
 from bot.errors import answering
+from bot.forms import LONGEST_TEXT
 from generation import actions
 from generation.errors import Complaint
 from generation.job import Action, Job
@@ -22,6 +23,7 @@ _OF_JOB = re.compile(rf":{JOB_PATTERN}(?:-[0-3])?$")
 BLUE, GREY = discord.ButtonStyle.primary, discord.ButtonStyle.secondary
 
 LIKE, REMIX, DETAILS, DELETE = "like", "remix", "details", "delete"  # what makes no job, or asks something first
+RETRY = "retry"
 
 PICTURE_ROWS: tuple[dict[str, str], ...] = (
     {
@@ -49,6 +51,8 @@ PICTURE_ROWS: tuple[dict[str, str], ...] = (
 )
 LAST_ROW = {LIKE: "❤️", REMIX: "Remix", DETAILS: "Details", DELETE: "Delete"}
 ACTS = [Action.PICK, *LAST_ROW, *(act for row in PICTURE_ROWS for act in row)]
+# Nobody is asked for words here: whoever wants it once more presses the same button once more.
+WORDLESS = (Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4)
 SETTLED = (Action.PICK, Action.UPSCALE_SUBTLE)  # drawn again from other noise, they would look the same
 
 
@@ -109,11 +113,34 @@ class CancelButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], t
             await _road(interaction).cancel(interaction, self.job_id)
 
 
+class RetryButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"{RETRY}:{JOB_PATTERN}"):
+    """Edit and retry, below the notice of a job that failed."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(discord.ui.Button(label="Edit and retry", custom_id=f"{RETRY}:{job_id}"))
+
+    @classmethod
+    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
+        return cls(match["job_id"])
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        async with answering(interaction):
+            await _road(interaction).doors[RETRY](interaction, Tile(self.job_id, 0))
+
+
 def cancel_view(job_id: str) -> discord.ui.View:
     """Give the button below a notice."""
     view = discord.ui.View(timeout=None)
     view.add_item(CancelButton(job_id))
     return view
+
+
+def failed_view(job: Job, prompt: str) -> discord.ui.View | None:
+    """Give the button below the notice of a failed job, where there are words to change and they fit into a form."""
+    if job.action in WORDLESS or len(prompt) > LONGEST_TEXT:
+        return None
+    return discord.ui.View(timeout=None).add_item(RetryButton(job.id))
 
 
 def result_view(job: Job, model: Model | None) -> discord.ui.View:

@@ -9,10 +9,11 @@ from discord.ext import commands
 from bot.client import Client
 from bot.forms import LONGEST_TEXT, Filled
 from bot.habits import model_of
-from cogs.buttons import REMIX
+from cogs.buttons import REMIX, RETRY
 from cogs.pressing import MADE, REMIXED, Pressing, make, pressing_of
 from cogs.prompting import HOW_FAR, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
 from cogs.road import Interaction, Road, road_of
+from db.store import State
 from generation import actions
 from generation.errors import Complaint
 from generation.job import Action, Job
@@ -34,6 +35,7 @@ class Remix(commands.Cog):
         self.studio = client.studio
         pressing.ask_first = self.ask_first
         road.doors[REMIX] = self.remix
+        road.doors[RETRY] = self.retry
         road.doors[Action.ZOOM_CUSTOM] = self.zoom
         prompting.takers |= dict.fromkeys((*REMIXED, *PLAIN, Action.ZOOM_CUSTOM), self.edited)
 
@@ -43,6 +45,13 @@ class Remix(commands.Cog):
         model = self.studio.repertoire.find(params.model)
         starts_anew = model is not None and Action.REMIX_STRONG not in actions.possible(params, model)
         await self._open(interaction, Action.REROLL if starts_anew else Action.REMIX_STRONG, tile)
+
+    async def retry(self, interaction: Interaction, tile: Tile) -> None:
+        """Open the form of a job that failed: it is asked for once more, with other words perhaps."""
+        failed = await self._parent(Action.REROLL, tile)
+        if failed.asker.id != interaction.user.id:
+            raise Complaint(f"Only <@{failed.asker.id}> can ask for this again: copy the prompt, and use `/imagine`.")
+        await self._open(interaction, Action.REROLL, tile)
 
     async def zoom(self, interaction: Interaction, tile: Tile) -> None:
         """Open the form of a zoom by another factor, or into another shape."""
@@ -57,7 +66,7 @@ class Remix(commands.Cog):
         return True
 
     async def _open(self, interaction: Interaction, action: Action, tile: Tile) -> None:
-        if not await self.ask_first(interaction, action, await self.road.parent(tile), tile):
+        if not await self.ask_first(interaction, action, await self._parent(action, tile), tile):
             raise Complaint(f"This prompt has more than the {LONGEST_TEXT} characters that fit into a form.")
 
     async def edited(self, interaction: Interaction, purpose: Purpose, filled: Filled) -> None:
@@ -72,7 +81,7 @@ class Remix(commands.Cog):
     async def _make(self, interaction: Interaction, purpose: Purpose, text: str) -> None:
         tile, action, repertoire = purpose.tile, purpose.action, self.studio.repertoire
         assert tile is not None
-        parent = await self.road.parent(tile)
+        parent = await self._parent(action, tile)
         pressed = f"{action}:{tile}"
         if " ".join(text.split()) == proposed(action, parent.params, repertoire) and action is not Action.ZOOM_CUSTOM:
             action = PLAIN.get(action, action)
@@ -90,6 +99,12 @@ class Remix(commands.Cog):
             action = REMIX_OF.get(action, action)
             params = remixed(action, before, wish.params, tile, model)
         await self.road.ask(interaction, action, params, tile, speed=wish.speed, private=wish.private, pressed=pressed)
+
+    async def _parent(self, action: Action, tile: Tile) -> Job:
+        """Give the job that a form is about: one that failed left no picture, and needs none to be drawn again."""
+        record = await self.studio.store.record(tile.job_id)
+        failed = record is not None and record.state is State.FAILED
+        return record.job if record and failed and action is Action.REROLL else await self.road.parent(tile)
 
     async def read(self, interaction: Interaction, text: str, parent: Params, *, zooming: bool = False) -> Wish:
         """Read edited words: everything that counts stands there, so that what the person prefers is not added."""

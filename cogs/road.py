@@ -26,7 +26,17 @@ from bot.rooms import Rooms
 from bot.sensitive import WITHHELD, is_withheld, may_show
 from bot.standing import Standing, hindrance
 from bot.studio import Studio
-from cogs.buttons import CancelButton, RerollButton, TileButton, cancel_view, custom_ids, pressed_view, result_view
+from cogs.buttons import (
+    CancelButton,
+    RerollButton,
+    RetryButton,
+    TileButton,
+    cancel_view,
+    custom_ids,
+    failed_view,
+    pressed_view,
+    result_view,
+)
 from db.guilds import Act
 from db.store import Record, State
 from generation.display import slug
@@ -226,15 +236,19 @@ class Road(commands.Cog):
         """End a job without a result, and say why."""
         ending = explain(error)
         if await self.studio.store.failed(job.id, ending):
-            await self.tell_ending(job, notice_id, ending)
+            await self.tell_ending(job, notice_id, ending, failed=True)
 
-    async def tell_ending(self, job: Job, notice_id: int | None, ending: str) -> None:
-        """Say how a job ended that has no result, in its notice where it has one."""
+    async def tell_ending(self, job: Job, notice_id: int | None, ending: str, *, failed: bool = False) -> None:
+        """Say how a job ended that has no result, in its notice where it has one.
+
+        One that `failed`, which nobody wanted, has a button that opens its prompt again.
+        """
         text = wording.ended(job, self.studio.repertoire, ending)
         if notice_id is not None:
             prompt = write(job.params, self.studio.repertoire)
+            view = failed_view(job, prompt) if failed else None
             await self.delivery.tell_ending(
-                job, notice_id, text, prompt if len(prompt) > wording.LONGEST_PROMPT else ""
+                job, notice_id, text, prompt if len(prompt) > wording.LONGEST_PROMPT else "", view
             )
         elif not needs_turn(job):
             await self.delivery.tell_apart(job, text)
@@ -357,7 +371,7 @@ def road_of(client: discord.Client) -> Road:
 async def setup(client: Client) -> None:
     """Add the cog and its buttons; discord.py calls this."""
     await client.add_cog(Road(client))
-    client.add_dynamic_items(TileButton, RerollButton, CancelButton)
+    client.add_dynamic_items(TileButton, RerollButton, CancelButton, RetryButton)
 
 
 def needs_turn(job: Job) -> bool:

@@ -54,7 +54,8 @@ class TakingUp(commands.Cog):
             case State.ANSWERED:
                 await self.road.settle(job, notice_id, record.answer_id)
             case State.FAILED | State.CANCELLED:
-                await self.road.tell_ending(job, notice_id, record.ending or "")
+                failed = record.state is State.FAILED
+                await self.road.tell_ending(job, notice_id, record.ending or "", failed=failed)
 
     async def _answer_once(self, record: Record) -> None:
         job, suffix = record.job, record.suffix or ""

@@ -160,7 +160,8 @@ def _button_table(rows: Iterable[dict[str, str]]) -> str:
 def _other_buttons() -> Iterator[tuple[str, str]]:
     job_id, purpose = "0" * 12, Purpose(Action.IMAGINE)
     yield f"**{CancelButton(job_id).item.label}**", "Below a notice: ends the job. For the owner, and for moderators."
-    yield f"**{EditButton(purpose).item.label}**", "Below a refused prompt: opens it again, to be mended."
+    opens = "Below a refused prompt or a failed job: opens it again, to be mended."
+    yield f"**{EditButton(purpose).item.label}**", opens
     yield f"**{DrawAllButton(purpose).item.label}**", "Below the question whether several jobs are meant."
 
 

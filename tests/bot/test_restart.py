@@ -121,7 +121,7 @@ async def test_an_ending_that_could_not_be_said_is_said_after_the_restart(stage)
         await studio.stop(job.id)
     async with stage.bot():
         await stage.server.wait_until(lambda: "It was not to be." in notice.content)
-        assert notice.labels == []
+        assert notice.labels == ["Edit and retry"]
 
 
 async def test_a_job_that_was_interrupted_too_often_is_given_up(stage):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from preview import Upload
-from tests.bot.conftest import picture, red
+from preview.state import permissions
+from tests.bot.conftest import picture, red, tile_of
 
 
 def prompt_of(form):
@@ -114,3 +117,81 @@ async def test_an_error_of_the_bots_own_keeps_the_prompt_too(stage, monkeypatch)
         assert "Something went wrong on my side" in refusal.content
         await retry(stage, refusal)
         await stage.result(text="a fox")
+
+
+async def test_a_job_that_failed_is_asked_for_again_with_other_words(stage):
+    async with stage.bot() as studio:
+        await stage.imagine("huge fox --ar 2:1 --stop 50")
+        failed = await stage.notice("too large")
+        pressed = await stage.person(stage.ada).press(failed, "Edit and retry")
+        assert prompt_of(await pressed.modal()) == "huge fox --ar 2:1 --stop 50"
+        await stage.person(stage.ada).submit_modal(pressed, prompt="small fox --ar 2:1")
+        result = await stage.result(text="small fox --ar 2:1")
+        params = (await studio.store.record(tile_of(result).job_id)).job.params
+    assert stage.server.pinged_by(result) == [stage.ada]
+    assert params.stop == 100
+
+
+async def test_a_failed_job_keeps_its_pictures_and_what_was_settled_then_for_the_retry_after_a_restart(stage):
+    async with stage.bot() as studio:
+        await studio.people.change(stage.ada.id, suffix="--ar 2:1")
+        await stage.imagine("huge fox --iw 3", image=Upload("red.png", red(300, 300)))
+        failed = await stage.notice("too large")
+        await studio.people.change(stage.ada.id, suffix="--ar 1:2")
+    async with stage.bot():
+        await retry(stage, failed, prompt="small fox --iw 3 --seed 1 --ar 2:1")
+        drawn = picture(stage.server, await stage.result(text="small fox"))
+    assert drawn.width > drawn.height
+    assert drawn.getpixel((10, 10))[0] > 150
+
+
+async def test_a_failed_retry_can_be_tried_again_with_the_same_words(stage):
+    async with stage.bot():
+        await stage.imagine("death of a fox")
+        failed = await stage.notice("ended twice")
+        await retry(stage, failed, prompt="huge fox")
+        again = await stage.notice("too large")
+        (stage.model / "spare").touch()
+        await retry(stage, failed)
+        await stage.result(text="death of a fox")
+        await retry(stage, again, prompt="an owl")
+        await stage.result(text="an owl")
+
+
+async def test_a_failed_change_of_a_picture_starts_from_that_picture_again(stage):
+    async with stage.bot() as studio:
+        await studio.people.change(stage.ada.id, remix=True)
+        await stage.imagine("a fox")
+        grid = await stage.result()
+        pressed = await stage.person(stage.ada).press(grid, "V2")
+        await stage.person(stage.ada).submit_modal(pressed, prompt="huge owl")
+        await retry(stage, await stage.notice("too large"), prompt="small owl")
+        params = (await studio.store.record(tile_of(await stage.result(text="small owl")).job_id)).job.params
+    assert params.source == replace(tile_of(grid), index=1)
+    assert params.strength < 1
+
+
+async def test_nobody_else_retries_a_failed_job_and_a_cancelled_one_has_no_button(stage):
+    async with stage.bot():
+        await stage.imagine("huge fox")
+        pressed = await stage.person(stage.ben).press(await stage.notice("too large"), "Edit and retry")
+        assert f"Only <@{stage.ada.id}>" in (await pressed.message()).content
+        notice = await (await stage.imagine("slow owl")).message()
+        await stage.notice("(25%)")
+        await stage.person(stage.ada).press(notice, "Cancel")
+        await stage.server.wait_until(lambda: "Cancelled by" in notice.content)
+        assert notice.labels == []
+
+
+async def test_a_failure_told_by_direct_message_has_the_whole_prompt_and_the_button(stage):
+    channel = stage.server.world.add_channel(stage.guild, "walled", bot_lacks=permissions.SEND_MESSAGES)
+    direct = stage.server.world.direct(stage.ada)
+    async with stage.bot():
+        await stage.imagine("slow huge " + "fox " * 250, channel=channel)
+        await stage.notice("(25%)", channel)
+        stage.server.world.clock.advance(16 * 60)
+        stage.go()
+        told = await stage.notice("too large", direct)
+        assert stage.server.core.files.get(told.attachments[0].id).decode().split()[-1] == "fox"
+        await retry(stage, told, prompt="small fox")
+        await stage.result(text="small fox", channel=direct)

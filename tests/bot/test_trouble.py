@@ -33,7 +33,7 @@ async def test_a_job_that_ends_the_worker_twice_is_given_up_and_the_others_go_on
         stage.go()
         await stage.imagine("death of a fox")
         given_up = await stage.notice("ended twice")
-        assert given_up.labels == []
+        assert given_up.labels == ["Edit and retry"]
         assert "death of a fox" in given_up.content
         await stage.result(text="owl")
 
