@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from dataclasses import replace
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast
 
 import discord
@@ -23,7 +25,7 @@ from generation.errors import Complaint
 from generation.job import Action
 from generation.params import TILE_PATTERN, Tile, Upload
 
-CELLS = r"(?P<cells>[01]{9})"
+MOST_PICKERS = 1000  # that are remembered; the others are read off their messages
 PARTS = {
     "Left half": "100100100",
     "Right half": "001001001",
@@ -46,6 +48,34 @@ QUESTION = (
 )
 
 
+@dataclass(slots=True)
+class Choice:
+    """What is chosen in a picker; its message is changed by one press at a time, so that the newest is shown last."""
+
+    cells: str
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Choices:
+    """What is chosen in the pickers that were used of late.
+
+    A picker's message says what is chosen in it, and a press comes with that message: of two fast ones, the second with
+    what was there before the first. So the newest is remembered here; what was used before a restart is not, and needs
+    not be.
+    """
+
+    def __init__(self) -> None:
+        self._by_message: OrderedDict[int, Choice] = OrderedDict()
+
+    def of(self, message: discord.Message) -> Choice:
+        """Give what is chosen in a picker, to be looked at or changed."""
+        choice = self._by_message.setdefault(message.id, Choice(_shown(message)))
+        self._by_message.move_to_end(message.id)
+        if len(self._by_message) > MOST_PICKERS:
+            self._by_message.popitem(last=False)
+        return choice
+
+
 class Region(commands.Cog):
     """Ask which part of a picture is meant, and have it drawn anew."""
 
@@ -53,6 +83,7 @@ class Region(commands.Cog):
         self.road, self.remix = road, remix
         self.studio = client.studio
         self.taking_in = client.taking_in
+        self.choices = Choices()
         road.doors[Action.VARY_REGION] = self.ask
         prompting.takers[Action.VARY_REGION] = self.edited
 
@@ -61,8 +92,26 @@ class Region(commands.Cog):
         await self.road.parent(tile)
         await answer(interaction, QUESTION, view=picker(tile, NOTHING))
 
-    async def go_on(self, interaction: Interaction, tile: Tile, cells: str) -> None:
+    async def turn(self, interaction: Interaction, tile: Tile, number: int) -> None:
+        """Choose a field of the picker, or no longer."""
+        cells = self._choice(interaction).cells
+        turned = "0" if cells[number] == "1" else "1"
+        await self.choose(interaction, tile, cells[:number] + turned + cells[number + 1 :])
+
+    async def choose(self, interaction: Interaction, tile: Tile, cells: str) -> None:
+        """Choose these fields of the picker, and show what is chosen once it is this press's turn."""
+        choice = self._choice(interaction)
+        choice.cells = cells
+        async with choice.turn:
+            await interaction.response.edit_message(view=picker(tile, choice.cells))
+
+    def _choice(self, interaction: Interaction) -> Choice:
+        assert interaction.message is not None
+        return self.choices.of(interaction.message)
+
+    async def go_on(self, interaction: Interaction, tile: Tile) -> None:
         """Open the form with the words for what is drawn anew."""
+        cells = self._choice(interaction).cells
         parent = await self.road.parent(tile)
         text = proposed(Action.VARY_REGION, parent.params, self.studio.repertoire)
         # What is drawn anew may be something else than the picture, so a prompt too long for the form is left out.
@@ -113,17 +162,19 @@ class Region(commands.Cog):
 
 class CellButton(
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=rf"cell(?P<number>[0-8]):{CELLS}:{TILE_PATTERN}",
+    template=rf"cell(?P<number>[0-8]):{TILE_PATTERN}",
 ):
-    """A field of the picker; its custom_id holds which fields are chosen now."""
+    """A field of the picker, blue while it is chosen.
 
-    def __init__(self, number: int, tile: Tile, cells: str) -> None:
-        self.number, self.tile, self.cells = number, tile, cells
-        chosen = cells[number] == "1"
+    Its custom_id stays the same whatever is chosen: Discord refuses a press of one that has gone meanwhile.
+    """
+
+    def __init__(self, number: int, tile: Tile, chosen: bool = False) -> None:
+        self.number, self.tile = number, tile
         super().__init__(
             discord.ui.Button(
                 label="■" if chosen else "□",
-                custom_id=f"cell{number}:{cells}:{tile}",
+                custom_id=f"cell{number}:{tile}",
                 style=BLUE if chosen else GREY,
                 row=number // 3,
             )
@@ -131,13 +182,11 @@ class CellButton(
 
     @classmethod
     async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-        return cls(int(match["number"]), _tile(match), match["cells"])
+        return cls(int(match["number"]), _tile(match))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with answering(interaction):
-            turned = "0" if self.cells[self.number] == "1" else "1"
-            cells = self.cells[: self.number] + turned + self.cells[self.number + 1 :]
-            await interaction.response.edit_message(view=picker(self.tile, cells))
+            await _region(interaction).turn(interaction, self.tile, self.number)
 
 
 class PartSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template=rf"part:{TILE_PATTERN}"):
@@ -160,37 +209,47 @@ class PartSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], tem
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with answering(interaction):
             data: Any = interaction.data
-            await interaction.response.edit_message(view=picker(self.tile, data["values"][0]))
+            await _region(interaction).choose(interaction, self.tile, data["values"][0])
 
 
-class GoOnButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"go_on:{CELLS}:{TILE_PATTERN}"):
+class GoOnButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"go_on:{TILE_PATTERN}"):
     """Go on to the words."""
 
-    def __init__(self, tile: Tile, cells: str) -> None:
-        self.tile, self.cells = tile, cells
+    def __init__(self, tile: Tile) -> None:
+        self.tile = tile
         button = discord.ui.Button[discord.ui.View](
-            label="Go on", custom_id=f"go_on:{cells}:{tile}", style=discord.ButtonStyle.success, row=4
+            label="Go on", custom_id=f"go_on:{tile}", style=discord.ButtonStyle.success, row=4
         )
         super().__init__(button)
 
     @classmethod
     async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-        return cls(_tile(match), match["cells"])
+        return cls(_tile(match))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with answering(interaction):
-            region = cast(Region, interaction.client.get_cog("Region"))
-            await region.go_on(interaction, self.tile, self.cells)
+            await _region(interaction).go_on(interaction, self.tile)
 
 
 def picker(tile: Tile, cells: str) -> discord.ui.View:
     """Give the fields, the names and the way on."""
     view = discord.ui.View(timeout=None)
-    for number in range(len(cells)):
-        view.add_item(CellButton(number, tile, cells))
+    for number, cell in enumerate(cells):
+        view.add_item(CellButton(number, tile, cell == "1"))
     view.add_item(PartSelect(tile, cells))
-    view.add_item(GoOnButton(tile, cells))
+    view.add_item(GoOnButton(tile))
     return view
+
+
+def _shown(message: discord.Message) -> str:
+    """Read off a picker's message what is chosen in it."""
+    rows = (row.children for row in message.components if isinstance(row, discord.ActionRow))
+    fields = [button for row in rows for button in row if isinstance(button, discord.Button)][: len(NOTHING)]
+    return "".join("1" if button.style is BLUE else "0" for button in fields)
+
+
+def _region(interaction: discord.Interaction[Any]) -> Region:
+    return cast(Region, interaction.client.get_cog("Region"))
 
 
 def _tile(match: re.Match[str]) -> Tile:

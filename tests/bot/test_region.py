@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 
 import pytest
@@ -45,6 +46,34 @@ async def test_fields_are_chosen_one_by_one_and_the_rest_is_kept(stage):
     before, after = picture(stage.server, picked), picture(stage.server, result)
     assert near(after.getpixel((5, 5)), before.getpixel((5, 5)))
     assert not near(after.getpixel((32, 32)), before.getpixel((32, 32)))
+
+
+async def test_fast_presses_are_all_counted_before_the_first_is_shown(stage):
+    async with stage.bot() as studio:
+        asked = await question(stage, await picked_of(stage))
+        held = stage.server.faults.hold("POST", "/interactions/*")
+        fields = [button["custom_id"] for button in asked.buttons[:9]]
+        for number in (0, 4, 8, 4):
+            await stage.person(stage.ada).press(asked, custom_id=fields[number])
+        await asyncio.wait_for(held.reached.wait(), 10)
+        pressed = await stage.person(stage.ada).press(asked, "Go on")
+        await pressed.modal()
+        assert blue(asked) == []
+        held.release()
+        await stage.server.wait_until(lambda: blue(asked) == [0, 8])
+        await stage.person(stage.ada).submit_modal(pressed, prompt="an owl")
+        result = await stage.result(text="Variations (Region) by")
+        assert (await record_of(studio, result)).job.params.region == (0, 8)
+
+
+async def test_what_was_chosen_before_a_restart_is_read_off_the_message(stage):
+    async with stage.bot():
+        asked = await question(stage, await picked_of(stage))
+        await stage.person(stage.ada).press(asked, custom_id=asked.buttons[2]["custom_id"])
+        await stage.server.wait_until(lambda: blue(asked) == [2])
+    async with stage.bot():
+        await stage.person(stage.ada).press(asked, custom_id=asked.buttons[6]["custom_id"])
+        await stage.server.wait_until(lambda: blue(asked) == [2, 6])
 
 
 async def test_a_part_is_chosen_by_its_name_also_after_a_restart(stage):
