@@ -21,14 +21,12 @@ class Liking(commands.Cog):
 
     async def like(self, interaction: Interaction, tile: Tile) -> None:
         """Mark a picture as the person's favourite, or no longer."""
+        if await self.studio.favourites.unmark(interaction.user.id, tile):  # also where the picture has gone
+            await answer(interaction, "This is no longer among your favourites.")
+            return
         await self.road.parent(tile)
-        marked = await self.studio.favourites.toggle(interaction.user.id, tile)
-        await answer(
-            interaction,
-            "❤️ This is among your favourites now. Press again to take it out."
-            if marked
-            else "This is no longer among your favourites.",
-        )
+        await self.studio.favourites.mark(interaction.user.id, tile)
+        await answer(interaction, "❤️ This is among your favourites now. Press again to take it out.")
 
 
 async def setup(client: Client) -> None:

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
+from typing import Any
 
+import discord
 from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
 from bot.delivery import NOBODY
 from bot.destination import is_private
+from bot.errors import answer
 from bot.policy.policy import Ask
 from bot.policy.situation import situation_of
 from bot.seeing import may_see
 from bot.sensitive import TAKEN_FOR, is_withheld
+from cogs.buttons import LIKE, TileButton
 from cogs.road import Interaction, Road, road_of
 from db.search import Found
 from db.store import Record
 from generation.display import shorten
 from generation.errors import Complaint
-from generation.job import Action
+from generation.job import Action, Job
+from generation.params import Tile
 from generation.prompt import write
 from generation.repertoire import Repertoire
 from generation.sheet import smaller
@@ -94,13 +99,20 @@ class Show(commands.Cog):
         try:
             sheet = await self.studio.pictures.read_sheet(job.id, suffix)
         except FileNotFoundError:
-            raise Complaint("This picture is not kept any more.") from None
+            await answer(interaction, "This picture is not kept any more.", **_way_out(job) if is_favourite else {})
+            return
         if len(sheet) > interaction.filesize_limit:
             sheet, suffix = await asyncio.to_thread(smaller, sheet, interaction.filesize_limit)
-        answer = await self.road.compose_answer(job, sheet, suffix, interaction.channel_id)
+        shown = await self.road.compose_answer(job, sheet, suffix, interaction.channel_id)
         await interaction.edit_original_response(
-            content=answer.content, attachments=[answer.file()], view=answer.view, allowed_mentions=NOBODY
+            content=shown.content, attachments=[shown.file()], view=shown.view, allowed_mentions=NOBODY
         )
+
+
+def _way_out(job: Job) -> dict[str, Any]:
+    """Give the button that takes a picture out of the favourites: the one below the picture may be gone with it."""
+    take_out = TileButton(LIKE, Tile(job.id, 0), "Take it out of your favourites", 0)
+    return {"view": discord.ui.View(timeout=None).add_item(take_out)}
 
 
 def _in_a_line(found: Found, repertoire: Repertoire, now: float) -> str:

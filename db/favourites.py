@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from db.connection import Connection
 from generation.params import Tile
@@ -15,15 +16,21 @@ class Favourites:
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection, self._clock = connection, clock
 
-    async def toggle(self, person_id: int, tile: Tile) -> bool:
-        """Mark a picture, or take the mark away; tell whether it is marked now."""
-        values = {"person": person_id, "job": tile.job_id, "index": tile.index, "now": self._clock()}
-        removed = await self._connection.write(
-            "DELETE FROM favourites WHERE person_id = :person AND job_id = :job AND tile_index = :index", values
-        )
-        if removed:
-            return False
+    async def mark(self, person_id: int, tile: Tile) -> None:
+        """Mark a picture; one that is marked stays so."""
         await self._connection.write(
-            "INSERT INTO favourites VALUES (:person, :job, :index, :now) ON CONFLICT DO NOTHING", values
+            "INSERT INTO favourites VALUES (:person, :job, :index, :now) ON CONFLICT DO NOTHING",
+            _of(person_id, tile) | {"now": self._clock()},
         )
-        return True
+
+    async def unmark(self, person_id: int, tile: Tile) -> bool:
+        """Take the mark of a picture away; False when there was none."""
+        removed = await self._connection.write(
+            "DELETE FROM favourites WHERE person_id = :person AND job_id = :job AND tile_index = :index",
+            _of(person_id, tile),
+        )
+        return removed == 1
+
+
+def _of(person_id: int, tile: Tile) -> dict[str, Any]:
+    return {"person": person_id, "job": tile.job_id, "index": tile.index}

@@ -162,10 +162,16 @@ class Store:
         )
 
     async def deleted(self, job_id: str) -> bool:
-        """Note that a job's message and files are to go on purpose; False when that was noted before."""
-        changed = await self._connection.write(
-            "UPDATE jobs SET deleted_at = :now, removing = 1 WHERE id = :id AND deleted_at IS NULL",
-            {"id": job_id, "now": self._clock()},
+        """Note that a job's message and files are to go on purpose, for nobody's favourite any more.
+
+        False when that was noted before.
+        """
+        changed = await self._connection.write_together(
+            (
+                "UPDATE jobs SET deleted_at = :now, removing = 1 WHERE id = :id AND deleted_at IS NULL",
+                {"id": job_id, "now": self._clock()},
+            ),
+            ("DELETE FROM favourites WHERE job_id = :id", {"id": job_id}),
         )
         return changed == 1
 

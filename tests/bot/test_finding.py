@@ -139,13 +139,26 @@ async def test_favourites_are_offered_and_posted_again(stage):
         assert "no favourites yet" in (await answer(stage, "favourites", picture="fox")).content
         fox, owl = await draw(stage, "a red fox"), await draw(stage, "an owl", stage.ben)
         for message in (fox, owl):
-            await studio.favourites.toggle(stage.ada.id, Tile(job_id_of(message), 0))
+            await studio.favourites.mark(stage.ada.id, Tile(job_id_of(message), 0))
         offered = await choices(stage, "favourites", "picture")
         assert [each["name"][:8] for each in offered] == ["an owl ·", "a red fo"]
         again = await answer(stage, "favourites", picture=offered[0]["value"])
         assert again.content == owl.content
         assert not again.ephemeral
         assert "fox" in (await answer(stage, "favourites", picture="red")).content
+
+
+async def test_a_favourite_that_is_not_kept_any_more_can_be_taken_out(stage):
+    async with stage.bot() as studio:
+        owl = job_id_of(await draw(stage, "an owl", stage.ben))
+        await studio.favourites.mark(stage.ada.id, Tile(owl, 0))
+        await studio.pictures.remove(owl)
+        asked = await stage.person(stage.ada).command("favourites", stage.channel, picture="owl")
+        gone = await asked.wait_for(lambda message: "not kept" in message.content)
+        assert gone.ephemeral
+        said = await (await stage.person(stage.ada).press(gone, "Take it out of your favourites")).message()
+        assert "no longer among your favourites" in said.content
+        assert await studio.search.favourites(stage.ada.id, "") == []
 
 
 async def test_info_tells_how_somebody_stands_and_cancels_what_is_chosen(stage):

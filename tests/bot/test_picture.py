@@ -144,6 +144,19 @@ async def test_a_heart_is_kept_and_taken_back(stage):
     assert "no longer" in gone.content
 
 
+async def test_a_heart_is_taken_back_also_when_the_picture_has_gone(stage):
+    async with stage.bot() as studio:
+        picked = await pick(stage)
+        person = stage.person(stage.ben)
+        await (await person.press(picked, "❤️")).message()
+        await studio.pictures.remove(tile_of(picked).job_id)
+        gone = await (await person.press(picked, "❤️")).message()
+        assert "no longer" in gone.content
+        refused = await (await person.press(picked, "❤️")).message()
+        assert "not kept any more" in refused.content
+        assert await studio.search.favourites(stage.ben.id, "") == []
+
+
 async def delete(stage, user, message):
     """Press Delete and confirm."""
     asked = await stage.person(user).press(message, "Delete")

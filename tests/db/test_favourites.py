@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import pytest
+
 from db.favourites import Favourites
 from db.search import Search
 from generation.params import Tile
 from tests.db.jobs import ADA, BEN, a_job
 
 
-async def test_a_heart_is_a_persons_own_and_a_second_press_takes_it_away(store):
+@pytest.fixture
+async def job(store):
     job = a_job()
     await store.add_job(job)
     await store.begin(job.id)
     await store.drawn(job.id, "png")
+    return job
+
+
+async def test_a_heart_is_a_persons_own_and_can_be_taken_away(store, job):
     favourites, search = Favourites(store._connection), Search(store._connection)
-    assert await favourites.toggle(ADA.id, Tile(job.id, 0))
-    assert [found.job_id for found in await search.favourites(ADA.id, "")] == [job.id]
+    for _ in range(2):
+        await favourites.mark(ADA.id, Tile(job.id, 0))
+        assert [found.job_id for found in await search.favourites(ADA.id, "")] == [job.id]
     assert await search.favourites(BEN.id, "") == []
-    assert not await favourites.toggle(ADA.id, Tile(job.id, 0))
+    assert not await favourites.unmark(BEN.id, Tile(job.id, 0))
+    assert await favourites.unmark(ADA.id, Tile(job.id, 0))
+    assert not await favourites.unmark(ADA.id, Tile(job.id, 0))
     assert await search.favourites(ADA.id, "") == []
+
+
+async def test_what_is_deleted_on_purpose_is_nobodys_favourite_any_more(store, job):
+    favourites = Favourites(store._connection)
+    for person in (ADA, BEN):
+        await favourites.mark(person.id, Tile(job.id, 0))
+    await store.deleted(job.id)
+    assert await store._connection.rows("SELECT * FROM favourites") == []

@@ -55,7 +55,7 @@ async def furnish(connection, store):
     job = await answered(store, params=with_source("a"))
     await People(connection).change(ADA.id, raw=True)
     await People(connection).set_option(ADA.id, "mine", "--ar 3:2")
-    await Favourites(connection).toggle(ADA.id, Tile(job.id, 1))
+    await Favourites(connection).mark(ADA.id, Tile(job.id, 1))
     await Threads(connection).keep(ADA.id, 2, 3)
     await Reports(connection).add(1, job.id, ADA.id, "my own")
     act = Act(guild_id=1, person_id=99, act="block", details="ada", at=1.0)
@@ -107,7 +107,7 @@ def _asked(jobs, job_id):
 async def test_erasing_leaves_what_is_others_and_what_moderators_noted(connection, store, privacy):
     mine = await furnish(connection, store)
     others = await answered(store, asker=BEN, parent=Tile(mine.id, 0), action=Action.VARY_STRONG)
-    await Favourites(connection).toggle(BEN.id, Tile(mine.id, 2))
+    await Favourites(connection).mark(BEN.id, Tile(mine.id, 2))
     await privacy.begin_erasure(ADA.id, 1000.0)
     for job_id in await privacy.to_erase(ADA.id, 1000.0, 100):
         await privacy.erase_job(job_id)
