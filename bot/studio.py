@@ -14,6 +14,7 @@ import discord
 
 from bot.allowlist import refusal
 from bot.config import Config
+from bot.fitting import Fitting
 from bot.imprint import imprint_of
 from bot.policy.policy import Policy
 from db.connection import DATABASE, Connection
@@ -59,6 +60,7 @@ class Studio:
     threads: Threads
     policy: Policy
     pictures: Pictures
+    fitting: Fitting
     queue: Queue
     worker: Worker
     clock: Callable[[], float] = time.time
@@ -124,7 +126,7 @@ class Studio:
 async def open_studio(config: Config, worker: Worker, clock: Callable[[], float] = time.time) -> AsyncIterator[Studio]:
     """Open the store, start the worker, and close both at the end; unfinished jobs stay in the store.
 
-    Raises UnusableDatabaseError when the database is damaged or too new.
+    Raises UnusableDatabaseError when the database is damaged or too new, ConfigError like `make_worker`.
     """
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(Connection.open(config.data_dir / DATABASE))
@@ -153,6 +155,7 @@ async def open_studio(config: Config, worker: Worker, clock: Callable[[], float]
             threads=Threads(connection),
             policy=policy,
             pictures=pictures,
+            fitting=Fitting(store, imprint_of(config).signer()),
             queue=queue,
             worker=worker,
             clock=clock,

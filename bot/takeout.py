@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bot.fitting import Fitting
 from bot.studio import Studio
-from db.pictures import Pictures
 from db.privacy import BEGINNING, Cursor
 from generation.display import slug
 from generation.job import Action
@@ -24,6 +24,7 @@ LARGEST_PART = 24 * 2**20  # bytes; Discord takes requests of 25 MiB
 PARTS_AT_ONCE = 4  # Discord allows five further answers where the bot is no member
 BITE = 50  # jobs that are looked at together
 ENTRY = 300  # bytes that a file takes in a zip besides what it holds, its name included twice
+DRAWN = "pictures/"
 BRINGING = (Action.IMAGINE, Action.BLEND)  # what a person can bring pictures to; the rest takes them over
 
 
@@ -60,7 +61,7 @@ async def pack(studio: Studio, person_id: int, after: Cursor, limit: int, target
 async def _fill(packing: _Packing, studio: Studio, person_id: int, after: Cursor) -> Cursor | None:
     while jobs := await studio.privacy.jobs_after(person_id, after, BITE):
         for job in jobs:
-            piece = await asyncio.to_thread(_piece, job, studio.pictures, packing.limit // 2)
+            piece = await asyncio.to_thread(_piece, job, studio, packing.limit // 2)
             if not packing.has_room(piece):
                 return after
             await asyncio.to_thread(packing.add, piece)
@@ -101,12 +102,12 @@ class _Packing:
         self._size += self._archive.getinfo(name).compress_size + ENTRY
 
 
-def _piece(job: dict[str, Any], pictures: Pictures, most: int) -> _Piece:
+def _piece(job: dict[str, Any], studio: Studio, most: int) -> _Piece:
     """Gather a job's files as far as they are kept; where they are more than `most` bytes, smaller ones."""
-    paths = {name: pictures.path(picture) for name, picture in _pictures(job)}
+    paths = {name: studio.pictures.path(picture) for name, picture in _pictures(job)}
     kept: dict[str, Path | bytes] = {name: path for name, path in paths.items() if path.exists()}
     if _size(kept) > most:
-        kept = dict(_made_smaller(paths, most // len(kept) - ENTRY))
+        kept = dict(_made_smaller(job, paths, studio.fitting, most // len(kept) - ENTRY))
     entry = job | {"asked_at": datetime.fromtimestamp(job["asked_at"], UTC).isoformat(), "files": sorted(kept)}
     return _Piece(entry, kept, _size(kept) + len(json.dumps(entry, indent=1).encode()))
 
@@ -118,20 +119,27 @@ def _pictures(job: dict[str, Any]) -> Iterator[tuple[str, Picture]]:
         words = slug(params.parts[0].text)
         for index in range(params.count):
             tile = Tile(job["id"], index)
-            yield f"pictures/{day}_{words}_{tile}.png", tile
+            yield f"{DRAWN}{day}_{words}_{tile}.png", tile
     if job["action"] in BRINGING:
         for picture in (params.source, params.mask, *params.blended):
             if isinstance(picture, Upload):
                 yield f"brought/{picture.digest[:16]}.png", picture
 
 
-def _made_smaller(paths: dict[str, Path], most: int) -> Iterator[tuple[str, bytes]]:
-    """Give pictures of at most `most` bytes each, with another name where that takes another picture."""
+def _made_smaller(
+    job: dict[str, Any], paths: dict[str, Path], fitting: Fitting, most: int
+) -> Iterator[tuple[str, bytes]]:
+    """Give pictures of at most `most` bytes each, with another name where that takes another picture.
+
+    No machine made those that somebody brought, so nothing says so in them.
+    """
+    params = from_dict(job["params"])
     for name, path in paths.items():
         with suppress(FileNotFoundError):
             data = path.read_bytes()
             if len(data) > most:
-                data, suffix = smaller(data, most)
+                ours = name.startswith(DRAWN)
+                data, suffix = fitting.smaller(data, most, params) if ours else smaller(data, most)
                 name = f"{name.removesuffix('.png')}_smaller.{suffix}"
             yield name, data
 

@@ -46,7 +46,6 @@ from generation.messages import Generate, Grid
 from generation.params import Params, Tile
 from generation.prompt import write
 from generation.queue import Allowance
-from generation.sheet import smaller
 
 log = logging.getLogger(__name__)
 
@@ -291,7 +290,7 @@ class Road(commands.Cog):
         except FileNotFoundError:
             raise Complaint("This picture is not kept any more.") from None
         limit = job.destination.upload_limit
-        sheet, suffix = (tile, "png") if len(tile) <= limit else await asyncio.to_thread(smaller, tile, limit)
+        sheet, suffix = await self.studio.fitting.within(tile, "png", limit, job)
         origin = await self.studio.store.record(job.parent.job_id)
         return Grid((tile,), sheet, suffix, 0.0, sensitive=origin is not None and origin.sensitive)
 
@@ -360,7 +359,7 @@ class Road(commands.Cog):
                 raise
         limit = len(sheet) // 2
         log.info("job %s: the sheet was too large for Discord; trying %d bytes", job.id, limit)
-        return await self._post(job, notice_id, *await asyncio.to_thread(smaller, sheet, limit))
+        return await self._post(job, notice_id, *await self.studio.fitting.within(sheet, suffix, limit, job))
 
 
 def road_of(client: discord.Client) -> Road:

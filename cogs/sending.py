@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import logging
 from collections.abc import AsyncIterator
@@ -23,7 +22,6 @@ from generation.errors import Complaint
 from generation.job import Job
 from generation.params import Tile
 from generation.prompt import write
-from generation.sheet import smaller
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +76,8 @@ class Sending(commands.Cog):
         record = await self.studio.store.record(job.id)
         if record is None or record.suffix is None:
             return
-        sheet, suffix = await self.studio.pictures.read_sheet(job.id, record.suffix), record.suffix
-        if len(sheet) > DEFAULT_FILE_SIZE_LIMIT_BYTES:
-            sheet, suffix = await asyncio.to_thread(smaller, sheet, DEFAULT_FILE_SIZE_LIMIT_BYTES)
+        sheet = await self.studio.pictures.read_sheet(job.id, record.suffix)
+        sheet, suffix = await self.studio.fitting.within(sheet, record.suffix, DEFAULT_FILE_SIZE_LIMIT_BYTES, job)
         answer = await self.road.compose_answer(job, sheet, suffix, None)
         channel = await self.client.create_dm(discord.Object(job.asker.id))
         await persist(
@@ -88,13 +85,12 @@ class Sending(commands.Cog):
         )
 
     async def _letter(self, record: Record, tile: Tile, limit: int) -> Letter:
-        job, suffix = record.job, "png"
+        job = record.job
         try:
             picture = await self.studio.pictures.read(tile)
         except FileNotFoundError:
             raise Complaint("This picture is not kept any more.") from None
-        if len(picture) > limit:
-            picture, suffix = await asyncio.to_thread(smaller, picture, limit)
+        picture, suffix = await self.studio.fitting.within(picture, "png", limit, job)
         prompt = escape(shorten(write(job.params, self.studio.repertoire), LONGEST_PROMPT))
         number = f" · image #{tile.index + 1} of {job.params.count}" if job.params.count > 1 else ""
         facts = f"-# Job `{job.id}`{number} · seed {job.params.seed_of(tile.index)}{_whereabouts(record)}"

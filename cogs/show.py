@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -29,7 +28,6 @@ from generation.job import Action, Job
 from generation.params import Tile
 from generation.prompt import write
 from generation.repertoire import Repertoire
-from generation.sheet import smaller
 
 LONGEST_CHOICE = 100  # characters, by Discord's rules
 UNKNOWN = "I know no picture of this name that you may see. Choose one of those that are offered as you type."
@@ -101,8 +99,7 @@ class Show(commands.Cog):
         except FileNotFoundError:
             await answer(interaction, "This picture is not kept any more.", **_way_out(job) if is_favourite else {})
             return
-        if len(sheet) > interaction.filesize_limit:
-            sheet, suffix = await asyncio.to_thread(smaller, sheet, interaction.filesize_limit)
+        sheet, suffix = await self.studio.fitting.within(sheet, suffix, interaction.filesize_limit, job)
         shown = await self.road.compose_answer(job, sheet, suffix, interaction.channel_id)
         await interaction.edit_original_response(
             content=shown.content, attachments=[shown.file()], view=shown.view, allowed_mentions=NOBODY

@@ -6,9 +6,10 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 QUALITIES = (90, 80, 65, 50)
+_UNICODE = b"UNICODE\0"  # begins a comment in UTF-16, by the Exif standard
 
 
 def compose(tiles: Sequence[Image.Image]) -> Image.Image:
@@ -22,23 +23,37 @@ def compose(tiles: Sequence[Image.Image]) -> Image.Image:
     return sheet
 
 
-def encode_within(image: Image.Image, limit: int) -> tuple[bytes, str]:
+def encode_within(image: Image.Image, limit: int, text: str = "") -> tuple[bytes, str]:
     """Encode `image` as WebP of at most `limit` bytes, giving up quality first and size after; also its file suffix.
 
-    Raises ValueError if not even a speck of it fits.
+    Its parameters, as `text`, stand in the file where AUTOMATIC1111's web UI puts and looks for them in a WebP, unless
+    they would leave little to the picture. Raises ValueError if not even a speck of it fits.
     """
+    exif = _exif(text)
+    exif = exif if len(exif) <= limit // 4 else b""
     for smaller_image in _shrinking(image):
         for quality in QUALITIES:
-            data = _webp(smaller_image, quality)
+            data = _webp(smaller_image, quality, exif)
             if len(data) <= limit:
                 return data, "webp"
     raise ValueError(f"no picture fits into {limit} bytes")
 
 
 def smaller(data: bytes, limit: int) -> tuple[bytes, str]:
-    """Encode a picture again so that it has at most `limit` bytes; raises ValueError like `encode_within`."""
+    """Encode a picture again, parameters and all, in at most `limit` bytes; raises ValueError like `encode_within`.
+
+    A signature cannot be kept: it is of the very bytes.
+    """
     with Image.open(io.BytesIO(data)) as image:
-        return encode_within(image.convert("RGB"), limit)
+        return encode_within(image.convert("RGB"), limit, parameters(image))
+
+
+def parameters(image: Image.Image) -> str:
+    """Give the text that says how a picture was drawn, from a PNG or from what `encode_within` made of it."""
+    if "parameters" in image.info:
+        return str(image.info["parameters"])
+    comment: bytes = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, b"")
+    return comment.removeprefix(_UNICODE).decode("utf-16-be") if comment.startswith(_UNICODE) else ""
 
 
 def _shrinking(image: Image.Image) -> Iterator[Image.Image]:
@@ -48,7 +63,15 @@ def _shrinking(image: Image.Image) -> Iterator[Image.Image]:
         width, height = int(width * 0.7), int(height * 0.7)
 
 
-def _webp(image: Image.Image, quality: int) -> bytes:
+def _exif(text: str) -> bytes:
+    if not text:
+        return b""
+    exif = Image.Exif()
+    exif[ExifTags.IFD.Exif] = {ExifTags.Base.UserComment: _UNICODE + text.encode("utf-16-be")}
+    return exif.tobytes()
+
+
+def _webp(image: Image.Image, quality: int, exif: bytes) -> bytes:
     file = io.BytesIO()
-    image.save(file, "WEBP", quality=quality, method=2)  # twice as fast as the default 4, for 2 % more bytes
+    image.save(file, "WEBP", quality=quality, method=2, exif=exif)  # twice as fast as the default 4, for 2 % more bytes
     return file.getvalue()

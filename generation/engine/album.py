@@ -27,8 +27,7 @@ class Album:
 
     def tile(self, image: Image.Image, index: int, params: Params) -> bytes:
         """Give tile number `index` (from 0) as a signed PNG that says how it was drawn."""
-        text = infotext(params, self._model, index, with_prompt=self._prompts)
-        return self._signer.sign(to_png(image, text), "png", params)
+        return self._signer.sign(to_png(image, self._text(index, params)), "png", params)
 
     def grid(self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate, started: float) -> Grid:
         """Give the result of a job begun at `started` (time.monotonic), from its pictures and their files."""
@@ -37,8 +36,13 @@ class Album:
         return Grid(tuple(tiles), sheet, suffix, time.monotonic() - started, sensitive)
 
     def _sheet(self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate) -> tuple[bytes, str]:
-        """Compose the tiles; a picture that is alone is posted as it is, parameters and all, where that is allowed."""
-        if len(tiles) == 1 and len(tiles[0]) <= request.upload_limit:
+        """Compose the tiles; one that is alone is posted as it is where allowed, and else with its parameters."""
+        alone = len(tiles) == 1
+        if alone and len(tiles[0]) <= request.upload_limit:
             return tiles[0], "png"
-        sheet, suffix = encode_within(compose(images), request.upload_limit - self._signer.room)
+        text = self._text(0, request.params) if alone else ""
+        sheet, suffix = encode_within(compose(images), request.upload_limit - self._signer.room, text)
         return self._signer.sign(sheet, suffix, request.params), suffix
+
+    def _text(self, index: int, params: Params) -> str:
+        return infotext(params, self._model, index, with_prompt=self._prompts)

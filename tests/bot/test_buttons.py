@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.fitting import Fitting
 from generation.params import Tile
 from tests.bot.conftest import picture
 
@@ -29,13 +30,32 @@ async def test_u_picks_a_tile_as_a_picture_of_its_own_at_once_without_being_draw
     assert style(grid, "U1") == 2
 
 
+class Stamp:
+    """Signs by a word, and remembers what the pictures were drawn by."""
+
+    room = 0
+
+    def __init__(self):
+        self.drawn_by = []
+
+    def sign(self, data, suffix, params):
+        self.drawn_by.append(params)
+        return data + b"stamped " + suffix.encode()
+
+
 async def test_a_picked_picture_that_discord_finds_too_large_is_made_smaller(stage):
-    async with stage.bot():
+    async with stage.bot() as studio:
+        signer = Stamp()
+        studio.fitting = Fitting(studio.store, signer)
         await stage.imagine("a fox")
         grid = await stage.result()
         stage.server.faults.fail("POST", "/channels/*/messages", status=413, body={"message": "no", "code": 40005})
         await stage.person(stage.ada).press(grid, "U1")
-        assert (await stage.result(text="Image #1")).attachments[0].filename.endswith(".webp")
+        (posted,) = (await stage.result(text="Image #1")).attachments
+        grids = (await studio.store.record(job_id(grid))).job.params
+    assert posted.filename.endswith(".webp")
+    assert stage.server.core.files.get(posted.id).endswith(b"stamped webp")
+    assert signer.drawn_by == [grids]
 
 
 async def test_picking_gives_credit_and_each_press_posts_it_again(stage):

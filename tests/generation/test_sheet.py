@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generation.sheet import compose, encode_within, smaller
+from generation.engine.pictures import to_png
+from generation.sheet import compose, encode_within, parameters, smaller
 
 
 def _noise(side: int = 256) -> Image.Image:
@@ -67,3 +68,25 @@ def test_what_was_encoded_already_can_be_made_smaller(kind: str, mode: str) -> N
     data, suffix = smaller(file.getvalue(), 10_000)
     assert len(data) <= 10_000
     assert _opened(data).format == suffix.upper()
+
+
+def test_the_text_of_the_parameters_is_kept_however_often_a_picture_is_made_smaller() -> None:
+    text = "a fox 🦊, ünder a tree\nSteps: 20, Sampler: Euler a"
+    data = to_png(_noise(), text)
+    for limit in (60_000, 20_000, 5_000):
+        data, _ = smaller(data, limit)
+        assert len(data) <= limit
+        assert parameters(_opened(data)) == text
+
+
+def test_the_parameters_stand_where_other_programs_look_for_them_in_a_webp() -> None:
+    data, _ = smaller(to_png(_noise(), "a fox"), 60_000)
+    comment = _opened(data).getexif().get_ifd(0x8769)[0x9286]
+    assert comment == b"UNICODE\0\0a\0 \0f\0o\0x"
+
+
+def test_parameters_that_would_leave_no_room_for_the_picture_are_left_out() -> None:
+    data, _ = smaller(to_png(_noise(32), "a fox " * 500), 4_000)
+    assert len(data) <= 4_000
+    assert parameters(_opened(data)) == ""
+    assert _opened(data).size == (32, 32)

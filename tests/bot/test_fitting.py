@@ -1,0 +1,83 @@
+"""Files made smaller still say how the picture was drawn, and that a machine drew it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import c2pa
+import numpy as np
+import pytest
+from PIL import Image
+
+from bot.fitting import Fitting
+from generation.credentials import keep_credentials
+from generation.engine.pictures import to_png
+from generation.job import Action
+from generation.params import Tile
+from generation.sheet import parameters
+from generation.signing import ContentCredentials
+from tests.db.jobs import a_job
+
+TEXT = "a fox 🦊\nSteps: 20, Sampler: Euler a"
+LIMIT = 200_000
+
+
+@pytest.fixture(scope="module")
+def signer(tmp_path_factory):
+    return ContentCredentials(keep_credentials(tmp_path_factory.mktemp("kept") / "signature.pem"))
+
+
+class Records:
+    """Knows one job."""
+
+    def __init__(self, job):
+        self.job = job
+
+    async def record(self, job_id):
+        return self if job_id == self.job.id else None
+
+
+def png():
+    noise = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+    return to_png(Image.fromarray(noise), TEXT)
+
+
+def kind_of(data):
+    """Read a signature as C2PA's own reader does, and give what it says of how the picture came to be."""
+    reader = c2pa.Reader("image/webp", io.BytesIO(data))
+    assert reader.get_validation_state() == "Valid"
+    (assertion,) = reader.get_active_manifest()["assertions"]
+    return assertion["data"]["actions"][0]["digitalSourceType"].rpartition("/")[2]
+
+
+async def test_what_is_made_smaller_is_signed_and_described_as_it_was(signer):
+    job, suffix = a_job(), "png"
+    data = signer.sign(png(), suffix, job.params)
+    for _ in range(2):
+        limit = len(data) - 1
+        small, suffix = await Fitting(Records(job), signer).within(data, suffix, limit, job)
+        assert suffix == "webp"
+        assert len(small) <= limit
+        assert kind_of(small) == "trainedAlgorithmicMedia"
+        assert parameters(Image.open(io.BytesIO(small))) == TEXT
+        data = small
+
+
+async def test_what_is_small_enough_stays_as_it_is(signer):
+    data = png()
+    assert await Fitting(Records(a_job()), signer).within(data, "png", len(data), a_job()) == (data, "png")
+
+
+async def test_a_picked_picture_is_not_called_one_that_was_drawn_from_another(signer):
+    grid = a_job()
+    picked = replace(a_job(), action=Action.PICK, parent=Tile(grid.id, 0))
+    picked = replace(picked, params=replace(picked.params, source=picked.parent))
+    small, _ = await Fitting(Records(grid), signer).within(png(), "png", LIMIT, picked)
+    assert kind_of(small) == "trainedAlgorithmicMedia"
+
+
+async def test_where_a_signature_has_no_room_the_picture_goes_out_without_and_the_log_says_so(signer, caplog):
+    small, _ = await Fitting(Records(a_job()), signer).within(png(), "png", 20_000, a_job())
+    assert 0 < len(small) <= 20_000
+    assert "without a signature" in caplog.text
