@@ -16,9 +16,9 @@ class Pace:
     def __init__(self) -> None:
         self._seconds_per_work: dict[str, float] = {}
 
-    def learn(self, params: Params, model: str, seconds: float) -> None:
+    def learn(self, params: Params, model: str, seconds: float, repertoire: Repertoire) -> None:
         """Take in how long a job took."""
-        sample = seconds / work(params)
+        sample = seconds / work(params, repertoire.find(model))
         known = self._seconds_per_work.get(model, sample)
         self._seconds_per_work[model] = known + NEW_SAMPLE_WEIGHT * (sample - known)
 
@@ -30,7 +30,7 @@ class Pace:
     def seconds(self, params: Params, model: str, repertoire: Repertoire) -> float:
         """Foresee how long a job takes."""
         seen = model if model in self._seconds_per_work else self._most_similar(model, repertoire)
-        return self._seconds_per_work[seen] * work(params)
+        return self._seconds_per_work[seen] * work(params, repertoire.find(model))
 
     def _most_similar(self, name: str, repertoire: Repertoire) -> str:
         model = repertoire.find(name)

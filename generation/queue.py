@@ -292,7 +292,8 @@ class Queue:
 
     def _learn(self, ended: _Running) -> None:
         if not ended.loads:
-            self._pace.learn(ended.job.params, self._model_of(ended.job), self._clock() - ended.since)
+            repertoire = self._workers[0].repertoire
+            self._pace.learn(ended.job.params, self._model_of(ended.job), self._clock() - ended.since, repertoire)
 
     def _estimate(self) -> dict[str, tuple[int, float | None]]:
         waiting = self._turns_ahead()

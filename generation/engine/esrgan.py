@@ -7,8 +7,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
-from generation.engine.windows import lay, window_for
+from generation.engine.windows import lay
 from generation.upscaler import Upscaler
+from generation.windows import window_for
 
 SIDE = 256  # pixels of a window
 LEAK = 0.2

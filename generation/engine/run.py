@@ -16,12 +16,13 @@ from generation.engine.conditioning import Conditioning, PromptEncoder
 from generation.engine.holding import Anchored, Hold, Kept
 from generation.engine.pictures import Source
 from generation.engine.vae import Moments, Vae
-from generation.engine.windows import Windows, lay, window_for
+from generation.engine.windows import Windows, lay
 from generation.errors import Complaint
 from generation.messages import Generate
 from generation.models import Model
 from generation.params import LoraUse, Params
 from generation.passes import HD_FACTOR, HD_STRENGTH, goes_twice, steps_until
+from generation.windows import window_for
 
 
 class Rows(NamedTuple):

@@ -16,7 +16,8 @@ from torch.nn.functional import interpolate, pad
 from generation.engine.loading import Pipeline, scale_of
 from generation.engine.memory import bearing_lack_of_memory, release_memory
 from generation.engine.seamless import seamless_twin
-from generation.engine.windows import Windows, lay, window_for
+from generation.engine.windows import Windows, lay
+from generation.windows import window_for
 
 Done = TypeVar("Done")
 

@@ -1,17 +1,15 @@
-"""Overlapping windows on a canvas that is too large to be seen at once (MultiDiffusion, Bar-Tal et al. 2023)."""
+"""What is seen of a canvas through overlapping windows, and put together again."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, product
+from itertools import chain
 
 import torch
 from torch import Tensor
 
-OVERLAP = 0.25  # of a window's side, at least
-AT_ONCE = 2.3  # squares of the native side that the networks see at once: as much as they can still draw as one scene
+from generation.windows import places_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,35 +71,7 @@ class Windows:
 def lay(canvas: tuple[int, int], size: tuple[int, int], *, endless: bool = False) -> Windows:
     """Cover a canvas with windows; on an `endless` one, whose opposite edges meet, they go on over the edges."""
     size = min(size[0], canvas[0]), min(size[1], canvas[1])
-    rows, columns = (_starts(side, length, endless) for side, length in zip(canvas, size, strict=True))
-    return Windows(canvas, size, tuple(product(rows, columns)))
-
-
-def window_for(canvas: tuple[int, int], side: int, unit: int, longest: float) -> tuple[int, int]:
-    """Give the size of the windows on a canvas: the canvas itself where it is small enough to be seen at once.
-
-    `side` is the model's native one, both sides become multiples of `unit`, and neither is more than `longest` times
-    the other. On a canvas that is narrower than the native side, windows are longer instead.
-    """
-    if math.prod(canvas) <= AT_ONCE * side**2 and max(canvas) <= longest * min(canvas):
-        return canvas
-    height, width = (min(length, side) for length in canvas)
-    area = side**2
-    return (
-        min(canvas[0], max(height, int(min(area / width, longest * width) / unit) * unit)),
-        min(canvas[1], max(width, int(min(area / height, longest * height) / unit) * unit)),
-    )
-
-
-def _starts(side: int, length: int, endless: bool) -> Sequence[int]:
-    if side == length:
-        return [0]
-    stride = length * (1 - OVERLAP)
-    if endless:
-        count = math.ceil(side / stride)
-        return [round(place * side / count) for place in range(count)]
-    count = math.ceil((side - length) / stride) + 1
-    return [round(place * (side - length) / (count - 1)) for place in range(count)]
+    return Windows(canvas, size, tuple(places_for(canvas, size, endless=endless)))
 
 
 def _pyramid(patch: Tensor) -> Tensor:

@@ -117,13 +117,13 @@ COSTS = (
 def test_a_job_costs_what_the_queue_reckons(studio: Studio, prompt: str) -> None:
     wanted = parse(prompt, Repertoire((replace(SMALL, native_size=64, size_multiple=16),)))
     studio.draw(generate("a", wanted))
-    assert studio.pixels == work(wanted)
+    assert studio.pixels == work(wanted, studio.engine.model)
 
 
 def test_a_variation_costs_what_the_queue_reckons(studio: Studio) -> None:
     wanted = params(source=SOURCE, strength=0.5, num_inference_steps=9)
     studio.draw(generate("a", wanted, source=plain("teal")))
-    assert studio.pixels == work(wanted)
+    assert studio.pixels == work(wanted, studio.engine.model)
 
 
 def test_a_draft_costs_an_eighth(studio: Studio) -> None:

@@ -15,6 +15,7 @@ from generation import actions
 from generation.actions import Direction
 from generation.messages import Failed, Finished
 from generation.params import Frame, Params, Tile, Upload
+from generation.passes import work
 from tests.generation.gallery import Gallery
 from tests.generation.studio import Studio, generate, params
 
@@ -191,3 +192,20 @@ def test_only_windows_that_show_something_new_are_drawn(studio: Studio) -> None:
     end = studio.draw(generate("whole", replace(whole, count=1)))[0]
     assert isinstance(end, Finished)
     assert rows <= 0.6 * (sum(studio.calls) - rows)
+
+
+@pytest.mark.parametrize("direction", [Direction.LEFT, Direction.RIGHT])
+def test_a_pan_through_windows_costs_what_the_queue_reckons(studio: Studio, direction: Direction) -> None:
+    model, own = studio.engine.model, params(width=256, height=64, num_inference_steps=2)
+    wanted = replace(actions.pan(own, TILE, model, 4, direction), count=1)
+    draw(studio, wanted, encoded(drawing(256)))
+    assert studio.pixels == work(wanted, model)
+    assert studio.pixels < work(replace(wanted, frame=None), model), "since some windows show nothing new"
+
+
+@pytest.mark.parametrize("region", [(0,), (4,), (2, 5, 8)])
+def test_a_region_through_windows_costs_what_the_queue_reckons(studio: Studio, region: tuple[int, ...]) -> None:
+    model, own = studio.engine.model, params(width=128, height=128, num_inference_steps=2)
+    wanted = replace(actions.vary_region(own, TILE, model, 4, region=region), count=1)
+    draw(studio, wanted, encoded(drawing(128, 128)))
+    assert studio.pixels == work(wanted, model)

@@ -17,10 +17,11 @@ from PIL import Image
 
 from generation import actions
 from generation.engine.loading import Pipeline, load_pipeline
-from generation.engine.windows import AT_ONCE
 from generation.messages import Failed, Finished, Reason
 from generation.models import EMBEDDED
 from generation.params import Params, Tile, Upload
+from generation.passes import work
+from generation.windows import AT_ONCE
 from tests.generation.gallery import Gallery
 from tests.generation.studio import Studio, assert_close, generate, params
 from tests.generation.test_frames import drawing, encoded, pixels
@@ -62,6 +63,20 @@ def test_no_call_sees_more_than_it_does_of_an_ordinary_picture(
     assert max(high * wide for _, _, high, wide in by_unet) <= most
     assert max(rows * high * wide for rows, _, high, wide in by_decoder) <= most
     assert max(rows * high * wide for rows, _, high, wide in by_encoder) <= most * 8**2
+
+
+@pytest.mark.parametrize(("width", "height", "factor"), [(64, 64, 2), (64, 64, 4), (96, 48, 2)])
+def test_an_upscale_costs_what_the_queue_reckons(studio: Studio, width: int, height: int, factor: int) -> None:
+    wanted = actions.upscale(params(width=width, height=height, num_inference_steps=4), TILE, factor, 0.5)
+    drawn(studio, wanted, encoded(drawing(width, height)))
+    assert studio.pixels == work(wanted, studio.engine.model)
+    assert studio.pixels > 1.4 * work(wanted, None)
+
+
+def test_an_upscaled_seamless_picture_costs_what_the_queue_reckons(studio: Studio) -> None:
+    wanted = actions.upscale(params(num_inference_steps=4, seamless=True), TILE, 2, 0.5)
+    drawn(studio, wanted, encoded(drawing()))
+    assert studio.pixels == work(wanted, studio.engine.model)
 
 
 def test_an_upscale_shares_its_calls_with_the_jobs_of_others(studio: Studio) -> None:

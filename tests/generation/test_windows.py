@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Generator
 
-from generation.engine.windows import AT_ONCE, OVERLAP, lay, window_for
+from generation.engine.windows import lay
+from generation.windows import AT_ONCE, OVERLAP, window_for
 
 CANVASES = [(64, 64), (65, 97), (32, 200), (33, 32), (128, 40)]
 
