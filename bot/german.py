@@ -14,6 +14,8 @@ GERMAN = {
     "about {number} minutes": "etwa {number} Minuten",
     "about {number} hours": "etwa {number} Stunden",
     "loading {model} ({number} of {of}: {part})": "{model} wird geladen ({number} von {of}: {part})",
+    "waiting until {model} is loaded": "wartet, bis {model} geladen ist",
+    "waiting until there is room in memory for {model}": "wartet, bis im Speicher Platz für {model} ist",
     "the model cannot be loaded at the moment": "das Modell kann gerade nicht geladen werden",
     "the drawing process is being started again": "der Zeichenprozess wird neu gestartet",
     "Discord lets me write here for 15 minutes only: I will send the result as a direct message.": (

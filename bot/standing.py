@@ -46,14 +46,18 @@ class Standing:
 
     def frame(self) -> Frame:
         """Put the present state in words and a picture."""
-        repertoire = self._studio.repertoire
-        if self.worker is None:
-            text = self._place()
-        else:
-            text = wording.drawing(self._job, repertoire, self._progress, hindrance(self._job, self.worker))
+        text = self._place() if self.worker is None else self._drawing(self.worker)
         if self._runs_out_of_time():
             text = wording.leaving(text)
         return Frame(text, self._preview)
+
+    def _drawing(self, worker: Worker) -> str:
+        """Say how far the job is, or what it waits for although it has its turn."""
+        state, repertoire = hindrance(self._job, worker), self._studio.repertoire
+        is_absent = isinstance(state, Ready) and worker.repertoire.name_of(self._job.params) not in worker.held
+        if is_absent and worker.loading:  # another, before which its own is not begun with
+            state = worker.loading
+        return wording.drawing(self._job, repertoire, self._progress, state, is_absent=is_absent)
 
     def _place(self) -> str:
         """Say where the job stands in the queue: the further back, the less often anew."""

@@ -30,12 +30,19 @@ def place_in_words(place: Place) -> str:
     return tr("{place} in the queue", place=_ordinal(place.position)) + estimate
 
 
-def drawing(job: Job, repertoire: Repertoire, progress: Progress | None, state: State) -> str:
-    """Say how far a job is once it has its turn."""
-    if progress is None:
-        loading = "" if isinstance(state, Ready) else f"\n-# {_loading(state)}"
-        return f"{_headline(job, repertoire)} ({tr('Starting')}){loading}"
-    return f"{_headline(job, repertoire)} ({100 * progress.step // progress.of}%)"
+def drawing(
+    job: Job, repertoire: Repertoire, progress: Progress | None, state: State, *, is_absent: bool = False
+) -> str:
+    """Say how far a job is once it has its turn; before its first step, what it waits for.
+
+    Its model `is_absent` while it is not held and not on its way either: `state` is then about another.
+    """
+    if progress is not None:
+        return f"{_headline(job, repertoire)} ({100 * progress.step // progress.of}%)"
+    starting = f"{_headline(job, repertoire)} ({tr('Starting')})"
+    if is_absent:
+        return f"{starting}\n-# {_making_room(repertoire.name_of(job.params), state)}"
+    return starting if isinstance(state, Ready) else f"{starting}\n-# {_loading(state)}"
 
 
 def leaving(text: str) -> str:
@@ -108,9 +115,19 @@ _LABELS = {
 }
 
 
+def _making_room(name: str, state: State) -> str:
+    if isinstance(state, Loading):
+        return tr("waiting until {model} is loaded", model=_model(state.model))
+    return tr("waiting until there is room in memory for {model}", model=_model(name))
+
+
+def _model(name: str) -> str:
+    return escape(shorten(name, LONGEST_MODEL))
+
+
 def _loading(state: State) -> str:
     if isinstance(state, Loading):
-        model, number = escape(shorten(state.model, LONGEST_MODEL)), state.done + 1
+        model, number = _model(state.model), state.done + 1
         return tr(
             "loading {model} ({number} of {of}: {part})", model=model, number=number, of=state.of, part=state.part
         )

@@ -10,7 +10,7 @@ import pytest
 from bot.notice import PAUSE
 from bot.standing import Standing
 from generation.job import Asker
-from generation.messages import Loading, Ready
+from generation.messages import Loading, Progress, Ready
 from generation.queue import Limits, Place, Queue
 from generation.repertoire import Repertoire
 from generation.worker import Restarting
@@ -65,17 +65,40 @@ def test_who_will_wait_longer_than_a_private_answer_can_live_is_told_at_once(sec
         ("Dreams", Ready(MODEL, "cpu"), Loading("unet", 2, 5, "Dreams"), "loading Dreams (3 of 5: unet)"),
         ("", Ready(MODEL, "cpu"), Loading("unet", 2, 5, "Dreams"), None),
         ("", Ready(MODEL, "cpu"), Loading("unet", 2, 5, "m"), "loading m (3 of 5: unet)"),
-        ("Dreams", Ready(MODEL, "cpu"), None, None),
         ("Dreams", Restarting("died"), Loading("unet", 2, 5, "m"), "the drawing process is being started again"),
     ],
 )
 @pytest.mark.parametrize("has_turn", [False, True])
 def test_a_job_that_waits_for_its_model_says_how_far_that_is(wanted, state, loading, shown, has_turn):
     here = Repertoire((MODEL, replace(MODEL, name="Dreams")))
-    worker = SimpleNamespace(state=state, loading=loading, repertoire=here)
+    worker = SimpleNamespace(state=state, loading=loading, repertoire=here, held=frozenset({MODEL.name}))
     studio = SimpleNamespace(repertoire=here, clock=lambda: 1000.0, worker=worker)
     studio.queue = SimpleNamespace(place=lambda job_id: Place(1, None))
     standing = Standing(studio, replace(JOB, params=replace(JOB.params, model=wanted)))
     standing.worker = worker if has_turn else None
     text = standing.frame().content
     assert text.endswith(shown) if shown else "loading" not in text
+
+
+@pytest.mark.parametrize(
+    ("held", "loading", "waiting"),
+    [
+        (set(), None, "(Starting)\n-# waiting until there is room in memory for Dreams \\_XL"),
+        (set(), Loading("unet", 2, 5, "Other"), "(Starting)\n-# waiting until Other is loaded"),
+        ({"Dreams _XL"}, None, "(Starting)"),
+        ({"Dreams _XL"}, Loading("unet", 2, 5, "Other"), "(Starting)"),
+    ],
+)
+def test_a_job_with_a_turn_whose_model_is_not_even_on_its_way_says_what_it_waits_for(held, loading, waiting):
+    here = Repertoire((MODEL, replace(MODEL, name="Dreams _XL"), replace(MODEL, name="Other")))
+    worker = SimpleNamespace(
+        state=Ready(MODEL, "cpu"), loading=loading, repertoire=here, held=frozenset({MODEL.name, *held})
+    )
+    studio = SimpleNamespace(repertoire=here, clock=lambda: 1000.0, worker=worker)
+    studio.queue = SimpleNamespace(place=lambda job_id: Place(1, None))
+    standing = Standing(studio, replace(JOB, params=replace(JOB.params, model="Dreams _XL")))
+    assert "waiting" not in standing.frame().content, "before its turn it waits for that alone"
+    standing.worker = worker
+    assert standing.frame().content.endswith(waiting)
+    standing.note(Progress(JOB.id, 0, 25))
+    assert standing.frame().content.endswith("(0%)")
