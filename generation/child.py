@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from generation import logs
-from generation.errors import Complaint
+from generation.errors import Complaint, first_line
 from generation.imprint import PLAIN, Imprint
 from generation.messages import Cancel, Crashed, Event, Generate, Inbound, Ready, Stop
 from generation.models import Model
@@ -157,8 +157,7 @@ class _Outlet:
     def crash(self, error: BaseException) -> None:
         """Log the error and end at once: after a CUDA error even an orderly exit may hang."""
         log.critical("the GPU process ends because of an error nobody expected", exc_info=error)
-        first_line = next(iter(str(error).splitlines()), "")
-        self.emit(Crashed(f"{type(error).__name__}: {first_line}".removesuffix(": ")))
+        self.emit(Crashed(f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")))
         logging.shutdown()
         os._exit(1)
 

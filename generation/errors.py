@@ -1,6 +1,11 @@
 """How drawing can end other than with a picture."""
 
 
+def first_line(error: BaseException) -> str:
+    """Give the first line of what an error says; libraries write pages below it."""
+    return next(iter(str(error).splitlines()), "")
+
+
 class Complaint(Exception):
     """Say what was wrong in words that may be shown to the person who caused it."""
 

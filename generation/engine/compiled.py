@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from generation.engine.memory import is_out_of_memory, release_memory
+from generation.errors import first_line
 
 BUCKETS = (2, 4, 8, 16, 24, 32)  # rows; a call is padded up to the next, since each number is compiled for itself
 WORTH_IT = 20  # calls: a grid or so; compiling takes a minute
@@ -96,7 +97,7 @@ class Compiled:
             self._calls[shape] = 0
             return
         self._has_failed = True
-        log.warning("the UNet cannot be compiled, and goes on as it is: %s", next(iter(str(error).splitlines()), error))
+        log.warning("the UNet cannot be compiled, and goes on as it is: %s", first_line(error))
 
 
 def _shape(latents: Tensor, conditions: Any) -> Shape | None:
