@@ -8,6 +8,12 @@ from bot.policy.settings import BOUND_RANGES, Bounds, Delivery, GuildSettings, S
 
 LONGEST = 1850  # characters of an overview; a message holds 2000
 MOST_SHOWN = (15, 8, 4, 2, 1)  # names of each list: as many as there is room for
+DELIVERIES = {
+    Delivery.HERE: "the same channel",
+    Delivery.THREAD_OF_PERSON: "a thread for each person",
+    Delivery.THREAD_OF_JOB: "a thread for each job",
+    Delivery.GALLERY: "a gallery",
+}
 LANGUAGES = {"en": "English", "de": "Deutsch"}
 BOUND_WORDS = {
     "running": "{} running",
@@ -76,15 +82,9 @@ def _limits(limits: list[str], most: int) -> list[str]:
 
 
 def _results(settings: GuildSettings) -> str:
-    match settings.delivery:
-        case Delivery.HERE:
-            return "in the same channel"
-        case Delivery.THREAD_OF_PERSON:
-            return "in a thread for each person"
-        case Delivery.THREAD_OF_JOB:
-            return "in a thread for each job"
-        case Delivery.GALLERY:
-            return f"in the gallery <#{settings.gallery}>"
+    if settings.delivery is Delivery.GALLERY:
+        return f"in the gallery <#{settings.gallery}>"
+    return f"in {DELIVERIES[settings.delivery]}"
 
 
 def _sensitive(sensitive: Sensitive) -> str:

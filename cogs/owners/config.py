@@ -11,7 +11,7 @@ from discord import app_commands
 
 from bot.delivery import NOBODY
 from bot.policy.changes import Author, change_settings
-from bot.policy.describe import LANGUAGES, bounds_in_words, kept_for
+from bot.policy.describe import DELIVERIES, LANGUAGES, bounds_in_words, kept_for
 from bot.policy.settings import Bounds, Delivery, GuildSettings, Sensitive, check_bound
 from bot.studio import Studio
 from cogs.choosing import choices
@@ -134,20 +134,18 @@ class Config(app_commands.Group):
 
     @app_commands.command(description="Where results are posted")
     @app_commands.describe(where="Where results go", gallery="The channel that shows them, for a gallery")
-    async def results(
-        self,
-        interaction: Interaction,
-        where: Literal["same channel", "a thread for each person", "a thread for each job", "a gallery"],
-        gallery: discord.TextChannel | None = None,
-    ) -> None:
-        delivery = DELIVERIES[where]
+    @app_commands.choices(
+        where=[app_commands.Choice(name=words, value=delivery.value) for delivery, words in DELIVERIES.items()]
+    )
+    async def results(self, interaction: Interaction, where: str, gallery: discord.TextChannel | None = None) -> None:
+        delivery = Delivery(where)
         if (delivery is Delivery.GALLERY) != (gallery is not None):
             raise Complaint("A gallery needs a channel: give both `where: a gallery` and `gallery`.")
         refuse_closed(interaction.guild, gallery.id if gallery else None, files=True)
         shown = f" {gallery.mention}" if gallery else ""
         await self._change(
             interaction,
-            f"results: {where}{shown}",
+            f"results: {DELIVERIES[delivery]}{shown}",
             lambda now: replace(now, delivery=delivery, gallery=gallery.id if gallery else None),
         )
 
@@ -299,12 +297,6 @@ class Config(app_commands.Group):
 
 AUDIT_PAGE = 15
 LONGEST_DETAILS = 90  # characters of an entry; fifteen of them fit into a message
-DELIVERIES = {
-    "same channel": Delivery.HERE,
-    "a thread for each person": Delivery.THREAD_OF_PERSON,
-    "a thread for each job": Delivery.THREAD_OF_JOB,
-    "a gallery": Delivery.GALLERY,
-}
 
 
 def _said(**options: object) -> str:

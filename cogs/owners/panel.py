@@ -13,7 +13,7 @@ from bot.delivery import NOBODY
 from bot.errors import answering
 from bot.forms import Filled, Form
 from bot.policy.changes import Author, change_settings
-from bot.policy.describe import overview
+from bot.policy.describe import DELIVERIES, overview
 from bot.policy.settings import Delivery, GuildSettings, Sensitive
 from bot.studio import Studio
 from cogs.owners.reading import (
@@ -40,11 +40,8 @@ PLACES = [
     discord.ChannelType.forum,
     discord.ChannelType.voice,
 ]
-RESULTS = {
-    "In the same channel": Delivery.HERE,
-    "In a thread for each person": Delivery.THREAD_OF_PERSON,
-    "In a thread for each job": Delivery.THREAD_OF_JOB,
-}
+# A gallery needs its channel, with which it is chosen.
+RESULTS = {f"In {words}": delivery for delivery, words in DELIVERIES.items() if delivery is not Delivery.GALLERY}
 
 AnySelect = discord.ui.Select[Any] | discord.ui.ChannelSelect[Any] | discord.ui.RoleSelect[Any]
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from bot.policy.describe import LONGEST, overview
+import pytest
+
+from bot.policy.describe import DELIVERIES, LONGEST, overview
 from bot.policy.settings import BOUND_RANGES, Bounds, Delivery, GuildSettings
+from cogs.owners.config import Config
+from cogs.owners.panel import RESULTS
 
 GUILD = 10**18
 EVERYTHING = {name: most for name, (_, most) in BOUND_RANGES.items()}
@@ -36,3 +40,19 @@ def test_what_there_is_room_for_is_named():
     roles = tuple(range(GUILD + 1, GUILD + 16))
     text = overview(GuildSettings(fast_roles=roles), GUILD, 0)
     assert all(f"<@&{role}>" in text for role in roles)
+
+
+@pytest.mark.parametrize(("delivery", "words"), [(each, words) for each, words in DELIVERIES.items()])
+def test_where_results_go_is_said_in_the_words_in_which_it_is_chosen(delivery, words):
+    settings = GuildSettings(delivery=delivery, gallery=GUILD if delivery is Delivery.GALLERY else None)
+    shown = "in the gallery <#" if delivery is Delivery.GALLERY else f"in {words}"
+    assert shown in overview(settings, GUILD, 0)
+
+
+def test_the_command_and_the_panel_offer_every_way_to_deliver_by_the_same_words():
+    (where,) = (option for option in Config.results.parameters if option.name == "where")
+    assert {choice.name: Delivery(choice.value) for choice in where.choices} == {
+        words: each for each, words in DELIVERIES.items()
+    }
+    assert {f"In {choice.name}" for choice in where.choices} - RESULTS.keys() == {"In a gallery"}
+    assert set(RESULTS.values()) == set(Delivery) - {Delivery.GALLERY}
