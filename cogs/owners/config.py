@@ -16,6 +16,7 @@ from bot.policy.settings import Bounds, Delivery, GuildSettings, Sensitive, chec
 from bot.studio import Studio
 from cogs.choosing import choices
 from cogs.owners import panel, stats
+from cogs.owners.pages import PLACES
 from cogs.owners.reading import (
     MOST_AT_ONCE,
     MOST_CHANNELS,
@@ -55,7 +56,7 @@ class PlaceOption(app_commands.Transformer):
 
     @property
     def channel_types(self) -> list[discord.ChannelType]:
-        return panel.PLACES
+        return PLACES
 
     async def transform(self, interaction: discord.Interaction[Any], value: Any, /) -> app_commands.AppCommandChannel:
         channel: app_commands.AppCommandChannel = value

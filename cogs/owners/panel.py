@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Self, cast
 
 import discord
@@ -12,101 +10,29 @@ import discord
 from bot.delivery import NOBODY
 from bot.errors import answering
 from bot.forms import Filled, Form
-from bot.policy.changes import Author, change_settings
-from bot.policy.describe import DELIVERIES, overview
-from bot.policy.settings import Delivery, GuildSettings, Sensitive
+from bot.policy.describe import overview
+from bot.policy.settings import GuildSettings
 from bot.studio import Studio
-from cogs.owners.reading import (
-    MOST_AT_ONCE,
-    MOST_CHANNELS,
-    MOST_RETENTION,
-    MOST_ROLES,
-    checked_defaults,
-    refuse_closed,
-    whole_number,
-)
+from cogs.owners.changing import change, change_list, still_there
+from cogs.owners.pages import MOST_IN_SELECT, PAGES, Channels, Choice, Page, Roles, Typed, chosen, is_list, mentioned
 from cogs.road import Interaction
 from generation.errors import Complaint
 
-MOST_IN_SELECT = 25  # what a select of Discord's can hold
 # Seconds for which a panel serves somebody without *Manage Server*: whether they still have the command, which Discord
 # may give to any role, only Discord knows, and it looks when the panel is opened.
 LASTS = 900.0
 FORM = "config"
-PLACES = [
-    discord.ChannelType.text,
-    discord.ChannelType.news,
-    discord.ChannelType.category,
-    discord.ChannelType.forum,
-    discord.ChannelType.voice,
-]
-# A gallery needs its channel, with which it is chosen.
-RESULTS = {f"In {words}": delivery for delivery, words in DELIVERIES.items() if delivery is not Delivery.GALLERY}
 
 AnySelect = discord.ui.Select[Any] | discord.ui.ChannelSelect[Any] | discord.ui.RoleSelect[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Channels:
-    """A setting that names channels."""
-
-    title: str
-    types: Sequence[discord.ChannelType]
-    most: int = MOST_IN_SELECT
-
-
-@dataclass(frozen=True, slots=True)
-class Roles:
-    """A setting that names roles."""
-
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A setting with a few values, by the words for them."""
-
-    title: str
-    values: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """A setting that is typed into a form; `read` makes the value of it, or raises Complaint."""
-
-    title: str
-    read: Callable[[Studio, str], Any]
-
-
-PAGES: dict[str, Channels | Roles | Choice | Typed] = {
-    "defaults": Typed("Default parameters", checked_defaults),
-    "channels": Channels("Channels where people may draw", PLACES),
-    "delivery": Choice("Where results go", RESULTS),
-    "gallery": Channels("A gallery channel for results", [discord.ChannelType.text], most=1),
-    "fast_roles": Roles("Roles with fast mode"),
-    "upscale_roles": Roles("Roles with big upscales"),
-    "repeat_roles": Roles("Roles with --repeat"),
-    "permutation_roles": Roles("Roles with choices in braces"),
-    "permutations": Typed("Jobs that one prompt may make", whole_number(1, MOST_AT_ONCE)),
-    "language": Choice(
-        "Language of my messages", {"As the server has it at Discord": "", "English": "en", "Deutsch": "de"}
-    ),
-    "stealth": Choice("Private pictures", {"Allowed": True, "Not allowed": False}),
-    "retention_days": Typed("Days that pictures are kept (0: not set)", whole_number(0, MOST_RETENTION)),
-    "sensitive": Choice(
-        "Sensitive pictures", {"Hidden behind a spoiler": Sensitive.SPOILER, "Withheld": Sensitive.WITHHOLD}
-    ),
-    "log_channel": Channels("Log channel", [discord.ChannelType.text], most=1),
-}
 
 
 class PageSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template=r"config:page"):
     """What is to be changed."""
 
-    def __init__(self, chosen: str = "") -> None:
+    def __init__(self, open_at: str = "") -> None:
         select = discord.ui.Select[discord.ui.View](placeholder="Change…", custom_id="config:page", row=0)
         for name, page in PAGES.items():
-            select.add_option(label=page.title, value=name, default=name == chosen)
+            select.add_option(label=page.title, value=name, default=name == open_at)
         super().__init__(select)
 
     @classmethod
@@ -135,12 +61,13 @@ class SettingSelect(discord.ui.DynamicItem[AnySelect], template=r"config:set:(?P
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with answering(interaction):
             _refuse_old(interaction)
-            page = PAGES[self.name]
-            what = f"{page.title}: {_mentioned(page, _values(interaction))}"
-            if isinstance(page, Roles) or (isinstance(page, Channels) and page.most > 1):
-                await _change_list(interaction, self.name, what, self.item)
+            page, values = PAGES[self.name], _values(interaction)
+            what = f"{page.title}: {mentioned(page, values)}"
+            if is_list(page):
+                shown = {each.id for each in getattr(self.item, "default_values", ())}
+                await change_list(interaction, self.name, what, tuple(map(int, values)), shown)
             else:
-                await _change(interaction, self.name, what, _chosen(page, _values(interaction)))
+                await change(interaction, self.name, what, chosen(page, values))
             await show(interaction, self.name)
 
 
@@ -175,7 +102,7 @@ async def take_form(interaction: Interaction, name: str, filled: Filled) -> None
     if not isinstance(page, Typed):
         raise Complaint("This setting is not there any more: open `/config panel` again.")
     value = page.read(_studio(interaction), filled.texts.get("value", ""))
-    await _change(interaction, name, f"{page.title}: {value}", value)
+    await change(interaction, name, f"{page.title}: {value}", value)
     await show(interaction, name)
 
 
@@ -199,16 +126,11 @@ def _view(name: str, settings: GuildSettings, guild: discord.Guild | None) -> di
     view.add_item(PageSelect(name))
     if name in PAGES:
         page, now = PAGES[name], getattr(settings, name)
-        view.add_item(_control(name, page, _still_there(guild, now) if isinstance(page, Roles) else now))
+        view.add_item(_control(name, page, still_there(guild, now) if isinstance(page, Roles) else now))
     return view
 
 
-def _still_there(guild: discord.Guild | None, roles: Iterable[int]) -> tuple[int, ...]:
-    """Give the roles that have not been deleted, where that is known."""
-    return tuple(role for role in roles if guild is None or not guild.roles or guild.get_role(role))
-
-
-def _control(name: str, page: Channels | Roles | Choice | Typed, now: Any) -> discord.ui.Item[Any]:
+def _control(name: str, page: Page, now: Any) -> discord.ui.Item[Any]:
     custom_id = f"config:set:{name}"
     match page:
         case Channels(types=types, most=most):
@@ -245,58 +167,6 @@ def _default(of: int, kind: discord.SelectDefaultValueType) -> discord.SelectDef
     return discord.SelectDefaultValue(id=of, type=kind)
 
 
-def _chosen(page: Channels | Roles | Choice | Typed, values: list[str]) -> Any:
-    match page:
-        case Channels(most=1):
-            return int(values[0]) if values else None
-        case Choice(values=known):
-            return known[values[0]]
-    raise AssertionError("lists are changed by what was added and taken away")
-
-
-def _mentioned(page: Channels | Roles | Choice | Typed, values: list[str]) -> str:
-    mark = {Channels: "<#{}>", Roles: "<@&{}>"}.get(type(page), "{}")
-    return ", ".join(mark.format(value) for value in values) or "none"
-
-
-async def _change(interaction: discord.Interaction[Any], name: str, what: str, value: Any) -> None:
-    if name in ("gallery", "log_channel"):
-        refuse_closed(interaction.guild, value, files=name == "gallery")
-    await _apply(interaction, what, lambda now: replace(now, **{name: value}, **_along(name, value)))
-
-
-async def _change_list(interaction: discord.Interaction[Any], name: str, what: str, select: AnySelect) -> None:
-    """Add and take away what was chosen and no longer chosen.
-
-    What the select did not show stays: it shows 25 at most, and somebody may have added more since it was shown. Roles
-    that were deleted go.
-    """
-    chosen = tuple(map(int, _values(interaction)))
-    shown = {each.id for each in getattr(select, "default_values", ())}
-    most = MOST_CHANNELS if isinstance(PAGES[name], Channels) else MOST_ROLES
-
-    def change(now: GuildSettings) -> GuildSettings:
-        before: tuple[int, ...] = getattr(now, name)
-        if isinstance(PAGES[name], Roles):
-            before = _still_there(interaction.guild, before)
-        kept = [each for each in before if each in chosen or each not in shown]
-        after = tuple(dict.fromkeys([*kept, *chosen]))
-        if len(after) > most:
-            raise Complaint(f"That would be {len(after)} on the list, and {most} is the most.")
-        changed: dict[str, Any] = {name: after}
-        return replace(now, **changed)
-
-    await _apply(interaction, what, change)
-
-
-async def _apply(
-    interaction: discord.Interaction[Any], what: str, change: Callable[[GuildSettings], GuildSettings]
-) -> None:
-    assert interaction.guild_id is not None
-    studio, author = _studio(interaction), Author(interaction.guild_id, interaction.user.id)
-    await change_settings(studio.guilds, author, what, change, studio.clock)
-
-
 def _refuse_old(interaction: discord.Interaction[Any]) -> None:
     """A panel stays in its window for as long as that is open, also when its owner is an owner no more."""
     opened = interaction.message
@@ -304,16 +174,6 @@ def _refuse_old(interaction: discord.Interaction[Any]) -> None:
         return
     if _studio(interaction).clock() > opened.created_at.timestamp() + LASTS:
         raise Complaint("This panel is too old: open a new one with `/config panel`.")
-
-
-def _along(name: str, value: Any) -> dict[str, Any]:
-    """Give what must change along with a setting: a gallery is a channel and a way to deliver at once."""
-    match name:
-        case "gallery":
-            return {"delivery": Delivery.GALLERY if value else Delivery.HERE}
-        case "delivery":
-            return {"gallery": None}
-    return {}
 
 
 def _values(interaction: discord.Interaction[Any]) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from bot.policy.describe import DELIVERIES, LONGEST, overview
 from bot.policy.settings import BOUND_RANGES, Bounds, Delivery, GuildSettings
 from cogs.owners.config import Config
-from cogs.owners.panel import RESULTS
+from cogs.owners.pages import RESULTS
 
 GUILD = 10**18
 EVERYTHING = {name: most for name, (_, most) in BOUND_RANGES.items()}
