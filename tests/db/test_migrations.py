@@ -95,6 +95,18 @@ async def test_an_old_database_goes_on_with_everything_in_it(path, version):
     assert version_of(path) == NEWEST
 
 
+async def test_hearts_of_what_was_deleted_before_go_and_those_of_what_is_there_stay(path):
+    there, deleted = jobs_by_state()[State.ANSWERED].id, jobs_by_state()[State.DRAWN].id
+    execute(path, (OLD / "0004.sql").read_text(encoding="utf-8"))
+    execute(path, f"UPDATE jobs SET deleted_at = 5 WHERE id = '{deleted}'")
+    execute(
+        path, f"INSERT INTO favourites VALUES (11, '{there}', 0, 1), (11, '{deleted}', 0, 2), (11, 'unknown', 0, 3)"
+    )
+    await migrate(path, MIGRATIONS)
+    with closing(sqlite3.connect(path)) as sqlite:
+        assert sqlite.execute("SELECT job_id FROM favourites").fetchall() == [(there,)]
+
+
 @pytest.mark.parametrize("version", RELEASED)
 async def test_an_old_database_ends_up_like_a_fresh_one(path, tmp_path, version):
     execute(path, (OLD / f"{version:04}.sql").read_text(encoding="utf-8"))
