@@ -50,9 +50,13 @@ QUESTION = (
 
 @dataclass(slots=True)
 class Choice:
-    """What is chosen in a picker; its message is changed by one press at a time, so that the newest is shown last."""
+    """What is chosen in a picker, and what its message was last made to show.
+
+    It is changed by one press at a time, so that the newest choice is shown last.
+    """
 
     cells: str
+    shown: str = ""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -74,6 +78,10 @@ class Choices:
         if len(self._by_message) > MOST_PICKERS:
             self._by_message.popitem(last=False)
         return choice
+
+    def forget(self, message: discord.Message) -> None:
+        """Have what is chosen in a picker read off its message again."""
+        self._by_message.pop(message.id, None)
 
 
 class Region(commands.Cog):
@@ -103,7 +111,20 @@ class Region(commands.Cog):
         choice = self._choice(interaction)
         choice.cells = cells
         async with choice.turn:
-            await interaction.response.edit_message(view=picker(tile, choice.cells))
+            newest = choice.cells
+            if choice.shown != newest:
+                await self._show(interaction, tile, newest)
+                choice.shown = newest
+                return
+        await interaction.response.defer()  # with another's; a press has to be answered within three seconds
+
+    async def _show(self, interaction: Interaction, tile: Tile, cells: str) -> None:
+        assert interaction.message is not None
+        try:
+            await interaction.response.edit_message(view=picker(tile, cells))
+        except Exception:  # or else a field that looks free would be given up when it is pressed once more
+            self.choices.forget(interaction.message)
+            raise
 
     def _choice(self, interaction: Interaction) -> Choice:
         assert interaction.message is not None

@@ -66,6 +66,37 @@ async def test_fast_presses_are_all_counted_before_the_first_is_shown(stage):
         assert (await record_of(studio, result)).job.params.region == (0, 8)
 
 
+async def test_fast_presses_are_shown_together_and_none_is_answered_late_for_the_others(stage):
+    async with stage.bot():
+        asked = await question(stage, await picked_of(stage))
+        fields = [button["custom_id"] for button in asked.buttons[:9]]
+        first, newest, others = (stage.server.faults.hold("POST", "/interactions/*", times=times) for times in (1, 1, 7))
+        for field in fields:
+            await stage.person(stage.ada).press(asked, custom_id=field)
+        await asyncio.wait_for(first.reached.wait(), 10)
+        first.release()
+        await asyncio.wait_for(newest.reached.wait(), 10)
+        newest.release()
+        await stage.server.wait_until(lambda: blue(asked) == list(range(9)))
+        async with asyncio.timeout(10):
+            while others.hits < 7:
+                await asyncio.sleep(0.01)
+        others.release()
+
+
+async def test_a_press_that_could_not_be_shown_does_not_count(stage):
+    async with stage.bot():
+        asked = await question(stage, await picked_of(stage))
+        field = asked.buttons[4]["custom_id"]
+        late = {"message": "Unknown interaction", "code": 10062}
+        failing = stage.server.faults.fail("POST", "/interactions/*", status=404, body=late)
+        await stage.person(stage.ada).press(asked, custom_id=field)
+        await asyncio.wait_for(failing.reached.wait(), 10)
+        await asyncio.sleep(0.2)  # until the bot has heard of it
+        await stage.person(stage.ada).press(asked, custom_id=field)
+        await stage.server.wait_until(lambda: blue(asked) == [4])
+
+
 async def test_what_was_chosen_before_a_restart_is_read_off_the_message(stage):
     async with stage.bot():
         asked = await question(stage, await picked_of(stage))
