@@ -8,6 +8,7 @@ from bot.client import Client
 from bot.errors import answer
 from cogs.buttons import LIKE
 from cogs.road import Interaction, Road, road_of
+from generation.errors import Complaint
 from generation.params import Tile
 
 
@@ -25,7 +26,8 @@ class Liking(commands.Cog):
             await answer(interaction, "This is no longer among your favourites.")
             return
         await self.road.parent(tile)
-        await self.studio.favourites.mark(interaction.user.id, tile)
+        if not await self.studio.favourites.mark(interaction.user.id, tile):  # deleted in this moment
+            raise Complaint("This picture is not kept any more.")
         await answer(interaction, "❤️ This is among your favourites now. Press again to take it out.")
 
 

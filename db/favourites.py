@@ -16,12 +16,15 @@ class Favourites:
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection, self._clock = connection, clock
 
-    async def mark(self, person_id: int, tile: Tile) -> None:
-        """Mark a picture; one that is marked stays so."""
-        await self._connection.write(
-            "INSERT INTO favourites VALUES (:person, :job, :index, :now) ON CONFLICT DO NOTHING",
+    async def mark(self, person_id: int, tile: Tile) -> bool:
+        """Mark a picture; one that is marked stays so. False when it has gone: a mark would be left of it for ever."""
+        marked = await self._connection.write(
+            """INSERT INTO favourites
+               SELECT :person, id, :index, :now FROM jobs WHERE id = :job AND deleted_at IS NULL
+               ON CONFLICT (person_id, job_id, tile_index) DO UPDATE SET at = at""",
             _of(person_id, tile) | {"now": self._clock()},
         )
+        return marked == 1
 
     async def unmark(self, person_id: int, tile: Tile) -> bool:
         """Take the mark of a picture away; False when there was none."""

@@ -22,7 +22,7 @@ async def job(store):
 async def test_a_heart_is_a_persons_own_and_can_be_taken_away(store, job):
     favourites, search = Favourites(store._connection), Search(store._connection)
     for _ in range(2):
-        await favourites.mark(ADA.id, Tile(job.id, 0))
+        assert await favourites.mark(ADA.id, Tile(job.id, 0))
         assert [found.job_id for found in await search.favourites(ADA.id, "")] == [job.id]
     assert await search.favourites(BEN.id, "") == []
     assert not await favourites.unmark(BEN.id, Tile(job.id, 0))
@@ -36,4 +36,12 @@ async def test_what_is_deleted_on_purpose_is_nobodys_favourite_any_more(store, j
     for person in (ADA, BEN):
         await favourites.mark(person.id, Tile(job.id, 0))
     await store.deleted(job.id)
+    assert await store._connection.rows("SELECT * FROM favourites") == []
+
+
+async def test_what_is_deleted_while_somebody_marks_it_keeps_no_mark(store, job):
+    favourites = Favourites(store._connection)
+    await store.deleted(job.id)
+    assert not await favourites.mark(ADA.id, Tile(job.id, 0))
+    assert not await favourites.mark(ADA.id, Tile("0" * 12, 0))
     assert await store._connection.rows("SELECT * FROM favourites") == []
