@@ -48,9 +48,12 @@ class Remix(commands.Cog):
 
     async def retry(self, interaction: Interaction, tile: Tile) -> None:
         """Open the form of a job that failed: it is asked for once more, with other words perhaps."""
-        failed = await self._parent(Action.REROLL, tile)
-        if failed.asker.id != interaction.user.id:
-            raise Complaint(f"Only <@{failed.asker.id}> can ask for this again: copy the prompt, and use `/imagine`.")
+        record = await self.studio.store.record(tile.job_id)
+        if record is None:
+            raise Complaint("I do not know this job any more: copy the prompt, and use `/imagine`.")
+        if record.job.asker.id != interaction.user.id:
+            whom = f"<@{record.job.asker.id}>"
+            raise Complaint(f"Only {whom} can ask for this again: copy the prompt, and use `/imagine`.")
         await self._open(interaction, Action.REROLL, tile)
 
     async def zoom(self, interaction: Interaction, tile: Tile) -> None:

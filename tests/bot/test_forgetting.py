@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from db import retention
 from tests.bot.conftest import eventually
 
@@ -24,6 +26,24 @@ async def test_buttons_of_a_forgotten_job_say_that_it_is_not_kept_any_more(stage
             assert answer.ephemeral
             assert "not kept any more" in answer.content
     assert len(stage.results()) == 1
+
+
+async def test_a_failed_job_that_is_forgotten_says_so_and_leaves_its_prompt_to_be_copied(stage, monkeypatch):
+    monkeypatch.setattr(retention, "FIRST_AFTER", 0.0)
+    async with stage.bot(retention_days=30) as studio:
+        await stage.imagine("huge fox")
+        failed = await stage.notice("too large")
+        job_id = failed.buttons[0]["custom_id"].partition(":")[2]
+        await eventually(lambda: not studio.tasks)
+    stage.server.world.clock.advance(31 * DAY)
+    async with stage.bot(retention_days=30) as studio:
+        async with asyncio.timeout(10):
+            while await studio.store.record(job_id):  # noqa: ASYNC110 (nothing tells of it)
+                await asyncio.sleep(0.02)
+        answer = await (await stage.person(stage.ada).press(failed, "Edit and retry")).message()
+        assert answer.ephemeral
+        assert "copy the prompt" in answer.content
+    assert "huge fox" in failed.content
 
 
 async def test_an_owner_may_choose_another_time_for_their_server(stage, monkeypatch):
