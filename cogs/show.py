@@ -56,7 +56,9 @@ class Show(commands.Cog):
         liked = {each.job_id for each in found}
         if picture not in liked:
             found = await self.studio.search.favourites(interaction.user.id, picture)
-        await self._post_again(interaction, await self._chosen(picture, found), is_favourite=True)
+        record = await self._chosen(picture, found)
+        is_favourite = await self.studio.favourites.has(interaction.user.id, record.job.id)  # an id may be anybody's
+        await self._post_again(interaction, record, is_favourite=is_favourite)
 
     @show.autocomplete("job")
     async def _prompts(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:

@@ -34,6 +34,14 @@ class Favourites:
         )
         return removed == 1
 
+    async def has(self, person_id: int, job_id: str) -> bool:
+        """Tell whether a person has marked a picture of a job."""
+        marks = await self._connection.rows(
+            "SELECT 1 FROM favourites WHERE person_id = :person AND job_id = :job LIMIT 1",
+            {"person": person_id, "job": job_id},
+        )
+        return bool(marks)
+
 
 def _of(person_id: int, tile: Tile) -> dict[str, Any]:
     return {"person": person_id, "job": tile.job_id, "index": tile.index}

@@ -148,6 +148,18 @@ async def test_favourites_are_offered_and_posted_again(stage):
         assert "fox" in (await answer(stage, "favourites", picture="red")).content
 
 
+async def test_what_is_no_favourite_is_not_shown_by_its_id_to_who_may_not_see_it(stage):
+    world = stage.server.world
+    elsewhere = world.add_channel(world.add_guild("Elsewhere", stage.mod, stage.ben))
+    async with stage.bot() as studio:
+        owl, fox = job_id_of(await draw(stage, "an owl")), job_id_of(await draw(stage, "a red fox"))
+        await studio.favourites.mark(stage.ben.id, Tile(owl, 0))
+        assert "owl" in (await answer(stage, "favourites", stage.ben, elsewhere, picture=owl)).content
+        refused = await answer(stage, "favourites", stage.ben, elsewhere, picture=fox)
+        assert refused.ephemeral
+        assert "may see" in refused.content
+
+
 async def test_a_favourite_that_is_not_kept_any_more_can_be_taken_out(stage):
     async with stage.bot() as studio:
         owl = job_id_of(await draw(stage, "an owl", stage.ben))
