@@ -87,8 +87,9 @@ class Road(commands.Cog):
             self.studio.repertoire.check(params)
         preferred = await self.studio.people.settings(interaction.user.id)
         private = is_private(interaction, private, preferred, await self._origin(interaction, parent))
-        insisted = speed is not None
-        asked = Ask(action=action, params=params, speed=speed or preferred.speed, insisted=insisted, private=private)
+        insisted, speed = speed is not None, speed or preferred.speed
+        judged = await self._made_by(action, parent)
+        asked = Ask(action=judged, params=params, speed=speed, insisted=insisted, private=private)
         async with self.studio.policy.admission(situation_of(interaction), asked) as terms:
             job = self.job(interaction, action, params, parent, terms.speed, private)
             if needs_turn(job):
@@ -104,6 +105,13 @@ class Road(commands.Cog):
         if record and record.job.destination.private and record.job.asker.id != interaction.user.id:
             raise Complaint("This picture is private, so only its owner can make something from it.")
         return record.job if record else None
+
+    async def _made_by(self, action: Action, parent: Tile | None) -> Action:
+        """Give what is really asked for: whatever is drawn once more is what it was the first time."""
+        made, of = action, parent
+        while made is Action.REROLL and of is not None and (record := await self.studio.store.record(of.job_id)):
+            made, of = record.job.action, record.job.parent
+        return action if made is Action.PICK else made  # for which nothing would be drawn
 
     async def _keep(self, job: Job) -> None:
         try:

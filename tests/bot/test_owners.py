@@ -185,6 +185,27 @@ async def test_the_panel_forgets_roles_that_are_gone(stage):
         assert (await settings(studio, stage)).fast_roles == (here.id,)
 
 
+async def test_who_may_not_enlarge_so_much_may_not_have_it_drawn_again_either(stage):
+    role = stage.server.world.add_role(stage.guild, "patrons")
+    stage.guild.members[stage.ada.id].role_ids.append(role.id)
+    ada, ben = stage.person(stage.ada), stage.person(stage.ben)
+    async with stage.bot() as studio:
+        author = Author(stage.guild.id, stage.mod.id)
+        await change_settings(studio.guilds, author, "roles", lambda now: replace(now, upscale_roles=(role.id,)))
+        await stage.imagine("a fox")
+        await ada.press(await stage.result(), "U1")
+        picked = await stage.result(text="Image #1")
+        assert f"<@&{role.id}>" in await refusal(await ben.press(picked, "Upscale (4×)"))
+        await ada.press(picked, "Upscale (4×)")
+        large = await stage.result(text="Upscaled (Creative, 4×)")
+        assert f"<@&{role.id}>" in await refusal(await ben.press(large, "🔄"))
+        await ada.press(large, "🔄")
+        again = await stage.server.wait_for(
+            stage.channel, lambda message: message.id > large.id and "Vary (Subtle)" in message.labels, 20
+        )
+        assert f"<@&{role.id}>" in await refusal(await ben.press(again, "🔄"))
+
+
 async def test_a_panel_does_not_outlast_the_right_to_it(stage):
     role = stage.server.world.add_role(stage.guild, "owners", Permissions.manage_guild.flag)
     member = stage.guild.members[stage.ada.id]
