@@ -11,6 +11,7 @@ import discord
 from discord.ext import commands
 
 from bot.client import Client
+from cogs.buttons import WORDLESS
 from cogs.road import Interaction, Road, road_of
 from generation import actions
 from generation.errors import Complaint
@@ -85,9 +86,7 @@ MADE: dict[Action, Callable[[Params, Tile, Model, int], Params]] = {
     Action.MAKE_SQUARE: actions.make_square,
     **{action: _pan(direction) for action, direction in actions.PANS.items()},
 }
-REMIXED = frozenset(MADE) - {Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4} | {
-    Action.REROLL
-}
+REMIXED = frozenset(MADE).difference(WORDLESS) | {Action.REROLL}
 
 
 def pressing_of(client: discord.Client) -> Pressing:

@@ -6,9 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from bot.forms import LONGEST_TEXT
+from cogs.buttons import failed_view
+from cogs.pressing import REMIXED
+from cogs.remix import REMIX_OF
+from generation.job import Action
 from preview import Upload
 from preview.state import permissions
 from tests.bot.conftest import picture, red, tile_of
+from tests.db.jobs import a_job
+
+OF_THEIR_OWN = (Action.VARY_REGION, Action.ZOOM_CUSTOM)  # which always ask for words
 
 
 def prompt_of(form):
@@ -195,3 +203,13 @@ async def test_a_failure_told_by_direct_message_has_the_whole_prompt_and_the_but
         assert stage.server.core.files.get(told.attachments[0].id).decode().split()[-1] == "fox"
         await retry(stage, told, prompt="small fox")
         await stage.result(text="small fox", channel=direct)
+
+
+async def test_only_a_failed_job_with_words_to_change_that_fit_into_a_form_has_the_button():
+    job = a_job()
+    for action in Action:
+        view = failed_view(replace(job, action=action), "a fox")
+        asks = action in REMIXED or action in {*REMIX_OF.values(), Action.IMAGINE, Action.BLEND, *OF_THEIR_OWN}
+        assert (view is not None) == asks, action
+    assert failed_view(job, "x" * LONGEST_TEXT) is not None
+    assert failed_view(job, "x" * (LONGEST_TEXT + 1)) is None
