@@ -53,6 +53,20 @@ async def test_stealth_mode_makes_every_prompt_private_but_those_that_say_otherw
         assert not (await stage.result(text="wolf")).ephemeral
 
 
+@pytest.mark.parametrize("prompt", ["huge fox", "small fox"])
+async def test_a_private_job_that_failed_is_tried_again_privately(stage, prompt):
+    async with stage.bot():
+        await stage.imagine("huge fox --stealth")
+        failed = await stage.notice("too large")
+        assert failed.visible_to == stage.ada.id
+        pressed = await stage.person(stage.ada).press(failed, "Edit and retry")
+        sent = await stage.person(stage.ada).submit_modal(pressed, prompt=prompt)
+        notice = await sent.message()
+        await eventually(lambda: "too large" in notice.content if prompt == "huge fox" else "U1" in notice.labels)
+        assert notice.visible_to == stage.ada.id
+    assert not stage.public()
+
+
 @pytest.mark.parametrize("label", ["U1", "V2", "🔄"])
 async def test_what_is_made_from_a_private_picture_stays_private(stage, label):
     async with stage.bot() as studio:
