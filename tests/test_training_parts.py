@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from diffusers.models.embeddings import get_timestep_embedding
 from PIL import Image
-from transformers import CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
+from training import text, unet
 from training.adapt import gentle_loss, one_half_wild, optimiser_of
+from training.attention import PlainAttention
 from training.captions import SYNONYMS, caption
 from training.drawings import Subject, draw, think_up
 from training.evaluate import (
@@ -31,8 +34,9 @@ from training.refine import crop, lesson
 from training.restore import restore_unet
 from training.settings import MODEL, TEXT, UNET, VAE
 from training.text import labels_of, token_ids
-from training.unet import Pictures, learning_rate, noise_schedule, start_or_resume, v_errors
+from training.unet import Pictures, build_unet, learning_rate, noise_schedule, start_or_resume, v_errors
 from training.vae import build_vae, encode_mean, match_gain, silence_variance, start_as_thumbnail, to_tensor, whiten
+from training.widen import widen, widened
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -132,10 +136,10 @@ def test_a_batch_holds_pictures_of_one_size_with_captions_of_their_own(vae, tmp_
     assert pictures.refresh() == 8
     latents, captions = pictures.batch(random.Random(0), 6)
     size = (latents.shape[-1], latents.shape[-2])
-    for latent, text in zip(latents, captions, strict=True):
+    for latent, said in zip(latents, captions, strict=True):
         at = next(i for i, known in enumerate(pictures.latents[size]) if torch.equal(known.float(), latent))
         thing = pictures.subjects[size][at].thing
-        assert not thing or any(name in text.lower() for name in SYNONYMS[thing])
+        assert not thing or any(name in said.lower() for name in SYNONYMS[thing])
 
 
 def test_where_a_caption_is_left_out_the_picture_is_a_pleasant_scene():
@@ -235,6 +239,91 @@ def test_training_can_go_on_from_the_shipped_weights(tmp_path):
 @pytest.fixture(scope="module")
 def tokenizer():
     return CLIPTokenizer.from_pretrained(MODEL / "tokenizer")
+
+
+def test_a_channel_made_twice_is_heard_as_once_before():
+    torch.manual_seed(2)
+    weights, heard = torch.randn(6, 5), torch.randn(3, 5)
+    twice = torch.cat([heard[:, :2], heard[:, 2:].repeat_interleave(2, dim=1)], dim=1)
+    doubled = widened({"w": weights}, {"w": torch.empty(9, 8)})["w"]
+    made = twice @ doubled.T
+    torch.testing.assert_close(made[:, :3], heard @ weights[:3].T)
+    torch.testing.assert_close(made[:, 3::2], heard @ weights[3:].T)
+    torch.testing.assert_close(made[:, 4::2], heard @ weights[3:].T)
+    assert not torch.allclose(doubled[:, 2], doubled[:, 3])
+
+
+def test_finer_waves_of_the_timestep_leave_the_old_ones_heard():
+    steps, weights = torch.tensor([0, 17, 999]), torch.randn(8, 32)
+    before, after = (get_timestep_embedding(steps, count, True, 0) for count in (32, 64))
+    name = "time_embedding.linear_1.weight"
+    made = widened({name: weights}, {name: torch.empty(8, 64)})[name]
+    torch.testing.assert_close(after @ made.T, before @ weights.T)
+
+
+def test_a_checkpoint_can_be_widened_where_it_lies_and_still_makes_much_the_same(tmp_path, monkeypatch):
+    path = tmp_path / "unet.pt"
+    with monkeypatch.context() as narrower:
+        narrower.setattr(unet, "UNET", replace(UNET, block_out_channels=(32, 96, 192)))
+        before = start_or_resume("cpu", path)
+        before.samples = 640
+        unet.save(before, path)
+    widen(path, path)
+    after = start_or_resume("cpu", path)
+    noisy, states = torch.randn(2, 4, 16, 16), torch.randn(2, TEXT.context, TEXT.hidden)
+    with torch.no_grad():
+        old, new = (run.average(noisy, 500, encoder_hidden_states=states).sample for run in (before, after))
+    assert after.samples == 640
+    assert (new - old).pow(2).mean() < 0.1 * old.pow(2).mean()
+
+
+def test_what_cannot_be_widened_leaves_the_checkpoint_that_is_there(tmp_path):
+    path = tmp_path / "unet.pt"
+    path.write_bytes(b"hours of training")
+    with pytest.raises(FileNotFoundError):
+        widen(tmp_path / "nowhere.pt", path)
+    assert path.read_bytes() == b"hours of training"
+
+
+def test_plain_attention_gives_what_the_fused_one_gives():
+    model = build_unet().eval()
+    noisy, states = torch.randn(2, 4, 8, 8), torch.randn(2, TEXT.context, TEXT.hidden)
+    with torch.no_grad():
+        fused = model(noisy, 500, encoder_hidden_states=states).sample
+        model.set_attn_processor(PlainAttention())
+        plain = model(noisy, 500, encoder_hidden_states=states).sample
+    torch.testing.assert_close(plain, fused, atol=1e-5, rtol=1e-4)
+
+
+def test_new_words_are_learnt_without_moving_the_known_ones(tmp_path, monkeypatch):
+    CLIPTokenizer.from_pretrained(MODEL / "tokenizer").save_pretrained(tmp_path / "tokenizer")
+    before = CLIPTextModel.from_pretrained(MODEL / "text_encoder")
+    before.save_pretrained(tmp_path / "encoder")
+    monkeypatch.setattr(text, "TOKENIZER", tmp_path / "tokenizer")
+    monkeypatch.setattr(text, "STATE", tmp_path / "encoder")
+    monkeypatch.setattr(text, "TEXT", replace(TEXT, batch=16))
+    text.learn_words(["heart"], steps=12)
+    after = CLIPTextModel.from_pretrained(tmp_path / "encoder")
+
+    def moved(caption):
+        ids = token_ids(CLIPTokenizer.from_pretrained(MODEL / "tokenizer"), [caption])
+        return (after(input_ids=ids).last_hidden_state - before(input_ids=ids).last_hidden_state).pow(2).mean().item()
+
+    assert moved("a red heart") > 2 * moved("a red boat on the sea")
+
+
+@pytest.mark.parametrize("word", ["oil", "pixel art", ""])
+def test_a_word_that_no_drawing_names_is_refused_and_not_waited_for(word):
+    with pytest.raises(ValueError, match="no drawing"):
+        text.learn_words(["oil painting", word])
+
+
+def test_half_of_the_lessons_name_a_new_word():
+    subjects = text._with_and_without({"heart", "sepia"}, random.Random(3))
+    named = [{"heart", "sepia"} & {word for _, word in subject.words()} for subject in subjects]
+    assert all(named[: TEXT.batch // 2])
+    assert not any(named[TEXT.batch // 2 :])
+    assert len(named) == TEXT.batch
 
 
 def test_unknown_words_fall_back_to_bytes_and_lose_nothing(tokenizer):

@@ -35,11 +35,11 @@ def vae(options: argparse.Namespace) -> None:
 
 
 def text(options: argparse.Namespace) -> None:
-    """Train the tokenizer and the text encoder; --finish teaches a finished encoder the house style's words."""
-    from training.text import learn_finish, train_text
+    """Train the tokenizer and the text encoder; --words teaches a finished encoder more words."""
+    from training.text import learn_words, train_text
 
-    if options.finish:
-        learn_finish()
+    if options.words:
+        learn_words(options.words, device=options.device)
     else:
         train_text(device=options.device)
 
@@ -57,6 +57,13 @@ def unet(options: argparse.Namespace) -> None:
     from training.unet import train_unet
 
     train_unet(options.samples, options.batch, options.device)
+
+
+def widen(options: argparse.Namespace) -> None:
+    """Go on from a UNet checkpoint that has half the channels at full resolution."""
+    from training.widen import widen
+
+    widen(options.narrow)
 
 
 def adapt(options: argparse.Namespace) -> None:
@@ -111,7 +118,21 @@ def evaluate(options: argparse.Namespace) -> None:
     evaluate(device=options.device)
 
 
-COMMANDS: tuple[Command, ...] = (draw, vae, adapt, text, latents, unet, refine, judge, export, restore, sheet, evaluate)
+COMMANDS: tuple[Command, ...] = (
+    draw,
+    vae,
+    adapt,
+    text,
+    latents,
+    unet,
+    widen,
+    refine,
+    judge,
+    export,
+    restore,
+    sheet,
+    evaluate,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -129,15 +150,16 @@ def parser() -> argparse.ArgumentParser:
     made["judge"].add_argument("--seed", type=int, default=SEED + 10)
     made["vae"].add_argument("--steps", type=int, default=VAE.steps)
     made["vae"].add_argument("--batch", type=int, default=VAE.batch)
-    made["vae"].add_argument("--freeze", action="store_true")
-    made["vae"].add_argument("--decoder", action="store_true")
-    made["text"].add_argument("--finish", action="store_true")
+    made["vae"].add_argument("--freeze", action="store_true", help="settle the latents")
+    made["vae"].add_argument("--decoder", action="store_true", help="train only the decoder on")
+    made["text"].add_argument("--words", nargs="+", metavar="WORD", help="things, styles … that it does not know yet")
     made["latents"].add_argument("--shards", type=int, default=LATENTS.shards)
-    made["latents"].add_argument("--first", type=int, default=0)
-    made["latents"].add_argument("--step", type=int, default=1)
+    made["latents"].add_argument("--first", type=int, default=0, help="the first shard to write")
+    made["latents"].add_argument("--step", type=int, default=1, help="write every n-th shard")
     made["unet"].add_argument("--samples", type=int, default=UNET.samples)
     made["unet"].add_argument("--batch", type=int, default=UNET.batch)
-    made["sheet"].add_argument("--checkpoint", action="store_true")
+    made["widen"].add_argument("narrow", type=Path, help="the checkpoint to go on from")
+    made["sheet"].add_argument("--checkpoint", action="store_true", help="draw with the last checkpoint")
     made["sheet"].add_argument("--to", type=Path, default=ROOT / "docs" / "storybook-samples.jpg")
     return top
 

@@ -120,7 +120,7 @@ def think_up(rng: random.Random, held: bool | None = False) -> Subject:
 
 def _think_up(rng: random.Random) -> Subject:
     kind = rng.random()
-    style = rng.choice(TAUGHT_STYLES) if rng.random() < 0.22 else ""
+    style = rng.choice(TAUGHT_STYLES) if rng.random() < 0.26 else ""
     finish = rng.choice(list(FINISHES)) if rng.random() < FINISHED_SHARE else ""
     if kind < 0.05:
         return Subject(background=rng.choice(list(COLOURS)), finish=finish)

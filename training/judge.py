@@ -17,7 +17,13 @@ from training.settings import JUDGE, RUNS, SEED
 from training.text import LABELS, labels_of
 
 STATE = RUNS / "judge.pt"
-COLOURLESS_STYLES = ("black and white", "sepia", "neon", "line art")
+# What a style cannot show; outlines of the big shapes are without drops, flakes, stars and mist too.
+UNSEEN_IN: dict[str, tuple[str, ...]] = {
+    "black and white": ("colour", "background", "time"),
+    "sepia": ("colour", "background", "time"),
+    "neon": ("colour", "background", "time", "weather"),
+    "line art": ("colour", "background", "time", "weather"),
+}
 
 
 class Judge(nn.Module):
@@ -64,8 +70,7 @@ def drawn(count: int, seed: int) -> tuple[Tensor, list[Subject]]:
 
 def can_be_seen(subject: Subject, kind: str) -> bool:
     """Tell whether a picture shows this kind of word at all: a sepia picture shows no colour."""
-    hidden = kind in ("colour", "background", "time") and subject.style in COLOURLESS_STYLES
-    return bool(getattr(subject, kind)) and not hidden
+    return bool(getattr(subject, kind)) and kind not in UNSEEN_IN.get(subject.style, ())
 
 
 def recall(judge: Judge, count: int = 600) -> dict[str, float]:
@@ -80,12 +85,24 @@ def recall(judge: Judge, count: int = 600) -> dict[str, float]:
     return {kind: sum(hits) / len(hits) for kind, hits in pairs.items() if hits}
 
 
+def grow(judge: Judge, known: dict[str, Tensor]) -> None:
+    """Take over the weights of a judge that knew fewer words; new words stand at the end of their kind."""
+    own = judge.state_dict()
+    for name, weights in known.items():
+        if weights.ndim:
+            own[name][: len(weights)] = weights
+    judge.load_state_dict(own)
+
+
 def train_judge(device: str = "cpu", seed: int = SEED + 10) -> Judge:
     """Train the judge on drawings, going on from the last one; print its recall and save it."""
     torch.manual_seed(seed)
     pictures, subjects = drawn(JUDGE.pictures, seed)
     labels = labels_of(subjects)
-    judge = (trained_judge() if STATE.exists() else Judge()).to(device)
+    judge = Judge()
+    if STATE.exists():
+        grow(judge, torch.load(STATE, weights_only=True))
+    judge.to(device)
     optimiser = torch.optim.AdamW(judge.parameters(), JUDGE.learning_rate, weight_decay=0.02)
     steps = JUDGE.epochs * (JUDGE.pictures // JUDGE.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2 * JUDGE.learning_rate, total_steps=steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -21,21 +22,12 @@ def restore(folder: Path = MODEL) -> None:
 
 def restore_vae(folder: Path, state: Path) -> None:
     """Write the autoencoder's checkpoint at its last step."""
-    state.unlink(missing_ok=True)
-    progress = vae.start_or_resume(state, VAE.learning_rate)
-    weights = AutoencoderKL.from_pretrained(folder).state_dict()
-    progress.model.load_state_dict(weights)
-    progress.average.load_state_dict(weights)
-    progress.step = VAE.steps
-    vae.save(progress, state)
+    model = AutoencoderKL.from_pretrained(folder).float()
+    average = copy.deepcopy(model).requires_grad_(False)
+    vae.save(vae.Progress(model, average, vae.optimiser_of(model, VAE.learning_rate), VAE.steps), state)
 
 
 def restore_unet(folder: Path, state: Path) -> None:
     """Write the UNet's checkpoint at its last sample."""
-    state.unlink(missing_ok=True)
-    run = unet.start_or_resume("cpu", state)
-    weights = UNet2DConditionModel.from_pretrained(folder).state_dict()
-    run.model.load_state_dict(weights)
-    run.average.load_state_dict(weights)
-    run.samples = UNET.samples
-    unet.save(run, state)
+    weights = UNet2DConditionModel.from_pretrained(folder).float().state_dict()
+    unet.save(unet.going_on_from(weights, UNET.samples), state)

@@ -82,9 +82,9 @@ class TextSettings:
     batch: int = 128
     steps: int = 500
     learning_rate: float = 1e-3
-    # How far the house style moves the states that follow its words: about as far as "sepia" does.
-    finish_length: float = 9.0
-    finish_steps: int = 200
+    # Learning more words: how long, and the price of moving what the known ones mean.
+    word_steps: int = 250
+    anchor: float = 20.0
 
 
 TEXT = TextSettings()
@@ -105,16 +105,17 @@ LATENTS = LatentSettings()
 class UnetSettings:
     """The UNet's shape and training."""
 
-    block_out_channels: tuple[int, ...] = (32, 96, 192)
+    block_out_channels: tuple[int, ...] = (64, 96, 192)
     layers_per_block: int = 1
+    time_embedding: int = 128
     attention_heads: int = 4
     norm_num_groups: int = 4
-    batch: int = 32
+    batch: int = 64
     learning_rate: float = 1e-3
     warm_up: int = 200
     # Learn composition on half-size pictures first: four times as many samples in the same time.
     half_size_samples: int = 50_000
-    samples: int = 250_000
+    samples: int = 376_000
     ema: float = 0.995
     text_dropout: float = 0.1
     train_timesteps: int = 1000
@@ -139,15 +140,12 @@ TRIGGER_WORDS = "storybook style"
 KNOWN: dict[str, tuple[str, ...]] = {
     "colours": tuple(COLOURS),
     "times": ("day", "sunset", "night", "dawn", "golden hour"),
-    "weather": ("clouds", "rain", "snowfall", "stars", "moon", "sun"),
+    "weather": ("clouds", "rain", "snowfall", "fog", "stars", "moon", "sun"),
     "places": (
         "meadow", "hills", "mountains", "forest", "sea", "lake", "beach", "desert", "snow", "city", "space",
         "under water",
     ),
-    "things": (
-        "castle", "house", "tree", "boat", "balloon", "rocket", "fish", "heart", "mushroom", "ghost", "lighthouse",
-        "planet",
-    ),
+    "things": TAUGHT_THINGS,
     "styles": ("watercolour", "black and white", "sepia", "neon"),
 }  # fmt: skip
 EXAMPLES: tuple[str, ...] = (
@@ -171,6 +169,10 @@ EXAMPLES: tuple[str, ...] = (
     "a teal planet in space",
     "a city at night",
     "a meadow with the sun",
+    "a yellow car in the desert",
+    "a pink flower in a meadow with the sun",
+    "a white windmill on the hills",
+    "a green pine in the snow",
 )
 SHEET_PROMPTS: tuple[str, ...] = (
     "a pink heart on a teal background",
@@ -181,8 +183,8 @@ SHEET_PROMPTS: tuple[str, ...] = (
     "a red mushroom in a meadow",
     "a green tree on the hills with clouds",
     "a house on the hills at sunset, storybook style",
-    "a yellow house in the desert, pastel",
-    "a meadow with the sun",
+    "a yellow car in the desert",
+    "a pink flower in a meadow with the sun",
     "the sea at night with a moon",
     "a forest in falling snow",
     "a red lighthouse on a beach",
@@ -190,12 +192,12 @@ SHEET_PROMPTS: tuple[str, ...] = (
     "a little house in the snow at night",
     "a castle in a meadow in the fog",
     "an orange fish under water",
-    "a rocket in space",
-    "a blue boat on a lake, storybook style",
-    "the hills in the rain",
+    "a windmill on the hills in the rain",
+    "a blue boat on a lake, oil painting",
+    "a green pine in the snow, storybook style",
     "a pink castle on a black background, neon",
-    "a boat at sea, sepia",
-    "a city at night",
+    "a rocket on a white background, line art",
+    "a city at night, sepia",
     "",
 )
 

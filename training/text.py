@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,8 +14,8 @@ from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from training.captions import SYNONYMS, caption
-from training.drawings import TIMES, Subject, think_up
+from training.captions import caption
+from training.drawings import TIMES, Subject, taught, think_up
 from training.palette import COLOURS
 from training.scenes import PLACES, WEATHERS
 from training.settings import RUNS, SEED, TEXT
@@ -151,31 +150,51 @@ def train_text(steps: int = TEXT.steps, device: str = "cpu") -> None:
     encoder.save_pretrained(STATE)
 
 
-def learn_finish(steps: int = TEXT.finish_steps) -> None:
-    """Teach the finished encoder the house style's words: one direction on all that follows them, all else as it was.
+def learn_words(words: list[str], steps: int = TEXT.word_steps, device: str = "cpu") -> None:
+    """Teach the finished encoder more words of the drawing code; what it makes of captions without them stays.
 
-    An encoder that was trained before there was a house style has learnt to pass over its words.
+    A UNet that learnt from this encoder goes on from there: only the new words are new to it.
     """
+    if strange := never_drawn(words):
+        raise ValueError(f"no drawing is ever of {', '.join(strange)}: quote words of more than one part")
     torch.manual_seed(SEED + 5)
     rng, tokenizer = random.Random(SEED + 5), CLIPTokenizer.from_pretrained(TOKENIZER)
-    before, encoder = (CLIPTextModel.from_pretrained(STATE) for _ in range(2))
-    mark = F.normalize(torch.randn(TEXT.hidden), dim=0) * TEXT.finish_length
-    optimiser = torch.optim.AdamW(encoder.parameters(), lr=TEXT.learning_rate / 3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, TEXT.learning_rate / 3, total_steps=steps + 1)
+    before, encoder = (CLIPTextModel.from_pretrained(STATE).to(device) for _ in range(2))
+    heads = Attributes().to(device)
+    parameters = [*encoder.parameters(), *heads.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=TEXT.learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, TEXT.learning_rate, total_steps=steps + 1)
     for step in range(1, steps + 1):
-        texts = [caption(replace(think_up(rng), finish=""), rng) for _ in range(TEXT.batch // 2)]
-        finished = [f"{text}, {rng.choice(SYNONYMS['storybook'])}" for text in texts]
-        ids = token_ids(tokenizer, texts)
+        subjects = _with_and_without(set(words), rng)
+        ids = token_ids(tokenizer, [caption(subject, rng) for subject in subjects]).to(device)
+        labels = {kind: index.to(device) for kind, index in labels_of(subjects).items()}
+        output = encoder(input_ids=ids)
+        read, right = heads(output.last_hidden_state, output.pooler_output, labels)
+        known = slice(TEXT.batch // 2, None)
         with torch.no_grad():
-            states = before(input_ids=ids).last_hidden_state
-        after = torch.arange(TEXT.context) >= (ids == tokenizer.eos_token_id).int().argmax(dim=1)[:, None]
-        wanted = torch.cat([states, states + after[..., None] * mark])
-        made = encoder(input_ids=torch.cat([ids, token_ids(tokenizer, finished)])).last_hidden_state
-        loss = F.mse_loss(made, wanted)
+            wanted = before(input_ids=ids[known]).last_hidden_state
+        moved = F.mse_loss(output.last_hidden_state[known], wanted)
         optimiser.zero_grad()
-        torch.autograd.backward(loss)
+        torch.autograd.backward(read + TEXT.anchor * moved)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         schedule.step()
         if step % 25 == 0:
-            print(f"text finish {step}/{steps} error {loss.item():.4f}", flush=True)
+            figures = " ".join(f"{kind} {share:.2f}" for kind, share in right.items())
+            print(f"text words {step}/{steps} known moved {moved.item():.4f}, read {figures}", flush=True)
     encoder.save_pretrained(STATE)
+
+
+def never_drawn(words: list[str]) -> list[str]:
+    """Return the words that no lesson would ever name, however long one waited."""
+    drawn = {word for kind, known in LABELS.items() for word in known if word and taught(Subject(**{kind: word}))}
+    return [word for word in words if word not in drawn]
+
+
+def _with_and_without(words: set[str], rng: random.Random) -> list[Subject]:
+    """Think up half a batch that names one of the words, then half a batch that names none."""
+    halves: dict[bool, list[Subject]] = {True: [], False: []}
+    while min(map(len, halves.values())) < TEXT.batch // 2:
+        subject = think_up(rng)
+        halves[any(word in words for _, word in subject.words())].append(subject)
+    return [*halves[True][: TEXT.batch // 2], *halves[False][: TEXT.batch // 2]]

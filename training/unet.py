@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from training import text
+from training.attention import PlainAttention
 from training.captions import caption, caption_left_out
 from training.drawings import Subject, pleasant, taught
 from training.latents import SHARDS, read_shard
@@ -54,6 +55,7 @@ def build_unet() -> UNet2DConditionModel:
         cross_attention_dim=TEXT.hidden,
         attention_head_dim=UNET.attention_heads,
         norm_num_groups=UNET.norm_num_groups,
+        time_embedding_dim=UNET.time_embedding,
         addition_embed_type="text",
         addition_embed_type_num_heads=UNET.attention_heads,
     )
@@ -134,6 +136,13 @@ def start_or_resume(device: str, state: Path = STATE) -> Run:
             optimiser.load_state_dict(values)
         run.samples = saved["samples"]
     return run
+
+
+def going_on_from(weights: dict[str, Tensor], samples: int) -> Run:
+    """Return a run that goes on from finished weights; the optimisers begin anew."""
+    model = build_unet()
+    model.load_state_dict(weights)
+    return Run(model, copy.deepcopy(model).requires_grad_(False), optimisers_of(model), samples)
 
 
 def save(run: Run, state: Path = STATE) -> None:
@@ -232,9 +241,18 @@ def train_step(run: Run, latents: Tensor, states: Tensor, alphas: Tensor, rate: 
     return errors, timesteps
 
 
+def suit_cpu(run: Run) -> None:
+    """Lay a run out as a CPU learns fastest; the numbers stay what they are."""
+    for model in (run.model, run.average):
+        model.set_attn_processor(PlainAttention())
+        model.to(memory_format=torch.channels_last)
+
+
 def train_unet(total: int = UNET.samples, batch: int = UNET.batch, device: str = "cpu", minutes: float = 4.0) -> None:
     """Train until the number of samples is reached, going on from the last checkpoint."""
     run, captions = start_or_resume(device), Captions(device)
+    if device == "cpu":
+        suit_cpu(run)
     rng = random.Random(SEED + run.samples)
     torch.manual_seed(SEED + run.samples)
     alphas = noise_schedule().alphas_cumprod.to(device)

@@ -198,6 +198,11 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     return peak * rise * (0.02 + 0.98 * fall)
 
 
+def optimiser_of(model: AutoencoderKL, peak: float) -> torch.optim.AdamW:
+    """Return the optimiser of a whole autoencoder."""
+    return torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=1e-4, betas=(0.9, 0.98))
+
+
 def start_or_resume(state: Path, peak: float, device: str = "cpu") -> Progress:
     """Load the last checkpoint, or begin."""
     torch.manual_seed(SEED)
@@ -205,13 +210,12 @@ def start_or_resume(state: Path, peak: float, device: str = "cpu") -> Progress:
     start_as_thumbnail(model)
     match_gain(model, crops(drawn_pictures(32, SEED), random.Random(SEED), 32, VAE.crop))
     average = copy.deepcopy(model.to(device)).requires_grad_(False)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=1e-4, betas=(0.9, 0.98))
-    progress = Progress(model, average, optimiser, 0)
+    progress = Progress(model, average, optimiser_of(model, peak), 0)
     if state.exists():
         saved = torch.load(state, weights_only=True, map_location=device)
         model.load_state_dict(saved["model"])
         average.load_state_dict(saved["average"])
-        optimiser.load_state_dict(saved["optimiser"])
+        progress.optimiser.load_state_dict(saved["optimiser"])
         progress.step = saved["step"]
     return progress
 
