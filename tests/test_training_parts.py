@@ -354,7 +354,7 @@ def test_a_judge_that_is_always_right_scores_all_and_its_control_none():
 
 def test_only_captions_of_what_the_model_knows_count_as_promised():
     kept, broken = Subject("house", "red", place="hills", time="day", weather="clear"), Subject(background="blue")
-    unknown = replace(kept, thing="windmill")
+    unknown = replace(kept, style="pixel art")
     assert [is_promised(s) for s in (kept, broken, unknown)] == [True, True, False]
     figures = of_promised([kept, broken, unknown], [kept, Subject(background="red"), Subject()])
     assert figures["thing"] == {"asked": 1.0, "control": 0.0, "count": 1}
