@@ -15,7 +15,7 @@ from playwright.async_api import async_playwright, expect
 from generation.models import EMBEDDED
 from tests.page.conftest import QUIET, ROOT, Preview, chromium, result, use, visit
 
-PROMPT = "a hot air balloon over mountains at dawn --seed 0"
+PROMPT = "a hot air balloon over mountains at dawn --seed 3"
 SIZE = {"width": 1280, "height": 900}
 MOST_BYTES = 400_000
 
