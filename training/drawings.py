@@ -34,7 +34,7 @@ EASILY_TINTED = ("grey", "brown", "black", "white")
 WATER_PLACES = ("sea", "lake")
 THING_PLACES: dict[str, tuple[str, ...]] = {
     "ground": ("meadow", "hills", "mountains", "forest", "desert", "snow", "beach", "city"),
-    # Among pines a pine is not seen.
+    # In a wall of pines a pine is not seen.
     "clearing": ("meadow", "hills", "mountains", "desert", "snow", "beach", "city"),
     "water": WATER_PLACES,
     "shore": ("sea", "beach", "lake", "hills"),

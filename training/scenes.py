@@ -172,7 +172,7 @@ def paint_weather_front(scene: Scene) -> None:
         for x, y in scattered(scene, round(20 * area), canvas.height):
             canvas.circle(x, y, rng.uniform(0.02, 0.032), (255, 255, 255))
     elif scene.weather == "fog":
-        paint_mist(scene, canvas.height - 0.04, 0.9)
+        paint_mist(scene, canvas.height - 0.04)
 
 
 def paint_fog(scene: Scene) -> None:
@@ -182,21 +182,22 @@ def paint_fog(scene: Scene) -> None:
     scene.canvas.veil(fog_tone(scene), list(zip(places, (0.1, 0.3, 0.34, 0.2), strict=True)))
     depth = scene.canvas.height - scene.horizon
     for y in (scene.horizon - 0.24, scene.horizon + 0.04, scene.horizon + 0.56 * depth):
-        paint_mist(scene, y, 0.9)
+        paint_mist(scene, y)
 
 
 def fog_tone(scene: Scene) -> Rgb:
-    """Return the colour of fog, always paler than the land: by night too it has to be seen."""
+    """Return the colour of fog, pale by night too, where it has to be seen."""
     white = (236, 240, 244)
     return mix(white, tinted(white, scene.hour.light), 0.45 if scene.time == "night" else 0.25)
 
 
-def paint_mist(scene: Scene, y: float, strength: float) -> None:
-    """Float flat banks of mist at a height, by turns from the left and the right."""
+def paint_mist(scene: Scene, y: float) -> None:
+    """Float flat banks of mist side by side at a height."""
     canvas, rng = scene.canvas, scene.rng
-    for i in range(round(1.6 * max(1.0, canvas.width))):
-        x = (i + rng.uniform(0.2, 0.8)) * canvas.width / round(1.6 * max(1.0, canvas.width))
-        canvas.glow(x, y + rng.uniform(-0.02, 0.02), rng.uniform(0.42, 0.5), fog_tone(scene), strength, 0.16)
+    count = round(1.6 * max(1.0, canvas.width))
+    for i in range(count):
+        x = (i + rng.uniform(0.2, 0.8)) * canvas.width / count
+        canvas.glow(x, y + rng.uniform(-0.02, 0.02), rng.uniform(0.42, 0.5), fog_tone(scene), 0.9, 0.16)
 
 
 def ridge(scene: Scene, y: float, amplitude: float, period: float) -> list[tuple[float, float]]:

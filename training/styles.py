@@ -100,7 +100,7 @@ def vivid_colours(shapes: Image.Image) -> Image.Image:
 
 
 def strongest_nearby(vivid: Image.Image) -> Image.Image:
-    """Give both sides of a line the warmer of their two colours, never the sky's or the wall's: that of a thing."""
+    """Give both sides of a line the warmer of their two colours, that of the corner last: it belongs to no thing."""
     best = np.asarray(vivid, dtype=np.int32)
     behind = best[2, 2]
     code = best @ (1, 256, 65_536)
@@ -144,7 +144,7 @@ def dabs(source: Image.Image, under: Image.Image, rng: random.Random, step: int,
 
 
 def _stroke(x: int, y: int, step: int, lean: float) -> list[tuple[float, float]]:
-    """Return the outline of a stroke half as long again as the grid's step, on a picture of twice the size."""
+    """Return the outline of a stroke nearly twice as long as the grid's step, on a picture of twice the size."""
     turns = [2 * math.pi * i / 14 for i in range(14)]
     along, across = (2 * 0.95 * step, 2 * 0.6 * step)
     flat = [(along * math.copysign(abs(math.cos(t)) ** 0.6, math.cos(t)), across * math.sin(t)) for t in turns]

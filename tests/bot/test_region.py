@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sys
 
 import pytest
 from PIL import Image
 
 from preview import Upload
-from tests.bot.conftest import picture, tile_of
+from tests.bot.conftest import eventually, picture, tile_of
 from tests.bot.test_remix import picked_of, record_of
 
 
@@ -66,14 +67,29 @@ async def test_fast_presses_are_all_counted_before_the_first_is_shown(stage):
         assert (await record_of(studio, result)).job.params.region == (0, 8)
 
 
-async def test_fast_presses_are_shown_together_and_none_is_answered_late_for_the_others(stage):
+def noting_presses(monkeypatch):
+    """Collect the fields whose presses come to the bot, which has loaded the cog anew."""
+    region, fields = sys.modules["cogs.region"].Region, []
+    turn = region.turn
+
+    async def noted(cog, interaction, tile, number):
+        fields.append(number)
+        await turn(cog, interaction, tile, number)
+
+    monkeypatch.setattr(region, "turn", noted)
+    return fields
+
+
+async def test_fast_presses_are_shown_together_and_none_is_answered_late_for_the_others(stage, monkeypatch):
     async with stage.bot():
+        pressed = noting_presses(monkeypatch)
         asked = await question(stage, await picked_of(stage))
         fields = [button["custom_id"] for button in asked.buttons[:9]]
         first, newest, *others = (stage.server.faults.hold("POST", "/interactions/*") for _ in fields)
         for field in fields:
             await stage.person(stage.ada).press(asked, custom_id=field)
         await asyncio.wait_for(first.reached.wait(), 10)
+        await eventually(lambda: len(pressed) == len(fields))
         first.release()
         await asyncio.wait_for(newest.reached.wait(), 10)
         newest.release()
