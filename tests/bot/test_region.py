@@ -98,15 +98,29 @@ async def test_fast_presses_are_shown_together_and_none_is_answered_late_for_the
         stage.server.faults.clear()
 
 
-async def test_a_press_that_could_not_be_shown_does_not_count(stage):
+def noting_what_is_forgotten(monkeypatch):
+    """Give an event that is set as soon as the choice of a picker is forgotten."""
+    choices, forgotten = sys.modules["cogs.region"].Choices, asyncio.Event()
+    forget = choices.forget
+
+    def noted(remembered, message):
+        forget(remembered, message)
+        forgotten.set()
+
+    monkeypatch.setattr(choices, "forget", noted)
+    return forgotten
+
+
+async def test_a_press_that_could_not_be_shown_does_not_count(stage, monkeypatch):
     async with stage.bot():
+        forgotten = noting_what_is_forgotten(monkeypatch)
         asked = await question(stage, await picked_of(stage))
         field = asked.buttons[4]["custom_id"]
         late = {"message": "Unknown interaction", "code": 10062}
         failing = stage.server.faults.fail("POST", "/interactions/*", status=404, body=late)
         await stage.person(stage.ada).press(asked, custom_id=field)
         await asyncio.wait_for(failing.reached.wait(), 10)
-        await asyncio.sleep(0.2)  # until the bot has heard of it
+        await asyncio.wait_for(forgotten.wait(), 10)
         await stage.person(stage.ada).press(asked, custom_id=field)
         await stage.server.wait_until(lambda: blue(asked) == [4])
 
