@@ -366,6 +366,15 @@ def test_a_colour_is_not_asked_of_a_picture_without_colours():
     assert "colour" not in asked_kinds(Subject(thing="house", colour="red", place="hills", style="sepia"))
 
 
+@pytest.mark.parametrize(("style", "weather", "asked"), [
+    ("neon", "rain", False), ("line art", "stars", False), ("line art", "clouds", True), ("sepia", "rain", True),
+    ("", "rain", True),
+])  # fmt: skip
+def test_weather_is_asked_of_outlines_only_where_they_have_it(style, weather, asked):
+    subject = Subject(place="hills", time="night", weather=weather, style=style)
+    assert ("weather" in asked_kinds(subject)) is asked
+
+
 @pytest.mark.parametrize("colour", COLOURS)
 def test_the_background_colour_is_measured_right_on_a_true_drawing(colour):
     subject = Subject(background=colour)

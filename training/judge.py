@@ -17,13 +17,9 @@ from training.settings import JUDGE, RUNS, SEED
 from training.text import LABELS, labels_of
 
 STATE = RUNS / "judge.pt"
-# What a style cannot show; outlines of the big shapes are without drops, flakes, stars and mist too.
-UNSEEN_IN: dict[str, tuple[str, ...]] = {
-    "black and white": ("colour", "background", "time"),
-    "sepia": ("colour", "background", "time"),
-    "neon": ("colour", "background", "time", "weather"),
-    "line art": ("colour", "background", "time", "weather"),
-}
+COLOURLESS_STYLES = ("black and white", "sepia", "neon", "line art")
+# Outlines of the big shapes are without drops, flakes, mist and stars; clouds, sun and moon they have.
+OUTLINED_STYLES, TOO_SMALL_TO_OUTLINE = ("neon", "line art"), ("rain", "snowfall", "fog", "stars")
 
 
 class Judge(nn.Module):
@@ -70,7 +66,9 @@ def drawn(count: int, seed: int) -> tuple[Tensor, list[Subject]]:
 
 def can_be_seen(subject: Subject, kind: str) -> bool:
     """Tell whether a picture shows this kind of word at all: a sepia picture shows no colour."""
-    return bool(getattr(subject, kind)) and kind not in UNSEEN_IN.get(subject.style, ())
+    hidden = kind in ("colour", "background", "time") and subject.style in COLOURLESS_STYLES
+    lost = kind == "weather" and subject.style in OUTLINED_STYLES and subject.weather in TOO_SMALL_TO_OUTLINE
+    return bool(getattr(subject, kind)) and not hidden and not lost
 
 
 def recall(judge: Judge, count: int = 600) -> dict[str, float]:
