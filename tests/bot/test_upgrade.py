@@ -1,0 +1,145 @@
+"""An installation that version 0.1.0 left behind goes on: its rows, its files and the buttons of its messages.
+
+`tests/released/2026-11` was written by that version: a server with every kind of message that has buttons, and a bot
+that was stopped while one job was drawing and another waiting.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from discord.http import Route
+
+from db.connection import DATABASE
+from preview import StandIn
+from preview.state.storage import world_from
+from preview.state.world import walk
+from tests.bot.conftest import Stage, eventually, make_model
+
+RELEASED = Path(__file__).parents[1] / "released" / "2026-11"
+
+
+class OldStage(Stage):
+    """The server and the data folder as they were left, in front of today's bot."""
+
+    def __init__(self, server: StandIn, folder: Path) -> None:
+        self.server, self.folder, self.model = server, folder, folder / "model"
+        world = server.world
+        (self.guild,) = world.guilds.values()
+        (self.channel,) = (channel for channel in world.channels.values() if channel.name == "general")
+        people = {user.name: user for user in world.users.values()}
+        self.ada, self.ben, self.mod = people["ada"], people["ben"], people["mod"]
+        self.settings = {}
+
+
+@pytest.fixture
+async def stage(tmp_path, monkeypatch) -> AsyncIterator[OldStage]:
+    make_model(tmp_path / "model", name="Painter", native_size=64)
+    shutil.copytree(RELEASED / "files", tmp_path / "data")
+    with closing(sqlite3.connect(tmp_path / "data" / DATABASE)) as sqlite:
+        sqlite.executescript((RELEASED / "store.sql").read_text(encoding="utf-8"))
+    world = world_from(json.loads((RELEASED / "world.json").read_text(encoding="utf-8")))
+    async with StandIn(world, limits=()) as server:
+        monkeypatch.setattr(Route, "BASE", server.api_url)
+        yield OldStage(server, tmp_path)
+    assert not server.crashes
+    assert not server.violations
+
+
+def old_message(stage, *, content="", label=None):
+    """Give the first message with these words, or with this button."""
+    return next(
+        message
+        for message in stage.server.messages(stage.channel)
+        if content in message.content and (label is None or label in message.labels)
+    )
+
+
+def is_error(answer):
+    return "went wrong" in str(answer.data)
+
+
+async def test_jobs_that_were_under_way_are_drawn(stage):
+    stage.go()
+    async with stage.bot():
+        await stage.result(text="slow owl")
+        await stage.result(text="a cat")
+        await stage.server.wait_until(lambda: not any("%" in notice.content for notice in stage.notices()))
+
+
+async def test_old_pictures_favourites_and_settings_are_there(stage):
+    stage.go()
+    async with stage.bot() as studio:
+        record = await studio.store.record("6d9309111ba2")
+        assert record.job.params.seed == 5
+        assert (await studio.policy.settings(stage.guild.id)).log_channel == stage.channel.id
+        (favourite,) = await stage.person(stage.ada).autocomplete("favourites", stage.channel, "picture", "fox")
+        assert "a fox" in favourite["name"]
+
+
+async def test_every_button_of_a_picture_is_answered(stage):
+    stage.go()
+    async with stage.bot() as studio:
+        await eventually(lambda: not studio.tasks)
+        picture = old_message(stage, label="Details")
+        for button in picture.buttons:
+            pressed = await stage.person(stage.ada).press(picture, custom_id=button["custom_id"])
+            answer = await pressed.response()
+            assert not is_error(answer), button["custom_id"]
+        await eventually(lambda: not studio.tasks)
+        assert len(stage.results()) > 10
+
+
+async def test_every_button_of_a_grid_is_answered(stage):
+    stage.go()
+    async with stage.bot() as studio:
+        await eventually(lambda: not studio.tasks)
+        before = len(stage.results())
+        grid = old_message(stage, label="U1")
+        for button in grid.buttons:
+            pressed = await stage.person(stage.ada).press(grid, custom_id=button["custom_id"])
+            await pressed.response()
+        await stage.server.wait_until(lambda: len(stage.results()) == before + len(grid.buttons))
+        await eventually(lambda: not studio.tasks)
+
+
+async def test_every_private_message_of_then_is_answered(stage):
+    stage.go()
+    async with stage.bot() as studio:
+        await eventually(lambda: not studio.tasks)
+        pressed = 0
+        for message in [each for each in stage.server.messages(stage.channel) if each.ephemeral]:
+            person = stage.person(stage.server.world.users[message.visible_to])
+            for part in walk(message.components):
+                if part.get("custom_id") and part["type"] == 2 and not part.get("disabled"):
+                    answer = await (await person.press(message, custom_id=part["custom_id"])).response()
+                    assert not is_error(answer), part["custom_id"]
+                    pressed += 1
+        assert pressed > 20
+
+
+async def test_a_form_that_was_open_can_be_sent_in(stage):
+    stage.go()
+    async with stage.bot() as studio:
+        await eventually(lambda: not studio.tasks)
+        ada = stage.person(stage.ada)
+        opened = await ada.press(old_message(stage, content="huge bear"), custom_id="retry:0a6ebed73447")
+        assert (await opened.modal())["custom_id"].startswith("prompt:")
+        await ada.submit_modal(opened, prompt="a small bear")
+        await stage.result(text="a small bear")
+        await eventually(lambda: not studio.tasks)
+
+
+async def test_a_report_of_then_can_be_dealt_with(stage):
+    stage.go()
+    async with stage.bot() as studio:
+        await eventually(lambda: not studio.tasks)
+        report = old_message(stage, content="not nice")
+        answer = await (await stage.person(stage.mod).press(report, custom_id="report:dismiss:1")).response()
+        assert not is_error(answer)

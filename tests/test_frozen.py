@@ -1,0 +1,319 @@
+"""Names that databases, messages, scripts and dashboards already hold, written down so that no renaming changes them.
+
+A name may be added, never changed or removed: it stands in rows, in messages that Discord keeps, in `.env` files or in
+somebody's dashboard. The Python names above them are free.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sqlite3
+from contextlib import closing
+
+from bot.config import Config, variable_of
+from bot.metrics import Metrics
+from bot.policy.settings import Bounds, Delivery, GuildSettings, Sensitive
+from bot.policy.words import Mode
+from db.connection import Connection
+from db.store import State
+from generation import models, params
+from generation.job import Action, Speed
+from generation.params import Frame, LoraUse, Params, TextPart, Tile, Upload
+from generation.prompt.preferences import Preferences
+from scripts.commands_doc import offline_client
+
+JOB, TILE = "0123456789ab", "0123456789ab-3"
+TILE_ACTIONS = [
+    "pick",
+    "like",
+    "remix",
+    "details",
+    "delete",
+    "upscale",
+    "upscale_creative",
+    "upscale_creative_4",
+    "vary_subtle",
+    "vary_strong",
+    "vary_region",
+    "zoom_2",
+    "zoom_1_5",
+    "zoom_custom",
+    "make_square",
+    "pan_left",
+    "pan_right",
+    "pan_up",
+    "pan_down",
+]
+PROMPT_ACTIONS = [
+    "imagine",
+    "make_square",
+    "pan_down",
+    "pan_left",
+    "pan_right",
+    "pan_up",
+    "remix_strong",
+    "remix_subtle",
+    "reroll",
+    "vary_region",
+    "vary_strong",
+    "vary_subtle",
+    "zoom_1_5",
+    "zoom_2",
+    "zoom_custom",
+]
+PURPOSES = ("imagine", f"vary_strong:{TILE}", f"vary_region:{TILE}:01f", "imagine:" + "ab" * 32)
+CUSTOM_IDS = [
+    *(f"{action}:{TILE}" for action in TILE_ACTIONS),
+    *(f"cell{number}:{TILE}" for number in range(9)),
+    *(f"{kind}:{purpose}" for kind in ("all", "edit") for purpose in PURPOSES),
+    f"cancel:{JOB}",
+    f"reroll:{JOB}",
+    f"retry:{JOB}",
+    f"part:{TILE}",
+    f"go_on:{TILE}",
+    "drop",
+    "config:page",
+    "config:set:delivery",
+    "config:type:defaults",
+    "help:page",
+    "info:cancel",
+    "privacy:get",
+    "privacy:delete",
+    f"privacy:get:2:1795974333.25:{JOB}",
+    "report:delete:7",
+    "report:block:7",
+    "report:dismiss:7",
+    "set:speed:turbo",
+    "set:high_variation:off",
+    "set:model",
+    "set:stylize",
+]
+MODALS = ["config", "delete", "privacy", "prompt", "report"]
+ACTIONS = [
+    "imagine",
+    "blend",
+    "reroll",
+    "pick",
+    "upscale",
+    "upscale_creative",
+    "upscale_creative_4",
+    "vary_subtle",
+    "vary_strong",
+    "vary_region",
+    "zoom_2",
+    "zoom_1_5",
+    "zoom_custom",
+    "pan_left",
+    "pan_right",
+    "pan_up",
+    "pan_down",
+    "make_square",
+    "remix_subtle",
+    "remix_strong",
+]
+TABLES = {
+    "audit": "id guild_id person_id act details at",
+    "blocked_words": "guild_id phrase mode",
+    "blocks": "guild_id person_id reason until by_id at",
+    "erasures": "person_id up_to",
+    "favourites": "person_id job_id tile_index at",
+    "guilds": "id settings version",
+    "job_words": "job_id asker_id prompt",
+    "jobs": "id state action params asker_id asker_name guild_id channel_id by_channel token token_expires_at "
+    "upload_limit reply_to parent_job parent_index asked_at started_at ended_at attempts suffix notice_id answer_id "
+    "ending prompt speed private deleted_at post_in sensitive removing seconds model",
+    "memos": "name value",
+    "options": "person_id name value",
+    "preferences": "person_id settings",
+    "reports": "id guild_id job_id person_id reason at outcome",
+    "tallies": "person_id guild_id asked_at seconds",
+    "threads": "channel_id person_id thread_id",
+    "uploads": "digest job_id brought_by",
+}
+METRICS = {
+    "atelier_database_bytes": (),
+    "atelier_discord_latency_seconds": (),
+    "atelier_disk_free_bytes": (),
+    "atelier_drawing_seconds": (),
+    "atelier_errors": (),
+    "atelier_jobs": ("action", "state"),
+    "atelier_jobs_present": ("state",),
+    "atelier_model_held": ("model",),
+    "atelier_people_present": ("state",),
+    "atelier_waiting_seconds": (),
+    "atelier_worker_restarts": (),
+    "atelier_worker_state": (),
+}
+SETTINGS = [
+    "DISCORD_TOKEN",
+    "DISCORD_API_URL",
+    "DATA_DIR",
+    "MODEL",
+    "MODEL_MEMORY",
+    "DEVICE",
+    "LORAS",
+    "EMBEDDINGS",
+    "UPSCALER",
+    "THREADS",
+    "COMPILE",
+    "JOBS_AT_ONCE",
+    "RUNNING_PER_PERSON",
+    "WAITING_PER_PERSON",
+    "WAITING_IN_ALL",
+    "STEP_TIMEOUT",
+    "SENSITIVE_CLASSIFIER",
+    "ALLOWED_GUILDS",
+    "RETENTION_DAYS",
+    "METRICS_PORT",
+    "PICTURES_WITHOUT_PROMPTS",
+    "SIGNING_CERTIFICATE",
+    "SIGNING_KEY",
+    "LOG_LEVEL",
+    "LOG_FORMAT",
+]
+MODEL_FACTS = [
+    "name",
+    "native_size",
+    "size_multiple",
+    "max_aspect",
+    "num_inference_steps",
+    "guidance_scale",
+    "examples",
+    "trigger_words",
+    "sampler",
+    "partner",
+]
+PARAMS = [
+    "parts",
+    "no",
+    "aspect",
+    "width",
+    "height",
+    "seed",
+    "num_inference_steps",
+    "guidance_scale",
+    "count",
+    "source",
+    "strength",
+    "mask",
+    "sampler",
+    "negative_prompt",
+    "blended",
+    "frame",
+    "region",
+    "same_seed",
+    "chaos",
+    "house_style",
+    "stylize",
+    "raw",
+    "weird",
+    "stop",
+    "seamless",
+    "draft",
+    "hd",
+    "model",
+    "loras",
+]
+PREFERENCES = ["suffix", "model", "stylize", "raw", "high_variation", "remix", "private", "speed", "auto_dm"]
+GUILD_SETTINGS = [
+    "defaults",
+    "models",
+    "channels",
+    "delivery",
+    "gallery",
+    "fast_roles",
+    "upscale_roles",
+    "repeat_roles",
+    "permutation_roles",
+    "bounds",
+    "permutations",
+    "stealth",
+    "retention_days",
+    "log_channel",
+    "sensitive",
+    "language",
+]
+BOUNDS = ["running", "waiting", "jobs_a_day", "gpu_seconds_a_day", "cooldown", "longest_side", "steps"]
+
+
+def names(kind):
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+async def test_every_custom_id_in_old_messages_is_known():
+    async with offline_client() as client:
+        templates = list(client._connection._view_store._dynamic_items)
+    for custom_id in CUSTOM_IDS:
+        matches = [template.pattern for template in templates if re.fullmatch(template, custom_id)]
+        assert len(matches) == 1, custom_id
+    used = {template for template in templates for custom_id in CUSTOM_IDS if re.fullmatch(template, custom_id)}
+    assert used == set(templates), "a custom_id that is not written down here"
+
+
+async def test_every_modal_that_may_be_open_is_known():
+    async with offline_client() as client:
+        assert sorted(client.get_cog("Forms").takers) == MODALS
+        assert sorted(client.get_cog("Prompting").takers) == PROMPT_ACTIONS
+
+
+def test_the_values_of_enumerations_are_the_stored_ones():
+    assert [action.value for action in Action] == ACTIONS
+    assert [state.value for state in State] == ["waiting", "drawing", "drawn", "answered", "failed", "cancelled"]
+    assert [speed.value for speed in Speed] == ["turbo", "fast", "relax"]
+    assert [mode.value for mode in Mode] == ["refuse", "warn", "except_no"]
+    assert [each.value for each in Delivery] == ["here", "thread_of_person", "thread_of_job", "gallery"]
+    assert [each.value for each in Sensitive] == ["spoiler", "withhold"]
+
+
+async def test_the_tables_and_columns_are_the_stored_ones(tmp_path):
+    async with Connection.open(tmp_path / "store.sqlite3"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as sqlite:
+        tables = [name for (name,) in sqlite.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        columns = {table: [row[1] for row in sqlite.execute(f"PRAGMA table_info('{table}')")] for table in tables}
+    own = {table: " ".join(names) for table, names in columns.items() if not table.startswith("job_words_")}
+    assert own == TABLES
+
+
+async def test_the_metrics_are_those_of_the_dashboards():
+    async with offline_client() as client:
+        registry = Metrics(client.studio)._registry
+        collectors = registry._collector_to_names
+        labels = {each._name: each._labelnames for each in collectors if hasattr(each, "_labelnames")}
+        found = {family.name for family in registry.collect() if family.name.startswith("atelier_")}
+    assert found == set(METRICS)
+    assert labels == {name: METRICS[name] for name in labels}
+
+
+def test_the_settings_are_those_of_env_files():
+    assert [variable_of(name) for name in Config.__dataclass_fields__] == SETTINGS
+
+
+def test_the_keys_of_a_models_own_file_are_the_known_ones():
+    assert list(models._FACTS) == MODEL_FACTS
+
+
+def test_the_keys_of_json_in_rows_are_the_stored_ones():
+    assert names(Params) == PARAMS
+    assert names(Preferences) == PREFERENCES
+    assert names(GuildSettings) == GUILD_SETTINGS
+    assert names(Bounds) == BOUNDS
+    assert names(TextPart) == ["text", "weight"]
+    assert names(LoraUse) == ["name", "weight"]
+    assert names(Frame) == ["left", "top", "width", "height"]
+
+
+def test_pictures_in_params_are_written_as_in_old_rows():
+    written = Params(
+        parts=(TextPart("a fox"),),
+        width=64,
+        height=64,
+        seed=1,
+        num_inference_steps=4,
+        guidance_scale=7.5,
+        source=Tile(JOB, 3),
+        mask=Upload("ab" * 32),
+    )
+    assert params.to_dict(written)["source"] == f"tile:{TILE}"
+    assert params.to_dict(written)["mask"] == "upload:" + "ab" * 32
