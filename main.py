@@ -15,7 +15,7 @@ from dotenv import load_dotenv
 
 from bot.config import Config, ConfigError
 from bot.lock import only_one
-from db.backup import BackupError, back_up, restore
+from db.backup import BackupError, create_backup, restore_backup
 from db.connection import UnusableDatabaseError
 from generation import logs
 from generation.errors import Complaint
@@ -74,15 +74,15 @@ async def _start(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _back_up(config: Config, file: Path) -> int:
-    contents = back_up(config.data_dir, file)
-    print(f"{file}: {contents.jobs} jobs and {contents.pictures} pictures")
+    contents = create_backup(config.data_dir, file)
+    print(f"{file}: {contents.jobs} jobs and {contents.images} pictures")
     return 0
 
 
 def _restore(config: Config, file: Path, *, replace: bool) -> int:
     with only_one(config.data_dir):
-        contents, aside = restore(file, config.data_dir, replace=replace)
-    print(f"{config.data_dir}: {contents.jobs} jobs and {contents.pictures} pictures")
+        contents, aside = restore_backup(file, config.data_dir, replace=replace)
+    print(f"{config.data_dir}: {contents.jobs} jobs and {contents.images} pictures")
     if aside:
         print(f"What was there is now in {aside}")
     return 0

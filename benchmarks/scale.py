@@ -26,13 +26,13 @@ from benchmarks.harness import table
 from bot.policy.changes import Author, change_settings
 from bot.policy.policy import Ask, Policy, Situation
 from bot.policy.settings import Bounds
-from db.connection import Connection, read_scripts
-from db.guilds import Act, Guilds
-from db.people import People
-from db.privacy import BEGINNING, Privacy
-from db.search import Search
+from db.connection import Connection, read_migrations
+from db.guilds import AuditEntry, GuildStore
+from db.jobs import JobStore
+from db.preferences import PreferenceStore
+from db.privacy import START_CURSOR, PersonalData
+from db.search import JobSearch
 from db.stats import Stats
-from db.store import Store
 from db.usage import Usage
 from generation.job import Action, Asker, Destination, Job
 from generation.params import Params, TextPart
@@ -49,7 +49,7 @@ PARAMS = Params(
 
 def make_database(jobs: int) -> Path:
     """Give a database with so many jobs; made once for each state of the migrations."""
-    version = hashlib.sha256("".join(read_scripts()).encode()).hexdigest()[:8]
+    version = hashlib.sha256("".join(read_migrations()).encode()).hexdigest()[:8]
     path = Path(tempfile.gettempdir()) / f"atelier-scale-{version}-{jobs}.sqlite3"
     if not path.exists():
         partial = path.with_suffix(".partial")
@@ -62,7 +62,7 @@ def make_database(jobs: int) -> Path:
 
 async def _begin(path: Path) -> None:
     """Make a database with one job, after which all others are formed."""
-    async with Store.open(path) as store:
+    async with JobStore.open(path) as store:
         await store.add_job(_job(Asker(1, "somebody")))
 
 
@@ -134,7 +134,7 @@ async def measure(path: Path) -> dict[str, list[float]]:
         opening.append(await _start(path))
     async with Connection.open(path) as connection:
         await _furnish(connection)
-        (busiest,) = await connection.rows(
+        (busiest,) = await connection.fetch_all(
             "SELECT asker_id AS id FROM jobs GROUP BY asker_id ORDER BY count(*) DESC LIMIT 1"
         )
         calls = _calls(connection, busiest["id"])
@@ -146,7 +146,7 @@ async def measure(path: Path) -> dict[str, list[float]]:
 async def _start(path: Path) -> float:
     before = time.perf_counter()
     async with Connection.open(path) as connection:
-        store = Store(connection)
+        store = JobStore(connection)
         await store.last_served()
         await store.open_records()
         return time.perf_counter() - before
@@ -160,20 +160,20 @@ async def _timed(call: Call) -> float:
 
 async def _furnish(connection: Connection) -> None:
     """Have the owners set as much as they can."""
-    guilds = Guilds(connection)
+    guilds = GuildStore(connection)
 
     def everything(settings: Any) -> Any:
         bounds = {role: Bounds(jobs_a_day=100_000, cooldown=0) for role in (GUILD, *range(100, 100 + ROLES))}
         return replace(settings, channels=tuple(range(1000, 1000 + CHANNELS)), bounds=bounds)
 
     await change_settings(guilds, Author(GUILD, OWNER), "everything", everything)
-    act = Act(guild_id=GUILD, person_id=OWNER, act="words", details="many", at=END)
+    act = AuditEntry(guild_id=GUILD, person_id=OWNER, act="words", details="many", at=END)
     await guilds.block_words(act, {f"blocked{number}": "refuse" for number in range(WORDS)})
 
 
 def _calls(connection: Connection, person: int) -> Mapping[str, Call]:
-    search, stats, privacy = Search(connection), Stats(connection), Privacy(connection)
-    store, people, guilds = Store(connection), People(connection), Guilds(connection)
+    search, stats, privacy = JobSearch(connection), Stats(connection), PersonalData(connection)
+    store, people, guilds = JobStore(connection), PreferenceStore(connection), GuildStore(connection)
     policy = Policy(guilds, Usage(connection), lambda: END)
     who = Situation(
         guild_id=GUILD,
@@ -184,22 +184,22 @@ def _calls(connection: Connection, person: int) -> Mapping[str, Call]:
     day = 86_400.0
     return {
         "/imagine: may this person?": lambda: policy.admit(who, Ask(action=Action.IMAGINE, params=PARAMS)),
-        "/imagine: preferences": lambda: people.settings(person),
-        "a button: the job": lambda: store.record("0" * 12),
-        "/show: nothing typed": lambda: search.prompts(person, ""),
-        "/show: one letter typed": lambda: search.prompts(person, "w"),
-        "/show: two words typed": lambda: search.prompts(person, "word12 word7"),
+        "/imagine: preferences": lambda: people.get(person),
+        "a button: the job": lambda: store.get("0" * 12),
+        "/show: nothing typed": lambda: search.by_prompt(person, ""),
+        "/show: one letter typed": lambda: search.by_prompt(person, "w"),
+        "/show: two words typed": lambda: search.by_prompt(person, "word12 word7"),
         "/favourites": lambda: search.favourites(person, ""),
-        "a message: its job": lambda: search.of_message(500),
+        "a message: its job": lambda: search.by_message(500),
         "/info: the busiest person": lambda: search.lifetime(person),
         "/info: somebody": lambda: search.lifetime(1000 + PEOPLE // 2),
-        "/privacy: the busiest person": lambda: privacy.kept(person),
-        "/privacy: fifty jobs for a file": lambda: privacy.jobs_after(person, BEGINNING, 50),
-        "/config stats day": lambda: stats.of(GUILD, END - day, END, 24),
-        "/config stats week": lambda: stats.of(GUILD, END - 7 * day, END, 7),
-        "/config stats month": lambda: stats.of(GUILD, END - 30 * day, END, 30),
-        "/config audit": lambda: guilds.acts(GUILD),
-        "/config words list": lambda: guilds.words(GUILD),
+        "/privacy: the busiest person": lambda: privacy.summary(person),
+        "/privacy: fifty jobs for a file": lambda: privacy.export_jobs(person, START_CURSOR, 50),
+        "/config stats day": lambda: stats.for_guild(GUILD, END - day, END, 24),
+        "/config stats week": lambda: stats.for_guild(GUILD, END - 7 * day, END, 7),
+        "/config stats month": lambda: stats.for_guild(GUILD, END - 30 * day, END, 30),
+        "/config audit": lambda: guilds.audit_entries(GUILD),
+        "/config words list": lambda: guilds.blocked_words(GUILD),
     }
 
 

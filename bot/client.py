@@ -19,7 +19,7 @@ from bot.fetch import Fetcher
 from bot.language import listen
 from bot.studio import Studio
 from bot.taking_in import TakingIn
-from db.store import Record
+from db.jobs import JobRecord
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Client(commands.AutoShardedBot):
     `left_open` are the jobs of an earlier life, to be taken up once connected.
     """
 
-    def __init__(self, studio: Studio, left_open: list[Record]) -> None:
+    def __init__(self, studio: Studio, left_open: list[JobRecord]) -> None:
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -75,10 +75,10 @@ class Client(commands.AutoShardedBot):
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
         known = {(command.type.value, command.name) for command in await self.tree.fetch_commands()}
         offered = {(int(command.get("type", 1)), command["name"]) for command in payload}
-        if known == offered and await self.studio.store.memo("commands") == fingerprint:
+        if known == offered and await self.studio.store.get_meta("commands") == fingerprint:
             return
         await self.tree.sync()
-        await self.studio.store.set_memo("commands", fingerprint)
+        await self.studio.store.set_meta("commands", fingerprint)
         log.info("told Discord of %d commands", len(payload))
 
 

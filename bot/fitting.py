@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 
-from db.store import Store
+from db.jobs import JobStore
 from generation.imprint import Signer
 from generation.job import Action, Job
 from generation.params import Params
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 class Fitting:
     """Makes files of jobs' pictures smaller: the text of their parameters stays, and they are signed anew."""
 
-    def __init__(self, store: Store, signer: Signer) -> None:
+    def __init__(self, store: JobStore, signer: Signer) -> None:
         self._store, self._signer = store, signer
         self._signing = threading.Lock()
 
@@ -43,5 +43,5 @@ class Fitting:
 
     async def _drawn_by(self, job: Job) -> Params:
         """Give what a job's picture was drawn by: a picked one comes from another job, and says what that one did."""
-        origin = await self._store.record(job.parent.job_id) if job.action is Action.PICK and job.parent else None
+        origin = await self._store.get(job.parent.job_id) if job.action is Action.PICK and job.parent else None
         return origin.job.params if origin else job.params

@@ -37,7 +37,7 @@ class Habits:
 
 async def habits_of(studio: Studio, interaction: discord.Interaction[Any]) -> Habits:
     """Look up the habits of who caused an interaction, where they did so."""
-    preferences = await studio.people.settings(interaction.user.id)
+    preferences = await studio.people.get(interaction.user.id)
     server = await studio.policy.settings(interaction.guild_id)
     layers = _to_be_had(preferences, server, studio.repertoire).layers
     # Who draws here cannot mend what the owners have set.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bot.config import ConfigError
-from db.backup import LOCK
+from db.backup import LOCK_FILE
 
 
 @contextmanager
@@ -16,7 +16,7 @@ def only_one(data_dir: Path) -> Iterator[None]:
     """Hold the data folder, which is made where there is none. Raises ConfigError."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        file = (data_dir / LOCK).open("w")
+        file = (data_dir / LOCK_FILE).open("w")
     except OSError as error:
         raise ConfigError(f"DATA_DIR {data_dir} cannot be used: {error.strerror}") from None
     with file as lock:
@@ -30,7 +30,7 @@ def only_one(data_dir: Path) -> Iterator[None]:
 def in_use(data_dir: Path) -> bool:
     """Tell whether somebody holds the data folder, which stays as it is."""
     try:
-        with (data_dir / LOCK).open() as lock:
+        with (data_dir / LOCK_FILE).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

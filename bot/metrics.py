@@ -24,8 +24,8 @@ from prometheus_client.registry import Collector
 
 from bot.errors import told
 from bot.studio import Studio
-from db.connection import DATABASE
-from db.store import State
+from db.connection import DATABASE_FILE
+from db.jobs import JobState
 from generation.job import Job
 from generation.messages import Loading, Ready
 from generation.worker import Broken, Restarting
@@ -92,22 +92,22 @@ class Metrics:
         if self._counting:
             await asyncio.wait(self._counting)
 
-    def _watch(self, job_id: str, state: State) -> None:
+    def _watch(self, job_id: str, state: JobState) -> None:
         task = asyncio.create_task(self._count(job_id, state, time.monotonic()))
         self._counting.add(task)
         task.add_done_callback(self._counting.discard)
 
-    async def _count(self, job_id: str, state: State, now: float) -> None:
-        record = await self._studio.store.record(job_id)
+    async def _count(self, job_id: str, state: JobState, now: float) -> None:
+        record = await self._studio.store.get(job_id)
         if record is None:
             return
         self._jobs.labels(record.job.action, state).inc()
         began = self._began.pop(job_id, None)
-        if state is State.DRAWING:
+        if state is JobState.RUNNING:
             self._began[job_id] = now
             if record.attempts == 1:
                 self._waited.observe(max(0.0, self._studio.clock() - record.job.asked_at))
-        elif state is State.DRAWN and began is not None:
+        elif state is JobState.GENERATED and began is not None:
             self._drew.observe(now - began)
 
     def _watch_worker(self) -> None:
@@ -133,5 +133,5 @@ def _people(jobs: Iterable[Job]) -> int:
 
 
 def _disk(data_dir: Path) -> tuple[int, int]:
-    database = sum(path.stat().st_size for path in data_dir.glob(f"{DATABASE}*"))
+    database = sum(path.stat().st_size for path in data_dir.glob(f"{DATABASE_FILE}*"))
     return database, shutil.disk_usage(data_dir).free

@@ -12,7 +12,7 @@ import discord
 from bot.delivery import persist
 from bot.policy.settings import Delivery
 from bot.studio import Studio
-from db.threads import Threads
+from db.threads import ThreadStore
 from generation.display import shorten
 from generation.job import Job
 
@@ -24,7 +24,7 @@ LONGEST_NAME = 90  # characters of a thread's name, of which Discord takes 100
 class Rooms:
     """Find, or make, the place for each job's result."""
 
-    def __init__(self, client: discord.Client, studio: Studio, threads: Threads) -> None:
+    def __init__(self, client: discord.Client, studio: Studio, threads: ThreadStore) -> None:
         self._client, self._studio, self._threads = client, studio, threads
         # By person, so that two jobs of theirs do not make two threads; a thread may take minutes where many are made.
         self._making: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
@@ -56,11 +56,11 @@ class Rooms:
     async def lost(self, job: Job) -> Job:
         """Give the job without its place, which Discord does not let the bot use."""
         assert job.destination.post_in is not None
-        await self._threads.forget(job.destination.post_in)
+        await self._threads.delete(job.destination.post_in)
         return await self._settled(job, None)
 
     async def _settled(self, job: Job, room: int | None) -> Job:
-        await self._studio.store.set_post_in(job.id, room)
+        await self._studio.store.set_result_channel(job.id, room)
         return replace(job, destination=replace(job.destination, post_in=room))
 
     async def _room(self, job: Job) -> int | None:
@@ -77,11 +77,11 @@ class Rooms:
 
     async def _thread_of_person(self, job: Job) -> int | None:
         person, channel_id = job.asker, job.destination.channel_id
-        if known := await self._threads.of(person.id, channel_id):
+        if known := await self._threads.find(person.id, channel_id):
             return known
         thread_id = await self._new_thread(job, f"Pictures of {person.name}")
         if thread_id is not None:
-            await self._threads.keep(person.id, channel_id, thread_id)
+            await self._threads.save(person.id, channel_id, thread_id)
         return thread_id
 
     async def _new_thread(self, job: Job, name: str) -> int | None:

@@ -17,18 +17,18 @@ from bot.config import Config
 from bot.fitting import Fitting
 from bot.imprint import imprint_of
 from bot.policy.policy import Policy
-from db.connection import DATABASE, Connection
-from db.favourites import Favourites
-from db.guilds import Guilds
-from db.people import People
-from db.pictures import Pictures
-from db.privacy import Privacy
-from db.reports import Reports
-from db.retention import Retention, days_by_guild
-from db.search import Search
+from db.connection import DATABASE_FILE, Connection
+from db.favourites import FavouriteStore
+from db.guilds import GuildStore
+from db.image_files import ImageStore
+from db.jobs import JobStore
+from db.preferences import PreferenceStore
+from db.privacy import PersonalData
+from db.reports import ReportStore
+from db.retention import Retention, retention_days_by_guild
+from db.search import JobSearch
 from db.stats import Stats
-from db.store import Store
-from db.threads import Threads
+from db.threads import ThreadStore
 from db.usage import Usage
 from generation import logs
 from generation.additions import additions_in
@@ -49,17 +49,17 @@ class Studio:
     """Everything a cog needs; `tasks` holds the jobs under way by their id."""
 
     config: Config
-    store: Store
-    people: People
-    favourites: Favourites
-    search: Search
-    reports: Reports
-    guilds: Guilds
+    store: JobStore
+    people: PreferenceStore
+    favourites: FavouriteStore
+    search: JobSearch
+    reports: ReportStore
+    guilds: GuildStore
     stats: Stats
-    privacy: Privacy
-    threads: Threads
+    privacy: PersonalData
+    threads: ThreadStore
     policy: Policy
-    pictures: Pictures
+    pictures: ImageStore
     fitting: Fitting
     queue: Queue
     worker: Worker
@@ -101,7 +101,7 @@ class Studio:
         tasks = list(self.tasks.values())
         for task in tasks:
             task.cancel()
-        await self.store.excuse()
+        await self.store.undo_attempts()
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_PATIENCE)
 
@@ -113,7 +113,7 @@ class Studio:
 
     async def _origin(self, job_id: str) -> dict[str, int | None]:
         """Say for the log whose job it is, and from where, unless it is known from the interaction."""
-        if "person" in logs.subject() or (record := await self.store.record(job_id)) is None:
+        if "person" in logs.subject() or (record := await self.store.get(job_id)) is None:
             return {}
         return {"guild": record.job.destination.guild_id, "person": record.job.asker.id}
 
@@ -129,30 +129,30 @@ async def open_studio(config: Config, worker: Worker, clock: Callable[[], float]
     Raises UnusableDatabaseError when the database is damaged or too new, ConfigError like `make_worker`.
     """
     async with AsyncExitStack() as stack:
-        connection = await stack.enter_async_context(Connection.open(config.data_dir / DATABASE))
-        store = Store(connection, clock)
+        connection = await stack.enter_async_context(Connection.open(config.data_dir / DATABASE_FILE))
+        store = JobStore(connection, clock)
         await worker.start()
         stack.push_async_callback(worker.close)
         queue = Queue([worker], _limits(config), clock=clock)
         for person_id, when in (await store.last_served()).items():
             queue.remember(person_id, when)
-        pictures = Pictures(config.data_dir)
-        guild_days = partial(days_by_guild, connection)
+        pictures = ImageStore(config.data_dir)
+        guild_days = partial(retention_days_by_guild, connection)
         retention = Retention(connection, pictures, config.retention_days, guild_days, clock)
-        await stack.enter_async_context(_beside(retention.keep_sweeping()))
-        guilds = Guilds(connection, clock)
+        await stack.enter_async_context(_beside(retention.run_daily()))
+        guilds = GuildStore(connection, clock)
         policy = Policy(guilds, Usage(connection), clock, partial(refusal, config.allowed_guilds))
         yield Studio(
             config=config,
             store=store,
-            people=People(connection),
-            favourites=Favourites(connection, clock),
-            search=Search(connection),
-            reports=Reports(connection, clock),
+            people=PreferenceStore(connection),
+            favourites=FavouriteStore(connection, clock),
+            search=JobSearch(connection),
+            reports=ReportStore(connection, clock),
             guilds=guilds,
             stats=Stats(connection),
-            privacy=Privacy(connection),
-            threads=Threads(connection),
+            privacy=PersonalData(connection),
+            threads=ThreadStore(connection),
             policy=policy,
             pictures=pictures,
             fitting=Fitting(store, imprint_of(config).signer()),

@@ -14,7 +14,7 @@ from typing import Any
 
 from bot.fitting import Fitting
 from bot.studio import Studio
-from db.privacy import BEGINNING, Cursor
+from db.privacy import START_CURSOR, Cursor
 from generation.display import slug
 from generation.job import Action
 from generation.params import Picture, Tile, Upload, from_dict
@@ -51,15 +51,15 @@ async def pack(studio: Studio, person_id: int, after: Cursor, limit: int, target
     """Write what of a person's jobs comes `after` a place, and fits into `limit` bytes, to a zip at `target`."""
     with zipfile.ZipFile(target, "w") as archive:
         packing = _Packing(archive, limit)
-        if after == BEGINNING:
-            packing.add_text("you.json", await studio.privacy.belongings(person_id))
+        if after == START_CURSOR:
+            packing.add_text("you.json", await studio.privacy.export_rows(person_id))
         next_ = await _fill(packing, studio, person_id, after)
         await asyncio.to_thread(packing.add_text, "jobs.json", packing.entries)
     return Part(target, len(packing.entries), len(packing.names), next_)
 
 
 async def _fill(packing: _Packing, studio: Studio, person_id: int, after: Cursor) -> Cursor | None:
-    while jobs := await studio.privacy.jobs_after(person_id, after, BITE):
+    while jobs := await studio.privacy.export_jobs(person_id, after, BITE):
         for job in jobs:
             piece = await asyncio.to_thread(_piece, job, studio, packing.limit // 2)
             if not packing.has_room(piece):

@@ -9,7 +9,7 @@ import discord
 
 from bot.delivery import TROUBLE
 from bot.fetch import Fetcher
-from db.pictures import Pictures
+from db.image_files import ImageStore
 from generation import intake
 from generation.display import escape, shorten
 from generation.errors import Complaint
@@ -23,7 +23,7 @@ LONGEST_NAME = 100  # characters of a file's name or a link in a complaint
 class TakingIn:
     """Take in pictures, a few at a time."""
 
-    def __init__(self, pictures: Pictures, fetcher: Fetcher) -> None:
+    def __init__(self, pictures: ImageStore, fetcher: Fetcher) -> None:
         self._pictures, self._fetcher = pictures, fetcher
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
 
@@ -36,7 +36,7 @@ class TakingIn:
                 png = await asyncio.to_thread(intake.clean, await image.read())
         except TROUBLE:
             raise Complaint(f"Discord did not give me `{image.filename}`: please try again.") from None
-        return await self._pictures.take_in(png)
+        return await self._pictures.save_upload(png)
 
     async def link(self, link: str) -> Upload:
         """Keep what lies behind a link; raises Complaint for what is no picture, or is not to be had."""
@@ -46,7 +46,7 @@ class TakingIn:
                 png = await asyncio.to_thread(intake.clean, data)
         except Complaint as complaint:
             raise Complaint(f"{escape(shorten(link, LONGEST_NAME))}\\: {complaint}") from None
-        return await self._pictures.take_in(png)
+        return await self._pictures.save_upload(png)
 
     async def attachments(self, images: Iterable[discord.Attachment]) -> list[Upload]:
         """Keep several attached pictures, in their order."""

@@ -52,7 +52,7 @@ class Blend(commands.Cog):
     ) -> None:
         await self.studio.policy.welcome(situation_of(interaction))
         self.studio.queue.check(interaction.user.id)
-        preferred = await self.studio.people.settings(interaction.user.id)
+        preferred = await self.studio.people.get(interaction.user.id)
         await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, None, preferred))
         brought = [image for image in (image1, image2, image3, image4, image5) if image is not None]
         pictures = await self.taking_in.attachments(brought)

@@ -14,7 +14,7 @@ from bot.forms import Filled, Form
 from cogs.buttons import DELETE
 from cogs.forms import Forms, forms_of
 from cogs.road import Interaction, Road, moderates, note_moderation, road_of
-from db.store import Record
+from db.jobs import JobRecord
 from generation.errors import Complaint
 from generation.params import Tile
 
@@ -45,35 +45,35 @@ class Deleting(commands.Cog):
         await self._erase(record)
         with suppress(discord.NotFound):  # somebody was quicker
             await interaction.delete_original_response()  # the message with the button, which no right is needed for
-        if interaction.message is None or interaction.message.id != record.answer_id:
+        if interaction.message is None or interaction.message.id != record.result_message_id:
             await self._remove_answer(record)
-        await self.studio.store.removed(record.job.id)
+        await self.studio.store.mark_purged(record.job.id)
         await note_moderation(self.studio, record.job, interaction.user.id, "deleted")
         await interaction.followup.send("The picture and its files are deleted.", ephemeral=True)
 
-    async def delete(self, record: Record) -> None:
+    async def delete(self, record: JobRecord) -> None:
         """Remove a job's files and the message with its result."""
         await self._erase(record)
         await self._remove_answer(record)
-        await self.studio.store.removed(record.job.id)
+        await self.studio.store.mark_purged(record.job.id)
 
     @commands.Cog.listener()
     async def on_connect(self) -> None:
         """Go on with what was being deleted when the bot stopped."""
-        for record in await self.studio.store.half_deleted():
+        for record in await self.studio.store.pending_purge():
             self.studio.carry_out(record.job.id, self.delete(record))
 
-    async def _erase(self, record: Record) -> None:
-        await self.studio.store.deleted(record.job.id)
-        await self.studio.pictures.remove(record.job.id)
+    async def _erase(self, record: JobRecord) -> None:
+        await self.studio.store.mark_deleted(record.job.id)
+        await self.studio.pictures.delete(record.job.id)
         log.info("job %s: deleted", record.job.id)
 
-    async def _remove_answer(self, record: Record) -> None:
-        if record.answer_id is not None:
-            await self.delivery.remove_answer(record.job, record.answer_id)
+    async def _remove_answer(self, record: JobRecord) -> None:
+        if record.result_message_id is not None:
+            await self.delivery.remove_answer(record.job, record.result_message_id)
 
-    async def _deletable(self, interaction: Interaction, job_id: str) -> Record:
-        record = await self.studio.store.record(job_id)
+    async def _deletable(self, interaction: Interaction, job_id: str) -> JobRecord:
+        record = await self.studio.store.get(job_id)
         if record is None:
             raise Complaint(
                 "I do not know this picture any more. Whoever may delete messages here can delete this one."

@@ -12,7 +12,7 @@ from bot.client import Client
 from bot.quoting import quote
 from cogs.buttons import DETAILS
 from cogs.road import Interaction, Road, road_of
-from db.store import Record
+from db.jobs import JobRecord
 from generation.actions import size_of
 from generation.display import escape, shorten
 from generation.errors import Complaint
@@ -34,7 +34,7 @@ class Details(commands.Cog):
 
     async def show(self, interaction: Interaction, tile: Tile) -> None:
         """Answer with everything about a picture."""
-        record = await self.studio.store.record(tile.job_id)
+        record = await self.studio.store.get(tile.job_id)
         if record is None:
             raise Complaint("I do not know this picture any more.")
         ancestors = await self._ancestors(record)
@@ -45,12 +45,12 @@ class Details(commands.Cog):
             content, files=files, ephemeral=True, allowed_mentions=discord.AllowedMentions.none(), suppress_embeds=True
         )
 
-    async def _ancestors(self, record: Record) -> list[Record]:
+    async def _ancestors(self, record: JobRecord) -> list[JobRecord]:
         """Give what a job descends from, the nearest first, and one more than is named."""
-        found: list[Record] = []
+        found: list[JobRecord] = []
         parent = record.job.parent
         while parent is not None and len(found) <= MOST_ANCESTORS:
-            known = await self.studio.store.record(parent.job_id)
+            known = await self.studio.store.get(parent.job_id)
             if known is None:
                 break
             found.append(known)
@@ -58,7 +58,7 @@ class Details(commands.Cog):
         return found
 
 
-def facts(record: Record, repertoire: Repertoire) -> list[str]:
+def facts(record: JobRecord, repertoire: Repertoire) -> list[str]:
     """Say what is known of a picture, besides its prompt."""
     job, (width, height) = record.job, size_of(record.job.params)
     model = repertoire.name_of(job.params)
@@ -71,16 +71,16 @@ def facts(record: Record, repertoire: Repertoire) -> list[str]:
     ]
 
 
-def _lineage(ancestors: list[Record], person_id: int) -> list[str]:
+def _lineage(ancestors: list[JobRecord], person_id: int) -> list[str]:
     lines = [f"-# ↳ {_named(record, person_id)}" for record in ancestors[:MOST_ANCESTORS]]
     return lines + ["-# ↳ …"] * (len(ancestors) > MOST_ANCESTORS)
 
 
-def _named(record: Record, person_id: int) -> str:
+def _named(record: JobRecord, person_id: int) -> str:
     to, origin = record.job.destination, wording.origin(record.job)
-    if record.answer_id is None or (to.private and record.job.asker.id != person_id):
+    if record.result_message_id is None or (to.private and record.job.asker.id != person_id):
         return origin
-    link = f"https://discord.com/channels/{to.guild_id or '@me'}/{to.result_channel_id}/{record.answer_id}"
+    link = f"https://discord.com/channels/{to.guild_id or '@me'}/{to.result_channel_id}/{record.result_message_id}"
     return f"{origin} · [go there]({link})"
 
 

@@ -119,7 +119,7 @@ class Imagine(commands.Cog):
         await self.studio.policy.welcome(situation_of(interaction))
         if alone:
             self.studio.queue.check(interaction.user.id)
-        preferred = await self.studio.people.settings(interaction.user.id)
+        preferred = await self.studio.people.get(interaction.user.id)
         private = alone is None or is_private(interaction, alone.private, preferred)
         await interaction.response.defer(thinking=True, ephemeral=private)
 

@@ -16,8 +16,8 @@ from bot.policy.settings import Bounds
 from bot.policy.situation import situation_of
 from bot.studio import Studio
 from cogs.road import Interaction, road_of
-from db.search import Lifetime
-from db.usage import Used
+from db.search import LifetimeTotals
+from db.usage import UsageTotals
 from generation.display import escape, shorten
 from generation.errors import Complaint
 from generation.job import Job
@@ -87,21 +87,21 @@ async def _cancel(interaction: Interaction, job_id: str) -> None:
         return
     text, view = await overview(studio, interaction)
     await interaction.response.edit_message(content=text, view=view)
-    await road.tell_ending(record.job, record.notice_id, ending)
+    await road.tell_ending(record.job, record.status_message_id, ending)
 
 
-def _about(habits: Habits, lifetime: Lifetime) -> list[str]:
+def _about(habits: Habits, lifetime: LifetimeTotals) -> list[str]:
     visibility = "stealth (only you see your pictures)" if habits.preferences.private else "public"
     model = escape(shorten(habits.model.name, LONGEST_LINE))
     return [
         "## You in the studio",
         f"Mode: **{habits.preferences.speed}** · Visibility: **{visibility}** · Model: **{model}**",
-        f"Drawn for you so far: {_count(lifetime.pictures, 'picture')} in {_count(lifetime.jobs, 'job')}, "
+        f"Drawn for you so far: {_count(lifetime.images, 'picture')} in {_count(lifetime.jobs, 'job')}, "
         f"{_duration(lifetime.seconds)} of drawing",
     ]
 
 
-def _left(used: Used, bounds: Bounds) -> list[str]:
+def _left(used: UsageTotals, bounds: Bounds) -> list[str]:
     """Say what is left where the server sets bounds."""
     of_jobs = bounds.jobs_a_day is not None and f"{used.jobs:,} of {_count(bounds.jobs_a_day, 'job')}"
     of_time = bounds.gpu_seconds_a_day is not None and (

@@ -22,11 +22,11 @@ class Liking(commands.Cog):
 
     async def like(self, interaction: Interaction, tile: Tile) -> None:
         """Mark a picture as the person's favourite, or no longer."""
-        if await self.studio.favourites.unmark(interaction.user.id, tile):  # also where the picture has gone
+        if await self.studio.favourites.remove(interaction.user.id, tile):  # also where the picture has gone
             await answer(interaction, "This is no longer among your favourites.")
             return
         await self.road.parent(tile)
-        if not await self.studio.favourites.mark(interaction.user.id, tile):  # deleted in this moment
+        if not await self.studio.favourites.add(interaction.user.id, tile):  # deleted in this moment
             raise Complaint("This picture is not kept any more.")
         await answer(interaction, "❤️ This is among your favourites now. Press again to take it out.")
 

@@ -19,7 +19,7 @@ from cogs.prompting import Purpose, open_form
 from cogs.remix import Remix
 from cogs.road import Interaction, Road, moderates, road_of
 from cogs.sending import Sending, sending_of
-from db.store import Record
+from db.jobs import JobRecord
 from generation.errors import Complaint
 from generation.job import Action
 from generation.params import Tile, Upload
@@ -46,7 +46,7 @@ class Menus(commands.Cog):
         moderator = partial(moderates, interaction)
         cancelled, ending = await self.road.call_off(record.job.id, interaction.user.id, moderator)
         await interaction.response.send_message("It is cancelled.", ephemeral=True)
-        await self.road.tell_ending(cancelled.job, cancelled.notice_id, ending)
+        await self.road.tell_ending(cancelled.job, cancelled.status_message_id, ending)
 
     async def dm_results(self, interaction: Interaction, message: discord.Message) -> None:
         """Send a result's pictures by direct message, or give them privately where that is not possible."""
@@ -116,11 +116,11 @@ class Menus(commands.Cog):
         if report:
             interaction.client.dispatch("reported", report)
 
-    async def _record(self, message: discord.Message) -> Record:
+    async def _record(self, message: discord.Message) -> JobRecord:
         if message.author != self.client.user:
             raise Complaint("This is not a message of mine: choose a picture that I have drawn.")
-        job_id = next(iter(job_ids(message)), None) or await self.studio.search.of_message(message.id)
-        record = await self.studio.store.record(job_id) if job_id else None
+        job_id = next(iter(job_ids(message)), None) or await self.studio.search.by_message(message.id)
+        record = await self.studio.store.get(job_id) if job_id else None
         if record is None:
             raise Complaint("There is no job of mine in this message, or I do not know it any more.")
         return record

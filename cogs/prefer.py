@@ -37,7 +37,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
         self, interaction: Interaction, parameters: app_commands.Range[str, 0, LONGEST_SUFFIX] = ""
     ) -> None:
         suffix = check_suffix(parameters, self.studio.repertoire) if parameters.strip() else None
-        await self.studio.people.change(interaction.user.id, suffix=suffix)
+        await self.studio.people.update(interaction.user.id, suffix=suffix)
         if suffix is None:
             await _say(interaction, "Nothing is added to your prompts any more.")
         else:
@@ -47,7 +47,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
     @app_commands.describe(name="Which model draws where a prompt names none")
     async def model(self, interaction: Interaction, name: app_commands.Range[str, 0, LONGEST_CHOICE] = "") -> None:
         wanted = await chosen_model(self.studio, interaction.guild_id, name) if name.strip() else None
-        await self.studio.people.change(interaction.user.id, model=wanted and wanted.name)
+        await self.studio.people.update(interaction.user.id, model=wanted and wanted.name)
         if wanted is None:
             await _say(interaction, "The server's model draws for you.")
         else:
@@ -109,7 +109,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
 
     async def _switch(self, interaction: Interaction, name: str) -> Preferences:
         people, person = self.studio.people, interaction.user.id
-        return await people.change(person, **{name: not getattr(await people.settings(person), name)})
+        return await people.update(person, **{name: not getattr(await people.get(person), name)})
 
 
 async def _say(interaction: Interaction, text: str) -> None:

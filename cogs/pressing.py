@@ -36,7 +36,7 @@ class Pressing(commands.Cog):
     async def press(self, action: Action, interaction: Interaction, tile: Tile) -> None:
         """Make a new job from a tile, or ask for other words first."""
         parent = await self.road.parent(tile)
-        preferred = await self.studio.people.settings(interaction.user.id)
+        preferred = await self.studio.people.get(interaction.user.id)
         pressed = f"{action}:{tile}"
         if action is Action.VARY_STRONG and parent.params.count > 1 and not preferred.high_variation:
             action = Action.VARY_SUBTLE

@@ -22,8 +22,8 @@ from bot.takeout import Part
 from cogs.deleting import Deleting, deleting_of
 from cogs.forms import Forms, forms_of
 from cogs.road import Interaction, Road, road_of
-from db.privacy import BEGINNING, Cursor, Kept
-from db.retention import shorter
+from db.privacy import START_CURSOR, Cursor, DataSummary
+from db.retention import effective_days
 from generation.errors import Complaint
 from generation.params import Upload
 
@@ -52,9 +52,9 @@ class Privacy(commands.Cog):
 
     @app_commands.command(description="What I keep about you: see it, get all of it, or delete it")
     async def privacy(self, interaction: Interaction) -> None:
-        kept = await self.studio.privacy.kept(interaction.user.id)
+        kept = await self.studio.privacy.summary(interaction.user.id)
         settings = await self.studio.policy.settings(interaction.guild_id)
-        days = shorter(settings.retention_days, self.studio.config.retention_days)
+        days = effective_days(settings.retention_days, self.studio.config.retention_days)
         await interaction.response.send_message(in_words(kept, days), view=_view(), ephemeral=True)
 
     async def hand_out(self, interaction: Interaction, number: int, after: Cursor) -> None:
@@ -109,7 +109,7 @@ class Privacy(commands.Cog):
         """Delete everything that a person asked for up to a time (Unix seconds), and tell how many jobs that were."""
         await self._end_unfinished(person_id, up_to)
         erased = 0
-        while job_ids := await self.studio.privacy.to_erase(person_id, up_to, BITE):
+        while job_ids := await self.studio.privacy.jobs_to_erase(person_id, up_to, BITE):
             for job_id in job_ids:
                 await self._erase_job(job_id)
             erased += len(job_ids)
@@ -118,15 +118,17 @@ class Privacy(commands.Cog):
         return erased
 
     async def _end_unfinished(self, person_id: int, up_to: float) -> None:
-        for job_id in await self.studio.privacy.unfinished(person_id, up_to):
-            ended = await self.studio.store.cancel(job_id, ENDING) or await self.studio.store.failed(job_id, ENDING)
-            if ended and (record := await self.studio.store.record(job_id)):
+        for job_id in await self.studio.privacy.unfinished_jobs(person_id, up_to):
+            ended = await self.studio.store.cancel(job_id, ENDING) or await self.studio.store.mark_failed(
+                job_id, ENDING
+            )
+            if ended and (record := await self.studio.store.get(job_id)):
                 await self.studio.stop(job_id)
-                await self.road.tell_ending(record.job, record.notice_id, ENDING)
+                await self.road.tell_ending(record.job, record.status_message_id, ENDING)
 
     async def _erase_job(self, job_id: str) -> None:
         # The row goes last: should this be interrupted, it is found again.
-        if record := await self.studio.store.record(job_id):
+        if record := await self.studio.store.get(job_id):
             await self.deleting.delete(record)
         orphans = await self.studio.privacy.erase_job(job_id)
         for digest in orphans:
@@ -135,7 +137,7 @@ class Privacy(commands.Cog):
     @commands.Cog.listener()
     async def on_connect(self) -> None:
         """Go on with what an earlier life of the bot had begun to erase."""
-        for person_id, up_to in (await self.studio.privacy.erasures()).items():
+        for person_id, up_to in (await self.studio.privacy.pending_erasures()).items():
             if _task(person_id) not in self.studio.tasks:
                 self.studio.carry_out(_task(person_id), self._erase_later(person_id, up_to))
 
@@ -152,9 +154,9 @@ class PrivacyButton(
 ):
     """Get everything, from a place on; or delete everything."""
 
-    def __init__(self, act: str, number: int = 1, after: Cursor = BEGINNING) -> None:
+    def __init__(self, act: str, number: int = 1, after: Cursor = START_CURSOR) -> None:
         self.act, self.number, self.after = act, number, after
-        place = "" if after == BEGINNING else f":{number}:{after.asked_at!r}:{after.job_id}"
+        place = "" if after == START_CURSOR else f":{number}:{after.asked_at!r}:{after.job_id}"
         if act == "get":
             label, style = ("Get my data" if not place else "Next files"), discord.ButtonStyle.primary
         else:
@@ -176,7 +178,7 @@ class PrivacyButton(
                 await cog.ask(interaction)
 
 
-def in_words(kept: Kept, days: int) -> str:
+def in_words(kept: DataSummary, days: int) -> str:
     """Say what is kept about a person; `days` is how long, 0 for ever."""
     if kept.jobs and kept.first_at and kept.last_at:
         period = f"from <t:{int(kept.first_at)}:D> to <t:{int(kept.last_at)}:D>"

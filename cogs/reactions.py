@@ -14,7 +14,7 @@ from cogs.buttons import job_ids
 from cogs.deleting import Deleting, deleting_of
 from cogs.road import Road, road_of
 from cogs.sending import Sending, sending_of
-from db.store import Record, State
+from db.jobs import JobRecord, JobState
 from generation.errors import Complaint
 
 log = logging.getLogger(__name__)
@@ -54,27 +54,27 @@ class Reactions(commands.Cog):
         finally:
             self._busy.discard(record.job.id)
 
-    async def _send(self, record: Record) -> None:
+    async def _send(self, record: JobRecord) -> None:
         if record.suffix is None:
             raise Complaint("This is not drawn yet: react again when it is.")
         await self.sending.send(record, record.job.asker.id)
 
-    async def _end(self, record: Record, reaction: discord.RawReactionActionEvent) -> None:
-        if record.state in (State.WAITING, State.DRAWING):
+    async def _end(self, record: JobRecord, reaction: discord.RawReactionActionEvent) -> None:
+        if record.state in (JobState.WAITING, JobState.RUNNING):
             cancelled, ending = await self.road.call_off(record.job.id, record.job.asker.id)
-            await self.road.tell_ending(cancelled.job, cancelled.notice_id, ending)
-        elif record.state is State.ANSWERED:
+            await self.road.tell_ending(cancelled.job, cancelled.status_message_id, ending)
+        elif record.state is JobState.POSTED:
             await self.deleting.delete(record)
-            if reaction.message_id != record.answer_id:  # it was posted again, by /show
+            if reaction.message_id != record.result_message_id:  # it was posted again, by /show
                 with suppress(discord.NotFound):
                     await self._place(reaction).get_partial_message(reaction.message_id).delete()
 
     def _is_mine(self, reaction: discord.RawReactionActionEvent) -> bool:
         return self.client.user is not None and reaction.message_author_id == self.client.user.id
 
-    async def _record(self, reaction: discord.RawReactionActionEvent) -> Record | None:
-        job_id = await self.studio.search.of_message(reaction.message_id) or await self._by_buttons(reaction)
-        return await self.studio.store.record(job_id) if job_id else None
+    async def _record(self, reaction: discord.RawReactionActionEvent) -> JobRecord | None:
+        job_id = await self.studio.search.by_message(reaction.message_id) or await self._by_buttons(reaction)
+        return await self.studio.store.get(job_id) if job_id else None
 
     async def _by_buttons(self, reaction: discord.RawReactionActionEvent) -> str | None:
         """Read a job's id off a message that is neither its notice nor its result, such as one that /show posted."""

@@ -156,7 +156,7 @@ class Region(commands.Cog):
         """Answer at once that it takes a while, and as privately as the words will want it."""
         assert purpose.tile is not None
         parent = await self.road.parent(purpose.tile)
-        preferred = await self.studio.people.settings(interaction.user.id)
+        preferred = await self.studio.people.get(interaction.user.id)
         try:
             typed = (await self.remix.read(interaction, text, parent.params)).private
         except Complaint:

@@ -13,7 +13,7 @@ from cogs.buttons import REMIX, RETRY
 from cogs.pressing import MADE, REMIXED, Pressing, make, pressing_of
 from cogs.prompting import HOW_FAR, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
 from cogs.road import Interaction, Road, road_of
-from db.store import State
+from db.jobs import JobState
 from generation import actions
 from generation.errors import Complaint
 from generation.job import Action, Job
@@ -48,7 +48,7 @@ class Remix(commands.Cog):
 
     async def retry(self, interaction: Interaction, tile: Tile) -> None:
         """Open the form of a job that failed: it is asked for once more, with other words perhaps."""
-        record = await self.studio.store.record(tile.job_id)
+        record = await self.studio.store.get(tile.job_id)
         if record is None:
             raise Complaint("I do not know this job any more: copy the prompt, and use `/imagine`.")
         if record.job.asker.id != interaction.user.id:
@@ -105,8 +105,8 @@ class Remix(commands.Cog):
 
     async def _parent(self, action: Action, tile: Tile) -> Job:
         """Give the job that a form is about: one that failed left no picture, and needs none to be drawn again."""
-        record = await self.studio.store.record(tile.job_id)
-        failed = record is not None and record.state is State.FAILED
+        record = await self.studio.store.get(tile.job_id)
+        failed = record is not None and record.state is JobState.FAILED
         return record.job if record and failed and action is Action.REROLL else await self.road.parent(tile)
 
     async def read(self, interaction: Interaction, text: str, parent: Params, *, zooming: bool = False) -> Wish:

@@ -37,8 +37,8 @@ from cogs.buttons import (
     pressed_view,
     result_view,
 )
-from db.guilds import Act
-from db.store import Record, State
+from db.guilds import AuditEntry
+from db.jobs import JobRecord, JobState
 from generation.display import slug
 from generation.errors import Complaint, WorkerDied
 from generation.job import Action, Asker, Job, Speed, new_job_id
@@ -85,7 +85,7 @@ class Road(commands.Cog):
         """
         if action is not Action.PICK:
             self.studio.repertoire.check(params)
-        preferred = await self.studio.people.settings(interaction.user.id)
+        preferred = await self.studio.people.get(interaction.user.id)
         private = is_private(interaction, private, preferred, await self._origin(interaction, parent))
         insisted, speed = speed is not None, speed or preferred.speed
         judged = await self._made_by(action, parent)
@@ -101,7 +101,7 @@ class Road(commands.Cog):
 
     async def _origin(self, interaction: Interaction, parent: Tile | None) -> Job | None:
         """Give the job that another is made from; raises Complaint where that is somebody else's private matter."""
-        record = await self.studio.store.record(parent.job_id) if parent else None
+        record = await self.studio.store.get(parent.job_id) if parent else None
         if record and record.job.destination.private and record.job.asker.id != interaction.user.id:
             raise Complaint("This picture is private, so only its owner can make something from it.")
         return record.job if record else None
@@ -109,7 +109,7 @@ class Road(commands.Cog):
     async def _made_by(self, action: Action, parent: Tile | None) -> Action:
         """Give what is really asked for: whatever is drawn once more is what it was the first time."""
         made, of = action, parent
-        while made is Action.REROLL and of is not None and (record := await self.studio.store.record(of.job_id)):
+        while made is Action.REROLL and of is not None and (record := await self.studio.store.get(of.job_id)):
             made, of = record.job.action, record.job.parent
         return action if made is Action.PICK else made  # for which nothing would be drawn
 
@@ -133,10 +133,10 @@ class Road(commands.Cog):
 
     async def go_on_with(self, job: Job, notice_id: int | None) -> None:
         """Set an accepted job going, unless it was cancelled as soon as it was shown."""
-        await self.studio.store.set_notice(job.id, notice_id)
-        record = await self.studio.store.record(job.id)
+        await self.studio.store.set_status_message(job.id, notice_id)
+        record = await self.studio.store.get(job.id)
         log.info("job %s: %s by %s", job.id, job.action, job.asker.id)
-        if record is not None and record.state is State.WAITING:
+        if record is not None and record.state is JobState.WAITING:
             self.studio.carry_out(job.id, self.deliver(job, notice_id))
         else:
             self.studio.queue.leave(job.id)
@@ -149,14 +149,16 @@ class Road(commands.Cog):
                 await self._refuse_withheld(job, await self.rooms.seen_from(job))
             await self.studio.pictures.save(job.id, grid)
             model = self.studio.repertoire.name_of(job.params) if needs_turn(job) else None
-            if await self.studio.store.drawn(job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive):
+            if await self.studio.store.mark_generated(
+                job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive
+            ):
                 await self.answer(job, notice_id, grid.sheet, grid.suffix)
         except Exception as error:
             await self.give_up(job, notice_id, error)
 
     async def _refuse_withheld(self, job: Job, channel_id: int) -> None:
         if await is_withheld(self.studio, self.client, job.destination.guild_id, channel_id):
-            await self.studio.pictures.remove(job.id)  # it was kept for a gallery that is gone
+            await self.studio.pictures.delete(job.id)  # it was kept for a gallery that is gone
             raise Complaint(WITHHELD)
 
     async def answer(self, job: Job, notice_id: int | None, sheet: bytes, suffix: str) -> None:
@@ -166,11 +168,11 @@ class Road(commands.Cog):
             answer_id = await self._post(job, notice_id, sheet, suffix)
         except RoomLost:
             job = await self.rooms.lost(job)
-            record = await self.studio.store.record(job.id)
+            record = await self.studio.store.get(job.id)
             if record is not None and record.sensitive:
                 await self._refuse_withheld(job, job.destination.channel_id)
             answer_id = await self._post(job, notice_id, sheet, suffix)
-        await self.studio.store.answered(job.id, answer_id)
+        await self.studio.store.mark_posted(job.id, answer_id)
         log.info("job %s: answered in message %s", job.id, answer_id)
         await self.settle(job, notice_id, answer_id)
         self.client.dispatch("job_answered", job, answer_id)
@@ -183,18 +185,18 @@ class Road(commands.Cog):
             await interaction.response.edit_message(content=text, attachments=[], view=None, allowed_mentions=NOBODY)
         except Exception:
             log.warning("job %s: could not answer that it is cancelled", job_id, exc_info=True)
-            await self.tell_ending(record.job, record.notice_id, ending)
-        await self.studio.store.set_notice(job_id, None)
+            await self.tell_ending(record.job, record.status_message_id, ending)
+        await self.studio.store.set_status_message(job_id, None)
 
     async def call_off(
         self, job_id: str, person_id: int, moderates: Callable[[Job], bool] = lambda job: False
-    ) -> tuple[Record, str]:
+    ) -> tuple[JobRecord, str]:
         """Cancel a job, and give it with the words for it; raises Complaint when it may not or cannot be.
 
         `moderates` tells whether somebody else's job may be cancelled as well. It is left to the caller to say in the
         notice that it is.
         """
-        record = await self.studio.store.record(job_id)
+        record = await self.studio.store.get(job_id)
         if record is None:
             raise Complaint("I do not know this job any more.")
         if person_id != record.job.asker.id and not moderates(record.job):
@@ -223,7 +225,7 @@ class Road(commands.Cog):
 
     async def parent(self, tile: Tile) -> Job:
         """Give the job that a tile is of; raises Complaint when that picture is not kept any more."""
-        record = await self.studio.store.record(tile.job_id)
+        record = await self.studio.store.get(tile.job_id)
         kept = await asyncio.to_thread(self.studio.pictures.path(tile).exists)
         if record is None or not kept:
             raise Complaint("This picture is not kept any more, so nothing can be made from it.")
@@ -237,12 +239,12 @@ class Road(commands.Cog):
             else:
                 text = wording.elsewhere_posted(job, self.studio.repertoire, answer_id)
                 await self.delivery.tell_ending(job, notice_id, text)
-        await self.studio.store.set_notice(job.id, None)
+        await self.studio.store.set_status_message(job.id, None)
 
     async def give_up(self, job: Job, notice_id: int | None, error: Exception) -> None:
         """End a job without a result, and say why."""
         ending = explain(error)
-        if await self.studio.store.failed(job.id, ending):
+        if await self.studio.store.mark_failed(job.id, ending):
             await self.tell_ending(job, notice_id, ending, failed=True)
 
     async def tell_ending(self, job: Job, notice_id: int | None, ending: str, *, failed: bool = False) -> None:
@@ -259,7 +261,7 @@ class Road(commands.Cog):
             )
         elif not needs_turn(job):
             await self.delivery.tell_apart(job, text)
-        await self.studio.store.set_notice(job.id, None)
+        await self.studio.store.set_status_message(job.id, None)
 
     async def _draw_or_draw_again(self, job: Job, notice_id: int | None) -> Grid:
         try:
@@ -280,7 +282,7 @@ class Road(commands.Cog):
         ):
             standing.worker = turn.worker
             await self.studio.policy.still_admit(job)
-            if not await self.studio.store.begin(job.id):
+            if not await self.studio.store.mark_running(job.id):
                 raise Complaint("This was cancelled.")
             return await turn.worker.generate(await self._request(job, turn.order), standing.note)
 
@@ -290,7 +292,7 @@ class Road(commands.Cog):
 
     async def _pick(self, job: Job) -> Grid:
         """Give the picture that is there already, as the result that a drawing would give."""
-        if not await self.studio.store.begin(job.id, served=False):
+        if not await self.studio.store.mark_running(job.id, served=False):
             raise Complaint("This was cancelled.")
         assert job.parent is not None
         try:
@@ -299,7 +301,7 @@ class Road(commands.Cog):
             raise Complaint("This picture is not kept any more.") from None
         limit = job.destination.upload_limit
         sheet, suffix = await self.studio.fitting.within(tile, "png", limit, job)
-        origin = await self.studio.store.record(job.parent.job_id)
+        origin = await self.studio.store.get(job.parent.job_id)
         return Grid((tile,), sheet, suffix, 0.0, sensitive=origin is not None and origin.sensitive)
 
     async def _request(self, job: Job, order: int) -> Generate:
@@ -344,9 +346,9 @@ class Road(commands.Cog):
 
     async def compose_answer(self, job: Job, sheet: bytes, suffix: str, channel_id: int | None) -> Answer:
         """Put a result together as it is posted in a channel, None being direct messages."""
-        record = await self.studio.store.record(job.id)
+        record = await self.studio.store.get(job.id)
         sensitive = record is not None and record.sensitive
-        origin = await self.studio.store.record(job.parent.job_id) if job.parent else None
+        origin = await self.studio.store.get(job.parent.job_id) if job.parent else None
         is_anothers = origin is not None and origin.job.asker.id != job.asker.id
         credit = origin.job.asker if origin and is_anothers and not origin.job.destination.private else None
         return Answer(
@@ -411,5 +413,5 @@ async def note_moderation(studio: Studio, job: Job, person_id: int, what: str) -
     guild_id = job.destination.guild_id
     if person_id != job.asker.id and guild_id is not None:
         details = f"{what} job {job.id} of <@{job.asker.id}>"
-        act = Act(guild_id=guild_id, person_id=person_id, act="moderation", details=details, at=studio.clock())
-        await studio.guilds.note(act)
+        act = AuditEntry(guild_id=guild_id, person_id=person_id, act="moderation", details=details, at=studio.clock())
+        await studio.guilds.add_audit_entry(act)

@@ -16,7 +16,7 @@ from bot.client import Client
 from bot.delivery import NOBODY, persist
 from bot.imprint import file_words
 from cogs.road import Road, road_of
-from db.store import Record
+from db.jobs import JobRecord
 from generation.display import escape, shorten
 from generation.errors import Complaint
 from generation.job import Job
@@ -50,13 +50,13 @@ class Sending(commands.Cog):
         self.studio = client.studio
         self.road = road
 
-    async def send(self, record: Record, person_id: int) -> None:
+    async def send(self, record: JobRecord, person_id: int) -> None:
         """Send a job's pictures one by one; raises discord.Forbidden where the person takes no direct messages."""
         channel = await self.client.create_dm(discord.Object(person_id))
         async for letter in self.letters(record, DEFAULT_FILE_SIZE_LIMIT_BYTES):
             await _send(channel, letter)
 
-    async def letters(self, record: Record, limit: int) -> AsyncIterator[Letter]:
+    async def letters(self, record: JobRecord, limit: int) -> AsyncIterator[Letter]:
         """Give each picture of a job in at most `limit` bytes; raises Complaint when they are not kept any more."""
         for index in range(record.job.params.count):
             yield await self._letter(record, Tile(record.job.id, index), limit)
@@ -65,7 +65,7 @@ class Sending(commands.Cog):
     async def on_job_answered(self, job: Job, _: int) -> None:
         """Send a copy to who wants all results so, unless this one was posted there anyway."""
         is_there_already = job.destination.guild_id is None and job.destination.by_channel
-        if is_there_already or not (await self.studio.people.settings(job.asker.id)).auto_dm:
+        if is_there_already or not (await self.studio.people.get(job.asker.id)).auto_dm:
             return
         try:
             await self._send_copy(job)
@@ -73,10 +73,10 @@ class Sending(commands.Cog):
             log.info("job %s: its owner takes no direct messages", job.id)
 
     async def _send_copy(self, job: Job) -> None:
-        record = await self.studio.store.record(job.id)
+        record = await self.studio.store.get(job.id)
         if record is None or record.suffix is None:
             return
-        sheet = await self.studio.pictures.read_sheet(job.id, record.suffix)
+        sheet = await self.studio.pictures.read_grid(job.id, record.suffix)
         sheet, suffix = await self.studio.fitting.within(sheet, record.suffix, DEFAULT_FILE_SIZE_LIMIT_BYTES, job)
         answer = await self.road.compose_answer(job, sheet, suffix, None)
         channel = await self.client.create_dm(discord.Object(job.asker.id))
@@ -84,7 +84,7 @@ class Sending(commands.Cog):
             lambda: channel.send(answer.content, file=answer.file(), view=answer.view, allowed_mentions=NOBODY)
         )
 
-    async def _letter(self, record: Record, tile: Tile, limit: int) -> Letter:
+    async def _letter(self, record: JobRecord, tile: Tile, limit: int) -> Letter:
         job = record.job
         try:
             picture = await self.studio.pictures.read(tile)
@@ -106,11 +106,11 @@ async def _send(channel: discord.DMChannel, letter: Letter) -> None:
     )
 
 
-def _whereabouts(record: Record) -> str:
+def _whereabouts(record: JobRecord) -> str:
     to = record.job.destination
-    if record.answer_id is None or to.guild_id is None or not to.by_channel:
+    if record.result_message_id is None or to.guild_id is None or not to.by_channel:
         return ""
-    return f" · https://discord.com/channels/{to.guild_id}/{to.result_channel_id}/{record.answer_id}"
+    return f" · https://discord.com/channels/{to.guild_id}/{to.result_channel_id}/{record.result_message_id}"
 
 
 def sending_of(client: discord.Client) -> Sending:

@@ -182,7 +182,7 @@ def _passed_over(preferred: str | None, models: Sequence[Model]) -> str:
 
 
 async def _change(interaction: Interaction, **changes: Any) -> None:
-    await _studio(interaction).people.change(interaction.user.id, **changes)
+    await _studio(interaction).people.update(interaction.user.id, **changes)
     await _redraw(interaction)
 
 

@@ -78,7 +78,7 @@ class DrawAllButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], 
         wishes = await imagine.read(interaction, prompt, with_picture=image is not None)
         await interaction.response.defer()
         several = await imagine.with_pictures(wishes, image)
-        preferred = await interaction.client.studio.people.settings(interaction.user.id)
+        preferred = await interaction.client.studio.people.get(interaction.user.id)
         asks = [
             _asked(interaction, params, wish, len(wishes), preferred)
             for params, wish in zip(several, wishes, strict=True)
@@ -128,7 +128,7 @@ async def _accept(
     who, jobs = situation_of(interaction), list[Job]()
     policy, queue, store = road.studio.policy, road.studio.queue, road.studio.store
     async with policy.admission(who, asks[0]) as terms:
-        if await store.record(_numbered(key, 0)):
+        if await store.get(_numbered(key, 0)):
             return []
         for number, ask in enumerate(asks):
             terms = await policy.admit(who, ask)

@@ -20,8 +20,8 @@ from bot.seeing import may_see
 from bot.sensitive import TAKEN_FOR, is_withheld
 from cogs.buttons import LIKE, TileButton
 from cogs.road import Interaction, Road, road_of
-from db.search import Found
-from db.store import Record
+from db.jobs import JobRecord
+from db.search import SearchHit
 from generation.display import shorten
 from generation.errors import Complaint
 from generation.job import Action, Job
@@ -44,7 +44,7 @@ class Show(commands.Cog):
     @app_commands.command(description="Post one of your earlier results again, with its buttons")
     @app_commands.describe(job="Words of the prompt, or the job's id")
     async def show(self, interaction: Interaction, job: app_commands.Range[str, 1, 100]) -> None:
-        found = await self.studio.search.prompts(interaction.user.id, job)
+        found = await self.studio.search.by_prompt(interaction.user.id, job)
         await self._post_again(interaction, await self._chosen(job, found))
 
     @app_commands.command(description="Post one of your favourites again, with its buttons")
@@ -57,32 +57,34 @@ class Show(commands.Cog):
         if picture not in liked:
             found = await self.studio.search.favourites(interaction.user.id, picture)
         record = await self._chosen(picture, found)
-        is_favourite = await self.studio.favourites.has(interaction.user.id, record.job.id)  # an id may be anybody's
+        is_favourite = await self.studio.favourites.has_any(
+            interaction.user.id, record.job.id
+        )  # an id may be anybody's
         await self._post_again(interaction, record, is_favourite=is_favourite)
 
     @show.autocomplete("job")
     async def _prompts(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return self._choices(await self.studio.search.prompts(interaction.user.id, typed))
+        return self._choices(await self.studio.search.by_prompt(interaction.user.id, typed))
 
     @favourites.autocomplete("picture")
     async def _favourites(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         return self._choices(await self.studio.search.favourites(interaction.user.id, typed))
 
-    def _choices(self, found: Iterable[Found]) -> list[app_commands.Choice[str]]:
+    def _choices(self, found: Iterable[SearchHit]) -> list[app_commands.Choice[str]]:
         now, repertoire = self.studio.clock(), self.studio.repertoire
         return [app_commands.Choice(name=_in_a_line(each, repertoire, now), value=each.job_id) for each in found]
 
-    async def _chosen(self, given: str, found: list[Found]) -> Record:
+    async def _chosen(self, given: str, found: list[SearchHit]) -> JobRecord:
         """Give the job that was chosen, or the first that fits what was typed without choosing."""
         job_id = given.strip().lower()
         if not re.fullmatch(r"[0-9a-f]{12}", job_id) and found:
             job_id = found[0].job_id
-        record = await self.studio.store.record(job_id)
+        record = await self.studio.store.get(job_id)
         if record is None or record.suffix is None:
             raise Complaint(UNKNOWN)
         return record
 
-    async def _post_again(self, interaction: Interaction, record: Record, *, is_favourite: bool = False) -> None:
+    async def _post_again(self, interaction: Interaction, record: JobRecord, *, is_favourite: bool = False) -> None:
         job, suffix = record.job, record.suffix or ""
         if not (may_see(interaction, job) or (is_favourite and not job.destination.private)):
             raise Complaint(UNKNOWN)
@@ -91,13 +93,13 @@ class Show(commands.Cog):
             self.studio, self.client, interaction.guild_id, interaction.channel_id
         ):
             raise Complaint(TAKEN_FOR)
-        preferences = await self.studio.people.settings(interaction.user.id)
+        preferences = await self.studio.people.get(interaction.user.id)
         # What was drawn for somebody else in another place is not spread any further.
         is_at_home = job.asker.id == interaction.user.id or job.destination.channel_id == interaction.channel_id
         private = is_private(interaction, None, preferences, job) or not is_at_home
         await interaction.response.defer(thinking=True, ephemeral=private)
         try:
-            sheet = await self.studio.pictures.read_sheet(job.id, suffix)
+            sheet = await self.studio.pictures.read_grid(job.id, suffix)
         except FileNotFoundError:
             await answer(interaction, "This picture is not kept any more.", **_way_out(job) if is_favourite else {})
             return
@@ -114,7 +116,7 @@ def _way_out(job: Job) -> dict[str, Any]:
     return {"view": discord.ui.View(timeout=None).add_item(take_out)}
 
 
-def _in_a_line(found: Found, repertoire: Repertoire, now: float) -> str:
+def _in_a_line(found: SearchHit, repertoire: Repertoire, now: float) -> str:
     """Describe a job in the words of a choice: the prompt, what was done, and how long ago."""
     what = "" if found.action is Action.IMAGINE else f" · {found.action.replace('_', ' ')}"
     end = f"{what} · {_ago(now - found.asked_at)}"

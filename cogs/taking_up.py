@@ -8,7 +8,7 @@ from bot.client import Client
 from bot.delivery import persist
 from bot.language import ENGLISH, speak
 from cogs.road import Road
-from db.store import Record, State
+from db.jobs import JobRecord, JobState
 from generation.errors import Complaint
 
 MOST_ATTEMPTS = 3  # over all lives of the bot: a job that keeps ending them must not be taken up for ever
@@ -33,39 +33,39 @@ class TakingUp(commands.Cog):
             record = self.client.left_open.pop(0)
             self.studio.carry_out(record.job.id, self._take_up(record))
 
-    async def _take_up(self, record: Record) -> None:
+    async def _take_up(self, record: JobRecord) -> None:
         try:
             speak((await self.studio.policy.settings(record.job.destination.guild_id)).language or ENGLISH)
             await self._go_on(record)
         except Exception as error:
-            await self.road.give_up(record.job, record.notice_id, error)
+            await self.road.give_up(record.job, record.status_message_id, error)
 
-    async def _go_on(self, record: Record) -> None:
-        job, notice_id = record.job, record.notice_id
+    async def _go_on(self, record: JobRecord) -> None:
+        job, notice_id = record.job, record.status_message_id
         match record.state:
-            case State.WAITING if notice_id is None:
+            case JobState.WAITING if notice_id is None:
                 await self.road.deliver(job, await persist(lambda: self.delivery.find_notice(job)))
-            case State.WAITING | State.DRAWING if record.attempts >= MOST_ATTEMPTS:
+            case JobState.WAITING | JobState.RUNNING if record.attempts >= MOST_ATTEMPTS:
                 await self.road.give_up(job, notice_id, Complaint("I was interrupted too often while drawing this."))
-            case State.WAITING | State.DRAWING:
+            case JobState.WAITING | JobState.RUNNING:
                 await self.road.deliver(job, notice_id)
-            case State.DRAWN:
+            case JobState.GENERATED:
                 await self._answer_once(record)
-            case State.ANSWERED:
-                await self.road.settle(job, notice_id, record.answer_id)
-            case State.FAILED | State.CANCELLED:
-                failed = record.state is State.FAILED
-                await self.road.tell_ending(job, notice_id, record.ending or "", failed=failed)
+            case JobState.POSTED:
+                await self.road.settle(job, notice_id, record.result_message_id)
+            case JobState.FAILED | JobState.CANCELLED:
+                failed = record.state is JobState.FAILED
+                await self.road.tell_ending(job, notice_id, record.end_message or "", failed=failed)
 
-    async def _answer_once(self, record: Record) -> None:
+    async def _answer_once(self, record: JobRecord) -> None:
         job, suffix = record.job, record.suffix or ""
-        posted = await self.delivery.find_answer(job, record.notice_id)
+        posted = await self.delivery.find_answer(job, record.status_message_id)
         if posted is None:
-            sheet = await self.studio.pictures.read_sheet(job.id, suffix)
-            await self.road.answer(job, record.notice_id, sheet, suffix)
+            sheet = await self.studio.pictures.read_grid(job.id, suffix)
+            await self.road.answer(job, record.status_message_id, sheet, suffix)
         else:
-            await self.studio.store.answered(job.id, posted)
-            await self.road.settle(job, record.notice_id, posted)
+            await self.studio.store.mark_posted(job.id, posted)
+            await self.road.settle(job, record.status_message_id, posted)
 
 
 async def setup(client: Client) -> None:

@@ -17,16 +17,18 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from db.connection import DATABASE, read_scripts
-from db.pictures import KINDS, PARTIAL
+from db.connection import DATABASE_FILE, read_migrations
+from db.image_files import IMAGE_KINDS, PARTIAL_SUFFIX
 
-LOCK = "lock"  # the file by which a program holds the data folder; it is no part of the data
-NO_TOKEN = "not kept in backups"
-RESTORED = "The bot was restored from a backup that was made before this was drawn. Please ask for it again."
+LOCK_FILE = "lock"  # the file by which a program holds the data folder; it is no part of the data
+REDACTED_TOKEN = "not kept in backups"
+RESTORED_MESSAGE = "The bot was restored from a backup that was made before this was drawn. Please ask for it again."
 
-_MEMBER = re.compile(rf"{re.escape(DATABASE)}|(?:{'|'.join(KINDS)})/[0-9A-Za-z-]{{1,2}}/[0-9A-Za-z-]+\.[0-9A-Za-z]+")
-_RESTORING = ".restoring-"
-_UNREADABLE = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+_MEMBER_NAME = re.compile(
+    rf"{re.escape(DATABASE_FILE)}|(?:{'|'.join(IMAGE_KINDS)})/[0-9A-Za-z-]{{1,2}}/[0-9A-Za-z-]+\.[0-9A-Za-z]+"
+)
+_STAGING_PREFIX = ".restoring-"
+_ARCHIVE_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
 class BackupError(Exception):
@@ -34,71 +36,71 @@ class BackupError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class BackupContents:
     """What is in a backup; `pictures` counts files."""
 
     jobs: int
-    pictures: int
+    images: int
 
 
-def back_up(data_dir: Path, target: Path) -> Contents:
+def create_backup(data_dir: Path, target: Path) -> BackupContents:
     """Write all that `data_dir` holds to the file `target`, also while a bot changes it. Raises BackupError.
 
     The database is copied as it is at one moment, the pictures after it, so that none is missing that the copy speaks
     of, unless it was deleted since. The tokens by which Discord lets the bot answer are left out.
     """
-    if not (data_dir / DATABASE).is_file():
-        raise BackupError(f"there is nothing to back up: {data_dir} has no {DATABASE}")
+    if not (data_dir / DATABASE_FILE).is_file():
+        raise BackupError(f"there is nothing to back up: {data_dir} has no {DATABASE_FILE}")
     if target.exists() and not zipfile.is_zipfile(target):
         raise BackupError(f"{target} is there already, and no backup: give another name")
     try:
-        with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as workshop:
-            database, archive = Path(workshop) / DATABASE, Path(workshop) / "archive"
-            jobs = _copy_database(data_dir / DATABASE, database)
-            pictures = _write_archive(archive, database, data_dir)
+        with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as staging:
+            database, archive = Path(staging) / DATABASE_FILE, Path(staging) / "archive"
+            jobs = _copy_database(data_dir / DATABASE_FILE, database)
+            images = _write_archive(archive, database, data_dir)
             archive.replace(target)
-            _sync(target.parent)
+            _fsync_folder(target.parent)
     except sqlite3.Error as error:
         raise BackupError(f"the database cannot be copied: {error}") from None
     except OSError as error:
         raise BackupError(f"{target} cannot be written: {error.strerror}") from None
-    return Contents(jobs, pictures)
+    return BackupContents(jobs, images)
 
 
-def restore(archive: Path, data_dir: Path, *, replace: bool) -> tuple[Contents, Path | None]:
+def restore_backup(archive: Path, data_dir: Path, *, replace: bool) -> tuple[BackupContents, Path | None]:
     """Put a backup into `data_dir`, which nobody else may be using, and tell where the data are that were there.
 
     A folder that is not empty is refused unless `replace` is said. The backup is unpacked and checked before anything
     of the old data is touched. Raises BackupError.
     """
     try:
-        _remove_remains(data_dir)
-        present = sorted(path for path in data_dir.iterdir() if path.name != LOCK)
-        if present and not replace:
+        _remove_stale_staging(data_dir)
+        existing = sorted(path for path in data_dir.iterdir() if path.name != LOCK_FILE)
+        if existing and not replace:
             raise BackupError(
-                f"{data_dir} already holds {present[0].name}: say --replace to put the backup in its place"
+                f"{data_dir} already holds {existing[0].name}: say --replace to put the backup in its place"
             )
-        with tempfile.TemporaryDirectory(prefix=_RESTORING, dir=data_dir) as workshop:
-            pictures = _unpack(archive, Path(workshop))
-            jobs = _check_database(Path(workshop) / DATABASE)
-            aside = _set_aside(data_dir, present) if present else None
-            _put_in_place(Path(workshop), data_dir)
-    except _UNREADABLE as error:
+        with tempfile.TemporaryDirectory(prefix=_STAGING_PREFIX, dir=data_dir) as staging:
+            images = _unpack(archive, Path(staging))
+            jobs = _check_database(Path(staging) / DATABASE_FILE)
+            old_data = _move_existing(data_dir, existing) if existing else None
+            _install(Path(staging), data_dir)
+    except _ARCHIVE_ERRORS as error:
         raise BackupError(f"{archive} is damaged, or no backup: {error}") from None
     except sqlite3.Error as error:
         raise BackupError(f"the database in {archive} cannot be used: {error}") from None
     except OSError as error:
         raise BackupError(f"{archive} cannot be restored: {error.strerror}: {error.filename}") from None
-    return Contents(jobs, pictures), aside
+    return BackupContents(jobs, images), old_data
 
 
 def _copy_database(source: Path, target: Path) -> int:
     """Copy the database as it is at one moment, without the tokens, and count its jobs."""
-    with _opened(source) as bots, _opened(target) as copy:
-        bots.backup(copy)
+    with _open_database(source) as live, _open_database(target) as copy:
+        live.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
         _check_integrity(copy)
-        copy.execute("UPDATE jobs SET token = ?, token_expires_at = 0", (NO_TOKEN,))
+        copy.execute("UPDATE jobs SET token = ?, token_expires_at = 0", (REDACTED_TOKEN,))
         copy.commit()
         copy.execute("VACUUM")  # or else the tokens could still be read between the rows
         return _count_jobs(copy)
@@ -108,25 +110,25 @@ def _write_archive(path: Path, database: Path, data_dir: Path) -> int:
     with path.open("xb") as file:
         os.fchmod(file.fileno(), 0o600)  # what people asked for is nobody else's business
         with zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
-            archive.write(database, DATABASE, zipfile.ZIP_DEFLATED)
-            pictures = sum(_add(archive, picture, data_dir) for picture in _pictures(data_dir))
+            archive.write(database, DATABASE_FILE, zipfile.ZIP_DEFLATED)
+            images = sum(_add_file(archive, picture, data_dir) for picture in _image_files(data_dir))
         file.flush()
         os.fsync(file.fileno())
-    return pictures
+    return images
 
 
-def _pictures(data_dir: Path) -> Iterator[Path]:
-    for kind in KINDS:
+def _image_files(data_dir: Path) -> Iterator[Path]:
+    for kind in IMAGE_KINDS:
         for folder in sorted((data_dir / kind).glob("*")):
-            yield from sorted(path for path in folder.glob("*") if not path.name.endswith(PARTIAL))
+            yield from sorted(path for path in folder.glob("*") if not path.name.endswith(PARTIAL_SUFFIX))
 
 
-def _add(archive: zipfile.ZipFile, picture: Path, data_dir: Path) -> bool:
-    name = picture.relative_to(data_dir).as_posix()
-    if not _MEMBER.fullmatch(name):  # nothing that the bot has put there
+def _add_file(archive: zipfile.ZipFile, image: Path, data_dir: Path) -> bool:
+    name = image.relative_to(data_dir).as_posix()
+    if not _MEMBER_NAME.fullmatch(name):  # nothing that the bot has put there
         return False
     try:
-        archive.write(picture, name)
+        archive.write(image, name)
     except FileNotFoundError:  # deleted meanwhile
         return False
     return True
@@ -137,7 +139,7 @@ def _unpack(path: Path, folder: Path) -> int:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         _check_members(members)
-        _check_room(members, folder)
+        _check_disk_space(members, folder)
         for member in members:
             target = folder / member.filename
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -149,16 +151,16 @@ def _unpack(path: Path, folder: Path) -> int:
 def _check_members(members: list[zipfile.ZipInfo]) -> None:
     for member in members:
         kind = stat.S_IFMT(member.external_attr >> 16)
-        if not _MEMBER.fullmatch(member.orig_filename) or kind not in (0, stat.S_IFREG):
+        if not _MEMBER_NAME.fullmatch(member.orig_filename) or kind not in (0, stat.S_IFREG):
             raise BackupError(f"this is no backup of Atelier: it holds {member.orig_filename[:100]!r}")
     names = [member.filename for member in members]
     if len(set(names)) < len(names):
         raise BackupError("this is no backup of Atelier: it holds a file twice")
-    if DATABASE not in names:
-        raise BackupError(f"this is no backup of Atelier: it holds no {DATABASE}")
+    if DATABASE_FILE not in names:
+        raise BackupError(f"this is no backup of Atelier: it holds no {DATABASE_FILE}")
 
 
-def _check_room(members: Iterable[zipfile.ZipInfo], folder: Path) -> None:
+def _check_disk_space(members: Iterable[zipfile.ZipInfo], folder: Path) -> None:
     needed, free = sum(member.file_size for member in members), shutil.disk_usage(folder).free
     if needed > free:
         raise BackupError(f"the backup needs {needed >> 20} MiB, and {free >> 20} MiB are free")
@@ -166,10 +168,10 @@ def _check_room(members: Iterable[zipfile.ZipInfo], folder: Path) -> None:
 
 def _check_database(path: Path) -> int:
     """Make sure that the database is one of ours, end what time has overtaken, and count the jobs."""
-    with _opened(path) as database:
+    with _open_database(path) as database:
         _check_integrity(database)
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        scripts = read_scripts()
+        scripts = read_migrations()
         if version > len(scripts):
             raise BackupError(
                 f"the backup is of version {version}, this program knows {len(scripts)}: update the program first"
@@ -181,7 +183,7 @@ def _check_database(path: Path) -> int:
         # The bot that lived on after the backup may have answered these, and must not be followed by a second answer.
         database.execute(
             "UPDATE jobs SET state = 'failed', ending = ?, ended_at = ? WHERE state IN ('waiting', 'drawing')",
-            (RESTORED, time.time()),
+            (RESTORED_MESSAGE, time.time()),
         )
         database.execute("DELETE FROM memos WHERE name = 'commands'")  # Discord may have been told others since
         database.commit()
@@ -196,51 +198,51 @@ def _check_integrity(database: sqlite3.Connection) -> None:
 
 def _schema(database: sqlite3.Connection) -> set[tuple[str, ...]]:
     """Give the name and kind of everything in a database, and the columns of its tables."""
-    things = database.execute(
+    objects = database.execute(
         "SELECT type, name, tbl_name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
     ).fetchall()
     columns = [
         ("column", table, *map(str, column))
-        for kind, table, _ in things
+        for kind, table, _ in objects
         if kind == "table"
         for column in database.execute("SELECT name, type FROM pragma_table_info(?)", (table,))
     ]
-    return {*things, *columns}
+    return {*objects, *columns}
 
 
 def _count_jobs(database: sqlite3.Connection) -> int:
     return int(database.execute("SELECT count(*) FROM jobs").fetchone()[0])
 
 
-def _remove_remains(data_dir: Path) -> None:
+def _remove_stale_staging(data_dir: Path) -> None:
     """Delete what a restoring that was killed had unpacked."""
-    for remains in data_dir.glob(f"{_RESTORING}*"):
-        shutil.rmtree(remains)
+    for stale in data_dir.glob(f"{_STAGING_PREFIX}*"):
+        shutil.rmtree(stale)
 
 
-def _set_aside(data_dir: Path, present: Iterable[Path]) -> Path:
+def _move_existing(data_dir: Path, existing: Iterable[Path]) -> Path:
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    aside = data_dir.resolve().with_name(f"{data_dir.resolve().name}.before-{stamp}")
-    aside.mkdir()
+    target = data_dir.resolve().with_name(f"{data_dir.resolve().name}.before-{stamp}")
+    target.mkdir()
     try:
-        for path in present:
-            path.rename(aside / path.name)
+        for path in existing:
+            path.rename(target / path.name)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        aside.rmdir()
+        target.rmdir()
         raise BackupError(f"{data_dir} is a mount of its own: move what is in it aside by hand, then restore") from None
-    return aside
+    return target
 
 
-def _put_in_place(workshop: Path, data_dir: Path) -> None:
+def _install(staging: Path, data_dir: Path) -> None:
     """Move everything to its place: the database last, since with it the folder counts as whole."""
-    for path in sorted(workshop.iterdir(), key=lambda path: path.name == DATABASE):
+    for path in sorted(staging.iterdir(), key=lambda path: path.name == DATABASE_FILE):
         path.rename(data_dir / path.name)
     os.sync()
 
 
-def _sync(folder: Path) -> None:
+def _fsync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -249,7 +251,7 @@ def _sync(folder: Path) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def _open_database(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(path, timeout=10)) as database:
         database.execute("PRAGMA trusted_schema = OFF")
         yield database

@@ -12,7 +12,7 @@ from typing import Any
 
 import aiosqlite
 
-DATABASE = "atelier.sqlite3"  # its name in the data folder
+DATABASE_FILE = "atelier.sqlite3"  # its name in the data folder
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 Statement = tuple[str, dict[str, Any]]
@@ -35,8 +35,8 @@ class Connection:
 
     def __init__(self, sqlite: aiosqlite.Connection) -> None:
         self._sqlite = sqlite
-        self._waiting: list[_Write] = []
-        self._writing: asyncio.Task[None] | None = None
+        self._pending: list[_PendingWrite] = []
+        self._writer: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
@@ -45,62 +45,62 @@ class Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         async with aiosqlite.connect(path, isolation_level=None) as sqlite:
             try:
-                await _prepare(sqlite, migrations)
+                await _configure(sqlite, migrations)
             except sqlite3.DatabaseError as error:
                 raise UnusableDatabaseError(f"the database {path} cannot be used: {error}") from error
             connection = cls(sqlite)
             try:
                 yield connection
             finally:
-                if connection._writing is not None:
-                    await connection._writing
+                if connection._writer is not None:
+                    await connection._writer
 
     async def write(self, sql: str, values: dict[str, Any]) -> int:
         """Run one writing statement and give the number of rows it changed, once that is on the disk.
 
         A caller that is cancelled meanwhile does not leave the statement half done: it runs to its end regardless.
         """
-        return await self.write_together((sql, values))
+        return await self.write_atomically((sql, values))
 
-    async def write_together(self, *statements: Statement) -> int:
+    async def write_atomically(self, *statements: Statement) -> int:
         """Run statements that take effect all or not at all, and give the number of rows that the first changed.
 
         A later one may ask `changes()` what the one before it did.
         """
-        write = _Write(statements, asyncio.get_running_loop().create_future())
-        self._waiting.append(write)
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._write_all())
-        return await write.done
+        write = _PendingWrite(statements, asyncio.get_running_loop().create_future())
+        self._pending.append(write)
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._flush_writes())
+        return await write.future
 
-    async def rows(self, sql: str, values: dict[str, Any] | None = None) -> list[aiosqlite.Row]:
+    async def fetch_all(self, sql: str, values: dict[str, Any] | None = None) -> list[aiosqlite.Row]:
         """Give all rows of a reading statement."""
         return list(await self._sqlite.execute_fetchall(sql, values or {}))
 
-    async def _write_all(self) -> None:
-        while self._waiting:
-            writes, self._waiting = self._waiting, []
+    async def _flush_writes(self) -> None:
+        while self._pending:
+            writes, self._pending = self._pending, []
             try:
                 outcomes = await self._commit(writes)
             except Exception as error:
                 outcomes = [error] * len(writes)
             for write, outcome in zip(writes, outcomes, strict=True):
-                write.end(outcome)
-        self._writing = None
+                write.resolve(outcome)
+        self._writer = None
 
-    async def _commit(self, writes: list[_Write]) -> list[int | Exception]:
+    async def _commit(self, writes: list[_PendingWrite]) -> list[int | Exception]:
         if len(writes) == 1 and len(writes[0].statements) == 1:
-            return [await self._run(writes[0])]
+            return [await self._execute_write(writes[0])]
         await self._sqlite.execute("BEGIN IMMEDIATE")
         try:
-            outcomes = [await self._run(write) for write in writes]
+            outcomes = [await self._execute_write(write) for write in writes]
             await self._sqlite.execute("COMMIT")
         except BaseException:
             await self._sqlite.rollback()
             raise
         return outcomes
 
-    async def _run(self, write: _Write) -> int | Exception:
+    async def _execute_write(self, write: _PendingWrite) -> int | Exception:
         if len(write.statements) == 1:
             return await self._execute(write.statements[0])
         await self._sqlite.execute("SAVEPOINT together")
@@ -122,20 +122,20 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Write:
+class _PendingWrite:
     statements: tuple[Statement, ...]
-    done: asyncio.Future[int]
+    future: asyncio.Future[int]
 
-    def end(self, outcome: int | Exception) -> None:
-        if self.done.done():  # the caller was cancelled
+    def resolve(self, outcome: int | Exception) -> None:
+        if self.future.done():  # the caller was cancelled
             return
         if isinstance(outcome, Exception):
-            self.done.set_exception(outcome)
+            self.future.set_exception(outcome)
         else:
-            self.done.set_result(outcome)
+            self.future.set_result(outcome)
 
 
-async def _prepare(sqlite: aiosqlite.Connection, migrations: Path) -> None:
+async def _configure(sqlite: aiosqlite.Connection, migrations: Path) -> None:
     sqlite.row_factory = aiosqlite.Row
     await sqlite.execute("PRAGMA journal_mode = WAL")
     await sqlite.execute("PRAGMA synchronous = FULL")  # an accepted job must survive a power cut
@@ -146,29 +146,31 @@ async def _prepare(sqlite: aiosqlite.Connection, migrations: Path) -> None:
 
 
 async def _migrate(sqlite: aiosqlite.Connection, folder: Path) -> None:
-    scripts = read_scripts(folder)
-    if await _version(sqlite) == len(scripts):
+    migrations = read_migrations(folder)
+    if await _schema_version(sqlite) == len(migrations):
         return
     await sqlite.execute("BEGIN IMMEDIATE")  # undone by closing the connection, should a script fail
-    version = await _version(sqlite)  # again, since another process may have migrated before this one got the lock
-    if version > len(scripts):
+    version = await _schema_version(
+        sqlite
+    )  # again, since another process may have migrated before this one got the lock
+    if version > len(migrations):
         raise NewerDatabaseError(
-            f"the database has version {version}, this program knows {len(scripts)}: update the program, "
+            f"the database has version {version}, this program knows {len(migrations)}: update the program, "
             "or give it another DATA_DIR"
         )
-    for script in scripts[version:]:
-        for statement in _statements(script):
+    for script in migrations[version:]:
+        for statement in _split_statements(script):
             await sqlite.execute(statement)
-    await sqlite.execute(f"PRAGMA user_version = {len(scripts)}")
+    await sqlite.execute(f"PRAGMA user_version = {len(migrations)}")
     await sqlite.execute("COMMIT")
 
 
-def read_scripts(folder: Path = MIGRATIONS) -> list[str]:
+def read_migrations(folder: Path = MIGRATIONS) -> list[str]:
     """Give the migrations; the n-th leads to version n."""
     return [path.read_text(encoding="utf-8") for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))]
 
 
-def _statements(script: str) -> Iterator[str]:
+def _split_statements(script: str) -> Iterator[str]:
     # executescript would do, if it did not commit the open transaction first.
     statement = ""
     for line in script.splitlines(keepends=True):
@@ -179,7 +181,7 @@ def _statements(script: str) -> Iterator[str]:
     yield statement
 
 
-async def _version(sqlite: aiosqlite.Connection) -> int:
+async def _schema_version(sqlite: aiosqlite.Connection) -> int:
     async with sqlite.execute("PRAGMA user_version") as cursor:
         row = await cursor.fetchone()
     return int(row[0]) if row else 0

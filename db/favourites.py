@@ -10,38 +10,38 @@ from db.connection import Connection
 from generation.params import Tile
 
 
-class Favourites:
+class FavouriteStore:
     """Keep each person's favourites in SQLite."""
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection, self._clock = connection, clock
 
-    async def mark(self, person_id: int, tile: Tile) -> bool:
+    async def add(self, person_id: int, tile: Tile) -> bool:
         """Mark a picture; one that is marked stays so. False when it has gone: a mark would be left of it for ever."""
         marked = await self._connection.write(
             """INSERT INTO favourites
                SELECT :person, id, :index, :now FROM jobs WHERE id = :job AND deleted_at IS NULL
                ON CONFLICT (person_id, job_id, tile_index) DO UPDATE SET at = at""",
-            _of(person_id, tile) | {"now": self._clock()},
+            _values(person_id, tile) | {"now": self._clock()},
         )
         return marked == 1
 
-    async def unmark(self, person_id: int, tile: Tile) -> bool:
+    async def remove(self, person_id: int, tile: Tile) -> bool:
         """Take the mark of a picture away; False when there was none."""
         removed = await self._connection.write(
             "DELETE FROM favourites WHERE person_id = :person AND job_id = :job AND tile_index = :index",
-            _of(person_id, tile),
+            _values(person_id, tile),
         )
         return removed == 1
 
-    async def has(self, person_id: int, job_id: str) -> bool:
+    async def has_any(self, person_id: int, job_id: str) -> bool:
         """Tell whether a person has marked a picture of a job."""
-        marks = await self._connection.rows(
+        marks = await self._connection.fetch_all(
             "SELECT 1 FROM favourites WHERE person_id = :person AND job_id = :job LIMIT 1",
             {"person": person_id, "job": job_id},
         )
         return bool(marks)
 
 
-def _of(person_id: int, tile: Tile) -> dict[str, Any]:
+def _values(person_id: int, tile: Tile) -> dict[str, Any]:
     return {"person": person_id, "job": tile.job_id, "index": tile.index}

@@ -22,7 +22,7 @@ class Report:
     outcome: str | None
 
 
-class Reports:
+class ReportStore:
     """Keep reports until they are dealt with, and afterwards."""
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
@@ -38,7 +38,7 @@ class Reports:
                    AND job_id = :job AND person_id = :person)""",
             {"guild": guild_id, "job": job_id, "person": person_id, "reason": reason, "at": self._clock()},
         )
-        rows = await self._connection.rows(
+        rows = await self._connection.fetch_all(
             """SELECT * FROM reports
                WHERE guild_id = :guild AND job_id = :job AND person_id = :person AND outcome IS NULL""",
             {"guild": guild_id, "job": job_id, "person": person_id},
@@ -47,12 +47,12 @@ class Reports:
 
     async def find(self, report_id: int) -> Report | None:
         """Find a report by its id."""
-        rows = await self._connection.rows("SELECT * FROM reports WHERE id = :id", {"id": report_id})
+        rows = await self._connection.fetch_all("SELECT * FROM reports WHERE id = :id", {"id": report_id})
         return Report(**dict(rows[0])) if rows else None
 
-    async def open(self, guild_id: int) -> list[Report]:
+    async def list_open(self, guild_id: int) -> list[Report]:
         """Give a server's reports that nobody has dealt with, oldest first."""
-        rows = await self._connection.rows(
+        rows = await self._connection.fetch_all(
             "SELECT * FROM reports WHERE guild_id = :guild AND outcome IS NULL ORDER BY at, id", {"guild": guild_id}
         )
         return [Report(**dict(row)) for row in rows]

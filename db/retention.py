@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.connection import Connection
-from db.job_words import wipe_deleted
-from db.pictures import KINDS, PARTIAL, Kind, Pictures
+from db.image_files import IMAGE_KINDS, PARTIAL_SUFFIX, ImageKind, ImageStore
+from db.prompt_index import purge_deleted_terms
 
-DAY = 24 * 3600.0
-FIRST_AFTER = 60.0  # seconds after the start, when everything else that begins there has begun
-PAUSE = 0.05  # seconds between two bites
-BITE = 100  # rows that are looked at, and let go, together
+DAY_S = 24 * 3600.0
+STARTUP_DELAY_S = 60.0  # seconds after the start, when everything else that begins there has begun
+BATCH_INTERVAL_S = 0.05  # seconds between two bites
+BATCH_SIZE = 100  # rows that are looked at, and let go, together
 # Seconds for which a file is left alone that nothing seems to need: it may be on its way into the store.
-SETTLING = DAY
+FILE_GRACE_S = DAY_S
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _JOB_ID = re.compile(r"[0-9a-f]{12}(?=[-.])")
 
 # A job is let go once it has ended and its notice is dealt with, unless somebody marked one of its pictures, or one is
 # what an unfinished job starts from.
-_LET_GO = """
+_EXPIRE = """
     UPDATE jobs SET deleted_at = :now
     WHERE id = :id AND state IN ('answered', 'failed', 'cancelled') AND notice_id IS NULL
       AND NOT EXISTS (SELECT 1 FROM favourites WHERE job_id = :id)
@@ -41,7 +41,7 @@ _LET_GO = """
 
 
 @dataclass(slots=True)
-class Sweep:
+class SweepResult:
     """What went in one sweep: jobs with all that was known of them, and files."""
 
     jobs: int = 0
@@ -58,127 +58,127 @@ class Retention:
     def __init__(
         self,
         connection: Connection,
-        pictures: Pictures,
+        images: ImageStore,
         days: int,
         guild_days: GuildDays,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._connection, self._pictures = connection, pictures
+        self._connection, self._images = connection, images
         self._days, self._guild_days = days, guild_days
         self._clock = clock
 
-    async def keep_sweeping(self) -> None:
+    async def run_daily(self) -> None:
         """Sweep soon and then daily, until cancelled; what goes wrong is in the log, and tried again the next day."""
-        await asyncio.sleep(FIRST_AFTER)
+        await asyncio.sleep(STARTUP_DELAY_S)
         while True:
             try:
                 await self.sweep()
             except Exception:
                 log.exception("what is old could not be cleared away")
-            await asyncio.sleep(DAY)
+            await asyncio.sleep(DAY_S)
 
-    async def sweep(self) -> Sweep:
+    async def sweep(self) -> SweepResult:
         """Forget the jobs whose time is over, then delete the files that nothing needs."""
-        swept = Sweep()
-        await self._forget_jobs(swept)
-        await self._forget_tallies()
-        for kind in KINDS:
-            await self._delete_partials(kind, swept)
+        result = SweepResult()
+        await self._expire_jobs(result)
+        await self._delete_old_tallies()
+        for kind in IMAGE_KINDS:
+            await self._delete_partials(kind, result)
         for kind in ("tiles", "sheets"):
-            await self._delete_unwanted(kind, swept)
-        await self._delete_uploads(swept)
-        if swept.jobs:
-            await wipe_deleted(self._connection)
-        log.info("forgot %d jobs, and deleted %d files", swept.jobs, swept.files)
-        return swept
+            await self._delete_orphaned_images(kind, result)
+        await self._delete_orphaned_uploads(result)
+        if result.jobs:
+            await purge_deleted_terms(self._connection)
+        log.info("forgot %d jobs, and deleted %d files", result.jobs, result.files)
+        return result
 
-    async def _forget_jobs(self, swept: Sweep) -> None:
-        of_guild = await self._guild_days()
-        if not self._days and not any(of_guild.values()):
+    async def _expire_jobs(self, result: SweepResult) -> None:
+        guild_days = await self._guild_days()
+        if not self._days and not any(guild_days.values()):
             return
         after, now = 0, self._clock()
-        while rows := await self._connection.rows(
+        while rows := await self._connection.fetch_all(
             """SELECT rowid, id, guild_id, coalesce(ended_at, asked_at) AS ended_at FROM jobs
                WHERE rowid > :after ORDER BY rowid LIMIT :bite""",
-            {"after": after, "bite": BITE},
+            {"after": after, "bite": BATCH_SIZE},
         ):
             after = rows[-1]["rowid"]
-            old = [
+            expired = [
                 row["id"]
                 for row in rows
-                if (days := shorter(self._days, of_guild.get(row["guild_id"], 0)))
-                and row["ended_at"] < now - days * DAY
+                if (days := effective_days(self._days, guild_days.get(row["guild_id"], 0)))
+                and row["ended_at"] < now - days * DAY_S
             ]
-            await self._forget(old, swept)
-            await asyncio.sleep(PAUSE)
+            await self._expire_batch(expired, result)
+            await asyncio.sleep(BATCH_INTERVAL_S)
 
-    async def _forget(self, job_ids: list[str], swept: Sweep) -> None:
+    async def _expire_batch(self, job_ids: list[str], result: SweepResult) -> None:
         # The rows go last: should this be interrupted, the next sweep finds them again.
         write = self._connection.write
-        let_go = await asyncio.gather(*(write(_LET_GO, {"id": job_id, "now": self._clock()}) for job_id in job_ids))
-        gone = [job_id for job_id, done in zip(job_ids, let_go, strict=True) if done]
-        for job_id in gone:
-            swept.files += await self._pictures.remove(job_id)
-        await asyncio.gather(*(write("DELETE FROM jobs WHERE id = :id", {"id": job_id}) for job_id in gone))
-        swept.jobs += len(gone)
+        outcomes = await asyncio.gather(*(write(_EXPIRE, {"id": job_id, "now": self._clock()}) for job_id in job_ids))
+        expired = [job_id for job_id, done in zip(job_ids, outcomes, strict=True) if done]
+        for job_id in expired:
+            result.files += await self._images.delete(job_id)
+        await asyncio.gather(*(write("DELETE FROM jobs WHERE id = :id", {"id": job_id}) for job_id in expired))
+        result.jobs += len(expired)
 
-    async def _forget_tallies(self) -> None:
+    async def _delete_old_tallies(self) -> None:
         """Forget what erased jobs count for, once no limit looks back so far."""
-        await self._connection.write("DELETE FROM tallies WHERE asked_at < :before", {"before": self._clock() - DAY})
+        await self._connection.write("DELETE FROM tallies WHERE asked_at < :before", {"before": self._clock() - DAY_S})
 
-    async def _delete_partials(self, kind: Kind, swept: Sweep) -> None:
+    async def _delete_partials(self, kind: ImageKind, result: SweepResult) -> None:
         """Delete what a killed process was in the middle of writing."""
-        for folder in self._pictures.folders(kind):
-            partials = [path for path in await _files(folder) if path.name.endswith(PARTIAL)]
-            await self._remove(partials, swept)
+        for folder in self._images.folders(kind):
+            partials = [path for path in await _list_files(folder) if path.name.endswith(PARTIAL_SUFFIX)]
+            await self._delete_files(partials, result)
 
-    async def _delete_unwanted(self, kind: Kind, swept: Sweep) -> None:
+    async def _delete_orphaned_images(self, kind: ImageKind, result: SweepResult) -> None:
         """Delete the pictures of jobs that came to nothing, or that somebody deleted."""
-        for folder in self._pictures.folders(kind):
-            files = await _files(folder)
-            unwanted = await self._unwanted({match[0] for path in files if (match := _JOB_ID.match(path.name))})
-            await self._remove((path for path in files if path.name[:12] in unwanted), swept)
+        for folder in self._images.folders(kind):
+            files = await _list_files(folder)
+            discarded = await self._discarded_jobs({match[0] for path in files if (match := _JOB_ID.match(path.name))})
+            await self._delete_files((path for path in files if path.name[:12] in discarded), result)
 
-    async def _unwanted(self, job_ids: Iterable[str]) -> set[str]:
-        rows = await self._connection.rows(
+    async def _discarded_jobs(self, job_ids: Iterable[str]) -> set[str]:
+        rows = await self._connection.fetch_all(
             """SELECT id FROM jobs WHERE id IN (SELECT value FROM json_each(:ids))
                AND (state IN ('failed', 'cancelled') OR deleted_at IS NOT NULL)""",
             {"ids": json.dumps(sorted(job_ids))},
         )
         return {row["id"] for row in rows}
 
-    async def _delete_uploads(self, swept: Sweep) -> None:
+    async def _delete_orphaned_uploads(self, result: SweepResult) -> None:
         """Delete the pictures that people brought and that no job starts from any more."""
-        for folder in self._pictures.folders("uploads"):
-            files = await _files(folder)
-            wanted = await self._wanted_uploads({path.stem for path in files})
-            await self._remove((path for path in files if path.stem not in wanted), swept)
+        for folder in self._images.folders("uploads"):
+            files = await _list_files(folder)
+            referenced = await self._referenced_uploads({path.stem for path in files})
+            await self._delete_files((path for path in files if path.stem not in referenced), result)
 
-    async def _wanted_uploads(self, digests: Iterable[str]) -> set[str]:
-        rows = await self._connection.rows(
+    async def _referenced_uploads(self, digests: Iterable[str]) -> set[str]:
+        rows = await self._connection.fetch_all(
             """SELECT digest FROM uploads JOIN jobs ON jobs.id = uploads.job_id
                WHERE digest IN (SELECT value FROM json_each(:digests)) AND deleted_at IS NULL""",
             {"digests": json.dumps(sorted(digests))},
         )
         return {row["digest"] for row in rows}
 
-    async def _remove(self, paths: Iterable[Path], swept: Sweep) -> None:
-        swept.files += await self._pictures.remove_old(paths, self._clock() - SETTLING)
-        await asyncio.sleep(PAUSE)
+    async def _delete_files(self, paths: Iterable[Path], result: SweepResult) -> None:
+        result.files += await self._images.delete_older(paths, self._clock() - FILE_GRACE_S)
+        await asyncio.sleep(BATCH_INTERVAL_S)
 
 
-async def _files(folder: Path) -> list[Path]:
+async def _list_files(folder: Path) -> list[Path]:
     return await asyncio.to_thread(lambda: list(folder.iterdir()))
 
 
-def shorter(days: int, of_guild: int) -> int:
+def effective_days(days: int, guild_days: int) -> int:
     """Give the number of days that holds of two, of which 0 is for ever."""
-    return min(filter(None, (days, of_guild)), default=0)
+    return min(filter(None, (days, guild_days)), default=0)
 
 
-async def days_by_guild(connection: Connection) -> dict[int, int]:
+async def retention_days_by_guild(connection: Connection) -> dict[int, int]:
     """Give the number of days of the guilds whose owners have chosen one."""
-    rows = await connection.rows(
+    rows = await connection.fetch_all(
         """SELECT id, json_extract(settings, '$.retention_days') AS days FROM guilds
            WHERE json_type(settings, '$.retention_days') = 'integer'"""
     )

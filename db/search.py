@@ -12,26 +12,26 @@ from db.connection import Connection
 from generation.job import Action
 from generation.params import Params, from_dict
 
-MOST_FOUND = 25  # what an autocompletion can offer
-FEWEST_OF_AN_ID = 4  # digits that are taken for the beginning of an id
+MAX_RESULTS = 25  # what an autocompletion can offer
+MIN_ID_PREFIX = 4  # digits that are taken for the beginning of an id
 
 _COLUMNS = "jobs.id, jobs.params, jobs.action, jobs.asked_at, jobs.prompt"
-_IS_THERE = "jobs.suffix IS NOT NULL AND jobs.deleted_at IS NULL"  # drawn, and not deleted on purpose
+_HAS_IMAGES = "jobs.suffix IS NOT NULL AND jobs.deleted_at IS NULL"  # drawn, and not deleted on purpose
 
 NEWEST = f"""
-    SELECT {_COLUMNS} FROM jobs WHERE asker_id = :person AND {_IS_THERE} ORDER BY asked_at DESC LIMIT :most
+    SELECT {_COLUMNS} FROM jobs WHERE asker_id = :person AND {_HAS_IMAGES} ORDER BY asked_at DESC LIMIT :most
 """
-BY_WORDS = f"""
+BY_PROMPT = f"""
     SELECT {_COLUMNS} FROM job_words CROSS JOIN jobs ON jobs.id = job_words.job_id
-    WHERE job_words MATCH :match AND {_IS_THERE} ORDER BY job_words.rowid DESC LIMIT :most
+    WHERE job_words MATCH :match AND {_HAS_IMAGES} ORDER BY job_words.rowid DESC LIMIT :most
 """
 BY_ID = f"""
     SELECT {_COLUMNS} FROM jobs
-    WHERE id >= :start AND id < :start || 'g' AND +asker_id = :person AND {_IS_THERE} LIMIT :most
+    WHERE id >= :start AND id < :start || 'g' AND +asker_id = :person AND {_HAS_IMAGES} LIMIT :most
 """
 FAVOURITES = f"""
     SELECT {_COLUMNS} FROM favourites CROSS JOIN jobs ON jobs.id = favourites.job_id
-    WHERE favourites.person_id = :person AND {_IS_THERE} ORDER BY favourites.at DESC
+    WHERE favourites.person_id = :person AND {_HAS_IMAGES} ORDER BY favourites.at DESC
 """
 # Few jobs have a notice at any time, so that theirs may all be looked at.
 BY_MESSAGE = "SELECT id FROM jobs WHERE answer_id = :message UNION SELECT id FROM jobs WHERE notice_id = :message"
@@ -43,7 +43,7 @@ LIFETIME = """
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchHit:
     """A job as it is offered to choose from."""
 
     job_id: str
@@ -53,64 +53,64 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Lifetime:
+class LifetimeTotals:
     """What a person has had drawn so far; `seconds` are those of the drawing."""
 
     jobs: int
-    pictures: int
+    images: int
     seconds: float
 
 
-class Search:
+class JobSearch:
     """Find people's jobs among all of them, newest first."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def prompts(self, person_id: int, typed: str) -> list[Found]:
+    async def by_prompt(self, person_id: int, query: str) -> list[SearchHit]:
         """Give a person's jobs that have every word of `typed`, or a word that begins with it, or such an id."""
-        found = {each.job_id: each for each in await self._by_id(person_id, typed.strip().lower())}
-        if match := _match(person_id, typed):
-            found |= {each.job_id: each for each in await self._found(BY_WORDS, match=match)}
+        found = {each.job_id: each for each in await self._by_id(person_id, query.strip().lower())}
+        if match := _fts_query(person_id, query):
+            found |= {each.job_id: each for each in await self._query(BY_PROMPT, match=match)}
         elif not found:
-            return await self._found(NEWEST, person=person_id)
-        return list(found.values())[:MOST_FOUND]
+            return await self._query(NEWEST, person=person_id)
+        return list(found.values())[:MAX_RESULTS]
 
-    async def favourites(self, person_id: int, typed: str) -> list[Found]:
+    async def favourites(self, person_id: int, query: str) -> list[SearchHit]:
         """Give the jobs that a person marked with a heart, those with every word of `typed`."""
-        words = [word.casefold() for word in _words(typed)]
-        rows = await self._connection.rows(FAVOURITES, {"person": person_id})
-        fitting = (row for row in rows if all(word in row["prompt"].casefold() for word in words))
-        return list({row["id"]: _read(row) for row in fitting}.values())[:MOST_FOUND]
+        terms = [word.casefold() for word in _terms(query)]
+        rows = await self._connection.fetch_all(FAVOURITES, {"person": person_id})
+        matching = (row for row in rows if all(word in row["prompt"].casefold() for word in terms))
+        return list({row["id"]: _hit_from_row(row) for row in matching}.values())[:MAX_RESULTS]
 
-    async def of_message(self, message_id: int) -> str | None:
+    async def by_message(self, message_id: int) -> str | None:
         """Give the id of the job whose result or notice is this message."""
-        rows = await self._connection.rows(BY_MESSAGE, {"message": message_id})
+        rows = await self._connection.fetch_all(BY_MESSAGE, {"message": message_id})
         return str(rows[0]["id"]) if rows else None
 
-    async def lifetime(self, person_id: int) -> Lifetime:
+    async def lifetime(self, person_id: int) -> LifetimeTotals:
         """Sum up what a person has had drawn."""
-        (row,) = await self._connection.rows(LIFETIME, {"person": person_id})
-        return Lifetime(*row)
+        (row,) = await self._connection.fetch_all(LIFETIME, {"person": person_id})
+        return LifetimeTotals(*row)
 
-    async def _by_id(self, person_id: int, start: str) -> list[Found]:
-        if not re.fullmatch(rf"[0-9a-f]{{{FEWEST_OF_AN_ID},12}}", start):
+    async def _by_id(self, person_id: int, prefix: str) -> list[SearchHit]:
+        if not re.fullmatch(rf"[0-9a-f]{{{MIN_ID_PREFIX},12}}", prefix):
             return []
-        return await self._found(BY_ID, person=person_id, start=start)
+        return await self._query(BY_ID, person=person_id, start=prefix)
 
-    async def _found(self, sql: str, **values: str | int) -> list[Found]:
-        return [_read(row) for row in await self._connection.rows(sql, {"most": MOST_FOUND, **values})]
-
-
-def _read(row: aiosqlite.Row) -> Found:
-    return Found(row["id"], from_dict(json.loads(row["params"])), Action(row["action"]), row["asked_at"])
+    async def _query(self, sql: str, **values: str | int) -> list[SearchHit]:
+        return [_hit_from_row(row) for row in await self._connection.fetch_all(sql, {"most": MAX_RESULTS, **values})]
 
 
-def _words(typed: str) -> list[str]:
-    return re.findall(r"\w+", typed)
+def _hit_from_row(row: aiosqlite.Row) -> SearchHit:
+    return SearchHit(row["id"], from_dict(json.loads(row["params"])), Action(row["action"]), row["asked_at"])
 
 
-def _match(person_id: int, typed: str) -> str | None:
+def _terms(query: str) -> list[str]:
+    return re.findall(r"\w+", query)
+
+
+def _fts_query(person_id: int, query: str) -> str | None:
     """Write a query in FTS5's language; quoted, so that nothing that is typed is taken for its syntax."""
-    words = " AND ".join(f'"{word}"*' for word in _words(typed))
-    return f'asker_id : "{person_id}" AND prompt : ({words})' if words else None
+    terms = " AND ".join(f'"{word}"*' for word in _terms(query))
+    return f'asker_id : "{person_id}" AND prompt : ({terms})' if terms else None

@@ -8,44 +8,44 @@ from dataclasses import dataclass
 
 from db.connection import Connection
 
-MOST_SHARES = 6  # the largest of each kind
-MOST_REASONS = 3
+MAX_BREAKDOWN_ROWS = 6  # the largest of each kind
+MAX_REASONS = 3
 REASON_LENGTH = 60  # characters: what follows differs from one failure to the next, such as the id of an error
 
 # A picked picture is there already: it is neither waited for nor drawn.
-_OF_PERIOD = "FROM jobs WHERE guild_id = :guild AND asked_at > :since AND action <> 'pick'"
+_FROM_PERIOD = "FROM jobs WHERE guild_id = :guild AND asked_at > :since AND action <> 'pick'"
 
 TOTALS = f"""
     SELECT count(*) AS jobs, count(DISTINCT asker_id) AS people, coalesce(sum(seconds), 0.0) AS seconds,
            coalesce(sum(state = 'failed'), 0) AS failed, coalesce(sum(state = 'cancelled'), 0) AS cancelled
-    {_OF_PERIOD}
+    {_FROM_PERIOD}
 """
-TIMES = f"SELECT started_at - asked_at AS waiting, seconds AS drawing {_OF_PERIOD} AND started_at IS NOT NULL"
+TIMES = f"SELECT started_at - asked_at AS waiting, seconds AS drawing {_FROM_PERIOD} AND started_at IS NOT NULL"
 BY_PERSON = f"""
     SELECT coalesce((SELECT asker_name FROM jobs WHERE asker_id = of ORDER BY asked_at DESC LIMIT 1), '') AS name,
            jobs, seconds
-    FROM (SELECT asker_id AS of, count(*) AS jobs, coalesce(sum(seconds), 0.0) AS seconds {_OF_PERIOD}
+    FROM (SELECT asker_id AS of, count(*) AS jobs, coalesce(sum(seconds), 0.0) AS seconds {_FROM_PERIOD}
           GROUP BY asker_id ORDER BY seconds DESC, jobs DESC LIMIT :most)
 """
 BY_ACTION = f"""
-    SELECT action AS name, count(*) AS jobs, coalesce(sum(seconds), 0.0) AS seconds {_OF_PERIOD}
+    SELECT action AS name, count(*) AS jobs, coalesce(sum(seconds), 0.0) AS seconds {_FROM_PERIOD}
     GROUP BY action ORDER BY seconds DESC, jobs DESC LIMIT :most
 """
 BY_MODEL = f"""
-    SELECT model AS name, count(*) AS jobs, sum(seconds) AS seconds {_OF_PERIOD} AND model IS NOT NULL
+    SELECT model AS name, count(*) AS jobs, sum(seconds) AS seconds {_FROM_PERIOD} AND model IS NOT NULL
     GROUP BY model ORDER BY jobs DESC LIMIT :most
 """
 OVER_TIME = f"""
-    SELECT CAST((asked_at - :since) / :width AS INTEGER) AS part, count(*) AS jobs {_OF_PERIOD} GROUP BY part
+    SELECT CAST((asked_at - :since) / :width AS INTEGER) AS part, count(*) AS jobs {_FROM_PERIOD} GROUP BY part
 """
 REASONS = f"""
-    SELECT substr(ending, 1, {REASON_LENGTH}) AS reason, count(*) AS jobs {_OF_PERIOD} AND state = 'failed'
+    SELECT substr(ending, 1, {REASON_LENGTH}) AS reason, count(*) AS jobs {_FROM_PERIOD} AND state = 'failed'
     GROUP BY reason ORDER BY jobs DESC LIMIT :most
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class Percentiles:
     """The middle one of some times, and what nine of ten do not exceed, in seconds."""
 
     median: float
@@ -53,7 +53,7 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Breakdown:
     """What a person, an action or a model had: jobs, and the seconds of their drawing."""
 
     name: str
@@ -73,11 +73,11 @@ class Statistics:
     seconds: float
     failed: int
     cancelled: int
-    waiting: Times | None
-    drawing: Times | None
-    by_person: list[Share]
-    by_action: list[Share]
-    by_model: list[Share]
+    queue_time: Percentiles | None
+    generation_time: Percentiles | None
+    by_person: list[Breakdown]
+    by_action: list[Breakdown]
+    by_model: list[Breakdown]
     over_time: list[int]
     failures: dict[str, int]
 
@@ -88,42 +88,46 @@ class Stats:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def of(self, guild_id: int, since: float, until: float, parts: int) -> Statistics:
+    async def for_guild(self, guild_id: int, since: float, until: float, buckets: int) -> Statistics:
         """Give a server's numbers between two times (Unix seconds), divided into so many `parts`."""
         period: dict[str, float] = {"guild": guild_id, "since": since}
-        (totals,) = await self._connection.rows(TOTALS, period)
-        times = await self._connection.rows(TIMES, period)
+        (totals,) = await self._connection.fetch_all(TOTALS, period)
+        times = await self._connection.fetch_all(TIMES, period)
         return Statistics(
             jobs=totals["jobs"],
             people=totals["people"],
             seconds=totals["seconds"],
             failed=totals["failed"],
             cancelled=totals["cancelled"],
-            waiting=await asyncio.to_thread(_times, (row["waiting"] for row in times)),
-            drawing=await asyncio.to_thread(_times, (row["drawing"] for row in times if row["drawing"] is not None)),
-            by_person=await self._shares(BY_PERSON, period),
-            by_action=await self._shares(BY_ACTION, period),
-            by_model=await self._shares(BY_MODEL, period),
-            over_time=await self._over_time(period, (until - since) / parts, parts),
+            queue_time=await asyncio.to_thread(_percentiles, (row["waiting"] for row in times)),
+            generation_time=await asyncio.to_thread(
+                _percentiles, (row["drawing"] for row in times if row["drawing"] is not None)
+            ),
+            by_person=await self._breakdown(BY_PERSON, period),
+            by_action=await self._breakdown(BY_ACTION, period),
+            by_model=await self._breakdown(BY_MODEL, period),
+            over_time=await self._over_time(period, (until - since) / buckets, buckets),
             failures=await self._failures(period),
         )
 
-    async def _shares(self, sql: str, period: dict[str, float]) -> list[Share]:
-        return [Share(*row) for row in await self._connection.rows(sql, {**period, "most": MOST_SHARES})]
+    async def _breakdown(self, sql: str, period: dict[str, float]) -> list[Breakdown]:
+        return [
+            Breakdown(*row) for row in await self._connection.fetch_all(sql, {**period, "most": MAX_BREAKDOWN_ROWS})
+        ]
 
-    async def _over_time(self, period: dict[str, float], width: float, parts: int) -> list[int]:
-        rows = await self._connection.rows(OVER_TIME, {**period, "width": width})
+    async def _over_time(self, period: dict[str, float], width: float, buckets: int) -> list[int]:
+        rows = await self._connection.fetch_all(OVER_TIME, {**period, "width": width})
         jobs = {row["part"]: row["jobs"] for row in rows}
-        return [jobs.get(part, 0) for part in range(parts)]
+        return [jobs.get(bucket, 0) for bucket in range(buckets)]
 
     async def _failures(self, period: dict[str, float]) -> dict[str, int]:
-        rows = await self._connection.rows(REASONS, {**period, "most": MOST_REASONS})
+        rows = await self._connection.fetch_all(REASONS, {**period, "most": MAX_REASONS})
         return {row["reason"] or "": row["jobs"] for row in rows}
 
 
-def _times(seconds: Iterable[float]) -> Times | None:
+def _percentiles(seconds: Iterable[float]) -> Percentiles | None:
     by_length = sorted(seconds)
     if not by_length:
         return None
     median, p90 = (by_length[int(quantile * (len(by_length) - 1))] for quantile in (0.5, 0.9))
-    return Times(median, p90)
+    return Percentiles(median, p90)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from db.connection import Connection
 
 
-class Threads:
+class ThreadStore:
     """Remember threads that were made for people's results."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def of(self, person_id: int, channel_id: int) -> int | None:
+    async def find(self, person_id: int, channel_id: int) -> int | None:
         """Give the id of a person's thread in a channel."""
-        rows = await self._connection.rows(
+        rows = await self._connection.fetch_all(
             "SELECT thread_id FROM threads WHERE channel_id = :channel AND person_id = :person",
             {"channel": channel_id, "person": person_id},
         )
         return int(rows[0]["thread_id"]) if rows else None
 
-    async def keep(self, person_id: int, channel_id: int, thread_id: int) -> None:
+    async def save(self, person_id: int, channel_id: int, thread_id: int) -> None:
         """Note a person's thread in a channel, in place of an earlier one."""
         await self._connection.write(
             """INSERT INTO threads VALUES (:channel, :person, :thread)
@@ -27,6 +27,6 @@ class Threads:
             {"channel": channel_id, "person": person_id, "thread": thread_id},
         )
 
-    async def forget(self, thread_id: int) -> None:
+    async def delete(self, thread_id: int) -> None:
         """Forget a thread that is not there any more."""
         await self._connection.write("DELETE FROM threads WHERE thread_id = :thread", {"thread": thread_id})

@@ -8,19 +8,20 @@ from db.connection import Connection
 
 # Jobs that came to nothing cost nothing, unless somebody cancelled one whose previews they had seen; a picked picture
 # is not drawn.
-COUNTS = "state <> 'failed' AND (state <> 'cancelled' OR started_at IS NOT NULL) AND action <> 'pick'"
+COUNTED_JOBS = "state <> 'failed' AND (state <> 'cancelled' OR started_at IS NOT NULL) AND action <> 'pick'"
 # The seconds of a job that was cancelled are those until then.
-SECONDS = "CASE state WHEN 'cancelled' THEN ended_at - started_at ELSE seconds END"
+JOB_SECONDS = "CASE state WHEN 'cancelled' THEN ended_at - started_at ELSE seconds END"
 # The plus keeps SQLite from going through all of a guild's jobs instead of all of a person's.
-USED = f"""SELECT count(*) AS jobs, coalesce(sum(seconds), 0.0) AS seconds, max(asked_at) AS last_asked_at FROM (
-               SELECT {SECONDS} AS seconds, asked_at FROM jobs
-               WHERE asker_id = :person AND +guild_id = :guild AND asked_at > :since AND {COUNTS}
+USAGE_TOTALS = f"""SELECT count(*) AS jobs, coalesce(sum(seconds), 0.0) AS seconds, max(asked_at) AS last_asked_at
+               FROM (
+               SELECT {JOB_SECONDS} AS seconds, asked_at FROM jobs
+               WHERE asker_id = :person AND +guild_id = :guild AND asked_at > :since AND {COUNTED_JOBS}
                UNION ALL SELECT seconds, asked_at FROM tallies
                WHERE person_id = :person AND guild_id = :guild AND asked_at > :since)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Used:
+class UsageTotals:
     """What somebody has used in a guild: jobs, the seconds they took to draw, and when the last was asked for."""
 
     jobs: int
@@ -34,7 +35,9 @@ class Usage:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def of(self, person_id: int, guild_id: int, since: float) -> Used:
+    async def totals(self, person_id: int, guild_id: int, since: float) -> UsageTotals:
         """Give what somebody has used in a guild since a time (Unix seconds)."""
-        (row,) = await self._connection.rows(USED, {"person": person_id, "guild": guild_id, "since": since})
-        return Used(**dict(row))
+        (row,) = await self._connection.fetch_all(
+            USAGE_TOTALS, {"person": person_id, "guild": guild_id, "since": since}
+        )
+        return UsageTotals(**dict(row))

@@ -16,7 +16,7 @@ from bot.metrics import Metrics
 from bot.policy.settings import Bounds, Delivery, GuildSettings, Sensitive
 from bot.policy.words import Mode
 from db.connection import Connection
-from db.store import State
+from db.jobs import JobState
 from generation import models, params
 from generation.job import Action, Speed
 from generation.params import Frame, LoraUse, Params, TextPart, Tile, Upload
@@ -259,7 +259,7 @@ async def test_every_modal_that_may_be_open_is_known():
 
 def test_the_values_of_enumerations_are_the_stored_ones():
     assert [action.value for action in Action] == ACTIONS
-    assert [state.value for state in State] == ["waiting", "drawing", "drawn", "answered", "failed", "cancelled"]
+    assert [state.value for state in JobState] == ["waiting", "drawing", "drawn", "answered", "failed", "cancelled"]
     assert [speed.value for speed in Speed] == ["turbo", "fast", "relax"]
     assert [mode.value for mode in Mode] == ["refuse", "warn", "except_no"]
     assert [each.value for each in Delivery] == ["here", "thread_of_person", "thread_of_job", "gallery"]

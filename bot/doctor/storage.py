@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bot.doctor.finding import Finding, bad, fine, unknown
 from bot.lock import in_use
-from db.connection import DATABASE
-from db.inspection import Inspection, inspect
+from db.connection import DATABASE_FILE
+from db.integrity import IntegrityReport, check_integrity
 
 LEAST_FREE = 2**30  # bytes
 A_JOB = 2 * 2**20  # bytes that a grid and its sheet take, roughly
@@ -31,23 +31,23 @@ def check_disk(data_dir: Path) -> list[Finding]:
 
 def check_database(data_dir: Path) -> list[Finding]:
     """Check that the database opens, is whole, and can be written to."""
-    if not (data_dir / DATABASE).is_file():
+    if not (data_dir / DATABASE_FILE).is_file():
         return [fine("database", "there is none yet: it is made at the first start")]
     try:
-        found = inspect(data_dir / DATABASE, DATABASE_PATIENCE)
+        found = check_integrity(data_dir / DATABASE_FILE, DATABASE_PATIENCE)
         running = "a bot is using it" if in_use(data_dir) else "no bot is using it"
     except OSError as error:
         return [bad("database", f"it cannot be used: {error}", "See that the bot owns DATA_DIR and all in it.")]
     return [_judge(found, running)]
 
 
-def _judge(found: Inspection, running: str) -> Finding:
+def _judge(found: IntegrityReport, running: str) -> Finding:
     if found.damage is not None:
         return bad("database", f"it is damaged: {found.damage}", FROM_BACKUP)
-    if found.version > found.known:
-        text = f"it has version {found.version}, this program knows {found.known}"
+    if found.version > found.latest_version:
+        text = f"it has version {found.version}, this program knows {found.latest_version}"
         return bad("database", text, "Update the program, or give it another DATA_DIR.")
-    text = f"{found.jobs} jobs, version {found.version} of {found.known}, {running}"
-    if found.whole is None:
+    text = f"{found.jobs} jobs, version {found.version} of {found.latest_version}, {running}"
+    if found.is_intact is None:
         return unknown("database", f"{text}; it is too large to be looked at within {DATABASE_PATIENCE:g} s")
     return fine("database", text)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.policy.settings import GuildSettings, from_dict, to_dict
-from db.guilds import Act, Guilds
+from db.guilds import AuditEntry, GuildStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Author:
 
 
 async def change_settings(
-    guilds: Guilds,
+    guilds: GuildStore,
     author: Author,
     what: str,
     change: Callable[[GuildSettings], GuildSettings],
@@ -36,6 +36,6 @@ async def change_settings(
         after = change(before)
         if after == before:
             return before
-        act = Act(guild_id=author.guild_id, person_id=author.person_id, act="settings", details=what, at=clock())
+        act = AuditEntry(guild_id=author.guild_id, person_id=author.person_id, act="settings", details=what, at=clock())
         if await guilds.set_settings(act, to_dict(after), stored.version):
             return after

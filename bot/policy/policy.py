@@ -13,8 +13,8 @@ from bot.language import tr
 from bot.policy import settings as guild_settings
 from bot.policy.settings import Bounds, GuildSettings
 from bot.policy.words import Words, judge
-from db.guilds import Block, Guilds
-from db.usage import Usage, Used
+from db.guilds import Block, GuildStore
+from db.usage import Usage, UsageTotals
 from generation.errors import Complaint
 from generation.job import Action, Job, Speed
 from generation.params import Params
@@ -69,7 +69,7 @@ class Policy:
 
     def __init__(
         self,
-        guilds: Guilds,
+        guilds: GuildStore,
         usage: Usage,
         clock: Callable[[], float] = time.time,
         refusal: Callable[[int | None], str | None] = lambda guild_id: None,
@@ -116,12 +116,12 @@ class Policy:
             await self._refuse_blocked(who.guild_id, who.person_id)
             _refuse_elsewhere(who, await self.settings(who.guild_id))
 
-    async def used(self, who: Situation) -> tuple[Used, Bounds]:
+    async def used(self, who: Situation) -> tuple[UsageTotals, Bounds]:
         """Give what somebody has used of a guild in the last 24 hours, and the bounds that hold for them there."""
         if who.guild_id is None:
-            return Used(jobs=0, seconds=0.0, last_asked_at=None), Bounds()
+            return UsageTotals(jobs=0, seconds=0.0, last_asked_at=None), Bounds()
         bounds = (await self.settings(who.guild_id)).bounds_of(who.guild_id, who.role_ids)
-        return await self._usage.of(who.person_id, who.guild_id, self._clock() - DAY), bounds
+        return await self._usage.totals(who.person_id, who.guild_id, self._clock() - DAY), bounds
 
     async def still_admit(self, job: Job) -> None:
         """Look again at a job that has waited, or comes from before a restart; raises as `admit` does.
@@ -133,12 +133,12 @@ class Policy:
             raise Refused(refusal)
         if guild_id is None:
             return
-        if await self._guilds.block_of(guild_id, job.asker.id):  # why is not for everybody, who may read the notice
+        if await self._guilds.active_block(guild_id, job.asker.id):  # why is not for everybody, who may read the notice
             raise Refused(tr("The moderators have blocked you from using me in this server") + ".")
         judge(await self._words_of(guild_id), job.params)
 
     async def _refuse_blocked(self, guild_id: int, person_id: int) -> None:
-        if block := await self._guilds.block_of(guild_id, person_id):
+        if block := await self._guilds.active_block(guild_id, person_id):
             raise Refused(_blocked(block))
 
     async def _refuse_overuse(self, who: Situation, ask: Ask, bounds: Bounds) -> None:
@@ -147,7 +147,7 @@ class Policy:
         if bounds.jobs_a_day is None and bounds.gpu_seconds_a_day is None and not bounds.cooldown:
             return
         now = self._clock()
-        used = await self._usage.of(who.person_id, who.guild_id, now - DAY)
+        used = await self._usage.totals(who.person_id, who.guild_id, now - DAY)
         if bounds.jobs_a_day is not None and used.jobs + ask.jobs > bounds.jobs_a_day:
             more = tr(" This would be {number} more.", number=ask.jobs) if ask.jobs > 1 else ""
             most = _jobs(bounds.jobs_a_day)
@@ -165,7 +165,7 @@ class Policy:
         version = (await self._guilds.settings(guild_id)).version
         known = self._words.get(guild_id)
         if known is None or known[0] != version:
-            phrases = await self._guilds.words(guild_id)
+            phrases = await self._guilds.blocked_words(guild_id)
             words = await asyncio.to_thread(Words, phrases)  # ten thousand take a while
             known = self._words[guild_id] = version, words
         return known[1]

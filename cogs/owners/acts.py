@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cogs.road import Interaction
-from db.guilds import Act
+from db.guilds import AuditEntry
 
 
 def guild_of(interaction: Interaction) -> int:
@@ -12,9 +12,9 @@ def guild_of(interaction: Interaction) -> int:
     return interaction.guild_id
 
 
-def act_of(interaction: Interaction, name: str, details: str) -> Act:
+def act_of(interaction: Interaction, name: str, details: str) -> AuditEntry:
     """Write down what somebody does now, and where."""
-    return Act(
+    return AuditEntry(
         guild_id=guild_of(interaction),
         person_id=interaction.user.id,
         act=name,

@@ -55,7 +55,7 @@ class Blocks(app_commands.Group):
     @app_commands.command(name="list", description="Who is blocked, why and until when")
     async def show(self, interaction: Interaction) -> None:
         assert interaction.guild_id is not None
-        blocks = await self.studio.guilds.blocks(interaction.guild_id)
+        blocks = await self.studio.guilds.active_blocks(interaction.guild_id)
         lines = [_line(block) for block in blocks[:MOST_SHOWN]]
         more = [f"-# and {len(blocks) - MOST_SHOWN} more"] if len(blocks) > MOST_SHOWN else []
         await _answer(interaction, "\n".join(lines + more)[:2000] or "Nobody is blocked.")

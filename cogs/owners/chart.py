@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from db.stats import Share, Statistics, Times
+from db.stats import Breakdown, Percentiles, Statistics
 
 WIDTH, MARGIN = 1080, 56
 GROUND, PANEL, WORDS, QUIET, BAR, FAINT = "#1e1f22", "#2b2d31", "#f2f3f5", "#b5bac1", "#7aa2f7", "#3d4f7c"
@@ -34,7 +34,7 @@ def draw(statistics: Statistics, period: Period) -> bytes:
     page.heading(f"Jobs {period.each}")
     page.columns(statistics.over_time, period)
     page.heading("Half of them within · nine of ten within")
-    page.times({"Waiting": statistics.waiting, "Drawing": statistics.drawing})
+    page.times({"Waiting": statistics.queue_time, "Drawing": statistics.generation_time})
     page.heading("Drawing time by person")
     page.bars(_of_all(share, share.name or "somebody", statistics) for share in statistics.by_person)
     page.heading("Drawing time by action")
@@ -68,7 +68,7 @@ def _percent(part: float, whole: float) -> str:
     return f"{share:.1f} %" if 0 < share < 10 else f"{share:.0f} %"
 
 
-def _of_all(share: Share, name: str, statistics: Statistics) -> tuple[str, float, str]:
+def _of_all(share: Breakdown, name: str, statistics: Statistics) -> tuple[str, float, str]:
     return name, share.seconds, _percent(share.seconds, statistics.seconds)
 
 
@@ -113,7 +113,7 @@ class _Page:
         self._write(WIDTH - MARGIN - _length(period.last, SMALL), period.last, SMALL, QUIET, floor + 14)
         self._y = floor + 74
 
-    def times(self, times: dict[str, Times | None]) -> None:
+    def times(self, times: dict[str, Percentiles | None]) -> None:
         """Put a bar for nine of ten behind one for half of them, for each kind of time."""
         most = max((each.p90 for each in times.values() if each), default=0.0) or 1.0
         for name, each in times.items():

@@ -280,7 +280,9 @@ class Config(app_commands.Group):
     @app_commands.describe(page="Older entries are on later pages")
     async def audit(self, interaction: Interaction, page: app_commands.Range[int, 1, 1000] = 1) -> None:
         assert interaction.guild_id is not None
-        acts = await self.studio.guilds.acts(interaction.guild_id, skip=(page - 1) * AUDIT_PAGE, limit=AUDIT_PAGE)
+        acts = await self.studio.guilds.audit_entries(
+            interaction.guild_id, offset=(page - 1) * AUDIT_PAGE, limit=AUDIT_PAGE
+        )
         lines = [f"<t:{int(act.at)}:f> <@{act.person_id}> {shorten(act.details, LONGEST_DETAILS)}" for act in acts]
         text = "\n".join(lines) or ("Nothing was changed yet." if page == 1 else "There are no older entries.")
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NOBODY)

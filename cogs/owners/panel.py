@@ -111,7 +111,7 @@ async def show(interaction: discord.Interaction[Any], page: str = "") -> None:
     studio, guild_id = _studio(interaction), interaction.guild_id
     assert guild_id is not None
     settings = await studio.policy.settings(guild_id)
-    words = len(await studio.guilds.words(guild_id))
+    words = len(await studio.guilds.blocked_words(guild_id))
     says = overview(settings, guild_id, words, studio.config.retention_days)
     content = f"{says}\n-# Roles' limits: `/config limits` · words: `/config words`"
     view = _view(page, settings, interaction.guild)

@@ -16,10 +16,10 @@ from bot.errors import answering
 from bot.studio import Studio
 from cogs.deleting import deleting_of
 from cogs.road import Interaction, road_of
-from db.guilds import Act, Block
-from db.privacy import NOBODY as NO_LONGER_KNOWN
+from db.guilds import AuditEntry, Block
+from db.jobs import JobRecord, JobState
+from db.privacy import ERASED_PERSON_ID as NO_LONGER_KNOWN
 from db.reports import Report
-from db.store import Record, State
 from generation.display import escape, shorten
 from generation.errors import Complaint
 from generation.prompt import write
@@ -62,7 +62,7 @@ class Reporting(commands.Cog):
     def __init__(self, client: Client) -> None:
         self.client = client
         self.studio = client.studio
-        self.studio.guilds.heard = lambda act: client.dispatch("acted", act)
+        self.studio.guilds.on_audit = lambda act: client.dispatch("acted", act)
 
     @commands.Cog.listener()
     async def on_reported(self, report: Report) -> None:
@@ -71,7 +71,7 @@ class Reporting(commands.Cog):
         await self._tell(report.guild_id, content, report_view(report))
 
     @commands.Cog.listener()
-    async def on_acted(self, act: Act) -> None:
+    async def on_acted(self, act: AuditEntry) -> None:
         """Tell of an act of an owner or a moderator."""
         await self._tell(act.guild_id, f"-# <@{act.person_id}>: {shorten(act.details, 1500)}", None)
 
@@ -89,7 +89,7 @@ class Reporting(commands.Cog):
 
 async def described(studio: Studio, report: Report) -> str:
     """Give a report in words: who, why, what, and where it is."""
-    record = await studio.store.record(report.job_id)
+    record = await studio.store.get(report.job_id)
     whom = "somebody" if report.person_id == NO_LONGER_KNOWN else f"<@{report.person_id}>"
     head = f"**Report** by {whom}: {escape(report.reason)}"
     if record is None:
@@ -108,7 +108,7 @@ def report_view(report: Report) -> discord.ui.View:
 async def show_open(interaction: Interaction, studio: Studio) -> None:
     """Answer with the oldest report that nobody has dealt with."""
     assert interaction.guild_id is not None
-    reports = await studio.reports.open(interaction.guild_id)
+    reports = await studio.reports.list_open(interaction.guild_id)
     if not reports:
         await interaction.response.send_message("There are no open reports.", ephemeral=True)
         return
@@ -123,13 +123,13 @@ async def _deal_with(interaction: discord.Interaction[Any], what: str, report_id
     report = await studio.reports.find(report_id)
     if report is None or report.guild_id != interaction.guild_id:
         raise Complaint("I do not know this report any more.")
-    record = await studio.store.record(report.job_id)
+    record = await studio.store.get(report.job_id)
     if what == "block":
         await _refuse_to_block_owners(interaction, record)
     done = OUTCOMES[what][2]
     if not await studio.reports.close(report_id, done):
         raise Complaint("Somebody has dealt with this report already.")
-    act = Act(
+    act = AuditEntry(
         guild_id=report.guild_id,
         person_id=interaction.user.id,
         act="report",
@@ -139,7 +139,7 @@ async def _deal_with(interaction: discord.Interaction[Any], what: str, report_id
     if what == "block" and record is not None:
         await studio.guilds.block(act, _block(interaction, record, report, act.at))
     else:
-        await studio.guilds.note(act)
+        await studio.guilds.add_audit_entry(act)
     content = f"{await described(studio, report)}\n<@{interaction.user.id}> {done}."
     try:
         await interaction.response.edit_message(content=content, view=None, allowed_mentions=NOBODY)
@@ -148,18 +148,18 @@ async def _deal_with(interaction: discord.Interaction[Any], what: str, report_id
             await _take_away(interaction, record)
 
 
-async def _take_away(interaction: discord.Interaction[Any], record: Record) -> None:
+async def _take_away(interaction: discord.Interaction[Any], record: JobRecord) -> None:
     """Delete a job's picture, or see to it that there will be none."""
-    if record.state in (State.WAITING, State.DRAWING):
+    if record.state in (JobState.WAITING, JobState.RUNNING):
         road = road_of(interaction.client)
         with suppress(Complaint):  # it is drawn by now
             cancelled, ending = await road.call_off(record.job.id, interaction.user.id, lambda job: True)
-            await road.tell_ending(cancelled.job, cancelled.notice_id, ending)
+            await road.tell_ending(cancelled.job, cancelled.status_message_id, ending)
             return
     await deleting_of(interaction.client).delete(record)
 
 
-async def _refuse_to_block_owners(interaction: discord.Interaction[Any], record: Record | None) -> None:
+async def _refuse_to_block_owners(interaction: discord.Interaction[Any], record: JobRecord | None) -> None:
     """The picture's owner may be among those who manage the server, and they are not to be locked out."""
     if record is None:
         raise Complaint("The picture is not kept any more, so I do not know whom to block: use `/config block add`.")
@@ -176,7 +176,7 @@ async def _manages(guild: discord.Guild, person_id: int) -> bool:
     return member.guild_permissions.manage_guild
 
 
-def _block(interaction: discord.Interaction[Any], record: Record, report: Report, now: float) -> Block:
+def _block(interaction: discord.Interaction[Any], record: JobRecord, report: Report, now: float) -> Block:
     return Block(
         guild_id=report.guild_id,
         person_id=record.job.asker.id,
@@ -187,7 +187,7 @@ def _block(interaction: discord.Interaction[Any], record: Record, report: Report
     )
 
 
-def _picture(record: Record) -> str:
+def _picture(record: JobRecord) -> str:
     to, prompt = record.job.destination, escape(shorten(write(record.job.params, None), LONGEST_PROMPT))
-    link = f"\nhttps://discord.com/channels/{to.guild_id}/{to.result_channel_id}/{record.answer_id}"
-    return f"**{prompt}** - <@{record.job.asker.id}>{link if record.answer_id else ''}"
+    link = f"\nhttps://discord.com/channels/{to.guild_id}/{to.result_channel_id}/{record.result_message_id}"
+    return f"**{prompt}** - <@{record.job.asker.id}>{link if record.result_message_id else ''}"

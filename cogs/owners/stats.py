@@ -12,7 +12,7 @@ from bot.delivery import NOBODY
 from bot.studio import Studio
 from cogs.owners.chart import Period, draw, duration
 from cogs.road import Interaction
-from db.stats import Statistics, Times
+from db.stats import Percentiles, Statistics
 from generation.display import escape
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -25,7 +25,7 @@ async def answer(interaction: Interaction, studio: Studio, period: str) -> None:
     await interaction.response.defer(ephemeral=True, thinking=True)
     parts, width = PERIODS[period]
     now = studio.clock()
-    statistics = await studio.stats.of(interaction.guild_id, now - parts * width, now, parts)
+    statistics = await studio.stats.for_guild(interaction.guild_id, now - parts * width, now, parts)
     picture = await asyncio.to_thread(draw, statistics, _period(period, now))
     text = in_words(statistics, period)
     file = discord.File(io.BytesIO(picture), f"stats_{period}.png", description=text[:1024])
@@ -37,13 +37,13 @@ def in_words(statistics: Statistics, period: str) -> str:
     lines = [
         f"**The last {period}:** {statistics.jobs:,} jobs of {statistics.people:,} people, "
         f"{duration(statistics.seconds)} of drawing; {statistics.failed:,} failed, {statistics.cancelled:,} cancelled.",
-        f"Waiting: {_within(statistics.waiting)}. Drawing: {_within(statistics.drawing)}.",
+        f"Waiting: {_within(statistics.queue_time)}. Drawing: {_within(statistics.generation_time)}.",
     ]
     lines += [f"-# {jobs:,} × {escape(reason)}…" for reason, jobs in statistics.failures.items()]
     return "\n".join(lines)
 
 
-def _within(times: Times | None) -> str:
+def _within(times: Percentiles | None) -> str:
     if times is None:
         return "none"
     return f"half within {duration(times.median)}, nine of ten within {duration(times.p90)}"

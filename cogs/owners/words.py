@@ -49,7 +49,7 @@ class WordsGroup(app_commands.Group):
         if file is not None:  # which takes a while to fetch
             await interaction.response.defer(ephemeral=True, thinking=True)
         phrases = await asyncio.to_thread(_checked, await _phrases(words, file))
-        known = await self.studio.guilds.words(guild_of(interaction))
+        known = await self.studio.guilds.blocked_words(guild_of(interaction))
         if len(known.keys() | set(phrases)) > MOST_WORDS:
             raise Complaint(f"There can be {MOST_WORDS:,} blocked words, and there are {len(known):,} now.")
         act = act_of(interaction, "words", f"blocked ({mode}): {_listed(phrases)}")
@@ -60,15 +60,15 @@ class WordsGroup(app_commands.Group):
     @app_commands.describe(words="As they stand in the list")
     async def allow(self, interaction: Interaction, words: app_commands.Range[str, 1, 4000]) -> None:
         phrases = _checked(await _phrases(words, None))
-        known = await self.studio.guilds.words(guild_of(interaction))
+        known = await self.studio.guilds.blocked_words(guild_of(interaction))
         if unknown := [phrase for phrase in phrases if phrase not in known]:
             raise Complaint(f"Not blocked, so nothing was changed: {_listed(unknown)}")
-        await self.studio.guilds.allow_words(act_of(interaction, "words", f"allowed: {_listed(phrases)}"), phrases)
+        await self.studio.guilds.unblock_words(act_of(interaction, "words", f"allowed: {_listed(phrases)}"), phrases)
         await _answer(interaction, f"Allowed {_count(phrases)} again: {_listed(phrases)}")
 
     @app_commands.command(name="list", description="Everything that is blocked, as a file")
     async def show(self, interaction: Interaction) -> None:
-        known = await self.studio.guilds.words(guild_of(interaction))
+        known = await self.studio.guilds.blocked_words(guild_of(interaction))
         if not known:
             await _answer(interaction, "No words are blocked. `/config words block` blocks some.")
             return

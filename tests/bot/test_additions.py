@@ -40,7 +40,7 @@ def settings(stage):
 
 
 async def record_of(studio, message):
-    return await studio.store.record(tile_of(message).job_id)
+    return await studio.store.get(tile_of(message).job_id)
 
 
 async def test_a_prompts_loras_are_shown_and_kept_by_the_buttons(stage, settings):

@@ -69,7 +69,7 @@ async def test_there_is_no_second_door_from_another_server(stage, command, optio
     async with stage.bot(allowed_guilds=frozenset({stage.guild.id})) as studio:
         answer = await (await stage.person(stage.ada).command(command, channel, **options)).message()
         assert (answer.ephemeral, "not open" in answer.content) == (True, True)
-        assert not await studio.store._connection.rows("SELECT * FROM preferences")
+        assert not await studio.store._connection.fetch_all("SELECT * FROM preferences")
 
 
 @pytest.mark.parametrize("listed", [True, False])

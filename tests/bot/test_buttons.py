@@ -18,7 +18,7 @@ async def test_u_picks_a_tile_as_a_picture_of_its_own_at_once_without_being_draw
         await stage.person(stage.ada).press(grid, "U2")
         picked = await stage.result(text="Image #2")  # while the only place is taken
         await stage.server.wait_until(lambda: style(grid, "U2") == 1)
-        job = (await studio.store.record(job_id(picked))).job
+        job = (await studio.store.get(job_id(picked))).job
         assert await studio.pictures.read(Tile(job.id, 0)) == await studio.pictures.read(Tile(job_id(grid), 1))
         stage.go()
         await stage.result(text="owl")
@@ -52,7 +52,7 @@ async def test_a_picked_picture_that_discord_finds_too_large_is_made_smaller(sta
         stage.server.faults.fail("POST", "/channels/*/messages", status=413, body={"message": "no", "code": 40005})
         await stage.person(stage.ada).press(grid, "U1")
         (posted,) = (await stage.result(text="Image #1")).attachments
-        grids = (await studio.store.record(job_id(grid))).job.params
+        grids = (await studio.store.get(job_id(grid))).job.params
     assert posted.filename.endswith(".webp")
     assert stage.server.core.files.get(posted.id).endswith(b"stamped webp")
     assert signer.drawn_by == [grids]
@@ -150,7 +150,7 @@ async def test_a_reroll_of_a_variation_is_again_a_variation_of_the_same_picture(
         varied = await stage.result(text="Variations")
         await stage.person(stage.ada).press(varied, "🔄")
         again = await stage.result(text="Drawn again")
-        first, second = [await studio.store.record(job_id(message)) for message in (varied, again)]
+        first, second = [await studio.store.get(job_id(message)) for message in (varied, again)]
     assert first.job.params.source == second.job.params.source
     assert first.job.params.seed != second.job.params.seed
 
@@ -186,7 +186,7 @@ async def test_a_picture_that_is_no_longer_kept_says_so(stage):
     async with stage.bot() as studio:
         await stage.imagine("a fox")
         grid = await stage.result()
-        record = await studio.store.record(job_id(grid))
+        record = await studio.store.get(job_id(grid))
         for index in range(4):
             studio.pictures.path(Tile(record.job.id, index)).unlink()
         answer = await (await stage.person(stage.ben).press(grid, "U1")).message()

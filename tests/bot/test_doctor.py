@@ -23,8 +23,8 @@ from bot.doctor.finding import Finding, Verdict, aside, within
 from bot.doctor.model import check_classifier, check_model, check_models, most_weights
 from bot.doctor.storage import check_database, check_disk
 from bot.lock import in_use, only_one
-from db.connection import DATABASE
-from db.store import Store
+from db.connection import DATABASE_FILE
+from db.jobs import JobStore
 from generation.catalogue import Family
 from generation.models import EMBEDDED, describe
 from preview.state import permissions
@@ -420,24 +420,24 @@ def test_a_file_in_the_place_of_the_folder_is_bad(tmp_path):
 
 @pytest.fixture
 async def data(tmp_path: Path) -> Path:
-    async with Store.open(tmp_path / "data" / DATABASE) as store:
+    async with JobStore.open(tmp_path / "data" / DATABASE_FILE) as store:
         for _ in range(50):
             await store.add_job(a_job())
     return tmp_path / "data"
 
 
 def test_a_database_is_looked_at_whole_and_left_as_it_is(data):
-    before = (data / DATABASE).read_bytes()
+    before = (data / DATABASE_FILE).read_bytes()
     (found,) = check_database(data)
     assert found.verdict is FINE
     assert "50 jobs" in found.text
     assert "no bot is using it" in found.text
-    assert (data / DATABASE).read_bytes() == before
+    assert (data / DATABASE_FILE).read_bytes() == before
 
 
 async def test_a_database_that_a_bot_is_using_is_fine(data):
     with only_one(data):
-        async with Store.open(data / DATABASE) as store:
+        async with JobStore.open(data / DATABASE_FILE) as store:
             await store.add_job(a_job())
             (found,) = check_database(data)
         assert in_use(data)
@@ -465,15 +465,15 @@ def _age(path: Path) -> None:
     ],
 )
 def test_what_is_wrong_with_a_database_is_said(data, harm, says):
-    harm(data / DATABASE)
+    harm(data / DATABASE_FILE)
     (found,) = check_database(data)
     assert found.verdict is BAD
     assert says in found.text
 
 
 def test_a_database_that_is_locked_is_said(data, monkeypatch):
-    monkeypatch.setattr("db.inspection.LOCK_PATIENCE", 0.05)
-    with closing(sqlite3.connect(data / DATABASE, isolation_level=None)) as other:
+    monkeypatch.setattr("db.integrity.LOCK_TIMEOUT_S", 0.05)
+    with closing(sqlite3.connect(data / DATABASE_FILE, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
         (found,) = check_database(data)
@@ -483,7 +483,7 @@ def test_a_database_that_is_locked_is_said(data, monkeypatch):
 
 def test_a_database_too_large_to_look_through_is_not_called_whole(data, monkeypatch):
     monkeypatch.setattr(storage, "DATABASE_PATIENCE", -1.0)
-    monkeypatch.setattr("db.inspection.STEPS", 1)
+    monkeypatch.setattr("db.integrity.PROGRESS_INTERVAL", 1)
     assert check_database(data)[0].verdict is UNKNOWN
 
 

@@ -128,7 +128,7 @@ async def test_a_result_is_shown_again_only_where_the_server_lets_it_be_drawn(st
 async def test_a_picture_whose_files_are_gone_is_not_shown(stage):
     async with stage.bot() as studio:
         job_id = job_id_of(await draw(stage, "a red fox"))
-        await studio.pictures.remove(job_id)
+        await studio.pictures.delete(job_id)
         asked = await stage.person(stage.ada).command("show", stage.channel, job=job_id)
         refused = await asked.wait_for(lambda message: "not kept" in message.content)
         assert refused.ephemeral
@@ -139,7 +139,7 @@ async def test_favourites_are_offered_and_posted_again(stage):
         assert "no favourites yet" in (await answer(stage, "favourites", picture="fox")).content
         fox, owl = await draw(stage, "a red fox"), await draw(stage, "an owl", stage.ben)
         for message in (fox, owl):
-            await studio.favourites.mark(stage.ada.id, Tile(job_id_of(message), 0))
+            await studio.favourites.add(stage.ada.id, Tile(job_id_of(message), 0))
         offered = await choices(stage, "favourites", "picture")
         assert [each["name"][:8] for each in offered] == ["an owl ·", "a red fo"]
         again = await answer(stage, "favourites", picture=offered[0]["value"])
@@ -153,7 +153,7 @@ async def test_what_is_no_favourite_is_not_shown_by_its_id_to_who_may_not_see_it
     elsewhere = world.add_channel(world.add_guild("Elsewhere", stage.mod, stage.ben))
     async with stage.bot() as studio:
         owl, fox = job_id_of(await draw(stage, "an owl")), job_id_of(await draw(stage, "a red fox"))
-        await studio.favourites.mark(stage.ben.id, Tile(owl, 0))
+        await studio.favourites.add(stage.ben.id, Tile(owl, 0))
         assert "owl" in (await answer(stage, "favourites", stage.ben, elsewhere, picture=owl)).content
         refused = await answer(stage, "favourites", stage.ben, elsewhere, picture=fox)
         assert refused.ephemeral
@@ -163,8 +163,8 @@ async def test_what_is_no_favourite_is_not_shown_by_its_id_to_who_may_not_see_it
 async def test_a_favourite_that_is_not_kept_any_more_can_be_taken_out(stage):
     async with stage.bot() as studio:
         owl = job_id_of(await draw(stage, "an owl", stage.ben))
-        await studio.favourites.mark(stage.ada.id, Tile(owl, 0))
-        await studio.pictures.remove(owl)
+        await studio.favourites.add(stage.ada.id, Tile(owl, 0))
+        await studio.pictures.delete(owl)
         asked = await stage.person(stage.ada).command("favourites", stage.channel, picture="owl")
         gone = await asked.wait_for(lambda message: "not kept" in message.content)
         assert gone.ephemeral

@@ -34,7 +34,7 @@ class Records:
     def __init__(self, job):
         self.job = job
 
-    async def record(self, job_id):
+    async def get(self, job_id):
         return self if job_id == self.job.id else None
 
 

@@ -11,7 +11,7 @@ DAY = 24 * 3600
 
 
 async def test_buttons_of_a_forgotten_job_say_that_it_is_not_kept_any_more(stage, monkeypatch):
-    monkeypatch.setattr(retention, "FIRST_AFTER", 0.0)
+    monkeypatch.setattr(retention, "STARTUP_DELAY_S", 0.0)
     async with stage.bot(retention_days=30) as studio:
         await stage.imagine("a fox")
         grid = await stage.result()
@@ -29,7 +29,7 @@ async def test_buttons_of_a_forgotten_job_say_that_it_is_not_kept_any_more(stage
 
 
 async def test_a_failed_job_that_is_forgotten_says_so_and_leaves_its_prompt_to_be_copied(stage, monkeypatch):
-    monkeypatch.setattr(retention, "FIRST_AFTER", 0.0)
+    monkeypatch.setattr(retention, "STARTUP_DELAY_S", 0.0)
     async with stage.bot(retention_days=30) as studio:
         await stage.imagine("huge fox")
         failed = await stage.notice("too large")
@@ -38,7 +38,7 @@ async def test_a_failed_job_that_is_forgotten_says_so_and_leaves_its_prompt_to_b
     stage.server.world.clock.advance(31 * DAY)
     async with stage.bot(retention_days=30) as studio:
         async with asyncio.timeout(10):
-            while await studio.store.record(job_id):  # noqa: ASYNC110 (nothing tells of it)
+            while await studio.store.get(job_id):  # noqa: ASYNC110 (nothing tells of it)
                 await asyncio.sleep(0.02)
         answer = await (await stage.person(stage.ada).press(failed, "Edit and retry")).message()
         assert answer.ephemeral
@@ -47,7 +47,7 @@ async def test_a_failed_job_that_is_forgotten_says_so_and_leaves_its_prompt_to_b
 
 
 async def test_an_owner_may_choose_another_time_for_their_server(stage, monkeypatch):
-    monkeypatch.setattr(retention, "FIRST_AFTER", 0.0)
+    monkeypatch.setattr(retention, "STARTUP_DELAY_S", 0.0)
     async with stage.bot() as studio:
         await stage.imagine("a fox")
         await stage.result()

@@ -117,7 +117,7 @@ async def test_anybodys_picture_becomes_an_image_prompt(stage):
         asked = await choose(stage, "Use as image prompt", message)
         await stage.person(stage.ada).submit_modal(asked, prompt="a fox --iw 3")
         result = await stage.result(text="a fox")
-        params = (await studio.store.record(tile_of(result).job_id)).job.params
+        params = (await studio.store.get(tile_of(result).job_id)).job.params
     assert params.source is not None
     assert picture(stage.server, result).getpixel((10, 10))[0] > 150
 
@@ -160,7 +160,7 @@ async def test_a_report_is_kept_once_with_its_reason(stage):
             asked = await choose(stage, "Report", grid, stage.ben)
             sent = await stage.person(stage.ben).submit_modal(asked, reason="not for here")
             assert says in await private(sent)
-        (report,) = await studio.reports.open(stage.guild.id)
+        (report,) = await studio.reports.list_open(stage.guild.id)
     assert (report.job_id, report.person_id, report.reason) == (tile_of(grid).job_id, stage.ben.id, "not for here")
 
 

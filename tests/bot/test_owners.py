@@ -274,7 +274,7 @@ async def test_ten_thousand_words_come_as_a_file_and_no_more(stage):
             answer = await interaction.wait_for(lambda message, told=told: told in message.content)
             assert answer.ephemeral
         assert "There can be 10,000 blocked words" in await config(stage, "words block", words="one")
-        assert len(await studio.guilds.words(stage.guild.id)) == 10_000
+        assert len(await studio.guilds.blocked_words(stage.guild.id)) == 10_000
 
 
 async def test_a_word_of_warning_is_private_and_the_picture_comes(stage):
@@ -355,7 +355,7 @@ async def test_a_report_is_told_to_the_moderators_who_delete_and_block(stage):
         await eventually(lambda: not stage.results())
         assert "There are no open reports" in await config(stage, "reports")
         assert "blocked its owner" in await config(stage, "audit")
-        assert await studio.reports.open(stage.guild.id) == []
+        assert await studio.reports.list_open(stage.guild.id) == []
 
 
 async def test_a_moderator_cannot_block_who_manages_the_server(stage):
@@ -370,7 +370,7 @@ async def test_a_moderator_cannot_block_who_manages_the_server(stage):
         _, told = await reported_picture(stage, log)
         refused = await stage.person(stage.ben).press(told, "Delete and block")
         assert "cannot be blocked" in await refusal(refused)
-        assert await studio.guilds.blocks(stage.guild.id) == []
+        assert await studio.guilds.active_blocks(stage.guild.id) == []
         assert stage.results()
 
 
@@ -442,7 +442,7 @@ async def test_who_moderates_one_channel_has_no_say_in_another(stage):
             await stage.person(stage.ada).press(await stage.result(channel=channel), "U1")
             await stage.result(channel=channel, text="Image #1")
             await eventually(lambda: not studio.tasks)
-            (row,) = await studio.store._connection.rows("SELECT id FROM jobs ORDER BY asked_at DESC LIMIT 1")
+            (row,) = await studio.store._connection.fetch_all("SELECT id FROM jobs ORDER BY asked_at DESC LIMIT 1")
             shown = await stage.person(stage.ben).command("show", garden, job=row["id"])
             await eventually(lambda shown=shown: shown.messages and shown.messages[-1].labels)
             pressed = await stage.person(stage.ben).press(shown.messages[-1], "Delete")
@@ -460,13 +460,13 @@ async def test_a_moderator_of_another_server_has_no_say(stage):
         await stage.imagine("a fox")
         await stage.result()
         await eventually(lambda: not studio.tasks)
-        (row,) = await studio.store._connection.rows("SELECT id FROM jobs")
+        (row,) = await studio.store._connection.fetch_all("SELECT id FROM jobs")
         shown = await stage.person(stage.ada).command("show", channel, job=row["id"])
         await eventually(lambda: shown.messages and shown.messages[-1].attachments)
         again = shown.messages[-1]
         refused = await stage.person(stage.ben).context_menu("Report", again)
         assert "comes from elsewhere" in await refusal(refused)
-        assert (await studio.store.record(row["id"])).state == "answered"
+        assert (await studio.store.get(row["id"])).state == "answered"
 
 
 async def test_only_the_models_that_the_owners_allow_draw(stage):

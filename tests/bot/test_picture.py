@@ -149,7 +149,7 @@ async def test_a_heart_is_taken_back_also_when_the_picture_has_gone(stage):
         picked = await pick(stage)
         person = stage.person(stage.ben)
         await (await person.press(picked, "❤️")).message()
-        await studio.pictures.remove(tile_of(picked).job_id)
+        await studio.pictures.delete(tile_of(picked).job_id)
         gone = await (await person.press(picked, "❤️")).message()
         assert "no longer" in gone.content
         refused = await (await person.press(picked, "❤️")).message()
@@ -176,8 +176,8 @@ async def test_deleting_takes_message_and_files_away_and_leaves_what_was_made_fr
         assert picked.deleted
         tile = tile_of(picked)
         assert not studio.pictures.path(tile).exists()
-        assert not studio.pictures.sheet(tile.job_id, "png").exists()
-        assert await studio.search.prompts(stage.ada.id, tile.job_id) == []
+        assert not studio.pictures.grid_path(tile.job_id, "png").exists()
+        assert await studio.search.by_prompt(stage.ada.id, tile.job_id) == []
         assert studio.pictures.path(tile_of(large)).exists()
         await stage.person(stage.ada).press(large, "Vary (Subtle)")
         await stage.result(text="Variations")

@@ -188,7 +188,7 @@ async def test_everything_goes_but_what_others_made(stage):
         done = await told.wait_for(lambda each: "is deleted" in each.content)
         assert done.ephemeral
         assert grid.deleted and not others.deleted
-        assert await studio.store.record(mine) is None
+        assert await studio.store.get(mine) is None
         assert not any(name.startswith(mine) for name in on_disk(stage))
         assert "no jobs" in (await asked(stage)).content
         await stage.person(stage.ben).press(others, "🔄")  # what descends from what is gone can still be gone on from
@@ -232,13 +232,13 @@ async def test_what_was_begun_before_a_restart_is_brought_to_its_end(stage):
         held = stage.server.faults.hold("DELETE", f"/channels/{stage.channel.id}/messages/*")
         await delete_everything(stage)
         await asyncio.wait_for(held.reached.wait(), 10)
-        assert len(await studio.privacy.erasures()) == 1
+        assert len(await studio.privacy.pending_erasures()) == 1
     stage.server.faults.clear()
     async with stage.bot() as studio:
         await stage.server.wait_until(lambda: not stage.results())
         await eventually(lambda: not studio.tasks)
-        assert await studio.privacy.erasures() == {}
-        assert (await studio.privacy.kept(stage.ada.id)).jobs == 0
+        assert await studio.privacy.pending_erasures() == {}
+        assert (await studio.privacy.summary(stage.ada.id)).jobs == 0
     assert on_disk(stage) == set()
 
 

@@ -117,7 +117,7 @@ async def test_an_ending_that_could_not_be_said_is_said_after_the_restart(stage)
         await stage.imagine("slow fox")
         notice = await stage.notice("(25%)")
         (job,) = studio.queue.running
-        await studio.store.failed(job.id, "It was not to be.")
+        await studio.store.mark_failed(job.id, "It was not to be.")
         await studio.stop(job.id)
     async with stage.bot():
         await stage.server.wait_until(lambda: "It was not to be." in notice.content)
@@ -130,7 +130,7 @@ async def test_a_job_that_was_interrupted_too_often_is_given_up(stage):
         await stage.notice("(25%)")
         (job,) = studio.queue.running
         for _ in range(3):  # as often as the bot was killed meanwhile
-            await studio.store.begin(job.id)
+            await studio.store.mark_running(job.id)
     async with stage.bot():
         await stage.notice("interrupted too often")
     assert not stage.results()
@@ -200,12 +200,12 @@ async def test_a_drawn_result_whose_sheet_is_gone_is_given_up_in_words(stage):
         await stage.imagine("a fox")
         await asyncio.wait_for(cut.reached.wait(), 10)
         (record,) = await studio.store.open_records()
-        sheet = studio.pictures.sheet(record.job.id, record.suffix)
+        sheet = studio.pictures.grid_path(record.job.id, record.suffix)
     stage.server.faults.clear()
     sheet.unlink()
     async with stage.bot() as studio:
         await stage.notice("Something went wrong")
-        assert (await studio.store.record(record.job.id)).state == "failed"
+        assert (await studio.store.get(record.job.id)).state == "failed"
 
 
 async def test_a_notice_is_found_again_when_the_bot_ended_before_it_could_note_it(stage, monkeypatch):
@@ -216,7 +216,7 @@ async def test_a_notice_is_found_again_when_the_bot_ended_before_it_could_note_i
             reached.set()
             await asyncio.Event().wait()
 
-        monkeypatch.setattr(studio.store, "set_notice", die)
+        monkeypatch.setattr(studio.store, "set_status_message", die)
         await stage.imagine("a fox")
         await asyncio.wait_for(reached.wait(), 10)
     async with stage.bot():
@@ -260,7 +260,7 @@ async def test_a_picked_picture_that_the_bot_had_only_noted_is_posted_after_the_
             reached.set()
             await asyncio.Event().wait()
 
-        monkeypatch.setattr(studio.store, "set_notice", die)
+        monkeypatch.setattr(studio.store, "set_status_message", die)
         await stage.person(stage.ada).press(grid, "U1")
         await asyncio.wait_for(reached.wait(), 10)
     async with stage.bot():
@@ -273,8 +273,8 @@ async def test_what_was_being_deleted_is_gone_after_a_restart(stage):
         await stage.imagine("a fox")
         await stage.result()
         await eventually(lambda: not studio.tasks)
-        (row,) = await studio.store._connection.rows("SELECT id FROM jobs")
-        await studio.store.deleted(row["id"])
+        (row,) = await studio.store._connection.fetch_all("SELECT id FROM jobs")
+        await studio.store.mark_deleted(row["id"])
     async with stage.bot():
         await eventually(lambda: not stage.results())
         await eventually(lambda: not list((stage.folder / "data").rglob(f"{row['id']}*")))

@@ -135,17 +135,17 @@ async def test_a_job_that_failed_is_asked_for_again_with_other_words(stage):
         assert prompt_of(await pressed.modal()) == "huge fox --ar 2:1 --stop 50"
         await stage.person(stage.ada).submit_modal(pressed, prompt="small fox --ar 2:1")
         result = await stage.result(text="small fox --ar 2:1")
-        params = (await studio.store.record(tile_of(result).job_id)).job.params
+        params = (await studio.store.get(tile_of(result).job_id)).job.params
     assert stage.server.pinged_by(result) == [stage.ada]
     assert params.stop == 100
 
 
 async def test_a_failed_job_keeps_its_pictures_and_what_was_settled_then_for_the_retry_after_a_restart(stage):
     async with stage.bot() as studio:
-        await studio.people.change(stage.ada.id, suffix="--ar 2:1")
+        await studio.people.update(stage.ada.id, suffix="--ar 2:1")
         await stage.imagine("huge fox --iw 3", image=Upload("red.png", red(300, 300)))
         failed = await stage.notice("too large")
-        await studio.people.change(stage.ada.id, suffix="--ar 1:2")
+        await studio.people.update(stage.ada.id, suffix="--ar 1:2")
     async with stage.bot():
         await retry(stage, failed, prompt="small fox --iw 3 --seed 1 --ar 2:1")
         drawn = picture(stage.server, await stage.result(text="small fox"))
@@ -168,13 +168,13 @@ async def test_a_failed_retry_can_be_tried_again_with_the_same_words(stage):
 
 async def test_a_failed_change_of_a_picture_starts_from_that_picture_again(stage):
     async with stage.bot() as studio:
-        await studio.people.change(stage.ada.id, remix=True)
+        await studio.people.update(stage.ada.id, remix=True)
         await stage.imagine("a fox")
         grid = await stage.result()
         pressed = await stage.person(stage.ada).press(grid, "V2")
         await stage.person(stage.ada).submit_modal(pressed, prompt="huge owl")
         await retry(stage, await stage.notice("too large"), prompt="small owl")
-        params = (await studio.store.record(tile_of(await stage.result(text="small owl")).job_id)).job.params
+        params = (await studio.store.get(tile_of(await stage.result(text="small owl")).job_id)).job.params
     assert params.source == replace(tile_of(grid), index=1)
     assert params.strength < 1
 

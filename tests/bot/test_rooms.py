@@ -70,11 +70,11 @@ async def test_where_the_place_is_gone_the_result_comes_where_it_was_asked_for(s
     gallery = stage.server.world.add_channel(stage.guild)
     async with stage.bot() as studio:
         await deliver(studio, stage, delivery, gallery)
-        await studio.threads.keep(stage.ada.id, stage.channel.id, gallery.id)
+        await studio.threads.save(stage.ada.id, stage.channel.id, gallery.id)
         del stage.server.world.channels[gallery.id]
         await stage.imagine("a fox")
         await stage.result()
-        assert await studio.threads.of(stage.ada.id, stage.channel.id) is None
+        assert await studio.threads.find(stage.ada.id, stage.channel.id) is None
 
 
 async def test_a_result_in_a_gallery_is_found_again_after_a_crash(stage):
@@ -84,10 +84,10 @@ async def test_a_result_in_a_gallery_is_found_again_after_a_crash(stage):
         await stage.imagine("a fox")
         await stage.result(channel=gallery)
         await eventually(lambda: not studio.tasks)
-        (row,) = await studio.store._connection.rows("SELECT id FROM jobs")
+        (row,) = await studio.store._connection.fetch_all("SELECT id FROM jobs")
         await studio.store._connection.write("UPDATE jobs SET state = 'drawn', answer_id = NULL", {})
     async with stage.bot() as studio:
         async with asyncio.timeout(20):
-            while (await studio.store.record(row["id"])).answer_id is None:  # noqa: ASYNC110 (nothing tells of it)
+            while (await studio.store.get(row["id"])).result_message_id is None:  # noqa: ASYNC110 (nothing tells of it)
                 await asyncio.sleep(0.01)
     assert len(stage.results(gallery)) == 1

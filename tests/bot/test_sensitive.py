@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from db.store import State
+from db.jobs import JobState
 from preview.state import permissions
 from tests.bot.conftest import eventually
 from tests.bot.test_owners import config
@@ -42,7 +42,7 @@ async def test_a_picture_picked_from_a_sensitive_grid_is_hidden_too_and_so_is_wh
         await stage.imagine("a naked fox", channel=flagged)
         grid = await stage.result(channel=flagged)
         await eventually(lambda: not studio.tasks)
-        (row,) = await studio.store._connection.rows("SELECT id FROM jobs")
+        (row,) = await studio.store._connection.fetch_all("SELECT id FROM jobs")
         shown = await stage.person(stage.ada).command("show", stage.channel, job=row["id"])
         await eventually(lambda: (shown.messages and shown.messages[-1].attachments) or False)
         assert hidden(shown.messages[-1])
@@ -70,8 +70,8 @@ async def test_a_picture_is_withheld_and_not_kept_where_the_owners_want_that(sta
         await stage.imagine("a naked fox")
         await stage.notice("age-restricted channels only")
         assert not stage.results()
-        (row,) = await studio.store._connection.rows("SELECT id, state FROM jobs")
-        assert row["state"] == State.FAILED
+        (row,) = await studio.store._connection.fetch_all("SELECT id, state FROM jobs")
+        assert row["state"] == JobState.FAILED
         assert not list((stage.folder / "data").rglob(f"{row['id']}*"))
 
 
@@ -80,7 +80,7 @@ async def test_what_is_withheld_leaves_no_thread_behind_and_cannot_be_shown_agai
         await stage.imagine("a naked fox", channel=flagged)
         await stage.result(channel=flagged)
         await eventually(lambda: not studio.tasks)
-        (row,) = await studio.store._connection.rows("SELECT id FROM jobs")
+        (row,) = await studio.store._connection.fetch_all("SELECT id FROM jobs")
         await config(stage, "sensitive", pictures="withheld")
         await config(stage, "results", where="a thread for each job")
         shown = await stage.person(stage.ada).command("show", stage.channel, job=row["id"])
@@ -98,7 +98,7 @@ async def test_what_was_for_a_gallery_that_is_gone_is_withheld_elsewhere(stage, 
         await stage.imagine("a naked fox")
         await stage.notice("age-restricted channels only")
         assert not stage.results()
-        (row,) = await studio.store._connection.rows("SELECT id FROM jobs")
+        (row,) = await studio.store._connection.fetch_all("SELECT id FROM jobs")
         assert not list((stage.folder / "data").rglob(f"{row['id']}*"))
 
 

@@ -20,7 +20,7 @@ def chosen(message):
 
 
 async def settings(stage, studio, user=None):
-    return await studio.people.settings((user or stage.ada).id)
+    return await studio.people.get((user or stage.ada).id)
 
 
 async def panel(stage, user=None):

@@ -75,7 +75,7 @@ async def test_repeat_asks_too_and_each_has_a_seed_of_its_own(stage):
     async with stage.bot() as studio:
         await draw_all(stage, await asked_about(stage, "a fox --repeat 3"))
         await drawn(stage, 3)
-        jobs = [await studio.store.record(each.buttons[0]["custom_id"][5:17]) for each in stage.results()]
+        jobs = [await studio.store.get(each.buttons[0]["custom_id"][5:17]) for each in stage.results()]
     assert len({record.job.params.seed for record in jobs}) == 3
 
 
@@ -144,7 +144,7 @@ async def test_an_attached_picture_goes_with_each(stage):
         question = await asked.wait_for(lambda message: "2 jobs" in message.content)
         await draw_all(stage, question)
         await drawn(stage, 2)
-        jobs = [await studio.store.record(each.buttons[0]["custom_id"][5:17]) for each in stage.results()]
+        jobs = [await studio.store.get(each.buttons[0]["custom_id"][5:17]) for each in stage.results()]
     assert len({record.job.params.source for record in jobs}) == 1
     assert jobs[0].job.params.source is not None
 

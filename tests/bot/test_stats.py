@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from cogs.owners.chart import GROUND, WIDTH, Period, draw, duration
-from db.stats import Share, Statistics, Times
+from db.stats import Breakdown, Percentiles, Statistics
 
 
 async def asked(stage, period):
@@ -56,11 +56,11 @@ def numbers(**changes):
         "seconds": 100.0,
         "failed": 1,
         "cancelled": 0,
-        "waiting": Times(1.0, 2.0),
-        "drawing": Times(3.0, 4.0),
-        "by_person": [Share("ada", 6, 60.0)],
-        "by_action": [Share("imagine", 10, 100.0)],
-        "by_model": [Share("Painter", 10, 100.0)],
+        "waiting": Percentiles(1.0, 2.0),
+        "drawing": Percentiles(3.0, 4.0),
+        "by_person": [Breakdown("ada", 6, 60.0)],
+        "by_action": [Breakdown("imagine", 10, 100.0)],
+        "by_model": [Breakdown("Painter", 10, 100.0)],
         "over_time": [1, 2, 3, 4],
         "failures": {},
     }
@@ -72,9 +72,12 @@ def numbers(**changes):
     [
         {},
         {"jobs": 123_456_789, "people": 1_000_000, "seconds": 1e9, "failed": 123_456_788},
-        {"by_person": [Share("w" * 32, 6, 60.0)] * 6, "by_model": [Share("A model with a very long name" * 3, 1, 1.0)]},
-        {"by_person": [Share("", 1, 0.0)], "seconds": 0.0, "over_time": [0] * 30},
-        {"waiting": Times(0.0, 0.0), "drawing": None},
+        {
+            "by_person": [Breakdown("w" * 32, 6, 60.0)] * 6,
+            "by_model": [Breakdown("A model with a very long name" * 3, 1, 1.0)],
+        },
+        {"by_person": [Breakdown("", 1, 0.0)], "seconds": 0.0, "over_time": [0] * 30},
+        {"waiting": Percentiles(0.0, 0.0), "drawing": None},
     ],
     ids=["plain", "large numbers", "long names", "nothing drawn", "no times"],
 )

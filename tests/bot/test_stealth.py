@@ -74,7 +74,7 @@ async def test_what_is_made_from_a_private_picture_stays_private(stage, label):
         asked = await stage.person(stage.ada).press(grid, label)
         made = await asked.wait_for(lambda message: message.id != grid.id and message.attachments and is_made(message))
         assert made.ephemeral
-        record = await studio.store.record(tile_of(made).job_id)
+        record = await studio.store.get(tile_of(made).job_id)
         assert record.job.destination.private
     assert not stage.public()
 
@@ -146,7 +146,7 @@ async def test_a_private_parent_is_named_to_nobody_else(stage):
         refused = await stage.person(stage.ben).press(public, custom_id=f"vary_strong:{tile}")
         told = await refused.wait_for(lambda message: "private" in message.content)
         assert told.ephemeral
-        assert len(await studio.search.prompts(stage.ben.id, "")) == 0
+        assert len(await studio.search.by_prompt(stage.ben.id, "")) == 0
 
 
 async def test_in_direct_messages_results_stay_and_need_no_hiding(stage):

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from discord.http import Route
 
-from db.connection import DATABASE
+from db.connection import DATABASE_FILE
 from preview import StandIn
 from preview.state.storage import world_from
 from preview.state.world import walk
@@ -42,7 +42,7 @@ class OldStage(Stage):
 async def stage(tmp_path, monkeypatch) -> AsyncIterator[OldStage]:
     make_model(tmp_path / "model", name="Painter", native_size=64)
     shutil.copytree(RELEASED / "files", tmp_path / "data")
-    with closing(sqlite3.connect(tmp_path / "data" / DATABASE)) as sqlite:
+    with closing(sqlite3.connect(tmp_path / "data" / DATABASE_FILE)) as sqlite:
         sqlite.executescript((RELEASED / "store.sql").read_text(encoding="utf-8"))
     world = world_from(json.loads((RELEASED / "world.json").read_text(encoding="utf-8")))
     async with StandIn(world, limits=()) as server:
@@ -76,7 +76,7 @@ async def test_jobs_that_were_under_way_are_drawn(stage):
 async def test_old_pictures_favourites_and_settings_are_there(stage):
     stage.go()
     async with stage.bot() as studio:
-        record = await studio.store.record("6d9309111ba2")
+        record = await studio.store.get("6d9309111ba2")
         assert record.job.params.seed == 5
         assert (await studio.policy.settings(stage.guild.id)).log_channel == stage.channel.id
         (favourite,) = await stage.person(stage.ada).autocomplete("favourites", stage.channel, "picture", "fox")

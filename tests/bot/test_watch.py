@@ -141,9 +141,9 @@ async def test_a_worker_that_takes_too_long_or_cannot_start_is_not_healthy(stage
 
 async def test_a_database_that_cannot_be_written_to_or_cannot_grow_is_not_healthy(stage, watching, monkeypatch):
     async with watching() as watcher:
-        await watcher.studio.store._connection.rows("PRAGMA query_only = ON")
+        await watcher.studio.store._connection.fetch_all("PRAGMA query_only = ON")
         assert await watcher.health() == (503, ["the database cannot be written to"])
-        await watcher.studio.store._connection.rows("PRAGMA query_only = OFF")
+        await watcher.studio.store._connection.fetch_all("PRAGMA query_only = OFF")
         assert await watcher.health() == (200, [])
         monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
         assert await watcher.health() == (503, ["only 1 MiB are free on the disk"])
@@ -154,7 +154,7 @@ async def test_a_database_that_does_not_answer_is_not_waited_for(stage, watching
     async with watching() as watcher:
         connection, free = watcher.studio.store._connection, threading.Event()
         await connection._sqlite.create_function("wait", 0, free.wait)
-        busy = asyncio.create_task(connection.rows("SELECT wait()"))
+        busy = asyncio.create_task(connection.fetch_all("SELECT wait()"))
         await asyncio.sleep(0)
         assert await watcher.health() == (503, ["the database does not answer"])
         free.set()

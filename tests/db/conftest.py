@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from db.store import Store
+from db.jobs import JobStore
 
 
 class Clock:
@@ -32,6 +32,6 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def store(path: Path, clock: Clock) -> AsyncIterator[Store]:
-    async with Store.open(path, clock) as store:
+async def store(path: Path, clock: Clock) -> AsyncIterator[JobStore]:
+    async with JobStore.open(path, clock) as store:
         yield store

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from db.connection import MIGRATIONS
-from db.store import State, Store
+from db.jobs import JobState, JobStore
 from generation.job import Job
 from tests.db.jobs import a_full_job, a_job
 
@@ -20,37 +20,39 @@ _OF_FULL_TEXT = re.compile(r"""(CREATE TABLE|INSERT INTO) ['"]job_words_|PRAGMA 
 MEMO = ("commands", "0123abcd")
 
 
-def jobs_by_state() -> dict[State, Job]:
+def jobs_by_state() -> dict[JobState, Job]:
     """Give the jobs that every old database holds, by the state they are in."""
     jobs = [replace(make(), id=f"{number:012x}") for number, make in enumerate((a_job, a_full_job) * 3)]
-    return dict(zip(State, jobs, strict=True))
+    return dict(zip(JobState, jobs, strict=True))
 
 
-OPEN = {jobs_by_state()[state].id for state in (State.WAITING, State.DRAWING, State.DRAWN, State.FAILED)}
+OPEN = {
+    jobs_by_state()[state].id for state in (JobState.WAITING, JobState.RUNNING, JobState.GENERATED, JobState.FAILED)
+}
 
 
 async def write() -> Path:
     """Write the database of the newest version."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "store.sqlite3"
-        async with Store.open(file, clock=lambda: 1000.0) as store:
+        async with JobStore.open(file, clock=lambda: 1000.0) as store:
             await _fill(store)
         return _dump(file)
 
 
-async def _fill(store: Store) -> None:
+async def _fill(store: JobStore) -> None:
     jobs = jobs_by_state()
     for job in jobs.values():
         await store.add_job(job)
-    for state in (State.DRAWING, State.DRAWN, State.ANSWERED):
-        await store.begin(jobs[state].id)
-    for state in (State.DRAWN, State.ANSWERED):
-        await store.drawn(jobs[state].id, "webp")
-    await store.answered(jobs[State.ANSWERED].id, 71)
-    await store.failed(jobs[State.FAILED].id, "Out of paint.")
-    await store.set_notice(jobs[State.FAILED].id, 72)
-    await store.cancel(jobs[State.CANCELLED].id, "Cancelled by <@11>.")
-    await store.set_memo(*MEMO)
+    for state in (JobState.RUNNING, JobState.GENERATED, JobState.POSTED):
+        await store.mark_running(jobs[state].id)
+    for state in (JobState.GENERATED, JobState.POSTED):
+        await store.mark_generated(jobs[state].id, "webp")
+    await store.mark_posted(jobs[JobState.POSTED].id, 71)
+    await store.mark_failed(jobs[JobState.FAILED].id, "Out of paint.")
+    await store.set_status_message(jobs[JobState.FAILED].id, 72)
+    await store.cancel(jobs[JobState.CANCELLED].id, "Cancelled by <@11>.")
+    await store.set_meta(*MEMO)
 
 
 def _dump(file: Path) -> Path:

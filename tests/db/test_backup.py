@@ -19,10 +19,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from db.backup import NO_TOKEN, RESTORED, BackupError, Contents, back_up, restore
-from db.connection import DATABASE, MIGRATIONS
-from db.pictures import Pictures
-from db.store import State, Store
+from db.backup import REDACTED_TOKEN, RESTORED_MESSAGE, BackupContents, BackupError, create_backup, restore_backup
+from db.connection import DATABASE_FILE, MIGRATIONS
+from db.image_files import ImageStore
+from db.jobs import JobState, JobStore
 from generation.messages import Grid
 from generation.params import Tile
 from tests.db.jobs import a_full_job, a_job
@@ -46,20 +46,20 @@ def file(tmp_path: Path) -> Path:
 
 
 async def fill(data: Path) -> None:
-    pictures = Pictures(data)
-    async with Store.open(data / DATABASE) as store:
+    pictures = ImageStore(data)
+    async with JobStore.open(data / DATABASE_FILE) as store:
         for job in (a_job(id="0123456789ab"), a_full_job()):
             await store.add_job(replace(job, destination=replace(job.destination, token=SECRET * 9)))
-            await store.begin(job.id)
+            await store.mark_running(job.id)
             await pictures.save(job.id, GRID)
-            await store.drawn(job.id, GRID.suffix)
-            await store.answered(job.id, 71)
-        await pictures.take_in(b"brought")
+            await store.mark_generated(job.id, GRID.suffix)
+            await store.mark_posted(job.id, 71)
+        await pictures.save_upload(b"brought")
     (data / "lock").touch()
 
 
 def below(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith((DATABASE, "lock")))
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith((DATABASE_FILE, "lock")))
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
@@ -75,33 +75,37 @@ def empty(tmp_path: Path) -> Path:
 
 
 def test_what_was_backed_up_is_what_is_restored(data, file, tmp_path):
-    assert back_up(data, file) == Contents(jobs=2, pictures=11)
+    assert create_backup(data, file) == BackupContents(jobs=2, images=11)
     target = empty(tmp_path)
     (target / "lock").touch()
-    assert restore(file, target, replace=False) == (Contents(jobs=2, pictures=11), None)
+    assert restore_backup(file, target, replace=False) == (BackupContents(jobs=2, images=11), None)
     assert below(target) == below(data)
     everything = "SELECT id, params, state, asker_id, answer_id, asked_at FROM jobs ORDER BY id"
-    assert rows(target / DATABASE, everything) == rows(data / DATABASE, everything)
-    assert sorted(path.name for path in target.iterdir()) == sorted([DATABASE, "lock", "sheets", "tiles", "uploads"])
+    assert rows(target / DATABASE_FILE, everything) == rows(data / DATABASE_FILE, everything)
+    assert sorted(path.name for path in target.iterdir()) == sorted(
+        [DATABASE_FILE, "lock", "sheets", "tiles", "uploads"]
+    )
 
 
 def test_no_token_is_in_a_backup(data, file):
-    with closing(sqlite3.connect(data / DATABASE)) as sqlite:  # what lies between the rows must not come along either
+    with closing(
+        sqlite3.connect(data / DATABASE_FILE)
+    ) as sqlite:  # what lies between the rows must not come along either
         sqlite.execute("PRAGMA secure_delete = OFF")
         sqlite.execute("UPDATE jobs SET ending = ? WHERE id = '0123456789ab'", ("Basil" + SECRET * 500,))
         sqlite.execute("UPDATE jobs SET ending = NULL")
         sqlite.commit()
-    assert SECRET.encode() in (data / DATABASE).read_bytes()
-    back_up(data, file)
+    assert SECRET.encode() in (data / DATABASE_FILE).read_bytes()
+    create_backup(data, file)
     with zipfile.ZipFile(file) as archive:
         assert not any(SECRET.encode() in archive.read(name) for name in archive.namelist())
-        (file.parent / "copy").write_bytes(archive.read(DATABASE))
-    assert set(rows(file.parent / "copy", "SELECT token, token_expires_at FROM jobs")) == {(NO_TOKEN, 0.0)}
-    assert set(rows(data / DATABASE, "SELECT token FROM jobs")) == {(SECRET * 9,)}
+        (file.parent / "copy").write_bytes(archive.read(DATABASE_FILE))
+    assert set(rows(file.parent / "copy", "SELECT token, token_expires_at FROM jobs")) == {(REDACTED_TOKEN, 0.0)}
+    assert set(rows(data / DATABASE_FILE, "SELECT token FROM jobs")) == {(SECRET * 9,)}
 
 
 def test_a_backup_is_for_the_eyes_of_its_owner(data, file):
-    back_up(data, file)
+    create_backup(data, file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
@@ -110,39 +114,39 @@ def test_only_what_the_bot_keeps_is_backed_up(data, file):
     (data / "tiles" / "01" / "0123456789ab-0.png.0a1b2c3d.partial").write_bytes(b"half")
     (data / "tiles" / "01" / "my notes.txt").write_text("hello")
     (data / "preview").mkdir()
-    back_up(data, data / "backup.zip")
-    back_up(data, data / "backup.zip")
+    create_backup(data, data / "backup.zip")
+    create_backup(data, data / "backup.zip")
     with zipfile.ZipFile(data / "backup.zip") as archive:
         assert len(archive.namelist()) == 12
         assert not [name for name in archive.namelist() if "env" in name or "partial" in name or "notes" in name]
 
 
 async def test_a_backup_beside_a_busy_bot_is_whole_and_stops_nobody(data, file, tmp_path):
-    pictures = Pictures(data)
+    pictures = ImageStore(data)
     done = threading.Event()
 
-    def back_up_often() -> list[Contents]:
+    def back_up_often() -> list[BackupContents]:
         try:
-            return [back_up(data, file) for _ in range(5)]
+            return [create_backup(data, file) for _ in range(5)]
         finally:
             done.set()
 
-    async with Store.open(data / DATABASE) as store:
+    async with JobStore.open(data / DATABASE_FILE) as store:
         backups = asyncio.create_task(asyncio.to_thread(back_up_often))
         while not done.is_set():
             job = a_job()
             await store.add_job(job)
-            await store.begin(job.id)
+            await store.mark_running(job.id)
             await pictures.save(job.id, GRID)
-            await store.drawn(job.id, GRID.suffix)
-            await pictures.remove(job.id)
+            await store.mark_generated(job.id, GRID.suffix)
+            await pictures.delete(job.id)
         counts = [contents.jobs for contents in await backups]
     assert counts == sorted(counts)
-    restore(file, empty(tmp_path), replace=False)
+    restore_backup(file, empty(tmp_path), replace=False)
 
 
 def test_a_picture_that_is_deleted_meanwhile_does_no_harm(data, file, monkeypatch):
-    gone = Pictures(data).path(Tile("0123456789ab", 0))
+    gone = ImageStore(data).path(Tile("0123456789ab", 0))
     write = zipfile.ZipFile.write
 
     def write_after_the_sweep(archive, path, *more):
@@ -150,20 +154,20 @@ def test_a_picture_that_is_deleted_meanwhile_does_no_harm(data, file, monkeypatc
         write(archive, path, *more)
 
     monkeypatch.setattr(zipfile.ZipFile, "write", write_after_the_sweep)
-    assert back_up(data, file) == Contents(jobs=2, pictures=10)
+    assert create_backup(data, file) == BackupContents(jobs=2, images=10)
 
 
 @pytest.mark.parametrize("trouble", [KeyboardInterrupt, OSError(28, "No space left on device")])
 def test_a_backup_that_fails_leaves_the_earlier_one_and_no_remains(data, file, trouble, monkeypatch):
-    back_up(data, file)
+    create_backup(data, file)
     before = file.read_bytes()
 
     def fail(*_):
         raise trouble
 
-    monkeypatch.setattr("db.backup._pictures", fail)
+    monkeypatch.setattr("db.backup._image_files", fail)
     with pytest.raises((BackupError, KeyboardInterrupt)):
-        back_up(data, file)
+        create_backup(data, file)
     assert file.read_bytes() == before
     assert sorted(path.name for path in file.parent.iterdir()) == ["backup.zip", "data"]
 
@@ -171,48 +175,48 @@ def test_a_backup_that_fails_leaves_the_earlier_one_and_no_remains(data, file, t
 def test_a_file_that_is_no_backup_is_not_replaced_by_one(data, file):
     file.write_text("my diary")
     with pytest.raises(BackupError, match="no backup"):
-        back_up(data, file)
+        create_backup(data, file)
     assert file.read_text() == "my diary"
 
 
 def test_there_has_to_be_something_to_back_up(tmp_path, file):
     with pytest.raises(BackupError, match="nothing to back up"):
-        back_up(tmp_path / "data", file)
+        create_backup(tmp_path / "data", file)
     assert not (tmp_path / "data").exists()
 
 
 def test_a_damaged_database_is_not_passed_off_as_a_backup(data, file):
-    content = bytearray((data / DATABASE).read_bytes())
+    content = bytearray((data / DATABASE_FILE).read_bytes())
     content[4096 * 2 : 4096 * 6] = os.urandom(4096 * 4)
-    (data / DATABASE).write_bytes(content)
+    (data / DATABASE_FILE).write_bytes(content)
     with pytest.raises(BackupError, match="database"):
-        back_up(data, file)
+        create_backup(data, file)
     assert not file.exists()
 
 
 def test_a_folder_that_holds_something_is_not_overwritten(data, file):
-    back_up(data, file)
+    create_backup(data, file)
     before = below(data)
     with pytest.raises(BackupError, match="--replace"):
-        restore(file, data, replace=False)
+        restore_backup(file, data, replace=False)
     assert below(data) == before
 
 
 def test_what_was_there_is_kept_beside_it(data, file):
-    back_up(data, file)
+    create_backup(data, file)
     (data / "tiles" / "01" / "0123456789ab-0.png").write_bytes(b"another picture")
-    before, saved = below(data), rows(data / DATABASE)
-    _, aside = restore(file, data, replace=True)
+    before, saved = below(data), rows(data / DATABASE_FILE)
+    _, aside = restore_backup(file, data, replace=True)
     assert aside is not None
     assert aside.parent == data.parent
     assert below(aside) == before
-    assert rows(aside / DATABASE) == saved
+    assert rows(aside / DATABASE_FILE) == saved
     assert (data / "tiles" / "01" / "0123456789ab-0.png").read_bytes() == b"1"
     assert (data / "lock").exists()
 
 
 def test_a_folder_that_cannot_be_set_aside_is_left_alone(data, file, monkeypatch):
-    back_up(data, file)
+    create_backup(data, file)
     before = below(data)
 
     def refuse(path, _):
@@ -220,7 +224,7 @@ def test_a_folder_that_cannot_be_set_aside_is_left_alone(data, file, monkeypatch
 
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(BackupError, match="mount of its own"):
-        restore(file, data, replace=True)
+        restore_backup(file, data, replace=True)
     assert below(data) == before
     assert sorted(path.name for path in data.parent.iterdir()) == ["backup.zip", "data"]
 
@@ -228,29 +232,29 @@ def test_a_folder_that_cannot_be_set_aside_is_left_alone(data, file, monkeypatch
 def test_what_waited_at_the_time_of_the_backup_is_not_drawn_a_second_time(tmp_path, file):
     data = tmp_path / "data"
     data.mkdir()
-    with closing(sqlite3.connect(data / DATABASE)) as sqlite:
+    with closing(sqlite3.connect(data / DATABASE_FILE)) as sqlite:
         sqlite.executescript(sorted(OLD.glob("*.sql"))[-1].read_text())
-    back_up(data, file)
-    restore(file, data, replace=True)
-    states = {row[0]: row[1:] for row in rows(data / DATABASE, "SELECT id, state, ending FROM jobs")}
-    for state in State:
+    create_backup(data, file)
+    restore_backup(file, data, replace=True)
+    states = {row[0]: row[1:] for row in rows(data / DATABASE_FILE, "SELECT id, state, ending FROM jobs")}
+    for state in JobState:
         after, ending = states[jobs_by_state()[state].id]
-        overtaken = state in (State.WAITING, State.DRAWING)
-        assert after == (State.FAILED if overtaken else state)
-        assert (ending == RESTORED) is overtaken
-    assert rows(data / DATABASE, "SELECT * FROM memos WHERE name = 'commands'") == []
+        overtaken = state in (JobState.WAITING, JobState.RUNNING)
+        assert after == (JobState.FAILED if overtaken else state)
+        assert (ending == RESTORED_MESSAGE) is overtaken
+    assert rows(data / DATABASE_FILE, "SELECT * FROM memos WHERE name = 'commands'") == []
 
 
 @pytest.mark.parametrize("old", sorted(OLD.glob("*.sql")), ids=lambda path: path.stem)
 async def test_a_backup_of_an_earlier_version_is_restored_and_works(tmp_path, file, old):
     data = tmp_path / "data"
     data.mkdir()
-    with closing(sqlite3.connect(data / DATABASE)) as sqlite:
+    with closing(sqlite3.connect(data / DATABASE_FILE)) as sqlite:
         sqlite.executescript(old.read_text())
-    back_up(data, file)
-    restore(file, data, replace=True)
-    async with Store.open(data / DATABASE) as store:
-        assert await store.record(jobs_by_state()[State.ANSWERED].id)
+    create_backup(data, file)
+    restore_backup(file, data, replace=True)
+    async with JobStore.open(data / DATABASE_FILE) as store:
+        assert await store.get(jobs_by_state()[JobState.POSTED].id)
 
 
 def archive_of(members: dict[str, bytes], **attributes: int) -> bytes:
@@ -284,72 +288,72 @@ def archive_of(members: dict[str, bytes], **attributes: int) -> bytes:
     ],
 )
 def test_a_name_that_leads_elsewhere_is_refused(data, file, tmp_path, name):
-    back_up(data, file)
+    create_backup(data, file)
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(zipfile.ZipInfo(name), b"evil")
     target = empty(tmp_path)
     with pytest.raises(BackupError, match="no backup"):
-        restore(file, target, replace=False)
+        restore_backup(file, target, replace=False)
     assert list(target.iterdir()) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup.zip", "data", "elsewhere"]
 
 
 def test_a_name_with_a_zero_in_it_is_refused(data, file, tmp_path):
-    back_up(data, file)
+    create_backup(data, file)
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr("uploads/01/a.png!/../../../b", b"evil")
     file.write_bytes(file.read_bytes().replace(b"a.png!/..", b"a.png\0/.."))
     with pytest.raises(BackupError, match="no backup"):
-        restore(file, empty(tmp_path), replace=False)
+        restore_backup(file, empty(tmp_path), replace=False)
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFDIR, stat.S_IFCHR])
 def test_links_and_devices_are_refused(data, file, tmp_path, kind):
-    back_up(data, file)
+    create_backup(data, file)
     with zipfile.ZipFile(file, "a") as archive:
         info = zipfile.ZipInfo("tiles/01/0123456789cd-0.png")
         info.external_attr = (kind | 0o777) << 16
         archive.writestr(info, "/etc/passwd")
     with pytest.raises(BackupError, match="no backup"):
-        restore(file, empty(tmp_path), replace=False)
+        restore_backup(file, empty(tmp_path), replace=False)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_file_that_comes_twice_is_refused(data, file, tmp_path):
-    back_up(data, file)
+    create_backup(data, file)
     with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr(DATABASE, b"another")
+        archive.writestr(DATABASE_FILE, b"another")
     with pytest.raises(BackupError, match="twice"):
-        restore(file, empty(tmp_path), replace=False)
+        restore_backup(file, empty(tmp_path), replace=False)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
 def test_a_truncated_backup_is_refused_before_anything_is_touched(data, file, share):
-    back_up(data, file)
+    create_backup(data, file)
     whole = file.read_bytes()
     file.write_bytes(whole[: int(len(whole) * share)])
     before = below(data)
     with pytest.raises(BackupError, match="damaged, or no backup"):
-        restore(file, data, replace=True)
+        restore_backup(file, data, replace=True)
     assert below(data) == before
 
 
 def test_a_backup_with_a_flipped_bit_is_refused(data, file):
-    back_up(data, file)
+    create_backup(data, file)
     with zipfile.ZipFile(file) as archive:
         place = archive.getinfo("tiles/01/0123456789ab-0.png").header_offset
     content = bytearray(file.read_bytes())
     content[place + 30 + len("tiles/01/0123456789ab-0.png")] ^= 1
     file.write_bytes(content)
     with pytest.raises(BackupError, match="damaged"):
-        restore(file, data, replace=True)
+        restore_backup(file, data, replace=True)
 
 
 def test_a_backup_that_would_fill_the_disk_is_refused(data, file, tmp_path, monkeypatch):
-    back_up(data, file)
+    create_backup(data, file)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
     with pytest.raises(BackupError, match="MiB are free"):
-        restore(file, empty(tmp_path), replace=False)
+        restore_backup(file, empty(tmp_path), replace=False)
 
 
 def foreign_database(*statements: str, base: bool = True) -> bytes:
@@ -381,40 +385,46 @@ def foreign_database(*statements: str, base: bool = True) -> bytes:
     ],
 )
 def test_a_database_that_is_not_ours_is_refused(data, file, database, says):
-    file.write_bytes(archive_of({DATABASE: database}))
+    file.write_bytes(archive_of({DATABASE_FILE: database}))
     before = below(data)
     with pytest.raises(BackupError, match=says):
-        restore(file, data, replace=True)
+        restore_backup(file, data, replace=True)
     assert below(data) == before
-    assert len(rows(data / DATABASE)) == 2
+    assert len(rows(data / DATABASE_FILE)) == 2
 
 
 def test_a_backup_without_a_database_is_refused(file, tmp_path):
     file.write_bytes(archive_of({"tiles/01/0123456789ab-0.png": b"1"}))
     with pytest.raises(BackupError, match="no backup of Atelier"):
-        restore(file, empty(tmp_path), replace=False)
+        restore_backup(file, empty(tmp_path), replace=False)
 
 
 def test_a_restoring_that_was_killed_leaves_nothing_for_long(data, file, tmp_path):
-    back_up(data, file)
+    create_backup(data, file)
     target = empty(tmp_path)
     (target / ".restoring-abc").mkdir()
-    (target / ".restoring-abc" / DATABASE).write_bytes(b"half")
-    restore(file, target, replace=False)
+    (target / ".restoring-abc" / DATABASE_FILE).write_bytes(b"half")
+    restore_backup(file, target, replace=False)
     assert not (target / ".restoring-abc").exists()
 
 
 async def test_backups_while_another_process_adds_jobs(data, file, tmp_path):
     writer = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.db.writer", str(data / DATABASE), "60", cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "tests.db.writer",
+        str(data / DATABASE_FILE),
+        "60",
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
     )
     assert writer.stdout is not None
     first = await writer.stdout.readline()
-    await asyncio.to_thread(back_up, data, file)
+    await asyncio.to_thread(create_backup, data, file)
     rest = await writer.stdout.read()
     assert await writer.wait() == 0
     target = empty(tmp_path)
-    restore(file, target, replace=False)
-    known = {row[0] for row in rows(target / DATABASE, "SELECT id FROM jobs")}
+    restore_backup(file, target, replace=False)
+    known = {row[0] for row in rows(target / DATABASE_FILE, "SELECT id FROM jobs")}
     assert first.decode().strip() in known
     assert len(rest.split()) == 59

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from db.store import State, Store
+from db.jobs import JobState, JobStore
 from tests.db.jobs import a_job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ async def test_many_writers_here_and_in_another_process_all_get_through(store, p
     first = await child.stdout.readline()  # from here on both write
     mine = [a_job() for _ in range(150)]
     await asyncio.gather(*(store.add_job(job) for job in mine))
-    begun = await asyncio.gather(*(store.begin(job.id) for job in mine))
+    begun = await asyncio.gather(*(store.mark_running(job.id) for job in mine))
     rest, _ = await child.communicate()
     theirs = {line.decode().strip() for line in [first, *rest.splitlines()]}
     assert child.returncode == 0
@@ -62,7 +62,7 @@ async def test_readers_see_the_store_while_somebody_writes(store, path):
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         other.execute("UPDATE jobs SET state = 'failed'")
-        assert (await store.record(job.id)).state is State.WAITING
+        assert (await store.get(job.id)).state is JobState.WAITING
         other.execute("ROLLBACK")
 
 
@@ -74,12 +74,12 @@ async def test_kill_9_loses_no_job_whose_add_job_had_returned(path):
     *whole, _ = rest.decode().split("\n")
     returned |= set(whole)
     assert child.returncode == -signal.SIGKILL
-    async with Store.open(path) as store:
+    async with JobStore.open(path) as store:
         records = await store.open_records()
     kept = {record.job.id for record in records}
     assert returned <= kept
     assert len(kept) <= len(returned) + 1, "at most the one that was just being added"
-    assert {record.state for record in records} == {State.WAITING}
+    assert {record.state for record in records} == {JobState.WAITING}
 
 
 async def test_a_write_is_carried_out_though_its_caller_is_cancelled(store):
@@ -89,12 +89,12 @@ async def test_a_write_is_carried_out_though_its_caller_is_cancelled(store):
     adding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await adding
-    assert (await store.record(job.id)).job == job
+    assert (await store.get(job.id)).job == job
 
 
 async def test_closing_waits_for_the_writes_of_cancelled_callers(path):
     jobs = [a_job() for _ in range(20)]
-    async with Store.open(path) as store:
+    async with JobStore.open(path) as store:
         adding = [asyncio.create_task(store.add_job(job)) for job in jobs]
         await asyncio.sleep(0)
         for task in adding:
@@ -108,7 +108,7 @@ async def test_closing_waits_for_the_writes_of_cancelled_callers(path):
 async def test_closing_waits_for_writes_when_the_block_fails(path):
     job = a_job()
     with pytest.raises(ZeroDivisionError):
-        async with Store.open(path) as store:
+        async with JobStore.open(path) as store:
             adding = asyncio.create_task(store.add_job(job))
             await asyncio.sleep(0)
             raise ZeroDivisionError
@@ -119,7 +119,7 @@ async def test_closing_waits_for_writes_when_the_block_fails(path):
 async def test_a_cancelled_reader_disturbs_nobody(store):
     job = a_job()
     await store.add_job(job)
-    readings = [asyncio.create_task(store.record(job.id)) for _ in range(10)]
+    readings = [asyncio.create_task(store.get(job.id)) for _ in range(10)]
     await asyncio.sleep(0)
     for reading in readings[::2]:
         reading.cancel()
@@ -130,10 +130,12 @@ async def test_a_cancelled_reader_disturbs_nobody(store):
 
 async def test_a_failed_write_disturbs_nobody(store):
     job = a_job()
-    results = await asyncio.gather(*(store.add_job(job) for _ in range(5)), store.begin(job.id), return_exceptions=True)
+    results = await asyncio.gather(
+        *(store.add_job(job) for _ in range(5)), store.mark_running(job.id), return_exceptions=True
+    )
     assert [type(result) for result in results[1:5]] == [sqlite3.IntegrityError] * 4
     assert results[5] is True
-    assert (await store.record(job.id)).state is State.DRAWING
+    assert (await store.get(job.id)).state is JobState.RUNNING
 
 
 async def test_a_write_is_on_the_disk_before_it_returns(store):
@@ -153,12 +155,12 @@ async def test_of_statements_that_belong_together_all_take_effect_or_none(store,
     note = ("INSERT INTO memos VALUES ('a', '1')", {})
     again = ("INSERT INTO memos VALUES ('a', '2')", {})
     results = await asyncio.gather(
-        connection.write_together(note, again),
-        *(store.set_memo(f"other {number}", "x") for number in range(company)),
+        connection.write_atomically(note, again),
+        *(store.set_meta(f"other {number}", "x") for number in range(company)),
         return_exceptions=True,
     )
     assert [type(result) for result in results] == [sqlite3.IntegrityError] + [type(None)] * company
-    assert await store.memo("a") is None
-    assert [await store.memo(f"other {number}") for number in range(company)] == ["x"] * company
-    assert await connection.write_together(note, ("DELETE FROM memos WHERE name <> 'a'", {})) == 1
-    assert await store.memo("a") == "1"
+    assert await store.get_meta("a") is None
+    assert [await store.get_meta(f"other {number}") for number in range(company)] == ["x"] * company
+    assert await connection.write_atomically(note, ("DELETE FROM memos WHERE name <> 'a'", {})) == 1
+    assert await store.get_meta("a") == "1"

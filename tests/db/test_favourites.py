@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from db.favourites import Favourites
-from db.search import Search
+from db.favourites import FavouriteStore
+from db.search import JobSearch
 from generation.params import Tile
 from tests.db.jobs import ADA, BEN, a_job
 
@@ -14,34 +14,34 @@ from tests.db.jobs import ADA, BEN, a_job
 async def job(store):
     job = a_job()
     await store.add_job(job)
-    await store.begin(job.id)
-    await store.drawn(job.id, "png")
+    await store.mark_running(job.id)
+    await store.mark_generated(job.id, "png")
     return job
 
 
 async def test_a_heart_is_a_persons_own_and_can_be_taken_away(store, job):
-    favourites, search = Favourites(store._connection), Search(store._connection)
+    favourites, search = FavouriteStore(store._connection), JobSearch(store._connection)
     for _ in range(2):
-        assert await favourites.mark(ADA.id, Tile(job.id, 0))
+        assert await favourites.add(ADA.id, Tile(job.id, 0))
         assert [found.job_id for found in await search.favourites(ADA.id, "")] == [job.id]
     assert await search.favourites(BEN.id, "") == []
-    assert not await favourites.unmark(BEN.id, Tile(job.id, 0))
-    assert await favourites.unmark(ADA.id, Tile(job.id, 0))
-    assert not await favourites.unmark(ADA.id, Tile(job.id, 0))
+    assert not await favourites.remove(BEN.id, Tile(job.id, 0))
+    assert await favourites.remove(ADA.id, Tile(job.id, 0))
+    assert not await favourites.remove(ADA.id, Tile(job.id, 0))
     assert await search.favourites(ADA.id, "") == []
 
 
 async def test_what_is_deleted_on_purpose_is_nobodys_favourite_any_more(store, job):
-    favourites = Favourites(store._connection)
+    favourites = FavouriteStore(store._connection)
     for person in (ADA, BEN):
-        await favourites.mark(person.id, Tile(job.id, 0))
-    await store.deleted(job.id)
-    assert await store._connection.rows("SELECT * FROM favourites") == []
+        await favourites.add(person.id, Tile(job.id, 0))
+    await store.mark_deleted(job.id)
+    assert await store._connection.fetch_all("SELECT * FROM favourites") == []
 
 
 async def test_what_is_deleted_while_somebody_marks_it_keeps_no_mark(store, job):
-    favourites = Favourites(store._connection)
-    await store.deleted(job.id)
-    assert not await favourites.mark(ADA.id, Tile(job.id, 0))
-    assert not await favourites.mark(ADA.id, Tile("0" * 12, 0))
-    assert await store._connection.rows("SELECT * FROM favourites") == []
+    favourites = FavouriteStore(store._connection)
+    await store.mark_deleted(job.id)
+    assert not await favourites.add(ADA.id, Tile(job.id, 0))
+    assert not await favourites.add(ADA.id, Tile("0" * 12, 0))
+    assert await store._connection.fetch_all("SELECT * FROM favourites") == []

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from db.connection import Connection
-from db.guilds import Act, Block, Guilds
+from db.guilds import AuditEntry, Block, GuildStore
 
 GUILD, OTHER, OWNER, BEN = 1, 2, 11, 12
 
@@ -15,11 +15,11 @@ GUILD, OTHER, OWNER, BEN = 1, 2, 11, 12
 @pytest.fixture
 async def guilds(path, clock):
     async with Connection.open(path) as connection:
-        yield Guilds(connection, clock)
+        yield GuildStore(connection, clock)
 
 
-def act(name="settings", details="", guild=GUILD, at=1000.0) -> Act:
-    return Act(guild_id=guild, person_id=OWNER, act=name, details=details, at=at)
+def act(name="settings", details="", guild=GUILD, at=1000.0) -> AuditEntry:
+    return AuditEntry(guild_id=guild, person_id=OWNER, act=name, details=details, at=at)
 
 
 def block(until=None, reason="spam") -> Block:
@@ -35,7 +35,7 @@ async def test_settings_are_kept_with_who_changed_them(guilds):
     assert await guilds.set_settings(act(details="stealth off"), {"stealth": False}, 0)
     stored = await guilds.settings(GUILD)
     assert (stored.values, stored.version) == ({"stealth": False}, 1)
-    assert await guilds.acts(GUILD) == [act(details="stealth off")]
+    assert await guilds.audit_entries(GUILD) == [act(details="stealth off")]
     assert (await guilds.settings(OTHER)).version == 0
 
 
@@ -45,31 +45,31 @@ async def test_of_two_changes_to_one_version_one_wins_and_the_loser_leaves_no_tr
             *(guilds.set_settings(act(details=name), {"by": name}, version) for name in ("a", "b"))
         )
         assert sorted(won) == [False, True]
-    assert len(await guilds.acts(GUILD)) == 2
+    assert len(await guilds.audit_entries(GUILD)) == 2
     assert (await guilds.settings(GUILD)).version == 2
 
 
 async def test_an_unknown_version_changes_nothing(guilds):
     assert not await guilds.set_settings(act(), {"a": 1}, 5)
     assert (await guilds.settings(GUILD)).version == 0
-    assert await guilds.acts(GUILD) == []
+    assert await guilds.audit_entries(GUILD) == []
 
 
 async def test_blocked_words_are_kept_by_guild_and_count_as_a_change(guilds):
     await guilds.block_words(act("words"), {"gore": "refuse", "o'brien; DROP": "warn"})
     await guilds.block_words(act("words"), {"gore": "except_no"})
-    assert await guilds.words(GUILD) == {"gore": "except_no", "o'brien; DROP": "warn"}
-    assert await guilds.words(OTHER) == {}
+    assert await guilds.blocked_words(GUILD) == {"gore": "except_no", "o'brien; DROP": "warn"}
+    assert await guilds.blocked_words(OTHER) == {}
     assert (await guilds.settings(GUILD)).version == 2
-    assert await guilds.allow_words(act("words"), ["gore", "never blocked"]) == 1
-    assert await guilds.words(GUILD) == {"o'brien; DROP": "warn"}
-    assert len(await guilds.acts(GUILD)) == 3
+    assert await guilds.unblock_words(act("words"), ["gore", "never blocked"]) == 1
+    assert await guilds.blocked_words(GUILD) == {"o'brien; DROP": "warn"}
+    assert len(await guilds.audit_entries(GUILD)) == 3
 
 
 async def test_ten_thousand_words_are_one_change(guilds):
     await guilds.block_words(act("words"), {f"word {number}": "refuse" for number in range(10_000)})
-    assert len(await guilds.words(GUILD)) == 10_000
-    assert len(await guilds.acts(GUILD)) == 1
+    assert len(await guilds.blocked_words(GUILD)) == 10_000
+    assert len(await guilds.audit_entries(GUILD)) == 1
 
 
 async def test_settings_survive_a_change_of_words(guilds):
@@ -81,32 +81,32 @@ async def test_settings_survive_a_change_of_words(guilds):
 
 async def test_a_block_holds_until_its_end(guilds, clock):
     await guilds.block(act("block"), block(until=2000.0))
-    assert await guilds.block_of(GUILD, BEN) == block(until=2000.0)
-    assert await guilds.blocks(GUILD) == [block(until=2000.0)]
-    assert await guilds.block_of(GUILD, OWNER) is None
-    assert await guilds.block_of(OTHER, BEN) is None
+    assert await guilds.active_block(GUILD, BEN) == block(until=2000.0)
+    assert await guilds.active_blocks(GUILD) == [block(until=2000.0)]
+    assert await guilds.active_block(GUILD, OWNER) is None
+    assert await guilds.active_block(OTHER, BEN) is None
     clock.now = 2000.0
-    assert await guilds.block_of(GUILD, BEN) is None
-    assert await guilds.blocks(GUILD) == []
+    assert await guilds.active_block(GUILD, BEN) is None
+    assert await guilds.active_blocks(GUILD) == []
 
 
 async def test_a_later_block_takes_the_place_of_an_earlier_one(guilds):
     await guilds.block(act("block"), block(until=2000.0))
     await guilds.block(act("block"), block(reason="worse"))
-    assert await guilds.block_of(GUILD, BEN) == block(reason="worse")
+    assert await guilds.active_block(GUILD, BEN) == block(reason="worse")
 
 
 async def test_unblocking_says_whether_there_was_a_block(guilds):
     assert not await guilds.unblock(act("unblock"), BEN)
-    assert await guilds.acts(GUILD) == []
+    assert await guilds.audit_entries(GUILD) == []
     await guilds.block(act("block"), block())
     assert await guilds.unblock(act("unblock"), BEN)
-    assert [done.act for done in await guilds.acts(GUILD)] == ["unblock", "block"]
+    assert [done.act for done in await guilds.audit_entries(GUILD)] == ["unblock", "block"]
 
 
 async def test_the_audit_is_read_page_by_page(guilds):
     for at in range(10):
-        await guilds.note(act("delete", str(at), at=float(at)))
-    newest = await guilds.acts(GUILD, limit=4)
+        await guilds.add_audit_entry(act("delete", str(at), at=float(at)))
+    newest = await guilds.audit_entries(GUILD, limit=4)
     assert [done.details for done in newest] == ["9", "8", "7", "6"]
-    assert [done.details for done in await guilds.acts(GUILD, skip=4, limit=4)] == ["5", "4", "3", "2"]
+    assert [done.details for done in await guilds.audit_entries(GUILD, offset=4, limit=4)] == ["5", "4", "3", "2"]

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from db.connection import MIGRATIONS, Connection, NewerDatabaseError, UnusableDatabaseError
-from db.store import State, Store
+from db.jobs import JobState, JobStore
 from tests.db.jobs import a_job
 from tests.db.old_database import MEMO, OLD, OPEN, jobs_by_state
 
@@ -84,19 +84,19 @@ async def test_a_released_migration_is_not_changed_any_more(tmp_path, version):
 @pytest.mark.parametrize("version", RELEASED)
 async def test_an_old_database_goes_on_with_everything_in_it(path, version):
     execute(path, (OLD / f"{version:04}.sql").read_text(encoding="utf-8"))
-    async with Store.open(path) as store:
-        records = {state: await store.record(job.id) for state, job in jobs_by_state().items()}
+    async with JobStore.open(path) as store:
+        records = {state: await store.get(job.id) for state, job in jobs_by_state().items()}
         assert {record.job.id for record in await store.open_records()} == OPEN
-        assert await store.memo(MEMO[0]) == MEMO[1]
-        assert await store.cancel(records[State.WAITING].job.id, "x")
+        assert await store.get_meta(MEMO[0]) == MEMO[1]
+        assert await store.cancel(records[JobState.WAITING].job.id, "x")
         await store.add_job(a_job())
-    assert {state: record.state for state, record in records.items()} == {state: state for state in State}
+    assert {state: record.state for state, record in records.items()} == {state: state for state in JobState}
     assert {state: record.job for state, record in records.items()} == jobs_by_state()
     assert version_of(path) == NEWEST
 
 
 async def test_hearts_of_what_was_deleted_before_go_and_those_of_what_is_there_stay(path):
-    there, deleted = jobs_by_state()[State.ANSWERED].id, jobs_by_state()[State.DRAWN].id
+    there, deleted = jobs_by_state()[JobState.POSTED].id, jobs_by_state()[JobState.GENERATED].id
     execute(path, (OLD / "0004.sql").read_text(encoding="utf-8"))
     execute(path, f"UPDATE jobs SET deleted_at = 5 WHERE id = '{deleted}'")
     execute(
@@ -123,17 +123,17 @@ async def test_opening_again_changes_nothing(path):
 
 @pytest.mark.parametrize("newer", [NEWEST + 1, 99])
 async def test_a_newer_database_is_refused_in_clear_words_and_left_alone(path, newer):
-    async with Store.open(path) as store:
+    async with JobStore.open(path) as store:
         await store.add_job(job := a_job())
     execute(path, f"PRAGMA user_version = {newer}")
     before = schema_of(path)
     with pytest.raises(NewerDatabaseError, match=rf"version {newer}.*knows {NEWEST}.*DATA_DIR"):
-        async with Store.open(path):
+        async with JobStore.open(path):
             pass
     assert (version_of(path), schema_of(path)) == (newer, before)
     execute(path, f"PRAGMA user_version = {NEWEST}")
-    async with Store.open(path) as store:
-        assert (await store.record(job.id)).job == job
+    async with JobStore.open(path) as store:
+        assert (await store.get(job.id)).job == job
 
 
 CATS = """-- Cats; and nothing else
@@ -199,11 +199,11 @@ async def test_processes_that_make_a_fresh_database_at_the_same_moment_all_get_i
     ]
     printed = [(await child.communicate())[0].split() for child in children]
     assert [child.returncode for child in children] == [0, 0, 0]
-    async with Store.open(path) as store:
+    async with JobStore.open(path) as store:
         assert {record.job.id for record in await store.open_records()} == {i.decode() for ids in printed for i in ids}
 
 
 async def test_a_path_with_unusual_letters_and_no_folders_yet_is_made(tmp_path):
-    async with Store.open(tmp_path / "a b" / "ünï#?%20🦊" / "x.sqlite3") as store:
+    async with JobStore.open(tmp_path / "a b" / "ünï#?%20🦊" / "x.sqlite3") as store:
         assert await store.last_served() == {}
     assert (tmp_path / "a b" / "ünï#?%20🦊" / "x.sqlite3").is_file()

@@ -11,7 +11,7 @@ from dataclasses import fields
 import pytest
 
 from db.connection import Connection
-from db.people import People
+from db.preferences import PreferenceStore
 from generation.errors import Complaint
 from generation.job import Speed
 from generation.prompt.preferences import MOST_OPTIONS, Preferences, from_dict
@@ -33,11 +33,11 @@ OTHERS = {
 @pytest.fixture
 async def people(path):
     async with Connection.open(path) as connection:
-        yield People(connection)
+        yield PreferenceStore(connection)
 
 
 async def test_who_changed_nothing_has_the_defaults(people):
-    assert await people.settings(ADA) == Preferences()
+    assert await people.get(ADA) == Preferences()
 
 
 def test_each_preference_is_tried():
@@ -46,27 +46,27 @@ def test_each_preference_is_tried():
 
 @pytest.mark.parametrize("name", OTHERS)
 async def test_a_preference_is_kept_and_touches_no_other_and_nobody_else(people, name):
-    changed = await people.change(ADA, **{name: OTHERS[name]})
-    assert changed == await people.settings(ADA) == Preferences(**{name: OTHERS[name]})
-    assert await people.settings(BEN) == Preferences()
-    assert await people.change(ADA, **{name: None}) == Preferences()
+    changed = await people.update(ADA, **{name: OTHERS[name]})
+    assert changed == await people.get(ADA) == Preferences(**{name: OTHERS[name]})
+    assert await people.get(BEN) == Preferences()
+    assert await people.update(ADA, **{name: None}) == Preferences()
 
 
 async def test_preferences_are_there_after_a_restart(people, path):
-    await people.change(ADA, **OTHERS)
+    await people.update(ADA, **OTHERS)
     async with Connection.open(path) as again:
-        assert await People(again).settings(ADA) == Preferences(**OTHERS)
+        assert await PreferenceStore(again).get(ADA) == Preferences(**OTHERS)
 
 
 async def test_changes_of_one_moment_do_not_undo_each_other(people):
-    await asyncio.gather(*(people.change(ADA, **{name: value}) for name, value in OTHERS.items()))
-    assert await people.settings(ADA) == Preferences(**OTHERS)
+    await asyncio.gather(*(people.update(ADA, **{name: value}) for name, value in OTHERS.items()))
+    assert await people.get(ADA) == Preferences(**OTHERS)
 
 
 async def test_a_reset_forgets_preferences_and_keeps_options(people):
-    await people.change(ADA, **OTHERS)
+    await people.update(ADA, **OTHERS)
     await people.set_option(ADA, "mine", "--ar 3:2")
-    assert await people.reset(ADA) == Preferences() == await people.settings(ADA)
+    assert await people.reset(ADA) == Preferences() == await people.get(ADA)
     assert await people.options(ADA) == {"mine": "--ar 3:2"}
 
 
@@ -74,8 +74,8 @@ async def test_preferences_of_another_version_are_read_as_far_as_they_are_known(
     with closing(sqlite3.connect(path)) as sqlite, sqlite:
         row = (ADA, json.dumps({"raw": True, "of a later version": 5}))
         sqlite.execute("INSERT INTO preferences VALUES (?, ?)", row)
-    assert await people.settings(ADA) == Preferences(raw=True) == from_dict({"raw": True, "x": None})
-    await people.change(ADA, raw=None)
+    assert await people.get(ADA) == Preferences(raw=True) == from_dict({"raw": True, "x": None})
+    await people.update(ADA, raw=None)
     with closing(sqlite3.connect(path)) as sqlite:
         (text,) = sqlite.execute("SELECT settings FROM preferences").fetchone()
     assert json.loads(text) == {"of a later version": 5}

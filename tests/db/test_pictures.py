@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from db.pictures import Pictures
+from db.image_files import ImageStore
 from generation.messages import Grid
 from generation.params import Tile, Upload
 
@@ -28,7 +28,7 @@ def a_grid(letter: bytes, *, size: int = 1000) -> Grid:
 
 @pytest.fixture
 def pictures(tmp_path):
-    return Pictures(tmp_path / "data")
+    return ImageStore(tmp_path / "data")
 
 
 def files_below(folder):
@@ -38,14 +38,14 @@ def files_below(folder):
 async def test_what_is_saved_is_read_again(pictures, tmp_path):
     grid = a_grid(b"a")
     await pictures.save(JOB, grid)
-    again = Pictures(tmp_path / "data")
+    again = ImageStore(tmp_path / "data")
     assert tuple([await again.read(Tile(JOB, index)) for index in range(4)]) == grid.tiles
-    assert await again.read_sheet(JOB, "webp") == grid.sheet
+    assert await again.read_grid(JOB, "webp") == grid.sheet
 
 
 async def test_the_files_have_plain_names_and_nothing_else_is_left(pictures, tmp_path):
     await pictures.save(JOB, a_grid(b"a"))
-    upload = await pictures.take_in(b"brought")
+    upload = await pictures.save_upload(b"brought")
     digest = hashlib.sha256(b"brought").hexdigest()
     assert upload == Upload(digest)
     assert files_below(tmp_path / "data") == [
@@ -59,12 +59,12 @@ async def test_saving_again_replaces_the_pictures(pictures, tmp_path):
     await pictures.save(JOB, a_grid(b"a"))
     await pictures.save(JOB, a_grid(b"b"))
     assert await pictures.read(Tile(JOB, 2)) == b"b" * 1002
-    assert await pictures.read_sheet(JOB, "webp") == b"b" * 1000
+    assert await pictures.read_grid(JOB, "webp") == b"b" * 1000
     assert len(files_below(tmp_path / "data")) == 5
 
 
 async def test_the_same_picture_brought_twice_is_kept_once(pictures, tmp_path):
-    assert await pictures.take_in(b"x") == await pictures.take_in(b"x")
+    assert await pictures.save_upload(b"x") == await pictures.save_upload(b"x")
     assert len(files_below(tmp_path / "data")) == 1
 
 
@@ -73,12 +73,12 @@ async def test_what_is_not_kept_is_not_found(pictures, picture):
     with pytest.raises(FileNotFoundError):
         await pictures.read(picture)
     with pytest.raises(FileNotFoundError):
-        await pictures.read_sheet(JOB, "png")
+        await pictures.read_grid(JOB, "png")
 
 
 async def test_the_same_picture_brought_by_many_at_once_is_whole_for_each(pictures, tmp_path):
     data = os.urandom(300_000)
-    uploads = await asyncio.gather(*(pictures.take_in(data) for _ in range(40)))
+    uploads = await asyncio.gather(*(pictures.save_upload(data) for _ in range(40)))
     assert set(uploads) == {Upload(hashlib.sha256(data).hexdigest())}
     assert await pictures.read(uploads[0]) == data
     assert len(files_below(tmp_path / "data")) == 1
@@ -94,7 +94,7 @@ async def test_a_reader_sees_the_old_picture_or_the_new_one_and_nothing_between(
     saving = asyncio.create_task(save_often())
     seen = set()
     while not saving.done():
-        sheet = await pictures.read_sheet(JOB, "webp")
+        sheet = await pictures.read_grid(JOB, "webp")
         assert sheet == sheet[:1] * 200_000
         seen.add(sheet[:1])
     assert seen <= {b"a", b"b", b"c", b"d", b"e"}
@@ -112,7 +112,7 @@ async def test_a_full_disk_leaves_the_old_picture_and_no_pieces(pictures, tmp_pa
     with pytest.raises(OSError, match="No space"):
         await pictures.save(JOB, a_grid(b"b"))
     with pytest.raises(OSError, match="No space"):
-        await pictures.take_in(b"new")
+        await pictures.save_upload(b"new")
     assert files_below(tmp_path / "data") == before
     assert await pictures.read(Tile(JOB, 0)) == b"a" * 1000
 
@@ -120,12 +120,12 @@ async def test_a_full_disk_leaves_the_old_picture_and_no_pieces(pictures, tmp_pa
 SAVE_FOR_EVER = """
 import asyncio, itertools, sys
 from pathlib import Path
-from db.pictures import Pictures
+from db.image_files import ImageStore
 from tests.db.test_pictures import JOB, a_grid
 
 async def save(folder):
     for number in itertools.count():
-        await Pictures(folder).save(JOB, a_grid(bytes([number % 256]), size=300_000))
+        await ImageStore(folder).save(JOB, a_grid(bytes([number % 256]), size=300_000))
         print(number, flush=True)
 
 asyncio.run(save(Path(sys.argv[1])))
@@ -144,7 +144,7 @@ async def test_kill_9_leaves_whole_pictures_only(pictures, tmp_path):
     for index in range(4):
         tile = await pictures.read(Tile(JOB, index))
         assert tile == tile[:1] * (300_000 + index)
-    sheet = await pictures.read_sheet(JOB, "webp")
+    sheet = await pictures.read_grid(JOB, "webp")
     assert sheet == sheet[:1] * 300_000
 
 
@@ -158,7 +158,7 @@ async def test_a_picture_is_on_the_disk_before_it_counts_as_saved(pictures, tmp_
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", note)
-    await pictures.take_in(b"x")
+    await pictures.save_upload(b"x")
     data, *folders = synced
     assert data.name.endswith(".partial")
     assert set(folders) == {data.parent, data.parent.parent, tmp_path / "data"}
@@ -172,8 +172,8 @@ async def test_a_name_that_would_lead_elsewhere_is_refused(pictures, tmp_path, n
     for wrong in (
         lambda: pictures.path(Upload(name)),
         lambda: pictures.path(Tile(name + "/", 0)),
-        lambda: pictures.sheet(name, "png"),
-        lambda: pictures.sheet(JOB, name),
+        lambda: pictures.grid_path(name, "png"),
+        lambda: pictures.grid_path(JOB, name),
     ):
         with pytest.raises(ValueError, match="not the name of a picture"):
             wrong()
@@ -183,7 +183,7 @@ async def test_a_name_that_would_lead_elsewhere_is_refused(pictures, tmp_path, n
 
 
 async def test_every_place_is_below_the_folder_and_in_a_small_one(pictures, tmp_path):
-    places = [pictures.path(Tile(JOB, 3)), pictures.path(Upload("f" * 64)), pictures.sheet(JOB, "jpg")]
+    places = [pictures.path(Tile(JOB, 3)), pictures.path(Upload("f" * 64)), pictures.grid_path(JOB, "jpg")]
     for place in places:
         assert place.resolve().is_relative_to(tmp_path / "data")
         assert len(place.parent.name) == 2

@@ -13,7 +13,7 @@ from db.connection import Connection
 
 ROOT = Path(__file__).resolve().parents[2]
 # Backups and the doctor look at the whole file, in processes of their own; the migrations are what makes the tables.
-APART = {"backup", "connection", "inspection", "__init__"}
+APART = {"backup", "connection", "integrity", "__init__"}
 STATEMENT = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\s")
 SMALL = {
     "askers": "the people that the statement itself finds, one after another",
@@ -65,13 +65,13 @@ async def connection(path):
 def test_the_statements_are_found():
     assert len(ALL) > 60
     put_together = [place.partition(":")[0] for place, sql in ALL.items() if not sql]
-    assert put_together == ["store"], "the moves of a job, which test_store looks at"
+    assert put_together == ["jobs"], "the moves of a job, which test_store looks at"
 
 
 @pytest.mark.parametrize("sql", [pytest.param(sql, id=place) for place, sql in ALL.items() if sql])
 async def test_no_statement_goes_through_all_rows(connection, sql):
     values = dict.fromkeys(re.findall(r":([a-z_]+)", sql), 1)
-    rows = await connection.rows(f"EXPLAIN QUERY PLAN {sql}", values)
+    rows = await connection.fetch_all(f"EXPLAIN QUERY PLAN {sql}", values)
     assert [row["detail"] for row in rows if _is_long(row["detail"])] == []
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from db.connection import Connection
-from db.reports import Report, Reports
+from db.reports import Report, ReportStore
 
 GUILD, ADA, BEN, JOB = 1, 11, 12, "0123456789ab"
 
@@ -15,19 +15,19 @@ GUILD, ADA, BEN, JOB = 1, 11, 12, "0123456789ab"
 @pytest.fixture
 async def reports(path, clock):
     async with Connection.open(path) as connection:
-        yield Reports(connection, clock)
+        yield ReportStore(connection, clock)
 
 
 async def test_a_report_is_open_until_it_is_dealt_with(reports, clock):
     assert await reports.add(GUILD, JOB, ADA, "not for here")
-    (report,) = await reports.open(GUILD)
+    (report,) = await reports.list_open(GUILD)
     assert report == Report(
         id=report.id, guild_id=GUILD, job_id=JOB, person_id=ADA, reason="not for here", at=clock.now, outcome=None
     )
-    assert await reports.open(2) == []
+    assert await reports.list_open(2) == []
     assert await reports.close(report.id, "removed")
     assert not await reports.close(report.id, "left")
-    assert await reports.open(GUILD) == []
+    assert await reports.list_open(GUILD) == []
 
 
 async def test_pressing_twice_reports_once(reports):
@@ -39,7 +39,7 @@ async def test_several_people_and_pictures_are_told_apart_and_it_can_be_reported
     for person, job in ((ADA, JOB), (BEN, JOB), (ADA, "f" * 12)):
         clock.now += 1
         assert await reports.add(GUILD, job, person, "x")
-    opened = await reports.open(GUILD)
+    opened = await reports.list_open(GUILD)
     assert [(report.person_id, report.job_id) for report in opened] == [(ADA, JOB), (BEN, JOB), (ADA, "f" * 12)]
     await reports.close(opened[0].id, "left")
     assert await reports.add(GUILD, JOB, ADA, "again")

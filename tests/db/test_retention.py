@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from db import retention
-from db.pictures import Pictures
-from db.retention import DAY, Retention, days_by_guild
-from db.store import State, Store
+from db.image_files import ImageStore
+from db.jobs import JobState, JobStore
+from db.retention import DAY_S, Retention, retention_days_by_guild
 from generation.messages import Grid
 from generation.params import Tile
 from tests.db.jobs import a_job
@@ -39,18 +39,18 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "PAUSE", 0.0)
-    monkeypatch.setattr(retention, "BITE", 3)
+    monkeypatch.setattr(retention, "BATCH_INTERVAL_S", 0.0)
+    monkeypatch.setattr(retention, "BATCH_SIZE", 3)
 
 
 @pytest.fixture
-def pictures(path: Path) -> Pictures:
-    return Pictures(path.parent)
+def pictures(path: Path) -> ImageStore:
+    return ImageStore(path.parent)
 
 
 @pytest.fixture
 def sweep(store, pictures, clock):
-    async def sweep(days: int = 0, of_guild: dict[int, int] | None = None) -> retention.Sweep:
+    async def sweep(days: int = 0, of_guild: dict[int, int] | None = None) -> retention.SweepResult:
         async def guild_days() -> dict[int, int]:
             return of_guild or {}
 
@@ -59,27 +59,27 @@ def sweep(store, pictures, clock):
     return sweep
 
 
-async def keep(store: Store, pictures: Pictures, state: State = State.ANSWERED, **changes) -> str:
+async def keep(store: JobStore, pictures: ImageStore, state: JobState = JobState.POSTED, **changes) -> str:
     """Keep a job with its pictures in the state that it has come to."""
     job = a_job(asked_at=time.time(), **changes)
     await store.add_job(job)
-    if state is not State.WAITING:
-        await store.begin(job.id)
+    if state is not JobState.WAITING:
+        await store.mark_running(job.id)
         await pictures.save(job.id, GRID)
-    if state in (State.DRAWN, State.ANSWERED):
-        await store.drawn(job.id, GRID.suffix)
+    if state in (JobState.GENERATED, JobState.POSTED):
+        await store.mark_generated(job.id, GRID.suffix)
     match state:
-        case State.ANSWERED:
-            await store.answered(job.id, 71)
-        case State.FAILED:
-            await store.failed(job.id, "Out of paint.")
-        case State.CANCELLED:
+        case JobState.POSTED:
+            await store.mark_posted(job.id, 71)
+        case JobState.FAILED:
+            await store.mark_failed(job.id, "Out of paint.")
+        case JobState.CANCELLED:
             await store.cancel(job.id, "Cancelled.")
     return job.id
 
 
-def files(pictures: Pictures, job_id: str) -> int:
-    paths = [*(pictures.path(Tile(job_id, index)) for index in range(4)), pictures.sheet(job_id, "webp")]
+def files(pictures: ImageStore, job_id: str) -> int:
+    paths = [*(pictures.path(Tile(job_id, index)) for index in range(4)), pictures.grid_path(job_id, "webp")]
     return sum(path.exists() for path in paths)
 
 
@@ -89,18 +89,18 @@ def from_picture(source: object) -> dict[str, object]:
 
 async def test_a_job_is_forgotten_with_its_files_when_its_time_is_over(store, pictures, clock, sweep):
     old = [await keep(store, pictures) for _ in range(7)]
-    clock.ahead = 29 * DAY
+    clock.ahead = 29 * DAY_S
     assert (await sweep(days=30)).jobs == 0
-    clock.ahead = 31 * DAY
+    clock.ahead = 31 * DAY_S
     swept = await sweep(days=30)
     assert (swept.jobs, swept.files) == (7, 35)
     assert [files(pictures, job_id) for job_id in old] == [0] * 7
-    assert [await store.record(job_id) for job_id in old] == [None] * 7
+    assert [await store.get(job_id) for job_id in old] == [None] * 7
 
 
 async def test_without_a_number_of_days_everything_is_kept_for_ever(store, pictures, clock, sweep):
     job_id = await keep(store, pictures)
-    clock.ahead = 10_000 * DAY
+    clock.ahead = 10_000 * DAY_S
     assert (await sweep()).jobs == 0
     assert files(pictures, job_id) == 5
 
@@ -114,22 +114,22 @@ async def test_of_the_default_and_a_guilds_own_number_of_days_the_smaller_counts
     job_id = await keep(store, pictures)
     elsewhere = replace(a_job().destination, guild_id=None)
     in_dm = await keep(store, pictures, destination=elsewhere)
-    clock.ahead = 20 * DAY
+    clock.ahead = 20 * DAY_S
     await sweep(default, {GUILD: of_guild, 99: 1})
     assert bool(files(pictures, job_id)) is kept
     assert bool(files(pictures, in_dm)) is (default in (0, 30))
 
 
-@pytest.mark.parametrize("state", [State.WAITING, State.DRAWING, State.DRAWN])
+@pytest.mark.parametrize("state", [JobState.WAITING, JobState.RUNNING, JobState.GENERATED])
 async def test_an_unfinished_job_and_the_picture_that_it_starts_from_stay(store, pictures, clock, sweep, state):
     parent, mask = await keep(store, pictures), await keep(store, pictures)
     blended = await keep(store, pictures)
     params = replace(a_job().params, source=Tile(parent, 2), mask=Tile(mask, 0), blended=(Tile(blended, 1),))
     child = await keep(store, pictures, state, params=params)
-    clock.ahead = 31 * DAY
+    clock.ahead = 31 * DAY_S
     assert (await sweep(days=30)).jobs == 0
     assert [files(pictures, job_id) for job_id in (parent, mask, blended)] == [5, 5, 5]
-    await store.failed(child, "It was not to be.")
+    await store.mark_failed(child, "It was not to be.")
     assert (await sweep(days=30)).jobs == 3
 
 
@@ -138,53 +138,53 @@ async def test_a_favourite_stays(store, pictures, clock, sweep):
     await store._connection.write(
         "INSERT INTO favourites (person_id, job_id, tile_index, at) VALUES (11, :id, 2, 0)", {"id": job_id}
     )
-    clock.ahead = 31 * DAY
+    clock.ahead = 31 * DAY_S
     assert (await sweep(days=30)).jobs == 0
     assert files(pictures, job_id) == 5
 
 
 async def test_a_job_whose_notice_still_has_to_be_dealt_with_stays(store, pictures, clock, sweep):
-    job_id = await keep(store, pictures, State.FAILED)
-    await store.set_notice(job_id, 72)
-    clock.ahead = 31 * DAY
+    job_id = await keep(store, pictures, JobState.FAILED)
+    await store.set_status_message(job_id, 72)
+    clock.ahead = 31 * DAY_S
     assert (await sweep(days=30)).jobs == 0
-    assert await store.record(job_id)
+    assert await store.get(job_id)
 
 
-@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED])
 async def test_pictures_of_a_job_that_came_to_nothing_go_after_a_day(store, pictures, clock, sweep, state):
     job_id = await keep(store, pictures, state)
     answered = await keep(store, pictures)
     await sweep()
     assert files(pictures, job_id) == 5
-    clock.ahead = 2 * DAY
+    clock.ahead = 2 * DAY_S
     assert (await sweep()).files == 5
     assert files(pictures, job_id) == 0
     assert files(pictures, answered) == 5
-    assert await store.record(job_id)
+    assert await store.get(job_id)
 
 
 async def test_what_kill_9_left_half_written_goes_after_a_day(pictures, clock, sweep):
-    upload = await pictures.take_in(b"a picture")
+    upload = await pictures.save_upload(b"a picture")
     folder = pictures.path(upload).parent
     half = folder / f"{upload.digest}.png.0a1b2c3d.partial"
     half.write_bytes(b"half a pic")
     await sweep()
     assert half.exists()
-    clock.ahead = 2 * DAY
+    clock.ahead = 2 * DAY_S
     await sweep()
     assert not half.exists()
 
 
 async def test_uploads_go_when_no_job_starts_from_them(store, pictures, clock, sweep):
-    wanted, lonely, blended, deleted = [await pictures.take_in(data) for data in (b"1", b"2", b"3", b"4")]
+    wanted, lonely, blended, deleted = [await pictures.save_upload(data) for data in (b"1", b"2", b"3", b"4")]
     for _ in range(5):
         await keep(store, pictures)
     await keep(store, pictures, **from_picture(wanted))
     await keep(store, pictures, params=replace(a_job().params, blended=(blended,)))
     of_deleted = await keep(store, pictures, **from_picture(deleted))
     await store._connection.write("UPDATE jobs SET deleted_at = 1 WHERE id = :id", {"id": of_deleted})
-    clock.ahead = 2 * DAY
+    clock.ahead = 2 * DAY_S
     await sweep()
     assert [pictures.path(upload).exists() for upload in (wanted, lonely, blended, deleted)] == [
         True,
@@ -195,31 +195,31 @@ async def test_uploads_go_when_no_job_starts_from_them(store, pictures, clock, s
 
 
 async def test_an_upload_that_has_just_come_again_stays(pictures, clock, sweep):
-    upload = await pictures.take_in(b"a picture")
+    upload = await pictures.save_upload(b"a picture")
     os.utime(pictures.path(upload), (0, 0))
-    await pictures.take_in(b"a picture")
+    await pictures.save_upload(b"a picture")
     await sweep()
     assert pictures.path(upload).exists()
 
 
 async def test_files_of_jobs_that_the_store_has_never_heard_of_stay(pictures, clock, sweep):
     await pictures.save("0123456789ab", GRID)
-    clock.ahead = 1000 * DAY
+    clock.ahead = 1000 * DAY_S
     await sweep(days=1)
     assert files(pictures, "0123456789ab") == 5
 
 
 async def test_a_sweep_that_was_interrupted_is_finished_by_the_next(store, pictures, clock, sweep, monkeypatch):
     job_ids = [await keep(store, pictures) for _ in range(3)]
-    clock.ahead = 31 * DAY
-    unlinked = pictures.remove
+    clock.ahead = 31 * DAY_S
+    unlinked = pictures.delete
 
     async def remove(job_id: str) -> int:
         if job_id == job_ids[1]:
             raise OSError("the power is gone")
         return await unlinked(job_id)
 
-    monkeypatch.setattr(pictures, "remove", remove)
+    monkeypatch.setattr(pictures, "delete", remove)
     with pytest.raises(OSError, match="power"):
         await sweep(days=30)
     assert files(pictures, job_ids[1]) == 5
@@ -229,8 +229,8 @@ async def test_a_sweep_that_was_interrupted_is_finished_by_the_next(store, pictu
 
 
 async def test_it_sweeps_soon_after_the_start_and_goes_on_after_trouble(store, pictures, clock, monkeypatch, caplog):
-    monkeypatch.setattr(retention, "FIRST_AFTER", 0.0)
-    monkeypatch.setattr(retention, "DAY", 0.01)
+    monkeypatch.setattr(retention, "STARTUP_DELAY_S", 0.0)
+    monkeypatch.setattr(retention, "DAY_S", 0.01)
     calls = asyncio.Queue()
 
     async def guild_days() -> dict[int, int]:
@@ -239,7 +239,7 @@ async def test_it_sweeps_soon_after_the_start_and_goes_on_after_trouble(store, p
             raise OSError("no disk")
         return {}
 
-    sweeping = asyncio.create_task(Retention(store._connection, pictures, 0, guild_days, clock).keep_sweeping())
+    sweeping = asyncio.create_task(Retention(store._connection, pictures, 0, guild_days, clock).run_daily())
     async with asyncio.timeout(10):
         while calls.qsize() < 3:  # noqa: ASYNC110 (nothing there tells of it)
             await asyncio.sleep(0.001)
@@ -253,17 +253,17 @@ async def test_the_days_that_owners_chose_are_read_from_their_settings(store):
         await store._connection.write(
             "INSERT INTO guilds (id, settings) VALUES (:id, :settings)", {"id": guild_id, "settings": settings}
         )
-    assert await days_by_guild(store._connection) == {1: 7}
+    assert await retention_days_by_guild(store._connection) == {1: 7}
 
 
 @pytest.mark.parametrize(
     ("sql", "how"),
     [
-        (retention._LET_GO, "USING INDEX jobs_open"),
-        (retention._LET_GO, "sqlite_autoindex_jobs_1 (id=?)"),
-        (retention._LET_GO, "favourites_by_job (job_id=?)"),
+        (retention._EXPIRE, "USING INDEX jobs_open"),
+        (retention._EXPIRE, "sqlite_autoindex_jobs_1 (id=?)"),
+        (retention._EXPIRE, "favourites_by_job (job_id=?)"),
     ],
 )
 async def test_jobs_are_let_go_by_index(store, sql, how):
-    plan = await store._connection.rows(f"EXPLAIN QUERY PLAN {sql}", {"id": "x", "now": 0})
+    plan = await store._connection.fetch_all(f"EXPLAIN QUERY PLAN {sql}", {"id": "x", "now": 0})
     assert how in " ".join(row["detail"] for row in plan)

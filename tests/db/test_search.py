@@ -10,8 +10,8 @@ from functools import partial
 import pytest
 
 from db.connection import Connection
-from db.search import BY_ID, BY_MESSAGE, BY_WORDS, FAVOURITES, NEWEST, Search
-from db.store import State, Store
+from db.jobs import JobState, JobStore
+from db.search import BY_ID, BY_MESSAGE, BY_PROMPT, FAVOURITES, NEWEST, JobSearch
 from generation.job import Action
 from generation.params import TextPart
 from tests.db.jobs import ADA, BEN, a_full_job, a_job
@@ -26,12 +26,12 @@ async def connection(path):
 
 @pytest.fixture
 def search(connection):
-    return Search(connection)
+    return JobSearch(connection)
 
 
 @pytest.fixture
 def store(connection, clock):
-    return Store(connection, clock)
+    return JobStore(connection, clock)
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ async def keep_drawn(store, clock, prompt, *, asker=ADA, answer_id=77):
     job = a_job(asker=asker, asked_at=clock.now, params=params)
     clock.now += 1
     await store.add_job(job)
-    await store.begin(job.id)
-    await store.drawn(job.id, "png", 1.5)
-    await store.answered(job.id, answer_id)
+    await store.mark_running(job.id)
+    await store.mark_generated(job.id, "png", 1.5)
+    await store.mark_posted(job.id, answer_id)
     return job.id
 
 
@@ -55,44 +55,44 @@ async def test_prompts_are_found_by_their_words_newest_first(search, draw):
     fox = await draw("a red Fox in the snow")
     await draw("an owl")
     foxes = await draw("two foxes, one red")
-    assert [each.job_id for each in await search.prompts(ADA.id, "fox")] == [foxes, fox]
-    assert [each.job_id for each in await search.prompts(ADA.id, "RED fo")] == [foxes, fox]
-    assert [each.job_id for each in await search.prompts(ADA.id, "snow fox")] == [fox]
-    assert await search.prompts(ADA.id, "fox owl") == []
-    (found,) = await search.prompts(ADA.id, "snow")
+    assert [each.job_id for each in await search.by_prompt(ADA.id, "fox")] == [foxes, fox]
+    assert [each.job_id for each in await search.by_prompt(ADA.id, "RED fo")] == [foxes, fox]
+    assert [each.job_id for each in await search.by_prompt(ADA.id, "snow fox")] == [fox]
+    assert await search.by_prompt(ADA.id, "fox owl") == []
+    (found,) = await search.by_prompt(ADA.id, "snow")
     assert (found.params.parts, found.action) == ((TextPart("a red Fox in the snow"),), Action.IMAGINE)
 
 
 async def test_without_words_the_newest_are_offered(search, draw):
     ids = [await draw(f"fox {number}") for number in range(30)]
-    assert [each.job_id for each in await search.prompts(ADA.id, " ")] == ids[:4:-1]
-    assert len(await search.prompts(ADA.id, "fox")) == 25
+    assert [each.job_id for each in await search.by_prompt(ADA.id, " ")] == ids[:4:-1]
+    assert len(await search.by_prompt(ADA.id, "fox")) == 25
 
 
 async def test_only_ones_own_are_found(search, draw):
     bens = await draw(f"a fox {ADA.id}", asker=BEN)
-    assert await search.prompts(ADA.id, "fox") == await search.prompts(ADA.id, "") == []
-    assert await search.prompts(ADA.id, bens) == []
-    assert await search.prompts(ADA.id, str(BEN.id)) == []
+    assert await search.by_prompt(ADA.id, "fox") == await search.by_prompt(ADA.id, "") == []
+    assert await search.by_prompt(ADA.id, bens) == []
+    assert await search.by_prompt(ADA.id, str(BEN.id)) == []
 
 
 async def test_a_job_is_found_by_the_beginning_of_its_id(search, draw):
     job_id = await draw("a fox")
     await draw("an owl")
     for typed in (job_id, job_id[:4], f" {job_id.upper()} "):
-        assert [each.job_id for each in await search.prompts(ADA.id, typed)] == [job_id]
+        assert [each.job_id for each in await search.by_prompt(ADA.id, typed)] == [job_id]
 
 
 async def test_what_is_not_drawn_or_deleted_or_forgotten_is_not_found(search, store, draw, connection):
     await store.add_job(a_job())
     failed = a_job()
     await store.add_job(failed)
-    await store.failed(failed.id, "Out of paint.")
+    await store.mark_failed(failed.id, "Out of paint.")
     deleted, forgotten = await draw("a fox"), await draw("a fox")
     await connection.write("UPDATE jobs SET deleted_at = 1 WHERE id = :id", {"id": deleted})
     await connection.write("DELETE FROM jobs WHERE id = :id", {"id": forgotten})
-    assert await search.prompts(ADA.id, "fox") == await search.prompts(ADA.id, "") == []
-    rows = await connection.rows("SELECT job_id FROM job_words WHERE job_words MATCH 'fox'")
+    assert await search.by_prompt(ADA.id, "fox") == await search.by_prompt(ADA.id, "") == []
+    rows = await connection.fetch_all("SELECT job_id FROM job_words WHERE job_words MATCH 'fox'")
     assert {row["job_id"] for row in rows}.isdisjoint({deleted, forgotten})
 
 
@@ -112,7 +112,7 @@ async def test_what_is_not_drawn_or_deleted_or_forgotten_is_not_found(search, st
 )
 async def test_words_of_any_script_are_found_and_none_is_taken_for_syntax(search, draw, prompt, typed):
     job_id = await draw(prompt)
-    assert [each.job_id for each in await search.prompts(ADA.id, typed)] == [job_id]
+    assert [each.job_id for each in await search.by_prompt(ADA.id, typed)] == [job_id]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ async def test_words_of_any_script_are_found_and_none_is_taken_for_syntax(search
 )
 async def test_nothing_that_is_typed_is_an_error(search, draw, typed):
     await draw("fox")
-    await search.prompts(ADA.id, typed)
+    await search.by_prompt(ADA.id, typed)
     await search.favourites(ADA.id, typed)
 
 
@@ -129,8 +129,8 @@ async def test_prompts_from_before_there_was_a_search_are_found_too(tmp_path):
     with closing(sqlite3.connect(path)) as sqlite:
         sqlite.executescript((OLD / "0001.sql").read_text(encoding="utf-8"))
     async with Connection.open(path) as connection:
-        found = await Search(connection).prompts(ADA.id, "red fox")
-    assert [each.job_id for each in found] == [jobs_by_state()[State.DRAWN].id]
+        found = await JobSearch(connection).by_prompt(ADA.id, "red fox")
+    assert [each.job_id for each in found] == [jobs_by_state()[JobState.GENERATED].id]
 
 
 async def test_favourites_are_those_with_a_heart_the_last_one_first(search, draw, connection):
@@ -145,9 +145,9 @@ async def test_favourites_are_those_with_a_heart_the_last_one_first(search, draw
 
 async def test_a_job_is_found_by_its_result_and_by_its_notice(search, store, draw):
     job_id = await draw("a fox", answer_id=71)
-    await store.set_notice(job_id, 72)
-    assert await search.of_message(71) == await search.of_message(72) == job_id
-    assert await search.of_message(73) is None
+    await store.set_status_message(job_id, 72)
+    assert await search.by_message(71) == await search.by_message(72) == job_id
+    assert await search.by_message(73) is None
 
 
 async def test_the_life_so_far_is_summed_up(search, store, draw):
@@ -157,7 +157,7 @@ async def test_the_life_so_far_is_summed_up(search, store, draw):
         await draw(f"fox {number}")
     await store.add_job(a_job())
     lifetime = await search.lifetime(ADA.id)
-    assert (lifetime.jobs, lifetime.pictures, lifetime.seconds) == (2, 8, 3.0)
+    assert (lifetime.jobs, lifetime.images, lifetime.seconds) == (2, 8, 3.0)
     assert (await search.lifetime(BEN.id)).jobs == 0
 
 
@@ -165,7 +165,7 @@ async def test_the_life_so_far_is_summed_up(search, store, draw):
     ("sql", "plan"),
     [
         (NEWEST, ["SEARCH jobs USING INDEX jobs_of_asker (asker_id=?)"]),
-        (BY_WORDS, ["SCAN job_words VIRTUAL TABLE INDEX", "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)"]),
+        (BY_PROMPT, ["SCAN job_words VIRTUAL TABLE INDEX", "SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id=?)"]),
         (BY_ID, ["SEARCH jobs USING INDEX sqlite_autoindex_jobs_1 (id>? AND id<?)"]),
         (
             FAVOURITES,

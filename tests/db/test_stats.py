@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from db.connection import Connection
-from db.stats import BY_ACTION, BY_MODEL, BY_PERSON, OVER_TIME, REASONS, TIMES, TOTALS, Share, Stats, Times
-from db.store import Store
+from db.jobs import JobStore
+from db.stats import BY_ACTION, BY_MODEL, BY_PERSON, OVER_TIME, REASONS, TIMES, TOTALS, Breakdown, Percentiles, Stats
 from generation.job import Action
 from tests.db.jobs import ADA, BEN, a_job
 
@@ -21,7 +21,7 @@ async def connection(path):
 
 @pytest.fixture
 def store(connection, clock):
-    return Store(connection, clock)
+    return JobStore(connection, clock)
 
 
 @pytest.fixture
@@ -34,15 +34,15 @@ async def draw(store, clock, *, waits=1.0, seconds=2.0, model="Painter", **chang
     job = a_job(asked_at=clock.now, **changes)
     await store.add_job(job)
     clock.now += waits
-    await store.begin(job.id)
-    await store.drawn(job.id, "png", seconds, model)
+    await store.mark_running(job.id)
+    await store.mark_generated(job.id, "png", seconds, model)
     return job
 
 
 async def test_an_empty_server_has_empty_numbers(stats):
-    numbers = await stats.of(1, 0.0, DAY, 24)
+    numbers = await stats.for_guild(1, 0.0, DAY, 24)
     assert (numbers.jobs, numbers.people, numbers.seconds, numbers.failed) == (0, 0, 0.0, 0)
-    assert numbers.waiting is None and numbers.drawing is None
+    assert numbers.queue_time is None and numbers.generation_time is None
     assert numbers.over_time == [0] * 24
     assert numbers.by_person == numbers.by_action == numbers.by_model == []
 
@@ -51,19 +51,19 @@ async def test_jobs_people_and_shares_are_counted(store, clock, stats):
     await draw(store, clock, asker=ADA, seconds=10.0)
     await draw(store, clock, asker=ADA, seconds=20.0, action=Action.VARY_STRONG, model="Other")
     await draw(store, clock, asker=BEN, seconds=5.0)
-    numbers = await stats.of(1, 0.0, DAY, 1)
+    numbers = await stats.for_guild(1, 0.0, DAY, 1)
     assert (numbers.jobs, numbers.people, numbers.seconds) == (3, 2, 35.0)
-    assert numbers.by_person == [Share("ada", 2, 30.0), Share("ben", 1, 5.0)]
-    assert numbers.by_action == [Share("vary_strong", 1, 20.0), Share("imagine", 2, 15.0)]
-    assert numbers.by_model == [Share("Painter", 2, 15.0), Share("Other", 1, 20.0)]
+    assert numbers.by_person == [Breakdown("ada", 2, 30.0), Breakdown("ben", 1, 5.0)]
+    assert numbers.by_action == [Breakdown("vary_strong", 1, 20.0), Breakdown("imagine", 2, 15.0)]
+    assert numbers.by_model == [Breakdown("Painter", 2, 15.0), Breakdown("Other", 1, 20.0)]
 
 
 async def test_the_times_are_the_middle_one_and_what_nine_of_ten_do_not_exceed(store, clock, stats):
     for number in range(1, 12):
         await draw(store, clock, waits=float(number), seconds=100.0 * number)
-    numbers = await stats.of(1, 0.0, DAY, 1)
-    assert numbers.waiting == Times(6.0, 10.0)
-    assert numbers.drawing == Times(600.0, 1000.0)
+    numbers = await stats.for_guild(1, 0.0, DAY, 1)
+    assert numbers.queue_time == Percentiles(6.0, 10.0)
+    assert numbers.generation_time == Percentiles(600.0, 1000.0)
 
 
 async def test_picked_pictures_other_servers_and_other_times_do_not_count(store, clock, stats):
@@ -72,9 +72,9 @@ async def test_picked_pictures_other_servers_and_other_times_do_not_count(store,
     kept = await draw(store, clock)
     await draw(store, clock, action=Action.PICK)
     await draw(store, clock, destination=a_job().destination.__class__(**_elsewhere()))
-    numbers = await stats.of(1, since, since + DAY, 1)
+    numbers = await stats.for_guild(1, since, since + DAY, 1)
     assert numbers.jobs == 1
-    assert numbers.by_person == [Share(kept.asker.name, 1, 2.0)]
+    assert numbers.by_person == [Breakdown(kept.asker.name, 1, 2.0)]
 
 
 def _elsewhere():
@@ -86,13 +86,13 @@ async def test_failures_are_counted_by_their_reason_whatever_their_id(store, clo
     for number in range(3):
         job = a_job(asked_at=clock.now)
         await store.add_job(job)
-        await store.failed(
+        await store.mark_failed(
             job.id, f"Something went wrong on my side, not with your prompt. It is in the log as `{number}`."
         )
     cancelled = a_job(asked_at=clock.now)
     await store.add_job(cancelled)
     await store.cancel(cancelled.id, "Cancelled by <@11>.")
-    numbers = await stats.of(1, 0.0, DAY, 1)
+    numbers = await stats.for_guild(1, 0.0, DAY, 1)
     assert (numbers.jobs, numbers.failed, numbers.cancelled) == (4, 3, 1)
     assert numbers.failures == {"Something went wrong on my side, not with your prompt. It is": 3}
 
@@ -103,7 +103,7 @@ async def test_jobs_are_counted_by_the_part_of_the_time_they_fall_into(store, cl
     clock.now = 2 * DAY + 1
     await draw(store, clock)
     await draw(store, clock)
-    assert (await stats.of(1, 0.0, 3 * DAY, 3)).over_time == [1, 0, 2]
+    assert (await stats.for_guild(1, 0.0, 3 * DAY, 3)).over_time == [1, 0, 2]
 
 
 PERIOD = {"guild": 1, "since": 0.0}
@@ -123,7 +123,7 @@ PERIOD = {"guild": 1, "since": 0.0}
     ids=["totals", "times", "by person", "by action", "by model", "over time", "reasons"],
 )
 async def test_only_the_index_of_the_period_is_read(connection, sql, values, covering):
-    rows = await connection.rows(f"EXPLAIN QUERY PLAN {sql}", PERIOD | values)
+    rows = await connection.fetch_all(f"EXPLAIN QUERY PLAN {sql}", PERIOD | values)
     reading = [row["detail"] for row in rows if row["detail"].startswith(("SCAN jobs", "SEARCH jobs"))]
     kind = "COVERING INDEX" if covering else "INDEX"
     assert reading[0] == f"SEARCH jobs USING {kind} jobs_of_guild (guild_id=? AND asked_at>?)"

@@ -6,13 +6,13 @@ import asyncio
 import sys
 from pathlib import Path
 
-from db.store import Store
+from db.jobs import JobStore
 from tests.db.jobs import BEN, a_job
 
 
 async def write(path: Path, count: int) -> None:
     """Add `count` jobs, one after another."""
-    async with Store.open(path) as store:
+    async with JobStore.open(path) as store:
         for _ in range(count):
             job = a_job(asker=BEN)
             await store.add_job(job)

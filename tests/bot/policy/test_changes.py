@@ -10,7 +10,7 @@ import pytest
 from bot.policy.changes import Author, change_settings
 from bot.policy.settings import GuildSettings, from_dict
 from db.connection import Connection
-from db.guilds import Guilds
+from db.guilds import GuildStore
 from generation.errors import Complaint
 
 GUILD, OWNER, OTHER = 1, 11, 12
@@ -19,7 +19,7 @@ GUILD, OWNER, OTHER = 1, 11, 12
 @pytest.fixture
 async def guilds(tmp_path):
     async with Connection.open(tmp_path / "atelier.sqlite3") as connection:
-        yield Guilds(connection)
+        yield GuildStore(connection)
 
 
 async def test_concurrent_changes_by_two_owners_lose_nothing(guilds):
@@ -40,7 +40,7 @@ async def test_concurrent_changes_by_two_owners_lose_nothing(guilds):
     settings = from_dict((await guilds.settings(GUILD)).values)
     assert sorted(settings.channels) == list(range(20))
     assert not settings.stealth
-    acts = await guilds.acts(GUILD, limit=100)
+    acts = await guilds.audit_entries(GUILD, limit=100)
     assert len(acts) == 21, "the same change made again is none"
 
 
@@ -51,4 +51,4 @@ async def test_a_change_that_is_refused_leaves_everything_as_it_was(guilds):
     with pytest.raises(Complaint):
         await change_settings(guilds, Author(GUILD, OWNER), "nothing", refuse)
     assert (await guilds.settings(GUILD)).version == 0
-    assert await guilds.acts(GUILD) == []
+    assert await guilds.audit_entries(GUILD) == []

@@ -11,9 +11,9 @@ from bot.allowlist import refusal
 from bot.policy.policy import DAY, Ask, Policy, Refused, Situation
 from bot.policy.settings import Bounds, GuildSettings, to_dict
 from db.connection import Connection
-from db.guilds import Act, Block, Guilds
-from db.store import Store
-from db.usage import USED, Usage
+from db.guilds import AuditEntry, Block, GuildStore
+from db.jobs import JobStore
+from db.usage import USAGE_TOTALS, Usage
 from generation.errors import Complaint
 from generation.job import Action, Asker, Speed, new_job_id
 from generation.models import Model
@@ -33,8 +33,8 @@ class Place:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.now = NOW
-        self.guilds = Guilds(connection, lambda: self.now)
-        self.store = Store(connection, lambda: self.now)
+        self.guilds = GuildStore(connection, lambda: self.now)
+        self.store = JobStore(connection, lambda: self.now)
         self.allowed: set[int] = set()
         self.policy = Policy(
             self.guilds, Usage(connection), lambda: self.now, lambda guild_id: refusal(self.allowed, guild_id)
@@ -48,8 +48,8 @@ class Place:
         job = a_job(id=new_job_id(), action=action, asked_at=NOW - ago, asker=Asker(ADA, "ada"))
         job = replace(job, destination=replace(job.destination, guild_id=guild))
         await self.store.add_job(job)
-        await self.store.begin(job.id)
-        await self.store.drawn(job.id, "webp", seconds)
+        await self.store.mark_running(job.id)
+        await self.store.mark_generated(job.id, "webp", seconds)
         return job.id
 
     async def admit(self, prompt: str = "a fox", *, roles=(), places=(CHANNEL,), guild=GUILD, **ask):
@@ -58,8 +58,8 @@ class Place:
         return await self.policy.admit(who, Ask(**ask))
 
 
-def act() -> Act:
-    return Act(guild_id=GUILD, person_id=99, act="settings", details="", at=NOW)
+def act() -> AuditEntry:
+    return AuditEntry(guild_id=GUILD, person_id=99, act="settings", details="", at=NOW)
 
 
 def block(until: float | None = None) -> Block:
@@ -160,7 +160,7 @@ async def test_jobs_of_the_last_day_are_counted(place):
     await place.job(ago=60, guild=7)
     await place.job(ago=60, action=Action.PICK)
     cancelled = await place.job(ago=60)
-    await place.store.failed(cancelled, "Out of paint.")
+    await place.store.mark_failed(cancelled, "Out of paint.")
     await place.job(ago=60)
     await place.admit()
     with pytest.raises(Refused, match=r"2 jobs in 24 hours here, and had 1\. This would be 2 more"):
@@ -178,7 +178,7 @@ async def test_cancelling_halfway_does_not_get_round_a_bound(place):
     await place.store.cancel(waiting.id, "Cancelled.")
     await place.admit()
     await place.store.add_job(replace(drawing, destination=replace(drawing.destination, guild_id=GUILD)))
-    await place.store.begin(drawing.id)
+    await place.store.mark_running(drawing.id)
     place.now += 7.5  # enough for many previews
     await place.store.cancel(drawing.id, "Cancelled.")
     with pytest.raises(Refused, match="1 job in 24 hours here, and had 1"):
@@ -220,7 +220,7 @@ async def test_a_blocked_word_refuses_as_soon_as_it_is_set(place):
         await place.admit()
     await place.guilds.block_words(act(), {"fox": "warn"})
     assert "`fox`" in (await place.admit()).warning
-    await place.guilds.allow_words(act(), ["fox"])
+    await place.guilds.unblock_words(act(), ["fox"])
     assert (await place.admit()).warning is None
 
 
@@ -242,7 +242,7 @@ async def test_a_job_that_has_waited_is_looked_at_again(place):
     await place.guilds.block_words(act(), {"fox": "refuse"})
     with pytest.raises(Complaint, match="`fox`"):
         await place.policy.still_admit(job)
-    await place.guilds.allow_words(act(), ["fox"])
+    await place.guilds.unblock_words(act(), ["fox"])
     await place.guilds.block(act(), block())
     with pytest.raises(Refused, match=r"blocked you from using me in this server\.$"):  # why is no business of others
         await place.policy.still_admit(job)
@@ -252,7 +252,9 @@ async def test_a_job_that_has_waited_is_looked_at_again(place):
 
 
 async def test_usage_is_found_by_index(place):
-    rows = await place.connection.rows(f"EXPLAIN QUERY PLAN {USED}", {"person": ADA, "guild": GUILD, "since": 0.0})
+    rows = await place.connection.fetch_all(
+        f"EXPLAIN QUERY PLAN {USAGE_TOTALS}", {"person": ADA, "guild": GUILD, "since": 0.0}
+    )
     plan = [row["detail"] for row in rows if row["detail"].startswith("SEARCH")]
     assert plan == [
         "SEARCH jobs USING INDEX jobs_of_asker (asker_id=? AND asked_at>?)",

@@ -10,20 +10,20 @@ from generation.errors import Complaint
 from generation.prompt.preferences import MOST_OPTIONS, Preferences, from_dict
 
 
-class People:
+class PreferenceStore:
     """Keep people's settings in SQLite. Each change is one statement: concurrent ones do not undo each other."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def settings(self, person_id: int) -> Preferences:
+    async def get(self, person_id: int) -> Preferences:
         """Give a person's preferences; the defaults for who never changed any."""
-        rows = await self._connection.rows(
+        rows = await self._connection.fetch_all(
             "SELECT settings FROM preferences WHERE person_id = :person", {"person": person_id}
         )
         return from_dict(json.loads(rows[0]["settings"])) if rows else Preferences()
 
-    async def change(self, person_id: int, **changes: Any) -> Preferences:
+    async def update(self, person_id: int, **changes: Any) -> Preferences:
         """Change some fields of a person's preferences, None being "as by default", and give all of them."""
         assert changes.keys() <= Preferences.__dataclass_fields__.keys()
         # In a merge patch (RFC 7396) null takes a key away.
@@ -32,16 +32,16 @@ class People:
                ON CONFLICT (person_id) DO UPDATE SET settings = json_patch(settings, :changes)""",
             {"person": person_id, "changes": json.dumps(changes, ensure_ascii=False)},
         )
-        return await self.settings(person_id)
+        return await self.get(person_id)
 
     async def reset(self, person_id: int) -> Preferences:
         """Forget a person's preferences, but not the custom options, and give the defaults."""
         await self._connection.write("DELETE FROM preferences WHERE person_id = :person", {"person": person_id})
-        return await self.settings(person_id)
+        return await self.get(person_id)
 
     async def options(self, person_id: int) -> dict[str, str]:
         """Give a person's custom options by name, in the order of the alphabet."""
-        rows = await self._connection.rows(
+        rows = await self._connection.fetch_all(
             "SELECT name, value FROM options WHERE person_id = :person ORDER BY name", {"person": person_id}
         )
         return {row["name"]: row["value"] for row in rows}

@@ -20,28 +20,28 @@ from generation.params import Tile, from_dict, to_dict
 from generation.prompt import write
 
 
-class State(StrEnum):
+class JobState(StrEnum):
     """How far a job has come; the last three are ends."""
 
     WAITING = "waiting"
-    DRAWING = "drawing"
-    DRAWN = "drawn"
-    ANSWERED = "answered"
+    RUNNING = "drawing"
+    GENERATED = "drawn"
+    POSTED = "answered"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class JobRecord:
     """A job and what has become of it; message ids are None while, or once, there is no such message."""
 
     job: Job
-    state: State
+    state: JobState
     attempts: int
     suffix: str | None
-    notice_id: int | None
-    answer_id: int | None
-    ending: str | None
+    status_message_id: int | None
+    result_message_id: int | None
+    end_message: str | None
     seconds: float | None
     sensitive: bool
 
@@ -57,62 +57,62 @@ LAST_SERVED = """
 """
 
 
-class Store:
+class JobStore:
     """Keep the jobs in SQLite. Every method is safe to call from concurrent coroutines."""
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection = connection
         self._clock = clock
         # Each is called with a job's id and state whenever a job has come to a state.
-        self.watchers: list[Callable[[str, State], None]] = []
+        self.watchers: list[Callable[[str, JobState], None]] = []
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, clock: Callable[[], float] = time.time) -> AsyncIterator[Store]:
+    async def open(cls, path: Path, clock: Callable[[], float] = time.time) -> AsyncIterator[JobStore]:
         """Open the store at `path`; raises UnusableDatabaseError."""
         async with Connection.open(path) as connection:
             yield cls(connection, clock)
 
     async def add_job(self, job: Job) -> None:
         """Accept a job: from here on nothing is lost."""
-        await self._connection.write(_ADD, _values(job))
-        self._tell(job.id, State.WAITING)
+        await self._connection.write(_INSERT_JOB, _job_values(job))
+        self._notify(job.id, JobState.WAITING)
 
     async def add_jobs(self, jobs: Sequence[Job]) -> bool:
         """Accept several jobs together, or none of them; False when their ids are taken already."""
         try:
-            await self._connection.write_together(*((_ADD, _values(job)) for job in jobs))
+            await self._connection.write_atomically(*((_INSERT_JOB, _job_values(job)) for job in jobs))
         except sqlite3.IntegrityError:
             return False
         for job in jobs:
-            self._tell(job.id, State.WAITING)
+            self._notify(job.id, JobState.WAITING)
         return True
 
-    async def record(self, job_id: str) -> Record | None:
+    async def get(self, job_id: str) -> JobRecord | None:
         """Find a job by its id."""
-        rows = await self._connection.rows("SELECT * FROM jobs WHERE id = :id", {"id": job_id})
-        return _record(rows[0]) if rows else None
+        rows = await self._connection.fetch_all("SELECT * FROM jobs WHERE id = :id", {"id": job_id})
+        return _record_from_row(rows[0]) if rows else None
 
-    async def open_records(self) -> list[Record]:
+    async def open_records(self) -> list[JobRecord]:
         """Give the jobs that still need something done, oldest first: no answer yet, or a notice left behind."""
-        rows = await self._connection.rows(
+        rows = await self._connection.fetch_all(
             """SELECT * FROM jobs WHERE state IN ('waiting', 'drawing', 'drawn')
                UNION SELECT * FROM jobs WHERE notice_id IS NOT NULL
                ORDER BY asked_at, id"""
         )
-        return [_record(row) for row in rows]
+        return [_record_from_row(row) for row in rows]
 
     async def last_served(self) -> dict[int, float]:
         """Tell when each person last got their turn (Unix seconds)."""
-        rows = await self._connection.rows(LAST_SERVED)
+        rows = await self._connection.fetch_all(LAST_SERVED)
         return {row["asker_id"]: row["at"] for row in rows}
 
-    async def begin(self, job_id: str, *, served: bool = True) -> bool:
+    async def mark_running(self, job_id: str, *, served: bool = True) -> bool:
         """Note that the job has its turn, which counts as having served the person; False when it was cancelled."""
         changes = "attempts = attempts + 1" + (", started_at = :now" if served else "")
-        return await self._move(job_id, State.DRAWING, ("waiting", "drawing"), changes, {})
+        return await self._transition(job_id, JobState.RUNNING, ("waiting", "drawing"), changes, {})
 
-    async def excuse(self) -> None:
+    async def undo_attempts(self) -> None:
         """Do not count the attempts under way: they end because the bot is stopped, which is no fault of the jobs."""
         # All the states of the index are named, or else SQLite would not know that it holds the one that is wanted.
         await self._connection.write(
@@ -121,52 +121,56 @@ class Store:
             {},
         )
 
-    async def drawn(
+    async def mark_generated(
         self, job_id: str, suffix: str, seconds: float = 0.0, model: str | None = None, *, sensitive: bool = False
     ) -> bool:
         """Note that the pictures are on disk, drawn by `model`, in `seconds`; False when cancelled before."""
-        return await self._move(
+        return await self._transition(
             job_id,
-            State.DRAWN,
+            JobState.GENERATED,
             ("drawing",),
             "suffix = :suffix, seconds = :seconds, model = :model, sensitive = :sensitive",
             {"suffix": suffix, "seconds": seconds, "model": model, "sensitive": sensitive},
         )
 
-    async def answered(self, job_id: str, answer_id: int) -> bool:
+    async def mark_posted(self, job_id: str, result_message_id: int) -> bool:
         """Note that the result was posted."""
-        return await self._move(
-            job_id, State.ANSWERED, ("drawn",), "ended_at = :now, answer_id = :answer", {"answer": answer_id}
+        return await self._transition(
+            job_id, JobState.POSTED, ("drawn",), "ended_at = :now, answer_id = :answer", {"answer": result_message_id}
         )
 
-    async def failed(self, job_id: str, ending: str) -> bool:
+    async def mark_failed(self, job_id: str, end_message: str) -> bool:
         """Note that there will be no result, and what the person is told; False when the job had ended before."""
-        return await self._move(
+        return await self._transition(
             job_id,
-            State.FAILED,
+            JobState.FAILED,
             ("waiting", "drawing", "drawn"),
             "ended_at = :now, ending = :ending",
-            {"ending": ending},
+            {"ending": end_message},
         )
 
-    async def cancel(self, job_id: str, ending: str) -> bool:
+    async def cancel(self, job_id: str, end_message: str) -> bool:
         """Cancel a job that is not yet drawn; False when it is too late."""
-        return await self._move(
-            job_id, State.CANCELLED, ("waiting", "drawing"), "ended_at = :now, ending = :ending", {"ending": ending}
+        return await self._transition(
+            job_id,
+            JobState.CANCELLED,
+            ("waiting", "drawing"),
+            "ended_at = :now, ending = :ending",
+            {"ending": end_message},
         )
 
-    async def set_notice(self, job_id: str, notice_id: int | None) -> None:
+    async def set_status_message(self, job_id: str, message_id: int | None) -> None:
         """Remember the message that says where the job stands, or that it is dealt with (None)."""
         await self._connection.write(
-            "UPDATE jobs SET notice_id = :notice WHERE id = :id", {"id": job_id, "notice": notice_id}
+            "UPDATE jobs SET notice_id = :notice WHERE id = :id", {"id": job_id, "notice": message_id}
         )
 
-    async def deleted(self, job_id: str) -> bool:
+    async def mark_deleted(self, job_id: str) -> bool:
         """Note that a job's message and files are to go on purpose, for nobody's favourite any more.
 
         False when that was noted before.
         """
-        changed = await self._connection.write_together(
+        changed = await self._connection.write_atomically(
             (
                 "UPDATE jobs SET deleted_at = :now, removing = 1 WHERE id = :id AND deleted_at IS NULL",
                 {"id": job_id, "now": self._clock()},
@@ -175,26 +179,28 @@ class Store:
         )
         return changed == 1
 
-    async def removed(self, job_id: str) -> None:
+    async def mark_purged(self, job_id: str) -> None:
         """Note that nothing is left of a deleted job's message and files."""
         await self._connection.write("UPDATE jobs SET removing = 0 WHERE id = :id", {"id": job_id})
 
-    async def half_deleted(self) -> list[Record]:
+    async def pending_purge(self) -> list[JobRecord]:
         """Give the jobs that somebody deleted and that may not be gone altogether."""
-        return [_record(row) for row in await self._connection.rows("SELECT * FROM jobs WHERE removing = 1")]
+        return [
+            _record_from_row(row) for row in await self._connection.fetch_all("SELECT * FROM jobs WHERE removing = 1")
+        ]
 
-    async def set_post_in(self, job_id: str, channel_id: int | None) -> None:
+    async def set_result_channel(self, job_id: str, channel_id: int | None) -> None:
         """Settle where a job's result is posted, when that is not where it was asked for."""
         await self._connection.write(
             "UPDATE jobs SET post_in = :channel WHERE id = :id", {"id": job_id, "channel": channel_id}
         )
 
-    async def memo(self, name: str) -> str | None:
+    async def get_meta(self, name: str) -> str | None:
         """Recall what was noted under `name`."""
-        rows = await self._connection.rows("SELECT value FROM memos WHERE name = :name", {"name": name})
+        rows = await self._connection.fetch_all("SELECT value FROM memos WHERE name = :name", {"name": name})
         return str(rows[0]["value"]) if rows else None
 
-    async def set_memo(self, name: str, value: str) -> None:
+    async def set_meta(self, name: str, value: str) -> None:
         """Note `value` under `name`."""
         await self._connection.write(
             "INSERT INTO memos VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = :value",
@@ -209,8 +215,8 @@ class Store:
             return False
         return True
 
-    async def _move(
-        self, job_id: str, to: State, allowed: tuple[str, ...], changes: str, values: dict[str, str | float | None]
+    async def _transition(
+        self, job_id: str, to: JobState, allowed: tuple[str, ...], changes: str, values: dict[str, str | float | None]
     ) -> bool:
         states = ", ".join(f"'{state}'" for state in allowed)
         changed = await self._connection.write(
@@ -218,29 +224,29 @@ class Store:
             {"id": job_id, "to": to, "now": self._clock(), **values},
         )
         if changed:
-            self._tell(job_id, to)
+            self._notify(job_id, to)
         return changed == 1
 
-    def _tell(self, job_id: str, state: State) -> None:
+    def _notify(self, job_id: str, state: JobState) -> None:
         for watcher in self.watchers:
             watcher(job_id, state)
 
 
-def _record(row: aiosqlite.Row) -> Record:
-    return Record(
-        job=_job(row),
-        state=State(row["state"]),
+def _record_from_row(row: aiosqlite.Row) -> JobRecord:
+    return JobRecord(
+        job=_job_from_row(row),
+        state=JobState(row["state"]),
         attempts=row["attempts"],
         suffix=row["suffix"],
-        notice_id=row["notice_id"],
-        answer_id=row["answer_id"],
-        ending=row["ending"],
+        status_message_id=row["notice_id"],
+        result_message_id=row["answer_id"],
+        end_message=row["ending"],
         seconds=row["seconds"],
         sensitive=bool(row["sensitive"]),
     )
 
 
-def _job(row: aiosqlite.Row) -> Job:
+def _job_from_row(row: aiosqlite.Row) -> Job:
     return Job(
         id=row["id"],
         action=Action(row["action"]),
@@ -263,7 +269,7 @@ def _job(row: aiosqlite.Row) -> Job:
     )
 
 
-_ADD = """
+_INSERT_JOB = """
     INSERT INTO jobs (id, action, params, asker_id, asker_name, guild_id, channel_id, by_channel, token,
                       token_expires_at, upload_limit, reply_to, parent_job, parent_index, asked_at,
                       prompt, speed, private)
@@ -273,25 +279,25 @@ _ADD = """
 """
 
 
-def _values(job: Job) -> dict[str, Any]:
-    to = job.destination
+def _job_values(job: Job) -> dict[str, Any]:
+    destination = job.destination
     return {
         "id": job.id,
         "action": job.action,
         "params": json.dumps(to_dict(job.params), ensure_ascii=False),
         "asker_id": job.asker.id,
         "asker_name": job.asker.name,
-        "guild_id": to.guild_id,
-        "channel_id": to.channel_id,
-        "by_channel": to.by_channel,
-        "token": to.token,
-        "token_expires_at": to.token_expires_at,
-        "upload_limit": to.upload_limit,
-        "reply_to": to.reply_to,
+        "guild_id": destination.guild_id,
+        "channel_id": destination.channel_id,
+        "by_channel": destination.by_channel,
+        "token": destination.token,
+        "token_expires_at": destination.token_expires_at,
+        "upload_limit": destination.upload_limit,
+        "reply_to": destination.reply_to,
         "parent_job": job.parent and job.parent.job_id,
         "parent_index": job.parent and job.parent.index,
         "asked_at": job.asked_at,
         "prompt": write(job.params, None),
         "speed": job.speed,
-        "private": to.private,
+        "private": destination.private,
     }

@@ -15,63 +15,63 @@ from typing import Literal, get_args
 from generation.messages import Grid
 from generation.params import Picture, Tile, Upload
 
-Kind = Literal["tiles", "sheets", "uploads"]
+ImageKind = Literal["tiles", "sheets", "uploads"]
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
-PARTIAL = ".partial"  # how the name of a file ends that is being written
+IMAGE_KINDS: tuple[ImageKind, ...] = get_args(ImageKind)
+PARTIAL_SUFFIX = ".partial"  # how the name of a file ends that is being written
 _NAME = re.compile(r"[0-9A-Za-z-]+")
 
 
-class Pictures:
+class ImageStore:
     """Keep tiles, sheets and uploads below one folder, in sub-folders that stay small."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._renewing = threading.Lock()  # or else what has just come again could be removed for its age
+        self._replace_lock = threading.Lock()  # or else what has just come again could be removed for its age
 
     async def save(self, job_id: str, grid: Grid) -> None:
         """Keep a job's tiles and its sheet; saving again replaces them."""
         files = {self.path(Tile(job_id, index)): tile for index, tile in enumerate(grid.tiles)}
-        await asyncio.to_thread(self._write_all, files | {self.sheet(job_id, grid.suffix): grid.sheet})
+        await asyncio.to_thread(self._write_all, files | {self.grid_path(job_id, grid.suffix): grid.sheet})
 
-    async def take_in(self, data: bytes) -> Upload:
+    async def save_upload(self, data: bytes) -> Upload:
         """Keep a picture that somebody brought."""
         upload = Upload(await asyncio.to_thread(_digest, data))
         await asyncio.to_thread(self._write_all, {self.path(upload): data})
         return upload
 
-    async def read(self, picture: Picture) -> bytes:
+    async def read(self, image: Picture) -> bytes:
         """Give a picture's PNG; raises FileNotFoundError when it is no longer kept."""
-        return await asyncio.to_thread(self.path(picture).read_bytes)
+        return await asyncio.to_thread(self.path(image).read_bytes)
 
-    async def read_sheet(self, job_id: str, suffix: str) -> bytes:
+    async def read_grid(self, job_id: str, suffix: str) -> bytes:
         """Give a job's sheet; raises FileNotFoundError when it is no longer kept."""
-        return await asyncio.to_thread(self.sheet(job_id, suffix).read_bytes)
+        return await asyncio.to_thread(self.grid_path(job_id, suffix).read_bytes)
 
-    async def remove(self, job_id: str) -> int:
+    async def delete(self, job_id: str) -> int:
         """Delete a job's tiles and sheets for good, and tell how many files that were."""
-        places = (self.path(Tile(job_id, 0)).parent, self.sheet(job_id, "png").parent)
-        return await asyncio.to_thread(_unlink_all, (path for place in places for path in _named(place, job_id)))
+        folders = (self.path(Tile(job_id, 0)).parent, self.grid_path(job_id, "png").parent)
+        return await asyncio.to_thread(_unlink_all, (path for place in folders for path in _job_files(place, job_id)))
 
-    async def remove_old(self, paths: Iterable[Path], before: float) -> int:
+    async def delete_older(self, paths: Iterable[Path], before: float) -> int:
         """Delete those of `paths` that were written before a time (Unix seconds), and tell how many that were."""
-        return await asyncio.to_thread(self._remove_old, paths, before)
+        return await asyncio.to_thread(self._delete_older, paths, before)
 
-    def folders(self, kind: Kind) -> list[Path]:
+    def folders(self, kind: ImageKind) -> list[Path]:
         """Give the sub-folders that hold one kind of pictures."""
         return sorted(path for path in (self._folder / kind).glob("*") if path.is_dir())
 
-    def path(self, picture: Picture) -> Path:
+    def path(self, image: Picture) -> Path:
         """Tell where a picture is, or would be; raises ValueError for a name that would lead elsewhere."""
-        match picture:
+        match image:
             case Tile():
-                return self._place("tiles", str(picture), "png")
+                return self._file_path("tiles", str(image), "png")
             case Upload(digest=digest):
-                return self._place("uploads", digest, "png")
+                return self._file_path("uploads", digest, "png")
 
-    def sheet(self, job_id: str, suffix: str) -> Path:
+    def grid_path(self, job_id: str, suffix: str) -> Path:
         """Tell where a job's sheet is, or would be; raises ValueError for a name that would lead elsewhere."""
-        return self._place("sheets", job_id, suffix)
+        return self._file_path("sheets", job_id, suffix)
 
     def _write_all(self, files: dict[Path, bytes]) -> None:
         # A job is only called drawn once its pictures survive a power cut: the data, and the way to it.
@@ -79,29 +79,29 @@ class Pictures:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._write(path, data)
         for folder in {folder for path in files for folder in path.parents[:3]}:
-            _sync_folder(folder)
+            _fsync_folder(folder)
 
     def _write(self, path: Path, data: bytes) -> None:
         # The same picture may come twice at once.
-        partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PARTIAL}")
+        partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
         try:
             with partial.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            with self._renewing:
+            with self._replace_lock:
                 partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
 
-    def _remove_old(self, paths: Iterable[Path], before: float) -> int:
-        removed = 0
+    def _delete_older(self, paths: Iterable[Path], before: float) -> int:
+        deleted = 0
         for path in paths:
-            with self._renewing:
-                removed += _is_older(path, before) and _unlink(path)
-        return removed
+            with self._replace_lock:
+                deleted += _is_older(path, before) and _unlink(path)
+        return deleted
 
-    def _place(self, kind: Kind, stem: str, suffix: str) -> Path:
+    def _file_path(self, kind: ImageKind, stem: str, suffix: str) -> Path:
         if not _NAME.fullmatch(stem) or not _NAME.fullmatch(suffix):
             raise ValueError(f"not the name of a picture: {stem!r}, {suffix!r}")
         return self._folder / kind / stem[:2] / f"{stem}.{suffix}"
@@ -111,7 +111,7 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _named(folder: Path, job_id: str) -> list[Path]:
+def _job_files(folder: Path, job_id: str) -> list[Path]:
     try:
         with os.scandir(folder) as entries:
             return [Path(entry) for entry in entries if entry.name.startswith((f"{job_id}-", f"{job_id}."))]
@@ -138,7 +138,7 @@ def _is_older(path: Path, before: float) -> bool:
         return False
 
 
-def _sync_folder(folder: Path) -> None:
+def _fsync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

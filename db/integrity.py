@@ -9,47 +9,47 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from db.connection import read_scripts
+from db.connection import read_migrations
 
-LOCK_PATIENCE = 5.0  # seconds, far more than a bot needs for a write
-STEPS = 10_000  # of SQLite's machine between two looks at the clock
+LOCK_TIMEOUT_S = 5.0  # seconds, far more than a bot needs for a write
+PROGRESS_INTERVAL = 10_000  # of SQLite's machine between two looks at the clock
 
 
 @dataclass(frozen=True, slots=True)
-class Inspection:
+class IntegrityReport:
     """What was found: `version` of the `known` ones, `jobs`, and `damage` where there is any.
 
     `whole` is None when there was no time to look at everything.
     """
 
     version: int
-    known: int
+    latest_version: int
     jobs: int
     damage: str | None
-    whole: bool | None
+    is_intact: bool | None
 
 
-def inspect(path: Path, seconds: float) -> Inspection:
+def check_integrity(path: Path, timeout: float) -> IntegrityReport:
     """Look at the database at `path` for so long at most. Raises OSError for one that cannot be read or written to."""
-    known, end = len(read_scripts()), time.monotonic() + seconds
+    latest_version, deadline = len(read_migrations()), time.monotonic() + timeout
     try:
         with closing(
-            sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=rw", LOCK_PATIENCE, uri=True)
+            sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=rw", LOCK_TIMEOUT_S, uri=True)
         ) as database:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             database.execute("BEGIN IMMEDIATE")  # what the bot does before it writes
             database.rollback()
             jobs = database.execute("SELECT count(*) FROM jobs").fetchone()[0] if version else 0
-            damage, whole = _integrity(database, end)
+            damage, is_intact = _run_integrity_check(database, deadline)
     except sqlite3.OperationalError as error:
         raise OSError(str(error)) from None
     except sqlite3.DatabaseError as error:
-        return Inspection(0, known, 0, str(error), whole=False)
-    return Inspection(version, known, jobs, damage, whole)
+        return IntegrityReport(0, latest_version, 0, str(error), is_intact=False)
+    return IntegrityReport(version, latest_version, jobs, damage, is_intact)
 
 
-def _integrity(database: sqlite3.Connection, end: float) -> tuple[str | None, bool | None]:
-    database.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+def _run_integrity_check(database: sqlite3.Connection, deadline: float) -> tuple[str | None, bool | None]:
+    database.set_progress_handler(lambda: time.monotonic() > deadline, PROGRESS_INTERVAL)
     try:
         ((first, *_), *_) = database.execute("PRAGMA integrity_check(1)").fetchall()
     except sqlite3.OperationalError as error:
