@@ -18,8 +18,8 @@ from bot.lock import only_one
 from db.backup import BackupError, create_backup, restore_backup
 from db.connection import UnusableDatabaseError
 from generation import logs
-from generation.errors import Complaint
-from generation.repertoire import Repertoire
+from generation.errors import UserError
+from generation.repertoire import ModelRegistry
 
 WITHOUT_A_TOKEN = """\
 To try Atelier without a Discord account:
@@ -39,13 +39,13 @@ def main() -> int:
         config = Config.read(os.environ)
         # In the terminal the progress bar tells what the log would.
         level = config.log_level if arguments.command is None else "WARNING"
-        logs.write(logs.Log(level=level, style=config.log_format))
+        logs.configure(logs.LogConfig(level=level, style=config.log_format))
         if arguments.command == "backup":
             return _back_up(config, arguments.file)
         if arguments.command == "restore":
             return _restore(config, arguments.file, replace=arguments.replace)
         return asyncio.run(_start(arguments, config))
-    except (ConfigError, Complaint, UnusableDatabaseError, BackupError, FileNotFoundError) as error:
+    except (ConfigError, UserError, UnusableDatabaseError, BackupError, FileNotFoundError) as error:
         print(f"atelier: {error}", file=sys.stderr)
         if "DISCORD_TOKEN" in str(error):
             print(WITHOUT_A_TOKEN, file=sys.stderr)
@@ -100,7 +100,7 @@ async def _preview(config: Config, port: int, *, browser: bool) -> int:
 
 def about(refs: Sequence[str]) -> dict[str, Any]:
     """Describe the models for people who have not met them: the first one's name, what it knows, what to try."""
-    model, *others = Repertoire.of(refs).models
+    model, *others = ModelRegistry.from_refs(refs).models
     facts = Path(model.ref) / "atelier.json"
     known = json.loads(facts.read_text()).get("known", {}) if facts.is_file() else {}
     return {

@@ -25,12 +25,12 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 from torch import Generator
 
-from generation.engine.engine import Engine
+from generation.engine.engine import DenoisingEngine
 from generation.engine.loading import choose_device
 from generation.messages import Event, Failed, Finished, Generate, Grid, Progress
 from generation.models import EMBEDDED
-from generation.params import Params, TextPart
-from generation.sheet import compose, encode_within
+from generation.params import Params, PromptPart
+from generation.sheet import encode_to_limit, make_grid
 
 LIMIT = 10_000_000
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
@@ -50,7 +50,7 @@ class Watched:
         self.previewed: dict[str, float] = {}
         self.grids: dict[str, Grid] = {}
         self._news = threading.Condition()
-        self.engine = Engine.load(ref, device, self._tell)
+        self.engine = DenoisingEngine.load(ref, device, self._tell)
 
     def step_until(self, done: Callable[[], bool]) -> None:
         """Step while there is something to do, until `done`."""
@@ -84,11 +84,11 @@ class Arrival:
     at: float
 
 
-def params_for(engine: Engine, place: int, aspect: tuple[float, float], steps: int) -> Params:
+def params_for(engine: DenoisingEngine, place: int, aspect: tuple[float, float], steps: int) -> Params:
     """Give a grid of four at the model's own area."""
     side = engine.model.native_size
     return Params(
-        parts=(TextPart(PROMPTS[place % len(PROMPTS)]),),
+        parts=(PromptPart(PROMPTS[place % len(PROMPTS)]),),
         width=round(side * aspect[0] / 32) * 32,
         height=round(side * aspect[1] / 32) * 32,
         seed=1000 * place,
@@ -116,7 +116,7 @@ def encode_simply(images: Sequence[Image.Image]) -> None:
     """Encode what a bot needs, with this project's settings, after the pipeline is done."""
     for image in images:
         image.save(io.BytesIO(), "PNG", compress_level=1)
-    encode_within(compose(images), LIMIT)
+    encode_to_limit(make_grid(images), LIMIT)
 
 
 class Stopwatch:

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 
 from generation.models import Model
-from generation.prompt import Wish, parse, permute, read, write
-from generation.repertoire import Repertoire
+from generation.prompt import PromptRequest, format_prompt, parse_params, parse_prompt, permute
+from generation.repertoire import ModelRegistry
 
-HERE = Repertoire((Model(name="storybook", ref="models/storybook"),))
+HERE = ModelRegistry((Model(name="storybook", ref="models/storybook"),))
 PROMPTS = (
     "a red fox under the moon",
     "a red fox under the moon, misty forest, cinematic light, 85mm --ar 3:2 --seed 41",
@@ -45,11 +45,13 @@ def milliseconds(read: Callable[[str], object], prompt: str) -> float:
     return (time.perf_counter() - start) / REPEATS * 1000
 
 
-def read_whole(_: str) -> Wish:
+def read_whole(_: str) -> PromptRequest:
     """Read a prompt the way `/imagine` does, with all that can go with it."""
     typed = "https://example.org/fox.png a red fox:: snow::.5 --iw 2 --mine --c 20 --tile --fast"
     (prompt,) = permute(typed, limit=4)
-    return read(prompt, HERE, defaults=("--s 250 --ar 3:2", "--q 2 --relax"), options={"mine": "in ink --weird 20"})
+    return parse_prompt(
+        prompt, HERE, defaults=("--s 250 --ar 3:2", "--q 2 --relax"), options={"mine": "in ink --weird 20"}
+    )
 
 
 def main() -> None:
@@ -58,14 +60,15 @@ def main() -> None:
     print("  ours    argparse  ratio  prompt")
     for prompt in PROMPTS:
         pairs = [
-            (milliseconds(lambda text: parse(text, HERE), prompt), milliseconds(other, prompt)) for _ in range(ROUNDS)
+            (milliseconds(lambda text: parse_params(text, HERE), prompt), milliseconds(other, prompt))
+            for _ in range(ROUNDS)
         ]
         ours, theirs = (statistics.median(times) for times in zip(*pairs, strict=True))
         print(f"{ours:.3f} ms  {theirs:.3f} ms  {ours / theirs:5.2f}  {prompt[:70]}")
-    params = parse(PROMPTS[2], HERE)
+    params = parse_params(PROMPTS[2], HERE)
     whole = statistics.median(milliseconds(read_whole, "") for _ in range(ROUNDS))
     print(f"{whole:.3f} ms to read one with a link, an option and two layers of settings, its choices made")
-    echo = statistics.median(milliseconds(lambda _: write(params, HERE), "") for _ in range(ROUNDS))
+    echo = statistics.median(milliseconds(lambda _: format_prompt(params, HERE), "") for _ in range(ROUNDS))
     print(f"{echo:.3f} ms to write the third one again")
 
 

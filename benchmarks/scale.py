@@ -34,8 +34,8 @@ from db.privacy import START_CURSOR, PersonalData
 from db.search import JobSearch
 from db.stats import Stats
 from db.usage import Usage
-from generation.job import Action, Asker, Destination, Job
-from generation.params import Params, TextPart
+from generation.job import Action, Destination, Job, Requester
+from generation.params import Params, PromptPart
 
 PEOPLE, CHANNELS, ROLES, WORDS = 5_000, 500, 200, 10_000
 GUILD, OWNER = 1, 2
@@ -43,7 +43,7 @@ END, YEAR = 1_800_000_000.0, 365 * 86_400.0  # the jobs were asked for in the ye
 TIMES = 5  # of which the median counts, and the first is told as well: nothing of the file is in memory by then
 AIM, START_AIM = 1.0, 2.0  # seconds
 PARAMS = Params(
-    parts=(TextPart("a red fox"),), width=512, height=512, seed=7, num_inference_steps=25, guidance_scale=7.5
+    parts=(PromptPart("a red fox"),), width=512, height=512, seed=7, num_inference_steps=25, guidance_scale=7.5
 )
 
 
@@ -63,7 +63,7 @@ def make_database(jobs: int) -> Path:
 async def _begin(path: Path) -> None:
     """Make a database with one job, after which all others are formed."""
     async with JobStore.open(path) as store:
-        await store.add_job(_job(Asker(1, "somebody")))
+        await store.add_job(_job(Requester(1, "somebody")))
 
 
 def _fill(path: Path, jobs: int) -> None:
@@ -115,12 +115,12 @@ def _rows(jobs: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def _job(asker: Asker) -> Job:
+def _job(asker: Requester) -> Job:
     to = Destination(
         guild_id=GUILD, channel_id=3, by_channel=True, token="t" * 200, token_expires_at=END, upload_limit=10 * 2**20
     )
     return Job(
-        id="0" * 12, action=Action.IMAGINE, params=PARAMS, asker=asker, destination=to, parent=None, asked_at=END
+        id="0" * 12, action=Action.IMAGINE, params=PARAMS, requester=asker, destination=to, parent=None, asked_at=END
     )
 
 

@@ -112,11 +112,11 @@ def _previews(model: str, threads: int) -> bool:
     """Draw grids silently, with progress, and with a preview at every step, in turn; give whether it is cheap."""
     import torch
 
-    from generation.engine.engine import Engine
+    from generation.engine.engine import DenoisingEngine
 
     torch.set_num_threads(threads)
     listener = Listener()
-    engine = Engine.load(model, "cpu", listener.hear)
+    engine = DenoisingEngine.load(model, "cpu", listener.hear)
     rounds = [{what: _grid(engine, listener, what, turn) for what in MANNERS} for turn in range(REPEATS + 1)][1:]
     engine.close()
     print("| one grid, processor time | | of silent |\n| --- | --- | --- |")
@@ -139,7 +139,7 @@ def _grid(engine: Any, listener: Listener, what: str, turn: int) -> float:
     listener.cares, preview_every = MANNERS[what]
     listener.has_ended, listener.previews = False, 0
     start = time.process_time()
-    with patch.object(engines, "PREVIEW_EVERY", preview_every):
+    with patch.object(engines, "PREVIEW_INTERVAL_S", preview_every):
         engine.add(Generate(f"{turn} {what}", wanted, turn, LIMIT))
         while not listener.has_ended:
             engine.step() if engine.busy else time.sleep(0.001)

@@ -16,7 +16,7 @@ import aiohttp
 import discord
 
 from bot import wording
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Job
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class RoomLost(Exception):
     """The thread or gallery for a result cannot be used."""
 
 
-class Undeliverable(Complaint):
+class Undeliverable(UserError):
     """Neither the channel nor the token nor a direct message could be used."""
 
 
@@ -247,7 +247,7 @@ class Delivery:
             log.warning("job %s: nobody could be told that it ended: %s", job.id, error)
 
     async def _send_dm(self, job: Job, text: str, **fields: Any) -> int:
-        channel = await self._client.create_dm(discord.Object(job.asker.id))
+        channel = await self._client.create_dm(discord.Object(job.requester.id))
         return (await channel.send(wording.elsewhere(text, job), nonce=job.id, **fields)).id
 
     async def _by_token_or_channel(
@@ -315,7 +315,7 @@ def is_too_large(error: discord.HTTPException) -> bool:
 
 def _only_the_asker(job: Job) -> discord.AllowedMentions:
     return discord.AllowedMentions(
-        everyone=False, roles=False, users=[discord.Object(job.asker.id)], replied_user=False
+        everyone=False, roles=False, users=[discord.Object(job.requester.id)], replied_user=False
     )
 
 

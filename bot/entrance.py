@@ -37,7 +37,7 @@ class Entrance:
     def _for_interactions(self, parse: Parser) -> Parser:
         def let_in(data: Json) -> None:
             person = data["member"]["user"] if "member" in data else data["user"]
-            with logs.about(interaction=data["id"], guild=data.get("guild_id"), person=person["id"]):
+            with logs.log_context(interaction=data["id"], guild=data.get("guild_id"), person=person["id"]):
                 if text := self._refusal(data):
                     self._turn_away(data, text)
                 else:
@@ -47,7 +47,7 @@ class Entrance:
 
     def _for_reactions(self, parse: Parser) -> Parser:
         def let_in(data: Json) -> None:
-            with logs.about(guild=data.get("guild_id"), person=data["user_id"]):
+            with logs.log_context(guild=data.get("guild_id"), person=data["user_id"]):
                 if not self._refusal(data):
                     parse(data)
 

@@ -14,19 +14,30 @@ from discord import app_commands
 
 from bot.delivery import TROUBLE
 from bot.language import listen
-from generation.errors import Complaint
+from generation.errors import UserError
 
 log = logging.getLogger(__name__)
 
 UNKNOWN_INTERACTION = 10062
+
+# What the metric `atelier_errors` calls these classes: dashboards and alerts have known them by these names.
+METRIC_REASONS = {
+    "DeliveryFailed": "Undeliverable",
+    "OutOfMemoryError": "OutOfMemory",
+    "PolicyDenied": "Refused",
+    "PromptError": "PromptFaults",
+    "UserError": "Complaint",
+    "WorkerCrashed": "WorkerDied",
+}
 
 told: Counter[str] = Counter()  # how often people were told of each class of errors, since the start
 
 
 def explain(error: BaseException) -> str:
     """Give the words for an error: a complaint's own, otherwise a sentence whose id is in the log beside the trace."""
-    told[type(error).__name__] += 1
-    if isinstance(error, Complaint):
+    name = type(error).__name__
+    told[METRIC_REASONS.get(name, name)] += 1
+    if isinstance(error, UserError):
         return str(error)
     if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
         return "This command has changed since Discord showed it to you: please try it again in a minute."

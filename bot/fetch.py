@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from generation.display import escape, shorten
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.intake import MAX_BYTES
 
 TIMEOUT = 30.0  # seconds for all of it, from the name's lookup to the last byte
@@ -66,7 +66,7 @@ class Fetcher:
             reason = str(fault)
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             reason = _explain(error)
-        raise Complaint(f"I cannot fetch {escape(shorten(link, LONGEST_SHOWN))}: {reason}.")
+        raise UserError(f"I cannot fetch {escape(shorten(link, LONGEST_SHOWN))}: {reason}.")
 
     async def _follow(self, url: URL) -> bytes:
         for _ in range(1 + MOST_REDIRECTS):

@@ -10,7 +10,7 @@ from db.jobs import JobStore
 from generation.imprint import Signer
 from generation.job import Action, Job
 from generation.params import Params
-from generation.sheet import smaller
+from generation.sheet import reencode
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +33,11 @@ class Fitting:
 
     def smaller(self, data: bytes, limit: int, params: Params) -> tuple[bytes, str]:
         """Do the same at once, for a file that is too large and a picture that was drawn by `params`."""
-        room = self._signer.room
+        room = self._signer.max_signature_bytes
         if limit < 2 * room:
             log.warning("a picture of at most %d bytes goes out without a signature: there is no room for it", limit)
-            return smaller(data, limit)
-        small, suffix = smaller(data, limit - room)
+            return reencode(data, limit)
+        small, suffix = reencode(data, limit - room)
         with self._signing:
             return self._signer.sign(small, suffix, params), suffix
 

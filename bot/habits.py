@@ -11,16 +11,16 @@ import discord
 from bot.policy.settings import GuildSettings
 from bot.studio import Studio
 from generation.models import Model
-from generation.prompt import Wish, choose_model, naming, read, still_known
+from generation.prompt import PromptRequest, choose_model, drop_unknown, model_parameter, parse_prompt
 from generation.prompt.preferences import Preferences
-from generation.repertoire import Repertoire
+from generation.repertoire import ModelRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Habits:
     """A person's preferences and options, and all parameters that fill a prompt's gaps, the strongest first."""
 
-    repertoire: Repertoire
+    repertoire: ModelRegistry
     preferences: Preferences
     options: Mapping[str, str]
     defaults: tuple[str, ...]
@@ -30,18 +30,18 @@ class Habits:
         """Give the model that draws where a prompt names none."""
         return choose_model(self.defaults, self.repertoire)
 
-    def read(self, text: str, *, attached: int = 0) -> Wish:
+    def read(self, text: str, *, attached: int = 0) -> PromptRequest:
         """Read one prompt of this person's, with `attached` pictures; raises PromptFaults."""
-        return read(text, self.repertoire, attached=attached, defaults=self.defaults, options=self.options)
+        return parse_prompt(text, self.repertoire, attached=attached, defaults=self.defaults, options=self.options)
 
 
 async def habits_of(studio: Studio, interaction: discord.Interaction[Any]) -> Habits:
     """Look up the habits of who caused an interaction, where they did so."""
     preferences = await studio.people.get(interaction.user.id)
     server = await studio.policy.settings(interaction.guild_id)
-    layers = _to_be_had(preferences, server, studio.repertoire).layers
+    layers = _to_be_had(preferences, server, studio.repertoire).parameter_layers
     # Who draws here cannot mend what the owners have set.
-    of_server = still_known(server.defaults, studio.repertoire)
+    of_server = drop_unknown(server.defaults, studio.repertoire)
     return Habits(
         repertoire=studio.repertoire,
         preferences=preferences,
@@ -50,13 +50,13 @@ async def habits_of(studio: Studio, interaction: discord.Interaction[Any]) -> Ha
     )
 
 
-def model_of(server: GuildSettings, repertoire: Repertoire) -> str:
+def model_of(server: GuildSettings, repertoire: ModelRegistry) -> str:
     """Name the first model that a server allows, where the one that draws otherwise may not; else nothing."""
     allowed = [model.name for model in repertoire.models if server.allows(model.name)]
-    return naming(allowed[0]) if allowed and allowed[0] != repertoire.default.name else ""
+    return model_parameter(allowed[0]) if allowed and allowed[0] != repertoire.default.name else ""
 
 
-def _to_be_had(preferences: Preferences, server: GuildSettings, repertoire: Repertoire) -> Preferences:
+def _to_be_had(preferences: Preferences, server: GuildSettings, repertoire: ModelRegistry) -> Preferences:
     """Leave out a preferred model that has gone or may not draw here: nobody asked for it in this prompt."""
     model = preferences.model and repertoire.find(preferences.model)
     return preferences if model and server.allows(model.name) else replace(preferences, model=None)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from bot.config import GENERATED, Config, ConfigError
 from generation.display import slug
-from generation.errors import Complaint
-from generation.imprint import Imprint
+from generation.errors import UserError
+from generation.imprint import MetadataPolicy
 from generation.params import Params
 
 if TYPE_CHECKING:
@@ -23,25 +23,25 @@ def file_words(config: Config, params: Params) -> str:
     return slug(params.parts[0].text) if told else "picture"
 
 
-def imprint_of(config: Config) -> Imprint:
+def imprint_of(config: Config) -> MetadataPolicy:
     """Give what the settings ask for, after trying it out. Raises ConfigError when pictures cannot be signed so."""
     if not config.signing_certificate:
-        return Imprint(prompts=not config.pictures_without_prompts)
+        return MetadataPolicy(include_prompts=not config.pictures_without_prompts)
     try:
-        imprint = Imprint(prompts=not config.pictures_without_prompts, credentials=_credentials(config))
-        imprint.signer()
+        imprint = MetadataPolicy(include_prompts=not config.pictures_without_prompts, credentials=_credentials(config))
+        imprint.load_signer()
     except ImportError:
         raise ConfigError("SIGNING_CERTIFICATE needs more to be installed: pip install '.[c2pa]'") from None
-    except (Complaint, OSError) as error:
+    except (UserError, OSError) as error:
         raise ConfigError(f"SIGNING_CERTIFICATE cannot be used: {error}") from None
     return imprint
 
 
 def _credentials(config: Config) -> Credentials:
-    from generation.credentials import keep_credentials, read_credentials  # whose libraries are an extra
+    from generation.credentials import load_or_create_credentials, read_credentials  # whose libraries are an extra
 
     if config.signing_certificate == GENERATED:
-        return keep_credentials(config.data_dir / KEPT_IN)
+        return load_or_create_credentials(config.data_dir / KEPT_IN)
     if config.signing_key is None:
         raise ConfigError("SIGNING_CERTIFICATE needs SIGNING_KEY, the certificate's private key")
     return read_credentials(Path(config.signing_certificate), config.signing_key)

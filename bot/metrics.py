@@ -79,7 +79,7 @@ class Metrics:
             self._people.labels(state).set(_people(jobs))
         self._state.state(WORKER_STATES[type(studio.worker.state)])
         for model in studio.repertoire.models:
-            self._held.labels(model.name).set(model.name in studio.worker.held)
+            self._held.labels(model.name).set(model.name in studio.worker.loaded_models)
         self._latency.set(studio.client.latency if studio.client and not studio.client.is_closed() else math.nan)
         database, free = await asyncio.to_thread(_disk, studio.config.data_dir)
         self._database.set(database)
@@ -129,7 +129,7 @@ class _Errors(Collector):
 
 
 def _people(jobs: Iterable[Job]) -> int:
-    return len({job.asker.id for job in jobs})
+    return len({job.requester.id for job in jobs})
 
 
 def _disk(data_dir: Path) -> tuple[int, int]:

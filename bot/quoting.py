@@ -9,7 +9,7 @@ import re
 import discord
 
 from bot.delivery import TROUBLE
-from generation.errors import Complaint
+from generation.errors import UserError
 
 LONGEST_QUOTE = 1500  # characters of a prompt that stand in the message itself; a longer one comes as a file
 FILE = "prompt.txt"
@@ -32,4 +32,4 @@ async def quoted(message: discord.Message) -> str:
         async with asyncio.timeout(PATIENCE):
             return (await message.attachments[0].read()).decode()
     except (IndexError, *TROUBLE):
-        raise Complaint("Discord does not give me this text: copy it, and use the command again.") from None
+        raise UserError("Discord does not give me this text: copy it, and use the command again.") from None

@@ -35,7 +35,7 @@ class Rooms:
         if to.post_in is not None or not to.by_channel or to.guild_id is None:
             return job
         try:
-            async with self._making.setdefault(job.asker.id, asyncio.Lock()):
+            async with self._making.setdefault(job.requester.id, asyncio.Lock()):
                 room = await self._room(job)
         except discord.HTTPException as error:
             log.warning(
@@ -76,7 +76,7 @@ class Rooms:
                 return None
 
     async def _thread_of_person(self, job: Job) -> int | None:
-        person, channel_id = job.asker, job.destination.channel_id
+        person, channel_id = job.requester, job.destination.channel_id
         if known := await self._threads.find(person.id, channel_id):
             return known
         thread_id = await self._new_thread(job, f"Pictures of {person.name}")

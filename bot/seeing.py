@@ -11,7 +11,7 @@ from generation.job import Job
 
 def may_see(interaction: discord.Interaction[Any], job: Job) -> bool:
     """Tell whether a job is somebody's own, or public in a channel of this server that they can read."""
-    if job.asker.id == interaction.user.id:
+    if job.requester.id == interaction.user.id:
         return True
     if job.destination.private or interaction.guild is None or not isinstance(interaction.user, discord.Member):
         return False

@@ -7,7 +7,7 @@ from bot.notice import Frame
 from bot.studio import Studio
 from generation.job import Job
 from generation.messages import Progress, Ready
-from generation.worker import State, Worker
+from generation.worker import Worker, WorkerState
 
 # Between two pieces of news for each place in the queue, so that two hundred notices are not edited at once. Once they
 # have to be edited by the channel, all of them share what Discord allows there, about one edit a second.
@@ -16,10 +16,10 @@ SECONDS_A_PLACE_BY_CHANNEL = 10.0
 TOKEN_WARNING = 120.0  # seconds before the token's end from which the person is told
 
 
-def hindrance(job: Job, worker: Worker) -> State:
+def hindrance(job: Job, worker: Worker) -> WorkerState:
     """Say what a job waits for besides its turn: the process, or its own model that is on its way; else Ready."""
     loading = worker.loading
-    if isinstance(worker.state, Ready) and loading and loading.model == worker.repertoire.name_of(job.params):
+    if isinstance(worker.state, Ready) and loading and loading.model == worker.registry.model_name(job.params):
         return loading
     return worker.state
 
@@ -54,7 +54,9 @@ class Standing:
     def _drawing(self, worker: Worker) -> str:
         """Say how far the job is, or what it waits for although it has its turn."""
         state, repertoire = hindrance(self._job, worker), self._studio.repertoire
-        is_absent = isinstance(state, Ready) and worker.repertoire.name_of(self._job.params) not in worker.held
+        is_absent = (
+            isinstance(state, Ready) and worker.registry.model_name(self._job.params) not in worker.loaded_models
+        )
         if is_absent and worker.loading:  # another, before which its own is not begun with
             state = worker.loading
         return wording.drawing(self._job, repertoire, self._progress, state, is_absent=is_absent)
@@ -62,7 +64,7 @@ class Standing:
     def _place(self) -> str:
         """Say where the job stands in the queue: the further back, the less often anew."""
         studio, now = self._studio, self._studio.clock()
-        place = studio.queue.place(self._job.id)
+        place = studio.queue.position(self._job.id)
         by_token = now < self._job.destination.token_expires_at
         pause = SECONDS_A_PLACE if by_token else SECONDS_A_PLACE_BY_CHANNEL
         if place is None or now >= self._place_shown_at + pause * place.position:
@@ -77,6 +79,6 @@ class Standing:
         to = self._job.destination
         if to.by_channel:
             return False
-        place = self._studio.queue.place(self._job.id)
+        place = self._studio.queue.position(self._job.id)
         wait = place.seconds if place is not None and place.seconds is not None else 0.0
         return self._studio.clock() + wait > to.token_expires_at - TOKEN_WARNING

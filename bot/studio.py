@@ -31,10 +31,10 @@ from db.stats import Stats
 from db.threads import ThreadStore
 from db.usage import Usage
 from generation import logs
-from generation.additions import additions_in
+from generation.additions import scan_adapters
 from generation.child import load_engine
-from generation.queue import Limits, Queue
-from generation.repertoire import Repertoire
+from generation.queue import Queue, QueueLimits
+from generation.repertoire import ModelRegistry
 from generation.upscaler import describe_upscaler
 from generation.worker import LocalWorker, Worker
 
@@ -69,9 +69,9 @@ class Studio:
     client: discord.Client | None = None  # the present one: a connection that is lost for good takes a new one
 
     @property
-    def repertoire(self) -> Repertoire:
+    def repertoire(self) -> ModelRegistry:
         """Say what there is to draw with."""
-        return self.worker.repertoire
+        return self.worker.registry
 
     def carry_out(self, job_id: str, work: Coroutine[None, None, None]) -> None:
         """Run a job's work beside everything else, once earlier work on it has ended, until it is done or stopped.
@@ -108,14 +108,14 @@ class Studio:
     async def _after(self, earlier: asyncio.Task[None] | None, job_id: str, work: Coroutine[None, None, None]) -> None:
         if earlier is not None:
             await asyncio.wait({earlier})
-        with logs.about(job=job_id, **await self._origin(job_id)):
+        with logs.log_context(job=job_id, **await self._origin(job_id)):
             await work
 
     async def _origin(self, job_id: str) -> dict[str, int | None]:
         """Say for the log whose job it is, and from where, unless it is known from the interaction."""
-        if "person" in logs.subject() or (record := await self.store.get(job_id)) is None:
+        if "person" in logs.current_context() or (record := await self.store.get(job_id)) is None:
             return {}
-        return {"guild": record.job.destination.guild_id, "person": record.job.asker.id}
+        return {"guild": record.job.destination.guild_id, "person": record.job.requester.id}
 
     def _forget(self, job_id: str, task: asyncio.Task[None]) -> None:
         if self.tasks.get(job_id) is task:
@@ -135,7 +135,7 @@ async def open_studio(config: Config, worker: Worker, clock: Callable[[], float]
         stack.push_async_callback(worker.close)
         queue = Queue([worker], _limits(config), clock=clock)
         for person_id, when in (await store.last_served()).items():
-            queue.remember(person_id, when)
+            queue.restore_last_served(person_id, when)
         pictures = ImageStore(config.data_dir)
         guild_days = partial(retention_days_by_guild, connection)
         retention = Retention(connection, pictures, config.retention_days, guild_days, clock)
@@ -155,7 +155,7 @@ async def open_studio(config: Config, worker: Worker, clock: Callable[[], float]
             threads=ThreadStore(connection),
             policy=policy,
             pictures=pictures,
-            fitting=Fitting(store, imprint_of(config).signer()),
+            fitting=Fitting(store, imprint_of(config).load_signer()),
             queue=queue,
             worker=worker,
             clock=clock,
@@ -173,18 +173,18 @@ async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
         await asyncio.wait({task})
 
 
-def repertoire_of(config: Config) -> Repertoire:
+def repertoire_of(config: Config) -> ModelRegistry:
     """Describe what the settings name to draw with; a LoRA or a learnt word that cannot be used is left out.
 
     Raises FileNotFoundError when there is no such model or folder, Complaint when a model cannot be drawn with.
     """
-    additions, refused = additions_in(config.loras, config.embeddings)
+    additions, refused = scan_adapters(config.loras, config.embeddings)
     for why in refused:
         log.warning("left out: %s", why)
-    return Repertoire.of(config.models, additions)
+    return ModelRegistry.from_refs(config.models, additions)
 
 
-def make_worker(config: Config, repertoire: Repertoire | None = None) -> LocalWorker:
+def make_worker(config: Config, repertoire: ModelRegistry | None = None) -> LocalWorker:
     """Make the worker that the settings ask for, to draw with what they name or with a part of it.
 
     Raises what `repertoire_of` does, FileNotFoundError when there is no upscaler, Complaint when its file holds another
@@ -199,17 +199,17 @@ def make_worker(config: Config, repertoire: Repertoire | None = None) -> LocalWo
         step_timeout=config.step_timeout,
         load=partial(
             load_engine,
-            imprint=imprint_of(config),
+            metadata_policy=imprint_of(config),
             classifier=config.sensitive_classifier,
             upscaler=upscaler,
             memory=config.model_memory,
-            compiles=config.compile,
+            compile_unets=config.compile,
         ),
     )
 
 
-def _limits(config: Config) -> Limits:
-    return Limits(
+def _limits(config: Config) -> QueueLimits:
+    return QueueLimits(
         waiting_per_person=config.waiting_per_person,
         running_per_person=config.running_per_person,
         waiting_in_all=config.waiting_in_all,

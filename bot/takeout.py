@@ -17,8 +17,8 @@ from bot.studio import Studio
 from db.privacy import START_CURSOR, Cursor
 from generation.display import slug
 from generation.job import Action
-from generation.params import Picture, Tile, Upload, from_dict
-from generation.sheet import smaller
+from generation.params import ImageRef, Tile, Upload, from_dict
+from generation.sheet import reencode
 
 LARGEST_PART = 24 * 2**20  # bytes; Discord takes requests of 25 MiB
 PARTS_AT_ONCE = 4  # Discord allows five further answers where the bot is no member
@@ -112,7 +112,7 @@ def _piece(job: dict[str, Any], studio: Studio, most: int) -> _Piece:
     return _Piece(entry, kept, _size(kept) + len(json.dumps(entry, indent=1).encode()))
 
 
-def _pictures(job: dict[str, Any]) -> Iterator[tuple[str, Picture]]:
+def _pictures(job: dict[str, Any]) -> Iterator[tuple[str, ImageRef]]:
     params = from_dict(job["params"])
     day = datetime.fromtimestamp(job["asked_at"], UTC).date()
     if job["suffix"] and job["action"] != Action.PICK:  # a picked picture is one of the grid's
@@ -139,7 +139,7 @@ def _made_smaller(
             data = path.read_bytes()
             if len(data) > most:
                 ours = name.startswith(DRAWN)
-                data, suffix = fitting.smaller(data, most, params) if ours else smaller(data, most)
+                data, suffix = fitting.smaller(data, most, params) if ours else reencode(data, most)
                 name = f"{name.removesuffix('.png')}_smaller.{suffix}"
             yield name, data
 

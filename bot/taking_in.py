@@ -12,7 +12,7 @@ from bot.fetch import Fetcher
 from db.image_files import ImageStore
 from generation import intake
 from generation.display import escape, shorten
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.params import Upload
 
 MOST_AT_ONCE = 2  # each takes memory, and a thread that others wait for
@@ -30,12 +30,12 @@ class TakingIn:
     async def attachment(self, image: discord.Attachment) -> Upload:
         """Keep what somebody attached; raises Complaint for what is no picture."""
         if image.size > intake.MAX_BYTES:
-            raise Complaint(f"`{image.filename}` is too large: I take pictures of up to {intake.MAX_BYTES >> 20} MiB.")
+            raise UserError(f"`{image.filename}` is too large: I take pictures of up to {intake.MAX_BYTES >> 20} MiB.")
         try:
             async with self._places, asyncio.timeout(DOWNLOAD_TIMEOUT):
-                png = await asyncio.to_thread(intake.clean, await image.read())
+                png = await asyncio.to_thread(intake.sanitize_image, await image.read())
         except TROUBLE:
-            raise Complaint(f"Discord did not give me `{image.filename}`: please try again.") from None
+            raise UserError(f"Discord did not give me `{image.filename}`: please try again.") from None
         return await self._pictures.save_upload(png)
 
     async def link(self, link: str) -> Upload:
@@ -43,9 +43,9 @@ class TakingIn:
         data = await self._fetcher.fetch(link)
         try:
             async with self._places:
-                png = await asyncio.to_thread(intake.clean, data)
-        except Complaint as complaint:
-            raise Complaint(f"{escape(shorten(link, LONGEST_NAME))}\\: {complaint}") from None
+                png = await asyncio.to_thread(intake.sanitize_image, data)
+        except UserError as complaint:
+            raise UserError(f"{escape(shorten(link, LONGEST_NAME))}\\: {complaint}") from None
         return await self._pictures.save_upload(png)
 
     async def attachments(self, images: Iterable[discord.Attachment]) -> list[Upload]:

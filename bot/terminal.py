@@ -13,12 +13,12 @@ from bot.config import Config
 from bot.studio import make_worker, repertoire_of
 from generation import messages
 from generation.display import slug
-from generation.errors import Complaint, WorkerDied
-from generation.intake import clean
+from generation.errors import UserError, WorkerCrashed
+from generation.intake import sanitize_image
 from generation.job import new_job_id
 from generation.messages import Generate, Grid
 from generation.params import Params, Upload
-from generation.prompt import parse
+from generation.prompt import parse_params
 from generation.worker import LocalWorker
 
 UPLOAD_LIMIT = 10 * 2**20  # bytes, Discord's own: the sheet is the same as there
@@ -27,8 +27,8 @@ UPLOAD_LIMIT = 10 * 2**20  # bytes, Discord's own: the sheet is the same as ther
 async def imagine(config: Config, prompt: str, out: Path, image: Path | None) -> None:
     """Draw `prompt` into the folder `out` and print the paths. Raises Complaint for what the person can mend."""
     repertoire = repertoire_of(config)
-    params = parse(prompt, repertoire, source=Upload("") if image else None)
-    alone = replace(repertoire, models=(repertoire.drawing(params),))  # the others need not be loaded
+    params = parse_params(prompt, repertoire, source=Upload("") if image else None)
+    alone = replace(repertoire, models=(repertoire.resolve(params),))  # the others need not be loaded
     worker = make_worker(config, alone)
     source = await asyncio.to_thread(_read, image) if image else None
     request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source)
@@ -37,8 +37,8 @@ async def imagine(config: Config, prompt: str, out: Path, image: Path | None) ->
     try:
         with Progress(*columns, console=Console(stderr=True)) as bars:
             grid = await _draw(worker, request, bars)
-    except WorkerDied as death:
-        raise Complaint(f"The drawing process ended: {death}") from None
+    except WorkerCrashed as death:
+        raise UserError(f"The drawing process ended: {death}") from None
     finally:
         await worker.close()
     for path in await asyncio.to_thread(_write, grid, params, request.job_id, out):
@@ -55,7 +55,7 @@ async def _draw(worker: LocalWorker, request: Generate, bars: Progress) -> Grid:
 
 def _show_loading(worker: LocalWorker, bars: Progress, task: TaskID) -> None:
     if (now := worker.loading) is not None:
-        bars.update(task, description=f"Loading {now.model}: {now.part}", completed=now.done, total=now.of)
+        bars.update(task, description=f"Loading {now.model}: {now.part}", completed=now.done, total=now.total)
     elif isinstance(worker.state, messages.Ready):
         bars.update(task, description="Loading", completed=1, total=1)
         bars.stop_task(task)
@@ -63,24 +63,24 @@ def _show_loading(worker: LocalWorker, bars: Progress, task: TaskID) -> None:
 
 def _show_progress(progress: messages.Progress, bars: Progress, task: TaskID) -> None:
     bars.start_task(task)
-    bars.update(task, completed=progress.step, total=progress.of)
+    bars.update(task, completed=progress.step, total=progress.total)
 
 
 def _read(image: Path) -> bytes:
     try:
-        return clean(image.read_bytes())
+        return sanitize_image(image.read_bytes())
     except OSError as error:
-        raise Complaint(f"Cannot read {image}: {error.strerror}") from None
+        raise UserError(f"Cannot read {image}: {error.strerror}") from None
 
 
 def _write(grid: Grid, params: Params, job_id: str, out: Path) -> list[Path]:
     stem = f"{slug(params.parts[0].text)}_{job_id}"
     files = {out / f"{stem}-{index + 1}.png": tile for index, tile in enumerate(grid.tiles)}
-    files[out / f"{stem}.{grid.suffix}"] = grid.sheet
+    files[out / f"{stem}.{grid.suffix}"] = grid.image
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path, data in files.items():
             path.write_bytes(data)
     except OSError as error:
-        raise Complaint(f"Cannot write to {out}: {error.strerror}") from None
+        raise UserError(f"Cannot write to {out}: {error.strerror}") from None
     return list(files)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from bot.language import tr
 from generation.display import escape, shorten
-from generation.job import Action, Asker, Job, Speed
+from generation.job import Action, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
-from generation.prompt import write
-from generation.queue import Place
-from generation.repertoire import Repertoire
-from generation.worker import Broken, State
+from generation.prompt import format_prompt
+from generation.queue import QueuePosition
+from generation.repertoire import ModelRegistry
+from generation.worker import Broken, WorkerState
 
 LONGEST_PROMPT = 800  # characters shown; escaping may double them, and a message holds 2000
 LONGEST_ENDING = 250
 LONGEST_MODEL = 60
 
 
-def waiting(job: Job, repertoire: Repertoire, place: Place | None, state: State) -> str:
+def waiting(job: Job, repertoire: ModelRegistry, place: QueuePosition | None, state: WorkerState) -> str:
     """Say where a job stands before it has its turn."""
     headline = f"{_headline(job, repertoire)} ({tr('Waiting to start')})"
     if place is None:
@@ -24,24 +24,24 @@ def waiting(job: Job, repertoire: Repertoire, place: Place | None, state: State)
     return f"{headline}\n-# {place_in_words(place)}" + ("" if isinstance(state, Ready) else f" · {_loading(state)}")
 
 
-def place_in_words(place: Place) -> str:
+def place_in_words(place: QueuePosition) -> str:
     """Say where in the queue a job stands, and about how long it will be."""
     estimate = f", {roughly(place.seconds)}" if place.seconds is not None else ""
     return tr("{place} in the queue", place=_ordinal(place.position)) + estimate
 
 
 def drawing(
-    job: Job, repertoire: Repertoire, progress: Progress | None, state: State, *, is_absent: bool = False
+    job: Job, repertoire: ModelRegistry, progress: Progress | None, state: WorkerState, *, is_absent: bool = False
 ) -> str:
     """Say how far a job is once it has its turn; before its first step, what it waits for.
 
     Its model `is_absent` while it is not held and not on its way either: `state` is then about another.
     """
     if progress is not None:
-        return f"{_headline(job, repertoire)} ({100 * progress.step // progress.of}%)"
+        return f"{_headline(job, repertoire)} ({100 * progress.step // progress.total}%)"
     starting = f"{_headline(job, repertoire)} ({tr('Starting')})"
     if is_absent:
-        return f"{starting}\n-# {_making_room(repertoire.name_of(job.params), state)}"
+        return f"{starting}\n-# {_making_room(repertoire.model_name(job.params), state)}"
     return starting if isinstance(state, Ready) else f"{starting}\n-# {_loading(state)}"
 
 
@@ -51,13 +51,13 @@ def leaving(text: str) -> str:
     return f"{text}\n-# {why}"
 
 
-def finished(job: Job, repertoire: Repertoire, credit: Asker | None) -> str:
+def finished(job: Job, repertoire: ModelRegistry, credit: Requester | None) -> str:
     """Head a result; `credit` is the owner of the picture it descends from, when that is somebody else."""
     thanks = tr("after a picture by {whom}", whom=f"<@{credit.id}>") if credit else ""
     return f"{_headline(job, repertoire)}\n-# {thanks}" if thanks else _headline(job, repertoire)
 
 
-def elsewhere_posted(job: Job, repertoire: Repertoire, answer_id: int | None) -> str:
+def elsewhere_posted(job: Job, repertoire: ModelRegistry, answer_id: int | None) -> str:
     """Lead from the notice to the result, where the owners want results elsewhere."""
     to = job.destination
     return (
@@ -65,7 +65,7 @@ def elsewhere_posted(job: Job, repertoire: Repertoire, answer_id: int | None) ->
     )
 
 
-def ended(job: Job, repertoire: Repertoire, ending: str) -> str:
+def ended(job: Job, repertoire: ModelRegistry, ending: str) -> str:
     """Say why there is no result; what the person typed stays readable."""
     return f"{_headline(job, repertoire)}\n{shorten(ending, LONGEST_ENDING)}"
 
@@ -77,13 +77,13 @@ def elsewhere(text: str, job: Job) -> str:
 
 def origin(job: Job) -> str:
     """Say what was done for a job, and by whom."""
-    return f"{_label(job) or tr('Drawn for ')}<@{job.asker.id}>"
+    return f"{_label(job) or tr('Drawn for ')}<@{job.requester.id}>"
 
 
-def _headline(job: Job, repertoire: Repertoire) -> str:
-    prompt = escape(shorten(write(job.params, repertoire), LONGEST_PROMPT))
+def _headline(job: Job, repertoire: ModelRegistry) -> str:
+    prompt = escape(shorten(format_prompt(job.params, repertoire), LONGEST_PROMPT))
     title = f"**{prompt}** - " if prompt else ""  # pictures can be blended without a word
-    return f"{title}{_label(job)}<@{job.asker.id}>{tr(_MODES.get(job.speed, ''))}"
+    return f"{title}{_label(job)}<@{job.requester.id}>{tr(_MODES.get(job.speed, ''))}"
 
 
 def _label(job: Job) -> str:
@@ -115,7 +115,7 @@ _LABELS = {
 }
 
 
-def _making_room(name: str, state: State) -> str:
+def _making_room(name: str, state: WorkerState) -> str:
     if isinstance(state, Loading):
         return tr("waiting until {model} is loaded", model=_model(state.model))
     return tr("waiting until there is room in memory for {model}", model=_model(name))
@@ -125,11 +125,11 @@ def _model(name: str) -> str:
     return escape(shorten(name, LONGEST_MODEL))
 
 
-def _loading(state: State) -> str:
+def _loading(state: WorkerState) -> str:
     if isinstance(state, Loading):
         model, number = _model(state.model), state.done + 1
         return tr(
-            "loading {model} ({number} of {of}: {part})", model=model, number=number, of=state.of, part=state.part
+            "loading {model} ({number} of {of}: {part})", model=model, number=number, of=state.total, part=state.part
         )
     if isinstance(state, Broken):
         return tr("the model cannot be loaded at the moment")

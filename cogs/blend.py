@@ -14,11 +14,11 @@ from bot.habits import habits_of
 from bot.policy.situation import situation_of
 from cogs.road import Interaction, Road, road_of
 from generation import actions
-from generation.errors import Complaint
-from generation.features import Feature
+from generation.errors import UserError
+from generation.features import Capability
 from generation.job import Action
 from generation.models import Model
-from generation.repertoire import Repertoire
+from generation.repertoire import ModelRegistry
 
 SHAPES = {"portrait": (2, 3), "square": (1, 1), "landscape": (3, 2)}
 
@@ -51,7 +51,7 @@ class Blend(commands.Cog):
         dimensions: Literal["portrait", "square", "landscape"] = "square",
     ) -> None:
         await self.studio.policy.welcome(situation_of(interaction))
-        self.studio.queue.check(interaction.user.id)
+        self.studio.queue.check_limits(interaction.user.id)
         preferred = await self.studio.people.get(interaction.user.id)
         await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, None, preferred))
         brought = [image for image in (image1, image2, image3, image4, image5) if image is not None]
@@ -61,11 +61,11 @@ class Blend(commands.Cog):
         await self.road.ask(interaction, Action.BLEND, params)
 
 
-def _blending(model: Model, repertoire: Repertoire) -> Model:
+def _blending(model: Model, repertoire: ModelRegistry) -> Model:
     """Give the model that draws otherwise where it can blend, else the first that can."""
-    able = repertoire.able(Feature.BLEND)
+    able = repertoire.with_capability(Capability.BLEND)
     if not able:
-        raise Complaint(f"{model.name} cannot {Feature.BLEND}.")
+        raise UserError(f"{model.name} cannot {Capability.BLEND}.")
     return model if model in able else able[0]
 
 

@@ -10,7 +10,7 @@ import discord
 from bot.errors import answering
 from bot.forms import LONGEST_TEXT
 from generation import actions
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Action, Job
 from generation.models import Model
 from generation.params import TILE_PATTERN, Tile
@@ -77,7 +77,7 @@ class TileButton(
         async with answering(interaction):
             door = _road(interaction).doors.get(self.act)
             if door is None:
-                raise Complaint("This button does nothing here any more.")
+                raise UserError("This button does nothing here any more.")
             await door(interaction, self.tile)
 
 
@@ -181,7 +181,7 @@ def _grid_view(job: Job, model: Model | None) -> discord.ui.View:
     if model is None:
         return view
     view.add_item(RerollButton(job.id))
-    if Action.VARY_STRONG not in actions.possible(job.params, model):
+    if Action.VARY_STRONG not in actions.available_actions(job.params, model):
         return view
     for index in range(job.params.count):
         view.add_item(TileButton(Action.VARY_STRONG, Tile(job.id, index), f"V{index + 1}", 1))
@@ -190,7 +190,7 @@ def _grid_view(job: Job, model: Model | None) -> discord.ui.View:
 
 def _picture_view(job: Job, model: Model | None) -> discord.ui.View:
     view, tile = discord.ui.View(timeout=None), Tile(job.id, 0)
-    possible = actions.possible(job.params, model) if model else frozenset()
+    possible = actions.available_actions(job.params, model) if model else frozenset()
     for row, acts in enumerate(PICTURE_ROWS):
         for act, label in acts.items():
             if act in possible:

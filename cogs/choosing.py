@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from discord import app_commands
 
 from bot.studio import Studio
-from generation.catalogue import bare
+from generation.catalogue import normalize_name
 from generation.display import shorten
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.models import Model
 from generation.prompt.faults import quote
 
@@ -25,16 +25,20 @@ async def offered(studio: Studio, guild_id: int | None) -> list[Model]:
 
 async def autocompletion(studio: Studio, guild_id: int | None, typed: str) -> list[app_commands.Choice[str]]:
     """Offer the models that may draw in a server and fit what somebody has typed so far."""
-    meant = {model.name for model in studio.repertoire.meant(typed)}
+    meant = {model.name for model in studio.repertoire.match(typed)}
     names = [model.name for model in await offered(studio, guild_id)]
-    return choices(name for name in names if name in meant or bare(typed) in bare(name))
+    return choices(name for name in names if name in meant or normalize_name(typed) in normalize_name(name))
 
 
 def lora_choices(studio: Studio, model: Model, typed: str) -> list[app_commands.Choice[str]]:
     """Offer the LoRAs that suit `model` and fit what somebody has typed so far, after the last comma."""
     before, comma, last = typed.rpartition(",")
     name, colon, weight = last.strip().partition(":")
-    loras = [lora for lora in studio.repertoire.additions.for_model(model).loras if bare(name) in bare(lora.name)]
+    loras = [
+        lora
+        for lora in studio.repertoire.adapters.compatible_with(model).loras
+        if normalize_name(name) in normalize_name(lora.name)
+    ]
     found = [(f"{before}{comma}{' ' if comma else ''}{lora.name}{colon}{weight}", lora) for lora in loras]
     return [
         app_commands.Choice(
@@ -53,10 +57,10 @@ def choices(names: Iterable[str]) -> list[app_commands.Choice[str]]:
 
 async def chosen_model(studio: Studio, guild_id: int | None, typed: str) -> Model:
     """Give the model that somebody means; raises Complaint where there is none, or not one alone."""
-    meant = studio.repertoire.meant(typed)
+    meant = studio.repertoire.match(typed)
     if len(meant) == 1:
         return meant[0]
     names = ", ".join(model.name for model in meant or await offered(studio, guild_id))
     if meant:
-        raise Complaint(f"{quote(typed)} could be any of {names}: say more of the name.")
-    raise Complaint(f"I know no model {quote(typed)}. There is {names or 'none that may draw here'}.")
+        raise UserError(f"{quote(typed)} could be any of {names}: say more of the name.")
+    raise UserError(f"I know no model {quote(typed)}. There is {names or 'none that may draw here'}.")

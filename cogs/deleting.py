@@ -15,7 +15,7 @@ from cogs.buttons import DELETE
 from cogs.forms import Forms, forms_of
 from cogs.road import Interaction, Road, moderates, note_moderation, road_of
 from db.jobs import JobRecord
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.params import Tile
 
 log = logging.getLogger(__name__)
@@ -75,11 +75,11 @@ class Deleting(commands.Cog):
     async def _deletable(self, interaction: Interaction, job_id: str) -> JobRecord:
         record = await self.studio.store.get(job_id)
         if record is None:
-            raise Complaint(
+            raise UserError(
                 "I do not know this picture any more. Whoever may delete messages here can delete this one."
             )
-        if interaction.user.id != record.job.asker.id and not moderates(interaction, record.job):
-            raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can delete this.")
+        if interaction.user.id != record.job.requester.id and not moderates(interaction, record.job):
+            raise UserError(f"Only <@{record.job.requester.id}> or a moderator can delete this.")
         return record
 
 

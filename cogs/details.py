@@ -15,11 +15,11 @@ from cogs.road import Interaction, Road, road_of
 from db.jobs import JobRecord
 from generation.actions import size_of
 from generation.display import escape, shorten
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Action
-from generation.params import TextPart, Tile
-from generation.prompt import write
-from generation.repertoire import Repertoire
+from generation.params import PromptPart, Tile
+from generation.prompt import format_prompt
+from generation.repertoire import ModelRegistry
 
 MOST_ANCESTORS = 4  # that are named; a picture may have a hundred
 LONGEST_PARAMETERS = 500  # characters
@@ -36,11 +36,11 @@ class Details(commands.Cog):
         """Answer with everything about a picture."""
         record = await self.studio.store.get(tile.job_id)
         if record is None:
-            raise Complaint("I do not know this picture any more.")
+            raise UserError("I do not know this picture any more.")
         ancestors = await self._ancestors(record)
         repertoire = self.studio.repertoire
         says = "\n".join([*facts(record, repertoire), *_lineage(ancestors, interaction.user.id)])
-        content, files = quote(says, write(record.job.params, repertoire, seed=True))
+        content, files = quote(says, format_prompt(record.job.params, repertoire, seed=True))
         await interaction.response.send_message(
             content, files=files, ephemeral=True, allowed_mentions=discord.AllowedMentions.none(), suppress_embeds=True
         )
@@ -58,12 +58,12 @@ class Details(commands.Cog):
         return found
 
 
-def facts(record: JobRecord, repertoire: Repertoire) -> list[str]:
+def facts(record: JobRecord, repertoire: ModelRegistry) -> list[str]:
     """Say what is known of a picture, besides its prompt."""
     job, (width, height) = record.job, size_of(record.job.params)
-    model = repertoire.name_of(job.params)
+    model = repertoire.model_name(job.params)
     drawn = "" if job.action is Action.PICK or record.seconds is None else f" · drawn in {record.seconds:.1f} s"
-    parameters = write(replace(job.params, parts=(TextPart(""),), model=""), None)  # whose name is told above
+    parameters = format_prompt(replace(job.params, parts=(PromptPart(""),), model=""), None)  # whose name is told above
     return [
         f"{wording.origin(job)} <t:{job.asked_at:.0f}:R>",
         f"Job `{job.id}` · seed {job.params.seed} · {width} × {height} · {escape(model)}{drawn}",
@@ -78,7 +78,7 @@ def _lineage(ancestors: list[JobRecord], person_id: int) -> list[str]:
 
 def _named(record: JobRecord, person_id: int) -> str:
     to, origin = record.job.destination, wording.origin(record.job)
-    if record.result_message_id is None or (to.private and record.job.asker.id != person_id):
+    if record.result_message_id is None or (to.private and record.job.requester.id != person_id):
         return origin
     link = f"https://discord.com/channels/{to.guild_id or '@me'}/{to.result_channel_id}/{record.result_message_id}"
     return f"{origin} · [go there]({link})"

@@ -12,12 +12,12 @@ from discord.ext import commands
 from bot.client import Client
 from bot.errors import answering
 from cogs.road import Interaction
-from generation.additions import family_of, fits
+from generation.additions import is_compatible, target_family
 from generation.display import escape, shorten
 from generation.lora import Lora
-from generation.prompt.preferences import MOST_OPTIONS
+from generation.prompt.preferences import MAX_OPTIONS
 from generation.prompt.table import PARAMETERS
-from generation.repertoire import Repertoire
+from generation.repertoire import ModelRegistry
 from generation.textual_inversion import TextualInversion
 
 FOR_THE_RUN = ("repeat", "fast", "relax", "turbo", "stealth", "public")
@@ -65,7 +65,7 @@ def help_view(page: str) -> discord.ui.View:
     return view
 
 
-def _start(here: Repertoire) -> str:
+def _start(here: ModelRegistry) -> str:
     examples = here.default.examples
     example = examples[0] if examples else "a red fox in the snow, oil painting"
     return (
@@ -81,7 +81,7 @@ def _start(here: Repertoire) -> str:
     )
 
 
-def _change(here: Repertoire) -> str:
+def _change(here: ModelRegistry) -> str:
     return (
         "## Change a picture\n"
         "Take one out with **U1–U4** first. Then:\n"
@@ -97,7 +97,7 @@ def _change(here: Repertoire) -> str:
     )
 
 
-def _parameters(title: str, wanted: Callable[[str], bool], end: str) -> Callable[[Repertoire], str]:
+def _parameters(title: str, wanted: Callable[[str], bool], end: str) -> Callable[[ModelRegistry], str]:
     lines = [
         f"- `--{each.name}{f' {each.example}' if each.example else ''}` {each.help}"
         for each in PARAMETERS
@@ -107,14 +107,14 @@ def _parameters(title: str, wanted: Callable[[str], bool], end: str) -> Callable
     return lambda here: text
 
 
-def _settings(here: Repertoire) -> str:
+def _settings(here: ModelRegistry) -> str:
     return (
         "## What holds for all your prompts\n"
         "- `/settings` shows everything in one place: model, style, speed, who sees your pictures, remix\n"
         f"{_models(here)}"
         "- `/prefer suffix` adds parameters to every prompt\n"
         "- `/prefer option set` gives text and parameters a name: `--mine` in a prompt then stands for them "
-        f"(up to {MOST_OPTIONS})\n"
+        f"(up to {MAX_OPTIONS})\n"
         "- `/prefer remix`, `variability`, `auto_dm` switch one thing on or off\n"
         "- `/fast`, `/relax`, `/turbo` say how urgent your jobs are. Relaxed ones wait for the others, though never "
         "for ever\n"
@@ -122,7 +122,7 @@ def _settings(here: Repertoire) -> str:
     )
 
 
-def _models(here: Repertoire) -> str:
+def _models(here: ModelRegistry) -> str:
     """Name the models, where there is a choice."""
     if len(here.models) == 1:
         return ""
@@ -131,9 +131,9 @@ def _models(here: Repertoire) -> str:
     return f"- `/prefer model`, or `--model` for one prompt, chooses which model draws: {named}{more}\n"
 
 
-def _additions(here: Repertoire) -> str:
-    loras = [lora for lora in here.additions.loras if _suits_any(lora, here)]
-    words = [word for word in here.additions.inversions if _suits_any(word, here)]
+def _additions(here: ModelRegistry) -> str:
+    loras = [lora for lora in here.adapters.loras if _suits_any(lora, here)]
+    words = [word for word in here.adapters.embeddings if _suits_any(word, here)]
     return "\n".join(
         [
             "## LoRAs and learnt words",
@@ -148,12 +148,12 @@ def _additions(here: Repertoire) -> str:
     )
 
 
-def _suits_any(addition: Lora | TextualInversion, here: Repertoire) -> bool:
-    return any(fits(addition, model) for model in here.models)
+def _suits_any(addition: Lora | TextualInversion, here: ModelRegistry) -> bool:
+    return any(is_compatible(addition, model) for model in here.models)
 
 
 def _lora_line(lora: Lora) -> str:
-    told = filter(None, [escape(shorten(lora.trigger_words, LONGEST_NAME)), family_of(lora)])
+    told = filter(None, [escape(shorten(lora.trigger_words, LONGEST_NAME)), target_family(lora)])
     return " · ".join([f"- `{shorten(lora.name, LONGEST_NAME)}`", *told])
 
 
@@ -165,7 +165,7 @@ def _word_lines(words: Sequence[TextualInversion]) -> list[str]:
     return [f"A learnt word stands among the others, in its brackets: {named}{more}"]
 
 
-def _find(here: Repertoire) -> str:
+def _find(here: ModelRegistry) -> str:
     return (
         "## Find a picture again\n"
         "- `/show` offers your earlier results as you type words of the prompt, and posts one again with its buttons. "
@@ -177,7 +177,7 @@ def _find(here: Repertoire) -> str:
     )
 
 
-def _privacy(here: Repertoire) -> str:
+def _privacy(here: ModelRegistry) -> str:
     return (
         "## Who sees what\n"
         "In a channel, everybody there sees your prompts and pictures, and may press the buttons.\n"
@@ -190,7 +190,7 @@ def _privacy(here: Repertoire) -> str:
     )
 
 
-PAGES: dict[str, Callable[[Repertoire], str]] = {
+PAGES: dict[str, Callable[[ModelRegistry], str]] = {
     "Start": _start,
     "Change a picture": _change,
     "Parameters": _parameters(

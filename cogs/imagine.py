@@ -15,10 +15,18 @@ from cogs.choosing import LONGEST_CHOICE, autocompletion, lora_choices
 from cogs.prompting import PROMPT, Prompting, Purpose, prompting_of, refuse
 from cogs.road import Interaction, Road, road_of
 from cogs.several import action_of, ask_whether
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Action
 from generation.params import Params, Upload
-from generation.prompt import PromptFaults, TooManyPermutations, Wish, naming, naming_loras, permute, with_parameter
+from generation.prompt import (
+    PromptError,
+    PromptRequest,
+    TooManyPermutations,
+    lora_parameter,
+    model_parameter,
+    permute,
+    with_parameter,
+)
 
 Image = discord.Attachment | Upload | None
 
@@ -48,9 +56,9 @@ class Imagine(commands.Cog):
         lora: app_commands.Range[str, 1, LONGEST_CHOICE] | None = None,
     ) -> None:
         if model:
-            prompt = with_parameter(prompt, naming(model))
+            prompt = with_parameter(prompt, model_parameter(model))
         if lora:
-            prompt = with_parameter(prompt, naming_loras(lora))
+            prompt = with_parameter(prompt, lora_parameter(lora))
         await self.enter(interaction, prompt, image)
 
     @imagine.autocomplete("model")
@@ -59,7 +67,7 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("lora")
     async def _loras(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        meant = self.studio.repertoire.meant(interaction.namespace.model or "")
+        meant = self.studio.repertoire.match(interaction.namespace.model or "")
         model = meant[0] if meant else (await habits_of(self.studio, interaction)).model
         return lora_choices(self.studio, model, typed)
 
@@ -70,14 +78,16 @@ class Imagine(commands.Cog):
     async def enter(self, interaction: Interaction, prompt: str, image: Image) -> None:
         """Have drawn what a prompt says, after a question where that is several jobs; or give the prompt back."""
         try:
-            wishes: list[Wish] | Complaint = await self.read(interaction, prompt, with_picture=image is not None)
-        except Complaint as complaint:
+            wishes: list[PromptRequest] | UserError = await self.read(
+                interaction, prompt, with_picture=image is not None
+            )
+        except UserError as complaint:
             wishes = complaint
         try:
             await self._gain_time(interaction, wishes, image)
             if isinstance(image, discord.Attachment):
                 image = await self.taking_in.attachment(image)
-            if isinstance(wishes, Complaint):
+            if isinstance(wishes, UserError):
                 raise wishes
             if len(wishes) > 1:
                 await ask_whether(interaction, _purpose(image), prompt, wishes)
@@ -87,38 +97,38 @@ class Imagine(commands.Cog):
         except Exception as error:
             await refuse(interaction, error, _purpose(image), prompt)
 
-    async def read(self, interaction: Interaction, prompt: str, *, with_picture: bool) -> list[Wish]:
+    async def read(self, interaction: Interaction, prompt: str, *, with_picture: bool) -> list[PromptRequest]:
         """Read a prompt with what the person has settled, one wish a job; raises Complaint with all that is wrong."""
         habits = await habits_of(self.studio, interaction)
         most = (await self.studio.policy.settings(interaction.guild_id)).permutations
-        wishes: list[Wish] = []
+        wishes: list[PromptRequest] = []
         faults: list[str] = []
 
         for text in permute(prompt, most):
             try:
-                wishes += habits.read(text, attached=int(with_picture)).repeated()
-            except PromptFaults as wrong:
-                faults += wrong.faults
+                wishes += habits.read(text, attached=int(with_picture)).expand_repeats()
+            except PromptError as wrong:
+                faults += wrong.problems
         if faults:
-            raise PromptFaults(*dict.fromkeys(faults))
+            raise PromptError(*dict.fromkeys(faults))
         if len(wishes) > most:
             raise TooManyPermutations(f"This makes {len(wishes):,} jobs, and at most {most:,} are allowed at once.")
         return wishes
 
-    async def with_pictures(self, wishes: list[Wish], image: Upload | None) -> list[Params]:
+    async def with_pictures(self, wishes: list[PromptRequest], image: Upload | None) -> list[Params]:
         """Fetch what wishes link to, once each, and give what is to be drawn; `image` came with the prompt."""
         attached = [image] if image else []
         linked = {links: await self.taking_in.links(links) for links in {wish.links for wish in wishes}}
-        return [wish.with_pictures([*attached, *linked[wish.links]]) for wish in wishes]
+        return [wish.with_images([*attached, *linked[wish.links]]) for wish in wishes]
 
-    async def _gain_time(self, interaction: Interaction, wishes: list[Wish] | Complaint, image: Image) -> None:
+    async def _gain_time(self, interaction: Interaction, wishes: list[PromptRequest] | UserError, image: Image) -> None:
         """Answer at once that it takes a while, where something has to be fetched."""
         alone = wishes[0] if isinstance(wishes, list) and len(wishes) == 1 else None
         if not isinstance(image, discord.Attachment) and not (alone and alone.links):
             return
         await self.studio.policy.welcome(situation_of(interaction))
         if alone:
-            self.studio.queue.check(interaction.user.id)
+            self.studio.queue.check_limits(interaction.user.id)
         preferred = await self.studio.people.get(interaction.user.id)
         private = alone is None or is_private(interaction, alone.private, preferred)
         await interaction.response.defer(thinking=True, ephemeral=private)

@@ -19,7 +19,7 @@ from cogs.road import Interaction, road_of
 from db.search import LifetimeTotals
 from db.usage import UsageTotals
 from generation.display import escape, shorten
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Job
 
 MOST_CHOICES = 25  # of a select, by Discord's rules
@@ -64,8 +64,8 @@ class CancelSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], t
 async def overview(studio: Studio, interaction: Interaction) -> tuple[str, discord.ui.View]:
     """Give the text and the controls of a person's overview."""
     person_id, habits = interaction.user.id, await habits_of(studio, interaction)
-    running = [job for job in studio.queue.running if job.asker.id == person_id]
-    waiting = [job for job in studio.queue.waiting if job.asker.id == person_id]
+    running = [job for job in studio.queue.running if job.requester.id == person_id]
+    waiting = [job for job in studio.queue.waiting if job.requester.id == person_id]
     lifetime, used = await studio.search.lifetime(person_id), await studio.policy.used(situation_of(interaction))
     lines = [f"- {_named(job)}: being drawn" for job in running]
     lines += [f"- {_named(job)}: {_place(studio, job)}" for job in waiting]
@@ -81,7 +81,7 @@ async def _cancel(interaction: Interaction, job_id: str) -> None:
     road, studio = road_of(interaction.client), interaction.client.studio
     try:
         record, ending = await road.call_off(job_id, interaction.user.id)
-    except Complaint as complaint:  # it has ended meanwhile, so that the list is old news
+    except UserError as complaint:  # it has ended meanwhile, so that the list is old news
         text, view = await overview(studio, interaction)
         await interaction.response.edit_message(content=f"{text}\n-# {complaint}", view=view)
         return
@@ -124,7 +124,7 @@ def _plain(job: Job) -> str:
 
 
 def _place(studio: Studio, job: Job) -> str:
-    place = studio.queue.place(job.id)
+    place = studio.queue.position(job.id)
     return "waiting" if place is None else wording.place_in_words(place)
 
 

@@ -8,7 +8,7 @@ from bot.client import Client
 from bot.errors import answer
 from cogs.buttons import LIKE
 from cogs.road import Interaction, Road, road_of
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.params import Tile
 
 
@@ -27,7 +27,7 @@ class Liking(commands.Cog):
             return
         await self.road.parent(tile)
         if not await self.studio.favourites.add(interaction.user.id, tile):  # deleted in this moment
-            raise Complaint("This picture is not kept any more.")
+            raise UserError("This picture is not kept any more.")
         await answer(interaction, "❤️ This is among your favourites now. Press again to take it out.")
 
 

@@ -20,7 +20,7 @@ from cogs.remix import Remix
 from cogs.road import Interaction, Road, moderates, road_of
 from cogs.sending import Sending, sending_of
 from db.jobs import JobRecord
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Action
 from generation.params import Tile, Upload
 
@@ -52,7 +52,7 @@ class Menus(commands.Cog):
         """Send a result's pictures by direct message, or give them privately where that is not possible."""
         record = await self._record(message)
         if record.suffix is None:
-            raise Complaint("This is not drawn yet: try again when it is.")
+            raise UserError("This is not drawn yet: try again when it is.")
         await interaction.response.defer(thinking=True, ephemeral=True)
         try:
             await self.sending.send(record, interaction.user.id)
@@ -73,7 +73,7 @@ class Menus(commands.Cog):
             async with asyncio.timeout(PATIENCE):
                 upload = await self._picture(message)
         except TimeoutError:
-            raise Complaint(
+            raise UserError(
                 "It takes too long to fetch this picture: save it, and attach it with the `image` option of `/imagine`."
             ) from None
         await open_form(interaction, Purpose(Action.IMAGINE, besides=upload.digest), "")
@@ -92,9 +92,9 @@ class Menus(commands.Cog):
         """Open the form that reports a picture, with a reason, to the owners of the server."""
         record = await self._record(message)
         if interaction.guild_id is None:
-            raise Complaint("Reports go to the moderators of a server, and there are none here.")
+            raise UserError("Reports go to the moderators of a server, and there are none here.")
         if record.job.destination.guild_id != interaction.guild_id:
-            raise Complaint("This picture comes from elsewhere. Who may delete messages here can delete this one.")
+            raise UserError("This picture comes from elsewhere. Who may delete messages here can delete this one.")
         reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
             custom_id=REASON, style=discord.TextStyle.paragraph, max_length=LONGEST_REASON, required=True
         )
@@ -118,11 +118,11 @@ class Menus(commands.Cog):
 
     async def _record(self, message: discord.Message) -> JobRecord:
         if message.author != self.client.user:
-            raise Complaint("This is not a message of mine: choose a picture that I have drawn.")
+            raise UserError("This is not a message of mine: choose a picture that I have drawn.")
         job_id = next(iter(job_ids(message)), None) or await self.studio.search.by_message(message.id)
         record = await self.studio.store.get(job_id) if job_id else None
         if record is None:
-            raise Complaint("There is no job of mine in this message, or I do not know it any more.")
+            raise UserError("There is no job of mine in this message, or I do not know it any more.")
         return record
 
     async def _picture(self, message: discord.Message) -> Upload:
@@ -132,7 +132,7 @@ class Menus(commands.Cog):
         for embed in message.embeds:
             if url := embed.image.url or embed.thumbnail.url:
                 return await self.client.taking_in.link(url)
-        raise Complaint("There is no picture in this message.")
+        raise UserError("There is no picture in this message.")
 
 
 async def setup(client: Client) -> None:

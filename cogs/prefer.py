@@ -11,9 +11,9 @@ from cogs.choosing import LONGEST_CHOICE, autocompletion, chosen_model
 from cogs.road import Interaction
 from generation.display import escape, shorten
 from generation.prompt.preferences import (
-    LONGEST_OPTION,
-    LONGEST_SUFFIX,
-    MOST_OPTIONS,
+    MAX_OPTION_LENGTH,
+    MAX_OPTIONS,
+    MAX_SUFFIX_LENGTH,
     Preferences,
     check_option,
     check_suffix,
@@ -34,7 +34,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
     @app_commands.command(description="Add parameters to all your prompts; leave it empty to add none")
     @app_commands.describe(parameters="Such as --ar 3:2 --no text")
     async def suffix(
-        self, interaction: Interaction, parameters: app_commands.Range[str, 0, LONGEST_SUFFIX] = ""
+        self, interaction: Interaction, parameters: app_commands.Range[str, 0, MAX_SUFFIX_LENGTH] = ""
     ) -> None:
         suffix = check_suffix(parameters, self.studio.repertoire) if parameters.strip() else None
         await self.studio.people.update(interaction.user.id, suffix=suffix)
@@ -64,7 +64,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
         self,
         interaction: Interaction,
         name: app_commands.Range[str, 1, 40],
-        value: app_commands.Range[str, 0, LONGEST_OPTION] = "",
+        value: app_commands.Range[str, 0, MAX_OPTION_LENGTH] = "",
     ) -> None:
         name, value = check_option(name, value, self.studio.repertoire)
         if value:
@@ -89,7 +89,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
             return
         shown = LONGEST_LIST // len(options) // 2 - 40  # escaping may double the characters
         lines = [f"`--{name}` {escape(shorten(value, shown))}" for name, value in options.items()]
-        await _say(interaction, "\n".join([f"**Your options** ({len(options)} of {MOST_OPTIONS})", *lines]))
+        await _say(interaction, "\n".join([f"**Your options** ({len(options)} of {MAX_OPTIONS})", *lines]))
 
     @app_commands.command(description="Switch remix on or off: be asked for other words before a variation is drawn")
     async def remix(self, interaction: Interaction) -> None:

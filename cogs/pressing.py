@@ -14,7 +14,7 @@ from bot.client import Client
 from cogs.buttons import WORDLESS
 from cogs.road import Interaction, Road, road_of
 from generation import actions
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Action, Job
 from generation.models import Model
 from generation.params import Params, Tile
@@ -45,7 +45,7 @@ class Pressing(commands.Cog):
         if action is Action.PICK:  # for which nothing is drawn, so that its model may have gone
             params = actions.pick(parent.params, tile)
         else:
-            model = self.studio.repertoire.drawing(parent.params)
+            model = self.studio.repertoire.resolve(parent.params)
             params = make(action, parent.params, tile, model, actions.new_seed())
         await self.road.ask(interaction, action, params, tile, pressed=pressed)
 
@@ -54,8 +54,8 @@ def make(action: Action, parent: Params, tile: Tile, model: Model, seed: int) ->
     """Give what a button has `model` draw; raises Complaint when this picture cannot be used for it."""
     if action is Action.REROLL:
         return replace(actions.reroll(parent, seed), model=model.name)
-    if action not in actions.possible(parent, model):
-        raise Complaint("This cannot be done with this picture.")
+    if action not in actions.available_actions(parent, model):
+        raise UserError("This cannot be done with this picture.")
     return replace(MADE[action](parent, tile, model, seed), model=model.name)
 
 
@@ -84,7 +84,7 @@ MADE: dict[Action, Callable[[Params, Tile, Model, int], Params]] = {
     Action.ZOOM_2: _zoom(2),
     Action.ZOOM_1_5: _zoom(1.5),
     Action.MAKE_SQUARE: actions.make_square,
-    **{action: _pan(direction) for action, direction in actions.PANS.items()},
+    **{action: _pan(direction) for action, direction in actions.PAN_DIRECTIONS.items()},
 }
 REMIXED = frozenset(MADE).difference(WORDLESS) | {Action.REROLL}
 

@@ -24,7 +24,7 @@ from cogs.forms import Forms, forms_of
 from cogs.road import Interaction, Road, road_of
 from db.privacy import START_CURSOR, Cursor, DataSummary
 from db.retention import effective_days
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.params import Upload
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Privacy(commands.Cog):
         """Answer privately with the next few files of a person's pictures and prompts."""
         person_id = interaction.user.id
         if person_id in self.packing:
-            raise Complaint("I am putting your files together already.")
+            raise UserError("I am putting your files together already.")
         self.packing.add(person_id)
         try:
             await interaction.response.defer(ephemeral=True, thinking=True)

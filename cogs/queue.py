@@ -14,8 +14,8 @@ from bot.studio import Studio
 from cogs.road import Interaction
 from generation.display import escape, shorten
 from generation.job import Job
-from generation.prompt import write
-from generation.queue import Place
+from generation.prompt import format_prompt
+from generation.queue import QueuePosition
 
 MOST_SHOWN = 12
 LONGEST_PROMPT = 50  # characters; escaping may double them
@@ -41,7 +41,7 @@ def overview(studio: Studio, interaction: Interaction) -> str:
         return tr("The queue is empty: what you ask for now is drawn at once.")
     lines = [f"- {tr('being drawn')}: {_job(job, studio, interaction)}" for job in running[:MOST_SHOWN]]
     room = MOST_SHOWN - len(lines)
-    lines += [f"- {_place(studio.queue.place(job.id))}: {_job(job, studio, interaction)}" for job in waiting[:room]]
+    lines += [f"- {_place(studio.queue.position(job.id))}: {_job(job, studio, interaction)}" for job in waiting[:room]]
     left_out = len(running) + len(waiting) - len(lines)
     if left_out:
         lines.append(tr("-# and {number} more", number=left_out))
@@ -50,25 +50,25 @@ def overview(studio: Studio, interaction: Interaction) -> str:
 
 
 def _until_the_last(studio: Studio) -> list[str]:
-    places = [place for job in studio.queue.waiting if (place := studio.queue.place(job.id))]
+    places = [place for job in studio.queue.waiting if (place := studio.queue.position(job.id))]
     last = max((place.seconds for place in places if place.seconds is not None), default=None)
     return [] if last is None else [tr("-# The last of them starts in {time}.", time=wording.roughly(last))]
 
 
-def _place(place: Place | None) -> str:
+def _place(place: QueuePosition | None) -> str:
     return tr("waiting") if place is None else wording.place_in_words(place)
 
 
 def _job(job: Job, studio: Studio, interaction: Interaction) -> str:
-    if job.asker.id == interaction.user.id:
+    if job.requester.id == interaction.user.id:
         return f"{tr('yours')}{_prompt(job, studio)}"
     if job.destination.guild_id is None or job.destination.guild_id != interaction.guild_id:
         return tr("somebody's elsewhere")
-    return f"<@{job.asker.id}>{_prompt(job, studio) if may_see(interaction, job) else tr(' (private)')}"
+    return f"<@{job.requester.id}>{_prompt(job, studio) if may_see(interaction, job) else tr(' (private)')}"
 
 
 def _prompt(job: Job, studio: Studio) -> str:
-    prompt = escape(shorten(write(job.params, studio.repertoire), LONGEST_PROMPT))
+    prompt = escape(shorten(format_prompt(job.params, studio.repertoire), LONGEST_PROMPT))
     return f", **{prompt}**" if prompt else ""
 
 

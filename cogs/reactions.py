@@ -15,7 +15,7 @@ from cogs.deleting import Deleting, deleting_of
 from cogs.road import Road, road_of
 from cogs.sending import Sending, sending_of
 from db.jobs import JobRecord, JobState
-from generation.errors import Complaint
+from generation.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Reactions(commands.Cog):
         if emoji not in (ENVELOPE, CROSS) or not self._is_mine(reaction):
             return
         record = await self._record(reaction)
-        if record is None or record.job.asker.id != reaction.user_id or record.job.id in self._busy:
+        if record is None or record.job.requester.id != reaction.user_id or record.job.id in self._busy:
             return
         self._busy.add(record.job.id)  # whoever takes a reaction back and gives it again gets one answer, not many
         try:
@@ -56,12 +56,12 @@ class Reactions(commands.Cog):
 
     async def _send(self, record: JobRecord) -> None:
         if record.suffix is None:
-            raise Complaint("This is not drawn yet: react again when it is.")
-        await self.sending.send(record, record.job.asker.id)
+            raise UserError("This is not drawn yet: react again when it is.")
+        await self.sending.send(record, record.job.requester.id)
 
     async def _end(self, record: JobRecord, reaction: discord.RawReactionActionEvent) -> None:
         if record.state in (JobState.WAITING, JobState.RUNNING):
-            cancelled, ending = await self.road.call_off(record.job.id, record.job.asker.id)
+            cancelled, ending = await self.road.call_off(record.job.id, record.job.requester.id)
             await self.road.tell_ending(cancelled.job, cancelled.status_message_id, ending)
         elif record.state is JobState.POSTED:
             await self.deleting.delete(record)

@@ -21,7 +21,7 @@ from cogs.prompting import MASK, PROMPT, Prompting, Purpose, open_form, promptin
 from cogs.remix import Remix, proposed
 from cogs.road import Interaction, Road, road_of
 from generation import actions
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Action
 from generation.params import TILE_PATTERN, Tile, Upload
 
@@ -159,7 +159,7 @@ class Region(commands.Cog):
         preferred = await self.studio.people.get(interaction.user.id)
         try:
             typed = (await self.remix.read(interaction, text, parent.params)).private
-        except Complaint:
+        except UserError:
             typed = True  # they are given back
         await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, typed, preferred, parent))
 
@@ -168,16 +168,16 @@ class Region(commands.Cog):
         assert tile is not None
         parent = (await self.road.parent(tile)).params
         wish = await self.remix.read(interaction, text, parent)
-        model = self.studio.repertoire.drawing(wish.params)
+        model = self.studio.repertoire.resolve(wish.params)
         child = actions.vary_region(
-            actions.measured_for(parent, model, self.studio.repertoire.find(parent.model)),
+            actions.rescaled_for(parent, model, self.studio.repertoire.find(parent.model)),
             tile,
             model,
             wish.params.seed,
             region=[number for number, cell in enumerate(purpose.besides) if cell == "1"] if by_cells else (),
             mask=None if by_cells else Upload(purpose.besides),
         )
-        params = actions.reworded(child, wish.params)
+        params = actions.with_prompt_of(child, wish.params)
         await self.road.ask(interaction, Action.VARY_REGION, params, tile, speed=wish.speed, private=wish.private)
 
 

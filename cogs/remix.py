@@ -15,12 +15,12 @@ from cogs.prompting import HOW_FAR, PROMPT, Prompting, Purpose, open_form, promp
 from cogs.road import Interaction, Road, road_of
 from db.jobs import JobState
 from generation import actions
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Action, Job
 from generation.models import Model
 from generation.params import Params, Tile, Upload
-from generation.prompt import PromptFaults, Wish, read, write
-from generation.repertoire import Repertoire
+from generation.prompt import PromptError, PromptRequest, format_prompt, parse_prompt
+from generation.repertoire import ModelRegistry
 
 REMIX_OF = {Action.VARY_SUBTLE: Action.REMIX_SUBTLE, Action.VARY_STRONG: Action.REMIX_STRONG}
 PLAIN = {remixed: plain for plain, remixed in REMIX_OF.items()}
@@ -43,17 +43,17 @@ class Remix(commands.Cog):
         """Open the form of a remix; of other noise where the model cannot start from the picture."""
         params = (await self.road.parent(tile)).params
         model = self.studio.repertoire.find(params.model)
-        starts_anew = model is not None and Action.REMIX_STRONG not in actions.possible(params, model)
+        starts_anew = model is not None and Action.REMIX_STRONG not in actions.available_actions(params, model)
         await self._open(interaction, Action.REROLL if starts_anew else Action.REMIX_STRONG, tile)
 
     async def retry(self, interaction: Interaction, tile: Tile) -> None:
         """Open the form of a job that failed: it is asked for once more, with other words perhaps."""
         record = await self.studio.store.get(tile.job_id)
         if record is None:
-            raise Complaint("I do not know this job any more: copy the prompt, and use `/imagine`.")
-        if record.job.asker.id != interaction.user.id:
-            whom = f"<@{record.job.asker.id}>"
-            raise Complaint(f"Only {whom} can ask for this again: copy the prompt, and use `/imagine`.")
+            raise UserError("I do not know this job any more: copy the prompt, and use `/imagine`.")
+        if record.job.requester.id != interaction.user.id:
+            whom = f"<@{record.job.requester.id}>"
+            raise UserError(f"Only {whom} can ask for this again: copy the prompt, and use `/imagine`.")
         await self._open(interaction, Action.REROLL, tile)
 
     async def zoom(self, interaction: Interaction, tile: Tile) -> None:
@@ -70,7 +70,7 @@ class Remix(commands.Cog):
 
     async def _open(self, interaction: Interaction, action: Action, tile: Tile) -> None:
         if not await self.ask_first(interaction, action, await self._parent(action, tile), tile):
-            raise Complaint(f"This prompt has more than the {LONGEST_TEXT} characters that fit into a form.")
+            raise UserError(f"This prompt has more than the {LONGEST_TEXT} characters that fit into a form.")
 
     async def edited(self, interaction: Interaction, purpose: Purpose, filled: Filled) -> None:
         """Make what was asked for with the words of a form, or give them back."""
@@ -88,16 +88,16 @@ class Remix(commands.Cog):
         pressed = f"{action}:{tile}"
         if " ".join(text.split()) == proposed(action, parent.params, repertoire) and action is not Action.ZOOM_CUSTOM:
             action = PLAIN.get(action, action)
-            params = make(action, parent.params, tile, repertoire.drawing(parent.params), actions.new_seed())
+            params = make(action, parent.params, tile, repertoire.resolve(parent.params), actions.new_seed())
             await self.road.ask(interaction, action, params, tile, pressed=pressed)
             return
         wish = await self.read(interaction, text, parent.params, zooming=action is Action.ZOOM_CUSTOM)
-        model = repertoire.drawing(wish.params)
-        before = actions.measured_for(parent.params, model, repertoire.find(parent.params.model))
+        model = repertoire.resolve(wish.params)
+        before = actions.rescaled_for(parent.params, model, repertoire.find(parent.params.model))
         if action is Action.ZOOM_CUSTOM:
             factor = ZOOM if wish.zoom is None else wish.zoom
             child = actions.zoom_out(before, tile, model, wish.params.seed, factor, wish.aspect)
-            params = actions.reworded(child, wish.params)
+            params = actions.with_prompt_of(child, wish.params)
         else:
             action = REMIX_OF.get(action, action)
             params = remixed(action, before, wish.params, tile, model)
@@ -109,7 +109,9 @@ class Remix(commands.Cog):
         failed = record is not None and record.state is JobState.FAILED
         return record.job if record and failed and action is Action.REROLL else await self.road.parent(tile)
 
-    async def read(self, interaction: Interaction, text: str, parent: Params, *, zooming: bool = False) -> Wish:
+    async def read(
+        self, interaction: Interaction, text: str, parent: Params, *, zooming: bool = False
+    ) -> PromptRequest:
         """Read edited words: everything that counts stands there, so that what the person prefers is not added."""
         options = await self.studio.people.options(interaction.user.id)
         pictures = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
@@ -117,36 +119,36 @@ class Remix(commands.Cog):
             pictures = max(pictures, 2)  # it comes from a blend, which needs no words
         here = self.studio.repertoire
         defaults = (model_of(await self.studio.policy.settings(interaction.guild_id), here),)
-        wish = read(text, here, attached=pictures, defaults=defaults, options=options, zooming=zooming)
+        wish = parse_prompt(text, here, attached=pictures, defaults=defaults, options=options, allow_zoom=zooming)
         faults = ["Links to pictures cannot be used here: the picture is where it starts"] if wish.links else []
         faults += ["`--repeat` cannot be used here"] if wish.repeat > 1 else []
         if faults:
-            raise PromptFaults(*faults)
+            raise PromptError(*faults)
         return wish
 
 
-def proposed(action: Action, parent: Params, repertoire: Repertoire) -> str:
+def proposed(action: Action, parent: Params, repertoire: ModelRegistry) -> str:
     """Give the prompt that a form begins with: without its shape where the button decides on that."""
     if action is not Action.REROLL:
-        parent = actions.unlike(parent)
+        parent = actions.with_distinct_seeds(parent)
     model = repertoire.find(parent.model) or repertoire.default
     panorama = max(parent.aspect) > model.max_aspect * min(parent.aspect)
     if action is Action.ZOOM_CUSTOM:
         shape = "" if panorama else f" --ar {parent.aspect[0]}:{parent.aspect[1]}"
-        return f"{write(replace(parent, aspect=(1, 1)), repertoire)}{shape} --zoom {ZOOM:g}".strip()
+        return f"{format_prompt(replace(parent, aspect=(1, 1)), repertoire)}{shape} --zoom {ZOOM:g}".strip()
     if panorama or action not in (Action.REROLL, *REMIX_OF, *PLAIN):
         parent = replace(parent, aspect=(1, 1))
-    return write(parent, repertoire)
+    return format_prompt(parent, repertoire)
 
 
 def remixed(action: Action, parent: Params, edited: Params, tile: Tile, model: Model) -> Params:
     """Give what a button asks for with the words of an edited prompt."""
     if action is Action.REROLL:
         if isinstance(parent.source, Tile):
-            return actions.reworded(parent, edited)
+            return actions.with_prompt_of(parent, edited)
         return replace(edited, source=parent.source, blended=parent.blended)
     if action not in PLAIN:
-        return actions.reworded(make(action, parent, tile, model, edited.seed), edited)
+        return actions.with_prompt_of(make(action, parent, tile, model, edited.seed), edited)
     if max(parent.aspect) > model.max_aspect * min(parent.aspect):
         edited = replace(edited, aspect=parent.aspect, width=parent.width, height=parent.height)
     return replace(MADE[PLAIN[action]](edited, tile, model, edited.seed), same_seed=edited.same_seed)

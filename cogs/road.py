@@ -40,12 +40,12 @@ from cogs.buttons import (
 from db.guilds import AuditEntry
 from db.jobs import JobRecord, JobState
 from generation.display import slug
-from generation.errors import Complaint, WorkerDied
-from generation.job import Action, Asker, Job, Speed, new_job_id
+from generation.errors import UserError, WorkerCrashed
+from generation.job import Action, Job, Requester, Speed, new_job_id
 from generation.messages import Generate, Grid
 from generation.params import Params, Tile
-from generation.prompt import write
-from generation.queue import Allowance
+from generation.prompt import format_prompt
+from generation.queue import MemberLimits
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Road(commands.Cog):
         the custom_id of the button that turns blue.
         """
         if action is not Action.PICK:
-            self.studio.repertoire.check(params)
+            self.studio.repertoire.require_supported(params)
         preferred = await self.studio.people.get(interaction.user.id)
         private = is_private(interaction, private, preferred, await self._origin(interaction, parent))
         insisted, speed = speed is not None, speed or preferred.speed
@@ -93,7 +93,7 @@ class Road(commands.Cog):
         async with self.studio.policy.admission(situation_of(interaction), asked) as terms:
             job = self.job(interaction, action, params, parent, terms.speed, private)
             if needs_turn(job):
-                self.studio.queue.enter(job, Allowance(waiting=terms.bounds.waiting, running=terms.bounds.running))
+                self.studio.queue.enqueue(job, MemberLimits(waiting=terms.bounds.waiting, running=terms.bounds.running))
             await self._keep(job)
         await self._set_going(interaction, job, pressed)
         if terms.warning:
@@ -102,8 +102,8 @@ class Road(commands.Cog):
     async def _origin(self, interaction: Interaction, parent: Tile | None) -> Job | None:
         """Give the job that another is made from; raises Complaint where that is somebody else's private matter."""
         record = await self.studio.store.get(parent.job_id) if parent else None
-        if record and record.job.destination.private and record.job.asker.id != interaction.user.id:
-            raise Complaint("This picture is private, so only its owner can make something from it.")
+        if record and record.job.destination.private and record.job.requester.id != interaction.user.id:
+            raise UserError("This picture is private, so only its owner can make something from it.")
         return record.job if record else None
 
     async def _made_by(self, action: Action, parent: Tile | None) -> Action:
@@ -117,7 +117,7 @@ class Road(commands.Cog):
         try:
             await self.studio.store.add_job(job)
         except Exception:
-            self.studio.queue.leave(job.id)
+            self.studio.queue.remove(job.id)
             raise
 
     async def _set_going(self, interaction: Interaction, job: Job, pressed: str) -> None:
@@ -126,7 +126,7 @@ class Road(commands.Cog):
             notice_id = await self._first_answer(interaction, job) if needs_turn(job) else None
             await self.go_on_with(job, notice_id)
         except Exception:
-            self.studio.queue.leave(job.id)
+            self.studio.queue.remove(job.id)
             if not self.studio.stopping:  # or else the answer may have been cut off on its way, and the job goes on
                 await self.studio.store.cancel(job.id, "It could not be answered in time.")
             raise
@@ -135,11 +135,11 @@ class Road(commands.Cog):
         """Set an accepted job going, unless it was cancelled as soon as it was shown."""
         await self.studio.store.set_status_message(job.id, notice_id)
         record = await self.studio.store.get(job.id)
-        log.info("job %s: %s by %s", job.id, job.action, job.asker.id)
+        log.info("job %s: %s by %s", job.id, job.action, job.requester.id)
         if record is not None and record.state is JobState.WAITING:
             self.studio.carry_out(job.id, self.deliver(job, notice_id))
         else:
-            self.studio.queue.leave(job.id)
+            self.studio.queue.remove(job.id)
 
     async def deliver(self, job: Job, notice_id: int | None) -> None:
         """Wait for the job's turn, draw it, post it: also how a job goes on after a restart."""
@@ -148,18 +148,18 @@ class Road(commands.Cog):
             if grid.sensitive:
                 await self._refuse_withheld(job, await self.rooms.seen_from(job))
             await self.studio.pictures.save(job.id, grid)
-            model = self.studio.repertoire.name_of(job.params) if needs_turn(job) else None
+            model = self.studio.repertoire.model_name(job.params) if needs_turn(job) else None
             if await self.studio.store.mark_generated(
                 job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive
             ):
-                await self.answer(job, notice_id, grid.sheet, grid.suffix)
+                await self.answer(job, notice_id, grid.image, grid.suffix)
         except Exception as error:
             await self.give_up(job, notice_id, error)
 
     async def _refuse_withheld(self, job: Job, channel_id: int) -> None:
         if await is_withheld(self.studio, self.client, job.destination.guild_id, channel_id):
             await self.studio.pictures.delete(job.id)  # it was kept for a gallery that is gone
-            raise Complaint(WITHHELD)
+            raise UserError(WITHHELD)
 
     async def answer(self, job: Job, notice_id: int | None, sheet: bytes, suffix: str) -> None:
         """Post a drawn job's result and take its notice away."""
@@ -198,12 +198,12 @@ class Road(commands.Cog):
         """
         record = await self.studio.store.get(job_id)
         if record is None:
-            raise Complaint("I do not know this job any more.")
-        if person_id != record.job.asker.id and not moderates(record.job):
-            raise Complaint(f"Only <@{record.job.asker.id}> or a moderator can cancel this.")
+            raise UserError("I do not know this job any more.")
+        if person_id != record.job.requester.id and not moderates(record.job):
+            raise UserError(f"Only <@{record.job.requester.id}> or a moderator can cancel this.")
         ending = tr("Cancelled by {whom}.", whom=f"<@{person_id}>")
         if not await self.studio.store.cancel(job_id, ending):
-            raise Complaint("This has already ended, so there is nothing left to cancel.")
+            raise UserError("This has already ended, so there is nothing left to cancel.")
         await note_moderation(self.studio, record.job, person_id, "cancelled")
         await self.studio.stop(job_id)
         return record, ending
@@ -216,7 +216,7 @@ class Road(commands.Cog):
             id=new_job_id(),
             action=action,
             params=params,
-            asker=Asker(interaction.user.id, interaction.user.name),
+            requester=Requester(interaction.user.id, interaction.user.name),
             destination=destination_of(interaction, private=private),
             parent=parent,
             asked_at=self.studio.clock(),
@@ -228,7 +228,7 @@ class Road(commands.Cog):
         record = await self.studio.store.get(tile.job_id)
         kept = await asyncio.to_thread(self.studio.pictures.path(tile).exists)
         if record is None or not kept:
-            raise Complaint("This picture is not kept any more, so nothing can be made from it.")
+            raise UserError("This picture is not kept any more, so nothing can be made from it.")
         return record.job
 
     async def settle(self, job: Job, notice_id: int | None, answer_id: int | None) -> None:
@@ -254,7 +254,7 @@ class Road(commands.Cog):
         """
         text = wording.ended(job, self.studio.repertoire, ending)
         if notice_id is not None:
-            prompt = write(job.params, self.studio.repertoire)
+            prompt = format_prompt(job.params, self.studio.repertoire)
             view = failed_view(job, prompt) if failed else None
             await self.delivery.tell_ending(
                 job, notice_id, text, prompt if len(prompt) > wording.LONGEST_PROMPT else "", view
@@ -266,24 +266,24 @@ class Road(commands.Cog):
     async def _draw_or_draw_again(self, job: Job, notice_id: int | None) -> Grid:
         try:
             return await self._draw(job, notice_id, nullcontext())
-        except WorkerDied as death:
+        except WorkerCrashed as death:
             log.warning("job %s is drawn again: %s", job.id, death)
         try:
             return await self._draw(job, notice_id, self.second_tries)
-        except WorkerDied:
-            raise Complaint("The drawing process ended twice while it drew this, so I gave up.") from None
+        except WorkerCrashed:
+            raise UserError("The drawing process ended twice while it drew this, so I gave up.") from None
 
     async def _draw(self, job: Job, notice_id: int | None, gate: AbstractAsyncContextManager[Any, bool | None]) -> Grid:
         standing = Standing(self.studio, job, self._may_preview(job))
         async with (
             Notice(self.delivery, job, notice_id, standing.frame),
             gate,
-            self.studio.queue.turn(job) as turn,
+            self.studio.queue.acquire(job) as turn,
         ):
             standing.worker = turn.worker
             await self.studio.policy.still_admit(job)
             if not await self.studio.store.mark_running(job.id):
-                raise Complaint("This was cancelled.")
+                raise UserError("This was cancelled.")
             return await turn.worker.generate(await self._request(job, turn.order), standing.note)
 
     def _may_preview(self, job: Job) -> bool:
@@ -293,12 +293,12 @@ class Road(commands.Cog):
     async def _pick(self, job: Job) -> Grid:
         """Give the picture that is there already, as the result that a drawing would give."""
         if not await self.studio.store.mark_running(job.id, served=False):
-            raise Complaint("This was cancelled.")
+            raise UserError("This was cancelled.")
         assert job.parent is not None
         try:
             tile = await self.studio.pictures.read(job.parent)
         except FileNotFoundError:
-            raise Complaint("This picture is not kept any more.") from None
+            raise UserError("This picture is not kept any more.") from None
         limit = job.destination.upload_limit
         sheet, suffix = await self.studio.fitting.within(tile, "png", limit, job)
         origin = await self.studio.store.get(job.parent.job_id)
@@ -311,7 +311,7 @@ class Road(commands.Cog):
             mask = await pictures.read(params.mask) if params.mask else None
             blended = tuple([await pictures.read(picture) for picture in params.blended])
         except FileNotFoundError:
-            raise Complaint("The picture to start from is not kept any more.") from None
+            raise UserError("The picture to start from is not kept any more.") from None
         return Generate(job.id, params, order, job.destination.upload_limit, source, mask, blended)
 
     async def _first_answer(self, interaction: Interaction, job: Job) -> int | None:
@@ -327,7 +327,7 @@ class Road(commands.Cog):
 
     async def say_that_it_waits(self, interaction: Interaction, job: Job) -> int | None:
         """Answer an interaction with a job's notice, and give that message's id."""
-        place, why = self.studio.queue.place(job.id), hindrance(job, self.studio.worker)
+        place, why = self.studio.queue.position(job.id), hindrance(job, self.studio.worker)
         text = wording.waiting(job, self.studio.repertoire, place, why)
         view, private = cancel_view(job.id), job.destination.private
         match interaction.response.type:
@@ -349,12 +349,12 @@ class Road(commands.Cog):
         record = await self.studio.store.get(job.id)
         sensitive = record is not None and record.sensitive
         origin = await self.studio.store.get(job.parent.job_id) if job.parent else None
-        is_anothers = origin is not None and origin.job.asker.id != job.asker.id
-        credit = origin.job.asker if origin and is_anothers and not origin.job.destination.private else None
+        is_anothers = origin is not None and origin.job.requester.id != job.requester.id
+        credit = origin.job.requester if origin and is_anothers and not origin.job.destination.private else None
         return Answer(
             content=wording.finished(job, self.studio.repertoire, credit),
             picture=sheet,
-            filename=f"{slug(job.asker.name)}_{file_words(self.studio.config, job.params)}_{job.id}.{suffix}",
+            filename=f"{slug(job.requester.name)}_{file_words(self.studio.config, job.params)}_{job.id}.{suffix}",
             view=result_view(job, self.studio.repertoire.find(job.params.model)),
             hidden=sensitive and not may_show(self.client, channel_id),
             sensitive=sensitive,
@@ -411,7 +411,7 @@ def moderates(interaction: Interaction, job: Job) -> bool:
 async def note_moderation(studio: Studio, job: Job, person_id: int, what: str) -> None:
     """Put into the audit what a moderator did with somebody else's job."""
     guild_id = job.destination.guild_id
-    if person_id != job.asker.id and guild_id is not None:
-        details = f"{what} job {job.id} of <@{job.asker.id}>"
+    if person_id != job.requester.id and guild_id is not None:
+        details = f"{what} job {job.id} of <@{job.requester.id}>"
         act = AuditEntry(guild_id=guild_id, person_id=person_id, act="moderation", details=details, at=studio.clock())
         await studio.guilds.add_audit_entry(act)

@@ -18,10 +18,10 @@ from bot.imprint import file_words
 from cogs.road import Road, road_of
 from db.jobs import JobRecord
 from generation.display import escape, shorten
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Job
 from generation.params import Tile
-from generation.prompt import write
+from generation.prompt import format_prompt
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Sending(commands.Cog):
     async def on_job_answered(self, job: Job, _: int) -> None:
         """Send a copy to who wants all results so, unless this one was posted there anyway."""
         is_there_already = job.destination.guild_id is None and job.destination.by_channel
-        if is_there_already or not (await self.studio.people.get(job.asker.id)).auto_dm:
+        if is_there_already or not (await self.studio.people.get(job.requester.id)).auto_dm:
             return
         try:
             await self._send_copy(job)
@@ -79,7 +79,7 @@ class Sending(commands.Cog):
         sheet = await self.studio.pictures.read_grid(job.id, record.suffix)
         sheet, suffix = await self.studio.fitting.within(sheet, record.suffix, DEFAULT_FILE_SIZE_LIMIT_BYTES, job)
         answer = await self.road.compose_answer(job, sheet, suffix, None)
-        channel = await self.client.create_dm(discord.Object(job.asker.id))
+        channel = await self.client.create_dm(discord.Object(job.requester.id))
         await persist(
             lambda: channel.send(answer.content, file=answer.file(), view=answer.view, allowed_mentions=NOBODY)
         )
@@ -89,9 +89,9 @@ class Sending(commands.Cog):
         try:
             picture = await self.studio.pictures.read(tile)
         except FileNotFoundError:
-            raise Complaint("This picture is not kept any more.") from None
+            raise UserError("This picture is not kept any more.") from None
         picture, suffix = await self.studio.fitting.within(picture, "png", limit, job)
-        prompt = escape(shorten(write(job.params, self.studio.repertoire), LONGEST_PROMPT))
+        prompt = escape(shorten(format_prompt(job.params, self.studio.repertoire), LONGEST_PROMPT))
         number = f" · image #{tile.index + 1} of {job.params.count}" if job.params.count > 1 else ""
         facts = f"-# Job `{job.id}`{number} · seed {job.params.seed_of(tile.index)}{_whereabouts(record)}"
         words = file_words(self.studio.config, job.params)

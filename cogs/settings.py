@@ -16,11 +16,11 @@ from bot.habits import Habits, habits_of
 from bot.studio import Studio
 from cogs.choosing import LONGEST_CHOICE, MOST_CHOICES, chosen_model, offered
 from cogs.road import Interaction
-from generation.catalogue import bare
+from generation.catalogue import normalize_name
 from generation.display import escape, shorten
 from generation.job import Speed
 from generation.models import Model
-from generation.prompt.preferences import STYLIZE
+from generation.prompt.preferences import STYLIZE_PRESETS
 
 ON, OFF = discord.ButtonStyle.primary, discord.ButtonStyle.secondary
 LONGEST_SHOWN = 700  # characters of a suffix; escaping may double them
@@ -88,7 +88,7 @@ class StylizeSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], 
                             description=f"--stylize {amount}",
                             default=amount == stylize,
                         )
-                        for name, amount in STYLIZE.items()
+                        for name, amount in STYLIZE_PRESETS.items()
                     ),
                 ],
                 row=1,
@@ -123,7 +123,7 @@ class ModelSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], te
                     *(
                         discord.SelectOption(
                             label=shorten(f"Model: {name}", LONGEST_CHOICE),
-                            value=bare(name)[:LONGEST_CHOICE],
+                            value=normalize_name(name)[:LONGEST_CHOICE],
                             default=name == preferred,
                         )
                         for name in names

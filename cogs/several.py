@@ -22,12 +22,12 @@ from bot.quoting import quote, quoted
 from cogs.prompting import PATTERN, EditButton, Purpose, refuse
 from cogs.road import Interaction, Road, road_of
 from generation.display import escape, shorten
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Action, Job
 from generation.params import Params, Upload
-from generation.prompt import Wish, write
+from generation.prompt import PromptRequest, format_prompt
 from generation.prompt.preferences import Preferences
-from generation.queue import Allowance
+from generation.queue import MemberLimits
 
 if TYPE_CHECKING:
     from cogs.imagine import Imagine
@@ -39,7 +39,7 @@ MOST_SHOWN = 3
 LONGEST_SHOWN = 100  # characters of each
 
 
-async def ask_whether(interaction: Interaction, purpose: Purpose, prompt: str, wishes: list[Wish]) -> None:
+async def ask_whether(interaction: Interaction, purpose: Purpose, prompt: str, wishes: list[PromptRequest]) -> None:
     """Ask privately whether all the jobs are meant that a prompt makes."""
     shown = [f"{number}. {_shown(wish, interaction)}" for number, wish in enumerate(wishes[:MOST_SHOWN], start=1)]
     more = [f"-# … and {len(wishes) - MOST_SHOWN} more"] if len(wishes) > MOST_SHOWN else []
@@ -136,21 +136,21 @@ async def _accept(
             job = road.job(interaction, ask.action, ask.params, None, terms.speed, ask.private)
             jobs.append(dataclasses.replace(job, id=_numbered(key, number)))
         if len(jobs) > MOST_FOLLOWUPS and not (interaction.context.dm_channel or interaction.is_guild_integration()):
-            raise Complaint(f"Discord lets me answer with {MOST_FOLLOWUPS} jobs at once here, not with {len(jobs)}.")
-        allowance = Allowance(waiting=terms.bounds.waiting, running=terms.bounds.running)
-        queue.check(who.person_id, who.guild_id, allowance, len(jobs))
+            raise UserError(f"Discord lets me answer with {MOST_FOLLOWUPS} jobs at once here, not with {len(jobs)}.")
+        allowance = MemberLimits(waiting=terms.bounds.waiting, running=terms.bounds.running)
+        queue.check_limits(who.person_id, who.guild_id, allowance, len(jobs))
         return jobs if await _keep(road, jobs, allowance) else []
 
 
-async def _keep(road: Road, jobs: list[Job], allowance: Allowance) -> bool:
+async def _keep(road: Road, jobs: list[Job], allowance: MemberLimits) -> bool:
     kept = False
     for job in jobs:
-        road.studio.queue.enter(job, allowance)
+        road.studio.queue.enqueue(job, allowance)
     try:
         kept = await road.studio.store.add_jobs(jobs)
     finally:
         for job in () if kept else jobs:
-            road.studio.queue.leave(job.id)
+            road.studio.queue.remove(job.id)
     return kept
 
 
@@ -162,7 +162,7 @@ async def _notice(interaction: Interaction, road: Road, job: Job) -> int | None:
         return None
 
 
-def _asked(interaction: Interaction, params: Params, wish: Wish, jobs: int, preferred: Preferences) -> Ask:
+def _asked(interaction: Interaction, params: Params, wish: PromptRequest, jobs: int, preferred: Preferences) -> Ask:
     return Ask(
         action=action_of(params),
         params=params,
@@ -185,8 +185,8 @@ def _numbered(key: str, number: int) -> str:
     return hashlib.sha256(f"{key}:{number}".encode()).hexdigest()[:12]
 
 
-def _shown(wish: Wish, interaction: Interaction) -> str:
-    return escape(shorten(write(wish.params, interaction.client.studio.repertoire), LONGEST_SHOWN))
+def _shown(wish: PromptRequest, interaction: Interaction) -> str:
+    return escape(shorten(format_prompt(wish.params, interaction.client.studio.repertoire), LONGEST_SHOWN))
 
 
 async def setup(client: Client) -> None:

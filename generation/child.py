@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Protocol
 
 from generation import logs
-from generation.errors import Complaint, first_line
-from generation.imprint import PLAIN, Imprint
+from generation.errors import UserError, first_line
+from generation.imprint import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Cancel, Crashed, Event, Generate, Inbound, Ready, Stop
 from generation.models import Model
-from generation.repertoire import Repertoire
-from generation.upscaler import Upscaler
+from generation.repertoire import ModelRegistry
+from generation.upscaler import UpscalerInfo
 
 log = logging.getLogger(__name__)
 
@@ -57,79 +57,79 @@ class Engine(Protocol):
 
 # How often a torch thread looks for the others before it gives up its core: for a tenth of a millisecond. By default it
 # is thirty times as long, and beside a program that uses a core two threads are many times slower than one.
-SPINS = "10000"
+SPIN_COUNT = "10000"
 
-COMPILED = ".cache/atelier/compiled"  # at home; torch's own place for it goes when the machine is restarted
+COMPILE_CACHE_DIR = ".cache/atelier/compiled"  # at home; torch's own place for it goes when the machine is restarted
 
-Load = Callable[[Repertoire, str, int, Emit], Engine]
+LoadEngine = Callable[[ModelRegistry, str, int, Emit], Engine]
 
 
 def load_engine(
-    repertoire: Repertoire,
+    registry: ModelRegistry,
     device: str,
     threads: int,
     emit: Emit,
-    imprint: Imprint = PLAIN,
+    metadata_policy: MetadataPolicy = DEFAULT_METADATA_POLICY,
     classifier: str = "",
-    upscaler: Upscaler | None = None,
+    upscaler: UpscalerInfo | None = None,
     memory: int = 0,
     *,
-    compiles: bool = False,
+    compile_unets: bool = False,
 ) -> Engine:
     """Load the real engine with the default model; `threads` is torch's number of CPU threads, 0 its own choice.
 
     `memory` are the bytes that models may take on the device, 0 most of what is free. With `compiles`, UNets are
     compiled for what is often drawn.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)  # read when torch is loaded
-    if compiles:
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / COMPILED))
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # read when torch is loaded
+    if compile_unets:
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / COMPILE_CACHE_DIR))
     import torch
 
-    from generation.engine.ensemble import Ensemble
-    from generation.engine.making import Maker
-    from generation.engine.memory import room_for_models
+    from generation.engine.ensemble import MultiModelEngine
+    from generation.engine.making import ModelLoader
+    from generation.engine.memory import default_budgets
 
     if threads:
         torch.set_num_threads(threads)
-    maker = Maker(device, imprint, classifier, upscaler, repertoire.additions, compiles=compiles)
-    room, spare = room_for_models(maker.device)
-    return Ensemble(repertoire, maker, emit, memory or room, spare)
+    loader = ModelLoader(device, metadata_policy, classifier, upscaler, registry.adapters, compile_unets=compile_unets)
+    device_budget, ram_budget = default_budgets(loader.device)
+    return MultiModelEngine(registry, loader, emit, memory or device_budget, ram_budget)
 
 
-def serve(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_as: logs.Log) -> None:
+def main(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_config: logs.LogConfig) -> None:
     """Load the engine and serve jobs until told to stop or the pipe closes; the target of the spawned process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group, but only the bot decides
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    logs.write(log_as)
-    threading.Thread(target=_end_with_the_bot, name="orphan watch", daemon=True).start()
-    outlet = _Outlet(pipe)
-    threading.excepthook = lambda failed: outlet.crash(failed.exc_value or failed.exc_type())
+    logs.configure(log_config)
+    threading.Thread(target=_exit_with_parent, name="orphan watch", daemon=True).start()
+    sender = _EventSender(pipe)
+    threading.excepthook = lambda failed: sender.report_crash(failed.exc_value or failed.exc_type())
     try:
-        engine = load(outlet.emit)
-        outlet.emit(Ready(engine.model, engine.device))
+        engine = load(sender.emit)
+        sender.emit(Ready(engine.model, engine.device))
         _run(engine, pipe)
-    except Complaint as complaint:  # the engine keeps those of a job; this one is about the model
-        outlet.emit(Crashed(str(complaint), hopeless=True))
+    except UserError as complaint:  # the engine keeps those of a job; this one is about the model
+        sender.emit(Crashed(str(complaint), permanent=True))
     except BaseException as error:
-        outlet.crash(error)
+        sender.report_crash(error)
 
 
 def _run(engine: Engine, pipe: Connection[Event, Inbound]) -> None:
-    idle = 0.0
+    idle_seconds = 0.0
     while True:
         while not engine.busy or pipe.poll():
             since = None if engine.busy else time.monotonic()
             message = _receive(pipe)
-            idle += time.monotonic() - since if since is not None else 0.0
+            idle_seconds += time.monotonic() - since if since is not None else 0.0
             match message:
                 case Generate() as request:
-                    with logs.about(job=request.job_id):
-                        log.info("it begins after %.3f s without a step to make", idle)
+                    with logs.log_context(job=request.job_id):
+                        log.info("it begins after %.3f s without a step to make", idle_seconds)
                         engine.add(request)
-                    idle = 0.0
+                    idle_seconds = 0.0
                 case Cancel(job_id):
-                    with logs.about(job=job_id):
+                    with logs.log_context(job=job_id):
                         engine.cancel(job_id)
                 case Stop():
                     return
@@ -143,7 +143,7 @@ def _receive(pipe: Connection[Event, Inbound]) -> Inbound:
         return Stop()
 
 
-class _Outlet:
+class _EventSender:
     """The pipe's way out, shared by the step loop and the threads that finish pictures."""
 
     def __init__(self, pipe: Connection[Event, Inbound]) -> None:
@@ -154,7 +154,7 @@ class _Outlet:
         with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the loop will see it too
             self._pipe.send(event)
 
-    def crash(self, error: BaseException) -> None:
+    def report_crash(self, error: BaseException) -> None:
         """Log the error and end at once: after a CUDA error even an orderly exit may hang."""
         log.critical("the GPU process ends because of an error nobody expected", exc_info=error)
         self.emit(Crashed(f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")))
@@ -162,9 +162,9 @@ class _Outlet:
         os._exit(1)
 
 
-def _end_with_the_bot() -> None:
+def _exit_with_parent() -> None:
     """Wait for the bot's process to die: a long load or a hung step must not outlive it, holding the GPU."""
-    bot = multiprocessing.parent_process()
-    if bot is not None:
-        bot.join()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
         os._exit(1)

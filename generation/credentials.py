@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from generation.errors import Complaint
+from generation.errors import UserError
 
-VALID_FOR = datetime.timedelta(days=3650)
+VALIDITY = datetime.timedelta(days=3650)
 ALGORITHMS = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}  # C2PA's names for keys on these curves
 
 
@@ -33,49 +33,51 @@ def read_credentials(certificate: Path, key: Path) -> Credentials:
     try:
         chain = x509.load_pem_x509_certificates(certificate.read_bytes())
     except (OSError, ValueError) as error:
-        raise Complaint(f"{certificate} holds no certificate that can be read: {error}") from None
+        raise UserError(f"{certificate} holds no certificate that can be read: {error}") from None
     try:
         secret = pem.load_pem_private_key(key.read_bytes(), password=None)
         algorithm = _algorithm(secret)
     except (OSError, ValueError, TypeError) as error:  # TypeError: it needs a password
-        raise Complaint(f"{key} holds no private key that can be used: {error}") from None
+        raise UserError(f"{key} holds no private key that can be used: {error}") from None
     return Credentials(b"".join(each.public_bytes(pem.Encoding.PEM) for each in chain), _as_pem(secret), algorithm)
 
 
-def keep_credentials(file: Path) -> Credentials:
+def load_or_create_credentials(file: Path) -> Credentials:
     """Read what `file` holds, after making it if it is not there. Raises OSError where it cannot be written.
 
     Nobody vouches for such a certificate: it shows that pictures come from the same place and were not changed.
     """
     if not file.exists():
-        unfinished = file.with_suffix(".new")
-        unfinished.unlink(missing_ok=True)
-        unfinished.touch(0o600, exist_ok=False)
-        unfinished.write_bytes(_make(datetime.datetime.now(datetime.UTC)))
-        unfinished.replace(file)
+        temporary = file.with_suffix(".new")
+        temporary.unlink(missing_ok=True)
+        temporary.touch(0o600, exist_ok=False)
+        temporary.write_bytes(_generate(datetime.datetime.now(datetime.UTC)))
+        temporary.replace(file)
     return read_credentials(file, file)
 
 
-def _make(now: datetime.datetime) -> bytes:
+def _generate(now: datetime.datetime) -> bytes:
     """Make a key with its certificate, and that of the authority: C2PA takes none that is signed by itself."""
-    authority, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     root, name = _name("Atelier's own authority"), _name("Atelier")
-    ours = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key())
-    vouching = (
-        _certificate(root, root, authority, now)
+    authority_key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
+    ca_certificate = (
+        _certificate(root, root, ca_key, now)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(key_cert_sign=True), critical=True)
-        .sign(authority, hashes.SHA256())
+        .sign(ca_key, hashes.SHA256())
     )
-    signing = (
+    signer_certificate = (
         _certificate(name, root, key, now)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(digital_signature=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
-        .add_extension(ours, critical=False)
-        .sign(authority, hashes.SHA256())
+        .add_extension(authority_key_id, critical=False)
+        .sign(ca_key, hashes.SHA256())
     )
-    return b"".join([_as_pem(key), *(each.public_bytes(pem.Encoding.PEM) for each in (signing, vouching))])
+    return b"".join(
+        [_as_pem(key), *(each.public_bytes(pem.Encoding.PEM) for each in (signer_certificate, ca_certificate))]
+    )
 
 
 def _name(common: str) -> x509.Name:
@@ -91,7 +93,7 @@ def _certificate(
     return (
         builder.serial_number(x509.random_serial_number())
         .not_valid_before(now)
-        .not_valid_after(now + VALID_FOR)
+        .not_valid_after(now + VALIDITY)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
 

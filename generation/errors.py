@@ -6,15 +6,15 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "")
 
 
-class Complaint(Exception):
+class UserError(Exception):
     """Say what was wrong in words that may be shown to the person who caused it."""
 
 
-class OutOfMemory(Complaint):
+class OutOfMemoryError(UserError):
     """There was not enough memory to draw this; the worker lives on."""
 
 
-class WorkerDied(Exception):
+class WorkerCrashed(Exception):
     """The GPU process ended while it held a job; the job itself did nothing wrong."""
 
 

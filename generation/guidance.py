@@ -6,18 +6,18 @@ import math
 from collections import defaultdict
 from typing import NamedTuple
 
-from generation.errors import Complaint
-from generation.params import Params, TextPart
+from generation.errors import UserError
+from generation.params import Params, PromptPart
 
 
-class Told(NamedTuple):
+class ConditioningText(NamedTuple):
     """A text that the UNet is told; `astray` says that chaos and weirdness lead it away from its plain meaning."""
 
     text: str
-    astray: bool = False
+    perturbed: bool = False
 
 
-def coefficients(params: Params) -> dict[Told, float]:
+def guidance_weights(params: Params) -> dict[ConditioningText, float]:
     """Give each distinct text's share in the guided prediction; raises Complaint if nothing in the prompt pulls.
 
     `u + g · Σ wᵢ (cᵢ − u)`, gathered by text: `g · wᵢ` for each cᵢ and `1 − g · Σ wᵢ` for u, the empty or the negative
@@ -25,15 +25,15 @@ def coefficients(params: Params) -> dict[Told, float]:
     scale up to 1 means none.
     """
     if not any(part.weight > 0 for part in params.parts):
-        raise Complaint("Nothing in the prompt has a weight above 0, so there is nothing to draw.")
+        raise UserError("Nothing in the prompt has a weight above 0, so there is nothing to draw.")
     guidance = max(1.0, params.guidance_scale)
-    led_astray = bool(params.chaos or params.weird)
-    pulls: dict[Told, float] = defaultdict(float)
+    is_perturbed = bool(params.chaos or params.weird)
+    weights: dict[ConditioningText, float] = defaultdict(float)
     for part in params.weighted_parts:
-        for text, weight in styled(part, params):
-            pulls[Told(text, led_astray and part.weight > 0)] += guidance * weight
-    pulls[Told(params.negative_prompt or "")] += 1 - sum(pulls.values())
-    return {told: pull for told, pull in pulls.items() if abs(pull) > 1e-6}
+        for text, weight in split_by_style(part, params):
+            weights[ConditioningText(text, is_perturbed and part.weight > 0)] += guidance * weight
+    weights[ConditioningText(params.negative_prompt or "")] += 1 - sum(weights.values())
+    return {told: pull for told, pull in weights.items() if abs(pull) > 1e-6}
 
 
 def style_share(stylize: int) -> float:
@@ -45,15 +45,15 @@ def style_share(stylize: int) -> float:
     return share if share <= 1 else 1 + math.log10(share) / 2
 
 
-def with_words(text: str, words: str) -> str:
+def append_text(text: str, suffix: str) -> str:
     """Append `words` to a text; either may be empty."""
-    return ", ".join(filter(None, (text, words)))
+    return ", ".join(filter(None, (text, suffix)))
 
 
-def styled(part: TextPart, params: Params) -> list[tuple[str, float]]:
+def split_by_style(part: PromptPart, params: Params) -> list[tuple[str, float]]:
     """Share a part's weight between its bare text and the one with the house style; above 1 the bare one is pushed."""
     if part.weight < 0 or not params.house_style:
         return [(part.text, part.weight)]
     share = style_share(params.stylize)
-    in_style = with_words(part.text, params.house_style)
+    in_style = append_text(part.text, params.house_style)
     return [(part.text, part.weight * (1 - share)), (in_style, part.weight * share)]

@@ -6,23 +6,23 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-LONGEST_HEADER = 10_000_000
+MAX_HEADER_BYTES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class SafetensorsHeader:
     """The shapes of a file's tensors by name, and the notes that its maker left."""
 
     shapes: dict[str, tuple[int, ...]]
-    notes: dict[str, str]
+    metadata: dict[str, str]
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path) -> SafetensorsHeader:
     """Read eight bytes of length, then JSON; raises ValueError, KeyError, TypeError or AttributeError for others."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        if not 0 < length <= LONGEST_HEADER:
+        if not 0 < length <= MAX_HEADER_BYTES:
             raise ValueError("no header")
         header = json.loads(file.read(length))
-    notes = header.pop("__metadata__", None) or {}
-    return Header({name: tuple(entry["shape"]) for name, entry in header.items()}, dict(notes))
+    metadata = header.pop("__metadata__", None) or {}
+    return SafetensorsHeader({name: tuple(entry["shape"]) for name, entry in header.items()}, dict(metadata))

@@ -14,36 +14,36 @@ if TYPE_CHECKING:
 class Signer(Protocol):
     """Signs pictures, in one thread; a signature takes at most `room` bytes."""
 
-    room: int
+    max_signature_bytes: int
 
     def sign(self, data: bytes, suffix: str, params: Params) -> bytes:
         """Give a file of a kind ("png", "webp") with a signature in it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Imprint:
+class MetadataPolicy:
     """Whether prompts are written into the files, and who signs these, if anybody does."""
 
-    prompts: bool = True
+    include_prompts: bool = True
     credentials: Credentials | None = None
 
-    def signer(self) -> Signer:
+    def load_signer(self) -> Signer:
         """Load what signs; raises Complaint when the credentials are no good."""
         if self.credentials is None:
-            return Nobody()
-        from generation.signing import ContentCredentials  # whose libraries are an extra
+            return NullSigner()
+        from generation.signing import ContentCredentialsSigner  # whose libraries are an extra
 
-        return ContentCredentials(self.credentials)
+        return ContentCredentialsSigner(self.credentials)
 
 
-class Nobody:
+class NullSigner:
     """Signs nothing."""
 
-    room = 0
+    max_signature_bytes = 0
 
     def sign(self, data: bytes, suffix: str, params: Params) -> bytes:
         """Give the file as it is."""
         return data
 
 
-PLAIN = Imprint()
+DEFAULT_METADATA_POLICY = MetadataPolicy()

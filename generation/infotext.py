@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import re
 
-from generation.guidance import styled
+from generation.guidance import split_by_style
 from generation.models import Model
 from generation.params import Params
-from generation.passes import HD_FACTOR, HD_STRENGTH, goes_twice
-from generation.prompt import write
-from generation.prompt.weights import number
+from generation.passes import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass
+from generation.prompt import format_prompt
+from generation.prompt.weights import format_number
 
-NO_WEIGHT = -0.5
-LEAST_WEIGHT = 0.0005  # less is written as 0
+NEGATIVE_WEIGHT = -0.5
+MIN_WEIGHT = 0.0005  # less is written as 0
 NEGATIVE = "Negative prompt:"
 
 # That program's names for the samplers: (Sampler, Schedule type).
@@ -42,61 +42,67 @@ def infotext(params: Params, model: Model, tile: int, *, with_prompt: bool = Tru
     """
     settings = _settings(params, model, tile)
     if not with_prompt:
-        return _line(settings)
+        return _format_settings(settings)
     lines = [_positive(params)]
     if negative := _negative(params):
         lines.append(f"{NEGATIVE} {negative}")
-    lines.append(_line(settings | {"Atelier": write(params, None, seed=True)}))
+    lines.append(_format_settings(settings | {"Atelier": format_prompt(params, None, seed=True)}))
     return "\n".join(lines)
 
 
 def _positive(params: Params) -> str:
-    pulling = [part for part in params.weighted_parts if part.weight > 0]
-    told = [(text, weight) for part in pulling for text, weight in styled(part, params) if abs(weight) > LEAST_WEIGHT]
-    alone = len(told) == 1
-    texts = told[0][0] if alone else " AND ".join(f"{text} :{number(round(weight, 3))}" for text, weight in told)
-    return _plain(" ".join(filter(None, [texts, *_loras(params)])))
+    positive = [part for part in params.weighted_parts if part.weight > 0]
+    weighted = [
+        (text, weight) for part in positive for text, weight in split_by_style(part, params) if abs(weight) > MIN_WEIGHT
+    ]
+    is_single = len(weighted) == 1
+    texts = (
+        weighted[0][0]
+        if is_single
+        else " AND ".join(f"{text} :{format_number(round(weight, 3))}" for text, weight in weighted)
+    )
+    return _sanitize(" ".join(filter(None, [texts, *_loras(params)])))
 
 
 def _loras(params: Params) -> list[str]:
-    return [f"<lora:{use.name}:{number(use.weight)}>" for use in params.loras]
+    return [f"<lora:{use.name}:{format_number(use.weight)}>" for use in params.loras]
 
 
 def _negative(params: Params) -> str:
-    pushed = [_emphasis(part.text, part.weight / NO_WEIGHT) for part in params.parts if part.weight < 0]
-    return _plain(", ".join(filter(None, [params.negative_prompt, *pushed, *params.no])))
+    negative = [_emphasis(part.text, part.weight / NEGATIVE_WEIGHT) for part in params.parts if part.weight < 0]
+    return _sanitize(", ".join(filter(None, [params.negative_prompt, *negative, *params.no])))
 
 
 def _emphasis(text: str, strength: float) -> str:
-    return text if strength == 1 else f"({text}:{number(round(strength, 3))})"
+    return text if strength == 1 else f"({text}:{format_number(round(strength, 3))})"
 
 
 def _settings(params: Params, model: Model, tile: int) -> dict[str, str]:
     name = params.sampler or model.sampler
     sampler, schedule = SAMPLER_LABELS.get(name or "", (name, None))
-    twice = goes_twice(params)
-    strength = params.strength if params.source is not None else HD_STRENGTH if twice else None
+    has_hires = has_hires_pass(params)
+    strength = params.strength if params.source is not None else HIRES_STRENGTH if has_hires else None
     values = {
         "Steps": str(params.num_inference_steps),
         "Sampler": sampler,
         "Schedule type": schedule,
-        "CFG scale": number(params.guidance_scale),
+        "CFG scale": format_number(params.guidance_scale),
         "Seed": str(params.seed_of(tile)),
         "Size": f"{params.width}x{params.height}",
         "Model": model.name,
-        "Denoising strength": None if strength is None else number(strength),
-        "Hires upscale": str(HD_FACTOR) if twice else None,
+        "Denoising strength": None if strength is None else format_number(strength),
+        "Hires upscale": str(HIRES_FACTOR) if has_hires else None,
         "Tile": str(tile + 1),
     }
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _plain(text: str) -> str:
+def _sanitize(text: str) -> str:
     """Keep what was typed from being taken for the structure around it."""
     return re.sub(r"\s*[\r\n]\s*", " ", text).replace(NEGATIVE, f"{NEGATIVE[:-1]} :")
 
 
-def _line(settings: dict[str, str]) -> str:
+def _format_settings(settings: dict[str, str]) -> str:
     return ", ".join(f"{key}: {_quote(value)}" for key, value in settings.items())
 
 

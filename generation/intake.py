@@ -10,23 +10,23 @@ from contextlib import suppress
 
 from PIL import Image, UnidentifiedImageError
 
-from generation.errors import Complaint
+from generation.errors import UserError
 
 MAX_BYTES = 25 * 2**20
 MAX_PIXELS = 64_000_000
-LARGEST_SIDE = 2048
+MAX_SIDE = 2048
 MAX_SCANS = 64  # of a JPEG; progressive ones have about ten
 MAX_SEGMENTS = 2000  # of a JPEG; 25 MiB of colour profile and depth map have 400
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
 # A large picture takes half a gigabyte while it is decoded; and `catch_warnings` is for one thread at a time.
-_one_at_a_time = threading.Lock()
+_decode_lock = threading.Lock()
 
 _JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # neither data nor a restart in it
-_START, _END, _SCAN, _TEMPORARY = 0xD8, 0xD9, 0xDA, 0x01
+_SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 
 _ORIENTATION = 0x0112  # the EXIF tag, and how each of its values is turned upright
-_TURNS = {
+_TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -37,54 +37,54 @@ _TURNS = {
 }
 
 
-def clean(data: bytes) -> bytes:
+def sanitize_image(data: bytes) -> bytes:
     """Re-encode a picture as an upright RGB PNG of at most 2048 pixels a side, free of its metadata.
 
     Safe to call from several threads. Raises Complaint for anything that is no PNG, JPEG, WebP or GIF, is damaged, or
     is too large to open safely.
     """
     try:
-        with _one_at_a_time, warnings.catch_warnings():
+        with _decode_lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
             opened = _open(data)
-            turn = _TURNS.get(_orientation(opened))
-            shrunk = _shrink(opened)
-        return _encode(shrunk if turn is None else shrunk.transpose(turn))
-    except Complaint:
+            transposition = _TRANSPOSITIONS.get(_orientation(opened))
+            downscaled = _downscale(opened)
+        return _encode(downscaled if transposition is None else downscaled.transpose(transposition))
+    except UserError:
         raise
     except UnidentifiedImageError:
-        raise Complaint("This file is not a picture I can read: send a PNG, JPEG, WebP or GIF.") from None
+        raise UserError("This file is not a picture I can read: send a PNG, JPEG, WebP or GIF.") from None
     except Image.DecompressionBombError:
-        raise Complaint(f"This picture is too large: I take up to {MAX_PIXELS // 10**6} megapixels.") from None
+        raise UserError(f"This picture is too large: I take up to {MAX_PIXELS // 10**6} megapixels.") from None
     except Exception:  # Pillow's decoders raise all kinds for broken files
-        raise Complaint("This picture is damaged: I could not read it to the end.") from None
+        raise UserError("This picture is damaged: I could not read it to the end.") from None
 
 
 def _open(data: bytes) -> Image.Image:
-    _refuse_slow_jpeg(data)
+    _reject_slow_jpeg(data)
     opened = Image.open(io.BytesIO(data), formats=FORMATS)
     if opened.width * opened.height > MAX_PIXELS:
         raise Image.DecompressionBombError
-    opened.draft(None, (LARGEST_SIDE, LARGEST_SIDE))  # a JPEG can be decoded at half its size, or less
+    opened.draft(None, (MAX_SIDE, MAX_SIDE))  # a JPEG can be decoded at half its size, or less
     return opened
 
 
-def _refuse_slow_jpeg(data: bytes) -> None:
+def _reject_slow_jpeg(data: bytes) -> None:
     """Raise Complaint for a JPEG that would take hours.
 
     Each scan goes over the whole picture, and a hundred bytes are enough for one; Pillow copies all EXIF so far for
     each segment of it.
     """
     scans = segments = 0
-    at = 0 if data.startswith(b"\xff\xd8") else len(data)
-    while (marker := _JPEG_MARKER.search(data, at)) and (kind := marker[1][0]) != _END:
-        at = marker.end()
-        if kind not in (_START, _TEMPORARY):  # which have no length
-            at += int.from_bytes(data[at : at + 2])
+    offset = 0 if data.startswith(b"\xff\xd8") else len(data)
+    while (marker := _JPEG_MARKER.search(data, offset)) and (kind := marker[1][0]) != _EOI:
+        offset = marker.end()
+        if kind not in (_SOI, _TEM):  # which have no length
+            offset += int.from_bytes(data[offset : offset + 2])
         segments += 1
-        scans += kind == _SCAN
+        scans += kind == _SOS
         if scans > MAX_SCANS or segments > MAX_SEGMENTS:
-            raise Complaint("This JPEG is made of too many pieces: save it again, as an ordinary one.")
+            raise UserError("This JPEG is made of too many pieces: save it again, as an ordinary one.")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -93,13 +93,13 @@ def _orientation(image: Image.Image) -> int:
     return 1
 
 
-def _shrink(image: Image.Image) -> Image.Image:
+def _downscale(image: Image.Image) -> Image.Image:
     mode = "RGBA" if image.has_transparency_data else "RGB"
     if image.mode.startswith("I;16"):
         image = image.point(lambda value: value / 256).convert("L")  # convert alone makes nearly everything white
     if image.mode != mode:
         image = image.convert(mode)
-    image.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
+    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     image.load()
     return image
 

@@ -43,7 +43,7 @@ class Speed(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class Requester:
     """The person who asked and now owns the job."""
 
     id: int
@@ -83,7 +83,7 @@ class Job:
     id: str
     action: Action
     params: Params
-    asker: Asker
+    requester: Requester
     destination: Destination
     parent: Tile | None
     asked_at: float

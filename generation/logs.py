@@ -13,14 +13,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-NAMED = re.compile(r"\bjob ([0-9a-f]{12})\b")  # how a line names a job that it is about without being part of its work
+TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+JOB_ID_IN_MESSAGE = re.compile(
+    r"\bjob ([0-9a-f]{12})\b"
+)  # how a line names a job that it is about without being part of its work
 
-_subject: ContextVar[Mapping[str, str]] = ContextVar("subject", default=MappingProxyType({}))
+_context: ContextVar[Mapping[str, str]] = ContextVar("subject", default=MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
+class LogConfig:
     """How the log is written; `style` is text or json, `process` names the one that writes."""
 
     level: int | str = logging.WARNING
@@ -28,47 +30,47 @@ class Log:
     process: str = "bot"
 
 
-_written = Log()
+_config = LogConfig()
 
 
 @contextmanager
-def about(**subject: object) -> Iterator[None]:
+def log_context(**context: object) -> Iterator[None]:
     """Say what the lines of the block are about, and of the tasks begun in it: `job`, `guild`, `person` and the like.
 
     What is None is left out; what an outer block says goes on.
     """
-    named = {name: str(value) for name, value in subject.items() if value is not None}
-    token = _subject.set({**_subject.get(), **named})
+    named = {name: str(value) for name, value in context.items() if value is not None}
+    token = _context.set({**_context.get(), **named})
     try:
         yield
     finally:
-        _subject.reset(token)
+        _context.reset(token)
 
 
-def subject() -> Mapping[str, str]:
+def current_context() -> Mapping[str, str]:
     """Give what the lines written here and now are about."""
-    return _subject.get()
+    return _context.get()
 
 
-def write(log: Log) -> None:
+def configure(config: LogConfig) -> None:
     """Write this process's log to its standard error from now on."""
-    global _written
-    _written = log
+    global _config
+    _config = config
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(log.process) if log.style == "json" else TextFormatter(TEXT))
-    logging.basicConfig(level=log.level, handlers=[handler], force=True)
+    handler.setFormatter(JsonFormatter(config.process) if config.style == "json" else TextFormatter(TEXT_FORMAT))
+    logging.basicConfig(level=config.level, handlers=[handler], force=True)
 
 
-def of_process(name: str) -> Log:
+def for_process(name: str) -> LogConfig:
     """Give how another process of the program is to write its log."""
-    return replace(_written, process=name, level=logging.getLogger().getEffectiveLevel())
+    return replace(_config, process=name, level=logging.getLogger().getEffectiveLevel())
 
 
 class TextFormatter(logging.Formatter):
     """Write lines for people, with the job's id at the end where the line does not name it."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's own name)
-        text, job = super().formatMessage(record), _subject.get().get("job")
+        text, job = super().formatMessage(record), _context.get().get("job")
         return text if job is None or job in record.message else f"{text} [job {job}]"
 
 
@@ -82,7 +84,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Give the line."""
         message = record.getMessage()
-        named = NAMED.search(message)
+        named = JOB_ID_IN_MESSAGE.search(message)
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -90,7 +92,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": message,
             **({"job": named[1]} if named else {}),
-            **_subject.get(),
+            **_context.get(),
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from generation.errors import Complaint
-from generation.header import Header, read_header
+from generation.errors import UserError
+from generation.header import SafetensorsHeader, read_header
 
-MOST_TRIGGERS = 3
+MAX_TRIGGER_WORDS = 3
 NETWORKS = ("unet", "text_encoder", "text_encoder_2")
 
 # kohya's, then diffusers' names for the networks; the oldest files are of the UNet alone and do not say so.
@@ -21,16 +21,16 @@ _PREFIX = re.compile(
     r"(?:lora_(?P<kohya>unet|te1|te2|te)_|(?P<dotted>unet|text_encoder_2|text_encoder|diffusion_model)\."
     r"|(?=(?:down_blocks|mid_block|up_blocks)\.))"
 )
-_OF_PREFIX = {"te": "text_encoder", "te1": "text_encoder", "te2": "text_encoder_2", "diffusion_model": "unet"}
+_NETWORK_BY_PREFIX = {"te": "text_encoder", "te1": "text_encoder", "te2": "text_encoder_2", "diffusion_model": "unet"}
 _ROLE = re.compile(r"[._]lora(?:_linear_layer)?[._](down|up|mid|A|B)(?:\.default(?:_\d+)?)?\.weight$|\.(alpha)$")
-_OF_ROLE = {"A": "down", "B": "up"}
+_ROLE_ALIASES = {"A": "down", "B": "up"}
 _UNET_MODULE = re.compile(
     r"(?:(?:down|up|input|output)_blocks|mid(?:dle)?_block|time_embed|label_emb|add_embedding|conv_in|conv_out|out)_"
 )
 # Attention processors had names of their own for the layers.
-_OLD_LAYERS = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
-_OLD_LAYER = re.compile(r"to_(?:q|k|v|out)$")
-_OTHER_KINDS = {
+_LEGACY_LAYERS = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
+_LEGACY_LAYER = re.compile(r"to_(?:q|k|v|out)$")
+_UNSUPPORTED_ADAPTERS = {
     "hada_w": "LoHa",
     "lokr_": "LoKr",
     "oft_": "OFT",
@@ -50,11 +50,11 @@ class Lora:
 
     name: str
     path: Path
-    text_width: int | None = None
+    cross_attention_dim: int | None = None
     trigger_words: str = ""
 
 
-class Part(NamedTuple):
+class LoraTensor(NamedTuple):
     """What one tensor of a LoRA is: `role` (down, up, mid or alpha) in a layer, whose name has `_` for every dot."""
 
     network: str
@@ -62,28 +62,30 @@ class Part(NamedTuple):
     role: str
 
 
-def part_of(key: str) -> Part | None:
+def parse_key(key: str) -> LoraTensor | None:
     """Read a tensor's name as kohya's scripts, diffusers and peft write it; None for any other."""
     prefix, role = _PREFIX.match(key), _ROLE.search(key)
     if prefix is None or role is None:
         return None
-    said = prefix["kohya"] or prefix["dotted"] or "unet"
-    network = _OF_PREFIX.get(said, said)
+    prefix_name = prefix["kohya"] or prefix["dotted"] or "unet"
+    network = _NETWORK_BY_PREFIX.get(prefix_name, prefix_name)
     layer = key[prefix.end() : role.start()].replace(".", "_")
-    is_old = re.search(r"_lora\.(?:down|up)\.weight$", key) is not None
-    return Part(
-        network, _modern(layer, network) if is_old else _plain(layer), _OF_ROLE.get(role[1], role[1] or role[2])
+    is_legacy = re.search(r"_lora\.(?:down|up)\.weight$", key) is not None
+    return LoraTensor(
+        network,
+        _normalize_legacy_layer(layer, network) if is_legacy else _strip_text_model(layer),
+        _ROLE_ALIASES.get(role[1], role[1] or role[2]),
     )
 
 
-def _modern(layer: str, network: str) -> str:
+def _normalize_legacy_layer(layer: str, network: str) -> str:
     if network == "unet":
         layer = layer.replace("_processor_", "_")
         return f"{layer}_0" if layer.endswith("_to_out") else layer
-    return _OLD_LAYER.sub(lambda old: _OLD_LAYERS[old[0]], _plain(layer))
+    return _LEGACY_LAYER.sub(lambda old: _LEGACY_LAYERS[old[0]], _strip_text_model(layer))
 
 
-def _plain(layer: str) -> str:
+def _strip_text_model(layer: str) -> str:
     """Leave out what some releases of transformers have before the text encoder's layers, and others have not."""
     return layer.removeprefix("text_model_")
 
@@ -92,46 +94,46 @@ def describe_lora(path: Path, name: str) -> Lora:
     """Read what is in the file at `path`; raises Complaint for anything but a LoRA that can be drawn with."""
     try:
         header = read_header(path)
-        parts = {key: _known(path, key) for key in header.shapes}
-        _check(path, header, parts)
-        width = next((header.shapes[key][1] for key, part in parts.items() if _is_told(part)), None)
-        return Lora(name, path, width, trigger_words(header.notes))
+        tensors = {key: _parse_supported_key(path, key) for key in header.shapes}
+        _check_ranks(path, header, tensors)
+        width = next((header.shapes[key][1] for key, part in tensors.items() if _is_cross_attention_down(part)), None)
+        return Lora(name, path, width, trigger_words(header.metadata))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
-        raise Complaint(f"{path} is no safetensors file, or damaged.") from error
+        raise UserError(f"{path} is no safetensors file, or damaged.") from error
 
 
-def _known(path: Path, key: str) -> Part:
-    if kind := next((kind for mark, kind in _OTHER_KINDS.items() if re.search(mark, key)), None):
-        raise Complaint(f"{path} is a {kind} and no plain LoRA or LoCon, so it cannot be drawn with.")
-    if (part := part_of(key)) is None:
-        raise Complaint(f"{path} is no LoRA in kohya's or diffusers' layout: {key} is not known.")
+def _parse_supported_key(path: Path, key: str) -> LoraTensor:
+    if kind := next((kind for mark, kind in _UNSUPPORTED_ADAPTERS.items() if re.search(mark, key)), None):
+        raise UserError(f"{path} is a {kind} and no plain LoRA or LoCon, so it cannot be drawn with.")
+    if (part := parse_key(key)) is None:
+        raise UserError(f"{path} is no LoRA in kohya's or diffusers' layout: {key} is not known.")
     if part.network == "unet" and not _UNET_MODULE.match(f"{part.layer}_"):
-        raise Complaint(f"{path} is a LoRA for another kind of model than Stable Diffusion 1.x, 2.x or XL.")
+        raise UserError(f"{path} is a LoRA for another kind of model than Stable Diffusion 1.x, 2.x or XL.")
     return part
 
 
-def _check(path: Path, header: Header, parts: dict[str, Part]) -> None:
+def _check_ranks(path: Path, header: SafetensorsHeader, tensors: dict[str, LoraTensor]) -> None:
     """Check that every layer has both its matrices, and that their ranks agree."""
-    shapes = {part: header.shapes[key] for key, part in parts.items()}
+    shapes = {part: header.shapes[key] for key, part in tensors.items()}
     if not shapes:
-        raise Complaint(f"{path} is empty.")
+        raise UserError(f"{path} is empty.")
     for network, layer in {(part.network, part.layer) for part in shapes}:
-        down, up = shapes[Part(network, layer, "down")], shapes[Part(network, layer, "up")]
-        middle = shapes.get(Part(network, layer, "mid"), (up[1], down[0]))
+        down, up = shapes[LoraTensor(network, layer, "down")], shapes[LoraTensor(network, layer, "up")]
+        middle = shapes.get(LoraTensor(network, layer, "mid"), (up[1], down[0]))
         if middle[:2] != (up[1], down[0]):
             raise ValueError(f"ranks in {layer}")
 
 
-def _is_told(part: Part) -> bool:
+def _is_cross_attention_down(part: LoraTensor) -> bool:
     return part.role == "down" and part.network == "unet" and part.layer.endswith(("attn2_to_k", "attn2_to_v"))
 
 
-def trigger_words(notes: dict[str, str]) -> str:
+def trigger_words(metadata: dict[str, str]) -> str:
     """Give the words that bring a LoRA out: those its maker names, else what stood in the most captions."""
-    if phrase := notes.get("modelspec.trigger_phrase", "").strip():
+    if phrase := metadata.get("modelspec.trigger_phrase", "").strip():
         return phrase
     try:
-        folders = json.loads(notes.get("ss_tag_frequency") or "{}")
+        folders = json.loads(metadata.get("ss_tag_frequency") or "{}")
         tags: Counter[str] = Counter()
         for counted in folders.values():
             tags.update({str(tag).strip(): int(count) for tag, count in counted.items()})
@@ -139,19 +141,21 @@ def trigger_words(notes: dict[str, str]) -> str:
         return ""
     most = max(tags.values(), default=0)
     always = [tag for tag, count in tags.items() if tag and count == most > 1]
-    return ", ".join(always[:MOST_TRIGGERS])
+    return ", ".join(always[:MAX_TRIGGER_WORDS])
 
 
-def noted_alphas(notes: dict[str, str]) -> Callable[[Part], float | None]:
+def metadata_alphas(metadata: dict[str, str]) -> Callable[[LoraTensor], float | None]:
     """Give what tells the alpha of a layer that has none of its own, where diffusers noted peft's settings."""
     try:
-        settings: dict[str, Any] = json.loads(notes.get("lora_adapter_metadata") or "{}")
+        settings: dict[str, Any] = json.loads(metadata.get("lora_adapter_metadata") or "{}")
     except ValueError:
         settings = {}
 
-    def alpha(part: Part) -> float | None:
+    def alpha(part: LoraTensor) -> float | None:
         patterns = settings.get(f"{part.network}.alpha_pattern") or {}
-        special = (value for name, value in patterns.items() if part.layer.endswith(_plain(name.replace(".", "_"))))
+        special = (
+            value for name, value in patterns.items() if part.layer.endswith(_strip_text_model(name.replace(".", "_")))
+        )
         value = next(special, settings.get(f"{part.network}.lora_alpha"))
         return float(value) if value is not None else None
 

@@ -43,7 +43,7 @@ class Loading:
 
     part: str
     done: int
-    of: int
+    total: int
     model: str = ""
 
 
@@ -56,7 +56,7 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Unloaded:
     """The model of this name is not held any more, or could not be loaded."""
 
     model: str
@@ -76,7 +76,7 @@ class Progress:
 
     job_id: str
     step: int
-    of: int
+    total: int
     preview: bytes | None = None
 
 
@@ -89,7 +89,7 @@ class Grid:
     """
 
     tiles: tuple[bytes, ...]
-    sheet: bytes
+    image: bytes
     suffix: str
     seconds: float
     sensitive: bool = False
@@ -103,10 +103,10 @@ class Finished:
     grid: Grid
 
 
-class Reason(StrEnum):
+class FailureReason(StrEnum):
     """Why a job failed, as far as it matters to what happens next."""
 
-    COMPLAINT = "complaint"  # `text` may be shown to the person
+    USER_ERROR = "complaint"  # `text` may be shown to the person
     CANCELLED = "cancelled"
     OUT_OF_MEMORY = "out of memory"  # `text` may be shown; the worker lives on
     INTERNAL = "internal"  # `text` is for the log
@@ -117,7 +117,7 @@ class Failed:
     """The one sad end of a `Generate`."""
 
     job_id: str
-    reason: Reason
+    reason: FailureReason
     text: str
 
 
@@ -129,8 +129,8 @@ class Crashed:
     """
 
     text: str
-    hopeless: bool = False
+    permanent: bool = False
 
 
 Inbound = Generate | Cancel | Stop
-Event = Loading | Loaded | Left | Ready | Progress | Finished | Failed | Crashed
+Event = Loading | Loaded | Unloaded | Ready | Progress | Finished | Failed | Crashed

@@ -10,21 +10,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from generation.catalogue import WHOLE, Entry, Family, bare, look_up, typical
-from generation.errors import Complaint
-from generation.features import FEATURES, Feature
-from generation.samplers import SAMPLERS, recognise
-from generation.single_file import describe_file
+from generation.catalogue import PIPELINE_FAMILIES, CatalogueEntry, Family, find_entry, normalize_name, reference_entry
+from generation.errors import UserError
+from generation.features import FAMILY_CAPABILITIES, Capability
+from generation.samplers import SAMPLERS, sampler_for
+from generation.single_file import inspect_checkpoint
 
 EMBEDDED = str(Path(__file__).resolve().parent.parent / "models" / "storybook")
 
 HUB_ID = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
-PICKLED = (".ckpt", ".pt", ".pth", ".bin")
-SAMPLER_OF_FILES = "dpmpp_2m_karras"  # a single file does not say what it is drawn best with
-SAMPLER_OF_FEW_STEPS = "euler"  # Karras' steps are too fine at the end for so few, and too coarse where all is noise
-CONVERT = "Convert it to safetensors once, as docs/models.md shows under “Pickled models”."
+PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
+DEFAULT_CHECKPOINT_SAMPLER = "dpmpp_2m_karras"  # a single file does not say what it is drawn best with
+DISTILLED_SAMPLER = "euler"  # Karras' steps are too fine at the end for so few, and too coarse where all is noise
+CONVERT_HINT = "Convert it to safetensors once, as docs/models.md shows under “Pickled models”."
 # What a model folder may say of itself in atelier.json: the type, and the least where it is a number.
-_FACTS: dict[str, tuple[Any, float]] = {
+_ATELIER_JSON_KEYS: dict[str, tuple[Any, float]] = {
     "name": (str, 0),
     "native_size": (int, 1),
     "size_multiple": (int, 1),
@@ -37,10 +37,10 @@ _FACTS: dict[str, tuple[Any, float]] = {
     "partner": (str, 0),
 }
 # What is usual where a model does not say it: SDXL knows only sizes of multiples of 64, since it is told them.
-_USUAL: dict[Family, dict[str, Any]] = {Family.SDXL: {"size_multiple": 64, "guidance_scale": 6.0}}
-_GUIDES_ITSELF: dict[str, Any] = {"num_inference_steps": 4, "guidance_scale": 8.0}
-FEW_STEPS = 8
-TEXT_WIDTHS = {Family.SD1: 768, Family.SD2: 1024, Family.SDXL: 2048}
+_FAMILY_DEFAULTS: dict[Family, dict[str, Any]] = {Family.SDXL: {"size_multiple": 64, "guidance_scale": 6.0}}
+_LCM_DEFAULTS: dict[str, Any] = {"num_inference_steps": 4, "guidance_scale": 8.0}
+DISTILLED_STEPS = 8
+CROSS_ATTENTION_DIMS = {Family.SD1: 768, Family.SD2: 1024, Family.SDXL: 2048}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,23 +65,23 @@ class Model:
     trigger_words: str = ""
     sampler: str | None = None
     family: Family = Family.SD1
-    text_width: int | None = None
+    cross_attention_dim: int | None = None
     base: str = ""
     unet_file: str = ""
     partner: str = ""
 
     @property
-    def features(self) -> frozenset[Feature]:
+    def capabilities(self) -> frozenset[Capability]:
         """Say what it can do besides drawing from words."""
-        return FEATURES[self.family]
+        return FAMILY_CAPABILITIES[self.family]
 
     @property
     def is_distilled(self) -> bool:
         """Say whether it was made to draw in very few steps."""
-        return self.num_inference_steps <= FEW_STEPS
+        return self.num_inference_steps <= DISTILLED_STEPS
 
 
-def describe(ref: str) -> Model:
+def describe_model(ref: str) -> Model:
     """Describe the model at `ref`: a folder, from its small JSON files; a name or hub id, from the catalogue.
 
     A single safetensors file is described by its header, and by an `.atelier.json` beside it; a hub id that is not in
@@ -90,26 +90,26 @@ def describe(ref: str) -> Model:
     """
     folder = Path(ref)
     if not folder.is_dir():
-        return _without_folder(ref)
+        return _describe_non_folder(ref)
     if not (folder / "model_index.json").is_file():
         raise FileNotFoundError(f"{ref} has no model_index.json, so it is not a diffusers model folder")
-    index = _read(folder / "model_index.json")
-    own = _own_facts(folder / "atelier.json")
+    index = _read_json(folder / "model_index.json")
+    overrides = _read_atelier_json(folder / "atelier.json")
     defaults: dict[str, Any] = {
         "name": folder.resolve().name,
-        "native_size": _trained_size(folder),
-        "sampler": _own_sampler(folder),
-        **usual(_read(folder / "unet" / "config.json")),
+        "native_size": _native_size(folder),
+        "sampler": _scheduler_sampler(folder),
+        **defaults_from_unet(_read_json(folder / "unet" / "config.json")),
     }
-    if family := WHOLE.get(str(index.get("_class_name"))):
-        defaults |= facts_of(family if _is_guided(folder) else Family.FLUX_SCHNELL)
-        own |= {"partner": _partner(folder, own.get("partner", ""))}
-    return Model(ref=ref, **defaults | own | {"examples": tuple(own.get("examples", ()))})
+    if family := PIPELINE_FAMILIES.get(str(index.get("_class_name"))):
+        defaults |= defaults_for_family(family if _has_guidance_embeds(folder) else Family.FLUX_SCHNELL)
+        overrides |= {"partner": _resolve_partner(folder, overrides.get("partner", ""))}
+    return Model(ref=ref, **defaults | overrides | {"examples": tuple(overrides.get("examples", ()))})
 
 
-def facts_of(family: Family) -> dict[str, Any]:
+def defaults_for_family(family: Family) -> dict[str, Any]:
     """Give what goes for every model of a family that is drawn whole."""
-    entry = typical(family)
+    entry = reference_entry(family)
     return {
         "family": family,
         "native_size": entry.native_size,
@@ -120,27 +120,27 @@ def facts_of(family: Family) -> dict[str, Any]:
     }
 
 
-def _is_guided(folder: Path) -> bool:
+def _has_guidance_embeds(folder: Path) -> bool:
     """Say whether a model can be told how closely to follow the prompt: of FLUX.1 schnell that was distilled away."""
-    return _read(folder / "transformer" / "config.json").get("guidance_embeds") is not False
+    return _read_json(folder / "transformer" / "config.json").get("guidance_embeds") is not False
 
 
-def _partner(folder: Path, named: str) -> str:
+def _resolve_partner(folder: Path, named: str) -> str:
     """Give where the other half is; a folder is named as seen from this one."""
     beside = folder / named
     return str(beside.resolve()) if named and beside.is_dir() else named
 
 
-def _without_folder(ref: str) -> Model:
+def _describe_non_folder(ref: str) -> Model:
     path = Path(ref)
-    if path.suffix.lower() in PICKLED:
-        raise Complaint(f"{ref} is pickled: a file that could run any program. {CONVERT}")
+    if path.suffix.lower() in PICKLE_SUFFIXES:
+        raise UserError(f"{ref} is pickled: a file that could run any program. {CONVERT_HINT}")
     if path.exists():
-        return _of_file(path)
-    if bare(ref) == bare(Path(EMBEDDED).name):
-        return describe(EMBEDDED)
-    if entry := look_up(ref):
-        return _of_entry(entry)
+        return _from_checkpoint(path)
+    if normalize_name(ref) == normalize_name(Path(EMBEDDED).name):
+        return describe_model(EMBEDDED)
+    if entry := find_entry(ref):
+        return _from_catalogue(entry)
     if path.suffix.lower() == ".safetensors":  # which no id on the hub ends in
         raise FileNotFoundError(f"no file at {ref}")
     if not HUB_ID.fullmatch(ref):
@@ -148,23 +148,23 @@ def _without_folder(ref: str) -> Model:
     return Model(name=ref.rpartition("/")[2], ref=ref)
 
 
-def _of_file(path: Path) -> Model:
+def _from_checkpoint(path: Path) -> Model:
     if path.suffix.lower() != ".safetensors":
         raise FileNotFoundError(f"no model folder at {path}, and no safetensors file")
-    own, file = _own_facts(path.with_suffix(".atelier.json")), describe_file(path)
-    in_few_steps = own.get("num_inference_steps", FEW_STEPS + 1) <= FEW_STEPS
+    overrides, checkpoint = _read_atelier_json(path.with_suffix(".atelier.json")), inspect_checkpoint(path)
+    is_distilled = overrides.get("num_inference_steps", DISTILLED_STEPS + 1) <= DISTILLED_STEPS
     defaults: dict[str, Any] = {
         "name": path.stem,
-        "native_size": file.native_size,
-        "sampler": SAMPLER_OF_FEW_STEPS if in_few_steps or file.ends_in_noise else SAMPLER_OF_FILES,
-        "family": file.family,
-        "text_width": TEXT_WIDTHS[file.family],
-        **_USUAL.get(file.family, {}),
+        "native_size": checkpoint.native_size,
+        "sampler": DISTILLED_SAMPLER if is_distilled or checkpoint.zero_terminal_snr else DEFAULT_CHECKPOINT_SAMPLER,
+        "family": checkpoint.family,
+        "cross_attention_dim": CROSS_ATTENTION_DIMS[checkpoint.family],
+        **_FAMILY_DEFAULTS.get(checkpoint.family, {}),
     }
-    return Model(ref=str(path), **defaults | own | {"examples": tuple(own.get("examples", ()))})
+    return Model(ref=str(path), **defaults | overrides | {"examples": tuple(overrides.get("examples", ()))})
 
 
-def _of_entry(entry: Entry) -> Model:
+def _from_catalogue(entry: CatalogueEntry) -> Model:
     return Model(
         name=entry.name,
         ref=entry.hub_id,
@@ -174,23 +174,28 @@ def _of_entry(entry: Entry) -> Model:
         trigger_words=entry.trigger_words,
         sampler=entry.sampler,
         family=entry.family,
-        text_width=TEXT_WIDTHS.get(entry.family),
-        size_multiple=_USUAL.get(entry.family, {}).get("size_multiple", entry.size_multiple),
+        cross_attention_dim=CROSS_ATTENTION_DIMS.get(entry.family),
+        size_multiple=_FAMILY_DEFAULTS.get(entry.family, {}).get("size_multiple", entry.size_multiple),
         base=entry.base,
         unet_file=entry.unet_file,
         partner=entry.partner,
     )
 
 
-def usual(unet: Mapping[str, Any]) -> dict[str, Any]:
+def defaults_from_unet(unet: Mapping[str, Any]) -> dict[str, Any]:
     """Give what follows for a model from its UNet's configuration: its family, and defaults that are usual with it."""
     width = unet.get("cross_attention_dim")
-    family = Family.SD2 if width == TEXT_WIDTHS[Family.SD2] else Family.SD1
+    family = Family.SD2 if width == CROSS_ATTENTION_DIMS[Family.SD2] else Family.SD1
     if unet.get("addition_embed_type") == "text_time":
         family = Family.SDXL
-    distilled = _GUIDES_ITSELF if unet.get("time_cond_proj_dim") is not None else {}
-    text_width = width if isinstance(width, int) else None
-    return {"family": family, "text_width": text_width, **_USUAL.get(family, {}), **distilled}
+    distilled = _LCM_DEFAULTS if unet.get("time_cond_proj_dim") is not None else {}
+    cross_attention_dim = width if isinstance(width, int) else None
+    return {
+        "family": family,
+        "cross_attention_dim": cross_attention_dim,
+        **_FAMILY_DEFAULTS.get(family, {}),
+        **distilled,
+    }
 
 
 def size_for(model: Model, aspect: tuple[int, int], *, draft: bool = False) -> tuple[int, int]:
@@ -213,40 +218,40 @@ def _longest(model: Model, other: int) -> int:
     return int(model.max_aspect * other / model.size_multiple) * model.size_multiple
 
 
-def _trained_size(folder: Path) -> int:
-    unet, vae = _read(folder / "unet" / "config.json"), _read(folder / "vae" / "config.json")
+def _native_size(folder: Path) -> int:
+    unet, vae = _read_json(folder / "unet" / "config.json"), _read_json(folder / "vae" / "config.json")
     sample_size, blocks = unet.get("sample_size", 64), vae.get("block_out_channels", (0, 0, 0, 0))
     return sample_size * 2 ** (len(blocks) - 1) if isinstance(sample_size, int) else 512
 
 
-def _own_sampler(folder: Path) -> str | None:
-    settings = _read(folder / "scheduler" / "scheduler_config.json")
-    return recognise(str(settings["_class_name"]), settings) if "_class_name" in settings else None
+def _scheduler_sampler(folder: Path) -> str | None:
+    settings = _read_json(folder / "scheduler" / "scheduler_config.json")
+    return sampler_for(str(settings["_class_name"]), settings) if "_class_name" in settings else None
 
 
-def _own_facts(path: Path) -> dict[str, Any]:
-    facts = {name: value for name, value in _read(path).items() if name in _FACTS}
-    for name, value in facts.items():
-        if not _makes_sense(value, *_FACTS[name]):
-            raise Complaint(f"{path} is damaged: `{name}` cannot be {json.dumps(value)}")
-    if facts.get("sampler", SAMPLER_OF_FILES) not in SAMPLERS:
-        raise Complaint(f"{path} is damaged: there is no sampler {facts['sampler']}; there are {', '.join(SAMPLERS)}")
-    return facts
+def _read_atelier_json(path: Path) -> dict[str, Any]:
+    values = {name: value for name, value in _read_json(path).items() if name in _ATELIER_JSON_KEYS}
+    for name, value in values.items():
+        if not _is_valid(value, *_ATELIER_JSON_KEYS[name]):
+            raise UserError(f"{path} is damaged: `{name}` cannot be {json.dumps(value)}")
+    if values.get("sampler", DEFAULT_CHECKPOINT_SAMPLER) not in SAMPLERS:
+        raise UserError(f"{path} is damaged: there is no sampler {values['sampler']}; there are {', '.join(SAMPLERS)}")
+    return values
 
 
-def _makes_sense(value: object, kind: Any, least: float) -> bool:
+def _is_valid(value: object, kind: Any, minimum: float) -> bool:
     if isinstance(value, bool) or not isinstance(value, kind):
         return False
-    return not isinstance(value, int | float) or least <= value < math.inf
+    return not isinstance(value, int | float) or minimum <= value < math.inf
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise Complaint(f"{path} is damaged: {error}") from None
+        raise UserError(f"{path} is damaged: {error}") from None
     if not isinstance(values, dict):
-        raise Complaint(f"{path} is damaged: it holds no JSON object")
+        raise UserError(f"{path} is damaged: it holds no JSON object")
     return values

@@ -4,41 +4,41 @@ from __future__ import annotations
 
 from generation.models import Model
 from generation.params import Params
-from generation.passes import work
-from generation.repertoire import Repertoire
+from generation.passes import compute_cost
+from generation.repertoire import ModelRegistry
 
 NEW_SAMPLE_WEIGHT = 0.2  # of the newest job in the moving average of the seconds that work takes
 
 
-class Pace:
+class ThroughputEstimator:
     """The seconds that a model takes for a pixel's step; of one that nobody has seen, those of the most similar."""
 
     def __init__(self) -> None:
-        self._seconds_per_work: dict[str, float] = {}
+        self._seconds_per_cost: dict[str, float] = {}
 
-    def learn(self, params: Params, model: str, seconds: float, repertoire: Repertoire) -> None:
+    def record(self, params: Params, model: str, seconds: float, registry: ModelRegistry) -> None:
         """Take in how long a job took."""
-        sample = seconds / work(params, repertoire.find(model))
-        known = self._seconds_per_work.get(model, sample)
-        self._seconds_per_work[model] = known + NEW_SAMPLE_WEIGHT * (sample - known)
+        sample = seconds / compute_cost(params, registry.find(model))
+        known = self._seconds_per_cost.get(model, sample)
+        self._seconds_per_cost[model] = known + NEW_SAMPLE_WEIGHT * (sample - known)
 
     @property
-    def is_known(self) -> bool:
+    def has_samples(self) -> bool:
         """Say whether anything was seen, before which nothing can be foreseen."""
-        return bool(self._seconds_per_work)
+        return bool(self._seconds_per_cost)
 
-    def seconds(self, params: Params, model: str, repertoire: Repertoire) -> float:
+    def estimate_seconds(self, params: Params, model: str, registry: ModelRegistry) -> float:
         """Foresee how long a job takes."""
-        seen = model if model in self._seconds_per_work else self._most_similar(model, repertoire)
-        return self._seconds_per_work[seen] * work(params, repertoire.find(model))
+        reference = model if model in self._seconds_per_cost else self._most_similar(model, registry)
+        return self._seconds_per_cost[reference] * compute_cost(params, registry.find(model))
 
-    def _most_similar(self, name: str, repertoire: Repertoire) -> str:
-        model = repertoire.find(name)
+    def _most_similar(self, name: str, registry: ModelRegistry) -> str:
+        model = registry.find(name)
 
         def distance(other: str) -> tuple[bool, int]:
-            theirs: Model | None = repertoire.find(other)
-            if model is None or theirs is None:
+            other_model: Model | None = registry.find(other)
+            if model is None or other_model is None:
                 return True, 0
-            return theirs.family is not model.family, abs(theirs.native_size - model.native_size)
+            return other_model.family is not model.family, abs(other_model.native_size - model.native_size)
 
-        return min(self._seconds_per_work, key=distance)
+        return min(self._seconds_per_cost, key=distance)

@@ -12,7 +12,7 @@ TILE_PATTERN = r"(?P<job_id>[0-9a-f]{12})-(?P<index>[0-3])"
 
 
 @dataclass(frozen=True, slots=True)
-class TextPart:
+class PromptPart:
     """A stretch of the prompt and how strongly it pulls; negative weights push away."""
 
     text: str
@@ -45,7 +45,7 @@ class Upload:
     digest: str
 
 
-Picture = Tile | Upload
+ImageRef = Tile | Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class LoraUse:
+class LoraWeight:
     """A LoRA by its name, and how strongly it changes the model; below 0 it changes it the other way."""
 
     name: str
@@ -86,7 +86,7 @@ class Params:
     empty, in old rows, it is the default. `loras` change it for these pictures.
     """
 
-    parts: tuple[TextPart, ...]
+    parts: tuple[PromptPart, ...]
     no: tuple[str, ...] = ()
     aspect: tuple[int, int] = (1, 1)
     width: int
@@ -95,12 +95,12 @@ class Params:
     num_inference_steps: int
     guidance_scale: float
     count: int = 4
-    source: Picture | None = None
+    source: ImageRef | None = None
     strength: float = 1.0
-    mask: Picture | None = None
+    mask: ImageRef | None = None
     sampler: str | None = None
     negative_prompt: str | None = None
-    blended: tuple[Picture, ...] = ()
+    blended: tuple[ImageRef, ...] = ()
     frame: Frame | None = None
     region: tuple[int, ...] = ()
     same_seed: bool = False
@@ -114,10 +114,10 @@ class Params:
     draft: bool = False
     hd: bool = False
     model: str = ""
-    loras: tuple[LoraUse, ...] = ()
+    loras: tuple[LoraWeight, ...] = ()
 
     @property
-    def lora_set(self) -> tuple[LoraUse, ...]:
+    def lora_set(self) -> tuple[LoraWeight, ...]:
         """Give the LoRAs that make a difference, in an order that does not depend on how they were typed."""
         return tuple(sorted((use for use in self.loras if use.weight), key=lambda use: use.name))
 
@@ -126,18 +126,18 @@ class Params:
         return self.seed if self.same_seed else (self.seed + tile) % (MAX_SEED + 1)
 
     @property
-    def weighted_parts(self) -> tuple[TextPart, ...]:
+    def weighted_parts(self) -> tuple[PromptPart, ...]:
         """Give all parts, `--no` items as parts of weight −0.5, scaled so that the positive weights sum to 1."""
-        parts = (*self.parts, *(TextPart(item, -0.5) for item in self.no))
+        parts = (*self.parts, *(PromptPart(item, -0.5) for item in self.no))
         total = sum(part.weight for part in parts if part.weight > 0)
-        return tuple(TextPart(part.text, part.weight / total) for part in parts)
+        return tuple(PromptPart(part.text, part.weight / total) for part in parts)
 
 
 def to_dict(params: Params) -> dict[str, Any]:
     """Give `params` as plain values for JSON; pictures become strings."""
     values = dataclasses.asdict(params)
-    pictures = {"source": _name(params.source), "mask": _name(params.mask)}
-    return values | pictures | {"blended": [_name(picture) for picture in params.blended]}
+    images = {"source": _format_ref(params.source), "mask": _format_ref(params.mask)}
+    return values | images | {"blended": [_format_ref(picture) for picture in params.blended]}
 
 
 def from_dict(values: dict[str, Any]) -> Params:
@@ -145,36 +145,36 @@ def from_dict(values: dict[str, Any]) -> Params:
     return Params(
         **values
         | {
-            "parts": tuple(TextPart(**part) for part in values["parts"]),
+            "parts": tuple(PromptPart(**part) for part in values["parts"]),
             "no": tuple(values.get("no", ())),
             "aspect": tuple(values.get("aspect", (1, 1))),
-            "source": _picture(values.get("source")),
-            "mask": _picture(values.get("mask")),
-            "blended": tuple(filter(None, map(_picture, values.get("blended", ())))),
+            "source": _parse_ref(values.get("source")),
+            "mask": _parse_ref(values.get("mask")),
+            "blended": tuple(filter(None, map(_parse_ref, values.get("blended", ())))),
             "frame": Frame(**values["frame"]) if values.get("frame") else None,
             "region": tuple(values.get("region", ())),
-            "loras": tuple(LoraUse(**use) for use in values.get("loras", ())),
+            "loras": tuple(LoraWeight(**use) for use in values.get("loras", ())),
         }
     )
 
 
-def _name(picture: Picture | None) -> str | None:
-    match picture:
+def _format_ref(ref: ImageRef | None) -> str | None:
+    match ref:
         case Tile():
-            return f"tile:{picture}"
+            return f"tile:{ref}"
         case Upload(digest):
             return f"upload:{digest}"
         case None:
             return None
 
 
-def _picture(name: str | None) -> Picture | None:
-    if name is None:
+def _parse_ref(text: str | None) -> ImageRef | None:
+    if text is None:
         return None
-    kind, _, value = name.partition(":")
+    kind, _, value = text.partition(":")
     match kind:
         case "tile":
             return Tile.parse(value)
         case "upload":
             return Upload(value)
-    raise ValueError(f"not a picture: {name!r}")
+    raise ValueError(f"not a picture: {text!r}")

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from generation import logs
-from generation.child import Emit, Engine, serve
+from generation.child import Emit, Engine, main
 from generation.messages import Event, Inbound
 
 EXIT_GRACE = 5.0  # seconds that a process has to end by itself
@@ -36,11 +36,11 @@ class GpuProcess:
         self._loop = asyncio.get_running_loop()
         self._on_event, self._on_end = on_event, on_end
         self._outbox: queue.SimpleQueue[Inbound | None] = queue.SimpleQueue()
-        self._pipe, theirs = spawn.Pipe()
-        self._process = spawn.Process(target=serve, args=(theirs, load, logs.of_process("gpu")), name="gpu")
+        self._pipe, child_end = spawn.Pipe()
+        self._process = spawn.Process(target=main, args=(child_end, load, logs.for_process("gpu")), name="gpu")
         self._process.start()
         atexit.register(self._process.kill)  # multiprocessing's own exit handler would wait for it for ever
-        theirs.close()
+        child_end.close()
         self._writer = threading.Thread(target=self._write, name="gpu pipe writer", daemon=True)
         self._writer.start()
         threading.Thread(target=self._read, name="gpu pipe reader", daemon=True).start()
@@ -61,15 +61,15 @@ class GpuProcess:
     def _read(self) -> None:
         try:
             while True:
-                self._tell(self._on_event, self._pipe.recv())
+                self._call_in_loop(self._on_event, self._pipe.recv())
         except (EOFError, ConnectionResetError):
             self._process.join(EXIT_GRACE)
         except Exception:
             log.exception("the GPU process said something that cannot be understood")
-        self._bury()
-        self._tell(self._on_end, self._process.exitcode)
+        self._reap()
+        self._call_in_loop(self._on_end, self._process.exitcode)
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         self._process.kill()
         self._process.join()
         self._outbox.put(None)
@@ -77,12 +77,12 @@ class GpuProcess:
         self._pipe.close()
         atexit.unregister(self._process.kill)
 
-    def _tell(self, callback: Callable[[Any], None], value: Any) -> None:
+    def _call_in_loop(self, callback: Callable[[Any], None], value: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody listens any more
             self._loop.call_soon_threadsafe(callback, value)
 
 
-def say_exit(exit_code: int | None) -> str:
+def describe_exit(exit_code: int | None) -> str:
     """Say in words how a process ended."""
     if exit_code is None or exit_code >= 0:
         return f"ended with exit code {exit_code}"

@@ -13,26 +13,26 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
 
-from generation.errors import Complaint, WorkerDied
+from generation.errors import UserError, WorkerCrashed
 from generation.job import Job, Speed
-from generation.lookahead import FARTHEST, Candidate, LookAhead
+from generation.lookahead import MAX_CANDIDATES, Candidate, ModelAffinity
 from generation.messages import Ready
-from generation.pace import Pace
+from generation.pace import ThroughputEstimator
 from generation.worker import Broken, Worker
 
-PATIENCE = 30 * 60.0  # seconds after which a job is as urgent as any: the relaxed wait long, but not for ever
+MAX_WAIT_S = 30 * 60.0  # seconds after which a job is as urgent as any: the relaxed wait long, but not for ever
 
 
-class QueueFull(Complaint):
+class QueueFull(UserError):
     """So many jobs wait, of everyone together, that no more are taken."""
 
 
-class PersonQueueFull(Complaint):
+class PersonQueueFull(UserError):
     """One person has as many jobs waiting as a person may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class QueueLimits:
     """How many jobs may wait and run."""
 
     waiting_per_person: int = 10
@@ -41,18 +41,18 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
+class MemberLimits:
     """How many jobs one person may have waiting and running in one guild, where that is less than the limits."""
 
     waiting: int | None = None
     running: int | None = None
 
 
-NO_ALLOWANCE = Allowance()
+NO_MEMBER_LIMITS = MemberLimits()
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Slot:
     """A job's permission to run on `worker`; `order` counts the turns that were given."""
 
     worker: Worker
@@ -60,7 +60,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueuePosition:
     """A waiting job's position, 1 being the next, and the estimated seconds until it starts where they are known."""
 
     position: int
@@ -71,43 +71,45 @@ _Key = tuple[int | None, ...]
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
+class _QueuedJob:
     job: Job
     since: float
-    allowance: Allowance
-    granted: asyncio.Future[Turn] | None = None  # None as long as nobody awaits the turn
+    member_limits: MemberLimits
+    slot: asyncio.Future[Slot] | None = None  # None as long as nobody awaits the turn
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Running:
+class _RunningJob:
     job: Job
-    turn: Turn
+    slot: Slot
     since: float
-    loads: bool  # whether its model was not held when it was given its turn
+    needs_loading: bool  # whether its model was not held when it was given its turn
 
 
 class Queue:
     """Shares `workers` fairly; the turns of one event-loop tick are given together, whoever asked first in it."""
 
-    def __init__(self, workers: Sequence[Worker], limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, workers: Sequence[Worker], limits: QueueLimits, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._workers, self._limits, self._clock = workers, limits, clock
-        self._waiting: dict[str, _Waiting] = {}
-        self._running: dict[str, _Running] = {}
-        self._remembered: dict[int, float] = {}
+        self._waiting: dict[str, _QueuedJob] = {}
+        self._running: dict[str, _RunningJob] = {}
+        self._restored_last_served: dict[int, float] = {}
         self._served: dict[int, int] = {}
-        self._orders = itertools.count(1)
-        self._look_ahead = LookAhead()
-        self._pace = Pace()
+        self._slot_numbers = itertools.count(1)
+        self._affinity = ModelAffinity()
+        self._throughput = ThroughputEstimator()
         self._subscribers: list[Callable[[], None]] = []
-        self._places: dict[str, tuple[int, float | None]] | None = None
-        self._due = False
+        self._positions: dict[str, tuple[int, float | None]] | None = None
+        self._dispatch_scheduled = False
         for worker in workers:
-            worker.subscribe(self._changed)
+            worker.subscribe(self._schedule_dispatch)
 
     @property
     def waiting(self) -> list[Job]:
         """Give the waiting jobs in the order of their turns, as far as it is known now."""
-        return [waiting.job for waiting in self._turns_ahead()]
+        return [waiting.job for waiting in self._predicted_order()]
 
     @property
     def running(self) -> list[Job]:
@@ -118,242 +120,251 @@ class Queue:
         """Have `callback` called in the event loop when places may have changed."""
         self._subscribers.append(callback)
 
-    def remember(self, person_id: int, when: float) -> None:
+    def restore_last_served(self, person_id: int, when: float) -> None:
         """Take over when a person was last served before this start, in seconds of any clock."""
-        self._remembered[person_id] = when
+        self._restored_last_served[person_id] = when
 
-    def check(
-        self, person_id: int, guild_id: int | None = None, allowance: Allowance = NO_ALLOWANCE, jobs: int = 1
+    def check_limits(
+        self, person_id: int, guild_id: int | None = None, member_limits: MemberLimits = NO_MEMBER_LIMITS, jobs: int = 1
     ) -> None:
         """Raise QueueFull or PersonQueueFull when `jobs` more jobs of this person would be too many."""
-        mine = [waiting.job for waiting in self._waiting.values() if waiting.job.asker.id == person_id]
-        here = [job for job in mine if job.destination.guild_id == guild_id]
-        _refuse_over(self._limits.waiting_per_person, len(mine), jobs, "person")
-        if allowance.waiting is not None:
-            _refuse_over(allowance.waiting, len(here), jobs, "member of this server with your roles")
+        of_person = [waiting.job for waiting in self._waiting.values() if waiting.job.requester.id == person_id]
+        in_guild = [job for job in of_person if job.destination.guild_id == guild_id]
+        _require_below(self._limits.waiting_per_person, len(of_person), jobs, "person")
+        if member_limits.waiting is not None:
+            _require_below(member_limits.waiting, len(in_guild), jobs, "member of this server with your roles")
         if len(self._waiting) + jobs > self._limits.waiting_in_all:
             raise QueueFull(
-                f"The queue is full: {_jobs(len(self._waiting))} are waiting, and {self._limits.waiting_in_all} is the "
-                "most. Try again in a while."
+                f"The queue is full: {_count_jobs(len(self._waiting))} are waiting, "
+                f"and {self._limits.waiting_in_all} is the most. Try again in a while."
             )
 
-    def enter(self, job: Job, allowance: Allowance = NO_ALLOWANCE) -> None:
+    def enqueue(self, job: Job, member_limits: MemberLimits = NO_MEMBER_LIMITS) -> None:
         """Check the limits and take a place in one go; follow it with `turn`, or with `leave` where that fails.
 
         Raises QueueFull and PersonQueueFull. The allowance is not remembered over a restart.
         """
-        self.check(job.asker.id, job.destination.guild_id, allowance)
-        self._waiting[job.id] = _Waiting(job, self._clock(), allowance)
-        self._changed()
+        self.check_limits(job.requester.id, job.destination.guild_id, member_limits)
+        self._waiting[job.id] = _QueuedJob(job, self._clock(), member_limits)
+        self._schedule_dispatch()
 
-    def leave(self, job_id: str) -> None:
+    def remove(self, job_id: str) -> None:
         """Give up a place that was taken with `enter`; harmless for a job that has none."""
-        self._forget(job_id)
-        self._changed()
+        self._discard(job_id)
+        self._schedule_dispatch()
 
     @asynccontextmanager
-    async def turn(self, job: Job) -> AsyncIterator[Turn]:
+    async def acquire(self, job: Job) -> AsyncIterator[Slot]:
         """Wait for the job's turn and hold it for the block; no limits are checked for a job that has not entered.
 
         Cancelling the task is all it takes to leave. A turn that ends with WorkerDied, or is cancelled before the
         block has begun, does not count as served.
         """
-        waiting = self._waiting.setdefault(job.id, _Waiting(job, self._clock(), NO_ALLOWANCE))
-        waiting.granted = asyncio.get_running_loop().create_future()
-        self._changed()
+        waiting = self._waiting.setdefault(job.id, _QueuedJob(job, self._clock(), NO_MEMBER_LIMITS))
+        waiting.slot = asyncio.get_running_loop().create_future()
+        self._schedule_dispatch()
         served = False
         try:
-            turn = await waiting.granted
+            slot = await waiting.slot
             served = True
-            yield turn
-            self._learn(self._running[job.id])
-        except WorkerDied:
+            yield slot
+            self._record_duration(self._running[job.id])
+        except WorkerCrashed:
             served = False
             raise
         finally:
-            self._end(job, served)
+            self._release(job, served)
 
-    def place(self, job_id: str) -> Place | None:
+    def position(self, job_id: str) -> QueuePosition | None:
         """Say where a job stands; None when it does not wait."""
-        if self._places is None:
-            self._places = self._estimate()
-        if job_id not in self._places:
+        if self._positions is None:
+            self._positions = self._estimate_positions()
+        if job_id not in self._positions:
             return None
-        position, start = self._places[job_id]
-        return Place(position, None if start is None else max(0.0, start - self._clock()))
+        position, start = self._positions[job_id]
+        return QueuePosition(position, None if start is None else max(0.0, start - self._clock()))
 
-    def _end(self, job: Job, served: bool) -> None:
-        self._forget(job.id)
+    def _release(self, job: Job, served: bool) -> None:
+        self._discard(job.id)
         running = self._running.pop(job.id, None)
         if running is not None and served:
-            self._served[job.asker.id] = max(self._served.get(job.asker.id, 0), running.turn.order)
-        self._changed()
+            self._served[job.requester.id] = max(self._served.get(job.requester.id, 0), running.slot.order)
+        self._schedule_dispatch()
 
-    def _forget(self, job_id: str) -> None:
+    def _discard(self, job_id: str) -> None:
         self._waiting.pop(job_id, None)
-        self._look_ahead.forget(job_id)
+        self._affinity.forget(job_id)
 
-    def _changed(self) -> None:
-        self._places = None
-        if not self._due:
-            self._due = True
-            asyncio.get_running_loop().call_soon(self._settle)
+    def _schedule_dispatch(self) -> None:
+        self._positions = None
+        if not self._dispatch_scheduled:
+            self._dispatch_scheduled = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
 
-    def _settle(self) -> None:
-        self._due = False
-        self._places = None
-        while self._grant():
+    def _dispatch(self) -> None:
+        self._dispatch_scheduled = False
+        self._positions = None
+        while self._grant_slot():
             pass
         for callback in self._subscribers:
             callback()
 
-    def _grant(self) -> bool:
+    def _grant_slot(self) -> bool:
         """Give one turn, where there is a free worker and somebody who may have it."""
         if (worker := self._free_worker()) is None:
             return False
-        able = list(islice(filter(self._may_run, self._in_order()), FARTHEST))
-        if not able:
+        candidates = list(islice(filter(self._is_runnable, self._priority_order()), MAX_CANDIDATES))
+        if not candidates:
             return False
-        chosen = self._look_ahead.take([*map(self._candidate, able)], worker.held, self._clock())
-        waiting, turn = self._waiting[chosen.job_id], Turn(worker, next(self._orders))
-        assert waiting.granted is not None
-        self._forget(chosen.job_id)
-        self._running[chosen.job_id] = _Running(waiting.job, turn, self._clock(), chosen.model not in worker.held)
-        waiting.granted.set_result(turn)
+        chosen = self._affinity.choose([*map(self._candidate, candidates)], worker.loaded_models, self._clock())
+        waiting, slot = self._waiting[chosen.job_id], Slot(worker, next(self._slot_numbers))
+        assert waiting.slot is not None
+        self._discard(chosen.job_id)
+        self._running[chosen.job_id] = _RunningJob(
+            waiting.job, slot, self._clock(), chosen.model not in worker.loaded_models
+        )
+        waiting.slot.set_result(slot)
         return True
 
-    def _candidate(self, waiting: _Waiting) -> Candidate:
-        return Candidate(waiting.job.id, self._model_of(waiting.job), self._urgency(waiting))
+    def _candidate(self, waiting: _QueuedJob) -> Candidate:
+        return Candidate(waiting.job.id, self._model_name(waiting.job), self._priority(waiting))
 
-    def _model_of(self, job: Job) -> str:
-        return self._workers[0].repertoire.name_of(job.params) if self._workers else job.params.model
+    def _model_name(self, job: Job) -> str:
+        return self._workers[0].registry.model_name(job.params) if self._workers else job.params.model
 
-    def _may_run(self, waiting: _Waiting) -> bool:
-        if waiting.granted is None or waiting.granted.done():  # done: cancelled in this very tick
+    def _is_runnable(self, waiting: _QueuedJob) -> bool:
+        if waiting.slot is None or waiting.slot.done():  # done: cancelled in this very tick
             return False
         return self._is_within_limits(
-            waiting, Counter(key for each in self._running.values() for key in _keys(each.job))
+            waiting, Counter(key for each in self._running.values() for key in _limit_keys(each.job))
         )
 
-    def _is_within_limits(self, waiting: _Waiting, running: Counter[_Key]) -> bool:
-        of_person, here = (running[key] for key in _keys(waiting.job))
-        allowed = waiting.allowance.running
-        return of_person < self._limits.running_per_person and (allowed is None or here < allowed)
+    def _is_within_limits(self, waiting: _QueuedJob, running: Counter[_Key]) -> bool:
+        of_person, in_guild = (running[key] for key in _limit_keys(waiting.job))
+        limit = waiting.member_limits.running
+        return of_person < self._limits.running_per_person and (limit is None or in_guild < limit)
 
     def _free_worker(self) -> Worker | None:
         """Give the emptiest worker that has room; one that is broken only when all are, so that it can say so."""
-        able = [worker for worker in self._workers if isinstance(worker.state, Ready)]
-        if not able and all(isinstance(worker.state, Broken) for worker in self._workers):
-            able = list(self._workers)
-        emptiest = max(able, key=self._room, default=None)
-        return emptiest if emptiest is not None and self._room(emptiest) > 0 else None
+        ready = [worker for worker in self._workers if isinstance(worker.state, Ready)]
+        if not ready and all(isinstance(worker.state, Broken) for worker in self._workers):
+            ready = list(self._workers)
+        emptiest = max(ready, key=self._free_capacity, default=None)
+        return emptiest if emptiest is not None and self._free_capacity(emptiest) > 0 else None
 
-    def _room(self, worker: Worker) -> int:
-        return worker.capacity - sum(running.turn.worker is worker for running in self._running.values())
+    def _free_capacity(self, worker: Worker) -> int:
+        return worker.capacity - sum(running.slot.worker is worker for running in self._running.values())
 
-    def _turns_ahead(self) -> list[_Waiting]:
+    def _predicted_order(self) -> list[_QueuedJob]:
         """Give the waiting jobs as turns will be given if nothing else changes."""
-        left = [self._candidate(waiting) for waiting in self._in_order()]
-        held, look_ahead, turns = self._held(), self._look_ahead.copy(), list[Candidate]()
-        while left:
-            turns.append(look_ahead.take(left, held, self._clock()))
-            left.remove(turns[-1])
-            held = held | {turns[-1].model}
-        return [self._waiting[turn.job_id] for turn in turns]
+        remaining = [self._candidate(waiting) for waiting in self._priority_order()]
+        loaded, affinity, order = self._expected_models(), self._affinity.copy(), list[Candidate]()
+        while remaining:
+            order.append(affinity.choose(remaining, loaded, self._clock()))
+            remaining.remove(order[-1])
+            loaded = loaded | {order[-1].model}
+        return [self._waiting[turn.job_id] for turn in order]
 
-    def _held(self) -> frozenset[str]:
+    def _expected_models(self) -> frozenset[str]:
         """Give the models that are held, or will be when those who have a turn draw."""
-        to_come = (self._model_of(running.job) for running in self._running.values())
-        return frozenset(to_come).union(*(worker.held for worker in self._workers))
+        expected = (self._model_name(running.job) for running in self._running.values())
+        return frozenset(expected).union(*(worker.loaded_models for worker in self._workers))
 
-    def _in_order(self) -> list[_Waiting]:
+    def _priority_order(self) -> list[_QueuedJob]:
         """Give the waiting jobs in the order of their right to a turn."""
-        by_urgency: dict[int, list[_Waiting]] = {}
+        by_priority: dict[int, list[_QueuedJob]] = {}
         for waiting in sorted(self._waiting.values(), key=lambda waiting: waiting.job.asked_at):
-            by_urgency.setdefault(self._urgency(waiting), []).append(waiting)
-        return [waiting for _, equals in sorted(by_urgency.items()) for waiting in self._dealt_out(equals)]
+            by_priority.setdefault(self._priority(waiting), []).append(waiting)
+        return [waiting for _, equals in sorted(by_priority.items()) for waiting in self._round_robin(equals)]
 
-    def _urgency(self, waiting: _Waiting) -> int:
-        impatient = self._clock() - waiting.since > PATIENCE
-        return 0 if impatient else _URGENCIES.index(waiting.job.speed)
+    def _priority(self, waiting: _QueuedJob) -> int:
+        is_overdue = self._clock() - waiting.since > MAX_WAIT_S
+        return 0 if is_overdue else _PRIORITIES.index(waiting.job.speed)
 
-    def _dealt_out(self, by_age: list[_Waiting]) -> list[_Waiting]:
+    def _round_robin(self, by_age: list[_QueuedJob]) -> list[_QueuedJob]:
         """Deal out jobs one a person and round, beginning with the person served least recently."""
-        lanes: dict[int, list[_Waiting]] = {}
+        by_person: dict[int, list[_QueuedJob]] = {}
         for waiting in by_age:
-            lanes.setdefault(waiting.job.asker.id, []).append(waiting)
-        by_service = sorted(lanes.items(), key=lambda lane: (self._last_served(lane[0]), lane[1][0].job.asked_at))
+            by_person.setdefault(waiting.job.requester.id, []).append(waiting)
+        by_service = sorted(by_person.items(), key=lambda lane: (self._last_served(lane[0]), lane[1][0].job.asked_at))
         rounds = itertools.zip_longest(*(lane for _, lane in by_service))
         return [waiting for round_ in rounds for waiting in round_ if waiting is not None]
 
     def _last_served(self, person_id: int) -> tuple[int, float]:
-        running = (job.turn.order for job in self._running.values() if job.job.asker.id == person_id)
-        return max((self._served.get(person_id, 0), *running)), self._remembered.get(person_id, -math.inf)
+        running = (job.slot.order for job in self._running.values() if job.job.requester.id == person_id)
+        return max((self._served.get(person_id, 0), *running)), self._restored_last_served.get(person_id, -math.inf)
 
-    def _learn(self, ended: _Running) -> None:
-        if not ended.loads:
-            repertoire = self._workers[0].repertoire
-            self._pace.learn(ended.job.params, self._model_of(ended.job), self._clock() - ended.since, repertoire)
+    def _record_duration(self, ended: _RunningJob) -> None:
+        if not ended.needs_loading:
+            registry = self._workers[0].registry
+            self._throughput.record(
+                ended.job.params, self._model_name(ended.job), self._clock() - ended.since, registry
+            )
 
-    def _estimate(self) -> dict[str, tuple[int, float | None]]:
-        waiting = self._turns_ahead()
-        starts = self._starts(deque(waiting))
+    def _estimate_positions(self) -> dict[str, tuple[int, float | None]]:
+        waiting = self._predicted_order()
+        starts = self._simulate_starts(deque(waiting))
         return {each.job.id: (place, starts.get(each.job.id)) for place, each in enumerate(waiting, start=1)}
 
-    def _starts(self, waiting: deque[_Waiting]) -> dict[str, float]:
+    def _simulate_starts(self, waiting: deque[_QueuedJob]) -> dict[str, float]:
         """Play the queue forward: when each job starts, as far as the pace is known and there is a worker for it."""
-        now, held, starts = self._clock(), self._held(), dict[str, float]()
-        if not self._pace.is_known:
+        now, loaded, starts = self._clock(), self._expected_models(), dict[str, float]()
+        if not self._throughput.has_samples:
             return starts
-        free = sum(max(0, self._room(worker)) for worker in self._workers if isinstance(worker.state, Ready))
+        free = sum(max(0, self._free_capacity(worker)) for worker in self._workers if isinstance(worker.state, Ready))
         ends = [
-            (each.since + self._foreseen(each.job, loads=each.loads), each.job.id, each.job)
+            (each.since + self._estimate_seconds(each.job, needs_loading=each.needs_loading), each.job.id, each.job)
             for each in self._running.values()
         ]
         heapq.heapify(ends)
-        running = Counter(key for _, _, job in ends for key in _keys(job))
+        running = Counter(key for _, _, job in ends for key in _limit_keys(job))
         while waiting:
             first = next((each for each in waiting if self._is_within_limits(each, running)), None)
             if free and first:
                 starts[first.job.id] = now
                 waiting.remove(first)
-                loads = self._model_of(first.job) not in held
-                heapq.heappush(ends, (now + self._foreseen(first.job, loads=loads), first.job.id, first.job))
-                held |= {self._model_of(first.job)}
-                running.update(_keys(first.job))
+                needs_loading = self._model_name(first.job) not in loaded
+                heapq.heappush(
+                    ends,
+                    (now + self._estimate_seconds(first.job, needs_loading=needs_loading), first.job.id, first.job),
+                )
+                loaded |= {self._model_name(first.job)}
+                running.update(_limit_keys(first.job))
                 free -= 1
             elif ends:
                 end, _, job = heapq.heappop(ends)
                 now = max(now, end)
-                running.subtract(_keys(job))
+                running.subtract(_limit_keys(job))
                 free += 1
             else:
                 break
         return starts
 
-    def _foreseen(self, job: Job, *, loads: bool) -> float:
+    def _estimate_seconds(self, job: Job, *, needs_loading: bool) -> float:
         """Give the seconds that a job takes, with those of loading its model first where that is not held."""
-        worker, model = self._workers[0], self._model_of(job)
-        loading = worker.load_seconds.get(model, max(worker.load_seconds.values(), default=0.0)) if loads else 0.0
-        return self._pace.seconds(job.params, model, worker.repertoire) + loading
+        worker, model = self._workers[0], self._model_name(job)
+        loading = (
+            worker.load_seconds.get(model, max(worker.load_seconds.values(), default=0.0)) if needs_loading else 0.0
+        )
+        return self._throughput.estimate_seconds(job.params, model, worker.registry) + loading
 
 
-def _keys(job: Job) -> tuple[_Key, _Key]:
+def _limit_keys(job: Job) -> tuple[_Key, _Key]:
     """Give what a running job counts for: its owner's jobs, and those in one guild."""
-    return (job.asker.id,), (job.asker.id, job.destination.guild_id)
+    return (job.requester.id,), (job.requester.id, job.destination.guild_id)
 
 
-_URGENCIES = (Speed.TURBO, Speed.FAST, Speed.RELAX)
+_PRIORITIES = (Speed.TURBO, Speed.FAST, Speed.RELAX)
 
 
-def _refuse_over(limit: int, waiting: int, jobs: int, whom: str) -> None:
+def _require_below(limit: int, waiting: int, jobs: int, scope: str) -> None:
     if waiting + jobs > limit:
         more = f", and {jobs} more are too many:" if jobs > 1 else ", and"
         raise PersonQueueFull(
-            f"You already have {_jobs(waiting)} waiting{more} {limit} is the most for one {whom}. "
+            f"You already have {_count_jobs(waiting)} waiting{more} {limit} is the most for one {scope}. "
             "Try again when one of them has started, or cancel one."
         )
 
 
-def _jobs(number: int) -> str:
+def _count_jobs(number: int) -> str:
     return f"{number} job{'' if number == 1 else 's'}"

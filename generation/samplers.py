@@ -36,16 +36,16 @@ SAMPLERS: dict[str, Sampler] = {
 }
 
 # What makes two samplers of one class draw differently, and what it is where a scheduler's settings do not say.
-_KINDS = {"algorithm_type": "dpmsolver++", "use_karras_sigmas": False}
+_VARIANT_DEFAULTS = {"algorithm_type": "dpmsolver++", "use_karras_sigmas": False}
 
 
-def recognise(scheduler: str, settings: Mapping[str, Any]) -> str:
+def sampler_for(scheduler: str, settings: Mapping[str, Any]) -> str:
     """Give the name of the sampler that a model's own scheduler is, or else the scheduler's class."""
     for name, sampler in SAMPLERS.items():
-        if sampler.scheduler == scheduler and _kind(sampler.overrides) == _kind(settings):
+        if sampler.scheduler == scheduler and _variant(sampler.overrides) == _variant(settings):
             return name
     return scheduler
 
 
-def _kind(settings: Mapping[str, Any]) -> list[Any]:
-    return [settings.get(key, default) for key, default in _KINDS.items()]
+def _variant(settings: Mapping[str, Any]) -> list[Any]:
+    return [settings.get(key, default) for key, default in _VARIANT_DEFAULTS.items()]

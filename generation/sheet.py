@@ -12,18 +12,18 @@ QUALITIES = (90, 80, 65, 50)
 _UNICODE = b"UNICODE\0"  # begins a comment in UTF-16, by the Exif standard
 
 
-def compose(tiles: Sequence[Image.Image]) -> Image.Image:
+def make_grid(tiles: Sequence[Image.Image]) -> Image.Image:
     """Put the tiles, all of one size, side by side in as square a sheet as their number allows: 4 become 2×2."""
     columns = math.ceil(math.sqrt(len(tiles)))
     rows = math.ceil(len(tiles) / columns)
     width, height = tiles[0].size
-    sheet = Image.new("RGB", (columns * width, rows * height))
+    grid = Image.new("RGB", (columns * width, rows * height))
     for place, tile in enumerate(tiles):
-        sheet.paste(tile, (place % columns * width, place // columns * height))
-    return sheet
+        grid.paste(tile, (place % columns * width, place // columns * height))
+    return grid
 
 
-def encode_within(image: Image.Image, limit: int, text: str = "") -> tuple[bytes, str]:
+def encode_to_limit(image: Image.Image, limit: int, text: str = "") -> tuple[bytes, str]:
     """Encode `image` as WebP of at most `limit` bytes, giving up quality first and size after; also its file suffix.
 
     Its parameters, as `text`, stand in the file where AUTOMATIC1111's web UI puts and looks for them in a WebP, unless
@@ -31,7 +31,7 @@ def encode_within(image: Image.Image, limit: int, text: str = "") -> tuple[bytes
     """
     exif = _exif(text)
     exif = exif if len(exif) <= limit // 4 else b""
-    for smaller_image in _shrinking(image):
+    for smaller_image in _downscaled(image):
         for quality in QUALITIES:
             data = _webp(smaller_image, quality, exif)
             if len(data) <= limit:
@@ -39,16 +39,16 @@ def encode_within(image: Image.Image, limit: int, text: str = "") -> tuple[bytes
     raise ValueError(f"no picture fits into {limit} bytes")
 
 
-def smaller(data: bytes, limit: int) -> tuple[bytes, str]:
+def reencode(data: bytes, limit: int) -> tuple[bytes, str]:
     """Encode a picture again, parameters and all, in at most `limit` bytes; raises ValueError like `encode_within`.
 
     A signature cannot be kept: it is of the very bytes.
     """
     with Image.open(io.BytesIO(data)) as image:
-        return encode_within(image.convert("RGB"), limit, parameters(image))
+        return encode_to_limit(image.convert("RGB"), limit, read_infotext(image))
 
 
-def parameters(image: Image.Image) -> str:
+def read_infotext(image: Image.Image) -> str:
     """Give the text that says how a picture was drawn, from a PNG or from what `encode_within` made of it."""
     if "parameters" in image.info:
         return str(image.info["parameters"])
@@ -56,7 +56,7 @@ def parameters(image: Image.Image) -> str:
     return comment.removeprefix(_UNICODE).decode("utf-16-be") if comment.startswith(_UNICODE) else ""
 
 
-def _shrinking(image: Image.Image) -> Iterator[Image.Image]:
+def _downscaled(image: Image.Image) -> Iterator[Image.Image]:
     width, height = image.size
     while min(width, height) >= 1:
         yield image if (width, height) == image.size else image.resize((width, height), Image.Resampling.LANCZOS)

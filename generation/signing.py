@@ -11,7 +11,7 @@ import c2pa
 from PIL import Image
 
 from generation.credentials import Credentials
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.params import Params
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -19,28 +19,28 @@ MIME_TYPES = {"png": "image/png", "webp": "image/webp"}
 
 # A thumbnail would double the size of the file; and that the credentials are good is tried once, not each time.
 _NO_THUMBNAIL = {"builder": {"thumbnail": {"enabled": False}}}
-_FAST = _NO_THUMBNAIL | {"verify": {"verify_after_sign": False}}
-_CAREFUL = _NO_THUMBNAIL | {"verify": {"verify_after_sign": True}}
+_UNVERIFIED = _NO_THUMBNAIL | {"verify": {"verify_after_sign": False}}
+_VERIFIED = _NO_THUMBNAIL | {"verify": {"verify_after_sign": True}}
 
 log = logging.getLogger(__name__)
 
 
-class ContentCredentials:
+class ContentCredentialsSigner:
     """The `Signer` that signs. Raises Complaint when C2PA does not take the credentials."""
 
-    room = 32 * 2**10  # with a usual chain of certificates it is 3 to 10 KiB
+    max_signature_bytes = 32 * 2**10  # with a usual chain of certificates it is 3 to 10 KiB
 
     def __init__(self, credentials: Credentials) -> None:
         try:
-            _sign(_context(credentials, _CAREFUL), _speck(), "png", drawn_from=False)
-            self._context = _context(credentials, _FAST)
+            _sign(_context(credentials, _VERIFIED), _test_image(), "png", has_source=False)
+            self._context = _context(credentials, _UNVERIFIED)
         except c2pa.C2paError as error:
-            raise Complaint(f"Pictures cannot be signed with this certificate and key: {error}") from None
+            raise UserError(f"Pictures cannot be signed with this certificate and key: {error}") from None
 
     def sign(self, data: bytes, suffix: str, params: Params) -> bytes:
         """Give the file `data` with a signature; without one, and a word in the log, where it cannot be made."""
         try:
-            return _sign(self._context, data, suffix, drawn_from=params.source is not None)
+            return _sign(self._context, data, suffix, has_source=params.source is not None)
         except c2pa.C2paError as error:  # the certificate has expired, for one: no reason to keep the picture back
             log.error("a picture goes out without a signature: %s", error)
             return data
@@ -48,12 +48,12 @@ class ContentCredentials:
 
 def _context(credentials: Credentials, settings: dict[str, Any]) -> c2pa.Context:
     # Without an authority for time stamps: nothing here goes to the network.
-    who = c2pa.C2paSignerInfo(credentials.algorithm, credentials.certificates, credentials.key, None)
-    return c2pa.Context.from_dict(settings, c2pa.Signer.from_info(who))
+    signer_info = c2pa.C2paSignerInfo(credentials.algorithm, credentials.certificates, credentials.key, None)
+    return c2pa.Context.from_dict(settings, c2pa.Signer.from_info(signer_info))
 
 
-def _sign(context: c2pa.Context, data: bytes, suffix: str, *, drawn_from: bool) -> bytes:
-    kind = "compositeWithTrainedAlgorithmicMedia" if drawn_from else "trainedAlgorithmicMedia"
+def _sign(context: c2pa.Context, data: bytes, suffix: str, *, has_source: bool) -> bytes:
+    kind = "compositeWithTrainedAlgorithmicMedia" if has_source else "trainedAlgorithmicMedia"
     created = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPES + kind, "softwareAgent": {"name": "Atelier"}}
     manifest = {
         "claim_generator_info": [{"name": "Atelier"}],
@@ -64,7 +64,7 @@ def _sign(context: c2pa.Context, data: bytes, suffix: str, *, drawn_from: bool) 
     return signed.getvalue()
 
 
-def _speck() -> bytes:
+def _test_image() -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (1, 1)).save(file, "PNG")
     return file.getvalue()

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.header import read_header
 
-_ALONE = "emb_params"
-_OF_XL = ("clip_l", "clip_g")
-_OWN_WORD = re.compile(r"<([\w.-]+)>")
+_SINGLE_KEY = "emb_params"
+_SDXL_KEYS = ("clip_l", "clip_g")
+_TOKEN_KEY = re.compile(r"<([\w.-]+)>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class TextualInversion:
     vectors: int
 
     @property
-    def text_width(self) -> int:
+    def cross_attention_dim(self) -> int:
         """Give the width of the texts that a UNet is told by these encoders together."""
         return sum(self.widths)
 
 
-def describe_inversion(path: Path, name: str) -> TextualInversion:
+def describe_embedding(path: Path, name: str) -> TextualInversion:
     """Read what is in the file at `path`; raises Complaint for anything but a textual inversion.
 
     A file that diffusers wrote has the word itself for a key, which then comes before `name`.
@@ -41,20 +41,20 @@ def describe_inversion(path: Path, name: str) -> TextualInversion:
     try:
         shapes = read_header(path).shapes
         keys = _keys(shapes)
-        own = _OWN_WORD.fullmatch(keys[0])
+        token_key = _TOKEN_KEY.fullmatch(keys[0])
         vectors, widths = zip(*(_as_rows(shapes[key]) for key in keys), strict=True)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
-        raise Complaint(f"{path} is no textual inversion in a safetensors file, or damaged.") from error
+        raise UserError(f"{path} is no textual inversion in a safetensors file, or damaged.") from error
     if len(set(vectors)) > 1 or not vectors[0]:
-        raise Complaint(f"{path} is damaged: it has another number of vectors for each text encoder.")
-    return TextualInversion(own[1] if own else name, path, keys, widths, vectors[0])
+        raise UserError(f"{path} is damaged: it has another number of vectors for each text encoder.")
+    return TextualInversion(token_key[1] if token_key else name, path, keys, widths, vectors[0])
 
 
 def _keys(shapes: dict[str, tuple[int, ...]]) -> tuple[str, ...]:
-    if _ALONE in shapes:
-        return (_ALONE,)
-    if all(key in shapes for key in _OF_XL):
-        return _OF_XL
+    if _SINGLE_KEY in shapes:
+        return (_SINGLE_KEY,)
+    if all(key in shapes for key in _SDXL_KEYS):
+        return _SDXL_KEYS
     (only,) = shapes
     return (only,)
 

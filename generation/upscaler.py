@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.header import read_header
 
 # From the names of the first ESRGAN release to those of BasicSR, which everything since then has.
-_OLD_BODY = re.compile(r"model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0$")
+_LEGACY_BODY = re.compile(r"model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0$")
 
 
 @dataclass(frozen=True, slots=True)
-class Upscaler:
+class UpscalerInfo:
     """An RRDBNet in a safetensors file: its measures, and the file's key for each of its layers.
 
     The picture is first made `unshuffle` times smaller, its pixels stacked, and at the end doubled `doublings` times.
@@ -36,32 +36,32 @@ class Upscaler:
         return (1 << self.doublings) // self.unshuffle
 
 
-def describe_upscaler(path: Path) -> Upscaler:
+def describe_upscaler(path: Path) -> UpscalerInfo:
     """Read which network is in the file at `path`; raises FileNotFoundError, and Complaint for any other file."""
     if not path.is_file():
         raise FileNotFoundError(f"no upscaler at {path}")
     try:
         shapes = read_header(path).shapes
-        found = _measure(path, shapes)
+        found = _inspect(path, shapes)
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise _unknown(path) from error
-    for name, shape in _expected(found):
+        raise _unsupported(path) from error
+    for name, shape in _expected_shapes(found):
         if shapes.get(found.keys.get(name, "")) != shape:
-            raise _unknown(path)
+            raise _unsupported(path)
     return found
 
 
-def _unknown(path: Path) -> Complaint:
-    return Complaint(f"The upscaler {path} is no RRDBNet (ESRGAN, Real-ESRGAN x2plus, x4plus) in a safetensors file.")
+def _unsupported(path: Path) -> UserError:
+    return UserError(f"The upscaler {path} is no RRDBNet (ESRGAN, Real-ESRGAN x2plus, x4plus) in a safetensors file.")
 
 
-def _measure(path: Path, shapes: dict[str, tuple[int, ...]]) -> Upscaler:
-    keys = _layers(shapes)
+def _inspect(path: Path, shapes: dict[str, tuple[int, ...]]) -> UpscalerInfo:
+    keys = _map_keys(shapes)
     features, colours, *_ = shapes[keys["conv_first.weight"]]
     unshuffle = math.isqrt(colours // 3)
     if unshuffle not in (1, 2, 4):
         raise ValueError(f"{colours} channels")
-    return Upscaler(
+    return UpscalerInfo(
         path=path,
         blocks=sum(name.startswith("body.") and name.endswith("rdb1.conv1.weight") for name in keys),
         features=features,
@@ -72,7 +72,7 @@ def _measure(path: Path, shapes: dict[str, tuple[int, ...]]) -> Upscaler:
     )
 
 
-def _layers(shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:
+def _map_keys(shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:
     """Give the file's key for each name; a training run's prefixes, such as `params_ema.`, are left out."""
     first = next((key for key in sorted(shapes) if key.endswith(("conv_first.weight", "model.0.weight"))), None)
     if first is None:
@@ -83,12 +83,12 @@ def _layers(shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:
         return plain
     last = max(int(name.split(".")[1]) for name in plain)
     blocks = max(int(name.split(".")[3]) for name in plain if name.startswith("model.1.sub."))
-    return {_modern(name, blocks, last): key for name, key in plain.items()}
+    return {_basicsr_name(name, blocks, last): key for name, key in plain.items()}
 
 
-def _modern(name: str, blocks: int, last: int) -> str:
+def _basicsr_name(name: str, blocks: int, last: int) -> str:
     layer, _, kind = name.rpartition(".")
-    if match := _OLD_BODY.match(layer):
+    if match := _LEGACY_BODY.match(layer):
         return f"body.{match[1]}.rdb{match[2]}.conv{match[3]}.{kind}"
     ends = {"model.0": "conv_first", f"model.1.sub.{blocks}": "conv_body"}
     ends |= {f"model.{last}": "conv_last", f"model.{last - 2}": "conv_hr"}
@@ -96,21 +96,21 @@ def _modern(name: str, blocks: int, last: int) -> str:
     return f"{ends.get(layer, f'conv_up{number // 3}')}.{kind}"
 
 
-def _expected(upscaler: Upscaler) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for name, taken, given in convolutions(upscaler):
-        yield f"{name}.weight", (given, taken, 3, 3)
-        yield f"{name}.bias", (given,)
+def _expected_shapes(upscaler: UpscalerInfo) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for name, in_channels, out_channels in convolutions(upscaler):
+        yield f"{name}.weight", (out_channels, in_channels, 3, 3)
+        yield f"{name}.bias", (out_channels,)
 
 
-def convolutions(upscaler: Upscaler) -> Iterator[tuple[str, int, int]]:
+def convolutions(upscaler: UpscalerInfo) -> Iterator[tuple[str, int, int]]:
     """Give the network's layers, all of them 3×3 convolutions: name, channels taken and channels given."""
     features, growth = upscaler.features, upscaler.growth
     yield "conv_first", 3 * upscaler.unshuffle**2, features
     for block in range(upscaler.blocks):
         for dense in (1, 2, 3):
             for layer in range(5):
-                given = growth if layer < 4 else features
-                yield f"body.{block}.rdb{dense}.conv{layer + 1}", features + layer * growth, given
+                out_channels = growth if layer < 4 else features
+                yield f"body.{block}.rdb{dense}.conv{layer + 1}", features + layer * growth, out_channels
     names = ("conv_body", *(f"conv_up{number + 1}" for number in range(upscaler.doublings)), "conv_hr")
     yield from ((name, features, features) for name in names)
     yield "conv_last", features, 3

@@ -7,39 +7,41 @@ from collections.abc import Sequence
 from itertools import product
 
 OVERLAP = 0.25  # of a window's side, at least
-AT_ONCE = 2.3  # squares of the native side that the networks see at once: as much as they can still draw as one scene
+MAX_SINGLE_WINDOW_AREA = (
+    2.3  # squares of the native side that the networks see at once: as much as they can still draw as one scene
+)
 
 
-def window_for(canvas: tuple[int, int], side: int, unit: int, longest: float) -> tuple[int, int]:
+def window_size(canvas: tuple[int, int], side: int, multiple: int, max_aspect: float) -> tuple[int, int]:
     """Give the size of the windows on a canvas: the canvas itself where it is small enough to be seen at once.
 
     `side` is the model's native one, both sides become multiples of `unit`, and neither is more than `longest` times
     the other. On a canvas that is narrower than the native side, windows are longer instead.
     """
-    if math.prod(canvas) <= AT_ONCE * side**2 and max(canvas) <= longest * min(canvas):
+    if math.prod(canvas) <= MAX_SINGLE_WINDOW_AREA * side**2 and max(canvas) <= max_aspect * min(canvas):
         return canvas
     height, width = (min(length, side) for length in canvas)
     area = side**2
     return (
-        min(canvas[0], max(height, int(min(area / width, longest * width) / unit) * unit)),
-        min(canvas[1], max(width, int(min(area / height, longest * height) / unit) * unit)),
+        min(canvas[0], max(height, int(min(area / width, max_aspect * width) / multiple) * multiple)),
+        min(canvas[1], max(width, int(min(area / height, max_aspect * height) / multiple) * multiple)),
     )
 
 
-def places_for(canvas: tuple[int, int], size: tuple[int, int], *, endless: bool = False) -> list[tuple[int, int]]:
+def window_positions(canvas: tuple[int, int], size: tuple[int, int], *, wrap: bool = False) -> list[tuple[int, int]]:
     """Give the top left corners of windows that cover a canvas, each down, then right.
 
     On an `endless` one, whose opposite edges meet, they go on over the edges.
     """
-    rows, columns = (_starts(side, length, endless) for side, length in zip(canvas, size, strict=True))
+    rows, columns = (_starts(side, length, wrap) for side, length in zip(canvas, size, strict=True))
     return list(product(rows, columns))
 
 
-def _starts(side: int, length: int, endless: bool) -> Sequence[int]:
+def _starts(side: int, length: int, wrap: bool) -> Sequence[int]:
     if side == length:
         return [0]
     stride = length * (1 - OVERLAP)
-    if endless:
+    if wrap:
         count = math.ceil(side / stride)
         return [round(place * side / count) for place in range(count)]
     count = math.ceil((side - length) / stride) + 1

@@ -10,30 +10,30 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from generation.child import Load, load_engine
-from generation.errors import Complaint, JobCancelled, OutOfMemory, WorkerDied
+from generation.child import LoadEngine, load_engine
+from generation.errors import JobCancelled, OutOfMemoryError, UserError, WorkerCrashed
 from generation.messages import (
     Cancel,
     Crashed,
     Event,
     Failed,
+    FailureReason,
     Finished,
     Generate,
     Grid,
-    Left,
     Loaded,
     Loading,
     Progress,
     Ready,
-    Reason,
     Stop,
+    Unloaded,
 )
 from generation.models import Model
-from generation.process import EXIT_GRACE, GpuProcess, say_exit
-from generation.repertoire import Repertoire
+from generation.process import EXIT_GRACE, GpuProcess, describe_exit
+from generation.repertoire import ModelRegistry
 
 # Grids that fill a UNet call on such a device, and what keeps it busy while others are being decoded.
-JOBS_AT_ONCE = {"cuda": 6, "mps": 2, "cpu": 2}
+DEFAULT_CAPACITY = {"cuda": 6, "mps": 2, "cpu": 2}
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Broken:
     reason: str
 
 
-State = Loading | Ready | Restarting | Broken
+WorkerState = Loading | Ready | Restarting | Broken
 OnProgress = Callable[[Progress], None]
 
 
@@ -68,12 +68,12 @@ class Worker(Protocol):
     to it at once.
     """
 
-    repertoire: Repertoire
-    held: frozenset[str]
+    registry: ModelRegistry
+    loaded_models: frozenset[str]
     loading: Loading | None
     load_seconds: dict[str, float]
     capacity: int
-    state: State
+    state: WorkerState
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Have `callback` called in the event loop whenever `state`, `held` or `loading` has changed."""
@@ -93,33 +93,33 @@ class Worker(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class _Pending:
+class _PendingJob:
     """A job that somebody waits for; `ended` is set to the grid or to what is to be raised."""
 
     request: Generate
     model: str
     on_progress: OnProgress
-    ended: asyncio.Future[Grid | Exception]
+    outcome: asyncio.Future[Grid | Exception]
     sent: bool = False
 
     def end(self, outcome: Grid | Exception) -> None:
-        if not self.ended.done():
-            self.ended.set_result(outcome)
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
 
 
-class _Watch:
+class _Watchdog:
     """Calls `alarm` when something that goes on has been silent for `limit` seconds."""
 
     def __init__(self, limit: float, alarm: Callable[[float], None]) -> None:
         self._limit, self._alarm = limit, alarm
         self._timer: asyncio.TimerHandle | None = None
 
-    def look(self, *, goes_on: bool, heard: bool) -> None:
+    def update(self, *, is_active: bool, has_news: bool) -> None:
         """Count the silence, from now on where something was heard, as long as it goes on."""
-        if self._timer is not None and (heard or not goes_on):
+        if self._timer is not None and (has_news or not is_active):
             self._timer.cancel()
             self._timer = None
-        if goes_on and self._timer is None:
+        if is_active and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._limit, self._alarm, self._limit)
 
 
@@ -134,7 +134,7 @@ class LocalWorker:
 
     def __init__(
         self,
-        repertoire: Repertoire,
+        registry: ModelRegistry,
         device: str = "auto",
         threads: int = 0,
         *,
@@ -142,26 +142,26 @@ class LocalWorker:
         step_timeout: float = 120,
         load_timeout: float = 1800,
         retry_after: tuple[float, ...] = (1, 5, 30, 300),
-        load: Load = load_engine,
+        load: LoadEngine = load_engine,
     ) -> None:
-        self.repertoire = repertoire
-        self.held = frozenset[str]()
+        self.registry = registry
+        self.loaded_models = frozenset[str]()
         self.capacity = capacity or 1
         self._fixed_capacity = capacity
         self.loading: Loading | None = None
         self.load_seconds: dict[str, float] = {}
-        self.state: State = Loading("torch", 0, 1, repertoire.default.name)
-        self._load = partial(load, repertoire, device, threads)
+        self.state: WorkerState = Loading("torch", 0, 1, registry.default.name)
+        self._load = partial(load, registry, device, threads)
         self._retry_after = retry_after
         self._subscribers: list[Callable[[], None]] = []
-        self._jobs: dict[str, _Pending] = {}
+        self._jobs: dict[str, _PendingJob] = {}
         self._process: GpuProcess | None = None
-        self._ended = asyncio.Event()
+        self._process_ended = asyncio.Event()
         self._closing = False
         self._failed_loads = 0
-        self._last_words = Crashed("")
-        self._of_steps = _Watch(step_timeout, self._kill_silent)
-        self._of_loading = _Watch(load_timeout, self._kill_silent)
+        self._crash = Crashed("")
+        self._step_watchdog = _Watchdog(step_timeout, self._kill_hung)
+        self._load_watchdog = _Watchdog(load_timeout, self._kill_hung)
         self._restart: asyncio.TimerHandle | None = None
 
     def subscribe(self, callback: Callable[[], None]) -> None:
@@ -175,7 +175,7 @@ class LocalWorker:
     async def close(self) -> None:
         """Ask the process to end, kill it when it does not; the jobs that it held end with WorkerDied."""
         self._closing = True
-        self._fail(WorkerDied("the worker is being closed"), sent=False)
+        self._fail(WorkerCrashed("the worker is being closed"), sent=False)
         if self._restart is not None:
             self._restart.cancel()
         if (process := self._process) is None:
@@ -183,26 +183,26 @@ class LocalWorker:
         process.send(Stop())
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), EXIT_GRACE)
+                await asyncio.wait_for(self._process_ended.wait(), EXIT_GRACE)
         finally:
             process.kill()
-        await self._ended.wait()
+        await self._process_ended.wait()
 
     async def generate(self, request: Generate, on_progress: OnProgress) -> Grid:
         """Draw one job; see `Worker.generate`."""
         if self._closing:
-            raise WorkerDied("the worker is closed")
+            raise WorkerCrashed("the worker is closed")
         if isinstance(self.state, Broken):
-            raise _cannot_draw()
-        model = self.repertoire.drawing(request.params).name
-        ended: asyncio.Future[Grid | Exception] = asyncio.get_running_loop().create_future()
-        job = self._jobs[request.job_id] = _Pending(request, model, on_progress, ended)
+            raise _model_unavailable()
+        model = self.registry.resolve(request.params).name
+        future: asyncio.Future[Grid | Exception] = asyncio.get_running_loop().create_future()
+        job = self._jobs[request.job_id] = _PendingJob(request, model, on_progress, future)
         if isinstance(self.state, Ready):
             self._send(job)
         try:
-            outcome = await asyncio.shield(job.ended)
+            outcome = await asyncio.shield(job.outcome)
         except asyncio.CancelledError:
-            await self._let_go(job)
+            await self._cancel_and_wait(job)
             raise
         finally:
             del self._jobs[request.job_id]
@@ -210,32 +210,32 @@ class LocalWorker:
             raise outcome
         return outcome
 
-    async def _let_go(self, job: _Pending) -> None:
+    async def _cancel_and_wait(self, job: _PendingJob) -> None:
         job.on_progress = _ignore
         if not job.sent or self._process is None:
             return
         self._process.send(Cancel(job.request.job_id))
-        while not job.ended.done():
+        while not job.outcome.done():
             with contextlib.suppress(asyncio.CancelledError):  # asking twice does not make the engine faster
-                await asyncio.wait({job.ended})
+                await asyncio.wait({job.outcome})
 
-    def _send(self, job: _Pending) -> None:
+    def _send(self, job: _PendingJob) -> None:
         assert self._process is not None
         job.sent = True
         self._process.send(job.request)
-        self._watch()
+        self._update_watchdogs()
 
     def _start_process(self) -> None:
-        self._ended.clear()
-        self._last_words = Crashed("")
+        self._process_ended.clear()
+        self._crash = Crashed("")
         self._restart = None
-        self.loading = Loading("torch", 0, 1, self.repertoire.default.name)
+        self.loading = Loading("torch", 0, 1, self.registry.default.name)
         try:
             self._process = GpuProcess(self._load, self._on_event, self._on_end)
         except OSError as error:
-            self._last_words = Crashed(str(error))
+            self._crash = Crashed(str(error))
             self._on_end(None)
-        self._watch()
+        self._update_watchdogs()
 
     def _on_event(self, event: Event) -> None:
         match event:
@@ -243,8 +243,8 @@ class LocalWorker:
                 self._on_loading(event)
             case Loaded():
                 self._on_loaded(event)
-            case Left():
-                self._on_left(event)
+            case Unloaded():
+                self._on_unloaded(event)
             case Ready():
                 self._on_ready(event)
             case Progress(job_id) if job_id in self._jobs:
@@ -254,84 +254,84 @@ class LocalWorker:
             case Failed(job_id) if job_id in self._jobs:
                 self._jobs[job_id].end(_exception(event))
             case Crashed():
-                self._last_words = event
-        self._watch(event)
+                self._crash = event
+        self._update_watchdogs(event)
 
     def _on_loading(self, event: Loading) -> None:
-        log.info("loading %s: %s (%d of %d)", event.model, event.part, event.done, event.of)
+        log.info("loading %s: %s (%d of %d)", event.model, event.part, event.done, event.total)
         self.loading = event
         if isinstance(self.state, Ready):
-            self._tell()
+            self._notify()
         elif not isinstance(self.state, Broken):
-            self._become(event)
+            self._set_state(event)
 
     def _on_loaded(self, event: Loaded) -> None:
         log.info("%s is held after %.1f s of loading", event.model.name, event.seconds)
         self.load_seconds[event.model.name] = event.seconds
-        self._hold(event.model)
+        self._mark_loaded(event.model)
         if isinstance(self.state, Ready):
-            self._tell()
+            self._notify()
 
-    def _hold(self, model: Model) -> None:
-        self.repertoire = self.repertoire.corrected(model)
-        self.held |= {model.name}
+    def _mark_loaded(self, model: Model) -> None:
+        self.registry = self.registry.updated(model)
+        self.loaded_models |= {model.name}
         self.loading = None
 
-    def _on_left(self, event: Left) -> None:
+    def _on_unloaded(self, event: Unloaded) -> None:
         log.info("%s is not held any more", event.model)
-        self.held -= {event.model}
+        self.loaded_models -= {event.model}
         if self.loading is not None and self.loading.model == event.model:
             self.loading = None
-        self._tell()
+        self._notify()
 
     def _on_ready(self, event: Ready) -> None:
         log.info("%s is ready on %s", event.model.name, event.device)
-        self._hold(event.model)
-        self.capacity = self._fixed_capacity or JOBS_AT_ONCE.get(event.device.partition(":")[0], 1)
+        self._mark_loaded(event.model)
+        self.capacity = self._fixed_capacity or DEFAULT_CAPACITY.get(event.device.partition(":")[0], 1)
         self._failed_loads = 0
-        self._become(event)
+        self._set_state(event)
         for job in self._jobs.values():
             if not job.sent:
                 self._send(job)
 
     def _on_end(self, exit_code: int | None) -> None:
         self._process = None
-        self.held, self.loading = frozenset(), None
-        self._ended.set()
-        self._watch()
-        reason = self._last_words.text or say_exit(exit_code)
-        self._fail(WorkerDied(f"the GPU process died: {reason}"), sent=True)
+        self.loaded_models, self.loading = frozenset(), None
+        self._process_ended.set()
+        self._update_watchdogs()
+        reason = self._crash.text or describe_exit(exit_code)
+        self._fail(WorkerCrashed(f"the GPU process died: {reason}"), sent=True)
         if self._closing:
             return
-        log.error("the GPU process %s: %s", say_exit(exit_code), reason)
-        if self._last_words.hopeless:
-            self._give_up(reason)
+        log.error("the GPU process %s: %s", describe_exit(exit_code), reason)
+        if self._crash.permanent:
+            self._mark_broken(reason)
         else:
             delay = self._next_delay(reason)
             self._restart = asyncio.get_running_loop().call_later(delay, self._start_process)
 
     def _next_delay(self, reason: str) -> float:
         if isinstance(self.state, Ready):
-            self._become(Restarting(reason))
+            self._set_state(Restarting(reason))
             return 0
         self._failed_loads = min(self._failed_loads + 1, len(self._retry_after))
         delay = self._retry_after[self._failed_loads - 1]
-        log.warning("%s could not be loaded; next try in %g s", self.repertoire.default.name, delay)
+        log.warning("%s could not be loaded; next try in %g s", self.registry.default.name, delay)
         if self._failed_loads < len(self._retry_after):
-            self._become(Restarting(reason))
+            self._set_state(Restarting(reason))
         else:
-            self._give_up(reason)
+            self._mark_broken(reason)
         return delay
 
-    def _give_up(self, reason: str) -> None:
-        self._become(Broken(reason))
-        self._fail(_cannot_draw(), sent=False)
+    def _mark_broken(self, reason: str) -> None:
+        self._set_state(Broken(reason))
+        self._fail(_model_unavailable(), sent=False)
 
-    def _become(self, state: State) -> None:
+    def _set_state(self, state: WorkerState) -> None:
         self.state = state
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for callback in self._subscribers:
             callback()
 
@@ -340,42 +340,42 @@ class LocalWorker:
             if job.sent is sent:
                 job.end(error)
 
-    def _watch(self, event: Event | None = None) -> None:
+    def _update_watchdogs(self, event: Event | None = None) -> None:
         """Count the silence about loading and about steps, each by itself: news of one must not hide that of the other.
 
         A later job does not give a hung step more time.
         """
         about_loading = isinstance(event, Loading)
-        self._of_loading.look(goes_on=self.loading is not None, heard=about_loading)
-        self._of_steps.look(goes_on=self._steps_are_due(), heard=event is not None and not about_loading)
+        self._load_watchdog.update(is_active=self.loading is not None, has_news=about_loading)
+        self._step_watchdog.update(is_active=self._expects_steps(), has_news=event is not None and not about_loading)
 
-    def _steps_are_due(self) -> bool:
+    def _expects_steps(self) -> bool:
         """Tell whether jobs wait for steps, and not just for their model."""
-        under_way = [job for job in self._jobs.values() if job.sent and not job.ended.done()]
-        if self._process is None or not under_way:
+        running = [job for job in self._jobs.values() if job.sent and not job.outcome.done()]
+        if self._process is None or not running:
             return False
-        return self.loading is None or any(job.model in self.held for job in under_way)
+        return self.loading is None or any(job.model in self.loaded_models for job in running)
 
-    def _kill_silent(self, limit: float) -> None:
-        self._last_words = Crashed(f"no sign of life for {limit:g} s")
+    def _kill_hung(self, limit: float) -> None:
+        self._crash = Crashed(f"no sign of life for {limit:g} s")
         if self._process is not None:
             self._process.kill()
 
 
 def _exception(failed: Failed) -> Exception:
     match failed.reason:
-        case Reason.COMPLAINT:
-            return Complaint(failed.text)
-        case Reason.OUT_OF_MEMORY:
-            return OutOfMemory(failed.text)
-        case Reason.CANCELLED:
+        case FailureReason.USER_ERROR:
+            return UserError(failed.text)
+        case FailureReason.OUT_OF_MEMORY:
+            return OutOfMemoryError(failed.text)
+        case FailureReason.CANCELLED:
             return JobCancelled(failed.text)
-        case Reason.INTERNAL:
+        case FailureReason.INTERNAL:
             return RuntimeError(failed.text)
 
 
-def _cannot_draw() -> Complaint:
-    return Complaint(
+def _model_unavailable() -> UserError:
+    return UserError(
         "Nothing can be drawn at the moment: the model cannot be loaded. Why is in the log of whoever runs this bot."
     )
 

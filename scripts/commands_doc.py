@@ -24,7 +24,7 @@ from cogs.several import DrawAllButton
 from generation.job import Action
 from generation.models import EMBEDDED
 from generation.prompt.table import PARAMETERS, Parameter
-from generation.repertoire import Repertoire
+from generation.repertoire import ModelRegistry
 from generation.worker import LocalWorker
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,7 +87,7 @@ def parameter_table() -> str:
 def _parameter_row(parameter: Parameter) -> tuple[str, ...]:
     names = ", ".join(f"`--{name}`" for name in parameter.names)
     example = f"`{parameter.example}`" if parameter.example else ""
-    return names, parameter.kind.range, parameter.default, example, parameter.help
+    return names, parameter.value_type.range, parameter.default, example, parameter.help
 
 
 @asynccontextmanager
@@ -95,7 +95,10 @@ async def offline_client() -> AsyncIterator[Client]:
     """Give a client with everything loaded that the bot offers, without Discord and without a GPU process."""
     with tempfile.TemporaryDirectory() as folder:
         config = Config(data_dir=Path(folder))
-        async with open_studio(config, _Idle(Repertoire.of([EMBEDDED]))) as studio, Client(studio, []) as client:
+        async with (
+            open_studio(config, _Idle(ModelRegistry.from_refs([EMBEDDED]))) as studio,
+            Client(studio, []) as client,
+        ):
             for feature in FEATURES:
                 await client.load_extension(feature)
             yield client

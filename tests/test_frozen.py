@@ -11,16 +11,24 @@ import re
 import sqlite3
 from contextlib import closing
 
+import pytest
+
 from bot.config import Config, variable_of
+from bot.delivery import Undeliverable
+from bot.errors import explain, told
 from bot.metrics import Metrics
+from bot.policy.policy import Refused
 from bot.policy.settings import Bounds, Delivery, GuildSettings, Sensitive
 from bot.policy.words import Mode
 from db.connection import Connection
 from db.jobs import JobState
 from generation import models, params
+from generation.errors import OutOfMemoryError, UserError, WorkerCrashed
 from generation.job import Action, Speed
-from generation.params import Frame, LoraUse, Params, TextPart, Tile, Upload
+from generation.params import Frame, LoraWeight, Params, PromptPart, Tile, Upload
+from generation.prompt import PromptError
 from generation.prompt.preferences import Preferences
+from generation.queue import PersonQueueFull, QueueFull
 from scripts.commands_doc import offline_client
 
 JOB, TILE = "0123456789ab", "0123456789ab-3"
@@ -286,12 +294,31 @@ async def test_the_metrics_are_those_of_the_dashboards():
     assert labels == {name: METRICS[name] for name in labels}
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (UserError("no"), "Complaint"),
+        (OutOfMemoryError("no"), "OutOfMemory"),
+        (WorkerCrashed(), "WorkerDied"),
+        (PromptError("no"), "PromptFaults"),
+        (Refused("no"), "Refused"),
+        (Undeliverable("no"), "Undeliverable"),
+        (QueueFull("no"), "QueueFull"),
+        (PersonQueueFull("no"), "PersonQueueFull"),
+    ],
+)
+def test_errors_are_counted_under_the_reasons_of_the_dashboards(error, reason):
+    before = told[reason]
+    explain(error)
+    assert told[reason] == before + 1
+
+
 def test_the_settings_are_those_of_env_files():
     assert [variable_of(name) for name in Config.__dataclass_fields__] == SETTINGS
 
 
 def test_the_keys_of_a_models_own_file_are_the_known_ones():
-    assert list(models._FACTS) == MODEL_FACTS
+    assert list(models._ATELIER_JSON_KEYS) == MODEL_FACTS
 
 
 def test_the_keys_of_json_in_rows_are_the_stored_ones():
@@ -299,14 +326,14 @@ def test_the_keys_of_json_in_rows_are_the_stored_ones():
     assert names(Preferences) == PREFERENCES
     assert names(GuildSettings) == GUILD_SETTINGS
     assert names(Bounds) == BOUNDS
-    assert names(TextPart) == ["text", "weight"]
-    assert names(LoraUse) == ["name", "weight"]
+    assert names(PromptPart) == ["text", "weight"]
+    assert names(LoraWeight) == ["name", "weight"]
     assert names(Frame) == ["left", "top", "width", "height"]
 
 
 def test_pictures_in_params_are_written_as_in_old_rows():
     written = Params(
-        parts=(TextPart("a fox"),),
+        parts=(PromptPart("a fox"),),
         width=64,
         height=64,
         seed=1,

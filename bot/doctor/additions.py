@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from bot.config import Config
 from bot.doctor.finding import Finding, bad, fine
-from generation.additions import Additions, additions_in, fits
-from generation.errors import Complaint
+from generation.additions import Adapters, is_compatible, scan_adapters
+from generation.errors import UserError
 from generation.lora import Lora
-from generation.repertoire import Repertoire
+from generation.repertoire import ModelRegistry
 from generation.textual_inversion import TextualInversion
 
 FOLDERS = "Set LORAS and EMBEDDINGS to folders that exist, or leave them out."
@@ -21,19 +21,19 @@ def check_additions(config: Config) -> list[Finding]:
     if not (config.loras or config.embeddings):
         return []
     try:
-        here, refused = additions_in(config.loras, config.embeddings)
+        here, refused = scan_adapters(config.loras, config.embeddings)
     except FileNotFoundError as error:
         return [bad("additions", str(error), FOLDERS)]
-    text = f"LoRAs: {len(here.loras)}, learnt words: {len(here.inversions)}"
+    text = f"LoRAs: {len(here.loras)}, learnt words: {len(here.embeddings)}"
     if useless := _useless(here, config.models):
         text += f"; made for none of the models: {', '.join(useless)}"
     return [fine("additions", text), *(bad("additions", why, LEFT_OUT) for why in refused)]
 
 
-def _useless(here: Additions, refs: Sequence[str]) -> list[str]:
+def _useless(here: Adapters, refs: Sequence[str]) -> list[str]:
     try:
-        models = Repertoire.of(refs).models
-    except (FileNotFoundError, Complaint):  # which another check tells
+        models = ModelRegistry.from_refs(refs).models
+    except (FileNotFoundError, UserError):  # which another check tells
         return []
-    everything: list[Lora | TextualInversion] = [*here.loras, *here.inversions]
-    return [each.name for each in everything if not any(fits(each, model) for model in models)]
+    everything: list[Lora | TextualInversion] = [*here.loras, *here.embeddings]
+    return [each.name for each in everything if not any(is_compatible(each, model) for model in models)]

@@ -15,7 +15,7 @@ from bot.doctor.finding import Finding, bad, fine
 from bot.lock import in_use
 from bot.studio import open_studio
 from generation.models import EMBEDDED
-from generation.repertoire import Repertoire
+from generation.repertoire import ModelRegistry
 from generation.worker import LocalWorker
 
 
@@ -36,7 +36,7 @@ async def offered(config: Config) -> set[tuple[int, str]]:
     with tempfile.TemporaryDirectory() as folder:
         elsewhere = dataclasses.replace(config, data_dir=Path(folder), metrics_port=0)
         async with (
-            open_studio(elsewhere, _IdleWorker(Repertoire.of([EMBEDDED]))) as studio,
+            open_studio(elsewhere, _IdleWorker(ModelRegistry.from_refs([EMBEDDED]))) as studio,
             Client(studio, []) as client,
         ):
             for feature in FEATURES:

@@ -13,11 +13,11 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from bot.doctor.finding import Finding, Verdict, bad, fine, unknown
-from generation.catalogue import DRAWN_WHOLE, Family
-from generation.errors import Complaint
+from generation.catalogue import PIPELINE_ONLY, Family
+from generation.errors import UserError
 from generation.header import read_header
-from generation.models import CONVERT, Model, describe
-from generation.repertoire import Repertoire
+from generation.models import CONVERT_HINT, Model, describe_model
+from generation.repertoire import ModelRegistry
 
 # The parts of a Stable Diffusion pipeline, and what each must hold besides weights.
 PARTS = {
@@ -58,8 +58,8 @@ def check_models(refs: Sequence[str]) -> list[Finding]:
     if any(finding.verdict is Verdict.BAD for finding in found):
         return found
     try:
-        Repertoire.of(refs)
-    except Complaint as complaint:
+        ModelRegistry.from_refs(refs)
+    except UserError as complaint:
         found.append(bad("model", str(complaint), "Give one of them another name, or leave it out of MODEL."))
     return found
 
@@ -67,13 +67,13 @@ def check_models(refs: Sequence[str]) -> list[Finding]:
 def check_model(ref: str) -> list[Finding]:
     """Check the files of one model that MODEL names."""
     try:
-        model = describe(ref)
+        model = describe_model(ref)
         weights = list(_check_all(model))
     except LocalEntryNotFoundError:  # one of the FileNotFoundErrors
         commands = " and ".join(f"`hf download {ref}`" for ref in filter(None, (model.ref, model.base, model.partner)))
         mend = f"Start the bot, or run {commands}, and look again."
         return [unknown("model", f"{model.ref} is not on this machine yet: it is downloaded at the first start", mend)]
-    except (FileNotFoundError, Complaint) as error:
+    except (FileNotFoundError, UserError) as error:
         return [
             bad(
                 "model",
@@ -94,9 +94,9 @@ def most_weights(refs: Sequence[str]) -> int:
 
 def _count_weights(ref: str) -> int:
     try:
-        files = list(_check_all(describe(ref)))
+        files = list(_check_all(describe_model(ref)))
         return sum(math.prod(shape) for file in files for shape in read_header(file).shapes.values())
-    except (OSError, Complaint, _Fault):  # what is wrong is said by `check_model`
+    except (OSError, UserError, _Fault):  # what is wrong is said by `check_model`
         return 0
 
 
@@ -106,7 +106,7 @@ def _check_all(model: Model) -> Iterator[Path]:
         _check_weights(Path(model.ref))
         yield Path(model.ref)
         return
-    if model.family in DRAWN_WHOLE:
+    if model.family in PIPELINE_ONLY:
         yield from _check_whole(model)
         return
     folder = _folder(model.base or model.ref)
@@ -195,7 +195,7 @@ def _weights(folder: Path, name: str) -> list[Path]:
             return [folder / shard for shard in sorted(names)]
     if any(path for pattern in PICKLED for path in folder.glob(pattern)):
         text = f"{folder} has pickled weights only, which could run any program and are not loaded"
-        raise _Fault(text, f"Choose a version of the model with safetensors. {CONVERT}")
+        raise _Fault(text, f"Choose a version of the model with safetensors. {CONVERT_HINT}")
     raise _Fault(f"{folder / name} is missing")
 
 

@@ -15,7 +15,7 @@ from bot.policy.settings import Bounds, GuildSettings
 from bot.policy.words import Words, judge
 from db.guilds import Block, GuildStore
 from db.usage import Usage, UsageTotals
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Action, Job, Speed
 from generation.params import Params
 
@@ -23,7 +23,7 @@ DAY = 86_400.0  # seconds
 BIG_UPSCALES = (Action.UPSCALE_CREATIVE_4,)
 
 
-class Refused(Complaint):
+class Refused(UserError):
     """A rule of the server, or of whoever runs the bot, is against it; the text says which."""
 
 
@@ -133,7 +133,9 @@ class Policy:
             raise Refused(refusal)
         if guild_id is None:
             return
-        if await self._guilds.active_block(guild_id, job.asker.id):  # why is not for everybody, who may read the notice
+        if await self._guilds.active_block(
+            guild_id, job.requester.id
+        ):  # why is not for everybody, who may read the notice
             raise Refused(tr("The moderators have blocked you from using me in this server") + ".")
         judge(await self._words_of(guild_id), job.params)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from generation.errors import Complaint
+from generation.errors import UserError
 
 
 class Delivery(StrEnum):
@@ -130,5 +130,5 @@ def check_bound(name: str, value: int) -> int:
     """Give `value` if it makes sense for the bound `name`; raises Complaint that says what would."""
     least, most = BOUND_RANGES[name]
     if not least <= value <= most:
-        raise Complaint(f"`{name.replace('_', ' ')}` must be from {least:,} to {most:,}, not {value:,}.")
+        raise UserError(f"`{name.replace('_', ' ')}` must be from {least:,} to {most:,}, not {value:,}.")
     return value

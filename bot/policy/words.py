@@ -11,9 +11,9 @@ from itertools import islice
 from string import ascii_lowercase, digits
 
 from bot.language import tr
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.params import Params
-from generation.prompt import PromptFaults
+from generation.prompt import PromptError
 
 LONGEST_PHRASE = 100
 MOST_WORDS = 10_000
@@ -115,12 +115,12 @@ def check_phrase(phrase: str) -> str:
     """Give `phrase` as it is kept; raises Complaint for what is no plain word or phrase."""
     plain, shown = " ".join(phrase.casefold().split()), phrase[:40].replace("`", "'")
     if _NOT_PLAIN.search(plain):
-        raise Complaint(f"`{shown}` is no plain word: I take words, phrases, and `word*` for a beginning.")
+        raise UserError(f"`{shown}` is no plain word: I take words, phrases, and `word*` for a beginning.")
     letters = "".join(_split(_folded(plain)))
     if not letters or len(plain) > LONGEST_PHRASE:
-        raise Complaint(f"`{shown}` cannot be blocked: a phrase has 1 to {LONGEST_PHRASE} letters or digits.")
+        raise UserError(f"`{shown}` cannot be blocked: a phrase has 1 to {LONGEST_PHRASE} letters or digits.")
     if plain.endswith("*") and len(letters) < LEAST_STEM:
-        raise Complaint(f"`{shown}` would block too much: give at least {LEAST_STEM} letters before the `*`.")
+        raise UserError(f"`{shown}` would block too much: give at least {LEAST_STEM} letters before the `*`.")
     return plain
 
 
@@ -131,7 +131,7 @@ def judge(words: Words, params: Params) -> str | None:
     refused = [found for found in wanted if found.mode is not Mode.WARN]
     refused += [found for found in unwanted if found.mode is Mode.REFUSE]
     if refused:
-        raise PromptFaults(tr("The owners of this server do not allow {words} in prompts", words=_quoted(refused)))
+        raise PromptError(tr("The owners of this server do not allow {words} in prompts", words=_quoted(refused)))
     warned = [found for found in (*wanted, *unwanted) if found.mode is Mode.WARN]
     if not warned:
         return None

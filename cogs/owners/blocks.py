@@ -11,7 +11,7 @@ from cogs.owners.acts import act_of
 from cogs.road import Interaction
 from db.guilds import Block
 from generation.display import escape
-from generation.errors import Complaint
+from generation.errors import UserError
 
 LONGEST_TERM = 24 * 365  # hours
 MOST_SHOWN = 20
@@ -34,7 +34,7 @@ class Blocks(app_commands.Group):
         hours: app_commands.Range[int, 1, LONGEST_TERM] | None = None,
     ) -> None:
         if person.guild_permissions.manage_guild:
-            raise Complaint(f"{person.mention} manages this server, and cannot be blocked.")
+            raise UserError(f"{person.mention} manages this server, and cannot be blocked.")
         now = self.studio.clock()
         until = now + 3600 * hours if hours else None
         term = f"until <t:{int(until)}:f>" if until else "for good"
@@ -49,7 +49,7 @@ class Blocks(app_commands.Group):
     @app_commands.describe(person="Who is blocked now")
     async def remove(self, interaction: Interaction, person: discord.User) -> None:
         if not await self.studio.guilds.unblock(act_of(interaction, "unblock", person.mention), person.id):
-            raise Complaint(f"{person.mention} is not blocked.")
+            raise UserError(f"{person.mention} is not blocked.")
         await _answer(interaction, f"{person.mention} may use me again.")
 
     @app_commands.command(name="list", description="Who is blocked, why and until when")

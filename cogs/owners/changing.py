@@ -13,7 +13,7 @@ from bot.policy.settings import Delivery, GuildSettings
 from cogs.owners.pages import PAGES, Channels, Roles
 from cogs.owners.reading import MOST_CHANNELS, MOST_ROLES, refuse_closed
 from cogs.road import Interaction
-from generation.errors import Complaint
+from generation.errors import UserError
 
 
 async def change(interaction: Interaction, name: str, what: str, value: Any) -> None:
@@ -40,7 +40,7 @@ async def change_list(
         kept = [each for each in before if each in chosen or each not in shown]
         after = tuple(dict.fromkeys([*kept, *chosen]))
         if len(after) > most:
-            raise Complaint(f"That would be {len(after)} on the list, and {most} is the most.")
+            raise UserError(f"That would be {len(after)} on the list, and {most} is the most.")
         value: dict[str, Any] = {name: after}
         return replace(now, **value)
 

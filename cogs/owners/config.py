@@ -33,9 +33,9 @@ from cogs.owners.reading import (
 )
 from cogs.owners.reports import show_open
 from cogs.road import Interaction
-from generation.catalogue import bare
+from generation.catalogue import normalize_name
 from generation.display import shorten
-from generation.errors import Complaint
+from generation.errors import UserError
 
 Change = Callable[[GuildSettings], GuildSettings]
 
@@ -110,13 +110,13 @@ class Config(app_commands.Group):
     @models.autocomplete("add")
     async def known_models(self, _: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         """Offer the models that there are."""
-        return choices(name for name in model_names(self.studio) if bare(typed) in bare(name))
+        return choices(name for name in model_names(self.studio) if normalize_name(typed) in normalize_name(name))
 
     @models.autocomplete("remove")
     async def listed_models(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         """Offer the models that are on the list."""
         listed = (await self.studio.policy.settings(interaction.guild_id)).models
-        return choices(name for name in listed if bare(typed) in bare(name))
+        return choices(name for name in listed if normalize_name(typed) in normalize_name(name))
 
     @app_commands.command(
         description="Where people may draw; a category stands for its channels, a channel for its threads"
@@ -141,7 +141,7 @@ class Config(app_commands.Group):
     async def results(self, interaction: Interaction, where: str, gallery: discord.TextChannel | None = None) -> None:
         delivery = Delivery(where)
         if (delivery is Delivery.GALLERY) != (gallery is not None):
-            raise Complaint("A gallery needs a channel: give both `where: a gallery` and `gallery`.")
+            raise UserError("A gallery needs a channel: give both `where: a gallery` and `gallery`.")
         refuse_closed(interaction.guild, gallery.id if gallery else None, files=True)
         shown = f" {gallery.mention}" if gallery else ""
         await self._change(

@@ -16,7 +16,7 @@ from bot.studio import Studio
 from cogs.owners.changing import change, change_list, still_there
 from cogs.owners.pages import MOST_IN_SELECT, PAGES, Channels, Choice, Page, Roles, Typed, chosen, is_list, mentioned
 from cogs.road import Interaction
-from generation.errors import Complaint
+from generation.errors import UserError
 
 # Seconds for which a panel serves somebody without *Manage Server*: whether they still have the command, which Discord
 # may give to any role, only Discord knows, and it looks when the panel is opened.
@@ -100,7 +100,7 @@ async def take_form(interaction: Interaction, name: str, filled: Filled) -> None
     _refuse_old(interaction)
     page = PAGES.get(name)
     if not isinstance(page, Typed):
-        raise Complaint("This setting is not there any more: open `/config panel` again.")
+        raise UserError("This setting is not there any more: open `/config panel` again.")
     value = page.read(_studio(interaction), filled.texts.get("value", ""))
     await change(interaction, name, f"{page.title}: {value}", value)
     await show(interaction, name)
@@ -173,7 +173,7 @@ def _refuse_old(interaction: discord.Interaction[Any]) -> None:
     if interaction.permissions.manage_guild or opened is None:
         return
     if _studio(interaction).clock() > opened.created_at.timestamp() + LASTS:
-        raise Complaint("This panel is too old: open a new one with `/config panel`.")
+        raise UserError("This panel is too old: open a new one with `/config panel`.")
 
 
 def _values(interaction: discord.Interaction[Any]) -> list[str]:

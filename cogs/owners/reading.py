@@ -9,9 +9,9 @@ from typing import TypeVar
 import discord
 
 from bot.studio import Studio
-from generation.catalogue import CATALOGUE, bare, look_up
-from generation.errors import Complaint
-from generation.prompt import read
+from generation.catalogue import CATALOGUE, find_entry, normalize_name
+from generation.errors import UserError
+from generation.prompt import parse_prompt
 
 T = TypeVar("T")
 
@@ -25,9 +25,9 @@ MOST_ROLES = 250
 def checked_defaults(studio: Studio, parameters: str) -> str:
     """Give parameters as they are kept; raises PromptFaults for what the parser does not take as defaults."""
     text = " ".join(parameters.split())
-    wish = read("a fox", studio.repertoire, defaults=(text,) if text else ())
+    wish = parse_prompt("a fox", studio.repertoire, defaults=(text,) if text else ())
     if wish.speed is not None or wish.private is not None or wish.repeat > 1:
-        raise Complaint(
+        raise UserError(
             "How urgent and how private a job is, and how often it is drawn, each person says for themselves: "
             "leave out `--fast`, `--relax`, `--turbo`, `--stealth`, `--public` and `--repeat`."
         )
@@ -39,7 +39,7 @@ def whole_number(least: int, most: int) -> Callable[[Studio, str], int]:
 
     def read_number(_: Studio, text: str) -> int:
         if not re.fullmatch(r"\s*\d{1,6}\s*", text) or not least <= int(text) <= most:
-            raise Complaint(f"It must be a whole number from {least} to {most}, not `{text[:20]}`.")
+            raise UserError(f"It must be a whole number from {least} to {most}, not `{text[:20]}`.")
         return int(text)
 
     return read_number
@@ -53,7 +53,7 @@ def refuse_closed(guild: discord.Guild | None, channel_id: int | None, *, files:
     may = channel.permissions_for(channel.guild.me)
     if not (may.view_channel and may.send_messages and (may.attach_files or not files)):
         wanted = "see it, send messages and attach files" if files else "see it and send messages"
-        raise Complaint(
+        raise UserError(
             f"I may not post in {channel.mention}, so nothing was changed: my role needs to {wanted} there."
         )
 
@@ -66,18 +66,18 @@ def model_names(studio: Studio) -> list[str]:
 
 def model_name(studio: Studio, typed: str, listed: Sequence[str] = ()) -> str:
     """Give a model's name as it is kept; raises Complaint for one that there is not and that is not `listed` either."""
-    entry = look_up(typed)
+    entry = find_entry(typed)
     named = entry.name if entry else typed
     for name in (*listed, *model_names(studio)):
-        if bare(name) == bare(named):
+        if normalize_name(name) == normalize_name(named):
             return name
-    raise Complaint(f"I know no model `{typed[:40]}`. There are: {', '.join(model_names(studio))}.")
+    raise UserError(f"I know no model `{typed[:40]}`. There are: {', '.join(model_names(studio))}.")
 
 
 def without(ids: tuple[T, ...], gone: T | None) -> tuple[T, ...]:
     """Give `ids` without one of them; raises Complaint when it is not among them."""
     if gone is not None and gone not in ids:
-        raise Complaint("That one is not on the list, so nothing was changed.")
+        raise UserError("That one is not on the list, so nothing was changed.")
     return tuple(each for each in ids if each != gone)
 
 
@@ -86,11 +86,11 @@ def with_one(ids: tuple[T, ...], new: T | None, most: int, what: str) -> tuple[T
     if new is None or new in ids:
         return ids
     if len(ids) >= most:
-        raise Complaint(f"There are {most} {what} on the list, which is the most.")
+        raise UserError(f"There are {most} {what} on the list, which is the most.")
     return (*ids, new)
 
 
 def refuse_nothing(given: object) -> None:
     """Raise Complaint when nothing was said that could be changed."""
     if not given:
-        raise Complaint("Say what to change: give at least one of the options. `/config panel` shows what holds now.")
+        raise UserError("Say what to change: give at least one of the options. `/config panel` shows what holds now.")

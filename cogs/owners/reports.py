@@ -21,8 +21,8 @@ from db.jobs import JobRecord, JobState
 from db.privacy import ERASED_PERSON_ID as NO_LONGER_KNOWN
 from db.reports import Report
 from generation.display import escape, shorten
-from generation.errors import Complaint
-from generation.prompt import write
+from generation.errors import UserError
+from generation.prompt import format_prompt
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class ReportButton(
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with answering(interaction):
             if not (interaction.permissions.manage_messages or interaction.permissions.manage_guild):
-                raise Complaint("Only moderators, who may delete messages here, can deal with reports.")
+                raise UserError("Only moderators, who may delete messages here, can deal with reports.")
             await _deal_with(interaction, self.what, self.report_id)
 
 
@@ -122,13 +122,13 @@ async def _deal_with(interaction: discord.Interaction[Any], what: str, report_id
     studio: Studio = interaction.client.studio
     report = await studio.reports.find(report_id)
     if report is None or report.guild_id != interaction.guild_id:
-        raise Complaint("I do not know this report any more.")
+        raise UserError("I do not know this report any more.")
     record = await studio.store.get(report.job_id)
     if what == "block":
         await _refuse_to_block_owners(interaction, record)
     done = OUTCOMES[what][2]
     if not await studio.reports.close(report_id, done):
-        raise Complaint("Somebody has dealt with this report already.")
+        raise UserError("Somebody has dealt with this report already.")
     act = AuditEntry(
         guild_id=report.guild_id,
         person_id=interaction.user.id,
@@ -152,7 +152,7 @@ async def _take_away(interaction: discord.Interaction[Any], record: JobRecord) -
     """Delete a job's picture, or see to it that there will be none."""
     if record.state in (JobState.WAITING, JobState.RUNNING):
         road = road_of(interaction.client)
-        with suppress(Complaint):  # it is drawn by now
+        with suppress(UserError):  # it is drawn by now
             cancelled, ending = await road.call_off(record.job.id, interaction.user.id, lambda job: True)
             await road.tell_ending(cancelled.job, cancelled.status_message_id, ending)
             return
@@ -162,10 +162,10 @@ async def _take_away(interaction: discord.Interaction[Any], record: JobRecord) -
 async def _refuse_to_block_owners(interaction: discord.Interaction[Any], record: JobRecord | None) -> None:
     """The picture's owner may be among those who manage the server, and they are not to be locked out."""
     if record is None:
-        raise Complaint("The picture is not kept any more, so I do not know whom to block: use `/config block add`.")
-    person_id = record.job.asker.id
+        raise UserError("The picture is not kept any more, so I do not know whom to block: use `/config block add`.")
+    person_id = record.job.requester.id
     if person_id == interaction.user.id or (interaction.guild and await _manages(interaction.guild, person_id)):
-        raise Complaint(f"<@{person_id}> cannot be blocked.")
+        raise UserError(f"<@{person_id}> cannot be blocked.")
 
 
 async def _manages(guild: discord.Guild, person_id: int) -> bool:
@@ -179,7 +179,7 @@ async def _manages(guild: discord.Guild, person_id: int) -> bool:
 def _block(interaction: discord.Interaction[Any], record: JobRecord, report: Report, now: float) -> Block:
     return Block(
         guild_id=report.guild_id,
-        person_id=record.job.asker.id,
+        person_id=record.job.requester.id,
         reason=f"reported: {report.reason}"[:200],
         until=None,
         by_id=interaction.user.id,
@@ -188,6 +188,6 @@ def _block(interaction: discord.Interaction[Any], record: JobRecord, report: Rep
 
 
 def _picture(record: JobRecord) -> str:
-    to, prompt = record.job.destination, escape(shorten(write(record.job.params, None), LONGEST_PROMPT))
+    to, prompt = record.job.destination, escape(shorten(format_prompt(record.job.params, None), LONGEST_PROMPT))
     link = f"\nhttps://discord.com/channels/{to.guild_id}/{to.result_channel_id}/{record.result_message_id}"
-    return f"**{prompt}** - <@{record.job.asker.id}>{link if record.result_message_id else ''}"
+    return f"**{prompt}** - <@{record.job.requester.id}>{link if record.result_message_id else ''}"

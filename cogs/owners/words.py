@@ -14,7 +14,7 @@ from bot.policy.words import MOST_WORDS, Mode, check_phrase
 from bot.studio import Studio
 from cogs.owners.acts import act_of, guild_of
 from cogs.road import Interaction
-from generation.errors import Complaint
+from generation.errors import UserError
 
 MODES = {
     "refuse": Mode.REFUSE,
@@ -51,7 +51,7 @@ class WordsGroup(app_commands.Group):
         phrases = await asyncio.to_thread(_checked, await _phrases(words, file))
         known = await self.studio.guilds.blocked_words(guild_of(interaction))
         if len(known.keys() | set(phrases)) > MOST_WORDS:
-            raise Complaint(f"There can be {MOST_WORDS:,} blocked words, and there are {len(known):,} now.")
+            raise UserError(f"There can be {MOST_WORDS:,} blocked words, and there are {len(known):,} now.")
         act = act_of(interaction, "words", f"blocked ({mode}): {_listed(phrases)}")
         await self.studio.guilds.block_words(act, dict.fromkeys(phrases, MODES[mode]))
         await _answer(interaction, f"Blocked {_count(phrases)} ({mode}): {_listed(phrases)}")
@@ -62,7 +62,7 @@ class WordsGroup(app_commands.Group):
         phrases = _checked(await _phrases(words, None))
         known = await self.studio.guilds.blocked_words(guild_of(interaction))
         if unknown := [phrase for phrase in phrases if phrase not in known]:
-            raise Complaint(f"Not blocked, so nothing was changed: {_listed(unknown)}")
+            raise UserError(f"Not blocked, so nothing was changed: {_listed(unknown)}")
         await self.studio.guilds.unblock_words(act_of(interaction, "words", f"allowed: {_listed(phrases)}"), phrases)
         await _answer(interaction, f"Allowed {_count(phrases)} again: {_listed(phrases)}")
 
@@ -82,9 +82,9 @@ async def _phrases(words: str, file: discord.Attachment | None) -> list[str]:
     if file is not None:
         typed += [line for line in (await _text(file)).splitlines() if line.strip()]
     if not typed:
-        raise Complaint("Give `words`, or a text file with a word or phrase a line.")
+        raise UserError("Give `words`, or a text file with a word or phrase a line.")
     if len(typed) > MOST_WORDS:
-        raise Complaint(f"These are {len(typed):,} words, and there can be {MOST_WORDS:,}: nothing was changed.")
+        raise UserError(f"These are {len(typed):,} words, and there can be {MOST_WORDS:,}: nothing was changed.")
     return typed
 
 
@@ -94,13 +94,13 @@ def _checked(typed: list[str]) -> list[str]:
 
 async def _text(file: discord.Attachment) -> str:
     if file.size > LARGEST_FILE:
-        raise Complaint(f"`{file.filename}` is too large: a list of words has at most 1 MiB.")
+        raise UserError(f"`{file.filename}` is too large: a list of words has at most 1 MiB.")
     try:
         return (await file.read()).decode("utf-8-sig")
     except TROUBLE:
-        raise Complaint(f"Discord did not give me `{file.filename}`: please try again.") from None
+        raise UserError(f"Discord did not give me `{file.filename}`: please try again.") from None
     except UnicodeDecodeError:
-        raise Complaint(f"`{file.filename}` is no text file: save it as UTF-8.") from None
+        raise UserError(f"`{file.filename}` is no text file: save it as UTF-8.") from None
 
 
 async def _answer(interaction: Interaction, text: str) -> None:

@@ -7,42 +7,48 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from generation.engine.classifier import Classifier
+from generation.engine.classifier import SafetyClassifier
 from generation.engine.pictures import to_png
-from generation.imprint import Imprint
+from generation.imprint import MetadataPolicy
 from generation.infotext import infotext
 from generation.messages import Generate, Grid
 from generation.models import Model
 from generation.params import Params
-from generation.sheet import compose, encode_within
+from generation.sheet import encode_to_limit, make_grid
 
 
-class Album:
+class OutputWriter:
     """Makes files of a model's pictures: tiles with their parameters, and the sheet that is posted."""
 
-    def __init__(self, model: Model, imprint: Imprint, classifier: Classifier) -> None:
+    def __init__(self, model: Model, metadata_policy: MetadataPolicy, classifier: SafetyClassifier) -> None:
         self._model = model
-        self._prompts, self._signer = imprint.prompts, imprint.signer()
+        self._include_prompts, self._signer = metadata_policy.include_prompts, metadata_policy.load_signer()
         self._classifier = classifier
 
-    def tile(self, image: Image.Image, index: int, params: Params) -> bytes:
+    def encode_tile(self, image: Image.Image, index: int, params: Params) -> bytes:
         """Give tile number `index` (from 0) as a signed PNG that says how it was drawn."""
-        return self._signer.sign(to_png(image, self._text(index, params)), "png", params)
+        return self._signer.sign(to_png(image, self._infotext(index, params)), "png", params)
 
-    def grid(self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate, started: float) -> Grid:
+    def build_grid(
+        self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate, started: float
+    ) -> Grid:
         """Give the result of a job begun at `started` (time.monotonic), from its pictures and their files."""
-        sheet, suffix = self._sheet(images, tiles, request)
-        sensitive = self._classifier.finds(images)
+        sheet, suffix = self._encode_grid_image(images, tiles, request)
+        sensitive = self._classifier.is_sensitive(images)
         return Grid(tuple(tiles), sheet, suffix, time.monotonic() - started, sensitive)
 
-    def _sheet(self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate) -> tuple[bytes, str]:
+    def _encode_grid_image(
+        self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate
+    ) -> tuple[bytes, str]:
         """Compose the tiles; one that is alone is posted as it is where allowed, and else with its parameters."""
         alone = len(tiles) == 1
         if alone and len(tiles[0]) <= request.upload_limit:
             return tiles[0], "png"
-        text = self._text(0, request.params) if alone else ""
-        sheet, suffix = encode_within(compose(images), request.upload_limit - self._signer.room, text)
+        text = self._infotext(0, request.params) if alone else ""
+        sheet, suffix = encode_to_limit(
+            make_grid(images), request.upload_limit - self._signer.max_signature_bytes, text
+        )
         return self._signer.sign(sheet, suffix, request.params), suffix
 
-    def _text(self, index: int, params: Params) -> str:
-        return infotext(params, self._model, index, with_prompt=self._prompts)
+    def _infotext(self, index: int, params: Params) -> str:
+        return infotext(params, self._model, index, with_prompt=self._include_prompts)

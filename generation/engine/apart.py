@@ -9,16 +9,16 @@ from contextlib import contextmanager
 import torch
 
 
-class Steps:
+class StepGate:
     """The steps that are being made, on any number of threads; while somebody holds them up, none is begun."""
 
     def __init__(self) -> None:
-        self._news = threading.Condition()
-        self._under_way = 0
-        self._held_up = False
+        self._condition = threading.Condition()
+        self._active_steps = 0
+        self._is_paused = False
 
     @contextmanager
-    def one(self) -> Iterator[None]:
+    def step(self) -> Iterator[None]:
         """Make a step in this block."""
         self._begin()
         try:
@@ -26,58 +26,58 @@ class Steps:
         finally:
             self._end()
 
-    def between(self) -> None:
+    def yield_point(self) -> None:
         """Let whoever waits hold up the steps, between two that are made in one block."""
         self._end()
         self._begin()
 
-    def hold_up(self) -> None:
+    def pause(self) -> None:
         """Wait for the steps under way, and let none begin."""
-        with self._news:
-            self._news.wait_for(lambda: not self._held_up)
-            self._held_up = True
-            self._news.wait_for(lambda: not self._under_way)
+        with self._condition:
+            self._condition.wait_for(lambda: not self._is_paused)
+            self._is_paused = True
+            self._condition.wait_for(lambda: not self._active_steps)
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Let steps begin again."""
-        with self._news:
-            self._held_up = False
-            self._news.notify_all()
+        with self._condition:
+            self._is_paused = False
+            self._condition.notify_all()
 
     def _begin(self) -> None:
-        with self._news:
-            self._news.wait_for(lambda: not self._held_up)
-            self._under_way += 1
+        with self._condition:
+            self._condition.wait_for(lambda: not self._is_paused)
+            self._active_steps += 1
 
     def _end(self) -> None:
-        with self._news:
-            self._under_way -= 1
-            self._news.notify_all()
+        with self._condition:
+            self._active_steps -= 1
+            self._condition.notify_all()
 
 
 @contextmanager
-def apart_from(steps: Steps) -> Iterator[None]:
+def guard_default_dtype(gate: StepGate) -> Iterator[None]:
     """Hold up the steps while diffusers or transformers have changed torch's default precision.
 
     They do so while they make a network in half precision, for every thread and until it is made, which is a fraction
     of the time that loading takes. A step that drew its noise in that moment would draw it in half precision.
     """
-    switch, usual = torch.set_default_dtype, torch.get_default_dtype()
-    is_alone = False
+    set_default_dtype, default_dtype = torch.set_default_dtype, torch.get_default_dtype()
+    is_paused = False
 
-    def switch_alone(precision: torch.dtype) -> None:
-        nonlocal is_alone
-        if precision != usual and not is_alone:
-            is_alone = True
-            steps.hold_up()
-        switch(precision)
-        if precision == usual and is_alone:
-            is_alone = False
-            steps.go_on()
+    def guarded_set_default_dtype(dtype: torch.dtype) -> None:
+        nonlocal is_paused
+        if dtype != default_dtype and not is_paused:
+            is_paused = True
+            gate.pause()
+        set_default_dtype(dtype)
+        if dtype == default_dtype and is_paused:
+            is_paused = False
+            gate.resume()
 
-    torch.set_default_dtype = switch_alone
+    torch.set_default_dtype = guarded_set_default_dtype
     try:
         yield
     finally:
-        switch_alone(usual)  # after an error they leave it as it is
-        torch.set_default_dtype = switch
+        guarded_set_default_dtype(default_dtype)  # after an error they leave it as it is
+        torch.set_default_dtype = set_default_dtype

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-BESIDE = 0.5  # the share of the noise right beside what is kept
-ROUNDS = 20  # at each size; more change nothing that can be seen
+SEAM_CHANGE = 0.5  # the share of the noise right beside what is kept
+SMOOTHING_ITERATIONS = 20  # at each size; more change nothing that can be seen
 
 
-def spread(values: Tensor, known: Tensor) -> Tensor:
+def fill_smooth(values: Tensor, known: Tensor) -> Tensor:
     """Fill what is not `known` (1×1×H×W, 1 or 0) of N×C×H×W smoothly from what is, which stays as it is.
 
     The filling is a membrane hung up at the edges of what is known (each place the mean of its neighbours), found from
@@ -18,15 +18,15 @@ def spread(values: Tensor, known: Tensor) -> Tensor:
     """
     if known.min() > 0 or max(known.shape[-2:]) == 1:
         return values
-    share = _half(known)
-    smaller = spread(_half(values * known) / share.clamp(min=1e-6), (share > 0).float())
+    share = _downsample(known)
+    smaller = fill_smooth(_downsample(values * known) / share.clamp(min=1e-6), (share > 0).float())
     filling = functional.interpolate(smaller, known.shape[-2:], mode="bilinear")
-    for _ in range(ROUNDS):
+    for _ in range(SMOOTHING_ITERATIONS):
         filling = _blur(torch.where(known > 0, values, filling))
     return torch.where(known > 0, values, filling)
 
 
-def _half(values: Tensor) -> Tensor:
+def _downsample(values: Tensor) -> Tensor:
     return functional.avg_pool2d(values, 2, ceil_mode=True, count_include_pad=False)
 
 
@@ -34,7 +34,7 @@ def _blur(values: Tensor) -> Tensor:
     return functional.avg_pool2d(values, 3, stride=1, padding=1, count_include_pad=False)
 
 
-def freedom(mask: Tensor, reach: int) -> Tensor:
+def change_map(mask: Tensor, radius: int) -> Tensor:
     """Say from which share of the noise on each place of `mask` (1×1×H×W, 1 is drawn anew) may be drawn freely.
 
     `reach` places away from what is kept, or where it is farthest, that is from the start (1). Until then a place
@@ -42,13 +42,13 @@ def freedom(mask: Tensor, reach: int) -> Tensor:
     (Differential Diffusion, Levin and Fried 2023).
     """
     near, away = 1 - mask, torch.zeros_like(mask)
-    for _ in range(reach):
+    for _ in range(radius):
         away = away + (1 - near)
         near = functional.max_pool2d(near, 3, stride=1, padding=1)
-    return mask * (BESIDE + (1 - BESIDE) * away / away.max().clamp(min=1))
+    return mask * (SEAM_CHANGE + (1 - SEAM_CHANGE) * away / away.max().clamp(min=1))
 
 
-def mend(drawn: Tensor, original: Tensor, mask: Tensor, edge: int, reach: int) -> Tensor:
+def blend_seam(generated: Tensor, original: Tensor, mask: Tensor, edge: int, radius: int) -> Tensor:
     """Put what is kept of `original` back into `drawn`, both 1×3×H×W between −1 and 1; 1 in `mask` was drawn anew.
 
     What is kept is kept to the pixel. What was drawn meets it without a step, as in seamless cloning (Pérez et al.
@@ -56,28 +56,28 @@ def mend(drawn: Tensor, original: Tensor, mask: Tensor, edge: int, reach: int) -
     decoder has mixed both sides, so the drawing is taken to be there what it is a bit farther off.
     """
     kept = 1 - mask
-    clear = 1 - _widened(kept, edge)
-    drawing = spread(drawn, clear) if clear.any() else drawn
-    step = spread((original - drawing) * kept, kept) * _fading(kept, reach)
+    clear = 1 - _dilate(kept, edge)
+    drawing = fill_smooth(generated, clear) if clear.any() else generated
+    step = fill_smooth((original - drawing) * kept, kept) * _falloff(kept, radius)
     return torch.where(mask > 0, drawing + step, original)
 
 
-def _widened(values: Tensor, by: int) -> Tensor:
-    for shape, margin in _both_ways(by):
+def _dilate(values: Tensor, radius: int) -> Tensor:
+    for shape, margin in _separable_kernels(radius):
         values = functional.max_pool2d(values, shape, stride=1, padding=margin)
     return values
 
 
-def _both_ways(by: int) -> tuple[tuple[tuple[int, int], tuple[int, int]], ...]:
+def _separable_kernels(radius: int) -> tuple[tuple[tuple[int, int], tuple[int, int]], ...]:
     """Give the window and its margin for one way and then the other: that is much faster than both at once."""
-    size = 2 * by + 1
-    return ((size, 1), (by, 0)), ((1, size), (0, by))
+    size = 2 * radius + 1
+    return ((size, 1), (radius, 0)), ((1, size), (0, radius))
 
 
-def _fading(kept: Tensor, reach: int) -> Tensor:
+def _falloff(kept: Tensor, radius: int) -> Tensor:
     """Give 1 where something is kept, and less and less around it, 0 from `reach` pixels away."""
-    half = max(1, reach // 2)
-    values = _widened(kept, half)
-    for shape, margin in _both_ways(half):
+    half = max(1, radius // 2)
+    values = _dilate(kept, half)
+    for shape, margin in _separable_kernels(half):
         values = functional.avg_pool2d(values, shape, stride=1, padding=margin, count_include_pad=False)
     return values

@@ -15,67 +15,67 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from PIL import Image
 from torch import Tensor
 
-from generation.errors import Complaint
+from generation.errors import UserError
 
-SENSITIVE = re.compile(r"nsfw|porn|hentai|sexy|nude|explicit|unsafe|gore", re.IGNORECASE)
+SENSITIVE_LABELS = re.compile(r"nsfw|porn|hentai|sexy|nude|explicit|unsafe|gore", re.IGNORECASE)
 THRESHOLD = 0.5  # of the probabilities of all sensitive labels together
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
-class Classifier(Protocol):
+class SafetyClassifier(Protocol):
     """What the finisher asks about the pictures of a result."""
 
-    def finds(self, images: Sequence[Image.Image]) -> bool:
+    def is_sensitive(self, images: Sequence[Image.Image]) -> bool:
         """Say whether one of the pictures is sensitive."""
 
 
-class Nothing:
+class NullClassifier:
     """Stands for a classifier where none is configured."""
 
-    def finds(self, images: Sequence[Image.Image]) -> bool:
+    def is_sensitive(self, images: Sequence[Image.Image]) -> bool:
         """Say no."""
         return False
 
 
-NO_CLASSIFIER = Nothing()
+NO_CLASSIFIER = NullClassifier()
 
 
-class ByLabels:
+class LabelClassifier:
     """An image classifier such as a ViT, some of whose labels mean that a picture is sensitive."""
 
-    def __init__(self, model: Any, preparation: _Preparation) -> None:
-        self._model, self._preparation = model, preparation
+    def __init__(self, model: Any, processor: _ImageProcessor) -> None:
+        self._model, self._processor = model, processor
         labels: dict[int, str] = model.config.id2label
-        self._sensitive = [number for number, label in labels.items() if SENSITIVE.search(label)]
-        if not self._sensitive:
-            raise Complaint(
+        self._sensitive_ids = [number for number, label in labels.items() if SENSITIVE_LABELS.search(label)]
+        if not self._sensitive_ids:
+            raise UserError(
                 f"SENSITIVE_CLASSIFIER has no label for sensitive pictures among {sorted(labels.values())}."
             )
 
     @torch.inference_mode()
-    def finds(self, images: Sequence[Image.Image]) -> bool:
+    def is_sensitive(self, images: Sequence[Image.Image]) -> bool:
         """Say whether one of the pictures is sensitive."""
-        logits = self._model(pixel_values=self._preparation.of(images, self._model.device)).logits
-        probabilities = logits.float().softmax(-1)[:, self._sensitive].sum(-1)
+        logits = self._model(pixel_values=self._processor.preprocess(images, self._model.device)).logits
+        probabilities = logits.float().softmax(-1)[:, self._sensitive_ids].sum(-1)
         return bool((probabilities >= THRESHOLD).any())
 
 
-class ByConcepts:
+class ConceptClassifier:
     """The safety checker that comes with Stable Diffusion."""
 
-    def __init__(self, model: Any, preparation: _Preparation) -> None:
-        self._model, self._preparation = model, preparation
+    def __init__(self, model: Any, processor: _ImageProcessor) -> None:
+        self._model, self._processor = model, processor
 
     @torch.inference_mode()
-    def finds(self, images: Sequence[Image.Image]) -> bool:
+    def is_sensitive(self, images: Sequence[Image.Image]) -> bool:
         """Say whether one of the pictures is sensitive."""
         # It blacks out what it finds in the second argument, which nobody looks at here.
         unused = np.zeros((len(images), 1, 1, 3), dtype=np.float32)
-        _, found = self._model(clip_input=self._preparation.of(images, self._model.device), images=unused)
+        _, found = self._model(clip_input=self._processor.preprocess(images, self._model.device), images=unused)
         return any(found)
 
 
-class _Preparation:
+class _ImageProcessor:
     """Make of pictures what a vision model takes, without torchvision, which transformers' own way needs.
 
     The whole picture is squeezed into the square: what is cut off at the edges could not be found.
@@ -86,7 +86,7 @@ class _Preparation:
         self._mean = torch.tensor(mean).reshape(3, 1, 1)
         self._std = torch.tensor(std).reshape(3, 1, 1)
 
-    def of(self, images: Sequence[Image.Image], device: torch.device) -> Tensor:
+    def preprocess(self, images: Sequence[Image.Image], device: torch.device) -> Tensor:
         """Give N×3×side×side."""
         size = (self._side, self._side)
         arrays = [np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC)) for image in images]
@@ -94,7 +94,7 @@ class _Preparation:
         return ((pixels - self._mean) / self._std).to(device)
 
 
-def load_classifier(ref: str) -> Classifier:
+def load_classifier(ref: str) -> SafetyClassifier:
     """Load the classifier at `ref`, a folder or a hub id, onto the CPU; "" is none.
 
     Raises Complaint for a model that classifies nothing, OSError for one that is not there.
@@ -102,16 +102,16 @@ def load_classifier(ref: str) -> Classifier:
     if not ref:
         return NO_CLASSIFIER
     config = transformers.PretrainedConfig.get_config_dict(ref)[0]
-    kind = (config.get("architectures") or [""])[0]
-    if kind == "StableDiffusionSafetyChecker":
+    architecture = (config.get("architectures") or [""])[0]
+    if architecture == "StableDiffusionSafetyChecker":
         checker = StableDiffusionSafetyChecker.from_pretrained(ref, use_safetensors=True).eval()
         side = checker.config.vision_config.image_size
-        return ByConcepts(checker, _Preparation(side, CLIP_MEAN, CLIP_STD))
-    if not kind.endswith("ForImageClassification"):
-        raise Complaint(f"SENSITIVE_CLASSIFIER {ref} is no image classifier but {kind or 'something unknown'}.")
+        return ConceptClassifier(checker, _ImageProcessor(side, CLIP_MEAN, CLIP_STD))
+    if not architecture.endswith("ForImageClassification"):
+        raise UserError(f"SENSITIVE_CLASSIFIER {ref} is no image classifier but {architecture or 'something unknown'}.")
     model = transformers.AutoModelForImageClassification.from_pretrained(ref, use_safetensors=True).eval()
     mean, std = _normalisation(ref)
-    return ByLabels(model, _Preparation(model.config.image_size, mean, std))
+    return LabelClassifier(model, _ImageProcessor(model.config.image_size, mean, std))
 
 
 def _normalisation(ref: str) -> tuple[Sequence[float], Sequence[float]]:

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from generation.engine.loading import Pipeline
-from generation.engine.wander import aims
-from generation.guidance import Told, coefficients, with_words
+from generation.engine.wander import drift_targets
+from generation.guidance import ConditioningText, append_text, guidance_weights
 from generation.params import Params
 
-REMEMBERED_TEXTS = 512
+MAX_CACHED_TEXTS = 512
 
 
-class Embedding(NamedTuple):
+class PromptEmbedding(NamedTuple):
     """What the encoders make of a text: `states` (1 × length × width), and one `pooled` vector (1 × width, maybe 0)."""
 
     states: Tensor
@@ -38,8 +38,8 @@ class Conditioning:
 
     embeddings: Tensor
     pooled: Tensor
-    coefficients: Tensor
-    rows: Tensor
+    guidance_weights: Tensor
+    embedding_indices: Tensor
     guidance: Tensor
 
 
@@ -49,71 +49,73 @@ class PromptEncoder:
     def __init__(self, pipeline: Pipeline) -> None:
         self._tokenizers, self._text_encoders = pipeline.tokenizers, pipeline.text_encoders
         self._device, self._dtype = pipeline.device, pipeline.unet.dtype
-        self._context = min(
+        self._context_length = min(
             *(tokenizer.model_max_length for tokenizer in self._tokenizers),
             *(encoder.config.max_position_embeddings for encoder in self._text_encoders),
         )
-        self._is_zero_when_empty = pipeline.is_zero_when_empty
+        self._force_zeros_for_empty_prompt = pipeline.force_zeros_for_empty_prompt
         self._guidance_width = pipeline.unet.config.time_cond_proj_dim
-        self._remembered = lru_cache(REMEMBERED_TEXTS)(self._embed)
+        self._cached_embed = lru_cache(MAX_CACHED_TEXTS)(self._embed)
 
-    def condition(self, params: Params) -> Conditioning:
+    def encode(self, params: Params) -> Conditioning:
         """Give what the UNet is to be told; raises Complaint if nothing in the prompt pulls."""
-        guides_itself = self._guidance_width is not None
-        pulls = coefficients(replace(params, guidance_scale=1.0) if guides_itself else params)
-        told = {text: self._tell(text, params) for text in pulls}
-        embedded = self._padded([embedding for of_text in told.values() for embedding in of_text])
-        means = self._tensor([not self._means_nothing(text) for text, own in told.items() for _ in own])[:, None]
+        has_guidance_embedding = self._guidance_width is not None
+        weights = guidance_weights(replace(params, guidance_scale=1.0) if has_guidance_embedding else params)
+        embeddings = {text: self._embeddings(text, params) for text in weights}
+        embedded = self._padded([embedding for of_text in embeddings.values() for embedding in of_text])
+        mask = self._tensor([not self._is_zeroed(text) for text, own in embeddings.items() for _ in own])[:, None]
         return Conditioning(
-            embeddings=(torch.cat([embedding.states for embedding in embedded]) * means[..., None]).to(self._dtype),
-            pooled=(torch.cat([embedding.pooled for embedding in embedded]) * means).to(self._dtype),
-            coefficients=self._tensor(list(pulls.values())).float(),
-            rows=self._tensor(_rows([len(own) for own in told.values()], params.count)),
+            embeddings=(torch.cat([embedding.states for embedding in embedded]) * mask[..., None]).to(self._dtype),
+            pooled=(torch.cat([embedding.pooled for embedding in embedded]) * mask).to(self._dtype),
+            guidance_weights=self._tensor(list(weights.values())).float(),
+            embedding_indices=self._tensor(_embedding_indices([len(own) for own in embeddings.values()], params.count)),
             guidance=guidance_embedding(params.guidance_scale, self._guidance_width or 0).to(self._device, self._dtype),
         )
 
     def _tensor(self, values: list[Any]) -> Tensor:
         return torch.tensor(values, device=self._device)
 
-    def _means_nothing(self, told: Told) -> bool:
+    def _is_zeroed(self, text: ConditioningText) -> bool:
         """Say whether the model was trained to be told zeros instead of this text."""
-        return self._is_zero_when_empty and told == Told("")
+        return self._force_zeros_for_empty_prompt and text == ConditioningText("")
 
-    def _tell(self, told: Told, params: Params) -> list[Embedding]:
+    def _embeddings(self, weighted_text: ConditioningText, params: Params) -> list[PromptEmbedding]:
         """Give the one embedding of a text for all tiles, or one for each."""
-        if not told.astray:
-            return [self._remembered(told.text)]
+        if not weighted_text.perturbed:
+            return [self._cached_embed(weighted_text.text)]
         tiles = range(params.count if params.chaos else 1)
-        return [self._astray(told.text, params, tile) for tile in tiles]
+        return [self._perturbed(weighted_text.text, params, tile) for tile in tiles]
 
-    def _astray(self, text: str, params: Params, tile: int) -> Embedding:
-        shares, words = zip(*aims(params, tile), strict=True)
-        here, *there = self._padded([self._remembered(with_words(text, more)) for more in ("", *words)])
+    def _perturbed(self, text: str, params: Params, tile: int) -> PromptEmbedding:
+        shares, words = zip(*drift_targets(params, tile), strict=True)
+        here, *there = self._padded([self._cached_embed(append_text(text, more)) for more in ("", *words)])
         moved = here
         for share, aim in zip(shares, there, strict=True):
-            moved = Embedding(*(at + share * (to - start) for at, to, start in zip(moved, aim, here, strict=True)))
+            moved = PromptEmbedding(
+                *(at + share * (to - start) for at, to, start in zip(moved, aim, here, strict=True))
+            )
         return moved
 
-    def _embed(self, text: str) -> Embedding:
+    def _embed(self, text: str) -> PromptEmbedding:
         """Embed a text of any length, as many encoder passes side by side as it takes (as AUTOMATIC1111 does)."""
         states, pooled = zip(
             *(self._embed_with(*pair, text) for pair in zip(self._tokenizers, self._text_encoders, strict=True)),
             strict=True,
         )
-        return Embedding(torch.cat(states, dim=-1), pooled[-1])
+        return PromptEmbedding(torch.cat(states, dim=-1), pooled[-1])
 
-    def _embed_with(self, tokenizer: Any, encoder: Any, text: str) -> Embedding:
+    def _embed_with(self, tokenizer: Any, encoder: Any, text: str) -> PromptEmbedding:
         """Embed with one encoder. Of two, all layers but the last count, and the second sums up the first piece."""
         ids = torch.tensor(self._chunks(tokenizer, text), device=self._device)
         if len(self._text_encoders) == 1:
             states: Tensor = encoder(ids)[0]
-            return Embedding(states.reshape(1, -1, states.shape[-1]), states.new_zeros(1, 0))
+            return PromptEmbedding(states.reshape(1, -1, states.shape[-1]), states.new_zeros(1, 0))
         encoded = encoder(ids, output_hidden_states=True)
         states = encoded.hidden_states[-2]
-        return Embedding(states.reshape(1, -1, states.shape[-1]), encoded[0][:1])
+        return PromptEmbedding(states.reshape(1, -1, states.shape[-1]), encoded[0][:1])
 
     def _chunks(self, tokenizer: Any, text: str) -> list[list[int]]:
-        room = self._context - 2
+        room = self._context_length - 2
         ids = tokenizer(text, add_special_tokens=False, verbose=False).input_ids
         parts = [ids[start : start + room] for start in range(0, len(ids), room)] or [[]]
         return [
@@ -121,22 +123,24 @@ class PromptEncoder:
             for part in parts
         ]
 
-    def _padded(self, embeddings: list[Embedding]) -> list[Embedding]:
+    def _padded(self, embeddings: list[PromptEmbedding]) -> list[PromptEmbedding]:
         """Make all as long as the longest."""
-        chunks = max(embedding.states.shape[1] // self._context for embedding in embeddings)
+        chunks = max(embedding.states.shape[1] // self._context_length for embedding in embeddings)
         return [self._pad(embedding, chunks) for embedding in embeddings]
 
-    def _pad(self, embedding: Embedding, chunks: int) -> Embedding:
-        missing = chunks - embedding.states.shape[1] // self._context
+    def _pad(self, embedding: PromptEmbedding, chunks: int) -> PromptEmbedding:
+        missing = chunks - embedding.states.shape[1] // self._context_length
         if not missing:
             return embedding
-        return embedding._replace(states=torch.cat([embedding.states, *[self._remembered("").states] * missing], dim=1))
+        return embedding._replace(
+            states=torch.cat([embedding.states, *[self._cached_embed("").states] * missing], dim=1)
+        )
 
 
-def _rows(embeddings: list[int], tiles: int) -> list[int]:
+def _embedding_indices(counts: list[int], tiles: int) -> list[int]:
     """Give the place of each row's embedding, where every text has so many of them: one, or one for each tile."""
     rows, start = [], 0
-    for own in embeddings:
+    for own in counts:
         rows += [start + tile % own for tile in range(tiles)]
         start += own
     return rows

@@ -15,16 +15,16 @@ import transformers
 from huggingface_hub import hf_hub_download
 from safetensors.torch import load_file
 
-from generation.catalogue import Family, look_up
+from generation.catalogue import Family, find_entry
 from generation.engine import sampling
-from generation.engine.original_layout import OriginalLayout, bearable
-from generation.errors import Complaint
+from generation.engine.original_layout import LdmCheckpoint, vae_dtype
+from generation.errors import UserError
 from generation.messages import Loading
-from generation.models import CONVERT, Model, describe, usual
-from generation.samplers import SAMPLERS, recognise
-from generation.single_file import describe_file
+from generation.models import CONVERT_HINT, Model, defaults_from_unet, describe_model
+from generation.samplers import SAMPLERS, sampler_for
+from generation.single_file import inspect_checkpoint
 
-LIBRARIES = {
+PART_LIBRARIES = {
     "tokenizer": transformers,
     "tokenizer_2": transformers,
     "text_encoder": transformers,
@@ -33,10 +33,10 @@ LIBRARIES = {
     "vae": diffusers,
     "scheduler": diffusers,
 }
-BYTES = 256
+MIN_VOCABULARY_SIZE = 256
 NETWORKS = ("text_encoder", "text_encoder_2", "unet", "vae")
 TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
-OF_XL = ("tokenizer_2", "text_encoder_2")
+XL_PARTS = ("tokenizer_2", "text_encoder_2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Pipeline:
     scheduler: Any
     tokenizer_2: Any = None
     text_encoder_2: Any = None
-    is_zero_when_empty: bool = False
+    force_zeros_for_empty_prompt: bool = False
 
     @property
     def tokenizers(self) -> tuple[Any, ...]:
@@ -75,31 +75,33 @@ def load_pipeline(
 
     Raises Complaint for a model of another family, FileNotFoundError or OSError for one that is not there.
     """
-    model = describe(ref)
-    place, best = choose_device(device)
+    model = describe_model(ref)
+    torch_device, best = choose_device(device)
     precision = precision or best
     transformers.utils.logging.disable_progress_bar()
     path = Path(model.ref)
-    source = OriginalLayout(describe_file(path), model) if path.is_file() else _DiffusersLayout(model)
+    source = LdmCheckpoint(inspect_checkpoint(path), model) if path.is_file() else _DiffusersLayout(model)
     loaded: dict[str, Any] = {}
     for done, part in enumerate(source.parts):
         report(Loading(part.replace("_", " "), done, len(source.parts), model.name))
-        loaded[part] = source.load(part, in_full(precision) if part in TEXT_ENCODERS else precision)
+        loaded[part] = source.load(part, text_encoder_dtype(precision) if part in TEXT_ENCODERS else precision)
         if part in NETWORKS:
-            loaded[part] = _placed(loaded[part], place)
-    loaded["scheduler"] = _scheduler(model, loaded["scheduler"])
-    pipeline = Pipeline(model, place, is_zero_when_empty=source.is_zero_when_empty, **loaded)
-    return replace(pipeline, model=_with_true_facts(pipeline))
+            loaded[part] = _to_device(loaded[part], torch_device)
+    loaded["scheduler"] = _select_scheduler(model, loaded["scheduler"])
+    pipeline = Pipeline(model, torch_device, force_zeros_for_empty_prompt=source.force_zeros_for_empty_prompt, **loaded)
+    return replace(pipeline, model=_with_actual_config(pipeline))
 
 
-def _scheduler(model: Model, own: Any) -> Any:
+def _select_scheduler(model: Model, model_scheduler: Any) -> Any:
     """Give the scheduler that a model is to be drawn with; what a folder says of its own is believed."""
     in_folder = Path(model.ref).is_dir()
     if model.is_distilled and not in_folder:
-        own = sampling.trailing(own)
-    if model.sampler not in SAMPLERS or (in_folder and model.sampler == recognise(type(own).__name__, own.config)):
-        return own
-    return sampling.make(model.sampler, own)
+        model_scheduler = sampling.with_trailing_spacing(model_scheduler)
+    if model.sampler not in SAMPLERS or (
+        in_folder and model.sampler == sampler_for(type(model_scheduler).__name__, model_scheduler.config)
+    ):
+        return model_scheduler
+    return sampling.scheduler_by_name(model.sampler, model_scheduler)
 
 
 def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
@@ -109,35 +111,35 @@ def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
     device = torch.device(name)
     if device.type == "cuda":
         return device, torch.float16
-    return device, torch.bfloat16 if device.type == "cpu" and _multiplies_bfloat16() else torch.float32
+    return device, torch.bfloat16 if device.type == "cpu" and _has_native_bfloat16() else torch.float32
 
 
-def _complete(network: Any, missing: Collection[str], name: str) -> Any:
+def _require_all_weights(network: Any, missing: Collection[str], name: str) -> Any:
     """Give a network all of whose weights were there; others would be random, and other ones with each start."""
     if missing:
-        raise Complaint(f"{name} lacks {len(missing)} of its weights, {min(missing)} among them.")
+        raise UserError(f"{name} lacks {len(missing)} of its weights, {min(missing)} among them.")
     return network
 
 
-def _wordy(tokenizer: Any, name: str) -> Any:
+def _require_vocabulary(tokenizer: Any, name: str) -> Any:
     """Give a tokenizer that knows every byte at least; without its files one is made that knows nothing."""
-    if len(tokenizer) < BYTES:
-        raise Complaint(f"{name} has no vocabulary: its vocab.json and merges.txt, or tokenizer.json, are missing.")
+    if len(tokenizer) < MIN_VOCABULARY_SIZE:
+        raise UserError(f"{name} has no vocabulary: its vocab.json and merges.txt, or tokenizer.json, are missing.")
     return tokenizer
 
 
-def _multiplies_bfloat16() -> bool:
+def _has_native_bfloat16() -> bool:
     """Say whether the processor has instructions for it: then it takes half the time, without it takes longer."""
     able = torch.cpu.get_capabilities()
     return any(able.get(instructions, False) for instructions in ("avx512_bf16", "amx_bf16"))
 
 
-def in_full(precision: torch.dtype) -> torch.dtype:
+def text_encoder_dtype(precision: torch.dtype) -> torch.dtype:
     """Give the precision for texts, which are read once a job: bfloat16 would save nothing there, and shows most."""
     return torch.float32 if precision is torch.bfloat16 else precision
 
 
-def _placed(network: Any, device: torch.device) -> Any:
+def _to_device(network: Any, device: torch.device) -> Any:
     if device.type != "mps":
         network.to(memory_format=torch.channels_last)
     return network.to(device).eval()
@@ -150,22 +152,26 @@ class _DiffusersLayout:
         self._model, self._ref = model, model.base or model.ref
         self._index: Any = diffusers.DiffusionPipeline.load_config(self._ref)
         self._is_xl = self._index.get("text_encoder_2", (None, None))[1] is not None
-        self.parts = [part for part in LIBRARIES if self._is_xl or part not in OF_XL]
-        self.is_zero_when_empty = self._is_xl and bool(self._index.get("force_zeros_for_empty_prompt", True))
-        self._refuse_other_families()
+        self.parts = [part for part in PART_LIBRARIES if self._is_xl or part not in XL_PARTS]
+        self.force_zeros_for_empty_prompt = self._is_xl and bool(self._index.get("force_zeros_for_empty_prompt", True))
+        self._require_supported_family()
 
     def load(self, part: str, precision: torch.dtype) -> Any:
-        kind = getattr(LIBRARIES[part], self._index[part][1])
+        kind = getattr(PART_LIBRARIES[part], self._index[part][1])
         if part == "unet" and self._model.base:
-            return self._foreign_unet(kind, precision)
+            return self._replacement_unet(kind, precision)
         if part == "vae" and self._is_xl and kind.load_config(self._ref, subfolder=part).get("force_upcast", True):
-            precision = bearable(precision)
+            precision = vae_dtype(precision)
         if part in NETWORKS:
             return self._network(kind, self._ref, part, precision)
         loaded = kind.from_pretrained(self._ref, subfolder=part)
-        return _corrected(loaded) if part == "scheduler" else _wordy(loaded, f"the {part} of {self._ref}")
+        return (
+            _fix_scheduler_config(loaded)
+            if part == "scheduler"
+            else _require_vocabulary(loaded, f"the {part} of {self._ref}")
+        )
 
-    def _foreign_unet(self, kind: Any, precision: torch.dtype) -> Any:
+    def _replacement_unet(self, kind: Any, precision: torch.dtype) -> Any:
         if not self._model.unet_file:
             return self._network(kind, self._model.ref, None, precision)
         with torch.device("meta"):
@@ -178,7 +184,7 @@ class _DiffusersLayout:
         """Load a network; of files in half and in full precision the one that fits, since the hub's are large."""
         for variant in ("fp16", None) if precision is torch.float16 else (None, "fp16"):
             try:
-                with _without_a_word():
+                with _silence_diffusers():
                     network, found = kind.from_pretrained(
                         ref,
                         subfolder=part,
@@ -191,41 +197,43 @@ class _DiffusersLayout:
                 if "file named" not in str(error):  # so diffusers and transformers put it, of a folder and of the hub
                     raise
             else:
-                return _complete(network, found["missing_keys"], f"the {part or 'unet'} of {ref}")
-        raise Complaint(f"{ref} has no safetensors weights for its {part or 'unet'}. If it has pickled ones: {CONVERT}")
+                return _require_all_weights(network, found["missing_keys"], f"the {part or 'unet'} of {ref}")
+        raise UserError(
+            f"{ref} has no safetensors weights for its {part or 'unet'}. If it has pickled ones: {CONVERT_HINT}"
+        )
 
-    def _refuse_other_families(self) -> None:
+    def _require_supported_family(self) -> None:
         """Look at the small files first: the large ones may have to be downloaded."""
         ref = self._ref
         if self._is_xl and self._index.get("text_encoder", (None, None))[1] is None:
-            raise Complaint(f"{ref} is a refiner: it goes over pictures of {Family.SDXL}, and draws none by itself.")
+            raise UserError(f"{ref} is a refiner: it goes over pictures of {Family.SDXL}, and draws none by itself.")
         for part in self.parts:
             if self._index.get(part, (None, None))[1] is None:
-                raise Complaint(f"{ref} has no {part}, so it is not a Stable Diffusion pipeline.")
+                raise UserError(f"{ref} has no {part}, so it is not a Stable Diffusion pipeline.")
         unet = diffusers.UNet2DConditionModel.load_config(ref, subfolder="unet")
         vae = diffusers.AutoencoderKL.load_config(ref, subfolder="vae")
         if unet.get("addition_embed_type") not in (None, "text", "text_time" if self._is_xl else None):
-            raise Complaint(f"{ref} has a UNet that is told more than texts, so it is no Stable Diffusion pipeline.")
+            raise UserError(f"{ref} has a UNet that is told more than texts, so it is no Stable Diffusion pipeline.")
         if not hasattr(self.load("scheduler", torch.float32), "alphas_cumprod"):
-            raise Complaint(
+            raise UserError(
                 f"{ref} was trained with a noise of its own ({self._index['scheduler'][1]}), which is not drawn."
             )
         if unet.get("in_channels", 4) != vae.get("latent_channels", 4):
-            raise Complaint(f"{ref} is made for inpainting or editing only ({unet['in_channels']} input channels).")
+            raise UserError(f"{ref} is made for inpainting or editing only ({unet['in_channels']} input channels).")
 
 
 @contextmanager
-def _without_a_word() -> Iterator[None]:
+def _silence_diffusers() -> Iterator[None]:
     """Keep diffusers from logging as an error what is only a first try."""
-    said = diffusers.utils.logging.get_verbosity()
+    verbosity = diffusers.utils.logging.get_verbosity()
     diffusers.utils.logging.set_verbosity(logging.CRITICAL)
     try:
         yield
     finally:
-        diffusers.utils.logging.set_verbosity(said)
+        diffusers.utils.logging.set_verbosity(verbosity)
 
 
-def _corrected(scheduler: Any) -> Any:
+def _fix_scheduler_config(scheduler: Any) -> Any:
     """Correct the settings of early Stable Diffusion releases, as StableDiffusionPipeline does on loading."""
     wanted = {"steps_offset": 1, "clip_sample": False}
     return type(scheduler).from_config(
@@ -233,18 +241,18 @@ def _corrected(scheduler: Any) -> Any:
     )
 
 
-def _with_true_facts(pipeline: Pipeline) -> Model:
+def _with_actual_config(pipeline: Pipeline) -> Model:
     """Correct what `describe` could only guess of a model that was not here yet."""
     model, size = pipeline.model, pipeline.unet.config.sample_size
     if Path(model.ref).is_dir() or not isinstance(size, int):
         return model
     scheduler = pipeline.scheduler
-    sampler = recognise(type(scheduler).__name__, scheduler.config)
-    known = Path(model.ref).is_file() or look_up(model.ref)
-    facts = {} if known else usual(pipeline.unet.config)
-    return replace(model, native_size=size * scale_of(pipeline.vae), sampler=sampler, **facts)
+    sampler = sampler_for(type(scheduler).__name__, scheduler.config)
+    known = Path(model.ref).is_file() or find_entry(model.ref)
+    facts = {} if known else defaults_from_unet(pipeline.unet.config)
+    return replace(model, native_size=size * vae_scale_factor(pipeline.vae), sampler=sampler, **facts)
 
 
-def scale_of(vae: Any) -> int:
+def vae_scale_factor(vae: Any) -> int:
     """Give how many pixels of a side one latent stands for."""
     return int(2 ** (len(vae.config.block_out_channels) - 1))

@@ -9,25 +9,25 @@ from typing import Any
 
 import torch
 
-from generation.additions import NO_ADDITIONS, Additions
-from generation.catalogue import DRAWN_WHOLE
+from generation.additions import NO_ADAPTERS, Adapters
+from generation.catalogue import PIPELINE_ONLY
 from generation.child import Emit, Engine
-from generation.engine.apart import Steps, apart_from
+from generation.engine.apart import StepGate, guard_default_dtype
 from generation.engine.classifier import load_classifier
-from generation.engine.downloads import told_of_downloads
-from generation.engine.engine import Engine as DenoisingEngine
-from generation.engine.esrgan import Enlarger
-from generation.engine.families import settled
+from generation.engine.downloads import report_downloads
+from generation.engine.engine import DenoisingEngine as DenoisingEngine
+from generation.engine.esrgan import Upscaler
+from generation.engine.families import detect_family
 from generation.engine.loading import NETWORKS, choose_device, load_pipeline
 from generation.engine.weights import expected_size
-from generation.imprint import PLAIN, Imprint
+from generation.imprint import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Loading
 from generation.models import Model
-from generation.upscaler import Upscaler
+from generation.upscaler import UpscalerInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Networks:
+class LoadedModel:
     """A loaded model, on the device or in RAM.
 
     `begin` makes an engine of it once it is on the device, which is given a way to let another model go.
@@ -35,7 +35,7 @@ class Networks:
 
     model: Model
     modules: Sequence[Any]
-    begin: Callable[[Emit, Callable[[], bool]], Engine]
+    create_engine: Callable[[Emit, Callable[[], bool]], Engine]
 
     @property
     def size(self) -> int:
@@ -49,7 +49,7 @@ class Networks:
             module.to(device)
 
 
-class Maker:
+class ModelLoader:
     """Loads models onto a device; what their engines have in common is loaded once.
 
     `classifier` is one for sensitive pictures, by folder or hub id. Raises what `load_classifier` does.
@@ -58,78 +58,82 @@ class Maker:
     def __init__(
         self,
         device: str,
-        imprint: Imprint = PLAIN,
+        metadata_policy: MetadataPolicy = DEFAULT_METADATA_POLICY,
         classifier: str = "",
-        upscaler: Upscaler | None = None,
-        additions: Additions = NO_ADDITIONS,
+        upscaler_info: UpscalerInfo | None = None,
+        adapters: Adapters = NO_ADAPTERS,
         *,
-        compiles: bool = False,
+        compile_unets: bool = False,
     ) -> None:
         self.device, self._precision = choose_device(device)
-        self._imprint = imprint
+        self._metadata_policy = metadata_policy
         self._classifier = load_classifier(classifier)  # first: it is small, and may be wrong
-        self._enlarger = Enlarger(upscaler, self.device) if upscaler else None
-        self._additions, self._compiles = additions, compiles
-        self._unet_call, self._steps = threading.Lock(), Steps()
+        self._upscaler = Upscaler(upscaler_info, self.device) if upscaler_info else None
+        self._adapters, self._compile_unets = adapters, compile_unets
+        self._unet_lock, self._step_gate = threading.Lock(), StepGate()
 
     def expected_size(self, model: Model) -> int:
         """Foresee how many bytes a model's weights take on the device."""
-        return expected_size(model, self._precision_of(model).itemsize)
+        return expected_size(model, self._weight_dtype(model).itemsize)
 
-    def _precision_of(self, model: Model) -> torch.dtype:
-        if model.family not in DRAWN_WHOLE:
+    def _weight_dtype(self, model: Model) -> torch.dtype:
+        if model.family not in PIPELINE_ONLY:
             return self._precision
-        from generation.engine.whole_loading import precision_of
+        from generation.engine.whole_loading import family_dtype
 
-        return precision_of(model.family, self._precision)
+        return family_dtype(model.family, self._precision)
 
-    def load(self, model: Model, report: Callable[[Loading], None]) -> Networks:
+    def load(self, model: Model, report: Callable[[Loading], None]) -> LoadedModel:
         """Load a model; this alone knows which engine draws which family.
 
         Raises Complaint for what cannot be drawn, FileNotFoundError or OSError for what is not there.
         """
-        with told_of_downloads(model, report) as report, apart_from(self._steps):
-            model = settled(model)
-            return self._whole(model, report) if model.family in DRAWN_WHOLE else self._denoised(model, report)
+        with report_downloads(model, report) as report, guard_default_dtype(self._step_gate):
+            model = detect_family(model)
+            return (
+                self._load_pipeline_model(model, report)
+                if model.family in PIPELINE_ONLY
+                else self._load_unet_model(model, report)
+            )
 
-    def _whole(self, model: Model, report: Callable[[Loading], None]) -> Networks:
+    def _load_pipeline_model(self, model: Model, report: Callable[[Loading], None]) -> LoadedModel:
         # Imported when one is wanted: all these pipelines together take half a second, and warn of what they lack.
-        from generation.engine.whole import WholeEngine
-        from generation.engine.whole_loading import load_recipe
+        from generation.engine.whole import PipelineEngine
+        from generation.engine.whole_loading import load_pipeline_adapter
 
-        recipe = load_recipe(model, self.device, self._precision, report)
+        adapter = load_pipeline_adapter(model, self.device, self._precision, report)
 
-        def begin(emit: Emit, let_another_go: Callable[[], bool]) -> Engine:
-            return WholeEngine(
-                recipe,
+        def create_engine(emit: Emit, evict_idle_model: Callable[[], bool]) -> Engine:
+            return PipelineEngine(
+                adapter,
                 model,
                 self.device,
                 emit,
-                self._imprint,
+                self._metadata_policy,
                 self._classifier,
-                self._enlarger,
-                let_another_go,
-                self._steps,
+                self._upscaler,
+                evict_idle_model,
+                self._step_gate,
             )
 
-        return Networks(model, recipe.networks, begin)
+        return LoadedModel(model, adapter.networks, create_engine)
 
-    def _denoised(self, model: Model, report: Callable[[Loading], None]) -> Networks:
+    def _load_unet_model(self, model: Model, report: Callable[[Loading], None]) -> LoadedModel:
         pipeline = load_pipeline(model.ref, str(self.device), report)
         modules = [module for part in NETWORKS if (module := getattr(pipeline, part)) is not None]
 
-        def begin(emit: Emit, let_another_go: Callable[[], bool]) -> Engine:
+        def create_engine(emit: Emit, evict_idle_model: Callable[[], bool]) -> Engine:
             return DenoisingEngine(
                 pipeline,
                 emit,
-                self._imprint,
+                self._metadata_policy,
                 self._classifier,
-                self._enlarger,
-                self._unet_call,
-                self._additions,
-                let_another_go,
-                self._steps,
-                compiles=self._compiles,
+                self._upscaler,
+                self._unet_lock,
+                self._adapters,
+                evict_idle_model,
+                self._step_gate,
+                compile_unet=self._compile_unets,
             )
 
-        return Networks(pipeline.model, modules, begin)
+        return LoadedModel(pipeline.model, modules, create_engine)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-MOST_OF_DEVICE = 0.85  # of the memory that is free at the start; the rest is for what is drawn
-NO_MEMORY = ("not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
-TOO_LARGE = "There is not enough memory to draw this. A smaller size would help."
+DEVICE_MEMORY_FRACTION = 0.85  # of the memory that is free at the start; the rest is for what is drawn
+OOM_ERROR_TEXTS = ("not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
+OOM_MESSAGE = "There is not enough memory to draw this. A smaller size would help."
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
@@ -20,11 +20,11 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     The CPU's allocator has no class of its own for it, and neither have cuBLAS and cuDNN, which every new thread needs
     room for.
     """
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in NO_MEMORY)
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in OOM_ERROR_TEXTS)
 
 
 @contextlib.contextmanager
-def bearing_lack_of_memory() -> Iterator[None]:
+def suppress_oom() -> Iterator[None]:
     """Go on behind the block where there was no memory for it; any other error goes through."""
     try:
         yield
@@ -33,14 +33,14 @@ def bearing_lack_of_memory() -> Iterator[None]:
             raise
 
 
-def room_for_models(device: torch.device) -> tuple[int, int]:
+def default_budgets(device: torch.device) -> tuple[int, int]:
     """Give the bytes that models may take on a device if nobody says otherwise, and those in RAM for who had to leave.
 
     Where the device's memory is the RAM, it is the only place.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return int(MOST_OF_DEVICE * free), available_ram() // 2
+        return int(DEVICE_MEMORY_FRACTION * free), available_ram() // 2
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2, 0
 
 

@@ -10,13 +10,13 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from generation.engine.pictures import to_images
-from generation.sheet import compose
+from generation.sheet import make_grid
 
-SIDE = 384  # pixels of the sheet's longer side
-FITTED_SIDE = 256
+PREVIEW_SIZE = 384  # pixels of the sheet's longer side
+FIT_IMAGE_SIZE = 256
 
 
-class Encoder(Protocol):
+class PreviewEncoder(Protocol):
     """What the map is fitted to."""
 
     @property
@@ -27,41 +27,41 @@ class Encoder(Protocol):
         """Give the likeliest latents of pictures, N×3×H×W between −1 and 1."""
 
 
-class Previews:
+class LatentPreviewer:
     """Draws latents with a linear map from latent channels to red, green and blue, fitted to the VAE at hand.
 
     The usual published factors hold for one VAE only; a least-squares fit on one picture of colour patches, which takes
     one encoder pass, serves every VAE.
     """
 
-    def __init__(self, vae: Encoder) -> None:
+    def __init__(self, vae: PreviewEncoder) -> None:
         pixels = _colour_patches()
         latents = vae.encode_mean(pixels)
         colours = torch.nn.functional.avg_pool2d(pixels, vae.scale)
-        knowns = _with_one(latents.cpu()).flatten(2)[0].T
+        knowns = _with_bias(latents.cpu()).flatten(2)[0].T
         wanted = colours.flatten(2)[0].T
-        self._map = torch.linalg.lstsq(knowns, wanted, driver="gelsd").solution.to(latents.device)
+        self._rgb_factors = torch.linalg.lstsq(knowns, wanted, driver="gelsd").solution.to(latents.device)
 
-    def draw(self, latents: Tensor) -> bytes:
+    def render(self, latents: Tensor) -> bytes:
         """Give a JPEG sheet of what `latents` will look like."""
-        colours = torch.einsum("nchw,cd->ndhw", _with_one(latents), self._map)
+        colours = torch.einsum("nchw,cd->ndhw", _with_bias(latents), self._rgb_factors)
         tiles = to_images(colours)
-        sheet = compose(tiles)
-        factor = SIDE / max(sheet.size)
+        sheet = make_grid(tiles)
+        factor = PREVIEW_SIZE / max(sheet.size)
         large = sheet.resize((round(sheet.width * factor), round(sheet.height * factor)), Image.Resampling.BICUBIC)
         file = io.BytesIO()
         large.save(file, "JPEG", quality=75)
         return file.getvalue()
 
 
-def _with_one(latents: Tensor) -> Tensor:
+def _with_bias(latents: Tensor) -> Tensor:
     return torch.cat([latents, torch.ones_like(latents[:, :1])], dim=1)
 
 
 def _colour_patches() -> Tensor:
     """Give a picture of soft and hard patches in all colours, 1×3×H×W between −1 and 1."""
     generator = Generator("cpu").manual_seed(0)
-    size = (FITTED_SIDE, FITTED_SIDE)
+    size = (FIT_IMAGE_SIZE, FIT_IMAGE_SIZE)
     soft = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 6, generator=generator), size, mode="bilinear")
     hard = torch.nn.functional.interpolate(torch.rand(1, 3, 12, 12, generator=generator), size)
     return (soft * 2 - 1).lerp(hard * 2 - 1, 0.5)

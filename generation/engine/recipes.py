@@ -16,41 +16,41 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from generation.catalogue import Family
-from generation.engine.stepping import PLAIN_SHAPE, Shape
-from generation.guidance import with_words
+from generation.engine.stepping import NO_PACKING, LatentPacking
+from generation.guidance import append_text
 from generation.params import Params
 
 PRIOR_STEPS, PRIOR_GUIDANCE = 25, 4.0  # what is drawn first, of embeddings, is small and not asked about
 
 
-class Half(NamedTuple):
+class PipelineSpec(NamedTuple):
     """A pipeline that a model brings, and the parts of it that nobody needs here."""
 
-    kind: type[Any]
-    without: frozenset[str] = frozenset()
+    pipeline_class: type[Any]
+    excluded_parts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class PipelineCall:
     """What one call draws: a tile for each generator, near `picture` if there is one."""
 
     params: Params
     generators: Sequence[Generator]
-    picture: Image.Image | None = None
+    image: Image.Image | None = None
 
     @property
-    def words(self) -> str:
+    def prompt(self) -> str:
         """Give what is to be drawn in one text, with the model's house style unless it was left out."""
         told = ", ".join(part.text for part in self.params.parts if part.weight > 0 and part.text)
-        return with_words(told, self.params.house_style if self.params.stylize else "")
+        return append_text(told, self.params.house_style if self.params.stylize else "")
 
     @property
-    def unwanted(self) -> str | None:
+    def negative_prompt(self) -> str | None:
         """Give what is to be kept out of the picture in one text, None for nothing."""
         return ", ".join(filter(None, (self.params.negative_prompt, *self.params.no))) or None
 
     @property
-    def common(self) -> dict[str, Any]:
+    def common_arguments(self) -> dict[str, Any]:
         """Give what every pipeline calls alike."""
         return {"num_images_per_prompt": len(self.generators), "generator": list(self.generators)}
 
@@ -69,17 +69,17 @@ class Autoencoder(NamedTuple):
         return latents.float()
 
 
-class Recipe(ABC):
+class PipelineAdapter(ABC):
     """A family's pipelines, and how they are called.
 
     `halves` are what a model and its partner bring. Of the `schedulers`, `showing` is the one whose foreseen latents
     can be shown, with the map that is fitted to `encoder`.
     """
 
-    halves: ClassVar[tuple[Half, ...]]
+    pipeline_specs: ClassVar[tuple[PipelineSpec, ...]]
     half_precision: ClassVar[torch.dtype] = torch.float16
-    showing: Any = None
-    encoder: Autoencoder | None = None
+    preview_scheduler: Any = None
+    autoencoder: Autoencoder | None = None
 
     pipelines: tuple[Any, ...]
     _is_offloaded = False
@@ -106,177 +106,177 @@ class Recipe(ABC):
         self._is_offloaded = True
         return True
 
-    def rest(self) -> None:
+    def free_hooks(self) -> None:
         """Take off the device what a call that was broken off has left there, where it was to hold one network only."""
         for pipeline in self.pipelines if self._is_offloaded else ():
             pipeline.maybe_free_model_hooks()
 
     @abstractmethod
-    def steps(self, order: Order) -> int:
+    def steps(self, call: PipelineCall) -> int:
         """Give how many steps a call makes in all."""
 
     @abstractmethod
-    def draw(self, order: Order) -> list[Image.Image]:
+    def generate(self, call: PipelineCall) -> list[Image.Image]:
         """Call the pipelines and give the pictures, one for each generator."""
 
-    def shape(self, params: Params) -> Shape:
+    def latent_packing(self, params: Params) -> LatentPacking:
         """Give the way from what the shown scheduler sees to latents in two dimensions."""
-        return PLAIN_SHAPE
+        return NO_PACKING
 
-    def clean(self, latents: Tensor) -> Tensor:
+    def unscale_latents(self, latents: Tensor) -> Tensor:
         """Give latents as the autoencoder has them."""
         return latents
 
 
-class _Flow(Recipe):
+class _FlowMatching(PipelineAdapter):
     """A transformer that sees all of text and picture at once, and a straight way from noise to the picture."""
 
     half_precision = torch.bfloat16  # their text encoder's numbers are too large for 16-bit floats of the other kind
-    near: ClassVar[type[Any]]
+    img2img_class: ClassVar[type[Any]]
 
     def __init__(self, pipeline: Any) -> None:
-        self.pipelines = (pipeline, self.near(**pipeline.components))
-        self.showing = pipeline.scheduler
-        self.encoder = Autoencoder(pipeline.vae, 2 ** (len(pipeline.vae.config.block_out_channels) - 1))
+        self.pipelines = (pipeline, self.img2img_class(**pipeline.components))
+        self.preview_scheduler = pipeline.scheduler
+        self.autoencoder = Autoencoder(pipeline.vae, 2 ** (len(pipeline.vae.config.block_out_channels) - 1))
 
-    def steps(self, order: Order) -> int:
+    def steps(self, call: PipelineCall) -> int:
         """Give how many of the steps the picture leaves; the pipelines round up."""
-        params = order.params
-        if order.picture is None:
+        params = call.params
+        if call.image is None:
             return params.num_inference_steps
         left_out = params.num_inference_steps - params.num_inference_steps * _strength(params)
         return params.num_inference_steps - int(left_out)
 
-    def draw(self, order: Order) -> list[Image.Image]:
+    def generate(self, call: PipelineCall) -> list[Image.Image]:
         """Draw from words alone, or from a noised picture."""
-        plain, near = self.pipelines
-        call = {**order.common, **self._told(order), **_size(order.params)}
-        if order.picture is None:
-            return list(plain(**call).images)
-        pictures = [order.picture] * len(order.generators)
-        return list(near(image=pictures, strength=_strength(order.params), **call).images)
+        text2img, img2img = self.pipelines
+        arguments = {**call.common_arguments, **self._text_arguments(call), **_size(call.params)}
+        if call.image is None:
+            return list(text2img(**arguments).images)
+        pictures = [call.image] * len(call.generators)
+        return list(img2img(image=pictures, strength=_strength(call.params), **arguments).images)
 
-    def clean(self, latents: Tensor) -> Tensor:
+    def unscale_latents(self, latents: Tensor) -> Tensor:
         """Take back the scaling that the transformer was trained with."""
         config = self.pipelines[0].vae.config
         return latents / float(config.scaling_factor) + float(config.shift_factor)
 
     @abstractmethod
-    def _told(self, order: Order) -> dict[str, Any]: ...
+    def _text_arguments(self, call: PipelineCall) -> dict[str, Any]: ...
 
 
-class StableDiffusion3(_Flow):
+class StableDiffusion3(_FlowMatching):
     """Stable Diffusion 3 and 3.5."""
 
-    halves = (Half(diffusers.StableDiffusion3Pipeline),)
-    near = diffusers.StableDiffusion3Img2ImgPipeline
+    pipeline_specs = (PipelineSpec(diffusers.StableDiffusion3Pipeline),)
+    img2img_class = diffusers.StableDiffusion3Img2ImgPipeline
 
-    def _told(self, order: Order) -> dict[str, Any]:
+    def _text_arguments(self, call: PipelineCall) -> dict[str, Any]:
         return {
-            "prompt": order.words,
-            "negative_prompt": order.unwanted,
-            "guidance_scale": order.params.guidance_scale,
-            "num_inference_steps": order.params.num_inference_steps,
+            "prompt": call.prompt,
+            "negative_prompt": call.negative_prompt,
+            "guidance_scale": call.params.guidance_scale,
+            "num_inference_steps": call.params.num_inference_steps,
         }
 
 
-class Flux(_Flow):
+class Flux(_FlowMatching):
     """FLUX.1 dev and schnell, whose guidance is a number that the transformer is told, or that it knows by heart."""
 
-    halves = (Half(diffusers.FluxPipeline),)
-    near = diffusers.FluxImg2ImgPipeline
+    pipeline_specs = (PipelineSpec(diffusers.FluxPipeline),)
+    img2img_class = diffusers.FluxImg2ImgPipeline
 
-    def _told(self, order: Order) -> dict[str, Any]:
+    def _text_arguments(self, call: PipelineCall) -> dict[str, Any]:
         is_guided = self.pipelines[0].transformer.config.guidance_embeds
         return {
-            "prompt": order.words,
-            "guidance_scale": order.params.guidance_scale,
-            "num_inference_steps": order.params.num_inference_steps,
+            "prompt": call.prompt,
+            "guidance_scale": call.params.guidance_scale,
+            "num_inference_steps": call.params.num_inference_steps,
             "max_sequence_length": 512 if is_guided else 256,  # what each was trained with
         }
 
-    def shape(self, params: Params) -> Shape:
+    def latent_packing(self, params: Params) -> LatentPacking:
         """Lay out the squares of 2×2 latents that the transformer reads in a row."""
         pipeline, scale = self.pipelines[0], self.pipelines[0].vae_scale_factor
         unpack = partial(pipeline._unpack_latents, height=params.height, width=params.width, vae_scale_factor=scale)
-        return Shape(unpack, lambda latents: pipeline._pack_latents(latents, *latents.shape))
+        return LatentPacking(unpack, lambda latents: pipeline._pack_latents(latents, *latents.shape))
 
 
-class Kandinsky(Recipe):
+class Kandinsky(PipelineAdapter):
     """A prior draws the embedding of a picture, a decoder the picture to it."""
 
-    halves = (
-        Half(diffusers.KandinskyV22Pipeline),
-        Half(diffusers.KandinskyV22PriorPipeline, frozenset({"image_processor"})),
+    pipeline_specs = (
+        PipelineSpec(diffusers.KandinskyV22Pipeline),
+        PipelineSpec(diffusers.KandinskyV22PriorPipeline, frozenset({"image_processor"})),
     )
 
     def __init__(self, decoder: Any, prior: Any) -> None:
-        self._prior, self._plain = prior, decoder
-        self._near = diffusers.KandinskyV22Img2ImgPipeline(**decoder.components)
-        self.pipelines = (prior, decoder, self._near)
-        self.showing = decoder.scheduler
-        self.encoder = Autoencoder(decoder.movq, 2 ** (len(decoder.movq.config.block_out_channels) - 1))
+        self._prior, self._text2img = prior, decoder
+        self._img2img = diffusers.KandinskyV22Img2ImgPipeline(**decoder.components)
+        self.pipelines = (prior, decoder, self._img2img)
+        self.preview_scheduler = decoder.scheduler
+        self.autoencoder = Autoencoder(decoder.movq, 2 ** (len(decoder.movq.config.block_out_channels) - 1))
 
-    def steps(self, order: Order) -> int:
+    def steps(self, call: PipelineCall) -> int:
         """Count the prior's, and those of the decoder that a picture leaves."""
-        steps = order.params.num_inference_steps
-        made = steps if order.picture is None else int(steps * _strength(order.params))
-        return PRIOR_STEPS * (1 if order.unwanted is None else len(order.generators)) + made
+        steps = call.params.num_inference_steps
+        made = steps if call.image is None else int(steps * _strength(call.params))
+        return PRIOR_STEPS * (1 if call.negative_prompt is None else len(call.generators)) + made
 
-    def draw(self, order: Order) -> list[Image.Image]:
+    def generate(self, call: PipelineCall) -> list[Image.Image]:
         """Draw the embeddings, then the pictures."""
-        embeddings = self._imagine(order)
-        call = {
+        embeddings = self._run_prior(call)
+        arguments = {
             **embeddings,
-            **_size(order.params),
-            "generator": list(order.generators),
-            "num_inference_steps": order.params.num_inference_steps,
-            "guidance_scale": order.params.guidance_scale,
+            **_size(call.params),
+            "generator": list(call.generators),
+            "num_inference_steps": call.params.num_inference_steps,
+            "guidance_scale": call.params.guidance_scale,
         }
-        if order.picture is None:
-            return list(self._plain(**call).images)
-        pictures = [order.picture] * len(order.generators)
-        return list(self._near(image=pictures, strength=_strength(order.params), **call).images)
+        if call.image is None:
+            return list(self._text2img(**arguments).images)
+        pictures = [call.image] * len(call.generators)
+        return list(self._img2img(image=pictures, strength=_strength(call.params), **arguments).images)
 
-    def _imagine(self, order: Order) -> dict[str, Tensor]:
-        call = {"prompt": order.words, "num_inference_steps": PRIOR_STEPS, "guidance_scale": PRIOR_GUIDANCE}
-        if order.unwanted is None:
-            drawn = [self._prior(**call, **order.common)]
+    def _run_prior(self, call: PipelineCall) -> dict[str, Tensor]:
+        arguments = {"prompt": call.prompt, "num_inference_steps": PRIOR_STEPS, "guidance_scale": PRIOR_GUIDANCE}
+        if call.negative_prompt is None:
+            drawn = [self._prior(**arguments, **call.common_arguments)]
         else:  # it draws the embedding of what is unwanted beside each, from the same generator
-            call["negative_prompt"] = order.unwanted
-            drawn = [self._prior(**call, generator=[generator]) for generator in order.generators]
+            arguments["negative_prompt"] = call.negative_prompt
+            drawn = [self._prior(**arguments, generator=[generator]) for generator in call.generators]
         names = ("image_embeds", "negative_image_embeds")
         return {name: torch.cat([getattr(output, name) for output in drawn]) for name in names}
 
 
-class UnClip(Recipe):
+class UnClip(PipelineAdapter):
     """DALL-E 2's design: a prior draws an embedding, a decoder a small picture to it, another enlarges that."""
 
-    halves = (Half(diffusers.UnCLIPPipeline),)
-    enlarging = 7
+    pipeline_specs = (PipelineSpec(diffusers.UnCLIPPipeline),)
+    upscale_steps = 7
 
     def __init__(self, pipeline: Any) -> None:
         self.pipelines = (pipeline,)
 
-    def steps(self, order: Order) -> int:
+    def steps(self, call: PipelineCall) -> int:
         """Count those of all three; only the decoder's are asked about."""
-        return PRIOR_STEPS + order.params.num_inference_steps + self.enlarging
+        return PRIOR_STEPS + call.params.num_inference_steps + self.upscale_steps
 
-    def draw(self, order: Order) -> list[Image.Image]:
+    def generate(self, call: PipelineCall) -> list[Image.Image]:
         """Draw the pictures."""
         drawn = self.pipelines[0](
-            prompt=order.words,
+            prompt=call.prompt,
             prior_num_inference_steps=PRIOR_STEPS,
-            decoder_num_inference_steps=order.params.num_inference_steps,
-            super_res_num_inference_steps=self.enlarging,
+            decoder_num_inference_steps=call.params.num_inference_steps,
+            super_res_num_inference_steps=self.upscale_steps,
             prior_guidance_scale=PRIOR_GUIDANCE,
-            decoder_guidance_scale=order.params.guidance_scale,
-            **order.common,
+            decoder_guidance_scale=call.params.guidance_scale,
+            **call.common_arguments,
         )
         return list(drawn.images)
 
 
-class _Compressed(Recipe):
+class _PriorDecoder(PipelineAdapter):
     """A prior draws a tiny plan of the picture, a decoder what it looks like; most of the work is the prior's."""
 
     decoder_steps: ClassVar[int]
@@ -284,94 +284,94 @@ class _Compressed(Recipe):
     def __init__(self, decoder: Any, prior: Any) -> None:
         self.pipelines = (prior, decoder)
 
-    def steps(self, order: Order) -> int:
+    def steps(self, call: PipelineCall) -> int:
         """Count both halves' steps."""
-        return order.params.num_inference_steps + self.decoder_steps
+        return call.params.num_inference_steps + self.decoder_steps
 
-    def draw(self, order: Order) -> list[Image.Image]:
+    def generate(self, call: PipelineCall) -> list[Image.Image]:
         """Draw the plans, then the pictures."""
         prior, decoder = self.pipelines
-        texts = {"prompt": order.words, "negative_prompt": order.unwanted}
-        plans = prior(
+        texts = {"prompt": call.prompt, "negative_prompt": call.negative_prompt}
+        image_embeddings = prior(
             **texts,
-            **_size(order.params),
-            num_inference_steps=order.params.num_inference_steps,
-            guidance_scale=order.params.guidance_scale,
-            **order.common,
+            **_size(call.params),
+            num_inference_steps=call.params.num_inference_steps,
+            guidance_scale=call.params.guidance_scale,
+            **call.common_arguments,
         ).image_embeddings
         drawn = decoder(
-            image_embeddings=plans,
+            image_embeddings=image_embeddings,
             **texts,
             num_inference_steps=self.decoder_steps,
             guidance_scale=0.0,
-            generator=list(order.generators),
+            generator=list(call.generators),
         )
         return list(drawn.images)
 
 
-class StableCascade(_Compressed):
+class StableCascade(_PriorDecoder):
     """Stable Cascade."""
 
-    halves = (
-        Half(diffusers.StableCascadeDecoderPipeline),
-        Half(diffusers.StableCascadePriorPipeline, frozenset({"image_encoder", "feature_extractor"})),
+    pipeline_specs = (
+        PipelineSpec(diffusers.StableCascadeDecoderPipeline),
+        PipelineSpec(diffusers.StableCascadePriorPipeline, frozenset({"image_encoder", "feature_extractor"})),
     )
     half_precision = torch.bfloat16
     decoder_steps = 10
 
 
-class Wuerstchen(_Compressed):
+class Wuerstchen(_PriorDecoder):
     """Würstchen."""
 
-    halves = (Half(WuerstchenDecoderPipeline), Half(WuerstchenPriorPipeline))
+    pipeline_specs = (PipelineSpec(WuerstchenDecoderPipeline), PipelineSpec(WuerstchenPriorPipeline))
     decoder_steps = 12
 
 
-class Imagen(Recipe):
+class DeepFloydIF(PipelineAdapter):
     """DeepFloyd IF, after Imagen: small pixels are drawn from a large language model's reading, then enlarged."""
 
-    _CHECKS = frozenset({"safety_checker", "feature_extractor", "watermarker"})
-    halves = (
-        Half(diffusers.IFPipeline, _CHECKS),
-        Half(diffusers.IFSuperResolutionPipeline, _CHECKS | {"text_encoder", "tokenizer"}),
+    _SAFETY_PARTS = frozenset({"safety_checker", "feature_extractor", "watermarker"})
+    pipeline_specs = (
+        PipelineSpec(diffusers.IFPipeline, _SAFETY_PARTS),
+        PipelineSpec(diffusers.IFSuperResolutionPipeline, _SAFETY_PARTS | {"text_encoder", "tokenizer"}),
     )
-    _FACTOR, enlarging, _GUIDANCE = 4, 50, 4.0
+    _UPSCALE_FACTOR, upscale_steps, _UPSCALE_GUIDANCE = 4, 50, 4.0
 
     def __init__(self, small: Any, large: Any) -> None:
         self.pipelines = (small, large)
 
-    def steps(self, order: Order) -> int:
+    def steps(self, call: PipelineCall) -> int:
         """Count both halves' steps; only the first's are asked about."""
-        return order.params.num_inference_steps + self.enlarging
+        return call.params.num_inference_steps + self.upscale_steps
 
-    def draw(self, order: Order) -> list[Image.Image]:
+    def generate(self, call: PipelineCall) -> list[Image.Image]:
         """Draw the small pictures, then enlarge them."""
         small, large = self.pipelines
-        wanted, unwanted = small.encode_prompt(order.words, negative_prompt=order.unwanted)
-        params, count = order.params, len(order.generators)
+        prompt_embeds, negative_prompt_embeds = small.encode_prompt(call.prompt, negative_prompt=call.negative_prompt)
+        params, count = call.params, len(call.generators)
         drawn = small(
-            prompt_embeds=wanted,
-            negative_prompt_embeds=unwanted,
+            prompt_embeds=prompt_embeds,
+            negative_prompt_embeds=negative_prompt_embeds,
             num_inference_steps=params.num_inference_steps,
             guidance_scale=params.guidance_scale,
-            width=params.width // self._FACTOR,
-            height=params.height // self._FACTOR,
+            width=params.width // self._UPSCALE_FACTOR,
+            height=params.height // self._UPSCALE_FACTOR,
             output_type="pt",
-            **order.common,
+            **call.common_arguments,
         ).images
         enlarged = large(
             image=drawn,
-            prompt_embeds=wanted.repeat(count, 1, 1),
-            negative_prompt_embeds=unwanted.repeat(count, 1, 1),
-            num_inference_steps=self.enlarging,
-            guidance_scale=self._GUIDANCE,
-            generator=list(order.generators),
+            prompt_embeds=prompt_embeds.repeat(count, 1, 1),
+            negative_prompt_embeds=negative_prompt_embeds.repeat(count, 1, 1),
+            num_inference_steps=self.upscale_steps,
+            guidance_scale=self._UPSCALE_GUIDANCE,
+            generator=list(call.generators),
             **_size(params),
         )
         return list(enlarged.images)
 
 
-RECIPES: dict[Family, type[Recipe]] = {
+PIPELINE_ADAPTERS: dict[Family, type[PipelineAdapter]] = {
     Family.SD3: StableDiffusion3,
     Family.FLUX: Flux,
     Family.FLUX_SCHNELL: Flux,
@@ -379,7 +379,7 @@ RECIPES: dict[Family, type[Recipe]] = {
     Family.UNCLIP: UnClip,
     Family.CASCADE: StableCascade,
     Family.WUERSTCHEN: Wuerstchen,
-    Family.IF: Imagen,
+    Family.IF: DeepFloydIF,
 }
 
 

@@ -7,20 +7,20 @@ from typing import Any
 from diffusers.models.downsampling import Downsample2D
 from torch.nn import Conv2d
 
-from generation.engine.twins import twin_of
+from generation.engine.twins import clone_sharing_weights
 
 
-def seamless_twin(network: Any) -> Any:
+def seamless_copy(network: Any) -> Any:
     """Give a twin of `network` with circular padding, which shares its weights and leaves it as it is."""
-    twin = twin_of(network)
-    for module in twin.modules():
+    clone = clone_sharing_weights(network)
+    for module in clone.modules():
         match module:
             case Downsample2D(use_conv=True, padding=0):  # pads with zeros by itself, on the right and below
                 _pad(module.conv, (0, 1, 0, 1))
                 module.padding = 1
             case Conv2d() if any(module.padding):
                 _pad(module, tuple(module._reversed_padding_repeated_twice))
-    return twin
+    return clone
 
 
 def _pad(convolution: Conv2d, margins: tuple[int, ...]) -> None:

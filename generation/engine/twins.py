@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 
-def twin_of(network: Any) -> Any:
+def clone_sharing_weights(network: Any) -> Any:
     """Give a network with the same weights and buffers, whose layers can be changed without changing the other's.
 
     Changing the network itself would do so for every thread and every job that uses it.

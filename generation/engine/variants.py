@@ -6,54 +6,54 @@ import threading
 from functools import cached_property, lru_cache
 from typing import Any
 
-from generation.additions import NO_ADDITIONS, Additions
+from generation.additions import NO_ADAPTERS, Adapters
 from generation.engine.conditioning import PromptEncoder
 from generation.engine.loading import Pipeline
 from generation.engine.lora import with_loras
-from generation.engine.seamless import seamless_twin
-from generation.engine.textual_inversion import with_words
+from generation.engine.seamless import seamless_copy
+from generation.engine.textual_inversion import with_embeddings
 from generation.lora import Lora
 from generation.params import Params
 
-KEPT_SETS = 4  # a set takes as much memory as its files do
+MAX_CACHED_LORA_SETS = 4  # a set takes as much memory as its files do
 
 
-class Variant:
+class ModelVariant:
     """What tells texts to a UNet, and the UNet."""
 
     def __init__(self, encoder: PromptEncoder, unet: Any) -> None:
         self.encoder, self._unet = encoder, unet
 
     @cached_property
-    def _endless(self) -> Any:
-        return seamless_twin(self._unet)
+    def _seamless_unet(self) -> Any:
+        return seamless_copy(self._unet)
 
     def unet(self, *, seamless: bool) -> Any:
         """Give the UNet; a `seamless` one takes every picture for endless."""
-        return self._endless if seamless else self._unet
+        return self._seamless_unet if seamless else self._unet
 
 
-class Variants:
+class ModelVariants:
     """The one without LoRAs, and those with the sets that were asked for latest; a job keeps the one that it has."""
 
-    def __init__(self, pipeline: Pipeline, additions: Additions = NO_ADDITIONS) -> None:
-        self._pipeline, self._additions = with_words(pipeline, additions.inversions), additions
-        self.plain = Variant(PromptEncoder(self._pipeline), self._pipeline.unet)
-        self._remembered = lru_cache(KEPT_SETS)(self._changed)
-        self._reading = threading.Lock()
+    def __init__(self, pipeline: Pipeline, adapters: Adapters = NO_ADAPTERS) -> None:
+        self._pipeline, self._adapters = with_embeddings(pipeline, adapters.embeddings), adapters
+        self.base = ModelVariant(PromptEncoder(self._pipeline), self._pipeline.unet)
+        self._cached = lru_cache(MAX_CACHED_LORA_SETS)(self._create)
+        self._lock = threading.Lock()
 
-    def of(self, params: Params) -> Variant:
+    def get(self, params: Params) -> ModelVariant:
         """Give the one that draws `params`, reading files where it must be made; raises Complaint.
 
         May be called from several threads.
         """
-        loras = self._additions.used(params)
+        loras = self._adapters.resolve_loras(params)
         if not loras:
-            return self.plain
-        with self._reading:  # else jobs that come together would each read the same files
-            return self._remembered(loras)
+            return self.base
+        with self._lock:  # else jobs that come together would each read the same files
+            return self._cached(loras)
 
-    def _changed(self, loras: tuple[tuple[Lora, float], ...]) -> Variant:
+    def _create(self, loras: tuple[tuple[Lora, float], ...]) -> ModelVariant:
         changed = with_loras(self._pipeline, loras)
-        tells_as_ever = changed.text_encoders == self._pipeline.text_encoders
-        return Variant(self.plain.encoder if tells_as_ever else PromptEncoder(changed), changed.unet)
+        same_text_encoders = changed.text_encoders == self._pipeline.text_encoders
+        return ModelVariant(self.base.encoder if same_text_encoders else PromptEncoder(changed), changed.unet)

@@ -12,31 +12,31 @@ import torch
 from PIL import Image
 from torch import Generator, Tensor
 
-from generation.engine.album import Album
-from generation.engine.apart import Steps
-from generation.engine.classifier import NO_CLASSIFIER, Classifier
-from generation.engine.engine import PREVIEW_EVERY
-from generation.engine.esrgan import Enlarger
-from generation.engine.memory import TOO_LARGE, is_out_of_memory, release_memory
-from generation.engine.pace import Pace
-from generation.engine.pictures import Source, read_source, to_images, to_pixels
-from generation.engine.previews import Previews
-from generation.engine.recipes import Order, Recipe
-from generation.engine.stepping import Watch
-from generation.errors import Complaint
-from generation.imprint import PLAIN, Imprint
-from generation.messages import Event, Failed, Finished, Generate, Progress, Reason
+from generation.engine.album import OutputWriter
+from generation.engine.apart import StepGate
+from generation.engine.classifier import NO_CLASSIFIER, SafetyClassifier
+from generation.engine.engine import PREVIEW_INTERVAL_S
+from generation.engine.esrgan import Upscaler
+from generation.engine.memory import OOM_MESSAGE, is_out_of_memory, release_memory
+from generation.engine.pace import StepThrottle
+from generation.engine.pictures import SourceImage, read_source, to_images, to_pixels
+from generation.engine.previews import LatentPreviewer
+from generation.engine.recipes import PipelineAdapter, PipelineCall
+from generation.engine.stepping import SchedulerHook
+from generation.errors import UserError
+from generation.imprint import DEFAULT_METADATA_POLICY, MetadataPolicy
+from generation.messages import Event, Failed, FailureReason, Finished, Generate, Progress
 from generation.models import Model
 
-STEP_WAIT = 0.005  # seconds that a step waits for the drawing thread; other models want their steps as well
-MOST_TOGETHER = 4  # a grid
+STEP_WAIT_S = 0.005  # seconds that a step waits for the drawing thread; other models want their steps as well
+MAX_BATCH_SIZE = 4  # a grid
 
 
 class Cancelled(Exception):
     """Raised within a pipeline's loop, to leave it."""
 
 
-class WholeEngine:
+class PipelineEngine:
     """Draws jobs one after the other, each from its first step to its last.
 
     All methods are for one thread. Events come through `emit`, which must be safe to call from several threads. Every
@@ -46,29 +46,29 @@ class WholeEngine:
 
     def __init__(
         self,
-        recipe: Recipe,
+        adapter: PipelineAdapter,
         model: Model,
         device: torch.device,
         emit: Callable[[Event], None],
-        imprint: Imprint = PLAIN,
-        classifier: Classifier = NO_CLASSIFIER,
-        enlarger: Enlarger | None = None,
-        let_another_go: Callable[[], bool] = lambda: False,
-        steps: Steps | None = None,
+        metadata_policy: MetadataPolicy = DEFAULT_METADATA_POLICY,
+        classifier: SafetyClassifier = NO_CLASSIFIER,
+        upscaler: Upscaler | None = None,
+        evict_idle_model: Callable[[], bool] = lambda: False,
+        step_gate: StepGate | None = None,
     ) -> None:
         self.model, self.device = model, str(device)
-        self._emit, self._let_another_go = emit, let_another_go
-        album = Album(model, imprint, classifier)
-        self._painter = _Painter(recipe, model, device, emit, album, enlarger, steps or Steps())
+        self._emit, self._evict_idle_model = emit, evict_idle_model
+        writer = OutputWriter(model, metadata_policy, classifier)
+        self._runner = _PipelineRunner(adapter, model, device, emit, writer, upscaler, step_gate or StepGate())
         self._thread = ThreadPoolExecutor(1, "whole pipeline")
         self._waiting: dict[str, Generate] = {}
         self._request: Generate
-        self._drawing: Future[bool] | None = None
+        self._running: Future[bool] | None = None
 
     @property
     def busy(self) -> bool:
         """Say whether there is something to draw."""
-        return bool(self._waiting) or self._drawing is not None
+        return bool(self._waiting) or self._running is not None
 
     def add(self, request: Generate) -> None:
         """Take a job."""
@@ -77,68 +77,68 @@ class WholeEngine:
     def cancel(self, job_id: str) -> None:
         """End a job as cancelled, wherever it is; unknown ids are ignored."""
         if self._waiting.pop(job_id, None):
-            self._emit(Failed(job_id, Reason.CANCELLED, "cancelled"))
+            self._emit(Failed(job_id, FailureReason.CANCELLED, "cancelled"))
         else:
-            self._painter.cancel(job_id)
+            self._runner.cancel(job_id)
 
     def step(self) -> None:
         """Begin the next job where none is being drawn, or wait a moment for the one that is."""
-        if self._drawing is None:
+        if self._running is None:
             if not self._waiting:
                 return
             self._request = self._waiting.pop(min(self._waiting, key=lambda job_id: self._waiting[job_id].order))
-            self._painter.expect(self._request.job_id)
-            self._drawing = self._thread.submit(self._painter.paint, self._request)
-        wait([self._drawing], STEP_WAIT)
-        if self._drawing.done():
-            drawing, self._drawing = self._drawing, None
-            if not drawing.result():
-                self._try_again()
+            self._runner.set_current_job(self._request.job_id)
+            self._running = self._thread.submit(self._runner.run, self._request)
+        wait([self._running], STEP_WAIT_S)
+        if self._running.done():
+            running, self._running = self._running, None
+            if not running.result():
+                self._retry_after_oom()
 
-    def _try_again(self) -> None:
+    def _retry_after_oom(self) -> None:
         """Draw a job anew for which memory ran out, with more room or with less to draw at once."""
-        if self._let_another_go() or self._painter.make_room():
-            self._drawing = self._thread.submit(self._painter.paint, self._request)
+        if self._evict_idle_model() or self._runner.reduce_memory():
+            self._running = self._thread.submit(self._runner.run, self._request)
         else:
-            self._emit(Failed(self._request.job_id, Reason.OUT_OF_MEMORY, TOO_LARGE))
+            self._emit(Failed(self._request.job_id, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE))
 
     def close(self) -> None:
         """Cancel what is being drawn, forget the rest, and end the engine's thread."""
-        self._painter.cancel()
+        self._runner.cancel()
         self._thread.shutdown(cancel_futures=True)
-        self._painter.leave()
+        self._runner.remove_hooks()
 
 
-class _Painter:
+class _PipelineRunner:
     """What happens on the drawing thread; `expect` and `cancel` are for the other one."""
 
     def __init__(
         self,
-        recipe: Recipe,
+        adapter: PipelineAdapter,
         model: Model,
         device: torch.device,
         emit: Callable[[Event], None],
-        album: Album,
-        enlarger: Enlarger | None,
-        steps: Steps,
+        writer: OutputWriter,
+        upscaler: Upscaler | None,
+        step_gate: StepGate,
     ) -> None:
-        self._recipe, self._model, self._device, self._steps = recipe, model, device, steps
-        self._emit, self._album, self._enlarger = emit, album, enlarger
-        self._pace = Pace(device)
-        self._watches = {
-            id(scheduler): Watch(scheduler, partial(self._stepped, scheduler is recipe.showing))
-            for scheduler in recipe.schedulers
+        self._adapter, self._model, self._device, self._step_gate = adapter, model, device, step_gate
+        self._emit, self._writer, self._upscaler = emit, writer, upscaler
+        self._throttle = StepThrottle(device)
+        self._hooks = {
+            id(scheduler): SchedulerHook(scheduler, partial(self._on_step, scheduler is adapter.preview_scheduler))
+            for scheduler in adapter.schedulers
         }
-        self._together, self._tried = MOST_TOGETHER, 0
-        self._previews = None if recipe.encoder is None else Previews(recipe.encoder)
+        self._batch_size, self._attempted_batch_size = MAX_BATCH_SIZE, 0
+        self._previewer = None if adapter.autoencoder is None else LatentPreviewer(adapter.autoencoder)
         self._is_cancelled = threading.Event()
         self._job_id = ""
         self._request: Generate
-        self._painted: list[Image.Image] = []
-        self._order: Order
-        self._called, self._previewed = 0, 0.0
+        self._images: list[Image.Image] = []
+        self._call: PipelineCall
+        self._steps_in_call, self._previewed_at = 0, 0.0
 
-    def expect(self, job_id: str) -> None:
+    def set_current_job(self, job_id: str) -> None:
         """Note which job is drawn from now on."""
         self._job_id = job_id
         self._is_cancelled.clear()
@@ -148,115 +148,117 @@ class _Painter:
         if job_id in (None, self._job_id):
             self._is_cancelled.set()
 
-    def make_room(self) -> bool:
+    def reduce_memory(self) -> bool:
         """Draw fewer tiles together from now on, or keep only the network at work on the device; False for neither."""
         release_memory(self._device)
-        if self._tried > 1:
-            self._together = self._tried // 2
+        if self._attempted_batch_size > 1:
+            self._batch_size = self._attempted_batch_size // 2
             return True
-        return self._tried == 1 and self._recipe.offload(self._device)
+        return self._attempted_batch_size == 1 and self._adapter.offload(self._device)
 
-    def leave(self) -> None:
+    def remove_hooks(self) -> None:
         """Leave the pipelines as they were."""
-        for watch in self._watches.values():
-            watch.end()
+        for hook in self._hooks.values():
+            hook.remove()
 
-    def paint(self, request: Generate) -> bool:
+    def run(self, request: Generate) -> bool:
         """Draw a job and answer for it; False where there was not enough memory."""
-        self._tried = 0
+        self._attempted_batch_size = 0
         try:
-            with self._steps.one():
-                event: Event = self._paint(request)
+            with self._step_gate.step():
+                event: Event = self._run(request)
         except Cancelled:
-            self._recipe.rest()
-            event = Failed(request.job_id, Reason.CANCELLED, "cancelled")
-        except Complaint as complaint:
-            event = Failed(request.job_id, Reason.COMPLAINT, str(complaint))
+            self._adapter.free_hooks()
+            event = Failed(request.job_id, FailureReason.CANCELLED, "cancelled")
+        except UserError as complaint:
+            event = Failed(request.job_id, FailureReason.USER_ERROR, str(complaint))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            self._recipe.rest()
+            self._adapter.free_hooks()
             return False
         self._job_id = ""
         self._emit(event)
         return True
 
-    def _paint(self, request: Generate) -> Finished:
-        started = self._previewed = time.monotonic()
+    def _run(self, request: Generate) -> Finished:
+        started = self._previewed_at = time.monotonic()
         params = request.params
-        self._leave_if_cancelled()
+        self._raise_if_cancelled()
         self._check_size(request)
-        source = read_source(request, self._enlarger)
-        self._request, self._painted = request, []
-        while len(self._painted) < params.count:
-            self._painted += self._some(source)
-        images = [self._mended(image, source) for image in self._painted]
+        source = read_source(request, self._upscaler)
+        self._request, self._images = request, []
+        while len(self._images) < params.count:
+            self._images += self._generate_batch(source)
+        images = [self._composite(image, source) for image in self._images]
         tiles = []
         for index, image in enumerate(images):
-            self._leave_if_cancelled()
-            tiles.append(self._album.tile(image, index, params))
-        grid = self._album.grid(images, tiles, request, started)
-        self._leave_if_cancelled()
+            self._raise_if_cancelled()
+            tiles.append(self._writer.encode_tile(image, index, params))
+        grid = self._writer.build_grid(images, tiles, request, started)
+        self._raise_if_cancelled()
         return Finished(request.job_id, grid)
 
     def _check_size(self, request: Generate) -> None:
         width, height, multiple = request.params.width, request.params.height, self._model.size_multiple
         if width % multiple or height % multiple:
-            raise Complaint(f"{width}×{height} cannot be drawn: both must be multiples of {multiple}.")
+            raise UserError(f"{width}×{height} cannot be drawn: both must be multiples of {multiple}.")
 
-    def _some(self, source: Source | None) -> list[Image.Image]:
+    def _generate_batch(self, source: SourceImage | None) -> list[Image.Image]:
         """Draw the next tiles, as many together as there is memory for."""
         params = self._request.params
         if source is not None and params.strength == 0:
             return to_images(source.pixels) * params.count
-        numbers = range(len(self._painted), min(len(self._painted) + self._together, params.count))
+        numbers = range(len(self._images), min(len(self._images) + self._batch_size, params.count))
         generators = [Generator("cpu").manual_seed(params.seed_of(number)) for number in numbers]
-        picture = None if source is None else to_images(source.pixels)[0]
-        order = Order(params=params, generators=generators, picture=picture)
-        self._tried = len(generators)
-        self._begin(order, source)
-        drawn = self._recipe.draw(order)
-        self._tried = 0
+        image = None if source is None else to_images(source.pixels)[0]
+        call = PipelineCall(params=params, generators=generators, image=image)
+        self._attempted_batch_size = len(generators)
+        self._start_call(call, source)
+        drawn = self._adapter.generate(call)
+        self._attempted_batch_size = 0
         return drawn
 
-    def _begin(self, order: Order, source: Source | None) -> None:
-        self._order, self._called = order, 0
-        shown = self._watches.get(id(self._recipe.showing))
-        for watch in self._watches.values():
-            watch.begin()
-        if shown is not None:
-            shown.begin(self._freedom(source), self._recipe.shape(order.params))
+    def _start_call(self, call: PipelineCall, source: SourceImage | None) -> None:
+        self._call, self._steps_in_call = call, 0
+        preview_hook = self._hooks.get(id(self._adapter.preview_scheduler))
+        for hook in self._hooks.values():
+            hook.reset()
+        if preview_hook is not None:
+            preview_hook.reset(self._change_map(source), self._adapter.latent_packing(call.params))
 
-    def _freedom(self, source: Source | None) -> Tensor | None:
-        if source is None or self._recipe.encoder is None:
+    def _change_map(self, source: SourceImage | None) -> Tensor | None:
+        if source is None or self._adapter.autoencoder is None:
             return None
-        return source.freedom(self._recipe.encoder.scale, self._model.native_size)
+        return source.change_map(self._adapter.autoencoder.scale, self._model.native_size)
 
-    def _stepped(self, is_shown: bool, clean: Tensor | None) -> None:
+    def _on_step(self, is_shown: bool, clean: Tensor | None) -> None:
         """Tell of a step that a scheduler has made."""
-        self._leave_if_cancelled()
-        self._pace.keep()
-        self._steps.between()
-        self._called += 1
+        self._raise_if_cancelled()
+        self._throttle.wait()
+        self._step_gate.yield_point()
+        self._steps_in_call += 1
         step, steps = self._progress()
         self._emit(Progress(self._request.job_id, step, steps))
         now = time.monotonic()
-        if is_shown and clean is not None and self._previews and now - self._previewed >= PREVIEW_EVERY:
-            self._previewed = now
-            preview = self._previews.draw(self._recipe.clean(clean.float()))
+        if is_shown and clean is not None and self._previewer and now - self._previewed_at >= PREVIEW_INTERVAL_S:
+            self._previewed_at = now
+            preview = self._previewer.render(self._adapter.unscale_latents(clean.float()))
             self._emit(Progress(self._request.job_id, step, steps, preview))
 
     def _progress(self) -> tuple[int, int]:
         """Give how many steps are made, of how many, as if all tiles were drawn together."""
-        steps, together = self._recipe.steps(self._order), len(self._order.generators)
-        made = len(self._painted) * steps + together * min(self._called, steps)
+        steps, batch_size = self._adapter.steps(self._call), len(self._call.generators)
+        made = len(self._images) * steps + batch_size * min(self._steps_in_call, steps)
         return made // self._request.params.count, steps
 
-    def _leave_if_cancelled(self) -> None:
+    def _raise_if_cancelled(self) -> None:
         if self._is_cancelled.is_set():
             raise Cancelled
 
-    def _mended(self, image: Image.Image, source: Source | None) -> Image.Image:
-        if source is None or source.mask is None or self._recipe.encoder is None:
+    def _composite(self, image: Image.Image, source: SourceImage | None) -> Image.Image:
+        if source is None or source.mask is None or self._adapter.autoencoder is None:
             return image
-        return to_images(source.mended(to_pixels(image), self._recipe.encoder.scale, self._model.native_size))[0]
+        return to_images(source.composite(to_pixels(image), self._adapter.autoencoder.scale, self._model.native_size))[
+            0
+        ]

@@ -9,7 +9,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from generation.windows import places_for
+from generation.windows import window_positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,60 +21,64 @@ class Windows:
 
     canvas: tuple[int, int]
     size: tuple[int, int]
-    places: tuple[tuple[int, int], ...]
+    positions: tuple[tuple[int, int], ...]
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.positions)
 
-    def views(self, whole: Tensor, scale: int = 1) -> Iterator[Tensor]:
+    def crop(self, image: Tensor, scale: int = 1) -> Iterator[Tensor]:
         """Give what is seen of …×H×W through each window; here and in `join` all may be `scale` times as large."""
-        for place in self.places:
-            rows, columns = self._lines(place, scale, whole.device)
-            yield whole if self.size == self.canvas else whole[..., rows, columns]
+        for position in self.positions:
+            rows, columns = self._indices(position, scale, image.device)
+            yield image if self.size == self.canvas else image[..., rows, columns]
 
-    def join(self, patches: Iterable[Tensor], scale: int = 1) -> Tensor:
+    def merge(self, patches: Iterable[Tensor], scale: int = 1) -> Tensor:
         """Give what the windows show, averaged where they overlap: the middle of a window counts more than its edge."""
         patches = iter(patches)
         first = next(patches)
         if self.size == self.canvas:
             return first
         size = [side * scale for side in self.canvas]
-        total, weights, weight = first.new_zeros(*first.shape[:-2], *size), first.new_zeros(size), _pyramid(first)
-        for place, patch in zip(self.places, chain([first], patches), strict=True):
-            rows, columns = self._lines(place, scale, patch.device)
+        total, weights, weight = (
+            first.new_zeros(*first.shape[:-2], *size),
+            first.new_zeros(size),
+            _pyramid_weights(first),
+        )
+        for position, patch in zip(self.positions, chain([first], patches), strict=True):
+            rows, columns = self._indices(position, scale, patch.device)
             total[..., rows, columns] += weight * patch
             weights[rows, columns] += weight
         return total / weights.clamp(min=torch.finfo(weights.dtype).tiny)
 
-    def over(self, mask: Tensor) -> Windows:
+    def covering(self, mask: Tensor) -> Windows:
         """Give only the windows through which something of `mask` (…×H×W) is seen."""
-        seen = [place for place, view in zip(self.places, self.views(mask), strict=True) if view.any()]
-        return replace(self, places=tuple(seen or self.places[:1]))
+        seen = [place for place, view in zip(self.positions, self.crop(mask), strict=True) if view.any()]
+        return replace(self, positions=tuple(seen or self.positions[:1]))
 
-    def measures(self, scale: int) -> Tensor:
+    def time_ids(self, scale: int) -> Tensor:
         """Give SDXL's `time_ids` (windows × 6), in pixels: the canvas's size, the window's place and its size.
 
         Told where it lies, the UNet draws a part of a picture there, and not one more picture (as in DemoFusion, Du et
         al. 2023).
         """
-        sides = [(*self.canvas, *place, *self.size) for place in self.places]
+        sides = [(*self.canvas, *place, *self.size) for place in self.positions]
         return torch.tensor(sides, dtype=torch.float32) * scale
 
-    def _lines(self, place: tuple[int, int], scale: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    def _indices(self, position: tuple[int, int], scale: int, device: torch.device) -> tuple[Tensor, Tensor]:
         rows, columns = (
             torch.arange(start * scale, (start + length) * scale, device=device) % (side * scale)
-            for start, length, side in zip(place, self.size, self.canvas, strict=True)
+            for start, length, side in zip(position, self.size, self.canvas, strict=True)
         )
         return rows[:, None], columns
 
 
-def lay(canvas: tuple[int, int], size: tuple[int, int], *, endless: bool = False) -> Windows:
+def layout_windows(canvas: tuple[int, int], size: tuple[int, int], *, wrap: bool = False) -> Windows:
     """Cover a canvas with windows; on an `endless` one, whose opposite edges meet, they go on over the edges."""
     size = min(size[0], canvas[0]), min(size[1], canvas[1])
-    return Windows(canvas, size, tuple(places_for(canvas, size, endless=endless)))
+    return Windows(canvas, size, tuple(window_positions(canvas, size, wrap=wrap)))
 
 
-def _pyramid(patch: Tensor) -> Tensor:
+def _pyramid_weights(patch: Tensor) -> Tensor:
     """Give the weight of each place in a window: least at its edges, where the drawing knows least."""
     sides = [torch.arange(1, length + 1, device=patch.device, dtype=patch.dtype) for length in patch.shape[-2:]]
     down, right = (torch.minimum(side, side.flip(0)) for side in sides)

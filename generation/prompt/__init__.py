@@ -1,29 +1,29 @@
 """The language of prompts: reading what was typed, and writing what was applied."""
 
-from generation.prompt.echo import naming, naming_loras, write
-from generation.prompt.faults import PromptFaults
-from generation.prompt.names import is_taken
+from generation.prompt.echo import format_prompt, lora_parameter, model_parameter
+from generation.prompt.faults import PromptError
+from generation.prompt.names import is_reserved_name
 from generation.prompt.permutations import TooManyPermutations, expand, permute, with_parameter
 from generation.prompt.pieces import MAX_LENGTH
-from generation.prompt.reading import MOST_PICTURES, choose_model, parse, read, still_known
-from generation.prompt.wish import TO_COME, Wish
+from generation.prompt.reading import MAX_IMAGES, choose_model, drop_unknown, parse_params, parse_prompt
+from generation.prompt.wish import PENDING_IMAGE, PromptRequest
 
 __all__ = [
+    "MAX_IMAGES",
     "MAX_LENGTH",
-    "MOST_PICTURES",
-    "TO_COME",
-    "PromptFaults",
+    "PENDING_IMAGE",
+    "PromptError",
+    "PromptRequest",
     "TooManyPermutations",
-    "Wish",
     "choose_model",
+    "drop_unknown",
     "expand",
-    "is_taken",
-    "naming",
-    "naming_loras",
-    "parse",
+    "format_prompt",
+    "is_reserved_name",
+    "lora_parameter",
+    "model_parameter",
+    "parse_params",
+    "parse_prompt",
     "permute",
-    "read",
-    "still_known",
     "with_parameter",
-    "write",
 ]

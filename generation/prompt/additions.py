@@ -6,31 +6,31 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from generation.additions import fits, misfit
-from generation.params import LoraUse
+from generation.additions import incompatibility, is_compatible
+from generation.params import LoraWeight
 from generation.prompt.faults import quote
 from generation.prompt.kinds import Scope
 
-MOST_LORAS = 5
+MAX_LORAS = 5
 
-_WORD = re.compile(r"<([\w.-]+)>")
+_TOKEN = re.compile(r"<([\w.-]+)>")
 
 
-def lora_faults(loras: Sequence[LoraUse]) -> list[str]:
+def lora_problems(loras: Sequence[LoraWeight]) -> list[str]:
     """Name what is wrong with LoRAs that are well each by itself."""
     counted = Counter(use.name for use in loras)
-    faults = [f"`--lora` names {quote(name)} more than once" for name, times in counted.items() if times > 1]
-    if len(loras) > MOST_LORAS:
-        faults.append(f"At most {MOST_LORAS} LoRAs can be used at once, these are {len(loras)}")
-    return faults
+    problems = [f"`--lora` names {quote(name)} more than once" for name, times in counted.items() if times > 1]
+    if len(loras) > MAX_LORAS:
+        problems.append(f"At most {MAX_LORAS} LoRAs can be used at once, these are {len(loras)}")
+    return problems
 
 
-def word_faults(texts: Iterable[str], scope: Scope) -> list[str]:
+def embedding_problems(texts: Iterable[str], scope: Scope) -> list[str]:
     """Name the learnt words that the model cannot be told; anything else in angle brackets is only text."""
-    typed = dict.fromkeys(name for text in texts for name in _WORD.findall(text))
-    learnt = filter(None, map(scope.repertoire.additions.learnt, typed))
+    typed = dict.fromkeys(name for text in texts for name in _TOKEN.findall(text))
+    embeddings = filter(None, map(scope.registry.adapters.find_embedding, typed))
     return [
-        f"Cannot use {quote(f'<{word.name}>')} {misfit(word, scope.model)}"
-        for word in learnt
-        if not fits(word, scope.model)
+        f"Cannot use {quote(f'<{word.name}>')} {incompatibility(word, scope.model)}"
+        for word in embeddings
+        if not is_compatible(word, scope.model)
     ]

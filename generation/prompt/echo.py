@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from generation.params import Params
-from generation.prompt.marks import protect
+from generation.prompt.marks import escape
 from generation.prompt.table import PARAMETERS
-from generation.prompt.weights import write_parts
-from generation.repertoire import Repertoire
+from generation.prompt.weights import format_parts
+from generation.repertoire import ModelRegistry
 
 
-def write(params: Params, repertoire: Repertoire | None, *, seed: bool = False) -> str:
+def format_prompt(params: Params, registry: ModelRegistry | None, *, seed: bool = False) -> str:
     """Write `params` so that parsing it for `repertoire`, with the same picture, gives them again.
 
     Without `seed` it is what people expect to see; with it, typing it again gives the same pictures. What is so by
@@ -17,19 +17,19 @@ def write(params: Params, repertoire: Repertoire | None, *, seed: bool = False) 
     its defaults are. A button's doings (the size of an upscale, the
     strength of a variation) have no words and are not in it.
     """
-    words = [write_parts(params.parts)]
+    words = [format_parts(params.parts)]
     for parameter in PARAMETERS:
-        value = parameter.applied(params, repertoire)
-        if value is not None and (seed or parameter.sets != "seed"):
-            words.append(f"--{parameter.name} {parameter.kind.write(value)}".rstrip())
+        value = parameter.get_value(params, registry)
+        if value is not None and (seed or parameter.field != "seed"):
+            words.append(f"--{parameter.name} {parameter.value_type.write(value)}".rstrip())
     return " ".join(filter(None, words))
 
 
-def naming(model: str) -> str:
+def model_parameter(model: str) -> str:
     """Write the parameter that has the model of that name draw."""
-    return f"--model {protect(model)}"
+    return f"--model {escape(model)}"
 
 
-def naming_loras(typed: str) -> str:
+def lora_parameter(typed: str) -> str:
     """Write the parameter that draws with the LoRAs that somebody has named elsewhere than in the prompt."""
-    return f"--lora {protect(typed)}"
+    return f"--lora {escape(typed)}"

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 
 COMMAS = ",，、،"  # of the Latin, Chinese, Japanese and Arabic keyboards
-MARKS = "\\-–—:：*<>{}@/" + COMMAS
+SYNTAX_CHARS = "\\-–—:：*<>{}@/" + COMMAS
 
-_HIDDEN = {mark: chr(0xFDD0 + index) for index, mark in enumerate(MARKS)}
-_SHOWN = str.maketrans({hidden: mark for mark, hidden in _HIDDEN.items()})
-_RESTORED = str.maketrans({hidden: "\\" + mark for mark, hidden in _HIDDEN.items()})
-_ESCAPED = re.compile(rf"\\([{re.escape(MARKS)}])")
-_MARK = re.compile(rf"[{re.escape(MARKS)}]")
-_NOISE = re.compile(
+_MASKED = {mark: chr(0xFDD0 + index) for index, mark in enumerate(SYNTAX_CHARS)}
+_UNMASK = str.maketrans({hidden: mark for mark, hidden in _MASKED.items()})
+_UNMASK_ESCAPED = str.maketrans({hidden: "\\" + mark for mark, hidden in _MASKED.items()})
+_ESCAPED = re.compile(rf"\\([{re.escape(SYNTAX_CHARS)}])")
+_SYNTAX_CHAR = re.compile(rf"[{re.escape(SYNTAX_CHARS)}]")
+_INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"  # controls that are not white space
     "\u200b\u2060\ufeff"  # pasted from web pages, and what hides a mention
     "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # turn the direction of what follows
@@ -24,26 +24,26 @@ _NOISE = re.compile(
 )
 
 
-def clean(text: str) -> str:
+def normalize_text(text: str) -> str:
     """Drop what cannot be seen and make every stretch of white space one space."""
-    return " ".join(_NOISE.sub("", text).split())
+    return " ".join(_INVISIBLE.sub("", text).split())
 
 
-def hide(text: str) -> str:
+def mask(text: str) -> str:
     """Put escaped characters out of the sight of every rule."""
-    return _ESCAPED.sub(lambda match: _HIDDEN[match[1]], text) if "\\" in text else text
+    return _ESCAPED.sub(lambda match: _MASKED[match[1]], text) if "\\" in text else text
 
 
-def reveal(text: str) -> str:
+def unmask(text: str) -> str:
     """Show hidden characters again, without their backslashes."""
-    return text.translate(_SHOWN)
+    return text.translate(_UNMASK)
 
 
-def restore(text: str) -> str:
+def unmask_escaped(text: str) -> str:
     """Show hidden characters again, with their backslashes."""
-    return text.translate(_RESTORED)
+    return text.translate(_UNMASK_ESCAPED)
 
 
 def escape_all(text: str) -> str:
     """Put a backslash before each mark in `text`."""
-    return _MARK.sub(r"\\\g<0>", text)
+    return _SYNTAX_CHAR.sub(r"\\\g<0>", text)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 
-from generation.prompt.escapes import clean, hide
+from generation.prompt.escapes import mask, normalize_text
 
 # As bot/wording.py writes them, and as Midjourney does.
-LABELS = (
+MESSAGE_LABELS = (
     "Image #[1-9](?: for)?",
     "(?:Variations?|Remix|Upscaled|Zoom Out|Pan|Blend|Made square|Drawn again)[^@<>]{0,40} by",
 )
-MODES = ("fast", "relax", "turbo", "stealth", "public", "waiting", "starting", "queued", "paused", r"\d+ ?%")
+MESSAGE_MODES = ("fast", "relax", "turbo", "stealth", "public", "waiting", "starting", "queued", "paused", r"\d+ ?%")
 
-_LABEL = rf"(?:{'|'.join(LABELS)})\s"
-_MODE = rf"\s?\((?:{'|'.join(MODES)})[^()]{{0,60}}\)"
-_SMALL_PRINT = r"(?:\s-#\s.{1,500})?"
+_LABEL = rf"(?:{'|'.join(MESSAGE_LABELS)})\s"
+_MODE = rf"\s?\((?:{'|'.join(MESSAGE_MODES)})[^()]{{0,60}}\)"
+_SUBTEXT = r"(?:\s-#\s.{1,500})?"
 SIGNATURE_START = rf"-\s(?:{_LABEL})?<?@|\A{_LABEL}<@"
 _SIGNATURE = re.compile(
-    rf"(?:^|\s)-\s(?:(?:{_LABEL})?(?:(?P<id><@!?\d+>)(?:{_MODE}){{0,4}}{_SMALL_PRINT}|@[^()@]{{1,60}}?(?:{_MODE}){{1,4}})"
+    rf"(?:^|\s)-\s(?:(?:{_LABEL})?(?:(?P<id><@!?\d+>)(?:{_MODE}){{0,4}}{_SUBTEXT}|@[^()@]{{1,60}}?(?:{_MODE}){{1,4}})"
     rf"|{_LABEL}@[^()@]{{1,60}})$",
     re.IGNORECASE,
 )
@@ -30,23 +30,23 @@ _LINK = re.compile(r"<(https?://[^<>\s]+)>", re.IGNORECASE)
 _MARKDOWN_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
-def strip_junk(text: str) -> str:
+def strip_copied_text(text: str) -> str:
     """Give the prompt alone, cleaned, with its escaped characters hidden."""
-    text = hide(_unsigned(clean(text)))
+    text = mask(_strip_signature(normalize_text(text)))
     text = _LINK.sub(r"\1", _BOLD.sub(r"\1", text))
     return _COMMAND.sub("", text).strip()
 
 
-def _unsigned(text: str) -> str:
+def _strip_signature(text: str) -> str:
     if message := _MESSAGE.fullmatch(text):
-        return _as_typed((message[1] or "").strip())
+        return _strip_markdown_escapes((message[1] or "").strip())
     signature = _SIGNATURE.search(text)
     if signature is None:
         return text
     text = text[: signature.start()].strip()
-    return _as_typed(text) if signature["id"] else text
+    return _strip_markdown_escapes(text) if signature["id"] else text
 
 
-def _as_typed(source: str) -> str:
+def _strip_markdown_escapes(source: str) -> str:
     # With `<@id>` in the signature it is the message's source that was copied, markdown escapes and all.
     return _MARKDOWN_ESCAPE.sub(r"\1", source)

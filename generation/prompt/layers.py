@@ -7,18 +7,18 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
-from generation.prompt.faults import Fault, beyond, quote
+from generation.prompt.faults import ValueProblem, quote, unsupported
 from generation.prompt.kinds import Scope
-from generation.prompt.marks import TRAILING
-from generation.prompt.names import split_name, unknown
-from generation.prompt.pieces import Pieces, take_apart
-from generation.prompt.table import BY_NAME, COMING, Parameter
+from generation.prompt.marks import SEPARATORS
+from generation.prompt.names import split_name, unknown_parameter
+from generation.prompt.pieces import SplitPrompt, split_prompt
+from generation.prompt.table import BY_NAME, PLANNED, Parameter
 
-MOST_HINTS = 10
+MAX_HINTS = 10
 
 
 @dataclass(slots=True)
-class Layer:
+class ParameterLayer:
     """Parameters of one strength: the fields that they decide, and what was wrong with the others.
 
     Fields in `settled` are decided by something stronger. A name in `options` stands for a whole text, which is kept
@@ -26,103 +26,108 @@ class Layer:
     """
 
     scope: Scope
-    settled: AbstractSet[str] = frozenset()
+    overridden: AbstractSet[str] = frozenset()
     options: Mapping[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
-    deciders: dict[str, Parameter] = field(default_factory=dict)
-    expanded: dict[str, Pieces] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
-    is_lenient: bool = False
+    set_by: dict[str, Parameter] = field(default_factory=dict)
+    expanded: dict[str, SplitPrompt] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    ignore_unsupported: bool = False
 
     def add(self, typed: str) -> None:
         """Take one parameter as typed, without its dashes."""
         name, value = split_name(typed)
         word, _, rest = typed.partition(" ")
-        word = word.rstrip(TRAILING)
+        word = word.rstrip(SEPARATORS)
         if parameter := BY_NAME.get(name):
-            if parameter.sets not in self.settled and self._can_be_done(parameter):
-                self._take(parameter, value)
-        elif name in COMING:
-            self.faults.append(f"`--{name}` is not available here yet")
+            if parameter.field not in self.overridden and self._is_supported(parameter):
+                self._read_value(parameter, value)
+        elif name in PLANNED:
+            self.problems.append(f"`--{name}` is not available here yet")
         elif word.lower() in self.options:
-            self._expand(word.lower(), rest.strip(TRAILING))
+            self._expand(word.lower(), rest.strip(SEPARATORS))
         else:
-            self.faults.append(unknown(name or word, self.options, with_hint=len(self.faults) < MOST_HINTS))
+            self.problems.append(
+                unknown_parameter(name or word, self.options, with_hint=len(self.problems) < MAX_HINTS)
+            )
 
-    def _can_be_done(self, parameter: Parameter) -> bool:
-        if parameter.needs is None or parameter.needs in self.scope.model.features:
+    def _is_supported(self, parameter: Parameter) -> bool:
+        if parameter.requires is None or parameter.requires in self.scope.model.capabilities:
             return True
-        if not self.is_lenient:
-            self.faults.append(beyond(f"`--{parameter.name}`", self.scope.model, parameter.needs))
+        if not self.ignore_unsupported:
+            self.problems.append(unsupported(f"`--{parameter.name}`", self.scope.model, parameter.requires))
         return False
 
-    def _take(self, parameter: Parameter, text: str) -> None:
+    def _read_value(self, parameter: Parameter, text: str) -> None:
         rest = ""
-        if not parameter.kind.takes_all:
+        if not parameter.value_type.greedy:
             text, _, rest = text.partition(" ")
-            text, rest = text.rstrip(TRAILING), rest.strip(TRAILING)
-        if not text and not parameter.kind.may_be_left_out:
-            self.faults.append(f"`--{parameter.name}` needs a value such as `{parameter.example}`")
+            text, rest = text.rstrip(SEPARATORS), rest.strip(SEPARATORS)
+        if not text and not parameter.value_type.optional:
+            self.problems.append(f"`--{parameter.name}` needs a value such as `{parameter.example}`")
             return
-        value = parameter.kind.read(text, self.scope)
-        if isinstance(value, Fault):
-            if not (value.of_model and self.is_lenient):
-                self.faults.append(f"`--{parameter.name}` {value.text}")
+        value = parameter.value_type.read(text, self.scope)
+        if isinstance(value, ValueProblem):
+            if not (value.model_specific and self.ignore_unsupported):
+                self.problems.append(f"`--{parameter.name}` {value.text}")
         elif rest:
-            self._refuse_text(rest, parameter.name)
+            self._reject_text(rest, parameter.name)
         else:
-            self._decide(parameter, parameter.decides(value))
+            self._set_fields(parameter, parameter.field_values(value))
 
-    def _decide(self, parameter: Parameter, fields: dict[str, Any]) -> None:
-        other = next((self.deciders[name] for name in fields if name in self.deciders), None)
+    def _set_fields(self, parameter: Parameter, fields: dict[str, Any]) -> None:
+        other = next((self.set_by[name] for name in fields if name in self.set_by), None)
         if other is parameter and parameter.repeatable:
             fields = {name: self.values[name] + value for name, value in fields.items()}
         elif other is not None:
-            self.faults.append(_clash(other, parameter))
+            self.problems.append(_conflict(other, parameter))
             return
         self.values |= fields
-        self.deciders |= dict.fromkeys(fields, parameter)
+        self.set_by |= dict.fromkeys(fields, parameter)
 
     def _expand(self, name: str, rest: str) -> None:
         if rest:
-            self._refuse_text(rest, name)
+            self._reject_text(rest, name)
         if name in self.expanded:
-            self.faults.append(f"{quote('--' + name)} is given more than once")
+            self.problems.append(f"{quote('--' + name)} is given more than once")
             return
-        pieces = self.expanded[name] = take_apart(self.options[name])
-        options, faults = self.options, self.faults
-        self.options, self.faults = {}, [*pieces.faults]  # an option inside an option is unknown
-        for parameter in pieces.parameters:
+        parts = self.expanded[name] = split_prompt(self.options[name])
+        options, problems = self.options, self.problems
+        self.options, self.problems = {}, [*parts.problems]  # an option inside an option is unknown
+        for parameter in parts.parameters:
             self.add(parameter)
-        self.options, self.faults = options, faults + [f"In {quote('--' + name)}: {fault}" for fault in self.faults]
+        self.options, self.problems = (
+            options,
+            problems + [f"In {quote('--' + name)}: {fault}" for fault in self.problems],
+        )
 
-    def _refuse_text(self, text: str, name: str) -> None:
-        self.faults.append(f"Put {quote(text)} in front of the parameters: it comes after {quote('--' + name)}")
+    def _reject_text(self, text: str, name: str) -> None:
+        self.problems.append(f"Put {quote(text)} in front of the parameters: it comes after {quote('--' + name)}")
 
 
-def read_typed(
-    typed: Iterable[str], options: Mapping[str, str], scope: Scope, settled: AbstractSet[str] = frozenset()
-) -> Layer:
+def layer_from_prompt(
+    typed: Iterable[str], options: Mapping[str, str], scope: Scope, overridden: AbstractSet[str] = frozenset()
+) -> ParameterLayer:
     """Read the parameters of a prompt, but for the fields in `settled`."""
-    layer = Layer(scope, settled, options={name.lower(): text for name, text in options.items()})
+    layer = ParameterLayer(scope, overridden, options={name.lower(): text for name, text in options.items()})
     for parameter in typed:
         layer.add(parameter)
     return layer
 
 
-def read_default(text: str, settled: AbstractSet[str], scope: Scope) -> Layer:
+def layer_from_defaults(text: str, overridden: AbstractSet[str], scope: Scope) -> ParameterLayer:
     """Read parameters that were set beforehand, but for the fields in `settled`; its faults say where they stand."""
-    layer, pieces = Layer(scope, settled, is_lenient=True), take_apart(text)
-    for parameter in pieces.parameters:
+    layer, parts = ParameterLayer(scope, overridden, ignore_unsupported=True), split_prompt(text)
+    for parameter in parts.parameters:
         layer.add(parameter)
-    faults = [*pieces.faults, *layer.faults]
-    if pieces.text or pieces.links:
-        faults.append("only parameters can be set")
-    layer.faults = [f"In the settings {quote(text)}: {fault}" for fault in faults]
+    problems = [*parts.problems, *layer.problems]
+    if parts.text or parts.links:
+        problems.append("only parameters can be set")
+    layer.problems = [f"In the settings {quote(text)}: {fault}" for fault in problems]
     return layer
 
 
-def _clash(one: Parameter, other: Parameter) -> str:
+def _conflict(one: Parameter, other: Parameter) -> str:
     if one is other:
         return f"`--{one.name}` is given more than once"
     return f"Cannot use `--{one.name}` and `--{other.name}` together"

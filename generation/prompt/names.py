@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable
 
 from generation.prompt.faults import quote
-from generation.prompt.table import BY_NAME, COMING
+from generation.prompt.table import BY_NAME, PLANNED
 
-NAMES = (*BY_NAME, *COMING)
-LONGEST_TYPO = 20
+PARAMETER_NAMES = (*BY_NAME, *PLANNED)
+MAX_TYPO_LENGTH = 20
 
 _NAME = re.compile(r"[^\W\d_]+(?:[-_][^\W\d_]+)*")
 
@@ -22,25 +22,25 @@ def split_name(typed: str) -> tuple[str, str]:
     return typed[:end].lower(), typed[end:].removeprefix("=").strip()
 
 
-def is_taken(name: str) -> bool:
+def is_reserved_name(name: str) -> bool:
     """Tell whether `--name` means something already, so that no custom option can be called that."""
-    return split_name(name)[0] in NAMES
+    return split_name(name)[0] in PARAMETER_NAMES
 
 
-def unknown(name: str, options: Iterable[str], *, with_hint: bool) -> str:
+def unknown_parameter(name: str, options: Iterable[str], *, with_hint: bool) -> str:
     """Say that there is no such parameter and, `with_hint`, which there is of nearly that name."""
-    fault = f"Unrecognized parameter {quote('--' + name)}"
-    nearest = _nearest(name, [*NAMES, *options]) if with_hint else None
+    problem = f"Unrecognized parameter {quote('--' + name)}"
+    nearest = _closest(name, [*PARAMETER_NAMES, *options]) if with_hint else None
     if nearest is None:
-        return fault
+        return problem
     return (
-        f"{fault}: `--{nearest}` is not here yet"
-        if nearest in COMING
-        else f"{fault}: did you mean {quote('--' + nearest)}?"
+        f"{problem}: `--{nearest}` is not here yet"
+        if nearest in PLANNED
+        else f"{problem}: did you mean {quote('--' + nearest)}?"
     )
 
 
-def _nearest(name: str, names: list[str]) -> str | None:
-    close = difflib.get_close_matches(name[:LONGEST_TYPO], names, 1)
+def _closest(name: str, names: list[str]) -> str | None:
+    close = difflib.get_close_matches(name[:MAX_TYPO_LENGTH], names, 1)
     longer = (known for known in names if len(name) > 2 and known.startswith(name))
     return next(iter(close), None) or next(longer, None)

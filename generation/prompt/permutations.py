@@ -7,28 +7,28 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from generation.errors import Complaint
-from generation.prompt.escapes import COMMAS, MARKS, restore
-from generation.prompt.junk import strip_junk
+from generation.errors import UserError
+from generation.prompt.escapes import COMMAS, SYNTAX_CHARS, unmask_escaped
+from generation.prompt.junk import strip_copied_text
 
 T = TypeVar("T")
 
-_TOKEN = re.compile(rf"\\[{re.escape(MARKS)}]|\{{\s*|\s*\}}|\s*[{COMMAS}]\s*|\s+|[^\\{{}}{COMMAS}\s]+|\\")
-LARGEST_TOLD = 10**6
+_TOKEN = re.compile(rf"\\[{re.escape(SYNTAX_CHARS)}]|\{{\s*|\s*\}}|\s*[{COMMAS}]\s*|\s+|[^\\{{}}{COMMAS}\s]+|\\")
+MAX_SHOWN_COUNT = 10**6
 
 
-class TooManyPermutations(Complaint):
+class TooManyPermutations(UserError):
     """Say how many prompts the groups make, where fewer are allowed."""
 
 
 def with_parameter(typed: str, parameter: str) -> str:
     """Give what somebody typed, junk off, with one more parameter at its end."""
-    return f"{restore(strip_junk(typed))} {parameter}".strip()
+    return f"{unmask_escaped(strip_copied_text(typed))} {parameter}".strip()
 
 
 def permute(typed: str, limit: int) -> list[str]:
     """Give every prompt that somebody asked for at once, junk off; raises TooManyPermutations over `limit`."""
-    prompt = restore(strip_junk(typed))
+    prompt = unmask_escaped(strip_copied_text(typed))
     return expand(prompt, limit) if "{" in prompt else [prompt]
 
 
@@ -42,9 +42,9 @@ def expand(text: str, limit: int) -> list[str]:
     """Give every prompt that `text` stands for, escapes untouched; raises TooManyPermutations over `limit`."""
     total = count(text)
     if total > limit:
-        told = f"{total:,}" if total <= LARGEST_TOLD else f"more than {LARGEST_TOLD:,}"
+        shown = f"{total:,}" if total <= MAX_SHOWN_COUNT else f"more than {MAX_SHOWN_COUNT:,}"
         raise TooManyPermutations(
-            f"The choices in braces make {told} prompts, and at most {limit:,} are allowed at once"
+            f"The choices in braces make {shown} prompts, and at most {limit:,} are allowed at once"
         )
     # No part of the text can stand for more than the whole does, so this stays within the limit too.
     prompts = _fold(text, lambda token: [token], lambda left, right: [a + b for a in left for b in right], operator.add)
@@ -63,17 +63,17 @@ def _fold(text: str, literal: Callable[[str], T], then: Callable[[T, T], T], eit
             choices.append(None)
             sequences.append(literal(""))
         elif mark in COMMAS and mark and len(sequences) > 1:
-            choices[-1] = _added(choices[-1], sequences[-1], either)
+            choices[-1] = _combined(choices[-1], sequences[-1], either)
             sequences[-1] = literal("")
         elif mark == "}" and index in grouped:
-            group = _added(choices.pop(), sequences.pop(), either)
+            group = _combined(choices.pop(), sequences.pop(), either)
             sequences[-1] = then(sequences[-1], group)
         else:
             sequences[-1] = then(sequences[-1], literal(token))
     return sequences[0]
 
 
-def _added(before: T | None, last: T, either: Callable[[T, T], T]) -> T:
+def _combined(before: T | None, last: T, either: Callable[[T, T], T]) -> T:
     return last if before is None else either(before, last)
 
 

@@ -6,17 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Speed
-from generation.prompt.echo import naming
-from generation.prompt.names import is_taken
-from generation.prompt.reading import read
-from generation.repertoire import Repertoire
+from generation.prompt.echo import model_parameter
+from generation.prompt.names import is_reserved_name
+from generation.prompt.reading import parse_prompt
+from generation.repertoire import ModelRegistry
 
-STYLIZE = {"low": 50, "med": 100, "high": 250, "very high": 750}
-MOST_OPTIONS = 20
-LONGEST_OPTION = 1000  # characters of its value
-LONGEST_SUFFIX = 500
+STYLIZE_PRESETS = {"low": 50, "med": 100, "high": 250, "very high": 750}
+MAX_OPTIONS = 20
+MAX_OPTION_LENGTH = 1000  # characters of its value
+MAX_SUFFIX_LENGTH = 500
 _OPTION_NAME = re.compile(r"(?=.{1,32}$)[^\W\d_]+(?:[-_][^\W\d_]+)*")
 
 
@@ -39,11 +39,11 @@ class Preferences:
     auto_dm: bool = False
 
     @property
-    def layers(self) -> tuple[str, ...]:
+    def parameter_layers(self) -> tuple[str, ...]:
         """Give the parameters that these settings stand for, the layer that beats the others first."""
         words = []
         if self.model is not None:
-            words.append(naming(self.model))
+            words.append(model_parameter(self.model))
         if self.stylize is not None:
             words.append(f"--stylize {self.stylize}")
         if self.raw:
@@ -59,29 +59,29 @@ def from_dict(values: dict[str, Any]) -> Preferences:
     return Preferences(**known)
 
 
-def check_suffix(text: str, repertoire: Repertoire) -> str:
+def check_suffix(text: str, registry: ModelRegistry) -> str:
     """Give a suffix as it is kept; raises Complaint, PromptFaults among them, for anything but parameters."""
     suffix = " ".join(text.split())
-    if len(suffix) > LONGEST_SUFFIX:
-        raise Complaint(f"A suffix can have {LONGEST_SUFFIX} characters, and this one has {len(suffix)}.")
+    if len(suffix) > MAX_SUFFIX_LENGTH:
+        raise UserError(f"A suffix can have {MAX_SUFFIX_LENGTH} characters, and this one has {len(suffix)}.")
     if not re.match(r"--|[–—]", suffix):
-        raise Complaint(
+        raise UserError(
             "A suffix holds parameters only, such as `--ar 3:2 --no text`: words belong in a custom option."
         )
-    read("x", repertoire, attached=1, defaults=(suffix,))
+    parse_prompt("x", registry, attached=1, defaults=(suffix,))
     return suffix
 
 
-def check_option(name: str, value: str, repertoire: Repertoire) -> tuple[str, str]:
+def check_option(name: str, value: str, registry: ModelRegistry) -> tuple[str, str]:
     """Give a custom option's name and value as they are kept; raises Complaint, PromptFaults among them."""
     name, value = name.strip().removeprefix("--").lower(), " ".join(value.split())
     if not _OPTION_NAME.fullmatch(name):
-        raise Complaint(
+        raise UserError(
             "An option's name is one word of up to 32 letters, perhaps with `-` or `_` inside, such as `mine`."
         )
-    if is_taken(name):
-        raise Complaint(f"`--{name}` is a parameter already: give your option another name.")
-    if len(value) > LONGEST_OPTION:
-        raise Complaint(f"An option can have {LONGEST_OPTION} characters, and this one has {len(value)}.")
-    read(f"x --{name}", repertoire, attached=1, options={name: value})
+    if is_reserved_name(name):
+        raise UserError(f"`--{name}` is a parameter already: give your option another name.")
+    if len(value) > MAX_OPTION_LENGTH:
+        raise UserError(f"An option can have {MAX_OPTION_LENGTH} characters, and this one has {len(value)}.")
+    parse_prompt(f"x --{name}", registry, attached=1, options={name: value})
     return name, value

@@ -6,30 +6,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from generation.actions import ZOOM_LEAST, ZOOM_MOST
-from generation.features import Feature
+from generation.actions import MAX_ZOOM, MIN_ZOOM
+from generation.features import Capability
 from generation.job import Speed
 from generation.models import Model
 from generation.params import MAX_SEED, Params, Upload
 from generation.prompt.image_weight import image_weight_for, strength_for
 from generation.prompt.kinds import (
-    Aspect,
+    AspectRatio,
     Choice,
-    Decimal,
     Flag,
-    FlagOrWhole,
-    Items,
-    Kind,
+    FlagOrInteger,
+    Float,
+    Integer,
     Loras,
     ModelName,
-    Step,
-    Whole,
-    Words,
+    Stepped,
+    Text,
+    TextList,
+    ValueType,
 )
-from generation.repertoire import Repertoire
+from generation.repertoire import ModelRegistry
 from generation.samplers import SAMPLERS
 
-Applied = Callable[[Params, Repertoire | None], Any]
+ValueGetter = Callable[[Params, ModelRegistry | None], Any]
 
 MAX_STEPS = 150
 MAX_REPEAT = 40
@@ -37,7 +37,7 @@ MAX_LORA_WEIGHT = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class StepFraction:
     """A number of steps as a share of the default."""
 
     of_default: float
@@ -48,45 +48,45 @@ def default_steps(model: Model, *, draft: bool) -> int:
     return max(1, round(model.num_inference_steps / 2)) if draft else model.num_inference_steps
 
 
-def steps_for(asked: int | Share, model: Model, *, draft: bool) -> int:
+def steps_for(asked: int | StepFraction, model: Model, *, draft: bool) -> int:
     """Give the number of steps that were asked for."""
     if isinstance(asked, int):
         return asked
     return min(max(1, round(default_steps(model, draft=draft) * asked.of_default)), MAX_STEPS)
 
 
-def _never(params: Params, repertoire: Repertoire | None) -> None:
+def _no_value(params: Params, registry: ModelRegistry | None) -> None:
     return None
 
 
-def _unless(default: Any, field: str) -> Applied:
-    def applied(params: Params, repertoire: Repertoire | None) -> Any:
+def _value_unless(default: Any, field: str) -> ValueGetter:
+    def get_value(params: Params, registry: ModelRegistry | None) -> Any:
         value = getattr(params, field)
         return None if value == default else value
 
-    return applied
+    return get_value
 
 
-def _model(params: Params, repertoire: Repertoire | None) -> Model | None:
-    return None if repertoire is None else repertoire.find(params.model)
+def _find_model(params: Params, registry: ModelRegistry | None) -> Model | None:
+    return None if registry is None else registry.find(params.model)
 
 
-def _applied_model(params: Params, repertoire: Repertoire | None) -> str | None:
-    is_default = repertoire is not None and _model(params, repertoire) is repertoire.default
+def _model_value(params: Params, registry: ModelRegistry | None) -> str | None:
+    is_default = registry is not None and _find_model(params, registry) is registry.default
     return None if is_default or not params.model else params.model
 
 
-def _applied_steps(params: Params, repertoire: Repertoire | None) -> int | None:
-    model, steps = _model(params, repertoire), params.num_inference_steps
+def _steps_value(params: Params, registry: ModelRegistry | None) -> int | None:
+    model, steps = _find_model(params, registry), params.num_inference_steps
     return None if model is not None and steps == default_steps(model, draft=params.draft) else steps
 
 
-def _applied_guidance(params: Params, repertoire: Repertoire | None) -> float | None:
-    model, guidance = _model(params, repertoire), params.guidance_scale
+def _guidance_value(params: Params, registry: ModelRegistry | None) -> float | None:
+    model, guidance = _find_model(params, registry), params.guidance_scale
     return None if model is not None and guidance == model.guidance_scale else guidance
 
 
-def _applied_image_weight(params: Params, repertoire: Repertoire | None) -> float | None:
+def _image_weight_value(params: Params, registry: ModelRegistry | None) -> float | None:
     # Only a picture that somebody brought can be brought again; a tile's strength belongs to the button.
     if not isinstance(params.source, Upload) or params.strength == strength_for(1):
         return None
@@ -103,282 +103,282 @@ class Parameter:
     """
 
     names: tuple[str, ...]
-    kind: Kind
-    sets: str
+    value_type: ValueType
+    field: str
     example: str = ""
     default: str = "off"
     help: str
-    fields: Callable[[Any], dict[str, Any]] | None = None
-    applied: Applied = _never
+    to_fields: Callable[[Any], dict[str, Any]] | None = None
+    get_value: ValueGetter = _no_value
     repeatable: bool = False
-    needs: Feature | None = None
+    requires: Capability | None = None
 
     @property
     def name(self) -> str:
         return self.names[0]
 
-    def decides(self, value: Any) -> dict[str, Any]:
+    def field_values(self, value: Any) -> dict[str, Any]:
         """Give the fields that the value decides."""
-        return {self.sets: value} if self.fields is None else self.fields(value)
+        return {self.field: value} if self.to_fields is None else self.to_fields(value)
 
 
-def _speed(speed: Speed, help_: str) -> Parameter:
+def _speed_parameter(speed: Speed, help_: str) -> Parameter:
     return Parameter(
         names=(speed.value,),
-        kind=Flag(),
-        sets="speed",
+        value_type=Flag(),
+        field="speed",
         default="your setting",
         help=help_,
-        fields=lambda flag: {"speed": speed},
+        to_fields=lambda flag: {"speed": speed},
     )
 
 
 PARAMETERS = (
     Parameter(
         names=("ar", "aspect"),
-        kind=Aspect(),
-        sets="aspect",
+        value_type=AspectRatio(),
+        field="aspect",
         example="3:2",
         default="1:1",
         help="Width to height.",
-        applied=_unless((1, 1), "aspect"),
-        needs=Feature.SHAPES,
+        get_value=_value_unless((1, 1), "aspect"),
+        requires=Capability.ASPECT_RATIO,
     ),
     Parameter(
         names=("no",),
-        kind=Items(),
-        sets="no",
+        value_type=TextList(),
+        field="no",
         example="text, people",
         default="nothing",
         help="What to keep out of the picture; each item weighs -0.5.",
-        applied=_unless((), "no"),
+        get_value=_value_unless((), "no"),
         repeatable=True,
-        needs=Feature.NEGATIVE,
+        requires=Capability.NEGATIVE_PROMPT,
     ),
     Parameter(
         names=("chaos", "c"),
-        kind=Whole(0, 100),
-        sets="chaos",
+        value_type=Integer(0, 100),
+        field="chaos",
         example="25",
         default="0",
         help="How far the four pictures lie apart.",
-        applied=_unless(0, "chaos"),
-        needs=Feature.WANDER,
+        get_value=_value_unless(0, "chaos"),
+        requires=Capability.PROMPT_DRIFT,
     ),
     Parameter(
         names=("stylize", "s"),
-        kind=Whole(0, 1000),
-        sets="stylize",
+        value_type=Integer(0, 1000),
+        field="stylize",
         example="250",
         default="100",
         help="How strongly the model's house style is applied; 0 is your words alone.",
-        applied=_unless(100, "stylize"),
-        needs=Feature.WEIGHTS,
+        get_value=_value_unless(100, "stylize"),
+        requires=Capability.PROMPT_WEIGHTS,
     ),
     Parameter(
         names=("weird", "w"),
-        kind=Whole(0, 3000),
-        sets="weird",
+        value_type=Integer(0, 3000),
+        field="weird",
         example="500",
         default="0",
         help="How far all four pictures are pushed off the beaten track.",
-        applied=_unless(0, "weird"),
-        needs=Feature.WANDER,
+        get_value=_value_unless(0, "weird"),
+        requires=Capability.PROMPT_DRIFT,
     ),
     Parameter(
         names=("raw",),
-        kind=Flag(),
-        sets="raw",
+        value_type=Flag(),
+        field="raw",
         help="Without the model's house style.",
-        applied=_unless(False, "raw"),
+        get_value=_value_unless(False, "raw"),
     ),
     Parameter(
         names=("style",),
-        kind=Choice({"raw": True}),
-        sets="raw",
+        value_type=Choice({"raw": True}),
+        field="raw",
         example="raw",
         default="the model's",
         help="Another way to say `--raw`.",
-        fields=lambda name: {"raw": True},
+        to_fields=lambda name: {"raw": True},
     ),
     Parameter(
         names=("tile",),
-        kind=Flag(),
-        sets="seamless",
+        value_type=Flag(),
+        field="seamless",
         help="A seamless texture: the edges match.",
-        applied=_unless(False, "seamless"),
-        needs=Feature.SEAMLESS,
+        get_value=_value_unless(False, "seamless"),
+        requires=Capability.SEAMLESS,
     ),
     Parameter(
         names=("iw",),
-        kind=Decimal(0, 3),
-        sets="strength",
+        value_type=Float(0, 3),
+        field="strength",
         example="1.5",
         default="1",
         help="How much of your picture is kept: 0 forgets it, 3 keeps nearly everything.",
-        fields=lambda weight: {"strength": strength_for(weight)},
-        applied=_applied_image_weight,
-        needs=Feature.PICTURE,
+        to_fields=lambda weight: {"strength": strength_for(weight)},
+        get_value=_image_weight_value,
+        requires=Capability.IMG2IMG,
     ),
     Parameter(
         names=("model", "version", "v"),
-        kind=ModelName(),
-        sets="model",
+        value_type=ModelName(),
+        field="model",
         example="storybook",
         default="yours, or the server's",
         help="Which model draws.",
-        applied=_applied_model,
+        get_value=_model_value,
     ),
     Parameter(
         names=("niji",),
-        kind=ModelName(family="niji"),
-        sets="model",
+        value_type=ModelName(family="niji"),
+        field="model",
         example="6",
         default="the server's",
         help="The model called Niji, where there is one.",
     ),
     Parameter(
         names=("lora",),
-        kind=Loras(-MAX_LORA_WEIGHT, MAX_LORA_WEIGHT),
-        sets="loras",
+        value_type=Loras(-MAX_LORA_WEIGHT, MAX_LORA_WEIGHT),
+        field="loras",
         example="ink:0.8",
         default="none",
         help="LoRAs that change the model, and how strongly.",
-        applied=_unless((), "loras"),
+        get_value=_value_unless((), "loras"),
         repeatable=True,
-        needs=Feature.ADDITIONS,
+        requires=Capability.ADAPTERS,
     ),
     Parameter(
         names=("quality", "q"),
-        kind=Step((0.25, 0.5, 1, 2, 4)),
-        sets="num_inference_steps",
+        value_type=Stepped((0.25, 0.5, 1, 2, 4)),
+        field="num_inference_steps",
         example="0.5",
         default="1",
         help="Time spent: this share of the model's own number of steps.",
-        fields=lambda share: {"num_inference_steps": Share(share)},
+        to_fields=lambda share: {"num_inference_steps": StepFraction(share)},
     ),
     Parameter(
         names=("stop",),
-        kind=Whole(10, 100),
-        sets="stop",
+        value_type=Integer(10, 100),
+        field="stop",
         example="80",
         default="100",
         help="Ends at this percentage of the steps, with softer pictures.",
-        applied=_unless(100, "stop"),
-        needs=Feature.STOP,
+        get_value=_value_unless(100, "stop"),
+        requires=Capability.STOP,
     ),
     Parameter(
         names=("draft",),
-        kind=Flag(),
-        sets="draft",
+        value_type=Flag(),
+        field="draft",
         help="Half the size and half the steps: quick and cheap.",
-        fields=lambda flag: {"draft": True, "hd": False},
-        applied=_unless(False, "draft"),
-        needs=Feature.SHAPES,
+        to_fields=lambda flag: {"draft": True, "hd": False},
+        get_value=_value_unless(False, "draft"),
+        requires=Capability.ASPECT_RATIO,
     ),
     Parameter(
         names=("hd",),
-        kind=Flag(),
-        sets="hd",
+        value_type=Flag(),
+        field="hd",
         help="Goes over the pictures again at twice the size.",
-        fields=lambda flag: {"hd": True, "draft": False},
-        applied=_unless(False, "hd"),
-        needs=Feature.HD,
+        to_fields=lambda flag: {"hd": True, "draft": False},
+        get_value=_value_unless(False, "hd"),
+        requires=Capability.HD,
     ),
     Parameter(
         names=("steps",),
-        kind=Whole(1, MAX_STEPS),
-        sets="num_inference_steps",
+        value_type=Integer(1, MAX_STEPS),
+        field="num_inference_steps",
         example="30",
         default="the model's",
         help="The exact number of denoising steps.",
-        applied=_applied_steps,
+        get_value=_steps_value,
     ),
     Parameter(
         names=("cfg",),
-        kind=Decimal(0, 30),
-        sets="guidance_scale",
+        value_type=Float(0, 30),
+        field="guidance_scale",
         example="5",
         default="the model's",
         help="How closely the prompt is followed (guidance scale).",
-        applied=_applied_guidance,
-        needs=Feature.GUIDANCE,
+        get_value=_guidance_value,
+        requires=Capability.GUIDANCE,
     ),
     Parameter(
         names=("sampler",),
-        kind=Choice(SAMPLERS),
-        sets="sampler",
+        value_type=Choice(SAMPLERS),
+        field="sampler",
         example="euler_a",
         default="the model's",
         help="The noise scheduler.",
-        applied=_unless(None, "sampler"),
-        needs=Feature.SAMPLER,
+        get_value=_value_unless(None, "sampler"),
+        requires=Capability.SAMPLER,
     ),
     Parameter(
         names=("negative",),
-        kind=Words(),
-        sets="negative_prompt",
+        value_type=Text(),
+        field="negative_prompt",
         example="blurry, low contrast",
         default="nothing",
         help="A classic negative prompt, in place of the empty one.",
-        applied=_unless(None, "negative_prompt"),
-        needs=Feature.NEGATIVE,
+        get_value=_value_unless(None, "negative_prompt"),
+        requires=Capability.NEGATIVE_PROMPT,
     ),
     Parameter(
         names=("sameseed",),
-        kind=FlagOrWhole(0, MAX_SEED),
-        sets="same_seed",
+        value_type=FlagOrInteger(0, MAX_SEED),
+        field="same_seed",
         example="1234",
         help="All four pictures start from the same noise, that of this seed.",
-        fields=lambda seed: {"same_seed": True} | ({} if seed is True else {"seed": seed}),
-        applied=_unless(False, "same_seed"),
+        to_fields=lambda seed: {"same_seed": True} | ({} if seed is True else {"seed": seed}),
+        get_value=_value_unless(False, "same_seed"),
     ),
     Parameter(
         names=("seed",),
-        kind=Whole(0, MAX_SEED),
-        sets="seed",
+        value_type=Integer(0, MAX_SEED),
+        field="seed",
         example="1234",
         default="random",
         help="The same seed and prompt give the same pictures.",
-        applied=lambda params, repertoire: params.seed,
+        get_value=lambda params, repertoire: params.seed,
     ),
     Parameter(
         names=("repeat", "r"),
-        kind=Whole(2, MAX_REPEAT),
-        sets="repeat",
+        value_type=Integer(2, MAX_REPEAT),
+        field="repeat",
         example="3",
         default="once",
         help="So many jobs of the same prompt, each with a seed of its own.",
     ),
     Parameter(
         names=("zoom",),
-        kind=Decimal(ZOOM_LEAST, ZOOM_MOST),
-        sets="zoom",
+        value_type=Float(MIN_ZOOM, MAX_ZOOM),
+        field="zoom",
         example="1.5",
         default="2",
         help="How far Custom Zoom goes out; in its form only.",
     ),
-    _speed(Speed.FAST, "Before relaxed jobs, this job only."),
-    _speed(Speed.RELAX, "After fast jobs, this job only."),
-    _speed(Speed.TURBO, "Before all other jobs, this job only."),
+    _speed_parameter(Speed.FAST, "Before relaxed jobs, this job only."),
+    _speed_parameter(Speed.RELAX, "After fast jobs, this job only."),
+    _speed_parameter(Speed.TURBO, "Before all other jobs, this job only."),
     Parameter(
         names=("stealth",),
-        kind=Flag(),
-        sets="private",
+        value_type=Flag(),
+        field="private",
         default="your setting",
         help="Only you see the answer, this job only.",
     ),
     Parameter(
         names=("public",),
-        kind=Flag(),
-        sets="private",
+        value_type=Flag(),
+        field="private",
         default="your setting",
         help="Everybody in the channel sees the answer, this job only.",
-        fields=lambda flag: {"private": False},
+        to_fields=lambda flag: {"private": False},
     ),
 )
 
 # Real words of the language that do nothing here yet, so that nobody is told they do not exist.
-COMING = ("sref", "sw", "cref", "cw", "video")
+PLANNED = ("sref", "sw", "cref", "cw", "video")
 
 BY_NAME = {name: parameter for parameter in PARAMETERS for name in parameter.names}

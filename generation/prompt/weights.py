@@ -5,57 +5,57 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from generation.params import TextPart
-from generation.prompt.escapes import COMMAS, reveal
-from generation.prompt.marks import protect
+from generation.params import PromptPart
+from generation.prompt.escapes import COMMAS, unmask
+from generation.prompt.marks import escape
 
 MAX_PARTS = 16
 MAX_WEIGHT = 1000
-SMALLEST_SUM = 1e-6
+MIN_WEIGHT_SUM = 1e-6
 
 _SPLIT = re.compile(rf"(?:::|：：)([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?!\w))?(?:\s?[{COMMAS}])?")
 
 
-def read_parts(text: str) -> tuple[TextPart, ...]:
+def parse_parts(text: str) -> tuple[PromptPart, ...]:
     """Split `text` at its `::` marks; the number right after a mark is the weight of the part before it."""
     pieces = _SPLIT.split(text)
     weights = [float(weight) if weight else 1.0 for weight in pieces[1::2]]
-    texts = [reveal(piece).strip() for piece in pieces[::2]]
-    parts = (TextPart(part, weight) for part, weight in zip(texts, [*weights, 1.0], strict=True) if part)
-    return tuple(parts) or (TextPart(""),)
+    texts = [unmask(piece).strip() for piece in pieces[::2]]
+    parts = (PromptPart(part, weight) for part, weight in zip(texts, [*weights, 1.0], strict=True) if part)
+    return tuple(parts) or (PromptPart(""),)
 
 
-def weight_faults(parts: tuple[TextPart, ...], no: tuple[str, ...]) -> list[str]:
+def weight_problems(parts: tuple[PromptPart, ...], no: tuple[str, ...]) -> list[str]:
     """Name what is wrong with the weights and the number of parts; `--no` items count as parts, not in the sum."""
-    faults = []
+    problems = []
     if any(abs(part.weight) > MAX_WEIGHT for part in parts):
-        faults.append(f"A weight after `::` must be between -{MAX_WEIGHT} and {MAX_WEIGHT}")
-    elif (total := sum(part.weight for part in parts)) < SMALLEST_SUM:
-        faults.append(f"The weights after `::` must add up to more than 0, here they add up to {round(total, 3):g}")
+        problems.append(f"A weight after `::` must be between -{MAX_WEIGHT} and {MAX_WEIGHT}")
+    elif (total := sum(part.weight for part in parts)) < MIN_WEIGHT_SUM:
+        problems.append(f"The weights after `::` must add up to more than 0, here they add up to {round(total, 3):g}")
     if (count := len(parts) + len(no)) > MAX_PARTS:
-        faults.append(f"A prompt can have {MAX_PARTS} parts, those after `--no` included; this one has {count}")
-    return faults
+        problems.append(f"A prompt can have {MAX_PARTS} parts, those after `--no` included; this one has {count}")
+    return problems
 
 
-def write_parts(parts: tuple[TextPart, ...]) -> str:
+def format_parts(parts: tuple[PromptPart, ...]) -> str:
     """Write the parts so that `read_parts` gives them again."""
     *others, last = parts
-    written = [_write(part) for part in others]
-    written.append(_text(last) if last.weight == 1 else _write(last))
+    written = [_format_part(part) for part in others]
+    written.append(_escaped_text(last) if last.weight == 1 else _format_part(last))
     return " ".join(written)
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Write a number exactly and without an exponent: 2, 0.5, -1.25."""
     return format(Decimal(repr(value)), "f").removesuffix(".0")
 
 
-def _write(part: TextPart) -> str:
-    text = _text(part)
+def _format_part(part: PromptPart) -> str:
+    text = _escaped_text(part)
     gap = " " if text.endswith(":") else ""
-    return f"{text}{gap}::{'' if part.weight == 1 else number(part.weight)}"
+    return f"{text}{gap}::{'' if part.weight == 1 else format_number(part.weight)}"
 
 
-def _text(part: TextPart) -> str:
-    text = protect(part.text)
+def _escaped_text(part: PromptPart) -> str:
+    text = escape(part.text)
     return "\\" + text if text.startswith(tuple(COMMAS)) else text

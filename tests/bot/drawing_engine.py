@@ -18,10 +18,10 @@ from pathlib import Path
 from PIL import Image
 
 from generation.child import Emit
-from generation.messages import Failed, Finished, Generate, Grid, Progress, Reason
+from generation.messages import Failed, FailureReason, Finished, Generate, Grid, Progress
 from generation.models import Model
-from generation.repertoire import Repertoire
-from generation.sheet import compose, encode_within
+from generation.repertoire import ModelRegistry
+from generation.sheet import encode_to_limit, make_grid
 
 
 class DrawingEngine:
@@ -42,7 +42,7 @@ class DrawingEngine:
 
     def cancel(self, job_id: str) -> None:
         if self._running.pop(job_id, None):
-            self._emit(Failed(job_id, Reason.CANCELLED, ""))
+            self._emit(Failed(job_id, FailureReason.CANCELLED, ""))
 
     def step(self) -> None:
         for job_id, (request, step) in list(self._running.items()):
@@ -63,7 +63,7 @@ class DrawingEngine:
             os.kill(os.getpid(), signal.SIGKILL)
         if step == 2 and "huge" in words:
             self._running.pop(job_id)
-            self._emit(Failed(job_id, Reason.OUT_OF_MEMORY, "This is too large for the GPU's memory."))
+            self._emit(Failed(job_id, FailureReason.OUT_OF_MEMORY, "This is too large for the GPU's memory."))
             return
         if step > request.params.num_inference_steps:
             self._running.pop(job_id)
@@ -77,7 +77,7 @@ class DrawingEngine:
 
     def _grid(self, request: Generate) -> Grid:
         tiles = [self._tile(request, index) for index in range(request.params.count)]
-        sheet, suffix = encode_within(compose(tiles), request.upload_limit)
+        sheet, suffix = encode_to_limit(make_grid(tiles), request.upload_limit)
         sensitive = any("naked" in part.text for part in request.params.parts)
         return Grid(tuple(_png(tile) for tile in tiles), sheet, suffix, 0.1, sensitive)
 
@@ -100,7 +100,7 @@ class DrawingEngine:
         return Image.blend(source, painted, params.strength)
 
 
-def load(repertoire: Repertoire, device: str, threads: int, emit: Emit) -> DrawingEngine:
+def load(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> DrawingEngine:
     return DrawingEngine(repertoire.default, emit)
 
 

@@ -11,7 +11,7 @@ from bot.doctor.additions import check_additions
 from bot.doctor.finding import Verdict
 from bot.studio import repertoire_of
 from generation.models import EMBEDDED
-from generation.params import LoraUse
+from generation.params import LoraWeight
 from tests.bot.conftest import make_model, tile_of
 
 LAYER = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k"
@@ -49,7 +49,7 @@ async def test_a_prompts_loras_are_shown_and_kept_by_the_buttons(stage, settings
         grid = await stage.result(text=r"a fox with \<owl-eyes\> --lora ink:0.8** - <@")
         await stage.person(stage.ada).press(grid, "V1")
         child = await record_of(studio, await stage.result(text="Variations"))
-        assert child.job.params.loras == (LoraUse("ink", 0.8),)
+        assert child.job.params.loras == (LoraWeight("ink", 0.8),)
 
 
 async def test_loras_that_suit_the_model_are_offered_and_the_option_counts_as_typed(stage, settings):
@@ -100,7 +100,7 @@ def test_files_that_cannot_be_used_are_left_out_and_named_in_the_log(tmp_path, c
     (tmp_path / "cut.safetensors").write_bytes(b"\x10")
     (tmp_path / "ink.png").write_bytes(b"a picture of it")
     repertoire = repertoire_of(Config(models=(EMBEDDED,), loras=tmp_path))
-    assert [lora.name for lora in repertoire.additions.loras] == ["ink"]
+    assert [lora.name for lora in repertoire.adapters.loras] == ["ink"]
     told = "\n".join(record.getMessage() for record in caplog.records)
     for named in ("old.pt is pickled", "cut.safetensors is no safetensors file", "would be called Ink"):
         assert named in told

@@ -33,7 +33,7 @@ async def test_u_picks_a_tile_as_a_picture_of_its_own_at_once_without_being_draw
 class Stamp:
     """Signs by a word, and remembers what the pictures were drawn by."""
 
-    room = 0
+    max_signature_bytes = 0
 
     def __init__(self):
         self.drawn_by = []

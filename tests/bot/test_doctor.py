@@ -26,7 +26,7 @@ from bot.lock import in_use, only_one
 from db.connection import DATABASE_FILE
 from db.jobs import JobStore
 from generation.catalogue import Family
-from generation.models import EMBEDDED, describe
+from generation.models import EMBEDDED, describe_model
 from preview.state import permissions
 from tests.bot.conftest import Stage
 from tests.db.jobs import a_job
@@ -296,9 +296,9 @@ def test_a_unet_and_the_model_around_it_are_looked_at(xl, tmp_path, monkeypatch,
     shutil.copy(xl / UNET, tmp_path / "alone" / f"{file}.safetensors")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     (found,) = check_model(name)
-    assert (found.verdict, describe(name).base in found.mend) == (UNKNOWN, True)
-    lay_in_cache(xl, tmp_path / "cache", describe(name).base, monkeypatch)
-    lay_in_cache(tmp_path / "alone", tmp_path / "cache", describe(name).ref, monkeypatch)
+    assert (found.verdict, describe_model(name).base in found.mend) == (UNKNOWN, True)
+    lay_in_cache(xl, tmp_path / "cache", describe_model(name).base, monkeypatch)
+    lay_in_cache(tmp_path / "alone", tmp_path / "cache", describe_model(name).ref, monkeypatch)
     assert check_model(name)[0].verdict is FINE
 
 

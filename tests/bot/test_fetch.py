@@ -27,8 +27,8 @@ from yarl import URL
 from bot import fetch
 from bot.config import Config
 from bot.fetch import Fetcher, is_public
-from generation.errors import Complaint
-from generation.intake import MAX_BYTES, clean
+from generation.errors import UserError
+from generation.intake import MAX_BYTES, sanitize_image
 from preview import StandIn, World
 from preview.state.files import Upload
 
@@ -163,7 +163,7 @@ def leading(places: dict[str, str], status: int = 302) -> Handler:
 
 
 async def complaint(link: str, fetcher: Fetcher | None = None) -> str:
-    with pytest.raises(Complaint) as raised:
+    with pytest.raises(UserError) as raised:
         await (fetcher or Fetcher()).fetch(link)
     return str(raised.value)
 
@@ -192,7 +192,7 @@ async def test_a_turned_photograph_is_upright_after_the_intake(internet):
     exif = Image.Exif()
     exif[0x0112] = 6
     async with internet.serve(answering(picture("JPEG", exif=exif), "image/jpeg")):
-        cleaned = clean(await Fetcher().fetch(LINK))
+        cleaned = sanitize_image(await Fetcher().fetch(LINK))
     assert Image.open(io.BytesIO(cleaned)).size == (32, 64)
 
 
@@ -200,8 +200,8 @@ async def test_a_decompression_bomb_is_left_to_the_intake_which_refuses_it(inter
     bomb = picture("GIF")[:6] + b"\xff\xff\xff\xff" + picture("GIF")[10:]
     async with internet.serve(answering(bomb, "image/gif")):
         data = await Fetcher().fetch(LINK)
-    with pytest.raises(Complaint, match="too large"):
-        clean(data)
+    with pytest.raises(UserError, match="too large"):
+        sanitize_image(data)
 
 
 async def test_nobody_is_told_more_than_what_is_wanted(internet, monkeypatch):
@@ -453,7 +453,7 @@ async def test_an_answer_that_is_cut_off_or_no_answer_at_all_is_refused(internet
 async def test_more_bytes_than_were_promised_are_not_read(internet):
     answer = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 5\r\n\r\n"
     async with internet.serve_bytes(*endless(answer + b"hello")):
-        with suppress(Complaint):  # if the rest comes soon enough to be noticed, the server counts as broken
+        with suppress(UserError):  # if the rest comes soon enough to be noticed, the server counts as broken
             assert await Fetcher().fetch(LINK) == b"hello"
     assert internet.bytes_sent < MAX_BYTES
 

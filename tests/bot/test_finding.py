@@ -10,14 +10,14 @@ from bot import wording
 from bot.language import speak
 from cogs.help import PAGES
 from cogs.info import LONGEST_LINE, MOST_LINES
-from generation.additions import Additions
+from generation.additions import Adapters
 from generation.display import escape
 from generation.lora import Lora
 from generation.models import Model
 from generation.params import Tile
 from generation.prompt.table import PARAMETERS
-from generation.queue import Place
-from generation.repertoire import Repertoire
+from generation.queue import QueuePosition
+from generation.repertoire import ModelRegistry
 from generation.textual_inversion import TextualInversion
 from preview.state import permissions
 from preview.state.world import Overwrite
@@ -185,11 +185,11 @@ async def test_info_tells_how_somebody_stands_and_cancels_what_is_chosen(stage):
         assert "slow fox" in info.content
         assert "second" in info.content
         assert "bens" not in info.content
-        waiting = next(job for job in studio.queue.waiting if job.asker.id == stage.ada.id)
+        waiting = next(job for job in studio.queue.waiting if job.requester.id == stage.ada.id)
         await stage.person(stage.ada).select(info, waiting.id)
         await stage.server.wait_until(lambda: "Cancelled" in second.content)
         await stage.server.wait_until(lambda: "second" not in info.content)
-        (running,) = (job for job in studio.queue.running if job.asker.id == stage.ada.id)
+        (running,) = (job for job in studio.queue.running if job.requester.id == stage.ada.id)
         await stage.person(stage.ada).select(info, running.id)
         await stage.server.wait_until(lambda: "Cancelled" in drawing.content)
         await stage.server.wait_until(lambda: "no jobs in the queue" in info.content)
@@ -213,7 +213,7 @@ async def test_info_sums_up_and_says_when_a_job_has_ended_meanwhile(stage):
 def test_the_longest_list_of_jobs_leaves_room_for_the_rest_of_info():
     speak("de")
     try:
-        place = wording.place_in_words(Place(position=199, seconds=9999.0))
+        place = wording.place_in_words(QueuePosition(position=199, seconds=9999.0))
     finally:
         speak("en")
     line = f"- **{escape('*' * LONGEST_LINE)}**: {place}\n"
@@ -256,10 +256,10 @@ def test_every_page_of_the_help_fits_into_a_message(page):
     models = [Model(name=f"{number}" + "*" * 60, ref="none", examples=("a" * 100,)) for number in range(30)]
     name = "n" * 60
     lora, word = Lora(name, Path(name), 2048, "*" * 60), TextualInversion(name, Path(name), ("k",), (2048,), 1)
-    text = PAGES[page](Repertoire(tuple(models), Additions((lora,) * 30, (word,) * 30)))
+    text = PAGES[page](ModelRegistry(tuple(models), Adapters((lora,) * 30, (word,) * 30)))
     assert len(text) <= 1900
 
 
 def test_every_parameter_is_in_the_help():
-    text = "".join(page(Repertoire((Model(name="none", ref="none"),))) for page in PAGES.values())
+    text = "".join(page(ModelRegistry((Model(name="none", ref="none"),))) for page in PAGES.values())
     assert [each.name for each in PARAMETERS if f"`--{each.name}" not in text] == []

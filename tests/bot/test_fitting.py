@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from bot.fitting import Fitting
-from generation.credentials import keep_credentials
+from generation.credentials import load_or_create_credentials
 from generation.engine.pictures import to_png
 from generation.job import Action
 from generation.params import Tile
-from generation.sheet import parameters
-from generation.signing import ContentCredentials
+from generation.sheet import read_infotext
+from generation.signing import ContentCredentialsSigner
 from tests.db.jobs import a_job
 
 TEXT = "a fox 🦊\nSteps: 20, Sampler: Euler a"
@@ -25,7 +25,7 @@ LIMIT = 200_000
 
 @pytest.fixture(scope="module")
 def signer(tmp_path_factory):
-    return ContentCredentials(keep_credentials(tmp_path_factory.mktemp("kept") / "signature.pem"))
+    return ContentCredentialsSigner(load_or_create_credentials(tmp_path_factory.mktemp("kept") / "signature.pem"))
 
 
 class Records:
@@ -60,7 +60,7 @@ async def test_what_is_made_smaller_is_signed_and_described_as_it_was(signer):
         assert suffix == "webp"
         assert len(small) <= limit
         assert kind_of(small) == "trainedAlgorithmicMedia"
-        assert parameters(Image.open(io.BytesIO(small))) == TEXT
+        assert read_infotext(Image.open(io.BytesIO(small))) == TEXT
         data = small
 
 

@@ -107,7 +107,7 @@ def check(stage, studio, row):
         for message in stage.server.messages(stage.channel)
         if is_result(message) and any(f":{row['id']}-" in each["custom_id"] for each in message.buttons)
     ]
-    kept = studio.images.path(Tile(row["id"], 0)).exists()
+    kept = studio.pictures.path(Tile(row["id"], 0)).exists()
     if row["deleted_at"] is not None:
         assert (len(shown), kept) == (0, False), dict(row)
     elif row["state"] == "answered":

@@ -12,9 +12,9 @@ import pytest
 from bot.config import Config, ConfigError
 from bot.imprint import imprint_of
 from bot.studio import make_worker
-from generation.imprint import Imprint
+from generation.imprint import MetadataPolicy
 from generation.messages import Generate
-from generation.prompt import parse
+from generation.prompt import parse_params
 
 
 @pytest.fixture
@@ -25,13 +25,13 @@ def own(tmp_path: Path) -> Path:
 
 
 def test_without_a_setting_prompts_are_told_and_nobody_signs():
-    assert imprint_of(Config()) == Imprint(prompts=True, credentials=None)
+    assert imprint_of(Config()) == MetadataPolicy(include_prompts=True, credentials=None)
 
 
 @pytest.mark.parametrize("certificate", ["", "generated"])
 def test_prompts_are_left_out_where_that_is_wanted(tmp_path, certificate):
     config = Config(data_dir=tmp_path, pictures_without_prompts=True, signing_certificate=certificate)
-    assert not imprint_of(config).prompts
+    assert not imprint_of(config).include_prompts
 
 
 def test_the_bots_own_credentials_are_kept_with_its_data(tmp_path):
@@ -87,12 +87,12 @@ async def test_the_settings_reach_the_process_that_draws(tmp_path, tiny_model):
         signing_certificate="generated",
     )
     worker = make_worker(config)
-    wanted = parse("a xylophone --steps 2", worker.repertoire)
+    wanted = parse_params("a xylophone --steps 2", worker.registry)
     try:
         await worker.start()
         grid = await worker.generate(Generate("a", wanted, 0, 10**7), lambda _: None)
     finally:
         await worker.close()
-    for file, kind in (*((tile, "png") for tile in grid.tiles), (grid.sheet, grid.suffix)):
+    for file, kind in (*((tile, "png") for tile in grid.tiles), (grid.image, grid.suffix)):
         assert c2pa.Reader(f"image/{kind}", io.BytesIO(file)).get_validation_state() == "Valid"
         assert b"xylophone" not in file

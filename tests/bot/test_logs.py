@@ -55,7 +55,7 @@ def text() -> Iterator[io.StringIO]:
 
 
 def test_a_line_says_what_it_is_about(lines):
-    with logs.about(interaction=1441155180072407040, guild=None), logs.about(job=JOB):
+    with logs.log_context(interaction=1441155180072407040, guild=None), logs.log_context(job=JOB):
         logging.getLogger("tests").warning("half %d%%", 50)
     (line,) = lines.all()
     assert line.pop("time").endswith("+00:00")
@@ -89,13 +89,13 @@ def test_a_line_that_names_a_job_is_about_it(lines):
 
 
 def test_what_a_block_says_ends_with_it():
-    with pytest.raises(KeyError), logs.about(job=JOB):
+    with pytest.raises(KeyError), logs.log_context(job=JOB):
         raise KeyError
-    assert dict(logs.subject()) == {}
+    assert dict(logs.current_context()) == {}
 
 
 def test_the_text_names_the_job_once(text):
-    with logs.about(job=JOB):
+    with logs.log_context(job=JOB):
         logging.getLogger("tests.text").warning("it failed")
         logging.getLogger("tests.text").warning("job %s: it failed", JOB)
     logging.getLogger("tests.text").warning("nobody's")

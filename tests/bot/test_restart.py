@@ -171,7 +171,7 @@ async def test_the_person_served_last_waits_also_after_a_restart(stage):
         await stage.notice("(25%)")
         await (await stage.imagine("from ben", stage.ben)).message()
         await (await stage.imagine("from ada", stage.ada)).message()
-        assert [job.asker.name for job in studio.queue.waiting] == ["ada", "ben"]
+        assert [job.requester.name for job in studio.queue.waiting] == ["ada", "ben"]
         stage.go()
         await stage.result(text="from ben")
 

@@ -9,35 +9,35 @@ import pytest
 
 from bot.notice import PAUSE
 from bot.standing import Standing
-from generation.job import Asker
+from generation.job import Requester
 from generation.messages import Loading, Progress, Ready
-from generation.queue import Limits, Place, Queue
-from generation.repertoire import Repertoire
+from generation.queue import Queue, QueueLimits, QueuePosition
+from generation.repertoire import ModelRegistry
 from generation.worker import Restarting
 from tests.bot.test_wording import HERE, JOB, MODEL
 
 SECONDS = 120
-STARTING = SimpleNamespace(state=Loading("unet", 1, 2, "m"), loading=Loading("unet", 1, 2, "m"), repertoire=HERE)
+STARTING = SimpleNamespace(state=Loading("unet", 1, 2, "m"), loading=Loading("unet", 1, 2, "m"), registry=HERE)
 SECONDS_A_JOB = 2
 
 
 @pytest.mark.parametrize(("token_expires_at", "most_a_second"), [(1e9, 10), (0.0, 1.5)])
 async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, most_a_second):
     now = 1000.0
-    queue = Queue([], Limits(), clock=lambda: now)
+    queue = Queue([], QueueLimits(), clock=lambda: now)
     studio = SimpleNamespace(repertoire=HERE, queue=queue, worker=STARTING)
     studio.clock = lambda: now
     to = replace(JOB.destination, token_expires_at=token_expires_at)
-    jobs = [replace(JOB, id=f"{n:012x}", asker=Asker(n, "a"), asked_at=n, destination=to) for n in range(200)]
+    jobs = [replace(JOB, id=f"{n:012x}", requester=Requester(n, "a"), asked_at=n, destination=to) for n in range(200)]
     for job in jobs:
-        queue.enter(job)
+        queue.enqueue(job)
     waiting = {job.id: Standing(studio, job) for job in jobs}
     shown = {job_id: standing.frame() for job_id, standing in waiting.items()}
     edits = 0
     for tick in range(int(SECONDS / PAUSE)):
         now = 1000 + tick * PAUSE
         for job in jobs[: int(tick * PAUSE / SECONDS_A_JOB)]:
-            queue.leave(job.id)
+            queue.remove(job.id)
             waiting.pop(job.id, None)
         for job_id, standing in waiting.items():
             frame = standing.frame()
@@ -54,7 +54,7 @@ async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, 
 )
 def test_who_will_wait_longer_than_a_private_answer_can_live_is_told_at_once(seconds, by_channel, is_told):
     studio = SimpleNamespace(repertoire=HERE, clock=lambda: 1000.0, worker=STARTING)
-    studio.queue = SimpleNamespace(place=lambda job_id: Place(9, seconds))
+    studio.queue = SimpleNamespace(position=lambda job_id: QueuePosition(9, seconds))
     to = replace(JOB.destination, token_expires_at=1900.0, by_channel=by_channel)
     assert ("direct message" in Standing(studio, replace(JOB, destination=to)).frame().content) is is_told
 
@@ -70,10 +70,10 @@ def test_who_will_wait_longer_than_a_private_answer_can_live_is_told_at_once(sec
 )
 @pytest.mark.parametrize("has_turn", [False, True])
 def test_a_job_that_waits_for_its_model_says_how_far_that_is(wanted, state, loading, shown, has_turn):
-    here = Repertoire((MODEL, replace(MODEL, name="Dreams")))
-    worker = SimpleNamespace(state=state, loading=loading, repertoire=here, held=frozenset({MODEL.name}))
+    here = ModelRegistry((MODEL, replace(MODEL, name="Dreams")))
+    worker = SimpleNamespace(state=state, loading=loading, registry=here, loaded_models=frozenset({MODEL.name}))
     studio = SimpleNamespace(repertoire=here, clock=lambda: 1000.0, worker=worker)
-    studio.queue = SimpleNamespace(place=lambda job_id: Place(1, None))
+    studio.queue = SimpleNamespace(position=lambda job_id: QueuePosition(1, None))
     standing = Standing(studio, replace(JOB, params=replace(JOB.params, model=wanted)))
     standing.worker = worker if has_turn else None
     text = standing.frame().content
@@ -90,12 +90,12 @@ def test_a_job_that_waits_for_its_model_says_how_far_that_is(wanted, state, load
     ],
 )
 def test_a_job_with_a_turn_whose_model_is_not_even_on_its_way_says_what_it_waits_for(held, loading, waiting):
-    here = Repertoire((MODEL, replace(MODEL, name="Dreams _XL"), replace(MODEL, name="Other")))
+    here = ModelRegistry((MODEL, replace(MODEL, name="Dreams _XL"), replace(MODEL, name="Other")))
     worker = SimpleNamespace(
-        state=Ready(MODEL, "cpu"), loading=loading, repertoire=here, held=frozenset({MODEL.name, *held})
+        state=Ready(MODEL, "cpu"), loading=loading, registry=here, loaded_models=frozenset({MODEL.name, *held})
     )
     studio = SimpleNamespace(repertoire=here, clock=lambda: 1000.0, worker=worker)
-    studio.queue = SimpleNamespace(place=lambda job_id: Place(1, None))
+    studio.queue = SimpleNamespace(position=lambda job_id: QueuePosition(1, None))
     standing = Standing(studio, replace(JOB, params=replace(JOB.params, model="Dreams _XL")))
     assert "waiting" not in standing.frame().content, "before its turn it waits for that alone"
     standing.worker = worker

@@ -8,14 +8,14 @@ import pytest
 
 from bot.config import Config
 from bot.studio import make_worker
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.models import EMBEDDED
 
 
 def test_a_wrong_file_is_refused_at_the_start_and_named(tmp_path):
     wrong = tmp_path / "wrong.safetensors"
     wrong.write_text("this is no network")
-    with pytest.raises(Complaint, match=r"wrong\.safetensors is no RRDBNet"):
+    with pytest.raises(UserError, match=r"wrong\.safetensors is no RRDBNet"):
         make_worker(Config(models=(EMBEDDED,), upscaler=wrong))
 
 

@@ -131,11 +131,11 @@ async def test_without_a_connection_it_is_not_healthy_until_there_is_one_again(s
 async def test_a_worker_that_takes_too_long_or_cannot_start_is_not_healthy(stage, watching, monkeypatch):
     async with watching() as watcher:
         worker = watcher.studio.worker
-        worker._become(Restarting("it fell over"))
+        worker._set_state(Restarting("it fell over"))
         assert await watcher.health() == (200, [])
         monkeypatch.setattr(watch, "LOADING_PATIENCE", 0.0)
         assert await watcher.health() == (503, ["the model takes too long to load"])
-        worker._become(Broken("no file named unet"))
+        worker._set_state(Broken("no file named unet"))
         assert await watcher.health() == (503, ["the model cannot be loaded: no file named unet"])
 
 

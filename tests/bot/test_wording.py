@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import wording
-from generation.job import Action, Asker, Destination, Job
+from generation.job import Action, Destination, Job, Requester
 from generation.messages import Loading, Progress, Ready
 from generation.models import Model
-from generation.params import Params, TextPart, Tile
-from generation.prompt import PromptFaults, parse
-from generation.queue import Place
-from generation.repertoire import Repertoire
+from generation.params import Params, PromptPart, Tile
+from generation.prompt import PromptError, parse_params
+from generation.queue import QueuePosition
+from generation.repertoire import ModelRegistry
 from generation.worker import Broken, Restarting
 
 MODEL = Model(name="m", ref="m")
-HERE = Repertoire((MODEL,))
+HERE = ModelRegistry((MODEL,))
 READY = Ready(MODEL, "cpu")
 LOADING = Loading("text encoder", 1, 5, "Dreams _XL")
 STATES = (READY, LOADING, Restarting("CUDA error"), Broken("no such file"))
@@ -31,9 +31,9 @@ JOB = Job(
     id="0123456789ab",
     action=Action.IMAGINE,
     params=Params(
-        parts=(TextPart("a red fox"),), width=512, height=512, seed=7, num_inference_steps=25, guidance_scale=7.5
+        parts=(PromptPart("a red fox"),), width=512, height=512, seed=7, num_inference_steps=25, guidance_scale=7.5
     ),
-    asker=Asker(11, "ada"),
+    requester=Requester(11, "ada"),
     destination=Destination(
         guild_id=1, channel_id=2, by_channel=True, token="t", token_expires_at=900.0, upload_limit=10**7
     ),
@@ -51,20 +51,20 @@ def pressed(action: Action, index: int = 0, job: Job = JOB) -> Job:
 def with_prompt(text: str) -> Job:
     to = replace(JOB.destination, channel_id=2**63)
     return replace(
-        JOB, destination=to, params=replace(JOB.params, parts=(TextPart(text),)), asker=Asker(2**63, "x" * 32)
+        JOB, destination=to, params=replace(JOB.params, parts=(PromptPart(text),)), requester=Requester(2**63, "x" * 32)
     )
 
 
 def everything_about(job: Job) -> list[str]:
     """Give every text that can be said of a job, at its longest."""
-    places = (None, Place(100_000, 0.0), Place(100_000, 85.0))
+    places = (None, QueuePosition(100_000, 0.0), QueuePosition(100_000, 85.0))
     texts = [wording.waiting(job, HERE, place, state) for place in places for state in STATES]
     texts += [
         wording.drawing(job, HERE, progress, state) for progress in (None, Progress(job.id, 7, 25)) for state in STATES
     ]
     texts += [wording.leaving(text) for text in texts]
     ends = [wording.ended(job, HERE, ending) for ending in ("Out of paint.", "so sorry " * 500)]
-    ends += [wording.finished(job, HERE, credit) for credit in (None, Asker(2**63, "y"))]
+    ends += [wording.finished(job, HERE, credit) for credit in (None, Requester(2**63, "y"))]
     return texts + ends + [wording.elsewhere(text, job) for text in ends]
 
 
@@ -72,10 +72,14 @@ def everything_about(job: Job) -> list[str]:
     ("place", "state", "expected"),
     [
         (None, READY, "**a red fox** - <@11> (Waiting to start)"),
-        (Place(1, None), READY, "**a red fox** - <@11> (Waiting to start)\n-# next in the queue"),
-        (Place(3, 4.0), READY, "**a red fox** - <@11> (Waiting to start)\n-# number 3 in the queue, a few seconds"),
+        (QueuePosition(1, None), READY, "**a red fox** - <@11> (Waiting to start)\n-# next in the queue"),
         (
-            Place(2, 61.0),
+            QueuePosition(3, 4.0),
+            READY,
+            "**a red fox** - <@11> (Waiting to start)\n-# number 3 in the queue, a few seconds",
+        ),
+        (
+            QueuePosition(2, 61.0),
             LOADING,
             "**a red fox** - <@11> (Waiting to start)\n"
             "-# number 2 in the queue, about 60 seconds · loading Dreams \\_XL (2 of 5: text encoder)",
@@ -95,7 +99,7 @@ def test_waiting_says_which_place_how_long_and_what_for(place, state, expected):
     ],
 )
 def test_who_waits_for_the_process_is_told_why_and_spared_its_errors(state, words):
-    for text in (wording.waiting(JOB, HERE, Place(1, None), state), wording.drawing(JOB, HERE, None, state)):
+    for text in (wording.waiting(JOB, HERE, QueuePosition(1, None), state), wording.drawing(JOB, HERE, None, state)):
         assert words in text
         assert "CUDA" not in text
         assert "no such file" not in text
@@ -118,12 +122,12 @@ def test_who_waits_for_the_process_is_told_why_and_spared_its_errors(state, word
     ],
 )
 def test_an_estimate_is_rough_and_in_a_fitting_unit(seconds, words):
-    assert wording.waiting(JOB, HERE, Place(2, seconds), READY).endswith(f"number 2 in the queue, {words}")
+    assert wording.waiting(JOB, HERE, QueuePosition(2, seconds), READY).endswith(f"number 2 in the queue, {words}")
 
 
 @given(st.floats(0, 1e7))
 def test_an_estimate_is_never_far_off(seconds):
-    said = wording.waiting(JOB, HERE, Place(2, seconds), READY).rpartition(", ")[2]
+    said = wording.waiting(JOB, HERE, QueuePosition(2, seconds), READY).rpartition(", ")[2]
     if said == "a few seconds":
         assert seconds < 10
         return
@@ -170,7 +174,7 @@ def test_every_action_has_its_own_words():
 
 
 def test_the_owner_of_the_picture_before_gets_the_credit():
-    text = wording.finished(pressed(Action.UPSCALE_SUBTLE), HERE, Asker(12, "ben"))
+    text = wording.finished(pressed(Action.UPSCALE_SUBTLE), HERE, Requester(12, "ben"))
     assert text.endswith("<@11>\n-# after a picture by <@12>")
 
 
@@ -239,7 +243,7 @@ def test_the_longest_ending_is_cut_and_a_short_one_is_not():
 def test_no_prompt_keeps_the_event_loop_busy(repeated):
     typed = (repeated * 6000)[:6000]
     began = time.process_time()
-    with suppress(PromptFaults):
-        params = parse(typed, HERE)
+    with suppress(PromptError):
+        params = parse_params(typed, HERE)
         wording.drawing(replace(JOB, params=params), HERE, None, READY)
     assert time.process_time() - began < 0.2

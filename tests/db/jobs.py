@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from generation.job import Action, Asker, Destination, Job, new_job_id
-from generation.params import Params, TextPart, Tile, Upload
+from generation.job import Action, Destination, Job, Requester, new_job_id
+from generation.params import Params, PromptPart, Tile, Upload
 
-ADA, BEN = Asker(11, "ada"), Asker(12, "ben")
+ADA, BEN = Requester(11, "ada"), Requester(12, "ben")
 
 
 def a_job(**changes: Any) -> Job:
@@ -17,9 +17,9 @@ def a_job(**changes: Any) -> Job:
         id=new_job_id(),
         action=Action.IMAGINE,
         params=Params(
-            parts=(TextPart("a red fox"),), width=512, height=512, seed=7, num_inference_steps=25, guidance_scale=7.5
+            parts=(PromptPart("a red fox"),), width=512, height=512, seed=7, num_inference_steps=25, guidance_scale=7.5
         ),
-        asker=ADA,
+        requester=ADA,
         destination=Destination(
             guild_id=1, channel_id=2, by_channel=True, token="t", token_expires_at=900.0, upload_limit=10 * 2**20
         ),
@@ -36,8 +36,8 @@ def a_full_job() -> Job:
         action=Action.VARY_STRONG,
         params=Params(
             parts=(
-                TextPart("Füchsin 🦊 'quoted' \"twice\" %s ? :id", 2.5),
-                TextPart("שלום\0; DROP TABLE jobs", -1 / 3),
+                PromptPart("Füchsin 🦊 'quoted' \"twice\" %s ? :id", 2.5),
+                PromptPart("שלום\0; DROP TABLE jobs", -1 / 3),
             ),
             no=("text", "日本"),
             aspect=(16, 9),
@@ -53,7 +53,7 @@ def a_full_job() -> Job:
             sampler="euler_a",
             negative_prompt="",
         ),
-        asker=Asker(2**63 - 1, "O'Brien\n🦊"),
+        requester=Requester(2**63 - 1, "O'Brien\n🦊"),
         destination=Destination(
             guild_id=None,
             channel_id=2**62,

@@ -12,9 +12,9 @@ import pytest
 
 from db.connection import Connection
 from db.preferences import PreferenceStore
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.job import Speed
-from generation.prompt.preferences import MOST_OPTIONS, Preferences, from_dict
+from generation.prompt.preferences import MAX_OPTIONS, Preferences, from_dict
 
 ADA, BEN = 11, 12
 OTHERS = {
@@ -97,10 +97,10 @@ async def test_there_are_no_more_options_than_allowed_even_when_many_are_made_in
     names = [f"option-{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
     outcomes = await asyncio.gather(*(people.set_option(ADA, name, "--raw") for name in names), return_exceptions=True)
     refused = [outcome for outcome in outcomes if outcome is not None]
-    assert len(refused) == len(names) - MOST_OPTIONS
-    assert all(isinstance(outcome, Complaint) for outcome in refused)
+    assert len(refused) == len(names) - MAX_OPTIONS
+    assert all(isinstance(outcome, UserError) for outcome in refused)
     kept = await people.options(ADA)
-    assert len(kept) == MOST_OPTIONS
+    assert len(kept) == MAX_OPTIONS
     await people.set_option(ADA, next(iter(kept)), "changed")
     await people.set_option(BEN, "mine", "--raw")
     assert "changed" in (await people.options(ADA)).values()

@@ -40,7 +40,7 @@ async def test_what_is_saved_is_read_again(pictures, tmp_path):
     await pictures.save(JOB, grid)
     again = ImageStore(tmp_path / "data")
     assert tuple([await again.read(Tile(JOB, index)) for index in range(4)]) == grid.tiles
-    assert await again.read_grid(JOB, "webp") == grid.sheet
+    assert await again.read_grid(JOB, "webp") == grid.image
 
 
 async def test_the_files_have_plain_names_and_nothing_else_is_left(pictures, tmp_path):

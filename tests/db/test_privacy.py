@@ -17,7 +17,7 @@ from db.reports import ReportStore
 from db.threads import ThreadStore
 from db.usage import Usage
 from generation.job import Action
-from generation.params import TextPart, Tile, Upload
+from generation.params import PromptPart, Tile, Upload
 from tests.db.jobs import ADA, BEN, a_job
 
 
@@ -68,7 +68,7 @@ async def furnish(connection, store):
 async def test_everything_that_is_kept_is_counted(connection, store, privacy):
     await furnish(connection, store)
     await store.add_job(a_job(asked_at=200.0))
-    await store.add_job(a_job(asker=BEN))
+    await store.add_job(a_job(requester=BEN))
     kept = await privacy.summary(ADA.id)
     assert (kept.jobs, kept.drawn, kept.uploads, kept.first_at, kept.last_at) == (2, 1, 1, 100.0, 200.0)
     assert kept.preferences
@@ -82,7 +82,7 @@ async def test_nothing_is_kept_of_a_stranger(privacy):
 
 async def test_a_picture_is_only_counted_for_who_brought_it(store, privacy):
     await store.add_job(a_job(params=with_source("a")))
-    await store.add_job(a_job(asker=BEN, params=with_source("a"), action=Action.VARY_STRONG))
+    await store.add_job(a_job(requester=BEN, params=with_source("a"), action=Action.VARY_STRONG))
     assert ((await privacy.summary(ADA.id)).uploads, (await privacy.summary(BEN.id)).uploads) == (1, 0)
 
 
@@ -90,7 +90,7 @@ async def test_jobs_are_handed_out_in_bites_each_once_and_without_the_token(stor
     jobs = [a_job(asked_at=100.0 + number // 3) for number in range(10)]
     for job in jobs:
         await store.add_job(job)
-    await store.add_job(a_job(asker=BEN))
+    await store.add_job(a_job(requester=BEN))
     seen, after = [], START_CURSOR
     while bite := await privacy.export_jobs(ADA.id, after, 4):
         seen += bite
@@ -106,7 +106,7 @@ def _asked(jobs, job_id):
 
 async def test_erasing_leaves_what_is_others_and_what_moderators_noted(connection, store, privacy):
     mine = await furnish(connection, store)
-    others = await answered(store, asker=BEN, parent=Tile(mine.id, 0), action=Action.VARY_STRONG)
+    others = await answered(store, requester=BEN, parent=Tile(mine.id, 0), action=Action.VARY_STRONG)
     await FavouriteStore(connection).add(BEN.id, Tile(mine.id, 2))
     await privacy.begin_erasure(ADA.id, 1000.0)
     for job_id in await privacy.jobs_to_erase(ADA.id, 1000.0, 100):
@@ -129,9 +129,9 @@ async def test_no_word_of_an_erased_prompt_is_left_in_the_file(path, clock):
     async with Connection.open(path) as connection:
         store, privacy = JobStore(connection, clock), PersonalData(connection)
         for number in range(100):
-            await store.add_job(a_job(asker=BEN))
+            await store.add_job(a_job(requester=BEN))
             if number == 50:
-                await store.add_job(mine := a_job(params=replace(a_job().params, parts=(TextPart("xylophonist"),))))
+                await store.add_job(mine := a_job(params=replace(a_job().params, parts=(PromptPart("xylophonist"),))))
         await privacy.begin_erasure(ADA.id, 1000.0)
         await privacy.erase_job(mine.id)
         await privacy.end_erasure(ADA.id, 1000.0)
@@ -157,7 +157,7 @@ async def test_a_second_wish_while_the_first_is_carried_out_is_not_lost(privacy)
 async def test_a_picture_that_somebody_else_needs_as_well_is_left_to_them(store, privacy):
     await store.add_job(mine := a_job(params=with_source("a")))
     await store.add_job(also := a_job(params=with_source("b")))
-    await store.add_job(a_job(asker=BEN, params=with_source("a")))
+    await store.add_job(a_job(requester=BEN, params=with_source("a")))
     assert await privacy.erase_job(mine.id) == []
     assert await privacy.erase_job(also.id) == ["b" * 64]
 

@@ -13,7 +13,7 @@ from db.connection import Connection
 from db.jobs import JobState, JobStore
 from db.search import BY_ID, BY_MESSAGE, BY_PROMPT, FAVOURITES, NEWEST, JobSearch
 from generation.job import Action
-from generation.params import TextPart
+from generation.params import PromptPart
 from tests.db.jobs import ADA, BEN, a_full_job, a_job
 from tests.db.old_database import OLD, jobs_by_state
 
@@ -39,10 +39,10 @@ def draw(store, clock):
     return partial(keep_drawn, store, clock)
 
 
-async def keep_drawn(store, clock, prompt, *, asker=ADA, answer_id=77):
+async def keep_drawn(store, clock, prompt, *, requester=ADA, answer_id=77):
     """Keep a job that has been drawn, and give its id."""
-    params = replace(a_job().params, parts=(TextPart(prompt),))
-    job = a_job(asker=asker, asked_at=clock.now, params=params)
+    params = replace(a_job().params, parts=(PromptPart(prompt),))
+    job = a_job(requester=requester, asked_at=clock.now, params=params)
     clock.now += 1
     await store.add_job(job)
     await store.mark_running(job.id)
@@ -60,7 +60,7 @@ async def test_prompts_are_found_by_their_words_newest_first(search, draw):
     assert [each.job_id for each in await search.by_prompt(ADA.id, "snow fox")] == [fox]
     assert await search.by_prompt(ADA.id, "fox owl") == []
     (found,) = await search.by_prompt(ADA.id, "snow")
-    assert (found.params.parts, found.action) == ((TextPart("a red Fox in the snow"),), Action.IMAGINE)
+    assert (found.params.parts, found.action) == ((PromptPart("a red Fox in the snow"),), Action.IMAGINE)
 
 
 async def test_without_words_the_newest_are_offered(search, draw):
@@ -70,7 +70,7 @@ async def test_without_words_the_newest_are_offered(search, draw):
 
 
 async def test_only_ones_own_are_found(search, draw):
-    bens = await draw(f"a fox {ADA.id}", asker=BEN)
+    bens = await draw(f"a fox {ADA.id}", requester=BEN)
     assert await search.by_prompt(ADA.id, "fox") == await search.by_prompt(ADA.id, "") == []
     assert await search.by_prompt(ADA.id, bens) == []
     assert await search.by_prompt(ADA.id, str(BEN.id)) == []
@@ -134,7 +134,7 @@ async def test_prompts_from_before_there_was_a_search_are_found_too(tmp_path):
 
 
 async def test_favourites_are_those_with_a_heart_the_last_one_first(search, draw, connection):
-    fox, owl, bens = await draw("a Fox"), await draw("an owl"), await draw("a wolf", asker=BEN)
+    fox, owl, bens = await draw("a Fox"), await draw("an owl"), await draw("a wolf", requester=BEN)
     like = "INSERT INTO favourites VALUES (:person, :job, :tile, :at)"
     for at, (job, tile) in enumerate([(owl, 0), (fox, 0), (fox, 1), (bens, 2)]):
         await connection.write(like, {"person": ADA.id, "job": job, "tile": tile, "at": at})

@@ -48,9 +48,9 @@ async def test_an_empty_server_has_empty_numbers(stats):
 
 
 async def test_jobs_people_and_shares_are_counted(store, clock, stats):
-    await draw(store, clock, asker=ADA, seconds=10.0)
-    await draw(store, clock, asker=ADA, seconds=20.0, action=Action.VARY_STRONG, model="Other")
-    await draw(store, clock, asker=BEN, seconds=5.0)
+    await draw(store, clock, requester=ADA, seconds=10.0)
+    await draw(store, clock, requester=ADA, seconds=20.0, action=Action.VARY_STRONG, model="Other")
+    await draw(store, clock, requester=BEN, seconds=5.0)
     numbers = await stats.for_guild(1, 0.0, DAY, 1)
     assert (numbers.jobs, numbers.people, numbers.seconds) == (3, 2, 35.0)
     assert numbers.by_person == [Breakdown("ada", 2, 30.0), Breakdown("ben", 1, 5.0)]
@@ -74,7 +74,7 @@ async def test_picked_pictures_other_servers_and_other_times_do_not_count(store,
     await draw(store, clock, destination=a_job().destination.__class__(**_elsewhere()))
     numbers = await stats.for_guild(1, since, since + DAY, 1)
     assert numbers.jobs == 1
-    assert numbers.by_person == [Breakdown(kept.asker.name, 1, 2.0)]
+    assert numbers.by_person == [Breakdown(kept.requester.name, 1, 2.0)]
 
 
 def _elsewhere():

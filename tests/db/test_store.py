@@ -86,7 +86,7 @@ async def test_an_id_is_taken_once_and_the_first_job_stays(store):
     job = a_job()
     await store.add_job(job)
     with pytest.raises(sqlite3.IntegrityError):
-        await store.add_job(replace(job, asker=BEN))
+        await store.add_job(replace(job, requester=BEN))
     assert (await store.get(job.id)).job == job
 
 
@@ -217,11 +217,11 @@ async def test_an_empty_store_has_nothing_open_and_nobody_served(store):
 
 async def test_last_served_is_each_persons_newest_turn_and_survives_a_restart(path, clock):
     async with JobStore.open(path, clock) as store:
-        for now, asker in ((1000.0, ADA), (1001.0, BEN), (1005.0, ADA), (1002.0, BEN)):
+        for now, requester in ((1000.0, ADA), (1001.0, BEN), (1005.0, ADA), (1002.0, BEN)):
             clock.now = now
-            await put(store, JobState.RUNNING, asker=asker)
-        await put(store, JobState.WAITING, asker=replace(BEN, id=13))
-        await put(store, JobState.CANCELLED, asker=replace(BEN, id=14))
+            await put(store, JobState.RUNNING, requester=requester)
+        await put(store, JobState.WAITING, requester=replace(BEN, id=13))
+        await put(store, JobState.CANCELLED, requester=replace(BEN, id=14))
     async with JobStore.open(path) as store:
         assert await store.last_served() == {ADA.id: 1005.0, BEN.id: 1002.0}
 

@@ -14,7 +14,7 @@ async def write(path: Path, count: int) -> None:
     """Add `count` jobs, one after another."""
     async with JobStore.open(path) as store:
         for _ in range(count):
-            job = a_job(asker=BEN)
+            job = a_job(requester=BEN)
             await store.add_job(job)
             print(job.id, flush=True)
 

@@ -14,14 +14,14 @@ from PIL import Image
 
 from generation.engine.loading import Pipeline
 from generation.messages import Failed, Finished, Progress
-from generation.models import EMBEDDED, describe
+from generation.models import EMBEDDED, describe_model
 from generation.params import Params, Upload
-from generation.prompt import parse
-from generation.repertoire import Repertoire
+from generation.prompt import parse_params
+from generation.repertoire import ModelRegistry
 from tests.generation.studio import Studio, generate
 
 # At this size and with so few steps the embedded model still draws what it is told, in an eighth of the time.
-SMALL = replace(describe(EMBEDDED), native_size=128, num_inference_steps=6, trigger_words="watercolour")
+SMALL = replace(describe_model(EMBEDDED), native_size=128, num_inference_steps=6, trigger_words="watercolour")
 SOURCE = Upload("0" * 64)
 
 Pixels = NDArray[np.float32]
@@ -58,7 +58,7 @@ class Gallery:
         """Draw typed prompts beside each other; each is one tile of seed 7 unless `changes` to the Params say else."""
         wanted = [
             replace(
-                parse(prompt, Repertoire((SMALL,)), source=SOURCE if source else None, new_seed=lambda: 7),
+                parse_params(prompt, ModelRegistry((SMALL,)), source=SOURCE if source else None, new_seed=lambda: 7),
                 **{"count": 1} | changes,
             )
             for prompt in prompts

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from generation.child import Emit
-from generation.errors import Complaint
-from generation.messages import Failed, Finished, Generate, Grid, Left, Loaded, Loading, Progress, Reason
+from generation.errors import UserError
+from generation.messages import Failed, FailureReason, Finished, Generate, Grid, Loaded, Loading, Progress, Unloaded
 from generation.models import Model
-from generation.repertoire import Repertoire
+from generation.repertoire import ModelRegistry
 
 FOREVER = 1_000_000
 
@@ -20,7 +20,7 @@ FOREVER = 1_000_000
 class ScriptedEngine:
     """Runs jobs whose prompt is a word for what is to happen, after `num_inference_steps` steps of no time at all."""
 
-    def __init__(self, repertoire: Repertoire, device: str, threads: int, emit: Emit) -> None:
+    def __init__(self, repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> None:
         self.model = replace(repertoire.default, native_size=64, size_multiple=32)
         self.device = f"{device}:{threads}"
         self._emit = emit
@@ -49,7 +49,7 @@ class ScriptedEngine:
     def step(self) -> None:
         for job_id, request in list(self._running.items()):
             if job_id in self._cancelled and _word(request) != "stubborn":
-                self._end(Failed(job_id, Reason.CANCELLED, ""))
+                self._end(Failed(job_id, FailureReason.CANCELLED, ""))
             else:
                 self._step(job_id, request)
         time.sleep(0.001)
@@ -65,7 +65,7 @@ class ScriptedEngine:
 
     def _grid(self, request: Generate) -> Grid:
         tile = request.source if _word(request) == "echo" else _word(request).encode()
-        return Grid(tiles=(tile or b"",), sheet=b"", suffix="png", seconds=0.0)
+        return Grid(tiles=(tile or b"",), image=b"", suffix="png", seconds=0.0)
 
     def _end(self, event: Failed | Finished) -> None:
         self._running.pop(event.job_id)
@@ -76,7 +76,7 @@ class ScriptedEngine:
 class Company(ScriptedEngine):
     """Has another model to load for who names it; the prompt says how that goes, then the job runs as any."""
 
-    def __init__(self, repertoire: Repertoire, device: str, threads: int, emit: Emit) -> None:
+    def __init__(self, repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> None:
         super().__init__(repertoire, device, threads, emit)
         self._others = {model.name: replace(model, native_size=128) for model in repertoire.models[1:]}
         self._coming = 0
@@ -91,8 +91,8 @@ class Company(ScriptedEngine):
             super().add(request)
         elif _word(request) == "fail to load":
             self._emit(Loading("unet", 0, 1, model.name))
-            self._emit(Left(model.name))
-            self._emit(Failed(request.job_id, Reason.COMPLAINT, "it cannot be loaded"))
+            self._emit(Unloaded(model.name))
+            self._emit(Failed(request.job_id, FailureReason.USER_ERROR, "it cannot be loaded"))
         else:
             self._coming += 1
             threading.Thread(target=self._load, args=(model, request), daemon=True).start()
@@ -116,10 +116,10 @@ def _word(request: Generate) -> str:
 
 
 REFUSALS = {
-    "complain": Reason.COMPLAINT,
-    "out of memory": Reason.OUT_OF_MEMORY,
-    "drop": Reason.CANCELLED,
-    "fail": Reason.INTERNAL,
+    "complain": FailureReason.USER_ERROR,
+    "out of memory": FailureReason.OUT_OF_MEMORY,
+    "drop": FailureReason.CANCELLED,
+    "fail": FailureReason.INTERNAL,
 }
 
 
@@ -138,18 +138,18 @@ def _hang() -> None:
 MISHAPS: dict[str, Callable[[], None]] = {"crash": _crash, "crash in a thread": _crash_in_a_thread, "hang": _hang}
 
 
-def load(repertoire: Repertoire, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+def load(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
     for done, part in enumerate(("text_encoder", "unet")):
         emit(Loading(part, done, 2, repertoire.default.name))
     return ScriptedEngine(repertoire, device, threads, emit)
 
 
-def load_company(repertoire: Repertoire, device: str, threads: int, emit: Emit) -> Company:
+def load_company(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> Company:
     return Company(repertoire, device, threads, emit)
 
 
 def load_with_failures(
-    folder: Path, failing: Container[int], repertoire: Repertoire, device: str, threads: int, emit: Emit
+    folder: Path, failing: Container[int], repertoire: ModelRegistry, device: str, threads: int, emit: Emit
 ) -> ScriptedEngine:
     """Fail at the attempts that `failing` names, from 0; every attempt leaves a file in `folder`."""
     attempt = len(list(folder.iterdir()))
@@ -159,17 +159,17 @@ def load_with_failures(
     return load(repertoire, device, threads, emit)
 
 
-def load_for_ever(repertoire: Repertoire, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+def load_for_ever(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
     emit(Loading("unet", 0, 1))
     time.sleep(3600)
     raise AssertionError("unreachable")
 
 
-def load_another_family(repertoire: Repertoire, device: str, threads: int, emit: Emit) -> ScriptedEngine:
-    raise Complaint(f"{repertoire.default.name} is of another family")
+def load_another_family(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+    raise UserError(f"{repertoire.default.name} is of another family")
 
 
-def load_the_unpicklable(repertoire: Repertoire, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+def load_the_unpicklable(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
     emit(Loading(Unreadable(), 0, 1))
     return load(repertoire, device, threads, emit)
 

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from generation.additions import NO_ADDITIONS, Additions
-from generation.engine.engine import Engine
-from generation.engine.finisher import Result
+from generation.additions import NO_ADAPTERS, Adapters
+from generation.engine.engine import DenoisingEngine
+from generation.engine.finisher import DenoisingResult
 from generation.engine.loading import Pipeline
-from generation.imprint import PLAIN, Imprint
+from generation.imprint import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Event, Failed, Finished, Generate, Progress
-from generation.params import Params, TextPart
+from generation.params import Params, PromptPart
 
 PLENTY = 10_000_000
 PATIENCE = 20.0
@@ -24,13 +24,15 @@ PATIENCE = 20.0
 class Studio:
     """An engine, the events it told, the final latents by job, the rows of each UNet call, and the pixels of all."""
 
-    def __init__(self, pipeline: Pipeline, imprint: Imprint = PLAIN, additions: Additions = NO_ADDITIONS) -> None:
+    def __init__(
+        self, pipeline: Pipeline, imprint: MetadataPolicy = DEFAULT_METADATA_POLICY, additions: Adapters = NO_ADAPTERS
+    ) -> None:
         self.events: list[Event] = []
         self.latents: dict[str, Tensor] = {}
         self.calls: list[int] = []
         self.pixels = 0
         self._told = threading.Condition()
-        self.engine = Engine(pipeline, self._tell, imprint, additions=additions)
+        self.engine = DenoisingEngine(pipeline, self._tell, imprint, adapters=additions)
         self._hook = pipeline.unet.register_forward_pre_hook(lambda _, inputs: self._count(inputs[0]))
         self._record_latents()
 
@@ -87,10 +89,10 @@ class Studio:
         self.pixels += rows * height * width * self.engine._vae.scale**2
 
     def _record_latents(self) -> None:
-        finisher = self.engine._finisher
+        finisher = self.engine._post_processor
         finish = finisher.finish
 
-        def recorded(result: Result) -> None:
+        def recorded(result: DenoisingResult) -> None:
             self.latents[result.request.job_id] = result.latents.clone()
             finish(result)
 
@@ -100,7 +102,7 @@ class Studio:
 def params(text: str = "a red fox", **changes: Any) -> Params:
     """Give params for the tiny model: one 64×64 tile in six steps, unless told otherwise."""
     values: dict[str, Any] = {
-        "parts": (TextPart(text),),
+        "parts": (PromptPart(text),),
         "width": 64,
         "height": 64,
         "seed": 5,

@@ -9,19 +9,19 @@ import pytest
 
 from cogs.pressing import make
 from generation import actions
-from generation.engine.wander import aims
-from generation.errors import Complaint
+from generation.engine.wander import drift_targets
+from generation.errors import UserError
 from generation.job import Action
 from generation.models import Model, size_for
-from generation.params import MAX_SEED, Frame, Params, TextPart, Tile, Upload
-from generation.prompt import parse
+from generation.params import MAX_SEED, Frame, Params, PromptPart, Tile, Upload
+from generation.prompt import parse_params
 from generation.prompt.image_weight import strength_for
-from generation.repertoire import Repertoire
+from generation.repertoire import ModelRegistry
 
 MODEL = Model(name="m", ref="m", native_size=512)
 TILE = Tile("0123456789ab", 2)
 PARENT = Params(
-    parts=(TextPart("a fox", 2.0), TextPart("moon")),
+    parts=(PromptPart("a fox", 2.0), PromptPart("moon")),
     no=("text",),
     aspect=(3, 2),
     width=624,
@@ -86,7 +86,7 @@ def test_the_same_noise_does_not_draw_the_same_four_times_from_a_tile(button, ch
 @pytest.mark.parametrize("same_seed", [True, False])
 def test_a_tile_that_chaos_led_somewhere_is_led_there_again_when_it_is_drawn_alone(alone, same_seed):
     parent = replace(PARENT, chaos=60, same_seed=same_seed)
-    assert aims(alone(parent, TILE), 0) == aims(parent, TILE.index)
+    assert drift_targets(alone(parent, TILE), 0) == drift_targets(parent, TILE.index)
 
 
 def test_a_variation_of_a_draft_is_a_draft():
@@ -99,7 +99,7 @@ def test_a_variation_of_a_draft_is_a_draft():
 @pytest.mark.parametrize("flag", ["", "--draft"])
 def test_a_variation_has_the_size_that_its_prompt_gets(aspect, multiple, flag):
     model = replace(MODEL, size_multiple=multiple)
-    parent = parse(f"a fox --ar {aspect} {flag}", Repertoire((model,)))
+    parent = parse_params(f"a fox --ar {aspect} {flag}", ModelRegistry((model,)))
     child = actions.vary(parent, TILE, model, 0.5, 4)
     assert (child.width, child.height) == (parent.width, parent.height)
 
@@ -153,7 +153,7 @@ def test_the_result_of_a_second_pass_is_twice_as_large_also_for_its_children():
 def test_only_the_chosen_parts_of_a_picture_are_drawn_anew():
     child = actions.vary_region(PARENT, TILE, MODEL, 4, region=[8, 0, 4, 4])
     assert changed(PARENT, child) == {"seed", "source", "strength", "mask", "region", "frame"}
-    assert (child.region, child.mask, child.strength, child.count) == ((0, 4, 8), None, actions.AROUND, 4)
+    assert (child.region, child.mask, child.strength, child.count) == ((0, 4, 8), None, actions.OUTPAINT_STRENGTH, 4)
     assert (child.width, child.height) == (PARENT.width, PARENT.height), "the rest is kept to the pixel"
     assert child.frame == Frame(0, 0, PARENT.width, PARENT.height)
 
@@ -166,7 +166,7 @@ def test_an_uploaded_mask_takes_the_place_of_the_parts():
 
 @pytest.mark.parametrize("region", [[], range(9)])
 def test_a_region_is_a_part_and_not_the_whole(region):
-    with pytest.raises(Complaint, match="at least one part"):
+    with pytest.raises(UserError, match="at least one part"):
         actions.vary_region(PARENT, TILE, MODEL, 4, region=region)
 
 
@@ -187,19 +187,19 @@ def test_a_zoom_may_only_change_the_shape():
 
 
 def test_a_zoom_to_nowhere_is_refused():
-    with pytest.raises(Complaint, match="nothing to draw"):
+    with pytest.raises(UserError, match="nothing to draw"):
         actions.zoom_out(PARENT, TILE, MODEL, 4, 1)
 
 
 @pytest.mark.parametrize("factor", [0.99, 2.01, 0, -1, float("nan"), float("inf")])
 def test_a_zoom_has_its_range(factor):
-    with pytest.raises(Complaint, match="between 1 and 2"):
+    with pytest.raises(UserError, match="between 1 and 2"):
         actions.zoom_out(PARENT, TILE, MODEL, 4, factor)
 
 
 def test_a_zoom_of_an_upscaled_picture_is_a_grid_that_the_model_sees_at_once():
     child = actions.zoom_out(actions.upscale(PARENT, TILE, 4), TILE, MODEL, 4, 2)
-    assert child.width * child.height <= 1.1 * actions.ONE_GLANCE * MODEL.native_size**2
+    assert child.width * child.height <= 1.1 * actions.MAX_SINGLE_WINDOW * MODEL.native_size**2
     assert child.frame.width / child.frame.height == pytest.approx(1.5, rel=0.01)
 
 
@@ -216,7 +216,7 @@ def test_panning_goes_on_for_half_the_length_and_keeps_the_picture_as_it_is(dire
     child = actions.pan(PARENT, TILE, MODEL, 4, direction)
     assert (child.width, child.height) == size
     assert child.aspect == (size[0] // (shared := math.gcd(*size)), size[1] // shared)
-    assert (child.frame, child.count, child.source, child.strength) == (frame, 4, TILE, actions.AROUND)
+    assert (child.frame, child.count, child.source, child.strength) == (frame, 4, TILE, actions.OUTPAINT_STRENGTH)
 
 
 @pytest.mark.parametrize("native", [256, 512, 1024])
@@ -232,9 +232,9 @@ def test_a_picture_can_be_panned_again_and_again_within_what_can_be_drawn(native
         frame = child.frame
         scale = frame.width / picture.width
         assert (child.width % unit, child.height % unit) == (0, 0)
-        assert child.width * child.height <= 1.3 * actions.GRID_MOST * native**2
+        assert child.width * child.height <= 1.3 * actions.MAX_GRID_AREA * native**2
         assert frame.height / picture.height == pytest.approx(scale, rel=0.01), "the picture is not squeezed"
-        assert scale == 1 or picture.width * picture.height * 1.5 > 0.7 * actions.GRID_MOST * native**2
+        assert scale == 1 or picture.width * picture.height * 1.5 > 0.7 * actions.MAX_GRID_AREA * native**2
         across = (child.height, frame.height) if direction.value[0] else (child.width, frame.width)
         along = (child.width, frame.width) if direction.value[0] else (child.height, frame.height)
         assert across[0] == across[1]
@@ -244,26 +244,28 @@ def test_a_picture_can_be_panned_again_and_again_within_what_can_be_drawn(native
 
 def test_a_panorama_ends_somewhere():
     picture, pans = PARENT, 0
-    while Action.PAN_RIGHT in actions.possible(picture, MODEL):
+    while Action.PAN_RIGHT in actions.available_actions(picture, MODEL):
         picture, pans = actions.pan(picture, TILE, MODEL, 4, actions.Direction.RIGHT), pans + 1
     assert pans >= 4
-    with pytest.raises(Complaint, match="too long"):
+    with pytest.raises(UserError, match="too long"):
         actions.pan(picture, TILE, MODEL, 4, actions.Direction.RIGHT)
-    assert Action.PAN_DOWN in actions.possible(picture, MODEL)
+    assert Action.PAN_DOWN in actions.available_actions(picture, MODEL)
 
 
 def test_make_square_fills_what_is_missing():
     child = actions.make_square(PARENT, TILE, MODEL, 4)
     assert (child.width, child.height, child.aspect) == (624, 624, (1, 1))
     assert child.frame == Frame(0, 104, 624, 416)
-    assert Action.MAKE_SQUARE not in actions.possible(child, MODEL)
-    assert Action.MAKE_SQUARE in actions.possible(PARENT, MODEL)
+    assert Action.MAKE_SQUARE not in actions.available_actions(child, MODEL)
+    assert Action.MAKE_SQUARE in actions.available_actions(PARENT, MODEL)
 
 
 def test_an_edited_prompt_changes_the_words_and_nothing_of_the_picture():
-    edited = replace(PARENT, parts=(TextPart("a bear"),), source=None, mask=None, width=64, height=64, seed=9, chaos=20)
+    edited = replace(
+        PARENT, parts=(PromptPart("a bear"),), source=None, mask=None, width=64, height=64, seed=9, chaos=20
+    )
     child = actions.pan(PARENT, TILE, MODEL, 4, actions.Direction.LEFT)
-    assert changed(child, actions.reworded(child, edited)) == {"parts", "seed", "chaos"}
+    assert changed(child, actions.with_prompt_of(child, edited)) == {"parts", "seed", "chaos"}
 
 
 def test_a_blend_lies_between_its_pictures_and_has_no_words():
@@ -277,15 +279,15 @@ def test_a_blend_lies_between_its_pictures_and_has_no_words():
 def test_what_is_possible_depends_on_the_picture():
     square = replace(PARENT, width=512, height=512)
     everything = set(Action) - {Action.IMAGINE, Action.BLEND, Action.REROLL}
-    assert actions.possible(PARENT, MODEL) == everything
-    assert actions.possible(square, MODEL) == everything - {Action.MAKE_SQUARE}
-    assert actions.possible(replace(PARENT, count=1), MODEL) == everything - {Action.PICK}
+    assert actions.available_actions(PARENT, MODEL) == everything
+    assert actions.available_actions(square, MODEL) == everything - {Action.MAKE_SQUARE}
+    assert actions.available_actions(replace(PARENT, count=1), MODEL) == everything - {Action.PICK}
     upscales = {Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4}
     once, twice = actions.upscale(PARENT, TILE, 2), actions.upscale(PARENT, TILE, 4)
-    assert actions.possible(once, MODEL) == everything - {Action.PICK, Action.UPSCALE_CREATIVE_4}
-    assert actions.possible(twice, MODEL) == everything - {Action.PICK} - upscales
+    assert actions.available_actions(once, MODEL) == everything - {Action.PICK, Action.UPSCALE_CREATIVE_4}
+    assert actions.available_actions(twice, MODEL) == everything - {Action.PICK} - upscales
     around = {action for action in Action if action.startswith(("zoom", "pan"))} | {Action.MAKE_SQUARE}
-    assert not around & actions.possible(replace(PARENT, seamless=True), MODEL), "it goes on by itself"
+    assert not around & actions.available_actions(replace(PARENT, seamless=True), MODEL), "it goes on by itself"
 
 
 def test_buttons_leave_their_parent_as_it_was():
@@ -300,7 +302,7 @@ def test_buttons_leave_their_parent_as_it_was():
 def test_what_goes_to_another_model_is_measured_in_its_native_sides(native, scale):
     other = replace(MODEL, name="other", native_size=native, size_multiple=64)
     zoomed = actions.zoom_out(PARENT, TILE, MODEL, 4, 2)
-    measured = actions.measured_for(zoomed, other, MODEL)
+    measured = actions.rescaled_for(zoomed, other, MODEL)
     assert abs(measured.width - scale * zoomed.width) <= 32
     assert abs(measured.height - scale * zoomed.height) <= 32
     assert (measured.width % other.size_multiple, measured.height % other.size_multiple) == (0, 0) or scale == 1
@@ -315,7 +317,7 @@ def test_what_goes_to_another_model_is_measured_in_its_native_sides(native, scal
 
 
 def test_what_goes_to_another_model_stays_as_it_is_where_nobody_knows_who_drew_it():
-    assert actions.measured_for(PARENT, replace(MODEL, native_size=1024), None) == PARENT
+    assert actions.rescaled_for(PARENT, replace(MODEL, native_size=1024), None) == PARENT
 
 
 def test_what_a_button_makes_is_drawn_by_the_model_that_it_is_made_for():

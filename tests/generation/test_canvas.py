@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from generation.engine.canvas import freedom, mend, spread
+from generation.engine.canvas import blend_seam, change_map, fill_smooth
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -22,7 +22,7 @@ def hole(height: int = 48, width: int = 64) -> Tensor:
 
 def test_what_is_known_stays_as_it_is_and_the_rest_lies_between():
     picture, mask = noise(1, 3, 48, 64), hole()
-    filled = spread(picture, 1 - mask)
+    filled = fill_smooth(picture, 1 - mask)
     known = mask.expand_as(picture) == 0
     assert torch.equal(filled[known], picture[known])
     assert filled.max() <= picture[known].max()
@@ -32,12 +32,12 @@ def test_what_is_known_stays_as_it_is_and_the_rest_lies_between():
 def test_a_filling_does_not_look_at_what_it_replaces():
     picture, mask = noise(1, 3, 48, 64), hole()
     other = torch.where(mask > 0, noise(1, 3, 48, 64, seed=1), picture)
-    assert torch.equal(spread(picture, 1 - mask), spread(other, 1 - mask))
+    assert torch.equal(fill_smooth(picture, 1 - mask), fill_smooth(other, 1 - mask))
 
 
 def test_a_filling_begins_where_the_known_part_ends():
     ramp = torch.linspace(-1, 1, 48)[:, None].expand(1, 3, 48, 64).clone()
-    filled = spread(ramp, 1 - hole())
+    filled = fill_smooth(ramp, 1 - hole())
     first = int(hole()[0, 0, 0].argmax())
     assert (filled[..., first] - filled[..., first - 1]).abs().max() < 0.15
     assert (filled[..., first] - filled[..., first - 1]).abs().mean() < 0.05
@@ -47,14 +47,14 @@ def test_a_filling_begins_where_the_known_part_ends():
 def test_any_size_can_be_filled(size):
     known = torch.zeros(1, 1, *size)
     known[0, 0, 0, 0] = 1
-    filled = spread(torch.full((1, 3, *size), 0.25), known)
+    filled = fill_smooth(torch.full((1, 3, *size), 0.25), known)
     assert torch.allclose(filled, torch.full_like(filled, 0.25), atol=1e-5)
 
 
 def test_a_drawing_is_brought_into_line_with_what_is_kept():
     mask = hole()
     original = torch.full((1, 3, 48, 64), 0.5)
-    mended = mend(original - 0.4, original, mask, 2, 12)
+    mended = blend_seam(original - 0.4, original, mask, 2, 12)
     row = mended[0, 0, 20]
     first = int(mask[0, 0, 0].argmax())
     assert torch.equal(row[:first], original[0, 0, 20, :first])
@@ -64,16 +64,16 @@ def test_a_drawing_is_brought_into_line_with_what_is_kept():
 
 def test_a_drawing_that_fits_is_left_alone():
     original = torch.linspace(-0.5, 0.5, 64).expand(1, 3, 48, 64)
-    assert torch.allclose(mend(original, original, hole(), 2, 12), original, atol=0.06)
+    assert torch.allclose(blend_seam(original, original, hole(), 2, 12), original, atol=0.06)
 
 
 def test_where_everything_is_drawn_anew_the_drawing_is_the_result():
     drawn = noise(1, 3, 16, 16)
-    assert torch.allclose(mend(drawn, drawn * 0, torch.ones(1, 1, 16, 16), 2, 4), drawn)
+    assert torch.allclose(blend_seam(drawn, drawn * 0, torch.ones(1, 1, 16, 16), 2, 4), drawn)
 
 
 def test_a_place_is_the_freer_the_farther_it_is_from_what_is_kept():
-    free = freedom(hole(12, 24), 5)[0, 0, 6]
+    free = change_map(hole(12, 24), 5)[0, 0, 6]
     assert free[:16].max() == 0
     assert (free[16:].diff() >= 0).all()
     assert 0.5 <= free[16] < 0.7
@@ -83,4 +83,4 @@ def test_a_place_is_the_freer_the_farther_it_is_from_what_is_kept():
 def test_a_small_hole_is_free_in_its_middle():
     mask = torch.zeros(1, 1, 15, 15)
     mask[..., 5:10, 5:10] = 1
-    assert freedom(mask, 10)[0, 0, 7, 7] == 1
+    assert change_map(mask, 10)[0, 0, 7, 7] == 1

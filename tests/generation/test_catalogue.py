@@ -6,12 +6,12 @@ from collections import Counter
 
 import pytest
 
-from generation.catalogue import CATALOGUE, DRAWN_WHOLE, Entry, bare, look_up
-from generation.errors import Complaint
-from generation.models import PICKLED, describe
-from generation.prompt import parse
-from generation.prompt.faults import PromptFaults
-from generation.repertoire import Repertoire
+from generation.catalogue import CATALOGUE, PIPELINE_ONLY, CatalogueEntry, find_entry, normalize_name
+from generation.errors import UserError
+from generation.models import PICKLE_SUFFIXES, describe_model
+from generation.prompt import parse_params
+from generation.prompt.faults import PromptError
+from generation.repertoire import ModelRegistry
 from generation.samplers import SAMPLERS
 
 
@@ -34,24 +34,24 @@ from generation.samplers import SAMPLERS
     ],
 )
 def test_a_model_is_found_however_it_is_written(typed: str, name: str) -> None:
-    found = look_up(typed)
+    found = find_entry(typed)
     assert found is not None
     assert found.name == name
 
 
 @pytest.mark.parametrize("typed", ["", "fox", "somebody/openjourney", "/", "1.6"])
 def test_what_is_not_in_the_catalogue_is_not_guessed(typed: str) -> None:
-    assert look_up(typed) is None
+    assert find_entry(typed) is None
 
 
 def test_no_name_stands_for_two_models() -> None:
-    names = Counter(bare(name) for entry in CATALOGUE for name in {entry.name, *entry.spellings})
+    names = Counter(normalize_name(name) for entry in CATALOGUE for name in {entry.name, *entry.aliases})
     assert [name for name, times in names.items() if times > 1 or not name] == []
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
-def test_every_entry_makes_sense(entry: Entry) -> None:
-    assert entry.sampler in SAMPLERS or (entry.sampler is None and entry.family in DRAWN_WHOLE)
+def test_every_entry_makes_sense(entry: CatalogueEntry) -> None:
+    assert entry.sampler in SAMPLERS or (entry.sampler is None and entry.family in PIPELINE_ONLY)
     assert entry.hub_id.count("/") == 1
     assert entry.native_size % 64 == 0
     assert entry.num_inference_steps > 0 <= entry.guidance_scale
@@ -60,23 +60,23 @@ def test_every_entry_makes_sense(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
-def test_a_model_that_is_drawn_brings_its_defaults(entry: Entry) -> None:
-    model = describe(entry.name)
-    assert model == describe(entry.hub_id)
+def test_a_model_that_is_drawn_brings_its_defaults(entry: CatalogueEntry) -> None:
+    model = describe_model(entry.name)
+    assert model == describe_model(entry.hub_id)
     assert (model.name, model.ref, model.native_size) == (entry.name, entry.hub_id, entry.native_size)
     assert (model.num_inference_steps, model.sampler) == (entry.num_inference_steps, entry.sampler)
 
 
 def test_trigger_words_are_the_house_style_of_a_plain_prompt_and_not_of_a_raw_one() -> None:
-    here = Repertoire.of(["openjourney"])
-    assert parse("a fox", here).house_style == "mdjrny-v4 style"
-    assert parse("a fox --raw", here).house_style == ""
+    here = ModelRegistry.from_refs(["openjourney"])
+    assert parse_params("a fox", here).house_style == "mdjrny-v4 style"
+    assert parse_params("a fox --raw", here).house_style == ""
 
 
-@pytest.mark.parametrize("ending", PICKLED)
+@pytest.mark.parametrize("ending", PICKLE_SUFFIXES)
 def test_a_pickled_model_is_refused_with_the_way_to_convert_it(ending: str) -> None:
-    with pytest.raises(Complaint, match=r"could run any program.*models\.md"):
-        describe(f"/models/dreams{ending.upper()}")
+    with pytest.raises(UserError, match=r"could run any program.*models\.md"):
+        describe_model(f"/models/dreams{ending.upper()}")
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,10 @@ def test_a_pickled_model_is_refused_with_the_way_to_convert_it(ending: str) -> N
     ],
 )
 def test_a_prompt_may_name_the_model_by_any_of_its_spellings(model: str, typed: str) -> None:
-    assert parse(f"a fox {typed}", Repertoire.of([model])).parts[0].text == "a fox"
+    assert parse_params(f"a fox {typed}", ModelRegistry.from_refs([model])).parts[0].text == "a fox"
 
 
 @pytest.mark.parametrize("typed", ["--v 2.1", "--niji 6", "--model anything"])
 def test_a_model_that_is_not_here_is_told_from_the_one_that_is(typed: str) -> None:
-    with pytest.raises(PromptFaults, match=r"here there is `Stable Diffusion 1\.5`"):
-        parse(f"a fox {typed}", Repertoire.of(["1.5"]))
+    with pytest.raises(PromptError, match=r"here there is `Stable Diffusion 1\.5`"):
+        parse_params(f"a fox {typed}", ModelRegistry.from_refs(["1.5"]))

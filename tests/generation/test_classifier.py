@@ -9,7 +9,7 @@ from PIL import Image
 from transformers import CLIPConfig, ViTConfig, ViTForImageClassification
 
 from generation.engine.classifier import load_classifier
-from generation.errors import Complaint
+from generation.errors import UserError
 
 BLACK, WHITE, WIDE = Image.new("RGB", (64, 64)), Image.new("RGB", (64, 64), "white"), Image.new("RGB", (96, 32))
 
@@ -52,30 +52,30 @@ def checker(folder, threshold: float) -> str:
 
 
 def test_without_a_classifier_nothing_is_sensitive():
-    assert not load_classifier("").finds([WHITE])
+    assert not load_classifier("").is_sensitive([WHITE])
 
 
 def test_an_image_classifier_finds_one_sensitive_picture_among_others(taught_vit):
     classifier = load_classifier(taught_vit)
-    assert classifier.finds([BLACK, BLACK, WHITE, BLACK])
-    assert not classifier.finds([BLACK, WIDE])
+    assert classifier.is_sensitive([BLACK, BLACK, WHITE, BLACK])
+    assert not classifier.is_sensitive([BLACK, WIDE])
 
 
 @pytest.mark.parametrize(("threshold", "found"), [(2.0, False), (-2.0, True)])
 def test_the_safety_checker_of_stable_diffusion_is_asked(tmp_path, threshold, found):
     classifier = load_classifier(checker(tmp_path / "checker", threshold))
-    assert classifier.finds([BLACK, WHITE]) is found
+    assert classifier.is_sensitive([BLACK, WHITE]) is found
 
 
 def test_a_classifier_of_something_else_is_refused(tmp_path):
     vit({0: "cat", 1: "dog"}).save_pretrained(tmp_path)
-    with pytest.raises(Complaint, match="no label for sensitive pictures among"):
+    with pytest.raises(UserError, match="no label for sensitive pictures among"):
         load_classifier(str(tmp_path))
 
 
 def test_a_model_that_classifies_nothing_is_refused(tmp_path):
     CLIPConfig(architectures=["CLIPModel"]).save_pretrained(tmp_path)
-    with pytest.raises(Complaint, match="no image classifier but CLIPModel"):
+    with pytest.raises(UserError, match="no image classifier but CLIPModel"):
         load_classifier(str(tmp_path))
 
 

@@ -10,8 +10,8 @@ from diffusers import StableDiffusionPipeline
 
 from generation.engine.conditioning import PromptEncoder
 from generation.engine.loading import Pipeline
-from generation.guidance import coefficients
-from generation.params import TextPart
+from generation.guidance import guidance_weights
+from generation.params import PromptPart
 from tests.generation.studio import Studio, assert_close, generate, params
 
 CONTEXT = 77
@@ -22,8 +22,8 @@ def encoder(pipeline: Pipeline) -> PromptEncoder:
     return PromptEncoder(pipeline)
 
 
-def _parts(*parts: tuple[str, float]) -> tuple[TextPart, ...]:
-    return tuple(TextPart(text, weight) for text, weight in parts)
+def _parts(*parts: tuple[str, float]) -> tuple[PromptPart, ...]:
+    return tuple(PromptPart(text, weight) for text, weight in parts)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def _parts(*parts: tuple[str, float]) -> tuple[TextPart, ...]:
 def test_the_guided_prediction_is_the_formula_gathered_by_text(
     changes: dict[str, Any], expected: dict[str, float]
 ) -> None:
-    found = {told.text: pull for told, pull in coefficients(params(**changes)).items()}
+    found = {told.text: pull for told, pull in guidance_weights(params(**changes)).items()}
     assert found == pytest.approx(expected)
 
 
@@ -88,7 +88,7 @@ def test_a_normal_prompt_is_embedded_as_the_stock_pipeline_does(
 ) -> None:
     stock = StableDiffusionPipeline.from_pretrained(pipeline.model.ref)
     theirs, negative = stock.encode_prompt(text, "cpu", 1, True)
-    told = encoder.condition(params(text, negative_prompt="blurry" if text == "" else None))
+    told = encoder.encode(params(text, negative_prompt="blurry" if text == "" else None))
     assert torch.allclose(told.embeddings[0], theirs[0], atol=1e-5)
     if text:
         assert torch.allclose(told.embeddings[1], negative[0], atol=1e-5)
@@ -96,27 +96,27 @@ def test_a_normal_prompt_is_embedded_as_the_stock_pipeline_does(
 
 def test_a_long_prompt_is_not_cut(encoder: PromptEncoder) -> None:
     start = "a very long description " * 12
-    told = [encoder.condition(params(start + end)).embeddings for end in ("fox", "owl")]
+    told = [encoder.encode(params(start + end)).embeddings for end in ("fox", "owl")]
     assert told[0].shape[1] == 4 * CONTEXT
     assert not torch.allclose(told[0], told[1])
 
 
 def test_the_pieces_of_a_long_prompt_are_embedded_like_prompts_of_their_own(encoder: PromptEncoder) -> None:
     room = CONTEXT - 2
-    both = encoder.condition(params("1" * room + "2" * room, guidance_scale=1.0)).embeddings
-    each = [encoder.condition(params(digit * room, guidance_scale=1.0)).embeddings for digit in "12"]
+    both = encoder.encode(params("1" * room + "2" * room, guidance_scale=1.0)).embeddings
+    each = [encoder.encode(params(digit * room, guidance_scale=1.0)).embeddings for digit in "12"]
     assert torch.allclose(both, torch.cat(each, dim=1), atol=1e-5)
 
 
 @pytest.mark.parametrize(("tokens", "chunks"), [(0, 1), (75, 1), (76, 2), (150, 2), (151, 3)])
 def test_a_prompt_takes_as_many_encoder_passes_as_it_needs(encoder: PromptEncoder, tokens: int, chunks: int) -> None:
-    told = encoder.condition(params("1" * tokens, negative_prompt="snow"))
+    told = encoder.encode(params("1" * tokens, negative_prompt="snow"))
     assert told.embeddings.shape[:2] == (2, chunks * CONTEXT)
 
 
 def test_a_long_negative_prompt_makes_the_prompt_as_long(encoder: PromptEncoder, studio: Studio) -> None:
     wanted = params("fox", negative_prompt="1" * 100)
-    assert encoder.condition(wanted).embeddings.shape[1] == 2 * CONTEXT
+    assert encoder.encode(wanted).embeddings.shape[1] == 2 * CONTEXT
     studio.draw(generate("a", wanted))
     assert torch.isfinite(studio.latents["a"]).all()
 
@@ -125,6 +125,6 @@ def test_a_text_is_embedded_once(encoder: PromptEncoder, pipeline: Pipeline) -> 
     passes: list[int] = []
     hook = pipeline.text_encoder.register_forward_pre_hook(lambda *_: passes.append(1))
     for seed in range(5):
-        encoder.condition(params("a castle", seed=seed, no=("snow",)))
+        encoder.encode(params("a castle", seed=seed, no=("snow",)))
     hook.remove()
     assert len(passes) == 3

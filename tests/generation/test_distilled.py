@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 from generation.catalogue import CATALOGUE, Family
 from generation.engine.loading import Pipeline, load_pipeline
-from generation.guidance import coefficients
-from generation.models import describe
+from generation.guidance import guidance_weights
+from generation.models import describe_model
 from generation.params import Params
 from tests.generation.hub import lay_in_cache
 from tests.generation.oracle import SOURCE, drawing, png, quiet, stock_latents
@@ -62,7 +62,7 @@ def xl(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_model_that_guides_itself_says_how_it_is_drawn_best(lcm: Path) -> None:
-    model = describe(str(lcm))
+    model = describe_model(str(lcm))
     assert (model.num_inference_steps, model.guidance_scale, model.sampler) == (4, 8.0, "lcm")
     assert model.is_distilled
 
@@ -99,10 +99,12 @@ def test_a_model_that_guides_itself_starts_from_pictures_too(lcm: Path) -> None:
 
 @pytest.mark.parametrize("name", ["turbo", "lightning"])
 def test_a_model_without_guidance_is_told_the_prompt_alone(name: str) -> None:
-    guidance = describe(name).guidance_scale
-    assert list(coefficients(params(guidance_scale=guidance)).values()) == [1.0]
-    assert list(coefficients(params(guidance_scale=guidance, negative_prompt="snow")).values()) == [1.0]
-    kept_out = {told.text: pull for told, pull in coefficients(params(guidance_scale=guidance, no=("snow",))).items()}
+    guidance = describe_model(name).guidance_scale
+    assert list(guidance_weights(params(guidance_scale=guidance)).values()) == [1.0]
+    assert list(guidance_weights(params(guidance_scale=guidance, negative_prompt="snow")).values()) == [1.0]
+    kept_out = {
+        told.text: pull for told, pull in guidance_weights(params(guidance_scale=guidance, no=("snow",))).items()
+    }
     assert kept_out == {"a red fox": 1.0, "snow": -0.5, "": 0.5}
 
 
@@ -119,7 +121,7 @@ def test_a_unet_of_its_own_is_put_among_the_parts_of_another_model(
     sampler: str,
     guided: int | None,
 ) -> None:
-    entry = next(entry for entry in CATALOGUE if name in entry.spellings)
+    entry = next(entry for entry in CATALOGUE if name in entry.aliases)
     unet = _unet(xl, time_cond_proj_dim=guided)
     alone = tmp_path / "alone"
     alone.mkdir()

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from generation.engine import engine as engine_module
-from generation.messages import Failed, Reason
+from generation.messages import Failed, FailureReason
 from generation.params import Params
-from generation.passes import work
-from generation.prompt import parse
-from generation.repertoire import Repertoire
+from generation.passes import compute_cost
+from generation.prompt import parse_params
+from generation.repertoire import ModelRegistry
 from tests.generation.gallery import SMALL, SOURCE, Drawing, Gallery, Pixels, detail, distance, plain, rising
 from tests.generation.studio import PATIENCE, Studio, assert_close, generate, params
 
@@ -37,7 +37,7 @@ def test_a_picture_that_was_stopped_is_clean_of_noise(
     gallery: Gallery, stopped: list[Drawing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The latents as they are at that step, shown for comparison, are full of it."""
-    monkeypatch.setattr("generation.engine.run.Run.result", property(lambda run: run.latents))
+    monkeypatch.setattr("generation.engine.run.DenoisingJob.result", property(lambda run: run.latents))
     for stop, clean in zip(STOPS[:2], stopped[:2], strict=True):
         [noisy] = gallery.draw(f"{FOREST} --stop {stop}")
         assert detail(noisy.tiles) > 10 * detail(clean.tiles)
@@ -48,7 +48,7 @@ def test_a_stopped_picture_is_already_the_picture(stopped: list[Drawing]) -> Non
 
 
 def test_to_stop_ends_the_steps_and_the_progress_with_them(stopped: list[Drawing]) -> None:
-    told = [[(progress.step, progress.of) for progress in drawing.progress] for drawing in stopped]
+    told = [[(progress.step, progress.total) for progress in drawing.progress] for drawing in stopped]
     assert told == [[(step, last) for step in range(1, last + 1)] for last in (2, 4, 7, 10)]
 
 
@@ -96,7 +96,7 @@ def _alikeness(one: Pixels, other: Pixels) -> float:
 
 
 def test_hd_has_one_progress_over_both_passes_by_what_they_cost(twice: list[Drawing]) -> None:
-    told = [(progress.step, progress.of) for progress in twice[1].progress]
+    told = [(progress.step, progress.total) for progress in twice[1].progress]
     assert told == [(step, 20) for step in (*range(1, 9), 12, 16, 20)]
 
 
@@ -115,20 +115,20 @@ COSTS = (
 
 @pytest.mark.parametrize("prompt", COSTS)
 def test_a_job_costs_what_the_queue_reckons(studio: Studio, prompt: str) -> None:
-    wanted = parse(prompt, Repertoire((replace(SMALL, native_size=64, size_multiple=16),)))
+    wanted = parse_params(prompt, ModelRegistry((replace(SMALL, native_size=64, size_multiple=16),)))
     studio.draw(generate("a", wanted))
-    assert studio.pixels == work(wanted, studio.engine.model)
+    assert studio.pixels == compute_cost(wanted, studio.engine.model)
 
 
 def test_a_variation_costs_what_the_queue_reckons(studio: Studio) -> None:
     wanted = params(source=SOURCE, strength=0.5, num_inference_steps=9)
     studio.draw(generate("a", wanted, source=plain("teal")))
-    assert studio.pixels == work(wanted, studio.engine.model)
+    assert studio.pixels == compute_cost(wanted, studio.engine.model)
 
 
 def test_a_draft_costs_an_eighth(studio: Studio) -> None:
     model = replace(SMALL, native_size=64, size_multiple=16)
-    full, draft = (parse(prompt, Repertoire((model,))) for prompt in ("a fox", "a fox --draft"))
+    full, draft = (parse_params(prompt, ModelRegistry((model,))) for prompt in ("a fox", "a fox --draft"))
     studio.draw(generate("full", full))
     spent = studio.pixels
     studio.draw(generate("draft", draft))
@@ -136,7 +136,7 @@ def test_a_draft_costs_an_eighth(studio: Studio) -> None:
 
 
 def test_the_second_pass_joins_others_of_its_size(studio: Studio) -> None:
-    studio.engine._turns.budget = 64 * 96 * 96
+    studio.engine._batcher.budget = 64 * 96 * 96
     hd = params(width=48, height=48, hd=True, num_inference_steps=10)
     large = params(width=96, height=96, num_inference_steps=900)
     studio.engine.add(generate("large", large))
@@ -156,7 +156,7 @@ def test_every_kind_of_sampler_makes_a_second_pass_and_ends_at_its_last_step(stu
     assert studio.latents["grid"].shape[-2:] == (16, 16)
     assert_close(studio.latents["alone"], studio.latents["grid"][2:], 1e-5)
     last = studio.progress("grid")[-1]
-    assert last.step == last.of
+    assert last.step == last.total
 
 
 def test_hd_goes_over_a_variation_too(studio: Studio) -> None:
@@ -172,7 +172,7 @@ def test_a_job_of_two_passes_can_be_cancelled_in_both(studio: Studio, steps_befo
     while len(studio.calls) < steps_before:
         studio.engine.step()
     studio.engine.cancel("a")
-    assert [end.reason for end in studio.ends("a") if isinstance(end, Failed)] == [Reason.CANCELLED]
+    assert [end.reason for end in studio.ends("a") if isinstance(end, Failed)] == [FailureReason.CANCELLED]
     studio.step_until_idle()
     assert len(studio.calls) == steps_before
     assert len(studio.ends("a")) == 1
@@ -180,21 +180,21 @@ def test_a_job_of_two_passes_can_be_cancelled_in_both(studio: Studio, steps_befo
 
 def test_a_job_can_be_cancelled_between_its_passes(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
-    enlarge = engine_module.enlarge
+    enlarge = engine_module.upscale_latents
 
     def slow(*given: Any) -> Any:
         begun.set()
         assert go_on.wait(PATIENCE)
         return enlarge(*given)
 
-    monkeypatch.setattr(engine_module, "enlarge", slow)
+    monkeypatch.setattr(engine_module, "upscale_latents", slow)
     studio.engine.add(generate("a", params(hd=True)))
     while not begun.is_set():
         studio.engine.step()
     studio.engine.cancel("a")
     go_on.set()
     assert not studio.engine.busy
-    assert [end.reason for end in studio.ends("a") if isinstance(end, Failed)] == [Reason.CANCELLED]
+    assert [end.reason for end in studio.ends("a") if isinstance(end, Failed)] == [FailureReason.CANCELLED]
     studio.draw(generate("next"))
     assert len(studio.ends("a")) == 1
 
@@ -206,10 +206,10 @@ def test_memory_that_runs_out_between_the_passes_costs_the_job_only(
         raise RuntimeError("CUDA out of memory")
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine_module, "enlarge", refuse)
+        patch.setattr(engine_module, "upscale_latents", refuse)
         large, small = studio.draw(generate("large", params(hd=True)), generate("small"))
     assert isinstance(large, Failed)
-    assert large.reason is Reason.OUT_OF_MEMORY
+    assert large.reason is FailureReason.OUT_OF_MEMORY
     assert not isinstance(small, Failed)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from generation.engine.loading import Pipeline
-from generation.engine.seamless import seamless_twin
+from generation.engine.seamless import seamless_copy
 from generation.engine.vae import Vae
 from tests.generation.gallery import SOURCE, Drawing, Gallery, plain, read
 from tests.generation.studio import Studio, assert_close, generate, params
@@ -77,7 +77,7 @@ def test_for_the_twin_of_a_network_no_place_is_the_edge(pipeline: Pipeline, part
     given = torch.randn(
         1, 3 if part == "encoder" else 4, 16 * into, 8 * into, generator=torch.Generator().manual_seed(0)
     )
-    twin = seamless_twin(network)
+    twin = seamless_copy(network)
     with torch.inference_mode():
         rolled = run(twin, given.roll((4 * into, 2 * into), (2, 3)))
         there = run(twin, given).roll((4 * out_of, 2 * out_of), (2, 3))
@@ -89,7 +89,7 @@ def test_for_the_twin_of_a_network_no_place_is_the_edge(pipeline: Pipeline, part
 def test_a_twin_shares_the_weights_and_leaves_the_network_as_it_is(pipeline: Pipeline) -> None:
     for network in (pipeline.unet, pipeline.vae):
         before = [getattr(module, "padding_mode", None) for module in network.modules()]
-        twin = seamless_twin(network)
+        twin = seamless_copy(network)
         assert all(mine is theirs for mine, theirs in zip(twin.parameters(), network.parameters(), strict=True))
         assert [getattr(module, "padding_mode", None) for module in network.modules()] == before
         assert "circular" not in before
@@ -100,10 +100,10 @@ def test_a_twin_is_built_once_and_only_when_it_is_wanted(pipeline: Pipeline, mon
 
     def twin(network: torch.nn.Module) -> torch.nn.Module:
         built.append(network)
-        return seamless_twin(network)
+        return seamless_copy(network)
 
-    monkeypatch.setattr("generation.engine.variants.seamless_twin", twin)
-    monkeypatch.setattr("generation.engine.vae.seamless_twin", twin)
+    monkeypatch.setattr("generation.engine.variants.seamless_copy", twin)
+    monkeypatch.setattr("generation.engine.vae.seamless_copy", twin)
     studio = Studio(pipeline)
     studio.draw(generate("plain"))
     assert built == []
@@ -140,7 +140,7 @@ def test_seamless_and_plain_rows_never_share_a_call(studio: Studio) -> None:
 
 
 def test_a_large_texture_is_decoded_in_windows_that_go_on_over_its_edges(pipeline: Pipeline) -> None:
-    vae = Vae(pipeline).endless
+    vae = Vae(pipeline).seamless
     latents = torch.randn(1, 4, 24, 24, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         whole, rolled = vae.decode(latents), vae.decode(latents.roll(6, 3))

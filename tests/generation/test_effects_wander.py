@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from generation.engine.wander import aims
-from generation.params import MAX_SEED, TextPart
+from generation.engine.wander import drift_targets
+from generation.params import MAX_SEED, PromptPart
 from tests.generation.gallery import Drawing, Gallery, detail, distance, rising, spread
 from tests.generation.studio import Studio, assert_close, generate, params
 
@@ -75,9 +75,9 @@ def test_a_tile_that_was_led_astray_can_be_drawn_alone(studio: Studio, changes: 
 @pytest.mark.parametrize("rows", [1, 3, 5])
 def test_a_scattered_job_is_the_same_in_several_calls(studio: Studio, rows: int) -> None:
     wanted = params(count=4, chaos=70, no=("fog",))
-    studio.engine._turns.budget = 64 * 64 * 64
+    studio.engine._batcher.budget = 64 * 64 * 64
     studio.draw(generate("whole", wanted))
-    studio.engine._turns.budget = rows * 64 * 64
+    studio.engine._batcher.budget = rows * 64 * 64
     studio.draw(generate("parts", wanted))
     assert_close(studio.latents["parts"], studio.latents["whole"], 1e-5)
 
@@ -89,24 +89,24 @@ def test_leading_astray_costs_no_rows(studio: Studio, changes: dict[str, object]
 
 
 def test_only_what_is_scattered_is_told_differently_to_each_tile(studio: Studio) -> None:
-    encoder = studio.engine._variants.plain.encoder
-    scattered, together = (encoder.condition(params(count=4, **to)) for to in ({"chaos": 50}, {"weird": 50}))
-    assert (len(scattered.embeddings), scattered.rows.tolist()) == (5, [0, 1, 2, 3, 4, 4, 4, 4])
-    assert (len(together.embeddings), together.rows.tolist()) == (2, [0, 0, 0, 0, 1, 1, 1, 1])
+    encoder = studio.engine._variants.base.encoder
+    scattered, together = (encoder.encode(params(count=4, **to)) for to in ({"chaos": 50}, {"weird": 50}))
+    assert (len(scattered.embeddings), scattered.embedding_indices.tolist()) == (5, [0, 1, 2, 3, 4, 4, 4, 4])
+    assert (len(together.embeddings), together.embedding_indices.tolist()) == (2, [0, 0, 0, 0, 1, 1, 1, 1])
 
 
 def test_what_is_pushed_away_stays_what_it_is(studio: Studio) -> None:
-    encoder = studio.engine._variants.plain.encoder
-    wanted = params(parts=(TextPart("fox"), TextPart("fog", -0.5)), negative_prompt="snow")
-    plain, astray = encoder.condition(wanted), encoder.condition(replace(wanted, chaos=50, weird=50))
+    encoder = studio.engine._variants.base.encoder
+    wanted = params(parts=(PromptPart("fox"), PromptPart("fog", -0.5)), negative_prompt="snow")
+    plain, astray = encoder.encode(wanted), encoder.encode(replace(wanted, chaos=50, weird=50))
     assert (plain.embeddings[0] != astray.embeddings[0]).any()
     assert (plain.embeddings[1:] == astray.embeddings[1:]).all()
 
 
 def test_the_words_that_lead_astray_go_with_the_seed_for_chaos_and_with_the_prompt_for_weirdness() -> None:
     wanted = params(seed=MAX_SEED, chaos=50, weird=50)
-    (_, detour), (_, oddity) = aims(wanted, 1)
-    assert aims(replace(wanted, seed=0), 0) == aims(wanted, 1)
-    assert aims(replace(wanted, seed=1), 0)[0][1] != detour
-    assert aims(replace(wanted, seed=1), 0)[1][1] == oddity
-    assert aims(replace(wanted, parts=(TextPart("a blue owl"),)), 1)[1][1] != oddity
+    (_, detour), (_, oddity) = drift_targets(wanted, 1)
+    assert drift_targets(replace(wanted, seed=0), 0) == drift_targets(wanted, 1)
+    assert drift_targets(replace(wanted, seed=1), 0)[0][1] != detour
+    assert drift_targets(replace(wanted, seed=1), 0)[1][1] == oddity
+    assert drift_targets(replace(wanted, parts=(PromptPart("a blue owl"),)), 1)[1][1] != oddity

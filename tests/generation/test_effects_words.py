@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from generation.prompt import parse
-from generation.repertoire import Repertoire
+from generation.prompt import parse_params
+from generation.repertoire import ModelRegistry
 from tests.generation.gallery import SMALL, Drawing, Gallery, distance, plain, rising
 from tests.generation.studio import Studio, generate
 
@@ -74,7 +74,7 @@ def test_stylize_is_the_trigger_words_at_100_and_nothing_at_0(gallery: Gallery) 
     ("stylize", "rows"), [("--s 0", 2), ("--s 100", 2), ("--s 40", 3), ("--s 600", 3), ("--s 40 --no fog", 4)]
 )
 def test_style_costs_a_text_more_only_between_and_beyond(studio: Studio, stylize: str, rows: int) -> None:
-    typed = parse(f"a fox {stylize}", Repertoire((SMALL,)))
+    typed = parse_params(f"a fox {stylize}", ModelRegistry((SMALL,)))
     wanted = replace(typed, width=64, height=64, num_inference_steps=1, count=1)
     studio.draw(generate("a", wanted))
     assert studio.calls == [rows]

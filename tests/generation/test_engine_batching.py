@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from generation.engine.loading import Pipeline
-from generation.params import TextPart
+from generation.params import PromptPart
 from tests.generation.studio import Studio, assert_close, generate, in_turn, params
 
 
 @pytest.fixture
 def roomy(studio: Studio) -> Studio:
-    studio.engine._turns.budget = 1000 * 64 * 64
+    studio.engine._batcher.budget = 1000 * 64 * 64
     return studio
 
 
@@ -57,7 +57,7 @@ def test_a_long_job_goes_on_however_many_short_ones_come(roomy: Studio) -> None:
 
 
 def test_the_lowest_order_steps_first_when_there_is_not_room_for_all(studio: Studio) -> None:
-    studio.engine._turns.budget = 4 * 64 * 64
+    studio.engine._batcher.budget = 4 * 64 * 64
     jobs = [generate(f"order-{order}", params(count=2), order=order) for order in (3, 1, 2)]
     studio.draw(*jobs)
     ends = [
@@ -68,7 +68,7 @@ def test_the_lowest_order_steps_first_when_there_is_not_room_for_all(studio: Stu
 
 
 def test_rows_left_over_by_one_job_are_given_to_the_next(studio: Studio) -> None:
-    studio.engine._turns.budget = 6 * 64 * 64
+    studio.engine._batcher.budget = 6 * 64 * 64
     wanted = params(count=2)
     studio.draw(generate("first", wanted, order=0), generate("second", wanted, order=1))
     assert studio.calls[:6] == [6] * 6
@@ -79,16 +79,16 @@ def test_rows_left_over_by_one_job_are_given_to_the_next(studio: Studio) -> None
 @pytest.mark.parametrize("rows", [1, 3, 7])
 def test_a_job_larger_than_a_call_is_drawn_in_several(studio: Studio, rows: int) -> None:
     wanted = params(count=4)
-    studio.engine._turns.budget = 8 * 64 * 64
+    studio.engine._batcher.budget = 8 * 64 * 64
     studio.draw(generate("whole", wanted))
-    studio.engine._turns.budget = rows * 64 * 64
+    studio.engine._batcher.budget = rows * 64 * 64
     studio.draw(generate("parts", wanted))
     assert max(studio.calls[6:]) == rows
     assert_close(studio.latents["parts"], studio.latents["whole"], 1e-5)
 
 
 def test_a_larger_picture_gets_fewer_rows_in_a_call(studio: Studio) -> None:
-    studio.engine._turns.budget = 8 * 64 * 64
+    studio.engine._batcher.budget = 8 * 64 * 64
     studio.draw(generate("large", params(width=128, count=4, num_inference_steps=2)))
     assert studio.calls == [4] * 4
 
@@ -109,7 +109,7 @@ def test_a_larger_picture_gets_fewer_rows_in_a_call(studio: Studio) -> None:
 def test_each_distinct_text_costs_one_row(
     studio: Studio, parts: tuple[str, ...], changes: dict[str, object], rows: int
 ) -> None:
-    wanted = params(parts=tuple(TextPart(text) for text in parts), num_inference_steps=2, **changes)
+    wanted = params(parts=tuple(PromptPart(text) for text in parts), num_inference_steps=2, **changes)
     studio.draw(generate("a", wanted))
     assert studio.calls == [rows, rows]
 

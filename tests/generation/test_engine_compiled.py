@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from generation.engine import compiled
-from generation.engine.compiled import Compiled
+from generation.engine.compiled import CompiledUnet
 from generation.engine.loading import Pipeline
 from generation.messages import Finished
 from tests.generation.studio import Studio, assert_close, generate, params
@@ -63,23 +63,23 @@ def _given(rows: int, side: int = 8, words: int = 5) -> dict[str, Any]:
     }
 
 
-def _often(quick: Compiled, times: int = compiled.WORTH_IT, rows: int = 8, **shape: int) -> None:
+def _often(quick: CompiledUnet, times: int = compiled.CALLS_BEFORE_COMPILING, rows: int = 8, **shape: int) -> None:
     for _ in range(times):
         quick(**_given(rows, **shape))
     _settled(quick)
 
 
-def _settled(quick: Compiled) -> None:
+def _settled(quick: CompiledUnet) -> None:
     """Wait until everything that was asked for is compiled."""
     quick._thread.submit(lambda: None).result(20)
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., Compiled]]:
-    made: list[Compiled] = []
+def make() -> Iterator[Callable[..., CompiledUnet]]:
+    made: list[CompiledUnet] = []
 
-    def make(compiler: Any) -> Compiled:
-        made.append(Compiled(Net(), compiler))
+    def make(compiler: Any) -> CompiledUnet:
+        made.append(CompiledUnet(Net(), compiler))
         return made[-1]
 
     yield make
@@ -106,7 +106,7 @@ def test_rows_are_padded_to_the_next_bucket_and_the_predictions_are_the_plain_on
 def test_what_is_seldom_asked_for_and_what_is_too_large_is_drawn_as_it_is(make: Any) -> None:
     compiler = Compiler()
     quick = make(compiler)
-    _often(quick, compiled.WORTH_IT - 1)
+    _often(quick, compiled.CALLS_BEFORE_COMPILING - 1)
     _often(quick, rows=33)
     assert not compiler.rows
 
@@ -120,7 +120,7 @@ def test_every_size_and_length_of_text_is_compiled_for_itself(make: Any) -> None
 
 
 def test_there_is_a_bound_on_what_is_compiled(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "MOST_SHAPES", 2)
+    monkeypatch.setattr(compiled, "MAX_SHAPES", 2)
     compiler = Compiler()
     quick = make(compiler)
     for words in range(1, 6):
@@ -139,7 +139,7 @@ def test_while_a_shape_is_compiled_everything_is_drawn_as_it_is(make: Any) -> No
     compiler = Compiler(work)
     quick = make(compiler)
     _often(quick, rows=8)
-    for _ in range(compiled.WORTH_IT):
+    for _ in range(compiled.CALLS_BEFORE_COMPILING):
         quick(**_given(16))
     assert begun.wait(20)
     quick(**_given(8))
@@ -160,7 +160,7 @@ def test_nothing_compiled_runs_while_another_models_unet_is_compiled(make: Any) 
     compiler, slow = Compiler(), Compiler(work)
     quick, other = make(compiler), make(slow)
     _often(quick)
-    for _ in range(compiled.WORTH_IT):
+    for _ in range(compiled.CALLS_BEFORE_COMPILING):
         other(**_given(8))
     assert begun.wait(20)
     quick(**_given(8))
@@ -239,14 +239,14 @@ def test_torchs_own_compiler_takes_each_shape_once_and_never_during_a_step(make:
 def test_an_engine_draws_the_same_with_a_compiled_unet(
     pipeline: Pipeline, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled, "WORTH_IT", 2)
+    monkeypatch.setattr(compiled, "CALLS_BEFORE_COMPILING", 2)
     compiler = Compiler()
     studio.draw(generate("plain", params(count=3)))
-    studio.engine._quick = Compiled(pipeline.unet, compiler)
+    studio.engine._compiled = CompiledUnet(pipeline.unet, compiler)
     studio.engine.add(generate("compiled", params(count=3)))
     for _ in range(2):
         studio.engine.step()
-    _settled(studio.engine._quick)
+    _settled(studio.engine._compiled)
     assert isinstance(studio.draw(generate("seamless", params(seamless=True)))[0], Finished)
     studio.end_of("compiled")
     assert compiler.rows == [8] * 5

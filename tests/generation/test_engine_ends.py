@@ -12,10 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
-from generation.engine.finisher import Finisher
+from generation.engine.finisher import PostProcessor
 from generation.engine.loading import Pipeline
-from generation.messages import Failed, Finished, Reason
-from generation.params import TextPart, Upload
+from generation.messages import Failed, FailureReason, Finished
+from generation.params import PromptPart, Upload
 from tests.generation.studio import Studio, generate, out_of_memory_above, params
 
 SOURCE = Upload("0" * 64)
@@ -27,7 +27,7 @@ def _picture() -> bytes:
     return file.getvalue()
 
 
-def _assert_failed(studio: Studio, job_id: str, reason: Reason) -> str:
+def _assert_failed(studio: Studio, job_id: str, reason: FailureReason) -> str:
     end = studio.end_of(job_id)
     assert isinstance(end, Failed)
     assert end.reason is reason
@@ -59,7 +59,7 @@ def test_a_cancelled_job_makes_no_more_steps(
     studio.engine.cancel("a")
     assert not studio.engine.busy
     assert len(studio.calls) == calls
-    _assert_failed(studio, "a", Reason.CANCELLED)
+    _assert_failed(studio, "a", FailureReason.CANCELLED)
     _assert_still_draws(studio)
 
 
@@ -70,7 +70,7 @@ def test_cancelling_one_job_leaves_the_others_alone(studio: Studio) -> None:
     studio.engine.cancel("a")
     studio.step_until_idle()
     assert isinstance(studio.end_of("b"), Finished)
-    _assert_failed(studio, "a", Reason.CANCELLED)
+    _assert_failed(studio, "a", FailureReason.CANCELLED)
 
 
 def test_a_job_can_be_cancelled_while_it_is_decoded(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_a_job_can_be_cancelled_while_it_is_decoded(studio: Studio, monkeypatch:
     assert decoding.wait(10)
     studio.engine.cancel("a")
     cancelled.set()
-    _assert_failed(studio, "a", Reason.CANCELLED)
+    _assert_failed(studio, "a", FailureReason.CANCELLED)
     assert sum(tiles) < 4
     _assert_still_draws(studio)
 
@@ -108,7 +108,7 @@ def test_a_job_that_is_cancelled_twice_ends_once(studio: Studio) -> None:
     studio.engine.add(generate("a"))
     studio.engine.cancel("a")
     studio.engine.cancel("a")
-    _assert_failed(studio, "a", Reason.CANCELLED)
+    _assert_failed(studio, "a", FailureReason.CANCELLED)
 
 
 def test_too_many_rows_for_the_memory_are_drawn_in_smaller_calls(studio: Studio, pipeline: Pipeline) -> None:
@@ -132,7 +132,7 @@ def test_a_job_that_does_not_fit_even_row_by_row_is_told_so_and_the_others_go_on
     end = studio.draw(generate("small"))[0]
     hook.remove()
     assert isinstance(end, Finished)
-    assert "smaller size" in _assert_failed(studio, "large", Reason.OUT_OF_MEMORY)
+    assert "smaller size" in _assert_failed(studio, "large", FailureReason.OUT_OF_MEMORY)
     _assert_still_draws(studio)
 
 
@@ -155,14 +155,14 @@ def test_memory_that_runs_out_in_the_vae_costs_the_job_only(
     with monkeypatch.context() as patch:
         patch.setattr(studio.engine._vae, part, refuse)
         studio.draw(generate("a", params(source=SOURCE, strength=0.5), source=_picture()))
-    _assert_failed(studio, "a", Reason.OUT_OF_MEMORY)
+    _assert_failed(studio, "a", FailureReason.OUT_OF_MEMORY)
     _assert_still_draws(studio)
 
 
 @pytest.mark.parametrize("data", [b"", b"not a picture", _picture()[:60], b"GIF89a", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
 def test_a_source_that_is_no_picture_is_a_complaint(studio: Studio, data: bytes) -> None:
     studio.draw(generate("a", params(source=SOURCE), source=data))
-    assert "cannot be read" in _assert_failed(studio, "a", Reason.COMPLAINT)
+    assert "cannot be read" in _assert_failed(studio, "a", FailureReason.USER_ERROR)
     _assert_still_draws(studio)
 
 
@@ -172,14 +172,14 @@ def test_a_source_that_is_no_picture_is_a_complaint(studio: Studio, data: bytes)
         ({"width": 60}, "60×64"),
         ({"sampler": "nonsense"}, "nonsense"),
         ({"sampler": "lcm", "num_inference_steps": 2000}, "2000 steps"),
-        ({"parts": (TextPart("fox", -1.0),)}, "weight"),
+        ({"parts": (PromptPart("fox", -1.0),)}, "weight"),
     ],
 )
 def test_what_cannot_be_drawn_is_a_complaint_that_names_it(
     studio: Studio, changes: dict[str, object], named: str
 ) -> None:
     studio.draw(generate("a", params(**changes)))
-    assert named in _assert_failed(studio, "a", Reason.COMPLAINT)
+    assert named in _assert_failed(studio, "a", FailureReason.USER_ERROR)
     _assert_still_draws(studio)
 
 
@@ -206,11 +206,11 @@ def test_an_unknown_error_while_finishing_ends_the_engine(studio: Studio, monkey
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     monkeypatch.setattr(threading, "excepthook", hear)
-    monkeypatch.setattr(Finisher, "_grid", fail)
+    monkeypatch.setattr(PostProcessor, "_build_grid", fail)
     studio.engine.add(generate("a", params(num_inference_steps=1)))
     studio.engine.step()
     assert ended.wait(10)
-    studio.engine._finisher._thread.join()
+    studio.engine._post_processor._thread.join()
     assert "illegal memory access" in str(heard[0].exc_value)
     assert studio.engine.busy
     with pytest.raises(RuntimeError, match="has died"):
@@ -219,7 +219,7 @@ def test_an_unknown_error_while_finishing_ends_the_engine(studio: Studio, monkey
 
 def test_progress_counts_every_step_up_to_the_last(studio: Studio) -> None:
     studio.draw(generate("a", params(sampler="heun", num_inference_steps=5)))
-    assert [(told.step, told.of) for told in studio.progress("a")] == [(step, 9) for step in range(1, 10)]
+    assert [(told.step, told.total) for told in studio.progress("a")] == [(step, 9) for step in range(1, 10)]
 
 
 def test_the_least_strength_still_makes_a_step(studio: Studio) -> None:
@@ -273,4 +273,4 @@ def test_whatever_happens_every_job_ends_exactly_once(studio: Studio, pipeline: 
         studio.end_of(job_id)
     studio.engine.close()
     assert [len(studio.ends(job_id)) for job_id in jobs] == [1] * len(jobs)
-    assert not studio.engine._finisher._ending | studio.engine._finisher._cancelled
+    assert not studio.engine._post_processor._ending | studio.engine._post_processor._cancelled

@@ -13,7 +13,7 @@ from diffusers import StableDiffusionPipeline
 from torch import Generator
 
 from generation.engine.loading import Pipeline, load_pipeline
-from generation.messages import Failed, Finished, Reason
+from generation.messages import Failed, FailureReason, Finished
 from generation.samplers import SAMPLERS
 from tests.generation.studio import Studio, assert_close, generate, params
 
@@ -77,7 +77,7 @@ def test_memory_that_really_runs_out_costs_the_job_only(gpu_studio: Studio) -> N
     enormous = params(width=64 * 1024, height=64 * 1024)
     end = gpu_studio.draw(generate("enormous", enormous))[0]
     assert isinstance(end, Failed)
-    assert end.reason is Reason.OUT_OF_MEMORY
+    assert end.reason is FailureReason.OUT_OF_MEMORY
     assert isinstance(gpu_studio.draw(generate("afterwards"))[0], Finished)
 
 

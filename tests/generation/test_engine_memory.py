@@ -13,9 +13,9 @@ from torch import Tensor
 
 from generation.engine import batch
 from generation.engine.loading import Pipeline
-from generation.engine.run import Run
+from generation.engine.run import DenoisingJob
 from generation.engine.vae import Vae
-from generation.messages import Failed, Finished, Reason
+from generation.messages import Failed, FailureReason, Finished
 from tests.generation.studio import Studio, assert_close, generate, out_of_memory_above, params
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
@@ -32,7 +32,7 @@ def _assert_still_draws(studio: Studio) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> Any:
     """Give an engine that tries more rows again after two calls that went well, then four, then eight."""
-    monkeypatch.setattr(batch, "CAUTION", 1)
+    monkeypatch.setattr(batch, "GROWTH_THRESHOLD", 1)
     studio = Studio(pipeline)
     yield studio
     studio.close()
@@ -58,27 +58,27 @@ def test_growing_too_early_makes_it_wait_twice_as_long(impatient: Studio, pipeli
 
 
 def test_it_never_grows_beyond_what_it_was_made_for(impatient: Studio) -> None:
-    turns = impatient.engine._turns
+    turns = impatient.engine._batcher
     most = turns.budget
     for _ in range(1000):
-        turns.note_success()
+        turns.record_success()
     assert turns.budget == most
 
 
-@pytest.mark.parametrize("part", ["take", "rows", "predicted_clean"])
+@pytest.mark.parametrize("part", ["add_prediction", "next_rows", "predict_original_sample"])
 def test_no_memory_between_the_calls_costs_one_job(studio: Studio, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
-    monkeypatch.setattr("generation.engine.engine.PREVIEW_EVERY", 0.0)
+    monkeypatch.setattr("generation.engine.engine.PREVIEW_INTERVAL_S", 0.0)
     with monkeypatch.context() as patch:
-        patch.setattr(Run, part, _refuse)
+        patch.setattr(DenoisingJob, part, _refuse)
         end = studio.draw(generate("a"))[0]
     assert isinstance(end, Failed)
-    assert end.reason is Reason.OUT_OF_MEMORY
+    assert end.reason is FailureReason.OUT_OF_MEMORY
     _assert_still_draws(studio)
 
 
 def test_a_preview_without_memory_is_left_out(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("generation.engine.engine.PREVIEW_EVERY", 0.0)
-    monkeypatch.setattr(studio.engine._finisher._previews, "draw", _refuse)
+    monkeypatch.setattr("generation.engine.engine.PREVIEW_INTERVAL_S", 0.0)
+    monkeypatch.setattr(studio.engine._post_processor._previewer, "render", _refuse)
     assert isinstance(studio.draw(generate("a"))[0], Finished)
     assert not studio.previews()
 
@@ -110,7 +110,7 @@ def test_the_vae_takes_the_memory_for_itself_and_then_smaller_windows(
 ) -> None:
     vae = Vae(pipeline)
     scale, given = (1, torch.randn(1, 4, 8, 8)) if part == "decode" else (8, torch.rand(1, 3, 64, 64) * 2 - 1)
-    beside: Callable[..., Any] = getattr(vae, f"{part}_beside")
+    beside: Callable[..., Any] = getattr(vae, f"{part}_low_memory")
     whole = beside(unet_call, given)
     seen = _tight(vae, monkeypatch, part, most * scale)
     done = beside(unet_call, given)
@@ -129,7 +129,7 @@ def test_a_vae_that_never_has_enough_says_so_and_lets_the_unet_go_on(
     vae = Vae(pipeline)
     seen = _tight(vae, monkeypatch, "decode", 0)
     with pytest.raises(torch.OutOfMemoryError):
-        vae.decode_beside(unet_call, torch.randn(1, 4, 8, 8))
+        vae.decode_low_memory(unet_call, torch.randn(1, 4, 8, 8))
     assert [lines for lines, _ in seen] == [8, 8, 4, 2]
     assert not unet_call.locked()
 
@@ -138,12 +138,12 @@ def test_a_model_that_draws_nothing_leaves_before_calls_become_smaller(studio: S
     hook = out_of_memory_above(pipeline, 4)
     left = []
 
-    def let_another_go() -> bool:
+    def evict_idle_model() -> bool:
         hook.remove()
         left.append("another")
         return True
 
-    studio.engine._let_another_go = let_another_go
+    studio.engine._evict_idle_model = evict_idle_model
     assert isinstance(studio.draw(generate("a", params(count=4)))[0], Finished)
     assert left == ["another"]
     assert set(studio.calls) == {8}

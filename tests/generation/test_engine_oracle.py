@@ -12,7 +12,7 @@ from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipe
 from PIL import Image
 
 from generation.engine.loading import Pipeline, load_pipeline
-from generation.messages import Failed, Finished, Reason
+from generation.messages import Failed, FailureReason, Finished
 from generation.samplers import SAMPLERS
 from tests.generation.oracle import SOURCE, drawing, png, quiet, stock_latents
 from tests.generation.studio import Studio, assert_close, generate, in_turn, params
@@ -98,7 +98,7 @@ def test_a_sampler_that_cannot_work_with_the_model_is_a_complaint(any_pipeline: 
     studio = Studio(any_pipeline)
     refused, drawn = studio.draw(generate("a", params(sampler="euler_a")), generate("b"))
     assert isinstance(refused, Failed)
-    assert (refused.reason, "euler_a" in refused.text) == (Reason.COMPLAINT, True)
+    assert (refused.reason, "euler_a" in refused.text) == (FailureReason.USER_ERROR, True)
     assert isinstance(drawn, Finished)
     studio.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from generation.engine.pace import Pace
+from generation.engine.pace import StepThrottle
 
 
 class Event:
@@ -33,13 +33,13 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
 
 
 def test_a_step_waits_for_the_one_before_on_the_gpu_that_draws(events: list[Event]) -> None:
-    pace = Pace(torch.device("cuda:1"))
+    pace = StepThrottle(torch.device("cuda:1"))
     for _ in range(3):
-        pace.keep()
+        pace.wait()
     assert [event.stream for event in events] == ["of cuda:1"] * 3
     assert [event.was_awaited for event in events] == [True, True, False]
 
 
 def test_without_a_gpu_there_is_nothing_to_wait_for(events: list[Event]) -> None:
-    Pace(torch.device("cpu")).keep()
+    StepThrottle(torch.device("cpu")).wait()
     assert events == []

@@ -17,11 +17,11 @@ from torch import Tensor
 from generation.engine import engine as engine_module
 from generation.engine.loading import load_pipeline
 from generation.engine.pictures import read_source, to_images, to_pixels
-from generation.engine.previews import Previews
+from generation.engine.previews import LatentPreviewer
 from generation.engine.vae import Vae
 from generation.messages import Finished, Grid
 from generation.models import EMBEDDED
-from generation.params import Params, TextPart, Upload
+from generation.params import Params, PromptPart, Upload
 from tests.generation.studio import Studio, generate, params
 
 SOURCE = Upload("0" * 64)
@@ -47,9 +47,9 @@ def _grid(studio: Studio, wanted: Params, **request: Any) -> Grid:
 def test_a_result_has_its_tiles_and_a_sheet_of_them(studio: Studio) -> None:
     grid = _grid(studio, params(count=4, width=96))
     assert [_opened(tile).size for tile in grid.tiles] == [(96, 64)] * 4
-    assert _opened(grid.sheet).size == (192, 128)
-    assert _opened(grid.sheet).format == grid.suffix.upper()
-    top_left = np.asarray(_opened(grid.sheet).convert("RGB"), dtype=int)[:64, :96]
+    assert _opened(grid.image).size == (192, 128)
+    assert _opened(grid.image).format == grid.suffix.upper()
+    top_left = np.asarray(_opened(grid.image).convert("RGB"), dtype=int)[:64, :96]
     assert np.abs(top_left - np.asarray(_opened(grid.tiles[0]), dtype=int)).mean() < 12
 
 
@@ -67,47 +67,47 @@ def test_every_tile_has_its_parameters_where_others_read_them(studio: Studio, te
 def test_a_picture_that_is_alone_is_posted_with_its_parameters(studio: Studio) -> None:
     grid = _grid(studio, params())
     assert grid.suffix == "png"
-    assert grid.sheet == grid.tiles[0]
+    assert grid.image == grid.tiles[0]
 
 
 @pytest.mark.parametrize("count", [1, 4])
 @pytest.mark.parametrize("limit", [20_000, 3_000, 600])
 def test_a_sheet_is_never_above_the_upload_limit(studio: Studio, count: int, limit: int) -> None:
     grid = _grid(studio, params(count=count, width=128, height=128, num_inference_steps=1), upload_limit=limit)
-    assert len(grid.sheet) <= limit
-    assert _opened(grid.sheet).format == grid.suffix.upper()
+    assert len(grid.image) <= limit
+    assert _opened(grid.image).format == grid.suffix.upper()
     assert _opened(grid.tiles[0]).size == (128, 128)
 
 
 def test_previews_come_with_progress_and_show_the_sheet(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "PREVIEW_EVERY", 0.0)
+    monkeypatch.setattr(engine_module, "PREVIEW_INTERVAL_S", 0.0)
     studio.engine.add(generate("a", params(count=4, width=96, num_inference_steps=30)))
     studio.step_until_idle()
     told = studio.wait_for_preview()
     picture = _opened(told.preview)
     assert picture.format == "JPEG"
     assert picture.width / picture.height == pytest.approx(96 / 64, rel=0.02)
-    assert (told.job_id, told.of) == ("a", 30)
+    assert (told.job_id, told.total) == ("a", 30)
 
 
 def test_only_the_newest_preview_of_a_job_waits(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "PREVIEW_EVERY", 0.0)
-    previews = studio.engine._finisher._previews
-    draw, drawing, released = previews.draw, threading.Event(), threading.Event()
+    monkeypatch.setattr(engine_module, "PREVIEW_INTERVAL_S", 0.0)
+    previews = studio.engine._post_processor._previewer
+    draw, drawing, released = previews.render, threading.Event(), threading.Event()
 
     def slow_draw(latents: Tensor) -> bytes:
         drawing.set()
         assert released.wait(10)
         return draw(latents)
 
-    monkeypatch.setattr(previews, "draw", slow_draw)
+    monkeypatch.setattr(previews, "render", slow_draw)
     studio.engine.add(generate("a", params(num_inference_steps=12)))
     studio.engine.step()
     assert drawing.wait(10)
     for _ in range(8):
         studio.engine.step()
     released.set()
-    studio.engine._finisher.close()
+    studio.engine._post_processor.close()
     assert [told.step for told in studio.previews()] == [1, 9]
 
 
@@ -124,10 +124,10 @@ class AveragingVae:
 
 def test_previews_find_the_colours_that_a_vae_hides_in_its_latents() -> None:
     vae = AveragingVae()
-    previews = Previews(vae)  # type: ignore[arg-type]
+    previews = LatentPreviewer(vae)  # type: ignore[arg-type]
     pixels = torch.zeros(1, 3, 64, 64)
     pixels[..., :32] = torch.tensor([0.8, -0.6, 0.1])[:, None, None]
-    shown = _opened(previews.draw(vae.encode_mean(pixels)))
+    shown = _opened(previews.render(vae.encode_mean(pixels)))
     left, right = (shown.getpixel((shown.width * place // 4, shown.height // 2)) for place in (1, 3))
     assert left == pytest.approx((229, 51, 140), abs=8)
     assert right == pytest.approx((128, 128, 128), abs=8)
@@ -195,7 +195,9 @@ def test_a_mask_is_black_and_white_at_the_size_of_the_picture() -> None:
 
 
 def test_weights_and_images_can_be_combined(studio: Studio) -> None:
-    wanted = params(parts=(TextPart("fox", 2.0), TextPart("moon")), no=("snow",), source=SOURCE, strength=0.5, count=2)
+    wanted = params(
+        parts=(PromptPart("fox", 2.0), PromptPart("moon")), no=("snow",), source=SOURCE, strength=0.5, count=2
+    )
     grid = _grid(studio, wanted, source=_encoded(Image.new("RGB", (50, 70), "navy")))
     assert len(grid.tiles) == 2
 
@@ -208,6 +210,6 @@ def test_previews_of_the_embedded_model_look_like_its_pictures() -> None:
     drawing.paste("firebrick", (90, 100, 170, 190))
     drawing.paste("gold", (190, 20, 230, 60))
     latents = vae.encode_mean(to_pixels(drawing))
-    decoded, preview = to_images(vae.decode(latents))[0], _opened(Previews(vae).draw(latents)).convert("RGB")
+    decoded, preview = to_images(vae.decode(latents))[0], _opened(LatentPreviewer(vae).render(latents)).convert("RGB")
     small = [np.asarray(picture.resize((32, 32), Image.Resampling.BOX), dtype=int) for picture in (decoded, preview)]
     assert np.abs(small[0] - small[1]).mean() < 12

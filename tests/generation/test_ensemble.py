@@ -11,17 +11,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generation.engine.ensemble import Ensemble
-from generation.errors import Complaint
-from generation.messages import Failed, Finished, Generate, Grid, Left, Loaded, Loading, Progress, Reason
+from generation.engine.ensemble import MultiModelEngine
+from generation.errors import UserError
+from generation.messages import Failed, FailureReason, Finished, Generate, Grid, Loaded, Loading, Progress, Unloaded
 from generation.models import Model
-from generation.params import Params, TextPart
-from generation.repertoire import Repertoire
+from generation.params import Params, PromptPart
+from generation.repertoire import ModelRegistry
 
 GRID = Grid((), b"", "png", 0.0)
 PATIENCE = 20.0
 NAMES = ("A", "B", "C", "D")
-REPERTOIRE = Repertoire(tuple(Model(name=name, ref=name) for name in NAMES))
+REPERTOIRE = ModelRegistry(tuple(Model(name=name, ref=name) for name in NAMES))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -35,9 +35,9 @@ def small_heap():
 class Painter:
     """An engine that draws each job in as many steps as it asks for, and writes down whose steps were made."""
 
-    def __init__(self, networks, emit, let_another_go):
+    def __init__(self, networks, emit, evict_idle_model):
         self.model, self._emit, self._steps = networks.model, emit, networks.steps
-        self.let_another_go = let_another_go
+        self.evict_idle_model = evict_idle_model
         self.jobs = {}
         self.is_closed = False
 
@@ -51,7 +51,7 @@ class Painter:
 
     def cancel(self, job_id):
         if self.jobs.pop(job_id, None):
-            self._emit(Failed(job_id, Reason.CANCELLED, "cancelled"))
+            self._emit(Failed(job_id, FailureReason.CANCELLED, "cancelled"))
 
     def step(self):
         self._steps.append(self.model.name)
@@ -72,8 +72,8 @@ class Networks:
         self.model, self.size, self.steps, self._places = model, size, steps, places
         places[model.name].append("device")
 
-    def begin(self, emit, let_another_go):
-        return Painter(self, emit, let_another_go)
+    def create_engine(self, emit, evict_idle_model):
+        return Painter(self, emit, evict_idle_model)
 
     def move(self, device):
         self._places[self.model.name].append("RAM" if device.type == "cpu" else "device")
@@ -112,13 +112,13 @@ class Stage:
     def __init__(self, memory=100, spare=0, repertoire=REPERTOIRE, **sizes):
         self.maker = Maker(dict.fromkeys(NAMES, 10) | sizes)
         self.events = []
-        self.ensemble = Ensemble(repertoire, self.maker, self.events.append, memory, spare)
+        self.ensemble = MultiModelEngine(repertoire, self.maker, self.events.append, memory, spare)
         self.orders = iter(range(1000))
 
     def ask(self, model, steps=3, job_id=None, order=None):
         order = next(self.orders) if order is None else order
         params = Params(
-            parts=(TextPart("x"),),
+            parts=(PromptPart("x"),),
             width=8,
             height=8,
             seed=1,
@@ -158,7 +158,7 @@ class Stage:
 
     @property
     def left(self):
-        return [event.model for event in self.told(Left)]
+        return [event.model for event in self.told(Unloaded)]
 
     @property
     def held(self):
@@ -166,7 +166,7 @@ class Stage:
         for event in self.events:
             if isinstance(event, Loaded):
                 names.add(event.model.name)
-            elif isinstance(event, Left):
+            elif isinstance(event, Unloaded):
                 names.discard(event.model)
         return names
 
@@ -190,16 +190,16 @@ def test_another_model_is_loaded_when_somebody_asks_for_it_and_stays():
 
 
 def test_an_error_of_the_default_model_is_the_callers():
-    with pytest.raises(Complaint, match="no such family"):
+    with pytest.raises(UserError, match="no such family"):
         maker = Maker(dict.fromkeys(NAMES, 10))
-        maker.errors["A"] = Complaint("no such family")
-        Ensemble(REPERTOIRE, maker, lambda _: None, 100)
+        maker.errors["A"] = UserError("no such family")
+        MultiModelEngine(REPERTOIRE, maker, lambda _: None, 100)
 
 
 def test_a_model_that_is_not_here_is_a_complaint():
     stage = Stage()
     job_id = stage.ask("Z")
-    assert stage.end_of(job_id).reason is Reason.COMPLAINT
+    assert stage.end_of(job_id).reason is FailureReason.USER_ERROR
     assert "Z" in stage.end_of(job_id).text
     assert not stage.ensemble.busy
 
@@ -312,7 +312,7 @@ def test_a_cancelled_job_is_let_go_wherever_it_is():
     stage.ensemble.step()
     for job_id in (waiting, drawing, "unknown"):
         stage.ensemble.cancel(job_id)
-    assert stage.end_of(waiting).reason is stage.end_of(drawing).reason is Reason.CANCELLED
+    assert stage.end_of(waiting).reason is stage.end_of(drawing).reason is FailureReason.CANCELLED
     lets_go.set()
     stage.rest()
     assert stage.held == {"A", "B"}
@@ -335,18 +335,18 @@ def test_a_model_that_nobody_waits_for_any_more_is_not_loaded():
 @pytest.mark.parametrize(
     ("error", "reason", "words"),
     [
-        (Complaint("secret/path is pickled"), Reason.COMPLAINT, "B cannot be loaded at the moment"),
-        (OSError("secret/path: no such file"), Reason.COMPLAINT, "B cannot be loaded at the moment"),
-        (AttributeError("module diffusers has no attribute Secret"), Reason.COMPLAINT, "B cannot be loaded"),
-        (RuntimeError("secret size mismatch"), Reason.COMPLAINT, "B cannot be loaded at the moment"),
-        (torch.OutOfMemoryError("CUDA out of memory"), Reason.OUT_OF_MEMORY, "not enough memory to draw with B"),
+        (UserError("secret/path is pickled"), FailureReason.USER_ERROR, "B cannot be loaded at the moment"),
+        (OSError("secret/path: no such file"), FailureReason.USER_ERROR, "B cannot be loaded at the moment"),
+        (AttributeError("module diffusers has no attribute Secret"), FailureReason.USER_ERROR, "B cannot be loaded"),
+        (RuntimeError("secret size mismatch"), FailureReason.USER_ERROR, "B cannot be loaded at the moment"),
+        (torch.OutOfMemoryError("CUDA out of memory"), FailureReason.OUT_OF_MEMORY, "not enough memory to draw with B"),
     ],
 )
 def test_a_model_that_cannot_be_loaded_fails_who_waits_for_it_and_nobody_else(error, reason, words, caplog):
     stage = Stage()
     stage.ensemble.step()
     stage.maker.errors["B"] = error
-    if reason is Reason.OUT_OF_MEMORY:  # then it is tried without the others
+    if reason is FailureReason.OUT_OF_MEMORY:  # then it is tried without the others
         stage.maker.load = running_out(stage.maker, "B", times=2)
     ours, theirs = stage.ask("A", 20), [stage.ask("B"), stage.ask("B")]
     stage.rest()
@@ -427,8 +427,8 @@ def test_where_memory_runs_out_in_a_step_those_leave_that_draw_nothing():
     stage.draw("B", "C")
     ours = stage.ask("A", 5)
     stage.ensemble.step()
-    engine = stage.ensemble._held["A"].engine
-    assert [engine.let_another_go() for _ in range(3)] == [True, True, False]
+    engine = stage.ensemble._loaded["A"].engine
+    assert [engine.evict_idle_model() for _ in range(3)] == [True, True, False]
     assert stage.left == ["B", "C"]
     assert stage.maker.places["C"] == ["device", "RAM"]
     stage.rest()
@@ -444,7 +444,7 @@ def test_nobody_else_leaves_while_a_model_is_on_its_way():
     stage.ask("A", 5)
     stage.ask("C")
     stage.ensemble.step()
-    assert not stage.ensemble._held["A"].engine.let_another_go()
+    assert not stage.ensemble._loaded["A"].engine.evict_idle_model()
     lets_go.set()
     stage.rest()
 
@@ -456,7 +456,7 @@ def test_closing_ends_every_engine_also_of_a_model_that_has_just_come():
     stage.ask("C")
     stage.ensemble.step()
     stage.ensemble.cancel("C1")
-    engines = [held.engine for held in stage.ensemble._held.values()]
+    engines = [held.engine for held in stage.ensemble._loaded.values()]
     lets_go.set()
     stage.ensemble.close()
     assert all(engine.is_closed for engine in engines)

@@ -14,15 +14,15 @@ import pytest
 import torch
 from PIL import Image, ImageChops
 
-from generation.catalogue import GIB, look_up
-from generation.engine.apart import Steps, apart_from
-from generation.engine.engine import Engine
-from generation.engine.ensemble import Ensemble
-from generation.engine.making import Maker
+from generation.catalogue import GIB, find_entry
+from generation.engine.apart import StepGate, guard_default_dtype
+from generation.engine.engine import DenoisingEngine
+from generation.engine.ensemble import MultiModelEngine
+from generation.engine.making import ModelLoader
 from generation.engine.weights import expected_size
-from generation.messages import Failed, Finished, Left, Loaded
-from generation.models import Model, describe
-from generation.repertoire import Repertoire
+from generation.messages import Failed, Finished, Loaded, Unloaded
+from generation.models import Model, describe_model
+from generation.repertoire import ModelRegistry
 from tests.generation.studio import generate, params
 from tests.generation.tiny_model import build_tiny_model
 
@@ -53,8 +53,8 @@ class Company:
     def __init__(self, folders, memory=PLENTY):
         self.events = []
         self._told = threading.Condition()
-        self.maker = Maker("cpu")
-        self.ensemble = Ensemble(Repertoire.of(map(str, folders)), self.maker, self._tell, memory)
+        self.maker = ModelLoader("cpu")
+        self.ensemble = MultiModelEngine(ModelRegistry.from_refs(map(str, folders)), self.maker, self._tell, memory)
 
     def _tell(self, event):
         with self._told:
@@ -77,7 +77,7 @@ class Company:
         return ends()[0]
 
     def unet(self, name):
-        return weakref.ref(self.ensemble._held[name].networks.modules[1])
+        return weakref.ref(self.ensemble._loaded[name].loaded_model.modules[1])
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def by_itself(folder, request):
             ends.append(event)
             done.set()
 
-    engine = Engine.load(str(folder), "cpu", tell)
+    engine = DenoisingEngine.load(str(folder), "cpu", tell)
     engine.add(request)
     while engine.busy:
         engine.step()
@@ -129,7 +129,7 @@ def test_a_model_that_has_left_takes_its_memory_and_its_threads_with_it(folders)
     unet = company.unet(TINY)
     company.draw(generate("a", params(model=TINY)))
     company.draw(generate("b", params(model=OTHER)))
-    assert [event.model for event in company.events if isinstance(event, Left)] == [TINY]
+    assert [event.model for event in company.events if isinstance(event, Unloaded)] == [TINY]
     gc.collect()
     assert unet() is None
     kept = unet, company.unet(OTHER)
@@ -162,8 +162,8 @@ def test_damaged_weights_fail_their_jobs_and_no_others(folders, tmp_path):
 def test_the_size_foreseen_is_the_size_measured(company, folders):
     company.draw(generate("a", params(model=OTHER)))
     for folder in folders:
-        model = describe(str(folder))
-        measured = company.ensemble._held[model.name].networks.size
+        model = describe_model(str(folder))
+        measured = company.ensemble._loaded[model.name].loaded_model.size
         foreseen = expected_size(model, company.maker._precision.itemsize)
         assert measured / 2 <= foreseen <= measured * 1.1  # texts are read in full precision
 
@@ -171,13 +171,13 @@ def test_the_size_foreseen_is_the_size_measured(company, folders):
 @pytest.mark.parametrize(
     ("ref", "bytes_a_weight", "size"),
     [
-        ("openjourney", 2, look_up("open journey").memory),
-        ("prompthero/openjourney", 4, 2 * look_up("open journey").memory),
+        ("openjourney", 2, find_entry("open journey").memory),
+        ("prompthero/openjourney", 4, 2 * find_entry("open journey").memory),
     ],
 )
 def test_of_a_model_that_is_not_here_yet_the_catalogue_knows_the_size(ref, bytes_a_weight, size, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert expected_size(describe(ref), bytes_a_weight) == size
+    assert expected_size(describe_model(ref), bytes_a_weight) == size
 
 
 def test_of_an_unknown_model_the_size_is_guessed(tmp_path, monkeypatch):
@@ -187,32 +187,32 @@ def test_of_an_unknown_model_the_size_is_guessed(tmp_path, monkeypatch):
 
 def test_files_in_another_precision_are_not_counted_twice(folders, tmp_path):
     copy = shutil.copytree(folders[0], tmp_path / "copy")
-    before = expected_size(describe(str(copy)), 4)
+    before = expected_size(describe_model(str(copy)), 4)
     shutil.copy(
         copy / "vae" / "diffusion_pytorch_model.safetensors", copy / "vae" / "diffusion_pytorch_model.fp16.safetensors"
     )
     (copy / "safety_checker").mkdir()
     shutil.copy(copy / "vae" / "diffusion_pytorch_model.safetensors", copy / "safety_checker" / "model.safetensors")
-    assert expected_size(describe(str(copy)), 4) == before
+    assert expected_size(describe_model(str(copy)), 4) == before
 
 
 def test_no_step_is_made_while_loading_has_changed_the_default_precision():
-    steps, seen = Steps(), []
+    steps, seen = StepGate(), []
     switched, goes_on = threading.Event(), threading.Event()
 
     def load():
-        with apart_from(steps):
+        with guard_default_dtype(steps):
             torch.set_default_dtype(torch.float16)
             switched.set()
             goes_on.wait(20)
             torch.set_default_dtype(torch.float32)
 
     def make_a_step():
-        with steps.one():
+        with steps.step():
             seen.append(torch.get_default_dtype())
 
     loading, later = threading.Thread(target=load), threading.Thread(target=make_a_step)
-    with steps.one():
+    with steps.step():
         loading.start()
         assert not switched.wait(0.05)
         assert torch.get_default_dtype() is torch.float32
@@ -227,29 +227,29 @@ def test_no_step_is_made_while_loading_has_changed_the_default_precision():
 
 
 def test_loading_goes_on_between_two_steps_of_a_pipeline_that_draws():
-    steps, switched = Steps(), threading.Event()
+    steps, switched = StepGate(), threading.Event()
 
     def load():
-        with apart_from(steps):
+        with guard_default_dtype(steps):
             torch.set_default_dtype(torch.float16)
             torch.set_default_dtype(torch.float32)
             switched.set()
 
     loading = threading.Thread(target=load)
-    with steps.one():
+    with steps.step():
         loading.start()
         while not switched.is_set():
-            steps.between()
+            steps.yield_point()
             assert torch.get_default_dtype() is torch.float32
     loading.join()
 
 
 def test_a_load_that_fails_leaves_the_default_precision_as_it_was():
-    steps, usual = Steps(), torch.set_default_dtype
-    with pytest.raises(OSError, match="gone"), apart_from(steps):
+    steps, usual = StepGate(), torch.set_default_dtype
+    with pytest.raises(OSError, match="gone"), guard_default_dtype(steps):
         torch.set_default_dtype(torch.float16)
         raise OSError("gone")
     assert torch.get_default_dtype() is torch.float32
     assert torch.set_default_dtype is usual
-    with steps.one():
+    with steps.step():
         pass

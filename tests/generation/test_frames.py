@@ -15,7 +15,7 @@ from generation import actions
 from generation.actions import Direction
 from generation.messages import Failed, Finished
 from generation.params import Frame, Params, Tile, Upload
-from generation.passes import work
+from generation.passes import compute_cost
 from tests.generation.gallery import Gallery
 from tests.generation.studio import Studio, generate, params
 
@@ -199,8 +199,8 @@ def test_a_pan_through_windows_costs_what_the_queue_reckons(studio: Studio, dire
     model, own = studio.engine.model, params(width=256, height=64, num_inference_steps=2)
     wanted = replace(actions.pan(own, TILE, model, 4, direction), count=1)
     draw(studio, wanted, encoded(drawing(256)))
-    assert studio.pixels == work(wanted, model)
-    assert studio.pixels < work(replace(wanted, frame=None), model), "since some windows show nothing new"
+    assert studio.pixels == compute_cost(wanted, model)
+    assert studio.pixels < compute_cost(replace(wanted, frame=None), model), "since some windows show nothing new"
 
 
 @pytest.mark.parametrize("region", [(0,), (4,), (2, 5, 8)])
@@ -208,4 +208,4 @@ def test_a_region_through_windows_costs_what_the_queue_reckons(studio: Studio, r
     model, own = studio.engine.model, params(width=128, height=128, num_inference_steps=2)
     wanted = replace(actions.vary_region(own, TILE, model, 4, region=region), count=1)
     draw(studio, wanted, encoded(drawing(128, 128)))
-    assert studio.pixels == work(wanted, model)
+    assert studio.pixels == compute_cost(wanted, model)

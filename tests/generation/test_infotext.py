@@ -16,16 +16,16 @@ from sd_parsers.data import Generators, Prompt, PromptInfo
 
 from generation.engine.pictures import to_png
 from generation.infotext import SAMPLER_LABELS, infotext
-from generation.params import LoraUse, TextPart, Upload
-from generation.prompt import parse, write
-from generation.repertoire import Repertoire
+from generation.params import LoraWeight, PromptPart, Upload
+from generation.prompt import format_prompt, parse_params
+from generation.repertoire import ModelRegistry
 from generation.samplers import SAMPLERS
 from tests.generation import test_prompt
 from tests.generation.test_prompt import all_params, read_again
 
 STYLED = replace(test_prompt.MODEL, sampler="dpmpp_2m")
 MODEL = replace(STYLED, trigger_words="")
-HERE = Repertoire((MODEL,))
+HERE = ModelRegistry((MODEL,))
 # From modules/infotext_utils.py of AUTOMATIC1111/stable-diffusion-webui.
 SETTING = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 
@@ -47,7 +47,7 @@ def unquoted(value: str) -> str:
 
 
 def test_everything_another_program_needs_is_there():
-    params = parse("a fox --seed 41 --steps 20 --cfg 7 --sampler euler_a --ar 3:2 --negative ugly", HERE)
+    params = parse_params("a fox --seed 41 --steps 20 --cfg 7 --sampler euler_a --ar 3:2 --negative ugly", HERE)
     assert infotext(params, MODEL, 1) == (
         "a fox\n"
         "Negative prompt: ugly\n"
@@ -58,15 +58,17 @@ def test_everything_another_program_needs_is_there():
 
 
 def test_only_what_is_known_is_told():
-    values = read(infotext(parse("a fox", HERE), replace(MODEL, sampler=None), 0))
+    values = read(infotext(parse_params("a fox", HERE), replace(MODEL, sampler=None), 0))
     assert values.keys() == {"prompt", "negative", "Steps", "CFG scale", "Seed", "Size", "Model", "Tile", "Atelier"}
 
 
 @pytest.mark.parametrize(("sampler", "label"), [("dpmpp_2m", "DPM++ 2M"), ("DEISMultistepScheduler",) * 2])
 def test_the_models_own_sampler_is_told_where_no_other_was_asked_for(sampler, label):
     model = replace(MODEL, sampler=sampler)
-    assert read(infotext(parse("a fox", Repertoire((model,))), model, 0))["Sampler"] == label
-    assert read(infotext(parse("a fox --sampler euler", Repertoire((model,))), model, 0))["Sampler"] == "Euler"
+    assert read(infotext(parse_params("a fox", ModelRegistry((model,))), model, 0))["Sampler"] == label
+    assert (
+        read(infotext(parse_params("a fox --sampler euler", ModelRegistry((model,))), model, 0))["Sampler"] == "Euler"
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +85,7 @@ def test_the_models_own_sampler_is_told_where_no_other_was_asked_for(sampler, la
     ],
 )
 def test_weights_and_what_is_kept_out_are_said_in_that_programs_words(typed, positive, negative):
-    values = read(infotext(parse(typed, HERE), MODEL, 0))
+    values = read(infotext(parse_params(typed, HERE), MODEL, 0))
     assert (values["prompt"], values["negative"]) == (positive, negative)
 
 
@@ -100,33 +102,33 @@ def test_weights_and_what_is_kept_out_are_said_in_that_programs_words(typed, pos
 )
 def test_the_house_style_is_told_as_strongly_as_it_is_applied(typed, positive):
     model = replace(STYLED, trigger_words="storybook style")
-    assert read(infotext(parse(typed, Repertoire((model,))), model, 0))["prompt"] == positive
+    assert read(infotext(parse_params(typed, ModelRegistry((model,))), model, 0))["prompt"] == positive
 
 
 def test_loras_stand_behind_the_words_as_that_program_types_them():
-    params = replace(parse("hot:: dog", HERE), loras=(LoraUse("ink", 0.5), LoraUse("moss")))
+    params = replace(parse_params("hot:: dog", HERE), loras=(LoraWeight("ink", 0.5), LoraWeight("moss")))
     assert infotext(params, MODEL, 0).startswith("hot :0.5 AND dog :0.5 <lora:ink:0.5> <lora:moss:1>\n")
 
 
 def test_a_second_pass_is_told_as_that_programs_own():
-    values = read(infotext(parse("a fox --hd", HERE), MODEL, 0))
+    values = read(infotext(parse_params("a fox --hd", HERE), MODEL, 0))
     assert (values["Size"], values["Hires upscale"], values["Denoising strength"]) == ("512x512", "2", "0.45")
 
 
 def test_a_picture_as_the_start_is_told_by_its_denoising_strength():
-    params = parse("a fox --iw 2", HERE, source=Upload("cafe"))
+    params = parse_params("a fox --iw 2", HERE, source=Upload("cafe"))
     assert read(infotext(params, MODEL, 0))["Denoising strength"] == "0.36"
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_every_sampler_has_that_programs_name(name):
     label, schedule = SAMPLER_LABELS[name]
-    values = read(infotext(parse(f"a fox --sampler {name}", HERE), MODEL, 0))
+    values = read(infotext(parse_params(f"a fox --sampler {name}", HERE), MODEL, 0))
     assert (values["Sampler"], values.get("Schedule type")) == (label, schedule)
 
 
 def test_a_name_with_commas_stays_in_one_piece():
-    values = read(infotext(parse('a "fox", red', HERE), replace(MODEL, name='my, "own": model'), 3))
+    values = read(infotext(parse_params('a "fox", red', HERE), replace(MODEL, name='my, "own": model'), 3))
     assert values["Model"] == 'my, "own": model'
     assert values["Tile"] == "4"
 
@@ -184,14 +186,14 @@ HOSTILE = [
     ],
 )
 def test_another_program_reads_every_prompt(typed, positive, negative):
-    (sampler,) = read_by_another(infotext(parse(typed, HERE), MODEL, 0)).samplers
+    (sampler,) = read_by_another(infotext(parse_params(typed, HERE), MODEL, 0)).samplers
     assert (words(sampler.prompts), words(sampler.negative_prompts)) == (positive, negative)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_another_program_takes_no_setting_from_a_prompt(text):
-    asked = parse("a fox --seed 41 --steps 20 --cfg 7 --sampler dpmpp_2m_karras", HERE)
-    params = replace(asked, parts=(TextPart(text),), negative_prompt=text)
+    asked = parse_params("a fox --seed 41 --steps 20 --cfg 7 --sampler dpmpp_2m_karras", HERE)
+    params = replace(asked, parts=(PromptPart(text),), negative_prompt=text)
     found = read_by_another(infotext(params, MODEL, 1))
     (sampler,) = found.samplers
     assert (words(sampler.prompts), words(sampler.negative_prompts)) == ([text], [text])
@@ -199,11 +201,11 @@ def test_another_program_takes_no_setting_from_a_prompt(text):
     assert sampler.parameters == {"scheduler": "Karras", "cfg_scale": "7", "seed": "42", "steps": "20"}
     assert sampler.model.name == "storybook"
     assert found.metadata.keys() == {"Size", "Tile", "Atelier"}
-    assert unquoted(found.metadata["Atelier"]) == write(params, None, seed=True)
+    assert unquoted(found.metadata["Atelier"]) == format_prompt(params, None, seed=True)
 
 
 def test_another_program_reads_what_was_drawn_from_a_picture():
-    found = read_by_another(infotext(parse("a fox --iw 2", HERE, source=Upload("cafe")), MODEL, 0))
+    found = read_by_another(infotext(parse_params("a fox --iw 2", HERE, source=Upload("cafe")), MODEL, 0))
     assert found.metadata["Denoising strength"] == "0.36"
     assert words(found.prompts) == ["a fox"]
 
@@ -216,7 +218,7 @@ def test_another_program_reads_the_settings_of_whatever_was_asked_for(params):
     assert sampler.parameters["seed"] == str(params.seed_of(0))
     assert sampler.parameters["steps"] == str(params.num_inference_steps)
     assert sampler.name == SAMPLER_LABELS[params.sampler or "dpmpp_2m"][0]
-    assert unquoted(found.metadata["Atelier"]) == write(params, None, seed=True)
+    assert unquoted(found.metadata["Atelier"]) == format_prompt(params, None, seed=True)
 
 
 # --- without the prompt
@@ -227,7 +229,7 @@ def test_another_program_reads_the_settings_of_whatever_was_asked_for(params):
 def test_without_the_prompt_only_the_settings_are_left(params):
     text = infotext(params, MODEL, 0, with_prompt=False)
     assert text == infotext(
-        replace(params, parts=(TextPart("x"),), no=(), negative_prompt=None), MODEL, 0, with_prompt=False
+        replace(params, parts=(PromptPart("x"),), no=(), negative_prompt=None), MODEL, 0, with_prompt=False
     )
     (sampler,) = read_by_another(text).samplers
     assert (sampler.prompts, sampler.negative_prompts) == ([], [])

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
-from generation.errors import Complaint
-from generation.intake import MAX_PIXELS, clean
+from generation.errors import UserError
+from generation.intake import MAX_PIXELS, sanitize_image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 ORIENTATION = 0x0112
@@ -29,7 +29,7 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
 
 def cleaned(data: bytes) -> Image.Image:
     """Clean a picture and open the result, which is a PNG of plain RGB with nothing besides."""
-    result = Image.open(io.BytesIO(clean(data)))
+    result = Image.open(io.BytesIO(sanitize_image(data)))
     result.load()
     assert (result.format, result.mode, result.info) == ("PNG", "RGB", {})
     return result
@@ -165,8 +165,8 @@ def test_where_a_picture_was_taken_is_forgotten():
     data = encoded(quarters(), "JPEG", exif=exif, comment="secret", icc_profile=b"secret profile")
     assert b"my house" in data
     assert cleaned(data).getexif() == {}
-    assert b"my house" not in clean(data)
-    assert b"secret" not in clean(data)
+    assert b"my house" not in sanitize_image(data)
+    assert b"secret" not in sanitize_image(data)
 
 
 @pytest.mark.parametrize(
@@ -192,8 +192,8 @@ def test_a_turned_picture_is_shrunk_too():
 
 
 def test_cleaning_again_changes_nothing():
-    once = clean(encoded(quarters(), "WEBP"))
-    assert clean(once) == once
+    once = sanitize_image(encoded(quarters(), "WEBP"))
+    assert sanitize_image(once) == once
 
 
 A_PICTURE = Image.effect_noise((24, 16), 80).convert("RGB")
@@ -212,8 +212,8 @@ SAMPLES = {
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
 def test_a_truncated_picture_is_called_damaged(sample, share):
     data = SAMPLES[sample]
-    with pytest.raises(Complaint, match="damaged"):
-        clean(data[: int(len(data) * share)])
+    with pytest.raises(UserError, match="damaged"):
+        sanitize_image(data[: int(len(data) * share)])
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -222,7 +222,7 @@ def test_wherever_a_picture_ends_it_is_read_or_complained_about(sample):
     for end in range(0, len(data), 7):
         try:
             cleaned(data[:end])
-        except Complaint as complaint:
+        except UserError as complaint:
             assert "damaged" in str(complaint) or "not a picture" in str(complaint)
 
 
@@ -236,7 +236,7 @@ def test_whatever_the_bytes_are_the_answer_is_a_picture_or_a_complaint(sample, c
         data[place % len(data)] = value
     try:
         cleaned(bytes(data))
-    except Complaint as complaint:
+    except UserError as complaint:
         assert str(complaint).endswith(".")
 
 
@@ -285,8 +285,8 @@ def test_a_picture_with_wrong_types_in_its_metadata_is_still_turned_upright():
     ],
 )
 def test_what_is_no_picture_is_refused_with_the_formats_that_are(data):
-    with pytest.raises(Complaint, match="not a picture I can read: send a PNG, JPEG, WebP or GIF"):
-        clean(data)
+    with pytest.raises(UserError, match="not a picture I can read: send a PNG, JPEG, WebP or GIF"):
+        sanitize_image(data)
 
 
 def png_of(width: int, height: int) -> bytes:
@@ -340,8 +340,8 @@ def test_a_small_file_that_claims_huge_dimensions_is_refused_before_it_is_decode
     # None of these has the pixels it claims: decoding would have called it damaged.
     data = bomb(*size)
     assert len(data) < 5000
-    with pytest.raises(Complaint, match="too large: I take up to 64 megapixels"):
-        clean(data)
+    with pytest.raises(UserError, match="too large: I take up to 64 megapixels"):
+        sanitize_image(data)
 
 
 def jpeg_with(piece: bytes, count: int, *, last: bool) -> bytes:
@@ -365,8 +365,8 @@ def test_a_jpeg_of_countless_scans_or_segments_is_refused_before_it_is_decoded(f
         jpeg_with(filling + b"\xff\xfe\0\2", 2_000_000, last=False),
     ):
         before = time.process_time()
-        with pytest.raises(Complaint, match="too many pieces"):
-            clean(data)
+        with pytest.raises(UserError, match="too many pieces"):
+            sanitize_image(data)
         assert time.process_time() - before < 1, "the first two would take minutes"
 
 
@@ -383,14 +383,14 @@ def test_of_a_photograph_with_another_inside_the_first_is_taken():
 
 
 def test_the_largest_dimensions_are_decoded():
-    with pytest.raises(Complaint, match="damaged"):
-        clean(png_of(8000, MAX_PIXELS // 8000))
+    with pytest.raises(UserError, match="damaged"):
+        sanitize_image(png_of(8000, MAX_PIXELS // 8000))
 
 
 def test_cleaning_in_many_threads_at_once_is_right_and_leaves_the_warnings_alone():
     before = list(warnings.filters)
     pictures = [encoded(Image.new("RGB", (300, 200), (number, 0, 0)), "PNG") for number in range(64)]
     with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(clean, pictures))
+        results = list(pool.map(sanitize_image, pictures))
     assert [Image.open(io.BytesIO(result)).getpixel((0, 0))[0] for result in results] == list(range(64))
     assert warnings.filters == before

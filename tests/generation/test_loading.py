@@ -12,9 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from generation.engine.engine import Engine
+from generation.engine.engine import DenoisingEngine
 from generation.engine.loading import choose_device, load_pipeline
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.messages import Event, Loading
 from tests.generation.hub import lay_in_cache
 from tests.generation.studio import Studio, generate, params
@@ -35,7 +35,7 @@ def _load(ref: str) -> Any:
 
 def test_every_part_is_told_before_it_is_loaded(tiny_model: Path) -> None:
     told: list[Event] = []
-    engine = Engine.load(str(tiny_model), "cpu", told.append)
+    engine = DenoisingEngine.load(str(tiny_model), "cpu", told.append)
     engine.close()
     parts = ("tokenizer", "text encoder", "unet", "vae", "scheduler")
     assert told == [Loading(part, done, 5, "tiny") for done, part in enumerate(parts)]
@@ -89,7 +89,7 @@ def test_a_model_of_the_catalogue_is_loaded_by_its_name_and_drawn_with_its_sampl
 def test_a_model_of_another_family_is_refused_and_told_which(
     tiny_model: Path, tmp_path: Path, change: dict[str, Any], named: str
 ) -> None:
-    with pytest.raises(Complaint, match=named):
+    with pytest.raises(UserError, match=named):
         _load(_copy(tiny_model, tmp_path, **change))
 
 
@@ -97,7 +97,7 @@ def test_a_pipeline_without_a_part_is_refused(tiny_model: Path, tmp_path: Path) 
     ref = _copy(tiny_model, tmp_path)
     index = json.loads((tmp_path / "model_index.json").read_text())
     (tmp_path / "model_index.json").write_text(json.dumps(index | {"unet": [None, None]}))
-    with pytest.raises(Complaint, match="unet"):
+    with pytest.raises(UserError, match="unet"):
         _load(ref)
 
 
@@ -110,7 +110,7 @@ def test_weights_that_are_not_safetensors_are_not_read(tiny_model: Path, tmp_pat
     ref = _copy(tiny_model, tmp_path)
     (tmp_path / "unet" / "diffusion_pytorch_model.safetensors").unlink()
     torch.save({}, tmp_path / "unet" / "diffusion_pytorch_model.bin")
-    with pytest.raises(Complaint, match=r"no safetensors weights for its unet.*Convert"):
+    with pytest.raises(UserError, match=r"no safetensors weights for its unet.*Convert"):
         _load(ref)
 
 
@@ -150,7 +150,7 @@ def test_a_network_that_lacks_weights_is_refused_rather_than_made_up(
     weights = load_file(file)
     gone = next(name for name in weights if name.endswith("weight"))
     save_file({name: weight for name, weight in weights.items() if name != gone}, file, {"format": "pt"})
-    with pytest.raises(Complaint, match=rf"the {part} of .* lacks 1 of its weights, {re.escape(gone)} among them"):
+    with pytest.raises(UserError, match=rf"the {part} of .* lacks 1 of its weights, {re.escape(gone)} among them"):
         _load(str(tmp_path))
 
 
@@ -159,5 +159,5 @@ def test_a_tokenizer_without_its_files_is_refused(tiny_model: Path, tmp_path: Pa
     for file in (tmp_path / "tokenizer").iterdir():
         if file.name != "tokenizer_config.json":
             file.unlink()
-    with pytest.raises(Complaint, match=r"the tokenizer of .* has no vocabulary"):
+    with pytest.raises(UserError, match=r"the tokenizer of .* has no vocabulary"):
         _load(str(tmp_path))

@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from generation.additions import Additions
+from generation.additions import Adapters
 from generation.child import load_engine
 from generation.engine.loading import Pipeline, load_pipeline
 from generation.lora import describe_lora
-from generation.messages import Event, Failed, Finished, Reason
-from generation.params import LoraUse, Params
-from generation.repertoire import Repertoire
+from generation.messages import Event, Failed, FailureReason, Finished
+from generation.params import LoraWeight, Params
+from generation.repertoire import ModelRegistry
 from tests.generation.lora_file import (
     CONVOLUTIONS,
     LINEAR,
@@ -38,13 +38,13 @@ ALL = {"unet": (*LINEAR, *CONVOLUTIONS), "text_encoder": OF_TEXT}
 
 @contextmanager
 def _studio(pipeline: Pipeline, *files: Path) -> Iterator[Studio]:
-    studio = Studio(pipeline, additions=Additions(tuple(describe_lora(path, path.stem) for path in files)))
+    studio = Studio(pipeline, additions=Adapters(tuple(describe_lora(path, path.stem) for path in files)))
     yield studio
     studio.close()
 
 
 def _wanted(*loras: tuple[str, float], **changes: object) -> Params:
-    return params(num_inference_steps=2, loras=tuple(LoraUse(*use) for use in loras), **changes)
+    return params(num_inference_steps=2, loras=tuple(LoraWeight(*use) for use in loras), **changes)
 
 
 def _drawn(pipeline: Pipeline, wanted: Params, *files: Path) -> Tensor:
@@ -177,7 +177,7 @@ def test_a_file_that_is_damaged_later_fails_its_jobs_only(pipeline: Pipeline, fi
     with _studio(pipeline, path) as studio:
         path.write_bytes(file.read_bytes()[:-100])
         failed, _ = studio.draw(generate("a", _wanted(("cut", 1.0))), generate("b", _wanted()))
-        assert failed == Failed("a", Reason.COMPLAINT, "The file of the LoRA cut is gone or damaged.")
+        assert failed == Failed("a", FailureReason.USER_ERROR, "The file of the LoRA cut is gone or damaged.")
         assert "b" in studio.latents
 
 
@@ -191,13 +191,15 @@ def test_a_lora_for_another_kind_of_model_is_refused_in_words(
         with _studio(pipeline, write_kohya(tmp_path / f"w{number}.safetensors", wrong)) as studio:
             (end,) = studio.draw(generate("a", _wanted((f"w{number}", 1.0))))
         text = f"The LoRA w{number} is made for another kind of model than tiny."
-        assert end == Failed("a", Reason.COMPLAINT, text)
+        assert end == Failed("a", FailureReason.USER_ERROR, text)
 
 
 def test_a_lora_that_was_taken_away_is_told_of(pipeline: Pipeline) -> None:
     with _studio(pipeline) as studio:
         (end,) = studio.draw(generate("a", _wanted(("gone", 1.0))))
-        assert end == Failed("a", Reason.COMPLAINT, "This was drawn with the LoRA gone, which is not here any more.")
+        assert end == Failed(
+            "a", FailureReason.USER_ERROR, "This was drawn with the LoRA gone, which is not here any more."
+        )
 
 
 def test_layers_that_drawing_has_no_use_for_are_left_out(
@@ -222,7 +224,7 @@ def test_the_process_that_draws_knows_the_loras_of_the_repertoire(
         if isinstance(event, Finished):
             told[event.job_id] = event
 
-    here = Repertoire.of([str(tiny_model)], Additions((describe_lora(file, "one"),)))
+    here = ModelRegistry.from_refs([str(tiny_model)], Adapters((describe_lora(file, "one"),)))
     engine = load_engine(here, "cpu", 1, emit)
     for name, wanted in (("with", _wanted(("one", 1.0))), ("without", _wanted())):
         engine.add(generate(name, wanted))

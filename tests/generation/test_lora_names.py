@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from generation.engine.lora import layers_by_name
-from generation.errors import Complaint
-from generation.lora import Part, describe_lora, part_of, trigger_words
+from generation.errors import UserError
+from generation.lora import LoraTensor, describe_lora, parse_key, trigger_words
 
 UNETS: dict[str, dict[str, Any]] = {
     "1.5": {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},
@@ -75,7 +75,7 @@ def unets() -> dict[str, Any]:
 def test_a_name_of_kohyas_means_the_layer_of_that_shape(
     unets: dict[str, Any], model: str, name: str, taken: int, given: int
 ) -> None:
-    part = part_of(f"{name}.lora_down.weight")
+    part = parse_key(f"{name}.lora_down.weight")
     assert part is not None
     layer = unets[model].get_submodule(layers_by_name(unets[model])[part.layer])
     assert layer.weight.shape[:2] == (given, taken)
@@ -105,7 +105,7 @@ def test_each_name_of_the_first_releases_leads_where_diffusers_says(unets: dict[
         theirs, _ = _convert_non_diffusers_lora_to_diffusers(
             _maybe_map_sgm_blocks_to_diffusers(keys, unets["xl"].config)
         )
-        assert {names[part.layer] for part in map(part_of, theirs) if part} == {path}
+        assert {names[part.layer] for part in map(parse_key, theirs) if part} == {path}
 
 
 def test_a_text_encoders_layers_have_the_names_of_all_releases() -> None:
@@ -119,7 +119,7 @@ def test_a_text_encoders_layers_have_the_names_of_all_releases() -> None:
         "text_encoder.text_model.encoder.layers.11.mlp.fc1.lora_A.weight",
         "text_encoder.encoder.layers.11.mlp.fc1.lora_linear_layer.up.weight",
     ):
-        part = part_of(key)
+        part = parse_key(key)
         assert part is not None
         assert encoder.get_submodule(names[part.layer]).weight.shape == (2048, 768)
 
@@ -130,45 +130,51 @@ LAYER = "down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_"
 @pytest.mark.parametrize(
     ("key", "part"),
     [
-        (f"lora_unet_{LAYER}k.lora_down.weight", Part("unet", f"{LAYER}k", "down")),
-        (f"lora_unet_{LAYER}k.alpha", Part("unet", f"{LAYER}k", "alpha")),
-        ("lora_unet_input_blocks_4_0_in_layers_2.lora_mid.weight", Part("unet", "input_blocks_4_0_in_layers_2", "mid")),
+        (f"lora_unet_{LAYER}k.lora_down.weight", LoraTensor("unet", f"{LAYER}k", "down")),
+        (f"lora_unet_{LAYER}k.alpha", LoraTensor("unet", f"{LAYER}k", "alpha")),
+        (
+            "lora_unet_input_blocks_4_0_in_layers_2.lora_mid.weight",
+            LoraTensor("unet", "input_blocks_4_0_in_layers_2", "mid"),
+        ),
         (
             "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_out.0.lora_B.weight",
-            Part("unet", f"{LAYER}out_0", "up"),
+            LoraTensor("unet", f"{LAYER}out_0", "up"),
         ),
         (
             "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.default.weight",
-            Part("unet", f"{LAYER}k", "down"),
+            LoraTensor("unet", f"{LAYER}k", "down"),
         ),
         (
             "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k.lora.up.weight",
-            Part("unet", f"{LAYER}k", "up"),
+            LoraTensor("unet", f"{LAYER}k", "up"),
         ),
         (
             "down_blocks.0.attentions.0.transformer_blocks.0.attn2.processor.to_out_lora.down.weight",
-            Part("unet", f"{LAYER}out_0", "down"),
+            LoraTensor("unet", f"{LAYER}out_0", "down"),
         ),
         (
             "text_encoder.text_model.encoder.layers.3.self_attn.to_out_lora.up.weight",
-            Part("text_encoder", "encoder_layers_3_self_attn_out_proj", "up"),
+            LoraTensor("text_encoder", "encoder_layers_3_self_attn_out_proj", "up"),
         ),
         (
             "text_encoder_2.text_model.encoder.layers.3.self_attn.q_proj.lora_A.weight",
-            Part("text_encoder_2", "encoder_layers_3_self_attn_q_proj", "down"),
+            LoraTensor("text_encoder_2", "encoder_layers_3_self_attn_q_proj", "down"),
         ),
         (
             "lora_te2_text_model_encoder_layers_3_mlp_fc2.lora_up.weight",
-            Part("text_encoder_2", "encoder_layers_3_mlp_fc2", "up"),
+            LoraTensor("text_encoder_2", "encoder_layers_3_mlp_fc2", "up"),
         ),
-        ("diffusion_model.input_blocks.4.1.proj_in.lora_A.weight", Part("unet", "input_blocks_4_1_proj_in", "down")),
+        (
+            "diffusion_model.input_blocks.4.1.proj_in.lora_A.weight",
+            LoraTensor("unet", "input_blocks_4_1_proj_in", "down"),
+        ),
         ("transformer.blocks.0.lora_A.weight", None),
         ("unet.conv_in.weight", None),
         ("emb_params", None),
     ],
 )
-def test_a_tensors_name_is_read_in_every_layout(key: str, part: Part | None) -> None:
-    assert part_of(key) == part
+def test_a_tensors_name_is_read_in_every_layout(key: str, part: LoraTensor | None) -> None:
+    assert parse_key(key) == part
 
 
 @pytest.mark.parametrize(
@@ -186,7 +192,7 @@ def test_a_tensors_name_is_read_in_every_layout(key: str, part: Part | None) -> 
 )
 def test_what_is_no_lora_for_these_models_is_refused_by_its_header(tmp_path: Path, key: str, told: str) -> None:
     save_file({key: torch.ones(2, 8)}, tmp_path / "x.safetensors")
-    with pytest.raises(Complaint, match=rf"x\.safetensors.*{told}"):
+    with pytest.raises(UserError, match=rf"x\.safetensors.*{told}"):
         describe_lora(tmp_path / "x.safetensors", "x")
 
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generation.errors import Complaint
-from generation.models import EMBEDDED, Model, describe, size_for
-from generation.samplers import SAMPLERS, recognise
+from generation.errors import UserError
+from generation.models import EMBEDDED, Model, describe_model, size_for
+from generation.samplers import SAMPLERS, sampler_for
 
 
 def a_folder(folder: Path, **files) -> Path:
@@ -27,7 +27,7 @@ def a_folder(folder: Path, **files) -> Path:
 
 
 def test_a_folder_that_describes_itself_is_believed(tiny_model):
-    model = describe(str(tiny_model))
+    model = describe_model(str(tiny_model))
     assert (model.name, model.ref, model.native_size) == ("tiny", str(tiny_model), 64)
     assert (model.num_inference_steps, model.guidance_scale) == (6, 5.0)
     assert model.examples == ("a red fox under the moon",)
@@ -37,7 +37,7 @@ def test_a_folder_that_does_not_is_measured(tmp_path):
     folder = a_folder(
         tmp_path / "dreamy", unet__config={"sample_size": 96}, vae__config={"block_out_channels": [1, 2, 3, 4]}
     )
-    assert describe(str(folder)) == Model(name="dreamy", ref=str(folder), native_size=768)
+    assert describe_model(str(folder)) == Model(name="dreamy", ref=str(folder), native_size=768)
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_a_folder_that_does_not_is_measured(tmp_path):
     ],
 )
 def test_the_trained_size_is_the_latents_times_the_vaes_scale(tmp_path, unet, vae, size):
-    assert describe(str(a_folder(tmp_path, unet__config=unet, vae__config=vae))).native_size == size
+    assert describe_model(str(a_folder(tmp_path, unet__config=unet, vae__config=vae))).native_size == size
 
 
 def test_a_model_that_needs_nothing_but_its_index_gets_the_defaults(tmp_path):
     folder = a_folder(tmp_path / "bare")
-    assert describe(str(folder)) == Model(name="bare", ref=str(folder))
+    assert describe_model(str(folder)) == Model(name="bare", ref=str(folder))
 
 
 def test_what_a_model_says_of_itself_beats_what_is_measured(tmp_path):
@@ -71,7 +71,7 @@ def test_what_a_model_says_of_itself_beats_what_is_measured(tmp_path):
         "licence": "unknown keys are for others",
     }
     folder = a_folder(tmp_path, atelier=own, unet__config={"sample_size": 96})
-    assert describe(str(folder)) == Model(
+    assert describe_model(str(folder)) == Model(
         name="Bilder – 絵",
         ref=str(folder),
         native_size=320,
@@ -86,10 +86,10 @@ def test_what_a_model_says_of_itself_beats_what_is_measured(tmp_path):
 def test_a_folder_is_named_however_it_is_written(tmp_path, monkeypatch):
     a_folder(tmp_path / "dreamy")
     monkeypatch.chdir(tmp_path)
-    assert describe("dreamy/").name == "dreamy"
-    assert describe("./dreamy").name == "dreamy"
+    assert describe_model("dreamy/").name == "dreamy"
+    assert describe_model("./dreamy").name == "dreamy"
     monkeypatch.chdir(tmp_path / "dreamy")
-    assert describe(".").name == "dreamy"
+    assert describe_model(".").name == "dreamy"
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_folder_is_named_however_it_is_written(tmp_path, monkeypatch):
     ],
 )
 def test_a_hub_id_gets_the_defaults_of_stable_diffusion(ref, name):
-    assert describe(ref) == Model(name=name, ref=ref)
+    assert describe_model(ref) == Model(name=name, ref=ref)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_hub_id_gets_the_defaults_of_stable_diffusion(ref, name):
 def test_a_path_that_is_no_model_folder_is_refused_by_name(ref, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError) as refused:
-        describe(ref)
+        describe_model(ref)
     assert ref in str(refused.value)
 
 
@@ -132,30 +132,30 @@ def test_a_single_file_is_not_taken_for_a_hub_id(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.safetensors").touch()
     for ref in ("model.safetensors", str(tmp_path / "model.safetensors")):
-        with pytest.raises(Complaint, match=r"model\.safetensors is no safetensors file"):
-            describe(ref)
+        with pytest.raises(UserError, match=r"model\.safetensors is no safetensors file"):
+            describe_model(ref)
     (tmp_path / "model.txt").touch()
     with pytest.raises(FileNotFoundError, match=r"model\.txt"):
-        describe("model.txt")
+        describe_model("model.txt")
 
 
 def test_a_folder_without_an_index_is_told_from_one_that_is_missing(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no model_index\.json"):
-        describe(str(tmp_path))
+        describe_model(str(tmp_path))
 
 
 @pytest.mark.parametrize("file", ["model_index", "atelier", "unet__config", "vae__config"])
 @pytest.mark.parametrize("content", ["", "{", '{"a": 1,}', "[1, 2]", '"text"', "null", "\ufeff{}", "\0"])
 def test_a_damaged_file_is_named(tmp_path, file, content):
-    with pytest.raises(Complaint, match=rf"{file.replace('__', '/')}\.json is damaged"):
-        describe(str(a_folder(tmp_path, **{file: content})))
+    with pytest.raises(UserError, match=rf"{file.replace('__', '/')}\.json is damaged"):
+        describe_model(str(a_folder(tmp_path, **{file: content})))
 
 
 def test_a_file_that_is_not_even_text_is_named(tmp_path):
     a_folder(tmp_path)
     (tmp_path / "atelier.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(Complaint, match=r"atelier\.json is damaged"):
-        describe(str(tmp_path))
+    with pytest.raises(UserError, match=r"atelier\.json is damaged"):
+        describe_model(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -181,8 +181,8 @@ def test_a_file_that_is_not_even_text_is_named(tmp_path):
     ],
 )
 def test_a_fact_that_makes_no_sense_is_named(tmp_path, fact, value):
-    with pytest.raises(Complaint, match=rf"atelier\.json is damaged: `{fact}`"):
-        describe(str(a_folder(tmp_path, atelier={fact: value})))
+    with pytest.raises(UserError, match=rf"atelier\.json is damaged: `{fact}`"):
+        describe_model(str(a_folder(tmp_path, atelier={fact: value})))
 
 
 STABLE = Model(name="sd", ref="sd")
@@ -262,11 +262,11 @@ def test_whatever_the_model_and_the_aspect_the_size_can_be_drawn(model, aspect):
 def test_a_models_own_scheduler_is_recognised(tmp_path, name):
     sampler = SAMPLERS[name]
     own = {"_class_name": sampler.scheduler, "use_karras_sigmas": False, **sampler.overrides}
-    assert describe(str(a_folder(tmp_path, scheduler__scheduler_config=own))).sampler == name
+    assert describe_model(str(a_folder(tmp_path, scheduler__scheduler_config=own))).sampler == name
 
 
 def test_a_scheduler_without_a_name_of_ours_goes_by_its_class(tmp_path):
-    assert recognise("DEISMultistepScheduler", {}) == "DEISMultistepScheduler"
-    assert recognise("EulerDiscreteScheduler", {"use_karras_sigmas": True}) == "EulerDiscreteScheduler"
-    assert describe(str(a_folder(tmp_path))).sampler is None
-    assert describe(EMBEDDED).sampler == "dpmpp_2m"
+    assert sampler_for("DEISMultistepScheduler", {}) == "DEISMultistepScheduler"
+    assert sampler_for("EulerDiscreteScheduler", {"use_karras_sigmas": True}) == "EulerDiscreteScheduler"
+    assert describe_model(str(a_folder(tmp_path))).sampler is None
+    assert describe_model(EMBEDDED).sampler == "dpmpp_2m"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generation.params import MAX_SEED, LoraUse, Params, TextPart, Tile, Upload, from_dict, to_dict
+from generation.params import MAX_SEED, LoraWeight, Params, PromptPart, Tile, Upload, from_dict, to_dict
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
@@ -18,7 +18,7 @@ tiles = st.builds(Tile, st.from_regex(r"[0-9a-f]{12}", fullmatch=True), st.integ
 uploads = st.builds(Upload, st.from_regex(r"[0-9a-f]{64}", fullmatch=True))
 any_params = st.builds(
     Params,
-    parts=st.lists(st.builds(TextPart, texts, numbers), min_size=1, max_size=4).map(tuple),
+    parts=st.lists(st.builds(PromptPart, texts, numbers), min_size=1, max_size=4).map(tuple),
     no=st.lists(texts, max_size=3).map(tuple),
     aspect=st.tuples(st.integers(1, 10**6), st.integers(1, 10**6)),
     width=st.integers(8, 4096),
@@ -32,9 +32,9 @@ any_params = st.builds(
     mask=st.none() | tiles | uploads,
     sampler=st.none() | texts,
     negative_prompt=st.none() | texts,
-    loras=st.lists(st.builds(LoraUse, texts, numbers), max_size=3).map(tuple),
+    loras=st.lists(st.builds(LoraWeight, texts, numbers), max_size=3).map(tuple),
 )
-PLAIN = Params(parts=(TextPart("a fox"),), width=512, height=512, seed=7, num_inference_steps=25, guidance_scale=7.5)
+PLAIN = Params(parts=(PromptPart("a fox"),), width=512, height=512, seed=7, num_inference_steps=25, guidance_scale=7.5)
 OPTIONAL = [field for field in fields(Params) if field.default is not MISSING]
 
 
@@ -143,14 +143,14 @@ def test_only_what_a_tile_writes_is_read_as_one(text):
     ],
 )
 def test_weights_are_scaled_so_that_the_positive_ones_sum_to_1(parts, no, weights):
-    params = replace(PLAIN, parts=tuple(TextPart(*part) for part in parts), no=no)
+    params = replace(PLAIN, parts=tuple(PromptPart(*part) for part in parts), no=no)
     assert [part.weight for part in params.weighted_parts] == weights
     assert [part.text for part in params.weighted_parts] == [*(text for text, _ in parts), *no]
 
 
 @given(st.lists(st.floats(0.001, 1000), min_size=1, max_size=6), st.lists(texts, max_size=4))
 def test_scaled_weights_keep_their_proportions(weights, no):
-    params = replace(PLAIN, parts=tuple(TextPart("x", weight) for weight in weights), no=tuple(no))
+    params = replace(PLAIN, parts=tuple(PromptPart("x", weight) for weight in weights), no=tuple(no))
     scaled = [part.weight for part in params.weighted_parts]
     assert math.isclose(sum(weight for weight in scaled if weight > 0), 1)
     assert all(
@@ -164,6 +164,6 @@ def test_the_seed_after_the_largest_is_0():
 
 
 def test_the_set_of_loras_does_not_depend_on_how_it_was_typed():
-    ink, moss, nothing = LoraUse("ink", 0.5), LoraUse("moss"), LoraUse("oil", 0.0)
+    ink, moss, nothing = LoraWeight("ink", 0.5), LoraWeight("moss"), LoraWeight("oil", 0.0)
     sets = [replace(PLAIN, loras=loras).lora_set for loras in ((ink, nothing, moss), (moss, ink), (ink, moss, nothing))]
     assert sets == [(ink, moss)] * 3

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from generation.engine.loading import Pipeline, load_pipeline
 from generation.engine.vae import Vae
-from generation.messages import Failed, Finished, Reason
+from generation.messages import Failed, FailureReason, Finished
 from tests.generation.studio import Studio, generate
 from tests.generation.tiny_xl import build_tiny_xl
 
@@ -47,10 +47,10 @@ def test_what_overflows_in_half_precision_is_worked_out_in_full(pipeline: Pipeli
 
 
 def test_latents_are_scaled_in_full_precision_also_while_a_model_in_half_is_being_made(pipeline: Pipeline) -> None:
-    scale = Vae(pipeline)._distribution
+    scale = Vae(pipeline)._latent_statistics
     torch.set_default_dtype(torch.float16)
     try:
-        meanwhile = Vae(pipeline)._distribution
+        meanwhile = Vae(pipeline)._latent_statistics
     finally:
         torch.set_default_dtype(torch.float32)
     assert all(map(torch.equal, meanwhile, scale))
@@ -86,5 +86,5 @@ def test_numbers_that_grew_too_large_are_told_and_not_posted_as_black(studio: St
     (failed,) = studio.draw(generate("a"))
     hook.remove()
     assert isinstance(failed, Failed)
-    assert (failed.reason, "precision" in failed.text) == (Reason.COMPLAINT, True)
+    assert (failed.reason, "precision" in failed.text) == (FailureReason.USER_ERROR, True)
     assert isinstance(studio.draw(generate("b"))[0], Finished)

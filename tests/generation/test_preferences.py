@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.models import Model
-from generation.prompt.preferences import STYLIZE, Preferences, check_option, check_suffix
-from generation.repertoire import Repertoire
+from generation.prompt.preferences import STYLIZE_PRESETS, Preferences, check_option, check_suffix
+from generation.repertoire import ModelRegistry
 
 MODEL = Model(name="none", ref="none")
-HERE = Repertoire((MODEL,))
+HERE = ModelRegistry((MODEL,))
 
 
 @pytest.mark.parametrize(
     ("preferences", "layers"),
     [
         (Preferences(), ()),
-        (Preferences(stylize=STYLIZE["high"]), ("--stylize 250",)),
+        (Preferences(stylize=STYLIZE_PRESETS["high"]), ("--stylize 250",)),
         (Preferences(stylize=0, raw=True), ("--stylize 0 --raw",)),
         (Preferences(suffix="--ar 3:2", model="storybook"), ("--ar 3:2", "--model storybook")),
         (Preferences(private=True, remix=True, auto_dm=True), ()),
     ],
 )
 def test_preferences_stand_for_parameters_and_the_suffix_comes_first(preferences, layers):
-    assert preferences.layers == layers
+    assert preferences.parameter_layers == layers
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_suffix_of_parameters_is_taken(text, kept):
     ],
 )
 def test_any_other_suffix_is_refused_with_the_reason(text, says):
-    with pytest.raises(Complaint, match=says):
+    with pytest.raises(UserError, match=says):
         check_suffix(text, HERE)
 
 
@@ -65,15 +65,15 @@ def test_an_options_name_is_taken_as_people_write_it(name):
 
 @pytest.mark.parametrize("name", ["", "ar", "--SEED", "two words", "v7", "mine2", "-", "a" * 33, "a`b", "stealth"])
 def test_an_option_cannot_have_any_other_name(name):
-    with pytest.raises(Complaint):
+    with pytest.raises(UserError):
         check_option(name, "--raw", HERE)
 
 
 def test_an_option_is_not_longer_than_allowed():
-    with pytest.raises(Complaint, match="1000"):
+    with pytest.raises(UserError, match="1000"):
         check_option("mine", "x" * 1001, HERE)
 
 
 def test_an_option_that_no_prompt_could_use_is_refused_with_the_reason():
-    with pytest.raises(Complaint, match="did you mean"):
+    with pytest.raises(UserError, match="did you mean"):
         check_option("mine", "oil painting --aspct 3:2", HERE)

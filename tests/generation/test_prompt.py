@@ -11,17 +11,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from generation.additions import Additions
+from generation.additions import Adapters
 from generation.display import escape
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.lora import Lora
 from generation.models import Model, size_for
-from generation.params import MAX_SEED, LoraUse, Params, TextPart, Tile, Upload
-from generation.prompt import PromptFaults, parse, read, write
-from generation.prompt.escapes import clean
+from generation.params import MAX_SEED, LoraWeight, Params, PromptPart, Tile, Upload
+from generation.prompt import PromptError, format_prompt, parse_params, parse_prompt
+from generation.prompt.escapes import normalize_text
 from generation.prompt.image_weight import image_weight_for, strength_for
-from generation.prompt.table import BY_NAME, COMING, PARAMETERS
-from generation.repertoire import Repertoire
+from generation.prompt.table import BY_NAME, PARAMETERS, PLANNED
+from generation.repertoire import ModelRegistry
 from generation.samplers import SAMPLERS
 from generation.textual_inversion import TextualInversion
 
@@ -37,8 +37,8 @@ OTHER = Model(
 )
 LORAS = tuple(Lora(name, Path("ink.safetensors")) for name in ("ink", "Ink_Wash.v2", "墨", "3d-moss"))
 WORDS = (TextualInversion("moss", Path("moss.safetensors"), ("emb_params",), (768,), 2),)
-ADDITIONS = Additions(LORAS, WORDS)
-HERE = Repertoire((MODEL, OTHER), ADDITIONS)
+ADDITIONS = Adapters(LORAS, WORDS)
+HERE = ModelRegistry((MODEL, OTHER), ADDITIONS)
 PICTURE = Upload("cafe")
 MARKS = [
     *("::", "::2 ", "::-.5 ", "--", "—", "–", "-", "**", "{", "}", ",", "\\", "<", ">", "@", "`", "=", ":", "/"),
@@ -46,7 +46,7 @@ MARKS = [
     *("3:2", ".5", "-1", "2", "\n", " ", "@everyone", "مرحبا", "赤い", "，", "、", "：：", "🦊", "👩\u200d🚀", "İ"),
     *("\u200b", "\u202e", "\ufdd0", "\ud800"),
     *("<lora:", "<lora:ink:0.8>", "<moss>", " --lora ink:-.5", "ink"),
-    *(f" --{name} " for name in (*BY_NAME, *COMING)),
+    *(f" --{name} " for name in (*BY_NAME, *PLANNED)),
 ]
 
 
@@ -57,11 +57,11 @@ def typed_texts() -> st.SearchStrategy[str]:
 
 
 def shown_texts() -> st.SearchStrategy[str]:
-    return typed_texts().map(clean).filter(bool)
+    return typed_texts().map(normalize_text).filter(bool)
 
 
 _lora_uses = st.builds(
-    LoraUse, st.sampled_from([lora.name for lora in LORAS]), st.floats(-2, 2).map(abs) | st.just(-0.5)
+    LoraWeight, st.sampled_from([lora.name for lora in LORAS]), st.floats(-2, 2).map(abs) | st.just(-0.5)
 )
 
 
@@ -71,8 +71,8 @@ def all_params(draw: st.DrawFn) -> Params:
     width, height = draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     assume(max(width, height) <= model.max_aspect * min(width, height))
     aspect = (width // math.gcd(width, height), height // math.gcd(width, height))
-    part = st.builds(TextPart, shown_texts(), st.floats(-1000, 1000) | st.just(1.0))
-    parts = draw(st.lists(part, min_size=1, max_size=4) | st.just([TextPart("")]))
+    part = st.builds(PromptPart, shown_texts(), st.floats(-1000, 1000) | st.just(1.0))
+    parts = draw(st.lists(part, min_size=1, max_size=4) | st.just([PromptPart("")]))
     assume(sum(part.weight for part in parts) > 0.001)
     pictures = draw(st.sampled_from([(), (PICTURE,), (PICTURE, Upload("beef"))]))
     assume(len(pictures) != 1 or any(part.text for part in parts))
@@ -107,42 +107,42 @@ def all_params(draw: st.DrawFn) -> Params:
     )
 
 
-def read_again(echo: str, params: Params, here: Repertoire = HERE) -> Params:
+def read_again(echo: str, params: Params, here: ModelRegistry = HERE) -> Params:
     """Read an echo with the pictures that went with it."""
     pictures = [*filter(None, [params.source]), *params.blended]
-    return read(echo, here, attached=len(pictures)).with_pictures(pictures)
+    return parse_prompt(echo, here, attached=len(pictures)).with_images(pictures)
 
 
 @settings(max_examples=200, deadline=None)
 @given(typed_texts())
 def test_parsing_gives_params_or_faults_and_never_anything_else(typed):
     try:
-        params = parse(typed, HERE, source=PICTURE)
-    except PromptFaults as faults:
-        assert faults.faults
-        assert all(fault in str(faults) for fault in faults.faults)
+        params = parse_params(typed, HERE, source=PICTURE)
+    except PromptError as faults:
+        assert faults.problems
+        assert all(fault in str(faults) for fault in faults.problems)
     else:
-        assert parse(write(params, HERE, seed=True), HERE, source=PICTURE) == params
+        assert parse_params(format_prompt(params, HERE, seed=True), HERE, source=PICTURE) == params
 
 
 @settings(max_examples=200, deadline=None)
 @given(all_params())
 def test_typing_the_echo_again_gives_the_same(params):
-    assert read_again(write(params, HERE, seed=True), params) == params
+    assert read_again(format_prompt(params, HERE, seed=True), params) == params
 
 
 @settings(max_examples=200, deadline=None)
 @given(all_params(), st.integers(1, 150), st.floats(0, 30))
 def test_an_echo_of_everything_keeps_its_meaning_when_the_defaults_change(params, steps, guidance):
     changed = {"num_inference_steps": steps, "guidance_scale": guidance}
-    other = Repertoire((replace(OTHER, **changed), replace(MODEL, **changed)), ADDITIONS)
-    assert read_again(write(params, None, seed=True), params, other) == params
+    other = ModelRegistry((replace(OTHER, **changed), replace(MODEL, **changed)), ADDITIONS)
+    assert read_again(format_prompt(params, None, seed=True), params, other) == params
 
 
 @settings(max_examples=200, deadline=None)
 @given(all_params())
 def test_a_prompt_copied_from_a_message_means_the_same(params):
-    echo = write(params, HERE, seed=True)
+    echo = format_prompt(params, HERE, seed=True)
     for copied in (
         f"**{escape(echo)}** - <@123> (fast)",
         f"**{escape(echo)}** - Variations (Strong) of image #2 by <@123>",
@@ -179,21 +179,21 @@ def test_a_prompt_copied_from_a_message_means_the_same(params):
     ],
 )
 def test_the_echo_is_the_prompt_as_applied(typed, echo):
-    assert write(parse(typed, HERE), HERE) == echo
+    assert format_prompt(parse_params(typed, HERE), HERE) == echo
 
 
 def test_the_echo_has_the_seed_only_when_asked():
-    params = parse("a fox --seed 5", HERE)
-    assert write(params, HERE) == "a fox"
-    assert write(params, HERE, seed=True) == "a fox --seed 5"
-    assert write(parse("a fox --sameseed 5", HERE), HERE, seed=True) == "a fox --sameseed --seed 5"
+    params = parse_params("a fox --seed 5", HERE)
+    assert format_prompt(params, HERE) == "a fox"
+    assert format_prompt(params, HERE, seed=True) == "a fox --seed 5"
+    assert format_prompt(parse_params("a fox --sameseed 5", HERE), HERE, seed=True) == "a fox --sameseed --seed 5"
 
 
 def test_the_echo_has_the_image_weight_of_a_picture_that_was_brought_but_not_of_a_tile():
     tile = Tile("0123456789ab", 2)
-    assert write(parse("a fox --iw 2", HERE, source=PICTURE), HERE) == "a fox --iw 2"
-    assert write(parse("a fox --iw 1", HERE, source=PICTURE), HERE) == "a fox"
-    assert write(parse("a fox --iw 2", HERE, source=tile), HERE) == "a fox"
+    assert format_prompt(parse_params("a fox --iw 2", HERE, source=PICTURE), HERE) == "a fox --iw 2"
+    assert format_prompt(parse_params("a fox --iw 1", HERE, source=PICTURE), HERE) == "a fox"
+    assert format_prompt(parse_params("a fox --iw 2", HERE, source=tile), HERE) == "a fox"
 
 
 @given(st.floats(0, 3), st.floats(0, 3))
@@ -212,32 +212,32 @@ def test_a_seed_is_drawn_only_when_none_is_given():
     def no_seed() -> int:
         raise AssertionError("a seed was drawn")
 
-    assert parse("a fox --seed 5", HERE, new_seed=no_seed).seed == 5
-    assert parse("a fox", HERE, new_seed=lambda: 9).seed == 9
-    assert parse("a fox", HERE).seed != parse("a fox", HERE).seed
+    assert parse_params("a fox --seed 5", HERE, new_seed=no_seed).seed == 5
+    assert parse_params("a fox", HERE, new_seed=lambda: 9).seed == 9
+    assert parse_params("a fox", HERE).seed != parse_params("a fox", HERE).seed
 
 
 def test_faults_are_a_complaint_that_reads_well_and_survives_pickling():
-    with pytest.raises(Complaint) as caught:
-        parse("a fox --ar --seed x", HERE)
+    with pytest.raises(UserError) as caught:
+        parse_params("a fox --ar --seed x", HERE)
     faults = caught.value
     assert str(faults) == (
         "• `--ar` needs a value such as `3:2`\n• `--seed` must be a whole number between 0 and 4294967295, not `x`"
     )
     assert pickle.loads(pickle.dumps(faults)).args == faults.args
-    assert str(PromptFaults("One fault")) == "One fault"
+    assert str(PromptError("One fault")) == "One fault"
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
 def test_the_example_of_a_parameter_works_and_does_something(parameter):
-    here = Repertoire((OTHER, MODEL, replace(MODEL, name="niji 6")), ADDITIONS)
+    here = ModelRegistry((OTHER, MODEL, replace(MODEL, name="niji 6")), ADDITIONS)
     plain, changed = (
-        read(f"a fox {typed}", here, attached=1, new_seed=lambda: 1, zooming=True)
+        parse_prompt(f"a fox {typed}", here, attached=1, new_seed=lambda: 1, allow_zoom=True)
         for typed in ("", f"--{parameter.name} {parameter.example}")
     )
     assert changed != plain
 
 
 def test_no_name_means_two_things():
-    names = [*(name for parameter in PARAMETERS for name in parameter.names), *COMING]
+    names = [*(name for parameter in PARAMETERS for name in parameter.names), *PLANNED]
     assert len(names) == len(set(names))

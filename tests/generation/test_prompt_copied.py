@@ -8,16 +8,16 @@ from dataclasses import replace
 import pytest
 
 from bot import wording
-from generation.job import Action, Asker, Destination, Job, Speed
+from generation.job import Action, Destination, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models import Model
 from generation.params import Params, Tile
-from generation.prompt import parse
-from generation.queue import Place
-from generation.repertoire import Repertoire
+from generation.prompt import parse_params
+from generation.queue import QueuePosition
+from generation.repertoire import ModelRegistry
 
 MODEL = Model(name="storybook", ref="m")
-HERE = Repertoire((MODEL,))
+HERE = ModelRegistry((MODEL,))
 PROMPTS = (
     "a fox",
     "a fox --ar 3:2 --tile --no snow, ice --seed 5",
@@ -45,7 +45,7 @@ def job(params: Params, action: Action, *, private: bool = False, speed: Speed =
         id="0123456789ab",
         action=action,
         params=params,
-        asker=Asker(11, "ada"),
+        requester=Requester(11, "ada"),
         destination=to,
         parent=None if action is Action.IMAGINE else Tile("ba9876543210", 2),
         asked_at=0.0,
@@ -55,12 +55,12 @@ def job(params: Params, action: Action, *, private: bool = False, speed: Speed =
 
 def messages_about(job: Job) -> list[str]:
     """Give what is said of a job from its first moment to its last."""
-    places, steps = (None, Place(1, None), Place(3, 60.0)), (None, Progress(job.id, 7, 25))
+    places, steps = (None, QueuePosition(1, None), QueuePosition(3, 60.0)), (None, Progress(job.id, 7, 25))
     return [
         *(wording.waiting(job, HERE, place, state) for place in places for state in STATES),
         *(wording.drawing(job, HERE, progress, state) for progress in steps for state in STATES),
         wording.leaving(wording.drawing(job, HERE, None, STATES[0])),
-        *(wording.finished(job, HERE, credit) for credit in (None, Asker(12, "ben"))),
+        *(wording.finished(job, HERE, credit) for credit in (None, Requester(12, "ben"))),
         wording.elsewhere(wording.finished(job, HERE, None), job),
         wording.ended(job, HERE, "Cancelled by <@11>."),
     ]
@@ -76,24 +76,24 @@ def as_seen(message: str) -> str:
 @pytest.mark.parametrize("prompt", PROMPTS)
 @pytest.mark.parametrize("action", Action)
 def test_a_messages_source_is_the_prompt_again(action, prompt):
-    params = replace(parse(prompt, HERE), seed=7)
+    params = replace(parse_params(prompt, HERE), seed=7)
     for speed in Speed:
         for private in (False, True):
             for message in messages_about(job(params, action, private=private, speed=speed)):
                 if message.startswith("<@"):
                     continue  # who asked for nothing in particular may also be the subject of a prompt
-                assert replace(parse(message, HERE), seed=7) == params
+                assert replace(parse_params(message, HERE), seed=7) == params
 
 
 @pytest.mark.parametrize("action", Action)
 def test_a_message_copied_from_the_screen_is_the_prompt_again(action):
-    params = parse("a fox --ar 3:2 --tile --seed 5", HERE)
+    params = parse_params("a fox --ar 3:2 --tile --seed 5", HERE)
     for message in messages_about(job(params, action)):
         seen = as_seen(message)
         if not seen.endswith("- @ada"):  # as in "a mural - @banksy", where it belongs to the prompt
-            assert replace(parse(seen, HERE), seed=5) == params
+            assert replace(parse_params(seen, HERE), seed=5) == params
 
 
 def test_what_looks_like_a_message_only_a_little_stays():
     typed = "**a fox** - not <@11>"
-    assert parse(typed, HERE).parts[0].text == "a fox - not <@11>"
+    assert parse_params(typed, HERE).parts[0].text == "a fox - not <@11>"

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from generation.additions import Additions
+from generation.additions import Adapters
 from generation.catalogue import Family
 from generation.lora import Lora
 from generation.models import Model
-from generation.params import LoraUse, Params
-from generation.prompt import PromptFaults, parse, read, write
-from generation.repertoire import Repertoire
+from generation.params import LoraWeight, Params
+from generation.prompt import PromptError, format_prompt, parse_params, parse_prompt
+from generation.repertoire import ModelRegistry
 from generation.textual_inversion import TextualInversion
 
-ONE = Model(name="one", ref="1.5", text_width=768)
-XL = Model(name="xl", ref="xl", family=Family.SDXL, text_width=2048)
+ONE = Model(name="one", ref="1.5", cross_attention_dim=768)
+XL = Model(name="xl", ref="xl", family=Family.SDXL, cross_attention_dim=2048)
 NEW = Model(name="new", ref="somebody/new")  # of which nothing is known before it is loaded
 FLUX = Model(name="flux", ref="flux", family=Family.FLUX)
 
@@ -29,7 +29,7 @@ def _word(name: str, *widths: int) -> TextualInversion:
     return TextualInversion(name, Path(f"{name}.safetensors"), ("k",) * len(widths), widths, 1)
 
 
-ADDITIONS = Additions(
+ADDITIONS = Adapters(
     (
         _lora("ink", 768),
         _lora("ink_wash", 768),
@@ -40,17 +40,17 @@ ADDITIONS = Additions(
     ),
     (_word("moss", 768), _word("Glow", 768, 1280)),
 )
-HERE = Repertoire((ONE, XL, NEW, FLUX), ADDITIONS)
+HERE = ModelRegistry((ONE, XL, NEW, FLUX), ADDITIONS)
 
 
 def drawn(typed: str) -> Params:
-    return parse(typed, HERE, new_seed=lambda: 7)
+    return parse_params(typed, HERE, new_seed=lambda: 7)
 
 
 def faults(typed: str) -> tuple[str, ...]:
-    with pytest.raises(PromptFaults) as wrong:
+    with pytest.raises(PromptError) as wrong:
         drawn(typed)
-    return wrong.value.faults
+    return wrong.value.problems
 
 
 @pytest.mark.parametrize(
@@ -80,19 +80,19 @@ def faults(typed: str) -> tuple[str, ...]:
     ],
 )
 def test_loras_are_read_as_people_type_them(typed: str, loras: list[tuple[str, float]]) -> None:
-    assert drawn(f"a fox {typed}").loras == tuple(LoraUse(*use) for use in loras)
+    assert drawn(f"a fox {typed}").loras == tuple(LoraWeight(*use) for use in loras)
 
 
 def test_the_way_of_another_program_leaves_the_text_as_it_is_without_it() -> None:
     params = drawn("a fox <lora:ink:0.7> at night")
     assert params.parts[0].text == "a fox at night"
-    assert write(params, HERE) == "a fox at night --lora ink:0.7"
+    assert format_prompt(params, HERE) == "a fox at night --lora ink:0.7"
 
 
 def test_escaped_it_is_text() -> None:
     params = drawn(r"a \<lora:ink:0.7> fox")
     assert params.parts[0].text == "a <lora:ink:0.7> fox"
-    assert drawn(write(params, HERE, seed=True)) == params
+    assert drawn(format_prompt(params, HERE, seed=True)) == params
 
 
 @pytest.mark.parametrize(
@@ -118,27 +118,27 @@ def test_what_is_wrong_with_a_lora_is_told(typed: str, fault: str) -> None:
 
 
 def test_only_a_handful_can_be_used_at_once() -> None:
-    many = Repertoire((ONE,), Additions(tuple(_lora(f"l{number}", 768) for number in range(6))))
-    with pytest.raises(PromptFaults, match="At most 5 LoRAs can be used at once, these are 6"):
-        parse("a fox --lora l0, l1, l2, l3, l4, l5", many)
+    many = ModelRegistry((ONE,), Adapters(tuple(_lora(f"l{number}", 768) for number in range(6))))
+    with pytest.raises(PromptError, match="At most 5 LoRAs can be used at once, these are 6"):
+        parse_params("a fox --lora l0, l1, l2, l3, l4, l5", many)
 
 
 def test_loras_in_the_prompt_beat_those_that_were_set_beforehand() -> None:
-    assert read("a fox", HERE, defaults=("--lora ink:0.5",)).params.loras == (LoraUse("ink", 0.5),)
-    assert read("a fox --lora texts", HERE, defaults=("--lora ink:0.5",)).params.loras == (LoraUse("texts"),)
+    assert parse_prompt("a fox", HERE, defaults=("--lora ink:0.5",)).params.loras == (LoraWeight("ink", 0.5),)
+    assert parse_prompt("a fox --lora texts", HERE, defaults=("--lora ink:0.5",)).params.loras == (LoraWeight("texts"),)
 
 
 def test_loras_that_were_set_beforehand_are_left_out_where_they_do_not_suit_the_model() -> None:
     suffix = ("--lora ink:0.5 --ar 3:2",)
-    params = read("a fox --model xl", HERE, defaults=suffix).params
+    params = parse_prompt("a fox --model xl", HERE, defaults=suffix).params
     assert (params.loras, params.aspect) == ((), (3, 2))
-    with pytest.raises(PromptFaults, match="In the settings `--lora gone`: `--lora` does not know `gone`"):
-        read("a fox", HERE, defaults=("--lora gone",))
+    with pytest.raises(PromptError, match="In the settings `--lora gone`: `--lora` does not know `gone`"):
+        parse_prompt("a fox", HERE, defaults=("--lora gone",))
 
 
 def test_loras_are_written_as_they_can_be_typed() -> None:
     params = drawn("a fox --lora ink:0.8 --lora texts")
-    assert write(params, HERE) == "a fox --lora ink:0.8, texts"
+    assert format_prompt(params, HERE) == "a fox --lora ink:0.8, texts"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_loras_are_written_as_they_can_be_typed() -> None:
 def test_words_in_angle_brackets_stay_in_the_text(text: str) -> None:
     params = drawn(text)
     assert params.parts[0].text == text.partition("::")[0]
-    assert drawn(write(params, HERE, seed=True)) == params
+    assert drawn(format_prompt(params, HERE, seed=True)) == params
 
 
 @pytest.mark.parametrize("typed", ["a <glow> fox", "a fox --no <GLOW>", "a fox --negative ugly <Glow>"])
@@ -158,8 +158,8 @@ def test_a_learnt_word_for_other_models_is_told_of(typed: str) -> None:
 
 def test_what_a_model_cannot_be_drawn_with_is_not_offered() -> None:
     def offered(model: Model) -> tuple[list[str], list[str]]:
-        here = ADDITIONS.for_model(model)
-        return [lora.name for lora in here.loras], [word.name for word in here.inversions]
+        here = ADDITIONS.compatible_with(model)
+        return [lora.name for lora in here.loras], [word.name for word in here.embeddings]
 
     assert offered(ONE) == (["ink", "ink_wash", "2fast", "texts"], ["moss"])
     assert offered(XL) == (["big", "texts"], ["Glow"])

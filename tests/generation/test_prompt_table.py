@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from generation.models import Model, size_for
-from generation.params import Params, TextPart, Upload
-from generation.prompt import PromptFaults, parse
-from generation.repertoire import Repertoire
+from generation.params import Params, PromptPart, Upload
+from generation.prompt import PromptError, parse_params
+from generation.repertoire import ModelRegistry
 
 MODEL = Model(name="storybook", ref="models/storybook", num_inference_steps=20, guidance_scale=7.0)
-HERE = Repertoire((MODEL,))
+HERE = ModelRegistry((MODEL,))
 PICTURE = Upload("cafe")
 SEED = 77
 
@@ -410,7 +410,7 @@ ALL = [*PLAIN, *SCRIPTS, *DASHES, *PARAMETERS, *WEIGHTS, *JUNK, *ESCAPES, *NEW, 
 
 @pytest.mark.parametrize(("typed", "parts", "changes"), ALL)
 def test_a_prompt_means(typed, parts, changes):
-    assert parse(typed, HERE, new_seed=lambda: SEED) == expected(parts, changes)
+    assert parse_params(typed, HERE, new_seed=lambda: SEED) == expected(parts, changes)
 
 
 @pytest.mark.parametrize(
@@ -425,7 +425,7 @@ def test_a_prompt_means(typed, parts, changes):
     ],
 )
 def test_the_image_weight_says_how_much_of_the_picture_is_forgotten(typed, strength):
-    params = parse(typed, HERE, source=PICTURE)
+    params = parse_params(typed, HERE, source=PICTURE)
     assert (params.source, params.strength) == (PICTURE, strength)
 
 
@@ -440,7 +440,7 @@ def expected(parts: list[tuple[str, float]], changes: dict[str, Any]) -> Params:
         "height": height,
         "model": MODEL.name,
     }
-    return Params(**values | {"parts": tuple(TextPart(*part) for part in parts)} | changes)
+    return Params(**values | {"parts": tuple(PromptPart(*part) for part in parts)} | changes)
 
 
 NOT_HERE = "here there is `storybook`"
@@ -564,16 +564,16 @@ FAULTY = [
 
 @pytest.mark.parametrize(("typed", "faults"), FAULTY, ids=[typed[:60] for typed, _ in FAULTY])
 def test_a_faulty_prompt_is_answered_with_all_its_faults(typed, faults):
-    with pytest.raises(PromptFaults) as caught:
-        parse(typed, HERE)
-    assert list(caught.value.faults) == faults
+    with pytest.raises(PromptError) as caught:
+        parse_params(typed, HERE)
+    assert list(caught.value.problems) == faults
 
 
 def test_the_aspect_limit_is_the_models():
-    square_only = Repertoire((Model(name="m", ref="m", max_aspect=1.0),))
-    narrow = Repertoire((Model(name="m", ref="m", max_aspect=2.5),))
-    assert parse("a fox --ar 5:2", narrow).aspect == (5, 2)
-    with pytest.raises(PromptFaults, match="between 2:5 and 5:2 with this model"):
-        parse("a fox --ar 26:10", narrow)
-    with pytest.raises(PromptFaults, match="between 1:1 and 1:1 with this model"):
-        parse("a fox --ar 3:2", square_only)
+    square_only = ModelRegistry((Model(name="m", ref="m", max_aspect=1.0),))
+    narrow = ModelRegistry((Model(name="m", ref="m", max_aspect=2.5),))
+    assert parse_params("a fox --ar 5:2", narrow).aspect == (5, 2)
+    with pytest.raises(PromptError, match="between 2:5 and 5:2 with this model"):
+        parse_params("a fox --ar 26:10", narrow)
+    with pytest.raises(PromptError, match="between 1:1 and 1:1 with this model"):
+        parse_params("a fox --ar 3:2", square_only)

@@ -11,15 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generation.models import Model
-from generation.params import TextPart, Tile, Upload
-from generation.prompt import TO_COME, PromptFaults, Wish, is_taken, parse, permute, read, write
-from generation.prompt.names import NAMES
+from generation.params import PromptPart, Tile, Upload
+from generation.prompt import (
+    PENDING_IMAGE,
+    PromptError,
+    PromptRequest,
+    format_prompt,
+    is_reserved_name,
+    parse_params,
+    parse_prompt,
+    permute,
+)
+from generation.prompt.names import PARAMETER_NAMES
 from generation.prompt.permutations import count
-from generation.repertoire import Repertoire
+from generation.repertoire import ModelRegistry
 from tests.generation.test_prompt import typed_texts
 
 MODEL = Model(name="storybook", ref="m", num_inference_steps=20, guidance_scale=7.0, trigger_words="storybook style")
-HERE = Repertoire((MODEL,))
+HERE = ModelRegistry((MODEL,))
 SEED = 77
 FOX, OWL = "https://example.org/fox.png", "https://example.org/owl.jpg?ex=1&is=2"
 OPTIONS = {
@@ -34,21 +43,21 @@ OPTIONS = {
 }
 
 
-def wish(typed: str, **more: Any) -> Wish:
-    return read(typed, HERE, new_seed=lambda: SEED, **more)
+def wish(typed: str, **more: Any) -> PromptRequest:
+    return parse_prompt(typed, HERE, new_seed=lambda: SEED, **more)
 
 
 def faults(typed: str, **more: Any) -> list[str]:
-    with pytest.raises(PromptFaults) as caught:
+    with pytest.raises(PromptError) as caught:
         wish(typed, **more)
-    return list(caught.value.faults)
+    return list(caught.value.problems)
 
 
-def told(found: Wish, here: Repertoire = HERE) -> str:
+def told(found: PromptRequest, here: ModelRegistry = HERE) -> str:
     """Write what was read, run included, as one line."""
     run = [found.speed, {True: "private", False: "public", None: None}[found.private]]
     repeat = [f"{found.repeat}×"] if found.repeat > 1 else []
-    return " | ".join([write(found.params, here), *filter(None, run), *repeat])
+    return " | ".join([format_prompt(found.params, here), *filter(None, run), *repeat])
 
 
 @pytest.mark.parametrize(
@@ -73,13 +82,13 @@ def test_the_run_is_no_part_of_the_picture(typed, read_as):
 
 @pytest.mark.parametrize("typed", ["a fox --seed 5 --repeat 3", "a fox --sameseed 5 --repeat 3", "a fox --repeat 3"])
 def test_repeated_jobs_are_never_alike(typed):
-    wishes = wish(typed).repeated()
+    wishes = wish(typed).expand_repeats()
     seeds = {each.params.seed + tile for each in wishes for tile in range(4)}
     assert (len(wishes), len(seeds)) == (3, 12)
 
 
 def test_repeated_seeds_go_on_from_the_typed_one_and_round_at_the_end():
-    seeds = [each.params.seed for each in wish("a fox --seed 4294967294 --repeat 3").repeated()]
+    seeds = [each.params.seed for each in wish("a fox --seed 4294967294 --repeat 3").expand_repeats()]
     assert seeds == [4294967294, 2, 6]
 
 
@@ -116,25 +125,27 @@ def test_nothing_about_the_run_is_said_unless_it_is_typed():
 def test_links_at_the_front_are_pictures(typed, links, text):
     found = wish(typed)
     assert list(found.links) == links
-    assert write(found.params, HERE).replace("https\\:\\//", "https\\://") == text.replace("https\\:\\//", "https\\://")
-    assert [found.params.source, *found.params.blended] == ([TO_COME] * len(links) or [None])
+    assert format_prompt(found.params, HERE).replace("https\\:\\//", "https\\://") == text.replace(
+        "https\\:\\//", "https\\://"
+    )
+    assert [found.params.source, *found.params.blended] == ([PENDING_IMAGE] * len(links) or [None])
 
 
 def test_attached_pictures_come_before_linked_ones():
     found = wish(f"{FOX} a fox", attached=1)
     pictures = [Upload("aa"), Upload("bb")]
     assert found.links == (FOX,)
-    assert found.params.blended == (TO_COME,)
-    assert found.with_pictures(pictures) == replace(found.params, source=pictures[0], blended=(pictures[1],))
+    assert found.params.blended == (PENDING_IMAGE,)
+    assert found.with_images(pictures) == replace(found.params, source=pictures[0], blended=(pictures[1],))
 
 
 def test_without_pictures_there_is_nothing_to_fill_in():
-    assert wish("a fox").with_pictures([]) == wish("a fox").params
+    assert wish("a fox").with_images([]) == wish("a fox").params
 
 
 def test_two_pictures_need_no_words():
     found = wish("--iw 2", attached=2)
-    assert (found.params.parts, found.params.strength) == ((TextPart(""),), 0.36)
+    assert (found.params.parts, found.params.strength) == ((PromptPart(""),), 0.36)
 
 
 ONE_ALONE = ["Say in words what to draw from the picture, or bring a second one to blend it with"]
@@ -167,9 +178,9 @@ def test_pictures_that_cannot_be_used_are_refused(typed, attached, expected):
 
 def test_the_short_way_takes_a_picture_but_no_links():
     tile = Tile("0123456789ab", 2)
-    assert parse("a fox", HERE, source=tile).source == tile
-    with pytest.raises(PromptFaults, match="attach the picture instead"):
-        parse(f"{FOX} a fox", HERE)
+    assert parse_params("a fox", HERE, source=tile).source == tile
+    with pytest.raises(PromptError, match="attach the picture instead"):
+        parse_params(f"{FOX} a fox", HERE)
 
 
 @pytest.mark.parametrize(
@@ -221,14 +232,14 @@ def test_what_is_wrong_with_a_custom_option_says_where_it_stands(typed, expected
     assert faults(typed, options=OPTIONS) == expected
 
 
-@pytest.mark.parametrize("name", [*NAMES, "AR", "v5", "s750", "tile2", "seed=5"])
+@pytest.mark.parametrize("name", [*PARAMETER_NAMES, "AR", "v5", "s750", "tile2", "seed=5"])
 def test_a_name_that_means_something_is_taken(name):
-    assert is_taken(name)
+    assert is_reserved_name(name)
 
 
 @pytest.mark.parametrize("name", ["mine", "noisy2", "my-style", "tiles", "vv", "s-curve", "2d", "赤", ""])
 def test_any_other_name_is_free(name):
-    assert not is_taken(name)
+    assert not is_reserved_name(name)
 
 
 LAYERS = ("--ar 3:2 --s 250 --tile", "--ar 2:3 --chaos 10 --relax --stealth")
@@ -291,9 +302,9 @@ def test_what_is_wrong_with_a_setting_says_where_it_stands(layer, expected):
 
 
 def test_the_factor_of_a_zoom_is_taken_in_the_form_of_custom_zoom_alone():
-    assert wish("a fox --zoom 1.5", zooming=True).zoom == 1.5
-    assert wish("a fox", zooming=True).zoom is None
-    assert faults("a fox --zoom 3 --q x", zooming=True) == [
+    assert wish("a fox --zoom 1.5", allow_zoom=True).zoom == 1.5
+    assert wish("a fox", allow_zoom=True).zoom is None
+    assert faults("a fox --zoom 3 --q x", allow_zoom=True) == [
         "`--zoom` must be between 1 and 2",
         "`--quality` must be one of 0.25, 0.5, 1, 2, 4, not `x`",
     ]
@@ -315,11 +326,15 @@ def test_the_house_style_is_the_models_unless_raw_is_asked_for():
 
 
 def test_a_family_of_models_has_a_name_of_its_own():
-    niji = Repertoire((Model(name="Niji 6", ref="m"),))
-    assert read("a fox --niji 6", niji) and read("a fox --niji6", niji) and read("a fox --v niji-6", niji)
-    assert read("a fox --niji --tile", niji).params.seamless
-    with pytest.raises(PromptFaults, match="`--niji` does not know `5`: here there is `Niji 6`"):
-        read("a fox --niji 5", niji)
+    niji = ModelRegistry((Model(name="Niji 6", ref="m"),))
+    assert (
+        parse_prompt("a fox --niji 6", niji)
+        and parse_prompt("a fox --niji6", niji)
+        and parse_prompt("a fox --v niji-6", niji)
+    )
+    assert parse_prompt("a fox --niji --tile", niji).params.seamless
+    with pytest.raises(PromptError, match="`--niji` does not know `5`: here there is `Niji 6`"):
+        parse_prompt("a fox --niji 5", niji)
 
 
 @pytest.mark.parametrize(
@@ -348,10 +363,10 @@ def test_reading_gives_a_wish_or_faults_and_never_anything_else(typed, layer, op
     for text in (typed, f"{typed} --mine", f"{option} --mine"):
         try:
             found = wish(text, **more)
-        except PromptFaults as caught:
-            assert caught.faults
+        except PromptError as caught:
+            assert caught.problems
         else:
-            echo = write(found.params, HERE, seed=True)
+            echo = format_prompt(found.params, HERE, seed=True)
             assert wish(echo, attached=attached + len(found.links)).params == found.params
 
 

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generation.catalogue import Family
-from generation.errors import Complaint, WorkerDied
-from generation.job import Action, Asker, Destination, Job, Speed
+from generation.errors import UserError, WorkerCrashed
+from generation.job import Action, Destination, Job, Requester, Speed
 from generation.messages import Loading, Ready
 from generation.models import Model
-from generation.params import Params, TextPart, Upload
-from generation.queue import PATIENCE, Allowance, Limits, PersonQueueFull, Place, Queue, QueueFull
-from generation.repertoire import Repertoire
+from generation.params import Params, PromptPart, Upload
+from generation.queue import MAX_WAIT_S, MemberLimits, PersonQueueFull, Queue, QueueFull, QueueLimits, QueuePosition
+from generation.repertoire import ModelRegistry
 from generation.worker import Broken, Restarting
 
 MODEL = Model(name="none", ref="none")
@@ -32,11 +32,11 @@ ages = count()
 class StillWorker:
     """A worker as far as the queue looks at one."""
 
-    repertoire = Repertoire((MODEL, OTHER, LARGE))
+    registry = ModelRegistry((MODEL, OTHER, LARGE))
 
     def __init__(self, capacity=1, state=READY):
         self.capacity = capacity
-        self.held = frozenset({MODEL.name})
+        self.loaded_models = frozenset({MODEL.name})
         self.load_seconds = {}
         self.state = state
         self.callbacks = []
@@ -63,8 +63,8 @@ def make_job(person=ANN, asked_at=None, speed=Speed.FAST, **changes):
     return Job(
         id=f"{next(numbers):012x}",
         action=Action.IMAGINE,
-        params=Params(parts=(TextPart("a fox"),), seed=1, **values),
-        asker=Asker(person, "somebody"),
+        params=Params(parts=(PromptPart("a fox"),), seed=1, **values),
+        requester=Requester(person, "somebody"),
         destination=Destination(
             guild_id=None, channel_id=1, by_channel=True, token="", token_expires_at=0.0, upload_limit=1
         ),
@@ -84,7 +84,7 @@ class Person:
         self.task = asyncio.create_task(self._run(queue, started))
 
     async def _run(self, queue, started):
-        async with queue.turn(self.job) as self.turn:
+        async with queue.acquire(self.job) as self.turn:
             started.append(self)
             await self.let_go
 
@@ -104,7 +104,7 @@ class Room:
 
     def __init__(self, *workers, clock=None, **limits):
         self.workers = workers or (StillWorker(),)
-        self.queue = Queue(self.workers, Limits(**limits), clock or Clock())
+        self.queue = Queue(self.workers, QueueLimits(**limits), clock or Clock())
         self.started = []
 
     def ask(self, person=ANN, **changes):
@@ -123,7 +123,7 @@ class Room:
 
     @property
     def order(self):
-        return [person.job.asker.id for person in self.started]
+        return [person.job.requester.id for person in self.started]
 
 
 @pytest.fixture(autouse=True)
@@ -170,7 +170,7 @@ async def test_no_more_jobs_run_than_the_worker_takes_at_once():
 async def test_the_person_served_least_recently_is_first_and_then_age(asked, served):
     room = Room()
     people = await room.ask_all(*asked)
-    assert [ANN] + [job.asker.id for job in room.queue.waiting] == served
+    assert [ANN] + [job.requester.id for job in room.queue.waiting] == served
     await room.drain()
     assert room.order == served
     turns = [person.turn.order for person in room.started]
@@ -198,7 +198,7 @@ async def test_the_urgent_go_first_and_among_equals_it_is_fair(asked, served):
     await settle()
     await room.drain()
     assert room.order[1:] == served
-    mine = [person for person in room.started[1:] if person.job.asker.id == ANN]
+    mine = [person for person in room.started[1:] if person.job.requester.id == ANN]
     assert mine == sorted(mine, key=lambda person: (list(Speed).index(person.job.speed), people.index(person)))
 
 
@@ -208,11 +208,11 @@ async def test_a_relaxed_job_goes_first_once_it_has_waited_half_an_hour():
     await room.ask_all(DAN)
     relaxed = room.ask(ANN, speed=RELAX)
     await settle()
-    clock.now += PATIENCE + 1
+    clock.now += MAX_WAIT_S + 1
     room.ask(BOB, speed=TURBO)
     room.ask(CLEO, speed=RELAX)
     await settle()
-    assert room.queue.place(relaxed.job.id).position == 1
+    assert room.queue.position(relaxed.job.id).position == 1
     await room.drain()
     assert room.order == [DAN, ANN, BOB, CLEO]
 
@@ -238,7 +238,7 @@ async def test_a_persons_own_jobs_run_in_the_order_they_were_asked():
 async def test_what_was_served_before_the_start_is_remembered():
     room = Room()
     for person, when in ((ANN, 300.0), (BOB, 100.0), (CLEO, 200.0)):
-        room.queue.remember(person, when)
+        room.queue.restore_last_served(person, when)
     await room.ask_all(ANN, BOB, CLEO, DAN)
     await room.drain()
     assert room.order == [DAN, BOB, CLEO, ANN]
@@ -304,7 +304,7 @@ async def test_a_job_whose_worker_died_goes_before_those_who_came_after_it():
     assert room.order == [ANN, BOB]
     worker.become(Restarting("it died"))
     for person in (ann, bob):
-        await person.finish(WorkerDied())
+        await person.finish(WorkerCrashed())
         room.started.remove(person)
     again = [Person(room.queue, person.job, room.started) for person in (bob, ann)]
     await settle()
@@ -379,13 +379,13 @@ async def test_an_error_in_the_block_frees_the_worker():
 async def test_a_person_may_have_only_so_many_jobs_waiting():
     room = Room(waiting_per_person=2)
     for _ in range(3):
-        room.queue.check(ANN)
+        room.queue.check_limits(ANN)
         await room.ask_all(ANN)
     with pytest.raises(PersonQueueFull, match="You already have 2 jobs waiting, and 2 is the most for one person"):
-        room.queue.check(ANN)
-    room.queue.check(BOB)
+        room.queue.check_limits(ANN)
+    room.queue.check_limits(BOB)
     await room.started[0].finish()
-    room.queue.check(ANN)
+    room.queue.check_limits(ANN)
     await room.drain()
 
 
@@ -393,28 +393,28 @@ async def test_only_so_many_jobs_may_wait_in_all():
     room = Room(waiting_in_all=1)
     await room.ask_all(ANN, BOB)
     with pytest.raises(QueueFull, match="The queue is full: 1 job"):
-        room.queue.check(CLEO)
+        room.queue.check_limits(CLEO)
     await room.started[0].finish()
-    room.queue.check(CLEO)
+    room.queue.check_limits(CLEO)
     await room.drain()
 
 
 def test_being_over_a_limit_is_an_ordinary_answer():
-    assert issubclass(QueueFull, Complaint)
-    assert issubclass(PersonQueueFull, Complaint)
+    assert issubclass(QueueFull, UserError)
+    assert issubclass(PersonQueueFull, UserError)
 
 
 async def test_no_burst_of_requests_gets_past_the_limits():
     room = Room(waiting_per_person=3)
     jobs = [make_job(ANN) for _ in range(5)]
     for job in jobs[:3]:
-        room.queue.enter(job)
+        room.queue.enqueue(job)
     with pytest.raises(PersonQueueFull):
-        room.queue.enter(jobs[3])
+        room.queue.enqueue(jobs[3])
     assert room.queue.waiting == jobs[:3]
-    assert room.queue.place(jobs[2].id) == Place(3, None)
-    room.queue.leave(jobs[0].id)
-    room.queue.enter(jobs[3])
+    assert room.queue.position(jobs[2].id) == QueuePosition(3, None)
+    room.queue.remove(jobs[0].id)
+    room.queue.enqueue(jobs[3])
     await settle()
     assert room.queue.running == []
     for job in jobs[1:4]:
@@ -427,26 +427,26 @@ async def test_no_burst_of_requests_gets_past_the_limits():
 async def test_who_has_entered_but_does_not_wait_yet_does_not_hold_up_the_others():
     room = Room()
     absent = make_job(ANN)
-    room.queue.enter(absent)
+    room.queue.enqueue(absent)
     await room.ask_all(BOB)
     assert room.order == [BOB]
     await room.drain()
-    room.queue.leave(absent.id)
+    room.queue.remove(absent.id)
     assert room.queue.waiting == []
 
 
 async def test_a_place_is_the_number_of_turns_until_ones_own():
     room = Room()
     people = await room.ask_all(ANN, ANN, BOB, ANN, CLEO)
-    positions = {person.job.id: room.queue.place(person.job.id) for person in people}
+    positions = {person.job.id: room.queue.position(person.job.id) for person in people}
     assert [positions[person.job.id] for person in people] == [
         None,
-        Place(3, None),
-        Place(1, None),
-        Place(4, None),
-        Place(2, None),
+        QueuePosition(3, None),
+        QueuePosition(1, None),
+        QueuePosition(4, None),
+        QueuePosition(2, None),
     ]
-    assert room.queue.place("unknown") is None
+    assert room.queue.position("unknown") is None
     await room.drain()
     assert [person.job for person in room.started] == [people[i].job for i in (0, 2, 4, 1, 3)]
 
@@ -463,12 +463,12 @@ async def test_the_estimate_is_what_the_jobs_before_will_take():
     room = Room(clock=clock)
     await learn(room, clock, 8.0)
     _, bob, cleo = await room.ask_all(ANN, BOB, CLEO)
-    assert room.queue.place(bob.job.id).seconds == pytest.approx(8.0)
-    assert room.queue.place(cleo.job.id).seconds == pytest.approx(16.0)
+    assert room.queue.position(bob.job.id).seconds == pytest.approx(8.0)
+    assert room.queue.position(cleo.job.id).seconds == pytest.approx(16.0)
     clock.now += 3.0
-    assert room.queue.place(cleo.job.id).seconds == pytest.approx(13.0)
+    assert room.queue.position(cleo.job.id).seconds == pytest.approx(13.0)
     clock.now += 30.0
-    assert room.queue.place(bob.job.id).seconds == 0.0
+    assert room.queue.position(bob.job.id).seconds == 0.0
     await room.drain()
 
 
@@ -479,8 +479,8 @@ async def test_the_estimate_knows_how_many_jobs_run_at_once():
     await room.ask_all(ANN)
     clock.now += 6.0
     _, cleo, dan = await room.ask_all(BOB, CLEO, DAN)
-    assert room.queue.place(cleo.job.id).seconds == pytest.approx(2.0)
-    assert room.queue.place(dan.job.id).seconds == pytest.approx(8.0)
+    assert room.queue.position(cleo.job.id).seconds == pytest.approx(2.0)
+    assert room.queue.position(dan.job.id).seconds == pytest.approx(8.0)
     await room.drain()
 
 
@@ -489,8 +489,8 @@ async def test_the_estimate_knows_how_many_jobs_one_person_may_have_running():
     room = Room(StillWorker(capacity=3), clock=clock, running_per_person=1)
     await learn(room, clock, 8.0)
     _, second, third = await room.ask_all(ANN, ANN, ANN)
-    assert room.queue.place(second.job.id).seconds == pytest.approx(8.0)
-    assert room.queue.place(third.job.id).seconds == pytest.approx(16.0)
+    assert room.queue.position(second.job.id).seconds == pytest.approx(8.0)
+    assert room.queue.position(third.job.id).seconds == pytest.approx(16.0)
     [bob] = await room.ask_all(BOB)
     assert bob.turn is not None
     await room.drain()
@@ -503,8 +503,8 @@ async def test_the_estimate_follows_the_order_of_urgency():
     await room.ask_all(ANN)
     relaxed, fast = room.ask(BOB, speed=RELAX), room.ask(CLEO)
     await settle()
-    assert room.queue.place(fast.job.id) == Place(1, pytest.approx(8.0))
-    assert room.queue.place(relaxed.job.id) == Place(2, pytest.approx(16.0))
+    assert room.queue.position(fast.job.id) == QueuePosition(1, pytest.approx(8.0))
+    assert room.queue.position(relaxed.job.id) == QueuePosition(2, pytest.approx(16.0))
     await room.drain()
 
 
@@ -528,7 +528,7 @@ async def test_the_estimate_is_scaled_by_the_work(changes, factor):
     room.ask(ANN, **changes)
     await settle()
     [bob] = await room.ask_all(BOB)
-    assert room.queue.place(bob.job.id).seconds == pytest.approx(8.0 * factor)
+    assert room.queue.position(bob.job.id).seconds == pytest.approx(8.0 * factor)
     await room.drain()
 
 
@@ -539,7 +539,7 @@ async def test_the_estimate_follows_what_was_seen_lately():
     for _ in range(30):
         await learn(room, clock, 2.0)
     _, bob = await room.ask_all(ANN, BOB)
-    assert room.queue.place(bob.job.id).seconds == pytest.approx(2.0, abs=0.1)
+    assert room.queue.position(bob.job.id).seconds == pytest.approx(2.0, abs=0.1)
     await room.drain()
 
 
@@ -549,7 +549,7 @@ async def test_there_is_no_estimate_while_no_worker_is_ready():
     await learn(room, clock, 8.0)
     worker.become(Loading("unet", 0, 1))
     [ann] = await room.ask_all(ANN)
-    assert room.queue.place(ann.job.id) == Place(1, None)
+    assert room.queue.position(ann.job.id) == QueuePosition(1, None)
     worker.become(READY)
     await settle()
     await room.drain()
@@ -558,7 +558,7 @@ async def test_there_is_no_estimate_while_no_worker_is_ready():
 async def test_listeners_hear_of_every_change_of_places():
     room = Room()
     heard = []
-    room.queue.subscribe(lambda: heard.append([job.asker.id for job in room.queue.waiting]))
+    room.queue.subscribe(lambda: heard.append([job.requester.id for job in room.queue.waiting]))
     ann, bob, cleo = await room.ask_all(ANN, BOB, CLEO)
     assert heard == [[BOB, CLEO]]
     cleo.task.cancel()
@@ -607,7 +607,7 @@ async def live_through(events, capacities, per_person):
     assert all(person.task.done() for person in people), "somebody starved"
     assert room.queue.running == room.queue.waiting == []
     for person in people:
-        assert person.task.cancelled() or isinstance(person.task.exception(), WorkerDied | None)
+        assert person.task.cancelled() or isinstance(person.task.exception(), WorkerCrashed | None)
 
 
 def disturb(event, which, people):
@@ -622,19 +622,19 @@ def disturb(event, which, people):
         if event == "finish":
             person.let_go.set_result(None)
         else:
-            person.let_go.set_exception(WorkerDied())
+            person.let_go.set_exception(WorkerCrashed())
 
 
 def look(room, people, per_person):
     """Check what is to be true whenever the queue has settled."""
-    running = [job.asker.id for job in room.queue.running]
+    running = [job.requester.id for job in room.queue.running]
     assert all(running.count(person) <= per_person for person in running)
     for worker in room.workers:
         assert (
             sum(p.turn is not None and p.turn.worker is worker and not p.task.done() for p in people) <= worker.capacity
         )
     free = sum(worker.capacity for worker in room.workers) - len(running)
-    could_run = [job for job in room.queue.waiting if running.count(job.asker.id) < per_person]
+    could_run = [job for job in room.queue.waiting if running.count(job.requester.id) < per_person]
     assert not (free and could_run), "a free worker stands idle while somebody waits"
     assert {job.id for job in room.queue.waiting} == {p.job.id for p in people if p.turn is None and not p.task.done()}
 
@@ -654,7 +654,7 @@ async def newcomer_waits_for_one_each(crowd, done_before):
     before = len(room.started)
     [newcomer] = await room.ask_all(99)
     await room.drain()
-    passed = [person.job.asker.id for person in room.started[before : room.started.index(newcomer)]]
+    passed = [person.job.requester.id for person in room.started[before : room.started.index(newcomer)]]
     assert len(passed) == len(set(passed))
 
 
@@ -665,13 +665,13 @@ def job_in(guild_id: int) -> Job:
 
 async def test_an_allowance_bounds_who_waits_in_that_guild_only():
     queue = Room(waiting_per_person=5).queue
-    queue.enter(job_in(1), Allowance(waiting=1))
+    queue.enqueue(job_in(1), MemberLimits(waiting=1))
     with pytest.raises(PersonQueueFull, match="1 is the most for one member of this server with your roles"):
-        queue.enter(job_in(1), Allowance(waiting=1))
-    queue.enter(job_in(2), Allowance(waiting=1))
+        queue.enqueue(job_in(1), MemberLimits(waiting=1))
+    queue.enqueue(job_in(2), MemberLimits(waiting=1))
     with pytest.raises(PersonQueueFull, match="You already have 2 jobs waiting, and 4 more are too many: 5 is"):
-        queue.check(ANN, 3, jobs=4)
-    queue.check(ANN, 3, jobs=3)
+        queue.check_limits(ANN, 3, jobs=4)
+    queue.check_limits(ANN, 3, jobs=3)
 
 
 async def test_an_allowance_bounds_who_runs_in_that_guild_only():
@@ -680,10 +680,10 @@ async def test_an_allowance_bounds_who_runs_in_that_guild_only():
     await learn(room, clock, 8.0)
     jobs = [job_in(1), job_in(1), job_in(2)]
     for job in jobs:
-        room.queue.enter(job, Allowance(running=1))
+        room.queue.enqueue(job, MemberLimits(running=1))
     people = [Person(room.queue, job, room.started) for job in jobs]
     await settle()
     assert room.queue.running == [jobs[0], jobs[2]]
-    assert room.queue.place(jobs[1].id) == Place(1, pytest.approx(8.0))
+    assert room.queue.position(jobs[1].id) == QueuePosition(1, pytest.approx(8.0))
     await people[0].finish()
     assert room.queue.running == [jobs[2], jobs[1]]

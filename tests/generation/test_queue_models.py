@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generation.job import Speed
-from generation.lookahead import FARTHEST, LONGEST, MOST_TIMES, Candidate, LookAhead
-from generation.queue import Place
+from generation.lookahead import MAX_CANDIDATES, MAX_SKIPPED_S, MAX_SKIPS, Candidate, ModelAffinity
+from generation.queue import QueuePosition
 from tests.generation.test_queue import ANN, BOB, CLEO, DAN, LARGE, OTHER, Clock, Room, StillWorker, settle
 
 HERE, AWAY, FAR = "", OTHER.name, LARGE.name
@@ -27,7 +27,7 @@ async def drain(room):
     """Finish whoever has a turn, one after another, with a worker that holds what it has drawn with."""
     for person in room.started:
         if not person.task.done():
-            room.workers[0].held |= {room.workers[0].repertoire.name_of(person.job.params)}
+            room.workers[0].loaded_models |= {room.workers[0].registry.model_name(person.job.params)}
             await person.finish()
 
 
@@ -42,8 +42,8 @@ def models(room):
         ([AWAY, HERE, AWAY, HERE], [HERE, HERE, AWAY, AWAY]),
         ([AWAY, FAR], [AWAY, FAR]),
         ([HERE, AWAY, HERE], [HERE, HERE, AWAY]),
-        ([AWAY] + [HERE] * (MOST_TIMES + 2), [HERE] * MOST_TIMES + [AWAY] + [HERE] * 2),
-        ([AWAY] * FARTHEST + [HERE], [AWAY] * FARTHEST + [HERE]),
+        ([AWAY] + [HERE] * (MAX_SKIPS + 2), [HERE] * MAX_SKIPS + [AWAY] + [HERE] * 2),
+        ([AWAY] * MAX_CANDIDATES + [HERE], [AWAY] * MAX_CANDIDATES + [HERE]),
     ],
 )
 async def test_jobs_whose_model_is_held_go_first_within_bounds(asked, served):
@@ -51,7 +51,7 @@ async def test_jobs_whose_model_is_held_go_first_within_bounds(asked, served):
     await room.ask_all(DAN)
     people = await ask(room, *((100 + number, model) for number, model in enumerate(asked)))
     assert [job.params.model for job in room.queue.waiting] == served
-    assert sorted(room.queue.place(person.job.id).position for person in people) == list(range(1, len(asked) + 1))
+    assert sorted(room.queue.position(person.job.id).position for person in people) == list(range(1, len(asked) + 1))
     await drain(room)
     assert models(room)[1:] == served
 
@@ -61,7 +61,7 @@ async def test_once_its_model_is_held_a_job_waits_no_longer_than_any():
     room = Room(worker)
     await room.ask_all(DAN)
     await ask(room, (ANN, AWAY), (BOB, HERE))
-    worker.held |= {AWAY}
+    worker.loaded_models |= {AWAY}
     await room.drain()
     assert models(room) == [HERE, AWAY, HERE]
 
@@ -73,7 +73,7 @@ async def test_nobody_is_passed_for_longer_than_a_minute():
     await ask(room, (ANN, AWAY), (BOB, HERE), (CLEO, HERE))
     await room.started[0].finish()
     assert room.order == [DAN, BOB]
-    clock.now += LONGEST + 1
+    clock.now += MAX_SKIPPED_S + 1
     await room.started[1].finish()
     assert room.order == [DAN, BOB, ANN]
     await room.drain()
@@ -105,24 +105,24 @@ async def learn(room, clock, seconds, model=HERE):
 
 async def test_every_model_has_a_pace_of_its_own():
     clock, worker = Clock(), StillWorker()
-    worker.held |= {AWAY}
+    worker.loaded_models |= {AWAY}
     room = Room(worker, clock=clock)
     await learn(room, clock, 8.0)
     await learn(room, clock, 2.0, AWAY)
     _, bob, cleo = await ask(room, (ANN, AWAY), (BOB, HERE), (CLEO, HERE))
-    assert room.queue.place(bob.job.id) == Place(1, pytest.approx(2.0))
-    assert room.queue.place(cleo.job.id) == Place(2, pytest.approx(10.0))
+    assert room.queue.position(bob.job.id) == QueuePosition(1, pytest.approx(2.0))
+    assert room.queue.position(cleo.job.id) == QueuePosition(2, pytest.approx(10.0))
     await room.drain()
 
 
 async def test_an_unknown_model_is_thought_to_be_as_fast_as_the_most_similar():
     clock, worker = Clock(), StillWorker()
-    worker.held |= {AWAY, FAR}
+    worker.loaded_models |= {AWAY, FAR}
     room = Room(worker, clock=clock)
     await learn(room, clock, 30.0, FAR)
     await learn(room, clock, 8.0, HERE)
     _, bob = await ask(room, (ANN, AWAY), (BOB, HERE))
-    assert room.queue.place(bob.job.id).seconds == pytest.approx(8.0)
+    assert room.queue.position(bob.job.id).seconds == pytest.approx(8.0)
     await room.drain()
 
 
@@ -133,8 +133,8 @@ async def test_a_model_that_has_to_be_loaded_costs_what_loading_took_last():
     await learn(room, clock, 8.0)
     await ask(room, (ANN, AWAY))
     bob, cleo = await ask(room, (BOB, AWAY), (CLEO, AWAY))
-    assert room.queue.place(bob.job.id).seconds == pytest.approx(13.0)
-    assert room.queue.place(cleo.job.id).seconds == pytest.approx(21.0)
+    assert room.queue.position(bob.job.id).seconds == pytest.approx(13.0)
+    assert room.queue.position(cleo.job.id).seconds == pytest.approx(21.0)
     await room.drain()
 
 
@@ -143,9 +143,9 @@ async def test_what_loading_took_is_not_taken_for_the_pace():
     room = Room(worker, clock=clock)
     await learn(room, clock, 8.0)
     await learn(room, clock, 100.0, AWAY)
-    worker.held |= {AWAY}
+    worker.loaded_models |= {AWAY}
     _, bob = await ask(room, (ANN, AWAY), (BOB, HERE))
-    assert room.queue.place(bob.job.id).seconds == pytest.approx(8.0)
+    assert room.queue.position(bob.job.id).seconds == pytest.approx(8.0)
     await room.drain()
 
 
@@ -156,20 +156,20 @@ CANDIDATES = st.lists(st.tuples(st.sampled_from([HERE, AWAY, FAR]), st.integers(
 @given(CANDIDATES, st.lists(st.tuples(st.sets(st.sampled_from([HERE, AWAY, FAR])), st.integers(0, 40)), min_size=1))
 def test_whatever_is_held_nobody_is_passed_too_often_or_for_too_long(wanted, moments):
     waiting = [Candidate(str(number), *each) for number, each in enumerate(sorted(wanted, key=lambda each: each[1]))]
-    look_ahead, passed, since, now = LookAhead(), dict.fromkeys(waiting, 0), {}, 0.0
+    look_ahead, passed, since, now = ModelAffinity(), dict.fromkeys(waiting, 0), {}, 0.0
     while waiting:
         for held, seconds in moments:
             if not waiting:
                 break
             now += seconds
-            taken = look_ahead.take(waiting, held, now)
+            taken = look_ahead.choose(waiting, held, now)
             for other in waiting[: waiting.index(taken)]:
                 passed[other] += 1
-                assert now - since.setdefault(other, now) <= LONGEST
-                assert other.urgency == taken.urgency
+                assert now - since.setdefault(other, now) <= MAX_SKIPPED_S
+                assert other.priority == taken.priority
             waiting.remove(taken)
             look_ahead.forget(taken.job_id)
-    assert max(passed.values()) <= MOST_TIMES
+    assert max(passed.values()) <= MAX_SKIPS
 
 
 @settings(deadline=None, max_examples=50)
@@ -180,10 +180,10 @@ def test_with_one_model_the_order_is_what_it_would_be_without_a_preference(crowd
 
 async def served_as_foreseen(crowd, is_held):
     worker = StillWorker()
-    worker.held = worker.held if is_held else frozenset()
+    worker.loaded_models = worker.loaded_models if is_held else frozenset()
     room = Room(worker, waiting_per_person=100)
     await room.ask_all(*crowd)
-    fair = [waiting.job for waiting in room.queue._in_order()]
+    fair = [waiting.job for waiting in room.queue._priority_order()]
     assert room.queue.waiting == fair
     await room.drain()
     assert [person.job for person in room.started][1:] == fair
@@ -201,7 +201,7 @@ def test_every_job_of_every_model_gets_its_turn_in_the_order_foreseen(asked, cap
 async def all_served(asked, capacity):
     room = Room(StillWorker(capacity), waiting_per_person=100, running_per_person=9)
     await ask(room, *asked)
-    room.workers[0].held |= {room.workers[0].repertoire.name_of(person.job.params) for person in room.started}
+    room.workers[0].loaded_models |= {room.workers[0].registry.model_name(person.job.params) for person in room.started}
     foreseen = room.queue.waiting
     began = len(room.started)
     await drain(room)

@@ -6,11 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from generation.errors import Complaint
-from generation.models import EMBEDDED, Model, describe
-from generation.prompt import PromptFaults, choose_model, parse, permute, read, with_parameter, write
+from generation.errors import UserError
+from generation.models import EMBEDDED, Model, describe_model
+from generation.prompt import (
+    PromptError,
+    choose_model,
+    format_prompt,
+    parse_params,
+    parse_prompt,
+    permute,
+    with_parameter,
+)
 from generation.prompt.preferences import Preferences, check_suffix
-from generation.repertoire import Repertoire
+from generation.repertoire import ModelRegistry
 
 STORYBOOK = Model(name="Storybook", ref="models/storybook", native_size=256, num_inference_steps=20)
 JOURNEY = Model(
@@ -18,7 +26,7 @@ JOURNEY = Model(
 )
 ANYTHING = Model(name="Anything V3", ref="Linaqruf/anything-v3.0", native_size=512, num_inference_steps=30)
 OWN = Model(name="Any-Thing else {1}", ref="/srv/models/own.safetensors")
-HERE = Repertoire((STORYBOOK, JOURNEY, ANYTHING, OWN))
+HERE = ModelRegistry((STORYBOOK, JOURNEY, ANYTHING, OWN))
 
 
 @pytest.mark.parametrize(
@@ -40,7 +48,7 @@ HERE = Repertoire((STORYBOOK, JOURNEY, ANYTHING, OWN))
     ],
 )
 def test_a_prompt_is_for_the_model_that_it_names(typed, model):
-    assert parse(typed, HERE).model == model.name
+    assert parse_params(typed, HERE).model == model.name
 
 
 @pytest.mark.parametrize(
@@ -56,21 +64,21 @@ def test_a_prompt_is_for_the_model_that_it_names(typed, model):
     ],
 )
 def test_what_is_wrong_with_a_models_name_is_told_with_what_there_is(typed, fault):
-    with pytest.raises(PromptFaults, match=fault):
-        parse(f"a fox {typed}", HERE)
+    with pytest.raises(PromptError, match=fault):
+        parse_params(f"a fox {typed}", HERE)
 
 
 def test_without_a_model_of_that_kind_there_is_no_short_name_for_it():
-    with pytest.raises(PromptFaults, match="`--niji` does not know `6`: here there is `Storybook`, `Open Journey`"):
-        parse("a fox --niji 6", Repertoire((STORYBOOK, JOURNEY)))
+    with pytest.raises(PromptError, match="`--niji` does not know `6`: here there is `Storybook`, `Open Journey`"):
+        parse_params("a fox --niji 6", ModelRegistry((STORYBOOK, JOURNEY)))
 
 
 def test_all_that_a_prompt_leaves_open_is_as_its_model_has_it():
-    params = parse("a fox --q .5 --ar 2:1 --model o", HERE)
+    params = parse_params("a fox --q .5 --ar 2:1 --model o", HERE)
     assert (params.num_inference_steps, params.guidance_scale) == (12, 7.0)
     assert params.house_style == "mdjrny-v4 style"
     assert (params.width, params.height) == (720, 360)
-    assert parse("a fox --draft", HERE).width == 128
+    assert parse_params("a fox --draft", HERE).width == 128
 
 
 @pytest.mark.parametrize(
@@ -84,64 +92,64 @@ def test_all_that_a_prompt_leaves_open_is_as_its_model_has_it():
     ],
 )
 def test_what_was_settled_beforehand_chooses_where_the_prompt_does_not(typed, defaults, name):
-    params = read(typed, HERE, defaults=defaults, options={"mine": "in ink --model Anything V3"}).params
+    params = parse_prompt(typed, HERE, defaults=defaults, options={"mine": "in ink --model Anything V3"}).params
     assert params.model == name
     assert params.num_inference_steps == (HERE.find(name) or STORYBOOK).num_inference_steps
 
 
 def test_a_preferred_model_is_read_whatever_it_is_called():
-    layers = Preferences(model=OWN.name, stylize=50, raw=True).layers
-    params = read("a fox", HERE, defaults=layers).params
+    layers = Preferences(model=OWN.name, stylize=50, raw=True).parameter_layers
+    params = parse_prompt("a fox", HERE, defaults=layers).params
     assert (params.model, params.stylize, params.raw) == (OWN.name, 50, True)
     assert choose_model(layers, HERE) is OWN
 
 
 def test_each_of_several_models_draws_its_own_prompt():
     prompts = permute("a fox --model {storybook, open journey} --ar 2:1", 10)
-    assert [parse(prompt, HERE).model for prompt in prompts] == ["Storybook", "Open Journey"]
+    assert [parse_params(prompt, HERE).model for prompt in prompts] == ["Storybook", "Open Journey"]
 
 
 def test_a_models_name_can_be_put_to_a_prompt_that_was_copied():
     typed = with_parameter(r"**a \{fox\} --ar 2:1** - @bob (fast)", "--model o")
-    assert write(parse(typed, HERE), HERE) == r"a \{fox\} --ar 2:1 --model Open Journey"
+    assert format_prompt(parse_params(typed, HERE), HERE) == r"a \{fox\} --ar 2:1 --model Open Journey"
 
 
 def test_a_suffix_may_name_a_model_that_is_here():
     assert check_suffix("--model  open journey", HERE) == "--model open journey"
-    with pytest.raises(PromptFaults, match="does not know `sdxl`"):
+    with pytest.raises(PromptError, match="does not know `sdxl`"):
         check_suffix("--model sdxl", HERE)
 
 
 def test_a_prompt_of_a_model_that_has_gone_is_written_with_all_that_its_defaults_were():
-    params = parse("a fox --model anything --seed 1", HERE)
-    assert write(params, HERE) == "a fox --model Anything V3"
-    assert write(params, Repertoire((STORYBOOK,))) == "a fox --model Anything V3 --steps 30 --cfg 7.5"
-    assert write(params, Repertoire((ANYTHING, STORYBOOK))) == "a fox"
-    assert write(replace(params, model=""), HERE) == "a fox --steps 30"
+    params = parse_params("a fox --model anything --seed 1", HERE)
+    assert format_prompt(params, HERE) == "a fox --model Anything V3"
+    assert format_prompt(params, ModelRegistry((STORYBOOK,))) == "a fox --model Anything V3 --steps 30 --cfg 7.5"
+    assert format_prompt(params, ModelRegistry((ANYTHING, STORYBOOK))) == "a fox"
+    assert format_prompt(replace(params, model=""), HERE) == "a fox --steps 30"
 
 
 def test_a_model_that_has_gone_is_told_by_name_and_an_old_row_has_the_default():
-    gone = parse("a fox --model o", HERE)
-    with pytest.raises(Complaint, match=r"drawn with Open Journey, which is not here any more. There is Storybook\."):
-        Repertoire((STORYBOOK,)).drawing(gone)
-    assert Repertoire((STORYBOOK,)).find(gone.model) is None
-    assert HERE.drawing(replace(gone, model="")) is STORYBOOK
-    assert (HERE.name_of(gone), HERE.name_of(replace(gone, model=""))) == ("Open Journey", "Storybook")
+    gone = parse_params("a fox --model o", HERE)
+    with pytest.raises(UserError, match=r"drawn with Open Journey, which is not here any more. There is Storybook\."):
+        ModelRegistry((STORYBOOK,)).resolve(gone)
+    assert ModelRegistry((STORYBOOK,)).find(gone.model) is None
+    assert HERE.resolve(replace(gone, model="")) is STORYBOOK
+    assert (HERE.model_name(gone), HERE.model_name(replace(gone, model=""))) == ("Open Journey", "Storybook")
 
 
 @pytest.mark.parametrize("ref", ["storybook", "Story-Book"])
 def test_the_embedded_model_can_be_asked_for_by_name(ref):
-    assert describe(ref) == describe(EMBEDDED)
+    assert describe_model(ref) == describe_model(EMBEDDED)
 
 
 def test_models_are_described_in_order_and_no_two_may_share_a_name(tmp_path):
-    assert Repertoire.of(["storybook", "openjourney"]).default.ref == EMBEDDED
+    assert ModelRegistry.from_refs(["storybook", "openjourney"]).default.ref == EMBEDDED
     for twice in (["openjourney", EMBEDDED, "Story-Book"], ["1.5", "sd15"]):
-        with pytest.raises(Complaint, match=r"^(Storybook|Stable Diffusion 1\.5) is named twice among the models"):
-            Repertoire.of(twice)
-    with pytest.raises(Complaint, match=r"a/anime and b/Anime are both called Anime"):
-        Repertoire.of(["a/anime", "b/Anime"])
+        with pytest.raises(UserError, match=r"^(Storybook|Stable Diffusion 1\.5) is named twice among the models"):
+            ModelRegistry.from_refs(twice)
+    with pytest.raises(UserError, match=r"a/anime and b/Anime are both called Anime"):
+        ModelRegistry.from_refs(["a/anime", "b/Anime"])
     (tmp_path / "---").mkdir()
     (tmp_path / "---" / "model_index.json").write_text("{}")
-    with pytest.raises(Complaint, match="no name that could be typed"):
-        Repertoire.of([str(tmp_path / "---")])
+    with pytest.raises(UserError, match="no name that could be typed"):
+        ModelRegistry.from_refs([str(tmp_path / "---")])

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from generation.engine.pictures import to_png
-from generation.sheet import compose, encode_within, parameters, smaller
+from generation.sheet import encode_to_limit, make_grid, read_infotext, reencode
 
 
 def _noise(side: int = 256) -> Image.Image:
@@ -25,18 +25,18 @@ def _opened(data: bytes) -> Image.Image:
     ("count", "size"), [(1, (30, 20)), (2, (60, 20)), (3, (60, 40)), (4, (60, 40)), (5, (90, 40)), (9, (90, 60))]
 )
 def test_a_sheet_is_as_square_as_its_tiles_allow(count: int, size: tuple[int, int]) -> None:
-    assert compose([Image.new("RGB", (30, 20))] * count).size == size
+    assert make_grid([Image.new("RGB", (30, 20))] * count).size == size
 
 
 def test_tiles_are_read_from_left_to_right_and_from_top_to_bottom() -> None:
-    sheet = compose([Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue", "white")])
+    sheet = make_grid([Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue", "white")])
     corners = [sheet.getpixel(place) for place in ((0, 0), (15, 0), (0, 15), (15, 15))]
     assert corners == [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
 
 
 def test_a_sheet_that_fits_keeps_its_size_and_looks() -> None:
     image = Image.linear_gradient("L").convert("RGB")
-    data, suffix = encode_within(image, 1_000_000)
+    data, suffix = encode_to_limit(image, 1_000_000)
     assert suffix == "webp"
     assert _opened(data).size == image.size
     difference = np.asarray(_opened(data).convert("RGB"), dtype=int) - np.asarray(image, dtype=int)
@@ -45,19 +45,19 @@ def test_a_sheet_that_fits_keeps_its_size_and_looks() -> None:
 
 @pytest.mark.parametrize("limit", [200_000, 60_000, 20_000, 5_000, 500, 100])
 def test_a_sheet_is_never_above_the_limit(limit: int) -> None:
-    data, _ = encode_within(_noise(), limit)
+    data, _ = encode_to_limit(_noise(), limit)
     assert len(data) <= limit
     assert _opened(data).convert("RGB").size[0] >= 1
 
 
 def test_quality_is_given_up_before_size() -> None:
-    data, _ = encode_within(_noise(), 60_000)
+    data, _ = encode_to_limit(_noise(), 60_000)
     assert _opened(data).size == (256, 256)
 
 
 def test_a_limit_that_nothing_fits_into_is_an_error() -> None:
     with pytest.raises(ValueError, match="20 bytes"):
-        encode_within(_noise(32), 20)
+        encode_to_limit(_noise(32), 20)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "JPEG"])
@@ -65,7 +65,7 @@ def test_a_limit_that_nothing_fits_into_is_an_error() -> None:
 def test_what_was_encoded_already_can_be_made_smaller(kind: str, mode: str) -> None:
     file = io.BytesIO()
     _noise().convert(mode if kind == "PNG" else "RGB").save(file, kind)
-    data, suffix = smaller(file.getvalue(), 10_000)
+    data, suffix = reencode(file.getvalue(), 10_000)
     assert len(data) <= 10_000
     assert _opened(data).format == suffix.upper()
 
@@ -74,19 +74,19 @@ def test_the_text_of_the_parameters_is_kept_however_often_a_picture_is_made_smal
     text = "a fox 🦊, ünder a tree\nSteps: 20, Sampler: Euler a"
     data = to_png(_noise(), text)
     for limit in (60_000, 20_000, 5_000):
-        data, _ = smaller(data, limit)
+        data, _ = reencode(data, limit)
         assert len(data) <= limit
-        assert parameters(_opened(data)) == text
+        assert read_infotext(_opened(data)) == text
 
 
 def test_the_parameters_stand_where_other_programs_look_for_them_in_a_webp() -> None:
-    data, _ = smaller(to_png(_noise(), "a fox"), 60_000)
+    data, _ = reencode(to_png(_noise(), "a fox"), 60_000)
     comment = _opened(data).getexif().get_ifd(0x8769)[0x9286]
     assert comment == b"UNICODE\0\0a\0 \0f\0o\0x"
 
 
 def test_parameters_that_would_leave_no_room_for_the_picture_are_left_out() -> None:
-    data, _ = smaller(to_png(_noise(32), "a fox " * 500), 4_000)
+    data, _ = reencode(to_png(_noise(32), "a fox " * 500), 4_000)
     assert len(data) <= 4_000
-    assert parameters(_opened(data)) == ""
+    assert read_infotext(_opened(data)) == ""
     assert _opened(data).size == (32, 32)

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
-from generation.credentials import Credentials, keep_credentials, read_credentials
+from generation.credentials import Credentials, load_or_create_credentials, read_credentials
 from generation.engine.pictures import to_png
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.params import Params, Upload
-from generation.signing import ContentCredentials
+from generation.signing import ContentCredentialsSigner
 from tests.generation.studio import params
 
 PICTURE = Image.effect_noise((64, 48), 80).convert("RGB")
@@ -59,25 +59,25 @@ def source_type(data: bytes, suffix: str = "png") -> str:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
-    return keep_credentials(tmp_path_factory.mktemp("kept") / "signature.pem")
+    return load_or_create_credentials(tmp_path_factory.mktemp("kept") / "signature.pem")
 
 
 @pytest.mark.parametrize(("data", "suffix"), [(png(), "png"), (webp(), "webp")], ids=["png", "webp"])
 def test_a_signed_picture_is_valid_and_the_same_picture(kept, data, suffix):
-    signed = ContentCredentials(kept).sign(data, suffix, params())
+    signed = ContentCredentialsSigner(kept).sign(data, suffix, params())
     assert manifest(signed, suffix)["validation_state"] == "Valid"
     assert Image.open(io.BytesIO(signed)).tobytes() == PICTURE.tobytes()
-    assert 0 < len(signed) - len(data) < ContentCredentials.room
+    assert 0 < len(signed) - len(data) < ContentCredentialsSigner.max_signature_bytes
 
 
 def test_a_signed_picture_keeps_the_text_of_its_parameters(kept):
-    signed = Image.open(io.BytesIO(ContentCredentials(kept).sign(png(), "png", params())))
+    signed = Image.open(io.BytesIO(ContentCredentialsSigner(kept).sign(png(), "png", params())))
     assert signed.info["parameters"] == TEXT
 
 
 @pytest.mark.parametrize("place", [0.2, 0.5, 0.9])
 def test_a_changed_picture_is_not_valid_any_more(kept, place):
-    signed = bytearray(ContentCredentials(kept).sign(webp(), "webp", params()))
+    signed = bytearray(ContentCredentialsSigner(kept).sign(webp(), "webp", params()))
     assert manifest(bytes(signed), "webp")["validation_state"] == "Valid"
     signed[int(len(webp()) * place)] ^= 1
     assert manifest(bytes(signed), "webp")["validation_state"] == "Invalid"
@@ -91,18 +91,18 @@ def test_a_changed_picture_is_not_valid_any_more(kept, place):
     ],
 )
 def test_the_signature_says_that_a_machine_made_it_and_from_what(kept, wanted: Params, kind):
-    assert source_type(ContentCredentials(kept).sign(png(), "png", wanted)) == kind
+    assert source_type(ContentCredentialsSigner(kept).sign(png(), "png", wanted)) == kind
 
 
 def test_the_signature_holds_no_word_of_the_prompt(kept):
-    signed = ContentCredentials(kept).sign(
+    signed = ContentCredentialsSigner(kept).sign(
         webp(), "webp", params("a xylophone", no=("quicksilver",), negative_prompt="mumbling")
     )
     assert not any(word in signed for word in (b"xylophone", b"quicksilver", b"mumbling"))
 
 
 def test_what_cannot_be_signed_goes_out_as_it_is_and_the_log_says_so(kept, caplog):
-    assert ContentCredentials(kept).sign(b"no picture", "png", params()) == b"no picture"
+    assert ContentCredentialsSigner(kept).sign(b"no picture", "png", params()) == b"no picture"
     assert "without a signature" in caplog.text
 
 
@@ -112,11 +112,11 @@ def test_what_cannot_be_signed_goes_out_as_it_is_and_the_log_says_so(kept, caplo
 def test_credentials_are_made_once_for_this_machine_alone(tmp_path):
     file = tmp_path / "signature.pem"
     (tmp_path / "signature.new").write_text("left over when the power went")
-    first = keep_credentials(file)
-    assert keep_credentials(file) == first
+    first = load_or_create_credentials(file)
+    assert load_or_create_credentials(file) == first
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["signature.pem"]
-    assert keep_credentials(tmp_path / "other.pem").certificates != first.certificates
+    assert load_or_create_credentials(tmp_path / "other.pem").certificates != first.certificates
 
 
 def test_the_key_is_not_shown(kept):
@@ -195,7 +195,7 @@ def test_every_kind_of_key_that_c2pa_knows_signs(tmp_path, make, form, algorithm
     (tmp_path / "key.pem").write_bytes(secret(key, form))
     (tmp_path / "chain.pem").write_bytes(secret(key, form) + chain if in_one_file else chain)
     credentials = read_credentials(tmp_path / "chain.pem", tmp_path / ("chain.pem" if in_one_file else "key.pem"))
-    report = manifest(ContentCredentials(credentials).sign(png(), "png", params()), "png", root)
+    report = manifest(ContentCredentialsSigner(credentials).sign(png(), "png", params()), "png", root)
     assert report["validation_state"] == "Trusted"
     assert report["manifests"][report["active_manifest"]]["signature_info"]["alg"] == algorithm
 
@@ -204,8 +204,8 @@ def refusal(folder: Path, chain: bytes | None, key: bytes | None) -> str:
     for file, data in (("chain.pem", chain), ("key.pem", key)):
         if data is not None:
             (folder / file).write_bytes(data)
-    with pytest.raises(Complaint) as refused:
-        ContentCredentials(read_credentials(folder / "chain.pem", folder / "key.pem"))
+    with pytest.raises(UserError) as refused:
+        ContentCredentialsSigner(read_credentials(folder / "chain.pem", folder / "key.pem"))
     return str(refused.value)
 
 

@@ -15,9 +15,15 @@ from bot.doctor.finding import Verdict
 from bot.doctor.model import check_model
 from generation.catalogue import Family
 from generation.engine.loading import Pipeline, load_pipeline
-from generation.engine.original_layout import clip_tokenizer, from_open_clip, text_config, unet_config, vae_config
-from generation.errors import Complaint
-from generation.models import describe
+from generation.engine.original_layout import (
+    clip_tokenizer,
+    convert_open_clip,
+    text_encoder_config,
+    unet_config,
+    vae_config,
+)
+from generation.errors import UserError
+from generation.models import describe_model
 from tests.generation.original_file import build_pair, build_xl_pair, open_clip, original_networks
 from tests.generation.studio import Studio, generate, params
 
@@ -71,7 +77,7 @@ def test_a_file_draws_what_its_folder_draws(generation: str, request: pytest.Fix
 
 def test_a_file_is_named_and_measured_by_itself(first: tuple[Path, Path], second: tuple[Path, Path]) -> None:
     loaded = _load(first[1]).model
-    assert loaded == describe(str(first[1]))
+    assert loaded == describe_model(str(first[1]))
     assert (loaded.name, loaded.native_size, loaded.sampler) == ("whole", 512, "dpmpp_2m_karras")
     assert _load(second[1]).model.native_size == 768
 
@@ -79,7 +85,7 @@ def test_a_file_is_named_and_measured_by_itself(first: tuple[Path, Path], second
 def test_what_stands_beside_a_file_describes_it(first: tuple[Path, Path], tmp_path: Path) -> None:
     file = shutil.copy(first[1], tmp_path / "dreams.safetensors")
     (tmp_path / "dreams.atelier.json").write_text('{"name": "Dreams", "trigger_words": "drm style"}')
-    model = describe(str(file))
+    model = describe_model(str(file))
     assert (model.name, model.trigger_words) == ("Dreams", "drm style")
 
 
@@ -122,8 +128,8 @@ def test_a_file_with_something_else_in_it_is_refused_and_told_which(
     tmp_path: Path, weights: dict[str, torch.Tensor], says: str
 ) -> None:
     save_file(weights, tmp_path / "it.safetensors")
-    with pytest.raises(Complaint, match=says):
-        describe(str(tmp_path / "it.safetensors"))
+    with pytest.raises(UserError, match=says):
+        describe_model(str(tmp_path / "it.safetensors"))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +142,7 @@ def test_a_file_that_lacks_a_weight_is_refused_by_its_part(
     weights = load_file(first[1])
     del weights[missing]
     save_file(weights, tmp_path / "it.safetensors")
-    with pytest.raises(Complaint, match=f"has a {part} of another shape"):
+    with pytest.raises(UserError, match=f"has a {part} of another shape"):
         _load(tmp_path / "it.safetensors")
 
 
@@ -173,8 +179,8 @@ def test_a_file_for_few_steps_is_drawn_as_such_models_are(third: tuple[Path, Pat
     loaded = _load(tmp_path / "fast.safetensors")
     assert (loaded.model.sampler, loaded.scheduler.config.timestep_spacing) == ("euler_a", "trailing")
     (tmp_path / "fast.atelier.json").write_text('{"sampler": "magic"}')
-    with pytest.raises(Complaint, match="no sampler magic"):
-        describe(str(tmp_path / "fast.safetensors"))
+    with pytest.raises(UserError, match="no sampler magic"):
+        describe_model(str(tmp_path / "fast.safetensors"))
 
 
 def test_the_true_measures_of_xl_are_read_from_its_shapes() -> None:
@@ -219,9 +225,9 @@ def test_the_true_measures_of_xls_second_text_encoder_are_read_from_its_shapes()
     place = "conditioner.embedders.1.model."
     projection = network.text_projection.weight
     weights = dict(open_clip(place, network.text_model.state_dict(), projection, range(32)))
-    renamed = from_open_clip(weights, place)
+    renamed = convert_open_clip(weights, place)
     assert renamed.keys() == network.text_model.state_dict().keys()
-    found = text_config(renamed, "gelu", projection_dim=len(projection))
+    found = text_encoder_config(renamed, "gelu", projection_dim=len(projection))
     assert {name: getattr(found, name) for name in published} == published
     assert sum(weight.numel() for weight in weights.values()) == 694_659_840 + 1  # one is a scale that is not used
 
@@ -256,8 +262,8 @@ def test_the_true_measures_of_stable_diffusion_are_read_from_its_shapes(family: 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a pickle by another name", (1 << 60).to_bytes(8, "little")])
 def test_a_file_that_only_ends_like_one_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "it.safetensors").write_bytes(content)
-    with pytest.raises(Complaint, match="no safetensors file"):
-        describe(str(tmp_path / "it.safetensors"))
+    with pytest.raises(UserError, match="no safetensors file"):
+        describe_model(str(tmp_path / "it.safetensors"))
 
 
 def test_the_doctor_looks_at_a_single_file(first: tuple[Path, Path], tmp_path: Path) -> None:

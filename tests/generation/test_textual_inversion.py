@@ -13,14 +13,14 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import save_file
 from torch import Generator, Tensor
 
-from generation.additions import Additions
+from generation.additions import Adapters
 from generation.engine.conditioning import PromptEncoder
 from generation.engine.loading import Pipeline, load_pipeline
-from generation.engine.textual_inversion import with_words
-from generation.errors import Complaint
-from generation.messages import Failed, Reason
+from generation.engine.textual_inversion import with_embeddings
+from generation.errors import UserError
+from generation.messages import Failed, FailureReason
 from generation.params import Params
-from generation.textual_inversion import TextualInversion, describe_inversion
+from generation.textual_inversion import TextualInversion, describe_embedding
 from tests.generation.studio import Studio, assert_close, generate, params
 from tests.generation.tiny_model import WIDTH
 from tests.generation.tiny_xl import WIDTHS, build_tiny_xl
@@ -35,7 +35,7 @@ def inversions(tmp_path_factory: pytest.TempPathFactory) -> tuple[TextualInversi
     save_file({"<moss-cat>": ONE}, folder / "learned_embeds.safetensors")
     save_file({"emb_params": THREE}, folder / "brush.safetensors")
     paths = (folder / "learned_embeds.safetensors", folder / "brush.safetensors")
-    return tuple(describe_inversion(path, path.stem) for path in paths)
+    return tuple(describe_embedding(path, path.stem) for path in paths)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def stock(tiny_model: Path) -> StableDiffusionPipeline:
 
 @contextmanager
 def _studio(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> Iterator[Studio]:
-    studio = Studio(pipeline, additions=Additions(inversions=inversions))
+    studio = Studio(pipeline, additions=Adapters(embeddings=inversions))
     yield studio
     studio.close()
 
@@ -88,12 +88,12 @@ def test_a_learnt_word_draws_what_diffusers_draws_with_it(
 
 def _told(pipeline: Pipeline, text: str) -> tuple[Tensor, Tensor]:
     with torch.inference_mode():
-        told = PromptEncoder(pipeline).condition(params(text, guidance_scale=1.0))
+        told = PromptEncoder(pipeline).encode(params(text, guidance_scale=1.0))
     return told.embeddings, told.pooled
 
 
 def test_case_does_not_matter_and_the_brackets_do(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> None:
-    taught = with_words(pipeline, inversions)
+    taught = with_embeddings(pipeline, inversions)
     known, _ = _told(taught, "a <moss-cat>")
     assert torch.equal(known, _told(taught, "a <Moss-Cat>")[0])
     assert not torch.equal(known, _told(taught, "a moss-cat")[0])
@@ -103,19 +103,19 @@ def test_case_does_not_matter_and_the_brackets_do(pipeline: Pipeline, inversions
 def test_all_other_texts_are_told_as_ever_to_the_bit(
     pipeline: Pipeline, inversions: tuple[TextualInversion, ...], text: str
 ) -> None:
-    assert torch.equal(_told(with_words(pipeline, inversions), text)[0], _told(pipeline, text)[0])
+    assert torch.equal(_told(with_embeddings(pipeline, inversions), text)[0], _told(pipeline, text)[0])
 
 
 def test_the_model_itself_learns_nothing(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> None:
     before = _told(pipeline, "a <moss-cat>")[0]
-    with_words(pipeline, inversions)
+    with_embeddings(pipeline, inversions)
     assert torch.equal(_told(pipeline, "a <moss-cat>")[0], before)
 
 
 def test_a_word_for_other_text_encoders_stays_text(pipeline: Pipeline, tmp_path: Path) -> None:
     save_file({"emb_params": torch.ones(2, WIDTH + 1)}, tmp_path / "wide.safetensors")
-    wide = describe_inversion(tmp_path / "wide.safetensors", "wide")
-    assert with_words(pipeline, [wide]) is pipeline
+    wide = describe_embedding(tmp_path / "wide.safetensors", "wide")
+    assert with_embeddings(pipeline, [wide]) is pipeline
 
 
 def test_a_word_of_xl_is_told_to_both_text_encoders(tmp_path: Path) -> None:
@@ -127,8 +127,8 @@ def test_a_word_of_xl_is_told_to_both_text_encoders(tmp_path: Path) -> None:
     vectors = {name: table.detach().clone() for name, table in zip(("clip_l", "clip_g"), fox, strict=True)}
     assert tuple(table.shape[1] for table in vectors.values()) == WIDTHS
     save_file(vectors, tmp_path / "fo.safetensors")
-    inversion = describe_inversion(tmp_path / "fo.safetensors", "same")
-    taught = with_words(pipeline, [inversion])
+    inversion = describe_embedding(tmp_path / "fo.safetensors", "same")
+    taught = with_embeddings(pipeline, [inversion])
     plain = pipeline.tokenizer("the fo in the sea").input_ids
     assert len(taught.tokenizers[1]("the <same> in the sea", add_special_tokens=False).input_ids) == len(plain) - 2
     for mine, theirs in zip(_told(taught, "the <same> in the sea"), _told(pipeline, "the fo in the sea"), strict=True):
@@ -140,12 +140,12 @@ def test_a_file_that_is_gone_fails_the_jobs_that_use_its_word(
 ) -> None:
     path = tmp_path / "lost.safetensors"
     save_file({"emb_params": THREE}, path)
-    lost = describe_inversion(path, "lost")
+    lost = describe_embedding(path, "lost")
     path.unlink()
     with _studio(pipeline, (*inversions, lost)) as studio:
         wanted = [params(text, num_inference_steps=1) for text in ("a <lost> fox", "a <brush> fox")]
         failed, _ = studio.draw(*(generate(name, each) for name, each in zip("ab", wanted, strict=True)))
-        assert failed == Failed("a", Reason.COMPLAINT, "The file of <lost> is gone or damaged.")
+        assert failed == Failed("a", FailureReason.USER_ERROR, "The file of <lost> is gone or damaged.")
         assert "b" in studio.latents
 
 
@@ -161,8 +161,8 @@ def test_a_files_header_says_what_it_is(
     tmp_path: Path, tensors: dict[str, Tensor], keys: tuple[str, ...], widths: tuple[int, ...], vectors: int
 ) -> None:
     save_file(tensors, tmp_path / "a.safetensors")
-    read = describe_inversion(tmp_path / "a.safetensors", "a")
-    assert (read.keys, read.widths, read.vectors, read.text_width) == (keys, widths, vectors, sum(widths))
+    read = describe_embedding(tmp_path / "a.safetensors", "a")
+    assert (read.keys, read.widths, read.vectors, read.cross_attention_dim) == (keys, widths, vectors, sum(widths))
     assert read.name == ("x" if "<x>" in keys else "a")
 
 
@@ -177,5 +177,5 @@ def test_a_files_header_says_what_it_is(
 )
 def test_anything_else_is_refused(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
     save_file(tensors, tmp_path / "a.safetensors")
-    with pytest.raises(Complaint, match=r"a\.safetensors"):
-        describe_inversion(tmp_path / "a.safetensors", "a")
+    with pytest.raises(UserError, match=r"a\.safetensors"):
+        describe_embedding(tmp_path / "a.safetensors", "a")

@@ -17,11 +17,11 @@ from PIL import Image
 
 from generation import actions
 from generation.engine.loading import Pipeline, load_pipeline
-from generation.messages import Failed, Finished, Reason
+from generation.messages import Failed, FailureReason, Finished
 from generation.models import EMBEDDED
 from generation.params import Params, Tile, Upload
-from generation.passes import work
-from generation.windows import AT_ONCE
+from generation.passes import compute_cost
+from generation.windows import MAX_SINGLE_WINDOW_AREA
 from tests.generation.gallery import Gallery
 from tests.generation.studio import Studio, assert_close, generate, params
 from tests.generation.test_frames import drawing, encoded, pixels
@@ -58,8 +58,8 @@ def test_no_call_sees_more_than_it_does_of_an_ordinary_picture(
     ):
         result = pixels(drawn(studio, wanted, encoded(drawing(width, height))))
     assert result.shape == (factor * height, factor * width, 3)
-    most = AT_ONCE * (64 // 8) ** 2
-    assert max(rows * high * wide for rows, _, high, wide in by_unet) <= studio.engine._turns.budget / 8**2
+    most = MAX_SINGLE_WINDOW_AREA * (64 // 8) ** 2
+    assert max(rows * high * wide for rows, _, high, wide in by_unet) <= studio.engine._batcher.budget / 8**2
     assert max(high * wide for _, _, high, wide in by_unet) <= most
     assert max(rows * high * wide for rows, _, high, wide in by_decoder) <= most
     assert max(rows * high * wide for rows, _, high, wide in by_encoder) <= most * 8**2
@@ -69,22 +69,22 @@ def test_no_call_sees_more_than_it_does_of_an_ordinary_picture(
 def test_an_upscale_costs_what_the_queue_reckons(studio: Studio, width: int, height: int, factor: int) -> None:
     wanted = actions.upscale(params(width=width, height=height, num_inference_steps=4), TILE, factor, 0.5)
     drawn(studio, wanted, encoded(drawing(width, height)))
-    assert studio.pixels == work(wanted, studio.engine.model)
-    assert studio.pixels > 1.4 * work(wanted, None)
+    assert studio.pixels == compute_cost(wanted, studio.engine.model)
+    assert studio.pixels > 1.4 * compute_cost(wanted, None)
 
 
 def test_an_upscaled_seamless_picture_costs_what_the_queue_reckons(studio: Studio) -> None:
     wanted = actions.upscale(params(num_inference_steps=4, seamless=True), TILE, 2, 0.5)
     drawn(studio, wanted, encoded(drawing()))
-    assert studio.pixels == work(wanted, studio.engine.model)
+    assert studio.pixels == compute_cost(wanted, studio.engine.model)
 
 
 def test_an_upscale_shares_its_calls_with_the_jobs_of_others(studio: Studio) -> None:
-    studio.engine._turns.budget = 20 * 64 * 64
+    studio.engine._batcher.budget = 20 * 64 * 64
     large = actions.upscale(params(), TILE)
     request = {"source": encoded(drawing())}
     studio.engine.add(generate("large", large, **request))
-    studio.engine._waiting["large"].material.result(20)  # which is made ready on another thread
+    studio.engine._waiting["large"].inputs.result(20)  # which is made ready on another thread
     studio.draw(generate("plain", params()))
     assert max(studio.calls) == 18 + 2, "nine windows and one tile, with two texts each"
     studio.draw(generate("alone", large, **request))
@@ -115,7 +115,7 @@ def test_a_source_at_a_size_that_cannot_be_drawn_is_a_complaint(studio: Studio, 
     wanted = params(width=side, source=SOURCE, strength=0.5)
     end = studio.draw(generate("a", wanted, source=encoded(drawing())))[0]
     assert isinstance(end, Failed)
-    assert end.reason is Reason.COMPLAINT
+    assert end.reason is FailureReason.USER_ERROR
 
 
 def lines(picture: NDArray[np.int_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -178,13 +178,13 @@ def test_a_blend_lies_between_its_pictures(gallery: Gallery) -> None:
 
 
 def test_blended_pictures_keep_their_contrast() -> None:
-    from generation.engine.run import mixed
+    from generation.engine.run import blend_latents
 
     generator = torch.Generator().manual_seed(1)
     pictures = [torch.randn(1, 4, 16, 16, generator=generator) * 2 + shift for shift in (-1, 0, 4)]
-    assert torch.allclose(mixed(pictures).std((-2, -1)), torch.full((1, 4), 2.0), atol=0.3)
-    assert torch.allclose(mixed(pictures).mean((-2, -1)), torch.full((1, 4), 1.0), atol=0.3)
-    assert mixed(pictures[:1]) is pictures[0]
+    assert torch.allclose(blend_latents(pictures).std((-2, -1)), torch.full((1, 4), 2.0), atol=0.3)
+    assert torch.allclose(blend_latents(pictures).mean((-2, -1)), torch.full((1, 4), 1.0), atol=0.3)
+    assert blend_latents(pictures[:1]) is pictures[0]
 
 
 @pytest.mark.gpu

@@ -13,9 +13,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from generation.engine.esrgan import Enlarger
+from generation.engine.esrgan import Upscaler
 from generation.engine.pictures import read_source
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.params import Upload
 from generation.upscaler import describe_upscaler
 from tests.generation.studio import generate, params
@@ -117,7 +117,7 @@ def test_every_layout_of_the_weights_is_the_same_network(tmp_path, layout):
     found = describe_upscaler(path)
     assert (found.factor, found.blocks, found.features, found.growth) == (4, 2, 8, 4)
     expected = (network()(picture() / 2 + 0.5) * 2 - 1).clamp(-1, 1)
-    assert torch.allclose(Enlarger(found, CPU).enlarge(picture()), expected, atol=1e-5)
+    assert torch.allclose(Upscaler(found, CPU).upscale(picture()), expected, atol=1e-5)
     assert 0.1 < expected.std() < 0.9, "which is a picture of something"
 
 
@@ -126,23 +126,23 @@ def test_a_network_may_enlarge_less(tmp_path, scale):
     found = describe_upscaler(written(tmp_path, weights(scale)))
     expected = (network(scale)(picture() / 2 + 0.5) * 2 - 1).clamp(-1, 1)
     assert found.factor == scale
-    assert torch.allclose(Enlarger(found, CPU).enlarge(picture()), expected, atol=1e-5)
+    assert torch.allclose(Upscaler(found, CPU).upscale(picture()), expected, atol=1e-5)
 
 
 def test_a_picture_of_any_size_becomes_exactly_so_many_times_as_large(tmp_path):
-    enlarger = Enlarger(describe_upscaler(written(tmp_path, weights(2))), CPU)
-    assert enlarger.enlarge(picture(17, 31)).shape == (1, 3, 34, 62)
+    enlarger = Upscaler(describe_upscaler(written(tmp_path, weights(2))), CPU)
+    assert enlarger.upscale(picture(17, 31)).shape == (1, 3, 34, 62)
 
 
 def test_a_large_picture_is_enlarged_window_by_window_without_a_trace(tmp_path, monkeypatch):
-    enlarger = Enlarger(describe_upscaler(written(tmp_path, weights())), CPU)
+    enlarger = Upscaler(describe_upscaler(written(tmp_path, weights())), CPU)
     smooth = nn.functional.interpolate(picture(6, 6), (80, 96), mode="bicubic").clamp(-1, 1)
-    whole = enlarger.enlarge(smooth)
+    whole = enlarger.upscale(smooth)
     seen = []
-    see = enlarger._see
-    monkeypatch.setattr(enlarger, "_see", lambda view: seen.append(view.shape[-2:]) or see(view))
-    monkeypatch.setattr("generation.engine.esrgan.SIDE", 32)
-    assert (enlarger.enlarge(smooth) - whole).abs().mean() < 0.01
+    see = enlarger._forward
+    monkeypatch.setattr(enlarger, "_forward", lambda view: seen.append(view.shape[-2:]) or see(view))
+    monkeypatch.setattr("generation.engine.esrgan.WINDOW_SIZE", 32)
+    assert (enlarger.upscale(smooth) - whole).abs().mean() < 0.01
     assert len(seen) > 6
     assert set(seen) == {(32, 32)}
 
@@ -169,7 +169,7 @@ def _with_a_wrong_layer() -> dict[str, Tensor]:
 )
 def test_other_weights_are_refused_by_name(tmp_path, tensors):
     path = written(tmp_path, tensors)
-    with pytest.raises(Complaint, match=r"upscaler\.safetensors is no RRDBNet"):
+    with pytest.raises(UserError, match=r"upscaler\.safetensors is no RRDBNet"):
         describe_upscaler(path)
 
 
@@ -177,7 +177,7 @@ def test_other_weights_are_refused_by_name(tmp_path, tensors):
 def test_a_file_of_another_kind_is_refused(tmp_path, data):
     path = tmp_path / "upscaler.safetensors"
     path.write_bytes(data)
-    with pytest.raises(Complaint, match="no RRDBNet"):
+    with pytest.raises(UserError, match="no RRDBNet"):
         describe_upscaler(path)
 
 
@@ -187,7 +187,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 
 def test_a_source_that_becomes_much_larger_goes_through_the_network(tmp_path):
-    enlarger = Enlarger(describe_upscaler(written(tmp_path, weights())), CPU)
+    enlarger = Upscaler(describe_upscaler(written(tmp_path, weights())), CPU)
     file = io.BytesIO()
     Image.fromarray(np.random.default_rng(2).integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(file, "PNG")
     for side, goes_through in ((128, True), (40, False)):
@@ -198,4 +198,4 @@ def test_a_source_that_becomes_much_larger_goes_through_the_network(tmp_path):
         assert without is not None
         assert with_it.pixels.shape == (1, 3, side, side)
         assert torch.equal(with_it.pixels, without.pixels) is not goes_through
-        assert with_it.enlarged == without.enlarged == side / 32
+        assert with_it.upscale_factor == without.upscale_factor == side / 32

@@ -19,30 +19,30 @@ from diffusers.pipelines.deprecated.wuerstchen import WuerstchenCombinedPipeline
 from PIL import Image
 from torch import Generator, Tensor
 
-from generation.catalogue import DRAWN_WHOLE, Family
+from generation.catalogue import PIPELINE_ONLY, Family
 from generation.engine import recipes, whole
-from generation.engine.ensemble import Ensemble
-from generation.engine.families import settled
-from generation.engine.making import Maker
+from generation.engine.ensemble import MultiModelEngine
+from generation.engine.families import detect_family
+from generation.engine.making import ModelLoader
 from generation.engine.pictures import to_images
-from generation.engine.previews import Previews
-from generation.engine.recipes import Recipe
-from generation.engine.whole import WholeEngine
-from generation.engine.whole_loading import load_recipe
-from generation.errors import Complaint
-from generation.features import FEATURES, Feature
-from generation.messages import Event, Failed, Finished, Generate, Loaded, Loading, Progress, Reason
-from generation.models import Model, describe
-from generation.params import Frame, Params, TextPart, Upload
-from generation.repertoire import Repertoire
+from generation.engine.previews import LatentPreviewer
+from generation.engine.recipes import PipelineAdapter
+from generation.engine.whole import PipelineEngine
+from generation.engine.whole_loading import load_pipeline_adapter
+from generation.errors import UserError
+from generation.features import FAMILY_CAPABILITIES, Capability
+from generation.messages import Event, Failed, FailureReason, Finished, Generate, Loaded, Loading, Progress
+from generation.models import Model, describe_model
+from generation.params import Frame, Params, PromptPart, Upload
+from generation.repertoire import ModelRegistry
 from tests.generation.hub import lay_in_cache
 from tests.generation.tiny_whole import build_whole
 
 CPU = torch.device("cpu")
 SOURCE = Upload("0" * 64)
-FAMILIES = sorted(DRAWN_WHOLE)
-FROM_PICTURES = [family for family in FAMILIES if Feature.PICTURE in FEATURES[family]]
-Load = Callable[[Family], tuple[Recipe, Model]]
+FAMILIES = sorted(PIPELINE_ONLY)
+FROM_PICTURES = [family for family in FAMILIES if Capability.IMG2IMG in FAMILY_CAPABILITIES[family]]
+Load = Callable[[Family], tuple[PipelineAdapter, Model]]
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +50,8 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make as few steps as show that all of them are made."""
     monkeypatch.setattr(recipes, "PRIOR_STEPS", 3)
     for kind, name in [
-        (recipes.UnClip, "enlarging"),
-        (recipes.Imagen, "enlarging"),
+        (recipes.UnClip, "upscale_steps"),
+        (recipes.DeepFloydIF, "upscale_steps"),
         (recipes.StableCascade, "decoder_steps"),
         (recipes.Wuerstchen, "decoder_steps"),
     ]:
@@ -64,9 +64,9 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Load:
     torch.set_num_threads(1)
 
     @cache
-    def load(family: Family) -> tuple[Recipe, Model]:
-        model = describe(str(build_whole(tmp_path_factory.mktemp("whole"), family)))
-        return load_recipe(model, CPU, torch.float32, lambda _: None), model
+    def load(family: Family) -> tuple[PipelineAdapter, Model]:
+        model = describe_model(str(build_whole(tmp_path_factory.mktemp("whole"), family)))
+        return load_pipeline_adapter(model, CPU, torch.float32, lambda _: None), model
 
     return load
 
@@ -75,13 +75,13 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Load:
 class Room:
     """An engine and what it told."""
 
-    recipe: Recipe
+    recipe: PipelineAdapter
     model: Model
     events: list[Event] = field(default_factory=list)
     heard: Callable[[Event], None] = lambda _: None
 
     def __post_init__(self) -> None:
-        self.engine = WholeEngine(self.recipe, self.model, CPU, self._tell)
+        self.engine = PipelineEngine(self.recipe, self.model, CPU, self._tell)
 
     def _tell(self, event: Event) -> None:
         self.events.append(event)
@@ -128,7 +128,7 @@ Enter = Callable[[Family], Room]
 
 def _params(model: Model, **changes: Any) -> Params:
     values: dict[str, Any] = {
-        "parts": (TextPart("a red fox"),),
+        "parts": (PromptPart("a red fox"),),
         "width": model.native_size,
         "height": model.native_size,
         "seed": 5,
@@ -164,7 +164,7 @@ def _assert_same(mine: list[Image.Image], theirs: list[Image.Image]) -> None:
         assert np.asarray(one).std() > 1
 
 
-def _stock(family: Family, recipe: Recipe, wanted: Params, **near: Any) -> list[Image.Image]:
+def _stock(family: Family, recipe: PipelineAdapter, wanted: Params, **near: Any) -> list[Image.Image]:
     """Draw two tiles as the pipelines' documentation does it, with a generator for each."""
     call: dict[str, Any] = {
         "num_images_per_prompt": 2,
@@ -220,7 +220,9 @@ def test_a_grid_is_the_one_that_the_stock_pipelines_draw(enter: Enter, family: F
     _assert_same(mine, _stock(family, room.recipe, wanted))
 
 
-@pytest.mark.parametrize("family", [each for each in FAMILIES if Feature.NEGATIVE in FEATURES[each]])
+@pytest.mark.parametrize(
+    "family", [each for each in FAMILIES if Capability.NEGATIVE_PROMPT in FAMILY_CAPABILITIES[each]]
+)
 def test_what_is_unwanted_is_the_negative_prompt(enter: Enter, family: Family) -> None:
     room = enter(family)
     wanted = _params(room.model, count=2, no=("cats", "dogs"))
@@ -235,7 +237,7 @@ def test_a_tile_alone_is_the_one_in_its_grid_and_every_step_is_told(enter: Enter
     room = enter(family)
     grid = room.pictures(_params(room.model, count=2))
     _assert_same(room.pictures(_params(room.model, seed=6)), grid[1:])
-    steps = [(event.step, event.of) for event in room.events if isinstance(event, Progress)]
+    steps = [(event.step, event.total) for event in room.events if isinstance(event, Progress)]
     assert [step for step, _ in steps] == list(range(1, steps[0][1] + 1))
     assert "a red fox" in grid[0].info["parameters"]
 
@@ -278,21 +280,21 @@ def test_the_least_that_a_picture_can_be_changed_is_not_at_all_and_then_in_one_s
 def test_a_preview_after_the_last_step_would_show_the_picture(
     enter: Enter, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whole, "PREVIEW_EVERY", 0.0)
+    monkeypatch.setattr(whole, "PREVIEW_INTERVAL_S", 0.0)
     room, foreseen = enter(family), []
-    draw = Previews.draw
+    draw = LatentPreviewer.render
 
-    def drawn(previews: Previews, latents: Tensor) -> bytes:
+    def drawn(previews: LatentPreviewer, latents: Tensor) -> bytes:
         foreseen.append(latents)
         return draw(previews, latents)
 
-    monkeypatch.setattr(Previews, "draw", drawn)
+    monkeypatch.setattr(LatentPreviewer, "render", drawn)
     mine = room.pictures(_params(room.model))
     assert len([event for event in room.events if isinstance(event, Progress) and event.preview]) == 3
-    assert room.recipe.encoder is not None
+    assert room.recipe.autoencoder is not None
     unquantised = {"force_not_quantize": True} if family is Family.KANDINSKY else {}
     with torch.no_grad():
-        decoded = room.recipe.encoder.network.decode(foreseen[-1], **unquantised).sample
+        decoded = room.recipe.autoencoder.network.decode(foreseen[-1], **unquantised).sample
     _assert_same(mine, to_images(decoded))
 
 
@@ -324,7 +326,7 @@ def test_a_job_that_is_cancelled_in_the_middle_makes_no_further_step(enter: Ente
         room.engine.step()
     end = room.end_of("a")
     assert isinstance(end, Failed)
-    assert end.reason is Reason.CANCELLED
+    assert end.reason is FailureReason.CANCELLED
     assert max(event.step for event in room.events if isinstance(event, Progress)) == 1
     assert room.pictures(_params(room.model))
 
@@ -335,7 +337,7 @@ def test_a_job_that_waits_is_cancelled_at_once_and_unknown_ones_are_ignored(ente
     room.engine.cancel("a")
     room.engine.cancel("never heard of")
     assert not room.engine.busy
-    assert room.events == [Failed("a", Reason.CANCELLED, "cancelled")]
+    assert room.events == [Failed("a", FailureReason.CANCELLED, "cancelled")]
     assert room.pictures(_params(room.model))
 
 
@@ -343,15 +345,15 @@ def test_with_too_little_memory_fewer_tiles_are_drawn_together(enter: Enter, mon
     room, together = enter(Family.SD3), []
     wanted = _params(room.model, count=4)
     plenty = room.pictures(wanted)
-    draw = room.recipe.draw
+    draw = room.recipe.generate
 
-    def scarce(order: recipes.Order) -> list[Image.Image]:
+    def scarce(order: recipes.PipelineCall) -> list[Image.Image]:
         together.append(len(order.generators))
         if len(order.generators) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return draw(order)
 
-    monkeypatch.setattr(room.recipe, "draw", scarce)
+    monkeypatch.setattr(room.recipe, "generate", scarce)
     _assert_same(room.pictures(wanted), plenty)
     assert together == [4, 2, 1, 1, 1, 1]
     steps = [event.step for event in room.events if isinstance(event, Progress)]
@@ -364,16 +366,16 @@ def test_an_idle_model_leaves_before_fewer_tiles_are_drawn_together(
     loaded: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe, model = loaded(Family.SD3)
-    draw, events, together, idle = recipe.draw, [], [], ["another"]
+    draw, events, together, idle = recipe.generate, [], [], ["another"]
 
-    def scarce(order: recipes.Order) -> list[Image.Image]:
+    def scarce(order: recipes.PipelineCall) -> list[Image.Image]:
         together.append(len(order.generators))
         if idle:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return draw(order)
 
-    monkeypatch.setattr(recipe, "draw", scarce)
-    engine = WholeEngine(recipe, model, CPU, events.append, let_another_go=lambda: bool(idle and idle.pop()))
+    monkeypatch.setattr(recipe, "generate", scarce)
+    engine = PipelineEngine(recipe, model, CPU, events.append, evict_idle_model=lambda: bool(idle and idle.pop()))
     engine.add(_request("a", _params(model, count=2)))
     while engine.busy:
         engine.step()
@@ -387,9 +389,9 @@ def test_at_last_only_the_network_at_work_stays_on_the_device(
     enter: Enter, monkeypatch: pytest.MonkeyPatch, helps: bool
 ) -> None:
     room = enter(Family.SD3)
-    draw, offloaded = room.recipe.draw, []
+    draw, offloaded = room.recipe.generate, []
 
-    def scarce(order: recipes.Order) -> list[Image.Image]:
+    def scarce(order: recipes.PipelineCall) -> list[Image.Image]:
         if offloaded and helps:
             return draw(order)
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
@@ -398,14 +400,14 @@ def test_at_last_only_the_network_at_work_stays_on_the_device(
         offloaded.append(device)
         return len(offloaded) == 1
 
-    monkeypatch.setattr(room.recipe, "draw", scarce)
+    monkeypatch.setattr(room.recipe, "generate", scarce)
     monkeypatch.setattr(room.recipe, "offload", offload)
     (end,) = room.draw(_request("a", _params(room.model)))
     if helps:
         assert isinstance(end, Finished)
     else:
         assert isinstance(end, Failed)
-        assert end.reason is Reason.OUT_OF_MEMORY
+        assert end.reason is FailureReason.OUT_OF_MEMORY
     assert offloaded == [CPU] * (1 if helps else 2)
 
 
@@ -416,10 +418,10 @@ def test_a_call_that_is_broken_off_leaves_no_network_on_a_device_that_has_room_f
 ) -> None:
     room, freed = enter(Family.SD3), list[Any]()
 
-    def broken_off(_: recipes.Order) -> list[Image.Image]:
+    def broken_off(_: recipes.PipelineCall) -> list[Image.Image]:
         raise trouble
 
-    monkeypatch.setattr(room.recipe, "draw", broken_off)
+    monkeypatch.setattr(room.recipe, "generate", broken_off)
     monkeypatch.setattr(room.recipe, "_is_offloaded", is_offloaded)
     for pipeline in room.recipe.pipelines:
         monkeypatch.setattr(pipeline, "maybe_free_model_hooks", partial(freed.append, pipeline))
@@ -430,8 +432,10 @@ def test_a_call_that_is_broken_off_leaves_no_network_on_a_device_that_has_room_f
 
 def test_the_house_style_is_left_out_where_it_was_asked_to_be() -> None:
     wanted = replace(_params(Model(name="x", ref="x")), house_style="in ink", stylize=100)
-    styled, plain = (recipes.Order(params=replace(wanted, stylize=stylize), generators=()) for stylize in (100, 0))
-    assert styled.words == f"{plain.words}, in ink"
+    styled, plain = (
+        recipes.PipelineCall(params=replace(wanted, stylize=stylize), generators=()) for stylize in (100, 0)
+    )
+    assert styled.prompt == f"{plain.prompt}, in ink"
 
 
 def test_nothing_is_offloaded_where_there_is_no_gpu(loaded: Load) -> None:
@@ -441,10 +445,10 @@ def test_nothing_is_offloaded_where_there_is_no_gpu(loaded: Load) -> None:
 def test_an_unknown_error_comes_out_of_a_step(enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
     room = enter(Family.SD3)
 
-    def broken(order: recipes.Order) -> list[Image.Image]:
+    def broken(order: recipes.PipelineCall) -> list[Image.Image]:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(room.recipe, "draw", broken)
+    monkeypatch.setattr(room.recipe, "generate", broken)
     room.engine.add(_request("a", _params(room.model)))
     with pytest.raises(RuntimeError, match="illegal memory access"):
         while room.engine.busy:
@@ -461,7 +465,7 @@ def test_what_cannot_be_drawn_is_complained_about(
     room = enter(Family.SD3)
     (end,) = room.draw(Generate("a", _params(room.model, **changes), 0, 10_000_000, source))
     assert isinstance(end, Failed)
-    assert end.reason is Reason.COMPLAINT
+    assert end.reason is FailureReason.USER_ERROR
     assert said in end.text
 
 
@@ -478,7 +482,7 @@ def test_a_closed_engine_leaves_its_pipelines_as_they_were(enter: Enter, family:
 def test_a_folder_says_which_family_it_is_of(loaded: Load, family: Family) -> None:
     model = loaded(family)[1]
     assert model.family is family
-    assert model.features == FEATURES[family]
+    assert model.capabilities == FAMILY_CAPABILITIES[family]
 
 
 @pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # diffusers still gives it
@@ -487,16 +491,16 @@ def test_a_hub_id_that_is_not_in_the_catalogue_is_known_by_its_files_once_they_a
     loaded: Load, family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lay_in_cache(Path(loaded(family)[1].ref), tmp_path, "somebody/fine-tune", monkeypatch)
-    guessed = describe("somebody/fine-tune")
-    model = settled(guessed)
+    guessed = describe_model("somebody/fine-tune")
+    model = detect_family(guessed)
     assert (guessed.family, model.family) == (Family.SD1, family)
     assert (model.name, model.native_size, model.size_multiple) == ("fine-tune", 1024, 16)
 
 
 def test_several_models_are_drawn_each_by_its_engine(loaded: Load, tiny_model: Path) -> None:
-    here = Repertoire.of([str(tiny_model), loaded(Family.SD3)[1].ref])
+    here = ModelRegistry.from_refs([str(tiny_model), loaded(Family.SD3)[1].ref])
     events: list[Event] = []
-    engine = Ensemble(here, Maker("cpu"), events.append, 10**9)
+    engine = MultiModelEngine(here, ModelLoader("cpu"), events.append, 10**9)
     whole_model = here.models[1]
     engine.add(_request("whole", replace(_params(whole_model), model=whole_model.name)))
     engine.add(_request("denoised", _params(whole_model)))
@@ -516,7 +520,7 @@ def test_the_size_foreseen_is_that_in_the_precision_of_the_family(
 ) -> None:
     recipe, model = loaded(family)
     weights = sum(weight.numel() for network in recipe.networks for weight in network.state_dict().values())
-    maker = Maker("cpu")
+    maker = ModelLoader("cpu")
     monkeypatch.setattr(maker, "_precision", device)
     half = device is torch.bfloat16 is recipe.half_precision
     assert maker.expected_size(model) == pytest.approx(weights * (2 if half else 4), rel=0.05)
@@ -524,31 +528,31 @@ def test_the_size_foreseen_is_that_in_the_precision_of_the_family(
 
 def test_every_part_is_told_before_it_is_loaded(loaded: Load) -> None:
     told: list[Loading] = []
-    load_recipe(loaded(Family.KANDINSKY)[1], CPU, torch.float32, told.append)
-    assert [part.done for part in told] == list(range(told[0].of))
+    load_pipeline_adapter(loaded(Family.KANDINSKY)[1], CPU, torch.float32, told.append)
+    assert [part.done for part in told] == list(range(told[0].total))
     assert {"unet", "prior", "text encoder"} <= {part.part for part in told}
 
 
 def test_half_a_model_asks_for_the_other(tmp_path: Path) -> None:
     folder = build_whole(tmp_path / "half", Family.WUERSTCHEN)
     (folder / "atelier.json").unlink()
-    with pytest.raises(Complaint, match=r"name the other as `partner`.*WuerstchenPriorPipeline"):
-        load_recipe(describe(str(folder)), CPU, torch.float32, lambda _: None)
+    with pytest.raises(UserError, match=r"name the other as `partner`.*WuerstchenPriorPipeline"):
+        load_pipeline_adapter(describe_model(str(folder)), CPU, torch.float32, lambda _: None)
     (folder / "atelier.json").write_text('{"partner": "../half"}')
-    with pytest.raises(Complaint, match="is a WuerstchenDecoderPipeline, where a WuerstchenPriorPipeline is wanted"):
-        load_recipe(describe(str(folder)), CPU, torch.float32, lambda _: None)
+    with pytest.raises(UserError, match="is a WuerstchenDecoderPipeline, where a WuerstchenPriorPipeline is wanted"):
+        load_pipeline_adapter(describe_model(str(folder)), CPU, torch.float32, lambda _: None)
 
 
 def test_a_tokenizer_that_cannot_be_read_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transformers.utils, "is_sentencepiece_available", lambda: False)
     folder = build_whole(tmp_path, Family.IF)
     (folder / "tokenizer" / "tokenizer.json").rename(folder / "tokenizer" / "spiece.model")
-    with pytest.raises(Complaint, match="pip install sentencepiece protobuf"):
-        load_recipe(describe(str(folder)), CPU, torch.float32, lambda _: None)
+    with pytest.raises(UserError, match="pip install sentencepiece protobuf"):
+        load_pipeline_adapter(describe_model(str(folder)), CPU, torch.float32, lambda _: None)
 
 
 def test_a_part_without_safetensors_is_refused(tmp_path: Path) -> None:
     folder = build_whole(tmp_path, Family.UNCLIP)
     (folder / "text_proj" / "diffusion_pytorch_model.safetensors").unlink()
-    with pytest.raises(Complaint, match="no safetensors weights for its text_proj"):
-        load_recipe(describe(str(folder)), CPU, torch.float32, lambda _: None)
+    with pytest.raises(UserError, match="no safetensors weights for its text_proj"):
+        load_pipeline_adapter(describe_model(str(folder)), CPU, torch.float32, lambda _: None)

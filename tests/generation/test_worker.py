@@ -19,22 +19,24 @@ from pathlib import Path
 
 import pytest
 
-from generation.errors import Complaint, JobCancelled, WorkerDied
+from generation.errors import JobCancelled, UserError, WorkerCrashed
 from generation.messages import Generate, Loading, Progress, Ready
-from generation.params import Params, TextPart
-from generation.process import say_exit
-from generation.repertoire import Repertoire
+from generation.params import Params, PromptPart
+from generation.process import describe_exit
+from generation.repertoire import ModelRegistry
 from generation.worker import Broken, LocalWorker, Restarting
 from tests.generation import scripted_engine
 from tests.generation.scripted_engine import FOREVER
 
 ROOT = Path(__file__).parents[2]
 numbers = count()
-SCRIPTED = Repertoire.of(["scripted"])
+SCRIPTED = ModelRegistry.from_refs(["scripted"])
 
 
 def request(word, steps=3, source=None, job_id=None):
-    params = Params(parts=(TextPart(word),), width=64, height=64, seed=1, num_inference_steps=steps, guidance_scale=1.0)
+    params = Params(
+        parts=(PromptPart(word),), width=64, height=64, seed=1, num_inference_steps=steps, guidance_scale=1.0
+    )
     return Generate(job_id or f"{next(numbers):012x}", params, order=0, upload_limit=10**7, source=source)
 
 
@@ -122,9 +124,9 @@ async def test_several_jobs_run_at_once_and_each_gets_its_own_grid(worker):
 
 
 async def test_the_true_model_replaces_the_described_one(worker):
-    assert worker.repertoire.default.native_size == 512
+    assert worker.registry.default.native_size == 512
     await until(worker, lambda state: isinstance(state, Ready))
-    assert worker.repertoire.default.native_size == 64
+    assert worker.registry.default.native_size == 64
     assert worker.state.device == "cpu:1"
 
 
@@ -148,8 +150,8 @@ async def test_loading_is_told_part_by_part():
 @pytest.mark.parametrize(
     ("word", "error", "text"),
     [
-        ("complain", Complaint, "it is complaint"),
-        ("out of memory", Complaint, "it is out of memory"),
+        ("complain", UserError, "it is complaint"),
+        ("out of memory", UserError, "it is out of memory"),
         ("drop", JobCancelled, "it is cancelled"),
         ("fail", RuntimeError, "it is internal"),
     ],
@@ -204,7 +206,7 @@ async def test_a_job_cancelled_when_its_picture_is_just_finished_is_still_cancel
     task = None
 
     def cancel_at_the_end(progress):
-        if progress.step == progress.of:
+        if progress.step == progress.total:
             task.cancel()
 
     task = asyncio.create_task(worker.generate(request("fine"), cancel_at_the_end))
@@ -224,7 +226,7 @@ async def test_kill_9_in_mid_picture_is_told_to_everyone_who_waits_and_the_proce
     tasks = [(await begin(worker, word))[0] for word in ("one", "two")]
     os.kill(child_pid(), signal.SIGKILL)
     for task in tasks:
-        with pytest.raises(WorkerDied, match="SIGKILL"):
+        with pytest.raises(WorkerCrashed, match="SIGKILL"):
             await asyncio.wait_for(task, 5)
     assert isinstance(worker.state, Restarting)
     assert await works(worker)
@@ -243,7 +245,7 @@ async def test_a_job_cancelled_in_the_moment_of_death_is_cancelled(worker):
 @pytest.mark.parametrize("word", ["crash", "crash in a thread"])
 async def test_an_unknown_exception_ends_the_process_with_its_trace_in_the_log(caplog, capfd, word):
     async with running(make_worker()) as worker:
-        with pytest.raises(WorkerDied, match=r"ValueError: CUDA error: an illegal memory access$"):
+        with pytest.raises(WorkerCrashed, match=r"ValueError: CUDA error: an illegal memory access$"):
             await worker.generate(request(word, FOREVER), ignore)
         assert await works(worker)
     assert "the GPU process ended with exit code 1: ValueError: CUDA error: an illegal memory access" in caplog.text
@@ -261,11 +263,11 @@ async def test_a_hung_step_is_killed_even_while_other_jobs_keep_arriving():
             others.append(asyncio.create_task(worker.generate(request("fine"), ignore)))
             await asyncio.wait({hung}, timeout=0.1)
         assert len(others) < 100
-        with pytest.raises(WorkerDied, match=r"no sign of life for 1 s"):
+        with pytest.raises(WorkerCrashed, match=r"no sign of life for 1 s"):
             await hung
         assert await works(worker)
         ends = await asyncio.gather(*others, return_exceptions=True)
-        assert {type(end) for end in ends[:3]} == {WorkerDied}
+        assert {type(end) for end in ends[:3]} == {WorkerCrashed}
 
 
 async def test_an_idle_process_may_be_silent_for_ever():
@@ -277,8 +279,8 @@ async def test_an_idle_process_may_be_silent_for_ever():
         assert await works(worker)
 
 
-HERE, OTHER = Repertoire.of(["scripted", "somebody/other"]).models
-COMPANY = Repertoire((HERE, OTHER))
+HERE, OTHER = ModelRegistry.from_refs(["scripted", "somebody/other"]).models
+COMPANY = ModelRegistry((HERE, OTHER))
 
 
 def in_company(**settings):
@@ -294,31 +296,31 @@ def for_other(word, steps=3):
 async def test_a_model_that_is_loaded_later_is_told_part_by_part_and_then_known_as_it_is():
     async with running(in_company()) as worker:
         assert await works(worker)
-        assert worker.held == {"scripted"}
+        assert worker.loaded_models == {"scripted"}
         seen = []
-        worker.subscribe(lambda: seen.append((worker.state, worker.loading, worker.held)))
+        worker.subscribe(lambda: seen.append((worker.state, worker.loading, worker.loaded_models)))
         assert (await worker.generate(for_other("fine"), ignore)).tiles == (b"fine",)
         assert [loading for _, loading, _ in seen] == [Loading("unet", 0, FOREVER, "other"), None]
         assert {type(state) for state, *_ in seen} == {Ready}
-        assert worker.held == {"scripted", "other"}
+        assert worker.loaded_models == {"scripted", "other"}
         assert worker.load_seconds == {"other": 1.5}
-        assert [model.native_size for model in worker.repertoire.models] == [64, 128]
+        assert [model.native_size for model in worker.registry.models] == [64, 128]
         os.kill(child_pid(), signal.SIGKILL)
         await until(worker, lambda state: isinstance(state, Restarting))
-        assert worker.held == frozenset()
+        assert worker.loaded_models == frozenset()
 
 
 async def test_a_model_that_cannot_be_loaded_is_not_held_and_the_others_draw_on():
     async with running(in_company()) as worker:
-        with pytest.raises(Complaint, match="it cannot be loaded"):
+        with pytest.raises(UserError, match="it cannot be loaded"):
             await worker.generate(for_other("fail to load"), ignore)
         assert worker.loading is None
-        assert worker.held == {"scripted"}
+        assert worker.loaded_models == {"scripted"}
         assert await works(worker)
 
 
 async def test_a_job_of_a_model_that_is_not_there_is_refused(worker):
-    with pytest.raises(Complaint, match="other, which is not here any more"):
+    with pytest.raises(UserError, match="other, which is not here any more"):
         await worker.generate(for_other("fine"), ignore)
 
 
@@ -340,14 +342,14 @@ async def test_loading_may_take_longer_than_a_step():
 async def test_news_of_steps_does_not_hide_a_load_that_hangs_nor_the_other_way_round(ours, theirs, limits):
     async with running(in_company()) as worker:
         assert await works(worker)
-        worker._of_loading._limit = limits.get("load_timeout", 60.0)
-        worker._of_steps._limit = limits.get("step_timeout", 60.0)
+        worker._load_watchdog._limit = limits.get("load_timeout", 60.0)
+        worker._step_watchdog._limit = limits.get("step_timeout", 60.0)
         tasks = [
             asyncio.create_task(worker.generate(request(ours, FOREVER), ignore)),
             asyncio.create_task(worker.generate(for_other(theirs), ignore)),
         ]
         for task in tasks:
-            with pytest.raises(WorkerDied, match="no sign of life for 1 s"):
+            with pytest.raises(WorkerCrashed, match="no sign of life for 1 s"):
                 await asyncio.wait_for(task, 20)
 
 
@@ -367,10 +369,10 @@ async def test_jobs_wait_while_the_model_fails_to_load_at_first(tmp_path):
 async def test_a_model_that_cannot_be_loaded_is_not_tried_again_and_again(tmp_path, caplog):
     load = partial(scripted_engine.load_with_failures, tmp_path, range(1000))
     async with running(make_worker(load)) as worker:
-        with pytest.raises(Complaint, match="the model cannot be loaded"):
+        with pytest.raises(UserError, match="the model cannot be loaded"):
             await worker.generate(request("fine"), ignore)
         assert worker.state == Broken("OSError: no such model: attempt 2")
-        with pytest.raises(Complaint, match="the model cannot be loaded"):
+        with pytest.raises(UserError, match="the model cannot be loaded"):
             await worker.generate(request("fine"), ignore)
     assert len(list(tmp_path.iterdir())) == 3
     assert "scripted could not be loaded; next try in 30 s" in caplog.text
@@ -382,7 +384,7 @@ async def test_a_broken_worker_recovers_when_the_model_can_be_loaded(tmp_path):
     states = []
     worker.subscribe(lambda: states.append(type(worker.state)))
     async with running(worker):
-        with pytest.raises(Complaint):
+        with pytest.raises(UserError):
             await worker.generate(request("fine"), ignore)
         await until(worker, lambda state: isinstance(state, Ready))
         assert await works(worker)
@@ -401,7 +403,7 @@ async def test_only_failed_loads_in_a_row_make_a_worker_broken(tmp_path):
 
 async def test_a_model_that_is_refused_is_not_tried_again():
     async with running(make_worker(scripted_engine.load_another_family)) as worker:
-        with pytest.raises(Complaint, match="the model cannot be loaded"):
+        with pytest.raises(UserError, match="the model cannot be loaded"):
             await worker.generate(request("fine"), ignore)
         assert worker.state == Broken("scripted is of another family")
         await asyncio.sleep(0)
@@ -417,7 +419,7 @@ async def test_a_message_that_cannot_be_read_ends_the_process(caplog):
 
 def test_a_path_without_a_model_is_said_at_once():
     with pytest.raises(FileNotFoundError, match="no model folder at /nowhere"):
-        Repertoire.of(["/nowhere"])
+        ModelRegistry.from_refs(["/nowhere"])
 
 
 async def test_closing_ends_waiting_and_running_jobs_and_takes_no_more():
@@ -425,10 +427,10 @@ async def test_closing_ends_waiting_and_running_jobs_and_takes_no_more():
     async with running(worker):
         task, _ = await begin(worker, "long")
         await worker.close()
-        with pytest.raises(WorkerDied):
+        with pytest.raises(WorkerCrashed):
             await task
         await worker.close()
-    with pytest.raises(WorkerDied):
+    with pytest.raises(WorkerCrashed):
         await works(worker)
 
 
@@ -440,7 +442,7 @@ async def test_closing_a_worker_that_still_loads_or_never_started_leaves_nothing
         waiting = asyncio.create_task(works(worker))
         await until(worker, lambda state: state == Loading("unet", 0, 1))
         await worker.close()
-        with pytest.raises(WorkerDied):
+        with pytest.raises(WorkerCrashed):
             await waiting
 
 
@@ -448,7 +450,7 @@ async def test_closing_kills_a_process_that_hangs(worker, monkeypatch):
     monkeypatch.setattr("generation.worker.EXIT_GRACE", 0.1)
     task, _ = await begin(worker, "hang")
     await worker.close()
-    with pytest.raises(WorkerDied):
+    with pytest.raises(WorkerCrashed):
         await task
 
 
@@ -496,7 +498,7 @@ async def test_the_event_loop_goes_round_while_a_big_message_is_stuck_and_while_
         assert not worker._process._outbox.empty()  # what is behind the big one has not got through
         os.kill(child_pid(), signal.SIGKILL)
         for task in (hung, big, behind):
-            with pytest.raises(WorkerDied):
+            with pytest.raises(WorkerCrashed):
                 await task
         assert await works(worker)
         rounds = Rounds()
@@ -517,19 +519,19 @@ async def test_the_event_loop_goes_round_while_a_big_message_is_stuck_and_while_
     ],
 )
 def test_the_end_of_a_process_is_said_in_words(code, words):
-    assert say_exit(code) == words
+    assert describe_exit(code) == words
 
 
 BOT = """
 import asyncio, multiprocessing, sys
-from generation.repertoire import Repertoire
+from generation.repertoire import ModelRegistry
 from generation.worker import LocalWorker
 from generation.messages import Ready
 from tests.generation import scripted_engine
 from tests.generation.test_worker import request
 
 async def main():
-    worker = LocalWorker(Repertoire.of(["scripted"]), load=scripted_engine.{load})
+    worker = LocalWorker(ModelRegistry.from_refs(["scripted"]), load=scripted_engine.{load})
     def tell(what):
         print(what, multiprocessing.active_children()[0].pid, flush=True)
     worker.subscribe(lambda: tell(type(worker.state).__name__))

@@ -13,10 +13,10 @@ import signal
 import pytest
 from PIL import Image, ImageChops
 
-from generation.errors import Complaint, WorkerDied
+from generation.errors import UserError, WorkerCrashed
 from generation.messages import Generate
-from generation.params import Params, TextPart
-from generation.repertoire import Repertoire
+from generation.params import Params, PromptPart
+from generation.repertoire import ModelRegistry
 from generation.worker import LocalWorker
 
 
@@ -26,7 +26,7 @@ async def worker(tiny_model, tmp_path):
     shutil.copytree(tiny_model, twin, copy_function=os.symlink)
     (twin / "atelier.json").unlink()
     (twin / "atelier.json").write_text(json.dumps({"name": "twin", "native_size": 64, "num_inference_steps": 6}))
-    worker = LocalWorker(Repertoire.of([str(tiny_model), str(twin)]), "cpu", 1)
+    worker = LocalWorker(ModelRegistry.from_refs([str(tiny_model), str(twin)]), "cpu", 1)
     await worker.start()
     yield worker
     await worker.close()
@@ -35,7 +35,7 @@ async def worker(tiny_model, tmp_path):
 
 def request(job_id, seed, steps=6, width=64, model=""):
     params = Params(
-        parts=(TextPart("a red fox"),),
+        parts=(PromptPart("a red fox"),),
         width=width,
         height=64,
         seed=seed,
@@ -70,12 +70,12 @@ async def test_people_draw_together_cancel_complain_and_survive_a_dead_process(w
     first, second = await asyncio.gather(
         worker.generate(request(1, seed=1), seen.append), worker.generate(request(2, seed=2), ignore)
     )
-    assert worker.repertoire.default.name == "tiny"
+    assert worker.registry.default.name == "tiny"
     assert [progress.step for progress in seen if progress.preview is None] == list(range(1, 7))
     assert same_picture(first.tiles[1], second.tiles[0])
     assert not same_picture(first.tiles[0], second.tiles[0])
 
-    with pytest.raises(Complaint, match="multiples of 8"):
+    with pytest.raises(UserError, match="multiples of 8"):
         await worker.generate(request(3, seed=3, width=65), ignore)
 
     cancelled = await begin(worker, 4)
@@ -84,12 +84,12 @@ async def test_people_draw_together_cancel_complain_and_survive_a_dead_process(w
         await asyncio.wait_for(asyncio.shield(cancelled), 10)
 
     dying = [await begin(worker, 5), await begin(worker, 6, "twin")]
-    assert worker.held == {"tiny", "twin"}
+    assert worker.loaded_models == {"tiny", "twin"}
     os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
     for task in dying:
-        with pytest.raises(WorkerDied):
+        with pytest.raises(WorkerCrashed):
             await task
-    assert worker.held == frozenset()
+    assert worker.loaded_models == frozenset()
     for model in ("twin", "tiny"):
         again = await worker.generate(request(1, seed=1, model=model), ignore)
         assert all(same_picture(*tiles) for tiles in zip(again.tiles, first.tiles, strict=True))

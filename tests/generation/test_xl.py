@@ -20,10 +20,10 @@ from PIL import Image
 
 from generation.engine.conditioning import PromptEncoder
 from generation.engine.loading import Pipeline, load_pipeline
-from generation.engine.windows import lay
-from generation.errors import Complaint
+from generation.engine.windows import layout_windows
+from generation.errors import UserError
 from generation.messages import Finished
-from generation.params import Frame, TextPart
+from generation.params import Frame, PromptPart
 from tests.generation.oracle import SOURCE, drawing, png, quiet, stock_latents
 from tests.generation.studio import Studio, assert_close, generate, in_turn, params
 from tests.generation.tiny_xl import build_tiny_xl
@@ -88,7 +88,7 @@ def test_jobs_that_differ_in_everything_share_calls_and_are_each_drawn_as_if_alo
 @pytest.mark.parametrize("zeros", [True, False])
 def test_the_empty_text_is_zeros_only_for_a_model_that_was_trained_so(tmp_path: Path, zeros: bool) -> None:
     pipeline = load_pipeline(str(build_tiny_xl(tmp_path, zeros=zeros)), "cpu", lambda _: None, torch.float32)
-    told = PromptEncoder(pipeline).condition(params())
+    told = PromptEncoder(pipeline).encode(params())
     assert bool(told.embeddings[1].any()) is bool(told.pooled[1].any()) is not zeros
     studio = Studio(pipeline)
     studio.draw(generate("a"))
@@ -139,17 +139,17 @@ def test_a_vae_with_a_middle_and_a_spread_of_its_own_is_scaled_by_them(tmp_path:
 
 def test_a_long_prompt_is_summed_up_by_its_first_piece(xl: Pipeline) -> None:
     encoder, room = PromptEncoder(xl), CONTEXT - 2
-    both, first = (encoder.condition(params(text)) for text in ("1" * room + "2" * room, "1" * room))
+    both, first = (encoder.encode(params(text)) for text in ("1" * room + "2" * room, "1" * room))
     assert both.embeddings.shape[1] == 2 * CONTEXT
     assert torch.allclose(both.pooled[0], first.pooled[0], atol=1e-5)
     assert not both.embeddings[1].any()
 
 
 def test_weights_and_what_is_kept_out_have_pooled_texts_of_their_own(studio: Studio, xl: Pipeline, stock: Any) -> None:
-    wanted = params(parts=(TextPart("sun", 3), TextPart("moon", 1)), no=("snow",), num_inference_steps=1)
+    wanted = params(parts=(PromptPart("sun", 3), PromptPart("moon", 1)), no=("snow",), num_inference_steps=1)
     studio.draw(generate("a", wanted))
-    told = PromptEncoder(xl).condition(wanted)
-    pulls = dict(zip(("sun", "moon", "snow"), told.coefficients.tolist(), strict=False))
+    told = PromptEncoder(xl).encode(wanted)
+    pulls = dict(zip(("sun", "moon", "snow"), told.guidance_weights.tolist(), strict=False))
     assert pulls == pytest.approx({"sun": 3.75, "moon": 1.25, "snow": -0.625})
     for text, pooled in zip(pulls, told.pooled, strict=False):
         assert torch.allclose(pooled, stock.encode_prompt(text, device="cpu")[2][0], atol=1e-5)
@@ -186,12 +186,12 @@ def test_what_xl_is_not_drawn_is_refused_and_told_why(
 ) -> None:
     other = shutil.copytree(folder, tmp_path / "other")
     change(other)
-    with pytest.raises(Complaint, match=says):
+    with pytest.raises(UserError, match=says):
         load_pipeline(str(other), "cpu", lambda _: None)
 
 
 def test_a_window_is_told_where_on_the_canvas_it_lies() -> None:
-    measures = lay((12, 8), (8, 8)).measures(8)
+    measures = layout_windows((12, 8), (8, 8)).time_ids(8)
     assert measures.tolist() == [[96, 64, 0, 0, 64, 64], [96, 64, 32, 0, 64, 64]]
 
 

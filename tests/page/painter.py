@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot import app, notice
 from bot.config import Config
-from generation.repertoire import Repertoire
+from generation.repertoire import ModelRegistry
 from generation.worker import LocalWorker
 from tests.bot import drawing_engine
 
@@ -26,6 +26,6 @@ def make_model(folder: Path) -> Path:
 if __name__ == "__main__":
     notice.PAUSE = 0.1
     app.make_worker = lambda config: LocalWorker(
-        Repertoire.of(config.models), load=drawing_engine.load, capacity=config.jobs_at_once
+        ModelRegistry.from_refs(config.models), load=drawing_engine.load, capacity=config.jobs_at_once
     )
     asyncio.run(app.run(Config.read(os.environ)))

@@ -11,7 +11,7 @@ from bot.policy.changes import Author, change_settings
 from bot.policy.settings import GuildSettings, from_dict
 from db.connection import Connection
 from db.guilds import GuildStore
-from generation.errors import Complaint
+from generation.errors import UserError
 
 GUILD, OWNER, OTHER = 1, 11, 12
 
@@ -46,9 +46,9 @@ async def test_concurrent_changes_by_two_owners_lose_nothing(guilds):
 
 async def test_a_change_that_is_refused_leaves_everything_as_it_was(guilds):
     def refuse(settings: GuildSettings) -> GuildSettings:
-        raise Complaint("No.")
+        raise UserError("No.")
 
-    with pytest.raises(Complaint):
+    with pytest.raises(UserError):
         await change_settings(guilds, Author(GUILD, OWNER), "nothing", refuse)
     assert (await guilds.settings(GUILD)).version == 0
     assert await guilds.audit_entries(GUILD) == []

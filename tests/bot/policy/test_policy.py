@@ -14,16 +14,16 @@ from db.connection import Connection
 from db.guilds import AuditEntry, Block, GuildStore
 from db.jobs import JobStore
 from db.usage import USAGE_TOTALS, Usage
-from generation.errors import Complaint
-from generation.job import Action, Asker, Speed, new_job_id
+from generation.errors import UserError
+from generation.job import Action, Requester, Speed, new_job_id
 from generation.models import Model
-from generation.prompt import PromptFaults, parse
-from generation.repertoire import Repertoire
+from generation.prompt import PromptError, parse_params
+from generation.repertoire import ModelRegistry
 from tests.db.jobs import a_job
 
 GUILD, CHANNEL, CATEGORY, ADA, PATRONS = 1, 2, 3, 11, 21
 MODEL = Model(name="painter", ref="painter")
-HERE = Repertoire((MODEL,))
+HERE = ModelRegistry((MODEL,))
 NOW = 1_000_000.0
 
 
@@ -45,7 +45,7 @@ class Place:
         assert await self.guilds.set_settings(act(), to_dict(GuildSettings(**settings)), version)
 
     async def job(self, *, ago: float = 0.0, seconds: float = 10.0, action=Action.IMAGINE, guild: int = GUILD) -> str:
-        job = a_job(id=new_job_id(), action=action, asked_at=NOW - ago, asker=Asker(ADA, "ada"))
+        job = a_job(id=new_job_id(), action=action, asked_at=NOW - ago, requester=Requester(ADA, "ada"))
         job = replace(job, destination=replace(job.destination, guild_id=guild))
         await self.store.add_job(job)
         await self.store.mark_running(job.id)
@@ -54,7 +54,7 @@ class Place:
 
     async def admit(self, prompt: str = "a fox", *, roles=(), places=(CHANNEL,), guild=GUILD, **ask):
         who = Situation(guild_id=guild, places=frozenset(places), person_id=ADA, role_ids=frozenset(roles))
-        ask = {"action": Action.IMAGINE, "params": parse(prompt, HERE)} | ask
+        ask = {"action": Action.IMAGINE, "params": parse_params(prompt, HERE)} | ask
         return await self.policy.admit(who, Ask(**ask))
 
 
@@ -173,7 +173,7 @@ async def test_jobs_of_the_last_day_are_counted(place):
 
 async def test_cancelling_halfway_does_not_get_round_a_bound(place):
     await place.set(bounds={GUILD: Bounds(jobs_a_day=1, gpu_seconds_a_day=8)})
-    waiting, drawing = (a_job(id=new_job_id(), asked_at=NOW, asker=Asker(ADA, "ada")) for _ in range(2))
+    waiting, drawing = (a_job(id=new_job_id(), asked_at=NOW, requester=Requester(ADA, "ada")) for _ in range(2))
     await place.store.add_job(replace(waiting, destination=replace(waiting.destination, guild_id=GUILD)))
     await place.store.cancel(waiting.id, "Cancelled.")
     await place.admit()
@@ -216,7 +216,7 @@ async def test_who_is_blocked_is_told_why_and_until_when(place):
 async def test_a_blocked_word_refuses_as_soon_as_it_is_set(place):
     await place.admit()
     await place.guilds.block_words(act(), {"fox": "refuse"})
-    with pytest.raises(PromptFaults, match="`fox`"):
+    with pytest.raises(PromptError, match="`fox`"):
         await place.admit()
     await place.guilds.block_words(act(), {"fox": "warn"})
     assert "`fox`" in (await place.admit()).warning
@@ -229,7 +229,7 @@ async def test_ten_presses_in_one_moment_do_not_slip_through_a_bound(place):
     who = Situation(guild_id=GUILD, places=frozenset({CHANNEL}), person_id=ADA)
 
     async def press() -> None:
-        async with place.policy.admission(who, Ask(action=Action.REROLL, params=parse("a fox", HERE))):
+        async with place.policy.admission(who, Ask(action=Action.REROLL, params=parse_params("a fox", HERE))):
             await place.job()
 
     results = await asyncio.gather(*(press() for _ in range(10)), return_exceptions=True)
@@ -237,10 +237,10 @@ async def test_ten_presses_in_one_moment_do_not_slip_through_a_bound(place):
 
 
 async def test_a_job_that_has_waited_is_looked_at_again(place):
-    job = a_job(asker=Asker(ADA, "ada"))
+    job = a_job(requester=Requester(ADA, "ada"))
     await place.policy.still_admit(job)
     await place.guilds.block_words(act(), {"fox": "refuse"})
-    with pytest.raises(Complaint, match="`fox`"):
+    with pytest.raises(UserError, match="`fox`"):
         await place.policy.still_admit(job)
     await place.guilds.unblock_words(act(), ["fox"])
     await place.guilds.block(act(), block())

@@ -16,7 +16,7 @@ from bot.policy.settings import (
     from_dict,
     to_dict,
 )
-from generation.errors import Complaint
+from generation.errors import UserError
 
 GUILD, PATRONS, HELPERS = 1, 21, 22
 FULL = GuildSettings(
@@ -73,5 +73,5 @@ def test_a_bound_that_makes_no_sense_is_refused_with_what_does(name):
     least, most = BOUND_RANGES[name]
     assert (check_bound(name, least), check_bound(name, most)) == (least, most)
     for value in (-1, most + 1):
-        with pytest.raises(Complaint, match=f"must be from {least:,} to {most:,}, not {value:,}"):
+        with pytest.raises(UserError, match=f"must be from {least:,} to {most:,}, not {value:,}"):
             check_bound(name, value)

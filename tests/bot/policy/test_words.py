@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.policy.words import MOST_WORDS, Found, Mode, Words, check_phrase, judge
-from generation.errors import Complaint
+from generation.errors import UserError
 from generation.models import Model
-from generation.prompt import PromptFaults, parse
-from generation.repertoire import Repertoire
+from generation.prompt import PromptError, parse_params
+from generation.repertoire import ModelRegistry
 
-HERE = Repertoire((Model(name="painter", ref="painter"),))
+HERE = ModelRegistry((Model(name="painter", ref="painter"),))
 BLOCKED = Words(
     {
         "gore": "refuse",
@@ -129,28 +129,28 @@ def test_ten_thousand_words_and_the_longest_prompt_take_no_time_that_anybody_wou
 
 
 def test_a_refusal_names_every_word_as_the_owners_wrote_it():
-    with pytest.raises(PromptFaults, match=r"do not allow `zomb\*`, `gore` in prompts"):
-        judge(BLOCKED, parse("g0re with zombies", HERE))
+    with pytest.raises(PromptError, match=r"do not allow `zomb\*`, `gore` in prompts"):
+        judge(BLOCKED, parse_params("g0re with zombies", HERE))
 
 
 def test_a_warning_lets_the_prompt_through():
-    assert "`blood`" in (judge(BLOCKED, parse("a blood moon", HERE)) or "")
-    assert judge(BLOCKED, parse("a moon", HERE)) is None
+    assert "`blood`" in (judge(BLOCKED, parse_params("a blood moon", HERE)) or "")
+    assert judge(BLOCKED, parse_params("a moon", HERE)) is None
 
 
 def test_a_word_may_be_allowed_as_something_to_keep_out():
-    assert judge(BLOCKED, parse("a circus --no clown", HERE)) is None
-    with pytest.raises(PromptFaults, match="`clown`"):
-        judge(BLOCKED, parse("a clown", HERE))
+    assert judge(BLOCKED, parse_params("a circus --no clown", HERE)) is None
+    with pytest.raises(PromptError, match="`clown`"):
+        judge(BLOCKED, parse_params("a clown", HERE))
     for prompt in ("a circus --no gore", "a circus --negative gore"):
-        with pytest.raises(PromptFaults, match="`gore`"):
-            judge(BLOCKED, parse(prompt, HERE))
+        with pytest.raises(PromptError, match="`gore`"):
+            judge(BLOCKED, parse_params(prompt, HERE))
 
 
 @pytest.mark.parametrize("part", ["gore::2 moon", "moon:: gore::-1", "moon::2 gore"])
 def test_every_part_of_a_multi_prompt_is_looked_at(part):
-    with pytest.raises(PromptFaults, match="`gore`"):
-        judge(BLOCKED, parse(f"{part} sky::3", HERE))
+    with pytest.raises(PromptError, match="`gore`"):
+        judge(BLOCKED, parse_params(f"{part} sky::3", HERE))
 
 
 @pytest.mark.parametrize(("typed", "kept"), [("  Naked   MAN ", "naked man"), ("zomb*", "zomb*"), ("日本", "日本")])
@@ -162,7 +162,7 @@ def test_a_phrase_is_kept_tidily(typed, kept):
     "typed", ["", "   ", "g.*e|x", "(gore)", "[a-z]", "a\\b", "*", "ab*", "go*re", "!!!", "x" * 101, "a`b"]
 )
 def test_what_is_no_plain_word_is_refused(typed):
-    with pytest.raises(Complaint):
+    with pytest.raises(UserError):
         check_phrase(typed)
 
 
@@ -175,8 +175,8 @@ def test_a_phrase_is_found_when_it_is_spelled_and_a_trailing_sign_is_a_letter():
 
 def test_a_refusal_names_ten_words_and_counts_the_rest():
     phrases = [f"{'word' * 20}{chr(97 + number)}" for number in range(25)]
-    with pytest.raises(PromptFaults, match="and 15 more") as refused:
-        judge(Words(dict.fromkeys(phrases, "refuse")), parse(" ".join(phrases), HERE))
+    with pytest.raises(PromptError, match="and 15 more") as refused:
+        judge(Words(dict.fromkeys(phrases, "refuse")), parse_params(" ".join(phrases), HERE))
     assert len(str(refused.value)) < 1900
 
 
