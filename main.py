@@ -19,7 +19,7 @@ from db.backup import BackupError, create_backup, restore_backup
 from db.connection import UnusableDatabaseError
 from generation import logs
 from generation.errors import UserError
-from generation.repertoire import ModelRegistry
+from generation.models.registry import ModelRegistry
 
 WITHOUT_A_TOKEN = """\
 To try Atelier without a Discord account:

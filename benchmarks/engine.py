@@ -25,12 +25,12 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 from torch import Generator
 
-from generation.engine.engine import DenoisingEngine
-from generation.engine.loading import choose_device
+from generation.engine.denoising.engine import DenoisingEngine
+from generation.engine.device.device import choose_device
+from generation.files.grid_image import encode_to_limit, make_grid
 from generation.messages import Event, Failed, Finished, Generate, Grid, Progress
-from generation.models import EMBEDDED
+from generation.models.model import EMBEDDED
 from generation.params import Params, PromptPart
-from generation.sheet import encode_to_limit, make_grid
 
 LIMIT = 10_000_000
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}

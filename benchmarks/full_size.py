@@ -22,8 +22,8 @@ import torch
 import transformers
 
 from benchmarks.engine import LIMIT, Watched, draw_stock, encode_simply, params_for, stock_pipelines
-from generation.engine.loading import choose_device
-from generation.engine.original_layout import clip_tokenizer
+from generation.engine.device.device import choose_device
+from generation.engine.networks.ldm_checkpoint import clip_tokenizer
 from generation.messages import Generate
 from generation.params import Params
 

@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from generation.models import EMBEDDED
+from generation.models.model import EMBEDDED
 from preview import Interaction, Person, StandIn, World
 
 ROOT = Path(__file__).parents[1]

@@ -8,9 +8,9 @@ import statistics
 import time
 from collections.abc import Callable
 
-from generation.models import Model
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
 from generation.prompt import PromptRequest, format_prompt, parse_params, parse_prompt, permute
-from generation.repertoire import ModelRegistry
 
 HERE = ModelRegistry((Model(name="storybook", ref="models/storybook"),))
 PROMPTS = (

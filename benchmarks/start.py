@@ -112,7 +112,7 @@ def _previews(model: str, threads: int) -> bool:
     """Draw grids silently, with progress, and with a preview at every step, in turn; give whether it is cheap."""
     import torch
 
-    from generation.engine.engine import DenoisingEngine
+    from generation.engine.denoising.engine import DenoisingEngine
 
     torch.set_num_threads(threads)
     listener = Listener()
@@ -132,7 +132,7 @@ def _previews(model: str, threads: int) -> bool:
 def _grid(engine: Any, listener: Listener, what: str, turn: int) -> float:
     """Draw one grid in one of the manners; give the processor time."""
     from benchmarks.engine import LIMIT, params_for
-    from generation.engine import engine as engines
+    from generation.engine.denoising import engine as engines
     from generation.messages import Generate
 
     wanted = params_for(engine, 0, (1.0, 1.0), engine.model.num_inference_steps)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from generation.models import EMBEDDED
+from generation.models.model import EMBEDDED
 
 DISCORD_API_URL = "https://discord.com/api/v10"
 GENERATED = "generated"  # in the place of a certificate's file: one of the bot's own

@@ -12,7 +12,7 @@ from yarl import URL
 
 from generation.display import escape, shorten
 from generation.errors import UserError
-from generation.intake import MAX_BYTES
+from generation.files.sanitize import MAX_BYTES
 
 TIMEOUT = 30.0  # seconds for all of it, from the name's lookup to the last byte
 MOST_AT_ONCE = 4  # each may hold MAX_BYTES of memory, and one of the default executor's threads for its lookup

@@ -7,10 +7,10 @@ import logging
 import threading
 
 from db.jobs import JobStore
-from generation.imprint import Signer
+from generation.files.grid_image import reencode
+from generation.files.metadata import Signer
 from generation.job import Action, Job
 from generation.params import Params
-from generation.sheet import reencode
 
 log = logging.getLogger(__name__)
 

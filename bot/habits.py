@@ -10,10 +10,10 @@ import discord
 
 from bot.policy.settings import GuildSettings
 from bot.studio import Studio
-from generation.models import Model
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
 from generation.prompt import PromptRequest, choose_model, drop_unknown, model_parameter, parse_prompt
 from generation.prompt.preferences import Preferences
-from generation.repertoire import ModelRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from bot.config import GENERATED, Config, ConfigError
 from generation.display import slug
 from generation.errors import UserError
-from generation.imprint import MetadataPolicy
+from generation.files.metadata import MetadataPolicy
 from generation.params import Params
 
 if TYPE_CHECKING:
-    from generation.credentials import Credentials
+    from generation.files.c2pa_credentials import Credentials
 
 KEPT_IN = "signature.pem"  # in DATA_DIR
 
@@ -38,7 +38,10 @@ def imprint_of(config: Config) -> MetadataPolicy:
 
 
 def _credentials(config: Config) -> Credentials:
-    from generation.credentials import load_or_create_credentials, read_credentials  # whose libraries are an extra
+    from generation.files.c2pa_credentials import (  # whose libraries are an extra
+        load_or_create_credentials,
+        read_credentials,
+    )
 
     if config.signing_certificate == GENERATED:
         return load_or_create_credentials(config.data_dir / KEPT_IN)

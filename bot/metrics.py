@@ -28,7 +28,7 @@ from db.connection import DATABASE_FILE
 from db.jobs import JobState
 from generation.job import Job
 from generation.messages import Loading, Ready
-from generation.worker import Broken, Restarting
+from generation.worker.worker import Broken, Restarting
 
 SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 # They are a second series for each counter, of which nobody asks anything.

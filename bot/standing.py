@@ -7,7 +7,7 @@ from bot.notice import Frame
 from bot.studio import Studio
 from generation.job import Job
 from generation.messages import Progress, Ready
-from generation.worker import Worker, WorkerState
+from generation.worker.worker import Worker, WorkerState
 
 # Between two pieces of news for each place in the queue, so that two hundred notices are not edited at once. Once they
 # have to be edited by the channel, all of them share what Discord allows there, about one edit a second.

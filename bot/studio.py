@@ -31,12 +31,12 @@ from db.stats import Stats
 from db.threads import ThreadStore
 from db.usage import Usage
 from generation import logs
-from generation.additions import scan_adapters
-from generation.child import load_engine
-from generation.queue import Queue, QueueLimits
-from generation.repertoire import ModelRegistry
-from generation.upscaler import describe_upscaler
-from generation.worker import LocalWorker, Worker
+from generation.models.adapters import scan_adapters
+from generation.models.registry import ModelRegistry
+from generation.models.upscaler import describe_upscaler
+from generation.queue.queue import Queue, QueueLimits
+from generation.worker.engine_loader import load_engine
+from generation.worker.worker import LocalWorker, Worker
 
 CANCEL_PATIENCE = 1.0  # seconds that a job has to end, with three for the answer to who cancelled it
 STOP_PATIENCE = 2.0  # seconds that work has to end when the bot stops

@@ -16,9 +16,9 @@ from bot.fitting import Fitting
 from bot.studio import Studio
 from db.privacy import START_CURSOR, Cursor
 from generation.display import slug
+from generation.files.grid_image import reencode
 from generation.job import Action
 from generation.params import ImageRef, Tile, Upload, from_dict
-from generation.sheet import reencode
 
 LARGEST_PART = 24 * 2**20  # bytes; Discord takes requests of 25 MiB
 PARTS_AT_ONCE = 4  # Discord allows five further answers where the bot is no member

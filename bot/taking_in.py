@@ -10,9 +10,9 @@ import discord
 from bot.delivery import TROUBLE
 from bot.fetch import Fetcher
 from db.image_files import ImageStore
-from generation import intake
 from generation.display import escape, shorten
 from generation.errors import UserError
+from generation.files import sanitize
 from generation.params import Upload
 
 MOST_AT_ONCE = 2  # each takes memory, and a thread that others wait for
@@ -29,11 +29,13 @@ class TakingIn:
 
     async def attachment(self, image: discord.Attachment) -> Upload:
         """Keep what somebody attached; raises Complaint for what is no picture."""
-        if image.size > intake.MAX_BYTES:
-            raise UserError(f"`{image.filename}` is too large: I take pictures of up to {intake.MAX_BYTES >> 20} MiB.")
+        if image.size > sanitize.MAX_BYTES:
+            raise UserError(
+                f"`{image.filename}` is too large: I take pictures of up to {sanitize.MAX_BYTES >> 20} MiB."
+            )
         try:
             async with self._places, asyncio.timeout(DOWNLOAD_TIMEOUT):
-                png = await asyncio.to_thread(intake.sanitize_image, await image.read())
+                png = await asyncio.to_thread(sanitize.sanitize_image, await image.read())
         except TROUBLE:
             raise UserError(f"Discord did not give me `{image.filename}`: please try again.") from None
         return await self._pictures.save_upload(png)
@@ -43,7 +45,7 @@ class TakingIn:
         data = await self._fetcher.fetch(link)
         try:
             async with self._places:
-                png = await asyncio.to_thread(intake.sanitize_image, data)
+                png = await asyncio.to_thread(sanitize.sanitize_image, data)
         except UserError as complaint:
             raise UserError(f"{escape(shorten(link, LONGEST_NAME))}\\: {complaint}") from None
         return await self._pictures.save_upload(png)

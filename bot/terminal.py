@@ -14,12 +14,12 @@ from bot.studio import make_worker, repertoire_of
 from generation import messages
 from generation.display import slug
 from generation.errors import UserError, WorkerCrashed
-from generation.intake import sanitize_image
+from generation.files.sanitize import sanitize_image
 from generation.job import new_job_id
 from generation.messages import Generate, Grid
 from generation.params import Params, Upload
 from generation.prompt import parse_params
-from generation.worker import LocalWorker
+from generation.worker.worker import LocalWorker
 
 UPLOAD_LIMIT = 10 * 2**20  # bytes, Discord's own: the sheet is the same as there
 

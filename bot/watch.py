@@ -16,7 +16,7 @@ from bot.config import ConfigError
 from bot.metrics import Metrics
 from bot.studio import Studio
 from generation.messages import Ready
-from generation.worker import Broken, Worker
+from generation.worker.worker import Broken, Worker
 
 LOADING_PATIENCE = 1800.0  # seconds without a worker that draws, which a large model from a slow disk may take
 DATABASE_PATIENCE = 5.0  # seconds

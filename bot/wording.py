@@ -6,10 +6,10 @@ from bot.language import tr
 from generation.display import escape, shorten
 from generation.job import Action, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
+from generation.models.registry import ModelRegistry
 from generation.prompt import format_prompt
-from generation.queue import QueuePosition
-from generation.repertoire import ModelRegistry
-from generation.worker import Broken, WorkerState
+from generation.queue.queue import QueuePosition
+from generation.worker.worker import Broken, WorkerState
 
 LONGEST_PROMPT = 800  # characters shown; escaping may double them, and a message holds 2000
 LONGEST_ENDING = 250

@@ -13,12 +13,12 @@ from bot.destination import is_private
 from bot.habits import habits_of
 from bot.policy.situation import situation_of
 from cogs.road import Interaction, Road, road_of
-from generation import actions
 from generation.errors import UserError
-from generation.features import Capability
 from generation.job import Action
-from generation.models import Model
-from generation.repertoire import ModelRegistry
+from generation.models.capabilities import Capability
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
+from generation.planning import actions
 
 SHAPES = {"portrait": (2, 3), "square": (1, 1), "landscape": (3, 2)}
 

@@ -9,11 +9,11 @@ import discord
 
 from bot.errors import answering
 from bot.forms import LONGEST_TEXT
-from generation import actions
 from generation.errors import UserError
 from generation.job import Action, Job
-from generation.models import Model
+from generation.models.model import Model
 from generation.params import TILE_PATTERN, Tile
+from generation.planning import actions
 
 if TYPE_CHECKING:
     from cogs.road import Road

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from discord import app_commands
 
 from bot.studio import Studio
-from generation.catalogue import normalize_name
 from generation.display import shorten
 from generation.errors import UserError
-from generation.models import Model
-from generation.prompt.faults import quote
+from generation.models.catalogue import normalize_name
+from generation.models.model import Model
+from generation.prompt.errors import quote
 
 MOST_CHOICES = 25  # of an autocompletion or a select, by Discord's rules
 LONGEST_CHOICE = 100  # characters of its name and of its value

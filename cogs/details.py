@@ -13,13 +13,13 @@ from bot.quoting import quote
 from cogs.buttons import DETAILS
 from cogs.road import Interaction, Road, road_of
 from db.jobs import JobRecord
-from generation.actions import size_of
 from generation.display import escape, shorten
 from generation.errors import UserError
 from generation.job import Action
+from generation.models.registry import ModelRegistry
 from generation.params import PromptPart, Tile
+from generation.planning.actions import size_of
 from generation.prompt import format_prompt
-from generation.repertoire import ModelRegistry
 
 MOST_ANCESTORS = 4  # that are named; a picture may have a hundred
 LONGEST_PARAMETERS = 500  # characters

@@ -12,13 +12,13 @@ from discord.ext import commands
 from bot.client import Client
 from bot.errors import answering
 from cogs.road import Interaction
-from generation.additions import is_compatible, target_family
 from generation.display import escape, shorten
-from generation.lora import Lora
+from generation.models.adapters import is_compatible, target_family
+from generation.models.lora import Lora
+from generation.models.registry import ModelRegistry
+from generation.models.textual_inversion import TextualInversion
+from generation.prompt.parameters import PARAMETERS
 from generation.prompt.preferences import MAX_OPTIONS
-from generation.prompt.table import PARAMETERS
-from generation.repertoire import ModelRegistry
-from generation.textual_inversion import TextualInversion
 
 FOR_THE_RUN = ("repeat", "fast", "relax", "turbo", "stealth", "public")
 MOST_NAMED, LONGEST_NAME = 12, 40  # models, and characters of each

@@ -13,11 +13,11 @@ from discord.ext import commands
 from bot.client import Client
 from cogs.buttons import WORDLESS
 from cogs.road import Interaction, Road, road_of
-from generation import actions
 from generation.errors import UserError
 from generation.job import Action, Job
-from generation.models import Model
+from generation.models.model import Model
 from generation.params import Params, Tile
+from generation.planning import actions
 
 Asking = Callable[[Interaction, Action, Job, Tile], Awaitable[bool]]
 

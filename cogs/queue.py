@@ -15,7 +15,7 @@ from cogs.road import Interaction
 from generation.display import escape, shorten
 from generation.job import Job
 from generation.prompt import format_prompt
-from generation.queue import QueuePosition
+from generation.queue.queue import QueuePosition
 
 MOST_SHOWN = 12
 LONGEST_PROMPT = 50  # characters; escaping may double them

@@ -20,10 +20,10 @@ from cogs.buttons import BLUE, GREY
 from cogs.prompting import MASK, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
 from cogs.remix import Remix, proposed
 from cogs.road import Interaction, Road, road_of
-from generation import actions
 from generation.errors import UserError
 from generation.job import Action
 from generation.params import TILE_PATTERN, Tile, Upload
+from generation.planning import actions
 
 MOST_PICKERS = 1000  # that are remembered; the others are read off their messages
 PARTS = {

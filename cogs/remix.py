@@ -14,13 +14,13 @@ from cogs.pressing import MADE, REMIXED, Pressing, make, pressing_of
 from cogs.prompting import HOW_FAR, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
 from cogs.road import Interaction, Road, road_of
 from db.jobs import JobState
-from generation import actions
 from generation.errors import UserError
 from generation.job import Action, Job
-from generation.models import Model
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
 from generation.params import Params, Tile, Upload
+from generation.planning import actions
 from generation.prompt import PromptError, PromptRequest, format_prompt, parse_prompt
-from generation.repertoire import ModelRegistry
 
 REMIX_OF = {Action.VARY_SUBTLE: Action.REMIX_SUBTLE, Action.VARY_STRONG: Action.REMIX_STRONG}
 PLAIN = {remixed: plain for plain, remixed in REMIX_OF.items()}

@@ -45,7 +45,7 @@ from generation.job import Action, Job, Requester, Speed, new_job_id
 from generation.messages import Generate, Grid
 from generation.params import Params, Tile
 from generation.prompt import format_prompt
-from generation.queue import MemberLimits
+from generation.queue.queue import MemberLimits
 
 log = logging.getLogger(__name__)
 

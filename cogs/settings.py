@@ -16,10 +16,10 @@ from bot.habits import Habits, habits_of
 from bot.studio import Studio
 from cogs.choosing import LONGEST_CHOICE, MOST_CHOICES, chosen_model, offered
 from cogs.road import Interaction
-from generation.catalogue import normalize_name
 from generation.display import escape, shorten
 from generation.job import Speed
-from generation.models import Model
+from generation.models.catalogue import normalize_name
+from generation.models.model import Model
 from generation.prompt.preferences import STYLIZE_PRESETS
 
 ON, OFF = discord.ButtonStyle.primary, discord.ButtonStyle.secondary

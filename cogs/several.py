@@ -27,7 +27,7 @@ from generation.job import Action, Job
 from generation.params import Params, Upload
 from generation.prompt import PromptRequest, format_prompt
 from generation.prompt.preferences import Preferences
-from generation.queue import MemberLimits
+from generation.queue.queue import MemberLimits
 
 if TYPE_CHECKING:
     from cogs.imagine import Imagine

@@ -25,9 +25,9 @@ from db.search import SearchHit
 from generation.display import shorten
 from generation.errors import UserError
 from generation.job import Action, Job
+from generation.models.registry import ModelRegistry
 from generation.params import Tile
 from generation.prompt import format_prompt
-from generation.repertoire import ModelRegistry
 
 LONGEST_CHOICE = 100  # characters, by Discord's rules
 UNKNOWN = "I know no picture of this name that you may see. Choose one of those that are offered as you type."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from generation.models import Model
+from generation.models.model import Model
 from generation.params import Params
 
 

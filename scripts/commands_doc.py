@@ -22,10 +22,10 @@ from cogs.prompting import EditButton, Purpose
 from cogs.reactions import CROSS, ENVELOPE
 from cogs.several import DrawAllButton
 from generation.job import Action
-from generation.models import EMBEDDED
-from generation.prompt.table import PARAMETERS, Parameter
-from generation.repertoire import ModelRegistry
-from generation.worker import LocalWorker
+from generation.models.model import EMBEDDED
+from generation.models.registry import ModelRegistry
+from generation.prompt.parameters import PARAMETERS, Parameter
+from generation.worker.worker import LocalWorker
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS, PROMPTS = ROOT / "docs" / "commands.md", ROOT / "docs" / "prompts.md"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.config import _READERS, Config, ConfigError, variable_of
-from generation.models import EMBEDDED
+from generation.models.model import EMBEDDED
 
 SECRET = "MTA0Nz.G1x2.s3cr3t"
 STORYBOOK_AND_TWO_MORE = ("storybook", str(Path.home() / "models" / "one"), "/a/b c.safetensors")

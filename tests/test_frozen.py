@@ -22,13 +22,14 @@ from bot.policy.settings import Bounds, Delivery, GuildSettings, Sensitive
 from bot.policy.words import Mode
 from db.connection import Connection
 from db.jobs import JobState
-from generation import models, params
+from generation import params
 from generation.errors import OutOfMemoryError, UserError, WorkerCrashed
 from generation.job import Action, Speed
+from generation.models import model
 from generation.params import Frame, LoraWeight, Params, PromptPart, Tile, Upload
 from generation.prompt import PromptError
 from generation.prompt.preferences import Preferences
-from generation.queue import PersonQueueFull, QueueFull
+from generation.queue.queue import PersonQueueFull, QueueFull
 from scripts.commands_doc import offline_client
 
 JOB, TILE = "0123456789ab", "0123456789ab-3"
@@ -318,7 +319,7 @@ def test_the_settings_are_those_of_env_files():
 
 
 def test_the_keys_of_a_models_own_file_are_the_known_ones():
-    assert list(models._ATELIER_JSON_KEYS) == MODEL_FACTS
+    assert list(model._ATELIER_JSON_KEYS) == MODEL_FACTS
 
 
 def test_the_keys_of_json_in_rows_are_the_stored_ones():

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from bot.config import Config
 from bot.doctor.finding import Finding, bad, fine
-from generation.additions import Adapters, is_compatible, scan_adapters
 from generation.errors import UserError
-from generation.lora import Lora
-from generation.repertoire import ModelRegistry
-from generation.textual_inversion import TextualInversion
+from generation.models.adapters import Adapters, is_compatible, scan_adapters
+from generation.models.lora import Lora
+from generation.models.registry import ModelRegistry
+from generation.models.textual_inversion import TextualInversion
 
 FOLDERS = "Set LORAS and EMBEDDINGS to folders that exist, or leave them out."
 LEFT_OUT = "Take it out of the folder, or put a file there that can be used: it is left out otherwise."

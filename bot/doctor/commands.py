@@ -14,9 +14,9 @@ from bot.doctor.api import Api
 from bot.doctor.finding import Finding, bad, fine
 from bot.lock import in_use
 from bot.studio import open_studio
-from generation.models import EMBEDDED
-from generation.repertoire import ModelRegistry
-from generation.worker import LocalWorker
+from generation.models.model import EMBEDDED
+from generation.models.registry import ModelRegistry
+from generation.worker.worker import LocalWorker
 
 
 async def check_commands(config: Config, api: Api, application: dict[str, Any]) -> list[Finding]:

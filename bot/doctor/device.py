@@ -21,7 +21,7 @@ async def check_device(name: str, models: Sequence[str] = ()) -> list[Finding]:
     """Check the device that DEVICE names by letting it reckon a little, and that the largest model has room on it."""
     weights = await aside(lambda: most_weights(models))
     probe = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "generation.engine.probe", name, cwd=ROOT, stdout=PIPE, stderr=PIPE
+        sys.executable, "-m", "generation.engine.device.device_probe", name, cwd=ROOT, stdout=PIPE, stderr=PIPE
     )
     try:
         said, trouble = await probe.communicate()

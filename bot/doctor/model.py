@@ -13,11 +13,11 @@ from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from bot.doctor.finding import Finding, Verdict, bad, fine, unknown
-from generation.catalogue import PIPELINE_ONLY, Family
 from generation.errors import UserError
-from generation.header import read_header
-from generation.models import CONVERT_HINT, Model, describe_model
-from generation.repertoire import ModelRegistry
+from generation.models.catalogue import PIPELINE_ONLY, Family
+from generation.models.model import CONVERT_HINT, Model, describe_model
+from generation.models.registry import ModelRegistry
+from generation.models.safetensors_header import read_header
 
 # The parts of a Stable Diffusion pipeline, and what each must hold besides weights.
 PARTS = {

@@ -33,9 +33,9 @@ from cogs.owners.reading import (
 )
 from cogs.owners.reports import show_open
 from cogs.road import Interaction
-from generation.catalogue import normalize_name
 from generation.display import shorten
 from generation.errors import UserError
+from generation.models.catalogue import normalize_name
 
 Change = Callable[[GuildSettings], GuildSettings]
 

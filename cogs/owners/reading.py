@@ -9,8 +9,8 @@ from typing import TypeVar
 import discord
 
 from bot.studio import Studio
-from generation.catalogue import CATALOGUE, find_entry, normalize_name
 from generation.errors import UserError
+from generation.models.catalogue import CATALOGUE, find_entry, normalize_name
 from generation.prompt import parse_prompt
 
 T = TypeVar("T")

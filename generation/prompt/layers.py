@@ -7,12 +7,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
-from generation.prompt.faults import ValueProblem, quote, unsupported
-from generation.prompt.kinds import Scope
-from generation.prompt.marks import SEPARATORS
-from generation.prompt.names import split_name, unknown_parameter
-from generation.prompt.pieces import SplitPrompt, split_prompt
-from generation.prompt.table import BY_NAME, PLANNED, Parameter
+from generation.prompt.errors import ValueProblem, quote, unsupported
+from generation.prompt.parameter_names import split_name, unknown_parameter
+from generation.prompt.parameters import BY_NAME, PLANNED, Parameter
+from generation.prompt.splitter import SplitPrompt, split_prompt
+from generation.prompt.syntax import SEPARATORS
+from generation.prompt.values import Scope
 
 MAX_HINTS = 10
 

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from generation.errors import UserError
-from generation.prompt.escapes import COMMAS, SYNTAX_CHARS, unmask_escaped
-from generation.prompt.junk import strip_copied_text
+from generation.prompt.syntax import COMMAS, SYNTAX_CHARS, strip_copied_text, unmask_escaped
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from generation.errors import UserError
 from generation.job import Speed
-from generation.prompt.echo import model_parameter
-from generation.prompt.names import is_reserved_name
-from generation.prompt.reading import parse_prompt
-from generation.repertoire import ModelRegistry
+from generation.models.registry import ModelRegistry
+from generation.prompt.parameter_names import is_reserved_name
+from generation.prompt.parser import parse_prompt
+from generation.prompt.writer import model_parameter
 
 STYLIZE_PRESETS = {"low": 50, "med": 100, "high": 250, "very high": 750}
 MAX_OPTIONS = 20

@@ -19,7 +19,7 @@ from bot.app import stay_connected
 from bot.config import Config
 from bot.studio import Studio, open_studio, repertoire_of
 from generation.params import Tile
-from generation.worker import LocalWorker
+from generation.worker.worker import LocalWorker
 from preview import Channel, Message, Person, StandIn, User, World
 from tests.bot import drawing_engine
 

@@ -17,11 +17,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from generation.child import Emit
+from generation.engine.base import Emit
+from generation.files.grid_image import encode_to_limit, make_grid
 from generation.messages import Failed, FailureReason, Finished, Generate, Grid, Progress
-from generation.models import Model
-from generation.repertoire import ModelRegistry
-from generation.sheet import encode_to_limit, make_grid
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
 
 
 class DrawingEngine:

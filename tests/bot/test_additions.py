@@ -10,7 +10,7 @@ from bot.config import Config
 from bot.doctor.additions import check_additions
 from bot.doctor.finding import Verdict
 from bot.studio import repertoire_of
-from generation.models import EMBEDDED
+from generation.models.model import EMBEDDED
 from generation.params import LoraWeight
 from tests.bot.conftest import make_model, tile_of
 

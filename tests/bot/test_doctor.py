@@ -25,8 +25,8 @@ from bot.doctor.storage import check_database, check_disk
 from bot.lock import in_use, only_one
 from db.connection import DATABASE_FILE
 from db.jobs import JobStore
-from generation.catalogue import Family
-from generation.models import EMBEDDED, describe_model
+from generation.models.catalogue import Family
+from generation.models.model import EMBEDDED, describe_model
 from preview.state import permissions
 from tests.bot.conftest import Stage
 from tests.db.jobs import a_job

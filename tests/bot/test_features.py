@@ -9,17 +9,17 @@ import pytest
 
 from cogs.buttons import ACTS, LAST_ROW, result_view
 from cogs.pressing import MADE, make
-from generation import actions
-from generation.catalogue import CATALOGUE, PIPELINE_ONLY, Family, reference_entry
 from generation.errors import UserError
-from generation.features import ALL_CAPABILITIES, FAMILY_CAPABILITIES, Capability, required_capabilities
 from generation.job import Action
-from generation.models import Model, describe_model
+from generation.models.capabilities import ALL_CAPABILITIES, FAMILY_CAPABILITIES, Capability, required_capabilities
+from generation.models.catalogue import CATALOGUE, PIPELINE_ONLY, Family, reference_entry
+from generation.models.model import Model, describe_model
+from generation.models.registry import ModelRegistry
 from generation.params import Params, Tile
+from generation.planning import actions
 from generation.prompt import PromptError, parse_params, parse_prompt
-from generation.prompt.kinds import Flag, FlagOrInteger
-from generation.prompt.table import PARAMETERS, Parameter
-from generation.repertoire import ModelRegistry
+from generation.prompt.parameters import PARAMETERS, Parameter
+from generation.prompt.values import Flag, FlagOrInteger
 from tests.db.jobs import a_job
 
 FAMILIES = sorted(Family)

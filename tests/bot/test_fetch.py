@@ -28,7 +28,7 @@ from bot import fetch
 from bot.config import Config
 from bot.fetch import Fetcher, is_public
 from generation.errors import UserError
-from generation.intake import MAX_BYTES, sanitize_image
+from generation.files.sanitize import MAX_BYTES, sanitize_image
 from preview import StandIn, World
 from preview.state.files import Upload
 

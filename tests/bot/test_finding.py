@@ -10,15 +10,15 @@ from bot import wording
 from bot.language import speak
 from cogs.help import PAGES
 from cogs.info import LONGEST_LINE, MOST_LINES
-from generation.additions import Adapters
 from generation.display import escape
-from generation.lora import Lora
-from generation.models import Model
+from generation.models.adapters import Adapters
+from generation.models.lora import Lora
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
+from generation.models.textual_inversion import TextualInversion
 from generation.params import Tile
-from generation.prompt.table import PARAMETERS
-from generation.queue import QueuePosition
-from generation.repertoire import ModelRegistry
-from generation.textual_inversion import TextualInversion
+from generation.prompt.parameters import PARAMETERS
+from generation.queue.queue import QueuePosition
 from preview.state import permissions
 from preview.state.world import Overwrite
 from tests.bot.conftest import eventually, picture

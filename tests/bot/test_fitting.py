@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from bot.fitting import Fitting
-from generation.credentials import load_or_create_credentials
-from generation.engine.pictures import to_png
+from generation.engine.images.io import to_png
+from generation.files.c2pa_credentials import load_or_create_credentials
+from generation.files.c2pa_signing import ContentCredentialsSigner
+from generation.files.grid_image import read_infotext
 from generation.job import Action
 from generation.params import Tile
-from generation.sheet import read_infotext
-from generation.signing import ContentCredentialsSigner
 from tests.db.jobs import a_job
 
 TEXT = "a fox 🦊\nSteps: 20, Sampler: Euler a"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from generation import intake
+from generation.files import sanitize
 from preview import Upload
 from tests.bot.conftest import picture, red
 
@@ -170,7 +170,7 @@ async def test_commands_are_told_to_discord_only_when_they_changed(stage):
 
 
 async def test_attached_pictures_are_opened_two_at_a_time_so_that_others_need_not_wait(stage, monkeypatch):
-    clean, now, most = intake.sanitize_image, [], []
+    clean, now, most = sanitize.sanitize_image, [], []
 
     def watched(data: bytes) -> bytes:
         now.append(1)
@@ -180,7 +180,7 @@ async def test_attached_pictures_are_opened_two_at_a_time_so_that_others_need_no
         finally:
             now.pop()
 
-    monkeypatch.setattr(intake, "sanitize_image", watched)
+    monkeypatch.setattr(sanitize, "sanitize_image", watched)
     async with stage.bot():
         for number in range(8):
             await stage.imagine(f"fox {number}", image=Upload("red.png", red(900, 900)))

@@ -12,7 +12,7 @@ import pytest
 from bot.config import Config, ConfigError
 from bot.imprint import imprint_of
 from bot.studio import make_worker
-from generation.imprint import MetadataPolicy
+from generation.files.metadata import MetadataPolicy
 from generation.messages import Generate
 from generation.prompt import parse_params
 
@@ -71,7 +71,7 @@ def test_what_cannot_sign_is_refused_at_the_start(own, tmp_path):
 @pytest.mark.parametrize("library", ["cryptography", "c2pa"])
 def test_without_its_libraries_signing_is_refused_with_the_way_to_have_it(tmp_path, monkeypatch, library):
     monkeypatch.setitem(sys.modules, library, None)
-    for ours in ("generation.credentials", "generation.signing"):
+    for ours in ("generation.files.c2pa_credentials", "generation.files.c2pa_signing"):
         monkeypatch.delitem(sys.modules, ours, raising=False)
     with pytest.raises(ConfigError, match=r"pip install '\.\[c2pa\]'"):
         imprint_of(Config(data_dir=tmp_path, signing_certificate="generated"))

@@ -26,7 +26,7 @@ async def test_waiting_and_drawing_jobs_go_on_after_a_clean_stop(stage):
 
 async def test_a_stop_does_not_wait_for_a_step_that_takes_long(stage, monkeypatch):
     monkeypatch.setattr("bot.studio.STOP_PATIENCE", 0.1)
-    monkeypatch.setattr("generation.worker.EXIT_GRACE", 0.1)
+    monkeypatch.setattr("generation.worker.worker.EXIT_GRACE", 0.1)
     async with stage.bot():
         await stage.imagine("stuck fox")
         await eventually((stage.model / "stuck").exists)

@@ -11,9 +11,9 @@ from bot.notice import PAUSE
 from bot.standing import Standing
 from generation.job import Requester
 from generation.messages import Loading, Progress, Ready
-from generation.queue import Queue, QueueLimits, QueuePosition
-from generation.repertoire import ModelRegistry
-from generation.worker import Restarting
+from generation.models.registry import ModelRegistry
+from generation.queue.queue import Queue, QueueLimits, QueuePosition
+from generation.worker.worker import Restarting
 from tests.bot.test_wording import HERE, JOB, MODEL
 
 SECONDS = 120

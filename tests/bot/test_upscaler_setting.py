@@ -9,7 +9,7 @@ import pytest
 from bot.config import Config
 from bot.studio import make_worker
 from generation.errors import UserError
-from generation.models import EMBEDDED
+from generation.models.model import EMBEDDED
 
 
 def test_a_wrong_file_is_refused_at_the_start_and_named(tmp_path):

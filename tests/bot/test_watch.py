@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bot import watch
 from bot.config import ConfigError
 from bot.watch import watched
-from generation.worker import Broken, Restarting
+from generation.worker.worker import Broken, Restarting
 from tests.bot.conftest import Stage, eventually
 
 

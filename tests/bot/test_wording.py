@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from bot import wording
 from generation.job import Action, Destination, Job, Requester
 from generation.messages import Loading, Progress, Ready
-from generation.models import Model
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart, Tile
 from generation.prompt import PromptError, parse_params
-from generation.queue import QueuePosition
-from generation.repertoire import ModelRegistry
-from generation.worker import Broken, Restarting
+from generation.queue.queue import QueuePosition
+from generation.worker.worker import Broken, Restarting
 
 MODEL = Model(name="m", ref="m")
 HERE = ModelRegistry((MODEL,))

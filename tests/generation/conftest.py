@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from generation.engine.loading import Pipeline
+    from generation.engine.networks.pipeline_loader import Pipeline
     from tests.generation.gallery import Gallery
     from tests.generation.studio import Studio
 
@@ -19,7 +19,7 @@ def pipeline(tiny_model: Path) -> Pipeline:
     """Give the tiny pipeline, in the precision in which it is compared with stock ones."""
     import torch
 
-    from generation.engine.loading import load_pipeline
+    from generation.engine.networks.pipeline_loader import load_pipeline
 
     return load_pipeline(str(tiny_model), "cpu", lambda _: None, torch.float32)
 
@@ -39,8 +39,8 @@ def gallery() -> Iterator[Gallery]:
     """Give an engine with the embedded model that draws what is typed."""
     import torch
 
-    from generation.engine.loading import load_pipeline
-    from generation.models import EMBEDDED
+    from generation.engine.networks.pipeline_loader import load_pipeline
+    from generation.models.model import EMBEDDED
     from tests.generation.gallery import Gallery
 
     torch.set_num_threads(1)

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from generation.engine.loading import Pipeline
+from generation.engine.networks.pipeline_loader import Pipeline
 from generation.messages import Failed, Finished, Progress
-from generation.models import EMBEDDED, describe_model
+from generation.models.model import EMBEDDED, describe_model
+from generation.models.registry import ModelRegistry
 from generation.params import Params, Upload
 from generation.prompt import parse_params
-from generation.repertoire import ModelRegistry
 from tests.generation.studio import Studio, generate
 
 # At this size and with so few steps the embedded model still draws what it is told, in an eighth of the time.

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import Conv2d
 
-from generation.engine.loading import Pipeline
+from generation.engine.networks.pipeline_loader import Pipeline
 
 KOHYA = {"unet": "lora_unet", "text_encoder": "lora_te", "text_encoder_2": "lora_te2"}
 ATTENTION = "down_blocks.0.attentions.0.transformer_blocks.0"

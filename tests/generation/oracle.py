@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 from torch import Generator, Tensor
 
+from generation.models.samplers import SAMPLERS
 from generation.params import Params, Upload
-from generation.samplers import SAMPLERS
 
 SOURCE = Upload("0" * 64)
 

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from generation.engine.original_layout import clip_tokenizer
+from generation.engine.networks.ldm_checkpoint import clip_tokenizer
 
 CHANNELS, WIDTH, VOCABULARY = (64, 128), 64, 49408
 PROJECTION = 96

@@ -8,11 +8,11 @@ from collections.abc import Callable, Container
 from dataclasses import replace
 from pathlib import Path
 
-from generation.child import Emit
+from generation.engine.base import Emit
 from generation.errors import UserError
 from generation.messages import Failed, FailureReason, Finished, Generate, Grid, Loaded, Loading, Progress, Unloaded
-from generation.models import Model
-from generation.repertoire import ModelRegistry
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
 
 FOREVER = 1_000_000
 

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from generation.additions import NO_ADAPTERS, Adapters
-from generation.engine.engine import DenoisingEngine
-from generation.engine.finisher import DenoisingResult
-from generation.engine.loading import Pipeline
-from generation.imprint import DEFAULT_METADATA_POLICY, MetadataPolicy
+from generation.engine.denoising.engine import DenoisingEngine
+from generation.engine.denoising.post_processor import DenoisingResult
+from generation.engine.networks.pipeline_loader import Pipeline
+from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Event, Failed, Finished, Generate, Progress
+from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.params import Params, PromptPart
 
 PLENTY = 10_000_000

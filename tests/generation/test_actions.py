@@ -8,15 +8,15 @@ from dataclasses import fields, replace
 import pytest
 
 from cogs.pressing import make
-from generation import actions
-from generation.engine.wander import drift_targets
+from generation.engine.conditioning.prompt_drift import drift_targets
 from generation.errors import UserError
 from generation.job import Action
-from generation.models import Model, size_for
+from generation.models.model import Model, size_for
+from generation.models.registry import ModelRegistry
 from generation.params import MAX_SEED, Frame, Params, PromptPart, Tile, Upload
+from generation.planning import actions
 from generation.prompt import parse_params
-from generation.prompt.image_weight import strength_for
-from generation.repertoire import ModelRegistry
+from generation.prompt.weights import strength_for
 
 MODEL = Model(name="m", ref="m", native_size=512)
 TILE = Tile("0123456789ab", 2)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from generation.engine.canvas import blend_seam, change_map, fill_smooth
+from generation.engine.images.inpainting import blend_seam, change_map, fill_smooth
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

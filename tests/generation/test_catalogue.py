@@ -6,13 +6,13 @@ from collections import Counter
 
 import pytest
 
-from generation.catalogue import CATALOGUE, PIPELINE_ONLY, CatalogueEntry, find_entry, normalize_name
 from generation.errors import UserError
-from generation.models import PICKLE_SUFFIXES, describe_model
+from generation.models.catalogue import CATALOGUE, PIPELINE_ONLY, CatalogueEntry, find_entry, normalize_name
+from generation.models.model import PICKLE_SUFFIXES, describe_model
+from generation.models.registry import ModelRegistry
+from generation.models.samplers import SAMPLERS
 from generation.prompt import parse_params
-from generation.prompt.faults import PromptError
-from generation.repertoire import ModelRegistry
-from generation.samplers import SAMPLERS
+from generation.prompt.errors import PromptError
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from PIL import Image
 from transformers import CLIPConfig, ViTConfig, ViTForImageClassification
 
-from generation.engine.classifier import load_classifier
+from generation.engine.output.safety_classifier import load_classifier
 from generation.errors import UserError
 
 BLACK, WHITE, WIDE = Image.new("RGB", (64, 64)), Image.new("RGB", (64, 64), "white"), Image.new("RGB", (96, 32))

@@ -8,10 +8,10 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from generation.engine.conditioning import PromptEncoder
-from generation.engine.loading import Pipeline
-from generation.guidance import guidance_weights
+from generation.engine.conditioning.encoder import PromptEncoder
+from generation.engine.networks.pipeline_loader import Pipeline
 from generation.params import PromptPart
+from generation.planning.guidance import guidance_weights
 from tests.generation.studio import Studio, assert_close, generate, params
 
 CONTEXT = 77

@@ -12,11 +12,11 @@ import torch
 from diffusers import LatentConsistencyModelPipeline, LCMScheduler, UNet2DConditionModel
 from safetensors.torch import save_file
 
-from generation.catalogue import CATALOGUE, Family
-from generation.engine.loading import Pipeline, load_pipeline
-from generation.guidance import guidance_weights
-from generation.models import describe_model
+from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
+from generation.models.catalogue import CATALOGUE, Family
+from generation.models.model import describe_model
 from generation.params import Params
+from generation.planning.guidance import guidance_weights
 from tests.generation.hub import lay_in_cache
 from tests.generation.oracle import SOURCE, drawing, png, quiet, stock_latents
 from tests.generation.studio import Studio, assert_close, generate, params

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from generation.engine import downloads
+from generation.engine.networks import download_progress
 from generation.messages import Loading
-from generation.models import Model
+from generation.models.model import Model
 
 UNET = Loading("unet", 2, 5, "Dreams")
 MODEL = Model(name="Dreams", ref="somebody/dreams")
@@ -19,7 +19,7 @@ MODEL = Model(name="Dreams", ref="somebody/dreams")
 @pytest.fixture
 def blobs(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(downloads, "REPORT_INTERVAL_S", 0.005)
+    monkeypatch.setattr(download_progress, "REPORT_INTERVAL_S", 0.005)
     folder = tmp_path / "models--somebody--dreams" / "blobs"
     folder.mkdir(parents=True)
     (folder / "here already").write_bytes(bytes(5_000_000))
@@ -29,7 +29,7 @@ def blobs(tmp_path, monkeypatch):
 @pytest.mark.parametrize("model", [MODEL, replace(MODEL, ref="somebody/decoder", partner="somebody/dreams")])
 def test_the_megabytes_that_have_come_are_told_while_they_come(blobs, model):
     told = queue.SimpleQueue()
-    with downloads.report_downloads(model, told.put) as report:
+    with download_progress.report_downloads(model, told.put) as report:
         report(UNET)
         assert told.get(timeout=20) == UNET
         coming = blobs / "abc.incomplete"
@@ -46,7 +46,7 @@ def test_the_megabytes_that_have_come_are_told_while_they_come(blobs, model):
 
 def test_nothing_is_told_of_a_model_that_is_here(blobs, tmp_path):
     told = queue.SimpleQueue()
-    with downloads.report_downloads(Model(name="Mine", ref=str(tmp_path)), told.put) as report:
+    with download_progress.report_downloads(Model(name="Mine", ref=str(tmp_path)), told.put) as report:
         report(UNET)
         (tmp_path / "blobs").write_bytes(bytes(2_000_000))
     assert told.get(timeout=20) == UNET
@@ -54,5 +54,5 @@ def test_nothing_is_told_of_a_model_that_is_here(blobs, tmp_path):
 
 
 def test_the_watch_ends_with_the_load_also_with_one_that_fails(blobs):
-    with pytest.raises(OSError, match="gone"), downloads.report_downloads(MODEL, lambda _: None):
+    with pytest.raises(OSError, match="gone"), download_progress.report_downloads(MODEL, lambda _: None):
         raise OSError("gone")

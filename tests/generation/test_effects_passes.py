@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generation.engine import engine as engine_module
+from generation.engine.denoising import engine as engine_module
 from generation.messages import Failed, FailureReason
+from generation.models.registry import ModelRegistry
 from generation.params import Params
-from generation.passes import compute_cost
+from generation.planning.compute_cost import compute_cost
 from generation.prompt import parse_params
-from generation.repertoire import ModelRegistry
 from tests.generation.gallery import SMALL, SOURCE, Drawing, Gallery, Pixels, detail, distance, plain, rising
 from tests.generation.studio import PATIENCE, Studio, assert_close, generate, params
 
@@ -37,7 +37,7 @@ def test_a_picture_that_was_stopped_is_clean_of_noise(
     gallery: Gallery, stopped: list[Drawing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The latents as they are at that step, shown for comparison, are full of it."""
-    monkeypatch.setattr("generation.engine.run.DenoisingJob.result", property(lambda run: run.latents))
+    monkeypatch.setattr("generation.engine.denoising.job.DenoisingJob.result", property(lambda run: run.latents))
     for stop, clean in zip(STOPS[:2], stopped[:2], strict=True):
         [noisy] = gallery.draw(f"{FOREST} --stop {stop}")
         assert detail(noisy.tiles) > 10 * detail(clean.tiles)

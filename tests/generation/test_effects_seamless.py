@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from generation.engine.loading import Pipeline
-from generation.engine.seamless import seamless_copy
-from generation.engine.vae import Vae
+from generation.engine.networks.pipeline_loader import Pipeline
+from generation.engine.networks.seamless import seamless_copy
+from generation.engine.networks.vae import Vae
 from tests.generation.gallery import SOURCE, Drawing, Gallery, plain, read
 from tests.generation.studio import Studio, assert_close, generate, params
 
@@ -102,8 +102,8 @@ def test_a_twin_is_built_once_and_only_when_it_is_wanted(pipeline: Pipeline, mon
         built.append(network)
         return seamless_copy(network)
 
-    monkeypatch.setattr("generation.engine.variants.seamless_copy", twin)
-    monkeypatch.setattr("generation.engine.vae.seamless_copy", twin)
+    monkeypatch.setattr("generation.engine.denoising.model_variants.seamless_copy", twin)
+    monkeypatch.setattr("generation.engine.networks.vae.seamless_copy", twin)
     studio = Studio(pipeline)
     studio.draw(generate("plain"))
     assert built == []

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from generation.engine.wander import drift_targets
+from generation.engine.conditioning.prompt_drift import drift_targets
 from generation.params import MAX_SEED, PromptPart
 from tests.generation.gallery import Drawing, Gallery, detail, distance, rising, spread
 from tests.generation.studio import Studio, assert_close, generate, params

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from generation.models.registry import ModelRegistry
 from generation.prompt import parse_params
-from generation.repertoire import ModelRegistry
 from tests.generation.gallery import SMALL, Drawing, Gallery, distance, plain, rising
 from tests.generation.studio import Studio, generate
 

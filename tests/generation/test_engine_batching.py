@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from generation.engine.loading import Pipeline
+from generation.engine.networks.pipeline_loader import Pipeline
 from generation.params import PromptPart
 from tests.generation.studio import Studio, assert_close, generate, in_turn, params
 

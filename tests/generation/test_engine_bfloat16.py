@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from generation.engine.loading import load_pipeline
-from generation.engine.vae import Vae
-from generation.models import EMBEDDED
+from generation.engine.networks.pipeline_loader import load_pipeline
+from generation.engine.networks.vae import Vae
+from generation.models.model import EMBEDDED
 from tests.generation.studio import Studio, assert_close, generate, params
 
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from generation.engine import compiled
-from generation.engine.compiled import CompiledUnet
-from generation.engine.loading import Pipeline
+from generation.engine.networks import compiled
+from generation.engine.networks.compiled import CompiledUnet
+from generation.engine.networks.pipeline_loader import Pipeline
 from generation.messages import Finished
 from tests.generation.studio import Studio, assert_close, generate, params
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from generation.engine.finisher import PostProcessor
-from generation.engine.loading import Pipeline
+from generation.engine.denoising.post_processor import PostProcessor
+from generation.engine.networks.pipeline_loader import Pipeline
 from generation.messages import Failed, FailureReason, Finished
 from generation.params import PromptPart, Upload
 from tests.generation.studio import Studio, generate, out_of_memory_above, params

@@ -12,9 +12,9 @@ import torch
 from diffusers import StableDiffusionPipeline
 from torch import Generator
 
-from generation.engine.loading import Pipeline, load_pipeline
+from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.messages import Failed, FailureReason, Finished
-from generation.samplers import SAMPLERS
+from generation.models.samplers import SAMPLERS
 from tests.generation.studio import Studio, assert_close, generate, params
 
 pytestmark = [

@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from generation.engine import batch
-from generation.engine.loading import Pipeline
-from generation.engine.run import DenoisingJob
-from generation.engine.vae import Vae
+from generation.engine.denoising import batching
+from generation.engine.denoising.job import DenoisingJob
+from generation.engine.networks.pipeline_loader import Pipeline
+from generation.engine.networks.vae import Vae
 from generation.messages import Failed, FailureReason, Finished
 from tests.generation.studio import Studio, assert_close, generate, out_of_memory_above, params
 
@@ -32,7 +32,7 @@ def _assert_still_draws(studio: Studio) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> Any:
     """Give an engine that tries more rows again after two calls that went well, then four, then eight."""
-    monkeypatch.setattr(batch, "GROWTH_THRESHOLD", 1)
+    monkeypatch.setattr(batching, "GROWTH_THRESHOLD", 1)
     studio = Studio(pipeline)
     yield studio
     studio.close()
@@ -67,7 +67,7 @@ def test_it_never_grows_beyond_what_it_was_made_for(impatient: Studio) -> None:
 
 @pytest.mark.parametrize("part", ["add_prediction", "next_rows", "predict_original_sample"])
 def test_no_memory_between_the_calls_costs_one_job(studio: Studio, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
-    monkeypatch.setattr("generation.engine.engine.PREVIEW_INTERVAL_S", 0.0)
+    monkeypatch.setattr("generation.engine.denoising.engine.PREVIEW_INTERVAL_S", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(DenoisingJob, part, _refuse)
         end = studio.draw(generate("a"))[0]
@@ -77,7 +77,7 @@ def test_no_memory_between_the_calls_costs_one_job(studio: Studio, monkeypatch: 
 
 
 def test_a_preview_without_memory_is_left_out(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("generation.engine.engine.PREVIEW_INTERVAL_S", 0.0)
+    monkeypatch.setattr("generation.engine.denoising.engine.PREVIEW_INTERVAL_S", 0.0)
     monkeypatch.setattr(studio.engine._post_processor._previewer, "render", _refuse)
     assert isinstance(studio.draw(generate("a"))[0], Finished)
     assert not studio.previews()

@@ -11,9 +11,9 @@ import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline, StableDiffusionPipeline
 from PIL import Image
 
-from generation.engine.loading import Pipeline, load_pipeline
+from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.messages import Failed, FailureReason, Finished
-from generation.samplers import SAMPLERS
+from generation.models.samplers import SAMPLERS
 from tests.generation.oracle import SOURCE, drawing, png, quiet, stock_latents
 from tests.generation.studio import Studio, assert_close, generate, in_turn, params
 from tests.generation.tiny_model import build_tiny_model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from generation.engine.pace import StepThrottle
+from generation.engine.device.gpu_sync import StepThrottle
 
 
 class Event:

@@ -14,13 +14,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from torch import Tensor
 
-from generation.engine import engine as engine_module
-from generation.engine.loading import load_pipeline
-from generation.engine.pictures import read_source, to_images, to_pixels
-from generation.engine.previews import LatentPreviewer
-from generation.engine.vae import Vae
+from generation.engine.denoising import engine as engine_module
+from generation.engine.images.io import read_source, to_images, to_pixels
+from generation.engine.networks.pipeline_loader import load_pipeline
+from generation.engine.networks.vae import Vae
+from generation.engine.output.previews import LatentPreviewer
 from generation.messages import Finished, Grid
-from generation.models import EMBEDDED
+from generation.models.model import EMBEDDED
 from generation.params import Params, PromptPart, Upload
 from tests.generation.studio import Studio, generate, params
 

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generation.engine.ensemble import MultiModelEngine
+from generation.engine.serving.multi_model_engine import MultiModelEngine
 from generation.errors import UserError
 from generation.messages import Failed, FailureReason, Finished, Generate, Grid, Loaded, Loading, Progress, Unloaded
-from generation.models import Model
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart
-from generation.repertoire import ModelRegistry
 
 GRID = Grid((), b"", "png", 0.0)
 PATIENCE = 20.0

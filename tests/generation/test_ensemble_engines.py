@@ -14,15 +14,15 @@ import pytest
 import torch
 from PIL import Image, ImageChops
 
-from generation.catalogue import GIB, find_entry
-from generation.engine.apart import StepGate, guard_default_dtype
-from generation.engine.engine import DenoisingEngine
-from generation.engine.ensemble import MultiModelEngine
-from generation.engine.making import ModelLoader
-from generation.engine.weights import expected_size
+from generation.engine.denoising.engine import DenoisingEngine
+from generation.engine.device.dtype_guard import StepGate, guard_default_dtype
+from generation.engine.networks.model_size import expected_size
+from generation.engine.serving.model_loader import ModelLoader
+from generation.engine.serving.multi_model_engine import MultiModelEngine
 from generation.messages import Failed, Finished, Loaded, Unloaded
-from generation.models import Model, describe_model
-from generation.repertoire import ModelRegistry
+from generation.models.catalogue import GIB, find_entry
+from generation.models.model import Model, describe_model
+from generation.models.registry import ModelRegistry
 from tests.generation.studio import generate, params
 from tests.generation.tiny_model import build_tiny_model
 

@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from generation import actions
-from generation.actions import Direction
 from generation.messages import Failed, Finished
 from generation.params import Frame, Params, Tile, Upload
-from generation.passes import compute_cost
+from generation.planning import actions
+from generation.planning.actions import Direction
+from generation.planning.compute_cost import compute_cost
 from tests.generation.gallery import Gallery
 from tests.generation.studio import Studio, generate, params
 

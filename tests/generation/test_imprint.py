@@ -10,13 +10,13 @@ import c2pa
 import pytest
 from PIL import Image
 
-from generation.credentials import Credentials, load_or_create_credentials
-from generation.engine.loading import Pipeline
-from generation.imprint import MetadataPolicy
-from generation.infotext import infotext
+from generation.engine.networks.pipeline_loader import Pipeline
+from generation.files.c2pa_credentials import Credentials, load_or_create_credentials
+from generation.files.c2pa_signing import ContentCredentialsSigner
+from generation.files.infotext import infotext
+from generation.files.metadata import MetadataPolicy
 from generation.messages import Finished, Grid
 from generation.params import Params, PromptPart
-from generation.signing import ContentCredentialsSigner
 from tests.generation.studio import Studio, generate, params
 
 PROMPT = params(

@@ -14,12 +14,12 @@ from PIL import Image
 from sd_parsers import ParserManager
 from sd_parsers.data import Generators, Prompt, PromptInfo
 
-from generation.engine.pictures import to_png
-from generation.infotext import SAMPLER_LABELS, infotext
+from generation.engine.images.io import to_png
+from generation.files.infotext import SAMPLER_LABELS, infotext
+from generation.models.registry import ModelRegistry
+from generation.models.samplers import SAMPLERS
 from generation.params import LoraWeight, PromptPart, Upload
 from generation.prompt import format_prompt, parse_params
-from generation.repertoire import ModelRegistry
-from generation.samplers import SAMPLERS
 from tests.generation import test_prompt
 from tests.generation.test_prompt import all_params, read_again
 

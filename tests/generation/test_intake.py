@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
 from generation.errors import UserError
-from generation.intake import MAX_PIXELS, sanitize_image
+from generation.files.sanitize import MAX_PIXELS, sanitize_image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 ORIENTATION = 0x0112

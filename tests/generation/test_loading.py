@@ -12,8 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from generation.engine.engine import DenoisingEngine
-from generation.engine.loading import choose_device, load_pipeline
+from generation.engine.denoising.engine import DenoisingEngine
+from generation.engine.device.device import choose_device
+from generation.engine.networks.pipeline_loader import load_pipeline
 from generation.errors import UserError
 from generation.messages import Event, Loading
 from tests.generation.hub import lay_in_cache

@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from generation.additions import Adapters
-from generation.child import load_engine
-from generation.engine.loading import Pipeline, load_pipeline
-from generation.lora import describe_lora
+from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.messages import Event, Failed, FailureReason, Finished
+from generation.models.adapters import Adapters
+from generation.models.lora import describe_lora
+from generation.models.registry import ModelRegistry
 from generation.params import LoraWeight, Params
-from generation.repertoire import ModelRegistry
+from generation.worker.engine_loader import load_engine
 from tests.generation.lora_file import (
     CONVOLUTIONS,
     LINEAR,

@@ -15,9 +15,9 @@ from diffusers.loaders.lora_conversion_utils import (
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from generation.engine.lora import layers_by_name
+from generation.engine.networks.lora import layers_by_name
 from generation.errors import UserError
-from generation.lora import LoraTensor, describe_lora, parse_key, trigger_words
+from generation.models.lora import LoraTensor, describe_lora, parse_key, trigger_words
 
 UNETS: dict[str, dict[str, Any]] = {
     "1.5": {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8},

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generation.errors import UserError
-from generation.models import EMBEDDED, Model, describe_model, size_for
-from generation.samplers import SAMPLERS, sampler_for
+from generation.models.model import EMBEDDED, Model, describe_model, size_for
+from generation.models.samplers import SAMPLERS, sampler_for
 
 
 def a_folder(folder: Path, **files) -> Path:

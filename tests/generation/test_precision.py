@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from generation.engine.loading import Pipeline, load_pipeline
-from generation.engine.vae import Vae
+from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
+from generation.engine.networks.vae import Vae
 from generation.messages import Failed, FailureReason, Finished
 from tests.generation.studio import Studio, generate
 from tests.generation.tiny_xl import build_tiny_xl

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from generation.errors import UserError
-from generation.models import Model
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
 from generation.prompt.preferences import STYLIZE_PRESETS, Preferences, check_option, check_suffix
-from generation.repertoire import ModelRegistry
 
 MODEL = Model(name="none", ref="none")
 HERE = ModelRegistry((MODEL,))

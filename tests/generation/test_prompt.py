@@ -11,19 +11,19 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from generation.additions import Adapters
 from generation.display import escape
 from generation.errors import UserError
-from generation.lora import Lora
-from generation.models import Model, size_for
+from generation.models.adapters import Adapters
+from generation.models.lora import Lora
+from generation.models.model import Model, size_for
+from generation.models.registry import ModelRegistry
+from generation.models.samplers import SAMPLERS
+from generation.models.textual_inversion import TextualInversion
 from generation.params import MAX_SEED, LoraWeight, Params, PromptPart, Tile, Upload
 from generation.prompt import PromptError, format_prompt, parse_params, parse_prompt
-from generation.prompt.escapes import normalize_text
-from generation.prompt.image_weight import image_weight_for, strength_for
-from generation.prompt.table import BY_NAME, PARAMETERS, PLANNED
-from generation.repertoire import ModelRegistry
-from generation.samplers import SAMPLERS
-from generation.textual_inversion import TextualInversion
+from generation.prompt.parameters import BY_NAME, PARAMETERS, PLANNED
+from generation.prompt.syntax import normalize_text
+from generation.prompt.weights import image_weight_for, strength_for
 
 MODEL = Model(name="storybook", ref="models/storybook", trigger_words="storybook style")
 OTHER = Model(

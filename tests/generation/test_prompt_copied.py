@@ -10,11 +10,11 @@ import pytest
 from bot import wording
 from generation.job import Action, Destination, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
-from generation.models import Model
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
 from generation.params import Params, Tile
 from generation.prompt import parse_params
-from generation.queue import QueuePosition
-from generation.repertoire import ModelRegistry
+from generation.queue.queue import QueuePosition
 
 MODEL = Model(name="storybook", ref="m")
 HERE = ModelRegistry((MODEL,))

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from generation.additions import Adapters
-from generation.catalogue import Family
-from generation.lora import Lora
-from generation.models import Model
+from generation.models.adapters import Adapters
+from generation.models.catalogue import Family
+from generation.models.lora import Lora
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
+from generation.models.textual_inversion import TextualInversion
 from generation.params import LoraWeight, Params
 from generation.prompt import PromptError, format_prompt, parse_params, parse_prompt
-from generation.repertoire import ModelRegistry
-from generation.textual_inversion import TextualInversion
 
 ONE = Model(name="one", ref="1.5", cross_attention_dim=768)
 XL = Model(name="xl", ref="xl", family=Family.SDXL, cross_attention_dim=2048)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from generation.models import Model, size_for
+from generation.models.model import Model, size_for
+from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart, Upload
 from generation.prompt import PromptError, parse_params
-from generation.repertoire import ModelRegistry
 
 MODEL = Model(name="storybook", ref="models/storybook", num_inference_steps=20, guidance_scale=7.0)
 HERE = ModelRegistry((MODEL,))

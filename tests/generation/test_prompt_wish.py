@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generation.models import Model
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
 from generation.params import PromptPart, Tile, Upload
 from generation.prompt import (
     PENDING_IMAGE,
@@ -22,9 +23,8 @@ from generation.prompt import (
     parse_prompt,
     permute,
 )
-from generation.prompt.names import PARAMETER_NAMES
+from generation.prompt.parameter_names import PARAMETER_NAMES
 from generation.prompt.permutations import count
-from generation.repertoire import ModelRegistry
 from tests.generation.test_prompt import typed_texts
 
 MODEL = Model(name="storybook", ref="m", num_inference_steps=20, guidance_scale=7.0, trigger_words="storybook style")

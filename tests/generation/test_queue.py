@@ -10,15 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generation.catalogue import Family
 from generation.errors import UserError, WorkerCrashed
 from generation.job import Action, Destination, Job, Requester, Speed
 from generation.messages import Loading, Ready
-from generation.models import Model
+from generation.models.catalogue import Family
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart, Upload
-from generation.queue import MAX_WAIT_S, MemberLimits, PersonQueueFull, Queue, QueueFull, QueueLimits, QueuePosition
-from generation.repertoire import ModelRegistry
-from generation.worker import Broken, Restarting
+from generation.queue.queue import (
+    MAX_WAIT_S,
+    MemberLimits,
+    PersonQueueFull,
+    Queue,
+    QueueFull,
+    QueueLimits,
+    QueuePosition,
+)
+from generation.worker.worker import Broken, Restarting
 
 MODEL = Model(name="none", ref="none")
 OTHER = Model(name="other", ref="other")

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generation.job import Speed
-from generation.lookahead import MAX_CANDIDATES, MAX_SKIPPED_S, MAX_SKIPS, Candidate, ModelAffinity
-from generation.queue import QueuePosition
+from generation.queue.model_affinity import MAX_CANDIDATES, MAX_SKIPPED_S, MAX_SKIPS, Candidate, ModelAffinity
+from generation.queue.queue import QueuePosition
 from tests.generation.test_queue import ANN, BOB, CLEO, DAN, LARGE, OTHER, Clock, Room, StillWorker, settle
 
 HERE, AWAY, FAR = "", OTHER.name, LARGE.name

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from generation.errors import UserError
-from generation.models import EMBEDDED, Model, describe_model
+from generation.models.model import EMBEDDED, Model, describe_model
+from generation.models.registry import ModelRegistry
 from generation.prompt import (
     PromptError,
     choose_model,
@@ -18,7 +19,6 @@ from generation.prompt import (
     with_parameter,
 )
 from generation.prompt.preferences import Preferences, check_suffix
-from generation.repertoire import ModelRegistry
 
 STORYBOOK = Model(name="Storybook", ref="models/storybook", native_size=256, num_inference_steps=20)
 JOURNEY = Model(

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generation.engine.pictures import to_png
-from generation.sheet import encode_to_limit, make_grid, read_infotext, reencode
+from generation.engine.images.io import to_png
+from generation.files.grid_image import encode_to_limit, make_grid, read_infotext, reencode
 
 
 def _noise(side: int = 256) -> Image.Image:

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
 
-from generation.credentials import Credentials, load_or_create_credentials, read_credentials
-from generation.engine.pictures import to_png
+from generation.engine.images.io import to_png
 from generation.errors import UserError
+from generation.files.c2pa_credentials import Credentials, load_or_create_credentials, read_credentials
+from generation.files.c2pa_signing import ContentCredentialsSigner
 from generation.params import Params, Upload
-from generation.signing import ContentCredentialsSigner
 from tests.generation.studio import params
 
 PICTURE = Image.effect_noise((64, 48), 80).convert("RGB")

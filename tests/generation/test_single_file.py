@@ -13,17 +13,17 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
 from bot.doctor.finding import Verdict
 from bot.doctor.model import check_model
-from generation.catalogue import Family
-from generation.engine.loading import Pipeline, load_pipeline
-from generation.engine.original_layout import (
+from generation.engine.networks.ldm_checkpoint import (
     clip_tokenizer,
     convert_open_clip,
     text_encoder_config,
     unet_config,
     vae_config,
 )
+from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.errors import UserError
-from generation.models import describe_model
+from generation.models.catalogue import Family
+from generation.models.model import describe_model
 from tests.generation.original_file import build_pair, build_xl_pair, open_clip, original_networks
 from tests.generation.studio import Studio, generate, params
 

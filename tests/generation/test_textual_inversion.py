@@ -13,14 +13,14 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import save_file
 from torch import Generator, Tensor
 
-from generation.additions import Adapters
-from generation.engine.conditioning import PromptEncoder
-from generation.engine.loading import Pipeline, load_pipeline
-from generation.engine.textual_inversion import with_embeddings
+from generation.engine.conditioning.encoder import PromptEncoder
+from generation.engine.conditioning.textual_inversion import with_embeddings
+from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.errors import UserError
 from generation.messages import Failed, FailureReason
+from generation.models.adapters import Adapters
+from generation.models.textual_inversion import TextualInversion, describe_embedding
 from generation.params import Params
-from generation.textual_inversion import TextualInversion, describe_embedding
 from tests.generation.studio import Studio, assert_close, generate, params
 from tests.generation.tiny_model import WIDTH
 from tests.generation.tiny_xl import WIDTHS, build_tiny_xl

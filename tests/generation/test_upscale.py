@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from generation import actions
-from generation.engine.loading import Pipeline, load_pipeline
+from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.messages import Failed, FailureReason, Finished
-from generation.models import EMBEDDED
+from generation.models.model import EMBEDDED
 from generation.params import Params, Tile, Upload
-from generation.passes import compute_cost
-from generation.windows import MAX_SINGLE_WINDOW_AREA
+from generation.planning import actions
+from generation.planning.compute_cost import compute_cost
+from generation.planning.tiling import MAX_SINGLE_WINDOW_AREA
 from tests.generation.gallery import Gallery
 from tests.generation.studio import Studio, assert_close, generate, params
 from tests.generation.test_frames import drawing, encoded, pixels
@@ -178,7 +178,7 @@ def test_a_blend_lies_between_its_pictures(gallery: Gallery) -> None:
 
 
 def test_blended_pictures_keep_their_contrast() -> None:
-    from generation.engine.run import blend_latents
+    from generation.engine.denoising.job import blend_latents
 
     generator = torch.Generator().manual_seed(1)
     pictures = [torch.randn(1, 4, 16, 16, generator=generator) * 2 + shift for shift in (-1, 0, 4)]

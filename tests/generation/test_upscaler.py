@@ -13,11 +13,11 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from generation.engine.esrgan import Upscaler
-from generation.engine.pictures import read_source
+from generation.engine.images.io import read_source
+from generation.engine.images.upscaler import Upscaler
 from generation.errors import UserError
+from generation.models.upscaler import describe_upscaler
 from generation.params import Upload
-from generation.upscaler import describe_upscaler
 from tests.generation.studio import generate, params
 
 CPU = torch.device("cpu")
@@ -141,7 +141,7 @@ def test_a_large_picture_is_enlarged_window_by_window_without_a_trace(tmp_path, 
     seen = []
     see = enlarger._forward
     monkeypatch.setattr(enlarger, "_forward", lambda view: seen.append(view.shape[-2:]) or see(view))
-    monkeypatch.setattr("generation.engine.esrgan.WINDOW_SIZE", 32)
+    monkeypatch.setattr("generation.engine.images.upscaler.WINDOW_SIZE", 32)
     assert (enlarger.upscale(smooth) - whole).abs().mean() < 0.01
     assert len(seen) > 6
     assert set(seen) == {(32, 32)}

@@ -19,22 +19,22 @@ from diffusers.pipelines.deprecated.wuerstchen import WuerstchenCombinedPipeline
 from PIL import Image
 from torch import Generator, Tensor
 
-from generation.catalogue import PIPELINE_ONLY, Family
-from generation.engine import recipes, whole
-from generation.engine.ensemble import MultiModelEngine
-from generation.engine.families import detect_family
-from generation.engine.making import ModelLoader
-from generation.engine.pictures import to_images
-from generation.engine.previews import LatentPreviewer
-from generation.engine.recipes import PipelineAdapter
-from generation.engine.whole import PipelineEngine
-from generation.engine.whole_loading import load_pipeline_adapter
+from generation.engine.images.io import to_images
+from generation.engine.networks.family_detection import detect_family
+from generation.engine.output.previews import LatentPreviewer
+from generation.engine.pipelines import pipeline_adapters, pipeline_engine
+from generation.engine.pipelines.loader import load_pipeline_adapter
+from generation.engine.pipelines.pipeline_adapters import PipelineAdapter
+from generation.engine.pipelines.pipeline_engine import PipelineEngine
+from generation.engine.serving.model_loader import ModelLoader
+from generation.engine.serving.multi_model_engine import MultiModelEngine
 from generation.errors import UserError
-from generation.features import FAMILY_CAPABILITIES, Capability
 from generation.messages import Event, Failed, FailureReason, Finished, Generate, Loaded, Loading, Progress
-from generation.models import Model, describe_model
+from generation.models.capabilities import FAMILY_CAPABILITIES, Capability
+from generation.models.catalogue import PIPELINE_ONLY, Family
+from generation.models.model import Model, describe_model
+from generation.models.registry import ModelRegistry
 from generation.params import Frame, Params, PromptPart, Upload
-from generation.repertoire import ModelRegistry
 from tests.generation.hub import lay_in_cache
 from tests.generation.tiny_whole import build_whole
 
@@ -48,12 +48,12 @@ Load = Callable[[Family], tuple[PipelineAdapter, Model]]
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make as few steps as show that all of them are made."""
-    monkeypatch.setattr(recipes, "PRIOR_STEPS", 3)
+    monkeypatch.setattr(pipeline_adapters, "PRIOR_STEPS", 3)
     for kind, name in [
-        (recipes.UnClip, "upscale_steps"),
-        (recipes.DeepFloydIF, "upscale_steps"),
-        (recipes.StableCascade, "decoder_steps"),
-        (recipes.Wuerstchen, "decoder_steps"),
+        (pipeline_adapters.UnClip, "upscale_steps"),
+        (pipeline_adapters.DeepFloydIF, "upscale_steps"),
+        (pipeline_adapters.StableCascade, "decoder_steps"),
+        (pipeline_adapters.Wuerstchen, "decoder_steps"),
     ]:
         monkeypatch.setattr(kind, name, 2)
 
@@ -280,7 +280,7 @@ def test_the_least_that_a_picture_can_be_changed_is_not_at_all_and_then_in_one_s
 def test_a_preview_after_the_last_step_would_show_the_picture(
     enter: Enter, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whole, "PREVIEW_INTERVAL_S", 0.0)
+    monkeypatch.setattr(pipeline_engine, "PREVIEW_INTERVAL_S", 0.0)
     room, foreseen = enter(family), []
     draw = LatentPreviewer.render
 
@@ -347,7 +347,7 @@ def test_with_too_little_memory_fewer_tiles_are_drawn_together(enter: Enter, mon
     plenty = room.pictures(wanted)
     draw = room.recipe.generate
 
-    def scarce(order: recipes.PipelineCall) -> list[Image.Image]:
+    def scarce(order: pipeline_adapters.PipelineCall) -> list[Image.Image]:
         together.append(len(order.generators))
         if len(order.generators) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
@@ -368,7 +368,7 @@ def test_an_idle_model_leaves_before_fewer_tiles_are_drawn_together(
     recipe, model = loaded(Family.SD3)
     draw, events, together, idle = recipe.generate, [], [], ["another"]
 
-    def scarce(order: recipes.PipelineCall) -> list[Image.Image]:
+    def scarce(order: pipeline_adapters.PipelineCall) -> list[Image.Image]:
         together.append(len(order.generators))
         if idle:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
@@ -391,7 +391,7 @@ def test_at_last_only_the_network_at_work_stays_on_the_device(
     room = enter(Family.SD3)
     draw, offloaded = room.recipe.generate, []
 
-    def scarce(order: recipes.PipelineCall) -> list[Image.Image]:
+    def scarce(order: pipeline_adapters.PipelineCall) -> list[Image.Image]:
         if offloaded and helps:
             return draw(order)
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
@@ -411,14 +411,14 @@ def test_at_last_only_the_network_at_work_stays_on_the_device(
     assert offloaded == [CPU] * (1 if helps else 2)
 
 
-@pytest.mark.parametrize("trouble", [whole.Cancelled(), torch.OutOfMemoryError("CUDA out of memory")])
+@pytest.mark.parametrize("trouble", [pipeline_engine.Cancelled(), torch.OutOfMemoryError("CUDA out of memory")])
 @pytest.mark.parametrize("is_offloaded", [True, False])
 def test_a_call_that_is_broken_off_leaves_no_network_on_a_device_that_has_room_for_one(
     enter: Enter, monkeypatch: pytest.MonkeyPatch, trouble: Exception, is_offloaded: bool
 ) -> None:
     room, freed = enter(Family.SD3), list[Any]()
 
-    def broken_off(_: recipes.PipelineCall) -> list[Image.Image]:
+    def broken_off(_: pipeline_adapters.PipelineCall) -> list[Image.Image]:
         raise trouble
 
     monkeypatch.setattr(room.recipe, "generate", broken_off)
@@ -433,7 +433,7 @@ def test_a_call_that_is_broken_off_leaves_no_network_on_a_device_that_has_room_f
 def test_the_house_style_is_left_out_where_it_was_asked_to_be() -> None:
     wanted = replace(_params(Model(name="x", ref="x")), house_style="in ink", stylize=100)
     styled, plain = (
-        recipes.PipelineCall(params=replace(wanted, stylize=stylize), generators=()) for stylize in (100, 0)
+        pipeline_adapters.PipelineCall(params=replace(wanted, stylize=stylize), generators=()) for stylize in (100, 0)
     )
     assert styled.prompt == f"{plain.prompt}, in ink"
 
@@ -445,7 +445,7 @@ def test_nothing_is_offloaded_where_there_is_no_gpu(loaded: Load) -> None:
 def test_an_unknown_error_comes_out_of_a_step(enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
     room = enter(Family.SD3)
 
-    def broken(order: recipes.PipelineCall) -> list[Image.Image]:
+    def broken(order: pipeline_adapters.PipelineCall) -> list[Image.Image]:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     monkeypatch.setattr(room.recipe, "generate", broken)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Generator
 
-from generation.engine.windows import layout_windows
-from generation.windows import MAX_SINGLE_WINDOW_AREA, OVERLAP, window_size
+from generation.engine.images.windows import layout_windows
+from generation.planning.tiling import MAX_SINGLE_WINDOW_AREA, OVERLAP, window_size
 
 CANVASES = [(64, 64), (65, 97), (32, 200), (33, 32), (128, 40)]
 

@@ -21,10 +21,10 @@ import pytest
 
 from generation.errors import JobCancelled, UserError, WorkerCrashed
 from generation.messages import Generate, Loading, Progress, Ready
+from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart
-from generation.process import describe_exit
-from generation.repertoire import ModelRegistry
-from generation.worker import Broken, LocalWorker, Restarting
+from generation.worker.process import describe_exit
+from generation.worker.worker import Broken, LocalWorker, Restarting
 from tests.generation import scripted_engine
 from tests.generation.scripted_engine import FOREVER
 
@@ -435,7 +435,7 @@ async def test_closing_ends_waiting_and_running_jobs_and_takes_no_more():
 
 
 async def test_closing_a_worker_that_still_loads_or_never_started_leaves_nothing(monkeypatch):
-    monkeypatch.setattr("generation.worker.EXIT_GRACE", 0.1)
+    monkeypatch.setattr("generation.worker.worker.EXIT_GRACE", 0.1)
     await make_worker().close()
     worker = make_worker(scripted_engine.load_for_ever)
     async with running(worker):
@@ -447,7 +447,7 @@ async def test_closing_a_worker_that_still_loads_or_never_started_leaves_nothing
 
 
 async def test_closing_kills_a_process_that_hangs(worker, monkeypatch):
-    monkeypatch.setattr("generation.worker.EXIT_GRACE", 0.1)
+    monkeypatch.setattr("generation.worker.worker.EXIT_GRACE", 0.1)
     task, _ = await begin(worker, "hang")
     await worker.close()
     with pytest.raises(WorkerCrashed):
@@ -524,8 +524,8 @@ def test_the_end_of_a_process_is_said_in_words(code, words):
 
 BOT = """
 import asyncio, multiprocessing, sys
-from generation.repertoire import ModelRegistry
-from generation.worker import LocalWorker
+from generation.models.registry import ModelRegistry
+from generation.worker.worker import LocalWorker
 from generation.messages import Ready
 from tests.generation import scripted_engine
 from tests.generation.test_worker import request
@@ -600,7 +600,7 @@ def test_a_bot_that_forgets_to_close_its_worker_still_ends_and_leaves_nothing(tm
 def test_the_bots_process_imports_neither_torch_nor_diffusers():
     code = """
         import importlib, pkgutil, sys
-        import bot, cogs, db, generation.worker, generation.queue
+        import bot, cogs, db, generation.worker.worker, generation.queue.queue
         for package in (bot, cogs, db):
             for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
                 importlib.import_module(module.name)

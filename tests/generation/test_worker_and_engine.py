@@ -15,9 +15,9 @@ from PIL import Image, ImageChops
 
 from generation.errors import UserError, WorkerCrashed
 from generation.messages import Generate
+from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart
-from generation.repertoire import ModelRegistry
-from generation.worker import LocalWorker
+from generation.worker.worker import LocalWorker
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from diffusers import (
 )
 from PIL import Image
 
-from generation.engine.conditioning import PromptEncoder
-from generation.engine.loading import Pipeline, load_pipeline
-from generation.engine.windows import layout_windows
+from generation.engine.conditioning.encoder import PromptEncoder
+from generation.engine.images.windows import layout_windows
+from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.errors import UserError
 from generation.messages import Finished
 from generation.params import Frame, PromptPart

@@ -15,7 +15,7 @@ from diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model import P
 from diffusers.pipelines.deprecated.wuerstchen.modeling_wuerstchen_diffnext import WuerstchenDiffNeXt
 from diffusers.pipelines.deprecated.wuerstchen.modeling_wuerstchen_prior import WuerstchenPrior
 
-from generation.catalogue import Family
+from generation.models.catalogue import Family
 from tests.generation.tiny_model import tiny_tokenizer
 
 Parts = dict[str, Any]

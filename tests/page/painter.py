@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bot import app, notice
 from bot.config import Config
-from generation.repertoire import ModelRegistry
-from generation.worker import LocalWorker
+from generation.models.registry import ModelRegistry
+from generation.worker.worker import LocalWorker
 from tests.bot import drawing_engine
 
 

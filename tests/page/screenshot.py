@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.async_api import async_playwright, expect
 
-from generation.models import EMBEDDED
+from generation.models.model import EMBEDDED
 from tests.page.conftest import QUIET, ROOT, Preview, chromium, result, use, visit
 
 PROMPT = "a hot air balloon over mountains at dawn --seed 3"

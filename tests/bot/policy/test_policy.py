@@ -16,9 +16,9 @@ from db.jobs import JobStore
 from db.usage import USAGE_TOTALS, Usage
 from generation.errors import UserError
 from generation.job import Action, Requester, Speed, new_job_id
-from generation.models import Model
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
 from generation.prompt import PromptError, parse_params
-from generation.repertoire import ModelRegistry
 from tests.db.jobs import a_job
 
 GUILD, CHANNEL, CATEGORY, ADA, PATRONS = 1, 2, 3, 11, 21

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from bot.policy.words import MOST_WORDS, Found, Mode, Words, check_phrase, judge
 from generation.errors import UserError
-from generation.models import Model
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
 from generation.prompt import PromptError, parse_params
-from generation.repertoire import ModelRegistry
 
 HERE = ModelRegistry((Model(name="painter", ref="painter"),))
 BLOCKED = Words(

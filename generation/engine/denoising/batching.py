@@ -1,0 +1,78 @@
+"""Who takes part in the next UNet call."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from generation.engine.denoising.job import BatchKey, DenoisingJob
+
+
+class BatchSlice(NamedTuple):
+    """A run and how many of its rows are in the call."""
+
+    job: DenoisingJob
+    row_count: int
+
+
+FAIRNESS_INTERVAL = 4
+GROWTH_THRESHOLD = 100  # calls that go well before more rows are tried again
+MAX_GROWTH_THRESHOLD = 10_000
+
+
+class Batcher:
+    """Shares the UNet among the runs: batch keys take turns, and within a key the lowest order comes first.
+
+    Most turns go to the key whose first run has the least to do, since strict rotation would make all of them finish
+    late; every fourth goes to the key that was served longest ago, so that nobody waits behind others' jobs. `budget`
+    is the number of pixels that may be in one call, all rows together: less after a call for which there was no memory,
+    and by and by as much as in the beginning when all goes well, since what took the memory may have gone.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.budget = self._max_budget = budget
+        self._successes, self._growth_threshold = 0, GROWTH_THRESHOLD
+        self._turn = 0
+        self._served: dict[BatchKey, int] = {}
+
+    def next_batch(self, jobs: Sequence[DenoisingJob]) -> list[BatchSlice]:
+        """Choose the rows of the next call; at least one, however large."""
+        self._turn += 1
+        by_key: dict[BatchKey, list[DenoisingJob]] = defaultdict(list)
+        for run in sorted(jobs, key=lambda run: run.request.order):
+            by_key[run.key].append(run)
+        self._served = {key: self._served.get(key, 0) for key in by_key}
+        if self._turn % FAIRNESS_INTERVAL:
+            key = min(by_key, key=lambda key: by_key[key][0].remaining_pixels)
+        else:
+            key = min(by_key, key=self._served.__getitem__)
+        self._served[key] = self._turn
+        return self._fill(by_key[key])
+
+    def _fill(self, jobs: Sequence[DenoisingJob]) -> list[BatchSlice]:
+        capacity = max(1, self.budget // jobs[0].pixels)
+        slices = []
+        for job in jobs:
+            rows = min(job.remaining_rows, capacity)
+            if rows:
+                slices.append(BatchSlice(job, rows))
+            capacity -= rows
+        return slices
+
+    def halve(self, slices: Sequence[BatchSlice]) -> bool:
+        """Allow half of what was just too much, for twice as long as last time; False if that was a single row."""
+        rows = sum(share.row_count for share in slices)
+        if rows == 1:
+            return False
+        self.budget = rows // 2 * slices[0].job.pixels
+        self._successes, self._growth_threshold = 0, min(2 * self._growth_threshold, MAX_GROWTH_THRESHOLD)
+        return True
+
+    def record_success(self) -> None:
+        """Count a call for which there was memory; after enough of them twice as much is allowed."""
+        if self.budget >= self._max_budget:
+            return
+        self._successes += 1
+        if self._successes == self._growth_threshold:
+            self.budget, self._successes = min(2 * self.budget, self._max_budget), 0

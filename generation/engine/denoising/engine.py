@@ -1,0 +1,288 @@
+"""The engine: takes jobs, denoises them together step by step, and tells how they go."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from generation.engine.denoising.batching import Batcher, BatchSlice
+from generation.engine.denoising.hires import prepare_hires_pass, upscale_latents
+from generation.engine.denoising.job import DenoisingJob, EncodedSource, Rows, encode_source, prepare_job
+from generation.engine.denoising.model_variants import ModelVariant, ModelVariants
+from generation.engine.denoising.post_processor import DenoisingResult, PostProcessor, PreviewRequest
+from generation.engine.device.dtype_guard import StepGate
+from generation.engine.device.gpu_sync import StepThrottle
+from generation.engine.device.oom import OOM_MESSAGE, is_out_of_memory, release_memory, suppress_oom
+from generation.engine.images.io import SourceImage, read_source
+from generation.engine.images.upscaler import Upscaler
+from generation.engine.networks.compiled import CompiledUnet
+from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
+from generation.engine.networks.vae import Vae
+from generation.engine.output.previews import PREVIEW_INTERVAL_S
+from generation.engine.output.safety_classifier import NO_CLASSIFIER, SafetyClassifier
+from generation.errors import UserError
+from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
+from generation.messages import Event, Failed, FailureReason, Generate, Progress
+from generation.models.adapters import NO_ADAPTERS, Adapters
+from generation.models.model import Model
+
+# Rows at the model's native size in one UNet call. More rows cost a CPU as much each, so company would only mean delay.
+MAX_ROWS = {"cpu": 8, "mps": 8, "cuda": 32}
+INPUT_WAIT_S = 0.02  # seconds that a step without runs waits for something to be read or enlarged
+OVERFLOW_MESSAGE = "The numbers grew too large for this device's precision. Another seed or a lower `--cfg` may help."
+
+
+log = logging.getLogger(__name__)
+
+
+class _JobInputs(NamedTuple):
+    """What a job's first pass begins from, besides its parameters."""
+
+    variant: ModelVariant
+    encoded: EncodedSource | None = None
+
+
+def _completed_future(inputs: _JobInputs) -> Future[Any]:
+    ready: Future[Any] = Future()
+    ready.set_result(inputs)
+    return ready
+
+
+@dataclass(slots=True)
+class _WaitingJob:
+    """A job whose next pass begins from what is still read, or enlarged, on another thread: a picture, LoRAs."""
+
+    request: Generate
+    inputs: Future[Any]
+    begin: Callable[[Any], _ActiveJob]
+
+
+@dataclass(slots=True)
+class _ActiveJob:
+    job: DenoisingJob
+    variant: ModelVariant
+    source: SourceImage | None
+    started: float
+    previewed_at: float
+
+
+class DenoisingEngine:
+    """Draws jobs with one model, all of them at once, one UNet call a step.
+
+    All methods are for one thread. Events come through `emit`, which must be safe to call from several threads. Every
+    job ends in exactly one Finished or Failed. An unknown error (any CUDA error) comes out of `step`: the process
+    should end then. Engines on one device share `unet_call`, which is held by whoever uses a UNet there.
+    Where memory runs out, `evict_idle_model` takes that of a model which draws nothing, and says whether there was one.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        emit: Callable[[Event], None],
+        metadata_policy: MetadataPolicy = DEFAULT_METADATA_POLICY,
+        classifier: SafetyClassifier = NO_CLASSIFIER,
+        upscaler: Upscaler | None = None,
+        unet_lock: threading.Lock | None = None,
+        adapters: Adapters = NO_ADAPTERS,
+        evict_idle_model: Callable[[], bool] = lambda: False,
+        step_gate: StepGate | None = None,
+        *,
+        compile_unet: bool = False,
+    ) -> None:
+        self.model: Model = pipeline.model
+        self.device = str(pipeline.device)
+        self._pipeline, self._emit = pipeline, emit
+        self._vae = Vae(pipeline)
+        self._upscaler = upscaler
+        self._variants = ModelVariants(pipeline, adapters)
+        self._compiled = CompiledUnet(pipeline.unet) if compile_unet else None
+        self._unet_lock = unet_lock or threading.Lock()
+        self._evict_idle_model = evict_idle_model
+        self._step_gate = step_gate or StepGate()
+        self._post_processor = PostProcessor(
+            self._vae, pipeline.model, emit, self._unet_lock, metadata_policy, classifier
+        )
+        self._batcher = Batcher(MAX_ROWS[pipeline.device.type] * pipeline.model.native_size**2)
+        self._throttle = StepThrottle(pipeline.device)
+        self._image_threads = ThreadPoolExecutor(2, "pictures")
+        self._waiting: dict[str, _WaitingJob] = {}
+        self._running: dict[str, _ActiveJob] = {}
+
+    @classmethod
+    def load(cls, ref: str, device: str, emit: Callable[[Event], None]) -> DenoisingEngine:
+        """Load the model at `ref`, a folder or a hub id, on "auto", "cpu", "cuda", "cuda:1" or "mps".
+
+        Raises Complaint for a model of another family, FileNotFoundError or OSError for one that is not there.
+        """
+        return cls(load_pipeline(ref, device, emit), emit)
+
+    @property
+    def busy(self) -> bool:
+        """Say whether a step can be made."""
+        return bool(self._waiting or self._running) or self._post_processor.broken
+
+    def add(self, request: Generate) -> None:
+        """Take a job."""
+        needs_loading = request.source is not None or request.params.lora_set
+        inputs = (
+            self._image_threads.submit(self._load_inputs, request)
+            if needs_loading
+            else _completed_future(_JobInputs(self._variants.base))
+        )
+        begin = partial(self._first_pass, request, time.monotonic())
+        self._waiting[request.job_id] = _WaitingJob(request, inputs, begin)
+
+    def _load_inputs(self, request: Generate) -> _JobInputs:
+        variant = self._variants.get(request.params)
+        source = read_source(request, self._upscaler)
+        vae = self._vae.seamless if request.params.seamless else self._vae
+        return _JobInputs(variant, None if source is None else encode_source(source, vae, self._unet_lock))
+
+    def cancel(self, job_id: str) -> None:
+        """End a job as cancelled, wherever it is; unknown ids are ignored."""
+        waiting, running = self._waiting.pop(job_id, None), self._running.pop(job_id, None)
+        if waiting:
+            waiting.inputs.cancel()
+        self._post_processor.cancel(job_id)
+        if waiting or running:
+            self._emit(Failed(job_id, FailureReason.CANCELLED, "cancelled"))
+
+    @torch.inference_mode()
+    def step(self) -> None:
+        """Prepare the jobs that came, make one UNet call for those that share it, and hand over what is finished."""
+        if self._post_processor.broken:
+            raise RuntimeError("the thread that finishes pictures has died")
+        self._prepare()
+        if not self._running:
+            return
+        with self._step_gate.step():
+            self._step()
+
+    def _step(self) -> None:
+        slices = self._batcher.next_batch([running.job for running in self._running.values()])
+        predictions = self._predict(slices)
+        if predictions is None:
+            self._handle_out_of_memory(slices)
+            return
+        self._batcher.record_success()
+        for (run, _), prediction in zip(slices, predictions, strict=True):
+            self._advance(run, prediction)
+        self._throttle.wait()
+
+    def close(self) -> None:
+        """Finish what is being decoded, forget the rest, and end the engine's threads."""
+        self._image_threads.shutdown(cancel_futures=True)
+        if self._compiled:
+            self._compiled.close()
+        self._post_processor.close()
+
+    def _prepare(self) -> None:
+        if not self._running:
+            wait([waiting.inputs for waiting in self._waiting.values()], INPUT_WAIT_S, "FIRST_COMPLETED")
+        for waiting in [waiting for waiting in self._waiting.values() if waiting.inputs.done()]:
+            del self._waiting[waiting.request.job_id]
+            with self._step_gate.step():  # it draws the noise
+                self._start(waiting)
+
+    def _start(self, waiting: _WaitingJob) -> None:
+        request = waiting.request
+        try:
+            running = waiting.begin(waiting.inputs.result())
+        except UserError as complaint:
+            self._emit(Failed(request.job_id, FailureReason.USER_ERROR, str(complaint)))
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            self._emit(Failed(request.job_id, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE))
+        else:
+            self._running[request.job_id] = running
+            self._finish_if_done(running)
+
+    def _first_pass(self, request: Generate, started: float, inputs: _JobInputs) -> _ActiveJob:
+        variant, encoded = inputs
+        job = prepare_job(request, encoded, variant.encoder, self._vae, self.model, self._pipeline.scheduler)
+        return _ActiveJob(job, variant, None if encoded is None else encoded.source, started, started)
+
+    def _hires_pass(self, before: _ActiveJob, upscaled: Tensor) -> _ActiveJob:
+        job = prepare_hires_pass(before.job, upscaled, self._vae, self._pipeline.scheduler)
+        return _ActiveJob(job, before.variant, None, before.started, before.previewed_at)
+
+    def _predict(self, slices: Sequence[BatchSlice]) -> Sequence[Tensor] | None:
+        """Ask the UNet for all shares at once; None if there was not enough memory."""
+        first = slices[0].job
+        unet = self._running[first.job_id].variant.unet(seamless=first.key.seamless)
+        if self._compiled and unet is self._pipeline.unet:  # with LoRAs, and for textures, it is another one
+            unet = self._compiled
+        with suppress_oom():
+            rows = Rows(*map(torch.cat, zip(*(run.next_rows(count) for run, count in slices), strict=True)))
+            with self._unet_lock:
+                predicted: Tensor = unet(
+                    rows.latents.to(unet.dtype),
+                    rows.timesteps.to(unet.device),
+                    **rows.conditions,
+                    return_dict=False,
+                )[0]
+            return torch.split(predicted, [rows for _, rows in slices])
+        return None
+
+    def _handle_out_of_memory(self, slices: Sequence[BatchSlice]) -> None:
+        release_memory(self._pipeline.device)
+        if self._evict_idle_model():
+            return
+        if self._batcher.halve(slices):
+            rows = sum(rows for _, rows in slices)
+            log.warning("there is not enough memory for %d rows in a call: half as many for now", rows)
+        else:
+            self._fail(slices[0].job, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE)
+
+    def _advance(self, job: DenoisingJob, prediction: Tensor) -> None:
+        try:
+            if job.add_prediction(prediction):
+                self._report_progress(self._running[job.job_id])
+        except NotImplementedError:  # some samplers cannot work with models that predict the clean picture
+            self._fail(
+                job,
+                FailureReason.USER_ERROR,
+                f"This model cannot be used with the sampler {job.request.params.sampler}.",
+            )
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            release_memory(self._pipeline.device)
+            self._fail(job, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE)
+
+    def _fail(self, job: DenoisingJob, reason: FailureReason, text: str) -> None:
+        self._running.pop(job.job_id, None)  # it is gone already where there was no memory for handing it over
+        self._emit(Failed(job.job_id, reason, text))
+
+    def _report_progress(self, running: _ActiveJob) -> None:
+        """Report a step, with a preview now and then."""
+        job = running.job
+        self._emit(Progress(job.job_id, *job.progress))
+        now = time.monotonic()
+        if not job.done and now - running.previewed_at >= PREVIEW_INTERVAL_S:
+            running.previewed_at = now
+            self._post_processor.preview(PreviewRequest(job.job_id, *job.progress, job.predict_original_sample()))
+        self._finish_if_done(running)
+
+    def _finish_if_done(self, running: _ActiveJob) -> None:
+        job = running.job
+        if not job.done:
+            return
+        del self._running[job.job_id]
+        if not job.latents.isfinite().all():  # it would be black
+            self._emit(Failed(job.job_id, FailureReason.USER_ERROR, OVERFLOW_MESSAGE))
+        elif job.is_last_pass:
+            self._post_processor.finish(DenoisingResult(job.request, job.result, running.started, running.source))
+        else:
+            upscaled = self._image_threads.submit(upscale_latents, job, self._vae, self._unet_lock)
+            self._waiting[job.job_id] = _WaitingJob(job.request, upscaled, partial(self._hires_pass, running))

@@ -1,0 +1,48 @@
+"""The second pass of `--hd`: the same pictures once more at twice the size, with the detail that they lack."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from generation.engine.denoising.job import DenoisingJob, Pass
+from generation.engine.images.constraints import LowPassConstraint
+from generation.engine.images.windows import layout_windows
+from generation.engine.networks import noise_schedulers
+from generation.engine.networks.vae import Vae
+from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH
+
+
+@torch.inference_mode()
+def upscale_latents(first: DenoisingJob, vae: Vae, unet_lock: threading.Lock) -> Tensor:
+    """Give the latents that the first pass came to at twice their size."""
+    vae = vae.seamless if first.request.params.seamless else vae
+    return torch.cat([vae.upscale(unet_lock, tile, HIRES_FACTOR) for tile in torch.split(first.result, 1)])
+
+
+def prepare_hires_pass(first: DenoisingJob, upscaled: Tensor, vae: Vae, model_scheduler: Any) -> DenoisingJob:
+    """Make the second pass ready; each tile goes on drawing from its own generator, told the same texts.
+
+    The UNet sees the whole at once, large as it is: through windows it would draw the prompt once more in each.
+    """
+    params = replace(first.request.params, strength=HIRES_STRENGTH)
+    scheduler = noise_schedulers.create_scheduler(params, model_scheduler)
+    timesteps = noise_schedulers.remaining_timesteps(scheduler, params)
+    width, height = HIRES_FACTOR * params.width, HIRES_FACTOR * params.height
+    noise = vae.noise(width, height, first.generators)
+    canvas = height // vae.scale, width // vae.scale
+    return DenoisingJob(
+        first.request,
+        scheduler,
+        timesteps,
+        noise_schedulers.add_noise(scheduler, upscaled, noise, timesteps[0]),
+        first.conditioning,
+        first.generators,
+        LowPassConstraint(HIRES_FACTOR, upscaled, noise),
+        layout_windows(canvas, canvas),
+        Pass(HIRES_FACTOR, first.steps, first.current_pass.total_steps),
+    )

@@ -1,0 +1,59 @@
+"""A model's networks as jobs want them: as they are, or changed by a set of LoRAs."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property, lru_cache
+from typing import Any
+
+from generation.engine.conditioning.encoder import PromptEncoder
+from generation.engine.conditioning.textual_inversion import with_embeddings
+from generation.engine.networks.lora import with_loras
+from generation.engine.networks.pipeline_loader import Pipeline
+from generation.engine.networks.seamless import seamless_copy
+from generation.models.adapters import NO_ADAPTERS, Adapters
+from generation.models.lora import Lora
+from generation.params import Params
+
+MAX_CACHED_LORA_SETS = 4  # a set takes as much memory as its files do
+
+
+class ModelVariant:
+    """What tells texts to a UNet, and the UNet."""
+
+    def __init__(self, encoder: PromptEncoder, unet: Any) -> None:
+        self.encoder, self._unet = encoder, unet
+
+    @cached_property
+    def _seamless_unet(self) -> Any:
+        return seamless_copy(self._unet)
+
+    def unet(self, *, seamless: bool) -> Any:
+        """Give the UNet; a `seamless` one takes every picture for endless."""
+        return self._seamless_unet if seamless else self._unet
+
+
+class ModelVariants:
+    """The one without LoRAs, and those with the sets that were asked for latest; a job keeps the one that it has."""
+
+    def __init__(self, pipeline: Pipeline, adapters: Adapters = NO_ADAPTERS) -> None:
+        self._pipeline, self._adapters = with_embeddings(pipeline, adapters.embeddings), adapters
+        self.base = ModelVariant(PromptEncoder(self._pipeline), self._pipeline.unet)
+        self._cached = lru_cache(MAX_CACHED_LORA_SETS)(self._create)
+        self._lock = threading.Lock()
+
+    def get(self, params: Params) -> ModelVariant:
+        """Give the one that draws `params`, reading files where it must be made; raises Complaint.
+
+        May be called from several threads.
+        """
+        loras = self._adapters.resolve_loras(params)
+        if not loras:
+            return self.base
+        with self._lock:  # else jobs that come together would each read the same files
+            return self._cached(loras)
+
+    def _create(self, loras: tuple[tuple[Lora, float], ...]) -> ModelVariant:
+        changed = with_loras(self._pipeline, loras)
+        same_text_encoders = changed.text_encoders == self._pipeline.text_encoders
+        return ModelVariant(self.base.encoder if same_text_encoders else PromptEncoder(changed), changed.unet)

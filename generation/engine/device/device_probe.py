@@ -1,0 +1,43 @@
+"""Tell about a device, once it has been seen to work: python -m generation.engine.device.device_probe DEVICE."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from typing import Any
+
+import torch
+
+from generation.engine.device.device import choose_device
+
+
+def probe(name: str) -> dict[str, Any]:
+    """Multiply on the device that `name` stands for; give its name, its memory, and the bytes of a weight on it."""
+    device, precision = choose_device(name)
+    eye = torch.eye(64, device=device, dtype=precision)
+    if float((eye @ eye).sum()) != 64:
+        raise RuntimeError(f"{device} reckons wrong")
+    free, total = _memory(device)
+    memory = {"free": free, "total": total, "bytes": precision.itemsize}
+    return {"device": str(device), "name": _name(device), "torch": torch.__version__, **memory}
+
+
+def _memory(device: torch.device) -> tuple[int, int]:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)
+    page = os.sysconf("SC_PAGE_SIZE")
+    total = page * os.sysconf("SC_PHYS_PAGES")
+    free = page * os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in os.sysconf_names else total
+    return free, total
+
+
+def _name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} with {os.cpu_count()} cores"
+
+
+if __name__ == "__main__":
+    print(json.dumps(probe(sys.argv[1])))

@@ -1,0 +1,1 @@
+"""Images and latents: reading, inpainting, constraints, windows, upscaling."""

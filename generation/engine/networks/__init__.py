@@ -1,0 +1,1 @@
+"""Loading networks and changing them: LoRA, VAE, schedulers, compiling."""

@@ -1,0 +1,257 @@
+"""Load the parts of a model from one file in the layout of the first Stable Diffusion releases, without a hub."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, convert_ldm_vae_checkpoint
+from safetensors.torch import load_file
+from torch import Tensor
+
+from generation.errors import UserError
+from generation.models.catalogue import Family
+from generation.models.checkpoint import CLIP, OPEN_CLIP, SDXL_CLIP, SDXL_OPEN_CLIP, UNET, VAE, CheckpointInfo
+from generation.models.model import Model
+
+CLIP_MERGES = Path(__file__).resolve().parents[3] / "models" / "clip" / "merges.txt.gz"
+BOS_TOKEN, EOS_TOKEN = "<|startoftext|>", "<|endoftext|>"
+CONTEXT_LENGTH = 77  # tokens
+HEAD_DIM = 64  # channels of an attention head in all text encoders, and in the UNet of 2.x
+SD1_ATTENTION_HEADS = 8
+XL_TIME_EMBED_DIM = 256  # numbers that stand for one of the six measures
+XL_SCALING_FACTOR = 0.13025  # of its latents
+
+StateDict = Mapping[str, Tensor]
+
+
+class LdmCheckpoint:
+    """One file's weights; `load` gives a part of the model, a network in the precision asked for, on the CPU."""
+
+    def __init__(self, file: CheckpointInfo, model: Model) -> None:
+        self._file, self._native_size = file, model.native_size
+        self._weights: StateDict = load_file(file.path)
+        self._factories: dict[str, Callable[[], Any]] = {
+            "tokenizer": partial(clip_tokenizer, "!" if file.family is Family.SD2 else EOS_TOKEN),
+            "text_encoder": self._text_encoder,
+            "unet": self._unet,
+            "vae": self._vae,
+            "scheduler": self._scheduler,
+        }
+        self.force_zeros_for_empty_prompt = file.family is Family.SDXL
+        if file.family is Family.SDXL:
+            self._factories |= {"tokenizer_2": partial(clip_tokenizer, "!"), "text_encoder_2": self._text_encoder_2}
+
+    @property
+    def parts(self) -> list[str]:
+        """Give the parts that there are."""
+        return sorted(self._factories)
+
+    def load(self, part: str, precision: torch.dtype) -> Any:
+        """Make a part; raises Complaint where the file does not hold what its first keys promise."""
+        try:
+            loaded = self._factories[part]()
+        except (RuntimeError, KeyError, IndexError, ValueError) as error:
+            what = part.replace("_", " ")
+            raise UserError(f"{self._file.path} has a {what} of another shape than Stable Diffusion's.") from error
+        if not isinstance(loaded, torch.nn.Module):
+            return loaded
+        return loaded.to(vae_dtype(precision) if part == "vae" and self._file.family is Family.SDXL else precision)
+
+    def _text_encoder(self) -> Any:
+        is_open = self._file.family is Family.SD2
+        weights = (
+            convert_open_clip(self._weights, OPEN_CLIP, skipped_layers=1) if is_open else _convert_clip(self._weights)
+        )
+        network = transformers.CLIPTextModel(text_encoder_config(weights, "gelu" if is_open else "quick_gelu"))
+        getattr(network, "text_model", network).load_state_dict(weights)
+        return network
+
+    def _text_encoder_2(self) -> Any:
+        weights = convert_open_clip(self._weights, SDXL_OPEN_CLIP)
+        projection = self._weights[f"{SDXL_OPEN_CLIP}text_projection"].T.contiguous()
+        config = text_encoder_config(weights, "gelu", projection_dim=len(projection))
+        network = transformers.CLIPTextModelWithProjection(config)
+        network.text_model.load_state_dict(weights)
+        network.text_projection.load_state_dict({"weight": projection})
+        return network
+
+    def _unet(self) -> Any:
+        config = unet_config(self._weights, self._file.family, self._native_size)
+        return _from_state_dict(
+            diffusers.UNet2DConditionModel, config, convert_ldm_unet_checkpoint(dict(self._weights), config)
+        )
+
+    def _vae(self) -> Any:
+        config = vae_config(self._weights, self._file.family, self._native_size)
+        return _from_state_dict(
+            diffusers.AutoencoderKL, config, convert_ldm_vae_checkpoint(dict(self._weights), config)
+        )
+
+    def _scheduler(self) -> Any:
+        noise = {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"} if self._file.zero_terminal_snr else {}
+        return diffusers.DDIMScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+            prediction_type="v_prediction" if self._file.v_prediction else "epsilon",
+            **noise,
+        )
+
+
+def clip_tokenizer(pad_token: str) -> Any:
+    """Make CLIP's tokenizer from the merges that come with Atelier; `padding` is the token that fills up."""
+    letters = _bytes_to_unicode()
+    merges = [tuple(line.split()) for line in gzip.decompress(CLIP_MERGES.read_bytes()).decode().splitlines()]
+    pieces = [*letters, *(letter + "</w>" for letter in letters), *map("".join, merges), BOS_TOKEN, EOS_TOKEN]
+    return transformers.CLIPTokenizer(
+        vocab={piece: index for index, piece in enumerate(pieces)},
+        merges=merges,
+        pad_token=pad_token,
+        model_max_length=CONTEXT_LENGTH,
+    )
+
+
+def _bytes_to_unicode() -> list[str]:
+    """Give the letters that stand for the 256 bytes in CLIP's order: those that can be seen first."""
+    seen = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    return [chr(code) for code in (*seen, *range(256, 512 - len(seen)))]
+
+
+def unet_config(weights: StateDict, family: Family, native_size: int) -> dict[str, Any]:
+    """Read diffusers' configuration of a UNet from the shapes of its weights."""
+    levels = list(_levels(weights))
+    channels = [level[0] for level in levels]
+    has_attention = [f"{UNET}input_blocks.{level[1]}.1.norm.weight" in weights for level in levels]
+    cross_attention_key = f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight"
+    by_width = family is not Family.SD1
+    return {
+        "sample_size": native_size // 2 ** (len(_vae_channels(weights)) - 1),
+        "block_out_channels": channels,
+        "layers_per_block": levels[0][2],
+        "down_block_types": ["CrossAttnDownBlock2D" if sees else "DownBlock2D" for sees in has_attention],
+        "up_block_types": ["CrossAttnUpBlock2D" if sees else "UpBlock2D" for sees in reversed(has_attention)],
+        "cross_attention_dim": weights[cross_attention_key].shape[1],
+        "attention_head_dim": [width // HEAD_DIM for width in channels] if by_width else SD1_ATTENTION_HEADS,
+        "use_linear_projection": weights[f"{UNET}middle_block.1.proj_in.weight"].ndim == 2,
+    } | (_xl_unet_config(weights, levels) if family is Family.SDXL else {})
+
+
+def _xl_unet_config(weights: StateDict, levels: Sequence[tuple[int, int, int]]) -> dict[str, Any]:
+    block = "input_blocks.{}.1.transformer_blocks.{{}}.norm1.weight"
+    depths = [_count(weights, f"{UNET}{block.format(first)}") for _, first, _ in levels]
+    return {
+        "transformer_layers_per_block": [max(1, depth) for depth in depths],
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": XL_TIME_EMBED_DIM,
+        "projection_class_embeddings_input_dim": weights[f"{UNET}label_emb.0.0.weight"].shape[1],
+    }
+
+
+def _levels(weights: StateDict) -> Iterator[tuple[int, int, int]]:
+    """Give the channels, the first block and the number of blocks of each level on the way down."""
+    first = block = 1
+    while f"{UNET}input_blocks.{block}.0.in_layers.2.weight" in weights:
+        width, block = len(weights[f"{UNET}input_blocks.{block}.0.out_layers.3.weight"]), block + 1
+        if f"{UNET}input_blocks.{block}.0.in_layers.2.weight" not in weights:
+            yield width, first, block - first
+            first = block = block + 1
+
+
+def vae_config(weights: StateDict, family: Family, native_size: int) -> dict[str, Any]:
+    """Read diffusers' configuration of a VAE from the shapes of its weights."""
+    channels = _vae_channels(weights)
+    return {
+        "sample_size": native_size,
+        "block_out_channels": channels,
+        "layers_per_block": _count(weights, f"{VAE}encoder.down.0.block.{{}}.conv1.weight"),
+        "down_block_types": ["DownEncoderBlock2D"] * len(channels),
+        "up_block_types": ["UpDecoderBlock2D"] * len(channels),
+        "latent_channels": len(weights[f"{VAE}post_quant_conv.weight"]),
+    } | ({"scaling_factor": XL_SCALING_FACTOR} if family is Family.SDXL else {})
+
+
+def vae_dtype(precision: torch.dtype) -> torch.dtype:
+    """Give the precision for SDXL's VAE, which overflows in half precision unless it was trained again."""
+    return torch.float32 if precision is torch.float16 else precision
+
+
+def _vae_channels(weights: StateDict) -> list[int]:
+    levels = _count(weights, f"{VAE}encoder.down.{{}}.block.0.conv1.weight")
+    return [len(weights[f"{VAE}encoder.down.{level}.block.0.conv1.weight"]) for level in range(levels)]
+
+
+def _count(weights: StateDict, pattern: str) -> int:
+    number = 0
+    while pattern.format(number) in weights:
+        number += 1
+    return number
+
+
+def _from_state_dict(network_class: Any, config: dict[str, Any], weights: dict[str, Tensor]) -> Any:
+    """Make a network of just these weights, without drawing random ones first."""
+    with torch.device("meta"):
+        network = network_class.from_config(config)
+    network.load_state_dict(weights, assign=True)
+    return network
+
+
+def _convert_clip(weights: StateDict) -> dict[str, Tensor]:
+    """Rename the first text encoder; files of different ages say `text_model` or not, and keep the positions."""
+    prefix = next(part for part in (CLIP, SDXL_CLIP) if any(name.startswith(part) for name in weights))
+    plain = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+    named = {name.removeprefix("text_model."): weight for name, weight in plain.items()}
+    return {name: weight for name, weight in named.items() if name != "embeddings.position_ids"}
+
+
+def convert_open_clip(weights: StateDict, prefix: str, skipped_layers: int = 0) -> dict[str, Tensor]:
+    """Rename an encoder of OpenCLIP's whose keys begin with `start`, without the last layers that are `unused`."""
+    converted = {
+        "embeddings.token_embedding.weight": weights[f"{prefix}token_embedding.weight"],
+        "embeddings.position_embedding.weight": weights[f"{prefix}positional_embedding"],
+        "final_layer_norm.weight": weights[f"{prefix}ln_final.weight"],
+        "final_layer_norm.bias": weights[f"{prefix}ln_final.bias"],
+    }
+    blocks = f"{prefix}transformer.resblocks."
+    for layer in range(_count(weights, blocks + "{}.ln_1.weight") - skipped_layers):
+        for kind in ("weight", "bias"):
+            theirs, ours = f"{blocks}{layer}.", f"encoder.layers.{layer}."
+            for name, old in _OPEN_CLIP_NAMES.items():
+                converted[f"{ours}{name}.{kind}"] = weights[f"{theirs}{old}.{kind}"]
+            parts = weights[f"{theirs}attn.in_proj_{kind}"].chunk(3)
+            for name, part in zip("qkv", parts, strict=True):
+                converted[f"{ours}self_attn.{name}_proj.{kind}"] = part.clone()
+    return converted
+
+
+def text_encoder_config(weights: StateDict, activation: str, **more: Any) -> transformers.CLIPTextConfig:
+    """Read transformers' configuration of a text encoder from the shapes of its weights."""
+    width = weights["embeddings.token_embedding.weight"].shape[1]
+    return transformers.CLIPTextConfig(
+        vocab_size=len(weights["embeddings.token_embedding.weight"]),
+        hidden_size=width,
+        intermediate_size=len(weights["encoder.layers.0.mlp.fc1.weight"]),
+        num_hidden_layers=_count(weights, "encoder.layers.{}.mlp.fc1.weight"),
+        num_attention_heads=max(1, width // HEAD_DIM),
+        max_position_embeddings=len(weights["embeddings.position_embedding.weight"]),
+        hidden_act=activation,
+        **more,
+    )
+
+
+_OPEN_CLIP_NAMES = {
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "self_attn.out_proj": "attn.out_proj",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+}

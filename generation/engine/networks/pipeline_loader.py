@@ -1,0 +1,243 @@
+"""Load a Stable Diffusion 1.x, 2.x or XL pipeline part by part, from a folder, a hub id or a single file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from huggingface_hub import hf_hub_download
+from safetensors.torch import load_file
+
+from generation.engine.device.device import choose_device
+from generation.engine.networks import noise_schedulers
+from generation.engine.networks.ldm_checkpoint import LdmCheckpoint, vae_dtype
+from generation.errors import UserError
+from generation.messages import Loading
+from generation.models.catalogue import Family, find_entry
+from generation.models.checkpoint import inspect_checkpoint
+from generation.models.model import CONVERT_HINT, Model, defaults_from_unet, describe_model
+from generation.models.samplers import SAMPLERS, sampler_for
+
+PART_LIBRARIES = {
+    "tokenizer": transformers,
+    "tokenizer_2": transformers,
+    "text_encoder": transformers,
+    "text_encoder_2": transformers,
+    "unet": diffusers,
+    "vae": diffusers,
+    "scheduler": diffusers,
+}
+MIN_VOCABULARY_SIZE = 256
+NETWORKS = ("text_encoder", "text_encoder_2", "unet", "vae")
+TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
+XL_PARTS = ("tokenizer_2", "text_encoder_2")
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A loaded model: its modules on `device`, and the scheduler from which every job makes its own.
+
+    SDXL has two text encoders. `is_zero_when_empty` says that zeros stand for the empty text.
+    """
+
+    model: Model
+    device: torch.device
+    tokenizer: Any
+    text_encoder: Any
+    unet: Any
+    vae: Any
+    scheduler: Any
+    tokenizer_2: Any = None
+    text_encoder_2: Any = None
+    force_zeros_for_empty_prompt: bool = False
+
+    @property
+    def tokenizers(self) -> tuple[Any, ...]:
+        """Give the one tokenizer, or both."""
+        return (self.tokenizer,) if self.tokenizer_2 is None else (self.tokenizer, self.tokenizer_2)
+
+    @property
+    def text_encoders(self) -> tuple[Any, ...]:
+        """Give the one text encoder, or both."""
+        return (self.text_encoder,) if self.text_encoder_2 is None else (self.text_encoder, self.text_encoder_2)
+
+
+def load_pipeline(
+    ref: str, device: str, report: Callable[[Loading], None], precision: torch.dtype | None = None
+) -> Pipeline:
+    """Load the model at `ref`, telling which part comes next; the device's best precision, unless one is named.
+
+    Raises Complaint for a model of another family, FileNotFoundError or OSError for one that is not there.
+    """
+    model = describe_model(ref)
+    torch_device, best = choose_device(device)
+    precision = precision or best
+    transformers.utils.logging.disable_progress_bar()
+    path = Path(model.ref)
+    source = LdmCheckpoint(inspect_checkpoint(path), model) if path.is_file() else _DiffusersLayout(model)
+    loaded: dict[str, Any] = {}
+    for done, part in enumerate(source.parts):
+        report(Loading(part.replace("_", " "), done, len(source.parts), model.name))
+        loaded[part] = source.load(part, text_encoder_dtype(precision) if part in TEXT_ENCODERS else precision)
+        if part in NETWORKS:
+            loaded[part] = _to_device(loaded[part], torch_device)
+    loaded["scheduler"] = _select_scheduler(model, loaded["scheduler"])
+    pipeline = Pipeline(model, torch_device, force_zeros_for_empty_prompt=source.force_zeros_for_empty_prompt, **loaded)
+    return replace(pipeline, model=_with_actual_config(pipeline))
+
+
+def _select_scheduler(model: Model, model_scheduler: Any) -> Any:
+    """Give the scheduler that a model is to be drawn with; what a folder says of its own is believed."""
+    in_folder = Path(model.ref).is_dir()
+    if model.is_distilled and not in_folder:
+        model_scheduler = noise_schedulers.with_trailing_spacing(model_scheduler)
+    if model.sampler not in SAMPLERS or (
+        in_folder and model.sampler == sampler_for(type(model_scheduler).__name__, model_scheduler.config)
+    ):
+        return model_scheduler
+    return noise_schedulers.scheduler_by_name(model.sampler, model_scheduler)
+
+
+def _require_all_weights(network: Any, missing: Collection[str], name: str) -> Any:
+    """Give a network all of whose weights were there; others would be random, and other ones with each start."""
+    if missing:
+        raise UserError(f"{name} lacks {len(missing)} of its weights, {min(missing)} among them.")
+    return network
+
+
+def _require_vocabulary(tokenizer: Any, name: str) -> Any:
+    """Give a tokenizer that knows every byte at least; without its files one is made that knows nothing."""
+    if len(tokenizer) < MIN_VOCABULARY_SIZE:
+        raise UserError(f"{name} has no vocabulary: its vocab.json and merges.txt, or tokenizer.json, are missing.")
+    return tokenizer
+
+
+def text_encoder_dtype(precision: torch.dtype) -> torch.dtype:
+    """Give the precision for texts, which are read once a job: bfloat16 would save nothing there, and shows most."""
+    return torch.float32 if precision is torch.bfloat16 else precision
+
+
+def _to_device(network: Any, device: torch.device) -> Any:
+    if device.type != "mps":
+        network.to(memory_format=torch.channels_last)
+    return network.to(device).eval()
+
+
+class _DiffusersLayout:
+    """A folder or hub id with a subfolder for each part; the UNet may have another's parts around it."""
+
+    def __init__(self, model: Model) -> None:
+        self._model, self._ref = model, model.base or model.ref
+        self._index: Any = diffusers.DiffusionPipeline.load_config(self._ref)
+        self._is_xl = self._index.get("text_encoder_2", (None, None))[1] is not None
+        self.parts = [part for part in PART_LIBRARIES if self._is_xl or part not in XL_PARTS]
+        self.force_zeros_for_empty_prompt = self._is_xl and bool(self._index.get("force_zeros_for_empty_prompt", True))
+        self._require_supported_family()
+
+    def load(self, part: str, precision: torch.dtype) -> Any:
+        kind = getattr(PART_LIBRARIES[part], self._index[part][1])
+        if part == "unet" and self._model.base:
+            return self._replacement_unet(kind, precision)
+        if part == "vae" and self._is_xl and kind.load_config(self._ref, subfolder=part).get("force_upcast", True):
+            precision = vae_dtype(precision)
+        if part in NETWORKS:
+            return self._network(kind, self._ref, part, precision)
+        loaded = kind.from_pretrained(self._ref, subfolder=part)
+        return (
+            _fix_scheduler_config(loaded)
+            if part == "scheduler"
+            else _require_vocabulary(loaded, f"the {part} of {self._ref}")
+        )
+
+    def _replacement_unet(self, kind: Any, precision: torch.dtype) -> Any:
+        if not self._model.unet_file:
+            return self._network(kind, self._model.ref, None, precision)
+        with torch.device("meta"):
+            unet = kind.from_config(kind.load_config(self._ref, subfolder="unet"))
+        weights = load_file(hf_hub_download(self._model.ref, self._model.unet_file))
+        unet.load_state_dict(weights, assign=True)
+        return unet.to(precision)
+
+    def _network(self, kind: Any, ref: str, part: str | None, precision: torch.dtype) -> Any:
+        """Load a network; of files in half and in full precision the one that fits, since the hub's are large."""
+        for variant in ("fp16", None) if precision is torch.float16 else (None, "fp16"):
+            try:
+                with _silence_diffusers():
+                    network, found = kind.from_pretrained(
+                        ref,
+                        subfolder=part,
+                        dtype=precision,
+                        variant=variant,
+                        use_safetensors=True,
+                        output_loading_info=True,
+                    )
+            except OSError as error:
+                if "file named" not in str(error):  # so diffusers and transformers put it, of a folder and of the hub
+                    raise
+            else:
+                return _require_all_weights(network, found["missing_keys"], f"the {part or 'unet'} of {ref}")
+        raise UserError(
+            f"{ref} has no safetensors weights for its {part or 'unet'}. If it has pickled ones: {CONVERT_HINT}"
+        )
+
+    def _require_supported_family(self) -> None:
+        """Look at the small files first: the large ones may have to be downloaded."""
+        ref = self._ref
+        if self._is_xl and self._index.get("text_encoder", (None, None))[1] is None:
+            raise UserError(f"{ref} is a refiner: it goes over pictures of {Family.SDXL}, and draws none by itself.")
+        for part in self.parts:
+            if self._index.get(part, (None, None))[1] is None:
+                raise UserError(f"{ref} has no {part}, so it is not a Stable Diffusion pipeline.")
+        unet = diffusers.UNet2DConditionModel.load_config(ref, subfolder="unet")
+        vae = diffusers.AutoencoderKL.load_config(ref, subfolder="vae")
+        if unet.get("addition_embed_type") not in (None, "text", "text_time" if self._is_xl else None):
+            raise UserError(f"{ref} has a UNet that is told more than texts, so it is no Stable Diffusion pipeline.")
+        if not hasattr(self.load("scheduler", torch.float32), "alphas_cumprod"):
+            raise UserError(
+                f"{ref} was trained with a noise of its own ({self._index['scheduler'][1]}), which is not drawn."
+            )
+        if unet.get("in_channels", 4) != vae.get("latent_channels", 4):
+            raise UserError(f"{ref} is made for inpainting or editing only ({unet['in_channels']} input channels).")
+
+
+@contextmanager
+def _silence_diffusers() -> Iterator[None]:
+    """Keep diffusers from logging as an error what is only a first try."""
+    verbosity = diffusers.utils.logging.get_verbosity()
+    diffusers.utils.logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        diffusers.utils.logging.set_verbosity(verbosity)
+
+
+def _fix_scheduler_config(scheduler: Any) -> Any:
+    """Correct the settings of early Stable Diffusion releases, as StableDiffusionPipeline does on loading."""
+    wanted = {"steps_offset": 1, "clip_sample": False}
+    return type(scheduler).from_config(
+        scheduler.config, **{key: wanted[key] for key in wanted.keys() & scheduler.config}
+    )
+
+
+def _with_actual_config(pipeline: Pipeline) -> Model:
+    """Correct what `describe` could only guess of a model that was not here yet."""
+    model, size = pipeline.model, pipeline.unet.config.sample_size
+    if Path(model.ref).is_dir() or not isinstance(size, int):
+        return model
+    scheduler = pipeline.scheduler
+    sampler = sampler_for(type(scheduler).__name__, scheduler.config)
+    known = Path(model.ref).is_file() or find_entry(model.ref)
+    facts = {} if known else defaults_from_unet(pipeline.unet.config)
+    return replace(model, native_size=size * vae_scale_factor(pipeline.vae), sampler=sampler, **facts)
+
+
+def vae_scale_factor(vae: Any) -> int:
+    """Give how many pixels of a side one latent stands for."""
+    return int(2 ** (len(vae.config.block_out_channels) - 1))

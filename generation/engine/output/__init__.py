@@ -1,0 +1,1 @@
+"""Files, previews and the safety classifier."""

@@ -1,0 +1,54 @@
+"""The last stretch of every job's road: from its pictures to the files that are handed over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from PIL import Image
+
+from generation.engine.images.io import to_png
+from generation.engine.output.safety_classifier import SafetyClassifier
+from generation.files.grid_image import encode_to_limit, make_grid
+from generation.files.infotext import infotext
+from generation.files.metadata import MetadataPolicy
+from generation.messages import Generate, Grid
+from generation.models.model import Model
+from generation.params import Params
+
+
+class OutputWriter:
+    """Makes files of a model's pictures: tiles with their parameters, and the sheet that is posted."""
+
+    def __init__(self, model: Model, metadata_policy: MetadataPolicy, classifier: SafetyClassifier) -> None:
+        self._model = model
+        self._include_prompts, self._signer = metadata_policy.include_prompts, metadata_policy.load_signer()
+        self._classifier = classifier
+
+    def encode_tile(self, image: Image.Image, index: int, params: Params) -> bytes:
+        """Give tile number `index` (from 0) as a signed PNG that says how it was drawn."""
+        return self._signer.sign(to_png(image, self._infotext(index, params)), "png", params)
+
+    def build_grid(
+        self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate, started: float
+    ) -> Grid:
+        """Give the result of a job begun at `started` (time.monotonic), from its pictures and their files."""
+        sheet, suffix = self._encode_grid_image(images, tiles, request)
+        sensitive = self._classifier.is_sensitive(images)
+        return Grid(tuple(tiles), sheet, suffix, time.monotonic() - started, sensitive)
+
+    def _encode_grid_image(
+        self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate
+    ) -> tuple[bytes, str]:
+        """Compose the tiles; one that is alone is posted as it is where allowed, and else with its parameters."""
+        alone = len(tiles) == 1
+        if alone and len(tiles[0]) <= request.upload_limit:
+            return tiles[0], "png"
+        text = self._infotext(0, request.params) if alone else ""
+        sheet, suffix = encode_to_limit(
+            make_grid(images), request.upload_limit - self._signer.max_signature_bytes, text
+        )
+        return self._signer.sign(sheet, suffix, request.params), suffix
+
+    def _infotext(self, index: int, params: Params) -> str:
+        return infotext(params, self._model, index, with_prompt=self._include_prompts)

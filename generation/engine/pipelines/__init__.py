@@ -1,0 +1,1 @@
+"""Model families that run through stock diffusers pipelines."""

@@ -1,0 +1,129 @@
+"""Load a stock pipeline part by part, in one half or two, from folders or hub ids."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+
+from generation.engine.pipelines.pipeline_adapters import PIPELINE_ADAPTERS, PipelineAdapter, PipelineSpec
+from generation.errors import UserError
+from generation.messages import Loading
+from generation.models.catalogue import Family
+from generation.models.model import CONVERT_HINT, Model
+
+LIBRARIES_BY_NAME = {"diffusers": diffusers, "transformers": transformers}
+
+
+def load_pipeline_adapter(
+    model: Model, device: torch.device, precision: torch.dtype, report: Callable[[Loading], None]
+) -> PipelineAdapter:
+    """Load a model of a family that is drawn whole onto `device`, telling which part comes next.
+
+    `precision` is the one that suits the device; a family may need another.
+
+    Raises Complaint for what is not there in full or cannot be read, OSError for what is not there at all.
+    """
+    diffusers.utils.logging.set_verbosity_error()  # it would log the end of a prompt that is too long
+    transformers.utils.logging.disable_progress_bar()
+    adapter_class = PIPELINE_ADAPTERS[model.family]
+    precision = family_dtype(model.family, precision)
+    folders = [
+        _PipelineFolder(ref, half)
+        for ref, half in zip(_pipeline_refs(model, adapter_class), adapter_class.pipeline_specs, strict=True)
+    ]
+    parts = sum(len(half.parts) for half in folders)
+    done = 0
+    pipelines = []
+    for half in folders:
+        loaded = {}
+        for part in half.parts:
+            report(Loading(part.replace("_", " "), done, parts, model.name))
+            loaded[part] = half.load(part, precision, device)
+            done += 1
+        pipelines.append(half.assemble(loaded))
+    adapter = adapter_class(*pipelines)
+    for pipeline in adapter.pipelines:
+        pipeline.set_progress_bar_config(disable=True)
+    return adapter
+
+
+def family_dtype(family: Family, device_dtype: torch.dtype) -> torch.dtype:
+    """Give the 16 bits that a family can bear where the device has them."""
+    half = PIPELINE_ADAPTERS[family].half_precision
+    if device_dtype is torch.float16:
+        return half if half is device_dtype or torch.cuda.is_bf16_supported() else device_dtype
+    return device_dtype if device_dtype is half else torch.float32
+
+
+def _pipeline_refs(model: Model, adapter_class: type[PipelineAdapter]) -> list[str]:
+    if len(adapter_class.pipeline_specs) == 1:
+        return [model.ref]
+    if not model.partner:
+        raise UserError(
+            f"{model.ref} is one half of a model: name the other as `partner` in {model.ref}/atelier.json, "
+            f"the folder of a {adapter_class.pipeline_specs[1].pipeline_class.__name__} or its id on the hub."
+        )
+    return [model.ref, model.partner]
+
+
+class _PipelineFolder:
+    """A folder or hub id with a subfolder for each part of one pipeline."""
+
+    def __init__(self, ref: str, spec: PipelineSpec) -> None:
+        self._ref, self._pipeline_class = ref, spec.pipeline_class
+        self._index: Any = diffusers.DiffusionPipeline.load_config(ref)
+        self._parameters = inspect.signature(spec.pipeline_class.__init__).parameters
+        named = str(self._index.get("_class_name"))
+        if named != spec.pipeline_class.__name__:
+            raise UserError(f"{ref} is a {named}, where a {spec.pipeline_class.__name__} is wanted.")
+        brought = [name for name in self._parameters if isinstance(self._index.get(name), list | tuple)]
+        self.parts = [name for name in brought if name not in spec.excluded_parts and self._index[name][1] is not None]
+
+    def load(self, part: str, precision: torch.dtype, device: torch.device) -> Any:
+        """Load one part, a network onto the device."""
+        part_class: Any = self._part_class(*self._index[part])
+        try:
+            if not issubclass(part_class, torch.nn.Module):
+                return part_class.from_pretrained(self._ref, subfolder=part)
+            network = part_class.from_pretrained(self._ref, subfolder=part, dtype=precision, use_safetensors=True)
+        except (ImportError, ValueError) as error:
+            if not part.startswith("tokenizer") or _can_read_sentencepiece():
+                raise
+            text = f"The {part} of {self._ref} needs what is not installed here: `pip install sentencepiece protobuf`."
+            raise UserError(text) from error
+        except OSError as error:
+            if "file named" not in str(error):  # so diffusers and transformers put it, of a folder and of the hub
+                raise
+            text = f"{self._ref} has no safetensors weights for its {part}. If it has pickled ones: {CONVERT_HINT}"
+            raise UserError(text) from error
+        return network.to(device).eval()
+
+    def assemble(self, loaded: dict[str, Any]) -> Any:
+        """Make the pipeline of its parts."""
+        settings = {name: self._index[name] for name in self._parameters if name in self._index and name not in loaded}
+        plain = {name: value for name, value in settings.items() if not isinstance(value, list | tuple)}
+        missing = {name: None for name in self._parameters if name != "self" and self._is_missing(name, loaded)}
+        return self._pipeline_class(**loaded, **missing, **plain)
+
+    def _is_missing(self, name: str, loaded: dict[str, Any]) -> bool:
+        required = self._parameters[name].default is inspect.Parameter.empty
+        return required and name not in loaded and not isinstance(self._index.get(name), int | float | str)
+
+    def _part_class(self, library: str, name: str) -> type[Any]:
+        """Find the class of a part; what belongs to one pipeline alone stands in that pipeline's own module.
+
+        Where diffusers keeps such a module has changed since these models were published.
+        """
+        found: type[Any] = getattr(LIBRARIES_BY_NAME.get(library, sys.modules[self._pipeline_class.__module__]), name)
+        return found
+
+
+def _can_read_sentencepiece() -> bool:
+    """Say whether a tokenizer that comes as `spiece.model` alone can be read; most bring a `tokenizer.json`."""
+    return bool(transformers.utils.is_sentencepiece_available() and transformers.utils.is_protobuf_available())

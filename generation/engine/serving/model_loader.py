@@ -1,0 +1,140 @@
+"""Of a model's description an engine that draws with it: what is loaded, where to, and what all engines share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from generation.engine.base import Emit, Engine
+from generation.engine.denoising.engine import DenoisingEngine
+from generation.engine.device.device import choose_device
+from generation.engine.device.dtype_guard import StepGate, guard_default_dtype
+from generation.engine.images.upscaler import Upscaler
+from generation.engine.networks.download_progress import report_downloads
+from generation.engine.networks.family_detection import detect_family
+from generation.engine.networks.model_size import expected_size
+from generation.engine.networks.pipeline_loader import NETWORKS, load_pipeline
+from generation.engine.output.safety_classifier import load_classifier
+from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
+from generation.messages import Loading
+from generation.models.adapters import NO_ADAPTERS, Adapters
+from generation.models.catalogue import PIPELINE_ONLY
+from generation.models.model import Model
+from generation.models.upscaler import UpscalerInfo
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A loaded model, on the device or in RAM.
+
+    `create_engine` makes an engine of it once it is on the device, which is given a way to let another model go.
+    """
+
+    model: Model
+    modules: Sequence[Any]
+    create_engine: Callable[[Emit, Callable[[], bool]], Engine]
+
+    @property
+    def size(self) -> int:
+        """Give the bytes of all weights."""
+        modules = torch.nn.ModuleList(self.modules)  # which counts shared weights once
+        return sum(tensor.nbytes for tensor in (*modules.parameters(), *modules.buffers()))
+
+    def move(self, device: torch.device) -> None:
+        """Bring the weights to another memory."""
+        for module in self.modules:
+            module.to(device)
+
+
+class ModelLoader:
+    """Loads models onto a device; what their engines have in common is loaded once.
+
+    `classifier` is one for sensitive pictures, by folder or hub id. Raises what `load_classifier` does.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        metadata_policy: MetadataPolicy = DEFAULT_METADATA_POLICY,
+        classifier: str = "",
+        upscaler_info: UpscalerInfo | None = None,
+        adapters: Adapters = NO_ADAPTERS,
+        *,
+        compile_unets: bool = False,
+    ) -> None:
+        self.device, self._precision = choose_device(device)
+        self._metadata_policy = metadata_policy
+        self._classifier = load_classifier(classifier)  # first: it is small, and may be wrong
+        self._upscaler = Upscaler(upscaler_info, self.device) if upscaler_info else None
+        self._adapters, self._compile_unets = adapters, compile_unets
+        self._unet_lock, self._step_gate = threading.Lock(), StepGate()
+
+    def expected_size(self, model: Model) -> int:
+        """Foresee how many bytes a model's weights take on the device."""
+        return expected_size(model, self._weight_dtype(model).itemsize)
+
+    def _weight_dtype(self, model: Model) -> torch.dtype:
+        if model.family not in PIPELINE_ONLY:
+            return self._precision
+        from generation.engine.pipelines.loader import family_dtype
+
+        return family_dtype(model.family, self._precision)
+
+    def load(self, model: Model, report: Callable[[Loading], None]) -> LoadedModel:
+        """Load a model; this alone knows which engine draws which family.
+
+        Raises Complaint for what cannot be drawn, FileNotFoundError or OSError for what is not there.
+        """
+        with report_downloads(model, report) as report, guard_default_dtype(self._step_gate):
+            model = detect_family(model)
+            return (
+                self._load_pipeline_model(model, report)
+                if model.family in PIPELINE_ONLY
+                else self._load_unet_model(model, report)
+            )
+
+    def _load_pipeline_model(self, model: Model, report: Callable[[Loading], None]) -> LoadedModel:
+        # Imported when one is wanted: all these pipelines together take half a second, and warn of what they lack.
+        from generation.engine.pipelines.loader import load_pipeline_adapter
+        from generation.engine.pipelines.pipeline_engine import PipelineEngine
+
+        adapter = load_pipeline_adapter(model, self.device, self._precision, report)
+
+        def create_engine(emit: Emit, evict_idle_model: Callable[[], bool]) -> Engine:
+            return PipelineEngine(
+                adapter,
+                model,
+                self.device,
+                emit,
+                self._metadata_policy,
+                self._classifier,
+                self._upscaler,
+                evict_idle_model,
+                self._step_gate,
+            )
+
+        return LoadedModel(model, adapter.networks, create_engine)
+
+    def _load_unet_model(self, model: Model, report: Callable[[Loading], None]) -> LoadedModel:
+        pipeline = load_pipeline(model.ref, str(self.device), report)
+        modules = [module for part in NETWORKS if (module := getattr(pipeline, part)) is not None]
+
+        def create_engine(emit: Emit, evict_idle_model: Callable[[], bool]) -> Engine:
+            return DenoisingEngine(
+                pipeline,
+                emit,
+                self._metadata_policy,
+                self._classifier,
+                self._upscaler,
+                self._unet_lock,
+                self._adapters,
+                evict_idle_model,
+                self._step_gate,
+                compile_unet=self._compile_unets,
+            )
+
+        return LoadedModel(pipeline.model, modules, create_engine)

@@ -1,0 +1,1 @@
+"""Image files: grids, sanitised uploads, metadata and signatures."""

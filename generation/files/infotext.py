@@ -1,0 +1,113 @@
+"""The `parameters` text inside a PNG, as AUTOMATIC1111's web UI writes it and Civitai and others read it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from generation.models.model import Model
+from generation.params import Params
+from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass
+from generation.planning.guidance import split_by_style
+from generation.prompt import format_prompt
+from generation.prompt.weights import format_number
+
+NEGATIVE_WEIGHT = -0.5
+MIN_WEIGHT = 0.0005  # less is written as 0
+NEGATIVE = "Negative prompt:"
+
+# That program's names for the samplers: (Sampler, Schedule type).
+SAMPLER_LABELS = {
+    "ddim": ("DDIM", None),
+    "ddpm": ("DDPM", None),
+    "dpmpp_2m": ("DPM++ 2M", None),
+    "dpmpp_2m_karras": ("DPM++ 2M", "Karras"),
+    "dpmpp_2m_sde": ("DPM++ 2M SDE", None),
+    "euler": ("Euler", None),
+    "euler_a": ("Euler a", None),
+    "heun": ("Heun", None),
+    "lcm": ("LCM", None),
+    "pndm": ("PLMS", None),
+    "unipc": ("UniPC", None),
+}
+
+
+def infotext(params: Params, model: Model, tile: int, *, with_prompt: bool = True) -> str:
+    """Describe tile number `tile` (from 0) of `params`; under `Atelier` is the prompt that draws the whole grid again.
+
+    Parts with weights are joined by `AND`, which means there what it means here: their noise is added up; the house
+    style stands among the words, as strongly as it is applied, and LoRAs behind them. What is pushed away stands in the
+    negative prompt. The size is that of the first pass, as in that program's own "Hires. fix". Without the prompt, what
+    is left are the settings.
+    """
+    settings = _settings(params, model, tile)
+    if not with_prompt:
+        return _format_settings(settings)
+    lines = [_positive(params)]
+    if negative := _negative(params):
+        lines.append(f"{NEGATIVE} {negative}")
+    lines.append(_format_settings(settings | {"Atelier": format_prompt(params, None, seed=True)}))
+    return "\n".join(lines)
+
+
+def _positive(params: Params) -> str:
+    positive = [part for part in params.weighted_parts if part.weight > 0]
+    weighted = [
+        (text, weight) for part in positive for text, weight in split_by_style(part, params) if abs(weight) > MIN_WEIGHT
+    ]
+    is_single = len(weighted) == 1
+    texts = (
+        weighted[0][0]
+        if is_single
+        else " AND ".join(f"{text} :{format_number(round(weight, 3))}" for text, weight in weighted)
+    )
+    return _sanitize(" ".join(filter(None, [texts, *_loras(params)])))
+
+
+def _loras(params: Params) -> list[str]:
+    return [f"<lora:{use.name}:{format_number(use.weight)}>" for use in params.loras]
+
+
+def _negative(params: Params) -> str:
+    negative = [_emphasis(part.text, part.weight / NEGATIVE_WEIGHT) for part in params.parts if part.weight < 0]
+    return _sanitize(", ".join(filter(None, [params.negative_prompt, *negative, *params.no])))
+
+
+def _emphasis(text: str, strength: float) -> str:
+    return text if strength == 1 else f"({text}:{format_number(round(strength, 3))})"
+
+
+def _settings(params: Params, model: Model, tile: int) -> dict[str, str]:
+    name = params.sampler or model.sampler
+    sampler, schedule = SAMPLER_LABELS.get(name or "", (name, None))
+    has_hires = has_hires_pass(params)
+    strength = params.strength if params.source is not None else HIRES_STRENGTH if has_hires else None
+    values = {
+        "Steps": str(params.num_inference_steps),
+        "Sampler": sampler,
+        "Schedule type": schedule,
+        "CFG scale": format_number(params.guidance_scale),
+        "Seed": str(params.seed_of(tile)),
+        "Size": f"{params.width}x{params.height}",
+        "Model": model.name,
+        "Denoising strength": None if strength is None else format_number(strength),
+        "Hires upscale": str(HIRES_FACTOR) if has_hires else None,
+        "Tile": str(tile + 1),
+    }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _sanitize(text: str) -> str:
+    """Keep what was typed from being taken for the structure around it."""
+    return re.sub(r"\s*[\r\n]\s*", " ", text).replace(NEGATIVE, f"{NEGATIVE[:-1]} :")
+
+
+def _format_settings(settings: dict[str, str]) -> str:
+    return ", ".join(f"{key}: {_quote(value)}" for key, value in settings.items())
+
+
+def _quote(value: str) -> str:
+    """Quote as JSON, without the marks that readers which know nothing of quotes take for the next setting."""
+    if not any(mark in value for mark in ',\n:"'):
+        return value
+    return json.dumps(value, ensure_ascii=False).replace(",", r"\u002c").replace(":", r"\u003a")

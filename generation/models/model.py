@@ -1,0 +1,264 @@
+"""What the bot must know of a model before any weights are loaded."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from generation.errors import UserError
+from generation.models.capabilities import FAMILY_CAPABILITIES, Capability
+from generation.models.catalogue import (
+    PIPELINE_FAMILIES,
+    CatalogueEntry,
+    Family,
+    find_entry,
+    normalize_name,
+    reference_entry,
+)
+from generation.models.checkpoint import inspect_checkpoint
+from generation.models.samplers import SAMPLERS, sampler_for
+
+EMBEDDED = str(Path(__file__).resolve().parents[2] / "models" / "storybook")
+
+HUB_ID = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
+PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
+DEFAULT_CHECKPOINT_SAMPLER = "dpmpp_2m_karras"  # a single file does not say what it is drawn best with
+DISTILLED_SAMPLER = "euler"  # Karras' steps are too fine at the end for so few, and too coarse where all is noise
+CONVERT_HINT = "Convert it to safetensors once, as docs/models.md shows under “Pickled models”."
+# What a model folder may say of itself in atelier.json: the type, and the least where it is a number.
+_ATELIER_JSON_KEYS: dict[str, tuple[Any, float]] = {
+    "name": (str, 0),
+    "native_size": (int, 1),
+    "size_multiple": (int, 1),
+    "max_aspect": (int | float, 1),
+    "num_inference_steps": (int, 1),
+    "guidance_scale": (int | float, 0),
+    "examples": (list, 0),
+    "trigger_words": (str, 0),
+    "sampler": (str, 0),
+    "partner": (str, 0),
+}
+# What is usual where a model does not say it: SDXL knows only sizes of multiples of 64, since it is told them.
+_FAMILY_DEFAULTS: dict[Family, dict[str, Any]] = {Family.SDXL: {"size_multiple": 64, "guidance_scale": 6.0}}
+_LCM_DEFAULTS: dict[str, Any] = {"num_inference_steps": 4, "guidance_scale": 8.0}
+DISTILLED_STEPS = 8
+CROSS_ATTENTION_DIMS = {Family.SD1: 768, Family.SD2: 1024, Family.SDXL: 2048}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model's name, where it is (`ref`: a folder or a hub id), and the defaults that fill a prompt's gaps.
+
+    `native_size` is the side in pixels of the square it was trained on; sides are multiples of `size_multiple`,
+    and neither side may be more than `max_aspect` times the other. `trigger_words` are its house style: what has to be
+    said for it to draw as it is meant to. `sampler` is its own one, by the name in `SAMPLERS` or its class; None while
+    that is not known. `family` says what its networks are like, and `text_width` how wide the texts are that its UNet
+    is told, where there is one and that is known; `partner` is where the other half of a model is that comes in two.
+    """
+
+    name: str
+    ref: str
+    native_size: int = 512
+    size_multiple: int = 8
+    max_aspect: float = 3.0
+    num_inference_steps: int = 25
+    guidance_scale: float = 7.5
+    examples: tuple[str, ...] = ()
+    trigger_words: str = ""
+    sampler: str | None = None
+    family: Family = Family.SD1
+    cross_attention_dim: int | None = None
+    base: str = ""
+    unet_file: str = ""
+    partner: str = ""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Say what it can do besides drawing from words."""
+        return FAMILY_CAPABILITIES[self.family]
+
+    @property
+    def is_distilled(self) -> bool:
+        """Say whether it was made to draw in very few steps."""
+        return self.num_inference_steps <= DISTILLED_STEPS
+
+
+def describe_model(ref: str) -> Model:
+    """Describe the model at `ref`: a folder, from its small JSON files; a name or hub id, from the catalogue.
+
+    A single safetensors file is described by its header, and by an `.atelier.json` beside it; a hub id that is not in
+    the catalogue gets Stable Diffusion's defaults. Raises FileNotFoundError for a path that is no model, and Complaint
+    for one whose files are damaged or pickled, and for what the engine cannot draw.
+    """
+    folder = Path(ref)
+    if not folder.is_dir():
+        return _describe_non_folder(ref)
+    if not (folder / "model_index.json").is_file():
+        raise FileNotFoundError(f"{ref} has no model_index.json, so it is not a diffusers model folder")
+    index = _read_json(folder / "model_index.json")
+    overrides = _read_atelier_json(folder / "atelier.json")
+    defaults: dict[str, Any] = {
+        "name": folder.resolve().name,
+        "native_size": _native_size(folder),
+        "sampler": _scheduler_sampler(folder),
+        **defaults_from_unet(_read_json(folder / "unet" / "config.json")),
+    }
+    if family := PIPELINE_FAMILIES.get(str(index.get("_class_name"))):
+        defaults |= defaults_for_family(family if _has_guidance_embeds(folder) else Family.FLUX_SCHNELL)
+        overrides |= {"partner": _resolve_partner(folder, overrides.get("partner", ""))}
+    return Model(ref=ref, **defaults | overrides | {"examples": tuple(overrides.get("examples", ()))})
+
+
+def defaults_for_family(family: Family) -> dict[str, Any]:
+    """Give what goes for every model of a family that is drawn whole."""
+    entry = reference_entry(family)
+    return {
+        "family": family,
+        "native_size": entry.native_size,
+        "size_multiple": entry.size_multiple,
+        "num_inference_steps": entry.num_inference_steps,
+        "guidance_scale": entry.guidance_scale,
+        "sampler": None,
+    }
+
+
+def _has_guidance_embeds(folder: Path) -> bool:
+    """Say whether a model can be told how closely to follow the prompt: of FLUX.1 schnell that was distilled away."""
+    return _read_json(folder / "transformer" / "config.json").get("guidance_embeds") is not False
+
+
+def _resolve_partner(folder: Path, named: str) -> str:
+    """Give where the other half is; a folder is named as seen from this one."""
+    beside = folder / named
+    return str(beside.resolve()) if named and beside.is_dir() else named
+
+
+def _describe_non_folder(ref: str) -> Model:
+    path = Path(ref)
+    if path.suffix.lower() in PICKLE_SUFFIXES:
+        raise UserError(f"{ref} is pickled: a file that could run any program. {CONVERT_HINT}")
+    if path.exists():
+        return _from_checkpoint(path)
+    if normalize_name(ref) == normalize_name(Path(EMBEDDED).name):
+        return describe_model(EMBEDDED)
+    if entry := find_entry(ref):
+        return _from_catalogue(entry)
+    if path.suffix.lower() == ".safetensors":  # which no id on the hub ends in
+        raise FileNotFoundError(f"no file at {ref}")
+    if not HUB_ID.fullmatch(ref):
+        raise FileNotFoundError(f"no model folder at {ref}, and none of that name in the catalogue")
+    return Model(name=ref.rpartition("/")[2], ref=ref)
+
+
+def _from_checkpoint(path: Path) -> Model:
+    if path.suffix.lower() != ".safetensors":
+        raise FileNotFoundError(f"no model folder at {path}, and no safetensors file")
+    overrides, checkpoint = _read_atelier_json(path.with_suffix(".atelier.json")), inspect_checkpoint(path)
+    is_distilled = overrides.get("num_inference_steps", DISTILLED_STEPS + 1) <= DISTILLED_STEPS
+    defaults: dict[str, Any] = {
+        "name": path.stem,
+        "native_size": checkpoint.native_size,
+        "sampler": DISTILLED_SAMPLER if is_distilled or checkpoint.zero_terminal_snr else DEFAULT_CHECKPOINT_SAMPLER,
+        "family": checkpoint.family,
+        "cross_attention_dim": CROSS_ATTENTION_DIMS[checkpoint.family],
+        **_FAMILY_DEFAULTS.get(checkpoint.family, {}),
+    }
+    return Model(ref=str(path), **defaults | overrides | {"examples": tuple(overrides.get("examples", ()))})
+
+
+def _from_catalogue(entry: CatalogueEntry) -> Model:
+    return Model(
+        name=entry.name,
+        ref=entry.hub_id,
+        native_size=entry.native_size,
+        num_inference_steps=entry.num_inference_steps,
+        guidance_scale=entry.guidance_scale,
+        trigger_words=entry.trigger_words,
+        sampler=entry.sampler,
+        family=entry.family,
+        cross_attention_dim=CROSS_ATTENTION_DIMS.get(entry.family),
+        size_multiple=_FAMILY_DEFAULTS.get(entry.family, {}).get("size_multiple", entry.size_multiple),
+        base=entry.base,
+        unet_file=entry.unet_file,
+        partner=entry.partner,
+    )
+
+
+def defaults_from_unet(unet: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what follows for a model from its UNet's configuration: its family, and defaults that are usual with it."""
+    width = unet.get("cross_attention_dim")
+    family = Family.SD2 if width == CROSS_ATTENTION_DIMS[Family.SD2] else Family.SD1
+    if unet.get("addition_embed_type") == "text_time":
+        family = Family.SDXL
+    distilled = _LCM_DEFAULTS if unet.get("time_cond_proj_dim") is not None else {}
+    cross_attention_dim = width if isinstance(width, int) else None
+    return {
+        "family": family,
+        "cross_attention_dim": cross_attention_dim,
+        **_FAMILY_DEFAULTS.get(family, {}),
+        **distilled,
+    }
+
+
+def size_for(model: Model, aspect: tuple[int, int], *, draft: bool = False) -> tuple[int, int]:
+    """Give the width and height in pixels of `aspect`, or the nearest the model can do, at about its native area.
+
+    A draft has half the native size for each side.
+    """
+    if draft:
+        return size_for(replace(model, native_size=model.native_size // 2), aspect)
+    ratio = min(max(aspect[0] / aspect[1], 1 / model.max_aspect), model.max_aspect)
+    width, height = _rounded(model, math.sqrt(ratio)), _rounded(model, 1 / math.sqrt(ratio))
+    return min(width, _longest(model, height)), min(height, _longest(model, width))
+
+
+def _rounded(model: Model, share: float) -> int:
+    return max(1, round(model.native_size * share / model.size_multiple)) * model.size_multiple
+
+
+def _longest(model: Model, other: int) -> int:
+    return int(model.max_aspect * other / model.size_multiple) * model.size_multiple
+
+
+def _native_size(folder: Path) -> int:
+    unet, vae = _read_json(folder / "unet" / "config.json"), _read_json(folder / "vae" / "config.json")
+    sample_size, blocks = unet.get("sample_size", 64), vae.get("block_out_channels", (0, 0, 0, 0))
+    return sample_size * 2 ** (len(blocks) - 1) if isinstance(sample_size, int) else 512
+
+
+def _scheduler_sampler(folder: Path) -> str | None:
+    settings = _read_json(folder / "scheduler" / "scheduler_config.json")
+    return sampler_for(str(settings["_class_name"]), settings) if "_class_name" in settings else None
+
+
+def _read_atelier_json(path: Path) -> dict[str, Any]:
+    values = {name: value for name, value in _read_json(path).items() if name in _ATELIER_JSON_KEYS}
+    for name, value in values.items():
+        if not _is_valid(value, *_ATELIER_JSON_KEYS[name]):
+            raise UserError(f"{path} is damaged: `{name}` cannot be {json.dumps(value)}")
+    if values.get("sampler", DEFAULT_CHECKPOINT_SAMPLER) not in SAMPLERS:
+        raise UserError(f"{path} is damaged: there is no sampler {values['sampler']}; there are {', '.join(SAMPLERS)}")
+    return values
+
+
+def _is_valid(value: object, kind: Any, minimum: float) -> bool:
+    if isinstance(value, bool) or not isinstance(value, kind):
+        return False
+    return not isinstance(value, int | float) or minimum <= value < math.inf
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is damaged: it holds no JSON object")
+    return values

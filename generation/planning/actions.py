@@ -1,0 +1,333 @@
+"""What a button makes of its parent: pure functions from `Params` to `Params`, and which of them there are."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import Enum
+
+from generation.errors import UserError
+from generation.job import Action
+from generation.models.capabilities import Capability
+from generation.models.model import Model, size_for
+from generation.params import MAX_SEED, Frame, ImageRef, Params, PromptPart, Tile
+
+# Shares of the noise: how far a result may leave its source. Subtle keeps the composition, strong keeps the idea.
+VARY_SUBTLE = 0.45
+VARY_STRONG = 0.75
+# The forms of a picture that is enlarged are held anyway; its details are only sharpened, or invented.
+UPSCALE_SUBTLE = 0.2
+UPSCALE_CREATIVE = 0.5
+# What is drawn around or within a picture starts from colours stretched over it, of which nothing else may shine
+# through.
+OUTPAINT_STRENGTH = 0.95
+BLEND_STRENGTH = 0.6  # as `--iw 1`
+PAN_FRACTION = 0.5  # of the length
+MIN_ZOOM, MAX_ZOOM = 1.0, 2.0
+
+# Areas, in squares of the model's native side.
+MAX_SINGLE_WINDOW = 2.25  # what the UNet can see at once and still draw as one scene
+MAX_GRID_AREA = 4.0  # a tile of a grid; larger parts than a glance are drawn window by window
+MAX_UPSCALED_AREA = 20.0  # four times the native side, and a bit for sides that were rounded up
+MAX_UPSCALED_AREA_UNTILED = 5.0  # twice the native side, by a model without windows
+MAX_PANORAMA_RATIO = 8.0  # the longer side, in shorter ones
+
+
+class Direction(Enum):
+    """A side of a picture, as steps to the right and down."""
+
+    LEFT = (-1, 0)
+    RIGHT = (1, 0)
+    UP = (0, -1)
+    DOWN = (0, 1)
+
+
+PAN_DIRECTIONS = {
+    Action.PAN_LEFT: Direction.LEFT,
+    Action.PAN_RIGHT: Direction.RIGHT,
+    Action.PAN_UP: Direction.UP,
+    Action.PAN_DOWN: Direction.DOWN,
+}
+
+
+# What a model must be able to do; the other actions are the bot's own.
+REQUIRED_CAPABILITY = {
+    **dict.fromkeys((Action.VARY_SUBTLE, Action.VARY_STRONG), Capability.IMG2IMG),
+    **dict.fromkeys((Action.REMIX_SUBTLE, Action.REMIX_STRONG), Capability.IMG2IMG),
+    **dict.fromkeys((Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE), Capability.UPSCALE),
+    **dict.fromkeys((Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM), Capability.INPAINT),
+    **dict.fromkeys((Action.VARY_REGION, Action.MAKE_SQUARE, *PAN_DIRECTIONS), Capability.INPAINT),
+    Action.UPSCALE_CREATIVE_4: Capability.TILED,
+}
+
+
+def new_seed() -> int:
+    """Draw a seed; four below the largest, so that every tile's own seed is one too."""
+    return secrets.randbelow(MAX_SEED - 3)
+
+
+def size_of(params: Params) -> tuple[int, int]:
+    """Give the width and height in pixels of the pictures that `params` end in."""
+    factor = 2 if params.hd else 1
+    return factor * params.width, factor * params.height
+
+
+def available_actions(params: Params, model: Model) -> frozenset[Action]:
+    """Say what `model` can make from one picture of a result."""
+    actions = _actions_for_size(params, model)
+    return frozenset(
+        action
+        for action in actions
+        if action not in REQUIRED_CAPABILITY or REQUIRED_CAPABILITY[action] in model.capabilities
+    )
+
+
+def _actions_for_size(params: Params, model: Model) -> set[Action]:
+    """Say what can be made from a picture of this size and kind."""
+    width, height = size_of(params)
+    native = model.native_size**2
+    max_area = MAX_UPSCALED_AREA if Capability.TILED in model.capabilities else MAX_UPSCALED_AREA_UNTILED
+    actions = {Action.VARY_SUBTLE, Action.VARY_STRONG, Action.VARY_REGION, Action.REMIX_SUBTLE, Action.REMIX_STRONG}
+    if params.count > 1:
+        actions.add(Action.PICK)
+    if 4 * width * height <= max_area * native:
+        actions |= {Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE}
+    if 16 * width * height <= max_area * native:
+        actions.add(Action.UPSCALE_CREATIVE_4)
+    if params.seamless:  # around it lies nothing but itself
+        return actions - {Action.VARY_REGION}
+    actions |= {Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM}
+    actions |= {action for action, direction in PAN_DIRECTIONS.items() if _can_pan(width, height, direction, model)}
+    if width != height:
+        actions.add(Action.MAKE_SQUARE)
+    return actions
+
+
+def reroll(parent: Params, seed: int) -> Params:
+    """Ask for the same again from other noise."""
+    return replace(parent, seed=seed)
+
+
+def pick(parent: Params, tile: Tile) -> Params:
+    """Take `tile` out of its grid as it is: nothing has to be drawn for it."""
+    return replace(_single_tile(parent, tile), count=1, strength=0.0)
+
+
+def vary(parent: Params, tile: Tile, model: Model, strength: float, seed: int) -> Params:
+    """Ask for a grid near `tile`, at the model's own size even when the tile was upscaled.
+
+    With the `Params` of an edited prompt in place of the parent's this is a remix.
+    """
+    width, height = _grid_size(parent, model)
+    return replace(_derived(parent, tile, seed), width=width, height=height, count=4, strength=strength)
+
+
+def vary_region(
+    parent: Params,
+    tile: Tile,
+    model: Model,
+    seed: int,
+    *,
+    region: Sequence[int] = (),
+    mask: ImageRef | None = None,
+) -> Params:
+    """Ask for a grid in which only the cells of `region`, or the white of `mask`, are drawn anew."""
+    if mask is None and not 0 < len(set(region)) < 9:
+        raise UserError("Choose what to draw anew: at least one part, and not the whole picture.")
+    width, height = _canvas_size(model, *size_of(parent), _max_grid_area(model))
+    child = _outpaint(parent, tile, seed, parent.aspect, (width, height), Frame(0, 0, width, height))
+    return replace(child, mask=mask, region=() if mask else tuple(sorted(set(region))))
+
+
+def upscale(parent: Params, tile: Tile, factor: int = 2, strength: float = UPSCALE_SUBTLE) -> Params:
+    """Ask for `tile` at `factor` times its size, gone over with the same prompt and its own seed."""
+    width, height = size_of(parent)
+    child = replace(
+        _single_tile(parent, tile), width=factor * width, height=factor * height, count=1, strength=strength
+    )
+    return replace(child, stop=100, hd=False, draft=False)
+
+
+def zoom_out(
+    parent: Params, tile: Tile, model: Model, seed: int, factor: float, aspect: tuple[int, int] | None = None
+) -> Params:
+    """Ask for a grid that shows `tile` from `factor` times as far away, in the shape of `aspect` where one is given.
+
+    Raises Complaint for a factor that is none, and when there would be nothing around the picture.
+    """
+    if not MIN_ZOOM <= factor <= MAX_ZOOM:
+        raise UserError(f"`--zoom` must be between {MIN_ZOOM:g} and {MAX_ZOOM:g}")
+    width, height = size_of(parent)
+    canvas = _canvas_size(model, *_enclosing_box(width, height, aspect or (width, height)), MAX_SINGLE_WINDOW)
+    frame = _centered_frame(canvas, width, height, factor)
+    if (frame.width, frame.height) == canvas:
+        raise UserError("There is nothing to draw around the picture: choose a larger `--zoom` or another `--ar`.")
+    return _outpaint(parent, tile, seed, aspect or parent.aspect, canvas, frame)
+
+
+def make_square(parent: Params, tile: Tile, model: Model, seed: int) -> Params:
+    """Ask for a grid in which `tile` is in the middle of a square; raises Complaint when it is one."""
+    return zoom_out(parent, tile, model, seed, 1.0, (1, 1))
+
+
+def pan(parent: Params, tile: Tile, model: Model, seed: int, direction: Direction) -> Params:
+    """Ask for a grid in which `tile` goes on to one side for half its length; raises Complaint when it is too long."""
+    width, height = size_of(parent)
+    if not _can_pan(width, height, direction, model):
+        raise UserError("This picture is too long already to go on to that side.")
+    right, down = direction.value
+    along, across = (width, height) if right else (height, width)
+    scale = _downscale_factor(model, (1 + PAN_FRACTION) * along, across, _max_grid_area(model))
+    side = _round_side(model, scale * across)
+    kept = round(along * side / across)
+    extended = _round_side(model, (1 + PAN_FRACTION) * kept)
+    start = extended - kept if right + down < 0 else 0
+    canvas = (extended, side) if right else (side, extended)
+    frame = Frame(start, 0, kept, side) if right else Frame(0, start, side, kept)
+    shared = math.gcd(*canvas)
+    aspect = canvas[0] // shared, canvas[1] // shared
+    return _outpaint(parent, tile, seed, aspect, canvas, frame)
+
+
+def with_prompt_of(child: Params, edited: Params) -> Params:
+    """Give what a button asks for with the words, settings and seed of an edited prompt: its picture, size and shape.
+
+    For what keeps a picture's place (zoom, pan, square, region); a variation is simply made from the edited prompt.
+    """
+    return replace(edited, **{name: getattr(child, name) for name in _GEOMETRY})
+
+
+def with_distinct_seeds(parent: Params) -> Params:
+    """Let the tiles that start from one picture differ: the same noise in all of them would draw four times the same.
+
+    Chaos sets them apart all the same, so with it the same noise stays.
+    """
+    return replace(parent, same_seed=parent.same_seed and parent.chaos > 0)
+
+
+def rescaled_for(params: Params, model: Model, original_model: Model | None) -> Params:
+    """Give `params` as large as `model` would have drawn them, by the native sides; as they are without `drawn_by`."""
+    if original_model is None or original_model.native_size == model.native_size:
+        return params
+    scale = model.native_size / original_model.native_size
+    width, height = _round_side(model, scale * params.width), _round_side(model, scale * params.height)
+    frame = params.frame and _scaled_frame(params.frame, width / params.width, height / params.height)
+    return replace(params, width=width, height=height, frame=frame)
+
+
+def blend(images: Sequence[ImageRef], model: Model, aspect: tuple[int, int], seed: int) -> Params:
+    """Ask for a grid of what lies between `pictures`, without any words."""
+    width, height = size_for(model, aspect)
+    return Params(
+        parts=(PromptPart(""),),
+        aspect=aspect,
+        width=width,
+        height=height,
+        seed=seed,
+        num_inference_steps=model.num_inference_steps,
+        guidance_scale=model.guidance_scale,
+        model=model.name,
+        source=images[0],
+        blended=tuple(images[1:]),
+        strength=BLEND_STRENGTH,
+    )
+
+
+_GEOMETRY = (
+    "aspect",
+    "width",
+    "height",
+    "count",
+    "source",
+    "strength",
+    "mask",
+    "blended",
+    "frame",
+    "region",
+    "seamless",
+    "draft",
+    "hd",
+)
+
+
+def _derived(parent: Params, tile: Tile, seed: int) -> Params:
+    """Start from `tile` and nothing else that the parent may have started from."""
+    child = with_distinct_seeds(parent)
+    return replace(child, seed=seed, source=tile, mask=None, frame=None, region=(), blended=())
+
+
+def _single_tile(parent: Params, tile: Tile) -> Params:
+    """Start from `tile` with its own seed, which is also the one that chaos goes with."""
+    seed = (parent.seed + tile.index) % (MAX_SEED + 1) if parent.chaos else parent.seed_of(tile.index)
+    return _derived(parent, tile, seed)
+
+
+def _outpaint(
+    parent: Params, tile: Tile, seed: int, aspect: tuple[int, int], canvas: tuple[int, int], frame: Frame
+) -> Params:
+    return replace(
+        _derived(parent, tile, seed),
+        aspect=aspect,
+        width=canvas[0],
+        height=canvas[1],
+        count=4,
+        strength=OUTPAINT_STRENGTH,
+        frame=frame,
+        seamless=False,
+        hd=False,
+    )
+
+
+def _scaled_frame(frame: Frame, scale_x: float, scale_y: float) -> Frame:
+    left, top = round(scale_x * frame.left), round(scale_y * frame.top)
+    right, bottom = round(scale_x * (frame.left + frame.width)), round(scale_y * (frame.top + frame.height))
+    return Frame(left, top, max(1, right - left), max(1, bottom - top))
+
+
+def _grid_size(parent: Params, model: Model) -> tuple[int, int]:
+    """Give the size of a new grid, which is the one that a prompt gets.
+
+    A panorama keeps its own size: it is longer than the model can draw at once.
+    """
+    if max(parent.width, parent.height) > model.max_aspect * min(parent.width, parent.height):
+        return _canvas_size(model, parent.width, parent.height, _max_grid_area(model))
+    return size_for(model, parent.aspect, draft=parent.draft)
+
+
+def _max_grid_area(model: Model) -> float:
+    return MAX_GRID_AREA if Capability.TILED in model.capabilities else MAX_SINGLE_WINDOW
+
+
+def _canvas_size(model: Model, width: float, height: float, areas: float) -> tuple[int, int]:
+    """Give the nearest sides that the model can draw, scaled down where they cover more than so many native areas."""
+    scale = _downscale_factor(model, width, height, areas)
+    return _round_side(model, scale * width), _round_side(model, scale * height)
+
+
+def _downscale_factor(model: Model, width: float, height: float, areas: float) -> float:
+    return min(1.0, math.sqrt(areas / (width * height)) * model.native_size)
+
+
+def _round_side(model: Model, length: float) -> int:
+    return max(1, round(length / model.size_multiple)) * model.size_multiple
+
+
+def _enclosing_box(width: int, height: int, aspect: tuple[int, int]) -> tuple[float, float]:
+    """Give the sides of the smallest box of a shape around a picture."""
+    ratio = aspect[0] / aspect[1]
+    return max(width, height * ratio), max(height, width / ratio)
+
+
+def _centered_frame(canvas: tuple[int, int], width: int, height: int, factor: float) -> Frame:
+    scale = min(canvas[0] / width, canvas[1] / height)
+    inner = round(width * scale / factor), round(height * scale / factor)
+    return Frame((canvas[0] - inner[0]) // 2, (canvas[1] - inner[1]) // 2, *inner)
+
+
+def _can_pan(width: int, height: int, direction: Direction, model: Model) -> bool:
+    max_ratio = MAX_PANORAMA_RATIO if Capability.TILED in model.capabilities else model.max_aspect
+    right, down = direction.value
+    longer = (1 + PAN_FRACTION * abs(right)) * width, (1 + PAN_FRACTION * abs(down)) * height
+    return max(longer) <= max_ratio * min(longer)

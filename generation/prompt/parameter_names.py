@@ -1,0 +1,46 @@
+"""Which names are real, and which real one somebody may have meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from generation.prompt.errors import quote
+from generation.prompt.parameters import BY_NAME, PLANNED
+
+PARAMETER_NAMES = (*BY_NAME, *PLANNED)
+MAX_TYPO_LENGTH = 20
+
+_NAME = re.compile(r"[^\W\d_]+(?:[-_][^\W\d_]+)*")
+
+
+def split_name(typed: str) -> tuple[str, str]:
+    """Split a parameter as typed, without its dashes, into name and value: `ar 3:2`, `seed=5`, `v5`."""
+    match = _NAME.match(typed)
+    end = match.end() if match else 0
+    return typed[:end].lower(), typed[end:].removeprefix("=").strip()
+
+
+def is_reserved_name(name: str) -> bool:
+    """Tell whether `--name` means something already, so that no custom option can be called that."""
+    return split_name(name)[0] in PARAMETER_NAMES
+
+
+def unknown_parameter(name: str, options: Iterable[str], *, with_hint: bool) -> str:
+    """Say that there is no such parameter and, `with_hint`, which there is of nearly that name."""
+    problem = f"Unrecognized parameter {quote('--' + name)}"
+    nearest = _closest(name, [*PARAMETER_NAMES, *options]) if with_hint else None
+    if nearest is None:
+        return problem
+    return (
+        f"{problem}: `--{nearest}` is not here yet"
+        if nearest in PLANNED
+        else f"{problem}: did you mean {quote('--' + nearest)}?"
+    )
+
+
+def _closest(name: str, names: list[str]) -> str | None:
+    close = difflib.get_close_matches(name[:MAX_TYPO_LENGTH], names, 1)
+    longer = (known for known in names if len(name) > 2 and known.startswith(name))
+    return next(iter(close), None) or next(longer, None)

@@ -1,0 +1,384 @@
+"""Every parameter: a new one is a new row here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from generation.job import Speed
+from generation.models.capabilities import Capability
+from generation.models.model import Model
+from generation.models.registry import ModelRegistry
+from generation.models.samplers import SAMPLERS
+from generation.params import MAX_SEED, Params, Upload
+from generation.planning.actions import MAX_ZOOM, MIN_ZOOM
+from generation.prompt.values import (
+    AspectRatio,
+    Choice,
+    Flag,
+    FlagOrInteger,
+    Float,
+    Integer,
+    Loras,
+    ModelName,
+    Stepped,
+    Text,
+    TextList,
+    ValueType,
+)
+from generation.prompt.weights import image_weight_for, strength_for
+
+ValueGetter = Callable[[Params, ModelRegistry | None], Any]
+
+MAX_STEPS = 150
+MAX_REPEAT = 40
+MAX_LORA_WEIGHT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class StepFraction:
+    """A number of steps as a share of the default."""
+
+    of_default: float
+
+
+def default_steps(model: Model, *, draft: bool) -> int:
+    """Give the number of steps that are taken when nothing is said about it."""
+    return max(1, round(model.num_inference_steps / 2)) if draft else model.num_inference_steps
+
+
+def steps_for(asked: int | StepFraction, model: Model, *, draft: bool) -> int:
+    """Give the number of steps that were asked for."""
+    if isinstance(asked, int):
+        return asked
+    return min(max(1, round(default_steps(model, draft=draft) * asked.of_default)), MAX_STEPS)
+
+
+def _no_value(params: Params, registry: ModelRegistry | None) -> None:
+    return None
+
+
+def _value_unless(default: Any, field: str) -> ValueGetter:
+    def get_value(params: Params, registry: ModelRegistry | None) -> Any:
+        value = getattr(params, field)
+        return None if value == default else value
+
+    return get_value
+
+
+def _find_model(params: Params, registry: ModelRegistry | None) -> Model | None:
+    return None if registry is None else registry.find(params.model)
+
+
+def _model_value(params: Params, registry: ModelRegistry | None) -> str | None:
+    is_default = registry is not None and _find_model(params, registry) is registry.default
+    return None if is_default or not params.model else params.model
+
+
+def _steps_value(params: Params, registry: ModelRegistry | None) -> int | None:
+    model, steps = _find_model(params, registry), params.num_inference_steps
+    return None if model is not None and steps == default_steps(model, draft=params.draft) else steps
+
+
+def _guidance_value(params: Params, registry: ModelRegistry | None) -> float | None:
+    model, guidance = _find_model(params, registry), params.guidance_scale
+    return None if model is not None and guidance == model.guidance_scale else guidance
+
+
+def _image_weight_value(params: Params, registry: ModelRegistry | None) -> float | None:
+    # Only a picture that somebody brought can be brought again; a tile's strength belongs to the button.
+    if not isinstance(params.source, Upload) or params.strength == strength_for(1):
+        return None
+    return image_weight_for(params.strength)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter: its names, the one that is written first, and the field of `Params` or `Wish` that it `sets`.
+
+    `fields` makes of the value that was read all the fields that it decides: of two parameters that decide the same
+    one, only one can be used. `applied` gives the value to write for what was applied, None for the default. `needs` is
+    what a model must be able to do for it. `example` and `default` are for people.
+    """
+
+    names: tuple[str, ...]
+    value_type: ValueType
+    field: str
+    example: str = ""
+    default: str = "off"
+    help: str
+    to_fields: Callable[[Any], dict[str, Any]] | None = None
+    get_value: ValueGetter = _no_value
+    repeatable: bool = False
+    requires: Capability | None = None
+
+    @property
+    def name(self) -> str:
+        return self.names[0]
+
+    def field_values(self, value: Any) -> dict[str, Any]:
+        """Give the fields that the value decides."""
+        return {self.field: value} if self.to_fields is None else self.to_fields(value)
+
+
+def _speed_parameter(speed: Speed, help_: str) -> Parameter:
+    return Parameter(
+        names=(speed.value,),
+        value_type=Flag(),
+        field="speed",
+        default="your setting",
+        help=help_,
+        to_fields=lambda flag: {"speed": speed},
+    )
+
+
+PARAMETERS = (
+    Parameter(
+        names=("ar", "aspect"),
+        value_type=AspectRatio(),
+        field="aspect",
+        example="3:2",
+        default="1:1",
+        help="Width to height.",
+        get_value=_value_unless((1, 1), "aspect"),
+        requires=Capability.ASPECT_RATIO,
+    ),
+    Parameter(
+        names=("no",),
+        value_type=TextList(),
+        field="no",
+        example="text, people",
+        default="nothing",
+        help="What to keep out of the picture; each item weighs -0.5.",
+        get_value=_value_unless((), "no"),
+        repeatable=True,
+        requires=Capability.NEGATIVE_PROMPT,
+    ),
+    Parameter(
+        names=("chaos", "c"),
+        value_type=Integer(0, 100),
+        field="chaos",
+        example="25",
+        default="0",
+        help="How far the four pictures lie apart.",
+        get_value=_value_unless(0, "chaos"),
+        requires=Capability.PROMPT_DRIFT,
+    ),
+    Parameter(
+        names=("stylize", "s"),
+        value_type=Integer(0, 1000),
+        field="stylize",
+        example="250",
+        default="100",
+        help="How strongly the model's house style is applied; 0 is your words alone.",
+        get_value=_value_unless(100, "stylize"),
+        requires=Capability.PROMPT_WEIGHTS,
+    ),
+    Parameter(
+        names=("weird", "w"),
+        value_type=Integer(0, 3000),
+        field="weird",
+        example="500",
+        default="0",
+        help="How far all four pictures are pushed off the beaten track.",
+        get_value=_value_unless(0, "weird"),
+        requires=Capability.PROMPT_DRIFT,
+    ),
+    Parameter(
+        names=("raw",),
+        value_type=Flag(),
+        field="raw",
+        help="Without the model's house style.",
+        get_value=_value_unless(False, "raw"),
+    ),
+    Parameter(
+        names=("style",),
+        value_type=Choice({"raw": True}),
+        field="raw",
+        example="raw",
+        default="the model's",
+        help="Another way to say `--raw`.",
+        to_fields=lambda name: {"raw": True},
+    ),
+    Parameter(
+        names=("tile",),
+        value_type=Flag(),
+        field="seamless",
+        help="A seamless texture: the edges match.",
+        get_value=_value_unless(False, "seamless"),
+        requires=Capability.SEAMLESS,
+    ),
+    Parameter(
+        names=("iw",),
+        value_type=Float(0, 3),
+        field="strength",
+        example="1.5",
+        default="1",
+        help="How much of your picture is kept: 0 forgets it, 3 keeps nearly everything.",
+        to_fields=lambda weight: {"strength": strength_for(weight)},
+        get_value=_image_weight_value,
+        requires=Capability.IMG2IMG,
+    ),
+    Parameter(
+        names=("model", "version", "v"),
+        value_type=ModelName(),
+        field="model",
+        example="storybook",
+        default="yours, or the server's",
+        help="Which model draws.",
+        get_value=_model_value,
+    ),
+    Parameter(
+        names=("niji",),
+        value_type=ModelName(family="niji"),
+        field="model",
+        example="6",
+        default="the server's",
+        help="The model called Niji, where there is one.",
+    ),
+    Parameter(
+        names=("lora",),
+        value_type=Loras(-MAX_LORA_WEIGHT, MAX_LORA_WEIGHT),
+        field="loras",
+        example="ink:0.8",
+        default="none",
+        help="LoRAs that change the model, and how strongly.",
+        get_value=_value_unless((), "loras"),
+        repeatable=True,
+        requires=Capability.ADAPTERS,
+    ),
+    Parameter(
+        names=("quality", "q"),
+        value_type=Stepped((0.25, 0.5, 1, 2, 4)),
+        field="num_inference_steps",
+        example="0.5",
+        default="1",
+        help="Time spent: this share of the model's own number of steps.",
+        to_fields=lambda share: {"num_inference_steps": StepFraction(share)},
+    ),
+    Parameter(
+        names=("stop",),
+        value_type=Integer(10, 100),
+        field="stop",
+        example="80",
+        default="100",
+        help="Ends at this percentage of the steps, with softer pictures.",
+        get_value=_value_unless(100, "stop"),
+        requires=Capability.STOP,
+    ),
+    Parameter(
+        names=("draft",),
+        value_type=Flag(),
+        field="draft",
+        help="Half the size and half the steps: quick and cheap.",
+        to_fields=lambda flag: {"draft": True, "hd": False},
+        get_value=_value_unless(False, "draft"),
+        requires=Capability.ASPECT_RATIO,
+    ),
+    Parameter(
+        names=("hd",),
+        value_type=Flag(),
+        field="hd",
+        help="Goes over the pictures again at twice the size.",
+        to_fields=lambda flag: {"hd": True, "draft": False},
+        get_value=_value_unless(False, "hd"),
+        requires=Capability.HD,
+    ),
+    Parameter(
+        names=("steps",),
+        value_type=Integer(1, MAX_STEPS),
+        field="num_inference_steps",
+        example="30",
+        default="the model's",
+        help="The exact number of denoising steps.",
+        get_value=_steps_value,
+    ),
+    Parameter(
+        names=("cfg",),
+        value_type=Float(0, 30),
+        field="guidance_scale",
+        example="5",
+        default="the model's",
+        help="How closely the prompt is followed (guidance scale).",
+        get_value=_guidance_value,
+        requires=Capability.GUIDANCE,
+    ),
+    Parameter(
+        names=("sampler",),
+        value_type=Choice(SAMPLERS),
+        field="sampler",
+        example="euler_a",
+        default="the model's",
+        help="The noise scheduler.",
+        get_value=_value_unless(None, "sampler"),
+        requires=Capability.SAMPLER,
+    ),
+    Parameter(
+        names=("negative",),
+        value_type=Text(),
+        field="negative_prompt",
+        example="blurry, low contrast",
+        default="nothing",
+        help="A classic negative prompt, in place of the empty one.",
+        get_value=_value_unless(None, "negative_prompt"),
+        requires=Capability.NEGATIVE_PROMPT,
+    ),
+    Parameter(
+        names=("sameseed",),
+        value_type=FlagOrInteger(0, MAX_SEED),
+        field="same_seed",
+        example="1234",
+        help="All four pictures start from the same noise, that of this seed.",
+        to_fields=lambda seed: {"same_seed": True} | ({} if seed is True else {"seed": seed}),
+        get_value=_value_unless(False, "same_seed"),
+    ),
+    Parameter(
+        names=("seed",),
+        value_type=Integer(0, MAX_SEED),
+        field="seed",
+        example="1234",
+        default="random",
+        help="The same seed and prompt give the same pictures.",
+        get_value=lambda params, repertoire: params.seed,
+    ),
+    Parameter(
+        names=("repeat", "r"),
+        value_type=Integer(2, MAX_REPEAT),
+        field="repeat",
+        example="3",
+        default="once",
+        help="So many jobs of the same prompt, each with a seed of its own.",
+    ),
+    Parameter(
+        names=("zoom",),
+        value_type=Float(MIN_ZOOM, MAX_ZOOM),
+        field="zoom",
+        example="1.5",
+        default="2",
+        help="How far Custom Zoom goes out; in its form only.",
+    ),
+    _speed_parameter(Speed.FAST, "Before relaxed jobs, this job only."),
+    _speed_parameter(Speed.RELAX, "After fast jobs, this job only."),
+    _speed_parameter(Speed.TURBO, "Before all other jobs, this job only."),
+    Parameter(
+        names=("stealth",),
+        value_type=Flag(),
+        field="private",
+        default="your setting",
+        help="Only you see the answer, this job only.",
+    ),
+    Parameter(
+        names=("public",),
+        value_type=Flag(),
+        field="private",
+        default="your setting",
+        help="Everybody in the channel sees the answer, this job only.",
+        to_fields=lambda flag: {"private": False},
+    ),
+)
+
+# Real words of the language that do nothing here yet, so that nobody is told they do not exist.
+PLANNED = ("sref", "sw", "cref", "cw", "video")
+
+BY_NAME = {name: parameter for parameter in PARAMETERS for name in parameter.names}

@@ -1,0 +1,76 @@
+"""A prompt taken apart: links to pictures, then text, then parameters."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from generation.prompt.errors import quote
+from generation.prompt.parameter_names import PARAMETER_NAMES
+from generation.prompt.syntax import (
+    IMAGE_LINK,
+    LEADING_LINKS,
+    PARAMETER_START,
+    PERMUTATION_GROUP,
+    SEPARATORS,
+    strip_copied_text,
+    unmask,
+)
+
+MAX_LENGTH = 6000
+
+_ANY_NAME = "|".join(sorted(PARAMETER_NAMES, key=len, reverse=True))
+_LOOSE_START = re.compile(rf"(?<!\S)(?:--+|[–—])\s(?=(?:{_ANY_NAME})\s[.\d])", re.IGNORECASE)
+_MISSING_SPACE = re.compile(r"(?<=[^\s\-–—])--([^\W\d_]+)")
+_LORA_TAG = re.compile(r"\s?<lora:([^<>]*)>", re.IGNORECASE)  # as AUTOMATIC1111 has it, also in the midst of the text
+_NEXT_LINK = re.compile(r",(?=https?://)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPrompt:
+    """The links, the text and the parameters (without their dashes) of one prompt, and what is wrong with its form."""
+
+    links: tuple[str, ...]
+    text: str
+    parameters: list[str]
+    problems: list[str]
+
+
+def split_prompt(typed: str) -> SplitPrompt:
+    """Take the junk off and the rest apart."""
+    cleaned = strip_copied_text(typed)
+    links, rest = _split_links(_LORA_TAG.sub("", cleaned))
+    text, *parameters = PARAMETER_START.split(_LOOSE_START.sub("--", PERMUTATION_GROUP.sub(r"\1", rest)))
+    parameters += [f"lora {lora}" for lora in _LORA_TAG.findall(cleaned)]
+    problems = [*_format_problems(cleaned), *_link_problems(links), *_spacing_problems(rest)]
+    return SplitPrompt(links, text.strip(), [parameter.strip() for parameter in parameters], problems)
+
+
+def _split_links(text: str) -> tuple[tuple[str, ...], str]:
+    front = LEADING_LINKS.match(text)
+    if front is None:
+        return (), text
+    links = _NEXT_LINK.sub(" ", front[0]).split()
+    return tuple(unmask(link).rstrip(SEPARATORS) for link in links), text[front.end() :]
+
+
+def _format_problems(text: str) -> list[str]:
+    problems = []
+    if len(text) > MAX_LENGTH:
+        problems.append(f"The prompt must be at most {MAX_LENGTH} characters long, this one has {len(text)}")
+    if group := PERMUTATION_GROUP.search(text):
+        problems.append(f"Choices such as {quote(group[0])} cannot be used here; a plain brace is `\\{{`")
+    return problems
+
+
+def _link_problems(links: tuple[str, ...]) -> list[str]:
+    reason = "is not a direct link to a picture: those end in .png, .jpg, .jpeg, .webp or .gif"
+    return [f"{quote(link)} {reason}" for link in links if not IMAGE_LINK.fullmatch(link)]
+
+
+def _spacing_problems(text: str) -> list[str]:
+    return [
+        f"Put a space before `--{name}`"
+        for name in map(str.lower, _MISSING_SPACE.findall(text))
+        if name in PARAMETER_NAMES
+    ]

@@ -1,0 +1,1 @@
+"""The process boundary, from the bot's side to the GPU process."""

@@ -1,0 +1,52 @@
+"""Load the real engine inside the GPU process: the only place outside `generation/engine` that imports torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from generation.engine.base import Emit, Engine
+from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
+from generation.models.registry import ModelRegistry
+from generation.models.upscaler import UpscalerInfo
+
+# How often a torch thread looks for the others before it gives up its core: for a tenth of a millisecond. By default it
+# is thirty times as long, and beside a program that uses a core two threads are many times slower than one.
+SPIN_COUNT = "10000"
+COMPILE_CACHE_DIR = ".cache/atelier/compiled"  # at home; torch's own place for it goes when the machine is restarted
+
+LoadEngine = Callable[[ModelRegistry, str, int, Emit], Engine]
+
+
+def load_engine(
+    registry: ModelRegistry,
+    device: str,
+    threads: int,
+    emit: Emit,
+    metadata_policy: MetadataPolicy = DEFAULT_METADATA_POLICY,
+    classifier: str = "",
+    upscaler: UpscalerInfo | None = None,
+    memory: int = 0,
+    *,
+    compile_unets: bool = False,
+) -> Engine:
+    """Load the real engine with the default model; `threads` is torch's number of CPU threads, 0 its own choice.
+
+    `memory` are the bytes that models may take on the device, 0 most of what is free. With `compile_unets`, UNets are
+    compiled for what is often drawn.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # read when torch is loaded
+    if compile_unets:
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / COMPILE_CACHE_DIR))
+    import torch
+
+    from generation.engine.device.oom import default_budgets
+    from generation.engine.serving.model_loader import ModelLoader
+    from generation.engine.serving.multi_model_engine import MultiModelEngine
+
+    if threads:
+        torch.set_num_threads(threads)
+    loader = ModelLoader(device, metadata_policy, classifier, upscaler, registry.adapters, compile_unets=compile_unets)
+    device_budget, ram_budget = default_budgets(loader.device)
+    return MultiModelEngine(registry, loader, emit, memory or device_budget, ram_budget)

@@ -1,0 +1,93 @@
+"""What runs inside the GPU process: take messages, step the engine, send events."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+from generation import logs
+from generation.engine.base import Emit, Engine
+from generation.errors import UserError, first_line
+from generation.messages import Cancel, Crashed, Event, Generate, Inbound, Ready, Stop
+
+log = logging.getLogger(__name__)
+
+
+def main(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_config: logs.LogConfig) -> None:
+    """Load the engine and serve jobs until told to stop or the pipe closes; the target of the spawned process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group, but only the bot decides
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logs.configure(log_config)
+    threading.Thread(target=_exit_with_parent, name="orphan watch", daemon=True).start()
+    sender = _EventSender(pipe)
+    threading.excepthook = lambda failed: sender.report_crash(failed.exc_value or failed.exc_type())
+    try:
+        engine = load(sender.emit)
+        sender.emit(Ready(engine.model, engine.device))
+        _run(engine, pipe)
+    except UserError as complaint:  # the engine keeps those of a job; this one is about the model
+        sender.emit(Crashed(str(complaint), permanent=True))
+    except BaseException as error:
+        sender.report_crash(error)
+
+
+def _run(engine: Engine, pipe: Connection[Event, Inbound]) -> None:
+    idle_seconds = 0.0
+    while True:
+        while not engine.busy or pipe.poll():
+            since = None if engine.busy else time.monotonic()
+            message = _receive(pipe)
+            idle_seconds += time.monotonic() - since if since is not None else 0.0
+            match message:
+                case Generate() as request:
+                    with logs.log_context(job=request.job_id):
+                        log.info("it begins after %.3f s without a step to make", idle_seconds)
+                        engine.add(request)
+                    idle_seconds = 0.0
+                case Cancel(job_id):
+                    with logs.log_context(job=job_id):
+                        engine.cancel(job_id)
+                case Stop():
+                    return
+        engine.step()
+
+
+def _receive(pipe: Connection[Event, Inbound]) -> Inbound:
+    try:
+        return pipe.recv()
+    except (EOFError, ConnectionResetError):  # the bot has gone
+        return Stop()
+
+
+class _EventSender:
+    """The pipe's way out, shared by the step loop and the threads that finish pictures."""
+
+    def __init__(self, pipe: Connection[Event, Inbound]) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+
+    def emit(self, event: Event) -> None:
+        with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the loop will see it too
+            self._pipe.send(event)
+
+    def report_crash(self, error: BaseException) -> None:
+        """Log the error and end at once: after a CUDA error even an orderly exit may hang."""
+        log.critical("the GPU process ends because of an error nobody expected", exc_info=error)
+        self.emit(Crashed(f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")))
+        logging.shutdown()
+        os._exit(1)
+
+
+def _exit_with_parent() -> None:
+    """Wait for the bot's process to die: a long load or a hung step must not outlive it, holding the GPU."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
