@@ -14,26 +14,26 @@ from typing import Any
 from dotenv import load_dotenv
 
 from bot.config import Config, ConfigError
-from bot.lock import only_one
+from bot.lock import acquire_instance_lock
 from db.backup import BackupError, create_backup, restore_backup
 from db.connection import UnusableDatabaseError
 from generation import logs
 from generation.errors import UserError
 from generation.models.registry import ModelRegistry
 
-WITHOUT_A_TOKEN = """\
+MISSING_TOKEN_HELP = """\
 To try Atelier without a Discord account:
   python main.py preview
   python main.py imagine "a castle by the sea" --out pictures
 How to get a token: docs/self-hosting.md"""
 
 # The preview has servers of its own, runs beside the bot, and shows people its last words.
-OF_THE_REAL_BOT_ONLY = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT": ""}
+PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT": ""}
 
 
 def main() -> int:
     """Run what the command line asks for and give the exit code: 2 for what the person who typed it can mend."""
-    arguments = _arguments()
+    arguments = _parse_arguments()
     load_dotenv(Path(".env"))
     try:
         config = Config.read(os.environ)
@@ -44,26 +44,26 @@ def main() -> int:
             return _back_up(config, arguments.file)
         if arguments.command == "restore":
             return _restore(config, arguments.file, replace=arguments.replace)
-        return asyncio.run(_start(arguments, config))
+        return asyncio.run(_dispatch(arguments, config))
     except (ConfigError, UserError, UnusableDatabaseError, BackupError, FileNotFoundError) as error:
         print(f"atelier: {error}", file=sys.stderr)
         if "DISCORD_TOKEN" in str(error):
-            print(WITHOUT_A_TOKEN, file=sys.stderr)
+            print(MISSING_TOKEN_HELP, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
 
 
-async def _start(arguments: argparse.Namespace, config: Config) -> int:
+async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
     match arguments.command:
         case "imagine":
-            from bot.terminal import imagine
+            from bot.terminal import generate_from_cli
 
-            await imagine(config, arguments.prompt, arguments.out, arguments.image)
+            await generate_from_cli(config, arguments.prompt, arguments.out, arguments.image)
         case "doctor":
-            from bot.doctor.examine import examine
+            from bot.doctor.examine import run_checks
 
-            return await examine(config)
+            return await run_checks(config)
         case "preview":
             return await _preview(config, arguments.port, browser=not arguments.no_browser)
         case _:
@@ -80,11 +80,11 @@ def _back_up(config: Config, file: Path) -> int:
 
 
 def _restore(config: Config, file: Path, *, replace: bool) -> int:
-    with only_one(config.data_dir):
-        contents, aside = restore_backup(file, config.data_dir, replace=replace)
+    with acquire_instance_lock(config.data_dir):
+        contents, previous_data = restore_backup(file, config.data_dir, replace=replace)
     print(f"{config.data_dir}: {contents.jobs} jobs and {contents.images} pictures")
-    if aside:
-        print(f"What was there is now in {aside}")
+    if previous_data:
+        print(f"What was there is now in {previous_data}")
     return 0
 
 
@@ -94,11 +94,11 @@ async def _preview(config: Config, port: int, *, browser: bool) -> int:
     bot = [sys.executable, __file__]
     folder = config.data_dir / "preview"
     return await run(
-        bot, {**os.environ, **OF_THE_REAL_BOT_ONLY}, folder, about(config.models), port=port, browser=browser
+        bot, {**os.environ, **PREVIEW_ENV_OVERRIDES}, folder, describe_models(config.models), port=port, browser=browser
     )
 
 
-def about(refs: Sequence[str]) -> dict[str, Any]:
+def describe_models(refs: Sequence[str]) -> dict[str, Any]:
     """Describe the models for people who have not met them: the first one's name, what it knows, what to try."""
     model, *others = ModelRegistry.from_refs(refs).models
     facts = Path(model.ref) / "atelier.json"
@@ -111,7 +111,7 @@ def about(refs: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _arguments() -> argparse.Namespace:
+def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="main.py", description="Atelier, a studio for your Discord server.")
     commands = parser.add_subparsers(dest="command", title="without a command, the bot is started")
     imagine = commands.add_parser("imagine", help="draw one grid without Discord")

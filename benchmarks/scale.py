@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import table
-from bot.policy.changes import Author, change_settings
-from bot.policy.policy import Ask, Policy, Situation
-from bot.policy.settings import Bounds
+from bot.policy.changes import Actor, update_settings
+from bot.policy.policy import JobRequest, Policy, RequestContext
+from bot.policy.settings import RoleLimits
 from db.connection import Connection, read_migrations
 from db.guilds import AuditEntry, GuildStore
 from db.jobs import JobStore
@@ -163,10 +163,10 @@ async def _furnish(connection: Connection) -> None:
     guilds = GuildStore(connection)
 
     def everything(settings: Any) -> Any:
-        bounds = {role: Bounds(jobs_a_day=100_000, cooldown=0) for role in (GUILD, *range(100, 100 + ROLES))}
+        bounds = {role: RoleLimits(jobs_a_day=100_000, cooldown=0) for role in (GUILD, *range(100, 100 + ROLES))}
         return replace(settings, channels=tuple(range(1000, 1000 + CHANNELS)), bounds=bounds)
 
-    await change_settings(guilds, Author(GUILD, OWNER), "everything", everything)
+    await update_settings(guilds, Actor(GUILD, OWNER), "everything", everything)
     act = AuditEntry(guild_id=GUILD, person_id=OWNER, act="words", details="many", at=END)
     await guilds.block_words(act, {f"blocked{number}": "refuse" for number in range(WORDS)})
 
@@ -175,15 +175,15 @@ def _calls(connection: Connection, person: int) -> Mapping[str, Call]:
     search, stats, privacy = JobSearch(connection), Stats(connection), PersonalData(connection)
     store, people, guilds = JobStore(connection), PreferenceStore(connection), GuildStore(connection)
     policy = Policy(guilds, Usage(connection), lambda: END)
-    who = Situation(
+    who = RequestContext(
         guild_id=GUILD,
-        places=frozenset({1000}),
+        channel_ids=frozenset({1000}),
         person_id=person,
         role_ids=frozenset(range(100, 100 + ROLES)),
     )
     day = 86_400.0
     return {
-        "/imagine: may this person?": lambda: policy.admit(who, Ask(action=Action.IMAGINE, params=PARAMS)),
+        "/imagine: may this person?": lambda: policy.authorize(who, JobRequest(action=Action.IMAGINE, params=PARAMS)),
         "/imagine: preferences": lambda: people.get(person),
         "a button: the job": lambda: store.get("0" * 12),
         "/show: nothing typed": lambda: search.by_prompt(person, ""),

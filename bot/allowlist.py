@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-REFUSAL = "This bot is not open to this server. Whoever runs it can add the server to its list (`ALLOWED_GUILDS`)."
+DENIAL = "This bot is not open to this server. Whoever runs it can add the server to its list (`ALLOWED_GUILDS`)."
 
 
-def refusal(allowed: Collection[int], guild_id: int | None) -> str | None:
+def denial_message(allowed: Collection[int], guild_id: int | None) -> str | None:
     """Give the words for somebody in a server that may not use the bot; None where it may be used.
 
     It counts where somebody is, not how the bot came there: people who installed it for themselves cannot use it in a
     server that is not listed. Direct messages are open to everybody, since results may have to come there and the
     buttons below them go on working; who may write to the bot at all is decided in Discord's developer portal.
     """
-    return REFUSAL if allowed and guild_id is not None and guild_id not in allowed else None
+    return DENIAL if allowed and guild_id is not None and guild_id not in allowed else None

@@ -16,15 +16,15 @@ from discord.http import Route
 
 from bot.client import Client
 from bot.config import Config, ConfigError
-from bot.lock import only_one
-from bot.studio import Studio, make_worker, open_studio
-from bot.watch import watched
+from bot.lock import acquire_instance_lock
+from bot.studio import Services, make_worker, open_services
+from bot.watch import serve_monitoring
 
 log = logging.getLogger(__name__)
 
 RECONNECT_PAUSES = (1, 2, 5, 15, 60)  # seconds, the last for ever
-TOKEN_REFUSED = 4004  # the gateway's close code
-FEATURES = (  # the forms and the road first: the others need them
+AUTHENTICATION_FAILED = 4004  # the gateway's close code
+EXTENSIONS = (  # the forms and the road first: the others need them
     "cogs.forms",
     "cogs.road",
     "cogs.prompting",
@@ -58,9 +58,9 @@ async def run(config: Config) -> None:
     if not config.discord_token:
         raise ConfigError("DISCORD_TOKEN is not set")
     Route.BASE = config.discord_api_url
-    with only_one(config.data_dir):
-        async with open_studio(config, make_worker(config)) as studio, watched(studio):
-            await _until_stopped(stay_connected(studio))
+    with acquire_instance_lock(config.data_dir):
+        async with open_services(config, make_worker(config)) as services, serve_monitoring(services):
+            await _until_stopped(run_forever(services))
 
 
 async def _until_stopped(serving: Coroutine[None, None, None]) -> None:
@@ -77,7 +77,7 @@ async def _until_stopped(serving: Coroutine[None, None, None]) -> None:
             loop.remove_signal_handler(number)
 
 
-async def stay_connected(studio: Studio) -> None:
+async def run_forever(services: Services) -> None:
     """Serve with one client after another: each lives until discord.py gives its connection up.
 
     discord.py reconnects by itself, but not from a login or a first connection that fails (its issue 10520); that
@@ -85,13 +85,13 @@ async def stay_connected(studio: Studio) -> None:
     """
     for pause in chain(RECONNECT_PAUSES, repeat(RECONNECT_PAUSES[-1])):
         try:
-            await _serve(studio)
+            await _run_client(services)
         except discord.LoginFailure:
             raise ConfigError("Discord refused DISCORD_TOKEN") from None
         except discord.PrivilegedIntentsRequired:
             raise ConfigError("Discord refused the bot's intents") from None
         except discord.ConnectionClosed as closed:
-            if closed.code == TOKEN_REFUSED:
+            if closed.code == AUTHENTICATION_FAILED:
                 raise ConfigError("Discord refused DISCORD_TOKEN") from None
             log.warning("Discord closed the connection: %s", closed)
         except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError, AttributeError) as error:
@@ -100,13 +100,13 @@ async def stay_connected(studio: Studio) -> None:
         await asyncio.sleep(pause)
 
 
-async def _serve(studio: Studio) -> None:
-    studio.stopping = False
-    async with Client(studio, await studio.store.open_records()) as client:
-        studio.client = client
-        for feature in FEATURES:
-            await client.load_extension(feature)
-        starting = asyncio.create_task(client.start(studio.config.discord_token), name="discord.py")
+async def _run_client(services: Services) -> None:
+    services.stopping = False
+    async with Client(services, await services.store.open_records()) as client:
+        services.client = client
+        for extension in EXTENSIONS:
+            await client.load_extension(extension)
+        starting = asyncio.create_task(client.start(services.config.discord_token), name="discord.py")
         try:
             await asyncio.shield(starting)
         finally:
@@ -114,10 +114,10 @@ async def _serve(studio: Studio) -> None:
             await client.close()
             starting.cancel()
             await asyncio.wait({starting})
-            _still_heartbeats()
+            _stop_heartbeats()
 
 
-def _still_heartbeats() -> None:
+def _stop_heartbeats() -> None:
     """End the heartbeat of a connection that was given up while it was being made, which discord.py forgets."""
     for thread in threading.enumerate():
         if isinstance(thread, KeepAliveHandler):

@@ -12,13 +12,13 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 
 from bot.config import DISCORD_API_URL
-from bot.delivery import NOBODY, Delivery
-from bot.entrance import Entrance
-from bot.errors import answer_command_error
-from bot.fetch import Fetcher
-from bot.language import listen
-from bot.studio import Studio
-from bot.taking_in import TakingIn
+from bot.delivery import NO_MENTIONS, Delivery
+from bot.entrance import GatewayHooks
+from bot.errors import on_tree_error
+from bot.fetch import LinkFetcher
+from bot.language import use_interaction_locale
+from bot.studio import Services
+from bot.taking_in import UploadImporter
 from db.jobs import JobRecord
 
 log = logging.getLogger(__name__)
@@ -35,54 +35,54 @@ class Client(commands.AutoShardedBot):
     `left_open` are the jobs of an earlier life, to be taken up once connected.
     """
 
-    def __init__(self, studio: Studio, left_open: list[JobRecord]) -> None:
+    def __init__(self, services: Services, unfinished_jobs: list[JobRecord]) -> None:
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
             intents=INTENTS,
-            allowed_mentions=NOBODY,
+            allowed_mentions=NO_MENTIONS,
             # Where an install says nothing, Discord offers a command in servers only.
             allowed_installs=discord.app_commands.AppInstallationType(guild=True, user=True),
             allowed_contexts=discord.app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
         )
-        self.studio = studio
-        self.left_open = left_open
-        self.delivery = Delivery(self, studio.clock)
-        self.taking_in = TakingIn(studio.pictures, Fetcher(studio.config.stand_in))
-        self.tree.on_error = answer_command_error  # type: ignore[method-assign]
-        self.tree.interaction_check = _listen  # type: ignore[method-assign]
-        self.entrance = Entrance(self, studio.config.allowed_guilds)
+        self.services = services
+        self.unfinished_jobs = unfinished_jobs
+        self.delivery = Delivery(self, services.clock)
+        self.uploads = UploadImporter(services.images, LinkFetcher(services.config.fake_discord_origin))
+        self.tree.on_error = on_tree_error  # type: ignore[method-assign]
+        self.tree.interaction_check = _set_locale  # type: ignore[method-assign]
+        self.gateway_hooks = GatewayHooks(self, services.config.allowed_guilds)
 
     async def setup_hook(self) -> None:
-        if self.studio.config.discord_api_url != DISCORD_API_URL:
+        if self.services.config.discord_api_url != DISCORD_API_URL:
             # After a session that cannot be resumed, discord.py goes to this address, whatever it was told before.
             _, gateway, _ = await self.http.get_bot_gateway()
             DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
-        await self.offer_commands()
+        await self.sync_commands()
 
     async def close(self) -> None:
         # Work goes first, while it can still reach Discord: what fails is given up, what is stopped goes on later.
-        await self.studio.stop_all()
+        await self.services.cancel_all()
         await super().close()
 
     async def on_ready(self) -> None:
         log.info("connected as %s", self.user)
 
-    async def offer_commands(self) -> None:
+    async def sync_commands(self) -> None:
         """Tell Discord which commands there are, if that has changed: it allows 200 such changes a day."""
         payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
-        text = json.dumps([self.application_id, self.studio.config.discord_api_url, payload], sort_keys=True)
+        text = json.dumps([self.application_id, self.services.config.discord_api_url, payload], sort_keys=True)
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
         known = {(command.type.value, command.name) for command in await self.tree.fetch_commands()}
-        offered = {(int(command.get("type", 1)), command["name"]) for command in payload}
-        if known == offered and await self.studio.store.get_meta("commands") == fingerprint:
+        current = {(int(command.get("type", 1)), command["name"]) for command in payload}
+        if known == current and await self.services.store.get_meta("commands") == fingerprint:
             return
         await self.tree.sync()
-        await self.studio.store.set_meta("commands", fingerprint)
+        await self.services.store.set_meta("commands", fingerprint)
         log.info("told Discord of %d commands", len(payload))
 
 
-async def _listen(interaction: discord.Interaction[Client]) -> bool:
+async def _set_locale(interaction: discord.Interaction[Client]) -> bool:
     """Take on the language of a command's place, before the command runs."""
-    await listen(interaction)
+    await use_interaction_locale(interaction)
     return True

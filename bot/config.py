@@ -54,17 +54,17 @@ class Config:
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Config:
         """Read the settings; an empty value counts as not given. Raises ConfigError."""
-        given = {name: environment.get(variable_of(name), "").strip() for name in cls.__dataclass_fields__}
-        return cls(**{name: _READERS[name](variable_of(name), text) for name, text in given.items() if text})
+        given = {name: environment.get(env_name(name), "").strip() for name in cls.__dataclass_fields__}
+        return cls(**{name: _PARSERS[name](env_name(name), text) for name, text in given.items() if text})
 
     @property
-    def stand_in(self) -> str | None:
+    def fake_discord_origin(self) -> str | None:
         """Give the origin of the Discord on this machine's loopback that takes the real one's place, if one does."""
         parts = urlsplit(self.discord_api_url)
         return f"{parts.scheme}://{parts.netloc}" if parts.hostname in ("127.0.0.1", "::1") else None
 
 
-def variable_of(setting: str) -> str:
+def env_name(setting: str) -> str:
     """Give the name by which a field of `Config` is set."""
     return "MODEL" if setting == "models" else setting.upper()
 
@@ -113,12 +113,12 @@ def _yes_or_no(name: str, text: str) -> bool:
 
 
 def _url(name: str, text: str) -> str:
-    if not _is_address(text):
+    if not _is_url(text):
         raise ConfigError(f"{name} must be an address such as {DISCORD_API_URL}, not {text!r}")
     return text.rstrip("/")
 
 
-def _is_address(text: str) -> bool:
+def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -153,16 +153,16 @@ def _guilds(name: str, text: str) -> frozenset[int]:
     return frozenset(map(int, ids))
 
 
-def _number(least: int, most: int) -> Callable[[str, str], int]:
-    def read(name: str, text: str) -> int:
-        if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
-            raise ConfigError(f"{name} must be a whole number from {least} to {most}, not {text!r}")
+def _number(minimum: int, maximum: int) -> Callable[[str, str], int]:
+    def parse(name: str, text: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", text) or not minimum <= int(text) <= maximum:
+            raise ConfigError(f"{name} must be a whole number from {minimum} to {maximum}, not {text!r}")
         return int(text)
 
-    return read
+    return parse
 
 
-_READERS: dict[str, Callable[[str, str], Any]] = {
+_PARSERS: dict[str, Callable[[str, str], Any]] = {
     "discord_token": _token,
     "discord_api_url": _url,
     "data_dir": _path,

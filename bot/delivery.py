@@ -22,42 +22,42 @@ from generation.job import Job
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-TOKEN_MARGIN = 30.0  # seconds before a token's end from which it is no longer relied upon
+TOKEN_MARGIN_S = 30.0  # seconds before a token's end from which it is no longer relied upon
 RETRY_PAUSES = (1, 5, 30, 120)  # seconds, the last for ever; discord.py has by then tried five times itself
 REQUEST_TOO_LARGE = 40005
-TOKEN_HAS_ENDED = (50027, 10015)  # Discord's words for it: invalid token, unknown webhook
+TOKEN_EXPIRED_CODES = (50027, 10015)  # Discord's words for it: invalid token, unknown webhook
 UNKNOWN_MESSAGE = 10008
-SEARCHED = 2000  # messages of a channel among which a result is looked for, from the job's beginning on
-NOBODY = discord.AllowedMentions.none()
-TROUBLE = (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSError)  # what a call may raise
-_FIRST_ANSWER: Any = "@original"  # Discord's name for it where a message id is expected
+SEARCH_LIMIT = 2000  # messages of a channel among which a result is looked for, from the job's beginning on
+NO_MENTIONS = discord.AllowedMentions.none()
+TRANSPORT_ERRORS = (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSError)  # what a call may raise
+_ORIGINAL_RESPONSE: Any = "@original"  # Discord's name for it where a message id is expected
 
 
-class RoomLost(Exception):
+class ResultChannelGone(Exception):
     """The thread or gallery for a result cannot be used."""
 
 
-class Undeliverable(UserError):
+class DeliveryFailed(UserError):
     """Neither the channel nor the token nor a direct message could be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ResultMessage:
     """A result as it is posted: the text, one picture, which may be hidden until it is pressed, and the buttons.
 
     A `sensitive` picture is hidden where it is not posted in the channel that it was put together for.
     """
 
     content: str
-    picture: bytes
+    image: bytes
     filename: str
     view: discord.ui.View
-    hidden: bool = False
-    sensitive: bool = False
+    spoiler: bool = False
+    nsfw: bool = False
 
     def file(self) -> discord.File:
         """Give the picture as a fresh file: discord.py uses each one up."""
-        return discord.File(io.BytesIO(self.picture), self.filename, spoiler=self.hidden)
+        return discord.File(io.BytesIO(self.image), self.filename, spoiler=self.spoiler)
 
 
 class Delivery:
@@ -67,38 +67,38 @@ class Delivery:
         self._client = client
         self._clock = clock
 
-    def token_lives(self, job: Job) -> bool:
+    def token_is_valid(self, job: Job) -> bool:
         """Tell whether the interaction's token can still be relied upon."""
-        return self._clock() < job.destination.token_expires_at - TOKEN_MARGIN
+        return self._clock() < job.destination.token_expires_at - TOKEN_MARGIN_S
 
-    async def edit_notice(self, job: Job, notice_id: int, **changes: Any) -> None:
+    async def edit_status_message(self, job: Job, status_message_id: int, **changes: Any) -> None:
         """Change the job's notice; raises discord.HTTPException when no way is open."""
         await self._by_token_or_channel(
             job,
-            lambda: self._webhook(job).edit_message(notice_id, allowed_mentions=NOBODY, **changes),
-            lambda: self._partial(job, notice_id).edit(allowed_mentions=NOBODY, **changes),
+            lambda: self._webhook(job).edit_message(status_message_id, allowed_mentions=NO_MENTIONS, **changes),
+            lambda: self._partial_message(job, status_message_id).edit(allowed_mentions=NO_MENTIONS, **changes),
         )
 
-    async def remove_message(self, job: Job, message_id: int) -> None:
+    async def delete_message(self, job: Job, message_id: int) -> None:
         """Delete the job's notice; one that is gone already is as good."""
-        await _remove(
+        await _delete(
             job,
             lambda: self._by_token_or_channel(
                 job,
                 lambda: self._webhook(job).delete_message(message_id),
-                lambda: self._partial(job, message_id).delete(),
+                lambda: self._partial_message(job, message_id).delete(),
             ),
         )
 
-    async def remove_answer(self, job: Job, answer_id: int) -> None:
+    async def delete_result(self, job: Job, result_message_id: int) -> None:
         """Delete the message with the job's result, wherever it is."""
         if job.destination.by_channel or job.destination.post_in is not None:
-            await _remove(job, lambda: self._result_channel(job).get_partial_message(answer_id).delete())
+            await _delete(job, lambda: self._result_channel(job).get_partial_message(result_message_id).delete())
         else:
-            await self.remove_message(job, answer_id)
+            await self.delete_message(job, result_message_id)
 
-    async def tell_ending(
-        self, job: Job, notice_id: int, text: str, prompt: str = "", view: discord.ui.View | None = None
+    async def report_end(
+        self, job: Job, status_message_id: int, text: str, prompt: str = "", view: discord.ui.View | None = None
     ) -> None:
         """Say in the notice that the job ended without a result, or by direct message if nothing can be said there.
 
@@ -109,132 +109,136 @@ class Delivery:
             return [discord.File(io.BytesIO(prompt.encode()), "prompt.txt")] if prompt else []
 
         try:
-            await persist(lambda: self.edit_notice(job, notice_id, content=text, attachments=files(), view=view))
+            await retry_until_available(
+                lambda: self.edit_status_message(job, status_message_id, content=text, attachments=files(), view=view)
+            )
         except discord.HTTPException as error:
             log.info("job %s: the notice cannot say that it ended: %s", job.id, error)
             if error.code != UNKNOWN_MESSAGE:  # whoever deleted the notice wants no more news
-                await self._tell_by_dm(job, text, files, view)
+                await self._report_by_dm(job, text, files, view)
 
-    async def tell_apart(self, job: Job, text: str) -> None:
+    async def report_end_privately(self, job: Job, text: str) -> None:
         """Say that a job without a notice ended without a result, to the person alone."""
         try:
-            if self.token_lives(job):
-                await persist(lambda: self._webhook(job).send(text, ephemeral=True, wait=True))
+            if self.token_is_valid(job):
+                await retry_until_available(lambda: self._webhook(job).send(text, ephemeral=True, wait=True))
                 return
         except discord.HTTPException as error:
             log.info("job %s: nothing can be said by the token: %s", job.id, error)
-        await self._tell_by_dm(job, text)
+        await self._report_by_dm(job, text)
 
-    async def find_notice(self, job: Job) -> int | None:
+    async def find_status_message(self, job: Job) -> int | None:
         """Look for the notice where the first answer to the interaction that asked for the job is it."""
-        if not self.token_lives(job):
+        if not self.token_is_valid(job):
             return None
         try:
-            answer = await self._webhook(job).fetch_message(_FIRST_ANSWER)
-            return answer.id if _is_notice_of(job, answer) else None
+            message = await self._webhook(job).fetch_message(_ORIGINAL_RESPONSE)
+            return message.id if _is_status_message(job, message) else None
         except discord.HTTPException as error:
             if is_outage(error):
                 raise
             return None
 
-    async def post(self, job: Job, notice_id: int | None, answer: Answer) -> int:
+    async def post(self, job: Job, status_message_id: int | None, result: ResultMessage) -> int:
         """Post the result so that the person is told of it, and give the message's id.
 
         Where the channel can be used, the result is a new message whose nonce is the job's id, so that Discord drops a
         second one; elsewhere the notice becomes the result. Raises Undeliverable, RoomLost, or discord.HTTPException
         with code 40005 when the picture is too large.
         """
-        for way in (self._post_by_channel, self._post_by_token, self._post_by_dm):
+        for send in (self._post_by_channel, self._post_by_token, self._post_by_dm):
             try:
-                message_id = await way(job, notice_id, answer)
+                message_id = await send(job, status_message_id, result)
             except discord.HTTPException as error:
                 if is_too_large(error):
                     raise
                 if job.destination.post_in is not None:
-                    raise RoomLost from error
-                log.warning("job %s: %s: %s", job.id, way.__name__, error)
+                    raise ResultChannelGone from error
+                log.warning("job %s: %s: %s", job.id, send.__name__, error)
             else:
                 if message_id is not None:
                     return message_id
-        raise Undeliverable("It is drawn, but I may neither post it here nor send you a direct message.")
+        raise DeliveryFailed("It is drawn, but I may neither post it here nor send you a direct message.")
 
-    async def find_answer(self, job: Job, notice_id: int | None) -> int | None:
+    async def find_result(self, job: Job, status_message_id: int | None) -> int | None:
         """Look in the channel for a result that was posted without Discord's word for it having come back."""
         if not job.destination.by_channel:
             return None
         since = discord.utils.time_snowflake(datetime.fromtimestamp(job.asked_at, UTC))
         try:
-            return await persist(lambda: self._search(job, discord.Object(notice_id or since)))
+            return await retry_until_available(lambda: self._search(job, discord.Object(status_message_id or since)))
         except discord.HTTPException:
             log.info("job %s: the channel's history cannot be read", job.id)
             return None
 
     async def _search(self, job: Job, since: discord.Object) -> int | None:
-        async for message in self._result_channel(job).history(limit=SEARCHED, after=since):
-            if _shows_tiles_of(job, message):
+        async for message in self._result_channel(job).history(limit=SEARCH_LIMIT, after=since):
+            if _is_result_message(job, message):
                 return message.id
         return None
 
-    async def _post_by_channel(self, job: Job, notice_id: int | None, answer: Answer) -> int | None:
+    async def _post_by_channel(self, job: Job, status_message_id: int | None, result: ResultMessage) -> int | None:
         if not job.destination.by_channel:
             return None
-        channel, fields = self._result_channel(job), self._fields(job)
+        channel, fields = self._result_channel(job), self._send_fields(job)
         attempts = count(1)
 
         async def send() -> int:
             # Discord knows a nonce for some minutes, and an outage may last longer.
-            if next(attempts) > 1 and (posted := await self.find_answer(job, notice_id)):
+            if next(attempts) > 1 and (posted := await self.find_result(job, status_message_id)):
                 return posted
-            return (await channel.send(answer.content, file=answer.file(), view=answer.view, **fields)).id
+            return (await channel.send(result.content, file=result.file(), view=result.view, **fields)).id
 
-        return await persist(send)
+        return await retry_until_available(send)
 
-    def _fields(self, job: Job) -> dict[str, Any]:
-        fields: dict[str, Any] = {"nonce": job.id, "allowed_mentions": _only_the_asker(job)}
+    def _send_fields(self, job: Job) -> dict[str, Any]:
+        fields: dict[str, Any] = {"nonce": job.id, "allowed_mentions": _mention_requester(job)}
         if job.destination.reply_to is not None and job.destination.post_in is None:
             fields["reference"] = discord.MessageReference(
                 message_id=job.destination.reply_to, channel_id=job.destination.channel_id, fail_if_not_exists=False
             )
         return fields
 
-    async def _post_by_token(self, job: Job, notice_id: int | None, answer: Answer) -> int | None:
-        if not self.token_lives(job):
+    async def _post_by_token(self, job: Job, status_message_id: int | None, result: ResultMessage) -> int | None:
+        if not self.token_is_valid(job):
             return None
-        if notice_id is not None:
+        if status_message_id is not None:
             with suppress(discord.NotFound):  # somebody deleted it
-                return await self._turn_notice_into(job, notice_id, answer)
-        return await self._follow_up(job, answer)
+                return await self._replace_status_message(job, status_message_id, result)
+        return await self._send_followup(job, result)
 
-    async def _turn_notice_into(self, job: Job, notice_id: int, answer: Answer) -> int:
-        message = await persist(
+    async def _replace_status_message(self, job: Job, status_message_id: int, result: ResultMessage) -> int:
+        message = await retry_until_available(
             lambda: self._webhook(job).edit_message(
-                notice_id,
-                content=answer.content,
-                attachments=[answer.file()],
-                view=answer.view,
-                allowed_mentions=NOBODY,
+                status_message_id,
+                content=result.content,
+                attachments=[result.file()],
+                view=result.view,
+                allowed_mentions=NO_MENTIONS,
             )
         )
         return message.id
 
-    async def _follow_up(self, job: Job, answer: Answer) -> int:
-        message = await persist(
+    async def _send_followup(self, job: Job, result: ResultMessage) -> int:
+        message = await retry_until_available(
             lambda: self._webhook(job).send(
-                answer.content,
-                file=answer.file(),
-                view=answer.view,
+                result.content,
+                file=result.file(),
+                view=result.view,
                 ephemeral=job.destination.private,
-                allowed_mentions=_only_the_asker(job),
+                allowed_mentions=_mention_requester(job),
                 wait=True,
             )
         )
         return message.id
 
-    async def _post_by_dm(self, job: Job, _: int | None, answer: Answer) -> int:
-        hidden = replace(answer, hidden=answer.hidden or answer.sensitive)
-        return await persist(lambda: self._send_dm(job, hidden.content, file=hidden.file(), view=hidden.view))
+    async def _post_by_dm(self, job: Job, _: int | None, result: ResultMessage) -> int:
+        message = replace(result, spoiler=result.spoiler or result.nsfw)
+        return await retry_until_available(
+            lambda: self._send_dm(job, message.content, file=message.file(), view=message.view)
+        )
 
-    async def _tell_by_dm(
+    async def _report_by_dm(
         self,
         job: Job,
         text: str,
@@ -242,23 +246,23 @@ class Delivery:
         view: discord.ui.View | None = None,
     ) -> None:
         try:
-            await persist(lambda: self._send_dm(job, text, files=files(), view=view))
+            await retry_until_available(lambda: self._send_dm(job, text, files=files(), view=view))
         except discord.HTTPException as error:
             log.warning("job %s: nobody could be told that it ended: %s", job.id, error)
 
     async def _send_dm(self, job: Job, text: str, **fields: Any) -> int:
         channel = await self._client.create_dm(discord.Object(job.requester.id))
-        return (await channel.send(wording.elsewhere(text, job), nonce=job.id, **fields)).id
+        return (await channel.send(wording.with_dm_reason(text, job), nonce=job.id, **fields)).id
 
     async def _by_token_or_channel(
         self, job: Job, by_token: Callable[[], Awaitable[Any]], by_channel: Callable[[], Awaitable[Any]]
     ) -> None:
-        if self.token_lives(job) or not job.destination.by_channel:
+        if self.token_is_valid(job) or not job.destination.by_channel:
             try:
                 await by_token()
                 return
             except discord.HTTPException as error:
-                if error.code not in TOKEN_HAS_ENDED or not job.destination.by_channel:
+                if error.code not in TOKEN_EXPIRED_CODES or not job.destination.by_channel:
                     raise
         await by_channel()
 
@@ -275,20 +279,20 @@ class Delivery:
         to = job.destination
         return self._client.get_partial_messageable(to.result_channel_id, guild_id=to.guild_id)
 
-    def _partial(self, job: Job, message_id: int) -> discord.PartialMessage:
+    def _partial_message(self, job: Job, message_id: int) -> discord.PartialMessage:
         return self._channel(job).get_partial_message(message_id)
 
 
-async def _remove(job: Job, remove: Callable[[], Awaitable[None]]) -> None:
+async def _delete(job: Job, delete: Callable[[], Awaitable[None]]) -> None:
     try:
-        await persist(remove)
+        await retry_until_available(delete)
     except discord.NotFound:
         pass
     except discord.HTTPException:
         log.warning("job %s: could not delete a message", job.id, exc_info=True)
 
 
-async def persist(call: Callable[[], Awaitable[T]]) -> T:
+async def retry_until_available(call: Callable[[], Awaitable[T]]) -> T:
     """Make a call until Discord and the line to it are up again: a finished picture is not given up for an outage."""
     for pause in chain(RETRY_PAUSES, repeat(RETRY_PAUSES[-1])):
         try:
@@ -305,7 +309,7 @@ def is_outage(error: BaseException) -> bool:
     """Tell whether Discord, or the line to it, is down or wants a pause: the same call may succeed later."""
     if isinstance(error, discord.HTTPException):
         return error.status == 429 or error.status >= 500
-    return isinstance(error, TROUBLE)
+    return isinstance(error, TRANSPORT_ERRORS)
 
 
 def is_too_large(error: discord.HTTPException) -> bool:
@@ -313,18 +317,18 @@ def is_too_large(error: discord.HTTPException) -> bool:
     return error.status == 413 or error.code == REQUEST_TOO_LARGE
 
 
-def _only_the_asker(job: Job) -> discord.AllowedMentions:
+def _mention_requester(job: Job) -> discord.AllowedMentions:
     return discord.AllowedMentions(
         everyone=False, roles=False, users=[discord.Object(job.requester.id)], replied_user=False
     )
 
 
-def _is_notice_of(job: Job, message: discord.Message) -> bool:
+def _is_status_message(job: Job, message: discord.Message) -> bool:
     """Tell the notice from what else may be a first answer: the pressed message, a question before the job."""
     return message.flags.loading or f"cancel:{job.id}" in _custom_ids(message)
 
 
-def _shows_tiles_of(job: Job, message: discord.Message) -> bool:
+def _is_result_message(job: Job, message: discord.Message) -> bool:
     return any(f":{job.id}-" in custom_id for custom_id in _custom_ids(message))
 
 

@@ -13,9 +13,9 @@ from generation.prompt.preferences import Preferences
 Interaction = discord.Interaction[Any]
 
 
-def destination_of(interaction: Interaction, *, private: bool = False) -> Destination:
+def destination_from(interaction: Interaction, *, private: bool = False) -> Destination:
     """Note the ids, limits and rights that posting will need, also after a restart."""
-    by_channel = _may_post(interaction) and not private
+    by_channel = _can_post(interaction) and not private
     return Destination(
         guild_id=interaction.guild_id,
         channel_id=interaction.channel_id or 0,
@@ -23,7 +23,7 @@ def destination_of(interaction: Interaction, *, private: bool = False) -> Destin
         token=interaction.token,
         token_expires_at=interaction.expires_at.timestamp(),
         upload_limit=_upload_limit(interaction, by_channel),
-        reply_to=_what_it_is_about(interaction) if _may_reply(interaction) else None,
+        reply_to=_reply_target(interaction) if _can_reply(interaction) else None,
         private=private,
     )
 
@@ -37,7 +37,7 @@ def is_private(interaction: Interaction, typed: bool | None, preferred: Preferen
     return preferred.private or (parent is not None and parent.destination.private)
 
 
-def _may_post(interaction: Interaction) -> bool:
+def _can_post(interaction: Interaction) -> bool:
     """Tell whether the bot may post in the channel by itself, which outlives the interaction's token."""
     if interaction.guild_id is None:
         return interaction.context.dm_channel
@@ -48,7 +48,7 @@ def _may_post(interaction: Interaction) -> bool:
     return may.view_channel and may.attach_files and (may.send_messages_in_threads if thread else may.send_messages)
 
 
-def _what_it_is_about(interaction: Interaction) -> int | None:
+def _reply_target(interaction: Interaction) -> int | None:
     """Give the message whose button was pressed; of a private question, the message that led to it."""
     message = interaction.message
     if message is None:
@@ -58,7 +58,7 @@ def _what_it_is_about(interaction: Interaction) -> int | None:
     return message.reference.message_id if message.reference else None
 
 
-def _may_reply(interaction: Interaction) -> bool:
+def _can_reply(interaction: Interaction) -> bool:
     """Tell whether a message may refer to another (Discord's error 160002); in direct messages it always may."""
     return interaction.guild_id is None or interaction.app_permissions.read_message_history
 

@@ -12,8 +12,8 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.delivery import TROUBLE
-from bot.language import listen
+from bot.delivery import TRANSPORT_ERRORS
+from bot.language import use_interaction_locale
 from generation.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -30,13 +30,13 @@ METRIC_REASONS = {
     "WorkerCrashed": "WorkerDied",
 }
 
-told: Counter[str] = Counter()  # how often people were told of each class of errors, since the start
+error_counts: Counter[str] = Counter()  # how often people were told of each class of errors, since the start
 
 
-def explain(error: BaseException) -> str:
+def user_message(error: BaseException) -> str:
     """Give the words for an error: a complaint's own, otherwise a sentence whose id is in the log beside the trace."""
     name = type(error).__name__
-    told[METRIC_REASONS.get(name, name)] += 1
+    error_counts[METRIC_REASONS.get(name, name)] += 1
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
@@ -47,29 +47,29 @@ def explain(error: BaseException) -> str:
 
 
 @asynccontextmanager
-async def answering(interaction: discord.Interaction[Any]) -> AsyncIterator[None]:
+async def report_errors(interaction: discord.Interaction[Any]) -> AsyncIterator[None]:
     """Answer whatever the block raises, privately, to the person who caused the interaction, in their language."""
     try:
-        await listen(interaction)
+        await use_interaction_locale(interaction)
         yield
     except Exception as error:
-        await _answer_error(interaction, error)
+        await _respond_with_error(interaction, error)
 
 
-async def answer_command_error(interaction: discord.Interaction[Any], error: app_commands.AppCommandError) -> None:
+async def on_tree_error(interaction: discord.Interaction[Any], error: app_commands.AppCommandError) -> None:
     """Answer what a command raised; the handler that discord.py's command tree calls."""
     cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
-    await _answer_error(interaction, cause)
+    await _respond_with_error(interaction, cause)
 
 
-async def _answer_error(interaction: discord.Interaction[Any], error: BaseException) -> None:
+async def _respond_with_error(interaction: discord.Interaction[Any], error: BaseException) -> None:
     if isinstance(error, discord.NotFound) and error.code == UNKNOWN_INTERACTION:
         log.warning("interaction %s was answered too late, and Discord has forgotten it", interaction.id)
         return
-    await answer(interaction, explain(error))
+    await respond_ephemeral(interaction, user_message(error))
 
 
-async def answer(interaction: discord.Interaction[Any], text: str, **fields: Any) -> None:
+async def respond_ephemeral(interaction: discord.Interaction[Any], text: str, **fields: Any) -> None:
     """Say `text` so that only this person sees it, whether or not the interaction was answered before."""
     try:
         if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
@@ -79,5 +79,5 @@ async def answer(interaction: discord.Interaction[Any], text: str, **fields: Any
             await interaction.followup.send(text, ephemeral=True, **fields)
         else:
             await interaction.response.send_message(text, ephemeral=True, **fields)
-    except TROUBLE:
+    except TRANSPORT_ERRORS:
         log.warning("could not tell %s: %s", interaction.user.id, text, exc_info=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 import discord
 
-LONGEST_TEXT = 4000  # characters that a field of a form can hold
-FILE_UPLOAD = 19  # Discord's number of that kind of field
+MAX_TEXT_LENGTH = 4000  # characters that a field of a form can hold
+FILE_UPLOAD_TYPE = 19  # Discord's number of that kind of field
 
 
-class Form(discord.ui.Modal):
+class PersistentModal(discord.ui.Modal):
     """A form that discord.py does not remember: what is sent in goes to who listens for its custom_id."""
 
     def __init__(self, custom_id: str, title: str, *fields: discord.ui.Item[Any]) -> None:
@@ -23,28 +23,28 @@ class Form(discord.ui.Modal):
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class ModalValues:
     """A form as it was sent in: what was typed, chosen and uploaded, by the custom_ids of the fields."""
 
     texts: dict[str, str] = field(default_factory=dict)
-    chosen: dict[str, str] = field(default_factory=dict)
+    selected: dict[str, str] = field(default_factory=dict)
     files: dict[str, discord.Attachment] = field(default_factory=dict)
 
 
-def filled_in(interaction: discord.Interaction[Any]) -> Filled:
+def parse_modal(interaction: discord.Interaction[Any]) -> ModalValues:
     """Read the fields of a form, each with one value at most."""
     data: Any = interaction.data or {}
     uploads = data.get("resolved", {}).get("attachments", {})
-    filled = Filled()
+    parsed = ModalValues()
     for part in _fields(data.get("components", [])):
         name, values = part["custom_id"], part.get("values") or []
         if "value" in part:
-            filled.texts[name] = part["value"]
-        elif values and part["type"] == FILE_UPLOAD:
-            filled.files[name] = discord.Attachment(data=uploads[values[0]], state=interaction._state)
+            parsed.texts[name] = part["value"]
+        elif values and part["type"] == FILE_UPLOAD_TYPE:
+            parsed.files[name] = discord.Attachment(data=uploads[values[0]], state=interaction._state)
         elif values:
-            filled.chosen[name] = values[0]
-    return filled
+            parsed.selected[name] = values[0]
+    return parsed
 
 
 def _fields(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import discord
 
 from bot.policy.settings import GuildSettings
-from bot.studio import Studio
+from bot.studio import Services
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.prompt import PromptRequest, choose_model, drop_unknown, model_parameter, parse_prompt
@@ -17,10 +17,10 @@ from generation.prompt.preferences import Preferences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
+class PromptDefaults:
     """A person's preferences and options, and all parameters that fill a prompt's gaps, the strongest first."""
 
-    repertoire: ModelRegistry
+    registry: ModelRegistry
     preferences: Preferences
     options: Mapping[str, str]
     defaults: tuple[str, ...]
@@ -28,35 +28,35 @@ class Habits:
     @property
     def model(self) -> Model:
         """Give the model that draws where a prompt names none."""
-        return choose_model(self.defaults, self.repertoire)
+        return choose_model(self.defaults, self.registry)
 
-    def read(self, text: str, *, attached: int = 0) -> PromptRequest:
+    def parse(self, text: str, *, attached: int = 0) -> PromptRequest:
         """Read one prompt of this person's, with `attached` pictures; raises PromptFaults."""
-        return parse_prompt(text, self.repertoire, attached=attached, defaults=self.defaults, options=self.options)
+        return parse_prompt(text, self.registry, attached=attached, defaults=self.defaults, options=self.options)
 
 
-async def habits_of(studio: Studio, interaction: discord.Interaction[Any]) -> Habits:
+async def load_prompt_defaults(services: Services, interaction: discord.Interaction[Any]) -> PromptDefaults:
     """Look up the habits of who caused an interaction, where they did so."""
-    preferences = await studio.people.get(interaction.user.id)
-    server = await studio.policy.settings(interaction.guild_id)
-    layers = _to_be_had(preferences, server, studio.repertoire).parameter_layers
+    preferences = await services.preferences.get(interaction.user.id)
+    server = await services.policy.settings(interaction.guild_id)
+    layers = _available_preferences(preferences, server, services.registry).parameter_layers
     # Who draws here cannot mend what the owners have set.
-    of_server = drop_unknown(server.defaults, studio.repertoire)
-    return Habits(
-        repertoire=studio.repertoire,
+    server_defaults = drop_unknown(server.defaults, services.registry)
+    return PromptDefaults(
+        registry=services.registry,
         preferences=preferences,
-        options=await studio.people.options(interaction.user.id),
-        defaults=tuple(filter(None, (*layers, of_server, model_of(server, studio.repertoire)))),
+        options=await services.preferences.options(interaction.user.id),
+        defaults=tuple(filter(None, (*layers, server_defaults, default_model_parameter(server, services.registry)))),
     )
 
 
-def model_of(server: GuildSettings, repertoire: ModelRegistry) -> str:
+def default_model_parameter(server: GuildSettings, registry: ModelRegistry) -> str:
     """Name the first model that a server allows, where the one that draws otherwise may not; else nothing."""
-    allowed = [model.name for model in repertoire.models if server.allows(model.name)]
-    return model_parameter(allowed[0]) if allowed and allowed[0] != repertoire.default.name else ""
+    allowed = [model.name for model in registry.models if server.allows(model.name)]
+    return model_parameter(allowed[0]) if allowed and allowed[0] != registry.default.name else ""
 
 
-def _to_be_had(preferences: Preferences, server: GuildSettings, repertoire: ModelRegistry) -> Preferences:
+def _available_preferences(preferences: Preferences, server: GuildSettings, registry: ModelRegistry) -> Preferences:
     """Leave out a preferred model that has gone or may not draw here: nobody asked for it in this prompt."""
-    model = preferences.model and repertoire.find(preferences.model)
+    model = preferences.model and registry.find(preferences.model)
     return preferences if model and server.allows(model.name) else replace(preferences, model=None)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.config import GENERATED, Config, ConfigError
-from generation.display import slug
+from generation.display import slugify
 from generation.errors import UserError
 from generation.files.metadata import MetadataPolicy
 from generation.params import Params
@@ -14,37 +14,39 @@ from generation.params import Params
 if TYPE_CHECKING:
     from generation.files.c2pa_credentials import Credentials
 
-KEPT_IN = "signature.pem"  # in DATA_DIR
+GENERATED_CREDENTIALS_FILE = "signature.pem"  # in DATA_DIR
 
 
-def file_words(config: Config, params: Params) -> str:
+def filename_stem(config: Config, params: Params) -> str:
     """Give the words of a prompt for a picture's file name, or none of them where files are to tell none."""
-    told = params.parts and not config.pictures_without_prompts
-    return slug(params.parts[0].text) if told else "picture"
+    show_prompt = params.parts and not config.pictures_without_prompts
+    return slugify(params.parts[0].text) if show_prompt else "picture"
 
 
-def imprint_of(config: Config) -> MetadataPolicy:
+def metadata_policy(config: Config) -> MetadataPolicy:
     """Give what the settings ask for, after trying it out. Raises ConfigError when pictures cannot be signed so."""
     if not config.signing_certificate:
         return MetadataPolicy(include_prompts=not config.pictures_without_prompts)
     try:
-        imprint = MetadataPolicy(include_prompts=not config.pictures_without_prompts, credentials=_credentials(config))
-        imprint.load_signer()
+        policy = MetadataPolicy(
+            include_prompts=not config.pictures_without_prompts, credentials=_load_credentials(config)
+        )
+        policy.load_signer()
     except ImportError:
         raise ConfigError("SIGNING_CERTIFICATE needs more to be installed: pip install '.[c2pa]'") from None
     except (UserError, OSError) as error:
         raise ConfigError(f"SIGNING_CERTIFICATE cannot be used: {error}") from None
-    return imprint
+    return policy
 
 
-def _credentials(config: Config) -> Credentials:
+def _load_credentials(config: Config) -> Credentials:
     from generation.files.c2pa_credentials import (  # whose libraries are an extra
         load_or_create_credentials,
         read_credentials,
     )
 
     if config.signing_certificate == GENERATED:
-        return load_or_create_credentials(config.data_dir / KEPT_IN)
+        return load_or_create_credentials(config.data_dir / GENERATED_CREDENTIALS_FILE)
     if config.signing_key is None:
         raise ConfigError("SIGNING_CERTIFICATE needs SIGNING_KEY, the certificate's private key")
     return read_credentials(Path(config.signing_certificate), config.signing_key)

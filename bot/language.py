@@ -12,22 +12,22 @@ from bot.german import GERMAN
 CATALOGUES = {"de": GERMAN}  # by Discord's names of languages; what is in none is said in English
 ENGLISH = "en"
 
-_language: ContextVar[str] = ContextVar("language", default=ENGLISH)
+_locale: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
 
-def speak(language: str) -> None:
+def set_locale(locale: str) -> None:
     """Speak a language from here on, in this task and in those that it begins."""
-    _language.set(language)
+    _locale.set(locale)
 
 
 def tr(text: str, **values: object) -> str:
     """Give `text` in the language that is spoken, with the values in its places, if there are any."""
-    said = CATALOGUES.get(_language.get(), {}).get(text, text)
-    return said.format(**values) if values else said
+    translated = CATALOGUES.get(_locale.get(), {}).get(text, text)
+    return translated.format(**values) if values else translated
 
 
-async def listen(interaction: discord.Interaction[Any]) -> None:
+async def use_interaction_locale(interaction: discord.Interaction[Any]) -> None:
     """Speak the language of where an interaction comes from."""
-    settings = await interaction.client.studio.policy.settings(interaction.guild_id)
-    own = interaction.guild_locale if interaction.guild_id is not None else interaction.locale
-    speak(settings.language or str(own or ENGLISH).partition("-")[0])
+    settings = await interaction.client.services.policy.settings(interaction.guild_id)
+    locale = interaction.guild_locale if interaction.guild_id is not None else interaction.locale
+    set_locale(settings.language or str(locale or ENGLISH).partition("-")[0])

@@ -12,7 +12,7 @@ from db.backup import LOCK_FILE
 
 
 @contextmanager
-def only_one(data_dir: Path) -> Iterator[None]:
+def acquire_instance_lock(data_dir: Path) -> Iterator[None]:
     """Hold the data folder, which is made where there is none. Raises ConfigError."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def only_one(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def in_use(data_dir: Path) -> bool:
+def is_locked(data_dir: Path) -> bool:
     """Tell whether somebody holds the data folder, which stays as it is."""
     try:
         with (data_dir / LOCK_FILE).open() as lock:

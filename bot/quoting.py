@@ -8,28 +8,28 @@ import re
 
 import discord
 
-from bot.delivery import TROUBLE
+from bot.delivery import TRANSPORT_ERRORS
 from generation.errors import UserError
 
-LONGEST_QUOTE = 1500  # characters of a prompt that stand in the message itself; a longer one comes as a file
-FILE = "prompt.txt"
-PATIENCE = 2.0  # seconds to wait for that file, with three for the answer
+MAX_INLINE_PROMPT = 1500  # characters of a prompt that stand in the message itself; a longer one comes as a file
+FILENAME = "prompt.txt"
+DOWNLOAD_TIMEOUT_S = 2.0  # seconds to wait for that file, with three for the answer
 _BLOCK = re.compile(r"(?s)(?:^|\n)```\n(.*)\n```$")
 
 
-def quote(says: str, prompt: str) -> tuple[str, list[discord.File]]:
+def format_prompt_block(text: str, prompt: str) -> tuple[str, list[discord.File]]:
     """Put a prompt below what is said about it, or beside it as a file; `says` is cut where it is too long for both."""
-    if len(prompt) <= LONGEST_QUOTE and "```" not in prompt and len(says) + len(prompt) <= 1980:
-        return f"{says}\n```\n{prompt}\n```", []
-    return says, [discord.File(io.BytesIO(prompt.encode()), FILE)]
+    if len(prompt) <= MAX_INLINE_PROMPT and "```" not in prompt and len(text) + len(prompt) <= 1980:
+        return f"{text}\n```\n{prompt}\n```", []
+    return text, [discord.File(io.BytesIO(prompt.encode()), FILENAME)]
 
 
-async def quoted(message: discord.Message) -> str:
+async def extract_prompt(message: discord.Message) -> str:
     """Give the prompt that `quote` put into a message; raises Complaint when it cannot be read."""
     if found := _BLOCK.search(message.content):
         return found[1]
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(DOWNLOAD_TIMEOUT_S):
             return (await message.attachments[0].read()).decode()
-    except (IndexError, *TROUBLE):
+    except (IndexError, *TRANSPORT_ERRORS):
         raise UserError("Discord does not give me this text: copy it, and use the command again.") from None

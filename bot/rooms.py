@@ -9,85 +9,87 @@ from weakref import WeakValueDictionary
 
 import discord
 
-from bot.delivery import persist
-from bot.policy.settings import Delivery
-from bot.studio import Studio
+from bot.delivery import retry_until_available
+from bot.policy.settings import ResultPlacement
+from bot.studio import Services
 from db.threads import ThreadStore
-from generation.display import shorten
+from generation.display import truncate
 from generation.job import Job
 
 log = logging.getLogger(__name__)
 
-LONGEST_NAME = 90  # characters of a thread's name, of which Discord takes 100
+MAX_THREAD_NAME = 90  # characters of a thread's name, of which Discord takes 100
 
 
-class Rooms:
+class ResultChannels:
     """Find, or make, the place for each job's result."""
 
-    def __init__(self, client: discord.Client, studio: Studio, threads: ThreadStore) -> None:
-        self._client, self._studio, self._threads = client, studio, threads
+    def __init__(self, client: discord.Client, services: Services, threads: ThreadStore) -> None:
+        self._client, self._services, self._threads = client, services, threads
         # By person, so that two jobs of theirs do not make two threads; a thread may take minutes where many are made.
-        self._making: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._thread_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
-    async def assigned(self, job: Job) -> Job:
+    async def assign(self, job: Job) -> Job:
         """Give the job with the place for its result settled and kept; unchanged where that is where it was asked."""
         to = job.destination
         if to.post_in is not None or not to.by_channel or to.guild_id is None:
             return job
         try:
-            async with self._making.setdefault(job.requester.id, asyncio.Lock()):
-                room = await self._room(job)
+            async with self._thread_locks.setdefault(job.requester.id, asyncio.Lock()):
+                channel_id = await self._resolve_channel(job)
         except discord.HTTPException as error:
             log.warning(
                 "job %s: no thread could be made, so the result is posted where it was asked for: %s", job.id, error
             )
             return job
-        return job if room is None else await self._settled(job, room)
+        return job if channel_id is None else await self._store_channel(job, channel_id)
 
-    async def seen_from(self, job: Job) -> int:
+    async def audience_channel_id(self, job: Job) -> int:
         """Give the channel whose rules hold for who sees the result: a thread, also one to come, is as its channel."""
         to = job.destination
         if to.post_in is None and to.by_channel and to.guild_id is not None:
-            settings = await self._studio.policy.settings(to.guild_id)
-            if settings.delivery is Delivery.GALLERY and settings.gallery is not None:
+            settings = await self._services.policy.settings(to.guild_id)
+            if settings.delivery is ResultPlacement.GALLERY and settings.gallery is not None:
                 return settings.gallery
         return to.result_channel_id
 
-    async def lost(self, job: Job) -> Job:
+    async def fall_back(self, job: Job) -> Job:
         """Give the job without its place, which Discord does not let the bot use."""
         assert job.destination.post_in is not None
         await self._threads.delete(job.destination.post_in)
-        return await self._settled(job, None)
+        return await self._store_channel(job, None)
 
-    async def _settled(self, job: Job, room: int | None) -> Job:
-        await self._studio.store.set_result_channel(job.id, room)
-        return replace(job, destination=replace(job.destination, post_in=room))
+    async def _store_channel(self, job: Job, channel_id: int | None) -> Job:
+        await self._services.store.set_result_channel(job.id, channel_id)
+        return replace(job, destination=replace(job.destination, post_in=channel_id))
 
-    async def _room(self, job: Job) -> int | None:
-        settings = await self._studio.policy.settings(job.destination.guild_id)
+    async def _resolve_channel(self, job: Job) -> int | None:
+        settings = await self._services.policy.settings(job.destination.guild_id)
         match settings.delivery:
-            case Delivery.GALLERY:
+            case ResultPlacement.GALLERY:
                 return settings.gallery
-            case Delivery.THREAD_OF_PERSON:
-                return await self._thread_of_person(job)
-            case Delivery.THREAD_OF_JOB:
-                return await self._new_thread(job, job.params.parts[0].text or "Pictures")
-            case Delivery.HERE:
+            case ResultPlacement.THREAD_OF_PERSON:
+                return await self._user_thread(job)
+            case ResultPlacement.THREAD_OF_JOB:
+                return await self._create_thread(job, job.params.parts[0].text or "Pictures")
+            case ResultPlacement.HERE:
                 return None
 
-    async def _thread_of_person(self, job: Job) -> int | None:
+    async def _user_thread(self, job: Job) -> int | None:
         person, channel_id = job.requester, job.destination.channel_id
         if known := await self._threads.find(person.id, channel_id):
             return known
-        thread_id = await self._new_thread(job, f"Pictures of {person.name}")
+        thread_id = await self._create_thread(job, f"Pictures of {person.name}")
         if thread_id is not None:
             await self._threads.save(person.id, channel_id, thread_id)
         return thread_id
 
-    async def _new_thread(self, job: Job, name: str) -> int | None:
+    async def _create_thread(self, job: Job, name: str) -> int | None:
         channel = self._client.get_channel(job.destination.channel_id)
         if not isinstance(channel, discord.TextChannel):  # a thread has no threads, and a voice channel has none either
             return None
-        title = shorten(" ".join(name.split()), LONGEST_NAME)
-        thread = await persist(lambda: channel.create_thread(name=title, type=discord.ChannelType.public_thread))
+        title = truncate(" ".join(name.split()), MAX_THREAD_NAME)
+        thread = await retry_until_available(
+            lambda: channel.create_thread(name=title, type=discord.ChannelType.public_thread)
+        )
         return thread.id

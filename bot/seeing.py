@@ -9,7 +9,7 @@ import discord
 from generation.job import Job
 
 
-def may_see(interaction: discord.Interaction[Any], job: Job) -> bool:
+def can_view_job(interaction: discord.Interaction[Any], job: Job) -> bool:
     """Tell whether a job is somebody's own, or public in a channel of this server that they can read."""
     if job.requester.id == interaction.user.id:
         return True
@@ -17,7 +17,7 @@ def may_see(interaction: discord.Interaction[Any], job: Job) -> bool:
         return False
     if job.destination.guild_id != interaction.guild_id:
         return False
-    place = interaction.guild.get_channel_or_thread(job.destination.channel_id)
-    if isinstance(place, discord.Thread) and place.is_private():
-        return place.id == interaction.channel_id
-    return place is not None and place.permissions_for(interaction.user).view_channel
+    channel = interaction.guild.get_channel_or_thread(job.destination.channel_id)
+    if isinstance(channel, discord.Thread) and channel.is_private():
+        return channel.id == interaction.channel_id
+    return channel is not None and channel.permissions_for(interaction.user).view_channel

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import discord
 
-from bot.policy.settings import Sensitive
-from bot.studio import Studio
+from bot.policy.settings import NsfwMode
+from bot.studio import Services
 
-TAKEN_FOR = (
+NSFW_MESSAGE = (
     "The picture was taken for a sensitive one, which the owners of this server show in age-restricted channels only."
 )
-WITHHELD = f"{TAKEN_FOR} It is not kept, and counts for nothing."
+NSFW_WITHHELD_MESSAGE = f"{NSFW_MESSAGE} It is not kept, and counts for nothing."
 
 
-def may_show(client: discord.Client, channel_id: int | None) -> bool:
+def allows_nsfw(client: discord.Client, channel_id: int | None) -> bool:
     """Say whether a channel is one for sensitive pictures: age-restricted, in a server that no directory lists.
 
     What is not known to be so is not so: direct messages, and channels that the bot cannot see.
@@ -26,7 +26,9 @@ def may_show(client: discord.Client, channel_id: int | None) -> bool:
     return channel.is_nsfw() and "DISCOVERABLE" not in channel.guild.features
 
 
-async def is_withheld(studio: Studio, client: discord.Client, guild_id: int | None, channel_id: int | None) -> bool:
+async def is_nsfw_withheld(
+    services: Services, client: discord.Client, guild_id: int | None, channel_id: int | None
+) -> bool:
     """Say whether the owners of a server do not want sensitive pictures to be shown in a channel at all."""
-    settings = await studio.policy.settings(guild_id)
-    return settings.sensitive is Sensitive.WITHHOLD and not may_show(client, channel_id)
+    settings = await services.policy.settings(guild_id)
+    return settings.sensitive is NsfwMode.WITHHOLD and not allows_nsfw(client, channel_id)

@@ -12,34 +12,34 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot.fitting import Fitting
-from bot.studio import Studio
+from bot.fitting import ImageResizer
+from bot.studio import Services
 from db.privacy import START_CURSOR, Cursor
-from generation.display import slug
+from generation.display import slugify
 from generation.files.grid_image import reencode
 from generation.job import Action
 from generation.params import ImageRef, Tile, Upload, from_dict
 
-LARGEST_PART = 24 * 2**20  # bytes; Discord takes requests of 25 MiB
-PARTS_AT_ONCE = 4  # Discord allows five further answers where the bot is no member
-BITE = 50  # jobs that are looked at together
-ENTRY = 300  # bytes that a file takes in a zip besides what it holds, its name included twice
-DRAWN = "pictures/"
-BRINGING = (Action.IMAGINE, Action.BLEND)  # what a person can bring pictures to; the rest takes them over
+MAX_PART_BYTES = 24 * 2**20  # bytes; Discord takes requests of 25 MiB
+MAX_PARTS_PER_REQUEST = 4  # Discord allows five further answers where the bot is no member
+BATCH_SIZE = 50  # jobs that are looked at together
+ZIP_ENTRY_OVERHEAD = 300  # bytes that a file takes in a zip besides what it holds, its name included twice
+GENERATED_FOLDER = "pictures/"
+ACTIONS_WITH_UPLOADS = (Action.IMAGINE, Action.BLEND)  # what a person can bring pictures to; the rest takes them over
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ArchivePart:
     """A zip file on disk; `after` is where the next one goes on, or None when there is nothing more."""
 
     path: Path
     jobs: int
-    pictures: int
-    after: Cursor | None
+    images: int
+    next_cursor: Cursor | None
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class _JobFiles:
     """A job with its files by the names they get, and the bytes that all of it will take."""
 
     entry: dict[str, Any]
@@ -47,29 +47,31 @@ class _Piece:
     size: int
 
 
-async def pack(studio: Studio, person_id: int, after: Cursor, limit: int, target: Path) -> Part:
+async def write_archive_part(
+    services: Services, person_id: int, after: Cursor, limit: int, target: Path
+) -> ArchivePart:
     """Write what of a person's jobs comes `after` a place, and fits into `limit` bytes, to a zip at `target`."""
     with zipfile.ZipFile(target, "w") as archive:
-        packing = _Packing(archive, limit)
+        writer = _ArchiveWriter(archive, limit)
         if after == START_CURSOR:
-            packing.add_text("you.json", await studio.privacy.export_rows(person_id))
-        next_ = await _fill(packing, studio, person_id, after)
-        await asyncio.to_thread(packing.add_text, "jobs.json", packing.entries)
-    return Part(target, len(packing.entries), len(packing.names), next_)
+            writer.add_text("you.json", await services.personal_data.export_rows(person_id))
+        next_cursor = await _fill(writer, services, person_id, after)
+        await asyncio.to_thread(writer.add_text, "jobs.json", writer.entries)
+    return ArchivePart(target, len(writer.entries), len(writer.names), next_cursor)
 
 
-async def _fill(packing: _Packing, studio: Studio, person_id: int, after: Cursor) -> Cursor | None:
-    while jobs := await studio.privacy.export_jobs(person_id, after, BITE):
+async def _fill(writer: _ArchiveWriter, services: Services, person_id: int, after: Cursor) -> Cursor | None:
+    while jobs := await services.personal_data.export_jobs(person_id, after, BATCH_SIZE):
         for job in jobs:
-            piece = await asyncio.to_thread(_piece, job, studio, packing.limit // 2)
-            if not packing.has_room(piece):
+            job_files = await asyncio.to_thread(_collect_job_files, job, services, writer.limit // 2)
+            if not writer.has_room(job_files):
                 return after
-            await asyncio.to_thread(packing.add, piece)
+            await asyncio.to_thread(writer.add, job_files)
             after = Cursor(job["asked_at"], job["id"])
     return None
 
 
-class _Packing:
+class _ArchiveWriter:
     """A zip file that is being filled."""
 
     def __init__(self, archive: zipfile.ZipFile, limit: int) -> None:
@@ -77,18 +79,18 @@ class _Packing:
         self.entries: list[dict[str, Any]] = []
         self.names: set[str] = set()
         self._archive = archive
-        self._size = ENTRY  # of what is in it, and of the list that is still to come
+        self._size = ZIP_ENTRY_OVERHEAD  # of what is in it, and of the list that is still to come
 
-    def has_room(self, piece: _Piece) -> bool:
+    def has_room(self, job_files: _JobFiles) -> bool:
         """Tell whether a piece fits as well; the first always does."""
-        return not self.entries or self._size + piece.size <= self.limit
+        return not self.entries or self._size + job_files.size <= self.limit
 
-    def add(self, piece: _Piece) -> None:
+    def add(self, job_files: _JobFiles) -> None:
         """Put a job's files in, but for those that another job has brought already."""
-        self.entries.append(piece.entry)
-        self._size += piece.size
-        for name in piece.files.keys() - self.names:
-            content = piece.files[name]
+        self.entries.append(job_files.entry)
+        self._size += job_files.size
+        for name in job_files.files.keys() - self.names:
+            content = job_files.files[name]
             with suppress(FileNotFoundError):  # deleted in this moment
                 if isinstance(content, bytes):
                     self._archive.writestr(name, content)
@@ -99,35 +101,35 @@ class _Packing:
     def add_text(self, name: str, values: Any) -> None:
         """Put plain values in, as JSON."""
         self._archive.writestr(name, json.dumps(values, ensure_ascii=False, indent=1), zipfile.ZIP_DEFLATED)
-        self._size += self._archive.getinfo(name).compress_size + ENTRY
+        self._size += self._archive.getinfo(name).compress_size + ZIP_ENTRY_OVERHEAD
 
 
-def _piece(job: dict[str, Any], studio: Studio, most: int) -> _Piece:
+def _collect_job_files(job: dict[str, Any], services: Services, limit: int) -> _JobFiles:
     """Gather a job's files as far as they are kept; where they are more than `most` bytes, smaller ones."""
-    paths = {name: studio.pictures.path(picture) for name, picture in _pictures(job)}
-    kept: dict[str, Path | bytes] = {name: path for name, path in paths.items() if path.exists()}
-    if _size(kept) > most:
-        kept = dict(_made_smaller(job, paths, studio.fitting, most // len(kept) - ENTRY))
-    entry = job | {"asked_at": datetime.fromtimestamp(job["asked_at"], UTC).isoformat(), "files": sorted(kept)}
-    return _Piece(entry, kept, _size(kept) + len(json.dumps(entry, indent=1).encode()))
+    paths = {name: services.images.path(picture) for name, picture in _job_images(job)}
+    files: dict[str, Path | bytes] = {name: path for name, path in paths.items() if path.exists()}
+    if _total_size(files) > limit:
+        files = dict(_shrink_images(job, paths, services.resizer, limit // len(files) - ZIP_ENTRY_OVERHEAD))
+    entry = job | {"asked_at": datetime.fromtimestamp(job["asked_at"], UTC).isoformat(), "files": sorted(files)}
+    return _JobFiles(entry, files, _total_size(files) + len(json.dumps(entry, indent=1).encode()))
 
 
-def _pictures(job: dict[str, Any]) -> Iterator[tuple[str, ImageRef]]:
+def _job_images(job: dict[str, Any]) -> Iterator[tuple[str, ImageRef]]:
     params = from_dict(job["params"])
     day = datetime.fromtimestamp(job["asked_at"], UTC).date()
     if job["suffix"] and job["action"] != Action.PICK:  # a picked picture is one of the grid's
-        words = slug(params.parts[0].text)
+        stem = slugify(params.parts[0].text)
         for index in range(params.count):
             tile = Tile(job["id"], index)
-            yield f"{DRAWN}{day}_{words}_{tile}.png", tile
-    if job["action"] in BRINGING:
-        for picture in (params.source, params.mask, *params.blended):
-            if isinstance(picture, Upload):
-                yield f"brought/{picture.digest[:16]}.png", picture
+            yield f"{GENERATED_FOLDER}{day}_{stem}_{tile}.png", tile
+    if job["action"] in ACTIONS_WITH_UPLOADS:
+        for image in (params.source, params.mask, *params.blended):
+            if isinstance(image, Upload):
+                yield f"brought/{image.digest[:16]}.png", image
 
 
-def _made_smaller(
-    job: dict[str, Any], paths: dict[str, Path], fitting: Fitting, most: int
+def _shrink_images(
+    job: dict[str, Any], paths: dict[str, Path], resizer: ImageResizer, limit: int
 ) -> Iterator[tuple[str, bytes]]:
     """Give pictures of at most `most` bytes each, with another name where that takes another picture.
 
@@ -137,18 +139,20 @@ def _made_smaller(
     for name, path in paths.items():
         with suppress(FileNotFoundError):
             data = path.read_bytes()
-            if len(data) > most:
-                ours = name.startswith(DRAWN)
-                data, suffix = fitting.smaller(data, most, params) if ours else reencode(data, most)
+            if len(data) > limit:
+                is_generated = name.startswith(GENERATED_FOLDER)
+                data, suffix = resizer.shrink(data, limit, params) if is_generated else reencode(data, limit)
                 name = f"{name.removesuffix('.png')}_smaller.{suffix}"
             yield name, data
 
 
-def _size(files: dict[str, Path | bytes]) -> int:
-    return sum(ENTRY + (len(each) if isinstance(each, bytes) else _length(each)) for each in files.values())
+def _total_size(files: dict[str, Path | bytes]) -> int:
+    return sum(
+        ZIP_ENTRY_OVERHEAD + (len(each) if isinstance(each, bytes) else _file_size(each)) for each in files.values()
+    )
 
 
-def _length(path: Path) -> int:
+def _file_size(path: Path) -> int:
     try:
         return path.stat().st_size
     except FileNotFoundError:

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bot.config import Config
-from bot.studio import make_worker, repertoire_of
+from bot.studio import load_registry, make_worker
 from generation import messages
-from generation.display import slug
+from generation.display import slugify
 from generation.errors import UserError, WorkerCrashed
 from generation.files.sanitize import sanitize_image
 from generation.job import new_job_id
@@ -24,33 +24,33 @@ from generation.worker.worker import LocalWorker
 UPLOAD_LIMIT = 10 * 2**20  # bytes, Discord's own: the sheet is the same as there
 
 
-async def imagine(config: Config, prompt: str, out: Path, image: Path | None) -> None:
+async def generate_from_cli(config: Config, prompt: str, out: Path, image: Path | None) -> None:
     """Draw `prompt` into the folder `out` and print the paths. Raises Complaint for what the person can mend."""
-    repertoire = repertoire_of(config)
-    params = parse_params(prompt, repertoire, source=Upload("") if image else None)
-    alone = replace(repertoire, models=(repertoire.resolve(params),))  # the others need not be loaded
-    worker = make_worker(config, alone)
-    source = await asyncio.to_thread(_read, image) if image else None
+    registry = load_registry(config)
+    params = parse_params(prompt, registry, source=Upload("") if image else None)
+    single_model_registry = replace(registry, models=(registry.resolve(params),))  # the others need not be loaded
+    worker = make_worker(config, single_model_registry)
+    source = await asyncio.to_thread(_read_image, image) if image else None
     request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source)
     console = Console()
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
     try:
         with Progress(*columns, console=Console(stderr=True)) as bars:
-            grid = await _draw(worker, request, bars)
+            grid = await _generate(worker, request, bars)
     except WorkerCrashed as death:
         raise UserError(f"The drawing process ended: {death}") from None
     finally:
         await worker.close()
-    for path in await asyncio.to_thread(_write, grid, params, request.job_id, out):
+    for path in await asyncio.to_thread(_write_files, grid, params, request.job_id, out):
         console.print(str(path), soft_wrap=True, highlight=False)
 
 
-async def _draw(worker: LocalWorker, request: Generate, bars: Progress) -> Grid:
+async def _generate(worker: LocalWorker, request: Generate, bars: Progress) -> Grid:
     loading = bars.add_task("Loading", total=None)
     worker.subscribe(lambda: _show_loading(worker, bars, loading))
     await worker.start()
-    drawing = bars.add_task("Drawing", total=None, start=False)
-    return await worker.generate(request, lambda progress: _show_progress(progress, bars, drawing))
+    generating = bars.add_task("Drawing", total=None, start=False)
+    return await worker.generate(request, lambda progress: _show_progress(progress, bars, generating))
 
 
 def _show_loading(worker: LocalWorker, bars: Progress, task: TaskID) -> None:
@@ -66,15 +66,15 @@ def _show_progress(progress: messages.Progress, bars: Progress, task: TaskID) ->
     bars.update(task, completed=progress.step, total=progress.total)
 
 
-def _read(image: Path) -> bytes:
+def _read_image(image: Path) -> bytes:
     try:
         return sanitize_image(image.read_bytes())
     except OSError as error:
         raise UserError(f"Cannot read {image}: {error.strerror}") from None
 
 
-def _write(grid: Grid, params: Params, job_id: str, out: Path) -> list[Path]:
-    stem = f"{slug(params.parts[0].text)}_{job_id}"
+def _write_files(grid: Grid, params: Params, job_id: str, out: Path) -> list[Path]:
+    stem = f"{slugify(params.parts[0].text)}_{job_id}"
     files = {out / f"{stem}-{index + 1}.png": tile for index, tile in enumerate(grid.tiles)}
     files[out / f"{stem}.{grid.suffix}"] = grid.image
     try:

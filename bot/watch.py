@@ -14,33 +14,33 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from bot.config import ConfigError
 from bot.metrics import Metrics
-from bot.studio import Studio
+from bot.studio import Services
 from generation.messages import Ready
 from generation.worker.worker import Broken, Worker
 
-LOADING_PATIENCE = 1800.0  # seconds without a worker that draws, which a large model from a slow disk may take
-DATABASE_PATIENCE = 5.0  # seconds
-LEAST_FREE = 64 * 2**20  # bytes
+LOADING_TIMEOUT_S = 1800.0  # seconds without a worker that draws, which a large model from a slow disk may take
+DATABASE_TIMEOUT_S = 5.0  # seconds
+MIN_FREE_BYTES = 64 * 2**20  # bytes
 
 
 @asynccontextmanager
-async def watched(studio: Studio) -> AsyncIterator[None]:
+async def serve_monitoring(services: Services) -> AsyncIterator[None]:
     """Serve metrics and health for as long as the block lasts, where METRICS_PORT says so. Raises ConfigError."""
-    if not studio.config.metrics_port:
+    if not services.config.metrics_port:
         yield
         return
-    metrics = Metrics(studio)
-    runner = web.AppRunner(_app(metrics, Health(studio)), access_log=None, shutdown_timeout=1.0)
+    metrics = Metrics(services)
+    runner = web.AppRunner(_app(metrics, Health(services)), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await _listen(runner, studio.config.metrics_port)
+        await _bind(runner, services.config.metrics_port)
         yield
     finally:
         await runner.cleanup()
         await metrics.close()
 
 
-async def _listen(runner: web.AppRunner, port: int) -> None:
+async def _bind(runner: web.AppRunner, port: int) -> None:
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
     except OSError as error:
@@ -48,58 +48,58 @@ async def _listen(runner: web.AppRunner, port: int) -> None:
 
 
 def _app(metrics: Metrics, health: Health) -> web.Application:
-    async def tell_metrics(_: web.Request) -> web.Response:
-        return web.Response(body=await metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def get_metrics(_: web.Request) -> web.Response:
+        return web.Response(body=await metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def tell_health(_: web.Request) -> web.Response:
-        troubles = await health.troubles()
-        return web.json_response({"healthy": not troubles, "troubles": troubles}, status=503 if troubles else 200)
+    async def get_health(_: web.Request) -> web.Response:
+        problems = await health.problems()
+        return web.json_response({"healthy": not problems, "troubles": problems}, status=503 if problems else 200)
 
     app = web.Application()
-    app.add_routes([web.get("/metrics", tell_metrics), web.get("/health", tell_health)])
+    app.add_routes([web.get("/metrics", get_metrics), web.get("/health", get_health)])
     return app
 
 
 class Health:
     """Whether people get pictures."""
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._loading_since: float | None = None
-        self._watch_worker()
-        studio.worker.subscribe(self._watch_worker)
+        self._on_worker_state()
+        services.worker.subscribe(self._on_worker_state)
 
-    async def troubles(self) -> list[str]:
+    async def problems(self) -> list[str]:
         """Give what is wrong, in words; nothing when all is well."""
         found = (
-            None if _is_connected(self._studio.client) else "there is no connection to Discord",
-            self._trouble_of_worker(self._studio.worker),
-            await self._trouble_of_database(),
+            None if _is_connected(self._services.client) else "there is no connection to Discord",
+            self._worker_problem(self._services.worker),
+            await self._storage_problem(),
         )
-        return [trouble for trouble in found if trouble]
+        return [problem for problem in found if problem]
 
-    def _watch_worker(self) -> None:
-        if isinstance(self._studio.worker.state, Ready):
+    def _on_worker_state(self) -> None:
+        if isinstance(self._services.worker.state, Ready):
             self._loading_since = None
         elif self._loading_since is None:
             self._loading_since = time.monotonic()
 
-    def _trouble_of_worker(self, worker: Worker) -> str | None:
+    def _worker_problem(self, worker: Worker) -> str | None:
         if isinstance(worker.state, Broken):
             return f"the model cannot be loaded: {worker.state.reason}"
-        if self._loading_since is not None and time.monotonic() - self._loading_since > LOADING_PATIENCE:
+        if self._loading_since is not None and time.monotonic() - self._loading_since > LOADING_TIMEOUT_S:
             return "the model takes too long to load"
         return None
 
-    async def _trouble_of_database(self) -> str | None:
+    async def _storage_problem(self) -> str | None:
         try:
-            async with asyncio.timeout(DATABASE_PATIENCE):
-                if not await self._studio.store.is_writable():
+            async with asyncio.timeout(DATABASE_TIMEOUT_S):
+                if not await self._services.store.is_writable():
                     return "the database cannot be written to"
         except TimeoutError:
             return "the database does not answer"
-        free = (await asyncio.to_thread(shutil.disk_usage, self._studio.config.data_dir)).free
-        return f"only {free >> 20} MiB are free on the disk" if free < LEAST_FREE else None
+        free = (await asyncio.to_thread(shutil.disk_usage, self._services.config.data_dir)).free
+        return f"only {free >> 20} MiB are free on the disk" if free < MIN_FREE_BYTES else None
 
 
 def _is_connected(client: discord.Client | None) -> bool:

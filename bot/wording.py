@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.language import tr
-from generation.display import escape, shorten
+from generation.display import escape_markdown, truncate
 from generation.job import Action, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models.registry import ModelRegistry
@@ -11,87 +11,87 @@ from generation.prompt import format_prompt
 from generation.queue.queue import QueuePosition
 from generation.worker.worker import Broken, WorkerState
 
-LONGEST_PROMPT = 800  # characters shown; escaping may double them, and a message holds 2000
-LONGEST_ENDING = 250
-LONGEST_MODEL = 60
+MAX_PROMPT_LENGTH = 800  # characters shown; escaping may double them, and a message holds 2000
+MAX_END_MESSAGE_LENGTH = 250
+MAX_MODEL_NAME_LENGTH = 60
 
 
-def waiting(job: Job, repertoire: ModelRegistry, place: QueuePosition | None, state: WorkerState) -> str:
+def waiting(job: Job, registry: ModelRegistry, queue_position: QueuePosition | None, state: WorkerState) -> str:
     """Say where a job stands before it has its turn."""
-    headline = f"{_headline(job, repertoire)} ({tr('Waiting to start')})"
-    if place is None:
+    headline = f"{_headline(job, registry)} ({tr('Waiting to start')})"
+    if queue_position is None:
         return headline
-    return f"{headline}\n-# {place_in_words(place)}" + ("" if isinstance(state, Ready) else f" · {_loading(state)}")
+    return f"{headline}\n-# {format_queue_position(queue_position)}" + (
+        "" if isinstance(state, Ready) else f" · {_loading(state)}"
+    )
 
 
-def place_in_words(place: QueuePosition) -> str:
+def format_queue_position(queue_position: QueuePosition) -> str:
     """Say where in the queue a job stands, and about how long it will be."""
-    estimate = f", {roughly(place.seconds)}" if place.seconds is not None else ""
-    return tr("{place} in the queue", place=_ordinal(place.position)) + estimate
+    estimate = f", {format_duration(queue_position.seconds)}" if queue_position.seconds is not None else ""
+    return tr("{place} in the queue", place=_ordinal(queue_position.position)) + estimate
 
 
-def drawing(
-    job: Job, repertoire: ModelRegistry, progress: Progress | None, state: WorkerState, *, is_absent: bool = False
+def running(
+    job: Job, registry: ModelRegistry, progress: Progress | None, state: WorkerState, *, model_is_absent: bool = False
 ) -> str:
     """Say how far a job is once it has its turn; before its first step, what it waits for.
 
     Its model `is_absent` while it is not held and not on its way either: `state` is then about another.
     """
     if progress is not None:
-        return f"{_headline(job, repertoire)} ({100 * progress.step // progress.total}%)"
-    starting = f"{_headline(job, repertoire)} ({tr('Starting')})"
-    if is_absent:
-        return f"{starting}\n-# {_making_room(repertoire.model_name(job.params), state)}"
+        return f"{_headline(job, registry)} ({100 * progress.step // progress.total}%)"
+    starting = f"{_headline(job, registry)} ({tr('Starting')})"
+    if model_is_absent:
+        return f"{starting}\n-# {_waiting_for_memory(registry.model_name(job.params), state)}"
     return starting if isinstance(state, Ready) else f"{starting}\n-# {_loading(state)}"
 
 
-def leaving(text: str) -> str:
+def with_token_warning(text: str) -> str:
     """Add to a notice that Discord will soon not let it be edited any more."""
-    why = tr("Discord lets me write here for 15 minutes only: I will send the result as a direct message.")
-    return f"{text}\n-# {why}"
+    reason = tr("Discord lets me write here for 15 minutes only: I will send the result as a direct message.")
+    return f"{text}\n-# {reason}"
 
 
-def finished(job: Job, repertoire: ModelRegistry, credit: Requester | None) -> str:
+def finished(job: Job, registry: ModelRegistry, credit: Requester | None) -> str:
     """Head a result; `credit` is the owner of the picture it descends from, when that is somebody else."""
     thanks = tr("after a picture by {whom}", whom=f"<@{credit.id}>") if credit else ""
-    return f"{_headline(job, repertoire)}\n-# {thanks}" if thanks else _headline(job, repertoire)
+    return f"{_headline(job, registry)}\n-# {thanks}" if thanks else _headline(job, registry)
 
 
-def elsewhere_posted(job: Job, repertoire: ModelRegistry, answer_id: int | None) -> str:
+def posted_elsewhere(job: Job, registry: ModelRegistry, result_message_id: int | None) -> str:
     """Lead from the notice to the result, where the owners want results elsewhere."""
     to = job.destination
-    return (
-        f"{_headline(job, repertoire)}\nhttps://discord.com/channels/{to.guild_id}/{to.result_channel_id}/{answer_id}"
-    )
+    return f"{_headline(job, registry)}\nhttps://discord.com/channels/{to.guild_id}/{to.result_channel_id}/{result_message_id}"
 
 
-def ended(job: Job, repertoire: ModelRegistry, ending: str) -> str:
+def failed_or_cancelled(job: Job, registry: ModelRegistry, end_message: str) -> str:
     """Say why there is no result; what the person typed stays readable."""
-    return f"{_headline(job, repertoire)}\n{shorten(ending, LONGEST_ENDING)}"
+    return f"{_headline(job, registry)}\n{truncate(end_message, MAX_END_MESSAGE_LENGTH)}"
 
 
-def elsewhere(text: str, job: Job) -> str:
+def with_dm_reason(text: str, job: Job) -> str:
     """Add to what is sent by direct message why it does not come where it was asked for."""
     return f"{text}\n-# {tr('I could not answer in {where}.', where=f'<#{job.destination.channel_id}>')}"
 
 
-def origin(job: Job) -> str:
+def attribution(job: Job) -> str:
     """Say what was done for a job, and by whom."""
     return f"{_label(job) or tr('Drawn for ')}<@{job.requester.id}>"
 
 
-def _headline(job: Job, repertoire: ModelRegistry) -> str:
-    prompt = escape(shorten(format_prompt(job.params, repertoire), LONGEST_PROMPT))
+def _headline(job: Job, registry: ModelRegistry) -> str:
+    prompt = escape_markdown(truncate(format_prompt(job.params, registry), MAX_PROMPT_LENGTH))
     title = f"**{prompt}** - " if prompt else ""  # pictures can be blended without a word
-    return f"{title}{_label(job)}<@{job.requester.id}>{tr(_MODES.get(job.speed, ''))}"
+    return f"{title}{_label(job)}<@{job.requester.id}>{tr(_SPEED_LABELS.get(job.speed, ''))}"
 
 
 def _label(job: Job) -> str:
-    return tr(_LABELS[job.action], number=job.parent.index + 1 if job.parent else 0)
+    return tr(_ACTION_LABELS[job.action], number=job.parent.index + 1 if job.parent else 0)
 
 
-_MODES = {Speed.TURBO: " (turbo)", Speed.RELAX: " (relaxed)"}  # fast is what nobody needs to be told
-_LABELS = {
+_SPEED_LABELS = {Speed.TURBO: " (turbo)", Speed.RELAX: " (relaxed)"}  # fast is what nobody needs to be told
+_ACTION_LABELS = {
     Action.IMAGINE: "",
     Action.BLEND: "Blended by ",
     Action.REROLL: "Drawn again by ",
@@ -115,19 +115,19 @@ _LABELS = {
 }
 
 
-def _making_room(name: str, state: WorkerState) -> str:
+def _waiting_for_memory(name: str, state: WorkerState) -> str:
     if isinstance(state, Loading):
-        return tr("waiting until {model} is loaded", model=_model(state.model))
-    return tr("waiting until there is room in memory for {model}", model=_model(name))
+        return tr("waiting until {model} is loaded", model=_model_name(state.model))
+    return tr("waiting until there is room in memory for {model}", model=_model_name(name))
 
 
-def _model(name: str) -> str:
-    return escape(shorten(name, LONGEST_MODEL))
+def _model_name(name: str) -> str:
+    return escape_markdown(truncate(name, MAX_MODEL_NAME_LENGTH))
 
 
 def _loading(state: WorkerState) -> str:
     if isinstance(state, Loading):
-        model, number = _model(state.model), state.done + 1
+        model, number = _model_name(state.model), state.done + 1
         return tr(
             "loading {model} ({number} of {of}: {part})", model=model, number=number, of=state.total, part=state.part
         )
@@ -140,7 +140,7 @@ def _ordinal(position: int) -> str:
     return tr("next") if position == 1 else tr("number {position}", position=position)
 
 
-def roughly(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Give a time as one says it."""
     if seconds < 10:
         return tr("a few seconds")

@@ -10,8 +10,8 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.destination import is_private
-from bot.habits import habits_of
-from bot.policy.situation import situation_of
+from bot.habits import load_prompt_defaults
+from bot.policy.situation import context_from
 from cogs.road import Interaction, Road, road_of
 from generation.errors import UserError
 from generation.job import Action
@@ -28,8 +28,8 @@ class Blend(commands.Cog):
 
     def __init__(self, client: Client, road: Road) -> None:
         self.road = road
-        self.studio = client.studio
-        self.taking_in = client.taking_in
+        self.studio = client.services
+        self.taking_in = client.uploads
 
     @app_commands.command(description="Blend two to five pictures")
     @app_commands.describe(
@@ -50,13 +50,13 @@ class Blend(commands.Cog):
         image5: discord.Attachment | None = None,
         dimensions: Literal["portrait", "square", "landscape"] = "square",
     ) -> None:
-        await self.studio.policy.welcome(situation_of(interaction))
+        await self.studio.policy.check_access(context_from(interaction))
         self.studio.queue.check_limits(interaction.user.id)
-        preferred = await self.studio.people.get(interaction.user.id)
+        preferred = await self.studio.preferences.get(interaction.user.id)
         await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, None, preferred))
         brought = [image for image in (image1, image2, image3, image4, image5) if image is not None]
-        pictures = await self.taking_in.attachments(brought)
-        model = _blending((await habits_of(self.studio, interaction)).model, self.studio.repertoire)
+        pictures = await self.taking_in.import_attachments(brought)
+        model = _blending((await load_prompt_defaults(self.studio, interaction)).model, self.studio.registry)
         params = actions.blend(pictures, model, SHAPES[dimensions], actions.new_seed())
         await self.road.ask(interaction, Action.BLEND, params)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import discord
 
-from bot.errors import answering
-from bot.forms import LONGEST_TEXT
+from bot.errors import report_errors
+from bot.forms import MAX_TEXT_LENGTH
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.models.model import Model
@@ -74,7 +74,7 @@ class TileButton(
         return cls(match["act"], Tile(match["job_id"], int(match["index"])), "?", item.row or 0)
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             door = _road(interaction).doors.get(self.act)
             if door is None:
                 raise UserError("This button does nothing here any more.")
@@ -93,7 +93,7 @@ class RerollButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], t
         return cls(match["job_id"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             await _road(interaction).doors[Action.REROLL](interaction, Tile(self.job_id, 0))
 
 
@@ -109,7 +109,7 @@ class CancelButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], t
         return cls(match["job_id"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             await _road(interaction).cancel(interaction, self.job_id)
 
 
@@ -125,7 +125,7 @@ class RetryButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], te
         return cls(match["job_id"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             await _road(interaction).doors[RETRY](interaction, Tile(self.job_id, 0))
 
 
@@ -138,7 +138,7 @@ def cancel_view(job_id: str) -> discord.ui.View:
 
 def failed_view(job: Job, prompt: str) -> discord.ui.View | None:
     """Give the button below the notice of a failed job, where there are words to change and they fit into a form."""
-    if job.action in WORDLESS or len(prompt) > LONGEST_TEXT:
+    if job.action in WORDLESS or len(prompt) > MAX_TEXT_LENGTH:
         return None
     return discord.ui.View(timeout=None).add_item(RetryButton(job.id))
 

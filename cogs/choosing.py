@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from discord import app_commands
 
-from bot.studio import Studio
-from generation.display import shorten
+from bot.studio import Services
+from generation.display import truncate
 from generation.errors import UserError
 from generation.models.catalogue import normalize_name
 from generation.models.model import Model
@@ -17,32 +17,32 @@ MOST_CHOICES = 25  # of an autocompletion or a select, by Discord's rules
 LONGEST_CHOICE = 100  # characters of its name and of its value
 
 
-async def offered(studio: Studio, guild_id: int | None) -> list[Model]:
+async def offered(studio: Services, guild_id: int | None) -> list[Model]:
     """Give the models that may draw in a server, the one that draws where nothing is said first."""
     settings = await studio.policy.settings(guild_id)
-    return [model for model in studio.repertoire.models if settings.allows(model.name)]
+    return [model for model in studio.registry.models if settings.allows(model.name)]
 
 
-async def autocompletion(studio: Studio, guild_id: int | None, typed: str) -> list[app_commands.Choice[str]]:
+async def autocompletion(studio: Services, guild_id: int | None, typed: str) -> list[app_commands.Choice[str]]:
     """Offer the models that may draw in a server and fit what somebody has typed so far."""
-    meant = {model.name for model in studio.repertoire.match(typed)}
+    meant = {model.name for model in studio.registry.match(typed)}
     names = [model.name for model in await offered(studio, guild_id)]
     return choices(name for name in names if name in meant or normalize_name(typed) in normalize_name(name))
 
 
-def lora_choices(studio: Studio, model: Model, typed: str) -> list[app_commands.Choice[str]]:
+def lora_choices(studio: Services, model: Model, typed: str) -> list[app_commands.Choice[str]]:
     """Offer the LoRAs that suit `model` and fit what somebody has typed so far, after the last comma."""
     before, comma, last = typed.rpartition(",")
     name, colon, weight = last.strip().partition(":")
     loras = [
         lora
-        for lora in studio.repertoire.adapters.compatible_with(model).loras
+        for lora in studio.registry.adapters.compatible_with(model).loras
         if normalize_name(name) in normalize_name(lora.name)
     ]
     found = [(f"{before}{comma}{' ' if comma else ''}{lora.name}{colon}{weight}", lora) for lora in loras]
     return [
         app_commands.Choice(
-            name=shorten(" · ".join(filter(None, [text, lora.trigger_words])), LONGEST_CHOICE), value=text
+            name=truncate(" · ".join(filter(None, [text, lora.trigger_words])), LONGEST_CHOICE), value=text
         )
         for text, lora in found[:MOST_CHOICES]
         if len(text) <= LONGEST_CHOICE
@@ -51,13 +51,13 @@ def lora_choices(studio: Studio, model: Model, typed: str) -> list[app_commands.
 
 def choices(names: Iterable[str]) -> list[app_commands.Choice[str]]:
     """Give names as an autocompletion offers them."""
-    found = [(shorten(name, LONGEST_CHOICE), name[:LONGEST_CHOICE]) for name in names]
+    found = [(truncate(name, LONGEST_CHOICE), name[:LONGEST_CHOICE]) for name in names]
     return [app_commands.Choice(name=name, value=value) for name, value in found[:MOST_CHOICES]]
 
 
-async def chosen_model(studio: Studio, guild_id: int | None, typed: str) -> Model:
+async def chosen_model(studio: Services, guild_id: int | None, typed: str) -> Model:
     """Give the model that somebody means; raises Complaint where there is none, or not one alone."""
-    meant = studio.repertoire.match(typed)
+    meant = studio.registry.match(typed)
     if len(meant) == 1:
         return meant[0]
     names = ", ".join(model.name for model in meant or await offered(studio, guild_id))

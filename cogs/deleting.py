@@ -10,7 +10,7 @@ import discord
 from discord.ext import commands
 
 from bot.client import Client
-from bot.forms import Filled, Form
+from bot.forms import ModalValues, PersistentModal
 from cogs.buttons import DELETE
 from cogs.forms import Forms, forms_of
 from cogs.road import Interaction, Road, moderates, note_moderation, road_of
@@ -25,7 +25,7 @@ class Deleting(commands.Cog):
     """Delete pictures for their owners and for moderators."""
 
     def __init__(self, client: Client, road: Road, forms: Forms) -> None:
-        self.studio = client.studio
+        self.studio = client.services
         self.delivery = client.delivery
         road.doors[DELETE] = self.ask
         forms.takers[DELETE] = self.confirmed
@@ -35,10 +35,10 @@ class Deleting(commands.Cog):
         await self._deletable(interaction, tile.job_id)
         says = "The message and the picture's files go for good. What was made from it stays."
         await interaction.response.send_modal(
-            Form(f"{DELETE}:{tile}", "Delete this picture?", discord.ui.TextDisplay(says))
+            PersistentModal(f"{DELETE}:{tile}", "Delete this picture?", discord.ui.TextDisplay(says))
         )
 
-    async def confirmed(self, interaction: Interaction, rest: str, _: Filled) -> None:
+    async def confirmed(self, interaction: Interaction, rest: str, _: ModalValues) -> None:
         """Delete the picture below which the button was pressed, and that message."""
         record = await self._deletable(interaction, Tile.parse(rest).job_id)
         await interaction.response.defer()
@@ -61,16 +61,16 @@ class Deleting(commands.Cog):
     async def on_connect(self) -> None:
         """Go on with what was being deleted when the bot stopped."""
         for record in await self.studio.store.pending_purge():
-            self.studio.carry_out(record.job.id, self.delete(record))
+            self.studio.spawn(record.job.id, self.delete(record))
 
     async def _erase(self, record: JobRecord) -> None:
         await self.studio.store.mark_deleted(record.job.id)
-        await self.studio.pictures.delete(record.job.id)
+        await self.studio.images.delete(record.job.id)
         log.info("job %s: deleted", record.job.id)
 
     async def _remove_answer(self, record: JobRecord) -> None:
         if record.result_message_id is not None:
-            await self.delivery.remove_answer(record.job, record.result_message_id)
+            await self.delivery.delete_result(record.job, record.result_message_id)
 
     async def _deletable(self, interaction: Interaction, job_id: str) -> JobRecord:
         record = await self.studio.store.get(job_id)

@@ -9,11 +9,11 @@ from discord.ext import commands
 
 from bot import wording
 from bot.client import Client
-from bot.quoting import quote
+from bot.quoting import format_prompt_block
 from cogs.buttons import DETAILS
 from cogs.road import Interaction, Road, road_of
 from db.jobs import JobRecord
-from generation.display import escape, shorten
+from generation.display import escape_markdown, truncate
 from generation.errors import UserError
 from generation.job import Action
 from generation.models.registry import ModelRegistry
@@ -29,7 +29,7 @@ class Details(commands.Cog):
     """Answer privately what a picture is made of and made from."""
 
     def __init__(self, client: Client, road: Road) -> None:
-        self.studio = client.studio
+        self.studio = client.services
         road.doors[DETAILS] = self.show
 
     async def show(self, interaction: Interaction, tile: Tile) -> None:
@@ -38,9 +38,9 @@ class Details(commands.Cog):
         if record is None:
             raise UserError("I do not know this picture any more.")
         ancestors = await self._ancestors(record)
-        repertoire = self.studio.repertoire
+        repertoire = self.studio.registry
         says = "\n".join([*facts(record, repertoire), *_lineage(ancestors, interaction.user.id)])
-        content, files = quote(says, format_prompt(record.job.params, repertoire, seed=True))
+        content, files = format_prompt_block(says, format_prompt(record.job.params, repertoire, seed=True))
         await interaction.response.send_message(
             content, files=files, ephemeral=True, allowed_mentions=discord.AllowedMentions.none(), suppress_embeds=True
         )
@@ -65,9 +65,9 @@ def facts(record: JobRecord, repertoire: ModelRegistry) -> list[str]:
     drawn = "" if job.action is Action.PICK or record.seconds is None else f" · drawn in {record.seconds:.1f} s"
     parameters = format_prompt(replace(job.params, parts=(PromptPart(""),), model=""), None)  # whose name is told above
     return [
-        f"{wording.origin(job)} <t:{job.asked_at:.0f}:R>",
-        f"Job `{job.id}` · seed {job.params.seed} · {width} × {height} · {escape(model)}{drawn}",
-        f"-# {escape(shorten(parameters, LONGEST_PARAMETERS))}",
+        f"{wording.attribution(job)} <t:{job.asked_at:.0f}:R>",
+        f"Job `{job.id}` · seed {job.params.seed} · {width} × {height} · {escape_markdown(model)}{drawn}",
+        f"-# {escape_markdown(truncate(parameters, LONGEST_PARAMETERS))}",
     ]
 
 
@@ -77,7 +77,7 @@ def _lineage(ancestors: list[JobRecord], person_id: int) -> list[str]:
 
 
 def _named(record: JobRecord, person_id: int) -> str:
-    to, origin = record.job.destination, wording.origin(record.job)
+    to, origin = record.job.destination, wording.attribution(record.job)
     if record.result_message_id is None or (to.private and record.job.requester.id != person_id):
         return origin
     link = f"https://discord.com/channels/{to.guild_id or '@me'}/{to.result_channel_id}/{record.result_message_id}"

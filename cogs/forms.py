@@ -9,11 +9,11 @@ import discord
 from discord.ext import commands
 
 from bot.client import Client
-from bot.errors import answering
-from bot.forms import Filled, filled_in
+from bot.errors import report_errors
+from bot.forms import ModalValues, parse_modal
 from cogs.road import Interaction
 
-Taker = Callable[[Interaction, str, Filled], Awaitable[None]]
+Taker = Callable[[Interaction, str, ModalValues], Awaitable[None]]
 
 
 class Forms(commands.Cog):
@@ -29,8 +29,8 @@ class Forms(commands.Cog):
         data: Any = interaction.data
         kind, _, rest = str(data["custom_id"]).partition(":")
         if taker := self.takers.get(kind):
-            async with answering(interaction):
-                await taker(interaction, rest, filled_in(interaction))
+            async with report_errors(interaction):
+                await taker(interaction, rest, parse_modal(interaction))
 
 
 def forms_of(client: discord.Client) -> Forms:

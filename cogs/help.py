@@ -10,9 +10,9 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.errors import answering
+from bot.errors import report_errors
 from cogs.road import Interaction
-from generation.display import escape, shorten
+from generation.display import escape_markdown, truncate
 from generation.models.adapters import is_compatible, target_family
 from generation.models.lora import Lora
 from generation.models.registry import ModelRegistry
@@ -30,13 +30,13 @@ class Help(commands.Cog):
     """Explain the studio."""
 
     def __init__(self, client: Client) -> None:
-        self.studio = client.studio
+        self.studio = client.services
 
     @app_commands.command(description="How to draw, change and find pictures")
     async def help(self, interaction: Interaction) -> None:
         first = next(iter(PAGES))
         view = help_view(first)
-        await interaction.response.send_message(PAGES[first](self.studio.repertoire), view=view, ephemeral=True)
+        await interaction.response.send_message(PAGES[first](self.studio.registry), view=view, ephemeral=True)
 
 
 class HelpSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template="help:page"):
@@ -52,9 +52,9 @@ class HelpSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], tem
         return cls()
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             page = self.item.values[0] if self.item.values[0] in PAGES else next(iter(PAGES))
-            text = PAGES[page](interaction.client.studio.repertoire)
+            text = PAGES[page](interaction.client.services.registry)
             await interaction.response.edit_message(content=text, view=help_view(page))
 
 
@@ -70,7 +70,7 @@ def _start(here: ModelRegistry) -> str:
     example = examples[0] if examples else "a red fox in the snow, oil painting"
     return (
         "## Draw something\n"
-        f"Type `/imagine` and say what you want to see, such as\n> {escape(example)}\n"
+        f"Type `/imagine` and say what you want to see, such as\n> {escape_markdown(example)}\n"
         "You get four pictures. Below them:\n"
         "- **U1–U4** take one picture out, with more buttons\n"
         "- **V1–V4** make four variations of one\n"
@@ -126,7 +126,7 @@ def _models(here: ModelRegistry) -> str:
     """Name the models, where there is a choice."""
     if len(here.models) == 1:
         return ""
-    named = ", ".join(escape(shorten(model.name, LONGEST_NAME)) for model in here.models[:MOST_NAMED])
+    named = ", ".join(escape_markdown(truncate(model.name, LONGEST_NAME)) for model in here.models[:MOST_NAMED])
     more = f" and {len(here.models) - MOST_NAMED} more" if len(here.models) > MOST_NAMED else ""
     return f"- `/prefer model`, or `--model` for one prompt, chooses which model draws: {named}{more}\n"
 
@@ -153,14 +153,14 @@ def _suits_any(addition: Lora | TextualInversion, here: ModelRegistry) -> bool:
 
 
 def _lora_line(lora: Lora) -> str:
-    told = filter(None, [escape(shorten(lora.trigger_words, LONGEST_NAME)), target_family(lora)])
-    return " · ".join([f"- `{shorten(lora.name, LONGEST_NAME)}`", *told])
+    told = filter(None, [escape_markdown(truncate(lora.trigger_words, LONGEST_NAME)), target_family(lora)])
+    return " · ".join([f"- `{truncate(lora.name, LONGEST_NAME)}`", *told])
 
 
 def _word_lines(words: Sequence[TextualInversion]) -> list[str]:
     if not words:
         return []
-    named = ", ".join(f"`<{shorten(word.name, LONGEST_NAME)}>`" for word in words[:MOST_WORDS])
+    named = ", ".join(f"`<{truncate(word.name, LONGEST_NAME)}>`" for word in words[:MOST_WORDS])
     more = f" and {len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
     return [f"A learnt word stands among the others, in its brackets: {named}{more}"]
 

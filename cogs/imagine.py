@@ -8,9 +8,9 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.destination import is_private
-from bot.forms import Filled
-from bot.habits import habits_of
-from bot.policy.situation import situation_of
+from bot.forms import ModalValues
+from bot.habits import load_prompt_defaults
+from bot.policy.situation import context_from
 from cogs.choosing import LONGEST_CHOICE, autocompletion, lora_choices
 from cogs.prompting import PROMPT, Prompting, Purpose, prompting_of, refuse
 from cogs.road import Interaction, Road, road_of
@@ -36,8 +36,8 @@ class Imagine(commands.Cog):
 
     def __init__(self, client: Client, road: Road, prompting: Prompting) -> None:
         self.road = road
-        self.studio = client.studio
-        self.taking_in = client.taking_in
+        self.studio = client.services
+        self.taking_in = client.uploads
         prompting.takers[Action.IMAGINE] = self.edited
 
     @app_commands.command(description="Draw four pictures from your words")
@@ -67,11 +67,11 @@ class Imagine(commands.Cog):
 
     @imagine.autocomplete("lora")
     async def _loras(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        meant = self.studio.repertoire.match(interaction.namespace.model or "")
-        model = meant[0] if meant else (await habits_of(self.studio, interaction)).model
+        meant = self.studio.registry.match(interaction.namespace.model or "")
+        model = meant[0] if meant else (await load_prompt_defaults(self.studio, interaction)).model
         return lora_choices(self.studio, model, typed)
 
-    async def edited(self, interaction: Interaction, purpose: Purpose, filled: Filled) -> None:
+    async def edited(self, interaction: Interaction, purpose: Purpose, filled: ModalValues) -> None:
         """Take a prompt that was refused before, with the picture that came with it."""
         await self.enter(interaction, filled.texts[PROMPT], Upload(purpose.besides) if purpose.besides else None)
 
@@ -86,7 +86,7 @@ class Imagine(commands.Cog):
         try:
             await self._gain_time(interaction, wishes, image)
             if isinstance(image, discord.Attachment):
-                image = await self.taking_in.attachment(image)
+                image = await self.taking_in.import_attachment(image)
             if isinstance(wishes, UserError):
                 raise wishes
             if len(wishes) > 1:
@@ -99,14 +99,14 @@ class Imagine(commands.Cog):
 
     async def read(self, interaction: Interaction, prompt: str, *, with_picture: bool) -> list[PromptRequest]:
         """Read a prompt with what the person has settled, one wish a job; raises Complaint with all that is wrong."""
-        habits = await habits_of(self.studio, interaction)
+        habits = await load_prompt_defaults(self.studio, interaction)
         most = (await self.studio.policy.settings(interaction.guild_id)).permutations
         wishes: list[PromptRequest] = []
         faults: list[str] = []
 
         for text in permute(prompt, most):
             try:
-                wishes += habits.read(text, attached=int(with_picture)).expand_repeats()
+                wishes += habits.parse(text, attached=int(with_picture)).expand_repeats()
             except PromptError as wrong:
                 faults += wrong.problems
         if faults:
@@ -118,7 +118,7 @@ class Imagine(commands.Cog):
     async def with_pictures(self, wishes: list[PromptRequest], image: Upload | None) -> list[Params]:
         """Fetch what wishes link to, once each, and give what is to be drawn; `image` came with the prompt."""
         attached = [image] if image else []
-        linked = {links: await self.taking_in.links(links) for links in {wish.links for wish in wishes}}
+        linked = {links: await self.taking_in.import_links(links) for links in {wish.links for wish in wishes}}
         return [wish.with_images([*attached, *linked[wish.links]]) for wish in wishes]
 
     async def _gain_time(self, interaction: Interaction, wishes: list[PromptRequest] | UserError, image: Image) -> None:
@@ -126,10 +126,10 @@ class Imagine(commands.Cog):
         alone = wishes[0] if isinstance(wishes, list) and len(wishes) == 1 else None
         if not isinstance(image, discord.Attachment) and not (alone and alone.links):
             return
-        await self.studio.policy.welcome(situation_of(interaction))
+        await self.studio.policy.check_access(context_from(interaction))
         if alone:
             self.studio.queue.check_limits(interaction.user.id)
-        preferred = await self.studio.people.get(interaction.user.id)
+        preferred = await self.studio.preferences.get(interaction.user.id)
         private = alone is None or is_private(interaction, alone.private, preferred)
         await interaction.response.defer(thinking=True, ephemeral=private)
 

@@ -10,15 +10,15 @@ from discord.ext import commands
 
 from bot import wording
 from bot.client import Client
-from bot.errors import answering
-from bot.habits import Habits, habits_of
-from bot.policy.settings import Bounds
-from bot.policy.situation import situation_of
-from bot.studio import Studio
+from bot.errors import report_errors
+from bot.habits import PromptDefaults, load_prompt_defaults
+from bot.policy.settings import RoleLimits
+from bot.policy.situation import context_from
+from bot.studio import Services
 from cogs.road import Interaction, road_of
 from db.search import LifetimeTotals
 from db.usage import UsageTotals
-from generation.display import escape, shorten
+from generation.display import escape_markdown, truncate
 from generation.errors import UserError
 from generation.job import Job
 
@@ -30,7 +30,7 @@ LONGEST_LINE = 45  # characters of a prompt; escaping may double them
 class Info(commands.Cog):
     """Tell people where they stand."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Services) -> None:
         self.studio = studio
 
     @app_commands.command(description="Your mode, what you have had drawn, and your jobs in the queue")
@@ -44,7 +44,7 @@ class CancelSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], t
 
     def __init__(self, jobs: list[Job] | None = None) -> None:
         options = [
-            discord.SelectOption(label=shorten(_plain(job), 100) or job.id, value=job.id, description=f"Job {job.id}")
+            discord.SelectOption(label=truncate(_plain(job), 100) or job.id, value=job.id, description=f"Job {job.id}")
             for job in (jobs or [])[:MOST_CHOICES]
         ]
         select: discord.ui.Select[discord.ui.View] = discord.ui.Select(
@@ -57,16 +57,16 @@ class CancelSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], t
         return cls()
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             await _cancel(interaction, self.item.values[0])
 
 
-async def overview(studio: Studio, interaction: Interaction) -> tuple[str, discord.ui.View]:
+async def overview(studio: Services, interaction: Interaction) -> tuple[str, discord.ui.View]:
     """Give the text and the controls of a person's overview."""
-    person_id, habits = interaction.user.id, await habits_of(studio, interaction)
+    person_id, habits = interaction.user.id, await load_prompt_defaults(studio, interaction)
     running = [job for job in studio.queue.running if job.requester.id == person_id]
     waiting = [job for job in studio.queue.waiting if job.requester.id == person_id]
-    lifetime, used = await studio.search.lifetime(person_id), await studio.policy.used(situation_of(interaction))
+    lifetime, used = await studio.search.lifetime(person_id), await studio.policy.usage(context_from(interaction))
     lines = [f"- {_named(job)}: being drawn" for job in running]
     lines += [f"- {_named(job)}: {_place(studio, job)}" for job in waiting]
     more = [f"- … and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
@@ -78,7 +78,7 @@ async def overview(studio: Studio, interaction: Interaction) -> tuple[str, disco
 
 
 async def _cancel(interaction: Interaction, job_id: str) -> None:
-    road, studio = road_of(interaction.client), interaction.client.studio
+    road, studio = road_of(interaction.client), interaction.client.services
     try:
         record, ending = await road.call_off(job_id, interaction.user.id)
     except UserError as complaint:  # it has ended meanwhile, so that the list is old news
@@ -90,9 +90,9 @@ async def _cancel(interaction: Interaction, job_id: str) -> None:
     await road.tell_ending(record.job, record.status_message_id, ending)
 
 
-def _about(habits: Habits, lifetime: LifetimeTotals) -> list[str]:
+def _about(habits: PromptDefaults, lifetime: LifetimeTotals) -> list[str]:
     visibility = "stealth (only you see your pictures)" if habits.preferences.private else "public"
-    model = escape(shorten(habits.model.name, LONGEST_LINE))
+    model = escape_markdown(truncate(habits.model.name, LONGEST_LINE))
     return [
         "## You in the studio",
         f"Mode: **{habits.preferences.speed}** · Visibility: **{visibility}** · Model: **{model}**",
@@ -101,7 +101,7 @@ def _about(habits: Habits, lifetime: LifetimeTotals) -> list[str]:
     ]
 
 
-def _left(used: UsageTotals, bounds: Bounds) -> list[str]:
+def _left(used: UsageTotals, bounds: RoleLimits) -> list[str]:
     """Say what is left where the server sets bounds."""
     of_jobs = bounds.jobs_a_day is not None and f"{used.jobs:,} of {_count(bounds.jobs_a_day, 'job')}"
     of_time = bounds.gpu_seconds_a_day is not None and (
@@ -116,16 +116,16 @@ def _count(number: int, what: str) -> str:
 
 
 def _named(job: Job) -> str:
-    return f"**{escape(shorten(_plain(job), LONGEST_LINE)) or job.id}**"
+    return f"**{escape_markdown(truncate(_plain(job), LONGEST_LINE)) or job.id}**"
 
 
 def _plain(job: Job) -> str:
     return " ".join(" ".join(part.text for part in job.params.parts).split())
 
 
-def _place(studio: Studio, job: Job) -> str:
+def _place(studio: Services, job: Job) -> str:
     place = studio.queue.position(job.id)
-    return "waiting" if place is None else wording.place_in_words(place)
+    return "waiting" if place is None else wording.format_queue_position(place)
 
 
 def _duration(seconds: float) -> str:
@@ -137,5 +137,5 @@ def _duration(seconds: float) -> str:
 
 async def setup(client: Client) -> None:
     """Add the cog and its select; discord.py calls this, after the road's."""
-    await client.add_cog(Info(client.studio))
+    await client.add_cog(Info(client.services))
     client.add_dynamic_items(CancelSelect)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from discord.ext import commands
 
 from bot.client import Client
-from bot.errors import answer
+from bot.errors import respond_ephemeral
 from cogs.buttons import LIKE
 from cogs.road import Interaction, Road, road_of
 from generation.errors import UserError
@@ -17,18 +17,18 @@ class Liking(commands.Cog):
 
     def __init__(self, client: Client, road: Road) -> None:
         self.road = road
-        self.studio = client.studio
+        self.studio = client.services
         road.doors[LIKE] = self.like
 
     async def like(self, interaction: Interaction, tile: Tile) -> None:
         """Mark a picture as the person's favourite, or no longer."""
         if await self.studio.favourites.remove(interaction.user.id, tile):  # also where the picture has gone
-            await answer(interaction, "This is no longer among your favourites.")
+            await respond_ephemeral(interaction, "This is no longer among your favourites.")
             return
         await self.road.parent(tile)
         if not await self.studio.favourites.add(interaction.user.id, tile):  # deleted in this moment
             raise UserError("This picture is not kept any more.")
-        await answer(interaction, "❤️ This is among your favourites now. Press again to take it out.")
+        await respond_ephemeral(interaction, "❤️ This is among your favourites now. Press again to take it out.")
 
 
 async def setup(client: Client) -> None:

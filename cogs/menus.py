@@ -11,8 +11,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.forms import Filled, Form
-from bot.policy.situation import situation_of
+from bot.forms import ModalValues, PersistentModal
+from bot.policy.situation import context_from
 from cogs.buttons import REMIX, job_ids
 from cogs.forms import Forms, forms_of
 from cogs.prompting import Purpose, open_form
@@ -36,7 +36,7 @@ class Menus(commands.Cog):
 
     def __init__(self, client: Client, road: Road, sending: Sending, forms: Forms) -> None:
         self.client = client
-        self.studio = client.studio
+        self.studio = client.services
         self.road, self.sending = road, sending
         forms.takers[REPORT] = self.reported
 
@@ -68,7 +68,7 @@ class Menus(commands.Cog):
 
     async def use_as_image_prompt(self, interaction: Interaction, message: discord.Message) -> None:
         """Open the form of a new prompt that begins with a message's picture, whoever wrote the message."""
-        await self.studio.policy.welcome(situation_of(interaction))
+        await self.studio.policy.check_access(context_from(interaction))
         try:
             async with asyncio.timeout(PATIENCE):
                 upload = await self._picture(message)
@@ -101,9 +101,11 @@ class Menus(commands.Cog):
         field: discord.ui.Label[Any] = discord.ui.Label(
             text="What is wrong with it?", description="The moderators of this server read it.", component=reason
         )
-        await interaction.response.send_modal(Form(f"{REPORT}:{record.job.id}", "Report this picture", field))
+        await interaction.response.send_modal(
+            PersistentModal(f"{REPORT}:{record.job.id}", "Report this picture", field)
+        )
 
-    async def reported(self, interaction: Interaction, job_id: str, filled: Filled) -> None:
+    async def reported(self, interaction: Interaction, job_id: str, filled: ModalValues) -> None:
         """Keep a report."""
         assert interaction.guild_id is not None
         report = await self.studio.reports.add(
@@ -128,10 +130,10 @@ class Menus(commands.Cog):
     async def _picture(self, message: discord.Message) -> Upload:
         for attachment in message.attachments:
             if (attachment.content_type or "").startswith("image/"):
-                return await self.client.taking_in.attachment(attachment)
+                return await self.client.uploads.import_attachment(attachment)
         for embed in message.embeds:
             if url := embed.image.url or embed.thumbnail.url:
-                return await self.client.taking_in.link(url)
+                return await self.client.uploads.import_link(url)
         raise UserError("There is no picture in this message.")
 
 

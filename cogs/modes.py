@@ -6,7 +6,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.studio import Studio
+from bot.studio import Services
 from cogs.road import Interaction
 from generation.job import Speed
 
@@ -14,7 +14,7 @@ from generation.job import Speed
 class Modes(commands.Cog):
     """Change how urgent a person's jobs are, and who sees them."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Services) -> None:
         self.studio = studio
 
     @app_commands.command(description="Draw your pictures in fast mode from now on")
@@ -31,7 +31,7 @@ class Modes(commands.Cog):
 
     @app_commands.command(description="Let only you see your pictures from now on")
     async def stealth(self, interaction: Interaction) -> None:
-        await self.studio.people.update(interaction.user.id, private=True)
+        await self.studio.preferences.update(interaction.user.id, private=True)
         text = (
             "You are in **stealth mode** now: only you see your prompts and pictures, and only you can `/show` them.\n"
             "-# Discord lets me answer privately for 15 minutes; what takes longer comes as a direct message. Private "
@@ -41,12 +41,12 @@ class Modes(commands.Cog):
 
     @app_commands.command(description="Let everybody see your pictures from now on")
     async def public(self, interaction: Interaction) -> None:
-        await self.studio.people.update(interaction.user.id, private=None)
+        await self.studio.preferences.update(interaction.user.id, private=None)
         text = "You are in **public mode** now.\n-# `--stealth` makes one prompt private."
         await interaction.response.send_message(text, ephemeral=True)
 
     async def _hurry(self, interaction: Interaction, speed: Speed, meaning: str) -> None:
-        await self.studio.people.update(interaction.user.id, speed=speed)
+        await self.studio.preferences.update(interaction.user.id, speed=speed)
         others = " or ".join(f"`--{other}`" for other in Speed if other is not speed)
         text = f"You are in **{speed} mode** now. {meaning}\n-# {others} in a prompt changes it for that job."
         await interaction.response.send_message(text, ephemeral=True)
@@ -54,4 +54,4 @@ class Modes(commands.Cog):
 
 async def setup(client: Client) -> None:
     """Add the cog; discord.py calls this."""
-    await client.add_cog(Modes(client.studio))
+    await client.add_cog(Modes(client.services))

@@ -6,10 +6,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.studio import Studio
+from bot.studio import Services
 from cogs.choosing import LONGEST_CHOICE, autocompletion, chosen_model
 from cogs.road import Interaction
-from generation.display import escape, shorten
+from generation.display import escape_markdown, truncate
 from generation.prompt.preferences import (
     MAX_OPTION_LENGTH,
     MAX_OPTIONS,
@@ -28,7 +28,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
 
     option = app_commands.Group(name="option", description="Names of your own for text and parameters")
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Services) -> None:
         self.studio = studio
 
     @app_commands.command(description="Add parameters to all your prompts; leave it empty to add none")
@@ -36,23 +36,23 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
     async def suffix(
         self, interaction: Interaction, parameters: app_commands.Range[str, 0, MAX_SUFFIX_LENGTH] = ""
     ) -> None:
-        suffix = check_suffix(parameters, self.studio.repertoire) if parameters.strip() else None
-        await self.studio.people.update(interaction.user.id, suffix=suffix)
+        suffix = check_suffix(parameters, self.studio.registry) if parameters.strip() else None
+        await self.studio.preferences.update(interaction.user.id, suffix=suffix)
         if suffix is None:
             await _say(interaction, "Nothing is added to your prompts any more.")
         else:
-            await _say(interaction, f"Added to all your prompts: {escape(suffix)}")
+            await _say(interaction, f"Added to all your prompts: {escape_markdown(suffix)}")
 
     @app_commands.command(description="Choose the model that draws for you; leave it empty for the server's")
     @app_commands.describe(name="Which model draws where a prompt names none")
     async def model(self, interaction: Interaction, name: app_commands.Range[str, 0, LONGEST_CHOICE] = "") -> None:
         wanted = await chosen_model(self.studio, interaction.guild_id, name) if name.strip() else None
-        await self.studio.people.update(interaction.user.id, model=wanted and wanted.name)
+        await self.studio.preferences.update(interaction.user.id, model=wanted and wanted.name)
         if wanted is None:
             await _say(interaction, "The server's model draws for you.")
         else:
-            where = " wherever it may" if len(self.studio.repertoire.models) > 1 else ""
-            await _say(interaction, f"**{escape(wanted.name)}** draws for you from now on{where}.")
+            where = " wherever it may" if len(self.studio.registry.models) > 1 else ""
+            await _say(interaction, f"**{escape_markdown(wanted.name)}** draws for you from now on{where}.")
 
     @model.autocomplete("name")
     async def _models(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -66,11 +66,11 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
         name: app_commands.Range[str, 1, 40],
         value: app_commands.Range[str, 0, MAX_OPTION_LENGTH] = "",
     ) -> None:
-        name, value = check_option(name, value, self.studio.repertoire)
+        name, value = check_option(name, value, self.studio.registry)
         if value:
-            await self.studio.people.set_option(interaction.user.id, name, value)
-            await _say(interaction, f"`--{name}` now stands for: {escape(shorten(value, LONGEST_VALUE))}")
-        elif await self.studio.people.remove_option(interaction.user.id, name):
+            await self.studio.preferences.set_option(interaction.user.id, name, value)
+            await _say(interaction, f"`--{name}` now stands for: {escape_markdown(truncate(value, LONGEST_VALUE))}")
+        elif await self.studio.preferences.remove_option(interaction.user.id, name):
             await _say(interaction, f"`--{name}` is forgotten.")
         else:
             await _say(interaction, f"You have no option `--{name}`, so there is nothing to forget.")
@@ -78,17 +78,17 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
     @set_option.autocomplete("name")
     async def _names(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         start = typed.strip().removeprefix("--").lower()
-        names = [name for name in await self.studio.people.options(interaction.user.id) if name.startswith(start)]
+        names = [name for name in await self.studio.preferences.options(interaction.user.id) if name.startswith(start)]
         return [app_commands.Choice(name=name, value=name) for name in names]
 
     @option.command(name="list", description="See your options")
     async def list_options(self, interaction: Interaction) -> None:
-        options = await self.studio.people.options(interaction.user.id)
+        options = await self.studio.preferences.options(interaction.user.id)
         if not options:
             await _say(interaction, "You have no options yet. `/prefer option set` makes one.")
             return
         shown = LONGEST_LIST // len(options) // 2 - 40  # escaping may double the characters
-        lines = [f"`--{name}` {escape(shorten(value, shown))}" for name, value in options.items()]
+        lines = [f"`--{name}` {escape_markdown(truncate(value, shown))}" for name, value in options.items()]
         await _say(interaction, "\n".join([f"**Your options** ({len(options)} of {MAX_OPTIONS})", *lines]))
 
     @app_commands.command(description="Switch remix on or off: be asked for other words before a variation is drawn")
@@ -108,7 +108,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
         await _say(interaction, f"Results by direct message are **{_on(now.auto_dm)}**{more}.")
 
     async def _switch(self, interaction: Interaction, name: str) -> Preferences:
-        people, person = self.studio.people, interaction.user.id
+        people, person = self.studio.preferences, interaction.user.id
         return await people.update(person, **{name: not getattr(await people.get(person), name)})
 
 
@@ -122,4 +122,4 @@ def _on(is_on: bool) -> str:
 
 async def setup(client: Client) -> None:
     """Add the cog; discord.py calls this."""
-    await client.add_cog(Prefer(client.studio))
+    await client.add_cog(Prefer(client.services))

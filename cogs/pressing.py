@@ -29,14 +29,14 @@ class Pressing(commands.Cog):
 
     def __init__(self, client: Client, road: Road) -> None:
         self.road = road
-        self.studio = client.studio
+        self.studio = client.services
         for action in (Action.PICK, Action.REROLL, *MADE):
             road.doors[action] = functools.partial(self.press, action)
 
     async def press(self, action: Action, interaction: Interaction, tile: Tile) -> None:
         """Make a new job from a tile, or ask for other words first."""
         parent = await self.road.parent(tile)
-        preferred = await self.studio.people.get(interaction.user.id)
+        preferred = await self.studio.preferences.get(interaction.user.id)
         pressed = f"{action}:{tile}"
         if action is Action.VARY_STRONG and parent.params.count > 1 and not preferred.high_variation:
             action = Action.VARY_SUBTLE
@@ -45,7 +45,7 @@ class Pressing(commands.Cog):
         if action is Action.PICK:  # for which nothing is drawn, so that its model may have gone
             params = actions.pick(parent.params, tile)
         else:
-            model = self.studio.repertoire.resolve(parent.params)
+            model = self.studio.registry.resolve(parent.params)
             params = make(action, parent.params, tile, model, actions.new_seed())
         await self.road.ask(interaction, action, params, tile, pressed=pressed)
 

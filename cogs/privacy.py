@@ -15,10 +15,10 @@ from discord.ext import commands
 
 from bot import takeout
 from bot.client import Client
-from bot.delivery import TROUBLE
-from bot.errors import answering
-from bot.forms import Filled, Form
-from bot.takeout import Part
+from bot.delivery import TRANSPORT_ERRORS
+from bot.errors import report_errors
+from bot.forms import ModalValues, PersistentModal
+from bot.takeout import ArchivePart
 from cogs.deleting import Deleting, deleting_of
 from cogs.forms import Forms, forms_of
 from cogs.road import Interaction, Road, road_of
@@ -44,7 +44,7 @@ class Privacy(commands.Cog):
     """Tell, hand out and erase what is kept about a person."""
 
     def __init__(self, client: Client, road: Road, deleting: Deleting, forms: Forms) -> None:
-        self.studio = client.studio
+        self.studio = client.services
         self.road = road
         self.deleting = deleting
         self.packing: set[int] = set()  # the people whose files are being put together
@@ -52,7 +52,7 @@ class Privacy(commands.Cog):
 
     @app_commands.command(description="What I keep about you: see it, get all of it, or delete it")
     async def privacy(self, interaction: Interaction) -> None:
-        kept = await self.studio.privacy.summary(interaction.user.id)
+        kept = await self.studio.personal_data.summary(interaction.user.id)
         settings = await self.studio.policy.settings(interaction.guild_id)
         days = effective_days(settings.retention_days, self.studio.config.retention_days)
         await interaction.response.send_message(in_words(kept, days), view=_view(), ephemeral=True)
@@ -71,75 +71,77 @@ class Privacy(commands.Cog):
             self.packing.discard(person_id)
 
     async def _hand_out(self, interaction: Interaction, number: int, after: Cursor, folder: Path) -> None:
-        limit = min(interaction.filesize_limit, takeout.LARGEST_PART)
-        for nth in range(number, number + takeout.PARTS_AT_ONCE):
-            part = await takeout.pack(self.studio, interaction.user.id, after, limit, folder / f"{nth}.zip")
-            view = _more_view(nth + 1, part.after if nth == number + takeout.PARTS_AT_ONCE - 1 else None)
+        limit = min(interaction.filesize_limit, takeout.MAX_PART_BYTES)
+        for nth in range(number, number + takeout.MAX_PARTS_PER_REQUEST):
+            part = await takeout.write_archive_part(
+                self.studio, interaction.user.id, after, limit, folder / f"{nth}.zip"
+            )
+            view = _more_view(nth + 1, part.next_cursor if nth == number + takeout.MAX_PARTS_PER_REQUEST - 1 else None)
             file = discord.File(part.path, f"my-pictures-{nth}.zip")
             if nth == number:
                 await interaction.edit_original_response(content=_about(part, nth), attachments=[file], view=view)
             else:
                 await interaction.followup.send(_about(part, nth), file=file, view=view, ephemeral=True)
-            if part.after is None:
+            if part.next_cursor is None:
                 return
-            after = part.after
+            after = part.next_cursor
 
     async def ask(self, interaction: Interaction) -> None:
         """Ask whether everything is really to be deleted."""
         await interaction.response.send_modal(
-            Form("privacy", "Delete everything of yours?", discord.ui.TextDisplay(CONSEQUENCES))
+            PersistentModal("privacy", "Delete everything of yours?", discord.ui.TextDisplay(CONSEQUENCES))
         )
 
-    async def confirmed(self, interaction: Interaction, _: str, __: Filled) -> None:
+    async def confirmed(self, interaction: Interaction, _: str, __: ModalValues) -> None:
         """Delete everything of a person's, and say when that is done."""
         person_id, up_to = interaction.user.id, self.studio.clock()
         await interaction.response.defer(ephemeral=True, thinking=True)
-        await self.studio.privacy.begin_erasure(person_id, up_to)
-        self.studio.carry_out(_task(person_id), self._erase_and_tell(interaction, person_id, up_to))
+        await self.studio.personal_data.begin_erasure(person_id, up_to)
+        self.studio.spawn(_task(person_id), self._erase_and_tell(interaction, person_id, up_to))
 
     async def _erase_and_tell(self, interaction: Interaction, person_id: int, up_to: float) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             erased = await self.erase(person_id, up_to)
             try:
                 await interaction.edit_original_response(content=f"Everything of yours is deleted: {erased:,} jobs.")
-            except TROUBLE:  # it took longer than Discord lets an answer be changed
+            except TRANSPORT_ERRORS:  # it took longer than Discord lets an answer be changed
                 log.info("person %s could not be told", person_id, exc_info=True)
 
     async def erase(self, person_id: int, up_to: float) -> int:
         """Delete everything that a person asked for up to a time (Unix seconds), and tell how many jobs that were."""
         await self._end_unfinished(person_id, up_to)
         erased = 0
-        while job_ids := await self.studio.privacy.jobs_to_erase(person_id, up_to, BITE):
+        while job_ids := await self.studio.personal_data.jobs_to_erase(person_id, up_to, BITE):
             for job_id in job_ids:
                 await self._erase_job(job_id)
             erased += len(job_ids)
-        await self.studio.privacy.end_erasure(person_id, up_to)
+        await self.studio.personal_data.end_erasure(person_id, up_to)
         log.info("person %s: %d jobs erased", person_id, erased)
         return erased
 
     async def _end_unfinished(self, person_id: int, up_to: float) -> None:
-        for job_id in await self.studio.privacy.unfinished_jobs(person_id, up_to):
+        for job_id in await self.studio.personal_data.unfinished_jobs(person_id, up_to):
             ended = await self.studio.store.cancel(job_id, ENDING) or await self.studio.store.mark_failed(
                 job_id, ENDING
             )
             if ended and (record := await self.studio.store.get(job_id)):
-                await self.studio.stop(job_id)
+                await self.studio.cancel(job_id)
                 await self.road.tell_ending(record.job, record.status_message_id, ENDING)
 
     async def _erase_job(self, job_id: str) -> None:
         # The row goes last: should this be interrupted, it is found again.
         if record := await self.studio.store.get(job_id):
             await self.deleting.delete(record)
-        orphans = await self.studio.privacy.erase_job(job_id)
+        orphans = await self.studio.personal_data.erase_job(job_id)
         for digest in orphans:
-            await asyncio.to_thread(self.studio.pictures.path(Upload(digest)).unlink, missing_ok=True)
+            await asyncio.to_thread(self.studio.images.path(Upload(digest)).unlink, missing_ok=True)
 
     @commands.Cog.listener()
     async def on_connect(self) -> None:
         """Go on with what an earlier life of the bot had begun to erase."""
-        for person_id, up_to in (await self.studio.privacy.pending_erasures()).items():
+        for person_id, up_to in (await self.studio.personal_data.pending_erasures()).items():
             if _task(person_id) not in self.studio.tasks:
-                self.studio.carry_out(_task(person_id), self._erase_later(person_id, up_to))
+                self.studio.spawn(_task(person_id), self._erase_later(person_id, up_to))
 
     async def _erase_later(self, person_id: int, up_to: float) -> None:
         try:
@@ -170,7 +172,7 @@ class PrivacyButton(
         return cls(match["act"], int(match["number"]), Cursor(float(match["at"]), match["job_id"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             cog = cast(Privacy, interaction.client.get_cog("Privacy"))
             if self.act == "get":
                 await cog.hand_out(interaction, self.number, self.after)
@@ -197,9 +199,9 @@ def in_words(kept: DataSummary, days: int) -> str:
     return "\n".join(lines)
 
 
-def _about(part: Part, number: int) -> str:
-    more = "" if part.after is None else " There is more."
-    return f"Part {number}: {_count(part.jobs, 'job')}, {_count(part.pictures, 'picture')}.{more}"
+def _about(part: ArchivePart, number: int) -> str:
+    more = "" if part.next_cursor is None else " There is more."
+    return f"Part {number}: {_count(part.jobs, 'job')}, {_count(part.images, 'picture')}.{more}"
 
 
 def _count(number: int, what: str) -> str:

@@ -12,12 +12,12 @@ import discord
 from discord.ext import commands
 
 from bot.client import Client
-from bot.errors import UNKNOWN_INTERACTION, answer, answering, explain
-from bot.forms import LONGEST_TEXT, Filled, Form
-from bot.quoting import quote, quoted
+from bot.errors import UNKNOWN_INTERACTION, report_errors, respond_ephemeral, user_message
+from bot.forms import MAX_TEXT_LENGTH, ModalValues, PersistentModal
+from bot.quoting import extract_prompt, format_prompt_block
 from cogs.forms import Forms, forms_of
 from cogs.road import Interaction
-from generation.display import shorten
+from generation.display import truncate
 from generation.job import Action
 from generation.params import TILE_PATTERN, Tile
 
@@ -66,7 +66,7 @@ class Purpose:
         return cls(Action(match["action"]), tile, match["besides"] or "")
 
 
-Taker = Callable[[Interaction, Purpose, Filled], Awaitable[None]]
+Taker = Callable[[Interaction, Purpose, ModalValues], Awaitable[None]]
 
 
 class Prompting(commands.Cog):
@@ -76,7 +76,7 @@ class Prompting(commands.Cog):
         self.takers: dict[Action, Taker] = {}
         forms.takers[PROMPT] = self.typed
 
-    async def typed(self, interaction: Interaction, rest: str, filled: Filled) -> None:
+    async def typed(self, interaction: Interaction, rest: str, filled: ModalValues) -> None:
         """Take a form as it was sent in."""
         match = re.fullmatch(PATTERN, rest)
         assert match is not None
@@ -97,9 +97,9 @@ class EditButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], tem
         return cls(Purpose.of(match))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             assert interaction.message is not None
-            await open_form(interaction, self.purpose, await quoted(interaction.message))
+            await open_form(interaction, self.purpose, await extract_prompt(interaction.message))
 
 
 async def open_form(interaction: discord.Interaction[Any], purpose: Purpose, text: str) -> None:
@@ -109,7 +109,7 @@ async def open_form(interaction: discord.Interaction[Any], purpose: Purpose, tex
         fields.append(_how_far_field(purpose.action))
     if purpose.action is Action.VARY_REGION:
         fields.append(_mask_field())
-    await interaction.response.send_modal(Form(f"{PROMPT}:{purpose}", TITLES[purpose.action], *fields))
+    await interaction.response.send_modal(PersistentModal(f"{PROMPT}:{purpose}", TITLES[purpose.action], *fields))
 
 
 async def refuse(interaction: Interaction, error: Exception, purpose: Purpose, text: str) -> None:
@@ -117,13 +117,13 @@ async def refuse(interaction: Interaction, error: Exception, purpose: Purpose, t
     if isinstance(error, discord.NotFound) and error.code == UNKNOWN_INTERACTION:
         log.warning("interaction %s was answered too late, and Discord has forgotten it", interaction.id)
         return
-    says, fields = shorten(explain(error), LONGEST_SAID), {}
-    if len(text) <= LONGEST_TEXT:
+    says, fields = truncate(user_message(error), LONGEST_SAID), {}
+    if len(text) <= MAX_TEXT_LENGTH:
         fields["view"] = discord.ui.View(timeout=None).add_item(EditButton(purpose))
     else:
-        says += f"\n-# It is longer than the {LONGEST_TEXT} characters of a form: edit the file, and ask again."
-    content, files = quote(says, text)
-    await answer(interaction, content, files=files, **fields)
+        says += f"\n-# It is longer than the {MAX_TEXT_LENGTH} characters of a form: edit the file, and ask again."
+    content, files = format_prompt_block(says, text)
+    await respond_ephemeral(interaction, content, files=files, **fields)
 
 
 def _prompt_field(text: str) -> discord.ui.Label[Any]:
@@ -131,7 +131,7 @@ def _prompt_field(text: str) -> discord.ui.Label[Any]:
         custom_id=PROMPT,
         style=discord.TextStyle.paragraph,
         default=text,
-        max_length=LONGEST_TEXT,
+        max_length=MAX_TEXT_LENGTH,
         required=bool(text),  # pictures can be blended without a word
     )
     return discord.ui.Label(text="Prompt", component=field)

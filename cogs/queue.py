@@ -7,12 +7,12 @@ from discord.ext import commands
 
 from bot import wording
 from bot.client import Client
-from bot.delivery import NOBODY
+from bot.delivery import NO_MENTIONS
 from bot.language import tr
-from bot.seeing import may_see
-from bot.studio import Studio
+from bot.seeing import can_view_job
+from bot.studio import Services
 from cogs.road import Interaction
-from generation.display import escape, shorten
+from generation.display import escape_markdown, truncate
 from generation.job import Job
 from generation.prompt import format_prompt
 from generation.queue.queue import QueuePosition
@@ -24,17 +24,17 @@ LONGEST_PROMPT = 50  # characters; escaping may double them
 class Queue(commands.Cog):
     """Show everybody the queue."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Services) -> None:
         self.studio = studio
 
     @app_commands.command(description="What is drawn now, who waits, and how long it will take")
     async def queue(self, interaction: Interaction) -> None:
         await interaction.response.send_message(
-            overview(self.studio, interaction), ephemeral=True, allowed_mentions=NOBODY
+            overview(self.studio, interaction), ephemeral=True, allowed_mentions=NO_MENTIONS
         )
 
 
-def overview(studio: Studio, interaction: Interaction) -> str:
+def overview(studio: Services, interaction: Interaction) -> str:
     """Give the queue in words, with as much about each job as this person could see of it anyway."""
     running, waiting = studio.queue.running, studio.queue.waiting
     if not running and not waiting:
@@ -49,29 +49,29 @@ def overview(studio: Studio, interaction: Interaction) -> str:
     return "\n".join([heading, *lines, *_until_the_last(studio)])
 
 
-def _until_the_last(studio: Studio) -> list[str]:
+def _until_the_last(studio: Services) -> list[str]:
     places = [place for job in studio.queue.waiting if (place := studio.queue.position(job.id))]
     last = max((place.seconds for place in places if place.seconds is not None), default=None)
-    return [] if last is None else [tr("-# The last of them starts in {time}.", time=wording.roughly(last))]
+    return [] if last is None else [tr("-# The last of them starts in {time}.", time=wording.format_duration(last))]
 
 
 def _place(place: QueuePosition | None) -> str:
-    return tr("waiting") if place is None else wording.place_in_words(place)
+    return tr("waiting") if place is None else wording.format_queue_position(place)
 
 
-def _job(job: Job, studio: Studio, interaction: Interaction) -> str:
+def _job(job: Job, studio: Services, interaction: Interaction) -> str:
     if job.requester.id == interaction.user.id:
         return f"{tr('yours')}{_prompt(job, studio)}"
     if job.destination.guild_id is None or job.destination.guild_id != interaction.guild_id:
         return tr("somebody's elsewhere")
-    return f"<@{job.requester.id}>{_prompt(job, studio) if may_see(interaction, job) else tr(' (private)')}"
+    return f"<@{job.requester.id}>{_prompt(job, studio) if can_view_job(interaction, job) else tr(' (private)')}"
 
 
-def _prompt(job: Job, studio: Studio) -> str:
-    prompt = escape(shorten(format_prompt(job.params, studio.repertoire), LONGEST_PROMPT))
+def _prompt(job: Job, studio: Services) -> str:
+    prompt = escape_markdown(truncate(format_prompt(job.params, studio.registry), LONGEST_PROMPT))
     return f", **{prompt}**" if prompt else ""
 
 
 async def setup(client: Client) -> None:
     """Add the cog; discord.py calls this."""
-    await client.add_cog(Queue(client.studio))
+    await client.add_cog(Queue(client.services))

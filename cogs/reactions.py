@@ -9,7 +9,7 @@ import discord
 from discord.ext import commands
 
 from bot.client import Client
-from bot.errors import explain
+from bot.errors import user_message
 from cogs.buttons import job_ids
 from cogs.deleting import Deleting, deleting_of
 from cogs.road import Road, road_of
@@ -32,7 +32,7 @@ class Reactions(commands.Cog):
 
     def __init__(self, client: Client, road: Road, sending: Sending, deleting: Deleting) -> None:
         self.client = client
-        self.studio = client.studio
+        self.studio = client.services
         self.road, self.sending, self.deleting = road, sending, deleting
         self._busy: set[str] = set()
 
@@ -50,7 +50,7 @@ class Reactions(commands.Cog):
         except discord.Forbidden:
             await self._answer(reaction, CLOSED)
         except Exception as error:
-            await self._answer(reaction, explain(error))
+            await self._answer(reaction, user_message(error))
         finally:
             self._busy.discard(record.job.id)
 

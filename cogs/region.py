@@ -13,9 +13,9 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.destination import is_private
-from bot.errors import answer, answering
-from bot.forms import LONGEST_TEXT, Filled
-from bot.policy.situation import situation_of
+from bot.errors import report_errors, respond_ephemeral
+from bot.forms import MAX_TEXT_LENGTH, ModalValues
+from bot.policy.situation import context_from
 from cogs.buttons import BLUE, GREY
 from cogs.prompting import MASK, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
 from cogs.remix import Remix, proposed
@@ -89,8 +89,8 @@ class Region(commands.Cog):
 
     def __init__(self, client: Client, road: Road, prompting: Prompting, remix: Remix) -> None:
         self.road, self.remix = road, remix
-        self.studio = client.studio
-        self.taking_in = client.taking_in
+        self.studio = client.services
+        self.taking_in = client.uploads
         self.choices = Choices()
         road.doors[Action.VARY_REGION] = self.ask
         prompting.takers[Action.VARY_REGION] = self.edited
@@ -98,7 +98,7 @@ class Region(commands.Cog):
     async def ask(self, interaction: Interaction, tile: Tile) -> None:
         """Ask privately which part is meant."""
         await self.road.parent(tile)
-        await answer(interaction, QUESTION, view=picker(tile, NOTHING))
+        await respond_ephemeral(interaction, QUESTION, view=picker(tile, NOTHING))
 
     async def turn(self, interaction: Interaction, tile: Tile, number: int) -> None:
         """Choose a field of the picker, or no longer."""
@@ -134,20 +134,20 @@ class Region(commands.Cog):
         """Open the form with the words for what is drawn anew."""
         cells = self._choice(interaction).cells
         parent = await self.road.parent(tile)
-        text = proposed(Action.VARY_REGION, parent.params, self.studio.repertoire)
+        text = proposed(Action.VARY_REGION, parent.params, self.studio.registry)
         # What is drawn anew may be something else than the picture, so a prompt too long for the form is left out.
         await open_form(
-            interaction, Purpose(Action.VARY_REGION, tile, cells), text if len(text) <= LONGEST_TEXT else ""
+            interaction, Purpose(Action.VARY_REGION, tile, cells), text if len(text) <= MAX_TEXT_LENGTH else ""
         )
 
-    async def edited(self, interaction: Interaction, purpose: Purpose, filled: Filled) -> None:
+    async def edited(self, interaction: Interaction, purpose: Purpose, filled: ModalValues) -> None:
         """Have the part drawn anew, or give the words back."""
         text = filled.texts[PROMPT]
         try:
             if mask := filled.files.get(MASK):
-                await self.studio.policy.welcome(situation_of(interaction))
+                await self.studio.policy.check_access(context_from(interaction))
                 await self._gain_time(interaction, purpose, text)
-                purpose = replace(purpose, besides=(await self.taking_in.attachment(mask)).digest)
+                purpose = replace(purpose, besides=(await self.taking_in.import_attachment(mask)).digest)
             await self._make(interaction, purpose, text)
         except Exception as error:
             await refuse(interaction, error, purpose, text)
@@ -156,7 +156,7 @@ class Region(commands.Cog):
         """Answer at once that it takes a while, and as privately as the words will want it."""
         assert purpose.tile is not None
         parent = await self.road.parent(purpose.tile)
-        preferred = await self.studio.people.get(interaction.user.id)
+        preferred = await self.studio.preferences.get(interaction.user.id)
         try:
             typed = (await self.remix.read(interaction, text, parent.params)).private
         except UserError:
@@ -168,9 +168,9 @@ class Region(commands.Cog):
         assert tile is not None
         parent = (await self.road.parent(tile)).params
         wish = await self.remix.read(interaction, text, parent)
-        model = self.studio.repertoire.resolve(wish.params)
+        model = self.studio.registry.resolve(wish.params)
         child = actions.vary_region(
-            actions.rescaled_for(parent, model, self.studio.repertoire.find(parent.model)),
+            actions.rescaled_for(parent, model, self.studio.registry.find(parent.model)),
             tile,
             model,
             wish.params.seed,
@@ -206,7 +206,7 @@ class CellButton(
         return cls(int(match["number"]), _tile(match))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             await _region(interaction).turn(interaction, self.tile, self.number)
 
 
@@ -228,7 +228,7 @@ class PartSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], tem
         return cls(_tile(match))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             data: Any = interaction.data
             await _region(interaction).choose(interaction, self.tile, data["values"][0])
 
@@ -248,7 +248,7 @@ class GoOnButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], tem
         return cls(_tile(match))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             await _region(interaction).go_on(interaction, self.tile)
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from discord.ext import commands
 
 from bot.client import Client
-from bot.forms import LONGEST_TEXT, Filled
-from bot.habits import model_of
+from bot.forms import MAX_TEXT_LENGTH, ModalValues
+from bot.habits import default_model_parameter
 from cogs.buttons import REMIX, RETRY
 from cogs.pressing import MADE, REMIXED, Pressing, make, pressing_of
 from cogs.prompting import HOW_FAR, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
@@ -32,7 +32,7 @@ class Remix(commands.Cog):
 
     def __init__(self, client: Client, road: Road, prompting: Prompting, pressing: Pressing) -> None:
         self.road = road
-        self.studio = client.studio
+        self.studio = client.services
         pressing.ask_first = self.ask_first
         road.doors[REMIX] = self.remix
         road.doors[RETRY] = self.retry
@@ -42,7 +42,7 @@ class Remix(commands.Cog):
     async def remix(self, interaction: Interaction, tile: Tile) -> None:
         """Open the form of a remix; of other noise where the model cannot start from the picture."""
         params = (await self.road.parent(tile)).params
-        model = self.studio.repertoire.find(params.model)
+        model = self.studio.registry.find(params.model)
         starts_anew = model is not None and Action.REMIX_STRONG not in actions.available_actions(params, model)
         await self._open(interaction, Action.REROLL if starts_anew else Action.REMIX_STRONG, tile)
 
@@ -62,27 +62,27 @@ class Remix(commands.Cog):
 
     async def ask_first(self, interaction: Interaction, action: Action, parent: Job, tile: Tile) -> bool:
         """Open the form with the prompt of the picture that a button belongs to; False where it is too long for one."""
-        text = proposed(action, parent.params, self.studio.repertoire)
-        if len(text) > LONGEST_TEXT:
+        text = proposed(action, parent.params, self.studio.registry)
+        if len(text) > MAX_TEXT_LENGTH:
             return False
         await open_form(interaction, Purpose(action, tile), text)
         return True
 
     async def _open(self, interaction: Interaction, action: Action, tile: Tile) -> None:
         if not await self.ask_first(interaction, action, await self._parent(action, tile), tile):
-            raise UserError(f"This prompt has more than the {LONGEST_TEXT} characters that fit into a form.")
+            raise UserError(f"This prompt has more than the {MAX_TEXT_LENGTH} characters that fit into a form.")
 
-    async def edited(self, interaction: Interaction, purpose: Purpose, filled: Filled) -> None:
+    async def edited(self, interaction: Interaction, purpose: Purpose, filled: ModalValues) -> None:
         """Make what was asked for with the words of a form, or give them back."""
         text = filled.texts[PROMPT]
-        purpose = replace(purpose, action=Action(filled.chosen.get(HOW_FAR, purpose.action)))
+        purpose = replace(purpose, action=Action(filled.selected.get(HOW_FAR, purpose.action)))
         try:
             await self._make(interaction, purpose, text)
         except Exception as error:
             await refuse(interaction, error, purpose, text)
 
     async def _make(self, interaction: Interaction, purpose: Purpose, text: str) -> None:
-        tile, action, repertoire = purpose.tile, purpose.action, self.studio.repertoire
+        tile, action, repertoire = purpose.tile, purpose.action, self.studio.registry
         assert tile is not None
         parent = await self._parent(action, tile)
         pressed = f"{action}:{tile}"
@@ -113,12 +113,12 @@ class Remix(commands.Cog):
         self, interaction: Interaction, text: str, parent: Params, *, zooming: bool = False
     ) -> PromptRequest:
         """Read edited words: everything that counts stands there, so that what the person prefers is not added."""
-        options = await self.studio.people.options(interaction.user.id)
+        options = await self.studio.preferences.options(interaction.user.id)
         pictures = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
         if not any(part.text for part in parent.parts):
             pictures = max(pictures, 2)  # it comes from a blend, which needs no words
-        here = self.studio.repertoire
-        defaults = (model_of(await self.studio.policy.settings(interaction.guild_id), here),)
+        here = self.studio.registry
+        defaults = (default_model_parameter(await self.studio.policy.settings(interaction.guild_id), here),)
         wish = parse_prompt(text, here, attached=pictures, defaults=defaults, options=options, allow_zoom=zooming)
         faults = ["Links to pictures cannot be used here: the picture is where it starts"] if wish.links else []
         faults += ["`--repeat` cannot be used here"] if wish.repeat > 1 else []

@@ -14,18 +14,18 @@ from discord.ext import commands
 
 from bot import wording
 from bot.client import Client
-from bot.delivery import NOBODY, Answer, RoomLost, is_outage, is_too_large
-from bot.destination import destination_of, is_private
-from bot.errors import answer, explain
-from bot.imprint import file_words
+from bot.delivery import NO_MENTIONS, ResultChannelGone, ResultMessage, is_outage, is_too_large
+from bot.destination import destination_from, is_private
+from bot.errors import respond_ephemeral, user_message
+from bot.imprint import filename_stem
 from bot.language import tr
-from bot.notice import Notice
-from bot.policy.policy import Ask
-from bot.policy.situation import situation_of
-from bot.rooms import Rooms
-from bot.sensitive import WITHHELD, is_withheld, may_show
-from bot.standing import Standing, hindrance
-from bot.studio import Studio
+from bot.notice import StatusMessage
+from bot.policy.policy import JobRequest
+from bot.policy.situation import context_from
+from bot.rooms import ResultChannels
+from bot.sensitive import NSFW_WITHHELD_MESSAGE, allows_nsfw, is_nsfw_withheld
+from bot.standing import JobProgress, waiting_reason
+from bot.studio import Services
 from cogs.buttons import (
     CancelButton,
     RerollButton,
@@ -39,7 +39,7 @@ from cogs.buttons import (
 )
 from db.guilds import AuditEntry
 from db.jobs import JobRecord, JobState
-from generation.display import slug
+from generation.display import slugify
 from generation.errors import UserError, WorkerCrashed
 from generation.job import Action, Job, Requester, Speed, new_job_id
 from generation.messages import Generate, Grid
@@ -60,9 +60,9 @@ class Road(commands.Cog):
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.studio = client.studio
+        self.studio = client.services
         self.delivery = client.delivery
-        self.rooms = Rooms(client, client.studio, client.studio.threads)
+        self.rooms = ResultChannels(client, client.services, client.services.threads)
         # One at a time: a job that ends the process again must not take the others' second try with it.
         self.second_tries = asyncio.Lock()
         self.doors: dict[str, Door] = {}  # what is done when a button below a picture is pressed, by its custom_id
@@ -84,20 +84,20 @@ class Road(commands.Cog):
         the custom_id of the button that turns blue.
         """
         if action is not Action.PICK:
-            self.studio.repertoire.require_supported(params)
-        preferred = await self.studio.people.get(interaction.user.id)
+            self.studio.registry.require_supported(params)
+        preferred = await self.studio.preferences.get(interaction.user.id)
         private = is_private(interaction, private, preferred, await self._origin(interaction, parent))
         insisted, speed = speed is not None, speed or preferred.speed
         judged = await self._made_by(action, parent)
-        asked = Ask(action=judged, params=params, speed=speed, insisted=insisted, private=private)
-        async with self.studio.policy.admission(situation_of(interaction), asked) as terms:
+        asked = JobRequest(action=judged, params=params, speed=speed, speed_is_explicit=insisted, private=private)
+        async with self.studio.policy.authorized(context_from(interaction), asked) as terms:
             job = self.job(interaction, action, params, parent, terms.speed, private)
             if needs_turn(job):
-                self.studio.queue.enqueue(job, MemberLimits(waiting=terms.bounds.waiting, running=terms.bounds.running))
+                self.studio.queue.enqueue(job, MemberLimits(waiting=terms.limits.waiting, running=terms.limits.running))
             await self._keep(job)
         await self._set_going(interaction, job, pressed)
         if terms.warning:
-            await answer(interaction, terms.warning)
+            await respond_ephemeral(interaction, terms.warning)
 
     async def _origin(self, interaction: Interaction, parent: Tile | None) -> Job | None:
         """Give the job that another is made from; raises Complaint where that is somebody else's private matter."""
@@ -137,7 +137,7 @@ class Road(commands.Cog):
         record = await self.studio.store.get(job.id)
         log.info("job %s: %s by %s", job.id, job.action, job.requester.id)
         if record is not None and record.state is JobState.WAITING:
-            self.studio.carry_out(job.id, self.deliver(job, notice_id))
+            self.studio.spawn(job.id, self.deliver(job, notice_id))
         else:
             self.studio.queue.remove(job.id)
 
@@ -146,9 +146,9 @@ class Road(commands.Cog):
         try:
             grid = await (self._draw_or_draw_again(job, notice_id) if needs_turn(job) else self._pick(job))
             if grid.sensitive:
-                await self._refuse_withheld(job, await self.rooms.seen_from(job))
-            await self.studio.pictures.save(job.id, grid)
-            model = self.studio.repertoire.model_name(job.params) if needs_turn(job) else None
+                await self._refuse_withheld(job, await self.rooms.audience_channel_id(job))
+            await self.studio.images.save(job.id, grid)
+            model = self.studio.registry.model_name(job.params) if needs_turn(job) else None
             if await self.studio.store.mark_generated(
                 job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive
             ):
@@ -157,17 +157,17 @@ class Road(commands.Cog):
             await self.give_up(job, notice_id, error)
 
     async def _refuse_withheld(self, job: Job, channel_id: int) -> None:
-        if await is_withheld(self.studio, self.client, job.destination.guild_id, channel_id):
-            await self.studio.pictures.delete(job.id)  # it was kept for a gallery that is gone
-            raise UserError(WITHHELD)
+        if await is_nsfw_withheld(self.studio, self.client, job.destination.guild_id, channel_id):
+            await self.studio.images.delete(job.id)  # it was kept for a gallery that is gone
+            raise UserError(NSFW_WITHHELD_MESSAGE)
 
     async def answer(self, job: Job, notice_id: int | None, sheet: bytes, suffix: str) -> None:
         """Post a drawn job's result and take its notice away."""
-        job = await self.rooms.assigned(job)
+        job = await self.rooms.assign(job)
         try:
             answer_id = await self._post(job, notice_id, sheet, suffix)
-        except RoomLost:
-            job = await self.rooms.lost(job)
+        except ResultChannelGone:
+            job = await self.rooms.fall_back(job)
             record = await self.studio.store.get(job.id)
             if record is not None and record.sensitive:
                 await self._refuse_withheld(job, job.destination.channel_id)
@@ -180,9 +180,11 @@ class Road(commands.Cog):
     async def cancel(self, interaction: Interaction, job_id: str) -> None:
         """Cancel a job by the button below its notice; raises Complaint when it may not or cannot be."""
         record, ending = await self.call_off(job_id, interaction.user.id, partial(moderates, interaction))
-        text = wording.ended(record.job, self.studio.repertoire, ending)
+        text = wording.failed_or_cancelled(record.job, self.studio.registry, ending)
         try:
-            await interaction.response.edit_message(content=text, attachments=[], view=None, allowed_mentions=NOBODY)
+            await interaction.response.edit_message(
+                content=text, attachments=[], view=None, allowed_mentions=NO_MENTIONS
+            )
         except Exception:
             log.warning("job %s: could not answer that it is cancelled", job_id, exc_info=True)
             await self.tell_ending(record.job, record.status_message_id, ending)
@@ -205,7 +207,7 @@ class Road(commands.Cog):
         if not await self.studio.store.cancel(job_id, ending):
             raise UserError("This has already ended, so there is nothing left to cancel.")
         await note_moderation(self.studio, record.job, person_id, "cancelled")
-        await self.studio.stop(job_id)
+        await self.studio.cancel(job_id)
         return record, ending
 
     def job(
@@ -217,7 +219,7 @@ class Road(commands.Cog):
             action=action,
             params=params,
             requester=Requester(interaction.user.id, interaction.user.name),
-            destination=destination_of(interaction, private=private),
+            destination=destination_from(interaction, private=private),
             parent=parent,
             asked_at=self.studio.clock(),
             speed=speed,
@@ -226,7 +228,7 @@ class Road(commands.Cog):
     async def parent(self, tile: Tile) -> Job:
         """Give the job that a tile is of; raises Complaint when that picture is not kept any more."""
         record = await self.studio.store.get(tile.job_id)
-        kept = await asyncio.to_thread(self.studio.pictures.path(tile).exists)
+        kept = await asyncio.to_thread(self.studio.images.path(tile).exists)
         if record is None or not kept:
             raise UserError("This picture is not kept any more, so nothing can be made from it.")
         return record.job
@@ -235,15 +237,15 @@ class Road(commands.Cog):
         """Take away the notice of a job that is answered; it stays as the answer itself, or to lead to it elsewhere."""
         if notice_id is not None and notice_id != answer_id:
             if job.destination.post_in is None:
-                await self.delivery.remove_message(job, notice_id)
+                await self.delivery.delete_message(job, notice_id)
             else:
-                text = wording.elsewhere_posted(job, self.studio.repertoire, answer_id)
-                await self.delivery.tell_ending(job, notice_id, text)
+                text = wording.posted_elsewhere(job, self.studio.registry, answer_id)
+                await self.delivery.report_end(job, notice_id, text)
         await self.studio.store.set_status_message(job.id, None)
 
     async def give_up(self, job: Job, notice_id: int | None, error: Exception) -> None:
         """End a job without a result, and say why."""
-        ending = explain(error)
+        ending = user_message(error)
         if await self.studio.store.mark_failed(job.id, ending):
             await self.tell_ending(job, notice_id, ending, failed=True)
 
@@ -252,15 +254,15 @@ class Road(commands.Cog):
 
         One that `failed`, which nobody wanted, has a button that opens its prompt again.
         """
-        text = wording.ended(job, self.studio.repertoire, ending)
+        text = wording.failed_or_cancelled(job, self.studio.registry, ending)
         if notice_id is not None:
-            prompt = format_prompt(job.params, self.studio.repertoire)
+            prompt = format_prompt(job.params, self.studio.registry)
             view = failed_view(job, prompt) if failed else None
-            await self.delivery.tell_ending(
-                job, notice_id, text, prompt if len(prompt) > wording.LONGEST_PROMPT else "", view
+            await self.delivery.report_end(
+                job, notice_id, text, prompt if len(prompt) > wording.MAX_PROMPT_LENGTH else "", view
             )
         elif not needs_turn(job):
-            await self.delivery.tell_apart(job, text)
+            await self.delivery.report_end_privately(job, text)
         await self.studio.store.set_status_message(job.id, None)
 
     async def _draw_or_draw_again(self, job: Job, notice_id: int | None) -> Grid:
@@ -274,21 +276,21 @@ class Road(commands.Cog):
             raise UserError("The drawing process ended twice while it drew this, so I gave up.") from None
 
     async def _draw(self, job: Job, notice_id: int | None, gate: AbstractAsyncContextManager[Any, bool | None]) -> Grid:
-        standing = Standing(self.studio, job, self._may_preview(job))
+        standing = JobProgress(self.studio, job, self._may_preview(job))
         async with (
-            Notice(self.delivery, job, notice_id, standing.frame),
+            StatusMessage(self.delivery, job, notice_id, standing.render),
             gate,
             self.studio.queue.acquire(job) as turn,
         ):
             standing.worker = turn.worker
-            await self.studio.policy.still_admit(job)
+            await self.studio.policy.reauthorize(job)
             if not await self.studio.store.mark_running(job.id):
                 raise UserError("This was cancelled.")
-            return await turn.worker.generate(await self._request(job, turn.order), standing.note)
+            return await turn.worker.generate(await self._request(job, turn.order), standing.update)
 
     def _may_preview(self, job: Job) -> bool:
         """Nobody has looked at a preview, so it is shown only where everything may be seen."""
-        return not self.studio.config.sensitive_classifier or may_show(self.client, job.destination.channel_id)
+        return not self.studio.config.sensitive_classifier or allows_nsfw(self.client, job.destination.channel_id)
 
     async def _pick(self, job: Job) -> Grid:
         """Give the picture that is there already, as the result that a drawing would give."""
@@ -296,16 +298,16 @@ class Road(commands.Cog):
             raise UserError("This was cancelled.")
         assert job.parent is not None
         try:
-            tile = await self.studio.pictures.read(job.parent)
+            tile = await self.studio.images.read(job.parent)
         except FileNotFoundError:
             raise UserError("This picture is not kept any more.") from None
         limit = job.destination.upload_limit
-        sheet, suffix = await self.studio.fitting.within(tile, "png", limit, job)
+        sheet, suffix = await self.studio.resizer.fit_to_limit(tile, "png", limit, job)
         origin = await self.studio.store.get(job.parent.job_id)
         return Grid((tile,), sheet, suffix, 0.0, sensitive=origin is not None and origin.sensitive)
 
     async def _request(self, job: Job, order: int) -> Generate:
-        pictures, params = self.studio.pictures, job.params
+        pictures, params = self.studio.images, job.params
         try:
             source = await pictures.read(params.source) if params.source else None
             mask = await pictures.read(params.mask) if params.mask else None
@@ -321,43 +323,43 @@ class Road(commands.Cog):
             # It may have reached Discord all the same; discord.py's second attempt is then one answer too many.
             if not is_outage(error) and getattr(error, "code", None) != ALREADY_ANSWERED:
                 raise
-            if (notice_id := await self.delivery.find_notice(job)) is None:
+            if (notice_id := await self.delivery.find_status_message(job)) is None:
                 raise
             return notice_id
 
     async def say_that_it_waits(self, interaction: Interaction, job: Job) -> int | None:
         """Answer an interaction with a job's notice, and give that message's id."""
-        place, why = self.studio.queue.position(job.id), hindrance(job, self.studio.worker)
-        text = wording.waiting(job, self.studio.repertoire, place, why)
+        place, why = self.studio.queue.position(job.id), waiting_reason(job, self.studio.worker)
+        text = wording.waiting(job, self.studio.registry, place, why)
         view, private = cancel_view(job.id), job.destination.private
         match interaction.response.type:
             case None:
                 callback = await interaction.response.send_message(
-                    text, view=view, ephemeral=private, allowed_mentions=NOBODY
+                    text, view=view, ephemeral=private, allowed_mentions=NO_MENTIONS
                 )
                 return callback.message_id
             case discord.InteractionResponseType.deferred_channel_message:
                 return (await interaction.edit_original_response(content=text, view=view)).id
             case _:
                 followup = await interaction.followup.send(
-                    text, view=view, ephemeral=private, allowed_mentions=NOBODY, wait=True
+                    text, view=view, ephemeral=private, allowed_mentions=NO_MENTIONS, wait=True
                 )
                 return followup.id
 
-    async def compose_answer(self, job: Job, sheet: bytes, suffix: str, channel_id: int | None) -> Answer:
+    async def compose_answer(self, job: Job, sheet: bytes, suffix: str, channel_id: int | None) -> ResultMessage:
         """Put a result together as it is posted in a channel, None being direct messages."""
         record = await self.studio.store.get(job.id)
         sensitive = record is not None and record.sensitive
         origin = await self.studio.store.get(job.parent.job_id) if job.parent else None
         is_anothers = origin is not None and origin.job.requester.id != job.requester.id
         credit = origin.job.requester if origin and is_anothers and not origin.job.destination.private else None
-        return Answer(
-            content=wording.finished(job, self.studio.repertoire, credit),
-            picture=sheet,
-            filename=f"{slug(job.requester.name)}_{file_words(self.studio.config, job.params)}_{job.id}.{suffix}",
-            view=result_view(job, self.studio.repertoire.find(job.params.model)),
-            hidden=sensitive and not may_show(self.client, channel_id),
-            sensitive=sensitive,
+        return ResultMessage(
+            content=wording.finished(job, self.studio.registry, credit),
+            image=sheet,
+            filename=f"{slugify(job.requester.name)}_{filename_stem(self.studio.config, job.params)}_{job.id}.{suffix}",
+            view=result_view(job, self.studio.registry.find(job.params.model)),
+            spoiler=sensitive and not allows_nsfw(self.client, channel_id),
+            nsfw=sensitive,
         )
 
     async def _post(self, job: Job, notice_id: int | None, sheet: bytes, suffix: str) -> int:
@@ -369,7 +371,7 @@ class Road(commands.Cog):
                 raise
         limit = len(sheet) // 2
         log.info("job %s: the sheet was too large for Discord; trying %d bytes", job.id, limit)
-        return await self._post(job, notice_id, *await self.studio.fitting.within(sheet, suffix, limit, job))
+        return await self._post(job, notice_id, *await self.studio.resizer.fit_to_limit(sheet, suffix, limit, job))
 
 
 def road_of(client: discord.Client) -> Road:
@@ -408,7 +410,7 @@ def moderates(interaction: Interaction, job: Job) -> bool:
     return isinstance(member, discord.Member) and member.guild_permissions.manage_messages
 
 
-async def note_moderation(studio: Studio, job: Job, person_id: int, what: str) -> None:
+async def note_moderation(studio: Services, job: Job, person_id: int, what: str) -> None:
     """Put into the audit what a moderator did with somebody else's job."""
     guild_id = job.destination.guild_id
     if person_id != job.requester.id and guild_id is not None:

@@ -13,11 +13,11 @@ from discord.ext import commands
 from discord.utils import DEFAULT_FILE_SIZE_LIMIT_BYTES
 
 from bot.client import Client
-from bot.delivery import NOBODY, persist
-from bot.imprint import file_words
+from bot.delivery import NO_MENTIONS, retry_until_available
+from bot.imprint import filename_stem
 from cogs.road import Road, road_of
 from db.jobs import JobRecord
-from generation.display import escape, shorten
+from generation.display import escape_markdown, truncate
 from generation.errors import UserError
 from generation.job import Job
 from generation.params import Tile
@@ -47,7 +47,7 @@ class Sending(commands.Cog):
 
     def __init__(self, client: Client, road: Road) -> None:
         self.client = client
-        self.studio = client.studio
+        self.studio = client.services
         self.road = road
 
     async def send(self, record: JobRecord, person_id: int) -> None:
@@ -65,7 +65,7 @@ class Sending(commands.Cog):
     async def on_job_answered(self, job: Job, _: int) -> None:
         """Send a copy to who wants all results so, unless this one was posted there anyway."""
         is_there_already = job.destination.guild_id is None and job.destination.by_channel
-        if is_there_already or not (await self.studio.people.get(job.requester.id)).auto_dm:
+        if is_there_already or not (await self.studio.preferences.get(job.requester.id)).auto_dm:
             return
         try:
             await self._send_copy(job)
@@ -76,33 +76,33 @@ class Sending(commands.Cog):
         record = await self.studio.store.get(job.id)
         if record is None or record.suffix is None:
             return
-        sheet = await self.studio.pictures.read_grid(job.id, record.suffix)
-        sheet, suffix = await self.studio.fitting.within(sheet, record.suffix, DEFAULT_FILE_SIZE_LIMIT_BYTES, job)
+        sheet = await self.studio.images.read_grid(job.id, record.suffix)
+        sheet, suffix = await self.studio.resizer.fit_to_limit(sheet, record.suffix, DEFAULT_FILE_SIZE_LIMIT_BYTES, job)
         answer = await self.road.compose_answer(job, sheet, suffix, None)
         channel = await self.client.create_dm(discord.Object(job.requester.id))
-        await persist(
-            lambda: channel.send(answer.content, file=answer.file(), view=answer.view, allowed_mentions=NOBODY)
+        await retry_until_available(
+            lambda: channel.send(answer.content, file=answer.file(), view=answer.view, allowed_mentions=NO_MENTIONS)
         )
 
     async def _letter(self, record: JobRecord, tile: Tile, limit: int) -> Letter:
         job = record.job
         try:
-            picture = await self.studio.pictures.read(tile)
+            picture = await self.studio.images.read(tile)
         except FileNotFoundError:
             raise UserError("This picture is not kept any more.") from None
-        picture, suffix = await self.studio.fitting.within(picture, "png", limit, job)
-        prompt = escape(shorten(format_prompt(job.params, self.studio.repertoire), LONGEST_PROMPT))
+        picture, suffix = await self.studio.resizer.fit_to_limit(picture, "png", limit, job)
+        prompt = escape_markdown(truncate(format_prompt(job.params, self.studio.registry), LONGEST_PROMPT))
         number = f" · image #{tile.index + 1} of {job.params.count}" if job.params.count > 1 else ""
         facts = f"-# Job `{job.id}`{number} · seed {job.params.seed_of(tile.index)}{_whereabouts(record)}"
-        words = file_words(self.studio.config, job.params)
+        words = filename_stem(self.studio.config, job.params)
         return Letter(
             f"**{prompt}**\n{facts}" if prompt else facts, picture, f"{words}_{tile}.{suffix}", record.sensitive
         )
 
 
 async def _send(channel: discord.DMChannel, letter: Letter) -> None:
-    await persist(
-        lambda: channel.send(letter.content, file=letter.file(), allowed_mentions=NOBODY, suppress_embeds=True)
+    await retry_until_available(
+        lambda: channel.send(letter.content, file=letter.file(), allowed_mentions=NO_MENTIONS, suppress_embeds=True)
     )
 
 

@@ -11,12 +11,12 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.errors import answering
-from bot.habits import Habits, habits_of
-from bot.studio import Studio
+from bot.errors import report_errors
+from bot.habits import PromptDefaults, load_prompt_defaults
+from bot.studio import Services
 from cogs.choosing import LONGEST_CHOICE, MOST_CHOICES, chosen_model, offered
 from cogs.road import Interaction
-from generation.display import escape, shorten
+from generation.display import escape_markdown, truncate
 from generation.job import Speed
 from generation.models.catalogue import normalize_name
 from generation.models.model import Model
@@ -31,12 +31,12 @@ _VALUES: dict[str, Any] = {"on": True, "off": False, **{speed.value: speed for s
 class Settings(commands.Cog):
     """Show and change what a person prefers."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Services) -> None:
         self.studio = studio
 
     @app_commands.command(description="What holds for all your prompts: style, speed, who sees them")
     async def settings(self, interaction: Interaction) -> None:
-        habits = await habits_of(self.studio, interaction)
+        habits = await load_prompt_defaults(self.studio, interaction)
         models = await offered(self.studio, interaction.guild_id)
         await interaction.response.send_message(panel_text(habits, models), view=panel(habits, models), ephemeral=True)
 
@@ -59,9 +59,9 @@ class SettingButton(
         return cls(match["name"], match["value"], "", 0, False)
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             if self.name == "reset":
-                await _studio(interaction).people.reset(interaction.user.id)
+                await _studio(interaction).preferences.reset(interaction.user.id)
                 await _redraw(interaction)
             else:
                 await _change(interaction, **{self.name: _VALUES[self.value]})
@@ -100,7 +100,7 @@ class StylizeSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], 
         return cls()
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             (chosen,) = self.item.values
             await _change(interaction, stylize=None if chosen == AS_IT_IS else int(chosen))
 
@@ -122,7 +122,7 @@ class ModelSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], te
                     ),
                     *(
                         discord.SelectOption(
-                            label=shorten(f"Model: {name}", LONGEST_CHOICE),
+                            label=truncate(f"Model: {name}", LONGEST_CHOICE),
                             value=normalize_name(name)[:LONGEST_CHOICE],
                             default=name == preferred,
                         )
@@ -138,7 +138,7 @@ class ModelSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], te
         return cls()
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             (value,) = self.item.values
             if value == AS_IT_IS:
                 await _change(interaction, model=None)
@@ -147,7 +147,7 @@ class ModelSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], te
                 await _change(interaction, model=chosen.name)
 
 
-def panel(habits: Habits, models: Sequence[Model]) -> discord.ui.View:
+def panel(habits: PromptDefaults, models: Sequence[Model]) -> discord.ui.View:
     """Give the panel's controls, with `models` to choose from where there are several; what is on is blue."""
     view, preferences = discord.ui.View(timeout=None), habits.preferences
     if len(models) > 1:
@@ -162,13 +162,13 @@ def panel(habits: Habits, models: Sequence[Model]) -> discord.ui.View:
     return view
 
 
-def panel_text(habits: Habits, models: Sequence[Model]) -> str:
+def panel_text(habits: PromptDefaults, models: Sequence[Model]) -> str:
     """Put a person's settings in words; `models` are those that may draw where they are looked at."""
     preferences = habits.preferences
-    suffix = escape(shorten(preferences.suffix, LONGEST_SHOWN)) if preferences.suffix else "none"
+    suffix = escape_markdown(truncate(preferences.suffix, LONGEST_SHOWN)) if preferences.suffix else "none"
     return (
         "## Your settings\n"
-        f"Model: **{escape(habits.model.name)}**{_passed_over(preferences.model, models)}\n"
+        f"Model: **{escape_markdown(habits.model.name)}**{_passed_over(preferences.model, models)}\n"
         f"Suffix: {suffix} (`/prefer suffix`)\n"
         "-# They hold for all your prompts in every server. What a prompt says itself comes first."
     )
@@ -178,27 +178,27 @@ def _passed_over(preferred: str | None, models: Sequence[Model]) -> str:
     """Say that a preferred model does not draw here, if it does not."""
     if preferred is None or any(model.name == preferred for model in models):
         return ""
-    return f" (you prefer {escape(preferred)}, which does not draw here)"
+    return f" (you prefer {escape_markdown(preferred)}, which does not draw here)"
 
 
 async def _change(interaction: Interaction, **changes: Any) -> None:
-    await _studio(interaction).people.update(interaction.user.id, **changes)
+    await _studio(interaction).preferences.update(interaction.user.id, **changes)
     await _redraw(interaction)
 
 
 async def _redraw(interaction: Interaction) -> None:
     studio = _studio(interaction)
-    habits, models = await habits_of(studio, interaction), await offered(studio, interaction.guild_id)
+    habits, models = await load_prompt_defaults(studio, interaction), await offered(studio, interaction.guild_id)
     await interaction.response.edit_message(content=panel_text(habits, models), view=panel(habits, models))
 
 
-def _studio(interaction: Interaction) -> Studio:
-    return interaction.client.studio
+def _studio(interaction: Interaction) -> Services:
+    return interaction.client.services
 
 
 async def setup(client: Client) -> None:
     """Add the cog and the panel's controls; discord.py calls this."""
-    await client.add_cog(Settings(client.studio))
+    await client.add_cog(Settings(client.services))
     client.add_dynamic_items(SettingButton, StylizeSelect, ModelSelect)
 
 

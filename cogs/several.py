@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import discord
 
 from bot.client import Client
-from bot.delivery import TROUBLE
+from bot.delivery import TRANSPORT_ERRORS
 from bot.destination import is_private
-from bot.errors import answer, answering
-from bot.policy.policy import Ask
-from bot.policy.situation import situation_of
-from bot.quoting import quote, quoted
+from bot.errors import report_errors, respond_ephemeral
+from bot.policy.policy import JobRequest
+from bot.policy.situation import context_from
+from bot.quoting import extract_prompt, format_prompt_block
 from cogs.prompting import PATTERN, EditButton, Purpose, refuse
 from cogs.road import Interaction, Road, road_of
-from generation.display import escape, shorten
+from generation.display import escape_markdown, truncate
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.params import Params, Upload
@@ -43,12 +43,12 @@ async def ask_whether(interaction: Interaction, purpose: Purpose, prompt: str, w
     """Ask privately whether all the jobs are meant that a prompt makes."""
     shown = [f"{number}. {_shown(wish, interaction)}" for number, wish in enumerate(wishes[:MOST_SHOWN], start=1)]
     more = [f"-# … and {len(wishes) - MOST_SHOWN} more"] if len(wishes) > MOST_SHOWN else []
-    content, files = quote("\n".join([f"This makes {len(wishes)} jobs:", *shown, *more]), prompt)
+    content, files = format_prompt_block("\n".join([f"This makes {len(wishes)} jobs:", *shown, *more]), prompt)
     view = discord.ui.View(timeout=None)
     view.add_item(DrawAllButton(purpose))
     view.add_item(EditButton(purpose, "Edit"))
     view.add_item(DropButton())
-    await answer(interaction, content, files=files, view=view)
+    await respond_ephemeral(interaction, content, files=files, view=view)
 
 
 class DrawAllButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"all:{PATTERN}"):
@@ -64,9 +64,9 @@ class DrawAllButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], 
         return cls(Purpose.of(match))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             assert interaction.message is not None
-            prompt = await quoted(interaction.message)
+            prompt = await extract_prompt(interaction.message)
             try:
                 await self._draw_all(interaction, prompt, interaction.message.id)
             except Exception as error:
@@ -78,13 +78,13 @@ class DrawAllButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], 
         wishes = await imagine.read(interaction, prompt, with_picture=image is not None)
         await interaction.response.defer()
         several = await imagine.with_pictures(wishes, image)
-        preferred = await interaction.client.studio.people.get(interaction.user.id)
+        preferred = await interaction.client.services.preferences.get(interaction.user.id)
         asks = [
             _asked(interaction, params, wish, len(wishes), preferred)
             for params, wish in zip(several, wishes, strict=True)
         ]
         if not await ask_all(interaction, asks, key=str(question_id)):
-            await answer(interaction, "You have confirmed this before.")
+            await respond_ephemeral(interaction, "You have confirmed this before.")
 
 
 class DropButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template="drop"):
@@ -98,12 +98,12 @@ class DropButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], tem
         return cls()
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             await interaction.response.defer()
             await interaction.delete_original_response()
 
 
-async def ask_all(interaction: Interaction, asks: Sequence[Ask], *, key: str) -> bool:
+async def ask_all(interaction: Interaction, asks: Sequence[JobRequest], *, key: str) -> bool:
     """Accept several jobs together, or raise Complaint; False when they were accepted before, by the same `key`.
 
     The interaction must be answered already, by a deferred change of the question that these jobs confirm.
@@ -112,32 +112,32 @@ async def ask_all(interaction: Interaction, asks: Sequence[Ask], *, key: str) ->
     jobs = await _accept(interaction, road, asks, key, warnings)
     if not jobs:
         return False
-    with suppress(*TROUBLE):  # the jobs are accepted, and go on whatever can be said of them
+    with suppress(*TRANSPORT_ERRORS):  # the jobs are accepted, and go on whatever can be said of them
         said = f"{len(jobs)} jobs are on their way."
         await interaction.edit_original_response(content=said, attachments=[], view=None)
     for job in jobs:
         await road.go_on_with(job, await _notice(interaction, road, job))
     for warning in dict.fromkeys(warnings):
-        await answer(interaction, warning)
+        await respond_ephemeral(interaction, warning)
     return True
 
 
 async def _accept(
-    interaction: Interaction, road: Road, asks: Sequence[Ask], key: str, warnings: list[str]
+    interaction: Interaction, road: Road, asks: Sequence[JobRequest], key: str, warnings: list[str]
 ) -> list[Job]:
-    who, jobs = situation_of(interaction), list[Job]()
+    who, jobs = context_from(interaction), list[Job]()
     policy, queue, store = road.studio.policy, road.studio.queue, road.studio.store
-    async with policy.admission(who, asks[0]) as terms:
+    async with policy.authorized(who, asks[0]) as terms:
         if await store.get(_numbered(key, 0)):
             return []
         for number, ask in enumerate(asks):
-            terms = await policy.admit(who, ask)
+            terms = await policy.authorize(who, ask)
             warnings += [terms.warning] if terms.warning else []
             job = road.job(interaction, ask.action, ask.params, None, terms.speed, ask.private)
             jobs.append(dataclasses.replace(job, id=_numbered(key, number)))
         if len(jobs) > MOST_FOLLOWUPS and not (interaction.context.dm_channel or interaction.is_guild_integration()):
             raise UserError(f"Discord lets me answer with {MOST_FOLLOWUPS} jobs at once here, not with {len(jobs)}.")
-        allowance = MemberLimits(waiting=terms.bounds.waiting, running=terms.bounds.running)
+        allowance = MemberLimits(waiting=terms.limits.waiting, running=terms.limits.running)
         queue.check_limits(who.person_id, who.guild_id, allowance, len(jobs))
         return jobs if await _keep(road, jobs, allowance) else []
 
@@ -157,17 +157,19 @@ async def _keep(road: Road, jobs: list[Job], allowance: MemberLimits) -> bool:
 async def _notice(interaction: Interaction, road: Road, job: Job) -> int | None:
     try:
         return await road.say_that_it_waits(interaction, job)
-    except TROUBLE:  # the job was confirmed, and goes on without
+    except TRANSPORT_ERRORS:  # the job was confirmed, and goes on without
         log.warning("job %s: it has no notice", job.id, exc_info=True)
         return None
 
 
-def _asked(interaction: Interaction, params: Params, wish: PromptRequest, jobs: int, preferred: Preferences) -> Ask:
-    return Ask(
+def _asked(
+    interaction: Interaction, params: Params, wish: PromptRequest, jobs: int, preferred: Preferences
+) -> JobRequest:
+    return JobRequest(
         action=action_of(params),
         params=params,
         speed=wish.speed or preferred.speed,
-        insisted=wish.speed is not None,
+        speed_is_explicit=wish.speed is not None,
         private=is_private(interaction, wish.private, preferred),
         jobs=jobs,
         repeated=wish.repeat > 1,
@@ -186,7 +188,7 @@ def _numbered(key: str, number: int) -> str:
 
 
 def _shown(wish: PromptRequest, interaction: Interaction) -> str:
-    return escape(shorten(format_prompt(wish.params, interaction.client.studio.repertoire), LONGEST_SHOWN))
+    return escape_markdown(truncate(format_prompt(wish.params, interaction.client.services.registry), LONGEST_SHOWN))
 
 
 async def setup(client: Client) -> None:

@@ -11,18 +11,18 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.delivery import NOBODY
+from bot.delivery import NO_MENTIONS
 from bot.destination import is_private
-from bot.errors import answer
-from bot.policy.policy import Ask
-from bot.policy.situation import situation_of
-from bot.seeing import may_see
-from bot.sensitive import TAKEN_FOR, is_withheld
+from bot.errors import respond_ephemeral
+from bot.policy.policy import JobRequest
+from bot.policy.situation import context_from
+from bot.seeing import can_view_job
+from bot.sensitive import NSFW_MESSAGE, is_nsfw_withheld
 from cogs.buttons import LIKE, TileButton
 from cogs.road import Interaction, Road, road_of
 from db.jobs import JobRecord
 from db.search import SearchHit
-from generation.display import shorten
+from generation.display import truncate
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.models.registry import ModelRegistry
@@ -38,7 +38,7 @@ class Show(commands.Cog):
 
     def __init__(self, client: Client, road: Road) -> None:
         self.client = client
-        self.studio = client.studio
+        self.studio = client.services
         self.road = road
 
     @app_commands.command(description="Post one of your earlier results again, with its buttons")
@@ -71,7 +71,7 @@ class Show(commands.Cog):
         return self._choices(await self.studio.search.favourites(interaction.user.id, typed))
 
     def _choices(self, found: Iterable[SearchHit]) -> list[app_commands.Choice[str]]:
-        now, repertoire = self.studio.clock(), self.studio.repertoire
+        now, repertoire = self.studio.clock(), self.studio.registry
         return [app_commands.Choice(name=_in_a_line(each, repertoire, now), value=each.job_id) for each in found]
 
     async def _chosen(self, given: str, found: list[SearchHit]) -> JobRecord:
@@ -86,27 +86,29 @@ class Show(commands.Cog):
 
     async def _post_again(self, interaction: Interaction, record: JobRecord, *, is_favourite: bool = False) -> None:
         job, suffix = record.job, record.suffix or ""
-        if not (may_see(interaction, job) or (is_favourite and not job.destination.private)):
+        if not (can_view_job(interaction, job) or (is_favourite and not job.destination.private)):
             raise UserError(UNKNOWN)
-        await self.studio.policy.admit(situation_of(interaction), Ask(action=Action.PICK, params=job.params))
-        if record.sensitive and await is_withheld(
+        await self.studio.policy.authorize(context_from(interaction), JobRequest(action=Action.PICK, params=job.params))
+        if record.sensitive and await is_nsfw_withheld(
             self.studio, self.client, interaction.guild_id, interaction.channel_id
         ):
-            raise UserError(TAKEN_FOR)
-        preferences = await self.studio.people.get(interaction.user.id)
+            raise UserError(NSFW_MESSAGE)
+        preferences = await self.studio.preferences.get(interaction.user.id)
         # What was drawn for somebody else in another place is not spread any further.
         is_at_home = job.requester.id == interaction.user.id or job.destination.channel_id == interaction.channel_id
         private = is_private(interaction, None, preferences, job) or not is_at_home
         await interaction.response.defer(thinking=True, ephemeral=private)
         try:
-            sheet = await self.studio.pictures.read_grid(job.id, suffix)
+            sheet = await self.studio.images.read_grid(job.id, suffix)
         except FileNotFoundError:
-            await answer(interaction, "This picture is not kept any more.", **_way_out(job) if is_favourite else {})
+            await respond_ephemeral(
+                interaction, "This picture is not kept any more.", **_way_out(job) if is_favourite else {}
+            )
             return
-        sheet, suffix = await self.studio.fitting.within(sheet, suffix, interaction.filesize_limit, job)
+        sheet, suffix = await self.studio.resizer.fit_to_limit(sheet, suffix, interaction.filesize_limit, job)
         shown = await self.road.compose_answer(job, sheet, suffix, interaction.channel_id)
         await interaction.edit_original_response(
-            content=shown.content, attachments=[shown.file()], view=shown.view, allowed_mentions=NOBODY
+            content=shown.content, attachments=[shown.file()], view=shown.view, allowed_mentions=NO_MENTIONS
         )
 
 
@@ -121,7 +123,7 @@ def _in_a_line(found: SearchHit, repertoire: ModelRegistry, now: float) -> str:
     what = "" if found.action is Action.IMAGINE else f" · {found.action.replace('_', ' ')}"
     end = f"{what} · {_ago(now - found.asked_at)}"
     prompt = " ".join(format_prompt(found.params, repertoire).split())
-    return shorten(prompt or "(pictures)", LONGEST_CHOICE - len(end)) + end
+    return truncate(prompt or "(pictures)", LONGEST_CHOICE - len(end)) + end
 
 
 def _ago(seconds: float) -> str:

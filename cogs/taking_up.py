@@ -5,8 +5,8 @@ from __future__ import annotations
 from discord.ext import commands
 
 from bot.client import Client
-from bot.delivery import persist
-from bot.language import ENGLISH, speak
+from bot.delivery import retry_until_available
+from bot.language import ENGLISH, set_locale
 from cogs.road import Road
 from db.jobs import JobRecord, JobState
 from generation.errors import UserError
@@ -20,7 +20,7 @@ class TakingUp(commands.Cog):
     def __init__(self, client: Client, road: Road) -> None:
         self.client = client
         self.road = road
-        self.studio = client.studio
+        self.studio = client.services
         self.delivery = client.delivery
 
     @commands.Cog.listener()
@@ -29,13 +29,13 @@ class TakingUp(commands.Cog):
 
     def take_up(self) -> None:
         """Go on with everything that an earlier life of the bot left open; a second call finds nothing to do."""
-        while self.client.left_open:
-            record = self.client.left_open.pop(0)
-            self.studio.carry_out(record.job.id, self._take_up(record))
+        while self.client.unfinished_jobs:
+            record = self.client.unfinished_jobs.pop(0)
+            self.studio.spawn(record.job.id, self._take_up(record))
 
     async def _take_up(self, record: JobRecord) -> None:
         try:
-            speak((await self.studio.policy.settings(record.job.destination.guild_id)).language or ENGLISH)
+            set_locale((await self.studio.policy.settings(record.job.destination.guild_id)).language or ENGLISH)
             await self._go_on(record)
         except Exception as error:
             await self.road.give_up(record.job, record.status_message_id, error)
@@ -44,7 +44,9 @@ class TakingUp(commands.Cog):
         job, notice_id = record.job, record.status_message_id
         match record.state:
             case JobState.WAITING if notice_id is None:
-                await self.road.deliver(job, await persist(lambda: self.delivery.find_notice(job)))
+                await self.road.deliver(
+                    job, await retry_until_available(lambda: self.delivery.find_status_message(job))
+                )
             case JobState.WAITING | JobState.RUNNING if record.attempts >= MOST_ATTEMPTS:
                 await self.road.give_up(job, notice_id, UserError("I was interrupted too often while drawing this."))
             case JobState.WAITING | JobState.RUNNING:
@@ -59,9 +61,9 @@ class TakingUp(commands.Cog):
 
     async def _answer_once(self, record: JobRecord) -> None:
         job, suffix = record.job, record.suffix or ""
-        posted = await self.delivery.find_answer(job, record.status_message_id)
+        posted = await self.delivery.find_result(job, record.status_message_id)
         if posted is None:
-            sheet = await self.studio.pictures.read_grid(job.id, suffix)
+            sheet = await self.studio.images.read_grid(job.id, suffix)
             await self.road.answer(job, record.status_message_id, sheet, suffix)
         else:
             await self.studio.store.mark_posted(job.id, posted)

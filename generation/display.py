@@ -5,28 +5,30 @@ from __future__ import annotations
 import re
 import unicodedata
 
-SLUG_LENGTH = 40
-SLUG_BYTES = 100  # two of them and an id stay below the 255 bytes of a file name
+MAX_SLUG_LENGTH = 40
+MAX_SLUG_BYTES = 100  # two of them and an id stay below the 255 bytes of a file name
 
 # A backslash makes each of these plain in Discord's markdown; colon and slash only where they would make a link.
 _MARKDOWN = re.compile(r"[\\*_~`|<>\[\]#]|:(?=//)|(?<=\.gg)/|/(?=invite/)|^[-+](?=\s)|(?<=^\d)\.(?=\s)", re.IGNORECASE)
-_EVERYBODY = re.compile(r"@(?=everyone|here)", re.IGNORECASE)
-_DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_MASS_MENTION = re.compile(r"@(?=everyone|here)", re.IGNORECASE)
+_DIRECTION_MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _RIGHT_TO_LEFT = ("R", "AL", "AN")
 _JOINERS = "\u200c\u200d"
-_LATIN = str.maketrans({"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "þ": "th", "ð": "d", "ı": "i"})
+_LATIN_TRANSLITERATION = str.maketrans(
+    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "þ": "th", "ð": "d", "ı": "i"}
+)
 
 
-def escape(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Make `text` show as it is inside a message: no markdown, no mention, no link, on one line and in its place."""
-    plain = " ".join(_DIRECTION.sub("", text).split())
-    plain = _EVERYBODY.sub("@\u200b", _MARKDOWN.sub(r"\\\g<0>", plain))
+    plain = " ".join(_DIRECTION_MARKS.sub("", text).split())
+    plain = _MASS_MENTION.sub("@\u200b", _MARKDOWN.sub(r"\\\g<0>", plain))
     if any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in plain):
         return f"\u2068{plain}\u2069"  # isolated, so that what follows it in the line stays in order
     return plain
 
 
-def shorten(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """Cut `text` to at most `limit` characters, between words if one ends near, never inside what is seen as one."""
     if len(text) <= limit:
         return text
@@ -38,7 +40,7 @@ def shorten(text: str, limit: int) -> str:
     return text[: word_end if word_end > end // 2 else end].rstrip(" " + _JOINERS) + "…"[:limit]
 
 
-def slug(text: str) -> str:
+def slugify(text: str) -> str:
     """Give `text` as part of a file name: letters and digits of any script in lower case, Latin without accents."""
     words = _words(text)
     kept = words[0] if words else "picture"
@@ -70,7 +72,7 @@ def _is_flag_letter(char: str) -> bool:
 
 def _words(text: str) -> list[str]:
     kept: list[str] = []
-    for char in unicodedata.normalize("NFKD", text.lower().translate(_LATIN)):
+    for char in unicodedata.normalize("NFKD", text.lower().translate(_LATIN_TRANSLITERATION)):
         is_mark = unicodedata.category(char).startswith("M")
         if char in "'’" or char in _JOINERS or (is_mark and kept and kept[-1].isascii()):
             continue
@@ -79,4 +81,4 @@ def _words(text: str) -> list[str]:
 
 
 def _fits(name: str) -> bool:
-    return len(name) <= SLUG_LENGTH and len(name.encode()) <= SLUG_BYTES
+    return len(name) <= MAX_SLUG_LENGTH and len(name.encode()) <= MAX_SLUG_BYTES

@@ -13,10 +13,10 @@ from typing import Any
 from discord import AppCommandOptionType as Kind
 from discord import AppCommandType, app_commands
 
-from bot.app import FEATURES
+from bot.app import EXTENSIONS
 from bot.client import Client
 from bot.config import Config
-from bot.studio import open_studio
+from bot.studio import open_services
 from cogs.buttons import DELETE, DETAILS, LAST_ROW, LIKE, PICTURE_ROWS, REMIX, CancelButton
 from cogs.prompting import EditButton, Purpose
 from cogs.reactions import CROSS, ENVELOPE
@@ -96,10 +96,10 @@ async def offline_client() -> AsyncIterator[Client]:
     with tempfile.TemporaryDirectory() as folder:
         config = Config(data_dir=Path(folder))
         async with (
-            open_studio(config, _Idle(ModelRegistry.from_refs([EMBEDDED]))) as studio,
+            open_services(config, _Idle(ModelRegistry.from_refs([EMBEDDED]))) as studio,
             Client(studio, []) as client,
         ):
-            for feature in FEATURES:
+            for feature in EXTENSIONS:
                 await client.load_extension(feature)
             yield client
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config import _READERS, Config, ConfigError, variable_of
+from bot.config import _PARSERS, Config, ConfigError, env_name
 from generation.models.model import EMBEDDED
 
 SECRET = "MTA0Nz.G1x2.s3cr3t"
@@ -24,7 +24,7 @@ def test_without_anything_given_the_defaults_hold():
 
 @pytest.mark.parametrize("empty", ["", " ", "\t\n"])
 def test_an_empty_value_counts_as_not_given(empty):
-    assert Config.read({variable_of(name): empty for name in Config.__dataclass_fields__}) == Config()
+    assert Config.read({env_name(name): empty for name in Config.__dataclass_fields__}) == Config()
 
 
 def test_variables_of_other_programs_and_in_lower_case_are_ignored():
@@ -80,7 +80,7 @@ def test_variables_of_other_programs_and_in_lower_case_are_ignored():
 )
 def test_a_setting_is_read(name, text, value):
     config = Config.read({name: text})
-    field = next(field for field in Config.__dataclass_fields__ if variable_of(field) == name)
+    field = next(field for field in Config.__dataclass_fields__ if env_name(field) == name)
     assert getattr(config, field) == value
     assert [other for other in Config.__dataclass_fields__ if getattr(config, other) != getattr(Config(), other)] in (
         [field],
@@ -168,16 +168,16 @@ def test_a_wrong_value_is_refused_and_the_setting_named(name, text):
     ],
 )
 def test_only_a_discord_on_this_machine_is_a_stand_in(address, stand_in):
-    assert Config.read({"DISCORD_API_URL": address}).stand_in == stand_in
+    assert Config.read({"DISCORD_API_URL": address}).fake_discord_origin == stand_in
 
 
 @pytest.mark.parametrize("name", sorted(Config.__dataclass_fields__))
 @given(text=st.text(max_size=40))
 def test_whatever_is_given_is_read_or_refused_by_name(name, text):
     try:
-        Config.read({variable_of(name): text})
+        Config.read({env_name(name): text})
     except ConfigError as error:
-        assert str(error).startswith(variable_of(name))
+        assert str(error).startswith(env_name(name))
 
 
 @pytest.mark.parametrize("token", [SECRET, SECRET + " x"])
@@ -190,7 +190,7 @@ def test_the_token_is_neither_shown_nor_told_in_an_error(token):
 
 
 def test_every_setting_has_a_reader():
-    assert _READERS.keys() == Config.__dataclass_fields__.keys()
+    assert _PARSERS.keys() == Config.__dataclass_fields__.keys()
 
 
 def test_settings_cannot_be_changed_later():

@@ -13,13 +13,13 @@ from contextlib import closing
 
 import pytest
 
-from bot.config import Config, variable_of
-from bot.delivery import Undeliverable
-from bot.errors import explain, told
+from bot.config import Config, env_name
+from bot.delivery import DeliveryFailed
+from bot.errors import error_counts, user_message
 from bot.metrics import Metrics
-from bot.policy.policy import Refused
-from bot.policy.settings import Bounds, Delivery, GuildSettings, Sensitive
-from bot.policy.words import Mode
+from bot.policy.policy import PolicyDenied
+from bot.policy.settings import GuildSettings, NsfwMode, ResultPlacement, RoleLimits
+from bot.policy.words import WordRule
 from db.connection import Connection
 from db.jobs import JobState
 from generation import params
@@ -270,9 +270,9 @@ def test_the_values_of_enumerations_are_the_stored_ones():
     assert [action.value for action in Action] == ACTIONS
     assert [state.value for state in JobState] == ["waiting", "drawing", "drawn", "answered", "failed", "cancelled"]
     assert [speed.value for speed in Speed] == ["turbo", "fast", "relax"]
-    assert [mode.value for mode in Mode] == ["refuse", "warn", "except_no"]
-    assert [each.value for each in Delivery] == ["here", "thread_of_person", "thread_of_job", "gallery"]
-    assert [each.value for each in Sensitive] == ["spoiler", "withhold"]
+    assert [mode.value for mode in WordRule] == ["refuse", "warn", "except_no"]
+    assert [each.value for each in ResultPlacement] == ["here", "thread_of_person", "thread_of_job", "gallery"]
+    assert [each.value for each in NsfwMode] == ["spoiler", "withhold"]
 
 
 async def test_the_tables_and_columns_are_the_stored_ones(tmp_path):
@@ -287,7 +287,7 @@ async def test_the_tables_and_columns_are_the_stored_ones(tmp_path):
 
 async def test_the_metrics_are_those_of_the_dashboards():
     async with offline_client() as client:
-        registry = Metrics(client.studio)._registry
+        registry = Metrics(client.services)._registry
         collectors = registry._collector_to_names
         labels = {each._name: each._labelnames for each in collectors if hasattr(each, "_labelnames")}
         found = {family.name for family in registry.collect() if family.name.startswith("atelier_")}
@@ -302,20 +302,20 @@ async def test_the_metrics_are_those_of_the_dashboards():
         (OutOfMemoryError("no"), "OutOfMemory"),
         (WorkerCrashed(), "WorkerDied"),
         (PromptError("no"), "PromptFaults"),
-        (Refused("no"), "Refused"),
-        (Undeliverable("no"), "Undeliverable"),
+        (PolicyDenied("no"), "Refused"),
+        (DeliveryFailed("no"), "Undeliverable"),
         (QueueFull("no"), "QueueFull"),
         (PersonQueueFull("no"), "PersonQueueFull"),
     ],
 )
 def test_errors_are_counted_under_the_reasons_of_the_dashboards(error, reason):
-    before = told[reason]
-    explain(error)
-    assert told[reason] == before + 1
+    before = error_counts[reason]
+    user_message(error)
+    assert error_counts[reason] == before + 1
 
 
 def test_the_settings_are_those_of_env_files():
-    assert [variable_of(name) for name in Config.__dataclass_fields__] == SETTINGS
+    assert [env_name(name) for name in Config.__dataclass_fields__] == SETTINGS
 
 
 def test_the_keys_of_a_models_own_file_are_the_known_ones():
@@ -326,7 +326,7 @@ def test_the_keys_of_json_in_rows_are_the_stored_ones():
     assert names(Params) == PARAMS
     assert names(Preferences) == PREFERENCES
     assert names(GuildSettings) == GUILD_SETTINGS
-    assert names(Bounds) == BOUNDS
+    assert names(RoleLimits) == BOUNDS
     assert names(PromptPart) == ["text", "weight"]
     assert names(LoraWeight) == ["name", "weight"]
     assert names(Frame) == ["left", "top", "width", "height"]

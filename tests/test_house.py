@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from bot.config import Config, variable_of
+from bot.config import Config, env_name
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -173,7 +173,7 @@ def test_the_example_of_settings_names_each_once_with_its_default():
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
     settings = [match[1] for line in lines if (match := re.fullmatch(r"#?([A-Z_]+=.*)", line))]
     names = [setting.partition("=")[0] for setting in settings]
-    assert sorted(names) == sorted(variable_of(name) for name in Config.__dataclass_fields__)
+    assert sorted(names) == sorted(env_name(name) for name in Config.__dataclass_fields__)
 
 
 def test_the_example_of_settings_is_what_holds_without_it(tmp_path):

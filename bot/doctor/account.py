@@ -13,15 +13,15 @@ import discord
 
 from bot.client import INTENTS
 from bot.config import Config
-from bot.doctor.api import Api, RefusedError, UnreachableError
+from bot.doctor.api import RestClient, UnauthorizedError, UnreachableError
 from bot.doctor.commands import check_commands
-from bot.doctor.finding import Finding, bad, fine, unknown, within
+from bot.doctor.finding import CheckResult, failed, passed, skipped, with_timeout
 from bot.doctor.servers import check_servers
 
-PATIENCE = 30.0  # seconds for each check
-MOST_SKEW = 10.0  # seconds; from about thirty on, answers by the interaction's token come too late
-LEAST_LOGINS = 20  # of the thousand that Discord allows a day
-HELLO = 10  # the gateway's first word
+CHECK_TIMEOUT_S = 30.0  # seconds for each check
+MAX_SKEW_S = 10.0  # seconds; from about thirty on, answers by the interaction's token come too late
+MIN_LOGINS_LEFT = 20  # of the thousand that Discord allows a day
+HELLO_OPCODE = 10  # the gateway's first word
 PORTAL = "https://discord.com/developers/applications > your application > Bot"
 # What each privileged intent is called in the portal, and the flags of an application that may have it.
 PRIVILEGED = {
@@ -36,72 +36,73 @@ class Account:
     """The bot as Discord knows it: the settings it runs with, and its application as JSON."""
 
     config: Config
-    api: Api
+    api: RestClient
     application: dict[str, Any]
 
 
-Check = Callable[[Account], Awaitable[list[Finding]]]
+Check = Callable[[Account], Awaitable[list[CheckResult]]]
 
 
-async def check_account(config: Config, clock: Callable[[], float] = time.time) -> list[Finding]:
+async def check_account(config: Config, clock: Callable[[], float] = time.time) -> list[CheckResult]:
     """Check the token, then everything that can only be asked with it."""
-    async with Api.open(config, clock) as api:
+    async with RestClient.open(config, clock) as api:
         token, application = await _check_token(config, api)
-        findings = [token]
+        results = [token]
         for subject, check in CHECKS.items():
             if application is None:
-                findings.append(unknown(subject, "not checked, since that needs a token that Discord knows"))
+                results.append(skipped(subject, "not checked, since that needs a token that Discord knows"))
             else:
-                findings += await within(PATIENCE, subject, check(Account(config, api, application)))
-    return findings
+                results += await with_timeout(CHECK_TIMEOUT_S, subject, check(Account(config, api, application)))
+    return results
 
 
-async def _check_token(config: Config, api: Api) -> tuple[Finding, dict[str, Any] | None]:
+async def _check_token(config: Config, api: RestClient) -> tuple[CheckResult, dict[str, Any] | None]:
     if not config.discord_token:
-        return bad("token", "DISCORD_TOKEN is not set", f"Copy it from {PORTAL} into .env."), None
+        return failed("token", "DISCORD_TOKEN is not set", f"Copy it from {PORTAL} into .env."), None
     try:
         me, application = await api.get("/users/@me"), await api.get("/applications/@me")
-    except RefusedError:
-        return bad("token", "Discord refuses DISCORD_TOKEN", f"{PORTAL} > Reset Token, and copy the new one."), None
+    except UnauthorizedError:
+        return failed("token", "Discord refuses DISCORD_TOKEN", f"{PORTAL} > Reset Token, and copy the new one."), None
     except UnreachableError as error:
-        mend = "See that this machine reaches the internet, and that DISCORD_API_URL is right."
-        return unknown("token", str(error), mend), None
-    return fine("token", f"Discord knows the bot as {me['username']} ({me['id']})"), application
+        fix = "See that this machine reaches the internet, and that DISCORD_API_URL is right."
+        return skipped("token", str(error), fix), None
+    return passed("token", f"Discord knows the bot as {me['username']} ({me['id']})"), application
 
 
-async def _check_clock(account: Account) -> list[Finding]:
+async def _check_clock(account: Account) -> list[CheckResult]:
     skew = account.api.skew
     if skew is None:
-        return [unknown("clock", "Discord does not say what time it is")]
-    if abs(skew) > MOST_SKEW:
+        return [skipped("clock", "Discord does not say what time it is")]
+    if abs(skew) > MAX_SKEW_S:
         direction = "ahead of" if skew > 0 else "behind"
         text = f"this machine's is {abs(skew):.0f} s {direction} Discord's"
-        return [bad("clock", text, "Switch on the synchronisation of time: timedatectl set-ntp true.")]
-    return [fine("clock", "the same as Discord's, to a few seconds")]
+        return [failed("clock", text, "Switch on the synchronisation of time: timedatectl set-ntp true.")]
+    return [passed("clock", "the same as Discord's, to a few seconds")]
 
 
-async def _check_gateway(account: Account) -> list[Finding]:
+async def _check_gateway(account: Account) -> list[CheckResult]:
     bot = await account.api.get("/gateway/bot")
     limit = bot["session_start_limit"]
     try:
-        await _hear_hello(account.api.session, bot["url"])
+        await _await_hello(account.api.session, bot["url"])
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        mend = "See that a firewall or proxy lets WebSockets through."
-        return [bad("gateway", f"{bot['url']} cannot be reached: {error or type(error).__name__}", mend)]
-    if limit["remaining"] < LEAST_LOGINS:
-        text = f"only {limit['remaining']} logins are left of {limit['total']}, until {_hours(limit['reset_after'])}"
-        return [bad("gateway", text, "Something restarts the bot again and again: its log says why.")]
-    return [fine("gateway", f"it answers; {limit['remaining']} of {limit['total']} logins are left today")]
+        fix = "See that a firewall or proxy lets WebSockets through."
+        return [failed("gateway", f"{bot['url']} cannot be reached: {error or type(error).__name__}", fix)]
+    if limit["remaining"] < MIN_LOGINS_LEFT:
+        reset = _format_reset(limit["reset_after"])
+        text = f"only {limit['remaining']} logins are left of {limit['total']}, until {reset}"
+        return [failed("gateway", text, "Something restarts the bot again and again: its log says why.")]
+    return [passed("gateway", f"it answers; {limit['remaining']} of {limit['total']} logins are left today")]
 
 
-async def _hear_hello(session: aiohttp.ClientSession, url: str) -> None:
+async def _await_hello(session: aiohttp.ClientSession, url: str) -> None:
     """Connect and listen, without logging in: another bot of this account would notice that."""
     async with asyncio.timeout(10), session.ws_connect(url, params={"v": "10", "encoding": "json"}) as socket:
-        if (await socket.receive_json())["op"] != HELLO:
+        if (await socket.receive_json())["op"] != HELLO_OPCODE:
             raise ValueError("it does not speak as a gateway does")
 
 
-async def _check_intents(account: Account) -> list[Finding]:
+async def _check_intents(account: Account) -> list[CheckResult]:
     flags = discord.ApplicationFlags._from_value(int(account.application.get("flags") or 0))
     needed = [name for name in PRIVILEGED if getattr(INTENTS, name)]
     missing = [
@@ -110,11 +111,13 @@ async def _check_intents(account: Account) -> list[Finding]:
         if not (getattr(flags, flag) or getattr(flags, f"{flag}_limited"))
     ]
     if missing:
-        return [bad("intents", f"Discord would refuse the bot without {', '.join(missing)}", f"Allow it: {PORTAL}.")]
-    return [fine("intents", "the bot needs none that Discord would have to allow" if not needed else "all are allowed")]
+        return [failed("intents", f"Discord would refuse the bot without {', '.join(missing)}", f"Allow it: {PORTAL}.")]
+    return [
+        passed("intents", "the bot needs none that Discord would have to allow" if not needed else "all are allowed")
+    ]
 
 
-def _hours(milliseconds: int) -> str:
+def _format_reset(milliseconds: int) -> str:
     return f"{milliseconds / 3_600_000:.1f} hours from now"
 
 

@@ -12,18 +12,18 @@ import aiohttp
 
 from bot.config import Config
 
-PATIENCE = aiohttp.ClientTimeout(total=10)
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
 class UnreachableError(Exception):
     """Discord did not answer as it should; the text says how."""
 
 
-class RefusedError(Exception):
+class UnauthorizedError(Exception):
     """Discord does not take the token."""
 
 
-class Api:
+class RestClient:
     """Reads with the bot's token. `skew` is how many seconds this machine's clock is ahead of Discord's."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, clock: Callable[[], float]) -> None:
@@ -33,27 +33,27 @@ class Api:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, config: Config, clock: Callable[[], float] = time.time) -> AsyncIterator[Api]:
+    async def open(cls, config: Config, clock: Callable[[], float] = time.time) -> AsyncIterator[RestClient]:
         """Open a session with the bot's token."""
         headers = {"Authorization": f"Bot {config.discord_token}", "User-Agent": "DiscordBot (Atelier doctor)"}
-        async with aiohttp.ClientSession(headers=headers, timeout=PATIENCE) as session:
+        async with aiohttp.ClientSession(headers=headers, timeout=REQUEST_TIMEOUT) as session:
             yield cls(session, config.discord_api_url, clock)
 
     async def get(self, path: str, **query: str | int) -> Any:
         """Give what is at `path`. Raises RefusedError and UnreachableError."""
         try:
             async with self.session.get(f"{self._url}{path}", params=query, allow_redirects=False) as response:
-                self._note_time(response.headers.get("Date"))
+                self._measure_skew(response.headers.get("Date"))
                 if response.status == 401:
-                    raise RefusedError
+                    raise UnauthorizedError
                 if response.status != 200:
                     raise UnreachableError(f"Discord answered {response.status} to {path}")
                 return await response.json(content_type=None)
         except TimeoutError:
-            raise UnreachableError(f"{self._url} did not answer within {PATIENCE.total:g} s") from None
+            raise UnreachableError(f"{self._url} did not answer within {REQUEST_TIMEOUT.total:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise UnreachableError(f"{self._url} cannot be reached: {error}") from None
 
-    def _note_time(self, date: str | None) -> None:
+    def _measure_skew(self, date: str | None) -> None:
         if date is not None:
             self.skew = self._clock() - parsedate_to_datetime(date).timestamp()

@@ -7,40 +7,40 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bot.app import FEATURES
+from bot.app import EXTENSIONS
 from bot.client import Client
 from bot.config import Config
-from bot.doctor.api import Api
-from bot.doctor.finding import Finding, bad, fine
-from bot.lock import in_use
-from bot.studio import open_studio
+from bot.doctor.api import RestClient
+from bot.doctor.finding import CheckResult, failed, passed
+from bot.lock import is_locked
+from bot.studio import open_services
 from generation.models.model import EMBEDDED
 from generation.models.registry import ModelRegistry
 from generation.worker.worker import LocalWorker
 
 
-async def check_commands(config: Config, api: Api, application: dict[str, Any]) -> list[Finding]:
+async def check_commands(config: Config, api: RestClient, application: dict[str, Any]) -> list[CheckResult]:
     """Compare what Discord was told with what the bot would tell it."""
-    known = {(command["type"], command["name"]) for command in await api.get(_path(application))}
-    missing = await offered(config) - known
+    registered = {(command["type"], command["name"]) for command in await api.get(_commands_path(application))}
+    missing = await registered_commands(config) - registered
     if not missing:
-        return [fine("commands", f"Discord offers all {len(known)}")]
+        return [passed("commands", f"Discord offers all {len(registered)}")]
     names = ", ".join(sorted(name for _, name in missing))
-    if in_use(config.data_dir):
-        return [bad("commands", f"Discord does not offer {names}", "Start the bot again: it tells Discord.")]
-    return [fine("commands", f"Discord is told of {names} when the bot starts next")]
+    if is_locked(config.data_dir):
+        return [failed("commands", f"Discord does not offer {names}", "Start the bot again: it tells Discord.")]
+    return [passed("commands", f"Discord is told of {names} when the bot starts next")]
 
 
-async def offered(config: Config) -> set[tuple[int, str]]:
+async def registered_commands(config: Config) -> set[tuple[int, str]]:
     """Give the type and name of every command, from a client that never connects and keeps nothing."""
     with tempfile.TemporaryDirectory() as folder:
-        elsewhere = dataclasses.replace(config, data_dir=Path(folder), metrics_port=0)
+        temporary_config = dataclasses.replace(config, data_dir=Path(folder), metrics_port=0)
         async with (
-            open_studio(elsewhere, _IdleWorker(ModelRegistry.from_refs([EMBEDDED]))) as studio,
-            Client(studio, []) as client,
+            open_services(temporary_config, _IdleWorker(ModelRegistry.from_refs([EMBEDDED]))) as services,
+            Client(services, []) as client,
         ):
-            for feature in FEATURES:
-                await client.load_extension(feature)
+            for extension in EXTENSIONS:
+                await client.load_extension(extension)
             payloads = [command.to_dict(client.tree) for command in client.tree.get_commands()]
     return {(int(payload.get("type", 1)), payload["name"]) for payload in payloads}
 
@@ -52,5 +52,5 @@ class _IdleWorker(LocalWorker):
         """Begin nothing."""
 
 
-def _path(application: dict[str, Any]) -> str:
+def _commands_path(application: dict[str, Any]) -> str:
     return f"/applications/{application['id']}/commands"

@@ -7,40 +7,42 @@ from collections.abc import Awaitable
 
 from bot.config import Config
 from bot.doctor.account import check_account
-from bot.doctor.additions import check_additions
+from bot.doctor.additions import check_adapters
 from bot.doctor.device import check_device
-from bot.doctor.finding import Finding, Verdict, aside, within
+from bot.doctor.finding import CheckResult, CheckStatus, in_daemon_thread, with_timeout
 from bot.doctor.model import check_classifier, check_models
 from bot.doctor.storage import check_database, check_disk
 
-PATIENCE = 60.0  # seconds; the account's checks have their own as well
-DEVICE_PATIENCE = 180.0  # a cold disk takes long to give PyTorch
+CHECK_TIMEOUT_S = 60.0  # seconds; the account's checks have their own as well
+DEVICE_TIMEOUT_S = 180.0  # a cold disk takes long to give PyTorch
 
 
-async def examine(config: Config) -> int:
+async def run_checks(config: Config) -> int:
     """Check the whole installation, and give the exit code: 0 only when all is well."""
-    checks: list[Awaitable[list[Finding]]] = [
-        within(3 * PATIENCE, "token", check_account(config)),
-        within(PATIENCE, "model", aside(lambda: check_models(config.models))),
-        within(PATIENCE, "additions", aside(lambda: check_additions(config))),
-        within(PATIENCE, "classifier", aside(lambda: check_classifier(config.sensitive_classifier))),
-        within(DEVICE_PATIENCE, "device", check_device(config.device, config.models)),
-        within(PATIENCE, "disk", aside(lambda: check_disk(config.data_dir))),
-        within(PATIENCE, "database", aside(lambda: check_database(config.data_dir))),
+    checks: list[Awaitable[list[CheckResult]]] = [
+        with_timeout(3 * CHECK_TIMEOUT_S, "token", check_account(config)),
+        with_timeout(CHECK_TIMEOUT_S, "model", in_daemon_thread(lambda: check_models(config.models))),
+        with_timeout(CHECK_TIMEOUT_S, "additions", in_daemon_thread(lambda: check_adapters(config))),
+        with_timeout(
+            CHECK_TIMEOUT_S, "classifier", in_daemon_thread(lambda: check_classifier(config.sensitive_classifier))
+        ),
+        with_timeout(DEVICE_TIMEOUT_S, "device", check_device(config.device, config.models)),
+        with_timeout(CHECK_TIMEOUT_S, "disk", in_daemon_thread(lambda: check_disk(config.data_dir))),
+        with_timeout(CHECK_TIMEOUT_S, "database", in_daemon_thread(lambda: check_database(config.data_dir))),
     ]
-    findings: list[Finding] = []
+    results: list[CheckResult] = []
     for check in [asyncio.ensure_future(check) for check in checks]:
-        for finding in await check:
-            print(finding, flush=True)
-            findings.append(finding)
-    return _conclude(findings)
+        for result in await check:
+            print(result, flush=True)
+            results.append(result)
+    return _summarize(results)
 
 
-def _conclude(findings: list[Finding]) -> int:
-    wrong = sum(finding.verdict is Verdict.BAD for finding in findings)
-    unsaid = sum(finding.verdict is Verdict.UNKNOWN for finding in findings)
-    if wrong or unsaid:
-        print(f"\n{wrong} to be mended, {unsaid} not checked")
+def _summarize(results: list[CheckResult]) -> int:
+    failures = sum(result.status is CheckStatus.FAILED for result in results)
+    skips = sum(finding.status is CheckStatus.SKIPPED for finding in results)
+    if failures or skips:
+        print(f"\n{failures} to be mended, {skips} not checked")
         return 1
     print("\nAll is well.")
     return 0

@@ -13,74 +13,74 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Verdict(StrEnum):
+class CheckStatus(StrEnum):
     """What came of a check; the value is how its line begins."""
 
-    FINE = "ok"
-    BAD = "bad"
-    UNKNOWN = "?"
+    PASSED = "ok"
+    FAILED = "bad"
+    SKIPPED = "?"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What one check found; `mend` says what to do about it."""
 
-    verdict: Verdict
+    status: CheckStatus
     subject: str
     text: str
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
-        line = f"{self.verdict:<4} {self.subject}: {self.text}"
-        return f"{line}\n     → {self.mend}" if self.mend else line
+        line = f"{self.status:<4} {self.subject}: {self.text}"
+        return f"{line}\n     → {self.fix}" if self.fix else line
 
 
-def fine(subject: str, text: str) -> Finding:
+def passed(subject: str, text: str) -> CheckResult:
     """Find that all is well."""
-    return Finding(Verdict.FINE, subject, text)
+    return CheckResult(CheckStatus.PASSED, subject, text)
 
 
-def bad(subject: str, text: str, mend: str) -> Finding:
+def failed(subject: str, text: str, fix: str) -> CheckResult:
     """Find something that has to be mended."""
-    return Finding(Verdict.BAD, subject, text, mend)
+    return CheckResult(CheckStatus.FAILED, subject, text, fix)
 
 
-def unknown(subject: str, text: str, mend: str = "") -> Finding:
+def skipped(subject: str, text: str, fix: str = "") -> CheckResult:
     """Find that the check could not be made."""
-    return Finding(Verdict.UNKNOWN, subject, text, mend)
+    return CheckResult(CheckStatus.SKIPPED, subject, text, fix)
 
 
-async def within(seconds: float, subject: str, check: Awaitable[list[Finding]]) -> list[Finding]:
+async def with_timeout(seconds: float, subject: str, check: Awaitable[list[CheckResult]]) -> list[CheckResult]:
     """Give what a check finds; one that takes too long, or fails itself, finds that it could not be made."""
     try:
         async with asyncio.timeout(seconds):
             return await check
     except TimeoutError:
-        return [unknown(subject, f"gave up after {seconds:g} s", "Try again when the machine has less to do.")]
+        return [skipped(subject, f"gave up after {seconds:g} s", "Try again when the machine has less to do.")]
     except Exception as error:
-        return [unknown(subject, f"could not be checked: {type(error).__name__}: {error}")]
+        return [skipped(subject, f"could not be checked: {type(error).__name__}: {error}")]
 
 
-async def aside(call: Callable[[], T]) -> T:
+async def in_daemon_thread(call: Callable[[], T]) -> T:
     """Make a call in a thread that is left behind when nobody waits for it any more, as on a disk that hangs."""
-    loop, outcome = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+    loop, future = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
 
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if outcome.done():
+    def set_outcome(result: T | None, error: BaseException | None) -> None:
+        if future.done():
             return
         if error is not None:
-            outcome.set_exception(error)
+            future.set_exception(error)
         else:
-            outcome.set_result(result)
+            future.set_result(result)
 
-    def work() -> None:
-        result, failed = None, None
+    def run() -> None:
+        result, raised = None, None
         try:
             result = call()
         except BaseException as error:
-            failed = error
+            raised = error
         with suppress(RuntimeError):  # the event loop is closed
-            loop.call_soon_threadsafe(settle, result, failed)
+            loop.call_soon_threadsafe(set_outcome, result, raised)
 
-    threading.Thread(target=work, name="doctor", daemon=True).start()
-    return await outcome  # type: ignore[no-any-return]
+    threading.Thread(target=run, name="doctor", daemon=True).start()
+    return await future  # type: ignore[no-any-return]

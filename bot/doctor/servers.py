@@ -7,73 +7,73 @@ from typing import Any
 import discord
 
 from bot.config import Config
-from bot.doctor.api import Api
-from bot.doctor.finding import Finding, bad, fine
+from bot.doctor.api import RestClient
+from bot.doctor.finding import CheckResult, failed, passed
 
-MOST_LOOKED_INTO = 20  # servers whose channels are looked at: each takes two requests
-PAGE = 200  # servers in one answer
-NEEDED = discord.Permissions(
+MAX_SERVERS_WITH_CHANNELS = 20  # servers whose channels are looked at: each takes two requests
+PAGE_SIZE = 200  # servers in one answer
+REQUIRED_PERMISSIONS = discord.Permissions(
     view_channel=True, send_messages=True, send_messages_in_threads=True, attach_files=True, read_message_history=True
 )
-IN_CHANNELS = discord.Permissions(view_channel=True, send_messages=True, attach_files=True)
+CHANNEL_PERMISSIONS = discord.Permissions(view_channel=True, send_messages=True, attach_files=True)
 TEXT_CHANNELS = (0, 5)  # Discord's types for text and announcements
 
 Json = dict[str, Any]
 
 
-async def check_servers(config: Config, api: Api, application: Json) -> list[Finding]:
+async def check_servers(config: Config, api: RestClient, application: Json) -> list[CheckResult]:
     """Check the permissions in every server, and the channels of the first ones."""
     servers = await _servers(api)
     if not servers:
-        return [bad("servers", "the bot is in none", f"Open {_invitation(application)} and choose one.")]
-    findings = _missing_servers(config, application, servers)
+        return [failed("servers", "the bot is in none", f"Open {_invite_url(application)} and choose one.")]
+    results = _missing_servers(config, application, servers)
     for number, server in enumerate(servers):
-        finding = _check_permissions(config, server)
-        if finding is None:
-            channels = await _say_channels(api, application, server) if number < MOST_LOOKED_INTO else ""
-            finding = fine("servers", f"{server['name']}: all permissions{channels}")
-        findings.append(finding)
-    return findings
+        result = _check_permissions(config, server)
+        if result is None:
+            channels = await _describe_channels(api, application, server) if number < MAX_SERVERS_WITH_CHANNELS else ""
+            result = passed("servers", f"{server['name']}: all permissions{channels}")
+        results.append(result)
+    return results
 
 
-async def _servers(api: Api) -> list[Json]:
+async def _servers(api: RestClient) -> list[Json]:
     servers: list[Json] = []
     while True:
-        page = await api.get("/users/@me/guilds", limit=PAGE, after=servers[-1]["id"] if servers else 0)
+        page = await api.get("/users/@me/guilds", limit=PAGE_SIZE, after=servers[-1]["id"] if servers else 0)
         servers += page
-        if len(page) < PAGE:
+        if len(page) < PAGE_SIZE:
             return servers
 
 
-def _missing_servers(config: Config, application: Json, servers: list[Json]) -> list[Finding]:
+def _missing_servers(config: Config, application: Json, servers: list[Json]) -> list[CheckResult]:
     absent = sorted(config.allowed_guilds - {int(server["id"]) for server in servers})
-    mend = f"Open {_invitation(application)} and choose it, or take it off the list."
-    return [bad("servers", f"ALLOWED_GUILDS names {guild_id}, where the bot is not", mend) for guild_id in absent]
+    fix = f"Open {_invite_url(application)} and choose it, or take it off the list."
+    return [failed("servers", f"ALLOWED_GUILDS names {guild_id}, where the bot is not", fix) for guild_id in absent]
 
 
-def _check_permissions(config: Config, server: Json) -> Finding | None:
+def _check_permissions(config: Config, server: Json) -> CheckResult | None:
     name, has = server["name"], discord.Permissions(int(server["permissions"]))
     if config.allowed_guilds and int(server["id"]) not in config.allowed_guilds:
-        return fine("servers", f"{name}: people are refused, since it is not in ALLOWED_GUILDS")
-    if has.administrator or has.is_superset(NEEDED):
+        return passed("servers", f"{name}: people are refused, since it is not in ALLOWED_GUILDS")
+    if has.administrator or has.is_superset(REQUIRED_PERMISSIONS):
         return None
-    lacking = ", ".join(title for flag, title in _titles(NEEDED) if not getattr(has, flag))
-    return bad("servers", f"{name}: the bot lacks {lacking}", "Server Settings > Roles > the bot's role: allow it.")
+    lacking = ", ".join(title for flag, title in _permission_names(REQUIRED_PERMISSIONS) if not getattr(has, flag))
+    return failed("servers", f"{name}: the bot lacks {lacking}", "Server Settings > Roles > the bot's role: allow it.")
 
 
-async def _say_channels(api: Api, application: Json, server: Json) -> str:
+async def _describe_channels(api: RestClient, application: Json, server: Json) -> str:
     """Say in which channels the bot may not post; their owners may have meant it so."""
     member = await api.get(f"/guilds/{server['id']}/members/{application['bot']['id']}")
     channels = await api.get(f"/guilds/{server['id']}/channels")
     texts = [channel for channel in channels if channel["type"] in TEXT_CHANNELS]
-    closed = [f"#{channel['name']}" for channel in texts if not _may_post(server, member, channel)]
+    closed = [f"#{channel['name']}" for channel in texts if not _can_post(server, member, channel)]
     if not closed:
         return f", in all {len(texts)} channels"
     more = f" and {len(closed) - 5} more" if len(closed) > 5 else ""
     return f", but it may not post in {', '.join(closed[:5])}{more}"
 
 
-def _may_post(server: Json, member: Json, channel: Json) -> bool:
+def _can_post(server: Json, member: Json, channel: Json) -> bool:
     """Apply a channel's overwrites in Discord's order: everyone, the roles together, the member."""
     has = int(server["permissions"])
     if discord.Permissions(has).administrator:
@@ -86,12 +86,14 @@ def _may_post(server: Json, member: Json, channel: Json) -> bool:
             has &= ~int(overwrite["deny"])
         for overwrite in present:
             has |= int(overwrite["allow"])
-    return discord.Permissions(has).is_superset(IN_CHANNELS)
+    return discord.Permissions(has).is_superset(CHANNEL_PERMISSIONS)
 
 
-def _titles(permissions: discord.Permissions) -> list[tuple[str, str]]:
+def _permission_names(permissions: discord.Permissions) -> list[tuple[str, str]]:
     return [(flag, flag.replace("_", " ").title()) for flag, value in permissions if value]
 
 
-def _invitation(application: Json) -> str:
-    return discord.utils.oauth_url(application["id"], permissions=NEEDED, scopes=("bot", "applications.commands"))
+def _invite_url(application: Json) -> str:
+    return discord.utils.oauth_url(
+        application["id"], permissions=REQUIRED_PERMISSIONS, scopes=("bot", "applications.commands")
+    )

@@ -6,48 +6,48 @@ import os
 import shutil
 from pathlib import Path
 
-from bot.doctor.finding import Finding, bad, fine, unknown
-from bot.lock import in_use
+from bot.doctor.finding import CheckResult, failed, passed, skipped
+from bot.lock import is_locked
 from db.connection import DATABASE_FILE
 from db.integrity import IntegrityReport, check_integrity
 
-LEAST_FREE = 2**30  # bytes
-A_JOB = 2 * 2**20  # bytes that a grid and its sheet take, roughly
-DATABASE_PATIENCE = 30.0  # seconds
-FROM_BACKUP = "Stop the bot and restore a backup: python main.py restore FILE --replace."
+MIN_FREE_BYTES = 2**30  # bytes
+BYTES_PER_JOB = 2 * 2**20  # bytes that a grid and its sheet take, roughly
+DATABASE_TIMEOUT_S = 30.0  # seconds
+FIX_RESTORE_BACKUP = "Stop the bot and restore a backup: python main.py restore FILE --replace."
 
 
-def check_disk(data_dir: Path) -> list[Finding]:
+def check_disk(data_dir: Path) -> list[CheckResult]:
     """Check that there is a folder to write to, with room in it."""
     existing = next(folder for folder in (data_dir, *data_dir.resolve().parents) if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
-        return [bad("disk", f"{existing} is no folder that the bot may write to", "Change its owner, or DATA_DIR.")]
+        return [failed("disk", f"{existing} is no folder that the bot may write to", "Change its owner, or DATA_DIR.")]
     free = shutil.disk_usage(existing).free
     text = f"{free / 2**30:.1f} GiB are free for {data_dir}"
-    if free < LEAST_FREE:
-        return [bad("disk", text, "Delete something, set RETENTION_DAYS, or move DATA_DIR to a larger disk.")]
-    return [fine("disk", f"{text}, enough for about {round(free / A_JOB, -3):.0f} pictures of four")]
+    if free < MIN_FREE_BYTES:
+        return [failed("disk", text, "Delete something, set RETENTION_DAYS, or move DATA_DIR to a larger disk.")]
+    return [passed("disk", f"{text}, enough for about {round(free / BYTES_PER_JOB, -3):.0f} pictures of four")]
 
 
-def check_database(data_dir: Path) -> list[Finding]:
+def check_database(data_dir: Path) -> list[CheckResult]:
     """Check that the database opens, is whole, and can be written to."""
     if not (data_dir / DATABASE_FILE).is_file():
-        return [fine("database", "there is none yet: it is made at the first start")]
+        return [passed("database", "there is none yet: it is made at the first start")]
     try:
-        found = check_integrity(data_dir / DATABASE_FILE, DATABASE_PATIENCE)
-        running = "a bot is using it" if in_use(data_dir) else "no bot is using it"
+        found = check_integrity(data_dir / DATABASE_FILE, DATABASE_TIMEOUT_S)
+        running = "a bot is using it" if is_locked(data_dir) else "no bot is using it"
     except OSError as error:
-        return [bad("database", f"it cannot be used: {error}", "See that the bot owns DATA_DIR and all in it.")]
-    return [_judge(found, running)]
+        return [failed("database", f"it cannot be used: {error}", "See that the bot owns DATA_DIR and all in it.")]
+    return [_evaluate(found, running)]
 
 
-def _judge(found: IntegrityReport, running: str) -> Finding:
+def _evaluate(found: IntegrityReport, running: str) -> CheckResult:
     if found.damage is not None:
-        return bad("database", f"it is damaged: {found.damage}", FROM_BACKUP)
+        return failed("database", f"it is damaged: {found.damage}", FIX_RESTORE_BACKUP)
     if found.version > found.latest_version:
         text = f"it has version {found.version}, this program knows {found.latest_version}"
-        return bad("database", text, "Update the program, or give it another DATA_DIR.")
+        return failed("database", text, "Update the program, or give it another DATA_DIR.")
     text = f"{found.jobs} jobs, version {found.version} of {found.latest_version}, {running}"
     if found.is_intact is None:
-        return unknown("database", f"{text}; it is too large to be looked at within {DATABASE_PATIENCE:g} s")
-    return fine("database", text)
+        return skipped("database", f"{text}; it is too large to be looked at within {DATABASE_TIMEOUT_S:g} s")
+    return passed("database", text)

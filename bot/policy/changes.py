@@ -11,17 +11,17 @@ from db.guilds import AuditEntry, GuildStore
 
 
 @dataclass(frozen=True, slots=True)
-class Author:
+class Actor:
     """Who changes something, and where."""
 
     guild_id: int
     person_id: int
 
 
-async def change_settings(
+async def update_settings(
     guilds: GuildStore,
-    author: Author,
-    what: str,
+    actor: Actor,
+    description: str,
     change: Callable[[GuildSettings], GuildSettings],
     clock: Callable[[], float] = time.time,
 ) -> GuildSettings:
@@ -31,11 +31,13 @@ async def change_settings(
     leaves everything as it was. A change that changes nothing leaves no trace.
     """
     while True:
-        stored = await guilds.settings(author.guild_id)
+        stored = await guilds.settings(actor.guild_id)
         before = from_dict(stored.values)
         after = change(before)
         if after == before:
             return before
-        act = AuditEntry(guild_id=author.guild_id, person_id=author.person_id, act="settings", details=what, at=clock())
-        if await guilds.set_settings(act, to_dict(after), stored.version):
+        entry = AuditEntry(
+            guild_id=actor.guild_id, person_id=actor.person_id, act="settings", details=description, at=clock()
+        )
+        if await guilds.set_settings(entry, to_dict(after), stored.version):
             return after

@@ -11,7 +11,7 @@ from typing import Any
 from generation.errors import UserError
 
 
-class Delivery(StrEnum):
+class ResultPlacement(StrEnum):
     """Where results are posted."""
 
     HERE = "here"
@@ -20,7 +20,7 @@ class Delivery(StrEnum):
     GALLERY = "gallery"
 
 
-class Sensitive(StrEnum):
+class NsfwMode(StrEnum):
     """What happens to a picture that the classifier takes for sensitive, outside age-restricted channels."""
 
     SPOILER = "spoiler"
@@ -28,7 +28,7 @@ class Sensitive(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class RoleLimits:
     """What a role's members may use; None leaves a bound to their other roles and to the bot's own.
 
     `running` and `waiting` count jobs; `jobs_a_day` and `gpu_seconds_a_day` are over the last 24 hours; `cooldown` is
@@ -45,7 +45,7 @@ class Bounds:
 
 
 # The least and the most of each bound that makes sense.
-BOUND_RANGES: Mapping[str, tuple[int, int]] = {
+LIMIT_RANGES: Mapping[str, tuple[int, int]] = {
     "running": (1, 1000),
     "waiting": (1, 1000),
     "jobs_a_day": (0, 1_000_000),
@@ -69,32 +69,32 @@ class GuildSettings:
     defaults: str = ""
     models: tuple[str, ...] = ()
     channels: tuple[int, ...] = ()
-    delivery: Delivery = Delivery.HERE
+    delivery: ResultPlacement = ResultPlacement.HERE
     gallery: int | None = None
     fast_roles: tuple[int, ...] = ()
     upscale_roles: tuple[int, ...] = ()
     repeat_roles: tuple[int, ...] = ()
     permutation_roles: tuple[int, ...] = ()
-    bounds: Mapping[int, Bounds] = field(default_factory=dict)
+    bounds: Mapping[int, RoleLimits] = field(default_factory=dict)
     permutations: int = 10
     stealth: bool = True
     retention_days: int = 0
     log_channel: int | None = None
-    sensitive: Sensitive = Sensitive.SPOILER
+    sensitive: NsfwMode = NsfwMode.SPOILER
     language: str = ""
 
     def allows(self, model: str) -> bool:
         """Tell whether the model of that name may draw here."""
         return not self.models or model in self.models
 
-    def bounds_of(self, guild_id: int, role_ids: Iterable[int]) -> Bounds:
+    def limits_for(self, guild_id: int, role_ids: Iterable[int]) -> RoleLimits:
         """Give what holds for somebody with these roles: of each bound the most generous that one of them sets."""
-        mine = [self.bounds[role] for role in {guild_id, *role_ids} if role in self.bounds]
-        return Bounds(**{name: _most_generous(name, mine) for name in BOUND_RANGES})
+        role_limits = [self.bounds[role] for role in {guild_id, *role_ids} if role in self.bounds]
+        return RoleLimits(**{name: _most_generous(name, role_limits) for name in LIMIT_RANGES})
 
 
-def _most_generous(name: str, bounds: list[Bounds]) -> int | None:
-    given: list[int] = [value for each in bounds if (value := getattr(each, name)) is not None]
+def _most_generous(name: str, role_limits: list[RoleLimits]) -> int | None:
+    given: list[int] = [value for each in role_limits if (value := getattr(each, name)) is not None]
     if not given:
         return None
     return min(given) if name == "cooldown" else max(given)
@@ -104,7 +104,7 @@ def to_dict(settings: GuildSettings) -> dict[str, Any]:
     """Give the settings that differ from the defaults as plain values for JSON."""
     values = dataclasses.asdict(settings)
     values["bounds"] = {
-        str(role): {name: bound for name, bound in each.items() if bound is not None}
+        str(role): {name: limit for name, limit in each.items() if limit is not None}
         for role, each in values["bounds"].items()
     }
     plain = dataclasses.asdict(GuildSettings())
@@ -116,19 +116,19 @@ def from_dict(values: Mapping[str, Any]) -> GuildSettings:
     known = {name: value for name, value in values.items() if name in GuildSettings.__dataclass_fields__}
     for name in ("models", "channels", "fast_roles", "upscale_roles", "repeat_roles", "permutation_roles"):
         known[name] = tuple(known.get(name, ()))
-    known["bounds"] = {int(role): _bounds(each) for role, each in known.get("bounds", {}).items()}
-    known["delivery"] = Delivery(known.get("delivery", Delivery.HERE))
-    known["sensitive"] = Sensitive(known.get("sensitive", Sensitive.SPOILER))
+    known["bounds"] = {int(role): _role_limits(each) for role, each in known.get("bounds", {}).items()}
+    known["delivery"] = ResultPlacement(known.get("delivery", ResultPlacement.HERE))
+    known["sensitive"] = NsfwMode(known.get("sensitive", NsfwMode.SPOILER))
     return GuildSettings(**known)
 
 
-def _bounds(values: Mapping[str, int]) -> Bounds:
-    return Bounds(**{name: value for name, value in values.items() if name in BOUND_RANGES})
+def _role_limits(values: Mapping[str, int]) -> RoleLimits:
+    return RoleLimits(**{name: value for name, value in values.items() if name in LIMIT_RANGES})
 
 
-def check_bound(name: str, value: int) -> int:
+def check_limit(name: str, value: int) -> int:
     """Give `value` if it makes sense for the bound `name`; raises Complaint that says what would."""
-    least, most = BOUND_RANGES[name]
-    if not least <= value <= most:
-        raise UserError(f"`{name.replace('_', ' ')}` must be from {least:,} to {most:,}, not {value:,}.")
+    minimum, maximum = LIMIT_RANGES[name]
+    if not minimum <= value <= maximum:
+        raise UserError(f"`{name.replace('_', ' ')}` must be from {minimum:,} to {maximum:,}, not {value:,}.")
     return value

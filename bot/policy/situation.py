@@ -6,21 +6,21 @@ from typing import Any
 
 import discord
 
-from bot.policy.policy import Situation
+from bot.policy.policy import RequestContext
 
 
-def situation_of(interaction: discord.Interaction[Any]) -> Situation:
+def context_from(interaction: discord.Interaction[Any]) -> RequestContext:
     """Note the ids that rules are about."""
     member = interaction.user
-    return Situation(
+    return RequestContext(
         guild_id=interaction.guild_id,
-        places=frozenset({interaction.channel_id or 0, *_places(interaction.channel)}),
+        channel_ids=frozenset({interaction.channel_id or 0, *_channel_ids(interaction.channel)}),
         person_id=member.id,
         role_ids=frozenset(role.id for role in member.roles) if isinstance(member, discord.Member) else frozenset(),
     )
 
 
-def _places(channel: object) -> set[int]:
+def _channel_ids(channel: object) -> set[int]:
     """Give the channel, the one that a thread is in, and the category of either."""
     if not isinstance(channel, discord.Thread | discord.abc.GuildChannel):
         return set()

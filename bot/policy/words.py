@@ -15,12 +15,12 @@ from generation.errors import UserError
 from generation.params import Params
 from generation.prompt import PromptError
 
-LONGEST_PHRASE = 100
-MOST_WORDS = 10_000
-LEAST_STEM = 3  # letters before the star of `word*`: `a*` would be half the language
+MAX_PHRASE_LENGTH = 100
+MAX_WORDS = 10_000
+MIN_PREFIX_LENGTH = 3  # letters before the star of `word*`: `a*` would be half the language
 
 
-class Mode(StrEnum):
+class WordRule(StrEnum):
     """What is done about a blocked word."""
 
     REFUSE = "refuse"
@@ -29,11 +29,11 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class WordMatch:
     """A blocked phrase that was found, as the owners wrote it."""
 
     phrase: str
-    mode: Mode
+    rule: WordRule
 
 
 # Letters of other scripts that are drawn like Latin ones (a choice from Unicode's confusables.txt).
@@ -44,10 +44,10 @@ _CYRILLIC, _GREEK, _ARMENIAN, _SMALL, _OTHERS = (
     ("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz"),
     ("ıłøđħŧɑɡɩ", "ilodhtagi"),
 )
-_EMOJI_OF_A = (0x1F150, 0x1F170, 0x1F1E6)  # in circles, in squares, for flags: each an alphabet
-_LOOK_ALIKES = (
+_EMOJI_ALPHABET_STARTS = (0x1F150, 0x1F170, 0x1F1E6)  # in circles, in squares, for flags: each an alphabet
+_CONFUSABLES = (
     str.maketrans(*map("".join, zip(_CYRILLIC, _GREEK, _ARMENIAN, _SMALL, _OTHERS, strict=True)))
-    | {first + number: ascii_lowercase[number] for first in _EMOJI_OF_A for number in range(26)}
+    | {first + number: ascii_lowercase[number] for first in _EMOJI_ALPHABET_STARTS for number in range(26)}
     | {ord("æ"): "ae", ord("œ"): "oe"}
 )
 _FILLERS = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0"))  # letters to Unicode, nothing to the eye
@@ -58,129 +58,133 @@ _WITH_SIGNS = re.compile(r"[@$€]*[^\W_]+(?:[@$!|€+]+[^\W_]+)*[@$€]*")
 _JOINED = tuple(
     re.compile(rf"(?<![^\W_])[^\W_]+(?:{between}[^\W_]+)+") for between in (r"[-._*']", r"(?:[^\w\s]|_){1,3}")
 )
-_SPELLED = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,3}[^\W_](?![^\W_])){2,}")
+_SPELLED_OUT = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,3}[^\W_](?![^\W_])){2,}")
 _LONG_RUN = re.compile(r"(.)\1{2,}")
-_NOT_PLAIN = re.compile(r"[\\^$|()\[\]{}?+`]|\*(?!$)")
-_UNSEEN = ("Cf", "Mn", "Me")  # formatting characters (zero width among them) and accents
-MOST_NAMED = 10  # words in a refusal, which has to fit into a message
-LONGEST_SPELLED = 60  # letters; more, one by one, are noise
+_INVALID_IN_PHRASE = re.compile(r"[\\^$|()\[\]{}?+`]|\*(?!$)")
+_INVISIBLE_CATEGORIES = ("Cf", "Mn", "Me")  # formatting characters (zero width among them) and accents
+MAX_LISTED_MATCHES = 10  # words in a refusal, which has to fit into a message
+MAX_SPELLED_LENGTH = 60  # letters; more, one by one, are noise
 
 
-class Words:
+class WordFilter:
     """A guild's blocked words, made ready to be looked for: a prompt takes microseconds however many there are."""
 
     def __init__(self, phrases: Mapping[str, str]) -> None:
-        self._whole: dict[tuple[str, ...], Found] = {}
-        self._lengths: dict[str, set[int]] = {}  # of the phrases that begin with a word, in words
-        self._squeezed: dict[str, Found] = {}
-        self._stems: dict[str, Found] = {}
-        for phrase, mode in phrases.items():
-            self._add(_split(_folded(phrase)), Found(phrase, Mode(mode)))
-        self._longest_stem = max(map(len, self._stems), default=0)
+        self._phrases: dict[tuple[str, ...], WordMatch] = {}
+        self._phrase_lengths: dict[str, set[int]] = {}  # of the phrases that begin with a word, in words
+        self._joined_phrases: dict[str, WordMatch] = {}
+        self._prefixes: dict[str, WordMatch] = {}
+        for phrase, rule in phrases.items():
+            self._add(_tokenize(_normalize(phrase)), WordMatch(phrase, WordRule(rule)))
+        self._longest_prefix = max(map(len, self._prefixes), default=0)
 
-    def _add(self, tokens: tuple[str, ...], found: Found) -> None:
-        if found.phrase.endswith("*"):
-            self._stems["".join(tokens)] = found
+    def _add(self, tokens: tuple[str, ...], match: WordMatch) -> None:
+        if match.phrase.endswith("*"):
+            self._prefixes["".join(tokens)] = match
         elif tokens:
-            self._whole[tokens] = found
-            self._lengths.setdefault(tokens[0], set()).add(len(tokens))
-            self._squeezed["".join(tokens)] = found
+            self._phrases[tokens] = match
+            self._phrase_lengths.setdefault(tokens[0], set()).add(len(tokens))
+            self._joined_phrases["".join(tokens)] = match
 
-    def find(self, text: str) -> list[Found]:
+    def find(self, text: str) -> list[WordMatch]:
         """Give the blocked phrases in `text`, each once."""
-        found: dict[str, Found] = {}
-        folded = _folded(text)
-        for tokens in _readings(folded):
+        found: dict[str, WordMatch] = {}
+        normalized = _normalize(text)
+        for tokens in _token_variants(normalized):
             for match in self._matches(tokens):
                 found.setdefault(match.phrase, match)
-        for word in _spelled(folded):
-            for match in (*filter(None, [self._squeezed.get(word)]), *self._beginnings(word)):
+        for word in _spelled_out_words(normalized):
+            for match in (*filter(None, [self._joined_phrases.get(word)]), *self._prefix_matches(word)):
                 found.setdefault(match.phrase, match)
         return list(found.values())
 
-    def _matches(self, tokens: tuple[str, ...]) -> Iterator[Found]:
+    def _matches(self, tokens: tuple[str, ...]) -> Iterator[WordMatch]:
         for start, token in enumerate(tokens):
-            for length in self._lengths.get(token, ()):
-                if match := self._whole.get(tokens[start : start + length]):
+            for length in self._phrase_lengths.get(token, ()):
+                if match := self._phrases.get(tokens[start : start + length]):
                     yield match
-            yield from self._beginnings(token)
+            yield from self._prefix_matches(token)
 
-    def _beginnings(self, token: str) -> Iterator[Found]:
-        for end in range(LEAST_STEM, min(len(token), self._longest_stem) + 1):
-            if match := self._stems.get(token[:end]):
+    def _prefix_matches(self, token: str) -> Iterator[WordMatch]:
+        for end in range(MIN_PREFIX_LENGTH, min(len(token), self._longest_prefix) + 1):
+            if match := self._prefixes.get(token[:end]):
                 yield match
 
 
 def check_phrase(phrase: str) -> str:
     """Give `phrase` as it is kept; raises Complaint for what is no plain word or phrase."""
     plain, shown = " ".join(phrase.casefold().split()), phrase[:40].replace("`", "'")
-    if _NOT_PLAIN.search(plain):
+    if _INVALID_IN_PHRASE.search(plain):
         raise UserError(f"`{shown}` is no plain word: I take words, phrases, and `word*` for a beginning.")
-    letters = "".join(_split(_folded(plain)))
-    if not letters or len(plain) > LONGEST_PHRASE:
-        raise UserError(f"`{shown}` cannot be blocked: a phrase has 1 to {LONGEST_PHRASE} letters or digits.")
-    if plain.endswith("*") and len(letters) < LEAST_STEM:
-        raise UserError(f"`{shown}` would block too much: give at least {LEAST_STEM} letters before the `*`.")
+    letters = "".join(_tokenize(_normalize(plain)))
+    if not letters or len(plain) > MAX_PHRASE_LENGTH:
+        raise UserError(f"`{shown}` cannot be blocked: a phrase has 1 to {MAX_PHRASE_LENGTH} letters or digits.")
+    if plain.endswith("*") and len(letters) < MIN_PREFIX_LENGTH:
+        raise UserError(f"`{shown}` would block too much: give at least {MIN_PREFIX_LENGTH} letters before the `*`.")
     return plain
 
 
-def judge(words: Words, params: Params) -> str | None:
+def check_prompt(word_filter: WordFilter, params: Params) -> str | None:
     """Give a warning about a prompt's words, or None; raises PromptFaults naming the words when it is refused."""
-    wanted = words.find("\n".join(part.text for part in params.parts))
-    unwanted = words.find("\n".join((*params.no, params.negative_prompt or "")))
-    refused = [found for found in wanted if found.mode is not Mode.WARN]
-    refused += [found for found in unwanted if found.mode is Mode.REFUSE]
+    wanted = word_filter.find("\n".join(part.text for part in params.parts))
+    unwanted = word_filter.find("\n".join((*params.no, params.negative_prompt or "")))
+    refused = [found for found in wanted if found.rule is not WordRule.WARN]
+    refused += [found for found in unwanted if found.rule is WordRule.REFUSE]
     if refused:
-        raise PromptError(tr("The owners of this server do not allow {words} in prompts", words=_quoted(refused)))
-    warned = [found for found in (*wanted, *unwanted) if found.mode is Mode.WARN]
+        raise PromptError(
+            tr("The owners of this server do not allow {words} in prompts", words=_format_matches(refused))
+        )
+    warned = [found for found in (*wanted, *unwanted) if found.rule is WordRule.WARN]
     if not warned:
         return None
-    return tr("The owners of this server would rather not see {words} in prompts.", words=_quoted(warned))
+    return tr("The owners of this server would rather not see {words} in prompts.", words=_format_matches(warned))
 
 
-def _quoted(found: list[Found]) -> str:
-    phrases = dict.fromkeys(match.phrase for match in found)
-    shown = ", ".join(f"`{phrase}`" for phrase in islice(phrases, MOST_NAMED))
-    left_out = len(phrases) - MOST_NAMED
+def _format_matches(matches: list[WordMatch]) -> str:
+    phrases = dict.fromkeys(match.phrase for match in matches)
+    shown = ", ".join(f"`{phrase}`" for phrase in islice(phrases, MAX_LISTED_MATCHES))
+    left_out = len(phrases) - MAX_LISTED_MATCHES
     return shown if left_out <= 0 else tr("{named} and {number} more", named=shown, number=left_out)
 
 
-def _readings(folded: str) -> Iterator[tuple[str, ...]]:
+def _token_variants(normalized: str) -> Iterator[tuple[str, ...]]:
     """Give the words of a text as they stand, and as somebody may have meant them to be read."""
-    tokens = _split(folded)
+    tokens = _tokenize(normalized)
     yield tokens
     yield tuple(_LONG_RUN.sub(r"\1", token) for token in tokens)
     yield tuple(_LONG_RUN.sub(r"\1\1", token) for token in tokens)
     yield tuple(token.strip(digits) for token in tokens)
-    yield tuple(_unhidden(token) for token in _WITH_SIGNS.findall(folded))
+    yield tuple(_deobfuscate(token) for token in _WITH_SIGNS.findall(normalized))
     for pattern in _JOINED:
-        for joined in pattern.findall(folded):
-            yield ("".join(_split(joined)),)
+        for joined in pattern.findall(normalized):
+            yield ("".join(_tokenize(joined)),)
 
 
-def _spelled(folded: str) -> Iterator[str]:
+def _spelled_out_words(normalized: str) -> Iterator[str]:
     """Give what may have been meant where letters stand one by one."""
-    for spelled in _SPELLED.findall(folded):
-        letters = "".join(_split(spelled))[:LONGEST_SPELLED]
-        yield from (_unhidden(part) for start in range(len(letters)) for part in _parts(letters[start:]))
+    for spelled in _SPELLED_OUT.findall(normalized):
+        letters = "".join(_tokenize(spelled))[:MAX_SPELLED_LENGTH]
+        yield from (_deobfuscate(part) for start in range(len(letters)) for part in _all_prefixes(letters[start:]))
 
 
-def _parts(letters: str) -> Iterator[str]:
-    return (letters[:end] for end in range(LEAST_STEM, len(letters) + 1))
+def _all_prefixes(letters: str) -> Iterator[str]:
+    return (letters[:end] for end in range(MIN_PREFIX_LENGTH, len(letters) + 1))
 
 
-def _unhidden(token: str) -> str:
+def _deobfuscate(token: str) -> str:
     """Read the digits and signs in a word as the letters they look like; a number stays one."""
     letters = token if token.isdigit() else token.translate(_LETTERS_OF_SIGNS).translate(_LETTERS_OF_DIGITS)
     return _LONG_RUN.sub(r"\1", letters)
 
 
-def _folded(text: str) -> str:
+def _normalize(text: str) -> str:
     """Give a text without what makes no difference to the eye: case, width, accents, invisible characters."""
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()).translate(_FILLERS)
-    seen = "".join(character for character in decomposed if unicodedata.category(character) not in _UNSEEN)
-    return seen.translate(_LOOK_ALIKES)
+    visible = "".join(
+        character for character in decomposed if unicodedata.category(character) not in _INVISIBLE_CATEGORIES
+    )
+    return visible.translate(_CONFUSABLES)
 
 
-def _split(folded: str) -> tuple[str, ...]:
-    return tuple(_TOKEN.findall(folded))
+def _tokenize(normalized: str) -> tuple[str, ...]:
+    return tuple(_TOKEN.findall(normalized))

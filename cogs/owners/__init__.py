@@ -13,9 +13,9 @@ from cogs.owners.words import WordsGroup
 
 async def setup(client: Client) -> None:
     """Add the command and the panel's parts; discord.py calls this."""
-    config = Config(client.studio)
-    config.add_command(WordsGroup(client.studio))
-    config.add_command(Blocks(client.studio))
+    config = Config(client.services)
+    config.add_command(WordsGroup(client.services))
+    config.add_command(Blocks(client.services))
     client.tree.add_command(config)
     await client.add_cog(Reporting(client))
     client.add_dynamic_items(PageSelect, SettingSelect, SettingButton, ReportButton)

@@ -19,5 +19,5 @@ def act_of(interaction: Interaction, name: str, details: str) -> AuditEntry:
         person_id=interaction.user.id,
         act=name,
         details=details,
-        at=interaction.client.studio.clock(),
+        at=interaction.client.services.clock(),
     )

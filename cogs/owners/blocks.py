@@ -5,12 +5,12 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot.delivery import NOBODY
-from bot.studio import Studio
+from bot.delivery import NO_MENTIONS
+from bot.studio import Services
 from cogs.owners.acts import act_of
 from cogs.road import Interaction
 from db.guilds import Block
-from generation.display import escape
+from generation.display import escape_markdown
 from generation.errors import UserError
 
 LONGEST_TERM = 24 * 365  # hours
@@ -20,7 +20,7 @@ MOST_SHOWN = 20
 class Blocks(app_commands.Group):
     """Block people, with a reason and a term, and unblock them."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Services) -> None:
         super().__init__(name="block", description="People who may not use me in this server")
         self.studio = studio
 
@@ -43,7 +43,7 @@ class Blocks(app_commands.Group):
             guild_id=act.guild_id, person_id=person.id, reason=reason, until=until, by_id=interaction.user.id, at=now
         )
         await self.studio.guilds.block(act, block)
-        await _answer(interaction, f"{person.mention} is blocked {term}: {escape(reason)}")
+        await _answer(interaction, f"{person.mention} is blocked {term}: {escape_markdown(reason)}")
 
     @app_commands.command(description="Let somebody use me again")
     @app_commands.describe(person="Who is blocked now")
@@ -63,8 +63,8 @@ class Blocks(app_commands.Group):
 
 def _line(block: Block) -> str:
     term = f"until <t:{int(block.until)}:f>" if block.until else "for good"
-    return f"<@{block.person_id}> {term}, by <@{block.by_id}>: {escape(block.reason[:60])}"
+    return f"<@{block.person_id}> {term}, by <@{block.by_id}>: {escape_markdown(block.reason[:60])}"
 
 
 async def _answer(interaction: Interaction, text: str) -> None:
-    await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NOBODY)
+    await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)

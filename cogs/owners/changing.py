@@ -8,8 +8,8 @@ from typing import Any
 
 import discord
 
-from bot.policy.changes import Author, change_settings
-from bot.policy.settings import Delivery, GuildSettings
+from bot.policy.changes import Actor, update_settings
+from bot.policy.settings import GuildSettings, ResultPlacement
 from cogs.owners.pages import PAGES, Channels, Roles
 from cogs.owners.reading import MOST_CHANNELS, MOST_ROLES, refuse_closed
 from cogs.road import Interaction
@@ -54,15 +54,15 @@ def still_there(guild: discord.Guild | None, roles: Iterable[int]) -> tuple[int,
 
 async def _apply(interaction: Interaction, what: str, changed: Callable[[GuildSettings], GuildSettings]) -> None:
     assert interaction.guild_id is not None
-    studio, author = interaction.client.studio, Author(interaction.guild_id, interaction.user.id)
-    await change_settings(studio.guilds, author, what, changed, studio.clock)
+    studio, author = interaction.client.services, Actor(interaction.guild_id, interaction.user.id)
+    await update_settings(studio.guilds, author, what, changed, studio.clock)
 
 
 def _along(name: str, value: Any) -> dict[str, Any]:
     """Give what must change along with a setting: a gallery is a channel and a way to deliver at once."""
     match name:
         case "gallery":
-            return {"delivery": Delivery.GALLERY if value else Delivery.HERE}
+            return {"delivery": ResultPlacement.GALLERY if value else ResultPlacement.HERE}
         case "delivery":
             return {"gallery": None}
     return {}

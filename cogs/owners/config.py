@@ -9,11 +9,11 @@ from typing import Any, Literal
 import discord
 from discord import app_commands
 
-from bot.delivery import NOBODY
-from bot.policy.changes import Author, change_settings
-from bot.policy.describe import DELIVERIES, LANGUAGES, bounds_in_words, kept_for
-from bot.policy.settings import Bounds, Delivery, GuildSettings, Sensitive, check_bound
-from bot.studio import Studio
+from bot.delivery import NO_MENTIONS
+from bot.policy.changes import Actor, update_settings
+from bot.policy.describe import LANGUAGE_NAMES, PLACEMENT_LABELS, format_limits, format_retention
+from bot.policy.settings import GuildSettings, NsfwMode, ResultPlacement, RoleLimits, check_limit
+from bot.studio import Services
 from cogs.choosing import choices
 from cogs.owners import panel, stats
 from cogs.owners.pages import PLACES
@@ -33,7 +33,7 @@ from cogs.owners.reading import (
 )
 from cogs.owners.reports import show_open
 from cogs.road import Interaction
-from generation.display import shorten
+from generation.display import truncate
 from generation.errors import UserError
 from generation.models.catalogue import normalize_name
 
@@ -69,7 +69,7 @@ Place = app_commands.Transform[app_commands.AppCommandChannel, PlaceOption]
 class Config(app_commands.Group):
     """What the owners of a server decide. Whether the bot allows it is Discord's own permission for the command."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Services) -> None:
         super().__init__(
             name="config",
             description="For the owners of this server: what I may do here",
@@ -136,17 +136,17 @@ class Config(app_commands.Group):
     @app_commands.command(description="Where results are posted")
     @app_commands.describe(where="Where results go", gallery="The channel that shows them, for a gallery")
     @app_commands.choices(
-        where=[app_commands.Choice(name=words, value=delivery.value) for delivery, words in DELIVERIES.items()]
+        where=[app_commands.Choice(name=words, value=delivery.value) for delivery, words in PLACEMENT_LABELS.items()]
     )
     async def results(self, interaction: Interaction, where: str, gallery: discord.TextChannel | None = None) -> None:
-        delivery = Delivery(where)
-        if (delivery is Delivery.GALLERY) != (gallery is not None):
+        delivery = ResultPlacement(where)
+        if (delivery is ResultPlacement.GALLERY) != (gallery is not None):
             raise UserError("A gallery needs a channel: give both `where: a gallery` and `gallery`.")
         refuse_closed(interaction.guild, gallery.id if gallery else None, files=True)
         shown = f" {gallery.mention}" if gallery else ""
         await self._change(
             interaction,
-            f"results: {DELIVERIES[delivery]}{shown}",
+            f"results: {PLACEMENT_LABELS[delivery]}{shown}",
             lambda now: replace(now, delivery=delivery, gallery=gallery.id if gallery else None),
         )
 
@@ -210,16 +210,16 @@ class Config(app_commands.Group):
             "longest_side": longest_side,
             "steps": steps,
         }
-        wanted = {name: check_bound(name, value) for name, value in given.items() if value is not None}
+        wanted = {name: check_limit(name, value) for name, value in given.items() if value is not None}
         refuse_nothing(wanted or clear)
 
         def change(now: GuildSettings) -> GuildSettings:
-            before = Bounds() if clear else now.bounds.get(role.id, Bounds())
+            before = RoleLimits() if clear else now.bounds.get(role.id, RoleLimits())
             bounds = {**now.bounds, role.id: replace(before, **wanted)}
-            kept = {of: each for of, each in bounds.items() if each != Bounds()}
+            kept = {of: each for of, each in bounds.items() if each != RoleLimits()}
             return replace(now, bounds=kept)
 
-        what = bounds_in_words(Bounds(**wanted)) or "none"
+        what = format_limits(RoleLimits(**wanted)) or "none"
         await self._change(interaction, f"limits of {role.mention}: {'cleared, ' if clear else ''}{what}", change)
 
     @app_commands.command(description="How many jobs one prompt may make, by --repeat or choices in braces")
@@ -236,7 +236,7 @@ class Config(app_commands.Group):
     @app_commands.command(description="After how many days pictures are deleted; 0 leaves it to whoever runs me")
     @app_commands.describe(days="Counted from the day a picture was drawn")
     async def retention(self, interaction: Interaction, days: app_commands.Range[int, 0, MOST_RETENTION]) -> None:
-        what = f"pictures are kept: {kept_for(days, self.studio.config.retention_days)}"
+        what = f"pictures are kept: {format_retention(days, self.studio.config.retention_days)}"
         await self._change(interaction, what, lambda now: replace(now, retention_days=days))
 
     @app_commands.command(description="The channel that hears of reports and changes; leave it out for none")
@@ -251,7 +251,7 @@ class Config(app_commands.Group):
     async def language(
         self, interaction: Interaction, language: Literal["as the server has it at Discord", "English", "Deutsch"]
     ) -> None:
-        name = next((name for name, words in LANGUAGES.items() if words == language), "")
+        name = next((name for name, words in LANGUAGE_NAMES.items() if words == language), "")
         await self._change(interaction, f"language: {language}", lambda now: replace(now, language=name))
 
     @app_commands.command(description="What happens to sensitive pictures outside age-restricted channels")
@@ -259,7 +259,7 @@ class Config(app_commands.Group):
     async def sensitive(
         self, interaction: Interaction, pictures: Literal["hidden behind a spoiler", "withheld"]
     ) -> None:
-        chosen = Sensitive.WITHHOLD if pictures == "withheld" else Sensitive.SPOILER
+        chosen = NsfwMode.WITHHOLD if pictures == "withheld" else NsfwMode.SPOILER
         what = f"sensitive pictures: {pictures}"
         await self._change(interaction, what, lambda now: replace(now, sensitive=chosen))
 
@@ -283,18 +283,18 @@ class Config(app_commands.Group):
         acts = await self.studio.guilds.audit_entries(
             interaction.guild_id, offset=(page - 1) * AUDIT_PAGE, limit=AUDIT_PAGE
         )
-        lines = [f"<t:{int(act.at)}:f> <@{act.person_id}> {shorten(act.details, LONGEST_DETAILS)}" for act in acts]
+        lines = [f"<t:{int(act.at)}:f> <@{act.person_id}> {truncate(act.details, LONGEST_DETAILS)}" for act in acts]
         text = "\n".join(lines) or ("Nothing was changed yet." if page == 1 else "There are no older entries.")
-        await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NOBODY)
+        await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
     async def _change(self, interaction: Interaction, what: str, change: Change) -> None:
         assert interaction.guild_id is not None
-        author = Author(interaction.guild_id, interaction.user.id)
-        await change_settings(self.studio.guilds, author, what, change, self.studio.clock)
+        author = Actor(interaction.guild_id, interaction.user.id)
+        await update_settings(self.studio.guilds, author, what, change, self.studio.clock)
         await interaction.response.send_message(
             f"{what[:1].upper()}{what[1:]}.\n-# It holds from the next job on; `/config panel` shows everything.",
             ephemeral=True,
-            allowed_mentions=NOBODY,
+            allowed_mentions=NO_MENTIONS,
         )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import discord
 
-from bot.policy.describe import DELIVERIES
-from bot.policy.settings import Delivery, Sensitive
-from bot.studio import Studio
+from bot.policy.describe import PLACEMENT_LABELS
+from bot.policy.settings import NsfwMode, ResultPlacement
+from bot.studio import Services
 from cogs.owners.reading import MOST_AT_ONCE, MOST_RETENTION, checked_defaults, whole_number
 
 MOST_IN_SELECT = 25  # what a select of Discord's can hold
@@ -22,7 +22,9 @@ PLACES = [
     discord.ChannelType.voice,
 ]
 # A gallery needs its channel, with which it is chosen.
-RESULTS = {f"In {words}": delivery for delivery, words in DELIVERIES.items() if delivery is not Delivery.GALLERY}
+RESULTS = {
+    f"In {words}": delivery for delivery, words in PLACEMENT_LABELS.items() if delivery is not ResultPlacement.GALLERY
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Typed:
     """A setting that is typed into a form; `read` makes the value of it, or raises Complaint."""
 
     title: str
-    read: Callable[[Studio, str], Any]
+    read: Callable[[Services, str], Any]
 
 
 Page = Channels | Roles | Choice | Typed
@@ -75,7 +77,7 @@ PAGES: dict[str, Page] = {
     "stealth": Choice("Private pictures", {"Allowed": True, "Not allowed": False}),
     "retention_days": Typed("Days that pictures are kept (0: not set)", whole_number(0, MOST_RETENTION)),
     "sensitive": Choice(
-        "Sensitive pictures", {"Hidden behind a spoiler": Sensitive.SPOILER, "Withheld": Sensitive.WITHHOLD}
+        "Sensitive pictures", {"Hidden behind a spoiler": NsfwMode.SPOILER, "Withheld": NsfwMode.WITHHOLD}
     ),
     "log_channel": Channels("Log channel", [discord.ChannelType.text], most=1),
 }

@@ -7,12 +7,12 @@ from typing import Any, Self, cast
 
 import discord
 
-from bot.delivery import NOBODY
-from bot.errors import answering
-from bot.forms import Filled, Form
-from bot.policy.describe import overview
+from bot.delivery import NO_MENTIONS
+from bot.errors import report_errors
+from bot.forms import ModalValues, PersistentModal
+from bot.policy.describe import settings_summary
 from bot.policy.settings import GuildSettings
-from bot.studio import Studio
+from bot.studio import Services
 from cogs.owners.changing import change, change_list, still_there
 from cogs.owners.pages import MOST_IN_SELECT, PAGES, Channels, Choice, Page, Roles, Typed, chosen, is_list, mentioned
 from cogs.road import Interaction
@@ -40,7 +40,7 @@ class PageSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], tem
         return cls()
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             _refuse_old(interaction)
             await show(interaction, _values(interaction)[0])
 
@@ -59,7 +59,7 @@ class SettingSelect(discord.ui.DynamicItem[AnySelect], template=r"config:set:(?P
         return cls(match["name"], cast(AnySelect, item))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             _refuse_old(interaction)
             page, values = PAGES[self.name], _values(interaction)
             what = f"{page.title}: {mentioned(page, values)}"
@@ -85,17 +85,19 @@ class SettingButton(
         return cls(match["name"])
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             _refuse_old(interaction)
             settings = await _studio(interaction).policy.settings(interaction.guild_id)
             value = discord.ui.TextInput[Any](
                 custom_id="value", default=str(getattr(settings, self.name)), required=False, max_length=500
             )
             field = discord.ui.Label(text=PAGES[self.name].title[:45], component=value)
-            await interaction.response.send_modal(Form(f"{FORM}:{self.name}", "Settings of this server", field))
+            await interaction.response.send_modal(
+                PersistentModal(f"{FORM}:{self.name}", "Settings of this server", field)
+            )
 
 
-async def take_form(interaction: Interaction, name: str, filled: Filled) -> None:
+async def take_form(interaction: Interaction, name: str, filled: ModalValues) -> None:
     """Take a setting that was typed into the form."""
     _refuse_old(interaction)
     page = PAGES.get(name)
@@ -112,13 +114,13 @@ async def show(interaction: discord.Interaction[Any], page: str = "") -> None:
     assert guild_id is not None
     settings = await studio.policy.settings(guild_id)
     words = len(await studio.guilds.blocked_words(guild_id))
-    says = overview(settings, guild_id, words, studio.config.retention_days)
+    says = settings_summary(settings, guild_id, words, studio.config.retention_days)
     content = f"{says}\n-# Roles' limits: `/config limits` · words: `/config words`"
     view = _view(page, settings, interaction.guild)
     if interaction.message is not None:
-        await interaction.response.edit_message(content=content, view=view, allowed_mentions=NOBODY)
+        await interaction.response.edit_message(content=content, view=view, allowed_mentions=NO_MENTIONS)
     else:
-        await interaction.response.send_message(content, view=view, ephemeral=True, allowed_mentions=NOBODY)
+        await interaction.response.send_message(content, view=view, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
 def _view(name: str, settings: GuildSettings, guild: discord.Guild | None) -> discord.ui.View:
@@ -180,6 +182,6 @@ def _values(interaction: discord.Interaction[Any]) -> list[str]:
     return list(cast(dict[str, Any], interaction.data or {}).get("values", []))
 
 
-def _studio(interaction: discord.Interaction[Any]) -> Studio:
-    studio: Studio = interaction.client.studio
+def _studio(interaction: discord.Interaction[Any]) -> Services:
+    studio: Services = interaction.client.services
     return studio

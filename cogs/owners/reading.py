@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import discord
 
-from bot.studio import Studio
+from bot.studio import Services
 from generation.errors import UserError
 from generation.models.catalogue import CATALOGUE, find_entry, normalize_name
 from generation.prompt import parse_prompt
@@ -22,10 +22,10 @@ MOST_CHANNELS = 500
 MOST_ROLES = 250
 
 
-def checked_defaults(studio: Studio, parameters: str) -> str:
+def checked_defaults(studio: Services, parameters: str) -> str:
     """Give parameters as they are kept; raises PromptFaults for what the parser does not take as defaults."""
     text = " ".join(parameters.split())
-    wish = parse_prompt("a fox", studio.repertoire, defaults=(text,) if text else ())
+    wish = parse_prompt("a fox", studio.registry, defaults=(text,) if text else ())
     if wish.speed is not None or wish.private is not None or wish.repeat > 1:
         raise UserError(
             "How urgent and how private a job is, and how often it is drawn, each person says for themselves: "
@@ -34,10 +34,10 @@ def checked_defaults(studio: Studio, parameters: str) -> str:
     return text
 
 
-def whole_number(least: int, most: int) -> Callable[[Studio, str], int]:
+def whole_number(least: int, most: int) -> Callable[[Services, str], int]:
     """Give a reader of whole numbers in a range, which raises Complaint for anything else."""
 
-    def read_number(_: Studio, text: str) -> int:
+    def read_number(_: Services, text: str) -> int:
         if not re.fullmatch(r"\s*\d{1,6}\s*", text) or not least <= int(text) <= most:
             raise UserError(f"It must be a whole number from {least} to {most}, not `{text[:20]}`.")
         return int(text)
@@ -58,13 +58,13 @@ def refuse_closed(guild: discord.Guild | None, channel_id: int | None, *, files:
         )
 
 
-def model_names(studio: Studio) -> list[str]:
+def model_names(studio: Services) -> list[str]:
     """Give the models that a server's owners can name: those that there are, and those of the catalogue."""
-    here, known = (model.name for model in studio.repertoire.models), (entry.name for entry in CATALOGUE)
+    here, known = (model.name for model in studio.registry.models), (entry.name for entry in CATALOGUE)
     return list(dict.fromkeys((*here, *known)))
 
 
-def model_name(studio: Studio, typed: str, listed: Sequence[str] = ()) -> str:
+def model_name(studio: Services, typed: str, listed: Sequence[str] = ()) -> str:
     """Give a model's name as it is kept; raises Complaint for one that there is not and that is not `listed` either."""
     entry = find_entry(typed)
     named = entry.name if entry else typed

@@ -11,16 +11,16 @@ import discord
 from discord.ext import commands
 
 from bot.client import Client
-from bot.delivery import NOBODY, TROUBLE
-from bot.errors import answering
-from bot.studio import Studio
+from bot.delivery import NO_MENTIONS, TRANSPORT_ERRORS
+from bot.errors import report_errors
+from bot.studio import Services
 from cogs.deleting import deleting_of
 from cogs.road import Interaction, road_of
 from db.guilds import AuditEntry, Block
 from db.jobs import JobRecord, JobState
 from db.privacy import ERASED_PERSON_ID as NO_LONGER_KNOWN
 from db.reports import Report
-from generation.display import escape, shorten
+from generation.display import escape_markdown, truncate
 from generation.errors import UserError
 from generation.prompt import format_prompt
 
@@ -50,7 +50,7 @@ class ReportButton(
         return cls(match["what"], int(match["report_id"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with answering(interaction):
+        async with report_errors(interaction):
             if not (interaction.permissions.manage_messages or interaction.permissions.manage_guild):
                 raise UserError("Only moderators, who may delete messages here, can deal with reports.")
             await _deal_with(interaction, self.what, self.report_id)
@@ -61,7 +61,7 @@ class Reporting(commands.Cog):
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.studio = client.studio
+        self.studio = client.services
         self.studio.guilds.on_audit = lambda act: client.dispatch("acted", act)
 
     @commands.Cog.listener()
@@ -73,7 +73,7 @@ class Reporting(commands.Cog):
     @commands.Cog.listener()
     async def on_acted(self, act: AuditEntry) -> None:
         """Tell of an act of an owner or a moderator."""
-        await self._tell(act.guild_id, f"-# <@{act.person_id}>: {shorten(act.details, 1500)}", None)
+        await self._tell(act.guild_id, f"-# <@{act.person_id}>: {truncate(act.details, 1500)}", None)
 
     async def _tell(self, guild_id: int, content: str, view: discord.ui.View | None) -> None:
         channel_id = (await self.studio.policy.settings(guild_id)).log_channel
@@ -82,16 +82,16 @@ class Reporting(commands.Cog):
         channel = self.client.get_partial_messageable(channel_id, guild_id=guild_id)
         more: dict[str, Any] = {"view": view} if view else {}
         try:
-            await channel.send(content, allowed_mentions=NOBODY, **more)
-        except TROUBLE as error:
+            await channel.send(content, allowed_mentions=NO_MENTIONS, **more)
+        except TRANSPORT_ERRORS as error:
             log.warning("guild %s: the log channel cannot be used: %s", guild_id, error)
 
 
-async def described(studio: Studio, report: Report) -> str:
+async def described(studio: Services, report: Report) -> str:
     """Give a report in words: who, why, what, and where it is."""
     record = await studio.store.get(report.job_id)
     whom = "somebody" if report.person_id == NO_LONGER_KNOWN else f"<@{report.person_id}>"
-    head = f"**Report** by {whom}: {escape(report.reason)}"
+    head = f"**Report** by {whom}: {escape_markdown(report.reason)}"
     if record is None:
         return f"{head}\nThe picture is not kept any more."
     return f"{head}\n{_picture(record)}"
@@ -105,7 +105,7 @@ def report_view(report: Report) -> discord.ui.View:
     return view
 
 
-async def show_open(interaction: Interaction, studio: Studio) -> None:
+async def show_open(interaction: Interaction, studio: Services) -> None:
     """Answer with the oldest report that nobody has dealt with."""
     assert interaction.guild_id is not None
     reports = await studio.reports.list_open(interaction.guild_id)
@@ -115,11 +115,11 @@ async def show_open(interaction: Interaction, studio: Studio) -> None:
     more = f"\n-# {len(reports) - 1} more after this one" if len(reports) > 1 else ""
     content = await described(studio, reports[0]) + more
     view = report_view(reports[0])
-    await interaction.response.send_message(content, view=view, ephemeral=True, allowed_mentions=NOBODY)
+    await interaction.response.send_message(content, view=view, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
 async def _deal_with(interaction: discord.Interaction[Any], what: str, report_id: int) -> None:
-    studio: Studio = interaction.client.studio
+    studio: Services = interaction.client.services
     report = await studio.reports.find(report_id)
     if report is None or report.guild_id != interaction.guild_id:
         raise UserError("I do not know this report any more.")
@@ -142,7 +142,7 @@ async def _deal_with(interaction: discord.Interaction[Any], what: str, report_id
         await studio.guilds.add_audit_entry(act)
     content = f"{await described(studio, report)}\n<@{interaction.user.id}> {done}."
     try:
-        await interaction.response.edit_message(content=content, view=None, allowed_mentions=NOBODY)
+        await interaction.response.edit_message(content=content, view=None, allowed_mentions=NO_MENTIONS)
     finally:  # what is noted is done, whatever can be said of it
         if what != "dismiss" and record is not None:
             await _take_away(interaction, record)
@@ -188,6 +188,9 @@ def _block(interaction: discord.Interaction[Any], record: JobRecord, report: Rep
 
 
 def _picture(record: JobRecord) -> str:
-    to, prompt = record.job.destination, escape(shorten(format_prompt(record.job.params, None), LONGEST_PROMPT))
+    to, prompt = (
+        record.job.destination,
+        escape_markdown(truncate(format_prompt(record.job.params, None), LONGEST_PROMPT)),
+    )
     link = f"\nhttps://discord.com/channels/{to.guild_id}/{to.result_channel_id}/{record.result_message_id}"
     return f"**{prompt}** - <@{record.job.requester.id}>{link if record.result_message_id else ''}"

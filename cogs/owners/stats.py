@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 
 import discord
 
-from bot.delivery import NOBODY
-from bot.studio import Studio
+from bot.delivery import NO_MENTIONS
+from bot.studio import Services
 from cogs.owners.chart import Period, draw, duration
 from cogs.road import Interaction
 from db.stats import Percentiles, Statistics
-from generation.display import escape
+from generation.display import escape_markdown
 
 HOUR, DAY = 3600.0, 86_400.0
 PERIODS = {"day": (24, HOUR), "week": (7, DAY), "month": (30, DAY)}  # how many bars, and what each stands for
 
 
-async def answer(interaction: Interaction, studio: Studio, period: str) -> None:
+async def answer(interaction: Interaction, studio: Services, period: str) -> None:
     """Answer with the numbers of the last day, week or month."""
     assert interaction.guild_id is not None
     await interaction.response.defer(ephemeral=True, thinking=True)
@@ -29,7 +29,7 @@ async def answer(interaction: Interaction, studio: Studio, period: str) -> None:
     picture = await asyncio.to_thread(draw, statistics, _period(period, now))
     text = in_words(statistics, period)
     file = discord.File(io.BytesIO(picture), f"stats_{period}.png", description=text[:1024])
-    await interaction.edit_original_response(content=text, attachments=[file], allowed_mentions=NOBODY)
+    await interaction.edit_original_response(content=text, attachments=[file], allowed_mentions=NO_MENTIONS)
 
 
 def in_words(statistics: Statistics, period: str) -> str:
@@ -39,7 +39,7 @@ def in_words(statistics: Statistics, period: str) -> str:
         f"{duration(statistics.seconds)} of drawing; {statistics.failed:,} failed, {statistics.cancelled:,} cancelled.",
         f"Waiting: {_within(statistics.queue_time)}. Drawing: {_within(statistics.generation_time)}.",
     ]
-    lines += [f"-# {jobs:,} × {escape(reason)}…" for reason, jobs in statistics.failures.items()]
+    lines += [f"-# {jobs:,} × {escape_markdown(reason)}…" for reason, jobs in statistics.failures.items()]
     return "\n".join(lines)
 
 

@@ -9,17 +9,17 @@ from typing import Literal
 import discord
 from discord import app_commands
 
-from bot.delivery import NOBODY, TROUBLE
-from bot.policy.words import MOST_WORDS, Mode, check_phrase
-from bot.studio import Studio
+from bot.delivery import NO_MENTIONS, TRANSPORT_ERRORS
+from bot.policy.words import MAX_WORDS, WordRule, check_phrase
+from bot.studio import Services
 from cogs.owners.acts import act_of, guild_of
 from cogs.road import Interaction
 from generation.errors import UserError
 
 MODES = {
-    "refuse": Mode.REFUSE,
-    "warn privately": Mode.WARN,
-    "refuse, but allow after --no": Mode.EXCEPT_NO,
+    "refuse": WordRule.REFUSE,
+    "warn privately": WordRule.WARN,
+    "refuse, but allow after --no": WordRule.EXCEPT_NO,
 }
 MODE_WORDS = {mode: words for words, mode in MODES.items()}
 LARGEST_FILE = 1 << 20  # bytes
@@ -29,7 +29,7 @@ Said = Literal["refuse", "warn privately", "refuse, but allow after --no"]
 class WordsGroup(app_commands.Group):
     """Block words, allow them again, list them."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Services) -> None:
         super().__init__(name="words", description="Words and phrases that prompts may not hold")
         self.studio = studio
 
@@ -50,8 +50,8 @@ class WordsGroup(app_commands.Group):
             await interaction.response.defer(ephemeral=True, thinking=True)
         phrases = await asyncio.to_thread(_checked, await _phrases(words, file))
         known = await self.studio.guilds.blocked_words(guild_of(interaction))
-        if len(known.keys() | set(phrases)) > MOST_WORDS:
-            raise UserError(f"There can be {MOST_WORDS:,} blocked words, and there are {len(known):,} now.")
+        if len(known.keys() | set(phrases)) > MAX_WORDS:
+            raise UserError(f"There can be {MAX_WORDS:,} blocked words, and there are {len(known):,} now.")
         act = act_of(interaction, "words", f"blocked ({mode}): {_listed(phrases)}")
         await self.studio.guilds.block_words(act, dict.fromkeys(phrases, MODES[mode]))
         await _answer(interaction, f"Blocked {_count(phrases)} ({mode}): {_listed(phrases)}")
@@ -72,7 +72,7 @@ class WordsGroup(app_commands.Group):
         if not known:
             await _answer(interaction, "No words are blocked. `/config words block` blocks some.")
             return
-        lines = (f"{phrase}\t{MODE_WORDS[Mode(mode)]}" for phrase, mode in known.items())
+        lines = (f"{phrase}\t{MODE_WORDS[WordRule(mode)]}" for phrase, mode in known.items())
         file = discord.File(io.BytesIO("\n".join(lines).encode()), "blocked-words.txt")
         await interaction.response.send_message(f"{_count(list(known))} blocked.", file=file, ephemeral=True)
 
@@ -83,8 +83,8 @@ async def _phrases(words: str, file: discord.Attachment | None) -> list[str]:
         typed += [line for line in (await _text(file)).splitlines() if line.strip()]
     if not typed:
         raise UserError("Give `words`, or a text file with a word or phrase a line.")
-    if len(typed) > MOST_WORDS:
-        raise UserError(f"These are {len(typed):,} words, and there can be {MOST_WORDS:,}: nothing was changed.")
+    if len(typed) > MAX_WORDS:
+        raise UserError(f"These are {len(typed):,} words, and there can be {MAX_WORDS:,}: nothing was changed.")
     return typed
 
 
@@ -97,7 +97,7 @@ async def _text(file: discord.Attachment) -> str:
         raise UserError(f"`{file.filename}` is too large: a list of words has at most 1 MiB.")
     try:
         return (await file.read()).decode("utf-8-sig")
-    except TROUBLE:
+    except TRANSPORT_ERRORS:
         raise UserError(f"Discord did not give me `{file.filename}`: please try again.") from None
     except UnicodeDecodeError:
         raise UserError(f"`{file.filename}` is no text file: save it as UTF-8.") from None
@@ -105,9 +105,9 @@ async def _text(file: discord.Attachment) -> str:
 
 async def _answer(interaction: Interaction, text: str) -> None:
     if interaction.response.is_done():
-        await interaction.edit_original_response(content=text, allowed_mentions=NOBODY)
+        await interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)
     else:
-        await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NOBODY)
+        await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
 def _listed(phrases: list[str]) -> str:

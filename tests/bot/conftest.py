@@ -15,9 +15,9 @@ from discord.http import Route
 from PIL import Image
 
 from bot import notice
-from bot.app import stay_connected
+from bot.app import run_forever
 from bot.config import Config
-from bot.studio import Studio, open_studio, repertoire_of
+from bot.studio import Services, load_registry, open_services
 from generation.params import Tile
 from generation.worker.worker import LocalWorker
 from preview import Channel, Message, Person, StandIn, User, World
@@ -39,7 +39,7 @@ class Stage:
         self.settings: dict[str, int] = {}
 
     @asynccontextmanager
-    async def bot(self, clock: Callable[[], float] | None = None, **settings: Any) -> AsyncIterator[Studio]:
+    async def bot(self, clock: Callable[[], float] | None = None, **settings: Any) -> AsyncIterator[Services]:
         """Run the bot until the block ends, then stop it as SIGTERM would; its clock is Discord's unless given."""
         config = Config(
             discord_token=self.server.world.application.token,
@@ -48,13 +48,13 @@ class Stage:
             **{"models": (str(self.model),)} | settings,
         )
         worker = LocalWorker(
-            repertoire_of(config),
+            load_registry(config),
             load=drawing_engine.load,
             capacity=config.jobs_at_once or 4,
             retry_after=(0.0,) * 3 + (60.0,),
         )
-        async with open_studio(config, worker, clock or self.server.world.clock.time) as studio:
-            serving = asyncio.create_task(stay_connected(studio))
+        async with open_services(config, worker, clock or self.server.world.clock.time) as studio:
+            serving = asyncio.create_task(run_forever(studio))
             try:
                 await self.server.wait_connected()
                 await self.server.wait_commands()
@@ -140,7 +140,7 @@ def red(width: int, height: int) -> bytes:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notice, "PAUSE", 0.02)
+    monkeypatch.setattr(notice, "EDIT_INTERVAL_S", 0.02)
 
 
 @pytest.fixture

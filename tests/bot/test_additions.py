@@ -7,9 +7,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from bot.config import Config
-from bot.doctor.additions import check_additions
-from bot.doctor.finding import Verdict
-from bot.studio import repertoire_of
+from bot.doctor.additions import check_adapters
+from bot.doctor.finding import CheckStatus
+from bot.studio import load_registry
 from generation.models.model import EMBEDDED
 from generation.params import LoraWeight
 from tests.bot.conftest import make_model, tile_of
@@ -99,7 +99,7 @@ def test_files_that_cannot_be_used_are_left_out_and_named_in_the_log(tmp_path, c
     (tmp_path / "old.pt").write_bytes(b"pickled")
     (tmp_path / "cut.safetensors").write_bytes(b"\x10")
     (tmp_path / "ink.png").write_bytes(b"a picture of it")
-    repertoire = repertoire_of(Config(models=(EMBEDDED,), loras=tmp_path))
+    repertoire = load_registry(Config(models=(EMBEDDED,), loras=tmp_path))
     assert [lora.name for lora in repertoire.adapters.loras] == ["ink"]
     told = "\n".join(record.getMessage() for record in caplog.records)
     for named in ("old.pt is pickled", "cut.safetensors is no safetensors file", "would be called Ink"):
@@ -110,18 +110,18 @@ def test_files_that_cannot_be_used_are_left_out_and_named_in_the_log(tmp_path, c
 def test_a_folder_that_is_not_there_is_named_at_the_start(tmp_path):
     for setting in ("loras", "embeddings"):
         with pytest.raises(FileNotFoundError, match=r"no folder at .*gone"):
-            repertoire_of(Config(models=(EMBEDDED,), **{setting: tmp_path / "gone"}))
+            load_registry(Config(models=(EMBEDDED,), **{setting: tmp_path / "gone"}))
 
 
 def test_the_doctor_tells_what_there_is_what_suits_nothing_and_what_cannot_be_used(tmp_path, stage, settings):
     (settings["loras"] / "old.pt").write_bytes(b"pickled")
-    counted, refused = check_additions(Config(**settings))
-    assert (counted.verdict, counted.text) == (
-        Verdict.FINE,
+    counted, refused = check_adapters(Config(**settings))
+    assert (counted.status, counted.text) == (
+        CheckStatus.PASSED,
         "LoRAs: 3, learnt words: 1; made for none of the models: big",
     )
-    assert refused.verdict is Verdict.BAD
+    assert refused.status is CheckStatus.FAILED
     assert "old.pt is pickled" in refused.text
-    (gone,) = check_additions(Config(models=(EMBEDDED,), loras=tmp_path / "gone"))
-    assert gone.verdict is Verdict.BAD
-    assert check_additions(Config(models=(EMBEDDED,))) == []
+    (gone,) = check_adapters(Config(models=(EMBEDDED,), loras=tmp_path / "gone"))
+    assert gone.status is CheckStatus.FAILED
+    assert check_adapters(Config(models=(EMBEDDED,))) == []

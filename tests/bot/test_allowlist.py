@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 import pytest
 
-from bot.allowlist import refusal
+from bot.allowlist import denial_message
 from tests.bot.conftest import eventually
 
 OURS, OTHER = 1441155180072407040, 175928847299117063
@@ -22,7 +22,7 @@ OURS, OTHER = 1441155180072407040, 175928847299117063
     ],
 )
 def test_a_list_closes_the_bot_to_other_servers_only(allowed, guild_id, refused):
-    assert (refusal(frozenset(allowed), guild_id) is not None) is refused
+    assert (denial_message(frozenset(allowed), guild_id) is not None) is refused
 
 
 async def test_another_server_is_told_so_privately_and_nothing_is_kept(stage):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.fitting import Fitting
+from bot.fitting import ImageResizer
 from generation.params import Tile
 from tests.bot.conftest import picture
 
@@ -19,7 +19,7 @@ async def test_u_picks_a_tile_as_a_picture_of_its_own_at_once_without_being_draw
         picked = await stage.result(text="Image #2")  # while the only place is taken
         await stage.server.wait_until(lambda: style(grid, "U2") == 1)
         job = (await studio.store.get(job_id(picked))).job
-        assert await studio.pictures.read(Tile(job.id, 0)) == await studio.pictures.read(Tile(job_id(grid), 1))
+        assert await studio.images.read(Tile(job.id, 0)) == await studio.images.read(Tile(job_id(grid), 1))
         stage.go()
         await stage.result(text="owl")
     assert picked.content == f"**a fox** - Image #2 <@{stage.ada.id}>"
@@ -46,7 +46,7 @@ class Stamp:
 async def test_a_picked_picture_that_discord_finds_too_large_is_made_smaller(stage):
     async with stage.bot() as studio:
         signer = Stamp()
-        studio.fitting = Fitting(studio.store, signer)
+        studio.resizer = ImageResizer(studio.store, signer)
         await stage.imagine("a fox")
         grid = await stage.result()
         stage.server.faults.fail("POST", "/channels/*/messages", status=413, body={"message": "no", "code": 40005})
@@ -77,7 +77,7 @@ async def test_a_picture_that_cannot_be_picked_after_all_is_told_of_privately(st
             raise FileNotFoundError
 
         with monkeypatch.context() as broken:
-            broken.setattr(studio.pictures, "read", lose)
+            broken.setattr(studio.images, "read", lose)
             pressed = await stage.person(stage.ada).press(grid, "U1")
             said = await pressed.followup()
         assert said.ephemeral
@@ -188,7 +188,7 @@ async def test_a_picture_that_is_no_longer_kept_says_so(stage):
         grid = await stage.result()
         record = await studio.store.get(job_id(grid))
         for index in range(4):
-            studio.pictures.path(Tile(record.job.id, index)).unlink()
+            studio.images.path(Tile(record.job.id, index)).unlink()
         answer = await (await stage.person(stage.ben).press(grid, "U1")).message()
     assert answer.ephemeral
     assert "not kept any more" in answer.content

@@ -19,10 +19,10 @@ from aiohttp import web
 from bot.config import Config
 from bot.doctor import account, api, device, examine, finding, storage
 from bot.doctor.account import check_account
-from bot.doctor.finding import Finding, Verdict, aside, within
-from bot.doctor.model import check_classifier, check_model, check_models, most_weights
+from bot.doctor.finding import CheckResult, CheckStatus, in_daemon_thread, with_timeout
+from bot.doctor.model import check_classifier, check_model, check_models, largest_parameter_count
 from bot.doctor.storage import check_database, check_disk
-from bot.lock import in_use, only_one
+from bot.lock import acquire_instance_lock, is_locked
 from db.connection import DATABASE_FILE
 from db.jobs import JobStore
 from generation.models.catalogue import Family
@@ -32,7 +32,7 @@ from tests.bot.conftest import Stage
 from tests.db.jobs import a_job
 from tests.generation.hub import lay_in_cache
 
-BAD, FINE, UNKNOWN = Verdict.BAD, Verdict.FINE, Verdict.UNKNOWN
+BAD, FINE, UNKNOWN = CheckStatus.FAILED, CheckStatus.PASSED, CheckStatus.SKIPPED
 
 
 def config_of(stage: Stage, **changes) -> Config:
@@ -43,14 +43,14 @@ def config_of(stage: Stage, **changes) -> Config:
     )
 
 
-def by_subject(findings: list[Finding]) -> dict[str, list[Finding]]:
-    found: dict[str, list[Finding]] = {}
+def by_subject(findings: list[CheckResult]) -> dict[str, list[CheckResult]]:
+    found: dict[str, list[CheckResult]] = {}
     for each in findings:
         found.setdefault(each.subject, []).append(each)
     return found
 
 
-async def one(stage: Stage, subject: str, **changes) -> Finding:
+async def one(stage: Stage, subject: str, **changes) -> CheckResult:
     """Give the only finding about a subject."""
     (found,) = by_subject(await check_account(config_of(stage, **changes)))[subject]
     return found
@@ -62,7 +62,7 @@ async def one(stage: Stage, subject: str, **changes) -> Finding:
 async def test_a_bot_that_is_set_up_well_has_nothing_to_mend(stage):
     findings = await check_account(config_of(stage))
     assert {each.subject for each in findings} == {"token", *account.CHECKS}
-    assert [each for each in findings if each.verdict is not FINE] == []
+    assert [each for each in findings if each.status is not FINE] == []
     assert {request.method for request in stage.server.requests} == {"GET"}
     assert not stage.server.gateway.identifies
     assert not (stage.folder / "data").exists()
@@ -70,29 +70,29 @@ async def test_a_bot_that_is_set_up_well_has_nothing_to_mend(stage):
 
 async def test_without_a_token_it_says_where_to_get_one(stage):
     token = await one(stage, "token", discord_token="")
-    assert token.verdict is BAD
-    assert "discord.com/developers" in token.mend
+    assert token.status is BAD
+    assert "discord.com/developers" in token.fix
 
 
 async def test_a_token_that_was_reset_is_bad_and_what_needs_one_is_not_checked(stage):
     found = by_subject(await check_account(config_of(stage, discord_token="old")))
-    assert found.pop("token")[0].verdict is BAD
-    assert {each.verdict for findings in found.values() for each in findings} == {UNKNOWN}
+    assert found.pop("token")[0].status is BAD
+    assert {each.status for findings in found.values() for each in findings} == {UNKNOWN}
 
 
 async def test_a_line_that_is_down_is_said_and_is_no_fault_of_the_token(stage):
     url = "http://127.0.0.1:9/api/v10"
     token = await one(stage, "token", discord_api_url=url)
-    assert token.verdict is UNKNOWN
+    assert token.status is UNKNOWN
     assert url in token.text
 
 
 async def test_a_discord_that_never_answers_is_not_waited_for(stage, monkeypatch):
-    monkeypatch.setattr(api, "PATIENCE", api.aiohttp.ClientTimeout(total=0.1))
+    monkeypatch.setattr(api, "REQUEST_TIMEOUT", api.aiohttp.ClientTimeout(total=0.1))
     held = stage.server.faults.hold("GET", "/users/@me")
     token = await one(stage, "token")
     held.release()
-    assert token.verdict is UNKNOWN
+    assert token.status is UNKNOWN
     assert "did not answer" in token.text
 
 
@@ -103,26 +103,26 @@ async def test_a_discord_that_never_answers_is_not_waited_for(stage, monkeypatch
 async def test_trouble_at_discord_is_no_verdict_about_the_installation(stage, path, subject):
     stage.server.faults.fail("GET", path, status=503)
     found = await one(stage, subject)
-    assert found.verdict is UNKNOWN
+    assert found.status is UNKNOWN
     assert "503" in found.text
 
 
 @pytest.mark.parametrize(("ahead", "verdict"), [(0, FINE), (5, FINE), (60, BAD), (-60, BAD)])
 async def test_a_clock_that_is_wrong_is_bad(stage, ahead, verdict):
     found = by_subject(await check_account(config_of(stage), clock=lambda: time.time() + ahead))
-    assert found["clock"][0].verdict is verdict
+    assert found["clock"][0].status is verdict
 
 
 async def test_a_gateway_behind_a_firewall_is_bad(stage):
     stage.server.core.gateway_url = "ws://127.0.0.1:9/gateway"
     gateway = await one(stage, "gateway")
-    assert gateway.verdict is BAD
-    assert "WebSockets" in gateway.mend
+    assert gateway.status is BAD
+    assert "WebSockets" in gateway.fix
 
 
 async def test_something_else_in_the_place_of_the_gateway_is_bad(stage):
     stage.server.core.gateway_url = stage.server.core.gateway_url.replace("/gateway", "/users")
-    assert (await one(stage, "gateway")).verdict is BAD
+    assert (await one(stage, "gateway")).status is BAD
 
 
 async def test_few_logins_left_are_bad(stage):
@@ -130,7 +130,7 @@ async def test_few_logins_left_are_bad(stage):
     body = {"url": stage.server.core.gateway_url, "shards": 1, "session_start_limit": few}
     stage.server.faults.fail("GET", "/gateway/bot", status=200, body=body)
     gateway = await one(stage, "gateway")
-    assert gateway.verdict is BAD
+    assert gateway.status is BAD
     assert "only 3 logins" in gateway.text
     assert "2.0 hours" in gateway.text
 
@@ -140,7 +140,7 @@ async def test_an_intent_that_discord_does_not_allow_is_bad(stage, monkeypatch, 
     monkeypatch.setattr(account, "INTENTS", discord.Intents(guilds=True, message_content=True))
     stage.server.world.application.privileged_intents = granted
     found = await one(stage, "intents")
-    assert found.verdict is verdict
+    assert found.status is verdict
     assert ("Message Content" in found.text) is (verdict is BAD)
 
 
@@ -148,7 +148,7 @@ async def test_a_permission_that_is_missing_is_named(stage):
     everyone = stage.guild.roles[stage.guild.id]
     everyone.permissions &= ~(permissions.ATTACH_FILES | permissions.SEND_MESSAGES_IN_THREADS)
     servers = await one(stage, "servers")
-    assert servers.verdict is BAD
+    assert servers.status is BAD
     assert "Studio: the bot lacks" in servers.text
     assert "Attach Files" in servers.text
     assert "Send Messages In Threads" in servers.text
@@ -165,7 +165,7 @@ async def test_channels_where_the_bot_may_not_post_are_named_and_no_fault(stage)
     world.add_channel(stage.guild, "staff", bot_lacks=permissions.VIEW_CHANNEL)
     world.add_channel(stage.guild, "rules", everyone_lacks=permissions.SEND_MESSAGES)
     servers = await one(stage, "servers")
-    assert servers.verdict is FINE
+    assert servers.status is FINE
     assert "#staff, #rules" in servers.text
     assert "#general" not in servers.text
 
@@ -173,21 +173,21 @@ async def test_channels_where_the_bot_may_not_post_are_named_and_no_fault(stage)
 async def test_a_bot_in_no_server_is_told_how_to_get_into_one(stage):
     del stage.guild.members[stage.server.world.bot.id]
     servers = await one(stage, "servers")
-    assert servers.verdict is BAD
-    assert f"client_id={stage.server.world.application.id}" in servers.mend
+    assert servers.status is BAD
+    assert f"client_id={stage.server.world.application.id}" in servers.fix
 
 
 async def test_the_list_of_allowed_servers_is_compared_with_those_the_bot_is_in(stage):
     other = stage.server.world.add_guild("Other", stage.ada)
     found = await check_account(config_of(stage, allowed_guilds=frozenset({stage.guild.id, 175928847299117063})))
-    texts = {each.text: each.verdict for each in by_subject(found)["servers"]}
+    texts = {each.text: each.status for each in by_subject(found)["servers"]}
     assert texts["ALLOWED_GUILDS names 175928847299117063, where the bot is not"] is BAD
     assert texts[f"{other.name}: people are refused, since it is not in ALLOWED_GUILDS"] is FINE
     assert texts["Studio: all permissions, in all 1 channels"] is FINE
 
 
 async def test_more_servers_than_one_answer_holds_are_all_looked_at(stage, monkeypatch):
-    monkeypatch.setattr("bot.doctor.servers.PAGE", 2)
+    monkeypatch.setattr("bot.doctor.servers.PAGE_SIZE", 2)
     for number in range(4):
         stage.server.world.add_guild(f"Guild {number}", stage.ada)
     assert len(by_subject(await check_account(config_of(stage)))["servers"]) == 5
@@ -195,10 +195,10 @@ async def test_more_servers_than_one_answer_holds_are_all_looked_at(stage, monke
 
 async def test_commands_that_discord_does_not_offer_are_told_at_the_next_start(stage):
     before = await one(stage, "commands")
-    assert (before.verdict, "imagine" in before.text) == (FINE, True)
-    with only_one(stage.folder / "data"):
+    assert (before.status, "imagine" in before.text) == (FINE, True)
+    with acquire_instance_lock(stage.folder / "data"):
         beside_a_bot = await one(stage, "commands")
-    assert (beside_a_bot.verdict, "imagine" in beside_a_bot.text) == (BAD, True)
+    assert (beside_a_bot.status, "imagine" in beside_a_bot.text) == (BAD, True)
     async with stage.bot():
         pass
     assert "offers all" in (await one(stage, "commands")).text
@@ -223,7 +223,7 @@ def model(tmp_path: Path) -> Path:
 
 def test_the_embedded_model_is_complete():
     (found,) = check_model(EMBEDDED)
-    assert found.verdict is FINE
+    assert found.status is FINE
     assert "MiB of weights" in found.text
 
 
@@ -267,9 +267,9 @@ def _rename_part(model: Path) -> None:
 def test_what_is_wrong_with_a_models_files_is_said(model, harm, says):
     harm(model)
     (found,) = check_model(str(model))
-    assert found.verdict is BAD
+    assert found.status is BAD
     assert says in found.text
-    assert found.mend
+    assert found.fix
 
 
 @pytest.fixture
@@ -284,10 +284,10 @@ def xl(model: Path) -> Path:
 
 
 def test_both_text_encoders_of_xl_are_looked_at(xl):
-    assert check_model(str(xl))[0].verdict is FINE
+    assert check_model(str(xl))[0].status is FINE
     (xl / "text_encoder_2" / "model.safetensors").unlink()
     (found,) = check_model(str(xl))
-    assert (found.verdict, "text_encoder_2" in found.text) == (BAD, True)
+    assert (found.status, "text_encoder_2" in found.text) == (BAD, True)
 
 
 @pytest.mark.parametrize(("name", "file"), [("lightning", "sdxl_lightning_4step_unet"), ("lcm", UNET.stem)])
@@ -296,10 +296,10 @@ def test_a_unet_and_the_model_around_it_are_looked_at(xl, tmp_path, monkeypatch,
     shutil.copy(xl / UNET, tmp_path / "alone" / f"{file}.safetensors")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     (found,) = check_model(name)
-    assert (found.verdict, describe_model(name).base in found.mend) == (UNKNOWN, True)
+    assert (found.status, describe_model(name).base in found.fix) == (UNKNOWN, True)
     lay_in_cache(xl, tmp_path / "cache", describe_model(name).base, monkeypatch)
     lay_in_cache(tmp_path / "alone", tmp_path / "cache", describe_model(name).ref, monkeypatch)
-    assert check_model(name)[0].verdict is FINE
+    assert check_model(name)[0].status is FINE
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_both_halves_of_a_model_that_comes_in_two_are_looked_at(tmp_path, gone, 
     else:
         path.unlink(missing_ok=True)
     (found,) = check_model(str(tmp_path / "whole"))
-    assert found.verdict is verdict
+    assert found.status is verdict
     assert says in found.text
 
 
@@ -331,29 +331,29 @@ def test_weights_in_several_files_are_all_looked_at(model):
     (model / UNET).rename(model / "unet" / names[1])
     index = {"weight_map": {"a": names[0], "b": names[1]}}
     (model / "unet" / f"{UNET.name}.index.json").write_text(json.dumps(index))
-    assert check_model(str(model))[0].verdict is FINE
+    assert check_model(str(model))[0].status is FINE
     (model / "unet" / names[1]).unlink()
-    assert check_model(str(model))[0].verdict is BAD
+    assert check_model(str(model))[0].status is BAD
 
 
 def test_weights_in_half_precision_are_enough(model):
     (model / UNET).rename(model / UNET.with_suffix(".fp16.safetensors"))
-    assert check_model(str(model))[0].verdict is FINE
+    assert check_model(str(model))[0].status is FINE
 
 
 def test_a_hub_model_that_is_not_here_yet_is_said_to_be_downloaded():
     (found,) = check_model("nobody/has-this-model")
-    assert found.verdict is UNKNOWN
-    assert "hf download nobody/has-this-model" in found.mend
+    assert found.status is UNKNOWN
+    assert "hf download nobody/has-this-model" in found.fix
 
 
 def test_each_of_several_models_is_looked_at(tmp_path):
     found = check_models([EMBEDDED, str(tmp_path / "gone"), "nobody/has-this-model"])
-    assert [each.verdict for each in found] == [FINE, BAD, UNKNOWN]
+    assert [each.status for each in found] == [FINE, BAD, UNKNOWN]
 
 
 def test_two_models_of_one_name_are_bad():
-    assert [each.verdict for each in check_models([EMBEDDED, "storybook"])] == [FINE, FINE, BAD]
+    assert [each.status for each in check_models([EMBEDDED, "storybook"])] == [FINE, FINE, BAD]
     assert "named twice" in check_models([EMBEDDED, "storybook"])[-1].text
 
 
@@ -371,11 +371,11 @@ def test_the_classifiers_files_are_looked_at_too(model, harm, verdict, says):
     folder = model / "text_encoder"
     harm(folder)
     (found,) = check_classifier(str(folder))
-    assert (found.verdict, says in found.text) == (verdict, True)
+    assert (found.status, says in found.text) == (verdict, True)
 
 
 def test_a_bot_without_a_classifier_is_fine():
-    assert check_classifier("")[0].verdict is FINE
+    assert check_classifier("")[0].status is FINE
 
 
 # --- the device
@@ -385,18 +385,18 @@ PROBED = {"device": "cuda:0", "name": "A GPU", "free": 2**33, "total": 2**34, "b
 
 
 def test_a_device_whose_memory_is_taken_is_said():
-    assert device._judge(PROBED | {"free": 2**20}).verdict is BAD
-    assert device._judge(PROBED).verdict is FINE
+    assert device._evaluate(PROBED | {"free": 2**20}).status is BAD
+    assert device._evaluate(PROBED).status is FINE
 
 
 @pytest.mark.parametrize(("weights", "verdict"), [(3_500_000_000, FINE), (12_000_000_000, BAD)])
 def test_a_device_without_room_for_the_largest_model_is_bad(weights, verdict):
-    assert device._judge(PROBED, weights).verdict is verdict
+    assert device._evaluate(PROBED, weights).status is verdict
 
 
 def test_the_weights_of_a_model_are_counted(tmp_path):
-    assert 1e6 < most_weights([EMBEDDED, "nobody/has-this-model", str(tmp_path)]) < 1e9
-    assert most_weights([str(tmp_path)]) == 0
+    assert 1e6 < largest_parameter_count([EMBEDDED, "nobody/has-this-model", str(tmp_path)]) < 1e9
+    assert largest_parameter_count([str(tmp_path)]) == 0
 
 
 # --- the data
@@ -404,18 +404,18 @@ def test_the_weights_of_a_model_are_counted(tmp_path):
 
 def test_a_folder_that_is_not_there_yet_is_fine_and_is_not_made(tmp_path):
     (found,) = check_disk(tmp_path / "data" / "deep")
-    assert found.verdict is FINE
+    assert found.status is FINE
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_bad(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
-    assert check_disk(tmp_path)[0].verdict is BAD
+    assert check_disk(tmp_path)[0].status is BAD
 
 
 def test_a_file_in_the_place_of_the_folder_is_bad(tmp_path):
     (tmp_path / "data").touch()
-    assert check_disk(tmp_path / "data")[0].verdict is BAD
+    assert check_disk(tmp_path / "data")[0].status is BAD
 
 
 @pytest.fixture
@@ -429,20 +429,20 @@ async def data(tmp_path: Path) -> Path:
 def test_a_database_is_looked_at_whole_and_left_as_it_is(data):
     before = (data / DATABASE_FILE).read_bytes()
     (found,) = check_database(data)
-    assert found.verdict is FINE
+    assert found.status is FINE
     assert "50 jobs" in found.text
     assert "no bot is using it" in found.text
     assert (data / DATABASE_FILE).read_bytes() == before
 
 
 async def test_a_database_that_a_bot_is_using_is_fine(data):
-    with only_one(data):
+    with acquire_instance_lock(data):
         async with JobStore.open(data / DATABASE_FILE) as store:
             await store.add_job(a_job())
             (found,) = check_database(data)
-        assert in_use(data)
-    assert (found.verdict, "51 jobs" in found.text, "a bot is using it" in found.text) == (FINE, True, True)
-    assert not in_use(data)
+        assert is_locked(data)
+    assert (found.status, "51 jobs" in found.text, "a bot is using it" in found.text) == (FINE, True, True)
+    assert not is_locked(data)
 
 
 def _overwrite(path: Path) -> None:
@@ -467,7 +467,7 @@ def _age(path: Path) -> None:
 def test_what_is_wrong_with_a_database_is_said(data, harm, says):
     harm(data / DATABASE_FILE)
     (found,) = check_database(data)
-    assert found.verdict is BAD
+    assert found.status is BAD
     assert says in found.text
 
 
@@ -477,44 +477,44 @@ def test_a_database_that_is_locked_is_said(data, monkeypatch):
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
         (found,) = check_database(data)
-    assert found.verdict is BAD
+    assert found.status is BAD
     assert "locked" in found.text
 
 
 def test_a_database_too_large_to_look_through_is_not_called_whole(data, monkeypatch):
-    monkeypatch.setattr(storage, "DATABASE_PATIENCE", -1.0)
+    monkeypatch.setattr(storage, "DATABASE_TIMEOUT_S", -1.0)
     monkeypatch.setattr("db.integrity.PROGRESS_INTERVAL", 1)
-    assert check_database(data)[0].verdict is UNKNOWN
+    assert check_database(data)[0].status is UNKNOWN
 
 
 # --- all of it
 
 
 async def test_a_check_that_hangs_is_given_up():
-    async def hang() -> list[Finding]:
+    async def hang() -> list[CheckResult]:
         await asyncio.Event().wait()
         return []
 
-    (found,) = await within(0.01, "disk", hang())
-    assert (found.verdict, found.subject) == (UNKNOWN, "disk")
+    (found,) = await with_timeout(0.01, "disk", hang())
+    assert (found.status, found.subject) == (UNKNOWN, "disk")
 
 
 async def test_a_check_that_fails_itself_says_so():
-    (found,) = await within(1, "disk", aside(lambda: [][0]))
-    assert found.verdict is UNKNOWN
+    (found,) = await with_timeout(1, "disk", in_daemon_thread(lambda: [][0]))
+    assert found.status is UNKNOWN
     assert "IndexError" in found.text
 
 
 @pytest.mark.parametrize(
     ("found", "code"),
     [
-        ([finding.fine("a", "b")], 0),
-        ([finding.fine("a", "b"), finding.bad("a", "b", "c")], 1),
-        ([finding.unknown("a", "b")], 1),
+        ([finding.passed("a", "b")], 0),
+        ([finding.passed("a", "b"), finding.failed("a", "b", "c")], 1),
+        ([finding.skipped("a", "b")], 1),
     ],
 )
 def test_the_exit_code_is_0_only_if_all_is_well(found, code):
-    assert examine._conclude(found) == code
+    assert examine._summarize(found) == code
 
 
 async def test_something_that_is_not_discord_is_said(stage):
@@ -528,4 +528,4 @@ async def test_something_that_is_not_discord_is_said(stage):
     await site.start()
     token = await one(stage, "token", discord_api_url=f"http://127.0.0.1:{runner.addresses[0][1]}/api")
     await runner.cleanup()
-    assert token.verdict is UNKNOWN
+    assert token.status is UNKNOWN

@@ -26,7 +26,7 @@ from yarl import URL
 
 from bot import fetch
 from bot.config import Config
-from bot.fetch import Fetcher, is_public
+from bot.fetch import LinkFetcher, is_public
 from generation.errors import UserError
 from generation.files.sanitize import MAX_BYTES, sanitize_image
 from preview import StandIn, World
@@ -162,9 +162,9 @@ def leading(places: dict[str, str], status: int = 302) -> Handler:
     return handle
 
 
-async def complaint(link: str, fetcher: Fetcher | None = None) -> str:
+async def complaint(link: str, fetcher: LinkFetcher | None = None) -> str:
     with pytest.raises(UserError) as raised:
-        await (fetcher or Fetcher()).fetch(link)
+        await (fetcher or LinkFetcher()).fetch(link)
     return str(raised.value)
 
 
@@ -173,33 +173,33 @@ async def complaint(link: str, fetcher: Fetcher | None = None) -> str:
 
 async def test_the_picture_behind_a_link_is_given(internet):
     async with internet.serve(answering(picture())):
-        assert await Fetcher().fetch(LINK) == picture()
+        assert await LinkFetcher().fetch(LINK) == picture()
     assert internet.connections == [(PUBLIC, 80)]
 
 
 @pytest.mark.parametrize("kind", ["image/jpeg; charset=binary", "IMAGE/PNG", "application/octet-stream", "image/x-odd"])
 async def test_whatever_says_to_be_a_picture_or_nothing_is_given_for_the_intake_to_judge(internet, kind):
     async with internet.serve(answering(b"some bytes", kind)):
-        assert await Fetcher().fetch(LINK) == b"some bytes"
+        assert await LinkFetcher().fetch(LINK) == b"some bytes"
 
 
 async def test_a_picture_without_a_type_or_a_length_is_given(internet):
     async with internet.serve_bytes(b"HTTP/1.1 200 OK\r\n\r\n", picture()):
-        assert await Fetcher().fetch(LINK) == picture()
+        assert await LinkFetcher().fetch(LINK) == picture()
 
 
 async def test_a_turned_photograph_is_upright_after_the_intake(internet):
     exif = Image.Exif()
     exif[0x0112] = 6
     async with internet.serve(answering(picture("JPEG", exif=exif), "image/jpeg")):
-        cleaned = sanitize_image(await Fetcher().fetch(LINK))
+        cleaned = sanitize_image(await LinkFetcher().fetch(LINK))
     assert Image.open(io.BytesIO(cleaned)).size == (32, 64)
 
 
 async def test_a_decompression_bomb_is_left_to_the_intake_which_refuses_it(internet):
     bomb = picture("GIF")[:6] + b"\xff\xff\xff\xff" + picture("GIF")[10:]
     async with internet.serve(answering(bomb, "image/gif")):
-        data = await Fetcher().fetch(LINK)
+        data = await LinkFetcher().fetch(LINK)
     with pytest.raises(UserError, match="too large"):
         sanitize_image(data)
 
@@ -215,7 +215,7 @@ async def test_nobody_is_told_more_than_what_is_wanted(internet, monkeypatch):
         return web.Response(status=302 if len(seen) == 1 else 200, body=b"x", headers=headers)
 
     async with internet.serve(handle):
-        fetcher = Fetcher()
+        fetcher = LinkFetcher()
         await fetcher.fetch(LINK)
         await fetcher.fetch(LINK)
     told = {name for request in seen for name in request.headers}
@@ -229,26 +229,26 @@ async def test_nobody_is_told_more_than_what_is_wanted(internet, monkeypatch):
 async def test_a_picture_that_has_moved_is_found(internet, status, place):
     internet.name("other.example", OTHER)
     async with internet.serve(leading({"/a/fox.png": place}, status)), internet.serve(leading({}), OTHER):
-        assert await Fetcher().fetch(LINK) == picture()
+        assert await LinkFetcher().fetch(LINK) == picture()
 
 
 async def test_a_link_with_a_foreign_name_is_followed(internet):
     internet.name("xn--bcher-kva.example", PUBLIC)
     async with internet.serve(answering(picture())):
-        assert await Fetcher().fetch("http://bücher.example/füchse?größe=1") == picture()
+        assert await LinkFetcher().fetch("http://bücher.example/füchse?größe=1") == picture()
 
 
 async def test_of_several_addresses_only_public_ones_are_tried(internet):
     internet.name("pictures.example", ["10.0.0.1", "::1", OTHER, "169.254.169.254", PUBLIC])
     async with internet.serve(answering(picture())):
-        assert await Fetcher().fetch(LINK) == picture()
+        assert await LinkFetcher().fetch(LINK) == picture()
     assert set(internet.connections) <= {(OTHER, 80), (PUBLIC, 80)}
 
 
 async def test_the_address_that_was_checked_is_the_one_that_is_asked(internet):
     internet.name("pictures.example", PUBLIC, "127.0.0.1")
     async with internet.serve(answering(picture())), internet.serve(answering(b"secret"), "127.0.0.1"):
-        assert await Fetcher().fetch(LINK) == picture()
+        assert await LinkFetcher().fetch(LINK) == picture()
     assert internet.lookups == ["pictures.example"]
 
 
@@ -428,7 +428,7 @@ async def test_what_is_too_large_is_not_read_to_its_end(internet, head):
 
 async def test_the_largest_picture_is_given_whole(internet):
     async with internet.serve(answering(b"\0" * MAX_BYTES)):
-        assert len(await Fetcher().fetch(LINK)) == MAX_BYTES
+        assert len(await LinkFetcher().fetch(LINK)) == MAX_BYTES
 
 
 @pytest.mark.parametrize(
@@ -454,7 +454,7 @@ async def test_more_bytes_than_were_promised_are_not_read(internet):
     answer = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 5\r\n\r\n"
     async with internet.serve_bytes(*endless(answer + b"hello")):
         with suppress(UserError):  # if the rest comes soon enough to be noticed, the server counts as broken
-            assert await Fetcher().fetch(LINK) == b"hello"
+            assert await LinkFetcher().fetch(LINK) == b"hello"
     assert internet.bytes_sent < MAX_BYTES
 
 
@@ -569,19 +569,19 @@ async def test_only_a_few_links_are_fetched_at_once_and_all_in_the_end(internet)
         nonlocal now, most
         now += 1
         most = max(most, now)
-        if now == fetch.MOST_AT_ONCE:
+        if now == fetch.MAX_CONCURRENT:
             full.set()
         await go.wait()
         now -= 1
         return web.Response(body=picture(), content_type="image/png")
 
     async with internet.serve(handle):
-        fetcher = Fetcher()
+        fetcher = LinkFetcher()
         fetches = [asyncio.create_task(fetcher.fetch(LINK)) for _ in range(12)]
         await asyncio.wait_for(full.wait(), 5)
         go.set()
         assert await asyncio.gather(*fetches) == [picture()] * 12
-    assert most == fetch.MOST_AT_ONCE
+    assert most == fetch.MAX_CONCURRENT
 
 
 # --- the stand-in's attachments
@@ -604,7 +604,7 @@ async def attachment(server: StandIn, data: bytes) -> URL:
 
 async def test_a_picture_posted_at_the_stand_in_is_fetched(stand_in):
     link = str(await attachment(stand_in, picture()))
-    fetcher = Fetcher(Config(discord_api_url=stand_in.api_url).stand_in)
+    fetcher = LinkFetcher(Config(discord_api_url=stand_in.api_url).fake_discord_origin)
     assert await fetcher.fetch(link) == picture()
     assert "does not lead to the public internet" in await complaint(link.replace(f":{stand_in.port}", ""), fetcher)
 
@@ -617,7 +617,7 @@ async def test_without_a_stand_in_its_pictures_are_as_private_as_all_else(stand_
 
 async def test_nothing_else_of_the_stand_in_or_beside_it_is_asked(internet, stand_in):
     link = await attachment(stand_in, picture())
-    fetcher = Fetcher(Config(discord_api_url=stand_in.api_url).stand_in)
+    fetcher = LinkFetcher(Config(discord_api_url=stand_in.api_url).fake_discord_origin)
     for other in (
         link.with_path("/api/v10/users/@me"),
         link.with_path("/attachments/../api/v10/gateway"),
@@ -635,5 +635,5 @@ async def test_nothing_else_of_the_stand_in_or_beside_it_is_asked(internet, stan
 
 async def test_an_attachment_that_does_not_exist_is_told(stand_in):
     link = await attachment(stand_in, picture())
-    fetcher = Fetcher(Config(discord_api_url=stand_in.api_url).stand_in)
+    fetcher = LinkFetcher(Config(discord_api_url=stand_in.api_url).fake_discord_origin)
     assert "there is nothing there" in await complaint(str(link.with_query(ex="0", hm="0")), fetcher)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from bot import wording
-from bot.language import speak
+from bot.language import set_locale
 from cogs.help import PAGES
 from cogs.info import LONGEST_LINE, MOST_LINES
-from generation.display import escape
+from generation.display import escape_markdown
 from generation.models.adapters import Adapters
 from generation.models.lora import Lora
 from generation.models.model import Model
@@ -128,7 +128,7 @@ async def test_a_result_is_shown_again_only_where_the_server_lets_it_be_drawn(st
 async def test_a_picture_whose_files_are_gone_is_not_shown(stage):
     async with stage.bot() as studio:
         job_id = job_id_of(await draw(stage, "a red fox"))
-        await studio.pictures.delete(job_id)
+        await studio.images.delete(job_id)
         asked = await stage.person(stage.ada).command("show", stage.channel, job=job_id)
         refused = await asked.wait_for(lambda message: "not kept" in message.content)
         assert refused.ephemeral
@@ -164,7 +164,7 @@ async def test_a_favourite_that_is_not_kept_any_more_can_be_taken_out(stage):
     async with stage.bot() as studio:
         owl = job_id_of(await draw(stage, "an owl", stage.ben))
         await studio.favourites.add(stage.ada.id, Tile(owl, 0))
-        await studio.pictures.delete(owl)
+        await studio.images.delete(owl)
         asked = await stage.person(stage.ada).command("favourites", stage.channel, picture="owl")
         gone = await asked.wait_for(lambda message: "not kept" in message.content)
         assert gone.ephemeral
@@ -211,12 +211,12 @@ async def test_info_sums_up_and_says_when_a_job_has_ended_meanwhile(stage):
 
 
 def test_the_longest_list_of_jobs_leaves_room_for_the_rest_of_info():
-    speak("de")
+    set_locale("de")
     try:
-        place = wording.place_in_words(QueuePosition(position=199, seconds=9999.0))
+        place = wording.format_queue_position(QueuePosition(position=199, seconds=9999.0))
     finally:
-        speak("en")
-    line = f"- **{escape('*' * LONGEST_LINE)}**: {place}\n"
+        set_locale("en")
+    line = f"- **{escape_markdown('*' * LONGEST_LINE)}**: {place}\n"
     assert MOST_LINES * len(line) < 2000 - 450
 
 
@@ -237,14 +237,14 @@ async def test_help_turns_its_pages(stage):
         message = await answer(stage, "help")
         assert message.ephemeral
         for page in PAGES:
-            text = PAGES[page](studio.repertoire)
+            text = PAGES[page](studio.registry)
             await stage.person(stage.ada).select(message, page)
             await stage.server.wait_until(lambda text=text: message.content == text)
 
 
 async def test_every_command_that_people_have_is_in_the_help(stage):
     async with stage.bot() as studio:
-        text = "".join(page(studio.repertoire) for page in PAGES.values())
+        text = "".join(page(studio.registry) for page in PAGES.values())
         offered = {each["name"] for each in stage.person(stage.ada).commands(stage.channel)}
         menus = {each["name"] for each in stage.person(stage.ada).commands(stage.channel, 3)}
     assert {name for name in offered - {"help"} if f"`/{name}" not in text} == set()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bot.fitting import Fitting
+from bot.fitting import ImageResizer
 from generation.engine.images.io import to_png
 from generation.files.c2pa_credentials import load_or_create_credentials
 from generation.files.c2pa_signing import ContentCredentialsSigner
@@ -56,7 +56,7 @@ async def test_what_is_made_smaller_is_signed_and_described_as_it_was(signer):
     data = signer.sign(png(), suffix, job.params)
     for _ in range(2):
         limit = len(data) - 1
-        small, suffix = await Fitting(Records(job), signer).within(data, suffix, limit, job)
+        small, suffix = await ImageResizer(Records(job), signer).fit_to_limit(data, suffix, limit, job)
         assert suffix == "webp"
         assert len(small) <= limit
         assert kind_of(small) == "trainedAlgorithmicMedia"
@@ -66,18 +66,18 @@ async def test_what_is_made_smaller_is_signed_and_described_as_it_was(signer):
 
 async def test_what_is_small_enough_stays_as_it_is(signer):
     data = png()
-    assert await Fitting(Records(a_job()), signer).within(data, "png", len(data), a_job()) == (data, "png")
+    assert await ImageResizer(Records(a_job()), signer).fit_to_limit(data, "png", len(data), a_job()) == (data, "png")
 
 
 async def test_a_picked_picture_is_not_called_one_that_was_drawn_from_another(signer):
     grid = a_job()
     picked = replace(a_job(), action=Action.PICK, parent=Tile(grid.id, 0))
     picked = replace(picked, params=replace(picked.params, source=picked.parent))
-    small, _ = await Fitting(Records(grid), signer).within(png(), "png", LIMIT, picked)
+    small, _ = await ImageResizer(Records(grid), signer).fit_to_limit(png(), "png", LIMIT, picked)
     assert kind_of(small) == "trainedAlgorithmicMedia"
 
 
 async def test_where_a_signature_has_no_room_the_picture_goes_out_without_and_the_log_says_so(signer, caplog):
-    small, _ = await Fitting(Records(a_job()), signer).within(png(), "png", 20_000, a_job())
+    small, _ = await ImageResizer(Records(a_job()), signer).fit_to_limit(png(), "png", 20_000, a_job())
     assert 0 < len(small) <= 20_000
     assert "without a signature" in caplog.text

@@ -87,7 +87,7 @@ async def test_whatever_people_press_every_job_is_answered_once_and_the_store_is
                 if crowd.chance.random() < 0.1:
                     await stage.server.gateway.drop(4000)
                 if crowd.chance.random() < 0.3:
-                    await studio.people.update(
+                    await studio.preferences.update(
                         crowd.chance.choice(crowd.people).user.id, remix=crowd.chance.choice([True, False])
                     )
     async with stage.bot() as studio:
@@ -107,7 +107,7 @@ def check(stage, studio, row):
         for message in stage.server.messages(stage.channel)
         if is_result(message) and any(f":{row['id']}-" in each["custom_id"] for each in message.buttons)
     ]
-    kept = studio.pictures.path(Tile(row["id"], 0)).exists()
+    kept = studio.images.path(Tile(row["id"], 0)).exists()
     if row["deleted_at"] is not None:
         assert (len(shown), kept) == (0, False), dict(row)
     elif row["state"] == "answered":

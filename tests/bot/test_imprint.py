@@ -10,7 +10,7 @@ import c2pa
 import pytest
 
 from bot.config import Config, ConfigError
-from bot.imprint import imprint_of
+from bot.imprint import metadata_policy
 from bot.studio import make_worker
 from generation.files.metadata import MetadataPolicy
 from generation.messages import Generate
@@ -20,49 +20,49 @@ from generation.prompt import parse_params
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
     """Give a file with a certificate and its key."""
-    imprint_of(Config(data_dir=tmp_path, signing_certificate="generated"))
+    metadata_policy(Config(data_dir=tmp_path, signing_certificate="generated"))
     return tmp_path / "signature.pem"
 
 
 def test_without_a_setting_prompts_are_told_and_nobody_signs():
-    assert imprint_of(Config()) == MetadataPolicy(include_prompts=True, credentials=None)
+    assert metadata_policy(Config()) == MetadataPolicy(include_prompts=True, credentials=None)
 
 
 @pytest.mark.parametrize("certificate", ["", "generated"])
 def test_prompts_are_left_out_where_that_is_wanted(tmp_path, certificate):
     config = Config(data_dir=tmp_path, pictures_without_prompts=True, signing_certificate=certificate)
-    assert not imprint_of(config).include_prompts
+    assert not metadata_policy(config).include_prompts
 
 
 def test_the_bots_own_credentials_are_kept_with_its_data(tmp_path):
     config = Config(data_dir=tmp_path, signing_certificate="generated")
-    assert imprint_of(config) == imprint_of(config)
+    assert metadata_policy(config) == metadata_policy(config)
     assert [path.name for path in tmp_path.iterdir()] == ["signature.pem"]
 
 
 def test_the_owners_credentials_are_read(own):
     config = Config(signing_certificate=str(own), signing_key=own)
     assert (
-        imprint_of(config).credentials
-        == imprint_of(Config(data_dir=own.parent, signing_certificate="generated")).credentials
+        metadata_policy(config).credentials
+        == metadata_policy(Config(data_dir=own.parent, signing_certificate="generated")).credentials
     )
 
 
 def test_a_certificate_needs_its_key(own):
     with pytest.raises(ConfigError, match=r"^SIGNING_CERTIFICATE needs SIGNING_KEY"):
-        imprint_of(Config(signing_certificate=str(own)))
+        metadata_policy(Config(signing_certificate=str(own)))
 
 
 @pytest.mark.parametrize("data_dir", ["missing", "file"])
 def test_credentials_that_cannot_be_kept_are_refused(tmp_path, data_dir):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"^SIGNING_CERTIFICATE cannot be used: .*signature\.new"):
-        imprint_of(Config(data_dir=tmp_path / data_dir, signing_certificate="generated"))
+        metadata_policy(Config(data_dir=tmp_path / data_dir, signing_certificate="generated"))
 
 
 def test_what_cannot_sign_is_refused_at_the_start(own, tmp_path):
     (tmp_path / "other").mkdir()
-    imprint_of(Config(data_dir=tmp_path / "other", signing_certificate="generated"))
+    metadata_policy(Config(data_dir=tmp_path / "other", signing_certificate="generated"))
     config = Config(signing_certificate=str(own), signing_key=tmp_path / "other" / "signature.pem")
     with pytest.raises(ConfigError, match=r"^SIGNING_CERTIFICATE cannot be used: Pictures cannot be signed with this"):
         make_worker(config)
@@ -74,7 +74,7 @@ def test_without_its_libraries_signing_is_refused_with_the_way_to_have_it(tmp_pa
     for ours in ("generation.files.c2pa_credentials", "generation.files.c2pa_signing"):
         monkeypatch.delitem(sys.modules, ours, raising=False)
     with pytest.raises(ConfigError, match=r"pip install '\.\[c2pa\]'"):
-        imprint_of(Config(data_dir=tmp_path, signing_certificate="generated"))
+        metadata_policy(Config(data_dir=tmp_path, signing_certificate="generated"))
 
 
 async def test_the_settings_reach_the_process_that_draws(tmp_path, tiny_model):

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def said():
     """Give every text in the code that is handed to `tr`, and the wording's labels, which are chosen by the action."""
-    texts = set(wording._LABELS.values()) | set(wording._MODES.values()) - {""}
+    texts = set(wording._ACTION_LABELS.values()) | set(wording._SPEED_LABELS.values()) - {""}
     for path in (path for top in ("bot", "cogs") for path in (ROOT / top).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from discord import Permissions
 
-from bot.policy.changes import Author, change_settings
+from bot.policy.changes import Actor, update_settings
 from bot.policy.settings import GuildSettings
 from cogs.owners.panel import LASTS
 from preview import Upload
@@ -165,9 +165,9 @@ async def test_a_panel_that_another_owner_came_before_loses_nothing(stage):
 async def test_the_panel_keeps_what_it_cannot_show(stage):
     channels = [stage.server.world.add_channel(stage.guild) for _ in range(30)]
     async with stage.bot() as studio:
-        author = Author(stage.guild.id, stage.mod.id)
+        author = Actor(stage.guild.id, stage.mod.id)
         ids = tuple(channel.id for channel in channels)
-        await change_settings(studio.guilds, author, "channels", lambda now: replace(now, channels=ids))
+        await update_settings(studio.guilds, author, "channels", lambda now: replace(now, channels=ids))
         panel = await opened(stage, stage.mod, "Channels where people may draw", "config:set:channels")
         await stage.person(stage.mod).select(panel, *channels[1:25], custom_id="config:set:channels")
         await eventually(lambda: f"<#{ids[0]}>" not in panel.content)
@@ -177,8 +177,8 @@ async def test_the_panel_keeps_what_it_cannot_show(stage):
 async def test_the_panel_forgets_roles_that_are_gone(stage):
     gone, here = (stage.server.world.add_role(stage.guild, name) for name in ("gone", "here"))
     async with stage.bot() as studio:
-        author = Author(stage.guild.id, stage.mod.id)
-        await change_settings(studio.guilds, author, "roles", lambda now: replace(now, fast_roles=(gone.id + 10**6,)))
+        author = Actor(stage.guild.id, stage.mod.id)
+        await update_settings(studio.guilds, author, "roles", lambda now: replace(now, fast_roles=(gone.id + 10**6,)))
         panel = await opened(stage, stage.mod, "Roles with fast mode", "config:set:fast_roles")
         await stage.person(stage.mod).select(panel, here, custom_id="config:set:fast_roles")
         await eventually(lambda: f"<@&{here.id}>" in panel.content)
@@ -190,8 +190,8 @@ async def test_who_may_not_enlarge_so_much_may_not_have_it_drawn_again_either(st
     stage.guild.members[stage.ada.id].role_ids.append(role.id)
     ada, ben = stage.person(stage.ada), stage.person(stage.ben)
     async with stage.bot() as studio:
-        author = Author(stage.guild.id, stage.mod.id)
-        await change_settings(studio.guilds, author, "roles", lambda now: replace(now, upscale_roles=(role.id,)))
+        author = Actor(stage.guild.id, stage.mod.id)
+        await update_settings(studio.guilds, author, "roles", lambda now: replace(now, upscale_roles=(role.id,)))
         await stage.imagine("a fox")
         await ada.press(await stage.result(), "U1")
         picked = await stage.result(text="Image #1")

@@ -149,7 +149,7 @@ async def test_a_heart_is_taken_back_also_when_the_picture_has_gone(stage):
         picked = await pick(stage)
         person = stage.person(stage.ben)
         await (await person.press(picked, "❤️")).message()
-        await studio.pictures.delete(tile_of(picked).job_id)
+        await studio.images.delete(tile_of(picked).job_id)
         gone = await (await person.press(picked, "❤️")).message()
         assert "no longer" in gone.content
         refused = await (await person.press(picked, "❤️")).message()
@@ -175,10 +175,10 @@ async def test_deleting_takes_message_and_files_away_and_leaves_what_was_made_fr
         assert said.ephemeral
         assert picked.deleted
         tile = tile_of(picked)
-        assert not studio.pictures.path(tile).exists()
-        assert not studio.pictures.grid_path(tile.job_id, "png").exists()
+        assert not studio.images.path(tile).exists()
+        assert not studio.images.grid_path(tile.job_id, "png").exists()
         assert await studio.search.by_prompt(stage.ada.id, tile.job_id) == []
-        assert studio.pictures.path(tile_of(large)).exists()
+        assert studio.images.path(tile_of(large)).exists()
         await stage.person(stage.ada).press(large, "Vary (Subtle)")
         await stage.result(text="Variations")
         await stage.person(stage.ada).press(grid, "U1")
@@ -193,7 +193,7 @@ async def test_deleting_where_it_was_shown_again_takes_the_first_message_away_to
         await (await delete(stage, stage.ada, again)).followup()
         assert again.deleted
         assert picked.deleted
-        assert not studio.pictures.path(tile).exists()
+        assert not studio.images.path(tile).exists()
 
 
 async def test_two_who_delete_at_once_are_both_told_that_it_is_gone(stage):
@@ -227,7 +227,7 @@ async def test_a_picture_is_deleted_in_a_foreign_server_long_after(stage):
         stage.server.world.clock.advance(16 * 60)
         await (await delete(stage, eve, picked)).followup()
         assert picked.deleted
-        assert not studio.pictures.path(tile_of(picked)).exists()
+        assert not studio.images.path(tile_of(picked)).exists()
 
 
 async def test_a_deletion_asked_for_before_a_restart_is_confirmed_after_it(stage):
@@ -238,4 +238,4 @@ async def test_a_deletion_asked_for_before_a_restart_is_confirmed_after_it(stage
     async with stage.bot() as studio:
         await (await stage.person(stage.ada).submit_modal(asked)).followup()
         assert picked.deleted
-        assert not studio.pictures.path(Tile(tile_of(picked).job_id, 0)).exists()
+        assert not studio.images.path(Tile(tile_of(picked).job_id, 0)).exists()

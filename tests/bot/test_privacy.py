@@ -117,8 +117,8 @@ async def test_what_does_not_fit_into_one_file_comes_in_parts_also_over_a_restar
             await drawn(stage, f"fox {number}")
         (whole,) = await everything(stage)
         size = whole.attachments[0].size // 2
-        monkeypatch.setattr(takeout, "LARGEST_PART", size)
-        monkeypatch.setattr(takeout, "PARTS_AT_ONCE", 2)
+        monkeypatch.setattr(takeout, "MAX_PART_BYTES", size)
+        monkeypatch.setattr(takeout, "MAX_PARTS_PER_REQUEST", 2)
         parts = await press_for_parts(stage, await asked(stage))
     async with stage.bot():
         while parts[-1].labels:
@@ -133,7 +133,7 @@ async def test_what_does_not_fit_into_one_file_comes_in_parts_also_over_a_restar
 async def test_pictures_that_do_not_fit_into_any_file_come_smaller_and_say_so(stage, monkeypatch):
     async with stage.bot():
         await drawn(stage)
-        monkeypatch.setattr(takeout, "LARGEST_PART", 6000)
+        monkeypatch.setattr(takeout, "MAX_PART_BYTES", 6000)
         (message,) = await everything(stage)
     assert message.attachments[0].size <= 6000
     with files_of(stage, message) as archive:
@@ -232,13 +232,13 @@ async def test_what_was_begun_before_a_restart_is_brought_to_its_end(stage):
         held = stage.server.faults.hold("DELETE", f"/channels/{stage.channel.id}/messages/*")
         await delete_everything(stage)
         await asyncio.wait_for(held.reached.wait(), 10)
-        assert len(await studio.privacy.pending_erasures()) == 1
+        assert len(await studio.personal_data.pending_erasures()) == 1
     stage.server.faults.clear()
     async with stage.bot() as studio:
         await stage.server.wait_until(lambda: not stage.results())
         await eventually(lambda: not studio.tasks)
-        assert await studio.privacy.pending_erasures() == {}
-        assert (await studio.privacy.summary(stage.ada.id)).jobs == 0
+        assert await studio.personal_data.pending_erasures() == {}
+        assert (await studio.personal_data.summary(stage.ada.id)).jobs == 0
     assert on_disk(stage) == set()
 
 

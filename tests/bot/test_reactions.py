@@ -40,7 +40,7 @@ async def test_who_takes_no_direct_messages_is_told_in_the_channel_and_for_a_mom
 async def test_a_cross_deletes_a_result_with_its_files(stage):
     async with stage.bot() as studio:
         grid = await drawn(stage)
-        sheet = studio.pictures.path(tile_of(grid))
+        sheet = studio.images.path(tile_of(grid))
         assert sheet.exists()
         await eventually(lambda: not studio.tasks)
         await stage.person(stage.ada).react(grid, "❌")
@@ -116,7 +116,7 @@ async def test_reactions_work_in_direct_messages(stage):
 async def test_who_wants_it_so_gets_a_copy_of_every_result_with_buttons_that_work(stage):
     channel = stage.server.world.direct(stage.ada)
     async with stage.bot() as studio:
-        await studio.people.update(stage.ada.id, auto_dm=True)
+        await studio.preferences.update(stage.ada.id, auto_dm=True)
         grid = await drawn(stage)
         copy = await stage.result(channel=channel)
         assert copy.content == grid.content
@@ -131,7 +131,7 @@ async def test_who_wants_it_so_gets_a_copy_of_every_result_with_buttons_that_wor
 
 async def test_a_copy_that_cannot_be_sent_harms_nothing(stage):
     async with stage.bot() as studio:
-        await studio.people.update(stage.ada.id, auto_dm=True)
+        await studio.preferences.update(stage.ada.id, auto_dm=True)
         fault = close_direct_messages(stage, stage.ada)
         await drawn(stage)
         await eventually(lambda: fault.hits)

@@ -38,7 +38,7 @@ async def test_with_remix_off_a_press_makes_the_job_at_once(stage):
 @pytest.mark.parametrize(("label", "says"), [("V2", "Remix (Strong) by"), ("🔄", "Drawn again by"), ("U1", "Image #1")])
 async def test_with_remix_on_the_grids_buttons_ask_for_words_except_u(stage, label, says):
     async with stage.bot() as studio:
-        await studio.people.update(stage.ada.id, remix=True)
+        await studio.preferences.update(stage.ada.id, remix=True)
         grid = await grid_of(stage)
         pressed = await stage.person(stage.ada).press(grid, label)
         if label != "U1":
@@ -52,7 +52,7 @@ async def test_with_remix_on_the_grids_buttons_ask_for_words_except_u(stage, lab
 
 async def test_the_same_noise_is_proposed_only_where_it_does_not_draw_four_times_the_same(stage):
     async with stage.bot() as studio:
-        await studio.people.update(stage.ada.id, remix=True)
+        await studio.preferences.update(stage.ada.id, remix=True)
         grid = await grid_of(stage, "a fox --sameseed 5")
         assert prompt_of(await (await stage.person(stage.ada).press(grid, "🔄")).modal()) == "a fox --sameseed"
         pressed = await stage.person(stage.ada).press(grid, "V2")
@@ -64,7 +64,7 @@ async def test_the_same_noise_is_proposed_only_where_it_does_not_draw_four_times
 
 async def test_unchanged_words_are_a_plain_variation(stage):
     async with stage.bot() as studio:
-        await studio.people.update(stage.ada.id, remix=True)
+        await studio.preferences.update(stage.ada.id, remix=True)
         grid = await grid_of(stage)
         pressed = await stage.person(stage.ada).press(grid, "V2")
         await stage.person(stage.ada).submit_modal(pressed)
@@ -77,7 +77,7 @@ async def test_unchanged_words_are_a_plain_variation(stage):
 @pytest.mark.parametrize("label", ["Vary (Subtle)", "Zoom Out 2×", "⬅️"])
 async def test_with_remix_on_a_pictures_buttons_ask_for_words_and_keep_the_place(stage, label):
     async with stage.bot() as studio:
-        await studio.people.update(stage.ada.id, remix=True)
+        await studio.preferences.update(stage.ada.id, remix=True)
         picked = await picked_of(stage)
         pressed = await stage.person(stage.ada).press(picked, label)
         await stage.person(stage.ada).submit_modal(pressed, prompt="an owl --seed 9")
@@ -103,7 +103,7 @@ async def test_the_remix_button_asks_how_far(stage, how_far, says):
 async def test_what_the_person_prefers_is_not_added_to_words_that_were_edited(stage):
     async with stage.bot() as studio:
         picked = await picked_of(stage)
-        await studio.people.update(stage.ada.id, suffix="--ar 2:1")
+        await studio.preferences.update(stage.ada.id, suffix="--ar 2:1")
         pressed = await stage.person(stage.ada).press(picked, "Remix")
         await stage.person(stage.ada).submit_modal(pressed, prompt="an owl")
         assert picture(stage.server, await stage.result(text="an owl")).size == (128, 128)
@@ -136,7 +136,7 @@ async def test_what_makes_no_sense_in_a_remix_is_said(stage, words, says):
 
 async def test_low_variation_makes_v_a_subtle_one(stage):
     async with stage.bot() as studio:
-        await studio.people.update(stage.ada.id, high_variation=False)
+        await studio.preferences.update(stage.ada.id, high_variation=False)
         grid = await grid_of(stage)
         await stage.person(stage.ada).press(grid, "V1")
         await stage.result(text="Variations (Subtle) of image #1")
@@ -145,7 +145,7 @@ async def test_low_variation_makes_v_a_subtle_one(stage):
 
 async def test_a_reroll_of_a_picture_that_was_brought_keeps_it(stage):
     async with stage.bot() as studio:
-        await studio.people.update(stage.ada.id, remix=True)
+        await studio.preferences.update(stage.ada.id, remix=True)
         await stage.imagine("a fox --iw 2", image=Upload("red.png", red(300, 300)))
         pressed = await stage.person(stage.ada).press(await stage.result(), "🔄")
         assert prompt_of(await pressed.modal()) == "a fox --iw 2"
@@ -220,7 +220,7 @@ async def test_a_long_panorama_is_remixed_in_its_own_shape(stage):
 
 async def test_a_prompt_too_long_for_a_form_is_varied_as_it_is_and_not_remixed(stage):
     async with stage.bot() as studio:
-        await studio.people.update(stage.ada.id, remix=True)
+        await studio.preferences.update(stage.ada.id, remix=True)
         grid = await grid_of(stage, "fox " * 1100)
         await stage.person(stage.ada).press(grid, "V1")
         await stage.result(text="Variations (Strong)")

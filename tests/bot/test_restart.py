@@ -25,7 +25,7 @@ async def test_waiting_and_drawing_jobs_go_on_after_a_clean_stop(stage):
 
 
 async def test_a_stop_does_not_wait_for_a_step_that_takes_long(stage, monkeypatch):
-    monkeypatch.setattr("bot.studio.STOP_PATIENCE", 0.1)
+    monkeypatch.setattr("bot.studio.STOP_TIMEOUT_S", 0.1)
     monkeypatch.setattr("generation.worker.worker.EXIT_GRACE", 0.1)
     async with stage.bot():
         await stage.imagine("stuck fox")
@@ -40,7 +40,7 @@ async def test_a_stop_does_not_wait_for_a_step_that_takes_long(stage, monkeypatc
 async def test_a_connection_lost_for_good_during_a_long_step_draws_the_job_again_when_the_step_has_ended(
     stage, monkeypatch
 ):
-    monkeypatch.setattr("bot.studio.STOP_PATIENCE", 0.1)
+    monkeypatch.setattr("bot.studio.STOP_TIMEOUT_S", 0.1)
     monkeypatch.setattr("bot.app.RECONNECT_PAUSES", (0.01,))
     async with stage.bot() as studio:
         await stage.imagine("stuck fox")
@@ -118,7 +118,7 @@ async def test_an_ending_that_could_not_be_said_is_said_after_the_restart(stage)
         notice = await stage.notice("(25%)")
         (job,) = studio.queue.running
         await studio.store.mark_failed(job.id, "It was not to be.")
-        await studio.stop(job.id)
+        await studio.cancel(job.id)
     async with stage.bot():
         await stage.server.wait_until(lambda: "It was not to be." in notice.content)
         assert notice.labels == ["Edit and retry"]
@@ -200,7 +200,7 @@ async def test_a_drawn_result_whose_sheet_is_gone_is_given_up_in_words(stage):
         await stage.imagine("a fox")
         await asyncio.wait_for(cut.reached.wait(), 10)
         (record,) = await studio.store.open_records()
-        sheet = studio.pictures.grid_path(record.job.id, record.suffix)
+        sheet = studio.images.grid_path(record.job.id, record.suffix)
     stage.server.faults.clear()
     sheet.unlink()
     async with stage.bot() as studio:

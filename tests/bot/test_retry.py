@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.forms import LONGEST_TEXT
+from bot.forms import MAX_TEXT_LENGTH
 from cogs.buttons import failed_view
 from cogs.pressing import REMIXED
 from cogs.remix import REMIX_OF
@@ -142,10 +142,10 @@ async def test_a_job_that_failed_is_asked_for_again_with_other_words(stage):
 
 async def test_a_failed_job_keeps_its_pictures_and_what_was_settled_then_for_the_retry_after_a_restart(stage):
     async with stage.bot() as studio:
-        await studio.people.update(stage.ada.id, suffix="--ar 2:1")
+        await studio.preferences.update(stage.ada.id, suffix="--ar 2:1")
         await stage.imagine("huge fox --iw 3", image=Upload("red.png", red(300, 300)))
         failed = await stage.notice("too large")
-        await studio.people.update(stage.ada.id, suffix="--ar 1:2")
+        await studio.preferences.update(stage.ada.id, suffix="--ar 1:2")
     async with stage.bot():
         await retry(stage, failed, prompt="small fox --iw 3 --seed 1 --ar 2:1")
         drawn = picture(stage.server, await stage.result(text="small fox"))
@@ -168,7 +168,7 @@ async def test_a_failed_retry_can_be_tried_again_with_the_same_words(stage):
 
 async def test_a_failed_change_of_a_picture_starts_from_that_picture_again(stage):
     async with stage.bot() as studio:
-        await studio.people.update(stage.ada.id, remix=True)
+        await studio.preferences.update(stage.ada.id, remix=True)
         await stage.imagine("a fox")
         grid = await stage.result()
         pressed = await stage.person(stage.ada).press(grid, "V2")
@@ -211,5 +211,5 @@ async def test_only_a_failed_job_with_words_to_change_that_fit_into_a_form_has_t
         view = failed_view(replace(job, action=action), "a fox")
         asks = action in REMIXED or action in {*REMIX_OF.values(), Action.IMAGINE, Action.BLEND, *OF_THEIR_OWN}
         assert (view is not None) == asks, action
-    assert failed_view(job, "x" * LONGEST_TEXT) is not None
-    assert failed_view(job, "x" * (LONGEST_TEXT + 1)) is None
+    assert failed_view(job, "x" * MAX_TEXT_LENGTH) is not None
+    assert failed_view(job, "x" * (MAX_TEXT_LENGTH + 1)) is None

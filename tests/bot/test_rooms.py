@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from bot.policy.changes import Author, change_settings
-from bot.policy.settings import Delivery
+from bot.policy.changes import Actor, update_settings
+from bot.policy.settings import ResultPlacement
 from tests.bot.conftest import eventually
 
 
-async def deliver(studio, stage, delivery: Delivery, gallery=None) -> None:
-    await change_settings(
+async def deliver(studio, stage, delivery: ResultPlacement, gallery=None) -> None:
+    await update_settings(
         studio.guilds,
-        Author(stage.guild.id, stage.mod.id),
+        Actor(stage.guild.id, stage.mod.id),
         "results",
         lambda now: replace(now, delivery=delivery, gallery=gallery and gallery.id),
     )
@@ -28,7 +28,7 @@ def threads(stage):
 async def test_a_gallery_shows_the_result_and_the_notice_leads_there(stage):
     gallery = stage.server.world.add_channel(stage.guild)
     async with stage.bot() as studio:
-        await deliver(studio, stage, Delivery.GALLERY, gallery)
+        await deliver(studio, stage, ResultPlacement.GALLERY, gallery)
         await stage.imagine("a fox")
         result = await stage.result(channel=gallery)
         assert f"<@{stage.ada.id}>" in result.content
@@ -40,7 +40,7 @@ async def test_a_gallery_shows_the_result_and_the_notice_leads_there(stage):
 
 async def test_each_person_has_one_thread_for_all_jobs(stage):
     async with stage.bot() as studio:
-        await deliver(studio, stage, Delivery.THREAD_OF_PERSON)
+        await deliver(studio, stage, ResultPlacement.THREAD_OF_PERSON)
         for prompt in ("a fox", "an owl"):
             await stage.imagine(prompt)
         await stage.imagine("a cat", stage.ben)
@@ -50,7 +50,7 @@ async def test_each_person_has_one_thread_for_all_jobs(stage):
 
 async def test_each_job_has_a_thread_named_by_its_prompt(stage):
     async with stage.bot() as studio:
-        await deliver(studio, stage, Delivery.THREAD_OF_JOB)
+        await deliver(studio, stage, ResultPlacement.THREAD_OF_JOB)
         await stage.imagine("a fox\nin the snow --ar 3:2")
         await eventually(lambda: any(stage.results(thread) for thread in threads(stage)))
     assert [thread.name for thread in threads(stage)] == ["a fox in the snow"]
@@ -59,13 +59,13 @@ async def test_each_job_has_a_thread_named_by_its_prompt(stage):
 async def test_a_job_from_within_a_thread_stays_there(stage):
     thread = stage.server.world.add_thread(stage.channel, "talk", owner=stage.ada)
     async with stage.bot() as studio:
-        await deliver(studio, stage, Delivery.THREAD_OF_PERSON)
+        await deliver(studio, stage, ResultPlacement.THREAD_OF_PERSON)
         await stage.imagine("a fox", channel=thread)
         await stage.result(channel=thread)
     assert threads(stage) == [thread]
 
 
-@pytest.mark.parametrize("delivery", [Delivery.GALLERY, Delivery.THREAD_OF_PERSON])
+@pytest.mark.parametrize("delivery", [ResultPlacement.GALLERY, ResultPlacement.THREAD_OF_PERSON])
 async def test_where_the_place_is_gone_the_result_comes_where_it_was_asked_for(stage, delivery):
     gallery = stage.server.world.add_channel(stage.guild)
     async with stage.bot() as studio:
@@ -80,7 +80,7 @@ async def test_where_the_place_is_gone_the_result_comes_where_it_was_asked_for(s
 async def test_a_result_in_a_gallery_is_found_again_after_a_crash(stage):
     gallery = stage.server.world.add_channel(stage.guild)
     async with stage.bot() as studio:
-        await deliver(studio, stage, Delivery.GALLERY, gallery)
+        await deliver(studio, stage, ResultPlacement.GALLERY, gallery)
         await stage.imagine("a fox")
         await stage.result(channel=gallery)
         await eventually(lambda: not studio.tasks)

@@ -20,7 +20,7 @@ def chosen(message):
 
 
 async def settings(stage, studio, user=None):
-    return await studio.people.get((user or stage.ada).id)
+    return await studio.preferences.get((user or stage.ada).id)
 
 
 async def panel(stage, user=None):
@@ -170,13 +170,13 @@ async def test_a_custom_option_stands_for_its_text_and_parameters(stage):
 async def test_an_option_that_would_not_work_is_refused_with_the_reason(stage, name, value, says):
     async with stage.bot() as studio:
         assert says in await say(stage, "prefer option set", name=name, value=value)
-        assert await studio.people.options(stage.ada.id) == {}
+        assert await studio.preferences.options(stage.ada.id) == {}
 
 
 async def test_twenty_long_options_fit_into_a_message(stage):
     async with stage.bot() as studio:
         for letter in "abcdefghijklmnopqrst":
-            await studio.people.set_option(stage.ada.id, letter * 32, "_*" * 500)
+            await studio.preferences.set_option(stage.ada.id, letter * 32, "_*" * 500)
         assert "20 of 20" in await say(stage, "prefer option list")
         assert "remove one first" in await say(stage, "prefer option set", name="more", value="x")
 

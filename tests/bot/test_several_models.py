@@ -57,7 +57,7 @@ async def test_a_remix_may_change_the_model_and_with_it_the_size(stage, models):
         remixed = await stage.result(text="an owl** - Remix")
         assert picture(stage.server, remixed).size == SMALL
         assert (await record_of(studio, remixed)).job.params.model == "Painter"
-        await studio.people.update(stage.ada.id, remix=True)
+        await studio.preferences.update(stage.ada.id, remix=True)
         pressed = await stage.person(stage.ada).press(picked, "Zoom Out 2×")
         await stage.person(stage.ada).submit_modal(pressed, prompt="a barn --model painter")
         zoomed = (await record_of(studio, await stage.result(text="a barn"))).job.params
@@ -85,9 +85,9 @@ async def test_a_model_is_chosen_by_an_option_a_setting_or_a_command_and_offered
         await stage.result(text="an owl** - <@")
         assert "Model: **Engraver**" in await said(stage, "info")
         assert "server's model draws" in await said(stage, "prefer model")
-        assert (await studio.people.get(stage.ada.id)).model is None
+        assert (await studio.preferences.get(stage.ada.id)).model is None
         assert "**Engraver** draws for you" in await said(stage, "prefer model", name="engr")
-        assert (await studio.people.get(stage.ada.id)).model == "Engraver"
+        assert (await studio.preferences.get(stage.ada.id)).model == "Engraver"
         assert "I know no model `nonsense`. There is Painter, Engraver." in await said(
             stage, "prefer model", name="nonsense"
         )
@@ -95,7 +95,7 @@ async def test_a_model_is_chosen_by_an_option_a_setting_or_a_command_and_offered
 
 async def test_what_the_owners_do_not_allow_is_refused_where_it_was_asked_for_and_else_passed_over(stage, models):
     async with stage.bot(models=models) as studio:
-        await studio.people.update(stage.ada.id, model="Engraver")
+        await studio.preferences.update(stage.ada.id, model="Engraver")
         await said(stage, "config models", stage.mod, add="Painter")
         refused = await (await stage.imagine("a fox --model engraver")).message()
         assert refused.ephemeral

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.notice import PAUSE
-from bot.standing import Standing
+from bot.notice import EDIT_INTERVAL_S
+from bot.standing import JobProgress
 from generation.job import Requester
 from generation.messages import Loading, Progress, Ready
 from generation.models.registry import ModelRegistry
@@ -25,26 +25,26 @@ SECONDS_A_JOB = 2
 async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, most_a_second):
     now = 1000.0
     queue = Queue([], QueueLimits(), clock=lambda: now)
-    studio = SimpleNamespace(repertoire=HERE, queue=queue, worker=STARTING)
+    studio = SimpleNamespace(registry=HERE, queue=queue, worker=STARTING)
     studio.clock = lambda: now
     to = replace(JOB.destination, token_expires_at=token_expires_at)
     jobs = [replace(JOB, id=f"{n:012x}", requester=Requester(n, "a"), asked_at=n, destination=to) for n in range(200)]
     for job in jobs:
         queue.enqueue(job)
-    waiting = {job.id: Standing(studio, job) for job in jobs}
-    shown = {job_id: standing.frame() for job_id, standing in waiting.items()}
+    waiting = {job.id: JobProgress(studio, job) for job in jobs}
+    shown = {job_id: standing.render() for job_id, standing in waiting.items()}
     edits = 0
-    for tick in range(int(SECONDS / PAUSE)):
-        now = 1000 + tick * PAUSE
-        for job in jobs[: int(tick * PAUSE / SECONDS_A_JOB)]:
+    for tick in range(int(SECONDS / EDIT_INTERVAL_S)):
+        now = 1000 + tick * EDIT_INTERVAL_S
+        for job in jobs[: int(tick * EDIT_INTERVAL_S / SECONDS_A_JOB)]:
             queue.remove(job.id)
             waiting.pop(job.id, None)
         for job_id, standing in waiting.items():
-            frame = standing.frame()
+            frame = standing.render()
             edits += frame != shown[job_id]
             shown[job_id] = frame
     assert 0 < edits / SECONDS < most_a_second
-    first = jobs[int((tick * PAUSE) / SECONDS_A_JOB)]
+    first = jobs[int((tick * EDIT_INTERVAL_S) / SECONDS_A_JOB)]
     assert "next in the queue" in shown[first.id].content
 
 
@@ -53,10 +53,10 @@ async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, 
     [(60, False, False), (1200, False, True), (1200, True, False), (None, False, False)],
 )
 def test_who_will_wait_longer_than_a_private_answer_can_live_is_told_at_once(seconds, by_channel, is_told):
-    studio = SimpleNamespace(repertoire=HERE, clock=lambda: 1000.0, worker=STARTING)
+    studio = SimpleNamespace(registry=HERE, clock=lambda: 1000.0, worker=STARTING)
     studio.queue = SimpleNamespace(position=lambda job_id: QueuePosition(9, seconds))
     to = replace(JOB.destination, token_expires_at=1900.0, by_channel=by_channel)
-    assert ("direct message" in Standing(studio, replace(JOB, destination=to)).frame().content) is is_told
+    assert ("direct message" in JobProgress(studio, replace(JOB, destination=to)).render().content) is is_told
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,11 @@ def test_who_will_wait_longer_than_a_private_answer_can_live_is_told_at_once(sec
 def test_a_job_that_waits_for_its_model_says_how_far_that_is(wanted, state, loading, shown, has_turn):
     here = ModelRegistry((MODEL, replace(MODEL, name="Dreams")))
     worker = SimpleNamespace(state=state, loading=loading, registry=here, loaded_models=frozenset({MODEL.name}))
-    studio = SimpleNamespace(repertoire=here, clock=lambda: 1000.0, worker=worker)
+    studio = SimpleNamespace(registry=here, clock=lambda: 1000.0, worker=worker)
     studio.queue = SimpleNamespace(position=lambda job_id: QueuePosition(1, None))
-    standing = Standing(studio, replace(JOB, params=replace(JOB.params, model=wanted)))
+    standing = JobProgress(studio, replace(JOB, params=replace(JOB.params, model=wanted)))
     standing.worker = worker if has_turn else None
-    text = standing.frame().content
+    text = standing.render().content
     assert text.endswith(shown) if shown else "loading" not in text
 
 
@@ -94,11 +94,11 @@ def test_a_job_with_a_turn_whose_model_is_not_even_on_its_way_says_what_it_waits
     worker = SimpleNamespace(
         state=Ready(MODEL, "cpu"), loading=loading, registry=here, loaded_models=frozenset({MODEL.name, *held})
     )
-    studio = SimpleNamespace(repertoire=here, clock=lambda: 1000.0, worker=worker)
+    studio = SimpleNamespace(registry=here, clock=lambda: 1000.0, worker=worker)
     studio.queue = SimpleNamespace(position=lambda job_id: QueuePosition(1, None))
-    standing = Standing(studio, replace(JOB, params=replace(JOB.params, model="Dreams _XL")))
-    assert "waiting" not in standing.frame().content, "before its turn it waits for that alone"
+    standing = JobProgress(studio, replace(JOB, params=replace(JOB.params, model="Dreams _XL")))
+    assert "waiting" not in standing.render().content, "before its turn it waits for that alone"
     standing.worker = worker
-    assert standing.frame().content.endswith(waiting)
-    standing.note(Progress(JOB.id, 0, 25))
-    assert standing.frame().content.endswith("(0%)")
+    assert standing.render().content.endswith(waiting)
+    standing.update(Progress(JOB.id, 0, 25))
+    assert standing.render().content.endswith("(0%)")

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bot import watch
 from bot.config import ConfigError
-from bot.watch import watched
+from bot.watch import serve_monitoring
 from generation.worker.worker import Broken, Restarting
 from tests.bot.conftest import Stage, eventually
 
@@ -57,7 +57,7 @@ def _name(sample) -> str:
 def watching(stage: Stage, port: int):
     @asynccontextmanager
     async def watching() -> Iterator[Watcher]:
-        async with stage.bot(metrics_port=port) as studio, watched(studio), aiohttp.ClientSession() as session:
+        async with stage.bot(metrics_port=port) as studio, serve_monitoring(studio), aiohttp.ClientSession() as session:
             await eventually(lambda: studio.client and studio.client.is_ready())
             yield Watcher(port, studio, session)
 
@@ -133,7 +133,7 @@ async def test_a_worker_that_takes_too_long_or_cannot_start_is_not_healthy(stage
         worker = watcher.studio.worker
         worker._set_state(Restarting("it fell over"))
         assert await watcher.health() == (200, [])
-        monkeypatch.setattr(watch, "LOADING_PATIENCE", 0.0)
+        monkeypatch.setattr(watch, "LOADING_TIMEOUT_S", 0.0)
         assert await watcher.health() == (503, ["the model takes too long to load"])
         worker._set_state(Broken("no file named unet"))
         assert await watcher.health() == (503, ["the model cannot be loaded: no file named unet"])
@@ -150,7 +150,7 @@ async def test_a_database_that_cannot_be_written_to_or_cannot_grow_is_not_health
 
 
 async def test_a_database_that_does_not_answer_is_not_waited_for(stage, watching, monkeypatch):
-    monkeypatch.setattr(watch, "DATABASE_PATIENCE", 0.05)
+    monkeypatch.setattr(watch, "DATABASE_TIMEOUT_S", 0.05)
     async with watching() as watcher:
         connection, free = watcher.studio.store._connection, threading.Event()
         await connection._sqlite.create_function("wait", 0, free.wait)
@@ -164,7 +164,7 @@ async def test_a_database_that_does_not_answer_is_not_waited_for(stage, watching
 async def test_it_listens_on_loopback_only_and_not_at_all_by_default(stage, watching, port):
     async with watching():
         assert set(_listening(port)) == {"127.0.0.1"}
-    async with stage.bot() as studio, watched(studio):
+    async with stage.bot() as studio, serve_monitoring(studio):
         assert not _listening(port)
         assert not studio.store.watchers
 
@@ -178,5 +178,5 @@ async def test_a_port_that_is_taken_is_named(stage, port):
         taken.bind(("127.0.0.1", port))
         taken.listen()
         with pytest.raises(ConfigError, match=f"METRICS_PORT {port}"):
-            async with stage.bot(metrics_port=port) as studio, watched(studio):
+            async with stage.bot(metrics_port=port) as studio, serve_monitoring(studio):
                 pass

@@ -60,12 +60,12 @@ def everything_about(job: Job) -> list[str]:
     places = (None, QueuePosition(100_000, 0.0), QueuePosition(100_000, 85.0))
     texts = [wording.waiting(job, HERE, place, state) for place in places for state in STATES]
     texts += [
-        wording.drawing(job, HERE, progress, state) for progress in (None, Progress(job.id, 7, 25)) for state in STATES
+        wording.running(job, HERE, progress, state) for progress in (None, Progress(job.id, 7, 25)) for state in STATES
     ]
-    texts += [wording.leaving(text) for text in texts]
-    ends = [wording.ended(job, HERE, ending) for ending in ("Out of paint.", "so sorry " * 500)]
+    texts += [wording.with_token_warning(text) for text in texts]
+    ends = [wording.failed_or_cancelled(job, HERE, ending) for ending in ("Out of paint.", "so sorry " * 500)]
     ends += [wording.finished(job, HERE, credit) for credit in (None, Requester(2**63, "y"))]
-    return texts + ends + [wording.elsewhere(text, job) for text in ends]
+    return texts + ends + [wording.with_dm_reason(text, job) for text in ends]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_waiting_says_which_place_how_long_and_what_for(place, state, expected):
     ],
 )
 def test_who_waits_for_the_process_is_told_why_and_spared_its_errors(state, words):
-    for text in (wording.waiting(JOB, HERE, QueuePosition(1, None), state), wording.drawing(JOB, HERE, None, state)):
+    for text in (wording.waiting(JOB, HERE, QueuePosition(1, None), state), wording.running(JOB, HERE, None, state)):
         assert words in text
         assert "CUDA" not in text
         assert "no such file" not in text
@@ -149,7 +149,7 @@ def test_an_estimate_is_never_far_off(seconds):
     ],
 )
 def test_drawing_says_how_far(progress, state, end):
-    assert wording.drawing(JOB, HERE, progress, state) == f"**a red fox** - {end}"
+    assert wording.running(JOB, HERE, progress, state) == f"**a red fox** - {end}"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_the_owner_of_the_picture_before_gets_the_credit():
 
 
 def test_an_end_without_a_result_keeps_the_prompt_readable():
-    assert wording.ended(JOB, HERE, "Cancelled by <@11>.") == "**a red fox** - <@11>\nCancelled by <@11>."
+    assert wording.failed_or_cancelled(JOB, HERE, "Cancelled by <@11>.") == "**a red fox** - <@11>\nCancelled by <@11>."
 
 
 def test_the_prompt_is_shown_with_the_parameters_that_were_typed():
@@ -233,8 +233,8 @@ def test_whatever_the_prompt_every_text_fits_and_is_not_empty(prompt):
 
 def test_the_longest_ending_is_cut_and_a_short_one_is_not():
     short = "It is in the log as `0123abcd`."
-    assert wording.ended(JOB, HERE, short).endswith(short)
-    assert len(wording.ended(JOB, HERE, "x" * 5000)) < 400
+    assert wording.failed_or_cancelled(JOB, HERE, short).endswith(short)
+    assert len(wording.failed_or_cancelled(JOB, HERE, "x" * 5000)) < 400
 
 
 @pytest.mark.parametrize(
@@ -245,5 +245,5 @@ def test_no_prompt_keeps_the_event_loop_busy(repeated):
     began = time.process_time()
     with suppress(PromptError):
         params = parse_params(typed, HERE)
-        wording.drawing(replace(JOB, params=params), HERE, None, READY)
+        wording.running(replace(JOB, params=params), HERE, None, READY)
     assert time.process_time() - began < 0.2

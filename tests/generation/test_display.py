@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generation.display import SLUG_BYTES, SLUG_LENGTH, escape, shorten, slug
+from generation.display import MAX_SLUG_BYTES, MAX_SLUG_LENGTH, escape_markdown, slugify, truncate
 
 TEXT = st.text(max_size=60) | st.lists(
     st.sampled_from(
@@ -42,12 +42,12 @@ TEXT = st.text(max_size=60) | st.lists(
     ],
 )  # fmt: skip
 def test_a_prompt_is_shown_as_it_is(typed, shown):
-    assert escape(typed) == shown
+    assert escape_markdown(typed) == shown
 
 
 @given(TEXT)
 def test_nothing_in_an_escaped_text_is_markdown_a_mention_or_a_link(text):
-    shown = re.sub(r"\\[\\*_~`|<>\[\]#:/.+-]", "", escape(text))  # without what a backslash makes plain
+    shown = re.sub(r"\\[\\*_~`|<>\[\]#:/.+-]", "", escape_markdown(text))  # without what a backslash makes plain
     assert not re.search(r"[*_~`|<>\[\]#\\]|://|@everyone|@here|[\n\r]", shown)
 
 
@@ -71,12 +71,12 @@ def test_nothing_in_an_escaped_text_is_markdown_a_mention_or_a_link(text):
     ],
 )
 def test_a_long_text_is_cut_between_words_or_characters(text, limit, short):
-    assert shorten(text, limit) == short
+    assert truncate(text, limit) == short
 
 
 @given(TEXT, st.integers(0, 40))
 def test_a_cut_text_keeps_to_the_limit_and_to_its_beginning(text, limit):
-    short = shorten(text, limit)
+    short = truncate(text, limit)
     assert len(short) <= limit or short == text
     assert text.startswith(short.removesuffix("…"))
 
@@ -105,12 +105,12 @@ def test_a_cut_text_keeps_to_the_limit_and_to_its_beginning(text, limit):
     ],
 )
 def test_a_file_is_named_after_the_prompt(text, name):
-    assert slug(text) == name
+    assert slugify(text) == name
 
 
 @given(TEXT)
 def test_a_name_is_never_empty_nor_long_nor_a_path(text):
-    name = slug(text)
-    assert 0 < len(name) <= SLUG_LENGTH
-    assert len(name.encode()) <= SLUG_BYTES
+    name = slugify(text)
+    assert 0 < len(name) <= MAX_SLUG_LENGTH
+    assert len(name.encode()) <= MAX_SLUG_BYTES
     assert all(char.isalnum() or char == "_" or unicodedata.category(char).startswith("M") for char in name)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from generation.display import escape
+from generation.display import escape_markdown
 from generation.errors import UserError
 from generation.models.adapters import Adapters
 from generation.models.lora import Lora
@@ -144,8 +144,8 @@ def test_an_echo_of_everything_keeps_its_meaning_when_the_defaults_change(params
 def test_a_prompt_copied_from_a_message_means_the_same(params):
     echo = format_prompt(params, HERE, seed=True)
     for copied in (
-        f"**{escape(echo)}** - <@123> (fast)",
-        f"**{escape(echo)}** - Variations (Strong) of image #2 by <@123>",
+        f"**{escape_markdown(echo)}** - <@123> (fast)",
+        f"**{escape_markdown(echo)}** - Variations (Strong) of image #2 by <@123>",
         f"/imagine prompt: {echo} - @bob (31%) (fast)",
     ):
         assert read_again(copied, params) == params

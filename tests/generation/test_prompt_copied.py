@@ -58,11 +58,11 @@ def messages_about(job: Job) -> list[str]:
     places, steps = (None, QueuePosition(1, None), QueuePosition(3, 60.0)), (None, Progress(job.id, 7, 25))
     return [
         *(wording.waiting(job, HERE, place, state) for place in places for state in STATES),
-        *(wording.drawing(job, HERE, progress, state) for progress in steps for state in STATES),
-        wording.leaving(wording.drawing(job, HERE, None, STATES[0])),
+        *(wording.running(job, HERE, progress, state) for progress in steps for state in STATES),
+        wording.with_token_warning(wording.running(job, HERE, None, STATES[0])),
         *(wording.finished(job, HERE, credit) for credit in (None, Requester(12, "ben"))),
-        wording.elsewhere(wording.finished(job, HERE, None), job),
-        wording.ended(job, HERE, "Cancelled by <@11>."),
+        wording.with_dm_reason(wording.finished(job, HERE, None), job),
+        wording.failed_or_cancelled(job, HERE, "Cancelled by <@11>."),
     ]
 
 

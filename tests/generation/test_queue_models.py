@@ -18,7 +18,7 @@ HERE, AWAY, FAR = "", OTHER.name, LARGE.name
 
 async def ask(room, *wanted, **more):
     """Ask for jobs, each by a person and of a model, in one moment."""
-    people = [room.ask(person, model=model, **more) for person, model in wanted]
+    people = [room.request(person, model=model, **more) for person, model in wanted]
     await settle()
     return people
 

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-from bot.doctor.finding import Verdict
+from bot.doctor.finding import CheckStatus
 from bot.doctor.model import check_model
 from generation.engine.networks.ldm_checkpoint import (
     clip_tokenizer,
@@ -267,10 +267,10 @@ def test_a_file_that_only_ends_like_one_is_refused(tmp_path: Path, content: byte
 
 
 def test_the_doctor_looks_at_a_single_file(first: tuple[Path, Path], tmp_path: Path) -> None:
-    assert check_model(str(first[1]))[0].verdict is Verdict.FINE
+    assert check_model(str(first[1]))[0].status is CheckStatus.PASSED
     (tmp_path / "cut.safetensors").write_bytes(first[1].read_bytes()[:-1])
     (found,) = check_model(str(tmp_path / "cut.safetensors"))
-    assert found.verdict is Verdict.BAD
+    assert found.status is CheckStatus.FAILED
     assert "damaged" in found.text
 
 

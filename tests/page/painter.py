@@ -24,7 +24,7 @@ def make_model(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    notice.PAUSE = 0.1
+    notice.EDIT_INTERVAL_S = 0.1
     app.make_worker = lambda config: LocalWorker(
         ModelRegistry.from_refs(config.models), load=drawing_engine.load, capacity=config.jobs_at_once
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.policy.changes import Author, change_settings
+from bot.policy.changes import Actor, update_settings
 from bot.policy.settings import GuildSettings, from_dict
 from db.connection import Connection
 from db.guilds import GuildStore
@@ -28,12 +28,12 @@ async def test_concurrent_changes_by_two_owners_lose_nothing(guilds):
 
     await asyncio.gather(
         *(
-            change_settings(guilds, Author(GUILD, owner), f"channel {number}", add_channel(number))
+            update_settings(guilds, Actor(GUILD, owner), f"channel {number}", add_channel(number))
             for number in range(20)
             for owner in (OWNER,)
         ),
         *(
-            change_settings(guilds, Author(GUILD, OTHER), "roles", lambda settings: replace(settings, stealth=False))
+            update_settings(guilds, Actor(GUILD, OTHER), "roles", lambda settings: replace(settings, stealth=False))
             for _ in range(5)
         ),
     )
@@ -49,6 +49,6 @@ async def test_a_change_that_is_refused_leaves_everything_as_it_was(guilds):
         raise UserError("No.")
 
     with pytest.raises(UserError):
-        await change_settings(guilds, Author(GUILD, OWNER), "nothing", refuse)
+        await update_settings(guilds, Actor(GUILD, OWNER), "nothing", refuse)
     assert (await guilds.settings(GUILD)).version == 0
     assert await guilds.audit_entries(GUILD) == []

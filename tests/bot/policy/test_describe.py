@@ -4,55 +4,55 @@ from __future__ import annotations
 
 import pytest
 
-from bot.policy.describe import DELIVERIES, LONGEST, overview
-from bot.policy.settings import BOUND_RANGES, Bounds, Delivery, GuildSettings
+from bot.policy.describe import MAX_LENGTH, PLACEMENT_LABELS, settings_summary
+from bot.policy.settings import LIMIT_RANGES, GuildSettings, ResultPlacement, RoleLimits
 from cogs.owners.config import Config
 from cogs.owners.pages import RESULTS
 
 GUILD = 10**18
-EVERYTHING = {name: most for name, (_, most) in BOUND_RANGES.items()}
+EVERYTHING = {name: most for name, (_, most) in LIMIT_RANGES.items()}
 
 
 def test_five_hundred_channels_and_two_hundred_roles_fit_into_one_message():
     roles = tuple(range(GUILD + 1, GUILD + 201))
-    text = overview(
+    text = settings_summary(
         GuildSettings(
             defaults="--no " + "x" * 495,
             channels=tuple(range(GUILD, GUILD + 500)),
-            delivery=Delivery.GALLERY,
+            delivery=ResultPlacement.GALLERY,
             gallery=GUILD,
             log_channel=GUILD,
             fast_roles=roles,
             upscale_roles=roles,
             repeat_roles=roles,
             permutation_roles=roles,
-            bounds={role: Bounds(**EVERYTHING) for role in roles},
+            bounds={role: RoleLimits(**EVERYTHING) for role in roles},
         ),
         GUILD,
         10_000,
     )
-    assert len(text) <= LONGEST
+    assert len(text) <= MAX_LENGTH
     assert "and 498 more" in text
     assert "and 198 more roles" in text
 
 
 def test_what_there_is_room_for_is_named():
     roles = tuple(range(GUILD + 1, GUILD + 16))
-    text = overview(GuildSettings(fast_roles=roles), GUILD, 0)
+    text = settings_summary(GuildSettings(fast_roles=roles), GUILD, 0)
     assert all(f"<@&{role}>" in text for role in roles)
 
 
-@pytest.mark.parametrize(("delivery", "words"), [(each, words) for each, words in DELIVERIES.items()])
+@pytest.mark.parametrize(("delivery", "words"), [(each, words) for each, words in PLACEMENT_LABELS.items()])
 def test_where_results_go_is_said_in_the_words_in_which_it_is_chosen(delivery, words):
-    settings = GuildSettings(delivery=delivery, gallery=GUILD if delivery is Delivery.GALLERY else None)
-    shown = "in the gallery <#" if delivery is Delivery.GALLERY else f"in {words}"
-    assert shown in overview(settings, GUILD, 0)
+    settings = GuildSettings(delivery=delivery, gallery=GUILD if delivery is ResultPlacement.GALLERY else None)
+    shown = "in the gallery <#" if delivery is ResultPlacement.GALLERY else f"in {words}"
+    assert shown in settings_summary(settings, GUILD, 0)
 
 
 def test_the_command_and_the_panel_offer_every_way_to_deliver_by_the_same_words():
     (where,) = (option for option in Config.results.parameters if option.name == "where")
-    assert {choice.name: Delivery(choice.value) for choice in where.choices} == {
-        words: each for each, words in DELIVERIES.items()
+    assert {choice.name: ResultPlacement(choice.value) for choice in where.choices} == {
+        words: each for each, words in PLACEMENT_LABELS.items()
     }
     assert {f"In {choice.name}" for choice in where.choices} - RESULTS.keys() == {"In a gallery"}
-    assert set(RESULTS.values()) == set(Delivery) - {Delivery.GALLERY}
+    assert set(RESULTS.values()) == set(ResultPlacement) - {ResultPlacement.GALLERY}

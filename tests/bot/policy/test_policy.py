@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from bot.allowlist import refusal
-from bot.policy.policy import DAY, Ask, Policy, Refused, Situation
-from bot.policy.settings import Bounds, GuildSettings, to_dict
+from bot.allowlist import denial_message
+from bot.policy.policy import DAY_S, JobRequest, Policy, PolicyDenied, RequestContext
+from bot.policy.settings import GuildSettings, RoleLimits, to_dict
 from db.connection import Connection
 from db.guilds import AuditEntry, Block, GuildStore
 from db.jobs import JobStore
@@ -37,7 +37,7 @@ class Place:
         self.store = JobStore(connection, lambda: self.now)
         self.allowed: set[int] = set()
         self.policy = Policy(
-            self.guilds, Usage(connection), lambda: self.now, lambda guild_id: refusal(self.allowed, guild_id)
+            self.guilds, Usage(connection), lambda: self.now, lambda guild_id: denial_message(self.allowed, guild_id)
         )
 
     async def set(self, **settings) -> None:
@@ -53,9 +53,9 @@ class Place:
         return job.id
 
     async def admit(self, prompt: str = "a fox", *, roles=(), places=(CHANNEL,), guild=GUILD, **ask):
-        who = Situation(guild_id=guild, places=frozenset(places), person_id=ADA, role_ids=frozenset(roles))
+        who = RequestContext(guild_id=guild, channel_ids=frozenset(places), person_id=ADA, role_ids=frozenset(roles))
         ask = {"action": Action.IMAGINE, "params": parse_params(prompt, HERE)} | ask
-        return await self.policy.admit(who, Ask(**ask))
+        return await self.policy.authorize(who, JobRequest(**ask))
 
 
 def act() -> AuditEntry:
@@ -74,21 +74,26 @@ async def place(tmp_path):
 
 async def test_a_guild_that_set_nothing_allows_everything(place):
     terms = await place.admit(action=Action.UPSCALE_CREATIVE_4, private=True, repeated=True, permuted=True, jobs=10)
-    assert (terms.settings, terms.bounds, terms.speed, terms.warning) == (GuildSettings(), Bounds(), Speed.FAST, None)
+    assert (terms.settings, terms.limits, terms.speed, terms.warning) == (
+        GuildSettings(),
+        RoleLimits(),
+        Speed.FAST,
+        None,
+    )
 
 
 async def test_only_the_models_that_a_guild_allows_draw_there_and_what_is_drawn_already_may_be_taken(place):
     await place.set(models=("Engraver", "painter"))
     assert await place.admit()
     await place.set(models=("Engraver",))
-    with pytest.raises(Refused, match="allow Engraver only, not painter"):
+    with pytest.raises(PolicyDenied, match="allow Engraver only, not painter"):
         await place.admit()
     assert await place.admit(action=Action.PICK)
 
 
 async def test_a_guild_that_is_not_on_the_list_is_refused_politely(place):
     place.allowed = {7}
-    with pytest.raises(Refused, match="not open to this server"):
+    with pytest.raises(PolicyDenied, match="not open to this server"):
         await place.admit()
     await place.admit(guild=None)
 
@@ -101,7 +106,7 @@ async def test_rules_of_a_guild_do_not_hold_in_direct_messages(place):
 
 async def test_elsewhere_people_are_told_where_to_go(place):
     await place.set(channels=(CATEGORY, 77))
-    with pytest.raises(Refused, match="Go to <#3>, <#77>"):
+    with pytest.raises(PolicyDenied, match="Go to <#3>, <#77>"):
         await place.admit()
     await place.admit(places=(CHANNEL, CATEGORY))  # a channel in the category
     await place.admit(places=(500, 77))  # a thread in the channel
@@ -110,7 +115,7 @@ async def test_elsewhere_people_are_told_where_to_go(place):
 async def test_private_pictures_can_be_switched_off(place):
     await place.set(stealth=False)
     await place.admit()
-    with pytest.raises(Refused, match="--stealth"):
+    with pytest.raises(PolicyDenied, match="--stealth"):
         await place.admit(private=True)
 
 
@@ -120,13 +125,13 @@ async def test_private_pictures_can_be_switched_off(place):
         ("upscale_roles", {"action": Action.UPSCALE_CREATIVE_4}),
         ("repeat_roles", {"repeated": True}),
         ("permutation_roles", {"permuted": True}),
-        ("fast_roles", {"speed": Speed.TURBO, "insisted": True}),
-        ("fast_roles", {"speed": Speed.FAST, "insisted": True}),
+        ("fast_roles", {"speed": Speed.TURBO, "speed_is_explicit": True}),
+        ("fast_roles", {"speed": Speed.FAST, "speed_is_explicit": True}),
     ],
 )
 async def test_a_feature_of_a_role_is_refused_to_others_by_name(place, setting, ask):
     await place.set(**{setting: (PATRONS,)})
-    with pytest.raises(Refused, match=f"Only <@&{PATRONS}> may"):
+    with pytest.raises(PolicyDenied, match=f"Only <@&{PATRONS}> may"):
         await place.admit(**ask)
     await place.admit(**ask, roles=(PATRONS,))
     await place.admit()
@@ -141,38 +146,38 @@ async def test_who_may_not_be_fast_and_did_not_insist_is_relaxed(place):
 async def test_so_many_jobs_at_once_are_allowed(place):
     await place.set(permutations=4)
     await place.admit(jobs=4)
-    with pytest.raises(Refused, match="makes 5 jobs, and 4"):
+    with pytest.raises(PolicyDenied, match="makes 5 jobs, and 4"):
         await place.admit(jobs=5)
 
 
 async def test_size_and_steps_are_bounded_by_role(place):
-    await place.set(bounds={GUILD: Bounds(longest_side=600, steps=30), PATRONS: Bounds(longest_side=2000)})
+    await place.set(bounds={GUILD: RoleLimits(longest_side=600, steps=30), PATRONS: RoleLimits(longest_side=2000)})
     await place.admit()
     for prompt, told in (("a fox --ar 3:1", "pixels long, and 600"), ("a fox --steps 31", "31 steps, and 30")):
-        with pytest.raises(Refused, match=told):
+        with pytest.raises(PolicyDenied, match=told):
             await place.admit(prompt)
     await place.admit("a fox --ar 3:1", roles=(PATRONS,))
 
 
 async def test_jobs_of_the_last_day_are_counted(place):
-    await place.set(bounds={GUILD: Bounds(jobs_a_day=2)})
-    await place.job(ago=DAY + 1)
+    await place.set(bounds={GUILD: RoleLimits(jobs_a_day=2)})
+    await place.job(ago=DAY_S + 1)
     await place.job(ago=60, guild=7)
     await place.job(ago=60, action=Action.PICK)
     cancelled = await place.job(ago=60)
     await place.store.mark_failed(cancelled, "Out of paint.")
     await place.job(ago=60)
     await place.admit()
-    with pytest.raises(Refused, match=r"2 jobs in 24 hours here, and had 1\. This would be 2 more"):
+    with pytest.raises(PolicyDenied, match=r"2 jobs in 24 hours here, and had 1\. This would be 2 more"):
         await place.admit(jobs=2)
     await place.job(ago=30)
-    with pytest.raises(Refused, match="2 jobs in 24 hours here, and had 2"):
+    with pytest.raises(PolicyDenied, match="2 jobs in 24 hours here, and had 2"):
         await place.admit()
     await place.admit(action=Action.PICK)
 
 
 async def test_cancelling_halfway_does_not_get_round_a_bound(place):
-    await place.set(bounds={GUILD: Bounds(jobs_a_day=1, gpu_seconds_a_day=8)})
+    await place.set(bounds={GUILD: RoleLimits(jobs_a_day=1, gpu_seconds_a_day=8)})
     waiting, drawing = (a_job(id=new_job_id(), asked_at=NOW, requester=Requester(ADA, "ada")) for _ in range(2))
     await place.store.add_job(replace(waiting, destination=replace(waiting.destination, guild_id=GUILD)))
     await place.store.cancel(waiting.id, "Cancelled.")
@@ -181,25 +186,27 @@ async def test_cancelling_halfway_does_not_get_round_a_bound(place):
     await place.store.mark_running(drawing.id)
     place.now += 7.5  # enough for many previews
     await place.store.cancel(drawing.id, "Cancelled.")
-    with pytest.raises(Refused, match="1 job in 24 hours here, and had 1"):
+    with pytest.raises(PolicyDenied, match="1 job in 24 hours here, and had 1"):
         await place.admit()
-    assert (await place.policy.used(Situation(guild_id=GUILD, places=frozenset(), person_id=ADA)))[0].seconds == 7.5
+    assert (await place.policy.usage(RequestContext(guild_id=GUILD, channel_ids=frozenset(), person_id=ADA)))[
+        0
+    ].seconds == 7.5
 
 
 async def test_drawing_time_of_the_last_day_is_counted(place):
-    await place.set(bounds={GUILD: Bounds(gpu_seconds_a_day=30)})
+    await place.set(bounds={GUILD: RoleLimits(gpu_seconds_a_day=30)})
     await place.job(ago=60, seconds=29.5)
     await place.admit()
     await place.job(ago=60, seconds=0.5)
-    with pytest.raises(Refused, match="30 seconds of drawing time in 24 hours here, and used 30"):
+    with pytest.raises(PolicyDenied, match="30 seconds of drawing time in 24 hours here, and used 30"):
         await place.admit()
 
 
 async def test_a_cooldown_says_how_long(place):
-    await place.set(bounds={GUILD: Bounds(cooldown=60)})
+    await place.set(bounds={GUILD: RoleLimits(cooldown=60)})
     await place.admit()
     await place.job(ago=15)
-    with pytest.raises(Refused, match="wait 46 seconds"):
+    with pytest.raises(PolicyDenied, match="wait 46 seconds"):
         await place.admit()
     place.now += 45
     await place.admit()
@@ -207,7 +214,9 @@ async def test_a_cooldown_says_how_long(place):
 
 async def test_who_is_blocked_is_told_why_and_until_when(place):
     await place.guilds.block(act(), block(until=NOW + 60))
-    with pytest.raises(Refused, match=f"blocked you from using me in this server until <t:{int(NOW) + 60}:f>: spam"):
+    with pytest.raises(
+        PolicyDenied, match=f"blocked you from using me in this server until <t:{int(NOW) + 60}:f>: spam"
+    ):
         await place.admit()
     place.now += 61
     await place.admit()
@@ -225,30 +234,32 @@ async def test_a_blocked_word_refuses_as_soon_as_it_is_set(place):
 
 
 async def test_ten_presses_in_one_moment_do_not_slip_through_a_bound(place):
-    await place.set(bounds={GUILD: Bounds(jobs_a_day=3)})
-    who = Situation(guild_id=GUILD, places=frozenset({CHANNEL}), person_id=ADA)
+    await place.set(bounds={GUILD: RoleLimits(jobs_a_day=3)})
+    who = RequestContext(guild_id=GUILD, channel_ids=frozenset({CHANNEL}), person_id=ADA)
 
     async def press() -> None:
-        async with place.policy.admission(who, Ask(action=Action.REROLL, params=parse_params("a fox", HERE))):
+        async with place.policy.authorized(who, JobRequest(action=Action.REROLL, params=parse_params("a fox", HERE))):
             await place.job()
 
     results = await asyncio.gather(*(press() for _ in range(10)), return_exceptions=True)
-    assert [type(result) for result in results].count(Refused) == 7
+    assert [type(result) for result in results].count(PolicyDenied) == 7
 
 
 async def test_a_job_that_has_waited_is_looked_at_again(place):
     job = a_job(requester=Requester(ADA, "ada"))
-    await place.policy.still_admit(job)
+    await place.policy.reauthorize(job)
     await place.guilds.block_words(act(), {"fox": "refuse"})
     with pytest.raises(UserError, match="`fox`"):
-        await place.policy.still_admit(job)
+        await place.policy.reauthorize(job)
     await place.guilds.unblock_words(act(), ["fox"])
     await place.guilds.block(act(), block())
-    with pytest.raises(Refused, match=r"blocked you from using me in this server\.$"):  # why is no business of others
-        await place.policy.still_admit(job)
+    with pytest.raises(
+        PolicyDenied, match=r"blocked you from using me in this server\.$"
+    ):  # why is no business of others
+        await place.policy.reauthorize(job)
     place.allowed = {7}
-    with pytest.raises(Refused, match="not open"):
-        await place.policy.still_admit(job)
+    with pytest.raises(PolicyDenied, match="not open"):
+        await place.policy.reauthorize(job)
 
 
 async def test_usage_is_found_by_index(place):

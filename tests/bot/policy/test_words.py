@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.policy.words import MOST_WORDS, Found, Mode, Words, check_phrase, judge
+from bot.policy.words import MAX_WORDS, WordFilter, WordMatch, WordRule, check_phrase, check_prompt
 from generation.errors import UserError
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.prompt import PromptError, parse_params
 
 HERE = ModelRegistry((Model(name="painter", ref="painter"),))
-BLOCKED = Words(
+BLOCKED = WordFilter(
     {
         "gore": "refuse",
         "cunt": "refuse",
@@ -108,11 +108,11 @@ def test_a_star_takes_every_word_that_begins_so(text):
 
 
 def test_what_is_found_carries_its_mode():
-    assert BLOCKED.find("blood") == [Found("blood", Mode.WARN)]
+    assert BLOCKED.find("blood") == [WordMatch("blood", WordRule.WARN)]
 
 
 def test_no_words_find_nothing():
-    assert Words({}).find("gore, anything") == []
+    assert WordFilter({}).find("gore, anything") == []
 
 
 @given(st.text())
@@ -121,36 +121,36 @@ def test_any_text_can_be_looked_through(text):
 
 
 def test_ten_thousand_words_and_the_longest_prompt_take_no_time_that_anybody_would_notice():
-    words = Words({f"word{number}x": "refuse" for number in range(MOST_WORDS)} | {"gore": "refuse"})
+    words = WordFilter({f"word{number}x": "refuse" for number in range(MAX_WORDS)} | {"gore": "refuse"})
     text = "a b c d e f g " * 420 + "gore"
     started = time.process_time()
-    assert words.find(text) == [Found("gore", Mode.REFUSE)]
+    assert words.find(text) == [WordMatch("gore", WordRule.REFUSE)]
     assert time.process_time() - started < 2.0, "a bound against the quadratic, not a measurement"
 
 
 def test_a_refusal_names_every_word_as_the_owners_wrote_it():
     with pytest.raises(PromptError, match=r"do not allow `zomb\*`, `gore` in prompts"):
-        judge(BLOCKED, parse_params("g0re with zombies", HERE))
+        check_prompt(BLOCKED, parse_params("g0re with zombies", HERE))
 
 
 def test_a_warning_lets_the_prompt_through():
-    assert "`blood`" in (judge(BLOCKED, parse_params("a blood moon", HERE)) or "")
-    assert judge(BLOCKED, parse_params("a moon", HERE)) is None
+    assert "`blood`" in (check_prompt(BLOCKED, parse_params("a blood moon", HERE)) or "")
+    assert check_prompt(BLOCKED, parse_params("a moon", HERE)) is None
 
 
 def test_a_word_may_be_allowed_as_something_to_keep_out():
-    assert judge(BLOCKED, parse_params("a circus --no clown", HERE)) is None
+    assert check_prompt(BLOCKED, parse_params("a circus --no clown", HERE)) is None
     with pytest.raises(PromptError, match="`clown`"):
-        judge(BLOCKED, parse_params("a clown", HERE))
+        check_prompt(BLOCKED, parse_params("a clown", HERE))
     for prompt in ("a circus --no gore", "a circus --negative gore"):
         with pytest.raises(PromptError, match="`gore`"):
-            judge(BLOCKED, parse_params(prompt, HERE))
+            check_prompt(BLOCKED, parse_params(prompt, HERE))
 
 
 @pytest.mark.parametrize("part", ["gore::2 moon", "moon:: gore::-1", "moon::2 gore"])
 def test_every_part_of_a_multi_prompt_is_looked_at(part):
     with pytest.raises(PromptError, match="`gore`"):
-        judge(BLOCKED, parse_params(f"{part} sky::3", HERE))
+        check_prompt(BLOCKED, parse_params(f"{part} sky::3", HERE))
 
 
 @pytest.mark.parametrize(("typed", "kept"), [("  Naked   MAN ", "naked man"), ("zomb*", "zomb*"), ("日本", "日本")])
@@ -168,7 +168,7 @@ def test_what_is_no_plain_word_is_refused(typed):
 
 def test_a_phrase_is_found_when_it_is_spelled_and_a_trailing_sign_is_a_letter():
     assert found("n a k e d m a n") == {"naked man"}
-    words = Words({"ass": "refuse"})
+    words = WordFilter({"ass": "refuse"})
     assert [match.phrase for match in words.find("a$$")] == ["ass"]
     assert words.find("as s, a classic bass, pass the assets") == []
 
@@ -176,13 +176,13 @@ def test_a_phrase_is_found_when_it_is_spelled_and_a_trailing_sign_is_a_letter():
 def test_a_refusal_names_ten_words_and_counts_the_rest():
     phrases = [f"{'word' * 20}{chr(97 + number)}" for number in range(25)]
     with pytest.raises(PromptError, match="and 15 more") as refused:
-        judge(Words(dict.fromkeys(phrases, "refuse")), parse_params(" ".join(phrases), HERE))
+        check_prompt(WordFilter(dict.fromkeys(phrases, "refuse")), parse_params(" ".join(phrases), HERE))
     assert len(str(refused.value)) < 1900
 
 
 @pytest.mark.parametrize("text", ["g" * 6000, "a " * 3000, "a-" * 3000, "$a" * 3000, "ab " * 2000])
 def test_no_prompt_keeps_everybody_waiting(text):
-    words = Words({" ".join("ab" * 25): "refuse", "zomb*": "refuse"})
+    words = WordFilter({" ".join("ab" * 25): "refuse", "zomb*": "refuse"})
     begun = time.process_time()
     words.find(text)
     assert time.process_time() - begun < 0.3
