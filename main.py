@@ -14,7 +14,7 @@ from typing import Any
 from dotenv import load_dotenv
 
 from bot.config import Config, ConfigError
-from bot.lock import acquire_instance_lock
+from bot.instance_lock import acquire_instance_lock
 from db.backup import BackupError, create_backup, restore_backup
 from db.connection import UnusableDatabaseError
 from generation import logs
@@ -57,11 +57,11 @@ def main() -> int:
 async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
     match arguments.command:
         case "imagine":
-            from bot.terminal import generate_from_cli
+            from bot.cli import generate_from_cli
 
             await generate_from_cli(config, arguments.prompt, arguments.out, arguments.image)
         case "doctor":
-            from bot.doctor.examine import run_checks
+            from bot.doctor.run import run_checks
 
             return await run_checks(config)
         case "preview":

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import table
-from bot.policy.changes import Actor, update_settings
 from bot.policy.policy import JobRequest, Policy, RequestContext
 from bot.policy.settings import RoleLimits
+from bot.policy.updates import Actor, update_settings
 from db.connection import Connection, read_migrations
 from db.guilds import AuditEntry, GuildStore
 from db.jobs import JobStore

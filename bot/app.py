@@ -16,9 +16,9 @@ from discord.http import Route
 
 from bot.client import Client
 from bot.config import Config, ConfigError
-from bot.lock import acquire_instance_lock
-from bot.studio import Services, make_worker, open_services
-from bot.watch import serve_monitoring
+from bot.instance_lock import acquire_instance_lock
+from bot.monitoring.http import serve_monitoring
+from bot.services import Services, make_worker, open_services
 
 log = logging.getLogger(__name__)
 

@@ -12,13 +12,14 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket
 
 from bot.config import DISCORD_API_URL
-from bot.delivery import NO_MENTIONS, Delivery
-from bot.entrance import GatewayHooks
-from bot.errors import on_tree_error
-from bot.fetch import LinkFetcher
-from bot.language import use_interaction_locale
-from bot.studio import Services
-from bot.taking_in import UploadImporter
+from bot.discord_calls import NO_MENTIONS
+from bot.gateway_hooks import GatewayHooks
+from bot.images.link_fetcher import LinkFetcher
+from bot.images.uploads import UploadImporter
+from bot.jobs.delivery import Delivery
+from bot.services import Services
+from bot.ui.errors import on_tree_error
+from bot.ui.i18n import use_interaction_locale
 from db.jobs import JobRecord
 
 log = logging.getLogger(__name__)

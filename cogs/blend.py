@@ -9,9 +9,9 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.destination import is_private
-from bot.habits import load_prompt_defaults
-from bot.policy.situation import context_from
+from bot.jobs.destination import is_private
+from bot.jobs.prompt_defaults import load_prompt_defaults
+from bot.policy.context import context_from
 from cogs.road import Interaction, Road, road_of
 from generation.errors import UserError
 from generation.job import Action

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import discord
 
-from bot.errors import report_errors
-from bot.forms import MAX_TEXT_LENGTH
+from bot.ui.errors import report_errors
+from bot.ui.modals import MAX_TEXT_LENGTH
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.models.model import Model

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from discord import app_commands
 
-from bot.studio import Services
-from generation.display import truncate
+from bot.services import Services
+from bot.ui.text import truncate
 from generation.errors import UserError
 from generation.models.catalogue import normalize_name
 from generation.models.model import Model

@@ -10,7 +10,7 @@ import discord
 from discord.ext import commands
 
 from bot.client import Client
-from bot.forms import ModalValues, PersistentModal
+from bot.ui.modals import ModalValues, PersistentModal
 from cogs.buttons import DELETE
 from cogs.forms import Forms, forms_of
 from cogs.road import Interaction, Road, moderates, note_moderation, road_of

@@ -7,13 +7,13 @@ from dataclasses import replace
 import discord
 from discord.ext import commands
 
-from bot import wording
 from bot.client import Client
-from bot.quoting import format_prompt_block
+from bot.ui import job_text
+from bot.ui.prompt_block import format_prompt_block
+from bot.ui.text import escape_markdown, truncate
 from cogs.buttons import DETAILS
 from cogs.road import Interaction, Road, road_of
 from db.jobs import JobRecord
-from generation.display import escape_markdown, truncate
 from generation.errors import UserError
 from generation.job import Action
 from generation.models.registry import ModelRegistry
@@ -65,7 +65,7 @@ def facts(record: JobRecord, repertoire: ModelRegistry) -> list[str]:
     drawn = "" if job.action is Action.PICK or record.seconds is None else f" · drawn in {record.seconds:.1f} s"
     parameters = format_prompt(replace(job.params, parts=(PromptPart(""),), model=""), None)  # whose name is told above
     return [
-        f"{wording.attribution(job)} <t:{job.asked_at:.0f}:R>",
+        f"{job_text.attribution(job)} <t:{job.asked_at:.0f}:R>",
         f"Job `{job.id}` · seed {job.params.seed} · {width} × {height} · {escape_markdown(model)}{drawn}",
         f"-# {escape_markdown(truncate(parameters, LONGEST_PARAMETERS))}",
     ]
@@ -77,7 +77,7 @@ def _lineage(ancestors: list[JobRecord], person_id: int) -> list[str]:
 
 
 def _named(record: JobRecord, person_id: int) -> str:
-    to, origin = record.job.destination, wording.attribution(record.job)
+    to, origin = record.job.destination, job_text.attribution(record.job)
     if record.result_message_id is None or (to.private and record.job.requester.id != person_id):
         return origin
     link = f"https://discord.com/channels/{to.guild_id or '@me'}/{to.result_channel_id}/{record.result_message_id}"

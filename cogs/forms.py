@@ -9,8 +9,8 @@ import discord
 from discord.ext import commands
 
 from bot.client import Client
-from bot.errors import report_errors
-from bot.forms import ModalValues, parse_modal
+from bot.ui.errors import report_errors
+from bot.ui.modals import ModalValues, parse_modal
 from cogs.road import Interaction
 
 Taker = Callable[[Interaction, str, ModalValues], Awaitable[None]]

@@ -10,9 +10,9 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.errors import report_errors
+from bot.ui.errors import report_errors
+from bot.ui.text import escape_markdown, truncate
 from cogs.road import Interaction
-from generation.display import escape_markdown, truncate
 from generation.models.adapters import is_compatible, target_family
 from generation.models.lora import Lora
 from generation.models.registry import ModelRegistry

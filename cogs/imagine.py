@@ -7,10 +7,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.destination import is_private
-from bot.forms import ModalValues
-from bot.habits import load_prompt_defaults
-from bot.policy.situation import context_from
+from bot.jobs.destination import is_private
+from bot.jobs.prompt_defaults import load_prompt_defaults
+from bot.policy.context import context_from
+from bot.ui.modals import ModalValues
 from cogs.choosing import LONGEST_CHOICE, autocompletion, lora_choices
 from cogs.prompting import PROMPT, Prompting, Purpose, prompting_of, refuse
 from cogs.road import Interaction, Road, road_of

@@ -8,17 +8,17 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import wording
 from bot.client import Client
-from bot.errors import report_errors
-from bot.habits import PromptDefaults, load_prompt_defaults
+from bot.jobs.prompt_defaults import PromptDefaults, load_prompt_defaults
+from bot.policy.context import context_from
 from bot.policy.settings import RoleLimits
-from bot.policy.situation import context_from
-from bot.studio import Services
+from bot.services import Services
+from bot.ui import job_text
+from bot.ui.errors import report_errors
+from bot.ui.text import escape_markdown, truncate
 from cogs.road import Interaction, road_of
 from db.search import LifetimeTotals
 from db.usage import UsageTotals
-from generation.display import escape_markdown, truncate
 from generation.errors import UserError
 from generation.job import Job
 
@@ -125,7 +125,7 @@ def _plain(job: Job) -> str:
 
 def _place(studio: Services, job: Job) -> str:
     place = studio.queue.position(job.id)
-    return "waiting" if place is None else wording.format_queue_position(place)
+    return "waiting" if place is None else job_text.format_queue_position(place)
 
 
 def _duration(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from discord.ext import commands
 
 from bot.client import Client
-from bot.errors import respond_ephemeral
+from bot.ui.errors import respond_ephemeral
 from cogs.buttons import LIKE
 from cogs.road import Interaction, Road, road_of
 from generation.errors import UserError

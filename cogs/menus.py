@@ -11,8 +11,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.forms import ModalValues, PersistentModal
-from bot.policy.situation import context_from
+from bot.policy.context import context_from
+from bot.ui.modals import ModalValues, PersistentModal
 from cogs.buttons import REMIX, job_ids
 from cogs.forms import Forms, forms_of
 from cogs.prompting import Purpose, open_form

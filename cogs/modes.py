@@ -6,7 +6,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.studio import Services
+from bot.services import Services
 from cogs.road import Interaction
 from generation.job import Speed
 

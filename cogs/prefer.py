@@ -6,10 +6,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.studio import Services
+from bot.services import Services
+from bot.ui.text import escape_markdown, truncate
 from cogs.choosing import LONGEST_CHOICE, autocompletion, chosen_model
 from cogs.road import Interaction
-from generation.display import escape_markdown, truncate
 from generation.prompt.preferences import (
     MAX_OPTION_LENGTH,
     MAX_OPTIONS,

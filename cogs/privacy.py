@@ -13,12 +13,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot import takeout
 from bot.client import Client
-from bot.delivery import TRANSPORT_ERRORS
-from bot.errors import report_errors
-from bot.forms import ModalValues, PersistentModal
-from bot.takeout import ArchivePart
+from bot.discord_calls import TRANSPORT_ERRORS
+from bot.images import data_export
+from bot.images.data_export import ArchivePart
+from bot.ui.errors import report_errors
+from bot.ui.modals import ModalValues, PersistentModal
 from cogs.deleting import Deleting, deleting_of
 from cogs.forms import Forms, forms_of
 from cogs.road import Interaction, Road, road_of
@@ -71,12 +71,14 @@ class Privacy(commands.Cog):
             self.packing.discard(person_id)
 
     async def _hand_out(self, interaction: Interaction, number: int, after: Cursor, folder: Path) -> None:
-        limit = min(interaction.filesize_limit, takeout.MAX_PART_BYTES)
-        for nth in range(number, number + takeout.MAX_PARTS_PER_REQUEST):
-            part = await takeout.write_archive_part(
+        limit = min(interaction.filesize_limit, data_export.MAX_PART_BYTES)
+        for nth in range(number, number + data_export.MAX_PARTS_PER_REQUEST):
+            part = await data_export.write_archive_part(
                 self.studio, interaction.user.id, after, limit, folder / f"{nth}.zip"
             )
-            view = _more_view(nth + 1, part.next_cursor if nth == number + takeout.MAX_PARTS_PER_REQUEST - 1 else None)
+            view = _more_view(
+                nth + 1, part.next_cursor if nth == number + data_export.MAX_PARTS_PER_REQUEST - 1 else None
+            )
             file = discord.File(part.path, f"my-pictures-{nth}.zip")
             if nth == number:
                 await interaction.edit_original_response(content=_about(part, nth), attachments=[file], view=view)

@@ -12,12 +12,12 @@ import discord
 from discord.ext import commands
 
 from bot.client import Client
-from bot.errors import UNKNOWN_INTERACTION, report_errors, respond_ephemeral, user_message
-from bot.forms import MAX_TEXT_LENGTH, ModalValues, PersistentModal
-from bot.quoting import extract_prompt, format_prompt_block
+from bot.ui.errors import UNKNOWN_INTERACTION, report_errors, respond_ephemeral, user_message
+from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, PersistentModal
+from bot.ui.prompt_block import extract_prompt, format_prompt_block
+from bot.ui.text import truncate
 from cogs.forms import Forms, forms_of
 from cogs.road import Interaction
-from generation.display import truncate
 from generation.job import Action
 from generation.params import TILE_PATTERN, Tile
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from discord import app_commands
 from discord.ext import commands
 
-from bot import wording
 from bot.client import Client
-from bot.delivery import NO_MENTIONS
-from bot.language import tr
-from bot.seeing import can_view_job
-from bot.studio import Services
+from bot.discord_calls import NO_MENTIONS
+from bot.policy.visibility import can_view_job
+from bot.services import Services
+from bot.ui import job_text
+from bot.ui.i18n import tr
+from bot.ui.text import escape_markdown, truncate
 from cogs.road import Interaction
-from generation.display import escape_markdown, truncate
 from generation.job import Job
 from generation.prompt import format_prompt
 from generation.queue.queue import QueuePosition
@@ -52,11 +52,11 @@ def overview(studio: Services, interaction: Interaction) -> str:
 def _until_the_last(studio: Services) -> list[str]:
     places = [place for job in studio.queue.waiting if (place := studio.queue.position(job.id))]
     last = max((place.seconds for place in places if place.seconds is not None), default=None)
-    return [] if last is None else [tr("-# The last of them starts in {time}.", time=wording.format_duration(last))]
+    return [] if last is None else [tr("-# The last of them starts in {time}.", time=job_text.format_duration(last))]
 
 
 def _place(place: QueuePosition | None) -> str:
-    return tr("waiting") if place is None else wording.format_queue_position(place)
+    return tr("waiting") if place is None else job_text.format_queue_position(place)
 
 
 def _job(job: Job, studio: Services, interaction: Interaction) -> str:

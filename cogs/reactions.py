@@ -9,7 +9,7 @@ import discord
 from discord.ext import commands
 
 from bot.client import Client
-from bot.errors import user_message
+from bot.ui.errors import user_message
 from cogs.buttons import job_ids
 from cogs.deleting import Deleting, deleting_of
 from cogs.road import Road, road_of

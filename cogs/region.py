@@ -12,10 +12,10 @@ import discord
 from discord.ext import commands
 
 from bot.client import Client
-from bot.destination import is_private
-from bot.errors import report_errors, respond_ephemeral
-from bot.forms import MAX_TEXT_LENGTH, ModalValues
-from bot.policy.situation import context_from
+from bot.jobs.destination import is_private
+from bot.policy.context import context_from
+from bot.ui.errors import report_errors, respond_ephemeral
+from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues
 from cogs.buttons import BLUE, GREY
 from cogs.prompting import MASK, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
 from cogs.remix import Remix, proposed

@@ -7,8 +7,8 @@ from dataclasses import replace
 from discord.ext import commands
 
 from bot.client import Client
-from bot.forms import MAX_TEXT_LENGTH, ModalValues
-from bot.habits import default_model_parameter
+from bot.jobs.prompt_defaults import default_model_parameter
+from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues
 from cogs.buttons import REMIX, RETRY
 from cogs.pressing import MADE, REMIXED, Pressing, make, pressing_of
 from cogs.prompting import HOW_FAR, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse

@@ -12,20 +12,22 @@ from typing import Any, cast
 import discord
 from discord.ext import commands
 
-from bot import wording
 from bot.client import Client
-from bot.delivery import NO_MENTIONS, ResultChannelGone, ResultMessage, is_outage, is_too_large
-from bot.destination import destination_from, is_private
-from bot.errors import respond_ephemeral, user_message
-from bot.imprint import filename_stem
-from bot.language import tr
-from bot.notice import StatusMessage
+from bot.discord_calls import NO_MENTIONS, is_outage, is_too_large
+from bot.images.metadata import filename_stem
+from bot.jobs.delivery import ResultChannelGone, ResultMessage
+from bot.jobs.destination import destination_from, is_private
+from bot.jobs.progress import JobProgress, waiting_reason
+from bot.jobs.result_channels import ResultChannels
+from bot.jobs.status_message import StatusMessage
+from bot.policy.context import context_from
 from bot.policy.policy import JobRequest
-from bot.policy.situation import context_from
-from bot.rooms import ResultChannels
-from bot.sensitive import NSFW_WITHHELD_MESSAGE, allows_nsfw, is_nsfw_withheld
-from bot.standing import JobProgress, waiting_reason
-from bot.studio import Services
+from bot.policy.visibility import NSFW_WITHHELD_MESSAGE, allows_nsfw, is_nsfw_withheld
+from bot.services import Services
+from bot.ui import job_text
+from bot.ui.errors import respond_ephemeral, user_message
+from bot.ui.i18n import tr
+from bot.ui.text import slugify
 from cogs.buttons import (
     CancelButton,
     RerollButton,
@@ -39,7 +41,6 @@ from cogs.buttons import (
 )
 from db.guilds import AuditEntry
 from db.jobs import JobRecord, JobState
-from generation.display import slugify
 from generation.errors import UserError, WorkerCrashed
 from generation.job import Action, Job, Requester, Speed, new_job_id
 from generation.messages import Generate, Grid
@@ -180,7 +181,7 @@ class Road(commands.Cog):
     async def cancel(self, interaction: Interaction, job_id: str) -> None:
         """Cancel a job by the button below its notice; raises Complaint when it may not or cannot be."""
         record, ending = await self.call_off(job_id, interaction.user.id, partial(moderates, interaction))
-        text = wording.failed_or_cancelled(record.job, self.studio.registry, ending)
+        text = job_text.failed_or_cancelled(record.job, self.studio.registry, ending)
         try:
             await interaction.response.edit_message(
                 content=text, attachments=[], view=None, allowed_mentions=NO_MENTIONS
@@ -239,7 +240,7 @@ class Road(commands.Cog):
             if job.destination.post_in is None:
                 await self.delivery.delete_message(job, notice_id)
             else:
-                text = wording.posted_elsewhere(job, self.studio.registry, answer_id)
+                text = job_text.posted_elsewhere(job, self.studio.registry, answer_id)
                 await self.delivery.report_end(job, notice_id, text)
         await self.studio.store.set_status_message(job.id, None)
 
@@ -254,12 +255,12 @@ class Road(commands.Cog):
 
         One that `failed`, which nobody wanted, has a button that opens its prompt again.
         """
-        text = wording.failed_or_cancelled(job, self.studio.registry, ending)
+        text = job_text.failed_or_cancelled(job, self.studio.registry, ending)
         if notice_id is not None:
             prompt = format_prompt(job.params, self.studio.registry)
             view = failed_view(job, prompt) if failed else None
             await self.delivery.report_end(
-                job, notice_id, text, prompt if len(prompt) > wording.MAX_PROMPT_LENGTH else "", view
+                job, notice_id, text, prompt if len(prompt) > job_text.MAX_PROMPT_LENGTH else "", view
             )
         elif not needs_turn(job):
             await self.delivery.report_end_privately(job, text)
@@ -330,7 +331,7 @@ class Road(commands.Cog):
     async def say_that_it_waits(self, interaction: Interaction, job: Job) -> int | None:
         """Answer an interaction with a job's notice, and give that message's id."""
         place, why = self.studio.queue.position(job.id), waiting_reason(job, self.studio.worker)
-        text = wording.waiting(job, self.studio.registry, place, why)
+        text = job_text.waiting(job, self.studio.registry, place, why)
         view, private = cancel_view(job.id), job.destination.private
         match interaction.response.type:
             case None:
@@ -354,7 +355,7 @@ class Road(commands.Cog):
         is_anothers = origin is not None and origin.job.requester.id != job.requester.id
         credit = origin.job.requester if origin and is_anothers and not origin.job.destination.private else None
         return ResultMessage(
-            content=wording.finished(job, self.studio.registry, credit),
+            content=job_text.finished(job, self.studio.registry, credit),
             image=sheet,
             filename=f"{slugify(job.requester.name)}_{filename_stem(self.studio.config, job.params)}_{job.id}.{suffix}",
             view=result_view(job, self.studio.registry.find(job.params.model)),

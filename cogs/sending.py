@@ -13,11 +13,11 @@ from discord.ext import commands
 from discord.utils import DEFAULT_FILE_SIZE_LIMIT_BYTES
 
 from bot.client import Client
-from bot.delivery import NO_MENTIONS, retry_until_available
-from bot.imprint import filename_stem
+from bot.discord_calls import NO_MENTIONS, retry_until_available
+from bot.images.metadata import filename_stem
+from bot.ui.text import escape_markdown, truncate
 from cogs.road import Road, road_of
 from db.jobs import JobRecord
-from generation.display import escape_markdown, truncate
 from generation.errors import UserError
 from generation.job import Job
 from generation.params import Tile

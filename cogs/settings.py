@@ -11,12 +11,12 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.errors import report_errors
-from bot.habits import PromptDefaults, load_prompt_defaults
-from bot.studio import Services
+from bot.jobs.prompt_defaults import PromptDefaults, load_prompt_defaults
+from bot.services import Services
+from bot.ui.errors import report_errors
+from bot.ui.text import escape_markdown, truncate
 from cogs.choosing import LONGEST_CHOICE, MOST_CHOICES, chosen_model, offered
 from cogs.road import Interaction
-from generation.display import escape_markdown, truncate
 from generation.job import Speed
 from generation.models.catalogue import normalize_name
 from generation.models.model import Model

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import discord
 
 from bot.client import Client
-from bot.delivery import TRANSPORT_ERRORS
-from bot.destination import is_private
-from bot.errors import report_errors, respond_ephemeral
+from bot.discord_calls import TRANSPORT_ERRORS
+from bot.jobs.destination import is_private
+from bot.policy.context import context_from
 from bot.policy.policy import JobRequest
-from bot.policy.situation import context_from
-from bot.quoting import extract_prompt, format_prompt_block
+from bot.ui.errors import report_errors, respond_ephemeral
+from bot.ui.prompt_block import extract_prompt, format_prompt_block
+from bot.ui.text import escape_markdown, truncate
 from cogs.prompting import PATTERN, EditButton, Purpose, refuse
 from cogs.road import Interaction, Road, road_of
-from generation.display import escape_markdown, truncate
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.params import Params, Upload

@@ -11,18 +11,17 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.client import Client
-from bot.delivery import NO_MENTIONS
-from bot.destination import is_private
-from bot.errors import respond_ephemeral
+from bot.discord_calls import NO_MENTIONS
+from bot.jobs.destination import is_private
+from bot.policy.context import context_from
 from bot.policy.policy import JobRequest
-from bot.policy.situation import context_from
-from bot.seeing import can_view_job
-from bot.sensitive import NSFW_MESSAGE, is_nsfw_withheld
+from bot.policy.visibility import NSFW_MESSAGE, can_view_job, is_nsfw_withheld
+from bot.ui.errors import respond_ephemeral
+from bot.ui.text import truncate
 from cogs.buttons import LIKE, TileButton
 from cogs.road import Interaction, Road, road_of
 from db.jobs import JobRecord
 from db.search import SearchHit
-from generation.display import truncate
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.models.registry import ModelRegistry

@@ -5,8 +5,8 @@ from __future__ import annotations
 from discord.ext import commands
 
 from bot.client import Client
-from bot.delivery import retry_until_available
-from bot.language import ENGLISH, set_locale
+from bot.discord_calls import retry_until_available
+from bot.ui.i18n import ENGLISH, set_locale
 from cogs.road import Road
 from db.jobs import JobRecord, JobState
 from generation.errors import UserError

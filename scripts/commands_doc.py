@@ -16,7 +16,7 @@ from discord import AppCommandType, app_commands
 from bot.app import EXTENSIONS
 from bot.client import Client
 from bot.config import Config
-from bot.studio import open_services
+from bot.services import open_services
 from cogs.buttons import DELETE, DETAILS, LAST_ROW, LIKE, PICTURE_ROWS, REMIX, CancelButton
 from cogs.prompting import EditButton, Purpose
 from cogs.reactions import CROSS, ENVELOPE

@@ -14,12 +14,12 @@ from contextlib import closing
 import pytest
 
 from bot.config import Config, env_name
-from bot.delivery import DeliveryFailed
-from bot.errors import error_counts, user_message
-from bot.metrics import Metrics
+from bot.jobs.delivery import DeliveryFailed
+from bot.monitoring.metrics import Metrics
 from bot.policy.policy import PolicyDenied
 from bot.policy.settings import GuildSettings, NsfwMode, ResultPlacement, RoleLimits
-from bot.policy.words import WordRule
+from bot.policy.word_filter import WordRule
+from bot.ui.errors import error_counts, user_message
 from db.connection import Connection
 from db.jobs import JobState
 from generation import params

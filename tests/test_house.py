@@ -162,7 +162,7 @@ def test_no_module_has_a_name_that_says_nothing():
 
 def test_the_bots_process_imports_neither_torch_nor_its_friends():
     code = (
-        "import sys, main, bot.app, bot.terminal, cogs.imagine\n"
+        "import sys, main, bot.app, bot.cli, cogs.imagine\n"
         "print(*{'torch', 'diffusers', 'transformers', 'training'} & sys.modules.keys())"
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -13,9 +13,9 @@ import discord
 
 from bot.client import INTENTS
 from bot.config import Config
-from bot.doctor.api import RestClient, UnauthorizedError, UnreachableError
 from bot.doctor.commands import check_commands
-from bot.doctor.finding import CheckResult, failed, passed, skipped, with_timeout
+from bot.doctor.rest import RestClient, UnauthorizedError, UnreachableError
+from bot.doctor.result import CheckResult, failed, passed, skipped, with_timeout
 from bot.doctor.servers import check_servers
 
 CHECK_TIMEOUT_S = 30.0  # seconds for each check

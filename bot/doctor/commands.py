@@ -10,10 +10,10 @@ from typing import Any
 from bot.app import EXTENSIONS
 from bot.client import Client
 from bot.config import Config
-from bot.doctor.api import RestClient
-from bot.doctor.finding import CheckResult, failed, passed
-from bot.lock import is_locked
-from bot.studio import open_services
+from bot.doctor.rest import RestClient
+from bot.doctor.result import CheckResult, failed, passed
+from bot.instance_lock import is_locked
+from bot.services import open_services
 from generation.models.model import EMBEDDED
 from generation.models.registry import ModelRegistry
 from generation.worker.worker import LocalWorker

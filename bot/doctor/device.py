@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bot.doctor.finding import CheckResult, failed, in_daemon_thread, passed
 from bot.doctor.model import largest_parameter_count
+from bot.doctor.result import CheckResult, failed, in_daemon_thread, passed
 
 ROOT = Path(__file__).resolve().parents[2]
 MIN_FREE_BYTES = 2**30  # bytes

@@ -12,7 +12,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
-from bot.doctor.finding import CheckResult, CheckStatus, failed, passed, skipped
+from bot.doctor.result import CheckResult, CheckStatus, failed, passed, skipped
 from generation.errors import UserError
 from generation.models.catalogue import PIPELINE_ONLY, Family
 from generation.models.model import CONVERT_HINT, Model, describe_model

@@ -7,8 +7,8 @@ from typing import Any
 import discord
 
 from bot.config import Config
-from bot.doctor.api import RestClient
-from bot.doctor.finding import CheckResult, failed, passed
+from bot.doctor.rest import RestClient
+from bot.doctor.result import CheckResult, failed, passed
 
 MAX_SERVERS_WITH_CHANNELS = 20  # servers whose channels are looked at: each takes two requests
 PAGE_SIZE = 200  # servers in one answer

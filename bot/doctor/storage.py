@@ -6,8 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-from bot.doctor.finding import CheckResult, failed, passed, skipped
-from bot.lock import is_locked
+from bot.doctor.result import CheckResult, failed, passed, skipped
+from bot.instance_lock import is_locked
 from db.connection import DATABASE_FILE
 from db.integrity import IntegrityReport, check_integrity
 

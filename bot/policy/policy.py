@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from bot.language import tr
 from bot.policy import settings as guild_settings
 from bot.policy.settings import GuildSettings, RoleLimits
-from bot.policy.words import WordFilter, check_prompt
+from bot.policy.word_filter import WordFilter, check_prompt
+from bot.ui.i18n import tr
 from db.guilds import Block, GuildStore
 from db.usage import Usage, UsageTotals
 from generation.errors import UserError

@@ -5,12 +5,12 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot.delivery import NO_MENTIONS
-from bot.studio import Services
+from bot.discord_calls import NO_MENTIONS
+from bot.services import Services
+from bot.ui.text import escape_markdown
 from cogs.owners.acts import act_of
 from cogs.road import Interaction
 from db.guilds import Block
-from generation.display import escape_markdown
 from generation.errors import UserError
 
 LONGEST_TERM = 24 * 365  # hours

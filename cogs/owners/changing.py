@@ -8,8 +8,8 @@ from typing import Any
 
 import discord
 
-from bot.policy.changes import Actor, update_settings
 from bot.policy.settings import GuildSettings, ResultPlacement
+from bot.policy.updates import Actor, update_settings
 from cogs.owners.pages import PAGES, Channels, Roles
 from cogs.owners.reading import MOST_CHANNELS, MOST_ROLES, refuse_closed
 from cogs.road import Interaction

@@ -9,11 +9,12 @@ from typing import Any, Literal
 import discord
 from discord import app_commands
 
-from bot.delivery import NO_MENTIONS
-from bot.policy.changes import Actor, update_settings
-from bot.policy.describe import LANGUAGE_NAMES, PLACEMENT_LABELS, format_limits, format_retention
+from bot.discord_calls import NO_MENTIONS
 from bot.policy.settings import GuildSettings, NsfwMode, ResultPlacement, RoleLimits, check_limit
-from bot.studio import Services
+from bot.policy.summary import LANGUAGE_NAMES, PLACEMENT_LABELS, format_limits, format_retention
+from bot.policy.updates import Actor, update_settings
+from bot.services import Services
+from bot.ui.text import truncate
 from cogs.choosing import choices
 from cogs.owners import panel, stats
 from cogs.owners.pages import PLACES
@@ -33,7 +34,6 @@ from cogs.owners.reading import (
 )
 from cogs.owners.reports import show_open
 from cogs.road import Interaction
-from generation.display import truncate
 from generation.errors import UserError
 from generation.models.catalogue import normalize_name
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import discord
 
-from bot.policy.describe import PLACEMENT_LABELS
 from bot.policy.settings import NsfwMode, ResultPlacement
-from bot.studio import Services
+from bot.policy.summary import PLACEMENT_LABELS
+from bot.services import Services
 from cogs.owners.reading import MOST_AT_ONCE, MOST_RETENTION, checked_defaults, whole_number
 
 MOST_IN_SELECT = 25  # what a select of Discord's can hold

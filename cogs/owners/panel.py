@@ -7,12 +7,12 @@ from typing import Any, Self, cast
 
 import discord
 
-from bot.delivery import NO_MENTIONS
-from bot.errors import report_errors
-from bot.forms import ModalValues, PersistentModal
-from bot.policy.describe import settings_summary
+from bot.discord_calls import NO_MENTIONS
 from bot.policy.settings import GuildSettings
-from bot.studio import Services
+from bot.policy.summary import settings_summary
+from bot.services import Services
+from bot.ui.errors import report_errors
+from bot.ui.modals import ModalValues, PersistentModal
 from cogs.owners.changing import change, change_list, still_there
 from cogs.owners.pages import MOST_IN_SELECT, PAGES, Channels, Choice, Page, Roles, Typed, chosen, is_list, mentioned
 from cogs.road import Interaction

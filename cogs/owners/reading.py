@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import discord
 
-from bot.studio import Services
+from bot.services import Services
 from generation.errors import UserError
 from generation.models.catalogue import CATALOGUE, find_entry, normalize_name
 from generation.prompt import parse_prompt

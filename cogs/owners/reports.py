@@ -11,16 +11,16 @@ import discord
 from discord.ext import commands
 
 from bot.client import Client
-from bot.delivery import NO_MENTIONS, TRANSPORT_ERRORS
-from bot.errors import report_errors
-from bot.studio import Services
+from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
+from bot.services import Services
+from bot.ui.errors import report_errors
+from bot.ui.text import escape_markdown, truncate
 from cogs.deleting import deleting_of
 from cogs.road import Interaction, road_of
 from db.guilds import AuditEntry, Block
 from db.jobs import JobRecord, JobState
 from db.privacy import ERASED_PERSON_ID as NO_LONGER_KNOWN
 from db.reports import Report
-from generation.display import escape_markdown, truncate
 from generation.errors import UserError
 from generation.prompt import format_prompt
 

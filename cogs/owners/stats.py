@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 import discord
 
-from bot.delivery import NO_MENTIONS
-from bot.studio import Services
+from bot.discord_calls import NO_MENTIONS
+from bot.services import Services
+from bot.ui.text import escape_markdown
 from cogs.owners.chart import Period, draw, duration
 from cogs.road import Interaction
 from db.stats import Percentiles, Statistics
-from generation.display import escape_markdown
 
 HOUR, DAY = 3600.0, 86_400.0
 PERIODS = {"day": (24, HOUR), "week": (7, DAY), "month": (30, DAY)}  # how many bars, and what each stands for

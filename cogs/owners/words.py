@@ -9,9 +9,9 @@ from typing import Literal
 import discord
 from discord import app_commands
 
-from bot.delivery import NO_MENTIONS, TRANSPORT_ERRORS
-from bot.policy.words import MAX_WORDS, WordRule, check_phrase
-from bot.studio import Services
+from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
+from bot.policy.word_filter import MAX_WORDS, WordRule, check_phrase
+from bot.services import Services
 from cogs.owners.acts import act_of, guild_of
 from cogs.road import Interaction
 from generation.errors import UserError

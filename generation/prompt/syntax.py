@@ -50,7 +50,7 @@ def escape_all(text: str) -> str:
     return _SYNTAX_CHAR.sub(r"\\\g<0>", text)
 
 
-# Copied text. As bot/wording.py writes them, and as Midjourney does.
+# Copied text. As bot/ui/job_text.py writes them, and as Midjourney does.
 MESSAGE_LABELS = (
     "Image #[1-9](?: for)?",
     "(?:Variations?|Remix|Upscaled|Zoom Out|Pan|Blend|Made square|Drawn again)[^@<>]{0,40} by",

@@ -14,10 +14,10 @@ import pytest
 from discord.http import Route
 from PIL import Image
 
-from bot import notice
 from bot.app import run_forever
 from bot.config import Config
-from bot.studio import Services, load_registry, open_services
+from bot.jobs import status_message
+from bot.services import Services, load_registry, open_services
 from generation.params import Tile
 from generation.worker.worker import LocalWorker
 from preview import Channel, Message, Person, StandIn, User, World
@@ -140,7 +140,7 @@ def red(width: int, height: int) -> bytes:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notice, "EDIT_INTERVAL_S", 0.02)
+    monkeypatch.setattr(status_message, "EDIT_INTERVAL_S", 0.02)
 
 
 @pytest.fixture

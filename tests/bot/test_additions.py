@@ -7,9 +7,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from bot.config import Config
-from bot.doctor.additions import check_adapters
-from bot.doctor.finding import CheckStatus
-from bot.studio import load_registry
+from bot.doctor.adapters import check_adapters
+from bot.doctor.result import CheckStatus
+from bot.services import load_registry
 from generation.models.model import EMBEDDED
 from generation.params import LoraWeight
 from tests.bot.conftest import make_model, tile_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 import pytest
 
-from bot.allowlist import denial_message
+from bot.policy.allowlist import denial_message
 from tests.bot.conftest import eventually
 
 OURS, OTHER = 1441155180072407040, 175928847299117063

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.fitting import ImageResizer
+from bot.images.resizing import ImageResizer
 from generation.params import Tile
 from tests.bot.conftest import picture
 

@@ -90,7 +90,7 @@ async def test_a_job_cancelled_in_the_moment_it_is_shown_is_not_drawn(stage):
 
 
 async def test_nothing_is_shown_after_the_cancelling_however_long_the_step_takes_that_is_being_made(stage, monkeypatch):
-    monkeypatch.setattr("bot.notice.EDIT_INTERVAL_S", 0.5)
+    monkeypatch.setattr("bot.jobs.status_message.EDIT_INTERVAL_S", 0.5)
     async with stage.bot():
         notice = await (await stage.imagine("stuck fox")).message()
         await eventually((stage.model / "stuck").exists)

@@ -17,12 +17,12 @@ import pytest
 from aiohttp import web
 
 from bot.config import Config
-from bot.doctor import account, api, device, examine, finding, storage
+from bot.doctor import account, device, rest, result, run, storage
 from bot.doctor.account import check_account
-from bot.doctor.finding import CheckResult, CheckStatus, in_daemon_thread, with_timeout
 from bot.doctor.model import check_classifier, check_model, check_models, largest_parameter_count
+from bot.doctor.result import CheckResult, CheckStatus, in_daemon_thread, with_timeout
 from bot.doctor.storage import check_database, check_disk
-from bot.lock import acquire_instance_lock, is_locked
+from bot.instance_lock import acquire_instance_lock, is_locked
 from db.connection import DATABASE_FILE
 from db.jobs import JobStore
 from generation.models.catalogue import Family
@@ -88,7 +88,7 @@ async def test_a_line_that_is_down_is_said_and_is_no_fault_of_the_token(stage):
 
 
 async def test_a_discord_that_never_answers_is_not_waited_for(stage, monkeypatch):
-    monkeypatch.setattr(api, "REQUEST_TIMEOUT", api.aiohttp.ClientTimeout(total=0.1))
+    monkeypatch.setattr(rest, "REQUEST_TIMEOUT", rest.aiohttp.ClientTimeout(total=0.1))
     held = stage.server.faults.hold("GET", "/users/@me")
     token = await one(stage, "token")
     held.release()
@@ -508,13 +508,13 @@ async def test_a_check_that_fails_itself_says_so():
 @pytest.mark.parametrize(
     ("found", "code"),
     [
-        ([finding.passed("a", "b")], 0),
-        ([finding.passed("a", "b"), finding.failed("a", "b", "c")], 1),
-        ([finding.skipped("a", "b")], 1),
+        ([result.passed("a", "b")], 0),
+        ([result.passed("a", "b"), result.failed("a", "b", "c")], 1),
+        ([result.skipped("a", "b")], 1),
     ],
 )
 def test_the_exit_code_is_0_only_if_all_is_well(found, code):
-    assert examine._summarize(found) == code
+    assert run._summarize(found) == code
 
 
 async def test_something_that_is_not_discord_is_said(stage):

@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from yarl import URL
 
-from bot import fetch
 from bot.config import Config
-from bot.fetch import LinkFetcher, is_public
+from bot.images import link_fetcher
+from bot.images.link_fetcher import LinkFetcher, is_public
 from generation.errors import UserError
 from generation.files.sanitize import MAX_BYTES, sanitize_image
 from preview import StandIn, World
@@ -368,7 +368,7 @@ async def test_a_redirect_to_nonsense_is_refused(internet, place):
 
 
 async def test_a_slow_drip_ends_with_the_time(internet, monkeypatch):
-    monkeypatch.setattr(fetch, "TIMEOUT", 0.3)
+    monkeypatch.setattr(link_fetcher, "TIMEOUT", 0.3)
     dripped = asyncio.Event()
 
     async def drip(request: web.Request) -> web.StreamResponse:
@@ -388,7 +388,7 @@ async def test_a_slow_drip_ends_with_the_time(internet, monkeypatch):
 
 
 async def test_a_server_that_never_answers_ends_with_the_time(internet, monkeypatch):
-    monkeypatch.setattr(fetch, "TIMEOUT", 0.1)
+    monkeypatch.setattr(link_fetcher, "TIMEOUT", 0.1)
 
     async def hang(_: web.Request) -> web.Response:
         await asyncio.Event().wait()
@@ -399,7 +399,7 @@ async def test_a_server_that_never_answers_ends_with_the_time(internet, monkeypa
 
 
 async def test_a_name_server_that_never_answers_ends_with_the_time(internet, monkeypatch):
-    monkeypatch.setattr(fetch, "TIMEOUT", 0.1)
+    monkeypatch.setattr(link_fetcher, "TIMEOUT", 0.1)
 
     async def hang(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
@@ -569,7 +569,7 @@ async def test_only_a_few_links_are_fetched_at_once_and_all_in_the_end(internet)
         nonlocal now, most
         now += 1
         most = max(most, now)
-        if now == fetch.MAX_CONCURRENT:
+        if now == link_fetcher.MAX_CONCURRENT:
             full.set()
         await go.wait()
         now -= 1
@@ -581,7 +581,7 @@ async def test_only_a_few_links_are_fetched_at_once_and_all_in_the_end(internet)
         await asyncio.wait_for(full.wait(), 5)
         go.set()
         assert await asyncio.gather(*fetches) == [picture()] * 12
-    assert most == fetch.MAX_CONCURRENT
+    assert most == link_fetcher.MAX_CONCURRENT
 
 
 # --- the stand-in's attachments

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bot import wording
-from bot.language import set_locale
+from bot.ui import job_text
+from bot.ui.i18n import set_locale
+from bot.ui.text import escape_markdown
 from cogs.help import PAGES
 from cogs.info import LONGEST_LINE, MOST_LINES
-from generation.display import escape_markdown
 from generation.models.adapters import Adapters
 from generation.models.lora import Lora
 from generation.models.model import Model
@@ -213,7 +213,7 @@ async def test_info_sums_up_and_says_when_a_job_has_ended_meanwhile(stage):
 def test_the_longest_list_of_jobs_leaves_room_for_the_rest_of_info():
     set_locale("de")
     try:
-        place = wording.format_queue_position(QueuePosition(position=199, seconds=9999.0))
+        place = job_text.format_queue_position(QueuePosition(position=199, seconds=9999.0))
     finally:
         set_locale("en")
     line = f"- **{escape_markdown('*' * LONGEST_LINE)}**: {place}\n"

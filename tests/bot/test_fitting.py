@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bot.fitting import ImageResizer
+from bot.images.resizing import ImageResizer
 from generation.engine.images.io import to_png
 from generation.files.c2pa_credentials import load_or_create_credentials
 from generation.files.c2pa_signing import ContentCredentialsSigner

@@ -10,8 +10,8 @@ import c2pa
 import pytest
 
 from bot.config import Config, ConfigError
-from bot.imprint import metadata_policy
-from bot.studio import make_worker
+from bot.images.metadata import metadata_policy
+from bot.services import make_worker
 from generation.files.metadata import MetadataPolicy
 from generation.messages import Generate
 from generation.prompt import parse_params

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from bot import wording
-from bot.language import CATALOGUES
+from bot.ui import job_text
+from bot.ui.i18n import CATALOGUES
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def said():
     """Give every text in the code that is handed to `tr`, and the wording's labels, which are chosen by the action."""
-    texts = set(wording._ACTION_LABELS.values()) | set(wording._SPEED_LABELS.values()) - {""}
+    texts = set(job_text._ACTION_LABELS.values()) | set(job_text._SPEED_LABELS.values()) - {""}
     for path in (path for top in ("bot", "cogs") for path in (ROOT / top).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:

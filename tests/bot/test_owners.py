@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from discord import Permissions
 
-from bot.policy.changes import Actor, update_settings
 from bot.policy.settings import GuildSettings
+from bot.policy.updates import Actor, update_settings
 from cogs.owners.panel import LASTS
 from preview import Upload
 from preview.people.options import PersonError

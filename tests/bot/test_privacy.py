@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 
-from bot import takeout
+from bot.images import data_export
 from generation.params import Tile
 from preview import Upload
 from tests.bot.conftest import eventually, red, tile_of
@@ -117,8 +117,8 @@ async def test_what_does_not_fit_into_one_file_comes_in_parts_also_over_a_restar
             await drawn(stage, f"fox {number}")
         (whole,) = await everything(stage)
         size = whole.attachments[0].size // 2
-        monkeypatch.setattr(takeout, "MAX_PART_BYTES", size)
-        monkeypatch.setattr(takeout, "MAX_PARTS_PER_REQUEST", 2)
+        monkeypatch.setattr(data_export, "MAX_PART_BYTES", size)
+        monkeypatch.setattr(data_export, "MAX_PARTS_PER_REQUEST", 2)
         parts = await press_for_parts(stage, await asked(stage))
     async with stage.bot():
         while parts[-1].labels:
@@ -133,7 +133,7 @@ async def test_what_does_not_fit_into_one_file_comes_in_parts_also_over_a_restar
 async def test_pictures_that_do_not_fit_into_any_file_come_smaller_and_say_so(stage, monkeypatch):
     async with stage.bot():
         await drawn(stage)
-        monkeypatch.setattr(takeout, "MAX_PART_BYTES", 6000)
+        monkeypatch.setattr(data_export, "MAX_PART_BYTES", 6000)
         (message,) = await everything(stage)
     assert message.attachments[0].size <= 6000
     with files_of(stage, message) as archive:

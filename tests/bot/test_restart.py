@@ -25,7 +25,7 @@ async def test_waiting_and_drawing_jobs_go_on_after_a_clean_stop(stage):
 
 
 async def test_a_stop_does_not_wait_for_a_step_that_takes_long(stage, monkeypatch):
-    monkeypatch.setattr("bot.studio.STOP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("bot.services.STOP_TIMEOUT_S", 0.1)
     monkeypatch.setattr("generation.worker.worker.EXIT_GRACE", 0.1)
     async with stage.bot():
         await stage.imagine("stuck fox")
@@ -40,7 +40,7 @@ async def test_a_stop_does_not_wait_for_a_step_that_takes_long(stage, monkeypatc
 async def test_a_connection_lost_for_good_during_a_long_step_draws_the_job_again_when_the_step_has_ended(
     stage, monkeypatch
 ):
-    monkeypatch.setattr("bot.studio.STOP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("bot.services.STOP_TIMEOUT_S", 0.1)
     monkeypatch.setattr("bot.app.RECONNECT_PAUSES", (0.01,))
     async with stage.bot() as studio:
         await stage.imagine("stuck fox")
@@ -178,7 +178,7 @@ async def test_the_person_served_last_waits_also_after_a_restart(stage):
 
 @pytest.mark.parametrize(("trouble", "how"), [("drop", {}), ("rate_limit", {"via": False})])
 async def test_a_drawn_result_waits_for_a_discord_that_is_away_at_the_start(stage, trouble, how, monkeypatch):
-    monkeypatch.setattr("bot.delivery.RETRY_PAUSES", (0.05,))
+    monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.05,))
     path = f"/channels/{stage.channel.id}/messages"
     async with stage.bot():
         cut = stage.server.faults.lose_answer("POST", path, times=100)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.forms import MAX_TEXT_LENGTH
+from bot.ui.modals import MAX_TEXT_LENGTH
 from cogs.buttons import failed_view
 from cogs.pressing import REMIXED
 from cogs.remix import REMIX_OF

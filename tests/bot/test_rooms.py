@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.policy.changes import Actor, update_settings
 from bot.policy.settings import ResultPlacement
+from bot.policy.updates import Actor, update_settings
 from tests.bot.conftest import eventually
 
 

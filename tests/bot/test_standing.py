@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.notice import EDIT_INTERVAL_S
-from bot.standing import JobProgress
+from bot.jobs.progress import JobProgress
+from bot.jobs.status_message import EDIT_INTERVAL_S
 from generation.job import Requester
 from generation.messages import Loading, Progress, Ready
 from generation.models.registry import ModelRegistry

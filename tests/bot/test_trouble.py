@@ -161,7 +161,7 @@ async def test_progress_that_cannot_be_shown_for_a_moment_is_shown_later_and_the
 
 
 async def test_a_result_is_not_posted_again_when_discord_was_away_for_longer_than_it_knows_a_nonce(stage, monkeypatch):
-    monkeypatch.setattr("bot.delivery.RETRY_PAUSES", (0.5,))
+    monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.5,))
     async with stage.bot():
         stage.server.faults.lose_answer("POST", f"/channels/{stage.channel.id}/messages")
         await stage.imagine("a fox")
@@ -206,7 +206,7 @@ async def test_a_notice_goes_away_also_when_the_token_ended_by_discords_clock_on
 
 
 async def test_a_notice_goes_away_when_discord_can_be_reached_again(stage, monkeypatch):
-    monkeypatch.setattr("bot.delivery.RETRY_PAUSES", (0.05,))
+    monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.05,))
     async with stage.bot():
         stage.server.faults.drop("DELETE", "/webhooks/*", times=3)
         await stage.imagine("a fox")
@@ -215,7 +215,7 @@ async def test_a_notice_goes_away_when_discord_can_be_reached_again(stage, monke
 
 
 async def test_an_ending_is_said_when_discord_can_be_reached_again(stage, monkeypatch):
-    monkeypatch.setattr("bot.delivery.RETRY_PAUSES", (0.05,))
+    monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.05,))
     async with stage.bot():
         notice = await (await stage.imagine("slow huge fox")).message()
         await stage.notice("(25%)")
@@ -236,7 +236,7 @@ async def test_who_was_told_to_wait_for_a_direct_message_gets_one_also_when_ther
 
 @pytest.mark.parametrize("trouble", ["fail", "drop", "lose_answer"])
 async def test_when_discord_breaks_while_the_result_is_posted_it_is_posted_once(stage, trouble, monkeypatch):
-    monkeypatch.setattr("bot.delivery.RETRY_PAUSES", (0.01,))
+    monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.01,))
     async with stage.bot():
         getattr(stage.server.faults, trouble)("POST", f"/channels/{stage.channel.id}/messages", times=2)
         await stage.imagine("a fox")

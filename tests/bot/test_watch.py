@@ -15,9 +15,9 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bot import watch
 from bot.config import ConfigError
-from bot.watch import serve_monitoring
+from bot.monitoring import http
+from bot.monitoring.http import serve_monitoring
 from generation.worker.worker import Broken, Restarting
 from tests.bot.conftest import Stage, eventually
 
@@ -133,7 +133,7 @@ async def test_a_worker_that_takes_too_long_or_cannot_start_is_not_healthy(stage
         worker = watcher.studio.worker
         worker._set_state(Restarting("it fell over"))
         assert await watcher.health() == (200, [])
-        monkeypatch.setattr(watch, "LOADING_TIMEOUT_S", 0.0)
+        monkeypatch.setattr(http, "LOADING_TIMEOUT_S", 0.0)
         assert await watcher.health() == (503, ["the model takes too long to load"])
         worker._set_state(Broken("no file named unet"))
         assert await watcher.health() == (503, ["the model cannot be loaded: no file named unet"])
@@ -150,7 +150,7 @@ async def test_a_database_that_cannot_be_written_to_or_cannot_grow_is_not_health
 
 
 async def test_a_database_that_does_not_answer_is_not_waited_for(stage, watching, monkeypatch):
-    monkeypatch.setattr(watch, "DATABASE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(http, "DATABASE_TIMEOUT_S", 0.05)
     async with watching() as watcher:
         connection, free = watcher.studio.store._connection, threading.Event()
         await connection._sqlite.create_function("wait", 0, free.wait)

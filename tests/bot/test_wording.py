@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot import wording
+from bot.ui import job_text
 from generation.job import Action, Destination, Job, Requester
 from generation.messages import Loading, Progress, Ready
 from generation.models.model import Model
@@ -40,7 +40,7 @@ JOB = Job(
     parent=None,
     asked_at=0.0,
 )
-LONGEST = max(Action, key=lambda action: len(wording.finished(replace(JOB, action=action), HERE, None)))
+LONGEST = max(Action, key=lambda action: len(job_text.finished(replace(JOB, action=action), HERE, None)))
 BUTTONS = [action for action in Action if action is not Action.IMAGINE]
 
 
@@ -58,14 +58,14 @@ def with_prompt(text: str) -> Job:
 def everything_about(job: Job) -> list[str]:
     """Give every text that can be said of a job, at its longest."""
     places = (None, QueuePosition(100_000, 0.0), QueuePosition(100_000, 85.0))
-    texts = [wording.waiting(job, HERE, place, state) for place in places for state in STATES]
+    texts = [job_text.waiting(job, HERE, place, state) for place in places for state in STATES]
     texts += [
-        wording.running(job, HERE, progress, state) for progress in (None, Progress(job.id, 7, 25)) for state in STATES
+        job_text.running(job, HERE, progress, state) for progress in (None, Progress(job.id, 7, 25)) for state in STATES
     ]
-    texts += [wording.with_token_warning(text) for text in texts]
-    ends = [wording.failed_or_cancelled(job, HERE, ending) for ending in ("Out of paint.", "so sorry " * 500)]
-    ends += [wording.finished(job, HERE, credit) for credit in (None, Requester(2**63, "y"))]
-    return texts + ends + [wording.with_dm_reason(text, job) for text in ends]
+    texts += [job_text.with_token_warning(text) for text in texts]
+    ends = [job_text.failed_or_cancelled(job, HERE, ending) for ending in ("Out of paint.", "so sorry " * 500)]
+    ends += [job_text.finished(job, HERE, credit) for credit in (None, Requester(2**63, "y"))]
+    return texts + ends + [job_text.with_dm_reason(text, job) for text in ends]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def everything_about(job: Job) -> list[str]:
     ],
 )
 def test_waiting_says_which_place_how_long_and_what_for(place, state, expected):
-    assert wording.waiting(JOB, HERE, place, state) == expected
+    assert job_text.waiting(JOB, HERE, place, state) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_waiting_says_which_place_how_long_and_what_for(place, state, expected):
     ],
 )
 def test_who_waits_for_the_process_is_told_why_and_spared_its_errors(state, words):
-    for text in (wording.waiting(JOB, HERE, QueuePosition(1, None), state), wording.running(JOB, HERE, None, state)):
+    for text in (job_text.waiting(JOB, HERE, QueuePosition(1, None), state), job_text.running(JOB, HERE, None, state)):
         assert words in text
         assert "CUDA" not in text
         assert "no such file" not in text
@@ -122,12 +122,12 @@ def test_who_waits_for_the_process_is_told_why_and_spared_its_errors(state, word
     ],
 )
 def test_an_estimate_is_rough_and_in_a_fitting_unit(seconds, words):
-    assert wording.waiting(JOB, HERE, QueuePosition(2, seconds), READY).endswith(f"number 2 in the queue, {words}")
+    assert job_text.waiting(JOB, HERE, QueuePosition(2, seconds), READY).endswith(f"number 2 in the queue, {words}")
 
 
 @given(st.floats(0, 1e7))
 def test_an_estimate_is_never_far_off(seconds):
-    said = wording.waiting(JOB, HERE, QueuePosition(2, seconds), READY).rpartition(", ")[2]
+    said = job_text.waiting(JOB, HERE, QueuePosition(2, seconds), READY).rpartition(", ")[2]
     if said == "a few seconds":
         assert seconds < 10
         return
@@ -149,7 +149,7 @@ def test_an_estimate_is_never_far_off(seconds):
     ],
 )
 def test_drawing_says_how_far(progress, state, end):
-    assert wording.running(JOB, HERE, progress, state) == f"**a red fox** - {end}"
+    assert job_text.running(JOB, HERE, progress, state) == f"**a red fox** - {end}"
 
 
 @pytest.mark.parametrize(
@@ -165,26 +165,28 @@ def test_drawing_says_how_far(progress, state, end):
 )
 def test_a_result_names_its_prompt_what_was_pressed_and_who_pressed(action, label):
     job = JOB if action is Action.IMAGINE else pressed(action, 2)
-    assert wording.finished(job, HERE, None) == f"**a red fox** - {label}<@11>"
+    assert job_text.finished(job, HERE, None) == f"**a red fox** - {label}<@11>"
 
 
 def test_every_action_has_its_own_words():
-    said = [wording.finished(pressed(action), HERE, None) for action in BUTTONS]
-    assert len({*said, wording.finished(JOB, HERE, None)}) == len(Action)
+    said = [job_text.finished(pressed(action), HERE, None) for action in BUTTONS]
+    assert len({*said, job_text.finished(JOB, HERE, None)}) == len(Action)
 
 
 def test_the_owner_of_the_picture_before_gets_the_credit():
-    text = wording.finished(pressed(Action.UPSCALE_SUBTLE), HERE, Requester(12, "ben"))
+    text = job_text.finished(pressed(Action.UPSCALE_SUBTLE), HERE, Requester(12, "ben"))
     assert text.endswith("<@11>\n-# after a picture by <@12>")
 
 
 def test_an_end_without_a_result_keeps_the_prompt_readable():
-    assert wording.failed_or_cancelled(JOB, HERE, "Cancelled by <@11>.") == "**a red fox** - <@11>\nCancelled by <@11>."
+    assert (
+        job_text.failed_or_cancelled(JOB, HERE, "Cancelled by <@11>.") == "**a red fox** - <@11>\nCancelled by <@11>."
+    )
 
 
 def test_the_prompt_is_shown_with_the_parameters_that_were_typed():
     job = replace(JOB, params=replace(JOB.params, aspect=(3, 2), no=("text",), num_inference_steps=12))
-    assert wording.finished(job, HERE, None) == "**a red fox --ar 3:2 --no text --steps 12** - <@11>"
+    assert job_text.finished(job, HERE, None) == "**a red fox --ar 3:2 --no text --steps 12** - <@11>"
 
 
 NASTY = [
@@ -211,7 +213,7 @@ def test_a_prompt_can_neither_ping_nor_link_nor_leave_its_line(prompt):
 
 def test_the_bold_that_heads_a_message_is_closed_whatever_the_prompt_ends_with():
     for prompt in ("x\\", "x*", "x\\\\", "*", "x **"):
-        headline = wording.finished(with_prompt(prompt), HERE, None)
+        headline = job_text.finished(with_prompt(prompt), HERE, None)
         inside = headline.removeprefix("**").rpartition("** - <@")[0]
         assert re.sub(r"\\.", "", inside).count("*") == 0
         assert not re.sub(r"\\\\", "", inside).endswith("\\")
@@ -233,8 +235,8 @@ def test_whatever_the_prompt_every_text_fits_and_is_not_empty(prompt):
 
 def test_the_longest_ending_is_cut_and_a_short_one_is_not():
     short = "It is in the log as `0123abcd`."
-    assert wording.failed_or_cancelled(JOB, HERE, short).endswith(short)
-    assert len(wording.failed_or_cancelled(JOB, HERE, "x" * 5000)) < 400
+    assert job_text.failed_or_cancelled(JOB, HERE, short).endswith(short)
+    assert len(job_text.failed_or_cancelled(JOB, HERE, "x" * 5000)) < 400
 
 
 @pytest.mark.parametrize(
@@ -245,5 +247,5 @@ def test_no_prompt_keeps_the_event_loop_busy(repeated):
     began = time.process_time()
     with suppress(PromptError):
         params = parse_params(typed, HERE)
-        wording.running(replace(JOB, params=params), HERE, None, READY)
+        job_text.running(replace(JOB, params=params), HERE, None, READY)
     assert time.process_time() - began < 0.2

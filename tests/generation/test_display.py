@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generation.display import MAX_SLUG_BYTES, MAX_SLUG_LENGTH, escape_markdown, slugify, truncate
+from bot.ui.text import MAX_SLUG_BYTES, MAX_SLUG_LENGTH, escape_markdown, slugify, truncate
 
 TEXT = st.text(max_size=60) | st.lists(
     st.sampled_from(

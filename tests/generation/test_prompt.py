@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from generation.display import escape_markdown
+from bot.ui.text import escape_markdown
 from generation.errors import UserError
 from generation.models.adapters import Adapters
 from generation.models.lora import Lora

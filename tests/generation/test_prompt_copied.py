@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot import wording
+from bot.ui import job_text
 from generation.job import Action, Destination, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models.model import Model
@@ -57,12 +57,12 @@ def messages_about(job: Job) -> list[str]:
     """Give what is said of a job from its first moment to its last."""
     places, steps = (None, QueuePosition(1, None), QueuePosition(3, 60.0)), (None, Progress(job.id, 7, 25))
     return [
-        *(wording.waiting(job, HERE, place, state) for place in places for state in STATES),
-        *(wording.running(job, HERE, progress, state) for progress in steps for state in STATES),
-        wording.with_token_warning(wording.running(job, HERE, None, STATES[0])),
-        *(wording.finished(job, HERE, credit) for credit in (None, Requester(12, "ben"))),
-        wording.with_dm_reason(wording.finished(job, HERE, None), job),
-        wording.failed_or_cancelled(job, HERE, "Cancelled by <@11>."),
+        *(job_text.waiting(job, HERE, place, state) for place in places for state in STATES),
+        *(job_text.running(job, HERE, progress, state) for progress in steps for state in STATES),
+        job_text.with_token_warning(job_text.running(job, HERE, None, STATES[0])),
+        *(job_text.finished(job, HERE, credit) for credit in (None, Requester(12, "ben"))),
+        job_text.with_dm_reason(job_text.finished(job, HERE, None), job),
+        job_text.failed_or_cancelled(job, HERE, "Cancelled by <@11>."),
     ]
 
 

@@ -11,8 +11,8 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-from bot.doctor.finding import CheckStatus
 from bot.doctor.model import check_model
+from bot.doctor.result import CheckStatus
 from generation.engine.networks.ldm_checkpoint import (
     clip_tokenizer,
     convert_open_clip,

@@ -7,8 +7,9 @@ import json
 import os
 from pathlib import Path
 
-from bot import app, notice
+from bot import app
 from bot.config import Config
+from bot.jobs import status_message
 from generation.models.registry import ModelRegistry
 from generation.worker.worker import LocalWorker
 from tests.bot import drawing_engine
@@ -24,7 +25,7 @@ def make_model(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    notice.EDIT_INTERVAL_S = 0.1
+    status_message.EDIT_INTERVAL_S = 0.1
     app.make_worker = lambda config: LocalWorker(
         ModelRegistry.from_refs(config.models), load=drawing_engine.load, capacity=config.jobs_at_once
     )

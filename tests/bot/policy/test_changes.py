@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.policy.changes import Actor, update_settings
 from bot.policy.settings import GuildSettings, from_dict
+from bot.policy.updates import Actor, update_settings
 from db.connection import Connection
 from db.guilds import GuildStore
 from generation.errors import UserError

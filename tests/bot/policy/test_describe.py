@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.policy.describe import MAX_LENGTH, PLACEMENT_LABELS, settings_summary
 from bot.policy.settings import LIMIT_RANGES, GuildSettings, ResultPlacement, RoleLimits
+from bot.policy.summary import MAX_LENGTH, PLACEMENT_LABELS, settings_summary
 from cogs.owners.config import Config
 from cogs.owners.pages import RESULTS
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.allowlist import denial_message
+from bot.policy.allowlist import denial_message
 from bot.policy.policy import DAY_S, JobRequest, Policy, PolicyDenied, RequestContext
 from bot.policy.settings import GuildSettings, RoleLimits, to_dict
 from db.connection import Connection

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.policy.words import MAX_WORDS, WordFilter, WordMatch, WordRule, check_phrase, check_prompt
+from bot.policy.word_filter import MAX_WORDS, WordFilter, WordMatch, WordRule, check_phrase, check_prompt
 from generation.errors import UserError
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry

@@ -12,10 +12,10 @@ from functools import partial
 
 import discord
 
-from bot.allowlist import denial_message
 from bot.config import Config
-from bot.fitting import ImageResizer
-from bot.imprint import metadata_policy
+from bot.images.metadata import metadata_policy
+from bot.images.resizing import ImageResizer
+from bot.policy.allowlist import denial_message
 from bot.policy.policy import Policy
 from db.connection import DATABASE_FILE, Connection
 from db.favourites import FavouriteStore

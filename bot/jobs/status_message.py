@@ -13,7 +13,8 @@ from typing import Any, Self
 
 import discord
 
-from bot.delivery import TRANSPORT_ERRORS, Delivery, is_outage
+from bot.discord_calls import TRANSPORT_ERRORS, is_outage
+from bot.jobs.delivery import Delivery
 from generation.job import Job
 
 log = logging.getLogger(__name__)

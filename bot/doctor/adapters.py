@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.config import Config
-from bot.doctor.finding import CheckResult, failed, passed
+from bot.doctor.result import CheckResult, failed, passed
 from generation.errors import UserError
 from generation.models.adapters import Adapters, is_compatible, scan_adapters
 from generation.models.lora import Lora

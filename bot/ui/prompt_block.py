@@ -8,7 +8,7 @@ import re
 
 import discord
 
-from bot.delivery import TRANSPORT_ERRORS
+from bot.discord_calls import TRANSPORT_ERRORS
 from generation.errors import UserError
 
 MAX_INLINE_PROMPT = 1500  # characters of a prompt that stand in the message itself; a longer one comes as a file

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bot.language import tr
-from generation.display import escape_markdown, truncate
+from bot.ui.i18n import tr
+from bot.ui.text import escape_markdown, truncate
 from generation.job import Action, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models.registry import ModelRegistry

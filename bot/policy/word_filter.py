@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import islice
 from string import ascii_lowercase, digits
 
-from bot.language import tr
+from bot.ui.i18n import tr
 from generation.errors import UserError
 from generation.params import Params
 from generation.prompt import PromptError

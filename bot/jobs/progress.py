@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bot import wording
-from bot.notice import StatusContent
-from bot.studio import Services
+from bot.jobs.status_message import StatusContent
+from bot.services import Services
+from bot.ui import job_text
 from generation.job import Job
 from generation.messages import Progress, Ready
 from generation.worker.worker import Worker, WorkerState
@@ -48,7 +48,7 @@ class JobProgress:
         """Put the present state in words and a picture."""
         text = self._queue_text() if self.worker is None else self._running_text(self.worker)
         if self._token_expires_soon():
-            text = wording.with_token_warning(text)
+            text = job_text.with_token_warning(text)
         return StatusContent(text, self._preview)
 
     def _running_text(self, worker: Worker) -> str:
@@ -59,7 +59,7 @@ class JobProgress:
         )
         if model_is_absent and worker.loading:  # another, before which its own is not begun with
             state = worker.loading
-        return wording.running(self._job, registry, self._progress, state, model_is_absent=model_is_absent)
+        return job_text.running(self._job, registry, self._progress, state, model_is_absent=model_is_absent)
 
     def _queue_text(self) -> str:
         """Say where the job stands in the queue: the further back, the less often anew."""
@@ -68,7 +68,7 @@ class JobProgress:
         by_token = now < self._job.destination.token_expires_at
         interval = REFRESH_S_PER_POSITION if by_token else REFRESH_S_PER_POSITION_BY_CHANNEL
         if queue_position is None or now >= self._queue_text_shown_at + interval * queue_position.position:
-            self._queue_text_shown = wording.waiting(
+            self._queue_text_shown = job_text.waiting(
                 self._job, services.registry, queue_position, waiting_reason(self._job, services.worker)
             )
             self._queue_text_shown_at = now

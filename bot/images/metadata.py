@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.config import GENERATED, Config, ConfigError
-from generation.display import slugify
+from bot.ui.text import slugify
 from generation.errors import UserError
 from generation.files.metadata import MetadataPolicy
 from generation.params import Params

@@ -9,7 +9,7 @@ from typing import Any
 import discord
 
 from bot.policy.settings import GuildSettings
-from bot.studio import Services
+from bot.services import Services
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.prompt import PromptRequest, choose_model, drop_unknown, model_parameter, parse_prompt

@@ -1,11 +1,14 @@
-"""Where a picture that the classifier takes for sensitive may be seen."""
+"""Who may see a job, and where a picture may be seen that the classifier takes for sensitive."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import discord
 
 from bot.policy.settings import NsfwMode
-from bot.studio import Services
+from bot.services import Services
+from generation.job import Job
 
 NSFW_MESSAGE = (
     "The picture was taken for a sensitive one, which the owners of this server show in age-restricted channels only."
@@ -32,3 +35,17 @@ async def is_nsfw_withheld(
     """Say whether the owners of a server do not want sensitive pictures to be shown in a channel at all."""
     settings = await services.policy.settings(guild_id)
     return settings.sensitive is NsfwMode.WITHHOLD and not allows_nsfw(client, channel_id)
+
+
+def can_view_job(interaction: discord.Interaction[Any], job: Job) -> bool:
+    """Tell whether a job is somebody's own, or public in a channel of this server that they can read."""
+    if job.requester.id == interaction.user.id:
+        return True
+    if job.destination.private or interaction.guild is None or not isinstance(interaction.user, discord.Member):
+        return False
+    if job.destination.guild_id != interaction.guild_id:
+        return False
+    channel = interaction.guild.get_channel_or_thread(job.destination.channel_id)
+    if isinstance(channel, discord.Thread) and channel.is_private():
+        return channel.id == interaction.channel_id
+    return channel is not None and channel.permissions_for(interaction.user).view_channel

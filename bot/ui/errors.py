@@ -12,8 +12,8 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.delivery import TRANSPORT_ERRORS
-from bot.language import use_interaction_locale
+from bot.discord_calls import TRANSPORT_ERRORS
+from bot.ui.i18n import use_interaction_locale
 from generation.errors import UserError
 
 log = logging.getLogger(__name__)

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import chain, count, repeat
-from typing import Any, TypeVar
+from itertools import count
+from typing import Any
 
-import aiohttp
 import discord
 
-from bot import wording
+from bot.discord_calls import NO_MENTIONS, is_outage, is_too_large, retry_until_available
+from bot.ui import job_text
 from generation.errors import UserError
 from generation.job import Job
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 TOKEN_MARGIN_S = 30.0  # seconds before a token's end from which it is no longer relied upon
-RETRY_PAUSES = (1, 5, 30, 120)  # seconds, the last for ever; discord.py has by then tried five times itself
-REQUEST_TOO_LARGE = 40005
 TOKEN_EXPIRED_CODES = (50027, 10015)  # Discord's words for it: invalid token, unknown webhook
 UNKNOWN_MESSAGE = 10008
 SEARCH_LIMIT = 2000  # messages of a channel among which a result is looked for, from the job's beginning on
-NO_MENTIONS = discord.AllowedMentions.none()
-TRANSPORT_ERRORS = (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSError)  # what a call may raise
 _ORIGINAL_RESPONSE: Any = "@original"  # Discord's name for it where a message id is expected
 
 
@@ -252,7 +246,7 @@ class Delivery:
 
     async def _send_dm(self, job: Job, text: str, **fields: Any) -> int:
         channel = await self._client.create_dm(discord.Object(job.requester.id))
-        return (await channel.send(wording.with_dm_reason(text, job), nonce=job.id, **fields)).id
+        return (await channel.send(job_text.with_dm_reason(text, job), nonce=job.id, **fields)).id
 
     async def _by_token_or_channel(
         self, job: Job, by_token: Callable[[], Awaitable[Any]], by_channel: Callable[[], Awaitable[Any]]
@@ -290,31 +284,6 @@ async def _delete(job: Job, delete: Callable[[], Awaitable[None]]) -> None:
         pass
     except discord.HTTPException:
         log.warning("job %s: could not delete a message", job.id, exc_info=True)
-
-
-async def retry_until_available(call: Callable[[], Awaitable[T]]) -> T:
-    """Make a call until Discord and the line to it are up again: a finished picture is not given up for an outage."""
-    for pause in chain(RETRY_PAUSES, repeat(RETRY_PAUSES[-1])):
-        try:
-            return await call()
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            log.warning("Discord cannot be reached (%s); trying again in %s s", error, pause)
-        await asyncio.sleep(pause)
-    raise AssertionError("the pauses never end")
-
-
-def is_outage(error: BaseException) -> bool:
-    """Tell whether Discord, or the line to it, is down or wants a pause: the same call may succeed later."""
-    if isinstance(error, discord.HTTPException):
-        return error.status == 429 or error.status >= 500
-    return isinstance(error, TRANSPORT_ERRORS)
-
-
-def is_too_large(error: discord.HTTPException) -> bool:
-    """Tell whether Discord refused a file for its size."""
-    return error.status == 413 or error.code == REQUEST_TOO_LARGE
 
 
 def _mention_requester(job: Job) -> discord.AllowedMentions:

@@ -9,11 +9,11 @@ from weakref import WeakValueDictionary
 
 import discord
 
-from bot.delivery import retry_until_available
+from bot.discord_calls import retry_until_available
 from bot.policy.settings import ResultPlacement
-from bot.studio import Services
+from bot.services import Services
+from bot.ui.text import truncate
 from db.threads import ThreadStore
-from generation.display import truncate
 from generation.job import Job
 
 log = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import discord
 
-from bot.delivery import TRANSPORT_ERRORS
-from bot.fetch import LinkFetcher
+from bot.discord_calls import TRANSPORT_ERRORS
+from bot.images.link_fetcher import LinkFetcher
+from bot.ui.text import escape_markdown, truncate
 from db.image_files import ImageStore
-from generation.display import escape_markdown, truncate
 from generation.errors import UserError
 from generation.files import sanitize
 from generation.params import Upload

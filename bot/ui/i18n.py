@@ -7,7 +7,7 @@ from typing import Any
 
 import discord
 
-from bot.german import GERMAN
+from bot.ui.german import GERMAN
 
 CATALOGUES = {"de": GERMAN}  # by Discord's names of languages; what is in none is said in English
 ENGLISH = "en"

@@ -10,7 +10,7 @@ from ipaddress import ip_address, ip_network
 import aiohttp
 from yarl import URL
 
-from generation.display import escape_markdown, truncate
+from bot.ui.text import escape_markdown, truncate
 from generation.errors import UserError
 from generation.files.sanitize import MAX_BYTES
 

@@ -13,8 +13,8 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bot.config import ConfigError
-from bot.metrics import Metrics
-from bot.studio import Services
+from bot.monitoring.metrics import Metrics
+from bot.services import Services
 from generation.messages import Ready
 from generation.worker.worker import Broken, Worker
 

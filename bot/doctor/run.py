@@ -7,10 +7,10 @@ from collections.abc import Awaitable
 
 from bot.config import Config
 from bot.doctor.account import check_account
-from bot.doctor.additions import check_adapters
+from bot.doctor.adapters import check_adapters
 from bot.doctor.device import check_device
-from bot.doctor.finding import CheckResult, CheckStatus, in_daemon_thread, with_timeout
 from bot.doctor.model import check_classifier, check_models
+from bot.doctor.result import CheckResult, CheckStatus, in_daemon_thread, with_timeout
 from bot.doctor.storage import check_database, check_disk
 
 CHECK_TIMEOUT_S = 60.0  # seconds; the account's checks have their own as well

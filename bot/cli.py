@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bot.config import Config
-from bot.studio import load_registry, make_worker
+from bot.services import load_registry, make_worker
+from bot.ui.text import slugify
 from generation import messages
-from generation.display import slugify
 from generation.errors import UserError, WorkerCrashed
 from generation.files.sanitize import sanitize_image
 from generation.job import new_job_id

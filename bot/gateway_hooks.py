@@ -8,8 +8,8 @@ from typing import Any
 
 import discord
 
-from bot.allowlist import denial_message
-from bot.errors import respond_ephemeral
+from bot.policy.allowlist import denial_message
+from bot.ui.errors import respond_ephemeral
 from generation import logs
 
 Json = dict[str, Any]

@@ -22,8 +22,8 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from bot.errors import error_counts
-from bot.studio import Services
+from bot.services import Services
+from bot.ui.errors import error_counts
 from db.connection import DATABASE_FILE
 from db.jobs import JobState
 from generation.job import Job

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot.fitting import ImageResizer
-from bot.studio import Services
+from bot.images.resizing import ImageResizer
+from bot.services import Services
+from bot.ui.text import slugify
 from db.privacy import START_CURSOR, Cursor
-from generation.display import slugify
 from generation.files.grid_image import reencode
 from generation.job import Action
 from generation.params import ImageRef, Tile, Upload, from_dict

@@ -1,0 +1,46 @@
+"""What every call to Discord needs: retries through outages, error classes, and mentions that ping nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from itertools import chain, repeat
+from typing import TypeVar
+
+import aiohttp
+import discord
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+RETRY_PAUSES = (1, 5, 30, 120)  # seconds, the last for ever; discord.py has by then tried five times itself
+REQUEST_TOO_LARGE = 40005
+NO_MENTIONS = discord.AllowedMentions.none()
+TRANSPORT_ERRORS = (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSError)  # what a call may raise
+
+
+async def retry_until_available(call: Callable[[], Awaitable[T]]) -> T:
+    """Make a call until Discord and the line to it are up again: a finished picture is not given up for an outage."""
+    for pause in chain(RETRY_PAUSES, repeat(RETRY_PAUSES[-1])):
+        try:
+            return await call()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            log.warning("Discord cannot be reached (%s); trying again in %s s", error, pause)
+        await asyncio.sleep(pause)
+    raise AssertionError("the pauses never end")
+
+
+def is_outage(error: BaseException) -> bool:
+    """Tell whether Discord, or the line to it, is down or wants a pause: the same call may succeed later."""
+    if isinstance(error, discord.HTTPException):
+        return error.status == 429 or error.status >= 500
+    return isinstance(error, TRANSPORT_ERRORS)
+
+
+def is_too_large(error: discord.HTTPException) -> bool:
+    """Tell whether Discord refused a file for its size."""
+    return error.status == 413 or error.code == REQUEST_TOO_LARGE

@@ -1,0 +1,1 @@
+"""What people read and press: texts, translations, views, modals and errors."""
