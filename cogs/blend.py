@@ -12,7 +12,7 @@ from bot.client import Client
 from bot.jobs.destination import is_private
 from bot.jobs.prompt_defaults import load_prompt_defaults
 from bot.policy.context import context_from
-from cogs.road import Interaction, Road, road_of
+from cogs.road import Interaction, JobService, get_job_service
 from generation.errors import UserError
 from generation.job import Action
 from generation.models.capabilities import Capability
@@ -26,10 +26,10 @@ SHAPES = {"portrait": (2, 3), "square": (1, 1), "landscape": (3, 2)}
 class Blend(commands.Cog):
     """Blend pictures without words."""
 
-    def __init__(self, client: Client, road: Road) -> None:
-        self.road = road
-        self.studio = client.services
-        self.taking_in = client.uploads
+    def __init__(self, client: Client, jobs: JobService) -> None:
+        self.jobs = jobs
+        self.services = client.services
+        self.uploads = client.uploads
 
     @app_commands.command(description="Blend two to five pictures")
     @app_commands.describe(
@@ -50,25 +50,25 @@ class Blend(commands.Cog):
         image5: discord.Attachment | None = None,
         dimensions: Literal["portrait", "square", "landscape"] = "square",
     ) -> None:
-        await self.studio.policy.check_access(context_from(interaction))
-        self.studio.queue.check_limits(interaction.user.id)
-        preferred = await self.studio.preferences.get(interaction.user.id)
+        await self.services.policy.check_access(context_from(interaction))
+        self.services.queue.check_limits(interaction.user.id)
+        preferred = await self.services.preferences.get(interaction.user.id)
         await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, None, preferred))
-        brought = [image for image in (image1, image2, image3, image4, image5) if image is not None]
-        pictures = await self.taking_in.import_attachments(brought)
-        model = _blending((await load_prompt_defaults(self.studio, interaction)).model, self.studio.registry)
-        params = actions.blend(pictures, model, SHAPES[dimensions], actions.new_seed())
-        await self.road.ask(interaction, Action.BLEND, params)
+        attachments = [image for image in (image1, image2, image3, image4, image5) if image is not None]
+        images = await self.uploads.import_attachments(attachments)
+        model = _model_for_blend((await load_prompt_defaults(self.services, interaction)).model, self.services.registry)
+        params = actions.blend(images, model, SHAPES[dimensions], actions.new_seed())
+        await self.jobs.submit(interaction, Action.BLEND, params)
 
 
-def _blending(model: Model, repertoire: ModelRegistry) -> Model:
+def _model_for_blend(model: Model, registry: ModelRegistry) -> Model:
     """Give the model that draws otherwise where it can blend, else the first that can."""
-    able = repertoire.with_capability(Capability.BLEND)
-    if not able:
+    capable = registry.with_capability(Capability.BLEND)
+    if not capable:
         raise UserError(f"{model.name} cannot {Capability.BLEND}.")
-    return model if model in able else able[0]
+    return model if model in capable else capable[0]
 
 
 async def setup(client: Client) -> None:
     """Add the cog; discord.py calls this, after the road's."""
-    await client.add_cog(Blend(client, road_of(client)))
+    await client.add_cog(Blend(client, get_job_service(client)))

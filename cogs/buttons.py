@@ -16,16 +16,16 @@ from generation.params import TILE_PATTERN, Tile
 from generation.planning import actions
 
 if TYPE_CHECKING:
-    from cogs.road import Road
+    from cogs.road import JobService
 
 JOB_PATTERN = r"(?P<job_id>[0-9a-f]{12})"
-_OF_JOB = re.compile(rf":{JOB_PATTERN}(?:-[0-3])?$")
+_JOB_ID_SUFFIX = re.compile(rf":{JOB_PATTERN}(?:-[0-3])?$")
 BLUE, GREY = discord.ButtonStyle.primary, discord.ButtonStyle.secondary
 
 LIKE, REMIX, DETAILS, DELETE = "like", "remix", "details", "delete"  # what makes no job, or asks something first
 RETRY = "retry"
 
-PICTURE_ROWS: tuple[dict[str, str], ...] = (
+IMAGE_BUTTON_ROWS: tuple[dict[str, str], ...] = (
     {
         Action.UPSCALE_SUBTLE: "Upscale (Subtle)",
         Action.UPSCALE_CREATIVE: "Upscale (Creative)",
@@ -50,22 +50,23 @@ PICTURE_ROWS: tuple[dict[str, str], ...] = (
     },
 )
 LAST_ROW = {LIKE: "❤️", REMIX: "Remix", DETAILS: "Details", DELETE: "Delete"}
-ACTS = [Action.PICK, *LAST_ROW, *(act for row in PICTURE_ROWS for act in row)]
+ACTION_IDS = [Action.PICK, *LAST_ROW, *(act for row in IMAGE_BUTTON_ROWS for act in row)]
 # Nobody is asked for words here: whoever wants it once more presses the same button once more.
-WORDLESS = (Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4)
-SETTLED = (Action.PICK, Action.UPSCALE_SUBTLE)  # drawn again from other noise, they would look the same
+NEVER_REMIXED = (Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4)
+NOT_REROLLABLE = (Action.PICK, Action.UPSCALE_SUBTLE)  # drawn again from other noise, they would look the same
 
 
 class TileButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"(?P<act>{'|'.join(ACTS)}):{TILE_PATTERN}"
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=rf"(?P<act>{'|'.join(ACTION_IDS)}):{TILE_PATTERN}",
 ):
     """U1–U4, V1–V4 and whatever else is done with one tile; the road's doors say what."""
 
-    def __init__(self, act: str, tile: Tile, label: str, row: int) -> None:
-        self.act, self.tile = act, tile
+    def __init__(self, action_id: str, tile: Tile, label: str, row: int) -> None:
+        self.action_id, self.tile = action_id, tile
         is_word = label.isascii() or label[0].isalnum()
-        face: dict[str, Any] = {"label": label} if is_word else {"emoji": label}
-        super().__init__(discord.ui.Button(custom_id=f"{act}:{tile}", style=GREY, row=row, **face))
+        label_or_emoji: dict[str, Any] = {"label": label} if is_word else {"emoji": label}
+        super().__init__(discord.ui.Button(custom_id=f"{action_id}:{tile}", style=GREY, row=row, **label_or_emoji))
 
     @classmethod
     async def from_custom_id(
@@ -75,10 +76,10 @@ class TileButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
-            door = _road(interaction).doors.get(self.act)
-            if door is None:
+            handler = _get_job_service(interaction).button_handlers.get(self.action_id)
+            if handler is None:
                 raise UserError("This button does nothing here any more.")
-            await door(interaction, self.tile)
+            await handler(interaction, self.tile)
 
 
 class RerollButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"reroll:{JOB_PATTERN}"):
@@ -94,7 +95,7 @@ class RerollButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], t
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
-            await _road(interaction).doors[Action.REROLL](interaction, Tile(self.job_id, 0))
+            await _get_job_service(interaction).button_handlers[Action.REROLL](interaction, Tile(self.job_id, 0))
 
 
 class CancelButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"cancel:{JOB_PATTERN}"):
@@ -110,7 +111,7 @@ class CancelButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], t
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
-            await _road(interaction).cancel(interaction, self.job_id)
+            await _get_job_service(interaction).cancel_from_button(interaction, self.job_id)
 
 
 class RetryButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"{RETRY}:{JOB_PATTERN}"):
@@ -126,7 +127,7 @@ class RetryButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], te
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
-            await _road(interaction).doors[RETRY](interaction, Tile(self.job_id, 0))
+            await _get_job_service(interaction).button_handlers[RETRY](interaction, Tile(self.job_id, 0))
 
 
 def cancel_view(job_id: str) -> discord.ui.View:
@@ -138,7 +139,7 @@ def cancel_view(job_id: str) -> discord.ui.View:
 
 def failed_view(job: Job, prompt: str) -> discord.ui.View | None:
     """Give the button below the notice of a failed job, where there are words to change and they fit into a form."""
-    if job.action in WORDLESS or len(prompt) > MAX_TEXT_LENGTH:
+    if job.action in NEVER_REMIXED or len(prompt) > MAX_TEXT_LENGTH:
         return None
     return discord.ui.View(timeout=None).add_item(RetryButton(job.id))
 
@@ -148,7 +149,7 @@ def result_view(job: Job, model: Model | None) -> discord.ui.View:
 
     Where its model has gone, that is what needs nothing drawn, and a remix, whose words may name another.
     """
-    return _picture_view(job, model) if job.params.count == 1 else _grid_view(job, model)
+    return _image_view(job, model) if job.params.count == 1 else _grid_view(job, model)
 
 
 def custom_ids(message: discord.Message) -> list[str]:
@@ -160,11 +161,11 @@ def custom_ids(message: discord.Message) -> list[str]:
 
 def job_ids(message: discord.Message) -> list[str]:
     """Give the jobs that the buttons of a message are about, as a rule one."""
-    found = (_OF_JOB.search(custom_id) for custom_id in custom_ids(message))
+    found = (_JOB_ID_SUFFIX.search(custom_id) for custom_id in custom_ids(message))
     return list(dict.fromkeys(match["job_id"] for match in found if match))
 
 
-def pressed_view(message: discord.Message, custom_id: str) -> discord.ui.View:
+def highlighted_view(message: discord.Message, custom_id: str) -> discord.ui.View:
     """Give the buttons that `message` has now, with the one just pressed blue as well."""
     view = discord.ui.View.from_message(message, timeout=None)
     for button in view.children:
@@ -188,20 +189,20 @@ def _grid_view(job: Job, model: Model | None) -> discord.ui.View:
     return view
 
 
-def _picture_view(job: Job, model: Model | None) -> discord.ui.View:
+def _image_view(job: Job, model: Model | None) -> discord.ui.View:
     view, tile = discord.ui.View(timeout=None), Tile(job.id, 0)
-    possible = actions.available_actions(job.params, model) if model else frozenset()
-    for row, acts in enumerate(PICTURE_ROWS):
-        for act, label in acts.items():
-            if act in possible:
-                view.add_item(TileButton(act, tile, label, row))
-    last = len(PICTURE_ROWS)
-    for act, label in LAST_ROW.items():
-        view.add_item(TileButton(act, tile, label, last))
-    if model and job.action not in SETTLED:
+    available = actions.available_actions(job.params, model) if model else frozenset()
+    for row, buttons in enumerate(IMAGE_BUTTON_ROWS):
+        for action_id, label in buttons.items():
+            if action_id in available:
+                view.add_item(TileButton(action_id, tile, label, row))
+    last = len(IMAGE_BUTTON_ROWS)
+    for action_id, label in LAST_ROW.items():
+        view.add_item(TileButton(action_id, tile, label, last))
+    if model and job.action not in NOT_REROLLABLE:
         view.add_item(RerollButton(job.id, last))
     return view
 
 
-def _road(interaction: discord.Interaction[Any]) -> Road:
-    return cast("Road", interaction.client.get_cog("Road"))
+def _get_job_service(interaction: discord.Interaction[Any]) -> JobService:
+    return cast("JobService", interaction.client.get_cog("JobService"))

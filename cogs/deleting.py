@@ -12,8 +12,8 @@ from discord.ext import commands
 from bot.client import Client
 from bot.ui.modals import ModalValues, PersistentModal
 from cogs.buttons import DELETE
-from cogs.forms import Forms, forms_of
-from cogs.road import Interaction, Road, moderates, note_moderation, road_of
+from cogs.forms import ModalRouter, get_modal_router
+from cogs.road import Interaction, JobService, can_moderate, get_job_service, log_moderation
 from db.jobs import JobRecord
 from generation.errors import UserError
 from generation.params import Tile
@@ -21,73 +21,73 @@ from generation.params import Tile
 log = logging.getLogger(__name__)
 
 
-class Deleting(commands.Cog):
+class DeleteImages(commands.Cog):
     """Delete pictures for their owners and for moderators."""
 
-    def __init__(self, client: Client, road: Road, forms: Forms) -> None:
-        self.studio = client.services
+    def __init__(self, client: Client, jobs: JobService, modals: ModalRouter) -> None:
+        self.services = client.services
         self.delivery = client.delivery
-        road.doors[DELETE] = self.ask
-        forms.takers[DELETE] = self.confirmed
+        jobs.button_handlers[DELETE] = self.open_confirm_modal
+        modals.handlers[DELETE] = self.on_confirm
 
-    async def ask(self, interaction: Interaction, tile: Tile) -> None:
+    async def open_confirm_modal(self, interaction: Interaction, tile: Tile) -> None:
         """Ask whether the picture is really to be deleted; raises Complaint for who may not."""
-        await self._deletable(interaction, tile.job_id)
-        says = "The message and the picture's files go for good. What was made from it stays."
+        await self._require_deletable(interaction, tile.job_id)
+        text = "The message and the picture's files go for good. What was made from it stays."
         await interaction.response.send_modal(
-            PersistentModal(f"{DELETE}:{tile}", "Delete this picture?", discord.ui.TextDisplay(says))
+            PersistentModal(f"{DELETE}:{tile}", "Delete this picture?", discord.ui.TextDisplay(text))
         )
 
-    async def confirmed(self, interaction: Interaction, rest: str, _: ModalValues) -> None:
+    async def on_confirm(self, interaction: Interaction, rest: str, _: ModalValues) -> None:
         """Delete the picture below which the button was pressed, and that message."""
-        record = await self._deletable(interaction, Tile.parse(rest).job_id)
+        record = await self._require_deletable(interaction, Tile.parse(rest).job_id)
         await interaction.response.defer()
-        await self._erase(record)
+        await self._delete_files(record)
         with suppress(discord.NotFound):  # somebody was quicker
             await interaction.delete_original_response()  # the message with the button, which no right is needed for
         if interaction.message is None or interaction.message.id != record.result_message_id:
-            await self._remove_answer(record)
-        await self.studio.store.mark_purged(record.job.id)
-        await note_moderation(self.studio, record.job, interaction.user.id, "deleted")
+            await self._delete_result_message(record)
+        await self.services.store.mark_purged(record.job.id)
+        await log_moderation(self.services, record.job, interaction.user.id, "deleted")
         await interaction.followup.send("The picture and its files are deleted.", ephemeral=True)
 
     async def delete(self, record: JobRecord) -> None:
         """Remove a job's files and the message with its result."""
-        await self._erase(record)
-        await self._remove_answer(record)
-        await self.studio.store.mark_purged(record.job.id)
+        await self._delete_files(record)
+        await self._delete_result_message(record)
+        await self.services.store.mark_purged(record.job.id)
 
     @commands.Cog.listener()
     async def on_connect(self) -> None:
         """Go on with what was being deleted when the bot stopped."""
-        for record in await self.studio.store.pending_purge():
-            self.studio.spawn(record.job.id, self.delete(record))
+        for record in await self.services.store.pending_purge():
+            self.services.spawn(record.job.id, self.delete(record))
 
-    async def _erase(self, record: JobRecord) -> None:
-        await self.studio.store.mark_deleted(record.job.id)
-        await self.studio.images.delete(record.job.id)
+    async def _delete_files(self, record: JobRecord) -> None:
+        await self.services.store.mark_deleted(record.job.id)
+        await self.services.images.delete(record.job.id)
         log.info("job %s: deleted", record.job.id)
 
-    async def _remove_answer(self, record: JobRecord) -> None:
+    async def _delete_result_message(self, record: JobRecord) -> None:
         if record.result_message_id is not None:
             await self.delivery.delete_result(record.job, record.result_message_id)
 
-    async def _deletable(self, interaction: Interaction, job_id: str) -> JobRecord:
-        record = await self.studio.store.get(job_id)
+    async def _require_deletable(self, interaction: Interaction, job_id: str) -> JobRecord:
+        record = await self.services.store.get(job_id)
         if record is None:
             raise UserError(
                 "I do not know this picture any more. Whoever may delete messages here can delete this one."
             )
-        if interaction.user.id != record.job.requester.id and not moderates(interaction, record.job):
+        if interaction.user.id != record.job.requester.id and not can_moderate(interaction, record.job):
             raise UserError(f"Only <@{record.job.requester.id}> or a moderator can delete this.")
         return record
 
 
-def deleting_of(client: discord.Client) -> Deleting:
+def get_delete_images(client: discord.Client) -> DeleteImages:
     """Give the cog to another."""
-    return cast(Deleting, cast(Client, client).get_cog("Deleting"))
+    return cast(DeleteImages, cast(Client, client).get_cog("DeleteImages"))
 
 
 async def setup(client: Client) -> None:
     """Add the cog; discord.py calls this, after the road's and the forms'."""
-    await client.add_cog(Deleting(client, road_of(client), forms_of(client)))
+    await client.add_cog(DeleteImages(client, get_job_service(client), get_modal_router(client)))

@@ -13,14 +13,14 @@ from bot.ui.errors import report_errors
 from bot.ui.modals import ModalValues, parse_modal
 from cogs.road import Interaction
 
-Taker = Callable[[Interaction, str, ModalValues], Awaitable[None]]
+ModalHandler = Callable[[Interaction, str, ModalValues], Awaitable[None]]
 
 
-class Forms(commands.Cog):
+class ModalRouter(commands.Cog):
     """Hand each form to whoever `takes` its kind, which is its custom_id up to the first colon."""
 
     def __init__(self) -> None:
-        self.takers: dict[str, Taker] = {}
+        self.handlers: dict[str, ModalHandler] = {}
 
     @commands.Cog.listener()
     async def on_interaction(self, interaction: Interaction) -> None:
@@ -28,16 +28,16 @@ class Forms(commands.Cog):
             return
         data: Any = interaction.data
         kind, _, rest = str(data["custom_id"]).partition(":")
-        if taker := self.takers.get(kind):
+        if handler := self.handlers.get(kind):
             async with report_errors(interaction):
-                await taker(interaction, rest, parse_modal(interaction))
+                await handler(interaction, rest, parse_modal(interaction))
 
 
-def forms_of(client: discord.Client) -> Forms:
+def get_modal_router(client: discord.Client) -> ModalRouter:
     """Give the forms' cog to another."""
-    return cast(Forms, cast(Client, client).get_cog("Forms"))
+    return cast(ModalRouter, cast(Client, client).get_cog("ModalRouter"))
 
 
 async def setup(client: Client) -> None:
     """Add the cog; discord.py calls this."""
-    await client.add_cog(Forms())
+    await client.add_cog(ModalRouter())

@@ -20,23 +20,23 @@ from generation.models.textual_inversion import TextualInversion
 from generation.prompt.parameters import PARAMETERS
 from generation.prompt.preferences import MAX_OPTIONS
 
-FOR_THE_RUN = ("repeat", "fast", "relax", "turbo", "stealth", "public")
-MOST_NAMED, LONGEST_NAME = 12, 40  # models, and characters of each
-MOST_LORAS, MOST_WORDS = 8, 6
-FOR_EXPERTS = ("weird", "stop", "steps", "cfg", "sampler", "negative", "seed", "sameseed")
+JOB_PARAMETERS = ("repeat", "fast", "relax", "turbo", "stealth", "public")
+MAX_MODELS_SHOWN, MAX_NAME_LENGTH = 12, 40  # models, and characters of each
+MAX_LORAS_SHOWN, MAX_EMBEDDINGS_SHOWN = 8, 6
+ADVANCED_PARAMETERS = ("weird", "stop", "steps", "cfg", "sampler", "negative", "seed", "sameseed")
 
 
 class Help(commands.Cog):
     """Explain the studio."""
 
     def __init__(self, client: Client) -> None:
-        self.studio = client.services
+        self.services = client.services
 
     @app_commands.command(description="How to draw, change and find pictures")
     async def help(self, interaction: Interaction) -> None:
         first = next(iter(PAGES))
         view = help_view(first)
-        await interaction.response.send_message(PAGES[first](self.studio.registry), view=view, ephemeral=True)
+        await interaction.response.send_message(PAGES[first](self.services.registry), view=view, ephemeral=True)
 
 
 class HelpSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template="help:page"):
@@ -65,8 +65,8 @@ def help_view(page: str) -> discord.ui.View:
     return view
 
 
-def _start(here: ModelRegistry) -> str:
-    examples = here.default.examples
+def _start(registry: ModelRegistry) -> str:
+    examples = registry.default.examples
     example = examples[0] if examples else "a red fox in the snow, oil painting"
     return (
         "## Draw something\n"
@@ -81,7 +81,7 @@ def _start(here: ModelRegistry) -> str:
     )
 
 
-def _change(here: ModelRegistry) -> str:
+def _change(registry: ModelRegistry) -> str:
     return (
         "## Change a picture\n"
         "Take one out with **U1–U4** first. Then:\n"
@@ -97,21 +97,21 @@ def _change(here: ModelRegistry) -> str:
     )
 
 
-def _parameters(title: str, wanted: Callable[[str], bool], end: str) -> Callable[[ModelRegistry], str]:
+def _parameters(title: str, is_included: Callable[[str], bool], footer: str) -> Callable[[ModelRegistry], str]:
     lines = [
-        f"- `--{each.name}{f' {each.example}' if each.example else ''}` {each.help}"
-        for each in PARAMETERS
-        if wanted(each.name)
+        f"- `--{parameter.name}{f' {parameter.example}' if parameter.example else ''}` {parameter.help}"
+        for parameter in PARAMETERS
+        if is_included(parameter.name)
     ]
-    text = "\n".join([f"## {title}", *lines, end])
+    text = "\n".join([f"## {title}", *lines, footer])
     return lambda here: text
 
 
-def _settings(here: ModelRegistry) -> str:
+def _settings(registry: ModelRegistry) -> str:
     return (
         "## What holds for all your prompts\n"
         "- `/settings` shows everything in one place: model, style, speed, who sees your pictures, remix\n"
-        f"{_models(here)}"
+        f"{_models(registry)}"
         "- `/prefer suffix` adds parameters to every prompt\n"
         "- `/prefer option set` gives text and parameters a name: `--mine` in a prompt then stands for them "
         f"(up to {MAX_OPTIONS})\n"
@@ -122,50 +122,52 @@ def _settings(here: ModelRegistry) -> str:
     )
 
 
-def _models(here: ModelRegistry) -> str:
+def _models(registry: ModelRegistry) -> str:
     """Name the models, where there is a choice."""
-    if len(here.models) == 1:
+    if len(registry.models) == 1:
         return ""
-    named = ", ".join(escape_markdown(truncate(model.name, LONGEST_NAME)) for model in here.models[:MOST_NAMED])
-    more = f" and {len(here.models) - MOST_NAMED} more" if len(here.models) > MOST_NAMED else ""
-    return f"- `/prefer model`, or `--model` for one prompt, chooses which model draws: {named}{more}\n"
+    names = ", ".join(
+        escape_markdown(truncate(model.name, MAX_NAME_LENGTH)) for model in registry.models[:MAX_MODELS_SHOWN]
+    )
+    more = f" and {len(registry.models) - MAX_MODELS_SHOWN} more" if len(registry.models) > MAX_MODELS_SHOWN else ""
+    return f"- `/prefer model`, or `--model` for one prompt, chooses which model draws: {names}{more}\n"
 
 
-def _additions(here: ModelRegistry) -> str:
-    loras = [lora for lora in here.adapters.loras if _suits_any(lora, here)]
-    words = [word for word in here.adapters.embeddings if _suits_any(word, here)]
+def _adapters(registry: ModelRegistry) -> str:
+    loras = [lora for lora in registry.adapters.loras if _is_compatible(lora, registry)]
+    embeddings = [word for word in registry.adapters.embeddings if _is_compatible(word, registry)]
     return "\n".join(
         [
             "## LoRAs and learnt words",
             "A LoRA changes how a model draws: `--lora ink:0.8` in a prompt, or the option `lora` of `/imagine`, which "
             "shows them all, draws with the one called ink, at that weight. Some want to be brought out by their own "
             "words, which stand beside them here.",
-            *(_lora_line(lora) for lora in loras[:MOST_LORAS]),
-            *([f"- … and {len(loras) - MOST_LORAS} more"] if len(loras) > MOST_LORAS else []),
+            *(_lora_line(lora) for lora in loras[:MAX_LORAS_SHOWN]),
+            *([f"- … and {len(loras) - MAX_LORAS_SHOWN} more"] if len(loras) > MAX_LORAS_SHOWN else []),
             *([] if loras else ["There are none here."]),
-            *_word_lines(words),
+            *_embedding_lines(embeddings),
         ]
     )
 
 
-def _suits_any(addition: Lora | TextualInversion, here: ModelRegistry) -> bool:
-    return any(is_compatible(addition, model) for model in here.models)
+def _is_compatible(adapter: Lora | TextualInversion, registry: ModelRegistry) -> bool:
+    return any(is_compatible(adapter, model) for model in registry.models)
 
 
 def _lora_line(lora: Lora) -> str:
-    told = filter(None, [escape_markdown(truncate(lora.trigger_words, LONGEST_NAME)), target_family(lora)])
-    return " · ".join([f"- `{truncate(lora.name, LONGEST_NAME)}`", *told])
+    details = filter(None, [escape_markdown(truncate(lora.trigger_words, MAX_NAME_LENGTH)), target_family(lora)])
+    return " · ".join([f"- `{truncate(lora.name, MAX_NAME_LENGTH)}`", *details])
 
 
-def _word_lines(words: Sequence[TextualInversion]) -> list[str]:
-    if not words:
+def _embedding_lines(embeddings: Sequence[TextualInversion]) -> list[str]:
+    if not embeddings:
         return []
-    named = ", ".join(f"`<{truncate(word.name, LONGEST_NAME)}>`" for word in words[:MOST_WORDS])
-    more = f" and {len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
-    return [f"A learnt word stands among the others, in its brackets: {named}{more}"]
+    names = ", ".join(f"`<{truncate(word.name, MAX_NAME_LENGTH)}>`" for word in embeddings[:MAX_EMBEDDINGS_SHOWN])
+    more = f" and {len(embeddings) - MAX_EMBEDDINGS_SHOWN} more" if len(embeddings) > MAX_EMBEDDINGS_SHOWN else ""
+    return [f"A learnt word stands among the others, in its brackets: {names}{more}"]
 
 
-def _find(here: ModelRegistry) -> str:
+def _search(registry: ModelRegistry) -> str:
     return (
         "## Find a picture again\n"
         "- `/show` offers your earlier results as you type words of the prompt, and posts one again with its buttons. "
@@ -177,7 +179,7 @@ def _find(here: ModelRegistry) -> str:
     )
 
 
-def _privacy(here: ModelRegistry) -> str:
+def _privacy(registry: ModelRegistry) -> str:
     return (
         "## Who sees what\n"
         "In a channel, everybody there sees your prompts and pictures, and may press the buttons.\n"
@@ -194,17 +196,19 @@ PAGES: dict[str, Callable[[ModelRegistry], str]] = {
     "Start": _start,
     "Change a picture": _change,
     "Parameters": _parameters(
-        "Parameters", lambda name: name not in FOR_THE_RUN + FOR_EXPERTS, "More of them: the next two pages."
+        "Parameters", lambda name: name not in JOB_PARAMETERS + ADVANCED_PARAMETERS, "More of them: the next two pages."
     ),
     "Parameters for one job": _parameters(
-        "For one job", lambda name: name in FOR_THE_RUN, "Without them, your `/settings` hold."
+        "For one job", lambda name: name in JOB_PARAMETERS, "Without them, your `/settings` hold."
     ),
     "Parameters for experts": _parameters(
-        "For those who know diffusion", lambda name: name in FOR_EXPERTS, "Who leaves them out gets the model's own."
+        "For those who know diffusion",
+        lambda name: name in ADVANCED_PARAMETERS,
+        "Who leaves them out gets the model's own.",
     ),
-    "LoRAs and learnt words": _additions,
+    "LoRAs and learnt words": _adapters,
     "Settings": _settings,
-    "Find a picture again": _find,
+    "Find a picture again": _search,
     "Privacy": _privacy,
 }
 

@@ -14,102 +14,102 @@ from bot.client import Client
 from bot.policy.context import context_from
 from bot.ui.modals import ModalValues, PersistentModal
 from cogs.buttons import REMIX, job_ids
-from cogs.forms import Forms, forms_of
-from cogs.prompting import Purpose, open_form
+from cogs.forms import ModalRouter, get_modal_router
+from cogs.prompting import PromptTarget, open_prompt_modal
 from cogs.remix import Remix
-from cogs.road import Interaction, Road, moderates, road_of
-from cogs.sending import Sending, sending_of
+from cogs.road import Interaction, JobService, can_moderate, get_job_service
+from cogs.sending import DirectMessages, get_direct_messages
 from db.jobs import JobRecord
 from generation.errors import UserError
 from generation.job import Action
 from generation.params import Tile, Upload
 
-REPORT = "report"  # the kind of the form
-REASON = "reason"
-LONGEST_REASON = 500
-PATIENCE = 2.0  # seconds to fetch a picture before the form is shown, with three for the answer
-REQUEST_LIMIT = 24 * 2**20  # bytes of all files of one message, by Discord's rules, with some for the rest
+REPORT_MODAL = "report"  # the kind of the form
+REASON_FIELD = "reason"
+MAX_REASON_LENGTH = 500
+FETCH_TIMEOUT_S = 2.0  # seconds to fetch a picture before the form is shown, with three for the answer
+MAX_REQUEST_BYTES = 24 * 2**20  # bytes of all files of one message, by Discord's rules, with some for the rest
 
 
-class Menus(commands.Cog):
+class ContextMenus(commands.Cog):
     """Do what is chosen in the menu of a message; each finds the job by the message."""
 
-    def __init__(self, client: Client, road: Road, sending: Sending, forms: Forms) -> None:
+    def __init__(self, client: Client, jobs: JobService, direct_messages: DirectMessages, modals: ModalRouter) -> None:
         self.client = client
-        self.studio = client.services
-        self.road, self.sending = road, sending
-        forms.takers[REPORT] = self.reported
+        self.services = client.services
+        self.jobs, self.direct_messages = jobs, direct_messages
+        modals.handlers[REPORT_MODAL] = self.on_report
 
     async def cancel_job(self, interaction: Interaction, message: discord.Message) -> None:
         """Cancel the job that a message is about."""
-        record = await self._record(message)
-        moderator = partial(moderates, interaction)
-        cancelled, ending = await self.road.call_off(record.job.id, interaction.user.id, moderator)
+        record = await self._require_record(message)
+        may_cancel = partial(can_moderate, interaction)
+        cancelled, end_message = await self.jobs.cancel(record.job.id, interaction.user.id, may_cancel)
         await interaction.response.send_message("It is cancelled.", ephemeral=True)
-        await self.road.tell_ending(cancelled.job, cancelled.status_message_id, ending)
+        await self.jobs.report_end(cancelled.job, cancelled.status_message_id, end_message)
 
     async def dm_results(self, interaction: Interaction, message: discord.Message) -> None:
         """Send a result's pictures by direct message, or give them privately where that is not possible."""
-        record = await self._record(message)
+        record = await self._require_record(message)
         if record.suffix is None:
             raise UserError("This is not drawn yet: try again when it is.")
         await interaction.response.defer(thinking=True, ephemeral=True)
         try:
-            await self.sending.send(record, interaction.user.id)
+            await self.direct_messages.send(record, interaction.user.id)
         except discord.Forbidden:
-            limit = min(interaction.filesize_limit, REQUEST_LIMIT // record.job.params.count)
-            letters = [letter async for letter in self.sending.letters(record, limit)]
+            limit = min(interaction.filesize_limit, MAX_REQUEST_BYTES // record.job.params.count)
+            messages = [image_message async for image_message in self.direct_messages.image_messages(record, limit)]
             await interaction.edit_original_response(
-                content=f"You take no direct messages from me, so here they are.\n{letters[0].content}",
-                attachments=[letter.file() for letter in letters],
+                content=f"You take no direct messages from me, so here they are.\n{messages[0].content}",
+                attachments=[letter.file() for letter in messages],
             )
         else:
             await interaction.edit_original_response(content="They are in your direct messages.")
 
     async def use_as_image_prompt(self, interaction: Interaction, message: discord.Message) -> None:
         """Open the form of a new prompt that begins with a message's picture, whoever wrote the message."""
-        await self.studio.policy.check_access(context_from(interaction))
+        await self.services.policy.check_access(context_from(interaction))
         try:
-            async with asyncio.timeout(PATIENCE):
-                upload = await self._picture(message)
+            async with asyncio.timeout(FETCH_TIMEOUT_S):
+                upload = await self._import_image(message)
         except TimeoutError:
             raise UserError(
                 "It takes too long to fetch this picture: save it, and attach it with the `image` option of `/imagine`."
             ) from None
-        await open_form(interaction, Purpose(Action.IMAGINE, besides=upload.digest), "")
+        await open_prompt_modal(interaction, PromptTarget(Action.IMAGINE, payload=upload.digest), "")
 
     async def remix_this(self, interaction: Interaction, message: discord.Message) -> None:
         """Open the form of a remix: of a single picture, or of a grid's prompt."""
-        record = await self._record(message)
+        record = await self._require_record(message)
         tile = Tile(record.job.id, 0)
         if record.job.params.count == 1:
-            await self.road.doors[REMIX](interaction, tile)
+            await self.jobs.button_handlers[REMIX](interaction, tile)
         else:
             remix = cast(Remix, self.client.get_cog("Remix"))
-            await remix.ask_first(interaction, Action.REROLL, await self.road.parent(tile), tile)
+            await remix.open_remix_modal(interaction, Action.REROLL, await self.jobs.require_parent(tile), tile)
 
     async def report(self, interaction: Interaction, message: discord.Message) -> None:
         """Open the form that reports a picture, with a reason, to the owners of the server."""
-        record = await self._record(message)
+        record = await self._require_record(message)
         if interaction.guild_id is None:
             raise UserError("Reports go to the moderators of a server, and there are none here.")
         if record.job.destination.guild_id != interaction.guild_id:
             raise UserError("This picture comes from elsewhere. Who may delete messages here can delete this one.")
         reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
-            custom_id=REASON, style=discord.TextStyle.paragraph, max_length=LONGEST_REASON, required=True
+            custom_id=REASON_FIELD, style=discord.TextStyle.paragraph, max_length=MAX_REASON_LENGTH, required=True
         )
         field: discord.ui.Label[Any] = discord.ui.Label(
             text="What is wrong with it?", description="The moderators of this server read it.", component=reason
         )
         await interaction.response.send_modal(
-            PersistentModal(f"{REPORT}:{record.job.id}", "Report this picture", field)
+            PersistentModal(f"{REPORT_MODAL}:{record.job.id}", "Report this picture", field)
         )
 
-    async def reported(self, interaction: Interaction, job_id: str, filled: ModalValues) -> None:
+    async def on_report(self, interaction: Interaction, job_id: str, values: ModalValues) -> None:
         """Keep a report."""
         assert interaction.guild_id is not None
-        report = await self.studio.reports.add(
-            interaction.guild_id, job_id, interaction.user.id, filled.texts[REASON].strip()
+        report = await self.services.reports.add(
+            interaction.guild_id, job_id, interaction.user.id, values.texts[REASON_FIELD].strip()
         )
         thanks = "Thank you: the moderators will see your report."
         await interaction.response.send_message(
@@ -118,16 +118,16 @@ class Menus(commands.Cog):
         if report:
             interaction.client.dispatch("reported", report)
 
-    async def _record(self, message: discord.Message) -> JobRecord:
+    async def _require_record(self, message: discord.Message) -> JobRecord:
         if message.author != self.client.user:
             raise UserError("This is not a message of mine: choose a picture that I have drawn.")
-        job_id = next(iter(job_ids(message)), None) or await self.studio.search.by_message(message.id)
-        record = await self.studio.store.get(job_id) if job_id else None
+        job_id = next(iter(job_ids(message)), None) or await self.services.search.by_message(message.id)
+        record = await self.services.store.get(job_id) if job_id else None
         if record is None:
             raise UserError("There is no job of mine in this message, or I do not know it any more.")
         return record
 
-    async def _picture(self, message: discord.Message) -> Upload:
+    async def _import_image(self, message: discord.Message) -> Upload:
         for attachment in message.attachments:
             if (attachment.content_type or "").startswith("image/"):
                 return await self.client.uploads.import_attachment(attachment)
@@ -139,7 +139,7 @@ class Menus(commands.Cog):
 
 async def setup(client: Client) -> None:
     """Add the cog and its menus; discord.py calls this, after those that it needs."""
-    menus = Menus(client, road_of(client), sending_of(client), forms_of(client))
+    menus = ContextMenus(client, get_job_service(client), get_direct_messages(client), get_modal_router(client))
     await client.add_cog(menus)
     for name, callback in {
         "Cancel job": menus.cancel_job,

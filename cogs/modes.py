@@ -15,23 +15,23 @@ class Modes(commands.Cog):
     """Change how urgent a person's jobs are, and who sees them."""
 
     def __init__(self, studio: Services) -> None:
-        self.studio = studio
+        self.services = studio
 
     @app_commands.command(description="Draw your pictures in fast mode from now on")
     async def fast(self, interaction: Interaction) -> None:
-        await self._hurry(interaction, Speed.FAST, "Your jobs go before relaxed ones, where this server lets you.")
+        await self._set_speed(interaction, Speed.FAST, "Your jobs go before relaxed ones, where this server lets you.")
 
     @app_commands.command(description="Draw your pictures when others are not in a hurry")
     async def relax(self, interaction: Interaction) -> None:
-        await self._hurry(interaction, Speed.RELAX, "Your jobs let fast ones go first, for half an hour at most.")
+        await self._set_speed(interaction, Speed.RELAX, "Your jobs let fast ones go first, for half an hour at most.")
 
     @app_commands.command(description="Draw your pictures before everybody else's")
     async def turbo(self, interaction: Interaction) -> None:
-        await self._hurry(interaction, Speed.TURBO, "Your jobs go before all others, where this server lets you.")
+        await self._set_speed(interaction, Speed.TURBO, "Your jobs go before all others, where this server lets you.")
 
     @app_commands.command(description="Let only you see your pictures from now on")
     async def stealth(self, interaction: Interaction) -> None:
-        await self.studio.preferences.update(interaction.user.id, private=True)
+        await self.services.preferences.update(interaction.user.id, private=True)
         text = (
             "You are in **stealth mode** now: only you see your prompts and pictures, and only you can `/show` them.\n"
             "-# Discord lets me answer privately for 15 minutes; what takes longer comes as a direct message. Private "
@@ -41,14 +41,14 @@ class Modes(commands.Cog):
 
     @app_commands.command(description="Let everybody see your pictures from now on")
     async def public(self, interaction: Interaction) -> None:
-        await self.studio.preferences.update(interaction.user.id, private=None)
+        await self.services.preferences.update(interaction.user.id, private=None)
         text = "You are in **public mode** now.\n-# `--stealth` makes one prompt private."
         await interaction.response.send_message(text, ephemeral=True)
 
-    async def _hurry(self, interaction: Interaction, speed: Speed, meaning: str) -> None:
-        await self.studio.preferences.update(interaction.user.id, speed=speed)
+    async def _set_speed(self, interaction: Interaction, speed: Speed, explanation: str) -> None:
+        await self.services.preferences.update(interaction.user.id, speed=speed)
         others = " or ".join(f"`--{other}`" for other in Speed if other is not speed)
-        text = f"You are in **{speed} mode** now. {meaning}\n-# {others} in a prompt changes it for that job."
+        text = f"You are in **{speed} mode** now. {explanation}\n-# {others} in a prompt changes it for that job."
         await interaction.response.send_message(text, ephemeral=True)
 
 

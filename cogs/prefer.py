@@ -8,7 +8,7 @@ from discord.ext import commands
 from bot.client import Client
 from bot.services import Services
 from bot.ui.text import escape_markdown, truncate
-from cogs.choosing import LONGEST_CHOICE, autocompletion, chosen_model
+from cogs.choosing import MAX_CHOICE_LENGTH, complete_model, resolve_model
 from cogs.road import Interaction
 from generation.prompt.preferences import (
     MAX_OPTION_LENGTH,
@@ -19,8 +19,8 @@ from generation.prompt.preferences import (
     check_suffix,
 )
 
-LONGEST_LIST = 1900
-LONGEST_VALUE = 600  # characters shown
+MAX_LIST_LENGTH = 1900
+MAX_VALUE_LENGTH = 600  # characters shown
 
 
 class Prefer(commands.GroupCog, name="prefer", description="Parameters for all your prompts, and names for your own"):
@@ -29,34 +29,34 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
     option = app_commands.Group(name="option", description="Names of your own for text and parameters")
 
     def __init__(self, studio: Services) -> None:
-        self.studio = studio
+        self.services = studio
 
     @app_commands.command(description="Add parameters to all your prompts; leave it empty to add none")
     @app_commands.describe(parameters="Such as --ar 3:2 --no text")
     async def suffix(
         self, interaction: Interaction, parameters: app_commands.Range[str, 0, MAX_SUFFIX_LENGTH] = ""
     ) -> None:
-        suffix = check_suffix(parameters, self.studio.registry) if parameters.strip() else None
-        await self.studio.preferences.update(interaction.user.id, suffix=suffix)
+        suffix = check_suffix(parameters, self.services.registry) if parameters.strip() else None
+        await self.services.preferences.update(interaction.user.id, suffix=suffix)
         if suffix is None:
-            await _say(interaction, "Nothing is added to your prompts any more.")
+            await _respond(interaction, "Nothing is added to your prompts any more.")
         else:
-            await _say(interaction, f"Added to all your prompts: {escape_markdown(suffix)}")
+            await _respond(interaction, f"Added to all your prompts: {escape_markdown(suffix)}")
 
     @app_commands.command(description="Choose the model that draws for you; leave it empty for the server's")
     @app_commands.describe(name="Which model draws where a prompt names none")
-    async def model(self, interaction: Interaction, name: app_commands.Range[str, 0, LONGEST_CHOICE] = "") -> None:
-        wanted = await chosen_model(self.studio, interaction.guild_id, name) if name.strip() else None
-        await self.studio.preferences.update(interaction.user.id, model=wanted and wanted.name)
+    async def model(self, interaction: Interaction, name: app_commands.Range[str, 0, MAX_CHOICE_LENGTH] = "") -> None:
+        wanted = await resolve_model(self.services, interaction.guild_id, name) if name.strip() else None
+        await self.services.preferences.update(interaction.user.id, model=wanted and wanted.name)
         if wanted is None:
-            await _say(interaction, "The server's model draws for you.")
+            await _respond(interaction, "The server's model draws for you.")
         else:
-            where = " wherever it may" if len(self.studio.registry.models) > 1 else ""
-            await _say(interaction, f"**{escape_markdown(wanted.name)}** draws for you from now on{where}.")
+            where = " wherever it may" if len(self.services.registry.models) > 1 else ""
+            await _respond(interaction, f"**{escape_markdown(wanted.name)}** draws for you from now on{where}.")
 
     @model.autocomplete("name")
-    async def _models(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await autocompletion(self.studio, interaction.guild_id, typed)
+    async def _complete_model(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await complete_model(self.services, interaction.guild_id, typed)
 
     @option.command(name="set", description="Give text and parameters a name; leave the value empty to forget it")
     @app_commands.describe(name="One word; --name in a prompt then stands for the value", value="What it stands for")
@@ -66,57 +66,61 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
         name: app_commands.Range[str, 1, 40],
         value: app_commands.Range[str, 0, MAX_OPTION_LENGTH] = "",
     ) -> None:
-        name, value = check_option(name, value, self.studio.registry)
+        name, value = check_option(name, value, self.services.registry)
         if value:
-            await self.studio.preferences.set_option(interaction.user.id, name, value)
-            await _say(interaction, f"`--{name}` now stands for: {escape_markdown(truncate(value, LONGEST_VALUE))}")
-        elif await self.studio.preferences.remove_option(interaction.user.id, name):
-            await _say(interaction, f"`--{name}` is forgotten.")
+            await self.services.preferences.set_option(interaction.user.id, name, value)
+            await _respond(
+                interaction, f"`--{name}` now stands for: {escape_markdown(truncate(value, MAX_VALUE_LENGTH))}"
+            )
+        elif await self.services.preferences.remove_option(interaction.user.id, name):
+            await _respond(interaction, f"`--{name}` is forgotten.")
         else:
-            await _say(interaction, f"You have no option `--{name}`, so there is nothing to forget.")
+            await _respond(interaction, f"You have no option `--{name}`, so there is nothing to forget.")
 
     @set_option.autocomplete("name")
-    async def _names(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    async def _complete_option(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         start = typed.strip().removeprefix("--").lower()
-        names = [name for name in await self.studio.preferences.options(interaction.user.id) if name.startswith(start)]
+        names = [
+            name for name in await self.services.preferences.options(interaction.user.id) if name.startswith(start)
+        ]
         return [app_commands.Choice(name=name, value=name) for name in names]
 
     @option.command(name="list", description="See your options")
     async def list_options(self, interaction: Interaction) -> None:
-        options = await self.studio.preferences.options(interaction.user.id)
+        options = await self.services.preferences.options(interaction.user.id)
         if not options:
-            await _say(interaction, "You have no options yet. `/prefer option set` makes one.")
+            await _respond(interaction, "You have no options yet. `/prefer option set` makes one.")
             return
-        shown = LONGEST_LIST // len(options) // 2 - 40  # escaping may double the characters
+        shown = MAX_LIST_LENGTH // len(options) // 2 - 40  # escaping may double the characters
         lines = [f"`--{name}` {escape_markdown(truncate(value, shown))}" for name, value in options.items()]
-        await _say(interaction, "\n".join([f"**Your options** ({len(options)} of {MAX_OPTIONS})", *lines]))
+        await _respond(interaction, "\n".join([f"**Your options** ({len(options)} of {MAX_OPTIONS})", *lines]))
 
     @app_commands.command(description="Switch remix on or off: be asked for other words before a variation is drawn")
     async def remix(self, interaction: Interaction) -> None:
-        now = await self._switch(interaction, "remix")
-        await _say(interaction, f"Remix is **{_on(now.remix)}**.")
+        now = await self._toggle(interaction, "remix")
+        await _respond(interaction, f"Remix is **{_on_off(now.remix)}**.")
 
     @app_commands.command(description="Switch between high and low variation")
     async def variability(self, interaction: Interaction) -> None:
-        now = await self._switch(interaction, "high_variation")
-        await _say(interaction, f"V1–V4 now make **{'strong' if now.high_variation else 'subtle'}** variations.")
+        now = await self._toggle(interaction, "high_variation")
+        await _respond(interaction, f"V1–V4 now make **{'strong' if now.high_variation else 'subtle'}** variations.")
 
     @app_commands.command(description="Switch on or off that your results are also sent to you")
     async def auto_dm(self, interaction: Interaction) -> None:
-        now = await self._switch(interaction, "auto_dm")
+        now = await self._toggle(interaction, "auto_dm")
         more = ", if you take direct messages from people of this server" if now.auto_dm else ""
-        await _say(interaction, f"Results by direct message are **{_on(now.auto_dm)}**{more}.")
+        await _respond(interaction, f"Results by direct message are **{_on_off(now.auto_dm)}**{more}.")
 
-    async def _switch(self, interaction: Interaction, name: str) -> Preferences:
-        people, person = self.studio.preferences, interaction.user.id
+    async def _toggle(self, interaction: Interaction, name: str) -> Preferences:
+        people, person = self.services.preferences, interaction.user.id
         return await people.update(person, **{name: not getattr(await people.get(person), name)})
 
 
-async def _say(interaction: Interaction, text: str) -> None:
+async def _respond(interaction: Interaction, text: str) -> None:
     await interaction.response.send_message(text, ephemeral=True, suppress_embeds=True)
 
 
-def _on(is_on: bool) -> str:
+def _on_off(is_on: bool) -> str:
     return "on" if is_on else "off"
 
 

@@ -19,9 +19,9 @@ from bot.images import data_export
 from bot.images.data_export import ArchivePart
 from bot.ui.errors import report_errors
 from bot.ui.modals import ModalValues, PersistentModal
-from cogs.deleting import Deleting, deleting_of
-from cogs.forms import Forms, forms_of
-from cogs.road import Interaction, Road, road_of
+from cogs.deleting import DeleteImages, get_delete_images
+from cogs.forms import ModalRouter, get_modal_router
+from cogs.road import Interaction, JobService, get_job_service
 from db.privacy import START_CURSOR, Cursor, DataSummary
 from db.retention import effective_days
 from generation.errors import UserError
@@ -29,8 +29,8 @@ from generation.params import Upload
 
 log = logging.getLogger(__name__)
 
-BITE = 50  # jobs that are erased together
-ENDING = "Cancelled: everything of yours is being deleted."
+BATCH_SIZE = 50  # jobs that are erased together
+CANCEL_MESSAGE = "Cancelled: everything of yours is being deleted."
 CONSEQUENCES = (
     "This deletes your pictures, prompts, settings, custom options and favourites, the pictures you brought, and the "
     "messages with your results; jobs that wait are cancelled. It cannot be taken back.\n\n"
@@ -40,68 +40,68 @@ CONSEQUENCES = (
 )
 
 
-class Privacy(commands.Cog):
+class PrivacyCommand(commands.Cog):
     """Tell, hand out and erase what is kept about a person."""
 
-    def __init__(self, client: Client, road: Road, deleting: Deleting, forms: Forms) -> None:
-        self.studio = client.services
-        self.road = road
-        self.deleting = deleting
-        self.packing: set[int] = set()  # the people whose files are being put together
-        forms.takers["privacy"] = self.confirmed
+    def __init__(self, client: Client, jobs: JobService, delete_images: DeleteImages, modals: ModalRouter) -> None:
+        self.services = client.services
+        self.jobs = jobs
+        self.delete_images = delete_images
+        self.exporting: set[int] = set()  # the people whose files are being put together
+        modals.handlers["privacy"] = self.on_confirm
 
     @app_commands.command(description="What I keep about you: see it, get all of it, or delete it")
     async def privacy(self, interaction: Interaction) -> None:
-        kept = await self.studio.personal_data.summary(interaction.user.id)
-        settings = await self.studio.policy.settings(interaction.guild_id)
-        days = effective_days(settings.retention_days, self.studio.config.retention_days)
-        await interaction.response.send_message(in_words(kept, days), view=_view(), ephemeral=True)
+        summary = await self.services.personal_data.summary(interaction.user.id)
+        settings = await self.services.policy.settings(interaction.guild_id)
+        days = effective_days(settings.retention_days, self.services.config.retention_days)
+        await interaction.response.send_message(summary_text(summary, days), view=_view(), ephemeral=True)
 
-    async def hand_out(self, interaction: Interaction, number: int, after: Cursor) -> None:
+    async def send_export(self, interaction: Interaction, number: int, after: Cursor) -> None:
         """Answer privately with the next few files of a person's pictures and prompts."""
         person_id = interaction.user.id
-        if person_id in self.packing:
+        if person_id in self.exporting:
             raise UserError("I am putting your files together already.")
-        self.packing.add(person_id)
+        self.exporting.add(person_id)
         try:
             await interaction.response.defer(ephemeral=True, thinking=True)
             with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
-                await self._hand_out(interaction, number, after, Path(folder))
+                await self._send_parts(interaction, number, after, Path(folder))
         finally:
-            self.packing.discard(person_id)
+            self.exporting.discard(person_id)
 
-    async def _hand_out(self, interaction: Interaction, number: int, after: Cursor, folder: Path) -> None:
+    async def _send_parts(self, interaction: Interaction, number: int, after: Cursor, folder: Path) -> None:
         limit = min(interaction.filesize_limit, data_export.MAX_PART_BYTES)
         for nth in range(number, number + data_export.MAX_PARTS_PER_REQUEST):
             part = await data_export.write_archive_part(
-                self.studio, interaction.user.id, after, limit, folder / f"{nth}.zip"
+                self.services, interaction.user.id, after, limit, folder / f"{nth}.zip"
             )
             view = _more_view(
                 nth + 1, part.next_cursor if nth == number + data_export.MAX_PARTS_PER_REQUEST - 1 else None
             )
             file = discord.File(part.path, f"my-pictures-{nth}.zip")
             if nth == number:
-                await interaction.edit_original_response(content=_about(part, nth), attachments=[file], view=view)
+                await interaction.edit_original_response(content=_part_text(part, nth), attachments=[file], view=view)
             else:
-                await interaction.followup.send(_about(part, nth), file=file, view=view, ephemeral=True)
+                await interaction.followup.send(_part_text(part, nth), file=file, view=view, ephemeral=True)
             if part.next_cursor is None:
                 return
             after = part.next_cursor
 
-    async def ask(self, interaction: Interaction) -> None:
+    async def open_confirm_modal(self, interaction: Interaction) -> None:
         """Ask whether everything is really to be deleted."""
         await interaction.response.send_modal(
             PersistentModal("privacy", "Delete everything of yours?", discord.ui.TextDisplay(CONSEQUENCES))
         )
 
-    async def confirmed(self, interaction: Interaction, _: str, __: ModalValues) -> None:
+    async def on_confirm(self, interaction: Interaction, _: str, __: ModalValues) -> None:
         """Delete everything of a person's, and say when that is done."""
-        person_id, up_to = interaction.user.id, self.studio.clock()
+        person_id, up_to = interaction.user.id, self.services.clock()
         await interaction.response.defer(ephemeral=True, thinking=True)
-        await self.studio.personal_data.begin_erasure(person_id, up_to)
-        self.studio.spawn(_task(person_id), self._erase_and_tell(interaction, person_id, up_to))
+        await self.services.personal_data.begin_erasure(person_id, up_to)
+        self.services.spawn(_task_name(person_id), self._erase_and_report(interaction, person_id, up_to))
 
-    async def _erase_and_tell(self, interaction: Interaction, person_id: int, up_to: float) -> None:
+    async def _erase_and_report(self, interaction: Interaction, person_id: int, up_to: float) -> None:
         async with report_errors(interaction):
             erased = await self.erase(person_id, up_to)
             try:
@@ -111,41 +111,41 @@ class Privacy(commands.Cog):
 
     async def erase(self, person_id: int, up_to: float) -> int:
         """Delete everything that a person asked for up to a time (Unix seconds), and tell how many jobs that were."""
-        await self._end_unfinished(person_id, up_to)
+        await self._cancel_unfinished(person_id, up_to)
         erased = 0
-        while job_ids := await self.studio.personal_data.jobs_to_erase(person_id, up_to, BITE):
+        while job_ids := await self.services.personal_data.jobs_to_erase(person_id, up_to, BATCH_SIZE):
             for job_id in job_ids:
                 await self._erase_job(job_id)
             erased += len(job_ids)
-        await self.studio.personal_data.end_erasure(person_id, up_to)
+        await self.services.personal_data.end_erasure(person_id, up_to)
         log.info("person %s: %d jobs erased", person_id, erased)
         return erased
 
-    async def _end_unfinished(self, person_id: int, up_to: float) -> None:
-        for job_id in await self.studio.personal_data.unfinished_jobs(person_id, up_to):
-            ended = await self.studio.store.cancel(job_id, ENDING) or await self.studio.store.mark_failed(
-                job_id, ENDING
+    async def _cancel_unfinished(self, person_id: int, up_to: float) -> None:
+        for job_id in await self.services.personal_data.unfinished_jobs(person_id, up_to):
+            ended = await self.services.store.cancel(job_id, CANCEL_MESSAGE) or await self.services.store.mark_failed(
+                job_id, CANCEL_MESSAGE
             )
-            if ended and (record := await self.studio.store.get(job_id)):
-                await self.studio.cancel(job_id)
-                await self.road.tell_ending(record.job, record.status_message_id, ENDING)
+            if ended and (record := await self.services.store.get(job_id)):
+                await self.services.cancel(job_id)
+                await self.jobs.report_end(record.job, record.status_message_id, CANCEL_MESSAGE)
 
     async def _erase_job(self, job_id: str) -> None:
         # The row goes last: should this be interrupted, it is found again.
-        if record := await self.studio.store.get(job_id):
-            await self.deleting.delete(record)
-        orphans = await self.studio.personal_data.erase_job(job_id)
+        if record := await self.services.store.get(job_id):
+            await self.delete_images.delete(record)
+        orphans = await self.services.personal_data.erase_job(job_id)
         for digest in orphans:
-            await asyncio.to_thread(self.studio.images.path(Upload(digest)).unlink, missing_ok=True)
+            await asyncio.to_thread(self.services.images.path(Upload(digest)).unlink, missing_ok=True)
 
     @commands.Cog.listener()
     async def on_connect(self) -> None:
         """Go on with what an earlier life of the bot had begun to erase."""
-        for person_id, up_to in (await self.studio.personal_data.pending_erasures()).items():
-            if _task(person_id) not in self.studio.tasks:
-                self.studio.spawn(_task(person_id), self._erase_later(person_id, up_to))
+        for person_id, up_to in (await self.services.personal_data.pending_erasures()).items():
+            if _task_name(person_id) not in self.services.tasks:
+                self.services.spawn(_task_name(person_id), self._resume_erasure(person_id, up_to))
 
-    async def _erase_later(self, person_id: int, up_to: float) -> None:
+    async def _resume_erasure(self, person_id: int, up_to: float) -> None:
         try:
             await self.erase(person_id, up_to)
         except Exception:
@@ -158,14 +158,14 @@ class PrivacyButton(
 ):
     """Get everything, from a place on; or delete everything."""
 
-    def __init__(self, act: str, number: int = 1, after: Cursor = START_CURSOR) -> None:
-        self.act, self.number, self.after = act, number, after
+    def __init__(self, action: str, number: int = 1, after: Cursor = START_CURSOR) -> None:
+        self.action, self.number, self.after = action, number, after
         place = "" if after == START_CURSOR else f":{number}:{after.asked_at!r}:{after.job_id}"
-        if act == "get":
+        if action == "get":
             label, style = ("Get my data" if not place else "Next files"), discord.ButtonStyle.primary
         else:
             label, style = "Delete everything", discord.ButtonStyle.danger
-        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"privacy:{act}{place}"))
+        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"privacy:{action}{place}"))
 
     @classmethod
     async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
@@ -175,39 +175,41 @@ class PrivacyButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
-            cog = cast(Privacy, interaction.client.get_cog("Privacy"))
-            if self.act == "get":
-                await cog.hand_out(interaction, self.number, self.after)
+            cog = cast(PrivacyCommand, interaction.client.get_cog("PrivacyCommand"))
+            if self.action == "get":
+                await cog.send_export(interaction, self.number, self.after)
             else:
-                await cog.ask(interaction)
+                await cog.open_confirm_modal(interaction)
 
 
-def in_words(kept: DataSummary, days: int) -> str:
+def summary_text(summary: DataSummary, days: int) -> str:
     """Say what is kept about a person; `days` is how long, 0 for ever."""
-    if kept.jobs and kept.first_at and kept.last_at:
-        period = f"from <t:{int(kept.first_at)}:D> to <t:{int(kept.last_at)}:D>"
-        jobs = f"{_count(kept.jobs, 'job')}, {period}: what, where and when; pictures of {kept.drawn:,} of them"
+    if summary.jobs and summary.first_at and summary.last_at:
+        period = f"from <t:{int(summary.first_at)}:D> to <t:{int(summary.last_at)}:D>"
+        jobs = (
+            f"{_pluralize(summary.jobs, 'job')}, {period}: what, where and when; pictures of {summary.drawn:,} of them"
+        )
     else:
         jobs = "no jobs"
     lines = [
         "## What I keep about you",
         f"- {jobs}",
-        f"- {_count(kept.uploads, 'picture')} that you brought",
-        f"- {_count(kept.favourites, 'favourite')}, {_count(kept.options, 'custom option')}, "
-        f"{'settings of your own' if kept.preferences else 'no settings of your own'}",
-        f"- {_count(kept.reports, 'report')} that you made, {_count(kept.blocks, 'block')} by moderators",
+        f"- {_pluralize(summary.uploads, 'picture')} that you brought",
+        f"- {_pluralize(summary.favourites, 'favourite')}, {_pluralize(summary.options, 'custom option')}, "
+        f"{'settings of your own' if summary.preferences else 'no settings of your own'}",
+        f"- {_pluralize(summary.reports, 'report')} that you made, {_pluralize(summary.blocks, 'block')} by moderators",
         f"-# Pictures and prompts from here are kept {f'for {days} days' if days else 'until somebody deletes them'}.",
     ]
     return "\n".join(lines)
 
 
-def _about(part: ArchivePart, number: int) -> str:
+def _part_text(part: ArchivePart, number: int) -> str:
     more = "" if part.next_cursor is None else " There is more."
-    return f"Part {number}: {_count(part.jobs, 'job')}, {_count(part.images, 'picture')}.{more}"
+    return f"Part {number}: {_pluralize(part.jobs, 'job')}, {_pluralize(part.images, 'picture')}.{more}"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def _pluralize(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _view() -> discord.ui.View:
@@ -224,11 +226,13 @@ def _more_view(number: int, after: Cursor | None) -> discord.ui.View:
     return view
 
 
-def _task(person_id: int) -> str:
+def _task_name(person_id: int) -> str:
     return f"erasure {person_id}"
 
 
 async def setup(client: Client) -> None:
     """Add the cog and its buttons; discord.py calls this, after the road's, the forms' and Delete's."""
-    await client.add_cog(Privacy(client, road_of(client), deleting_of(client), forms_of(client)))
+    await client.add_cog(
+        PrivacyCommand(client, get_job_service(client), get_delete_images(client), get_modal_router(client))
+    )
     client.add_dynamic_items(PrivacyButton)

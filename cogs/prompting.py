@@ -16,17 +16,17 @@ from bot.ui.errors import UNKNOWN_INTERACTION, report_errors, respond_ephemeral,
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, PersistentModal
 from bot.ui.prompt_block import extract_prompt, format_prompt_block
 from bot.ui.text import truncate
-from cogs.forms import Forms, forms_of
+from cogs.forms import ModalRouter, get_modal_router
 from cogs.road import Interaction
 from generation.job import Action
 from generation.params import TILE_PATTERN, Tile
 
 log = logging.getLogger(__name__)
 
-PATTERN = rf"(?P<action>[a-z_0-9]+)(?::{TILE_PATTERN})?(?::(?P<besides>[0-9a-f]+))?"
-PROMPT, HOW_FAR, MASK = "prompt", "how_far", "mask"  # the fields of a form
-LONGEST_SAID = 1900  # characters of what is wrong
-TITLES = {
+TARGET_PATTERN = rf"(?P<action>[a-z_0-9]+)(?::{TILE_PATTERN})?(?::(?P<besides>[0-9a-f]+))?"
+PROMPT, STRENGTH_FIELD, MASK_FIELD = "prompt", "how_far", "mask"  # the fields of a form
+MAX_ERROR_LENGTH = 1900  # characters of what is wrong
+MODAL_TITLES = {
     Action.IMAGINE: "Imagine",
     Action.REROLL: "Draw it again",
     Action.VARY_SUBTLE: "Vary (Subtle)",
@@ -46,7 +46,7 @@ TITLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Purpose:
+class PromptTarget:
     """What a prompt is for, short enough for a custom_id: what is asked for, and of which tile.
 
     `besides` is the digest of a picture that was brought, or the chosen cells of a region.
@@ -54,75 +54,75 @@ class Purpose:
 
     action: Action
     tile: Tile | None = None
-    besides: str = ""
+    payload: str = ""
 
     def __str__(self) -> str:
-        return ":".join(map(str, filter(None, (self.action, self.tile, self.besides))))
+        return ":".join(map(str, filter(None, (self.action, self.tile, self.payload))))
 
     @classmethod
-    def of(cls, match: re.Match[str]) -> Self:
+    def from_match(cls, match: re.Match[str]) -> Self:
         """Read what `str(purpose)` wrote, found by PATTERN."""
         tile = Tile(match["job_id"], int(match["index"])) if match["job_id"] else None
         return cls(Action(match["action"]), tile, match["besides"] or "")
 
 
-Taker = Callable[[Interaction, Purpose, ModalValues], Awaitable[None]]
+PromptHandler = Callable[[Interaction, PromptTarget, ModalValues], Awaitable[None]]
 
 
-class Prompting(commands.Cog):
+class PromptModals(commands.Cog):
     """Hand a prompt that was typed into a form to whoever `takes` it, by what it is for."""
 
-    def __init__(self, forms: Forms) -> None:
-        self.takers: dict[Action, Taker] = {}
-        forms.takers[PROMPT] = self.typed
+    def __init__(self, modals: ModalRouter) -> None:
+        self.handlers: dict[Action, PromptHandler] = {}
+        modals.handlers[PROMPT] = self.on_submit
 
-    async def typed(self, interaction: Interaction, rest: str, filled: ModalValues) -> None:
+    async def on_submit(self, interaction: Interaction, rest: str, values: ModalValues) -> None:
         """Take a form as it was sent in."""
-        match = re.fullmatch(PATTERN, rest)
+        match = re.fullmatch(TARGET_PATTERN, rest)
         assert match is not None
-        purpose = Purpose.of(match)
-        await self.takers[purpose.action](interaction, purpose, filled)
+        target = PromptTarget.from_match(match)
+        await self.handlers[target.action](interaction, target, values)
 
 
-class EditButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"edit:{PATTERN}"):
+class EditPromptButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"edit:{TARGET_PATTERN}"):
     """Edit and retry: opens the form with the prompt that stands in the message."""
 
-    def __init__(self, purpose: Purpose, label: str = "Edit and retry") -> None:
-        self.purpose = purpose
-        button = discord.ui.Button[discord.ui.View](label=label, custom_id=f"edit:{purpose}")
+    def __init__(self, target: PromptTarget, label: str = "Edit and retry") -> None:
+        self.target = target
+        button = discord.ui.Button[discord.ui.View](label=label, custom_id=f"edit:{target}")
         super().__init__(button)
 
     @classmethod
     async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-        return cls(Purpose.of(match))
+        return cls(PromptTarget.from_match(match))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
             assert interaction.message is not None
-            await open_form(interaction, self.purpose, await extract_prompt(interaction.message))
+            await open_prompt_modal(interaction, self.target, await extract_prompt(interaction.message))
 
 
-async def open_form(interaction: discord.Interaction[Any], purpose: Purpose, text: str) -> None:
+async def open_prompt_modal(interaction: discord.Interaction[Any], target: PromptTarget, text: str) -> None:
     """Answer an interaction with the form in which a prompt is edited."""
     fields: list[discord.ui.Item[Any]] = [_prompt_field(text)]
-    if purpose.action in (Action.REMIX_SUBTLE, Action.REMIX_STRONG):
-        fields.append(_how_far_field(purpose.action))
-    if purpose.action is Action.VARY_REGION:
+    if target.action in (Action.REMIX_SUBTLE, Action.REMIX_STRONG):
+        fields.append(_strength_field(target.action))
+    if target.action is Action.VARY_REGION:
         fields.append(_mask_field())
-    await interaction.response.send_modal(PersistentModal(f"{PROMPT}:{purpose}", TITLES[purpose.action], *fields))
+    await interaction.response.send_modal(PersistentModal(f"{PROMPT}:{target}", MODAL_TITLES[target.action], *fields))
 
 
-async def refuse(interaction: Interaction, error: Exception, purpose: Purpose, text: str) -> None:
+async def reject_prompt(interaction: Interaction, error: Exception, target: PromptTarget, text: str) -> None:
     """Say privately what is wrong with a prompt, and give it back whole, to be edited."""
     if isinstance(error, discord.NotFound) and error.code == UNKNOWN_INTERACTION:
         log.warning("interaction %s was answered too late, and Discord has forgotten it", interaction.id)
         return
-    says, fields = truncate(user_message(error), LONGEST_SAID), {}
+    message, fields = truncate(user_message(error), MAX_ERROR_LENGTH), {}
     if len(text) <= MAX_TEXT_LENGTH:
-        fields["view"] = discord.ui.View(timeout=None).add_item(EditButton(purpose))
+        fields["view"] = discord.ui.View(timeout=None).add_item(EditPromptButton(target))
     else:
-        says += f"\n-# It is longer than the {MAX_TEXT_LENGTH} characters of a form: edit the file, and ask again."
-    content, files = format_prompt_block(says, text)
+        message += f"\n-# It is longer than the {MAX_TEXT_LENGTH} characters of a form: edit the file, and ask again."
+    content, files = format_prompt_block(message, text)
     await respond_ephemeral(interaction, content, files=files, **fields)
 
 
@@ -137,25 +137,25 @@ def _prompt_field(text: str) -> discord.ui.Label[Any]:
     return discord.ui.Label(text="Prompt", component=field)
 
 
-def _how_far_field(action: Action) -> discord.ui.Label[Any]:
+def _strength_field(action: Action) -> discord.ui.Label[Any]:
     choices = {"Subtle: near the picture": Action.REMIX_SUBTLE, "Strong: far from it": Action.REMIX_STRONG}
     options = [discord.SelectOption(label=label, value=each, default=each is action) for label, each in choices.items()]
-    return discord.ui.Label(text="How far", component=discord.ui.Select[Any](custom_id=HOW_FAR, options=options))
+    return discord.ui.Label(text="How far", component=discord.ui.Select[Any](custom_id=STRENGTH_FIELD, options=options))
 
 
 def _mask_field() -> discord.ui.Label[Any]:
-    upload = discord.ui.FileUpload[Any](custom_id=MASK, required=False, max_values=1)
+    upload = discord.ui.FileUpload[Any](custom_id=MASK_FIELD, required=False, max_values=1)
     return discord.ui.Label(
         text="Mask", description="In place of the chosen parts: white is drawn anew, black stays.", component=upload
     )
 
 
-def prompting_of(client: discord.Client) -> Prompting:
+def get_prompt_modals(client: discord.Client) -> PromptModals:
     """Give the cog to another."""
-    return cast(Prompting, cast(Client, client).get_cog("Prompting"))
+    return cast(PromptModals, cast(Client, client).get_cog("PromptModals"))
 
 
 async def setup(client: Client) -> None:
     """Add the cog and its button; discord.py calls this, after the forms'."""
-    await client.add_cog(Prompting(forms_of(client)))
-    client.add_dynamic_items(EditButton)
+    await client.add_cog(PromptModals(get_modal_router(client)))
+    client.add_dynamic_items(EditPromptButton)

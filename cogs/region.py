@@ -17,16 +17,24 @@ from bot.policy.context import context_from
 from bot.ui.errors import report_errors, respond_ephemeral
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues
 from cogs.buttons import BLUE, GREY
-from cogs.prompting import MASK, PROMPT, Prompting, Purpose, open_form, prompting_of, refuse
-from cogs.remix import Remix, proposed
-from cogs.road import Interaction, Road, road_of
+from cogs.prompting import (
+    MASK_FIELD,
+    PROMPT,
+    PromptModals,
+    PromptTarget,
+    get_prompt_modals,
+    open_prompt_modal,
+    reject_prompt,
+)
+from cogs.remix import Remix, initial_prompt
+from cogs.road import Interaction, JobService, get_job_service
 from generation.errors import UserError
 from generation.job import Action
 from generation.params import TILE_PATTERN, Tile, Upload
 from generation.planning import actions
 
-MOST_PICKERS = 1000  # that are remembered; the others are read off their messages
-PARTS = {
+MAX_PICKERS = 1000  # that are remembered; the others are read off their messages
+PRESETS = {
     "Left half": "100100100",
     "Right half": "001001001",
     "Top": "111000000",
@@ -41,7 +49,7 @@ PARTS = {
     "Everything around the middle": "111101111",
     "Corners": "101000101",
 }
-NOTHING = "0" * 9
+NO_CELLS = "0" * 9
 QUESTION = (
     "**What is to be drawn anew?** Name a part, or press its fields. "
     "*Go on* asks for the words, and for a mask if you have one."
@@ -49,7 +57,7 @@ QUESTION = (
 
 
 @dataclass(slots=True)
-class Choice:
+class Selection:
     """What is chosen in a picker, and what its message was last made to show.
 
     It is changed by one press at a time, so that the newest choice is shown last.
@@ -57,10 +65,10 @@ class Choice:
 
     cells: str
     shown: str = ""
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-class Choices:
+class SelectionCache:
     """What is chosen in the pickers that were used of late.
 
     A picker's message says what is chosen in it, and a press comes with that message: of two fast ones, the second with
@@ -69,15 +77,15 @@ class Choices:
     """
 
     def __init__(self) -> None:
-        self._by_message: OrderedDict[int, Choice] = OrderedDict()
+        self._by_message: OrderedDict[int, Selection] = OrderedDict()
 
-    def of(self, message: discord.Message) -> Choice:
+    def get(self, message: discord.Message) -> Selection:
         """Give what is chosen in a picker, to be looked at or changed."""
-        choice = self._by_message.setdefault(message.id, Choice(_shown(message)))
+        selection = self._by_message.setdefault(message.id, Selection(_selected_cells(message)))
         self._by_message.move_to_end(message.id)
-        if len(self._by_message) > MOST_PICKERS:
+        if len(self._by_message) > MAX_PICKERS:
             self._by_message.popitem(last=False)
-        return choice
+        return selection
 
     def forget(self, message: discord.Message) -> None:
         """Have what is chosen in a picker read off its message again."""
@@ -87,98 +95,100 @@ class Choices:
 class Region(commands.Cog):
     """Ask which part of a picture is meant, and have it drawn anew."""
 
-    def __init__(self, client: Client, road: Road, prompting: Prompting, remix: Remix) -> None:
-        self.road, self.remix = road, remix
-        self.studio = client.services
-        self.taking_in = client.uploads
-        self.choices = Choices()
-        road.doors[Action.VARY_REGION] = self.ask
-        prompting.takers[Action.VARY_REGION] = self.edited
+    def __init__(self, client: Client, jobs: JobService, prompt_modals: PromptModals, remix: Remix) -> None:
+        self.jobs, self.remix = jobs, remix
+        self.services = client.services
+        self.uploads = client.uploads
+        self.selections = SelectionCache()
+        jobs.button_handlers[Action.VARY_REGION] = self.show_picker
+        prompt_modals.handlers[Action.VARY_REGION] = self.on_edited_prompt
 
-    async def ask(self, interaction: Interaction, tile: Tile) -> None:
+    async def show_picker(self, interaction: Interaction, tile: Tile) -> None:
         """Ask privately which part is meant."""
-        await self.road.parent(tile)
-        await respond_ephemeral(interaction, QUESTION, view=picker(tile, NOTHING))
+        await self.jobs.require_parent(tile)
+        await respond_ephemeral(interaction, QUESTION, view=picker_view(tile, NO_CELLS))
 
-    async def turn(self, interaction: Interaction, tile: Tile, number: int) -> None:
+    async def toggle(self, interaction: Interaction, tile: Tile, number: int) -> None:
         """Choose a field of the picker, or no longer."""
-        cells = self._choice(interaction).cells
-        turned = "0" if cells[number] == "1" else "1"
-        await self.choose(interaction, tile, cells[:number] + turned + cells[number + 1 :])
+        cells = self._selection(interaction).cells
+        toggled = "0" if cells[number] == "1" else "1"
+        await self.select_cells(interaction, tile, cells[:number] + toggled + cells[number + 1 :])
 
-    async def choose(self, interaction: Interaction, tile: Tile, cells: str) -> None:
+    async def select_cells(self, interaction: Interaction, tile: Tile, cells: str) -> None:
         """Choose these fields of the picker, and show what is chosen once it is this press's turn."""
-        choice = self._choice(interaction)
-        choice.cells = cells
-        async with choice.turn:
-            newest = choice.cells
-            if choice.shown != newest:
+        selection = self._selection(interaction)
+        selection.cells = cells
+        async with selection.lock:
+            newest = selection.cells
+            if selection.shown != newest:
                 await self._show(interaction, tile, newest)
-                choice.shown = newest
+                selection.shown = newest
                 return
         await interaction.response.defer()  # with another's; a press has to be answered within three seconds
 
     async def _show(self, interaction: Interaction, tile: Tile, cells: str) -> None:
         assert interaction.message is not None
         try:
-            await interaction.response.edit_message(view=picker(tile, cells))
+            await interaction.response.edit_message(view=picker_view(tile, cells))
         except Exception:  # or else a field that looks free would be given up when it is pressed once more
-            self.choices.forget(interaction.message)
+            self.selections.forget(interaction.message)
             raise
 
-    def _choice(self, interaction: Interaction) -> Choice:
+    def _selection(self, interaction: Interaction) -> Selection:
         assert interaction.message is not None
-        return self.choices.of(interaction.message)
+        return self.selections.get(interaction.message)
 
-    async def go_on(self, interaction: Interaction, tile: Tile) -> None:
+    async def continue_to_prompt(self, interaction: Interaction, tile: Tile) -> None:
         """Open the form with the words for what is drawn anew."""
-        cells = self._choice(interaction).cells
-        parent = await self.road.parent(tile)
-        text = proposed(Action.VARY_REGION, parent.params, self.studio.registry)
+        cells = self._selection(interaction).cells
+        parent = await self.jobs.require_parent(tile)
+        text = initial_prompt(Action.VARY_REGION, parent.params, self.services.registry)
         # What is drawn anew may be something else than the picture, so a prompt too long for the form is left out.
-        await open_form(
-            interaction, Purpose(Action.VARY_REGION, tile, cells), text if len(text) <= MAX_TEXT_LENGTH else ""
+        await open_prompt_modal(
+            interaction, PromptTarget(Action.VARY_REGION, tile, cells), text if len(text) <= MAX_TEXT_LENGTH else ""
         )
 
-    async def edited(self, interaction: Interaction, purpose: Purpose, filled: ModalValues) -> None:
+    async def on_edited_prompt(self, interaction: Interaction, target: PromptTarget, values: ModalValues) -> None:
         """Have the part drawn anew, or give the words back."""
-        text = filled.texts[PROMPT]
+        text = values.texts[PROMPT]
         try:
-            if mask := filled.files.get(MASK):
-                await self.studio.policy.check_access(context_from(interaction))
-                await self._gain_time(interaction, purpose, text)
-                purpose = replace(purpose, besides=(await self.taking_in.import_attachment(mask)).digest)
-            await self._make(interaction, purpose, text)
+            if mask := values.files.get(MASK_FIELD):
+                await self.services.policy.check_access(context_from(interaction))
+                await self._defer(interaction, target, text)
+                target = replace(target, payload=(await self.uploads.import_attachment(mask)).digest)
+            await self._submit(interaction, target, text)
         except Exception as error:
-            await refuse(interaction, error, purpose, text)
+            await reject_prompt(interaction, error, target, text)
 
-    async def _gain_time(self, interaction: Interaction, purpose: Purpose, text: str) -> None:
+    async def _defer(self, interaction: Interaction, target: PromptTarget, text: str) -> None:
         """Answer at once that it takes a while, and as privately as the words will want it."""
-        assert purpose.tile is not None
-        parent = await self.road.parent(purpose.tile)
-        preferred = await self.studio.preferences.get(interaction.user.id)
+        assert target.tile is not None
+        parent = await self.jobs.require_parent(target.tile)
+        preferred = await self.services.preferences.get(interaction.user.id)
         try:
-            typed = (await self.remix.read(interaction, text, parent.params)).private
+            typed = (await self.remix.parse(interaction, text, parent.params)).private
         except UserError:
             typed = True  # they are given back
         await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, typed, preferred, parent))
 
-    async def _make(self, interaction: Interaction, purpose: Purpose, text: str) -> None:
-        tile, by_cells = purpose.tile, len(purpose.besides) == len(NOTHING)
+    async def _submit(self, interaction: Interaction, target: PromptTarget, text: str) -> None:
+        tile, by_cells = target.tile, len(target.payload) == len(NO_CELLS)
         assert tile is not None
-        parent = (await self.road.parent(tile)).params
-        wish = await self.remix.read(interaction, text, parent)
-        model = self.studio.registry.resolve(wish.params)
+        parent = (await self.jobs.require_parent(tile)).params
+        request = await self.remix.parse(interaction, text, parent)
+        model = self.services.registry.resolve(request.params)
         child = actions.vary_region(
-            actions.rescaled_for(parent, model, self.studio.registry.find(parent.model)),
+            actions.rescaled_for(parent, model, self.services.registry.find(parent.model)),
             tile,
             model,
-            wish.params.seed,
-            region=[number for number, cell in enumerate(purpose.besides) if cell == "1"] if by_cells else (),
-            mask=None if by_cells else Upload(purpose.besides),
+            request.params.seed,
+            region=[number for number, cell in enumerate(target.payload) if cell == "1"] if by_cells else (),
+            mask=None if by_cells else Upload(target.payload),
         )
-        params = actions.with_prompt_of(child, wish.params)
-        await self.road.ask(interaction, Action.VARY_REGION, params, tile, speed=wish.speed, private=wish.private)
+        params = actions.with_prompt_of(child, request.params)
+        await self.jobs.submit(
+            interaction, Action.VARY_REGION, params, tile, speed=request.speed, private=request.private
+        )
 
 
 class CellButton(
@@ -190,33 +200,33 @@ class CellButton(
     Its custom_id stays the same whatever is chosen: Discord refuses a press of one that has gone meanwhile.
     """
 
-    def __init__(self, number: int, tile: Tile, chosen: bool = False) -> None:
+    def __init__(self, number: int, tile: Tile, selected: bool = False) -> None:
         self.number, self.tile = number, tile
         super().__init__(
             discord.ui.Button(
-                label="■" if chosen else "□",
+                label="■" if selected else "□",
                 custom_id=f"cell{number}:{tile}",
-                style=BLUE if chosen else GREY,
+                style=BLUE if selected else GREY,
                 row=number // 3,
             )
         )
 
     @classmethod
     async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-        return cls(int(match["number"]), _tile(match))
+        return cls(int(match["number"]), _parse_tile(match))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
-            await _region(interaction).turn(interaction, self.tile, self.number)
+            await _get_region(interaction).toggle(interaction, self.tile, self.number)
 
 
-class PartSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template=rf"part:{TILE_PATTERN}"):
+class PresetSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template=rf"part:{TILE_PATTERN}"):
     """The parts that have a name."""
 
-    def __init__(self, tile: Tile, cells: str = NOTHING) -> None:
+    def __init__(self, tile: Tile, cells: str = NO_CELLS) -> None:
         self.tile = tile
         options = [
-            discord.SelectOption(label=name, value=value, default=value == cells) for name, value in PARTS.items()
+            discord.SelectOption(label=name, value=value, default=value == cells) for name, value in PRESETS.items()
         ]
         select = discord.ui.Select[discord.ui.View](
             custom_id=f"part:{tile}", options=options, placeholder="A part by its name", row=3
@@ -225,15 +235,15 @@ class PartSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], tem
 
     @classmethod
     async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-        return cls(_tile(match))
+        return cls(_parse_tile(match))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
             data: Any = interaction.data
-            await _region(interaction).choose(interaction, self.tile, data["values"][0])
+            await _get_region(interaction).select_cells(interaction, self.tile, data["values"][0])
 
 
-class GoOnButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"go_on:{TILE_PATTERN}"):
+class ContinueButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"go_on:{TILE_PATTERN}"):
     """Go on to the words."""
 
     def __init__(self, tile: Tile) -> None:
@@ -245,40 +255,40 @@ class GoOnButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], tem
 
     @classmethod
     async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-        return cls(_tile(match))
+        return cls(_parse_tile(match))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
-            await _region(interaction).go_on(interaction, self.tile)
+            await _get_region(interaction).continue_to_prompt(interaction, self.tile)
 
 
-def picker(tile: Tile, cells: str) -> discord.ui.View:
+def picker_view(tile: Tile, cells: str) -> discord.ui.View:
     """Give the fields, the names and the way on."""
     view = discord.ui.View(timeout=None)
     for number, cell in enumerate(cells):
         view.add_item(CellButton(number, tile, cell == "1"))
-    view.add_item(PartSelect(tile, cells))
-    view.add_item(GoOnButton(tile))
+    view.add_item(PresetSelect(tile, cells))
+    view.add_item(ContinueButton(tile))
     return view
 
 
-def _shown(message: discord.Message) -> str:
+def _selected_cells(message: discord.Message) -> str:
     """Read off a picker's message what is chosen in it."""
     rows = (row.children for row in message.components if isinstance(row, discord.ActionRow))
-    fields = [button for row in rows for button in row if isinstance(button, discord.Button)][: len(NOTHING)]
+    fields = [button for row in rows for button in row if isinstance(button, discord.Button)][: len(NO_CELLS)]
     return "".join("1" if button.style is BLUE else "0" for button in fields)
 
 
-def _region(interaction: discord.Interaction[Any]) -> Region:
+def _get_region(interaction: discord.Interaction[Any]) -> Region:
     return cast(Region, interaction.client.get_cog("Region"))
 
 
-def _tile(match: re.Match[str]) -> Tile:
+def _parse_tile(match: re.Match[str]) -> Tile:
     return Tile(match["job_id"], int(match["index"]))
 
 
 async def setup(client: Client) -> None:
     """Add the cog and its buttons; discord.py calls this, after the remix'."""
     remix = cast(Remix, client.get_cog("Remix"))
-    await client.add_cog(Region(client, road_of(client), prompting_of(client), remix))
-    client.add_dynamic_items(CellButton, PartSelect, GoOnButton)
+    await client.add_cog(Region(client, get_job_service(client), get_prompt_modals(client), remix))
+    client.add_dynamic_items(CellButton, PresetSelect, ContinueButton)

@@ -15,7 +15,7 @@ from bot.jobs.prompt_defaults import PromptDefaults, load_prompt_defaults
 from bot.services import Services
 from bot.ui.errors import report_errors
 from bot.ui.text import escape_markdown, truncate
-from cogs.choosing import LONGEST_CHOICE, MOST_CHOICES, chosen_model, offered
+from cogs.choosing import MAX_CHOICE_LENGTH, MAX_CHOICES, available_models, resolve_model
 from cogs.road import Interaction
 from generation.job import Speed
 from generation.models.catalogue import normalize_name
@@ -23,8 +23,8 @@ from generation.models.model import Model
 from generation.prompt.preferences import STYLIZE_PRESETS
 
 ON, OFF = discord.ButtonStyle.primary, discord.ButtonStyle.secondary
-LONGEST_SHOWN = 700  # characters of a suffix; escaping may double them
-AS_IT_IS = "as it is"  # the value of the choice that changes nothing
+MAX_SUFFIX_SHOWN = 700  # characters of a suffix; escaping may double them
+UNSET = "as it is"  # the value of the choice that changes nothing
 _VALUES: dict[str, Any] = {"on": True, "off": False, **{speed.value: speed for speed in Speed}}
 
 
@@ -32,13 +32,15 @@ class Settings(commands.Cog):
     """Show and change what a person prefers."""
 
     def __init__(self, studio: Services) -> None:
-        self.studio = studio
+        self.services = studio
 
     @app_commands.command(description="What holds for all your prompts: style, speed, who sees them")
     async def settings(self, interaction: Interaction) -> None:
-        habits = await load_prompt_defaults(self.studio, interaction)
-        models = await offered(self.studio, interaction.guild_id)
-        await interaction.response.send_message(panel_text(habits, models), view=panel(habits, models), ephemeral=True)
+        defaults = await load_prompt_defaults(self.services, interaction)
+        models = await available_models(self.services, interaction.guild_id)
+        await interaction.response.send_message(
+            panel_text(defaults, models), view=panel_view(defaults, models), ephemeral=True
+        )
 
 
 class SettingButton(
@@ -61,8 +63,8 @@ class SettingButton(
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
             if self.name == "reset":
-                await _studio(interaction).preferences.reset(interaction.user.id)
-                await _redraw(interaction)
+                await _services(interaction).preferences.reset(interaction.user.id)
+                await _refresh(interaction)
             else:
                 await _change(interaction, **{self.name: _VALUES[self.value]})
 
@@ -77,7 +79,7 @@ class StylizeSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], 
                 options=[
                     discord.SelectOption(
                         label="Stylize: not set",
-                        value=AS_IT_IS,
+                        value=UNSET,
                         description="As the server and the model have it",
                         default=stylize is None,
                     ),
@@ -102,28 +104,28 @@ class StylizeSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
             (chosen,) = self.item.values
-            await _change(interaction, stylize=None if chosen == AS_IT_IS else int(chosen))
+            await _change(interaction, stylize=None if chosen == UNSET else int(chosen))
 
 
 class ModelSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template="set:model"):
     """Which model draws; `/prefer model` offers also those for which there is no room here."""
 
     def __init__(self, preferred: str | None = None, models: Sequence[Model] = ()) -> None:
-        names = [model.name for model in models][: MOST_CHOICES - 1]
+        names = [model.name for model in models][: MAX_CHOICES - 1]
         super().__init__(
             discord.ui.Select(
                 custom_id="set:model",
                 options=[
                     discord.SelectOption(
                         label="Model: not set",
-                        value=AS_IT_IS,
+                        value=UNSET,
                         description="As the server has it",
                         default=preferred not in names,
                     ),
                     *(
                         discord.SelectOption(
-                            label=truncate(f"Model: {name}", LONGEST_CHOICE),
-                            value=normalize_name(name)[:LONGEST_CHOICE],
+                            label=truncate(f"Model: {name}", MAX_CHOICE_LENGTH),
+                            value=normalize_name(name)[:MAX_CHOICE_LENGTH],
                             default=name == preferred,
                         )
                         for name in names
@@ -140,16 +142,16 @@ class ModelSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], te
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
             (value,) = self.item.values
-            if value == AS_IT_IS:
+            if value == UNSET:
                 await _change(interaction, model=None)
             else:
-                chosen = await chosen_model(_studio(interaction), interaction.guild_id, value)
+                chosen = await resolve_model(_services(interaction), interaction.guild_id, value)
                 await _change(interaction, model=chosen.name)
 
 
-def panel(habits: PromptDefaults, models: Sequence[Model]) -> discord.ui.View:
+def panel_view(defaults: PromptDefaults, models: Sequence[Model]) -> discord.ui.View:
     """Give the panel's controls, with `models` to choose from where there are several; what is on is blue."""
-    view, preferences = discord.ui.View(timeout=None), habits.preferences
+    view, preferences = discord.ui.View(timeout=None), defaults.preferences
     if len(models) > 1:
         view.add_item(ModelSelect(preferences.model, models))
     view.add_item(StylizeSelect(preferences.stylize))
@@ -162,19 +164,19 @@ def panel(habits: PromptDefaults, models: Sequence[Model]) -> discord.ui.View:
     return view
 
 
-def panel_text(habits: PromptDefaults, models: Sequence[Model]) -> str:
+def panel_text(defaults: PromptDefaults, models: Sequence[Model]) -> str:
     """Put a person's settings in words; `models` are those that may draw where they are looked at."""
-    preferences = habits.preferences
-    suffix = escape_markdown(truncate(preferences.suffix, LONGEST_SHOWN)) if preferences.suffix else "none"
+    preferences = defaults.preferences
+    suffix = escape_markdown(truncate(preferences.suffix, MAX_SUFFIX_SHOWN)) if preferences.suffix else "none"
     return (
         "## Your settings\n"
-        f"Model: **{escape_markdown(habits.model.name)}**{_passed_over(preferences.model, models)}\n"
+        f"Model: **{escape_markdown(defaults.model.name)}**{_unavailable_note(preferences.model, models)}\n"
         f"Suffix: {suffix} (`/prefer suffix`)\n"
         "-# They hold for all your prompts in every server. What a prompt says itself comes first."
     )
 
 
-def _passed_over(preferred: str | None, models: Sequence[Model]) -> str:
+def _unavailable_note(preferred: str | None, models: Sequence[Model]) -> str:
     """Say that a preferred model does not draw here, if it does not."""
     if preferred is None or any(model.name == preferred for model in models):
         return ""
@@ -182,17 +184,20 @@ def _passed_over(preferred: str | None, models: Sequence[Model]) -> str:
 
 
 async def _change(interaction: Interaction, **changes: Any) -> None:
-    await _studio(interaction).preferences.update(interaction.user.id, **changes)
-    await _redraw(interaction)
+    await _services(interaction).preferences.update(interaction.user.id, **changes)
+    await _refresh(interaction)
 
 
-async def _redraw(interaction: Interaction) -> None:
-    studio = _studio(interaction)
-    habits, models = await load_prompt_defaults(studio, interaction), await offered(studio, interaction.guild_id)
-    await interaction.response.edit_message(content=panel_text(habits, models), view=panel(habits, models))
+async def _refresh(interaction: Interaction) -> None:
+    services = _services(interaction)
+    defaults, models = (
+        await load_prompt_defaults(services, interaction),
+        await available_models(services, interaction.guild_id),
+    )
+    await interaction.response.edit_message(content=panel_text(defaults, models), view=panel_view(defaults, models))
 
 
-def _studio(interaction: Interaction) -> Services:
+def _services(interaction: Interaction) -> Services:
     return interaction.client.services
 
 

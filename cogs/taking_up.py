@@ -7,71 +7,71 @@ from discord.ext import commands
 from bot.client import Client
 from bot.discord_calls import retry_until_available
 from bot.ui.i18n import ENGLISH, set_locale
-from cogs.road import Road
+from cogs.road import JobService
 from db.jobs import JobRecord, JobState
 from generation.errors import UserError
 
-MOST_ATTEMPTS = 3  # over all lives of the bot: a job that keeps ending them must not be taken up for ever
+MAX_ATTEMPTS = 3  # over all lives of the bot: a job that keeps ending them must not be taken up for ever
 
 
-class TakingUp(commands.Cog):
+class JobRecovery(commands.Cog):
     """Bring every job that was not at its end back to the place on its road where it stopped."""
 
-    def __init__(self, client: Client, road: Road) -> None:
+    def __init__(self, client: Client, jobs: JobService) -> None:
         self.client = client
-        self.road = road
-        self.studio = client.services
+        self.jobs = jobs
+        self.services = client.services
         self.delivery = client.delivery
 
     @commands.Cog.listener()
     async def on_connect(self) -> None:
-        self.take_up()
+        self.resume_unfinished_jobs()
 
-    def take_up(self) -> None:
+    def resume_unfinished_jobs(self) -> None:
         """Go on with everything that an earlier life of the bot left open; a second call finds nothing to do."""
         while self.client.unfinished_jobs:
             record = self.client.unfinished_jobs.pop(0)
-            self.studio.spawn(record.job.id, self._take_up(record))
+            self.services.spawn(record.job.id, self._resume(record))
 
-    async def _take_up(self, record: JobRecord) -> None:
+    async def _resume(self, record: JobRecord) -> None:
         try:
-            set_locale((await self.studio.policy.settings(record.job.destination.guild_id)).language or ENGLISH)
-            await self._go_on(record)
+            set_locale((await self.services.policy.settings(record.job.destination.guild_id)).language or ENGLISH)
+            await self._resume_from_state(record)
         except Exception as error:
-            await self.road.give_up(record.job, record.status_message_id, error)
+            await self.jobs.fail(record.job, record.status_message_id, error)
 
-    async def _go_on(self, record: JobRecord) -> None:
-        job, notice_id = record.job, record.status_message_id
+    async def _resume_from_state(self, record: JobRecord) -> None:
+        job, status_message_id = record.job, record.status_message_id
         match record.state:
-            case JobState.WAITING if notice_id is None:
-                await self.road.deliver(
-                    job, await retry_until_available(lambda: self.delivery.find_status_message(job))
+            case JobState.WAITING if status_message_id is None:
+                await self.jobs.run(job, await retry_until_available(lambda: self.delivery.find_status_message(job)))
+            case JobState.WAITING | JobState.RUNNING if record.attempts >= MAX_ATTEMPTS:
+                await self.jobs.fail(
+                    job, status_message_id, UserError("I was interrupted too often while drawing this.")
                 )
-            case JobState.WAITING | JobState.RUNNING if record.attempts >= MOST_ATTEMPTS:
-                await self.road.give_up(job, notice_id, UserError("I was interrupted too often while drawing this."))
             case JobState.WAITING | JobState.RUNNING:
-                await self.road.deliver(job, notice_id)
+                await self.jobs.run(job, status_message_id)
             case JobState.GENERATED:
-                await self._answer_once(record)
+                await self._repost_or_finish(record)
             case JobState.POSTED:
-                await self.road.settle(job, notice_id, record.result_message_id)
+                await self.jobs.finish(job, status_message_id, record.result_message_id)
             case JobState.FAILED | JobState.CANCELLED:
                 failed = record.state is JobState.FAILED
-                await self.road.tell_ending(job, notice_id, record.end_message or "", failed=failed)
+                await self.jobs.report_end(job, status_message_id, record.end_message or "", failed=failed)
 
-    async def _answer_once(self, record: JobRecord) -> None:
+    async def _repost_or_finish(self, record: JobRecord) -> None:
         job, suffix = record.job, record.suffix or ""
-        posted = await self.delivery.find_result(job, record.status_message_id)
-        if posted is None:
-            sheet = await self.studio.images.read_grid(job.id, suffix)
-            await self.road.answer(job, record.status_message_id, sheet, suffix)
+        result_message_id = await self.delivery.find_result(job, record.status_message_id)
+        if result_message_id is None:
+            sheet = await self.services.images.read_grid(job.id, suffix)
+            await self.jobs.post_result(job, record.status_message_id, sheet, suffix)
         else:
-            await self.studio.store.mark_posted(job.id, posted)
-            await self.road.settle(job, record.status_message_id, posted)
+            await self.services.store.mark_posted(job.id, result_message_id)
+            await self.jobs.finish(job, record.status_message_id, result_message_id)
 
 
 async def setup(client: Client) -> None:
     """Add the cog; discord.py calls this, after the road's."""
-    road = client.get_cog("Road")
-    assert isinstance(road, Road)
-    await client.add_cog(TakingUp(client, road))
+    jobs = client.get_cog("JobService")
+    assert isinstance(jobs, JobService)
+    await client.add_cog(JobRecovery(client, jobs))

@@ -17,10 +17,10 @@ from bot.app import EXTENSIONS
 from bot.client import Client
 from bot.config import Config
 from bot.services import open_services
-from cogs.buttons import DELETE, DETAILS, LAST_ROW, LIKE, PICTURE_ROWS, REMIX, CancelButton
-from cogs.prompting import EditButton, Purpose
+from cogs.buttons import DELETE, DETAILS, IMAGE_BUTTON_ROWS, LAST_ROW, LIKE, REMIX, CancelButton
+from cogs.prompting import EditPromptButton, PromptTarget
 from cogs.reactions import CROSS, ENVELOPE
-from cogs.several import DrawAllButton
+from cogs.several import ConfirmBatchButton
 from generation.job import Action
 from generation.models.model import EMBEDDED
 from generation.models.registry import ModelRegistry
@@ -128,7 +128,7 @@ def page(client: Client) -> str:
         "Below a grid:",
         _button_table(GRID_ROWS),
         "Below one picture:",
-        _button_table((*PICTURE_ROWS, LAST_ROW)),
+        _button_table((*IMAGE_BUTTON_ROWS, LAST_ROW)),
         "Elsewhere:",
         _table(("button", "what it does"), _other_buttons()),
         "## Parameters\nThey stand at the end of a prompt; [prompts.md](prompts.md) tells more.",
@@ -161,11 +161,11 @@ def _button_table(rows: Iterable[dict[str, str]]) -> str:
 
 
 def _other_buttons() -> Iterator[tuple[str, str]]:
-    job_id, purpose = "0" * 12, Purpose(Action.IMAGINE)
+    job_id, purpose = "0" * 12, PromptTarget(Action.IMAGINE)
     yield f"**{CancelButton(job_id).item.label}**", "Below a notice: ends the job. For the owner, and for moderators."
     opens = "Below a refused prompt or a failed job: opens it again, to be mended."
-    yield f"**{EditButton(purpose).item.label}**", opens
-    yield f"**{DrawAllButton(purpose).item.label}**", "Below the question whether several jobs are meant."
+    yield f"**{EditPromptButton(purpose).item.label}**", opens
+    yield f"**{ConfirmBatchButton(purpose).item.label}**", "Below the question whether several jobs are meant."
 
 
 def command_sections(payloads: Iterable[dict[str, Any]]) -> Iterator[str]:

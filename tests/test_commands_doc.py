@@ -8,7 +8,7 @@ import pytest
 from discord import app_commands
 
 from bot.client import Client
-from cogs.buttons import ACTS
+from cogs.buttons import ACTION_IDS
 from generation.job import Action
 from scripts.commands_doc import COMMANDS, DOINGS, PROMPTS, offline_client, page, parameter_table, prompts_page
 
@@ -40,4 +40,4 @@ async def test_every_option_of_every_command_is_described(client):
 
 
 def test_every_button_below_a_result_is_explained():
-    assert DOINGS.keys() == {*ACTS, Action.REROLL}
+    assert DOINGS.keys() == {*ACTION_IDS, Action.REROLL}

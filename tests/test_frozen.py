@@ -262,8 +262,8 @@ async def test_every_custom_id_in_old_messages_is_known():
 
 async def test_every_modal_that_may_be_open_is_known():
     async with offline_client() as client:
-        assert sorted(client.get_cog("Forms").takers) == MODALS
-        assert sorted(client.get_cog("Prompting").takers) == PROMPT_ACTIONS
+        assert sorted(client.get_cog("ModalRouter").handlers) == MODALS
+        assert sorted(client.get_cog("PromptModals").handlers) == PROMPT_ACTIONS
 
 
 def test_the_values_of_enumerations_are_the_stored_ones():

@@ -6,16 +6,16 @@ from cogs.road import Interaction
 from db.guilds import AuditEntry
 
 
-def guild_of(interaction: Interaction) -> int:
+def require_guild_id(interaction: Interaction) -> int:
     """Give the guild that an owner's command was used in; it is offered nowhere else."""
     assert interaction.guild_id is not None
     return interaction.guild_id
 
 
-def act_of(interaction: Interaction, name: str, details: str) -> AuditEntry:
+def audit_entry(interaction: Interaction, name: str, details: str) -> AuditEntry:
     """Write down what somebody does now, and where."""
     return AuditEntry(
-        guild_id=guild_of(interaction),
+        guild_id=require_guild_id(interaction),
         person_id=interaction.user.id,
         act=name,
         details=details,

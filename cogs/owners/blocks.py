@@ -8,21 +8,21 @@ from discord import app_commands
 from bot.discord_calls import NO_MENTIONS
 from bot.services import Services
 from bot.ui.text import escape_markdown
-from cogs.owners.acts import act_of
+from cogs.owners.acts import audit_entry
 from cogs.road import Interaction
 from db.guilds import Block
 from generation.errors import UserError
 
-LONGEST_TERM = 24 * 365  # hours
-MOST_SHOWN = 20
+MAX_BLOCK_HOURS = 24 * 365  # hours
+MAX_SHOWN = 20
 
 
-class Blocks(app_commands.Group):
+class BlockGroup(app_commands.Group):
     """Block people, with a reason and a term, and unblock them."""
 
     def __init__(self, studio: Services) -> None:
         super().__init__(name="block", description="People who may not use me in this server")
-        self.studio = studio
+        self.services = studio
 
     @app_commands.command(description="Keep somebody from using me here")
     @app_commands.describe(person="Whom to block", reason="They are told", hours="For how long; leave it out for good")
@@ -31,34 +31,34 @@ class Blocks(app_commands.Group):
         interaction: Interaction,
         person: discord.Member,
         reason: app_commands.Range[str, 1, 200],
-        hours: app_commands.Range[int, 1, LONGEST_TERM] | None = None,
+        hours: app_commands.Range[int, 1, MAX_BLOCK_HOURS] | None = None,
     ) -> None:
         if person.guild_permissions.manage_guild:
             raise UserError(f"{person.mention} manages this server, and cannot be blocked.")
-        now = self.studio.clock()
+        now = self.services.clock()
         until = now + 3600 * hours if hours else None
         term = f"until <t:{int(until)}:f>" if until else "for good"
-        act = act_of(interaction, "block", f"{person.mention} {term}: {reason}")
+        entry = audit_entry(interaction, "block", f"{person.mention} {term}: {reason}")
         block = Block(
-            guild_id=act.guild_id, person_id=person.id, reason=reason, until=until, by_id=interaction.user.id, at=now
+            guild_id=entry.guild_id, person_id=person.id, reason=reason, until=until, by_id=interaction.user.id, at=now
         )
-        await self.studio.guilds.block(act, block)
-        await _answer(interaction, f"{person.mention} is blocked {term}: {escape_markdown(reason)}")
+        await self.services.guilds.block(entry, block)
+        await _respond(interaction, f"{person.mention} is blocked {term}: {escape_markdown(reason)}")
 
     @app_commands.command(description="Let somebody use me again")
     @app_commands.describe(person="Who is blocked now")
     async def remove(self, interaction: Interaction, person: discord.User) -> None:
-        if not await self.studio.guilds.unblock(act_of(interaction, "unblock", person.mention), person.id):
+        if not await self.services.guilds.unblock(audit_entry(interaction, "unblock", person.mention), person.id):
             raise UserError(f"{person.mention} is not blocked.")
-        await _answer(interaction, f"{person.mention} may use me again.")
+        await _respond(interaction, f"{person.mention} may use me again.")
 
     @app_commands.command(name="list", description="Who is blocked, why and until when")
     async def show(self, interaction: Interaction) -> None:
         assert interaction.guild_id is not None
-        blocks = await self.studio.guilds.active_blocks(interaction.guild_id)
-        lines = [_line(block) for block in blocks[:MOST_SHOWN]]
-        more = [f"-# and {len(blocks) - MOST_SHOWN} more"] if len(blocks) > MOST_SHOWN else []
-        await _answer(interaction, "\n".join(lines + more)[:2000] or "Nobody is blocked.")
+        blocks = await self.services.guilds.active_blocks(interaction.guild_id)
+        lines = [_line(block) for block in blocks[:MAX_SHOWN]]
+        more = [f"-# and {len(blocks) - MAX_SHOWN} more"] if len(blocks) > MAX_SHOWN else []
+        await _respond(interaction, "\n".join(lines + more)[:2000] or "Nobody is blocked.")
 
 
 def _line(block: Block) -> str:
@@ -66,5 +66,5 @@ def _line(block: Block) -> str:
     return f"<@{block.person_id}> {term}, by <@{block.by_id}>: {escape_markdown(block.reason[:60])}"
 
 
-async def _answer(interaction: Interaction, text: str) -> None:
+async def _respond(interaction: Interaction, text: str) -> None:
     await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)

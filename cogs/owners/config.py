@@ -17,29 +17,29 @@ from bot.services import Services
 from bot.ui.text import truncate
 from cogs.choosing import choices
 from cogs.owners import panel, stats
-from cogs.owners.pages import PLACES
+from cogs.owners.pages import DRAWING_CHANNEL_TYPES
 from cogs.owners.reading import (
-    MOST_AT_ONCE,
-    MOST_CHANNELS,
-    MOST_MODELS,
-    MOST_RETENTION,
-    MOST_ROLES,
-    checked_defaults,
-    model_name,
-    model_names,
-    refuse_closed,
-    refuse_nothing,
-    with_one,
-    without,
+    MAX_CHANNELS,
+    MAX_JOBS_PER_PROMPT,
+    MAX_MODELS,
+    MAX_RETENTION_DAYS,
+    MAX_ROLES,
+    add_item,
+    known_model_names,
+    parse_defaults,
+    remove_item,
+    require_any,
+    require_postable,
+    resolve_model_name,
 )
-from cogs.owners.reports import show_open
+from cogs.owners.reports import show_open_report
 from cogs.road import Interaction
 from generation.errors import UserError
 from generation.models.catalogue import normalize_name
 
-Change = Callable[[GuildSettings], GuildSettings]
+SettingsUpdate = Callable[[GuildSettings], GuildSettings]
 
-FEATURES = {
+FEATURE_FIELDS = {
     "fast mode": "fast_roles",
     "big upscales": "upscale_roles",
     "--repeat": "repeat_roles",
@@ -47,7 +47,7 @@ FEATURES = {
 }
 
 
-class PlaceOption(app_commands.Transformer):
+class ChannelOrCategoryTransformer(app_commands.Transformer):
     """An option that takes a channel where people can draw, or a category of such channels."""
 
     @property
@@ -56,17 +56,17 @@ class PlaceOption(app_commands.Transformer):
 
     @property
     def channel_types(self) -> list[discord.ChannelType]:
-        return PLACES
+        return DRAWING_CHANNEL_TYPES
 
     async def transform(self, interaction: discord.Interaction[Any], value: Any, /) -> app_commands.AppCommandChannel:
         channel: app_commands.AppCommandChannel = value
         return channel
 
 
-Place = app_commands.Transform[app_commands.AppCommandChannel, PlaceOption]
+ChannelOrCategory = app_commands.Transform[app_commands.AppCommandChannel, ChannelOrCategoryTransformer]
 
 
-class Config(app_commands.Group):
+class ConfigGroup(app_commands.Group):
     """What the owners of a server decide. Whether the bot allows it is Discord's own permission for the command."""
 
     def __init__(self, studio: Services) -> None:
@@ -78,13 +78,13 @@ class Config(app_commands.Group):
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
             default_permissions=discord.Permissions(manage_guild=True),
         )
-        self.studio = studio
+        self.services = studio
 
     @app_commands.command(description="Parameters that hold where people say nothing else, such as --ar 3:2 --s 250")
     @app_commands.describe(parameters="As in a prompt; leave it out to clear them")
     async def defaults(self, interaction: Interaction, parameters: app_commands.Range[str, 1, 500] = "") -> None:
-        text = checked_defaults(self.studio, parameters)
-        await self._change(interaction, f"defaults: {text or 'none'}", lambda now: replace(now, defaults=text))
+        text = parse_defaults(self.services, parameters)
+        await self._update(interaction, f"defaults: {text or 'none'}", lambda now: replace(now, defaults=text))
 
     @app_commands.command(description="Models that may draw here; with none on the list, whichever I draw with")
     @app_commands.describe(add="Allow this one", remove="Allow this one no longer", every="Allow all models")
@@ -95,27 +95,31 @@ class Config(app_commands.Group):
         remove: app_commands.Range[str, 1, 100] | None = None,
         every: bool = False,
     ) -> None:
-        refuse_nothing(add or remove or every)
-        new = model_name(self.studio, add) if add else None
+        require_any(add or remove or every)
+        added = resolve_model_name(self.services, add) if add else None
         # One that is not here any more can be taken off the list all the same.
-        listed = (await self.studio.policy.settings(interaction.guild_id)).models
-        gone = model_name(self.studio, remove, listed) if remove else None
+        listed = (await self.services.policy.settings(interaction.guild_id)).models
+        removed = resolve_model_name(self.services, remove, listed) if remove else None
 
         def change(now: GuildSettings) -> GuildSettings:
-            kept = () if every else without(now.models, gone)
-            return replace(now, models=with_one(kept, new, MOST_MODELS, "models"))
+            kept = () if every else remove_item(now.models, removed)
+            return replace(now, models=add_item(kept, added, MAX_MODELS, "models"))
 
-        await self._change(interaction, f"models: {_said(add=new, remove=gone, all=every or None)}", change)
+        await self._update(
+            interaction, f"models: {_format_options(add=added, remove=removed, all=every or None)}", change
+        )
 
     @models.autocomplete("add")
     async def known_models(self, _: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         """Offer the models that there are."""
-        return choices(name for name in model_names(self.studio) if normalize_name(typed) in normalize_name(name))
+        return choices(
+            name for name in known_model_names(self.services) if normalize_name(typed) in normalize_name(name)
+        )
 
     @models.autocomplete("remove")
     async def listed_models(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         """Offer the models that are on the list."""
-        listed = (await self.studio.policy.settings(interaction.guild_id)).models
+        listed = (await self.services.policy.settings(interaction.guild_id)).models
         return choices(name for name in listed if normalize_name(typed) in normalize_name(name))
 
     @app_commands.command(
@@ -123,31 +127,35 @@ class Config(app_commands.Group):
     )
     @app_commands.describe(add="Allow this one", remove="Allow this one no longer", everywhere="Allow all channels")
     async def channels(
-        self, interaction: Interaction, add: Place | None = None, remove: Place | None = None, everywhere: bool = False
+        self,
+        interaction: Interaction,
+        add: ChannelOrCategory | None = None,
+        remove: ChannelOrCategory | None = None,
+        everywhere: bool = False,
     ) -> None:
         def change(now: GuildSettings) -> GuildSettings:
-            kept = () if everywhere else without(now.channels, remove.id if remove else None)
-            return replace(now, channels=with_one(kept, add.id if add else None, MOST_CHANNELS, "channels"))
+            kept = () if everywhere else remove_item(now.channels, remove.id if remove else None)
+            return replace(now, channels=add_item(kept, add.id if add else None, MAX_CHANNELS, "channels"))
 
-        refuse_nothing(add or remove or everywhere)
-        what = _said(add=add and add.mention, remove=remove and remove.mention, everywhere=everywhere or None)
-        await self._change(interaction, f"channels: {what}", change)
+        require_any(add or remove or everywhere)
+        what = _format_options(add=add and add.mention, remove=remove and remove.mention, everywhere=everywhere or None)
+        await self._update(interaction, f"channels: {what}", change)
 
     @app_commands.command(description="Where results are posted")
     @app_commands.describe(where="Where results go", gallery="The channel that shows them, for a gallery")
     @app_commands.choices(
-        where=[app_commands.Choice(name=words, value=delivery.value) for delivery, words in PLACEMENT_LABELS.items()]
+        where=[app_commands.Choice(name=label, value=delivery.value) for delivery, label in PLACEMENT_LABELS.items()]
     )
     async def results(self, interaction: Interaction, where: str, gallery: discord.TextChannel | None = None) -> None:
-        delivery = ResultPlacement(where)
-        if (delivery is ResultPlacement.GALLERY) != (gallery is not None):
+        placement = ResultPlacement(where)
+        if (placement is ResultPlacement.GALLERY) != (gallery is not None):
             raise UserError("A gallery needs a channel: give both `where: a gallery` and `gallery`.")
-        refuse_closed(interaction.guild, gallery.id if gallery else None, files=True)
+        require_postable(interaction.guild, gallery.id if gallery else None, files=True)
         shown = f" {gallery.mention}" if gallery else ""
-        await self._change(
+        await self._update(
             interaction,
-            f"results: {PLACEMENT_LABELS[delivery]}{shown}",
-            lambda now: replace(now, delivery=delivery, gallery=gallery.id if gallery else None),
+            f"results: {PLACEMENT_LABELS[placement]}{shown}",
+            lambda now: replace(now, delivery=placement, gallery=gallery.id if gallery else None),
         )
 
     @app_commands.command(description="Which roles may use a feature; with none everybody may")
@@ -165,16 +173,16 @@ class Config(app_commands.Group):
         remove: discord.Role | None = None,
         everybody: bool = False,
     ) -> None:
-        name = FEATURES[feature]
+        name = FEATURE_FIELDS[feature]
 
         def change(now: GuildSettings) -> GuildSettings:
-            kept = () if everybody else without(getattr(now, name), remove.id if remove else None)
-            changed: dict[str, Any] = {name: with_one(kept, add.id if add else None, MOST_ROLES, "roles")}
+            kept = () if everybody else remove_item(getattr(now, name), remove.id if remove else None)
+            changed: dict[str, Any] = {name: add_item(kept, add.id if add else None, MAX_ROLES, "roles")}
             return replace(now, **changed)
 
-        refuse_nothing(add or remove or everybody)
-        what = _said(add=add and add.mention, remove=remove and remove.mention, everybody=everybody or None)
-        await self._change(interaction, f"{feature}: {what}", change)
+        require_any(add or remove or everybody)
+        what = _format_options(add=add and add.mention, remove=remove and remove.mention, everybody=everybody or None)
+        await self._update(interaction, f"{feature}: {what}", change)
 
     @app_commands.command(description="Limits for a role; somebody with several roles has the most generous of each")
     @app_commands.describe(
@@ -211,7 +219,7 @@ class Config(app_commands.Group):
             "steps": steps,
         }
         wanted = {name: check_limit(name, value) for name, value in given.items() if value is not None}
-        refuse_nothing(wanted or clear)
+        require_any(wanted or clear)
 
         def change(now: GuildSettings) -> GuildSettings:
             before = RoleLimits() if clear else now.bounds.get(role.id, RoleLimits())
@@ -220,31 +228,33 @@ class Config(app_commands.Group):
             return replace(now, bounds=kept)
 
         what = format_limits(RoleLimits(**wanted)) or "none"
-        await self._change(interaction, f"limits of {role.mention}: {'cleared, ' if clear else ''}{what}", change)
+        await self._update(interaction, f"limits of {role.mention}: {'cleared, ' if clear else ''}{what}", change)
 
     @app_commands.command(description="How many jobs one prompt may make, by --repeat or choices in braces")
     @app_commands.describe(most="With more, the prompt is refused")
-    async def permutations(self, interaction: Interaction, most: app_commands.Range[int, 1, MOST_AT_ONCE]) -> None:
-        await self._change(interaction, f"jobs of one prompt: {most}", lambda now: replace(now, permutations=most))
+    async def permutations(
+        self, interaction: Interaction, most: app_commands.Range[int, 1, MAX_JOBS_PER_PROMPT]
+    ) -> None:
+        await self._update(interaction, f"jobs of one prompt: {most}", lambda now: replace(now, permutations=most))
 
     @app_commands.command(description="Whether people may draw privately (--stealth)")
     @app_commands.describe(allowed="Or else everything is public")
     async def stealth(self, interaction: Interaction, allowed: bool) -> None:
         what = f"private pictures: {'allowed' if allowed else 'not allowed'}"
-        await self._change(interaction, what, lambda now: replace(now, stealth=allowed))
+        await self._update(interaction, what, lambda now: replace(now, stealth=allowed))
 
     @app_commands.command(description="After how many days pictures are deleted; 0 leaves it to whoever runs me")
     @app_commands.describe(days="Counted from the day a picture was drawn")
-    async def retention(self, interaction: Interaction, days: app_commands.Range[int, 0, MOST_RETENTION]) -> None:
-        what = f"pictures are kept: {format_retention(days, self.studio.config.retention_days)}"
-        await self._change(interaction, what, lambda now: replace(now, retention_days=days))
+    async def retention(self, interaction: Interaction, days: app_commands.Range[int, 0, MAX_RETENTION_DAYS]) -> None:
+        what = f"pictures are kept: {format_retention(days, self.services.config.retention_days)}"
+        await self._update(interaction, what, lambda now: replace(now, retention_days=days))
 
     @app_commands.command(description="The channel that hears of reports and changes; leave it out for none")
     @app_commands.describe(channel="Where only those who should see it can")
     async def log(self, interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
-        refuse_closed(interaction.guild, channel.id if channel else None, files=False)
+        require_postable(interaction.guild, channel.id if channel else None, files=False)
         what = f"log channel: {channel.mention if channel else 'none'}"
-        await self._change(interaction, what, lambda now: replace(now, log_channel=channel.id if channel else None))
+        await self._update(interaction, what, lambda now: replace(now, log_channel=channel.id if channel else None))
 
     @app_commands.command(description="In which language I speak of jobs, rules and the queue; the rest is English")
     @app_commands.describe(language="What Discord has for the server is in its community settings")
@@ -252,7 +262,7 @@ class Config(app_commands.Group):
         self, interaction: Interaction, language: Literal["as the server has it at Discord", "English", "Deutsch"]
     ) -> None:
         name = next((name for name, words in LANGUAGE_NAMES.items() if words == language), "")
-        await self._change(interaction, f"language: {language}", lambda now: replace(now, language=name))
+        await self._update(interaction, f"language: {language}", lambda now: replace(now, language=name))
 
     @app_commands.command(description="What happens to sensitive pictures outside age-restricted channels")
     @app_commands.describe(pictures="What becomes of them")
@@ -261,48 +271,51 @@ class Config(app_commands.Group):
     ) -> None:
         chosen = NsfwMode.WITHHOLD if pictures == "withheld" else NsfwMode.SPOILER
         what = f"sensitive pictures: {pictures}"
-        await self._change(interaction, what, lambda now: replace(now, sensitive=chosen))
+        await self._update(interaction, what, lambda now: replace(now, sensitive=chosen))
 
     @app_commands.command(description="Everything that holds in this server, and the means to change it")
     async def panel(self, interaction: Interaction) -> None:
-        await panel.show(interaction)
+        await panel.show_panel(interaction)
 
     @app_commands.command(description="Jobs, people, times and failures, as a picture")
     @app_commands.describe(period="How far to look back")
     async def stats(self, interaction: Interaction, period: Literal["day", "week", "month"] = "week") -> None:
-        await stats.answer(interaction, self.studio, period)
+        await stats.send_stats(interaction, self.services, period)
 
     @app_commands.command(description="The oldest report that nobody has dealt with, and what you can do about it")
     async def reports(self, interaction: Interaction) -> None:
-        await show_open(interaction, self.studio)
+        await show_open_report(interaction, self.services)
 
     @app_commands.command(description="Who changed what, newest first")
     @app_commands.describe(page="Older entries are on later pages")
     async def audit(self, interaction: Interaction, page: app_commands.Range[int, 1, 1000] = 1) -> None:
         assert interaction.guild_id is not None
-        acts = await self.studio.guilds.audit_entries(
-            interaction.guild_id, offset=(page - 1) * AUDIT_PAGE, limit=AUDIT_PAGE
+        entries = await self.services.guilds.audit_entries(
+            interaction.guild_id, offset=(page - 1) * AUDIT_PAGE_SIZE, limit=AUDIT_PAGE_SIZE
         )
-        lines = [f"<t:{int(act.at)}:f> <@{act.person_id}> {truncate(act.details, LONGEST_DETAILS)}" for act in acts]
+        lines = [
+            f"<t:{int(entry.at)}:f> <@{entry.person_id}> {truncate(entry.details, MAX_DETAILS_LENGTH)}"
+            for entry in entries
+        ]
         text = "\n".join(lines) or ("Nothing was changed yet." if page == 1 else "There are no older entries.")
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
-    async def _change(self, interaction: Interaction, what: str, change: Change) -> None:
+    async def _update(self, interaction: Interaction, details: str, update: SettingsUpdate) -> None:
         assert interaction.guild_id is not None
-        author = Actor(interaction.guild_id, interaction.user.id)
-        await update_settings(self.studio.guilds, author, what, change, self.studio.clock)
+        actor = Actor(interaction.guild_id, interaction.user.id)
+        await update_settings(self.services.guilds, actor, details, update, self.services.clock)
         await interaction.response.send_message(
-            f"{what[:1].upper()}{what[1:]}.\n-# It holds from the next job on; `/config panel` shows everything.",
+            f"{details[:1].upper()}{details[1:]}.\n-# It holds from the next job on; `/config panel` shows everything.",
             ephemeral=True,
             allowed_mentions=NO_MENTIONS,
         )
 
 
-AUDIT_PAGE = 15
-LONGEST_DETAILS = 90  # characters of an entry; fifteen of them fit into a message
+AUDIT_PAGE_SIZE = 15
+MAX_DETAILS_LENGTH = 90  # characters of an entry; fifteen of them fit into a message
 
 
-def _said(**options: object) -> str:
+def _format_options(**options: object) -> str:
     return ", ".join(
         name if value is True else f"{name} {value}" for name, value in options.items() if value is not None
     )

@@ -11,10 +11,10 @@ import discord
 from bot.policy.settings import NsfwMode, ResultPlacement
 from bot.policy.summary import PLACEMENT_LABELS
 from bot.services import Services
-from cogs.owners.reading import MOST_AT_ONCE, MOST_RETENTION, checked_defaults, whole_number
+from cogs.owners.reading import MAX_JOBS_PER_PROMPT, MAX_RETENTION_DAYS, integer_in_range, parse_defaults
 
-MOST_IN_SELECT = 25  # what a select of Discord's can hold
-PLACES = [
+MAX_SELECT_OPTIONS = 25  # what a select of Discord's can hold
+DRAWING_CHANNEL_TYPES = [
     discord.ChannelType.text,
     discord.ChannelType.news,
     discord.ChannelType.category,
@@ -22,29 +22,29 @@ PLACES = [
     discord.ChannelType.voice,
 ]
 # A gallery needs its channel, with which it is chosen.
-RESULTS = {
+PLACEMENT_CHOICES = {
     f"In {words}": delivery for delivery, words in PLACEMENT_LABELS.items() if delivery is not ResultPlacement.GALLERY
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Channels:
+class ChannelField:
     """A setting that names channels."""
 
     title: str
-    types: Sequence[discord.ChannelType]
-    most: int = MOST_IN_SELECT
+    channel_types: Sequence[discord.ChannelType]
+    max_values: int = MAX_SELECT_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)
-class Roles:
+class RoleField:
     """A setting that names roles."""
 
     title: str
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChoiceField:
     """A setting with a few values, by the words for them."""
 
     title: str
@@ -52,53 +52,53 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class TextField:
     """A setting that is typed into a form; `read` makes the value of it, or raises Complaint."""
 
     title: str
-    read: Callable[[Services, str], Any]
+    parse: Callable[[Services, str], Any]
 
 
-Page = Channels | Roles | Choice | Typed
+Field = ChannelField | RoleField | ChoiceField | TextField
 
-PAGES: dict[str, Page] = {
-    "defaults": Typed("Default parameters", checked_defaults),
-    "channels": Channels("Channels where people may draw", PLACES),
-    "delivery": Choice("Where results go", RESULTS),
-    "gallery": Channels("A gallery channel for results", [discord.ChannelType.text], most=1),
-    "fast_roles": Roles("Roles with fast mode"),
-    "upscale_roles": Roles("Roles with big upscales"),
-    "repeat_roles": Roles("Roles with --repeat"),
-    "permutation_roles": Roles("Roles with choices in braces"),
-    "permutations": Typed("Jobs that one prompt may make", whole_number(1, MOST_AT_ONCE)),
-    "language": Choice(
+FIELDS: dict[str, Field] = {
+    "defaults": TextField("Default parameters", parse_defaults),
+    "channels": ChannelField("Channels where people may draw", DRAWING_CHANNEL_TYPES),
+    "delivery": ChoiceField("Where results go", PLACEMENT_CHOICES),
+    "gallery": ChannelField("A gallery channel for results", [discord.ChannelType.text], max_values=1),
+    "fast_roles": RoleField("Roles with fast mode"),
+    "upscale_roles": RoleField("Roles with big upscales"),
+    "repeat_roles": RoleField("Roles with --repeat"),
+    "permutation_roles": RoleField("Roles with choices in braces"),
+    "permutations": TextField("Jobs that one prompt may make", integer_in_range(1, MAX_JOBS_PER_PROMPT)),
+    "language": ChoiceField(
         "Language of my messages", {"As the server has it at Discord": "", "English": "en", "Deutsch": "de"}
     ),
-    "stealth": Choice("Private pictures", {"Allowed": True, "Not allowed": False}),
-    "retention_days": Typed("Days that pictures are kept (0: not set)", whole_number(0, MOST_RETENTION)),
-    "sensitive": Choice(
+    "stealth": ChoiceField("Private pictures", {"Allowed": True, "Not allowed": False}),
+    "retention_days": TextField("Days that pictures are kept (0: not set)", integer_in_range(0, MAX_RETENTION_DAYS)),
+    "sensitive": ChoiceField(
         "Sensitive pictures", {"Hidden behind a spoiler": NsfwMode.SPOILER, "Withheld": NsfwMode.WITHHOLD}
     ),
-    "log_channel": Channels("Log channel", [discord.ChannelType.text], most=1),
+    "log_channel": ChannelField("Log channel", [discord.ChannelType.text], max_values=1),
 }
 
 
-def is_list(page: Page) -> bool:
+def is_list(field: Field) -> bool:
     """Say whether a setting is a list, of which a select may show a part only."""
-    return isinstance(page, Roles) or (isinstance(page, Channels) and page.most > 1)
+    return isinstance(field, RoleField) or (isinstance(field, ChannelField) and field.max_values > 1)
 
 
-def chosen(page: Page, values: list[str]) -> Any:
+def parse_selection(field: Field, values: list[str]) -> Any:
     """Give the value of a setting that was chosen in a select, where that is no list."""
-    match page:
-        case Channels(most=1):
+    match field:
+        case ChannelField(max_values=1):
             return int(values[0]) if values else None
-        case Choice(values=known):
-            return known[values[0]]
+        case ChoiceField(values=choices):
+            return choices[values[0]]
     raise AssertionError("lists are changed by what was added and taken away")
 
 
-def mentioned(page: Page, values: list[str]) -> str:
+def format_selection(field: Field, values: list[str]) -> str:
     """Say what was chosen in a select."""
-    mark = {Channels: "<#{}>", Roles: "<@&{}>"}.get(type(page), "{}")
-    return ", ".join(mark.format(value) for value in values) or "none"
+    template = {ChannelField: "<#{}>", RoleField: "<@&{}>"}.get(type(field), "{}")
+    return ", ".join(template.format(value) for value in values) or "none"

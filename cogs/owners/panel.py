@@ -13,26 +13,37 @@ from bot.policy.summary import settings_summary
 from bot.services import Services
 from bot.ui.errors import report_errors
 from bot.ui.modals import ModalValues, PersistentModal
-from cogs.owners.changing import change, change_list, still_there
-from cogs.owners.pages import MOST_IN_SELECT, PAGES, Channels, Choice, Page, Roles, Typed, chosen, is_list, mentioned
+from cogs.owners.changing import existing_roles, merge_selection, set_field
+from cogs.owners.pages import (
+    FIELDS,
+    MAX_SELECT_OPTIONS,
+    ChannelField,
+    ChoiceField,
+    Field,
+    RoleField,
+    TextField,
+    format_selection,
+    is_list,
+    parse_selection,
+)
 from cogs.road import Interaction
 from generation.errors import UserError
 
 # Seconds for which a panel serves somebody without *Manage Server*: whether they still have the command, which Discord
 # may give to any role, only Discord knows, and it looks when the panel is opened.
-LASTS = 900.0
-FORM = "config"
+PANEL_TTL_S = 900.0
+MODAL_PREFIX = "config"
 
 AnySelect = discord.ui.Select[Any] | discord.ui.ChannelSelect[Any] | discord.ui.RoleSelect[Any]
 
 
-class PageSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template=r"config:page"):
+class FieldSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template=r"config:page"):
     """What is to be changed."""
 
-    def __init__(self, open_at: str = "") -> None:
+    def __init__(self, selected: str = "") -> None:
         select = discord.ui.Select[discord.ui.View](placeholder="Change…", custom_id="config:page", row=0)
-        for name, page in PAGES.items():
-            select.add_option(label=page.title, value=name, default=name == open_at)
+        for name, field in FIELDS.items():
+            select.add_option(label=field.title, value=name, default=name == selected)
         super().__init__(select)
 
     @classmethod
@@ -41,11 +52,11 @@ class PageSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], tem
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
-            _refuse_old(interaction)
-            await show(interaction, _values(interaction)[0])
+            _require_fresh(interaction)
+            await show_panel(interaction, _values(interaction)[0])
 
 
-class SettingSelect(discord.ui.DynamicItem[AnySelect], template=r"config:set:(?P<name>[a-z_]+)"):
+class FieldValueSelect(discord.ui.DynamicItem[AnySelect], template=r"config:set:(?P<name>[a-z_]+)"):
     """Where the value of a setting is chosen."""
 
     def __init__(self, name: str, select: AnySelect) -> None:
@@ -60,18 +71,18 @@ class SettingSelect(discord.ui.DynamicItem[AnySelect], template=r"config:set:(?P
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
-            _refuse_old(interaction)
-            page, values = PAGES[self.name], _values(interaction)
-            what = f"{page.title}: {mentioned(page, values)}"
-            if is_list(page):
+            _require_fresh(interaction)
+            field, values = FIELDS[self.name], _values(interaction)
+            details = f"{field.title}: {format_selection(field, values)}"
+            if is_list(field):
                 shown = {each.id for each in getattr(self.item, "default_values", ())}
-                await change_list(interaction, self.name, what, tuple(map(int, values)), shown)
+                await merge_selection(interaction, self.name, details, tuple(map(int, values)), shown)
             else:
-                await change(interaction, self.name, what, chosen(page, values))
-            await show(interaction, self.name)
+                await set_field(interaction, self.name, details, parse_selection(field, values))
+            await show_panel(interaction, self.name)
 
 
-class SettingButton(
+class EditFieldButton(
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"config:type:(?P<name>[a-z_]+)"
 ):
     """Opens a form for a setting that is typed."""
@@ -86,37 +97,37 @@ class SettingButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with report_errors(interaction):
-            _refuse_old(interaction)
-            settings = await _studio(interaction).policy.settings(interaction.guild_id)
+            _require_fresh(interaction)
+            settings = await _services(interaction).policy.settings(interaction.guild_id)
             value = discord.ui.TextInput[Any](
                 custom_id="value", default=str(getattr(settings, self.name)), required=False, max_length=500
             )
-            field = discord.ui.Label(text=PAGES[self.name].title[:45], component=value)
+            field = discord.ui.Label(text=FIELDS[self.name].title[:45], component=value)
             await interaction.response.send_modal(
-                PersistentModal(f"{FORM}:{self.name}", "Settings of this server", field)
+                PersistentModal(f"{MODAL_PREFIX}:{self.name}", "Settings of this server", field)
             )
 
 
-async def take_form(interaction: Interaction, name: str, filled: ModalValues) -> None:
+async def on_submit(interaction: Interaction, name: str, values: ModalValues) -> None:
     """Take a setting that was typed into the form."""
-    _refuse_old(interaction)
-    page = PAGES.get(name)
-    if not isinstance(page, Typed):
+    _require_fresh(interaction)
+    field = FIELDS.get(name)
+    if not isinstance(field, TextField):
         raise UserError("This setting is not there any more: open `/config panel` again.")
-    value = page.read(_studio(interaction), filled.texts.get("value", ""))
-    await change(interaction, name, f"{page.title}: {value}", value)
-    await show(interaction, name)
+    value = field.parse(_services(interaction), values.texts.get("value", ""))
+    await set_field(interaction, name, f"{field.title}: {value}", value)
+    await show_panel(interaction, name)
 
 
-async def show(interaction: discord.Interaction[Any], page: str = "") -> None:
+async def show_panel(interaction: discord.Interaction[Any], field_name: str = "") -> None:
     """Answer with everything that holds, and the control for one setting."""
-    studio, guild_id = _studio(interaction), interaction.guild_id
+    services, guild_id = _services(interaction), interaction.guild_id
     assert guild_id is not None
-    settings = await studio.policy.settings(guild_id)
-    words = len(await studio.guilds.blocked_words(guild_id))
-    says = settings_summary(settings, guild_id, words, studio.config.retention_days)
-    content = f"{says}\n-# Roles' limits: `/config limits` · words: `/config words`"
-    view = _view(page, settings, interaction.guild)
+    settings = await services.policy.settings(guild_id)
+    word_count = len(await services.guilds.blocked_words(guild_id))
+    text = settings_summary(settings, guild_id, word_count, services.config.retention_days)
+    content = f"{text}\n-# Roles' limits: `/config limits` · words: `/config words`"
+    view = _view(field_name, settings, interaction.guild)
     if interaction.message is not None:
         await interaction.response.edit_message(content=content, view=view, allowed_mentions=NO_MENTIONS)
     else:
@@ -125,56 +136,58 @@ async def show(interaction: discord.Interaction[Any], page: str = "") -> None:
 
 def _view(name: str, settings: GuildSettings, guild: discord.Guild | None) -> discord.ui.View:
     view = discord.ui.View(timeout=None)
-    view.add_item(PageSelect(name))
-    if name in PAGES:
-        page, now = PAGES[name], getattr(settings, name)
-        view.add_item(_control(name, page, still_there(guild, now) if isinstance(page, Roles) else now))
+    view.add_item(FieldSelect(name))
+    if name in FIELDS:
+        field, now = FIELDS[name], getattr(settings, name)
+        view.add_item(_control(name, field, existing_roles(guild, now) if isinstance(field, RoleField) else now))
     return view
 
 
-def _control(name: str, page: Page, now: Any) -> discord.ui.Item[Any]:
+def _control(name: str, field: Field, now: Any) -> discord.ui.Item[Any]:
     custom_id = f"config:set:{name}"
-    match page:
-        case Channels(types=types, most=most):
+    match field:
+        case ChannelField(channel_types=types, max_values=most):
             ids = now if isinstance(now, tuple) else tuple(filter(None, [now]))
-            return SettingSelect(
+            return FieldValueSelect(
                 name,
                 discord.ui.ChannelSelect(
                     custom_id=custom_id,
                     channel_types=list(types),
                     min_values=0,
                     max_values=most,
-                    default_values=[_default(each, discord.SelectDefaultValueType.channel) for each in ids[:most]],
+                    default_values=[
+                        _default_value(each, discord.SelectDefaultValueType.channel) for each in ids[:most]
+                    ],
                     row=1,
                 ),
             )
-        case Roles():
-            defaults = [_default(each, discord.SelectDefaultValueType.role) for each in now[:MOST_IN_SELECT]]
-            return SettingSelect(
+        case RoleField():
+            defaults = [_default_value(each, discord.SelectDefaultValueType.role) for each in now[:MAX_SELECT_OPTIONS]]
+            return FieldValueSelect(
                 name,
                 discord.ui.RoleSelect(
-                    custom_id=custom_id, min_values=0, max_values=MOST_IN_SELECT, default_values=defaults, row=1
+                    custom_id=custom_id, min_values=0, max_values=MAX_SELECT_OPTIONS, default_values=defaults, row=1
                 ),
             )
-        case Choice(values=values):
-            select = discord.ui.Select[Any](custom_id=custom_id, placeholder=page.title, row=1)
-            for words, value in values.items():
-                select.add_option(label=words, default=value == now)
-            return SettingSelect(name, select)
-        case Typed():
-            return SettingButton(name)
+        case ChoiceField(values=values):
+            select = discord.ui.Select[Any](custom_id=custom_id, placeholder=field.title, row=1)
+            for label, value in values.items():
+                select.add_option(label=label, default=value == now)
+            return FieldValueSelect(name, select)
+        case TextField():
+            return EditFieldButton(name)
 
 
-def _default(of: int, kind: discord.SelectDefaultValueType) -> discord.SelectDefaultValue:
-    return discord.SelectDefaultValue(id=of, type=kind)
+def _default_value(object_id: int, kind: discord.SelectDefaultValueType) -> discord.SelectDefaultValue:
+    return discord.SelectDefaultValue(id=object_id, type=kind)
 
 
-def _refuse_old(interaction: discord.Interaction[Any]) -> None:
+def _require_fresh(interaction: discord.Interaction[Any]) -> None:
     """A panel stays in its window for as long as that is open, also when its owner is an owner no more."""
     opened = interaction.message
     if interaction.permissions.manage_guild or opened is None:
         return
-    if _studio(interaction).clock() > opened.created_at.timestamp() + LASTS:
+    if _services(interaction).clock() > opened.created_at.timestamp() + PANEL_TTL_S:
         raise UserError("This panel is too old: open a new one with `/config panel`.")
 
 
@@ -182,6 +195,6 @@ def _values(interaction: discord.Interaction[Any]) -> list[str]:
     return list(cast(dict[str, Any], interaction.data or {}).get("values", []))
 
 
-def _studio(interaction: discord.Interaction[Any]) -> Services:
-    studio: Services = interaction.client.services
-    return studio
+def _services(interaction: discord.Interaction[Any]) -> Services:
+    services: Services = interaction.client.services
+    return services

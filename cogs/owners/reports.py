@@ -15,8 +15,8 @@ from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
 from bot.services import Services
 from bot.ui.errors import report_errors
 from bot.ui.text import escape_markdown, truncate
-from cogs.deleting import deleting_of
-from cogs.road import Interaction, road_of
+from cogs.deleting import get_delete_images
+from cogs.road import Interaction, get_job_service
 from db.guilds import AuditEntry, Block
 from db.jobs import JobRecord, JobState
 from db.privacy import ERASED_PERSON_ID as NO_LONGER_KNOWN
@@ -26,7 +26,7 @@ from generation.prompt import format_prompt
 
 log = logging.getLogger(__name__)
 
-LONGEST_PROMPT = 300  # characters
+MAX_PROMPT_LENGTH = 300  # characters
 OUTCOMES = {
     "delete": ("Delete the picture", discord.ButtonStyle.danger, "deleted the picture"),
     "block": ("Delete and block", discord.ButtonStyle.danger, "deleted the picture and blocked its owner"),
@@ -40,10 +40,10 @@ class ReportButton(
 ):
     """What a moderator does about a report."""
 
-    def __init__(self, what: str, report_id: int) -> None:
-        self.what, self.report_id = what, report_id
-        label, style, _ = OUTCOMES[what]
-        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"report:{what}:{report_id}"))
+    def __init__(self, outcome: str, report_id: int) -> None:
+        self.outcome, self.report_id = outcome, report_id
+        label, style, _ = OUTCOMES[outcome]
+        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"report:{outcome}:{report_id}"))
 
     @classmethod
     async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
@@ -53,30 +53,30 @@ class ReportButton(
         async with report_errors(interaction):
             if not (interaction.permissions.manage_messages or interaction.permissions.manage_guild):
                 raise UserError("Only moderators, who may delete messages here, can deal with reports.")
-            await _deal_with(interaction, self.what, self.report_id)
+            await _resolve_report(interaction, self.outcome, self.report_id)
 
 
-class Reporting(commands.Cog):
+class ReportLog(commands.Cog):
     """Tell the log channel of reports, and of what owners and moderators do."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self.studio = client.services
-        self.studio.guilds.on_audit = lambda act: client.dispatch("acted", act)
+        self.services = client.services
+        self.services.guilds.on_audit = lambda act: client.dispatch("audit", act)
 
     @commands.Cog.listener()
     async def on_reported(self, report: Report) -> None:
         """Put a new report before the moderators."""
-        content = await described(self.studio, report)
-        await self._tell(report.guild_id, content, report_view(report))
+        content = await describe_report(self.services, report)
+        await self._post_to_log(report.guild_id, content, report_view(report))
 
     @commands.Cog.listener()
-    async def on_acted(self, act: AuditEntry) -> None:
+    async def on_audit(self, entry: AuditEntry) -> None:
         """Tell of an act of an owner or a moderator."""
-        await self._tell(act.guild_id, f"-# <@{act.person_id}>: {truncate(act.details, 1500)}", None)
+        await self._post_to_log(entry.guild_id, f"-# <@{entry.person_id}>: {truncate(entry.details, 1500)}", None)
 
-    async def _tell(self, guild_id: int, content: str, view: discord.ui.View | None) -> None:
-        channel_id = (await self.studio.policy.settings(guild_id)).log_channel
+    async def _post_to_log(self, guild_id: int, content: str, view: discord.ui.View | None) -> None:
+        channel_id = (await self.services.policy.settings(guild_id)).log_channel
         if channel_id is None:
             return
         channel = self.client.get_partial_messageable(channel_id, guild_id=guild_id)
@@ -87,88 +87,90 @@ class Reporting(commands.Cog):
             log.warning("guild %s: the log channel cannot be used: %s", guild_id, error)
 
 
-async def described(studio: Services, report: Report) -> str:
+async def describe_report(services: Services, report: Report) -> str:
     """Give a report in words: who, why, what, and where it is."""
-    record = await studio.store.get(report.job_id)
-    whom = "somebody" if report.person_id == NO_LONGER_KNOWN else f"<@{report.person_id}>"
-    head = f"**Report** by {whom}: {escape_markdown(report.reason)}"
+    record = await services.store.get(report.job_id)
+    reporter = "somebody" if report.person_id == NO_LONGER_KNOWN else f"<@{report.person_id}>"
+    head = f"**Report** by {reporter}: {escape_markdown(report.reason)}"
     if record is None:
         return f"{head}\nThe picture is not kept any more."
-    return f"{head}\n{_picture(record)}"
+    return f"{head}\n{_image_line(record)}"
 
 
 def report_view(report: Report) -> discord.ui.View:
     """Give the buttons below a report."""
     view = discord.ui.View(timeout=None)
-    for what in OUTCOMES:
-        view.add_item(ReportButton(what, report.id))
+    for outcome in OUTCOMES:
+        view.add_item(ReportButton(outcome, report.id))
     return view
 
 
-async def show_open(interaction: Interaction, studio: Services) -> None:
+async def show_open_report(interaction: Interaction, services: Services) -> None:
     """Answer with the oldest report that nobody has dealt with."""
     assert interaction.guild_id is not None
-    reports = await studio.reports.list_open(interaction.guild_id)
+    reports = await services.reports.list_open(interaction.guild_id)
     if not reports:
         await interaction.response.send_message("There are no open reports.", ephemeral=True)
         return
     more = f"\n-# {len(reports) - 1} more after this one" if len(reports) > 1 else ""
-    content = await described(studio, reports[0]) + more
+    content = await describe_report(services, reports[0]) + more
     view = report_view(reports[0])
     await interaction.response.send_message(content, view=view, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
-async def _deal_with(interaction: discord.Interaction[Any], what: str, report_id: int) -> None:
-    studio: Services = interaction.client.services
-    report = await studio.reports.find(report_id)
+async def _resolve_report(interaction: discord.Interaction[Any], outcome: str, report_id: int) -> None:
+    services: Services = interaction.client.services
+    report = await services.reports.find(report_id)
     if report is None or report.guild_id != interaction.guild_id:
         raise UserError("I do not know this report any more.")
-    record = await studio.store.get(report.job_id)
-    if what == "block":
-        await _refuse_to_block_owners(interaction, record)
-    done = OUTCOMES[what][2]
-    if not await studio.reports.close(report_id, done):
+    record = await services.store.get(report.job_id)
+    if outcome == "block":
+        await _require_blockable(interaction, record)
+    done = OUTCOMES[outcome][2]
+    if not await services.reports.close(report_id, done):
         raise UserError("Somebody has dealt with this report already.")
-    act = AuditEntry(
+    entry = AuditEntry(
         guild_id=report.guild_id,
         person_id=interaction.user.id,
         act="report",
         details=f"{done} (job {report.job_id}, reported by <@{report.person_id}>)",
-        at=studio.clock(),
+        at=services.clock(),
     )
-    if what == "block" and record is not None:
-        await studio.guilds.block(act, _block(interaction, record, report, act.at))
+    if outcome == "block" and record is not None:
+        await services.guilds.block(entry, _block(interaction, record, report, entry.at))
     else:
-        await studio.guilds.add_audit_entry(act)
-    content = f"{await described(studio, report)}\n<@{interaction.user.id}> {done}."
+        await services.guilds.add_audit_entry(entry)
+    content = f"{await describe_report(services, report)}\n<@{interaction.user.id}> {done}."
     try:
         await interaction.response.edit_message(content=content, view=None, allowed_mentions=NO_MENTIONS)
     finally:  # what is noted is done, whatever can be said of it
-        if what != "dismiss" and record is not None:
-            await _take_away(interaction, record)
+        if outcome != "dismiss" and record is not None:
+            await _delete_or_cancel(interaction, record)
 
 
-async def _take_away(interaction: discord.Interaction[Any], record: JobRecord) -> None:
+async def _delete_or_cancel(interaction: discord.Interaction[Any], record: JobRecord) -> None:
     """Delete a job's picture, or see to it that there will be none."""
     if record.state in (JobState.WAITING, JobState.RUNNING):
-        road = road_of(interaction.client)
+        job_service = get_job_service(interaction.client)
         with suppress(UserError):  # it is drawn by now
-            cancelled, ending = await road.call_off(record.job.id, interaction.user.id, lambda job: True)
-            await road.tell_ending(cancelled.job, cancelled.status_message_id, ending)
+            cancelled, end_message = await job_service.cancel(record.job.id, interaction.user.id, lambda job: True)
+            await job_service.report_end(cancelled.job, cancelled.status_message_id, end_message)
             return
-    await deleting_of(interaction.client).delete(record)
+    await get_delete_images(interaction.client).delete(record)
 
 
-async def _refuse_to_block_owners(interaction: discord.Interaction[Any], record: JobRecord | None) -> None:
+async def _require_blockable(interaction: discord.Interaction[Any], record: JobRecord | None) -> None:
     """The picture's owner may be among those who manage the server, and they are not to be locked out."""
     if record is None:
         raise UserError("The picture is not kept any more, so I do not know whom to block: use `/config block add`.")
     person_id = record.job.requester.id
-    if person_id == interaction.user.id or (interaction.guild and await _manages(interaction.guild, person_id)):
+    if person_id == interaction.user.id or (
+        interaction.guild and await _can_manage_guild(interaction.guild, person_id)
+    ):
         raise UserError(f"<@{person_id}> cannot be blocked.")
 
 
-async def _manages(guild: discord.Guild, person_id: int) -> bool:
+async def _can_manage_guild(guild: discord.Guild, person_id: int) -> bool:
     try:
         member = await guild.fetch_member(person_id)
     except discord.NotFound:
@@ -187,10 +189,10 @@ def _block(interaction: discord.Interaction[Any], record: JobRecord, report: Rep
     )
 
 
-def _picture(record: JobRecord) -> str:
-    to, prompt = (
+def _image_line(record: JobRecord) -> str:
+    destination, prompt = (
         record.job.destination,
-        escape_markdown(truncate(format_prompt(record.job.params, None), LONGEST_PROMPT)),
+        escape_markdown(truncate(format_prompt(record.job.params, None), MAX_PROMPT_LENGTH)),
     )
-    link = f"\nhttps://discord.com/channels/{to.guild_id}/{to.result_channel_id}/{record.result_message_id}"
-    return f"**{prompt}** - <@{record.job.requester.id}>{link if record.result_message_id else ''}"
+    jump_url = f"\nhttps://discord.com/channels/{destination.guild_id}/{destination.result_channel_id}/{record.result_message_id}"
+    return f"**{prompt}** - <@{record.job.requester.id}>{jump_url if record.result_message_id else ''}"

@@ -12,18 +12,18 @@ from discord import app_commands
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
 from bot.policy.word_filter import MAX_WORDS, WordRule, check_phrase
 from bot.services import Services
-from cogs.owners.acts import act_of, guild_of
+from cogs.owners.acts import audit_entry, require_guild_id
 from cogs.road import Interaction
 from generation.errors import UserError
 
-MODES = {
+RULE_CHOICES = {
     "refuse": WordRule.REFUSE,
     "warn privately": WordRule.WARN,
     "refuse, but allow after --no": WordRule.EXCEPT_NO,
 }
-MODE_WORDS = {mode: words for words, mode in MODES.items()}
-LARGEST_FILE = 1 << 20  # bytes
-Said = Literal["refuse", "warn privately", "refuse, but allow after --no"]
+RULE_LABELS = {mode: words for words, mode in RULE_CHOICES.items()}
+MAX_FILE_BYTES = 1 << 20  # bytes
+RuleName = Literal["refuse", "warn privately", "refuse, but allow after --no"]
 
 
 class WordsGroup(app_commands.Group):
@@ -31,7 +31,7 @@ class WordsGroup(app_commands.Group):
 
     def __init__(self, studio: Services) -> None:
         super().__init__(name="words", description="Words and phrases that prompts may not hold")
-        self.studio = studio
+        self.services = studio
 
     @app_commands.command(description="Block words or phrases, with commas between them; `word*` takes what begins so")
     @app_commands.describe(
@@ -43,44 +43,46 @@ class WordsGroup(app_commands.Group):
         self,
         interaction: Interaction,
         words: app_commands.Range[str, 1, 4000] = "",
-        mode: Said = "refuse",
+        mode: RuleName = "refuse",
         file: discord.Attachment | None = None,
     ) -> None:
         if file is not None:  # which takes a while to fetch
             await interaction.response.defer(ephemeral=True, thinking=True)
-        phrases = await asyncio.to_thread(_checked, await _phrases(words, file))
-        known = await self.studio.guilds.blocked_words(guild_of(interaction))
-        if len(known.keys() | set(phrases)) > MAX_WORDS:
-            raise UserError(f"There can be {MAX_WORDS:,} blocked words, and there are {len(known):,} now.")
-        act = act_of(interaction, "words", f"blocked ({mode}): {_listed(phrases)}")
-        await self.studio.guilds.block_words(act, dict.fromkeys(phrases, MODES[mode]))
-        await _answer(interaction, f"Blocked {_count(phrases)} ({mode}): {_listed(phrases)}")
+        phrases = await asyncio.to_thread(_validate_phrases, await _read_phrases(words, file))
+        blocked = await self.services.guilds.blocked_words(require_guild_id(interaction))
+        if len(blocked.keys() | set(phrases)) > MAX_WORDS:
+            raise UserError(f"There can be {MAX_WORDS:,} blocked words, and there are {len(blocked):,} now.")
+        entry = audit_entry(interaction, "words", f"blocked ({mode}): {_format_phrases(phrases)}")
+        await self.services.guilds.block_words(entry, dict.fromkeys(phrases, RULE_CHOICES[mode]))
+        await _respond(interaction, f"Blocked {_count_words(phrases)} ({mode}): {_format_phrases(phrases)}")
 
     @app_commands.command(description="Allow words or phrases again, with commas between them")
     @app_commands.describe(words="As they stand in the list")
     async def allow(self, interaction: Interaction, words: app_commands.Range[str, 1, 4000]) -> None:
-        phrases = _checked(await _phrases(words, None))
-        known = await self.studio.guilds.blocked_words(guild_of(interaction))
-        if unknown := [phrase for phrase in phrases if phrase not in known]:
-            raise UserError(f"Not blocked, so nothing was changed: {_listed(unknown)}")
-        await self.studio.guilds.unblock_words(act_of(interaction, "words", f"allowed: {_listed(phrases)}"), phrases)
-        await _answer(interaction, f"Allowed {_count(phrases)} again: {_listed(phrases)}")
+        phrases = _validate_phrases(await _read_phrases(words, None))
+        blocked = await self.services.guilds.blocked_words(require_guild_id(interaction))
+        if unknown := [phrase for phrase in phrases if phrase not in blocked]:
+            raise UserError(f"Not blocked, so nothing was changed: {_format_phrases(unknown)}")
+        await self.services.guilds.unblock_words(
+            audit_entry(interaction, "words", f"allowed: {_format_phrases(phrases)}"), phrases
+        )
+        await _respond(interaction, f"Allowed {_count_words(phrases)} again: {_format_phrases(phrases)}")
 
     @app_commands.command(name="list", description="Everything that is blocked, as a file")
     async def show(self, interaction: Interaction) -> None:
-        known = await self.studio.guilds.blocked_words(guild_of(interaction))
-        if not known:
-            await _answer(interaction, "No words are blocked. `/config words block` blocks some.")
+        blocked = await self.services.guilds.blocked_words(require_guild_id(interaction))
+        if not blocked:
+            await _respond(interaction, "No words are blocked. `/config words block` blocks some.")
             return
-        lines = (f"{phrase}\t{MODE_WORDS[WordRule(mode)]}" for phrase, mode in known.items())
+        lines = (f"{phrase}\t{RULE_LABELS[WordRule(mode)]}" for phrase, mode in blocked.items())
         file = discord.File(io.BytesIO("\n".join(lines).encode()), "blocked-words.txt")
-        await interaction.response.send_message(f"{_count(list(known))} blocked.", file=file, ephemeral=True)
+        await interaction.response.send_message(f"{_count_words(list(blocked))} blocked.", file=file, ephemeral=True)
 
 
-async def _phrases(words: str, file: discord.Attachment | None) -> list[str]:
+async def _read_phrases(words: str, file: discord.Attachment | None) -> list[str]:
     typed = [phrase for phrase in words.split(",") if phrase.strip()]
     if file is not None:
-        typed += [line for line in (await _text(file)).splitlines() if line.strip()]
+        typed += [line for line in (await _read_text(file)).splitlines() if line.strip()]
     if not typed:
         raise UserError("Give `words`, or a text file with a word or phrase a line.")
     if len(typed) > MAX_WORDS:
@@ -88,12 +90,12 @@ async def _phrases(words: str, file: discord.Attachment | None) -> list[str]:
     return typed
 
 
-def _checked(typed: list[str]) -> list[str]:
+def _validate_phrases(typed: list[str]) -> list[str]:
     return list(dict.fromkeys(check_phrase(phrase) for phrase in typed))
 
 
-async def _text(file: discord.Attachment) -> str:
-    if file.size > LARGEST_FILE:
+async def _read_text(file: discord.Attachment) -> str:
+    if file.size > MAX_FILE_BYTES:
         raise UserError(f"`{file.filename}` is too large: a list of words has at most 1 MiB.")
     try:
         return (await file.read()).decode("utf-8-sig")
@@ -103,17 +105,17 @@ async def _text(file: discord.Attachment) -> str:
         raise UserError(f"`{file.filename}` is no text file: save it as UTF-8.") from None
 
 
-async def _answer(interaction: Interaction, text: str) -> None:
+async def _respond(interaction: Interaction, text: str) -> None:
     if interaction.response.is_done():
         await interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)
     else:
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
-def _listed(phrases: list[str]) -> str:
+def _format_phrases(phrases: list[str]) -> str:
     shown = ", ".join(f"`{phrase}`" for phrase in phrases[:10])
     return f"{shown} and {len(phrases) - 10:,} more" if len(phrases) > 10 else shown
 
 
-def _count(phrases: list[str]) -> str:
+def _count_words(phrases: list[str]) -> str:
     return f"{len(phrases):,} word{'' if len(phrases) == 1 else 's'}"

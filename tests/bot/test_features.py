@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cogs.buttons import ACTS, LAST_ROW, result_view
-from cogs.pressing import MADE, make
+from cogs.buttons import ACTION_IDS, LAST_ROW, result_view
+from cogs.pressing import ACTION_PARAMS, params_for
 from generation.errors import UserError
 from generation.job import Action
 from generation.models.capabilities import ALL_CAPABILITIES, FAMILY_CAPABILITIES, Capability, required_capabilities
@@ -24,7 +24,7 @@ from tests.db.jobs import a_job
 
 FAMILIES = sorted(Family)
 TILE = Tile("0123456789ab", 0)
-MADE_OF_PICTURES = sorted(MADE)
+MADE_OF_PICTURES = sorted(ACTION_PARAMS)
 NEEDY = [parameter for parameter in PARAMETERS if parameter.requires]
 
 
@@ -63,9 +63,9 @@ def test_a_button_that_is_offered_makes_what_the_model_can_do(family: Family, ac
     is_offered = action in actions.available_actions(picture, model)
     if not is_offered:
         with pytest.raises(UserError, match="cannot be done"):
-            make(action, picture, TILE, model, 7)
+            params_for(action, picture, TILE, model, 7)
         return
-    child = make(action, picture, TILE, model, 7)
+    child = params_for(action, picture, TILE, model, 7)
     assert required_capabilities(child) <= model.capabilities
     assert child.width % model.size_multiple == child.height % model.size_multiple == 0
     if Capability.TILED not in model.capabilities:
@@ -102,7 +102,7 @@ async def test_below_a_picture_are_the_buttons_of_what_its_model_can_do(family: 
     assert _buttons(picture, model) == {
         *LAST_ROW,
         Action.REROLL,
-        *(actions.available_actions(picture, model) & {*ACTS}),
+        *(actions.available_actions(picture, model) & {*ACTION_IDS}),
     }
 
 
@@ -115,12 +115,12 @@ async def test_below_a_grid_is_a_second_row_where_its_tiles_can_be_varied(family
 
 def test_a_picture_cannot_grow_on_without_windows() -> None:
     model, picture = _model(Family.FLUX), _picture(Family.FLUX)
-    larger = make(Action.UPSCALE_SUBTLE, picture, TILE, model, 7)
+    larger = params_for(Action.UPSCALE_SUBTLE, picture, TILE, model, 7)
     assert (larger.width, larger.height) == (2048, 2048)
     assert not {Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE} & actions.available_actions(larger, model)
     longer = picture
     while Action.PAN_RIGHT in actions.available_actions(longer, model):
-        longer = make(Action.PAN_RIGHT, longer, TILE, model, 7)
+        longer = params_for(Action.PAN_RIGHT, longer, TILE, model, 7)
     assert 2 * longer.height <= longer.width <= 3 * longer.height
 
 

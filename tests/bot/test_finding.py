@@ -10,7 +10,7 @@ from bot.ui import job_text
 from bot.ui.i18n import set_locale
 from bot.ui.text import escape_markdown
 from cogs.help import PAGES
-from cogs.info import LONGEST_LINE, MOST_LINES
+from cogs.info import MAX_LINE_LENGTH, MAX_LINES
 from generation.models.adapters import Adapters
 from generation.models.lora import Lora
 from generation.models.model import Model
@@ -216,8 +216,8 @@ def test_the_longest_list_of_jobs_leaves_room_for_the_rest_of_info():
         place = job_text.format_queue_position(QueuePosition(position=199, seconds=9999.0))
     finally:
         set_locale("en")
-    line = f"- **{escape_markdown('*' * LONGEST_LINE)}**: {place}\n"
-    assert MOST_LINES * len(line) < 2000 - 450
+    line = f"- **{escape_markdown('*' * MAX_LINE_LENGTH)}**: {place}\n"
+    assert MAX_LINES * len(line) < 2000 - 450
 
 
 async def test_info_tells_what_is_left_where_a_server_sets_bounds(stage):

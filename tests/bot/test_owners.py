@@ -10,7 +10,7 @@ from discord import Permissions
 
 from bot.policy.settings import GuildSettings
 from bot.policy.updates import Actor, update_settings
-from cogs.owners.panel import LASTS
+from cogs.owners.panel import PANEL_TTL_S
 from preview import Upload
 from preview.people.options import PersonError
 from preview.state.world import Overwrite, walk
@@ -213,7 +213,7 @@ async def test_a_panel_does_not_outlast_the_right_to_it(stage):
     async with stage.bot() as studio:
         panel = await opened(stage, stage.ada, "Private pictures", "config:set:stealth")
         member.role_ids.remove(role.id)
-        stage.server.world.clock.advance(LASTS + 1)
+        stage.server.world.clock.advance(PANEL_TTL_S + 1)
         refused = await stage.person(stage.ada).select(panel, "Not allowed", custom_id="config:set:stealth")
         assert "too old" in await refusal(refused)
         assert (await settings(studio, stage)).stealth

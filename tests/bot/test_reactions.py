@@ -27,7 +27,7 @@ async def test_an_envelope_sends_the_owner_each_picture(stage, emoji):
 
 async def test_who_takes_no_direct_messages_is_told_in_the_channel_and_for_a_moment(stage, monkeypatch):
     async with stage.bot():
-        monkeypatch.setattr(sys.modules["cogs.reactions"], "SHOWN_FOR", 0.2)
+        monkeypatch.setattr(sys.modules["cogs.reactions"], "REPLY_TTL_S", 0.2)
         grid = await drawn(stage)
         close_direct_messages(stage, stage.ada)
         await stage.person(stage.ada).react(grid, "✉️")

@@ -70,13 +70,13 @@ async def test_fast_presses_are_all_counted_before_the_first_is_shown(stage):
 def noting_presses(monkeypatch):
     """Collect the fields whose presses come to the bot, which has loaded the cog anew."""
     region, fields = sys.modules["cogs.region"].Region, []
-    turn = region.turn
+    toggle = region.toggle
 
     async def noted(cog, interaction, tile, number):
         fields.append(number)
-        await turn(cog, interaction, tile, number)
+        await toggle(cog, interaction, tile, number)
 
-    monkeypatch.setattr(region, "turn", noted)
+    monkeypatch.setattr(region, "toggle", noted)
     return fields
 
 
@@ -100,7 +100,7 @@ async def test_fast_presses_are_shown_together_and_none_is_answered_late_for_the
 
 def noting_what_is_forgotten(monkeypatch):
     """Give an event that is set as soon as the choice of a picker is forgotten."""
-    choices, forgotten = sys.modules["cogs.region"].Choices, asyncio.Event()
+    choices, forgotten = sys.modules["cogs.region"].SelectionCache, asyncio.Event()
     forget = choices.forget
 
     def noted(remembered, message):

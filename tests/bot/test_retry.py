@@ -8,8 +8,8 @@ import pytest
 
 from bot.ui.modals import MAX_TEXT_LENGTH
 from cogs.buttons import failed_view
-from cogs.pressing import REMIXED
-from cogs.remix import REMIX_OF
+from cogs.pressing import REMIXABLE
+from cogs.remix import REMIX_ACTION
 from generation.job import Action
 from preview import Upload
 from preview.state import permissions
@@ -209,7 +209,7 @@ async def test_only_a_failed_job_with_words_to_change_that_fit_into_a_form_has_t
     job = a_job()
     for action in Action:
         view = failed_view(replace(job, action=action), "a fox")
-        asks = action in REMIXED or action in {*REMIX_OF.values(), Action.IMAGINE, Action.BLEND, *OF_THEIR_OWN}
+        asks = action in REMIXABLE or action in {*REMIX_ACTION.values(), Action.IMAGINE, Action.BLEND, *OF_THEIR_OWN}
         assert (view is not None) == asks, action
     assert failed_view(job, "x" * MAX_TEXT_LENGTH) is not None
     assert failed_view(job, "x" * (MAX_TEXT_LENGTH + 1)) is None

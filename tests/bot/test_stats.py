@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from cogs.owners.chart import GROUND, WIDTH, Period, draw, duration
+from cogs.owners.chart import BACKGROUND, WIDTH, ChartLabels, draw_chart, duration
 from db.stats import Breakdown, Percentiles, Statistics
 
 
@@ -82,9 +82,9 @@ def numbers(**changes):
     ids=["plain", "large numbers", "long names", "nothing drawn", "no times"],
 )
 def test_nothing_runs_over_the_edge(changes):
-    data = draw(numbers(**changes), Period("The last month", "by day", "22 Oct", "21 Nov"))
+    data = draw_chart(numbers(**changes), ChartLabels("The last month", "by day", "22 Oct", "21 Nov"))
     image = Image.open(io.BytesIO(data)).convert("RGB")
-    ground = Image.new("RGB", (1, 1), GROUND).getpixel((0, 0))
+    ground = Image.new("RGB", (1, 1), BACKGROUND).getpixel((0, 0))
     for x in (*range(20), *range(WIDTH - 20, WIDTH)):
         assert set(image.crop((x, 0, x + 1, image.height)).get_flattened_data()) == {ground}
 
@@ -92,8 +92,8 @@ def test_nothing_runs_over_the_edge(changes):
 def test_letters_stand_out_from_the_ground():
     from cogs.owners import chart
 
-    for colour in (chart.WORDS, chart.QUIET, chart.BAR):
-        assert contrast(colour, chart.GROUND) >= 4.5  # WCAG 2.2, 1.4.3
+    for colour in (chart.TEXT, chart.MUTED_TEXT, chart.BAR):
+        assert contrast(colour, chart.BACKGROUND) >= 4.5  # WCAG 2.2, 1.4.3
 
 
 def contrast(one, other):

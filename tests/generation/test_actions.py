@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from cogs.pressing import make
+from cogs.pressing import params_for
 from generation.engine.conditioning.prompt_drift import drift_targets
 from generation.errors import UserError
 from generation.job import Action
@@ -78,7 +78,7 @@ def test_a_variation_of_a_picture_that_is_longer_than_the_model_can_draw_at_once
 @pytest.mark.parametrize("button", [Action.VARY_SUBTLE, Action.ZOOM_2, Action.PAN_LEFT, Action.MAKE_SQUARE])
 @pytest.mark.parametrize(("chaos", "same"), [(0, False), (40, True)])
 def test_the_same_noise_does_not_draw_the_same_four_times_from_a_tile(button, chaos, same):
-    child = make(button, replace(PARENT, same_seed=True, chaos=chaos), TILE, MODEL, 4)
+    child = params_for(button, replace(PARENT, same_seed=True, chaos=chaos), TILE, MODEL, 4)
     assert (child.count, child.same_seed) == (4, same)
 
 
@@ -321,6 +321,6 @@ def test_what_goes_to_another_model_stays_as_it_is_where_nobody_knows_who_drew_i
 
 
 def test_what_a_button_makes_is_drawn_by_the_model_that_it_is_made_for():
-    assert make(Action.VARY_STRONG, PARENT, TILE, MODEL, 4).model == MODEL.name
-    assert make(Action.REROLL, PARENT, TILE, MODEL, 4).model == MODEL.name
+    assert params_for(Action.VARY_STRONG, PARENT, TILE, MODEL, 4).model == MODEL.name
+    assert params_for(Action.REROLL, PARENT, TILE, MODEL, 4).model == MODEL.name
     assert actions.blend([TILE, TILE], MODEL, (1, 1), 4).model == MODEL.name

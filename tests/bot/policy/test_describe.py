@@ -6,8 +6,8 @@ import pytest
 
 from bot.policy.settings import LIMIT_RANGES, GuildSettings, ResultPlacement, RoleLimits
 from bot.policy.summary import MAX_LENGTH, PLACEMENT_LABELS, settings_summary
-from cogs.owners.config import Config
-from cogs.owners.pages import RESULTS
+from cogs.owners.config import ConfigGroup
+from cogs.owners.pages import PLACEMENT_CHOICES
 
 GUILD = 10**18
 EVERYTHING = {name: most for name, (_, most) in LIMIT_RANGES.items()}
@@ -50,9 +50,9 @@ def test_where_results_go_is_said_in_the_words_in_which_it_is_chosen(delivery, w
 
 
 def test_the_command_and_the_panel_offer_every_way_to_deliver_by_the_same_words():
-    (where,) = (option for option in Config.results.parameters if option.name == "where")
+    (where,) = (option for option in ConfigGroup.results.parameters if option.name == "where")
     assert {choice.name: ResultPlacement(choice.value) for choice in where.choices} == {
         words: each for each, words in PLACEMENT_LABELS.items()
     }
-    assert {f"In {choice.name}" for choice in where.choices} - RESULTS.keys() == {"In a gallery"}
-    assert set(RESULTS.values()) == set(ResultPlacement) - {ResultPlacement.GALLERY}
+    assert {f"In {choice.name}" for choice in where.choices} - PLACEMENT_CHOICES.keys() == {"In a gallery"}
+    assert set(PLACEMENT_CHOICES.values()) == set(ResultPlacement) - {ResultPlacement.GALLERY}
