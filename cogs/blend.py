@@ -12,7 +12,7 @@ from bot.client import Client
 from bot.jobs.destination import is_private
 from bot.jobs.prompt_defaults import load_prompt_defaults
 from bot.policy.context import context_from
-from cogs.road import Interaction, JobService, get_job_service
+from cogs.jobs import Interaction, JobService, get_job_service
 from generation.errors import UserError
 from generation.job import Action
 from generation.models.capabilities import Capability

@@ -12,7 +12,7 @@ from discord.ext import commands
 from bot.client import Client
 from bot.ui.errors import report_errors
 from bot.ui.text import escape_markdown, truncate
-from cogs.road import Interaction
+from cogs.jobs import Interaction
 from generation.models.adapters import is_compatible, target_family
 from generation.models.lora import Lora
 from generation.models.registry import ModelRegistry

@@ -11,10 +11,10 @@ from bot.jobs.destination import is_private
 from bot.jobs.prompt_defaults import load_prompt_defaults
 from bot.policy.context import context_from
 from bot.ui.modals import ModalValues
-from cogs.choosing import MAX_CHOICE_LENGTH, complete_lora, complete_model
-from cogs.prompting import PROMPT, PromptModals, PromptTarget, get_prompt_modals, reject_prompt
-from cogs.road import Interaction, JobService, get_job_service
-from cogs.several import confirm_batch, infer_action
+from cogs.autocomplete import MAX_CHOICE_LENGTH, complete_lora, complete_model
+from cogs.batch import confirm_batch, infer_action
+from cogs.jobs import Interaction, JobService, get_job_service
+from cogs.prompt_modal import PROMPT, PromptModals, PromptTarget, get_prompt_modals, reject_prompt
 from generation.errors import UserError
 from generation.job import Action
 from generation.params import Params, Upload

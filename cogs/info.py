@@ -16,7 +16,7 @@ from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import report_errors
 from bot.ui.text import escape_markdown, truncate
-from cogs.road import Interaction, get_job_service
+from cogs.jobs import Interaction, get_job_service
 from db.search import LifetimeTotals
 from db.usage import UsageTotals
 from generation.errors import UserError

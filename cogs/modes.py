@@ -7,7 +7,7 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.services import Services
-from cogs.road import Interaction
+from cogs.jobs import Interaction
 from generation.job import Speed
 
 

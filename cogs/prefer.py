@@ -8,8 +8,8 @@ from discord.ext import commands
 from bot.client import Client
 from bot.services import Services
 from bot.ui.text import escape_markdown, truncate
-from cogs.choosing import MAX_CHOICE_LENGTH, complete_model, resolve_model
-from cogs.road import Interaction
+from cogs.autocomplete import MAX_CHOICE_LENGTH, complete_model, resolve_model
+from cogs.jobs import Interaction
 from generation.prompt.preferences import (
     MAX_OPTION_LENGTH,
     MAX_OPTIONS,

@@ -19,9 +19,9 @@ from bot.images import data_export
 from bot.images.data_export import ArchivePart
 from bot.ui.errors import report_errors
 from bot.ui.modals import ModalValues, PersistentModal
-from cogs.deleting import DeleteImages, get_delete_images
-from cogs.forms import ModalRouter, get_modal_router
-from cogs.road import Interaction, JobService, get_job_service
+from cogs.image_buttons.delete import DeleteImages, get_delete_images
+from cogs.jobs import Interaction, JobService, get_job_service
+from cogs.modal_router import ModalRouter, get_modal_router
 from db.privacy import START_CURSOR, Cursor, DataSummary
 from db.retention import effective_days
 from generation.errors import UserError

@@ -12,7 +12,7 @@ from bot.services import Services
 from bot.ui import job_text
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
-from cogs.road import Interaction
+from cogs.jobs import Interaction
 from generation.job import Job
 from generation.prompt import format_prompt
 from generation.queue.queue import QueuePosition

@@ -10,10 +10,10 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.ui.errors import user_message
-from cogs.buttons import job_ids
-from cogs.deleting import DeleteImages, get_delete_images
-from cogs.road import JobService, get_job_service
-from cogs.sending import DirectMessages, get_direct_messages
+from cogs.direct_messages import DirectMessages, get_direct_messages
+from cogs.image_buttons.buttons import job_ids
+from cogs.image_buttons.delete import DeleteImages, get_delete_images
+from cogs.jobs import JobService, get_job_service
 from db.jobs import JobRecord, JobState
 from generation.errors import UserError
 

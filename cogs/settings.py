@@ -15,8 +15,8 @@ from bot.jobs.prompt_defaults import PromptDefaults, load_prompt_defaults
 from bot.services import Services
 from bot.ui.errors import report_errors
 from bot.ui.text import escape_markdown, truncate
-from cogs.choosing import MAX_CHOICE_LENGTH, MAX_CHOICES, available_models, resolve_model
-from cogs.road import Interaction
+from cogs.autocomplete import MAX_CHOICE_LENGTH, MAX_CHOICES, available_models, resolve_model
+from cogs.jobs import Interaction
 from generation.job import Speed
 from generation.models.catalogue import normalize_name
 from generation.models.model import Model

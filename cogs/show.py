@@ -18,8 +18,8 @@ from bot.policy.policy import JobRequest
 from bot.policy.visibility import NSFW_MESSAGE, can_view_job, is_nsfw_withheld
 from bot.ui.errors import respond_ephemeral
 from bot.ui.text import truncate
-from cogs.buttons import LIKE, TileButton
-from cogs.road import Interaction, JobService, get_job_service
+from cogs.image_buttons.buttons import LIKE, TileButton
+from cogs.jobs import Interaction, JobService, get_job_service
 from db.jobs import JobRecord
 from db.search import SearchHit
 from generation.errors import UserError

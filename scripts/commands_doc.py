@@ -17,10 +17,10 @@ from bot.app import EXTENSIONS
 from bot.client import Client
 from bot.config import Config
 from bot.services import open_services
-from cogs.buttons import DELETE, DETAILS, IMAGE_BUTTON_ROWS, LAST_ROW, LIKE, REMIX, CancelButton
-from cogs.prompting import EditPromptButton, PromptTarget
+from cogs.batch import ConfirmBatchButton
+from cogs.image_buttons.buttons import DELETE, DETAILS, IMAGE_BUTTON_ROWS, LAST_ROW, LIKE, REMIX, CancelButton
+from cogs.prompt_modal import EditPromptButton, PromptTarget
 from cogs.reactions import CROSS, ENVELOPE
-from cogs.several import ConfirmBatchButton
 from generation.job import Action
 from generation.models.model import EMBEDDED
 from generation.models.registry import ModelRegistry

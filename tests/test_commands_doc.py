@@ -8,7 +8,7 @@ import pytest
 from discord import app_commands
 
 from bot.client import Client
-from cogs.buttons import ACTION_IDS
+from cogs.image_buttons.buttons import ACTION_IDS
 from generation.job import Action
 from scripts.commands_doc import COMMANDS, DOINGS, PROMPTS, offline_client, page, parameter_table, prompts_page
 

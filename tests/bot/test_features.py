@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cogs.buttons import ACTION_IDS, LAST_ROW, result_view
-from cogs.pressing import ACTION_PARAMS, params_for
+from cogs.image_buttons.buttons import ACTION_IDS, LAST_ROW, result_view
+from cogs.image_buttons.variations import ACTION_PARAMS, params_for
 from generation.errors import UserError
 from generation.job import Action
 from generation.models.capabilities import ALL_CAPABILITIES, FAMILY_CAPABILITIES, Capability, required_capabilities

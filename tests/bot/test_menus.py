@@ -132,7 +132,7 @@ async def test_the_bots_own_pictures_can_be_image_prompts_too(stage):
 
 async def test_a_picture_that_cannot_be_had_in_time_is_said(stage, monkeypatch):
     async with stage.bot():
-        monkeypatch.setattr(sys.modules["cogs.menus"], "FETCH_TIMEOUT_S", 0.0)
+        monkeypatch.setattr(sys.modules["cogs.context_menus"], "FETCH_TIMEOUT_S", 0.0)
         message = await stage.person(stage.ben).send(stage.channel, "look", Upload("red.png", red(300, 300)))
         assert "takes too long" in await private(await choose(stage, "Use as image prompt", message))
 

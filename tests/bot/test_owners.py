@@ -10,7 +10,7 @@ from discord import Permissions
 
 from bot.policy.settings import GuildSettings
 from bot.policy.updates import Actor, update_settings
-from cogs.owners.panel import PANEL_TTL_S
+from cogs.config.panel import PANEL_TTL_S
 from preview import Upload
 from preview.people.options import PersonError
 from preview.state.world import Overwrite, walk

@@ -69,7 +69,7 @@ async def test_fast_presses_are_all_counted_before_the_first_is_shown(stage):
 
 def noting_presses(monkeypatch):
     """Collect the fields whose presses come to the bot, which has loaded the cog anew."""
-    region, fields = sys.modules["cogs.region"].Region, []
+    region, fields = sys.modules["cogs.image_buttons.region"].Region, []
     toggle = region.toggle
 
     async def noted(cog, interaction, tile, number):
@@ -100,7 +100,7 @@ async def test_fast_presses_are_shown_together_and_none_is_answered_late_for_the
 
 def noting_what_is_forgotten(monkeypatch):
     """Give an event that is set as soon as the choice of a picker is forgotten."""
-    choices, forgotten = sys.modules["cogs.region"].SelectionCache, asyncio.Event()
+    choices, forgotten = sys.modules["cogs.image_buttons.region"].SelectionCache, asyncio.Event()
     forget = choices.forget
 
     def noted(remembered, message):

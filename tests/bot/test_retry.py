@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from bot.ui.modals import MAX_TEXT_LENGTH
-from cogs.buttons import failed_view
-from cogs.pressing import REMIXABLE
-from cogs.remix import REMIX_ACTION
+from cogs.image_buttons.buttons import failed_view
+from cogs.image_buttons.remix import REMIX_ACTION
+from cogs.image_buttons.variations import REMIXABLE
 from generation.job import Action
 from preview import Upload
 from preview.state import permissions

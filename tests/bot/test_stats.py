@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from cogs.owners.chart import BACKGROUND, WIDTH, ChartLabels, draw_chart, duration
+from cogs.config.stats_chart import BACKGROUND, WIDTH, ChartLabels, draw_chart, duration
 from db.stats import Breakdown, Percentiles, Statistics
 
 
@@ -90,10 +90,10 @@ def test_nothing_runs_over_the_edge(changes):
 
 
 def test_letters_stand_out_from_the_ground():
-    from cogs.owners import chart
+    from cogs.config import stats_chart
 
-    for colour in (chart.TEXT, chart.MUTED_TEXT, chart.BAR):
-        assert contrast(colour, chart.BACKGROUND) >= 4.5  # WCAG 2.2, 1.4.3
+    for colour in (stats_chart.TEXT, stats_chart.MUTED_TEXT, stats_chart.BAR):
+        assert contrast(colour, stats_chart.BACKGROUND) >= 4.5  # WCAG 2.2, 1.4.3
 
 
 def contrast(one, other):

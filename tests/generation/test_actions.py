@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from cogs.pressing import params_for
+from cogs.image_buttons.variations import params_for
 from generation.engine.conditioning.prompt_drift import drift_targets
 from generation.errors import UserError
 from generation.job import Action

@@ -6,8 +6,8 @@ import pytest
 
 from bot.policy.settings import LIMIT_RANGES, GuildSettings, ResultPlacement, RoleLimits
 from bot.policy.summary import MAX_LENGTH, PLACEMENT_LABELS, settings_summary
-from cogs.owners.config import ConfigGroup
-from cogs.owners.pages import PLACEMENT_CHOICES
+from cogs.config.commands import ConfigGroup
+from cogs.config.panel_fields import PLACEMENT_CHOICES
 
 GUILD = 10**18
 EVERYTHING = {name: most for name, (_, most) in LIMIT_RANGES.items()}

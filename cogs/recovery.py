@@ -7,7 +7,7 @@ from discord.ext import commands
 from bot.client import Client
 from bot.discord_calls import retry_until_available
 from bot.ui.i18n import ENGLISH, set_locale
-from cogs.road import JobService
+from cogs.jobs import JobService
 from db.jobs import JobRecord, JobState
 from generation.errors import UserError
 

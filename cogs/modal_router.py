@@ -11,7 +11,7 @@ from discord.ext import commands
 from bot.client import Client
 from bot.ui.errors import report_errors
 from bot.ui.modals import ModalValues, parse_modal
-from cogs.road import Interaction
+from cogs.jobs import Interaction
 
 ModalHandler = Callable[[Interaction, str, ModalValues], Awaitable[None]]
 

@@ -16,7 +16,7 @@ from generation.params import TILE_PATTERN, Tile
 from generation.planning import actions
 
 if TYPE_CHECKING:
-    from cogs.road import JobService
+    from cogs.jobs import JobService
 
 JOB_PATTERN = r"(?P<job_id>[0-9a-f]{12})"
 _JOB_ID_SUFFIX = re.compile(rf":{JOB_PATTERN}(?:-[0-3])?$")

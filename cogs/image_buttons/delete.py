@@ -11,9 +11,9 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.ui.modals import ModalValues, PersistentModal
-from cogs.buttons import DELETE
-from cogs.forms import ModalRouter, get_modal_router
-from cogs.road import Interaction, JobService, can_moderate, get_job_service, log_moderation
+from cogs.image_buttons.buttons import DELETE
+from cogs.jobs import Interaction, JobService, can_moderate, get_job_service, log_moderation
+from cogs.modal_router import ModalRouter, get_modal_router
 from db.jobs import JobRecord
 from generation.errors import UserError
 from generation.params import Tile

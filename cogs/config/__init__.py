@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bot.client import Client
-from cogs.forms import get_modal_router
-from cogs.owners.blocks import BlockGroup
-from cogs.owners.config import ConfigGroup
-from cogs.owners.panel import MODAL_PREFIX, EditFieldButton, FieldSelect, FieldValueSelect, on_submit
-from cogs.owners.reports import ReportButton, ReportLog
-from cogs.owners.words import WordsGroup
+from cogs.config.blocks import BlockGroup
+from cogs.config.commands import ConfigGroup
+from cogs.config.panel import MODAL_PREFIX, EditFieldButton, FieldSelect, FieldValueSelect, on_submit
+from cogs.config.reports import ReportButton, ReportLog
+from cogs.config.word_rules import WordsGroup
+from cogs.modal_router import get_modal_router
 
 
 async def setup(client: Client) -> None:

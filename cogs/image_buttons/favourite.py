@@ -6,8 +6,8 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.ui.errors import respond_ephemeral
-from cogs.buttons import LIKE
-from cogs.road import Interaction, JobService, get_job_service
+from cogs.image_buttons.buttons import LIKE
+from cogs.jobs import Interaction, JobService, get_job_service
 from generation.errors import UserError
 from generation.params import Tile
 

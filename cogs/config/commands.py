@@ -15,10 +15,11 @@ from bot.policy.summary import LANGUAGE_NAMES, PLACEMENT_LABELS, format_limits, 
 from bot.policy.updates import Actor, update_settings
 from bot.services import Services
 from bot.ui.text import truncate
-from cogs.choosing import choices
-from cogs.owners import panel, stats
-from cogs.owners.pages import DRAWING_CHANNEL_TYPES
-from cogs.owners.reading import (
+from cogs.autocomplete import choices
+from cogs.config import panel, stats
+from cogs.config.panel_fields import DRAWING_CHANNEL_TYPES
+from cogs.config.reports import show_open_report
+from cogs.config.validation import (
     MAX_CHANNELS,
     MAX_JOBS_PER_PROMPT,
     MAX_MODELS,
@@ -32,8 +33,7 @@ from cogs.owners.reading import (
     require_postable,
     resolve_model_name,
 )
-from cogs.owners.reports import show_open_report
-from cogs.road import Interaction
+from cogs.jobs import Interaction
 from generation.errors import UserError
 from generation.models.catalogue import normalize_name
 

@@ -13,8 +13,8 @@ from bot.policy.summary import settings_summary
 from bot.services import Services
 from bot.ui.errors import report_errors
 from bot.ui.modals import ModalValues, PersistentModal
-from cogs.owners.changing import existing_roles, merge_selection, set_field
-from cogs.owners.pages import (
+from cogs.config.panel_edits import existing_roles, merge_selection, set_field
+from cogs.config.panel_fields import (
     FIELDS,
     MAX_SELECT_OPTIONS,
     ChannelField,
@@ -26,7 +26,7 @@ from cogs.owners.pages import (
     is_list,
     parse_selection,
 )
-from cogs.road import Interaction
+from cogs.jobs import Interaction
 from generation.errors import UserError
 
 # Seconds for which a panel serves somebody without *Manage Server*: whether they still have the command, which Discord

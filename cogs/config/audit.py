@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cogs.road import Interaction
+from cogs.jobs import Interaction
 from db.guilds import AuditEntry
 
 

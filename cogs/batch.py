@@ -20,8 +20,8 @@ from bot.policy.policy import JobRequest
 from bot.ui.errors import report_errors, respond_ephemeral
 from bot.ui.prompt_block import extract_prompt, format_prompt_block
 from bot.ui.text import escape_markdown, truncate
-from cogs.prompting import TARGET_PATTERN, EditPromptButton, PromptTarget, reject_prompt
-from cogs.road import Interaction, JobService, get_job_service
+from cogs.jobs import Interaction, JobService, get_job_service
+from cogs.prompt_modal import TARGET_PATTERN, EditPromptButton, PromptTarget, reject_prompt
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.params import Params, Upload

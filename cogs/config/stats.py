@@ -11,8 +11,8 @@ import discord
 from bot.discord_calls import NO_MENTIONS
 from bot.services import Services
 from bot.ui.text import escape_markdown
-from cogs.owners.chart import ChartLabels, draw_chart, duration
-from cogs.road import Interaction
+from cogs.config.stats_chart import ChartLabels, draw_chart, duration
+from cogs.jobs import Interaction
 from db.stats import Percentiles, Statistics
 
 HOUR, DAY = 3600.0, 86_400.0

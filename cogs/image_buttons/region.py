@@ -16,8 +16,10 @@ from bot.jobs.destination import is_private
 from bot.policy.context import context_from
 from bot.ui.errors import report_errors, respond_ephemeral
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues
-from cogs.buttons import BLUE, GREY
-from cogs.prompting import (
+from cogs.image_buttons.buttons import BLUE, GREY
+from cogs.image_buttons.remix import Remix, initial_prompt
+from cogs.jobs import Interaction, JobService, get_job_service
+from cogs.prompt_modal import (
     MASK_FIELD,
     PROMPT,
     PromptModals,
@@ -26,8 +28,6 @@ from cogs.prompting import (
     open_prompt_modal,
     reject_prompt,
 )
-from cogs.remix import Remix, initial_prompt
-from cogs.road import Interaction, JobService, get_job_service
 from generation.errors import UserError
 from generation.job import Action
 from generation.params import TILE_PATTERN, Tile, Upload

@@ -11,8 +11,8 @@ from bot.client import Client
 from bot.ui import job_text
 from bot.ui.prompt_block import format_prompt_block
 from bot.ui.text import escape_markdown, truncate
-from cogs.buttons import DETAILS
-from cogs.road import Interaction, JobService, get_job_service
+from cogs.image_buttons.buttons import DETAILS
+from cogs.jobs import Interaction, JobService, get_job_service
 from db.jobs import JobRecord
 from generation.errors import UserError
 from generation.job import Action

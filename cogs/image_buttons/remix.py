@@ -9,9 +9,10 @@ from discord.ext import commands
 from bot.client import Client
 from bot.jobs.prompt_defaults import default_model_parameter
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues
-from cogs.buttons import REMIX, RETRY
-from cogs.pressing import ACTION_PARAMS, REMIXABLE, ImageActions, get_image_actions, params_for
-from cogs.prompting import (
+from cogs.image_buttons.buttons import REMIX, RETRY
+from cogs.image_buttons.variations import ACTION_PARAMS, REMIXABLE, ImageActions, get_image_actions, params_for
+from cogs.jobs import Interaction, JobService, get_job_service
+from cogs.prompt_modal import (
     PROMPT,
     STRENGTH_FIELD,
     PromptModals,
@@ -20,7 +21,6 @@ from cogs.prompting import (
     open_prompt_modal,
     reject_prompt,
 )
-from cogs.road import Interaction, JobService, get_job_service
 from db.jobs import JobState
 from generation.errors import UserError
 from generation.job import Action, Job

@@ -28,7 +28,7 @@ from bot.ui import job_text
 from bot.ui.errors import respond_ephemeral, user_message
 from bot.ui.i18n import tr
 from bot.ui.text import slugify
-from cogs.buttons import (
+from cogs.image_buttons.buttons import (
     CancelButton,
     RerollButton,
     RetryButton,

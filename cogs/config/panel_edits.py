@@ -10,9 +10,9 @@ import discord
 
 from bot.policy.settings import GuildSettings, ResultPlacement
 from bot.policy.updates import Actor, update_settings
-from cogs.owners.pages import FIELDS, ChannelField, RoleField
-from cogs.owners.reading import MAX_CHANNELS, MAX_ROLES, require_postable
-from cogs.road import Interaction
+from cogs.config.panel_fields import FIELDS, ChannelField, RoleField
+from cogs.config.validation import MAX_CHANNELS, MAX_ROLES, require_postable
+from cogs.jobs import Interaction
 from generation.errors import UserError
 
 

@@ -13,12 +13,12 @@ from discord.ext import commands
 from bot.client import Client
 from bot.policy.context import context_from
 from bot.ui.modals import ModalValues, PersistentModal
-from cogs.buttons import REMIX, job_ids
-from cogs.forms import ModalRouter, get_modal_router
-from cogs.prompting import PromptTarget, open_prompt_modal
-from cogs.remix import Remix
-from cogs.road import Interaction, JobService, can_moderate, get_job_service
-from cogs.sending import DirectMessages, get_direct_messages
+from cogs.direct_messages import DirectMessages, get_direct_messages
+from cogs.image_buttons.buttons import REMIX, job_ids
+from cogs.image_buttons.remix import Remix
+from cogs.jobs import Interaction, JobService, can_moderate, get_job_service
+from cogs.modal_router import ModalRouter, get_modal_router
+from cogs.prompt_modal import PromptTarget, open_prompt_modal
 from db.jobs import JobRecord
 from generation.errors import UserError
 from generation.job import Action

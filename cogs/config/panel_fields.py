@@ -11,7 +11,7 @@ import discord
 from bot.policy.settings import NsfwMode, ResultPlacement
 from bot.policy.summary import PLACEMENT_LABELS
 from bot.services import Services
-from cogs.owners.reading import MAX_JOBS_PER_PROMPT, MAX_RETENTION_DAYS, integer_in_range, parse_defaults
+from cogs.config.validation import MAX_JOBS_PER_PROMPT, MAX_RETENTION_DAYS, integer_in_range, parse_defaults
 
 MAX_SELECT_OPTIONS = 25  # what a select of Discord's can hold
 DRAWING_CHANNEL_TYPES = [

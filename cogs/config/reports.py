@@ -15,8 +15,8 @@ from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
 from bot.services import Services
 from bot.ui.errors import report_errors
 from bot.ui.text import escape_markdown, truncate
-from cogs.deleting import get_delete_images
-from cogs.road import Interaction, get_job_service
+from cogs.image_buttons.delete import get_delete_images
+from cogs.jobs import Interaction, get_job_service
 from db.guilds import AuditEntry, Block
 from db.jobs import JobRecord, JobState
 from db.privacy import ERASED_PERSON_ID as NO_LONGER_KNOWN

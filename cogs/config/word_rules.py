@@ -12,8 +12,8 @@ from discord import app_commands
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
 from bot.policy.word_filter import MAX_WORDS, WordRule, check_phrase
 from bot.services import Services
-from cogs.owners.acts import audit_entry, require_guild_id
-from cogs.road import Interaction
+from cogs.config.audit import audit_entry, require_guild_id
+from cogs.jobs import Interaction
 from generation.errors import UserError
 
 RULE_CHOICES = {

@@ -16,7 +16,7 @@ from bot.client import Client
 from bot.discord_calls import NO_MENTIONS, retry_until_available
 from bot.images.metadata import filename_stem
 from bot.ui.text import escape_markdown, truncate
-from cogs.road import JobService, get_job_service
+from cogs.jobs import JobService, get_job_service
 from db.jobs import JobRecord
 from generation.errors import UserError
 from generation.job import Job

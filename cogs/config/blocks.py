@@ -8,8 +8,8 @@ from discord import app_commands
 from bot.discord_calls import NO_MENTIONS
 from bot.services import Services
 from bot.ui.text import escape_markdown
-from cogs.owners.acts import audit_entry
-from cogs.road import Interaction
+from cogs.config.audit import audit_entry
+from cogs.jobs import Interaction
 from db.guilds import Block
 from generation.errors import UserError
 

@@ -16,8 +16,8 @@ from bot.ui.errors import UNKNOWN_INTERACTION, report_errors, respond_ephemeral,
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, PersistentModal
 from bot.ui.prompt_block import extract_prompt, format_prompt_block
 from bot.ui.text import truncate
-from cogs.forms import ModalRouter, get_modal_router
-from cogs.road import Interaction
+from cogs.jobs import Interaction
+from cogs.modal_router import ModalRouter, get_modal_router
 from generation.job import Action
 from generation.params import TILE_PATTERN, Tile
 

@@ -11,8 +11,8 @@ import discord
 from discord.ext import commands
 
 from bot.client import Client
-from cogs.buttons import NEVER_REMIXED
-from cogs.road import Interaction, JobService, get_job_service
+from cogs.image_buttons.buttons import NEVER_REMIXED
+from cogs.jobs import Interaction, JobService, get_job_service
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.models.model import Model

@@ -1,0 +1,1 @@
+"""The buttons below a picture: variations, remix, region, favourites, details, delete."""
