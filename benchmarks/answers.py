@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from benchmarks.harness import SPREAD, Scene, open_scene, run, seconds_to_answer, spread, table
-from preview import Person
+from preview import SimulatedUser
 
 QUEUED = 50
 ASKS, PAUSE = 100, 0.15  # how many commands, and the seconds between two, whether or not the first is answered
@@ -38,14 +38,14 @@ async def measure(given: argparse.Namespace) -> bool:
     return rows["/imagine, drawing"][1] < AIM and max(late) < AIM
 
 
-async def _phase(scene: Scene, people: Iterator[Person], name: str) -> dict[str, list[float]]:
+async def _phase(scene: Scene, people: Iterator[SimulatedUser], name: str) -> dict[str, list[float]]:
     async with scene.synced_writes() as writes:
         asks, cancels = await _ask_and_cancel(scene, people)
     rows = {"/imagine": asks, "Cancel": cancels, "for comparison, 4 kB to the disk": writes}
     return {f"{what}, {name}": spread(times) for what, times in rows.items() if times}
 
 
-async def _ask_and_cancel(scene: Scene, people: Iterator[Person]) -> tuple[list[float], list[float]]:
+async def _ask_and_cancel(scene: Scene, people: Iterator[SimulatedUser]) -> tuple[list[float], list[float]]:
     """Ask at a steady pace and keep the queue as long as it is to be; whoever is too many cancels again."""
     tasks = []
     for _ in range(ASKS):
@@ -56,7 +56,7 @@ async def _ask_and_cancel(scene: Scene, people: Iterator[Person]) -> tuple[list[
     return [asked for asked, _ in pairs], [cancelled for _, cancelled in pairs if cancelled is not None]
 
 
-async def _one(scene: Scene, person: Person) -> tuple[float, float | None]:
+async def _one(scene: Scene, person: SimulatedUser) -> tuple[float, float | None]:
     asked = await scene.imagine(person)
     seconds = await seconds_to_answer(asked)
     if scene.count("waiting") <= QUEUED:

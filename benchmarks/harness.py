@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.models.model import EMBEDDED
-from preview import Interaction, Person, StandIn, World
+from preview import FakeDiscord, Interaction, SimulatedUser, World
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = (str(ROOT / "main.py"),)
@@ -89,7 +89,7 @@ class Bot:
 class Scene:
     """A guild full of people, and the bot that serves them."""
 
-    def __init__(self, server: StandIn, people: int, folder: Path) -> None:
+    def __init__(self, server: FakeDiscord, people: int, folder: Path) -> None:
         self.server = server
         users = [server.world.add_user(f"person {number}") for number in range(people)]
         guild = server.world.add_guild("Studio", *users)
@@ -99,7 +99,7 @@ class Scene:
         self.folder = folder
         self.bot: Bot
 
-    async def imagine(self, person: Person) -> Interaction:
+    async def imagine(self, person: SimulatedUser) -> Interaction:
         """Type /imagine where this person usually does."""
         return await person.command("imagine", self.places[person.user.id], prompt="a red boat on the sea")
 
@@ -120,7 +120,7 @@ class Scene:
             writing.cancel()
             await asyncio.wait({writing})
 
-    async def cancel(self, person: Person, asked: Interaction) -> Interaction:
+    async def cancel(self, person: SimulatedUser, asked: Interaction) -> Interaction:
         """Press Cancel below the answer to a command."""
         return await person.press(await asked.message(), "Cancel")
 
@@ -136,7 +136,7 @@ async def open_scene(
     **settings: object,
 ) -> AsyncIterator[Scene]:
     """Start the stand-in and the bot with `settings`, wait until the model is ready, and end both."""
-    server = StandIn(World(), latency=latency, heartbeat_interval=heartbeat_interval)
+    server = FakeDiscord(World(), latency=latency, heartbeat_interval=heartbeat_interval)
     with tempfile.TemporaryDirectory(prefix="atelier-benchmark-") as name:
         folder = Path(name)
         scene = Scene(server, people, folder)
@@ -154,7 +154,7 @@ async def open_scene(
             raise RuntimeError(f"the stand-in objects: {server.crashes} {list(map(str, server.violations[:5]))}")
 
 
-async def _start(program: Sequence[str], server: StandIn, folder: Path, settings: dict[str, object]) -> Bot:
+async def _start(program: Sequence[str], server: FakeDiscord, folder: Path, settings: dict[str, object]) -> Bot:
     own = {name.upper(): str(value) for name, value in settings.items()}
     address = {"DISCORD_API_URL": server.api_url, "DISCORD_TOKEN": server.world.application.token}
     process = await asyncio.create_subprocess_exec(

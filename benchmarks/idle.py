@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from benchmarks.harness import Scene, open_scene, run
-from preview.state.core import Request
+from preview.state.core import RecordedRequest
 
 QUEUED, LATENCY = 20, 0.15
 SECONDS = 40.0
@@ -64,7 +64,7 @@ async def _keep_waiting(scene: Scene) -> None:
         await asyncio.sleep(0.05)
 
 
-def _mean_seconds(requests: Sequence[Request], method: str, path: str) -> float:
+def _mean_seconds(requests: Sequence[RecordedRequest], method: str, path: str) -> float:
     good = (each for each in requests if each.method == method and each.status == 200)
     return statistics.mean(each.seconds for each in good if each.path.startswith(path))
 

@@ -6,7 +6,7 @@ from preview.state import permissions
 from preview.state.clock import Clock
 from preview.state.world import Guild, User, World
 
-NOTES = {
+USER_NOTES = {
     "mira": "owner of Lantern Studio",
     "jonas": "member, reads German",
     "priya": "member, has the app herself",
@@ -17,23 +17,25 @@ NOTES = {
 def make_world(clock: Clock | None = None) -> World:
     """Build a server with an owner and two members, another server, one without the bot, and direct messages."""
     world = World(clock)
-    mira, jonas, priya, teo = _people(world)
-    _give_application_to(world, mira)
+    mira, jonas, priya, teo = _add_users(world)
+    _set_application_owner(world, mira)
     studio = world.add_guild("Lantern Studio", mira, jonas, priya, owner=mira)
-    _furnish(world, studio, "Where everybody draws", ("gallery", "sketches"))
-    quiet = world.add_channel(studio, "reading-only", everyone_lacks=permissions.SEND_MESSAGES)
+    _add_channels(world, studio, "Where everybody draws", ("gallery", "sketches"))
+    quiet = world.add_channel(studio, "reading-only", everyone_denied=permissions.SEND_MESSAGES)
     quiet.topic = "Members may read here but not write"
-    _furnish(world, world.add_guild("Harbour Prints", teo, owner=teo), "Another server, with the same bot", ("prints",))
+    _add_channels(
+        world, world.add_guild("Harbour Prints", teo, owner=teo), "Another server, with the same bot", ("prints",)
+    )
     book_club = world.add_guild("Book Club", priya, jonas, owner=priya, bot=False)
-    _furnish(
+    _add_channels(
         world, book_club, "The bot is no member here: only Priya, who added the app for herself, has it", ("chat",)
     )
     for person in (mira, jonas, priya, teo):
-        world.direct(person)
+        world.dm_channel(person)
     return world
 
 
-def _people(world: World) -> tuple[User, User, User, User]:
+def _add_users(world: World) -> tuple[User, User, User, User]:
     return (
         world.add_user("mira", display_name="Mira"),
         world.add_user("jonas", display_name="Jonas", locale="de"),
@@ -42,11 +44,11 @@ def _people(world: World) -> tuple[User, User, User, User]:
     )
 
 
-def _give_application_to(world: World, owner: User) -> None:
+def _set_application_owner(world: World, owner: User) -> None:
     del world.users[world.application.owner_id]
     world.application.owner_id = owner.id
 
 
-def _furnish(world: World, guild: Guild, topic: str, names: tuple[str, ...]) -> None:
+def _add_channels(world: World, guild: Guild, topic: str, names: tuple[str, ...]) -> None:
     for name in names:
         world.add_channel(guild, name).topic = topic

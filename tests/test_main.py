@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from preview import StandIn, World
+from preview import FakeDiscord, World
 
 ROOT = Path(__file__).parents[1]
 OPENAPI = ROOT.parent / "shared" / "discord" / "openapi.json"
@@ -51,15 +51,15 @@ async def run(folder: Path, *arguments: str, **settings: str) -> tuple[int | Non
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[StandIn]:
-    async with StandIn(World(), openapi=OPENAPI if OPENAPI.is_file() else None, limits=()) as server:
+async def server() -> AsyncIterator[FakeDiscord]:
+    async with FakeDiscord(World(), openapi=OPENAPI if OPENAPI.is_file() else None, limits=()) as server:
         yield server
     assert not server.crashes
     assert not server.violations
 
 
 @asynccontextmanager
-async def bot(server: StandIn, folder: Path, model: Path, **settings: str) -> AsyncIterator[Process]:
+async def bot(server: FakeDiscord, folder: Path, model: Path, **settings: str) -> AsyncIterator[Process]:
     """Run the bot until the block ends, then kill it if it still lives."""
     token = server.world.application.token
     settings |= {"DISCORD_TOKEN": token, "DISCORD_API_URL": server.api_url, "MODEL": str(model)}
@@ -151,7 +151,7 @@ async def test_kill_9_in_mid_queue_loses_nothing_and_answers_nothing_twice(tmp_p
     async with bot(server, tmp_path, tiny_model) as process:
         await person.press(first, "U3")
         await server.wait_until(lambda: len(results(server, channel)) == 6, 90)
-        await server.wait_until(lambda: len(server.world.messages_in(channel)) == 6, 30)
+        await server.wait_until(lambda: len(server.world.channel_messages(channel)) == 6, 30)
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 20) == 0
     assert len(server.pings) == 6
@@ -166,7 +166,7 @@ async def test_a_second_bot_on_the_same_data_is_refused(tmp_path, server, tiny_m
 
 
 def results(server, channel):
-    return [message for message in server.world.messages_in(channel) if {"U1", "Vary (Subtle)"} & set(message.labels)]
+    return [message for message in server.world.channel_messages(channel) if {"U1", "Vary (Subtle)"} & set(message.labels)]
 
 
 async def test_the_doctor_finds_a_good_installation_well_and_changes_nothing(tmp_path, server, tiny_model):
@@ -229,7 +229,7 @@ async def test_the_log_follows_a_job_through_both_processes_while_somebody_watch
     async with watching as process, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         await server.person(ada).command("imagine", channel, prompt="a fox --steps 2")
         result = await server.wait_for(channel, lambda message: "U1" in message.labels, 60)
-        await server.wait_until(lambda: len(server.world.messages_in(channel)) == 1, 30)
+        await server.wait_until(lambda: len(server.world.channel_messages(channel)) == 1, 30)
         assert (await session.get("/health")).status == 200
         assert "atelier_drawing_seconds_count 1.0" in await (await session.get("/metrics")).text()
         process.send_signal(signal.SIGTERM)

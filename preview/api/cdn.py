@@ -11,7 +11,7 @@ from aiohttp import web
 from preview.state.core import CORE
 
 routes = web.RouteTableDef()
-GONE = "This content is no longer available."
+NOT_FOUND_TEXT = "This content is no longer available."
 
 
 @routes.get("/attachments/{channel_id}/{attachment_id}/{filename}")
@@ -22,16 +22,16 @@ async def download(request: web.Request) -> web.Response:
     info = request.match_info
     path = f"/{place}/{info['channel_id']}/{info['attachment_id']}/{quote(info['filename'])}"
     expires = int(request.query.get("ex", "0"), 16)
-    signed = hmac.compare_digest(core.signature(path, expires), request.query.get("hm", ""))
+    signed = hmac.compare_digest(core.sign_cdn_path(path, expires), request.query.get("hm", ""))
     data = core.files.get(int(info["attachment_id"]))
     if not signed or expires < core.clock.time() or data is None:
-        return web.Response(status=404, text=GONE)
+        return web.Response(status=404, text=NOT_FOUND_TEXT)
     return web.Response(
-        body=data, headers={"Content-Type": _kind(info["filename"]), "X-Content-Type-Options": "nosniff"}
+        body=data, headers={"Content-Type": _content_type(info["filename"]), "X-Content-Type-Options": "nosniff"}
     )
 
 
-def _kind(filename: str) -> str:
+def _content_type(filename: str) -> str:
     """Return the type to show a file as; what is no picture or sound is only offered for download."""
     kind = mimetypes.guess_type(filename)[0] or ""
     safe = kind.startswith(("image/", "audio/", "video/")) and kind != "image/svg+xml"

@@ -6,29 +6,29 @@ from aiohttp import web
 
 from preview.api.bodies import current_body
 from preview.api.errors import ApiError
-from preview.api.rest import API, nothing, reply
+from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state import payloads, permissions
-from preview.state.core import CORE, Core
+from preview.state.core import CORE, FakeDiscordState
 from preview.state.world import PRIVATE_THREAD, PUBLIC_THREAD, TEXT, Channel, Json
 
-ONE = API + "/channels/{channel_id}"
+CHANNEL_ROUTE = API_PREFIX + "/channels/{channel_id}"
 routes = web.RouteTableDef()
 
 
-def _channel(request: web.Request) -> tuple[Core, Channel]:
+def _require_channel(request: web.Request) -> tuple[FakeDiscordState, Channel]:
     core = request.app[CORE]
     return core, core.channel(request.match_info["channel_id"])
 
 
-@routes.get(ONE)
+@routes.get(CHANNEL_ROUTE)
 async def get_channel(request: web.Request) -> web.Response:
-    core, channel = _channel(request)
-    return reply(payloads.channel(core, channel))
+    core, channel = _require_channel(request)
+    return json_response(payloads.channel(core, channel))
 
 
-@routes.patch(ONE)
+@routes.patch(CHANNEL_ROUTE)
 async def edit_channel(request: web.Request) -> web.Response:
-    core, channel = _channel(request)
+    core, channel = _require_channel(request)
     given: Json = current_body().json
     own_thread = channel.is_thread and channel.owner_id == core.world.bot.id
     if not own_thread:
@@ -36,31 +36,31 @@ async def edit_channel(request: web.Request) -> web.Response:
     for name in ("name", "topic", "nsfw", "archived", "locked", "position"):
         if name in given:
             setattr(channel, name, given[name])
-    core.tell_channel(channel, "UPDATE")
-    return reply(payloads.channel(core, channel))
+    core.dispatch_channel(channel, "UPDATE")
+    return json_response(payloads.channel(core, channel))
 
 
-@routes.delete(ONE)
+@routes.delete(CHANNEL_ROUTE)
 async def delete_channel(request: web.Request) -> web.Response:
-    core, channel = _channel(request)
+    core, channel = _require_channel(request)
     out = payloads.channel(core, channel)
     if channel.guild_id is not None:
         core.require(channel, permissions.MANAGE_THREADS if channel.is_thread else permissions.MANAGE_CHANNELS)
         core.delete_channel(channel)
-    return reply(out)
+    return json_response(out)
 
 
-@routes.post(ONE + "/typing")
+@routes.post(CHANNEL_ROUTE + "/typing")
 async def start_typing(request: web.Request) -> web.Response:
-    core, channel = _channel(request)
+    core, channel = _require_channel(request)
     core.require(channel, permissions.SEND_MESSAGES)
-    core.typing(channel, core.world.bot.id)
-    return nothing()
+    core.start_typing(channel, core.world.bot.id)
+    return no_content()
 
 
-@routes.post(ONE + "/messages/{message_id}/threads")
-async def thread_from_message(request: web.Request) -> web.Response:
-    core, channel = _channel(request)
+@routes.post(CHANNEL_ROUTE + "/messages/{message_id}/threads")
+async def create_thread_from_message(request: web.Request) -> web.Response:
+    core, channel = _require_channel(request)
     message = core.message(channel, request.match_info["message_id"])
     if channel.type != TEXT:
         raise ApiError(50024)
@@ -69,13 +69,13 @@ async def thread_from_message(request: web.Request) -> web.Response:
         raise ApiError(160004)
     thread = _new_thread(core, channel, current_body().json, PUBLIC_THREAD, message.id)
     message.thread_id = thread.id
-    core.change_message(message, edited=False)
-    return reply(payloads.channel(core, thread), status=201)
+    core.update_message(message, edited=False)
+    return json_response(payloads.channel(core, thread), status=201)
 
 
-@routes.post(ONE + "/threads")
-async def thread_alone(request: web.Request) -> web.Response:
-    core, channel = _channel(request)
+@routes.post(CHANNEL_ROUTE + "/threads")
+async def create_thread(request: web.Request) -> web.Response:
+    core, channel = _require_channel(request)
     if channel.type != TEXT:
         raise ApiError(50024)
     given = current_body().json
@@ -83,22 +83,22 @@ async def thread_alone(request: web.Request) -> web.Response:
     needed = permissions.CREATE_PUBLIC_THREADS if kind == PUBLIC_THREAD else permissions.CREATE_PRIVATE_THREADS
     core.require(channel, needed)
     thread = _new_thread(core, channel, given, kind, core.world.new_id())
-    return reply(payloads.channel(core, thread), status=201)
+    return json_response(payloads.channel(core, thread), status=201)
 
 
-def _new_thread(core: Core, parent: Channel, given: Json, kind: int, thread_id: int) -> Channel:
+def _new_thread(core: FakeDiscordState, parent: Channel, given: Json, kind: int, thread_id: int) -> Channel:
     """Create a thread of the bot; one from a message has the message's id."""
     thread = Channel(thread_id, kind, given["name"], parent.guild_id, parent.nsfw, parent_id=parent.id)
     thread.owner_id, thread.created_at = core.world.bot.id, core.clock.iso()
     core.world.channels[thread.id] = thread
-    core.tell_channel(thread, "CREATE")
+    core.dispatch_channel(thread, "CREATE")
     return thread
 
 
-@routes.put(ONE + "/thread-members/{user_id}")
-@routes.delete(ONE + "/thread-members/{user_id}")
+@routes.put(CHANNEL_ROUTE + "/thread-members/{user_id}")
+@routes.delete(CHANNEL_ROUTE + "/thread-members/{user_id}")
 async def change_thread_member(request: web.Request) -> web.Response:
-    _, channel = _channel(request)
+    _, channel = _require_channel(request)
     if not channel.is_thread:
         raise ApiError(50024)
-    return nothing()
+    return no_content()

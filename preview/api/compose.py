@@ -8,51 +8,51 @@ from urllib.parse import urlsplit
 
 from preview.api.errors import ApiError, Problem
 from preview.rules import components as rules
-from preview.state.files import Upload, safe_filename
-from preview.state.world import COMPONENTS_V2, EPHEMERAL, Attachment, Json, Message, walk
+from preview.state.files import UploadedFile, safe_filename
+from preview.state.world import COMPONENTS_V2, EPHEMERAL, Attachment, Json, Message, walk_components
 
 if TYPE_CHECKING:
-    from preview.api.bodies import Body
-    from preview.state.core import Core
+    from preview.api.bodies import RequestBody
+    from preview.state.core import FakeDiscordState
 
 SETTABLE_FLAGS = (1 << 2) | EPHEMERAL | (1 << 12) | COMPONENTS_V2
 EDITABLE_FLAGS = (1 << 2) | COMPONENTS_V2
 
 
 @dataclass
-class Draft:
+class MessageDraft:
     """What a request wants a message to be, with the limit on its attachments in bytes."""
 
     data: Json
-    files: dict[int, Upload]
+    files: dict[int, UploadedFile]
     file_limit: int
 
     @classmethod
-    def of(cls, body: Body, file_limit: int, *, data: Json | None = None) -> Draft:
+    def from_body(cls, body: RequestBody, file_limit: int, *, data: Json | None = None) -> MessageDraft:
         """Take the draft out of a request's body (`data` where it is nested in a callback)."""
         return cls((body.json or {}) if data is None else data, body.files, file_limit)
 
 
-def fill(core: Core, message: Message, draft: Draft, *, problems_below: str = "") -> None:
+def fill_message(core: FakeDiscordState, message: Message, draft: MessageDraft, *, path_prefix: str = "") -> None:
     """Write a draft into a message that is new, or was empty because the bot was thinking."""
     message.flags = (message.flags & EPHEMERAL) | (int(draft.data.get("flags") or 0) & SETTABLE_FLAGS)
-    _apply(core, message, draft, problems_below)
+    _apply_draft(core, message, draft, path_prefix)
 
 
-def edit(core: Core, message: Message, draft: Draft, *, problems_below: str = "") -> bool:
+def edit_message(core: FakeDiscordState, message: Message, draft: MessageDraft, *, path_prefix: str = "") -> bool:
     """Write an edit into a message; return whether it was loading before."""
     was_loading = message.loading
     if "flags" in draft.data:
         kept = message.flags & ~(1 << 2)
         message.flags = kept | (int(draft.data["flags"] or 0) & EDITABLE_FLAGS)
-    _apply(core, message, draft, problems_below)
+    _apply_draft(core, message, draft, path_prefix)
     message.flags &= ~(1 << 7)
     return was_loading
 
 
-def _apply(core: Core, message: Message, draft: Draft, below: str) -> None:
+def _apply_draft(core: FakeDiscordState, message: Message, draft: MessageDraft, path_prefix: str) -> None:
     data = draft.data
-    _check(message, data, below)
+    _check_draft(message, data, path_prefix)
     if any(len(upload.data) > draft.file_limit for upload in draft.files.values()):
         raise ApiError(40005)
     attachments = _attachments(core, message, draft)
@@ -64,10 +64,10 @@ def _apply(core: Core, message: Message, draft: Draft, below: str) -> None:
         message.content = data["content"] or ""
     if not (message.content or attachments or components or embeds or data.get("poll")):
         raise ApiError(50006)
-    core.settle_mentions(message, data.get("allowed_mentions"))
+    core.update_mentions(message, data.get("allowed_mentions"))
 
 
-def _check(message: Message, data: Json, below: str) -> None:
+def _check_draft(message: Message, data: Json, path_prefix: str) -> None:
     """Check the draft together with what stays of the message."""
     problems = rules.check_message(data, v2=message.v2)
     if message.v2:
@@ -75,13 +75,15 @@ def _check(message: Message, data: Json, below: str) -> None:
             if name not in data and getattr(message, name):
                 text = f"Existing {name} must be set to null when a message becomes Components V2."
                 problems.append(Problem(name, "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2", text))
-    elif "components" not in data and any(part["type"] in rules.V2_ONLY for part in walk(message.components)):
+    elif "components" not in data and any(
+        part["type"] in rules.V2_ONLY for part in walk_components(message.components)
+    ):
         problems.append(Problem("flags", "UNION_TYPE_CHOICES", "IS_COMPONENTS_V2 cannot be removed."))
     if problems:
-        raise ApiError(50035, [Problem(f"{below}.{p.path}".strip("."), p.code, p.message) for p in problems])
+        raise ApiError(50035, [Problem(f"{path_prefix}.{p.path}".strip("."), p.code, p.message) for p in problems])
 
 
-def _attachments(core: Core, message: Message, draft: Draft) -> list[Attachment]:
+def _attachments(core: FakeDiscordState, message: Message, draft: MessageDraft) -> list[Attachment]:
     """Return the attachments that the message has afterwards: only those listed are kept."""
     present = {each.id: each for each in message.attachments}
     listed = draft.data.get("attachments")
@@ -97,7 +99,12 @@ def _attachments(core: Core, message: Message, draft: Draft) -> list[Attachment]
 
 
 def _attachment(
-    core: Core, message: Message, index: int, entry: Json, present: dict[int, Attachment], draft: Draft
+    core: FakeDiscordState,
+    message: Message,
+    index: int,
+    entry: Json,
+    present: dict[int, Attachment],
+    draft: MessageDraft,
 ) -> Attachment:
     number = int(entry["id"])
     kept = present.get(number)
@@ -110,19 +117,33 @@ def _attachment(
         problem = Problem(f"attachments.{index}.id", "ATTACHMENT_NOT_FOUND", f"Attachment {number} was not uploaded")
         raise ApiError(50035, [problem])
     name = entry.get("filename") or upload.filename
-    upload = Upload(name, upload.data, upload.content_type)
-    return store(core, upload, message.channel_id, ephemeral=message.ephemeral, description=entry.get("description"))
+    upload = UploadedFile(name, upload.data, upload.content_type)
+    return store_attachment(
+        core, upload, message.channel_id, ephemeral=message.ephemeral, description=entry.get("description")
+    )
 
 
-def store(
-    core: Core, upload: Upload, channel_id: int, *, ephemeral: bool = False, description: str | None = None
+def store_attachment(
+    core: FakeDiscordState,
+    upload: UploadedFile,
+    channel_id: int,
+    *,
+    ephemeral: bool = False,
+    description: str | None = None,
 ) -> Attachment:
     """Put an uploaded file into the CDN."""
     name = safe_filename(upload.filename)
     title = upload.filename.rpartition(".")[0] if name != upload.filename else None
-    size = upload.size() or (None, None)
+    size = upload.image_size() or (None, None)
     attachment = Attachment(
-        core.world.new_id(), name, len(upload.data), upload.kind(), size[0], size[1], description, title or None
+        core.world.new_id(),
+        name,
+        len(upload.data),
+        upload.guess_content_type(),
+        size[0],
+        size[1],
+        description,
+        title or None,
     )
     attachment.ephemeral, attachment.channel_id = ephemeral, channel_id
     core.files.put(attachment.id, upload.data)
@@ -143,43 +164,43 @@ _DEFAULTS: dict[int, Json] = {
     14: {"spacing": 1, "divider": True},
     17: {"accent_color": None, "spoiler": False},
 }
-NULLABLE = {"accent_color", "description"}
+NULLABLE_FIELDS = {"accent_color", "description"}
 
 
 def _components(given: list[Json]) -> list[Json]:
     """Number the components that have no id, and fill in what Discord fills in."""
-    taken = {part["id"] for part in walk(given) if part.get("id")}
+    used_ids = {part["id"] for part in walk_components(given) if part.get("id")}
     numbers = iter(range(1, 1 << 30))
 
-    def stored(part: Json) -> Json:
-        number = part.get("id") or next(each for each in numbers if each not in taken)
-        nullable = NULLABLE if part["type"] in (11, 17) else set()
+    def with_defaults(part: Json) -> Json:
+        number = part.get("id") or next(each for each in numbers if each not in used_ids)
+        nullable = NULLABLE_FIELDS if part["type"] in (11, 17) else set()
         out = {name: value for name, value in part.items() if value is not None or name in nullable}
         out = _DEFAULTS.get(part["type"], {}) | out | {"id": number}
         if "items" in out:
             out["items"] = [{"description": None, "spoiler": False} | item for item in out["items"]]
         if "components" in out:
-            out["components"] = [stored(child) for child in out["components"]]
+            out["components"] = [with_defaults(child) for child in out["components"]]
         if "accessory" in out:
-            out["accessory"] = stored(out["accessory"])
+            out["accessory"] = with_defaults(out["accessory"])
         return out
 
-    return [stored(part) for part in given]
+    return [with_defaults(part) for part in given]
 
 
 def _resolve_references(components: list[Json], embeds: list[Json], attachments: list[Attachment]) -> None:
     """Point media at attachments by name; refuse names that were not uploaded."""
-    for part in walk(components):
+    for part in walk_components(components):
         for holder in (part.get("media"), part.get("file"), *(item["media"] for item in part.get("items") or [])):
             if holder:
-                holder["url"] = _reference(holder["url"], attachments, "components")
+                holder["url"] = _attachment_reference(holder["url"], attachments, "components")
     for embed in embeds:
         for place, key in (("image", "url"), ("thumbnail", "url"), ("author", "icon_url"), ("footer", "icon_url")):
             if (embed.get(place) or {}).get(key):
-                embed[place][key] = _reference(embed[place][key], attachments, "embeds")
+                embed[place][key] = _attachment_reference(embed[place][key], attachments, "embeds")
 
 
-def _reference(url: str, attachments: list[Attachment], path: str) -> str:
+def _attachment_reference(url: str, attachments: list[Attachment], path: str) -> str:
     """Return the address to keep: `attachment://NAME` for own attachments, also when given by their CDN address."""
     if url.startswith("attachment://"):
         name = safe_filename(url.removeprefix("attachment://"))

@@ -65,11 +65,11 @@ class ApiError(Exception):
         """Return the JSON that Discord answers with."""
         body: Json = {"message": MESSAGES.get(self.code, "Unknown error"), "code": self.code}
         if self.problems:
-            body["errors"] = _nested(self.problems)
+            body["errors"] = _nested_errors(self.problems)
         return body
 
 
-def _nested(problems: list[Problem]) -> Json:
+def _nested_errors(problems: list[Problem]) -> Json:
     root: Json = {}
     for problem in problems:
         node = root

@@ -9,14 +9,14 @@ from typing import Literal
 
 from preview.state.world import Json
 
-Kind = Literal["status", "rate_limit", "drop", "lose_answer", "hold", "delay"]
+FaultKind = Literal["status", "rate_limit", "drop", "drop_response", "hold", "delay"]
 
 
 @dataclass
 class Fault:
     """One kind of trouble for the next `times` requests whose method and path match (`*` is a wildcard)."""
 
-    kind: Kind
+    kind: FaultKind
     method: str
     path: str
     times: int = 1
@@ -25,7 +25,7 @@ class Fault:
     retry_after: float = 0.0
     code: int | None = None
     via: bool = True
-    everywhere: bool = False
+    is_global: bool = False
     seconds: float = 0.0
     hits: int = 0
     released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -37,7 +37,7 @@ class Fault:
         self.released.set()
 
 
-class Faults:
+class FaultInjector:
     """The trouble that is planned. Paths are without `/api/v10`, as `/channels/*/messages`."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Faults:
 
     def fail(self, method: str, path: str, *, status: int = 502, times: int = 1, body: Json | None = None) -> Fault:
         """Answer with an HTTP status, without doing what was asked."""
-        return self._plan(Fault("status", method, path, times, status=status, body=body))
+        return self._add(Fault("status", method, path, times, status=status, body=body))
 
     def rate_limit(
         self,
@@ -56,31 +56,31 @@ class Faults:
         times: int = 1,
         code: int | None = None,
         via: bool = True,
-        everywhere: bool = False,
+        is_global: bool = False,
     ) -> Fault:
         """Answer 429; without `Via` it looks like a ban by Cloudflare, `everywhere` is the global limit.
 
         `code` 30046 is the limit on edits of messages older than an hour.
         """
         fault = Fault("rate_limit", method, path, times, retry_after=retry_after, code=code, via=via)
-        fault.everywhere = everywhere
-        return self._plan(fault)
+        fault.is_global = is_global
+        return self._add(fault)
 
     def drop(self, method: str, path: str, *, times: int = 1) -> Fault:
         """Cut the connection before anything was done."""
-        return self._plan(Fault("drop", method, path, times))
+        return self._add(Fault("drop", method, path, times))
 
-    def lose_answer(self, method: str, path: str, *, times: int = 1) -> Fault:
+    def drop_response(self, method: str, path: str, *, times: int = 1) -> Fault:
         """Do what was asked, then cut the connection."""
-        return self._plan(Fault("lose_answer", method, path, times))
+        return self._add(Fault("drop_response", method, path, times))
 
     def delay(self, method: str, path: str, seconds: float, *, times: int = 1) -> Fault:
         """Wait before doing what was asked."""
-        return self._plan(Fault("delay", method, path, times, seconds=seconds))
+        return self._add(Fault("delay", method, path, times, seconds=seconds))
 
     def hold(self, method: str, path: str, *, times: int = 1) -> Fault:
         """Keep requests until `release()`; `await fault.reached.wait()` tells that one has come."""
-        return self._plan(Fault("hold", method, path, times))
+        return self._add(Fault("hold", method, path, times))
 
     def clear(self) -> None:
         """Forget all trouble, and let held requests go on."""
@@ -88,7 +88,7 @@ class Faults:
             fault.release()
         self.planned.clear()
 
-    def next_for(self, method: str, path: str) -> Fault | None:
+    def take(self, method: str, path: str) -> Fault | None:
         """Take the first planned fault that matches a request."""
         for fault in self.planned:
             if fault.times > 0 and fault.method in ("*", method) and fnmatchcase(path, fault.path):
@@ -98,6 +98,6 @@ class Faults:
                 return fault
         return None
 
-    def _plan(self, fault: Fault) -> Fault:
+    def _add(self, fault: Fault) -> Fault:
         self.planned.append(fault)
         return fault

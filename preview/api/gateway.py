@@ -14,28 +14,28 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import WSMsgType, web
 
 from preview.state import payloads
-from preview.state.feed import Event
+from preview.state.feed import StateEvent
 from preview.state.world import Json
 
 if TYPE_CHECKING:
-    from preview.state.core import Core
+    from preview.state.core import FakeDiscordState
 
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 0, 1, 2, 6, 7, 9, 10, 11
 PRESENCE, VOICE, REQUEST_MEMBERS = 3, 4, 8
 GUILDS, MESSAGE_CONTENT = 1 << 0, 1 << 15
 PRIVILEGED = 1 << 1 | 1 << 8 | MESSAGE_CONTENT
-KEPT_EVENTS = 2000
-MOST_BYTES, MOST_PER_MINUTE = 4096, 120
+MAX_REPLAY_EVENTS = 2000
+MAX_PAYLOAD_BYTES, MAX_PAYLOADS_PER_MINUTE = 4096, 120
 
 
 @dataclass(eq=False)
-class Connection:
+class GatewayConnection:
     """One WebSocket, with its compression."""
 
     socket: web.WebSocketResponse
     transport: asyncio.BaseTransport | None
     compressor: Any = None
-    session: Session | None = None
+    session: GatewaySession | None = None
     received: list[float] = field(default_factory=list)
 
     async def send(self, payload: Json) -> None:
@@ -45,14 +45,14 @@ class Connection:
             if self.compressor is None:
                 await self.socket.send_str(text)
             else:
-                packed = self.compressor.compress(text.encode()) + self.compressor.flush(zlib.Z_SYNC_FLUSH)
-                await self.socket.send_bytes(packed)
+                compressed = self.compressor.compress(text.encode()) + self.compressor.flush(zlib.Z_SYNC_FLUSH)
+                await self.socket.send_bytes(compressed)
         except (ConnectionError, RuntimeError):
             return
 
 
 @dataclass
-class Session:
+class GatewaySession:
     """What survives a lost connection: the events that were sent, by number."""
 
     id: str
@@ -60,7 +60,7 @@ class Session:
     intents: int
     sequence: int = 0
     events: list[Json] = field(default_factory=list)
-    connection: Connection | None = None
+    connection: GatewayConnection | None = None
     outbox: asyncio.Queue[Json] = field(default_factory=asyncio.Queue)
 
     def wants(self, guild_id: int | None, intent: int) -> bool:
@@ -74,7 +74,7 @@ class Session:
         self.sequence += 1
         payload = {"op": DISPATCH, "t": event, "s": self.sequence, "d": data}
         self.events.append(payload)
-        del self.events[:-KEPT_EVENTS]
+        del self.events[:-MAX_REPLAY_EVENTS]
         if self.connection:
             self.outbox.put_nowait(payload)
 
@@ -82,26 +82,32 @@ class Session:
 class Gateway:
     """All sessions; `heartbeats` has the monotonic times of those received."""
 
-    def __init__(self, core: Core, *, heartbeat_interval: float = 41.25) -> None:
+    def __init__(self, core: FakeDiscordState, *, heartbeat_interval: float = 41.25) -> None:
         self._core = core
         self.heartbeat_interval = heartbeat_interval
-        self.sessions: dict[str, Session] = {}
-        self.connections: set[Connection] = set()
+        self.sessions: dict[str, GatewaySession] = {}
+        self.connections: set[GatewayConnection] = set()
         self.heartbeats: list[float] = []
         self.identifies: list[Json] = []
         self.resumes: list[Json] = []
-        self.refusing: int | None = None
+        self.refuse_status: int | None = None
 
     # --- events
 
     def dispatch(
-        self, event: str, data: Json, *, guild_id: int | None = None, intent: int = 0, bare: Json | None = None
+        self,
+        event: str,
+        data: Json,
+        *,
+        guild_id: int | None = None,
+        intent: int = 0,
+        without_content: Json | None = None,
     ) -> None:
         """Send an event to the sessions that it is for; `bare` to those that may not read content."""
         for session in self.sessions.values():
             if session.wants(guild_id, intent):
-                readable = bare is None or session.intents & MESSAGE_CONTENT
-                session.add(event, data if readable else bare or data)
+                readable = without_content is None or session.intents & MESSAGE_CONTENT
+                session.add(event, data if readable else without_content or data)
 
     @property
     def connected(self) -> bool:
@@ -110,7 +116,9 @@ class Gateway:
 
     async def wait_connected(self, timeout: float = 10.0) -> None:
         """Wait until a bot listens."""
-        await self._core.feed.until(lambda: self.connected or None, timeout, "the bot to connect to the gateway")
+        await self._core.event_bus.wait_until(
+            lambda: self.connected or None, timeout, "the bot to connect to the gateway"
+        )
 
     # --- trouble on demand
 
@@ -120,7 +128,7 @@ class Gateway:
             self.sessions.clear()
         await asyncio.gather(*(each.socket.close(code=code) for each in list(self.connections)))
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Tear all connections down without a closing handshake."""
         for connection in list(self.connections):
             if isinstance(connection.transport, asyncio.Transport):
@@ -142,13 +150,13 @@ class Gateway:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve a WebSocket."""
-        if self.refusing:
-            return web.Response(status=self.refusing)
+        if self.refuse_status:
+            return web.Response(status=self.refuse_status)
         socket = web.WebSocketResponse(max_msg_size=1 << 20)
         await socket.prepare(request)
         compress = request.query.get("compress")
         compressor = zlib.compressobj() if compress == "zlib-stream" else None
-        connection = Connection(socket, request.transport, compressor)
+        connection = GatewayConnection(socket, request.transport, compressor)
         self.connections.add(connection)
         sender: asyncio.Task[None] | None = None
         try:
@@ -164,34 +172,34 @@ class Gateway:
         except ValueError:
             await socket.close(code=4002)
         finally:
-            self._forget(connection, sender)
+            self._remove_connection(connection, sender)
         return socket
 
-    def _forget(self, connection: Connection, sender: asyncio.Task[None] | None) -> None:
+    def _remove_connection(self, connection: GatewayConnection, sender: asyncio.Task[None] | None) -> None:
         if sender:
             sender.cancel()
         self.connections.discard(connection)
         session = connection.session
         if session and session.connection is connection:
             session.connection = None
-        self._core.feed.publish(Event("gateway", detail="closed"))
+        self._core.event_bus.publish(StateEvent("gateway", detail="closed"))
 
-    async def _send_events(self, connection: Connection, session: Session) -> None:
+    async def _send_events(self, connection: GatewayConnection, session: GatewaySession) -> None:
         while session.connection is connection:
             await connection.send(await session.outbox.get())
 
-    async def _within_limits(self, connection: Connection, data: str | bytes) -> bool:
+    async def _within_limits(self, connection: GatewayConnection, data: str | bytes) -> bool:
         now = time.monotonic()
         connection.received = [at for at in connection.received if now - at < 60] + [now]
-        if len(data) > MOST_BYTES:
+        if len(data) > MAX_PAYLOAD_BYTES:
             await connection.socket.close(code=4002)
             return False
-        if len(connection.received) > MOST_PER_MINUTE:
+        if len(connection.received) > MAX_PAYLOADS_PER_MINUTE:
             await connection.socket.close(code=4008)
             return False
         return True
 
-    async def _receive(self, connection: Connection, payload: Json) -> None:
+    async def _receive(self, connection: GatewayConnection, payload: Json) -> None:
         op, data = payload.get("op"), payload.get("d")
         if op == HEARTBEAT:
             self.heartbeats.append(time.monotonic())
@@ -205,7 +213,7 @@ class Gateway:
         elif op not in (PRESENCE, VOICE):
             await connection.socket.close(code=4001)
 
-    async def _identify(self, connection: Connection, data: Json) -> None:
+    async def _identify(self, connection: GatewayConnection, data: Json) -> None:
         app = self._core.world.application
         self.identifies.append(data)
         if connection.session:
@@ -219,16 +227,16 @@ class Gateway:
             await connection.socket.close(code=4014)
             return
         number, count = data.get("shard") or (0, 1)
-        session = Session(secrets.token_hex(16), (number, count), intents, connection=connection)
+        session = GatewaySession(secrets.token_hex(16), (number, count), intents, connection=connection)
         stale = [each for each in self.sessions.values() if each.shard == session.shard and not each.connection]
         for each in stale:
             del self.sessions[each.id]
         self.sessions[session.id] = session
         connection.session = session
-        self._greet(session)
-        self._core.feed.publish(Event("gateway", detail="identified"))
+        self._send_ready(session)
+        self._core.event_bus.publish(StateEvent("gateway", detail="identified"))
 
-    def _greet(self, session: Session) -> None:
+    def _send_ready(self, session: GatewaySession) -> None:
         """Send READY and, to those who want guilds, one GUILD_CREATE each."""
         core = self._core
         bot = core.world.bot
@@ -236,7 +244,7 @@ class Gateway:
         guilds = [each for each in guilds if session.wants(each.id, 0)]
         ready: Json = {
             "v": 10,
-            "user": payloads.own_user(bot) | {"bot": True},
+            "user": payloads.current_user(bot) | {"bot": True},
             "guilds": [{"id": str(each.id), "unavailable": True} for each in guilds],
             "session_id": session.id,
             "session_type": "normal",
@@ -249,9 +257,9 @@ class Gateway:
         session.add("READY", ready)
         for each in guilds:
             if session.wants(each.id, GUILDS):
-                session.add("GUILD_CREATE", payloads.created_guild(core, each))
+                session.add("GUILD_CREATE", payloads.guild_create(core, each))
 
-    async def _resume(self, connection: Connection, data: Json) -> None:
+    async def _resume(self, connection: GatewayConnection, data: Json) -> None:
         self.resumes.append(data)
         session = self.sessions.get(str(data.get("session_id")))
         seen = int(data.get("seq") or 0)
@@ -268,9 +276,9 @@ class Gateway:
             if payload["s"] > seen:
                 session.outbox.put_nowait(payload)
         session.add("RESUMED", {"_trace": []})
-        self._core.feed.publish(Event("gateway", detail="resumed"))
+        self._core.event_bus.publish(StateEvent("gateway", detail="resumed"))
 
-    def _send_members(self, session: Session, data: Json) -> None:
+    def _send_members(self, session: GatewaySession, data: Json) -> None:
         guild = self._core.world.guilds[int(data["guild_id"])]
         ids = data.get("user_ids")
         wanted = [int(each) for each in (ids if isinstance(ids, list) else [ids])] if ids else list(guild.members)

@@ -5,33 +5,33 @@ from __future__ import annotations
 from aiohttp import web
 
 from preview.api.bodies import current_body
-from preview.api.compose import Draft, edit, fill
+from preview.api.compose import MessageDraft, edit_message, fill_message
 from preview.api.errors import ApiError, Problem
-from preview.api.rest import API, nothing, reply
-from preview.rules.callbacks import COMPONENT_ONLY_CALLBACKS, check_callback
+from preview.api.rest import API_PREFIX, json_response, no_content
+from preview.rules.callbacks import UPDATE_CALLBACKS, check_callback
 from preview.state import payloads
-from preview.state.core import CORE, Core
-from preview.state.feed import Event
+from preview.state.core import CORE, FakeDiscordState
+from preview.state.feed import StateEvent
 from preview.state.interactions import (
-    ANSWER_WITHIN,
     CHOICES,
     COMMAND,
     COMPONENT,
     DEFERRED,
     DEFERRED_UPDATE,
-    FOREIGN_FOLLOWUPS,
+    MAX_USER_INSTALL_FOLLOWUPS,
     MESSAGE,
     MODAL,
     MODAL_SUBMIT,
-    TOKEN_LIVES,
+    RESPONSE_TIMEOUT_S,
+    TOKEN_LIFETIME_S,
     UPDATE,
-    Answer,
     Interaction,
+    InteractionResponse,
 )
 from preview.state.world import EPHEMERAL, LOADING, Json, Message
 
 routes = web.RouteTableDef()
-ALLOWED_ANSWERS = {
+ALLOWED_CALLBACKS = {
     COMMAND: (MESSAGE, DEFERRED, MODAL),
     COMPONENT: (MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE, MODAL),
     4: (CHOICES,),
@@ -43,60 +43,63 @@ REPLY, CHAT_INPUT_COMMAND, CONTEXT_MENU_COMMAND = 19, 20, 23
 # --- the first answer
 
 
-@routes.post(API + "/interactions/{interaction_id}/{token}/callback")
-async def answer(request: web.Request) -> web.Response:
+@routes.post(API_PREFIX + "/interactions/{interaction_id}/{token}/callback")
+async def create_response(request: web.Request) -> web.Response:
     core = request.app[CORE]
-    interaction = core.tokens.get(request.match_info["token"])
+    interaction = core.interactions_by_token.get(request.match_info["token"])
     if interaction is None or interaction.id != int(request.match_info["interaction_id"]):
         raise ApiError(10062)
     if interaction.answer:
         raise ApiError(40060)
-    if interaction.failed or interaction.age > ANSWER_WITHIN:
+    if interaction.failed or interaction.age > RESPONSE_TIMEOUT_S:
         raise ApiError(10062)
-    _place_exists(core, interaction)
+    _require_channel(core, interaction)
     body = current_body().json
-    _check(interaction, body)
-    _carry_out(core, interaction, body["type"], Draft.of(current_body(), interaction.file_limit, data=_data(body)))
+    _check_callback(interaction, body)
+    _apply_callback(
+        core,
+        interaction,
+        body["type"],
+        MessageDraft.from_body(current_body(), interaction.file_limit, data=_callback_data(body)),
+    )
     if request.query.get("with_response") in ("1", "true"):
-        return reply(_callback_object(core, interaction))
-    return nothing()
+        return json_response(_callback_object(core, interaction))
+    return no_content()
 
 
-def _data(body: Json) -> Json:
+def _callback_data(body: Json) -> Json:
     return body.get("data") or {}
 
 
-def _check(interaction: Interaction, body: Json) -> None:
+def _check_callback(interaction: Interaction, body: Json) -> None:
     kind = body.get("type")
     problems = check_callback(body, v2=bool(kind == UPDATE and interaction.target and interaction.target.v2))
-    if kind not in ALLOWED_ANSWERS[interaction.type] or (
-        kind in COMPONENT_ONLY_CALLBACKS and not interaction.from_message
-    ):
+    if kind not in ALLOWED_CALLBACKS[interaction.type] or (kind in UPDATE_CALLBACKS and not interaction.from_message):
         text = f"Callback type {kind} is not valid for an interaction of type {interaction.type}."
         problems.append(Problem("type", "INTERACTION_CALLBACK_TYPE_INVALID", text))
     if problems:
         raise ApiError(50035, problems)
 
 
-def _carry_out(core: Core, interaction: Interaction, kind: int, draft: Draft) -> None:
+def _apply_callback(core: FakeDiscordState, interaction: Interaction, kind: int, draft: MessageDraft) -> None:
     """Do what the callback says; nothing is recorded of a callback that is refused on the way."""
-    hidden = interaction.forced_ephemeral or bool(int(draft.data.get("flags") or 0) & EPHEMERAL)
-    found = Answer(kind, draft.data, interaction.age)
+    ephemeral = interaction.forced_ephemeral or bool(int(draft.data.get("flags") or 0) & EPHEMERAL)
+    response = InteractionResponse(kind, draft.data, interaction.age)
     if kind == MESSAGE:
-        interaction.original = post(core, interaction, draft, below="data")
-        found.ephemeral = interaction.original.ephemeral
+        interaction.original = post_message(core, interaction, draft, path_prefix="data")
+        response.ephemeral = interaction.original.ephemeral
     elif kind == DEFERRED:
-        interaction.original = _thinking(core, interaction, hidden=hidden)
-        found.ephemeral = hidden
+        interaction.original = _post_loading(core, interaction, ephemeral=ephemeral)
+        response.ephemeral = ephemeral
     elif kind in (DEFERRED_UPDATE, UPDATE):
         interaction.original = interaction.target
         if kind == UPDATE and interaction.target:
-            change(core, interaction.target, draft, below="data")
-    interaction.answer = found
-    core.feed.publish(Event("interaction", interaction=interaction, channel_id=interaction.channel.id))
+            apply_edit(core, interaction.target, draft, path_prefix="data")
+    interaction.answer = response
+    core.event_bus.publish(StateEvent("interaction", interaction=interaction, channel_id=interaction.channel.id))
 
 
-def _blank(core: Core, interaction: Interaction, *, hidden: bool) -> Message:
+def _new_message(core: FakeDiscordState, interaction: Interaction, *, ephemeral: bool) -> Message:
     """Return an empty message from the bot in answer to an interaction."""
     world = core.world
     message = Message(world.new_id(), interaction.channel.id, world.bot.id, core.clock.time())
@@ -105,15 +108,15 @@ def _blank(core: Core, interaction: Interaction, *, hidden: bool) -> Message:
         "user_id": interaction.user.id,
         "name": interaction.name if interaction.type == COMMAND else None,
     }
-    if hidden:
+    if ephemeral:
         message.flags, message.visible_to = EPHEMERAL, interaction.user.id
-    message.type, parent = _kind(interaction)
+    message.type, parent = _message_type(interaction)
     if parent:
-        message.reference = reference_to(core, parent)
+        message.reference = message_reference(core, parent)
     return message
 
 
-def _kind(interaction: Interaction) -> tuple[int, Message | None]:
+def _message_type(interaction: Interaction) -> tuple[int, Message | None]:
     """Return the message type, and the message that it hangs on: the component's, or the first answer."""
     if interaction.answer and interaction.original and interaction.original is not interaction.target:
         return REPLY, interaction.original
@@ -122,128 +125,132 @@ def _kind(interaction: Interaction) -> tuple[int, Message | None]:
     return (CONTEXT_MENU_COMMAND if interaction.data.get("target_id") else CHAT_INPUT_COMMAND), None
 
 
-def reference_to(core: Core, parent: Message) -> Json:
+def message_reference(core: FakeDiscordState, parent: Message) -> Json:
     """Return the reference of a reply."""
     out: Json = {"type": 0, "channel_id": str(parent.channel_id), "message_id": str(parent.id)}
     guild_id = core.world.channels[parent.channel_id].guild_id
     return out | ({"guild_id": str(guild_id)} if guild_id else {})
 
 
-def post(core: Core, interaction: Interaction, draft: Draft, *, below: str = "") -> Message:
+def post_message(
+    core: FakeDiscordState, interaction: Interaction, draft: MessageDraft, *, path_prefix: str = ""
+) -> Message:
     """Post a new message in answer to an interaction."""
-    hidden = interaction.forced_ephemeral or bool(int(draft.data.get("flags") or 0) & EPHEMERAL)
-    message = _blank(core, interaction, hidden=hidden)
-    fill(core, message, draft, problems_below=below)
+    ephemeral = interaction.forced_ephemeral or bool(int(draft.data.get("flags") or 0) & EPHEMERAL)
+    message = _new_message(core, interaction, ephemeral=ephemeral)
+    fill_message(core, message, draft, path_prefix=path_prefix)
     core.add_message(message)
     return message
 
 
-def _thinking(core: Core, interaction: Interaction, *, hidden: bool) -> Message:
-    message = _blank(core, interaction, hidden=hidden)
+def _post_loading(core: FakeDiscordState, interaction: Interaction, *, ephemeral: bool) -> Message:
+    message = _new_message(core, interaction, ephemeral=ephemeral)
     message.flags |= LOADING
     core.add_message(message)
     return message
 
 
-def change(core: Core, message: Message, draft: Draft, *, below: str = "") -> None:
+def apply_edit(core: FakeDiscordState, message: Message, draft: MessageDraft, *, path_prefix: str = "") -> None:
     """Apply an edit to a message and tell everyone."""
     before = (message.flags, message.attachments, message.components, message.embeds, message.content)
     try:
-        was_loading = edit(core, message, draft, problems_below=below)
+        was_loading = edit_message(core, message, draft, path_prefix=path_prefix)
     except ApiError:
         message.flags, message.attachments, message.components, message.embeds, message.content = before
         raise
-    core.change_message(message, was_loading=was_loading)
+    core.update_message(message, was_loading=was_loading)
 
 
-def _callback_object(core: Core, interaction: Interaction) -> Json:
-    found, message = interaction.answer, interaction.original
-    about: Json = {"id": str(interaction.id), "type": interaction.type}
-    about["channel_id"] = str(interaction.channel.id)
+def _callback_object(core: FakeDiscordState, interaction: Interaction) -> Json:
+    response, message = interaction.answer, interaction.original
+    interaction_object: Json = {"id": str(interaction.id), "type": interaction.type}
+    interaction_object["channel_id"] = str(interaction.channel.id)
     if interaction.channel.guild_id:
-        about["guild_id"] = str(interaction.channel.guild_id)
+        interaction_object["guild_id"] = str(interaction.channel.guild_id)
     if message:
-        about["response_message_id"] = str(message.id)
-        about["response_message_loading"] = message.loading
-        about["response_message_ephemeral"] = message.ephemeral
-    out: Json = {"interaction": about}
-    if found and found.type in (MESSAGE, UPDATE) and message:
-        out["resource"] = {"type": found.type, "message": payloads.message(core, message)}
+        interaction_object["response_message_id"] = str(message.id)
+        interaction_object["response_message_loading"] = message.loading
+        interaction_object["response_message_ephemeral"] = message.ephemeral
+    out: Json = {"interaction": interaction_object}
+    if response and response.type in (MESSAGE, UPDATE) and message:
+        out["resource"] = {"type": response.type, "message": payloads.message(core, message)}
     return out
 
 
 # --- the webhook of the token
 
-HOOK = API + "/webhooks/{application_id}/{token}"
+WEBHOOK_ROUTE = API_PREFIX + "/webhooks/{application_id}/{token}"
 
 
-def _of_token(request: web.Request) -> tuple[Core, Interaction]:
+def _require_interaction(request: web.Request) -> tuple[FakeDiscordState, Interaction]:
     """Return the interaction of a token that is answered and younger than 15 minutes."""
     core = request.app[CORE]
-    interaction = core.tokens.get(request.match_info["token"])
+    interaction = core.interactions_by_token.get(request.match_info["token"])
     if interaction is None or int(request.match_info["application_id"]) != core.world.application.id:
         raise ApiError(10015)
-    if interaction.age > TOKEN_LIVES:
+    if interaction.age > TOKEN_LIFETIME_S:
         raise ApiError(50027)
     if interaction.answer is None:
         raise ApiError(10015)
-    _place_exists(core, interaction)
+    _require_channel(core, interaction)
     return core, interaction
 
 
-def _place_exists(core: Core, interaction: Interaction) -> None:
+def _require_channel(core: FakeDiscordState, interaction: Interaction) -> None:
     if interaction.channel.id not in core.world.channels:
         raise ApiError(10003)
 
 
-@routes.post(HOOK)
+@routes.post(WEBHOOK_ROUTE)
 async def create_followup(request: web.Request) -> web.Response:
-    core, interaction = _of_token(request)
-    draft = Draft.of(current_body(), interaction.file_limit)
-    if interaction.foreign and interaction.followups_sent >= FOREIGN_FOLLOWUPS:
+    core, interaction = _require_interaction(request)
+    draft = MessageDraft.from_body(current_body(), interaction.file_limit)
+    if interaction.is_user_install_only and interaction.followups_sent >= MAX_USER_INSTALL_FOLLOWUPS:
         raise ApiError(40094)
     first = interaction.original
     if first and first.loading and not first.deleted:
         # The first followup takes the place of "is thinking…", and cannot change who sees it.
-        change(core, first, draft)
+        apply_edit(core, first, draft)
         interaction.followups_sent += 1
-        return reply(payloads.message(core, first))
-    message = post(core, interaction, draft)
+        return json_response(payloads.message(core, first))
+    message = post_message(core, interaction, draft)
     interaction.followups_sent += 1
     interaction.followups.append(message)
-    core.feed.publish(Event("interaction", interaction=interaction, channel_id=interaction.channel.id))
-    return reply(payloads.message(core, message)) if request.query.get("wait") in ("1", "true") else nothing()
+    core.event_bus.publish(StateEvent("interaction", interaction=interaction, channel_id=interaction.channel.id))
+    return (
+        json_response(payloads.message(core, message)) if request.query.get("wait") in ("1", "true") else no_content()
+    )
 
 
-def _message_of(request: web.Request) -> tuple[Core, Interaction, Message]:
+def _require_message(request: web.Request) -> tuple[FakeDiscordState, Interaction, Message]:
     """Return a message that a token may read and change: the original and the followups."""
-    core, interaction = _of_token(request)
+    core, interaction = _require_interaction(request)
     wanted = request.match_info["message_id"]
-    mine = [interaction.original, *interaction.followups]
+    posted = [interaction.original, *interaction.followups]
     if wanted == "@original":
         found = interaction.original
     else:
-        found = next((each for each in mine if each and str(each.id) == wanted), None)
+        found = next((each for each in posted if each and str(each.id) == wanted), None)
     if found is None or found.deleted:
         raise ApiError(10008)
     return core, interaction, found
 
 
-@routes.get(HOOK + "/messages/{message_id}")
-async def get_answer(request: web.Request) -> web.Response:
-    core, _, message = _message_of(request)
-    return reply(payloads.message(core, message))
+@routes.get(WEBHOOK_ROUTE + "/messages/{message_id}")
+async def get_response(request: web.Request) -> web.Response:
+    core, _, message = _require_message(request)
+    return json_response(payloads.message(core, message))
 
 
-@routes.patch(HOOK + "/messages/{message_id}")
-async def edit_answer(request: web.Request) -> web.Response:
-    core, interaction, message = _message_of(request)
-    change(core, message, Draft.of(current_body(), interaction.file_limit))
-    return reply(payloads.message(core, message))
+@routes.patch(WEBHOOK_ROUTE + "/messages/{message_id}")
+async def edit_response(request: web.Request) -> web.Response:
+    core, interaction, message = _require_message(request)
+    apply_edit(core, message, MessageDraft.from_body(current_body(), interaction.file_limit))
+    return json_response(payloads.message(core, message))
 
 
-@routes.delete(HOOK + "/messages/{message_id}")
-async def delete_answer(request: web.Request) -> web.Response:
-    core, _, message = _message_of(request)
-    core.remove_message(message)
-    return nothing()
+@routes.delete(WEBHOOK_ROUTE + "/messages/{message_id}")
+async def delete_response(request: web.Request) -> web.Response:
+    core, _, message = _require_message(request)
+    core.delete_message(message)
+    return no_content()

@@ -5,31 +5,31 @@ from __future__ import annotations
 from aiohttp import web
 
 from preview.api.bodies import current_body
-from preview.api.compose import Draft, fill
+from preview.api.compose import MessageDraft, fill_message
 from preview.api.errors import ApiError, Problem
-from preview.api.interactions import REPLY, change, reference_to
-from preview.api.rest import API, nothing, reply
+from preview.api.interactions import REPLY, apply_edit, message_reference
+from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state import payloads, permissions
-from preview.state.core import CORE, DIRECT_MESSAGES, GUILD_MESSAGES, Core
+from preview.state.core import CORE, DIRECT_MESSAGES, GUILD_MESSAGES, FakeDiscordState
 from preview.state.world import Channel, Json, Message
 
-MESSAGES = API + "/channels/{channel_id}/messages"
-ONE = MESSAGES + "/{message_id}"
-FORTNIGHT = 14 * 24 * 3600.0
+MESSAGES_ROUTE = API_PREFIX + "/channels/{channel_id}/messages"
+MESSAGE_ROUTE = MESSAGES_ROUTE + "/{message_id}"
+BULK_DELETE_MAX_AGE_S = 14 * 24 * 3600.0
 routes = web.RouteTableDef()
 
 
-def _channel(request: web.Request) -> tuple[Core, Channel]:
+def _require_channel(request: web.Request) -> tuple[FakeDiscordState, Channel]:
     core = request.app[CORE]
     return core, core.channel(request.match_info["channel_id"])
 
 
-def _message(request: web.Request) -> tuple[Core, Channel, Message]:
-    core, channel = _channel(request)
+def _require_message(request: web.Request) -> tuple[FakeDiscordState, Channel, Message]:
+    core, channel = _require_channel(request)
     return core, channel, core.message(channel, request.match_info["message_id"])
 
 
-def _may_send(core: Core, channel: Channel, draft: Draft) -> None:
+def _require_can_send(core: FakeDiscordState, channel: Channel, draft: MessageDraft) -> None:
     if channel.locked:
         raise ApiError(50083)
     in_thread = channel.is_thread
@@ -40,7 +40,7 @@ def _may_send(core: Core, channel: Channel, draft: Draft) -> None:
         core.require(channel, permissions.EMBED_LINKS)
 
 
-def _reference(core: Core, channel: Channel, given: Json | None) -> Json | None:
+def _reply_reference(core: FakeDiscordState, channel: Channel, given: Json | None) -> Json | None:
     """Return the reference of a reply; a missing parent is an error unless the request says otherwise."""
     if not given:
         return None
@@ -51,44 +51,44 @@ def _reference(core: Core, channel: Channel, given: Json | None) -> Json | None:
         if given.get("fail_if_not_exists") is False:
             return None
         raise ApiError(50035, [Problem("message_reference", "REPLIES_UNKNOWN_MESSAGE", "Unknown message")])
-    return reference_to(core, parent)
+    return message_reference(core, parent)
 
 
-@routes.post(MESSAGES)
+@routes.post(MESSAGES_ROUTE)
 async def create_message(request: web.Request) -> web.Response:
-    core, channel = _channel(request)
-    draft = Draft.of(current_body(), core.world.file_limit(channel))
-    _may_send(core, channel, draft)
-    if again := _same_nonce(core, channel, draft.data):
-        return reply(payloads.message(core, again))
+    core, channel = _require_channel(request)
+    draft = MessageDraft.from_body(current_body(), core.world.file_limit(channel))
+    _require_can_send(core, channel, draft)
+    if duplicate := _find_by_nonce(core, channel, draft.data):
+        return json_response(payloads.message(core, duplicate))
     message = Message(core.world.new_id(), channel.id, core.world.bot.id, core.clock.time())
     message.nonce = draft.data.get("nonce")
-    message.reference = _reference(core, channel, draft.data.get("message_reference"))
+    message.reference = _reply_reference(core, channel, draft.data.get("message_reference"))
     message.type = REPLY if message.reference else 0
-    fill(core, message, draft)
+    fill_message(core, message, draft)
     message.flags &= ~(1 << 6)
     if channel.archived:
         channel.archived = False
-        core.tell_channel(channel, "UPDATE")
+        core.dispatch_channel(channel, "UPDATE")
     core.add_message(message)
-    return reply(payloads.message(core, message))
+    return json_response(payloads.message(core, message))
 
 
-def _same_nonce(core: Core, channel: Channel, data: Json) -> Message | None:
+def _find_by_nonce(core: FakeDiscordState, channel: Channel, data: Json) -> Message | None:
     """Return the bot's message with this nonce of the last minutes, if `enforce_nonce` asks for that."""
     nonce = data.get("nonce")
     if nonce is None or not data.get("enforce_nonce"):
         return None
-    recent = (each for each in core.world.messages_in(channel) if core.clock.time() - each.created_at < 300)
+    recent = (each for each in core.world.channel_messages(channel) if core.clock.time() - each.created_at < 300)
     return next((m for m in recent if m.author_id == core.world.bot.id and str(m.nonce) == str(nonce)), None)
 
 
-@routes.get(MESSAGES)
+@routes.get(MESSAGES_ROUTE)
 async def list_messages(request: web.Request) -> web.Response:
-    core, channel = _channel(request)
+    core, channel = _require_channel(request)
     if not core.world.permissions(core.world.bot, channel) & permissions.READ_MESSAGE_HISTORY:
-        return reply([])
-    found = sorted((m for m in core.world.messages_in(channel) if m.visible_to is None), key=lambda m: m.id)
+        return json_response([])
+    found = sorted((m for m in core.world.channel_messages(channel) if m.visible_to is None), key=lambda m: m.id)
     limit = min(100, max(1, int(request.query.get("limit", 50))))
     if "after" in request.query:
         found = [m for m in found if m.id > int(request.query["after"])][:limit]
@@ -100,45 +100,45 @@ async def list_messages(request: web.Request) -> web.Response:
         found = sorted(nearest, key=lambda m: m.id)
     else:
         found = found[-limit:]
-    return reply([payloads.read_message(core, m) for m in reversed(found)])
+    return json_response([payloads.rest_message(core, m) for m in reversed(found)])
 
 
-@routes.get(ONE)
+@routes.get(MESSAGE_ROUTE)
 async def get_message(request: web.Request) -> web.Response:
-    core, channel, message = _message(request)
+    core, channel, message = _require_message(request)
     core.require(channel, permissions.READ_MESSAGE_HISTORY)
-    return reply(payloads.read_message(core, message))
+    return json_response(payloads.rest_message(core, message))
 
 
-@routes.patch(ONE)
+@routes.patch(MESSAGE_ROUTE)
 async def edit_message(request: web.Request) -> web.Response:
-    core, channel, message = _message(request)
+    core, channel, message = _require_message(request)
     if message.author_id != core.world.bot.id:
         raise ApiError(50005)
     if channel.archived:
         raise ApiError(50083)
-    change(core, message, Draft.of(current_body(), core.world.file_limit(channel)))
-    return reply(payloads.message(core, message))
+    apply_edit(core, message, MessageDraft.from_body(current_body(), core.world.file_limit(channel)))
+    return json_response(payloads.message(core, message))
 
 
-@routes.delete(ONE)
+@routes.delete(MESSAGE_ROUTE)
 async def delete_message(request: web.Request) -> web.Response:
-    core, channel, message = _message(request)
+    core, channel, message = _require_message(request)
     if message.author_id != core.world.bot.id:
         core.require(channel, permissions.MANAGE_MESSAGES)
-    core.remove_message(message)
-    return nothing()
+    core.delete_message(message)
+    return no_content()
 
 
-@routes.post(MESSAGES + "/bulk-delete")
+@routes.post(MESSAGES_ROUTE + "/bulk-delete")
 async def bulk_delete(request: web.Request) -> web.Response:
-    core, channel = _channel(request)
+    core, channel = _require_channel(request)
     core.require(channel, permissions.MANAGE_MESSAGES)
     ids = current_body().json["messages"]
     if not 2 <= len(ids) <= 100:
         raise ApiError(50016)
     found = [core.world.messages[int(each)] for each in ids if int(each) in core.world.messages]
-    if any(core.clock.time() - each.created_at > FORTNIGHT for each in found):
+    if any(core.clock.time() - each.created_at > BULK_DELETE_MAX_AGE_S for each in found):
         raise ApiError(50034)
     for each in found:
         core.world.messages.pop(each.id)
@@ -146,18 +146,18 @@ async def bulk_delete(request: web.Request) -> web.Response:
     out: Json = {"ids": [str(each.id) for each in found], "channel_id": str(channel.id)}
     out |= {"guild_id": str(channel.guild_id)} if channel.guild_id else {}
     core.dispatch("MESSAGE_DELETE_BULK", out, channel, GUILD_MESSAGES, DIRECT_MESSAGES)
-    core.tell_deleted(found)
-    return nothing()
+    core.publish_deleted(found)
+    return no_content()
 
 
 # --- reactions
 
-REACTIONS = ONE + "/reactions"
+REACTIONS_ROUTE = MESSAGE_ROUTE + "/reactions"
 
 
-@routes.put(REACTIONS + "/{emoji}/@me")
+@routes.put(REACTIONS_ROUTE + "/{emoji}/@me")
 async def add_reaction(request: web.Request) -> web.Response:
-    core, channel, message = _message(request)
+    core, channel, message = _require_message(request)
     emoji = request.match_info["emoji"]
     if emoji.isascii() and ":" not in emoji:
         raise ApiError(10014, status=400)
@@ -166,37 +166,37 @@ async def add_reaction(request: web.Request) -> web.Response:
         needed |= permissions.ADD_REACTIONS
     core.require(channel, needed)
     core.react(message, emoji, core.world.bot.id, add=True)
-    return nothing()
+    return no_content()
 
 
-@routes.delete(REACTIONS + "/{emoji}/{user_id}")
+@routes.delete(REACTIONS_ROUTE + "/{emoji}/{user_id}")
 async def remove_reaction(request: web.Request) -> web.Response:
-    core, channel, message = _message(request)
+    core, channel, message = _require_message(request)
     whose = request.match_info["user_id"]
     if whose != "@me":
         core.require(channel, permissions.MANAGE_MESSAGES)
     user_id = core.world.bot.id if whose == "@me" else int(whose)
     core.react(message, request.match_info["emoji"], user_id, add=False)
-    return nothing()
+    return no_content()
 
 
-@routes.get(REACTIONS + "/{emoji}")
+@routes.get(REACTIONS_ROUTE + "/{emoji}")
 async def list_reactions(request: web.Request) -> web.Response:
-    core, channel, message = _message(request)
+    core, channel, message = _require_message(request)
     core.require(channel, permissions.READ_MESSAGE_HISTORY)
     found = next((each for each in message.reactions if each.emoji == request.match_info["emoji"]), None)
     after, limit = int(request.query.get("after", 0)), int(request.query.get("limit", 25))
     ids = sorted(each for each in (found.user_ids if found else []) if each > after)[:limit]
-    return reply([payloads.user(core.world.users[each]) for each in ids])
+    return json_response([payloads.user(core.world.users[each]) for each in ids])
 
 
-@routes.delete(REACTIONS)
-@routes.delete(REACTIONS + "/{emoji}")
+@routes.delete(REACTIONS_ROUTE)
+@routes.delete(REACTIONS_ROUTE + "/{emoji}")
 async def clear_reactions(request: web.Request) -> web.Response:
-    core, channel, message = _message(request)
+    core, channel, message = _require_message(request)
     core.require(channel, permissions.MANAGE_MESSAGES)
     wanted = request.match_info.get("emoji")
     for each in [one for one in message.reactions if wanted in (None, one.emoji)]:
         for user_id in list(each.user_ids):
             core.react(message, each.emoji, user_id, add=False)
-    return nothing()
+    return no_content()

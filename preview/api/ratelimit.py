@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 
 @dataclass(frozen=True)
-class Limit:
+class RateLimit:
     """At most `count` requests in `seconds` for each channel or webhook token."""
 
     name: str
@@ -22,47 +22,47 @@ class Limit:
 
 # Discord publishes no numbers; these are what bots have met: about 5 in 5 s a channel, 5 in 2 s a webhook token.
 LIMITS = (
-    Limit("bulk-delete", ("POST",), "/channels/*/messages/bulk-delete", 1, 1.0),
-    Limit("react", ("PUT", "DELETE"), "/channels/*/messages/*/reactions/*", 1, 0.25),
-    Limit("post", ("POST",), "/channels/*/messages", 5, 5.0),
-    Limit("edit", ("PATCH",), "/channels/*/messages/*", 5, 5.0),
-    Limit("delete", ("DELETE",), "/channels/*/messages/*", 5, 1.0),
-    Limit("webhook", ("POST", "PATCH", "GET", "DELETE"), "/webhooks/*", 5, 2.0),
-    Limit("typing", ("POST",), "/channels/*/typing", 5, 5.0),
+    RateLimit("bulk-delete", ("POST",), "/channels/*/messages/bulk-delete", 1, 1.0),
+    RateLimit("react", ("PUT", "DELETE"), "/channels/*/messages/*/reactions/*", 1, 0.25),
+    RateLimit("post", ("POST",), "/channels/*/messages", 5, 5.0),
+    RateLimit("edit", ("PATCH",), "/channels/*/messages/*", 5, 5.0),
+    RateLimit("delete", ("DELETE",), "/channels/*/messages/*", 5, 1.0),
+    RateLimit("webhook", ("POST", "PATCH", "GET", "DELETE"), "/webhooks/*", 5, 2.0),
+    RateLimit("typing", ("POST",), "/channels/*/typing", 5, 5.0),
 )
-GLOBAL = Limit("global", (), "", 50, 1.0)
+GLOBAL = RateLimit("global", (), "", 50, 1.0)
 
 
 @dataclass
-class Verdict:
+class RateLimitResult:
     """Whether a request may go on, with the headers for its answer."""
 
     headers: dict[str, str]
     retry_after: float | None = None
-    everywhere: bool = False
+    is_global: bool = False
 
 
-class RateLimits:
+class RateLimiter:
     """Count requests in fixed windows, each starting with its first request; without limits all may pass."""
 
-    def __init__(self, limits: tuple[Limit, ...] = LIMITS) -> None:
+    def __init__(self, limits: tuple[RateLimit, ...] = LIMITS) -> None:
         self._limits = limits
         self._windows: dict[tuple[str, str], tuple[float, int]] = {}
 
-    def admit(self, method: str, path: str) -> Verdict:
+    def check(self, method: str, path: str) -> RateLimitResult:
         """Count one request."""
         if not self._limits:
-            return Verdict({})
+            return RateLimitResult({})
         if not path.startswith(("/interactions/", "/webhooks/")):
             _, reset, over = self._count(GLOBAL, "")
             if over:
-                return Verdict({"X-RateLimit-Global": "true", "X-RateLimit-Scope": "global"}, reset, True)
+                return RateLimitResult({"X-RateLimit-Global": "true", "X-RateLimit-Scope": "global"}, reset, True)
         for limit in self._limits:
             if method in limit.methods and fnmatchcase(path, limit.path):
                 return self._bucket(limit, path)
-        return Verdict({})
+        return RateLimitResult({})
 
-    def _bucket(self, limit: Limit, path: str) -> Verdict:
+    def _bucket(self, limit: RateLimit, path: str) -> RateLimitResult:
         major = "/".join(path.split("/")[1 : 4 if path.startswith("/webhooks/") else 3])
         remaining, reset, over = self._count(limit, major)
         headers = {
@@ -74,9 +74,9 @@ class RateLimits:
         }
         if over:
             headers["X-RateLimit-Scope"] = "user"
-        return Verdict(headers, reset if over else None)
+        return RateLimitResult(headers, reset if over else None)
 
-    def _count(self, limit: Limit, major: str) -> tuple[int, float, bool]:
+    def _count(self, limit: RateLimit, major: str) -> tuple[int, float, bool]:
         """Count one request; return what remains, the seconds until the window ends, and whether it is over."""
         now = time.monotonic()
         start, used = self._windows.get((limit.name, major), (now, 0))

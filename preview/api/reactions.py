@@ -3,15 +3,15 @@
 from preview.api.errors import ApiError
 from preview.state.world import Message, Reaction
 
-MOST_PER_MESSAGE = 20
+MAX_REACTIONS = 20
 
 
-def change(message: Message, emoji: str, user_id: int, *, add: bool) -> bool:
+def set_reaction(message: Message, emoji: str, user_id: int, *, add: bool) -> bool:
     """Add or remove one person's reaction; return whether that changed anything."""
     found = next((each for each in message.reactions if each.emoji == emoji), None)
     if add:
         if found is None:
-            if len(message.reactions) >= MOST_PER_MESSAGE:
+            if len(message.reactions) >= MAX_REACTIONS:
                 raise ApiError(30010)
             found = Reaction(emoji)
             message.reactions.append(found)

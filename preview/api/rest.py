@@ -12,86 +12,86 @@ from preview.api.errors import ApiError
 from preview.state import payloads
 from preview.state.core import CORE
 
-API = "/api/v10"
+API_PREFIX = "/api/v10"
 routes = web.RouteTableDef()
 
 
-def reply(data: Any, *, status: int = 200) -> web.Response:
+def json_response(data: Any, *, status: int = 200) -> web.Response:
     """Answer with JSON; discord.py reads it only when the content type has no charset."""
     return web.Response(body=json.dumps(data).encode(), status=status, headers={"Content-Type": "application/json"})
 
 
-def nothing() -> web.Response:
+def no_content() -> web.Response:
     """Answer 204."""
     return web.Response(status=204)
 
 
-@routes.get(API + "/users/@me")
-async def get_own_user(request: web.Request) -> web.Response:
-    return reply(payloads.own_user(request.app[CORE].world.bot))
+@routes.get(API_PREFIX + "/users/@me")
+async def get_current_user(request: web.Request) -> web.Response:
+    return json_response(payloads.current_user(request.app[CORE].world.bot))
 
 
-@routes.get(API + "/users/@me/guilds")
-async def get_own_guilds(request: web.Request) -> web.Response:
+@routes.get(API_PREFIX + "/users/@me/guilds")
+async def get_current_user_guilds(request: web.Request) -> web.Response:
     world = request.app[CORE].world
-    after, most = int(request.query.get("after", "0")), int(request.query.get("limit", "200"))
+    after, limit = int(request.query.get("after", "0")), int(request.query.get("limit", "200"))
     found = [each for each in world.guilds.values() if world.bot.id in each.members and each.id > after]
     found.sort(key=lambda each: each.id)
-    return reply([payloads.own_guild(each, world.bot.id) for each in found[:most]])
+    return json_response([payloads.current_user_guild(each, world.bot.id) for each in found[:limit]])
 
 
-@routes.get(API + "/users/{user_id}")
+@routes.get(API_PREFIX + "/users/{user_id}")
 async def get_user(request: web.Request) -> web.Response:
     core = request.app[CORE]
     user = core.world.users.get(int(request.match_info["user_id"]))
     if user is None:
         raise ApiError(10013)
-    return reply(payloads.user(user))
+    return json_response(payloads.user(user))
 
 
-@routes.get(API + "/applications/@me")
-@routes.get(API + "/oauth2/applications/@me")
-async def get_own_application(request: web.Request) -> web.Response:
-    return reply(payloads.application(request.app[CORE]))
+@routes.get(API_PREFIX + "/applications/@me")
+@routes.get(API_PREFIX + "/oauth2/applications/@me")
+async def get_current_application(request: web.Request) -> web.Response:
+    return json_response(payloads.application(request.app[CORE]))
 
 
-@routes.get(API + "/gateway")
+@routes.get(API_PREFIX + "/gateway")
 async def get_gateway(request: web.Request) -> web.Response:
-    return reply({"url": request.app[CORE].gateway_url})
+    return json_response({"url": request.app[CORE].gateway_url})
 
 
-@routes.get(API + "/gateway/bot")
+@routes.get(API_PREFIX + "/gateway/bot")
 async def get_gateway_bot(request: web.Request) -> web.Response:
     core = request.app[CORE]
     limit = {"total": 1000, "remaining": 1000, "reset_after": 86_400_000, "max_concurrency": 1}
-    return reply({"url": core.gateway_url, "shards": core.shards, "session_start_limit": limit})
+    return json_response({"url": core.gateway_url, "shards": core.shards, "session_start_limit": limit})
 
 
-@routes.get(API + "/guilds/{guild_id}")
+@routes.get(API_PREFIX + "/guilds/{guild_id}")
 async def get_guild(request: web.Request) -> web.Response:
     core = request.app[CORE]
     guild = core.guild(request.match_info["guild_id"])
     out = payloads.guild(guild)
     if request.query.get("with_counts") in ("1", "true"):
         out |= {"approximate_member_count": len(guild.members), "approximate_presence_count": len(guild.members)}
-    return reply(out)
+    return json_response(out)
 
 
-@routes.get(API + "/guilds/{guild_id}/channels")
+@routes.get(API_PREFIX + "/guilds/{guild_id}/channels")
 async def get_guild_channels(request: web.Request) -> web.Response:
     core = request.app[CORE]
     guild = core.guild(request.match_info["guild_id"])
     found = [each for each in core.world.channels.values() if each.guild_id == guild.id and not each.is_thread]
-    return reply([payloads.channel(core, each) for each in found])
+    return json_response([payloads.channel(core, each) for each in found])
 
 
-@routes.get(API + "/guilds/{guild_id}/roles")
+@routes.get(API_PREFIX + "/guilds/{guild_id}/roles")
 async def get_guild_roles(request: web.Request) -> web.Response:
     guild = request.app[CORE].guild(request.match_info["guild_id"])
-    return reply([payloads.role(each) for each in guild.roles.values()])
+    return json_response([payloads.role(each) for each in guild.roles.values()])
 
 
-@routes.get(API + "/guilds/{guild_id}/members/{user_id}")
+@routes.get(API_PREFIX + "/guilds/{guild_id}/members/{user_id}")
 async def get_member(request: web.Request) -> web.Response:
     core = request.app[CORE]
     guild = core.guild(request.match_info["guild_id"])
@@ -100,15 +100,15 @@ async def get_member(request: web.Request) -> web.Response:
         raise ApiError(10013)
     if user_id not in guild.members:
         raise ApiError(10007)
-    return reply(payloads.member(core, guild, user_id))
+    return json_response(payloads.member(core, guild, user_id))
 
 
-@routes.post(API + "/users/@me/channels")
-async def create_direct_channel(request: web.Request) -> web.Response:
+@routes.post(API_PREFIX + "/users/@me/channels")
+async def create_dm(request: web.Request) -> web.Response:
     core = request.app[CORE]
     user = core.world.users.get(int(current_body().json["recipient_id"]))
     if user is None:
         raise ApiError(10013)
     if user.id == core.world.bot.id:
         raise ApiError(50007)
-    return reply(payloads.channel(core, core.world.direct(user)))
+    return json_response(payloads.channel(core, core.world.dm_channel(user)))

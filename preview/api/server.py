@@ -17,29 +17,29 @@ from preview.api import channels as rest_channels
 from preview.api import commands as rest_commands
 from preview.api import interactions as rest_interactions
 from preview.api import messages as rest_messages
-from preview.api.bodies import BODY, Body, read_body
+from preview.api.bodies import BODY, RequestBody, read_body
 from preview.api.errors import ApiError, Problem
-from preview.api.faults import Fault, Faults
+from preview.api.faults import Fault, FaultInjector
 from preview.api.gateway import Gateway
-from preview.api.ratelimit import LIMITS, Limit, RateLimits, Verdict
-from preview.api.rest import API, reply
-from preview.people.person import Person
-from preview.people.waiting import Waiting
+from preview.api.ratelimit import LIMITS, RateLimit, RateLimiter, RateLimitResult
+from preview.api.rest import API_PREFIX, json_response
+from preview.people.person import SimulatedUser
+from preview.people.waiting import WaitHelpers
 from preview.rules.openapi import OpenApi
-from preview.state.core import CORE, Core, Ping, Request, Violation
-from preview.state.feed import Event
-from preview.state.files import Files
+from preview.state.core import CORE, FakeDiscordState, Ping, RecordedRequest, Violation
+from preview.state.feed import StateEvent
+from preview.state.files import FileStore
 from preview.state.interactions import Interaction
-from preview.state.storage import Storage
+from preview.state.storage import WorldStorage
 from preview.state.world import Channel, Json, Message, User, World
 
 log = logging.getLogger(__name__)
-WITHOUT_TOKEN = ("/interactions/", "/webhooks/")
-KEPT_REQUESTS = 20_000
-MOST_REQUEST = 200 * 1024 * 1024
+UNAUTHENTICATED_PATHS = ("/interactions/", "/webhooks/")
+MAX_RECORDED_REQUESTS = 20_000
+MAX_REQUEST_BYTES = 200 * 1024 * 1024
 
 
-class StandIn(Waiting):
+class FakeDiscord(WaitHelpers):
     """Serve a world on loopback: `async with StandIn(world) as server: ... server.api_url`.
 
     `openapi` is the path of Discord's OpenAPI file, against which every request is then checked; `limits` are the
@@ -52,30 +52,32 @@ class StandIn(Waiting):
         world: World | None = None,
         *,
         openapi: Path | None = None,
-        limits: tuple[Limit, ...] = LIMITS,
+        limits: tuple[RateLimit, ...] = LIMITS,
         latency: float = 0.0,
         folder: Path | None = None,
         port: int = 0,
         shards: int = 1,
         heartbeat_interval: float = 41.25,
     ) -> None:
-        self.storage = Storage(folder) if folder else None
+        self.storage = WorldStorage(folder) if folder else None
         stored = self.storage.load() if self.storage and world is None else None
         self.world = world or stored or World()
-        files = Files(folder / "files" if folder else None)
-        self.core = Core(self.world, files, OpenApi.of(openapi) if openapi else None)
+        files = FileStore(folder / "files" if folder else None)
+        self.core = FakeDiscordState(self.world, files, OpenApi.load(openapi) if openapi else None)
         self.core.gateway = self.gateway = Gateway(self.core, heartbeat_interval=heartbeat_interval)
         self.core.shards = shards
         if self.storage and stored:
             self.storage.load_interactions(self.core)
         self.latency = latency
-        self._limits = RateLimits(limits)
+        self._limits = RateLimiter(limits)
         self._port = port
         self.app = self._make_app()
         self._runner: web.AppRunner | None = None
 
     def _make_app(self) -> web.Application:
-        app = web.Application(middlewares=[self._loopback_only, self._api], client_max_size=MOST_REQUEST)
+        app = web.Application(
+            middlewares=[self._loopback_only, self._api_middleware], client_max_size=MAX_REQUEST_BYTES
+        )
         app[CORE] = self.core
         for module in (rest, rest_commands, rest_interactions, rest_messages, rest_channels, cdn):
             app.add_routes(module.routes)
@@ -95,7 +97,7 @@ class StandIn(Waiting):
         self.core.base_url = f"http://127.0.0.1:{self.port}"
         self.core.gateway_url = f"ws://127.0.0.1:{self.port}/gateway"
         if self.storage:
-            self.storage.watch(self.core)
+            self.storage.start_autosave(self.core)
 
     async def close(self) -> None:
         """Stop listening, end all connections and save."""
@@ -120,15 +122,15 @@ class StandIn(Waiting):
     @property
     def api_url(self) -> str:
         """Return the base of the REST API, for `DISCORD_API_URL`."""
-        return self.core.base_url + API
+        return self.core.base_url + API_PREFIX
 
     @property
-    def faults(self) -> Faults:
+    def faults(self) -> FaultInjector:
         """Return the trouble that is planned."""
         return self.core.faults
 
     @property
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[RecordedRequest]:
         """Return every REST request so far."""
         return self.core.requests
 
@@ -152,9 +154,9 @@ class StandIn(Waiting):
         """Return errors of the stand-in itself; a test should find none."""
         return self.core.crashes
 
-    def person(self, user: User) -> Person:
+    def person(self, user: User) -> SimulatedUser:
         """Return the simulated person behind an account."""
-        return Person(self.core, user)
+        return SimulatedUser(self.core, user)
 
     def pinged_by(self, message: Message) -> list[User]:
         """Return the people whom a message notified, once for each time."""
@@ -162,7 +164,7 @@ class StandIn(Waiting):
 
     def messages(self, channel: Channel) -> list[Message]:
         """Return the messages of a channel, oldest first, ephemeral ones included."""
-        return self.world.messages_in(channel)
+        return self.world.channel_messages(channel)
 
     # --- every request
 
@@ -178,39 +180,39 @@ class StandIn(Waiting):
         return await handler(request)
 
     @web.middleware
-    async def _api(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _api_middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Take one REST request through faults, limits, authorisation and checks, and record it."""
-        if not request.path.startswith(API + "/"):
+        if not request.path.startswith(API_PREFIX + "/"):
             return await handler(request)
-        began = time.monotonic()
-        path = request.path.removeprefix(API)
-        record = Request(self.core.clock.time(), request.method, path)
+        started = time.monotonic()
+        path = request.path.removeprefix(API_PREFIX)
+        record = RecordedRequest(self.core.clock.time(), request.method, path)
         self.core.requests.append(record)
-        if len(self.core.requests) > KEPT_REQUESTS:
-            del self.core.requests[: KEPT_REQUESTS // 2]
-        response = await self._answer(request, handler, record)
-        record.status, record.seconds = response.status, time.monotonic() - began
-        self.core.feed.publish(Event("request", detail=f"{record.method} {path}"))
+        if len(self.core.requests) > MAX_RECORDED_REQUESTS:
+            del self.core.requests[: MAX_RECORDED_REQUESTS // 2]
+        response = await self._respond(request, handler, record)
+        record.status, record.seconds = response.status, time.monotonic() - started
+        self.core.event_bus.publish(StateEvent("request", detail=f"{record.method} {path}"))
         return response
 
-    async def _answer(self, request: web.Request, handler: Handler, record: Request) -> web.Response:
+    async def _respond(self, request: web.Request, handler: Handler, record: RecordedRequest) -> web.Response:
         if self.latency:
             await asyncio.sleep(self.latency)
-        fault = self.core.faults.next_for(record.method, record.path)
-        body = await self._body(request, record)
+        fault = self.core.faults.take(record.method, record.path)
+        body = await self._read_body(request, record)
         if isinstance(body, ApiError):
-            return self._refuse(record, body, {})
-        if fault and (early := await self._before(request, record, fault)):
-            return early
-        verdict = self._limits.admit(record.method, record.path)
-        if verdict.retry_after is not None:
-            return self._too_many(record, verdict)
-        response = await self._handle(request, handler, record, verdict)
-        if fault and fault.kind == "lose_answer":
-            _cut(request)
+            return self._error_response(record, body, {})
+        if fault and (fault_response := await self._apply_fault(request, record, fault)):
+            return fault_response
+        rate_limit = self._limits.check(record.method, record.path)
+        if rate_limit.retry_after is not None:
+            return self._rate_limited_response(record, rate_limit)
+        response = await self._handle(request, handler, record, rate_limit)
+        if fault and fault.kind == "drop_response":
+            _abort_connection(request)
         return response
 
-    async def _body(self, request: web.Request, record: Request) -> Body | ApiError:
+    async def _read_body(self, request: web.Request, record: RecordedRequest) -> RequestBody | ApiError:
         try:
             body = await read_body(request)
         except ApiError as error:
@@ -220,74 +222,76 @@ class StandIn(Waiting):
         record.files = [(each.filename, len(each.data)) for each in body.files.values()]
         return body
 
-    async def _handle(self, request: web.Request, handler: Handler, record: Request, verdict: Verdict) -> web.Response:
+    async def _handle(
+        self, request: web.Request, handler: Handler, record: RecordedRequest, rate_limit: RateLimitResult
+    ) -> web.Response:
         try:
             self._authorise(request, record.path)
-            self._check(request, record)
+            self._check_openapi(request, record)
             response = await handler(request)
         except ApiError as error:
-            return self._refuse(record, error, verdict.headers)
+            return self._error_response(record, error, rate_limit.headers)
         except web.HTTPException as error:
-            return reply({"message": f"{error.status}: {error.reason}", "code": 0}, status=error.status)
+            return json_response({"message": f"{error.status}: {error.reason}", "code": 0}, status=error.status)
         except Exception as error:
             log.exception("The stand-in failed on %s %s", record.method, record.path)
             self.core.crashes.append(error)
-            return reply({"message": "500: Internal Server Error", "code": 0}, status=500)
+            return json_response({"message": "500: Internal Server Error", "code": 0}, status=500)
         assert isinstance(response, web.Response)
-        response.headers.update(verdict.headers)
+        response.headers.update(rate_limit.headers)
         record.response = response.body if self.core.openapi else None
         return response
 
     def _authorise(self, request: web.Request, path: str) -> None:
-        if path.startswith(WITHOUT_TOKEN) or path == "/gateway":
+        if path.startswith(UNAUTHENTICATED_PATHS) or path == "/gateway":
             return
         if request.headers.get("Authorization") != f"Bot {self.world.application.token}":
             raise ApiError(0)
 
-    def _check(self, request: web.Request, record: Request) -> None:
+    def _check_openapi(self, request: web.Request, record: RecordedRequest) -> None:
         """Check the body against Discord's OpenAPI file."""
         if self.core.openapi is None:
             return
         if problems := self.core.openapi.check_request(record.method, record.path, record.body):
             raise ApiError(50035, problems)
 
-    def _refuse(self, record: Request, error: ApiError, headers: dict[str, str]) -> web.Response:
+    def _error_response(self, record: RecordedRequest, error: ApiError, headers: dict[str, str]) -> web.Response:
         record.code = error.code
         if error.code == 50035:
-            self._note_violation(record, error.problems)
-        response = reply(error.body(), status=error.status)
+            self._record_violation(record, error.problems)
+        response = json_response(error.body(), status=error.status)
         response.headers.update(headers)
         return response
 
-    def _note_violation(self, record: Request, problems: list[Problem]) -> None:
+    def _record_violation(self, record: RecordedRequest, problems: list[Problem]) -> None:
         """Keep what is wrong with a body; a reply to a message that has just gone is nobody's mistake."""
         if any(each.code != "REPLIES_UNKNOWN_MESSAGE" for each in problems):
             self.core.violations.append(Violation(record.method, record.path, tuple(problems), record.body))
 
-    def _too_many(
-        self, record: Request, verdict: Verdict, *, via: bool = True, code: int | None = None
+    def _rate_limited_response(
+        self, record: RecordedRequest, rate_limit: RateLimitResult, *, via: bool = True, code: int | None = None
     ) -> web.Response:
-        wait = verdict.retry_after or 0.0
-        body: Json = {"message": "You are being rate limited.", "retry_after": wait, "global": verdict.everywhere}
+        wait = rate_limit.retry_after or 0.0
+        body: Json = {"message": "You are being rate limited.", "retry_after": wait, "global": rate_limit.is_global}
         if code is not None:
             body["code"] = record.code = code
-        response = reply(body, status=429)
-        response.headers.update(verdict.headers | {"Retry-After": str(max(1, round(wait)))})
+        response = json_response(body, status=429)
+        response.headers.update(rate_limit.headers | {"Retry-After": str(max(1, round(wait)))})
         if via:  # without it discord.py takes the answer for a ban by Cloudflare
             response.headers["Via"] = "1.1 google"
         return response
 
-    async def _before(self, request: web.Request, record: Request, fault: Fault) -> web.Response | None:
+    async def _apply_fault(self, request: web.Request, record: RecordedRequest, fault: Fault) -> web.Response | None:
         """Carry out planned trouble; return the answer if that ends the request."""
         if fault.kind == "status":
             body = fault.body or {"message": f"{fault.status}: Planned fault", "code": 0}
             record.code = body.get("code")
-            return reply(body, status=fault.status)
+            return json_response(body, status=fault.status)
         if fault.kind == "rate_limit":
-            verdict = Verdict({}, fault.retry_after, fault.everywhere)
-            return self._too_many(record, verdict, via=fault.via, code=fault.code)
+            rate_limit = RateLimitResult({}, fault.retry_after, fault.is_global)
+            return self._rate_limited_response(record, rate_limit, via=fault.via, code=fault.code)
         if fault.kind == "drop":
-            _cut(request)
+            _abort_connection(request)
             return web.Response(status=500)
         if fault.kind == "delay":
             await asyncio.sleep(fault.seconds)
@@ -296,7 +300,7 @@ class StandIn(Waiting):
         return None
 
 
-def _cut(request: web.Request) -> None:
+def _abort_connection(request: web.Request) -> None:
     """Tear the connection down, so that no answer arrives."""
     if request.transport:
         request.transport.abort()

@@ -13,30 +13,30 @@ from pathlib import Path
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler
 
-from preview.api.server import StandIn
+from preview.api.server import FakeDiscord
 from preview.page import view
-from preview.page.actions import ACTIONS, Deed, carry_out
-from preview.people.options import PersonError
-from preview.people.person import Person
-from preview.state.feed import Event
-from preview.state.files import Upload
+from preview.page.actions import ACTIONS, PageAction, run_action
+from preview.people.options import UserActionError
+from preview.people.person import SimulatedUser
+from preview.state.feed import StateEvent
+from preview.state.files import UploadedFile
 from preview.state.world import Json, User
 
-FILES = Path(__file__).parent / "static"
-POLICY = (
+STATIC_FOLDER = Path(__file__).parent / "static"
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
-OWN_SITE = ("same-origin", "none")
-LONGEST_ASKING = 1 << 16  # bytes of a message on the feed
+ALLOWED_FETCH_SITES = ("same-origin", "none")
+MAX_MESSAGE_BYTES = 1 << 16  # bytes of a message on the feed
 
 
 class Page:
@@ -46,51 +46,51 @@ class Page:
     change with `bot_changed()`.
     """
 
-    def __init__(self, server: StandIn, about: Json, bot_state: Callable[[], Json]) -> None:
+    def __init__(self, server: FakeDiscord, about: Json, bot_state: Callable[[], Json]) -> None:
         self._core = server.core
         self._about = about
         self._bot_state = bot_state
         self._run = secrets.token_hex(8)
         self._sockets: set[web.WebSocketResponse] = set()
-        server.app.middlewares.append(refuse_other_sites)
+        server.app.middlewares.append(reject_cross_site)
         server.app.add_routes(
             [
                 web.get("/", self._index),
-                web.get("/feed", self._feed),
-                web.post("/do/{action}", self._act),
-                web.get("/page/{name:[a-z-]+[.](?:js|css|svg)}", self._file),
+                web.get("/feed", self._websocket),
+                web.post("/do/{action}", self._handle_action),
+                web.get("/page/{name:[a-z-]+[.](?:js|css|svg)}", self._static_file),
             ]
         )
-        server.app.on_shutdown.append(self._hang_up)
+        server.app.on_shutdown.append(self._close_sockets)
 
-    def bot_changed(self) -> None:
+    def publish_bot_state(self) -> None:
         """Tell everybody how the bot does now."""
-        self._core.feed.publish(Event("bot"))
+        self._core.event_bus.publish(StateEvent("bot"))
 
     async def _index(self, _: web.Request) -> web.Response:
-        return _file("index.html")
+        return _static_file("index.html")
 
-    async def _file(self, request: web.Request) -> web.Response:
-        return _file(request.match_info["name"])
+    async def _static_file(self, request: web.Request) -> web.Response:
+        return _static_file(request.match_info["name"])
 
-    async def _hang_up(self, _: web.Application) -> None:
+    async def _close_sockets(self, _: web.Application) -> None:
         for socket in list(self._sockets):
             await socket.close(code=WSCloseCode.GOING_AWAY)
 
     # --- the feed
 
-    async def _feed(self, request: web.Request) -> web.WebSocketResponse:
+    async def _websocket(self, request: web.Request) -> web.WebSocketResponse:
         viewer = self._viewer(request.query.get("as", ""))
-        socket = web.WebSocketResponse(heartbeat=20.0, max_msg_size=LONGEST_ASKING)
+        socket = web.WebSocketResponse(heartbeat=20.0, max_msg_size=MAX_MESSAGE_BYTES)
         await socket.prepare(request)
         self._sockets.add(socket)
-        with self._core.feed.subscription() as events:
-            await socket.send_json(self._greeting(viewer))
-            telling = asyncio.create_task(self._tell(socket, viewer, events))
+        with self._core.event_bus.subscribe() as events:
+            await socket.send_json(self._hello(viewer))
+            sender = asyncio.create_task(self._send_events(socket, viewer, events))
             try:
-                await self._answer_asking(socket, viewer)
+                await self._answer_requests(socket, viewer)
             finally:
-                telling.cancel()
+                sender.cancel()
                 self._sockets.discard(socket)
         return socket
 
@@ -98,80 +98,84 @@ class Page:
         people = [each for each in self._core.world.users.values() if not each.bot]
         return next((each for each in people if each.name == name), people[0])
 
-    def _greeting(self, viewer: User) -> Json:
-        return {"kind": "hello", "run": self._run, "about": self._about, "bot": self._bot()} | view.surroundings(
+    def _hello(self, viewer: User) -> Json:
+        return {"kind": "hello", "run": self._run, "about": self._about, "bot": self._bot_status()} | view.server_tree(
             self._core, viewer
         )
 
-    def _bot(self) -> Json:
+    def _bot_status(self) -> Json:
         return self._bot_state() | {"connected": self._core.gateway.connected}
 
-    async def _tell(self, socket: web.WebSocketResponse, viewer: User, events: asyncio.Queue[Event]) -> None:
+    async def _send_events(
+        self, socket: web.WebSocketResponse, viewer: User, events: asyncio.Queue[StateEvent]
+    ) -> None:
         """Pass on what the viewer may know; things are described as they are when they are sent."""
         with suppress(ConnectionError):
             while True:
-                news = self._news(await events.get(), viewer)
-                if news is not None:
-                    await socket.send_json(news)
+                update = self._event_update(await events.get(), viewer)
+                if update is not None:
+                    await socket.send_json(update)
 
-    def _news(self, event: Event, viewer: User) -> Json | None:
+    def _event_update(self, event: StateEvent, viewer: User) -> Json | None:
         match event.kind:
             case "message_create" | "message_update" if event.message and not event.message.deleted:
-                if self._core.world.sees(viewer, event.message):
+                if self._core.world.can_see(viewer, event.message):
                     return {"kind": "message", "message": view.message(self._core, event.message, viewer)}
             case "message_delete" if event.message and event.message.visible_to in (None, viewer.id):
                 return {"kind": "gone", "message": str(event.message.id), "channel": str(event.message.channel_id)}
             case "typing" if event.detail != str(viewer.id):
                 return {"kind": "typing", "user": event.detail, "channel": str(event.channel_id)}
             case "channel" | "guild":
-                return {"kind": "places"} | view.surroundings(self._core, viewer)
+                return {"kind": "places"} | view.server_tree(self._core, viewer)
             case "commands":
                 return {"kind": "commands"}
             case "gateway" | "bot":
-                return {"kind": "bot", "bot": self._bot()}
+                return {"kind": "bot", "bot": self._bot_status()}
         return None
 
-    async def _answer_asking(self, socket: web.WebSocketResponse, viewer: User) -> None:
+    async def _answer_requests(self, socket: web.WebSocketResponse, viewer: User) -> None:
         """Answer what the page asks for on the feed, so that no older state can overtake a newer one."""
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
                 continue
             try:
-                asked = json.loads(message.data)
-                channel = self._core.world.channels.get(int(asked["open"]))
-                before = int(asked.get("before") or 0) or None
+                wanted = json.loads(message.data)
+                channel = self._core.world.channels.get(int(wanted["open"]))
+                before = int(wanted.get("before") or 0) or None
             except (ValueError, KeyError, TypeError):
                 continue
             if channel and self._core.world.permissions(viewer, channel):
-                await socket.send_json({"kind": "contents"} | view.contents(self._core, viewer, channel, before))
+                await socket.send_json(
+                    {"kind": "contents"} | view.channel_messages(self._core, viewer, channel, before)
+                )
 
     # --- what people do
 
-    async def _act(self, request: web.Request) -> web.Response:
+    async def _handle_action(self, request: web.Request) -> web.Response:
         action = request.match_info["action"]
         if action not in ACTIONS:
             raise web.HTTPNotFound
         try:
-            return web.json_response(await carry_out(action, await self._deed(request)), headers=HEADERS)
-        except PersonError as error:
+            return web.json_response(await run_action(action, await self._parse_action(request)), headers=HEADERS)
+        except UserActionError as error:
             return web.json_response({"error": str(error)}, status=422, headers=HEADERS)
 
-    async def _deed(self, request: web.Request) -> Deed:
+    async def _parse_action(self, request: web.Request) -> PageAction:
         form = await request.post()
         try:
-            given = json.loads(str(form["json"]))
+            payload = json.loads(str(form["json"]))
         except (KeyError, ValueError):
             raise web.HTTPBadRequest from None
         uploads = [(name, each) for name, each in form.items() if isinstance(each, web.FileField)]
-        files = {name: Upload(each.filename, each.file.read(), each.content_type) for name, each in uploads}
-        person = Person(self._core, self._viewer(str(given.get("as"))))
-        return Deed(self._core, person, given, files)
+        files = {name: UploadedFile(each.filename, each.file.read(), each.content_type) for name, each in uploads}
+        actor = SimulatedUser(self._core, self._viewer(str(payload.get("as"))))
+        return PageAction(self._core, actor, payload, files)
 
 
-def _file(name: str) -> web.Response:
+def _static_file(name: str) -> web.Response:
     """Answer with one of the page's files as it is now: they are small, and who works on them sees every change."""
     try:
-        body = (FILES / name).read_bytes()
+        body = (STATIC_FOLDER / name).read_bytes()
     except FileNotFoundError:
         raise web.HTTPNotFound from None
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
@@ -179,8 +183,8 @@ def _file(name: str) -> web.Response:
 
 
 @web.middleware
-async def refuse_other_sites(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def reject_cross_site(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse what a browser sends on behalf of another site, a link on one included."""
-    if request.headers.get("Sec-Fetch-Site", "none") not in OWN_SITE:
+    if request.headers.get("Sec-Fetch-Site", "none") not in ALLOWED_FETCH_SITES:
         return web.Response(status=403, text="Cross-site requests are refused. Type the address into the browser.")
     return await handler(request)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from preview.people.person import CHAT_INPUT, MESSAGE_MENU, USER_MENU, Person
-from preview.scenery import NOTES
+from preview.people.person import CHAT_INPUT, MESSAGE_MENU, USER_MENU, SimulatedUser
+from preview.scenery import USER_NOTES
 from preview.state import payloads, permissions
 from preview.state.world import Channel, Guild, Json, Message, User
 
 if TYPE_CHECKING:
-    from preview.state.core import Core
+    from preview.state.core import FakeDiscordState
 
-AT_ONCE = 50  # messages that are fetched together
+PAGE_SIZE = 50  # messages that are fetched together
 
 
-def surroundings(core: Core, viewer: User) -> Json:
+def server_tree(core: FakeDiscordState, viewer: User) -> Json:
     """Describe everybody, and the places that the viewer can see."""
     world = core.world
     return {
@@ -23,26 +23,26 @@ def surroundings(core: Core, viewer: User) -> Json:
         "application": {"id": str(world.application.id), "name": world.application.name},
         "users": [_user(each) for each in world.users.values()],
         "guilds": [_guild(core, each) for each in world.guilds.values() if viewer.id in each.members],
-        "channels": [_channel(core, each, viewer) for each in _visible(core, viewer)],
+        "channels": [_channel(core, each, viewer) for each in _visible_channels(core, viewer)],
     }
 
 
-def contents(core: Core, viewer: User, channel: Channel, before: int | None = None) -> Json:
+def channel_messages(core: FakeDiscordState, viewer: User, channel: Channel, before: int | None = None) -> Json:
     """Describe a channel: its newest messages (or those before an id), and the commands on offer there."""
-    person = Person(core, viewer)
-    seen = [each for each in person.sees(channel) if before is None or each.id < before]
+    user = SimulatedUser(core, viewer)
+    visible = [each for each in user.visible_messages(channel) if before is None or each.id < before]
     return {
         "channel": str(channel.id),
-        "messages": [message(core, each, viewer) for each in seen[-AT_ONCE:]],
-        "more": len(seen) > AT_ONCE,
+        "messages": [message(core, each, viewer) for each in visible[-PAGE_SIZE:]],
+        "more": len(visible) > PAGE_SIZE,
         "older": before is not None,
-        "commands": person.commands(channel, CHAT_INPUT),
-        "userMenu": person.commands(channel, USER_MENU),
-        "messageMenu": person.commands(channel, MESSAGE_MENU),
+        "commands": user.commands(channel, CHAT_INPUT),
+        "userMenu": user.commands(channel, USER_MENU),
+        "messageMenu": user.commands(channel, MESSAGE_MENU),
     }
 
 
-def message(core: Core, each: Message, viewer: User) -> Json:
+def message(core: FakeDiscordState, each: Message, viewer: User) -> Json:
     """Describe a message; what it replies to is left out where the viewer cannot see that."""
     rights = core.world.permissions(viewer, core.world.channels[each.channel_id])
     parent = core.world.messages.get(int((each.reference or {}).get("message_id", 0)))
@@ -54,12 +54,12 @@ def message(core: Core, each: Message, viewer: User) -> Json:
         "deletable": each.visible_to is None
         and (each.author_id == viewer.id or bool(rights & permissions.MANAGE_MESSAGES)),
     }
-    if parent and not core.world.sees(viewer, parent):
+    if parent and not core.world.can_see(viewer, parent):
         out["referenced_message"] = None
     return out
 
 
-def _visible(core: Core, viewer: User) -> list[Channel]:
+def _visible_channels(core: FakeDiscordState, viewer: User) -> list[Channel]:
     return [each for each in core.world.channels.values() if core.world.permissions(viewer, each)]
 
 
@@ -70,11 +70,11 @@ def _user(each: User) -> Json:
         "display": each.display_name or each.name,
         "bot": each.bot,
         "locale": each.locale,
-        "note": NOTES.get(each.name, ""),
+        "note": USER_NOTES.get(each.name, ""),
     }
 
 
-def _guild(core: Core, each: Guild) -> Json:
+def _guild(core: FakeDiscordState, each: Guild) -> Json:
     return {
         "id": str(each.id),
         "name": each.name,
@@ -84,12 +84,12 @@ def _guild(core: Core, each: Guild) -> Json:
     }
 
 
-def _channel(core: Core, each: Channel, viewer: User) -> Json:
+def _channel(core: FakeDiscordState, each: Channel, viewer: User) -> Json:
     rights = core.world.permissions(viewer, each)
     return {
         "id": str(each.id),
         "type": each.type,
-        "name": each.name or _partners(core, each, viewer),
+        "name": each.name or _dm_name(core, each, viewer),
         "topic": each.topic,
         "guild": str(each.guild_id) if each.guild_id else None,
         "parent": str(each.parent_id) if each.parent_id else None,
@@ -98,6 +98,6 @@ def _channel(core: Core, each: Channel, viewer: User) -> Json:
     }
 
 
-def _partners(core: Core, each: Channel, viewer: User) -> str:
+def _dm_name(core: FakeDiscordState, each: Channel, viewer: User) -> str:
     others = [core.world.users[one] for one in each.recipient_ids if one != viewer.id]
     return ", ".join(one.display_name or one.name for one in others)

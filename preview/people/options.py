@@ -6,39 +6,39 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from preview.api.compose import store
+from preview.api.compose import store_attachment
 from preview.state import payloads
-from preview.state.core import Core
-from preview.state.files import Upload
+from preview.state.core import FakeDiscordState
+from preview.state.files import UploadedFile
 from preview.state.world import Channel, Json, Message, Role, User
 
 STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, ATTACHMENT = 3, 4, 5, 6, 7, 8, 9, 10, 11
 
 
-class PersonError(Exception):
+class UserActionError(Exception):
     """Discord's client would not let the person do this."""
 
 
 @dataclass
-class Resolved:
+class ResolvedData:
     """The `resolved` objects of an interaction, filled as values refer to them."""
 
-    core: Core
-    user_acting: User
-    place: Channel
+    core: FakeDiscordState
+    acting_user: User
+    current_channel: Channel
     data: Json = field(default_factory=dict)
 
-    def key(self) -> Json:
+    def as_field(self) -> Json:
         """Return `{"resolved": …}`, or nothing if nothing was referred to."""
         return {"resolved": self.data} if self.data else {}
 
     def user(self, user: User) -> str:
         """Add a user, with the member object where there is one."""
         self._put("users", user.id, payloads.user(user))
-        guild = self.core.world.guild_of(self.place)
+        guild = self.core.world.channel_guild(self.current_channel)
         if guild and user.id in guild.members:
             member = payloads.member(self.core, guild, user.id, with_user=False)
-            rights = str(self.core.world.permissions(user, self.place))
+            rights = str(self.core.world.permissions(user, self.current_channel))
             self._put("members", user.id, member | {"permissions": rights})
         return str(user.id)
 
@@ -48,19 +48,19 @@ class Resolved:
 
     def channel(self, channel: Channel) -> str:
         """Add a channel."""
-        out = payloads.partial_channel(self.core, channel, self.user_acting)
+        out = payloads.partial_channel(self.core, channel, self.acting_user)
         return self._put("channels", channel.id, out)
 
     def message(self, message: Message) -> str:
         """Add the message whose menu was opened; its content is readable without the privileged intent."""
         return self._put("messages", message.id, payloads.message(self.core, message))
 
-    def attachment(self, upload: Upload) -> str:
+    def attachment(self, upload: UploadedFile) -> str:
         """Upload a file and add it."""
-        limit = max(self.user_acting.file_limit, self.core.world.file_limit(self.place))
+        limit = max(self.acting_user.file_limit, self.core.world.file_limit(self.current_channel))
         if len(upload.data) > limit:
-            raise PersonError(f"your files are too powerful: {upload.filename} is over {limit} bytes")
-        found = store(self.core, upload, self.place.id, ephemeral=True)
+            raise UserActionError(f"your files are too powerful: {upload.filename} is over {limit} bytes")
+        found = store_attachment(self.core, upload, self.current_channel.id, ephemeral=True)
         return self._put("attachments", found.id, payloads.attachment(self.core, found))
 
     def _put(self, kind: str, key: int, value: Json) -> str:
@@ -68,22 +68,24 @@ class Resolved:
         return str(key)
 
 
-def values(declared: list[Json], given: dict[str, Any], resolved: Resolved, *, partial: bool = False) -> list[Json]:
+def option_values(
+    declared: list[Json], provided: dict[str, Any], resolved: ResolvedData, *, partial: bool = False
+) -> list[Json]:
     """Return the `options` of an interaction; raise PersonError for what the client refuses."""
     known = {option["name"]: option for option in declared}
-    if unknown := set(given) - set(known):
-        raise PersonError(f"no option {sorted(unknown)}, only {sorted(known)}")
-    missing = [name for name, option in known.items() if option.get("required") and given.get(name) is None]
+    if unknown := set(provided) - set(known):
+        raise UserActionError(f"no option {sorted(unknown)}, only {sorted(known)}")
+    missing = [name for name, option in known.items() if option.get("required") and provided.get(name) is None]
     if missing and not partial:
-        raise PersonError(f"the options {missing} are required")
+        raise UserActionError(f"the options {missing} are required")
     return [
         {"name": name, "type": known[name]["type"], "value": _value(known[name], value, resolved)}
-        for name, value in given.items()
+        for name, value in provided.items()
         if value is not None
     ]
 
 
-def _value(option: Json, value: Any, resolved: Resolved) -> Any:
+def _value(option: Json, value: Any, resolved: ResolvedData) -> Any:
     name, kind = option["name"], option["type"]
     checked = _TYPES[kind](value, resolved)
     choices = option.get("choices")
@@ -91,69 +93,69 @@ def _value(option: Json, value: Any, resolved: Resolved) -> Any:
         by_name = {choice["name"]: choice["value"] for choice in choices}
         checked = by_name.get(checked, checked)
         if checked not in by_name.values():
-            raise PersonError(f"{name}: {value!r} is not one of {sorted(by_name)}")
-    _within(name, checked, option.get("min_value"), option.get("max_value"), "value")
+            raise UserActionError(f"{name}: {value!r} is not one of {sorted(by_name)}")
+    _check_range(name, checked, option.get("min_value"), option.get("max_value"), "value")
     if kind == STRING:
-        _within(name, len(checked), option.get("min_length"), option.get("max_length", 6000), "length")
+        _check_range(name, len(checked), option.get("min_length"), option.get("max_length", 6000), "length")
     if kind == CHANNEL and option.get("channel_types") and value.type not in option["channel_types"]:
-        raise PersonError(f"{name}: a channel of type {value.type} cannot be chosen")
+        raise UserActionError(f"{name}: a channel of type {value.type} cannot be chosen")
     return checked
 
 
-def _within(name: str, number: Any, least: float | None, most: float | None, what: str) -> None:
-    if (least is not None and number < least) or (most is not None and number > most):
-        raise PersonError(f"{name}: the {what} must be between {least} and {most}, not {number}")
+def _check_range(name: str, number: Any, minimum: float | None, maximum: float | None, quantity: str) -> None:
+    if (minimum is not None and number < minimum) or (maximum is not None and number > maximum):
+        raise UserActionError(f"{name}: the {quantity} must be between {minimum} and {maximum}, not {number}")
 
 
-def _exactly(*kinds: type) -> Callable[[Any, Resolved], Any]:
-    def check(value: Any, resolved: Resolved) -> Any:
+def _exact_type(*kinds: type) -> Callable[[Any, ResolvedData], Any]:
+    def check(value: Any, resolved: ResolvedData) -> Any:
         if type(value) not in kinds:
-            raise PersonError(f"{value!r} is not of type {' or '.join(each.__name__ for each in kinds)}")
+            raise UserActionError(f"{value!r} is not of type {' or '.join(each.__name__ for each in kinds)}")
         return value
 
     return check
 
 
-def _refer(value: Any, resolved: Resolved, *kinds: type) -> str:
+def _add_reference(value: Any, resolved: ResolvedData, *kinds: type) -> str:
     """Turn an object into its id, adding it to what is resolved."""
     if not isinstance(value, kinds):
-        raise PersonError(f"{value!r} cannot be chosen here")
+        raise UserActionError(f"{value!r} cannot be chosen here")
     add: dict[type, Callable[[Any], str]] = {
         User: resolved.user,
         Role: resolved.role,
         Channel: resolved.channel,
-        Upload: resolved.attachment,
+        UploadedFile: resolved.attachment,
     }
     return add[type(value)](value)
 
 
-def _reference(*kinds: type) -> Callable[[Any, Resolved], str]:
-    return lambda value, resolved: _refer(value, resolved, *kinds)
+def _reference_type(*kinds: type) -> Callable[[Any, ResolvedData], str]:
+    return lambda value, resolved: _add_reference(value, resolved, *kinds)
 
 
-_TYPES: dict[int, Callable[[Any, Resolved], Any]] = {
-    STRING: _exactly(str),
-    INTEGER: _exactly(int),
-    BOOLEAN: _exactly(bool),
-    USER: _reference(User),
-    CHANNEL: _reference(Channel),
-    ROLE: _reference(Role),
-    MENTIONABLE: _reference(User, Role),
-    NUMBER: _exactly(int, float),
-    ATTACHMENT: _reference(Upload),
+_TYPES: dict[int, Callable[[Any, ResolvedData], Any]] = {
+    STRING: _exact_type(str),
+    INTEGER: _exact_type(int),
+    BOOLEAN: _exact_type(bool),
+    USER: _reference_type(User),
+    CHANNEL: _reference_type(Channel),
+    ROLE: _reference_type(Role),
+    MENTIONABLE: _reference_type(User, Role),
+    NUMBER: _exact_type(int, float),
+    ATTACHMENT: _reference_type(UploadedFile),
 }
 _SELECTABLE = {5: (User,), 6: (Role,), 7: (User, Role), 8: (Channel,)}
 
 
-def selected(menu: Json, chosen: Sequence[Any], resolved: Resolved) -> list[str]:
+def select_values(menu: Json, chosen: Sequence[Any], resolved: ResolvedData) -> list[str]:
     """Return the values of a select for the chosen labels, values or objects."""
     if menu["type"] == 3:
         by_label = {option["label"]: option["value"] for option in menu["options"]}
         values = [by_label.get(each, each) for each in chosen]
         if wrong := [each for each in values if each not in by_label.values()]:
-            raise PersonError(f"{wrong} are not among {sorted(by_label)}")
+            raise UserActionError(f"{wrong} are not among {sorted(by_label)}")
     else:
-        values = [_refer(each, resolved, *_SELECTABLE[menu["type"]]) for each in chosen]
-    least = 1 if menu.get("min_values") is None else menu["min_values"]
-    _within(menu["custom_id"], len(values), least, menu.get("max_values") or 1, "number of choices")
+        values = [_add_reference(each, resolved, *_SELECTABLE[menu["type"]]) for each in chosen]
+    minimum = 1 if menu.get("min_values") is None else menu["min_values"]
+    _check_range(menu["custom_id"], len(values), minimum, menu.get("max_values") or 1, "number of choices")
     return values

@@ -6,28 +6,28 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from preview.api.compose import store
+from preview.api.compose import store_attachment
 from preview.api.errors import ApiError
-from preview.api.interactions import REPLY, reference_to
+from preview.api.interactions import REPLY, message_reference
 from preview.people import options
-from preview.people.forms import filled_in
-from preview.people.options import PersonError, Resolved
+from preview.people.forms import fill_modal
+from preview.people.options import ResolvedData, UserActionError
 from preview.rules.components import LINK, PREMIUM, SELECTS, STRING_SELECT
 from preview.state import permissions
-from preview.state.core import Core
-from preview.state.feed import Event
-from preview.state.files import Upload
-from preview.state.interactions import ANSWER_WITHIN, AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction
-from preview.state.world import Channel, Json, Message, User, button_label, walk
+from preview.state.core import FakeDiscordState
+from preview.state.feed import StateEvent
+from preview.state.files import UploadedFile
+from preview.state.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, RESPONSE_TIMEOUT_S, Interaction
+from preview.state.world import Channel, Json, Message, User, button_label, walk_components
 
-IN_GUILD, BOT_DM, PRIVATE = 0, 1, 2
+IN_GUILD, BOT_DM, PRIVATE_CHANNEL = 0, 1, 2
 CHAT_INPUT, USER_MENU, MESSAGE_MENU = 1, 2, 3
 
 
-class Person:
+class SimulatedUser:
     """Act as a user. What Discord's client would not let them do raises PersonError."""
 
-    def __init__(self, core: Core, user: User) -> None:
+    def __init__(self, core: FakeDiscordState, user: User) -> None:
         self._core = core
         self.user = user
 
@@ -38,47 +38,49 @@ class Person:
         return [
             each
             for each in self._core.world.commands.values()
-            if each["type"] == kind and self._on_offer(each, channel)
+            if each["type"] == kind and self._is_available(each, channel)
         ]
 
     async def command(self, name: str, channel: Channel, /, **given: Any) -> Interaction:
         """Use a slash command; subcommands are named `"group sub"`, options go by their names."""
-        command, path, declared = self._find(name, channel)
-        resolved = self._resolved(channel)
-        values = options.values(declared, given, resolved)
-        return self._send(COMMAND, channel, self._data(command, path, values, resolved), name=name, command=command)
+        command, path, declared = self._find_command(name, channel)
+        resolved = self._new_resolved(channel)
+        values = options.option_values(declared, given, resolved)
+        return self._create_interaction(
+            COMMAND, channel, self._command_data(command, path, values, resolved), name=name, command=command
+        )
 
     async def autocomplete(
         self, name: str, channel: Channel, option: str, typed: str = "", /, **given: Any
     ) -> list[Json]:
         """Type into an option and return the choices that the bot offers."""
-        command, path, declared = self._find(name, channel)
+        command, path, declared = self._find_command(name, channel)
         found = next((each for each in declared if each["name"] == option), None)
         if found is None or not found.get("autocomplete"):
-            raise PersonError(f"/{name} has no option {option!r} with autocompletion")
-        resolved = self._resolved(channel)
-        values = options.values(declared, given, resolved, partial=True)
+            raise UserActionError(f"/{name} has no option {option!r} with autocompletion")
+        resolved = self._new_resolved(channel)
+        values = options.option_values(declared, given, resolved, partial=True)
         values.append({"name": option, "type": found["type"], "value": typed, "focused": True})
-        data = self._data(command, path, values, resolved)
-        interaction = self._send(AUTOCOMPLETE, channel, data, name=name, command=command)
+        data = self._command_data(command, path, values, resolved)
+        interaction = self._create_interaction(AUTOCOMPLETE, channel, data, name=name, command=command)
         answer = await interaction.response()
         return list(answer.data.get("choices") or [])
 
     async def context_menu(self, name: str, target: Message | User, channel: Channel | None = None) -> Interaction:
         """Use a command from the menu of a message or a user."""
         kind = MESSAGE_MENU if isinstance(target, Message) else USER_MENU
-        place = channel or self._channel_of(target)
-        command = next((each for each in self.commands(place, kind) if each["name"] == name), None)
+        target_channel = channel or self._channel_for(target)
+        command = next((each for each in self.commands(target_channel, kind) if each["name"] == name), None)
         if command is None:
-            raise PersonError(f"there is no {name!r} in this menu")
-        resolved = self._resolved(place)
+            raise UserActionError(f"there is no {name!r} in this menu")
+        resolved = self._new_resolved(target_channel)
         if isinstance(target, Message):
-            self._must_see(target)
+            self._require_visible(target)
             resolved.message(target)
         else:
             resolved.user(target)
-        data = self._data(command, [], [], resolved) | {"target_id": str(target.id)}
-        return self._send(COMMAND, place, data, name=name, command=command)
+        data = self._command_data(command, [], [], resolved) | {"target_id": str(target.id)}
+        return self._create_interaction(COMMAND, target_channel, data, name=name, command=command)
 
     # --- components
 
@@ -86,20 +88,20 @@ class Person:
         """Press a button, named by what is written on it or by its custom id."""
         button = self._button(message, label, custom_id)
         data = {"component_type": 2, "custom_id": button["custom_id"], "id": button["id"]}
-        return self._send(COMPONENT, self._channel_of(message), data, target=message)
+        return self._create_interaction(COMPONENT, self._channel_for(message), data, target=message)
 
     async def select(
         self, message: Message, *chosen: str | User | Channel | Any, custom_id: str | None = None
     ) -> Interaction:
         """Choose in the message's select (the first one unless a custom id is given): labels, values or objects."""
-        self._must_see(message)
-        menus = [part for part in walk(message.components) if part["type"] in SELECTS]
+        self._require_visible(message)
+        menus = [part for part in walk_components(message.components) if part["type"] in SELECTS]
         menu = next((part for part in menus if custom_id in (None, part["custom_id"])), None)
         if menu is None or menu.get("disabled"):
-            raise PersonError(f"no select to use: {[part['custom_id'] for part in menus]}")
-        channel = self._channel_of(message)
-        resolved = self._resolved(channel)
-        values = options.selected(menu, chosen, resolved)
+            raise UserActionError(f"no select to use: {[part['custom_id'] for part in menus]}")
+        channel = self._channel_for(message)
+        resolved = self._new_resolved(channel)
+        values = options.select_values(menu, chosen, resolved)
         data: Json = {
             "component_type": menu["type"],
             "custom_id": menu["custom_id"],
@@ -108,17 +110,17 @@ class Person:
         }
         if menu["type"] != STRING_SELECT:
             data["resolved"] = resolved.data
-        return self._send(COMPONENT, channel, data, target=message)
+        return self._create_interaction(COMPONENT, channel, data, target=message)
 
     async def submit_modal(
         self, interaction: Interaction, values: Mapping[str, Any] | None = None, /, **more: Any
     ) -> Interaction:
         """Fill in the form that answered an interaction, by custom ids or labels, and send it."""
         modal = await interaction.modal()
-        resolved = self._resolved(interaction.channel)
-        components = filled_in(modal, {**(values or {}), **more}, resolved)
-        data: Json = {"custom_id": modal["custom_id"], "components": components} | resolved.key()
-        return self._send(
+        resolved = self._new_resolved(interaction.channel)
+        components = fill_modal(modal, {**(values or {}), **more}, resolved)
+        data: Json = {"custom_id": modal["custom_id"], "components": components} | resolved.as_field()
+        return self._create_interaction(
             MODAL_SUBMIT,
             interaction.channel,
             data,
@@ -128,106 +130,106 @@ class Person:
         )
 
     def _button(self, message: Message, label: str | None, custom_id: str | None) -> Json:
-        self._must_see(message)
+        self._require_visible(message)
         for button in message.buttons:
             names = (button_label(button), button.get("label"), (button.get("emoji") or {}).get("name"))
             if custom_id == button.get("custom_id") if custom_id else label in names:
                 break
         else:
-            raise PersonError(f"no button {label or custom_id!r} among {message.labels}")
+            raise UserActionError(f"no button {label or custom_id!r} among {message.labels}")
         if button.get("disabled"):
-            raise PersonError(f"the button {button_label(button)!r} is disabled")
+            raise UserActionError(f"the button {button_label(button)!r} is disabled")
         if button["style"] in (LINK, PREMIUM):
-            raise PersonError(f"the button {button_label(button)!r} does not reach the bot")
+            raise UserActionError(f"the button {button_label(button)!r} does not reach the bot")
         return button
 
     # --- messages
 
     async def send(
-        self, channel: Channel, content: str = "", *files: Upload, reply_to: Message | None = None
+        self, channel: Channel, content: str = "", *files: UploadedFile, reply_to: Message | None = None
     ) -> Message:
         """Write a message."""
         core = self._core
         if not core.world.permissions(self.user, channel) & permissions.SEND_MESSAGES:
-            raise PersonError("you cannot write here")
+            raise UserActionError("you cannot write here")
         message = Message(core.world.new_id(), channel.id, self.user.id, core.clock.time(), content=content)
-        message.attachments = [store(core, each, channel.id) for each in files]
+        message.attachments = [store_attachment(core, each, channel.id) for each in files]
         if reply_to:
-            message.type, message.reference = REPLY, reference_to(core, reply_to)
-        core.settle_mentions(message, None)
+            message.type, message.reference = REPLY, message_reference(core, reply_to)
+        core.update_mentions(message, None)
         core.add_message(message)
         return message
 
     async def edit(self, message: Message, content: str) -> None:
         """Rewrite an own message."""
         if message.author_id != self.user.id:
-            raise PersonError("this is somebody else's message")
+            raise UserActionError("this is somebody else's message")
         message.content = content
-        self._core.settle_mentions(message, None)
-        self._core.change_message(message)
+        self._core.update_mentions(message, None)
+        self._core.update_message(message)
 
     async def delete(self, message: Message) -> None:
         """Delete a message, or dismiss one that only this person sees."""
-        self._must_see(message)
-        rights = self._core.world.permissions(self.user, self._channel_of(message))
+        self._require_visible(message)
+        rights = self._core.world.permissions(self.user, self._channel_for(message))
         mine = self.user.id in (message.author_id, message.visible_to)
         if not (mine or rights & permissions.MANAGE_MESSAGES):
-            raise PersonError("you cannot delete this message")
-        self._core.remove_message(message)
+            raise UserActionError("you cannot delete this message")
+        self._core.delete_message(message)
 
     async def react(self, message: Message, emoji: str) -> None:
         """Add a reaction."""
-        self._must_see(message)
+        self._require_visible(message)
         if message.ephemeral:
-            raise PersonError("a message that only you see takes no reactions")
+            raise UserActionError("a message that only you see takes no reactions")
         try:
             self._core.react(message, emoji, self.user.id, add=True)
         except ApiError as error:
-            raise PersonError(str(error.body()["message"])) from None
+            raise UserActionError(str(error.body()["message"])) from None
 
     async def unreact(self, message: Message, emoji: str) -> None:
         """Take a reaction back."""
         self._core.react(message, emoji, self.user.id, add=False)
 
-    async def type(self, channel: Channel) -> None:
+    async def start_typing(self, channel: Channel) -> None:
         """Be seen typing."""
-        self._core.typing(channel, self.user.id)
+        self._core.start_typing(channel, self.user.id)
 
-    def sees(self, channel: Channel) -> list[Message]:
+    def visible_messages(self, channel: Channel) -> list[Message]:
         """Return what the person sees in a channel, oldest first."""
         world = self._core.world
-        found = [each for each in world.messages_in(channel) if world.sees(self.user, each)]
+        found = [each for each in world.channel_messages(channel) if world.can_see(self.user, each)]
         return sorted(found, key=lambda each: each.id)
 
     # --- how an interaction comes about
 
-    def _find(self, name: str, channel: Channel) -> tuple[Json, list[Json], list[Json]]:
+    def _find_command(self, name: str, channel: Channel) -> tuple[Json, list[Json], list[Json]]:
         """Return a slash command, the path of its subcommands, and the options declared there."""
         first, *rest = name.split(" ")
         offered = self.commands(channel)
         command = next((each for each in offered if each["name"] == first), None)
         if command is None:
-            raise PersonError(f"/{first} is not among {sorted(each['name'] for each in offered)}")
+            raise UserActionError(f"/{first} is not among {sorted(each['name'] for each in offered)}")
         path, declared = [], command.get("options") or []
         for part in rest:
             step = next((each for each in declared if each["name"] == part and each["type"] in (1, 2)), None)
             if step is None:
-                raise PersonError(f"/{name} does not exist")
+                raise UserActionError(f"/{name} does not exist")
             path.append(step)
             declared = step.get("options") or []
         if any(each["type"] in (1, 2) for each in declared):
-            raise PersonError(f"/{name} needs one of {[each['name'] for each in declared]}")
+            raise UserActionError(f"/{name} needs one of {[each['name'] for each in declared]}")
         return command, path, declared
 
-    def _data(self, command: Json, path: list[Json], values: list[Json], resolved: Resolved) -> Json:
+    def _command_data(self, command: Json, path: list[Json], values: list[Json], resolved: ResolvedData) -> Json:
         for step in reversed(path):
             values = [{"name": step["name"], "type": step["type"], "options": values}]
-        data: Json = {"id": command["id"], "name": command["name"], "type": command["type"]} | resolved.key()
+        data: Json = {"id": command["id"], "name": command["name"], "type": command["type"]} | resolved.as_field()
         if command["type"] == CHAT_INPUT:
             data["options"] = values
         return data | ({"guild_id": command["guild_id"]} if command.get("guild_id") else {})
 
-    def _on_offer(self, command: Json, channel: Channel) -> bool:
+    def _is_available(self, command: Json, channel: Channel) -> bool:
         """Tell whether Discord lists a command for this person in a channel."""
         if command.get("guild_id") not in (None, str(channel.guild_id)):
             return False
@@ -237,10 +239,10 @@ class Person:
         contexts = command.get("contexts")
         if contexts is not None and self._context(channel) not in contexts:
             return False
-        owners = self._owners(channel, command)
-        return bool(owners) and ("0" not in owners or self._allowed(command, channel, rights))
+        owners = self._integration_owners(channel, command)
+        return bool(owners) and ("0" not in owners or self._has_default_permissions(command, channel, rights))
 
-    def _allowed(self, command: Json, channel: Channel, rights: int) -> bool:
+    def _has_default_permissions(self, command: Json, channel: Channel, rights: int) -> bool:
         needed = command.get("default_member_permissions")
         if needed is None or channel.guild_id is None or rights & permissions.ADMINISTRATOR:
             return True
@@ -249,12 +251,12 @@ class Person:
     def _context(self, channel: Channel) -> int:
         if channel.guild_id is not None:
             return IN_GUILD
-        return BOT_DM if self._core.world.bot.id in channel.recipient_ids else PRIVATE
+        return BOT_DM if self._core.world.bot.id in channel.recipient_ids else PRIVATE_CHANNEL
 
-    def _owners(self, channel: Channel, command: Json | None) -> Json:
+    def _integration_owners(self, channel: Channel, command: Json | None) -> Json:
         """Say whose installation authorises an interaction: the guild's ("0"), the person's ("1"), or both."""
         world, types = self._core.world, (command or {}).get("integration_types") or [0]
-        guild, context = world.guild_of(channel), self._context(channel)
+        guild, context = world.channel_guild(channel), self._context(channel)
         owners: Json = {}
         if guild and world.bot.id in guild.members and 0 in types:
             owners["0"] = str(guild.id)
@@ -266,13 +268,13 @@ class Person:
 
     def _component_owners(self, channel: Channel, target: Message) -> Json:
         """Return the installation that authorises a component: the guild's, or that of the message."""
-        world, guild = self._core.world, self._core.world.guild_of(channel)
+        world, guild = self._core.world, self._core.world.channel_guild(channel)
         if guild and world.bot.id in guild.members:
             return {"0": str(guild.id)}
         stored = (target.interaction or {}).get("metadata") or {}
         return dict(stored.get("authorizing_integration_owners") or {"0": "0"})
 
-    def _send(
+    def _create_interaction(
         self,
         kind: int,
         channel: Channel,
@@ -285,38 +287,40 @@ class Person:
     ) -> Interaction:
         """Tell the bot what the person did, and start the three seconds."""
         core = self._core
-        guild = core.world.guild_of(channel)
+        guild = core.world.channel_guild(channel)
         interaction = Interaction(core, core.world.new_id(), kind, self.user, channel, data, core.clock.time())
         interaction.name, interaction.target, interaction.parent = name, target, parent
         if parent:
             interaction.owners = parent.owners
         else:
-            interaction.owners = self._component_owners(channel, target) if target else self._owners(channel, command)
+            interaction.owners = (
+                self._component_owners(channel, target) if target else self._integration_owners(channel, command)
+            )
         interaction.context = self._context(channel)
         interaction.file_limit = max(self.user.file_limit, guild.file_limit if guild else 0)
         may_post = core.world.permissions(self.user, channel) & permissions.USE_EXTERNAL_APPS
-        interaction.forced_ephemeral = interaction.foreign and guild is not None and not may_post
-        core.keep(interaction)
-        core.feed.publish(Event("interaction", interaction=interaction, channel_id=channel.id))
-        asyncio.get_running_loop().call_later(ANSWER_WITHIN, self._give_up, interaction)
+        interaction.forced_ephemeral = interaction.is_user_install_only and guild is not None and not may_post
+        core.add_interaction(interaction)
+        core.event_bus.publish(StateEvent("interaction", interaction=interaction, channel_id=channel.id))
+        asyncio.get_running_loop().call_later(RESPONSE_TIMEOUT_S, self._fail_unanswered, interaction)
         core.gateway.dispatch("INTERACTION_CREATE", interaction.payload(), guild_id=channel.guild_id)
         return interaction
 
-    def _give_up(self, interaction: Interaction) -> None:
+    def _fail_unanswered(self, interaction: Interaction) -> None:
         if interaction.answer is None:
             interaction.failed = True
-            self._core.feed.publish(
-                Event("interaction", interaction=interaction, channel_id=interaction.channel.id, detail="failed")
+            self._core.event_bus.publish(
+                StateEvent("interaction", interaction=interaction, channel_id=interaction.channel.id, detail="failed")
             )
 
-    def _resolved(self, channel: Channel) -> Resolved:
-        return Resolved(self._core, self.user, channel)
+    def _new_resolved(self, channel: Channel) -> ResolvedData:
+        return ResolvedData(self._core, self.user, channel)
 
-    def _channel_of(self, target: Message | User) -> Channel:
+    def _channel_for(self, target: Message | User) -> Channel:
         if isinstance(target, User):
-            raise PersonError("say in which channel the user's menu is opened")
+            raise UserActionError("say in which channel the user's menu is opened")
         return self._core.world.channels[target.channel_id]
 
-    def _must_see(self, message: Message) -> None:
-        if message.deleted or not self._core.world.sees(self.user, message):
-            raise PersonError("you do not see this message")
+    def _require_visible(self, message: Message) -> None:
+        if message.deleted or not self._core.world.can_see(self.user, message):
+            raise UserActionError("you do not see this message")

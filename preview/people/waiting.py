@@ -5,40 +5,46 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from preview.state.core import Core
-from preview.state.feed import Event
+from preview.state.core import FakeDiscordState
+from preview.state.feed import StateEvent
 from preview.state.world import Channel, Message, World
 
 
-class Waiting:
+class WaitHelpers:
     """The waiting methods of the stand-in."""
 
-    core: Core
+    core: FakeDiscordState
     world: World
 
     async def wait_for(
-        self, channel: Channel, test: Callable[[Message], object], timeout: float = 10.0, what: str = "a message"
+        self,
+        channel: Channel,
+        predicate: Callable[[Message], object],
+        timeout: float = 10.0,
+        description: str = "a message",
     ) -> Message:
         """Wait until a message of a channel satisfies `test`, and return it."""
 
-        changed: list[Message] = self.world.messages_in(channel)
+        changed: list[Message] = self.world.channel_messages(channel)
 
-        def cares(event: Event) -> bool:
+        def accepts(event: StateEvent) -> bool:
             if event.channel_id == channel.id and event.message and not event.message.deleted:
                 changed.append(event.message)
                 return True
             return False
 
-        def look() -> Message | None:
-            found = next((each for each in changed if test(each)), None)
+        def check() -> Message | None:
+            found = next((each for each in changed if predicate(each)), None)
             changed.clear()
             return found
 
-        return await self.core.feed.until(look, timeout, f"{what} in #{channel.name}", cares)
+        return await self.core.event_bus.wait_until(check, timeout, f"{description} in #{channel.name}", accepts)
 
-    async def wait_until(self, test: Callable[[], object], timeout: float = 10.0, what: str = "a change") -> None:
+    async def wait_until(
+        self, predicate: Callable[[], object], timeout: float = 10.0, description: str = "a change"
+    ) -> None:
         """Wait until `test()` is true; it is asked after every event of the stand-in, so it must be about its state."""
-        await self.core.feed.until(lambda: bool(test()) or None, timeout, what)
+        await self.core.event_bus.wait_until(lambda: bool(predicate()) or None, timeout, description)
 
     async def wait_commands(self, timeout: float = 10.0) -> None:
         """Wait until the bot has registered commands."""

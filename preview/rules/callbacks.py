@@ -12,41 +12,41 @@ from preview.rules.components import (
     SELECTS,
     TEXT_DISPLAY,
     TEXT_INPUT,
+    check_duplicates,
     check_message,
     check_select,
     check_text_display,
-    duplicates,
 )
-from preview.state.world import COMPONENTS_V2, EPHEMERAL, Json, walk
+from preview.state.world import COMPONENTS_V2, EPHEMERAL, Json, walk_components
 
 MODAL_FIELDS = (*SELECTS, TEXT_INPUT, FILE_UPLOAD, 21, 22, 23)
-COMPONENT_ONLY_CALLBACKS = (6, 7)
+UPDATE_CALLBACKS = (6, 7)
 
 
 def check_callback(body: Json, *, v2: bool = False) -> list[Problem]:
     """Check the first answer to an interaction."""
     kind, data = body.get("type"), body.get("data") or {}
     if kind in (4, 7):
-        return [_under("data", one) for one in check_message(data, v2=v2 or _wants_v2(data))]
+        return [_prefixed("data", one) for one in check_message(data, v2=v2 or _requests_v2(data))]
     if kind == 5:
         return list(_deferral(data))
     if kind == 8:
-        return [_under("data", one) for one in choices("choices", data.get("choices") or [])]
-    return [_under("data", one) for one in check_modal(data)] if kind == 9 else []
+        return [_prefixed("data", one) for one in choices("choices", data.get("choices") or [])]
+    return [_prefixed("data", one) for one in check_modal(data)] if kind == 9 else []
 
 
-def _wants_v2(data: Json) -> bool:
+def _requests_v2(data: Json) -> bool:
     return bool((data.get("flags") or 0) & COMPONENTS_V2)
 
 
-def _under(root: str, problem: Problem) -> Problem:
+def _prefixed(root: str, problem: Problem) -> Problem:
     return Problem(f"{root}.{problem.path}".strip("."), problem.code, problem.message)
 
 
 def _deferral(data: Json) -> Problems:
     code = "INTERACTION_RESPONSE_DEFER_INVALID"
     for name in ("content", "embeds", "components", "attachments", "poll"):
-        yield from (_under("data", one) for one in forbidden("", data, code, name))
+        yield from (_prefixed("data", one) for one in forbidden("", data, code, name))
     if (data.get("flags") or 0) & ~EPHEMERAL:
         yield Problem("data.flags", code, "A deferred message takes no flag but EPHEMERAL.")
 
@@ -58,13 +58,13 @@ def check_modal(data: Json) -> list[Problem]:
     problems += length("custom_id", data.get("custom_id"), 1, 100)
     problems += length("title", data.get("title"), 1, 45)
     problems += length("components", components, 1, 5)
-    problems += duplicates("components", list(walk(components)))
+    problems += check_duplicates("components", list(walk_components(components)))
     for index, part in enumerate(components):
-        problems += _modal_part(f"components.{index}", part)
+        problems += _modal_component(f"components.{index}", part)
     return problems
 
 
-def _modal_part(path: str, part: Json) -> Problems:
+def _modal_component(path: str, part: Json) -> Problems:
     kind = part.get("type")
     if kind == TEXT_DISPLAY:
         yield from check_text_display(path, part)

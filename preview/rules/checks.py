@@ -10,11 +10,11 @@ from preview.state.world import Json
 Problems = Iterator[Problem]
 
 
-def length(path: str, value: object, least: int, most: int) -> Problems:
+def length(path: str, value: object, minimum: int, maximum: int) -> Problems:
     """Check that a text or list is between two lengths, if it is there."""
-    if isinstance(value, (str, list)) and not least <= len(value) <= most:
+    if isinstance(value, (str, list)) and not minimum <= len(value) <= maximum:
         unit = "in length" if isinstance(value, str) else "in number"
-        yield Problem(path, "BASE_TYPE_BAD_LENGTH", f"Must be between {least} and {most} {unit}.")
+        yield Problem(path, "BASE_TYPE_BAD_LENGTH", f"Must be between {minimum} and {maximum} {unit}.")
 
 
 def required(path: str, part: Json, *names: str) -> Problems:
@@ -31,7 +31,7 @@ def forbidden(path: str, part: Json, code: str, *names: str) -> Problems:
             yield Problem(f"{path}.{name}".strip("."), code, f"`{name}` is not allowed here")
 
 
-def address(path: str, url: str | None, *, attachment: bool) -> Problems:
+def url_scheme(path: str, url: str | None, *, attachment: bool) -> Problems:
     """Check the scheme of an address, if it is there."""
     schemes = ("http://", "https://", *(("attachment://",) if attachment else ()))
     if url and not url.startswith(schemes):

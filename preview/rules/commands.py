@@ -25,9 +25,9 @@ def check_commands(commands: list[Json]) -> list[Problem]:
     for index, command in enumerate(commands):
         problems += check_command(command, str(index))
     kinds = Counter(command.get("type") or CHAT_INPUT for command in commands)
-    for kind, most in COMMANDS_PER_SCOPE.items():
-        if kinds[kind] > most:
-            problems.append(Problem("", "APPLICATION_COMMANDS_TOO_MANY", f"At most {most} commands of type {kind}."))
+    for kind, maximum in COMMANDS_PER_SCOPE.items():
+        if kinds[kind] > maximum:
+            problems.append(Problem("", "APPLICATION_COMMANDS_TOO_MANY", f"At most {maximum} commands of type {kind}."))
     names = Counter((command.get("type") or CHAT_INPUT, command.get("name")) for command in commands)
     for (_, name), count in names.items():
         if count > 1:
@@ -38,9 +38,9 @@ def check_commands(commands: list[Json]) -> list[Problem]:
 def check_command(command: Json, path: str = "") -> list[Problem]:
     """Check one command."""
     kind = command.get("type") or CHAT_INPUT
-    problems = [*_localized(path, command)]
+    problems = [*_localizations(path, command)]
     if kind == CHAT_INPUT:
-        problems += _named(path, command)
+        problems += _name_and_description(path, command)
         problems += _options(path, command.get("options") or [])
     else:
         problems += length(f"{path}.name", command.get("name"), 1, 32)
@@ -51,7 +51,7 @@ def check_command(command: Json, path: str = "") -> list[Problem]:
     return problems
 
 
-def _named(path: str, part: Json) -> Problems:
+def _name_and_description(path: str, part: Json) -> Problems:
     """Check the name and description of a slash command, subcommand or option."""
     name = part.get("name") or ""
     if not _SLASH_NAME.fullmatch(name) or name != name.lower():
@@ -60,24 +60,24 @@ def _named(path: str, part: Json) -> Problems:
     yield from length(f"{path}.description", part.get("description"), 1, 100)
 
 
-def _localized(path: str, part: Json) -> Problems:
-    for name, most in (("name_localizations", 32), ("description_localizations", 100)):
+def _localizations(path: str, part: Json) -> Problems:
+    for name, maximum in (("name_localizations", 32), ("description_localizations", 100)):
         for locale, text in (part.get(name) or {}).items():
-            place = f"{path}.{name}.{locale}".strip(".")
+            locale_path = f"{path}.{name}.{locale}".strip(".")
             if locale not in LOCALES:
-                yield Problem(place, "ENUM_TYPE_COERCE", f'Value "{locale}" is not a valid enum value.')
-            yield from length(place, text, 1, most)
+                yield Problem(locale_path, "ENUM_TYPE_COERCE", f'Value "{locale}" is not a valid enum value.')
+            yield from length(locale_path, text, 1, maximum)
 
 
 def _options(path: str, options: list[Json]) -> Problems:
     yield from length(f"{path}.options", options, 0, 25)
     optional_seen = False
     for index, option in enumerate(options):
-        place = f"{path}.options.{index}".strip(".")
-        yield from _option(place, option)
+        option_path = f"{path}.options.{index}".strip(".")
+        yield from _option(option_path, option)
         if option.get("required") and optional_seen:
             code = "APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID"
-            yield Problem(place, code, "Required options must be placed before non-required options")
+            yield Problem(option_path, code, "Required options must be placed before non-required options")
         optional_seen |= not option.get("required")
     names = Counter(option.get("name") for option in options)
     if any(count > 1 for count in names.values()):
@@ -91,8 +91,8 @@ def _options(path: str, options: list[Json]) -> Problems:
 
 
 def _option(path: str, option: Json) -> Problems:
-    yield from _named(path, option)
-    yield from _localized(path, option)
+    yield from _name_and_description(path, option)
+    yield from _localizations(path, option)
     offered = option.get("choices") or []
     if option.get("autocomplete") and offered:
         yield Problem(path, "APPLICATION_COMMAND_OPTIONS_CHOICES_AUTOCOMPLETE", "Choices cannot be autocompleted")
@@ -112,7 +112,7 @@ def choices(path: str, given: list[Json]) -> Problems:
     for index, choice in enumerate(given):
         yield from length(f"{path}.{index}.name", choice.get("name"), 1, 100)
         yield from length(f"{path}.{index}.value", choice.get("value"), 0, 100)
-        yield from _localized(f"{path}.{index}", choice)
+        yield from _localizations(f"{path}.{index}", choice)
 
 
 def _command_length(part: Json) -> int:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from preview.api.errors import Problem
-from preview.rules.checks import Problems, address, forbidden, length, required
-from preview.state.world import Json, walk
+from preview.rules.checks import Problems, forbidden, length, required, url_scheme
+from preview.state.world import Json, walk_components
 
 ROW, BUTTON, STRING_SELECT, TEXT_INPUT = 1, 2, 3, 4
 SELECTS = (3, 5, 6, 7, 8)
@@ -63,8 +63,8 @@ def _embed(path: str, embed: Json) -> Problems:
     if not 0 <= (embed.get("color") or 0) <= 0xFFFFFF:
         yield Problem(f"{path}.color", "NUMBER_TYPE_MAX", "int value should be between 0 and 16777215.")
     for place, name in (("image", "url"), ("thumbnail", "url"), ("author", "icon_url"), ("footer", "icon_url")):
-        yield from address(f"{path}.{place}.{name}", (embed.get(place) or {}).get(name), attachment=True)
-    yield from address(f"{path}.url", embed.get("url"), attachment=False)
+        yield from url_scheme(f"{path}.{place}.{name}", (embed.get(place) or {}).get(name), attachment=True)
+    yield from url_scheme(f"{path}.url", embed.get("url"), attachment=False)
 
 
 def _embed_length(embed: Json) -> int:
@@ -78,23 +78,23 @@ def _embed_length(embed: Json) -> int:
 
 
 def _components(components: list[Json], *, v2: bool) -> Problems:
-    everything = list(walk(components))
-    yield from duplicates("components", everything)
+    all_components = list(walk_components(components))
+    yield from check_duplicates("components", all_components)
     for index, component in enumerate(components):
         yield from _component(f"components.{index}", component, v2=v2, inside=None)
     if not v2:
         yield from length("components", components, 0, 5)
-    elif len(everything) > 40:
+    elif len(all_components) > 40:
         yield Problem("components", "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", "The total number of components is 40.")
-    if v2 and sum(len(part.get("content") or "") for part in everything if part.get("type") == TEXT_DISPLAY) > 4000:
+    if v2 and sum(len(part.get("content") or "") for part in all_components if part.get("type") == TEXT_DISPLAY) > 4000:
         code = "COMPONENT_MAX_TOTAL_TEXT_SIZE_EXCEEDED"
         yield Problem("components", code, "The total text of all components is limited to 4000 characters.")
 
 
-def duplicates(path: str, everything: list[Json]) -> Problems:
+def check_duplicates(path: str, components: list[Json]) -> Problems:
     """Check that custom ids and numbers are used once."""
     for name, code in (("custom_id", "COMPONENT_CUSTOM_ID_DUPLICATED"), ("id", "COMPONENT_ID_DUPLICATED")):
-        counts = Counter(part[name] for part in everything if part.get(name))
+        counts = Counter(part[name] for part in components if part.get(name))
         for value, count in counts.items():
             if count > 1:
                 yield Problem(path, code, f"Component {name} {value!r} is used {count} times.")
@@ -111,8 +111,8 @@ def _component(path: str, part: Json, *, v2: bool, inside: int | None) -> Proble
     for name in ("components", "accessory"):
         nested = part.get(name) or []
         for index, child in enumerate(nested if isinstance(nested, list) else [nested]):
-            place = f"{path}.{name}.{index}" if isinstance(nested, list) else f"{path}.{name}"
-            yield from _component(place, child, v2=v2, inside=-SECTION if name == "accessory" else kind)
+            child_path = f"{path}.{name}.{index}" if isinstance(nested, list) else f"{path}.{name}"
+            yield from _component(child_path, child, v2=v2, inside=-SECTION if name == "accessory" else kind)
 
 
 def _row(path: str, part: Json) -> Problems:
@@ -127,7 +127,7 @@ def _button(path: str, part: Json) -> Problems:
     yield from length(f"{path}.label", part.get("label"), 0, 80)
     yield from length(f"{path}.custom_id", part.get("custom_id"), 1, 100)
     yield from length(f"{path}.url", part.get("url"), 1, 512)
-    yield from address(f"{path}.url", part.get("url"), attachment=False)
+    yield from url_scheme(f"{path}.url", part.get("url"), attachment=False)
     style = part.get("style")
     code = "BUTTON_COMPONENT_INVALID_FIELDS"
     if style == LINK:
@@ -155,8 +155,8 @@ def check_select(path: str, part: Json) -> Problems:
     yield from required(path, part, "custom_id")
     yield from length(f"{path}.custom_id", part.get("custom_id"), 1, 100)
     yield from length(f"{path}.placeholder", part.get("placeholder"), 0, 150)
-    least, most = part.get("min_values", 1), part.get("max_values", 1)
-    if least is not None and most is not None and not 0 <= least <= most <= 25:
+    minimum, maximum = part.get("min_values", 1), part.get("max_values", 1)
+    if minimum is not None and maximum is not None and not 0 <= minimum <= maximum <= 25:
         yield Problem(
             path, "SELECT_COMPONENT_INVALID_RANGE", "min_values and max_values must satisfy 0 <= min <= max <= 25."
         )
@@ -194,7 +194,7 @@ def _gallery(path: str, part: Json) -> Problems:
 def _media(path: str, part: Json) -> Problems:
     yield from length(f"{path}.description", part.get("description"), 0, 1024)
     yield from required(path, part, "media")
-    yield from address(f"{path}.media.url", (part.get("media") or {}).get("url"), attachment=True)
+    yield from url_scheme(f"{path}.media.url", (part.get("media") or {}).get("url"), attachment=True)
 
 
 def _file(path: str, part: Json) -> Problems:
@@ -207,7 +207,7 @@ def _container(path: str, part: Json) -> Problems:
         yield Problem(f"{path}.components", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 40 in length.")
 
 
-def _nothing(path: str, part: Json) -> Problems:
+def _no_checks(path: str, part: Json) -> Problems:
     yield from ()
 
 
@@ -220,13 +220,13 @@ _CHECKS: dict[int, Callable[[str, Json], Problems]] = {
     THUMBNAIL: _media,
     GALLERY: _gallery,
     FILE: _file,
-    SEPARATOR: _nothing,
+    SEPARATOR: _no_checks,
     CONTAINER: _container,
 }
-_TOP = (ROW, SECTION, TEXT_DISPLAY, GALLERY, FILE, SEPARATOR)
+_TOP_LEVEL = (ROW, SECTION, TEXT_DISPLAY, GALLERY, FILE, SEPARATOR)
 _ALLOWED_INSIDE: dict[int | None, tuple[int, ...]] = {
-    None: (*_TOP, CONTAINER),
-    CONTAINER: _TOP,
+    None: (*_TOP_LEVEL, CONTAINER),
+    CONTAINER: _TOP_LEVEL,
     ROW: (BUTTON, *SELECTS),
     SECTION: (TEXT_DISPLAY,),
     -SECTION: (BUTTON, THUMBNAIL),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 # The file lacks fields that Discord takes: https://github.com/discord/discord-api-spec says to follow the docs instead.
-ALSO_TAKEN = {
+EXTRA_ACCEPTED_FIELDS = {
     "MessageEditRequestPartial": ("tts",),
     "IncomingWebhookUpdate": ("tts",),
     "ApplicationCommand": ("nsfw",),
@@ -32,7 +32,7 @@ ALSO_TAKEN = {
         "flags",
     ),
 }
-JSON = "application/json"
+JSON_CONTENT_TYPE = "application/json"
 
 
 class OpenApi:
@@ -43,12 +43,12 @@ class OpenApi:
         self._paths: dict[str, Json] = document["paths"]
         self._lenient = document["components"]
         self._strict = _forbid_unknown(json.loads(json.dumps(document["components"])))
-        self._patterns = [(re.compile(_pattern(each)), each) for each in self._templates()]
+        self._patterns = [(re.compile(_path_pattern(each)), each) for each in self._templates()]
         self._validators: dict[tuple[str, str, str], Draft202012Validator | None] = {}
 
     @classmethod
     @cache
-    def of(cls, path: Path) -> OpenApi:
+    def load(cls, path: Path) -> OpenApi:
         """Return the description in a file, read once."""
         return cls(path)
 
@@ -68,7 +68,7 @@ class OpenApi:
         operation = self.operation(method, path)
         if operation is None:
             return [Problem("", "OPENAPI_PATH", f"{method} {path} is not in the API")]
-        schema = operation.get("requestBody", {}).get("content", {}).get(JSON, {}).get("schema")
+        schema = operation.get("requestBody", {}).get("content", {}).get(JSON_CONTENT_TYPE, {}).get("schema")
         if schema is None or body is None:
             return []
         return self._problems((operation["template"], method, "request"), schema, self._strict, body)
@@ -82,12 +82,12 @@ class OpenApi:
         if str(status) not in answers:
             known = status >= 400 or f"{status // 100}XX" in answers
             return [] if known else [Problem("", "OPENAPI_STATUS", f"{method} {path} cannot answer {status}")]
-        schema = answers[str(status)].get("content", {}).get(JSON, {}).get("schema")
+        schema = answers[str(status)].get("content", {}).get(JSON_CONTENT_TYPE, {}).get("schema")
         if schema is None:
             return [] if body is None else [Problem("", "OPENAPI_BODY", f"{status} has no body")]
         return self._problems((operation["template"], method, str(status)), schema, self._lenient, body)
 
-    def check(self, name: str, body: Any) -> list[Problem]:
+    def check_schema(self, name: str, body: Any) -> list[Problem]:
         """Return what is wrong with a value for a named schema."""
         return self._problems((name, "", "schema"), {"$ref": f"#/components/schemas/{name}"}, self._lenient, body)
 
@@ -95,7 +95,7 @@ class OpenApi:
         from jsonschema.exceptions import best_match  # type: ignore[import-untyped]
 
         if key not in self._validators:
-            kind = _relaxed() if components is self._strict else _plain()
+            kind = _request_validator() if components is self._strict else _default_validator()
             self._validators[key] = kind({"allOf": [schema], "components": components})
         validator = self._validators[key]
         assert validator is not None
@@ -106,27 +106,27 @@ class OpenApi:
         return [Problem(where, f"OPENAPI_{error.validator}".upper(), error.message[:400])]
 
 
-def _pattern(template: str) -> str:
+def _path_pattern(template: str) -> str:
     return re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(template))
 
 
-def _plain() -> type[Draft202012Validator]:
+def _default_validator() -> type[Draft202012Validator]:
     from jsonschema import Draft202012Validator
 
     return cast("type[Any]", Draft202012Validator)
 
 
 @cache
-def _relaxed() -> type[Draft202012Validator]:
+def _request_validator() -> type[Draft202012Validator]:
     """Return a validator for requests, in which integers may be digits in a string."""
     from jsonschema.validators import extend  # type: ignore[import-untyped]
 
     def integer(checker: Any, value: Any) -> bool:
         return _is_integer(value) or (isinstance(value, str) and value.lstrip("-").isdigit())
 
-    checker = _plain().TYPE_CHECKER.redefine("integer", integer)
-    made: type[Draft202012Validator] = extend(_plain(), type_checker=checker)
-    return made
+    checker = _default_validator().TYPE_CHECKER.redefine("integer", integer)
+    validator: type[Draft202012Validator] = extend(_default_validator(), type_checker=checker)
+    return validator
 
 
 def _is_integer(value: Any) -> bool:
@@ -137,22 +137,22 @@ def _forbid_unknown(components: Json) -> Json:
     """Make every object schema refuse fields that it does not name, and snowflakes take numbers."""
     schemas = components["schemas"]
     for name, schema in schemas.items():
-        for owner, extras in ALSO_TAKEN.items():
+        for owner, extras in EXTRA_ACCEPTED_FIELDS.items():
             if name.startswith(owner) and "properties" in schema:
                 schema["properties"] = {each: {} for each in extras} | schema["properties"]
-        _close(schema)
+        _forbid_additional_properties(schema)
     schemas["SnowflakeType"] = {"anyOf": [schemas["SnowflakeType"], {"type": "integer"}]}
     return components
 
 
-def _close(schema: Any) -> None:
+def _forbid_additional_properties(schema: Any) -> None:
     if isinstance(schema, list):
         for each in schema:
-            _close(each)
+            _forbid_additional_properties(each)
     elif isinstance(schema, dict):
         if "oneOf" in schema:  # digits in a string are both a string and an integer here
             schema["anyOf"] = schema.pop("oneOf")
         if "properties" in schema and schema.get("type") == "object":
             schema.setdefault("additionalProperties", False)
         for each in list(schema.values()):
-            _close(each)
+            _forbid_additional_properties(each)

@@ -13,11 +13,11 @@ from aiohttp import web
 
 from preview.api import reactions
 from preview.api.errors import ApiError, Problem
-from preview.api.faults import Faults
+from preview.api.faults import FaultInjector
 from preview.state import payloads, permissions
-from preview.state.feed import Event, Feed
-from preview.state.files import Files
-from preview.state.mentions import mentions, notified
+from preview.state.feed import EventBus, StateEvent
+from preview.state.files import FileStore
+from preview.state.mentions import notified_user_ids, resolve_mentions
 from preview.state.world import TEXT, Attachment, Channel, Guild, Json, Message, World
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from preview.rules.openapi import OpenApi
     from preview.state.interactions import Interaction
 
-SIGNED_FOR = 24 * 3600.0
+CDN_URL_LIFETIME_S = 24 * 3600.0
 GUILDS, GUILD_MESSAGES, GUILD_REACTIONS, GUILD_TYPING = 1 << 0, 1 << 9, 1 << 10, 1 << 11
 DIRECT_MESSAGES, DIRECT_REACTIONS, DIRECT_TYPING, MESSAGE_CONTENT = 1 << 12, 1 << 13, 1 << 14, 1 << 15
 
@@ -45,7 +45,7 @@ class Violation:
 
 
 @dataclass
-class Request:
+class RecordedRequest:
     """One REST request of the bot: when it came, what it said, and how it was answered."""
 
     at: float
@@ -68,22 +68,22 @@ class Ping:
     user_id: int
 
 
-class Core:
+class FakeDiscordState:
     """The state that REST, gateway, CDN and the simulated people work on."""
 
     gateway: Gateway
 
-    def __init__(self, world: World, files: Files, openapi: OpenApi | None = None) -> None:
+    def __init__(self, world: World, files: FileStore, openapi: OpenApi | None = None) -> None:
         self.world = world
         self.clock = world.clock
         self.files = files
         self.openapi = openapi
-        self.feed = Feed()
-        self.faults = Faults()
+        self.event_bus = EventBus()
+        self.faults = FaultInjector()
         self.base_url = ""
         self.interactions: dict[int, Interaction] = {}
-        self.tokens: dict[str, Interaction] = {}
-        self.requests: list[Request] = []
+        self.interactions_by_token: dict[str, Interaction] = {}
+        self.requests: list[RecordedRequest] = []
         self.violations: list[Violation] = []
         self.pings: list[Ping] = []
         self.crashes: list[BaseException] = []
@@ -91,9 +91,9 @@ class Core:
         self.shards = 1
         self._secret = secrets.token_bytes(16)
 
-    def keep(self, interaction: Interaction) -> None:
+    def add_interaction(self, interaction: Interaction) -> None:
         """Remember an interaction by its id and its token."""
-        self.interactions[interaction.id] = self.tokens[interaction.token] = interaction
+        self.interactions[interaction.id] = self.interactions_by_token[interaction.token] = interaction
 
     # --- the CDN's addresses
 
@@ -102,10 +102,10 @@ class Core:
         place = "ephemeral-attachments" if attachment.ephemeral else "attachments"
         path = f"/{place}/{attachment.channel_id}/{attachment.id}/{quote(attachment.filename)}"
         issued = int(self.clock.time())
-        expires = issued + int(SIGNED_FOR)
-        return f"{self.base_url}{path}?ex={expires:x}&is={issued:x}&hm={self.signature(path, expires)}&"
+        expires = issued + int(CDN_URL_LIFETIME_S)
+        return f"{self.base_url}{path}?ex={expires:x}&is={issued:x}&hm={self.sign_cdn_path(path, expires)}&"
 
-    def signature(self, path: str, expires: int) -> str:
+    def sign_cdn_path(self, path: str, expires: int) -> str:
         """Return the signature of a CDN address."""
         return hmac.new(self._secret, f"{path}{expires:x}".encode(), hashlib.sha256).hexdigest()
 
@@ -143,50 +143,50 @@ class Core:
 
     # --- changing messages
 
-    def settle_mentions(self, message: Message, allowed: Json | None) -> None:
+    def update_mentions(self, message: Message, allowed: Json | None) -> None:
         """Work out whom a message mentions under `allowed_mentions`."""
         channel = self.world.channels[message.channel_id]
         author = self.world.users[message.author_id]
         may_everyone = bool(self.world.permissions(author, channel) & permissions.MENTION_EVERYONE)
-        found = mentions(self.world, message, allowed, may_everyone=may_everyone)
-        message.mention_ids, message.mention_role_ids = found.user_ids, found.role_ids
-        message.mention_everyone = found.everyone
+        resolved = resolve_mentions(self.world, message, allowed, may_everyone=may_everyone)
+        message.mention_ids, message.mention_role_ids = resolved.user_ids, resolved.role_ids
+        message.mention_everyone = resolved.everyone
 
     def add_message(self, message: Message) -> None:
         """Put a new message into the world, ping people and tell everyone."""
         self.world.messages[message.id] = message
-        message.record(self.clock.time())
+        message.record_revision(self.clock.time())
         if not message.loading:
-            self._ping(message)
-        self._tell(message, "MESSAGE_CREATE")
+            self._record_pings(message)
+        self._dispatch_message(message, "MESSAGE_CREATE")
 
-    def change_message(self, message: Message, *, edited: bool = True, was_loading: bool = False) -> None:
+    def update_message(self, message: Message, *, edited: bool = True, was_loading: bool = False) -> None:
         """Note that a message has changed; the end of a deferral pings like a new message."""
         if edited and not was_loading:
             message.edited_at = self.clock.time()
-        message.record(self.clock.time())
+        message.record_revision(self.clock.time())
         if was_loading:
-            self._ping(message)
-        self._tell(message, "MESSAGE_UPDATE")
+            self._record_pings(message)
+        self._dispatch_message(message, "MESSAGE_UPDATE")
 
-    def remove_message(self, message: Message) -> None:
+    def delete_message(self, message: Message) -> None:
         """Delete a message."""
         message.deleted = True
         self.world.messages.pop(message.id, None)
         channel = self.world.channels[message.channel_id]
         if message.visible_to is None:
-            out = {"id": str(message.id), "channel_id": str(channel.id)} | self._guild_key(channel)
+            out = {"id": str(message.id), "channel_id": str(channel.id)} | self._guild_field(channel)
             self.dispatch("MESSAGE_DELETE", out, channel, GUILD_MESSAGES, DIRECT_MESSAGES)
-        self.tell_deleted([message])
+        self.publish_deleted([message])
 
-    def tell_deleted(self, messages: list[Message]) -> None:
+    def publish_deleted(self, messages: list[Message]) -> None:
         """Tell those who look at the channel that messages are gone."""
         for message in messages:
-            self.feed.publish(Event("message_delete", message=message, channel_id=message.channel_id))
+            self.event_bus.publish(StateEvent("message_delete", message=message, channel_id=message.channel_id))
 
     def react(self, message: Message, emoji: str, user_id: int, *, add: bool) -> None:
         """Add or remove a reaction, and tell the bot."""
-        if not reactions.change(message, emoji, user_id, add=add):
+        if not reactions.set_reaction(message, emoji, user_id, add=add):
             return
         channel = self.world.channels[message.channel_id]
         out: Json = {
@@ -196,31 +196,34 @@ class Core:
             "emoji": payloads.emoji(emoji),
             "burst": False,
             "type": 0,
-        } | self._guild_key(channel)
-        guild = self.world.guild_of(channel)
+        } | self._guild_field(channel)
+        guild = self.world.channel_guild(channel)
         if add:
             out["message_author_id"] = str(message.author_id)
         if add and guild:
             out["member"] = payloads.member(self, guild, user_id)
         event = "MESSAGE_REACTION_ADD" if add else "MESSAGE_REACTION_REMOVE"
         self.dispatch(event, out, channel, GUILD_REACTIONS, DIRECT_REACTIONS)
-        self.feed.publish(Event("message_update", message=message, channel_id=channel.id))
+        self.event_bus.publish(StateEvent("message_update", message=message, channel_id=channel.id))
 
-    def _ping(self, message: Message) -> None:
+    def _record_pings(self, message: Message) -> None:
         at = self.clock.time()
-        self.pings += [Ping(at, message.id, user_id) for user_id in notified(self.world, message)]
+        self.pings += [Ping(at, message.id, user_id) for user_id in notified_user_ids(self.world, message)]
 
-    def _tell(self, message: Message, event: str) -> None:
+    def _dispatch_message(self, message: Message, event: str) -> None:
         channel = self.world.channels[message.channel_id]
         if message.visible_to is None:
-            around = self._guild_key(channel)
-            if guild := self.world.guild_of(channel):
-                around["member"] = payloads.member(self, guild, message.author_id, with_user=False)
-            full, bare = payloads.message(self, message) | around, payloads.bare_message(self, message) | around
-            self.dispatch(event, full, channel, GUILD_MESSAGES, DIRECT_MESSAGES, bare=bare)
-        self.feed.publish(Event(event.lower(), message=message, channel_id=channel.id))
+            guild_fields = self._guild_field(channel)
+            if guild := self.world.channel_guild(channel):
+                guild_fields["member"] = payloads.member(self, guild, message.author_id, with_user=False)
+            full, without_content = (
+                payloads.message(self, message) | guild_fields,
+                payloads.message_without_content(self, message) | guild_fields,
+            )
+            self.dispatch(event, full, channel, GUILD_MESSAGES, DIRECT_MESSAGES, without_content=without_content)
+        self.event_bus.publish(StateEvent(event.lower(), message=message, channel_id=channel.id))
 
-    def _guild_key(self, channel: Channel) -> Json:
+    def _guild_field(self, channel: Channel) -> Json:
         return {"guild_id": str(channel.guild_id)} if channel.guild_id else {}
 
     def dispatch(
@@ -231,42 +234,42 @@ class Core:
         guild_intent: int,
         direct_intent: int = 0,
         *,
-        bare: Json | None = None,
+        without_content: Json | None = None,
     ) -> None:
         """Send an event about a channel to the sessions that may and want to have it (see `Gateway.dispatch`)."""
         if not self.world.permissions(self.world.bot, channel):
             return
         intent = guild_intent if channel.guild_id else direct_intent
-        self.gateway.dispatch(event, data, guild_id=channel.guild_id, intent=intent, bare=bare)
+        self.gateway.dispatch(event, data, guild_id=channel.guild_id, intent=intent, without_content=without_content)
 
-    def typing(self, channel: Channel, user_id: int) -> None:
+    def start_typing(self, channel: Channel, user_id: int) -> None:
         """Say that somebody is typing."""
         out = {"channel_id": str(channel.id), "user_id": str(user_id), "timestamp": int(self.clock.time())}
-        self.dispatch("TYPING_START", out | self._guild_key(channel), channel, GUILD_TYPING, DIRECT_TYPING)
-        self.feed.publish(Event("typing", channel_id=channel.id, detail=str(user_id)))
+        self.dispatch("TYPING_START", out | self._guild_field(channel), channel, GUILD_TYPING, DIRECT_TYPING)
+        self.event_bus.publish(StateEvent("typing", channel_id=channel.id, detail=str(user_id)))
 
     # --- changing guilds and channels
 
-    def tell_channel(self, channel: Channel, what: str) -> None:
+    def dispatch_channel(self, channel: Channel, change: str) -> None:
         """Tell the bot of a channel or thread that was created, updated or deleted (`what` in upper case)."""
-        noun = "CHANNEL" if channel.type == TEXT or channel.guild_id is None else "THREAD"
-        self.dispatch(f"{noun}_{what}", payloads.channel(self, channel), channel, GUILDS, GUILDS)
-        self.feed.publish(Event("channel", channel_id=channel.id, detail=what.lower()))
+        entity = "CHANNEL" if channel.type == TEXT or channel.guild_id is None else "THREAD"
+        self.dispatch(f"{entity}_{change}", payloads.channel(self, channel), channel, GUILDS, GUILDS)
+        self.event_bus.publish(StateEvent("channel", channel_id=channel.id, detail=change.lower()))
 
     def delete_channel(self, channel: Channel) -> None:
         """Delete a channel with its threads and messages."""
         for thread in [each for each in self.world.channels.values() if each.parent_id == channel.id]:
             self.delete_channel(thread)
-        self.tell_channel(channel, "DELETE")
-        for message in self.world.messages_in(channel):
+        self.dispatch_channel(channel, "DELETE")
+        for message in self.world.channel_messages(channel):
             self.world.messages.pop(message.id)
             message.deleted = True
         del self.world.channels[channel.id]
 
     def join_guild(self, guild: Guild) -> None:
         """Install the application to a guild while the bot is running."""
-        self.world.join(self.world.bot, guild)
-        created = payloads.created_guild(self, guild)
+        self.world.add_member(self.world.bot, guild)
+        created = payloads.guild_create(self, guild)
         del created["unavailable"]  # only the guilds of READY have it; discord.py tells a new guild by its absence
         self.gateway.dispatch("GUILD_CREATE", created, guild_id=guild.id, intent=GUILDS)
 
@@ -276,4 +279,4 @@ class Core:
         self.gateway.dispatch("GUILD_DELETE", {"id": str(guild.id)}, guild_id=guild.id, intent=GUILDS)
 
 
-CORE = web.AppKey("core", Core)
+CORE = web.AppKey("core", FakeDiscordState)

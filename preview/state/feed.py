@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Event:
+class StateEvent:
     """One change; `kind` is `message_create`, `message_update`, `message_delete`, `typing`, `interaction`
     (created, answered or failed), `commands`, `gateway`, `channel`, `guild`, `request` (one was answered).
     """
@@ -31,46 +31,46 @@ class Event:
     detail: str = ""
 
 
-def anything(event: Event) -> bool:
+def accept_all(event: StateEvent) -> bool:
     """Care for every event."""
     return True
 
 
 @dataclass
-class Feed:
+class EventBus:
     """Hand every event to those who care for it, in order."""
 
-    _queues: dict[asyncio.Queue[Event], Callable[[Event], bool]] = field(default_factory=dict)
+    _queues: dict[asyncio.Queue[StateEvent], Callable[[StateEvent], bool]] = field(default_factory=dict)
 
-    def publish(self, event: Event) -> None:
+    def publish(self, event: StateEvent) -> None:
         """Tell all subscribers."""
-        for queue, cares in self._queues.items():
-            if cares(event):
+        for queue, predicate in self._queues.items():
+            if predicate(event):
                 queue.put_nowait(event)
 
     @contextmanager
-    def subscription(self, cares: Callable[[Event], bool] = anything) -> Iterator[asyncio.Queue[Event]]:
+    def subscribe(self, predicate: Callable[[StateEvent], bool] = accept_all) -> Iterator[asyncio.Queue[StateEvent]]:
         """Open a queue that gets events from now on."""
-        queue: asyncio.Queue[Event] = asyncio.Queue()
-        self._queues[queue] = cares
+        queue: asyncio.Queue[StateEvent] = asyncio.Queue()
+        self._queues[queue] = predicate
         try:
             yield queue
         finally:
             del self._queues[queue]
 
-    async def until(
+    async def wait_until(
         self,
-        look: Callable[[], T | None],
+        check: Callable[[], T | None],
         timeout: float,
-        what: str = "a change",
-        cares: Callable[[Event], bool] = anything,
+        description: str = "a change",
+        predicate: Callable[[StateEvent], bool] = accept_all,
     ) -> T:
         """Look now and after every event; return what `look` finds, or raise TimeoutError that names `what`."""
-        with self.subscription(cares) as queue:
+        with self.subscribe(predicate) as queue:
             try:
                 async with asyncio.timeout(timeout):
-                    while not (found := look()):
+                    while not (found := check()):
                         await queue.get()
             except TimeoutError:
-                raise TimeoutError(f"waited {timeout} s for {what}") from None
+                raise TimeoutError(f"waited {timeout} s for {description}") from None
             return found

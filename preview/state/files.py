@@ -13,22 +13,22 @@ from PIL import Image, UnidentifiedImageError
 
 
 @dataclass(frozen=True)
-class Upload:
+class UploadedFile:
     """A file that somebody sends."""
 
     filename: str
     data: bytes
     content_type: str | None = None
 
-    def kind(self) -> str | None:
+    def guess_content_type(self) -> str | None:
         """Return the content type, guessed from the name where none was given."""
         return self.content_type or mimetypes.guess_type(self.filename)[0]
 
-    def size(self) -> tuple[int, int] | None:
+    def image_size(self) -> tuple[int, int] | None:
         """Return width and height in pixels if Pillow knows the picture."""
         try:
-            with Image.open(io.BytesIO(self.data)) as picture:
-                return picture.size
+            with Image.open(io.BytesIO(self.data)) as image:
+                return image.size
         except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
             return None
 
@@ -40,7 +40,7 @@ def safe_filename(name: str) -> str:
     return f"{stem.strip('.') or 'unknown'}{dot}{extension}" if dot else extension or "unknown"
 
 
-class Files:
+class FileStore:
     """Keep bytes by attachment id."""
 
     def __init__(self, folder: Path | None = None) -> None:

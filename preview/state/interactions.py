@@ -9,22 +9,22 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from preview.state import payloads
-from preview.state.feed import Event
+from preview.state.feed import StateEvent
 from preview.state.world import Channel, Json, Message, User
 
 if TYPE_CHECKING:
-    from preview.state.core import Core
+    from preview.state.core import FakeDiscordState
 
 T = TypeVar("T")
 COMMAND, COMPONENT, AUTOCOMPLETE, MODAL_SUBMIT = 2, 3, 4, 5
 MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE, CHOICES, MODAL = 4, 5, 6, 7, 8, 9
-ANSWER_WITHIN = 3.0
-TOKEN_LIVES = 15 * 60.0
-FOREIGN_FOLLOWUPS = 5
+RESPONSE_TIMEOUT_S = 3.0
+TOKEN_LIFETIME_S = 15 * 60.0
+MAX_USER_INSTALL_FOLLOWUPS = 5
 
 
 @dataclass
-class Answer:
+class InteractionResponse:
     """The bot's first answer: the callback's type, its data, and the seconds it took."""
 
     type: int
@@ -37,7 +37,7 @@ class Answer:
 class Interaction:
     """One interaction and everything that came of it; the `await`able methods are for tests."""
 
-    core: Core
+    core: FakeDiscordState
     id: int
     type: int
     user: User
@@ -52,7 +52,7 @@ class Interaction:
     forced_ephemeral: bool = False
     target: Message | None = None
     parent: Interaction | None = None
-    answer: Answer | None = None
+    answer: InteractionResponse | None = None
     failed: bool = False
     original: Message | None = None
     followups: list[Message] = field(default_factory=list)
@@ -60,43 +60,43 @@ class Interaction:
 
     # --- what a test asks
 
-    async def response(self, timeout: float = 5.0) -> Answer:
+    async def response(self, timeout: float = 5.0) -> InteractionResponse:
         """Wait for the first answer; raise InteractionFailed if the bot let 3 seconds pass."""
 
-        def look() -> Answer | None:
+        def check() -> InteractionResponse | None:
             if self.answer is None and self.failed:
                 raise InteractionFailed(self)
             return self.answer
 
-        return await self._until(look, timeout, "an answer")
+        return await self._wait_until(check, timeout, "an answer")
 
     async def message(self, timeout: float = 10.0) -> Message:
         """Wait for the message of the first answer, beyond "is thinking…"."""
 
-        def look() -> Message | None:
+        def check() -> Message | None:
             return self.original if self.original and not self.original.loading else None
 
         answer = await self.response(timeout)
         if answer.type in (CHOICES, MODAL):
             raise AssertionError(f"{self!s} was answered with type {answer.type}, not with a message")
-        return await self._until(look, timeout, "a message")
+        return await self._wait_until(check, timeout, "a message")
 
-    async def followup(self, number: int = 0, timeout: float = 10.0) -> Message:
+    async def followup(self, index: int = 0, timeout: float = 10.0) -> Message:
         """Wait for a followup, the first being number 0."""
 
-        def look() -> Message | None:
-            return self.followups[number] if len(self.followups) > number else None
+        def check() -> Message | None:
+            return self.followups[index] if len(self.followups) > index else None
 
-        return await self._until(look, timeout, f"followup {number}")
+        return await self._wait_until(check, timeout, f"followup {index}")
 
-    async def wait_for(self, test: Callable[[Message], object], timeout: float = 10.0) -> Message:
+    async def wait_for(self, predicate: Callable[[Message], object], timeout: float = 10.0) -> Message:
         """Wait until the first answer or a followup satisfies `test`."""
 
-        def look() -> Message | None:
-            mine = [self.original, *self.followups]
-            return next((each for each in mine if each and not each.deleted and test(each)), None)
+        def check() -> Message | None:
+            posted = [self.original, *self.followups]
+            return next((each for each in posted if each and not each.deleted and predicate(each)), None)
 
-        return await self._until(look, timeout, "a certain message")
+        return await self._wait_until(check, timeout, "a certain message")
 
     async def modal(self, timeout: float = 5.0) -> Json:
         """Wait for the form that the bot answers with."""
@@ -105,11 +105,11 @@ class Interaction:
             raise AssertionError(f"{self!s} was answered with type {answer.type}, not with a modal")
         return answer.data
 
-    async def _until(self, look: Callable[[], T | None], timeout: float, what: str) -> T:
-        def cares(event: Event) -> bool:
+    async def _wait_until(self, check: Callable[[], T | None], timeout: float, description: str) -> T:
+        def predicate(event: StateEvent) -> bool:
             return event.channel_id == self.channel.id and (event.interaction or self) is self
 
-        return await self.core.feed.until(look, timeout, f"{what} in answer to {self!s}", cares)
+        return await self.core.event_bus.wait_until(check, timeout, f"{description} in answer to {self!s}", predicate)
 
     @property
     def messages(self) -> list[Message]:
@@ -121,24 +121,35 @@ class Interaction:
 
     # --- surviving a restart
 
-    def stored(self) -> Json:
+    def to_json(self) -> Json:
         """Write down what a later run needs in order to accept the token."""
-        plain = ("id", "type", "data", "created_at", "token", "name", "owners", "context", "file_limit", "failed")
-        out: Json = {name: getattr(self, name) for name in (*plain, "forced_ephemeral", "followups_sent")}
+        plain_fields = (
+            "id",
+            "type",
+            "data",
+            "created_at",
+            "token",
+            "name",
+            "owners",
+            "context",
+            "file_limit",
+            "failed",
+        )
+        out: Json = {name: getattr(self, name) for name in (*plain_fields, "forced_ephemeral", "followups_sent")}
         out |= {"user": self.user.id, "channel": self.channel.id, "target": self.target and self.target.id}
         out |= {"original": self.original and self.original.id, "followups": [each.id for each in self.followups]}
         return out | {"answer": self.answer and asdict(self.answer)}
 
     @classmethod
-    def restored(cls, core: Core, stored: Json) -> Interaction:
+    def from_json(cls, core: FakeDiscordState, stored: Json) -> Interaction:
         """Read what `stored` wrote."""
-        world, rest = core.world, dict(stored)
+        world, fields = core.world, dict(stored)
         known = world.messages
-        rest |= {"user": world.users[rest["user"]], "channel": world.channels[rest["channel"]]}
-        rest |= {name: known.get(rest[name]) for name in ("target", "original")}
-        rest["followups"] = [known[each] for each in rest["followups"] if each in known]
-        rest["answer"] = Answer(**rest["answer"]) if rest["answer"] else None
-        return cls(core, **rest)
+        fields |= {"user": world.users[fields["user"]], "channel": world.channels[fields["channel"]]}
+        fields |= {name: known.get(fields[name]) for name in ("target", "original")}
+        fields["followups"] = [known[each] for each in fields["followups"] if each in known]
+        fields["answer"] = InteractionResponse(**fields["answer"]) if fields["answer"] else None
+        return cls(core, **fields)
 
     # --- what Discord keeps track of
 
@@ -148,7 +159,7 @@ class Interaction:
         return self.core.clock.time() - self.created_at
 
     @property
-    def foreign(self) -> bool:
+    def is_user_install_only(self) -> bool:
         """Tell whether only the person, not the guild, installed the application."""
         return "0" not in self.owners
 
@@ -168,7 +179,7 @@ class Interaction:
 
     def payload(self) -> Json:
         """Return the data of INTERACTION_CREATE."""
-        core, guild = self.core, self.core.world.guild_of(self.channel)
+        core, guild = self.core, self.core.world.channel_guild(self.channel)
         out: Json = {
             "id": str(self.id),
             "application_id": str(core.world.application.id),
@@ -202,5 +213,5 @@ class InteractionFailed(AssertionError):
     """The person would read "The application did not respond"."""
 
     def __init__(self, interaction: Interaction) -> None:
-        super().__init__(f"The application did not respond to {interaction!s} within {ANSWER_WITHIN:.0f} s")
+        super().__init__(f"The application did not respond to {interaction!s} within {RESPONSE_TIMEOUT_S:.0f} s")
         self.interaction = interaction

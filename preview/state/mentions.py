@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from preview.state.world import Json, Message, User, World, walk
+from preview.state.world import Json, Message, User, World, walk_components
 
 
 @dataclass
@@ -15,11 +15,13 @@ class Mentions:
     everyone: bool = False
 
 
-def mentions(world: World, message: Message, allowed: Json | None, *, may_everyone: bool) -> Mentions:
+def resolve_mentions(world: World, message: Message, allowed: Json | None, *, may_everyone: bool) -> Mentions:
     """Return what `allowed_mentions` leaves of the mentions in a message; None allows what Discord allows."""
-    text = "\n".join([message.content, *(part["content"] for part in walk(message.components) if part["type"] == 10)])
+    text = "\n".join(
+        [message.content, *(part["content"] for part in walk_components(message.components) if part["type"] == 10)]
+    )
     written = dict.fromkeys(int(one) for one in re.findall(r"<@!?(\d+)>", text) if int(one) in world.users)
-    guild = world.guild_of(world.channels[message.channel_id])
+    guild = world.channel_guild(world.channels[message.channel_id])
     known = guild.roles if guild else {}
     roles = [one for one in dict.fromkeys(map(int, re.findall(r"<@&(\d+)>", text))) if one in known]
     everyone = may_everyone and re.search(r"@(everyone|here)\b", text) is not None
@@ -46,11 +48,11 @@ def _replied_user(world: World, message: Message) -> User | None:
     return world.users[parent.author_id] if parent and parent.author_id != message.author_id else None
 
 
-def notified(world: World, message: Message) -> list[int]:
+def notified_user_ids(world: World, message: Message) -> list[int]:
     """Return the ids of the people whom a new message pings."""
     if message.visible_to is not None:
         return [message.visible_to] if message.visible_to in message.mention_ids else []
-    guild = world.guild_of(world.channels[message.channel_id])
+    guild = world.channel_guild(world.channels[message.channel_id])
     reached = dict.fromkeys(message.mention_ids)
     if guild:
         wanted = set(message.mention_role_ids)

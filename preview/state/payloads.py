@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from preview.state import permissions
 from preview.state.clock import iso
-from preview.state.world import GROUP, TEXT, Attachment, Channel, Guild, Json, Message, Reaction, Role, User
+from preview.state.world import GROUP_DM, TEXT, Attachment, Channel, Guild, Json, Message, Reaction, Role, User
 
 if TYPE_CHECKING:
-    from preview.state.core import Core
+    from preview.state.core import FakeDiscordState
 
 VERIFY_KEY = "0" * 64
 MESSAGE_CONTENT = 1 << 15
@@ -35,12 +35,12 @@ def user(account: User) -> Json:
     }
 
 
-def own_user(account: User) -> Json:
+def current_user(account: User) -> Json:
     """Write the user object that somebody gets of themself."""
     return user(account) | {"mfa_enabled": False, "locale": account.locale, "verified": True, "email": None}
 
 
-def application(core: Core) -> Json:
+def application(core: FakeDiscordState) -> Json:
     """Write the full application object of `/oauth2/applications/@me`."""
     app = core.world.application
     guilds = sum(app.bot_id in guild.members for guild in core.world.guilds.values())
@@ -67,7 +67,7 @@ def application(core: Core) -> Json:
     }
 
 
-def partial_application(core: Core) -> Json:
+def partial_application(core: FakeDiscordState) -> Json:
     """Write the application object of READY."""
     flags = _intent_flags(core.world.application.privileged_intents)
     return {"id": str(core.world.application.id), "flags": flags, "flags_new": str(flags)}
@@ -98,7 +98,7 @@ def role(each: Role) -> Json:
     }
 
 
-def member(core: Core, guild: Guild, user_id: int, *, with_user: bool = True) -> Json:
+def member(core: FakeDiscordState, guild: Guild, user_id: int, *, with_user: bool = True) -> Json:
     """Write a member object; messages carry it without its user."""
     each = guild.members.get(user_id)
     out: Json = {
@@ -117,7 +117,7 @@ def member(core: Core, guild: Guild, user_id: int, *, with_user: bool = True) ->
     return out | ({"user": user(core.world.users[user_id])} if with_user else {})
 
 
-def own_guild(each: Guild, user_id: int) -> Json:
+def current_user_guild(each: Guild, user_id: int) -> Json:
     """Write a guild as its member finds it in the list of their guilds."""
     return {
         "id": str(each.id),
@@ -125,7 +125,7 @@ def own_guild(each: Guild, user_id: int) -> Json:
         "icon": None,
         "banner": None,
         "owner": each.owner_id == user_id,
-        "permissions": str(permissions.in_guild(each, user_id)),
+        "permissions": str(permissions.guild_permissions(each, user_id)),
         "features": each.features,
     }
 
@@ -178,7 +178,7 @@ def guild(each: Guild) -> Json:
     }
 
 
-def created_guild(core: Core, each: Guild) -> Json:
+def guild_create(core: FakeDiscordState, each: Guild) -> Json:
     """Write the guild object of GUILD_CREATE, with what the bot can see."""
     world, bot = core.world, core.world.bot
     visible = [c for c in world.channels.values() if c.guild_id == each.id and world.permissions(bot, c)]
@@ -198,7 +198,7 @@ def created_guild(core: Core, each: Guild) -> Json:
     }
 
 
-def channel(core: Core, each: Channel) -> Json:
+def channel(core: FakeDiscordState, each: Channel) -> Json:
     """Write a channel object."""
     newest_first = reversed(core.world.messages.values())
     last = next((m.id for m in newest_first if m.channel_id == each.id and m.visible_to is None), None)
@@ -230,8 +230,8 @@ def _text_channel(each: Channel) -> Json:
     }
 
 
-def _thread(core: Core, each: Channel) -> Json:
-    count = len(core.world.messages_in(each))
+def _thread(core: FakeDiscordState, each: Channel) -> Json:
+    count = len(core.world.channel_messages(each))
     return {
         "guild_id": str(each.guild_id),
         "parent_id": str(each.parent_id),
@@ -251,14 +251,14 @@ def _thread(core: Core, each: Channel) -> Json:
     }
 
 
-def _private_channel(core: Core, each: Channel) -> Json:
+def _private_channel(core: FakeDiscordState, each: Channel) -> Json:
     bot_id = core.world.application.bot_id
     people = [user(core.world.users[one]) for one in each.recipient_ids if one != bot_id]
-    group = {"name": each.name, "icon": None, "owner_id": str(each.recipient_ids[0])} if each.type == GROUP else {}
+    group = {"name": each.name, "icon": None, "owner_id": str(each.recipient_ids[0])} if each.type == GROUP_DM else {}
     return {"recipients": people} | group
 
 
-def attachment(core: Core, each: Attachment) -> Json:
+def attachment(core: FakeDiscordState, each: Attachment) -> Json:
     """Write an attachment object with a freshly signed address."""
     url = core.cdn_url(each)
     out: Json = {
@@ -273,7 +273,7 @@ def attachment(core: Core, each: Attachment) -> Json:
     return out | ({"ephemeral": True} if each.ephemeral else {})
 
 
-def message(core: Core, each: Message, *, nested: bool = False) -> Json:
+def message(core: FakeDiscordState, each: Message, *, nested: bool = False) -> Json:
     """Write a message object; `nested` leaves the referenced message out, as Discord does one level down."""
     world = core.world
     mentioned = [world.users[one] for one in each.mention_ids]
@@ -299,7 +299,7 @@ def message(core: Core, each: Message, *, nested: bool = False) -> Json:
         out["reactions"] = [reaction(core, one) for one in each.reactions]
     if each.nonce is not None:
         out["nonce"] = each.nonce
-    out |= _origin(core, each)
+    out |= _interaction_fields(core, each)
     if each.thread_id in world.channels:
         out["thread"] = channel(core, world.channels[each.thread_id])
     return out | (_reference(core, each, nested=nested) if each.reference else {})
@@ -308,29 +308,29 @@ def message(core: Core, each: Message, *, nested: bool = False) -> Json:
 CONTENT_FIELDS: Json = {"content": "", "embeds": [], "attachments": [], "components": []}
 
 
-def bare_message(core: Core, each: Message) -> Json:
+def message_without_content(core: FakeDiscordState, each: Message) -> Json:
     """Write a message for a bot without the privileged intent: without what people wrote to others in a guild."""
     out = message(core, each)
     parent = core.world.messages.get(int((each.reference or {}).get("message_id", 0)))
-    if parent and out.get("referenced_message") and not _open(core, parent):
+    if parent and out.get("referenced_message") and not _content_is_visible(core, parent):
         out["referenced_message"] |= CONTENT_FIELDS
-    return out if _open(core, each) else out | CONTENT_FIELDS
+    return out if _content_is_visible(core, each) else out | CONTENT_FIELDS
 
 
-def _open(core: Core, each: Message) -> bool:
+def _content_is_visible(core: FakeDiscordState, each: Message) -> bool:
     """Tell whether a bot may read a message anyway: its own, one that mentions it, or a direct one."""
     bot_id = core.world.bot.id
     direct = core.world.channels[each.channel_id].guild_id is None
     return direct or each.author_id == bot_id or bot_id in each.mention_ids
 
 
-def read_message(core: Core, each: Message) -> Json:
+def rest_message(core: FakeDiscordState, each: Message) -> Json:
     """Write a message as the bot gets it by REST, where the application's settings decide what it reads."""
     allowed = core.world.application.privileged_intents & MESSAGE_CONTENT
-    return message(core, each) if allowed else bare_message(core, each)
+    return message(core, each) if allowed else message_without_content(core, each)
 
 
-def _origin(core: Core, each: Message) -> Json:
+def _interaction_fields(core: FakeDiscordState, each: Message) -> Json:
     """Say which application and interaction a message came from."""
     app = core.world.application
     if each.author_id != app.bot_id:
@@ -350,7 +350,7 @@ def _origin(core: Core, each: Message) -> Json:
     return out
 
 
-def _reference(core: Core, each: Message, *, nested: bool) -> Json:
+def _reference(core: FakeDiscordState, each: Message, *, nested: bool) -> Json:
     reference = each.reference or {}
     out: Json = {"message_reference": reference}
     if nested:
@@ -359,7 +359,7 @@ def _reference(core: Core, each: Message, *, nested: bool) -> Json:
     return out | {"referenced_message": message(core, parent, nested=True) if parent else None}
 
 
-def reaction(core: Core, each: Reaction) -> Json:
+def reaction(core: FakeDiscordState, each: Reaction) -> Json:
     """Write a reaction object as the bot sees it."""
     count = len(each.user_ids)
     return {
@@ -380,19 +380,19 @@ def emoji(text: str) -> Json:
     return {"id": emoji_id, "name": name} if colon else {"id": None, "name": text}
 
 
-def embed(core: Core, parent: Message, each: Json) -> Json:
+def embed(core: FakeDiscordState, parent: Message, each: Json) -> Json:
     """Write an embed as Discord returns it, with addresses in place of `attachment://`."""
     out = {name: value for name, value in each.items() if value is not None} | {"type": each.get("type") or "rich"}
     for place, key in (("image", "url"), ("thumbnail", "url"), ("author", "icon_url"), ("footer", "icon_url")):
         if not (out.get(place) or {}).get(key):
             continue
-        url, _ = _resolve(core, parent, out[place][key])
+        url, _ = _resolve_attachment(core, parent, out[place][key])
         out[place] = out[place] | {key: url, f"proxy_{key}": url}
     out["fields"] = [{"inline": False} | one for one in out.get("fields") or []]
     return out if out["fields"] else {name: value for name, value in out.items() if name != "fields"}
 
 
-def component(core: Core, parent: Message, each: Json) -> Json:
+def component(core: FakeDiscordState, parent: Message, each: Json) -> Json:
     """Write a component as Discord returns it, with its media resolved."""
     out = dict(each)
     for name in ("media", "file"):
@@ -405,13 +405,13 @@ def component(core: Core, parent: Message, each: Json) -> Json:
     if "accessory" in out:
         out["accessory"] = component(core, parent, out["accessory"])
     if out["type"] == 13:
-        found = _resolve(core, parent, each["file"]["url"])[1]
+        found = _resolve_attachment(core, parent, each["file"]["url"])[1]
         out |= {"name": found.filename if found else None, "size": found.size if found else None}
     return out
 
 
-def _media(core: Core, parent: Message, url: str) -> Json:
-    address, found = _resolve(core, parent, url)
+def _media(core: FakeDiscordState, parent: Message, url: str) -> Json:
+    address, found = _resolve_attachment(core, parent, url)
     out: Json = {"id": str(found.id if found else parent.id), "url": address, "proxy_url": address}
     if found:
         out |= {"attachment_id": str(found.id), "content_type": found.content_type}
@@ -419,13 +419,13 @@ def _media(core: Core, parent: Message, url: str) -> Json:
     return out
 
 
-def _resolve(core: Core, parent: Message, url: str) -> tuple[str, Attachment | None]:
+def _resolve_attachment(core: FakeDiscordState, parent: Message, url: str) -> tuple[str, Attachment | None]:
     name = url.removeprefix("attachment://")
     found = next((one for one in parent.attachments if name != url and one.filename == name), None)
     return (core.cdn_url(found), found) if found else (url, None)
 
 
-def partial_channel(core: Core, each: Channel, viewer: User) -> Json:
+def partial_channel(core: FakeDiscordState, each: Channel, viewer: User) -> Json:
     """Write the channel of an interaction, with the viewer's permissions."""
     out = channel(core, each)
     if each.guild_id is None:
@@ -434,8 +434,8 @@ def partial_channel(core: Core, each: Channel, viewer: User) -> Json:
     return out | {"permissions": str(core.world.permissions(viewer, each))}
 
 
-def app_permissions(core: Core, each: Channel) -> int:
+def app_permissions(core: FakeDiscordState, each: Channel) -> int:
     """Return what the application may do where an interaction happens."""
     granted = core.world.permissions(core.world.bot, each)
-    foreign = permissions.EMBED_LINKS | permissions.ATTACH_FILES | permissions.MENTION_EVERYONE
-    return granted or foreign
+    user_install = permissions.EMBED_LINKS | permissions.ATTACH_FILES | permissions.MENTION_EVERYONE
+    return granted or user_install

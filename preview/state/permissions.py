@@ -41,7 +41,7 @@ EVERYONE = (
 DIRECT_MESSAGE = EVERYONE
 
 
-def in_guild(guild: Guild, user_id: int) -> int:
+def guild_permissions(guild: Guild, user_id: int) -> int:
     """Return what the roles of a member allow, before any channel's overwrites."""
     if user_id == guild.owner_id:
         return ALL
@@ -54,16 +54,16 @@ def in_guild(guild: Guild, user_id: int) -> int:
     return ALL if allowed & ADMINISTRATOR else allowed
 
 
-def in_channel(world: World, channel: Channel, user_id: int) -> int:
+def channel_permissions(world: World, channel: Channel, user_id: int) -> int:
     """Return what a user may do in a channel; 0 means that they cannot even see it."""
     if channel.guild_id is None:
         return DIRECT_MESSAGE if user_id in channel.recipient_ids else 0
     guild = world.guilds[channel.guild_id]
-    base = in_guild(guild, user_id)
+    base = guild_permissions(guild, user_id)
     if base == ALL or not base:
         return base
-    place = world.channels[channel.parent_id] if channel.is_thread and channel.parent_id else channel
-    allowed = _with_overwrites(base, place, guild, user_id)
+    source = world.channels[channel.parent_id] if channel.is_thread and channel.parent_id else channel
+    allowed = _with_overwrites(base, source, guild, user_id)
     return allowed if allowed & VIEW_CHANNEL else 0
 
 

@@ -11,7 +11,7 @@ from preview.state.clock import Clock
 
 Json = dict[str, Any]
 
-TEXT, DIRECT, GROUP, PUBLIC_THREAD, PRIVATE_THREAD = 0, 1, 3, 11, 12
+TEXT, DM, GROUP_DM, PUBLIC_THREAD, PRIVATE_THREAD = 0, 1, 3, 11, 12
 EPHEMERAL, LOADING, COMPONENTS_V2 = 1 << 6, 1 << 7, 1 << 15
 MIB = 1 << 20
 DEFAULT_FILE_LIMIT = 10 * MIB
@@ -181,7 +181,7 @@ class Message:
     def text(self) -> str:
         """Return all that a reader reads: the content, the text displays and the embeds."""
         parts = [self.content]
-        parts += [part["content"] for part in walk(self.components) if part["type"] == 10]
+        parts += [part["content"] for part in walk_components(self.components) if part["type"] == 10]
         for embed in self.embeds:
             parts += [embed.get("title", ""), embed.get("description", ""), embed.get("footer", {}).get("text", "")]
             parts += [f"{each['name']}\n{each['value']}" for each in embed.get("fields", [])]
@@ -190,14 +190,14 @@ class Message:
     @property
     def buttons(self) -> list[Json]:
         """Return all buttons, top to bottom."""
-        return [part for part in walk(self.components) if part["type"] == 2]
+        return [part for part in walk_components(self.components) if part["type"] == 2]
 
     @property
     def labels(self) -> list[str]:
         """Return what is written on the buttons, emoji first where a button has both."""
         return [button_label(button) for button in self.buttons]
 
-    def record(self, at: float) -> None:
+    def record_revision(self, at: float) -> None:
         """Append the present state to the history."""
         names = [attachment.filename for attachment in self.attachments]
         self.history.append(Revision(at, self.content, names, self.components, self.embeds, self.flags))
@@ -209,14 +209,14 @@ def button_label(button: Json) -> str:
     return f"{emoji} {button.get('label') or ''}".strip()
 
 
-def walk(components: Iterable[Json]) -> Iterator[Json]:
+def walk_components(components: Iterable[Json]) -> Iterator[Json]:
     """Yield every component, parents before children."""
     for component in components:
         yield component
-        yield from walk(component.get("components") or [])
+        yield from walk_components(component.get("components") or [])
         for single in ("accessory", "component"):
             if component.get(single):
-                yield from walk([component[single]])
+                yield from walk_components([component[single]])
 
 
 @dataclass
@@ -256,7 +256,7 @@ class World:
         self._last_id = max(self._last_id + 1, (int(self.clock.time() * 1000) - _EPOCH_MS) << 22)
         return self._last_id
 
-    def skip_ids(self, last: int) -> None:
+    def reserve_ids(self, last: int) -> None:
         """Make new ids follow `last`."""
         self._last_id = max(self._last_id, last)
 
@@ -280,12 +280,12 @@ class World:
         guild.roles[guild.id] = Role(guild.id, "@everyone", permissions.EVERYONE, position=0)
         self.guilds[guild.id] = guild
         for user in {owner.id: owner, **{user.id: user for user in members}}.values():
-            self.join(user, guild)
+            self.add_member(user, guild)
         if bot:
-            self.join(self.bot, guild)
+            self.add_member(self.bot, guild)
         return guild
 
-    def join(self, user: User, guild: Guild, *roles: Role, nick: str | None = None) -> Member:
+    def add_member(self, user: User, guild: Guild, *roles: Role, nick: str | None = None) -> Member:
         """Make a user a member of a guild."""
         member = Member(user.id, [role.id for role in roles], nick, self.clock.iso())
         guild.members[user.id] = member
@@ -303,15 +303,15 @@ class World:
         name: str = "general",
         *,
         nsfw: bool = False,
-        bot_lacks: int = 0,
-        everyone_lacks: int = 0,
+        bot_denied: int = 0,
+        everyone_denied: int = 0,
     ) -> Channel:
         """Add a text channel; `bot_lacks` and `everyone_lacks` are permissions denied there."""
         channel = Channel(self.new_id(), TEXT, name, guild.id, nsfw, position=len(self.channels))
-        if bot_lacks:
-            channel.overwrites.append(Overwrite(self.application.bot_id, 1, deny=bot_lacks))
-        if everyone_lacks:
-            channel.overwrites.append(Overwrite(guild.id, 0, deny=everyone_lacks))
+        if bot_denied:
+            channel.overwrites.append(Overwrite(self.application.bot_id, 1, deny=bot_denied))
+        if everyone_denied:
+            channel.overwrites.append(Overwrite(guild.id, 0, deny=everyone_denied))
         self.channels[channel.id] = channel
         return channel
 
@@ -323,27 +323,27 @@ class World:
         self.channels[thread.id] = thread
         return thread
 
-    def direct(self, *users: User) -> Channel:
+    def dm_channel(self, *users: User) -> Channel:
         """Return the direct-message channel of these people; of one person with the bot if there is only one."""
-        people = users if len(users) > 1 else (*users, self.bot)
-        ids = sorted(user.id for user in people)
+        recipients = users if len(users) > 1 else (*users, self.bot)
+        ids = sorted(user.id for user in recipients)
         for channel in self.channels.values():
-            if channel.type in (DIRECT, GROUP) and sorted(channel.recipient_ids) == ids:
+            if channel.type in (DM, GROUP_DM) and sorted(channel.recipient_ids) == ids:
                 return channel
-        kind = DIRECT if len(ids) == 2 else GROUP
+        kind = DM if len(ids) == 2 else GROUP_DM
         channel = Channel(self.new_id(), kind, recipient_ids=ids)
         self.channels[channel.id] = channel
         return channel
 
-    def guild_of(self, channel: Channel) -> Guild | None:
+    def channel_guild(self, channel: Channel) -> Guild | None:
         """Return the guild of a channel, None for direct messages."""
         return None if channel.guild_id is None else self.guilds[channel.guild_id]
 
-    def messages_in(self, channel: Channel) -> list[Message]:
+    def channel_messages(self, channel: Channel) -> list[Message]:
         """Return the messages of a channel that still exist, oldest first."""
         return [message for message in self.messages.values() if message.channel_id == channel.id]
 
-    def sees(self, user: User, message: Message) -> bool:
+    def can_see(self, user: User, message: Message) -> bool:
         """Tell whether a message is shown to a user."""
         if message.visible_to is not None:
             return message.visible_to == user.id
@@ -351,9 +351,9 @@ class World:
 
     def permissions(self, user: User, channel: Channel) -> int:
         """Return what a user may do in a channel, as bits."""
-        return permissions.in_channel(self, channel, user.id)
+        return permissions.channel_permissions(self, channel, user.id)
 
     def file_limit(self, channel: Channel) -> int:
         """Return the largest attachment in bytes that the bot may post to a channel."""
-        guild = self.guild_of(channel)
+        guild = self.channel_guild(channel)
         return guild.file_limit if guild else DEFAULT_FILE_LIMIT

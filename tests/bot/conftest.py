@@ -20,7 +20,7 @@ from bot.jobs import status_message
 from bot.services import Services, load_registry, open_services
 from generation.params import Tile
 from generation.worker.worker import LocalWorker
-from preview import Channel, Message, Person, StandIn, User, World
+from preview import Channel, FakeDiscord, Message, SimulatedUser, User, World
 from tests.bot import drawing_engine
 
 OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
@@ -29,7 +29,7 @@ OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
 class Stage:
     """A guild with people in it, and a bot that can be started and stopped."""
 
-    def __init__(self, server: StandIn, folder: Path) -> None:
+    def __init__(self, server: FakeDiscord, folder: Path) -> None:
         self.server, self.folder = server, folder
         self.model = folder / "model"
         world = server.world
@@ -65,7 +65,7 @@ class Stage:
         if not serving.cancelled():
             serving.result()
 
-    def person(self, user: User) -> Person:
+    def person(self, user: User) -> SimulatedUser:
         return self.server.person(user)
 
     async def imagine(self, prompt: str, user: User | None = None, channel: Channel | None = None, **more):
@@ -85,7 +85,9 @@ class Stage:
         )
 
     def results(self, channel: Channel | None = None) -> list[Message]:
-        return [message for message in self.server.world.messages_in(channel or self.channel) if is_result(message)]
+        return [
+            message for message in self.server.world.channel_messages(channel or self.channel) if is_result(message)
+        ]
 
     def notices(self) -> list[Message]:
         """Give the bot's public messages that are no results."""
@@ -125,7 +127,7 @@ def tile_of(message: Message) -> Tile:
     return Tile.parse(message.buttons[0]["custom_id"].partition(":")[2])
 
 
-def picture(server: StandIn, message: Message) -> Image.Image:
+def picture(server: FakeDiscord, message: Message) -> Image.Image:
     """Open a message's only attachment."""
     (attachment,) = message.attachments
     return Image.open(io.BytesIO(server.core.files.get(attachment.id)))
@@ -147,7 +149,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     make_model(tmp_path / "model", name="Painter", native_size=64)
     openapi = OPENAPI if OPENAPI.is_file() else None
-    async with StandIn(World(), openapi=openapi, limits=()) as server:
+    async with FakeDiscord(World(), openapi=openapi, limits=()) as server:
         monkeypatch.setattr(Route, "BASE", server.api_url)
         yield Stage(server, tmp_path)
     assert not server.crashes

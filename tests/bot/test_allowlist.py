@@ -46,7 +46,7 @@ async def test_whoever_installed_the_bot_cannot_use_it_in_another_server_but_in_
     async with stage.bot(allowed_guilds=frozenset({stage.guild.id})):
         answer = await (await stage.imagine("a fox", eve, channel)).message()
         assert (answer.ephemeral, "not open" in answer.content) == (True, True)
-        direct = stage.server.world.direct(eve)
+        direct = stage.server.world.dm_channel(eve)
         await stage.imagine("a fox", eve, direct)
         await stage.result(channel=direct)
 

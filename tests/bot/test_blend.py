@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from preview import Upload
+from preview import UploadedFile
 from tests.bot.conftest import picture, red
 from tests.bot.test_remix import record_of
 
@@ -19,7 +19,7 @@ def blue():
 
 
 async def blend(stage, *data, **more):
-    images = {f"image{number}": Upload(f"{number}.png", each) for number, each in enumerate(data, start=1)}
+    images = {f"image{number}": UploadedFile(f"{number}.png", each) for number, each in enumerate(data, start=1)}
     return await stage.person(stage.ada).command("blend", stage.channel, **images, **more)
 
 
@@ -80,7 +80,7 @@ async def test_what_is_no_picture_is_refused_privately(stage):
 
 async def link(stage, data):
     """Post a picture and give its address."""
-    message = await stage.person(stage.ben).send(stage.channel, "look", Upload("a.png", data))
+    message = await stage.person(stage.ben).send(stage.channel, "look", UploadedFile("a.png", data))
     return stage.server.core.cdn_url(message.attachments[0])
 
 
@@ -97,7 +97,7 @@ async def test_a_linked_picture_is_where_the_drawing_starts(stage):
 async def test_attached_and_linked_pictures_go_together(stage):
     address = await link(stage, red(300, 300))
     async with stage.bot() as studio:
-        await stage.imagine(f"{address} a fox", image=Upload("blue.png", blue()))
+        await stage.imagine(f"{address} a fox", image=UploadedFile("blue.png", blue()))
         params = (await record_of(studio, await stage.result())).job.params
         assert len(params.blended) == 1
         assert params.source != params.blended[0]

@@ -156,14 +156,14 @@ async def test_a_permission_that_is_missing_is_named(stage):
 
 async def test_an_administrator_lacks_nothing(stage):
     stage.guild.roles[stage.guild.id].permissions = permissions.ADMINISTRATOR
-    stage.server.world.add_channel(stage.guild, "staff", bot_lacks=permissions.VIEW_CHANNEL)
+    stage.server.world.add_channel(stage.guild, "staff", bot_denied=permissions.VIEW_CHANNEL)
     assert "in all 2 channels" in (await one(stage, "servers")).text
 
 
 async def test_channels_where_the_bot_may_not_post_are_named_and_no_fault(stage):
     world = stage.server.world
-    world.add_channel(stage.guild, "staff", bot_lacks=permissions.VIEW_CHANNEL)
-    world.add_channel(stage.guild, "rules", everyone_lacks=permissions.SEND_MESSAGES)
+    world.add_channel(stage.guild, "staff", bot_denied=permissions.VIEW_CHANNEL)
+    world.add_channel(stage.guild, "rules", everyone_denied=permissions.SEND_MESSAGES)
     servers = await one(stage, "servers")
     assert servers.status is FINE
     assert "#staff, #rules" in servers.text

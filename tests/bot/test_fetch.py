@@ -29,8 +29,8 @@ from bot.images import link_fetcher
 from bot.images.link_fetcher import LinkFetcher, is_public
 from generation.errors import UserError
 from generation.files.sanitize import MAX_BYTES, sanitize_image
-from preview import StandIn, World
-from preview.state.files import Upload
+from preview import FakeDiscord, World
+from preview.state.files import UploadedFile
 
 PUBLIC, OTHER = "93.184.216.34", "151.101.1.140"
 LINK = "http://pictures.example/a/fox.png"
@@ -588,17 +588,17 @@ async def test_only_a_few_links_are_fetched_at_once_and_all_in_the_end(internet)
 
 
 @pytest.fixture
-async def stand_in(internet: Internet) -> AsyncIterator[StandIn]:
-    async with StandIn(World()) as server:
+async def stand_in(internet: Internet) -> AsyncIterator[FakeDiscord]:
+    async with FakeDiscord(World()) as server:
         internet.hosts["127.0.0.1", server.port] = server.port
         yield server
 
 
-async def attachment(server: StandIn, data: bytes) -> URL:
+async def attachment(server: FakeDiscord, data: bytes) -> URL:
     """Have somebody post a file, and give its link."""
     ada = server.world.add_user("ada")
     channel = server.world.add_channel(server.world.add_guild("Studio", ada))
-    message = await server.person(ada).send(channel, "", Upload("füchse & co.png", data))
+    message = await server.person(ada).send(channel, "", UploadedFile("füchse & co.png", data))
     return URL(server.core.cdn_url(message.attachments[0]))
 
 

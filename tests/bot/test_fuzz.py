@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from generation.params import Tile
-from preview.people.options import PersonError
+from preview.people.options import UserActionError
 from preview.state.interactions import MODAL
 from tests.bot.conftest import is_result
 
@@ -42,7 +42,7 @@ class Crowd:
                 prompt = self.chance.choice(PROMPTS)
                 return await person.command("imagine", self.stage.channel, prompt=prompt)
             return await self._use(person, self.chance.choice(self._usable(person)))
-        except (PersonError, IndexError):
+        except (UserActionError, IndexError):
             return None
 
     async def fill_in(self, interaction):
@@ -54,7 +54,7 @@ class Crowd:
         if self.chance.random() < 0.8:
             try:
                 return await person.submit_modal(interaction, **more)
-            except PersonError:
+            except UserActionError:
                 pass
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from generation.files import sanitize
-from preview import Upload
+from preview import UploadedFile
 from tests.bot.conftest import picture, red
 
 
@@ -90,7 +90,7 @@ async def test_any_text_is_a_prompt_and_pings_nobody_else(stage, prompt):
 @pytest.mark.parametrize("name", ["ada", "Ada 🌙 Ł", "مرحبا", "x" * 32, "名前"])
 async def test_anybody_gets_a_picture_whatever_their_name(stage, name):
     user = stage.server.world.add_user(name, display_name=name)
-    stage.server.world.join(user, stage.guild)
+    stage.server.world.add_member(user, stage.guild)
     async with stage.bot():
         await stage.imagine("a fox", user)
         assert (await stage.result()).attachments
@@ -98,7 +98,7 @@ async def test_anybody_gets_a_picture_whatever_their_name(stage, name):
 
 async def test_an_attached_picture_is_where_the_drawing_starts(stage):
     async with stage.bot():
-        await stage.imagine("a fox --iw 3 --seed 1", image=Upload("red.png", red(300, 300)))
+        await stage.imagine("a fox --iw 3 --seed 1", image=UploadedFile("red.png", red(300, 300)))
         near = picture(stage.server, await stage.result())
         await stage.imagine("a wolf --seed 1")
         far = picture(stage.server, await stage.result(text="wolf"))
@@ -115,7 +115,7 @@ async def test_an_attached_picture_is_where_the_drawing_starts(stage):
 )
 async def test_an_attachment_that_is_no_picture_is_refused_privately(stage, name, data, says):
     async with stage.bot():
-        asked = await stage.imagine("a fox", image=Upload(name, data or red(300, 300)[:200]))
+        asked = await stage.imagine("a fox", image=UploadedFile(name, data or red(300, 300)[:200]))
         answer = await asked.wait_for(lambda message: says in message.content)
         assert answer.ephemeral
         assert not stage.public()
@@ -183,6 +183,6 @@ async def test_attached_pictures_are_opened_two_at_a_time_so_that_others_need_no
     monkeypatch.setattr(sanitize, "sanitize_image", watched)
     async with stage.bot():
         for number in range(8):
-            await stage.imagine(f"fox {number}", image=Upload("red.png", red(900, 900)))
+            await stage.imagine(f"fox {number}", image=UploadedFile("red.png", red(900, 900)))
         await stage.server.wait_until(lambda: len(stage.results()) == 8, 20)
     assert max(most) <= 2

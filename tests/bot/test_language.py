@@ -79,8 +79,8 @@ async def test_what_goes_on_after_a_restart_speaks_the_same_language(stage):
 async def test_where_nobody_has_chosen_it_is_the_language_that_discord_has_for_the_place(stage):
     stage.guild.locale = "de"
     stage.ben.locale = "de"
-    direct = stage.server.world.direct(stage.ben)
-    elsewhere = stage.server.world.direct(stage.ada)
+    direct = stage.server.world.dm_channel(stage.ben)
+    elsewhere = stage.server.world.dm_channel(stage.ada)
     async with stage.bot():
         for user, channel, says in (
             (stage.ada, stage.channel, "Die Warteschlange ist leer"),

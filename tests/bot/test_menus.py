@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from preview import Upload
+from preview import UploadedFile
 from tests.bot.conftest import picture, red, tile_of
 from tests.bot.test_retry import prompt_of
 
@@ -24,13 +24,13 @@ async def private(interaction):
 
 
 def letters(stage, user):
-    return stage.server.world.messages_in(stage.server.world.direct(user))
+    return stage.server.world.channel_messages(stage.server.world.dm_channel(user))
 
 
 def close_direct_messages(stage, user):
     """Have Discord refuse direct messages to somebody, as it does when they have switched them off."""
     body = {"code": 50007, "message": "Cannot send messages to this user"}
-    path = f"/channels/{stage.server.world.direct(user).id}/messages"
+    path = f"/channels/{stage.server.world.dm_channel(user).id}/messages"
     return stage.server.faults.fail("POST", path, status=403, body=body, times=99)
 
 
@@ -113,7 +113,7 @@ async def test_a_notice_has_no_results_yet(stage):
 
 async def test_anybodys_picture_becomes_an_image_prompt(stage):
     async with stage.bot() as studio:
-        message = await stage.person(stage.ben).send(stage.channel, "look", Upload("red.png", red(300, 300)))
+        message = await stage.person(stage.ben).send(stage.channel, "look", UploadedFile("red.png", red(300, 300)))
         asked = await choose(stage, "Use as image prompt", message)
         await stage.person(stage.ada).submit_modal(asked, prompt="a fox --iw 3")
         result = await stage.result(text="a fox")
@@ -133,7 +133,7 @@ async def test_the_bots_own_pictures_can_be_image_prompts_too(stage):
 async def test_a_picture_that_cannot_be_had_in_time_is_said(stage, monkeypatch):
     async with stage.bot():
         monkeypatch.setattr(sys.modules["cogs.context_menus"], "FETCH_TIMEOUT_S", 0.0)
-        message = await stage.person(stage.ben).send(stage.channel, "look", Upload("red.png", red(300, 300)))
+        message = await stage.person(stage.ben).send(stage.channel, "look", UploadedFile("red.png", red(300, 300)))
         assert "takes too long" in await private(await choose(stage, "Use as image prompt", message))
 
 
@@ -165,7 +165,7 @@ async def test_a_report_is_kept_once_with_its_reason(stage):
 
 
 async def test_in_direct_messages_there_is_nobody_to_report_to(stage):
-    channel = stage.server.world.direct(stage.ada)
+    channel = stage.server.world.dm_channel(stage.ada)
     async with stage.bot():
         await stage.imagine("a fox", channel=channel)
         result = await stage.result(channel=channel)

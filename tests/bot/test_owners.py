@@ -11,9 +11,9 @@ from discord import Permissions
 from bot.policy.settings import GuildSettings
 from bot.policy.updates import Actor, update_settings
 from cogs.config.panel import PANEL_TTL_S
-from preview import Upload
-from preview.people.options import PersonError
-from preview.state.world import Overwrite, walk
+from preview import UploadedFile
+from preview.people.options import UserActionError
+from preview.state.world import Overwrite, walk_components
 from tests.bot.conftest import eventually, red
 
 
@@ -31,7 +31,7 @@ async def refusal(interaction):
 
 
 def custom_ids(message):
-    return [part["custom_id"] for part in walk(message.components) if "custom_id" in part]
+    return [part["custom_id"] for part in walk_components(message.components) if "custom_id" in part]
 
 
 async def settings(studio, stage):
@@ -41,14 +41,14 @@ async def settings(studio, stage):
 async def test_only_those_who_manage_the_server_are_offered_it(stage):
     async with stage.bot():
         await config(stage, "stealth", allowed=False)
-        with pytest.raises(PersonError):
+        with pytest.raises(UserActionError):
             await config(stage, "stealth", user=stage.ada, allowed=True)
 
 
 async def test_it_is_not_offered_in_direct_messages(stage):
     async with stage.bot():
-        direct = stage.server.world.direct(stage.mod, stage.server.world.bot)
-        with pytest.raises(PersonError):
+        direct = stage.server.world.dm_channel(stage.mod, stage.server.world.bot)
+        with pytest.raises(UserActionError):
             await stage.person(stage.mod).command("config stealth", direct, allowed=True)
 
 
@@ -243,7 +243,7 @@ async def test_a_blocked_person_is_told_and_may_again_afterwards(stage):
 async def test_nothing_is_fetched_for_who_is_blocked(stage, command, options):
     async with stage.bot():
         await config(stage, "block add", person=stage.ada, reason="spam")
-        brought = {name: Upload("red.png", red(64, 64)) for name in options}
+        brought = {name: UploadedFile("red.png", red(64, 64)) for name in options}
         more = {"prompt": "a fox"} if command == "imagine" else {}
         used = await stage.person(stage.ada).command(command, stage.channel, **brought, **more)
         await used.wait_for(lambda message: "blocked you" in message.content)
@@ -269,7 +269,7 @@ async def test_ten_thousand_words_come_as_a_file_and_no_more(stage):
     lines = [f"word{number:05}" for number in range(10_000)]
     async with stage.bot() as studio:
         for more, told in (([], "Blocked 10,000 words (refuse)"), (["one"], "These are 10,001 words")):
-            file = Upload("words.txt", "\n".join(lines + more).encode())
+            file = UploadedFile("words.txt", "\n".join(lines + more).encode())
             interaction = await stage.person(stage.mod).command("config words block", stage.channel, file=file)
             answer = await interaction.wait_for(lambda message, told=told: told in message.content)
             assert answer.ephemeral

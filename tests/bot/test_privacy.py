@@ -9,7 +9,7 @@ import zipfile
 
 from bot.images import data_export
 from generation.params import Tile
-from preview import Upload
+from preview import UploadedFile
 from tests.bot.conftest import eventually, red, tile_of
 
 
@@ -144,7 +144,7 @@ async def test_pictures_that_do_not_fit_into_any_file_come_smaller_and_say_so(st
 
 async def test_pictures_that_somebody_brought_are_handed_out_and_deleted(stage):
     async with stage.bot():
-        await stage.imagine("a fox", image=Upload("red.png", red(64, 64)))
+        await stage.imagine("a fox", image=UploadedFile("red.png", red(64, 64)))
         await stage.result()
         (message,) = await everything(stage)
         with files_of(stage, message) as archive:
@@ -167,7 +167,7 @@ async def test_who_presses_twice_gets_their_files_once(stage):
 
 
 async def test_in_direct_messages_everything_works_as_well(stage):
-    direct = stage.server.world.direct(stage.ada)
+    direct = stage.server.world.dm_channel(stage.ada)
     async with stage.bot():
         await drawn(stage)
         (message,) = await everything(stage, direct)

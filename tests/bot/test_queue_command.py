@@ -63,7 +63,7 @@ async def test_other_servers_learn_that_somebody_is_before_them_and_no_more(stag
         await stage.imagine("a slow secret")
         await stage.notice("(25%)")
         text = await queue(stage, stage.ben, channel)
-        direct = await queue(stage, stage.ben, world.direct(stage.ben))
+        direct = await queue(stage, stage.ben, world.dm_channel(stage.ben))
     for said in (text, direct):
         assert "- being drawn: somebody's elsewhere\n" in f"{said}\n"
         assert "secret" not in said and str(stage.ada.id) not in said

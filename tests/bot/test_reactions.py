@@ -90,7 +90,7 @@ async def test_a_cross_below_what_was_shown_again_deletes_both_messages(stage):
 async def test_taking_a_reaction_back_and_giving_it_again_sends_the_pictures_once(stage):
     async with stage.bot():
         grid = await drawn(stage)
-        path = f"/channels/{stage.server.world.direct(stage.ada).id}/messages"
+        path = f"/channels/{stage.server.world.dm_channel(stage.ada).id}/messages"
         held = stage.server.faults.hold("POST", path)
         await stage.person(stage.ada).react(grid, "✉️")
         await asyncio.wait_for(held.reached.wait(), 10)
@@ -104,7 +104,7 @@ async def test_taking_a_reaction_back_and_giving_it_again_sends_the_pictures_onc
 
 
 async def test_reactions_work_in_direct_messages(stage):
-    channel = stage.server.world.direct(stage.ada)
+    channel = stage.server.world.dm_channel(stage.ada)
     async with stage.bot() as studio:
         await stage.imagine("a fox", channel=channel)
         result = await stage.result(channel=channel)
@@ -114,7 +114,7 @@ async def test_reactions_work_in_direct_messages(stage):
 
 
 async def test_who_wants_it_so_gets_a_copy_of_every_result_with_buttons_that_work(stage):
-    channel = stage.server.world.direct(stage.ada)
+    channel = stage.server.world.dm_channel(stage.ada)
     async with stage.bot() as studio:
         await studio.preferences.update(stage.ada.id, auto_dm=True)
         grid = await drawn(stage)

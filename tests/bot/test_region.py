@@ -9,7 +9,7 @@ import sys
 import pytest
 from PIL import Image
 
-from preview import Upload
+from preview import UploadedFile
 from tests.bot.conftest import eventually, picture, tile_of
 from tests.bot.test_remix import picked_of, record_of
 
@@ -149,7 +149,7 @@ async def test_a_part_is_chosen_by_its_name_also_after_a_restart(stage):
 async def test_a_mask_is_taken_in_place_of_the_fields(stage):
     async with stage.bot() as studio:
         picked = await picked_of(stage)
-        await send(stage, await question(stage, picked), mask=Upload("mask.png", mask()))
+        await send(stage, await question(stage, picked), mask=UploadedFile("mask.png", mask()))
         result = await stage.result(text="Variations (Region) by")
         params = (await record_of(studio, result)).job.params
     assert params.mask is not None
@@ -163,7 +163,7 @@ async def test_nobody_else_sees_what_is_made_privately_with_a_mask(stage):
     async with stage.bot():
         asked = await question(stage, await picked_of(stage))
         before = stage.public()
-        await send(stage, asked, prompt="an owl --stealth", mask=Upload("mask.png", mask()))
+        await send(stage, asked, prompt="an owl --stealth", mask=UploadedFile("mask.png", mask()))
         assert (await stage.result(text="an owl")).ephemeral
         assert stage.public() == before
 
@@ -174,7 +174,7 @@ async def test_nothing_chosen_or_everything_is_refused_with_the_words_kept(stage
         refusal = await (await send(stage, asked, prompt="an owl")).message()
         assert "Choose what to draw anew" in refusal.content
         pressed = await stage.person(stage.ada).press(refusal, "Edit and retry")
-        await stage.person(stage.ada).submit_modal(pressed, mask=Upload("mask.png", mask()))
+        await stage.person(stage.ada).submit_modal(pressed, mask=UploadedFile("mask.png", mask()))
         await stage.result(text="an owl")
 
 
@@ -182,10 +182,10 @@ async def test_nothing_chosen_or_everything_is_refused_with_the_words_kept(stage
 async def test_a_mask_survives_what_is_wrong_with_the_words_and_the_words_a_wrong_mask(stage, prompt, data):
     async with stage.bot() as studio:
         asked = await question(stage, await picked_of(stage))
-        sent = await send(stage, asked, prompt=prompt, mask=Upload("mask.png", data or mask()))
+        sent = await send(stage, asked, prompt=prompt, mask=UploadedFile("mask.png", data or mask()))
         refusal = await sent.wait_for(lambda message: prompt in message.content)
         pressed = await stage.person(stage.ada).press(refusal, "Edit and retry")
-        more = {} if data is None else {"mask": Upload("mask.png", mask())}
+        more = {} if data is None else {"mask": UploadedFile("mask.png", mask())}
         await stage.person(stage.ada).submit_modal(pressed, prompt="an owl", **more)
         result = await stage.result(text="an owl")
         assert (await record_of(studio, result)).job.params.mask is not None

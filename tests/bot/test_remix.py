@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from generation.params import Tile
-from preview import Upload
+from preview import UploadedFile
 from tests.bot.conftest import picture, red, tile_of
 from tests.bot.test_retry import prompt_of
 
@@ -146,7 +146,7 @@ async def test_low_variation_makes_v_a_subtle_one(stage):
 async def test_a_reroll_of_a_picture_that_was_brought_keeps_it(stage):
     async with stage.bot() as studio:
         await studio.preferences.update(stage.ada.id, remix=True)
-        await stage.imagine("a fox --iw 2", image=Upload("red.png", red(300, 300)))
+        await stage.imagine("a fox --iw 2", image=UploadedFile("red.png", red(300, 300)))
         pressed = await stage.person(stage.ada).press(await stage.result(), "🔄")
         assert prompt_of(await pressed.modal()) == "a fox --iw 2"
         await stage.person(stage.ada).submit_modal(pressed, prompt="an owl --iw 3")

@@ -76,7 +76,7 @@ async def test_a_cancel_button_of_an_earlier_life_works(stage):
 
 async def test_a_result_whose_posting_was_cut_off_is_posted_once(stage):
     async with stage.bot():
-        cut = stage.server.faults.lose_answer("POST", f"/channels/{stage.channel.id}/messages", times=100)
+        cut = stage.server.faults.drop_response("POST", f"/channels/{stage.channel.id}/messages", times=100)
         await stage.imagine("a fox")
         await stage.result()
     assert cut.hits
@@ -181,7 +181,7 @@ async def test_a_drawn_result_waits_for_a_discord_that_is_away_at_the_start(stag
     monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.05,))
     path = f"/channels/{stage.channel.id}/messages"
     async with stage.bot():
-        cut = stage.server.faults.lose_answer("POST", path, times=100)
+        cut = stage.server.faults.drop_response("POST", path, times=100)
         await stage.imagine("a fox")
         await stage.result()
     assert cut.hits

@@ -11,7 +11,7 @@ from cogs.image_buttons.buttons import failed_view
 from cogs.image_buttons.remix import REMIX_ACTION
 from cogs.image_buttons.variations import REMIXABLE
 from generation.job import Action
-from preview import Upload
+from preview import UploadedFile
 from preview.state import permissions
 from tests.bot.conftest import picture, red, tile_of
 from tests.db.jobs import a_job
@@ -82,7 +82,7 @@ async def test_the_button_and_the_form_work_after_a_restart(stage):
 
 async def test_the_attached_picture_is_kept_for_the_retry(stage):
     async with stage.bot():
-        asked = await stage.imagine("a fox --iw 3 --aspct 1:1 --seed 1", image=Upload("red.png", red(300, 300)))
+        asked = await stage.imagine("a fox --iw 3 --aspct 1:1 --seed 1", image=UploadedFile("red.png", red(300, 300)))
         refusal = await asked.wait_for(lambda message: "--aspct" in message.content)
         assert refusal.ephemeral
         assert not stage.public()
@@ -93,7 +93,7 @@ async def test_the_attached_picture_is_kept_for_the_retry(stage):
 
 async def test_a_picture_that_cannot_be_read_keeps_the_prompt(stage):
     async with stage.bot():
-        asked = await stage.imagine("a fox", image=Upload("notes.txt", b"no picture"))
+        asked = await stage.imagine("a fox", image=UploadedFile("notes.txt", b"no picture"))
         refusal = await asked.wait_for(lambda message: "not a picture" in message.content)
         assert "```\na fox\n```" in refusal.content
         await retry(stage, refusal)
@@ -143,7 +143,7 @@ async def test_a_job_that_failed_is_asked_for_again_with_other_words(stage):
 async def test_a_failed_job_keeps_its_pictures_and_what_was_settled_then_for_the_retry_after_a_restart(stage):
     async with stage.bot() as studio:
         await studio.preferences.update(stage.ada.id, suffix="--ar 2:1")
-        await stage.imagine("huge fox --iw 3", image=Upload("red.png", red(300, 300)))
+        await stage.imagine("huge fox --iw 3", image=UploadedFile("red.png", red(300, 300)))
         failed = await stage.notice("too large")
         await studio.preferences.update(stage.ada.id, suffix="--ar 1:2")
     async with stage.bot():
@@ -192,8 +192,8 @@ async def test_nobody_else_retries_a_failed_job_and_a_cancelled_one_has_no_butto
 
 
 async def test_a_failure_told_by_direct_message_has_the_whole_prompt_and_the_button(stage):
-    channel = stage.server.world.add_channel(stage.guild, "walled", bot_lacks=permissions.SEND_MESSAGES)
-    direct = stage.server.world.direct(stage.ada)
+    channel = stage.server.world.add_channel(stage.guild, "walled", bot_denied=permissions.SEND_MESSAGES)
+    direct = stage.server.world.dm_channel(stage.ada)
     async with stage.bot():
         await stage.imagine("slow huge " + "fox " * 250, channel=channel)
         await stage.notice("(25%)", channel)

@@ -103,10 +103,10 @@ async def test_what_was_for_a_gallery_that_is_gone_is_withheld_elsewhere(stage, 
 
 
 async def test_what_has_to_come_by_direct_message_is_hidden_there(stage):
-    flagged = stage.server.world.add_channel(stage.guild, "attic", nsfw=True, bot_lacks=permissions.SEND_MESSAGES)
+    flagged = stage.server.world.add_channel(stage.guild, "attic", nsfw=True, bot_denied=permissions.SEND_MESSAGES)
     async with stage.bot(sensitive_classifier="nsfw"):
         await stage.imagine("a naked slow fox", channel=flagged)
         await stage.notice("(25%)", flagged)
         stage.server.world.clock.advance(15 * 60)
         stage.go()
-        assert hidden(await stage.result(channel=stage.server.world.direct(stage.ada)))
+        assert hidden(await stage.result(channel=stage.server.world.dm_channel(stage.ada)))

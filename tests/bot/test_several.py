@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from preview import Upload
+from preview import UploadedFile
 from tests.bot.conftest import red
 from tests.bot.test_retry import prompt_of
 
@@ -140,7 +140,7 @@ async def test_the_faults_of_all_prompts_are_said_once(stage):
 
 async def test_an_attached_picture_goes_with_each(stage):
     async with stage.bot() as studio:
-        asked = await stage.imagine("a {red, blue} fox", image=Upload("red.png", red(64, 64)))
+        asked = await stage.imagine("a {red, blue} fox", image=UploadedFile("red.png", red(64, 64)))
         question = await asked.wait_for(lambda message: "2 jobs" in message.content)
         await draw_all(stage, question)
         await drawn(stage, 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from preview import Upload
+from preview import UploadedFile
 from tests.bot.conftest import eventually, picture, red, tile_of
 from tests.bot.test_menus import close_direct_messages
 
@@ -37,7 +37,7 @@ async def test_the_first_answer_and_the_result_are_seen_by_the_person_alone(stag
     assert result.labels == ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]
     assert picture(stage.server, result).size == (128, 128)
     assert not stage.public()
-    assert stage.person(stage.ben).sees(stage.channel) == []
+    assert stage.person(stage.ben).visible_messages(stage.channel) == []
 
 
 async def test_stealth_mode_makes_every_prompt_private_but_those_that_say_otherwise(stage):
@@ -81,7 +81,7 @@ async def test_what_is_made_from_a_private_picture_stays_private(stage, label):
 
 async def test_an_attached_picture_is_taken_in_privately(stage):
     async with stage.bot():
-        await stage.imagine("a fox --iw 3 --stealth", image=Upload("red.png", red(300, 300)))
+        await stage.imagine("a fox --iw 3 --stealth", image=UploadedFile("red.png", red(300, 300)))
         await shown_to(stage, stage.ada, "a fox")
     assert not stage.public()
 
@@ -96,7 +96,7 @@ async def test_progress_and_cancelling_are_private_too(stage):
 
 
 async def test_who_has_to_wait_longer_than_discord_allows_is_told_in_time_and_gets_it_by_direct_message(stage):
-    direct = stage.server.world.direct(stage.ada)
+    direct = stage.server.world.dm_channel(stage.ada)
     async with stage.bot():
         notice = await (await stage.imagine("slow fox --stealth")).message()
         await stage.server.wait_until(lambda: "(25%)" in notice.content)
@@ -150,7 +150,7 @@ async def test_a_private_parent_is_named_to_nobody_else(stage):
 
 
 async def test_in_direct_messages_results_stay_and_need_no_hiding(stage):
-    direct = stage.server.world.direct(stage.ada)
+    direct = stage.server.world.dm_channel(stage.ada)
     async with stage.bot():
         await stage.imagine("a fox --stealth", channel=direct)
         result = await stage.result(channel=direct)

@@ -101,7 +101,7 @@ async def test_a_parent_that_was_deleted_does_not_lose_the_result(stage):
 
 @pytest.mark.parametrize("lacks", [permissions.SEND_MESSAGES, permissions.VIEW_CHANNEL, permissions.ATTACH_FILES])
 async def test_without_permission_in_the_channel_the_notice_becomes_the_result(stage, lacks):
-    channel = stage.server.world.add_channel(stage.guild, "walled", bot_lacks=lacks)
+    channel = stage.server.world.add_channel(stage.guild, "walled", bot_denied=lacks)
     async with stage.bot():
         notice = await (await stage.imagine("a fox", channel=channel)).message()
         result = await stage.result(channel=channel)
@@ -110,7 +110,7 @@ async def test_without_permission_in_the_channel_the_notice_becomes_the_result(s
 
 
 async def test_without_permission_and_after_the_token_it_comes_by_direct_message_as_was_said(stage):
-    channel = stage.server.world.add_channel(stage.guild, "walled", bot_lacks=permissions.SEND_MESSAGES)
+    channel = stage.server.world.add_channel(stage.guild, "walled", bot_denied=permissions.SEND_MESSAGES)
     async with stage.bot():
         await stage.imagine("slow fox", channel=channel)
         await stage.notice("(25%)", channel)
@@ -118,7 +118,7 @@ async def test_without_permission_and_after_the_token_it_comes_by_direct_message
         await stage.notice("direct message", channel)
         stage.server.world.clock.advance(2 * 60)
         stage.go()
-        await stage.result(channel=stage.server.world.direct(stage.ada))
+        await stage.result(channel=stage.server.world.dm_channel(stage.ada))
 
 
 async def test_a_permission_taken_away_meanwhile_does_not_lose_the_result(stage):
@@ -148,7 +148,7 @@ async def test_a_storm_of_429_delays_but_loses_nothing(stage):
     assert len(stage.results()) == 1
 
 
-@pytest.mark.parametrize(("trouble", "how"), [("drop", {}), ("lose_answer", {}), ("rate_limit", {"via": False})])
+@pytest.mark.parametrize(("trouble", "how"), [("drop", {}), ("drop_response", {}), ("rate_limit", {"via": False})])
 async def test_progress_that_cannot_be_shown_for_a_moment_is_shown_later_and_the_job_goes_on(stage, trouble, how):
     async with stage.bot():
         fault = getattr(stage.server.faults, trouble)("PATCH", "/webhooks/*", times=2, **how)
@@ -163,7 +163,7 @@ async def test_progress_that_cannot_be_shown_for_a_moment_is_shown_later_and_the
 async def test_a_result_is_not_posted_again_when_discord_was_away_for_longer_than_it_knows_a_nonce(stage, monkeypatch):
     monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.5,))
     async with stage.bot():
-        stage.server.faults.lose_answer("POST", f"/channels/{stage.channel.id}/messages")
+        stage.server.faults.drop_response("POST", f"/channels/{stage.channel.id}/messages")
         await stage.imagine("a fox")
         await stage.result()
         stage.server.world.clock.advance(10 * 60)
@@ -180,14 +180,14 @@ async def test_whatever_discord_has_against_a_post_in_the_channel_there_are_othe
         assert (await stage.result()).id == notice.id
 
 
-@pytest.mark.parametrize("trouble", ["lose_answer", "fail_after"])
+@pytest.mark.parametrize("trouble", ["drop_response", "fail_after"])
 async def test_a_first_answer_of_which_no_word_came_back_is_found_and_the_job_goes_on(stage, trouble):
     async with stage.bot():
-        if trouble == "lose_answer":
-            stage.server.faults.lose_answer("POST", "/interactions/*")
+        if trouble == "drop_response":
+            stage.server.faults.drop_response("POST", "/interactions/*")
         else:
             already = {"code": 40060, "message": "Interaction has already been acknowledged."}
-            stage.server.faults.lose_answer("POST", "/interactions/*")
+            stage.server.faults.drop_response("POST", "/interactions/*")
             stage.server.faults.fail("POST", "/interactions/*", status=400, body=already)
         await stage.imagine("a fox")
         await stage.result()
@@ -225,16 +225,16 @@ async def test_an_ending_is_said_when_discord_can_be_reached_again(stage, monkey
 
 
 async def test_who_was_told_to_wait_for_a_direct_message_gets_one_also_when_there_is_no_picture(stage):
-    channel = stage.server.world.add_channel(stage.guild, "walled", bot_lacks=permissions.SEND_MESSAGES)
+    channel = stage.server.world.add_channel(stage.guild, "walled", bot_denied=permissions.SEND_MESSAGES)
     async with stage.bot():
         await stage.imagine("slow huge fox", channel=channel)
         await stage.notice("(25%)", channel)
         stage.server.world.clock.advance(FIFTEEN_MINUTES)
         stage.go()
-        await stage.notice("memory", stage.server.world.direct(stage.ada))
+        await stage.notice("memory", stage.server.world.dm_channel(stage.ada))
 
 
-@pytest.mark.parametrize("trouble", ["fail", "drop", "lose_answer"])
+@pytest.mark.parametrize("trouble", ["fail", "drop", "drop_response"])
 async def test_when_discord_breaks_while_the_result_is_posted_it_is_posted_once(stage, trouble, monkeypatch):
     monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.01,))
     async with stage.bot():
@@ -290,7 +290,7 @@ async def test_whichever_way_discord_closes_the_connection_the_bot_comes_back(st
 
 
 async def test_direct_messages_work_like_channels(stage):
-    direct = stage.server.world.direct(stage.ada)
+    direct = stage.server.world.dm_channel(stage.ada)
     async with stage.bot():
         await stage.imagine("slow fox", channel=direct)
         await stage.notice("(25%)", direct)
@@ -313,7 +313,7 @@ async def test_a_person_who_installed_the_bot_uses_it_in_a_foreign_server(stage)
 
 
 async def test_where_the_bot_may_not_read_the_history_a_result_comes_without_being_a_reply(stage):
-    channel = stage.server.world.add_channel(stage.guild, "blind", bot_lacks=permissions.READ_MESSAGE_HISTORY)
+    channel = stage.server.world.add_channel(stage.guild, "blind", bot_denied=permissions.READ_MESSAGE_HISTORY)
     async with stage.bot():
         await stage.imagine("a fox", channel=channel)
         await stage.person(stage.ada).press(await stage.result(channel=channel), "V1")
@@ -335,7 +335,7 @@ async def test_a_person_who_installed_the_bot_uses_it_where_they_may_not_post_an
 
 async def test_a_conversation_between_people_works_and_a_late_result_comes_by_direct_message(stage):
     eve = stage.server.world.add_user("eve", installed=True)
-    channel = stage.server.world.direct(eve, stage.ben)
+    channel = stage.server.world.dm_channel(eve, stage.ben)
     async with stage.bot():
         await stage.imagine("a fox", eve, channel)
         await stage.result(channel=channel)
@@ -343,7 +343,7 @@ async def test_a_conversation_between_people_works_and_a_late_result_comes_by_di
         await stage.notice("(25%)", channel)
         stage.server.world.clock.advance(FIFTEEN_MINUTES)
         stage.go()
-        await stage.result(text="owl", channel=stage.server.world.direct(eve))
+        await stage.result(text="owl", channel=stage.server.world.dm_channel(eve))
 
 
 async def test_a_thread_is_answered_in_the_thread(stage):
@@ -366,13 +366,13 @@ async def test_several_shards_are_one_bot(stage, monkeypatch):
     async with stage.bot():
         await stage.server.wait_until(lambda: len(stage.server.gateway.identifies) == 3)
         await stage.imagine("slow fox")
-        await stage.imagine("slow owl", channel=stage.server.world.direct(stage.ada))
+        await stage.imagine("slow owl", channel=stage.server.world.dm_channel(stage.ada))
         await stage.notice("(25%)")
         await stage.server.gateway.drop(4000)
         await stage.server.wait_connected()
         stage.go()
         await stage.result()
-        await stage.result(channel=stage.server.world.direct(stage.ada))
+        await stage.result(channel=stage.server.world.dm_channel(stage.ada))
     assert len(stage.results()) == 1
 
 

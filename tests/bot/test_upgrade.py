@@ -17,9 +17,9 @@ import pytest
 from discord.http import Route
 
 from db.connection import DATABASE_FILE
-from preview import StandIn
-from preview.state.storage import world_from
-from preview.state.world import walk
+from preview import FakeDiscord
+from preview.state.storage import load_world
+from preview.state.world import walk_components
 from tests.bot.conftest import Stage, eventually, make_model
 
 RELEASED = Path(__file__).parents[1] / "released" / "2026-11"
@@ -28,7 +28,7 @@ RELEASED = Path(__file__).parents[1] / "released" / "2026-11"
 class OldStage(Stage):
     """The server and the data folder as they were left, in front of today's bot."""
 
-    def __init__(self, server: StandIn, folder: Path) -> None:
+    def __init__(self, server: FakeDiscord, folder: Path) -> None:
         self.server, self.folder, self.model = server, folder, folder / "model"
         world = server.world
         (self.guild,) = world.guilds.values()
@@ -44,8 +44,8 @@ async def stage(tmp_path, monkeypatch) -> AsyncIterator[OldStage]:
     shutil.copytree(RELEASED / "files", tmp_path / "data")
     with closing(sqlite3.connect(tmp_path / "data" / DATABASE_FILE)) as sqlite:
         sqlite.executescript((RELEASED / "store.sql").read_text(encoding="utf-8"))
-    world = world_from(json.loads((RELEASED / "world.json").read_text(encoding="utf-8")))
-    async with StandIn(world, limits=()) as server:
+    world = load_world(json.loads((RELEASED / "world.json").read_text(encoding="utf-8")))
+    async with FakeDiscord(world, limits=()) as server:
         monkeypatch.setattr(Route, "BASE", server.api_url)
         yield OldStage(server, tmp_path)
     assert not server.crashes
@@ -116,7 +116,7 @@ async def test_every_private_message_of_then_is_answered(stage):
         pressed = 0
         for message in [each for each in stage.server.messages(stage.channel) if each.ephemeral]:
             person = stage.person(stage.server.world.users[message.visible_to])
-            for part in walk(message.components):
+            for part in walk_components(message.components):
                 if part.get("custom_id") and part["type"] == 2 and not part.get("disabled"):
                     answer = await (await person.press(message, custom_id=part["custom_id"])).response()
                     assert not is_error(answer), part["custom_id"]

@@ -15,7 +15,7 @@ import pytest
 
 from preview import companion
 from preview.command import run
-from preview.companion import Companion
+from preview.companion import BotSupervisor
 
 ABOUT = {"model": "none", "known": {}, "examples": []}
 TIDY = """
@@ -44,12 +44,12 @@ asyncio.run(run(bot, os.environ, pathlib.Path("kept"), {about!r}, port=0, browse
 
 
 @asynccontextmanager
-async def running(code: str) -> AsyncIterator[Companion]:
+async def running(code: str) -> AsyncIterator[BotSupervisor]:
     """Run some Python as the bot, from its first words on."""
-    bot, spoken = Companion([sys.executable, "-c", code]), asyncio.Event()
+    bot, spoken = BotSupervisor([sys.executable, "-c", code]), asyncio.Event()
     bot.environment = os.environ
-    bot.changed = lambda: spoken.set() if bot.state()["words"] else None
-    task = asyncio.create_task(bot.keep_running())
+    bot.on_change = lambda: spoken.set() if bot.state()["words"] else None
+    task = asyncio.create_task(bot.run_forever())
     try:
         async with asyncio.timeout(20):
             await spoken.wait()
@@ -73,7 +73,7 @@ async def test_the_bot_may_put_its_things_in_order_before_it_ends(tidy):
 
 
 async def test_a_bot_that_does_not_end_is_ended_by_force(monkeypatch):
-    monkeypatch.setattr(companion, "PATIENCE", 0.2)
+    monkeypatch.setattr(companion, "STOP_TIMEOUT_S", 0.2)
     before = set(psutil.Process().children())  # other tests' processes, such as multiprocessing's own tracker
     async with running(
         "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
@@ -99,9 +99,9 @@ async def test_a_bot_that_is_killed_takes_along_what_it_started():
 
 
 async def test_a_bot_that_dies_is_said_to_be_dead_and_started_again(monkeypatch):
-    monkeypatch.setattr(companion, "PAUSES", (0.01,))
+    monkeypatch.setattr(companion, "RESTART_DELAYS_S", (0.01,))
     states: list[bool] = []
-    bot = Companion([sys.executable, "-c", "print('ouch', flush=True); raise SystemExit(1)"])
+    bot = BotSupervisor([sys.executable, "-c", "print('ouch', flush=True); raise SystemExit(1)"])
     bot.environment = os.environ
     lives = asyncio.Event()
 
@@ -112,8 +112,8 @@ async def test_a_bot_that_dies_is_said_to_be_dead_and_started_again(monkeypatch)
         if len(states) == 4:
             lives.set()
 
-    bot.changed = note
-    task = asyncio.create_task(bot.keep_running())
+    bot.on_change = note
+    task = asyncio.create_task(bot.run_forever())
     async with asyncio.timeout(20):
         await lives.wait()
     task.cancel()

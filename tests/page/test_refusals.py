@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from preview import StandIn
+from preview import FakeDiscord
 from preview.page.site import Page
 from preview.scenery import make_world
 
@@ -16,7 +16,7 @@ PATHS = ("/", "/page/app.js", "/feed", "/do/send", "/api/v10/gateway", "/gateway
 
 @pytest.fixture
 async def address() -> AsyncIterator[str]:
-    server = StandIn(make_world(), limits=())
+    server = FakeDiscord(make_world(), limits=())
     Page(server, {"model": "none", "known": {}, "examples": []}, lambda: {"alive": True, "words": ""})
     async with server:
         yield server.core.base_url

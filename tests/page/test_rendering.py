@@ -12,7 +12,7 @@ import pytest_asyncio
 from discord.http import Route
 from playwright.async_api import expect
 
-from preview import StandIn
+from preview import FakeDiscord
 from preview.page.site import Page
 from preview.scenery import make_world
 from tests.page.conftest import answer_to, message, ready, use, visit
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage() -> AsyncIterator[SimpleNamespace]:
     """Give a stand-in with its page, and the bot that shows everything."""
-    server = StandIn(make_world(), limits=())
+    server = FakeDiscord(make_world(), limits=())
     Page(server, {"model": "none", "known": {}, "examples": []}, lambda: {"alive": True, "words": ""})
     before = Route.BASE
     async with server:
@@ -301,7 +301,7 @@ async def test_where_nobody_may_write_the_page_says_so(stage, browser):
 async def test_many_messages_are_fetched_in_pieces(stage, page):
     world = stage.server.world
     teo = next(each for each in world.users.values() if each.name == "teo")
-    channel = world.direct(teo)
+    channel = world.dm_channel(teo)
     for number in range(120):
         await stage.server.person(teo).send(channel, f"number {number}")
     await page.goto(stage.address + f"?as=teo&in={channel.id}")

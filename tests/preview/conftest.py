@@ -12,7 +12,7 @@ import pytest
 import yarl
 from discord import app_commands
 
-from preview import Channel, Guild, StandIn, User, World
+from preview import Channel, FakeDiscord, Guild, User, World
 from preview.rules.openapi import OpenApi
 
 OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
@@ -48,7 +48,7 @@ class Place:
 class Raw:
     """Call the REST API without a library; the answer is the status and the JSON."""
 
-    def __init__(self, server: StandIn, session: aiohttp.ClientSession) -> None:
+    def __init__(self, server: FakeDiscord, session: aiohttp.ClientSession) -> None:
         self._server = server
         self._session = session
         self.headers: dict[str, str] = {}
@@ -84,9 +84,9 @@ def openapi() -> Path | None:
 
 
 @pytest.fixture
-async def server(world: World, openapi: Path | None) -> AsyncIterator[StandIn]:
+async def server(world: World, openapi: Path | None) -> AsyncIterator[FakeDiscord]:
     """A stand-in whose own answers and events are checked against Discord's description too."""
-    async with StandIn(world, openapi=openapi, limits=()) as server:
+    async with FakeDiscord(world, openapi=openapi, limits=()) as server:
         yield server
         if openapi:
             own_payloads_are_valid(server, server.core.openapi)
@@ -94,7 +94,7 @@ async def server(world: World, openapi: Path | None) -> AsyncIterator[StandIn]:
 
 
 @pytest.fixture
-async def raw(server: StandIn) -> AsyncIterator[Raw]:
+async def raw(server: FakeDiscord) -> AsyncIterator[Raw]:
     async with aiohttp.ClientSession() as session:
         yield Raw(server, session)
 
@@ -109,7 +109,7 @@ EVENTS = {
 INTERACTION_PARTS = {"member": "GuildMemberResponse", "user": "UserResponse", "message": "MessageResponse"}
 
 
-def own_payloads_are_valid(server: StandIn, openapi: OpenApi) -> None:
+def own_payloads_are_valid(server: FakeDiscord, openapi: OpenApi) -> None:
     for each in server.requests:
         if each.status and each.response is not None:
             body = json.loads(each.response) if each.response else None
@@ -117,22 +117,22 @@ def own_payloads_are_valid(server: StandIn, openapi: OpenApi) -> None:
     events = [event for session in server.gateway.sessions.values() for event in session.events]
     for event in events:
         if name := EVENTS.get(event["t"]):
-            assert openapi.check(name, event["d"]) == [], event
+            assert openapi.check_schema(name, event["d"]) == [], event
         if event["t"] == "INTERACTION_CREATE":
             for part, name in INTERACTION_PARTS.items():
-                assert part not in event["d"] or openapi.check(name, event["d"][part]) == [], event["d"][part]
+                assert part not in event["d"] or openapi.check_schema(name, event["d"][part]) == [], event["d"][part]
         if event["t"] == "READY":
-            assert openapi.check("UserPIIResponse", event["d"]["user"]) == []
+            assert openapi.check_schema("UserPIIResponse", event["d"]["user"]) == []
 
 
-def point_at(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def point_at(server: FakeDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let discord.py talk to the stand-in; it needs the gateway after an invalid session."""
     monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
     monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(server.core.gateway_url))
 
 
 @asynccontextmanager
-async def running(bot: Bot, server: StandIn, monkeypatch: pytest.MonkeyPatch, *, sync: bool = True):
+async def running(bot: Bot, server: FakeDiscord, monkeypatch: pytest.MonkeyPatch, *, sync: bool = True):
     """Run a bot against the stand-in until the block ends."""
     point_at(server, monkeypatch)
     async with bot:
@@ -149,5 +149,5 @@ async def running(bot: Bot, server: StandIn, monkeypatch: pytest.MonkeyPatch, *,
 
 
 @pytest.fixture
-def run(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> Callable:
+def run(server: FakeDiscord, monkeypatch: pytest.MonkeyPatch) -> Callable:
     return lambda bot, **more: running(bot, server, monkeypatch, **more)

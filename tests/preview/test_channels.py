@@ -6,7 +6,7 @@ import io
 import discord
 import pytest
 
-from preview import PersonError, Upload
+from preview import UploadedFile, UserActionError
 from preview.state import permissions
 
 
@@ -50,7 +50,7 @@ async def test_only_the_attachments_that_an_edit_lists_are_kept(server, run, pla
 async def test_allowed_mentions_decide_who_is_pinged(server, run, world, place, make_bot):
     bot = make_bot()
     artists = world.add_role(place.guild, "artists", mentionable=True)
-    world.join(place.bob, place.guild, artists)
+    world.add_member(place.bob, place.guild, artists)
     text = f"<@{place.ada.id}> <@{place.bob.id}> <@&{artists.id}> @everyone"
     none, ada = (
         discord.AllowedMentions.none(),
@@ -96,13 +96,13 @@ async def test_threads_start_from_a_message_or_alone(server, run, place, make_bo
     ],
 )
 async def test_posting_is_refused_as_discord_refuses_it(server, raw, world, place, lacks, body, code):
-    channel = world.add_channel(place.guild, "closed", bot_lacks=lacks)
+    channel = world.add_channel(place.guild, "closed", bot_denied=lacks)
     status, answer = await raw("POST", f"/channels/{channel.id}/messages", body)
     assert (status, answer["code"]) == (403 if code in (50001, 50013) else 400, code)
 
 
 async def test_replies_need_the_history_and_a_parent(server, raw, world, place):
-    blind = world.add_channel(place.guild, "blind", bot_lacks=permissions.READ_MESSAGE_HISTORY)
+    blind = world.add_channel(place.guild, "blind", bot_denied=permissions.READ_MESSAGE_HISTORY)
     there = await server.person(place.ada).send(blind, "x")
     body = {"content": "x", "message_reference": {"message_id": str(there.id)}}
     assert (await raw("POST", f"/channels/{blind.id}/messages", body))[1]["code"] == 160002
@@ -131,7 +131,7 @@ async def test_what_is_unknown_or_somebody_elses_is_refused(server, raw, place):
     ]
     for code, *request in tried[:-1]:
         assert (await raw(*request))[1]["code"] == code, request
-    server.world.join(
+    server.world.add_member(
         server.world.bot, place.guild, server.world.add_role(place.guild, "m", permissions.MANAGE_MESSAGES)
     )
     server.core.openapi = None  # whose own limit on the list comes first
@@ -157,7 +157,7 @@ async def test_files_are_limited_one_by_one_and_all_together(server, run, world,
 
 
 async def test_bulk_deletion_and_its_event(server, run, world, place, make_bot):
-    world.join(world.bot, place.guild, world.add_role(place.guild, "mod", permissions.MANAGE_MESSAGES))
+    world.add_member(world.bot, place.guild, world.add_role(place.guild, "mod", permissions.MANAGE_MESSAGES))
     bot = make_bot(discord.Intents(guilds=True, guild_messages=True))
     gone = []
     bot.event(_collector("on_raw_bulk_message_delete", gone))
@@ -178,7 +178,7 @@ def _collector(name: str, into: list):
 
 
 async def test_links_to_files_are_signed_and_expire(server, raw, world, place):
-    message = await server.person(place.ada).send(place.channel, "", Upload("ä picture.txt", b"hello"))
+    message = await server.person(place.ada).send(place.channel, "", UploadedFile("ä picture.txt", b"hello"))
     url = server.core.cdn_url(message.attachments[0])
     assert (await raw("GET", url)) == (200, "hello")
     assert (await raw("GET", url.replace("hm=", "hm=0")))[0] == 404
@@ -187,12 +187,12 @@ async def test_links_to_files_are_signed_and_expire(server, raw, world, place):
 
 
 async def test_people_are_held_to_their_permissions(server, world, place):
-    quiet = world.add_channel(place.guild, "quiet", everyone_lacks=permissions.SEND_MESSAGES)
+    quiet = world.add_channel(place.guild, "quiet", everyone_denied=permissions.SEND_MESSAGES)
     bob = server.person(place.bob)
-    with pytest.raises(PersonError):
+    with pytest.raises(UserActionError):
         await bob.send(quiet, "x")
     theirs = await server.person(place.ada).send(quiet, "the owner may")
-    with pytest.raises(PersonError):
+    with pytest.raises(UserActionError):
         await bob.delete(theirs)
     await bob.react(theirs, "❌")
     await bob.unreact(theirs, "❌")

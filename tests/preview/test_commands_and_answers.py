@@ -8,7 +8,7 @@ import pytest
 from discord import app_commands
 from PIL import Image
 
-from preview import InteractionFailed, PersonError, Upload
+from preview import InteractionFailed, UploadedFile, UserActionError
 from preview.state import permissions
 
 
@@ -66,7 +66,7 @@ def imagine_bot(bot):
 async def test_a_command_is_answered_edited_and_followed_by_files_and_a_working_button(server, run, place, imagine_bot):
     async with run(imagine_bot):
         person = server.person(place.ada)
-        image = Upload("my fox.png", png())
+        image = UploadedFile("my fox.png", png())
         used = await person.command("imagine", place.channel, prompt="a fox 🦊", image=image, steps=3)
         answer = await used.message()
         done = await used.followup()
@@ -88,7 +88,7 @@ async def test_a_command_is_answered_edited_and_followed_by_files_and_a_working_
 )
 async def test_the_person_cannot_send_what_discord_would_not(server, run, place, imagine_bot, given):
     async with run(imagine_bot):
-        with pytest.raises(PersonError):
+        with pytest.raises(UserActionError):
             await server.person(place.ada).command("imagine", place.channel, **given)
 
 
@@ -105,12 +105,12 @@ async def test_a_deferred_ephemeral_answer_is_seen_by_one_person_only(server, ru
         assert (await used.response()).ephemeral
         assert message.ephemeral
         assert [one.content for one in message.history] == ["", f"only you, <@{place.ada.id}>"]
-        assert person.sees(place.channel) == [message]
-        assert server.person(place.bob).sees(place.channel) == []
-        with pytest.raises(PersonError):
+        assert person.visible_messages(place.channel) == [message]
+        assert server.person(place.bob).visible_messages(place.channel) == []
+        with pytest.raises(UserActionError):
             await server.person(place.bob).press(message, "U1")
         await person.delete(message)
-        assert person.sees(place.channel) == []
+        assert person.visible_messages(place.channel) == []
 
 
 async def test_a_modal_brings_text_a_choice_and_files_back(server, run, place, bot):
@@ -135,11 +135,11 @@ async def test_a_modal_brings_text_a_choice_and_files_back(server, run, place, b
     async with run(bot):
         person = server.person(place.ada)
         asked = await person.command("remix", place.channel)
-        with pytest.raises(PersonError):
+        with pytest.raises(UserActionError):
             await person.submit_modal(asked, {"Prompt": "x" * 21, "Size": "large"})
-        with pytest.raises(PersonError):
+        with pytest.raises(UserActionError):
             await person.submit_modal(asked, {"Prompt": "x"})
-        sent = await person.submit_modal(asked, {"Size": "large", "Mask": Upload("mask.png", png())})
+        sent = await person.submit_modal(asked, {"Size": "large", "Mask": UploadedFile("mask.png", png())})
         assert (await sent.message()).content == "a fox ['large']"
         assert got["files"] == [len(png())]
     assert not server.violations
@@ -184,7 +184,7 @@ async def test_selects_and_components_v2_survive_being_disabled_by_an_edit(serve
         assert chosen.data["resolved"]["members"].keys() == {str(place.bob.id)}
         assert all(button["disabled"] for button in message.buttons)
         assert message.components[0]["components"][1]["items"][0]["media"]["url"] == "attachment://0.png"
-        with pytest.raises(PersonError, match="disabled"):
+        with pytest.raises(UserActionError, match="disabled"):
             await person.press(message, "U1")
     assert not bot.errors
     assert not server.violations
@@ -211,9 +211,9 @@ async def test_autocompletion_subcommands_and_choices(server, run, place, bot):
         assert [each["value"] for each in offered] == ["sd0", "sd1", "sd2"]
         used = await person.command("model use", place.channel, name="sd1", kind="Small")
         assert (await used.message()).content == "sd1 s"
-        with pytest.raises(PersonError):
+        with pytest.raises(UserActionError):
             await person.command("model", place.channel)
-        with pytest.raises(PersonError):
+        with pytest.raises(UserActionError):
             await person.command("model use", place.channel, name="sd1", kind="Huge")
 
 
@@ -228,7 +228,7 @@ async def test_context_menus_read_the_message_and_the_user(server, run, place, b
 
     async with run(bot):
         person = server.person(place.ada)
-        written = await server.person(place.bob).send(place.channel, "look", Upload("a.png", png()))
+        written = await server.person(place.bob).send(place.channel, "look", UploadedFile("a.png", png()))
         assert (await (await person.context_menu("Describe this", written)).message()).content == "look 1"
         used = await person.context_menu("Gallery", place.bob, place.channel)
         assert (await used.message()).content == "bob"
@@ -242,7 +242,7 @@ async def test_a_direct_message_has_no_guild(server, run, place, bot):
         await interaction.channel.send("and so")
 
     async with run(bot):
-        channel = server.world.direct(place.ada)
+        channel = server.world.dm_channel(place.ada)
         used = await server.person(place.ada).command("where", channel)
         assert (await used.message()).content == "None DMChannel True"
         await server.wait_for(channel, lambda message: message.content == "and so")
@@ -287,7 +287,7 @@ async def test_where_only_the_person_installed_the_app_the_channel_is_closed_and
 async def test_a_person_who_may_not_use_foreign_apps_gets_only_private_answers(server, run, world, travelling_bot):
     eve, owner = world.add_user("eve", installed=True), world.add_user("owner")
     guild = world.add_guild("Elsewhere", owner, eve, bot=False)
-    foreign = world.add_channel(guild, everyone_lacks=permissions.USE_EXTERNAL_APPS)
+    foreign = world.add_channel(guild, everyone_denied=permissions.USE_EXTERNAL_APPS)
     async with run(travelling_bot):
         used = await server.person(eve).command("anywhere", foreign)
         assert (await used.message()).ephemeral
@@ -298,12 +298,12 @@ async def test_in_the_direct_messages_of_two_people_only_an_installed_command_is
     server, run, world, travelling_bot
 ):
     eve, mallory = world.add_user("eve", installed=True), world.add_user("mallory")
-    channel = world.direct(eve, mallory)
+    channel = world.dm_channel(eve, mallory)
     async with run(travelling_bot):
         used = await server.person(eve).command("anywhere", channel)
         assert (await used.message()).content == "here"
         assert used.context == 2
-        with pytest.raises(PersonError):
+        with pytest.raises(UserActionError):
             await server.person(mallory).command("anywhere", channel)
 
 
@@ -401,10 +401,10 @@ async def test_the_bot_may_write_to_somebody_in_private(server, run, place, bot)
     async with run(bot, sync=False):
         user = await bot.fetch_user(place.ada.id)
         await user.send("psst")
-        (message,) = server.messages(server.world.direct(place.ada))
+        (message,) = server.messages(server.world.dm_channel(place.ada))
         assert message.content == "psst"
-        assert server.person(place.ada).sees(server.world.direct(place.ada)) == [message]
-        assert server.person(place.bob).sees(server.world.direct(place.ada)) == []
+        assert server.person(place.ada).visible_messages(server.world.dm_channel(place.ada)) == [message]
+        assert server.person(place.bob).visible_messages(server.world.dm_channel(place.ada)) == []
 
 
 async def test_commands_of_one_guild_are_kept_apart_and_keep_their_ids(server, run, world, place, bot):
@@ -440,7 +440,7 @@ async def test_people_without_avatars_and_with_every_kind_of_name_arrive_whole(s
     async with run(bot):
         for name in names:
             user = world.add_user("u", display_name=name)
-            world.join(user, place.guild)
+            world.add_member(user, place.guild)
             used = await server.person(user).command("who", place.channel, text=f"@everyone {name}")
             assert (await used.message()).content == f"@everyone {name}"
     assert got == [(name, None, f"@everyone {name}") for name in names]

@@ -7,7 +7,7 @@ import aiohttp
 import discord
 import pytest
 
-from preview import StandIn, Upload, World
+from preview import FakeDiscord, UploadedFile, World
 
 
 def heard(bot, name: str) -> asyncio.Queue:
@@ -26,7 +26,7 @@ async def soon(queue: asyncio.Queue):
     return await asyncio.wait_for(queue.get(), 10)
 
 
-@pytest.mark.parametrize("trouble", ["drop", "cut", "reconnect"])
+@pytest.mark.parametrize("trouble", ["drop", "abort", "reconnect"])
 async def test_a_lost_connection_is_resumed_and_nothing_is_missed(server, run, place, make_bot, trouble):
     bot = make_bot()
 
@@ -93,8 +93,8 @@ async def test_content_is_readable_with_the_intent_when_mentioned_or_in_private(
     async with run(bot, sync=False):
         texts = ["secret", f"hello <@{world.bot.id}>", "private"]
         for text in texts:
-            channel = world.direct(place.ada) if text == "private" else place.channel
-            await person.send(channel, text, Upload("a.txt", b"x"))
+            channel = world.dm_channel(place.ada) if text == "private" else place.channel
+            await person.send(channel, text, UploadedFile("a.txt", b"x"))
         got = [await soon(said) for _ in texts]
         expected = texts if content else ["", *texts[1:]]
         assert [each.content for each in got] == expected
@@ -152,7 +152,7 @@ async def test_channels_and_guilds_may_come_and_go_while_the_bot_runs(server, ru
 
 
 async def test_guilds_are_spread_over_shards_and_direct_messages_go_to_the_first(monkeypatch, make_bot, world, place):
-    async with StandIn(world, limits=(), shards=2) as server:
+    async with FakeDiscord(world, limits=(), shards=2) as server:
         monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
         world.clock.advance(1)
         other = world.add_guild("Other", place.ada)
@@ -169,7 +169,7 @@ async def test_guilds_are_spread_over_shards_and_direct_messages_go_to_the_first
             await task
 
 
-async def talk(server: StandIn, *payloads: dict) -> tuple[list[dict], int | None]:
+async def talk(server: FakeDiscord, *payloads: dict) -> tuple[list[dict], int | None]:
     """Send payloads without a library; return what came back until the connection closed."""
     answers = []
     async with aiohttp.ClientSession() as session, session.ws_connect(server.core.gateway_url) as socket:
@@ -209,7 +209,7 @@ async def test_the_plain_client_and_uncompressed_frames_work_too(server, place):
 
 
 async def test_a_world_without_guilds_is_fine(monkeypatch, make_bot):
-    async with StandIn(World(), limits=()) as server:
+    async with FakeDiscord(World(), limits=()) as server:
         monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
         async with make_bot() as bot:
             await bot.login(server.world.application.token)

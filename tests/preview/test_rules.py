@@ -185,7 +185,7 @@ def test_a_body_that_breaks_a_cross_field_rule_is_found(case):
 def description(openapi) -> OpenApi:
     if openapi is None:
         pytest.skip("Discord's OpenAPI file is not beside the project (../shared/discord/openapi.json)")
-    return OpenApi.of(openapi)
+    return OpenApi.load(openapi)
 
 
 @pytest.mark.parametrize("case", SPOKEN.values(), ids=SPOKEN)

@@ -7,7 +7,7 @@ import aiohttp
 import discord
 import pytest
 
-from preview import StandIn
+from preview import FakeDiscord
 from preview.api.ratelimit import LIMITS
 
 
@@ -28,7 +28,7 @@ async def test_a_429_is_waited_for(server, run, place, make_bot, everywhere):
     bot = make_bot()
     async with run(bot, sync=False):
         planned = server.faults.rate_limit(
-            "POST", "/channels/*/messages", retry_after=0.05, times=2, everywhere=everywhere
+            "POST", "/channels/*/messages", retry_after=0.05, times=2, is_global=everywhere
         )
         await bot.get_channel(place.channel.id).send("x")
         assert planned.hits == 2
@@ -62,7 +62,7 @@ async def test_a_dropped_request_was_not_carried_out_and_a_lost_answer_was(serve
     bot = make_bot()
     async with run(bot, sync=False):
         channel = bot.get_channel(place.channel.id)
-        for plan, expected in ((server.faults.drop, 0), (server.faults.lose_answer, 1)):
+        for plan, expected in ((server.faults.drop, 0), (server.faults.drop_response, 1)):
             plan("POST", "/channels/*/messages")
             with pytest.raises((aiohttp.ClientError, OSError)):
                 await channel.send("x")
@@ -92,7 +92,7 @@ async def test_a_delay_makes_one_request_late(server, run, place, make_bot):
 
 
 async def test_a_gateway_that_cannot_be_reached_refuses(server, raw):
-    server.gateway.refusing = 503
+    server.gateway.refuse_status = 503
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await session.ws_connect(server.core.gateway_url)
@@ -100,7 +100,7 @@ async def test_a_gateway_that_cannot_be_reached_refuses(server, raw):
 
 async def test_buckets_count_by_channel_and_tell_what_is_left(world, place):
     other = world.add_channel(place.guild, "other")
-    async with StandIn(world, limits=LIMITS) as server, aiohttp.ClientSession() as session:
+    async with FakeDiscord(world, limits=LIMITS) as server, aiohttp.ClientSession() as session:
         headers = {"Authorization": f"Bot {world.application.token}"}
 
         async def post(channel):
@@ -120,7 +120,7 @@ async def test_buckets_count_by_channel_and_tell_what_is_left(world, place):
 
 
 async def test_discord_py_keeps_within_the_buckets_by_itself(world, place, make_bot, monkeypatch):
-    async with StandIn(world, limits=LIMITS) as server:
+    async with FakeDiscord(world, limits=LIMITS) as server:
         monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
         async with make_bot() as bot:
             await bot.login(world.application.token)
@@ -133,7 +133,7 @@ async def test_discord_py_keeps_within_the_buckets_by_itself(world, place, make_
 
 
 async def test_fifty_requests_a_second_are_the_limit_for_all_channels_together(world, place):
-    async with StandIn(world, limits=LIMITS) as server, aiohttp.ClientSession() as session:
+    async with FakeDiscord(world, limits=LIMITS) as server, aiohttp.ClientSession() as session:
         headers = {"Authorization": f"Bot {world.application.token}"}
 
         async def get():

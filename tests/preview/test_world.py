@@ -4,7 +4,7 @@ import aiohttp
 import discord
 import pytest
 
-from preview import StandIn, Upload, World
+from preview import FakeDiscord, UploadedFile, World
 from preview.state import permissions
 from preview.state.files import safe_filename
 from preview.state.world import Overwrite
@@ -12,7 +12,7 @@ from preview.state.world import Overwrite
 
 def test_overwrites_apply_in_discords_order(world, place):
     role = world.add_role(place.guild, "muted")
-    world.join(place.bob, place.guild, role)
+    world.add_member(place.bob, place.guild, role)
     place.channel.overwrites = [
         Overwrite(place.guild.id, 0, deny=permissions.SEND_MESSAGES),
         Overwrite(role.id, 0, allow=permissions.SEND_MESSAGES, deny=permissions.ADD_REACTIONS),
@@ -32,9 +32,9 @@ def test_a_thread_has_the_permissions_of_its_channel(world, place):
 
 
 def test_direct_channels_are_found_again(world, place):
-    assert world.direct(place.ada) is world.direct(place.ada)
-    assert world.direct(place.ada) is not world.direct(place.ada, place.bob)
-    assert world.permissions(world.bot, world.direct(place.ada, place.bob)) == 0
+    assert world.dm_channel(place.ada) is world.dm_channel(place.ada)
+    assert world.dm_channel(place.ada) is not world.dm_channel(place.ada, place.bob)
+    assert world.permissions(world.bot, world.dm_channel(place.ada, place.bob)) == 0
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ async def test_a_world_survives_a_restart_with_its_tokens(tmp_path, make_bot, mo
     ada = world.add_user("ada", display_name="Ada 🌙")
     channel = world.add_channel(world.add_guild("Studio", ada))
 
-    async with StandIn(world, folder=tmp_path, limits=()) as first:
+    async with FakeDiscord(world, folder=tmp_path, limits=()) as first:
         monkeypatch.setattr(discord.http.Route, "BASE", first.api_url)
         async with make_bot() as bot:
             await bot.login(world.application.token)
@@ -66,7 +66,7 @@ async def test_a_world_survives_a_restart_with_its_tokens(tmp_path, make_bot, mo
                 view=discord.ui.View().add_item(discord.ui.Button(label="b")),
             )
             await first.person(ada).react(world.messages[sent.id], "🎉")
-    async with StandIn(folder=tmp_path, limits=()) as second, aiohttp.ClientSession() as session:
+    async with FakeDiscord(folder=tmp_path, limits=()) as second, aiohttp.ClientSession() as session:
         kept = second.world.messages[sent.id]
         assert kept == world.messages[sent.id]
         assert second.world.users == world.users
@@ -80,7 +80,7 @@ async def test_an_interaction_outlives_a_restart(tmp_path):
     world = World()
     ada = world.add_user("ada")
     channel = world.add_channel(world.add_guild("Studio", ada))
-    async with StandIn(world, folder=tmp_path, limits=()) as first, aiohttp.ClientSession() as session:
+    async with FakeDiscord(world, folder=tmp_path, limits=()) as first, aiohttp.ClientSession() as session:
         commands = f"/applications/{world.application.id}/commands"
         token = {"Authorization": f"Bot {world.application.token}"}
         command = [{"name": "ping", "description": "Ping"}]
@@ -88,7 +88,7 @@ async def test_an_interaction_outlives_a_restart(tmp_path):
         used = await first.person(ada).command("ping", channel)
         url = f"{first.api_url}/interactions/{used.id}/{used.token}/callback"
         assert (await session.post(url, json={"type": 5})).status == 204
-    async with StandIn(folder=tmp_path, limits=()) as second, aiohttp.ClientSession() as session:
+    async with FakeDiscord(folder=tmp_path, limits=()) as second, aiohttp.ClientSession() as session:
         url = f"{second.api_url}/webhooks/{second.world.application.id}/{used.token}/messages/@original"
         assert (await session.patch(url, json={"content": "after the restart"})).status == 200
         (message,) = second.messages(second.world.channels[channel.id])
@@ -119,7 +119,7 @@ async def test_an_unknown_route_is_an_ordinary_404(server, raw):
 
 
 async def test_an_svg_is_never_shown_as_a_page(server, raw, place):
-    hostile = Upload("x.svg", b"<svg onload='alert(1)'/>")
+    hostile = UploadedFile("x.svg", b"<svg onload='alert(1)'/>")
     message = await server.person(place.ada).send(place.channel, "", hostile)
     await raw("GET", server.core.cdn_url(message.attachments[0]))
     assert raw.headers["Content-Type"] == "application/octet-stream"
