@@ -89,7 +89,7 @@ def _restore(config: Config, file: Path, *, replace: bool) -> int:
 
 
 async def _preview(config: Config, port: int, *, browser: bool) -> int:
-    from preview.command import run
+    from preview.app import run
 
     bot = [sys.executable, __file__]
     folder = config.data_dir / "preview"

@@ -166,7 +166,9 @@ async def test_a_second_bot_on_the_same_data_is_refused(tmp_path, server, tiny_m
 
 
 def results(server, channel):
-    return [message for message in server.world.channel_messages(channel) if {"U1", "Vary (Subtle)"} & set(message.labels)]
+    return [
+        message for message in server.world.channel_messages(channel) if {"U1", "Vary (Subtle)"} & set(message.labels)
+    ]
 
 
 async def test_the_doctor_finds_a_good_installation_well_and_changes_nothing(tmp_path, server, tiny_model):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from preview.api.bodies import current_body
 from preview.api.errors import ApiError
+from preview.api.request_body import current_body
 from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state import payloads, permissions
 from preview.state.core import CORE, FakeDiscordState

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from preview.api.bodies import current_body
 from preview.api.errors import ApiError
+from preview.api.request_body import current_body
 from preview.api.rest import API_PREFIX, json_response, no_content
-from preview.rules import commands as rules_commands
 from preview.state.core import CORE, FakeDiscordState
-from preview.state.feed import StateEvent
+from preview.state.event_bus import StateEvent
 from preview.state.world import Json
+from preview.validation import commands as rules_commands
 
 GLOBAL_ROUTE = API_PREFIX + "/applications/{application_id}/commands"
 GUILD_ROUTE = API_PREFIX + "/applications/{application_id}/guilds/{guild_id}/commands"

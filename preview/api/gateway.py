@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import WSMsgType, web
 
 from preview.state import payloads
-from preview.state.feed import StateEvent
+from preview.state.event_bus import StateEvent
 from preview.state.world import Json
 
 if TYPE_CHECKING:

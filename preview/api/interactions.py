@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from preview.api.bodies import current_body
-from preview.api.compose import MessageDraft, edit_message, fill_message
 from preview.api.errors import ApiError, Problem
+from preview.api.message_builder import MessageDraft, edit_message, fill_message
+from preview.api.request_body import current_body
 from preview.api.rest import API_PREFIX, json_response, no_content
-from preview.rules.callbacks import UPDATE_CALLBACKS, check_callback
 from preview.state import payloads
 from preview.state.core import CORE, FakeDiscordState
-from preview.state.feed import StateEvent
+from preview.state.event_bus import StateEvent
 from preview.state.interactions import (
     CHOICES,
     COMMAND,
@@ -29,6 +28,7 @@ from preview.state.interactions import (
     InteractionResponse,
 )
 from preview.state.world import EPHEMERAL, LOADING, Json, Message
+from preview.validation.callbacks import UPDATE_CALLBACKS, check_callback
 
 routes = web.RouteTableDef()
 ALLOWED_CALLBACKS = {

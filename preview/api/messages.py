@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from preview.api.bodies import current_body
-from preview.api.compose import MessageDraft, fill_message
 from preview.api.errors import ApiError, Problem
 from preview.api.interactions import REPLY, apply_edit, message_reference
+from preview.api.message_builder import MessageDraft, fill_message
+from preview.api.request_body import current_body
 from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state import payloads, permissions
 from preview.state.core import CORE, DIRECT_MESSAGES, GUILD_MESSAGES, FakeDiscordState

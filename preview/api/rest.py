@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from preview.api.bodies import current_body
 from preview.api.errors import ApiError
+from preview.api.request_body import current_body
 from preview.state import payloads
 from preview.state.core import CORE
 

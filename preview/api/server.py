@@ -17,21 +17,21 @@ from preview.api import channels as rest_channels
 from preview.api import commands as rest_commands
 from preview.api import interactions as rest_interactions
 from preview.api import messages as rest_messages
-from preview.api.bodies import BODY, RequestBody, read_body
 from preview.api.errors import ApiError, Problem
-from preview.api.faults import Fault, FaultInjector
+from preview.api.fault_injection import Fault, FaultInjector
 from preview.api.gateway import Gateway
-from preview.api.ratelimit import LIMITS, RateLimit, RateLimiter, RateLimitResult
+from preview.api.rate_limits import LIMITS, RateLimit, RateLimiter, RateLimitResult
+from preview.api.request_body import BODY, RequestBody, read_body
 from preview.api.rest import API_PREFIX, json_response
-from preview.people.person import SimulatedUser
-from preview.people.waiting import WaitHelpers
-from preview.rules.openapi import OpenApi
 from preview.state.core import CORE, FakeDiscordState, Ping, RecordedRequest, Violation
-from preview.state.feed import StateEvent
+from preview.state.event_bus import StateEvent
 from preview.state.files import FileStore
 from preview.state.interactions import Interaction
-from preview.state.storage import WorldStorage
+from preview.state.persistence import WorldStorage
 from preview.state.world import Channel, Json, Message, User, World
+from preview.users.simulated_user import SimulatedUser
+from preview.users.wait_helpers import WaitHelpers
+from preview.validation.openapi import OpenApi
 
 log = logging.getLogger(__name__)
 UNAUTHENTICATED_PATHS = ("/interactions/", "/webhooks/")

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from preview.people.options import UserActionError
-from preview.people.person import SimulatedUser
 from preview.state.core import FakeDiscordState
 from preview.state.files import UploadedFile
 from preview.state.interactions import MODAL, RESPONSE_TIMEOUT_S, Interaction, InteractionFailed
 from preview.state.world import Channel, Json, Message, User
+from preview.users.options import UserActionError
+from preview.users.simulated_user import SimulatedUser
 
 RESPONSE_GRACE_S = 1.0  # seconds that an answer on its way may take beyond what Discord allows
 

@@ -16,11 +16,11 @@ from aiohttp.typedefs import Handler
 from preview.api.server import FakeDiscord
 from preview.page import view
 from preview.page.actions import ACTIONS, PageAction, run_action
-from preview.people.options import UserActionError
-from preview.people.person import SimulatedUser
-from preview.state.feed import StateEvent
+from preview.state.event_bus import StateEvent
 from preview.state.files import UploadedFile
 from preview.state.world import Json, User
+from preview.users.options import UserActionError
+from preview.users.simulated_user import SimulatedUser
 
 STATIC_FOLDER = Path(__file__).parent / "static"
 CONTENT_SECURITY_POLICY = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from preview.people.person import CHAT_INPUT, MESSAGE_MENU, USER_MENU, SimulatedUser
-from preview.scenery import USER_NOTES
+from preview.seed_data import USER_NOTES
 from preview.state import payloads, permissions
 from preview.state.world import Channel, Guild, Json, Message, User
+from preview.users.simulated_user import CHAT_INPUT, MESSAGE_MENU, USER_MENU, SimulatedUser
 
 if TYPE_CHECKING:
     from preview.state.core import FakeDiscordState

@@ -13,17 +13,17 @@ from aiohttp import web
 
 from preview.api import reactions
 from preview.api.errors import ApiError, Problem
-from preview.api.faults import FaultInjector
+from preview.api.fault_injection import FaultInjector
 from preview.state import payloads, permissions
-from preview.state.feed import EventBus, StateEvent
+from preview.state.event_bus import EventBus, StateEvent
 from preview.state.files import FileStore
 from preview.state.mentions import notified_user_ids, resolve_mentions
 from preview.state.world import TEXT, Attachment, Channel, Guild, Json, Message, World
 
 if TYPE_CHECKING:
     from preview.api.gateway import Gateway
-    from preview.rules.openapi import OpenApi
     from preview.state.interactions import Interaction
+    from preview.validation.openapi import OpenApi
 
 CDN_URL_LIFETIME_S = 24 * 3600.0
 GUILDS, GUILD_MESSAGES, GUILD_REACTIONS, GUILD_TYPING = 1 << 0, 1 << 9, 1 << 10, 1 << 11

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from preview.state import payloads
-from preview.state.feed import StateEvent
+from preview.state.event_bus import StateEvent
 from preview.state.world import Channel, Json, Message, User
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from generation.params import Tile
-from preview.people.options import UserActionError
 from preview.state.interactions import MODAL
+from preview.users.options import UserActionError
 from tests.bot.conftest import is_result
 
 PROMPTS = (

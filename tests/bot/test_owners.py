@@ -12,8 +12,8 @@ from bot.policy.settings import GuildSettings
 from bot.policy.updates import Actor, update_settings
 from cogs.config.panel import PANEL_TTL_S
 from preview import UploadedFile
-from preview.people.options import UserActionError
 from preview.state.world import Overwrite, walk_components
+from preview.users.options import UserActionError
 from tests.bot.conftest import eventually, red
 
 

@@ -18,7 +18,7 @@ from discord.http import Route
 
 from db.connection import DATABASE_FILE
 from preview import FakeDiscord
-from preview.state.storage import load_world
+from preview.state.persistence import load_world
 from preview.state.world import walk_components
 from tests.bot.conftest import Stage, eventually, make_model
 

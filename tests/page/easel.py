@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from preview.command import run
+from preview.app import run
 
 ABOUT = {"model": "Painter", "known": {"colours": ["red", "teal"]}, "examples": ["a red boat on the sea"]}
 

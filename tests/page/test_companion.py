@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from preview import companion
-from preview.command import run
-from preview.companion import BotSupervisor
+from preview import supervisor
+from preview.app import run
+from preview.supervisor import BotSupervisor
 
 ABOUT = {"model": "none", "known": {}, "examples": []}
 TIDY = """
@@ -37,7 +37,7 @@ time.sleep(600)
 """
 KILLED = """
 import asyncio, os, pathlib, sys
-from preview.command import run
+from preview.app import run
 bot = [sys.executable, "-c", {tidy!r}]
 asyncio.run(run(bot, os.environ, pathlib.Path("kept"), {about!r}, port=0, browser=False))
 """
@@ -73,7 +73,7 @@ async def test_the_bot_may_put_its_things_in_order_before_it_ends(tidy):
 
 
 async def test_a_bot_that_does_not_end_is_ended_by_force(monkeypatch):
-    monkeypatch.setattr(companion, "STOP_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(supervisor, "STOP_TIMEOUT_S", 0.2)
     before = set(psutil.Process().children())  # other tests' processes, such as multiprocessing's own tracker
     async with running(
         "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
@@ -99,7 +99,7 @@ async def test_a_bot_that_is_killed_takes_along_what_it_started():
 
 
 async def test_a_bot_that_dies_is_said_to_be_dead_and_started_again(monkeypatch):
-    monkeypatch.setattr(companion, "RESTART_DELAYS_S", (0.01,))
+    monkeypatch.setattr(supervisor, "RESTART_DELAYS_S", (0.01,))
     states: list[bool] = []
     bot = BotSupervisor([sys.executable, "-c", "print('ouch', flush=True); raise SystemExit(1)"])
     bot.environment = os.environ
@@ -150,7 +150,7 @@ async def test_a_damaged_world_is_said_to_be_so(tmp_path, capsys):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
 async def test_the_bot_ends_with_a_preview_that_is_killed(tidy):
     code = KILLED.format(tidy=TIDY, about=ABOUT)
-    root = str(Path(companion.__file__).parents[1])
+    root = str(Path(supervisor.__file__).parents[1])
     preview = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, env=os.environ | {"PYTHONPATH": root}, stderr=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,

@@ -9,7 +9,7 @@ import pytest
 
 from preview import FakeDiscord
 from preview.page.site import Page
-from preview.scenery import make_world
+from preview.seed_data import make_world
 
 PATHS = ("/", "/page/app.js", "/feed", "/do/send", "/api/v10/gateway", "/gateway")
 

@@ -14,7 +14,7 @@ from playwright.async_api import expect
 
 from preview import FakeDiscord
 from preview.page.site import Page
-from preview.scenery import make_world
+from preview.seed_data import make_world
 from tests.page.conftest import answer_to, message, ready, use, visit
 from tests.page.showcase import Showcase
 

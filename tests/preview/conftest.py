@@ -13,7 +13,7 @@ import yarl
 from discord import app_commands
 
 from preview import Channel, FakeDiscord, Guild, User, World
-from preview.rules.openapi import OpenApi
+from preview.validation.openapi import OpenApi
 
 OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
 

@@ -4,10 +4,10 @@ import copy
 
 import pytest
 
-from preview.rules import callbacks as rules_callbacks
-from preview.rules import commands as rules_commands
-from preview.rules import components as rules
-from preview.rules.openapi import OpenApi
+from preview.validation import callbacks as rules_callbacks
+from preview.validation import commands as rules_commands
+from preview.validation import components as rules
+from preview.validation.openapi import OpenApi
 
 BUTTON = {"type": 2, "style": 1, "label": "U1", "custom_id": "u:1"}
 LINK = {"type": 2, "style": 5, "label": "site", "url": "https://example.org"}

@@ -8,7 +8,7 @@ import discord
 import pytest
 
 from preview import FakeDiscord
-from preview.api.ratelimit import LIMITS
+from preview.api.rate_limits import LIMITS
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from preview.api.server import FakeDiscord
-from preview.companion import BotSupervisor, StartupError
 from preview.page.site import Page
-from preview.scenery import make_world
-from preview.state.storage import WorldStorage
+from preview.seed_data import make_world
+from preview.state.persistence import WorldStorage
 from preview.state.world import Json
+from preview.supervisor import BotSupervisor, StartupError
 
 
 async def run(

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from preview.api.errors import ApiError, Problem
-from preview.rules import components as rules
 from preview.state.files import UploadedFile, safe_filename
 from preview.state.world import COMPONENTS_V2, EPHEMERAL, Attachment, Json, Message, walk_components
+from preview.validation import components as rules
 
 if TYPE_CHECKING:
-    from preview.api.bodies import RequestBody
+    from preview.api.request_body import RequestBody
     from preview.state.core import FakeDiscordState
 
 SETTABLE_FLAGS = (1 << 2) | EPHEMERAL | (1 << 12) | COMPONENTS_V2

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from preview.state.core import FakeDiscordState
-from preview.state.feed import StateEvent
+from preview.state.event_bus import StateEvent
 from preview.state.world import Channel, Message, World
 
 

@@ -6,19 +6,19 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from preview.api.compose import store_attachment
 from preview.api.errors import ApiError
 from preview.api.interactions import REPLY, message_reference
-from preview.people import options
-from preview.people.forms import fill_modal
-from preview.people.options import ResolvedData, UserActionError
-from preview.rules.components import LINK, PREMIUM, SELECTS, STRING_SELECT
+from preview.api.message_builder import store_attachment
 from preview.state import permissions
 from preview.state.core import FakeDiscordState
-from preview.state.feed import StateEvent
+from preview.state.event_bus import StateEvent
 from preview.state.files import UploadedFile
 from preview.state.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, RESPONSE_TIMEOUT_S, Interaction
 from preview.state.world import Channel, Json, Message, User, button_label, walk_components
+from preview.users import options
+from preview.users.modals import fill_modal
+from preview.users.options import ResolvedData, UserActionError
+from preview.validation.components import LINK, PREMIUM, SELECTS, STRING_SELECT
 
 IN_GUILD, BOT_DM, PRIVATE_CHANNEL = 0, 1, 2
 CHAT_INPUT, USER_MENU, MESSAGE_MENU = 1, 2, 3

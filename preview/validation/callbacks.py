@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from preview.api.errors import Problem
-from preview.rules.checks import Problems, forbidden, length, required
-from preview.rules.commands import choices
-from preview.rules.components import (
+from preview.state.world import COMPONENTS_V2, EPHEMERAL, Json, walk_components
+from preview.validation.checks import Problems, forbidden, length, required
+from preview.validation.commands import choices
+from preview.validation.components import (
     FILE_UPLOAD,
     LABEL,
     ROW,
@@ -17,7 +18,6 @@ from preview.rules.components import (
     check_select,
     check_text_display,
 )
-from preview.state.world import COMPONENTS_V2, EPHEMERAL, Json, walk_components
 
 MODAL_FIELDS = (*SELECTS, TEXT_INPUT, FILE_UPLOAD, 21, 22, 23)
 UPDATE_CALLBACKS = (6, 7)

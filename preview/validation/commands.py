@@ -6,8 +6,8 @@ import re
 from collections import Counter
 
 from preview.api.errors import Problem
-from preview.rules.checks import Problems, forbidden, length, required
 from preview.state.world import Json
+from preview.validation.checks import Problems, forbidden, length, required
 
 _LOCALES = (
     "ar bg cs da de el en-GB en-US es-419 es-ES fi fr he hi hr hu id it ja ko lt nl no pl pt-BR ro ru sv-SE th tr uk "

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from preview.api.errors import Problem
-from preview.rules.checks import Problems, forbidden, length, required, url_scheme
 from preview.state.world import Json, walk_components
+from preview.validation.checks import Problems, forbidden, length, required, url_scheme
 
 ROW, BUTTON, STRING_SELECT, TEXT_INPUT = 1, 2, 3, 4
 SELECTS = (3, 5, 6, 7, 8)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from preview.people.options import ResolvedData, UserActionError, select_values
-from preview.rules.components import FILE_UPLOAD, LABEL, ROW, SELECTS, TEXT_DISPLAY, TEXT_INPUT
 from preview.state.files import UploadedFile
 from preview.state.world import Json
+from preview.users.options import ResolvedData, UserActionError, select_values
+from preview.validation.components import FILE_UPLOAD, LABEL, ROW, SELECTS, TEXT_DISPLAY, TEXT_INPUT
 
 RADIO_GROUP, CHECKBOX_GROUP, CHECKBOX = 21, 22, 23
 

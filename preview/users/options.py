@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from preview.api.compose import store_attachment
+from preview.api.message_builder import store_attachment
 from preview.state import payloads
 from preview.state.core import FakeDiscordState
 from preview.state.files import UploadedFile

@@ -1,1 +1,0 @@
-"""The simulated people, and what a test or the page may ask of them."""

@@ -1,0 +1,1 @@
+"""Simulated users, and what a test or the page may ask of them."""
