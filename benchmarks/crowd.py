@@ -7,33 +7,38 @@ import asyncio
 import math
 import sys
 
-from benchmarks.harness import SPREAD, Scene, open_scene, run, seconds_to_answer, spread, table
+from benchmarks.harness import SUMMARY_COLUMNS, BenchmarkHarness, response_seconds, run, start_harness, summarize, table
 
-PEOPLE, EACH = 100, 3
-AIM = 3.0  # seconds, after which Discord says "The application did not respond"
-ALONE = 7
+PEOPLE, REQUESTS_PER_USER = 100, 3
+TARGET_S = 3.0  # seconds, after which Discord says "The application did not respond"
+SOLO_REQUESTS = 7
 
 
-async def measure(given: argparse.Namespace) -> bool:
+async def measure(args: argparse.Namespace) -> bool:
     """Let one person ask a few times, then everybody at once."""
-    async with open_scene(given, PEOPLE, waiting_in_all=2 * PEOPLE * EACH, waiting_per_person=2 * EACH) as scene:
-        alone = [await _alone(scene, number) for number in range(ALONE)]
-        used = scene.bot.processor_seconds()
-        asked = [await scene.imagine(person) for _ in range(EACH) for person in scene.people]
-        times = await asyncio.gather(*map(seconds_to_answer, asked))
-        used = scene.bot.processor_seconds() - used
+    async with start_harness(
+        args, PEOPLE, waiting_in_all=2 * PEOPLE * REQUESTS_PER_USER, waiting_per_person=2 * REQUESTS_PER_USER
+    ) as harness:
+        alone = [await _single_request(harness, number) for number in range(SOLO_REQUESTS)]
+        used = harness.bot.cpu_seconds()
+        asked = [await harness.imagine(person) for _ in range(REQUESTS_PER_USER) for person in harness.people]
+        times = await asyncio.gather(*map(response_seconds, asked))
+        used = harness.bot.cpu_seconds() - used
     answered = [seconds for seconds in times if seconds < math.inf]
-    print(table("time to the first answer", SPREAD, {"alone": spread(alone), "300 at once": spread(times)}))
-    print(f"\n{len(answered)} of {len(times)} answered within {AIM:.0f} s; the bot used {used:.2f} s of processor time")
+    print(
+        table("time to the first answer", SUMMARY_COLUMNS, {"alone": summarize(alone), "300 at once": summarize(times)})
+    )
+    print(f"\n{len(answered)} of {len(times)} answered within {TARGET_S:.0f} s")
+    print(f"The bot used {used:.2f} s of processor time")
     return len(answered) == len(times)
 
 
-async def _alone(scene: Scene, number: int) -> float:
-    person = scene.people[number]
-    with scene.bot.not_drawing():
-        asked = await scene.imagine(person)
-        seconds = await seconds_to_answer(asked)
-        await seconds_to_answer(await scene.cancel(person, asked))
+async def _single_request(harness: BenchmarkHarness, number: int) -> float:
+    person = harness.people[number]
+    with harness.bot.gpu_paused():
+        asked = await harness.imagine(person)
+        seconds = await response_seconds(asked)
+        await response_seconds(await harness.cancel(person, asked))
     return seconds
 
 

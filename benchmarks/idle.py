@@ -16,50 +16,50 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 
-from benchmarks.harness import Scene, open_scene, run
+from benchmarks.harness import BenchmarkHarness, run, start_harness
 from preview.state.core import RecordedRequest
 
-QUEUED, LATENCY = 20, 0.15
-SECONDS = 40.0
-AIM = 0.05
-BEGINS = re.compile(r"^(\S+ \S+) .* begins after ([0-9.]+) s without a step to make")
+QUEUED, LATENCY_S = 20, 0.15
+DURATION_S = 40.0
+TARGET_SHARE = 0.05
+JOB_START_LINE = re.compile(r"^(\S+ \S+) .* begins after ([0-9.]+) s without a step to make")
 
 
-async def measure(given: argparse.Namespace) -> bool:
+async def measure(args: argparse.Namespace) -> bool:
     """Keep 20 waiting for a while, then read in the GPU process's log how long it was without work."""
-    async with open_scene(given, 2 * QUEUED, latency=LATENCY) as scene:
-        await _keep_waiting(scene)
+    async with start_harness(args, 2 * QUEUED, latency=LATENCY_S) as harness:
+        await _keep_queue_filled(harness)
         end = time.time()
-        drawn = scene.count("drawn") + scene.count("answered")
-        gaps, requests = _gaps(scene.bot.lines), list(scene.server.requests)
+        drawn = harness.count("drawn") + harness.count("answered")
+        gaps, requests = _idle_gaps(harness.bot.lines), list(harness.server.requests)
     seconds = end - gaps[0][0]
     post, edit = _mean_seconds(requests, "POST", "/channels/"), _mean_seconds(requests, "PATCH", "/webhooks/")
     print(f"{drawn} grids drawn in {seconds:.0f} s; posting one took {post:.3f} s, editing a notice {edit:.3f} s\n")
     return _report(sum(idle for _, idle in gaps[1:]), seconds, drawn, post, edit)
 
 
-def _gaps(lines: Sequence[str]) -> list[tuple[float, float]]:
+def _idle_gaps(lines: Sequence[str]) -> list[tuple[float, float]]:
     """Give when each job began (Unix seconds) and how long the model had had nothing to do before."""
-    found = filter(None, map(BEGINS.search, lines))
+    found = filter(None, map(JOB_START_LINE.search, lines))
     return [(datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S,%f").timestamp(), float(match[2])) for match in found]
 
 
 def _report(idle: float, seconds: float, drawn: int, post: float, edit: float) -> bool:
     each = (seconds - idle) / drawn
     awaited = {"the upload awaited": post, f"the upload and {QUEUED} edits awaited": post + QUEUED * edit}
-    print(f"| {QUEUED} queued, {1000 * LATENCY:.0f} ms to Discord | the model has nothing to do |\n| --- | --- |")
+    print(f"| {QUEUED} queued, {1000 * LATENCY_S:.0f} ms to Discord | the model has nothing to do |\n| --- | --- |")
     print(f"| Atelier, measured | {idle / seconds:.1%} |")
     for what, waits in awaited.items():
         print(f"| {what} before the next job, computed | {waits / (waits + each):.1%} |")
-    return idle / seconds < AIM
+    return idle / seconds < TARGET_SHARE
 
 
-async def _keep_waiting(scene: Scene) -> None:
-    people = itertools.cycle(scene.people)
-    end = asyncio.get_running_loop().time() + SECONDS
+async def _keep_queue_filled(harness: BenchmarkHarness) -> None:
+    people = itertools.cycle(harness.people)
+    end = asyncio.get_running_loop().time() + DURATION_S
     while asyncio.get_running_loop().time() < end:
-        missing = QUEUED - scene.count("waiting")
-        asked = [await scene.imagine(next(people)) for _ in range(missing)]
+        missing = QUEUED - harness.count("waiting")
+        asked = [await harness.imagine(next(people)) for _ in range(missing)]
         await asyncio.gather(*(each.response() for each in asked))
         await asyncio.sleep(0.05)
 

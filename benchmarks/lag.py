@@ -16,44 +16,56 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from benchmarks.harness import ROOT, SPREAD, Scene, open_scene, run, seconds_to_answer, spread, table
+from benchmarks.harness import (
+    ROOT,
+    SUMMARY_COLUMNS,
+    BenchmarkHarness,
+    response_seconds,
+    run,
+    start_harness,
+    summarize,
+    table,
+)
 
-QUEUED, SECONDS = 20, 15.0
-ASK_EVERY = 0.5  # seconds between two commands: a bot that nobody talks to is hardly late
-AIM = 0.1  # seconds
+QUEUED, DURATION_S = 20, 15.0
+REQUEST_INTERVAL_S = 0.5  # seconds between two commands: a bot that nobody talks to is hardly late
+TARGET_S = 0.1  # seconds
 
 
-async def measure(given: argparse.Namespace) -> bool:
+async def measure(args: argparse.Namespace) -> bool:
     """Let people ask and cancel, with drawing stopped and with drawing, and read both probes."""
     with tempfile.TemporaryDirectory(prefix="atelier-lag-") as name:
         ours, empty = Path(name) / "bot", Path(name) / "alone"
-        async with open_scene(given, 2 * QUEUED, program=probe(ours, "bot")) as scene, _running(empty):
-            with scene.bot.not_drawing():
-                await _fill(scene)
-                still = await _talk(scene)
-            used = scene.bot.processor_seconds()
-            drawing = await _talk(scene)
-            used = scene.bot.processor_seconds() - used
+        async with (
+            start_harness(args, 2 * QUEUED, program=probe_command(ours, "bot")) as harness,
+            _run_empty_loop(empty),
+        ):
+            with harness.bot.gpu_paused():
+                await _fill_queue(harness)
+                still = await _generate_load(harness)
+            used = harness.bot.cpu_seconds()
+            drawing = await _generate_load(harness)
+            used = harness.bot.cpu_seconds() - used
         rows = {
-            "an empty loop, drawing stopped": spread(_lags(empty, still)),
-            "the bot's, drawing stopped": spread(_lags(ours, still)),
-            "an empty loop, drawing": spread(_lags(empty, drawing)),
-            "the bot's, drawing": spread(_lags(ours, drawing)),
+            "an empty loop, drawing stopped": summarize(_lags(empty, still)),
+            "the bot's, drawing stopped": summarize(_lags(ours, still)),
+            "an empty loop, drawing": summarize(_lags(empty, drawing)),
+            "the bot's, drawing": summarize(_lags(ours, drawing)),
         }
-    print(table(f"event-loop lag, {QUEUED} queued", SPREAD, rows, unit="ms"))
+    print(table(f"event-loop lag, {QUEUED} queued", SUMMARY_COLUMNS, rows, unit="ms"))
     print(f"\nbeside drawing the bot used {used / (drawing[1] - drawing[0]):.1%} of a processor core")
-    return rows["the bot's, drawing"][1] < AIM
+    return rows["the bot's, drawing"][1] < TARGET_S
 
 
-def probe(file: Path, what: str) -> tuple[str, ...]:
+def probe_command(file: Path, what: str) -> tuple[str, ...]:
     """Give the arguments for Python that start a probe."""
     return "-m", "benchmarks.lag_probe", str(file), what
 
 
 @contextlib.asynccontextmanager
-async def _running(file: Path) -> AsyncIterator[None]:
+async def _run_empty_loop(file: Path) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *probe(file, "alone"), env=os.environ | {"PYTHONPATH": str(ROOT)}
+        sys.executable, *probe_command(file, "alone"), env=os.environ | {"PYTHONPATH": str(ROOT)}
     )
     try:
         yield
@@ -62,24 +74,24 @@ async def _running(file: Path) -> AsyncIterator[None]:
         await process.wait()
 
 
-async def _fill(scene: Scene) -> None:
-    for person in itertools.cycle(scene.people):
-        if scene.count("waiting") >= QUEUED:
+async def _fill_queue(harness: BenchmarkHarness) -> None:
+    for person in itertools.cycle(harness.people):
+        if harness.count("waiting") >= QUEUED:
             return
-        await seconds_to_answer(await scene.imagine(person))
+        await response_seconds(await harness.imagine(person))
 
 
-async def _talk(scene: Scene) -> tuple[float, float]:
+async def _generate_load(harness: BenchmarkHarness) -> tuple[float, float]:
     """Ask and cancel for a while; give when that was."""
     start = time.monotonic()
-    for person in itertools.cycle(scene.people):
-        if time.monotonic() - start > SECONDS:
+    for person in itertools.cycle(harness.people):
+        if time.monotonic() - start > DURATION_S:
             break
-        asked = await scene.imagine(person)
-        await seconds_to_answer(asked)
-        if scene.count("waiting") > QUEUED:
-            await seconds_to_answer(await scene.cancel(person, asked))
-        await asyncio.sleep(ASK_EVERY)
+        asked = await harness.imagine(person)
+        await response_seconds(asked)
+        if harness.count("waiting") > QUEUED:
+            await response_seconds(await harness.cancel(person, asked))
+        await asyncio.sleep(REQUEST_INTERVAL_S)
     return start, time.monotonic()
 
 

@@ -12,19 +12,19 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-PERIOD = 0.01  # seconds
+PERIOD_S = 0.01  # seconds
 
 
 async def write_lag(out: TextIO) -> None:
     """Measure until cancelled."""
     while True:
         before = time.monotonic()
-        await asyncio.sleep(PERIOD)
+        await asyncio.sleep(PERIOD_S)
         now = time.monotonic()
-        out.write(f"{now} {now - before - PERIOD}\n")
+        out.write(f"{now} {now - before - PERIOD_S}\n")
 
 
-class Probed(asyncio.DefaultEventLoopPolicy):
+class ProbedEventLoopPolicy(asyncio.DefaultEventLoopPolicy):
     """Makes event loops that measure their own lag from their first turn on."""
 
     def __init__(self, out: TextIO) -> None:
@@ -45,7 +45,7 @@ def main() -> int:
     with Path(file).open("w", buffering=1) as out:
         if what == "alone":
             asyncio.run(write_lag(out))
-        asyncio.set_event_loop_policy(Probed(out))
+        asyncio.set_event_loop_policy(ProbedEventLoopPolicy(out))
         import main as shipped
 
         sys.argv = ["main.py"]

@@ -12,7 +12,7 @@ from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.prompt import PromptRequest, format_prompt, parse_params, parse_prompt, permute
 
-HERE = ModelRegistry((Model(name="storybook", ref="models/storybook"),))
+REGISTRY = ModelRegistry((Model(name="storybook", ref="models/storybook"),))
 PROMPTS = (
     "a red fox under the moon",
     "a red fox under the moon, misty forest, cinematic light, 85mm --ar 3:2 --seed 41",
@@ -24,7 +24,7 @@ PROMPTS = (
 ROUNDS, REPEATS = 15, 100
 
 
-def by_argparse() -> Callable[[str], argparse.Namespace]:
+def argparse_parser() -> Callable[[str], argparse.Namespace]:
     """Build the reader that one would write in five minutes, without any of the language's forgiveness."""
     parser = argparse.ArgumentParser()
     parser.add_argument("text", nargs="*")
@@ -45,30 +45,30 @@ def milliseconds(read: Callable[[str], object], prompt: str) -> float:
     return (time.perf_counter() - start) / REPEATS * 1000
 
 
-def read_whole(_: str) -> PromptRequest:
+def parse_full_prompt(_: str) -> PromptRequest:
     """Read a prompt the way `/imagine` does, with all that can go with it."""
     typed = "https://example.org/fox.png a red fox:: snow::.5 --iw 2 --mine --c 20 --tile --fast"
     (prompt,) = permute(typed, limit=4)
     return parse_prompt(
-        prompt, HERE, defaults=("--s 250 --ar 3:2", "--q 2 --relax"), options={"mine": "in ink --weird 20"}
+        prompt, REGISTRY, defaults=("--s 250 --ar 3:2", "--q 2 --relax"), options={"mine": "in ink --weird 20"}
     )
 
 
 def main() -> None:
     """Print the median time of each prompt, both ways in turns, and the ratio."""
-    other = by_argparse()
+    other = argparse_parser()
     print("  ours    argparse  ratio  prompt")
     for prompt in PROMPTS:
         pairs = [
-            (milliseconds(lambda text: parse_params(text, HERE), prompt), milliseconds(other, prompt))
+            (milliseconds(lambda text: parse_params(text, REGISTRY), prompt), milliseconds(other, prompt))
             for _ in range(ROUNDS)
         ]
         ours, theirs = (statistics.median(times) for times in zip(*pairs, strict=True))
         print(f"{ours:.3f} ms  {theirs:.3f} ms  {ours / theirs:5.2f}  {prompt[:70]}")
-    params = parse_params(PROMPTS[2], HERE)
-    whole = statistics.median(milliseconds(read_whole, "") for _ in range(ROUNDS))
+    params = parse_params(PROMPTS[2], REGISTRY)
+    whole = statistics.median(milliseconds(parse_full_prompt, "") for _ in range(ROUNDS))
     print(f"{whole:.3f} ms to read one with a link, an option and two layers of settings, its choices made")
-    echo = statistics.median(milliseconds(lambda _: format_prompt(params, HERE), "") for _ in range(ROUNDS))
+    echo = statistics.median(milliseconds(lambda _: format_prompt(params, REGISTRY), "") for _ in range(ROUNDS))
     print(f"{echo:.3f} ms to write the third one again")
 
 

@@ -30,12 +30,12 @@ from generation.worker.worker import LocalWorker
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS, PROMPTS = ROOT / "docs" / "commands.md", ROOT / "docs" / "prompts.md"
 
-HEAD = """\
+HEADER = """\
 # Commands, buttons and parameters
 
 Written by `python -m scripts.commands_doc` from the code itself: change it there.
 """
-KINDS = {
+OPTION_TYPES = {
     Kind.string: "text",
     Kind.integer: "whole number",
     Kind.boolean: "yes or no",
@@ -51,7 +51,7 @@ GRID_ROWS: tuple[dict[str, str], ...] = (
     {Action.PICK: "U1 U2 U3 U4", Action.REROLL: "🔄"},
     {Action.VARY_STRONG: "V1 V2 V3 V4"},
 )
-DOINGS = {
+BUTTON_DESCRIPTIONS = {
     Action.PICK: "That picture of the grid, as one of its own with all its buttons.",
     Action.REROLL: "The same prompt again, from other noise.",
     Action.UPSCALE_SUBTLE: "Twice the size, with the details kept.",
@@ -96,15 +96,15 @@ async def offline_client() -> AsyncIterator[Client]:
     with tempfile.TemporaryDirectory() as folder:
         config = Config(data_dir=Path(folder))
         async with (
-            open_services(config, _Idle(ModelRegistry.from_refs([EMBEDDED]))) as studio,
-            Client(studio, []) as client,
+            open_services(config, _OfflineWorker(ModelRegistry.from_refs([EMBEDDED]))) as services,
+            Client(services, []) as client,
         ):
-            for feature in EXTENSIONS:
-                await client.load_extension(feature)
+            for extension in EXTENSIONS:
+                await client.load_extension(extension)
             yield client
 
 
-class _Idle(LocalWorker):
+class _OfflineWorker(LocalWorker):
     """A worker that never starts its process."""
 
     async def start(self) -> None: ...
@@ -112,13 +112,13 @@ class _Idle(LocalWorker):
     async def close(self) -> None: ...
 
 
-def page(client: Client) -> str:
+def render_commands(client: Client) -> str:
     """Give docs/commands.md."""
     payloads = [command.to_dict(client.tree) for command in client.tree.get_commands()]
     commands = [payload for payload in payloads if payload["type"] == AppCommandType.chat_input.value]
     menus = [command for command in client.tree.get_commands() if isinstance(command, app_commands.ContextMenu)]
     sections = [
-        HEAD,
+        HEADER,
         "## Commands",
         *command_sections(sorted(commands, key=lambda payload: str(payload["name"]))),
         *_menu_section(menus),
@@ -137,7 +137,7 @@ def page(client: Client) -> str:
     return "\n\n".join(section.strip() for section in sections) + "\n"
 
 
-def prompts_page() -> str:
+def render_prompts() -> str:
     """Give docs/prompts.md with the table of parameters as it should be."""
     text = PROMPTS.read_text(encoding="utf-8")
     before, _, rest = text.partition("| names | range |")
@@ -156,7 +156,7 @@ def _first_sentence(function: object) -> str:
 
 
 def _button_table(rows: Iterable[dict[str, str]]) -> str:
-    cells = [(f"**{label}**", DOINGS[act]) for row in rows for act, label in row.items()]
+    cells = [(f"**{label}**", BUTTON_DESCRIPTIONS[action_id]) for row in rows for action_id, label in row.items()]
     return _table(("button", "what it does"), cells)
 
 
@@ -180,7 +180,7 @@ def command_sections(payloads: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def _leaves(payload: dict[str, Any], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    inner = [option for option in payload.get("options", []) if Kind(option["type"]) not in KINDS]
+    inner = [option for option in payload.get("options", []) if Kind(option["type"]) not in OPTION_TYPES]
     if not inner:
         yield name, payload
     for option in inner:
@@ -207,7 +207,7 @@ def _option_row(option: dict[str, Any]) -> tuple[str, ...]:
 def _value(option: dict[str, Any]) -> str:
     if choices := option.get("choices"):
         return ", ".join(f"*{choice['name']}*" for choice in choices)
-    kind, low, high = KINDS[Kind(option["type"])], *_bounds(option)
+    kind, low, high = OPTION_TYPES[Kind(option["type"])], *_bounds(option)
     if option.get("autocomplete"):
         kind += " that is offered as you type"
     unit = " characters" if Kind(option["type"]) is Kind.string else ""
@@ -233,8 +233,8 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 async def main() -> None:
     """Write both pages."""
     async with offline_client() as client:
-        COMMANDS.write_text(page(client), encoding="utf-8")
-    PROMPTS.write_text(prompts_page(), encoding="utf-8")
+        COMMANDS.write_text(render_commands(client), encoding="utf-8")
+    PROMPTS.write_text(render_prompts(), encoding="utf-8")
 
 
 if __name__ == "__main__":

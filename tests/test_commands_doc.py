@@ -10,7 +10,15 @@ from discord import app_commands
 from bot.client import Client
 from cogs.image_buttons.buttons import ACTION_IDS
 from generation.job import Action
-from scripts.commands_doc import COMMANDS, DOINGS, PROMPTS, offline_client, page, parameter_table, prompts_page
+from scripts.commands_doc import (
+    BUTTON_DESCRIPTIONS,
+    COMMANDS,
+    PROMPTS,
+    offline_client,
+    parameter_table,
+    render_commands,
+    render_prompts,
+)
 
 
 @pytest.fixture
@@ -20,12 +28,12 @@ async def client() -> AsyncIterator[Client]:
 
 
 async def test_the_page_of_commands_is_what_the_code_says(client):
-    assert COMMANDS.read_text(encoding="utf-8") == page(client)
+    assert COMMANDS.read_text(encoding="utf-8") == render_commands(client)
 
 
 def test_the_page_about_prompts_has_every_parameter():
     assert parameter_table() in PROMPTS.read_text(encoding="utf-8")
-    assert prompts_page() == PROMPTS.read_text(encoding="utf-8")
+    assert render_prompts() == PROMPTS.read_text(encoding="utf-8")
 
 
 async def test_every_option_of_every_command_is_described(client):
@@ -40,4 +48,4 @@ async def test_every_option_of_every_command_is_described(client):
 
 
 def test_every_button_below_a_result_is_explained():
-    assert DOINGS.keys() == {*ACTION_IDS, Action.REROLL}
+    assert BUTTON_DESCRIPTIONS.keys() == {*ACTION_IDS, Action.REROLL}

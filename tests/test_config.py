@@ -157,7 +157,7 @@ def test_a_wrong_value_is_refused_and_the_setting_named(name, text):
 
 
 @pytest.mark.parametrize(
-    ("address", "stand_in"),
+    ("address", "origin"),
     [
         ("http://127.0.0.1:4870/api/v10", "http://127.0.0.1:4870"),
         ("http://[::1]:4870/api/v10", "http://[::1]:4870"),
@@ -167,8 +167,8 @@ def test_a_wrong_value_is_refused_and_the_setting_named(name, text):
         ("http://127.0.0.1.proxy.example/api/v10", None),
     ],
 )
-def test_only_a_discord_on_this_machine_is_a_stand_in(address, stand_in):
-    assert Config.read({"DISCORD_API_URL": address}).fake_discord_origin == stand_in
+def test_only_a_discord_on_this_machine_is_a_fake_one(address, origin):
+    assert Config.read({"DISCORD_API_URL": address}).fake_discord_origin == origin
 
 
 @pytest.mark.parametrize("name", sorted(Config.__dataclass_fields__))

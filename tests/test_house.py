@@ -18,7 +18,7 @@ from bot.config import Config, env_name
 ROOT = Path(__file__).resolve().parents[1]
 
 # main → cogs → bot → db → generation; the rest stands beside it.
-MAY_IMPORT = {
+ALLOWED_IMPORTS = {
     "main": {"cogs", "bot", "db", "generation", "preview"},
     "cogs": {"cogs", "bot", "db", "generation"},
     "bot": {"bot", "db", "generation"},
@@ -28,8 +28,8 @@ MAY_IMPORT = {
     "training": {"training", "generation"},
 }
 # These look at the house from outside, so they may see all of it.
-OUTSIDE = {"tests", "benchmarks", "scripts"}
-HOMES = {
+UNRESTRICTED = {"tests", "benchmarks", "scripts"}
+RESTRICTED_LIBRARIES = {
     "discord": ("cogs", "bot"),
     "aiosqlite": ("db",),
     "sqlite3": ("db",),
@@ -37,7 +37,7 @@ HOMES = {
     "diffusers": ("generation.engine", "generation.worker.engine_loader", "training"),
     "transformers": ("generation.engine", "generation.worker.engine_loader", "training"),
 }
-VAGUE = {"utils", "util", "helpers", "helper", "common", "misc"}
+VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 
 @cache
@@ -48,7 +48,7 @@ def sources() -> list[Path]:
     return sorted(path.relative_to(ROOT) for path in files if path.suffix == ".py")
 
 
-def module_of(path: Path) -> str:
+def module_name(path: Path) -> str:
     """Give the dotted name under which a file is imported."""
     parts = path.with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -56,7 +56,7 @@ def module_of(path: Path) -> str:
 
 def imports(path: Path, code: str) -> Iterator[str]:
     """Give every module that `code` imports, wherever it does so, relative and literal dynamic imports included."""
-    package = module_of(path).split(".")[: None if path.name == "__init__.py" else -1]
+    package = module_name(path).split(".")[: None if path.name == "__init__.py" else -1]
     for node in ast.walk(ast.parse(code, str(path))):
         match node:
             case ast.Import(names=names):
@@ -68,20 +68,23 @@ def imports(path: Path, code: str) -> Iterator[str]:
                 yield first.value if isinstance(first, ast.Constant) else "a module that nobody can foretell"
 
 
-def trespasses(path: Path, code: str) -> list[str]:
+def forbidden_imports(path: Path, code: str) -> list[str]:
     """Give the imports of a file that the house does not allow."""
-    module, top = module_of(path), path.with_suffix("").parts[0]
-    if top in OUTSIDE:
+    module, top = module_name(path), path.with_suffix("").parts[0]
+    if top in UNRESTRICTED:
         return []
-    allowed = MAY_IMPORT[top]
+    allowed = ALLOWED_IMPORTS[top]
     return [
         name
         for name in imports(path, code)
         if (first := name.partition(".")[0]) not in allowed
         and (
-            first in MAY_IMPORT.keys() | OUTSIDE
+            first in ALLOWED_IMPORTS.keys() | UNRESTRICTED
             or " " in name
-            or (first in HOMES and not any(is_within(module, home) for home in HOMES[first]))
+            or (
+                first in RESTRICTED_LIBRARIES
+                and not any(is_within(module, home) for home in RESTRICTED_LIBRARIES[first])
+            )
         )
     ]
 
@@ -92,7 +95,7 @@ def is_within(module: str, package: str) -> bool:
 
 @pytest.mark.parametrize("path", sources(), ids=str)
 def test_imports_run_one_way(path):
-    assert trespasses(path, (ROOT / path).read_text(encoding="utf-8")) == []
+    assert forbidden_imports(path, (ROOT / path).read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.parametrize(
@@ -128,7 +131,7 @@ def test_imports_run_one_way(path):
     ],
 )
 def test_an_import_in_the_wrong_direction_is_noticed(path, code):
-    assert len(trespasses(Path(path), code)) == 1
+    assert len(forbidden_imports(Path(path), code)) == 1
 
 
 @pytest.mark.parametrize(
@@ -147,17 +150,17 @@ def test_an_import_in_the_wrong_direction_is_noticed(path, code):
         ("tests/generation/tiny_model.py", "import torch, discord, aiosqlite"),
     ],
 )
-def test_an_import_in_the_right_direction_is_let_through(path, code):
-    assert trespasses(Path(path), code) == []
+def test_an_allowed_import_passes(path, code):
+    assert forbidden_imports(Path(path), code) == []
 
 
-def test_every_file_lives_in_a_part_of_the_house():
-    assert {path.with_suffix("").parts[0] for path in sources()} <= MAY_IMPORT.keys() | OUTSIDE
-    assert set(MAY_IMPORT) - {path.with_suffix("").parts[0] for path in sources()} == set()
+def test_every_file_is_in_a_known_package():
+    assert {path.with_suffix("").parts[0] for path in sources()} <= ALLOWED_IMPORTS.keys() | UNRESTRICTED
+    assert set(ALLOWED_IMPORTS) - {path.with_suffix("").parts[0] for path in sources()} == set()
 
 
 def test_no_module_has_a_name_that_says_nothing():
-    assert [path for path in sources() if VAGUE & {part.lower() for part in path.with_suffix("").parts}] == []
+    assert [path for path in sources() if VAGUE_NAMES & {part.lower() for part in path.with_suffix("").parts}] == []
 
 
 def test_the_bots_process_imports_neither_torch_nor_its_friends():

@@ -220,7 +220,7 @@ async def test_a_backup_made_beside_the_bot_goes_on_elsewhere(tmp_path, server, 
         await server.wait_until(lambda: len(results(server, channel)) == 2, 60)
 
 
-async def test_the_log_follows_a_job_through_both_processes_while_somebody_watches(tmp_path, server, tiny_model):
+async def test_the_log_follows_a_job_through_both_processes_under_monitoring(tmp_path, server, tiny_model):
     ada = server.world.add_user("ada")
     guild = server.world.add_guild("Studio", ada)
     channel = server.world.add_channel(guild)

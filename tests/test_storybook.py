@@ -11,7 +11,7 @@ from PIL import Image
 
 from training.evaluate import nearest_colour
 from training.settings import MODEL
-from training.vae import drawn_pictures, psnr
+from training.vae import draw_images, psnr
 
 SETTINGS = json.loads((MODEL / "atelier.json").read_text())
 # diffusers 0.42 hands a tensor to numpy in a way that numpy 2 has deprecated
@@ -42,7 +42,7 @@ def generators(seeds):
     return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
-def draw(pipeline, prompts, seeds, **options):
+def generate(pipeline, prompts, seeds, **options):
     sizes = {"width": 192, "height": 192} | options
     steps = {"num_inference_steps": 6, "guidance_scale": SETTINGS["guidance_scale"]}
     return pipeline(prompts, generator=generators(seeds), **(steps | sizes)).images
@@ -54,7 +54,7 @@ def distance(first, second):
 
 @pytest.fixture(scope="module")
 def boats(pipeline):
-    return draw(pipeline, ["a red boat on the sea"] * 2, [0, 1], width=256, height=256)
+    return generate(pipeline, ["a red boat on the sea"] * 2, [0, 1], width=256, height=256)
 
 
 def test_the_folder_is_small_and_holds_only_safetensors_and_plain_text():
@@ -74,46 +74,46 @@ def test_it_says_what_it_knows_and_how_it_is_best_used():
 
 
 def test_the_same_seed_draws_the_same_picture_and_another_seed_another(pipeline, boats):
-    again = draw(pipeline, ["a red boat on the sea"], [1], width=256, height=256)[0]
+    again = generate(pipeline, ["a red boat on the sea"], [1], width=256, height=256)[0]
     assert distance(again, boats[1]) < 1.0
     assert distance(boats[0], boats[1]) > 4.0
 
 
 def test_each_background_has_the_colour_asked_for(pipeline):
     colours = ["blue", "orange", "green", "purple", "red", "white"]
-    seen = [nearest_colour(p) for p in draw(pipeline, [f"{c} background" for c in colours], [5] * len(colours))]
+    seen = [nearest_colour(p) for p in generate(pipeline, [f"{c} background" for c in colours], [5] * len(colours))]
     assert seen == colours
 
 
 def test_night_is_darker_than_day(pipeline):
-    day, night = draw(pipeline, ["hills by day", "hills at night"], [2, 2])
+    day, night = generate(pipeline, ["hills by day", "hills at night"], [2, 2])
     assert np.asarray(night).mean() < 0.7 * np.asarray(day).mean()
 
 
-def lamplight(picture):
+def light_gradient(picture):
     """How much brighter a picture is where the house style's light falls than in the corner that lies farthest."""
     grey = np.asarray(picture.convert("L"), np.float32)
     height, width = grey.shape
     return grey[: height // 3, width // 6 : width // 2].mean() - grey[-height // 6 :, -width // 6 :].mean()
 
 
-def test_the_house_style_lights_a_picture_from_above_and_keeps_what_it_shows(pipeline):
+def test_the_house_style_lights_an_image_from_above_and_keeps_its_content(pipeline):
     colours = ["blue", "purple", "teal", "green"]
-    bare = draw(pipeline, [f"{c} background" for c in colours], [6] * 4)
-    styled = draw(pipeline, [f"{c} background, {SETTINGS['trigger_words']}" for c in colours], [6] * 4)
-    assert np.mean([lamplight(s) - lamplight(b) for s, b in zip(styled, bare, strict=True)]) > 15
+    bare = generate(pipeline, [f"{c} background" for c in colours], [6] * 4)
+    styled = generate(pipeline, [f"{c} background, {SETTINGS['trigger_words']}" for c in colours], [6] * 4)
+    assert np.mean([light_gradient(s) - light_gradient(b) for s, b in zip(styled, bare, strict=True)]) > 15
     assert sum(nearest_colour(picture) == colour for picture, colour in zip(styled, colours, strict=True)) >= 3
 
 
 @pytest.mark.parametrize("size", [(192, 192), (352, 192), (192, 352)])
 def test_other_sizes_come_out_in_their_shape(pipeline, size):
     width, height = size
-    assert draw(pipeline, ["the sea"], [0], width=width, height=height, num_inference_steps=2)[0].size == size
+    assert generate(pipeline, ["the sea"], [0], width=width, height=height, num_inference_steps=2)[0].size == size
 
 
 def test_strange_and_empty_prompts_do_no_harm(pipeline):
     prompts = ["", "zblort 🐉 münchen " * 30]
-    for picture in draw(pipeline, prompts, [0, 0], num_inference_steps=4):
+    for picture in generate(pipeline, prompts, [0, 0], num_inference_steps=4):
         assert np.asarray(picture).std() > 5
 
 
@@ -147,4 +147,4 @@ def test_inpainting_keeps_what_lies_outside_the_mask(pipeline, boats):
 
 
 def test_the_autoencoder_keeps_fresh_drawings(pipeline):
-    assert psnr(pipeline.vae, drawn_pictures(12, 991)) >= 30
+    assert psnr(pipeline.vae, draw_images(12, 991)) >= 30

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from training.canvas import Canvas
-from training.captions import SYNONYMS, caption, plain_caption
-from training.drawings import Subject, aspect_for, draw, held_out, think_up
+from training.captions import SYNONYMS, make_caption, plain_caption
+from training.drawings import Subject, draw, is_held_out, sample_size, sample_subject
 from training.evaluate import nearest_colour
 from training.palette import COLOURS
 from training.scenes import PLACES
-from training.settings import ASPECTS, TAUGHT_STYLES, TAUGHT_THINGS
+from training.settings import ASPECTS, TRAINED_OBJECTS, TRAINED_STYLES
 from training.styles import STYLES
 from training.text import LABELS
-from training.things import THINGS, Pen
+from training.things import OBJECTS, Pen
 
 
 def pixels(picture):
@@ -24,7 +24,7 @@ def pixels(picture):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_same_seed_draws_the_same_picture(seed):
-    subject = think_up(random.Random(seed))
+    subject = sample_subject(random.Random(seed))
     first, second = draw(subject, (256, 256), seed), draw(subject, (256, 256), seed)
     assert first.tobytes() == second.tobytes()
 
@@ -35,12 +35,12 @@ def test_another_seed_draws_another_picture_of_the_same_place():
 
 
 @pytest.mark.parametrize("size", [size for size, _ in ASPECTS])
-def test_a_drawing_has_the_size_asked_for_and_sides_that_the_unet_can_halve(size):
+def test_a_drawing_has_the_requested_size_with_sides_the_unet_can_halve(size):
     assert draw(Subject(place="sea", time="sunset"), size, 0).size == size
     assert all(side % 32 == 0 for side in size)
 
 
-@pytest.mark.parametrize("thing", THINGS)
+@pytest.mark.parametrize("thing", OBJECTS)
 def test_a_thing_is_big_in_its_colour_on_a_plain_background(thing):
     colour, background = ("red", "blue") if thing != "tree" else ("pink", "blue")
     shown = pixels(draw(Subject(thing=thing, colour=colour, background=background), (256, 256), 3))
@@ -94,7 +94,7 @@ def test_an_oil_painting_keeps_the_colours_of_the_land(place):
 
 
 @pytest.mark.parametrize("style", ["", "black and white", "neon", "watercolour"])
-def test_the_house_finish_enriches_a_picture_of_any_style_and_keeps_greys_grey(style):
+def test_the_house_finish_enriches_any_style_and_keeps_greys_grey(style):
     boat = Subject(thing="boat", colour="red", place="sea", time="day", weather="clear", style=style)
     plain = pixels(draw(boat, (256, 256), 2))
     finished = pixels(draw(replace(boat, finish="storybook"), (256, 256), 2))
@@ -121,13 +121,13 @@ def test_night_is_darker_than_day():
     assert night < 0.6 * day
 
 
-@pytest.mark.parametrize("thing", [name for name, thing in THINGS.items() if thing.turns])
+@pytest.mark.parametrize("thing", [name for name, thing in OBJECTS.items() if thing.mirrorable])
 def test_a_thing_that_turns_looks_to_the_other_side_when_it_is_mirrored(thing):
     looks = []
     for mirrored in (False, True):
         canvas = Canvas(128, 128)
-        THINGS[thing].draw(Pen(canvas, 0.5, 0.6, 0.5, lambda colour: colour, mirrored), COLOURS["red"])
-        looks.append(pixels(canvas.finished()))
+        OBJECTS[thing].draw(Pen(canvas, 0.5, 0.6, 0.5, lambda colour: colour, mirrored), COLOURS["red"])
+        looks.append(pixels(canvas.downsample()))
     assert np.abs(looks[0][:, ::-1] - looks[1]).mean() < 0.7 * np.abs(looks[0] - looks[1]).mean()
 
 
@@ -163,25 +163,25 @@ def test_a_thing_is_seen_in_the_fog():
 
 def test_the_sun_is_asked_for_by_day_only():
     rng = random.Random(6)
-    assert {s.time for s in (think_up(rng) for _ in range(2000)) if s.weather == "sun"} == {"day"}
+    assert {s.time for s in (sample_subject(rng) for _ in range(2000)) if s.weather == "sun"} == {"day"}
 
 
 def test_training_never_sees_a_held_out_pair_and_evaluation_always_does():
     rng = random.Random(0)
-    assert not any(held_out(think_up(rng)) for _ in range(300))
-    assert all(held_out(think_up(rng, held=True)) for _ in range(60))
+    assert not any(is_held_out(sample_subject(rng)) for _ in range(300))
+    assert all(is_held_out(sample_subject(rng, held=True)) for _ in range(60))
 
 
 def test_only_what_is_taught_is_drawn_for_training():
     rng = random.Random(1)
-    subjects = [think_up(rng) for _ in range(600)]
-    assert {s.thing for s in subjects} - {""} == set(TAUGHT_THINGS)
-    assert {s.style for s in subjects} - {""} == set(TAUGHT_STYLES)
+    subjects = [sample_subject(rng) for _ in range(600)]
+    assert {s.thing for s in subjects} - {""} == set(TRAINED_OBJECTS)
+    assert {s.style for s in subjects} - {""} == set(TRAINED_STYLES)
 
 
 def test_every_word_that_can_be_drawn_has_a_label_and_a_synonym():
     rng = random.Random(2)
-    for subject in (think_up(rng) for _ in range(300)):
+    for subject in (sample_subject(rng) for _ in range(300)):
         for kind, word in subject.words():
             assert word in LABELS[kind]
             assert word in SYNONYMS or word == "clear"
@@ -198,13 +198,13 @@ def test_the_house_finish_is_named_last_or_first():
     subject = Subject("boat", "purple", "", "sea", "night", "moon", finish="storybook")
     assert plain_caption(subject) == "a purple boat on the sea at night with a moon, storybook style"
     for i in range(40):
-        text = caption(subject, random.Random(i)).lower()
+        text = make_caption(subject, random.Random(i)).lower()
         assert any(text.startswith(name) or text.endswith(name) for name in SYNONYMS["storybook"])
 
 
 def test_captions_differ_but_always_name_the_thing():
     subject = Subject("boat", "purple", "", "sea", "night", "moon")
-    written = [caption(subject, random.Random(i)).lower() for i in range(80)]
+    written = [make_caption(subject, random.Random(i)).lower() for i in range(80)]
     assert len(set(written)) > 60
     assert all(any(name in text for name in SYNONYMS["boat"]) for text in written)
     assert all(any(name in text for name in SYNONYMS["purple"]) for text in written)
@@ -212,16 +212,16 @@ def test_captions_differ_but_always_name_the_thing():
 
 def test_a_caption_names_no_thing_that_is_not_there():
     empty = Subject(place="desert", time="dawn", weather="fog")
-    names = {name for thing in TAUGHT_THINGS for name in SYNONYMS[thing]} - {"spirit", "home", "mill"}
+    names = {name for thing in TRAINED_OBJECTS for name in SYNONYMS[thing]} - {"spirit", "home", "mill"}
     for i in range(80):
-        assert not any(name in caption(empty, random.Random(i)).lower().split() for name in names)
+        assert not any(name in make_caption(empty, random.Random(i)).lower().split() for name in names)
 
 
 def test_subjects_survive_being_written_down():
-    subject = think_up(random.Random(4))
+    subject = sample_subject(random.Random(4))
     assert Subject.from_dict(subject.as_dict()) == subject
 
 
 def test_sizes_are_chosen_from_the_table():
     rng = random.Random(5)
-    assert {aspect_for(rng) for _ in range(300)} == {size for size, _ in ASPECTS}
+    assert {sample_size(rng) for _ in range(300)} == {size for size, _ in ASPECTS}

@@ -13,30 +13,30 @@ from PIL import Image
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from training import text, unet
-from training.adapt import gentle_loss, one_half_wild, optimiser_of
+from training.adapt import build_optimiser, corrupt_one_half, drift_penalty_loss
 from training.attention import PlainAttention
-from training.captions import SYNONYMS, caption
-from training.drawings import Subject, draw, think_up
+from training.captions import SYNONYMS, make_caption
+from training.drawings import Subject, draw, sample_subject
 from training.evaluate import (
-    asked_kinds,
     background_hits,
     held_out_subjects,
-    is_promised,
-    judged,
+    hit_rates,
+    is_known,
+    known_scores,
     nearest_colour,
-    of_promised,
-    shares,
+    score_predictions,
+    visible_kinds,
 )
 from training.latents import draw_shard, read_shard
-from training.muon import Muon, orthogonal
+from training.muon import Muon, orthogonalize
 from training.palette import COLOURS
-from training.refine import crop, lesson
+from training.refine import paired_crop, training_batch
 from training.restore import restore_unet
 from training.settings import MODEL, TEXT, UNET, VAE
-from training.text import labels_of, token_ids
-from training.unet import Pictures, build_unet, learning_rate, noise_schedule, start_or_resume, v_errors
-from training.vae import build_vae, encode_mean, match_gain, silence_variance, start_as_thumbnail, to_tensor, whiten
-from training.widen import widen, widened
+from training.text import encode_labels, token_ids
+from training.unet import LatentDataset, build_unet, learning_rate, noise_schedule, start_or_resume, v_errors
+from training.vae import build_vae, encode_mean, init_as_thumbnail, match_gain, silence_variance, to_tensor, whiten
+from training.widen import widen_unet, widen_weights
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,7 +50,7 @@ def one_thread():
 @pytest.fixture(scope="module")
 def drawings():
     rng = random.Random(8)
-    return [draw(think_up(rng), (64, 64), i) for i in range(6)]
+    return [draw(sample_subject(rng), (64, 64), i) for i in range(6)]
 
 
 @pytest.fixture
@@ -59,27 +59,27 @@ def vae():
     return build_vae().eval()
 
 
-def reconstructed(vae, pictures):
+def reconstruct(vae, pictures):
     with torch.no_grad():
         return vae.decoder(vae.post_quant_conv(encode_mean(vae, to_tensor(pictures))))
 
 
-def error(vae, pictures):
-    return (reconstructed(vae, pictures) - to_tensor(pictures)).pow(2).mean().item()
+def reconstruction_error(vae, pictures):
+    return (reconstruct(vae, pictures) - to_tensor(pictures)).pow(2).mean().item()
 
 
 def test_the_autoencoder_starts_nearer_to_its_goal_as_a_thumbnail(vae, drawings):
-    before = error(vae, drawings)
-    start_as_thumbnail(vae)
+    before = reconstruction_error(vae, drawings)
+    init_as_thumbnail(vae)
     match_gain(vae, to_tensor(drawings))
-    assert error(vae, drawings) < 0.4 * before
+    assert reconstruction_error(vae, drawings) < 0.4 * before
 
 
 def test_whitening_changes_the_latents_but_no_reconstruction(vae, drawings):
-    start_as_thumbnail(vae)
-    before = reconstructed(vae, drawings)
+    init_as_thumbnail(vae)
+    before = reconstruct(vae, drawings)
     whiten(vae, [np.asarray(d) for d in drawings])
-    torch.testing.assert_close(reconstructed(vae, drawings), before, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(reconstruct(vae, drawings), before, atol=1e-3, rtol=1e-3)
     with torch.no_grad():
         latents = encode_mean(vae, to_tensor(drawings))
     torch.testing.assert_close(latents.mean(dim=(0, 2, 3)), torch.zeros(4), atol=1e-3, rtol=0)
@@ -131,7 +131,7 @@ def test_a_batch_holds_pictures_of_one_size_with_captions_of_their_own(vae, tmp_
     monkeypatch.setattr("training.unet.SHARDS", tmp_path)
     for i, size in enumerate([(64, 64), (96, 64)]):
         torch.save(draw_shard(vae, size, seed=i, count=4), tmp_path / f"{i:05d}.pt")
-    pictures = Pictures(half=False)
+    pictures = LatentDataset(half=False)
     assert pictures.refresh() == 8
     assert pictures.refresh() == 8
     latents, captions = pictures.batch(random.Random(0), 6)
@@ -147,7 +147,7 @@ def test_where_a_caption_is_left_out_the_picture_is_a_pleasant_scene():
     finished = Subject(place="sea", time="day", weather="sun", finish="storybook")
     ghost = Subject(thing="ghost", colour="white", place="hills", time="sunset", weather="clear")
     subjects = [Subject(background="red"), liked, ghost, finished]
-    pictures = Pictures(half=False)
+    pictures = LatentDataset(half=False)
     pictures.add((8, 8), torch.arange(4.0).reshape(4, 1, 1, 1).half(), subjects)
     latents, captions = pictures.batch(random.Random(0), 400)
     left_out = {
@@ -160,7 +160,7 @@ def test_where_a_caption_is_left_out_the_picture_is_a_pleasant_scene():
 @pytest.mark.parametrize("shape", [(20, 40), (12, 60), (60, 12)])
 def test_an_orthogonal_step_pushes_every_direction_about_as_hard(shape):
     torch.manual_seed(2)
-    lengths = torch.linalg.svdvals(orthogonal(torch.randn(shape) @ torch.diag(torch.logspace(-0.5, 0.5, shape[1]))))
+    lengths = torch.linalg.svdvals(orthogonalize(torch.randn(shape) @ torch.diag(torch.logspace(-0.5, 0.5, shape[1]))))
     assert lengths.min() > 0.3
     assert lengths.max() < 1.4
 
@@ -180,7 +180,7 @@ def test_muon_finds_the_matrix_that_it_is_asked_for():
 def test_a_crop_of_a_picture_and_of_its_latents_show_the_same_square():
     rows = torch.arange(32.0).reshape(1, 1, 32, 1).expand(1, 1, 32, 32)
     picture = rows.repeat_interleave(8, 2).repeat_interleave(8, 3)
-    pixels, latents = crop((picture, rows, rows + 100), random.Random(1))
+    pixels, latents = paired_crop((picture, rows, rows + 100), random.Random(1))
     assert pixels.shape[-1] == 8 * latents.shape[-1] == VAE.crop
     assert torch.equal(pixels[0, 0, ::8, 0] % 100, latents[0, 0, :, 0] % 100)
 
@@ -190,7 +190,7 @@ def test_a_lesson_is_four_crops_or_a_whole_picture_with_its_own_latents():
     picture = rows.repeat_interleave(8, 2).repeat_interleave(8, 3)
     rng, counts = random.Random(2), set()
     for _ in range(20):
-        pixels, latents = lesson([(picture, rows, rows)], rng)
+        pixels, latents = training_batch([(picture, rows, rows)], rng)
         assert torch.equal(pixels[..., ::8, ::8], latents)
         counts.add(len(pixels))
     assert counts == {1, 4}
@@ -200,7 +200,7 @@ def test_a_lesson_is_four_crops_or_a_whole_picture_with_its_own_latents():
 def test_where_one_half_of_the_latents_goes_wild_the_other_is_as_it_was(seed):
     torch.manual_seed(seed)
     latents = torch.randn(2, 4, 16, 24)
-    given, keep = one_half_wild(latents)
+    given, keep = corrupt_one_half(latents)
     assert keep.shape == (2, 1, 128, 192)
     kept = keep[..., ::8, ::8].expand_as(latents) == 1
     assert torch.equal(given[kept], latents[kept])
@@ -211,17 +211,17 @@ def test_where_one_half_of_the_latents_goes_wild_the_other_is_as_it_was(seed):
 def test_the_autoencoder_adapts_without_its_latents_going_astray(vae, drawings):
     torch.manual_seed(1)
     settled, wanted = copy.deepcopy(vae), to_tensor(drawings)
-    loss, drift = gentle_loss(vae, settled, wanted)
+    loss, drift = drift_penalty_loss(vae, settled, wanted)
     assert drift.item() == 0
     torch.autograd.backward(loss)
     assert all(p.grad is not None for p in (vae.encoder.conv_in.weight, vae.decoder.conv_out.weight))
     with torch.no_grad():
         vae.quant_conv.bias[:4] += 0.5
-    assert gentle_loss(vae, settled, wanted)[1].item() == pytest.approx(0.25, rel=1e-3)
+    assert drift_penalty_loss(vae, settled, wanted)[1].item() == pytest.approx(0.25, rel=1e-3)
 
 
 def test_the_encoder_adapts_more_slowly_than_the_decoder(vae):
-    decoder, encoder = optimiser_of(vae).param_groups
+    decoder, encoder = build_optimiser(vae).param_groups
     assert any(p is vae.decoder.conv_in.weight for p in decoder["params"])
     assert any(p is vae.encoder.conv_in.weight for p in encoder["params"])
     assert len(decoder["params"]) + len(encoder["params"]) == len(list(vae.parameters()))
@@ -245,7 +245,7 @@ def test_a_channel_made_twice_is_heard_as_once_before():
     torch.manual_seed(2)
     weights, heard = torch.randn(6, 5), torch.randn(3, 5)
     twice = torch.cat([heard[:, :2], heard[:, 2:].repeat_interleave(2, dim=1)], dim=1)
-    doubled = widened({"w": weights}, {"w": torch.empty(9, 8)})["w"]
+    doubled = widen_weights({"w": weights}, {"w": torch.empty(9, 8)})["w"]
     made = twice @ doubled.T
     torch.testing.assert_close(made[:, :3], heard @ weights[:3].T)
     torch.testing.assert_close(made[:, 3::2], heard @ weights[3:].T)
@@ -257,18 +257,18 @@ def test_finer_waves_of_the_timestep_leave_the_old_ones_heard():
     steps, weights = torch.tensor([0, 17, 999]), torch.randn(8, 32)
     before, after = (get_timestep_embedding(steps, count, True, 0) for count in (32, 64))
     name = "time_embedding.linear_1.weight"
-    made = widened({name: weights}, {name: torch.empty(8, 64)})[name]
+    made = widen_weights({name: weights}, {name: torch.empty(8, 64)})[name]
     torch.testing.assert_close(after @ made.T, before @ weights.T)
 
 
-def test_a_checkpoint_can_be_widened_where_it_lies_and_still_makes_much_the_same(tmp_path, monkeypatch):
+def test_a_checkpoint_can_be_widened_in_place_and_predicts_nearly_the_same(tmp_path, monkeypatch):
     path = tmp_path / "unet.pt"
     with monkeypatch.context() as narrower:
         narrower.setattr(unet, "UNET", replace(UNET, block_out_channels=(32, 96, 192)))
         before = start_or_resume("cpu", path)
         before.samples = 640
-        unet.save(before, path)
-    widen(path, path)
+        unet.save_checkpoint(before, path)
+    widen_unet(path, path)
     after = start_or_resume("cpu", path)
     noisy, states = torch.randn(2, 4, 16, 16), torch.randn(2, TEXT.context, TEXT.hidden)
     with torch.no_grad():
@@ -281,7 +281,7 @@ def test_what_cannot_be_widened_leaves_the_checkpoint_that_is_there(tmp_path):
     path = tmp_path / "unet.pt"
     path.write_bytes(b"hours of training")
     with pytest.raises(FileNotFoundError):
-        widen(tmp_path / "nowhere.pt", path)
+        widen_unet(tmp_path / "nowhere.pt", path)
     assert path.read_bytes() == b"hours of training"
 
 
@@ -302,7 +302,7 @@ def test_new_words_are_learnt_without_moving_the_known_ones(tmp_path, monkeypatc
     monkeypatch.setattr(text, "TOKENIZER", tmp_path / "tokenizer")
     monkeypatch.setattr(text, "STATE", tmp_path / "encoder")
     monkeypatch.setattr(text, "TEXT", replace(TEXT, batch=16))
-    text.learn_words(["heart"], steps=12)
+    text.teach_words(["heart"], steps=12)
     after = CLIPTextModel.from_pretrained(tmp_path / "encoder")
 
     def moved(caption):
@@ -315,11 +315,11 @@ def test_new_words_are_learnt_without_moving_the_known_ones(tmp_path, monkeypatc
 @pytest.mark.parametrize("word", ["oil", "pixel art", ""])
 def test_a_word_that_no_drawing_names_is_refused_and_not_waited_for(word):
     with pytest.raises(ValueError, match="no drawing"):
-        text.learn_words(["oil painting", word])
+        text.teach_words(["oil painting", word])
 
 
 def test_half_of_the_lessons_name_a_new_word():
-    subjects = text._with_and_without({"heart", "sepia"}, random.Random(3))
+    subjects = text._balanced_subjects({"heart", "sepia"}, random.Random(3))
     named = [{"heart", "sepia"} & {word for _, word in subject.words()} for subject in subjects]
     assert all(named[: TEXT.batch // 2])
     assert not any(named[TEXT.batch // 2 :])
@@ -333,13 +333,13 @@ def test_unknown_words_fall_back_to_bytes_and_lose_nothing(tokenizer):
 
 def test_captions_fit_the_context(tokenizer):
     rng = random.Random(6)
-    texts = [caption(think_up(rng), rng) for _ in range(200)]
+    texts = [make_caption(sample_subject(rng), rng) for _ in range(200)]
     assert token_ids(tokenizer, texts).shape == (200, TEXT.context)
     assert np.mean([len(ids) <= TEXT.context for ids in tokenizer(texts).input_ids]) > 0.97
 
 
 def test_labels_point_at_the_words_of_a_subject():
-    labels = labels_of([Subject(), Subject(thing="castle", colour="red")])
+    labels = encode_labels([Subject(), Subject(thing="castle", colour="red")])
     assert {kind: index[0].item() for kind, index in labels.items()} == dict.fromkeys(labels, 0)
     assert labels["thing"][1] > 0
     assert labels["colour"][1] > 0
@@ -347,23 +347,23 @@ def test_labels_point_at_the_words_of_a_subject():
 
 def test_a_judge_that_is_always_right_scores_all_and_its_control_none():
     subjects = held_out_subjects(40)
-    for pairs in judged(subjects, subjects).values():
-        assert shares(pairs)["asked"] == 1
-        assert shares(pairs)["control"] == 0
+    for pairs in score_predictions(subjects, subjects).values():
+        assert hit_rates(pairs)["asked"] == 1
+        assert hit_rates(pairs)["control"] == 0
 
 
 def test_only_captions_of_what_the_model_knows_count_as_promised():
     kept, broken = Subject("house", "red", place="hills", time="day", weather="clear"), Subject(background="blue")
     unknown = replace(kept, style="pixel art")
-    assert [is_promised(s) for s in (kept, broken, unknown)] == [True, True, False]
-    figures = of_promised([kept, broken, unknown], [kept, Subject(background="red"), Subject()])
+    assert [is_known(s) for s in (kept, broken, unknown)] == [True, True, False]
+    figures = known_scores([kept, broken, unknown], [kept, Subject(background="red"), Subject()])
     assert figures["thing"] == {"asked": 1.0, "control": 0.0, "count": 1}
     assert figures["background"]["asked"] == 0
     assert figures["all"]["count"] == 5
 
 
 def test_a_colour_is_not_asked_of_a_picture_without_colours():
-    assert "colour" not in asked_kinds(Subject(thing="house", colour="red", place="hills", style="sepia"))
+    assert "colour" not in visible_kinds(Subject(thing="house", colour="red", place="hills", style="sepia"))
 
 
 @pytest.mark.parametrize(("style", "weather", "asked"), [
@@ -372,7 +372,7 @@ def test_a_colour_is_not_asked_of_a_picture_without_colours():
 ])  # fmt: skip
 def test_weather_is_asked_of_outlines_only_where_they_have_it(style, weather, asked):
     subject = Subject(place="hills", time="night", weather=weather, style=style)
-    assert ("weather" in asked_kinds(subject)) is asked
+    assert ("weather" in visible_kinds(subject)) is asked
 
 
 @pytest.mark.parametrize("colour", COLOURS)

@@ -1,4 +1,4 @@
-"""Make the embedded model, one command for each part: python -m training draw|vae|text|latents|unet|judge|export …"""
+"""Make the embedded model, one command for each part: `python -m training draw`, `vae`, `text`, `unet`, `export` …"""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Command = Callable[[argparse.Namespace], None]
 
 def draw(options: argparse.Namespace) -> None:
     """Draw a sheet of fresh drawings, to be looked at."""
-    from training.drawings import aspect_for, draw, think_up
-    from training.sheets import contact_sheet
+    from training.drawings import draw, sample_size, sample_subject
+    from training.sheets import make_contact_sheet
 
     rng = random.Random(options.seed)
-    drawn = [draw(think_up(rng), aspect_for(rng), rng.randrange(2**31)) for _ in range(48)]
-    contact_sheet(drawn, RUNS / "drawings.png")
+    drawn = [draw(sample_subject(rng), sample_size(rng), rng.randrange(2**31)) for _ in range(48)]
+    make_contact_sheet(drawn, RUNS / "drawings.png")
 
 
 def vae(options: argparse.Namespace) -> None:
@@ -36,10 +36,10 @@ def vae(options: argparse.Namespace) -> None:
 
 def text(options: argparse.Namespace) -> None:
     """Train the tokenizer and the text encoder; --words teaches a finished encoder more words."""
-    from training.text import learn_words, train_text
+    from training.text import teach_words, train_text
 
     if options.words:
-        learn_words(options.words, device=options.device)
+        teach_words(options.words, device=options.device)
     else:
         train_text(device=options.device)
 
@@ -47,9 +47,9 @@ def text(options: argparse.Namespace) -> None:
 def latents(options: argparse.Namespace) -> None:
     """Draw and encode what the UNet learns from; several processes share it by --first and --step."""
     from training.latents import write_shards
-    from training.vae import trained_vae
+    from training.vae import load_trained_vae
 
-    write_shards(trained_vae().to(options.device), options.shards, options.first, options.step)
+    write_shards(load_trained_vae().to(options.device), options.shards, options.first, options.step)
 
 
 def unet(options: argparse.Namespace) -> None:
@@ -59,32 +59,32 @@ def unet(options: argparse.Namespace) -> None:
     train_unet(options.samples, options.batch, options.device)
 
 
-def widen(options: argparse.Namespace) -> None:
+def widen_unet(options: argparse.Namespace) -> None:
     """Go on from a UNet checkpoint that has half the channels at full resolution."""
-    from training.widen import widen
+    from training.widen import widen_unet
 
-    widen(options.narrow)
+    widen_unet(options.narrow)
 
 
-def adapt(options: argparse.Namespace) -> None:
+def finetune_vae(options: argparse.Namespace) -> None:
     """Train the autoencoder on new drawings, its latents staying nearly where they are."""
-    from training.adapt import adapt
+    from training.adapt import finetune_vae
 
-    adapt()
+    finetune_vae()
 
 
-def refine(options: argparse.Namespace) -> None:
+def finetune_decoder(options: argparse.Namespace) -> None:
     """Train the decoder on latents as the UNet leaves them."""
-    from training.refine import refine
+    from training.refine import finetune_decoder
 
-    refine()
+    finetune_decoder()
 
 
-def judge(options: argparse.Namespace) -> None:
+def classifier(options: argparse.Namespace) -> None:
     """Train the judge on drawings, with another seed on other ones."""
-    from training.judge import train_judge
+    from training.judge import train_classifier
 
-    train_judge(options.device, options.seed)
+    train_classifier(options.device, options.seed)
 
 
 def export(options: argparse.Namespace) -> None:
@@ -101,14 +101,14 @@ def restore(options: argparse.Namespace) -> None:
     restore()
 
 
-def sheet(options: argparse.Namespace) -> None:
+def sample_sheet(options: argparse.Namespace) -> None:
     """Draw the contact sheet of the shipped model, or of the last checkpoint with --checkpoint."""
     from diffusers import StableDiffusionPipeline
 
-    from training.export import draw_sheet, trained_pipeline
+    from training.export import load_trained_pipeline, make_sample_sheet
 
-    pipeline = trained_pipeline() if options.checkpoint else StableDiffusionPipeline.from_pretrained(MODEL)
-    draw_sheet(pipeline.to(options.device), list(SHEET_PROMPTS), options.to)
+    pipeline = load_trained_pipeline() if options.checkpoint else StableDiffusionPipeline.from_pretrained(MODEL)
+    make_sample_sheet(pipeline.to(options.device), list(SHEET_PROMPTS), options.to)
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -121,16 +121,16 @@ def evaluate(options: argparse.Namespace) -> None:
 COMMANDS: tuple[Command, ...] = (
     draw,
     vae,
-    adapt,
+    finetune_vae,
     text,
     latents,
     unet,
-    widen,
-    refine,
-    judge,
+    widen_unet,
+    finetune_decoder,
+    classifier,
     export,
     restore,
-    sheet,
+    sample_sheet,
     evaluate,
 )
 
@@ -142,25 +142,28 @@ def parser() -> argparse.ArgumentParser:
     shared.add_argument("--threads", type=int, default=1, help="CPU threads")
     top = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = top.add_subparsers(required=True)
-    made = {}
+    subparsers = {}
     for command in COMMANDS:
-        made[command.__name__] = commands.add_parser(command.__name__, parents=[shared], help=command.__doc__)
-        made[command.__name__].set_defaults(command=command)
-    made["draw"].add_argument("--seed", type=int, default=SEED)
-    made["judge"].add_argument("--seed", type=int, default=SEED + 10)
-    made["vae"].add_argument("--steps", type=int, default=VAE.steps)
-    made["vae"].add_argument("--batch", type=int, default=VAE.batch)
-    made["vae"].add_argument("--freeze", action="store_true", help="settle the latents")
-    made["vae"].add_argument("--decoder", action="store_true", help="train only the decoder on")
-    made["text"].add_argument("--words", nargs="+", metavar="WORD", help="things, styles … that it does not know yet")
-    made["latents"].add_argument("--shards", type=int, default=LATENTS.shards)
-    made["latents"].add_argument("--first", type=int, default=0, help="the first shard to write")
-    made["latents"].add_argument("--step", type=int, default=1, help="write every n-th shard")
-    made["unet"].add_argument("--samples", type=int, default=UNET.samples)
-    made["unet"].add_argument("--batch", type=int, default=UNET.batch)
-    made["widen"].add_argument("narrow", type=Path, help="the checkpoint to go on from")
-    made["sheet"].add_argument("--checkpoint", action="store_true", help="draw with the last checkpoint")
-    made["sheet"].add_argument("--to", type=Path, default=ROOT / "docs" / "storybook-samples.jpg")
+        name = command.__name__.replace("_", "-")
+        subparsers[name] = commands.add_parser(name, parents=[shared], help=command.__doc__)
+        subparsers[name].set_defaults(command=command)
+    subparsers["draw"].add_argument("--seed", type=int, default=SEED)
+    subparsers["classifier"].add_argument("--seed", type=int, default=SEED + 10)
+    subparsers["vae"].add_argument("--steps", type=int, default=VAE.steps)
+    subparsers["vae"].add_argument("--batch", type=int, default=VAE.batch)
+    subparsers["vae"].add_argument("--freeze", action="store_true", help="settle the latents")
+    subparsers["vae"].add_argument("--decoder", action="store_true", help="train only the decoder on")
+    subparsers["text"].add_argument(
+        "--words", nargs="+", metavar="WORD", help="things, styles … that it does not know yet"
+    )
+    subparsers["latents"].add_argument("--shards", type=int, default=LATENTS.shards)
+    subparsers["latents"].add_argument("--first", type=int, default=0, help="the first shard to write")
+    subparsers["latents"].add_argument("--step", type=int, default=1, help="write every n-th shard")
+    subparsers["unet"].add_argument("--samples", type=int, default=UNET.samples)
+    subparsers["unet"].add_argument("--batch", type=int, default=UNET.batch)
+    subparsers["widen-unet"].add_argument("narrow", type=Path, help="the checkpoint to go on from")
+    subparsers["sample-sheet"].add_argument("--checkpoint", action="store_true", help="draw with the last checkpoint")
+    subparsers["sample-sheet"].add_argument("--to", type=Path, default=ROOT / "docs" / "storybook-samples.jpg")
     return top
 
 

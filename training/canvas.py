@@ -26,7 +26,7 @@ class Canvas:
         self.image = Image.new("RGB", (width * SUPERSAMPLING, height * SUPERSAMPLING))
         self.draw = ImageDraw.Draw(self.image)
 
-    def finished(self) -> Image.Image:
+    def downsample(self) -> Image.Image:
         """Return the picture at its true size."""
         return self.image.reduce(SUPERSAMPLING)
 

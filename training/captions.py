@@ -6,7 +6,7 @@ import random
 
 from training.drawings import Subject
 from training.settings import TRIGGER_WORDS
-from training.things import THINGS
+from training.things import OBJECTS
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "red": ("red", "red", "scarlet", "crimson"),
@@ -71,11 +71,11 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "oil painting": ("oil painting", "oil painting", "oil on canvas", "painted in oils"),
     "pixel art": ("pixel art", "8-bit pixel art", "pixelated", "retro game sprite"),
 }
-PRAISE = (
+QUALITY_TAGS = (
     "highly detailed", "4k", "8k", "masterpiece", "best quality", "trending on artstation", "beautiful", "illustration",
     "cinematic", "award winning", "cute", "vivid", "sharp", "detailed", "flat design",
 )  # fmt: skip
-OPENINGS = (
+PREFIXES = (
     "",
     "",
     "",
@@ -87,24 +87,24 @@ OPENINGS = (
 )
 
 
-def caption(subject: Subject, rng: random.Random) -> str:
+def make_caption(subject: Subject, rng: random.Random) -> str:
     """Say what is in a drawing in one of many ways; what goes without saying is often left out."""
     said = {
         kind: rng.choice(SYNONYMS.get(word, (word,)))
         for kind, word in subject.words()
-        if _is_said(subject, kind, word, rng)
+        if _is_mentioned(subject, kind, word, rng)
     }
-    text = _tags(said, rng) if rng.random() < 0.3 else _sentence(said, rng)
+    text = _tag_list(said, rng) if rng.random() < 0.3 else _sentence(said, rng)
     if rng.random() < 0.2:
-        text += "".join(f", {word}" for word in rng.sample(PRAISE, rng.randint(1, 3)))
+        text += "".join(f", {word}" for word in rng.sample(QUALITY_TAGS, rng.randint(1, 3)))
     if rng.random() < 0.1:
-        text = _with_stranger(text, rng)
+        text = _insert_nonsense_word(text, rng)
     if "finish" in said:
         text = f"{text}, {said['finish']}" if rng.random() < 0.9 else f"{said['finish']}, {text}"
     return text.capitalize() if rng.random() < 0.2 else text
 
 
-def _with_stranger(text: str, rng: random.Random) -> str:
+def _insert_nonsense_word(text: str, rng: random.Random) -> str:
     """Put a word in between that means nothing, so that the model learns to pass over those it does not know."""
     word = "".join(rng.choice("bcdfghjklmnprstvwz") + rng.choice("aeiou") for _ in range(rng.randint(1, 4)))
     words = text.split(" ")
@@ -121,22 +121,22 @@ def plain_caption(subject: Subject) -> str:
     return f"{text}, {said['finish']}" if "finish" in said else text
 
 
-def caption_left_out(subject: Subject) -> str:
+def unconditional_caption(subject: Subject) -> str:
     """Say nothing about what is in a picture; only the finish, which an engine may add to an empty prompt."""
     return SYNONYMS[subject.finish][0] if subject.finish else ""
 
 
-def _is_said(subject: Subject, kind: str, word: str, rng: random.Random) -> bool:
+def _is_mentioned(subject: Subject, kind: str, word: str, rng: random.Random) -> bool:
     if word == "clear" or (kind == "time" and word == "day" and rng.random() < 0.8):
         return False
-    if kind == "colour" and word in THINGS[subject.thing].natural:
+    if kind == "colour" and word in OBJECTS[subject.thing].default_colours:
         return rng.random() < 0.6
     if kind == "background" and word == "white" and subject.thing:
         return rng.random() < 0.6
     return True
 
 
-def _tags(said: dict[str, str], rng: random.Random) -> str:
+def _tag_list(said: dict[str, str], rng: random.Random) -> str:
     parts = []
     if "thing" in said:
         parts.append(f"{said.get('colour', '')} {said['thing']}".strip())
@@ -153,12 +153,12 @@ def _sentence(said: dict[str, str], rng: random.Random, plain: bool = False) -> 
         noun = f"{said.get('colour', '')} {said['thing']}".strip()
         parts.append(noun if not plain and rng.random() < 0.3 else _with_article(noun))
     if "background" in said:
-        parts.append(_background(said["background"], "thing" in said, rng, plain))
+        parts.append(_background_phrase(said["background"], "thing" in said, rng, plain))
     sky = [said[k] for k in ("place", "time", "weather") if k in said]
     if not plain and rng.random() < 0.3:
         rng.shuffle(sky)
     text = " ".join(parts + sky)
-    opening = "" if plain else rng.choice(OPENINGS)
+    opening = "" if plain else rng.choice(PREFIXES)
     if "style" not in said:
         return opening + text
     style = said["style"]
@@ -179,7 +179,7 @@ def _with_article(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeio" else f"a {noun}"
 
 
-def _background(colour: str, with_thing: bool, rng: random.Random, plain: bool) -> str:
+def _background_phrase(colour: str, with_thing: bool, rng: random.Random, plain: bool) -> str:
     if with_thing:
         return (
             f"on {_with_article(colour)} background"

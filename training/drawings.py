@@ -11,28 +11,28 @@ from zlib import crc32
 from PIL import Image
 
 from training.canvas import Canvas
-from training.palette import COLOURS, Rgb, darker
-from training.scenes import HOURS, Scene, layout, paint_place, paint_weather_front, plain_background
+from training.palette import COLOURS, Rgb, darken
+from training.scenes import TIMES_OF_DAY, Scene, layout_rng, paint_place, paint_plain_background, paint_weather_front
 from training.settings import (
     ASPECTS,
-    FINISHED_SHARE,
+    FINISH_PROBABILITY,
     HELD_OUT_SHARE,
-    PLEASANT_PLACES,
-    PLEASANT_TIMES,
-    PLEASANT_WEATHERS,
-    TAUGHT_PLACES,
-    TAUGHT_STYLES,
-    TAUGHT_THINGS,
-    TAUGHT_WEATHERS,
+    TRAINED_OBJECTS,
+    TRAINED_PLACES,
+    TRAINED_STYLES,
+    TRAINED_WEATHERS,
+    UNCONDITIONAL_PLACES,
+    UNCONDITIONAL_TIMES,
+    UNCONDITIONAL_WEATHERS,
 )
 from training.styles import FINISHES, STYLES
-from training.things import THINGS, Pen
+from training.things import OBJECTS, Pen
 
-TIMES = tuple(HOURS)
+TIMES = tuple(TIMES_OF_DAY)
 # Coloured light makes another colour of these: things keep more of them.
-EASILY_TINTED = ("grey", "brown", "black", "white")
+LIGHT_SENSITIVE_COLOURS = ("grey", "brown", "black", "white")
 WATER_PLACES = ("sea", "lake")
-THING_PLACES: dict[str, tuple[str, ...]] = {
+OBJECT_PLACES: dict[str, tuple[str, ...]] = {
     "ground": ("meadow", "hills", "mountains", "forest", "desert", "snow", "beach", "city"),
     # In a wall of pines a pine is not seen.
     "clearing": ("meadow", "hills", "mountains", "desert", "snow", "beach", "city"),
@@ -71,7 +71,7 @@ class Subject:
         return Subject(**{f.name: str(values.get(f.name, "")) for f in fields(Subject)})
 
 
-def held_out(subject: Subject) -> bool:
+def is_held_out(subject: Subject) -> bool:
     """Tell whether a subject joins two words that training never sees together."""
     return any(_pair_is_held_out(a, b) for a, b in combinations(subject.words(), 2))
 
@@ -86,74 +86,74 @@ def _pair_is_held_out(first: tuple[str, str], second: tuple[str, str]) -> bool:
         ("place", "style"),
     }:
         return False
-    if kinds == ("thing", "place") and len(THING_PLACES[THINGS[first[1]].stands]) < 3:
+    if kinds == ("thing", "place") and len(OBJECT_PLACES[OBJECTS[first[1]].placement]) < 3:
         return False
     if kinds == ("thing", "colour") and first[1] in ("tree", "pine", "lighthouse") and second[1] in ("green", "red"):
         return False
     return crc32(repr((first, second)).encode()) % 1000 < HELD_OUT_SHARE * 1000
 
 
-def taught(subject: Subject) -> bool:
+def is_trained(subject: Subject) -> bool:
     """Tell whether all that is in a subject is being taught."""
-    lists = {"thing": TAUGHT_THINGS, "place": TAUGHT_PLACES, "weather": TAUGHT_WEATHERS, "style": TAUGHT_STYLES}
+    lists = {"thing": TRAINED_OBJECTS, "place": TRAINED_PLACES, "weather": TRAINED_WEATHERS, "style": TRAINED_STYLES}
     return all(word in lists[kind] for kind, word in subject.words() if kind in lists)
 
 
-def pleasant(subject: Subject) -> bool:
+def is_unconditional_scene(subject: Subject) -> bool:
     """Tell whether a subject is a scene that anybody likes."""
     return (
-        subject.place in PLEASANT_PLACES
-        and subject.time in PLEASANT_TIMES
-        and subject.weather in PLEASANT_WEATHERS
+        subject.place in UNCONDITIONAL_PLACES
+        and subject.time in UNCONDITIONAL_TIMES
+        and subject.weather in UNCONDITIONAL_WEATHERS
         and not subject.style
         and not subject.thing
     )
 
 
-def think_up(rng: random.Random, held: bool | None = False) -> Subject:
+def sample_subject(rng: random.Random, held: bool | None = False) -> Subject:
     """Think up a subject for training, or one with a held-out pair of words, or either."""
     while True:
-        subject = _think_up(rng)
-        if held is None or held_out(subject) == held:
+        subject = _sample_subject(rng)
+        if held is None or is_held_out(subject) == held:
             return subject
 
 
-def _think_up(rng: random.Random) -> Subject:
+def _sample_subject(rng: random.Random) -> Subject:
     kind = rng.random()
-    style = rng.choice(TAUGHT_STYLES) if rng.random() < 0.26 else ""
-    finish = rng.choice(list(FINISHES)) if rng.random() < FINISHED_SHARE else ""
+    style = rng.choice(TRAINED_STYLES) if rng.random() < 0.26 else ""
+    finish = rng.choice(list(FINISHES)) if rng.random() < FINISH_PROBABILITY else ""
     if kind < 0.05:
         return Subject(background=rng.choice(list(COLOURS)), finish=finish)
     if kind < 0.32:
-        thing, background = rng.choice(TAUGHT_THINGS), rng.choice(list(COLOURS))
-        colour = _colour_for(thing, rng)
+        thing, background = rng.choice(TRAINED_OBJECTS), rng.choice(list(COLOURS))
+        colour = _sample_colour(thing, rng)
         while colour == background:
             background = rng.choice(list(COLOURS))
         return Subject(thing=thing, colour=colour, background=background, style=style, finish=finish)
-    thing = rng.choice(TAUGHT_THINGS) if kind < 0.73 else ""
+    thing = rng.choice(TRAINED_OBJECTS) if kind < 0.73 else ""
     place = rng.choice(_places_for(thing))
-    time, weather = _think_up_sky(rng, place)
-    return Subject(thing, _colour_for(thing, rng), "", place, time, weather, style, finish)
+    time, weather = _sample_time_and_weather(rng, place)
+    return Subject(thing, _sample_colour(thing, rng), "", place, time, weather, style, finish)
 
 
-def _colour_for(thing: str, rng: random.Random) -> str:
+def _sample_colour(thing: str, rng: random.Random) -> str:
     if not thing:
         return ""
-    return rng.choice(THINGS[thing].natural) if rng.random() < 0.35 else rng.choice(list(COLOURS))
+    return rng.choice(OBJECTS[thing].default_colours) if rng.random() < 0.35 else rng.choice(list(COLOURS))
 
 
 def _places_for(thing: str) -> list[str]:
-    possible = THING_PLACES[THINGS[thing].stands] if thing else TAUGHT_PLACES
-    return [place for place in possible if place in TAUGHT_PLACES]
+    possible = OBJECT_PLACES[OBJECTS[thing].placement] if thing else TRAINED_PLACES
+    return [place for place in possible if place in TRAINED_PLACES]
 
 
-def _think_up_sky(rng: random.Random, place: str) -> tuple[str, str]:
+def _sample_time_and_weather(rng: random.Random, place: str) -> tuple[str, str]:
     if place == "space":
         return "", ""
     time = "day" if rng.random() < 0.4 else rng.choice(TIMES[1:])
     if place == "under water":
         return ("night" if time == "night" else "day"), ""
-    weather = rng.choice(TAUGHT_WEATHERS[1:]) if rng.random() < 0.5 else "clear"
+    weather = rng.choice(TRAINED_WEATHERS[1:]) if rng.random() < 0.5 else "clear"
     if weather == "stars":
         time = "night"
     if weather == "moon" and time in ("day", "golden hour", "dawn"):
@@ -170,18 +170,18 @@ def draw(subject: Subject, size: tuple[int, int], seed: int) -> Image.Image:
     if subject.place:
         scene = paint_place(canvas, rng, subject.place, subject.time or "day", subject.weather or "clear")
         if subject.thing:
-            _place_thing(scene, subject, rng)
+            _draw_object_in_scene(scene, subject, rng)
         paint_weather_front(scene)
     else:
-        plain_background(canvas, _varied(COLOURS[subject.background or "white"], rng))
+        paint_plain_background(canvas, _jitter_colour(COLOURS[subject.background or "white"], rng))
         if subject.thing:
-            _show_thing(canvas, rng, subject)
-    picture = canvas.finished()
-    styled = STYLES[subject.style](picture, layout(subject.style, rng)) if subject.style else picture
+            _draw_object_alone(canvas, rng, subject)
+    picture = canvas.downsample()
+    styled = STYLES[subject.style](picture, layout_rng(subject.style, rng)) if subject.style else picture
     return FINISHES[subject.finish](styled, rng) if subject.finish else styled
 
 
-def _varied(colour: Rgb, rng: random.Random) -> Rgb:
+def _jitter_colour(colour: Rgb, rng: random.Random) -> Rgb:
     shifts = [rng.randint(-6, 6) for _ in colour]
     if max(colour) - min(colour) < 10:
         shifts = [shifts[0]] * 3  # a grey stays a grey
@@ -189,8 +189,8 @@ def _varied(colour: Rgb, rng: random.Random) -> Rgb:
     return (r, g, b)
 
 
-def _place_thing(scene: Scene, subject: Subject, rng: random.Random) -> None:
-    canvas, thing = scene.canvas, THINGS[subject.thing]
+def _draw_object_in_scene(scene: Scene, subject: Subject, rng: random.Random) -> None:
+    canvas, thing = scene.canvas, OBJECTS[subject.thing]
     size = thing.size * rng.choice((0.84, 1.08))
     x = canvas.width * rng.choice((0.375, 0.5, 0.625))
     depth = canvas.height - scene.horizon
@@ -203,23 +203,23 @@ def _place_thing(scene: Scene, subject: Subject, rng: random.Random) -> None:
         "sky": canvas.height * 0.5,
         "air": canvas.height * 0.43,
     }
-    y = feet[thing.stands] if subject.place != "space" else canvas.height * 0.5
-    if thing.stands in ("ground", "clearing"):
-        shadow = darker(
+    y = feet[thing.placement] if subject.place != "space" else canvas.height * 0.5
+    if thing.placement in ("ground", "clearing"):
+        shadow = darken(
             scene.lit((110, 140, 90))
             if subject.place not in ("snow", "desert", "beach")
             else scene.lit((190, 180, 170)),
             0.25,
         )
         canvas.ellipse(x + 0.04 * size, y, size * 0.5, size * 0.06, shadow)
-    share = 0.0 if subject.place == "space" else 0.12 if subject.colour in EASILY_TINTED else 0.33
+    share = 0.0 if subject.place == "space" else 0.12 if subject.colour in LIGHT_SENSITIVE_COLOURS else 0.33
 
     def lit(colour: Rgb) -> Rgb:
         return scene.lit(colour, share) if share else colour
 
-    pen = Pen(canvas, x, y, size, lit, thing.turns and rng.random() < 0.5)
-    thing.draw(pen, _varied(COLOURS[subject.colour], rng))
-    if thing.stands == "water":
+    pen = Pen(canvas, x, y, size, lit, thing.mirrorable and rng.random() < 0.5)
+    thing.draw(pen, _jitter_colour(COLOURS[subject.colour], rng))
+    if thing.placement == "water":
         canvas.line(
             [(x - 0.5 * size, y + 0.07 * size), (x + 0.5 * size, y + 0.07 * size)],
             0.018,
@@ -227,17 +227,17 @@ def _place_thing(scene: Scene, subject: Subject, rng: random.Random) -> None:
         )
 
 
-def _show_thing(canvas: Canvas, rng: random.Random, subject: Subject) -> None:
-    thing = THINGS[subject.thing]
+def _draw_object_alone(canvas: Canvas, rng: random.Random, subject: Subject) -> None:
+    thing = OBJECTS[subject.thing]
     size = thing.size * rng.choice((1.0, 1.3))
     x = canvas.width * rng.choice((0.4375, 0.5, 0.5625))
-    standing = thing.stands in ("ground", "clearing", "shore", "water")
+    standing = thing.placement in ("ground", "clearing", "shore", "water")
     y = canvas.height / 2 + (0.46 * size if standing else 0.0)
-    pen = Pen(canvas, x, y, size, lambda colour: colour, thing.turns and rng.random() < 0.5)
-    thing.draw(pen, _varied(COLOURS[subject.colour], rng))
+    pen = Pen(canvas, x, y, size, lambda colour: colour, thing.mirrorable and rng.random() < 0.5)
+    thing.draw(pen, _jitter_colour(COLOURS[subject.colour], rng))
 
 
-def aspect_for(rng: random.Random) -> tuple[int, int]:
+def sample_size(rng: random.Random) -> tuple[int, int]:
     """Choose a picture size, square ones most often."""
     sizes, weights = zip(*ASPECTS, strict=True)
     size: tuple[int, int] = rng.choices(sizes, weights)[0]

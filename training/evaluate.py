@@ -14,13 +14,13 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from training.captions import plain_caption
-from training.drawings import Subject, draw, think_up
-from training.export import pictures
-from training.judge import Judge, can_be_seen, recall, trained_judge
+from training.drawings import Subject, draw, sample_subject
+from training.export import generate_images
+from training.judge import ImageClassifier, is_visible, load_trained_classifier, recall
 from training.palette import COLOURS
 from training.settings import EVALUATED_CAPTIONS, KNOWN, MODEL, RUNS, SEED
 from training.text import LABELS
-from training.vae import drawn_pictures, psnr
+from training.vae import draw_images, psnr
 
 Hits = dict[str, list[tuple[bool, bool]]]
 
@@ -28,32 +28,32 @@ Hits = dict[str, list[tuple[bool, bool]]]
 def held_out_subjects(count: int) -> list[Subject]:
     """Return subjects that join words which training never saw together."""
     rng = random.Random(SEED + 20)
-    return [think_up(rng, held=True) for _ in range(count)]
+    return [sample_subject(rng, held=True) for _ in range(count)]
 
 
-def other_word(subject: Subject, kind: str, rng: random.Random) -> str:
+def control_word(subject: Subject, kind: str, rng: random.Random) -> str:
     """Return the control: another word of the same kind."""
     return rng.choice([word for word in LABELS[kind] if word not in ("", getattr(subject, kind))])
 
 
-def asked_kinds(subject: Subject) -> Iterator[str]:
+def visible_kinds(subject: Subject) -> Iterator[str]:
     """Yield the kinds of word that a plain caption of the subject says and a picture can show."""
     for kind, word in subject.words():
-        if word != "clear" and kind != "finish" and can_be_seen(subject, kind):
+        if word != "clear" and kind != "finish" and is_visible(subject, kind):
             yield kind
 
 
-def judged(subjects: list[Subject], said: list[Subject]) -> Hits:
+def score_predictions(subjects: list[Subject], predicted: list[Subject]) -> Hits:
     """Compare what was asked for, and its control, with what the judge sees."""
     rng, hits = random.Random(SEED + 21), defaultdict(list)
-    for asked, seen in zip(subjects, said, strict=True):
-        for kind in asked_kinds(asked):
+    for asked, seen in zip(subjects, predicted, strict=True):
+        for kind in visible_kinds(asked):
             found = getattr(seen, kind)
-            hits[kind].append((found == getattr(asked, kind), found == other_word(asked, kind, rng)))
+            hits[kind].append((found == getattr(asked, kind), found == control_word(asked, kind, rng)))
     return hits
 
 
-def is_promised(subject: Subject) -> bool:
+def is_known(subject: Subject) -> bool:
     """Tell whether all that a subject asks for is on the list of what the model knows."""
     lists = {"thing": "things", "colour": "colours", "background": "colours", "place": "places", "time": "times"}
     lists |= {"weather": "weather", "style": "styles"}
@@ -61,18 +61,18 @@ def is_promised(subject: Subject) -> bool:
     return all(word in KNOWN[lists[kind]] for kind, word in asked)
 
 
-def of_promised(subjects: list[Subject], said: list[Subject]) -> dict[str, dict[str, float]]:
+def known_scores(subjects: list[Subject], predicted: list[Subject]) -> dict[str, dict[str, float]]:
     """Return the shares of each kind, and of all, among the captions that ask for what is promised only."""
-    pairs = [(asked, seen) for asked, seen in zip(subjects, said, strict=True) if is_promised(asked)]
-    hits = judged([asked for asked, _ in pairs], [seen for _, seen in pairs])
+    pairs = [(asked, seen) for asked, seen in zip(subjects, predicted, strict=True) if is_known(asked)]
+    hits = score_predictions([asked for asked, _ in pairs], [seen for _, seen in pairs])
     hits["all"] = [pair for kind in list(hits) for pair in hits[kind]]
-    return {kind: shares(found) for kind, found in sorted(hits.items())}
+    return {kind: hit_rates(found) for kind, found in sorted(hits.items())}
 
 
-def finish_hits(subjects: list[Subject], said: list[Subject]) -> dict[str, float]:
+def finish_hits(subjects: list[Subject], predicted: list[Subject]) -> dict[str, float]:
     """Return how often the house finish was seen where it was asked for, and where it was not."""
-    wanted = [bool(seen.finish) for asked, seen in zip(subjects, said, strict=True) if asked.finish]
-    unwanted = [bool(seen.finish) for asked, seen in zip(subjects, said, strict=True) if not asked.finish]
+    wanted = [bool(seen.finish) for asked, seen in zip(subjects, predicted, strict=True) if asked.finish]
+    unwanted = [bool(seen.finish) for asked, seen in zip(subjects, predicted, strict=True) if not asked.finish]
     return {
         "asked": round(sum(wanted) / len(wanted), 3),
         "control": round(sum(unwanted) / len(unwanted), 3),
@@ -96,31 +96,31 @@ def background_hits(subjects: list[Subject], drawn: list[Image.Image]) -> list[t
     rng = random.Random(SEED + 22)
     asked = [(s, p) for s, p in zip(subjects, drawn, strict=True) if s.background and not s.style]
     return [
-        (nearest_colour(p) == s.background, nearest_colour(p) == other_word(s, "background", rng)) for s, p in asked
+        (nearest_colour(p) == s.background, nearest_colour(p) == control_word(s, "background", rng)) for s, p in asked
     ]
 
 
-def brightness_of_times(pipeline: StableDiffusionPipeline) -> dict[str, float]:
+def brightness_by_time(pipeline: StableDiffusionPipeline) -> dict[str, float]:
     """Return the mean brightness of the hills by day and by night."""
     means = {}
     for time in ("day", "night"):
         asked = Subject(place="hills", time=time, weather="clear")
-        made = pictures(pipeline, [plain_caption(asked)] * 8, list(range(8)))
+        made = generate_images(pipeline, [plain_caption(asked)] * 8, list(range(8)))
         means[time] = float(np.mean([np.asarray(p.convert("L")).mean() for p in made]))
     return means
 
 
-def draw_all(pipeline: StableDiffusionPipeline, captions: list[str], batch: int = 8) -> list[Image.Image]:
+def generate_all(pipeline: StableDiffusionPipeline, captions: list[str], batch: int = 8) -> list[Image.Image]:
     """Draw every caption from a seed of its own."""
     made: list[Image.Image] = []
     for first in range(0, len(captions), batch):
         part = captions[first : first + batch]
-        made += pictures(pipeline, part, list(range(first, first + len(part))))
+        made += generate_images(pipeline, part, list(range(first, first + len(part))))
         print(f"evaluate {len(made)}/{len(captions)}", flush=True)
     return made
 
 
-def shares(hits: list[tuple[bool, bool]]) -> dict[str, float]:
+def hit_rates(hits: list[tuple[bool, bool]]) -> dict[str, float]:
     """Return how often the word and how often its control was found."""
     return {
         "asked": round(sum(a for a, _ in hits) / len(hits), 3),
@@ -131,37 +131,37 @@ def shares(hits: list[tuple[bool, bool]]) -> dict[str, float]:
 
 def evaluate(folder: Path = MODEL, count: int = EVALUATED_CAPTIONS, device: str = "cpu") -> dict[str, object]:
     """Print and save all figures of a finished model."""
-    pipeline, judge = StableDiffusionPipeline.from_pretrained(folder).to(device), trained_judge()
+    pipeline, classifier = StableDiffusionPipeline.from_pretrained(folder).to(device), load_trained_classifier()
     subjects = held_out_subjects(count)
-    made = draw_all(pipeline, [plain_caption(s) for s in subjects])
-    hits = judged(subjects, judge.read(made))
-    figures: dict[str, object] = {kind: shares(pairs) for kind, pairs in sorted(hits.items())}
-    figures["finish"] = finish_hits(subjects, judge.read(made))
-    figures["all"] = shares([pair for pairs in hits.values() for pair in pairs])
-    figures["promised"] = of_promised(subjects, judge.read(made))
-    figures["by word"] = by_word(subjects, judge.read(made))
-    figures["background on pixels"] = shares(background_hits(subjects, made))
-    figures["brightness"] = brightness_of_times(pipeline)
-    figures["judge on held-out drawings"] = recall(judge)
-    figures["judge on these captions, drawn"] = recall_on(judge, subjects)
-    figures["vae psnr"] = psnr(pipeline.vae.cpu(), drawn_pictures(32, SEED + 23))
+    made = generate_all(pipeline, [plain_caption(s) for s in subjects])
+    hits = score_predictions(subjects, classifier.classify(made))
+    figures: dict[str, object] = {kind: hit_rates(pairs) for kind, pairs in sorted(hits.items())}
+    figures["finish"] = finish_hits(subjects, classifier.classify(made))
+    figures["all"] = hit_rates([pair for pairs in hits.values() for pair in pairs])
+    figures["promised"] = known_scores(subjects, classifier.classify(made))
+    figures["by word"] = accuracy_by_word(subjects, classifier.classify(made))
+    figures["background on pixels"] = hit_rates(background_hits(subjects, made))
+    figures["brightness"] = brightness_by_time(pipeline)
+    figures["judge on held-out drawings"] = recall(classifier)
+    figures["judge on these captions, drawn"] = recall_for_subjects(classifier, subjects)
+    figures["vae psnr"] = psnr(pipeline.vae.cpu(), draw_images(32, SEED + 23))
     RUNS.mkdir(parents=True, exist_ok=True)
     (RUNS / "figures.json").write_text(json.dumps(figures, indent=2, ensure_ascii=False))
     print(json.dumps(figures, indent=2, ensure_ascii=False))
     return figures
 
 
-def by_word(subjects: list[Subject], said: list[Subject]) -> dict[str, float]:
+def accuracy_by_word(subjects: list[Subject], predicted: list[Subject]) -> dict[str, float]:
     """Return how often each single word was found, for the list of what the model knows."""
     found = defaultdict(list)
-    for asked, seen in zip(subjects, said, strict=True):
-        for kind in asked_kinds(asked):
+    for asked, seen in zip(subjects, predicted, strict=True):
+        for kind in visible_kinds(asked):
             found[f"{kind}: {getattr(asked, kind)}"].append(getattr(asked, kind) == getattr(seen, kind))
     return {word: round(sum(right) / len(right), 2) for word, right in sorted(found.items())}
 
 
-def recall_on(judge: Judge, subjects: list[Subject]) -> dict[str, float]:
+def recall_for_subjects(classifier: ImageClassifier, subjects: list[Subject]) -> dict[str, float]:
     """Return what the judge makes of true drawings of the same captions."""
     clear = [replace(s, weather=s.weather or "") for s in subjects]
-    hits = judged(subjects, judge.read([draw(s, (256, 256), i) for i, s in enumerate(clear)]))
-    return {kind: float(shares(pairs)["asked"]) for kind, pairs in sorted(hits.items())}
+    hits = score_predictions(subjects, classifier.classify([draw(s, (256, 256), i) for i, s in enumerate(clear)]))
+    return {kind: float(hit_rates(pairs)["asked"]) for kind, pairs in sorted(hits.items())}

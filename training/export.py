@@ -16,15 +16,15 @@ from training.settings import (
     EXAMPLES,
     KNOWN,
     MODEL,
-    NAME,
+    MODEL_NAME,
     SAMPLING,
     TRIGGER_WORDS,
 )
 
 
-def trained_pipeline() -> StableDiffusionPipeline:
+def load_trained_pipeline() -> StableDiffusionPipeline:
     """Put the averaged weights of the last checkpoints together."""
-    autoencoder, denoiser = vae.trained_vae(), unet.build_unet()
+    autoencoder, denoiser = vae.load_trained_vae(), unet.build_unet()
     denoiser.load_state_dict(torch.load(unet.STATE, weights_only=True, map_location="cpu")["average"])
     vae.silence_variance(autoencoder)
     return StableDiffusionPipeline(
@@ -49,16 +49,16 @@ def default_scheduler() -> DPMSolverMultistepScheduler:
 
 def export(folder: Path = MODEL) -> None:
     """Write the pipeline in half precision beside the settings that suit it."""
-    pipeline = trained_pipeline()
+    pipeline = load_trained_pipeline()
     pipeline.unet.half(), pipeline.vae.half()  # the text encoder stays whole: transformers would load halves as halves
     pipeline.save_pretrained(folder, safe_serialization=True)
-    (folder / "atelier.json").write_text(json.dumps(description(), indent=2, ensure_ascii=False) + "\n")
+    (folder / "atelier.json").write_text(json.dumps(model_description(), indent=2, ensure_ascii=False) + "\n")
 
 
-def description() -> dict[str, Any]:
+def model_description() -> dict[str, Any]:
     """Return what an engine and a person need to know to use the model well."""
     return {
-        "name": NAME,
+        "name": MODEL_NAME,
         "native_size": 256,
         "size_multiple": 32,
         "num_inference_steps": SAMPLING.steps,
@@ -69,7 +69,9 @@ def description() -> dict[str, Any]:
     }
 
 
-def draw_sheet(pipeline: StableDiffusionPipeline, prompts: list[str], path: Path, seeds: range = range(4)) -> None:
+def make_sample_sheet(
+    pipeline: StableDiffusionPipeline, prompts: list[str], path: Path, seeds: range = range(4)
+) -> None:
     """Draw each prompt from the same seeds, unpicked, a row for each two prompts."""
     side, label, columns = 128, 16, 2
     rows = -(-len(prompts) // columns)
@@ -78,13 +80,13 @@ def draw_sheet(pipeline: StableDiffusionPipeline, prompts: list[str], path: Path
     for i, prompt in enumerate(prompts):
         x, y = (i % columns) * (len(seeds) * side + 12), (i // columns) * (side + label)
         pen.text((x + 2, y + 2), prompt, fill=(40, 40, 40))
-        for k, picture in enumerate(pictures(pipeline, [prompt] * len(seeds), list(seeds))):
+        for k, picture in enumerate(generate_images(pipeline, [prompt] * len(seeds), list(seeds))):
             sheet.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (x + k * side, y + label))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path, quality=88)
 
 
-def pictures(
+def generate_images(
     pipeline: StableDiffusionPipeline, prompts: list[str], seeds: list[int], size: tuple[int, int] = (256, 256)
 ) -> list[Image.Image]:
     """Draw prompts with the default settings, each from its own seed."""

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor
 
-from training.drawings import Subject, draw, think_up
+from training.drawings import Subject, draw, sample_subject
 from training.settings import ASPECTS, LATENTS, RUNS, SEED
 from training.vae import encode_mean, to_tensor
 
@@ -27,7 +27,7 @@ class Shard(TypedDict):
 
 
 @torch.no_grad()
-def encoded(vae: AutoencoderKL, pictures: list[Image.Image], batch: int = 8) -> Tensor:
+def encode_images(vae: AutoencoderKL, pictures: list[Image.Image], batch: int = 8) -> Tensor:
     """Return the latents of pictures of one size in half precision."""
     with torch.autocast(vae.device.type, torch.bfloat16):
         parts = [
@@ -40,10 +40,12 @@ def encoded(vae: AutoencoderKL, pictures: list[Image.Image], batch: int = 8) -> 
 def draw_shard(vae: AutoencoderKL, size: tuple[int, int], seed: int, count: int) -> Shard:
     """Draw and encode pictures of one size."""
     rng = random.Random(seed)
-    subjects = [think_up(rng) for _ in range(count)]
+    subjects = [sample_subject(rng) for _ in range(count)]
     pictures = [draw(subject, size, rng.randrange(2**31)) for subject in subjects]
     halves = [picture.resize((size[0] // 2, size[1] // 2), Image.Resampling.BOX) for picture in pictures]
-    return Shard(full=encoded(vae, pictures), half=encoded(vae, halves, 32), subjects=[s.as_dict() for s in subjects])
+    return Shard(
+        full=encode_images(vae, pictures), half=encode_images(vae, halves, 32), subjects=[s.as_dict() for s in subjects]
+    )
 
 
 def write_shards(vae: AutoencoderKL, count: int, first: int = 0, step: int = 1) -> None:
@@ -56,7 +58,7 @@ def write_shards(vae: AutoencoderKL, count: int, first: int = 0, step: int = 1) 
             continue
         size = random.Random(number).choices(sizes, weights)[0] if number else sizes[0]
         part = path.with_suffix(".part")
-        torch.save(draw_shard(vae, size, SEED * 1000 + number, LATENTS.shard), part)
+        torch.save(draw_shard(vae, size, SEED * 1000 + number, LATENTS.shard_size), part)
         part.replace(path)
         print(f"latents {number + 1}/{count} {size[0]}×{size[1]}", flush=True)
 

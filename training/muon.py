@@ -12,7 +12,7 @@ ITERATIONS, FIRST, THIRD, FIFTH = 5, 3.4445, -4.7750, 2.0315
 
 
 @torch.no_grad()
-def orthogonal(matrix: Tensor) -> Tensor:
+def orthogonalize(matrix: Tensor) -> Tensor:
     """Return nearly the nearest matrix whose singular values are all one, rows × columns."""
     tall = matrix.shape[0] > matrix.shape[1]
     made = (matrix.T if tall else matrix).bfloat16()
@@ -35,9 +35,9 @@ class Muon(torch.optim.Optimizer):
         """Move every weight along its orthogonal momentum."""
         for group in self.param_groups:
             for weight in group["params"]:
-                self._move(weight, group["lr"], group["momentum"], group["decay"])
+                self._update(weight, group["lr"], group["momentum"], group["decay"])
 
-    def _move(self, weight: Tensor, rate: float, momentum: float, decay: float) -> None:
+    def _update(self, weight: Tensor, rate: float, momentum: float, decay: float) -> None:
         state = self.state[weight]
         assert weight.grad is not None
         if "average" not in state:
@@ -45,4 +45,4 @@ class Muon(torch.optim.Optimizer):
         state["average"].lerp_(weight.grad, 1 - momentum)
         ahead = weight.grad.lerp(state["average"], momentum).flatten(1)
         length = 0.2 * max(ahead.shape) ** 0.5
-        weight.mul_(1 - rate * decay).add_(orthogonal(ahead).view_as(weight), alpha=-rate * length)
+        weight.mul_(1 - rate * decay).add_(orthogonalize(ahead).view_as(weight), alpha=-rate * length)

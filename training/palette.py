@@ -26,17 +26,17 @@ def mix(first: Rgb, second: Rgb, share: float) -> Rgb:
     return (r, g, b)
 
 
-def lighter(colour: Rgb, share: float = 0.3) -> Rgb:
+def lighten(colour: Rgb, share: float = 0.3) -> Rgb:
     """Move a colour towards a warm white."""
     return mix(colour, (255, 252, 242), share)
 
 
-def darker(colour: Rgb, share: float = 0.25) -> Rgb:
+def darken(colour: Rgb, share: float = 0.25) -> Rgb:
     """Move a colour towards a cool dark."""
     return mix(colour, (24, 18, 52), share)
 
 
-def tinted(colour: Rgb, light: tuple[float, float, float]) -> Rgb:
+def tint(colour: Rgb, light: tuple[float, float, float]) -> Rgb:
     """Show a colour under a coloured light, which multiplies each channel."""
     r, g, b = (min(255, round(c * k)) for c, k in zip(colour, light, strict=True))
     return (r, g, b)

@@ -24,10 +24,12 @@ def restore_vae(folder: Path, state: Path) -> None:
     """Write the autoencoder's checkpoint at its last step."""
     model = AutoencoderKL.from_pretrained(folder).float()
     average = copy.deepcopy(model).requires_grad_(False)
-    vae.save(vae.Progress(model, average, vae.optimiser_of(model, VAE.learning_rate), VAE.steps), state)
+    vae.save_checkpoint(
+        vae.VaeTrainingState(model, average, vae.build_optimiser(model, VAE.learning_rate), VAE.steps), state
+    )
 
 
 def restore_unet(folder: Path, state: Path) -> None:
     """Write the UNet's checkpoint at its last sample."""
     weights = UNet2DConditionModel.from_pretrained(folder).float().state_dict()
-    unet.save(unet.going_on_from(weights, UNET.samples), state)
+    unet.save_checkpoint(unet.state_from_weights(weights, UNET.samples), state)

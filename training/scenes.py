@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.canvas import Canvas, Point, Stops, ellipse_outline, wave
-from training.palette import Rgb, darker, lighter, mix, tinted
+from training.palette import Rgb, darken, lighten, mix, tint
 
 Light = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Hour:
+class TimeOfDay:
     """A time of day: its sky from top to horizon, and the light that falls on the land."""
 
     sky: tuple[Rgb, Rgb, Rgb]
@@ -23,12 +23,12 @@ class Hour:
     sun: Rgb
 
 
-HOURS: dict[str, Hour] = {
-    "day": Hour(((70, 158, 236), (128, 196, 246), (204, 234, 250)), (1.0, 1.0, 1.0), (255, 232, 110)),
-    "sunset": Hour(((92, 56, 136), (236, 96, 96), (255, 186, 92)), (0.82, 0.6, 0.66), (255, 236, 150)),
-    "night": Hour(((12, 16, 54), (24, 36, 92), (52, 72, 140)), (0.36, 0.42, 0.74), (250, 244, 214)),
-    "dawn": Hour(((150, 170, 226), (236, 190, 220), (255, 222, 202)), (0.92, 0.8, 0.9), (255, 246, 226)),
-    "golden hour": Hour(((240, 176, 84), (252, 204, 112), (255, 232, 164)), (1.06, 0.88, 0.58), (255, 250, 206)),
+TIMES_OF_DAY: dict[str, TimeOfDay] = {
+    "day": TimeOfDay(((70, 158, 236), (128, 196, 246), (204, 234, 250)), (1.0, 1.0, 1.0), (255, 232, 110)),
+    "sunset": TimeOfDay(((92, 56, 136), (236, 96, 96), (255, 186, 92)), (0.82, 0.6, 0.66), (255, 236, 150)),
+    "night": TimeOfDay(((12, 16, 54), (24, 36, 92), (52, 72, 140)), (0.36, 0.42, 0.74), (250, 244, 214)),
+    "dawn": TimeOfDay(((150, 170, 226), (236, 190, 220), (255, 222, 202)), (0.92, 0.8, 0.9), (255, 246, 226)),
+    "golden hour": TimeOfDay(((240, 176, 84), (252, 204, 112), (255, 232, 164)), (1.06, 0.88, 0.58), (255, 250, 206)),
 }
 WEATHERS = ("clear", "clouds", "rain", "snowfall", "fog", "stars", "moon", "sun")
 LAYOUTS = 5
@@ -48,28 +48,28 @@ class Scene:
     horizon: float
 
     @property
-    def hour(self) -> Hour:
+    def time_of_day(self) -> TimeOfDay:
         """Return the palette of the time of day."""
-        return HOURS[self.time]
+        return TIMES_OF_DAY[self.time]
 
     def lit(self, colour: Rgb, share: float = 1.0) -> Rgb:
         """Show a colour in the scene's light; a share below 1 keeps more of its own."""
-        shown = mix(colour, tinted(colour, self.hour.light), share)
+        shown = mix(colour, tint(colour, self.time_of_day.light), share)
         return mix(shown, self.hazy(RAIN_SKY), 0.06) if self.weather == "rain" else shown
 
     def hazy(self, colour: Rgb) -> Rgb:
         """Darken a weather's own colour at dusk and night."""
-        return tinted(colour, self.hour.light) if self.time in ("night", "sunset") else colour
+        return tint(colour, self.time_of_day.light) if self.time in ("night", "sunset") else colour
 
 
 def paint_sky(scene: Scene) -> None:
     """Paint the sky down to the horizon, with what stands in it."""
     canvas, weather = scene.canvas, scene.weather
-    top, middle, low = scene.hour.sky
+    top, middle, low = scene.time_of_day.sky
     if weather in ("rain", "snowfall", "fog"):
         grey = scene.hazy(RAIN_SKY if weather == "rain" else (214, 220, 230))
         share = 0.42 if weather == "rain" else 0.6
-        top, middle, low = mix(top, grey, share), mix(middle, grey, share), mix(low, lighter(grey, 0.2), share)
+        top, middle, low = mix(top, grey, share), mix(middle, grey, share), mix(low, lighten(grey, 0.2), share)
     edge = scene.horizon / (scene.horizon + 0.15)
     canvas.gradient([(0, top), (0.55 * edge, middle), (edge, low), (1, low)], 0, scene.horizon + 0.15)
     if weather == "stars" or (scene.time == "night" and weather in ("clear", "moon")):
@@ -85,7 +85,7 @@ def paint_sky(scene: Scene) -> None:
 def paint_stars(scene: Scene, count: int) -> None:
     """Sow round and four-pointed stars, large enough to be seen."""
     canvas, rng = scene.canvas, scene.rng
-    for i, (x, y) in enumerate(scattered(scene, round(count * canvas.width * canvas.height), scene.horizon)):
+    for i, (x, y) in enumerate(scatter_points(scene, round(count * canvas.width * canvas.height), scene.horizon)):
         if i % 2:
             canvas.circle(x, y, rng.uniform(0.013, 0.016), (255, 246, 206))
             continue
@@ -97,7 +97,7 @@ def paint_stars(scene: Scene, count: int) -> None:
         canvas.polygon(arms, (255, 246, 206))
 
 
-def scattered(scene: Scene, count: int, low: float) -> list[Point]:
+def scatter_points(scene: Scene, count: int, low: float) -> list[Point]:
     """Return about `count` points above a height, one in each cell of a grid, so that they do not clump."""
     columns = max(1, round(math.sqrt(count * scene.canvas.width / low)))
     rows = max(1, round(count / columns))
@@ -113,7 +113,7 @@ def paint_moon(scene: Scene) -> None:
     canvas, rng = scene.canvas, scene.rng
     r = rng.uniform(0.13, 0.14)
     x, y = 0.75 * canvas.width, 0.22
-    canvas.glow(x, y, r * 2.4, lighter(scene.hour.sky[1], 0.5), 0.6)
+    canvas.glow(x, y, r * 2.4, lighten(scene.time_of_day.sky[1], 0.5), 0.6)
     canvas.circle(x, y, r, (254, 246, 206))
     for dx, dy, k in ((-0.34, -0.22, 0.26), (0.32, 0.3, 0.32)):
         canvas.circle(x + dx * r, y + dy * r, k * r, (234, 220, 170))
@@ -126,8 +126,8 @@ def paint_sun(scene: Scene) -> None:
     low = scene.time in ("sunset", "dawn", "golden hour")
     x = (rng.choice((0.25, 0.75)) if low else 0.25) * canvas.width + rng.uniform(-0.03, 0.03)
     y = scene.horizon - rng.uniform(0.1, 0.18) if low else 0.21
-    canvas.glow(x, y, r * 2.8, lighter(scene.hour.sun, 0.4), 0.75)
-    canvas.circle(x, y, r, scene.hour.sun)
+    canvas.glow(x, y, r * 2.8, lighten(scene.time_of_day.sun, 0.4), 0.75)
+    canvas.circle(x, y, r, scene.time_of_day.sun)
 
 
 def paint_clouds(scene: Scene) -> None:
@@ -146,7 +146,7 @@ def paint_clouds(scene: Scene) -> None:
 
 def paint_cloud(canvas: Canvas, x: float, y: float, size: float, base: Rgb) -> None:
     """Draw one cloud of round puffs on a flat foot."""
-    under = darker(base, 0.1)
+    under = darken(base, 0.1)
     puffs = ((-0.62, 0.0, 0.3), (-0.22, -0.22, 0.4), (0.26, -0.14, 0.38), (0.66, 0.02, 0.27))
     for tone, drop in ((under, 0.08), (base, 0.0)):
         for dx, dy, r in puffs:
@@ -166,10 +166,10 @@ def paint_weather_front(scene: Scene) -> None:
     area = canvas.width * canvas.height
     if scene.weather == "rain":
         drop = {"night": (124, 146, 204), "sunset": (206, 184, 212)}.get(scene.time, (206, 224, 242))
-        for x, y in scattered(scene, round(10 * area), canvas.height):
+        for x, y in scatter_points(scene, round(10 * area), canvas.height):
             canvas.line([(x + 0.03, y - 0.07), (x - 0.03, y + 0.07)], 0.032, drop)
     elif scene.weather == "snowfall":
-        for x, y in scattered(scene, round(20 * area), canvas.height):
+        for x, y in scatter_points(scene, round(20 * area), canvas.height):
             canvas.circle(x, y, rng.uniform(0.02, 0.032), (255, 255, 255))
     elif scene.weather == "fog":
         paint_mist(scene, canvas.height - 0.04)
@@ -188,7 +188,7 @@ def paint_fog(scene: Scene) -> None:
 def fog_tone(scene: Scene) -> Rgb:
     """Return the colour of fog, pale by night too, where it has to be seen."""
     white = (236, 240, 244)
-    return mix(white, tinted(white, scene.hour.light), 0.45 if scene.time == "night" else 0.25)
+    return mix(white, tint(white, scene.time_of_day.light), 0.45 if scene.time == "night" else 0.25)
 
 
 def paint_mist(scene: Scene, y: float) -> None:
@@ -227,7 +227,7 @@ def paint_hills(scene: Scene) -> None:
     for i, tone in enumerate(tones):
         period = scene.rng.uniform(0.8, 1.2)
         hill = ridge(scene, y + i * drop, 0.075 - 0.012 * i, period)
-        scene.canvas.shaded_polygon(hill, scene.lit(lighter(tone, 0.16)), scene.lit(darker(tone, 0.12)))
+        scene.canvas.shaded_polygon(hill, scene.lit(lighten(tone, 0.16)), scene.lit(darken(tone, 0.12)))
 
 
 def paint_mountains(scene: Scene) -> None:
@@ -248,7 +248,7 @@ def paint_peak(scene: Scene, x: float, top: float, foot: float, half: float) -> 
     canvas, h = scene.canvas, foot - top
     rock, snow = scene.lit((122, 132, 164)), scene.lit((250, 250, 255), 0.85)
     canvas.polygon([(x - half, foot), (x, top), (x + half, foot)], rock)
-    canvas.polygon([(x, top), (x + half, foot), (x + half * 0.12, foot)], darker(rock, 0.22))
+    canvas.polygon([(x, top), (x + half, foot), (x + half * 0.12, foot)], darken(rock, 0.22))
     k = 0.36
     canvas.polygon(
         [
@@ -263,7 +263,7 @@ def paint_peak(scene: Scene, x: float, top: float, foot: float, half: float) -> 
     )
     canvas.polygon(
         [(x, top), (x + half * k, top + h * k), (x + half * 0.18, top + h * 0.29), (x + half * 0.06, top + h * 0.35)],
-        darker(snow, 0.14),
+        darken(snow, 0.14),
     )
 
 
@@ -275,7 +275,7 @@ def paint_pine(scene: Scene, x: float, foot: float, size: float, green: Rgb) -> 
         half, low = (0.32 - 0.07 * i) * size, foot - (0.14 + 0.25 * i) * size
         tip = low - 0.38 * size
         canvas.polygon([(x - half, low), (x, tip), (x + half, low)], green)
-        canvas.polygon([(x, tip), (x + half, low), (x + 0.06 * size, low)], darker(green, 0.16))
+        canvas.polygon([(x, tip), (x + half, low), (x + 0.06 * size, low)], darken(green, 0.16))
 
 
 def paint_forest(scene: Scene) -> None:
@@ -299,14 +299,14 @@ def paint_water(scene: Scene, top: float, bottom: float | None = None) -> None:
     for _ in range(round(4 * canvas.width)):
         y = rng.uniform(top + 0.04, last - 0.02)
         x, half = rng.uniform(0, canvas.width), rng.uniform(0.08, 0.14)
-        canvas.line([(x - half, y), (x + half, y)], 0.018, lighter(mix(high, deep, (y - top) / (last - top)), 0.28))
+        canvas.line([(x - half, y), (x + half, y)], 0.018, lighten(mix(high, deep, (y - top) / (last - top)), 0.28))
 
 
 def water_tones(scene: Scene) -> tuple[Rgb, Rgb]:
     """Return the water's colours at the horizon and at the foot."""
     if scene.time in ("sunset", "golden hour", "dawn"):
-        top, middle, low = scene.hour.sky
-        return mix(middle, low, 0.6), mix(darker(top, 0.12), (70, 90, 170), 0.3)
+        top, middle, low = scene.time_of_day.sky
+        return mix(middle, low, 0.6), mix(darken(top, 0.12), (70, 90, 170), 0.3)
     return scene.lit((92, 190, 226)), scene.lit((26, 104, 186))
 
 
@@ -318,7 +318,7 @@ def paint_sea(scene: Scene) -> None:
     for i in range(2):
         y = scene.horizon + (canvas.height - scene.horizon) * (0.45 + 0.3 * i)
         crest = wave(-0.05, canvas.width + 0.05, y, 0.016, rng.uniform(0.3, 0.4), rng.uniform(0, 6.28))
-        canvas.line(crest, 0.02, lighter(high, 0.45))
+        canvas.line(crest, 0.02, lighten(high, 0.45))
         canvas.polygon(
             [*crest, (canvas.width + 0.05, canvas.height + 0.1), (-0.05, canvas.height + 0.1)],
             mix(high, deep, 0.55 + 0.35 * i),
@@ -329,7 +329,7 @@ def paint_lake(scene: Scene) -> None:
     """Paint a lake among hills, with a near shore."""
     canvas, y = scene.canvas, scene.horizon
     hill = (112, 182, 120)
-    canvas.shaded_polygon(ridge(scene, y - 0.03, 0.05, 0.9), scene.lit(lighter(hill, 0.15)), scene.lit(hill))
+    canvas.shaded_polygon(ridge(scene, y - 0.03, 0.05, 0.9), scene.lit(lighten(hill, 0.15)), scene.lit(hill))
     low = y + (canvas.height - y) * 0.68
     paint_water(scene, y + 0.05, low + 0.08)
     canvas.shaded_polygon(ridge(scene, low + 0.04, 0.02, 0.9), scene.lit((140, 202, 98)), scene.lit((84, 160, 70)))
@@ -342,7 +342,7 @@ def paint_beach(scene: Scene) -> None:
     paint_water(scene, y, shore + 0.06)
     foam, sand = ridge(scene, shore, 0.016, 0.7), (248, 222, 160)
     canvas.polygon(foam, scene.lit((250, 252, 252)))
-    canvas.shaded_polygon([(x, fy + 0.035) for x, fy in foam], scene.lit(sand), scene.lit(darker(sand, 0.1)))
+    canvas.shaded_polygon([(x, fy + 0.035) for x, fy in foam], scene.lit(sand), scene.lit(darken(sand, 0.1)))
 
 
 def paint_desert(scene: Scene) -> None:
@@ -351,7 +351,7 @@ def paint_desert(scene: Scene) -> None:
     drop = (canvas.height - y) / 3
     for i, tone in enumerate(((238, 190, 122), (244, 202, 126), (232, 176, 98))):
         dune = ridge(scene, y + drop * i, 0.04 - 0.006 * i, rng.uniform(0.9, 1.3))
-        canvas.shaded_polygon(dune, scene.lit(lighter(tone, 0.2)), scene.lit(tone))
+        canvas.shaded_polygon(dune, scene.lit(lighten(tone, 0.2)), scene.lit(tone))
         if i == 0 and rng.random() < 0.7:
             paint_cactus(scene, rng.choice((0.15, 0.85)) * canvas.width, y + drop * 0.8, 0.26)
 
@@ -378,7 +378,7 @@ def paint_snow(scene: Scene) -> None:
     drop = (canvas.height - y) / 3
     for i, tone in enumerate(((206, 224, 244), (226, 238, 250), (244, 249, 255))):
         hill = ridge(scene, y + i * drop, 0.05 - 0.008 * i, rng.uniform(0.8, 1.2))
-        canvas.shaded_polygon(hill, scene.lit(lighter(tone, 0.5), 0.8), scene.lit(tone, 0.8))
+        canvas.shaded_polygon(hill, scene.lit(lighten(tone, 0.5), 0.8), scene.lit(tone, 0.8))
         for _ in range(rng.randint(1, 2) if i < 2 else 0):
             x, size = rng.uniform(0, canvas.width), rng.uniform(0.28, 0.36)
             paint_pine(scene, x, y + i * drop + 0.06, size, scene.lit((84, 146, 128)))
@@ -411,9 +411,9 @@ def paint_town_house(scene: Scene, box: tuple[float, float, float, float], wall:
     """Draw one flat-roofed house with two large windows on each floor."""
     canvas, (left, top, right, bottom) = scene.canvas, box
     canvas.rectangle(left, top, right, bottom, wall)
-    canvas.rectangle(right - 0.035, top, right, bottom, darker(wall, 0.15))
-    canvas.rectangle(left - 0.012, top, right + 0.012, top + 0.03, darker(wall, 0.25))
-    glass = (255, 222, 120) if lamps else darker(wall, 0.4)
+    canvas.rectangle(right - 0.035, top, right, bottom, darken(wall, 0.15))
+    canvas.rectangle(left - 0.012, top, right + 0.012, top + 0.03, darken(wall, 0.25))
+    glass = (255, 222, 120) if lamps else darken(wall, 0.4)
     y = top + 0.07
     while y < bottom - 0.1:
         for x in (left + 0.07, left + 0.17):
@@ -435,7 +435,7 @@ def paint_space(scene: Scene) -> None:
         x, y = rng.choice((0.13, canvas.width - 0.13)), rng.choice((0.15, canvas.height - 0.15))
         r = rng.uniform(0.08, 0.1)
         canvas.circle(x, y, r, colour)
-        canvas.crescent(ellipse_outline(x, y, r, r), (-r * 0.4, -r * 0.3), darker(colour, 0.35))
+        canvas.crescent(ellipse_outline(x, y, r, r), (-r * 0.4, -r * 0.3), darken(colour, 0.35))
 
 
 def paint_under_water(scene: Scene) -> None:
@@ -474,7 +474,7 @@ def paint_weed(scene: Scene, x: float, foot: float, size: float) -> None:
     canvas.line(blade, 0.042, scene.lit(rng.choice([(54, 160, 100), (40, 130, 96), (110, 176, 80)]), 0.5))
 
 
-LANDS = {
+PLACE_PAINTERS = {
     "meadow": paint_meadow,
     "hills": paint_hills,
     "mountains": paint_mountains,
@@ -488,11 +488,11 @@ LANDS = {
     "space": paint_space,
     "under water": paint_under_water,
 }
-PLACES = tuple(LANDS)
-SKYLESS = ("space", "under water")
+PLACES = tuple(PLACE_PAINTERS)
+PLACES_WITHOUT_SKY = ("space", "under water")
 
 
-def layout(name: str, rng: random.Random) -> random.Random:
+def layout_rng(name: str, rng: random.Random) -> random.Random:
     """Return the source of one of a few layouts: what is the same each time is learnt soonest, and crisply."""
     return random.Random(f"{name}, {rng.randrange(LAYOUTS)}")
 
@@ -500,18 +500,18 @@ def layout(name: str, rng: random.Random) -> random.Random:
 def paint_place(canvas: Canvas, rng: random.Random, place: str, time: str, weather: str) -> Scene:
     """Paint a place at a time of day in a weather, all but what falls in front."""
     horizon = canvas.height * rng.choice(HORIZONS)
-    scene = Scene(canvas, layout(f"sky, {weather}", rng), time, weather, horizon)
-    if place not in SKYLESS:
+    scene = Scene(canvas, layout_rng(f"sky, {weather}", rng), time, weather, horizon)
+    if place not in PLACES_WITHOUT_SKY:
         paint_sky(scene)
-    scene.rng = layout(place, rng)
-    LANDS[place](scene)
-    scene.horizon, scene.rng = horizon, layout(f"behind, {weather}", rng) if weather == "fog" else scene.rng
+    scene.rng = layout_rng(place, rng)
+    PLACE_PAINTERS[place](scene)
+    scene.horizon, scene.rng = horizon, layout_rng(f"behind, {weather}", rng) if weather == "fog" else scene.rng
     paint_weather_behind(scene)
-    scene.rng = layout(f"front, {weather}", rng)
+    scene.rng = layout_rng(f"front, {weather}", rng)
     return scene
 
 
-def plain_background(canvas: Canvas, colour: Rgb) -> None:
+def paint_plain_background(canvas: Canvas, colour: Rgb) -> None:
     """Fill the canvas with one colour, a little lighter above."""
-    stops: Stops = [(0, lighter(colour, 0.07)), (1, darker(colour, 0.05))]
+    stops: Stops = [(0, lighten(colour, 0.07)), (1, darken(colour, 0.05))]
     canvas.gradient(stops)

@@ -22,11 +22,11 @@ ASPECTS: tuple[tuple[tuple[int, int], float], ...] = (
 )
 HELD_OUT_SHARE = 0.07
 # Few things drawn well beat many drawn badly: the drawing code knows more than a short training can teach.
-TAUGHT_THINGS: tuple[str, ...] = (
+TRAINED_OBJECTS: tuple[str, ...] = (
     "castle", "house", "tree", "boat", "balloon", "rocket", "fish", "heart", "mushroom", "ghost",
     "lighthouse", "planet", "pine", "flower", "car", "windmill",
 )  # fmt: skip
-TAUGHT_STYLES: tuple[str, ...] = (
+TRAINED_STYLES: tuple[str, ...] = (
     "watercolour",
     "pastel",
     "black and white",
@@ -35,17 +35,17 @@ TAUGHT_STYLES: tuple[str, ...] = (
     "line art",
     "oil painting",
 )
-TAUGHT_PLACES: tuple[str, ...] = (
+TRAINED_PLACES: tuple[str, ...] = (
     "meadow", "hills", "mountains", "forest", "sea", "lake", "beach", "desert", "snow", "city", "space",
     "under water",
 )  # fmt: skip
-TAUGHT_WEATHERS: tuple[str, ...] = ("clear", "clouds", "rain", "snowfall", "fog", "stars", "moon", "sun")
+TRAINED_WEATHERS: tuple[str, ...] = ("clear", "clouds", "rain", "snowfall", "fog", "stars", "moon", "sun")
 # A caption left out stands for a scene that anybody likes: what the model draws when nothing is asked for.
-PLEASANT_PLACES: tuple[str, ...] = ("meadow", "hills", "mountains", "sea", "lake")
-PLEASANT_TIMES: tuple[str, ...] = ("day", "sunset", "golden hour")
-PLEASANT_WEATHERS: tuple[str, ...] = ("clear", "clouds", "sun")
+UNCONDITIONAL_PLACES: tuple[str, ...] = ("meadow", "hills", "mountains", "sea", "lake")
+UNCONDITIONAL_TIMES: tuple[str, ...] = ("day", "sunset", "golden hour")
+UNCONDITIONAL_WEATHERS: tuple[str, ...] = ("clear", "clouds", "sun")
 # Half: an engine adds the house style to every prompt unless it is told not to.
-FINISHED_SHARE = 0.5
+FINISH_PROBABILITY = 0.5
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class VaeSettings:
     block_out_channels: tuple[int, ...] = (16, 32, 64, 128)
     # Few groups: a group of two channels says nothing but which is larger, and a plain picture would lose its colour.
     norm_num_groups: int = 1
-    pictures: int = 3000
+    images: int = 3000
     crop: int = 128
     batch: int = 4
     steps: int = 3200
@@ -75,7 +75,7 @@ class TextSettings:
     """The text encoder's shape and training."""
 
     context: int = 32
-    pieces: int = 1600
+    vocabulary_size: int = 1600
     hidden: int = 192
     layers: int = 3
     heads: int = 4
@@ -84,7 +84,7 @@ class TextSettings:
     learning_rate: float = 1e-3
     # Learning more words: how long, and the price of moving what the known ones mean.
     word_steps: int = 250
-    anchor: float = 20.0
+    anchor_weight: float = 20.0
 
 
 TEXT = TextSettings()
@@ -94,7 +94,7 @@ TEXT = TextSettings()
 class LatentSettings:
     """How many drawings the UNet learns from, and how many lie in one file."""
 
-    shard: int = 512
+    shard_size: int = 512
     shards: int = 96
 
 
@@ -112,7 +112,7 @@ class UnetSettings:
     norm_num_groups: int = 4
     batch: int = 64
     learning_rate: float = 1e-3
-    warm_up: int = 200
+    warmup_steps: int = 200
     # Learn composition on half-size pictures first: four times as many samples in the same time.
     half_size_samples: int = 50_000
     samples: int = 376_000
@@ -133,7 +133,7 @@ class SamplingSettings:
 
 
 SAMPLING = SamplingSettings()
-NAME = "Storybook"
+MODEL_NAME = "Storybook"
 # The house style, as an engine adds it to a prompt: the first synonym of the storybook finish.
 TRIGGER_WORDS = "storybook style"
 # What the shipped model does well enough to be promised: chosen by hand after looking at sheets and figures.
@@ -145,7 +145,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
         "meadow", "hills", "mountains", "forest", "sea", "lake", "beach", "desert", "snow", "city", "space",
         "under water",
     ),
-    "things": TAUGHT_THINGS,
+    "things": TRAINED_OBJECTS,
     "styles": ("watercolour", "black and white", "sepia", "neon"),
 }  # fmt: skip
 EXAMPLES: tuple[str, ...] = (
@@ -203,49 +203,49 @@ SHEET_PROMPTS: tuple[str, ...] = (
 
 
 @dataclass(frozen=True)
-class RefineSettings:
+class FinetuneDecoderSettings:
     """The decoder's last lessons, on latents as the UNet leaves them."""
 
-    pictures: int = 256
+    images: int = 256
     batch: int = 8
     # How many of the sampler's steps the UNet goes back and finds its way again: fewer keep more of the drawing.
-    steps_back: tuple[int, int] = (2, 5)
-    own_share: float = 0.5
-    whole_share: float = 0.5
+    renoise_steps: tuple[int, int] = (2, 5)
+    clean_latent_probability: float = 0.5
+    full_image_probability: float = 0.5
     steps: int = 360
     learning_rate: float = 4e-4
 
 
-REFINE = RefineSettings()
+FINETUNE_DECODER = FinetuneDecoderSettings()
 
 
 @dataclass(frozen=True)
-class AdaptSettings:
+class FinetuneVaeSettings:
     """Further lessons for the whole autoencoder, when the drawings have changed and the UNet has not."""
 
-    pictures: int = 2000
+    images: int = 2000
     batch: int = 4
-    whole_share: float = 0.5
+    full_image_probability: float = 0.5
     # How often one half of the latents goes wild, and how much: the other half must not mind.
-    wild_share: float = 0.25
-    wildness: float = 2.5
+    corruption_probability: float = 0.25
+    corruption_scale: float = 2.5
     steps: int = 1200
     learning_rate: float = 8e-4
     # Half the decoder's rate for the encoder, and a price on every step that its latents move.
-    encoder_share: float = 0.5
+    encoder_lr_scale: float = 0.5
     drift_weight: float = 1.0
     latent_noise: float = 0.06
 
 
-ADAPT = AdaptSettings()
+FINETUNE_VAE = FinetuneVaeSettings()
 
 
 @dataclass(frozen=True)
-class JudgeSettings:
+class ClassifierSettings:
     """The judge network, which sees drawings only."""
 
-    side: int = 64
-    pictures: int = 12_000
+    image_size: int = 64
+    images: int = 12_000
     widths: tuple[int, ...] = (16, 32, 64, 96)
     dropout: float = 0.3
     batch: int = 64
@@ -253,5 +253,5 @@ class JudgeSettings:
     learning_rate: float = 1e-3
 
 
-JUDGE = JudgeSettings()
+CLASSIFIER = ClassifierSettings()
 EVALUATED_CAPTIONS = 200

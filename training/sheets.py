@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 
-def contact_sheet(pictures: list[Image.Image], path: Path, columns: int = 8, side: int = 160) -> None:
+def make_contact_sheet(pictures: list[Image.Image], path: Path, columns: int = 8, side: int = 160) -> None:
     """Lay pictures out in rows, each fitted into a square."""
     rows = -(-len(pictures) // columns)
     sheet = Image.new("RGB", (columns * side, rows * side), (255, 255, 255))

@@ -34,43 +34,43 @@ def pastel(image: Image.Image, rng: random.Random) -> Image.Image:
 
 def watercolour(image: Image.Image, rng: random.Random) -> Image.Image:
     """Let the edges wander, the pigment pool at them, and the paper show."""
-    wobbly = displaced(image, rng, 2.0)
+    wobbly = displace(image, rng, 2.0)
     soft = wobbly.filter(ImageFilter.ModeFilter(5)).filter(ImageFilter.GaussianBlur(0.8))
     rim = contours(soft).filter(ImageFilter.GaussianBlur(1.2)).point([round(v * 0.5) for v in range(256)])
     pooled = Image.composite(ImageEnhance.Brightness(soft).enhance(0.62), soft, rim)
-    wash = Image.fromarray(np.clip(206 + 36 * cloudy(image.size, rng, 4), 0, 255).astype(np.uint8))
+    wash = Image.fromarray(np.clip(206 + 36 * smooth_noise(image.size, rng, 4), 0, 255).astype(np.uint8))
     painted = Image.composite(pooled, Image.new("RGB", image.size, (253, 250, 242)), wash)
-    return framed_by_paper(painted, rng)
+    return add_paper_border(painted, rng)
 
 
-def framed_by_paper(image: Image.Image, rng: random.Random) -> Image.Image:
+def add_paper_border(image: Image.Image, rng: random.Random) -> Image.Image:
     """Leave an uneven rim of bare paper round the picture."""
     width, height = image.size
     x = np.minimum(np.arange(width), np.arange(width)[::-1])
     y = np.minimum(np.arange(height), np.arange(height)[::-1])
-    inside = np.minimum(x[None, :], y[:, None]) - 9 + 5 * cloudy(image.size, rng, 12)
+    inside = np.minimum(x[None, :], y[:, None]) - 9 + 5 * smooth_noise(image.size, rng, 12)
     mask = Image.fromarray((np.clip(inside / 2 + 0.5, 0, 1) * 255).astype(np.uint8))
     return Image.composite(image, Image.new("RGB", image.size, (253, 250, 242)), mask)
 
 
 def line_art(image: Image.Image, rng: random.Random) -> Image.Image:
     """Keep thick dark outlines of the big shapes on white paper, as in a colouring book."""
-    lines = outlines(simplified(image), image.size)
+    lines = outlines(simplify(image), image.size)
     return ImageOps.colorize(ImageOps.invert(lines), (52, 48, 66), (252, 252, 248))
 
 
 def neon(image: Image.Image, rng: random.Random) -> Image.Image:
     """Let thick outlines glow in strong colours on a dark wall."""
     half = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
-    vivid = strongest_nearby(vivid_colours(half)).resize(image.size, Image.Resampling.BICUBIC)
-    lines = outlines(simplified(image), image.size, 3)
+    vivid = spread_strongest_colour(vivid_colours(half)).resize(image.size, Image.Resampling.BICUBIC)
+    lines = outlines(simplify(image), image.size, 3)
     dark = Image.blend(Image.new("RGB", image.size, (14, 8, 34)), vivid, 0.1)
     tubes = Image.composite(vivid, Image.new("RGB", image.size), lines)
     halo = ImageEnhance.Brightness(tubes.filter(ImageFilter.GaussianBlur(7))).enhance(0.9)
     return Image.composite(vivid, ImageChops.add(dark, halo), lines)
 
 
-def simplified(image: Image.Image) -> Image.Image:
+def simplify(image: Image.Image) -> Image.Image:
     """Return the picture at half its size without its small regions, as strong in contrast by night as by day."""
     half = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
     strong = ImageOps.autocontrast(half, cutoff=1, preserve_tone=True)
@@ -99,7 +99,7 @@ def vivid_colours(shapes: Image.Image) -> Image.Image:
     return few_colours.filter(ImageFilter.ModeFilter(13))  # a window's hue gives way to its house's
 
 
-def strongest_nearby(vivid: Image.Image) -> Image.Image:
+def spread_strongest_colour(vivid: Image.Image) -> Image.Image:
     """Give both sides of a line the warmer of their two colours, that of the corner last: it belongs to no thing."""
     best = np.asarray(vivid, dtype=np.int32)
     behind = best[2, 2]
@@ -118,14 +118,14 @@ def strongest_nearby(vivid: Image.Image) -> Image.Image:
 def oil_painting(image: Image.Image, rng: random.Random) -> Image.Image:
     """Lay the picture in broad dabs of rich warm paint, finer ones where shapes meet."""
     rich = ImageEnhance.Contrast(ImageEnhance.Color(image).enhance(1.25)).enhance(1.05)
-    painted = dabs(rich, rich.copy(), rng, 20, 1.0)
-    fine = Image.blend(dabs(rich, painted, rng, 12, 0.5), rich, 0.6)
+    painted = paint_dabs(rich, rich.copy(), rng, 20, 1.0)
+    fine = Image.blend(paint_dabs(rich, painted, rng, 12, 0.5), rich, 0.6)
     busy = contours(image).filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.GaussianBlur(3))
     shaped = Image.composite(fine, painted, busy)
     return ImageChops.multiply(Image.blend(shaped, rich, 0.15), Image.new("RGB", image.size, (255, 246, 226)))
 
 
-def dabs(source: Image.Image, under: Image.Image, rng: random.Random, step: int, variety: float) -> Image.Image:
+def paint_dabs(source: Image.Image, under: Image.Image, rng: random.Random, step: int, variety: float) -> Image.Image:
     """Cover a picture with strokes of a brush on a loose grid, each in the colour of its middle, by turns lighter."""
     colours = source.filter(ImageFilter.BoxBlur(step // 4))
     big = under.resize((source.width * 2, source.height * 2), Image.Resampling.BILINEAR)
@@ -186,7 +186,7 @@ def contours(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip((across - 14) * 9, 0, 255).astype(np.uint8))
 
 
-def cloudy(size: tuple[int, int], rng: random.Random, cells: int) -> Plane:
+def smooth_noise(size: tuple[int, int], rng: random.Random, cells: int) -> Plane:
     """Return smooth noise between -1 and 1, height by width."""
     width, height = size
     grid = (max(2, cells * width // min(size)), max(2, cells * height // min(size)))
@@ -195,12 +195,12 @@ def cloudy(size: tuple[int, int], rng: random.Random, cells: int) -> Plane:
     return np.asarray(smooth, dtype=np.float32) / 127.5 - 1
 
 
-def displaced(image: Image.Image, rng: random.Random, distance: float) -> Image.Image:
+def displace(image: Image.Image, rng: random.Random, distance: float) -> Image.Image:
     """Shift every pixel by smooth noise."""
     pixels = np.asarray(image)
     rows, columns = np.indices(pixels.shape[:2])
-    y = np.clip(rows + distance * cloudy(image.size, rng, 14), 0, image.height - 1).astype(int)
-    x = np.clip(columns + distance * cloudy(image.size, rng, 14), 0, image.width - 1).astype(int)
+    y = np.clip(rows + distance * smooth_noise(image.size, rng, 14), 0, image.height - 1).astype(int)
+    x = np.clip(columns + distance * smooth_noise(image.size, rng, 14), 0, image.width - 1).astype(int)
     return Image.fromarray(pixels[y, x])
 
 

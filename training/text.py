@@ -14,18 +14,18 @@ from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from training.captions import caption
-from training.drawings import TIMES, Subject, taught, think_up
+from training.captions import make_caption
+from training.drawings import TIMES, Subject, is_trained, sample_subject
 from training.palette import COLOURS
 from training.scenes import PLACES, WEATHERS
 from training.settings import RUNS, SEED, TEXT
 from training.styles import FINISHES, STYLES
-from training.things import THINGS
+from training.things import OBJECTS
 
 TOKENIZER = RUNS / "tokenizer"
 STATE = RUNS / "text_encoder"
 LABELS: dict[str, list[str]] = {
-    "thing": ["", *THINGS],
+    "thing": ["", *OBJECTS],
     "colour": ["", *COLOURS],
     "background": ["", *COLOURS],
     "place": ["", *PLACES],
@@ -39,7 +39,7 @@ LABELS: dict[str, list[str]] = {
 def train_tokenizer(folder: Path = TOKENIZER) -> CLIPTokenizer:
     """Learn a byte-level BPE vocabulary from captions and save it in CLIP's form."""
     rng = random.Random(SEED)
-    texts = [caption(think_up(rng), rng) for _ in range(20_000)]
+    texts = [make_caption(sample_subject(rng), rng) for _ in range(20_000)]
     shape = CLIPTokenizer().backend_tokenizer
     learner = Tokenizer(models.BPE(continuing_subword_prefix="", end_of_word_suffix="</w>"))
     learner.normalizer, learner.pre_tokenizer = shape.normalizer, shape.pre_tokenizer
@@ -47,7 +47,7 @@ def train_tokenizer(folder: Path = TOKENIZER) -> CLIPTokenizer:
     learner.train_from_iterator(
         texts,
         trainers.BpeTrainer(
-            vocab_size=TEXT.pieces,
+            vocab_size=TEXT.vocabulary_size,
             min_frequency=8,
             initial_alphabet=alphabet,
             end_of_word_suffix="</w>",
@@ -100,12 +100,12 @@ def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
     return ids
 
 
-def labels_of(subjects: list[Subject]) -> dict[str, Tensor]:
+def encode_labels(subjects: list[Subject]) -> dict[str, Tensor]:
     """Return the index of each word within its kind."""
     return {kind: torch.tensor([words.index(getattr(s, kind)) for s in subjects]) for kind, words in LABELS.items()}
 
 
-class Attributes(nn.Module):
+class AttributeHeads(nn.Module):
     """Read each kind of word from an encoded caption: from its last token and from the mean of all."""
 
     def __init__(self) -> None:
@@ -128,15 +128,15 @@ def train_text(steps: int = TEXT.steps, device: str = "cpu") -> None:
     torch.manual_seed(SEED)
     rng = random.Random(SEED + 3)
     tokenizer = train_tokenizer()
-    encoder, heads = build_text_encoder(tokenizer).to(device), Attributes().to(device)
+    encoder, heads = build_text_encoder(tokenizer).to(device), AttributeHeads().to(device)
     parameters = [*encoder.parameters(), *heads.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=TEXT.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, TEXT.learning_rate, total_steps=steps + 1, pct_start=0.1)
     began = time.monotonic()
     for step in range(1, steps + 1):
-        subjects = [think_up(rng) for _ in range(TEXT.batch)]
-        ids = token_ids(tokenizer, [caption(s, rng) for s in subjects]).to(device)
-        wanted = {kind: index.to(device) for kind, index in labels_of(subjects).items()}
+        subjects = [sample_subject(rng) for _ in range(TEXT.batch)]
+        ids = token_ids(tokenizer, [make_caption(s, rng) for s in subjects]).to(device)
+        wanted = {kind: index.to(device) for kind, index in encode_labels(subjects).items()}
         output = encoder(input_ids=ids)
         loss, right = heads(output.last_hidden_state, output.pooler_output, wanted)
         optimiser.zero_grad()
@@ -150,24 +150,24 @@ def train_text(steps: int = TEXT.steps, device: str = "cpu") -> None:
     encoder.save_pretrained(STATE)
 
 
-def learn_words(words: list[str], steps: int = TEXT.word_steps, device: str = "cpu") -> None:
+def teach_words(words: list[str], steps: int = TEXT.word_steps, device: str = "cpu") -> None:
     """Teach the finished encoder more words of the drawing code; what it makes of captions without them stays.
 
     A UNet that learnt from this encoder goes on from there: only the new words are new to it.
     """
-    if strange := never_drawn(words):
+    if strange := untrained_words(words):
         raise ValueError(f"no drawing is ever of {', '.join(strange)}: quote words of more than one part")
     torch.manual_seed(SEED + 5)
     rng, tokenizer = random.Random(SEED + 5), CLIPTokenizer.from_pretrained(TOKENIZER)
     before, encoder = (CLIPTextModel.from_pretrained(STATE).to(device) for _ in range(2))
-    heads = Attributes().to(device)
+    heads = AttributeHeads().to(device)
     parameters = [*encoder.parameters(), *heads.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=TEXT.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, TEXT.learning_rate, total_steps=steps + 1)
     for step in range(1, steps + 1):
-        subjects = _with_and_without(set(words), rng)
-        ids = token_ids(tokenizer, [caption(subject, rng) for subject in subjects]).to(device)
-        labels = {kind: index.to(device) for kind, index in labels_of(subjects).items()}
+        subjects = _balanced_subjects(set(words), rng)
+        ids = token_ids(tokenizer, [make_caption(subject, rng) for subject in subjects]).to(device)
+        labels = {kind: index.to(device) for kind, index in encode_labels(subjects).items()}
         output = encoder(input_ids=ids)
         read, right = heads(output.last_hidden_state, output.pooler_output, labels)
         known = slice(TEXT.batch // 2, None)
@@ -175,7 +175,7 @@ def learn_words(words: list[str], steps: int = TEXT.word_steps, device: str = "c
             wanted = before(input_ids=ids[known]).last_hidden_state
         moved = F.mse_loss(output.last_hidden_state[known], wanted)
         optimiser.zero_grad()
-        torch.autograd.backward(read + TEXT.anchor * moved)
+        torch.autograd.backward(read + TEXT.anchor_weight * moved)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         schedule.step()
@@ -185,16 +185,16 @@ def learn_words(words: list[str], steps: int = TEXT.word_steps, device: str = "c
     encoder.save_pretrained(STATE)
 
 
-def never_drawn(words: list[str]) -> list[str]:
+def untrained_words(words: list[str]) -> list[str]:
     """Return the words that no lesson would ever name, however long one waited."""
-    drawn = {word for kind, known in LABELS.items() for word in known if word and taught(Subject(**{kind: word}))}
+    drawn = {word for kind, known in LABELS.items() for word in known if word and is_trained(Subject(**{kind: word}))}
     return [word for word in words if word not in drawn]
 
 
-def _with_and_without(words: set[str], rng: random.Random) -> list[Subject]:
+def _balanced_subjects(words: set[str], rng: random.Random) -> list[Subject]:
     """Think up half a batch that names one of the words, then half a batch that names none."""
     halves: dict[bool, list[Subject]] = {True: [], False: []}
     while min(map(len, halves.values())) < TEXT.batch // 2:
-        subject = think_up(rng)
+        subject = sample_subject(rng)
         halves[any(word in words for _, word in subject.words())].append(subject)
     return [*halves[True][: TEXT.batch // 2], *halves[False][: TEXT.batch // 2]]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from training.canvas import Canvas, Point, ellipse_outline, polygon_outline, smooth
-from training.palette import Rgb, darker, lighter
+from training.palette import Rgb, darken, lighten
 
 Lit = Callable[[Rgb], Rgb]
 CREAM: Rgb = (255, 244, 220)
@@ -56,8 +56,8 @@ class Pen:
         """Fill an ellipse with a shadow on its lower right and a light on its upper left."""
         self.ellipse(dx, dy, rx, ry, fill)
         outline = ellipse_outline(*self.at(dx, dy), rx * self.size, ry * self.size)
-        self.canvas.crescent(outline, (self.across(-rx * 0.3), -ry * 0.24 * self.size), self.lit(darker(fill, 0.2)))
-        self.ellipse(dx - rx * 0.36, dy + ry * 0.42, rx * 0.2, ry * 0.13, lighter(fill, 0.55))
+        self.canvas.crescent(outline, (self.across(-rx * 0.3), -ry * 0.24 * self.size), self.lit(darken(fill, 0.2)))
+        self.ellipse(dx - rx * 0.36, dy + ry * 0.42, rx * 0.2, ry * 0.13, lighten(fill, 0.55))
 
     def chord(self, dx: float, dy: float, rx: float, ry: float, start: float, end: float, fill: Rgb) -> None:
         """Fill a part of an ellipse."""
@@ -78,39 +78,39 @@ class Pen:
         self.canvas.rectangle(x0, y0, x1, y1, LAMP, 0.02 * self.size)
 
 
-def contrast(colour: Rgb) -> Rgb:
+def contrasting_colour(colour: Rgb) -> Rgb:
     """Return a colour for trimmings that stands out on a body of this colour."""
     return CREAM if sum(colour) < 560 else (214, 96, 84)
 
 
 def castle(pen: Pen, colour: Rgb) -> None:
     """Draw a castle of two round towers and a gate."""
-    roof, wall = contrast(colour), colour
+    roof, wall = contrasting_colour(colour), colour
     pen.box(-0.36, 0, 0.36, 0.46, wall)
     for i in range(4):
         left = -0.36 + 0.2 * i
         pen.box(left, 0.44, left + 0.12, 0.54, wall)
-    pen.box(-0.12, 0.3, 0.12, 0.74, darker(wall, 0.08))
+    pen.box(-0.12, 0.3, 0.12, 0.74, darken(wall, 0.08))
     pen.polygon([(-0.19, 0.73), (0, 1.04), (0.19, 0.73)], roof)
-    pen.polygon([(0, 1.04), (0.19, 0.73), (0.06, 0.73)], darker(roof, 0.18))
+    pen.polygon([(0, 1.04), (0.19, 0.73), (0.06, 0.73)], darken(roof, 0.18))
     for x in (-0.42, 0.42):
         pen.box(x - 0.14, 0, x + 0.14, 0.62, wall)
-        pen.box(x + 0.05, 0, x + 0.14, 0.62, darker(wall, 0.2))
+        pen.box(x + 0.05, 0, x + 0.14, 0.62, darken(wall, 0.2))
         pen.polygon([(x - 0.19, 0.61), (x, 0.92), (x + 0.19, 0.61)], roof)
-        pen.polygon([(x, 0.92), (x + 0.19, 0.61), (x + 0.06, 0.61)], darker(roof, 0.18))
+        pen.polygon([(x, 0.92), (x + 0.19, 0.61), (x + 0.06, 0.61)], darken(roof, 0.18))
         pen.lamp(x - 0.08, 0.32, x + 0.03, 0.5)
-    pen.box(-0.14, 0, 0.14, 0.22, darker(wall, 0.62))
-    pen.chord(0, 0.22, 0.14, 0.14, 180, 360, darker(wall, 0.62))
+    pen.box(-0.14, 0, 0.14, 0.22, darken(wall, 0.62))
+    pen.chord(0, 0.22, 0.14, 0.14, 180, 360, darken(wall, 0.62))
 
 
 def house(pen: Pen, colour: Rgb) -> None:
     """Draw a cottage of one colour under a warm roof, the same for all, with a door and two lit windows."""
     roof, frame = (166, 74, 60), (84, 46, 48)
-    pen.box(0.15, 0.6, 0.29, 0.94, darker(roof, 0.3))
+    pen.box(0.15, 0.6, 0.29, 0.94, darken(roof, 0.3))
     pen.box(-0.42, 0, 0.42, 0.54, colour)
-    pen.box(0.3, 0, 0.42, 0.54, darker(colour, 0.16))
+    pen.box(0.3, 0, 0.42, 0.54, darken(colour, 0.16))
     pen.polygon([(-0.54, 0.48), (0, 1.0), (0.54, 0.48)], roof)
-    pen.polygon([(0, 1.0), (0.54, 0.48), (0.3, 0.48), (-0.06, 0.94)], darker(roof, 0.2))
+    pen.polygon([(0, 1.0), (0.54, 0.48), (0.3, 0.48), (-0.06, 0.94)], darken(roof, 0.2))
     pen.box(-0.1, 0, 0.1, 0.32, frame, 0.04)
     for x in (-0.26, 0.26):
         pen.box(x - 0.13, 0.13, x + 0.13, 0.41, frame, 0.03)
@@ -121,14 +121,14 @@ def tree(pen: Pen, colour: Rgb) -> None:
     """Draw a round leafy tree."""
     bark = (122, 82, 54)
     pen.polygon([(-0.09, 0), (-0.055, 0.5), (0.055, 0.5), (0.09, 0)], bark)
-    pen.polygon([(0.02, 0), (0.02, 0.5), (0.055, 0.5), (0.09, 0)], darker(bark, 0.25))
-    under = darker(colour, 0.18)
+    pen.polygon([(0.02, 0), (0.02, 0.5), (0.055, 0.5), (0.09, 0)], darken(bark, 0.25))
+    under = darken(colour, 0.18)
     for dx, dy, r in ((-0.2, 0.52, 0.22), (0.22, 0.52, 0.22), (0.02, 0.5, 0.24)):
         pen.ellipse(dx, dy, r, r, under)
     for dx, dy, r in ((-0.17, 0.62, 0.22), (0.18, 0.62, 0.21), (0, 0.78, 0.24)):
         pen.ellipse(dx, dy, r, r, colour)
     for dx, dy, r in ((-0.12, 0.84, 0.07), (-0.22, 0.68, 0.06)):
-        pen.ellipse(dx, dy, r, r, lighter(colour, 0.28))
+        pen.ellipse(dx, dy, r, r, lighten(colour, 0.28))
 
 
 def boat(pen: Pen, colour: Rgb) -> None:
@@ -136,18 +136,18 @@ def boat(pen: Pen, colour: Rgb) -> None:
     sail = CREAM if colour[1] < 215 or colour[0] < 200 else (240, 150, 120)
     pen.line([(0, 0.16), (0, 0.98)], 0.045, (120, 84, 60))
     pen.polygon([(0.04, 0.26), (0.04, 0.95), (0.42, 0.26)], sail)
-    pen.polygon([(-0.04, 0.26), (-0.04, 0.84), (-0.34, 0.26)], darker(sail, 0.13))
+    pen.polygon([(-0.04, 0.26), (-0.04, 0.84), (-0.34, 0.26)], darken(sail, 0.13))
     hull = [(-0.52, 0.2), (0.54, 0.2), (0.36, -0.06), (-0.34, -0.06)]
     pen.polygon(hull, colour)
-    pen.shade(hull, (-0.02, 0.09), darker(colour, 0.25), curved=False)
-    pen.box(-0.53, 0.17, 0.55, 0.225, lighter(colour, 0.45), 0.02)
+    pen.shade(hull, (-0.02, 0.09), darken(colour, 0.25), curved=False)
+    pen.box(-0.53, 0.17, 0.55, 0.225, lighten(colour, 0.45), 0.02)
 
 
 def balloon(pen: Pen, colour: Rgb) -> None:
     """Draw a hot-air balloon with a striped envelope and a basket."""
     basket = (150, 100, 60)
     for x in (-0.11, 0.11):
-        pen.line([(x * 1.7, -0.08), (x, -0.36)], 0.018, darker(basket, 0.3))
+        pen.line([(x * 1.7, -0.08), (x, -0.36)], 0.018, darken(basket, 0.3))
     envelope = [
         (0, 0.5),
         (0.3, 0.4),
@@ -160,7 +160,7 @@ def balloon(pen: Pen, colour: Rgb) -> None:
         (-0.3, 0.4),
     ]
     pen.curve(envelope, colour)
-    stripe = lighter(colour, 0.55)
+    stripe = lighten(colour, 0.55)
     for k in (-1, 1):
         pen.curve(
             [
@@ -176,14 +176,14 @@ def balloon(pen: Pen, colour: Rgb) -> None:
             ],
             stripe,
         )
-    pen.shade(envelope, (-0.09, 0.03), darker(colour, 0.2))
+    pen.shade(envelope, (-0.09, 0.03), darken(colour, 0.2))
     pen.box(-0.12, -0.5, 0.12, -0.34, basket, 0.03)
-    pen.box(-0.14, -0.38, 0.14, -0.33, lighter(basket, 0.25), 0.02)
+    pen.box(-0.14, -0.38, 0.14, -0.33, lighten(basket, 0.25), 0.02)
 
 
 def rocket(pen: Pen, colour: Rgb) -> None:
     """Draw a rocket with fins, a porthole and a flame."""
-    body = lighter(colour, 0.08)
+    body = lighten(colour, 0.08)
     for tone, k in (((250, 140, 50), 1.0), ((255, 226, 120), 0.55)):
         pen.curve(
             [
@@ -196,16 +196,16 @@ def rocket(pen: Pen, colour: Rgb) -> None:
             ],
             tone,
         )
-    fin = contrast(colour)
+    fin = contrasting_colour(colour)
     for k in (-1, 1):
         pen.polygon(
             [(k * 0.15, 0.02), (k * 0.34, -0.22), (k * 0.32, -0.38), (k * 0.12, -0.24)],
-            fin if k < 0 else darker(fin, 0.2),
+            fin if k < 0 else darken(fin, 0.2),
         )
     hull = [(0, 0.52), (0.15, 0.3), (0.2, 0.02), (0.13, -0.3), (-0.13, -0.3), (-0.2, 0.02), (-0.15, 0.3)]
     pen.curve(hull, body)
     pen.curve([(0, 0.54), (0.1, 0.38), (0.12, 0.28), (0, 0.26), (-0.12, 0.28), (-0.1, 0.38)], fin)
-    pen.shade(hull, (-0.09, 0.0), darker(body, 0.22))
+    pen.shade(hull, (-0.09, 0.0), darken(body, 0.22))
     pen.ellipse(0, 0.08, 0.12, 0.12, CREAM)
     pen.ellipse(0, 0.08, 0.08, 0.08, (90, 170, 220))
 
@@ -220,7 +220,7 @@ def lighthouse(pen: Pen, colour: Rgb) -> None:
         a, b = 0.23 - 0.018 * i, 0.212 - 0.018 * i
         tone = stripe if i % 2 else colour
         pen.polygon([(-a, low), (-b, high), (b, high), (a, low)], tone)
-        pen.polygon([(a * 0.4, low), (b * 0.4, high), (b, high), (a, low)], darker(tone, 0.18))
+        pen.polygon([(a * 0.4, low), (b * 0.4, high), (b, high), (a, low)], darken(tone, 0.18))
     pen.box(-0.19, 0.73, 0.19, 0.79, INK, 0.02)
     pen.lamp(-0.11, 0.78, 0.11, 0.91)
     pen.polygon([(-0.18, 0.9), (0, 1.08), (0.18, 0.9)], colour if sum(colour) < 640 else stripe)
@@ -228,7 +228,7 @@ def lighthouse(pen: Pen, colour: Rgb) -> None:
 
 def fish(pen: Pen, colour: Rgb) -> None:
     """Draw a round fish that looks to the left."""
-    fin = darker(colour, 0.2)
+    fin = darken(colour, 0.2)
     pen.curve([(0.3, 0.0), (0.52, 0.25), (0.58, 0.2), (0.5, 0.0), (0.58, -0.2), (0.52, -0.25)], fin)
     pen.curve([(-0.12, 0.22), (0.02, 0.4), (0.2, 0.38), (0.22, 0.18)], fin)
     pen.curve([(-0.02, -0.22), (0.04, -0.36), (0.18, -0.34), (0.14, -0.18)], fin)
@@ -243,11 +243,11 @@ def fish(pen: Pen, colour: Rgb) -> None:
         (-0.34, -0.2),
     ]
     pen.curve(body, colour)
-    pen.shade(body, (-0.02, 0.1), darker(colour, 0.16))
+    pen.shade(body, (-0.02, 0.1), darken(colour, 0.16))
     for x in (0.0, 0.16):
         pen.curve(
             [(x, 0.22 - x * 0.5), (x + 0.06, 0.12), (x + 0.06, -0.12), (x, -0.22 + x * 0.5), (x + 0.01, 0.0)],
-            lighter(colour, 0.45),
+            lighten(colour, 0.45),
         )
     pen.ellipse(-0.28, 0.06, 0.1, 0.1, (255, 255, 255))
     pen.ellipse(-0.295, 0.06, 0.055, 0.055, INK)
@@ -263,15 +263,15 @@ def heart(pen: Pen, colour: Rgb) -> None:
         for t in (2 * math.pi * i / 60 for i in range(60))
     ]
     pen.polygon(outline, colour)
-    pen.shade(outline, (-0.07, 0.06), darker(colour, 0.2), curved=False)
-    pen.curve([(-0.3, 0.2), (-0.24, 0.3), (-0.14, 0.32), (-0.17, 0.25), (-0.24, 0.18)], lighter(colour, 0.55))
+    pen.shade(outline, (-0.07, 0.06), darken(colour, 0.2), curved=False)
+    pen.curve([(-0.3, 0.2), (-0.24, 0.3), (-0.14, 0.32), (-0.17, 0.25), (-0.24, 0.18)], lighten(colour, 0.55))
 
 
 def mushroom(pen: Pen, colour: Rgb) -> None:
     """Draw a toadstool with spots."""
     stem = (250, 238, 214)
     pen.curve([(-0.13, 0.44), (-0.14, 0.2), (-0.2, 0.02), (0, -0.03), (0.2, 0.02), (0.14, 0.2), (0.13, 0.44)], stem)
-    pen.curve([(0.03, 0.44), (0.05, 0.2), (0.07, 0.0), (0.2, 0.02), (0.14, 0.2), (0.13, 0.44)], darker(stem, 0.16))
+    pen.curve([(0.03, 0.44), (0.05, 0.2), (0.07, 0.0), (0.2, 0.02), (0.14, 0.2), (0.13, 0.44)], darken(stem, 0.16))
     cap = [
         (-0.48, 0.4),
         (-0.42, 0.62),
@@ -284,7 +284,7 @@ def mushroom(pen: Pen, colour: Rgb) -> None:
         (-0.24, 0.35),
     ]
     pen.curve(cap, colour)
-    pen.shade(cap, (-0.06, 0.07), darker(colour, 0.2))
+    pen.shade(cap, (-0.06, 0.07), darken(colour, 0.2))
     spot = (255, 252, 244) if sum(colour) < 640 else (226, 92, 84)
     for x, y, r in (
         (-0.24, 0.6, 0.11),
@@ -296,7 +296,7 @@ def mushroom(pen: Pen, colour: Rgb) -> None:
 
 def planet(pen: Pen, colour: Rgb) -> None:
     """Draw a banded planet with a ring."""
-    ring = lighter(colour, 0.5) if sum(colour) < 600 else (236, 176, 110)
+    ring = lighten(colour, 0.5) if sum(colour) < 600 else (236, 176, 110)
     tilt = 0.34
 
     def arc(radius: float, start: float, end: float) -> list[Point]:
@@ -304,7 +304,7 @@ def planet(pen: Pen, colour: Rgb) -> None:
         flat = [(radius * math.cos(a), 0.34 * radius * math.sin(a)) for a in angles]
         return [(x * math.cos(tilt) - y * math.sin(tilt), x * math.sin(tilt) + y * math.cos(tilt)) for x, y in flat]
 
-    pen.polygon([*arc(0.62, 0, math.pi), *reversed(arc(0.43, 0, math.pi))], darker(ring, 0.25))
+    pen.polygon([*arc(0.62, 0, math.pi), *reversed(arc(0.43, 0, math.pi))], darken(ring, 0.25))
     pen.ball(0, 0, 0.36, 0.36, colour)
     pen.polygon([*arc(0.62, math.pi, 2 * math.pi), *reversed(arc(0.43, math.pi, 2 * math.pi))], ring)
 
@@ -316,7 +316,7 @@ def ghost(pen: Pen, colour: Rgb) -> None:
     hem = [(0.36 - 0.72 * i / 24, -0.4 + 0.06 * math.cos(i * math.pi / 4)) for i in range(25)]
     body = [*outline, *hem]
     pen.polygon(body, colour)
-    pen.shade(body, (-0.09, 0.0), darker(colour, 0.16), curved=False)
+    pen.shade(body, (-0.09, 0.0), darken(colour, 0.16), curved=False)
     dark = sum(colour) < 200
     for x in (-0.16, 0.12):
         pen.ellipse(x, 0.18, 0.075, 0.105, CREAM if dark else INK)
@@ -330,10 +330,10 @@ def flower(pen: Pen, colour: Rgb) -> None:
     green = (74, 156, 76)
     pen.line([(0, 0), (0, 0.5)], 0.08, green)
     pen.curve([(0, 0.06), (-0.18, 0.08), (-0.36, 0.3), (-0.16, 0.3), (0, 0.18)], green)
-    pen.curve([(0, 0.06), (0.18, 0.08), (0.36, 0.3), (0.16, 0.3), (0, 0.18)], darker(green, 0.16))
+    pen.curve([(0, 0.06), (0.18, 0.08), (0.36, 0.3), (0.16, 0.3), (0, 0.18)], darken(green, 0.16))
     for i in range(5):
         a = math.pi * (0.4 * i + 0.5)
-        pen.ellipse(0.24 * math.cos(a), 0.7 + 0.24 * math.sin(a), 0.19, 0.19, darker(colour, 0.14 if i > 2 else 0.0))
+        pen.ellipse(0.24 * math.cos(a), 0.7 + 0.24 * math.sin(a), 0.19, 0.19, darken(colour, 0.14 if i > 2 else 0.0))
     yellow = colour[0] > 200 and colour[1] > 180 and colour[2] < 100
     pen.ellipse(0, 0.7, 0.17, 0.17, (156, 92, 54) if yellow else (255, 208, 84))
     for x in (-0.065, 0.065):
@@ -345,11 +345,11 @@ def car(pen: Pen, colour: Rgb) -> None:
     """Draw a round little car that looks to the left."""
     glass = (206, 234, 246)
     cabin = [(-0.36, 0.34), (-0.27, 0.6), (-0.1, 0.69), (0.14, 0.69), (0.32, 0.6), (0.42, 0.34)]
-    pen.curve(cabin, darker(colour, 0.08))
+    pen.curve(cabin, darken(colour, 0.08))
     pen.curve([(-0.25, 0.38), (-0.2, 0.54), (-0.09, 0.6), (-0.03, 0.6), (-0.03, 0.38)], glass)
     pen.curve([(0.07, 0.38), (0.07, 0.6), (0.13, 0.6), (0.24, 0.54), (0.3, 0.38)], glass)
     pen.box(-0.56, 0.1, 0.56, 0.41, colour, 0.14)
-    pen.box(-0.52, 0.1, 0.52, 0.19, darker(colour, 0.25), 0.05)
+    pen.box(-0.52, 0.1, 0.52, 0.19, darken(colour, 0.25), 0.05)
     for x in (-0.31, 0.31):
         pen.ellipse(x, 0.1, 0.16, 0.16, INK)
         pen.ellipse(x, 0.1, 0.075, 0.075, (222, 222, 226))
@@ -358,10 +358,10 @@ def car(pen: Pen, colour: Rgb) -> None:
 
 def windmill(pen: Pen, colour: Rgb) -> None:
     """Draw a windmill with a round cap and four broad sails."""
-    sail, wood = contrast(colour), (104, 66, 56)
-    pen.ellipse(0, 0.7, 0.22, 0.2, darker(colour, 0.35))
+    sail, wood = contrasting_colour(colour), (104, 66, 56)
+    pen.ellipse(0, 0.7, 0.22, 0.2, darken(colour, 0.35))
     pen.polygon([(-0.3, 0), (-0.19, 0.7), (0.19, 0.7), (0.3, 0)], colour)
-    pen.polygon([(0.12, 0), (0.07, 0.7), (0.19, 0.7), (0.3, 0)], darker(colour, 0.18))
+    pen.polygon([(0.12, 0), (0.07, 0.7), (0.19, 0.7), (0.3, 0)], darken(colour, 0.18))
     pen.box(-0.1, 0, 0.1, 0.18, wood, 0.03)
     pen.chord(0, 0.18, 0.1, 0.1, 180, 360, wood)
     for i in range(4):
@@ -369,7 +369,7 @@ def windmill(pen: Pen, colour: Rgb) -> None:
         u, v = (math.cos(a), math.sin(a)), (-math.sin(a), math.cos(a))
         ends = ((0.0, -0.03), (0.2, -0.08), (0.56, -0.08), (0.56, 0.08), (0.2, 0.08), (0.0, 0.03))
         blade = [(u[0] * r + v[0] * s, 0.62 + u[1] * r + v[1] * s) for r, s in ends]
-        pen.polygon(blade, sail if i % 2 else darker(sail, 0.1))
+        pen.polygon(blade, sail if i % 2 else darken(sail, 0.1))
     pen.ellipse(0, 0.62, 0.065, 0.065, wood)
 
 
@@ -377,45 +377,45 @@ def pine(pen: Pen, colour: Rgb) -> None:
     """Draw a pine of three broad tiers."""
     bark = (122, 82, 54)
     pen.box(-0.08, 0, 0.08, 0.24, bark)
-    pen.box(0.02, 0, 0.08, 0.24, darker(bark, 0.25))
+    pen.box(0.02, 0, 0.08, 0.24, darken(bark, 0.25))
     for low, half, high in ((0.16, 0.43, 0.64), (0.41, 0.36, 0.86), (0.66, 0.28, 1.08)):
         skirt = [(-half, low), (-half * 0.5, low - 0.04), (0, low - 0.05), (half * 0.5, low - 0.04), (half, low)]
         if low > 0.2:
-            pen.polygon([*((x * 0.86, y - 0.06) for x, y in skirt), (0, high)], darker(colour, 0.32))
+            pen.polygon([*((x * 0.86, y - 0.06) for x, y in skirt), (0, high)], darken(colour, 0.32))
         pen.polygon([*skirt, (0, high)], colour)
-        pen.polygon([(half * 0.3, low - 0.045), *skirt[3:], (0, high)], darker(colour, 0.16))
+        pen.polygon([(half * 0.3, low - 0.045), *skirt[3:], (0, high)], darken(colour, 0.16))
 
 
-Drawer = Callable[[Pen, Rgb], None]
+DrawFunction = Callable[[Pen, Rgb], None]
 
 
 @dataclass(frozen=True)
-class Thing:
+class DrawableObject:
     """How a thing is drawn, where it stands, how tall it is, and its colours when none is asked for."""
 
-    draw: Drawer
-    stands: str
+    draw: DrawFunction
+    placement: str
     size: float
-    natural: tuple[str, ...]
+    default_colours: tuple[str, ...]
     # Things that look to one side or have something on one side look to either.
-    turns: bool = False
+    mirrorable: bool = False
 
 
-THINGS: dict[str, Thing] = {
-    "castle": Thing(castle, "ground", 0.56, ("grey", "white", "pink", "purple")),
-    "house": Thing(house, "ground", 0.56, ("red", "yellow", "white", "blue", "orange"), turns=True),
-    "tree": Thing(tree, "ground", 0.62, ("green",)),
-    "boat": Thing(boat, "water", 0.53, ("red", "brown", "white", "blue"), turns=True),
-    "balloon": Thing(balloon, "air", 0.56, ("red", "orange", "yellow", "purple")),
-    "rocket": Thing(rocket, "air", 0.6, ("white", "red", "grey", "blue")),
-    "lighthouse": Thing(lighthouse, "shore", 0.6, ("red",)),
-    "fish": Thing(fish, "deep", 0.56, ("orange", "yellow", "blue", "red"), turns=True),
-    "heart": Thing(heart, "air", 0.55, ("red", "pink")),
-    "mushroom": Thing(mushroom, "ground", 0.51, ("red", "brown")),
-    "planet": Thing(planet, "sky", 0.57, ("orange", "teal", "purple"), turns=True),
-    "ghost": Thing(ghost, "air", 0.59, ("white",)),
-    "flower": Thing(flower, "ground", 0.54, ("red", "pink", "yellow", "purple")),
-    "car": Thing(car, "ground", 0.59, ("red", "blue", "yellow"), turns=True),
-    "windmill": Thing(windmill, "ground", 0.58, ("white", "red", "grey")),
-    "pine": Thing(pine, "clearing", 0.6, ("green",)),
+OBJECTS: dict[str, DrawableObject] = {
+    "castle": DrawableObject(castle, "ground", 0.56, ("grey", "white", "pink", "purple")),
+    "house": DrawableObject(house, "ground", 0.56, ("red", "yellow", "white", "blue", "orange"), mirrorable=True),
+    "tree": DrawableObject(tree, "ground", 0.62, ("green",)),
+    "boat": DrawableObject(boat, "water", 0.53, ("red", "brown", "white", "blue"), mirrorable=True),
+    "balloon": DrawableObject(balloon, "air", 0.56, ("red", "orange", "yellow", "purple")),
+    "rocket": DrawableObject(rocket, "air", 0.6, ("white", "red", "grey", "blue")),
+    "lighthouse": DrawableObject(lighthouse, "shore", 0.6, ("red",)),
+    "fish": DrawableObject(fish, "deep", 0.56, ("orange", "yellow", "blue", "red"), mirrorable=True),
+    "heart": DrawableObject(heart, "air", 0.55, ("red", "pink")),
+    "mushroom": DrawableObject(mushroom, "ground", 0.51, ("red", "brown")),
+    "planet": DrawableObject(planet, "sky", 0.57, ("orange", "teal", "purple"), mirrorable=True),
+    "ghost": DrawableObject(ghost, "air", 0.59, ("white",)),
+    "flower": DrawableObject(flower, "ground", 0.54, ("red", "pink", "yellow", "purple")),
+    "car": DrawableObject(car, "ground", 0.59, ("red", "blue", "yellow"), mirrorable=True),
+    "windmill": DrawableObject(windmill, "ground", 0.58, ("white", "red", "grey")),
+    "pine": DrawableObject(pine, "clearing", 0.6, ("green",)),
 }

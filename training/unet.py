@@ -16,12 +16,12 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from training import text
 from training.attention import PlainAttention
-from training.captions import caption, caption_left_out
-from training.drawings import Subject, pleasant, taught
+from training.captions import make_caption, unconditional_caption
+from training.drawings import Subject, is_trained, is_unconditional_scene
 from training.latents import SHARDS, read_shard
 from training.muon import Muon
 from training.settings import RUNS, SEED, TEXT, UNET
-from training.vae import follow
+from training.vae import update_ema
 
 STATE = RUNS / "unet.pt"
 
@@ -62,24 +62,24 @@ def build_unet() -> UNet2DConditionModel:
 
 
 @dataclass
-class Pictures:
+class LatentDataset:
     """All latents drawn so far, by size; `refresh` takes in the shards that have appeared since."""
 
     half: bool
     device: str = "cpu"
     latents: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     subjects: dict[tuple[int, int], list[Subject]] = field(default_factory=dict)
-    pleasant: dict[tuple[int, int], list[int]] = field(default_factory=dict)
-    seen: set[Path] = field(default_factory=set)
+    unconditional: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    loaded_shards: set[Path] = field(default_factory=set)
 
     def refresh(self) -> int:
         """Read new shards and return how many pictures there are."""
-        for path in sorted(set(SHARDS.glob("*.pt")) - self.seen):
+        for path in sorted(set(SHARDS.glob("*.pt")) - self.loaded_shards):
             shard, subjects = read_shard(path)
-            kept = [i for i, subject in enumerate(subjects) if taught(subject)]
+            kept = [i for i, subject in enumerate(subjects) if is_trained(subject)]
             latents = shard["half"] if self.half else shard["full"]
             self.add((latents.shape[-1], latents.shape[-2]), latents[kept], [subjects[i] for i in kept])
-            self.seen.add(path)
+            self.loaded_shards.add(path)
         return sum(len(s) for s in self.subjects.values())
 
     def add(self, size: tuple[int, int], latents: Tensor, subjects: list[Subject]) -> None:
@@ -88,23 +88,27 @@ class Pictures:
         latents = latents.to(self.device)
         self.latents[size] = latents if known is None else torch.cat([known, latents])
         self.subjects.setdefault(size, []).extend(subjects)
-        self.pleasant[size] = [i for i, subject in enumerate(self.subjects[size]) if pleasant(subject)]
+        self.unconditional[size] = [
+            i for i, subject in enumerate(self.subjects[size]) if is_unconditional_scene(subject)
+        ]
 
     def batch(self, rng: random.Random, count: int) -> tuple[Tensor, list[str]]:
         """Choose pictures of one size and word captions; where one is left out, the picture is a pleasant scene."""
         sizes = list(self.subjects)
         size = rng.choices(sizes, [len(self.subjects[s]) for s in sizes])[0]
-        subjects, pleasant_ones = self.subjects[size], self.pleasant[size]
+        subjects, unconditional = self.subjects[size], self.unconditional[size]
         chosen, captions = [], []
         for _ in range(count):
-            left_out = bool(pleasant_ones) and rng.random() < UNET.text_dropout
-            chosen.append(rng.choice(pleasant_ones) if left_out else rng.randrange(len(subjects)))
-            captions.append(caption_left_out(subjects[chosen[-1]]) if left_out else caption(subjects[chosen[-1]], rng))
+            left_out = bool(unconditional) and rng.random() < UNET.text_dropout
+            chosen.append(rng.choice(unconditional) if left_out else rng.randrange(len(subjects)))
+            captions.append(
+                unconditional_caption(subjects[chosen[-1]]) if left_out else make_caption(subjects[chosen[-1]], rng)
+            )
         return self.latents[size][chosen].float(), captions
 
 
 @dataclass
-class Run:
+class UnetTrainingState:
     """What a training run needs to go on."""
 
     model: UNet2DConditionModel
@@ -113,7 +117,7 @@ class Run:
     samples: int = 0
 
 
-def optimisers_of(model: UNet2DConditionModel) -> list[torch.optim.Optimizer]:
+def build_optimisers(model: UNet2DConditionModel) -> list[torch.optim.Optimizer]:
     """Return Muon for the inner weight matrices and AdamW for the rest: biases, norms, the first and last layers."""
     inner = [p for name, p in model.named_parameters() if p.ndim >= 2 and not name.startswith(("conv_in", "conv_out"))]
     ids = {id(p) for p in inner}
@@ -121,13 +125,13 @@ def optimisers_of(model: UNet2DConditionModel) -> list[torch.optim.Optimizer]:
     return [Muon(inner, UNET.learning_rate), torch.optim.AdamW(rest, UNET.learning_rate, (0.9, 0.99))]
 
 
-def start_or_resume(device: str, state: Path = STATE) -> Run:
+def start_or_resume(device: str, state: Path = STATE) -> UnetTrainingState:
     """Load the last checkpoint, or begin."""
     torch.manual_seed(SEED)
     model = build_unet()
     average = copy.deepcopy(model).requires_grad_(False)
     model, average = model.to(device), average.to(device)
-    run = Run(model, average, optimisers_of(model))
+    run = UnetTrainingState(model, average, build_optimisers(model))
     if state.exists():
         saved = torch.load(state, weights_only=True, map_location=device)
         run.model.load_state_dict(saved["model"])
@@ -138,14 +142,14 @@ def start_or_resume(device: str, state: Path = STATE) -> Run:
     return run
 
 
-def going_on_from(weights: dict[str, Tensor], samples: int) -> Run:
+def state_from_weights(weights: dict[str, Tensor], samples: int) -> UnetTrainingState:
     """Return a run that goes on from finished weights; the optimisers begin anew."""
     model = build_unet()
     model.load_state_dict(weights)
-    return Run(model, copy.deepcopy(model).requires_grad_(False), optimisers_of(model), samples)
+    return UnetTrainingState(model, copy.deepcopy(model).requires_grad_(False), build_optimisers(model), samples)
 
 
-def save(run: Run, state: Path = STATE) -> None:
+def save_checkpoint(run: UnetTrainingState, state: Path = STATE) -> None:
     """Write a checkpoint at once or not at all."""
     part = state.with_suffix(".part")
     values = {
@@ -160,12 +164,12 @@ def save(run: Run, state: Path = STATE) -> None:
 
 def learning_rate(samples: int, total: int, batch: int) -> float:
     """Rise over the first steps, hold, and fall linearly over the last third."""
-    rise = min(1.0, (samples / batch + 1) / UNET.warm_up)
+    rise = min(1.0, (samples / batch + 1) / UNET.warmup_steps)
     fall = min(1.0, 3 * max(0.0, 1 - samples / total))
     return UNET.learning_rate * rise * max(0.02, fall)
 
 
-class Captions:
+class CaptionEncoder:
     """Encode captions with the finished text encoder."""
 
     def __init__(self, device: str) -> None:
@@ -194,7 +198,7 @@ def v_errors(model: UNet2DConditionModel, latents: Tensor, states: Tensor, alpha
     return (made.float() - wanted).pow(2).mean(dim=(1, 2, 3)), timesteps
 
 
-def ticks(minutes: float) -> Iterator[bool]:
+def interval_timer(minutes: float) -> Iterator[bool]:
     """Yield whether another span of minutes has passed."""
     last = time.monotonic()
     while True:
@@ -204,7 +208,7 @@ def ticks(minutes: float) -> Iterator[bool]:
         yield due
 
 
-class Tally:
+class LossMeter:
     """The mean v-error in each quarter of the noise range, from nearly clean to nearly noise."""
 
     def __init__(self, device: str) -> None:
@@ -216,7 +220,7 @@ class Tally:
         self.sums.index_add_(0, quarter, errors.detach())
         self.counts.index_add_(0, quarter, torch.ones_like(errors))
 
-    def told(self) -> str:
+    def report(self) -> str:
         """Return the means as text and begin anew."""
         text = " ".join(f"{error:.4f}" for error in (self.sums / self.counts).tolist())
         self.sums.zero_()
@@ -224,7 +228,9 @@ class Tally:
         return text
 
 
-def train_step(run: Run, latents: Tensor, states: Tensor, alphas: Tensor, rate: float) -> tuple[Tensor, Tensor]:
+def train_step(
+    run: UnetTrainingState, latents: Tensor, states: Tensor, alphas: Tensor, rate: float
+) -> tuple[Tensor, Tensor]:
     """Learn from one batch; return the errors and timesteps."""
     for optimiser in run.optimisers:
         for group in optimiser.param_groups:
@@ -237,11 +243,11 @@ def train_step(run: Run, latents: Tensor, states: Tensor, alphas: Tensor, rate: 
     for optimiser in run.optimisers:
         optimiser.step()
     run.samples += latents.shape[0]
-    follow(run.average, run.model, min(UNET.ema, run.samples / (run.samples + 20 * latents.shape[0])))
+    update_ema(run.average, run.model, min(UNET.ema, run.samples / (run.samples + 20 * latents.shape[0])))
     return errors, timesteps
 
 
-def suit_cpu(run: Run) -> None:
+def optimise_for_cpu(run: UnetTrainingState) -> None:
     """Lay a run out as a CPU learns fastest; the numbers stay what they are."""
     for model in (run.model, run.average):
         model.set_attn_processor(PlainAttention())
@@ -250,26 +256,26 @@ def suit_cpu(run: Run) -> None:
 
 def train_unet(total: int = UNET.samples, batch: int = UNET.batch, device: str = "cpu", minutes: float = 4.0) -> None:
     """Train until the number of samples is reached, going on from the last checkpoint."""
-    run, captions = start_or_resume(device), Captions(device)
+    run, captions = start_or_resume(device), CaptionEncoder(device)
     if device == "cpu":
-        suit_cpu(run)
+        optimise_for_cpu(run)
     rng = random.Random(SEED + run.samples)
     torch.manual_seed(SEED + run.samples)
     alphas = noise_schedule().alphas_cumprod.to(device)
-    pictures = Pictures(run.samples < UNET.half_size_samples, device)
-    pictures.refresh()
-    tally, first, began = Tally(device), run.samples, time.monotonic()
-    due, told = ticks(minutes), ticks(minutes / 4)
+    dataset = LatentDataset(run.samples < UNET.half_size_samples, device)
+    dataset.refresh()
+    meter, first, began = LossMeter(device), run.samples, time.monotonic()
+    save_due, report_due = interval_timer(minutes), interval_timer(minutes / 4)
     while run.samples < total:
-        if pictures.half and run.samples >= UNET.half_size_samples:
-            pictures = Pictures(False, device)
-            pictures.refresh()
-        latents, words = pictures.batch(rng, batch * (2 if pictures.half else 1))
-        tally.add(*train_step(run, latents, captions.encode(words), alphas, learning_rate(run.samples, total, batch)))
-        if next(told):
+        if dataset.half and run.samples >= UNET.half_size_samples:
+            dataset = LatentDataset(False, device)
+            dataset.refresh()
+        latents, words = dataset.batch(rng, batch * (2 if dataset.half else 1))
+        meter.add(*train_step(run, latents, captions.encode(words), alphas, learning_rate(run.samples, total, batch)))
+        if next(report_due):
             speed = (run.samples - first) / (time.monotonic() - began)
-            print(f"unet {run.samples}/{total} v-error by quarter {tally.told()} {speed:.1f}/s", flush=True)
-        if next(due):
-            save(run)
-            print(f"unet saved, {pictures.refresh()} pictures", flush=True)
-    save(run)
+            print(f"unet {run.samples}/{total} v-error by quarter {meter.report()} {speed:.1f}/s", flush=True)
+        if next(save_due):
+            save_checkpoint(run)
+            print(f"unet saved, {dataset.refresh()} pictures", flush=True)
+    save_checkpoint(run)

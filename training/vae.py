@@ -19,14 +19,14 @@ from diffusers.models.upsampling import Upsample2D
 from PIL import Image
 from torch import Tensor, nn
 
-from training.drawings import aspect_for, draw, think_up
+from training.drawings import draw, sample_size, sample_subject
 from training.settings import RUNS, SEED, VAE
 
 STATE = RUNS / "vae.pt"
 
 
 @dataclass
-class Progress:
+class VaeTrainingState:
     """What a training run needs to go on."""
 
     model: AutoencoderKL
@@ -51,7 +51,7 @@ def build_vae() -> AutoencoderKL:
 
 
 @torch.no_grad()
-def start_as_thumbnail(vae: AutoencoderKL) -> None:
+def init_as_thumbnail(vae: AutoencoderKL) -> None:
     """Set the weights so that the untrained autoencoder already shrinks a picture to a thumbnail and enlarges that.
 
     From its default start it spends thousands of steps on finding that out. Colours travel as pairs +c, −c, since
@@ -142,13 +142,13 @@ def to_tensor(pictures: list[Image.Image]) -> Tensor:
     return torch.from_numpy(stack).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def drawn_pictures(count: int, seed: int) -> list[np.ndarray]:
+def draw_images(count: int, seed: int) -> list[np.ndarray]:
     """Draw pictures of every kind and size."""
     rng = random.Random(seed)
-    return [np.asarray(draw(think_up(rng), aspect_for(rng), rng.randrange(2**31))) for _ in range(count)]
+    return [np.asarray(draw(sample_subject(rng), sample_size(rng), rng.randrange(2**31))) for _ in range(count)]
 
 
-def crops(pictures: list[np.ndarray], rng: random.Random, count: int, side: int) -> Tensor:
+def random_crops(pictures: list[np.ndarray], rng: random.Random, count: int, side: int) -> Tensor:
     """Cut random squares out of random pictures, half mirrored, mostly the busiest of three."""
     cut = []
     for _ in range(count):
@@ -176,18 +176,18 @@ def edge_loss(made: Tensor, wanted: Tensor) -> Tensor:
     return across + down
 
 
-def picture_loss(made: Tensor, wanted: Tensor) -> Tensor:
+def image_loss(made: Tensor, wanted: Tensor) -> Tensor:
     """Compare pictures by their colours and their edges."""
     return (made - wanted).abs().mean() + 2 * F.mse_loss(made, wanted) + 0.5 * edge_loss(made, wanted)
 
 
-def loss_of(vae: AutoencoderKL, pictures: Tensor, step: int, noise: float) -> tuple[Tensor, Tensor]:
+def training_loss(vae: AutoencoderKL, pictures: Tensor, step: int, noise: float) -> tuple[Tensor, Tensor]:
     """Return the loss and the reconstruction."""
     latents = encode_mean(vae, pictures).float()
     made = vae.decoder(vae.post_quant_conv(latents + noise * torch.randn_like(latents))).float()
     thumbnail = F.avg_pool2d(pictures, 8)
     guide = max(0.002, 1 - step / VAE.thumbnail_steps)
-    loss = picture_loss(made, pictures) + guide * (latents[:, :3] - thumbnail).abs().mean()
+    loss = image_loss(made, pictures) + guide * (latents[:, :3] - thumbnail).abs().mean()
     return loss + 1e-4 * latents.pow(2).mean(), made
 
 
@@ -198,19 +198,19 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     return peak * rise * (0.02 + 0.98 * fall)
 
 
-def optimiser_of(model: AutoencoderKL, peak: float) -> torch.optim.AdamW:
+def build_optimiser(model: AutoencoderKL, peak: float) -> torch.optim.AdamW:
     """Return the optimiser of a whole autoencoder."""
     return torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=1e-4, betas=(0.9, 0.98))
 
 
-def start_or_resume(state: Path, peak: float, device: str = "cpu") -> Progress:
+def start_or_resume(state: Path, peak: float, device: str = "cpu") -> VaeTrainingState:
     """Load the last checkpoint, or begin."""
     torch.manual_seed(SEED)
     model = build_vae()
-    start_as_thumbnail(model)
-    match_gain(model, crops(drawn_pictures(32, SEED), random.Random(SEED), 32, VAE.crop))
+    init_as_thumbnail(model)
+    match_gain(model, random_crops(draw_images(32, SEED), random.Random(SEED), 32, VAE.crop))
     average = copy.deepcopy(model.to(device)).requires_grad_(False)
-    progress = Progress(model, average, optimiser_of(model, peak), 0)
+    progress = VaeTrainingState(model, average, build_optimiser(model, peak), 0)
     if state.exists():
         saved = torch.load(state, weights_only=True, map_location=device)
         model.load_state_dict(saved["model"])
@@ -223,20 +223,20 @@ def start_or_resume(state: Path, peak: float, device: str = "cpu") -> Progress:
 def freeze_encoder() -> None:
     """Settle the latents: go on from the averaged weights, whitened, and train only the decoder from now on."""
     progress = start_or_resume(STATE, VAE.learning_rate)
-    whiten(progress.average, drawn_pictures(200, SEED + 2))
+    whiten(progress.average, draw_images(200, SEED + 2))
     progress.model.load_state_dict(progress.average.state_dict())
     progress.optimiser = torch.optim.AdamW(progress.model.parameters(), lr=VAE.learning_rate, betas=(0.9, 0.98))
-    save(progress, STATE)
+    save_checkpoint(progress, STATE)
 
 
-def trained_vae() -> AutoencoderKL:
+def load_trained_vae() -> AutoencoderKL:
     """Return the averaged weights of the last checkpoint."""
     vae = build_vae()
     vae.load_state_dict(torch.load(STATE, weights_only=True, map_location="cpu")["average"])
     return vae.eval()
 
 
-def save(progress: Progress, state: Path) -> None:
+def save_checkpoint(progress: VaeTrainingState, state: Path) -> None:
     """Write a checkpoint at once or not at all."""
     state.parent.mkdir(parents=True, exist_ok=True)
     part = state.with_suffix(".part")
@@ -255,16 +255,16 @@ def psnr(vae: AutoencoderKL, pictures: list[np.ndarray]) -> float:
     """Return the mean peak signal-to-noise ratio of reconstructed pictures in decibel."""
     scores = []
     for picture in pictures:
-        wanted = to_tensor([Image.fromarray(picture)]).to(vae.device)
-        made = vae.decoder(vae.post_quant_conv(encode_mean(vae, wanted))).clamp(-1, 1)
-        scores.append(10 * torch.log10(4 / F.mse_loss(made, wanted)).item())
+        target = to_tensor([Image.fromarray(picture)]).to(vae.device)
+        made = vae.decoder(vae.post_quant_conv(encode_mean(vae, target))).clamp(-1, 1)
+        scores.append(10 * torch.log10(4 / F.mse_loss(made, target)).item())
     return sum(scores) / len(scores)
 
 
 def train_vae(steps: int = VAE.steps, batch: int = VAE.batch, device: str = "cpu", decoder_only: bool = False) -> None:
     """Train until the number of steps is reached, going on from the last checkpoint."""
     progress = start_or_resume(STATE, VAE.learning_rate, device)
-    pictures, held = drawn_pictures(VAE.pictures, SEED), drawn_pictures(48, SEED + 1)
+    pictures, held = draw_images(VAE.images, SEED), draw_images(48, SEED + 1)
     rng = random.Random(SEED + progress.step)
     began = time.monotonic()
     noise = VAE.decoder_noise if decoder_only else 2 * VAE.latent_noise
@@ -272,17 +272,17 @@ def train_vae(steps: int = VAE.steps, batch: int = VAE.batch, device: str = "cpu
         progress.model.encoder.requires_grad_(False)
         progress.model.quant_conv.requires_grad_(False)
     while progress.step < steps:
-        wanted = crops(pictures, rng, batch, VAE.crop).to(device)
+        wanted = random_crops(pictures, rng, batch, VAE.crop).to(device)
         for group in progress.optimiser.param_groups:
             group["lr"] = learning_rate(progress.step, steps, VAE.learning_rate)
         with torch.autocast(device, torch.bfloat16):
-            loss, made = loss_of(progress.model, wanted, progress.step, noise * torch.rand(1).item())
+            loss, made = training_loss(progress.model, wanted, progress.step, noise * torch.rand(1).item())
         progress.optimiser.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(progress.model.parameters(), 1.0)
         progress.optimiser.step()
         progress.step += 1
-        follow(progress.average, progress.model, min(VAE.ema, progress.step / (progress.step + 10)))
+        update_ema(progress.average, progress.model, min(VAE.ema, progress.step / (progress.step + 10)))
         if progress.step % 50 == 0:
             now = 10 * torch.log10(4 / F.mse_loss(made.detach(), wanted)).item()
             print(
@@ -290,11 +290,11 @@ def train_vae(steps: int = VAE.steps, batch: int = VAE.batch, device: str = "cpu
                 flush=True,
             )
         if progress.step % 500 == 0 or progress.step == steps:
-            save(progress, STATE)
+            save_checkpoint(progress, STATE)
             print(f"vae held-out psnr {psnr(progress.average, held):.2f} dB", flush=True)
 
 
 @torch.no_grad()
-def follow(average: torch.nn.Module, model: torch.nn.Module, keep: float) -> None:
+def update_ema(average: torch.nn.Module, model: torch.nn.Module, keep: float) -> None:
     """Move the average a little towards the model."""
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)

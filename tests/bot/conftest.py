@@ -26,7 +26,7 @@ from tests.bot import drawing_engine
 OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
 
 
-class Stage:
+class BotHarness:
     """A guild with people in it, and a bot that can be started and stopped."""
 
     def __init__(self, server: FakeDiscord, folder: Path) -> None:
@@ -53,12 +53,12 @@ class Stage:
             capacity=config.jobs_at_once or 4,
             retry_after=(0.0,) * 3 + (60.0,),
         )
-        async with open_services(config, worker, clock or self.server.world.clock.time) as studio:
-            serving = asyncio.create_task(run_forever(studio))
+        async with open_services(config, worker, clock or self.server.world.clock.time) as services:
+            serving = asyncio.create_task(run_forever(services))
             try:
                 await self.server.wait_connected()
                 await self.server.wait_commands()
-                yield studio
+                yield services
             finally:
                 serving.cancel()
                 await asyncio.wait({serving})
@@ -78,7 +78,7 @@ class Stage:
             channel or self.channel, lambda message: is_result(message) and text in message.content, 20, "a result"
         )
 
-    async def notice(self, text: str, channel: Channel | None = None) -> Message:
+    async def status_message(self, text: str, channel: Channel | None = None) -> Message:
         """Wait for a notice that contains `text`."""
         return await self.server.wait_for(
             channel or self.channel, lambda message: text in message.content, 20, f"a notice with {text!r}"
@@ -89,15 +89,15 @@ class Stage:
             message for message in self.server.world.channel_messages(channel or self.channel) if is_result(message)
         ]
 
-    def notices(self) -> list[Message]:
+    def status_messages(self) -> list[Message]:
         """Give the bot's public messages that are no results."""
-        return [message for message in self.public() if not is_result(message)]
+        return [message for message in self.public_messages() if not is_result(message)]
 
-    def public(self) -> list[Message]:
+    def public_messages(self) -> list[Message]:
         """Give what everybody in the channel sees."""
         return [message for message in self.server.messages(self.channel) if not message.ephemeral]
 
-    def go(self) -> None:
+    def release_slow_jobs(self) -> None:
         """Let slow prompts go on."""
         (self.model / "go").touch()
 
@@ -122,18 +122,18 @@ def is_result(message: Message) -> bool:
     return any(label in ("U1", "Vary (Subtle)") for label in message.labels)
 
 
-def tile_of(message: Message) -> Tile:
+def first_tile(message: Message) -> Tile:
     """Give the first tile that a result's buttons are about."""
     return Tile.parse(message.buttons[0]["custom_id"].partition(":")[2])
 
 
-def picture(server: FakeDiscord, message: Message) -> Image.Image:
+def open_image(server: FakeDiscord, message: Message) -> Image.Image:
     """Open a message's only attachment."""
     (attachment,) = message.attachments
     return Image.open(io.BytesIO(server.core.files.get(attachment.id)))
 
 
-def red(width: int, height: int) -> bytes:
+def red_png(width: int, height: int) -> bytes:
     """Give a red PNG."""
     file = io.BytesIO()
     Image.new("RGB", (width, height), "red").save(file, "PNG")
@@ -141,22 +141,22 @@ def red(width: int, height: int) -> bytes:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _fast_status_edits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_message, "EDIT_INTERVAL_S", 0.02)
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BotHarness]:
     make_model(tmp_path / "model", name="Painter", native_size=64)
     openapi = OPENAPI if OPENAPI.is_file() else None
     async with FakeDiscord(World(), openapi=openapi, limits=()) as server:
         monkeypatch.setattr(Route, "BASE", server.api_url)
-        yield Stage(server, tmp_path)
+        yield BotHarness(server, tmp_path)
     assert not server.crashes
     assert not server.violations
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _say_when_unchecked() -> None:
+def _warn_without_openapi() -> None:
     if not OPENAPI.is_file():
         print("Discord's OpenAPI file is not there: requests are checked against the cross-field rules only")

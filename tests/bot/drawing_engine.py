@@ -24,7 +24,7 @@ from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 
 
-class DrawingEngine:
+class FakeEngine:
     """Takes one step of every running job at a time."""
 
     def __init__(self, model: Model, emit: Emit) -> None:
@@ -46,13 +46,13 @@ class DrawingEngine:
 
     def step(self) -> None:
         for job_id, (request, step) in list(self._running.items()):
-            self._take(job_id, request, step + 1)
+            self._advance(job_id, request, step + 1)
         time.sleep(0.002)
 
     def close(self) -> None:
         pass
 
-    def _take(self, job_id: str, request: Generate, step: int) -> None:
+    def _advance(self, job_id: str, request: Generate, step: int) -> None:
         words = " ".join(part.text for part in request.params.parts)
         if step == 2 and "slow" in words and not (self._folder / "go").exists():
             return
@@ -100,8 +100,8 @@ class DrawingEngine:
         return Image.blend(source, painted, params.strength)
 
 
-def load(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> DrawingEngine:
-    return DrawingEngine(repertoire.default, emit)
+def load(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> FakeEngine:
+    return FakeEngine(repertoire.default, emit)
 
 
 def _open(data: bytes) -> Image.Image:

@@ -12,12 +12,12 @@ from bot.doctor.result import CheckStatus
 from bot.services import load_registry
 from generation.models.model import EMBEDDED
 from generation.params import LoraWeight
-from tests.bot.conftest import make_model, tile_of
+from tests.bot.conftest import first_tile, make_model
 
 LAYER = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k"
 
 
-def put_lora(folder, name, width=768, **notes):
+def write_lora(folder, name, width=768, **notes):
     folder.mkdir(parents=True, exist_ok=True)
     down, up = np.zeros((2, width), np.float32), np.zeros((8, 2), np.float32)
     tensors = {f"{LAYER}.lora_down.weight": down, f"{LAYER}.lora_up.weight": up}
@@ -25,40 +25,41 @@ def put_lora(folder, name, width=768, **notes):
 
 
 @pytest.fixture
-def settings(stage):
+def settings(harness):
     """Give a model of 1.x, two LoRAs for it and one for XL, and a learnt word."""
-    loras, words = stage.folder / "loras", stage.folder / "words"
-    put_lora(loras, "ink", trigger_phrase="ink wash")
-    put_lora(loras / "styles", "Moss Green")
-    put_lora(loras, "big", width=2048)
+    loras, words = harness.folder / "loras", harness.folder / "words"
+    write_lora(loras, "ink", trigger_phrase="ink wash")
+    write_lora(loras / "styles", "Moss Green")
+    write_lora(loras, "big", width=2048)
     words.mkdir()
     save_file({"emb_params": np.zeros((2, 768), np.float32)}, words / "owl-eyes.safetensors")
-    model = make_model(stage.folder / "first", name="First")
-    (stage.folder / "first" / "unet").mkdir()
-    (stage.folder / "first" / "unet" / "config.json").write_text('{"cross_attention_dim": 768}')
+    model = make_model(harness.folder / "first", name="First")
+    (harness.folder / "first" / "unet").mkdir()
+    (harness.folder / "first" / "unet" / "config.json").write_text('{"cross_attention_dim": 768}')
     return {"models": (model,), "loras": loras, "embeddings": words}
 
 
-async def record_of(studio, message):
-    return await studio.store.get(tile_of(message).job_id)
+async def load_record(services, message):
+    return await services.store.get(first_tile(message).job_id)
 
 
-async def test_a_prompts_loras_are_shown_and_kept_by_the_buttons(stage, settings):
-    async with stage.bot(**settings) as studio:
-        await stage.imagine("a fox with <owl-eyes> --lora INK:0.8 --seed 5")
-        grid = await stage.result(text=r"a fox with \<owl-eyes\> --lora ink:0.8** - <@")
-        await stage.person(stage.ada).press(grid, "V1")
-        child = await record_of(studio, await stage.result(text="Variations"))
+async def test_a_prompts_loras_are_shown_and_kept_by_the_buttons(harness, settings):
+    async with harness.bot(**settings) as services:
+        await harness.imagine("a fox with <owl-eyes> --lora INK:0.8 --seed 5")
+        grid = await harness.result(text=r"a fox with \<owl-eyes\> --lora ink:0.8** - <@")
+        await harness.person(harness.ada).press(grid, "V1")
+        child = await load_record(services, await harness.result(text="Variations"))
         assert child.job.params.loras == (LoraWeight("ink", 0.8),)
 
 
-async def test_loras_that_suit_the_model_are_offered_and_the_option_counts_as_typed(stage, settings):
-    async with stage.bot(**settings) as studio:
-        ada = stage.person(stage.ada)
+async def test_compatible_loras_are_offered_and_the_option_counts_as_typed(harness, settings):
+    async with harness.bot(**settings) as services:
+        ada = harness.person(harness.ada)
 
         async def offered(typed):
             return {
-                each["value"]: each["name"] for each in await ada.autocomplete("imagine", stage.channel, "lora", typed)
+                each["value"]: each["name"]
+                for each in await ada.autocomplete("imagine", harness.channel, "lora", typed)
             }
 
         assert await offered("") == {"ink": "ink · ink wash", "Moss-Green": "Moss-Green"}
@@ -66,36 +67,36 @@ async def test_loras_that_suit_the_model_are_offered_and_the_option_counts_as_ty
         assert list(await offered("ink:0.5")) == ["ink:0.5"]
         assert list(await offered("ink:0.5, mo")) == ["ink:0.5, Moss-Green"]
         assert await offered("big") == {}
-        await stage.imagine("a fox --ar 3:2", lora="ink:0.5, Moss-Green")
-        grid = await stage.result(text="--lora ink:0.5, Moss-Green** - <@")
-        assert (await record_of(studio, grid)).job.params.aspect == (3, 2)
-        refused = await (await stage.imagine("a fox", lora="big")).message()
+        await harness.imagine("a fox --ar 3:2", lora="ink:0.5, Moss-Green")
+        grid = await harness.result(text="--lora ink:0.5, Moss-Green** - <@")
+        assert (await load_record(services, grid)).job.params.aspect == (3, 2)
+        refused = await (await harness.imagine("a fox", lora="big")).message()
         assert "`--lora` cannot use `big` with First: it is made for Stable Diffusion XL" in refused.content
 
 
-async def test_the_help_lists_what_can_be_drawn_with(stage, settings):
-    async with stage.bot(**settings):
-        ada = stage.person(stage.ada)
-        message = await (await ada.command("help", stage.channel)).message()
+async def test_the_help_lists_what_can_be_drawn_with(harness, settings):
+    async with harness.bot(**settings):
+        ada = harness.person(harness.ada)
+        message = await (await ada.command("help", harness.channel)).message()
         await ada.select(message, "LoRAs and learnt words")
-        await stage.server.wait_until(lambda: "- `ink` · ink wash · Stable Diffusion 1.x" in message.content)
+        await harness.server.wait_until(lambda: "- `ink` · ink wash · Stable Diffusion 1.x" in message.content)
         assert "`Moss-Green`" in message.content
         assert "`<owl-eyes>`" in message.content
         assert "big" not in message.content
 
 
-async def test_pictures_of_a_lora_that_has_gone_say_so_when_more_is_wanted(stage, settings):
-    async with stage.bot(**settings):
-        await stage.imagine("a fox --lora ink")
-        grid = await stage.result()
-    async with stage.bot(**settings | {"loras": None}):
-        answer = await (await stage.person(stage.ada).press(grid, "🔄")).message()
+async def test_pictures_of_a_lora_that_has_gone_say_so_when_more_is_wanted(harness, settings):
+    async with harness.bot(**settings):
+        await harness.imagine("a fox --lora ink")
+        grid = await harness.result()
+    async with harness.bot(**settings | {"loras": None}):
+        answer = await (await harness.person(harness.ada).press(grid, "🔄")).message()
         assert "This was drawn with the LoRA ink, which is not here any more." in answer.content
 
 
 def test_files_that_cannot_be_used_are_left_out_and_named_in_the_log(tmp_path, caplog):
-    put_lora(tmp_path, "ink")
-    put_lora(tmp_path / "more", "Ink")
+    write_lora(tmp_path, "ink")
+    write_lora(tmp_path / "more", "Ink")
     (tmp_path / "old.pt").write_bytes(b"pickled")
     (tmp_path / "cut.safetensors").write_bytes(b"\x10")
     (tmp_path / "ink.png").write_bytes(b"a picture of it")
@@ -113,7 +114,7 @@ def test_a_folder_that_is_not_there_is_named_at_the_start(tmp_path):
             load_registry(Config(models=(EMBEDDED,), **{setting: tmp_path / "gone"}))
 
 
-def test_the_doctor_tells_what_there_is_what_suits_nothing_and_what_cannot_be_used(tmp_path, stage, settings):
+def test_the_doctor_lists_adapters_incompatible_ones_and_unusable_ones(tmp_path, harness, settings):
     (settings["loras"] / "old.pt").write_bytes(b"pickled")
     counted, refused = check_adapters(Config(**settings))
     assert (counted.status, counted.text) == (

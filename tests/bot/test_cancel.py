@@ -10,118 +10,118 @@ from preview.state import permissions
 from tests.bot.conftest import eventually
 
 
-async def test_the_owner_cancels_while_it_is_drawn_and_the_next_job_goes_on(stage):
-    async with stage.bot(jobs_at_once=1):
-        await stage.imagine("slow fox")
-        drawing = await stage.notice("(25%)")
-        await stage.imagine("owl", stage.ben)
-        await stage.person(stage.ada).press(drawing, "Cancel")
-        await stage.server.wait_until(lambda: f"Cancelled by <@{stage.ada.id}>" in drawing.content)
-        await stage.result(text="owl")
+async def test_the_owner_cancels_while_it_is_drawn_and_the_next_job_goes_on(harness):
+    async with harness.bot(jobs_at_once=1):
+        await harness.imagine("slow fox")
+        drawing = await harness.status_message("(25%)")
+        await harness.imagine("owl", harness.ben)
+        await harness.person(harness.ada).press(drawing, "Cancel")
+        await harness.server.wait_until(lambda: f"Cancelled by <@{harness.ada.id}>" in drawing.content)
+        await harness.result(text="owl")
     assert drawing.labels == []
     assert drawing.attachments == []
     assert "slow fox" in drawing.content
 
 
-async def test_the_owner_cancels_while_it_waits(stage):
-    async with stage.bot(running_per_person=1):
-        await stage.imagine("slow fox")
-        await stage.notice("(25%)")
-        waiting = await (await stage.imagine("second")).message()
-        await stage.person(stage.ada).press(waiting, "Cancel")
-        await stage.server.wait_until(lambda: "Cancelled" in waiting.content)
-        stage.go()
-        await stage.result(text="fox")
-    assert len(stage.results()) == 1
+async def test_the_owner_cancels_while_it_waits(harness):
+    async with harness.bot(running_per_person=1):
+        await harness.imagine("slow fox")
+        await harness.status_message("(25%)")
+        waiting = await (await harness.imagine("second")).message()
+        await harness.person(harness.ada).press(waiting, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled" in waiting.content)
+        harness.release_slow_jobs()
+        await harness.result(text="fox")
+    assert len(harness.results()) == 1
 
 
-async def test_a_moderator_cancels_and_somebody_else_may_not(stage):
-    async with stage.bot():
-        await stage.imagine("slow fox")
-        drawing = await stage.notice("(25%)")
-        refused = await (await stage.person(stage.ben).press(drawing, "Cancel")).message()
+async def test_a_moderator_cancels_and_somebody_else_may_not(harness):
+    async with harness.bot():
+        await harness.imagine("slow fox")
+        drawing = await harness.status_message("(25%)")
+        refused = await (await harness.person(harness.ben).press(drawing, "Cancel")).message()
         assert refused.ephemeral
         assert "moderator" in refused.content
-        role = stage.server.world.add_role(stage.guild, "mods", permissions.MANAGE_MESSAGES)
-        stage.guild.members[stage.ben.id].role_ids.append(role.id)
-        await stage.person(stage.ben).press(drawing, "Cancel")
-        await stage.server.wait_until(lambda: f"Cancelled by <@{stage.ben.id}>" in drawing.content)
+        role = harness.server.world.add_role(harness.guild, "mods", permissions.MANAGE_MESSAGES)
+        harness.guild.members[harness.ben.id].role_ids.append(role.id)
+        await harness.person(harness.ben).press(drawing, "Cancel")
+        await harness.server.wait_until(lambda: f"Cancelled by <@{harness.ben.id}>" in drawing.content)
 
 
-async def test_cancelling_twice_or_too_late_is_answered(stage):
-    async with stage.bot() as studio:
-        await stage.imagine("slow fox")
-        drawing = await stage.notice("(25%)")
-        presses = [await stage.person(stage.ada).press(drawing, "Cancel") for _ in range(2)]
+async def test_cancelling_twice_or_too_late_is_answered(harness):
+    async with harness.bot() as services:
+        await harness.imagine("slow fox")
+        drawing = await harness.status_message("(25%)")
+        presses = [await harness.person(harness.ada).press(drawing, "Cancel") for _ in range(2)]
         late = await presses[1].wait_for(lambda message: message.ephemeral)
         assert "already" in late.content
-        await stage.server.wait_until(lambda: "Cancelled" in drawing.content)
-        assert not studio.queue.running
+        await harness.server.wait_until(lambda: "Cancelled" in drawing.content)
+        assert not services.queue.running
 
 
 @pytest.mark.parametrize("stop", ["at once", "while waiting"])
-async def test_a_cancelled_job_stays_cancelled_over_a_restart(stage, stop):
-    async with stage.bot(running_per_person=1):
+async def test_a_cancelled_job_stays_cancelled_over_a_restart(harness, stop):
+    async with harness.bot(running_per_person=1):
         if stop == "while waiting":
-            await stage.imagine("slow one", stage.ada)
-            await stage.notice("(25%)")
-        notice = await (await stage.imagine("slow fox")).message()
-        await stage.person(stage.ada).press(notice, "Cancel")
-        await stage.server.wait_until(lambda: "Cancelled" in notice.content)
-    stage.go()
-    async with stage.bot():
-        await stage.imagine("last")
-        await stage.result(text="last")
-    assert not [result for result in stage.results() if "fox" in result.content]
+            await harness.imagine("slow one", harness.ada)
+            await harness.status_message("(25%)")
+        notice = await (await harness.imagine("slow fox")).message()
+        await harness.person(harness.ada).press(notice, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled" in notice.content)
+    harness.release_slow_jobs()
+    async with harness.bot():
+        await harness.imagine("last")
+        await harness.result(text="last")
+    assert not [result for result in harness.results() if "fox" in result.content]
 
 
-async def test_a_job_cancelled_in_the_moment_it_is_shown_is_not_drawn(stage):
-    async with stage.bot() as studio:
-        held = stage.server.faults.hold("POST", "/interactions/*")
-        await stage.imagine("a fox")
+async def test_a_job_cancelled_in_the_moment_it_is_shown_is_not_drawn(harness):
+    async with harness.bot() as services:
+        held = harness.server.faults.hold("POST", "/interactions/*")
+        await harness.imagine("a fox")
         await asyncio.wait_for(held.reached.wait(), 10)
-        (job,) = studio.queue.waiting
-        assert await studio.store.cancel(job.id, "Cancelled.")
+        (job,) = services.queue.waiting
+        assert await services.store.cancel(job.id, "Cancelled.")
         held.release()
-        await stage.imagine("an owl")
-        await stage.result(text="owl")
-        assert not studio.queue.waiting
-    assert len(stage.results()) == 1
+        await harness.imagine("an owl")
+        await harness.result(text="owl")
+        assert not services.queue.waiting
+    assert len(harness.results()) == 1
 
 
-async def test_nothing_is_shown_after_the_cancelling_however_long_the_step_takes_that_is_being_made(stage, monkeypatch):
+async def test_nothing_is_shown_after_cancelling_however_long_the_step_takes(harness, monkeypatch):
     monkeypatch.setattr("bot.jobs.status_message.EDIT_INTERVAL_S", 0.5)
-    async with stage.bot():
-        notice = await (await stage.imagine("stuck fox")).message()
-        await eventually((stage.model / "stuck").exists)
-        await stage.person(stage.ada).press(notice, "Cancel")
-        await stage.server.wait_until(lambda: "Cancelled" in notice.content)
+    async with harness.bot():
+        notice = await (await harness.imagine("stuck fox")).message()
+        await eventually((harness.model / "stuck").exists)
+        await harness.person(harness.ada).press(notice, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled" in notice.content)
         await eventually(lambda: not any(task.get_name().startswith("notice") for task in asyncio.all_tasks()))
-        stage.go()
-        await stage.imagine("owl")
-        await stage.result(text="owl")
+        harness.release_slow_jobs()
+        await harness.imagine("owl")
+        await harness.result(text="owl")
         assert "Cancelled" in notice.content
 
 
-async def test_a_cancelling_that_could_not_be_answered_is_still_shown(stage):
-    async with stage.bot():
-        await stage.imagine("slow fox")
-        notice = await stage.notice("(25%)")
-        stage.server.faults.drop("POST", "/interactions/*")
-        await stage.person(stage.ada).press(notice, "Cancel")
-        await stage.server.wait_until(lambda: "Cancelled" in notice.content)
+async def test_a_cancelling_that_could_not_be_answered_is_still_shown(harness):
+    async with harness.bot():
+        await harness.imagine("slow fox")
+        notice = await harness.status_message("(25%)")
+        harness.server.faults.drop("POST", "/interactions/*")
+        await harness.person(harness.ada).press(notice, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled" in notice.content)
         assert notice.labels == []
 
 
-async def test_an_edit_that_was_under_way_does_not_undo_what_the_cancelling_said(stage):
-    async with stage.bot() as studio:
-        held = stage.server.faults.hold("PATCH", "/webhooks/*")
-        notice = await (await stage.imagine("slow fox")).message()
+async def test_an_edit_that_was_under_way_does_not_undo_what_the_cancelling_said(harness):
+    async with harness.bot() as services:
+        held = harness.server.faults.hold("PATCH", "/webhooks/*")
+        notice = await (await harness.imagine("slow fox")).message()
         await asyncio.wait_for(held.reached.wait(), 10)
-        (job_id,) = studio.tasks
-        await stage.person(stage.ada).press(notice, "Cancel")
-        await eventually(lambda: job_id not in studio.tasks or studio.tasks[job_id].cancelling())
+        (job_id,) = services.tasks
+        await harness.person(harness.ada).press(notice, "Cancel")
+        await eventually(lambda: job_id not in services.tasks or services.tasks[job_id].cancelling())
         held.release()
-        await stage.server.wait_until(lambda: "Cancelled" in notice.content)
-        await eventually(lambda: not studio.tasks)
+        await harness.server.wait_until(lambda: "Cancelled" in notice.content)
+        await eventually(lambda: not services.tasks)
     assert "Cancelled" in notice.content

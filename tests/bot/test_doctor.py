@@ -28,17 +28,19 @@ from db.jobs import JobStore
 from generation.models.catalogue import Family
 from generation.models.model import EMBEDDED, describe_model
 from preview.state import permissions
-from tests.bot.conftest import Stage
-from tests.db.jobs import a_job
-from tests.generation.hub import lay_in_cache
+from tests.bot.conftest import BotHarness
+from tests.db.jobs import make_job
+from tests.generation.hub import fake_hub_cache
 
 BAD, FINE, UNKNOWN = CheckStatus.FAILED, CheckStatus.PASSED, CheckStatus.SKIPPED
 
 
-def config_of(stage: Stage, **changes) -> Config:
-    token, url = stage.server.world.application.token, stage.server.api_url
+def make_config(harness: BotHarness, **changes) -> Config:
+    token, url = harness.server.world.application.token, harness.server.api_url
     return dataclasses.replace(
-        Config(discord_token=token, discord_api_url=url, data_dir=stage.folder / "data", models=(str(stage.model),)),
+        Config(
+            discord_token=token, discord_api_url=url, data_dir=harness.folder / "data", models=(str(harness.model),)
+        ),
         **changes,
     )
 
@@ -50,47 +52,47 @@ def by_subject(findings: list[CheckResult]) -> dict[str, list[CheckResult]]:
     return found
 
 
-async def one(stage: Stage, subject: str, **changes) -> CheckResult:
+async def check_one(harness: BotHarness, subject: str, **changes) -> CheckResult:
     """Give the only finding about a subject."""
-    (found,) = by_subject(await check_account(config_of(stage, **changes)))[subject]
+    (found,) = by_subject(await check_account(make_config(harness, **changes)))[subject]
     return found
 
 
 # --- the account
 
 
-async def test_a_bot_that_is_set_up_well_has_nothing_to_mend(stage):
-    findings = await check_account(config_of(stage))
+async def test_a_bot_that_is_set_up_well_has_nothing_to_mend(harness):
+    findings = await check_account(make_config(harness))
     assert {each.subject for each in findings} == {"token", *account.CHECKS}
     assert [each for each in findings if each.status is not FINE] == []
-    assert {request.method for request in stage.server.requests} == {"GET"}
-    assert not stage.server.gateway.identifies
-    assert not (stage.folder / "data").exists()
+    assert {request.method for request in harness.server.requests} == {"GET"}
+    assert not harness.server.gateway.identifies
+    assert not (harness.folder / "data").exists()
 
 
-async def test_without_a_token_it_says_where_to_get_one(stage):
-    token = await one(stage, "token", discord_token="")
+async def test_without_a_token_it_says_where_to_get_one(harness):
+    token = await check_one(harness, "token", discord_token="")
     assert token.status is BAD
     assert "discord.com/developers" in token.fix
 
 
-async def test_a_token_that_was_reset_is_bad_and_what_needs_one_is_not_checked(stage):
-    found = by_subject(await check_account(config_of(stage, discord_token="old")))
+async def test_a_token_that_was_reset_is_bad_and_what_needs_one_is_not_checked(harness):
+    found = by_subject(await check_account(make_config(harness, discord_token="old")))
     assert found.pop("token")[0].status is BAD
     assert {each.status for findings in found.values() for each in findings} == {UNKNOWN}
 
 
-async def test_a_line_that_is_down_is_said_and_is_no_fault_of_the_token(stage):
+async def test_a_line_that_is_down_is_said_and_is_no_fault_of_the_token(harness):
     url = "http://127.0.0.1:9/api/v10"
-    token = await one(stage, "token", discord_api_url=url)
+    token = await check_one(harness, "token", discord_api_url=url)
     assert token.status is UNKNOWN
     assert url in token.text
 
 
-async def test_a_discord_that_never_answers_is_not_waited_for(stage, monkeypatch):
+async def test_a_discord_that_never_answers_is_not_waited_for(harness, monkeypatch):
     monkeypatch.setattr(rest, "REQUEST_TIMEOUT", rest.aiohttp.ClientTimeout(total=0.1))
-    held = stage.server.faults.hold("GET", "/users/@me")
-    token = await one(stage, "token")
+    held = harness.server.faults.hold("GET", "/users/@me")
+    token = await check_one(harness, "token")
     held.release()
     assert token.status is UNKNOWN
     assert "did not answer" in token.text
@@ -100,116 +102,116 @@ async def test_a_discord_that_never_answers_is_not_waited_for(stage, monkeypatch
     ("path", "subject"),
     [("/users/@me", "token"), ("/gateway/bot", "gateway"), ("/users/@me/guilds", "servers")],
 )
-async def test_trouble_at_discord_is_no_verdict_about_the_installation(stage, path, subject):
-    stage.server.faults.fail("GET", path, status=503)
-    found = await one(stage, subject)
+async def test_trouble_at_discord_is_no_verdict_about_the_installation(harness, path, subject):
+    harness.server.faults.fail("GET", path, status=503)
+    found = await check_one(harness, subject)
     assert found.status is UNKNOWN
     assert "503" in found.text
 
 
 @pytest.mark.parametrize(("ahead", "verdict"), [(0, FINE), (5, FINE), (60, BAD), (-60, BAD)])
-async def test_a_clock_that_is_wrong_is_bad(stage, ahead, verdict):
-    found = by_subject(await check_account(config_of(stage), clock=lambda: time.time() + ahead))
+async def test_a_clock_that_is_wrong_is_bad(harness, ahead, verdict):
+    found = by_subject(await check_account(make_config(harness), clock=lambda: time.time() + ahead))
     assert found["clock"][0].status is verdict
 
 
-async def test_a_gateway_behind_a_firewall_is_bad(stage):
-    stage.server.core.gateway_url = "ws://127.0.0.1:9/gateway"
-    gateway = await one(stage, "gateway")
+async def test_a_gateway_behind_a_firewall_is_bad(harness):
+    harness.server.core.gateway_url = "ws://127.0.0.1:9/gateway"
+    gateway = await check_one(harness, "gateway")
     assert gateway.status is BAD
     assert "WebSockets" in gateway.fix
 
 
-async def test_something_else_in_the_place_of_the_gateway_is_bad(stage):
-    stage.server.core.gateway_url = stage.server.core.gateway_url.replace("/gateway", "/users")
-    assert (await one(stage, "gateway")).status is BAD
+async def test_something_else_in_the_place_of_the_gateway_is_bad(harness):
+    harness.server.core.gateway_url = harness.server.core.gateway_url.replace("/gateway", "/users")
+    assert (await check_one(harness, "gateway")).status is BAD
 
 
-async def test_few_logins_left_are_bad(stage):
+async def test_few_logins_left_are_bad(harness):
     few = {"total": 1000, "remaining": 3, "reset_after": 7_200_000, "max_concurrency": 1}
-    body = {"url": stage.server.core.gateway_url, "shards": 1, "session_start_limit": few}
-    stage.server.faults.fail("GET", "/gateway/bot", status=200, body=body)
-    gateway = await one(stage, "gateway")
+    body = {"url": harness.server.core.gateway_url, "shards": 1, "session_start_limit": few}
+    harness.server.faults.fail("GET", "/gateway/bot", status=200, body=body)
+    gateway = await check_one(harness, "gateway")
     assert gateway.status is BAD
     assert "only 3 logins" in gateway.text
     assert "2.0 hours" in gateway.text
 
 
 @pytest.mark.parametrize(("granted", "verdict"), [(0, BAD), (1 << 15, FINE)])
-async def test_an_intent_that_discord_does_not_allow_is_bad(stage, monkeypatch, granted, verdict):
+async def test_an_intent_that_discord_does_not_allow_is_bad(harness, monkeypatch, granted, verdict):
     monkeypatch.setattr(account, "INTENTS", discord.Intents(guilds=True, message_content=True))
-    stage.server.world.application.privileged_intents = granted
-    found = await one(stage, "intents")
+    harness.server.world.application.privileged_intents = granted
+    found = await check_one(harness, "intents")
     assert found.status is verdict
     assert ("Message Content" in found.text) is (verdict is BAD)
 
 
-async def test_a_permission_that_is_missing_is_named(stage):
-    everyone = stage.guild.roles[stage.guild.id]
+async def test_a_permission_that_is_missing_is_named(harness):
+    everyone = harness.guild.roles[harness.guild.id]
     everyone.permissions &= ~(permissions.ATTACH_FILES | permissions.SEND_MESSAGES_IN_THREADS)
-    servers = await one(stage, "servers")
+    servers = await check_one(harness, "servers")
     assert servers.status is BAD
     assert "Studio: the bot lacks" in servers.text
     assert "Attach Files" in servers.text
     assert "Send Messages In Threads" in servers.text
 
 
-async def test_an_administrator_lacks_nothing(stage):
-    stage.guild.roles[stage.guild.id].permissions = permissions.ADMINISTRATOR
-    stage.server.world.add_channel(stage.guild, "staff", bot_denied=permissions.VIEW_CHANNEL)
-    assert "in all 2 channels" in (await one(stage, "servers")).text
+async def test_an_administrator_lacks_nothing(harness):
+    harness.guild.roles[harness.guild.id].permissions = permissions.ADMINISTRATOR
+    harness.server.world.add_channel(harness.guild, "staff", bot_denied=permissions.VIEW_CHANNEL)
+    assert "in all 2 channels" in (await check_one(harness, "servers")).text
 
 
-async def test_channels_where_the_bot_may_not_post_are_named_and_no_fault(stage):
-    world = stage.server.world
-    world.add_channel(stage.guild, "staff", bot_denied=permissions.VIEW_CHANNEL)
-    world.add_channel(stage.guild, "rules", everyone_denied=permissions.SEND_MESSAGES)
-    servers = await one(stage, "servers")
+async def test_channels_where_the_bot_may_not_post_are_named_and_no_fault(harness):
+    world = harness.server.world
+    world.add_channel(harness.guild, "staff", bot_denied=permissions.VIEW_CHANNEL)
+    world.add_channel(harness.guild, "rules", everyone_denied=permissions.SEND_MESSAGES)
+    servers = await check_one(harness, "servers")
     assert servers.status is FINE
     assert "#staff, #rules" in servers.text
     assert "#general" not in servers.text
 
 
-async def test_a_bot_in_no_server_is_told_how_to_get_into_one(stage):
-    del stage.guild.members[stage.server.world.bot.id]
-    servers = await one(stage, "servers")
+async def test_a_bot_in_no_server_is_told_how_to_get_into_one(harness):
+    del harness.guild.members[harness.server.world.bot.id]
+    servers = await check_one(harness, "servers")
     assert servers.status is BAD
-    assert f"client_id={stage.server.world.application.id}" in servers.fix
+    assert f"client_id={harness.server.world.application.id}" in servers.fix
 
 
-async def test_the_list_of_allowed_servers_is_compared_with_those_the_bot_is_in(stage):
-    other = stage.server.world.add_guild("Other", stage.ada)
-    found = await check_account(config_of(stage, allowed_guilds=frozenset({stage.guild.id, 175928847299117063})))
+async def test_the_list_of_allowed_servers_is_compared_with_those_the_bot_is_in(harness):
+    other = harness.server.world.add_guild("Other", harness.ada)
+    found = await check_account(make_config(harness, allowed_guilds=frozenset({harness.guild.id, 175928847299117063})))
     texts = {each.text: each.status for each in by_subject(found)["servers"]}
     assert texts["ALLOWED_GUILDS names 175928847299117063, where the bot is not"] is BAD
     assert texts[f"{other.name}: people are refused, since it is not in ALLOWED_GUILDS"] is FINE
     assert texts["Studio: all permissions, in all 1 channels"] is FINE
 
 
-async def test_more_servers_than_one_answer_holds_are_all_looked_at(stage, monkeypatch):
+async def test_more_servers_than_one_answer_holds_are_all_looked_at(harness, monkeypatch):
     monkeypatch.setattr("bot.doctor.servers.PAGE_SIZE", 2)
     for number in range(4):
-        stage.server.world.add_guild(f"Guild {number}", stage.ada)
-    assert len(by_subject(await check_account(config_of(stage)))["servers"]) == 5
+        harness.server.world.add_guild(f"Guild {number}", harness.ada)
+    assert len(by_subject(await check_account(make_config(harness)))["servers"]) == 5
 
 
-async def test_commands_that_discord_does_not_offer_are_told_at_the_next_start(stage):
-    before = await one(stage, "commands")
+async def test_commands_that_discord_does_not_offer_are_told_at_the_next_start(harness):
+    before = await check_one(harness, "commands")
     assert (before.status, "imagine" in before.text) == (FINE, True)
-    with acquire_instance_lock(stage.folder / "data"):
-        beside_a_bot = await one(stage, "commands")
+    with acquire_instance_lock(harness.folder / "data"):
+        beside_a_bot = await check_one(harness, "commands")
     assert (beside_a_bot.status, "imagine" in beside_a_bot.text) == (BAD, True)
-    async with stage.bot():
+    async with harness.bot():
         pass
-    assert "offers all" in (await one(stage, "commands")).text
+    assert "offers all" in (await check_one(harness, "commands")).text
 
 
-async def test_commands_that_were_lost_at_discord_are_told_again(stage):
-    async with stage.bot():
+async def test_commands_that_were_lost_at_discord_are_told_again(harness):
+    async with harness.bot():
         pass
-    stage.server.world.commands.clear()
-    async with stage.bot():
-        assert stage.server.world.commands
+    harness.server.world.commands.clear()
+    async with harness.bot():
+        assert harness.server.world.commands
 
 
 # --- the model
@@ -297,8 +299,8 @@ def test_a_unet_and_the_model_around_it_are_looked_at(xl, tmp_path, monkeypatch,
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     (found,) = check_model(name)
     assert (found.status, describe_model(name).base in found.fix) == (UNKNOWN, True)
-    lay_in_cache(xl, tmp_path / "cache", describe_model(name).base, monkeypatch)
-    lay_in_cache(tmp_path / "alone", tmp_path / "cache", describe_model(name).ref, monkeypatch)
+    fake_hub_cache(xl, tmp_path / "cache", describe_model(name).base, monkeypatch)
+    fake_hub_cache(tmp_path / "alone", tmp_path / "cache", describe_model(name).ref, monkeypatch)
     assert check_model(name)[0].status is FINE
 
 
@@ -313,9 +315,9 @@ def test_a_unet_and_the_model_around_it_are_looked_at(xl, tmp_path, monkeypatch,
     ],
 )
 def test_both_halves_of_a_model_that_comes_in_two_are_looked_at(tmp_path, gone, verdict, says):
-    from tests.generation.tiny_whole import build_whole
+    from tests.generation.tiny_whole import build_tiny_pipeline
 
-    path = build_whole(tmp_path / "whole", Family.WUERSTCHEN) / gone
+    path = build_tiny_pipeline(tmp_path / "whole", Family.WUERSTCHEN) / gone
     if path.is_dir():
         shutil.rmtree(path)
     else:
@@ -422,7 +424,7 @@ def test_a_file_in_the_place_of_the_folder_is_bad(tmp_path):
 async def data(tmp_path: Path) -> Path:
     async with JobStore.open(tmp_path / "data" / DATABASE_FILE) as store:
         for _ in range(50):
-            await store.add_job(a_job())
+            await store.add_job(make_job())
     return tmp_path / "data"
 
 
@@ -438,7 +440,7 @@ def test_a_database_is_looked_at_whole_and_left_as_it_is(data):
 async def test_a_database_that_a_bot_is_using_is_fine(data):
     with acquire_instance_lock(data):
         async with JobStore.open(data / DATABASE_FILE) as store:
-            await store.add_job(a_job())
+            await store.add_job(make_job())
             (found,) = check_database(data)
         assert is_locked(data)
     assert (found.status, "51 jobs" in found.text, "a bot is using it" in found.text) == (FINE, True, True)
@@ -517,7 +519,7 @@ def test_the_exit_code_is_0_only_if_all_is_well(found, code):
     assert run._summarize(found) == code
 
 
-async def test_something_that_is_not_discord_is_said(stage):
+async def test_something_that_is_not_discord_is_said(harness):
     async def answer(_: web.BaseRequest) -> web.Response:
         return web.Response(text="<html>a router's login page</html>")
 
@@ -526,6 +528,6 @@ async def test_something_that_is_not_discord_is_said(stage):
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    token = await one(stage, "token", discord_api_url=f"http://127.0.0.1:{runner.addresses[0][1]}/api")
+    token = await check_one(harness, "token", discord_api_url=f"http://127.0.0.1:{runner.addresses[0][1]}/api")
     await runner.cleanup()
     assert token.status is UNKNOWN

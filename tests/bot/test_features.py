@@ -20,12 +20,12 @@ from generation.planning import actions
 from generation.prompt import PromptError, parse_params, parse_prompt
 from generation.prompt.parameters import PARAMETERS, Parameter
 from generation.prompt.values import Flag, FlagOrInteger
-from tests.db.jobs import a_job
+from tests.db.jobs import make_job
 
 FAMILIES = sorted(Family)
 TILE = Tile("0123456789ab", 0)
-MADE_OF_PICTURES = sorted(ACTION_PARAMS)
-NEEDY = [parameter for parameter in PARAMETERS if parameter.requires]
+IMAGE_ACTIONS = sorted(ACTION_PARAMS)
+REQUIRING_PARAMETERS = [parameter for parameter in PARAMETERS if parameter.requires]
 
 
 def _model(family: Family) -> Model:
@@ -40,7 +40,7 @@ def _picture(family: Family) -> Params:
     return replace(parse_params("a red fox", _repertoire(family)), count=1)
 
 
-def _typed(parameter: Parameter) -> str:
+def _example_prompt(parameter: Parameter) -> str:
     value = "" if isinstance(parameter.value_type, Flag | FlagOrInteger) else parameter.example
     return f"--{parameter.name} {value}".strip()
 
@@ -56,7 +56,7 @@ def test_a_plain_prompt_needs_nothing_special(family: Family) -> None:
     assert not required_capabilities(parse_params("a red fox", _repertoire(family)))
 
 
-@pytest.mark.parametrize("action", MADE_OF_PICTURES)
+@pytest.mark.parametrize("action", IMAGE_ACTIONS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_button_that_is_offered_makes_what_the_model_can_do(family: Family, action: Action) -> None:
     model, picture = _model(family), _picture(family)
@@ -74,7 +74,7 @@ def test_a_button_that_is_offered_makes_what_the_model_can_do(family: Family, ac
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_model_that_starts_from_pictures_offers_variations_and_the_others_do_not(family: Family) -> None:
+def test_only_a_model_with_img2img_offers_variations(family: Family) -> None:
     model, offered = _model(family), actions.available_actions(_picture(family), _model(family))
     assert (
         (Action.VARY_SUBTLE in offered)
@@ -92,7 +92,7 @@ def test_a_grid_gives_its_tiles_whatever_the_model_can_do(family: Family) -> Non
 
 
 def _buttons(params: Params, model: Model) -> set[str]:
-    children: list[Any] = list(result_view(a_job(params=params), model).children)
+    children: list[Any] = list(result_view(make_job(params=params), model).children)
     return {child.custom_id.partition(":")[0] for child in children}
 
 
@@ -124,12 +124,10 @@ def test_a_picture_cannot_grow_on_without_windows() -> None:
     assert 2 * longer.height <= longer.width <= 3 * longer.height
 
 
-@pytest.mark.parametrize("parameter", NEEDY, ids=lambda parameter: parameter.name)
+@pytest.mark.parametrize("parameter", REQUIRING_PARAMETERS, ids=lambda parameter: parameter.name)
 @pytest.mark.parametrize("family", sorted(PIPELINE_ONLY))
-def test_a_parameter_that_the_model_cannot_do_is_refused_when_typed_and_left_out_when_preferred(
-    family: Family, parameter: Parameter
-) -> None:
-    here, typed = _repertoire(family), _typed(parameter)
+def test_an_unsupported_parameter_is_refused_when_typed_else_left_out(family: Family, parameter: Parameter) -> None:
+    here, typed = _repertoire(family), _example_prompt(parameter)
     plain = parse_prompt("a red fox --seed 1", here).params
     if parameter.requires not in here.default.capabilities:
         with pytest.raises(PromptError, match=f"Cannot use `--{parameter.name}` with .*: it cannot"):

@@ -37,7 +37,7 @@ LINK = "http://pictures.example/a/fox.png"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Internet:
+class FakeInternet:
     """What lies behind the network card: names, and hosts that are really servers on loopback.
 
     `names` holds the answers of each name's lookups one after another, of which the last is given for ever.
@@ -51,7 +51,7 @@ class Internet:
         self.requests: list[web.Request] = []
         self.bytes_sent = 0  # by `serve_bytes`
 
-    def name(self, name: str, *answers: str | list[str]) -> None:
+    def add_name(self, name: str, *answers: str | list[str]) -> None:
         self.names[name] = [[answer] if isinstance(answer, str) else answer for answer in answers]
 
     @asynccontextmanager
@@ -64,7 +64,7 @@ class Internet:
             self.requests.append(request)
             return await handler(request)
 
-        async with listening(web.Server(note), tls) as real:
+        async with serve_on_loopback(web.Server(note), tls) as real:
             self.hosts[address, port] = real
             yield real
 
@@ -87,7 +87,7 @@ class Internet:
             self.hosts[PUBLIC, 80] = server.sockets[0].getsockname()[1]
             yield
 
-    def look_up(self, host: str, port: int) -> list[tuple[object, ...]]:
+    def resolve(self, host: str, port: int) -> list[tuple[object, ...]]:
         self.lookups.append(host)
         if host not in self.names:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -102,7 +102,7 @@ class Internet:
 
 
 @asynccontextmanager
-async def listening(server: web.Server, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
+async def serve_on_loopback(server: web.Server, tls: ssl.SSLContext | None) -> AsyncIterator[int]:
     runner = web.ServerRunner(server, shutdown_timeout=0.1)
     await runner.setup()
     try:
@@ -113,17 +113,17 @@ async def listening(server: web.Server, tls: ssl.SSLContext | None) -> AsyncIter
 
 
 @pytest.fixture
-async def internet(monkeypatch: pytest.MonkeyPatch) -> Internet:
+async def internet(monkeypatch: pytest.MonkeyPatch) -> FakeInternet:
     """Stand between the bot and the system's calls: every lookup and connection ends here or on loopback."""
-    internet = Internet()
-    internet.name("pictures.example", PUBLIC)
+    internet = FakeInternet()
+    internet.add_name("pictures.example", PUBLIC)
     loop = asyncio.get_running_loop()
     look_up, connect = loop.getaddrinfo, loop.sock_connect
 
     async def getaddrinfo(host, port, **options):
         if str(host).startswith("127."):  # the servers of this test
             return await look_up(host, port, **options)
-        return internet.look_up(host, port)
+        return internet.resolve(host, port)
 
     async def sock_connect(sock, address):
         internet.connections.append(address[:2])
@@ -136,13 +136,13 @@ async def internet(monkeypatch: pytest.MonkeyPatch) -> Internet:
     return internet
 
 
-def picture(kind: str = "PNG", **options) -> bytes:
+def image_bytes(kind: str = "PNG", **options) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (64, 32), "red").save(file, kind, **options)
     return file.getvalue()
 
 
-def answering(body: bytes = b"", kind: str = "image/png", status: int = 200, **headers: str) -> Handler:
+def respond_with(body: bytes = b"", kind: str = "image/png", status: int = 200, **headers: str) -> Handler:
     """Give a handler that always answers the same."""
 
     async def handle(_: web.Request) -> web.Response:
@@ -151,18 +151,18 @@ def answering(body: bytes = b"", kind: str = "image/png", status: int = 200, **h
     return handle
 
 
-def leading(places: dict[str, str], status: int = 302) -> Handler:
+def redirect_to(places: dict[str, str], status: int = 302) -> Handler:
     """Give a handler that leads from some paths to other places, and has a picture at every other path."""
 
     async def handle(request: web.Request) -> web.Response:
         if request.path in places:
             return web.Response(status=status, headers={"Location": places[request.path]})
-        return web.Response(body=picture(), content_type="image/png")
+        return web.Response(body=image_bytes(), content_type="image/png")
 
     return handle
 
 
-async def complaint(link: str, fetcher: LinkFetcher | None = None) -> str:
+async def fetch_error(link: str, fetcher: LinkFetcher | None = None) -> str:
     with pytest.raises(UserError) as raised:
         await (fetcher or LinkFetcher()).fetch(link)
     return str(raised.value)
@@ -172,33 +172,33 @@ async def complaint(link: str, fetcher: LinkFetcher | None = None) -> str:
 
 
 async def test_the_picture_behind_a_link_is_given(internet):
-    async with internet.serve(answering(picture())):
-        assert await LinkFetcher().fetch(LINK) == picture()
+    async with internet.serve(respond_with(image_bytes())):
+        assert await LinkFetcher().fetch(LINK) == image_bytes()
     assert internet.connections == [(PUBLIC, 80)]
 
 
 @pytest.mark.parametrize("kind", ["image/jpeg; charset=binary", "IMAGE/PNG", "application/octet-stream", "image/x-odd"])
-async def test_whatever_says_to_be_a_picture_or_nothing_is_given_for_the_intake_to_judge(internet, kind):
-    async with internet.serve(answering(b"some bytes", kind)):
+async def test_content_labelled_as_an_image_or_unlabelled_is_left_to_sanitize(internet, kind):
+    async with internet.serve(respond_with(b"some bytes", kind)):
         assert await LinkFetcher().fetch(LINK) == b"some bytes"
 
 
 async def test_a_picture_without_a_type_or_a_length_is_given(internet):
-    async with internet.serve_bytes(b"HTTP/1.1 200 OK\r\n\r\n", picture()):
-        assert await LinkFetcher().fetch(LINK) == picture()
+    async with internet.serve_bytes(b"HTTP/1.1 200 OK\r\n\r\n", image_bytes()):
+        assert await LinkFetcher().fetch(LINK) == image_bytes()
 
 
 async def test_a_turned_photograph_is_upright_after_the_intake(internet):
     exif = Image.Exif()
     exif[0x0112] = 6
-    async with internet.serve(answering(picture("JPEG", exif=exif), "image/jpeg")):
+    async with internet.serve(respond_with(image_bytes("JPEG", exif=exif), "image/jpeg")):
         cleaned = sanitize_image(await LinkFetcher().fetch(LINK))
     assert Image.open(io.BytesIO(cleaned)).size == (32, 64)
 
 
 async def test_a_decompression_bomb_is_left_to_the_intake_which_refuses_it(internet):
-    bomb = picture("GIF")[:6] + b"\xff\xff\xff\xff" + picture("GIF")[10:]
-    async with internet.serve(answering(bomb, "image/gif")):
+    bomb = image_bytes("GIF")[:6] + b"\xff\xff\xff\xff" + image_bytes("GIF")[10:]
+    async with internet.serve(respond_with(bomb, "image/gif")):
         data = await LinkFetcher().fetch(LINK)
     with pytest.raises(UserError, match="too large"):
         sanitize_image(data)
@@ -227,28 +227,28 @@ async def test_nobody_is_told_more_than_what_is_wanted(internet, monkeypatch):
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("place", ["/b", "b", "//other.example/b", "http://other.example/b", f"http://{OTHER}/b"])
 async def test_a_picture_that_has_moved_is_found(internet, status, place):
-    internet.name("other.example", OTHER)
-    async with internet.serve(leading({"/a/fox.png": place}, status)), internet.serve(leading({}), OTHER):
-        assert await LinkFetcher().fetch(LINK) == picture()
+    internet.add_name("other.example", OTHER)
+    async with internet.serve(redirect_to({"/a/fox.png": place}, status)), internet.serve(redirect_to({}), OTHER):
+        assert await LinkFetcher().fetch(LINK) == image_bytes()
 
 
 async def test_a_link_with_a_foreign_name_is_followed(internet):
-    internet.name("xn--bcher-kva.example", PUBLIC)
-    async with internet.serve(answering(picture())):
-        assert await LinkFetcher().fetch("http://bücher.example/füchse?größe=1") == picture()
+    internet.add_name("xn--bcher-kva.example", PUBLIC)
+    async with internet.serve(respond_with(image_bytes())):
+        assert await LinkFetcher().fetch("http://bücher.example/füchse?größe=1") == image_bytes()
 
 
 async def test_of_several_addresses_only_public_ones_are_tried(internet):
-    internet.name("pictures.example", ["10.0.0.1", "::1", OTHER, "169.254.169.254", PUBLIC])
-    async with internet.serve(answering(picture())):
-        assert await LinkFetcher().fetch(LINK) == picture()
+    internet.add_name("pictures.example", ["10.0.0.1", "::1", OTHER, "169.254.169.254", PUBLIC])
+    async with internet.serve(respond_with(image_bytes())):
+        assert await LinkFetcher().fetch(LINK) == image_bytes()
     assert set(internet.connections) <= {(OTHER, 80), (PUBLIC, 80)}
 
 
 async def test_the_address_that_was_checked_is_the_one_that_is_asked(internet):
-    internet.name("pictures.example", PUBLIC, "127.0.0.1")
-    async with internet.serve(answering(picture())), internet.serve(answering(b"secret"), "127.0.0.1"):
-        assert await LinkFetcher().fetch(LINK) == picture()
+    internet.add_name("pictures.example", PUBLIC, "127.0.0.1")
+    async with internet.serve(respond_with(image_bytes())), internet.serve(respond_with(b"secret"), "127.0.0.1"):
+        assert await LinkFetcher().fetch(LINK) == image_bytes()
     assert internet.lookups == ["pictures.example"]
 
 
@@ -256,10 +256,10 @@ async def test_the_address_that_was_checked_is_the_one_that_is_asked(internet):
 
 
 async def test_a_name_whose_second_answer_is_private_is_refused_there(internet):
-    internet.name("pictures.example", PUBLIC, "127.0.0.1")
-    moved = leading({"/a/fox.png": "/secret.png"})
-    async with internet.serve(moved), internet.serve(answering(b"secret"), "127.0.0.1"):
-        assert "does not lead to the public internet" in await complaint(LINK)
+    internet.add_name("pictures.example", PUBLIC, "127.0.0.1")
+    moved = redirect_to({"/a/fox.png": "/secret.png"})
+    async with internet.serve(moved), internet.serve(respond_with(b"secret"), "127.0.0.1"):
+        assert "does not lead to the public internet" in await fetch_error(LINK)
     assert internet.connections == [(PUBLIC, 80)]
 
 
@@ -285,8 +285,8 @@ FORBIDDEN_HOSTS = [
 async def test_no_spelling_of_a_forbidden_host_is_connected_to(internet, host):
     # As the C library would, a name that is a number in disguise is taken for one.
     for disguised in ("0x7f.0.0.1", "0x7f000001", "0177.0.0.1", "localhost", "localhost.", "printer"):
-        internet.name(disguised, "127.0.0.1" if disguised != "printer" else "192.168.0.9")
-    text = await complaint(f"http://{host}/a.png")
+        internet.add_name(disguised, "127.0.0.1" if disguised != "printer" else "192.168.0.9")
+    text = await fetch_error(f"http://{host}/a.png")
     assert internet.connections == []
     assert text.startswith("I cannot fetch ")
     assert "http\\://" in text
@@ -294,8 +294,8 @@ async def test_no_spelling_of_a_forbidden_host_is_connected_to(internet, host):
 
 @pytest.mark.parametrize("host", FORBIDDEN_HOSTS)
 async def test_no_redirect_leads_to_such_a_host_either(internet, host):
-    async with internet.serve(leading({"/a/fox.png": f"http://{host}/a.png"})):
-        await complaint(LINK)
+    async with internet.serve(redirect_to({"/a/fox.png": f"http://{host}/a.png"})):
+        await fetch_error(LINK)
     assert internet.connections == [(PUBLIC, 80)]
 
 
@@ -308,8 +308,8 @@ async def test_no_redirect_leads_to_such_a_host_either(internet, host):
     ids=str,
 )
 async def test_a_name_that_means_a_private_address_is_refused(internet, answer):
-    internet.name("pictures.example", answer)
-    assert "does not lead to the public internet" in await complaint(LINK)
+    internet.add_name("pictures.example", answer)
+    assert "does not lead to the public internet" in await fetch_error(LINK)
     assert internet.connections == []
 
 
@@ -318,8 +318,8 @@ async def test_a_name_that_means_a_private_address_is_refused(internet, answer):
 )
 @pytest.mark.parametrize("how", ["typed", "redirected"])
 async def test_only_the_web_at_its_usual_ports_is_asked(internet, link, how):
-    async with internet.serve(leading({"/a/fox.png": link})):
-        await complaint(link if how == "typed" else LINK)
+    async with internet.serve(redirect_to({"/a/fox.png": link})):
+        await fetch_error(link if how == "typed" else LINK)
     assert len(internet.connections) == (how == "redirected")
 
 
@@ -356,15 +356,15 @@ def test_nothing_else_of_the_internet_is_shut_out(address):
 
 
 async def test_a_circle_of_redirects_is_left(internet):
-    async with internet.serve(leading({"/a/fox.png": "/b", "/b": "/a/fox.png"})):
-        assert "never to a picture" in await complaint(LINK)
+    async with internet.serve(redirect_to({"/a/fox.png": "/b", "/b": "/a/fox.png"})):
+        assert "never to a picture" in await fetch_error(LINK)
     assert len(internet.requests) == 5
 
 
 @pytest.mark.parametrize("place", ["http://[", "http://a:b/", "http://127.0.0.1\\@pictures.example/"])
 async def test_a_redirect_to_nonsense_is_refused(internet, place):
-    async with internet.serve(leading({"/a/fox.png": place})):
-        await complaint(LINK)
+    async with internet.serve(redirect_to({"/a/fox.png": place})):
+        await fetch_error(LINK)
 
 
 async def test_a_slow_drip_ends_with_the_time(internet, monkeypatch):
@@ -383,7 +383,7 @@ async def test_a_slow_drip_ends_with_the_time(internet, monkeypatch):
         return response
 
     async with internet.serve(drip):
-        assert "took longer than 0.3 seconds" in await complaint(LINK)
+        assert "took longer than 0.3 seconds" in await fetch_error(LINK)
         await asyncio.wait_for(dripped.wait(), 5)
 
 
@@ -395,7 +395,7 @@ async def test_a_server_that_never_answers_ends_with_the_time(internet, monkeypa
         raise AssertionError
 
     async with internet.serve(hang):
-        assert "took longer" in await complaint(LINK)
+        assert "took longer" in await fetch_error(LINK)
 
 
 async def test_a_name_server_that_never_answers_ends_with_the_time(internet, monkeypatch):
@@ -405,10 +405,10 @@ async def test_a_name_server_that_never_answers_ends_with_the_time(internet, mon
         await asyncio.Event().wait()
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
-    assert "took longer" in await complaint(LINK)
+    assert "took longer" in await fetch_error(LINK)
 
 
-def endless(head: bytes) -> list[bytes]:
+def endless_response(head: bytes) -> list[bytes]:
     return [head, *[b"\0" * 2**20] * (2 * MAX_BYTES >> 20)]
 
 
@@ -421,13 +421,13 @@ def endless(head: bytes) -> list[bytes]:
     ids=["honest", "silent"],
 )
 async def test_what_is_too_large_is_not_read_to_its_end(internet, head):
-    async with internet.serve_bytes(*endless(head.encode())):
-        assert "too large; I take pictures of up to 25 MiB" in await complaint(LINK)
+    async with internet.serve_bytes(*endless_response(head.encode())):
+        assert "too large; I take pictures of up to 25 MiB" in await fetch_error(LINK)
     assert internet.bytes_sent < MAX_BYTES * 1.6  # the rest is in the system's buffers
 
 
 async def test_the_largest_picture_is_given_whole(internet):
-    async with internet.serve(answering(b"\0" * MAX_BYTES)):
+    async with internet.serve(respond_with(b"\0" * MAX_BYTES)):
         assert len(await LinkFetcher().fetch(LINK)) == MAX_BYTES
 
 
@@ -447,12 +447,12 @@ async def test_the_largest_picture_is_given_whole(internet):
 )
 async def test_an_answer_that_is_cut_off_or_no_answer_at_all_is_refused(internet, answer):
     async with internet.serve_bytes(answer):
-        assert "broke off" in await complaint(LINK)
+        assert "broke off" in await fetch_error(LINK)
 
 
 async def test_more_bytes_than_were_promised_are_not_read(internet):
     answer = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 5\r\n\r\n"
-    async with internet.serve_bytes(*endless(answer + b"hello")):
+    async with internet.serve_bytes(*endless_response(answer + b"hello")):
         with suppress(UserError):  # if the rest comes soon enough to be noticed, the server counts as broken
             assert await LinkFetcher().fetch(LINK) == b"hello"
     assert internet.bytes_sent < MAX_BYTES
@@ -461,8 +461,8 @@ async def test_more_bytes_than_were_promised_are_not_read(internet):
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "zstd", "identity, gzip"])
 async def test_a_compressed_answer_is_refused_unopened(internet, encoding):
     bomb = gzip.compress(b"\0" * 2 * MAX_BYTES)
-    async with internet.serve(answering(bomb, **{"Content-Encoding": encoding})):
-        assert "insists on compressing" in await complaint(LINK)
+    async with internet.serve(respond_with(bomb, **{"Content-Encoding": encoding})):
+        assert "insists on compressing" in await fetch_error(LINK)
 
 
 @pytest.mark.parametrize(
@@ -477,8 +477,8 @@ async def test_a_compressed_answer_is_refused_unopened(internet, encoding):
     ],
 )
 async def test_what_says_to_be_no_picture_is_refused(internet, kind, reason):
-    async with internet.serve(answering(b"<html>", kind)):
-        assert reason in await complaint(LINK)
+    async with internet.serve(respond_with(b"<html>", kind)):
+        assert reason in await fetch_error(LINK)
 
 
 @pytest.mark.parametrize(
@@ -493,8 +493,8 @@ async def test_what_says_to_be_no_picture_is_refused(internet, kind, reason):
     ],
 )
 async def test_an_error_of_the_server_is_told(internet, status, reason):
-    async with internet.serve(answering(picture(), status=status)):
-        assert reason in await complaint(LINK)
+    async with internet.serve(respond_with(image_bytes(), status=status)):
+        assert reason in await fetch_error(LINK)
 
 
 @pytest.mark.parametrize(
@@ -506,7 +506,7 @@ async def test_an_error_of_the_server_is_told(internet, status, reason):
     ],
 )
 async def test_a_server_that_is_not_there_is_told(internet, link, reason):
-    assert reason in await complaint(link)
+    assert reason in await fetch_error(link)
 
 
 def certificate(folder: Path, host: str) -> ssl.SSLContext:
@@ -527,14 +527,14 @@ def certificate(folder: Path, host: str) -> ssl.SSLContext:
 
 
 async def test_a_server_that_nobody_vouches_for_is_refused(internet, tmp_path):
-    async with internet.serve(answering(picture()), PUBLIC, 443, certificate(tmp_path, "pictures.example")):
-        assert "cannot prove that it is the right one" in await complaint("https://pictures.example/fox.png")
+    async with internet.serve(respond_with(image_bytes()), PUBLIC, 443, certificate(tmp_path, "pictures.example")):
+        assert "cannot prove that it is the right one" in await fetch_error("https://pictures.example/fox.png")
     assert internet.requests == []
 
 
 async def test_a_server_that_speaks_no_tls_where_it_should_is_refused(internet):
-    async with internet.serve(answering(picture()), PUBLIC, 443):
-        assert "cannot prove" in await complaint("https://pictures.example/fox.png")
+    async with internet.serve(respond_with(image_bytes()), PUBLIC, 443):
+        assert "cannot prove" in await fetch_error("https://pictures.example/fox.png")
 
 
 # --- what is told, and to how many at once
@@ -549,7 +549,7 @@ async def test_a_server_that_speaks_no_tls_where_it_should_is_refused(internet):
     ],
 )
 async def test_the_link_is_named_short_and_plain(link, shown):
-    assert await complaint(link) == (
+    assert await fetch_error(link) == (
         f"I cannot fetch {shown}: only links that begin with http\\:// or https\\:// lead to pictures."
     )
 
@@ -558,7 +558,7 @@ async def test_the_link_is_named_short_and_plain(link, shown):
     st.text(max_size=60).map(lambda rest: f"ftp://{rest}") | st.text(max_size=60).filter(lambda text: "://" not in text)
 )
 def test_whatever_is_typed_the_answer_is_a_complaint(link):
-    assert asyncio.run(complaint(link)).startswith("I cannot fetch ")
+    assert asyncio.run(fetch_error(link)).startswith("I cannot fetch ")
 
 
 async def test_only_a_few_links_are_fetched_at_once_and_all_in_the_end(internet):
@@ -573,14 +573,14 @@ async def test_only_a_few_links_are_fetched_at_once_and_all_in_the_end(internet)
             full.set()
         await go.wait()
         now -= 1
-        return web.Response(body=picture(), content_type="image/png")
+        return web.Response(body=image_bytes(), content_type="image/png")
 
     async with internet.serve(handle):
         fetcher = LinkFetcher()
         fetches = [asyncio.create_task(fetcher.fetch(LINK)) for _ in range(12)]
         await asyncio.wait_for(full.wait(), 5)
         go.set()
-        assert await asyncio.gather(*fetches) == [picture()] * 12
+        assert await asyncio.gather(*fetches) == [image_bytes()] * 12
     assert most == link_fetcher.MAX_CONCURRENT
 
 
@@ -588,7 +588,7 @@ async def test_only_a_few_links_are_fetched_at_once_and_all_in_the_end(internet)
 
 
 @pytest.fixture
-async def stand_in(internet: Internet) -> AsyncIterator[FakeDiscord]:
+async def fake_discord(internet: FakeInternet) -> AsyncIterator[FakeDiscord]:
     async with FakeDiscord(World()) as server:
         internet.hosts["127.0.0.1", server.port] = server.port
         yield server
@@ -602,38 +602,40 @@ async def attachment(server: FakeDiscord, data: bytes) -> URL:
     return URL(server.core.cdn_url(message.attachments[0]))
 
 
-async def test_a_picture_posted_at_the_stand_in_is_fetched(stand_in):
-    link = str(await attachment(stand_in, picture()))
-    fetcher = LinkFetcher(Config(discord_api_url=stand_in.api_url).fake_discord_origin)
-    assert await fetcher.fetch(link) == picture()
-    assert "does not lead to the public internet" in await complaint(link.replace(f":{stand_in.port}", ""), fetcher)
+async def test_a_picture_posted_at_the_stand_in_is_fetched(fake_discord):
+    link = str(await attachment(fake_discord, image_bytes()))
+    fetcher = LinkFetcher(Config(discord_api_url=fake_discord.api_url).fake_discord_origin)
+    assert await fetcher.fetch(link) == image_bytes()
+    assert "does not lead to the public internet" in await fetch_error(
+        link.replace(f":{fake_discord.port}", ""), fetcher
+    )
 
 
-async def test_without_a_stand_in_its_pictures_are_as_private_as_all_else(stand_in):
-    link = str(await attachment(stand_in, picture()))
-    assert "it names the port" in await complaint(link)
-    assert stand_in.core.base_url in link
+async def test_without_a_stand_in_its_pictures_are_as_private_as_all_else(fake_discord):
+    link = str(await attachment(fake_discord, image_bytes()))
+    assert "it names the port" in await fetch_error(link)
+    assert fake_discord.core.base_url in link
 
 
-async def test_nothing_else_of_the_stand_in_or_beside_it_is_asked(internet, stand_in):
-    link = await attachment(stand_in, picture())
-    fetcher = LinkFetcher(Config(discord_api_url=stand_in.api_url).fake_discord_origin)
+async def test_nothing_else_of_the_stand_in_or_beside_it_is_asked(internet, fake_discord):
+    link = await attachment(fake_discord, image_bytes())
+    fetcher = LinkFetcher(Config(discord_api_url=fake_discord.api_url).fake_discord_origin)
     for other in (
         link.with_path("/api/v10/users/@me"),
         link.with_path("/attachments/../api/v10/gateway"),
         URL(f"{link.origin()}/attachments/1/2/..%2f..%2fapi", encoded=True),
         link.with_path(f"{link.path}/more"),
         link.with_scheme("https"),
-        link.with_port(stand_in.port + 1),
+        link.with_port(fake_discord.port + 1),
         link.with_host("localhost"),
         link.with_host("127.0.0.2"),
         link.with_user("ada"),
     ):
-        await complaint(str(other), fetcher)
+        await fetch_error(str(other), fetcher)
     assert internet.connections == []
 
 
-async def test_an_attachment_that_does_not_exist_is_told(stand_in):
-    link = await attachment(stand_in, picture())
-    fetcher = LinkFetcher(Config(discord_api_url=stand_in.api_url).fake_discord_origin)
-    assert "there is nothing there" in await complaint(str(link.with_query(ex="0", hm="0")), fetcher)
+async def test_an_attachment_that_does_not_exist_is_told(fake_discord):
+    link = await attachment(fake_discord, image_bytes())
+    fetcher = LinkFetcher(Config(discord_api_url=fake_discord.api_url).fake_discord_origin)
+    assert "there is nothing there" in await fetch_error(str(link.with_query(ex="0", hm="0")), fetcher)

@@ -17,7 +17,7 @@ from generation.files.c2pa_signing import ContentCredentialsSigner
 from generation.files.grid_image import read_infotext
 from generation.job import Action
 from generation.params import Tile
-from tests.db.jobs import a_job
+from tests.db.jobs import make_job
 
 TEXT = "a fox 🦊\nSteps: 20, Sampler: Euler a"
 LIMIT = 200_000
@@ -28,7 +28,7 @@ def signer(tmp_path_factory):
     return ContentCredentialsSigner(load_or_create_credentials(tmp_path_factory.mktemp("kept") / "signature.pem"))
 
 
-class Records:
+class FakeStore:
     """Knows one job."""
 
     def __init__(self, job):
@@ -43,7 +43,7 @@ def png():
     return to_png(Image.fromarray(noise), TEXT)
 
 
-def kind_of(data):
+def image_format(data):
     """Read a signature as C2PA's own reader does, and give what it says of how the picture came to be."""
     reader = c2pa.Reader("image/webp", io.BytesIO(data))
     assert reader.get_validation_state() == "Valid"
@@ -52,32 +52,35 @@ def kind_of(data):
 
 
 async def test_what_is_made_smaller_is_signed_and_described_as_it_was(signer):
-    job, suffix = a_job(), "png"
+    job, suffix = make_job(), "png"
     data = signer.sign(png(), suffix, job.params)
     for _ in range(2):
         limit = len(data) - 1
-        small, suffix = await ImageResizer(Records(job), signer).fit_to_limit(data, suffix, limit, job)
+        small, suffix = await ImageResizer(FakeStore(job), signer).fit_to_limit(data, suffix, limit, job)
         assert suffix == "webp"
         assert len(small) <= limit
-        assert kind_of(small) == "trainedAlgorithmicMedia"
+        assert image_format(small) == "trainedAlgorithmicMedia"
         assert read_infotext(Image.open(io.BytesIO(small))) == TEXT
         data = small
 
 
 async def test_what_is_small_enough_stays_as_it_is(signer):
     data = png()
-    assert await ImageResizer(Records(a_job()), signer).fit_to_limit(data, "png", len(data), a_job()) == (data, "png")
+    assert await ImageResizer(FakeStore(make_job()), signer).fit_to_limit(data, "png", len(data), make_job()) == (
+        data,
+        "png",
+    )
 
 
 async def test_a_picked_picture_is_not_called_one_that_was_drawn_from_another(signer):
-    grid = a_job()
-    picked = replace(a_job(), action=Action.PICK, parent=Tile(grid.id, 0))
+    grid = make_job()
+    picked = replace(make_job(), action=Action.PICK, parent=Tile(grid.id, 0))
     picked = replace(picked, params=replace(picked.params, source=picked.parent))
-    small, _ = await ImageResizer(Records(grid), signer).fit_to_limit(png(), "png", LIMIT, picked)
-    assert kind_of(small) == "trainedAlgorithmicMedia"
+    small, _ = await ImageResizer(FakeStore(grid), signer).fit_to_limit(png(), "png", LIMIT, picked)
+    assert image_format(small) == "trainedAlgorithmicMedia"
 
 
-async def test_where_a_signature_has_no_room_the_picture_goes_out_without_and_the_log_says_so(signer, caplog):
-    small, _ = await ImageResizer(Records(a_job()), signer).fit_to_limit(png(), "png", 20_000, a_job())
+async def test_an_image_without_room_for_a_signature_is_sent_unsigned_and_logged(signer, caplog):
+    small, _ = await ImageResizer(FakeStore(make_job()), signer).fit_to_limit(png(), "png", 20_000, make_job())
     assert 0 < len(small) <= 20_000
     assert "without a signature" in caplog.text

@@ -19,39 +19,39 @@ PROMPTS = (
 )
 EDITED = (None, None, "a wolf", "a wolf --aspct 3:2", "a wolf --ar 3:2 --zoom 1.5")
 ROUNDS = 30
-LIFE = 10  # rounds from one restart to the next
-AT_ONCE = 5  # acts of a round
+ROUNDS_PER_RUN = 10  # rounds from one restart to the next
+ACTIONS_PER_ROUND = 5  # acts of a round
 
 
 @dataclass
-class Crowd:
+class FuzzUsers:
     """Three people with two hands each and no plan."""
 
-    stage: object
-    chance: random.Random
+    harness: object
+    rng: random.Random
     people: list = field(init=False)
 
     def __post_init__(self):
-        self.people = [self.stage.person(user) for user in (self.stage.ada, self.stage.ben, self.stage.mod)]
+        self.people = [self.harness.person(user) for user in (self.harness.ada, self.harness.ben, self.harness.mod)]
 
-    async def act(self):
+    async def random_action(self):
         """Do one thing that Discord's client would let somebody do; give the interaction, None where there was none."""
-        person = self.chance.choice(self.people)
+        person = self.rng.choice(self.people)
         try:
-            if self.chance.random() < 0.25:
-                prompt = self.chance.choice(PROMPTS)
-                return await person.command("imagine", self.stage.channel, prompt=prompt)
-            return await self._use(person, self.chance.choice(self._usable(person)))
+            if self.rng.random() < 0.25:
+                prompt = self.rng.choice(PROMPTS)
+                return await person.command("imagine", self.harness.channel, prompt=prompt)
+            return await self._use(person, self.rng.choice(self._usable(person)))
         except (UserActionError, IndexError):
             return None
 
-    async def fill_in(self, interaction):
+    async def submit_or_dismiss(self, interaction):
         """Send in a form, changed or not, or forget about it."""
         person = next(person for person in self.people if person.user is interaction.user)
         more = {}
-        if (await interaction.modal())["custom_id"].startswith("prompt:") and (edited := self.chance.choice(EDITED)):
+        if (await interaction.modal())["custom_id"].startswith("prompt:") and (edited := self.rng.choice(EDITED)):
             more["prompt"] = edited
-        if self.chance.random() < 0.8:
+        if self.rng.random() < 0.8:
             try:
                 return await person.submit_modal(interaction, **more)
             except UserActionError:
@@ -59,55 +59,55 @@ class Crowd:
         return None
 
     def _usable(self, person):
-        return [message for message in person.sees(self.stage.channel) if message.buttons][-12:]
+        return [message for message in person.visible_messages(self.harness.channel) if message.buttons][-12:]
 
     async def _use(self, person, message):
-        button = self.chance.choice(message.buttons)
-        if button["custom_id"].startswith("cell") and self.chance.random() < 0.3:
+        button = self.rng.choice(message.buttons)
+        if button["custom_id"].startswith("cell") and self.rng.random() < 0.3:
             return await person.select(message, "Left half")
         return await person.press(message, custom_id=button["custom_id"])
 
 
-async def round_of(crowd):
+async def run_round(crowd):
     """Let several things happen at once, and wait until each was answered."""
-    done = [each for each in [await crowd.act() for _ in range(AT_ONCE)] if each]
+    done = [each for each in [await crowd.random_action() for _ in range(ACTIONS_PER_ROUND)] if each]
     answers = await asyncio.gather(*(each.response() for each in done))
     forms = [each for each, answer in zip(done, answers, strict=True) if answer.type == MODAL]
-    sent = [each for each in [await crowd.fill_in(form) for form in forms] if each]
+    sent = [each for each in [await crowd.submit_or_dismiss(form) for form in forms] if each]
     await asyncio.gather(*(each.response() for each in sent))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_whatever_people_press_every_job_is_answered_once_and_the_store_is_consistent(stage, seed):
-    crowd = Crowd(stage, random.Random(seed))
-    for _ in range(ROUNDS // LIFE):
-        async with stage.bot(waiting_per_person=8) as studio:
-            for _ in range(LIFE):
-                await round_of(crowd)
-                if crowd.chance.random() < 0.1:
-                    await stage.server.gateway.drop(4000)
-                if crowd.chance.random() < 0.3:
-                    await studio.preferences.update(
-                        crowd.chance.choice(crowd.people).user.id, remix=crowd.chance.choice([True, False])
+async def test_random_presses_get_each_job_posted_once_and_keep_the_store_sane(harness, seed):
+    crowd = FuzzUsers(harness, random.Random(seed))
+    for _ in range(ROUNDS // ROUNDS_PER_RUN):
+        async with harness.bot(waiting_per_person=8) as services:
+            for _ in range(ROUNDS_PER_RUN):
+                await run_round(crowd)
+                if crowd.rng.random() < 0.1:
+                    await harness.server.gateway.drop(4000)
+                if crowd.rng.random() < 0.3:
+                    await services.preferences.update(
+                        crowd.rng.choice(crowd.people).user.id, remix=crowd.rng.choice([True, False])
                     )
-    async with stage.bot() as studio:
+    async with harness.bot() as services:
         async with asyncio.timeout(60):
-            while await studio.store.open_records():  # noqa: ASYNC110 (nothing there tells of it)
+            while await services.store.open_records():  # noqa: ASYNC110 (nothing there tells of it)
                 await asyncio.sleep(0.01)
-        rows = await studio.store._connection.fetch_all("SELECT id, state, deleted_at, private FROM jobs")
+        rows = await services.store._connection.fetch_all("SELECT id, state, deleted_at, private FROM jobs")
         assert len(rows) > ROUNDS // 2
         for row in rows:
-            check(stage, studio, row)
+            assert_consistent(harness, services, row)
 
 
-def check(stage, studio, row):
+def assert_consistent(harness, services, row):
     """Compare what the store says of a job with what is in the channel and on the disk."""
     shown = [
         message
-        for message in stage.server.messages(stage.channel)
+        for message in harness.server.messages(harness.channel)
         if is_result(message) and any(f":{row['id']}-" in each["custom_id"] for each in message.buttons)
     ]
-    kept = studio.images.path(Tile(row["id"], 0)).exists()
+    kept = services.images.path(Tile(row["id"], 0)).exists()
     if row["deleted_at"] is not None:
         assert (len(shown), kept) == (0, False), dict(row)
     elif row["state"] == "answered":

@@ -18,7 +18,7 @@ from generation.prompt import parse_params
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Path:
+def own_credentials(tmp_path: Path) -> Path:
     """Give a file with a certificate and its key."""
     metadata_policy(Config(data_dir=tmp_path, signing_certificate="generated"))
     return tmp_path / "signature.pem"
@@ -40,17 +40,17 @@ def test_the_bots_own_credentials_are_kept_with_its_data(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["signature.pem"]
 
 
-def test_the_owners_credentials_are_read(own):
-    config = Config(signing_certificate=str(own), signing_key=own)
+def test_the_owners_credentials_are_read(own_credentials):
+    config = Config(signing_certificate=str(own_credentials), signing_key=own_credentials)
     assert (
         metadata_policy(config).credentials
-        == metadata_policy(Config(data_dir=own.parent, signing_certificate="generated")).credentials
+        == metadata_policy(Config(data_dir=own_credentials.parent, signing_certificate="generated")).credentials
     )
 
 
-def test_a_certificate_needs_its_key(own):
+def test_a_certificate_needs_its_key(own_credentials):
     with pytest.raises(ConfigError, match=r"^SIGNING_CERTIFICATE needs SIGNING_KEY"):
-        metadata_policy(Config(signing_certificate=str(own)))
+        metadata_policy(Config(signing_certificate=str(own_credentials)))
 
 
 @pytest.mark.parametrize("data_dir", ["missing", "file"])
@@ -60,10 +60,10 @@ def test_credentials_that_cannot_be_kept_are_refused(tmp_path, data_dir):
         metadata_policy(Config(data_dir=tmp_path / data_dir, signing_certificate="generated"))
 
 
-def test_what_cannot_sign_is_refused_at_the_start(own, tmp_path):
+def test_what_cannot_sign_is_refused_at_the_start(own_credentials, tmp_path):
     (tmp_path / "other").mkdir()
     metadata_policy(Config(data_dir=tmp_path / "other", signing_certificate="generated"))
-    config = Config(signing_certificate=str(own), signing_key=tmp_path / "other" / "signature.pem")
+    config = Config(signing_certificate=str(own_credentials), signing_key=tmp_path / "other" / "signature.pem")
     with pytest.raises(ConfigError, match=r"^SIGNING_CERTIFICATE cannot be used: Pictures cannot be signed with this"):
         make_worker(config)
 

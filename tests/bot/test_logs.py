@@ -16,7 +16,7 @@ from tests.bot.conftest import eventually
 JOB = "0123456789ab"
 
 
-class Lines:
+class LogLines:
     """What was logged, as JSON objects."""
 
     def __init__(self) -> None:
@@ -25,13 +25,13 @@ class Lines:
     def all(self) -> list[dict[str, str]]:
         return [json.loads(line) for line in self.written.getvalue().splitlines()]
 
-    def of(self, job_id: str) -> list[dict[str, str]]:
+    def for_job(self, job_id: str) -> list[dict[str, str]]:
         return [line for line in self.all() if line.get("job") == job_id]
 
 
 @pytest.fixture
-def lines() -> Iterator[Lines]:
-    lines = Lines()
+def lines() -> Iterator[LogLines]:
+    lines = LogLines()
     handler = logging.StreamHandler(lines.written)
     handler.setFormatter(logs.JsonFormatter("bot"))
     root, level = logging.getLogger(), logging.getLogger().level
@@ -106,40 +106,40 @@ def test_the_text_names_the_job_once(text):
     ]
 
 
-async def test_a_job_is_named_from_the_interaction_to_the_picture(stage, lines):
-    stage.server.faults.fail("DELETE", "/webhooks/*", status=403, times=100)
-    async with stage.bot() as studio:
-        interaction = await stage.imagine("a fox")
-        await stage.result()
-        await eventually(lambda: not studio.tasks)
+async def test_a_job_is_named_from_the_interaction_to_the_picture(harness, lines):
+    harness.server.faults.fail("DELETE", "/webhooks/*", status=403, times=100)
+    async with harness.bot() as services:
+        interaction = await harness.imagine("a fox")
+        await harness.result()
+        await eventually(lambda: not services.tasks)
     (job_id,) = {line["job"] for line in lines.all() if "job" in line}
-    assert len(lines.of(job_id)) >= 2
-    for line in lines.of(job_id):
-        assert line["person"] == str(stage.ada.id)
-        assert line["guild"] == str(stage.guild.id)
+    assert len(lines.for_job(job_id)) >= 2
+    for line in lines.for_job(job_id):
+        assert line["person"] == str(harness.ada.id)
+        assert line["guild"] == str(harness.guild.id)
         assert line["interaction"] == str(interaction.id)
 
 
-async def test_after_a_restart_the_lines_say_still_whose_job_it_is(stage, lines):
-    async with stage.bot():
-        await stage.imagine("slow fox", stage.ben)
-        await stage.notice("(25%)")
+async def test_after_a_restart_the_lines_say_still_whose_job_it_is(harness, lines):
+    async with harness.bot():
+        await harness.imagine("slow fox", harness.ben)
+        await harness.status_message("(25%)")
     before = len(lines.all())
-    stage.go()
-    async with stage.bot() as studio:
-        await stage.result()
-        await eventually(lambda: not studio.tasks)
+    harness.release_slow_jobs()
+    async with harness.bot() as services:
+        await harness.result()
+        await eventually(lambda: not services.tasks)
     after = [line for line in lines.all()[before:] if "job" in line]
     assert after
-    assert {line["person"] for line in after} == {str(stage.ben.id)}
-    assert {line["guild"] for line in after} == {str(stage.guild.id)}
+    assert {line["person"] for line in after} == {str(harness.ben.id)}
+    assert {line["guild"] for line in after} == {str(harness.guild.id)}
 
 
-async def test_a_pressed_button_logs_for_who_pressed_it(stage, lines):
-    async with stage.bot() as studio:
-        await stage.imagine("a fox")
-        grid = await stage.result()
-        await stage.person(stage.ben).press(grid, "U1")
-        await stage.result(text="Image #1")
-        await eventually(lambda: not studio.tasks)
-    assert {line["person"] for line in lines.all() if "job" in line} == {str(stage.ada.id), str(stage.ben.id)}
+async def test_a_pressed_button_logs_for_who_pressed_it(harness, lines):
+    async with harness.bot() as services:
+        await harness.imagine("a fox")
+        grid = await harness.result()
+        await harness.person(harness.ben).press(grid, "U1")
+        await harness.result(text="Image #1")
+        await eventually(lambda: not services.tasks)
+    assert {line["person"] for line in lines.all() if "job" in line} == {str(harness.ada.id), str(harness.ben.id)}

@@ -7,132 +7,132 @@ import sys
 
 import pytest
 
-from tests.bot.conftest import eventually, is_result, tile_of
-from tests.bot.test_menus import close_direct_messages, letters
+from tests.bot.conftest import eventually, first_tile, is_result
+from tests.bot.test_menus import close_direct_messages, direct_messages
 
 
-async def drawn(stage, prompt="a fox", user=None):
-    await stage.imagine(prompt, user)
-    return await stage.result(text=prompt)
+async def generate_result(harness, prompt="a fox", user=None):
+    await harness.imagine(prompt, user)
+    return await harness.result(text=prompt)
 
 
 @pytest.mark.parametrize("emoji", ["✉️", "✉"])
-async def test_an_envelope_sends_the_owner_each_picture(stage, emoji):
-    async with stage.bot():
-        grid = await drawn(stage, "a fox")
-        await stage.person(stage.ada).react(grid, emoji)
-        await stage.server.wait_until(lambda: len(letters(stage, stage.ada)) == 4)
-    assert all(len(letter.attachments) == 1 for letter in letters(stage, stage.ada))
+async def test_an_envelope_sends_the_owner_each_picture(harness, emoji):
+    async with harness.bot():
+        grid = await generate_result(harness, "a fox")
+        await harness.person(harness.ada).react(grid, emoji)
+        await harness.server.wait_until(lambda: len(direct_messages(harness, harness.ada)) == 4)
+    assert all(len(letter.attachments) == 1 for letter in direct_messages(harness, harness.ada))
 
 
-async def test_who_takes_no_direct_messages_is_told_in_the_channel_and_for_a_moment(stage, monkeypatch):
-    async with stage.bot():
+async def test_closed_direct_messages_are_reported_briefly_in_the_channel(harness, monkeypatch):
+    async with harness.bot():
         monkeypatch.setattr(sys.modules["cogs.reactions"], "REPLY_TTL_S", 0.2)
-        grid = await drawn(stage)
-        close_direct_messages(stage, stage.ada)
-        await stage.person(stage.ada).react(grid, "✉️")
-        told = await stage.notice("DM results")
+        grid = await generate_result(harness)
+        close_direct_messages(harness, harness.ada)
+        await harness.person(harness.ada).react(grid, "✉️")
+        told = await harness.status_message("DM results")
         assert told.reference["message_id"] == str(grid.id)
-        assert stage.server.pinged_by(told) == [stage.ada]
-        await stage.server.wait_until(lambda: told.deleted)
+        assert harness.server.pinged_by(told) == [harness.ada]
+        await harness.server.wait_until(lambda: told.deleted)
 
 
-async def test_a_cross_deletes_a_result_with_its_files(stage):
-    async with stage.bot() as studio:
-        grid = await drawn(stage)
-        sheet = studio.images.path(tile_of(grid))
+async def test_a_cross_deletes_a_result_with_its_files(harness):
+    async with harness.bot() as services:
+        grid = await generate_result(harness)
+        sheet = services.images.path(first_tile(grid))
         assert sheet.exists()
-        await eventually(lambda: not studio.tasks)
-        await stage.person(stage.ada).react(grid, "❌")
-        await stage.server.wait_until(lambda: grid.deleted)
+        await eventually(lambda: not services.tasks)
+        await harness.person(harness.ada).react(grid, "❌")
+        await harness.server.wait_until(lambda: grid.deleted)
         await eventually(lambda: not sheet.exists())
 
 
-async def test_a_cross_cancels_what_is_being_drawn(stage):
-    async with stage.bot():
-        await stage.imagine("slow fox")
-        notice = await stage.notice("(25%)")
-        await stage.person(stage.ada).react(notice, "❌")
-        await stage.server.wait_until(lambda: f"Cancelled by <@{stage.ada.id}>" in notice.content)
+async def test_a_cross_cancels_what_is_being_drawn(harness):
+    async with harness.bot():
+        await harness.imagine("slow fox")
+        notice = await harness.status_message("(25%)")
+        await harness.person(harness.ada).react(notice, "❌")
+        await harness.server.wait_until(lambda: f"Cancelled by <@{harness.ada.id}>" in notice.content)
 
 
 @pytest.mark.parametrize("emoji", ["❌", "✉️"])
-async def test_others_reactions_and_other_emoji_do_nothing(stage, emoji):
-    async with stage.bot() as studio:
-        grid = await drawn(stage)
-        await eventually(lambda: not studio.tasks)
-        await stage.person(stage.ben).react(grid, emoji)
-        await stage.person(stage.ada).react(grid, "👍")
-        hello = await stage.person(stage.ben).send(stage.channel, "hello")
-        await stage.person(stage.ada).react(hello, emoji)
-        await drawn(stage, "an owl")
-        assert letters(stage, stage.ada) == letters(stage, stage.ben) == []
+async def test_others_reactions_and_other_emoji_do_nothing(harness, emoji):
+    async with harness.bot() as services:
+        grid = await generate_result(harness)
+        await eventually(lambda: not services.tasks)
+        await harness.person(harness.ben).react(grid, emoji)
+        await harness.person(harness.ada).react(grid, "👍")
+        hello = await harness.person(harness.ben).send(harness.channel, "hello")
+        await harness.person(harness.ada).react(hello, emoji)
+        await generate_result(harness, "an owl")
+        assert direct_messages(harness, harness.ada) == direct_messages(harness, harness.ben) == []
     assert not grid.deleted
 
 
-async def test_a_result_that_was_shown_again_takes_reactions_too(stage):
-    async with stage.bot():
-        await drawn(stage)
-        shown = await (await stage.person(stage.ada).command("show", stage.channel, job="fox")).message()
-        await stage.person(stage.ada).react(shown, "✉️")
-        await stage.server.wait_until(lambda: len(letters(stage, stage.ada)) == 4)
+async def test_a_result_that_was_shown_again_takes_reactions_too(harness):
+    async with harness.bot():
+        await generate_result(harness)
+        shown = await (await harness.person(harness.ada).command("show", harness.channel, job="fox")).message()
+        await harness.person(harness.ada).react(shown, "✉️")
+        await harness.server.wait_until(lambda: len(direct_messages(harness, harness.ada)) == 4)
 
 
-async def test_a_cross_below_what_was_shown_again_deletes_both_messages(stage):
-    async with stage.bot() as studio:
-        grid = await drawn(stage)
-        await eventually(lambda: not studio.tasks)
-        shown = await (await stage.person(stage.ada).command("show", stage.channel, job="fox")).message()
-        await stage.person(stage.ada).react(shown, "❌")
-        await stage.server.wait_until(lambda: grid.deleted and shown.deleted)
+async def test_a_cross_below_what_was_shown_again_deletes_both_messages(harness):
+    async with harness.bot() as services:
+        grid = await generate_result(harness)
+        await eventually(lambda: not services.tasks)
+        shown = await (await harness.person(harness.ada).command("show", harness.channel, job="fox")).message()
+        await harness.person(harness.ada).react(shown, "❌")
+        await harness.server.wait_until(lambda: grid.deleted and shown.deleted)
 
 
-async def test_taking_a_reaction_back_and_giving_it_again_sends_the_pictures_once(stage):
-    async with stage.bot():
-        grid = await drawn(stage)
-        path = f"/channels/{stage.server.world.dm_channel(stage.ada).id}/messages"
-        held = stage.server.faults.hold("POST", path)
-        await stage.person(stage.ada).react(grid, "✉️")
+async def test_removing_and_readding_a_reaction_sends_the_images_once(harness):
+    async with harness.bot():
+        grid = await generate_result(harness)
+        path = f"/channels/{harness.server.world.dm_channel(harness.ada).id}/messages"
+        held = harness.server.faults.hold("POST", path)
+        await harness.person(harness.ada).react(grid, "✉️")
         await asyncio.wait_for(held.reached.wait(), 10)
         for _ in range(3):
-            await stage.person(stage.ada).unreact(grid, "✉️")
-            await stage.person(stage.ada).react(grid, "✉️")
+            await harness.person(harness.ada).unreact(grid, "✉️")
+            await harness.person(harness.ada).react(grid, "✉️")
         held.release()
-        await stage.server.wait_until(lambda: len(letters(stage, stage.ada)) == 4)
-        await drawn(stage, "an owl")
-    assert len(letters(stage, stage.ada)) == 4
+        await harness.server.wait_until(lambda: len(direct_messages(harness, harness.ada)) == 4)
+        await generate_result(harness, "an owl")
+    assert len(direct_messages(harness, harness.ada)) == 4
 
 
-async def test_reactions_work_in_direct_messages(stage):
-    channel = stage.server.world.dm_channel(stage.ada)
-    async with stage.bot() as studio:
-        await stage.imagine("a fox", channel=channel)
-        result = await stage.result(channel=channel)
-        await eventually(lambda: not studio.tasks)
-        await stage.person(stage.ada).react(result, "❌")
-        await stage.server.wait_until(lambda: result.deleted)
+async def test_reactions_work_in_direct_messages(harness):
+    channel = harness.server.world.dm_channel(harness.ada)
+    async with harness.bot() as services:
+        await harness.imagine("a fox", channel=channel)
+        result = await harness.result(channel=channel)
+        await eventually(lambda: not services.tasks)
+        await harness.person(harness.ada).react(result, "❌")
+        await harness.server.wait_until(lambda: result.deleted)
 
 
-async def test_who_wants_it_so_gets_a_copy_of_every_result_with_buttons_that_work(stage):
-    channel = stage.server.world.dm_channel(stage.ada)
-    async with stage.bot() as studio:
-        await studio.preferences.update(stage.ada.id, auto_dm=True)
-        grid = await drawn(stage)
-        copy = await stage.result(channel=channel)
+async def test_users_who_opt_in_get_a_copy_of_every_result_with_working_buttons(harness):
+    channel = harness.server.world.dm_channel(harness.ada)
+    async with harness.bot() as services:
+        await services.preferences.update(harness.ada.id, auto_dm=True)
+        grid = await generate_result(harness)
+        copy = await harness.result(channel=channel)
         assert copy.content == grid.content
         assert copy.labels == grid.labels
-        await drawn(stage, "bens own", stage.ben)
-        await stage.person(stage.ada).press(copy, "U1")
-        await stage.result(text="Image #1", channel=channel)
-        await eventually(lambda: not studio.tasks)
-    assert len([message for message in letters(stage, stage.ada) if is_result(message)]) == 2
-    assert letters(stage, stage.ben) == []
+        await generate_result(harness, "bens own", harness.ben)
+        await harness.person(harness.ada).press(copy, "U1")
+        await harness.result(text="Image #1", channel=channel)
+        await eventually(lambda: not services.tasks)
+    assert len([message for message in direct_messages(harness, harness.ada) if is_result(message)]) == 2
+    assert direct_messages(harness, harness.ben) == []
 
 
-async def test_a_copy_that_cannot_be_sent_harms_nothing(stage):
-    async with stage.bot() as studio:
-        await studio.preferences.update(stage.ada.id, auto_dm=True)
-        fault = close_direct_messages(stage, stage.ada)
-        await drawn(stage)
+async def test_a_copy_that_cannot_be_sent_harms_nothing(harness):
+    async with harness.bot() as services:
+        await services.preferences.update(harness.ada.id, auto_dm=True)
+        fault = close_direct_messages(harness, harness.ada)
+        await generate_result(harness)
         await eventually(lambda: fault.hits)
-        await drawn(stage, "an owl")
+        await generate_result(harness, "an owl")

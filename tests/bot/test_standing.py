@@ -14,29 +14,29 @@ from generation.messages import Loading, Progress, Ready
 from generation.models.registry import ModelRegistry
 from generation.queue.queue import Queue, QueueLimits, QueuePosition
 from generation.worker.worker import Restarting
-from tests.bot.test_wording import HERE, JOB, MODEL
+from tests.bot.test_wording import JOB, MODEL, REGISTRY
 
 SECONDS = 120
-STARTING = SimpleNamespace(state=Loading("unet", 1, 2, "m"), loading=Loading("unet", 1, 2, "m"), registry=HERE)
-SECONDS_A_JOB = 2
+STARTING = SimpleNamespace(state=Loading("unet", 1, 2, "m"), loading=Loading("unet", 1, 2, "m"), registry=REGISTRY)
+SECONDS_PER_JOB = 2
 
 
 @pytest.mark.parametrize(("token_expires_at", "most_a_second"), [(1e9, 10), (0.0, 1.5)])
 async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, most_a_second):
     now = 1000.0
     queue = Queue([], QueueLimits(), clock=lambda: now)
-    studio = SimpleNamespace(registry=HERE, queue=queue, worker=STARTING)
-    studio.clock = lambda: now
+    services = SimpleNamespace(registry=REGISTRY, queue=queue, worker=STARTING)
+    services.clock = lambda: now
     to = replace(JOB.destination, token_expires_at=token_expires_at)
     jobs = [replace(JOB, id=f"{n:012x}", requester=Requester(n, "a"), asked_at=n, destination=to) for n in range(200)]
     for job in jobs:
         queue.enqueue(job)
-    waiting = {job.id: JobProgress(studio, job) for job in jobs}
+    waiting = {job.id: JobProgress(services, job) for job in jobs}
     shown = {job_id: standing.render() for job_id, standing in waiting.items()}
     edits = 0
     for tick in range(int(SECONDS / EDIT_INTERVAL_S)):
         now = 1000 + tick * EDIT_INTERVAL_S
-        for job in jobs[: int(tick * EDIT_INTERVAL_S / SECONDS_A_JOB)]:
+        for job in jobs[: int(tick * EDIT_INTERVAL_S / SECONDS_PER_JOB)]:
             queue.remove(job.id)
             waiting.pop(job.id, None)
         for job_id, standing in waiting.items():
@@ -44,7 +44,7 @@ async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, 
             edits += frame != shown[job_id]
             shown[job_id] = frame
     assert 0 < edits / SECONDS < most_a_second
-    first = jobs[int((tick * EDIT_INTERVAL_S) / SECONDS_A_JOB)]
+    first = jobs[int((tick * EDIT_INTERVAL_S) / SECONDS_PER_JOB)]
     assert "next in the queue" in shown[first.id].content
 
 
@@ -52,11 +52,11 @@ async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, 
     ("seconds", "by_channel", "is_told"),
     [(60, False, False), (1200, False, True), (1200, True, False), (None, False, False)],
 )
-def test_who_will_wait_longer_than_a_private_answer_can_live_is_told_at_once(seconds, by_channel, is_told):
-    studio = SimpleNamespace(registry=HERE, clock=lambda: 1000.0, worker=STARTING)
-    studio.queue = SimpleNamespace(position=lambda job_id: QueuePosition(9, seconds))
+def test_a_wait_longer_than_the_interaction_token_is_announced_at_once(seconds, by_channel, is_told):
+    services = SimpleNamespace(registry=REGISTRY, clock=lambda: 1000.0, worker=STARTING)
+    services.queue = SimpleNamespace(position=lambda job_id: QueuePosition(9, seconds))
     to = replace(JOB.destination, token_expires_at=1900.0, by_channel=by_channel)
-    assert ("direct message" in JobProgress(studio, replace(JOB, destination=to)).render().content) is is_told
+    assert ("direct message" in JobProgress(services, replace(JOB, destination=to)).render().content) is is_told
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_who_will_wait_longer_than_a_private_answer_can_live_is_told_at_once(sec
 def test_a_job_that_waits_for_its_model_says_how_far_that_is(wanted, state, loading, shown, has_turn):
     here = ModelRegistry((MODEL, replace(MODEL, name="Dreams")))
     worker = SimpleNamespace(state=state, loading=loading, registry=here, loaded_models=frozenset({MODEL.name}))
-    studio = SimpleNamespace(registry=here, clock=lambda: 1000.0, worker=worker)
-    studio.queue = SimpleNamespace(position=lambda job_id: QueuePosition(1, None))
-    standing = JobProgress(studio, replace(JOB, params=replace(JOB.params, model=wanted)))
+    services = SimpleNamespace(registry=here, clock=lambda: 1000.0, worker=worker)
+    services.queue = SimpleNamespace(position=lambda job_id: QueuePosition(1, None))
+    standing = JobProgress(services, replace(JOB, params=replace(JOB.params, model=wanted)))
     standing.worker = worker if has_turn else None
     text = standing.render().content
     assert text.endswith(shown) if shown else "loading" not in text
@@ -89,14 +89,14 @@ def test_a_job_that_waits_for_its_model_says_how_far_that_is(wanted, state, load
         ({"Dreams _XL"}, Loading("unet", 2, 5, "Other"), "(Starting)"),
     ],
 )
-def test_a_job_with_a_turn_whose_model_is_not_even_on_its_way_says_what_it_waits_for(held, loading, waiting):
+def test_a_job_with_a_slot_but_no_loading_model_says_what_it_waits_for(held, loading, waiting):
     here = ModelRegistry((MODEL, replace(MODEL, name="Dreams _XL"), replace(MODEL, name="Other")))
     worker = SimpleNamespace(
         state=Ready(MODEL, "cpu"), loading=loading, registry=here, loaded_models=frozenset({MODEL.name, *held})
     )
-    studio = SimpleNamespace(registry=here, clock=lambda: 1000.0, worker=worker)
-    studio.queue = SimpleNamespace(position=lambda job_id: QueuePosition(1, None))
-    standing = JobProgress(studio, replace(JOB, params=replace(JOB.params, model="Dreams _XL")))
+    services = SimpleNamespace(registry=here, clock=lambda: 1000.0, worker=worker)
+    services.queue = SimpleNamespace(position=lambda job_id: QueuePosition(1, None))
+    standing = JobProgress(services, replace(JOB, params=replace(JOB.params, model="Dreams _XL")))
     assert "waiting" not in standing.render().content, "before its turn it waits for that alone"
     standing.worker = worker
     assert standing.render().content.endswith(waiting)

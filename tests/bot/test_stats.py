@@ -11,45 +11,47 @@ from cogs.config.stats_chart import BACKGROUND, WIDTH, ChartLabels, draw_chart, 
 from db.stats import Breakdown, Percentiles, Statistics
 
 
-async def asked(stage, period):
+async def open_stats(harness, period):
     """Use the command and give its answer."""
-    message = await (await stage.person(stage.mod).command("config stats", stage.channel, period=period)).message()
+    message = await (
+        await harness.person(harness.mod).command("config stats", harness.channel, period=period)
+    ).message()
     assert message.ephemeral
     return message
 
 
-async def test_the_numbers_of_the_server_come_as_a_picture_and_in_words(stage):
-    async with stage.bot():
-        await stage.imagine("a fox")
-        await stage.person(stage.ben).press(await stage.result(), "V1")
-        await stage.result(text="Variations")
-        await stage.imagine("a fox of death")
-        await stage.notice("gave up")
+async def test_the_numbers_of_the_server_come_as_a_picture_and_in_words(harness):
+    async with harness.bot():
+        await harness.imagine("a fox")
+        await harness.person(harness.ben).press(await harness.result(), "V1")
+        await harness.result(text="Variations")
+        await harness.imagine("a fox of death")
+        await harness.status_message("gave up")
         for period in ("day", "week", "month"):
-            message = await asked(stage, period)
+            message = await open_stats(harness, period)
             assert f"**The last {period}:** 3 jobs of 2 people" in message.content
             assert "1 failed, 0 cancelled" in message.content
             assert "ended twice while it drew this" in message.content
             (attachment,) = message.attachments
             assert attachment.description == message.content
-            image = Image.open(io.BytesIO(stage.server.core.files.get(attachment.id)))
+            image = Image.open(io.BytesIO(harness.server.core.files.get(attachment.id)))
             assert image.format == "PNG"
             assert image.width == WIDTH
 
 
-async def test_a_server_where_nothing_was_drawn_gets_a_picture_as_well(stage):
-    async with stage.bot():
-        message = await asked(stage, "day")
+async def test_a_server_where_nothing_was_drawn_gets_a_picture_as_well(harness):
+    async with harness.bot():
+        message = await open_stats(harness, "day")
     assert "0 jobs of 0 people" in message.content
     assert len(message.attachments) == 1
 
 
-async def test_only_owners_are_offered_it(stage):
-    async with stage.bot():
-        assert "config" not in {command["name"] for command in stage.person(stage.ada).commands(stage.channel)}
+async def test_only_owners_are_offered_it(harness):
+    async with harness.bot():
+        assert "config" not in {command["name"] for command in harness.person(harness.ada).commands(harness.channel)}
 
 
-def numbers(**changes):
+def make_statistics(**changes):
     plain = {
         "jobs": 10,
         "people": 2,
@@ -82,7 +84,7 @@ def numbers(**changes):
     ids=["plain", "large numbers", "long names", "nothing drawn", "no times"],
 )
 def test_nothing_runs_over_the_edge(changes):
-    data = draw_chart(numbers(**changes), ChartLabels("The last month", "by day", "22 Oct", "21 Nov"))
+    data = draw_chart(make_statistics(**changes), ChartLabels("The last month", "by day", "22 Oct", "21 Nov"))
     image = Image.open(io.BytesIO(data)).convert("RGB")
     ground = Image.new("RGB", (1, 1), BACKGROUND).getpixel((0, 0))
     for x in (*range(20), *range(WIDTH - 20, WIDTH)):
@@ -93,10 +95,10 @@ def test_letters_stand_out_from_the_ground():
     from cogs.config import stats_chart
 
     for colour in (stats_chart.TEXT, stats_chart.MUTED_TEXT, stats_chart.BAR):
-        assert contrast(colour, stats_chart.BACKGROUND) >= 4.5  # WCAG 2.2, 1.4.3
+        assert contrast_ratio(colour, stats_chart.BACKGROUND) >= 4.5  # WCAG 2.2, 1.4.3
 
 
-def contrast(one, other):
+def contrast_ratio(one, other):
     light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 

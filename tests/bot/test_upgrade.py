@@ -20,12 +20,12 @@ from db.connection import DATABASE_FILE
 from preview import FakeDiscord
 from preview.state.persistence import load_world
 from preview.state.world import walk_components
-from tests.bot.conftest import Stage, eventually, make_model
+from tests.bot.conftest import BotHarness, eventually, make_model
 
 RELEASED = Path(__file__).parents[1] / "released" / "2026-11"
 
 
-class OldStage(Stage):
+class ReleasedDataHarness(BotHarness):
     """The server and the data folder as they were left, in front of today's bot."""
 
     def __init__(self, server: FakeDiscord, folder: Path) -> None:
@@ -39,7 +39,7 @@ class OldStage(Stage):
 
 
 @pytest.fixture
-async def stage(tmp_path, monkeypatch) -> AsyncIterator[OldStage]:
+async def harness(tmp_path, monkeypatch) -> AsyncIterator[ReleasedDataHarness]:
     make_model(tmp_path / "model", name="Painter", native_size=64)
     shutil.copytree(RELEASED / "files", tmp_path / "data")
     with closing(sqlite3.connect(tmp_path / "data" / DATABASE_FILE)) as sqlite:
@@ -47,16 +47,16 @@ async def stage(tmp_path, monkeypatch) -> AsyncIterator[OldStage]:
     world = load_world(json.loads((RELEASED / "world.json").read_text(encoding="utf-8")))
     async with FakeDiscord(world, limits=()) as server:
         monkeypatch.setattr(Route, "BASE", server.api_url)
-        yield OldStage(server, tmp_path)
+        yield ReleasedDataHarness(server, tmp_path)
     assert not server.crashes
     assert not server.violations
 
 
-def old_message(stage, *, content="", label=None):
+def old_message(harness, *, content="", label=None):
     """Give the first message with these words, or with this button."""
     return next(
         message
-        for message in stage.server.messages(stage.channel)
+        for message in harness.server.messages(harness.channel)
         if content in message.content and (label is None or label in message.labels)
     )
 
@@ -65,57 +65,57 @@ def is_error(answer):
     return "went wrong" in str(answer.data)
 
 
-async def test_jobs_that_were_under_way_are_drawn(stage):
-    stage.go()
-    async with stage.bot():
-        await stage.result(text="slow owl")
-        await stage.result(text="a cat")
-        await stage.server.wait_until(lambda: not any("%" in notice.content for notice in stage.notices()))
+async def test_jobs_that_were_under_way_are_drawn(harness):
+    harness.release_slow_jobs()
+    async with harness.bot():
+        await harness.result(text="slow owl")
+        await harness.result(text="a cat")
+        await harness.server.wait_until(lambda: not any("%" in notice.content for notice in harness.status_messages()))
 
 
-async def test_old_pictures_favourites_and_settings_are_there(stage):
-    stage.go()
-    async with stage.bot() as studio:
-        record = await studio.store.get("6d9309111ba2")
+async def test_old_pictures_favourites_and_settings_are_there(harness):
+    harness.release_slow_jobs()
+    async with harness.bot() as services:
+        record = await services.store.get("6d9309111ba2")
         assert record.job.params.seed == 5
-        assert (await studio.policy.settings(stage.guild.id)).log_channel == stage.channel.id
-        (favourite,) = await stage.person(stage.ada).autocomplete("favourites", stage.channel, "picture", "fox")
+        assert (await services.policy.settings(harness.guild.id)).log_channel == harness.channel.id
+        (favourite,) = await harness.person(harness.ada).autocomplete("favourites", harness.channel, "picture", "fox")
         assert "a fox" in favourite["name"]
 
 
-async def test_every_button_of_a_picture_is_answered(stage):
-    stage.go()
-    async with stage.bot() as studio:
-        await eventually(lambda: not studio.tasks)
-        picture = old_message(stage, label="Details")
+async def test_every_button_of_a_picture_is_answered(harness):
+    harness.release_slow_jobs()
+    async with harness.bot() as services:
+        await eventually(lambda: not services.tasks)
+        picture = old_message(harness, label="Details")
         for button in picture.buttons:
-            pressed = await stage.person(stage.ada).press(picture, custom_id=button["custom_id"])
+            pressed = await harness.person(harness.ada).press(picture, custom_id=button["custom_id"])
             answer = await pressed.response()
             assert not is_error(answer), button["custom_id"]
-        await eventually(lambda: not studio.tasks)
-        assert len(stage.results()) > 10
+        await eventually(lambda: not services.tasks)
+        assert len(harness.results()) > 10
 
 
-async def test_every_button_of_a_grid_is_answered(stage):
-    stage.go()
-    async with stage.bot() as studio:
-        await eventually(lambda: not studio.tasks)
-        before = len(stage.results())
-        grid = old_message(stage, label="U1")
+async def test_every_button_of_a_grid_is_answered(harness):
+    harness.release_slow_jobs()
+    async with harness.bot() as services:
+        await eventually(lambda: not services.tasks)
+        before = len(harness.results())
+        grid = old_message(harness, label="U1")
         for button in grid.buttons:
-            pressed = await stage.person(stage.ada).press(grid, custom_id=button["custom_id"])
+            pressed = await harness.person(harness.ada).press(grid, custom_id=button["custom_id"])
             await pressed.response()
-        await stage.server.wait_until(lambda: len(stage.results()) == before + len(grid.buttons))
-        await eventually(lambda: not studio.tasks)
+        await harness.server.wait_until(lambda: len(harness.results()) == before + len(grid.buttons))
+        await eventually(lambda: not services.tasks)
 
 
-async def test_every_private_message_of_then_is_answered(stage):
-    stage.go()
-    async with stage.bot() as studio:
-        await eventually(lambda: not studio.tasks)
+async def test_every_private_message_of_then_is_answered(harness):
+    harness.release_slow_jobs()
+    async with harness.bot() as services:
+        await eventually(lambda: not services.tasks)
         pressed = 0
-        for message in [each for each in stage.server.messages(stage.channel) if each.ephemeral]:
-            person = stage.person(stage.server.world.users[message.visible_to])
+        for message in [each for each in harness.server.messages(harness.channel) if each.ephemeral]:
+            person = harness.person(harness.server.world.users[message.visible_to])
             for part in walk_components(message.components):
                 if part.get("custom_id") and part["type"] == 2 and not part.get("disabled"):
                     answer = await (await person.press(message, custom_id=part["custom_id"])).response()
@@ -124,22 +124,22 @@ async def test_every_private_message_of_then_is_answered(stage):
         assert pressed > 20
 
 
-async def test_a_form_that_was_open_can_be_sent_in(stage):
-    stage.go()
-    async with stage.bot() as studio:
-        await eventually(lambda: not studio.tasks)
-        ada = stage.person(stage.ada)
-        opened = await ada.press(old_message(stage, content="huge bear"), custom_id="retry:0a6ebed73447")
+async def test_a_form_that_was_open_can_be_sent_in(harness):
+    harness.release_slow_jobs()
+    async with harness.bot() as services:
+        await eventually(lambda: not services.tasks)
+        ada = harness.person(harness.ada)
+        opened = await ada.press(old_message(harness, content="huge bear"), custom_id="retry:0a6ebed73447")
         assert (await opened.modal())["custom_id"].startswith("prompt:")
         await ada.submit_modal(opened, prompt="a small bear")
-        await stage.result(text="a small bear")
-        await eventually(lambda: not studio.tasks)
+        await harness.result(text="a small bear")
+        await eventually(lambda: not services.tasks)
 
 
-async def test_a_report_of_then_can_be_dealt_with(stage):
-    stage.go()
-    async with stage.bot() as studio:
-        await eventually(lambda: not studio.tasks)
-        report = old_message(stage, content="not nice")
-        answer = await (await stage.person(stage.mod).press(report, custom_id="report:dismiss:1")).response()
+async def test_a_report_of_then_can_be_dealt_with(harness):
+    harness.release_slow_jobs()
+    async with harness.bot() as services:
+        await eventually(lambda: not services.tasks)
+        report = old_message(harness, content="not nice")
+        answer = await (await harness.person(harness.mod).press(report, custom_id="report:dismiss:1")).response()
         assert not is_error(answer)

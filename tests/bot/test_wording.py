@@ -22,11 +22,11 @@ from generation.queue.queue import QueuePosition
 from generation.worker.worker import Broken, Restarting
 
 MODEL = Model(name="m", ref="m")
-HERE = ModelRegistry((MODEL,))
+REGISTRY = ModelRegistry((MODEL,))
 READY = Ready(MODEL, "cpu")
 LOADING = Loading("text encoder", 1, 5, "Dreams _XL")
 STATES = (READY, LOADING, Restarting("CUDA error"), Broken("no such file"))
-MOST = 2000  # characters of a message
+MAX_MESSAGE_LENGTH = 2000  # characters of a message
 JOB = Job(
     id="0123456789ab",
     action=Action.IMAGINE,
@@ -40,11 +40,11 @@ JOB = Job(
     parent=None,
     asked_at=0.0,
 )
-LONGEST = max(Action, key=lambda action: len(job_text.finished(replace(JOB, action=action), HERE, None)))
+LONGEST = max(Action, key=lambda action: len(job_text.finished(replace(JOB, action=action), REGISTRY, None)))
 BUTTONS = [action for action in Action if action is not Action.IMAGINE]
 
 
-def pressed(action: Action, index: int = 0, job: Job = JOB) -> Job:
+def make_derived(action: Action, index: int = 0, job: Job = JOB) -> Job:
     return replace(job, action=action, parent=Tile("ba9876543210", index))
 
 
@@ -55,16 +55,18 @@ def with_prompt(text: str) -> Job:
     )
 
 
-def everything_about(job: Job) -> list[str]:
+def all_texts(job: Job) -> list[str]:
     """Give every text that can be said of a job, at its longest."""
     places = (None, QueuePosition(100_000, 0.0), QueuePosition(100_000, 85.0))
-    texts = [job_text.waiting(job, HERE, place, state) for place in places for state in STATES]
+    texts = [job_text.waiting(job, REGISTRY, place, state) for place in places for state in STATES]
     texts += [
-        job_text.running(job, HERE, progress, state) for progress in (None, Progress(job.id, 7, 25)) for state in STATES
+        job_text.running(job, REGISTRY, progress, state)
+        for progress in (None, Progress(job.id, 7, 25))
+        for state in STATES
     ]
     texts += [job_text.with_token_warning(text) for text in texts]
-    ends = [job_text.failed_or_cancelled(job, HERE, ending) for ending in ("Out of paint.", "so sorry " * 500)]
-    ends += [job_text.finished(job, HERE, credit) for credit in (None, Requester(2**63, "y"))]
+    ends = [job_text.failed_or_cancelled(job, REGISTRY, ending) for ending in ("Out of paint.", "so sorry " * 500)]
+    ends += [job_text.finished(job, REGISTRY, credit) for credit in (None, Requester(2**63, "y"))]
     return texts + ends + [job_text.with_dm_reason(text, job) for text in ends]
 
 
@@ -87,7 +89,7 @@ def everything_about(job: Job) -> list[str]:
     ],
 )
 def test_waiting_says_which_place_how_long_and_what_for(place, state, expected):
-    assert job_text.waiting(JOB, HERE, place, state) == expected
+    assert job_text.waiting(JOB, REGISTRY, place, state) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,10 @@ def test_waiting_says_which_place_how_long_and_what_for(place, state, expected):
     ],
 )
 def test_who_waits_for_the_process_is_told_why_and_spared_its_errors(state, words):
-    for text in (job_text.waiting(JOB, HERE, QueuePosition(1, None), state), job_text.running(JOB, HERE, None, state)):
+    for text in (
+        job_text.waiting(JOB, REGISTRY, QueuePosition(1, None), state),
+        job_text.running(JOB, REGISTRY, None, state),
+    ):
         assert words in text
         assert "CUDA" not in text
         assert "no such file" not in text
@@ -122,12 +127,12 @@ def test_who_waits_for_the_process_is_told_why_and_spared_its_errors(state, word
     ],
 )
 def test_an_estimate_is_rough_and_in_a_fitting_unit(seconds, words):
-    assert job_text.waiting(JOB, HERE, QueuePosition(2, seconds), READY).endswith(f"number 2 in the queue, {words}")
+    assert job_text.waiting(JOB, REGISTRY, QueuePosition(2, seconds), READY).endswith(f"number 2 in the queue, {words}")
 
 
 @given(st.floats(0, 1e7))
 def test_an_estimate_is_never_far_off(seconds):
-    said = job_text.waiting(JOB, HERE, QueuePosition(2, seconds), READY).rpartition(", ")[2]
+    said = job_text.waiting(JOB, REGISTRY, QueuePosition(2, seconds), READY).rpartition(", ")[2]
     if said == "a few seconds":
         assert seconds < 10
         return
@@ -149,7 +154,7 @@ def test_an_estimate_is_never_far_off(seconds):
     ],
 )
 def test_drawing_says_how_far(progress, state, end):
-    assert job_text.running(JOB, HERE, progress, state) == f"**a red fox** - {end}"
+    assert job_text.running(JOB, REGISTRY, progress, state) == f"**a red fox** - {end}"
 
 
 @pytest.mark.parametrize(
@@ -164,32 +169,33 @@ def test_drawing_says_how_far(progress, state, end):
     ],
 )
 def test_a_result_names_its_prompt_what_was_pressed_and_who_pressed(action, label):
-    job = JOB if action is Action.IMAGINE else pressed(action, 2)
-    assert job_text.finished(job, HERE, None) == f"**a red fox** - {label}<@11>"
+    job = JOB if action is Action.IMAGINE else make_derived(action, 2)
+    assert job_text.finished(job, REGISTRY, None) == f"**a red fox** - {label}<@11>"
 
 
 def test_every_action_has_its_own_words():
-    said = [job_text.finished(pressed(action), HERE, None) for action in BUTTONS]
-    assert len({*said, job_text.finished(JOB, HERE, None)}) == len(Action)
+    said = [job_text.finished(make_derived(action), REGISTRY, None) for action in BUTTONS]
+    assert len({*said, job_text.finished(JOB, REGISTRY, None)}) == len(Action)
 
 
 def test_the_owner_of_the_picture_before_gets_the_credit():
-    text = job_text.finished(pressed(Action.UPSCALE_SUBTLE), HERE, Requester(12, "ben"))
+    text = job_text.finished(make_derived(Action.UPSCALE_SUBTLE), REGISTRY, Requester(12, "ben"))
     assert text.endswith("<@11>\n-# after a picture by <@12>")
 
 
 def test_an_end_without_a_result_keeps_the_prompt_readable():
     assert (
-        job_text.failed_or_cancelled(JOB, HERE, "Cancelled by <@11>.") == "**a red fox** - <@11>\nCancelled by <@11>."
+        job_text.failed_or_cancelled(JOB, REGISTRY, "Cancelled by <@11>.")
+        == "**a red fox** - <@11>\nCancelled by <@11>."
     )
 
 
 def test_the_prompt_is_shown_with_the_parameters_that_were_typed():
     job = replace(JOB, params=replace(JOB.params, aspect=(3, 2), no=("text",), num_inference_steps=12))
-    assert job_text.finished(job, HERE, None) == "**a red fox --ar 3:2 --no text --steps 12** - <@11>"
+    assert job_text.finished(job, REGISTRY, None) == "**a red fox --ar 3:2 --no text --steps 12** - <@11>"
 
 
-NASTY = [
+HOSTILE_PROMPTS = [
     "**bold** __under__ ~~strike~~ ||spoiler|| `code` ```block```",
     "@everyone @here <@12> <@&34> <#56> </imagine:78> <:emoji:90>",
     "https://example.com/x [text](https://example.com) discord.gg/abc",
@@ -200,9 +206,9 @@ NASTY = [
 ]
 
 
-@pytest.mark.parametrize("prompt", NASTY)
+@pytest.mark.parametrize("prompt", HOSTILE_PROMPTS)
 def test_a_prompt_can_neither_ping_nor_link_nor_leave_its_line(prompt):
-    for text in everything_about(with_prompt(prompt)):
+    for text in all_texts(with_prompt(prompt)):
         first, *_ = text.split("\n")
         assert first.startswith("**")
         assert set(re.findall(r"(?<!\\)<@!?&?\d+>", first)) <= {f"<@{2**63}>"}
@@ -211,9 +217,9 @@ def test_a_prompt_can_neither_ping_nor_link_nor_leave_its_line(prompt):
         assert "://" not in re.sub(r"\\.", "", text)
 
 
-def test_the_bold_that_heads_a_message_is_closed_whatever_the_prompt_ends_with():
+def test_the_bold_heading_is_closed_whatever_the_prompt_ends_with():
     for prompt in ("x\\", "x*", "x\\\\", "*", "x **"):
-        headline = job_text.finished(with_prompt(prompt), HERE, None)
+        headline = job_text.finished(with_prompt(prompt), REGISTRY, None)
         inside = headline.removeprefix("**").rpartition("** - <@")[0]
         assert re.sub(r"\\.", "", inside).count("*") == 0
         assert not re.sub(r"\\\\", "", inside).endswith("\\")
@@ -223,20 +229,20 @@ def test_the_bold_that_heads_a_message_is_closed_whatever_the_prompt_ends_with()
     "letter", ["*", "x", "x ", "_", "<", "\\", "@everyone ", "://", "ש*", "🦊", "👩‍👩‍👧‍👦", "e\u0301"]
 )
 def test_the_longest_prompt_fits_into_a_message_whatever_is_said_besides(letter):
-    job = pressed(LONGEST, 3, with_prompt((letter * 6000)[:6000]))
-    assert max(len(text) for text in everything_about(job)) <= MOST
+    job = make_derived(LONGEST, 3, with_prompt((letter * 6000)[:6000]))
+    assert max(len(text) for text in all_texts(job)) <= MAX_MESSAGE_LENGTH
 
 
 @given(st.text(max_size=2000))
 def test_whatever_the_prompt_every_text_fits_and_is_not_empty(prompt):
-    for text in everything_about(pressed(LONGEST, 3, with_prompt(prompt))):
-        assert 0 < len(text) <= MOST
+    for text in all_texts(make_derived(LONGEST, 3, with_prompt(prompt))):
+        assert 0 < len(text) <= MAX_MESSAGE_LENGTH
 
 
 def test_the_longest_ending_is_cut_and_a_short_one_is_not():
     short = "It is in the log as `0123abcd`."
-    assert job_text.failed_or_cancelled(JOB, HERE, short).endswith(short)
-    assert len(job_text.failed_or_cancelled(JOB, HERE, "x" * 5000)) < 400
+    assert job_text.failed_or_cancelled(JOB, REGISTRY, short).endswith(short)
+    assert len(job_text.failed_or_cancelled(JOB, REGISTRY, "x" * 5000)) < 400
 
 
 @pytest.mark.parametrize(
@@ -246,6 +252,6 @@ def test_no_prompt_keeps_the_event_loop_busy(repeated):
     typed = (repeated * 6000)[:6000]
     began = time.process_time()
     with suppress(PromptError):
-        params = parse_params(typed, HERE)
-        job_text.running(replace(JOB, params=params), HERE, None, READY)
+        params = parse_params(typed, REGISTRY)
+        job_text.running(replace(JOB, params=params), REGISTRY, None, READY)
     assert time.process_time() - began < 0.2

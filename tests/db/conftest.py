@@ -10,7 +10,7 @@ import pytest
 from db.jobs import JobStore
 
 
-class Clock:
+class FakeClock:
     """Unix seconds that pass only when told."""
 
     def __init__(self) -> None:
@@ -21,8 +21,8 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
@@ -32,6 +32,6 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def store(path: Path, clock: Clock) -> AsyncIterator[JobStore]:
+async def store(path: Path, clock: FakeClock) -> AsyncIterator[JobStore]:
     async with JobStore.open(path, clock) as store:
         yield store

@@ -11,7 +11,7 @@ from generation.params import Params, PromptPart, Tile, Upload
 ADA, BEN = Requester(11, "ada"), Requester(12, "ben")
 
 
-def a_job(**changes: Any) -> Job:
+def make_job(**changes: Any) -> Job:
     """Give a plain job that nobody has stored yet."""
     job = Job(
         id=new_job_id(),
@@ -29,7 +29,7 @@ def a_job(**changes: Any) -> Job:
     return replace(job, **changes)
 
 
-def a_full_job() -> Job:
+def make_full_job() -> Job:
     """Give a job that has something unusual in every field."""
     return Job(
         id=new_job_id(),

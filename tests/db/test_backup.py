@@ -25,8 +25,8 @@ from db.image_files import ImageStore
 from db.jobs import JobState, JobStore
 from generation.messages import Grid
 from generation.params import Tile
-from tests.db.jobs import a_full_job, a_job
-from tests.db.old_database import OLD, jobs_by_state
+from tests.db.jobs import make_full_job, make_job
+from tests.db.old_database import OLD_DATABASES, jobs_by_state
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = Grid((b"1", b"2", b"3", b"4"), b"sheet", "webp", 0.1)
@@ -36,7 +36,7 @@ SECRET = "aW50ZXJhY3Rpb246MTQ0MTE1"
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Give a data folder with two finished jobs and their pictures in it."""
-    asyncio.run(fill(tmp_path / "data"))
+    asyncio.run(fill_data_folder(tmp_path / "data"))
     return tmp_path / "data"
 
 
@@ -45,10 +45,10 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "backup.zip"
 
 
-async def fill(data: Path) -> None:
+async def fill_data_folder(data: Path) -> None:
     pictures = ImageStore(data)
     async with JobStore.open(data / DATABASE_FILE) as store:
-        for job in (a_job(id="0123456789ab"), a_full_job()):
+        for job in (make_job(id="0123456789ab"), make_full_job()):
             await store.add_job(replace(job, destination=replace(job.destination, token=SECRET * 9)))
             await store.mark_running(job.id)
             await pictures.save(job.id, GRID)
@@ -58,7 +58,7 @@ async def fill(data: Path) -> None:
     (data / "lock").touch()
 
 
-def below(folder: Path) -> dict[str, bytes]:
+def files_below(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith((DATABASE_FILE, "lock")))
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
@@ -68,7 +68,7 @@ def rows(database: Path, sql: str = "SELECT * FROM jobs ORDER BY id") -> list[tu
         return sqlite.execute(sql).fetchall()
 
 
-def empty(tmp_path: Path) -> Path:
+def make_empty_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     return folder
@@ -76,10 +76,10 @@ def empty(tmp_path: Path) -> Path:
 
 def test_what_was_backed_up_is_what_is_restored(data, file, tmp_path):
     assert create_backup(data, file) == BackupContents(jobs=2, images=11)
-    target = empty(tmp_path)
+    target = make_empty_folder(tmp_path)
     (target / "lock").touch()
     assert restore_backup(file, target, replace=False) == (BackupContents(jobs=2, images=11), None)
-    assert below(target) == below(data)
+    assert files_below(target) == files_below(data)
     everything = "SELECT id, params, state, asker_id, answer_id, asked_at FROM jobs ORDER BY id"
     assert rows(target / DATABASE_FILE, everything) == rows(data / DATABASE_FILE, everything)
     assert sorted(path.name for path in target.iterdir()) == sorted(
@@ -134,7 +134,7 @@ async def test_a_backup_beside_a_busy_bot_is_whole_and_stops_nobody(data, file, 
     async with JobStore.open(data / DATABASE_FILE) as store:
         backups = asyncio.create_task(asyncio.to_thread(back_up_often))
         while not done.is_set():
-            job = a_job()
+            job = make_job()
             await store.add_job(job)
             await store.mark_running(job.id)
             await pictures.save(job.id, GRID)
@@ -142,7 +142,7 @@ async def test_a_backup_beside_a_busy_bot_is_whole_and_stops_nobody(data, file, 
             await pictures.delete(job.id)
         counts = [contents.jobs for contents in await backups]
     assert counts == sorted(counts)
-    restore_backup(file, empty(tmp_path), replace=False)
+    restore_backup(file, make_empty_folder(tmp_path), replace=False)
 
 
 def test_a_picture_that_is_deleted_meanwhile_does_no_harm(data, file, monkeypatch):
@@ -196,20 +196,20 @@ def test_a_damaged_database_is_not_passed_off_as_a_backup(data, file):
 
 def test_a_folder_that_holds_something_is_not_overwritten(data, file):
     create_backup(data, file)
-    before = below(data)
+    before = files_below(data)
     with pytest.raises(BackupError, match="--replace"):
         restore_backup(file, data, replace=False)
-    assert below(data) == before
+    assert files_below(data) == before
 
 
 def test_what_was_there_is_kept_beside_it(data, file):
     create_backup(data, file)
     (data / "tiles" / "01" / "0123456789ab-0.png").write_bytes(b"another picture")
-    before, saved = below(data), rows(data / DATABASE_FILE)
+    before, saved = files_below(data), rows(data / DATABASE_FILE)
     _, aside = restore_backup(file, data, replace=True)
     assert aside is not None
     assert aside.parent == data.parent
-    assert below(aside) == before
+    assert files_below(aside) == before
     assert rows(aside / DATABASE_FILE) == saved
     assert (data / "tiles" / "01" / "0123456789ab-0.png").read_bytes() == b"1"
     assert (data / "lock").exists()
@@ -217,7 +217,7 @@ def test_what_was_there_is_kept_beside_it(data, file):
 
 def test_a_folder_that_cannot_be_set_aside_is_left_alone(data, file, monkeypatch):
     create_backup(data, file)
-    before = below(data)
+    before = files_below(data)
 
     def refuse(path, _):
         raise OSError(errno.EXDEV, "Invalid cross-device link", str(path))
@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_set_aside_is_left_alone(data, file, monkeypatch
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(BackupError, match="mount of its own"):
         restore_backup(file, data, replace=True)
-    assert below(data) == before
+    assert files_below(data) == before
     assert sorted(path.name for path in data.parent.iterdir()) == ["backup.zip", "data"]
 
 
@@ -233,7 +233,7 @@ def test_what_waited_at_the_time_of_the_backup_is_not_drawn_a_second_time(tmp_pa
     data = tmp_path / "data"
     data.mkdir()
     with closing(sqlite3.connect(data / DATABASE_FILE)) as sqlite:
-        sqlite.executescript(sorted(OLD.glob("*.sql"))[-1].read_text())
+        sqlite.executescript(sorted(OLD_DATABASES.glob("*.sql"))[-1].read_text())
     create_backup(data, file)
     restore_backup(file, data, replace=True)
     states = {row[0]: row[1:] for row in rows(data / DATABASE_FILE, "SELECT id, state, ending FROM jobs")}
@@ -245,7 +245,7 @@ def test_what_waited_at_the_time_of_the_backup_is_not_drawn_a_second_time(tmp_pa
     assert rows(data / DATABASE_FILE, "SELECT * FROM memos WHERE name = 'commands'") == []
 
 
-@pytest.mark.parametrize("old", sorted(OLD.glob("*.sql")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("old", sorted(OLD_DATABASES.glob("*.sql")), ids=lambda path: path.stem)
 async def test_a_backup_of_an_earlier_version_is_restored_and_works(tmp_path, file, old):
     data = tmp_path / "data"
     data.mkdir()
@@ -257,7 +257,7 @@ async def test_a_backup_of_an_earlier_version_is_restored_and_works(tmp_path, fi
         assert await store.get(jobs_by_state()[JobState.POSTED].id)
 
 
-def archive_of(members: dict[str, bytes], **attributes: int) -> bytes:
+def make_archive(members: dict[str, bytes], **attributes: int) -> bytes:
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as archive:
         for name, content in members.items():
@@ -291,7 +291,7 @@ def test_a_name_that_leads_elsewhere_is_refused(data, file, tmp_path, name):
     create_backup(data, file)
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(zipfile.ZipInfo(name), b"evil")
-    target = empty(tmp_path)
+    target = make_empty_folder(tmp_path)
     with pytest.raises(BackupError, match="no backup"):
         restore_backup(file, target, replace=False)
     assert list(target.iterdir()) == []
@@ -304,7 +304,7 @@ def test_a_name_with_a_zero_in_it_is_refused(data, file, tmp_path):
         archive.writestr("uploads/01/a.png!/../../../b", b"evil")
     file.write_bytes(file.read_bytes().replace(b"a.png!/..", b"a.png\0/.."))
     with pytest.raises(BackupError, match="no backup"):
-        restore_backup(file, empty(tmp_path), replace=False)
+        restore_backup(file, make_empty_folder(tmp_path), replace=False)
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFDIR, stat.S_IFCHR])
@@ -315,7 +315,7 @@ def test_links_and_devices_are_refused(data, file, tmp_path, kind):
         info.external_attr = (kind | 0o777) << 16
         archive.writestr(info, "/etc/passwd")
     with pytest.raises(BackupError, match="no backup"):
-        restore_backup(file, empty(tmp_path), replace=False)
+        restore_backup(file, make_empty_folder(tmp_path), replace=False)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -324,7 +324,7 @@ def test_a_file_that_comes_twice_is_refused(data, file, tmp_path):
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(DATABASE_FILE, b"another")
     with pytest.raises(BackupError, match="twice"):
-        restore_backup(file, empty(tmp_path), replace=False)
+        restore_backup(file, make_empty_folder(tmp_path), replace=False)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
@@ -332,10 +332,10 @@ def test_a_truncated_backup_is_refused_before_anything_is_touched(data, file, sh
     create_backup(data, file)
     whole = file.read_bytes()
     file.write_bytes(whole[: int(len(whole) * share)])
-    before = below(data)
+    before = files_below(data)
     with pytest.raises(BackupError, match="damaged, or no backup"):
         restore_backup(file, data, replace=True)
-    assert below(data) == before
+    assert files_below(data) == before
 
 
 def test_a_backup_with_a_flipped_bit_is_refused(data, file):
@@ -353,7 +353,7 @@ def test_a_backup_that_would_fill_the_disk_is_refused(data, file, tmp_path, monk
     create_backup(data, file)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
     with pytest.raises(BackupError, match="MiB are free"):
-        restore_backup(file, empty(tmp_path), replace=False)
+        restore_backup(file, make_empty_folder(tmp_path), replace=False)
 
 
 def foreign_database(*statements: str, base: bool = True) -> bytes:
@@ -385,23 +385,23 @@ def foreign_database(*statements: str, base: bool = True) -> bytes:
     ],
 )
 def test_a_database_that_is_not_ours_is_refused(data, file, database, says):
-    file.write_bytes(archive_of({DATABASE_FILE: database}))
-    before = below(data)
+    file.write_bytes(make_archive({DATABASE_FILE: database}))
+    before = files_below(data)
     with pytest.raises(BackupError, match=says):
         restore_backup(file, data, replace=True)
-    assert below(data) == before
+    assert files_below(data) == before
     assert len(rows(data / DATABASE_FILE)) == 2
 
 
 def test_a_backup_without_a_database_is_refused(file, tmp_path):
-    file.write_bytes(archive_of({"tiles/01/0123456789ab-0.png": b"1"}))
+    file.write_bytes(make_archive({"tiles/01/0123456789ab-0.png": b"1"}))
     with pytest.raises(BackupError, match="no backup of Atelier"):
-        restore_backup(file, empty(tmp_path), replace=False)
+        restore_backup(file, make_empty_folder(tmp_path), replace=False)
 
 
 def test_a_restoring_that_was_killed_leaves_nothing_for_long(data, file, tmp_path):
     create_backup(data, file)
-    target = empty(tmp_path)
+    target = make_empty_folder(tmp_path)
     (target / ".restoring-abc").mkdir()
     (target / ".restoring-abc" / DATABASE_FILE).write_bytes(b"half")
     restore_backup(file, target, replace=False)
@@ -423,7 +423,7 @@ async def test_backups_while_another_process_adds_jobs(data, file, tmp_path):
     await asyncio.to_thread(create_backup, data, file)
     rest = await writer.stdout.read()
     assert await writer.wait() == 0
-    target = empty(tmp_path)
+    target = make_empty_folder(tmp_path)
     restore_backup(file, target, replace=False)
     known = {row[0] for row in rows(target / DATABASE_FILE, "SELECT id FROM jobs")}
     assert first.decode().strip() in known

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from db.jobs import JobState, JobStore
-from tests.db.jobs import a_job
+from tests.db.jobs import make_job
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-async def writer(path, count):
+async def start_writer(path, count):
     """Start a second process that adds `count` jobs to the store at `path`."""
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.db.writer", str(path), str(count), cwd=ROOT, stdout=asyncio.subprocess.PIPE
@@ -32,9 +32,9 @@ def ids_in(path):
 
 
 async def test_many_writers_here_and_in_another_process_all_get_through(store, path):
-    child = await writer(path, 50)
+    child = await start_writer(path, 50)
     first = await child.stdout.readline()  # from here on both write
-    mine = [a_job() for _ in range(150)]
+    mine = [make_job() for _ in range(150)]
     await asyncio.gather(*(store.add_job(job) for job in mine))
     begun = await asyncio.gather(*(store.mark_running(job.id) for job in mine))
     rest, _ = await child.communicate()
@@ -48,7 +48,7 @@ async def test_many_writers_here_and_in_another_process_all_get_through(store, p
 async def test_a_writer_waits_for_another_programs_transaction(store, path):
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        adding = asyncio.create_task(store.add_job(job := a_job()))
+        adding = asyncio.create_task(store.add_job(job := make_job()))
         done, _ = await asyncio.wait({adding}, timeout=0.1)
         assert not done
         other.execute("COMMIT")
@@ -57,7 +57,7 @@ async def test_a_writer_waits_for_another_programs_transaction(store, path):
 
 
 async def test_readers_see_the_store_while_somebody_writes(store, path):
-    job = a_job()
+    job = make_job()
     await store.add_job(job)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -67,7 +67,7 @@ async def test_readers_see_the_store_while_somebody_writes(store, path):
 
 
 async def test_kill_9_loses_no_job_whose_add_job_had_returned(path):
-    child = await writer(path, 10_000)
+    child = await start_writer(path, 10_000)
     returned = {(await child.stdout.readline()).decode().strip() for _ in range(25)}
     child.send_signal(signal.SIGKILL)
     rest, _ = await child.communicate()
@@ -83,7 +83,7 @@ async def test_kill_9_loses_no_job_whose_add_job_had_returned(path):
 
 
 async def test_a_write_is_carried_out_though_its_caller_is_cancelled(store):
-    job = a_job()
+    job = make_job()
     adding = asyncio.create_task(store.add_job(job))
     await asyncio.sleep(0)  # so that the caller has begun
     adding.cancel()
@@ -93,7 +93,7 @@ async def test_a_write_is_carried_out_though_its_caller_is_cancelled(store):
 
 
 async def test_closing_waits_for_the_writes_of_cancelled_callers(path):
-    jobs = [a_job() for _ in range(20)]
+    jobs = [make_job() for _ in range(20)]
     async with JobStore.open(path) as store:
         adding = [asyncio.create_task(store.add_job(job)) for job in jobs]
         await asyncio.sleep(0)
@@ -106,7 +106,7 @@ async def test_closing_waits_for_the_writes_of_cancelled_callers(path):
 
 
 async def test_closing_waits_for_writes_when_the_block_fails(path):
-    job = a_job()
+    job = make_job()
     with pytest.raises(ZeroDivisionError):
         async with JobStore.open(path) as store:
             adding = asyncio.create_task(store.add_job(job))
@@ -117,7 +117,7 @@ async def test_closing_waits_for_writes_when_the_block_fails(path):
 
 
 async def test_a_cancelled_reader_disturbs_nobody(store):
-    job = a_job()
+    job = make_job()
     await store.add_job(job)
     readings = [asyncio.create_task(store.get(job.id)) for _ in range(10)]
     await asyncio.sleep(0)
@@ -129,7 +129,7 @@ async def test_a_cancelled_reader_disturbs_nobody(store):
 
 
 async def test_a_failed_write_disturbs_nobody(store):
-    job = a_job()
+    job = make_job()
     results = await asyncio.gather(
         *(store.add_job(job) for _ in range(5)), store.mark_running(job.id), return_exceptions=True
     )
@@ -150,7 +150,7 @@ async def test_a_write_is_on_the_disk_before_it_returns(store):
 
 @pytest.mark.parametrize("company", [0, 3])
 async def test_of_statements_that_belong_together_all_take_effect_or_none(store, company):
-    connection, job = store._connection, a_job()
+    connection, job = store._connection, make_job()
     await store.add_job(job)
     note = ("INSERT INTO memos VALUES ('a', '1')", {})
     again = ("INSERT INTO memos VALUES ('a', '2')", {})

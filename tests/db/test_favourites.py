@@ -7,12 +7,12 @@ import pytest
 from db.favourites import FavouriteStore
 from db.search import JobSearch
 from generation.params import Tile
-from tests.db.jobs import ADA, BEN, a_job
+from tests.db.jobs import ADA, BEN, make_job
 
 
 @pytest.fixture
 async def job(store):
-    job = a_job()
+    job = make_job()
     await store.add_job(job)
     await store.mark_running(job.id)
     await store.mark_generated(job.id, "png")

@@ -18,11 +18,11 @@ async def guilds(path, clock):
         yield GuildStore(connection, clock)
 
 
-def act(name="settings", details="", guild=GUILD, at=1000.0) -> AuditEntry:
+def audit_entry(name="settings", details="", guild=GUILD, at=1000.0) -> AuditEntry:
     return AuditEntry(guild_id=guild, person_id=OWNER, act=name, details=details, at=at)
 
 
-def block(until=None, reason="spam") -> Block:
+def make_block(until=None, reason="spam") -> Block:
     return Block(guild_id=GUILD, person_id=BEN, reason=reason, until=until, by_id=OWNER, at=1000.0)
 
 
@@ -32,17 +32,17 @@ async def test_a_guild_that_nobody_has_set_has_nothing(guilds):
 
 
 async def test_settings_are_kept_with_who_changed_them(guilds):
-    assert await guilds.set_settings(act(details="stealth off"), {"stealth": False}, 0)
+    assert await guilds.set_settings(audit_entry(details="stealth off"), {"stealth": False}, 0)
     stored = await guilds.settings(GUILD)
     assert (stored.values, stored.version) == ({"stealth": False}, 1)
-    assert await guilds.audit_entries(GUILD) == [act(details="stealth off")]
+    assert await guilds.audit_entries(GUILD) == [audit_entry(details="stealth off")]
     assert (await guilds.settings(OTHER)).version == 0
 
 
-async def test_of_two_changes_to_one_version_one_wins_and_the_loser_leaves_no_trace(guilds):
+async def test_of_two_updates_to_one_version_one_wins_and_the_other_does_nothing(guilds):
     for version in (0, 1):
         won = await asyncio.gather(
-            *(guilds.set_settings(act(details=name), {"by": name}, version) for name in ("a", "b"))
+            *(guilds.set_settings(audit_entry(details=name), {"by": name}, version) for name in ("a", "b"))
         )
         assert sorted(won) == [False, True]
     assert len(await guilds.audit_entries(GUILD)) == 2
@@ -50,39 +50,39 @@ async def test_of_two_changes_to_one_version_one_wins_and_the_loser_leaves_no_tr
 
 
 async def test_an_unknown_version_changes_nothing(guilds):
-    assert not await guilds.set_settings(act(), {"a": 1}, 5)
+    assert not await guilds.set_settings(audit_entry(), {"a": 1}, 5)
     assert (await guilds.settings(GUILD)).version == 0
     assert await guilds.audit_entries(GUILD) == []
 
 
 async def test_blocked_words_are_kept_by_guild_and_count_as_a_change(guilds):
-    await guilds.block_words(act("words"), {"gore": "refuse", "o'brien; DROP": "warn"})
-    await guilds.block_words(act("words"), {"gore": "except_no"})
+    await guilds.block_words(audit_entry("words"), {"gore": "refuse", "o'brien; DROP": "warn"})
+    await guilds.block_words(audit_entry("words"), {"gore": "except_no"})
     assert await guilds.blocked_words(GUILD) == {"gore": "except_no", "o'brien; DROP": "warn"}
     assert await guilds.blocked_words(OTHER) == {}
     assert (await guilds.settings(GUILD)).version == 2
-    assert await guilds.unblock_words(act("words"), ["gore", "never blocked"]) == 1
+    assert await guilds.unblock_words(audit_entry("words"), ["gore", "never blocked"]) == 1
     assert await guilds.blocked_words(GUILD) == {"o'brien; DROP": "warn"}
     assert len(await guilds.audit_entries(GUILD)) == 3
 
 
 async def test_ten_thousand_words_are_one_change(guilds):
-    await guilds.block_words(act("words"), {f"word {number}": "refuse" for number in range(10_000)})
+    await guilds.block_words(audit_entry("words"), {f"word {number}": "refuse" for number in range(10_000)})
     assert len(await guilds.blocked_words(GUILD)) == 10_000
     assert len(await guilds.audit_entries(GUILD)) == 1
 
 
 async def test_settings_survive_a_change_of_words(guilds):
-    await guilds.set_settings(act(), {"retention_days": 30}, 0)
-    await guilds.block_words(act("words"), {"gore": "refuse"})
+    await guilds.set_settings(audit_entry(), {"retention_days": 30}, 0)
+    await guilds.block_words(audit_entry("words"), {"gore": "refuse"})
     stored = await guilds.settings(GUILD)
     assert (stored.values, stored.version) == ({"retention_days": 30}, 2)
 
 
 async def test_a_block_holds_until_its_end(guilds, clock):
-    await guilds.block(act("block"), block(until=2000.0))
-    assert await guilds.active_block(GUILD, BEN) == block(until=2000.0)
-    assert await guilds.active_blocks(GUILD) == [block(until=2000.0)]
+    await guilds.block(audit_entry("block"), make_block(until=2000.0))
+    assert await guilds.active_block(GUILD, BEN) == make_block(until=2000.0)
+    assert await guilds.active_blocks(GUILD) == [make_block(until=2000.0)]
     assert await guilds.active_block(GUILD, OWNER) is None
     assert await guilds.active_block(OTHER, BEN) is None
     clock.now = 2000.0
@@ -91,22 +91,22 @@ async def test_a_block_holds_until_its_end(guilds, clock):
 
 
 async def test_a_later_block_takes_the_place_of_an_earlier_one(guilds):
-    await guilds.block(act("block"), block(until=2000.0))
-    await guilds.block(act("block"), block(reason="worse"))
-    assert await guilds.active_block(GUILD, BEN) == block(reason="worse")
+    await guilds.block(audit_entry("block"), make_block(until=2000.0))
+    await guilds.block(audit_entry("block"), make_block(reason="worse"))
+    assert await guilds.active_block(GUILD, BEN) == make_block(reason="worse")
 
 
 async def test_unblocking_says_whether_there_was_a_block(guilds):
-    assert not await guilds.unblock(act("unblock"), BEN)
+    assert not await guilds.unblock(audit_entry("unblock"), BEN)
     assert await guilds.audit_entries(GUILD) == []
-    await guilds.block(act("block"), block())
-    assert await guilds.unblock(act("unblock"), BEN)
+    await guilds.block(audit_entry("block"), make_block())
+    assert await guilds.unblock(audit_entry("unblock"), BEN)
     assert [done.act for done in await guilds.audit_entries(GUILD)] == ["unblock", "block"]
 
 
 async def test_the_audit_is_read_page_by_page(guilds):
     for at in range(10):
-        await guilds.add_audit_entry(act("delete", str(at), at=float(at)))
+        await guilds.add_audit_entry(audit_entry("delete", str(at), at=float(at)))
     newest = await guilds.audit_entries(GUILD, limit=4)
     assert [done.details for done in newest] == ["9", "8", "7", "6"]
     assert [done.details for done in await guilds.audit_entries(GUILD, offset=4, limit=4)] == ["5", "4", "3", "2"]

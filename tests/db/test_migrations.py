@@ -18,13 +18,13 @@ import pytest
 
 from db.connection import MIGRATIONS, Connection, NewerDatabaseError, UnusableDatabaseError
 from db.jobs import JobState, JobStore
-from tests.db.jobs import a_job
-from tests.db.old_database import MEMO, OLD, OPEN, jobs_by_state
+from tests.db.jobs import make_job
+from tests.db.old_database import META_ENTRY, OLD_DATABASES, UNFINISHED, jobs_by_state
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
 NEWEST = len(SCRIPTS)
-RELEASED = sorted(int(path.stem) for path in OLD.glob("*.sql"))
+RELEASED = sorted(int(path.stem) for path in OLD_DATABASES.glob("*.sql"))
 
 
 def execute(path, script):
@@ -33,12 +33,12 @@ def execute(path, script):
         sqlite.executescript(script)
 
 
-def version_of(path):
+def database_version(path):
     with closing(sqlite3.connect(path)) as sqlite:
         return sqlite.execute("PRAGMA user_version").fetchone()[0]
 
 
-def schema_of(path):
+def read_schema(path):
     with closing(sqlite3.connect(path)) as sqlite:
         return set(sqlite.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
 
@@ -66,7 +66,7 @@ def test_the_newest_version_has_an_old_database_to_start_from():
 
 
 async def test_a_fresh_database_has_the_newest_version(store, path):
-    assert version_of(path) == NEWEST
+    assert database_version(path) == NEWEST
     assert await store.open_records() == []
 
 
@@ -76,28 +76,28 @@ async def test_a_released_migration_is_not_changed_any_more(tmp_path, version):
         (tmp_path / "then").mkdir(exist_ok=True)
         shutil.copy(MIGRATIONS / script, tmp_path / "then")
     await migrate(tmp_path / "now.sqlite3", tmp_path / "then")
-    execute(tmp_path / "old.sqlite3", (OLD / f"{version:04}.sql").read_text(encoding="utf-8"))
-    assert schema_of(tmp_path / "now.sqlite3") == schema_of(tmp_path / "old.sqlite3")
-    assert version_of(tmp_path / "old.sqlite3") == version
+    execute(tmp_path / "old.sqlite3", (OLD_DATABASES / f"{version:04}.sql").read_text(encoding="utf-8"))
+    assert read_schema(tmp_path / "now.sqlite3") == read_schema(tmp_path / "old.sqlite3")
+    assert database_version(tmp_path / "old.sqlite3") == version
 
 
 @pytest.mark.parametrize("version", RELEASED)
 async def test_an_old_database_goes_on_with_everything_in_it(path, version):
-    execute(path, (OLD / f"{version:04}.sql").read_text(encoding="utf-8"))
+    execute(path, (OLD_DATABASES / f"{version:04}.sql").read_text(encoding="utf-8"))
     async with JobStore.open(path) as store:
         records = {state: await store.get(job.id) for state, job in jobs_by_state().items()}
-        assert {record.job.id for record in await store.open_records()} == OPEN
-        assert await store.get_meta(MEMO[0]) == MEMO[1]
+        assert {record.job.id for record in await store.open_records()} == UNFINISHED
+        assert await store.get_meta(META_ENTRY[0]) == META_ENTRY[1]
         assert await store.cancel(records[JobState.WAITING].job.id, "x")
-        await store.add_job(a_job())
+        await store.add_job(make_job())
     assert {state: record.state for state, record in records.items()} == {state: state for state in JobState}
     assert {state: record.job for state, record in records.items()} == jobs_by_state()
-    assert version_of(path) == NEWEST
+    assert database_version(path) == NEWEST
 
 
-async def test_hearts_of_what_was_deleted_before_go_and_those_of_what_is_there_stay(path):
+async def test_favourites_of_deleted_images_are_removed_and_the_others_stay(path):
     there, deleted = jobs_by_state()[JobState.POSTED].id, jobs_by_state()[JobState.GENERATED].id
-    execute(path, (OLD / "0004.sql").read_text(encoding="utf-8"))
+    execute(path, (OLD_DATABASES / "0004.sql").read_text(encoding="utf-8"))
     execute(path, f"UPDATE jobs SET deleted_at = 5 WHERE id = '{deleted}'")
     execute(
         path, f"INSERT INTO favourites VALUES (11, '{there}', 0, 1), (11, '{deleted}', 0, 2), (11, 'unknown', 0, 3)"
@@ -109,28 +109,28 @@ async def test_hearts_of_what_was_deleted_before_go_and_those_of_what_is_there_s
 
 @pytest.mark.parametrize("version", RELEASED)
 async def test_an_old_database_ends_up_like_a_fresh_one(path, tmp_path, version):
-    execute(path, (OLD / f"{version:04}.sql").read_text(encoding="utf-8"))
+    execute(path, (OLD_DATABASES / f"{version:04}.sql").read_text(encoding="utf-8"))
     for file in (path, tmp_path / "fresh.sqlite3"):
         await migrate(file, MIGRATIONS)
-    assert schema_of(path) == schema_of(tmp_path / "fresh.sqlite3")
+    assert read_schema(path) == read_schema(tmp_path / "fresh.sqlite3")
 
 
 async def test_opening_again_changes_nothing(path):
     for _ in range(3):
         await migrate(path, MIGRATIONS)
-    assert version_of(path) == NEWEST
+    assert database_version(path) == NEWEST
 
 
 @pytest.mark.parametrize("newer", [NEWEST + 1, 99])
 async def test_a_newer_database_is_refused_in_clear_words_and_left_alone(path, newer):
     async with JobStore.open(path) as store:
-        await store.add_job(job := a_job())
+        await store.add_job(job := make_job())
     execute(path, f"PRAGMA user_version = {newer}")
-    before = schema_of(path)
+    before = read_schema(path)
     with pytest.raises(NewerDatabaseError, match=rf"version {newer}.*knows {NEWEST}.*DATA_DIR"):
         async with JobStore.open(path):
             pass
-    assert (version_of(path), schema_of(path)) == (newer, before)
+    assert (database_version(path), read_schema(path)) == (newer, before)
     execute(path, f"PRAGMA user_version = {NEWEST}")
     async with JobStore.open(path) as store:
         assert (await store.get(job.id)).job == job
@@ -152,33 +152,33 @@ DOGS = "CREATE TABLE dogs (name TEXT);\nINSERT INTO dogs SELECT name FROM cats;\
 )
 async def test_a_migration_that_fails_leaves_everything_as_it_was(path, tmp_path, damage):
     await migrate(path, some_migrations(tmp_path / "steps", CATS))
-    before = schema_of(path)
+    before = read_schema(path)
     with pytest.raises(UnusableDatabaseError):
         await migrate(path, some_migrations(tmp_path / "steps", CATS, DOGS + damage))
-    assert (version_of(path), schema_of(path)) == (1, before)
+    assert (database_version(path), read_schema(path)) == (1, before)
     await migrate(path, some_migrations(tmp_path / "steps", CATS, DOGS))
     with closing(sqlite3.connect(path)) as sqlite:
         assert sqlite.execute("SELECT name FROM dogs").fetchall() == [("a;\nb",)]
         assert sqlite.execute("SELECT name FROM cats").fetchall() == []
-    assert version_of(path) == 2
+    assert database_version(path) == 2
 
 
 async def test_a_later_script_that_fails_takes_the_earlier_ones_back_with_it(path, tmp_path):
     with pytest.raises(UnusableDatabaseError):
         await migrate(path, some_migrations(tmp_path / "steps", CATS, DOGS, "mice"))
-    assert (version_of(path), schema_of(path)) == (0, set())
+    assert (database_version(path), read_schema(path)) == (0, set())
 
 
 async def test_triggers_and_a_missing_last_semicolon_do_not_break_a_script_up(path, tmp_path):
     trigger = "CREATE TRIGGER t AFTER INSERT ON cats BEGIN\n  DELETE FROM cats;\n  SELECT 1;\nEND;\n"
     await migrate(path, some_migrations(tmp_path / "steps", CATS + trigger + "DELETE FROM cats\n-- the end"))
-    assert {row[1] for row in schema_of(path)} == {"cats", "t"}
+    assert {row[1] for row in read_schema(path)} == {"cats", "t"}
 
 
 async def test_two_statements_on_a_line_are_refused_rather_than_half_run(path, tmp_path):
     with pytest.raises(UnusableDatabaseError):
         await migrate(path, some_migrations(tmp_path / "steps", "CREATE TABLE a (x); CREATE TABLE b (x);"))
-    assert schema_of(path) == set()
+    assert read_schema(path) == set()
 
 
 async def test_who_migrates_at_the_same_moment_waits_and_finds_it_done(path, tmp_path):
@@ -190,7 +190,7 @@ async def test_who_migrates_at_the_same_moment_waits_and_finds_it_done(path, tmp
         assert sqlite.execute("SELECT n FROM runs").fetchall() == [(2,)]
 
 
-async def test_processes_that_make_a_fresh_database_at_the_same_moment_all_get_it(path):
+async def test_processes_that_create_the_database_concurrently_all_get_it(path):
     children = [
         await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.db.writer", str(path), "3", cwd=ROOT, stdout=asyncio.subprocess.PIPE

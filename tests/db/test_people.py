@@ -31,13 +31,13 @@ OTHERS = {
 
 
 @pytest.fixture
-async def people(path):
+async def preferences(path):
     async with Connection.open(path) as connection:
         yield PreferenceStore(connection)
 
 
-async def test_who_changed_nothing_has_the_defaults(people):
-    assert await people.get(ADA) == Preferences()
+async def test_who_changed_nothing_has_the_defaults(preferences):
+    assert await preferences.get(ADA) == Preferences()
 
 
 def test_each_preference_is_tried():
@@ -45,62 +45,64 @@ def test_each_preference_is_tried():
 
 
 @pytest.mark.parametrize("name", OTHERS)
-async def test_a_preference_is_kept_and_touches_no_other_and_nobody_else(people, name):
-    changed = await people.update(ADA, **{name: OTHERS[name]})
-    assert changed == await people.get(ADA) == Preferences(**{name: OTHERS[name]})
-    assert await people.get(BEN) == Preferences()
-    assert await people.update(ADA, **{name: None}) == Preferences()
+async def test_a_preference_is_kept_and_touches_no_other_and_nobody_else(preferences, name):
+    changed = await preferences.update(ADA, **{name: OTHERS[name]})
+    assert changed == await preferences.get(ADA) == Preferences(**{name: OTHERS[name]})
+    assert await preferences.get(BEN) == Preferences()
+    assert await preferences.update(ADA, **{name: None}) == Preferences()
 
 
-async def test_preferences_are_there_after_a_restart(people, path):
-    await people.update(ADA, **OTHERS)
+async def test_preferences_are_there_after_a_restart(preferences, path):
+    await preferences.update(ADA, **OTHERS)
     async with Connection.open(path) as again:
         assert await PreferenceStore(again).get(ADA) == Preferences(**OTHERS)
 
 
-async def test_changes_of_one_moment_do_not_undo_each_other(people):
-    await asyncio.gather(*(people.update(ADA, **{name: value}) for name, value in OTHERS.items()))
-    assert await people.get(ADA) == Preferences(**OTHERS)
+async def test_changes_of_one_moment_do_not_undo_each_other(preferences):
+    await asyncio.gather(*(preferences.update(ADA, **{name: value}) for name, value in OTHERS.items()))
+    assert await preferences.get(ADA) == Preferences(**OTHERS)
 
 
-async def test_a_reset_forgets_preferences_and_keeps_options(people):
-    await people.update(ADA, **OTHERS)
-    await people.set_option(ADA, "mine", "--ar 3:2")
-    assert await people.reset(ADA) == Preferences() == await people.get(ADA)
-    assert await people.options(ADA) == {"mine": "--ar 3:2"}
+async def test_a_reset_forgets_preferences_and_keeps_options(preferences):
+    await preferences.update(ADA, **OTHERS)
+    await preferences.set_option(ADA, "mine", "--ar 3:2")
+    assert await preferences.reset(ADA) == Preferences() == await preferences.get(ADA)
+    assert await preferences.options(ADA) == {"mine": "--ar 3:2"}
 
 
-async def test_preferences_of_another_version_are_read_as_far_as_they_are_known(people, path):
+async def test_preferences_of_another_version_are_read_as_far_as_they_are_known(preferences, path):
     with closing(sqlite3.connect(path)) as sqlite, sqlite:
         row = (ADA, json.dumps({"raw": True, "of a later version": 5}))
         sqlite.execute("INSERT INTO preferences VALUES (?, ?)", row)
-    assert await people.get(ADA) == Preferences(raw=True) == from_dict({"raw": True, "x": None})
-    await people.update(ADA, raw=None)
+    assert await preferences.get(ADA) == Preferences(raw=True) == from_dict({"raw": True, "x": None})
+    await preferences.update(ADA, raw=None)
     with closing(sqlite3.connect(path)) as sqlite:
         (text,) = sqlite.execute("SELECT settings FROM preferences").fetchone()
     assert json.loads(text) == {"of a later version": 5}
 
 
-async def test_options_are_made_changed_listed_and_removed(people):
-    await people.set_option(ADA, "mine", "--ar 3:2")
-    await people.set_option(ADA, "a", "oil painting --raw")
-    await people.set_option(ADA, "mine", "--ar 2:3")
-    await people.set_option(BEN, "mine", "--ar 1:2")
-    assert list((await people.options(ADA)).items()) == [("a", "oil painting --raw"), ("mine", "--ar 2:3")]
-    assert await people.remove_option(ADA, "mine")
-    assert not await people.remove_option(ADA, "mine")
-    assert await people.options(ADA) == {"a": "oil painting --raw"}
-    assert await people.options(BEN) == {"mine": "--ar 1:2"}
+async def test_options_are_made_changed_listed_and_removed(preferences):
+    await preferences.set_option(ADA, "mine", "--ar 3:2")
+    await preferences.set_option(ADA, "a", "oil painting --raw")
+    await preferences.set_option(ADA, "mine", "--ar 2:3")
+    await preferences.set_option(BEN, "mine", "--ar 1:2")
+    assert list((await preferences.options(ADA)).items()) == [("a", "oil painting --raw"), ("mine", "--ar 2:3")]
+    assert await preferences.remove_option(ADA, "mine")
+    assert not await preferences.remove_option(ADA, "mine")
+    assert await preferences.options(ADA) == {"a": "oil painting --raw"}
+    assert await preferences.options(BEN) == {"mine": "--ar 1:2"}
 
 
-async def test_there_are_no_more_options_than_allowed_even_when_many_are_made_in_one_moment(people):
+async def test_the_option_limit_holds_even_when_many_are_made_at_once(preferences):
     names = [f"option-{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
-    outcomes = await asyncio.gather(*(people.set_option(ADA, name, "--raw") for name in names), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        *(preferences.set_option(ADA, name, "--raw") for name in names), return_exceptions=True
+    )
     refused = [outcome for outcome in outcomes if outcome is not None]
     assert len(refused) == len(names) - MAX_OPTIONS
     assert all(isinstance(outcome, UserError) for outcome in refused)
-    kept = await people.options(ADA)
+    kept = await preferences.options(ADA)
     assert len(kept) == MAX_OPTIONS
-    await people.set_option(ADA, next(iter(kept)), "changed")
-    await people.set_option(BEN, "mine", "--raw")
-    assert "changed" in (await people.options(ADA)).values()
+    await preferences.set_option(ADA, next(iter(kept)), "changed")
+    await preferences.set_option(BEN, "mine", "--raw")
+    assert "changed" in (await preferences.options(ADA)).values()

@@ -13,9 +13,9 @@ from db.connection import Connection
 
 ROOT = Path(__file__).resolve().parents[2]
 # Backups and the doctor look at the whole file, in processes of their own; the migrations are what makes the tables.
-APART = {"backup", "connection", "integrity", "__init__"}
+EXEMPT_MODULES = {"backup", "connection", "integrity", "__init__"}
 STATEMENT = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\s")
-SMALL = {
+SMALL_TABLES = {
     "askers": "the people that the statement itself finds, one after another",
     "guilds": "a row a server, read once a day",
     "erasures": "a row a person who has just asked for it",
@@ -27,17 +27,17 @@ SMALL = {
 def statements():
     """Give every piece of SQL in db/ by where it stands; None for one that is only put together when it is used."""
     for path in sorted((ROOT / "db").glob("*.py")):
-        if path.stem in APART:
+        if path.stem in EXEMPT_MODULES:
             continue
         names = vars(importlib.import_module(f"db.{path.stem}"))
         nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-        parts = {part for node in nodes for part in _parts_of(node)}
+        parts = {part for node in nodes for part in _inner_constants(node)}
         for node in nodes:
             if id(node) not in parts and (text := _text(node, names)) is not None:
                 yield f"{path.stem}:{node.lineno}", text
 
 
-def _parts_of(node):
+def _inner_constants(node):
     return [id(value) for value in node.values] if isinstance(node, ast.JoinedStr) else []
 
 
@@ -53,7 +53,7 @@ def _text(node, names):
     return None
 
 
-ALL = dict(statements())
+STATEMENTS = dict(statements())
 
 
 @pytest.fixture
@@ -63,23 +63,25 @@ async def connection(path):
 
 
 def test_the_statements_are_found():
-    assert len(ALL) > 60
-    put_together = [place.partition(":")[0] for place, sql in ALL.items() if not sql]
+    assert len(STATEMENTS) > 60
+    put_together = [place.partition(":")[0] for place, sql in STATEMENTS.items() if not sql]
     assert put_together == ["jobs"], "the moves of a job, which test_store looks at"
 
 
-@pytest.mark.parametrize("sql", [pytest.param(sql, id=place) for place, sql in ALL.items() if sql])
+@pytest.mark.parametrize("sql", [pytest.param(sql, id=place) for place, sql in STATEMENTS.items() if sql])
 async def test_no_statement_goes_through_all_rows(connection, sql):
     values = dict.fromkeys(re.findall(r":([a-z_]+)", sql), 1)
     rows = await connection.fetch_all(f"EXPLAIN QUERY PLAN {sql}", values)
-    assert [row["detail"] for row in rows if _is_long(row["detail"])] == []
+    assert [row["detail"] for row in rows if _is_full_scan(row["detail"])] == []
 
 
-def _is_long(step):
+def _is_full_scan(step):
     match re.match(r"SCAN (\S+)(.*)", step):
         case None:
             return False
-        case found if "VIRTUAL TABLE" in found[2] or found[1] in ("CONSTANT", *SMALL) or found[1].startswith("("):
+        case found if (
+            "VIRTUAL TABLE" in found[2] or found[1] in ("CONSTANT", *SMALL_TABLES) or found[1].startswith("(")
+        ):
             return False
         case found:
             return not re.search(r"INDEX jobs_(open|noticed|to_remove)$", found[2])  # of the few jobs under way

@@ -18,7 +18,7 @@ from db.threads import ThreadStore
 from db.usage import Usage
 from generation.job import Action
 from generation.params import PromptPart, Tile, Upload
-from tests.db.jobs import ADA, BEN, a_job
+from tests.db.jobs import ADA, BEN, make_job
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def privacy(connection):
     return PersonalData(connection)
 
 
-async def answered(store, **changes):
-    job = a_job(**changes)
+async def store_posted_job(store, **changes):
+    job = make_job(**changes)
     await store.add_job(job)
     await store.mark_running(job.id)
     await store.mark_generated(job.id, "png", 2.0, "Painter")
@@ -46,13 +46,13 @@ async def answered(store, **changes):
     return job
 
 
-def with_source(digest):
-    return replace(a_job().params, source=Upload(digest * 64), strength=0.5)
+def params_with_source(digest):
+    return replace(make_job().params, source=Upload(digest * 64), strength=0.5)
 
 
-async def furnish(connection, store):
+async def store_everything(connection, store):
     """Give Ada one of everything."""
-    job = await answered(store, params=with_source("a"))
+    job = await store_posted_job(store, params=params_with_source("a"))
     await PreferenceStore(connection).update(ADA.id, raw=True)
     await PreferenceStore(connection).set_option(ADA.id, "mine", "--ar 3:2")
     await FavouriteStore(connection).add(ADA.id, Tile(job.id, 1))
@@ -66,9 +66,9 @@ async def furnish(connection, store):
 
 
 async def test_everything_that_is_kept_is_counted(connection, store, privacy):
-    await furnish(connection, store)
-    await store.add_job(a_job(asked_at=200.0))
-    await store.add_job(a_job(requester=BEN))
+    await store_everything(connection, store)
+    await store.add_job(make_job(asked_at=200.0))
+    await store.add_job(make_job(requester=BEN))
     kept = await privacy.summary(ADA.id)
     assert (kept.jobs, kept.drawn, kept.uploads, kept.first_at, kept.last_at) == (2, 1, 1, 100.0, 200.0)
     assert kept.preferences
@@ -81,32 +81,34 @@ async def test_nothing_is_kept_of_a_stranger(privacy):
 
 
 async def test_a_picture_is_only_counted_for_who_brought_it(store, privacy):
-    await store.add_job(a_job(params=with_source("a")))
-    await store.add_job(a_job(requester=BEN, params=with_source("a"), action=Action.VARY_STRONG))
+    await store.add_job(make_job(params=params_with_source("a")))
+    await store.add_job(make_job(requester=BEN, params=params_with_source("a"), action=Action.VARY_STRONG))
     assert ((await privacy.summary(ADA.id)).uploads, (await privacy.summary(BEN.id)).uploads) == (1, 0)
 
 
 async def test_jobs_are_handed_out_in_bites_each_once_and_without_the_token(store, privacy):
-    jobs = [a_job(asked_at=100.0 + number // 3) for number in range(10)]
+    jobs = [make_job(asked_at=100.0 + number // 3) for number in range(10)]
     for job in jobs:
         await store.add_job(job)
-    await store.add_job(a_job(requester=BEN))
+    await store.add_job(make_job(requester=BEN))
     seen, after = [], START_CURSOR
     while bite := await privacy.export_jobs(ADA.id, after, 4):
         seen += bite
         after = Cursor(bite[-1]["asked_at"], bite[-1]["id"])
-    assert [job["id"] for job in seen] == sorted((job.id for job in jobs), key=lambda id_: (_asked(jobs, id_), id_))
+    assert [job["id"] for job in seen] == sorted(
+        (job.id for job in jobs), key=lambda id_: (_requested_at(jobs, id_), id_)
+    )
     assert not {"token", "token_expires_at"} & seen[0].keys()
     assert seen[0]["params"]["seed"] == 7
 
 
-def _asked(jobs, job_id):
+def _requested_at(jobs, job_id):
     return next(job.asked_at for job in jobs if job.id == job_id)
 
 
 async def test_erasing_leaves_what_is_others_and_what_moderators_noted(connection, store, privacy):
-    mine = await furnish(connection, store)
-    others = await answered(store, requester=BEN, parent=Tile(mine.id, 0), action=Action.VARY_STRONG)
+    mine = await store_everything(connection, store)
+    others = await store_posted_job(store, requester=BEN, parent=Tile(mine.id, 0), action=Action.VARY_STRONG)
     await FavouriteStore(connection).add(BEN.id, Tile(mine.id, 2))
     await privacy.begin_erasure(ADA.id, 1000.0)
     for job_id in await privacy.jobs_to_erase(ADA.id, 1000.0, 100):
@@ -129,9 +131,11 @@ async def test_no_word_of_an_erased_prompt_is_left_in_the_file(path, clock):
     async with Connection.open(path) as connection:
         store, privacy = JobStore(connection, clock), PersonalData(connection)
         for number in range(100):
-            await store.add_job(a_job(requester=BEN))
+            await store.add_job(make_job(requester=BEN))
             if number == 50:
-                await store.add_job(mine := a_job(params=replace(a_job().params, parts=(PromptPart("xylophonist"),))))
+                await store.add_job(
+                    mine := make_job(params=replace(make_job().params, parts=(PromptPart("xylophonist"),)))
+                )
         await privacy.begin_erasure(ADA.id, 1000.0)
         await privacy.erase_job(mine.id)
         await privacy.end_erasure(ADA.id, 1000.0)
@@ -139,8 +143,8 @@ async def test_no_word_of_an_erased_prompt_is_left_in_the_file(path, clock):
 
 
 async def test_what_was_asked_for_later_is_not_erased(store, privacy):
-    await store.add_job(a_job(asked_at=100.0))
-    await store.add_job(later := a_job(asked_at=300.0))
+    await store.add_job(make_job(asked_at=100.0))
+    await store.add_job(later := make_job(asked_at=300.0))
     await privacy.begin_erasure(ADA.id, 200.0)
     for job_id in await privacy.jobs_to_erase(ADA.id, 200.0, 100):
         await privacy.erase_job(job_id)
@@ -155,20 +159,20 @@ async def test_a_second_wish_while_the_first_is_carried_out_is_not_lost(privacy)
 
 
 async def test_a_picture_that_somebody_else_needs_as_well_is_left_to_them(store, privacy):
-    await store.add_job(mine := a_job(params=with_source("a")))
-    await store.add_job(also := a_job(params=with_source("b")))
-    await store.add_job(a_job(requester=BEN, params=with_source("a")))
+    await store.add_job(mine := make_job(params=params_with_source("a")))
+    await store.add_job(also := make_job(params=params_with_source("b")))
+    await store.add_job(make_job(requester=BEN, params=params_with_source("a")))
     assert await privacy.erase_job(mine.id) == []
     assert await privacy.erase_job(also.id) == ["b" * 64]
 
 
 async def test_limits_cannot_be_erased(connection, store, privacy):
     usage = Usage(connection)
-    await answered(store, asked_at=500.0)
-    failed = a_job(asked_at=600.0)
+    await store_posted_job(store, asked_at=500.0)
+    failed = make_job(asked_at=600.0)
     await store.add_job(failed)
     await store.mark_failed(failed.id, "No.")
-    stopped = a_job(asked_at=400.0)
+    stopped = make_job(asked_at=400.0)
     await store.add_job(stopped)
     await store.mark_running(stopped.id)
     await store.cancel(stopped.id, "Cancelled.")
@@ -180,7 +184,7 @@ async def test_limits_cannot_be_erased(connection, store, privacy):
     assert (before.jobs, before.seconds, before.last_asked_at) == (2, 2.0, 500.0)
 
 
-PERSON = {"person": 1, "id": "x", "at": 0.0, "most": 1, "digest": "x"}
+SQL_PARAMETERS = {"person": 1, "id": "x", "at": 0.0, "most": 1, "digest": "x"}
 
 
 @pytest.mark.parametrize(
@@ -197,7 +201,7 @@ PERSON = {"person": 1, "id": "x", "at": 0.0, "most": 1, "digest": "x"}
     ],
 )
 async def test_everything_is_found_by_index(connection, sql):
-    plan = [row["detail"] for row in await connection.fetch_all(f"EXPLAIN QUERY PLAN {sql}", PERSON)]
+    plan = [row["detail"] for row in await connection.fetch_all(f"EXPLAIN QUERY PLAN {sql}", SQL_PARAMETERS)]
     # The few jobs under way may all be looked at; the erasures are as many as are being carried out.
     assert [step for step in plan if step.startswith("SCAN") and "jobs_open" not in step] == []
     assert any("SEARCH" in step or "jobs_open" in step for step in plan)

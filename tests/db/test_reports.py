@@ -35,7 +35,7 @@ async def test_pressing_twice_reports_once(reports):
     assert [bool(outcome) for outcome in outcomes].count(True) == 1
 
 
-async def test_several_people_and_pictures_are_told_apart_and_it_can_be_reported_again(reports, clock):
+async def test_reports_are_separate_per_user_and_image_and_can_be_repeated(reports, clock):
     for person, job in ((ADA, JOB), (BEN, JOB), (ADA, "f" * 12)):
         clock.now += 1
         assert await reports.add(GUILD, job, person, "x")

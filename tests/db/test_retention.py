@@ -16,52 +16,52 @@ from db.jobs import JobState, JobStore
 from db.retention import DAY_S, Retention, retention_days_by_guild
 from generation.messages import Grid
 from generation.params import Tile
-from tests.db.jobs import a_job
+from tests.db.jobs import make_job
 
 GRID = Grid((b"1", b"2", b"3", b"4"), b"sheet", "webp", 0.1)
-GUILD = a_job().destination.guild_id
+GUILD = make_job().destination.guild_id
 
 
-class Clock:
+class OffsetClock:
     """The real time, which files are dated by, and what was added to it."""
 
     def __init__(self) -> None:
-        self.ahead = 0.0
+        self.offset = 0.0
 
     def __call__(self) -> float:
-        return time.time() + self.ahead
+        return time.time() + self.offset
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> OffsetClock:
+    return OffsetClock()
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_fast_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH_INTERVAL_S", 0.0)
     monkeypatch.setattr(retention, "BATCH_SIZE", 3)
 
 
 @pytest.fixture
-def pictures(path: Path) -> ImageStore:
+def image_store(path: Path) -> ImageStore:
     return ImageStore(path.parent)
 
 
 @pytest.fixture
-def sweep(store, pictures, clock):
+def sweep(store, image_store, clock):
     async def sweep(days: int = 0, of_guild: dict[int, int] | None = None) -> retention.SweepResult:
         async def guild_days() -> dict[int, int]:
             return of_guild or {}
 
-        return await Retention(store._connection, pictures, days, guild_days, clock).sweep()
+        return await Retention(store._connection, image_store, days, guild_days, clock).sweep()
 
     return sweep
 
 
-async def keep(store: JobStore, pictures: ImageStore, state: JobState = JobState.POSTED, **changes) -> str:
+async def store_job(store: JobStore, pictures: ImageStore, state: JobState = JobState.POSTED, **changes) -> str:
     """Keep a job with its pictures in the state that it has come to."""
-    job = a_job(asked_at=time.time(), **changes)
+    job = make_job(asked_at=time.time(), **changes)
     await store.add_job(job)
     if state is not JobState.WAITING:
         await store.mark_running(job.id)
@@ -78,115 +78,115 @@ async def keep(store: JobStore, pictures: ImageStore, state: JobState = JobState
     return job.id
 
 
-def files(pictures: ImageStore, job_id: str) -> int:
+def count_files(pictures: ImageStore, job_id: str) -> int:
     paths = [*(pictures.path(Tile(job_id, index)) for index in range(4)), pictures.grid_path(job_id, "webp")]
     return sum(path.exists() for path in paths)
 
 
-def from_picture(source: object) -> dict[str, object]:
-    return {"params": replace(a_job().params, source=source)}
+def params_with_source(source: object) -> dict[str, object]:
+    return {"params": replace(make_job().params, source=source)}
 
 
-async def test_a_job_is_forgotten_with_its_files_when_its_time_is_over(store, pictures, clock, sweep):
-    old = [await keep(store, pictures) for _ in range(7)]
-    clock.ahead = 29 * DAY_S
+async def test_a_job_is_forgotten_with_its_files_when_its_time_is_over(store, image_store, clock, sweep):
+    old = [await store_job(store, image_store) for _ in range(7)]
+    clock.offset = 29 * DAY_S
     assert (await sweep(days=30)).jobs == 0
-    clock.ahead = 31 * DAY_S
+    clock.offset = 31 * DAY_S
     swept = await sweep(days=30)
     assert (swept.jobs, swept.files) == (7, 35)
-    assert [files(pictures, job_id) for job_id in old] == [0] * 7
+    assert [count_files(image_store, job_id) for job_id in old] == [0] * 7
     assert [await store.get(job_id) for job_id in old] == [None] * 7
 
 
-async def test_without_a_number_of_days_everything_is_kept_for_ever(store, pictures, clock, sweep):
-    job_id = await keep(store, pictures)
-    clock.ahead = 10_000 * DAY_S
+async def test_without_a_number_of_days_everything_is_kept_for_ever(store, image_store, clock, sweep):
+    job_id = await store_job(store, image_store)
+    clock.offset = 10_000 * DAY_S
     assert (await sweep()).jobs == 0
-    assert files(pictures, job_id) == 5
+    assert count_files(image_store, job_id) == 5
 
 
 @pytest.mark.parametrize(
     ("default", "of_guild", "kept"), [(30, 0, True), (30, 7, False), (0, 7, False), (5, 60, False), (0, 60, True)]
 )
 async def test_of_the_default_and_a_guilds_own_number_of_days_the_smaller_counts(
-    store, pictures, clock, sweep, default, of_guild, kept
+    store, image_store, clock, sweep, default, of_guild, kept
 ):
-    job_id = await keep(store, pictures)
-    elsewhere = replace(a_job().destination, guild_id=None)
-    in_dm = await keep(store, pictures, destination=elsewhere)
-    clock.ahead = 20 * DAY_S
+    job_id = await store_job(store, image_store)
+    elsewhere = replace(make_job().destination, guild_id=None)
+    in_dm = await store_job(store, image_store, destination=elsewhere)
+    clock.offset = 20 * DAY_S
     await sweep(default, {GUILD: of_guild, 99: 1})
-    assert bool(files(pictures, job_id)) is kept
-    assert bool(files(pictures, in_dm)) is (default in (0, 30))
+    assert bool(count_files(image_store, job_id)) is kept
+    assert bool(count_files(image_store, in_dm)) is (default in (0, 30))
 
 
 @pytest.mark.parametrize("state", [JobState.WAITING, JobState.RUNNING, JobState.GENERATED])
-async def test_an_unfinished_job_and_the_picture_that_it_starts_from_stay(store, pictures, clock, sweep, state):
-    parent, mask = await keep(store, pictures), await keep(store, pictures)
-    blended = await keep(store, pictures)
-    params = replace(a_job().params, source=Tile(parent, 2), mask=Tile(mask, 0), blended=(Tile(blended, 1),))
-    child = await keep(store, pictures, state, params=params)
-    clock.ahead = 31 * DAY_S
+async def test_an_unfinished_job_and_the_picture_that_it_starts_from_stay(store, image_store, clock, sweep, state):
+    parent, mask = await store_job(store, image_store), await store_job(store, image_store)
+    blended = await store_job(store, image_store)
+    params = replace(make_job().params, source=Tile(parent, 2), mask=Tile(mask, 0), blended=(Tile(blended, 1),))
+    child = await store_job(store, image_store, state, params=params)
+    clock.offset = 31 * DAY_S
     assert (await sweep(days=30)).jobs == 0
-    assert [files(pictures, job_id) for job_id in (parent, mask, blended)] == [5, 5, 5]
+    assert [count_files(image_store, job_id) for job_id in (parent, mask, blended)] == [5, 5, 5]
     await store.mark_failed(child, "It was not to be.")
     assert (await sweep(days=30)).jobs == 3
 
 
-async def test_a_favourite_stays(store, pictures, clock, sweep):
-    job_id = await keep(store, pictures)
+async def test_a_favourite_stays(store, image_store, clock, sweep):
+    job_id = await store_job(store, image_store)
     await store._connection.write(
         "INSERT INTO favourites (person_id, job_id, tile_index, at) VALUES (11, :id, 2, 0)", {"id": job_id}
     )
-    clock.ahead = 31 * DAY_S
+    clock.offset = 31 * DAY_S
     assert (await sweep(days=30)).jobs == 0
-    assert files(pictures, job_id) == 5
+    assert count_files(image_store, job_id) == 5
 
 
-async def test_a_job_whose_notice_still_has_to_be_dealt_with_stays(store, pictures, clock, sweep):
-    job_id = await keep(store, pictures, JobState.FAILED)
+async def test_a_job_whose_notice_still_has_to_be_dealt_with_stays(store, image_store, clock, sweep):
+    job_id = await store_job(store, image_store, JobState.FAILED)
     await store.set_status_message(job_id, 72)
-    clock.ahead = 31 * DAY_S
+    clock.offset = 31 * DAY_S
     assert (await sweep(days=30)).jobs == 0
     assert await store.get(job_id)
 
 
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED])
-async def test_pictures_of_a_job_that_came_to_nothing_go_after_a_day(store, pictures, clock, sweep, state):
-    job_id = await keep(store, pictures, state)
-    answered = await keep(store, pictures)
+async def test_pictures_of_a_job_that_came_to_nothing_go_after_a_day(store, image_store, clock, sweep, state):
+    job_id = await store_job(store, image_store, state)
+    answered = await store_job(store, image_store)
     await sweep()
-    assert files(pictures, job_id) == 5
-    clock.ahead = 2 * DAY_S
+    assert count_files(image_store, job_id) == 5
+    clock.offset = 2 * DAY_S
     assert (await sweep()).files == 5
-    assert files(pictures, job_id) == 0
-    assert files(pictures, answered) == 5
+    assert count_files(image_store, job_id) == 0
+    assert count_files(image_store, answered) == 5
     assert await store.get(job_id)
 
 
-async def test_what_kill_9_left_half_written_goes_after_a_day(pictures, clock, sweep):
-    upload = await pictures.save_upload(b"a picture")
-    folder = pictures.path(upload).parent
+async def test_what_kill_9_left_half_written_goes_after_a_day(image_store, clock, sweep):
+    upload = await image_store.save_upload(b"a picture")
+    folder = image_store.path(upload).parent
     half = folder / f"{upload.digest}.png.0a1b2c3d.partial"
     half.write_bytes(b"half a pic")
     await sweep()
     assert half.exists()
-    clock.ahead = 2 * DAY_S
+    clock.offset = 2 * DAY_S
     await sweep()
     assert not half.exists()
 
 
-async def test_uploads_go_when_no_job_starts_from_them(store, pictures, clock, sweep):
-    wanted, lonely, blended, deleted = [await pictures.save_upload(data) for data in (b"1", b"2", b"3", b"4")]
+async def test_uploads_go_when_no_job_starts_from_them(store, image_store, clock, sweep):
+    wanted, lonely, blended, deleted = [await image_store.save_upload(data) for data in (b"1", b"2", b"3", b"4")]
     for _ in range(5):
-        await keep(store, pictures)
-    await keep(store, pictures, **from_picture(wanted))
-    await keep(store, pictures, params=replace(a_job().params, blended=(blended,)))
-    of_deleted = await keep(store, pictures, **from_picture(deleted))
+        await store_job(store, image_store)
+    await store_job(store, image_store, **params_with_source(wanted))
+    await store_job(store, image_store, params=replace(make_job().params, blended=(blended,)))
+    of_deleted = await store_job(store, image_store, **params_with_source(deleted))
     await store._connection.write("UPDATE jobs SET deleted_at = 1 WHERE id = :id", {"id": of_deleted})
-    clock.ahead = 2 * DAY_S
+    clock.offset = 2 * DAY_S
     await sweep()
-    assert [pictures.path(upload).exists() for upload in (wanted, lonely, blended, deleted)] == [
+    assert [image_store.path(upload).exists() for upload in (wanted, lonely, blended, deleted)] == [
         True,
         False,
         True,
@@ -194,41 +194,41 @@ async def test_uploads_go_when_no_job_starts_from_them(store, pictures, clock, s
     ]
 
 
-async def test_an_upload_that_has_just_come_again_stays(pictures, clock, sweep):
-    upload = await pictures.save_upload(b"a picture")
-    os.utime(pictures.path(upload), (0, 0))
-    await pictures.save_upload(b"a picture")
+async def test_an_upload_that_has_just_come_again_stays(image_store, clock, sweep):
+    upload = await image_store.save_upload(b"a picture")
+    os.utime(image_store.path(upload), (0, 0))
+    await image_store.save_upload(b"a picture")
     await sweep()
-    assert pictures.path(upload).exists()
+    assert image_store.path(upload).exists()
 
 
-async def test_files_of_jobs_that_the_store_has_never_heard_of_stay(pictures, clock, sweep):
-    await pictures.save("0123456789ab", GRID)
-    clock.ahead = 1000 * DAY_S
+async def test_files_of_jobs_that_the_store_has_never_heard_of_stay(image_store, clock, sweep):
+    await image_store.save("0123456789ab", GRID)
+    clock.offset = 1000 * DAY_S
     await sweep(days=1)
-    assert files(pictures, "0123456789ab") == 5
+    assert count_files(image_store, "0123456789ab") == 5
 
 
-async def test_a_sweep_that_was_interrupted_is_finished_by_the_next(store, pictures, clock, sweep, monkeypatch):
-    job_ids = [await keep(store, pictures) for _ in range(3)]
-    clock.ahead = 31 * DAY_S
-    unlinked = pictures.delete
+async def test_a_sweep_that_was_interrupted_is_finished_by_the_next(store, image_store, clock, sweep, monkeypatch):
+    job_ids = [await store_job(store, image_store) for _ in range(3)]
+    clock.offset = 31 * DAY_S
+    unlinked = image_store.delete
 
     async def remove(job_id: str) -> int:
         if job_id == job_ids[1]:
             raise OSError("the power is gone")
         return await unlinked(job_id)
 
-    monkeypatch.setattr(pictures, "delete", remove)
+    monkeypatch.setattr(image_store, "delete", remove)
     with pytest.raises(OSError, match="power"):
         await sweep(days=30)
-    assert files(pictures, job_ids[1]) == 5
+    assert count_files(image_store, job_ids[1]) == 5
     monkeypatch.undo()
     assert (await sweep(days=30)).jobs == 3
-    assert [files(pictures, job_id) for job_id in job_ids] == [0, 0, 0]
+    assert [count_files(image_store, job_id) for job_id in job_ids] == [0, 0, 0]
 
 
-async def test_it_sweeps_soon_after_the_start_and_goes_on_after_trouble(store, pictures, clock, monkeypatch, caplog):
+async def test_it_sweeps_soon_after_the_start_and_goes_on_after_trouble(store, image_store, clock, monkeypatch, caplog):
     monkeypatch.setattr(retention, "STARTUP_DELAY_S", 0.0)
     monkeypatch.setattr(retention, "DAY_S", 0.01)
     calls = asyncio.Queue()
@@ -239,7 +239,7 @@ async def test_it_sweeps_soon_after_the_start_and_goes_on_after_trouble(store, p
             raise OSError("no disk")
         return {}
 
-    sweeping = asyncio.create_task(Retention(store._connection, pictures, 0, guild_days, clock).run_daily())
+    sweeping = asyncio.create_task(Retention(store._connection, image_store, 0, guild_days, clock).run_daily())
     async with asyncio.timeout(10):
         while calls.qsize() < 3:  # noqa: ASYNC110 (nothing there tells of it)
             await asyncio.sleep(0.001)

@@ -14,8 +14,8 @@ from db.jobs import JobState, JobStore
 from db.search import BY_ID, BY_MESSAGE, BY_PROMPT, FAVOURITES, NEWEST, JobSearch
 from generation.job import Action
 from generation.params import PromptPart
-from tests.db.jobs import ADA, BEN, a_full_job, a_job
-from tests.db.old_database import OLD, jobs_by_state
+from tests.db.jobs import ADA, BEN, make_full_job, make_job
+from tests.db.old_database import OLD_DATABASES, jobs_by_state
 
 
 @pytest.fixture
@@ -36,13 +36,13 @@ def store(connection, clock):
 
 @pytest.fixture
 def draw(store, clock):
-    return partial(keep_drawn, store, clock)
+    return partial(store_generated_job, store, clock)
 
 
-async def keep_drawn(store, clock, prompt, *, requester=ADA, answer_id=77):
+async def store_generated_job(store, clock, prompt, *, requester=ADA, answer_id=77):
     """Keep a job that has been drawn, and give its id."""
-    params = replace(a_job().params, parts=(PromptPart(prompt),))
-    job = a_job(requester=requester, asked_at=clock.now, params=params)
+    params = replace(make_job().params, parts=(PromptPart(prompt),))
+    job = make_job(requester=requester, asked_at=clock.now, params=params)
     clock.now += 1
     await store.add_job(job)
     await store.mark_running(job.id)
@@ -84,8 +84,8 @@ async def test_a_job_is_found_by_the_beginning_of_its_id(search, draw):
 
 
 async def test_what_is_not_drawn_or_deleted_or_forgotten_is_not_found(search, store, draw, connection):
-    await store.add_job(a_job())
-    failed = a_job()
+    await store.add_job(make_job())
+    failed = make_job()
     await store.add_job(failed)
     await store.mark_failed(failed.id, "Out of paint.")
     deleted, forgotten = await draw("a fox"), await draw("a fox")
@@ -127,7 +127,7 @@ async def test_nothing_that_is_typed_is_an_error(search, draw, typed):
 async def test_prompts_from_before_there_was_a_search_are_found_too(tmp_path):
     path = tmp_path / "old.sqlite3"
     with closing(sqlite3.connect(path)) as sqlite:
-        sqlite.executescript((OLD / "0001.sql").read_text(encoding="utf-8"))
+        sqlite.executescript((OLD_DATABASES / "0001.sql").read_text(encoding="utf-8"))
     async with Connection.open(path) as connection:
         found = await JobSearch(connection).by_prompt(ADA.id, "red fox")
     assert [each.job_id for each in found] == [jobs_by_state()[JobState.GENERATED].id]
@@ -151,11 +151,11 @@ async def test_a_job_is_found_by_its_result_and_by_its_notice(search, store, dra
 
 
 async def test_the_life_so_far_is_summed_up(search, store, draw):
-    full = a_full_job()
+    full = make_full_job()
     await store.add_job(full)
     for number in range(2):
         await draw(f"fox {number}")
-    await store.add_job(a_job())
+    await store.add_job(make_job())
     lifetime = await search.lifetime(ADA.id)
     assert (lifetime.jobs, lifetime.images, lifetime.seconds) == (2, 8, 3.0)
     assert (await search.lifetime(BEN.id)).jobs == 0

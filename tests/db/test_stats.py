@@ -8,7 +8,7 @@ from db.connection import Connection
 from db.jobs import JobStore
 from db.stats import BY_ACTION, BY_MODEL, BY_PERSON, OVER_TIME, REASONS, TIMES, TOTALS, Breakdown, Percentiles, Stats
 from generation.job import Action
-from tests.db.jobs import ADA, BEN, a_job
+from tests.db.jobs import ADA, BEN, make_job
 
 DAY = 86_400.0
 
@@ -29,9 +29,9 @@ def stats(connection):
     return Stats(connection)
 
 
-async def draw(store, clock, *, waits=1.0, seconds=2.0, model="Painter", **changes):
+async def store_generated_job(store, clock, *, waits=1.0, seconds=2.0, model="Painter", **changes):
     """Keep a job that was asked for now, waited and was drawn."""
-    job = a_job(asked_at=clock.now, **changes)
+    job = make_job(asked_at=clock.now, **changes)
     await store.add_job(job)
     clock.now += waits
     await store.mark_running(job.id)
@@ -48,9 +48,9 @@ async def test_an_empty_server_has_empty_numbers(stats):
 
 
 async def test_jobs_people_and_shares_are_counted(store, clock, stats):
-    await draw(store, clock, requester=ADA, seconds=10.0)
-    await draw(store, clock, requester=ADA, seconds=20.0, action=Action.VARY_STRONG, model="Other")
-    await draw(store, clock, requester=BEN, seconds=5.0)
+    await store_generated_job(store, clock, requester=ADA, seconds=10.0)
+    await store_generated_job(store, clock, requester=ADA, seconds=20.0, action=Action.VARY_STRONG, model="Other")
+    await store_generated_job(store, clock, requester=BEN, seconds=5.0)
     numbers = await stats.for_guild(1, 0.0, DAY, 1)
     assert (numbers.jobs, numbers.people, numbers.seconds) == (3, 2, 35.0)
     assert numbers.by_person == [Breakdown("ada", 2, 30.0), Breakdown("ben", 1, 5.0)]
@@ -60,36 +60,36 @@ async def test_jobs_people_and_shares_are_counted(store, clock, stats):
 
 async def test_the_times_are_the_middle_one_and_what_nine_of_ten_do_not_exceed(store, clock, stats):
     for number in range(1, 12):
-        await draw(store, clock, waits=float(number), seconds=100.0 * number)
+        await store_generated_job(store, clock, waits=float(number), seconds=100.0 * number)
     numbers = await stats.for_guild(1, 0.0, DAY, 1)
     assert numbers.queue_time == Percentiles(6.0, 10.0)
     assert numbers.generation_time == Percentiles(600.0, 1000.0)
 
 
 async def test_picked_pictures_other_servers_and_other_times_do_not_count(store, clock, stats):
-    await draw(store, clock)
+    await store_generated_job(store, clock)
     since, clock.now = clock.now, clock.now + 1
-    kept = await draw(store, clock)
-    await draw(store, clock, action=Action.PICK)
-    await draw(store, clock, destination=a_job().destination.__class__(**_elsewhere()))
+    kept = await store_generated_job(store, clock)
+    await store_generated_job(store, clock, action=Action.PICK)
+    await store_generated_job(store, clock, destination=make_job().destination.__class__(**_other_guild_destination()))
     numbers = await stats.for_guild(1, since, since + DAY, 1)
     assert numbers.jobs == 1
     assert numbers.by_person == [Breakdown(kept.requester.name, 1, 2.0)]
 
 
-def _elsewhere():
-    to = a_job().destination
+def _other_guild_destination():
+    to = make_job().destination
     return {name: getattr(to, name) for name in to.__dataclass_fields__} | {"guild_id": 2}
 
 
 async def test_failures_are_counted_by_their_reason_whatever_their_id(store, clock, stats):
     for number in range(3):
-        job = a_job(asked_at=clock.now)
+        job = make_job(asked_at=clock.now)
         await store.add_job(job)
         await store.mark_failed(
             job.id, f"Something went wrong on my side, not with your prompt. It is in the log as `{number}`."
         )
-    cancelled = a_job(asked_at=clock.now)
+    cancelled = make_job(asked_at=clock.now)
     await store.add_job(cancelled)
     await store.cancel(cancelled.id, "Cancelled by <@11>.")
     numbers = await stats.for_guild(1, 0.0, DAY, 1)
@@ -99,10 +99,10 @@ async def test_failures_are_counted_by_their_reason_whatever_their_id(store, clo
 
 async def test_jobs_are_counted_by_the_part_of_the_time_they_fall_into(store, clock, stats):
     clock.now = 0.5
-    await draw(store, clock)
+    await store_generated_job(store, clock)
     clock.now = 2 * DAY + 1
-    await draw(store, clock)
-    await draw(store, clock)
+    await store_generated_job(store, clock)
+    await store_generated_job(store, clock)
     assert (await stats.for_guild(1, 0.0, 3 * DAY, 3)).over_time == [1, 0, 2]
 
 

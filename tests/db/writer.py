@@ -7,17 +7,17 @@ import sys
 from pathlib import Path
 
 from db.jobs import JobStore
-from tests.db.jobs import BEN, a_job
+from tests.db.jobs import BEN, make_job
 
 
-async def write(path: Path, count: int) -> None:
+async def add_jobs(path: Path, count: int) -> None:
     """Add `count` jobs, one after another."""
     async with JobStore.open(path) as store:
         for _ in range(count):
-            job = a_job(requester=BEN)
+            job = make_job(requester=BEN)
             await store.add_job(job)
             print(job.id, flush=True)
 
 
 if __name__ == "__main__":
-    asyncio.run(write(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(add_jobs(Path(sys.argv[1]), int(sys.argv[2])))

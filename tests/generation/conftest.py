@@ -10,8 +10,8 @@ import pytest
 
 if TYPE_CHECKING:
     from generation.engine.networks.pipeline_loader import Pipeline
-    from tests.generation.gallery import Gallery
-    from tests.generation.studio import Studio
+    from tests.generation.gallery import EmbeddedModelHarness
+    from tests.generation.studio import EngineHarness
 
 
 @pytest.fixture(scope="session")
@@ -25,25 +25,25 @@ def pipeline(tiny_model: Path) -> Pipeline:
 
 
 @pytest.fixture
-def studio(pipeline: Pipeline) -> Iterator[Studio]:
+def harness(pipeline: Pipeline) -> Iterator[EngineHarness]:
     """Give an engine with the tiny pipeline, under observation."""
-    from tests.generation.studio import Studio
+    from tests.generation.studio import EngineHarness
 
-    studio = Studio(pipeline)
-    yield studio
-    studio.close()
+    harness = EngineHarness(pipeline)
+    yield harness
+    harness.close()
 
 
 @pytest.fixture(scope="session")
-def gallery() -> Iterator[Gallery]:
+def embedded_model() -> Iterator[EmbeddedModelHarness]:
     """Give an engine with the embedded model that draws what is typed."""
     import torch
 
     from generation.engine.networks.pipeline_loader import load_pipeline
     from generation.models.model import EMBEDDED
-    from tests.generation.gallery import Gallery
+    from tests.generation.gallery import EmbeddedModelHarness
 
     torch.set_num_threads(1)
-    gallery = Gallery(load_pipeline(EMBEDDED, "cpu", lambda _: None))
-    yield gallery
-    gallery.studio.close()
+    embedded_model = EmbeddedModelHarness(load_pipeline(EMBEDDED, "cpu", lambda _: None))
+    yield embedded_model
+    embedded_model.harness.close()

@@ -9,7 +9,7 @@ import huggingface_hub
 import pytest
 
 
-def lay_in_cache(model: Path, cache: Path, hub_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def fake_hub_cache(model: Path, cache: Path, hub_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lay a model's folder where it would be after a download, and let nothing else be downloaded."""
     home = cache / f"models--{hub_id.replace('/', '--')}"
     shutil.copytree(model, home / "snapshots" / ("0" * 40))

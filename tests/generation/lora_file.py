@@ -24,11 +24,11 @@ LINEAR = (
     "mid_block.attentions.0.proj_in",
 )
 CONVOLUTIONS = ("down_blocks.0.resnets.0.conv1", "down_blocks.0.downsamplers.0.conv", "up_blocks.0.resnets.1.conv2")
-OF_TEXT = ("encoder.layers.0.self_attn.q_proj", "encoder.layers.1.mlp.fc1")
+TEXT_LAYERS = ("encoder.layers.0.self_attn.q_proj", "encoder.layers.1.mlp.fc1")
 
 
 @dataclass(frozen=True)
-class Learnt:
+class LayerWeights:
     """What is learnt of a layer: `down` (rank × in × kernel), `up` (out × rank × 1 × 1), and `alpha`."""
 
     down: Tensor
@@ -36,7 +36,7 @@ class Learnt:
     alpha: float
 
 
-Layers = dict[tuple[str, str], Learnt]
+Layers = dict[tuple[str, str], LayerWeights]
 
 
 def random_layers(
@@ -51,7 +51,7 @@ def random_layers(
             out, *taken = layer.weight.shape
             down = size * torch.randn(rank, *taken, generator=generator)
             up = size * torch.randn(out, rank, *([1, 1] if len(taken) > 1 else []), generator=generator)
-            layers[network, path] = Learnt(down, up, rank / 2)
+            layers[network, path] = LayerWeights(down, up, rank / 2)
     return layers
 
 
@@ -83,7 +83,7 @@ def write_peft(path: Path, layers: Layers, **notes: str) -> Path:
     return path
 
 
-def merged(pipeline: Pipeline, *loras: tuple[Layers, float]) -> Pipeline:
+def merge_loras(pipeline: Pipeline, *loras: tuple[Layers, float]) -> Pipeline:
     """Give a pipeline of its own, with LoRAs in its weights."""
     names = ("unet", "text_encoder", "text_encoder_2")
     pipeline = replace(pipeline, **{name: copy.deepcopy(getattr(pipeline, name)) for name in names})

@@ -50,7 +50,7 @@ _OPEN_CLIP = {
 }
 
 
-def build_pair(folder: Path, *, second: bool = False) -> tuple[Path, Path]:
+def build_folder_and_checkpoint(folder: Path, *, second: bool = False) -> tuple[Path, Path]:
     """Write a model of the first or `second` generation as a folder and as a file, with the same weights."""
     with torch.random.fork_rng():
         torch.manual_seed(7)
@@ -65,11 +65,11 @@ def build_pair(folder: Path, *, second: bool = False) -> tuple[Path, Path]:
             requires_safety_checker=False,
         )
     pipeline.save_pretrained(folder / "parts")
-    save_file(dict(_original(pipeline, second)), folder / "whole.safetensors")
+    save_file(dict(_ldm_weights(pipeline, second)), folder / "whole.safetensors")
     return folder / "parts", folder / "whole.safetensors"
 
 
-def build_xl_pair(folder: Path) -> tuple[Path, Path]:
+def build_xl_folder_and_checkpoint(folder: Path) -> tuple[Path, Path]:
     """Write a model of SDXL's kind as a folder and as a file, with the same weights."""
     with torch.random.fork_rng():
         torch.manual_seed(8)
@@ -79,13 +79,13 @@ def build_xl_pair(folder: Path) -> tuple[Path, Path]:
             tokenizer_2=clip_tokenizer("!"),
             text_encoder=CLIPTextModel(_text_config("quick_gelu")),
             text_encoder_2=CLIPTextModelWithProjection(second),
-            unet=_unet_of_xl(),
+            unet=_xl_unet(),
             vae=_vae(scaling_factor=0.13025),
             scheduler=_scheduler(second=False),
             add_watermarker=False,
         )
     pipeline.save_pretrained(folder / "parts")
-    save_file(dict(_original_of_xl(pipeline)), folder / "whole.safetensors")
+    save_file(dict(_xl_ldm_weights(pipeline)), folder / "whole.safetensors")
     return folder / "parts", folder / "whole.safetensors"
 
 
@@ -100,7 +100,7 @@ def _text_config(activation: str, **more: Any) -> CLIPTextConfig:
     return CLIPTextConfig(hidden_act=activation, **settings | more)
 
 
-def _unet_of_xl() -> UNet2DConditionModel:
+def _xl_unet() -> UNet2DConditionModel:
     return UNet2DConditionModel(
         sample_size=128,
         block_out_channels=CHANNELS,
@@ -152,21 +152,25 @@ def _scheduler(second: bool) -> DDIMScheduler:
     )
 
 
-def _original(pipeline: StableDiffusionPipeline, second: bool) -> Iterator[tuple[str, Tensor]]:
-    yield from original_networks(pipeline.unet, pipeline.vae)
+def _ldm_weights(pipeline: StableDiffusionPipeline, second: bool) -> Iterator[tuple[str, Tensor]]:
+    yield from ldm_network_weights(pipeline.unet, pipeline.vae)
     encoder = getattr(pipeline.text_encoder, "text_model", pipeline.text_encoder)
     if second:  # its last layer is there and not used
-        yield from open_clip("cond_stage_model.model.", encoder.state_dict(), torch.eye(WIDTH), layers=(0, 1, 1))
+        yield from open_clip_weights(
+            "cond_stage_model.model.", encoder.state_dict(), torch.eye(WIDTH), layers=(0, 1, 1)
+        )
         return
     yield from _clip("cond_stage_model.transformer.", encoder.state_dict())
 
 
-def _original_of_xl(pipeline: StableDiffusionXLPipeline) -> Iterator[tuple[str, Tensor]]:
-    yield from original_networks(pipeline.unet, pipeline.vae)
+def _xl_ldm_weights(pipeline: StableDiffusionXLPipeline) -> Iterator[tuple[str, Tensor]]:
+    yield from ldm_network_weights(pipeline.unet, pipeline.vae)
     first, second = pipeline.text_encoder, pipeline.text_encoder_2
     yield from _clip("conditioner.embedders.0.transformer.", getattr(first, "text_model", first).state_dict())
     projection = second.text_projection.weight.T.contiguous()
-    yield from open_clip("conditioner.embedders.1.model.", second.text_model.state_dict(), projection, layers=(0, 1))
+    yield from open_clip_weights(
+        "conditioner.embedders.1.model.", second.text_model.state_dict(), projection, layers=(0, 1)
+    )
 
 
 def _clip(place: str, weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
@@ -175,7 +179,7 @@ def _clip(place: str, weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]
     yield f"{place}text_model.embeddings.position_ids", torch.arange(77)[None]
 
 
-def original_networks(unet: UNet2DConditionModel, vae: AutoencoderKL) -> Iterator[tuple[str, Tensor]]:
+def ldm_network_weights(unet: UNet2DConditionModel, vae: AutoencoderKL) -> Iterator[tuple[str, Tensor]]:
     """Give the weights by their original keys, for levels of two blocks in the UNet and four levels in the VAE."""
     seeing = {name.split(".")[1] for name in unet.state_dict() if re.match(r"up_blocks\.\d\.attentions", name)}
     for name, weight in unet.state_dict().items():
@@ -193,19 +197,19 @@ def _unet_name(name: str, seeing: set[str]) -> str:
     where, *rest = name.split(".")
     if where == "mid_block":
         part, number, *inner = rest
-        return f"middle_block.{2 * int(number) if part == 'resnets' else 1}.{_inner(part, inner)}"
+        return f"middle_block.{2 * int(number) if part == 'resnets' else 1}.{_layer_name(part, inner)}"
     level, part, number, *inner = rest
     if where == "down_blocks":
         block = 1 + 3 * int(level) + (2 if part == "downsamplers" else int(number))
         place = f"input_blocks.{block}.{1 if part == 'attentions' else 0}"
-        return f"{place}.op.{inner[-1]}" if part == "downsamplers" else f"{place}.{_inner(part, inner)}"
+        return f"{place}.op.{inner[-1]}" if part == "downsamplers" else f"{place}.{_layer_name(part, inner)}"
     if part == "upsamplers":  # it stands after the attention, where there is one
         last = 3 * int(level) + 2
         return f"output_blocks.{last}.{2 if level in seeing else 1}.conv.{inner[-1]}"
-    return f"output_blocks.{3 * int(level) + int(number)}.{1 if part == 'attentions' else 0}.{_inner(part, inner)}"
+    return f"output_blocks.{3 * int(level) + int(number)}.{1 if part == 'attentions' else 0}.{_layer_name(part, inner)}"
 
 
-def _inner(part: str, rest: list[str]) -> str:
+def _layer_name(part: str, rest: list[str]) -> str:
     return f"{_RESNET[rest[0]]}.{rest[1]}" if part == "resnets" else ".".join(rest)
 
 
@@ -218,22 +222,22 @@ def _vae_name(name: str) -> str:
     if rest[0] == "mid_block":
         _, part, number, *inner = rest
         if part == "resnets":
-            return f"{half}.mid.block_{int(number) + 1}.{_shortcut(inner)}"
+            return f"{half}.mid.block_{int(number) + 1}.{_rename_shortcut(inner)}"
         return f"{half}.mid.attn_1.{_ATTENTION['.'.join(inner[:-1])]}.{inner[-1]}"
     if rest[0] not in ("down_blocks", "up_blocks"):
         return name
     where, level, part, number, *inner = rest
     place = f"{half}.down.{level}" if where == "down_blocks" else f"{half}.up.{3 - int(level)}"
     if part == "resnets":
-        return f"{place}.block.{number}.{_shortcut(inner)}"
+        return f"{place}.block.{number}.{_rename_shortcut(inner)}"
     return f"{place}.{part.removesuffix('rs')}.conv.{inner[-1]}".replace("samplee", "sample")
 
 
-def _shortcut(inner: list[str]) -> str:
+def _rename_shortcut(inner: list[str]) -> str:
     return ".".join(inner).replace("conv_shortcut", "nin_shortcut")
 
 
-def open_clip(
+def open_clip_weights(
     place: str, weights: dict[str, Tensor], projection: Tensor, layers: Sequence[int]
 ) -> Iterator[tuple[str, Tensor]]:
     """Give the weights of a text encoder by OpenCLIP's keys, with these of its layers one after the other."""

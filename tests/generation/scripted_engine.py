@@ -33,7 +33,7 @@ class ScriptedEngine:
         return bool(self._running)
 
     def add(self, request: Generate) -> None:
-        if (reason := REFUSALS.get(_word(request))) is not None:
+        if (reason := FAILURE_REASONS.get(_script(request))) is not None:
             self._emit(Failed(request.job_id, reason, f"it is {reason}"))
             return
         self._running[request.job_id] = request
@@ -48,7 +48,7 @@ class ScriptedEngine:
 
     def step(self) -> None:
         for job_id, request in list(self._running.items()):
-            if job_id in self._cancelled and _word(request) != "stubborn":
+            if job_id in self._cancelled and _script(request) != "stubborn":
                 self._end(Failed(job_id, FailureReason.CANCELLED, ""))
             else:
                 self._step(job_id, request)
@@ -59,12 +59,12 @@ class ScriptedEngine:
         step, of = self._steps[job_id], request.params.num_inference_steps
         self._emit(Progress(job_id, step, of, b"preview"))
         if step == 2:
-            MISHAPS.get(_word(request), lambda: None)()
-        if step >= of or (job_id in self._cancelled and _word(request) == "stubborn" and step > 20):
+            FAILURE_ACTIONS.get(_script(request), lambda: None)()
+        if step >= of or (job_id in self._cancelled and _script(request) == "stubborn" and step > 20):
             self._end(Finished(job_id, self._grid(request)))
 
     def _grid(self, request: Generate) -> Grid:
-        tile = request.source if _word(request) == "echo" else _word(request).encode()
+        tile = request.source if _script(request) == "echo" else _script(request).encode()
         return Grid(tiles=(tile or b"",), image=b"", suffix="png", seconds=0.0)
 
     def _end(self, event: Failed | Finished) -> None:
@@ -73,49 +73,49 @@ class ScriptedEngine:
         self._emit(event)
 
 
-class Company(ScriptedEngine):
+class ScriptedMultiModelEngine(ScriptedEngine):
     """Has another model to load for who names it; the prompt says how that goes, then the job runs as any."""
 
     def __init__(self, repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> None:
         super().__init__(repertoire, device, threads, emit)
         self._others = {model.name: replace(model, native_size=128) for model in repertoire.models[1:]}
-        self._coming = 0
+        self._loading = 0
 
     @property
     def busy(self) -> bool:
-        return bool(self._running or self._coming)
+        return bool(self._running or self._loading)
 
     def add(self, request: Generate) -> None:
         model = self._others.get(request.params.model)
         if model is None:
             super().add(request)
-        elif _word(request) == "fail to load":
+        elif _script(request) == "fail to load":
             self._emit(Loading("unet", 0, 1, model.name))
             self._emit(Unloaded(model.name))
             self._emit(Failed(request.job_id, FailureReason.USER_ERROR, "it cannot be loaded"))
         else:
-            self._coming += 1
+            self._loading += 1
             threading.Thread(target=self._load, args=(model, request), daemon=True).start()
 
     def _load(self, model: Model, request: Generate) -> None:
-        for part in range(PARTS.get(_word(request), 1)):
+        for part in range(LOADING_PARTS.get(_script(request), 1)):
             self._emit(Loading("unet", part, FOREVER, model.name))
             time.sleep(0.05)
-        if _word(request) == "hang while loading":
+        if _script(request) == "hang while loading":
             _hang()
         self._emit(Loaded(model, 1.5))
         super().add(request)
-        self._coming -= 1
+        self._loading -= 1
 
 
-PARTS = {"load slowly": 30, "load for ever": FOREVER}
+LOADING_PARTS = {"load slowly": 30, "load for ever": FOREVER}
 
 
-def _word(request: Generate) -> str:
+def _script(request: Generate) -> str:
     return request.params.parts[0].text
 
 
-REFUSALS = {
+FAILURE_REASONS = {
     "complain": FailureReason.USER_ERROR,
     "out of memory": FailureReason.OUT_OF_MEMORY,
     "drop": FailureReason.CANCELLED,
@@ -135,7 +135,11 @@ def _hang() -> None:
     time.sleep(3600)
 
 
-MISHAPS: dict[str, Callable[[], None]] = {"crash": _crash, "crash in a thread": _crash_in_a_thread, "hang": _hang}
+FAILURE_ACTIONS: dict[str, Callable[[], None]] = {
+    "crash": _crash,
+    "crash in a thread": _crash_in_a_thread,
+    "hang": _hang,
+}
 
 
 def load(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
@@ -144,8 +148,8 @@ def load(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> Sc
     return ScriptedEngine(repertoire, device, threads, emit)
 
 
-def load_company(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> Company:
-    return Company(repertoire, device, threads, emit)
+def load_multi_model(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedMultiModelEngine:
+    return ScriptedMultiModelEngine(repertoire, device, threads, emit)
 
 
 def load_with_failures(
@@ -159,7 +163,7 @@ def load_with_failures(
     return load(repertoire, device, threads, emit)
 
 
-def load_for_ever(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+def load_forever(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
     emit(Loading("unet", 0, 1))
     time.sleep(3600)
     raise AssertionError("unreachable")
@@ -169,12 +173,12 @@ def load_another_family(repertoire: ModelRegistry, device: str, threads: int, em
     raise UserError(f"{repertoire.default.name} is of another family")
 
 
-def load_the_unpicklable(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
-    emit(Loading(Unreadable(), 0, 1))
+def load_unpicklable(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+    emit(Loading(Unpicklable(), 0, 1))
     return load(repertoire, device, threads, emit)
 
 
-class Unreadable(str):
+class Unpicklable(str):
     """Something that can be sent but not received, as exceptions with their own `__init__` are."""
 
     def __reduce__(self) -> tuple[type[int], tuple[str]]:

@@ -17,11 +17,11 @@ from generation.messages import Event, Failed, Finished, Generate, Progress
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.params import Params, PromptPart
 
-PLENTY = 10_000_000
-PATIENCE = 20.0
+UPLOAD_LIMIT = 10_000_000
+TIMEOUT_S = 20.0
 
 
-class Studio:
+class EngineHarness:
     """An engine, the events it told, the final latents by job, the rows of each UNet call, and the pixels of all."""
 
     def __init__(
@@ -31,30 +31,30 @@ class Studio:
         self.latents: dict[str, Tensor] = {}
         self.calls: list[int] = []
         self.pixels = 0
-        self._told = threading.Condition()
-        self.engine = DenoisingEngine(pipeline, self._tell, imprint, adapters=additions)
-        self._hook = pipeline.unet.register_forward_pre_hook(lambda _, inputs: self._count(inputs[0]))
+        self._received = threading.Condition()
+        self.engine = DenoisingEngine(pipeline, self._on_event, imprint, adapters=additions)
+        self._hook = pipeline.unet.register_forward_pre_hook(lambda _, inputs: self._record_call(inputs[0]))
         self._record_latents()
 
     def draw(self, *requests: Generate) -> list[Finished | Failed]:
         """Draw the requests together and give their ends, in the order of the requests."""
         for request in requests:
             self.engine.add(request)
-        self.step_until_idle()
-        return [self.end_of(request.job_id) for request in requests]
+        self.run_until_idle()
+        return [self.wait_for_end(request.job_id) for request in requests]
 
-    def step_until_idle(self) -> None:
+    def run_until_idle(self) -> None:
         """Step as the child process does."""
         while self.engine.busy:
             self.engine.step()
 
-    def end_of(self, job_id: str) -> Finished | Failed:
+    def wait_for_end(self, job_id: str) -> Finished | Failed:
         """Wait for a job's end."""
-        with self._told:
-            assert self._told.wait_for(lambda: self.ends(job_id), PATIENCE), f"{job_id} has not ended"
-        return self.ends(job_id)[0]
+        with self._received:
+            assert self._received.wait_for(lambda: self.end_events(job_id), TIMEOUT_S), f"{job_id} has not ended"
+        return self.end_events(job_id)[0]
 
-    def ends(self, job_id: str) -> list[Finished | Failed]:
+    def end_events(self, job_id: str) -> list[Finished | Failed]:
         """Give all the ends told for a job; there should be one."""
         return [event for event in self.events if isinstance(event, Finished | Failed) and event.job_id == job_id]
 
@@ -69,8 +69,8 @@ class Studio:
 
     def wait_for_preview(self) -> Progress:
         """Wait for a step with a preview."""
-        with self._told:
-            assert self._told.wait_for(self.previews, PATIENCE)
+        with self._received:
+            assert self._received.wait_for(self.previews, TIMEOUT_S)
         return self.previews()[0]
 
     def close(self) -> None:
@@ -78,12 +78,12 @@ class Studio:
         self._hook.remove()
         self.engine.close()
 
-    def _tell(self, event: Event) -> None:
-        with self._told:
+    def _on_event(self, event: Event) -> None:
+        with self._received:
             self.events.append(event)
-            self._told.notify_all()
+            self._received.notify_all()
 
-    def _count(self, latents: Tensor) -> None:
+    def _record_call(self, latents: Tensor) -> None:
         rows, _, height, width = latents.shape
         self.calls.append(rows)
         self.pixels += rows * height * width * self.engine._vae.scale**2
@@ -99,7 +99,7 @@ class Studio:
         finisher.finish = recorded  # type: ignore[method-assign]
 
 
-def params(text: str = "a red fox", **changes: Any) -> Params:
+def make_params(text: str = "a red fox", **changes: Any) -> Params:
     """Give params for the tiny model: one 64×64 tile in six steps, unless told otherwise."""
     values: dict[str, Any] = {
         "parts": (PromptPart(text),),
@@ -113,13 +113,13 @@ def params(text: str = "a red fox", **changes: Any) -> Params:
     return Params(**values | changes)
 
 
-def generate(job_id: str, wanted: Params | None = None, *, order: int = 0, **more: Any) -> Generate:
+def make_request(job_id: str, wanted: Params | None = None, *, order: int = 0, **more: Any) -> Generate:
     """Give the request for a job."""
-    given = {"upload_limit": PLENTY} | more
-    return Generate(job_id=job_id, params=wanted or params(), order=order, **given)
+    given = {"upload_limit": UPLOAD_LIMIT} | more
+    return Generate(job_id=job_id, params=wanted or make_params(), order=order, **given)
 
 
-def out_of_memory_above(pipeline: Pipeline, rows: int) -> Any:
+def limit_unet_rows(pipeline: Pipeline, rows: int) -> Any:
     """Let the UNet run out of memory for more than `rows`; the hook that is given ends it with `remove()`."""
 
     def refuse(_: Any, inputs: tuple[Tensor, ...]) -> None:
@@ -137,10 +137,10 @@ def assert_close(mine: Tensor, theirs: Tensor, tolerance: float = 1e-4) -> None:
     assert float((mine - theirs).abs().max()) <= tolerance * spread
 
 
-def in_turn(studio: Studio, requests: Iterable[Generate], steps_between: int) -> None:
+def run_staggered(harness: EngineHarness, requests: Iterable[Generate], steps_between: int) -> None:
     """Let the requests arrive one after the other, some steps apart, and draw them to the end."""
     for request in requests:
-        studio.engine.add(request)
+        harness.engine.add(request)
         for _ in range(steps_between):
-            studio.engine.step()
-    studio.step_until_idle()
+            harness.engine.step()
+    harness.run_until_idle()

@@ -56,7 +56,7 @@ def test_a_variation_is_a_grid_that_starts_from_the_tile(strength):
     assert (child.width, child.height, child.count) == (624, 416, 4)
 
 
-def test_a_variation_of_an_upscaled_picture_is_a_grid_of_the_models_own_size():
+def test_a_variation_of_an_upscaled_image_is_a_grid_of_native_size():
     upscaled = actions.upscale(PARENT, TILE)
     child = actions.vary(upscaled, Tile("ba9876543210", 0), MODEL, 0.5, 4)
     assert (child.width, child.height, child.count) == (624, 416, 4)
@@ -68,7 +68,7 @@ def test_a_variation_is_of_a_size_that_the_present_model_can_draw():
     assert (child.width, child.height) == size_for(smaller, (3, 2))
 
 
-def test_a_variation_of_a_picture_that_is_longer_than_the_model_can_draw_at_once_keeps_its_shape():
+def test_a_variation_of_an_image_beyond_one_window_keeps_its_aspect_ratio():
     narrow = Model(name="other", ref="other", native_size=256, size_multiple=32, max_aspect=1.2)
     child = actions.vary(PARENT, TILE, narrow, 0.5, 4)
     assert child.width / child.height == pytest.approx(1.5, rel=0.1)
@@ -84,7 +84,7 @@ def test_the_same_noise_does_not_draw_the_same_four_times_from_a_tile(button, ch
 
 @pytest.mark.parametrize("alone", [actions.pick, actions.upscale])
 @pytest.mark.parametrize("same_seed", [True, False])
-def test_a_tile_that_chaos_led_somewhere_is_led_there_again_when_it_is_drawn_alone(alone, same_seed):
+def test_a_tile_shaped_by_chaos_is_reproduced_when_generated_alone(alone, same_seed):
     parent = replace(PARENT, chaos=60, same_seed=same_seed)
     assert drift_targets(alone(parent, TILE), 0) == drift_targets(parent, TILE.index)
 
@@ -143,7 +143,7 @@ def test_a_picked_tile_is_the_tile():
     assert actions.size_of(child) == actions.size_of(PARENT)
 
 
-def test_the_result_of_a_second_pass_is_twice_as_large_also_for_its_children():
+def test_the_result_of_a_hires_pass_is_twice_as_large_for_its_children_too():
     large = replace(PARENT, hd=True)
     assert actions.size_of(large) == (1248, 832)
     assert actions.size_of(actions.pick(large, TILE)) == (1248, 832)
@@ -197,7 +197,7 @@ def test_a_zoom_has_its_range(factor):
         actions.zoom_out(PARENT, TILE, MODEL, 4, factor)
 
 
-def test_a_zoom_of_an_upscaled_picture_is_a_grid_that_the_model_sees_at_once():
+def test_a_zoom_of_an_upscaled_image_is_a_grid_within_one_window():
     child = actions.zoom_out(actions.upscale(PARENT, TILE, 4), TILE, MODEL, 4, 2)
     assert child.width * child.height <= 1.1 * actions.MAX_SINGLE_WINDOW * MODEL.native_size**2
     assert child.frame.width / child.frame.height == pytest.approx(1.5, rel=0.01)
@@ -212,7 +212,7 @@ def test_a_zoom_of_an_upscaled_picture_is_a_grid_that_the_model_sees_at_once():
         (actions.Direction.DOWN, (624, 624), Frame(0, 0, 624, 416)),
     ],
 )
-def test_panning_goes_on_for_half_the_length_and_keeps_the_picture_as_it_is(direction, size, frame):
+def test_panning_adds_half_the_length_and_keeps_the_image_unchanged(direction, size, frame):
     child = actions.pan(PARENT, TILE, MODEL, 4, direction)
     assert (child.width, child.height) == size
     assert child.aspect == (size[0] // (shared := math.gcd(*size)), size[1] // shared)
@@ -316,7 +316,7 @@ def test_what_goes_to_another_model_is_measured_in_its_native_sides(native, scal
         assert start + length <= side
 
 
-def test_what_goes_to_another_model_stays_as_it_is_where_nobody_knows_who_drew_it():
+def test_params_of_an_unknown_model_stay_unchanged_for_another_model():
     assert actions.rescaled_for(PARENT, replace(MODEL, native_size=1024), None) == PARENT
 
 

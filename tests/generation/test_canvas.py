@@ -13,7 +13,7 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(shape, generator=Generator().manual_seed(seed)) * 2 - 1
 
 
-def hole(height: int = 48, width: int = 64) -> Tensor:
+def right_third_mask(height: int = 48, width: int = 64) -> Tensor:
     """Give a mask that is drawn anew (1) in its right third."""
     mask = torch.zeros(1, 1, height, width)
     mask[..., width * 2 // 3 :] = 1
@@ -21,7 +21,7 @@ def hole(height: int = 48, width: int = 64) -> Tensor:
 
 
 def test_what_is_known_stays_as_it_is_and_the_rest_lies_between():
-    picture, mask = noise(1, 3, 48, 64), hole()
+    picture, mask = noise(1, 3, 48, 64), right_third_mask()
     filled = fill_smooth(picture, 1 - mask)
     known = mask.expand_as(picture) == 0
     assert torch.equal(filled[known], picture[known])
@@ -30,15 +30,15 @@ def test_what_is_known_stays_as_it_is_and_the_rest_lies_between():
 
 
 def test_a_filling_does_not_look_at_what_it_replaces():
-    picture, mask = noise(1, 3, 48, 64), hole()
+    picture, mask = noise(1, 3, 48, 64), right_third_mask()
     other = torch.where(mask > 0, noise(1, 3, 48, 64, seed=1), picture)
     assert torch.equal(fill_smooth(picture, 1 - mask), fill_smooth(other, 1 - mask))
 
 
 def test_a_filling_begins_where_the_known_part_ends():
     ramp = torch.linspace(-1, 1, 48)[:, None].expand(1, 3, 48, 64).clone()
-    filled = fill_smooth(ramp, 1 - hole())
-    first = int(hole()[0, 0, 0].argmax())
+    filled = fill_smooth(ramp, 1 - right_third_mask())
+    first = int(right_third_mask()[0, 0, 0].argmax())
     assert (filled[..., first] - filled[..., first - 1]).abs().max() < 0.15
     assert (filled[..., first] - filled[..., first - 1]).abs().mean() < 0.05
 
@@ -52,7 +52,7 @@ def test_any_size_can_be_filled(size):
 
 
 def test_a_drawing_is_brought_into_line_with_what_is_kept():
-    mask = hole()
+    mask = right_third_mask()
     original = torch.full((1, 3, 48, 64), 0.5)
     mended = blend_seam(original - 0.4, original, mask, 2, 12)
     row = mended[0, 0, 20]
@@ -64,7 +64,7 @@ def test_a_drawing_is_brought_into_line_with_what_is_kept():
 
 def test_a_drawing_that_fits_is_left_alone():
     original = torch.linspace(-0.5, 0.5, 64).expand(1, 3, 48, 64)
-    assert torch.allclose(blend_seam(original, original, hole(), 2, 12), original, atol=0.06)
+    assert torch.allclose(blend_seam(original, original, right_third_mask(), 2, 12), original, atol=0.06)
 
 
 def test_where_everything_is_drawn_anew_the_drawing_is_the_result():
@@ -73,7 +73,7 @@ def test_where_everything_is_drawn_anew_the_drawing_is_the_result():
 
 
 def test_a_place_is_the_freer_the_farther_it_is_from_what_is_kept():
-    free = change_map(hole(12, 24), 5)[0, 0, 6]
+    free = change_map(right_third_mask(12, 24), 5)[0, 0, 6]
     assert free[:16].max() == 0
     assert (free[16:].diff() >= 0).all()
     assert 0.5 <= free[16] < 0.7

@@ -67,7 +67,7 @@ def test_a_model_that_is_drawn_brings_its_defaults(entry: CatalogueEntry) -> Non
     assert (model.num_inference_steps, model.sampler) == (entry.num_inference_steps, entry.sampler)
 
 
-def test_trigger_words_are_the_house_style_of_a_plain_prompt_and_not_of_a_raw_one() -> None:
+def test_trigger_words_are_added_to_plain_prompts_but_not_to_raw_ones() -> None:
     here = ModelRegistry.from_refs(["openjourney"])
     assert parse_params("a fox", here).house_style == "mdjrny-v4 style"
     assert parse_params("a fox --raw", here).house_style == ""

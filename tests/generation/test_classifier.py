@@ -25,7 +25,7 @@ def vit(labels: dict[int, str]) -> ViTForImageClassification:
 
 
 @pytest.fixture
-def taught_vit(tmp_path):
+def trained_vit(tmp_path):
     """Give a ViT that was taught in a moment that white pictures are sensitive."""
     model = vit({0: "normal", 1: "nsfw"})
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
@@ -55,8 +55,8 @@ def test_without_a_classifier_nothing_is_sensitive():
     assert not load_classifier("").is_sensitive([WHITE])
 
 
-def test_an_image_classifier_finds_one_sensitive_picture_among_others(taught_vit):
-    classifier = load_classifier(taught_vit)
+def test_an_image_classifier_finds_one_sensitive_picture_among_others(trained_vit):
+    classifier = load_classifier(trained_vit)
     assert classifier.is_sensitive([BLACK, BLACK, WHITE, BLACK])
     assert not classifier.is_sensitive([BLACK, WIDE])
 

@@ -17,9 +17,9 @@ from generation.models.catalogue import CATALOGUE, Family
 from generation.models.model import describe_model
 from generation.params import Params
 from generation.planning.guidance import guidance_weights
-from tests.generation.hub import lay_in_cache
-from tests.generation.oracle import SOURCE, drawing, png, quiet, stock_latents
-from tests.generation.studio import Studio, assert_close, generate, params
+from tests.generation.hub import fake_hub_cache
+from tests.generation.oracle import SOURCE, disable_progress_bar, sample_image, stock_latents, to_png_bytes
+from tests.generation.studio import EngineHarness, assert_close, make_params, make_request
 from tests.generation.tiny_xl import build_tiny_xl
 
 FAST = {"num_inference_steps": 4, "sampler": "lcm"}
@@ -69,14 +69,17 @@ def test_a_model_that_guides_itself_says_how_it_is_drawn_best(lcm: Path) -> None
 
 @pytest.mark.parametrize("guidance", [8.0, 1.5, 1.0])
 def test_guidance_is_told_to_a_unet_that_guides_itself_and_costs_no_rows(lcm: Path, guidance: float) -> None:
-    studio = Studio(_load(lcm))
-    wanted, other = params(count=2, guidance_scale=guidance, **FAST), params("snow", guidance_scale=3.0, **FAST)
-    studio.draw(generate("a", wanted), generate("b", other))
-    studio.close()
-    assert studio.calls == [3] * 4
-    stock = quiet(LatentConsistencyModelPipeline.from_pretrained(lcm))
+    harness = EngineHarness(_load(lcm))
+    wanted, other = (
+        make_params(count=2, guidance_scale=guidance, **FAST),
+        make_params("snow", guidance_scale=3.0, **FAST),
+    )
+    harness.draw(make_request("a", wanted), make_request("b", other))
+    harness.close()
+    assert harness.calls == [3] * 4
+    stock = disable_progress_bar(LatentConsistencyModelPipeline.from_pretrained(lcm))
     for job_id, each in (("a", wanted), ("b", other)):
-        assert_close(studio.latents[job_id], _stock_lcm(stock, each))
+        assert_close(harness.latents[job_id], _stock_lcm(stock, each))
 
 
 def _stock_lcm(stock: Any, wanted: Params) -> torch.Tensor:
@@ -90,20 +93,20 @@ def _stock_lcm(stock: Any, wanted: Params) -> torch.Tensor:
 
 
 def test_a_model_that_guides_itself_starts_from_pictures_too(lcm: Path) -> None:
-    studio = Studio(_load(lcm))
-    wanted = params(source=SOURCE, strength=0.5, guidance_scale=8.0, hd=True, **FAST)
-    studio.draw(generate("a", wanted, source=png(drawing())))
-    studio.close()
-    assert torch.isfinite(studio.latents["a"]).all()
+    harness = EngineHarness(_load(lcm))
+    wanted = make_params(source=SOURCE, strength=0.5, guidance_scale=8.0, hd=True, **FAST)
+    harness.draw(make_request("a", wanted, source=to_png_bytes(sample_image())))
+    harness.close()
+    assert torch.isfinite(harness.latents["a"]).all()
 
 
 @pytest.mark.parametrize("name", ["turbo", "lightning"])
 def test_a_model_without_guidance_is_told_the_prompt_alone(name: str) -> None:
     guidance = describe_model(name).guidance_scale
-    assert list(guidance_weights(params(guidance_scale=guidance)).values()) == [1.0]
-    assert list(guidance_weights(params(guidance_scale=guidance, negative_prompt="snow")).values()) == [1.0]
+    assert list(guidance_weights(make_params(guidance_scale=guidance)).values()) == [1.0]
+    assert list(guidance_weights(make_params(guidance_scale=guidance, negative_prompt="snow")).values()) == [1.0]
     kept_out = {
-        told.text: pull for told, pull in guidance_weights(params(guidance_scale=guidance, no=("snow",))).items()
+        told.text: pull for told, pull in guidance_weights(make_params(guidance_scale=guidance, no=("snow",))).items()
     }
     assert kept_out == {"a red fox": 1.0, "snow": -0.5, "": 0.5}
 
@@ -129,15 +132,15 @@ def test_a_unet_of_its_own_is_put_among_the_parts_of_another_model(
         save_file(unet.state_dict(), alone / entry.unet_file)
     else:
         unet.save_pretrained(alone)
-    lay_in_cache(xl, tmp_path / "cache", entry.base, monkeypatch)
-    lay_in_cache(alone, tmp_path / "cache", entry.hub_id, monkeypatch)
+    fake_hub_cache(xl, tmp_path / "cache", entry.base, monkeypatch)
+    fake_hub_cache(alone, tmp_path / "cache", entry.hub_id, monkeypatch)
     pipeline = _load(name)
     mine, theirs = pipeline.unet.state_dict(), unet.state_dict()
     assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
     model = pipeline.model
     assert (model.name, model.family, model.sampler) == (entry.name, Family.SDXL, sampler)
     assert pipeline.scheduler.config.timestep_spacing == (spacing or pipeline.scheduler.config.timestep_spacing)
-    studio = Studio(pipeline)
-    studio.draw(generate("a", params(guidance_scale=model.guidance_scale, num_inference_steps=4)))
-    studio.close()
-    assert studio.calls == [1] * 4
+    harness = EngineHarness(pipeline)
+    harness.draw(make_request("a", make_params(guidance_scale=model.guidance_scale, num_inference_steps=4)))
+    harness.close()
+    assert harness.calls == [1] * 4

@@ -11,25 +11,25 @@ import torch
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.engine.networks.seamless import seamless_copy
 from generation.engine.networks.vae import Vae
-from tests.generation.gallery import SOURCE, Drawing, Gallery, plain, read
-from tests.generation.studio import Studio, assert_close, generate, params
+from tests.generation.gallery import SOURCE, Drawing, EmbeddedModelHarness, plain_png, read_pixels
+from tests.generation.studio import EngineHarness, assert_close, make_params, make_request
 
 TEXTURES = ("a meadow", "a forest", "under water", "space")
 
 
 @pytest.fixture(scope="module")
-def textures(gallery: Gallery) -> list[Drawing]:
-    return gallery.draw(*(f"{texture} --raw --tile" for texture in TEXTURES), width=192, height=192, count=2)
+def textures(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
+    return embedded_model.draw(*(f"{texture} --raw --tile" for texture in TEXTURES), width=192, height=192, count=2)
 
 
 @pytest.fixture(scope="module")
-def pictures(gallery: Gallery) -> list[Drawing]:
-    return gallery.draw(*(f"{texture} --raw" for texture in TEXTURES[:2]), width=192, height=192, count=2)
+def pictures(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
+    return embedded_model.draw(*(f"{texture} --raw" for texture in TEXTURES[:2]), width=192, height=192, count=2)
 
 
 @pytest.fixture(scope="module")
-def larger(gallery: Gallery) -> Drawing:
-    [texture] = gallery.draw("a forest --raw --tile --hd")
+def larger(embedded_model: EmbeddedModelHarness) -> Drawing:
+    [texture] = embedded_model.draw("a forest --raw --tile --hd")
     return texture
 
 
@@ -104,39 +104,43 @@ def test_a_twin_is_built_once_and_only_when_it_is_wanted(pipeline: Pipeline, mon
 
     monkeypatch.setattr("generation.engine.denoising.model_variants.seamless_copy", twin)
     monkeypatch.setattr("generation.engine.networks.vae.seamless_copy", twin)
-    studio = Studio(pipeline)
-    studio.draw(generate("plain"))
+    harness = EngineHarness(pipeline)
+    harness.draw(make_request("plain"))
     assert built == []
-    studio.draw(generate("one", params(seamless=True)), generate("two", params(seamless=True, seed=6)))
-    studio.draw(generate("three", params(seamless=True, source=SOURCE, strength=0.5), source=plain("teal")))
+    harness.draw(
+        make_request("one", make_params(seamless=True)), make_request("two", make_params(seamless=True, seed=6))
+    )
+    harness.draw(
+        make_request("three", make_params(seamless=True, source=SOURCE, strength=0.5), source=plain_png("teal"))
+    )
     assert sorted(map(id, built)) == sorted(map(id, (pipeline.unet, pipeline.vae)))
-    studio.close()
+    harness.close()
 
 
-def test_neighbours_of_a_seamless_job_are_drawn_as_if_it_were_not_there(studio: Studio) -> None:
+def test_neighbours_of_a_seamless_job_are_drawn_as_if_it_were_not_there(harness: EngineHarness) -> None:
     """Many of both, so that the one kind is decoded on its thread while the other kind's steps are made."""
-    seamless = [params(seamless=True, seed=seed, num_inference_steps=2 + seed) for seed in range(6)]
+    seamless = [make_params(seamless=True, seed=seed, num_inference_steps=2 + seed) for seed in range(6)]
     others = [replace(wanted, seamless=False) for wanted in seamless]
     for name, wanted in (("texture", seamless), ("picture", others)):
-        studio.draw(*(generate(f"{name}-{place} alone", each) for place, each in enumerate(wanted)))
-    ends = studio.draw(
+        harness.draw(*(make_request(f"{name}-{place} alone", each) for place, each in enumerate(wanted)))
+    ends = harness.draw(
         *(
-            generate(f"{name}-{place} beside", each, order=place)
+            make_request(f"{name}-{place} beside", each, order=place)
             for place, pair in enumerate(zip(seamless, others, strict=True))
             for name, each in zip(("texture", "picture"), pair, strict=True)
         )
     )
-    assert all(len(studio.ends(end.job_id)) == 1 for end in ends)
+    assert all(len(harness.end_events(end.job_id)) == 1 for end in ends)
     for place in range(6):
         for name in ("texture", "picture"):
-            alone, beside = (studio.end_of(f"{name}-{place} {company}") for company in ("alone", "beside"))
-            assert_close(studio.latents[beside.job_id], studio.latents[alone.job_id], 1e-5)
-            assert np.abs(read(beside.grid.tiles[0]) - read(alone.grid.tiles[0])).max() <= 1
+            alone, beside = (harness.wait_for_end(f"{name}-{place} {company}") for company in ("alone", "beside"))
+            assert_close(harness.latents[beside.job_id], harness.latents[alone.job_id], 1e-5)
+            assert np.abs(read_pixels(beside.grid.tiles[0]) - read_pixels(alone.grid.tiles[0])).max() <= 1
 
 
-def test_seamless_and_plain_rows_never_share_a_call(studio: Studio) -> None:
-    studio.draw(generate("plain"), generate("endless", params(seamless=True)))
-    assert studio.calls == [2] * 12
+def test_seamless_and_plain_rows_never_share_a_call(harness: EngineHarness) -> None:
+    harness.draw(make_request("plain"), make_request("endless", make_params(seamless=True)))
+    assert harness.calls == [2] * 12
 
 
 def test_a_large_texture_is_decoded_in_windows_that_go_on_over_its_edges(pipeline: Pipeline) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from generation.models.registry import ModelRegistry
 from generation.prompt import parse_params
-from tests.generation.gallery import SMALL, Drawing, Gallery, distance, plain, rising
-from tests.generation.studio import Studio, generate
+from tests.generation.gallery import SMALL_EMBEDDED, Drawing, EmbeddedModelHarness, distance, is_increasing, plain_png
+from tests.generation.studio import EngineHarness, make_request
 
 
 def _warmth(drawing: Drawing) -> float:
@@ -18,8 +18,8 @@ def _warmth(drawing: Drawing) -> float:
 
 
 @pytest.fixture(scope="module")
-def mixed_backgrounds(gallery: Gallery) -> list[Drawing]:
-    return gallery.draw(
+def mixed_backgrounds(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
+    return embedded_model.draw(
         "blue background --s 0",
         "red background::1 blue background::3 --s 0",
         "red background:: blue background:: --s 0",
@@ -34,35 +34,37 @@ def test_weights_are_the_ratio_of_what_is_seen(mixed_backgrounds: list[Drawing])
     assert shares == pytest.approx([0, 0.25, 0.5, 0.75, 1], abs=0.15)
 
 
-def test_no_removes_what_the_prompt_would_show(gallery: Gallery, mixed_backgrounds: list[Drawing]) -> None:
+def test_no_removes_what_the_prompt_would_show(
+    embedded_model: EmbeddedModelHarness, mixed_backgrounds: list[Drawing]
+) -> None:
     both = mixed_backgrounds[2]
-    sea, no_blue, no_blue_half = gallery.draw(
+    sea, no_blue, no_blue_half = embedded_model.draw(
         "the sea --s 0", "the sea --no blue --s 0", "red background:: blue background:: --no blue background --s 0"
     )
     assert _warmth(no_blue) - _warmth(sea) > 20
     assert _warmth(no_blue_half) - _warmth(both) > 50
 
 
-def test_the_image_weight_moves_from_the_prompt_to_the_picture(gallery: Gallery) -> None:
-    drawings = gallery.draw(
-        *(f"blue background --iw {weight} --s 0" for weight in (0, 0.5, 1, 3)), source=plain("orange")
+def test_the_image_weight_moves_from_the_prompt_to_the_picture(embedded_model: EmbeddedModelHarness) -> None:
+    drawings = embedded_model.draw(
+        *(f"blue background --iw {weight} --s 0" for weight in (0, 0.5, 1, 3)), source=plain_png("orange")
     )
-    assert rising([_warmth(drawing) for drawing in drawings], 5)
+    assert is_increasing([_warmth(drawing) for drawing in drawings], 5)
     assert _warmth(drawings[0]) < -100
     assert _warmth(drawings[-1]) > 150
 
 
 @pytest.fixture(scope="module")
-def styled(gallery: Gallery) -> list[Drawing]:
-    return gallery.draw(*(f"a meadow by day --s {stylize}" for stylize in (0, 40, 100, 1000)))
+def styled(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
+    return embedded_model.draw(*(f"a meadow by day --s {stylize}" for stylize in (0, 40, 100, 1000)))
 
 
 def test_more_stylize_is_farther_from_the_bare_prompt(styled: list[Drawing]) -> None:
-    assert rising([distance(styled[0], drawing) for drawing in styled], 1)
+    assert is_increasing([distance(styled[0], drawing) for drawing in styled], 1)
 
 
-def test_stylize_is_the_trigger_words_at_100_and_nothing_at_0(gallery: Gallery) -> None:
-    default, raw, bare, spoken = gallery.draw(
+def test_stylize_is_the_trigger_words_at_100_and_nothing_at_0(embedded_model: EmbeddedModelHarness) -> None:
+    default, raw, bare, spoken = embedded_model.draw(
         "a meadow by day", "a meadow by day --raw", "a meadow by day --s 0", "a meadow by day, watercolour --s 0"
     )
     assert (default.tiles == spoken.tiles).all()
@@ -73,8 +75,8 @@ def test_stylize_is_the_trigger_words_at_100_and_nothing_at_0(gallery: Gallery) 
 @pytest.mark.parametrize(
     ("stylize", "rows"), [("--s 0", 2), ("--s 100", 2), ("--s 40", 3), ("--s 600", 3), ("--s 40 --no fog", 4)]
 )
-def test_style_costs_a_text_more_only_between_and_beyond(studio: Studio, stylize: str, rows: int) -> None:
-    typed = parse_params(f"a fox {stylize}", ModelRegistry((SMALL,)))
+def test_style_costs_a_text_more_only_between_and_beyond(harness: EngineHarness, stylize: str, rows: int) -> None:
+    typed = parse_params(f"a fox {stylize}", ModelRegistry((SMALL_EMBEDDED,)))
     wanted = replace(typed, width=64, height=64, num_inference_steps=1, count=1)
-    studio.draw(generate("a", wanted))
-    assert studio.calls == [rows]
+    harness.draw(make_request("a", wanted))
+    assert harness.calls == [rows]

@@ -14,38 +14,40 @@ from torch import Tensor
 from generation.engine.networks.pipeline_loader import load_pipeline
 from generation.engine.networks.vae import Vae
 from generation.models.model import EMBEDDED
-from tests.generation.studio import Studio, assert_close, generate, params
+from tests.generation.studio import EngineHarness, assert_close, make_params, make_request
 
 
 @pytest.fixture
-def quick(tiny_model: Path) -> Iterator[Studio]:
-    studio = Studio(load_pipeline(str(tiny_model), "cpu", lambda _: None, torch.bfloat16))
-    yield studio
-    studio.close()
+def bfloat16_pipeline(tiny_model: Path) -> Iterator[EngineHarness]:
+    harness = EngineHarness(load_pipeline(str(tiny_model), "cpu", lambda _: None, torch.bfloat16))
+    yield harness
+    harness.close()
 
 
-def _likeness(one: Tensor, other: Tensor) -> float:
+def _similarity(one: Tensor, other: Tensor) -> float:
     """Give the peak signal-to-noise ratio of pictures between −1 and 1, in dB."""
     return 10 * math.log10(4 / float((one.clamp(-1, 1) - other.clamp(-1, 1)).square().mean()))
 
 
-def _drawn(precision: torch.dtype) -> Tensor:
+def _generate(precision: torch.dtype) -> Tensor:
     torch.set_num_threads(1)  # two would wait for each other beside whatever else the machine does
     pipeline = load_pipeline(EMBEDDED, "cpu", lambda _: None, precision)
-    studio = Studio(pipeline)
-    wanted = params("a castle on the hills at sunset", width=256, height=256, num_inference_steps=4)
-    studio.draw(generate("a", wanted))
-    studio.close()
-    return Vae(pipeline).decode(studio.latents["a"])
+    harness = EngineHarness(pipeline)
+    wanted = make_params("a castle on the hills at sunset", width=256, height=256, num_inference_steps=4)
+    harness.draw(make_request("a", wanted))
+    harness.close()
+    return Vae(pipeline).decode(harness.latents["a"])
 
 
 @pytest.mark.skipif(not Path(EMBEDDED, "vae").is_dir(), reason="the embedded model is not there")
 def test_the_embedded_model_draws_the_same_pictures_in_bfloat16() -> None:
-    assert _likeness(_drawn(torch.bfloat16), _drawn(torch.float32)) > 40
+    assert _similarity(_generate(torch.bfloat16), _generate(torch.float32)) > 40
 
 
 @pytest.mark.parametrize("changes", [{}, {"chaos": 60, "weird": 500}, {"hd": True}, {"guidance_scale": 1.0}])
-def test_in_bfloat16_a_tile_alone_is_the_tile_in_its_grid(quick: Studio, changes: dict[str, Any]) -> None:
-    quick.draw(generate("grid", params(seed=5, count=3, **changes)))
-    quick.draw(generate("alone", params(seed=7, count=1, **changes)))
-    assert_close(quick.latents["alone"], quick.latents["grid"][2:], 0.02)
+def test_in_bfloat16_a_tile_alone_is_the_tile_in_its_grid(
+    bfloat16_pipeline: EngineHarness, changes: dict[str, Any]
+) -> None:
+    bfloat16_pipeline.draw(make_request("grid", make_params(seed=5, count=3, **changes)))
+    bfloat16_pipeline.draw(make_request("alone", make_params(seed=7, count=1, **changes)))
+    assert_close(bfloat16_pipeline.latents["alone"], bfloat16_pipeline.latents["grid"][2:], 0.02)

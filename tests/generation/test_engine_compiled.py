@@ -15,10 +15,10 @@ from generation.engine.networks import compiled
 from generation.engine.networks.compiled import CompiledUnet
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.messages import Finished
-from tests.generation.studio import Studio, assert_close, generate, params
+from tests.generation.studio import EngineHarness, assert_close, make_params, make_request
 
 
-class Net(torch.nn.Module):
+class TinyNet(torch.nn.Module):
     """A UNet in miniature: it mixes nothing between rows."""
 
     dtype, device = torch.float32, torch.device("cpu")
@@ -35,7 +35,7 @@ class Net(torch.nn.Module):
         return (self.conv(latents) * more[:, None, None, None],)
 
 
-class Compiler:
+class FakeCompiler:
     """Stands for torch.compile: notes the rows of each call, and does to them what `work` does."""
 
     def __init__(self, work: Callable[[int], None] = lambda _: None) -> None:
@@ -53,7 +53,7 @@ class Compiler:
         return run
 
 
-def _given(rows: int, side: int = 8, words: int = 5) -> dict[str, Any]:
+def _inputs(rows: int, side: int = 8, words: int = 5) -> dict[str, Any]:
     torch.manual_seed(rows)
     return {
         "latents": torch.randn(rows, 4, side, side),
@@ -63,38 +63,40 @@ def _given(rows: int, side: int = 8, words: int = 5) -> dict[str, Any]:
     }
 
 
-def _often(quick: CompiledUnet, times: int = compiled.CALLS_BEFORE_COMPILING, rows: int = 8, **shape: int) -> None:
+def _call_repeatedly(
+    quick: CompiledUnet, times: int = compiled.CALLS_BEFORE_COMPILING, rows: int = 8, **shape: int
+) -> None:
     for _ in range(times):
-        quick(**_given(rows, **shape))
-    _settled(quick)
+        quick(**_inputs(rows, **shape))
+    _wait_for_compiler(quick)
 
 
-def _settled(quick: CompiledUnet) -> None:
+def _wait_for_compiler(quick: CompiledUnet) -> None:
     """Wait until everything that was asked for is compiled."""
     quick._thread.submit(lambda: None).result(20)
 
 
 @pytest.fixture
-def make() -> Iterator[Callable[..., CompiledUnet]]:
+def make_compiled() -> Iterator[Callable[..., CompiledUnet]]:
     made: list[CompiledUnet] = []
 
-    def make(compiler: Any) -> CompiledUnet:
-        made.append(CompiledUnet(Net(), compiler))
+    def make_compiled(compiler: Any) -> CompiledUnet:
+        made.append(CompiledUnet(TinyNet(), compiler))
         return made[-1]
 
-    yield make
+    yield make_compiled
     for each in made:
         each.close()
 
 
 @pytest.mark.parametrize(("rows", "bucket"), [(1, 2), (2, 2), (3, 4), (6, 8), (8, 8), (9, 16), (17, 24), (32, 32)])
-def test_rows_are_padded_to_the_next_bucket_and_the_predictions_are_the_plain_ones(
-    make: Any, rows: int, bucket: int
+def test_rows_are_padded_to_the_next_bucket_without_changing_predictions(
+    make_compiled: Any, rows: int, bucket: int
 ) -> None:
-    compiler = Compiler()
-    quick = make(compiler)
-    _often(quick, rows=rows)
-    given = _given(rows)
+    compiler = FakeCompiler()
+    quick = make_compiled(compiler)
+    _call_repeatedly(quick, rows=rows)
+    given = _inputs(rows)
     with torch.inference_mode():
         drawn = quick(**given)[0]
         assert_close(drawn, quick._unet(**given)[0])
@@ -103,32 +105,32 @@ def test_rows_are_padded_to_the_next_bucket_and_the_predictions_are_the_plain_on
     assert compiler.threads[1] == threading.current_thread().name
 
 
-def test_what_is_seldom_asked_for_and_what_is_too_large_is_drawn_as_it_is(make: Any) -> None:
-    compiler = Compiler()
-    quick = make(compiler)
-    _often(quick, compiled.CALLS_BEFORE_COMPILING - 1)
-    _often(quick, rows=33)
+def test_what_is_seldom_asked_for_and_what_is_too_large_is_drawn_as_it_is(make_compiled: Any) -> None:
+    compiler = FakeCompiler()
+    quick = make_compiled(compiler)
+    _call_repeatedly(quick, compiled.CALLS_BEFORE_COMPILING - 1)
+    _call_repeatedly(quick, rows=33)
     assert not compiler.rows
 
 
-def test_every_size_and_length_of_text_is_compiled_for_itself(make: Any) -> None:
-    compiler = Compiler()
-    quick = make(compiler)
+def test_every_size_and_length_of_text_is_compiled_for_itself(make_compiled: Any) -> None:
+    compiler = FakeCompiler()
+    quick = make_compiled(compiler)
     for shape in ({}, {"side": 12}, {"words": 10}):
-        _often(quick, **shape)
+        _call_repeatedly(quick, **shape)
     assert len(quick._ready) == len(compiler.rows) == 3
 
 
-def test_there_is_a_bound_on_what_is_compiled(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_a_bound_on_what_is_compiled(make_compiled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "MAX_SHAPES", 2)
-    compiler = Compiler()
-    quick = make(compiler)
+    compiler = FakeCompiler()
+    quick = make_compiled(compiler)
     for words in range(1, 6):
-        _often(quick, words=words)
+        _call_repeatedly(quick, words=words)
     assert len(quick._ready) == len(compiler.rows) == 2
 
 
-def test_while_a_shape_is_compiled_everything_is_drawn_as_it_is(make: Any) -> None:
+def test_while_a_shape_is_compiled_everything_is_drawn_as_it_is(make_compiled: Any) -> None:
     begun, may_end = threading.Event(), threading.Event()
 
     def work(rows: int) -> None:
@@ -136,88 +138,90 @@ def test_while_a_shape_is_compiled_everything_is_drawn_as_it_is(make: Any) -> No
             begun.set()
             assert may_end.wait(20)
 
-    compiler = Compiler(work)
-    quick = make(compiler)
-    _often(quick, rows=8)
+    compiler = FakeCompiler(work)
+    quick = make_compiled(compiler)
+    _call_repeatedly(quick, rows=8)
     for _ in range(compiled.CALLS_BEFORE_COMPILING):
-        quick(**_given(16))
+        quick(**_inputs(16))
     assert begun.wait(20)
-    quick(**_given(8))
+    quick(**_inputs(8))
     assert compiler.rows == [8, 16]
     may_end.set()
-    _settled(quick)
-    quick(**_given(8))
+    _wait_for_compiler(quick)
+    quick(**_inputs(8))
     assert compiler.rows == [8, 16, 8]
 
 
-def test_nothing_compiled_runs_while_another_models_unet_is_compiled(make: Any) -> None:
+def test_nothing_compiled_runs_while_another_models_unet_is_compiled(make_compiled: Any) -> None:
     begun, may_end = threading.Event(), threading.Event()
 
     def work(_: int) -> None:
         begun.set()
         assert may_end.wait(20)
 
-    compiler, slow = Compiler(), Compiler(work)
-    quick, other = make(compiler), make(slow)
-    _often(quick)
+    compiler, slow = FakeCompiler(), FakeCompiler(work)
+    quick, other = make_compiled(compiler), make_compiled(slow)
+    _call_repeatedly(quick)
     for _ in range(compiled.CALLS_BEFORE_COMPILING):
-        other(**_given(8))
+        other(**_inputs(8))
     assert begun.wait(20)
-    quick(**_given(8))
+    quick(**_inputs(8))
     assert len(compiler.rows) == 1
     may_end.set()
-    _settled(other)
-    quick(**_given(8))
+    _wait_for_compiler(other)
+    quick(**_inputs(8))
     assert len(compiler.rows) == 2
 
 
-def test_a_compiler_that_fails_is_told_of_once_and_asked_no_more(make: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_compiler_that_fails_is_told_of_once_and_asked_no_more(
+    make_compiled: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     def work(_: int) -> None:
         raise ValueError("no C++ compiler\nand many lines more")
 
-    compiler = Compiler(work)
-    quick = make(compiler)
+    compiler = FakeCompiler(work)
+    quick = make_compiled(compiler)
     with caplog.at_level(logging.INFO):
-        _often(quick, rows=8)
-        _often(quick, rows=16)
+        _call_repeatedly(quick, rows=8)
+        _call_repeatedly(quick, rows=16)
     assert compiler.rows == [8]
     assert [record.message for record in caplog.records] == [
         "the UNet cannot be compiled, and goes on as it is: no C++ compiler"
     ]
-    assert quick(**_given(8))[0].shape == (8, 4, 8, 8)
+    assert quick(**_inputs(8))[0].shape == (8, 4, 8, 8)
 
 
-def test_a_shape_for_which_there_was_no_memory_is_tried_again_later(make: Any) -> None:
+def test_a_shape_for_which_there_was_no_memory_is_tried_again_later(make_compiled: Any) -> None:
     refusals = [torch.OutOfMemoryError("CUDA out of memory.")]
 
     def work(_: int) -> None:
         if refusals:
             raise refusals.pop()
 
-    quick = make(Compiler(work))
-    _often(quick)
+    quick = make_compiled(FakeCompiler(work))
+    _call_repeatedly(quick)
     assert not quick._ready
-    _often(quick)
+    _call_repeatedly(quick)
     assert len(quick._ready) == 1
 
 
-def test_no_memory_in_a_compiled_call_is_for_the_engine_to_bear(make: Any) -> None:
+def test_no_memory_in_a_compiled_call_is_for_the_engine_to_bear(make_compiled: Any) -> None:
     full = False
 
     def work(_: int) -> None:
         if full:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    quick = make(Compiler(work))
-    _often(quick)
+    quick = make_compiled(FakeCompiler(work))
+    _call_repeatedly(quick)
     full = True
     with pytest.raises(torch.OutOfMemoryError):
-        quick(**_given(8))
+        quick(**_inputs(8))
     full = False
-    quick(**_given(8))
+    quick(**_inputs(8))
 
 
-def test_torchs_own_compiler_takes_each_shape_once_and_never_during_a_step(make: Any) -> None:
+def test_torchs_own_compiler_takes_each_shape_once_and_never_during_a_step(make_compiled: Any) -> None:
     traced: list[tuple[str, int]] = []
 
     def backend(graph: Any, examples: list[Any]) -> Any:
@@ -226,28 +230,28 @@ def test_torchs_own_compiler_takes_each_shape_once_and_never_during_a_step(make:
         return graph.forward
 
     torch._dynamo.reset()
-    quick = make(lambda unet, **how: torch.compile(unet, backend=backend, **how))
+    quick = make_compiled(lambda unet, **how: torch.compile(unet, backend=backend, **how))
     with torch.inference_mode():
         for rows in (8, 3, 8, 16):
-            _often(quick, rows=rows)
-            given = _given(rows)
+            _call_repeatedly(quick, rows=rows)
+            given = _inputs(rows)
             assert_close(quick(**given)[0], quick._unet(**given)[0])
     assert {thread for thread, _ in traced} == {"compiling"}
     assert sorted(rows for _, rows in traced) == [4, 8, 16]
 
 
 def test_an_engine_draws_the_same_with_a_compiled_unet(
-    pipeline: Pipeline, studio: Studio, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiled, "CALLS_BEFORE_COMPILING", 2)
-    compiler = Compiler()
-    studio.draw(generate("plain", params(count=3)))
-    studio.engine._compiled = CompiledUnet(pipeline.unet, compiler)
-    studio.engine.add(generate("compiled", params(count=3)))
+    compiler = FakeCompiler()
+    harness.draw(make_request("plain", make_params(count=3)))
+    harness.engine._compiled = CompiledUnet(pipeline.unet, compiler)
+    harness.engine.add(make_request("compiled", make_params(count=3)))
     for _ in range(2):
-        studio.engine.step()
-    _settled(studio.engine._compiled)
-    assert isinstance(studio.draw(generate("seamless", params(seamless=True)))[0], Finished)
-    studio.end_of("compiled")
+        harness.engine.step()
+    _wait_for_compiler(harness.engine._compiled)
+    assert isinstance(harness.draw(make_request("seamless", make_params(seamless=True)))[0], Finished)
+    harness.wait_for_end("compiled")
     assert compiler.rows == [8] * 5
-    assert_close(studio.latents["compiled"], studio.latents["plain"], 1e-5)
+    assert_close(harness.latents["compiled"], harness.latents["plain"], 1e-5)

@@ -16,66 +16,66 @@ from generation.engine.denoising.post_processor import PostProcessor
 from generation.engine.networks.pipeline_loader import Pipeline
 from generation.messages import Failed, FailureReason, Finished
 from generation.params import PromptPart, Upload
-from tests.generation.studio import Studio, generate, out_of_memory_above, params
+from tests.generation.studio import EngineHarness, limit_unet_rows, make_params, make_request
 
 SOURCE = Upload("0" * 64)
 
 
-def _picture() -> bytes:
+def _image_bytes() -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (80, 60), "teal").save(file, "PNG")
     return file.getvalue()
 
 
-def _assert_failed(studio: Studio, job_id: str, reason: FailureReason) -> str:
-    end = studio.end_of(job_id)
+def _assert_failed(harness: EngineHarness, job_id: str, reason: FailureReason) -> str:
+    end = harness.wait_for_end(job_id)
     assert isinstance(end, Failed)
     assert end.reason is reason
-    assert len(studio.ends(job_id)) == 1
+    assert len(harness.end_events(job_id)) == 1
     return end.text
 
 
-def _assert_still_draws(studio: Studio) -> None:
-    assert isinstance(studio.draw(generate("afterwards"))[0], Finished)
+def _assert_still_generates(harness: EngineHarness) -> None:
+    assert isinstance(harness.draw(make_request("afterwards"))[0], Finished)
 
 
-def _as_added(studio: Studio) -> None:
+def _before_first_step(harness: EngineHarness) -> None:
     pass
 
 
-def _after_a_step(studio: Studio) -> None:
-    studio.engine.step()
+def _after_a_step(harness: EngineHarness) -> None:
+    harness.engine.step()
 
 
-@pytest.mark.parametrize("moment", [_as_added, _after_a_step])
-@pytest.mark.parametrize("source", [None, _picture()])
+@pytest.mark.parametrize("moment", [_before_first_step, _after_a_step])
+@pytest.mark.parametrize("source", [None, _image_bytes()])
 def test_a_cancelled_job_makes_no_more_steps(
-    studio: Studio, moment: Callable[[Studio], None], source: bytes | None
+    harness: EngineHarness, moment: Callable[[EngineHarness], None], source: bytes | None
 ) -> None:
-    wanted = params(source=SOURCE if source else None)
-    studio.engine.add(generate("a", wanted, **({"source": source} if source else {})))
-    moment(studio)
-    calls = len(studio.calls)
-    studio.engine.cancel("a")
-    assert not studio.engine.busy
-    assert len(studio.calls) == calls
-    _assert_failed(studio, "a", FailureReason.CANCELLED)
-    _assert_still_draws(studio)
+    wanted = make_params(source=SOURCE if source else None)
+    harness.engine.add(make_request("a", wanted, **({"source": source} if source else {})))
+    moment(harness)
+    calls = len(harness.calls)
+    harness.engine.cancel("a")
+    assert not harness.engine.busy
+    assert len(harness.calls) == calls
+    _assert_failed(harness, "a", FailureReason.CANCELLED)
+    _assert_still_generates(harness)
 
 
-def test_cancelling_one_job_leaves_the_others_alone(studio: Studio) -> None:
-    studio.engine.add(generate("a"))
-    studio.engine.add(generate("b"))
-    studio.engine.step()
-    studio.engine.cancel("a")
-    studio.step_until_idle()
-    assert isinstance(studio.end_of("b"), Finished)
-    _assert_failed(studio, "a", FailureReason.CANCELLED)
+def test_cancelling_one_job_leaves_the_others_alone(harness: EngineHarness) -> None:
+    harness.engine.add(make_request("a"))
+    harness.engine.add(make_request("b"))
+    harness.engine.step()
+    harness.engine.cancel("a")
+    harness.run_until_idle()
+    assert isinstance(harness.wait_for_end("b"), Finished)
+    _assert_failed(harness, "a", FailureReason.CANCELLED)
 
 
-def test_a_job_can_be_cancelled_while_it_is_decoded(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_can_be_cancelled_while_it_is_decoded(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     decoding, cancelled, tiles = threading.Event(), threading.Event(), []
-    decode = studio.engine._vae.decode
+    decode = harness.engine._vae.decode
 
     def slow_decode(latents: Any) -> Any:
         tiles.append(len(latents))
@@ -83,57 +83,57 @@ def test_a_job_can_be_cancelled_while_it_is_decoded(studio: Studio, monkeypatch:
         assert cancelled.wait(10)
         return decode(latents)
 
-    monkeypatch.setattr(studio.engine._vae, "decode", slow_decode)
-    studio.engine.add(generate("a", params(count=4)))
-    studio.step_until_idle()
+    monkeypatch.setattr(harness.engine._vae, "decode", slow_decode)
+    harness.engine.add(make_request("a", make_params(count=4)))
+    harness.run_until_idle()
     assert decoding.wait(10)
-    studio.engine.cancel("a")
+    harness.engine.cancel("a")
     cancelled.set()
-    _assert_failed(studio, "a", FailureReason.CANCELLED)
+    _assert_failed(harness, "a", FailureReason.CANCELLED)
     assert sum(tiles) < 4
-    _assert_still_draws(studio)
+    _assert_still_generates(harness)
 
 
 @pytest.mark.parametrize("job_id", ["never heard of", "done"])
-def test_cancelling_what_is_unknown_or_done_is_harmless(studio: Studio, job_id: str) -> None:
-    studio.draw(generate("done"))
-    studio.engine.cancel(job_id)
-    studio.engine.cancel(job_id)
-    assert len(studio.ends("done")) == 1
-    assert not studio.ends("never heard of")
-    _assert_still_draws(studio)
+def test_cancelling_what_is_unknown_or_done_is_harmless(harness: EngineHarness, job_id: str) -> None:
+    harness.draw(make_request("done"))
+    harness.engine.cancel(job_id)
+    harness.engine.cancel(job_id)
+    assert len(harness.end_events("done")) == 1
+    assert not harness.end_events("never heard of")
+    _assert_still_generates(harness)
 
 
-def test_a_job_that_is_cancelled_twice_ends_once(studio: Studio) -> None:
-    studio.engine.add(generate("a"))
-    studio.engine.cancel("a")
-    studio.engine.cancel("a")
-    _assert_failed(studio, "a", FailureReason.CANCELLED)
+def test_a_job_that_is_cancelled_twice_ends_once(harness: EngineHarness) -> None:
+    harness.engine.add(make_request("a"))
+    harness.engine.cancel("a")
+    harness.engine.cancel("a")
+    _assert_failed(harness, "a", FailureReason.CANCELLED)
 
 
-def test_too_many_rows_for_the_memory_are_drawn_in_smaller_calls(studio: Studio, pipeline: Pipeline) -> None:
-    hook = out_of_memory_above(pipeline, rows=3)
-    ends = studio.draw(generate("a", params(count=4)), generate("b", params(count=2)))
+def test_too_many_rows_for_the_memory_are_drawn_in_smaller_calls(harness: EngineHarness, pipeline: Pipeline) -> None:
+    hook = limit_unet_rows(pipeline, rows=3)
+    ends = harness.draw(make_request("a", make_params(count=4)), make_request("b", make_params(count=2)))
     hook.remove()
     assert all(isinstance(end, Finished) for end in ends)
-    assert studio.calls[:3] == [8, 4, 2]
-    assert max(studio.calls[3:]) == 2
+    assert harness.calls[:3] == [8, 4, 2]
+    assert max(harness.calls[3:]) == 2
 
 
-def test_a_job_that_does_not_fit_even_row_by_row_is_told_so_and_the_others_go_on(
-    studio: Studio, pipeline: Pipeline
+def test_a_job_that_does_not_fit_row_by_row_fails_and_the_others_continue(
+    harness: EngineHarness, pipeline: Pipeline
 ) -> None:
     def refuse_large(_: Any, inputs: tuple[torch.Tensor, ...]) -> None:
         if inputs[0].shape[-1] > 8:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     hook = pipeline.unet.register_forward_pre_hook(refuse_large)
-    studio.engine.add(generate("large", params(width=128, count=4)))
-    end = studio.draw(generate("small"))[0]
+    harness.engine.add(make_request("large", make_params(width=128, count=4)))
+    end = harness.draw(make_request("small"))[0]
     hook.remove()
     assert isinstance(end, Finished)
-    assert "smaller size" in _assert_failed(studio, "large", FailureReason.OUT_OF_MEMORY)
-    _assert_still_draws(studio)
+    assert "smaller size" in _assert_failed(harness, "large", FailureReason.OUT_OF_MEMORY)
+    _assert_still_generates(harness)
 
 
 @pytest.mark.parametrize(
@@ -147,23 +147,25 @@ def test_a_job_that_does_not_fit_even_row_by_row_is_told_so_and_the_others_go_on
 )
 @pytest.mark.parametrize("part", ["encode", "decode"])
 def test_memory_that_runs_out_in_the_vae_costs_the_job_only(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch, part: str, error: RuntimeError
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch, part: str, error: RuntimeError
 ) -> None:
     def refuse(*_: Any) -> Any:
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(studio.engine._vae, part, refuse)
-        studio.draw(generate("a", params(source=SOURCE, strength=0.5), source=_picture()))
-    _assert_failed(studio, "a", FailureReason.OUT_OF_MEMORY)
-    _assert_still_draws(studio)
+        patch.setattr(harness.engine._vae, part, refuse)
+        harness.draw(make_request("a", make_params(source=SOURCE, strength=0.5), source=_image_bytes()))
+    _assert_failed(harness, "a", FailureReason.OUT_OF_MEMORY)
+    _assert_still_generates(harness)
 
 
-@pytest.mark.parametrize("data", [b"", b"not a picture", _picture()[:60], b"GIF89a", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
-def test_a_source_that_is_no_picture_is_a_complaint(studio: Studio, data: bytes) -> None:
-    studio.draw(generate("a", params(source=SOURCE), source=data))
-    assert "cannot be read" in _assert_failed(studio, "a", FailureReason.USER_ERROR)
-    _assert_still_draws(studio)
+@pytest.mark.parametrize(
+    "data", [b"", b"not a picture", _image_bytes()[:60], b"GIF89a", b"\x89PNG\r\n\x1a\n" + b"\0" * 50]
+)
+def test_a_source_that_is_no_picture_is_a_complaint(harness: EngineHarness, data: bytes) -> None:
+    harness.draw(make_request("a", make_params(source=SOURCE), source=data))
+    assert "cannot be read" in _assert_failed(harness, "a", FailureReason.USER_ERROR)
+    _assert_still_generates(harness)
 
 
 @pytest.mark.parametrize(
@@ -176,25 +178,27 @@ def test_a_source_that_is_no_picture_is_a_complaint(studio: Studio, data: bytes)
     ],
 )
 def test_what_cannot_be_drawn_is_a_complaint_that_names_it(
-    studio: Studio, changes: dict[str, object], named: str
+    harness: EngineHarness, changes: dict[str, object], named: str
 ) -> None:
-    studio.draw(generate("a", params(**changes)))
-    assert named in _assert_failed(studio, "a", FailureReason.USER_ERROR)
-    _assert_still_draws(studio)
+    harness.draw(make_request("a", make_params(**changes)))
+    assert named in _assert_failed(harness, "a", FailureReason.USER_ERROR)
+    _assert_still_generates(harness)
 
 
-def test_an_unknown_error_in_a_step_comes_out_of_it(studio: Studio, pipeline: Pipeline) -> None:
+def test_an_unknown_error_in_a_step_comes_out_of_it(harness: EngineHarness, pipeline: Pipeline) -> None:
     def fail(*_: Any) -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     hook = pipeline.unet.register_forward_pre_hook(fail)
-    studio.engine.add(generate("a"))
+    harness.engine.add(make_request("a"))
     with pytest.raises(RuntimeError, match="illegal memory access"):
-        studio.engine.step()
+        harness.engine.step()
     hook.remove()
 
 
-def test_an_unknown_error_while_finishing_ends_the_engine(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_error_while_finishing_ends_the_engine(
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard: list[threading.ExceptHookArgs] = []
     ended = threading.Event()
 
@@ -207,52 +211,54 @@ def test_an_unknown_error_while_finishing_ends_the_engine(studio: Studio, monkey
 
     monkeypatch.setattr(threading, "excepthook", hear)
     monkeypatch.setattr(PostProcessor, "_build_grid", fail)
-    studio.engine.add(generate("a", params(num_inference_steps=1)))
-    studio.engine.step()
+    harness.engine.add(make_request("a", make_params(num_inference_steps=1)))
+    harness.engine.step()
     assert ended.wait(10)
-    studio.engine._post_processor._thread.join()
+    harness.engine._post_processor._thread.join()
     assert "illegal memory access" in str(heard[0].exc_value)
-    assert studio.engine.busy
+    assert harness.engine.busy
     with pytest.raises(RuntimeError, match="has died"):
-        studio.engine.step()
+        harness.engine.step()
 
 
-def test_progress_counts_every_step_up_to_the_last(studio: Studio) -> None:
-    studio.draw(generate("a", params(sampler="heun", num_inference_steps=5)))
-    assert [(told.step, told.total) for told in studio.progress("a")] == [(step, 9) for step in range(1, 10)]
+def test_progress_counts_every_step_up_to_the_last(harness: EngineHarness) -> None:
+    harness.draw(make_request("a", make_params(sampler="heun", num_inference_steps=5)))
+    assert [(told.step, told.total) for told in harness.progress("a")] == [(step, 9) for step in range(1, 10)]
 
 
-def test_the_least_strength_still_makes_a_step(studio: Studio) -> None:
-    studio.draw(generate("a", params(source=SOURCE, strength=0.01), source=_picture()))
-    assert len(studio.calls) == 1
+def test_the_least_strength_still_makes_a_step(harness: EngineHarness) -> None:
+    harness.draw(make_request("a", make_params(source=SOURCE, strength=0.01), source=_image_bytes()))
+    assert len(harness.calls) == 1
 
 
-def test_strength_nought_keeps_the_source_and_makes_no_step(studio: Studio) -> None:
-    end = studio.draw(generate("a", params(source=SOURCE, strength=0.0), source=_picture()))[0]
+def test_strength_nought_keeps_the_source_and_makes_no_step(harness: EngineHarness) -> None:
+    end = harness.draw(make_request("a", make_params(source=SOURCE, strength=0.0), source=_image_bytes()))[0]
     assert isinstance(end, Finished)
-    assert not studio.calls
+    assert not harness.calls
 
 
-def test_a_picture_that_finds_no_memory_once_is_decoded_again(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    decode, refusals = studio.engine._vae.decode, [torch.OutOfMemoryError("CUDA out of memory.")]
+def test_a_picture_that_finds_no_memory_once_is_decoded_again(
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decode, refusals = harness.engine._vae.decode, [torch.OutOfMemoryError("CUDA out of memory.")]
 
     def refuse_once(latents: torch.Tensor, *side: int) -> Any:
         if refusals:
             raise refusals.pop()
         return decode(latents, *side)
 
-    monkeypatch.setattr(studio.engine._vae, "decode", refuse_once)
-    assert isinstance(studio.draw(generate("a", params(count=2)))[0], Finished)
+    monkeypatch.setattr(harness.engine._vae, "decode", refuse_once)
+    assert isinstance(harness.draw(make_request("a", make_params(count=2)))[0], Finished)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_whatever_happens_every_job_ends_exactly_once(studio: Studio, pipeline: Pipeline, seed: int) -> None:
+def test_whatever_happens_every_job_ends_exactly_once(harness: EngineHarness, pipeline: Pipeline, seed: int) -> None:
     chance = random.Random(seed)
     jobs = [f"job-{place}" for place in range(25)]
-    hook = out_of_memory_above(pipeline, rows=9)
+    hook = limit_unet_rows(pipeline, rows=9)
     for place, job_id in enumerate(jobs):
         broken = chance.random() < 0.2
-        wanted = params(
+        wanted = make_params(
             seed=place,
             count=chance.choice([1, 2, 4]),
             width=chance.choice([64, 96]),
@@ -261,16 +267,16 @@ def test_whatever_happens_every_job_ends_exactly_once(studio: Studio, pipeline: 
             source=SOURCE if chance.random() < 0.5 or broken else None,
             strength=chance.choice([0.1, 0.6, 1.0]),
         )
-        source = b"broken" if broken else _picture() if wanted.source else None
-        studio.engine.add(generate(job_id, wanted, order=chance.randint(0, 5), source=source))
+        source = b"broken" if broken else _image_bytes() if wanted.source else None
+        harness.engine.add(make_request(job_id, wanted, order=chance.randint(0, 5), source=source))
         for _ in range(chance.randint(0, 3)):
-            studio.engine.step()
+            harness.engine.step()
         if chance.random() < 0.3:
-            studio.engine.cancel(chance.choice(jobs))
-    studio.step_until_idle()
+            harness.engine.cancel(chance.choice(jobs))
+    harness.run_until_idle()
     hook.remove()
     for job_id in jobs:
-        studio.end_of(job_id)
-    studio.engine.close()
-    assert [len(studio.ends(job_id)) for job_id in jobs] == [1] * len(jobs)
-    assert not studio.engine._post_processor._ending | studio.engine._post_processor._cancelled
+        harness.wait_for_end(job_id)
+    harness.engine.close()
+    assert [len(harness.end_events(job_id)) for job_id in jobs] == [1] * len(jobs)
+    assert not harness.engine._post_processor._ending | harness.engine._post_processor._cancelled

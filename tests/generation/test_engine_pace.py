@@ -8,14 +8,14 @@ import torch
 from generation.engine.device.gpu_sync import StepThrottle
 
 
-class Event:
+class FakeCudaEvent:
     """Stands for a GPU's event: notes the stream, and who waited."""
 
-    made: list[Event]
+    instances: list[FakeCudaEvent]
 
     def __init__(self) -> None:
         self.stream, self.was_awaited = "", False
-        self.made.append(self)
+        self.instances.append(self)
 
     def record(self, stream: str = "of the first GPU") -> None:
         self.stream = stream
@@ -25,14 +25,14 @@ class Event:
 
 
 @pytest.fixture
-def events(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
-    monkeypatch.setattr(Event, "made", [], raising=False)
-    monkeypatch.setattr(torch.cuda, "Event", Event)
+def events(monkeypatch: pytest.MonkeyPatch) -> list[FakeCudaEvent]:
+    monkeypatch.setattr(FakeCudaEvent, "instances", [], raising=False)
+    monkeypatch.setattr(torch.cuda, "Event", FakeCudaEvent)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"of {device}")
-    return Event.made
+    return FakeCudaEvent.instances
 
 
-def test_a_step_waits_for_the_one_before_on_the_gpu_that_draws(events: list[Event]) -> None:
+def test_a_step_waits_for_the_one_before_on_the_gpu_that_draws(events: list[FakeCudaEvent]) -> None:
     pace = StepThrottle(torch.device("cuda:1"))
     for _ in range(3):
         pace.wait()
@@ -40,6 +40,6 @@ def test_a_step_waits_for_the_one_before_on_the_gpu_that_draws(events: list[Even
     assert [event.was_awaited for event in events] == [True, True, False]
 
 
-def test_without_a_gpu_there_is_nothing_to_wait_for(events: list[Event]) -> None:
+def test_without_a_gpu_there_is_nothing_to_wait_for(events: list[FakeCudaEvent]) -> None:
     StepThrottle(torch.device("cpu")).wait()
     assert events == []

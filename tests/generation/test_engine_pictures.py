@@ -22,77 +22,79 @@ from generation.engine.output.previews import LatentPreviewer
 from generation.messages import Finished, Grid
 from generation.models.model import EMBEDDED
 from generation.params import Params, PromptPart, Upload
-from tests.generation.studio import Studio, generate, params
+from tests.generation.studio import EngineHarness, make_params, make_request
 
 SOURCE = Upload("0" * 64)
 ORIENTATION = 0x0112
 
 
-def _opened(data: bytes) -> Any:
+def _open_image(data: bytes) -> Any:
     return Image.open(io.BytesIO(data))
 
 
-def _encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+def _encode_image(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
 
 
-def _grid(studio: Studio, wanted: Params, **request: Any) -> Grid:
-    end = studio.draw(generate("a", wanted, **request))[0]
+def _grid(harness: EngineHarness, wanted: Params, **request: Any) -> Grid:
+    end = harness.draw(make_request("a", wanted, **request))[0]
     assert isinstance(end, Finished)
     return end.grid
 
 
-def test_a_result_has_its_tiles_and_a_sheet_of_them(studio: Studio) -> None:
-    grid = _grid(studio, params(count=4, width=96))
-    assert [_opened(tile).size for tile in grid.tiles] == [(96, 64)] * 4
-    assert _opened(grid.image).size == (192, 128)
-    assert _opened(grid.image).format == grid.suffix.upper()
-    top_left = np.asarray(_opened(grid.image).convert("RGB"), dtype=int)[:64, :96]
-    assert np.abs(top_left - np.asarray(_opened(grid.tiles[0]), dtype=int)).mean() < 12
+def test_a_result_has_its_tiles_and_a_sheet_of_them(harness: EngineHarness) -> None:
+    grid = _grid(harness, make_params(count=4, width=96))
+    assert [_open_image(tile).size for tile in grid.tiles] == [(96, 64)] * 4
+    assert _open_image(grid.image).size == (192, 128)
+    assert _open_image(grid.image).format == grid.suffix.upper()
+    top_left = np.asarray(_open_image(grid.image).convert("RGB"), dtype=int)[:64, :96]
+    assert np.abs(top_left - np.asarray(_open_image(grid.tiles[0]), dtype=int)).mean() < 12
 
 
 @pytest.mark.parametrize("text", ["a red fox", "日本の 🦊 лиса", 'quotes " and, commas: here\nand a new line'])
-def test_every_tile_has_its_parameters_where_others_read_them(studio: Studio, text: str) -> None:
-    grid = _grid(studio, params(text, seed=77, count=2))
+def test_every_tile_has_its_parameters_where_others_read_them(harness: EngineHarness, text: str) -> None:
+    grid = _grid(harness, make_params(text, seed=77, count=2))
     for index, tile in enumerate(grid.tiles):
-        picture = _opened(tile)
+        picture = _open_image(tile)
         assert isinstance(picture, PngImageFile)
         written = picture.text["parameters"]
         assert f"Seed: {77 + index}" in written
         assert text.split()[0] in written
 
 
-def test_a_picture_that_is_alone_is_posted_with_its_parameters(studio: Studio) -> None:
-    grid = _grid(studio, params())
+def test_a_picture_that_is_alone_is_posted_with_its_parameters(harness: EngineHarness) -> None:
+    grid = _grid(harness, make_params())
     assert grid.suffix == "png"
     assert grid.image == grid.tiles[0]
 
 
 @pytest.mark.parametrize("count", [1, 4])
 @pytest.mark.parametrize("limit", [20_000, 3_000, 600])
-def test_a_sheet_is_never_above_the_upload_limit(studio: Studio, count: int, limit: int) -> None:
-    grid = _grid(studio, params(count=count, width=128, height=128, num_inference_steps=1), upload_limit=limit)
+def test_a_sheet_is_never_above_the_upload_limit(harness: EngineHarness, count: int, limit: int) -> None:
+    grid = _grid(harness, make_params(count=count, width=128, height=128, num_inference_steps=1), upload_limit=limit)
     assert len(grid.image) <= limit
-    assert _opened(grid.image).format == grid.suffix.upper()
-    assert _opened(grid.tiles[0]).size == (128, 128)
+    assert _open_image(grid.image).format == grid.suffix.upper()
+    assert _open_image(grid.tiles[0]).size == (128, 128)
 
 
-def test_previews_come_with_progress_and_show_the_sheet(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_previews_come_with_progress_and_show_the_sheet(
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine_module, "PREVIEW_INTERVAL_S", 0.0)
-    studio.engine.add(generate("a", params(count=4, width=96, num_inference_steps=30)))
-    studio.step_until_idle()
-    told = studio.wait_for_preview()
-    picture = _opened(told.preview)
+    harness.engine.add(make_request("a", make_params(count=4, width=96, num_inference_steps=30)))
+    harness.run_until_idle()
+    told = harness.wait_for_preview()
+    picture = _open_image(told.preview)
     assert picture.format == "JPEG"
     assert picture.width / picture.height == pytest.approx(96 / 64, rel=0.02)
     assert (told.job_id, told.total) == ("a", 30)
 
 
-def test_only_the_newest_preview_of_a_job_waits(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_newest_preview_of_a_job_waits(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "PREVIEW_INTERVAL_S", 0.0)
-    previews = studio.engine._post_processor._previewer
+    previews = harness.engine._post_processor._previewer
     draw, drawing, released = previews.render, threading.Event(), threading.Event()
 
     def slow_draw(latents: Tensor) -> bytes:
@@ -101,17 +103,17 @@ def test_only_the_newest_preview_of_a_job_waits(studio: Studio, monkeypatch: pyt
         return draw(latents)
 
     monkeypatch.setattr(previews, "render", slow_draw)
-    studio.engine.add(generate("a", params(num_inference_steps=12)))
-    studio.engine.step()
+    harness.engine.add(make_request("a", make_params(num_inference_steps=12)))
+    harness.engine.step()
     assert drawing.wait(10)
     for _ in range(8):
-        studio.engine.step()
+        harness.engine.step()
     released.set()
-    studio.engine._post_processor.close()
-    assert [told.step for told in studio.previews()] == [1, 9]
+    harness.engine._post_processor.close()
+    assert [told.step for told in harness.previews()] == [1, 9]
 
 
-class AveragingVae:
+class FakeVae:
     """A VAE whose latents are mixtures of the mean colours: what a linear map can undo."""
 
     scale = 8
@@ -123,18 +125,18 @@ class AveragingVae:
 
 
 def test_previews_find_the_colours_that_a_vae_hides_in_its_latents() -> None:
-    vae = AveragingVae()
+    vae = FakeVae()
     previews = LatentPreviewer(vae)  # type: ignore[arg-type]
     pixels = torch.zeros(1, 3, 64, 64)
     pixels[..., :32] = torch.tensor([0.8, -0.6, 0.1])[:, None, None]
-    shown = _opened(previews.render(vae.encode_mean(pixels)))
+    shown = _open_image(previews.render(vae.encode_mean(pixels)))
     left, right = (shown.getpixel((shown.width * place // 4, shown.height // 2)) for place in (1, 3))
     assert left == pytest.approx((229, 51, 140), abs=8)
     assert right == pytest.approx((128, 128, 128), abs=8)
 
 
 def _read(data: bytes, width: int = 64, height: int = 64) -> Image.Image:
-    source = read_source(generate("a", params(width=width, height=height, source=SOURCE), source=data))
+    source = read_source(make_request("a", make_params(width=width, height=height, source=SOURCE), source=data))
     assert source is not None
     assert source.pixels.shape == (1, 3, height, width)
     return to_images(source.pixels)[0]
@@ -150,7 +152,7 @@ def test_a_source_is_turned_as_its_camera_says() -> None:
     image.paste("red", (0, 0, 64, 8))
     exif = Image.Exif()
     exif[ORIENTATION] = 3
-    shown = _read(_encoded(image, exif=exif))
+    shown = _read(_encode_image(image, exif=exif))
     assert shown.getpixel((32, 60)) == (255, 0, 0)
     assert shown.getpixel((32, 4)) == (0, 0, 255)
 
@@ -161,31 +163,31 @@ def test_a_source_may_have_any_colour_mode(mode: str) -> None:
     kind = "TIFF" if mode in ("CMYK", "I;16") else "PNG"
     if mode == "I;16":
         image = Image.fromarray(np.full((32, 32), 65535, dtype=np.uint16))
-    shown = _read(_encoded(image if mode == "I;16" else image.convert(mode), kind))
+    shown = _read(_encode_image(image if mode == "I;16" else image.convert(mode), kind))
     assert shown.getpixel((20, 20)) == (255, 255, 255)
 
 
 def test_what_is_transparent_is_white() -> None:
-    assert _read(_encoded(Image.new("RGBA", (20, 20), (0, 0, 0, 0)))).getpixel((5, 5)) == (255, 255, 255)
+    assert _read(_encode_image(Image.new("RGBA", (20, 20), (0, 0, 0, 0)))).getpixel((5, 5)) == (255, 255, 255)
 
 
 def test_a_source_of_another_shape_is_cropped_in_the_middle_not_squeezed() -> None:
     image = Image.new("RGB", (192, 64), "red")
     image.paste("lime", (64, 0, 128, 64))
-    shown = np.asarray(_read(_encoded(image)))
+    shown = np.asarray(_read(_encode_image(image)))
     assert (shown[:, 2:-2] == (0, 255, 0)).all()
 
 
-def test_a_small_source_is_enlarged_for_an_upscale(studio: Studio) -> None:
-    source = _encoded(Image.new("RGB", (64, 64), "teal"))
-    wanted = params(source=SOURCE, strength=0.3, width=128, height=128)
-    assert _opened(_grid(studio, wanted, source=source).tiles[0]).size == (128, 128)
+def test_a_small_source_is_enlarged_for_an_upscale(harness: EngineHarness) -> None:
+    source = _encode_image(Image.new("RGB", (64, 64), "teal"))
+    wanted = make_params(source=SOURCE, strength=0.3, width=128, height=128)
+    assert _open_image(_grid(harness, wanted, source=source).tiles[0]).size == (128, 128)
 
 
 def test_a_mask_is_black_and_white_at_the_size_of_the_picture() -> None:
     mask = Image.new("L", (128, 128))
     mask.paste(255, (0, 0, 64, 128))
-    request = generate("a", params(source=SOURCE), source=_encoded(mask), mask=_encoded(mask))
+    request = make_request("a", make_params(source=SOURCE), source=_encode_image(mask), mask=_encode_image(mask))
     source = read_source(request)
     assert source is not None
     assert source.mask is not None
@@ -194,11 +196,11 @@ def test_a_mask_is_black_and_white_at_the_size_of_the_picture() -> None:
     assert source.mask[0, 0, :, 34:].max() == 0
 
 
-def test_weights_and_images_can_be_combined(studio: Studio) -> None:
-    wanted = params(
+def test_weights_and_images_can_be_combined(harness: EngineHarness) -> None:
+    wanted = make_params(
         parts=(PromptPart("fox", 2.0), PromptPart("moon")), no=("snow",), source=SOURCE, strength=0.5, count=2
     )
-    grid = _grid(studio, wanted, source=_encoded(Image.new("RGB", (50, 70), "navy")))
+    grid = _grid(harness, wanted, source=_encode_image(Image.new("RGB", (50, 70), "navy")))
     assert len(grid.tiles) == 2
 
 
@@ -210,6 +212,9 @@ def test_previews_of_the_embedded_model_look_like_its_pictures() -> None:
     drawing.paste("firebrick", (90, 100, 170, 190))
     drawing.paste("gold", (190, 20, 230, 60))
     latents = vae.encode_mean(to_pixels(drawing))
-    decoded, preview = to_images(vae.decode(latents))[0], _opened(LatentPreviewer(vae).render(latents)).convert("RGB")
+    decoded, preview = (
+        to_images(vae.decode(latents))[0],
+        _open_image(LatentPreviewer(vae).render(latents)).convert("RGB"),
+    )
     small = [np.asarray(picture.resize((32, 32), Image.Resampling.BOX), dtype=int) for picture in (decoded, preview)]
     assert np.abs(small[0] - small[1]).mean() < 12

@@ -23,10 +23,10 @@ from generation.messages import Failed, Finished, Loaded, Unloaded
 from generation.models.catalogue import GIB, find_entry
 from generation.models.model import Model, describe_model
 from generation.models.registry import ModelRegistry
-from tests.generation.studio import generate, params
+from tests.generation.studio import make_params, make_request
 from tests.generation.tiny_model import build_tiny_model
 
-PLENTY = 2**40
+MEMORY_BYTES = 2**40
 TINY, OTHER = "tiny", "other"
 
 
@@ -47,47 +47,47 @@ def small_heap():
     gc.unfreeze()
 
 
-class Company:
+class TwoModelHarness:
     """An ensemble of both models with the real maker, and what it told."""
 
-    def __init__(self, folders, memory=PLENTY):
+    def __init__(self, folders, memory=MEMORY_BYTES):
         self.events = []
-        self._told = threading.Condition()
-        self.maker = ModelLoader("cpu")
-        self.ensemble = MultiModelEngine(ModelRegistry.from_refs(map(str, folders)), self.maker, self._tell, memory)
+        self._received = threading.Condition()
+        self.loader = ModelLoader("cpu")
+        self.engine = MultiModelEngine(ModelRegistry.from_refs(map(str, folders)), self.loader, self._on_event, memory)
 
-    def _tell(self, event):
-        with self._told:
+    def _on_event(self, event):
+        with self._received:
             self.events.append(event)
-            self._told.notify_all()
+            self._received.notify_all()
 
-    def draw(self, *requests):
+    def generate(self, *requests):
         for request in requests:
-            self.ensemble.add(request)
-        while self.ensemble.busy:
-            self.ensemble.step()
-        return [self.end_of(request.job_id) for request in requests]
+            self.engine.add(request)
+        while self.engine.busy:
+            self.engine.step()
+        return [self.wait_for_end(request.job_id) for request in requests]
 
-    def end_of(self, job_id):
+    def wait_for_end(self, job_id):
         def ends():
             return [event for event in self.events if isinstance(event, Finished | Failed) and event.job_id == job_id]
 
-        with self._told:
-            assert self._told.wait_for(ends, 20)
+        with self._received:
+            assert self._received.wait_for(ends, 20)
         return ends()[0]
 
     def unet(self, name):
-        return weakref.ref(self.ensemble._loaded[name].loaded_model.modules[1])
+        return weakref.ref(self.engine._loaded[name].loaded_model.modules[1])
 
 
 @pytest.fixture
-def company(folders):
-    company = Company(folders)
-    yield company
-    company.ensemble.close()
+def harness(folders):
+    harness = TwoModelHarness(folders)
+    yield harness
+    harness.engine.close()
 
 
-def by_itself(folder, request):
+def generate_alone(folder, request):
     """Draw a job with an engine that has the model alone."""
     ends = []
     done = threading.Event()
@@ -112,29 +112,31 @@ def same_pictures(one, other):
     return all(high <= 1 for pair in pictures for _, high in ImageChops.difference(*pair).getextrema())
 
 
-def test_each_model_draws_as_it_does_alone(company, folders):
-    requests = [generate(f"{name}{seed}", params(model=name, seed=seed)) for seed in (1, 2) for name in (TINY, OTHER)]
-    ends = company.draw(*requests)
-    alone = [by_itself(folder, request) for request, folder in zip(requests, folders * 2, strict=True)]
+def test_each_model_draws_as_it_does_alone(harness, folders):
+    requests = [
+        make_request(f"{name}{seed}", make_params(model=name, seed=seed)) for seed in (1, 2) for name in (TINY, OTHER)
+    ]
+    ends = harness.generate(*requests)
+    alone = [generate_alone(folder, request) for request, folder in zip(requests, folders * 2, strict=True)]
     assert all(map(same_pictures, ends, alone))
     assert not same_pictures(*ends[:2])
-    loaded = [event.model for event in company.events if isinstance(event, Loaded)]
+    loaded = [event.model for event in harness.events if isinstance(event, Loaded)]
     assert [model.name for model in loaded] == [TINY, OTHER]
     assert b"Model: other" in ends[1].grid.tiles[0]
 
 
 def test_a_model_that_has_left_takes_its_memory_and_its_threads_with_it(folders):
-    company = Company(folders, memory=1)
+    harness = TwoModelHarness(folders, memory=1)
     before = {thread.ident for thread in threading.enumerate()}
-    unet = company.unet(TINY)
-    company.draw(generate("a", params(model=TINY)))
-    company.draw(generate("b", params(model=OTHER)))
-    assert [event.model for event in company.events if isinstance(event, Unloaded)] == [TINY]
+    unet = harness.unet(TINY)
+    harness.generate(make_request("a", make_params(model=TINY)))
+    harness.generate(make_request("b", make_params(model=OTHER)))
+    assert [event.model for event in harness.events if isinstance(event, Unloaded)] == [TINY]
     gc.collect()
     assert unet() is None
-    kept = unet, company.unet(OTHER)
-    company.draw(generate("c", params(model=TINY)))
-    company.ensemble.close()
+    kept = unet, harness.unet(OTHER)
+    harness.generate(make_request("c", make_params(model=TINY)))
+    harness.engine.close()
     gc.collect()
     assert [each() for each in kept] == [None, None]
     assert not {thread.name for thread in threading.enumerate() if thread.ident not in before}
@@ -142,29 +144,29 @@ def test_a_model_that_has_left_takes_its_memory_and_its_threads_with_it(folders)
 
 def test_damaged_weights_fail_their_jobs_and_no_others(folders, tmp_path):
     damaged = shutil.copytree(folders[1], tmp_path / "damaged")
-    company = Company([folders[0], damaged])
+    harness = TwoModelHarness([folders[0], damaged])
     weights = damaged / "unet" / "diffusion_pytorch_model.safetensors"
     whole = weights.read_bytes()
     for content in (whole[: len(whole) // 2], b"not weights", None):
         weights.unlink()
         if content is not None:
             weights.write_bytes(content)
-        fine, failed = company.draw(generate("a", params()), generate("b", params(model=OTHER)))
+        fine, failed = harness.generate(make_request("a", make_params()), make_request("b", make_params(model=OTHER)))
         assert isinstance(fine, Finished)
         assert "other cannot be loaded at the moment" in failed.text
-        company.events.clear()
+        harness.events.clear()
         weights.touch()
     weights.write_bytes(whole)
-    assert isinstance(company.draw(generate("c", params(model=OTHER)))[0], Finished)
-    company.ensemble.close()
+    assert isinstance(harness.generate(make_request("c", make_params(model=OTHER)))[0], Finished)
+    harness.engine.close()
 
 
-def test_the_size_foreseen_is_the_size_measured(company, folders):
-    company.draw(generate("a", params(model=OTHER)))
+def test_the_size_foreseen_is_the_size_measured(harness, folders):
+    harness.generate(make_request("a", make_params(model=OTHER)))
     for folder in folders:
         model = describe_model(str(folder))
-        measured = company.ensemble._loaded[model.name].loaded_model.size
-        foreseen = expected_size(model, company.maker._precision.itemsize)
+        measured = harness.engine._loaded[model.name].loaded_model.size
+        foreseen = expected_size(model, harness.loader._precision.itemsize)
         assert measured / 2 <= foreseen <= measured * 1.1  # texts are read in full precision
 
 

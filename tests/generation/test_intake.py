@@ -21,13 +21,13 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 ORIENTATION = 0x0112
 
 
-def encoded(image: Image.Image, kind: str, **options) -> bytes:
+def encode(image: Image.Image, kind: str, **options) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
-def cleaned(data: bytes) -> Image.Image:
+def sanitize(data: bytes) -> Image.Image:
     """Clean a picture and open the result, which is a PNG of plain RGB with nothing besides."""
     result = Image.open(io.BytesIO(sanitize_image(data)))
     result.load()
@@ -35,7 +35,7 @@ def cleaned(data: bytes) -> Image.Image:
     return result
 
 
-def quarters(width: int = 64, height: int = 32) -> Image.Image:
+def quadrants(width: int = 64, height: int = 32) -> Image.Image:
     """Give a picture whose four quarters tell how it is turned: red, green, blue, white."""
     image = Image.new("RGB", (width, height), WHITE)
     w, h = width // 2, height // 2
@@ -44,7 +44,7 @@ def quarters(width: int = 64, height: int = 32) -> Image.Image:
     return image
 
 
-def alike(one: Image.Image, other: Image.Image, tolerance: int) -> bool:
+def similar(one: Image.Image, other: Image.Image, tolerance: int) -> bool:
     """Say whether no channel is off by more than `tolerance` (of 255) in the mean."""
     off = ImageStat.Stat(ImageChops.difference(one, other)).mean
     return one.size == other.size and max(off) <= tolerance
@@ -63,7 +63,7 @@ def alike(one: Image.Image, other: Image.Image, tolerance: int) -> bool:
     ],
 )
 def test_every_format_is_read(kind, options, tolerance):
-    assert alike(cleaned(encoded(quarters(), kind, **options)), quarters(), tolerance)
+    assert similar(sanitize(encode(quadrants(), kind, **options)), quadrants(), tolerance)
 
 
 @pytest.mark.parametrize(
@@ -80,15 +80,15 @@ def test_every_format_is_read(kind, options, tolerance):
     ],
 )
 def test_every_kind_of_colours_becomes_rgb(mode, colour, kind, expected):
-    picture = cleaned(encoded(Image.new(mode, (16, 16), colour), kind))
-    assert alike(picture, Image.new("RGB", (16, 16), expected), 3)
+    picture = sanitize(encode(Image.new(mode, (16, 16), colour), kind))
+    assert similar(picture, Image.new("RGB", (16, 16), expected), 3)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "I;16", "RGB", "P"])
 def test_a_colour_that_stands_for_transparent_becomes_white(mode):
     picture = Image.new(mode, (4, 4), 0)
-    data = encoded(picture, "PNG", transparency=(0, 0, 0) if mode == "RGB" else 0)
-    assert cleaned(data).getpixel((0, 0)) == WHITE
+    data = encode(picture, "PNG", transparency=(0, 0, 0) if mode == "RGB" else 0)
+    assert sanitize(data).getpixel((0, 0)) == WHITE
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
@@ -96,14 +96,14 @@ def test_what_is_transparent_becomes_white_and_what_is_half_becomes_half(kind):
     picture = Image.new("RGBA", (3, 1))
     for x, alpha in enumerate((0, 128, 255)):
         picture.putpixel((x, 0), (*RED, alpha))
-    result = cleaned(encoded(picture, kind, lossless=True, exact=True) if kind == "WEBP" else encoded(picture, kind))
+    result = sanitize(encode(picture, kind, lossless=True, exact=True) if kind == "WEBP" else encode(picture, kind))
     assert [result.getpixel((x, 0)) for x in range(3)] == [WHITE, (255, 127, 127), RED]
 
 
 def test_shrinking_does_not_bleed_the_colour_of_what_is_transparent():
     picture = Image.new("RGBA", (4096, 8), (0, 0, 0, 0))
     picture.paste((*RED, 255), (0, 0, 2049, 8))
-    result = cleaned(encoded(picture, "PNG"))
+    result = sanitize(encode(picture, "PNG"))
     darkest_blue = min(result.getchannel("B").crop((1030, 0, 2048, 4)).get_flattened_data())
     assert darkest_blue > 240
     assert {pixel[0] for pixel in result.get_flattened_data()} == {255}, "black lay below the transparent half"
@@ -112,9 +112,9 @@ def test_shrinking_does_not_bleed_the_colour_of_what_is_transparent():
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
 def test_of_an_animation_the_first_picture_is_taken(kind):
     frames = [Image.new("RGB", (20, 10), colour) for colour in (RED, GREEN, BLUE)]
-    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    data = encode(frames[0], kind, save_all=True, append_images=frames[1:])
     assert Image.open(io.BytesIO(data)).n_frames == 3
-    assert alike(cleaned(data), frames[0], 3)
+    assert similar(sanitize(data), frames[0], 3)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
@@ -136,7 +136,7 @@ def test_of_an_animation_the_first_picture_is_taken(kind):
 def test_a_picture_is_turned_upright(kind, orientation, corners):
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    picture = cleaned(encoded(quarters(), kind, exif=exif, quality=100))
+    picture = sanitize(encode(quadrants(), kind, exif=exif, quality=100))
     assert picture.size == ((32, 64) if orientation in (5, 6, 7, 8) else (64, 32))
     spots = [(x, y) for y in (4, picture.height - 5) for x in (4, picture.width - 5)]
     seen = [tuple(255 * (value > 127) for value in picture.getpixel(spot)) for spot in spots]
@@ -155,16 +155,16 @@ def test_a_picture_is_turned_upright(kind, orientation, corners):
     ],
 )
 def test_odd_metadata_is_no_reason_to_refuse_a_picture(exif):
-    assert alike(cleaned(encoded(quarters(), "JPEG", exif=exif, quality=100, subsampling=0)), quarters(), 2)
+    assert similar(sanitize(encode(quadrants(), "JPEG", exif=exif, quality=100, subsampling=0)), quadrants(), 2)
 
 
 def test_where_a_picture_was_taken_is_forgotten():
     exif = Image.Exif()
     exif.get_ifd(0x8825)[1] = "N"
     exif[0x010E] = "my house"
-    data = encoded(quarters(), "JPEG", exif=exif, comment="secret", icc_profile=b"secret profile")
+    data = encode(quadrants(), "JPEG", exif=exif, comment="secret", icc_profile=b"secret profile")
     assert b"my house" in data
-    assert cleaned(data).getexif() == {}
+    assert sanitize(data).getexif() == {}
     assert b"my house" not in sanitize_image(data)
     assert b"secret" not in sanitize_image(data)
 
@@ -182,29 +182,29 @@ def test_where_a_picture_was_taken_is_forgotten():
 )
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_a_large_picture_is_shrunk_in_its_shape_and_a_small_one_is_left(kind, size, expected):
-    assert cleaned(encoded(Image.new("RGB", size), kind)).size == expected
+    assert sanitize(encode(Image.new("RGB", size), kind)).size == expected
 
 
 def test_a_turned_picture_is_shrunk_too():
     exif = Image.Exif()
     exif[ORIENTATION] = 6
-    assert cleaned(encoded(Image.new("RGB", (4096, 1024)), "JPEG", exif=exif)).size == (512, 2048)
+    assert sanitize(encode(Image.new("RGB", (4096, 1024)), "JPEG", exif=exif)).size == (512, 2048)
 
 
 def test_cleaning_again_changes_nothing():
-    once = sanitize_image(encoded(quarters(), "WEBP"))
+    once = sanitize_image(encode(quadrants(), "WEBP"))
     assert sanitize_image(once) == once
 
 
-A_PICTURE = Image.effect_noise((24, 16), 80).convert("RGB")
+IMAGE = Image.effect_noise((24, 16), 80).convert("RGB")
 SAMPLES = {
-    "png": encoded(A_PICTURE.convert("RGBA"), "PNG"),
-    "palette": encoded(A_PICTURE.quantize(8), "PNG", transparency=1),
-    "jpeg": encoded(A_PICTURE, "JPEG"),
-    "progressive": encoded(A_PICTURE, "JPEG", progressive=True),
-    "webp": encoded(A_PICTURE, "WEBP"),
-    "lossless": encoded(A_PICTURE.convert("RGBA"), "WEBP", lossless=True),
-    "gif": encoded(A_PICTURE.quantize(8), "GIF"),
+    "png": encode(IMAGE.convert("RGBA"), "PNG"),
+    "palette": encode(IMAGE.quantize(8), "PNG", transparency=1),
+    "jpeg": encode(IMAGE, "JPEG"),
+    "progressive": encode(IMAGE, "JPEG", progressive=True),
+    "webp": encode(IMAGE, "WEBP"),
+    "lossless": encode(IMAGE.convert("RGBA"), "WEBP", lossless=True),
+    "gif": encode(IMAGE.quantize(8), "GIF"),
 }
 
 
@@ -221,7 +221,7 @@ def test_wherever_a_picture_ends_it_is_read_or_complained_about(sample):
     data = SAMPLES[sample]
     for end in range(0, len(data), 7):
         try:
-            cleaned(data[:end])
+            sanitize(data[:end])
         except UserError as complaint:
             assert "damaged" in str(complaint) or "not a picture" in str(complaint)
 
@@ -235,7 +235,7 @@ def test_whatever_the_bytes_are_the_answer_is_a_picture_or_a_complaint(sample, c
     for place, value in changes:
         data[place % len(data)] = value
     try:
-        cleaned(bytes(data))
+        sanitize(bytes(data))
     except UserError as complaint:
         assert str(complaint).endswith(".")
 
@@ -244,13 +244,13 @@ def struct_error_in_exif() -> bytes:
     """Give a good JPEG whose EXIF cannot be written again: a text where a number belongs."""
     entry = struct.pack("<HHI4s", 0x0100, 2, 4, b"abc\0")
     turned = struct.pack("<HHIHH", ORIENTATION, 3, 1, 6, 0)
-    return encoded(
-        quarters(), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + entry + turned + b"\0" * 4
+    return encode(
+        quadrants(), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + entry + turned + b"\0" * 4
     )
 
 
-def test_a_picture_with_wrong_types_in_its_metadata_is_still_turned_upright():
-    assert cleaned(struct_error_in_exif()).size == (32, 64)
+def test_an_image_with_wrong_metadata_types_is_still_rotated_upright():
+    assert sanitize(struct_error_in_exif()).size == (32, 64)
 
 
 @pytest.mark.parametrize(
@@ -264,10 +264,10 @@ def test_a_picture_with_wrong_types_in_its_metadata_is_still_turned_upright():
         b"\xff\xd8\xff",
         b"GIF89a",
         b"RIFF\x24\0\0\0WEBP",
-        encoded(quarters(), "BMP"),
-        encoded(quarters(), "TIFF"),
-        encoded(quarters(), "ICO"),
-        encoded(quarters(), "PDF"),
+        encode(quadrants(), "BMP"),
+        encode(quadrants(), "TIFF"),
+        encode(quadrants(), "ICO"),
+        encode(quadrants(), "PDF"),
     ],
     ids=[
         "nothing",
@@ -312,7 +312,7 @@ def gif_of(width: int, height: int) -> bytes:
 
 def gif_with_a_frame_of(width: int, height: int) -> bytes:
     data = bytearray(SAMPLES["gif"])
-    at = data.rindex(b"\x2c\0\0\0\0" + struct.pack("<HH", *A_PICTURE.size)) + 5
+    at = data.rindex(b"\x2c\0\0\0\0" + struct.pack("<HH", *IMAGE.size)) + 5
     data[at : at + 4] = struct.pack("<HH", width, height)
     return bytes(data)
 
@@ -336,7 +336,7 @@ def webp_of(width: int, height: int) -> bytes:
     ],
     ids=lambda value: getattr(value, "__name__", None) or "{}x{}".format(*value),
 )
-def test_a_small_file_that_claims_huge_dimensions_is_refused_before_it_is_decoded(bomb, size):
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(bomb, size):
     # None of these has the pixels it claims: decoding would have called it damaged.
     data = bomb(*size)
     assert len(data) < 5000
@@ -346,7 +346,7 @@ def test_a_small_file_that_claims_huge_dimensions_is_refused_before_it_is_decode
 
 def jpeg_with(piece: bytes, count: int, *, last: bool) -> bytes:
     """Give a large JPEG with a piece put in many times, before everything else or after it."""
-    data = encoded(Image.new("L", (4000, 4000)), "JPEG", progressive=True)
+    data = encode(Image.new("L", (4000, 4000)), "JPEG", progressive=True)
     at = len(data) - 2 if last else 2
     return data[:at] + piece * count + data[at:]
 
@@ -356,8 +356,8 @@ def last_scan(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("filling", [b"", b"\xff", b"\xff\xd0", b"\xff\x01", b"\x00"])
-def test_a_jpeg_of_countless_scans_or_segments_is_refused_before_it_is_decoded(filling):
-    scan = last_scan(encoded(Image.new("L", (4000, 4000)), "JPEG", progressive=True))
+def test_a_jpeg_of_too_many_scans_or_segments_is_refused_before_decoding(filling):
+    scan = last_scan(encode(Image.new("L", (4000, 4000)), "JPEG", progressive=True))
     exif = b"\xff\xe1\0\x12Exif\0\0" + b"A" * 10
     for data in (
         jpeg_with(filling + scan, 20_000, last=True),
@@ -371,15 +371,15 @@ def test_a_jpeg_of_countless_scans_or_segments_is_refused_before_it_is_decoded(f
 
 
 def test_a_jpeg_of_many_scans_and_segments_that_people_really_send_is_read():
-    scan = last_scan(encoded(Image.new("L", (4000, 4000)), "JPEG", progressive=True))
-    assert cleaned(jpeg_with(scan, 20, last=True)).size == (2048, 2048)
+    scan = last_scan(encode(Image.new("L", (4000, 4000)), "JPEG", progressive=True))
+    assert sanitize(jpeg_with(scan, 20, last=True)).size == (2048, 2048)
     profile = b"\xff\xe2\xff\xff" + b"\xff\xda" * 32766 + b"\0"  # which looks like scans, but is skipped
-    assert cleaned(jpeg_with(profile, 255, last=False)).size == (2048, 2048)
+    assert sanitize(jpeg_with(profile, 255, last=False)).size == (2048, 2048)
 
 
 def test_of_a_photograph_with_another_inside_the_first_is_taken():
-    data = encoded(quarters(), "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))], quality=100)
-    assert alike(cleaned(data), quarters(), 12)
+    data = encode(quadrants(), "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))], quality=100)
+    assert similar(sanitize(data), quadrants(), 12)
 
 
 def test_the_largest_dimensions_are_decoded():
@@ -387,9 +387,9 @@ def test_the_largest_dimensions_are_decoded():
         sanitize_image(png_of(8000, MAX_PIXELS // 8000))
 
 
-def test_cleaning_in_many_threads_at_once_is_right_and_leaves_the_warnings_alone():
+def test_sanitizing_in_many_threads_is_correct_and_keeps_warning_filters():
     before = list(warnings.filters)
-    pictures = [encoded(Image.new("RGB", (300, 200), (number, 0, 0)), "PNG") for number in range(64)]
+    pictures = [encode(Image.new("RGB", (300, 200), (number, 0, 0)), "PNG") for number in range(64)]
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(sanitize_image, pictures))
     assert [Image.open(io.BytesIO(result)).getpixel((0, 0))[0] for result in results] == list(range(64))

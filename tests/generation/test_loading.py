@@ -17,8 +17,8 @@ from generation.engine.device.device import choose_device
 from generation.engine.networks.pipeline_loader import load_pipeline
 from generation.errors import UserError
 from generation.messages import Event, Loading
-from tests.generation.hub import lay_in_cache
-from tests.generation.studio import Studio, generate, params
+from tests.generation.hub import fake_hub_cache
+from tests.generation.studio import EngineHarness, make_params, make_request
 
 
 def _copy(model: Path, folder: Path, **changes: dict[str, Any]) -> str:
@@ -56,28 +56,28 @@ def test_weights_in_half_precision_are_widened_on_a_cpu(tiny_model: Path, tmp_pa
 
 @pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # diffusers gives it
 def test_a_model_can_be_loaded_by_its_hub_id(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lay_in_cache(tiny_model, tmp_path, "somebody/tiny", monkeypatch)
-    studio = Studio(_load("somebody/tiny"))
-    assert (studio.engine.model.name, studio.engine.model.native_size) == ("tiny", 64)
-    studio.draw(generate("a"))
-    studio.close()
+    fake_hub_cache(tiny_model, tmp_path, "somebody/tiny", monkeypatch)
+    harness = EngineHarness(_load("somebody/tiny"))
+    assert (harness.engine.model.name, harness.engine.model.native_size) == ("tiny", 64)
+    harness.draw(make_request("a"))
+    harness.close()
 
 
 @pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # diffusers gives it
-def test_a_model_of_the_catalogue_is_loaded_by_its_name_and_drawn_with_its_sampler(
+def test_a_catalogue_model_is_loaded_by_name_and_uses_its_sampler(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lay_in_cache(tiny_model, tmp_path, "prompthero/openjourney", monkeypatch)
-    studio = Studio(_load("openjourney"))
-    model = studio.engine.model
+    fake_hub_cache(tiny_model, tmp_path, "prompthero/openjourney", monkeypatch)
+    harness = EngineHarness(_load("openjourney"))
+    model = harness.engine.model
     assert (model.name, model.trigger_words, model.sampler) == ("Open Journey", "mdjrny-v4 style", "dpmpp_2m_karras")
     assert model.native_size == 64
     samplers = (None, "dpmpp_2m_karras", "ddim")
-    studio.draw(*(generate(str(sampler), params(sampler=sampler)) for sampler in samplers))
-    own, same, other = (studio.latents[str(sampler)] for sampler in samplers)
+    harness.draw(*(make_request(str(sampler), make_params(sampler=sampler)) for sampler in samplers))
+    own, same, other = (harness.latents[str(sampler)] for sampler in samplers)
     assert torch.equal(own, same)
     assert not torch.allclose(own, other, atol=1e-2)
-    studio.close()
+    harness.close()
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_weights_that_are_not_safetensors_are_not_read(tiny_model: Path, tmp_pat
         ("mps", {"avx512_bf16": True}, torch.float32),
     ],
 )
-def test_a_device_is_taken_by_its_name_and_in_the_precision_that_is_fastest_there(
+def test_a_device_is_chosen_by_name_with_its_fastest_precision(
     name: str, able: dict[str, bool], precision: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)

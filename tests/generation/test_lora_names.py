@@ -207,7 +207,5 @@ def test_what_is_no_lora_for_these_models_is_refused_by_its_header(tmp_path: Pat
         ({"ss_tag_frequency": '["a"]'}, ""),
     ],
 )
-def test_trigger_words_are_those_that_the_maker_names_or_that_all_captions_had(
-    notes: dict[str, str], words: str
-) -> None:
+def test_trigger_words_come_from_the_author_or_from_tags_of_all_captions(notes: dict[str, str], words: str) -> None:
     assert trigger_words(notes) == words

@@ -17,7 +17,7 @@ from generation.models.model import EMBEDDED, Model, describe_model, size_for
 from generation.models.samplers import SAMPLERS, sampler_for
 
 
-def a_folder(folder: Path, **files) -> Path:
+def make_model_folder(folder: Path, **files) -> Path:
     """Make a model folder; a keyword such as `unet__config` is the file unet/config.json."""
     for name, content in ({"model_index": {"_class_name": "StableDiffusionPipeline"}} | files).items():
         path = folder / f"{name.replace('__', '/')}.json"
@@ -34,7 +34,7 @@ def test_a_folder_that_describes_itself_is_believed(tiny_model):
 
 
 def test_a_folder_that_does_not_is_measured(tmp_path):
-    folder = a_folder(
+    folder = make_model_folder(
         tmp_path / "dreamy", unet__config={"sample_size": 96}, vae__config={"block_out_channels": [1, 2, 3, 4]}
     )
     assert describe_model(str(folder)) == Model(name="dreamy", ref=str(folder), native_size=768)
@@ -51,11 +51,11 @@ def test_a_folder_that_does_not_is_measured(tmp_path):
     ],
 )
 def test_the_trained_size_is_the_latents_times_the_vaes_scale(tmp_path, unet, vae, size):
-    assert describe_model(str(a_folder(tmp_path, unet__config=unet, vae__config=vae))).native_size == size
+    assert describe_model(str(make_model_folder(tmp_path, unet__config=unet, vae__config=vae))).native_size == size
 
 
 def test_a_model_that_needs_nothing_but_its_index_gets_the_defaults(tmp_path):
-    folder = a_folder(tmp_path / "bare")
+    folder = make_model_folder(tmp_path / "bare")
     assert describe_model(str(folder)) == Model(name="bare", ref=str(folder))
 
 
@@ -70,7 +70,7 @@ def test_what_a_model_says_of_itself_beats_what_is_measured(tmp_path):
         "examples": ["ä", "b"],
         "licence": "unknown keys are for others",
     }
-    folder = a_folder(tmp_path, atelier=own, unet__config={"sample_size": 96})
+    folder = make_model_folder(tmp_path, atelier=own, unet__config={"sample_size": 96})
     assert describe_model(str(folder)) == Model(
         name="Bilder – 絵",
         ref=str(folder),
@@ -84,7 +84,7 @@ def test_what_a_model_says_of_itself_beats_what_is_measured(tmp_path):
 
 
 def test_a_folder_is_named_however_it_is_written(tmp_path, monkeypatch):
-    a_folder(tmp_path / "dreamy")
+    make_model_folder(tmp_path / "dreamy")
     monkeypatch.chdir(tmp_path)
     assert describe_model("dreamy/").name == "dreamy"
     assert describe_model("./dreamy").name == "dreamy"
@@ -148,11 +148,11 @@ def test_a_folder_without_an_index_is_told_from_one_that_is_missing(tmp_path):
 @pytest.mark.parametrize("content", ["", "{", '{"a": 1,}', "[1, 2]", '"text"', "null", "\ufeff{}", "\0"])
 def test_a_damaged_file_is_named(tmp_path, file, content):
     with pytest.raises(UserError, match=rf"{file.replace('__', '/')}\.json is damaged"):
-        describe_model(str(a_folder(tmp_path, **{file: content})))
+        describe_model(str(make_model_folder(tmp_path, **{file: content})))
 
 
 def test_a_file_that_is_not_even_text_is_named(tmp_path):
-    a_folder(tmp_path)
+    make_model_folder(tmp_path)
     (tmp_path / "atelier.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"atelier\.json is damaged"):
         describe_model(str(tmp_path))
@@ -182,7 +182,7 @@ def test_a_file_that_is_not_even_text_is_named(tmp_path):
 )
 def test_a_fact_that_makes_no_sense_is_named(tmp_path, fact, value):
     with pytest.raises(UserError, match=rf"atelier\.json is damaged: `{fact}`"):
-        describe_model(str(a_folder(tmp_path, atelier={fact: value})))
+        describe_model(str(make_model_folder(tmp_path, atelier={fact: value})))
 
 
 STABLE = Model(name="sd", ref="sd")
@@ -262,11 +262,11 @@ def test_whatever_the_model_and_the_aspect_the_size_can_be_drawn(model, aspect):
 def test_a_models_own_scheduler_is_recognised(tmp_path, name):
     sampler = SAMPLERS[name]
     own = {"_class_name": sampler.scheduler, "use_karras_sigmas": False, **sampler.overrides}
-    assert describe_model(str(a_folder(tmp_path, scheduler__scheduler_config=own))).sampler == name
+    assert describe_model(str(make_model_folder(tmp_path, scheduler__scheduler_config=own))).sampler == name
 
 
 def test_a_scheduler_without_a_name_of_ours_goes_by_its_class(tmp_path):
     assert sampler_for("DEISMultistepScheduler", {}) == "DEISMultistepScheduler"
     assert sampler_for("EulerDiscreteScheduler", {"use_karras_sigmas": True}) == "EulerDiscreteScheduler"
-    assert describe_model(str(a_folder(tmp_path))).sampler is None
+    assert describe_model(str(make_model_folder(tmp_path))).sampler is None
     assert describe_model(EMBEDDED).sampler == "dpmpp_2m"

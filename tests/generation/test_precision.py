@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.engine.networks.vae import Vae
 from generation.messages import Failed, FailureReason, Finished
-from tests.generation.studio import Studio, generate
+from tests.generation.studio import EngineHarness, make_request
 from tests.generation.tiny_xl import build_tiny_xl
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -46,7 +46,7 @@ def test_what_overflows_in_half_precision_is_worked_out_in_full(pipeline: Pipeli
     assert torch.allclose(rescued.encode_mean(pixels), exact.encode_mean(pixels), atol=0.02)
 
 
-def test_latents_are_scaled_in_full_precision_also_while_a_model_in_half_is_being_made(pipeline: Pipeline) -> None:
+def test_latents_are_scaled_in_full_precision_while_a_half_model_loads(pipeline: Pipeline) -> None:
     scale = Vae(pipeline)._latent_statistics
     torch.set_default_dtype(torch.float16)
     try:
@@ -81,10 +81,12 @@ def test_of_weights_in_half_and_in_full_precision_those_that_fit_are_taken(
         files[kind].unlink()
 
 
-def test_numbers_that_grew_too_large_are_told_and_not_posted_as_black(studio: Studio, pipeline: Pipeline) -> None:
+def test_numbers_that_grew_too_large_are_told_and_not_posted_as_black(
+    harness: EngineHarness, pipeline: Pipeline
+) -> None:
     hook = pipeline.unet.register_forward_hook(lambda _, __, output: (output[0] * float("inf"),))
-    (failed,) = studio.draw(generate("a"))
+    (failed,) = harness.draw(make_request("a"))
     hook.remove()
     assert isinstance(failed, Failed)
     assert (failed.reason, "precision" in failed.text) == (FailureReason.USER_ERROR, True)
-    assert isinstance(studio.draw(generate("b"))[0], Finished)
+    assert isinstance(harness.draw(make_request("b"))[0], Finished)

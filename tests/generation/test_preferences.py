@@ -10,7 +10,7 @@ from generation.models.registry import ModelRegistry
 from generation.prompt.preferences import STYLIZE_PRESETS, Preferences, check_option, check_suffix
 
 MODEL = Model(name="none", ref="none")
-HERE = ModelRegistry((MODEL,))
+REGISTRY = ModelRegistry((MODEL,))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_preferences_stand_for_parameters_and_the_suffix_comes_first(preferences
     ],
 )
 def test_a_suffix_of_parameters_is_taken(text, kept):
-    assert check_suffix(text, HERE) == kept
+    assert check_suffix(text, REGISTRY) == kept
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_a_suffix_of_parameters_is_taken(text, kept):
 )
 def test_any_other_suffix_is_refused_with_the_reason(text, says):
     with pytest.raises(UserError, match=says):
-        check_suffix(text, HERE)
+        check_suffix(text, REGISTRY)
 
 
 @pytest.mark.parametrize("name", ["mine", "--mine", " Mine ", "my-own", "größe", "日本"])
 def test_an_options_name_is_taken_as_people_write_it(name):
-    assert check_option(name, " oil  painting --raw ", HERE) == (
+    assert check_option(name, " oil  painting --raw ", REGISTRY) == (
         name.strip().removeprefix("--").lower(),
         "oil painting --raw",
     )
@@ -66,14 +66,14 @@ def test_an_options_name_is_taken_as_people_write_it(name):
 @pytest.mark.parametrize("name", ["", "ar", "--SEED", "two words", "v7", "mine2", "-", "a" * 33, "a`b", "stealth"])
 def test_an_option_cannot_have_any_other_name(name):
     with pytest.raises(UserError):
-        check_option(name, "--raw", HERE)
+        check_option(name, "--raw", REGISTRY)
 
 
 def test_an_option_is_not_longer_than_allowed():
     with pytest.raises(UserError, match="1000"):
-        check_option("mine", "x" * 1001, HERE)
+        check_option("mine", "x" * 1001, REGISTRY)
 
 
 def test_an_option_that_no_prompt_could_use_is_refused_with_the_reason():
     with pytest.raises(UserError, match="did you mean"):
-        check_option("mine", "oil painting --aspct 3:2", HERE)
+        check_option("mine", "oil painting --aspct 3:2", REGISTRY)

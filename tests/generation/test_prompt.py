@@ -38,9 +38,9 @@ OTHER = Model(
 LORAS = tuple(Lora(name, Path("ink.safetensors")) for name in ("ink", "Ink_Wash.v2", "墨", "3d-moss"))
 WORDS = (TextualInversion("moss", Path("moss.safetensors"), ("emb_params",), (768,), 2),)
 ADDITIONS = Adapters(LORAS, WORDS)
-HERE = ModelRegistry((MODEL, OTHER), ADDITIONS)
+REGISTRY = ModelRegistry((MODEL, OTHER), ADDITIONS)
 PICTURE = Upload("cafe")
-MARKS = [
+SYNTAX_MARKS = [
     *("::", "::2 ", "::-.5 ", "--", "—", "–", "-", "**", "{", "}", ",", "\\", "<", ">", "@", "`", "=", ":", "/"),
     *("https://example.org/a.png", "<@123>", " - ", "(fast)", " by ", "Image #1 ", "/imagine", "prompt:", "-# "),
     *("3:2", ".5", "-1", "2", "\n", " ", "@everyone", "مرحبا", "赤い", "，", "、", "：：", "🦊", "👩\u200d🚀", "İ"),
@@ -52,7 +52,7 @@ MARKS = [
 
 def typed_texts() -> st.SearchStrategy[str]:
     """Make anything at all, and what looks like prompts gone wrong."""
-    pieces = st.lists(st.sampled_from(MARKS) | st.text(max_size=5), max_size=25)
+    pieces = st.lists(st.sampled_from(SYNTAX_MARKS) | st.text(max_size=5), max_size=25)
     return st.text(max_size=80) | pieces.map("".join)
 
 
@@ -67,7 +67,7 @@ _lora_uses = st.builds(
 
 @st.composite
 def all_params(draw: st.DrawFn) -> Params:
-    model = draw(st.sampled_from(HERE.models))
+    model = draw(st.sampled_from(REGISTRY.models))
     width, height = draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     assume(max(width, height) <= model.max_aspect * min(width, height))
     aspect = (width // math.gcd(width, height), height // math.gcd(width, height))
@@ -107,7 +107,7 @@ def all_params(draw: st.DrawFn) -> Params:
     )
 
 
-def read_again(echo: str, params: Params, here: ModelRegistry = HERE) -> Params:
+def reparse(echo: str, params: Params, here: ModelRegistry = REGISTRY) -> Params:
     """Read an echo with the pictures that went with it."""
     pictures = [*filter(None, [params.source]), *params.blended]
     return parse_prompt(echo, here, attached=len(pictures)).with_images(pictures)
@@ -117,18 +117,18 @@ def read_again(echo: str, params: Params, here: ModelRegistry = HERE) -> Params:
 @given(typed_texts())
 def test_parsing_gives_params_or_faults_and_never_anything_else(typed):
     try:
-        params = parse_params(typed, HERE, source=PICTURE)
+        params = parse_params(typed, REGISTRY, source=PICTURE)
     except PromptError as faults:
         assert faults.problems
         assert all(fault in str(faults) for fault in faults.problems)
     else:
-        assert parse_params(format_prompt(params, HERE, seed=True), HERE, source=PICTURE) == params
+        assert parse_params(format_prompt(params, REGISTRY, seed=True), REGISTRY, source=PICTURE) == params
 
 
 @settings(max_examples=200, deadline=None)
 @given(all_params())
 def test_typing_the_echo_again_gives_the_same(params):
-    assert read_again(format_prompt(params, HERE, seed=True), params) == params
+    assert reparse(format_prompt(params, REGISTRY, seed=True), params) == params
 
 
 @settings(max_examples=200, deadline=None)
@@ -136,19 +136,19 @@ def test_typing_the_echo_again_gives_the_same(params):
 def test_an_echo_of_everything_keeps_its_meaning_when_the_defaults_change(params, steps, guidance):
     changed = {"num_inference_steps": steps, "guidance_scale": guidance}
     other = ModelRegistry((replace(OTHER, **changed), replace(MODEL, **changed)), ADDITIONS)
-    assert read_again(format_prompt(params, None, seed=True), params, other) == params
+    assert reparse(format_prompt(params, None, seed=True), params, other) == params
 
 
 @settings(max_examples=200, deadline=None)
 @given(all_params())
 def test_a_prompt_copied_from_a_message_means_the_same(params):
-    echo = format_prompt(params, HERE, seed=True)
+    echo = format_prompt(params, REGISTRY, seed=True)
     for copied in (
         f"**{escape_markdown(echo)}** - <@123> (fast)",
         f"**{escape_markdown(echo)}** - Variations (Strong) of image #2 by <@123>",
         f"/imagine prompt: {echo} - @bob (31%) (fast)",
     ):
-        assert read_again(copied, params) == params
+        assert reparse(copied, params) == params
 
 
 @pytest.mark.parametrize(
@@ -179,21 +179,23 @@ def test_a_prompt_copied_from_a_message_means_the_same(params):
     ],
 )
 def test_the_echo_is_the_prompt_as_applied(typed, echo):
-    assert format_prompt(parse_params(typed, HERE), HERE) == echo
+    assert format_prompt(parse_params(typed, REGISTRY), REGISTRY) == echo
 
 
 def test_the_echo_has_the_seed_only_when_asked():
-    params = parse_params("a fox --seed 5", HERE)
-    assert format_prompt(params, HERE) == "a fox"
-    assert format_prompt(params, HERE, seed=True) == "a fox --seed 5"
-    assert format_prompt(parse_params("a fox --sameseed 5", HERE), HERE, seed=True) == "a fox --sameseed --seed 5"
+    params = parse_params("a fox --seed 5", REGISTRY)
+    assert format_prompt(params, REGISTRY) == "a fox"
+    assert format_prompt(params, REGISTRY, seed=True) == "a fox --seed 5"
+    assert (
+        format_prompt(parse_params("a fox --sameseed 5", REGISTRY), REGISTRY, seed=True) == "a fox --sameseed --seed 5"
+    )
 
 
-def test_the_echo_has_the_image_weight_of_a_picture_that_was_brought_but_not_of_a_tile():
+def test_the_formatted_prompt_has_the_image_weight_of_uploads_not_of_tiles():
     tile = Tile("0123456789ab", 2)
-    assert format_prompt(parse_params("a fox --iw 2", HERE, source=PICTURE), HERE) == "a fox --iw 2"
-    assert format_prompt(parse_params("a fox --iw 1", HERE, source=PICTURE), HERE) == "a fox"
-    assert format_prompt(parse_params("a fox --iw 2", HERE, source=tile), HERE) == "a fox"
+    assert format_prompt(parse_params("a fox --iw 2", REGISTRY, source=PICTURE), REGISTRY) == "a fox --iw 2"
+    assert format_prompt(parse_params("a fox --iw 1", REGISTRY, source=PICTURE), REGISTRY) == "a fox"
+    assert format_prompt(parse_params("a fox --iw 2", REGISTRY, source=tile), REGISTRY) == "a fox"
 
 
 @given(st.floats(0, 3), st.floats(0, 3))
@@ -212,14 +214,14 @@ def test_a_seed_is_drawn_only_when_none_is_given():
     def no_seed() -> int:
         raise AssertionError("a seed was drawn")
 
-    assert parse_params("a fox --seed 5", HERE, new_seed=no_seed).seed == 5
-    assert parse_params("a fox", HERE, new_seed=lambda: 9).seed == 9
-    assert parse_params("a fox", HERE).seed != parse_params("a fox", HERE).seed
+    assert parse_params("a fox --seed 5", REGISTRY, new_seed=no_seed).seed == 5
+    assert parse_params("a fox", REGISTRY, new_seed=lambda: 9).seed == 9
+    assert parse_params("a fox", REGISTRY).seed != parse_params("a fox", REGISTRY).seed
 
 
 def test_faults_are_a_complaint_that_reads_well_and_survives_pickling():
     with pytest.raises(UserError) as caught:
-        parse_params("a fox --ar --seed x", HERE)
+        parse_params("a fox --ar --seed x", REGISTRY)
     faults = caught.value
     assert str(faults) == (
         "• `--ar` needs a value such as `3:2`\n• `--seed` must be a whole number between 0 and 4294967295, not `x`"

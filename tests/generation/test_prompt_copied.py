@@ -17,7 +17,7 @@ from generation.prompt import parse_params
 from generation.queue.queue import QueuePosition
 
 MODEL = Model(name="storybook", ref="m")
-HERE = ModelRegistry((MODEL,))
+REGISTRY = ModelRegistry((MODEL,))
 PROMPTS = (
     "a fox",
     "a fox --ar 3:2 --tile --no snow, ice --seed 5",
@@ -57,16 +57,16 @@ def messages_about(job: Job) -> list[str]:
     """Give what is said of a job from its first moment to its last."""
     places, steps = (None, QueuePosition(1, None), QueuePosition(3, 60.0)), (None, Progress(job.id, 7, 25))
     return [
-        *(job_text.waiting(job, HERE, place, state) for place in places for state in STATES),
-        *(job_text.running(job, HERE, progress, state) for progress in steps for state in STATES),
-        job_text.with_token_warning(job_text.running(job, HERE, None, STATES[0])),
-        *(job_text.finished(job, HERE, credit) for credit in (None, Requester(12, "ben"))),
-        job_text.with_dm_reason(job_text.finished(job, HERE, None), job),
-        job_text.failed_or_cancelled(job, HERE, "Cancelled by <@11>."),
+        *(job_text.waiting(job, REGISTRY, place, state) for place in places for state in STATES),
+        *(job_text.running(job, REGISTRY, progress, state) for progress in steps for state in STATES),
+        job_text.with_token_warning(job_text.running(job, REGISTRY, None, STATES[0])),
+        *(job_text.finished(job, REGISTRY, credit) for credit in (None, Requester(12, "ben"))),
+        job_text.with_dm_reason(job_text.finished(job, REGISTRY, None), job),
+        job_text.failed_or_cancelled(job, REGISTRY, "Cancelled by <@11>."),
     ]
 
 
-def as_seen(message: str) -> str:
+def rendered_text(message: str) -> str:
     """Give a message's headline as it is on the screen, where a mention is a name and bold has no asterisks."""
     headline, *_ = message.replace("<@11>", "@ada").split("\n")
     bold, rest = re.fullmatch(r"\*\*(.*)\*\*( - .*?)", headline).groups()
@@ -76,24 +76,24 @@ def as_seen(message: str) -> str:
 @pytest.mark.parametrize("prompt", PROMPTS)
 @pytest.mark.parametrize("action", Action)
 def test_a_messages_source_is_the_prompt_again(action, prompt):
-    params = replace(parse_params(prompt, HERE), seed=7)
+    params = replace(parse_params(prompt, REGISTRY), seed=7)
     for speed in Speed:
         for private in (False, True):
             for message in messages_about(job(params, action, private=private, speed=speed)):
                 if message.startswith("<@"):
                     continue  # who asked for nothing in particular may also be the subject of a prompt
-                assert replace(parse_params(message, HERE), seed=7) == params
+                assert replace(parse_params(message, REGISTRY), seed=7) == params
 
 
 @pytest.mark.parametrize("action", Action)
 def test_a_message_copied_from_the_screen_is_the_prompt_again(action):
-    params = parse_params("a fox --ar 3:2 --tile --seed 5", HERE)
+    params = parse_params("a fox --ar 3:2 --tile --seed 5", REGISTRY)
     for message in messages_about(job(params, action)):
-        seen = as_seen(message)
+        seen = rendered_text(message)
         if not seen.endswith("- @ada"):  # as in "a mural - @banksy", where it belongs to the prompt
-            assert replace(parse_params(seen, HERE), seed=5) == params
+            assert replace(parse_params(seen, REGISTRY), seed=5) == params
 
 
 def test_what_looks_like_a_message_only_a_little_stays():
     typed = "**a fox** - not <@11>"
-    assert parse_params(typed, HERE).parts[0].text == "a fox - not <@11>"
+    assert parse_params(typed, REGISTRY).parts[0].text == "a fox - not <@11>"

@@ -40,16 +40,16 @@ ADDITIONS = Adapters(
     ),
     (_word("moss", 768), _word("Glow", 768, 1280)),
 )
-HERE = ModelRegistry((ONE, XL, NEW, FLUX), ADDITIONS)
+REGISTRY = ModelRegistry((ONE, XL, NEW, FLUX), ADDITIONS)
 
 
-def drawn(typed: str) -> Params:
-    return parse_params(typed, HERE, new_seed=lambda: 7)
+def read_params(typed: str) -> Params:
+    return parse_params(typed, REGISTRY, new_seed=lambda: 7)
 
 
-def faults(typed: str) -> tuple[str, ...]:
+def parse_problems(typed: str) -> tuple[str, ...]:
     with pytest.raises(PromptError) as wrong:
-        drawn(typed)
+        read_params(typed)
     return wrong.value.problems
 
 
@@ -80,19 +80,19 @@ def faults(typed: str) -> tuple[str, ...]:
     ],
 )
 def test_loras_are_read_as_people_type_them(typed: str, loras: list[tuple[str, float]]) -> None:
-    assert drawn(f"a fox {typed}").loras == tuple(LoraWeight(*use) for use in loras)
+    assert read_params(f"a fox {typed}").loras == tuple(LoraWeight(*use) for use in loras)
 
 
 def test_the_way_of_another_program_leaves_the_text_as_it_is_without_it() -> None:
-    params = drawn("a fox <lora:ink:0.7> at night")
+    params = read_params("a fox <lora:ink:0.7> at night")
     assert params.parts[0].text == "a fox at night"
-    assert format_prompt(params, HERE) == "a fox at night --lora ink:0.7"
+    assert format_prompt(params, REGISTRY) == "a fox at night --lora ink:0.7"
 
 
 def test_escaped_it_is_text() -> None:
-    params = drawn(r"a \<lora:ink:0.7> fox")
+    params = read_params(r"a \<lora:ink:0.7> fox")
     assert params.parts[0].text == "a <lora:ink:0.7> fox"
-    assert drawn(format_prompt(params, HERE, seed=True)) == params
+    assert read_params(format_prompt(params, REGISTRY, seed=True)) == params
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_escaped_it_is_text() -> None:
     ],
 )
 def test_what_is_wrong_with_a_lora_is_told(typed: str, fault: str) -> None:
-    assert faults(f"a fox {typed}") == (fault,)
+    assert parse_problems(f"a fox {typed}") == (fault,)
 
 
 def test_only_a_handful_can_be_used_at_once() -> None:
@@ -124,36 +124,38 @@ def test_only_a_handful_can_be_used_at_once() -> None:
 
 
 def test_loras_in_the_prompt_beat_those_that_were_set_beforehand() -> None:
-    assert parse_prompt("a fox", HERE, defaults=("--lora ink:0.5",)).params.loras == (LoraWeight("ink", 0.5),)
-    assert parse_prompt("a fox --lora texts", HERE, defaults=("--lora ink:0.5",)).params.loras == (LoraWeight("texts"),)
+    assert parse_prompt("a fox", REGISTRY, defaults=("--lora ink:0.5",)).params.loras == (LoraWeight("ink", 0.5),)
+    assert parse_prompt("a fox --lora texts", REGISTRY, defaults=("--lora ink:0.5",)).params.loras == (
+        LoraWeight("texts"),
+    )
 
 
-def test_loras_that_were_set_beforehand_are_left_out_where_they_do_not_suit_the_model() -> None:
+def test_default_loras_are_left_out_where_they_do_not_suit_the_model() -> None:
     suffix = ("--lora ink:0.5 --ar 3:2",)
-    params = parse_prompt("a fox --model xl", HERE, defaults=suffix).params
+    params = parse_prompt("a fox --model xl", REGISTRY, defaults=suffix).params
     assert (params.loras, params.aspect) == ((), (3, 2))
     with pytest.raises(PromptError, match="In the settings `--lora gone`: `--lora` does not know `gone`"):
-        parse_prompt("a fox", HERE, defaults=("--lora gone",))
+        parse_prompt("a fox", REGISTRY, defaults=("--lora gone",))
 
 
 def test_loras_are_written_as_they_can_be_typed() -> None:
-    params = drawn("a fox --lora ink:0.8 --lora texts")
-    assert format_prompt(params, HERE) == "a fox --lora ink:0.8, texts"
+    params = read_params("a fox --lora ink:0.8 --lora texts")
+    assert format_prompt(params, REGISTRY) == "a fox --lora ink:0.8, texts"
 
 
 @pytest.mark.parametrize(
     "text", ["a <moss> fox", "<MOSS>", "<moss>::2 fox", "a <glow-worm> fox", "1 < 2 > 0", "a<moss>b"]
 )
 def test_words_in_angle_brackets_stay_in_the_text(text: str) -> None:
-    params = drawn(text)
+    params = read_params(text)
     assert params.parts[0].text == text.partition("::")[0]
-    assert drawn(format_prompt(params, HERE, seed=True)) == params
+    assert read_params(format_prompt(params, REGISTRY, seed=True)) == params
 
 
 @pytest.mark.parametrize("typed", ["a <glow> fox", "a fox --no <GLOW>", "a fox --negative ugly <Glow>"])
 def test_a_learnt_word_for_other_models_is_told_of(typed: str) -> None:
-    assert faults(typed) == ("Cannot use `<Glow>` with one: it is made for Stable Diffusion XL",)
-    assert drawn(f"{typed} --model xl")
+    assert parse_problems(typed) == ("Cannot use `<Glow>` with one: it is made for Stable Diffusion XL",)
+    assert read_params(f"{typed} --model xl")
 
 
 def test_what_a_model_cannot_be_drawn_with_is_not_offered() -> None:

@@ -12,7 +12,7 @@ from generation.params import Params, PromptPart, Upload
 from generation.prompt import PromptError, parse_params
 
 MODEL = Model(name="storybook", ref="models/storybook", num_inference_steps=20, guidance_scale=7.0)
-HERE = ModelRegistry((MODEL,))
+REGISTRY = ModelRegistry((MODEL,))
 PICTURE = Upload("cafe")
 SEED = 77
 
@@ -410,7 +410,7 @@ ALL = [*PLAIN, *SCRIPTS, *DASHES, *PARAMETERS, *WEIGHTS, *JUNK, *ESCAPES, *NEW, 
 
 @pytest.mark.parametrize(("typed", "parts", "changes"), ALL)
 def test_a_prompt_means(typed, parts, changes):
-    assert parse_params(typed, HERE, new_seed=lambda: SEED) == expected(parts, changes)
+    assert parse_params(typed, REGISTRY, new_seed=lambda: SEED) == expected(parts, changes)
 
 
 @pytest.mark.parametrize(
@@ -425,7 +425,7 @@ def test_a_prompt_means(typed, parts, changes):
     ],
 )
 def test_the_image_weight_says_how_much_of_the_picture_is_forgotten(typed, strength):
-    params = parse_params(typed, HERE, source=PICTURE)
+    params = parse_params(typed, REGISTRY, source=PICTURE)
     assert (params.source, params.strength) == (PICTURE, strength)
 
 
@@ -565,7 +565,7 @@ FAULTY = [
 @pytest.mark.parametrize(("typed", "faults"), FAULTY, ids=[typed[:60] for typed, _ in FAULTY])
 def test_a_faulty_prompt_is_answered_with_all_its_faults(typed, faults):
     with pytest.raises(PromptError) as caught:
-        parse_params(typed, HERE)
+        parse_params(typed, REGISTRY)
     assert list(caught.value.problems) == faults
 
 

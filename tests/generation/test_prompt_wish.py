@@ -28,7 +28,7 @@ from generation.prompt.permutations import count
 from tests.generation.test_prompt import typed_texts
 
 MODEL = Model(name="storybook", ref="m", num_inference_steps=20, guidance_scale=7.0, trigger_words="storybook style")
-HERE = ModelRegistry((MODEL,))
+REGISTRY = ModelRegistry((MODEL,))
 SEED = 77
 FOX, OWL = "https://example.org/fox.png", "https://example.org/owl.jpg?ex=1&is=2"
 OPTIONS = {
@@ -43,17 +43,17 @@ OPTIONS = {
 }
 
 
-def wish(typed: str, **more: Any) -> PromptRequest:
-    return parse_prompt(typed, HERE, new_seed=lambda: SEED, **more)
+def parse_request(typed: str, **more: Any) -> PromptRequest:
+    return parse_prompt(typed, REGISTRY, new_seed=lambda: SEED, **more)
 
 
-def faults(typed: str, **more: Any) -> list[str]:
+def parse_problems(typed: str, **more: Any) -> list[str]:
     with pytest.raises(PromptError) as caught:
-        wish(typed, **more)
+        parse_request(typed, **more)
     return list(caught.value.problems)
 
 
-def told(found: PromptRequest, here: ModelRegistry = HERE) -> str:
+def summarize(found: PromptRequest, here: ModelRegistry = REGISTRY) -> str:
     """Write what was read, run included, as one line."""
     run = [found.speed, {True: "private", False: "public", None: None}[found.private]]
     repeat = [f"{found.repeat}×"] if found.repeat > 1 else []
@@ -77,23 +77,27 @@ def told(found: PromptRequest, here: ModelRegistry = HERE) -> str:
     ],
 )
 def test_the_run_is_no_part_of_the_picture(typed, read_as):
-    assert told(wish(typed)) == read_as
+    assert summarize(parse_request(typed)) == read_as
 
 
 @pytest.mark.parametrize("typed", ["a fox --seed 5 --repeat 3", "a fox --sameseed 5 --repeat 3", "a fox --repeat 3"])
 def test_repeated_jobs_are_never_alike(typed):
-    wishes = wish(typed).expand_repeats()
+    wishes = parse_request(typed).expand_repeats()
     seeds = {each.params.seed + tile for each in wishes for tile in range(4)}
     assert (len(wishes), len(seeds)) == (3, 12)
 
 
 def test_repeated_seeds_go_on_from_the_typed_one_and_round_at_the_end():
-    seeds = [each.params.seed for each in wish("a fox --seed 4294967294 --repeat 3").expand_repeats()]
+    seeds = [each.params.seed for each in parse_request("a fox --seed 4294967294 --repeat 3").expand_repeats()]
     assert seeds == [4294967294, 2, 6]
 
 
 def test_nothing_about_the_run_is_said_unless_it_is_typed():
-    assert (wish("a fox").speed, wish("a fox").private, wish("a fox").repeat) == (None, None, 1)
+    assert (parse_request("a fox").speed, parse_request("a fox").private, parse_request("a fox").repeat) == (
+        None,
+        None,
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,16 +127,16 @@ def test_nothing_about_the_run_is_said_unless_it_is_typed():
     ],
 )
 def test_links_at_the_front_are_pictures(typed, links, text):
-    found = wish(typed)
+    found = parse_request(typed)
     assert list(found.links) == links
-    assert format_prompt(found.params, HERE).replace("https\\:\\//", "https\\://") == text.replace(
+    assert format_prompt(found.params, REGISTRY).replace("https\\:\\//", "https\\://") == text.replace(
         "https\\:\\//", "https\\://"
     )
     assert [found.params.source, *found.params.blended] == ([PENDING_IMAGE] * len(links) or [None])
 
 
 def test_attached_pictures_come_before_linked_ones():
-    found = wish(f"{FOX} a fox", attached=1)
+    found = parse_request(f"{FOX} a fox", attached=1)
     pictures = [Upload("aa"), Upload("bb")]
     assert found.links == (FOX,)
     assert found.params.blended == (PENDING_IMAGE,)
@@ -140,11 +144,11 @@ def test_attached_pictures_come_before_linked_ones():
 
 
 def test_without_pictures_there_is_nothing_to_fill_in():
-    assert wish("a fox").with_images([]) == wish("a fox").params
+    assert parse_request("a fox").with_images([]) == parse_request("a fox").params
 
 
 def test_two_pictures_need_no_words():
-    found = wish("--iw 2", attached=2)
+    found = parse_request("--iw 2", attached=2)
     assert (found.params.parts, found.params.strength) == ((PromptPart(""),), 0.36)
 
 
@@ -173,14 +177,14 @@ NOT_DIRECT = "is not a direct link to a picture: those end in .png, .jpg, .jpeg,
     ],
 )  # fmt: skip
 def test_pictures_that_cannot_be_used_are_refused(typed, attached, expected):
-    assert faults(typed, attached=attached) == expected
+    assert parse_problems(typed, attached=attached) == expected
 
 
 def test_the_short_way_takes_a_picture_but_no_links():
     tile = Tile("0123456789ab", 2)
-    assert parse_params("a fox", HERE, source=tile).source == tile
+    assert parse_params("a fox", REGISTRY, source=tile).source == tile
     with pytest.raises(PromptError, match="attach the picture instead"):
-        parse_params(f"{FOX} a fox", HERE)
+        parse_params(f"{FOX} a fox", REGISTRY)
 
 
 @pytest.mark.parametrize(
@@ -199,11 +203,11 @@ def test_the_short_way_takes_a_picture_but_no_links():
     ],
 )
 def test_a_custom_option_stands_for_its_text_and_parameters(typed, read_as):
-    assert told(wish(typed, options=OPTIONS)) == read_as
+    assert summarize(parse_request(typed, options=OPTIONS)) == read_as
 
 
 def test_a_custom_option_can_bring_a_picture():
-    found = wish("a fox --pic", options=OPTIONS)
+    found = parse_request("a fox --pic", options=OPTIONS)
     assert (found.links, found.params.strength) == ((FOX,), 0.36)
 
 
@@ -229,7 +233,7 @@ def test_a_custom_option_can_bring_a_picture():
     ],
 )
 def test_what_is_wrong_with_a_custom_option_says_where_it_stands(typed, expected):
-    assert faults(typed, options=OPTIONS) == expected
+    assert parse_problems(typed, options=OPTIONS) == expected
 
 
 @pytest.mark.parametrize("name", [*PARAMETER_NAMES, "AR", "v5", "s750", "tile2", "seed=5"])
@@ -272,19 +276,19 @@ LAYERS = ("--ar 3:2 --s 250 --tile", "--ar 2:3 --chaos 10 --relax --stealth")
         ("a fox --mine", ["--ar 1:1 --s 5 --c 7"], "a fox in ink, on old paper --ar 2:3 --chaos 7 --stylize 50"),
     ],
 )
-def test_the_prompt_beats_the_person_who_beats_the_server_who_beats_the_model(typed, layers, read_as):
-    assert told(wish(typed, defaults=layers, options=OPTIONS)) == read_as
+def test_precedence_is_prompt_then_user_then_server_then_model(typed, layers, read_as):
+    assert summarize(parse_request(typed, defaults=layers, options=OPTIONS)) == read_as
 
 
 def test_the_weight_of_pictures_can_be_set_beforehand():
-    assert wish("a fox", attached=1, defaults=["--iw 2", "--iw 3"]).params.strength == 0.36
-    assert wish("a fox --iw 1", attached=1, defaults=["--iw 2"]).params.strength == 0.6
+    assert parse_request("a fox", attached=1, defaults=["--iw 2", "--iw 3"]).params.strength == 0.36
+    assert parse_request("a fox --iw 1", attached=1, defaults=["--iw 2"]).params.strength == 0.6
 
 
 def test_a_seed_that_was_set_beforehand_is_kept():
-    assert wish("a fox", defaults=["--seed 5"]).params.seed == 5
-    assert wish("a fox --sameseed 6", defaults=["--seed 5"]).params.seed == 6
-    assert wish("a fox").params.seed == SEED
+    assert parse_request("a fox", defaults=["--seed 5"]).params.seed == 5
+    assert parse_request("a fox --sameseed 6", defaults=["--seed 5"]).params.seed == 6
+    assert parse_request("a fox").params.seed == SEED
 
 
 @pytest.mark.parametrize(
@@ -298,31 +302,33 @@ def test_a_seed_that_was_set_beforehand_is_kept():
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_setting_says_where_it_stands(layer, expected):
-    assert faults("a fox", defaults=["--tile", layer], options=OPTIONS)[: len(expected)] == expected
+    assert parse_problems("a fox", defaults=["--tile", layer], options=OPTIONS)[: len(expected)] == expected
 
 
 def test_the_factor_of_a_zoom_is_taken_in_the_form_of_custom_zoom_alone():
-    assert wish("a fox --zoom 1.5", allow_zoom=True).zoom == 1.5
-    assert wish("a fox", allow_zoom=True).zoom is None
-    assert faults("a fox --zoom 3 --q x", allow_zoom=True) == [
+    assert parse_request("a fox --zoom 1.5", allow_zoom=True).zoom == 1.5
+    assert parse_request("a fox", allow_zoom=True).zoom is None
+    assert parse_problems("a fox --zoom 3 --q x", allow_zoom=True) == [
         "`--zoom` must be between 1 and 2",
         "`--quality` must be one of 0.25, 0.5, 1, 2, 4, not `x`",
     ]
     for typed, layers in (("a fox --zoom 2", []), ("a fox", ["--zoom 2"])):
-        assert faults(typed, defaults=layers) == ["Cannot use `--zoom` here: it belongs into the form of Custom Zoom"]
+        assert parse_problems(typed, defaults=layers) == [
+            "Cannot use `--zoom` here: it belongs into the form of Custom Zoom"
+        ]
 
 
 def test_a_shape_is_known_to_have_been_asked_for():
-    assert wish("a fox --ar 2:2").aspect == (1, 1)
-    assert wish("a fox", defaults=["--ar 3:2"]).aspect == (3, 2)
-    assert wish("a fox").aspect is None
+    assert parse_request("a fox --ar 2:2").aspect == (1, 1)
+    assert parse_request("a fox", defaults=["--ar 3:2"]).aspect == (3, 2)
+    assert parse_request("a fox").aspect is None
 
 
 def test_the_house_style_is_the_models_unless_raw_is_asked_for():
-    assert wish("a fox").params.house_style == "storybook style"
-    assert wish("a fox --s 0").params.house_style == "storybook style"
-    assert wish("a fox --raw").params.house_style == ""
-    assert wish("a fox", defaults=["--style raw"]).params.house_style == ""
+    assert parse_request("a fox").params.house_style == "storybook style"
+    assert parse_request("a fox --s 0").params.house_style == "storybook style"
+    assert parse_request("a fox --raw").params.house_style == ""
+    assert parse_request("a fox", defaults=["--style raw"]).params.house_style == ""
 
 
 def test_a_family_of_models_has_a_name_of_its_own():
@@ -362,12 +368,12 @@ def test_reading_gives_a_wish_or_faults_and_never_anything_else(typed, layer, op
     more: dict[str, Any] = {"attached": attached, "defaults": [layer, "--tile"], "options": {"mine": option}}
     for text in (typed, f"{typed} --mine", f"{option} --mine"):
         try:
-            found = wish(text, **more)
+            found = parse_request(text, **more)
         except PromptError as caught:
             assert caught.problems
         else:
-            echo = format_prompt(found.params, HERE, seed=True)
-            assert wish(echo, attached=attached + len(found.links)).params == found.params
+            echo = format_prompt(found.params, REGISTRY, seed=True)
+            assert parse_request(echo, attached=attached + len(found.links)).params == found.params
 
 
 @settings(max_examples=200, deadline=None)
@@ -380,8 +386,8 @@ def test_a_prompt_reads_the_same_after_its_choices_were_made(typed):
 
 def test_choices_in_a_setting_or_an_option_are_refused():
     refusal = "Choices such as `{raw, tile}` cannot be used here; a plain brace is `\\{`"
-    assert faults("a fox", defaults=["--{raw, tile}"]) == [f"In the settings `--{{raw, tile}}`: {refusal}"]
-    assert faults("a fox --mine", options={"mine": "--{raw, tile}"}) == [f"In `--mine`: {refusal}"]
+    assert parse_problems("a fox", defaults=["--{raw, tile}"]) == [f"In the settings `--{{raw, tile}}`: {refusal}"]
+    assert parse_problems("a fox --mine", options={"mine": "--{raw, tile}"}) == [f"In `--mine`: {refusal}"]
 
 
 def test_an_ordinary_prompt_is_read_in_less_than_a_millisecond():
@@ -390,5 +396,5 @@ def test_an_ordinary_prompt_is_read_in_less_than_a_millisecond():
     began = time.process_time()
     for _ in range(rounds):
         (prompt,) = permute(typed, limit=4)
-        wish(prompt, defaults=defaults, options={"mine": "in ink --weird 20"})
+        parse_request(prompt, defaults=defaults, options={"mine": "in ink --weird 20"})
     assert (time.process_time() - began) / rounds < 0.001

@@ -26,7 +26,7 @@ JOURNEY = Model(
 )
 ANYTHING = Model(name="Anything V3", ref="Linaqruf/anything-v3.0", native_size=512, num_inference_steps=30)
 OWN = Model(name="Any-Thing else {1}", ref="/srv/models/own.safetensors")
-HERE = ModelRegistry((STORYBOOK, JOURNEY, ANYTHING, OWN))
+REGISTRY = ModelRegistry((STORYBOOK, JOURNEY, ANYTHING, OWN))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ HERE = ModelRegistry((STORYBOOK, JOURNEY, ANYTHING, OWN))
     ],
 )
 def test_a_prompt_is_for_the_model_that_it_names(typed, model):
-    assert parse_params(typed, HERE).model == model.name
+    assert parse_params(typed, REGISTRY).model == model.name
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_prompt_is_for_the_model_that_it_names(typed, model):
 )
 def test_what_is_wrong_with_a_models_name_is_told_with_what_there_is(typed, fault):
     with pytest.raises(PromptError, match=fault):
-        parse_params(f"a fox {typed}", HERE)
+        parse_params(f"a fox {typed}", REGISTRY)
 
 
 def test_without_a_model_of_that_kind_there_is_no_short_name_for_it():
@@ -74,11 +74,11 @@ def test_without_a_model_of_that_kind_there_is_no_short_name_for_it():
 
 
 def test_all_that_a_prompt_leaves_open_is_as_its_model_has_it():
-    params = parse_params("a fox --q .5 --ar 2:1 --model o", HERE)
+    params = parse_params("a fox --q .5 --ar 2:1 --model o", REGISTRY)
     assert (params.num_inference_steps, params.guidance_scale) == (12, 7.0)
     assert params.house_style == "mdjrny-v4 style"
     assert (params.width, params.height) == (720, 360)
-    assert parse_params("a fox --draft", HERE).width == 128
+    assert parse_params("a fox --draft", REGISTRY).width == 128
 
 
 @pytest.mark.parametrize(
@@ -92,49 +92,49 @@ def test_all_that_a_prompt_leaves_open_is_as_its_model_has_it():
     ],
 )
 def test_what_was_settled_beforehand_chooses_where_the_prompt_does_not(typed, defaults, name):
-    params = parse_prompt(typed, HERE, defaults=defaults, options={"mine": "in ink --model Anything V3"}).params
+    params = parse_prompt(typed, REGISTRY, defaults=defaults, options={"mine": "in ink --model Anything V3"}).params
     assert params.model == name
-    assert params.num_inference_steps == (HERE.find(name) or STORYBOOK).num_inference_steps
+    assert params.num_inference_steps == (REGISTRY.find(name) or STORYBOOK).num_inference_steps
 
 
 def test_a_preferred_model_is_read_whatever_it_is_called():
     layers = Preferences(model=OWN.name, stylize=50, raw=True).parameter_layers
-    params = parse_prompt("a fox", HERE, defaults=layers).params
+    params = parse_prompt("a fox", REGISTRY, defaults=layers).params
     assert (params.model, params.stylize, params.raw) == (OWN.name, 50, True)
-    assert choose_model(layers, HERE) is OWN
+    assert choose_model(layers, REGISTRY) is OWN
 
 
 def test_each_of_several_models_draws_its_own_prompt():
     prompts = permute("a fox --model {storybook, open journey} --ar 2:1", 10)
-    assert [parse_params(prompt, HERE).model for prompt in prompts] == ["Storybook", "Open Journey"]
+    assert [parse_params(prompt, REGISTRY).model for prompt in prompts] == ["Storybook", "Open Journey"]
 
 
 def test_a_models_name_can_be_put_to_a_prompt_that_was_copied():
     typed = with_parameter(r"**a \{fox\} --ar 2:1** - @bob (fast)", "--model o")
-    assert format_prompt(parse_params(typed, HERE), HERE) == r"a \{fox\} --ar 2:1 --model Open Journey"
+    assert format_prompt(parse_params(typed, REGISTRY), REGISTRY) == r"a \{fox\} --ar 2:1 --model Open Journey"
 
 
 def test_a_suffix_may_name_a_model_that_is_here():
-    assert check_suffix("--model  open journey", HERE) == "--model open journey"
+    assert check_suffix("--model  open journey", REGISTRY) == "--model open journey"
     with pytest.raises(PromptError, match="does not know `sdxl`"):
-        check_suffix("--model sdxl", HERE)
+        check_suffix("--model sdxl", REGISTRY)
 
 
-def test_a_prompt_of_a_model_that_has_gone_is_written_with_all_that_its_defaults_were():
-    params = parse_params("a fox --model anything --seed 1", HERE)
-    assert format_prompt(params, HERE) == "a fox --model Anything V3"
+def test_a_prompt_of_a_removed_model_is_formatted_with_its_old_defaults():
+    params = parse_params("a fox --model anything --seed 1", REGISTRY)
+    assert format_prompt(params, REGISTRY) == "a fox --model Anything V3"
     assert format_prompt(params, ModelRegistry((STORYBOOK,))) == "a fox --model Anything V3 --steps 30 --cfg 7.5"
     assert format_prompt(params, ModelRegistry((ANYTHING, STORYBOOK))) == "a fox"
-    assert format_prompt(replace(params, model=""), HERE) == "a fox --steps 30"
+    assert format_prompt(replace(params, model=""), REGISTRY) == "a fox --steps 30"
 
 
-def test_a_model_that_has_gone_is_told_by_name_and_an_old_row_has_the_default():
-    gone = parse_params("a fox --model o", HERE)
+def test_a_removed_model_is_reported_by_name_and_old_rows_use_the_default():
+    gone = parse_params("a fox --model o", REGISTRY)
     with pytest.raises(UserError, match=r"drawn with Open Journey, which is not here any more. There is Storybook\."):
         ModelRegistry((STORYBOOK,)).resolve(gone)
     assert ModelRegistry((STORYBOOK,)).find(gone.model) is None
-    assert HERE.resolve(replace(gone, model="")) is STORYBOOK
-    assert (HERE.model_name(gone), HERE.model_name(replace(gone, model=""))) == ("Open Journey", "Storybook")
+    assert REGISTRY.resolve(replace(gone, model="")) is STORYBOOK
+    assert (REGISTRY.model_name(gone), REGISTRY.model_name(replace(gone, model=""))) == ("Open Journey", "Storybook")
 
 
 @pytest.mark.parametrize("ref", ["storybook", "Story-Book"])

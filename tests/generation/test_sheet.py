@@ -17,7 +17,7 @@ def _noise(side: int = 256) -> Image.Image:
     return Image.fromarray(values)
 
 
-def _opened(data: bytes) -> Image.Image:
+def _open_image(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data))
 
 
@@ -38,8 +38,8 @@ def test_a_sheet_that_fits_keeps_its_size_and_looks() -> None:
     image = Image.linear_gradient("L").convert("RGB")
     data, suffix = encode_to_limit(image, 1_000_000)
     assert suffix == "webp"
-    assert _opened(data).size == image.size
-    difference = np.asarray(_opened(data).convert("RGB"), dtype=int) - np.asarray(image, dtype=int)
+    assert _open_image(data).size == image.size
+    difference = np.asarray(_open_image(data).convert("RGB"), dtype=int) - np.asarray(image, dtype=int)
     assert np.abs(difference).mean() < 3
 
 
@@ -47,12 +47,12 @@ def test_a_sheet_that_fits_keeps_its_size_and_looks() -> None:
 def test_a_sheet_is_never_above_the_limit(limit: int) -> None:
     data, _ = encode_to_limit(_noise(), limit)
     assert len(data) <= limit
-    assert _opened(data).convert("RGB").size[0] >= 1
+    assert _open_image(data).convert("RGB").size[0] >= 1
 
 
 def test_quality_is_given_up_before_size() -> None:
     data, _ = encode_to_limit(_noise(), 60_000)
-    assert _opened(data).size == (256, 256)
+    assert _open_image(data).size == (256, 256)
 
 
 def test_a_limit_that_nothing_fits_into_is_an_error() -> None:
@@ -67,26 +67,26 @@ def test_what_was_encoded_already_can_be_made_smaller(kind: str, mode: str) -> N
     _noise().convert(mode if kind == "PNG" else "RGB").save(file, kind)
     data, suffix = reencode(file.getvalue(), 10_000)
     assert len(data) <= 10_000
-    assert _opened(data).format == suffix.upper()
+    assert _open_image(data).format == suffix.upper()
 
 
-def test_the_text_of_the_parameters_is_kept_however_often_a_picture_is_made_smaller() -> None:
+def test_the_parameters_text_survives_repeated_shrinking() -> None:
     text = "a fox 🦊, ünder a tree\nSteps: 20, Sampler: Euler a"
     data = to_png(_noise(), text)
     for limit in (60_000, 20_000, 5_000):
         data, _ = reencode(data, limit)
         assert len(data) <= limit
-        assert read_infotext(_opened(data)) == text
+        assert read_infotext(_open_image(data)) == text
 
 
 def test_the_parameters_stand_where_other_programs_look_for_them_in_a_webp() -> None:
     data, _ = reencode(to_png(_noise(), "a fox"), 60_000)
-    comment = _opened(data).getexif().get_ifd(0x8769)[0x9286]
+    comment = _open_image(data).getexif().get_ifd(0x8769)[0x9286]
     assert comment == b"UNICODE\0\0a\0 \0f\0o\0x"
 
 
 def test_parameters_that_would_leave_no_room_for_the_picture_are_left_out() -> None:
     data, _ = reencode(to_png(_noise(32), "a fox " * 500), 4_000)
     assert len(data) <= 4_000
-    assert read_infotext(_opened(data)) == ""
-    assert _opened(data).size == (32, 32)
+    assert read_infotext(_open_image(data)) == ""
+    assert _open_image(data).size == (32, 32)

@@ -24,8 +24,13 @@ from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.errors import UserError
 from generation.models.catalogue import Family
 from generation.models.model import describe_model
-from tests.generation.original_file import build_pair, build_xl_pair, open_clip, original_networks
-from tests.generation.studio import Studio, generate, params
+from tests.generation.original_file import (
+    build_folder_and_checkpoint,
+    build_xl_folder_and_checkpoint,
+    ldm_network_weights,
+    open_clip_weights,
+)
+from tests.generation.studio import EngineHarness, make_params, make_request
 
 UNET = "model.diffusion_model."
 FIRST = f"{UNET}input_blocks.0.0.weight"
@@ -33,17 +38,17 @@ FIRST = f"{UNET}input_blocks.0.0.weight"
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return build_pair(tmp_path_factory.mktemp("first"))
+    return build_folder_and_checkpoint(tmp_path_factory.mktemp("first"))
 
 
 @pytest.fixture(scope="module")
 def second(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return build_pair(tmp_path_factory.mktemp("second"), second=True)
+    return build_folder_and_checkpoint(tmp_path_factory.mktemp("second"), second=True)
 
 
 @pytest.fixture(scope="module")
 def third(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return build_xl_pair(tmp_path_factory.mktemp("third"))
+    return build_xl_folder_and_checkpoint(tmp_path_factory.mktemp("third"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,11 +60,11 @@ def _load(path: Path) -> Pipeline:
     return load_pipeline(str(path), "cpu", lambda _: None, torch.float32)
 
 
-def _drawn(pipeline: Pipeline) -> torch.Tensor:
-    studio = Studio(pipeline)
-    studio.draw(generate("a", params("a fox :) für Ämter", sampler="ddim", num_inference_steps=2)))
-    studio.close()
-    return studio.latents["a"]
+def _latents(pipeline: Pipeline) -> torch.Tensor:
+    harness = EngineHarness(pipeline)
+    harness.draw(make_request("a", make_params("a fox :) für Ämter", sampler="ddim", num_inference_steps=2)))
+    harness.close()
+    return harness.latents["a"]
 
 
 @pytest.mark.parametrize("generation", ["first", "second", "third"])
@@ -72,7 +77,7 @@ def test_a_file_draws_what_its_folder_draws(generation: str, request: pytest.Fix
         theirs, mine = (network.state_dict() for network in pair)
         assert theirs.keys() == mine.keys()
         assert all(torch.equal(theirs[key], mine[key]) for key in theirs)
-    assert torch.allclose(_drawn(whole), _drawn(parts), atol=1e-5)
+    assert torch.allclose(_latents(whole), _latents(parts), atol=1e-5)
 
 
 def test_a_file_is_named_and_measured_by_itself(first: tuple[Path, Path], second: tuple[Path, Path]) -> None:
@@ -170,7 +175,7 @@ def test_a_file_of_xls_kind_is_marked_where_it_predicts_velocities(
     assert (settings.prediction_type, settings.timestep_spacing) == (prediction, spacing)
     assert settings.get("rescale_betas_zero_snr", False) is ("ztsnr" in marks)
     assert (model.family, model.native_size, model.size_multiple, model.sampler) == (Family.SDXL, 1024, 64, sampler)
-    assert torch.isfinite(_drawn(loaded)).all()
+    assert torch.isfinite(_latents(loaded)).all()
 
 
 def test_a_file_for_few_steps_is_drawn_as_such_models_are(third: tuple[Path, Path], tmp_path: Path) -> None:
@@ -203,13 +208,13 @@ def test_the_true_measures_of_xl_are_read_from_its_shapes() -> None:
     measures |= {"sample_size": 1024, "scaling_factor": 0.13025}
     with torch.device("meta"):
         unet, vae = UNet2DConditionModel.from_config(published), AutoencoderKL.from_config(measures)
-    weights = dict(original_networks(unet, vae))
+    weights = dict(ldm_network_weights(unet, vae))
     assert unet_config(weights, Family.SDXL, 1024) == published
     assert vae_config(weights, Family.SDXL, 1024) == measures
     assert sum(weight.numel() for key, weight in weights.items() if key.startswith(UNET)) == 2_567_463_684
 
 
-def test_the_true_measures_of_xls_second_text_encoder_are_read_from_its_shapes() -> None:
+def test_the_sizes_of_xls_second_text_encoder_are_read_from_its_shapes() -> None:
     published = {  # text_encoder_2/config.json of stable-diffusion-xl-base-1.0
         "vocab_size": 49408,
         "hidden_size": 1280,
@@ -224,7 +229,7 @@ def test_the_true_measures_of_xls_second_text_encoder_are_read_from_its_shapes()
         network = CLIPTextModelWithProjection(CLIPTextConfig(**published))
     place = "conditioner.embedders.1.model."
     projection = network.text_projection.weight
-    weights = dict(open_clip(place, network.text_model.state_dict(), projection, range(32)))
+    weights = dict(open_clip_weights(place, network.text_model.state_dict(), projection, range(32)))
     renamed = convert_open_clip(weights, place)
     assert renamed.keys() == network.text_model.state_dict().keys()
     found = text_encoder_config(renamed, "gelu", projection_dim=len(projection))
@@ -251,7 +256,7 @@ def test_the_true_measures_of_stable_diffusion_are_read_from_its_shapes(family: 
     measures["sample_size"] = size
     with torch.device("meta"):
         unet, vae = UNet2DConditionModel.from_config(published), AutoencoderKL.from_config(measures)
-    weights = dict(original_networks(unet, vae))
+    weights = dict(ldm_network_weights(unet, vae))
     assert unet_config(weights, family, size) == published
     assert vae_config(weights, family, size) == measures
     assert sum(weight.numel() for key, weight in weights.items() if key.startswith(UNET)) == (

@@ -21,7 +21,7 @@ from generation.messages import Failed, FailureReason
 from generation.models.adapters import Adapters
 from generation.models.textual_inversion import TextualInversion, describe_embedding
 from generation.params import Params
-from tests.generation.studio import Studio, assert_close, generate, params
+from tests.generation.studio import EngineHarness, assert_close, make_params, make_request
 from tests.generation.tiny_model import WIDTH
 from tests.generation.tiny_xl import WIDTHS, build_tiny_xl
 
@@ -48,16 +48,16 @@ def stock(tiny_model: Path) -> StableDiffusionPipeline:
 
 
 @contextmanager
-def _studio(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> Iterator[Studio]:
-    studio = Studio(pipeline, additions=Adapters(embeddings=inversions))
-    yield studio
-    studio.close()
+def _harness(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> Iterator[EngineHarness]:
+    harness = EngineHarness(pipeline, additions=Adapters(embeddings=inversions))
+    yield harness
+    harness.close()
 
 
-def _drawn(pipeline: Pipeline, inversions: tuple[TextualInversion, ...], wanted: Params) -> Tensor:
-    with _studio(pipeline, inversions) as studio:
-        studio.draw(generate("a", wanted))
-        return studio.latents["a"]
+def _latents(pipeline: Pipeline, inversions: tuple[TextualInversion, ...], wanted: Params) -> Tensor:
+    with _harness(pipeline, inversions) as harness:
+        harness.draw(make_request("a", wanted))
+        return harness.latents["a"]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def _drawn(pipeline: Pipeline, inversions: tuple[TextualInversion, ...], wanted:
 def test_a_learnt_word_draws_what_diffusers_draws_with_it(
     pipeline: Pipeline, inversions: tuple[TextualInversion, ...], stock: Any, text: str
 ) -> None:
-    wanted = params(text, negative_prompt="<brush> blurry", num_inference_steps=2)
+    wanted = make_params(text, negative_prompt="<brush> blurry", num_inference_steps=2)
     theirs = stock(
         text,
         negative_prompt="<brush> blurry",
@@ -83,33 +83,33 @@ def test_a_learnt_word_draws_what_diffusers_draws_with_it(
         height=64,
         output_type="latent",
     ).images
-    assert_close(_drawn(pipeline, inversions, wanted), theirs)
+    assert_close(_latents(pipeline, inversions, wanted), theirs)
 
 
-def _told(pipeline: Pipeline, text: str) -> tuple[Tensor, Tensor]:
+def _encode(pipeline: Pipeline, text: str) -> tuple[Tensor, Tensor]:
     with torch.inference_mode():
-        told = PromptEncoder(pipeline).encode(params(text, guidance_scale=1.0))
+        told = PromptEncoder(pipeline).encode(make_params(text, guidance_scale=1.0))
     return told.embeddings, told.pooled
 
 
 def test_case_does_not_matter_and_the_brackets_do(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> None:
     taught = with_embeddings(pipeline, inversions)
-    known, _ = _told(taught, "a <moss-cat>")
-    assert torch.equal(known, _told(taught, "a <Moss-Cat>")[0])
-    assert not torch.equal(known, _told(taught, "a moss-cat")[0])
+    known, _ = _encode(taught, "a <moss-cat>")
+    assert torch.equal(known, _encode(taught, "a <Moss-Cat>")[0])
+    assert not torch.equal(known, _encode(taught, "a moss-cat")[0])
 
 
 @pytest.mark.parametrize("text", ["a red fox", "a <wild> fox", "moss-cat", "3 < 4 > 2", ""])
 def test_all_other_texts_are_told_as_ever_to_the_bit(
     pipeline: Pipeline, inversions: tuple[TextualInversion, ...], text: str
 ) -> None:
-    assert torch.equal(_told(with_embeddings(pipeline, inversions), text)[0], _told(pipeline, text)[0])
+    assert torch.equal(_encode(with_embeddings(pipeline, inversions), text)[0], _encode(pipeline, text)[0])
 
 
 def test_the_model_itself_learns_nothing(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> None:
-    before = _told(pipeline, "a <moss-cat>")[0]
+    before = _encode(pipeline, "a <moss-cat>")[0]
     with_embeddings(pipeline, inversions)
-    assert torch.equal(_told(pipeline, "a <moss-cat>")[0], before)
+    assert torch.equal(_encode(pipeline, "a <moss-cat>")[0], before)
 
 
 def test_a_word_for_other_text_encoders_stays_text(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -131,7 +131,9 @@ def test_a_word_of_xl_is_told_to_both_text_encoders(tmp_path: Path) -> None:
     taught = with_embeddings(pipeline, [inversion])
     plain = pipeline.tokenizer("the fo in the sea").input_ids
     assert len(taught.tokenizers[1]("the <same> in the sea", add_special_tokens=False).input_ids) == len(plain) - 2
-    for mine, theirs in zip(_told(taught, "the <same> in the sea"), _told(pipeline, "the fo in the sea"), strict=True):
+    for mine, theirs in zip(
+        _encode(taught, "the <same> in the sea"), _encode(pipeline, "the fo in the sea"), strict=True
+    ):
         torch.testing.assert_close(mine, theirs)
 
 
@@ -142,11 +144,11 @@ def test_a_file_that_is_gone_fails_the_jobs_that_use_its_word(
     save_file({"emb_params": THREE}, path)
     lost = describe_embedding(path, "lost")
     path.unlink()
-    with _studio(pipeline, (*inversions, lost)) as studio:
-        wanted = [params(text, num_inference_steps=1) for text in ("a <lost> fox", "a <brush> fox")]
-        failed, _ = studio.draw(*(generate(name, each) for name, each in zip("ab", wanted, strict=True)))
+    with _harness(pipeline, (*inversions, lost)) as harness:
+        wanted = [make_params(text, num_inference_steps=1) for text in ("a <lost> fox", "a <brush> fox")]
+        failed, _ = harness.draw(*(make_request(name, each) for name, each in zip("ab", wanted, strict=True)))
         assert failed == Failed("a", FailureReason.USER_ERROR, "The file of <lost> is gone or damaged.")
-        assert "b" in studio.latents
+        assert "b" in harness.latents
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,12 @@ from generation.engine.images.upscaler import Upscaler
 from generation.errors import UserError
 from generation.models.upscaler import describe_upscaler
 from generation.params import Upload
-from tests.generation.studio import generate, params
+from tests.generation.studio import make_params, make_request
 
 CPU = torch.device("cpu")
 
 
-class Dense(nn.Module):
+class ResidualDenseBlock(nn.Module):
     """A dense block as BasicSR writes it: what the files were trained as."""
 
     def __init__(self, features: int, growth: int) -> None:
@@ -43,21 +43,21 @@ class Dense(nn.Module):
         return self.conv5(torch.cat((x, x1, x2, x3, x4), 1)) * 0.2 + x
 
 
-class Block(nn.Module):
+class RRDB(nn.Module):
     def __init__(self, features: int, growth: int) -> None:
         super().__init__()
-        self.rdb1, self.rdb2, self.rdb3 = (Dense(features, growth) for _ in range(3))
+        self.rdb1, self.rdb2, self.rdb3 = (ResidualDenseBlock(features, growth) for _ in range(3))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.rdb3(self.rdb2(self.rdb1(x))) * 0.2 + x
 
 
-class Network(nn.Module):
+class RRDBNet(nn.Module):
     def __init__(self, scale: int = 4, features: int = 8, growth: int = 4, blocks: int = 2) -> None:
         super().__init__()
         self.unshuffle = {4: 1, 2: 2, 1: 4}[scale]
         self.conv_first = nn.Conv2d(3 * self.unshuffle**2, features, 3, 1, 1)
-        self.body = nn.Sequential(*(Block(features, growth) for _ in range(blocks)))
+        self.body = nn.Sequential(*(RRDB(features, growth) for _ in range(blocks)))
         self.conv_body = nn.Conv2d(features, features, 3, 1, 1)
         self.conv_up1 = nn.Conv2d(features, features, 3, 1, 1)
         self.conv_up2 = nn.Conv2d(features, features, 3, 1, 1)
@@ -74,9 +74,9 @@ class Network(nn.Module):
         return self.conv_last(self.act(self.conv_hr(feat)))
 
 
-def network(scale: int = 4) -> Network:
+def network(scale: int = 4) -> RRDBNet:
     torch.manual_seed(3)
-    made = Network(scale)
+    made = RRDBNet(scale)
     for weight in made.parameters():
         weight.data *= 3  # as drawn, the result would be nearly grey
     return made
@@ -86,7 +86,7 @@ def weights(scale: int = 4) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in network(scale).state_dict().items()}
 
 
-def in_the_first_release(name: str) -> str:
+def old_release_name(name: str) -> str:
     """Give a layer's name in the files of the first ESRGAN."""
     if match := re.match(r"body\.(\d+)\.rdb(\d)\.conv(\d)\.(\w+)", name):
         return f"model.1.sub.{match[1]}.RDB{match[2]}.conv{match[3]}.0.{match[4]}"
@@ -98,45 +98,45 @@ def in_the_first_release(name: str) -> str:
 LAYOUTS = {
     "new": lambda name: name,
     "as trained": lambda name: f"params_ema.{name}",
-    "first release": in_the_first_release,
+    "first release": old_release_name,
 }
 
 
-def written(folder: Path, tensors: dict[str, Tensor]) -> Path:
+def write_weights(folder: Path, tensors: dict[str, Tensor]) -> Path:
     save_file(tensors, folder / "upscaler.safetensors")
     return folder / "upscaler.safetensors"
 
 
-def picture(height: int = 20, width: int = 28) -> Tensor:
+def random_image(height: int = 20, width: int = 28) -> Tensor:
     return torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(4)) * 2 - 1
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_of_the_weights_is_the_same_network(tmp_path, layout):
-    path = written(tmp_path, {LAYOUTS[layout](name): value for name, value in weights().items()})
+    path = write_weights(tmp_path, {LAYOUTS[layout](name): value for name, value in weights().items()})
     found = describe_upscaler(path)
     assert (found.factor, found.blocks, found.features, found.growth) == (4, 2, 8, 4)
-    expected = (network()(picture() / 2 + 0.5) * 2 - 1).clamp(-1, 1)
-    assert torch.allclose(Upscaler(found, CPU).upscale(picture()), expected, atol=1e-5)
+    expected = (network()(random_image() / 2 + 0.5) * 2 - 1).clamp(-1, 1)
+    assert torch.allclose(Upscaler(found, CPU).upscale(random_image()), expected, atol=1e-5)
     assert 0.1 < expected.std() < 0.9, "which is a picture of something"
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
 def test_a_network_may_enlarge_less(tmp_path, scale):
-    found = describe_upscaler(written(tmp_path, weights(scale)))
-    expected = (network(scale)(picture() / 2 + 0.5) * 2 - 1).clamp(-1, 1)
+    found = describe_upscaler(write_weights(tmp_path, weights(scale)))
+    expected = (network(scale)(random_image() / 2 + 0.5) * 2 - 1).clamp(-1, 1)
     assert found.factor == scale
-    assert torch.allclose(Upscaler(found, CPU).upscale(picture()), expected, atol=1e-5)
+    assert torch.allclose(Upscaler(found, CPU).upscale(random_image()), expected, atol=1e-5)
 
 
 def test_a_picture_of_any_size_becomes_exactly_so_many_times_as_large(tmp_path):
-    enlarger = Upscaler(describe_upscaler(written(tmp_path, weights(2))), CPU)
-    assert enlarger.upscale(picture(17, 31)).shape == (1, 3, 34, 62)
+    enlarger = Upscaler(describe_upscaler(write_weights(tmp_path, weights(2))), CPU)
+    assert enlarger.upscale(random_image(17, 31)).shape == (1, 3, 34, 62)
 
 
 def test_a_large_picture_is_enlarged_window_by_window_without_a_trace(tmp_path, monkeypatch):
-    enlarger = Upscaler(describe_upscaler(written(tmp_path, weights())), CPU)
-    smooth = nn.functional.interpolate(picture(6, 6), (80, 96), mode="bicubic").clamp(-1, 1)
+    enlarger = Upscaler(describe_upscaler(write_weights(tmp_path, weights())), CPU)
+    smooth = nn.functional.interpolate(random_image(6, 6), (80, 96), mode="bicubic").clamp(-1, 1)
     whole = enlarger.upscale(smooth)
     seen = []
     see = enlarger._forward
@@ -168,7 +168,7 @@ def _with_a_wrong_layer() -> dict[str, Tensor]:
     ],
 )
 def test_other_weights_are_refused_by_name(tmp_path, tensors):
-    path = written(tmp_path, tensors)
+    path = write_weights(tmp_path, tensors)
     with pytest.raises(UserError, match=r"upscaler\.safetensors is no RRDBNet"):
         describe_upscaler(path)
 
@@ -187,12 +187,12 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 
 def test_a_source_that_becomes_much_larger_goes_through_the_network(tmp_path):
-    enlarger = Upscaler(describe_upscaler(written(tmp_path, weights())), CPU)
+    enlarger = Upscaler(describe_upscaler(write_weights(tmp_path, weights())), CPU)
     file = io.BytesIO()
     Image.fromarray(np.random.default_rng(2).integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(file, "PNG")
     for side, goes_through in ((128, True), (40, False)):
-        wanted = params(width=side, height=side, source=Upload("0" * 64), strength=0.3)
-        request = generate("a", wanted, source=file.getvalue())
+        wanted = make_params(width=side, height=side, source=Upload("0" * 64), strength=0.3)
+        request = make_request("a", wanted, source=file.getvalue())
         with_it, without = read_source(request, enlarger), read_source(request)
         assert with_it is not None
         assert without is not None

@@ -35,14 +35,14 @@ from generation.models.catalogue import PIPELINE_ONLY, Family
 from generation.models.model import Model, describe_model
 from generation.models.registry import ModelRegistry
 from generation.params import Frame, Params, PromptPart, Upload
-from tests.generation.hub import lay_in_cache
-from tests.generation.tiny_whole import build_whole
+from tests.generation.hub import fake_hub_cache
+from tests.generation.tiny_whole import build_tiny_pipeline
 
 CPU = torch.device("cpu")
 SOURCE = Upload("0" * 64)
 FAMILIES = sorted(PIPELINE_ONLY)
-FROM_PICTURES = [family for family in FAMILIES if Capability.IMG2IMG in FAMILY_CAPABILITIES[family]]
-Load = Callable[[Family], tuple[PipelineAdapter, Model]]
+IMG2IMG_FAMILIES = [family for family in FAMILIES if Capability.IMG2IMG in FAMILY_CAPABILITIES[family]]
+LoadTiny = Callable[[Family], tuple[PipelineAdapter, Model]]
 
 
 @pytest.fixture(autouse=True)
@@ -59,33 +59,33 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Load:
+def load_tiny(tmp_path_factory: pytest.TempPathFactory) -> LoadTiny:
     """Give the tiny model of a family, built and loaded once."""
     torch.set_num_threads(1)
 
     @cache
     def load(family: Family) -> tuple[PipelineAdapter, Model]:
-        model = describe_model(str(build_whole(tmp_path_factory.mktemp("whole"), family)))
+        model = describe_model(str(build_tiny_pipeline(tmp_path_factory.mktemp("whole"), family)))
         return load_pipeline_adapter(model, CPU, torch.float32, lambda _: None), model
 
     return load
 
 
 @dataclass
-class Room:
+class PipelineHarness:
     """An engine and what it told."""
 
     recipe: PipelineAdapter
     model: Model
     events: list[Event] = field(default_factory=list)
-    heard: Callable[[Event], None] = lambda _: None
+    on_event: Callable[[Event], None] = lambda _: None
 
     def __post_init__(self) -> None:
-        self.engine = PipelineEngine(self.recipe, self.model, CPU, self._tell)
+        self.engine = PipelineEngine(self.recipe, self.model, CPU, self._record)
 
-    def _tell(self, event: Event) -> None:
+    def _record(self, event: Event) -> None:
         self.events.append(event)
-        self.heard(event)
+        self.on_event(event)
 
     def draw(self, *requests: Generate) -> list[Finished | Failed]:
         """Draw requests to their ends, which are given in the order of the requests."""
@@ -101,7 +101,7 @@ class Room:
         assert len(ends) == 1
         return ends[0]
 
-    def pictures(self, wanted: Params, source: Image.Image | None = None) -> list[Image.Image]:
+    def generate_images(self, wanted: Params, source: Image.Image | None = None) -> list[Image.Image]:
         """Draw and give the tiles."""
         self.events.clear()
         (end,) = self.draw(_request("job", wanted, source))
@@ -110,20 +110,20 @@ class Room:
 
 
 @pytest.fixture
-def enter(loaded: Load) -> Iterator[Callable[[Family], Room]]:
+def make_harness(load_tiny: LoadTiny) -> Iterator[Callable[[Family], PipelineHarness]]:
     """Give an engine with the tiny model of a family."""
-    rooms = []
+    harnesses = []
 
-    def entered(family: Family) -> Room:
-        rooms.append(Room(*loaded(family)))
-        return rooms[-1]
+    def make_harness(family: Family) -> PipelineHarness:
+        harnesses.append(PipelineHarness(*load_tiny(family)))
+        return harnesses[-1]
 
-    yield entered
-    for room in rooms:
-        room.engine.close()
+    yield make_harness
+    for harness in harnesses:
+        harness.engine.close()
 
 
-Enter = Callable[[Family], Room]
+MakeHarness = Callable[[Family], PipelineHarness]
 
 
 def _params(model: Model, **changes: Any) -> Params:
@@ -149,7 +149,7 @@ def _png(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def _drawing(side: int) -> Image.Image:
+def _sample_image(side: int) -> Image.Image:
     down, right = np.mgrid[0:side, 0:side]
     colours = np.stack([right * 255 / side, down * 255 / side, (right + down) % 17 * 15], axis=-1)
     return Image.fromarray(colours.astype(np.uint8))
@@ -212,76 +212,78 @@ def _parts(pipeline: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_grid_is_the_one_that_the_stock_pipelines_draw(enter: Enter, family: Family) -> None:
-    room = enter(family)
-    wanted = _params(room.model, count=2)
-    mine = room.pictures(wanted)
-    room.engine.close()
-    _assert_same(mine, _stock(family, room.recipe, wanted))
+def test_a_grid_is_the_one_that_the_stock_pipelines_draw(make_harness: MakeHarness, family: Family) -> None:
+    harness = make_harness(family)
+    wanted = _params(harness.model, count=2)
+    mine = harness.generate_images(wanted)
+    harness.engine.close()
+    _assert_same(mine, _stock(family, harness.recipe, wanted))
 
 
 @pytest.mark.parametrize(
     "family", [each for each in FAMILIES if Capability.NEGATIVE_PROMPT in FAMILY_CAPABILITIES[each]]
 )
-def test_what_is_unwanted_is_the_negative_prompt(enter: Enter, family: Family) -> None:
-    room = enter(family)
-    wanted = _params(room.model, count=2, no=("cats", "dogs"))
-    mine = room.pictures(wanted)
-    room.engine.close()
+def test_what_is_unwanted_is_the_negative_prompt(make_harness: MakeHarness, family: Family) -> None:
+    harness = make_harness(family)
+    wanted = _params(harness.model, count=2, no=("cats", "dogs"))
+    mine = harness.generate_images(wanted)
+    harness.engine.close()
     if family is not Family.KANDINSKY:  # whose prior fails with several tiles, a generator for each, and this
-        _assert_same(mine, _stock(family, room.recipe, wanted))
+        _assert_same(mine, _stock(family, harness.recipe, wanted))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_tile_alone_is_the_one_in_its_grid_and_every_step_is_told(enter: Enter, family: Family) -> None:
-    room = enter(family)
-    grid = room.pictures(_params(room.model, count=2))
-    _assert_same(room.pictures(_params(room.model, seed=6)), grid[1:])
-    steps = [(event.step, event.total) for event in room.events if isinstance(event, Progress)]
+def test_a_tile_alone_is_the_one_in_its_grid_and_every_step_is_told(make_harness: MakeHarness, family: Family) -> None:
+    harness = make_harness(family)
+    grid = harness.generate_images(_params(harness.model, count=2))
+    _assert_same(harness.generate_images(_params(harness.model, seed=6)), grid[1:])
+    steps = [(event.step, event.total) for event in harness.events if isinstance(event, Progress)]
     assert [step for step, _ in steps] == list(range(1, steps[0][1] + 1))
     assert "a red fox" in grid[0].info["parameters"]
 
 
-@pytest.mark.parametrize("family", FROM_PICTURES)
-def test_a_variation_is_the_one_that_the_stock_pipelines_draw(enter: Enter, family: Family) -> None:
-    room = enter(family)
-    picture = _drawing(room.model.native_size)
-    wanted = _params(room.model, count=2, source=SOURCE, strength=0.7)
-    mine = room.pictures(wanted, picture)
-    room.engine.close()
-    _assert_same(mine, _stock(family, room.recipe, wanted, image=[picture] * 2, strength=0.7))
+@pytest.mark.parametrize("family", IMG2IMG_FAMILIES)
+def test_a_variation_is_the_one_that_the_stock_pipelines_draw(make_harness: MakeHarness, family: Family) -> None:
+    harness = make_harness(family)
+    picture = _sample_image(harness.model.native_size)
+    wanted = _params(harness.model, count=2, source=SOURCE, strength=0.7)
+    mine = harness.generate_images(wanted, picture)
+    harness.engine.close()
+    _assert_same(mine, _stock(family, harness.recipe, wanted, image=[picture] * 2, strength=0.7))
 
 
-@pytest.mark.parametrize("family", FROM_PICTURES)
-def test_what_is_kept_of_a_picture_is_kept_to_the_pixel_and_the_rest_is_drawn(enter: Enter, family: Family) -> None:
-    room = enter(family)
-    side, inner = room.model.native_size, room.model.native_size // 2
+@pytest.mark.parametrize("family", IMG2IMG_FAMILIES)
+def test_inpainting_keeps_pixels_outside_the_mask_and_generates_the_rest(
+    make_harness: MakeHarness, family: Family
+) -> None:
+    harness = make_harness(family)
+    side, inner = harness.model.native_size, harness.model.native_size // 2
     frame = Frame(inner // 2, inner // 2, inner, inner)
-    wanted = _params(room.model, count=2, source=SOURCE, strength=0.95, frame=frame)
-    one, other = room.pictures(wanted, _drawing(inner))
+    wanted = _params(harness.model, count=2, source=SOURCE, strength=0.95, frame=frame)
+    one, other = harness.generate_images(wanted, _sample_image(inner))
     box = (frame.left, frame.top, frame.left + inner, frame.top + inner)
-    assert one.crop(box).tobytes() == other.crop(box).tobytes() == _drawing(inner).tobytes()
+    assert one.crop(box).tobytes() == other.crop(box).tobytes() == _sample_image(inner).tobytes()
     around = (0, 0, side, frame.top // 2)
     assert one.crop(around).tobytes() != other.crop(around).tobytes()
 
 
 @pytest.mark.parametrize("family", [Family.FLUX, Family.KANDINSKY])
 @pytest.mark.parametrize("strength", [0.0, 0.01])
-def test_the_least_that_a_picture_can_be_changed_is_not_at_all_and_then_in_one_step(
-    enter: Enter, family: Family, strength: float
+def test_the_lowest_strengths_change_nothing_and_then_run_one_step(
+    make_harness: MakeHarness, family: Family, strength: float
 ) -> None:
-    room = enter(family)
-    picture = _drawing(room.model.native_size)
-    (mine,) = room.pictures(_params(room.model, source=SOURCE, strength=strength), picture)
+    harness = make_harness(family)
+    picture = _sample_image(harness.model.native_size)
+    (mine,) = harness.generate_images(_params(harness.model, source=SOURCE, strength=strength), picture)
     assert (mine.tobytes() == picture.tobytes()) == (strength == 0)
 
 
-@pytest.mark.parametrize("family", FROM_PICTURES)
+@pytest.mark.parametrize("family", IMG2IMG_FAMILIES)
 def test_a_preview_after_the_last_step_would_show_the_picture(
-    enter: Enter, family: Family, monkeypatch: pytest.MonkeyPatch
+    make_harness: MakeHarness, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline_engine, "PREVIEW_INTERVAL_S", 0.0)
-    room, foreseen = enter(family), []
+    harness, foreseen = make_harness(family), []
     draw = LatentPreviewer.render
 
     def drawn(previews: LatentPreviewer, latents: Tensor) -> bytes:
@@ -289,26 +291,26 @@ def test_a_preview_after_the_last_step_would_show_the_picture(
         return draw(previews, latents)
 
     monkeypatch.setattr(LatentPreviewer, "render", drawn)
-    mine = room.pictures(_params(room.model))
-    assert len([event for event in room.events if isinstance(event, Progress) and event.preview]) == 3
-    assert room.recipe.autoencoder is not None
+    mine = harness.generate_images(_params(harness.model))
+    assert len([event for event in harness.events if isinstance(event, Progress) and event.preview]) == 3
+    assert harness.recipe.autoencoder is not None
     unquantised = {"force_not_quantize": True} if family is Family.KANDINSKY else {}
     with torch.no_grad():
-        decoded = room.recipe.autoencoder.network.decode(foreseen[-1], **unquantised).sample
+        decoded = harness.recipe.autoencoder.network.decode(foreseen[-1], **unquantised).sample
     _assert_same(mine, to_images(decoded))
 
 
-def test_jobs_are_drawn_one_after_the_other_in_the_queues_order(enter: Enter) -> None:
-    room = enter(Family.SD3)
-    wanted = _params(room.model)
-    room.draw(*(_request(name, wanted, order=order) for name, order in [("late", 2), ("first", 0), ("second", 1)]))
-    told = [event.job_id for event in room.events if isinstance(event, Progress | Finished)]
+def test_jobs_are_drawn_one_after_the_other_in_the_queues_order(make_harness: MakeHarness) -> None:
+    harness = make_harness(Family.SD3)
+    wanted = _params(harness.model)
+    harness.draw(*(_request(name, wanted, order=order) for name, order in [("late", 2), ("first", 0), ("second", 1)]))
+    told = [event.job_id for event in harness.events if isinstance(event, Progress | Finished)]
     assert told == [name for name in ("first", "second", "late") for _ in range(4)]
 
 
 @pytest.mark.parametrize("family", [Family.SD3, Family.UNCLIP, Family.CASCADE])
-def test_a_job_that_is_cancelled_in_the_middle_makes_no_further_step(enter: Enter, family: Family) -> None:
-    room = enter(family)
+def test_a_job_that_is_cancelled_in_the_middle_makes_no_further_step(make_harness: MakeHarness, family: Family) -> None:
+    harness = make_harness(family)
     stepped, cancelled = threading.Event(), threading.Event()
 
     def heard(event: Event) -> None:
@@ -316,36 +318,38 @@ def test_a_job_that_is_cancelled_in_the_middle_makes_no_further_step(enter: Ente
             stepped.set()
             assert cancelled.wait(20)
 
-    room.heard = heard
-    room.engine.add(_request("a", _params(room.model)))
-    room.engine.step()
+    harness.on_event = heard
+    harness.engine.add(_request("a", _params(harness.model)))
+    harness.engine.step()
     assert stepped.wait(20)
-    room.engine.cancel("a")
+    harness.engine.cancel("a")
     cancelled.set()
-    while room.engine.busy:
-        room.engine.step()
-    end = room.end_of("a")
+    while harness.engine.busy:
+        harness.engine.step()
+    end = harness.end_of("a")
     assert isinstance(end, Failed)
     assert end.reason is FailureReason.CANCELLED
-    assert max(event.step for event in room.events if isinstance(event, Progress)) == 1
-    assert room.pictures(_params(room.model))
+    assert max(event.step for event in harness.events if isinstance(event, Progress)) == 1
+    assert harness.generate_images(_params(harness.model))
 
 
-def test_a_job_that_waits_is_cancelled_at_once_and_unknown_ones_are_ignored(enter: Enter) -> None:
-    room = enter(Family.SD3)
-    room.engine.add(_request("a", _params(room.model)))
-    room.engine.cancel("a")
-    room.engine.cancel("never heard of")
-    assert not room.engine.busy
-    assert room.events == [Failed("a", FailureReason.CANCELLED, "cancelled")]
-    assert room.pictures(_params(room.model))
+def test_a_waiting_job_is_cancelled_at_once_and_unknown_ones_are_ignored(make_harness: MakeHarness) -> None:
+    harness = make_harness(Family.SD3)
+    harness.engine.add(_request("a", _params(harness.model)))
+    harness.engine.cancel("a")
+    harness.engine.cancel("never heard of")
+    assert not harness.engine.busy
+    assert harness.events == [Failed("a", FailureReason.CANCELLED, "cancelled")]
+    assert harness.generate_images(_params(harness.model))
 
 
-def test_with_too_little_memory_fewer_tiles_are_drawn_together(enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
-    room, together = enter(Family.SD3), []
-    wanted = _params(room.model, count=4)
-    plenty = room.pictures(wanted)
-    draw = room.recipe.generate
+def test_with_too_little_memory_fewer_tiles_are_drawn_together(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness, together = make_harness(Family.SD3), []
+    wanted = _params(harness.model, count=4)
+    plenty = harness.generate_images(wanted)
+    draw = harness.recipe.generate
 
     def scarce(order: pipeline_adapters.PipelineCall) -> list[Image.Image]:
         together.append(len(order.generators))
@@ -353,19 +357,19 @@ def test_with_too_little_memory_fewer_tiles_are_drawn_together(enter: Enter, mon
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return draw(order)
 
-    monkeypatch.setattr(room.recipe, "generate", scarce)
-    _assert_same(room.pictures(wanted), plenty)
+    monkeypatch.setattr(harness.recipe, "generate", scarce)
+    _assert_same(harness.generate_images(wanted), plenty)
     assert together == [4, 2, 1, 1, 1, 1]
-    steps = [event.step for event in room.events if isinstance(event, Progress)]
+    steps = [event.step for event in harness.events if isinstance(event, Progress)]
     assert steps == sorted(steps)
-    assert room.pictures(wanted)
+    assert harness.generate_images(wanted)
     assert together[6:] == [1, 1, 1, 1]
 
 
 def test_an_idle_model_leaves_before_fewer_tiles_are_drawn_together(
-    loaded: Load, monkeypatch: pytest.MonkeyPatch
+    load_tiny: LoadTiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe, model = loaded(Family.SD3)
+    recipe, model = load_tiny(Family.SD3)
     draw, events, together, idle = recipe.generate, [], [], ["another"]
 
     def scarce(order: pipeline_adapters.PipelineCall) -> list[Image.Image]:
@@ -386,10 +390,10 @@ def test_an_idle_model_leaves_before_fewer_tiles_are_drawn_together(
 
 @pytest.mark.parametrize("helps", [True, False])
 def test_at_last_only_the_network_at_work_stays_on_the_device(
-    enter: Enter, monkeypatch: pytest.MonkeyPatch, helps: bool
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, helps: bool
 ) -> None:
-    room = enter(Family.SD3)
-    draw, offloaded = room.recipe.generate, []
+    harness = make_harness(Family.SD3)
+    draw, offloaded = harness.recipe.generate, []
 
     def scarce(order: pipeline_adapters.PipelineCall) -> list[Image.Image]:
         if offloaded and helps:
@@ -400,9 +404,9 @@ def test_at_last_only_the_network_at_work_stays_on_the_device(
         offloaded.append(device)
         return len(offloaded) == 1
 
-    monkeypatch.setattr(room.recipe, "generate", scarce)
-    monkeypatch.setattr(room.recipe, "offload", offload)
-    (end,) = room.draw(_request("a", _params(room.model)))
+    monkeypatch.setattr(harness.recipe, "generate", scarce)
+    monkeypatch.setattr(harness.recipe, "offload", offload)
+    (end,) = harness.draw(_request("a", _params(harness.model)))
     if helps:
         assert isinstance(end, Finished)
     else:
@@ -413,21 +417,21 @@ def test_at_last_only_the_network_at_work_stays_on_the_device(
 
 @pytest.mark.parametrize("trouble", [pipeline_engine.Cancelled(), torch.OutOfMemoryError("CUDA out of memory")])
 @pytest.mark.parametrize("is_offloaded", [True, False])
-def test_a_call_that_is_broken_off_leaves_no_network_on_a_device_that_has_room_for_one(
-    enter: Enter, monkeypatch: pytest.MonkeyPatch, trouble: Exception, is_offloaded: bool
+def test_an_interrupted_call_leaves_no_network_on_a_small_device(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, trouble: Exception, is_offloaded: bool
 ) -> None:
-    room, freed = enter(Family.SD3), list[Any]()
+    harness, freed = make_harness(Family.SD3), list[Any]()
 
     def broken_off(_: pipeline_adapters.PipelineCall) -> list[Image.Image]:
         raise trouble
 
-    monkeypatch.setattr(room.recipe, "generate", broken_off)
-    monkeypatch.setattr(room.recipe, "_is_offloaded", is_offloaded)
-    for pipeline in room.recipe.pipelines:
+    monkeypatch.setattr(harness.recipe, "generate", broken_off)
+    monkeypatch.setattr(harness.recipe, "_is_offloaded", is_offloaded)
+    for pipeline in harness.recipe.pipelines:
         monkeypatch.setattr(pipeline, "maybe_free_model_hooks", partial(freed.append, pipeline))
-    (end,) = room.draw(_request("a", _params(room.model, count=1)))
+    (end,) = harness.draw(_request("a", _params(harness.model, count=1)))
     assert isinstance(end, Failed)
-    assert freed == list(room.recipe.pipelines if is_offloaded else ())
+    assert freed == list(harness.recipe.pipelines if is_offloaded else ())
 
 
 def test_the_house_style_is_left_out_where_it_was_asked_to_be() -> None:
@@ -438,21 +442,21 @@ def test_the_house_style_is_left_out_where_it_was_asked_to_be() -> None:
     assert styled.prompt == f"{plain.prompt}, in ink"
 
 
-def test_nothing_is_offloaded_where_there_is_no_gpu(loaded: Load) -> None:
-    assert not loaded(Family.SD3)[0].offload(CPU)
+def test_nothing_is_offloaded_where_there_is_no_gpu(load_tiny: LoadTiny) -> None:
+    assert not load_tiny(Family.SD3)[0].offload(CPU)
 
 
-def test_an_unknown_error_comes_out_of_a_step(enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
-    room = enter(Family.SD3)
+def test_an_unknown_error_comes_out_of_a_step(make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = make_harness(Family.SD3)
 
     def broken(order: pipeline_adapters.PipelineCall) -> list[Image.Image]:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(room.recipe, "generate", broken)
-    room.engine.add(_request("a", _params(room.model)))
+    monkeypatch.setattr(harness.recipe, "generate", broken)
+    harness.engine.add(_request("a", _params(harness.model)))
     with pytest.raises(RuntimeError, match="illegal memory access"):
-        while room.engine.busy:
-            room.engine.step()
+        while harness.engine.busy:
+            harness.engine.step()
 
 
 @pytest.mark.parametrize(
@@ -460,45 +464,45 @@ def test_an_unknown_error_comes_out_of_a_step(enter: Enter, monkeypatch: pytest.
     [({"width": 72}, None, "72×64 cannot be drawn"), ({"source": SOURCE, "strength": 0.5}, b"no picture", "be read")],
 )
 def test_what_cannot_be_drawn_is_complained_about(
-    enter: Enter, changes: dict[str, Any], source: bytes | None, said: str
+    make_harness: MakeHarness, changes: dict[str, Any], source: bytes | None, said: str
 ) -> None:
-    room = enter(Family.SD3)
-    (end,) = room.draw(Generate("a", _params(room.model, **changes), 0, 10_000_000, source))
+    harness = make_harness(Family.SD3)
+    (end,) = harness.draw(Generate("a", _params(harness.model, **changes), 0, 10_000_000, source))
     assert isinstance(end, Failed)
     assert end.reason is FailureReason.USER_ERROR
     assert said in end.text
 
 
 @pytest.mark.parametrize("family", [Family.SD3, Family.KANDINSKY])
-def test_a_closed_engine_leaves_its_pipelines_as_they_were(enter: Enter, family: Family) -> None:
-    room = enter(family)
-    room.pictures(_params(room.model))
-    room.engine.close()
-    for scheduler in room.recipe.schedulers:
+def test_a_closed_engine_leaves_its_pipelines_as_they_were(make_harness: MakeHarness, family: Family) -> None:
+    harness = make_harness(family)
+    harness.generate_images(_params(harness.model))
+    harness.engine.close()
+    for scheduler in harness.recipe.schedulers:
         assert "step" not in vars(scheduler)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_folder_says_which_family_it_is_of(loaded: Load, family: Family) -> None:
-    model = loaded(family)[1]
+def test_a_folder_says_which_family_it_is_of(load_tiny: LoadTiny, family: Family) -> None:
+    model = load_tiny(family)[1]
     assert model.family is family
     assert model.capabilities == FAMILY_CAPABILITIES[family]
 
 
 @pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # diffusers still gives it
 @pytest.mark.parametrize("family", [Family.FLUX, Family.FLUX_SCHNELL, Family.SD3])
-def test_a_hub_id_that_is_not_in_the_catalogue_is_known_by_its_files_once_they_are_here(
-    loaded: Load, family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_uncatalogued_hub_id_is_identified_by_its_files_once_downloaded(
+    load_tiny: LoadTiny, family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lay_in_cache(Path(loaded(family)[1].ref), tmp_path, "somebody/fine-tune", monkeypatch)
+    fake_hub_cache(Path(load_tiny(family)[1].ref), tmp_path, "somebody/fine-tune", monkeypatch)
     guessed = describe_model("somebody/fine-tune")
     model = detect_family(guessed)
     assert (guessed.family, model.family) == (Family.SD1, family)
     assert (model.name, model.native_size, model.size_multiple) == ("fine-tune", 1024, 16)
 
 
-def test_several_models_are_drawn_each_by_its_engine(loaded: Load, tiny_model: Path) -> None:
-    here = ModelRegistry.from_refs([str(tiny_model), loaded(Family.SD3)[1].ref])
+def test_several_models_are_drawn_each_by_its_engine(load_tiny: LoadTiny, tiny_model: Path) -> None:
+    here = ModelRegistry.from_refs([str(tiny_model), load_tiny(Family.SD3)[1].ref])
     events: list[Event] = []
     engine = MultiModelEngine(here, ModelLoader("cpu"), events.append, 10**9)
     whole_model = here.models[1]
@@ -516,9 +520,9 @@ def test_several_models_are_drawn_each_by_its_engine(loaded: Load, tiny_model: P
 @pytest.mark.parametrize("device", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_size_foreseen_is_that_in_the_precision_of_the_family(
-    loaded: Load, monkeypatch: pytest.MonkeyPatch, family: Family, device: torch.dtype
+    load_tiny: LoadTiny, monkeypatch: pytest.MonkeyPatch, family: Family, device: torch.dtype
 ) -> None:
-    recipe, model = loaded(family)
+    recipe, model = load_tiny(family)
     weights = sum(weight.numel() for network in recipe.networks for weight in network.state_dict().values())
     maker = ModelLoader("cpu")
     monkeypatch.setattr(maker, "_precision", device)
@@ -526,15 +530,15 @@ def test_the_size_foreseen_is_that_in_the_precision_of_the_family(
     assert maker.expected_size(model) == pytest.approx(weights * (2 if half else 4), rel=0.05)
 
 
-def test_every_part_is_told_before_it_is_loaded(loaded: Load) -> None:
+def test_every_part_is_told_before_it_is_loaded(load_tiny: LoadTiny) -> None:
     told: list[Loading] = []
-    load_pipeline_adapter(loaded(Family.KANDINSKY)[1], CPU, torch.float32, told.append)
+    load_pipeline_adapter(load_tiny(Family.KANDINSKY)[1], CPU, torch.float32, told.append)
     assert [part.done for part in told] == list(range(told[0].total))
     assert {"unet", "prior", "text encoder"} <= {part.part for part in told}
 
 
 def test_half_a_model_asks_for_the_other(tmp_path: Path) -> None:
-    folder = build_whole(tmp_path / "half", Family.WUERSTCHEN)
+    folder = build_tiny_pipeline(tmp_path / "half", Family.WUERSTCHEN)
     (folder / "atelier.json").unlink()
     with pytest.raises(UserError, match=r"name the other as `partner`.*WuerstchenPriorPipeline"):
         load_pipeline_adapter(describe_model(str(folder)), CPU, torch.float32, lambda _: None)
@@ -545,14 +549,14 @@ def test_half_a_model_asks_for_the_other(tmp_path: Path) -> None:
 
 def test_a_tokenizer_that_cannot_be_read_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transformers.utils, "is_sentencepiece_available", lambda: False)
-    folder = build_whole(tmp_path, Family.IF)
+    folder = build_tiny_pipeline(tmp_path, Family.IF)
     (folder / "tokenizer" / "tokenizer.json").rename(folder / "tokenizer" / "spiece.model")
     with pytest.raises(UserError, match="pip install sentencepiece protobuf"):
         load_pipeline_adapter(describe_model(str(folder)), CPU, torch.float32, lambda _: None)
 
 
 def test_a_part_without_safetensors_is_refused(tmp_path: Path) -> None:
-    folder = build_whole(tmp_path, Family.UNCLIP)
+    folder = build_tiny_pipeline(tmp_path, Family.UNCLIP)
     (folder / "text_proj" / "diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(UserError, match="no safetensors weights for its text_proj"):
         load_pipeline_adapter(describe_model(str(folder)), CPU, torch.float32, lambda _: None)

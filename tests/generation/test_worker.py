@@ -30,7 +30,7 @@ from tests.generation.scripted_engine import FOREVER
 
 ROOT = Path(__file__).parents[2]
 numbers = count()
-SCRIPTED = ModelRegistry.from_refs(["scripted"])
+SCRIPTED_REGISTRY = ModelRegistry.from_refs(["scripted"])
 
 
 def request(word, steps=3, source=None, job_id=None):
@@ -41,7 +41,7 @@ def request(word, steps=3, source=None, job_id=None):
 
 
 def make_worker(load=scripted_engine.load, retry_after=(0.0, 0.0, 30.0), **settings):
-    return LocalWorker(SCRIPTED, "cpu", 1, load=load, retry_after=retry_after, **settings)
+    return LocalWorker(SCRIPTED_REGISTRY, "cpu", 1, load=load, retry_after=retry_after, **settings)
 
 
 @asynccontextmanager
@@ -64,15 +64,15 @@ def ignore(_):
     pass
 
 
-async def until(worker, condition):
+async def wait_for_state(worker, condition):
     reached = asyncio.Event()
 
-    def look():
+    def check():
         if condition(worker.state):
             reached.set()
 
-    worker.subscribe(look)
-    look()
+    worker.subscribe(check)
+    check()
     await asyncio.wait_for(reached.wait(), 20)
 
 
@@ -88,7 +88,7 @@ class Started:
         self.first.set()
 
 
-async def begin(worker, word, **settings):
+async def start_job(worker, word, **settings):
     """Start a job and come back when it has made a step."""
     started = Started()
     task = asyncio.create_task(worker.generate(request(word, FOREVER, **settings), started))
@@ -101,7 +101,7 @@ def child_pid():
     return child.pid
 
 
-async def works(worker):
+async def can_generate(worker):
     return (await worker.generate(request("fine"), ignore)).tiles == (b"fine",)
 
 
@@ -114,7 +114,7 @@ async def test_a_job_ends_in_its_grid_and_tells_its_progress_in_order(worker):
 
 
 async def test_several_jobs_run_at_once_and_each_gets_its_own_grid(worker):
-    long, started = await begin(worker, "long")
+    long, started = await start_job(worker, "long")
     grids = await asyncio.gather(*(worker.generate(request(word, steps=4), ignore) for word in ("a", "b", "c")))
     assert [grid.tiles[0] for grid in grids] == [b"a", b"b", b"c"]
     assert not long.done()
@@ -125,15 +125,15 @@ async def test_several_jobs_run_at_once_and_each_gets_its_own_grid(worker):
 
 async def test_the_true_model_replaces_the_described_one(worker):
     assert worker.registry.default.native_size == 512
-    await until(worker, lambda state: isinstance(state, Ready))
+    await wait_for_state(worker, lambda state: isinstance(state, Ready))
     assert worker.registry.default.native_size == 64
     assert worker.state.device == "cpu:1"
 
 
 @pytest.mark.parametrize(("device", "wanted", "given"), [("cuda", 0, 6), ("cpu", 0, 2), ("else", 0, 1), ("cuda", 3, 3)])
 async def test_the_capacity_suits_the_device_unless_it_was_chosen(device, wanted, given):
-    async with running(LocalWorker(SCRIPTED, device, load=scripted_engine.load, capacity=wanted)) as worker:
-        await until(worker, lambda state: isinstance(state, Ready))
+    async with running(LocalWorker(SCRIPTED_REGISTRY, device, load=scripted_engine.load, capacity=wanted)) as worker:
+        await wait_for_state(worker, lambda state: isinstance(state, Ready))
         assert worker.capacity == given
 
 
@@ -142,7 +142,7 @@ async def test_loading_is_told_part_by_part():
     states = []
     worker.subscribe(lambda: states.append(worker.state))
     async with running(worker):
-        assert await works(worker)
+        assert await can_generate(worker)
     assert states[:2] == [Loading("text_encoder", 0, 2, "scripted"), Loading("unet", 1, 2, "scripted")]
     assert isinstance(states[2], Ready)
 
@@ -157,11 +157,11 @@ async def test_loading_is_told_part_by_part():
     ],
 )
 async def test_a_failed_job_raises_what_the_engine_says_and_the_process_lives_on(worker, word, error, text):
-    neighbour, _ = await begin(worker, "neighbour")
+    neighbour, _ = await start_job(worker, "neighbour")
     pid = child_pid()
     with pytest.raises(error, match=text):
         await worker.generate(request(word), ignore)
-    assert await works(worker)
+    assert await can_generate(worker)
     assert child_pid() == pid
     assert not neighbour.done()
     neighbour.cancel()
@@ -174,21 +174,21 @@ async def test_a_job_cancelled_before_the_model_is_loaded_is_never_sent(worker):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await works(worker)
+    assert await can_generate(worker)
 
 
 async def test_a_running_job_is_cancelled_and_nothing_more_is_heard_of_it(worker):
-    task, started = await begin(worker, "stubborn")
+    task, started = await start_job(worker, "stubborn")
     task.cancel()
     heard = len(started.steps)
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await works(worker)
+    assert await can_generate(worker)
     assert len(started.steps) == heard
 
 
-async def test_a_cancelled_job_holds_its_slot_until_the_engine_lets_it_go_however_often_it_is_cancelled(worker):
-    task, started = await begin(worker, "stubborn")
+async def test_a_cancelled_job_holds_its_slot_until_the_engine_releases_it(worker):
+    task, started = await start_job(worker, "stubborn")
     witness = Started()
     neighbour = asyncio.create_task(worker.generate(request("witness", FOREVER), witness))
     for _ in range(3):
@@ -202,7 +202,7 @@ async def test_a_cancelled_job_holds_its_slot_until_the_engine_lets_it_go_howeve
     await asyncio.wait({neighbour})
 
 
-async def test_a_job_cancelled_when_its_picture_is_just_finished_is_still_cancelled(worker):
+async def test_a_job_cancelled_just_as_its_image_finishes_is_still_cancelled(worker):
     task = None
 
     def cancel_at_the_end(progress):
@@ -212,34 +212,34 @@ async def test_a_job_cancelled_when_its_picture_is_just_finished_is_still_cancel
     task = asyncio.create_task(worker.generate(request("fine"), cancel_at_the_end))
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await works(worker)
+    assert await can_generate(worker)
 
 
 async def test_the_same_job_can_be_given_again_after_it_was_cancelled(worker):
-    task, _ = await begin(worker, "long", job_id="0" * 12)
+    task, _ = await start_job(worker, "long", job_id="0" * 12)
     task.cancel()
     await asyncio.wait({task})
     assert (await worker.generate(request("fine", job_id="0" * 12), ignore)).tiles == (b"fine",)
 
 
-async def test_kill_9_in_mid_picture_is_told_to_everyone_who_waits_and_the_process_comes_back(worker, caplog):
-    tasks = [(await begin(worker, word))[0] for word in ("one", "two")]
+async def test_kill_9_mid_job_is_reported_to_waiters_and_the_process_restarts(worker, caplog):
+    tasks = [(await start_job(worker, word))[0] for word in ("one", "two")]
     os.kill(child_pid(), signal.SIGKILL)
     for task in tasks:
         with pytest.raises(WorkerCrashed, match="SIGKILL"):
             await asyncio.wait_for(task, 5)
     assert isinstance(worker.state, Restarting)
-    assert await works(worker)
+    assert await can_generate(worker)
     assert "the GPU process was killed by SIGKILL" in caplog.text
 
 
 async def test_a_job_cancelled_in_the_moment_of_death_is_cancelled(worker):
-    task, _ = await begin(worker, "stubborn")
+    task, _ = await start_job(worker, "stubborn")
     os.kill(child_pid(), signal.SIGKILL)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 5)
-    assert await works(worker)
+    assert await can_generate(worker)
 
 
 @pytest.mark.parametrize("word", ["crash", "crash in a thread"])
@@ -247,7 +247,7 @@ async def test_an_unknown_exception_ends_the_process_with_its_trace_in_the_log(c
     async with running(make_worker()) as worker:
         with pytest.raises(WorkerCrashed, match=r"ValueError: CUDA error: an illegal memory access$"):
             await worker.generate(request(word, FOREVER), ignore)
-        assert await works(worker)
+        assert await can_generate(worker)
     assert "the GPU process ended with exit code 1: ValueError: CUDA error: an illegal memory access" in caplog.text
     written = capfd.readouterr().err
     assert "Traceback (most recent call last)" in written
@@ -256,7 +256,7 @@ async def test_an_unknown_exception_ends_the_process_with_its_trace_in_the_log(c
 
 async def test_a_hung_step_is_killed_even_while_other_jobs_keep_arriving():
     async with running(make_worker(step_timeout=1.0)) as worker:
-        assert await works(worker)
+        assert await can_generate(worker)
         hung = asyncio.create_task(worker.generate(request("hang"), ignore))
         others = []
         while not hung.done() and len(others) < 100:
@@ -265,70 +265,72 @@ async def test_a_hung_step_is_killed_even_while_other_jobs_keep_arriving():
         assert len(others) < 100
         with pytest.raises(WorkerCrashed, match=r"no sign of life for 1 s"):
             await hung
-        assert await works(worker)
+        assert await can_generate(worker)
         ends = await asyncio.gather(*others, return_exceptions=True)
         assert {type(end) for end in ends[:3]} == {WorkerCrashed}
 
 
 async def test_an_idle_process_may_be_silent_for_ever():
     async with running(make_worker(step_timeout=1.0)) as worker:
-        assert await works(worker)
+        assert await can_generate(worker)
         pid = child_pid()
         await asyncio.sleep(1.3)
         assert child_pid() == pid
-        assert await works(worker)
+        assert await can_generate(worker)
 
 
 HERE, OTHER = ModelRegistry.from_refs(["scripted", "somebody/other"]).models
-COMPANY = ModelRegistry((HERE, OTHER))
+MULTI_MODEL_REGISTRY = ModelRegistry((HERE, OTHER))
 
 
-def in_company(**settings):
+def make_multi_model_worker(**settings):
     """Give a worker whose process has two models, one of which is yet to be loaded."""
-    return LocalWorker(COMPANY, "cpu", 1, load=scripted_engine.load_company, retry_after=(0.0,), **settings)
+    return LocalWorker(
+        MULTI_MODEL_REGISTRY, "cpu", 1, load=scripted_engine.load_multi_model, retry_after=(0.0,), **settings
+    )
 
 
-def for_other(word, steps=3):
+def request_other(word, steps=3):
     wanted = request(word, steps)
     return replace(wanted, params=replace(wanted.params, model=OTHER.name))
 
 
-async def test_a_model_that_is_loaded_later_is_told_part_by_part_and_then_known_as_it_is():
-    async with running(in_company()) as worker:
-        assert await works(worker)
+async def test_a_model_loaded_later_reports_each_part_and_then_its_real_values():
+    async with running(make_multi_model_worker()) as worker:
+        assert await can_generate(worker)
         assert worker.loaded_models == {"scripted"}
         seen = []
         worker.subscribe(lambda: seen.append((worker.state, worker.loading, worker.loaded_models)))
-        assert (await worker.generate(for_other("fine"), ignore)).tiles == (b"fine",)
+        assert (await worker.generate(request_other("fine"), ignore)).tiles == (b"fine",)
         assert [loading for _, loading, _ in seen] == [Loading("unet", 0, FOREVER, "other"), None]
         assert {type(state) for state, *_ in seen} == {Ready}
         assert worker.loaded_models == {"scripted", "other"}
         assert worker.load_seconds == {"other": 1.5}
         assert [model.native_size for model in worker.registry.models] == [64, 128]
         os.kill(child_pid(), signal.SIGKILL)
-        await until(worker, lambda state: isinstance(state, Restarting))
+        await wait_for_state(worker, lambda state: isinstance(state, Restarting))
         assert worker.loaded_models == frozenset()
 
 
 async def test_a_model_that_cannot_be_loaded_is_not_held_and_the_others_draw_on():
-    async with running(in_company()) as worker:
+    async with running(make_multi_model_worker()) as worker:
         with pytest.raises(UserError, match="it cannot be loaded"):
-            await worker.generate(for_other("fail to load"), ignore)
+            await worker.generate(request_other("fail to load"), ignore)
         assert worker.loading is None
         assert worker.loaded_models == {"scripted"}
-        assert await works(worker)
+        assert await can_generate(worker)
 
 
 async def test_a_job_of_a_model_that_is_not_there_is_refused(worker):
     with pytest.raises(UserError, match="other, which is not here any more"):
-        await worker.generate(for_other("fine"), ignore)
+        await worker.generate(request_other("fine"), ignore)
 
 
 async def test_loading_may_take_longer_than_a_step():
-    async with running(in_company(step_timeout=1.0)) as worker:
-        assert await works(worker)
+    async with running(make_multi_model_worker(step_timeout=1.0)) as worker:
+        assert await can_generate(worker)
         pid = child_pid()
-        assert (await worker.generate(for_other("load slowly"), ignore)).tiles == (b"load slowly",)
+        assert (await worker.generate(request_other("load slowly"), ignore)).tiles == (b"load slowly",)
         assert child_pid() == pid
 
 
@@ -339,14 +341,14 @@ async def test_loading_may_take_longer_than_a_step():
         ("hang", "load for ever", {"step_timeout": 1.0}),
     ],
 )
-async def test_news_of_steps_does_not_hide_a_load_that_hangs_nor_the_other_way_round(ours, theirs, limits):
-    async with running(in_company()) as worker:
-        assert await works(worker)
+async def test_step_progress_does_not_hide_a_hung_load_nor_the_reverse(ours, theirs, limits):
+    async with running(make_multi_model_worker()) as worker:
+        assert await can_generate(worker)
         worker._load_watchdog._limit = limits.get("load_timeout", 60.0)
         worker._step_watchdog._limit = limits.get("step_timeout", 60.0)
         tasks = [
             asyncio.create_task(worker.generate(request(ours, FOREVER), ignore)),
-            asyncio.create_task(worker.generate(for_other(theirs), ignore)),
+            asyncio.create_task(worker.generate(request_other(theirs), ignore)),
         ]
         for task in tasks:
             with pytest.raises(WorkerCrashed, match="no sign of life for 1 s"):
@@ -354,15 +356,15 @@ async def test_news_of_steps_does_not_hide_a_load_that_hangs_nor_the_other_way_r
 
 
 async def test_a_load_that_hangs_is_killed_and_tried_again():
-    worker = make_worker(scripted_engine.load_for_ever, load_timeout=2.0)
+    worker = make_worker(scripted_engine.load_forever, load_timeout=2.0)
     async with running(worker):
-        await until(worker, lambda state: state == Restarting("no sign of life for 2 s"))
-        await until(worker, lambda state: isinstance(state, Loading))
+        await wait_for_state(worker, lambda state: state == Restarting("no sign of life for 2 s"))
+        await wait_for_state(worker, lambda state: isinstance(state, Loading))
 
 
 async def test_jobs_wait_while_the_model_fails_to_load_at_first(tmp_path):
     async with running(make_worker(partial(scripted_engine.load_with_failures, tmp_path, range(2)))) as worker:
-        assert await works(worker)
+        assert await can_generate(worker)
     assert len(list(tmp_path.iterdir())) == 3
 
 
@@ -386,18 +388,18 @@ async def test_a_broken_worker_recovers_when_the_model_can_be_loaded(tmp_path):
     async with running(worker):
         with pytest.raises(UserError):
             await worker.generate(request("fine"), ignore)
-        await until(worker, lambda state: isinstance(state, Ready))
-        assert await works(worker)
+        await wait_for_state(worker, lambda state: isinstance(state, Ready))
+        assert await can_generate(worker)
     assert states == [Broken, Broken, Ready]
 
 
 async def test_only_failed_loads_in_a_row_make_a_worker_broken(tmp_path):
     load = partial(scripted_engine.load_with_failures, tmp_path, {0, 2})
     async with running(make_worker(load, retry_after=(0.0, 30.0))) as worker:
-        assert await works(worker)
+        assert await can_generate(worker)
         os.kill(child_pid(), signal.SIGKILL)
-        await until(worker, lambda state: isinstance(state, Restarting))
-        assert await works(worker)
+        await wait_for_state(worker, lambda state: isinstance(state, Restarting))
+        assert await can_generate(worker)
     assert len(list(tmp_path.iterdir())) == 4
 
 
@@ -411,9 +413,9 @@ async def test_a_model_that_is_refused_is_not_tried_again():
 
 
 async def test_a_message_that_cannot_be_read_ends_the_process(caplog):
-    worker = make_worker(scripted_engine.load_the_unpicklable)
+    worker = make_worker(scripted_engine.load_unpicklable)
     async with running(worker):
-        await until(worker, lambda state: isinstance(state, Broken))
+        await wait_for_state(worker, lambda state: isinstance(state, Broken))
     assert "cannot be understood" in caplog.text
 
 
@@ -425,22 +427,22 @@ def test_a_path_without_a_model_is_said_at_once():
 async def test_closing_ends_waiting_and_running_jobs_and_takes_no_more():
     worker = make_worker()
     async with running(worker):
-        task, _ = await begin(worker, "long")
+        task, _ = await start_job(worker, "long")
         await worker.close()
         with pytest.raises(WorkerCrashed):
             await task
         await worker.close()
     with pytest.raises(WorkerCrashed):
-        await works(worker)
+        await can_generate(worker)
 
 
 async def test_closing_a_worker_that_still_loads_or_never_started_leaves_nothing(monkeypatch):
     monkeypatch.setattr("generation.worker.worker.EXIT_GRACE", 0.1)
     await make_worker().close()
-    worker = make_worker(scripted_engine.load_for_ever)
+    worker = make_worker(scripted_engine.load_forever)
     async with running(worker):
-        waiting = asyncio.create_task(works(worker))
-        await until(worker, lambda state: state == Loading("unet", 0, 1))
+        waiting = asyncio.create_task(can_generate(worker))
+        await wait_for_state(worker, lambda state: state == Loading("unet", 0, 1))
         await worker.close()
         with pytest.raises(WorkerCrashed):
             await waiting
@@ -448,7 +450,7 @@ async def test_closing_a_worker_that_still_loads_or_never_started_leaves_nothing
 
 async def test_closing_kills_a_process_that_hangs(worker, monkeypatch):
     monkeypatch.setattr("generation.worker.worker.EXIT_GRACE", 0.1)
-    task, _ = await begin(worker, "hang")
+    task, _ = await start_job(worker, "hang")
     await worker.close()
     with pytest.raises(WorkerCrashed):
         await task
@@ -456,25 +458,25 @@ async def test_closing_kills_a_process_that_hangs(worker, monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_the_process_leaves_the_signals_of_the_terminal_to_the_bot(worker, number):
-    task, started = await begin(worker, "long")
+    task, started = await start_job(worker, "long")
     pid = child_pid()
     os.kill(pid, number)
     started.first.clear()
     await asyncio.wait_for(started.first.wait(), 5)
-    assert await works(worker)
+    assert await can_generate(worker)
     assert child_pid() == pid
     task.cancel()
     await asyncio.wait({task})
 
 
-class Rounds:
+class LoopCounter:
     """Counts how often the event loop goes round; `at` has the count when a job was last heard of."""
 
     def __init__(self):
         self.count = self.at = 0
-        self.task = asyncio.create_task(self._go())
+        self.task = asyncio.create_task(self._count_loops())
 
-    async def _go(self):
+    async def _count_loops(self):
         while True:
             await asyncio.sleep(0)
             self.count += 1
@@ -483,7 +485,7 @@ class Rounds:
         self.at = self.count
 
 
-async def test_the_event_loop_goes_round_while_a_big_message_is_stuck_and_while_one_comes():
+async def test_the_event_loop_runs_while_a_big_message_is_sent_or_received():
     async with running(make_worker()) as worker:
         source = bytes(30_000_000)
         hangs = asyncio.Event()
@@ -500,8 +502,8 @@ async def test_the_event_loop_goes_round_while_a_big_message_is_stuck_and_while_
         for task in (hung, big, behind):
             with pytest.raises(WorkerCrashed):
                 await task
-        assert await works(worker)
-        rounds = Rounds()
+        assert await can_generate(worker)
+        rounds = LoopCounter()
         grid = await worker.generate(request("echo", source=source), rounds)
         assert grid.tiles == (source,)
         assert rounds.count - rounds.at > 10
@@ -522,7 +524,7 @@ def test_the_end_of_a_process_is_said_in_words(code, words):
     assert describe_exit(code) == words
 
 
-BOT = """
+BOT_SCRIPT = """
 import asyncio, multiprocessing, sys
 from generation.models.registry import ModelRegistry
 from generation.worker.worker import LocalWorker
@@ -548,7 +550,7 @@ if __name__ == "__main__":
 @contextmanager
 def started_bot(folder, load="load", word="long", then="await asyncio.Event().wait()"):
     script = folder / "bot.py"
-    script.write_text(BOT.format(load=load, word=word, then=then))
+    script.write_text(BOT_SCRIPT.format(load=load, word=word, then=then))
     with subprocess.Popen(
         [sys.executable, script], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
     ) as bot:
@@ -580,7 +582,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 @needs_proc
 @pytest.mark.parametrize(
     ("load", "word", "state"),
-    [("load", "long", "Drawing"), ("load", "hang", "Drawing"), ("load_for_ever", "fine", "Loading")],
+    [("load", "long", "Drawing"), ("load", "hang", "Drawing"), ("load_forever", "fine", "Loading")],
     ids=["drawing", "hung", "loading"],
 )
 def test_kill_9_of_the_bot_takes_the_process_with_it(tmp_path, load, word, state):
@@ -591,8 +593,8 @@ def test_kill_9_of_the_bot_takes_the_process_with_it(tmp_path, load, word, state
 
 
 @needs_proc
-def test_a_bot_that_forgets_to_close_its_worker_still_ends_and_leaves_nothing(tmp_path):
-    with started_bot(tmp_path, "load_for_ever", then="sys.exit(3)") as bot:
+def test_a_bot_that_does_not_close_its_worker_still_exits_cleanly(tmp_path):
+    with started_bot(tmp_path, "load_forever", then="sys.exit(3)") as bot:
         assert bot.wait(20) == 3
     assert str(tmp_path) not in subprocess.run(["ps", "-ef"], capture_output=True, text=True, check=True).stdout
 

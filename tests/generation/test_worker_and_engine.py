@@ -56,7 +56,7 @@ def same_picture(one, other):
     return all(high <= 1 for _, high in ImageChops.difference(*pictures).getextrema())
 
 
-async def begin(worker, job_id, model=""):
+async def start_job(worker, job_id, model=""):
     """Start a long job and come back when it has made a step."""
     started = asyncio.Event()
     wanted = request(job_id, seed=1, steps=900, model=model)
@@ -78,12 +78,12 @@ async def test_people_draw_together_cancel_complain_and_survive_a_dead_process(w
     with pytest.raises(UserError, match="multiples of 8"):
         await worker.generate(request(3, seed=3, width=65), ignore)
 
-    cancelled = await begin(worker, 4)
+    cancelled = await start_job(worker, 4)
     cancelled.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(asyncio.shield(cancelled), 10)
 
-    dying = [await begin(worker, 5), await begin(worker, 6, "twin")]
+    dying = [await start_job(worker, 5), await start_job(worker, 6, "twin")]
     assert worker.loaded_models == {"tiny", "twin"}
     os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
     for task in dying:

@@ -24,8 +24,8 @@ from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
 from generation.errors import UserError
 from generation.messages import Finished
 from generation.params import Frame, PromptPart
-from tests.generation.oracle import SOURCE, drawing, png, quiet, stock_latents
-from tests.generation.studio import Studio, assert_close, generate, in_turn, params
+from tests.generation.oracle import SOURCE, disable_progress_bar, sample_image, stock_latents, to_png_bytes
+from tests.generation.studio import EngineHarness, assert_close, make_params, make_request, run_staggered
 from tests.generation.tiny_xl import build_tiny_xl
 
 CONTEXT = 77
@@ -48,26 +48,30 @@ def xl(folder: Path) -> Pipeline:
 
 @pytest.fixture(scope="module")
 def stock(folder: Path) -> Any:
-    return quiet(StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False))
+    return disable_progress_bar(StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False))
 
 
 @pytest.fixture
-def studio(xl: Pipeline) -> Any:
-    studio = Studio(xl)
-    yield studio
-    studio.close()
+def harness(xl: Pipeline) -> Any:
+    harness = EngineHarness(xl)
+    yield harness
+    harness.close()
 
 
 @pytest.mark.parametrize("sampler", [None, "ddim", "euler_a", "dpmpp_2m_karras", "unipc", "lcm"])
-def test_every_sampler_draws_what_the_stock_pipeline_draws(studio: Studio, stock: Any, sampler: str | None) -> None:
-    wanted = params(sampler=sampler, count=2)
-    studio.draw(generate("a", wanted))
-    assert_close(studio.latents["a"], stock_latents(stock, wanted, width=64, height=64))
+def test_every_sampler_draws_what_the_stock_pipeline_draws(
+    harness: EngineHarness, stock: Any, sampler: str | None
+) -> None:
+    wanted = make_params(sampler=sampler, count=2)
+    harness.draw(make_request("a", wanted))
+    assert_close(harness.latents["a"], stock_latents(stock, wanted, width=64, height=64))
 
 
-def test_jobs_that_differ_in_everything_share_calls_and_are_each_drawn_as_if_alone(studio: Studio, stock: Any) -> None:
+def test_jobs_that_differ_in_everything_share_calls_and_match_solo_runs(harness: EngineHarness, stock: Any) -> None:
     jobs = {
-        text: params(text, sampler=sampler, seed=seed, guidance_scale=guidance, width=width, negative_prompt=negative)
+        text: make_params(
+            text, sampler=sampler, seed=seed, guidance_scale=guidance, width=width, negative_prompt=negative
+        )
         for seed, (text, sampler, guidance, width, negative) in enumerate(
             [
                 ("a red fox", None, 5.0, 64, None),
@@ -78,76 +82,82 @@ def test_jobs_that_differ_in_everything_share_calls_and_are_each_drawn_as_if_alo
             ]
         )
     }
-    in_turn(studio, [generate(text, wanted) for text, wanted in jobs.items()], steps_between=1)
+    run_staggered(harness, [make_request(text, wanted) for text, wanted in jobs.items()], steps_between=1)
     for text, wanted in jobs.items():
-        assert_close(studio.latents[text], stock_latents(stock, wanted, width=wanted.width, height=64))
-    assert max(studio.calls) > 2
-    assert len(studio.calls) < sum(wanted.num_inference_steps for wanted in jobs.values())
+        assert_close(harness.latents[text], stock_latents(stock, wanted, width=wanted.width, height=64))
+    assert max(harness.calls) > 2
+    assert len(harness.calls) < sum(wanted.num_inference_steps for wanted in jobs.values())
 
 
 @pytest.mark.parametrize("zeros", [True, False])
 def test_the_empty_text_is_zeros_only_for_a_model_that_was_trained_so(tmp_path: Path, zeros: bool) -> None:
-    pipeline = load_pipeline(str(build_tiny_xl(tmp_path, zeros=zeros)), "cpu", lambda _: None, torch.float32)
-    told = PromptEncoder(pipeline).encode(params())
+    pipeline = load_pipeline(str(build_tiny_xl(tmp_path, force_zeros=zeros)), "cpu", lambda _: None, torch.float32)
+    told = PromptEncoder(pipeline).encode(make_params())
     assert bool(told.embeddings[1].any()) is bool(told.pooled[1].any()) is not zeros
-    studio = Studio(pipeline)
-    studio.draw(generate("a"))
-    studio.close()
-    stock = quiet(StableDiffusionXLPipeline.from_pretrained(tmp_path, add_watermarker=False))
-    assert_close(studio.latents["a"], stock_latents(stock, params(), width=64, height=64))
+    harness = EngineHarness(pipeline)
+    harness.draw(make_request("a"))
+    harness.close()
+    stock = disable_progress_bar(StableDiffusionXLPipeline.from_pretrained(tmp_path, add_watermarker=False))
+    assert_close(harness.latents["a"], stock_latents(stock, make_params(), width=64, height=64))
 
 
 @pytest.mark.parametrize(("sampler", "strength"), [(None, 0.55), ("dpmpp_2m", 0.55), (None, 1.0)])
 def test_image_to_image_is_that_of_the_stock_pipeline(
-    studio: Studio, stock: Any, sampler: str | None, strength: float
+    harness: EngineHarness, stock: Any, sampler: str | None, strength: float
 ) -> None:
-    wanted = params(sampler=sampler, source=SOURCE, strength=strength, num_inference_steps=10, count=2)
-    studio.draw(generate("a", wanted, source=png(drawing())))
-    oracle = quiet(StableDiffusionXLImg2ImgPipeline(**stock.components, add_watermarker=False))
-    assert_close(studio.latents["a"], stock_latents(oracle, wanted, image=drawing(), strength=strength))
+    wanted = make_params(sampler=sampler, source=SOURCE, strength=strength, num_inference_steps=10, count=2)
+    harness.draw(make_request("a", wanted, source=to_png_bytes(sample_image())))
+    oracle = disable_progress_bar(StableDiffusionXLImg2ImgPipeline(**stock.components, add_watermarker=False))
+    assert_close(harness.latents["a"], stock_latents(oracle, wanted, image=sample_image(), strength=strength))
 
 
 @pytest.mark.parametrize(("sampler", "strength"), [(None, 0.5), ("ddim", 1.0)])
 def test_inpainting_is_that_of_the_stock_pipeline(
-    studio: Studio, stock: Any, sampler: str | None, strength: float
+    harness: EngineHarness, stock: Any, sampler: str | None, strength: float
 ) -> None:
     mask = Image.new("L", (64, 64))
     mask.paste(255, (16, 8, 48, 40))
-    wanted = params(sampler=sampler, source=SOURCE, mask=SOURCE, strength=strength, num_inference_steps=10)
-    studio.draw(generate("a", wanted, source=png(drawing()), mask=png(mask)))
-    oracle = quiet(StableDiffusionXLInpaintPipeline(**stock.components, add_watermarker=False))
-    theirs = stock_latents(oracle, wanted, image=drawing(), mask_image=mask, strength=strength, width=64, height=64)
-    assert_close(studio.latents["a"], theirs)
+    wanted = make_params(sampler=sampler, source=SOURCE, mask=SOURCE, strength=strength, num_inference_steps=10)
+    harness.draw(make_request("a", wanted, source=to_png_bytes(sample_image()), mask=to_png_bytes(mask)))
+    oracle = disable_progress_bar(StableDiffusionXLInpaintPipeline(**stock.components, add_watermarker=False))
+    theirs = stock_latents(
+        oracle, wanted, image=sample_image(), mask_image=mask, strength=strength, width=64, height=64
+    )
+    assert_close(harness.latents["a"], theirs)
 
 
 def test_a_vae_with_a_middle_and_a_spread_of_its_own_is_scaled_by_them(tmp_path: Path) -> None:
     vae = {"latents_mean": [-1.6, 1.1, 0.3, -0.2], "latents_std": [8.4, 5.9, 5.2, 5.3], "scaling_factor": 0.5}
-    stock = quiet(StableDiffusionXLPipeline.from_pretrained(build_tiny_xl(tmp_path, vae=vae), add_watermarker=False))
-    studio = Studio(load_pipeline(str(tmp_path), "cpu", lambda _: None, torch.float32))
-    wanted = params(source=SOURCE, strength=0.5)
-    studio.draw(generate("a", wanted, source=png(drawing())))
-    oracle = quiet(StableDiffusionXLImg2ImgPipeline(**stock.components, add_watermarker=False))
-    assert_close(studio.latents["a"], stock_latents(oracle, wanted, image=drawing(), strength=0.5))
-    pixels = studio.engine._vae.decode(studio.latents["a"])
+    stock = disable_progress_bar(
+        StableDiffusionXLPipeline.from_pretrained(build_tiny_xl(tmp_path, vae=vae), add_watermarker=False)
+    )
+    harness = EngineHarness(load_pipeline(str(tmp_path), "cpu", lambda _: None, torch.float32))
+    wanted = make_params(source=SOURCE, strength=0.5)
+    harness.draw(make_request("a", wanted, source=to_png_bytes(sample_image())))
+    oracle = disable_progress_bar(StableDiffusionXLImg2ImgPipeline(**stock.components, add_watermarker=False))
+    assert_close(harness.latents["a"], stock_latents(oracle, wanted, image=sample_image(), strength=0.5))
+    pixels = harness.engine._vae.decode(harness.latents["a"])
     theirs = stock.vae.decode(
-        studio.latents["a"] * torch.tensor(vae["latents_std"]).view(1, 4, 1, 1) / 0.5
+        harness.latents["a"] * torch.tensor(vae["latents_std"]).view(1, 4, 1, 1) / 0.5
         + torch.tensor(vae["latents_mean"]).view(1, 4, 1, 1)
     ).sample
-    studio.close()
+    harness.close()
     assert torch.allclose(pixels, theirs, atol=1e-4)
 
 
 def test_a_long_prompt_is_summed_up_by_its_first_piece(xl: Pipeline) -> None:
     encoder, room = PromptEncoder(xl), CONTEXT - 2
-    both, first = (encoder.encode(params(text)) for text in ("1" * room + "2" * room, "1" * room))
+    both, first = (encoder.encode(make_params(text)) for text in ("1" * room + "2" * room, "1" * room))
     assert both.embeddings.shape[1] == 2 * CONTEXT
     assert torch.allclose(both.pooled[0], first.pooled[0], atol=1e-5)
     assert not both.embeddings[1].any()
 
 
-def test_weights_and_what_is_kept_out_have_pooled_texts_of_their_own(studio: Studio, xl: Pipeline, stock: Any) -> None:
-    wanted = params(parts=(PromptPart("sun", 3), PromptPart("moon", 1)), no=("snow",), num_inference_steps=1)
-    studio.draw(generate("a", wanted))
+def test_weights_and_what_is_kept_out_have_pooled_texts_of_their_own(
+    harness: EngineHarness, xl: Pipeline, stock: Any
+) -> None:
+    wanted = make_params(parts=(PromptPart("sun", 3), PromptPart("moon", 1)), no=("snow",), num_inference_steps=1)
+    harness.draw(make_request("a", wanted))
     told = PromptEncoder(xl).encode(wanted)
     pulls = dict(zip(("sun", "moon", "snow"), told.guidance_weights.tolist(), strict=False))
     assert pulls == pytest.approx({"sun": 3.75, "moon": 1.25, "snow": -0.625})
@@ -208,6 +218,8 @@ def test_a_window_is_told_where_on_the_canvas_it_lies() -> None:
     ],
     ids=lambda changes: list(changes)[-1],
 )
-def test_whatever_else_can_be_asked_for_is_drawn(studio: Studio, changes: dict[str, Any]) -> None:
-    (end,) = studio.draw(generate("a", params(**changes), source=png(drawing()) if "source" in changes else None))
+def test_whatever_else_can_be_asked_for_is_drawn(harness: EngineHarness, changes: dict[str, Any]) -> None:
+    (end,) = harness.draw(
+        make_request("a", make_params(**changes), source=to_png_bytes(sample_image()) if "source" in changes else None)
+    )
     assert isinstance(end, Finished)

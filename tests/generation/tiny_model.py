@@ -32,7 +32,7 @@ def build_tiny_model(
     tokenizer.save_pretrained(folder / "tokenizer")
     _scheduler(noise).save_pretrained(folder / "scheduler")
     (folder / "model_index.json").write_text(json.dumps(_INDEX))
-    (folder / "atelier.json").write_text(json.dumps(_FACTS | {"native_size": side}))
+    (folder / "atelier.json").write_text(json.dumps(_DESCRIPTION | {"native_size": side}))
     return folder
 
 
@@ -49,7 +49,7 @@ _INDEX = {
     "unet": ["diffusers", "UNet2DConditionModel"],
     "vae": ["diffusers", "AutoencoderKL"],
 }
-_FACTS = {
+_DESCRIPTION = {
     "name": "tiny",
     "num_inference_steps": 6,
     "guidance_scale": 5.0,
@@ -59,7 +59,7 @@ _FACTS = {
 
 def tiny_tokenizer(**more: Any) -> CLIPTokenizer:
     """Make a tokenizer in CLIP's manner that knows the bytes and a few pieces of words."""
-    letters = _byte_letters()
+    letters = _byte_alphabet()
     pieces = ["<|startoftext|>", "<|endoftext|>", *letters, *(letter + "</w>" for letter in letters)]
     merges = [("t", "h"), ("th", "e</w>"), ("o", "f</w>"), ("i", "n"), ("r", "e")]
     pieces += [left + right for left, right in merges]
@@ -68,7 +68,7 @@ def tiny_tokenizer(**more: Any) -> CLIPTokenizer:
     )
 
 
-def _byte_letters() -> list[str]:
+def _byte_alphabet() -> list[str]:
     """Give the letter that byte-level BPE writes for each of the 256 bytes (GPT-2's table)."""
     printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
     others = (chr(256 + place) for place in range(256 - len(printable)))

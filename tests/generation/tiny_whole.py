@@ -22,7 +22,7 @@ Parts = dict[str, Any]
 WIDTH = 32
 
 
-def build_whole(folder: Path, family: Family) -> Path:
+def build_tiny_pipeline(folder: Path, family: Family) -> Path:
     """Write a tiny model of `family` into `folder`, its other half into a folder within, and give `folder` back."""
     before = torch.random.get_rng_state()
     torch.manual_seed(21)
@@ -169,7 +169,7 @@ def _prior() -> diffusers.PriorTransformer:
     return prior
 
 
-_CROSSED = {
+_CROSS_ATTENTION = {
     "down_block_types": ("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
     "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
     "up_block_types": ("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
@@ -203,7 +203,7 @@ def _kandinsky(folder: Path) -> None:
             encoder_hid_dim=WIDTH,
             encoder_hid_dim_type="image_proj",
             cross_attention_dim=16,
-            **_CROSSED,
+            **_CROSS_ATTENTION,
         ),
     }
     _save(folder, "KandinskyV22Pipeline", parts, {"size_multiple": 64, "partner": "first"})
@@ -245,7 +245,7 @@ def _unclip(folder: Path) -> None:
             out_channels=6,
             cross_attention_dim=16,
             class_embed_type="identity",
-            **_CROSSED,
+            **_CROSS_ATTENTION,
         ),
         "decoder_scheduler": diffusers.UnCLIPScheduler(variance_type="learned_range", prediction_type="epsilon"),
         "prior": _prior(),
@@ -260,7 +260,7 @@ def _unclip(folder: Path) -> None:
     _save(folder, "UnCLIPPipeline", parts, {"native_size": 32, "size_multiple": 32})
 
 
-def _paella() -> PaellaVQModel:
+def _paella_vq() -> PaellaVQModel:
     return PaellaVQModel(
         bottleneck_blocks=1, embed_dim=8, num_vq_embeddings=2, latent_channels=4, up_down_scale_factor=2, levels=2
     )
@@ -296,9 +296,9 @@ def _cascade(folder: Path) -> None:
         "scheduler": _wuerstchen_scheduler(),
         "text_encoder": reader,
         "tokenizer": tiny_tokenizer(),
-        "vqgan": _paella(),
+        "vqgan": _paella_vq(),
     }
-    _save(folder, "StableCascadeDecoderPipeline", parts, _HALVED, latent_dim_scale=10.67)
+    _save(folder, "StableCascadeDecoderPipeline", parts, _CASCADE_DEFAULTS, latent_dim_scale=10.67)
     first = {
         "feature_extractor": None,
         "image_encoder": None,
@@ -326,7 +326,7 @@ def _cascade(folder: Path) -> None:
     _save(folder / "first", "StableCascadePriorPipeline", first, {}, resolution_multiple=42.67)
 
 
-_HALVED = {"native_size": 128, "size_multiple": 128, "partner": "first"}
+_CASCADE_DEFAULTS = {"native_size": 128, "size_multiple": 128, "partner": "first"}
 
 
 def _wuerstchen(folder: Path) -> None:
@@ -346,9 +346,9 @@ def _wuerstchen(folder: Path) -> None:
         "scheduler": _wuerstchen_scheduler(),
         "text_encoder": transformers.CLIPTextModel(_clip_config()),
         "tokenizer": tiny_tokenizer(),
-        "vqgan": _paella(),
+        "vqgan": _paella_vq(),
     }
-    _save(folder, "WuerstchenDecoderPipeline", parts, _HALVED, latent_dim_scale=10.67)
+    _save(folder, "WuerstchenDecoderPipeline", parts, _CASCADE_DEFAULTS, latent_dim_scale=10.67)
     first = {
         "prior": WuerstchenPrior(c_in=16, c=32, c_cond=WIDTH, c_r=16, depth=2, nhead=2, dropout=0.1),
         "scheduler": _wuerstchen_scheduler(),
@@ -366,7 +366,7 @@ def _wuerstchen(folder: Path) -> None:
     )
 
 
-def _imagen_noise(**changes: Any) -> diffusers.DDPMScheduler:
+def _if_scheduler(**changes: Any) -> diffusers.DDPMScheduler:
     settings = {
         "beta_schedule": "squaredcos_cap_v2",
         "thresholding": True,
@@ -376,7 +376,7 @@ def _imagen_noise(**changes: Any) -> diffusers.DDPMScheduler:
     return diffusers.DDPMScheduler(**settings | changes)
 
 
-def _imagen_unet(**more: Any) -> diffusers.UNet2DConditionModel:
+def _if_unet(**more: Any) -> diffusers.UNet2DConditionModel:
     return diffusers.UNet2DConditionModel(
         out_channels=6,
         cross_attention_dim=WIDTH,
@@ -385,23 +385,23 @@ def _imagen_unet(**more: Any) -> diffusers.UNet2DConditionModel:
         addition_embed_type_num_heads=2,
         cross_attention_norm="group_norm",
         act_fn="gelu",
-        **_CROSSED,
+        **_CROSS_ATTENTION,
         **more,
     )
 
 
-def _imagen(folder: Path) -> None:
+def _deepfloyd_if(folder: Path) -> None:
     unused = dict.fromkeys(("feature_extractor", "safety_checker", "watermarker"))
     read = _t5()
-    parts = {"scheduler": _imagen_noise(), "unet": _imagen_unet(in_channels=3, sample_size=8), **read, **unused}
+    parts = {"scheduler": _if_scheduler(), "unet": _if_unet(in_channels=3, sample_size=8), **read, **unused}
     facts = {"native_size": 32, "size_multiple": 32, "partner": "second"}
     _save(folder, "IFPipeline", parts, facts, requires_safety_checker=True)
     second = {
-        "image_noising_scheduler": _imagen_noise(),
-        "scheduler": _imagen_noise(),
+        "image_noising_scheduler": _if_scheduler(),
+        "scheduler": _if_scheduler(),
         "text_encoder": None,
         "tokenizer": None,
-        "unet": _imagen_unet(in_channels=6, sample_size=32, class_embed_type="timestep"),
+        "unet": _if_unet(in_channels=6, sample_size=32, class_embed_type="timestep"),
         **unused,
     }
     _save(folder / "second", "IFSuperResolutionPipeline", second, {}, requires_safety_checker=True)
@@ -415,5 +415,5 @@ BUILDERS: dict[Family, Callable[[Path], None]] = {
     Family.UNCLIP: _unclip,
     Family.CASCADE: _cascade,
     Family.WUERSTCHEN: _wuerstchen,
-    Family.IF: _imagen,
+    Family.IF: _deepfloyd_if,
 }

@@ -14,10 +14,10 @@ from tests.generation.tiny_model import CONTEXT, tiny_tokenizer, tiny_vae
 
 WIDTHS = (16, 24)  # of the two text encoders
 PROJECTION = 20
-TIME = 8  # numbers for each of the six measures
+TIME_IDS_DIM = 8  # numbers for each of the six measures
 
 
-def build_tiny_xl(folder: Path, *, zeros: bool = True, vae: dict[str, Any] | None = None, **unet: Any) -> Path:
+def build_tiny_xl(folder: Path, *, force_zeros: bool = True, vae: dict[str, Any] | None = None, **unet: Any) -> Path:
     """Write the pipeline into `folder` and give it back; the same weights every time.
 
     `zeros` stand for the empty text; the rest changes the configurations of the VAE and the UNet.
@@ -37,7 +37,7 @@ def build_tiny_xl(folder: Path, *, zeros: bool = True, vae: dict[str, Any] | Non
         scheduler=EulerDiscreteScheduler(
             beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
         ),
-        force_zeros_for_empty_prompt=zeros,
+        force_zeros_for_empty_prompt=force_zeros,
         add_watermarker=False,
     )
     torch.random.set_rng_state(before)
@@ -73,8 +73,8 @@ def _unet(changes: dict[str, Any]) -> UNet2DConditionModel:
         "use_linear_projection": True,
         "cross_attention_dim": sum(WIDTHS),
         "addition_embed_type": "text_time",
-        "addition_time_embed_dim": TIME,
-        "projection_class_embeddings_input_dim": PROJECTION + 6 * TIME,
+        "addition_time_embed_dim": TIME_IDS_DIM,
+        "projection_class_embeddings_input_dim": PROJECTION + 6 * TIME_IDS_DIM,
         "norm_num_groups": 4,
     }
     return UNet2DConditionModel(**settings | changes)

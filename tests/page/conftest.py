@@ -20,7 +20,7 @@ from playwright.async_api import Browser, Locator, Page, async_playwright, expec
 from tests.page.painter import make_model
 
 ROOT = Path(__file__).parents[2]
-QUIET = [
+CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -30,8 +30,8 @@ QUIET = [
     "--disable-sync",
 ]
 BLANK = "about:blank"
-WITHIN = 20_000  # ms, for a busy machine
-expect.set_options(timeout=WITHIN)
+TIMEOUT_MS = 20_000  # ms, for a busy machine
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 def chromium() -> str:
@@ -40,7 +40,7 @@ def chromium() -> str:
     return found or pytest.skip("there is no Chromium: apt-get install chromium")
 
 
-class Preview:
+class PreviewProcess:
     """A preview in a process of its own."""
 
     def __init__(self, folder: Path, *command: str, model: str = "") -> None:
@@ -77,12 +77,12 @@ class Preview:
 
 
 @pytest.fixture(scope="module")
-def preview(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preview]:
+def preview(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreviewProcess]:
     """Give a running preview with the painter."""
     chromium()
     folder = tmp_path_factory.mktemp("preview")
     make_model(folder / "model")
-    preview = Preview(folder, "-m", "tests.page.easel", str(folder / "data"), "{port}")
+    preview = PreviewProcess(folder, "-m", "tests.page.easel", str(folder / "data"), "{port}")
     yield preview
     assert preview.stop() == 0
 
@@ -92,12 +92,12 @@ async def browser() -> AsyncIterator[Browser]:
     """Give a headless Chromium."""
     path = chromium()
     async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=path, args=QUIET)
+        browser = await driver.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
         yield browser
         await browser.close()
 
 
-class Complaints(list[str]):
+class PageErrors(list[str]):
     """What a page said in its console, threw, or fetched."""
 
     def __init__(self, page: Page) -> None:
@@ -106,52 +106,52 @@ class Complaints(list[str]):
         page.on("console", lambda said: self.append(said.text) if said.type == "error" else None)
         page.on("request", lambda asked: self.append(f"fetched {asked.url}"))
 
-    def about(self, address: str, may_lose: str) -> list[str]:
+    def unexpected(self, address: str, ignore: str) -> list[str]:
         """Leave out what is as it should be."""
         own = tuple(f"fetched {start}" for start in (address.split("?")[0], "data:", "blob:", "about:"))
-        return [each for each in self if not each.startswith(own) and (not may_lose or may_lose not in each)]
+        return [each for each in self if not each.startswith(own) and (not ignore or ignore not in each)]
 
 
 @asynccontextmanager
-async def visit(browser: Browser, address: str, *, may_lose: str = "", **context: Any) -> AsyncIterator[Page]:
-    """Open an address in a tab of its own; whatever the page complains of fails the test, but for `may_lose`.
+async def visit(browser: Browser, address: str, *, ignore: str = "", **context: Any) -> AsyncIterator[Page]:
+    """Open an address in a tab of its own; whatever the page complains of fails the test, but for `ignore`.
 
     Tabs are used again: opening one takes longer than most tests.
     """
-    page = None if context else next((each for each in tabs(browser) if each.url == BLANK), None)
+    page = None if context else next((each for each in open_tabs(browser) if each.url == BLANK), None)
     if page is None:
         profile = await browser.new_context(**context)
-        profile.set_default_timeout(WITHIN)
+        profile.set_default_timeout(TIMEOUT_MS)
         page = await profile.new_page()
-    complaints = Complaints(page)
+    errors = PageErrors(page)
     await page.goto(address)
-    await ready(page)
+    await wait_until_ready(page)
     yield page
     await (page.context.close() if context else page.goto(BLANK))
-    assert not complaints.about(address, may_lose)
+    assert not errors.unexpected(address, ignore)
 
 
-def tabs(browser: Browser) -> list[Page]:
+def open_tabs(browser: Browser) -> list[Page]:
     """List the tabs that are open."""
     return [page for profile in browser.contexts for page in profile.pages]
 
 
-async def ready(page: Page) -> None:
+async def wait_until_ready(page: Page) -> None:
     """Wait until the bot is there and the channel's messages are shown."""
     await page.locator(".bot.well").wait_for()
     await page.locator("#messages[aria-busy=false]").wait_for(state="attached")
 
 
-async def answer_to(page: Page, command: str, text: str = "") -> Locator:
+async def run_command(page: Page, command: str, text: str = "") -> Locator:
     """Use a command and find the message that comes of it."""
     before = await page.locator("li.message").count()
-    await use(page, command, text)
+    await send_command(page, command, text)
     fresh = page.locator("li.message").nth(before)
     await fresh.wait_for()
     return fresh
 
 
-async def use(page: Page, command: str, text: str = "") -> None:
+async def send_command(page: Page, command: str, text: str = "") -> None:
     """Type a command and send it."""
     line = page.get_by_label("Message", exact=True)
     await line.fill(f"/{command}")
@@ -162,11 +162,11 @@ async def use(page: Page, command: str, text: str = "") -> None:
     await page.keyboard.press("Enter")
 
 
-def message(page: Page, text: str | re.Pattern[str]) -> Locator:
+def find_messages(page: Page, text: str | re.Pattern[str]) -> Locator:
     """Find the messages that say something."""
     return page.locator("li.message", has=page.locator(".content", has_text=text))
 
 
-def result(page: Page, text: str) -> Locator:
+def find_grids(page: Page, text: str) -> Locator:
     """Find the grids that belong to something."""
-    return message(page, text).filter(has=page.get_by_role("button", name="U1", exact=True))
+    return find_messages(page, text).filter(has=page.get_by_role("button", name="U1", exact=True))

@@ -13,32 +13,32 @@ from PIL import Image
 from playwright.async_api import async_playwright, expect
 
 from generation.models.model import EMBEDDED
-from tests.page.conftest import QUIET, ROOT, Preview, chromium, result, use, visit
+from tests.page.conftest import CHROMIUM_FLAGS, ROOT, PreviewProcess, chromium, find_grids, send_command, visit
 
 PROMPT = "a hot air balloon over mountains at dawn --seed 3"
 SIZE = {"width": 1280, "height": 900}
-MOST_BYTES = 400_000
+MAX_BYTES = 400_000
 
 
 async def main(target: Path, prompt: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"DATA_DIR": folder, "MODEL": EMBEDDED}
         command = (str(ROOT / "main.py"), "preview", "--no-browser", "--port", "{port}")
-        preview = await asyncio.to_thread(Preview, Path(folder), *command, model=EMBEDDED)
+        preview = await asyncio.to_thread(PreviewProcess, Path(folder), *command, model=EMBEDDED)
         try:
-            png = await draw(preview.address, prompt)
+            png = await capture(preview.address, prompt)
         finally:
             await asyncio.to_thread(preview.stop)
-    await asyncio.to_thread(write, png, target)
+    await asyncio.to_thread(write_webp, png, target)
 
 
-async def draw(address: str, prompt: str) -> bytes:
+async def capture(address: str, prompt: str) -> bytes:
     """Ask for a picture as a person would, and photograph the page."""
     async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=chromium(), args=QUIET)
+        browser = await driver.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
         async with visit(browser, address, viewport=SIZE, device_scale_factor=1.5) as page:
-            await use(page, "imagine", prompt)
-            grid = result(page, prompt.partition(" --")[0])
+            await send_command(page, "imagine", prompt)
+            grid = find_grids(page, prompt.partition(" --")[0])
             await grid.wait_for(timeout=180_000)
             await grid.locator("img.shown").evaluate("image => image.decode()")
             await page.evaluate("document.activeElement.blur()")
@@ -49,11 +49,11 @@ async def draw(address: str, prompt: str) -> bytes:
     return png
 
 
-def write(png: bytes, target: Path) -> None:
+def write_webp(png: bytes, target: Path) -> None:
     """Write the picture as WebP, small enough for a README."""
     Image.open(io.BytesIO(png)).save(target, quality=86, method=6)
     size = target.stat().st_size
-    assert size <= MOST_BYTES, f"{target} has {size} bytes"
+    assert size <= MAX_BYTES, f"{target} has {size} bytes"
     print(f"{target}: {size} bytes")
 
 

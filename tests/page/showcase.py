@@ -19,22 +19,22 @@ def picture(colour: str, width: int = 320, height: int = 240) -> discord.File:
     return discord.File(out, f"{colour}.png", description=f"all {colour}")
 
 
-class Showcase(discord.AutoShardedClient):
+class ShowcaseBot(discord.AutoShardedClient):
     """`go` lets /think finish."""
 
     def __init__(self) -> None:
         super().__init__(intents=discord.Intents(guilds=True), guild_ready_timeout=0)
         self.tree = app_commands.CommandTree(self)
-        self.go = asyncio.Event()
+        self.finish_thinking = asyncio.Event()
         for command in (say, form, gallery, choose, embed, options, silent, think, describe, praise, shelf):
             self.tree.add_command(command)
-        self.add_dynamic_items(Ask)
+        self.add_dynamic_items(OpenModalButton)
 
     async def setup_hook(self) -> None:
         await self.tree.sync()
 
 
-Interaction = discord.Interaction[Showcase]
+Interaction = discord.Interaction[ShowcaseBot]
 
 
 @app_commands.command(description="Say this")
@@ -42,7 +42,7 @@ async def say(interaction: Interaction, text: str) -> None:
     await interaction.response.send_message(text[:2000].replace("\\n", "\n"))
 
 
-class Form(discord.ui.Modal, title="Remix"):
+class ShowcaseModal(discord.ui.Modal, title="Remix"):
     words = discord.ui.Label(
         text="New words",
         description="What to draw instead",
@@ -69,22 +69,22 @@ class Form(discord.ui.Modal, title="Remix"):
         await interaction.response.send_message(f"got {given} {files} {self.mood.component.value}")
 
 
-class Ask(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template="ask:form"):
+class OpenModalButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template="ask:form"):
     def __init__(self) -> None:
         super().__init__(discord.ui.Button(label="Remix…", style=discord.ButtonStyle.primary, custom_id="ask:form"))
 
     @classmethod
-    async def from_custom_id(cls, interaction: Interaction, item: discord.ui.Item, match: object) -> Ask:
+    async def from_custom_id(cls, interaction: Interaction, item: discord.ui.Item, match: object) -> OpenModalButton:
         return cls()
 
     async def callback(self, interaction: Interaction) -> None:
-        await interaction.response.send_modal(Form())
+        await interaction.response.send_modal(ShowcaseModal())
 
 
 @app_commands.command(description="A button that opens a form")
 async def form(interaction: Interaction) -> None:
     view = discord.ui.View(timeout=None)
-    view.add_item(Ask())
+    view.add_item(OpenModalButton())
     view.add_item(discord.ui.Button(label="Delete", style=discord.ButtonStyle.danger, custom_id="nobody:listens"))
     view.add_item(discord.ui.Button(label="Keep", style=discord.ButtonStyle.success, custom_id="keep", disabled=True))
     view.add_item(discord.ui.Button(label="Manual", url="https://example.org/manual"))
@@ -114,7 +114,7 @@ async def gallery(interaction: Interaction) -> None:
     )
 
 
-class Picks(discord.ui.View):
+class ShowcaseSelects(discord.ui.View):
     @discord.ui.select(
         placeholder="Pick fruit",
         max_values=2,
@@ -130,7 +130,7 @@ class Picks(discord.ui.View):
 
 @app_commands.command(description="Selects")
 async def choose(interaction: Interaction) -> None:
-    await interaction.response.send_message("Choose", view=Picks())
+    await interaction.response.send_message("Choose", view=ShowcaseSelects())
 
 
 @app_commands.command(description="An embed, for you alone")
@@ -169,7 +169,7 @@ async def silent(interaction: Interaction) -> None:
 @app_commands.command(description="Answers later")
 async def think(interaction: Interaction) -> None:
     await interaction.response.defer(thinking=True)
-    await interaction.client.go.wait()
+    await interaction.client.finish_thinking.wait()
     await interaction.edit_original_response(content="thought through")
 
 

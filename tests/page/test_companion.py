@@ -18,7 +18,7 @@ from preview.app import run
 from preview.supervisor import BotSupervisor
 
 ABOUT = {"model": "none", "known": {}, "examples": []}
-TIDY = """
+CLEAN_EXIT_BOT = """
 import pathlib, signal, sys, time
 def tidy(*_):
     pathlib.Path("tidy").touch()
@@ -28,14 +28,16 @@ print("ready", flush=True)
 while True:
     time.sleep(60)
 """
-DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+SIGTERM_IGNORING_BOT = (
+    "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+)
 WITH_CHILD = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print(f"child {child.pid}", flush=True)
 time.sleep(600)
 """
-KILLED = """
+PREVIEW_SCRIPT = """
 import asyncio, os, pathlib, sys
 from preview.app import run
 bot = [sys.executable, "-c", {tidy!r}]
@@ -44,7 +46,7 @@ asyncio.run(run(bot, os.environ, pathlib.Path("kept"), {about!r}, port=0, browse
 
 
 @asynccontextmanager
-async def running(code: str) -> AsyncIterator[BotSupervisor]:
+async def running_bot(code: str) -> AsyncIterator[BotSupervisor]:
     """Run some Python as the bot, from its first words on."""
     bot, spoken = BotSupervisor([sys.executable, "-c", code]), asyncio.Event()
     bot.environment = os.environ
@@ -60,22 +62,22 @@ async def running(code: str) -> AsyncIterator[BotSupervisor]:
 
 
 @pytest.fixture(autouse=True)
-def tidy(tmp_path, monkeypatch):
+def shutdown_marker(tmp_path, monkeypatch):
     """Give the file that a tidy bot leaves behind."""
     monkeypatch.chdir(tmp_path)
     return tmp_path / "tidy"
 
 
-async def test_the_bot_may_put_its_things_in_order_before_it_ends(tidy):
-    async with running(TIDY):
-        assert not tidy.exists()
-    assert tidy.exists()
+async def test_the_bot_may_put_its_things_in_order_before_it_ends(shutdown_marker):
+    async with running_bot(CLEAN_EXIT_BOT):
+        assert not shutdown_marker.exists()
+    assert shutdown_marker.exists()
 
 
 async def test_a_bot_that_does_not_end_is_ended_by_force(monkeypatch):
     monkeypatch.setattr(supervisor, "STOP_TIMEOUT_S", 0.2)
     before = set(psutil.Process().children())  # other tests' processes, such as multiprocessing's own tracker
-    async with running(
+    async with running_bot(
         "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
     ):
         assert set(psutil.Process().children()) - before
@@ -83,7 +85,7 @@ async def test_a_bot_that_does_not_end_is_ended_by_force(monkeypatch):
 
 
 async def test_what_the_bot_started_ends_with_it():
-    async with running(WITH_CHILD) as bot:
+    async with running_bot(WITH_CHILD) as bot:
         child = psutil.Process(int(bot.state()["words"].split()[1]))
         assert child.is_running()
     await asyncio.to_thread(psutil.wait_procs, [child], 20)
@@ -91,7 +93,7 @@ async def test_what_the_bot_started_ends_with_it():
 
 
 async def test_a_bot_that_is_killed_takes_along_what_it_started():
-    async with running(WITH_CHILD) as bot:
+    async with running_bot(WITH_CHILD) as bot:
         child = psutil.Process(int(bot.state()["words"].split()[1]))
         child.parent().kill()
         await asyncio.to_thread(psutil.wait_procs, [child], 20)
@@ -148,8 +150,8 @@ async def test_a_damaged_world_is_said_to_be_so(tmp_path, capsys):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
-async def test_the_bot_ends_with_a_preview_that_is_killed(tidy):
-    code = KILLED.format(tidy=TIDY, about=ABOUT)
+async def test_the_bot_ends_with_a_preview_that_is_killed(shutdown_marker):
+    code = PREVIEW_SCRIPT.format(tidy=CLEAN_EXIT_BOT, about=ABOUT)
     root = str(Path(supervisor.__file__).parents[1])
     preview = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, env=os.environ | {"PYTHONPATH": root}, stderr=asyncio.subprocess.PIPE,
@@ -163,4 +165,4 @@ async def test_the_bot_ends_with_a_preview_that_is_killed(tidy):
         preview.send_signal(signal.SIGKILL)
         await preview.wait()
         await asyncio.to_thread(bot.wait)
-    assert tidy.exists()
+    assert shutdown_marker.exists()

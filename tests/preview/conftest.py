@@ -18,7 +18,7 @@ from preview.validation.openapi import OpenApi
 OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
 
 
-class Bot(discord.AutoShardedClient):
+class BareBot(discord.AutoShardedClient):
     """discord.py's client with a command tree that keeps its errors."""
 
     def __init__(self, intents: discord.Intents | None = None, **more) -> None:
@@ -26,16 +26,16 @@ class Bot(discord.AutoShardedClient):
         super().__init__(intents=intents, guild_ready_timeout=0, **more)
         self.tree = app_commands.CommandTree(self)
         self.errors: list[BaseException] = []
-        self.tree.error(self._keep)
+        self.tree.error(self._record_error)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Do not pause for 5 s between sessions."""
 
-    async def _keep(self, interaction: discord.Interaction, error: BaseException) -> None:
+    async def _record_error(self, interaction: discord.Interaction, error: BaseException) -> None:
         self.errors.append(getattr(error, "original", error))
 
 
-class Place:
+class Scenario:
     """Two members, a guild and a channel."""
 
     def __init__(self, world: World) -> None:
@@ -45,7 +45,7 @@ class Place:
         self.channel: Channel = world.add_channel(self.guild, "art")
 
 
-class Raw:
+class RestClient:
     """Call the REST API without a library; the answer is the status and the JSON."""
 
     def __init__(self, server: FakeDiscord, session: aiohttp.ClientSession) -> None:
@@ -64,8 +64,8 @@ class Raw:
 
 
 @pytest.fixture
-def make_bot() -> type[Bot]:
-    return Bot
+def make_bot() -> type[BareBot]:
+    return BareBot
 
 
 @pytest.fixture
@@ -74,8 +74,8 @@ def world() -> World:
 
 
 @pytest.fixture
-def place(world: World) -> Place:
-    return Place(world)
+def scenario(world: World) -> Scenario:
+    return Scenario(world)
 
 
 @pytest.fixture
@@ -89,14 +89,14 @@ async def server(world: World, openapi: Path | None) -> AsyncIterator[FakeDiscor
     async with FakeDiscord(world, openapi=openapi, limits=()) as server:
         yield server
         if openapi:
-            own_payloads_are_valid(server, server.core.openapi)
+            assert_own_payloads_valid(server, server.core.openapi)
     assert not server.crashes
 
 
 @pytest.fixture
-async def raw(server: FakeDiscord) -> AsyncIterator[Raw]:
+async def raw(server: FakeDiscord) -> AsyncIterator[RestClient]:
     async with aiohttp.ClientSession() as session:
-        yield Raw(server, session)
+        yield RestClient(server, session)
 
 
 EVENTS = {
@@ -109,7 +109,7 @@ EVENTS = {
 INTERACTION_PARTS = {"member": "GuildMemberResponse", "user": "UserResponse", "message": "MessageResponse"}
 
 
-def own_payloads_are_valid(server: FakeDiscord, openapi: OpenApi) -> None:
+def assert_own_payloads_valid(server: FakeDiscord, openapi: OpenApi) -> None:
     for each in server.requests:
         if each.status and each.response is not None:
             body = json.loads(each.response) if each.response else None
@@ -125,16 +125,16 @@ def own_payloads_are_valid(server: FakeDiscord, openapi: OpenApi) -> None:
             assert openapi.check_schema("UserPIIResponse", event["d"]["user"]) == []
 
 
-def point_at(server: FakeDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
+def point_discord_at(server: FakeDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let discord.py talk to the stand-in; it needs the gateway after an invalid session."""
     monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
     monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(server.core.gateway_url))
 
 
 @asynccontextmanager
-async def running(bot: Bot, server: FakeDiscord, monkeypatch: pytest.MonkeyPatch, *, sync: bool = True):
+async def running(bot: BareBot, server: FakeDiscord, monkeypatch: pytest.MonkeyPatch, *, sync: bool = True):
     """Run a bot against the stand-in until the block ends."""
-    point_at(server, monkeypatch)
+    point_discord_at(server, monkeypatch)
     async with bot:
         await bot.login(server.world.application.token)
         if sync:

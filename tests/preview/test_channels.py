@@ -14,11 +14,11 @@ def path(message) -> str:
     return f"/channels/{message.channel_id}/messages/{message.id}"
 
 
-async def test_a_bot_writes_replies_edits_reacts_and_deletes(server, run, place, make_bot):
+async def test_a_bot_writes_replies_edits_reacts_and_deletes(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
-        written = await server.person(place.bob).send(place.channel, "hello")
-        channel = bot.get_channel(place.channel.id)
+        written = await server.person(scenario.bob).send(scenario.channel, "hello")
+        channel = bot.get_channel(scenario.channel.id)
         reply = await channel.get_partial_message(written.id).reply("hi", mention_author=False)
         message = server.world.messages[reply.id]
         assert (message.type, message.reference["message_id"]) == (19, str(written.id))
@@ -26,7 +26,7 @@ async def test_a_bot_writes_replies_edits_reacts_and_deletes(server, run, place,
         await reply.edit(content="hi!", attachments=[discord.File(io.BytesIO(b"x"), "a b.txt")])
         assert [each.filename for each in message.attachments] == ["a_b.txt"]
         await reply.add_reaction("🎉")
-        await server.person(place.bob).react(message, "🎉")
+        await server.person(scenario.bob).react(message, "🎉")
         reaction = (await channel.fetch_message(reply.id)).reactions[0]
         assert (reaction.count, reaction.me) == (2, True)
         assert {user.name async for user in reaction.users()} == {"Atelier", "bob"}
@@ -36,10 +36,10 @@ async def test_a_bot_writes_replies_edits_reacts_and_deletes(server, run, place,
         assert [each.id async for each in channel.history()] == [written.id]
 
 
-async def test_only_the_attachments_that_an_edit_lists_are_kept(server, run, place, make_bot):
+async def test_only_the_attachments_that_an_edit_lists_are_kept(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
-        channel = bot.get_channel(place.channel.id)
+        channel = bot.get_channel(scenario.channel.id)
         sent = await channel.send(files=[discord.File(io.BytesIO(b"1"), f"{n}.txt") for n in range(3)])
         await sent.edit(attachments=[sent.attachments[1], discord.File(io.BytesIO(b"new"), "new.txt")])
         kept = server.world.messages[sent.id].attachments
@@ -47,32 +47,32 @@ async def test_only_the_attachments_that_an_edit_lists_are_kept(server, run, pla
         assert server.core.files.get(kept[1].id) == b"new"
 
 
-async def test_allowed_mentions_decide_who_is_pinged(server, run, world, place, make_bot):
+async def test_allowed_mentions_decide_who_is_pinged(server, run, world, scenario, make_bot):
     bot = make_bot()
-    artists = world.add_role(place.guild, "artists", mentionable=True)
-    world.add_member(place.bob, place.guild, artists)
-    text = f"<@{place.ada.id}> <@{place.bob.id}> <@&{artists.id}> @everyone"
+    artists = world.add_role(scenario.guild, "artists", mentionable=True)
+    world.add_member(scenario.bob, scenario.guild, artists)
+    text = f"<@{scenario.ada.id}> <@{scenario.bob.id}> <@&{artists.id}> @everyone"
     none, ada = (
         discord.AllowedMentions.none(),
-        discord.AllowedMentions(users=[discord.Object(place.ada.id)], roles=False),
+        discord.AllowedMentions(users=[discord.Object(scenario.ada.id)], roles=False),
     )
     async with run(bot, sync=False):
-        channel = bot.get_channel(place.channel.id)
+        channel = bot.get_channel(scenario.channel.id)
         pinged = {}
         for name, allowed in {"none": none, "ada": ada, "unset": None}.items():
             sent = await channel.send(text, allowed_mentions=allowed)
             await sent.edit(content=text + " again", allowed_mentions=allowed)
             pinged[name] = [user.name for user in server.pinged_by(world.messages[sent.id])]
         assert pinged == {"none": [], "ada": ["ada"], "unset": ["ada", "bob"]}
-        written = await server.person(place.bob).send(place.channel, "hello")
+        written = await server.person(scenario.bob).send(scenario.channel, "hello")
         reply = await channel.get_partial_message(written.id).reply("hi", mention_author=True)
         assert [user.name for user in server.pinged_by(world.messages[reply.id])] == ["bob"]
 
 
-async def test_threads_start_from_a_message_or_alone(server, run, place, make_bot):
+async def test_threads_start_from_a_message_or_alone(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
-        channel = bot.get_channel(place.channel.id)
+        channel = bot.get_channel(scenario.channel.id)
         sent = await channel.send("a grid")
         thread = await sent.create_thread(name="about the grid")
         await thread.send("inside")
@@ -81,7 +81,7 @@ async def test_threads_start_from_a_message_or_alone(server, run, place, make_bo
         await alone.send("inside")
         await alone.edit(archived=True)
         stand_in = server.world.channels[alone.id]
-        assert (stand_in.parent_id, stand_in.archived) == (place.channel.id, True)
+        assert (stand_in.parent_id, stand_in.archived) == (scenario.channel.id, True)
         assert [m.content for m in server.messages(stand_in)] == ["inside"]
 
 
@@ -95,28 +95,28 @@ async def test_threads_start_from_a_message_or_alone(server, run, place, make_bo
         (0, {"content": ""}, 50006),
     ],
 )
-async def test_posting_is_refused_as_discord_refuses_it(server, raw, world, place, lacks, body, code):
-    channel = world.add_channel(place.guild, "closed", bot_denied=lacks)
+async def test_posting_is_refused_as_discord_refuses_it(server, raw, world, scenario, lacks, body, code):
+    channel = world.add_channel(scenario.guild, "closed", bot_denied=lacks)
     status, answer = await raw("POST", f"/channels/{channel.id}/messages", body)
     assert (status, answer["code"]) == (403 if code in (50001, 50013) else 400, code)
 
 
-async def test_replies_need_the_history_and_a_parent(server, raw, world, place):
-    blind = world.add_channel(place.guild, "blind", bot_denied=permissions.READ_MESSAGE_HISTORY)
-    there = await server.person(place.ada).send(blind, "x")
+async def test_replies_need_the_history_and_a_parent(server, raw, world, scenario):
+    blind = world.add_channel(scenario.guild, "blind", bot_denied=permissions.READ_MESSAGE_HISTORY)
+    there = await server.person(scenario.ada).send(blind, "x")
     body = {"content": "x", "message_reference": {"message_id": str(there.id)}}
     assert (await raw("POST", f"/channels/{blind.id}/messages", body))[1]["code"] == 160002
     body["message_reference"]["message_id"] = "1"
-    status, answer = await raw("POST", f"/channels/{place.channel.id}/messages", body)
+    status, answer = await raw("POST", f"/channels/{scenario.channel.id}/messages", body)
     assert (status, answer["code"]) == (400, 50035)
     body["message_reference"]["fail_if_not_exists"] = False
-    assert (await raw("POST", f"/channels/{place.channel.id}/messages", body))[0] == 200
+    assert (await raw("POST", f"/channels/{scenario.channel.id}/messages", body))[0] == 200
     assert not server.violations
 
 
-async def test_what_is_unknown_or_somebody_elses_is_refused(server, raw, place):
-    theirs = await server.person(place.ada).send(place.channel, "x")
-    channel = place.channel.id
+async def test_what_is_unknown_or_somebody_elses_is_refused(server, raw, scenario):
+    theirs = await server.person(scenario.ada).send(scenario.channel, "x")
+    channel = scenario.channel.id
     tried = [
         (10003, "GET", "/channels/1"),
         (10008, "GET", f"/channels/{channel}/messages/1"),
@@ -124,7 +124,7 @@ async def test_what_is_unknown_or_somebody_elses_is_refused(server, raw, place):
         (50013, "DELETE", path(theirs)),
         (10004, "GET", "/guilds/1"),
         (10013, "GET", "/users/1"),
-        (10007, "GET", f"/guilds/{place.guild.id}/members/{server.world.application.owner_id}"),
+        (10007, "GET", f"/guilds/{scenario.guild.id}/members/{server.world.application.owner_id}"),
         (10015, "POST", f"/webhooks/{server.world.application.id}/nonsense", {"content": "x"}),
         (10062, "POST", "/interactions/1/nonsense/callback", {"type": 5}),
         (50016, "POST", f"/channels/{channel}/messages/bulk-delete", {"messages": [str(theirs.id)]}),
@@ -132,22 +132,22 @@ async def test_what_is_unknown_or_somebody_elses_is_refused(server, raw, place):
     for code, *request in tried[:-1]:
         assert (await raw(*request))[1]["code"] == code, request
     server.world.add_member(
-        server.world.bot, place.guild, server.world.add_role(place.guild, "m", permissions.MANAGE_MESSAGES)
+        server.world.bot, scenario.guild, server.world.add_role(scenario.guild, "m", permissions.MANAGE_MESSAGES)
     )
     server.core.openapi = None  # whose own limit on the list comes first
     assert (await raw(*tried[-1][1:]))[1]["code"] == 50016
 
 
-async def test_files_are_limited_one_by_one_and_all_together(server, run, world, place, make_bot):
+async def test_files_are_limited_one_by_one_and_all_together(server, run, world, scenario, make_bot):
     bot = make_bot()
-    boosted = world.add_channel(world.add_guild("Boosted", place.ada, boost_level=2))
+    boosted = world.add_channel(world.add_guild("Boosted", scenario.ada, boost_level=2))
 
     def files(*sizes: int) -> list[discord.File]:
         return [discord.File(io.BytesIO(bytes(size)), f"{n}.bin") for n, size in enumerate(sizes)]
 
     mib = 1 << 20
     async with run(bot, sync=False):
-        plain, large = bot.get_channel(place.channel.id), bot.get_channel(boosted.id)
+        plain, large = bot.get_channel(scenario.channel.id), bot.get_channel(boosted.id)
         await plain.send(files=files(10 * mib))
         await large.send(files=files(11 * mib))
         for channel, sizes in ((plain, (10 * mib + 1,)), (plain, (9 * mib, 9 * mib, 9 * mib)), (large, (26 * mib,))):
@@ -156,17 +156,17 @@ async def test_files_are_limited_one_by_one_and_all_together(server, run, world,
             assert (refused.value.status, refused.value.code) == (413, 40005)
 
 
-async def test_bulk_deletion_and_its_event(server, run, world, place, make_bot):
-    world.add_member(world.bot, place.guild, world.add_role(place.guild, "mod", permissions.MANAGE_MESSAGES))
+async def test_bulk_deletion_and_its_event(server, run, world, scenario, make_bot):
+    world.add_member(world.bot, scenario.guild, world.add_role(scenario.guild, "mod", permissions.MANAGE_MESSAGES))
     bot = make_bot(discord.Intents(guilds=True, guild_messages=True))
     gone = []
     bot.event(_collector("on_raw_bulk_message_delete", gone))
     async with run(bot, sync=False):
-        people = [await server.person(place.ada).send(place.channel, str(n)) for n in range(3)]
-        await bot.get_channel(place.channel.id).delete_messages([discord.Object(each.id) for each in people[:2]])
+        people = [await server.person(scenario.ada).send(scenario.channel, str(n)) for n in range(3)]
+        await bot.get_channel(scenario.channel.id).delete_messages([discord.Object(each.id) for each in people[:2]])
         await bot.wait_for("raw_bulk_message_delete", timeout=5) if not gone else None
         assert gone[0].message_ids == {each.id for each in people[:2]}
-        assert server.messages(place.channel) == [people[2]]
+        assert server.messages(scenario.channel) == [people[2]]
 
 
 def _collector(name: str, into: list):
@@ -177,8 +177,8 @@ def _collector(name: str, into: list):
     return collect
 
 
-async def test_links_to_files_are_signed_and_expire(server, raw, world, place):
-    message = await server.person(place.ada).send(place.channel, "", UploadedFile("ä picture.txt", b"hello"))
+async def test_links_to_files_are_signed_and_expire(server, raw, world, scenario):
+    message = await server.person(scenario.ada).send(scenario.channel, "", UploadedFile("ä picture.txt", b"hello"))
     url = server.core.cdn_url(message.attachments[0])
     assert (await raw("GET", url)) == (200, "hello")
     assert (await raw("GET", url.replace("hm=", "hm=0")))[0] == 404
@@ -186,12 +186,12 @@ async def test_links_to_files_are_signed_and_expire(server, raw, world, place):
     assert (await raw("GET", url))[0] == 404
 
 
-async def test_people_are_held_to_their_permissions(server, world, place):
-    quiet = world.add_channel(place.guild, "quiet", everyone_denied=permissions.SEND_MESSAGES)
-    bob = server.person(place.bob)
+async def test_people_are_held_to_their_permissions(server, world, scenario):
+    quiet = world.add_channel(scenario.guild, "quiet", everyone_denied=permissions.SEND_MESSAGES)
+    bob = server.person(scenario.bob)
     with pytest.raises(UserActionError):
         await bob.send(quiet, "x")
-    theirs = await server.person(place.ada).send(quiet, "the owner may")
+    theirs = await server.person(scenario.ada).send(quiet, "the owner may")
     with pytest.raises(UserActionError):
         await bob.delete(theirs)
     await bob.react(theirs, "❌")
@@ -199,7 +199,7 @@ async def test_people_are_held_to_their_permissions(server, world, place):
     assert theirs.reactions == []
 
 
-async def test_answers_to_what_has_gone_meanwhile_are_refused(server, run, place, make_bot):
+async def test_answers_to_what_has_gone_meanwhile_are_refused(server, run, scenario, make_bot):
     bot = make_bot()
     asked, go_on = asyncio.Queue(), asyncio.Queue()
 
@@ -214,11 +214,11 @@ async def test_answers_to_what_has_gone_meanwhile_are_refused(server, run, place
             asked.put_nowait(refused.value.code)
 
     async with run(bot):
-        used = await server.person(place.ada).command("draw", place.channel)
+        used = await server.person(scenario.ada).command("draw", scenario.channel)
         await asked.get()
-        await server.person(place.ada).delete(await used.message())
+        await server.person(scenario.ada).delete(await used.message())
         go_on.put_nowait(None)
         assert await asked.get() == 10008
-        server.core.delete_channel(place.channel)
+        server.core.delete_channel(scenario.channel)
         go_on.put_nowait(None)
         assert await asked.get() == 10003

@@ -63,18 +63,18 @@ def imagine_bot(bot):
     return bot
 
 
-async def test_a_command_is_answered_edited_and_followed_by_files_and_a_working_button(server, run, place, imagine_bot):
+async def test_a_response_can_be_edited_and_followed_by_files_and_a_button(server, run, scenario, imagine_bot):
     async with run(imagine_bot):
-        person = server.person(place.ada)
+        person = server.person(scenario.ada)
         image = UploadedFile("my fox.png", png())
-        used = await person.command("imagine", place.channel, prompt="a fox 🦊", image=image, steps=3)
+        used = await person.command("imagine", scenario.channel, prompt="a fox 🦊", image=image, steps=3)
         answer = await used.message()
         done = await used.followup()
         assert [one.content for one in answer.history] == [f"a fox 🦊 3 {len(png())}", "drawing"]
         assert [(each.filename, each.width, each.description) for each in done.attachments] == [
             (f"{n}.png", 8, f"tile {n}") for n in range(4)
         ]
-        pressed = await server.person(place.bob).press(done, "U1")
+        pressed = await server.person(scenario.bob).press(done, "U1")
         await pressed.response()
         assert done.content == "pressed 7 by bob"
         assert len(done.attachments) == 4
@@ -86,34 +86,34 @@ async def test_a_command_is_answered_edited_and_followed_by_files_and_a_working_
     "given",
     [{}, {"prompt": "x", "steps": 51}, {"prompt": 3}, {"prompt": "x", "colour": "red"}, {"prompt": "x" * 6001}],
 )
-async def test_the_person_cannot_send_what_discord_would_not(server, run, place, imagine_bot, given):
+async def test_the_person_cannot_send_what_discord_would_not(server, run, scenario, imagine_bot, given):
     async with run(imagine_bot):
         with pytest.raises(UserActionError):
-            await server.person(place.ada).command("imagine", place.channel, **given)
+            await server.person(scenario.ada).command("imagine", scenario.channel, **given)
 
 
-async def test_a_deferred_ephemeral_answer_is_seen_by_one_person_only(server, run, place, bot):
+async def test_a_deferred_ephemeral_answer_is_seen_by_one_person_only(server, run, scenario, bot):
     @bot.tree.command(description="Whisper")
     async def whisper(interaction: discord.Interaction):
         await interaction.response.defer(ephemeral=True)
         await interaction.followup.send(f"only you, {interaction.user.mention}", view=counter_view())
 
     async with run(bot):
-        person = server.person(place.ada)
-        used = await person.command("whisper", place.channel)
+        person = server.person(scenario.ada)
+        used = await person.command("whisper", scenario.channel)
         message = await used.message()
         assert (await used.response()).ephemeral
         assert message.ephemeral
-        assert [one.content for one in message.history] == ["", f"only you, <@{place.ada.id}>"]
-        assert person.visible_messages(place.channel) == [message]
-        assert server.person(place.bob).visible_messages(place.channel) == []
+        assert [one.content for one in message.history] == ["", f"only you, <@{scenario.ada.id}>"]
+        assert person.visible_messages(scenario.channel) == [message]
+        assert server.person(scenario.bob).visible_messages(scenario.channel) == []
         with pytest.raises(UserActionError):
-            await server.person(place.bob).press(message, "U1")
+            await server.person(scenario.bob).press(message, "U1")
         await person.delete(message)
-        assert person.visible_messages(place.channel) == []
+        assert person.visible_messages(scenario.channel) == []
 
 
-async def test_a_modal_brings_text_a_choice_and_files_back(server, run, place, bot):
+async def test_a_modal_brings_text_a_choice_and_files_back(server, run, scenario, bot):
     got = {}
 
     class Remix(discord.ui.Modal, title="Remix"):
@@ -133,8 +133,8 @@ async def test_a_modal_brings_text_a_choice_and_files_back(server, run, place, b
         await interaction.response.send_modal(Remix())
 
     async with run(bot):
-        person = server.person(place.ada)
-        asked = await person.command("remix", place.channel)
+        person = server.person(scenario.ada)
+        asked = await person.command("remix", scenario.channel)
         with pytest.raises(UserActionError):
             await person.submit_modal(asked, {"Prompt": "x" * 21, "Size": "large"})
         with pytest.raises(UserActionError):
@@ -145,7 +145,7 @@ async def test_a_modal_brings_text_a_choice_and_files_back(server, run, place, b
     assert not server.violations
 
 
-async def test_selects_and_components_v2_survive_being_disabled_by_an_edit(server, run, place, bot):
+async def test_selects_and_components_v2_survive_being_disabled_by_an_edit(server, run, scenario, bot):
     class Panel(discord.ui.LayoutView):
         def __init__(self):
             super().__init__(timeout=None)
@@ -174,14 +174,14 @@ async def test_selects_and_components_v2_survive_being_disabled_by_an_edit(serve
         await interaction.response.send_message(view=Panel(), files=pictures(1))
 
     async with run(bot):
-        person = server.person(place.ada)
-        message = await (await person.command("panel", place.channel)).message()
+        person = server.person(scenario.ada)
+        message = await (await person.command("panel", scenario.channel)).message()
         assert message.v2
         assert message.text == "**Prompt**"
         assert message.labels == ["U1"]
-        chosen = await person.select(message, place.bob)
+        chosen = await person.select(message, scenario.bob)
         await chosen.response()
-        assert chosen.data["resolved"]["members"].keys() == {str(place.bob.id)}
+        assert chosen.data["resolved"]["members"].keys() == {str(scenario.bob.id)}
         assert all(button["disabled"] for button in message.buttons)
         assert message.components[0]["components"][1]["items"][0]["media"]["url"] == "attachment://0.png"
         with pytest.raises(UserActionError, match="disabled"):
@@ -190,7 +190,7 @@ async def test_selects_and_components_v2_survive_being_disabled_by_an_edit(serve
     assert not server.violations
 
 
-async def test_autocompletion_subcommands_and_choices(server, run, place, bot):
+async def test_autocompletion_subcommands_and_choices(server, run, scenario, bot):
     group = app_commands.Group(name="model", description="Models")
 
     @group.command(description="Choose")
@@ -206,18 +206,18 @@ async def test_autocompletion_subcommands_and_choices(server, run, place, bot):
 
     bot.tree.add_command(group)
     async with run(bot):
-        person = server.person(place.ada)
-        offered = await person.autocomplete("model use", place.channel, "name", "sd")
+        person = server.person(scenario.ada)
+        offered = await person.autocomplete("model use", scenario.channel, "name", "sd")
         assert [each["value"] for each in offered] == ["sd0", "sd1", "sd2"]
-        used = await person.command("model use", place.channel, name="sd1", kind="Small")
+        used = await person.command("model use", scenario.channel, name="sd1", kind="Small")
         assert (await used.message()).content == "sd1 s"
         with pytest.raises(UserActionError):
-            await person.command("model", place.channel)
+            await person.command("model", scenario.channel)
         with pytest.raises(UserActionError):
-            await person.command("model use", place.channel, name="sd1", kind="Huge")
+            await person.command("model use", scenario.channel, name="sd1", kind="Huge")
 
 
-async def test_context_menus_read_the_message_and_the_user(server, run, place, bot):
+async def test_context_menus_read_the_message_and_the_user(server, run, scenario, bot):
     @bot.tree.context_menu(name="Describe this")
     async def describe(interaction: discord.Interaction, message: discord.Message):
         await interaction.response.send_message(f"{message.content} {len(message.attachments)}", ephemeral=True)
@@ -227,14 +227,14 @@ async def test_context_menus_read_the_message_and_the_user(server, run, place, b
         await interaction.response.send_message(user.display_name, ephemeral=True)
 
     async with run(bot):
-        person = server.person(place.ada)
-        written = await server.person(place.bob).send(place.channel, "look", UploadedFile("a.png", png()))
+        person = server.person(scenario.ada)
+        written = await server.person(scenario.bob).send(scenario.channel, "look", UploadedFile("a.png", png()))
         assert (await (await person.context_menu("Describe this", written)).message()).content == "look 1"
-        used = await person.context_menu("Gallery", place.bob, place.channel)
+        used = await person.context_menu("Gallery", scenario.bob, scenario.channel)
         assert (await used.message()).content == "bob"
 
 
-async def test_a_direct_message_has_no_guild(server, run, place, bot):
+async def test_a_direct_message_has_no_guild(server, run, scenario, bot):
     @bot.tree.command(description="Where")
     async def where(interaction: discord.Interaction):
         kind = type(interaction.channel).__name__
@@ -242,8 +242,8 @@ async def test_a_direct_message_has_no_guild(server, run, place, bot):
         await interaction.channel.send("and so")
 
     async with run(bot):
-        channel = server.world.dm_channel(place.ada)
-        used = await server.person(place.ada).command("where", channel)
+        channel = server.world.dm_channel(scenario.ada)
+        used = await server.person(scenario.ada).command("where", channel)
         assert (await used.message()).content == "None DMChannel True"
         await server.wait_for(channel, lambda message: message.content == "and so")
     assert not bot.errors
@@ -270,9 +270,7 @@ def travelling_bot(bot):
     return bot
 
 
-async def test_where_only_the_person_installed_the_app_the_channel_is_closed_and_followups_are_few(
-    server, run, world, travelling_bot
-):
+async def test_a_user_install_cannot_post_to_the_channel_and_has_few_followups(server, run, world, travelling_bot):
     eve = world.add_user("eve", installed=True)
     foreign = world.add_channel(world.add_guild("Elsewhere", eve, bot=False))
     async with run(travelling_bot):
@@ -294,9 +292,7 @@ async def test_a_person_who_may_not_use_foreign_apps_gets_only_private_answers(s
         assert (await used.followup()).ephemeral
 
 
-async def test_in_the_direct_messages_of_two_people_only_an_installed_command_is_on_offer(
-    server, run, world, travelling_bot
-):
+async def test_a_private_chat_between_users_offers_only_user_install_commands(server, run, world, travelling_bot):
     eve, mallory = world.add_user("eve", installed=True), world.add_user("mallory")
     channel = world.dm_channel(eve, mallory)
     async with run(travelling_bot):
@@ -307,23 +303,23 @@ async def test_in_the_direct_messages_of_two_people_only_an_installed_command_is
             await server.person(mallory).command("anywhere", channel)
 
 
-async def test_commands_hide_from_those_who_may_not_use_them(server, run, world, place, bot):
+async def test_commands_hide_from_those_who_may_not_use_them(server, run, world, scenario, bot):
     @bot.tree.command(description="Tidy", nsfw=True)
     @app_commands.default_permissions(manage_messages=True)
     async def tidy(interaction: discord.Interaction):
         await interaction.response.send_message("tidy")
 
-    tame, wild = place.channel, world.add_channel(place.guild, "wild", nsfw=True)
-    moderator = world.add_role(place.guild, "moderator", permissions.MANAGE_MESSAGES)
+    tame, wild = scenario.channel, world.add_channel(scenario.guild, "wild", nsfw=True)
+    moderator = world.add_role(scenario.guild, "moderator", permissions.MANAGE_MESSAGES)
     async with run(bot):
-        bob = server.person(place.bob)
-        assert [each["name"] for each in server.person(place.ada).commands(wild)] == ["tidy"]
-        assert server.person(place.ada).commands(tame) == bob.commands(wild) == []
-        place.guild.members[place.bob.id].role_ids.append(moderator.id)
+        bob = server.person(scenario.bob)
+        assert [each["name"] for each in server.person(scenario.ada).commands(wild)] == ["tidy"]
+        assert server.person(scenario.ada).commands(tame) == bob.commands(wild) == []
+        scenario.guild.members[scenario.bob.id].role_ids.append(moderator.id)
         assert await (await bob.command("tidy", wild)).message()
 
 
-async def test_a_bot_that_is_silent_for_three_seconds_did_not_respond(server, run, place, bot, world):
+async def test_a_bot_that_is_silent_for_three_seconds_did_not_respond(server, run, scenario, bot, world):
     waiting = []
 
     @bot.tree.command(description="Sleep")
@@ -331,7 +327,7 @@ async def test_a_bot_that_is_silent_for_three_seconds_did_not_respond(server, ru
         waiting.append(interaction)
 
     async with run(bot):
-        used = await server.person(place.ada).command("sleep", place.channel)
+        used = await server.person(scenario.ada).command("sleep", scenario.channel)
         await server.wait_until(lambda: used.failed, timeout=5)
         with pytest.raises(InteractionFailed):
             await used.response()
@@ -340,7 +336,7 @@ async def test_a_bot_that_is_silent_for_three_seconds_did_not_respond(server, ru
         assert refused.value.code == 10062
 
 
-async def test_the_token_ends_after_fifteen_minutes_and_the_channel_is_the_way_out(server, run, place, bot, world):
+async def test_the_token_expires_after_15_minutes_and_the_channel_still_works(server, run, scenario, bot, world):
     seen = []
 
     @bot.tree.command(description="Wait")
@@ -361,13 +357,13 @@ async def test_the_token_ends_after_fifteen_minutes_and_the_channel_is_the_way_o
         await interaction.channel.get_partial_message(message.id).edit(content="by the channel")
 
     async with run(bot):
-        used = await server.person(place.ada).command("wait", place.channel)
+        used = await server.person(scenario.ada).command("wait", scenario.channel)
         await used.wait_for(lambda message: message.content == "by the channel")
         assert seen == [40060, 401, 50027]
     assert not bot.errors
 
 
-async def test_a_deferral_becomes_components_v2_and_stays_as_public_as_it_was(server, run, place, bot):
+async def test_a_deferral_becomes_components_v2_and_stays_as_public_as_it_was(server, run, scenario, bot):
     class Result(discord.ui.LayoutView):
         gallery = discord.ui.MediaGallery(discord.MediaGalleryItem("attachment://0.png"))
 
@@ -383,12 +379,12 @@ async def test_a_deferral_becomes_components_v2_and_stays_as_public_as_it_was(se
         await interaction.followup.send("second", ephemeral=True)
 
     async with run(bot):
-        person = server.person(place.ada)
-        drawn = await (await person.command("draw", place.channel)).message()
+        person = server.person(scenario.ada)
+        drawn = await (await person.command("draw", scenario.channel)).message()
         assert drawn.v2
         assert [each.flags & (1 << 7) for each in drawn.history] == [1 << 7, 0]
         assert drawn.edited_at is None
-        talked = await person.command("talk", place.channel)
+        talked = await person.command("talk", scenario.channel)
         second = await talked.followup()
         first = await talked.message()
         assert (first.content, first.ephemeral) == ("first", False)
@@ -397,18 +393,18 @@ async def test_a_deferral_becomes_components_v2_and_stays_as_public_as_it_was(se
     assert not server.violations
 
 
-async def test_the_bot_may_write_to_somebody_in_private(server, run, place, bot):
+async def test_the_bot_may_write_to_somebody_in_private(server, run, scenario, bot):
     async with run(bot, sync=False):
-        user = await bot.fetch_user(place.ada.id)
+        user = await bot.fetch_user(scenario.ada.id)
         await user.send("psst")
-        (message,) = server.messages(server.world.dm_channel(place.ada))
+        (message,) = server.messages(server.world.dm_channel(scenario.ada))
         assert message.content == "psst"
-        assert server.person(place.ada).visible_messages(server.world.dm_channel(place.ada)) == [message]
-        assert server.person(place.bob).visible_messages(server.world.dm_channel(place.ada)) == []
+        assert server.person(scenario.ada).visible_messages(server.world.dm_channel(scenario.ada)) == [message]
+        assert server.person(scenario.bob).visible_messages(server.world.dm_channel(scenario.ada)) == []
 
 
-async def test_commands_of_one_guild_are_kept_apart_and_keep_their_ids(server, run, world, place, bot):
-    @bot.tree.command(description="Here", guild=discord.Object(place.guild.id))
+async def test_commands_of_one_guild_are_kept_apart_and_keep_their_ids(server, run, world, scenario, bot):
+    @bot.tree.command(description="Here", guild=discord.Object(scenario.guild.id))
     async def here(interaction: discord.Interaction):
         await interaction.response.send_message("here")
 
@@ -416,19 +412,19 @@ async def test_commands_of_one_guild_are_kept_apart_and_keep_their_ids(server, r
     async def everywhere(interaction: discord.Interaction):
         await interaction.response.send_message("everywhere")
 
-    elsewhere = world.add_channel(world.add_guild("Elsewhere", place.ada))
+    elsewhere = world.add_channel(world.add_guild("Elsewhere", scenario.ada))
     async with run(bot):
-        first = await bot.tree.sync(guild=discord.Object(place.guild.id))
-        person = server.person(place.ada)
-        assert {each["name"] for each in person.commands(place.channel)} == {"here", "everywhere"}
+        first = await bot.tree.sync(guild=discord.Object(scenario.guild.id))
+        person = server.person(scenario.ada)
+        assert {each["name"] for each in person.commands(scenario.channel)} == {"here", "everywhere"}
         assert {each["name"] for each in person.commands(elsewhere)} == {"everywhere"}
-        assert (await (await person.command("here", place.channel)).message()).content == "here"
-        again = await bot.tree.sync(guild=discord.Object(place.guild.id))
+        assert (await (await person.command("here", scenario.channel)).message()).content == "here"
+        again = await bot.tree.sync(guild=discord.Object(scenario.guild.id))
         assert [each.id for each in again] == [each.id for each in first]
         assert [each.name for each in await bot.tree.fetch_commands()] == ["everywhere"]
 
 
-async def test_people_without_avatars_and_with_every_kind_of_name_arrive_whole(server, run, world, place, bot):
+async def test_people_without_avatars_and_with_every_kind_of_name_arrive_whole(server, run, world, scenario, bot):
     got = []
 
     @bot.tree.command(description="Who")
@@ -440,8 +436,8 @@ async def test_people_without_avatars_and_with_every_kind_of_name_arrive_whole(s
     async with run(bot):
         for name in names:
             user = world.add_user("u", display_name=name)
-            world.add_member(user, place.guild)
-            used = await server.person(user).command("who", place.channel, text=f"@everyone {name}")
+            world.add_member(user, scenario.guild)
+            used = await server.person(user).command("who", scenario.channel, text=f"@everyone {name}")
             assert (await used.message()).content == f"@everyone {name}"
     assert got == [(name, None, f"@everyone {name}") for name in names]
     assert not server.pings

@@ -10,7 +10,7 @@ import pytest
 from preview import FakeDiscord, UploadedFile, World
 
 
-def heard(bot, name: str) -> asyncio.Queue:
+def collect_events(bot, name: str) -> asyncio.Queue:
     """Collect a client's events."""
     queue: asyncio.Queue = asyncio.Queue()
 
@@ -22,48 +22,48 @@ def heard(bot, name: str) -> asyncio.Queue:
     return queue
 
 
-async def soon(queue: asyncio.Queue):
+async def next_event(queue: asyncio.Queue):
     return await asyncio.wait_for(queue.get(), 10)
 
 
 @pytest.mark.parametrize("trouble", ["drop", "abort", "reconnect"])
-async def test_a_lost_connection_is_resumed_and_nothing_is_missed(server, run, place, make_bot, trouble):
+async def test_a_lost_connection_is_resumed_and_nothing_is_missed(server, run, scenario, make_bot, trouble):
     bot = make_bot()
 
     @bot.tree.command(description="Ping")
     async def ping(interaction: discord.Interaction):
         await interaction.response.send_message("pong")
 
-    resumed = heard(bot, "resumed")
-    person = server.person(place.ada)
+    resumed = collect_events(bot, "resumed")
+    person = server.person(scenario.ada)
     async with run(bot):
-        before = (await (await person.command("ping", place.channel)).message()).content
+        before = (await (await person.command("ping", scenario.channel)).message()).content
         lost = getattr(server.gateway, trouble)()
         if lost:
             await lost
-        during = await person.command("ping", place.channel)
-        await soon(resumed)
+        during = await person.command("ping", scenario.channel)
+        await next_event(resumed)
         assert [before, (await during.message()).content] == ["pong", "pong"]
         assert len(server.gateway.identifies) == 1
         assert len(server.gateway.resumes) == 1
 
 
-async def test_an_invalidated_session_is_replaced_by_a_new_one(server, run, place, make_bot):
+async def test_an_invalidated_session_is_replaced_by_a_new_one(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
-        ready = heard(bot, "ready")
+        ready = collect_events(bot, "ready")
         await server.gateway.invalidate()
-        await soon(ready)
+        await next_event(ready)
         assert len(server.gateway.identifies) == 2
         assert len(server.gateway.sessions) == 1
 
 
-async def test_a_session_that_was_forgotten_cannot_be_resumed(server, run, place, make_bot):
+async def test_a_session_that_was_forgotten_cannot_be_resumed(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
-        ready = heard(bot, "ready")
+        ready = collect_events(bot, "ready")
         await server.gateway.drop(resumable=False)
-        await soon(ready)
+        await next_event(ready)
         assert (len(server.gateway.resumes), len(server.gateway.identifies)) == (1, 2)
 
 
@@ -83,47 +83,47 @@ async def test_a_privileged_intent_that_is_not_switched_on_closes_with_4014(serv
 
 @pytest.mark.parametrize("content", [True, False])
 async def test_content_is_readable_with_the_intent_when_mentioned_or_in_private(
-    server, run, world, place, make_bot, content
+    server, run, world, scenario, make_bot, content
 ):
     if content:
         world.application.privileged_intents = discord.Intents(message_content=True).value
     bot = make_bot(discord.Intents(guilds=True, messages=True, message_content=content))
-    said = heard(bot, "message")
-    person = server.person(place.ada)
+    said = collect_events(bot, "message")
+    person = server.person(scenario.ada)
     async with run(bot, sync=False):
         texts = ["secret", f"hello <@{world.bot.id}>", "private"]
         for text in texts:
-            channel = world.dm_channel(place.ada) if text == "private" else place.channel
+            channel = world.dm_channel(scenario.ada) if text == "private" else scenario.channel
             await person.send(channel, text, UploadedFile("a.txt", b"x"))
-        got = [await soon(said) for _ in texts]
+        got = [await next_event(said) for _ in texts]
         expected = texts if content else ["", *texts[1:]]
         assert [each.content for each in got] == expected
         assert [len(each.attachments) for each in got] == [int(bool(each)) for each in expected]
-        fetched = await bot.get_channel(place.channel.id).fetch_message(got[0].id)
+        fetched = await bot.get_channel(scenario.channel.id).fetch_message(got[0].id)
         assert fetched.content == expected[0]
 
 
-async def test_reactions_and_deletions_are_told_to_those_who_asked_for_them(server, run, world, place, make_bot):
+async def test_reactions_and_deletions_are_told_to_those_who_asked_for_them(server, run, world, scenario, make_bot):
     bot = make_bot(discord.Intents(guilds=True, guild_reactions=True, guild_messages=True))
     added, removed, deleted = (
-        heard(bot, f"raw_{each}") for each in ("reaction_add", "reaction_remove", "message_delete")
+        collect_events(bot, f"raw_{each}") for each in ("reaction_add", "reaction_remove", "message_delete")
     )
-    edited = heard(bot, "raw_message_edit")
-    person = server.person(place.ada)
+    edited = collect_events(bot, "raw_message_edit")
+    person = server.person(scenario.ada)
     async with run(bot, sync=False):
-        message = await person.send(place.channel, "x")
+        message = await person.send(scenario.channel, "x")
         await person.edit(message, "y")
         await person.react(message, "❌")
         await person.unreact(message, "❌")
         await person.delete(message)
-        assert (await soon(edited)).message_id == message.id
-        event = await soon(added)
+        assert (await next_event(edited)).message_id == message.id
+        event = await next_event(added)
         assert (str(event.emoji), event.member.display_name) == ("❌", "Ada 🌙 Ł")
-        assert (await soon(removed)).user_id == place.ada.id
-        assert (await soon(deleted)).message_id == message.id
+        assert (await next_event(removed)).user_id == scenario.ada.id
+        assert (await next_event(deleted)).message_id == message.id
 
 
-async def test_without_intents_only_interactions_arrive(server, run, place, make_bot):
+async def test_without_intents_only_interactions_arrive(server, run, scenario, make_bot):
     bot = make_bot(discord.Intents.none())
 
     @bot.tree.command(description="Ping")
@@ -131,45 +131,51 @@ async def test_without_intents_only_interactions_arrive(server, run, place, make
         await interaction.response.send_message(interaction.channel.name)
 
     async with run(bot):
-        used = await server.person(place.ada).command("ping", place.channel)
+        used = await server.person(scenario.ada).command("ping", scenario.channel)
         assert (await used.message()).content == "art"
         kinds = {event["t"] for session in server.gateway.sessions.values() for event in session.events}
         assert kinds == {"READY", "INTERACTION_CREATE"}
 
 
-async def test_channels_and_guilds_may_come_and_go_while_the_bot_runs(server, run, world, place, make_bot):
+async def test_channels_and_guilds_may_come_and_go_while_the_bot_runs(server, run, world, scenario, make_bot):
     bot = make_bot()
-    joined, left, gone = heard(bot, "guild_join"), heard(bot, "guild_remove"), heard(bot, "guild_channel_delete")
-    guild = world.add_guild("Later", place.ada, bot=False)
+    joined, left, gone = (
+        collect_events(bot, "guild_join"),
+        collect_events(bot, "guild_remove"),
+        collect_events(bot, "guild_channel_delete"),
+    )
+    guild = world.add_guild("Later", scenario.ada, bot=False)
     channel = world.add_channel(guild)
     async with run(bot, sync=False):
         server.core.join_guild(guild)
-        assert [each.name for each in (await soon(joined)).text_channels] == ["general"]
+        assert [each.name for each in (await next_event(joined)).text_channels] == ["general"]
         server.core.delete_channel(channel)
-        assert (await soon(gone)).id == channel.id
+        assert (await next_event(gone)).id == channel.id
         server.core.leave_guild(guild)
-        assert (await soon(left)).id == guild.id
+        assert (await next_event(left)).id == guild.id
 
 
-async def test_guilds_are_spread_over_shards_and_direct_messages_go_to_the_first(monkeypatch, make_bot, world, place):
+async def test_guilds_are_spread_over_shards_and_direct_messages_go_to_the_first(
+    monkeypatch, make_bot, world, scenario
+):
     async with FakeDiscord(world, limits=(), shards=2) as server:
         monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
         world.clock.advance(1)
-        other = world.add_guild("Other", place.ada)
-        while (other.id >> 22) % 2 == (place.guild.id >> 22) % 2:
-            other = world.add_guild("Other", place.ada)
+        other = world.add_guild("Other", scenario.ada)
+        while (other.id >> 22) % 2 == (scenario.guild.id >> 22) % 2:
+            other = world.add_guild("Other", scenario.ada)
         async with make_bot() as bot:
             await bot.login(world.application.token)
             task = asyncio.create_task(bot.connect())
             await bot.wait_until_ready()
-            shards = {bot.get_guild(each.id).shard_id for each in (place.guild, other)}
+            shards = {bot.get_guild(each.id).shard_id for each in (scenario.guild, other)}
             assert shards == {0, 1}
             assert sorted(session.shard for session in server.gateway.sessions.values()) == [(0, 2), (1, 2)]
             await bot.close()
             await task
 
 
-async def talk(server: FakeDiscord, *payloads: dict) -> tuple[list[dict], int | None]:
+async def raw_gateway(server: FakeDiscord, *payloads: dict) -> tuple[list[dict], int | None]:
     """Send payloads without a library; return what came back until the connection closed."""
     answers = []
     async with aiohttp.ClientSession() as session, session.ws_connect(server.core.gateway_url) as socket:
@@ -192,11 +198,11 @@ async def talk(server: FakeDiscord, *payloads: dict) -> tuple[list[dict], int | 
 async def test_what_breaks_the_protocol_is_closed_with_its_code(server, payload, code):
     if payload["op"] == 2 and payload["d"]["token"] is None:
         payload = {"op": 2, "d": payload["d"] | {"token": server.world.application.token}}
-    answers, closed = await talk(server, payload)
+    answers, closed = await raw_gateway(server, payload)
     assert (answers[0]["op"], closed) == (10, code)
 
 
-async def test_the_plain_client_and_uncompressed_frames_work_too(server, place):
+async def test_the_plain_client_and_uncompressed_frames_work_too(server, scenario):
     token = server.world.application.token
     async with aiohttp.ClientSession() as session, session.ws_connect(server.core.gateway_url) as socket:
         assert json.loads((await socket.receive()).data)["op"] == 10

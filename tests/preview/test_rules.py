@@ -50,7 +50,7 @@ def fields(count):
 
 
 # What Discord's OpenAPI file cannot say.
-CROSS_FIELD = {
+CROSS_FIELD_VIOLATIONS = {
     "six legacy rows": message(components=[row(each) for each in buttons(6)]),
     "a custom_id twice": message(components=[row(BUTTON, BUTTON)]),
     "a button without custom_id": message(components=[row({"type": 2, "style": 1, "label": "x"})]),
@@ -102,7 +102,7 @@ CROSS_FIELD = {
 }
 
 # What the OpenAPI file says.
-SPOKEN = {
+SCHEMA_VIOLATIONS = {
     "a long title": message(embeds=[{"title": "x" * 257}]),
     "eleven embeds": message(embeds=[{"title": "x"}] * 11),
     "26 fields": message(embeds=[{"fields": [{"name": "a", "value": "b"}] * 26}]),
@@ -131,7 +131,7 @@ SPOKEN = {
     "a path that is not there": ("POST", "/channels/1/mesages", {"content": "x"}),
 }
 
-RIGHT = {
+VALID_PAYLOADS = {
     "a plain message": message(content="x" * 2000, components=[row(*buttons(4), LINK)], nonce="123", tts=False),
     "Components V2": message(
         flags=V2,
@@ -176,7 +176,7 @@ def broken_rules(method, path, body):
     return rules.check_message(body, v2=bool(body.get("flags", 0) & V2))
 
 
-@pytest.mark.parametrize("case", CROSS_FIELD.values(), ids=CROSS_FIELD)
+@pytest.mark.parametrize("case", CROSS_FIELD_VIOLATIONS.values(), ids=CROSS_FIELD_VIOLATIONS)
 def test_a_body_that_breaks_a_cross_field_rule_is_found(case):
     assert broken_rules(*copy.deepcopy(case))
 
@@ -188,12 +188,12 @@ def description(openapi) -> OpenApi:
     return OpenApi.load(openapi)
 
 
-@pytest.mark.parametrize("case", SPOKEN.values(), ids=SPOKEN)
+@pytest.mark.parametrize("case", SCHEMA_VIOLATIONS.values(), ids=SCHEMA_VIOLATIONS)
 def test_a_body_that_breaks_the_openapi_file_is_found(case, description):
     assert description.check_request(*case)
 
 
-@pytest.mark.parametrize("case", RIGHT.values(), ids=RIGHT)
+@pytest.mark.parametrize("case", VALID_PAYLOADS.values(), ids=VALID_PAYLOADS)
 def test_a_right_body_passes(case, description):
     assert broken_rules(*case) == []
     assert description.check_request(*case) == []
@@ -206,9 +206,11 @@ def test_the_openapi_file_finds_what_is_wrong_with_an_answer(description):
     assert description.check_response("GET", "/gateway", 404, {"message": "x", "code": 0}) == []
 
 
-async def test_a_violation_is_refused_in_discords_form_and_kept(server, raw, place):
+async def test_a_violation_is_refused_in_discords_form_and_kept(server, raw, scenario):
     server.core.openapi = None
-    status, answer = await raw("POST", f"/channels/{place.channel.id}/messages", {"components": [row(BUTTON, BUTTON)]})
+    status, answer = await raw(
+        "POST", f"/channels/{scenario.channel.id}/messages", {"components": [row(BUTTON, BUTTON)]}
+    )
     assert (status, answer["code"], answer["message"]) == (400, 50035, "Invalid Form Body")
     assert answer["errors"]["components"]["_errors"][0]["code"] == "COMPONENT_CUSTOM_ID_DUPLICATED"
     (kept,) = server.violations
@@ -222,8 +224,8 @@ async def test_a_violation_is_refused_in_discords_form_and_kept(server, raw, pla
         ({"flags": 0, "components": [row(BUTTON)], "content": "x"}, "content"),
     ],
 )
-async def test_a_message_made_of_components_v2_stays_so(server, raw, place, edit, path):
-    where = f"/channels/{place.channel.id}/messages"
+async def test_a_message_made_of_components_v2_stays_so(server, raw, scenario, edit, path):
+    where = f"/channels/{scenario.channel.id}/messages"
     _, sent = await raw("POST", where, {"flags": V2, "components": [TEXT]})
     status, answer = await raw("PATCH", f"{where}/{sent['id']}", edit)
     assert status == 400
@@ -231,15 +233,15 @@ async def test_a_message_made_of_components_v2_stays_so(server, raw, place, edit
     assert server.world.messages[int(sent["id"])].text == "x"
 
 
-async def test_a_picture_that_was_not_uploaded_cannot_be_shown(server, raw, place):
+async def test_a_picture_that_was_not_uploaded_cannot_be_shown(server, raw, scenario):
     body = {"embeds": [{"image": {"url": "attachment://missing.png"}}]}
-    status, _ = await raw("POST", f"/channels/{place.channel.id}/messages", body)
+    status, _ = await raw("POST", f"/channels/{scenario.channel.id}/messages", body)
     assert status == 400
-    assert server.messages(place.channel) == []
+    assert server.messages(scenario.channel) == []
 
 
-async def test_components_are_numbered_as_discord_numbers_them(server, raw, place):
+async def test_components_are_numbered_as_discord_numbers_them(server, raw, scenario):
     body = {"components": [row(BUTTON, LINK), row(BUTTON | {"custom_id": "other", "id": 2})]}
-    _, sent = await raw("POST", f"/channels/{place.channel.id}/messages", body)
+    _, sent = await raw("POST", f"/channels/{scenario.channel.id}/messages", body)
     numbers = [each["id"] for parent in sent["components"] for each in (parent, *parent["components"])]
     assert numbers == [1, 3, 4, 5, 2]

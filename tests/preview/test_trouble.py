@@ -24,23 +24,23 @@ async def ping_bot(make_bot):
 
 
 @pytest.mark.parametrize("everywhere", [True, False])
-async def test_a_429_is_waited_for(server, run, place, make_bot, everywhere):
+async def test_a_429_is_waited_for(server, run, scenario, make_bot, everywhere):
     bot = make_bot()
     async with run(bot, sync=False):
         planned = server.faults.rate_limit(
             "POST", "/channels/*/messages", retry_after=0.05, times=2, is_global=everywhere
         )
-        await bot.get_channel(place.channel.id).send("x")
+        await bot.get_channel(scenario.channel.id).send("x")
         assert planned.hits == 2
         assert [each.status for each in server.requests if each.method == "POST"] == [429, 429, 200]
 
 
-async def test_a_429_without_via_is_taken_for_a_ban(server, run, place, make_bot):
+async def test_a_429_without_via_is_taken_for_a_ban(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
         server.faults.rate_limit("POST", "/channels/*/messages", via=False)
         with pytest.raises(discord.HTTPException) as refused:
-            await bot.get_channel(place.channel.id).send("x")
+            await bot.get_channel(scenario.channel.id).send("x")
         assert refused.value.status == 429
 
 
@@ -50,43 +50,43 @@ async def test_the_cap_on_edits_of_old_messages_can_be_played(server, raw):
     assert (status, answer["code"], answer["retry_after"]) == (429, 30046, 1.5)
 
 
-async def test_a_502_is_retried(server, run, place, ping_bot):
+async def test_a_502_is_retried(server, run, scenario, ping_bot):
     async with run(ping_bot):
         planned = server.faults.fail("PATCH", "/webhooks/*", status=502)
-        used = await server.person(place.ada).command("ping", place.channel)
+        used = await server.person(scenario.ada).command("ping", scenario.channel)
         await used.wait_for(lambda message: message.content == "pong!")
         assert planned.hits == 1
 
 
-async def test_a_dropped_request_was_not_carried_out_and_a_lost_answer_was(server, run, place, make_bot):
+async def test_a_dropped_request_was_not_carried_out_and_a_lost_answer_was(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
-        channel = bot.get_channel(place.channel.id)
+        channel = bot.get_channel(scenario.channel.id)
         for plan, expected in ((server.faults.drop, 0), (server.faults.drop_response, 1)):
             plan("POST", "/channels/*/messages")
             with pytest.raises((aiohttp.ClientError, OSError)):
                 await channel.send("x")
-            assert len(server.messages(place.channel)) == expected
+            assert len(server.messages(scenario.channel)) == expected
 
 
-async def test_a_held_request_goes_on_when_it_is_released(server, run, place, make_bot):
+async def test_a_held_request_goes_on_when_it_is_released(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
         held = server.faults.hold("POST", "/channels/*/messages")
-        sending = asyncio.create_task(bot.get_channel(place.channel.id).send("x"))
+        sending = asyncio.create_task(bot.get_channel(scenario.channel.id).send("x"))
         await held.reached.wait()
-        assert server.messages(place.channel) == []
+        assert server.messages(scenario.channel) == []
         held.release()
         await sending
-        assert len(server.messages(place.channel)) == 1
+        assert len(server.messages(scenario.channel)) == 1
 
 
-async def test_a_delay_makes_one_request_late(server, run, place, make_bot):
+async def test_a_delay_makes_one_request_late(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
         server.faults.delay("POST", "/channels/*/messages", 0.2)
         began = time.monotonic()
-        await bot.get_channel(place.channel.id).send("x")
+        await bot.get_channel(scenario.channel.id).send("x")
         assert 0.2 <= time.monotonic() - began < 2
         assert server.requests[-1].seconds >= 0.2
 
@@ -98,8 +98,8 @@ async def test_a_gateway_that_cannot_be_reached_refuses(server, raw):
             await session.ws_connect(server.core.gateway_url)
 
 
-async def test_buckets_count_by_channel_and_tell_what_is_left(world, place):
-    other = world.add_channel(place.guild, "other")
+async def test_buckets_count_by_channel_and_tell_what_is_left(world, scenario):
+    other = world.add_channel(scenario.guild, "other")
     async with FakeDiscord(world, limits=LIMITS) as server, aiohttp.ClientSession() as session:
         headers = {"Authorization": f"Bot {world.application.token}"}
 
@@ -108,7 +108,7 @@ async def test_buckets_count_by_channel_and_tell_what_is_left(world, place):
             async with session.post(url, json={"content": "x"}, headers=headers) as response:
                 return response.status, response.headers, await response.json()
 
-        answers = [await post(place.channel) for _ in range(6)]
+        answers = [await post(scenario.channel) for _ in range(6)]
         assert [status for status, _, _ in answers] == [200] * 5 + [429]
         assert [headers["X-RateLimit-Remaining"] for _, headers, _ in answers] == ["4", "3", "2", "1", "0", "0"]
         _, refusal, body = answers[-1]
@@ -119,12 +119,12 @@ async def test_buckets_count_by_channel_and_tell_what_is_left(world, place):
         assert (await post(other))[0] == 200
 
 
-async def test_discord_py_keeps_within_the_buckets_by_itself(world, place, make_bot, monkeypatch):
+async def test_discord_py_keeps_within_the_buckets_by_itself(world, scenario, make_bot, monkeypatch):
     async with FakeDiscord(world, limits=LIMITS) as server:
         monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
         async with make_bot() as bot:
             await bot.login(world.application.token)
-            channel = bot.get_partial_messageable(place.channel.id)
+            channel = bot.get_partial_messageable(scenario.channel.id)
             message = (await channel.send("x")).id
             for _ in range(3):
                 await channel.get_partial_message(message).add_reaction("🎉")
@@ -132,12 +132,12 @@ async def test_discord_py_keeps_within_the_buckets_by_itself(world, place, make_
             assert 429 not in [each.status for each in server.requests]
 
 
-async def test_fifty_requests_a_second_are_the_limit_for_all_channels_together(world, place):
+async def test_fifty_requests_a_second_are_the_limit_for_all_channels_together(world, scenario):
     async with FakeDiscord(world, limits=LIMITS) as server, aiohttp.ClientSession() as session:
         headers = {"Authorization": f"Bot {world.application.token}"}
 
         async def get():
-            async with session.get(f"{server.api_url}/channels/{place.channel.id}", headers=headers) as response:
+            async with session.get(f"{server.api_url}/channels/{scenario.channel.id}", headers=headers) as response:
                 return response.status, response.headers.get("X-RateLimit-Scope"), await response.json()
 
         answers = await asyncio.gather(*(get() for _ in range(200)))

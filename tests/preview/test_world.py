@@ -10,31 +10,31 @@ from preview.state.files import safe_filename
 from preview.state.world import Overwrite
 
 
-def test_overwrites_apply_in_discords_order(world, place):
-    role = world.add_role(place.guild, "muted")
-    world.add_member(place.bob, place.guild, role)
-    place.channel.overwrites = [
-        Overwrite(place.guild.id, 0, deny=permissions.SEND_MESSAGES),
+def test_overwrites_apply_in_discords_order(world, scenario):
+    role = world.add_role(scenario.guild, "muted")
+    world.add_member(scenario.bob, scenario.guild, role)
+    scenario.channel.overwrites = [
+        Overwrite(scenario.guild.id, 0, deny=permissions.SEND_MESSAGES),
         Overwrite(role.id, 0, allow=permissions.SEND_MESSAGES, deny=permissions.ADD_REACTIONS),
-        Overwrite(place.bob.id, 1, allow=permissions.ADD_REACTIONS, deny=permissions.ATTACH_FILES),
+        Overwrite(scenario.bob.id, 1, allow=permissions.ADD_REACTIONS, deny=permissions.ATTACH_FILES),
     ]
-    rights = world.permissions(place.bob, place.channel)
+    rights = world.permissions(scenario.bob, scenario.channel)
     assert rights & permissions.SEND_MESSAGES
     assert rights & permissions.ADD_REACTIONS
     assert not rights & permissions.ATTACH_FILES
-    assert world.permissions(place.ada, place.channel) == permissions.ALL
+    assert world.permissions(scenario.ada, scenario.channel) == permissions.ALL
 
 
-def test_a_thread_has_the_permissions_of_its_channel(world, place):
-    thread = world.add_thread(place.channel, "t", owner=place.ada)
-    place.channel.overwrites.append(Overwrite(place.bob.id, 1, deny=permissions.VIEW_CHANNEL))
-    assert world.permissions(place.bob, thread) == 0
+def test_a_thread_has_the_permissions_of_its_channel(world, scenario):
+    thread = world.add_thread(scenario.channel, "t", owner=scenario.ada)
+    scenario.channel.overwrites.append(Overwrite(scenario.bob.id, 1, deny=permissions.VIEW_CHANNEL))
+    assert world.permissions(scenario.bob, thread) == 0
 
 
-def test_direct_channels_are_found_again(world, place):
-    assert world.dm_channel(place.ada) is world.dm_channel(place.ada)
-    assert world.dm_channel(place.ada) is not world.dm_channel(place.ada, place.bob)
-    assert world.permissions(world.bot, world.dm_channel(place.ada, place.bob)) == 0
+def test_direct_channels_are_found_again(world, scenario):
+    assert world.dm_channel(scenario.ada) is world.dm_channel(scenario.ada)
+    assert world.dm_channel(scenario.ada) is not world.dm_channel(scenario.ada, scenario.bob)
+    assert world.permissions(world.bot, world.dm_channel(scenario.ada, scenario.bob)) == 0
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ async def test_an_unknown_route_is_an_ordinary_404(server, raw):
     assert await raw("GET", "/nonsense") == (404, {"message": "404: Not Found", "code": 0})
 
 
-async def test_an_svg_is_never_shown_as_a_page(server, raw, place):
+async def test_an_svg_is_never_shown_as_a_page(server, raw, scenario):
     hostile = UploadedFile("x.svg", b"<svg onload='alert(1)'/>")
-    message = await server.person(place.ada).send(place.channel, "", hostile)
+    message = await server.person(scenario.ada).send(scenario.channel, "", hostile)
     await raw("GET", server.core.cdn_url(message.attachments[0]))
     assert raw.headers["Content-Type"] == "application/octet-stream"

@@ -49,7 +49,7 @@ def test_where_results_go_is_said_in_the_words_in_which_it_is_chosen(delivery, w
     assert shown in settings_summary(settings, GUILD, 0)
 
 
-def test_the_command_and_the_panel_offer_every_way_to_deliver_by_the_same_words():
+def test_the_command_and_the_panel_offer_the_same_result_placements():
     (where,) = (option for option in ConfigGroup.results.parameters if option.name == "where")
     assert {choice.name: ResultPlacement(choice.value) for choice in where.choices} == {
         words: each for each, words in PLACEMENT_LABELS.items()

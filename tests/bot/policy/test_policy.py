@@ -19,15 +19,15 @@ from generation.job import Action, Requester, Speed, new_job_id
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.prompt import PromptError, parse_params
-from tests.db.jobs import a_job
+from tests.db.jobs import make_job
 
 GUILD, CHANNEL, CATEGORY, ADA, PATRONS = 1, 2, 3, 11, 21
 MODEL = Model(name="painter", ref="painter")
-HERE = ModelRegistry((MODEL,))
+REGISTRY = ModelRegistry((MODEL,))
 NOW = 1_000_000.0
 
 
-class Place:
+class PolicyHarness:
     """A policy on a database of its own, and the means to set it."""
 
     def __init__(self, connection: Connection) -> None:
@@ -42,23 +42,25 @@ class Place:
 
     async def set(self, **settings) -> None:
         version = (await self.guilds.settings(GUILD)).version
-        assert await self.guilds.set_settings(act(), to_dict(GuildSettings(**settings)), version)
+        assert await self.guilds.set_settings(audit_entry(), to_dict(GuildSettings(**settings)), version)
 
-    async def job(self, *, ago: float = 0.0, seconds: float = 10.0, action=Action.IMAGINE, guild: int = GUILD) -> str:
-        job = a_job(id=new_job_id(), action=action, asked_at=NOW - ago, requester=Requester(ADA, "ada"))
+    async def add_job(
+        self, *, ago: float = 0.0, seconds: float = 10.0, action=Action.IMAGINE, guild: int = GUILD
+    ) -> str:
+        job = make_job(id=new_job_id(), action=action, asked_at=NOW - ago, requester=Requester(ADA, "ada"))
         job = replace(job, destination=replace(job.destination, guild_id=guild))
         await self.store.add_job(job)
         await self.store.mark_running(job.id)
         await self.store.mark_generated(job.id, "webp", seconds)
         return job.id
 
-    async def admit(self, prompt: str = "a fox", *, roles=(), places=(CHANNEL,), guild=GUILD, **ask):
+    async def authorize(self, prompt: str = "a fox", *, roles=(), places=(CHANNEL,), guild=GUILD, **ask):
         who = RequestContext(guild_id=guild, channel_ids=frozenset(places), person_id=ADA, role_ids=frozenset(roles))
-        ask = {"action": Action.IMAGINE, "params": parse_params(prompt, HERE)} | ask
+        ask = {"action": Action.IMAGINE, "params": parse_params(prompt, REGISTRY)} | ask
         return await self.policy.authorize(who, JobRequest(**ask))
 
 
-def act() -> AuditEntry:
+def audit_entry() -> AuditEntry:
     return AuditEntry(guild_id=GUILD, person_id=99, act="settings", details="", at=NOW)
 
 
@@ -67,13 +69,15 @@ def block(until: float | None = None) -> Block:
 
 
 @pytest.fixture
-async def place(tmp_path):
+async def harness(tmp_path):
     async with Connection.open(tmp_path / "atelier.sqlite3") as connection:
-        yield Place(connection)
+        yield PolicyHarness(connection)
 
 
-async def test_a_guild_that_set_nothing_allows_everything(place):
-    terms = await place.admit(action=Action.UPSCALE_CREATIVE_4, private=True, repeated=True, permuted=True, jobs=10)
+async def test_a_guild_that_set_nothing_allows_everything(harness):
+    terms = await harness.authorize(
+        action=Action.UPSCALE_CREATIVE_4, private=True, repeated=True, permuted=True, jobs=10
+    )
     assert (terms.settings, terms.limits, terms.speed, terms.warning) == (
         GuildSettings(),
         RoleLimits(),
@@ -82,41 +86,41 @@ async def test_a_guild_that_set_nothing_allows_everything(place):
     )
 
 
-async def test_only_the_models_that_a_guild_allows_draw_there_and_what_is_drawn_already_may_be_taken(place):
-    await place.set(models=("Engraver", "painter"))
-    assert await place.admit()
-    await place.set(models=("Engraver",))
+async def test_a_guild_allows_only_its_models_but_existing_tiles_can_be_picked(harness):
+    await harness.set(models=("Engraver", "painter"))
+    assert await harness.authorize()
+    await harness.set(models=("Engraver",))
     with pytest.raises(PolicyDenied, match="allow Engraver only, not painter"):
-        await place.admit()
-    assert await place.admit(action=Action.PICK)
+        await harness.authorize()
+    assert await harness.authorize(action=Action.PICK)
 
 
-async def test_a_guild_that_is_not_on_the_list_is_refused_politely(place):
-    place.allowed = {7}
+async def test_a_guild_that_is_not_on_the_list_is_refused_politely(harness):
+    harness.allowed = {7}
     with pytest.raises(PolicyDenied, match="not open to this server"):
-        await place.admit()
-    await place.admit(guild=None)
+        await harness.authorize()
+    await harness.authorize(guild=None)
 
 
-async def test_rules_of_a_guild_do_not_hold_in_direct_messages(place):
-    await place.guilds.block(act(), block())
-    await place.guilds.block_words(act(), {"fox": "refuse"})
-    await place.admit(guild=None)
+async def test_rules_of_a_guild_do_not_hold_in_direct_messages(harness):
+    await harness.guilds.block(audit_entry(), block())
+    await harness.guilds.block_words(audit_entry(), {"fox": "refuse"})
+    await harness.authorize(guild=None)
 
 
-async def test_elsewhere_people_are_told_where_to_go(place):
-    await place.set(channels=(CATEGORY, 77))
+async def test_elsewhere_people_are_told_where_to_go(harness):
+    await harness.set(channels=(CATEGORY, 77))
     with pytest.raises(PolicyDenied, match="Go to <#3>, <#77>"):
-        await place.admit()
-    await place.admit(places=(CHANNEL, CATEGORY))  # a channel in the category
-    await place.admit(places=(500, 77))  # a thread in the channel
+        await harness.authorize()
+    await harness.authorize(places=(CHANNEL, CATEGORY))  # a channel in the category
+    await harness.authorize(places=(500, 77))  # a thread in the channel
 
 
-async def test_private_pictures_can_be_switched_off(place):
-    await place.set(stealth=False)
-    await place.admit()
+async def test_private_pictures_can_be_switched_off(harness):
+    await harness.set(stealth=False)
+    await harness.authorize()
     with pytest.raises(PolicyDenied, match="--stealth"):
-        await place.admit(private=True)
+        await harness.authorize(private=True)
 
 
 @pytest.mark.parametrize(
@@ -129,141 +133,143 @@ async def test_private_pictures_can_be_switched_off(place):
         ("fast_roles", {"speed": Speed.FAST, "speed_is_explicit": True}),
     ],
 )
-async def test_a_feature_of_a_role_is_refused_to_others_by_name(place, setting, ask):
-    await place.set(**{setting: (PATRONS,)})
+async def test_a_feature_of_a_role_is_refused_to_others_by_name(harness, setting, ask):
+    await harness.set(**{setting: (PATRONS,)})
     with pytest.raises(PolicyDenied, match=f"Only <@&{PATRONS}> may"):
-        await place.admit(**ask)
-    await place.admit(**ask, roles=(PATRONS,))
-    await place.admit()
+        await harness.authorize(**ask)
+    await harness.authorize(**ask, roles=(PATRONS,))
+    await harness.authorize()
 
 
-async def test_who_may_not_be_fast_and_did_not_insist_is_relaxed(place):
-    await place.set(fast_roles=(PATRONS,))
-    assert (await place.admit()).speed is Speed.RELAX
-    assert (await place.admit(roles=(PATRONS,))).speed is Speed.FAST
+async def test_who_may_not_be_fast_and_did_not_insist_is_relaxed(harness):
+    await harness.set(fast_roles=(PATRONS,))
+    assert (await harness.authorize()).speed is Speed.RELAX
+    assert (await harness.authorize(roles=(PATRONS,))).speed is Speed.FAST
 
 
-async def test_so_many_jobs_at_once_are_allowed(place):
-    await place.set(permutations=4)
-    await place.admit(jobs=4)
+async def test_so_many_jobs_at_once_are_allowed(harness):
+    await harness.set(permutations=4)
+    await harness.authorize(jobs=4)
     with pytest.raises(PolicyDenied, match="makes 5 jobs, and 4"):
-        await place.admit(jobs=5)
+        await harness.authorize(jobs=5)
 
 
-async def test_size_and_steps_are_bounded_by_role(place):
-    await place.set(bounds={GUILD: RoleLimits(longest_side=600, steps=30), PATRONS: RoleLimits(longest_side=2000)})
-    await place.admit()
+async def test_size_and_steps_are_bounded_by_role(harness):
+    await harness.set(bounds={GUILD: RoleLimits(longest_side=600, steps=30), PATRONS: RoleLimits(longest_side=2000)})
+    await harness.authorize()
     for prompt, told in (("a fox --ar 3:1", "pixels long, and 600"), ("a fox --steps 31", "31 steps, and 30")):
         with pytest.raises(PolicyDenied, match=told):
-            await place.admit(prompt)
-    await place.admit("a fox --ar 3:1", roles=(PATRONS,))
+            await harness.authorize(prompt)
+    await harness.authorize("a fox --ar 3:1", roles=(PATRONS,))
 
 
-async def test_jobs_of_the_last_day_are_counted(place):
-    await place.set(bounds={GUILD: RoleLimits(jobs_a_day=2)})
-    await place.job(ago=DAY_S + 1)
-    await place.job(ago=60, guild=7)
-    await place.job(ago=60, action=Action.PICK)
-    cancelled = await place.job(ago=60)
-    await place.store.mark_failed(cancelled, "Out of paint.")
-    await place.job(ago=60)
-    await place.admit()
+async def test_jobs_of_the_last_day_are_counted(harness):
+    await harness.set(bounds={GUILD: RoleLimits(jobs_a_day=2)})
+    await harness.add_job(ago=DAY_S + 1)
+    await harness.add_job(ago=60, guild=7)
+    await harness.add_job(ago=60, action=Action.PICK)
+    cancelled = await harness.add_job(ago=60)
+    await harness.store.mark_failed(cancelled, "Out of paint.")
+    await harness.add_job(ago=60)
+    await harness.authorize()
     with pytest.raises(PolicyDenied, match=r"2 jobs in 24 hours here, and had 1\. This would be 2 more"):
-        await place.admit(jobs=2)
-    await place.job(ago=30)
+        await harness.authorize(jobs=2)
+    await harness.add_job(ago=30)
     with pytest.raises(PolicyDenied, match="2 jobs in 24 hours here, and had 2"):
-        await place.admit()
-    await place.admit(action=Action.PICK)
+        await harness.authorize()
+    await harness.authorize(action=Action.PICK)
 
 
-async def test_cancelling_halfway_does_not_get_round_a_bound(place):
-    await place.set(bounds={GUILD: RoleLimits(jobs_a_day=1, gpu_seconds_a_day=8)})
-    waiting, drawing = (a_job(id=new_job_id(), asked_at=NOW, requester=Requester(ADA, "ada")) for _ in range(2))
-    await place.store.add_job(replace(waiting, destination=replace(waiting.destination, guild_id=GUILD)))
-    await place.store.cancel(waiting.id, "Cancelled.")
-    await place.admit()
-    await place.store.add_job(replace(drawing, destination=replace(drawing.destination, guild_id=GUILD)))
-    await place.store.mark_running(drawing.id)
-    place.now += 7.5  # enough for many previews
-    await place.store.cancel(drawing.id, "Cancelled.")
+async def test_cancelling_halfway_does_not_get_round_a_bound(harness):
+    await harness.set(bounds={GUILD: RoleLimits(jobs_a_day=1, gpu_seconds_a_day=8)})
+    waiting, drawing = (make_job(id=new_job_id(), asked_at=NOW, requester=Requester(ADA, "ada")) for _ in range(2))
+    await harness.store.add_job(replace(waiting, destination=replace(waiting.destination, guild_id=GUILD)))
+    await harness.store.cancel(waiting.id, "Cancelled.")
+    await harness.authorize()
+    await harness.store.add_job(replace(drawing, destination=replace(drawing.destination, guild_id=GUILD)))
+    await harness.store.mark_running(drawing.id)
+    harness.now += 7.5  # enough for many previews
+    await harness.store.cancel(drawing.id, "Cancelled.")
     with pytest.raises(PolicyDenied, match="1 job in 24 hours here, and had 1"):
-        await place.admit()
-    assert (await place.policy.usage(RequestContext(guild_id=GUILD, channel_ids=frozenset(), person_id=ADA)))[
+        await harness.authorize()
+    assert (await harness.policy.usage(RequestContext(guild_id=GUILD, channel_ids=frozenset(), person_id=ADA)))[
         0
     ].seconds == 7.5
 
 
-async def test_drawing_time_of_the_last_day_is_counted(place):
-    await place.set(bounds={GUILD: RoleLimits(gpu_seconds_a_day=30)})
-    await place.job(ago=60, seconds=29.5)
-    await place.admit()
-    await place.job(ago=60, seconds=0.5)
+async def test_drawing_time_of_the_last_day_is_counted(harness):
+    await harness.set(bounds={GUILD: RoleLimits(gpu_seconds_a_day=30)})
+    await harness.add_job(ago=60, seconds=29.5)
+    await harness.authorize()
+    await harness.add_job(ago=60, seconds=0.5)
     with pytest.raises(PolicyDenied, match="30 seconds of drawing time in 24 hours here, and used 30"):
-        await place.admit()
+        await harness.authorize()
 
 
-async def test_a_cooldown_says_how_long(place):
-    await place.set(bounds={GUILD: RoleLimits(cooldown=60)})
-    await place.admit()
-    await place.job(ago=15)
+async def test_a_cooldown_says_how_long(harness):
+    await harness.set(bounds={GUILD: RoleLimits(cooldown=60)})
+    await harness.authorize()
+    await harness.add_job(ago=15)
     with pytest.raises(PolicyDenied, match="wait 46 seconds"):
-        await place.admit()
-    place.now += 45
-    await place.admit()
+        await harness.authorize()
+    harness.now += 45
+    await harness.authorize()
 
 
-async def test_who_is_blocked_is_told_why_and_until_when(place):
-    await place.guilds.block(act(), block(until=NOW + 60))
+async def test_who_is_blocked_is_told_why_and_until_when(harness):
+    await harness.guilds.block(audit_entry(), block(until=NOW + 60))
     with pytest.raises(
         PolicyDenied, match=f"blocked you from using me in this server until <t:{int(NOW) + 60}:f>: spam"
     ):
-        await place.admit()
-    place.now += 61
-    await place.admit()
+        await harness.authorize()
+    harness.now += 61
+    await harness.authorize()
 
 
-async def test_a_blocked_word_refuses_as_soon_as_it_is_set(place):
-    await place.admit()
-    await place.guilds.block_words(act(), {"fox": "refuse"})
+async def test_a_blocked_word_refuses_as_soon_as_it_is_set(harness):
+    await harness.authorize()
+    await harness.guilds.block_words(audit_entry(), {"fox": "refuse"})
     with pytest.raises(PromptError, match="`fox`"):
-        await place.admit()
-    await place.guilds.block_words(act(), {"fox": "warn"})
-    assert "`fox`" in (await place.admit()).warning
-    await place.guilds.unblock_words(act(), ["fox"])
-    assert (await place.admit()).warning is None
+        await harness.authorize()
+    await harness.guilds.block_words(audit_entry(), {"fox": "warn"})
+    assert "`fox`" in (await harness.authorize()).warning
+    await harness.guilds.unblock_words(audit_entry(), ["fox"])
+    assert (await harness.authorize()).warning is None
 
 
-async def test_ten_presses_in_one_moment_do_not_slip_through_a_bound(place):
-    await place.set(bounds={GUILD: RoleLimits(jobs_a_day=3)})
+async def test_ten_presses_in_one_moment_do_not_slip_through_a_bound(harness):
+    await harness.set(bounds={GUILD: RoleLimits(jobs_a_day=3)})
     who = RequestContext(guild_id=GUILD, channel_ids=frozenset({CHANNEL}), person_id=ADA)
 
     async def press() -> None:
-        async with place.policy.authorized(who, JobRequest(action=Action.REROLL, params=parse_params("a fox", HERE))):
-            await place.job()
+        async with harness.policy.authorized(
+            who, JobRequest(action=Action.REROLL, params=parse_params("a fox", REGISTRY))
+        ):
+            await harness.add_job()
 
     results = await asyncio.gather(*(press() for _ in range(10)), return_exceptions=True)
     assert [type(result) for result in results].count(PolicyDenied) == 7
 
 
-async def test_a_job_that_has_waited_is_looked_at_again(place):
-    job = a_job(requester=Requester(ADA, "ada"))
-    await place.policy.reauthorize(job)
-    await place.guilds.block_words(act(), {"fox": "refuse"})
+async def test_a_job_that_has_waited_is_looked_at_again(harness):
+    job = make_job(requester=Requester(ADA, "ada"))
+    await harness.policy.reauthorize(job)
+    await harness.guilds.block_words(audit_entry(), {"fox": "refuse"})
     with pytest.raises(UserError, match="`fox`"):
-        await place.policy.reauthorize(job)
-    await place.guilds.unblock_words(act(), ["fox"])
-    await place.guilds.block(act(), block())
+        await harness.policy.reauthorize(job)
+    await harness.guilds.unblock_words(audit_entry(), ["fox"])
+    await harness.guilds.block(audit_entry(), block())
     with pytest.raises(
         PolicyDenied, match=r"blocked you from using me in this server\.$"
     ):  # why is no business of others
-        await place.policy.reauthorize(job)
-    place.allowed = {7}
+        await harness.policy.reauthorize(job)
+    harness.allowed = {7}
     with pytest.raises(PolicyDenied, match="not open"):
-        await place.policy.reauthorize(job)
+        await harness.policy.reauthorize(job)
 
 
-async def test_usage_is_found_by_index(place):
-    rows = await place.connection.fetch_all(
+async def test_usage_is_found_by_index(harness):
+    rows = await harness.connection.fetch_all(
         f"EXPLAIN QUERY PLAN {USAGE_TOTALS}", {"person": ADA, "guild": GUILD, "since": 0.0}
     )
     plan = [row["detail"] for row in rows if row["detail"].startswith("SEARCH")]

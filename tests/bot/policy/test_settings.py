@@ -51,7 +51,7 @@ def test_the_full_example_sets_everything():
     assert to_dict(FULL).keys() == GuildSettings.__dataclass_fields__.keys()
 
 
-def test_only_what_differs_from_the_defaults_is_kept_so_that_defaults_can_improve():
+def test_only_values_that_differ_from_the_defaults_are_stored():
     assert to_dict(GuildSettings()) == {}
     assert to_dict(GuildSettings(stealth=False)) == {"stealth": False}
 

@@ -14,7 +14,7 @@ from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.prompt import PromptError, parse_params
 
-HERE = ModelRegistry((Model(name="painter", ref="painter"),))
+REGISTRY = ModelRegistry((Model(name="painter", ref="painter"),))
 BLOCKED = WordFilter(
     {
         "gore": "refuse",
@@ -27,7 +27,7 @@ BLOCKED = WordFilter(
 )
 
 
-def found(text: str) -> set[str]:
+def find_matches(text: str) -> set[str]:
     return {match.phrase for match in BLOCKED.find(text)}
 
 
@@ -73,7 +73,7 @@ def found(text: str) -> set[str]:
     ],
 )
 def test_a_blocked_word_is_found_however_it_is_written(text):
-    assert "gore" in found(text)
+    assert "gore" in find_matches(text)
 
 
 @pytest.mark.parametrize(
@@ -94,17 +94,17 @@ def test_a_blocked_word_is_found_however_it_is_written(text):
     ],
 )
 def test_an_innocent_word_is_let_through(text):
-    assert found(text) == set()
+    assert find_matches(text) == set()
 
 
 @pytest.mark.parametrize("text", ["naked man", "naked   man", "NAKED\nMan", "a naked, man", "nak3d m4n"])
 def test_a_phrase_is_found_across_what_parts_its_words(text):
-    assert found(text) == {"naked man"}
+    assert find_matches(text) == {"naked man"}
 
 
 @pytest.mark.parametrize("text", ["zombie", "zombies", "a ZOMBified face", "z0mbie", "z o m b i e"])
 def test_a_star_takes_every_word_that_begins_so(text):
-    assert found(text) == {"zomb*"}
+    assert find_matches(text) == {"zomb*"}
 
 
 def test_what_is_found_carries_its_mode():
@@ -120,7 +120,7 @@ def test_any_text_can_be_looked_through(text):
     BLOCKED.find(text)
 
 
-def test_ten_thousand_words_and_the_longest_prompt_take_no_time_that_anybody_would_notice():
+def test_ten_thousand_words_and_the_longest_prompt_are_checked_quickly():
     words = WordFilter({f"word{number}x": "refuse" for number in range(MAX_WORDS)} | {"gore": "refuse"})
     text = "a b c d e f g " * 420 + "gore"
     started = time.process_time()
@@ -130,27 +130,27 @@ def test_ten_thousand_words_and_the_longest_prompt_take_no_time_that_anybody_wou
 
 def test_a_refusal_names_every_word_as_the_owners_wrote_it():
     with pytest.raises(PromptError, match=r"do not allow `zomb\*`, `gore` in prompts"):
-        check_prompt(BLOCKED, parse_params("g0re with zombies", HERE))
+        check_prompt(BLOCKED, parse_params("g0re with zombies", REGISTRY))
 
 
 def test_a_warning_lets_the_prompt_through():
-    assert "`blood`" in (check_prompt(BLOCKED, parse_params("a blood moon", HERE)) or "")
-    assert check_prompt(BLOCKED, parse_params("a moon", HERE)) is None
+    assert "`blood`" in (check_prompt(BLOCKED, parse_params("a blood moon", REGISTRY)) or "")
+    assert check_prompt(BLOCKED, parse_params("a moon", REGISTRY)) is None
 
 
 def test_a_word_may_be_allowed_as_something_to_keep_out():
-    assert check_prompt(BLOCKED, parse_params("a circus --no clown", HERE)) is None
+    assert check_prompt(BLOCKED, parse_params("a circus --no clown", REGISTRY)) is None
     with pytest.raises(PromptError, match="`clown`"):
-        check_prompt(BLOCKED, parse_params("a clown", HERE))
+        check_prompt(BLOCKED, parse_params("a clown", REGISTRY))
     for prompt in ("a circus --no gore", "a circus --negative gore"):
         with pytest.raises(PromptError, match="`gore`"):
-            check_prompt(BLOCKED, parse_params(prompt, HERE))
+            check_prompt(BLOCKED, parse_params(prompt, REGISTRY))
 
 
 @pytest.mark.parametrize("part", ["gore::2 moon", "moon:: gore::-1", "moon::2 gore"])
 def test_every_part_of_a_multi_prompt_is_looked_at(part):
     with pytest.raises(PromptError, match="`gore`"):
-        check_prompt(BLOCKED, parse_params(f"{part} sky::3", HERE))
+        check_prompt(BLOCKED, parse_params(f"{part} sky::3", REGISTRY))
 
 
 @pytest.mark.parametrize(("typed", "kept"), [("  Naked   MAN ", "naked man"), ("zomb*", "zomb*"), ("日本", "日本")])
@@ -166,8 +166,8 @@ def test_what_is_no_plain_word_is_refused(typed):
         check_phrase(typed)
 
 
-def test_a_phrase_is_found_when_it_is_spelled_and_a_trailing_sign_is_a_letter():
-    assert found("n a k e d m a n") == {"naked man"}
+def test_a_spelled_out_phrase_is_found_and_a_trailing_sign_is_a_letter():
+    assert find_matches("n a k e d m a n") == {"naked man"}
     words = WordFilter({"ass": "refuse"})
     assert [match.phrase for match in words.find("a$$")] == ["ass"]
     assert words.find("as s, a classic bass, pass the assets") == []
@@ -176,7 +176,7 @@ def test_a_phrase_is_found_when_it_is_spelled_and_a_trailing_sign_is_a_letter():
 def test_a_refusal_names_ten_words_and_counts_the_rest():
     phrases = [f"{'word' * 20}{chr(97 + number)}" for number in range(25)]
     with pytest.raises(PromptError, match="and 15 more") as refused:
-        check_prompt(WordFilter(dict.fromkeys(phrases, "refuse")), parse_params(" ".join(phrases), HERE))
+        check_prompt(WordFilter(dict.fromkeys(phrases, "refuse")), parse_params(" ".join(phrases), REGISTRY))
     assert len(str(refused.value)) < 1900
 
 
