@@ -330,7 +330,7 @@ PARTS = ("job", "likeness", "grids", "pictures", "crowd")
 
 def build_random_model(folder: Path) -> str:
     """Make a model of the embedded one's size with random weights."""
-    from tests.generation.tiny_model import build_tiny_model
+    from tests.support.tiny_model import build_tiny_model
 
     return str(build_tiny_model(folder, channels=(64, 128, 192), side=256, text_in_time=True))
 

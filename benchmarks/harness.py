@@ -203,7 +203,7 @@ def resolve_model(name: str, folder: Path) -> str:
     """Give the model's place; "tiny" is one with random weights that draws many grids a second."""
     if name != "tiny":
         return str(ROOT / name) if (ROOT / name).is_dir() else name
-    from tests.generation.tiny_model import build_tiny_model
+    from tests.support.tiny_model import build_tiny_model
 
     return str(build_tiny_model(folder / "tiny"))
 

@@ -16,6 +16,6 @@ os.environ["OMP_NUM_THREADS"] = "1"
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the folder of a tiny pipeline with random weights."""
     # Imported here, so that tests without a model need not wait for torch.
-    from tests.generation.tiny_model import build_tiny_model
+    from tests.support.tiny_model import build_tiny_model
 
     return build_tiny_model(tmp_path_factory.mktemp("tiny"))

@@ -16,8 +16,8 @@ Command = Callable[[argparse.Namespace], None]
 
 def draw(options: argparse.Namespace) -> None:
     """Draw a sheet of fresh drawings, to be looked at."""
-    from training.drawings import draw, sample_size, sample_subject
-    from training.sheets import make_contact_sheet
+    from training.contact_sheet import make_contact_sheet
+    from training.subjects import draw, sample_size, sample_subject
 
     rng = random.Random(options.seed)
     drawn = [draw(sample_subject(rng), sample_size(rng), rng.randrange(2**31)) for _ in range(48)]
@@ -61,28 +61,28 @@ def unet(options: argparse.Namespace) -> None:
 
 def widen_unet(options: argparse.Namespace) -> None:
     """Go on from a UNet checkpoint that has half the channels at full resolution."""
-    from training.widen import widen_unet
+    from training.widen_unet import widen_unet
 
     widen_unet(options.narrow)
 
 
 def finetune_vae(options: argparse.Namespace) -> None:
     """Train the autoencoder on new drawings, its latents staying nearly where they are."""
-    from training.adapt import finetune_vae
+    from training.finetune_vae import finetune_vae
 
     finetune_vae()
 
 
 def finetune_decoder(options: argparse.Namespace) -> None:
     """Train the decoder on latents as the UNet leaves them."""
-    from training.refine import finetune_decoder
+    from training.finetune_decoder import finetune_decoder
 
     finetune_decoder()
 
 
 def classifier(options: argparse.Namespace) -> None:
     """Train the judge on drawings, with another seed on other ones."""
-    from training.judge import train_classifier
+    from training.image_classifier import train_classifier
 
     train_classifier(options.device, options.seed)
 

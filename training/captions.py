@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from training.drawings import Subject
+from training.objects import OBJECTS
 from training.settings import TRIGGER_WORDS
-from training.things import OBJECTS
+from training.subjects import Subject
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "red": ("red", "red", "scarlet", "crimson"),

@@ -14,11 +14,11 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from training.captions import plain_caption
-from training.drawings import Subject, draw, sample_subject
 from training.export import generate_images
-from training.judge import ImageClassifier, is_visible, load_trained_classifier, recall
+from training.image_classifier import ImageClassifier, is_visible, load_trained_classifier, recall
 from training.palette import COLOURS
 from training.settings import EVALUATED_CAPTIONS, KNOWN, MODEL, RUNS, SEED
+from training.subjects import Subject, draw, sample_subject
 from training.text import LABELS
 from training.vae import draw_images, psnr
 

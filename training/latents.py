@@ -11,8 +11,8 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from torch import Tensor
 
-from training.drawings import Subject, draw, sample_subject
 from training.settings import ASPECTS, LATENTS, RUNS, SEED
+from training.subjects import Subject, draw, sample_subject
 from training.vae import encode_mean, to_tensor
 
 SHARDS = RUNS / "latents"

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from training.captions import make_caption
-from training.drawings import TIMES, Subject, is_trained, sample_subject
+from training.objects import OBJECTS
 from training.palette import COLOURS
 from training.scenes import PLACES, WEATHERS
 from training.settings import RUNS, SEED, TEXT
 from training.styles import FINISHES, STYLES
-from training.things import OBJECTS
+from training.subjects import TIMES, Subject, is_trained, sample_subject
 
 TOKENIZER = RUNS / "tokenizer"
 STATE = RUNS / "text_encoder"

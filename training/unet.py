@@ -17,10 +17,10 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from training import text
 from training.attention import PlainAttention
 from training.captions import make_caption, unconditional_caption
-from training.drawings import Subject, is_trained, is_unconditional_scene
 from training.latents import SHARDS, read_shard
 from training.muon import Muon
 from training.settings import RUNS, SEED, TEXT, UNET
+from training.subjects import Subject, is_trained, is_unconditional_scene
 from training.vae import update_ema
 
 STATE = RUNS / "unet.pt"

@@ -19,8 +19,8 @@ from diffusers.models.upsampling import Upsample2D
 from PIL import Image
 from torch import Tensor, nn
 
-from training.drawings import draw, sample_size, sample_subject
 from training.settings import RUNS, SEED, VAE
+from training.subjects import draw, sample_size, sample_subject
 
 STATE = RUNS / "vae.pt"
 

@@ -20,7 +20,7 @@ from db.connection import DATABASE_FILE
 from preview import FakeDiscord
 from preview.state.persistence import load_world
 from preview.state.world import walk_components
-from tests.bot.conftest import BotHarness, eventually, make_model
+from tests.support.bot_harness import BotHarness, eventually, make_model
 
 RELEASED = Path(__file__).parents[1] / "released" / "2026-11"
 

@@ -25,8 +25,8 @@ from db.image_files import ImageStore
 from db.jobs import JobState, JobStore
 from generation.messages import Grid
 from generation.params import Tile
-from tests.db.jobs import make_full_job, make_job
-from tests.db.old_database import OLD_DATABASES, jobs_by_state
+from tests.support.jobs import make_full_job, make_job
+from tests.support.old_database import OLD_DATABASES, jobs_by_state
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = Grid((b"1", b"2", b"3", b"4"), b"sheet", "webp", 0.1)
@@ -412,7 +412,7 @@ async def test_backups_while_another_process_adds_jobs(data, file, tmp_path):
     writer = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.db.writer",
+        "tests.support.job_writer",
         str(data / DATABASE_FILE),
         "60",
         cwd=ROOT,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from db.jobs import JobState, JobStore
-from tests.db.jobs import make_job
+from tests.support.jobs import make_job
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,7 +20,13 @@ ROOT = Path(__file__).resolve().parents[2]
 async def start_writer(path, count):
     """Start a second process that adds `count` jobs to the store at `path`."""
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.db.writer", str(path), str(count), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        "-m",
+        "tests.support.job_writer",
+        str(path),
+        str(count),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from db.favourites import FavouriteStore
 from db.search import JobSearch
 from generation.params import Tile
-from tests.db.jobs import ADA, BEN, make_job
+from tests.support.jobs import ADA, BEN, make_job
 
 
 @pytest.fixture

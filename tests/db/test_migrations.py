@@ -1,7 +1,7 @@
 """Old databases go on, newer ones are refused, and a migration that fails has not happened.
 
-`old/NNNN.sql` is a database as version NNNN left it, written by `python -m tests.db.old_database`. Each version that a
-release leaves in people's data folders gets one, and no migration up to it is changed any more afterwards.
+`old_databases/NNNN.sql` is a database as version NNNN left it, written by `python -m tests.support.old_database`. Each
+version that a release leaves in people's data folders gets one; no migration up to it is changed afterwards.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import pytest
 
 from db.connection import MIGRATIONS, Connection, NewerDatabaseError, UnusableDatabaseError
 from db.jobs import JobState, JobStore
-from tests.db.jobs import make_job
-from tests.db.old_database import META_ENTRY, OLD_DATABASES, UNFINISHED, jobs_by_state
+from tests.support.jobs import make_job
+from tests.support.old_database import META_ENTRY, OLD_DATABASES, UNFINISHED, jobs_by_state
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
@@ -193,7 +193,7 @@ async def test_who_migrates_at_the_same_moment_waits_and_finds_it_done(path, tmp
 async def test_processes_that_create_the_database_concurrently_all_get_it(path):
     children = [
         await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.db.writer", str(path), "3", cwd=ROOT, stdout=asyncio.subprocess.PIPE
+            sys.executable, "-m", "tests.support.job_writer", str(path), "3", cwd=ROOT, stdout=asyncio.subprocess.PIPE
         )
         for _ in range(3)
     ]

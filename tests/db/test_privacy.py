@@ -18,7 +18,7 @@ from db.threads import ThreadStore
 from db.usage import Usage
 from generation.job import Action
 from generation.params import PromptPart, Tile, Upload
-from tests.db.jobs import ADA, BEN, make_job
+from tests.support.jobs import ADA, BEN, make_job
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from db.jobs import JobState, JobStore
 from db.retention import DAY_S, Retention, retention_days_by_guild
 from generation.messages import Grid
 from generation.params import Tile
-from tests.db.jobs import make_job
+from tests.support.jobs import make_job
 
 GRID = Grid((b"1", b"2", b"3", b"4"), b"sheet", "webp", 0.1)
 GUILD = make_job().destination.guild_id

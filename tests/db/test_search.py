@@ -14,8 +14,8 @@ from db.jobs import JobState, JobStore
 from db.search import BY_ID, BY_MESSAGE, BY_PROMPT, FAVOURITES, NEWEST, JobSearch
 from generation.job import Action
 from generation.params import PromptPart
-from tests.db.jobs import ADA, BEN, make_full_job, make_job
-from tests.db.old_database import OLD_DATABASES, jobs_by_state
+from tests.support.jobs import ADA, BEN, make_full_job, make_job
+from tests.support.old_database import OLD_DATABASES, jobs_by_state
 
 
 @pytest.fixture

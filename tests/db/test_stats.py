@@ -8,7 +8,7 @@ from db.connection import Connection
 from db.jobs import JobStore
 from db.stats import BY_ACTION, BY_MODEL, BY_PERSON, OVER_TIME, REASONS, TIMES, TOTALS, Breakdown, Percentiles, Stats
 from generation.job import Action
-from tests.db.jobs import ADA, BEN, make_job
+from tests.support.jobs import ADA, BEN, make_job
 
 DAY = 86_400.0
 

@@ -10,8 +10,8 @@ import pytest
 
 if TYPE_CHECKING:
     from generation.engine.networks.pipeline_loader import Pipeline
-    from tests.generation.gallery import EmbeddedModelHarness
-    from tests.generation.studio import EngineHarness
+    from tests.support.embedded_model import EmbeddedModelHarness
+    from tests.support.engine_harness import EngineHarness
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def pipeline(tiny_model: Path) -> Pipeline:
 @pytest.fixture
 def harness(pipeline: Pipeline) -> Iterator[EngineHarness]:
     """Give an engine with the tiny pipeline, under observation."""
-    from tests.generation.studio import EngineHarness
+    from tests.support.engine_harness import EngineHarness
 
     harness = EngineHarness(pipeline)
     yield harness
@@ -41,7 +41,7 @@ def embedded_model() -> Iterator[EmbeddedModelHarness]:
 
     from generation.engine.networks.pipeline_loader import load_pipeline
     from generation.models.model import EMBEDDED
-    from tests.generation.gallery import EmbeddedModelHarness
+    from tests.support.embedded_model import EmbeddedModelHarness
 
     torch.set_num_threads(1)
     embedded_model = EmbeddedModelHarness(load_pipeline(EMBEDDED, "cpu", lambda _: None))

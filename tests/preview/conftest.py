@@ -14,6 +14,7 @@ from discord import app_commands
 
 from preview import Channel, FakeDiscord, Guild, User, World
 from preview.validation.openapi import OpenApi
+from tests.support.preview_page import browser, preview  # noqa: F401 (fixtures)
 
 OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
 

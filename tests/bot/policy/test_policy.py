@@ -19,7 +19,7 @@ from generation.job import Action, Requester, Speed, new_job_id
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.prompt import PromptError, parse_params
-from tests.db.jobs import make_job
+from tests.support.jobs import make_job
 
 GUILD, CHANNEL, CATEGORY, ADA, PATRONS = 1, 2, 3, 11, 21
 MODEL = Model(name="painter", ref="painter")

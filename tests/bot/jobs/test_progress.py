@@ -1,0 +1,104 @@
+"""How often the notices of a long queue have something new to show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from bot.jobs.progress import JobProgress
+from bot.jobs.status_message import EDIT_INTERVAL_S
+from generation.job import Requester
+from generation.messages import Loading, Progress, Ready
+from generation.models.registry import ModelRegistry
+from generation.queue.queue import Queue, QueueLimits, QueuePosition
+from generation.worker.worker import Restarting
+from tests.bot.ui.test_job_text import JOB, MODEL, REGISTRY
+
+SECONDS = 120
+STARTING = SimpleNamespace(state=Loading("unet", 1, 2, "m"), loading=Loading("unet", 1, 2, "m"), registry=REGISTRY)
+SECONDS_PER_JOB = 2
+
+
+@pytest.mark.parametrize(("token_expires_at", "most_a_second"), [(1e9, 10), (0.0, 1.5)])
+async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, most_a_second):
+    now = 1000.0
+    queue = Queue([], QueueLimits(), clock=lambda: now)
+    services = SimpleNamespace(registry=REGISTRY, queue=queue, worker=STARTING)
+    services.clock = lambda: now
+    to = replace(JOB.destination, token_expires_at=token_expires_at)
+    jobs = [replace(JOB, id=f"{n:012x}", requester=Requester(n, "a"), asked_at=n, destination=to) for n in range(200)]
+    for job in jobs:
+        queue.enqueue(job)
+    waiting = {job.id: JobProgress(services, job) for job in jobs}
+    shown = {job_id: standing.render() for job_id, standing in waiting.items()}
+    edits = 0
+    for tick in range(int(SECONDS / EDIT_INTERVAL_S)):
+        now = 1000 + tick * EDIT_INTERVAL_S
+        for job in jobs[: int(tick * EDIT_INTERVAL_S / SECONDS_PER_JOB)]:
+            queue.remove(job.id)
+            waiting.pop(job.id, None)
+        for job_id, standing in waiting.items():
+            frame = standing.render()
+            edits += frame != shown[job_id]
+            shown[job_id] = frame
+    assert 0 < edits / SECONDS < most_a_second
+    first = jobs[int((tick * EDIT_INTERVAL_S) / SECONDS_PER_JOB)]
+    assert "next in the queue" in shown[first.id].content
+
+
+@pytest.mark.parametrize(
+    ("seconds", "by_channel", "is_told"),
+    [(60, False, False), (1200, False, True), (1200, True, False), (None, False, False)],
+)
+def test_a_wait_longer_than_the_interaction_token_is_announced_at_once(seconds, by_channel, is_told):
+    services = SimpleNamespace(registry=REGISTRY, clock=lambda: 1000.0, worker=STARTING)
+    services.queue = SimpleNamespace(position=lambda job_id: QueuePosition(9, seconds))
+    to = replace(JOB.destination, token_expires_at=1900.0, by_channel=by_channel)
+    assert ("direct message" in JobProgress(services, replace(JOB, destination=to)).render().content) is is_told
+
+
+@pytest.mark.parametrize(
+    ("wanted", "state", "loading", "shown"),
+    [
+        ("Dreams", Ready(MODEL, "cpu"), Loading("unet", 2, 5, "Dreams"), "loading Dreams (3 of 5: unet)"),
+        ("", Ready(MODEL, "cpu"), Loading("unet", 2, 5, "Dreams"), None),
+        ("", Ready(MODEL, "cpu"), Loading("unet", 2, 5, "m"), "loading m (3 of 5: unet)"),
+        ("Dreams", Restarting("died"), Loading("unet", 2, 5, "m"), "the drawing process is being started again"),
+    ],
+)
+@pytest.mark.parametrize("has_turn", [False, True])
+def test_a_job_that_waits_for_its_model_says_how_far_that_is(wanted, state, loading, shown, has_turn):
+    here = ModelRegistry((MODEL, replace(MODEL, name="Dreams")))
+    worker = SimpleNamespace(state=state, loading=loading, registry=here, loaded_models=frozenset({MODEL.name}))
+    services = SimpleNamespace(registry=here, clock=lambda: 1000.0, worker=worker)
+    services.queue = SimpleNamespace(position=lambda job_id: QueuePosition(1, None))
+    standing = JobProgress(services, replace(JOB, params=replace(JOB.params, model=wanted)))
+    standing.worker = worker if has_turn else None
+    text = standing.render().content
+    assert text.endswith(shown) if shown else "loading" not in text
+
+
+@pytest.mark.parametrize(
+    ("held", "loading", "waiting"),
+    [
+        (set(), None, "(Starting)\n-# waiting until there is room in memory for Dreams \\_XL"),
+        (set(), Loading("unet", 2, 5, "Other"), "(Starting)\n-# waiting until Other is loaded"),
+        ({"Dreams _XL"}, None, "(Starting)"),
+        ({"Dreams _XL"}, Loading("unet", 2, 5, "Other"), "(Starting)"),
+    ],
+)
+def test_a_job_with_a_slot_but_no_loading_model_says_what_it_waits_for(held, loading, waiting):
+    here = ModelRegistry((MODEL, replace(MODEL, name="Dreams _XL"), replace(MODEL, name="Other")))
+    worker = SimpleNamespace(
+        state=Ready(MODEL, "cpu"), loading=loading, registry=here, loaded_models=frozenset({MODEL.name, *held})
+    )
+    services = SimpleNamespace(registry=here, clock=lambda: 1000.0, worker=worker)
+    services.queue = SimpleNamespace(position=lambda job_id: QueuePosition(1, None))
+    standing = JobProgress(services, replace(JOB, params=replace(JOB.params, model="Dreams _XL")))
+    assert "waiting" not in standing.render().content, "before its turn it waits for that alone"
+    standing.worker = worker
+    assert standing.render().content.endswith(waiting)
+    standing.update(Progress(JOB.id, 0, 25))
+    assert standing.render().content.endswith("(0%)")

@@ -1,0 +1,95 @@
+"""Results where the owners want them: in threads, or in a gallery."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bot.policy.settings import ResultPlacement
+from bot.policy.updates import Actor, update_settings
+from tests.support.bot_harness import eventually
+
+
+async def set_placement(services, harness, delivery: ResultPlacement, gallery=None) -> None:
+    await update_settings(
+        services.guilds,
+        Actor(harness.guild.id, harness.mod.id),
+        "results",
+        lambda now: replace(now, delivery=delivery, gallery=gallery and gallery.id),
+    )
+
+
+def threads(harness):
+    return [channel for channel in harness.server.world.channels.values() if channel.is_thread]
+
+
+async def test_a_gallery_shows_the_result_and_the_notice_leads_there(harness):
+    gallery = harness.server.world.add_channel(harness.guild)
+    async with harness.bot() as services:
+        await set_placement(services, harness, ResultPlacement.GALLERY, gallery)
+        await harness.imagine("a fox")
+        result = await harness.result(channel=gallery)
+        assert f"<@{harness.ada.id}>" in result.content
+        await harness.status_message(f"https://discord.com/channels/{harness.guild.id}/{gallery.id}/{result.id}")
+        assert not harness.results()
+        await harness.person(harness.ben).press(
+            result, "V1"
+        )  # the buttons work there, and the next result is there too
+        await harness.result(channel=gallery, text="Variations")
+
+
+async def test_each_person_has_one_thread_for_all_jobs(harness):
+    async with harness.bot() as services:
+        await set_placement(services, harness, ResultPlacement.THREAD_OF_PERSON)
+        for prompt in ("a fox", "an owl"):
+            await harness.imagine(prompt)
+        await harness.imagine("a cat", harness.ben)
+        await eventually(lambda: sum(len(harness.results(thread)) for thread in threads(harness)) == 3)
+    assert sorted(thread.name for thread in threads(harness)) == ["Pictures of ada", "Pictures of ben"]
+
+
+async def test_each_job_has_a_thread_named_by_its_prompt(harness):
+    async with harness.bot() as services:
+        await set_placement(services, harness, ResultPlacement.THREAD_OF_JOB)
+        await harness.imagine("a fox\nin the snow --ar 3:2")
+        await eventually(lambda: any(harness.results(thread) for thread in threads(harness)))
+    assert [thread.name for thread in threads(harness)] == ["a fox in the snow"]
+
+
+async def test_a_job_from_within_a_thread_stays_there(harness):
+    thread = harness.server.world.add_thread(harness.channel, "talk", owner=harness.ada)
+    async with harness.bot() as services:
+        await set_placement(services, harness, ResultPlacement.THREAD_OF_PERSON)
+        await harness.imagine("a fox", channel=thread)
+        await harness.result(channel=thread)
+    assert threads(harness) == [thread]
+
+
+@pytest.mark.parametrize("delivery", [ResultPlacement.GALLERY, ResultPlacement.THREAD_OF_PERSON])
+async def test_where_the_place_is_gone_the_result_comes_where_it_was_asked_for(harness, delivery):
+    gallery = harness.server.world.add_channel(harness.guild)
+    async with harness.bot() as services:
+        await set_placement(services, harness, delivery, gallery)
+        await services.threads.save(harness.ada.id, harness.channel.id, gallery.id)
+        del harness.server.world.channels[gallery.id]
+        await harness.imagine("a fox")
+        await harness.result()
+        assert await services.threads.find(harness.ada.id, harness.channel.id) is None
+
+
+async def test_a_result_in_a_gallery_is_found_again_after_a_crash(harness):
+    gallery = harness.server.world.add_channel(harness.guild)
+    async with harness.bot() as services:
+        await set_placement(services, harness, ResultPlacement.GALLERY, gallery)
+        await harness.imagine("a fox")
+        await harness.result(channel=gallery)
+        await eventually(lambda: not services.tasks)
+        (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs")
+        await services.store._connection.write("UPDATE jobs SET state = 'drawn', answer_id = NULL", {})
+    async with harness.bot() as services:
+        async with asyncio.timeout(20):
+            while (await services.store.get(row["id"])).result_message_id is None:  # noqa: ASYNC110 (nothing tells of it)
+                await asyncio.sleep(0.01)
+    assert len(harness.results(gallery)) == 1

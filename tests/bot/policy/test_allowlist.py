@@ -1,0 +1,90 @@
+"""The servers that may use the bot."""
+
+from __future__ import annotations
+
+import discord
+import pytest
+
+from bot.policy.allowlist import denial_message
+from tests.support.bot_harness import eventually
+
+OURS, OTHER = 1441155180072407040, 175928847299117063
+
+
+@pytest.mark.parametrize(
+    ("allowed", "guild_id", "refused"),
+    [
+        ((), OTHER, False),
+        ((), None, False),
+        ((OURS,), OURS, False),
+        ((OURS,), OTHER, True),
+        ((OURS,), None, False),
+    ],
+)
+def test_a_list_closes_the_bot_to_other_servers_only(allowed, guild_id, refused):
+    assert (denial_message(frozenset(allowed), guild_id) is not None) is refused
+
+
+async def test_another_server_is_told_so_privately_and_nothing_is_kept(harness):
+    other = harness.server.world.add_guild("Other", harness.ada)
+    channel = harness.server.world.add_channel(other)
+    async with harness.bot(allowed_guilds=frozenset({harness.guild.id})) as services:
+        answer = await (await harness.imagine("a fox", channel=channel)).message()
+        assert answer.ephemeral
+        assert "not open to this server" in answer.content
+        assert await services.store.open_records() == []
+        assert not services.queue.waiting
+        await harness.imagine("a fox")
+        await harness.result()
+    assert [message for message in harness.server.messages(channel) if not message.ephemeral] == []
+
+
+async def test_a_user_install_works_in_direct_messages_but_not_in_other_servers(harness):
+    eve = harness.server.world.add_user("eve", installed=True)
+    foreign = harness.server.world.add_guild("Foreign", eve, bot=False)
+    channel = harness.server.world.add_channel(foreign)
+    async with harness.bot(allowed_guilds=frozenset({harness.guild.id})):
+        answer = await (await harness.imagine("a fox", eve, channel)).message()
+        assert (answer.ephemeral, "not open" in answer.content) == (True, True)
+        direct = harness.server.world.dm_channel(eve)
+        await harness.imagine("a fox", eve, direct)
+        await harness.result(channel=direct)
+
+
+async def test_an_old_picture_cannot_be_used_once_its_server_is_off_the_list(harness):
+    async with harness.bot():
+        await harness.imagine("a fox")
+        grid = await harness.result()
+    async with harness.bot(allowed_guilds=frozenset({OTHER})):
+        for label in ("U1", "V2", "🔄"):
+            answer = await (await harness.person(harness.ada).press(grid, label)).message()
+            assert (answer.ephemeral, "not open" in answer.content) == (True, True)
+    assert len(harness.results()) == 1
+
+
+@pytest.mark.parametrize(("command", "options"), [("settings", {}), ("help", {}), ("stealth", {}), ("info", {})])
+async def test_there_is_no_second_door_from_another_server(harness, command, options):
+    other = harness.server.world.add_guild("Other", harness.ada)
+    channel = harness.server.world.add_channel(other)
+    async with harness.bot(allowed_guilds=frozenset({harness.guild.id})) as services:
+        answer = await (await harness.person(harness.ada).command(command, channel, **options)).message()
+        assert (answer.ephemeral, "not open" in answer.content) == (True, True)
+        assert not await services.store._connection.fetch_all("SELECT * FROM preferences")
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_reaction_from_another_server_is_not_heard(harness, listed):
+    heard = []
+
+    async def hear(reaction: discord.RawReactionActionEvent) -> None:
+        heard.append(reaction.user_id)
+
+    async with harness.bot() as services:
+        await harness.imagine("a fox")
+        grid = await harness.result()
+        await eventually(lambda: not services.tasks)
+    async with harness.bot(allowed_guilds=frozenset({harness.guild.id if listed else OTHER})) as services:
+        services.client.add_listener(hear, "on_raw_reaction_add")
+        await harness.person(harness.ada).react(grid, "👋")
+        await (await harness.person(harness.ada).command("help", harness.channel)).message()  # which comes after it
+    assert heard == ([harness.ada.id] if listed else [])

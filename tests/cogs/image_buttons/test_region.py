@@ -1,0 +1,206 @@
+"""A part of a picture drawn anew: by fields, by name, by a mask."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+
+import pytest
+from PIL import Image
+
+from preview import UploadedFile
+from tests.cogs.image_buttons.test_remix import load_record, pick_image
+from tests.support.bot_harness import eventually, first_tile, open_image
+
+
+async def open_region_picker(harness, picked):
+    return await (await harness.person(harness.ada).press(picked, "Vary (Region)")).message()
+
+
+def highlighted(message):
+    return [number for number, button in enumerate(message.buttons[:9]) if button["style"] == 1]
+
+
+async def submit_selection(harness, asked, **fields):
+    pressed = await harness.person(harness.ada).press(asked, "Go on")
+    return await harness.person(harness.ada).submit_modal(pressed, **fields)
+
+
+async def test_fields_are_chosen_one_by_one_and_the_rest_is_kept(harness):
+    async with harness.bot() as services:
+        picked = await pick_image(harness)
+        asked = await open_region_picker(harness, picked)
+        assert asked.ephemeral
+        for number in (0, 4, 0, 8):
+            fields = asked.buttons[:9]
+            await harness.person(harness.ada).press(asked, custom_id=fields[number]["custom_id"])
+            before = fields[number]["style"]
+            await harness.server.wait_until(lambda n=number, b=before: asked.buttons[n]["style"] != b)
+        assert highlighted(asked) == [4, 8]
+        await submit_selection(harness, asked, prompt="an owl")
+        result = await harness.result(text="Variations (Region) by")
+        params = (await load_record(services, result)).job.params
+    assert params.region == (4, 8)
+    assert params.source == first_tile(picked)
+    assert result.reference["message_id"] == str(picked.id)
+    before, after = open_image(harness.server, picked), open_image(harness.server, result)
+    assert similar(after.getpixel((5, 5)), before.getpixel((5, 5)))
+    assert not similar(after.getpixel((32, 32)), before.getpixel((32, 32)))
+
+
+async def test_fast_presses_are_all_counted_before_the_first_is_shown(harness):
+    async with harness.bot() as services:
+        asked = await open_region_picker(harness, await pick_image(harness))
+        held = harness.server.faults.hold("POST", "/interactions/*")
+        fields = [button["custom_id"] for button in asked.buttons[:9]]
+        for number in (0, 4, 8, 4):
+            await harness.person(harness.ada).press(asked, custom_id=fields[number])
+        await asyncio.wait_for(held.reached.wait(), 10)
+        pressed = await harness.person(harness.ada).press(asked, "Go on")
+        await pressed.modal()
+        assert highlighted(asked) == []
+        held.release()
+        await harness.server.wait_until(lambda: highlighted(asked) == [0, 8])
+        await harness.person(harness.ada).submit_modal(pressed, prompt="an owl")
+        result = await harness.result(text="Variations (Region) by")
+        assert (await load_record(services, result)).job.params.region == (0, 8)
+
+
+def record_presses(monkeypatch):
+    """Collect the fields whose presses come to the bot, which has loaded the cog anew."""
+    region, fields = sys.modules["cogs.image_buttons.region"].Region, []
+    toggle = region.toggle
+
+    async def noted(cog, interaction, tile, number):
+        fields.append(number)
+        await toggle(cog, interaction, tile, number)
+
+    monkeypatch.setattr(region, "toggle", noted)
+    return fields
+
+
+async def test_fast_presses_are_shown_together_and_none_delays_the_others(harness, monkeypatch):
+    async with harness.bot():
+        pressed = record_presses(monkeypatch)
+        asked = await open_region_picker(harness, await pick_image(harness))
+        fields = [button["custom_id"] for button in asked.buttons[:9]]
+        first, newest, *others = (harness.server.faults.hold("POST", "/interactions/*") for _ in fields)
+        for field in fields:
+            await harness.person(harness.ada).press(asked, custom_id=field)
+        await asyncio.wait_for(first.reached.wait(), 10)
+        await eventually(lambda: len(pressed) == len(fields))
+        first.release()
+        await asyncio.wait_for(newest.reached.wait(), 10)
+        newest.release()
+        await harness.server.wait_until(lambda: highlighted(asked) == list(range(9)))
+        await asyncio.wait_for(others[-1].reached.wait(), 10)
+        harness.server.faults.clear()
+
+
+def watch_forgotten(monkeypatch):
+    """Give an event that is set as soon as the choice of a picker is forgotten."""
+    choices, forgotten = sys.modules["cogs.image_buttons.region"].SelectionCache, asyncio.Event()
+    forget = choices.forget
+
+    def noted(remembered, message):
+        forget(remembered, message)
+        forgotten.set()
+
+    monkeypatch.setattr(choices, "forget", noted)
+    return forgotten
+
+
+async def test_a_press_that_could_not_be_shown_does_not_count(harness, monkeypatch):
+    async with harness.bot():
+        forgotten = watch_forgotten(monkeypatch)
+        asked = await open_region_picker(harness, await pick_image(harness))
+        field = asked.buttons[4]["custom_id"]
+        late = {"message": "Unknown interaction", "code": 10062}
+        failing = harness.server.faults.fail("POST", "/interactions/*", status=404, body=late)
+        await harness.person(harness.ada).press(asked, custom_id=field)
+        await asyncio.wait_for(failing.reached.wait(), 10)
+        await asyncio.wait_for(forgotten.wait(), 10)
+        await harness.person(harness.ada).press(asked, custom_id=field)
+        await harness.server.wait_until(lambda: highlighted(asked) == [4])
+
+
+async def test_what_was_chosen_before_a_restart_is_read_off_the_message(harness):
+    async with harness.bot():
+        asked = await open_region_picker(harness, await pick_image(harness))
+        await harness.person(harness.ada).press(asked, custom_id=asked.buttons[2]["custom_id"])
+        await harness.server.wait_until(lambda: highlighted(asked) == [2])
+    async with harness.bot():
+        await harness.person(harness.ada).press(asked, custom_id=asked.buttons[6]["custom_id"])
+        await harness.server.wait_until(lambda: highlighted(asked) == [2, 6])
+
+
+async def test_a_part_is_chosen_by_its_name_also_after_a_restart(harness):
+    async with harness.bot():
+        asked = await open_region_picker(harness, await pick_image(harness))
+    async with harness.bot() as services:
+        await harness.person(harness.ada).select(asked, "Left half")
+        await harness.server.wait_until(lambda: highlighted(asked) == [0, 3, 6])
+        await submit_selection(harness, asked)
+        result = await harness.result(text="Variations (Region) by")
+        assert (await load_record(services, result)).job.params.region == (0, 3, 6)
+
+
+async def test_a_mask_is_taken_in_place_of_the_fields(harness):
+    async with harness.bot() as services:
+        picked = await pick_image(harness)
+        await submit_selection(
+            harness, await open_region_picker(harness, picked), mask=UploadedFile("mask.png", mask_png())
+        )
+        result = await harness.result(text="Variations (Region) by")
+        params = (await load_record(services, result)).job.params
+    assert params.mask is not None
+    assert params.region == ()
+    before, after = open_image(harness.server, picked), open_image(harness.server, result)
+    assert not similar(after.getpixel((5, 5)), before.getpixel((5, 5)))
+    assert similar(after.getpixel((60, 60)), before.getpixel((60, 60)))
+
+
+async def test_nobody_else_sees_what_is_made_privately_with_a_mask(harness):
+    async with harness.bot():
+        asked = await open_region_picker(harness, await pick_image(harness))
+        before = harness.public_messages()
+        await submit_selection(harness, asked, prompt="an owl --stealth", mask=UploadedFile("mask.png", mask_png()))
+        assert (await harness.result(text="an owl")).ephemeral
+        assert harness.public_messages() == before
+
+
+async def test_nothing_chosen_or_everything_is_refused_with_the_words_kept(harness):
+    async with harness.bot():
+        asked = await open_region_picker(harness, await pick_image(harness))
+        refusal = await (await submit_selection(harness, asked, prompt="an owl")).message()
+        assert "Choose what to draw anew" in refusal.content
+        pressed = await harness.person(harness.ada).press(refusal, "Edit and retry")
+        await harness.person(harness.ada).submit_modal(pressed, mask=UploadedFile("mask.png", mask_png()))
+        await harness.result(text="an owl")
+
+
+@pytest.mark.parametrize(("prompt", "data"), [("an owl", b"no picture"), ("an owl --nonsense", None)])
+async def test_a_mask_survives_an_invalid_prompt_and_a_prompt_an_invalid_mask(harness, prompt, data):
+    async with harness.bot() as services:
+        asked = await open_region_picker(harness, await pick_image(harness))
+        sent = await submit_selection(harness, asked, prompt=prompt, mask=UploadedFile("mask.png", data or mask_png()))
+        refusal = await sent.wait_for(lambda message: prompt in message.content)
+        pressed = await harness.person(harness.ada).press(refusal, "Edit and retry")
+        more = {} if data is None else {"mask": UploadedFile("mask.png", mask_png())}
+        await harness.person(harness.ada).submit_modal(pressed, prompt="an owl", **more)
+        result = await harness.result(text="an owl")
+        assert (await load_record(services, result)).job.params.mask is not None
+
+
+def mask_png():
+    """Give a mask whose upper left quarter is white."""
+    image = Image.new("L", (64, 64))
+    image.paste(255, (0, 0, 32, 32))
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def similar(one, other):
+    return all(abs(a - b) < 12 for a, b in zip(one, other, strict=True))

@@ -1,0 +1,188 @@
+"""From the typed prompt to the posted grid."""
+
+from __future__ import annotations
+
+import pytest
+
+from generation.files import sanitize
+from preview import UploadedFile
+from tests.support.bot_harness import open_image, red_png
+
+
+async def test_a_prompt_becomes_a_grid_with_buttons_and_pings_only_who_asked(harness):
+    async with harness.bot():
+        asked = await harness.imagine("a red fox --ar 2:1")
+        first = await asked.message()
+        assert first.content.startswith(f"**a red fox --ar 2:1** - <@{harness.ada.id}> (Waiting to start)")
+        assert first.labels == ["Cancel"]
+        result = await harness.result()
+        await harness.server.wait_until(lambda: first.deleted)
+    assert result.content == f"**a red fox --ar 2:1** - <@{harness.ada.id}>"
+    assert result.labels == ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]
+    assert open_image(harness.server, result).size == (2 * 88, 2 * 48)
+    assert result.attachments[0].filename.startswith("ada_a_red_fox_")
+    assert harness.server.pinged_by(result) == [harness.ada]
+    assert harness.server.pinged_by(first) == []
+    assert (await asked.response()).seconds < 3
+
+
+async def test_progress_and_previews_are_shown_while_it_is_drawn(harness):
+    async with harness.bot():
+        asked = await harness.imagine("slow fox --steps 8")
+        drawing = await harness.status_message("(12%)")
+        assert drawing.id == (await asked.message()).id
+        assert [attachment.filename.rpartition(".")[2] for attachment in drawing.attachments] == ["jpg"]
+        harness.release_slow_jobs()
+        await harness.result()
+
+
+async def test_the_place_in_the_queue_is_shown(harness):
+    async with harness.bot(running_per_person=1):
+        await harness.imagine("slow fox")
+        await harness.status_message("(25%)")
+        await harness.imagine("second")
+        await harness.imagine("third")
+        await harness.status_message("next in the queue")
+        await harness.status_message("number 2 in the queue")
+        harness.release_slow_jobs()
+        await harness.result(text="third")
+
+
+async def test_every_problem_of_a_prompt_is_reported_privately_with_the_prompt(harness):
+    async with harness.bot():
+        asked = await harness.imagine("a fox --aspct 3:2 --steps 1000")
+        answer = await asked.message()
+    assert answer.ephemeral
+    assert "did you mean `--aspect`?" in answer.content
+    assert "`--steps`" in answer.content
+    assert "a fox --aspct 3:2 --steps 1000" in answer.content
+    assert not harness.public_messages()
+
+
+@pytest.mark.parametrize("prompt", ["x" * 5000 + " --nonsense", "``` --nonsense", "--ar 1:0 " * 500])
+async def test_an_invalid_prompt_too_long_for_a_message_is_returned_as_a_file(harness, prompt):
+    async with harness.bot():
+        answer = await (await harness.imagine(prompt)).message()
+    assert answer.ephemeral
+    assert harness.server.core.files.get(answer.attachments[0].id).decode() == prompt
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "@everyone **bold** `code` ||spoiler|| <@&1> # title",
+        "مرحبا \u202eevil",
+        "👩‍👩‍👧‍👦 " * 200,
+        "a" * 6000,
+        "_" * 6000,
+        "https in text, [a](http://127.0.0.1)",
+        "- list",
+    ],
+)
+async def test_any_text_is_a_prompt_and_pings_nobody_else(harness, prompt):
+    async with harness.bot():
+        await harness.imagine(prompt)
+        result = await harness.result()
+    assert harness.server.pinged_by(result) == [harness.ada]
+    assert not result.mention_everyone
+
+
+@pytest.mark.parametrize("name", ["ada", "Ada 🌙 Ł", "مرحبا", "x" * 32, "名前"])
+async def test_anybody_gets_a_picture_whatever_their_name(harness, name):
+    user = harness.server.world.add_user(name, display_name=name)
+    harness.server.world.add_member(user, harness.guild)
+    async with harness.bot():
+        await harness.imagine("a fox", user)
+        assert (await harness.result()).attachments
+
+
+async def test_an_attached_picture_is_where_the_drawing_starts(harness):
+    async with harness.bot():
+        await harness.imagine("a fox --iw 3 --seed 1", image=UploadedFile("red.png", red_png(300, 300)))
+        near = open_image(harness.server, await harness.result())
+        await harness.imagine("a wolf --seed 1")
+        far = open_image(harness.server, await harness.result(text="wolf"))
+    assert near.getpixel((10, 10))[0] > 150
+    assert near.getpixel((10, 10)) != far.getpixel((10, 10))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("notes.txt", b"no picture", "not a picture"),
+        ("cut.png", None, "damaged"),
+    ],
+)
+async def test_an_attachment_that_is_no_picture_is_refused_privately(harness, name, data, says):
+    async with harness.bot():
+        asked = await harness.imagine("a fox", image=UploadedFile(name, data or red_png(300, 300)[:200]))
+        answer = await asked.wait_for(lambda message: says in message.content)
+        assert answer.ephemeral
+        assert not harness.public_messages()
+
+
+async def test_two_people_at_once_get_each_their_own(harness):
+    async with harness.bot():
+        await harness.imagine("fox", harness.ada)
+        await harness.imagine("owl", harness.ben)
+        fox, owl = await harness.result(text="fox"), await harness.result(text="owl")
+    assert harness.server.pinged_by(fox) == [harness.ada]
+    assert harness.server.pinged_by(owl) == [harness.ben]
+
+
+async def test_over_the_bound_of_a_person_is_an_ordinary_answer(harness):
+    async with harness.bot(waiting_per_person=1, running_per_person=1):
+        await harness.imagine("slow one")
+        await harness.status_message("(25%)")
+        await (await harness.imagine("slow two")).message()
+        refused = await (await harness.imagine("slow three")).message()
+        assert refused.ephemeral
+        assert "waiting" in refused.content
+        other = await (await harness.imagine("mine", harness.ben)).message()
+        assert not other.ephemeral
+        harness.release_slow_jobs()
+        await harness.result(text="two")
+
+
+async def test_a_full_queue_is_an_ordinary_answer_even_under_a_burst(harness):
+    async with harness.bot(waiting_in_all=3, running_per_person=1):
+        await harness.imagine("slow one")
+        await harness.status_message("(25%)")
+        asked = [await harness.imagine(f"slow more {number}") for number in range(5)]
+        answers = [await each.message() for each in asked]
+        assert [answer.ephemeral for answer in answers] == [False] * 3 + [True] * 2
+        assert "queue is full" in answers[-1].content
+        harness.release_slow_jobs()
+        await harness.server.wait_until(lambda: len(harness.results()) == 4, 20)
+
+
+async def test_commands_are_told_to_discord_only_when_they_changed(harness):
+    def syncs():
+        sent = (request for request in harness.server.requests if request.method == "PUT")
+        return [request for request in sent if request.path.endswith("/commands")]
+
+    async with harness.bot():
+        assert len(syncs()) == 1
+    async with harness.bot():
+        await harness.imagine("a fox")
+        await harness.result()
+    assert len(syncs()) == 1
+
+
+async def test_attachments_are_decoded_two_at_a_time_to_keep_others_going(harness, monkeypatch):
+    clean, now, most = sanitize.sanitize_image, [], []
+
+    def watched(data: bytes) -> bytes:
+        now.append(1)
+        most.append(len(now))
+        try:
+            return clean(data)
+        finally:
+            now.pop()
+
+    monkeypatch.setattr(sanitize, "sanitize_image", watched)
+    async with harness.bot():
+        for number in range(8):
+            await harness.imagine(f"fox {number}", image=UploadedFile("red.png", red_png(900, 900)))
+        await harness.server.wait_until(lambda: len(harness.results()) == 8, 20)
+    assert max(most) <= 2

@@ -1,0 +1,138 @@
+"""✉️ and ❌ from the owner, and results by direct message for who wants all of them so."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import pytest
+
+from tests.cogs.test_context_menus import close_direct_messages, direct_messages
+from tests.support.bot_harness import eventually, first_tile, is_result
+
+
+async def generate_result(harness, prompt="a fox", user=None):
+    await harness.imagine(prompt, user)
+    return await harness.result(text=prompt)
+
+
+@pytest.mark.parametrize("emoji", ["✉️", "✉"])
+async def test_an_envelope_sends_the_owner_each_picture(harness, emoji):
+    async with harness.bot():
+        grid = await generate_result(harness, "a fox")
+        await harness.person(harness.ada).react(grid, emoji)
+        await harness.server.wait_until(lambda: len(direct_messages(harness, harness.ada)) == 4)
+    assert all(len(letter.attachments) == 1 for letter in direct_messages(harness, harness.ada))
+
+
+async def test_closed_direct_messages_are_reported_briefly_in_the_channel(harness, monkeypatch):
+    async with harness.bot():
+        monkeypatch.setattr(sys.modules["cogs.reactions"], "REPLY_TTL_S", 0.2)
+        grid = await generate_result(harness)
+        close_direct_messages(harness, harness.ada)
+        await harness.person(harness.ada).react(grid, "✉️")
+        told = await harness.status_message("DM results")
+        assert told.reference["message_id"] == str(grid.id)
+        assert harness.server.pinged_by(told) == [harness.ada]
+        await harness.server.wait_until(lambda: told.deleted)
+
+
+async def test_a_cross_deletes_a_result_with_its_files(harness):
+    async with harness.bot() as services:
+        grid = await generate_result(harness)
+        sheet = services.images.path(first_tile(grid))
+        assert sheet.exists()
+        await eventually(lambda: not services.tasks)
+        await harness.person(harness.ada).react(grid, "❌")
+        await harness.server.wait_until(lambda: grid.deleted)
+        await eventually(lambda: not sheet.exists())
+
+
+async def test_a_cross_cancels_what_is_being_drawn(harness):
+    async with harness.bot():
+        await harness.imagine("slow fox")
+        notice = await harness.status_message("(25%)")
+        await harness.person(harness.ada).react(notice, "❌")
+        await harness.server.wait_until(lambda: f"Cancelled by <@{harness.ada.id}>" in notice.content)
+
+
+@pytest.mark.parametrize("emoji", ["❌", "✉️"])
+async def test_others_reactions_and_other_emoji_do_nothing(harness, emoji):
+    async with harness.bot() as services:
+        grid = await generate_result(harness)
+        await eventually(lambda: not services.tasks)
+        await harness.person(harness.ben).react(grid, emoji)
+        await harness.person(harness.ada).react(grid, "👍")
+        hello = await harness.person(harness.ben).send(harness.channel, "hello")
+        await harness.person(harness.ada).react(hello, emoji)
+        await generate_result(harness, "an owl")
+        assert direct_messages(harness, harness.ada) == direct_messages(harness, harness.ben) == []
+    assert not grid.deleted
+
+
+async def test_a_result_that_was_shown_again_takes_reactions_too(harness):
+    async with harness.bot():
+        await generate_result(harness)
+        shown = await (await harness.person(harness.ada).command("show", harness.channel, job="fox")).message()
+        await harness.person(harness.ada).react(shown, "✉️")
+        await harness.server.wait_until(lambda: len(direct_messages(harness, harness.ada)) == 4)
+
+
+async def test_a_cross_below_what_was_shown_again_deletes_both_messages(harness):
+    async with harness.bot() as services:
+        grid = await generate_result(harness)
+        await eventually(lambda: not services.tasks)
+        shown = await (await harness.person(harness.ada).command("show", harness.channel, job="fox")).message()
+        await harness.person(harness.ada).react(shown, "❌")
+        await harness.server.wait_until(lambda: grid.deleted and shown.deleted)
+
+
+async def test_removing_and_readding_a_reaction_sends_the_images_once(harness):
+    async with harness.bot():
+        grid = await generate_result(harness)
+        path = f"/channels/{harness.server.world.dm_channel(harness.ada).id}/messages"
+        held = harness.server.faults.hold("POST", path)
+        await harness.person(harness.ada).react(grid, "✉️")
+        await asyncio.wait_for(held.reached.wait(), 10)
+        for _ in range(3):
+            await harness.person(harness.ada).unreact(grid, "✉️")
+            await harness.person(harness.ada).react(grid, "✉️")
+        held.release()
+        await harness.server.wait_until(lambda: len(direct_messages(harness, harness.ada)) == 4)
+        await generate_result(harness, "an owl")
+    assert len(direct_messages(harness, harness.ada)) == 4
+
+
+async def test_reactions_work_in_direct_messages(harness):
+    channel = harness.server.world.dm_channel(harness.ada)
+    async with harness.bot() as services:
+        await harness.imagine("a fox", channel=channel)
+        result = await harness.result(channel=channel)
+        await eventually(lambda: not services.tasks)
+        await harness.person(harness.ada).react(result, "❌")
+        await harness.server.wait_until(lambda: result.deleted)
+
+
+async def test_users_who_opt_in_get_a_copy_of_every_result_with_working_buttons(harness):
+    channel = harness.server.world.dm_channel(harness.ada)
+    async with harness.bot() as services:
+        await services.preferences.update(harness.ada.id, auto_dm=True)
+        grid = await generate_result(harness)
+        copy = await harness.result(channel=channel)
+        assert copy.content == grid.content
+        assert copy.labels == grid.labels
+        await generate_result(harness, "bens own", harness.ben)
+        await harness.person(harness.ada).press(copy, "U1")
+        await harness.result(text="Image #1", channel=channel)
+        await eventually(lambda: not services.tasks)
+    assert len([message for message in direct_messages(harness, harness.ada) if is_result(message)]) == 2
+    assert direct_messages(harness, harness.ben) == []
+
+
+async def test_a_copy_that_cannot_be_sent_harms_nothing(harness):
+    async with harness.bot() as services:
+        await services.preferences.update(harness.ada.id, auto_dm=True)
+        fault = close_direct_messages(harness, harness.ada)
+        await generate_result(harness)
+        await eventually(lambda: fault.hits)
+        await generate_result(harness, "an owl")

@@ -1,0 +1,194 @@
+"""Privately, from the first word to the result, as long as Discord lets the bot answer so."""
+
+from __future__ import annotations
+
+import pytest
+
+from preview import UploadedFile
+from tests.cogs.test_context_menus import close_direct_messages
+from tests.support.bot_harness import eventually, first_tile, open_image, red_png
+
+
+async def wait_for_private_result(harness, user, text):
+    """Wait for a message that only `user` sees, with `text` in it."""
+    found = await harness.server.wait_for(
+        harness.channel, lambda message: text in message.content and "U1" in message.labels, 20, "a private result"
+    )
+    assert found.ephemeral
+    assert found.visible_to == user.id
+    return found
+
+
+async def generate_stealth(harness, prompt="a fox", user=None):
+    await harness.imagine(f"{prompt} --stealth", user)
+    return await wait_for_private_result(harness, user or harness.ada, prompt)
+
+
+def is_finished(message):
+    return "Cancel" not in message.labels and message.buttons
+
+
+async def test_the_first_answer_and_the_result_are_seen_by_the_person_alone(harness):
+    async with harness.bot():
+        first = await (await harness.imagine("a fox --stealth")).message()
+        assert first.ephemeral
+        result = await wait_for_private_result(harness, harness.ada, "a fox")
+    assert result.id == first.id
+    assert result.labels == ["U1", "U2", "U3", "U4", "🔄", "V1", "V2", "V3", "V4"]
+    assert open_image(harness.server, result).size == (128, 128)
+    assert not harness.public_messages()
+    assert harness.person(harness.ben).visible_messages(harness.channel) == []
+
+
+async def test_stealth_mode_makes_prompts_private_unless_they_say_otherwise(harness):
+    async with harness.bot():
+        await (await harness.person(harness.ada).command("stealth", harness.channel)).message()
+        await harness.imagine("a fox")
+        await wait_for_private_result(harness, harness.ada, "a fox")
+        await harness.imagine("an owl --public")
+        owl = await harness.result(text="owl")
+        assert not owl.ephemeral
+        await (await harness.person(harness.ada).command("public", harness.channel)).message()
+        await harness.imagine("a wolf")
+        assert not (await harness.result(text="wolf")).ephemeral
+
+
+@pytest.mark.parametrize("prompt", ["huge fox", "small fox"])
+async def test_a_private_job_that_failed_is_tried_again_privately(harness, prompt):
+    async with harness.bot():
+        await harness.imagine("huge fox --stealth")
+        failed = await harness.status_message("too large")
+        assert failed.visible_to == harness.ada.id
+        pressed = await harness.person(harness.ada).press(failed, "Edit and retry")
+        sent = await harness.person(harness.ada).submit_modal(pressed, prompt=prompt)
+        notice = await sent.message()
+        await eventually(lambda: "too large" in notice.content if prompt == "huge fox" else "U1" in notice.labels)
+        assert notice.visible_to == harness.ada.id
+    assert not harness.public_messages()
+
+
+@pytest.mark.parametrize("label", ["U1", "V2", "🔄"])
+async def test_what_is_made_from_a_private_picture_stays_private(harness, label):
+    async with harness.bot() as services:
+        grid = await generate_stealth(harness)
+        asked = await harness.person(harness.ada).press(grid, label)
+        made = await asked.wait_for(
+            lambda message: message.id != grid.id and message.attachments and is_finished(message)
+        )
+        assert made.ephemeral
+        record = await services.store.get(first_tile(made).job_id)
+        assert record.job.destination.private
+    assert not harness.public_messages()
+
+
+async def test_an_attached_picture_is_taken_in_privately(harness):
+    async with harness.bot():
+        await harness.imagine("a fox --iw 3 --stealth", image=UploadedFile("red.png", red_png(300, 300)))
+        await wait_for_private_result(harness, harness.ada, "a fox")
+    assert not harness.public_messages()
+
+
+async def test_progress_and_cancelling_are_private_too(harness):
+    async with harness.bot():
+        notice = await (await harness.imagine("slow fox --stealth")).message()
+        await harness.server.wait_until(lambda: "(25%)" in notice.content)
+        await harness.person(harness.ada).press(notice, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled" in notice.content)
+    assert not harness.public_messages()
+
+
+async def test_a_wait_beyond_the_token_is_announced_and_delivered_by_dm(harness):
+    direct = harness.server.world.dm_channel(harness.ada)
+    async with harness.bot():
+        notice = await (await harness.imagine("slow fox --stealth")).message()
+        await harness.server.wait_until(lambda: "(25%)" in notice.content)
+        harness.server.world.clock.advance(13.5 * 60)
+        await harness.server.wait_until(lambda: "direct message" in notice.content)
+        harness.server.world.clock.advance(2 * 60)
+        harness.release_slow_jobs()
+        result = await harness.result(channel=direct)
+        assert "slow fox" in result.content
+        await harness.person(harness.ada).press(result, "U1")
+        await harness.result(text="Image #1", channel=direct)
+    assert not harness.public_messages()
+
+
+async def test_it_goes_on_privately_after_a_restart(harness):
+    async with harness.bot():
+        notice = await (await harness.imagine("slow fox --stealth")).message()
+        await harness.server.wait_until(lambda: "(25%)" in notice.content)
+    harness.release_slow_jobs()
+    async with harness.bot():
+        assert (await wait_for_private_result(harness, harness.ada, "slow fox")).id == notice.id
+    assert not harness.public_messages()
+
+
+async def test_only_the_owner_finds_it_again_and_privately(harness):
+    async with harness.bot():
+        grid = await generate_stealth(harness)
+        job_id = first_tile(grid).job_id
+        assert await harness.person(harness.ben).autocomplete("show", harness.channel, "job", "fox") == []
+        refused = await (await harness.person(harness.ben).command("show", harness.channel, job=job_id)).message()
+        assert "may see" in refused.content
+        again = await (await harness.person(harness.ada).command("show", harness.channel, job=job_id)).message()
+        assert again.ephemeral
+        assert again.labels == grid.labels
+    assert not harness.public_messages()
+
+
+async def test_a_private_parent_is_named_to_nobody_else(harness):
+    async with harness.bot() as services:
+        grid = await generate_stealth(harness)
+        tile = first_tile(grid)
+        # The button is somebody else's to press only if they write the request themselves.
+        public = await (await harness.person(harness.ben).command("help", harness.channel)).message()
+        row = {"type": 1, "components": [{"type": 2, "style": 2, "label": "V1", "custom_id": f"vary_strong:{tile}"}]}
+        row["components"][0]["id"] = 99
+        public.components.append(row | {"id": 98})
+        refused = await harness.person(harness.ben).press(public, custom_id=f"vary_strong:{tile}")
+        told = await refused.wait_for(lambda message: "private" in message.content)
+        assert told.ephemeral
+        assert len(await services.search.by_prompt(harness.ben.id, "")) == 0
+
+
+async def test_in_direct_messages_results_stay_and_need_no_hiding(harness):
+    direct = harness.server.world.dm_channel(harness.ada)
+    async with harness.bot():
+        await harness.imagine("a fox --stealth", channel=direct)
+        result = await harness.result(channel=direct)
+    assert not result.ephemeral
+
+
+async def test_a_server_without_stealth_refuses_instead_of_posting_publicly(harness):
+    async with harness.bot():
+        await (await harness.person(harness.mod).command("config stealth", harness.channel, allowed=False)).message()
+        refused = await (await harness.imagine("a fox --stealth")).message()
+    assert refused.ephemeral
+    assert "switched off" in refused.content
+    assert not harness.public_messages()
+
+
+async def test_what_could_be_given_to_nobody_can_still_be_shown(harness):
+    async with harness.bot() as services:
+        notice = await (await harness.imagine("slow fox --stealth")).message()
+        await harness.server.wait_until(lambda: "(25%)" in notice.content)
+        close_direct_messages(harness, harness.ada)
+        harness.server.world.clock.advance(15 * 60)
+        harness.release_slow_jobs()
+        await eventually(lambda: not services.tasks)
+        again = await (await harness.person(harness.ada).command("show", harness.channel, job="slow")).message()
+        assert again.ephemeral
+        assert "U1" in again.labels
+    assert not harness.public_messages()
+
+
+async def test_stealth_presses_on_a_public_image_stay_private_and_give_credit(harness):
+    async with harness.bot():
+        await harness.imagine("a fox")
+        grid = await harness.result()
+        await (await harness.person(harness.ben).command("stealth", harness.channel)).message()
+        asked = await harness.person(harness.ben).press(grid, "V1")
+        made = await asked.wait_for(lambda message: message.id != grid.id and is_finished(message))
+    assert made.ephemeral
+    assert f"after a picture by <@{harness.ada.id}>" in made.content
+    assert len(harness.public_messages()) == 1

@@ -1,0 +1,190 @@
+"""The pictures on disk: whole files only, under names that lead nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from db.image_files import ImageStore
+from generation.messages import Grid
+from generation.params import Tile, Upload
+
+ROOT = Path(__file__).resolve().parents[2]
+OPEN_FILES = Path("/proc/self/fd")
+JOB = "0123456789ab"
+
+
+def make_grid_files(letter: bytes, *, size: int = 1000) -> Grid:
+    """Give a grid whose files are `letter` over and over, so that a torn one would show."""
+    return Grid(tuple(letter * (size + index) for index in range(4)), letter * size, "webp", 1.0)
+
+
+@pytest.fixture
+def image_store(tmp_path):
+    return ImageStore(tmp_path / "data")
+
+
+def files_below(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+async def test_what_is_saved_is_read_again(image_store, tmp_path):
+    grid = make_grid_files(b"a")
+    await image_store.save(JOB, grid)
+    again = ImageStore(tmp_path / "data")
+    assert tuple([await again.read(Tile(JOB, index)) for index in range(4)]) == grid.tiles
+    assert await again.read_grid(JOB, "webp") == grid.image
+
+
+async def test_the_files_have_plain_names_and_nothing_else_is_left(image_store, tmp_path):
+    await image_store.save(JOB, make_grid_files(b"a"))
+    upload = await image_store.save_upload(b"brought")
+    digest = hashlib.sha256(b"brought").hexdigest()
+    assert upload == Upload(digest)
+    assert files_below(tmp_path / "data") == [
+        f"sheets/01/{JOB}.webp",
+        *(f"tiles/01/{JOB}-{index}.png" for index in range(4)),
+        f"uploads/{digest[:2]}/{digest}.png",
+    ]
+
+
+async def test_saving_again_replaces_the_pictures(image_store, tmp_path):
+    await image_store.save(JOB, make_grid_files(b"a"))
+    await image_store.save(JOB, make_grid_files(b"b"))
+    assert await image_store.read(Tile(JOB, 2)) == b"b" * 1002
+    assert await image_store.read_grid(JOB, "webp") == b"b" * 1000
+    assert len(files_below(tmp_path / "data")) == 5
+
+
+async def test_the_same_picture_brought_twice_is_kept_once(image_store, tmp_path):
+    assert await image_store.save_upload(b"x") == await image_store.save_upload(b"x")
+    assert len(files_below(tmp_path / "data")) == 1
+
+
+@pytest.mark.parametrize("picture", [Tile(JOB, 0), Upload("f" * 64)])
+async def test_what_is_not_kept_is_not_found(image_store, picture):
+    with pytest.raises(FileNotFoundError):
+        await image_store.read(picture)
+    with pytest.raises(FileNotFoundError):
+        await image_store.read_grid(JOB, "png")
+
+
+async def test_the_same_picture_brought_by_many_at_once_is_whole_for_each(image_store, tmp_path):
+    data = os.urandom(300_000)
+    uploads = await asyncio.gather(*(image_store.save_upload(data) for _ in range(40)))
+    assert set(uploads) == {Upload(hashlib.sha256(data).hexdigest())}
+    assert await image_store.read(uploads[0]) == data
+    assert len(files_below(tmp_path / "data")) == 1
+
+
+async def test_a_reader_sees_the_old_picture_or_the_new_one_and_nothing_between(image_store):
+    await image_store.save(JOB, make_grid_files(b"a", size=200_000))
+
+    async def save_often():
+        for letter in (b"b", b"c", b"d", b"e"):
+            await image_store.save(JOB, make_grid_files(letter, size=200_000))
+
+    saving = asyncio.create_task(save_often())
+    seen = set()
+    while not saving.done():
+        sheet = await image_store.read_grid(JOB, "webp")
+        assert sheet == sheet[:1] * 200_000
+        seen.add(sheet[:1])
+    assert seen <= {b"a", b"b", b"c", b"d", b"e"}
+    await saving
+
+
+async def test_a_full_disk_leaves_the_old_picture_and_no_pieces(image_store, tmp_path, monkeypatch):
+    await image_store.save(JOB, make_grid_files(b"a"))
+    before = files_below(tmp_path / "data")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        await image_store.save(JOB, make_grid_files(b"b"))
+    with pytest.raises(OSError, match="No space"):
+        await image_store.save_upload(b"new")
+    assert files_below(tmp_path / "data") == before
+    assert await image_store.read(Tile(JOB, 0)) == b"a" * 1000
+
+
+SAVE_FOREVER_SCRIPT = """
+import asyncio, itertools, sys
+from pathlib import Path
+from db.image_files import ImageStore
+from tests.db.test_image_files import JOB, make_grid_files
+
+async def save(folder):
+    for number in itertools.count():
+        await ImageStore(folder).save(JOB, make_grid_files(bytes([number % 256]), size=300_000))
+        print(number, flush=True)
+
+asyncio.run(save(Path(sys.argv[1])))
+"""
+
+
+async def test_kill_9_leaves_whole_pictures_only(image_store, tmp_path):
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SAVE_FOREVER_SCRIPT, str(tmp_path / "data"), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    for _ in range(3):
+        assert await child.stdout.readline()
+    child.send_signal(signal.SIGKILL)
+    await child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    for index in range(4):
+        tile = await image_store.read(Tile(JOB, index))
+        assert tile == tile[:1] * (300_000 + index)
+    sheet = await image_store.read_grid(JOB, "webp")
+    assert sheet == sheet[:1] * 300_000
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="needs /proc to tell which file was synced")
+async def test_a_picture_is_on_the_disk_before_it_counts_as_saved(image_store, tmp_path, monkeypatch):
+    synced: list[Path] = []
+    real = os.fsync
+
+    def note(descriptor):
+        synced.append((OPEN_FILES / str(descriptor)).readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    await image_store.save_upload(b"x")
+    data, *folders = synced
+    assert data.name.endswith(".partial")
+    assert set(folders) == {data.parent, data.parent.parent, tmp_path / "data"}
+
+
+UNSAFE_NAMES = ["", "..", "../../x", "/etc/passwd", "a/b", "a\\b", "a.b", "a\0b", "ab\n", "~", "ä", "*"]
+
+
+@pytest.mark.parametrize("name", UNSAFE_NAMES)
+async def test_a_name_that_would_lead_elsewhere_is_refused(image_store, tmp_path, name):
+    for wrong in (
+        lambda: image_store.path(Upload(name)),
+        lambda: image_store.path(Tile(name + "/", 0)),
+        lambda: image_store.grid_path(name, "png"),
+        lambda: image_store.grid_path(JOB, name),
+    ):
+        with pytest.raises(ValueError, match="not the name of a picture"):
+            wrong()
+    with pytest.raises(ValueError, match="not the name"):
+        await image_store.save(name, make_grid_files(b"a"))
+    assert not (tmp_path / "data").exists()
+
+
+async def test_every_place_is_below_the_folder_and_in_a_small_one(image_store, tmp_path):
+    places = [image_store.path(Tile(JOB, 3)), image_store.path(Upload("f" * 64)), image_store.grid_path(JOB, "jpg")]
+    for place in places:
+        assert place.resolve().is_relative_to(tmp_path / "data")
+        assert len(place.parent.name) == 2
+    assert len(set(places)) == 3

@@ -1,0 +1,235 @@
+"""What the parameters that say how long and how large do to the pictures of the embedded model, and what that costs."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from generation.engine.denoising import engine as engine_module
+from generation.messages import Failed, FailureReason
+from generation.models.registry import ModelRegistry
+from generation.params import Params
+from generation.planning.compute_cost import compute_cost
+from generation.prompt import parse_params
+from tests.support.embedded_model import (
+    SMALL_EMBEDDED,
+    SOURCE,
+    Drawing,
+    EmbeddedModelHarness,
+    Pixels,
+    distance,
+    high_frequency_energy,
+    is_increasing,
+    plain_png,
+)
+from tests.support.engine_harness import TIMEOUT_S, EngineHarness, assert_close, make_params, make_request
+
+FOREST = "a forest --raw --steps 10"
+HILLS = "a castle on the hills --raw --steps 8"
+STOPS = (20, 40, 70, 100)
+
+
+@pytest.fixture(scope="module")
+def stopped_drawings(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
+    return embedded_model.draw(*(f"{FOREST} --stop {stop}" for stop in STOPS))
+
+
+def test_a_picture_that_was_stopped_earlier_is_blurrier(stopped_drawings: list[Drawing]) -> None:
+    assert is_increasing([high_frequency_energy(drawing.tiles) for drawing in stopped_drawings], 0.5)
+
+
+def test_a_picture_that_was_stopped_is_clean_of_noise(
+    embedded_model: EmbeddedModelHarness, stopped_drawings: list[Drawing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The latents as they are at that step, shown for comparison, are full of it."""
+    monkeypatch.setattr("generation.engine.denoising.job.DenoisingJob.result", property(lambda run: run.latents))
+    for stop, clean in zip(STOPS[:2], stopped_drawings[:2], strict=True):
+        [noisy] = embedded_model.draw(f"{FOREST} --stop {stop}")
+        assert high_frequency_energy(noisy.tiles) > 10 * high_frequency_energy(clean.tiles)
+
+
+def test_a_stopped_picture_is_already_the_picture(stopped_drawings: list[Drawing]) -> None:
+    assert is_increasing([-distance(drawing, stopped_drawings[-1]) for drawing in stopped_drawings])
+
+
+def test_to_stop_ends_the_steps_and_the_progress_with_them(stopped_drawings: list[Drawing]) -> None:
+    told = [[(progress.step, progress.total) for progress in drawing.progress] for drawing in stopped_drawings]
+    assert told == [[(step, last) for step in range(1, last + 1)] for last in (2, 4, 7, 10)]
+
+
+def test_quality_is_a_share_of_the_steps(embedded_model: EmbeddedModelHarness) -> None:
+    for quality, steps in (("", 6), ("--q .5", 3), ("--q 2", 12)):
+        [drawing] = embedded_model.draw(f"the sea --raw {quality}")
+        assert len(drawing.calls) == steps
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(embedded_model: EmbeddedModelHarness) -> None:
+    one, again, other = (embedded_model.draw(f"the sea --seed {seed}")[0] for seed in (3, 3, 4))
+    assert one.files == again.files
+    assert distance(one, other) > 2
+
+
+@pytest.fixture(scope="module")
+def hires_drawings(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
+    return embedded_model.draw(HILLS, f"{HILLS} --hd", f"{HILLS} --seed 8")
+
+
+def _resize(tiles: Pixels, side: int) -> Pixels:
+    pictures = [Image.fromarray(tile.astype(np.uint8)).resize((side, side), Image.Resampling.LANCZOS) for tile in tiles]
+    return np.stack([np.asarray(picture, np.float32) for picture in pictures])
+
+
+def test_hd_is_twice_as_large_and_has_more_detail_than_an_enlargement(hires_drawings: list[Drawing]) -> None:
+    once, hd, _ = hires_drawings
+    assert hd.tiles.shape == (1, 256, 256, 3)
+    assert high_frequency_energy(hd.tiles) > 1.5 * high_frequency_energy(_resize(once.tiles, 256))
+
+
+def test_hd_keeps_the_composition(hires_drawings: list[Drawing]) -> None:
+    """It stays far nearer to the first pass than another seed's picture is, in colours and in what stands where."""
+    once, hd, other = hires_drawings
+    small = _resize(hd.tiles, 128)
+    assert np.abs(small - once.tiles).mean() < 0.7 * distance(other, once)
+    assert _correlation(small, once.tiles) > 0.6
+    assert _correlation(small, once.tiles) > _correlation(other.tiles, once.tiles) + 0.2
+
+
+def _correlation(one: Pixels, other: Pixels) -> float:
+    """Give the correlation of two pictures without the layers of sky and ground that all of a prompt's share."""
+    across, others = (tiles - tiles.mean(2, keepdims=True) for tiles in (one, other))
+    return float(np.corrcoef(across.ravel(), others.ravel())[0, 1])
+
+
+def test_hd_has_one_progress_over_both_passes_by_what_they_cost(hires_drawings: list[Drawing]) -> None:
+    told = [(progress.step, progress.total) for progress in hires_drawings[1].progress]
+    assert told == [(step, 20) for step in (*range(1, 9), 12, 16, 20)]
+
+
+COSTS = (
+    "a fox",
+    "a fox --draft",
+    "a fox --hd",
+    "a fox --stop 50",
+    "a fox --hd --stop 50",
+    "a fox --cfg 1 --q 2",
+    "a fox:: owl::2 --no snow --s 300 --chaos 20 --weird 20",
+    "a fox --hd --tile",
+    "a fox --ar 3:2",
+)
+
+
+@pytest.mark.parametrize("prompt", COSTS)
+def test_a_job_costs_what_the_queue_reckons(harness: EngineHarness, prompt: str) -> None:
+    wanted = parse_params(prompt, ModelRegistry((replace(SMALL_EMBEDDED, native_size=64, size_multiple=16),)))
+    harness.draw(make_request("a", wanted))
+    assert harness.pixels == compute_cost(wanted, harness.engine.model)
+
+
+def test_a_variation_costs_what_the_queue_reckons(harness: EngineHarness) -> None:
+    wanted = make_params(source=SOURCE, strength=0.5, num_inference_steps=9)
+    harness.draw(make_request("a", wanted, source=plain_png("teal")))
+    assert harness.pixels == compute_cost(wanted, harness.engine.model)
+
+
+def test_a_draft_costs_an_eighth(harness: EngineHarness) -> None:
+    model = replace(SMALL_EMBEDDED, native_size=64, size_multiple=16)
+    full, draft = (parse_params(prompt, ModelRegistry((model,))) for prompt in ("a fox", "a fox --draft"))
+    harness.draw(make_request("full", full))
+    spent = harness.pixels
+    harness.draw(make_request("draft", draft))
+    assert harness.pixels - spent == spent / 8
+
+
+def test_the_second_pass_joins_others_of_its_size(harness: EngineHarness) -> None:
+    harness.engine._batcher.budget = 64 * 96 * 96
+    hd = make_params(width=48, height=48, hd=True, num_inference_steps=10)
+    large = make_params(width=96, height=96, num_inference_steps=900)
+    harness.engine.add(make_request("large", large))
+    harness.engine.add(make_request("hd", hd, order=1))
+    while not harness.end_events("hd"):
+        harness.engine.step()
+    assert harness.calls.count(4) == 4
+    harness.engine.cancel("large")
+    harness.draw(make_request("alone", hd))
+    assert_close(harness.latents["hd"], harness.latents["alone"], 1e-5)
+
+
+@pytest.mark.parametrize("sampler", ["euler_a", "heun", "pndm", "dpmpp_2m_sde", "unipc"])
+def test_every_kind_of_sampler_runs_a_hires_pass_to_its_last_step(harness: EngineHarness, sampler: str) -> None:
+    grid = make_params(sampler=sampler, hd=True, count=3, num_inference_steps=7)
+    harness.draw(make_request("grid", grid), make_request("alone", replace(grid, seed=grid.seed + 2, count=1)))
+    assert harness.latents["grid"].shape[-2:] == (16, 16)
+    assert_close(harness.latents["alone"], harness.latents["grid"][2:], 1e-5)
+    last = harness.progress("grid")[-1]
+    assert last.step == last.total
+
+
+def test_hd_goes_over_a_variation_too(harness: EngineHarness) -> None:
+    wanted = make_params(source=SOURCE, strength=0.5, hd=True)
+    [end] = harness.draw(make_request("a", wanted, source=plain_png("teal")))
+    assert harness.latents["a"].shape[-2:] == (16, 16)
+    assert not isinstance(end, Failed)
+
+
+@pytest.mark.parametrize("steps_before", [2, 6, 7])
+def test_a_job_of_two_passes_can_be_cancelled_in_both(harness: EngineHarness, steps_before: int) -> None:
+    harness.engine.add(make_request("a", make_params(hd=True, num_inference_steps=6)))
+    while len(harness.calls) < steps_before:
+        harness.engine.step()
+    harness.engine.cancel("a")
+    assert [end.reason for end in harness.end_events("a") if isinstance(end, Failed)] == [FailureReason.CANCELLED]
+    harness.run_until_idle()
+    assert len(harness.calls) == steps_before
+    assert len(harness.end_events("a")) == 1
+
+
+def test_a_job_can_be_cancelled_between_its_passes(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    enlarge = engine_module.upscale_latents
+
+    def slow(*given: Any) -> Any:
+        begun.set()
+        assert go_on.wait(TIMEOUT_S)
+        return enlarge(*given)
+
+    monkeypatch.setattr(engine_module, "upscale_latents", slow)
+    harness.engine.add(make_request("a", make_params(hd=True)))
+    while not begun.is_set():
+        harness.engine.step()
+    harness.engine.cancel("a")
+    go_on.set()
+    assert not harness.engine.busy
+    assert [end.reason for end in harness.end_events("a") if isinstance(end, Failed)] == [FailureReason.CANCELLED]
+    harness.draw(make_request("next"))
+    assert len(harness.end_events("a")) == 1
+
+
+def test_memory_that_runs_out_between_the_passes_costs_the_job_only(
+    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_module, "upscale_latents", refuse)
+        large, small = harness.draw(make_request("large", make_params(hd=True)), make_request("small"))
+    assert isinstance(large, Failed)
+    assert large.reason is FailureReason.OUT_OF_MEMORY
+    assert not isinstance(small, Failed)
+
+
+@pytest.mark.parametrize("side", [8, 16, 40])
+def test_the_smallest_sizes_are_drawn(harness: EngineHarness, side: int) -> None:
+    wanted: Params = make_params(width=side, height=side, num_inference_steps=1)
+    harness.draw(
+        make_request("a", wanted),
+        make_request("b", replace(wanted, seamless=True)),
+        make_request("c", replace(wanted, hd=True)),
+    )
+    assert harness.latents["a"].shape[-1] == side // 8
+    assert harness.latents["c"].shape[-1] == side // 4

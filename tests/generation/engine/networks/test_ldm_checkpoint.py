@@ -1,0 +1,287 @@
+"""A model in one file, with the keys of the first releases, is the same as its folder."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+
+from bot.doctor.model import check_model
+from bot.doctor.result import CheckStatus
+from generation.engine.networks.ldm_checkpoint import (
+    clip_tokenizer,
+    convert_open_clip,
+    text_encoder_config,
+    unet_config,
+    vae_config,
+)
+from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
+from generation.errors import UserError
+from generation.models.catalogue import Family
+from generation.models.model import describe_model
+from tests.support.engine_harness import EngineHarness, make_params, make_request
+from tests.support.ldm_file import (
+    build_folder_and_checkpoint,
+    build_xl_folder_and_checkpoint,
+    ldm_network_weights,
+    open_clip_weights,
+)
+
+UNET = "model.diffusion_model."
+FIRST = f"{UNET}input_blocks.0.0.weight"
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return build_folder_and_checkpoint(tmp_path_factory.mktemp("first"))
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return build_folder_and_checkpoint(tmp_path_factory.mktemp("second"), second=True)
+
+
+@pytest.fixture(scope="module")
+def third(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return build_xl_folder_and_checkpoint(tmp_path_factory.mktemp("third"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _load(path: Path) -> Pipeline:
+    return load_pipeline(str(path), "cpu", lambda _: None, torch.float32)
+
+
+def _latents(pipeline: Pipeline) -> torch.Tensor:
+    harness = EngineHarness(pipeline)
+    harness.draw(make_request("a", make_params("a fox :) für Ämter", sampler="ddim", num_inference_steps=2)))
+    harness.close()
+    return harness.latents["a"]
+
+
+@pytest.mark.parametrize("generation", ["first", "second", "third"])
+def test_a_file_draws_what_its_folder_draws(generation: str, request: pytest.FixtureRequest) -> None:
+    folder, file = request.getfixturevalue(generation)
+    parts, whole = _load(folder), _load(file)
+    pairs = [(parts.unet, whole.unet), (parts.vae, whole.vae)]
+    pairs += zip(parts.text_encoders, whole.text_encoders, strict=True)
+    for pair in pairs:
+        theirs, mine = (network.state_dict() for network in pair)
+        assert theirs.keys() == mine.keys()
+        assert all(torch.equal(theirs[key], mine[key]) for key in theirs)
+    assert torch.allclose(_latents(whole), _latents(parts), atol=1e-5)
+
+
+def test_a_file_is_named_and_measured_by_itself(first: tuple[Path, Path], second: tuple[Path, Path]) -> None:
+    loaded = _load(first[1]).model
+    assert loaded == describe_model(str(first[1]))
+    assert (loaded.name, loaded.native_size, loaded.sampler) == ("whole", 512, "dpmpp_2m_karras")
+    assert _load(second[1]).model.native_size == 768
+
+
+def test_what_stands_beside_a_file_describes_it(first: tuple[Path, Path], tmp_path: Path) -> None:
+    file = shutil.copy(first[1], tmp_path / "dreams.safetensors")
+    (tmp_path / "dreams.atelier.json").write_text('{"name": "Dreams", "trigger_words": "drm style"}')
+    model = describe_model(str(file))
+    assert (model.name, model.trigger_words) == ("Dreams", "drm style")
+
+
+@pytest.mark.parametrize(
+    ("notes", "beside", "prediction", "size"),
+    [
+        ({}, None, "v_prediction", 768),
+        ({}, 'model:\n  params:\n    parameterization: "v"', "v_prediction", 768),
+        ({}, "model:\n  params:\n    linear_start: 0.00085", "epsilon", 512),
+        ({"modelspec.prediction_type": "epsilon"}, None, "epsilon", 512),
+        ({"modelspec.prediction_type": "v", "modelspec.resolution": "640x640"}, None, "v_prediction", 640),
+    ],
+)
+def test_the_kind_of_prediction_is_read_from_the_notes_or_the_file_beside(
+    second: tuple[Path, Path], tmp_path: Path, notes: dict[str, str], beside: str | None, prediction: str, size: int
+) -> None:
+    save_file(load_file(second[1]), tmp_path / "it.safetensors", notes)
+    if beside is not None:
+        (tmp_path / "it.yaml").write_text(beside)
+    loaded = _load(tmp_path / "it.safetensors")
+    assert (loaded.scheduler.config.prediction_type, loaded.model.native_size) == (prediction, size)
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [
+        ({"lora_unet_down_blocks_0.lora_up.weight": torch.ones(1)}, "is a LoRA"),
+        ({"conditioner.embedders.0.model.ln_final.weight": torch.ones(1)}, "is a refiner"),
+        ({"edm_vpred.sigma_max": torch.ones(1)}, "a noise of its own"),
+        ({FIRST: torch.ones(8, 9, 3, 3)}, "inpainting"),
+        ({FIRST: torch.ones(8, 4, 3, 3)}, "has no VAE"),
+        ({"first_stage_model.decoder.conv_in.weight": torch.ones(1)}, "holds no Stable Diffusion"),
+        (
+            {FIRST: torch.ones(8, 4, 3, 3), "first_stage_model.decoder.conv_in.weight": torch.ones(1)},
+            "has no text encoder",
+        ),
+    ],
+)
+def test_a_file_with_something_else_in_it_is_refused_and_told_which(
+    tmp_path: Path, weights: dict[str, torch.Tensor], says: str
+) -> None:
+    save_file(weights, tmp_path / "it.safetensors")
+    with pytest.raises(UserError, match=says):
+        describe_model(str(tmp_path / "it.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("missing", "part"),
+    [(f"{UNET}out.2.bias", "unet"), ("first_stage_model.quant_conv.bias", "vae")],
+)
+def test_a_file_that_lacks_a_weight_is_refused_by_its_part(
+    first: tuple[Path, Path], tmp_path: Path, missing: str, part: str
+) -> None:
+    weights = load_file(first[1])
+    del weights[missing]
+    save_file(weights, tmp_path / "it.safetensors")
+    with pytest.raises(UserError, match=f"has a {part} of another shape"):
+        _load(tmp_path / "it.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("marks", "notes", "prediction", "spacing", "sampler"),
+    [
+        ([], {}, "epsilon", "linspace", "dpmpp_2m_karras"),
+        (["v_pred"], {}, "v_prediction", "linspace", "dpmpp_2m_karras"),
+        (["v_pred", "ztsnr"], {}, "v_prediction", "trailing", "euler"),
+        ([], {"modelspec.prediction_type": "v"}, "v_prediction", "linspace", "dpmpp_2m_karras"),
+    ],
+)
+def test_a_file_of_xls_kind_is_marked_where_it_predicts_velocities(
+    third: tuple[Path, Path],
+    tmp_path: Path,
+    marks: list[str],
+    notes: dict[str, str],
+    prediction: str,
+    spacing: str,
+    sampler: str,
+) -> None:
+    save_file(load_file(third[1]) | {mark: torch.empty(0) for mark in marks}, tmp_path / "it.safetensors", notes)
+    loaded = _load(tmp_path / "it.safetensors")
+    settings, model = loaded.scheduler.config, loaded.model
+    assert (settings.prediction_type, settings.timestep_spacing) == (prediction, spacing)
+    assert settings.get("rescale_betas_zero_snr", False) is ("ztsnr" in marks)
+    assert (model.family, model.native_size, model.size_multiple, model.sampler) == (Family.SDXL, 1024, 64, sampler)
+    assert torch.isfinite(_latents(loaded)).all()
+
+
+def test_a_file_for_few_steps_is_drawn_as_such_models_are(third: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copy(third[1], tmp_path / "fast.safetensors")
+    (tmp_path / "fast.atelier.json").write_text('{"num_inference_steps": 4, "guidance_scale": 1, "sampler": "euler_a"}')
+    loaded = _load(tmp_path / "fast.safetensors")
+    assert (loaded.model.sampler, loaded.scheduler.config.timestep_spacing) == ("euler_a", "trailing")
+    (tmp_path / "fast.atelier.json").write_text('{"sampler": "magic"}')
+    with pytest.raises(UserError, match="no sampler magic"):
+        describe_model(str(tmp_path / "fast.safetensors"))
+
+
+def test_the_true_measures_of_xl_are_read_from_its_shapes() -> None:
+    published = {  # unet/config.json of stable-diffusion-xl-base-1.0
+        "sample_size": 128,
+        "block_out_channels": [320, 640, 1280],
+        "layers_per_block": 2,
+        "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+        "transformer_layers_per_block": [1, 2, 10],
+        "cross_attention_dim": 2048,
+        "attention_head_dim": [5, 10, 20],
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": 2816,
+    }
+    measures = {"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 4}
+    measures |= {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
+    measures |= {"sample_size": 1024, "scaling_factor": 0.13025}
+    with torch.device("meta"):
+        unet, vae = UNet2DConditionModel.from_config(published), AutoencoderKL.from_config(measures)
+    weights = dict(ldm_network_weights(unet, vae))
+    assert unet_config(weights, Family.SDXL, 1024) == published
+    assert vae_config(weights, Family.SDXL, 1024) == measures
+    assert sum(weight.numel() for key, weight in weights.items() if key.startswith(UNET)) == 2_567_463_684
+
+
+def test_the_sizes_of_xls_second_text_encoder_are_read_from_its_shapes() -> None:
+    published = {  # text_encoder_2/config.json of stable-diffusion-xl-base-1.0
+        "vocab_size": 49408,
+        "hidden_size": 1280,
+        "intermediate_size": 5120,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 20,
+        "max_position_embeddings": 77,
+        "hidden_act": "gelu",
+        "projection_dim": 1280,
+    }
+    with torch.device("meta"):
+        network = CLIPTextModelWithProjection(CLIPTextConfig(**published))
+    place = "conditioner.embedders.1.model."
+    projection = network.text_projection.weight
+    weights = dict(open_clip_weights(place, network.text_model.state_dict(), projection, range(32)))
+    renamed = convert_open_clip(weights, place)
+    assert renamed.keys() == network.text_model.state_dict().keys()
+    found = text_encoder_config(renamed, "gelu", projection_dim=len(projection))
+    assert {name: getattr(found, name) for name in published} == published
+    assert sum(weight.numel() for weight in weights.values()) == 694_659_840 + 1  # one is a scale that is not used
+
+
+@pytest.mark.parametrize("family", [Family.SD1, Family.SD2])
+def test_the_true_measures_of_stable_diffusion_are_read_from_its_shapes(family: Family) -> None:
+    second, size = family is Family.SD2, 768 if family is Family.SD2 else 512
+    down, up = ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"], ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3
+    published = {  # unet/config.json of stable-diffusion-v1-5 and stable-diffusion-2-1
+        "sample_size": size // 8,
+        "block_out_channels": [320, 640, 1280, 1280],
+        "layers_per_block": 2,
+        "down_block_types": down,
+        "up_block_types": up,
+        "cross_attention_dim": 1024 if second else 768,
+        "attention_head_dim": [5, 10, 20, 20] if second else 8,
+        "use_linear_projection": second,
+    }
+    measures = {"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 4}
+    measures |= {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
+    measures["sample_size"] = size
+    with torch.device("meta"):
+        unet, vae = UNet2DConditionModel.from_config(published), AutoencoderKL.from_config(measures)
+    weights = dict(ldm_network_weights(unet, vae))
+    assert unet_config(weights, family, size) == published
+    assert vae_config(weights, family, size) == measures
+    assert sum(weight.numel() for key, weight in weights.items() if key.startswith(UNET)) == (
+        865_910_724 if second else 859_520_964
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a pickle by another name", (1 << 60).to_bytes(8, "little")])
+def test_a_file_that_only_ends_like_one_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "it.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match="no safetensors file"):
+        describe_model(str(tmp_path / "it.safetensors"))
+
+
+def test_the_doctor_looks_at_a_single_file(first: tuple[Path, Path], tmp_path: Path) -> None:
+    assert check_model(str(first[1]))[0].status is CheckStatus.PASSED
+    (tmp_path / "cut.safetensors").write_bytes(first[1].read_bytes()[:-1])
+    (found,) = check_model(str(tmp_path / "cut.safetensors"))
+    assert found.status is CheckStatus.FAILED
+    assert "damaged" in found.text
+
+
+def test_the_tokenizer_that_comes_along_is_clips() -> None:
+    tokenizer = clip_tokenizer("!")
+    assert len(tokenizer) == 49408
+    known = [49406, 320, 1125, 539, 320, 2368, 49407]
+    assert tokenizer("a photo of a cat").input_ids == known
+    assert (tokenizer.pad_token_id, clip_tokenizer("<|endoftext|>").pad_token_id) == (0, 49407)

@@ -1,0 +1,92 @@
+"""Half precision, where the numbers of some networks grow too large."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from generation.engine.networks.pipeline_loader import Pipeline, load_pipeline
+from generation.engine.networks.vae import Vae
+from generation.messages import Failed, FailureReason, Finished
+from tests.support.engine_harness import EngineHarness, make_request
+from tests.support.tiny_xl import build_tiny_xl
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _overflowing(vae: Any) -> Any:
+    """Give a VAE whose first layers lead beyond what half precision holds, and the next ones back."""
+    vae = copy.deepcopy(vae)
+    for half in (vae.encoder, vae.decoder):
+        half.conv_in.weight.data = half.conv_in.weight.data.sign() * 3e4
+    return vae
+
+
+def test_what_overflows_in_half_precision_is_worked_out_in_full(pipeline: Pipeline) -> None:
+    full = _overflowing(pipeline.vae)
+    narrow = copy.deepcopy(full).half()
+    latents, pixels = torch.full((1, 4, 8, 8), 9.0), torch.ones(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert not narrow.decode(latents.half()).sample.isfinite().all()
+        assert not narrow.encode(pixels.half()).latent_dist.mean.isfinite().all()
+    exact, rescued = (Vae(replace(pipeline, vae=vae)) for vae in (full, narrow))
+    assert torch.allclose(rescued.decode(latents), exact.decode(latents), atol=0.02)
+    assert torch.allclose(rescued.encode_mean(pixels), exact.encode_mean(pixels), atol=0.02)
+
+
+def test_latents_are_scaled_in_full_precision_while_a_half_model_loads(pipeline: Pipeline) -> None:
+    scale = Vae(pipeline)._latent_statistics
+    torch.set_default_dtype(torch.float16)
+    try:
+        meanwhile = Vae(pipeline)._latent_statistics
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(map(torch.equal, meanwhile, scale))
+
+
+@pytest.mark.parametrize(("overflows", "expected"), [(True, torch.float32), (False, torch.float16)])
+def test_the_vae_of_xl_stays_in_full_precision_unless_it_bears_half(
+    tmp_path: Path, overflows: bool, expected: torch.dtype
+) -> None:
+    folder = build_tiny_xl(tmp_path, vae={"force_upcast": overflows})
+    loaded = load_pipeline(str(folder), "cpu", lambda _: None, torch.float16)
+    assert (loaded.unet.dtype, loaded.vae.dtype) == (torch.float16, expected)
+
+
+@pytest.mark.parametrize(("precision", "preferred"), [(torch.float16, "half"), (torch.float32, "full")])
+def test_of_weights_in_half_and_in_full_precision_those_that_fit_are_taken(
+    tiny_model: Path, tmp_path: Path, precision: torch.dtype, preferred: str
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "it")
+    values = {"full": 0.25, "half": 0.5}
+    files = {"full": folder / "unet" / WEIGHTS, "half": (folder / "unet" / WEIGHTS).with_suffix(".fp16.safetensors")}
+    weights = load_file(files["full"])
+    for kind, file in files.items():
+        save_file({name: torch.full_like(weight, values[kind]) for name, weight in weights.items()}, file)
+    for kind in (preferred, *(files.keys() - {preferred})):
+        unet = load_pipeline(str(folder), "cpu", lambda _: None, precision).unet
+        assert {float(weight.min()) for weight in unet.state_dict().values()} == {values[kind]}
+        files[kind].unlink()
+
+
+def test_numbers_that_grew_too_large_are_told_and_not_posted_as_black(
+    harness: EngineHarness, pipeline: Pipeline
+) -> None:
+    hook = pipeline.unet.register_forward_hook(lambda _, __, output: (output[0] * float("inf"),))
+    (failed,) = harness.draw(make_request("a"))
+    hook.remove()
+    assert isinstance(failed, Failed)
+    assert (failed.reason, "precision" in failed.text) == (FailureReason.USER_ERROR, True)
+    assert isinstance(harness.draw(make_request("b"))[0], Finished)

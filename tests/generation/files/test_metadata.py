@@ -1,0 +1,98 @@
+"""What the engine writes into the files of pictures besides the pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import c2pa
+import pytest
+from PIL import Image
+
+from generation.engine.networks.pipeline_loader import Pipeline
+from generation.files.c2pa_credentials import Credentials, load_or_create_credentials
+from generation.files.c2pa_signing import ContentCredentialsSigner
+from generation.files.infotext import infotext
+from generation.files.metadata import MetadataPolicy
+from generation.messages import Finished, Grid
+from generation.params import Params, PromptPart
+from tests.support.engine_harness import EngineHarness, make_params, make_request
+
+PROMPT = make_params(
+    parts=(PromptPart("a xylophone in Ljubljana", 2), PromptPart("quicksilver", -0.5)),
+    no=("mumbling",),
+    negative_prompt="thunderstorms",
+    count=2,
+)
+WORDS = (b"xylophone", b"ljubljana", b"quicksilver", b"mumbling", b"thunderstorms")
+
+
+@pytest.fixture(scope="module")
+def credentials(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
+    return load_or_create_credentials(tmp_path_factory.mktemp("kept") / "signature.pem")
+
+
+@contextmanager
+def make_harness(pipeline: Pipeline, imprint: MetadataPolicy) -> Iterator[EngineHarness]:
+    harness = EngineHarness(pipeline, imprint)
+    yield harness
+    harness.close()
+
+
+def generate_grid(pipeline: Pipeline, imprint: MetadataPolicy, wanted: Params, **more: int) -> Grid:
+    with make_harness(pipeline, imprint) as harness:
+        (end,) = harness.draw(make_request("a", wanted, **more))
+    assert isinstance(end, Finished)
+    return end.grid
+
+
+def open_image(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+def is_valid(data: bytes, suffix: str) -> bool:
+    return c2pa.Reader(f"image/{suffix}", io.BytesIO(data)).get_validation_state() == "Valid"
+
+
+def test_without_prompts_no_file_holds_a_word_of_one(pipeline, credentials):
+    told = generate_grid(pipeline, MetadataPolicy(), PROMPT)
+    assert all(word in tile.lower() for tile in told.tiles for word in WORDS)
+    for imprint in (
+        MetadataPolicy(include_prompts=False),
+        MetadataPolicy(include_prompts=False, credentials=credentials),
+    ):
+        grid = generate_grid(pipeline, imprint, PROMPT)
+        assert not any(word in file.lower() for file in (*grid.tiles, grid.image) for word in WORDS)
+        for index, tile in enumerate(grid.tiles):
+            assert open_image(tile).info == {"parameters": infotext(PROMPT, pipeline.model, index, with_prompt=False)}
+            assert open_image(tile).tobytes() == open_image(told.tiles[index]).tobytes()
+
+
+def test_every_tile_and_the_sheet_are_signed(pipeline, credentials):
+    plain = generate_grid(pipeline, MetadataPolicy(), PROMPT)
+    signed = generate_grid(pipeline, MetadataPolicy(credentials=credentials), PROMPT)
+    assert [is_valid(tile, "png") for tile in signed.tiles] == [True, True]
+    assert is_valid(signed.image, signed.suffix)
+    for before, after in zip((*plain.tiles, plain.image), (*signed.tiles, signed.image), strict=True):
+        assert open_image(after).tobytes() == open_image(before).tobytes()
+        assert open_image(after).info.get("parameters") == open_image(before).info.get("parameters")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_is_posted_is_signed_within_its_limit(pipeline, credentials, count):
+    limit = ContentCredentialsSigner.max_signature_bytes + 2000
+    grid = generate_grid(
+        pipeline,
+        MetadataPolicy(credentials=credentials),
+        make_params(count=count, width=128, height=128),
+        upload_limit=limit,
+    )
+    assert is_valid(grid.image, grid.suffix)
+    assert len(grid.image) <= limit
+
+
+def test_a_picture_alone_is_posted_as_its_signed_tile(pipeline, credentials):
+    grid = generate_grid(pipeline, MetadataPolicy(credentials=credentials), make_params())
+    assert (grid.image, grid.suffix) == (grid.tiles[0], "png")
+    assert is_valid(grid.image, "png")

@@ -1,0 +1,171 @@
+"""What a model cannot do is neither offered nor taken, and what it can do is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cogs.image_buttons.buttons import ACTION_IDS, LAST_ROW, result_view
+from cogs.image_buttons.variations import ACTION_PARAMS, params_for
+from generation.errors import UserError
+from generation.job import Action
+from generation.models.capabilities import ALL_CAPABILITIES, FAMILY_CAPABILITIES, Capability, required_capabilities
+from generation.models.catalogue import CATALOGUE, PIPELINE_ONLY, Family, reference_entry
+from generation.models.model import Model, describe_model
+from generation.models.registry import ModelRegistry
+from generation.params import Params, Tile
+from generation.planning import actions
+from generation.prompt import PromptError, parse_params, parse_prompt
+from generation.prompt.parameters import PARAMETERS, Parameter
+from generation.prompt.values import Flag, FlagOrInteger
+from tests.support.jobs import make_job
+
+FAMILIES = sorted(Family)
+TILE = Tile("0123456789ab", 0)
+IMAGE_ACTIONS = sorted(ACTION_PARAMS)
+REQUIRING_PARAMETERS = [parameter for parameter in PARAMETERS if parameter.requires]
+
+
+def _model(family: Family) -> Model:
+    return describe_model(reference_entry(family).name)
+
+
+def _repertoire(family: Family) -> ModelRegistry:
+    return ModelRegistry((_model(family),))
+
+
+def _picture(family: Family) -> Params:
+    return replace(parse_params("a red fox", _repertoire(family)), count=1)
+
+
+def _example_prompt(parameter: Parameter) -> str:
+    value = "" if isinstance(parameter.value_type, Flag | FlagOrInteger) else parameter.example
+    return f"--{parameter.name} {value}".strip()
+
+
+def test_every_family_has_its_features_and_a_model_in_the_catalogue() -> None:
+    assert FAMILY_CAPABILITIES.keys() == set(Family)
+    assert {entry.family for entry in CATALOGUE} == set(Family)
+    assert all((FAMILY_CAPABILITIES[family] == ALL_CAPABILITIES) == (family not in PIPELINE_ONLY) for family in Family)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_plain_prompt_needs_nothing_special(family: Family) -> None:
+    assert not required_capabilities(parse_params("a red fox", _repertoire(family)))
+
+
+@pytest.mark.parametrize("action", IMAGE_ACTIONS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_button_that_is_offered_makes_what_the_model_can_do(family: Family, action: Action) -> None:
+    model, picture = _model(family), _picture(family)
+    is_offered = action in actions.available_actions(picture, model)
+    if not is_offered:
+        with pytest.raises(UserError, match="cannot be done"):
+            params_for(action, picture, TILE, model, 7)
+        return
+    child = params_for(action, picture, TILE, model, 7)
+    assert required_capabilities(child) <= model.capabilities
+    assert child.width % model.size_multiple == child.height % model.size_multiple == 0
+    if Capability.TILED not in model.capabilities:
+        assert child.width * child.height <= actions.MAX_UPSCALED_AREA_UNTILED * model.native_size**2
+        assert max(child.width, child.height) <= 1.1 * model.max_aspect * min(child.width, child.height)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_only_a_model_with_img2img_offers_variations(family: Family) -> None:
+    model, offered = _model(family), actions.available_actions(_picture(family), _model(family))
+    assert (
+        (Action.VARY_SUBTLE in offered)
+        == (Action.REMIX_STRONG in offered)
+        == (Capability.IMG2IMG in model.capabilities)
+    )
+    assert (Action.ZOOM_2 in offered) == (Action.VARY_REGION in offered) == (Capability.INPAINT in model.capabilities)
+    assert (Action.UPSCALE_SUBTLE in offered) == (Capability.UPSCALE in model.capabilities)
+    assert (Action.UPSCALE_CREATIVE_4 in offered) == (Capability.TILED in model.capabilities)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_grid_gives_its_tiles_whatever_the_model_can_do(family: Family) -> None:
+    assert Action.PICK in actions.available_actions(parse_params("a red fox", _repertoire(family)), _model(family))
+
+
+def _buttons(params: Params, model: Model) -> set[str]:
+    children: list[Any] = list(result_view(make_job(params=params), model).children)
+    return {child.custom_id.partition(":")[0] for child in children}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_below_a_picture_are_the_buttons_of_what_its_model_can_do(family: Family) -> None:
+    model, picture = _model(family), _picture(family)
+    assert _buttons(picture, model) == {
+        *LAST_ROW,
+        Action.REROLL,
+        *(actions.available_actions(picture, model) & {*ACTION_IDS}),
+    }
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+async def test_below_a_grid_is_a_second_row_where_its_tiles_can_be_varied(family: Family) -> None:
+    model = _model(family)
+    varied = {Action.VARY_STRONG} if Capability.IMG2IMG in model.capabilities else set()
+    assert _buttons(parse_params("a red fox", _repertoire(family)), model) == {Action.PICK, Action.REROLL, *varied}
+
+
+def test_a_picture_cannot_grow_on_without_windows() -> None:
+    model, picture = _model(Family.FLUX), _picture(Family.FLUX)
+    larger = params_for(Action.UPSCALE_SUBTLE, picture, TILE, model, 7)
+    assert (larger.width, larger.height) == (2048, 2048)
+    assert not {Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE} & actions.available_actions(larger, model)
+    longer = picture
+    while Action.PAN_RIGHT in actions.available_actions(longer, model):
+        longer = params_for(Action.PAN_RIGHT, longer, TILE, model, 7)
+    assert 2 * longer.height <= longer.width <= 3 * longer.height
+
+
+@pytest.mark.parametrize("parameter", REQUIRING_PARAMETERS, ids=lambda parameter: parameter.name)
+@pytest.mark.parametrize("family", sorted(PIPELINE_ONLY))
+def test_an_unsupported_parameter_is_refused_when_typed_else_left_out(family: Family, parameter: Parameter) -> None:
+    here, typed = _repertoire(family), _example_prompt(parameter)
+    plain = parse_prompt("a red fox --seed 1", here).params
+    if parameter.requires not in here.default.capabilities:
+        with pytest.raises(PromptError, match=f"Cannot use `--{parameter.name}` with .*: it cannot"):
+            parse_prompt(
+                f"a red fox {typed}",
+                here,
+                attached=parameter.name == "iw" and Capability.IMG2IMG in here.default.capabilities,
+            )
+        assert parse_prompt("a red fox --seed 1", here, defaults=[typed]).params == plain
+    elif parameter.name not in ("iw", "lora"):  # they need a picture, and a file
+        assert parse_prompt(f"a red fox --seed 1 {typed}", here).params != plain
+
+
+@pytest.mark.parametrize(
+    ("text", "pictures", "said"),
+    [
+        ("fox:: moon", 0, "`::` with Karlo: it cannot weigh"),
+        ("fox::2", 0, "`::` with Karlo: it cannot weigh"),
+        ("fox", 1, "a picture with Karlo: it cannot start from a picture"),
+        ("fox", 2, "several pictures with Karlo: it cannot blend"),
+    ],
+)
+def test_what_is_said_without_a_parameter_is_refused_as_well(text: str, pictures: int, said: str) -> None:
+    with pytest.raises(PromptError, match=said):
+        parse_prompt(text, _repertoire(Family.UNCLIP), attached=pictures)
+
+
+def test_the_model_that_is_typed_decides_what_else_may_be() -> None:
+    here = ModelRegistry((_model(Family.SD1), _model(Family.FLUX)))
+    assert parse_prompt("a fox --tile", here).params.seamless
+    with pytest.raises(PromptError, match="`--tile` with FLUX"):
+        parse_prompt("a fox --tile --model flux", here)
+    assert not parse_prompt("a fox --model flux", here, defaults=["--tile --chaos 20"]).params.seamless
+
+
+def test_a_job_that_its_model_cannot_draw_is_refused_with_those_that_can() -> None:
+    here = ModelRegistry((_model(Family.UNCLIP), _model(Family.SD1)))
+    params = replace(parse_params("a fox", here), source=TILE)
+    with pytest.raises(UserError, match=r"Karlo cannot start from a picture\. There is Stable Diffusion 1\.5 for that"):
+        here.require_supported(params)
+    here.require_supported(replace(params, model="Stable Diffusion 1.5"))

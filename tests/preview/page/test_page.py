@@ -1,0 +1,186 @@
+"""The preview from end to end: its own processes, the real bot, and people in headless Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+import pytest
+from playwright.async_api import expect
+
+from tests.support.preview_page import PreviewProcess, find_grids, find_messages, send_command, visit
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+HOSTILE = (
+    '<img src=x onerror="document.title=1"> <script>document.title=2</script> '
+    "[a](javascript:alert(1)) ![b](http://127.0.0.1:9/x) "
+    "||`**_~~> # -# <@1> <#2> @everyone \u202etfel ot thgir\u202c \u2066 https://example.org/?<b> ``` "
+)
+
+
+async def test_a_prompt_is_generated_with_live_previews_and_working_buttons(preview, browser):
+    (preview.folder / "model" / "go").unlink(missing_ok=True)
+    async with visit(browser, preview.address) as page:
+        await expect(page.locator(".banner")).to_contain_text("not Discord")
+        await page.get_by_role("button", name="a red boat on the sea").click()
+        await page.locator(".command textarea").fill("a slow boat")
+        await page.keyboard.press("Enter")
+        waiting = find_messages(page, re.compile(r"a slow boat.*\((Waiting to start|\d+%)\)"))
+        await expect(waiting).to_contain_text("(25%)")
+        (preview.folder / "model" / "go").touch()
+        grid = find_grids(page, "a slow boat - @Mira")
+        await grid.wait_for()
+        await expect(waiting).to_have_count(0)
+        await expect(grid.get_by_role("button", name="V1")).to_be_in_viewport()
+        assert await grid.locator("img.shown").evaluate("image => image.decode().then(() => image.naturalWidth)") == 128
+        await grid.get_by_role("button", name="U2").click()
+        upscaled = find_messages(page, "Image #2")
+        await upscaled.get_by_role("button", name="Vary (Subtle)").wait_for()
+        await expect(grid.get_by_role("button", name="U2")).to_have_class(re.compile("primary"))
+        await grid.get_by_role("button", name="V3").click()
+        await find_grids(page, "Variations (Strong) of image #3").wait_for()
+        await grid.get_by_role("button", name="🔄").click()
+        await find_grids(page, "Drawn again").wait_for()
+        await upscaled.get_by_role("button", name=re.compile("Go to the message this answers")).click()
+        await expect(grid).to_be_focused()
+
+
+async def test_a_picture_opens_large_and_closes_again(preview, browser):
+    async with visit(browser, preview.address) as page:
+        await send_command(page, "imagine", "a wide lake --ar 2:1")
+        await find_grids(page, "a wide lake").get_by_role("button", name=re.compile("Open picture")).click()
+        large = page.get_by_role("dialog", name="Picture")
+        await expect(large.locator("img")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(large).to_have_count(0)
+
+
+async def test_a_job_is_cancelled_by_its_owner_and_not_by_a_member(preview, browser):
+    (preview.folder / "model" / "go").unlink(missing_ok=True)
+    async with (
+        visit(browser, preview.address + "?as=jonas") as mine,
+        visit(browser, preview.address + "?as=priya") as hers,
+    ):
+        await send_command(mine, "imagine", "a slow whale")
+        await find_messages(hers, "a slow whale").get_by_role("button", name="Cancel").click()
+        refusal = find_messages(hers, "or a moderator can cancel")
+        await expect(refusal).to_contain_text("Only you can see this")
+        await expect(find_messages(mine, "or a moderator can cancel")).to_have_count(0)
+        await refusal.get_by_role("button", name="Dismiss").click()
+        await expect(refusal).to_have_count(0)
+        await find_messages(mine, "a slow whale").get_by_role("button", name="Cancel").click()
+        await expect(find_messages(hers, "a slow whale")).to_contain_text("Cancelled by @Jonas")
+    (preview.folder / "model" / "go").touch()
+
+
+async def test_a_mistake_is_told_to_the_one_who_made_it_and_outlives_a_reload(preview, browser):
+    async with visit(browser, preview.address) as mine, visit(browser, preview.address + "?as=jonas") as his:
+        await send_command(mine, "imagine", "a fox --ar none")
+        await expect(find_messages(mine, "a fox --ar none")).to_contain_text("Only you can see this")
+        await mine.reload()
+        await expect(find_messages(mine, "a fox --ar none")).to_contain_text("Only you can see this")
+        await expect(find_messages(his, "a fox --ar none")).to_have_count(0)
+
+
+async def test_another_person_presses_a_button_and_is_credited(preview, browser):
+    async with visit(browser, preview.address) as mine, visit(browser, preview.address + "?as=priya") as hers:
+        await send_command(mine, "imagine", "a shared owl")
+        await find_grids(hers, "a shared owl").get_by_role("button", name="V1").click()
+        made = find_grids(mine, "Variations (Strong) of image #1 by @Priya")
+        await expect(made).to_contain_text("after a picture by @Mira")
+
+
+async def test_somebody_in_another_server_sees_nothing_of_it(preview, browser):
+    async with visit(browser, preview.address) as mine, visit(browser, preview.address + "?as=teo") as theirs:
+        await send_command(mine, "imagine", "a house for us")
+        await find_grids(mine, "a house for us").wait_for()
+        await expect(theirs.get_by_role("heading", name="Harbour Prints")).to_be_visible()
+        await expect(theirs.get_by_text("Lantern Studio", exact=True)).to_have_count(0)
+        await expect(theirs.get_by_text("a house for us")).to_have_count(0)
+
+
+async def test_the_bot_draws_in_a_direct_message(preview, browser):
+    async with visit(browser, preview.address + "?as=teo") as page:
+        await page.locator('[data-channel="Atelier"]').click()
+        await send_command(page, "imagine", "a private heart")
+        await find_grids(page, "a private heart").wait_for()
+
+
+async def test_the_bot_draws_where_only_the_person_has_it_and_for_nobody_else(preview, browser):
+    there = preview.address + "?as={}"
+    async with visit(browser, there.format("priya")) as hers, visit(browser, there.format("jonas")) as his:
+        for page in (hers, his):
+            await page.locator('[data-channel="chat"]').click()
+        await his.get_by_label("Message", exact=True).fill("/")
+        await expect(his.get_by_text("No commands are on offer here.")).to_be_visible()
+        await send_command(hers, "imagine", "a book")
+        await find_grids(his, "a book").wait_for()
+
+
+async def test_the_person_is_changed_by_keyboard_and_remembered_by_the_address(preview, browser):
+    async with visit(browser, preview.address) as page:
+        await page.get_by_role("radio", name=re.compile("Mira")).focus()
+        await page.keyboard.press("ArrowDown")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("radio", name=re.compile("Jonas"))).to_be_checked()
+        await page.reload()
+        await expect(page.get_by_role("radio", name=re.compile("Jonas"))).to_be_checked()
+
+
+async def test_a_hostile_prompt_is_shown_as_text(preview, browser):
+    prompt = (HOSTILE * 40)[:5990]
+    async with visit(browser, preview.address) as page:
+        title = await page.title()
+        await send_command(page, "imagine", prompt)
+        shown = find_messages(page, "onerror").last
+        await shown.wait_for()
+        assert await page.title() == title
+        assert not await page.locator("#messages img[src=x], #messages script, #messages a[href^=javascript]").count()
+        widths = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert widths[0] <= widths[1]
+        line = page.get_by_label("Message", exact=True)
+        await line.fill(HOSTILE)
+        await line.press("Enter")
+        said = page.locator("li.message", has_text="tfel ot thgir").last
+        await expect(said).to_contain_text('<img src=x onerror="document.title=1">')
+        assert not await page.locator("#messages img[src=x], #messages script, #messages a[href^=javascript]").count()
+        assert await page.title() == title
+
+
+async def test_a_bot_that_dies_is_restarted_and_resumes_its_job(preview: PreviewProcess, browser):
+    go = preview.folder / "model" / "go"
+    go.unlink(missing_ok=True)
+    async with visit(browser, preview.address) as page:
+        await send_command(page, "imagine", "a slow tower")
+        await expect(find_messages(page, "a slow tower")).to_contain_text("25%")
+        os.kill(preview.children()[0].pid, signal.SIGKILL)
+        await expect(page.locator("#trouble")).to_contain_text("The bot has stopped")
+        go.touch()
+        await page.locator(".bot.well").wait_for()
+        await find_grids(page, "a slow tower").wait_for()
+
+
+async def test_the_page_comes_back_with_a_preview_that_is_started_again(preview: PreviewProcess, browser):
+    async with visit(browser, preview.address, ignore="/feed") as page:
+        await send_command(page, "imagine", "a lasting star")
+        await find_grids(page, "a lasting star").wait_for()
+        go = preview.folder / "model" / "go"
+        go.unlink(missing_ok=True)
+        await send_command(page, "imagine", "a slow comet")
+        await expect(find_messages(page, "a slow comet")).to_contain_text("25%")
+        below = preview.children()
+        assert preview.stop() == 0
+        assert not [each for each in below if each.is_running() and each.status() != "zombie"]
+        await expect(page.locator("#offline")).to_be_visible()
+        preview.start()
+        await expect(page.locator("#offline")).to_be_hidden()
+        await page.locator(".bot.well").wait_for()
+        go.touch()
+        await find_grids(page, "a slow comet").wait_for()
+        await expect(find_messages(page, "a slow comet")).to_have_count(1)
+        picture = find_grids(page, "a lasting star").locator("img.shown")
+        assert await picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 128
+        await find_grids(page, "a lasting star").get_by_role("button", name="V4").click()
+        await find_grids(page, "Variations (Strong) of image #4").wait_for()

@@ -1,0 +1,322 @@
+"""One of everything that a bot can send, rendered and used in headless Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+
+import pytest
+import pytest_asyncio
+from discord.http import Route
+from playwright.async_api import expect
+
+from preview import FakeDiscord
+from preview.page.site import Page
+from preview.seed_data import make_world
+from tests.support.preview_page import find_messages, run_command, send_command, visit, wait_until_ready
+from tests.support.showcase_bot import ShowcaseBot
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def showcase() -> AsyncIterator[SimpleNamespace]:
+    """Give a stand-in with its page, and the bot that shows everything."""
+    server = FakeDiscord(make_world(), limits=())
+    Page(server, {"model": "none", "known": {}, "examples": []}, lambda: {"alive": True, "words": ""})
+    before = Route.BASE
+    async with server:
+        Route.BASE = server.api_url
+        async with ShowcaseBot() as bot:
+            running = asyncio.create_task(bot.start(server.world.application.token))
+            await server.wait_connected()
+            await server.wait_commands()
+            yield SimpleNamespace(server=server, bot=bot, address=f"{server.core.base_url}/")
+            await bot.close()
+            await running
+        Route.BASE = before
+    assert not server.crashes
+    assert not server.violations
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def tab(showcase, browser):
+    """Give one tab for all tests: opening one for each would take longer than the tests."""
+    async with visit(browser, showcase.address) as page:
+        showcase.home = page.url
+        yield page
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(showcase, tab):
+    """Give the tab with nothing open or half written in it, in the first channel."""
+    busy = await tab.locator("form.command, dialog, [popover]").count()
+    if busy or tab.url != showcase.home:
+        await tab.goto(showcase.home)
+        await wait_until_ready(tab)
+    return tab
+
+
+MARKDOWN = [
+    ("**bold *both* bold**", "strong em", "both"),
+    ("_it_ and snake_case_name", "em", "it"),
+    ("__under__", "u", "under"),
+    ("~~gone~~", "s", "gone"),
+    ("`code **raw**`", "code.inline", "code **raw**"),
+    ("```py\nprint(1)\n```", "pre.code", "print(1)"),
+    ("# One\nrest", ".heading.level1", "One"),
+    ("-# small", ".subtext", "small"),
+    ("> said", "blockquote", "said"),
+    (">>> all\nof it", "blockquote", "all\nof it"),
+    ("- a\n  - b", "ul ul li", "b"),
+    ("3. c", "ol[start='3'] li", "c"),
+    ("[words](https://example.org/)", "a[href='https://example.org/']", "words"),
+    ("see https://example.org/a_(b).", "a", "https://example.org/a_(b)"),
+    ("<https://example.org/x>", "a", "https://example.org/x"),
+    ("<t:1700000000:D>", "time.stamp", re.compile("2023")),
+    ("@everyone", ".mention", "@everyone"),
+    ("<:fox:1234>", ".custom-emoji", ":fox:"),
+    (r"\*plain\*", "p", "*plain*"),
+    ("[no](javascript:alert(1))", "p", "[no](javascript:alert(1))"),
+    ("**open", "p", "**open"),
+    ("2 * 3 * 4", "p", "2 * 3 * 4"),
+]
+
+
+@pytest.mark.parametrize(("source", "selector", "text"), MARKDOWN)
+async def test_markdown_is_shown_as_discord_shows_it(showcase, tab, source, selector, text):
+    mira = next(each for each in showcase.server.world.users.values() if each.name == "mira")
+    channel = next(each for each in showcase.server.world.channels.values() if each.name == "gallery")
+    sent = await showcase.server.person(mira).send(channel, source)
+    shown = tab.locator(f"#message-{sent.id} .content {selector}").first
+    await expect(shown).to_have_text(text)
+
+
+async def test_people_channels_and_roles_are_mentioned_by_name(showcase, page):
+    world = showcase.server.world
+    jonas = next(each for each in world.users.values() if each.name == "jonas")
+    sketches = next(each for each in world.channels.values() if each.name == "sketches")
+    said = await run_command(page, "say", f"<@{jonas.id}> look at <#{sketches.id}>")
+    await expect(said.locator(".content .mention").first).to_have_text("@Jonas")
+    await said.get_by_role("button", name="#sketches").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("# sketches")
+
+
+async def test_a_spoiler_is_covered_until_it_is_pressed(page):
+    cover = (await run_command(page, "say", "the end is ||near||")).locator(".spoiler")
+    await expect(cover.locator(".spoiled")).to_have_css("visibility", "hidden")
+    await cover.press("Enter")
+    await expect(cover.locator(".spoiled")).to_have_css("visibility", "visible")
+
+
+async def test_a_form_is_filled_in_and_sent_with_a_file(page):
+    asking = await run_command(page, "form")
+    await expect(asking.get_by_role("button", name="Keep")).to_be_disabled()
+    await expect(asking.get_by_role("link", name="Manual")).to_have_attribute("href", "https://example.org/manual")
+    await asking.get_by_role("button", name="Remix…").click()
+    form = page.get_by_role("dialog", name="Remix")
+    await form.get_by_label("New words").fill("ab")
+    await form.get_by_role("button", name="Submit").click()
+    await expect(form.get_by_text("At least 3 characters")).to_be_visible()
+    await form.get_by_label("New words").fill("two owls")
+    await form.get_by_role("button", name="Size").click()
+    await page.get_by_role("option", name="large").click()
+    await form.get_by_label("Mask").set_input_files({"name": "m.png", "mimeType": "image/png", "buffer": b"12345"})
+    await form.get_by_role("radio", name="wild").check()
+    await form.get_by_role("button", name="Submit").click()
+    await expect(form).to_have_count(0)
+    await find_messages(page, "got ['two owls', '', 'large'] ['m.png:5'] wild").wait_for()
+
+
+async def test_a_button_that_nobody_answers_is_said_to_have_failed(page):
+    asking = await run_command(page, "form")
+    await asking.get_by_role("button", name="Delete").click()
+    await expect(asking.get_by_role("alert")).to_contain_text("the application did not respond")
+
+
+async def test_a_command_that_nobody_answers_is_said_to_have_failed(page):
+    await send_command(page, "silent")
+    await expect(page.locator("#pending")).to_contain_text("Sending /silent")
+    complaint = page.get_by_role("alert").filter(has_text="/silent: the application did not respond")
+    await expect(complaint).to_be_visible()
+    await complaint.get_by_role("button", name="Dismiss").click()
+    await expect(complaint).to_have_count(0)
+
+
+async def test_the_bot_thinks_and_then_answers_in_the_same_place(showcase, page):
+    showcase.bot.finish_thinking.clear()
+    said = await run_command(page, "think")
+    await expect(said).to_contain_text("Atelier is thinking…")
+    showcase.bot.finish_thinking.set()
+    await expect(said.locator(".content")).to_have_text("thought through")
+
+
+async def test_components_v2_are_laid_out_with_their_pictures(page):
+    box = (await run_command(page, "gallery")).locator(".container")
+    await expect(box.get_by_role("heading", name="Four pictures")).to_be_visible()
+    await expect(box.locator(".mosaic.of3 img")).to_have_count(3)
+    await expect(box.get_by_role("button", name="Open picture: gold")).to_be_visible()
+    await box.get_by_role("button", name="Open picture: red").click()
+    await page.keyboard.press("ArrowRight")
+    await expect(page.get_by_role("dialog", name="Picture")).to_contain_text("gold.png · 2 of 3")
+
+
+async def test_several_things_are_chosen_from_a_select_by_keyboard(page):
+    said = await run_command(page, "choose")
+    await said.get_by_role("button", name="Pick fruit").press("Enter")
+    for key in ("Enter", "ArrowDown", "ArrowDown", "Enter"):
+        await page.keyboard.press(key)
+    await page.get_by_role("button", name="Done").click()
+    await expect(said).to_contain_text("you picked apple and banana")
+    await said.get_by_role("button", name="Pick a member").click()
+    await page.get_by_role("option", name="Priya").click()
+    await expect(said).to_contain_text("you picked @Priya")
+
+
+async def test_an_embed_is_private_and_dismissed(showcase, browser, page):
+    async with visit(browser, showcase.address + "?as=jonas") as his:
+        card = await run_command(page, "embed")
+        await expect(card.get_by_role("link", name="Your credits")).to_be_visible()
+        await expect(card.locator("img")).to_have_count(1)
+        await expect(his.locator(".embed")).to_have_count(0)
+        await card.get_by_role("button", name="Dismiss").click()
+        await expect(page.locator(".embed")).to_have_count(0)
+
+
+async def test_options_are_offered_completed_checked_and_sent(page):
+    await page.get_by_label("Message", exact=True).fill("/options ")
+    form = page.get_by_role("form", name="/options")
+    await form.get_by_role("combobox", name="shape").press_sequentially("wi")
+    await form.get_by_role("option", name="wide").click()
+    for name in ("steps", "fruit", "loud", "friend", "image"):
+        await form.get_by_role("button", name=name, exact=True).click()
+    await form.get_by_label("steps", exact=True).fill("51")
+    await form.get_by_role("combobox", name="fruit").press_sequentially("ap")
+    await form.get_by_role("option", name="a ripe apricot").click()
+    await form.get_by_role("combobox", name="loud").click()
+    await form.get_by_role("option", name="True").click()
+    await form.get_by_role("combobox", name="friend").press_sequentially("jo")
+    await page.keyboard.press("Enter")
+    await form.get_by_label("image", exact=True).set_input_files(
+        {"name": "f.png", "mimeType": "image/png", "buffer": b"123"}
+    )
+    await form.get_by_role("button", name="Use /options").click()
+    await expect(form.get_by_text("It must be between 1 and 50.")).to_be_visible()
+    await form.get_by_label("steps", exact=True).fill("50")
+    await page.keyboard.press("Enter")
+    await find_messages(page, "wide 50 apricot True jonas f.png 3").wait_for()
+
+
+FILE_EVENTS = {
+    "drop": "new DragEvent('drop', { dataTransfer: data, bubbles: true })",
+    "paste": "new ClipboardEvent('paste', { clipboardData: data, bubbles: true })",
+}
+
+
+@pytest.mark.parametrize("way", FILE_EVENTS)
+async def test_a_picture_that_is_dropped_or_pasted_goes_into_the_command(page, way):
+    await page.get_by_label("Message", exact=True).fill("/options ")
+    await page.get_by_role("form", name="/options").wait_for()
+    await page.evaluate(f"""() => {{
+      const data = new DataTransfer();
+      data.items.add(new File(["1234"], "{way}ed.png", {{ type: "image/png" }}));
+      document.body.dispatchEvent({FILE_EVENTS[way]});
+    }}""")
+    await expect(page.locator(".file-preview")).to_contain_text(f"{way}ed.png")
+    await page.get_by_role("combobox", name="shape").fill("tall")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Use /options").click()
+    await find_messages(page, f"tall 20  False None {way}ed.png 4").wait_for()
+
+
+async def test_subcommands_are_typed_as_words(page):
+    await page.get_by_label("Message", exact=True).fill("/shelf show ")
+    await page.get_by_role("button", name="row").click()
+    await page.keyboard.type("3")
+    await page.keyboard.press("Enter")
+    await find_messages(page, "row 3 of the shelf").wait_for()
+
+
+async def test_the_menus_of_messages_and_people_have_the_bots_commands(page):
+    said = await run_command(page, "say", "with a menu")
+    await said.click(button="right")
+    await page.get_by_role("menuitem", name="Describe").click()
+    await find_messages(page, "It has 0 files").wait_for()
+    await said.hover()
+    await said.get_by_role("button", name="More for this message").click()
+    await page.keyboard.press("Escape")
+    await said.locator(".head .name").click()
+    await page.get_by_role("menuitem", name="Praise").click()
+    await find_messages(page, "Well done, @Atelier!").wait_for()
+
+
+async def test_a_reaction_is_added_seen_by_others_and_taken_back(showcase, browser, page):
+    said = await run_command(page, "say", "react to this")
+    await said.hover()
+    await said.get_by_role("button", name="Add a reaction").click()
+    await page.get_by_role("button", name="🎨").click()
+    mine = said.get_by_role("button", name="🎨, 1 reaction, yours among them")
+    await expect(mine).to_have_attribute("aria-pressed", "true")
+    async with visit(browser, showcase.address + "?as=priya") as hers:
+        await find_messages(hers, "react to this").last.get_by_role("button", name="🎨, 1 reaction").click()
+        await said.get_by_role("button", name="🎨, 2 reactions").click()
+        await expect(
+            find_messages(hers, "react to this").last.get_by_role("button", name="🎨, 1 reaction, yours")
+        ).to_be_visible()
+
+
+async def test_a_plain_message_is_a_reply_with_a_file_and_can_be_deleted(page):
+    line = page.get_by_label("Message", exact=True)
+    await line.fill("first words")
+    await line.press("Enter")
+    first = find_messages(page, "first words").last
+    await first.click(button="right")
+    await page.get_by_role("menuitem", name="Reply").click()
+    await page.locator(".composer input[type=file]").set_input_files(
+        {"name": "n.txt", "mimeType": "text/plain", "buffer": b"12"}
+    )
+    await line.fill("second words")
+    await line.press("Enter")
+    second = find_messages(page, "second words").last
+    await expect(second.locator(".origin")).to_contain_text("first words")
+    await expect(second.get_by_role("link", name=re.compile("n.txt"))).to_contain_text("2 bytes")
+    await first.click(button="right")
+    await page.get_by_role("menuitem", name="Delete message").click()
+    await expect(first).to_have_count(0)
+    await expect(second.locator(".origin")).to_contain_text("is gone")
+
+
+async def test_where_nobody_may_write_the_page_says_so(showcase, browser):
+    async with visit(browser, showcase.address + "?as=jonas", ignore="422") as his:
+        await his.locator('[data-channel="reading-only"]').click()
+        line = his.get_by_label("Message", exact=True)
+        await expect(line).to_have_attribute("placeholder", re.compile("may not write"))
+        await line.fill("but I try")
+        await line.press("Enter")
+        await expect(his.get_by_role("alert").filter(has_text="you cannot write here")).to_be_visible()
+
+
+async def test_many_messages_are_fetched_in_pieces(showcase, page):
+    world = showcase.server.world
+    teo = next(each for each in world.users.values() if each.name == "teo")
+    channel = world.dm_channel(teo)
+    for number in range(120):
+        await showcase.server.person(teo).send(channel, f"number {number}")
+    await page.goto(showcase.address + f"?as=teo&in={channel.id}")
+    await expect(page.locator("li.message")).to_have_count(50)
+    await expect(find_messages(page, "number 119")).to_be_in_viewport()
+    for count in (100, 120):
+        await page.get_by_role("button", name="Show earlier messages").click()
+        await expect(page.locator("li.message")).to_have_count(count)
+    await expect(page.get_by_role("button", name="Show earlier messages")).to_have_count(0)
+
+
+async def test_at_phone_width_nothing_is_cut_off(showcase, browser):
+    async with visit(browser, showcase.address, viewport={"width": 360, "height": 740}, has_touch=True) as page:
+        await run_command(page, "gallery")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+        await page.get_by_role("button", name=re.compile("You are Mira")).click()
+        await page.get_by_role("radio", name=re.compile("Teo")).click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("# prints")

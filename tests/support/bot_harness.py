@@ -1,0 +1,162 @@
+"""A studio with its real worker process, discord.py's real client, and people at the loopback stand-in."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from discord.http import Route
+from PIL import Image
+
+from bot.app import run_forever
+from bot.config import Config
+from bot.jobs import status_message
+from bot.services import Services, load_registry, open_services
+from generation.params import Tile
+from generation.worker.worker import LocalWorker
+from preview import Channel, FakeDiscord, Message, SimulatedUser, User, World
+from tests.support import fake_engine
+
+OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
+
+
+class BotHarness:
+    """A guild with people in it, and a bot that can be started and stopped."""
+
+    def __init__(self, server: FakeDiscord, folder: Path) -> None:
+        self.server, self.folder = server, folder
+        self.model = folder / "model"
+        world = server.world
+        self.ada, self.ben, self.mod = (world.add_user(name) for name in ("ada", "ben", "mod"))
+        self.guild = world.add_guild("Studio", self.mod, self.ada, self.ben)
+        self.channel = world.add_channel(self.guild)
+        self.settings: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def bot(self, clock: Callable[[], float] | None = None, **settings: Any) -> AsyncIterator[Services]:
+        """Run the bot until the block ends, then stop it as SIGTERM would; its clock is Discord's unless given."""
+        config = Config(
+            discord_token=self.server.world.application.token,
+            discord_api_url=self.server.api_url,
+            data_dir=self.folder / "data",
+            **{"models": (str(self.model),)} | settings,
+        )
+        worker = LocalWorker(
+            load_registry(config),
+            load=fake_engine.load,
+            capacity=config.jobs_at_once or 4,
+            retry_after=(0.0,) * 3 + (60.0,),
+        )
+        async with open_services(config, worker, clock or self.server.world.clock.time) as services:
+            serving = asyncio.create_task(run_forever(services))
+            try:
+                await self.server.wait_connected()
+                await self.server.wait_commands()
+                yield services
+            finally:
+                serving.cancel()
+                await asyncio.wait({serving})
+        if not serving.cancelled():
+            serving.result()
+
+    def person(self, user: User) -> SimulatedUser:
+        return self.server.person(user)
+
+    async def imagine(self, prompt: str, user: User | None = None, channel: Channel | None = None, **more):
+        """Type /imagine and give the interaction."""
+        return await self.person(user or self.ada).command("imagine", channel or self.channel, prompt=prompt, **more)
+
+    async def result(self, user: User | None = None, *, text: str = "", channel: Channel | None = None) -> Message:
+        """Wait for a posted result that contains `text`."""
+        return await self.server.wait_for(
+            channel or self.channel, lambda message: is_result(message) and text in message.content, 20, "a result"
+        )
+
+    async def status_message(self, text: str, channel: Channel | None = None) -> Message:
+        """Wait for a notice that contains `text`."""
+        return await self.server.wait_for(
+            channel or self.channel, lambda message: text in message.content, 20, f"a notice with {text!r}"
+        )
+
+    def results(self, channel: Channel | None = None) -> list[Message]:
+        return [
+            message for message in self.server.world.channel_messages(channel or self.channel) if is_result(message)
+        ]
+
+    def status_messages(self) -> list[Message]:
+        """Give the bot's public messages that are no results."""
+        return [message for message in self.public_messages() if not is_result(message)]
+
+    def public_messages(self) -> list[Message]:
+        """Give what everybody in the channel sees."""
+        return [message for message in self.server.messages(self.channel) if not message.ephemeral]
+
+    def release_slow_jobs(self) -> None:
+        """Let slow prompts go on."""
+        (self.model / "go").touch()
+
+
+def make_model(folder: Path, **own: Any) -> str:
+    """Make the folder of a model for the drawing engine, and give where it is."""
+    folder.mkdir()
+    (folder / "model_index.json").write_text('{"_class_name": "Painter"}')
+    facts = {"size_multiple": 8, "num_inference_steps": 4} | own
+    (folder / "atelier.json").write_text(json.dumps(facts))
+    return str(folder)
+
+
+async def eventually(test: Callable[[], object]) -> None:
+    """Wait until `test()` is true, where the stand-in does not know of it."""
+    async with asyncio.timeout(20):
+        while not test():  # noqa: ASYNC110 (nothing there tells of it)
+            await asyncio.sleep(0.01)
+
+
+def is_result(message: Message) -> bool:
+    return any(label in ("U1", "Vary (Subtle)") for label in message.labels)
+
+
+def first_tile(message: Message) -> Tile:
+    """Give the first tile that a result's buttons are about."""
+    return Tile.parse(message.buttons[0]["custom_id"].partition(":")[2])
+
+
+def open_image(server: FakeDiscord, message: Message) -> Image.Image:
+    """Open a message's only attachment."""
+    (attachment,) = message.attachments
+    return Image.open(io.BytesIO(server.core.files.get(attachment.id)))
+
+
+def red_png(width: int, height: int) -> bytes:
+    """Give a red PNG."""
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), "red").save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def _fast_status_edits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_message, "EDIT_INTERVAL_S", 0.02)
+
+
+@pytest.fixture
+async def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BotHarness]:
+    make_model(tmp_path / "model", name="Painter", native_size=64)
+    openapi = OPENAPI if OPENAPI.is_file() else None
+    async with FakeDiscord(World(), openapi=openapi, limits=()) as server:
+        monkeypatch.setattr(Route, "BASE", server.api_url)
+        yield BotHarness(server, tmp_path)
+    assert not server.crashes
+    assert not server.violations
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warn_without_openapi() -> None:
+    if not OPENAPI.is_file():
+        print("Discord's OpenAPI file is not there: requests are checked against the cross-field rules only")

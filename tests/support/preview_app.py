@@ -1,0 +1,16 @@
+"""The preview, with the fake bot in place of the bot: `python -m tests.support.preview_app FOLDER`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from preview.app import run
+
+ABOUT = {"model": "Painter", "known": {"colours": ["red", "teal"]}, "examples": ["a red boat on the sea"]}
+
+if __name__ == "__main__":
+    bot = [sys.executable, "-m", "tests.support.fake_bot"]
+    sys.exit(asyncio.run(run(bot, os.environ, Path(sys.argv[1]), ABOUT, port=int(sys.argv[2]), browser=False)))

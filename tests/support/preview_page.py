@@ -1,0 +1,172 @@
+"""Headless Chromium before the page: skipped with a reason where there is none."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+
+from tests.support.fake_bot import make_model
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+BLANK = "about:blank"
+TIMEOUT_MS = 20_000  # ms, for a busy machine
+expect.set_options(timeout=TIMEOUT_MS)
+
+
+def chromium() -> str:
+    """Give the path of a Chromium; skip where there is none."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return found or pytest.skip("there is no Chromium: apt-get install chromium")
+
+
+class PreviewProcess:
+    """A preview in a process of its own."""
+
+    def __init__(self, folder: Path, *command: str, model: str = "") -> None:
+        self.folder, self.command = folder, command
+        self.model = model or str(folder / "model")
+        self.port = "0"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, on the same port as before, and wait for its address."""
+        environment = os.environ | {"MODEL": self.model, "LOG_LEVEL": "WARNING"}
+        command = [sys.executable, *(part.format(port=self.port) for part in self.command)]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self.process.stdout is not None
+        said = re.search(r"http://127\.0\.0\.1:(\d+)/", self.process.stdout.readline())
+        assert said, "the preview did not start"
+        self.address, self.port = said[0], said[1]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it and give its exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(30)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+    def children(self) -> list[Any]:
+        """Give the processes below it, the bot first."""
+        import psutil
+
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@pytest.fixture(scope="module")
+def preview(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreviewProcess]:
+    """Give a running preview with the painter."""
+    chromium()
+    folder = tmp_path_factory.mktemp("preview")
+    make_model(folder / "model")
+    preview = PreviewProcess(folder, "-m", "tests.support.preview_app", str(folder / "data"), "{port}")
+    yield preview
+    assert preview.stop() == 0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Give a headless Chromium."""
+    path = chromium()
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        await browser.close()
+
+
+class PageErrors(list[str]):
+    """What a page said in its console, threw, or fetched."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__()
+        page.on("pageerror", lambda error: self.append(str(error)))
+        page.on("console", lambda said: self.append(said.text) if said.type == "error" else None)
+        page.on("request", lambda asked: self.append(f"fetched {asked.url}"))
+
+    def unexpected(self, address: str, ignore: str) -> list[str]:
+        """Leave out what is as it should be."""
+        own = tuple(f"fetched {start}" for start in (address.split("?")[0], "data:", "blob:", "about:"))
+        return [each for each in self if not each.startswith(own) and (not ignore or ignore not in each)]
+
+
+@asynccontextmanager
+async def visit(browser: Browser, address: str, *, ignore: str = "", **context: Any) -> AsyncIterator[Page]:
+    """Open an address in a tab of its own; whatever the page complains of fails the test, but for `ignore`.
+
+    Tabs are used again: opening one takes longer than most tests.
+    """
+    page = None if context else next((each for each in open_tabs(browser) if each.url == BLANK), None)
+    if page is None:
+        profile = await browser.new_context(**context)
+        profile.set_default_timeout(TIMEOUT_MS)
+        page = await profile.new_page()
+    errors = PageErrors(page)
+    await page.goto(address)
+    await wait_until_ready(page)
+    yield page
+    await (page.context.close() if context else page.goto(BLANK))
+    assert not errors.unexpected(address, ignore)
+
+
+def open_tabs(browser: Browser) -> list[Page]:
+    """List the tabs that are open."""
+    return [page for profile in browser.contexts for page in profile.pages]
+
+
+async def wait_until_ready(page: Page) -> None:
+    """Wait until the bot is there and the channel's messages are shown."""
+    await page.locator(".bot.well").wait_for()
+    await page.locator("#messages[aria-busy=false]").wait_for(state="attached")
+
+
+async def run_command(page: Page, command: str, text: str = "") -> Locator:
+    """Use a command and find the message that comes of it."""
+    before = await page.locator("li.message").count()
+    await send_command(page, command, text)
+    fresh = page.locator("li.message").nth(before)
+    await fresh.wait_for()
+    return fresh
+
+
+async def send_command(page: Page, command: str, text: str = "") -> None:
+    """Type a command and send it."""
+    line = page.get_by_label("Message", exact=True)
+    await line.fill(f"/{command}")
+    await expect(page.get_by_role("option").first).to_contain_text(f"/{command}")
+    await line.press("Enter")
+    if text:
+        await page.locator(".command textarea").first.fill(text)
+    await page.keyboard.press("Enter")
+
+
+def find_messages(page: Page, text: str | re.Pattern[str]) -> Locator:
+    """Find the messages that say something."""
+    return page.locator("li.message", has=page.locator(".content", has_text=text))
+
+
+def find_grids(page: Page, text: str) -> Locator:
+    """Find the grids that belong to something."""
+    return find_messages(page, text).filter(has=page.get_by_role("button", name="U1", exact=True))

@@ -1,0 +1,227 @@
+"""The drawing code: what training sees and what its captions say."""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from training.canvas import Canvas
+from training.captions import SYNONYMS, make_caption, plain_caption
+from training.evaluate import nearest_colour
+from training.objects import OBJECTS, Pen
+from training.palette import COLOURS
+from training.scenes import PLACES
+from training.settings import ASPECTS, TRAINED_OBJECTS, TRAINED_STYLES
+from training.styles import STYLES
+from training.subjects import Subject, draw, is_held_out, sample_size, sample_subject
+from training.text import LABELS
+
+
+def pixels(picture):
+    return np.asarray(picture, dtype=np.float32)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_same_seed_draws_the_same_picture(seed):
+    subject = sample_subject(random.Random(seed))
+    first, second = draw(subject, (256, 256), seed), draw(subject, (256, 256), seed)
+    assert first.tobytes() == second.tobytes()
+
+
+def test_another_seed_draws_another_picture_of_the_same_place():
+    hills = Subject(place="hills", time="day", weather="clouds")
+    assert draw(hills, (256, 256), 1).tobytes() != draw(hills, (256, 256), 2).tobytes()
+
+
+@pytest.mark.parametrize("size", [size for size, _ in ASPECTS])
+def test_a_drawing_has_the_requested_size_with_sides_the_unet_can_halve(size):
+    assert draw(Subject(place="sea", time="sunset"), size, 0).size == size
+    assert all(side % 32 == 0 for side in size)
+
+
+@pytest.mark.parametrize("thing", OBJECTS)
+def test_a_thing_is_big_in_its_colour_on_a_plain_background(thing):
+    colour, background = ("red", "blue") if thing != "tree" else ("pink", "blue")
+    shown = pixels(draw(Subject(thing=thing, colour=colour, background=background), (256, 256), 3))
+    backdrop = pixels(draw(Subject(background=background), (256, 256), 3))
+    changed = np.abs(shown - backdrop).max(axis=-1) > 60
+    near = np.abs(shown - np.array(COLOURS[colour])).max(axis=-1) < 70
+    assert 0.06 < changed.mean() < 0.6
+    assert near[changed].mean() > 0.15
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_fills_the_whole_picture(place):
+    drawn = pixels(draw(Subject(place=place, time="" if place == "space" else "day"), (352, 192), 5))
+    assert (drawn.max(axis=-1) > 0).mean() > 0.999
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_style_changes_the_picture_but_not_its_size(style):
+    castle = Subject(thing="castle", colour="pink", place="hills", time="day", weather="clouds")
+    plain = draw(castle, (320, 224), 2)
+    styled = draw(Subject(**castle.as_dict() | {"style": style}), (320, 224), 2)
+    assert styled.size == plain.size
+    assert np.abs(pixels(styled) - pixels(plain)).mean() > 8
+
+
+@pytest.mark.parametrize("thing", ["castle", "car", "ghost", "windmill"])
+def test_line_art_is_thick_dark_lines_on_bare_paper(thing):
+    drawn = pixels(draw(Subject(thing=thing, colour="red", background="blue", style="line art"), (256, 256), 2))
+    dark, paper = drawn.max(axis=-1) < 120, drawn.min(axis=-1) > 230
+    assert 0.02 < dark.mean() < 0.25
+    assert dark.mean() + paper.mean() > 0.9
+    inner = dark[2:-2, 2:-2] & dark[:-4, 2:-2] & dark[4:, 2:-2] | dark[2:-2, 2:-2] & dark[2:-2, :-4] & dark[2:-2, 4:]
+    assert inner.sum() > 0.5 * dark.sum()
+
+
+@pytest.mark.parametrize(("colour", "background", "channel"), [("blue", "red", 2), ("red", "blue", 0)])
+def test_neon_outlines_a_thing_in_its_own_colour(colour, background, channel):
+    heart = Subject(thing="heart", colour=colour, background=background, style="neon")
+    drawn = pixels(draw(heart, (256, 256), 2))
+    lines = drawn[drawn.max(axis=-1) > 240]
+    assert len(lines) > 1000
+    assert (lines.argmax(axis=-1) == channel).mean() > 0.8
+
+
+@pytest.mark.parametrize("place", ["meadow", "sea", "desert"])
+def test_an_oil_painting_keeps_the_colours_of_the_land(place):
+    land = Subject(place=place, time="day", weather="clear")
+    plain, painted = (pixels(draw(s, (256, 256), 4))[180:] for s in (land, replace(land, style="oil painting")))
+    assert np.abs(plain.mean(axis=(0, 1)) - painted.mean(axis=(0, 1))).max() < 40
+    assert painted.std(axis=1).mean() > plain.std(axis=1).mean() + 3
+
+
+@pytest.mark.parametrize("style", ["", "black and white", "neon", "watercolour"])
+def test_the_house_finish_enriches_any_style_and_keeps_greys_grey(style):
+    boat = Subject(thing="boat", colour="red", place="sea", time="day", weather="clear", style=style)
+    plain = pixels(draw(boat, (256, 256), 2))
+    finished = pixels(draw(replace(boat, finish="storybook"), (256, 256), 2))
+    assert 6 < np.abs(finished - plain).mean() < 60
+    assert (np.ptp(finished, axis=-1).max() < 8) == (style == "black and white")
+
+
+def test_a_finished_background_keeps_its_colour():
+    for colour in COLOURS:
+        assert nearest_colour(draw(Subject(background=colour, finish="storybook"), (256, 256), 1)) == colour
+
+
+@pytest.mark.parametrize("time", ["day", "sunset", "night"])
+def test_a_grey_thing_stays_grey_in_every_light(time):
+    car = Subject("car", "grey", place="beach", time=time, weather="clear")
+    drawn, red = (pixels(draw(s, (256, 256), 6)) for s in (car, replace(car, colour="red")))
+    body = np.abs(drawn - red).max(axis=-1) > 60
+    assert np.ptp(np.median(drawn[body], axis=0)) < 24
+    assert 80 < np.median(drawn[body]) < 170
+
+
+def test_night_is_darker_than_day():
+    day, night = (pixels(draw(Subject(place="meadow", time=time), (256, 256), 1)).mean() for time in ("day", "night"))
+    assert night < 0.6 * day
+
+
+@pytest.mark.parametrize("thing", [name for name, thing in OBJECTS.items() if thing.mirrorable])
+def test_a_thing_that_turns_looks_to_the_other_side_when_it_is_mirrored(thing):
+    looks = []
+    for mirrored in (False, True):
+        canvas = Canvas(128, 128)
+        OBJECTS[thing].draw(Pen(canvas, 0.5, 0.6, 0.5, lambda colour: colour, mirrored), COLOURS["red"])
+        looks.append(pixels(canvas.downsample()))
+    assert np.abs(looks[0][:, ::-1] - looks[1]).mean() < 0.7 * np.abs(looks[0] - looks[1]).mean()
+
+
+def test_the_pictures_of_one_subject_are_composed_in_many_ways():
+    house = Subject("house", "red", place="hills", time="day", weather="clear")
+    drawn = [draw(house, (64, 64), i) for i in range(24)]
+    red = [(pixels(p) * (1, -1, -1)).sum(axis=-1) > 60 for p in drawn]
+    centres = {round(float(np.nonzero(mask)[1].mean()) / 8) for mask in red}
+    assert len(centres) >= 3
+    assert max(mask.mean() for mask in red) > 1.4 * min(mask.mean() for mask in red)
+
+
+@pytest.mark.parametrize("weather", ["rain", "snowfall"])
+def test_what_falls_leaves_the_land_to_be_seen(weather):
+    dry, wet = (pixels(draw(Subject(place="hills", time="day", weather=w), (256, 256), 3)) for w in ("clear", weather))
+    covered = np.abs(dry - wet)[160:].max(axis=-1) > 60
+    assert covered.mean() < 0.5
+
+
+@pytest.mark.parametrize(("place", "channel"), [("desert", 0), ("meadow", 1), ("hills", 1), ("sea", 2)])
+def test_a_land_keeps_its_colour_in_the_fog_and_shows_banks_of_mist(place, channel):
+    land = pixels(draw(Subject(place=place, time="day", weather="fog"), (256, 256), 3))[176:]
+    others = np.delete(land.mean(axis=(0, 1)), channel)
+    assert land[..., channel].mean() > others.min() + 20
+    assert np.ptp(land.mean(axis=(1, 2))) > 25
+
+
+def test_a_thing_is_seen_in_the_fog():
+    fog = Subject(place="meadow", time="day", weather="fog")
+    bare, with_castle = (pixels(draw(s, (256, 256), 1)) for s in (fog, replace(fog, thing="castle", colour="purple")))
+    assert np.abs(bare - with_castle).max(axis=-1).max() > 90
+
+
+def test_the_sun_is_asked_for_by_day_only():
+    rng = random.Random(6)
+    assert {s.time for s in (sample_subject(rng) for _ in range(2000)) if s.weather == "sun"} == {"day"}
+
+
+def test_training_never_sees_a_held_out_pair_and_evaluation_always_does():
+    rng = random.Random(0)
+    assert not any(is_held_out(sample_subject(rng)) for _ in range(300))
+    assert all(is_held_out(sample_subject(rng, held=True)) for _ in range(60))
+
+
+def test_only_what_is_taught_is_drawn_for_training():
+    rng = random.Random(1)
+    subjects = [sample_subject(rng) for _ in range(600)]
+    assert {s.thing for s in subjects} - {""} == set(TRAINED_OBJECTS)
+    assert {s.style for s in subjects} - {""} == set(TRAINED_STYLES)
+
+
+def test_every_word_that_can_be_drawn_has_a_label_and_a_synonym():
+    rng = random.Random(2)
+    for subject in (sample_subject(rng) for _ in range(300)):
+        for kind, word in subject.words():
+            assert word in LABELS[kind]
+            assert word in SYNONYMS or word == "clear"
+
+
+def test_a_plain_caption_names_all_that_is_there():
+    subject = Subject("house", "red", "", "hills", "sunset", "clouds", "watercolour")
+    assert plain_caption(subject) == "a red house on the hills at sunset with clouds, watercolour"
+    assert plain_caption(Subject("castle", "orange", "teal")) == "an orange castle on a teal background"
+    assert plain_caption(Subject(background="grey")) == "grey background"
+
+
+def test_the_house_finish_is_named_last_or_first():
+    subject = Subject("boat", "purple", "", "sea", "night", "moon", finish="storybook")
+    assert plain_caption(subject) == "a purple boat on the sea at night with a moon, storybook style"
+    for i in range(40):
+        text = make_caption(subject, random.Random(i)).lower()
+        assert any(text.startswith(name) or text.endswith(name) for name in SYNONYMS["storybook"])
+
+
+def test_captions_differ_but_always_name_the_thing():
+    subject = Subject("boat", "purple", "", "sea", "night", "moon")
+    written = [make_caption(subject, random.Random(i)).lower() for i in range(80)]
+    assert len(set(written)) > 60
+    assert all(any(name in text for name in SYNONYMS["boat"]) for text in written)
+    assert all(any(name in text for name in SYNONYMS["purple"]) for text in written)
+
+
+def test_a_caption_names_no_thing_that_is_not_there():
+    empty = Subject(place="desert", time="dawn", weather="fog")
+    names = {name for thing in TRAINED_OBJECTS for name in SYNONYMS[thing]} - {"spirit", "home", "mill"}
+    for i in range(80):
+        assert not any(name in make_caption(empty, random.Random(i)).lower().split() for name in names)
+
+
+def test_subjects_survive_being_written_down():
+    subject = sample_subject(random.Random(4))
+    assert Subject.from_dict(subject.as_dict()) == subject
+
+
+def test_sizes_are_chosen_from_the_table():
+    rng = random.Random(5)
+    assert {sample_size(rng) for _ in range(300)} == {size for size, _ in ASPECTS}

@@ -1,0 +1,389 @@
+"""The parts of training that must hold whatever the weights are."""
+
+import copy
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.embeddings import get_timestep_embedding
+from PIL import Image
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from training import text, unet
+from training.attention import PlainAttention
+from training.captions import SYNONYMS, make_caption
+from training.evaluate import (
+    background_hits,
+    held_out_subjects,
+    hit_rates,
+    is_known,
+    known_scores,
+    nearest_colour,
+    score_predictions,
+    visible_kinds,
+)
+from training.finetune_decoder import paired_crop, training_batch
+from training.finetune_vae import build_optimiser, corrupt_one_half, drift_penalty_loss
+from training.latents import draw_shard, read_shard
+from training.muon import Muon, orthogonalize
+from training.palette import COLOURS
+from training.restore import restore_unet
+from training.settings import MODEL, TEXT, UNET, VAE
+from training.subjects import Subject, draw, sample_subject
+from training.text import encode_labels, token_ids
+from training.unet import LatentDataset, build_unet, learning_rate, noise_schedule, start_or_resume, v_errors
+from training.vae import build_vae, encode_mean, init_as_thumbnail, match_gain, silence_variance, to_tensor, whiten
+from training.widen_unet import widen_unet, widen_weights
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def drawings():
+    rng = random.Random(8)
+    return [draw(sample_subject(rng), (64, 64), i) for i in range(6)]
+
+
+@pytest.fixture
+def vae():
+    torch.manual_seed(0)
+    return build_vae().eval()
+
+
+def reconstruct(vae, pictures):
+    with torch.no_grad():
+        return vae.decoder(vae.post_quant_conv(encode_mean(vae, to_tensor(pictures))))
+
+
+def reconstruction_error(vae, pictures):
+    return (reconstruct(vae, pictures) - to_tensor(pictures)).pow(2).mean().item()
+
+
+def test_the_autoencoder_starts_nearer_to_its_goal_as_a_thumbnail(vae, drawings):
+    before = reconstruction_error(vae, drawings)
+    init_as_thumbnail(vae)
+    match_gain(vae, to_tensor(drawings))
+    assert reconstruction_error(vae, drawings) < 0.4 * before
+
+
+def test_whitening_changes_the_latents_but_no_reconstruction(vae, drawings):
+    init_as_thumbnail(vae)
+    before = reconstruct(vae, drawings)
+    whiten(vae, [np.asarray(d) for d in drawings])
+    torch.testing.assert_close(reconstruct(vae, drawings), before, atol=1e-3, rtol=1e-3)
+    with torch.no_grad():
+        latents = encode_mean(vae, to_tensor(drawings))
+    torch.testing.assert_close(latents.mean(dim=(0, 2, 3)), torch.zeros(4), atol=1e-3, rtol=0)
+    torch.testing.assert_close(latents.std(dim=(0, 2, 3)), torch.ones(4), atol=1e-2, rtol=0)
+
+
+def test_the_shipped_encoder_adds_next_to_no_noise_of_its_own(vae, drawings):
+    silence_variance(vae)
+    with torch.no_grad():
+        assert vae.encode(to_tensor(drawings)).latent_dist.std.max() < 0.05
+
+
+def test_no_signal_is_left_at_the_last_training_step():
+    alphas = noise_schedule().alphas_cumprod
+    assert alphas[-1] < 1e-6
+    assert alphas[0] > 0.99
+
+
+def test_the_right_answer_in_v_has_no_error():
+    class Oracle:
+        """Knows that every picture is black, so the noise is what it sees."""
+
+        def __call__(self, noisy, timesteps, encoder_hidden_states):
+            signal = noise_schedule().alphas_cumprod[timesteps].sqrt()[:, None, None, None]
+            noise_share = (1 - signal**2).sqrt()
+            return type("Output", (), {"sample": signal * noisy / noise_share})
+
+    errors, timesteps = v_errors(Oracle(), torch.zeros(8, 4, 4, 4), None, noise_schedule().alphas_cumprod)
+    assert errors.max() < 1e-6
+    assert (timesteps.diff() > 0).all()
+
+
+def test_the_learning_rate_rises_holds_and_falls():
+    rates = [learning_rate(samples, 90_000, 16) for samples in (0, 20_000, 50_000, 75_000, 90_000)]
+    assert rates[0] < rates[1] == rates[2] == UNET.learning_rate
+    assert rates[2] > rates[3] > rates[4] > 0
+
+
+def test_shards_come_back_as_they_were_written(vae, tmp_path):
+    shard = draw_shard(vae, (64, 96), seed=5, count=3)
+    torch.save(shard, tmp_path / "00000.pt")
+    read, subjects = read_shard(tmp_path / "00000.pt")
+    assert read["full"].shape == (3, 4, 12, 8)
+    assert read["half"].shape == (3, 4, 6, 4)
+    assert subjects == [Subject.from_dict(values) for values in shard["subjects"]]
+
+
+def test_a_batch_holds_pictures_of_one_size_with_captions_of_their_own(vae, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.unet.SHARDS", tmp_path)
+    for i, size in enumerate([(64, 64), (96, 64)]):
+        torch.save(draw_shard(vae, size, seed=i, count=4), tmp_path / f"{i:05d}.pt")
+    pictures = LatentDataset(half=False)
+    assert pictures.refresh() == 8
+    assert pictures.refresh() == 8
+    latents, captions = pictures.batch(random.Random(0), 6)
+    size = (latents.shape[-1], latents.shape[-2])
+    for latent, said in zip(latents, captions, strict=True):
+        at = next(i for i, known in enumerate(pictures.latents[size]) if torch.equal(known.float(), latent))
+        thing = pictures.subjects[size][at].thing
+        assert not thing or any(name in said.lower() for name in SYNONYMS[thing])
+
+
+def test_where_a_caption_is_left_out_the_picture_is_a_pleasant_scene():
+    liked = Subject(place="hills", time="sunset", weather="clear")
+    finished = Subject(place="sea", time="day", weather="sun", finish="storybook")
+    ghost = Subject(thing="ghost", colour="white", place="hills", time="sunset", weather="clear")
+    subjects = [Subject(background="red"), liked, ghost, finished]
+    pictures = LatentDataset(half=False)
+    pictures.add((8, 8), torch.arange(4.0).reshape(4, 1, 1, 1).half(), subjects)
+    latents, captions = pictures.batch(random.Random(0), 400)
+    left_out = {
+        (latent.item(), text) for latent, text in zip(latents, captions, strict=True) if text in ("", "storybook style")
+    }
+    assert left_out == {(1.0, ""), (3.0, "storybook style")}
+    assert 10 < sum(text in ("", "storybook style") for text in captions) < 90
+
+
+@pytest.mark.parametrize("shape", [(20, 40), (12, 60), (60, 12)])
+def test_an_orthogonal_step_pushes_every_direction_about_as_hard(shape):
+    torch.manual_seed(2)
+    lengths = torch.linalg.svdvals(orthogonalize(torch.randn(shape) @ torch.diag(torch.logspace(-0.5, 0.5, shape[1]))))
+    assert lengths.min() > 0.3
+    assert lengths.max() < 1.4
+
+
+def test_muon_finds_the_matrix_that_it_is_asked_for():
+    torch.manual_seed(3)
+    wanted, found = torch.randn(8, 6), torch.nn.Parameter(torch.zeros(8, 6))
+    optimiser = Muon([found], lr=0.5, decay=0.0)
+    for step in range(200):
+        optimiser.param_groups[0]["lr"] = 0.5 * (1 - step / 200)
+        optimiser.zero_grad()
+        (found - wanted).pow(2).mean().backward()
+        optimiser.step()
+    assert (found - wanted).abs().max() < 0.1
+
+
+def test_a_crop_of_a_picture_and_of_its_latents_show_the_same_square():
+    rows = torch.arange(32.0).reshape(1, 1, 32, 1).expand(1, 1, 32, 32)
+    picture = rows.repeat_interleave(8, 2).repeat_interleave(8, 3)
+    pixels, latents = paired_crop((picture, rows, rows + 100), random.Random(1))
+    assert pixels.shape[-1] == 8 * latents.shape[-1] == VAE.crop
+    assert torch.equal(pixels[0, 0, ::8, 0] % 100, latents[0, 0, :, 0] % 100)
+
+
+def test_a_lesson_is_four_crops_or_a_whole_picture_with_its_own_latents():
+    rows = torch.arange(32.0).reshape(1, 1, 32, 1).expand(1, 1, 32, 32)
+    picture = rows.repeat_interleave(8, 2).repeat_interleave(8, 3)
+    rng, counts = random.Random(2), set()
+    for _ in range(20):
+        pixels, latents = training_batch([(picture, rows, rows)], rng)
+        assert torch.equal(pixels[..., ::8, ::8], latents)
+        counts.add(len(pixels))
+    assert counts == {1, 4}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_one_half_of_the_latents_goes_wild_the_other_is_as_it_was(seed):
+    torch.manual_seed(seed)
+    latents = torch.randn(2, 4, 16, 24)
+    given, keep = corrupt_one_half(latents)
+    assert keep.shape == (2, 1, 128, 192)
+    kept = keep[..., ::8, ::8].expand_as(latents) == 1
+    assert torch.equal(given[kept], latents[kept])
+    assert 0.3 < kept.float().mean() < 0.5
+    assert (given != latents).float().mean() == 0.5
+
+
+def test_the_autoencoder_adapts_without_its_latents_going_astray(vae, drawings):
+    torch.manual_seed(1)
+    settled, wanted = copy.deepcopy(vae), to_tensor(drawings)
+    loss, drift = drift_penalty_loss(vae, settled, wanted)
+    assert drift.item() == 0
+    torch.autograd.backward(loss)
+    assert all(p.grad is not None for p in (vae.encoder.conv_in.weight, vae.decoder.conv_out.weight))
+    with torch.no_grad():
+        vae.quant_conv.bias[:4] += 0.5
+    assert drift_penalty_loss(vae, settled, wanted)[1].item() == pytest.approx(0.25, rel=1e-3)
+
+
+def test_the_encoder_adapts_more_slowly_than_the_decoder(vae):
+    decoder, encoder = build_optimiser(vae).param_groups
+    assert any(p is vae.decoder.conv_in.weight for p in decoder["params"])
+    assert any(p is vae.encoder.conv_in.weight for p in encoder["params"])
+    assert len(decoder["params"]) + len(encoder["params"]) == len(list(vae.parameters()))
+
+
+def test_training_can_go_on_from_the_shipped_weights(tmp_path):
+    restore_unet(MODEL / "unet", tmp_path / "unet.pt")
+    run = start_or_resume("cpu", tmp_path / "unet.pt")
+    shipped = UNet2DConditionModel.from_pretrained(MODEL / "unet").state_dict()
+    assert run.samples == UNET.samples
+    for name, value in run.average.state_dict().items():
+        assert torch.equal(value, shipped[name].float())
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return CLIPTokenizer.from_pretrained(MODEL / "tokenizer")
+
+
+def test_a_channel_made_twice_is_heard_as_once_before():
+    torch.manual_seed(2)
+    weights, heard = torch.randn(6, 5), torch.randn(3, 5)
+    twice = torch.cat([heard[:, :2], heard[:, 2:].repeat_interleave(2, dim=1)], dim=1)
+    doubled = widen_weights({"w": weights}, {"w": torch.empty(9, 8)})["w"]
+    made = twice @ doubled.T
+    torch.testing.assert_close(made[:, :3], heard @ weights[:3].T)
+    torch.testing.assert_close(made[:, 3::2], heard @ weights[3:].T)
+    torch.testing.assert_close(made[:, 4::2], heard @ weights[3:].T)
+    assert not torch.allclose(doubled[:, 2], doubled[:, 3])
+
+
+def test_finer_waves_of_the_timestep_leave_the_old_ones_heard():
+    steps, weights = torch.tensor([0, 17, 999]), torch.randn(8, 32)
+    before, after = (get_timestep_embedding(steps, count, True, 0) for count in (32, 64))
+    name = "time_embedding.linear_1.weight"
+    made = widen_weights({name: weights}, {name: torch.empty(8, 64)})[name]
+    torch.testing.assert_close(after @ made.T, before @ weights.T)
+
+
+def test_a_checkpoint_can_be_widened_in_place_and_predicts_nearly_the_same(tmp_path, monkeypatch):
+    path = tmp_path / "unet.pt"
+    with monkeypatch.context() as narrower:
+        narrower.setattr(unet, "UNET", replace(UNET, block_out_channels=(32, 96, 192)))
+        before = start_or_resume("cpu", path)
+        before.samples = 640
+        unet.save_checkpoint(before, path)
+    widen_unet(path, path)
+    after = start_or_resume("cpu", path)
+    noisy, states = torch.randn(2, 4, 16, 16), torch.randn(2, TEXT.context, TEXT.hidden)
+    with torch.no_grad():
+        old, new = (run.average(noisy, 500, encoder_hidden_states=states).sample for run in (before, after))
+    assert after.samples == 640
+    assert (new - old).pow(2).mean() < 0.1 * old.pow(2).mean()
+
+
+def test_what_cannot_be_widened_leaves_the_checkpoint_that_is_there(tmp_path):
+    path = tmp_path / "unet.pt"
+    path.write_bytes(b"hours of training")
+    with pytest.raises(FileNotFoundError):
+        widen_unet(tmp_path / "nowhere.pt", path)
+    assert path.read_bytes() == b"hours of training"
+
+
+def test_plain_attention_gives_what_the_fused_one_gives():
+    model = build_unet().eval()
+    noisy, states = torch.randn(2, 4, 8, 8), torch.randn(2, TEXT.context, TEXT.hidden)
+    with torch.no_grad():
+        fused = model(noisy, 500, encoder_hidden_states=states).sample
+        model.set_attn_processor(PlainAttention())
+        plain = model(noisy, 500, encoder_hidden_states=states).sample
+    torch.testing.assert_close(plain, fused, atol=1e-5, rtol=1e-4)
+
+
+def test_new_words_are_learnt_without_moving_the_known_ones(tmp_path, monkeypatch):
+    CLIPTokenizer.from_pretrained(MODEL / "tokenizer").save_pretrained(tmp_path / "tokenizer")
+    before = CLIPTextModel.from_pretrained(MODEL / "text_encoder")
+    before.save_pretrained(tmp_path / "encoder")
+    monkeypatch.setattr(text, "TOKENIZER", tmp_path / "tokenizer")
+    monkeypatch.setattr(text, "STATE", tmp_path / "encoder")
+    monkeypatch.setattr(text, "TEXT", replace(TEXT, batch=16))
+    text.teach_words(["heart"], steps=12)
+    after = CLIPTextModel.from_pretrained(tmp_path / "encoder")
+
+    def moved(caption):
+        ids = token_ids(CLIPTokenizer.from_pretrained(MODEL / "tokenizer"), [caption])
+        return (after(input_ids=ids).last_hidden_state - before(input_ids=ids).last_hidden_state).pow(2).mean().item()
+
+    assert moved("a red heart") > 2 * moved("a red boat on the sea")
+
+
+@pytest.mark.parametrize("word", ["oil", "pixel art", ""])
+def test_a_word_that_no_drawing_names_is_refused_and_not_waited_for(word):
+    with pytest.raises(ValueError, match="no drawing"):
+        text.teach_words(["oil painting", word])
+
+
+def test_half_of_the_lessons_name_a_new_word():
+    subjects = text._balanced_subjects({"heart", "sepia"}, random.Random(3))
+    named = [{"heart", "sepia"} & {word for _, word in subject.words()} for subject in subjects]
+    assert all(named[: TEXT.batch // 2])
+    assert not any(named[TEXT.batch // 2 :])
+    assert len(named) == TEXT.batch
+
+
+def test_unknown_words_fall_back_to_bytes_and_lose_nothing(tokenizer):
+    ids = tokenizer("zblort 🐉 münchen").input_ids
+    assert tokenizer.decode(ids, skip_special_tokens=True).replace(" ", "") == "zblort🐉münchen"
+
+
+def test_captions_fit_the_context(tokenizer):
+    rng = random.Random(6)
+    texts = [make_caption(sample_subject(rng), rng) for _ in range(200)]
+    assert token_ids(tokenizer, texts).shape == (200, TEXT.context)
+    assert np.mean([len(ids) <= TEXT.context for ids in tokenizer(texts).input_ids]) > 0.97
+
+
+def test_labels_point_at_the_words_of_a_subject():
+    labels = encode_labels([Subject(), Subject(thing="castle", colour="red")])
+    assert {kind: index[0].item() for kind, index in labels.items()} == dict.fromkeys(labels, 0)
+    assert labels["thing"][1] > 0
+    assert labels["colour"][1] > 0
+
+
+def test_a_judge_that_is_always_right_scores_all_and_its_control_none():
+    subjects = held_out_subjects(40)
+    for pairs in score_predictions(subjects, subjects).values():
+        assert hit_rates(pairs)["asked"] == 1
+        assert hit_rates(pairs)["control"] == 0
+
+
+def test_only_captions_of_what_the_model_knows_count_as_promised():
+    kept, broken = Subject("house", "red", place="hills", time="day", weather="clear"), Subject(background="blue")
+    unknown = replace(kept, style="pixel art")
+    assert [is_known(s) for s in (kept, broken, unknown)] == [True, True, False]
+    figures = known_scores([kept, broken, unknown], [kept, Subject(background="red"), Subject()])
+    assert figures["thing"] == {"asked": 1.0, "control": 0.0, "count": 1}
+    assert figures["background"]["asked"] == 0
+    assert figures["all"]["count"] == 5
+
+
+def test_a_colour_is_not_asked_of_a_picture_without_colours():
+    assert "colour" not in visible_kinds(Subject(thing="house", colour="red", place="hills", style="sepia"))
+
+
+@pytest.mark.parametrize(("style", "weather", "asked"), [
+    ("neon", "rain", False), ("line art", "stars", False), ("line art", "clouds", True), ("sepia", "rain", True),
+    ("", "rain", True),
+])  # fmt: skip
+def test_weather_is_asked_of_outlines_only_where_they_have_it(style, weather, asked):
+    subject = Subject(place="hills", time="night", weather=weather, style=style)
+    assert ("weather" in visible_kinds(subject)) is asked
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_the_background_colour_is_measured_right_on_a_true_drawing(colour):
+    subject = Subject(background=colour)
+    drawing = draw(subject, (128, 128), 1)
+    assert nearest_colour(drawing) == colour
+    assert background_hits([subject], [drawing])[0] == (True, False)
+
+
+def test_the_background_is_seen_past_the_thing_in_the_middle():
+    picture = Image.new("RGB", (128, 128), COLOURS["teal"])
+    picture.paste(COLOURS["red"], (40, 40, 90, 90))
+    assert nearest_colour(picture) == "teal"
