@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 # Before anybody imports torch, and for the processes that tests start as well: two threads of torch beside other tests
 # on two cores are many times slower than one.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Processes are started by the hundred: without compiled files each would compile the same modules again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")
