@@ -29,8 +29,7 @@ async def test_a_prompt_becomes_a_grid_with_buttons_and_pings_only_who_asked(har
 async def test_progress_and_previews_are_shown_while_it_is_drawn(harness):
     async with harness.bot():
         asked = await harness.imagine("slow fox --steps 8")
-        drawing = await harness.status_message("(12%)")
-        assert drawing.id == (await asked.message()).id
+        drawing = await asked.wait_for(lambda message: "(12%)" in message.content and message.attachments)
         assert [attachment.filename.rpartition(".")[2] for attachment in drawing.attachments] == ["jpg"]
         harness.release_slow_jobs()
         await harness.result()

@@ -5,25 +5,33 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable
+import multiprocessing
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from multiprocessing import forkserver
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from discord.ext import commands
 from discord.http import Route
 from PIL import Image
 
 from bot.app import run_forever
+from bot.client import Client
 from bot.config import Config
 from bot.jobs import status_message
 from bot.services import Services, load_registry, open_services
 from generation.params import Tile
+from generation.worker import process
 from generation.worker.worker import LocalWorker
 from preview import Channel, FakeDiscord, Message, SimulatedUser, User, World
 from tests.support import fake_engine
 
 OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
+_extensions: dict[str, ModuleType] = {}
 
 
 class BotHarness:
@@ -145,8 +153,33 @@ def _fast_status_edits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_message, "EDIT_INTERVAL_S", 0.02)
 
 
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[SimpleNamespace]:
+    """Give what starts processes from one that has imported the engine: importing it takes longer than most tests.
+
+    They are as separate as spawned ones, and get everything through the same pipe.
+    """
+    multiprocessing.set_forkserver_preload([fake_engine.__name__])
+    yield SimpleNamespace(get_context=lambda _: multiprocessing.get_context("forkserver"))
+    forkserver._forkserver._stop()
+
+
+async def _load_extension(bot: Client, name: str) -> None:
+    """Load an extension, but run its module for the first bot only: that is half of what starting a bot takes."""
+    if name in _extensions:
+        sys.modules[name] = _extensions[name]
+        await _extensions[name].setup(bot)
+    else:
+        await commands.AutoShardedBot.load_extension(bot, name)
+        _extensions[name] = sys.modules[name]
+
+
 @pytest.fixture
-async def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BotHarness]:
+async def harness(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fork_server: SimpleNamespace
+) -> AsyncIterator[BotHarness]:
+    monkeypatch.setattr(process, "multiprocessing", fork_server)
+    monkeypatch.setattr(Client, "load_extension", _load_extension)
     make_model(tmp_path / "model", name="Painter", native_size=64)
     openapi = OPENAPI if OPENAPI.is_file() else None
     async with FakeDiscord(World(), openapi=openapi, limits=()) as server:

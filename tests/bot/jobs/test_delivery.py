@@ -18,9 +18,11 @@ async def test_a_worker_killed_in_mid_picture_starts_again_and_draws_the_same(ha
     async with harness.bot() as services:
         await harness.imagine("a fox --seed 3")
         before = open_image(harness.server, await harness.result())
+        (harness.model / "hold").touch()
         await harness.imagine("death of a fox --seed 3")
         await harness.status_message("being started again")
         (harness.model / "spare").touch()
+        (harness.model / "hold").unlink()
         after = open_image(harness.server, await harness.result(text="death"))
         assert services.worker.state.model.name == "Painter"
     assert after.tobytes() == before.tobytes()
@@ -42,9 +44,11 @@ async def test_a_job_that_ends_the_worker_twice_does_not_take_another_with_it(ha
     async with harness.bot():
         await harness.imagine("slow owl", harness.ben)
         await harness.status_message("(25%)")
+        (harness.model / "hold").touch()
         await harness.imagine("death of a fox")
         await harness.status_message("being started again")
         harness.release_slow_jobs()
+        (harness.model / "hold").unlink()
         await harness.status_message("ended twice")
         await harness.result(text="owl")
 
