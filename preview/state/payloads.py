@@ -125,7 +125,7 @@ def current_user_guild(each: Guild, user_id: int) -> Json:
         "icon": None,
         "banner": None,
         "owner": each.owner_id == user_id,
-        "permissions": str(permissions.guild_permissions(each, user_id)),
+        "permissions": str(each.base_permissions(user_id)),
         "features": each.features,
     }
 

@@ -66,6 +66,18 @@ class Guild:
         """Return the largest attachment in bytes; boosts raise it from level 2 on."""
         return BOOST_FILE_LIMITS.get(self.boost_level, DEFAULT_FILE_LIMIT)
 
+    def base_permissions(self, user_id: int) -> int:
+        """Return what the roles of a member allow, before any channel's overwrites."""
+        if user_id == self.owner_id:
+            return permissions.ALL
+        member = self.members.get(user_id)
+        if member is None:
+            return 0
+        allowed = self.roles[self.id].permissions
+        for role_id in member.role_ids:
+            allowed |= self.roles[role_id].permissions
+        return permissions.ALL if allowed & permissions.ADMINISTRATOR else allowed
+
 
 @dataclass
 class Overwrite:
@@ -98,6 +110,19 @@ class Channel:
     def is_thread(self) -> bool:
         """Tell whether this is a thread."""
         return self.type in (PUBLIC_THREAD, PRIVATE_THREAD)
+
+    def apply_overwrites(self, allowed: int, guild: Guild, user_id: int) -> int:
+        """Apply the overwrites in Discord's order: everyone, all roles together, the member."""
+        overwrites = {overwrite.id: overwrite for overwrite in self.overwrites}
+        roles = [overwrites[role_id] for role_id in guild.members[user_id].role_ids if role_id in overwrites]
+        everyone = [overwrites[guild.id]] if guild.id in overwrites else []
+        own = [overwrites[user_id]] if user_id in overwrites else []
+        for layer in (everyone, roles, own):
+            for overwrite in layer:
+                allowed &= ~overwrite.deny
+            for overwrite in layer:
+                allowed |= overwrite.allow
+        return allowed
 
 
 @dataclass
@@ -350,8 +375,16 @@ class World:
         return bool(self.permissions(user, self.channels[message.channel_id]))
 
     def permissions(self, user: User, channel: Channel) -> int:
-        """Return what a user may do in a channel, as bits."""
-        return permissions.channel_permissions(self, channel, user.id)
+        """Return the user's permission bits in a channel; 0 means that they cannot see it."""
+        guild = self.channel_guild(channel)
+        if guild is None:
+            return permissions.DIRECT_MESSAGE if user.id in channel.recipient_ids else 0
+        base = guild.base_permissions(user.id)
+        if base == permissions.ALL or not base:
+            return base
+        source = self.channels[channel.parent_id] if channel.is_thread and channel.parent_id else channel
+        allowed = source.apply_overwrites(base, guild, user.id)
+        return allowed if allowed & permissions.VIEW_CHANNEL else 0
 
     def file_limit(self, channel: Channel) -> int:
         """Return the largest attachment in bytes that the bot may post to a channel."""
