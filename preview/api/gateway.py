@@ -9,16 +9,14 @@ import secrets
 import time
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from preview.state import payloads
+from preview.state.core import FakeDiscordState
 from preview.state.event_bus import StateEvent
 from preview.state.world import Json
-
-if TYPE_CHECKING:
-    from preview.state.core import FakeDiscordState
 
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 0, 1, 2, 6, 7, 9, 10, 11
 PRESENCE, VOICE, REQUEST_MEMBERS = 3, 4, 8

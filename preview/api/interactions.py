@@ -96,7 +96,7 @@ def _apply_callback(core: FakeDiscordState, interaction: Interaction, kind: int,
         if kind == UPDATE and interaction.target:
             apply_edit(core, interaction.target, draft, path_prefix="data")
     interaction.answer = response
-    core.event_bus.publish(StateEvent("interaction", interaction=interaction, channel_id=interaction.channel.id))
+    core.event_bus.publish(StateEvent("interaction", interaction_id=interaction.id, channel_id=interaction.channel.id))
 
 
 def _new_message(core: FakeDiscordState, interaction: Interaction, *, ephemeral: bool) -> Message:
@@ -104,7 +104,7 @@ def _new_message(core: FakeDiscordState, interaction: Interaction, *, ephemeral:
     world = core.world
     message = Message(world.new_id(), interaction.channel.id, world.bot.id, core.clock.time())
     message.interaction = {
-        "metadata": interaction.metadata(),
+        "metadata": payloads.interaction_metadata(interaction),
         "user_id": interaction.user.id,
         "name": interaction.name if interaction.type == COMMAND else None,
     }
@@ -216,7 +216,7 @@ async def create_followup(request: web.Request) -> web.Response:
     message = post_message(core, interaction, draft)
     interaction.followups_sent += 1
     interaction.followups.append(message)
-    core.event_bus.publish(StateEvent("interaction", interaction=interaction, channel_id=interaction.channel.id))
+    core.event_bus.publish(StateEvent("interaction", interaction_id=interaction.id, channel_id=interaction.channel.id))
     return (
         json_response(payloads.message(core, message)) if request.query.get("wait") in ("1", "true") else no_content()
     )

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from preview.api.errors import ApiError, Problem
+from preview.api.request_body import RequestBody
+from preview.state.core import FakeDiscordState
 from preview.state.files import UploadedFile, safe_filename
 from preview.state.world import COMPONENTS_V2, EPHEMERAL, Attachment, Json, Message, walk_components
 from preview.validation import components as rules
-
-if TYPE_CHECKING:
-    from preview.api.request_body import RequestBody
-    from preview.state.core import FakeDiscordState
 
 SETTABLE_FLAGS = (1 << 2) | EPHEMERAL | (1 << 12) | COMPONENTS_V2
 EDITABLE_FLAGS = (1 << 2) | COMPONENTS_V2

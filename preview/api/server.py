@@ -64,7 +64,8 @@ class FakeDiscord(WaitHelpers):
         self.world = world or stored or World()
         files = FileStore(folder / "files" if folder else None)
         self.core = FakeDiscordState(self.world, files, OpenApi.load(openapi) if openapi else None)
-        self.core.gateway = self.gateway = Gateway(self.core, heartbeat_interval=heartbeat_interval)
+        self.gateway = Gateway(self.core, heartbeat_interval=heartbeat_interval)
+        self.core.send_event = self.gateway.dispatch
         self.core.shards = shards
         if self.storage and stored:
             self.storage.load_interactions(self.core)

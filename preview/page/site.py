@@ -48,6 +48,7 @@ class Page:
 
     def __init__(self, server: FakeDiscord, about: Json, bot_state: Callable[[], Json]) -> None:
         self._core = server.core
+        self._gateway = server.gateway
         self._about = about
         self._bot_state = bot_state
         self._run = secrets.token_hex(8)
@@ -104,7 +105,7 @@ class Page:
         )
 
     def _bot_status(self) -> Json:
-        return self._bot_state() | {"connected": self._core.gateway.connected}
+        return self._bot_state() | {"connected": self._gateway.connected}
 
     async def _send_events(
         self, socket: web.WebSocketResponse, viewer: User, events: asyncio.Queue[StateEvent]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from preview.seed_data import USER_NOTES
 from preview.state import payloads, permissions
+from preview.state.core import FakeDiscordState
 from preview.state.world import Channel, Guild, Json, Message, User
 from preview.users.simulated_user import CHAT_INPUT, MESSAGE_MENU, USER_MENU, SimulatedUser
-
-if TYPE_CHECKING:
-    from preview.state.core import FakeDiscordState
 
 PAGE_SIZE = 50  # messages that are fetched together
 

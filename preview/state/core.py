@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 from urllib.parse import quote
 
 from aiohttp import web
@@ -17,13 +17,10 @@ from preview.api.fault_injection import FaultInjector
 from preview.state import payloads, permissions
 from preview.state.event_bus import EventBus, StateEvent
 from preview.state.files import FileStore
+from preview.state.interactions import Interaction
 from preview.state.mentions import notified_user_ids, resolve_mentions
 from preview.state.world import TEXT, Attachment, Channel, Guild, Json, Message, World
-
-if TYPE_CHECKING:
-    from preview.api.gateway import Gateway
-    from preview.state.interactions import Interaction
-    from preview.validation.openapi import OpenApi
+from preview.validation.openapi import OpenApi
 
 CDN_URL_LIFETIME_S = 24 * 3600.0
 GUILDS, GUILD_MESSAGES, GUILD_REACTIONS, GUILD_TYPING = 1 << 0, 1 << 9, 1 << 10, 1 << 11
@@ -68,10 +65,24 @@ class Ping:
     user_id: int
 
 
+class SendEvent(Protocol):
+    """Send an event to the gateway's sessions (see `Gateway.dispatch`)."""
+
+    def __call__(
+        self,
+        event: str,
+        data: Json,
+        *,
+        guild_id: int | None = None,
+        intent: int = 0,
+        without_content: Json | None = None,
+    ) -> None: ...
+
+
 class FakeDiscordState:
     """The state that REST, gateway, CDN and the simulated people work on."""
 
-    gateway: Gateway
+    send_event: SendEvent  # set by the server, whose gateway needs this state first
 
     def __init__(self, world: World, files: FileStore, openapi: OpenApi | None = None) -> None:
         self.world = world
@@ -240,7 +251,7 @@ class FakeDiscordState:
         if not self.world.permissions(self.world.bot, channel):
             return
         intent = guild_intent if channel.guild_id else direct_intent
-        self.gateway.dispatch(event, data, guild_id=channel.guild_id, intent=intent, without_content=without_content)
+        self.send_event(event, data, guild_id=channel.guild_id, intent=intent, without_content=without_content)
 
     def start_typing(self, channel: Channel, user_id: int) -> None:
         """Say that somebody is typing."""
@@ -271,12 +282,12 @@ class FakeDiscordState:
         self.world.add_member(self.world.bot, guild)
         created = payloads.guild_create(self, guild)
         del created["unavailable"]  # only the guilds of READY have it; discord.py tells a new guild by its absence
-        self.gateway.dispatch("GUILD_CREATE", created, guild_id=guild.id, intent=GUILDS)
+        self.send_event("GUILD_CREATE", created, guild_id=guild.id, intent=GUILDS)
 
     def leave_guild(self, guild: Guild) -> None:
         """Remove the bot from a guild while it is running."""
         guild.members.pop(self.world.bot.id, None)
-        self.gateway.dispatch("GUILD_DELETE", {"id": str(guild.id)}, guild_id=guild.id, intent=GUILDS)
+        self.send_event("GUILD_DELETE", {"id": str(guild.id)}, guild_id=guild.id, intent=GUILDS)
 
 
 CORE = web.AppKey("core", FakeDiscordState)

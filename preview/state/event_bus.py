@@ -4,16 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from preview.state.interactions import Interaction
-    from preview.state.world import Message
+from preview.state.world import Message
 
 T = TypeVar("T")
 
@@ -26,7 +22,7 @@ class StateEvent:
 
     kind: str
     message: Message | None = None
-    interaction: Interaction | None = None
+    interaction_id: int | None = None
     channel_id: int | None = None
     detail: str = ""
 
@@ -40,7 +36,7 @@ def accept_all(event: StateEvent) -> bool:
 class EventBus:
     """Hand every event to those who care for it, in order."""
 
-    _queues: dict[asyncio.Queue[StateEvent], Callable[[StateEvent], bool]] = field(default_factory=dict)
+    _queues: dict[asyncio.Queue[StateEvent], Callable[[StateEvent], bool]] = field(default_factory=dict, repr=False)
 
     def publish(self, event: StateEvent) -> None:
         """Tell all subscribers."""

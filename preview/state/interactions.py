@@ -6,14 +6,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from preview.state import payloads
-from preview.state.event_bus import StateEvent
-from preview.state.world import Channel, Json, Message, User
-
-if TYPE_CHECKING:
-    from preview.state.core import FakeDiscordState
+from preview.state.event_bus import EventBus, StateEvent
+from preview.state.world import Channel, Json, Message, User, World
 
 T = TypeVar("T")
 COMMAND, COMPONENT, AUTOCOMPLETE, MODAL_SUBMIT = 2, 3, 4, 5
@@ -37,7 +33,8 @@ class InteractionResponse:
 class Interaction:
     """One interaction and everything that came of it; the `await`able methods are for tests."""
 
-    core: FakeDiscordState
+    world: World
+    event_bus: EventBus
     id: int
     type: int
     user: User
@@ -107,9 +104,9 @@ class Interaction:
 
     async def _wait_until(self, check: Callable[[], T | None], timeout: float, description: str) -> T:
         def predicate(event: StateEvent) -> bool:
-            return event.channel_id == self.channel.id and (event.interaction or self) is self
+            return event.channel_id == self.channel.id and event.interaction_id in (None, self.id)
 
-        return await self.core.event_bus.wait_until(check, timeout, f"{description} in answer to {self!s}", predicate)
+        return await self.event_bus.wait_until(check, timeout, f"{description} in answer to {self!s}", predicate)
 
     @property
     def messages(self) -> list[Message]:
@@ -141,22 +138,21 @@ class Interaction:
         return out | {"answer": self.answer and asdict(self.answer)}
 
     @classmethod
-    def from_json(cls, core: FakeDiscordState, stored: Json) -> Interaction:
+    def from_json(cls, world: World, event_bus: EventBus, stored: Json) -> Interaction:
         """Read what `stored` wrote."""
-        world, fields = core.world, dict(stored)
-        known = world.messages
+        fields, known = dict(stored), world.messages
         fields |= {"user": world.users[fields["user"]], "channel": world.channels[fields["channel"]]}
         fields |= {name: known.get(fields[name]) for name in ("target", "original")}
         fields["followups"] = [known[each] for each in fields["followups"] if each in known]
         fields["answer"] = InteractionResponse(**fields["answer"]) if fields["answer"] else None
-        return cls(core, **fields)
+        return cls(world, event_bus, **fields)
 
     # --- what Discord keeps track of
 
     @property
     def age(self) -> float:
         """Return the seconds since the person acted."""
-        return self.core.clock.time() - self.created_at
+        return self.world.clock.time() - self.created_at
 
     @property
     def is_user_install_only(self) -> bool:
@@ -167,46 +163,6 @@ class Interaction:
     def from_message(self) -> bool:
         """Tell whether the interaction began at a message's component, so that the message can be updated."""
         return self.target is not None and (self.type == COMPONENT or self.type == MODAL_SUBMIT)
-
-    def metadata(self) -> Json:
-        """Return the interaction's mark on the messages that answer it."""
-        out: Json = {"id": str(self.id), "type": self.type, "authorizing_integration_owners": self.owners}
-        if self.type == COMPONENT and self.target:
-            out["interacted_message_id"] = str(self.target.id)
-        if self.type == MODAL_SUBMIT and self.parent:
-            out["triggering_interaction_metadata"] = self.parent.metadata() | {"user": payloads.user(self.user)}
-        return out
-
-    def payload(self) -> Json:
-        """Return the data of INTERACTION_CREATE."""
-        core, guild = self.core, self.core.world.channel_guild(self.channel)
-        out: Json = {
-            "id": str(self.id),
-            "application_id": str(core.world.application.id),
-            "type": self.type,
-            "data": self.data,
-            "token": self.token,
-            "version": 1,
-            "channel": payloads.partial_channel(core, self.channel, self.user),
-            "channel_id": str(self.channel.id),
-            "app_permissions": str(payloads.app_permissions(core, self.channel)),
-            "locale": self.user.locale,
-            "entitlements": [],
-            "entitlement_sku_ids": [],
-            "authorizing_integration_owners": self.owners,
-            "context": self.context,
-            "attachment_size_limit": self.file_limit,
-        }
-        if guild is None:
-            out["user"] = payloads.user(self.user)
-        else:
-            rights = str(core.world.permissions(self.user, self.channel))
-            out["member"] = payloads.member(core, guild, self.user.id) | {"permissions": rights}
-            out["guild_id"], out["guild_locale"] = str(guild.id), guild.locale
-            out["guild"] = {"id": str(guild.id), "locale": guild.locale, "features": guild.features}
-        if self.from_message and self.target:
-            out["message"] = payloads.message(core, self.target)
-        return out
 
 
 class InteractionFailed(AssertionError):

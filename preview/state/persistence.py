@@ -38,7 +38,7 @@ class WorldStorage:
     def load_interactions(self, core: FakeDiscordState) -> None:
         """Give back the interactions whose tokens may still be good; a token outlives a restart of the bot."""
         for each in self._read().get("interactions", []):
-            core.add_interaction(Interaction.from_json(core, each))
+            core.add_interaction(Interaction.from_json(core.world, core.event_bus, each))
 
     def save(self, core: FakeDiscordState) -> None:
         """Write the world now."""

@@ -9,7 +9,7 @@ from typing import Any
 from preview.api.errors import ApiError
 from preview.api.interactions import REPLY, message_reference
 from preview.api.message_builder import store_attachment
-from preview.state import permissions
+from preview.state import payloads, permissions
 from preview.state.core import FakeDiscordState
 from preview.state.event_bus import StateEvent
 from preview.state.files import UploadedFile
@@ -288,7 +288,9 @@ class SimulatedUser:
         """Tell the bot what the person did, and start the three seconds."""
         core = self._core
         guild = core.world.channel_guild(channel)
-        interaction = Interaction(core, core.world.new_id(), kind, self.user, channel, data, core.clock.time())
+        interaction = Interaction(
+            core.world, core.event_bus, core.world.new_id(), kind, self.user, channel, data, core.clock.time()
+        )
         interaction.name, interaction.target, interaction.parent = name, target, parent
         if parent:
             interaction.owners = parent.owners
@@ -301,16 +303,18 @@ class SimulatedUser:
         may_post = core.world.permissions(self.user, channel) & permissions.USE_EXTERNAL_APPS
         interaction.forced_ephemeral = interaction.is_user_install_only and guild is not None and not may_post
         core.add_interaction(interaction)
-        core.event_bus.publish(StateEvent("interaction", interaction=interaction, channel_id=channel.id))
+        core.event_bus.publish(StateEvent("interaction", interaction_id=interaction.id, channel_id=channel.id))
         asyncio.get_running_loop().call_later(RESPONSE_TIMEOUT_S, self._fail_unanswered, interaction)
-        core.gateway.dispatch("INTERACTION_CREATE", interaction.payload(), guild_id=channel.guild_id)
+        core.send_event("INTERACTION_CREATE", payloads.interaction(core, interaction), guild_id=channel.guild_id)
         return interaction
 
     def _fail_unanswered(self, interaction: Interaction) -> None:
         if interaction.answer is None:
             interaction.failed = True
             self._core.event_bus.publish(
-                StateEvent("interaction", interaction=interaction, channel_id=interaction.channel.id, detail="failed")
+                StateEvent(
+                    "interaction", interaction_id=interaction.id, channel_id=interaction.channel.id, detail="failed"
+                )
             )
 
     def _new_resolved(self, channel: Channel) -> ResolvedData:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from preview.api.gateway import Gateway
 from preview.state.core import FakeDiscordState
 from preview.state.event_bus import StateEvent
 from preview.state.world import Channel, Message, World
@@ -14,6 +15,7 @@ class WaitHelpers:
     """The waiting methods of the stand-in."""
 
     core: FakeDiscordState
+    gateway: Gateway
     world: World
 
     async def wait_for(
@@ -52,4 +54,4 @@ class WaitHelpers:
 
     async def wait_connected(self, timeout: float = 10.0) -> None:
         """Wait until the bot listens on the gateway."""
-        await self.core.gateway.wait_connected(timeout)
+        await self.gateway.wait_connected(timeout)
