@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from preview.api.server import FakeDiscord
 from preview.page.site import Page
 from preview.seed_data import make_world
+from preview.server import FakeDiscord
 from preview.state.persistence import WorldStorage
 from preview.state.world import Json
 from preview.supervisor import BotSupervisor, StartupError

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from preview.api.errors import ApiError
 from preview.api.request_body import current_body
 from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state import payloads, permissions
 from preview.state.core import CORE, FakeDiscordState
+from preview.state.errors import ApiError
 from preview.state.world import PRIVATE_THREAD, PUBLIC_THREAD, TEXT, Channel, Json
 
 CHANNEL_ROUTE = API_PREFIX + "/channels/{channel_id}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from preview.api.errors import ApiError
 from preview.api.request_body import current_body
 from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state.core import CORE, FakeDiscordState
+from preview.state.errors import ApiError
 from preview.state.event_bus import StateEvent
 from preview.state.world import Json
 from preview.validation import commands as rules_commands

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from preview.api.errors import ApiError, Problem
 from preview.api.message_builder import MessageDraft, edit_message, fill_message
 from preview.api.request_body import current_body
 from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state import payloads
 from preview.state.core import CORE, FakeDiscordState
+from preview.state.errors import ApiError, Problem
 from preview.state.event_bus import StateEvent
 from preview.state.interactions import (
     CHOICES,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from preview.api.errors import ApiError, Problem
 from preview.api.request_body import RequestBody
 from preview.state.core import FakeDiscordState
+from preview.state.errors import ApiError, Problem
 from preview.state.files import UploadedFile, safe_filename
 from preview.state.world import COMPONENTS_V2, EPHEMERAL, Attachment, Json, Message, walk_components
 from preview.validation import components as rules

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from preview.api.errors import ApiError, Problem
 from preview.api.interactions import REPLY, apply_edit, message_reference
 from preview.api.message_builder import MessageDraft, fill_message
 from preview.api.request_body import current_body
 from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state import payloads, permissions
 from preview.state.core import CORE, DIRECT_MESSAGES, GUILD_MESSAGES, FakeDiscordState
+from preview.state.errors import ApiError, Problem
 from preview.state.world import Channel, Json, Message
 
 MESSAGES_ROUTE = API_PREFIX + "/channels/{channel_id}/messages"

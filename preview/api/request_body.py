@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from preview.api.errors import ApiError
+from preview.state.errors import ApiError
 from preview.state.files import UploadedFile
 
 MAX_BODY_BYTES = 25 * 1024 * 1024

@@ -7,10 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
-from preview.api.errors import ApiError
 from preview.api.request_body import current_body
 from preview.state import payloads
 from preview.state.core import CORE
+from preview.state.errors import ApiError
 
 API_PREFIX = "/api/v10"
 routes = web.RouteTableDef()

@@ -13,9 +13,9 @@ from pathlib import Path
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler
 
-from preview.api.server import FakeDiscord
 from preview.page import view
 from preview.page.actions import ACTIONS, PageAction, run_action
+from preview.server import FakeDiscord
 from preview.state.event_bus import StateEvent
 from preview.state.files import UploadedFile
 from preview.state.world import Json, User

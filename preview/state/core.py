@@ -11,16 +11,13 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from preview.api import reactions
-from preview.api.errors import ApiError, Problem
-from preview.api.fault_injection import FaultInjector
-from preview.state import payloads, permissions
+from preview.state import payloads, permissions, reactions
+from preview.state.errors import ApiError, Problem
 from preview.state.event_bus import EventBus, StateEvent
 from preview.state.files import FileStore
 from preview.state.interactions import Interaction
 from preview.state.mentions import notified_user_ids, resolve_mentions
 from preview.state.world import TEXT, Attachment, Channel, Guild, Json, Message, World
-from preview.validation.openapi import OpenApi
 
 CDN_URL_LIFETIME_S = 24 * 3600.0
 GUILDS, GUILD_MESSAGES, GUILD_REACTIONS, GUILD_TYPING = 1 << 0, 1 << 9, 1 << 10, 1 << 11
@@ -84,13 +81,11 @@ class FakeDiscordState:
 
     send_event: SendEvent  # set by the server, whose gateway needs this state first
 
-    def __init__(self, world: World, files: FileStore, openapi: OpenApi | None = None) -> None:
+    def __init__(self, world: World, files: FileStore) -> None:
         self.world = world
         self.clock = world.clock
         self.files = files
-        self.openapi = openapi
         self.event_bus = EventBus()
-        self.faults = FaultInjector()
         self.base_url = ""
         self.interactions: dict[int, Interaction] = {}
         self.interactions_by_token: dict[str, Interaction] = {}

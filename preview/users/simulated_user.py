@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from preview.api.errors import ApiError
 from preview.api.interactions import REPLY, message_reference
 from preview.api.message_builder import store_attachment
 from preview.state import payloads, permissions
 from preview.state.core import FakeDiscordState
+from preview.state.errors import ApiError
 from preview.state.event_bus import StateEvent
 from preview.state.files import UploadedFile
 from preview.state.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, RESPONSE_TIMEOUT_S, Interaction

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from preview.api.errors import Problem
+from preview.state.errors import Problem
 from preview.state.world import COMPONENTS_V2, EPHEMERAL, Json, walk_components
 from preview.validation.checks import Problems, forbidden, length, required
 from preview.validation.commands import choices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from preview.api.errors import Problem
+from preview.state.errors import Problem
 from preview.state.world import Json
 
 Problems = Iterator[Problem]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from preview.api.errors import Problem
+from preview.state.errors import Problem
 from preview.state.world import Json
 from preview.validation.checks import Problems, forbidden, length, required
 

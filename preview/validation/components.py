@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from preview.api.errors import Problem
+from preview.state.errors import Problem
 from preview.state.world import Json, walk_components
 from preview.validation.checks import Problems, forbidden, length, required, url_scheme
 

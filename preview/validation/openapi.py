@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from preview.api.errors import Problem
+from preview.state.errors import Problem
 from preview.state.world import Json
 
 if TYPE_CHECKING:

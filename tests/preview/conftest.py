@@ -90,7 +90,7 @@ async def server(world: World, openapi: Path | None) -> AsyncIterator[FakeDiscor
     async with FakeDiscord(world, openapi=openapi, limits=()) as server:
         yield server
         if openapi:
-            assert_own_payloads_valid(server, server.core.openapi)
+            assert_own_payloads_valid(server, server.openapi)
     assert not server.crashes
 
 

@@ -134,7 +134,7 @@ async def test_what_is_unknown_or_somebody_elses_is_refused(server, raw, scenari
     server.world.add_member(
         server.world.bot, scenario.guild, server.world.add_role(scenario.guild, "m", permissions.MANAGE_MESSAGES)
     )
-    server.core.openapi = None  # whose own limit on the list comes first
+    server.openapi = None  # whose own limit on the list comes first
     assert (await raw(*tried[-1][1:]))[1]["code"] == 50016
 
 

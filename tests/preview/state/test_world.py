@@ -114,7 +114,7 @@ async def test_requests_need_the_bots_token(server, raw):
 
 
 async def test_an_unknown_route_is_an_ordinary_404(server, raw):
-    server.core.openapi = None
+    server.openapi = None
     assert await raw("GET", "/nonsense") == (404, {"message": "404: Not Found", "code": 0})
 
 

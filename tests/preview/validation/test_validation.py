@@ -207,7 +207,7 @@ def test_the_openapi_file_finds_what_is_wrong_with_an_answer(description):
 
 
 async def test_a_violation_is_refused_in_discords_form_and_kept(server, raw, scenario):
-    server.core.openapi = None
+    server.openapi = None
     status, answer = await raw(
         "POST", f"/channels/{scenario.channel.id}/messages", {"components": [row(BUTTON, BUTTON)]}
     )

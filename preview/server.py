@@ -17,13 +17,13 @@ from preview.api import channels as rest_channels
 from preview.api import commands as rest_commands
 from preview.api import interactions as rest_interactions
 from preview.api import messages as rest_messages
-from preview.api.errors import ApiError, Problem
 from preview.api.fault_injection import Fault, FaultInjector
 from preview.api.gateway import Gateway
 from preview.api.rate_limits import LIMITS, RateLimit, RateLimiter, RateLimitResult
 from preview.api.request_body import BODY, RequestBody, read_body
 from preview.api.rest import API_PREFIX, json_response
 from preview.state.core import CORE, FakeDiscordState, Ping, RecordedRequest, Violation
+from preview.state.errors import ApiError, Problem
 from preview.state.event_bus import StateEvent
 from preview.state.files import FileStore
 from preview.state.interactions import Interaction
@@ -63,7 +63,9 @@ class FakeDiscord(WaitHelpers):
         stored = self.storage.load() if self.storage and world is None else None
         self.world = world or stored or World()
         files = FileStore(folder / "files" if folder else None)
-        self.core = FakeDiscordState(self.world, files, OpenApi.load(openapi) if openapi else None)
+        self.core = FakeDiscordState(self.world, files)
+        self.openapi = OpenApi.load(openapi) if openapi else None
+        self.faults = FaultInjector()
         self.gateway = Gateway(self.core, heartbeat_interval=heartbeat_interval)
         self.core.send_event = self.gateway.dispatch
         self.core.shards = shards
@@ -102,7 +104,7 @@ class FakeDiscord(WaitHelpers):
 
     async def close(self) -> None:
         """Stop listening, end all connections and save."""
-        self.core.faults.clear()
+        self.faults.clear()
         await self.gateway.drop(1001)
         if self._runner:
             await self._runner.cleanup()
@@ -124,11 +126,6 @@ class FakeDiscord(WaitHelpers):
     def api_url(self) -> str:
         """Return the base of the REST API, for `DISCORD_API_URL`."""
         return self.core.base_url + API_PREFIX
-
-    @property
-    def faults(self) -> FaultInjector:
-        """Return the trouble that is planned."""
-        return self.core.faults
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -199,7 +196,7 @@ class FakeDiscord(WaitHelpers):
     async def _respond(self, request: web.Request, handler: Handler, record: RecordedRequest) -> web.Response:
         if self.latency:
             await asyncio.sleep(self.latency)
-        fault = self.core.faults.take(record.method, record.path)
+        fault = self.faults.take(record.method, record.path)
         body = await self._read_body(request, record)
         if isinstance(body, ApiError):
             return self._error_response(record, body, {})
@@ -240,7 +237,7 @@ class FakeDiscord(WaitHelpers):
             return json_response({"message": "500: Internal Server Error", "code": 0}, status=500)
         assert isinstance(response, web.Response)
         response.headers.update(rate_limit.headers)
-        record.response = response.body if self.core.openapi else None
+        record.response = response.body if self.openapi else None
         return response
 
     def _authorise(self, request: web.Request, path: str) -> None:
@@ -251,9 +248,9 @@ class FakeDiscord(WaitHelpers):
 
     def _check_openapi(self, request: web.Request, record: RecordedRequest) -> None:
         """Check the body against Discord's OpenAPI file."""
-        if self.core.openapi is None:
+        if self.openapi is None:
             return
-        if problems := self.core.openapi.check_request(record.method, record.path, record.body):
+        if problems := self.openapi.check_request(record.method, record.path, record.body):
             raise ApiError(50035, problems)
 
     def _error_response(self, record: RecordedRequest, error: ApiError, headers: dict[str, str]) -> web.Response:

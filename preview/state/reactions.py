@@ -1,6 +1,6 @@
 """Reactions on a message."""
 
-from preview.api.errors import ApiError
+from preview.state.errors import ApiError
 from preview.state.world import Message, Reaction
 
 MAX_REACTIONS = 20
