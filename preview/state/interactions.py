@@ -1,5 +1,5 @@
-"""An interaction: what a person did, what the bot was told, and how it answered."""
-# ruff: noqa: ASYNC109 (a wait in a test names its own limit)
+"""Interactions: what a user did, and how the bot responded."""
+# ruff: noqa: ASYNC109 (each wait in a test has its own timeout)
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_USER_INSTALL_FOLLOWUPS = 5
 
 @dataclass
 class InteractionResponse:
-    """The bot's first answer: the callback's type, its data, and the seconds it took."""
+    """The bot's response: the callback's type, its data, and the seconds until it came."""
 
     type: int
     data: Json
@@ -31,7 +31,7 @@ class InteractionResponse:
 
 @dataclass(eq=False)
 class Interaction:
-    """One interaction and everything that came of it; the `await`able methods are for tests."""
+    """One interaction with the bot's response and messages. The async methods are for tests."""
 
     world: World
     event_bus: EventBus
@@ -55,31 +55,31 @@ class Interaction:
     followups: list[Message] = field(default_factory=list)
     followups_sent: int = 0
 
-    # --- what a test asks
+    # --- waits for tests
 
     async def response(self, timeout: float = 5.0) -> InteractionResponse:
-        """Wait for the first answer; raise InteractionFailed if the bot let 3 seconds pass."""
+        """Wait for the bot's response. Raise InteractionFailed if none came within 3 seconds."""
 
         def check() -> InteractionResponse | None:
             if self.answer is None and self.failed:
                 raise InteractionFailed(self)
             return self.answer
 
-        return await self._wait_until(check, timeout, "an answer")
+        return await self._wait_until(check, timeout, "a response")
 
     async def message(self, timeout: float = 10.0) -> Message:
-        """Wait for the message of the first answer, beyond "is thinking…"."""
+        """Wait for the message of the response; "is thinking…" does not count."""
 
         def check() -> Message | None:
             return self.original if self.original and not self.original.loading else None
 
         answer = await self.response(timeout)
         if answer.type in (CHOICES, MODAL):
-            raise AssertionError(f"{self!s} was answered with type {answer.type}, not with a message")
+            raise AssertionError(f"the response to {self!s} has type {answer.type}, not a message")
         return await self._wait_until(check, timeout, "a message")
 
     async def followup(self, index: int = 0, timeout: float = 10.0) -> Message:
-        """Wait for a followup, the first being number 0."""
+        """Wait for a followup; the first has index 0."""
 
         def check() -> Message | None:
             return self.followups[index] if len(self.followups) > index else None
@@ -87,39 +87,39 @@ class Interaction:
         return await self._wait_until(check, timeout, f"followup {index}")
 
     async def wait_for(self, predicate: Callable[[Message], object], timeout: float = 10.0) -> Message:
-        """Wait until the first answer or a followup satisfies `test`."""
+        """Wait until the response or a followup satisfies `predicate`, and return that message."""
 
         def check() -> Message | None:
             posted = [self.original, *self.followups]
             return next((each for each in posted if each and not each.deleted and predicate(each)), None)
 
-        return await self._wait_until(check, timeout, "a certain message")
+        return await self._wait_until(check, timeout, "a matching message")
 
     async def modal(self, timeout: float = 5.0) -> Json:
-        """Wait for the form that the bot answers with."""
+        """Wait for the modal that the bot responds with."""
         answer = await self.response(timeout)
         if answer.type != MODAL:
-            raise AssertionError(f"{self!s} was answered with type {answer.type}, not with a modal")
+            raise AssertionError(f"the response to {self!s} has type {answer.type}, not a modal")
         return answer.data
 
     async def _wait_until(self, check: Callable[[], T | None], timeout: float, description: str) -> T:
         def predicate(event: StateEvent) -> bool:
             return event.channel_id == self.channel.id and event.interaction_id in (None, self.id)
 
-        return await self.event_bus.wait_until(check, timeout, f"{description} in answer to {self!s}", predicate)
+        return await self.event_bus.wait_until(check, timeout, f"{description} to {self!s}", predicate)
 
     @property
     def messages(self) -> list[Message]:
-        """Return what the bot posted in answer and still exists."""
+        """Return the response and the followups that still exist."""
         return [each for each in (self.original, *self.followups) if each and not each.deleted]
 
     def __str__(self) -> str:
         return f"{self.name or self.data.get('custom_id')} by {self.user.name}"
 
-    # --- surviving a restart
+    # --- persistence
 
     def to_json(self) -> Json:
-        """Write down what a later run needs in order to accept the token."""
+        """Return as JSON what a later run needs in order to accept the token."""
         plain_fields = (
             "id",
             "type",
@@ -139,7 +139,7 @@ class Interaction:
 
     @classmethod
     def from_json(cls, world: World, event_bus: EventBus, stored: Json) -> Interaction:
-        """Read what `stored` wrote."""
+        """Build an interaction from what `to_json` returned."""
         fields, known = dict(stored), world.messages
         fields |= {"user": world.users[fields["user"]], "channel": world.channels[fields["channel"]]}
         fields |= {name: known.get(fields[name]) for name in ("target", "original")}
@@ -147,26 +147,26 @@ class Interaction:
         fields["answer"] = InteractionResponse(**fields["answer"]) if fields["answer"] else None
         return cls(world, event_bus, **fields)
 
-    # --- what Discord keeps track of
+    # --- state that Discord tracks
 
     @property
     def age(self) -> float:
-        """Return the seconds since the person acted."""
+        """Return the seconds since the user acted."""
         return self.world.clock.time() - self.created_at
 
     @property
     def is_user_install_only(self) -> bool:
-        """Tell whether only the person, not the guild, installed the application."""
+        """Return whether only the user, not the guild, installed the application."""
         return "0" not in self.owners
 
     @property
     def from_message(self) -> bool:
-        """Tell whether the interaction began at a message's component, so that the message can be updated."""
+        """Return whether the interaction began at a message's component, so that the message can be updated."""
         return self.target is not None and (self.type == COMPONENT or self.type == MODAL_SUBMIT)
 
 
 class InteractionFailed(AssertionError):
-    """The person would read "The application did not respond"."""
+    """The user would read "The application did not respond"."""
 
     def __init__(self, interaction: Interaction) -> None:
         super().__init__(f"The application did not respond to {interaction!s} within {RESPONSE_TIMEOUT_S:.0f} s")

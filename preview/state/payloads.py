@@ -1,4 +1,4 @@
-"""How the world looks on the wire: Discord's JSON for users, members, guilds, channels and messages."""
+"""Discord's JSON for users, members, guilds, channels, messages and interactions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MESSAGE_CONTENT = 1 << 15
 
 
 class PayloadSource(Protocol):
-    """What the payloads are built from: the world, its clock, and signed addresses of attachments."""
+    """The source of the payloads: the world, its clock, and signed addresses of attachments."""
 
     world: World
     clock: Clock
@@ -23,7 +23,7 @@ class PayloadSource(Protocol):
 
 
 def user(account: User) -> Json:
-    """Write a user object."""
+    """Build a user object."""
     return {
         "id": str(account.id),
         "username": account.name,
@@ -43,12 +43,12 @@ def user(account: User) -> Json:
 
 
 def current_user(account: User) -> Json:
-    """Write the user object that somebody gets of themself."""
+    """Build the user object of the requesting account itself."""
     return user(account) | {"mfa_enabled": False, "locale": account.locale, "verified": True, "email": None}
 
 
 def application(core: PayloadSource) -> Json:
-    """Write the full application object of `/oauth2/applications/@me`."""
+    """Build the full application object of `/oauth2/applications/@me`."""
     app = core.world.application
     guilds = sum(app.bot_id in guild.members for guild in core.world.guilds.values())
     return partial_application(core) | {
@@ -75,20 +75,20 @@ def application(core: PayloadSource) -> Json:
 
 
 def partial_application(core: PayloadSource) -> Json:
-    """Write the application object of READY."""
+    """Build the application object of READY."""
     flags = _intent_flags(core.world.application.privileged_intents)
     return {"id": str(core.world.application.id), "flags": flags, "flags_new": str(flags)}
 
 
 def _intent_flags(intents: int) -> int:
-    """Return the application flags that say which privileged intents are on (for unverified applications)."""
+    """Return the application flags of the enabled privileged intents (for unverified applications)."""
     flags = 1 << 13 if intents & 1 << 8 else 0
     flags |= 1 << 15 if intents & 1 << 1 else 0
     return flags | (1 << 19 if intents & 1 << 15 else 0)
 
 
 def role(each: Role) -> Json:
-    """Write a role object."""
+    """Build a role object."""
     return {
         "id": str(each.id),
         "name": each.name,
@@ -106,7 +106,7 @@ def role(each: Role) -> Json:
 
 
 def member(core: PayloadSource, guild: Guild, user_id: int, *, with_user: bool = True) -> Json:
-    """Write a member object; messages carry it without its user."""
+    """Build a member object; in messages it has no user."""
     each = guild.members.get(user_id)
     out: Json = {
         "avatar": None,
@@ -125,7 +125,7 @@ def member(core: PayloadSource, guild: Guild, user_id: int, *, with_user: bool =
 
 
 def current_user_guild(each: Guild, user_id: int) -> Json:
-    """Write a guild as its member finds it in the list of their guilds."""
+    """Build a guild object as it is in the list of a member's own guilds."""
     return {
         "id": str(each.id),
         "name": each.name,
@@ -138,7 +138,7 @@ def current_user_guild(each: Guild, user_id: int) -> Json:
 
 
 def guild(each: Guild) -> Json:
-    """Write a guild object as REST gives it."""
+    """Build a guild object as the REST API returns it."""
     return {
         "id": str(each.id),
         "name": each.name,
@@ -186,7 +186,7 @@ def guild(each: Guild) -> Json:
 
 
 def guild_create(core: PayloadSource, each: Guild) -> Json:
-    """Write the guild object of GUILD_CREATE, with what the bot can see."""
+    """Build the guild object of GUILD_CREATE, with the channels that the bot can see."""
     world, bot = core.world, core.world.bot
     visible = [c for c in world.channels.values() if c.guild_id == each.id and world.permissions(bot, c)]
     return guild(each) | {
@@ -206,7 +206,7 @@ def guild_create(core: PayloadSource, each: Guild) -> Json:
 
 
 def channel(core: PayloadSource, each: Channel) -> Json:
-    """Write a channel object."""
+    """Build a channel object."""
     newest_first = reversed(core.world.messages.values())
     last = next((m.id for m in newest_first if m.channel_id == each.id and m.visible_to is None), None)
     base: Json = {
@@ -266,7 +266,7 @@ def _private_channel(core: PayloadSource, each: Channel) -> Json:
 
 
 def attachment(core: PayloadSource, each: Attachment) -> Json:
-    """Write an attachment object with a freshly signed address."""
+    """Build an attachment object with a newly signed address."""
     url = core.cdn_url(each)
     out: Json = {
         "id": str(each.id),
@@ -281,7 +281,7 @@ def attachment(core: PayloadSource, each: Attachment) -> Json:
 
 
 def message(core: PayloadSource, each: Message, *, nested: bool = False) -> Json:
-    """Write a message object; `nested` leaves the referenced message out, as Discord does one level down."""
+    """Build a message object. `nested` omits the referenced message, as Discord does one level down."""
     world = core.world
     mentioned = [world.users[one] for one in each.mention_ids]
     out: Json = {
@@ -316,7 +316,10 @@ CONTENT_FIELDS: Json = {"content": "", "embeds": [], "attachments": [], "compone
 
 
 def message_without_content(core: PayloadSource, each: Message) -> Json:
-    """Write a message for a bot without the privileged intent: without what people wrote to others in a guild."""
+    """Build a message object for a bot without the message content intent.
+
+    Messages in a guild have no content, unless the bot wrote them or they mention it.
+    """
     out = message(core, each)
     parent = core.world.messages.get(int((each.reference or {}).get("message_id", 0)))
     if parent and out.get("referenced_message") and not _content_is_visible(core, parent):
@@ -325,20 +328,20 @@ def message_without_content(core: PayloadSource, each: Message) -> Json:
 
 
 def _content_is_visible(core: PayloadSource, each: Message) -> bool:
-    """Tell whether a bot may read a message anyway: its own, one that mentions it, or a direct one."""
+    """Return whether the bot may read a message without the intent: its own, a mention of it, or a direct one."""
     bot_id = core.world.bot.id
     direct = core.world.channels[each.channel_id].guild_id is None
     return direct or each.author_id == bot_id or bot_id in each.mention_ids
 
 
 def rest_message(core: PayloadSource, each: Message) -> Json:
-    """Write a message as the bot gets it by REST, where the application's settings decide what it reads."""
+    """Build a message object for REST, where the application's settings decide whether it has content."""
     allowed = core.world.application.privileged_intents & MESSAGE_CONTENT
     return message(core, each) if allowed else message_without_content(core, each)
 
 
 def _interaction_fields(core: PayloadSource, each: Message) -> Json:
-    """Say which application and interaction a message came from."""
+    """Return the fields that name the application and the interaction of a message."""
     app = core.world.application
     if each.author_id != app.bot_id:
         return {}
@@ -367,7 +370,7 @@ def _reference(core: PayloadSource, each: Message, *, nested: bool) -> Json:
 
 
 def reaction(core: PayloadSource, each: Reaction) -> Json:
-    """Write a reaction object as the bot sees it."""
+    """Build a reaction object as the bot sees it."""
     count = len(each.user_ids)
     return {
         "emoji": emoji(each.emoji),
@@ -382,13 +385,13 @@ def reaction(core: PayloadSource, each: Reaction) -> Json:
 
 
 def emoji(text: str) -> Json:
-    """Write an emoji object from a Unicode emoji or `name:id`."""
+    """Build an emoji object from a Unicode emoji or `name:id`."""
     name, colon, emoji_id = text.partition(":")
     return {"id": emoji_id, "name": name} if colon else {"id": None, "name": text}
 
 
 def embed(core: PayloadSource, parent: Message, each: Json) -> Json:
-    """Write an embed as Discord returns it, with addresses in place of `attachment://`."""
+    """Build an embed as Discord returns it, with addresses in place of `attachment://`."""
     out = {name: value for name, value in each.items() if value is not None} | {"type": each.get("type") or "rich"}
     for place, key in (("image", "url"), ("thumbnail", "url"), ("author", "icon_url"), ("footer", "icon_url")):
         if not (out.get(place) or {}).get(key):
@@ -400,7 +403,7 @@ def embed(core: PayloadSource, parent: Message, each: Json) -> Json:
 
 
 def component(core: PayloadSource, parent: Message, each: Json) -> Json:
-    """Write a component as Discord returns it, with its media resolved."""
+    """Build a component as Discord returns it, with its media resolved."""
     out = dict(each)
     for name in ("media", "file"):
         if name in out:
@@ -433,7 +436,7 @@ def _resolve_attachment(core: PayloadSource, parent: Message, url: str) -> tuple
 
 
 def partial_channel(core: PayloadSource, each: Channel, viewer: User) -> Json:
-    """Write the channel of an interaction, with the viewer's permissions."""
+    """Build the channel object of an interaction, with the viewer's permissions."""
     out = channel(core, each)
     if each.guild_id is None:
         return out
@@ -442,14 +445,14 @@ def partial_channel(core: PayloadSource, each: Channel, viewer: User) -> Json:
 
 
 def app_permissions(core: PayloadSource, each: Channel) -> int:
-    """Return what the application may do where an interaction happens."""
+    """Return the application's permissions in the channel of an interaction."""
     granted = core.world.permissions(core.world.bot, each)
     user_install = permissions.EMBED_LINKS | permissions.ATTACH_FILES | permissions.MENTION_EVERYONE
     return granted or user_install
 
 
 def interaction_metadata(each: Interaction) -> Json:
-    """Return the metadata of an interaction, which is stored with the messages that answer it."""
+    """Return the interaction metadata, which the messages of the response carry."""
     out: Json = {"id": str(each.id), "type": each.type, "authorizing_integration_owners": each.owners}
     if each.type == COMPONENT and each.target:
         out["interacted_message_id"] = str(each.target.id)
