@@ -1,4 +1,4 @@
-"""A loopback stand-in for Discord; imports nothing of the bot."""
+"""A fake Discord on loopback; imports nothing from the bot."""
 
 from preview.server import FakeDiscord
 from preview.state.clock import Clock

@@ -1,4 +1,4 @@
-"""REST: registering application commands, for all and for one guild."""
+"""REST: application commands, global and of one guild."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ routes = web.RouteTableDef()
 
 
 def _scope(request: web.Request) -> tuple[FakeDiscordState, str | None]:
-    """Return the guild whose commands are meant; None for the global ones."""
+    """Return the state, and the guild of the requested commands; None means the global commands."""
     core = request.app[CORE]
     if int(request.match_info["application_id"]) != core.world.application.id:
         raise ApiError(10002)
@@ -27,12 +27,12 @@ def _scope(request: web.Request) -> tuple[FakeDiscordState, str | None]:
 
 
 def registered_commands(core: FakeDiscordState, guild_id: str | None) -> list[Json]:
-    """Return the commands of a guild, or the global ones."""
+    """Return the commands of a guild, or the global commands."""
     return [each for each in core.world.commands.values() if each.get("guild_id") == guild_id]
 
 
 def _command_object(core: FakeDiscordState, guild_id: str | None, given: Json, present: Json | None) -> Json:
-    """Return a command as Discord keeps it; one that was there before keeps its id."""
+    """Build a command as Discord stores it; a command that already exists keeps its id."""
     scope: Json = {"guild_id": guild_id} if guild_id else {"contexts": None, "integration_types": [0]}
     out: Json = {
         "id": present["id"] if present else str(core.world.new_id()),
