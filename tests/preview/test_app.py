@@ -45,7 +45,7 @@ async def test_the_command_draws_with_a_real_model_and_leaves_nothing_behind(pro
         assert size == 128
         second = await asyncio.to_thread(run_preview, project_folder, "--port", "0")
         assert (second.returncode, second.stdout) == (2, "")
-        assert "another preview is running" in second.stderr
+        assert "another preview is already using" in second.stderr
         below = running.children()
         assert len(below) >= 2
         assert await asyncio.to_thread(running.stop, signal.SIGINT) == 0

@@ -146,7 +146,7 @@ async def test_a_damaged_world_is_said_to_be_so(tmp_path, capsys):
     (tmp_path / "world").mkdir()
     (tmp_path / "world" / "world.json").write_text('{"format": 1, "application"')
     assert await run(["true"], os.environ, tmp_path, ABOUT, port=0, browser=False) == 2
-    assert "remove it to begin anew" in capsys.readouterr().err
+    assert "delete that folder to start over" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")

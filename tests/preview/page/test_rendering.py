@@ -290,7 +290,7 @@ async def test_a_plain_message_is_a_reply_with_a_file_and_can_be_deleted(page):
 
 async def test_where_nobody_may_write_the_page_says_so(showcase, browser):
     async with visit(browser, showcase.address + "?as=jonas", ignore="422") as his:
-        await his.locator('[data-channel="reading-only"]').click()
+        await his.locator('[data-channel="read-only"]').click()
         line = his.get_by_label("Message", exact=True)
         await expect(line).to_have_attribute("placeholder", re.compile("may not write"))
         await line.fill("but I try")
