@@ -10,7 +10,7 @@ from preview.state.core import FakeDiscordState
 from preview.state.errors import ApiError, Problem
 from preview.state.files import UploadedFile, safe_filename
 from preview.state.world import COMPONENTS_V2, EPHEMERAL, Attachment, Json, Message, walk_components
-from preview.validation import components as rules
+from preview.validation import components as component_rules
 
 SETTABLE_FLAGS = (1 << 2) | EPHEMERAL | (1 << 12) | COMPONENTS_V2
 EDITABLE_FLAGS = (1 << 2) | COMPONENTS_V2
@@ -66,14 +66,14 @@ def _apply_draft(core: FakeDiscordState, message: Message, draft: MessageDraft, 
 
 def _check_draft(message: Message, data: Json, path_prefix: str) -> None:
     """Check the draft together with the remaining fields of the message."""
-    problems = rules.check_message(data, v2=message.v2)
+    problems = component_rules.check_message(data, v2=message.v2)
     if message.v2:
         for name in ("content", "embeds"):
             if name not in data and getattr(message, name):
                 text = f"Existing {name} must be set to null when a message becomes Components V2."
                 problems.append(Problem(name, "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2", text))
     elif "components" not in data and any(
-        part["type"] in rules.V2_ONLY for part in walk_components(message.components)
+        part["type"] in component_rules.V2_ONLY for part in walk_components(message.components)
     ):
         problems.append(Problem("flags", "UNION_TYPE_CHOICES", "IS_COMPONENTS_V2 cannot be removed."))
     if problems:

@@ -71,7 +71,7 @@ def _selected_values(part: Json, value: Any, label: str, resolved: ResolvedData)
     if not chosen and part.get("required") is False:
         return []
     if not chosen and part.get("min_values") != 0:
-        raise UserActionError(f"{label}: something must be chosen")
+        raise UserActionError(f"{label}: choose an option")
     return select_values(part, chosen, resolved)
 
 
@@ -95,7 +95,7 @@ def _checked_options(part: Json, value: Any, label: str) -> Json:
     if wrong := [each for each in checked if each not in known.values()]:
         raise UserActionError(f"{label}: {wrong} are not among {sorted(known)}")
     if not checked and part.get("required") is not False:
-        raise UserActionError(f"{label}: something must be chosen")
+        raise UserActionError(f"{label}: choose an option")
     if part["type"] == RADIO_GROUP:
         return {"value": checked[0] if checked else None}
     return {"values": checked}

@@ -138,7 +138,7 @@ def open_tabs(browser: Browser) -> list[Page]:
 
 async def wait_until_ready(page: Page) -> None:
     """Wait until the bot is there and the channel's messages are shown."""
-    await page.locator(".bot.well").wait_for()
+    await page.locator(".bot.online").wait_for()
     await page.locator("#messages[aria-busy=false]").wait_for(state="attached")
 
 

@@ -43,7 +43,7 @@ async def test_a_prompt_is_generated_with_live_previews_and_working_buttons(prev
         await find_grids(page, "Variations (Strong) of image #3").wait_for()
         await grid.get_by_role("button", name="🔄").click()
         await find_grids(page, "Drawn again").wait_for()
-        await upscaled.get_by_role("button", name=re.compile("Go to the message this answers")).click()
+        await upscaled.get_by_role("button", name=re.compile("Go to the message this replies to")).click()
         await expect(grid).to_be_focused()
 
 
@@ -114,7 +114,7 @@ async def test_the_bot_draws_where_only_the_person_has_it_and_for_nobody_else(pr
         for page in (hers, his):
             await page.locator('[data-channel="chat"]').click()
         await his.get_by_label("Message", exact=True).fill("/")
-        await expect(his.get_by_text("No commands are on offer here.")).to_be_visible()
+        await expect(his.get_by_text("No commands are available here.")).to_be_visible()
         await send_command(hers, "imagine", "a book")
         await find_grids(his, "a book").wait_for()
 
@@ -158,7 +158,7 @@ async def test_a_bot_that_dies_is_restarted_and_resumes_its_job(preview: Preview
         os.kill(preview.children()[0].pid, signal.SIGKILL)
         await expect(page.locator("#trouble")).to_contain_text("The bot has stopped")
         go.touch()
-        await page.locator(".bot.well").wait_for()
+        await page.locator(".bot.online").wait_for()
         await find_grids(page, "a slow tower").wait_for()
 
 
@@ -176,7 +176,7 @@ async def test_the_page_comes_back_with_a_preview_that_is_started_again(preview:
         await expect(page.locator("#offline")).to_be_visible()
         preview.start()
         await expect(page.locator("#offline")).to_be_hidden()
-        await page.locator(".bot.well").wait_for()
+        await page.locator(".bot.online").wait_for()
         go.touch()
         await find_grids(page, "a slow comet").wait_for()
         await expect(find_messages(page, "a slow comet")).to_have_count(1)

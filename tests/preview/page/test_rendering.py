@@ -257,13 +257,13 @@ async def test_a_reaction_is_added_seen_by_others_and_taken_back(showcase, brows
     await said.hover()
     await said.get_by_role("button", name="Add a reaction").click()
     await page.get_by_role("button", name="🎨").click()
-    mine = said.get_by_role("button", name="🎨, 1 reaction, yours among them")
+    mine = said.get_by_role("button", name="🎨, 1 reaction, including yours")
     await expect(mine).to_have_attribute("aria-pressed", "true")
     async with visit(browser, showcase.address + "?as=priya") as hers:
         await find_messages(hers, "react to this").last.get_by_role("button", name="🎨, 1 reaction").click()
         await said.get_by_role("button", name="🎨, 2 reactions").click()
         await expect(
-            find_messages(hers, "react to this").last.get_by_role("button", name="🎨, 1 reaction, yours")
+            find_messages(hers, "react to this").last.get_by_role("button", name="🎨, 1 reaction, including yours")
         ).to_be_visible()
 
 
@@ -285,14 +285,14 @@ async def test_a_plain_message_is_a_reply_with_a_file_and_can_be_deleted(page):
     await first.click(button="right")
     await page.get_by_role("menuitem", name="Delete message").click()
     await expect(first).to_have_count(0)
-    await expect(second.locator(".origin")).to_contain_text("is gone")
+    await expect(second.locator(".origin")).to_contain_text("was deleted")
 
 
 async def test_where_nobody_may_write_the_page_says_so(showcase, browser):
     async with visit(browser, showcase.address + "?as=jonas", ignore="422") as his:
         await his.locator('[data-channel="read-only"]').click()
         line = his.get_by_label("Message", exact=True)
-        await expect(line).to_have_attribute("placeholder", re.compile("may not write"))
+        await expect(line).to_have_attribute("placeholder", re.compile("cannot write"))
         await line.fill("but I try")
         await line.press("Enter")
         await expect(his.get_by_role("alert").filter(has_text="you cannot write here")).to_be_visible()

@@ -4,9 +4,9 @@ import copy
 
 import pytest
 
-from preview.validation import callbacks as rules_callbacks
-from preview.validation import commands as rules_commands
-from preview.validation import components as rules
+from preview.validation import callbacks as callback_rules
+from preview.validation import commands as command_rules
+from preview.validation import components as component_rules
 from preview.validation.openapi import OpenApi
 
 BUTTON = {"type": 2, "style": 1, "label": "U1", "custom_id": "u:1"}
@@ -170,10 +170,10 @@ VALID_PAYLOADS = {
 
 def broken_rules(method, path, body):
     if path == COMMANDS:
-        return rules_commands.check_commands(body)
+        return command_rules.check_commands(body)
     if path == CALLBACK:
-        return rules_callbacks.check_callback(body)
-    return rules.check_message(body, v2=bool(body.get("flags", 0) & V2))
+        return callback_rules.check_callback(body)
+    return component_rules.check_message(body, v2=bool(body.get("flags", 0) & V2))
 
 
 @pytest.mark.parametrize("case", CROSS_FIELD_VIOLATIONS.values(), ids=CROSS_FIELD_VIOLATIONS)
