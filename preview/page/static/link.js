@@ -6,7 +6,7 @@ let socket = null;
 let failures = 0;
 let viewer = "";
 
-/** Connect as one user, reconnecting when needed; `onUpdate` gets every update, `onConnection` whether it is connected. */
+/** Connect as one user, and reconnect when needed. `onUpdate` gets every update, `onConnection` true or false. */
 export function connect(name, onUpdate, onConnection) {
   viewer = name;
   socket?.close();
