@@ -96,8 +96,8 @@ class Page:
         return socket
 
     def _viewer(self, name: str) -> User:
-        people = [each for each in self._core.world.users.values() if not each.bot]
-        return next((each for each in people if each.name == name), people[0])
+        users = [each for each in self._core.world.users.values() if not each.bot]
+        return next((each for each in users if each.name == name), users[0])
 
     def _hello(self, viewer: User) -> Json:
         return {"kind": "hello", "run": self._run, "about": self._about, "bot": self._bot_status()} | view.server_tree(

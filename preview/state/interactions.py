@@ -43,13 +43,13 @@ class Interaction:
     created_at: float
     token: str = field(default_factory=lambda: secrets.token_urlsafe(48), repr=False)
     name: str = ""
-    owners: Json = field(default_factory=dict)
+    owners: Json = field(default_factory=dict)  # Discord's authorizing_integration_owners; stored as `owners`
     context: int = 0
     file_limit: int = 0
     forced_ephemeral: bool = False
     target: Message | None = None
     parent: Interaction | None = None
-    answer: InteractionResponse | None = None
+    answer: InteractionResponse | None = None  # the response; stored as `answer`
     failed: bool = False
     original: Message | None = None
     followups: list[Message] = field(default_factory=list)
@@ -73,9 +73,9 @@ class Interaction:
         def check() -> Message | None:
             return self.original if self.original and not self.original.loading else None
 
-        answer = await self.response(timeout)
-        if answer.type in (CHOICES, MODAL):
-            raise AssertionError(f"the response to {self!s} has type {answer.type}, not a message")
+        response = await self.response(timeout)
+        if response.type in (CHOICES, MODAL):
+            raise AssertionError(f"the response to {self!s} has type {response.type}, not a message")
         return await self._wait_until(check, timeout, "a message")
 
     async def followup(self, index: int = 0, timeout: float = 10.0) -> Message:
@@ -97,10 +97,10 @@ class Interaction:
 
     async def modal(self, timeout: float = 5.0) -> Json:
         """Wait for the modal that the bot responds with."""
-        answer = await self.response(timeout)
-        if answer.type != MODAL:
-            raise AssertionError(f"the response to {self!s} has type {answer.type}, not a modal")
-        return answer.data
+        response = await self.response(timeout)
+        if response.type != MODAL:
+            raise AssertionError(f"the response to {self!s} has type {response.type}, not a modal")
+        return response.data
 
     async def _wait_until(self, check: Callable[[], T | None], timeout: float, description: str) -> T:
         def predicate(event: StateEvent) -> bool:

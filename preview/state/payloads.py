@@ -260,9 +260,9 @@ def _thread(core: PayloadSource, each: Channel) -> Json:
 
 def _private_channel(core: PayloadSource, each: Channel) -> Json:
     bot_id = core.world.application.bot_id
-    people = [user(core.world.users[one]) for one in each.recipient_ids if one != bot_id]
+    recipients = [user(core.world.users[one]) for one in each.recipient_ids if one != bot_id]
     group = {"name": each.name, "icon": None, "owner_id": str(each.recipient_ids[0])} if each.type == GROUP_DM else {}
-    return {"recipients": people} | group
+    return {"recipients": recipients} | group
 
 
 def attachment(core: PayloadSource, each: Attachment) -> Json:

@@ -63,8 +63,8 @@ class SimulatedUser:
         values.append({"name": option, "type": found["type"], "value": typed, "focused": True})
         data = self._command_data(command, path, values, resolved)
         interaction = self._create_interaction(AUTOCOMPLETE, channel, data, name=name, command=command)
-        answer = await interaction.response()
-        return list(answer.data.get("choices") or [])
+        response = await interaction.response()
+        return list(response.data.get("choices") or [])
 
     async def context_menu(self, name: str, target: Message | User, channel: Channel | None = None) -> Interaction:
         """Use a command from the context menu of a message or a user."""

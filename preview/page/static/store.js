@@ -55,7 +55,7 @@ export const here = () => store.channels.get(store.open);
 export const people = () => [...store.users.values()].filter((each) => !each.bot);
 
 /** Return the display name of an account. */
-export function nameOf(id, fallback = "somebody") {
+export function nameOf(id, fallback = "someone") {
   return store.users.get(id)?.display ?? fallback;
 }
 
