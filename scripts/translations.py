@@ -94,8 +94,8 @@ def messages(catalogue: Catalog) -> dict[str | tuple[str, ...], Message]:
 
 def is_translated(message: Message) -> bool:
     """Return whether a message has all its forms, none of them guessed by Babel."""
-    forms = [message.string] if isinstance(message.string, str) else message.string
-    return not message.fuzzy and bool(forms) and all(forms)
+    forms = [message.string] if isinstance(message.string, str) else message.string or [""]
+    return not message.fuzzy and all(forms)
 
 
 def main(added: Collection[str] = ()) -> None:

@@ -125,7 +125,10 @@ def test_the_compiled_catalogue_is_current(language):
 
 def test_only_the_labels_of_jobs_are_translated_from_a_table():
     not_literal = {
-        path for path, node in calls({"tr", "trn"}) if not node.args or not isinstance(node.args[0], ast.Constant)
+        path
+        for path, node in calls({"tr", "trn"})
+        for text in (node.args[:1] if node.func.id == "tr" else node.args[:2])
+        if not isinstance(text, ast.Constant)
     }
     assert not_literal == {"bot/ui/job_text.py"}
 
