@@ -252,7 +252,7 @@ async def test_a_picked_image_that_was_only_recorded_is_posted_after_a_restart(h
     async with harness.bot() as services:
         await harness.imagine("a fox")
         grid = await harness.result()
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
         reached = asyncio.Event()
 
         async def die(*_: object) -> None:
