@@ -74,7 +74,13 @@ class PrivacyCommand(commands.Cog):
         limit = min(interaction.filesize_limit, data_export.MAX_PART_BYTES)
         for nth in range(number, number + data_export.MAX_PARTS_PER_REQUEST):
             part = await data_export.write_archive_part(
-                self.services, interaction.user.id, after, limit, folder / f"{nth}.zip"
+                self.services.personal_data,
+                self.services.images,
+                self.services.resizer,
+                interaction.user.id,
+                after,
+                limit,
+                folder / f"{nth}.zip",
             )
             view = _more_view(
                 nth + 1, part.next_cursor if nth == number + data_export.MAX_PARTS_PER_REQUEST - 1 else None
