@@ -170,7 +170,7 @@ class JobService(commands.Cog):
             await self.fail(job, status_message_id, error)
 
     async def _require_nsfw_allowed(self, job: Job, channel_id: int) -> None:
-        if await is_nsfw_withheld(self.services, self.client, job.destination.guild_id, channel_id):
+        if await is_nsfw_withheld(self.services.policy, self.client, job.destination.guild_id, channel_id):
             await self.services.images.delete(job.id)  # it was kept for a gallery that is gone
             raise UserError(NSFW_WITHHELD_MESSAGE)
 

@@ -91,7 +91,7 @@ class Show(commands.Cog):
             context_from(interaction), JobRequest(action=Action.PICK, params=job.params)
         )
         if record.sensitive and await is_nsfw_withheld(
-            self.services, self.client, interaction.guild_id, interaction.channel_id
+            self.services.policy, self.client, interaction.guild_id, interaction.channel_id
         ):
             raise UserError(NSFW_MESSAGE)
         preferences = await self.services.preferences.get(interaction.user.id)
