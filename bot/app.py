@@ -1,4 +1,4 @@
-"""Run the bot: open the studio, connect, and stay connected until told to stop."""
+"""Run the bot: open the services, connect to Discord, and reconnect until stopped."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from bot.services import Services, make_worker, open_services
 
 log = logging.getLogger(__name__)
 
-RECONNECT_PAUSES = (1, 2, 5, 15, 60)  # seconds, the last for ever
+RECONNECT_PAUSES = (1, 2, 5, 15, 60)  # seconds; the last one repeats
 AUTHENTICATION_FAILED = 4004  # the gateway's close code
-EXTENSIONS = (  # the forms and the road first: the others need them
+EXTENSIONS = (  # the modal router and the job service first: other extensions need them
     "cogs.modal_router",
     "cogs.jobs",
     "cogs.prompt_modal",
@@ -54,7 +54,7 @@ EXTENSIONS = (  # the forms and the road first: the others need them
 
 
 async def run(config: Config) -> None:
-    """Serve Discord until SIGINT or SIGTERM. Raises ConfigError for what only the owner can mend."""
+    """Run the bot until SIGINT or SIGTERM. Raises ConfigError for problems that only the bot operator can fix."""
     if not config.discord_token:
         raise ConfigError("DISCORD_TOKEN is not set")
     Route.BASE = config.discord_api_url
@@ -71,17 +71,17 @@ async def _until_stopped(serving: Coroutine[None, None, None]) -> None:
     try:
         await task
     except asyncio.CancelledError:
-        log.info("stopping; unfinished jobs go on at the next start")
+        log.info("stopping; unfinished jobs resume at the next start")
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
 
 async def run_forever(services: Services) -> None:
-    """Serve with one client after another: each lives until discord.py gives its connection up.
+    """Run one client after another, each until discord.py gives up its connection.
 
-    discord.py reconnects by itself, but not from a login or a first connection that fails (its issue 10520); that
-    takes a fresh client. Raises ConfigError for what only the owner can mend.
+    discord.py reconnects by itself, but not after a failed login or first connection (its issue 10520); that takes a
+    new client. Raises ConfigError for problems that only the bot operator can fix.
     """
     for pause in chain(RECONNECT_PAUSES, repeat(RECONNECT_PAUSES[-1])):
         try:
@@ -96,7 +96,7 @@ async def run_forever(services: Services) -> None:
             log.warning("Discord closed the connection: %s", closed)
         except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError, AttributeError) as error:
             log.warning("cannot connect to Discord: %s", error, exc_info=isinstance(error, AttributeError))
-        log.info("connecting again in %d s", pause)
+        log.info("reconnecting in %d s", pause)
         await asyncio.sleep(pause)
 
 
@@ -110,7 +110,7 @@ async def _run_client(services: Services) -> None:
         try:
             await asyncio.shield(starting)
         finally:
-            # While it reconnects, discord.py drops a cancelling and goes on, until it is closed.
+            # While reconnecting, discord.py swallows a cancellation and goes on until it is closed.
             await client.close()
             starting.cancel()
             await asyncio.wait({starting})
@@ -118,7 +118,7 @@ async def _run_client(services: Services) -> None:
 
 
 def _stop_heartbeats() -> None:
-    """End the heartbeat of a connection that was given up while it was being made, which discord.py forgets."""
+    """Stop heartbeats of connections abandoned while connecting, which discord.py leaves running."""
     for thread in threading.enumerate():
         if isinstance(thread, KeepAliveHandler):
             thread.stop()

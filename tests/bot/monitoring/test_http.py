@@ -126,7 +126,7 @@ async def test_without_a_connection_it_is_not_healthy_until_there_is_one_again(h
         await harness.server.gateway.drop(4012)
         await eventually(lambda: held.hits)
         status, troubles = await client.health()
-        assert (status, troubles) == (503, ["there is no connection to Discord"])
+        assert (status, troubles) == (503, ["not connected to Discord"])
         held.release()
         await eventually(lambda: client.services.client.is_ready())
         assert await client.health() == (200, [])
@@ -150,7 +150,7 @@ async def test_a_database_that_is_unwritable_or_cannot_grow_is_unhealthy(harness
         await client.services.store._connection.fetch_all("PRAGMA query_only = OFF")
         assert await client.health() == (200, [])
         monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
-        assert await client.health() == (503, ["only 1 MiB are free on the disk"])
+        assert await client.health() == (503, ["only 1 MiB of disk space left"])
 
 
 async def test_a_database_that_does_not_answer_is_not_waited_for(harness, monitored_bot, monkeypatch):
