@@ -163,7 +163,7 @@ def _button_table(rows: Iterable[dict[str, str]]) -> str:
 def _other_buttons() -> Iterator[tuple[str, str]]:
     job_id, purpose = "0" * 12, PromptTarget(Action.IMAGINE)
     yield f"**{CancelButton(job_id).item.label}**", "Below a notice: ends the job. For the owner, and for moderators."
-    opens = "Below a refused prompt or a failed job: opens it again, to be mended."
+    opens = "Below a refused prompt or a failed job: opens it again, to be corrected."
     yield f"**{EditPromptButton(purpose).item.label}**", opens
     yield f"**{ConfirmBatchButton(purpose).item.label}**", "Below the question whether several jobs are meant."
 
@@ -196,7 +196,7 @@ def _command(payload: dict[str, Any], heading: str) -> str:
 
 def _audience(payload: dict[str, Any]) -> str:
     permissions = payload.get("default_member_permissions")
-    return " (for who may manage the server)" if permissions and int(permissions) & MANAGE_GUILD else ""
+    return " (needs Manage Server)" if permissions and int(permissions) & MANAGE_GUILD else ""
 
 
 def _option_row(option: dict[str, Any]) -> tuple[str, ...]:

@@ -52,15 +52,15 @@ GERMAN = {
     "{number} jobs": "{number} Aufträge",
     "1 second": "1 Sekunde",
     "{number} seconds": "{number} Sekunden",
-    "You may have {most} in 24 hours here, and had {used}.": (
-        "Hier gilt als Grenze: {most} in 24 Stunden. Du hattest {used}."
+    "Your limit here is {most} in 24 hours, and you have used {used}.": (
+        "Dein Limit hier: {most} in 24 Stunden. Davon hast du {used} verbraucht."
     ),
-    " This would be {number} more.": " Das wären {number} mehr.",
-    "You may use {most} of drawing time in 24 hours here, and used {used}.": (
-        "Hier gilt als Grenze für die Zeichenzeit: {most} in 24 Stunden. Du hast {used} verbraucht."
+    " This request adds {number} more.": " Dazu kämen jetzt {number}.",
+    "Your limit here is {most} of drawing time in 24 hours, and you have used {used}.": (
+        "Dein Limit für die Zeichenzeit hier: {most} in 24 Stunden. Davon hast du {used} verbraucht."
     ),
-    "Please wait {time}: there is a pause between jobs here.": (
-        "Bitte warte {time}: Zwischen zwei Aufträgen ist hier eine Pause."
+    "Please wait {time}: this server has a cooldown between jobs.": (
+        "Bitte warte {time}: Zwischen zwei Aufträgen gilt hier eine Pause."
     ),
     "I do not draw in this channel. Go to {where}.": "In diesem Kanal zeichne ich nicht. Geh nach {where}.",
     "{named} and {number} more": "{named} und {number} weitere",
@@ -71,20 +71,20 @@ GERMAN = {
         "Private Bilder (`--stealth`) sind auf diesem Server ausgeschaltet: "
         "Ergänze `--public`, oder stelle mit `/public` alle um."
     ),
-    "Only {whom} may use fast mode here: leave it out, and the job is relaxed.": (
-        "Den schnellen Modus hat hier nur {whom}: Lass ihn weg, und der Auftrag läuft ohne Eile."
+    "Only {whom} may use fast mode here. Leave it out to run the job relaxed.": (
+        "Der schnelle Modus ist hier nur für {whom}. Lass ihn weg, dann läuft der Auftrag ohne Eile."
     ),
-    "Only {whom} may enlarge pictures this much here.": "So stark vergrößern darf hier nur {whom}.",
+    "Only {whom} may upscale this much here.": "So stark vergrößern darf hier nur {whom}.",
     "Only {whom} may use `--repeat` here.": "`--repeat` ist hier nur für {whom}.",
     "Only {whom} may use choices in braces here.": "Auswahlen in geschweiften Klammern sind hier nur für {whom}.",
-    "This makes {jobs} jobs, and {most} are allowed at once here.": (
-        "Das ergibt {jobs} Aufträge, und erlaubt sind hier {most} auf einmal."
+    "This makes {jobs} jobs, but only {most} are allowed at once here.": (
+        "Das ergibt {jobs} Aufträge, erlaubt sind hier aber nur {most} auf einmal."
     ),
-    "This would be {side} pixels long, and {most} is the most for you here.": (
-        "Das wären {side} Pixel Länge, und {most} sind hier für dich das Höchste."
+    "The longer side would be {side} pixels, and your limit here is {most}.": (
+        "Die längere Seite hätte {side} Pixel, dein Limit hier ist {most}."
     ),
-    "This takes {steps} steps, and {most} is the most for you here.": (
-        "Das braucht {steps} Schritte, und {most} sind hier für dich das Höchste."
+    "This takes {steps} steps, and your limit here is {most}.": (
+        "Das braucht {steps} Schritte, dein Limit hier ist {most}."
     ),
     "The moderators have blocked you from using me in this server": (
         "Die Moderation hat dich auf diesem Server für mich gesperrt"

@@ -150,14 +150,14 @@ async def test_who_may_not_be_fast_and_did_not_insist_is_relaxed(harness):
 async def test_so_many_jobs_at_once_are_allowed(harness):
     await harness.set(permutations=4)
     await harness.authorize(jobs=4)
-    with pytest.raises(PolicyDenied, match="makes 5 jobs, and 4"):
+    with pytest.raises(PolicyDenied, match="makes 5 jobs, but only 4"):
         await harness.authorize(jobs=5)
 
 
 async def test_size_and_steps_are_bounded_by_role(harness):
     await harness.set(bounds={GUILD: RoleLimits(longest_side=600, steps=30), PATRONS: RoleLimits(longest_side=2000)})
     await harness.authorize()
-    for prompt, told in (("a fox --ar 3:1", "pixels long, and 600"), ("a fox --steps 31", "31 steps, and 30")):
+    for prompt, told in (("a fox --ar 3:1", "pixels, and your limit here is 600"), ("a fox --steps 31", "31 steps, and your limit here is 30")):
         with pytest.raises(PolicyDenied, match=told):
             await harness.authorize(prompt)
     await harness.authorize("a fox --ar 3:1", roles=(PATRONS,))
@@ -172,10 +172,10 @@ async def test_jobs_of_the_last_day_are_counted(harness):
     await harness.store.mark_failed(cancelled, "Out of paint.")
     await harness.add_job(ago=60)
     await harness.authorize()
-    with pytest.raises(PolicyDenied, match=r"2 jobs in 24 hours here, and had 1\. This would be 2 more"):
+    with pytest.raises(PolicyDenied, match=r"2 jobs in 24 hours, and you have used 1\. This request adds 2 more"):
         await harness.authorize(jobs=2)
     await harness.add_job(ago=30)
-    with pytest.raises(PolicyDenied, match="2 jobs in 24 hours here, and had 2"):
+    with pytest.raises(PolicyDenied, match="2 jobs in 24 hours, and you have used 2"):
         await harness.authorize()
     await harness.authorize(action=Action.PICK)
 
@@ -190,7 +190,7 @@ async def test_cancelling_halfway_does_not_get_round_a_bound(harness):
     await harness.store.mark_running(drawing.id)
     harness.now += 7.5  # enough for many previews
     await harness.store.cancel(drawing.id, "Cancelled.")
-    with pytest.raises(PolicyDenied, match="1 job in 24 hours here, and had 1"):
+    with pytest.raises(PolicyDenied, match="1 job in 24 hours, and you have used 1"):
         await harness.authorize()
     assert (await harness.policy.usage(RequestContext(guild_id=GUILD, channel_ids=frozenset(), person_id=ADA)))[
         0
@@ -202,7 +202,7 @@ async def test_drawing_time_of_the_last_day_is_counted(harness):
     await harness.add_job(ago=60, seconds=29.5)
     await harness.authorize()
     await harness.add_job(ago=60, seconds=0.5)
-    with pytest.raises(PolicyDenied, match="30 seconds of drawing time in 24 hours here, and used 30"):
+    with pytest.raises(PolicyDenied, match="30 seconds of drawing time in 24 hours, and you have used 30"):
         await harness.authorize()
 
 

@@ -62,7 +62,7 @@ async def test_each_setting_is_answered_kept_and_in_the_audit(harness):
         "limits": ({"role": role, "jobs_a_day": 5, "cooldown": 0}, f"Limits of <@&{role.id}>: 5 jobs a day"),
         "permutations": ({"most": 4}, "Jobs of one prompt: 4."),
         "stealth": ({"allowed": False}, "Private pictures: not allowed."),
-        "retention": ({"days": 30}, "Pictures are kept: 30 days."),
+        "retention": ({"days": 30}, "Picture retention: 30 days."),
         "log": ({"channel": harness.channel}, f"Log channel: <#{harness.channel.id}>."),
         "sensitive": ({"pictures": "withheld"}, "Sensitive pictures: withheld."),
     }
@@ -84,12 +84,12 @@ async def test_each_setting_is_answered_kept_and_in_the_audit(harness):
     [
         ("defaults", {"parameters": "--ar x"}, "--ar"),
         ("defaults", {"parameters": "a fox"}, "fox"),
-        ("channels", {}, "Say what to change"),
-        ("feature", {"feature": "fast mode"}, "Say what to change"),
-        ("defaults", {"parameters": "--public"}, "each person says for themselves"),
-        ("defaults", {"parameters": "--ar 3:2 --turbo"}, "each person says for themselves"),
+        ("channels", {}, "at least one option to change"),
+        ("feature", {"feature": "fast mode"}, "at least one option to change"),
+        ("defaults", {"parameters": "--public"}, "each person's own choice"),
+        ("defaults", {"parameters": "--ar 3:2 --turbo"}, "each person's own choice"),
         ("results", {"where": "a gallery"}, "needs a channel"),
-        ("words block", {"words": "g.*e"}, "no plain word"),
+        ("words block", {"words": "g.*e"}, "not a plain word"),
         ("words block", {}, "Give `words`"),
         ("words allow", {"words": "never blocked"}, "Not blocked"),
     ],
@@ -132,7 +132,7 @@ async def test_the_panel_changes_settings_by_select_and_by_form(harness):
         )
         await person.select(panel, role, custom_id="config:set:fast_roles")
         await harness.server.wait_for(harness.channel, lambda message: f"<@&{role.id}>" in message.content, 20)
-        await person.select(panel, "Days that pictures are kept (0: not set)", custom_id="config:page")
+        await person.select(panel, "Days to keep pictures (0: not set)", custom_id="config:page")
         await harness.server.wait_for(
             harness.channel, lambda message: "config:type:retention_days" in custom_ids(message), 20
         )
@@ -233,7 +233,7 @@ async def test_a_channel_that_the_bot_may_not_post_in_is_refused(harness, name, 
 
 async def test_a_blocked_person_is_told_and_may_again_afterwards(harness):
     async with harness.bot():
-        assert "is blocked for good" in await run_config(harness, "block add", person=harness.ada, reason="spam")
+        assert "is blocked permanently" in await run_config(harness, "block add", person=harness.ada, reason="spam")
         assert "blocked you" in await private_text(await harness.imagine("a fox"))
         assert f"<@{harness.ada.id}>" in await run_config(harness, "block list")
         await run_config(harness, "block remove", person=harness.ada)
@@ -275,7 +275,7 @@ async def test_ten_thousand_words_come_as_a_file_and_no_more(harness):
             interaction = await harness.person(harness.mod).command("config words block", harness.channel, file=file)
             answer = await interaction.wait_for(lambda message, told=told: told in message.content)
             assert answer.ephemeral
-        assert "There can be 10,000 blocked words" in await run_config(harness, "words block", words="one")
+        assert "There can be up to 10,000 blocked words" in await run_config(harness, "words block", words="one")
         assert len(await services.guilds.blocked_words(harness.guild.id)) == 10_000
 
 
@@ -402,7 +402,7 @@ async def test_a_report_is_dealt_with_once_also_after_a_restart(harness):
         await harness.person(harness.mod).press(listed, "Dismiss")
         await harness.server.wait_for(harness.channel, lambda message: "dismissed the report" in message.content, 20)
         again = await harness.person(harness.mod).press(told, "Delete the picture")
-        assert "has dealt with this report" in await private_text(again)
+        assert "already dealt with this report" in await private_text(again)
         assert len(harness.results()) == 1
 
 
@@ -412,7 +412,7 @@ async def test_the_log_channel_hears_of_every_act(harness):
         await run_config(harness, "log", channel=log)
         await run_config(harness, "words block", words="gore")
         await run_config(harness, "block add", person=harness.ada, reason="spam")
-        for words in ("log channel", "`gore`", "for good: spam"):
+        for words in ("log channel", "`gore`", "permanently: spam"):
             heard = await harness.server.wait_for(log, lambda message, words=words: words in message.content, 20)
             assert f"<@{harness.mod.id}>" in heard.content
         harness.server.world.channels.pop(log.id)
@@ -478,7 +478,7 @@ async def test_only_the_models_that_the_owners_allow_draw(harness):
         assert "add Anything V3" in await run_config(harness, "models", add="anything v3")
         answer = await private_text(await harness.imagine("a fox"))
         assert "allow Anything V3 only, not Painter" in answer
-        assert "I know no model `nonsense`" in await run_config(harness, "models", add="nonsense")
+        assert "There is no model `nonsense`" in await run_config(harness, "models", add="nonsense")
         choices = await harness.person(harness.mod).autocomplete("config models", harness.channel, "add", "pai")
         assert [choice["value"] for choice in choices] == ["Painter"]
         await run_config(harness, "models", add="painter")
@@ -486,4 +486,4 @@ async def test_only_the_models_that_the_owners_allow_draw(harness):
         await harness.imagine("a fox")
         await harness.result()
         await run_config(harness, "models", every=True)
-        assert "whichever I draw with" in await run_config(harness, "panel")
+        assert "**Models:** all" in await run_config(harness, "panel")

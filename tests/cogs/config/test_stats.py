@@ -29,7 +29,7 @@ async def test_the_numbers_of_the_server_come_as_a_picture_and_in_words(harness)
         await harness.status_message("gave up")
         for period in ("day", "week", "month"):
             message = await open_stats(harness, period)
-            assert f"**The last {period}:** 3 jobs of 2 people" in message.content
+            assert f"**The last {period}:** 3 jobs by 2 people" in message.content
             assert "1 failed, 0 cancelled" in message.content
             assert "ended twice while it drew this" in message.content
             (attachment,) = message.attachments
@@ -42,7 +42,7 @@ async def test_the_numbers_of_the_server_come_as_a_picture_and_in_words(harness)
 async def test_a_server_where_nothing_was_drawn_gets_a_picture_as_well(harness):
     async with harness.bot():
         message = await open_stats(harness, "day")
-    assert "0 jobs of 0 people" in message.content
+    assert "0 jobs by 0 people" in message.content
     assert len(message.attachments) == 1
 
 
