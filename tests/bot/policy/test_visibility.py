@@ -41,8 +41,8 @@ async def test_tiles_and_reposts_of_an_nsfw_grid_are_spoilered_too(harness, nsfw
     async with harness.bot(sensitive_classifier="nsfw") as services:
         await harness.imagine("a naked fox", channel=nsfw_channel)
         grid = await harness.result(channel=nsfw_channel)
-        await eventually(lambda: not services.tasks)
-        (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs")
+        await eventually(lambda: not harness.tasks)
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs")
         shown = await harness.person(harness.ada).command("show", harness.channel, job=row["id"])
         await eventually(lambda: (shown.messages and shown.messages[-1].attachments) or False)
         assert is_spoilered(shown.messages[-1])
@@ -70,7 +70,7 @@ async def test_a_withheld_image_is_neither_posted_nor_kept(harness):
         await harness.imagine("a naked fox")
         await harness.status_message("age-restricted channels only")
         assert not harness.results()
-        (row,) = await services.store._connection.fetch_all("SELECT id, state FROM jobs")
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id, state FROM jobs")
         assert row["state"] == JobState.FAILED
         assert not list((harness.folder / "data").rglob(f"{row['id']}*"))
 
@@ -79,8 +79,8 @@ async def test_a_withheld_result_leaves_no_thread_and_cannot_be_reposted(harness
     async with harness.bot(sensitive_classifier="nsfw") as services:
         await harness.imagine("a naked fox", channel=nsfw_channel)
         await harness.result(channel=nsfw_channel)
-        await eventually(lambda: not services.tasks)
-        (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs")
+        await eventually(lambda: not harness.tasks)
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs")
         await run_config(harness, "sensitive", pictures="withheld")
         await run_config(harness, "results", where="a thread for each job")
         shown = await harness.person(harness.ada).command("show", harness.channel, job=row["id"])
@@ -98,7 +98,7 @@ async def test_an_nsfw_image_for_a_deleted_gallery_is_withheld(harness, nsfw_cha
         await harness.imagine("a naked fox")
         await harness.status_message("age-restricted channels only")
         assert not harness.results()
-        (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs")
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs")
         assert not list((harness.folder / "data").rglob(f"{row['id']}*"))
 
 
