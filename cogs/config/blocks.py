@@ -20,9 +20,9 @@ MAX_SHOWN = 20
 class BlockGroup(app_commands.Group):
     """Block people, with a reason and a duration, and unblock them."""
 
-    def __init__(self, studio: Services) -> None:
+    def __init__(self, services: Services) -> None:
         super().__init__(name="block", description="People blocked from using me in this server")
-        self.services = studio
+        self.services = services
 
     @app_commands.command(description="Block somebody from using me here")
     @app_commands.describe(

@@ -69,7 +69,7 @@ ChannelOrCategory = app_commands.Transform[app_commands.AppCommandChannel, Chann
 class ConfigGroup(app_commands.Group):
     """The /config command. Discord's permission for the command decides who can use it."""
 
-    def __init__(self, studio: Services) -> None:
+    def __init__(self, services: Services) -> None:
         super().__init__(
             name="config",
             description="Settings of this server: what I may do here",
@@ -78,7 +78,7 @@ class ConfigGroup(app_commands.Group):
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
             default_permissions=discord.Permissions(manage_guild=True),
         )
-        self.services = studio
+        self.services = services
 
     @app_commands.command(description="Default parameters for everybody, such as --ar 3:2 --s 250")
     @app_commands.describe(parameters="As in a prompt; leave empty to clear them")

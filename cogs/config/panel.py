@@ -27,7 +27,7 @@ from cogs.config.panel_fields import (
 )
 from generation.errors import UserError
 
-# Seconds for which a panel works for somebody without *Manage Server*. Discord can give the command to any role, and
+# Seconds for which a panel works for a user without *Manage Server*. Discord can give the command to any role, and
 # checks that only when the panel is opened.
 PANEL_TTL_S = 900.0
 MODAL_PREFIX = "config"

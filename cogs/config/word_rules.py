@@ -29,9 +29,9 @@ RuleName = Literal["refuse", "warn privately", "refuse, but allow after --no"]
 class WordsGroup(app_commands.Group):
     """Block words, allow them again, list them."""
 
-    def __init__(self, studio: Services) -> None:
+    def __init__(self, services: Services) -> None:
         super().__init__(name="words", description="Words and phrases that are blocked in prompts")
-        self.services = studio
+        self.services = services
 
     @app_commands.command(
         description="Block words or phrases, separated by commas; `word*` matches anything that starts with it"
