@@ -45,15 +45,20 @@ class Block:
 
 
 class GuildStore:
-    """Store each guild's settings and blocks. Every change is written with its audit entry, in one transaction.
-
-    `on_audit` is called with every entry after it was written.
-    """
+    """Store each guild's settings and blocks. Every change is written with its audit entry, in one transaction."""
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection = connection
         self._clock = clock
-        self.on_audit: Callable[[AuditEntry], object] = lambda entry: None
+        self._subscribers: list[Callable[[AuditEntry], object]] = []
+
+    def subscribe(self, callback: Callable[[AuditEntry], object]) -> None:
+        """Call `callback` with every audit entry once it is stored."""
+        self._subscribers.append(callback)
+
+    def unsubscribe(self, callback: Callable[[AuditEntry], object]) -> None:
+        """Stop calling `callback`."""
+        self._subscribers.remove(callback)
 
     async def settings(self, guild_id: int) -> VersionedSettings:
         """Return a guild's settings; version 0 and no values if nothing was ever changed."""
@@ -172,7 +177,8 @@ class GuildStore:
     async def _write_audited(self, entry: AuditEntry, *statements: Statement) -> int:
         changed = await self._connection.write_atomically(*statements)
         if changed:
-            self.on_audit(entry)
+            for callback in self._subscribers:
+                callback(entry)
         return changed
 
 
