@@ -108,7 +108,7 @@ class PersonalData:
 
     async def begin_erasure(self, person_id: int, up_to: float) -> None:
         """Erase all data but the jobs, and record that the jobs requested up to a time are to be erased as well."""
-        person = {"person": person_id, "up_to": up_to, "nobody": ERASED_PERSON_ID}
+        person = {"person": person_id, "up_to": up_to, "erased": ERASED_PERSON_ID}
         await self._connection.write_atomically(
             (
                 """INSERT INTO erasures VALUES (:person, :up_to)
@@ -119,7 +119,7 @@ class PersonalData:
             ("DELETE FROM options WHERE person_id = :person", person),
             ("DELETE FROM favourites WHERE person_id = :person", person),
             ("DELETE FROM threads WHERE person_id = :person", person),
-            ("UPDATE reports SET person_id = :nobody WHERE person_id = :person", person),
+            ("UPDATE reports SET person_id = :erased WHERE person_id = :person", person),
         )
 
     async def pending_erasures(self) -> dict[int, float]:

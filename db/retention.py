@@ -98,8 +98,8 @@ class Retention:
         after, now = 0, self._clock()
         while rows := await self._connection.fetch_all(
             """SELECT rowid, id, guild_id, coalesce(ended_at, asked_at) AS ended_at FROM jobs
-               WHERE rowid > :after ORDER BY rowid LIMIT :bite""",
-            {"after": after, "bite": BATCH_SIZE},
+               WHERE rowid > :after ORDER BY rowid LIMIT :limit""",
+            {"after": after, "limit": BATCH_SIZE},
         ):
             after = rows[-1]["rowid"]
             expired = [
