@@ -152,7 +152,7 @@ async def test_a_full_queue_is_an_ordinary_answer_even_under_a_burst(harness):
         assert [answer.ephemeral for answer in answers] == [False] * 3 + [True] * 2
         assert "queue is full" in answers[-1].content
         harness.release_slow_jobs()
-        await harness.server.wait_until(lambda: len(harness.results()) == 4, 20)
+        await harness.server.wait_until(lambda: len(harness.results()) == 4)
 
 
 async def test_commands_are_told_to_discord_only_when_they_changed(harness):
@@ -183,5 +183,5 @@ async def test_attachments_are_decoded_two_at_a_time_to_keep_others_going(harnes
     async with harness.bot():
         for number in range(8):
             await harness.imagine(f"fox {number}", image=UploadedFile("red.png", red_png(900, 900)))
-        await harness.server.wait_until(lambda: len(harness.results()) == 8, 20)
+        await harness.server.wait_until(lambda: len(harness.results()) == 8)
     assert max(most) <= 2

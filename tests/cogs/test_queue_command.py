@@ -39,7 +39,7 @@ async def test_who_draws_and_who_waits_is_told_in_order_and_nobody_is_pinged(har
 async def test_private_jobs_keep_their_prompt(harness):
     async with harness.bot(jobs_at_once=1):
         await harness.imagine("a slow secret --stealth")
-        await harness.server.wait_for(harness.channel, lambda message: "(25%)" in message.content, 20)
+        await harness.server.wait_for(harness.channel, lambda message: "(25%)" in message.content)
         assert "secret" not in await run_queue(harness)
         assert "(private)" in await run_queue(harness)
         assert "secret" in await run_queue(harness, harness.ada)
