@@ -356,7 +356,7 @@ def test_each_of_several_models_is_looked_at(tmp_path):
 
 def test_two_models_of_one_name_are_bad():
     assert [each.status for each in check_models([EMBEDDED, "storybook"])] == [FINE, FINE, BAD]
-    assert "named twice" in check_models([EMBEDDED, "storybook"])[-1].text
+    assert "listed twice" in check_models([EMBEDDED, "storybook"])[-1].text
 
 
 @pytest.mark.parametrize(
