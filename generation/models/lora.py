@@ -129,7 +129,7 @@ def _is_cross_attention_down(part: LoraTensor) -> bool:
 
 
 def trigger_words(metadata: dict[str, str]) -> str:
-    """Return the words that activate a LoRA: those in its metadata, else the tags of its most frequent captions."""
+    """Return the words that activate a LoRA: those in its metadata, else its most frequent caption tags."""
     if phrase := metadata.get("modelspec.trigger_phrase", "").strip():
         return phrase
     try:
