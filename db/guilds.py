@@ -45,15 +45,20 @@ class Block:
 
 
 class GuildStore:
-    """Keep what holds in each guild. Every change is in the audit, in the same transaction.
-
-    `heard` is called with every act once it is kept.
-    """
+    """Keep each guild's settings. Every change has an entry in the audit log, written in the same transaction."""
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection = connection
         self._clock = clock
-        self.on_audit: Callable[[AuditEntry], object] = lambda act: None
+        self._subscribers: list[Callable[[AuditEntry], object]] = []
+
+    def subscribe(self, callback: Callable[[AuditEntry], object]) -> None:
+        """Call `callback` with every audit entry once it is stored."""
+        self._subscribers.append(callback)
+
+    def unsubscribe(self, callback: Callable[[AuditEntry], object]) -> None:
+        """Stop calling `callback`."""
+        self._subscribers.remove(callback)
 
     async def settings(self, guild_id: int) -> VersionedSettings:
         """Give a guild's settings; version 0 and no values when nobody has changed anything."""
@@ -172,7 +177,8 @@ class GuildStore:
     async def _write_audited(self, entry: AuditEntry, *statements: Statement) -> int:
         changed = await self._connection.write_atomically(*statements)
         if changed:
-            self.on_audit(entry)
+            for callback in self._subscribers:
+                callback(entry)
         return changed
 
 

@@ -63,8 +63,15 @@ class JobStore:
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection = connection
         self._clock = clock
-        # Each is called with a job's id and state whenever a job has come to a state.
-        self.watchers: list[Callable[[str, JobState], None]] = []
+        self._subscribers: list[Callable[[str, JobState], None]] = []
+
+    def subscribe(self, callback: Callable[[str, JobState], None]) -> None:
+        """Call `callback` with a job's id and state whenever a job has reached a state."""
+        self._subscribers.append(callback)
+
+    def unsubscribe(self, callback: Callable[[str, JobState], None]) -> None:
+        """Stop calling `callback`."""
+        self._subscribers.remove(callback)
 
     @classmethod
     @asynccontextmanager
@@ -228,8 +235,8 @@ class JobStore:
         return changed == 1
 
     def _notify(self, job_id: str, state: JobState) -> None:
-        for watcher in self.watchers:
-            watcher(job_id, state)
+        for callback in self._subscribers:
+            callback(job_id, state)
 
 
 def _record_from_row(row: aiosqlite.Row) -> JobRecord:

@@ -16,10 +16,19 @@ from discord import AppCommandType, app_commands
 from bot.app import EXTENSIONS
 from bot.client import Client
 from bot.config import Config
+from bot.jobs.tasks import TaskRegistry
 from bot.services import open_services
-from cogs.batch import ConfirmBatchButton
-from cogs.image_buttons.buttons import DELETE, DETAILS, IMAGE_BUTTON_ROWS, LAST_ROW, LIKE, REMIX, CancelButton
-from cogs.prompt_modal import EditPromptButton, PromptTarget
+from bot.ui.job_views import (
+    CANCEL_LABEL,
+    DELETE,
+    DETAILS,
+    IMAGE_BUTTON_ROWS,
+    LAST_ROW,
+    LIKE,
+    REMIX,
+    RETRY_LABEL,
+)
+from cogs.batch import CONFIRM_LABEL
 from cogs.reactions import CROSS, ENVELOPE
 from generation.job import Action
 from generation.models.model import EMBEDDED
@@ -97,7 +106,7 @@ async def offline_client() -> AsyncIterator[Client]:
         config = Config(data_dir=Path(folder))
         async with (
             open_services(config, _OfflineWorker(ModelRegistry.from_refs([EMBEDDED]))) as services,
-            Client(services, []) as client,
+            Client(services, TaskRegistry(services.db.jobs), []) as client,
         ):
             for extension in EXTENSIONS:
                 await client.load_extension(extension)
@@ -161,11 +170,9 @@ def _button_table(rows: Iterable[dict[str, str]]) -> str:
 
 
 def _other_buttons() -> Iterator[tuple[str, str]]:
-    job_id, purpose = "0" * 12, PromptTarget(Action.IMAGINE)
-    yield f"**{CancelButton(job_id).item.label}**", "Below a notice: ends the job. For the owner, and for moderators."
-    opens = "Below a refused prompt or a failed job: opens it again, to be mended."
-    yield f"**{EditPromptButton(purpose).item.label}**", opens
-    yield f"**{ConfirmBatchButton(purpose).item.label}**", "Below the question whether several jobs are meant."
+    yield f"**{CANCEL_LABEL}**", "Below a status message: ends the job. For the owner, and for moderators."
+    yield f"**{RETRY_LABEL}**", "Below a refused prompt or a failed job: opens it again, to be corrected."
+    yield f"**{CONFIRM_LABEL}**", "Below the question whether several jobs are wanted."
 
 
 def command_sections(payloads: Iterable[dict[str, Any]]) -> Iterator[str]:

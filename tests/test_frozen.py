@@ -20,6 +20,7 @@ from bot.policy.policy import PolicyDenied
 from bot.policy.settings import GuildSettings, NsfwMode, ResultPlacement, RoleLimits
 from bot.policy.word_filter import WordRule
 from bot.ui.errors import error_counts, user_message
+from bot.ui.modals import modals
 from db.connection import Connection
 from db.jobs import JobState
 from generation import params
@@ -261,9 +262,10 @@ async def test_every_custom_id_in_old_messages_is_known():
 
 
 async def test_every_modal_that_may_be_open_is_known():
-    async with offline_client() as client:
-        assert sorted(client.get_cog("ModalRouter").handlers) == MODALS
-        assert sorted(client.get_cog("PromptModals").handlers) == PROMPT_ACTIONS
+    async with offline_client():
+        assert {prefix.partition(":")[0] for prefix in modals._handlers} == set(MODALS)
+        assert all(modals.find(f"{kind}:anything") for kind in MODALS)
+        assert all(modals.find(f"prompt:{action}") for action in PROMPT_ACTIONS)
 
 
 def test_the_values_of_enumerations_are_the_stored_ones():
@@ -287,7 +289,7 @@ async def test_the_tables_and_columns_are_the_stored_ones(tmp_path):
 
 async def test_the_metrics_are_those_of_the_dashboards():
     async with offline_client() as client:
-        registry = Metrics(client.services)._registry
+        registry = Metrics(client.services, lambda: client)._registry
         collectors = registry._collector_to_names
         labels = {each._name: each._labelnames for each in collectors if hasattr(each, "_labelnames")}
         found = {family.name for family in registry.collect() if family.name.startswith("atelier_")}

@@ -13,6 +13,7 @@ from bot.config import Config
 from bot.doctor.rest import RestClient
 from bot.doctor.result import CheckResult, failed, passed
 from bot.instance_lock import is_locked
+from bot.jobs.tasks import TaskRegistry
 from bot.services import open_services
 from generation.models.model import EMBEDDED
 from generation.models.registry import ModelRegistry
@@ -37,7 +38,7 @@ async def registered_commands(config: Config) -> set[tuple[int, str]]:
         temporary_config = dataclasses.replace(config, data_dir=Path(folder), metrics_port=0)
         async with (
             open_services(temporary_config, _IdleWorker(ModelRegistry.from_refs([EMBEDDED]))) as services,
-            Client(services, []) as client,
+            Client(services, TaskRegistry(services.db.jobs), []) as client,
         ):
             for extension in EXTENSIONS:
                 await client.load_extension(extension)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from bot.images.resizing import ImageResizer
-from bot.services import Services
 from bot.ui.text import slugify
-from db.privacy import START_CURSOR, Cursor
+from db.image_files import ImageStore
+from db.privacy import START_CURSOR, Cursor, PersonalData
 from generation.files.grid_image import reencode
 from generation.job import Action
 from generation.params import ImageRef, Tile, Upload, from_dict
@@ -48,22 +48,35 @@ class _JobFiles:
 
 
 async def write_archive_part(
-    services: Services, person_id: int, after: Cursor, limit: int, target: Path
+    personal_data: PersonalData,
+    images: ImageStore,
+    resizer: ImageResizer,
+    person_id: int,
+    after: Cursor,
+    limit: int,
+    target: Path,
 ) -> ArchivePart:
     """Write what of a person's jobs comes `after` a place, and fits into `limit` bytes, to a zip at `target`."""
     with zipfile.ZipFile(target, "w") as archive:
         writer = _ArchiveWriter(archive, limit)
         if after == START_CURSOR:
-            writer.add_text("you.json", await services.personal_data.export_rows(person_id))
-        next_cursor = await _fill(writer, services, person_id, after)
+            writer.add_text("you.json", await personal_data.export_rows(person_id))
+        next_cursor = await _fill(writer, personal_data, images, resizer, person_id, after)
         await asyncio.to_thread(writer.add_text, "jobs.json", writer.entries)
     return ArchivePart(target, len(writer.entries), len(writer.names), next_cursor)
 
 
-async def _fill(writer: _ArchiveWriter, services: Services, person_id: int, after: Cursor) -> Cursor | None:
-    while jobs := await services.personal_data.export_jobs(person_id, after, BATCH_SIZE):
+async def _fill(
+    writer: _ArchiveWriter,
+    personal_data: PersonalData,
+    images: ImageStore,
+    resizer: ImageResizer,
+    person_id: int,
+    after: Cursor,
+) -> Cursor | None:
+    while jobs := await personal_data.export_jobs(person_id, after, BATCH_SIZE):
         for job in jobs:
-            job_files = await asyncio.to_thread(_collect_job_files, job, services, writer.limit // 2)
+            job_files = await asyncio.to_thread(_collect_job_files, job, images, resizer, writer.limit // 2)
             if not writer.has_room(job_files):
                 return after
             await asyncio.to_thread(writer.add, job_files)
@@ -104,12 +117,12 @@ class _ArchiveWriter:
         self._size += self._archive.getinfo(name).compress_size + ZIP_ENTRY_OVERHEAD
 
 
-def _collect_job_files(job: dict[str, Any], services: Services, limit: int) -> _JobFiles:
+def _collect_job_files(job: dict[str, Any], images: ImageStore, resizer: ImageResizer, limit: int) -> _JobFiles:
     """Gather a job's files as far as they are kept; where they are more than `most` bytes, smaller ones."""
-    paths = {name: services.images.path(picture) for name, picture in _job_images(job)}
+    paths = {name: images.path(image) for name, image in _job_images(job)}
     files: dict[str, Path | bytes] = {name: path for name, path in paths.items() if path.exists()}
     if _total_size(files) > limit:
-        files = dict(_shrink_images(job, paths, services.resizer, limit // len(files) - ZIP_ENTRY_OVERHEAD))
+        files = dict(_shrink_images(job, paths, resizer, limit // len(files) - ZIP_ENTRY_OVERHEAD))
     entry = job | {"asked_at": datetime.fromtimestamp(job["asked_at"], UTC).isoformat(), "files": sorted(files)}
     return _JobFiles(entry, files, _total_size(files) + len(json.dumps(entry, indent=1).encode()))
 

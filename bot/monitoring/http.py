@@ -13,7 +13,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bot.config import ConfigError
-from bot.monitoring.metrics import Metrics
+from bot.monitoring.metrics import CurrentClient, Metrics
 from bot.services import Services
 from generation.messages import Ready
 from generation.worker.worker import Broken, Worker
@@ -24,13 +24,13 @@ MIN_FREE_BYTES = 64 * 2**20  # bytes
 
 
 @asynccontextmanager
-async def serve_monitoring(services: Services) -> AsyncIterator[None]:
+async def serve_monitoring(services: Services, current_client: CurrentClient) -> AsyncIterator[None]:
     """Serve metrics and health for as long as the block lasts, where METRICS_PORT says so. Raises ConfigError."""
     if not services.config.metrics_port:
         yield
         return
-    metrics = Metrics(services)
-    runner = web.AppRunner(_app(metrics, Health(services)), access_log=None, shutdown_timeout=1.0)
+    metrics = Metrics(services, current_client)
+    runner = web.AppRunner(_app(metrics, Health(services, current_client)), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await _bind(runner, services.config.metrics_port)
@@ -63,8 +63,9 @@ def _app(metrics: Metrics, health: Health) -> web.Application:
 class Health:
     """Whether people get pictures."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, current_client: CurrentClient) -> None:
         self._services = services
+        self._current_client = current_client
         self._loading_since: float | None = None
         self._on_worker_state()
         services.worker.subscribe(self._on_worker_state)
@@ -72,7 +73,7 @@ class Health:
     async def problems(self) -> list[str]:
         """Give what is wrong, in words; nothing when all is well."""
         found = (
-            None if _is_connected(self._services.client) else "there is no connection to Discord",
+            None if _is_connected(self._current_client()) else "there is no connection to Discord",
             self._worker_problem(self._services.worker),
             await self._storage_problem(),
         )
@@ -94,7 +95,7 @@ class Health:
     async def _storage_problem(self) -> str | None:
         try:
             async with asyncio.timeout(DATABASE_TIMEOUT_S):
-                if not await self._services.store.is_writable():
+                if not await self._services.db.jobs.is_writable():
                     return "the database cannot be written to"
         except TimeoutError:
             return "the database does not answer"

@@ -6,9 +6,10 @@ import asyncio
 import math
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import discord
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -37,11 +38,15 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 WORKER_STATES = {Loading: "loading", Ready: "ready", Restarting: "restarting", Broken: "broken"}
 
 
+CurrentClient = Callable[[], discord.Client | None]
+
+
 class Metrics:
     """Count what happens in a studio, and measure the rest when asked; no label is a person's or a server's."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, current_client: CurrentClient) -> None:
         self._services = services
+        self._current_client = current_client
         self._started_at: dict[str, float] = {}
         self._count_tasks: set[asyncio.Task[None]] = set()
         self._registry = registry = CollectorRegistry()
@@ -78,19 +83,19 @@ class Metrics:
         self._disk_free = Gauge(
             "atelier_disk_free_bytes", "Room left on the disk of the data folder", registry=registry
         )
-        services.store.watchers.append(self._on_job_state)
+        services.db.jobs.subscribe(self._on_job_state)
         services.worker.subscribe(self._on_worker_state)
 
     async def render(self) -> bytes:
         """Measure, and give everything in Prometheus' text format."""
-        services = self._services
+        services, client = self._services, self._current_client()
         for state, jobs in (("waiting", services.queue.waiting), ("running", services.queue.running)):
             self._jobs_present.labels(state).set(len(jobs))
             self._people_present.labels(state).set(_count_people(jobs))
         self._worker_state.state(WORKER_STATES[type(services.worker.state)])
         for model in services.registry.models:
             self._model_loaded.labels(model.name).set(model.name in services.worker.loaded_models)
-        self._latency.set(services.client.latency if services.client and not services.client.is_closed() else math.nan)
+        self._latency.set(client.latency if client and not client.is_closed() else math.nan)
         database, free = await asyncio.to_thread(_disk_usage, services.config.data_dir)
         self._database.set(database)
         self._disk_free.set(free)
@@ -98,7 +103,7 @@ class Metrics:
 
     async def close(self) -> None:
         """Count what is being counted, and nothing after it."""
-        self._services.store.watchers.remove(self._on_job_state)
+        self._services.db.jobs.unsubscribe(self._on_job_state)
         if self._count_tasks:
             await asyncio.wait(self._count_tasks)
 
@@ -108,7 +113,7 @@ class Metrics:
         task.add_done_callback(self._count_tasks.discard)
 
     async def _count(self, job_id: str, state: JobState, now: float) -> None:
-        record = await self._services.store.get(job_id)
+        record = await self._services.db.jobs.get(job_id)
         if record is None:
             return
         self._jobs.labels(record.job.action, state).inc()

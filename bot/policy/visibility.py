@@ -6,8 +6,8 @@ from typing import Any
 
 import discord
 
+from bot.policy.policy import Policy
 from bot.policy.settings import NsfwMode
-from bot.services import Services
 from generation.job import Job
 
 NSFW_MESSAGE = (
@@ -30,10 +30,10 @@ def allows_nsfw(client: discord.Client, channel_id: int | None) -> bool:
 
 
 async def is_nsfw_withheld(
-    services: Services, client: discord.Client, guild_id: int | None, channel_id: int | None
+    policy: Policy, client: discord.Client, guild_id: int | None, channel_id: int | None
 ) -> bool:
     """Say whether the owners of a server do not want sensitive pictures to be shown in a channel at all."""
-    settings = await services.policy.settings(guild_id)
+    settings = await policy.settings(guild_id)
     return settings.sensitive is NsfwMode.WITHHOLD and not allows_nsfw(client, channel_id)
 
 

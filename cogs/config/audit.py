@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cogs.jobs import Interaction
+from bot.client import Interaction
 from db.guilds import AuditEntry
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
+from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.services import Services
 from bot.ui.text import escape_markdown
 from cogs.config.audit import audit_entry
-from cogs.jobs import Interaction
 from db.guilds import Block
 from generation.errors import UserError
 
@@ -42,20 +42,20 @@ class BlockGroup(app_commands.Group):
         block = Block(
             guild_id=entry.guild_id, person_id=person.id, reason=reason, until=until, by_id=interaction.user.id, at=now
         )
-        await self.services.guilds.block(entry, block)
+        await self.services.db.guilds.block(entry, block)
         await _respond(interaction, f"{person.mention} is blocked {term}: {escape_markdown(reason)}")
 
     @app_commands.command(description="Let somebody use me again")
     @app_commands.describe(person="Who is blocked now")
     async def remove(self, interaction: Interaction, person: discord.User) -> None:
-        if not await self.services.guilds.unblock(audit_entry(interaction, "unblock", person.mention), person.id):
+        if not await self.services.db.guilds.unblock(audit_entry(interaction, "unblock", person.mention), person.id):
             raise UserError(f"{person.mention} is not blocked.")
         await _respond(interaction, f"{person.mention} may use me again.")
 
     @app_commands.command(name="list", description="Who is blocked, why and until when")
     async def show(self, interaction: Interaction) -> None:
         assert interaction.guild_id is not None
-        blocks = await self.services.guilds.active_blocks(interaction.guild_id)
+        blocks = await self.services.db.guilds.active_blocks(interaction.guild_id)
         lines = [_line(block) for block in blocks[:MAX_SHOWN]]
         more = [f"-# and {len(blocks) - MAX_SHOWN} more"] if len(blocks) > MAX_SHOWN else []
         await _respond(interaction, "\n".join(lines + more)[:2000] or "Nobody is blocked.")

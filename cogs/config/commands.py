@@ -9,6 +9,7 @@ from typing import Any, Literal
 import discord
 from discord import app_commands
 
+from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.policy.settings import GuildSettings, NsfwMode, ResultPlacement, RoleLimits, check_limit
 from bot.policy.summary import LANGUAGE_NAMES, PLACEMENT_LABELS, format_limits, format_retention
@@ -33,7 +34,6 @@ from cogs.config.validation import (
     require_postable,
     resolve_model_name,
 )
-from cogs.jobs import Interaction
 from generation.errors import UserError
 from generation.models.catalogue import normalize_name
 
@@ -290,7 +290,7 @@ class ConfigGroup(app_commands.Group):
     @app_commands.describe(page="Older entries are on later pages")
     async def audit(self, interaction: Interaction, page: app_commands.Range[int, 1, 1000] = 1) -> None:
         assert interaction.guild_id is not None
-        entries = await self.services.guilds.audit_entries(
+        entries = await self.services.db.guilds.audit_entries(
             interaction.guild_id, offset=(page - 1) * AUDIT_PAGE_SIZE, limit=AUDIT_PAGE_SIZE
         )
         lines = [
@@ -303,7 +303,7 @@ class ConfigGroup(app_commands.Group):
     async def _update(self, interaction: Interaction, details: str, update: SettingsUpdate) -> None:
         assert interaction.guild_id is not None
         actor = Actor(interaction.guild_id, interaction.user.id)
-        await update_settings(self.services.guilds, actor, details, update, self.services.clock)
+        await update_settings(self.services.db.guilds, actor, details, update, self.services.clock)
         await interaction.response.send_message(
             f"{details[:1].upper()}{details[1:]}.\n-# It holds from the next job on; `/config panel` shows everything.",
             ephemeral=True,

@@ -8,11 +8,11 @@ from typing import Any
 
 import discord
 
+from bot.client import Interaction
 from bot.policy.settings import GuildSettings, ResultPlacement
 from bot.policy.updates import Actor, update_settings
 from cogs.config.panel_fields import FIELDS, ChannelField, RoleField
 from cogs.config.validation import MAX_CHANNELS, MAX_ROLES, require_postable
-from cogs.jobs import Interaction
 from generation.errors import UserError
 
 
@@ -55,7 +55,7 @@ def existing_roles(guild: discord.Guild | None, roles: Iterable[int]) -> tuple[i
 async def _apply(interaction: Interaction, details: str, update: Callable[[GuildSettings], GuildSettings]) -> None:
     assert interaction.guild_id is not None
     services, actor = interaction.client.services, Actor(interaction.guild_id, interaction.user.id)
-    await update_settings(services.guilds, actor, details, update, services.clock)
+    await update_settings(services.db.guilds, actor, details, update, services.clock)
 
 
 def _linked_fields(name: str, value: Any) -> dict[str, Any]:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import logging
-import re
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any
 
 import discord
 from discord.ext import commands
 
-from bot.client import Client
+from bot.client import Client, Interaction
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
 from bot.services import Services
-from bot.ui.errors import report_errors
-from bot.ui.text import escape_markdown, truncate
-from cogs.image_buttons.delete import get_delete_images
-from cogs.jobs import Interaction, get_job_service
+from bot.ui.dynamic_items import PersistentItem, persistent_view
+from bot.ui.text import escape_markdown, jump_url, truncate
+from cogs.image_buttons.delete import delete_job
 from db.guilds import AuditEntry, Block
 from db.jobs import JobRecord, JobState
-from db.privacy import ERASED_PERSON_ID as NO_LONGER_KNOWN
+from db.privacy import ERASED_PERSON_ID
 from db.reports import Report
 from generation.errors import UserError
 from generation.prompt import format_prompt
@@ -34,26 +32,13 @@ OUTCOMES = {
 }
 
 
-class ReportButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=r"report:(?P<what>delete|block|dismiss):(?P<report_id>\d+)",
-):
+class ReportButton(PersistentItem, template=r"report:(?P<outcome>delete|block|dismiss):(?P<report_id>\d+)"):
     """What a moderator does about a report."""
 
-    def __init__(self, outcome: str, report_id: int) -> None:
-        self.outcome, self.report_id = outcome, report_id
-        label, style, _ = OUTCOMES[outcome]
-        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"report:{outcome}:{report_id}"))
-
-    @classmethod
-    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-        return cls(match["what"], int(match["report_id"]))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with report_errors(interaction):
-            if not (interaction.permissions.manage_messages or interaction.permissions.manage_guild):
-                raise UserError("Only moderators, who may delete messages here, can deal with reports.")
-            await _resolve_report(interaction, self.outcome, self.report_id)
+    async def run(self, interaction: Interaction) -> None:
+        if not (interaction.permissions.manage_messages or interaction.permissions.manage_guild):
+            raise UserError("Only moderators, who may delete messages here, can deal with reports.")
+        await _resolve_report(interaction, self.match["outcome"], int(self.match["report_id"]))
 
 
 class ReportLog(commands.Cog):
@@ -62,7 +47,15 @@ class ReportLog(commands.Cog):
     def __init__(self, client: Client) -> None:
         self.client = client
         self.services = client.services
-        self.services.guilds.on_audit = lambda act: client.dispatch("audit", act)
+
+    async def cog_load(self) -> None:
+        self.services.db.guilds.subscribe(self._dispatch)
+
+    async def cog_unload(self) -> None:
+        self.services.db.guilds.unsubscribe(self._dispatch)
+
+    def _dispatch(self, entry: AuditEntry) -> None:
+        self.client.dispatch("audit", entry)
 
     @commands.Cog.listener()
     async def on_reported(self, report: Report) -> None:
@@ -89,8 +82,8 @@ class ReportLog(commands.Cog):
 
 async def describe_report(services: Services, report: Report) -> str:
     """Give a report in words: who, why, what, and where it is."""
-    record = await services.store.get(report.job_id)
-    reporter = "somebody" if report.person_id == NO_LONGER_KNOWN else f"<@{report.person_id}>"
+    record = await services.db.jobs.get(report.job_id)
+    reporter = "somebody" if report.person_id == ERASED_PERSON_ID else f"<@{report.person_id}>"
     head = f"**Report** by {reporter}: {escape_markdown(report.reason)}"
     if record is None:
         return f"{head}\nThe picture is not kept any more."
@@ -99,16 +92,18 @@ async def describe_report(services: Services, report: Report) -> str:
 
 def report_view(report: Report) -> discord.ui.View:
     """Give the buttons below a report."""
-    view = discord.ui.View(timeout=None)
-    for outcome in OUTCOMES:
-        view.add_item(ReportButton(outcome, report.id))
-    return view
+    return persistent_view(
+        *(
+            discord.ui.Button(label=label, style=style, custom_id=f"report:{outcome}:{report.id}")
+            for outcome, (label, style, _) in OUTCOMES.items()
+        )
+    )
 
 
 async def show_open_report(interaction: Interaction, services: Services) -> None:
     """Answer with the oldest report that nobody has dealt with."""
     assert interaction.guild_id is not None
-    reports = await services.reports.list_open(interaction.guild_id)
+    reports = await services.db.reports.list_open(interaction.guild_id)
     if not reports:
         await interaction.response.send_message("There are no open reports.", ephemeral=True)
         return
@@ -118,16 +113,16 @@ async def show_open_report(interaction: Interaction, services: Services) -> None
     await interaction.response.send_message(content, view=view, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
-async def _resolve_report(interaction: discord.Interaction[Any], outcome: str, report_id: int) -> None:
-    services: Services = interaction.client.services
-    report = await services.reports.find(report_id)
+async def _resolve_report(interaction: Interaction, outcome: str, report_id: int) -> None:
+    services = interaction.client.services
+    report = await services.db.reports.find(report_id)
     if report is None or report.guild_id != interaction.guild_id:
         raise UserError("I do not know this report any more.")
-    record = await services.store.get(report.job_id)
+    record = await services.db.jobs.get(report.job_id)
     if outcome == "block":
         await _require_blockable(interaction, record)
     done = OUTCOMES[outcome][2]
-    if not await services.reports.close(report_id, done):
+    if not await services.db.reports.close(report_id, done):
         raise UserError("Somebody has dealt with this report already.")
     entry = AuditEntry(
         guild_id=report.guild_id,
@@ -137,9 +132,9 @@ async def _resolve_report(interaction: discord.Interaction[Any], outcome: str, r
         at=services.clock(),
     )
     if outcome == "block" and record is not None:
-        await services.guilds.block(entry, _block(interaction, record, report, entry.at))
+        await services.db.guilds.block(entry, _block(interaction, record, report, entry.at))
     else:
-        await services.guilds.add_audit_entry(entry)
+        await services.db.guilds.add_audit_entry(entry)
     content = f"{await describe_report(services, report)}\n<@{interaction.user.id}> {done}."
     try:
         await interaction.response.edit_message(content=content, view=None, allowed_mentions=NO_MENTIONS)
@@ -148,15 +143,15 @@ async def _resolve_report(interaction: discord.Interaction[Any], outcome: str, r
             await _delete_or_cancel(interaction, record)
 
 
-async def _delete_or_cancel(interaction: discord.Interaction[Any], record: JobRecord) -> None:
+async def _delete_or_cancel(interaction: Interaction, record: JobRecord) -> None:
     """Delete a job's picture, or see to it that there will be none."""
     if record.state in (JobState.WAITING, JobState.RUNNING):
-        job_service = get_job_service(interaction.client)
-        with suppress(UserError):  # it is drawn by now
-            cancelled, end_message = await job_service.cancel(record.job.id, interaction.user.id, lambda job: True)
-            await job_service.report_end(cancelled.job, cancelled.status_message_id, end_message)
+        jobs = interaction.client.jobs
+        with suppress(UserError):  # it is generated by now
+            cancelled, end_message = await jobs.cancel(record.job.id, interaction.user.id, lambda job: True)
+            await jobs.runner.report_end(cancelled.job, cancelled.status_message_id, end_message)
             return
-    await get_delete_images(interaction.client).delete(record)
+    await delete_job(interaction.client, record)
 
 
 async def _require_blockable(interaction: discord.Interaction[Any], record: JobRecord | None) -> None:
@@ -190,9 +185,9 @@ def _block(interaction: discord.Interaction[Any], record: JobRecord, report: Rep
 
 
 def _image_line(record: JobRecord) -> str:
-    destination, prompt = (
-        record.job.destination,
-        escape_markdown(truncate(format_prompt(record.job.params, None), MAX_PROMPT_LENGTH)),
+    to = record.job.destination
+    prompt = escape_markdown(truncate(format_prompt(record.job.params, None), MAX_PROMPT_LENGTH))
+    url = (
+        f"\n{jump_url(to.guild_id, to.result_channel_id, record.result_message_id)}" if record.result_message_id else ""
     )
-    jump_url = f"\nhttps://discord.com/channels/{destination.guild_id}/{destination.result_channel_id}/{record.result_message_id}"
-    return f"**{prompt}** - <@{record.job.requester.id}>{jump_url if record.result_message_id else ''}"
+    return f"**{prompt}** - <@{record.job.requester.id}>{url}"

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import discord
 
+from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.services import Services
 from bot.ui.text import escape_markdown
 from cogs.config.stats_chart import ChartLabels, draw_chart, duration
-from cogs.jobs import Interaction
 from db.stats import Percentiles, Statistics
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -25,7 +25,7 @@ async def send_stats(interaction: Interaction, services: Services, period: str) 
     await interaction.response.defer(ephemeral=True, thinking=True)
     buckets, width = PERIODS[period]
     now = services.clock()
-    statistics = await services.stats.for_guild(interaction.guild_id, now - buckets * width, now, buckets)
+    statistics = await services.db.stats.for_guild(interaction.guild_id, now - buckets * width, now, buckets)
     image = await asyncio.to_thread(draw_chart, statistics, _chart_labels(period, now))
     text = summary_text(statistics, period)
     file = discord.File(io.BytesIO(image), f"stats_{period}.png", description=text[:1024])

@@ -9,11 +9,11 @@ from typing import Literal
 import discord
 from discord import app_commands
 
+from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
 from bot.policy.word_filter import MAX_WORDS, WordRule, check_phrase
 from bot.services import Services
 from cogs.config.audit import audit_entry, require_guild_id
-from cogs.jobs import Interaction
 from generation.errors import UserError
 
 RULE_CHOICES = {
@@ -49,28 +49,28 @@ class WordsGroup(app_commands.Group):
         if file is not None:  # which takes a while to fetch
             await interaction.response.defer(ephemeral=True, thinking=True)
         phrases = await asyncio.to_thread(_validate_phrases, await _read_phrases(words, file))
-        blocked = await self.services.guilds.blocked_words(require_guild_id(interaction))
+        blocked = await self.services.db.guilds.blocked_words(require_guild_id(interaction))
         if len(blocked.keys() | set(phrases)) > MAX_WORDS:
             raise UserError(f"There can be {MAX_WORDS:,} blocked words, and there are {len(blocked):,} now.")
         entry = audit_entry(interaction, "words", f"blocked ({mode}): {_format_phrases(phrases)}")
-        await self.services.guilds.block_words(entry, dict.fromkeys(phrases, RULE_CHOICES[mode]))
+        await self.services.db.guilds.block_words(entry, dict.fromkeys(phrases, RULE_CHOICES[mode]))
         await _respond(interaction, f"Blocked {_count_words(phrases)} ({mode}): {_format_phrases(phrases)}")
 
     @app_commands.command(description="Allow words or phrases again, with commas between them")
     @app_commands.describe(words="As they stand in the list")
     async def allow(self, interaction: Interaction, words: app_commands.Range[str, 1, 4000]) -> None:
         phrases = _validate_phrases(await _read_phrases(words, None))
-        blocked = await self.services.guilds.blocked_words(require_guild_id(interaction))
+        blocked = await self.services.db.guilds.blocked_words(require_guild_id(interaction))
         if unknown := [phrase for phrase in phrases if phrase not in blocked]:
             raise UserError(f"Not blocked, so nothing was changed: {_format_phrases(unknown)}")
-        await self.services.guilds.unblock_words(
+        await self.services.db.guilds.unblock_words(
             audit_entry(interaction, "words", f"allowed: {_format_phrases(phrases)}"), phrases
         )
         await _respond(interaction, f"Allowed {_count_words(phrases)} again: {_format_phrases(phrases)}")
 
     @app_commands.command(name="list", description="Everything that is blocked, as a file")
     async def show(self, interaction: Interaction) -> None:
-        blocked = await self.services.guilds.blocked_words(require_guild_id(interaction))
+        blocked = await self.services.db.guilds.blocked_words(require_guild_id(interaction))
         if not blocked:
             await _respond(interaction, "No words are blocked. `/config words block` blocks some.")
             return

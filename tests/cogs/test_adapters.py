@@ -40,7 +40,7 @@ def settings(harness):
 
 
 async def load_record(services, message):
-    return await services.store.get(first_tile(message).job_id)
+    return await services.db.jobs.get(first_tile(message).job_id)
 
 
 async def test_a_prompts_loras_are_shown_and_kept_by_the_buttons(harness, settings):

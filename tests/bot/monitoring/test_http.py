@@ -59,10 +59,10 @@ def monitored_bot(harness: BotHarness, port: int):
     async def monitored_bot() -> Iterator[MonitoringClient]:
         async with (
             harness.bot(metrics_port=port) as services,
-            serve_monitoring(services),
+            serve_monitoring(services, lambda: harness.client),
             aiohttp.ClientSession() as session,
         ):
-            await eventually(lambda: services.client and services.client.is_ready())
+            await eventually(lambda: harness.client and harness.client.is_ready())
             yield MonitoringClient(port, services, session)
 
     return monitored_bot
@@ -75,7 +75,7 @@ async def test_jobs_are_counted_and_timed(harness, monitored_bot):
         await harness.person(harness.ben).press(grid, "🔄")
         await harness.imagine("huge fox")
         await harness.server.wait_until(lambda: len(harness.results()) == 2)
-        await eventually(lambda: not client.services.tasks)
+        await eventually(lambda: not harness.tasks)
         found, text = await client.samples(), await client.text()
     assert found["atelier_jobs_total[imagine][waiting]"] == 2
     assert found["atelier_jobs_total[imagine][answered]"] == 1
@@ -128,7 +128,7 @@ async def test_without_a_connection_it_is_not_healthy_until_there_is_one_again(h
         status, troubles = await client.health()
         assert (status, troubles) == (503, ["there is no connection to Discord"])
         held.release()
-        await eventually(lambda: client.services.client.is_ready())
+        await eventually(lambda: harness.client.is_ready())
         assert await client.health() == (200, [])
 
 
@@ -145,9 +145,9 @@ async def test_a_worker_that_takes_too_long_or_cannot_start_is_not_healthy(harne
 
 async def test_a_database_that_is_unwritable_or_cannot_grow_is_unhealthy(harness, monitored_bot, monkeypatch):
     async with monitored_bot() as client:
-        await client.services.store._connection.fetch_all("PRAGMA query_only = ON")
+        await client.services.db.jobs._connection.fetch_all("PRAGMA query_only = ON")
         assert await client.health() == (503, ["the database cannot be written to"])
-        await client.services.store._connection.fetch_all("PRAGMA query_only = OFF")
+        await client.services.db.jobs._connection.fetch_all("PRAGMA query_only = OFF")
         assert await client.health() == (200, [])
         monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
         assert await client.health() == (503, ["only 1 MiB are free on the disk"])
@@ -156,7 +156,7 @@ async def test_a_database_that_is_unwritable_or_cannot_grow_is_unhealthy(harness
 async def test_a_database_that_does_not_answer_is_not_waited_for(harness, monitored_bot, monkeypatch):
     monkeypatch.setattr(http, "DATABASE_TIMEOUT_S", 0.05)
     async with monitored_bot() as client:
-        connection, free = client.services.store._connection, threading.Event()
+        connection, free = client.services.db.jobs._connection, threading.Event()
         await connection._sqlite.create_function("wait", 0, free.wait)
         busy = asyncio.create_task(connection.fetch_all("SELECT wait()"))
         await asyncio.sleep(0)
@@ -168,9 +168,9 @@ async def test_a_database_that_does_not_answer_is_not_waited_for(harness, monito
 async def test_it_listens_on_loopback_only_and_not_at_all_by_default(harness, monitored_bot, port):
     async with monitored_bot():
         assert set(_is_listening(port)) == {"127.0.0.1"}
-    async with harness.bot() as services, serve_monitoring(services):
+    async with harness.bot() as services, serve_monitoring(services, lambda: harness.client):
         assert not _is_listening(port)
-        assert not services.store.watchers
+        assert not services.db.jobs._subscribers
 
 
 def _is_listening(port: int) -> list[str]:
@@ -182,5 +182,5 @@ async def test_a_port_that_is_taken_is_named(harness, port):
         taken.bind(("127.0.0.1", port))
         taken.listen()
         with pytest.raises(ConfigError, match=f"METRICS_PORT {port}"):
-            async with harness.bot(metrics_port=port) as services, serve_monitoring(services):
+            async with harness.bot(metrics_port=port) as services, serve_monitoring(services, lambda: harness.client):
                 pass

@@ -32,7 +32,7 @@ async def test_another_server_is_told_so_privately_and_nothing_is_kept(harness):
         answer = await (await harness.imagine("a fox", channel=channel)).message()
         assert answer.ephemeral
         assert "not open to this server" in answer.content
-        assert await services.store.open_records() == []
+        assert await services.db.jobs.open_records() == []
         assert not services.queue.waiting
         await harness.imagine("a fox")
         await harness.result()
@@ -69,7 +69,7 @@ async def test_there_is_no_second_door_from_another_server(harness, command, opt
     async with harness.bot(allowed_guilds=frozenset({harness.guild.id})) as services:
         answer = await (await harness.person(harness.ada).command(command, channel, **options)).message()
         assert (answer.ephemeral, "not open" in answer.content) == (True, True)
-        assert not await services.store._connection.fetch_all("SELECT * FROM preferences")
+        assert not await services.db.jobs._connection.fetch_all("SELECT * FROM preferences")
 
 
 @pytest.mark.parametrize("listed", [True, False])
@@ -79,12 +79,12 @@ async def test_a_reaction_from_another_server_is_not_heard(harness, listed):
     async def hear(reaction: discord.RawReactionActionEvent) -> None:
         heard.append(reaction.user_id)
 
-    async with harness.bot() as services:
+    async with harness.bot():
         await harness.imagine("a fox")
         grid = await harness.result()
-        await eventually(lambda: not services.tasks)
-    async with harness.bot(allowed_guilds=frozenset({harness.guild.id if listed else OTHER})) as services:
-        services.client.add_listener(hear, "on_raw_reaction_add")
+        await eventually(lambda: not harness.tasks)
+    async with harness.bot(allowed_guilds=frozenset({harness.guild.id if listed else OTHER})):
+        harness.client.add_listener(hear, "on_raw_reaction_add")
         await harness.person(harness.ada).react(grid, "👋")
         await (await harness.person(harness.ada).command("help", harness.channel)).message()  # which comes after it
     assert heard == ([harness.ada.id] if listed else [])

@@ -41,8 +41,8 @@ async def test_tiles_and_reposts_of_a_sensitive_grid_are_hidden_too(harness, nsf
     async with harness.bot(sensitive_classifier="nsfw") as services:
         await harness.imagine("a naked fox", channel=nsfw_channel)
         grid = await harness.result(channel=nsfw_channel)
-        await eventually(lambda: not services.tasks)
-        (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs")
+        await eventually(lambda: not harness.tasks)
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs")
         shown = await harness.person(harness.ada).command("show", harness.channel, job=row["id"])
         await eventually(lambda: (shown.messages and shown.messages[-1].attachments) or False)
         assert is_spoilered(shown.messages[-1])
@@ -70,7 +70,7 @@ async def test_a_picture_is_withheld_and_not_kept_where_the_owners_want_that(har
         await harness.imagine("a naked fox")
         await harness.status_message("age-restricted channels only")
         assert not harness.results()
-        (row,) = await services.store._connection.fetch_all("SELECT id, state FROM jobs")
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id, state FROM jobs")
         assert row["state"] == JobState.FAILED
         assert not list((harness.folder / "data").rglob(f"{row['id']}*"))
 
@@ -79,8 +79,8 @@ async def test_a_withheld_result_leaves_no_thread_and_cannot_be_reposted(harness
     async with harness.bot(sensitive_classifier="nsfw") as services:
         await harness.imagine("a naked fox", channel=nsfw_channel)
         await harness.result(channel=nsfw_channel)
-        await eventually(lambda: not services.tasks)
-        (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs")
+        await eventually(lambda: not harness.tasks)
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs")
         await run_config(harness, "sensitive", pictures="withheld")
         await run_config(harness, "results", where="a thread for each job")
         shown = await harness.person(harness.ada).command("show", harness.channel, job=row["id"])
@@ -98,7 +98,7 @@ async def test_what_was_for_a_gallery_that_is_gone_is_withheld_elsewhere(harness
         await harness.imagine("a naked fox")
         await harness.status_message("age-restricted channels only")
         assert not harness.results()
-        (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs")
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs")
         assert not list((harness.folder / "data").rglob(f"{row['id']}*"))
 
 

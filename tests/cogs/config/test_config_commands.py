@@ -169,7 +169,7 @@ async def test_the_panel_keeps_what_it_cannot_show(harness):
     async with harness.bot() as services:
         author = Actor(harness.guild.id, harness.mod.id)
         ids = tuple(channel.id for channel in channels)
-        await update_settings(services.guilds, author, "channels", lambda now: replace(now, channels=ids))
+        await update_settings(services.db.guilds, author, "channels", lambda now: replace(now, channels=ids))
         panel = await open_panel(harness, harness.mod, "Channels where people may draw", "config:set:channels")
         await harness.person(harness.mod).select(panel, *channels[1:25], custom_id="config:set:channels")
         await eventually(lambda: f"<#{ids[0]}>" not in panel.content)
@@ -180,7 +180,9 @@ async def test_the_panel_forgets_roles_that_are_gone(harness):
     gone, here = (harness.server.world.add_role(harness.guild, name) for name in ("gone", "here"))
     async with harness.bot() as services:
         author = Actor(harness.guild.id, harness.mod.id)
-        await update_settings(services.guilds, author, "roles", lambda now: replace(now, fast_roles=(gone.id + 10**6,)))
+        await update_settings(
+            services.db.guilds, author, "roles", lambda now: replace(now, fast_roles=(gone.id + 10**6,))
+        )
         panel = await open_panel(harness, harness.mod, "Roles with fast mode", "config:set:fast_roles")
         await harness.person(harness.mod).select(panel, here, custom_id="config:set:fast_roles")
         await eventually(lambda: f"<@&{here.id}>" in panel.content)
@@ -193,7 +195,7 @@ async def test_who_may_not_enlarge_so_much_may_not_have_it_drawn_again_either(ha
     ada, ben = harness.person(harness.ada), harness.person(harness.ben)
     async with harness.bot() as services:
         author = Actor(harness.guild.id, harness.mod.id)
-        await update_settings(services.guilds, author, "roles", lambda now: replace(now, upscale_roles=(role.id,)))
+        await update_settings(services.db.guilds, author, "roles", lambda now: replace(now, upscale_roles=(role.id,)))
         await harness.imagine("a fox")
         await ada.press(await harness.result(), "U1")
         picked = await harness.result(text="Image #1")
@@ -276,7 +278,7 @@ async def test_ten_thousand_words_come_as_a_file_and_no_more(harness):
             answer = await interaction.wait_for(lambda message, told=told: told in message.content)
             assert answer.ephemeral
         assert "There can be 10,000 blocked words" in await run_config(harness, "words block", words="one")
-        assert len(await services.guilds.blocked_words(harness.guild.id)) == 10_000
+        assert len(await services.db.guilds.blocked_words(harness.guild.id)) == 10_000
 
 
 async def test_a_word_of_warning_is_private_and_the_picture_comes(harness):
@@ -359,7 +361,7 @@ async def test_a_report_is_told_to_the_moderators_who_delete_and_block(harness):
         await eventually(lambda: not harness.results())
         assert "There are no open reports" in await run_config(harness, "reports")
         assert "blocked its owner" in await run_config(harness, "audit")
-        assert await services.reports.list_open(harness.guild.id) == []
+        assert await services.db.reports.list_open(harness.guild.id) == []
 
 
 async def test_a_moderator_cannot_block_who_manages_the_server(harness):
@@ -374,13 +376,13 @@ async def test_a_moderator_cannot_block_who_manages_the_server(harness):
         _, told = await report_image(harness, log)
         refused = await harness.person(harness.ben).press(told, "Delete and block")
         assert "cannot be blocked" in await private_text(refused)
-        assert await services.guilds.active_blocks(harness.guild.id) == []
+        assert await services.db.guilds.active_blocks(harness.guild.id) == []
         assert harness.results()
 
 
 async def test_what_is_reported_while_it_is_drawn_is_cancelled(harness):
     log = harness.server.world.add_channel(harness.guild)
-    async with harness.bot() as services:
+    async with harness.bot():
         await run_config(harness, "log", channel=log)
         await harness.imagine("slow fox")
         form = await harness.person(harness.ben).context_menu("Report", await harness.status_message("(25%)"))
@@ -389,7 +391,7 @@ async def test_what_is_reported_while_it_is_drawn_is_cancelled(harness):
         await harness.person(harness.mod).press(told, "Delete the picture")
         await harness.status_message("Cancelled by")
         harness.release_slow_jobs()
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
         assert not harness.results()
 
 
@@ -445,8 +447,8 @@ async def test_who_moderates_one_channel_has_no_say_in_another(harness):
             await harness.imagine("a fox", channel=channel)
             await harness.person(harness.ada).press(await harness.result(channel=channel), "U1")
             await harness.result(channel=channel, text="Image #1")
-            await eventually(lambda: not services.tasks)
-            (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs ORDER BY asked_at DESC LIMIT 1")
+            await eventually(lambda: not harness.tasks)
+            (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs ORDER BY asked_at DESC LIMIT 1")
             shown = await harness.person(harness.ben).command("show", garden, job=row["id"])
             await eventually(lambda shown=shown: shown.messages and shown.messages[-1].labels)
             pressed = await harness.person(harness.ben).press(shown.messages[-1], "Delete")
@@ -463,14 +465,14 @@ async def test_a_moderator_of_another_server_has_no_say(harness):
     async with harness.bot() as services:
         await harness.imagine("a fox")
         await harness.result()
-        await eventually(lambda: not services.tasks)
-        (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs")
+        await eventually(lambda: not harness.tasks)
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs")
         shown = await harness.person(harness.ada).command("show", channel, job=row["id"])
         await eventually(lambda: shown.messages and shown.messages[-1].attachments)
         again = shown.messages[-1]
         refused = await harness.person(harness.ben).context_menu("Report", again)
         assert "comes from elsewhere" in await private_text(refused)
-        assert (await services.store.get(row["id"])).state == "answered"
+        assert (await services.db.jobs.get(row["id"])).state == "answered"
 
 
 async def test_only_the_models_that_the_owners_allow_draw(harness):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cogs.image_buttons.buttons import ACTION_IDS, LAST_ROW, result_view
+from bot.ui.job_views import ACTION_IDS, LAST_ROW, result_view
 from cogs.image_buttons.variations import ACTION_PARAMS, params_for
 from generation.errors import UserError
 from generation.job import Action
