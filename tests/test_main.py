@@ -177,7 +177,7 @@ async def test_the_doctor_finds_a_good_installation_well_and_changes_nothing(tmp
     settings = {"DISCORD_TOKEN": server.world.application.token, "DISCORD_API_URL": server.api_url}
     code, said = await run(tmp_path, "doctor", MODEL=str(tiny_model), DEVICE="cpu", **settings)
     assert code == 0, said
-    assert "All is well." in said
+    assert "All checks passed." in said
     assert "cores (cpu)" in said
     assert list(tmp_path.iterdir()) == []
 

@@ -119,7 +119,7 @@ def test_the_doctor_lists_adapters_incompatible_ones_and_unusable_ones(tmp_path,
     counted, refused = check_adapters(Config(**settings))
     assert (counted.status, counted.text) == (
         CheckStatus.PASSED,
-        "LoRAs: 3, learnt words: 1; made for none of the models: big",
+        "LoRAs: 3, embeddings: 1; compatible with none of the models: big",
     )
     assert refused.status is CheckStatus.FAILED
     assert "old.pt is pickled" in refused.text
