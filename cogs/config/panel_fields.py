@@ -12,6 +12,7 @@ from bot.policy.settings import NsfwMode, ResultPlacement
 from bot.policy.summary import PLACEMENT_LABELS
 from bot.services import Services
 from cogs.config.validation import MAX_JOBS_PER_PROMPT, MAX_RETENTION_DAYS, integer_in_range, parse_defaults
+from generation.errors import UserError
 
 MAX_SELECT_OPTIONS = 25  # Discord's limit for a select
 DRAWING_CHANNEL_TYPES = [
@@ -89,11 +90,16 @@ def is_list(field: Field) -> bool:
 
 
 def parse_selection(field: Field, values: list[str]) -> Any:
-    """Return the value chosen in a select, for a setting that is not a list."""
+    """Return the value chosen in a select, for a setting that is not a list.
+
+    Raises UserError for a choice that is no longer offered: a panel of an older version may still be open.
+    """
     match field:
         case ChannelField(max_values=1):
             return int(values[0]) if values else None
         case ChoiceField(values=choices):
+            if values[0] not in choices:
+                raise UserError("This panel is too old: open a new one with `/config panel`.")
             return choices[values[0]]
     raise AssertionError("a list setting is changed by `merge_selection`")
 

@@ -11,6 +11,8 @@ from discord import Permissions
 from bot.policy.settings import GuildSettings
 from bot.policy.updates import Actor, update_settings
 from cogs.config.panel import PANEL_TTL_S
+from cogs.config.panel_fields import FIELDS, parse_selection
+from generation.errors import UserError
 from preview import UploadedFile
 from preview.state.world import Overwrite, walk_components
 from preview.users.options import UserActionError
@@ -162,6 +164,11 @@ async def test_a_stale_panel_keeps_the_changes_of_others(harness):
         await harness.person(harness.mod).select(panel, second, custom_id="config:set:channels")
         await eventually(lambda: f"<#{second.id}>" in panel.content)
         assert (await guild_settings(services, harness)).channels == (first.id, second.id)
+
+
+def test_a_choice_of_an_older_panel_is_refused_in_words():
+    with pytest.raises(UserError, match="This panel is too old"):
+        parse_selection(FIELDS["language"], ["As the server has it at Discord"])
 
 
 async def test_the_panel_keeps_channels_that_it_cannot_show(harness):
