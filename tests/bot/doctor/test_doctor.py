@@ -361,7 +361,7 @@ def test_each_of_several_models_is_checked(tmp_path):
 
 def test_two_models_with_the_same_name_fail():
     assert [each.status for each in check_models([EMBEDDED, "storybook"])] == [PASSED, PASSED, FAILED]
-    assert "named twice" in check_models([EMBEDDED, "storybook"])[-1].text
+    assert "listed twice" in check_models([EMBEDDED, "storybook"])[-1].text
 
 
 @pytest.mark.parametrize(
