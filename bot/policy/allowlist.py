@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-DENIAL = "This bot is not open to this server. Whoever runs it can add the server to its list (`ALLOWED_GUILDS`)."
+from bot.ui.i18n import tr
 
 
 def denial_message(allowed: Collection[int], guild_id: int | None) -> str | None:
@@ -14,4 +14,6 @@ def denial_message(allowed: Collection[int], guild_id: int | None) -> str | None
     server that is not listed. Direct messages are open to everybody, since results may have to come there and the
     buttons below them go on working; who may write to the bot at all is decided in Discord's developer portal.
     """
-    return DENIAL if allowed and guild_id is not None and guild_id not in allowed else None
+    if not allowed or guild_id is None or guild_id in allowed:
+        return None
+    return tr("This bot is not open to this server. The bot operator can add the server to `ALLOWED_GUILDS`.")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import gettext
 import io
 import string
 from contextvars import copy_context
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from babel.messages.mofile import read_mo, write_mo
 
 from bot.ui import i18n, job_text
 from bot.ui.i18n import CATALOGUES, set_locale, tr, trn
+from scripts.commands_doc import offline_client
 from scripts.translations import (
     TEMPLATE,
     catalogue_path,
@@ -38,9 +41,26 @@ def calls(names):
                 yield path.relative_to(ROOT).as_posix(), node
 
 
+@cache
+def command_texts():
+    """Return the descriptions, choices and context menus that Discord shows."""
+
+    async def payloads():
+        async with offline_client() as client:
+            return [command.to_dict(client.tree) for command in client.tree.get_commands()]
+
+    def texts(part):
+        yield part.get("description") or part["name"]  # a context menu has no description
+        yield from (choice["name"] for choice in part.get("choices", []))
+        for option in part.get("options", []):
+            yield from texts(option)
+
+    return {text for payload in asyncio.run(payloads()) for text in texts(payload)} - {"…"}
+
+
 def translatable_texts():
-    """Return every text in the code that is passed to `tr` or `trn`, and the labels chosen by action and speed."""
-    texts = set(job_text._ACTION_LABELS.values()) | set(job_text._SPEED_LABELS.values())
+    """Return every text that is passed to `tr` or `trn`, the labels of jobs, and the texts of commands."""
+    texts = set(job_text._ACTION_LABELS.values()) | set(job_text._SPEED_LABELS.values()) | command_texts()
     for _, node in calls({"tr", "trn"}):
         match node:
             case ast.Call(func=ast.Name(id="tr"), args=[ast.Constant(value=str(text))]):
