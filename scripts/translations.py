@@ -12,7 +12,7 @@ import asyncio
 import io
 import sys
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +24,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from discord import app_commands
 
-from bot.ui import job_text
+from bot.ui import job_text, job_views
 from bot.ui.command_translator import is_translatable
 from bot.ui.i18n import DOMAIN, LOCALES
 from scripts.commands_doc import offline_client
@@ -34,7 +34,10 @@ TEMPLATE = LOCALES / f"{DOMAIN}.pot"
 SOURCES = ("bot", "cogs")
 KEYWORDS = {"tr": None, "trn": (1, 2)}  # the positions of the texts among the arguments; None: the first
 # Texts that `tr` gets from a table, by the file of the table.
-TABLES = {"bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS)}
+TABLES: dict[str, tuple[Mapping[Any, str], ...]] = {
+    "bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS),
+    "bot/ui/job_views.py": (job_views.text_labels(),),
+}
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 NO_DESCRIPTION = "…"  # discord.py's description of an option that has none
 MAINTAINERS = "maintainers"
@@ -152,6 +155,7 @@ def main(added: Collection[str] = ()) -> None:
         catalogue = read(path, language) if path.exists() else _new_catalogue(HEADER, language)
         catalogue.update(template)
         _write_po(path, catalogue)
+        catalogue = read(path, language)  # a new plural text has as many forms as the language only once it is read
         with catalogue_path(language, "mo").open("wb") as file:
             write_mo(file, catalogue)
         missing = [message for message in messages(catalogue).values() if not is_translated(message)]

@@ -15,10 +15,11 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo, write_mo
 
-from bot.ui import i18n, job_text
+from bot.ui import i18n
 from bot.ui.i18n import CATALOGUES, set_locale, tr, trn
 from scripts.commands_doc import offline_client
 from scripts.translations import (
+    TABLES,
     TEMPLATE,
     catalogue_path,
     extract,
@@ -59,8 +60,8 @@ def command_texts():
 
 
 def translatable_texts():
-    """Return every text that is passed to `tr` or `trn`, the labels of jobs, and the texts of commands."""
-    texts = set(job_text._ACTION_LABELS.values()) | set(job_text._SPEED_LABELS.values()) | command_texts()
+    """Return every text in the code that is passed to `tr` or `trn`, those in tables, and those of commands."""
+    texts = {text for tables in TABLES.values() for table in tables for text in table.values()} | command_texts()
     for _, node in calls({"tr", "trn"}):
         match node:
             case ast.Call(func=ast.Name(id="tr"), args=[ast.Constant(value=str(text))]):
@@ -143,14 +144,14 @@ def test_the_compiled_catalogue_is_current(language):
     }
 
 
-def test_only_the_labels_of_jobs_are_translated_from_a_table():
+def test_only_listed_tables_are_translated_besides_literals():
     not_literal = {
         path
         for path, node in calls({"tr", "trn"})
         for text in (node.args[:1] if node.func.id == "tr" else node.args[:2])
         if not isinstance(text, ast.Constant)
     }
-    assert not_literal == {"bot/ui/job_text.py"}
+    assert not_literal == set(TABLES)
 
 
 def test_texts_inside_f_strings_and_of_modules_are_extracted():
@@ -184,8 +185,8 @@ def test_a_text_is_english_where_there_is_no_translation():
 
 
 def test_placeholders_are_filled_only_where_there_are_values():
-    assert translated_in("de", tr, "number {position}", position=4) == "Platz 4"
-    assert translated_in("de", tr, "number {position}") == "Platz {position}"
+    assert translated_in("de", tr, "number {position} in the queue", position=4) == "Platz 4 in der Warteschlange"
+    assert translated_in("de", tr, "after a picture by {whom}") == "nach einem Bild von {whom}"
     assert translated_in("de", tr, "{not a placeholder") == "{not a placeholder"
 
 
@@ -215,7 +216,7 @@ async def test_the_owners_choose_the_language_of_notices_and_refusals(harness):
         await harness.imagine("an owl")
         notice = await harness.status_message("Wartet auf den Start")
         assert "als Nächstes in der Warteschlange" in notice.content
-        await harness.person(harness.ada).press(notice, "Cancel")
+        await harness.person(harness.ada).press(notice, "Abbrechen")
         await harness.server.wait_until(lambda: f"Abgebrochen von <@{harness.ada.id}>." in notice.content)
         await harness.person(harness.mod).command("config stealth", harness.channel, allowed=False)
         refused = await (await harness.imagine("an owl --stealth")).message()
