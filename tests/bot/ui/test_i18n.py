@@ -1,4 +1,4 @@
-"""Every text is translated, and people read the language of their server."""
+"""Every text is translated, and messages are in the language of the server."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def translated_in(locale, function, *args, **values):
 
 @pytest.fixture
 def catalogue_with_plural(monkeypatch):
-    """Install a language whose catalogue has one plural text and one text that is only guessed."""
+    """Install a language whose catalogue has one plural text and one fuzzy text."""
     catalogue = Catalog(locale="pl", fuzzy=False)
     catalogue.add(
         ("{n} job of {of}", "{n} jobs of {of}"), ("{n} zadanie z {of}", "{n} zadania z {of}", "{n} zadań z {of}")
@@ -208,16 +208,16 @@ async def set_language(harness, language):
     await (await harness.person(harness.mod).command("config language", harness.channel, language=language)).message()
 
 
-async def test_the_owners_choose_the_language_of_notices_and_refusals(harness):
+async def test_the_server_setting_is_the_language_of_messages_and_errors(harness):
     async with harness.bot(jobs_at_once=1):
         await set_language(harness, "Deutsch")
         await harness.imagine("a slow fox")
         await harness.status_message("(25%)")
         await harness.imagine("an owl")
-        notice = await harness.status_message("Wartet auf den Start")
-        assert "als Nächstes in der Warteschlange" in notice.content
-        await harness.person(harness.ada).press(notice, "Abbrechen")
-        await harness.server.wait_until(lambda: f"Abgebrochen von <@{harness.ada.id}>." in notice.content)
+        status_message = await harness.status_message("Wartet auf den Start")
+        assert "als Nächstes in der Warteschlange" in status_message.content
+        await harness.person(harness.ada).press(status_message, "Abbrechen")
+        await harness.server.wait_until(lambda: f"Abgebrochen von <@{harness.ada.id}>." in status_message.content)
         await harness.person(harness.mod).command("config stealth", harness.channel, allowed=False)
         refused = await (await harness.imagine("an owl --stealth")).message()
         assert "auf diesem Server ausgeschaltet" in refused.content
@@ -226,20 +226,20 @@ async def test_the_owners_choose_the_language_of_notices_and_refusals(harness):
         assert "switched off" in refused.content
 
 
-async def test_what_goes_on_after_a_restart_speaks_the_same_language(harness):
+async def test_a_resumed_job_keeps_the_language_of_its_server(harness):
     async with harness.bot(jobs_at_once=1):
         await set_language(harness, "Deutsch")
         await harness.imagine("a slow fox", harness.ben)
         await harness.status_message("(25%)")
         await harness.imagine("an owl")
-        notice = await harness.status_message("an owl")
+        status_message = await harness.status_message("an owl")
     async with harness.bot(jobs_at_once=1):
-        await harness.server.wait_until(lambda: "in der Warteschlange" in notice.content)
+        await harness.server.wait_until(lambda: "in der Warteschlange" in status_message.content)
         harness.release_slow_jobs()
         await harness.result(text="an owl")
 
 
-async def test_without_a_choice_the_locale_is_the_one_discord_reports(harness):
+async def test_without_a_setting_the_locale_is_the_one_discord_reports(harness):
     harness.guild.locale = "de"
     harness.ben.locale = "de"
     direct = harness.server.world.dm_channel(harness.ben)
