@@ -93,7 +93,7 @@ async def _image_message(services: Services, record: JobRecord, tile: Tile, limi
     try:
         image = await services.images.files.read(tile)
     except FileNotFoundError:
-        raise UserError(tr("This picture is not kept any more.")) from None
+        raise UserError(tr("This picture is no longer stored.")) from None
     image, suffix = await services.images.resizer.fit_to_limit(image, "png", limit, job)
     prompt = escape_markdown(truncate(format_prompt(job.params, services.registry), MAX_PROMPT_LENGTH))
     facts = "-# " + " · ".join([*_facts(job, tile.index), *_jump_link(record)])

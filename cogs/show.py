@@ -102,7 +102,7 @@ class Show(commands.Cog):
             image = await self.services.images.files.read_grid(job.id, suffix)
         except FileNotFoundError:
             fields = {"view": _unfavourite_view(job)} if is_favourite else {}
-            await respond_ephemeral(interaction, tr("This picture is not kept any more."), **fields)
+            await respond_ephemeral(interaction, tr("This picture is no longer stored."), **fields)
             return
         image, suffix = await self.services.images.resizer.fit_to_limit(image, suffix, interaction.filesize_limit, job)
         message = await self.client.jobs.runner.build_result_message(job, image, suffix, interaction.channel_id)

@@ -11,7 +11,7 @@ import ast
 import io
 import sys
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,13 +22,28 @@ from babel.messages.pofile import read_po, write_po
 
 from bot.ui import job_text
 from bot.ui.i18n import DOMAIN, LOCALES
+from cogs import batch, prompt_modal, settings
+from cogs import help as help_pages
+from cogs.image_buttons import region
+from generation.prompt.parameters import PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = LOCALES / f"{DOMAIN}.pot"
 SOURCES = ("bot", "cogs")
 KEYWORDS = {"tr": None, "trn": (1, 2)}  # the positions of the texts among the arguments; None: the first
 # Texts that `tr` gets from a table, by the file of the table.
-TABLES = {"bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS)}
+TABLES: dict[str, tuple[Mapping[Any, str], ...]] = {
+    "bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS),
+    "cogs/batch.py": ({"confirm": batch.CONFIRM_LABEL},),
+    "cogs/help.py": ({title: title for title in help_pages.PAGES}, {each.name: each.help for each in PARAMETERS}),
+    "cogs/image_buttons/region.py": ({name: name for name in region.PRESETS},),
+    "cogs/prompt_modal.py": (prompt_modal.MODAL_TITLES,),
+    "cogs/settings.py": (
+        {label: label for *_, label in settings._BUTTONS},
+        settings._SWITCHES,
+        settings._STYLIZE_LABELS,
+    ),
+}
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 MAINTAINERS = "maintainers"
 HEADER = "# Texts are added and removed by `python -m scripts.translations`; their translations are written here."
@@ -112,7 +127,7 @@ def main(added: Collection[str] = ()) -> None:
         catalogue.update(template)
         _write_po(path, catalogue)
         with catalogue_path(language, "mo").open("wb") as file:
-            write_mo(file, catalogue)
+            write_mo(file, read(path, language))  # read back: a new plural text has too many forms in memory
         missing = [message for message in messages(catalogue).values() if not is_translated(message)]
         print(f"{language}: {len(messages(catalogue))} texts, {len(missing)} to translate")
         for message in missing:

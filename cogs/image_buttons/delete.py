@@ -84,7 +84,7 @@ async def _require_deletable(interaction: Interaction, job_id: str) -> JobRecord
     record = await interaction.client.services.db.jobs.get(job_id)
     if record is None:
         raise UserError(
-            tr("This picture is not in my records. Moderators who can delete messages here can delete this one.")
+            tr("I no longer know this picture. Moderators who can delete messages here can delete this one.")
         )
     if interaction.user.id != record.job.requester.id and not can_moderate(interaction, record.job):
         raise UserError(tr("Only {whom} or a moderator can delete this.", whom=f"<@{record.job.requester.id}>"))

@@ -31,7 +31,7 @@ class DetailsButton(PersistentItem, template=rf"{DETAILS}:{TILE_PATTERN}"):
         services = interaction.client.services
         record = await services.db.jobs.get(self.job_id)
         if record is None:
-            raise UserError(tr("This picture is not in my records."))
+            raise UserError(tr("I no longer know this picture."))
         ancestors = await _ancestors(services.db.jobs, record)
         text = "\n".join([*fact_lines(record, services.registry), *_lineage(ancestors, interaction.user.id)])
         content, files = format_prompt_block(text, format_prompt(record.job.params, services.registry, seed=True))

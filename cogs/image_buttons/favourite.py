@@ -21,7 +21,7 @@ class LikeButton(PersistentItem, template=rf"{LIKE}:{TILE_PATTERN}"):
             return
         await interaction.client.jobs.require_parent(tile)
         if not await favourites.add(interaction.user.id, tile):  # deleted in the meantime
-            raise UserError(tr("This picture is not kept any more."))
+            raise UserError(tr("This picture is no longer stored."))
         await respond_ephemeral(interaction, tr("❤️ Added to your favourites. Press again to remove it."))
 
 

@@ -46,7 +46,7 @@ class RetryButton(PersistentItem, template=rf"{RETRY}:{JOB_PATTERN}"):
     async def run(self, interaction: Interaction) -> None:
         record = await interaction.client.services.db.jobs.get(self.job_id)
         if record is None:
-            raise UserError(tr("This job is not in my records: copy the prompt and use `/imagine`."))
+            raise UserError(tr("I no longer know this job: copy the prompt and use `/imagine`."))
         if record.job.requester.id != interaction.user.id:
             whom = f"<@{record.job.requester.id}>"
             raise UserError(tr("Only {whom} can retry this job: copy the prompt and use `/imagine`.", whom=whom))

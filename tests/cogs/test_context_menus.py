@@ -48,7 +48,7 @@ async def test_each_menu_has_a_clear_answer_for_a_message_of_somebody_else(harne
     assert says == (
         "There is no picture in this message."
         if menu == "Use as image prompt"
-        else "This is not a message of mine: choose a picture that I have drawn."
+        else "This message is not mine: choose a picture that I drew."
     )
 
 
@@ -56,7 +56,7 @@ async def test_each_menu_has_a_clear_answer_for_a_message_of_somebody_else(harne
 async def test_each_context_menu_explains_a_bot_message_without_a_job(harness, menu):
     async with harness.bot():
         message = await (await harness.person(harness.ada).command("help", harness.channel)).message()
-        assert "no job of mine" in await private_text(await use_menu(harness, menu, message))
+        assert "found no job" in await private_text(await use_menu(harness, menu, message))
 
 
 async def test_the_owner_cancels_by_the_menu_of_the_notice_and_others_may_not(harness):

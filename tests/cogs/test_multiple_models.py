@@ -84,11 +84,11 @@ async def test_a_model_is_chosen_by_option_setting_or_command_and_autocompleted(
         await harness.imagine("an owl --model painter")
         await harness.result(text="an owl** - <@")
         assert "Model: **Engraver**" in await run_command(harness, "info")
-        assert "server's model draws" in await run_command(harness, "prefer model")
+        assert "server's model" in await run_command(harness, "prefer model")
         assert (await services.db.preferences.get(harness.ada.id)).model is None
-        assert "**Engraver** draws for you" in await run_command(harness, "prefer model", name="engr")
+        assert "Your prompts use **Engraver** from now on." in await run_command(harness, "prefer model", name="engr")
         assert (await services.db.preferences.get(harness.ada.id)).model == "Engraver"
-        assert "I know no model `nonsense`. There is Painter, Engraver." in await run_command(
+        assert "There is no model `nonsense`. Available: Painter, Engraver." in await run_command(
             harness, "prefer model", name="nonsense"
         )
 
@@ -103,7 +103,7 @@ async def test_a_disallowed_model_is_refused_when_typed_and_skipped_as_a_default
         await harness.imagine("a fox")
         grid = await harness.result(text="a fox** - <@")
         panel = await (await harness.person(harness.ada).command("settings", harness.channel)).message()
-        assert "Model: **Painter** (you prefer Engraver, which does not draw here)" in panel.content
+        assert "Model: **Painter** (you prefer Engraver, which is not available here)" in panel.content
         assert selected(panel) == ["Stylize: not set"]
         await run_command(harness, "config models", harness.mod, add="Engraver")
         await run_command(harness, "config models", harness.mod, remove="Painter")
@@ -158,7 +158,7 @@ async def test_allowing_only_a_removed_model_is_reported_and_can_be_fixed(harnes
         refused = await (await harness.imagine("a fox")).message()
         assert "allow Engraver only, not Painter." in refused.content
         asked_for = await run_command(harness, "prefer model", name="`odd`")
-        assert asked_for == "I know no model `ˋoddˋ`. There is none that may draw here."
+        assert asked_for == "There is no model `ˋoddˋ`, and no other is allowed here."
         offered = await harness.person(harness.mod).autocomplete("config models", harness.channel, "remove", "")
         assert [choice["value"] for choice in offered] == ["Engraver"]
         assert "Models: remove Engraver." in await run_command(harness, "config models", harness.mod, remove="engraver")

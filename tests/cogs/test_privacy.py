@@ -79,7 +79,7 @@ async def test_what_is_kept_is_counted_and_only_the_person_sees_it(harness):
         "pictures of 1 of them",
         "1 custom option,",
         "0 favourites",
-        "until somebody deletes them",
+        "until someone deletes them",
     ):
         assert words in message.content
 
@@ -224,7 +224,7 @@ async def test_nothing_is_deleted_without_the_confirmation(harness):
         await generate_result(harness)
         opened = await harness.person(harness.ada).press(await open_privacy(harness), "Delete everything")
         form = await opened.modal()
-        assert "cannot be taken back" in json.dumps(form)
+        assert "cannot be undone" in json.dumps(form)
         assert "1 job," in (await open_privacy(harness)).content
     assert len(harness.results()) == 1
 

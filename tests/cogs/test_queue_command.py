@@ -65,7 +65,7 @@ async def test_other_servers_learn_that_somebody_is_before_them_and_no_more(harn
         text = await run_queue(harness, harness.ben, channel)
         direct = await run_queue(harness, harness.ben, world.dm_channel(harness.ben))
     for said in (text, direct):
-        assert "- being drawn: somebody's elsewhere\n" in f"{said}\n"
+        assert "- being drawn: someone's, in another place\n" in f"{said}\n"
         assert "secret" not in said and str(harness.ada.id) not in said
 
 

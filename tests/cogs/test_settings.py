@@ -161,8 +161,8 @@ async def test_a_custom_option_stands_for_its_text_and_parameters(harness):
         await harness.result(text="a fox oil painting --ar 2:1")
         choices = await harness.person(harness.ada).autocomplete("prefer option set", harness.channel, "name", "--m")
         assert [choice["value"] for choice in choices] == ["mine"]
-        assert "forgotten" in await run_command(harness, "prefer option set", name="--mine")
-        assert "nothing to forget" in await run_command(harness, "prefer option set", name="mine")
+        assert "`--mine` is deleted" in await run_command(harness, "prefer option set", name="--mine")
+        assert "You have no option `--mine`" in await run_command(harness, "prefer option set", name="mine")
 
 
 @pytest.mark.parametrize(

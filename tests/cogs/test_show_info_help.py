@@ -130,7 +130,7 @@ async def test_a_picture_whose_files_are_gone_is_not_shown(harness):
         job_id = job_id_from(await generate_result(harness, "a red fox"))
         await services.images.files.delete(job_id)
         asked = await harness.person(harness.ada).command("show", harness.channel, job=job_id)
-        refused = await asked.wait_for(lambda message: "not kept" in message.content)
+        refused = await asked.wait_for(lambda message: "no longer stored" in message.content)
         assert refused.ephemeral
 
 
@@ -169,7 +169,7 @@ async def test_a_favourite_that_is_not_kept_any_more_can_be_taken_out(harness):
         await services.db.favourites.add(harness.ada.id, Tile(owl, 0))
         await services.images.files.delete(owl)
         asked = await harness.person(harness.ada).command("favourites", harness.channel, picture="owl")
-        gone = await asked.wait_for(lambda message: "not kept" in message.content)
+        gone = await asked.wait_for(lambda message: "no longer stored" in message.content)
         assert gone.ephemeral
         said = await (await harness.person(harness.ada).press(gone, "Remove from your favourites")).message()
         assert "Removed from your favourites" in said.content
