@@ -1,4 +1,4 @@
-"""Privately, from the first word to the result, as long as Discord lets the bot answer so."""
+"""Stealth jobs stay private from the first response to the result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_finished(message):
     return "Cancel" not in message.labels and message.buttons
 
 
-async def test_the_first_answer_and_the_result_are_seen_by_the_person_alone(harness):
+async def test_the_first_response_and_the_result_are_private(harness):
     async with harness.bot():
         first = await (await harness.imagine("a fox --stealth")).message()
         assert first.ephemeral
@@ -40,7 +40,7 @@ async def test_the_first_answer_and_the_result_are_seen_by_the_person_alone(harn
     assert harness.person(harness.ben).visible_messages(harness.channel) == []
 
 
-async def test_stealth_mode_makes_prompts_private_unless_they_say_otherwise(harness):
+async def test_stealth_mode_makes_prompts_private_unless_overridden(harness):
     async with harness.bot():
         await (await harness.person(harness.ada).command("stealth", harness.channel)).message()
         await harness.imagine("a fox")
@@ -54,7 +54,7 @@ async def test_stealth_mode_makes_prompts_private_unless_they_say_otherwise(harn
 
 
 @pytest.mark.parametrize("prompt", ["huge fox", "small fox"])
-async def test_a_private_job_that_failed_is_tried_again_privately(harness, prompt):
+async def test_a_failed_private_job_is_retried_privately(harness, prompt):
     async with harness.bot():
         await harness.imagine("huge fox --stealth")
         failed = await harness.status_message("too large")
@@ -68,7 +68,7 @@ async def test_a_private_job_that_failed_is_tried_again_privately(harness, promp
 
 
 @pytest.mark.parametrize("label", ["U1", "V2", "🔄"])
-async def test_what_is_made_from_a_private_picture_stays_private(harness, label):
+async def test_jobs_from_a_private_image_stay_private(harness, label):
     async with harness.bot() as services:
         grid = await generate_stealth(harness)
         asked = await harness.person(harness.ada).press(grid, label)
@@ -81,7 +81,7 @@ async def test_what_is_made_from_a_private_picture_stays_private(harness, label)
     assert not harness.public_messages()
 
 
-async def test_an_attached_picture_is_taken_in_privately(harness):
+async def test_an_attached_image_is_imported_privately(harness):
     async with harness.bot():
         await harness.imagine("a fox --iw 3 --stealth", image=UploadedFile("red.png", red_png(300, 300)))
         await wait_for_private_result(harness, harness.ada, "a fox")
@@ -113,7 +113,7 @@ async def test_a_wait_beyond_the_token_is_announced_and_delivered_by_dm(harness)
     assert not harness.public_messages()
 
 
-async def test_it_goes_on_privately_after_a_restart(harness):
+async def test_a_private_job_resumes_privately_after_a_restart(harness):
     async with harness.bot():
         notice = await (await harness.imagine("slow fox --stealth")).message()
         await harness.server.wait_until(lambda: "(25%)" in notice.content)
@@ -123,7 +123,7 @@ async def test_it_goes_on_privately_after_a_restart(harness):
     assert not harness.public_messages()
 
 
-async def test_only_the_owner_finds_it_again_and_privately(harness):
+async def test_only_the_owner_finds_a_private_result_again(harness):
     async with harness.bot():
         grid = await generate_stealth(harness)
         job_id = first_tile(grid).job_id
@@ -136,11 +136,11 @@ async def test_only_the_owner_finds_it_again_and_privately(harness):
     assert not harness.public_messages()
 
 
-async def test_a_private_parent_is_named_to_nobody_else(harness):
+async def test_a_private_parent_is_not_shown_to_others(harness):
     async with harness.bot() as services:
         grid = await generate_stealth(harness)
         tile = first_tile(grid)
-        # The button is somebody else's to press only if they write the request themselves.
+        # Another user can press this button only with a handmade request.
         public = await (await harness.person(harness.ben).command("help", harness.channel)).message()
         row = {"type": 1, "components": [{"type": 2, "style": 2, "label": "V1", "custom_id": f"vary_strong:{tile}"}]}
         row["components"][0]["id"] = 99
@@ -151,7 +151,7 @@ async def test_a_private_parent_is_named_to_nobody_else(harness):
         assert len(await services.db.search.by_prompt(harness.ben.id, "")) == 0
 
 
-async def test_in_direct_messages_results_stay_and_need_no_hiding(harness):
+async def test_results_in_direct_messages_are_not_ephemeral(harness):
     direct = harness.server.world.dm_channel(harness.ada)
     async with harness.bot():
         await harness.imagine("a fox --stealth", channel=direct)
@@ -168,7 +168,7 @@ async def test_a_server_without_stealth_refuses_instead_of_posting_publicly(harn
     assert not harness.public_messages()
 
 
-async def test_what_could_be_given_to_nobody_can_still_be_shown(harness):
+async def test_an_undelivered_private_result_can_still_be_shown(harness):
     async with harness.bot():
         notice = await (await harness.imagine("slow fox --stealth")).message()
         await harness.server.wait_until(lambda: "(25%)" in notice.content)
