@@ -83,7 +83,7 @@ async def send_images(client: Client, record: JobRecord, person_id: int) -> None
 
 
 async def image_messages(services: Services, record: JobRecord, limit: int) -> AsyncIterator[ImageMessage]:
-    """Yield each image of a job in at most `limit` bytes; raise UserError when they are gone."""
+    """Yield each image of a job in at most `limit` bytes; raise UserError if they are deleted."""
     for index in range(record.job.params.count):
         yield await _image_message(services, record, Tile(record.job.id, index), limit)
 

@@ -135,7 +135,7 @@ async def _erase_and_report(interaction: Interaction, person_id: int, up_to: flo
             text = trn("All your data is deleted: {n:,} job.", "All your data is deleted: {n:,} jobs.", erased)
             await interaction.edit_original_response(content=text)
         except TRANSPORT_ERRORS:  # it took longer than Discord lets a response be edited
-            log.info("person %s could not be told", person_id, exc_info=True)
+            log.info("person %s could not be notified of the erasure", person_id, exc_info=True)
 
 
 async def erase(client: Client, person_id: int, up_to: float) -> int:

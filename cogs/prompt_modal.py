@@ -21,7 +21,7 @@ from generation.params import TILE_PATTERN, Tile
 
 log = logging.getLogger(__name__)
 
-TARGET_PATTERN = rf"(?P<action>[a-z_0-9]+)(?::{TILE_PATTERN})?(?::(?P<besides>[0-9a-f]+))?"
+TARGET_PATTERN = rf"(?P<action>[a-z_0-9]+)(?::{TILE_PATTERN})?(?::(?P<payload>[0-9a-f]+))?"
 PROMPT, STRENGTH_FIELD, MASK_FIELD = "prompt", "how_far", "mask"  # the custom_ids of the modal's fields
 MAX_ERROR_LENGTH = 1900  # characters
 MODAL_TITLES = {
@@ -69,7 +69,7 @@ class PromptTarget:
     def from_match(cls, match: re.Match[str]) -> Self:
         """Return the target that TARGET_PATTERN matched."""
         tile = Tile(match["job_id"], int(match["index"])) if match["job_id"] else None
-        return cls(Action(match["action"]), tile, match["besides"] or "")
+        return cls(Action(match["action"]), tile, match["payload"] or "")
 
 
 class EditPromptButton(PersistentItem, template=rf"edit:{TARGET_PATTERN}"):
