@@ -1,4 +1,4 @@
-"""Run the bot: open the studio, connect, and stay connected until told to stop."""
+"""Run the bot: open the services, connect to Discord, and reconnect until stopped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot.services import Services, make_worker, open_services
 
 log = logging.getLogger(__name__)
 
-RECONNECT_PAUSES = (1, 2, 5, 15, 60)  # seconds, the last for ever
+RECONNECT_PAUSES = (1, 2, 5, 15, 60)  # seconds; the last one repeats
 AUTHENTICATION_FAILED = 4004  # the gateway's close code
 EXTENSIONS = (
     "cogs.batch",
@@ -53,7 +53,7 @@ EXTENSIONS = (
 
 
 async def run(config: Config) -> None:
-    """Serve Discord until SIGINT or SIGTERM. Raises ConfigError for what only the operator can fix."""
+    """Run the bot until SIGINT or SIGTERM. Raises ConfigError for problems that only the bot operator can fix."""
     if not config.discord_token:
         raise ConfigError("DISCORD_TOKEN is not set")
     Route.BASE = config.discord_api_url
@@ -72,14 +72,14 @@ async def _until_stopped(serving: Coroutine[None, None, None]) -> None:
     try:
         await task
     except asyncio.CancelledError:
-        log.info("stopping; unfinished jobs go on at the next start")
+        log.info("stopping; unfinished jobs resume at the next start")
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
 
 class App:
-    """Serve with one client after another: each lives until discord.py gives its connection up."""
+    """Runs one client after another, each until discord.py gives up its connection."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -87,14 +87,14 @@ class App:
         self.client: Client | None = None
 
     def current_client(self) -> Client | None:
-        """Return the client that serves now, or served last."""
+        """Return the current client, or the last one; None before the first."""
         return self.client
 
     async def run_forever(self) -> None:
-        """Serve until cancelled.
+        """Run clients until cancelled.
 
-        discord.py reconnects by itself, but not from a login or a first connection that fails (its issue 10520); that
-        takes a fresh client. Raises ConfigError for what only the operator can fix.
+        discord.py reconnects by itself, but not after a failed login or first connection (its issue 10520); that takes
+        a new client. Raises ConfigError for problems that only the bot operator can fix.
         """
         for pause in chain(RECONNECT_PAUSES, repeat(RECONNECT_PAUSES[-1])):
             try:
@@ -115,7 +115,7 @@ class App:
                 AttributeError,
             ) as error:
                 log.warning("cannot connect to Discord: %s", error, exc_info=isinstance(error, AttributeError))
-            log.info("connecting again in %d s", pause)
+            log.info("reconnecting in %d s", pause)
             await asyncio.sleep(pause)
 
     async def _run_client(self) -> None:
@@ -128,7 +128,7 @@ class App:
             try:
                 await asyncio.shield(starting)
             finally:
-                # While it reconnects, discord.py drops a cancellation and goes on, until it is closed.
+                # While reconnecting, discord.py swallows a cancellation and goes on until it is closed.
                 await client.close()
                 starting.cancel()
                 await asyncio.wait({starting})
@@ -136,7 +136,7 @@ class App:
 
 
 def _stop_heartbeats() -> None:
-    """End the heartbeat of a connection that was given up while it was being made, which discord.py forgets."""
+    """Stop heartbeats of connections abandoned while connecting, which discord.py leaves running."""
     for thread in threading.enumerate():
         if isinstance(thread, KeepAliveHandler):
             thread.stop()

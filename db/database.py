@@ -1,4 +1,4 @@
-"""The one database, opened once, with a store for each kind of thing in it."""
+"""Open the database once, with every store over the same connection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from db.usage import Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
-    """Every store, over one connection."""
+    """All stores over one connection."""
 
     connection: Connection
     jobs: JobStore
@@ -40,7 +40,7 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, clock: Callable[[], float] = time.time) -> AsyncIterator[Database]:
-        """Open the database at `path` and migrate it; raises UnusableDatabaseError."""
+        """Open the database at `path`, creating and migrating it as needed; raises UnusableDatabaseError."""
         async with Connection.open(path) as connection:
             yield cls(
                 connection=connection,

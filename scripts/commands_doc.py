@@ -89,7 +89,7 @@ REACTIONS = {
 
 
 def parameter_table() -> str:
-    """Give every parameter of a prompt with its range, default and an example."""
+    """Return a table of all parameters with their names, range, default and an example."""
     return _table(("names", "range", "default", "example", "what it does"), map(_parameter_row, PARAMETERS))
 
 
@@ -101,7 +101,7 @@ def _parameter_row(parameter: Parameter) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def offline_client() -> AsyncIterator[Client]:
-    """Give a client with everything loaded that the bot offers, without Discord and without a GPU process."""
+    """Yield a client with all extensions loaded, without a connection to Discord and without a GPU process."""
     with tempfile.TemporaryDirectory() as folder:
         config = Config(data_dir=Path(folder))
         async with (
@@ -122,7 +122,7 @@ class _OfflineWorker(LocalWorker):
 
 
 def render_commands(client: Client) -> str:
-    """Give docs/commands.md."""
+    """Return the text of docs/commands.md."""
     payloads = [command.to_dict(client.tree) for command in client.tree.get_commands()]
     commands = [payload for payload in payloads if payload["type"] == AppCommandType.chat_input.value]
     menus = [command for command in client.tree.get_commands() if isinstance(command, app_commands.ContextMenu)]
@@ -147,7 +147,7 @@ def render_commands(client: Client) -> str:
 
 
 def render_prompts() -> str:
-    """Give docs/prompts.md with the table of parameters as it should be."""
+    """Return the text of docs/prompts.md with an updated table of parameters."""
     text = PROMPTS.read_text(encoding="utf-8")
     before, _, rest = text.partition("| names | range |")
     _, gap, after = rest.partition("\n\n")
@@ -176,7 +176,7 @@ def _other_buttons() -> Iterator[tuple[str, str]]:
 
 
 def command_sections(payloads: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Give a section for each command, from what is sent to Discord about it."""
+    """Yield a section for each command from its payload for Discord."""
     for payload in payloads:
         leaves = list(_leaves(payload, payload["name"]))
         if leaves == [(payload["name"], payload)]:
@@ -229,7 +229,7 @@ def _bounds(option: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _sentence(description: str) -> str:
-    return "" if description == "…" else description  # discord.py's word for an option that is not described
+    return "" if description == "…" else description  # discord.py's default for an option without description
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -1,4 +1,4 @@
-"""For whoever watches the bot from outside: /metrics for Prometheus, /health for the rest, on loopback alone."""
+"""Monitoring over HTTP on loopback only: /metrics for Prometheus, /health for other tools."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bot.services import Services
 from generation.messages import Ready
 from generation.worker.worker import Broken, Worker
 
-LOADING_TIMEOUT_S = 1800.0  # seconds without a worker that draws, which a large model from a slow disk may take
+LOADING_TIMEOUT_S = 1800.0  # seconds without a ready worker; loading a large model from a slow disk takes long
 DATABASE_TIMEOUT_S = 5.0  # seconds
 MIN_FREE_BYTES = 64 * 2**20  # bytes
 
 
 @asynccontextmanager
 async def serve_monitoring(services: Services, current_client: CurrentClient) -> AsyncIterator[None]:
-    """Serve metrics and health for as long as the block lasts, where METRICS_PORT says so. Raises ConfigError."""
+    """Serve metrics and health inside the block if METRICS_PORT is set. Raises ConfigError if the port is taken."""
     if not services.config.metrics_port:
         yield
         return
@@ -61,7 +61,7 @@ def _app(metrics: Metrics, health: Health) -> web.Application:
 
 
 class Health:
-    """Whether people get pictures."""
+    """Check whether the bot can deliver images."""
 
     def __init__(self, services: Services, current_client: CurrentClient) -> None:
         self._services = services
@@ -71,9 +71,9 @@ class Health:
         services.worker.subscribe(self._on_worker_state)
 
     async def problems(self) -> list[str]:
-        """Give what is wrong, in words; nothing when all is well."""
+        """Return the current problems as text; an empty list if there are none."""
         found = (
-            None if _is_connected(self._current_client()) else "there is no connection to Discord",
+            None if _is_connected(self._current_client()) else "not connected to Discord",
             self._worker_problem(self._services.worker),
             await self._storage_problem(),
         )
@@ -100,7 +100,7 @@ class Health:
         except TimeoutError:
             return "the database does not answer"
         free = (await asyncio.to_thread(shutil.disk_usage, self._services.config.data_dir)).free
-        return f"only {free >> 20} MiB are free on the disk" if free < MIN_FREE_BYTES else None
+        return f"only {free >> 20} MiB of disk space left" if free < MIN_FREE_BYTES else None
 
 
 def _is_connected(client: discord.Client | None) -> bool:

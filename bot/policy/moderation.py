@@ -1,4 +1,4 @@
-"""What moderators may do with other people's jobs, and the audit entries of it."""
+"""Moderation of other people's jobs: permission checks and audit entries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from generation.job import Job
 def can_moderate(interaction: discord.Interaction[Any], job: Job) -> bool:
     """Return whether the user may cancel others' jobs and delete their results, here or in the whole server.
 
-    An image may be shown again elsewhere; the moderators of that place have no say in it.
+    An image may be reposted in another channel, whose moderators have no rights over it.
     """
     to = job.destination
     if to.guild_id is None or to.guild_id != interaction.guild_id:
@@ -25,7 +25,7 @@ def can_moderate(interaction: discord.Interaction[Any], job: Job) -> bool:
 
 
 async def log_moderation(guilds: GuildStore, job: Job, person_id: int, action: str, at: float) -> None:
-    """Write into the audit log what a moderator did with somebody else's job; `at` is in Unix seconds."""
+    """Log a moderator's action on somebody else's job in the audit; `at` is in Unix seconds."""
     guild_id = job.destination.guild_id
     if person_id != job.requester.id and guild_id is not None:
         details = f"{action} job {job.id} of <@{job.requester.id}>"

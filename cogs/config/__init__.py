@@ -1,4 +1,4 @@
-"""/config: everything the owners of a server decide, set from Discord."""
+"""/config: a server's settings, changed from Discord."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cogs.config.word_rules import WordsGroup
 
 
 async def setup(client: Client) -> None:
-    """Add the command and the panel's parts; discord.py calls this."""
+    """Add the command and the panel's components; discord.py calls this."""
     group = ConfigGroup(client.services)
     group.add_command(WordsGroup(client.services))
     group.add_command(BlockGroup(client.services))

@@ -1,4 +1,4 @@
-"""The panel of /config: everything that holds on one page, and a control for the setting that is to be changed."""
+"""The panel of /config: all current settings, and a control to change one of them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from cogs.config.panel_fields import (
 )
 from generation.errors import UserError
 
-# Seconds for which a panel serves somebody without *Manage Server*: whether they still have the command, which Discord
-# may give to any role, only Discord knows, and it looks when the panel is opened.
+# Seconds for which a panel works for a user without *Manage Server*. Discord can give the command to any role, and
+# checks that only when the panel is opened.
 PANEL_TTL_S = 900.0
 MODAL_PREFIX = "config"
 
@@ -68,31 +68,29 @@ class EditFieldButton(PersistentItem, template=r"config:type:(?P<name>[a-z_]+)")
             custom_id="value", default=str(getattr(settings, name)), required=False, max_length=500
         )
         field = discord.ui.Label(text=FIELDS[name].title[:45], component=value)
-        await interaction.response.send_modal(
-            PersistentModal(f"{MODAL_PREFIX}:{name}", "Settings of this server", field)
-        )
+        await interaction.response.send_modal(PersistentModal(f"{MODAL_PREFIX}:{name}", "Server settings", field))
 
 
 @modals.route(MODAL_PREFIX)
 async def on_submit(interaction: Interaction, name: str, values: ModalValues) -> None:
-    """Take a setting that was typed into the form."""
+    """Store a setting that was typed into the modal."""
     _require_fresh(interaction)
     field = FIELDS.get(name)
     if not isinstance(field, TextField):
-        raise UserError("This setting is not there any more: open `/config panel` again.")
+        raise UserError("This setting no longer exists. Open `/config panel` again.")
     value = field.parse(interaction.client.services, values.texts.get("value", ""))
     await set_field(interaction, name, f"{field.title}: {value}", value)
     await show_panel(interaction, name)
 
 
 async def show_panel(interaction: discord.Interaction[Any], field_name: str = "") -> None:
-    """Answer with everything that holds, and the control for one setting."""
+    """Respond with all current settings, and the control for one of them."""
     services, guild_id = interaction.client.services, interaction.guild_id
     assert guild_id is not None
     settings = await services.policy.settings(guild_id)
     word_count = len(await services.db.guilds.blocked_words(guild_id))
     text = settings_summary(settings, guild_id, word_count, services.config.retention_days)
-    content = f"{text}\n-# Roles' limits: `/config limits` · words: `/config words`"
+    content = f"{text}\n-# Role limits: `/config limits` · blocked words: `/config words`"
     view = _view(field_name, settings, interaction.guild)
     if interaction.message is not None:
         await interaction.response.edit_message(content=content, view=view, allowed_mentions=NO_MENTIONS)
@@ -137,7 +135,7 @@ def _control(name: str, field: Field, current: Any) -> discord.ui.Item[Any]:
                 select.add_option(label=label, default=value == current)
             return select
         case TextField():
-            return discord.ui.Button(label="Change it", custom_id=f"config:type:{name}", row=1)
+            return discord.ui.Button(label="Change", custom_id=f"config:type:{name}", row=1)
 
 
 def _default_value(object_id: int, kind: discord.SelectDefaultValueType) -> discord.SelectDefaultValue:
@@ -145,9 +143,9 @@ def _default_value(object_id: int, kind: discord.SelectDefaultValueType) -> disc
 
 
 def _require_fresh(interaction: discord.Interaction[Any]) -> None:
-    """A panel stays in its window for as long as that is open, also when its owner is an owner no more."""
+    """Raise UserError if the panel is too old; it stays on screen even if its user lost access to /config."""
     opened = interaction.message
     if interaction.permissions.manage_guild or opened is None:
         return
     if interaction.client.services.clock() > opened.created_at.timestamp() + PANEL_TTL_S:
-        raise UserError("This panel is too old: open a new one with `/config panel`.")
+        raise UserError("This panel is too old. Open a new one with `/config panel`.")

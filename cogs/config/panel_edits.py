@@ -1,4 +1,4 @@
-"""Change a setting as it was chosen or typed in the panel of /config."""
+"""Store a setting that was chosen or typed in the panel of /config."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from generation.errors import UserError
 
 
 async def set_field(interaction: Interaction, name: str, details: str, value: Any) -> None:
-    """Give a setting another value, with `what` for the audit."""
+    """Change a setting, with `details` for the audit log."""
     if name in ("gallery", "log_channel"):
         require_postable(interaction.guild, value, files=name == "gallery")
     await _apply(interaction, details, lambda now: replace(now, **{name: value}, **_linked_fields(name, value)))
@@ -26,10 +26,10 @@ async def set_field(interaction: Interaction, name: str, details: str, value: An
 async def merge_selection(
     interaction: Interaction, name: str, details: str, selected: tuple[int, ...], shown: Container[int]
 ) -> None:
-    """Add and take away what was chosen and no longer chosen.
+    """Update a list setting: add the selected ids, and remove those that were shown but not selected.
 
-    What the select did not show stays: it shows 25 at most, and somebody may have added more since it was shown. Roles
-    that were deleted go.
+    Ids that the select did not show are kept, because it shows at most 25 and others may have been added meanwhile.
+    Deleted roles are removed.
     """
     limit = MAX_CHANNELS if isinstance(FIELDS[name], ChannelField) else MAX_ROLES
 
@@ -40,7 +40,7 @@ async def merge_selection(
         kept = [each for each in before if each in selected or each not in shown]
         after = tuple(dict.fromkeys([*kept, *selected]))
         if len(after) > limit:
-            raise UserError(f"That would be {len(after)} on the list, and {limit} is the most.")
+            raise UserError(f"That would make {len(after)} on the list, and the maximum is {limit}.")
         value: dict[str, Any] = {name: after}
         return replace(now, **value)
 
@@ -48,7 +48,7 @@ async def merge_selection(
 
 
 def existing_roles(guild: discord.Guild | None, roles: Iterable[int]) -> tuple[int, ...]:
-    """Give the roles that have not been deleted, where that is known."""
+    """Return the roles that still exist, or all of them if the guild's roles are unknown."""
     return tuple(role for role in roles if guild is None or not guild.roles or guild.get_role(role))
 
 
@@ -59,7 +59,7 @@ async def _apply(interaction: Interaction, details: str, update: Callable[[Guild
 
 
 def _linked_fields(name: str, value: Any) -> dict[str, Any]:
-    """Give what must change along with a setting: a gallery is a channel and a way to deliver at once."""
+    """Return the settings that change along: a gallery is both a channel and a result placement."""
     match name:
         case "gallery":
             return {"delivery": ResultPlacement.GALLERY if value else ResultPlacement.HERE}

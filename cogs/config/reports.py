@@ -1,4 +1,4 @@
-"""Reports: told in the log channel, with what a moderator may do about them."""
+"""Reports of images: post them to the log channel, with buttons for moderators."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ OUTCOMES = {
 
 
 class ReportButton(PersistentItem, template=r"report:(?P<outcome>delete|block|dismiss):(?P<report_id>\d+)"):
-    """What a moderator does about a report."""
+    """A moderator's decision on a report."""
 
     async def run(self, interaction: Interaction) -> None:
         if not (interaction.permissions.manage_messages or interaction.permissions.manage_guild):
-            raise UserError("Only moderators, who may delete messages here, can deal with reports.")
+            raise UserError("Only moderators who may delete messages here can deal with reports.")
         await _resolve_report(interaction, self.match["outcome"], int(self.match["report_id"]))
 
 
 class ReportLog(commands.Cog):
-    """Tell the log channel of reports, and of what owners and moderators do."""
+    """Posts reports and audit entries to the log channel."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -59,13 +59,13 @@ class ReportLog(commands.Cog):
 
     @commands.Cog.listener()
     async def on_reported(self, report: Report) -> None:
-        """Put a new report before the moderators."""
+        """Post a new report."""
         content = await describe_report(self.services, report)
         await self._post_to_log(report.guild_id, content, report_view(report))
 
     @commands.Cog.listener()
     async def on_audit(self, entry: AuditEntry) -> None:
-        """Tell of an act of an owner or a moderator."""
+        """Post an audit entry of an owner or moderator."""
         await self._post_to_log(entry.guild_id, f"-# <@{entry.person_id}>: {truncate(entry.details, 1500)}", None)
 
     async def _post_to_log(self, guild_id: int, content: str, view: discord.ui.View | None) -> None:
@@ -81,17 +81,17 @@ class ReportLog(commands.Cog):
 
 
 async def describe_report(services: Services, report: Report) -> str:
-    """Give a report in words: who, why, what, and where it is."""
+    """Return a report as text: the reporter, the reason, the prompt and the link."""
     record = await services.db.jobs.get(report.job_id)
     reporter = "somebody" if report.person_id == ERASED_PERSON_ID else f"<@{report.person_id}>"
     head = f"**Report** by {reporter}: {escape_markdown(report.reason)}"
     if record is None:
-        return f"{head}\nThe picture is not kept any more."
+        return f"{head}\nThe picture is no longer kept."
     return f"{head}\n{_image_line(record)}"
 
 
 def report_view(report: Report) -> discord.ui.View:
-    """Give the buttons below a report."""
+    """Return the buttons below a report."""
     return persistent_view(
         *(
             discord.ui.Button(label=label, style=style, custom_id=f"report:{outcome}:{report.id}")
@@ -101,7 +101,7 @@ def report_view(report: Report) -> discord.ui.View:
 
 
 async def show_open_report(interaction: Interaction, services: Services) -> None:
-    """Answer with the oldest report that nobody has dealt with."""
+    """Respond with the oldest open report."""
     assert interaction.guild_id is not None
     reports = await services.db.reports.list_open(interaction.guild_id)
     if not reports:
@@ -117,13 +117,13 @@ async def _resolve_report(interaction: Interaction, outcome: str, report_id: int
     services = interaction.client.services
     report = await services.db.reports.find(report_id)
     if report is None or report.guild_id != interaction.guild_id:
-        raise UserError("I do not know this report any more.")
+        raise UserError("This report no longer exists.")
     record = await services.db.jobs.get(report.job_id)
     if outcome == "block":
         await _require_blockable(interaction, record)
     done = OUTCOMES[outcome][2]
     if not await services.db.reports.close(report_id, done):
-        raise UserError("Somebody has dealt with this report already.")
+        raise UserError("Somebody has already dealt with this report.")
     entry = AuditEntry(
         guild_id=report.guild_id,
         person_id=interaction.user.id,
@@ -138,13 +138,13 @@ async def _resolve_report(interaction: Interaction, outcome: str, report_id: int
     content = f"{await describe_report(services, report)}\n<@{interaction.user.id}> {done}."
     try:
         await interaction.response.edit_message(content=content, view=None, allowed_mentions=NO_MENTIONS)
-    finally:  # what is noted is done, whatever can be said of it
+    finally:  # the decision is stored, so carry it out even if the reply fails
         if outcome != "dismiss" and record is not None:
             await _delete_or_cancel(interaction, record)
 
 
 async def _delete_or_cancel(interaction: Interaction, record: JobRecord) -> None:
-    """Delete a job's picture, or see to it that there will be none."""
+    """Delete a job's image, or cancel the job if it is unfinished."""
     if record.state in (JobState.WAITING, JobState.RUNNING):
         jobs = interaction.client.jobs
         with suppress(UserError):  # it is generated by now
@@ -155,9 +155,9 @@ async def _delete_or_cancel(interaction: Interaction, record: JobRecord) -> None
 
 
 async def _require_blockable(interaction: discord.Interaction[Any], record: JobRecord | None) -> None:
-    """The picture's owner may be among those who manage the server, and they are not to be locked out."""
+    """Raise UserError if the image's owner is unknown, or must keep access: the moderator or a server manager."""
     if record is None:
-        raise UserError("The picture is not kept any more, so I do not know whom to block: use `/config block add`.")
+        raise UserError("The picture is no longer kept, so I do not know who to block. Use `/config block add`.")
     person_id = record.job.requester.id
     if person_id == interaction.user.id or (
         interaction.guild and await _can_manage_guild(interaction.guild, person_id)

@@ -122,11 +122,11 @@ async def test_images_of_a_removed_model_remain_and_can_be_remixed_with_another(
         await (await harness.imagine("a barn --model engraver")).message()
     harness.release_slow_jobs()
     async with harness.bot():
-        ended = await harness.status_message("which is not here any more. There is Painter.")
+        ended = await harness.status_message("which is no longer installed. Available: Painter.")
         assert "a barn --model Engraver" in ended.content
         ada = harness.person(harness.ada)
         answer = await (await ada.press(grid, "V1")).message()
-        assert "drawn with Engraver, which is not here any more. There is Painter." in answer.content
+        assert "drawn with Engraver, which is no longer installed. Available: Painter." in answer.content
         await ada.press(grid, "U2")
         picked = await harness.status_message("Image #2")
         assert picked.labels == ["❤️", "Remix", "Details", "Delete"]

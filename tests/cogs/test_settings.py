@@ -167,7 +167,7 @@ async def test_a_custom_option_stands_for_its_text_and_parameters(harness):
 
 @pytest.mark.parametrize(
     ("name", "value", "says"),
-    [("ar", "--raw", "parameter already"), ("two words", "x", "one word"), ("mine", "--aspct 3:2", "did you mean")],
+    [("ar", "--raw", "already a parameter"), ("two words", "x", "one word"), ("mine", "--aspct 3:2", "did you mean")],
 )
 async def test_an_invalid_option_is_refused_with_the_reason(harness, name, value, says):
     async with harness.bot() as services:

@@ -174,7 +174,7 @@ async def test_selecting_nothing_or_everything_is_refused_with_the_prompt(harnes
     async with harness.bot():
         asked = await open_region_picker(harness, await pick_image(harness))
         refusal = await (await submit_selection(harness, asked, prompt="an owl")).message()
-        assert "Choose what to draw anew" in refusal.content
+        assert "Choose what to redraw" in refusal.content
         pressed = await harness.person(harness.ada).press(refusal, "Edit and retry")
         await harness.person(harness.ada).submit_modal(pressed, mask=UploadedFile("mask.png", mask_png()))
         await harness.result(text="an owl")

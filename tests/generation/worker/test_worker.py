@@ -322,7 +322,7 @@ async def test_a_model_that_cannot_be_loaded_is_not_held_and_the_others_draw_on(
 
 
 async def test_a_job_of_a_model_that_is_not_there_is_refused(worker):
-    with pytest.raises(UserError, match="other, which is not here any more"):
+    with pytest.raises(UserError, match="other, which is no longer installed"):
         await worker.generate(request_other("fine"), ignore)
 
 
