@@ -102,10 +102,10 @@ def test_unusable_files_are_skipped_and_logged(tmp_path, caplog):
     (tmp_path / "ink.png").write_bytes(b"a picture of it")
     repertoire = load_registry(Config(models=(EMBEDDED,), loras=tmp_path))
     assert [lora.name for lora in repertoire.adapters.loras] == ["ink"]
-    told = "\n".join(record.getMessage() for record in caplog.records)
+    logged = "\n".join(record.getMessage() for record in caplog.records)
     for named in ("old.pt is pickled", "cut.safetensors is damaged or not a safetensors file", "would be called Ink"):
-        assert named in told
-    assert "ink.png" not in told
+        assert named in logged
+    assert "ink.png" not in logged
 
 
 def test_a_missing_folder_is_reported_at_the_start(tmp_path):

@@ -42,7 +42,7 @@ async def test_each_job_has_its_own_status_message_and_result(harness):
         question = await open_confirmation(harness, "slow {fox, owl, cat}")
         await confirm(harness, question)
         await harness.server.wait_until(lambda: len(harness.status_messages()) == 3)
-        assert all(notice.labels == ["Cancel"] for notice in harness.status_messages())
+        assert all(status.labels == ["Cancel"] for status in harness.status_messages())
         assert question.content == "3 jobs are on their way."
         assert question.labels == []
         cat = await harness.status_message("cat")

@@ -62,12 +62,12 @@ async def test_each_context_menu_explains_a_bot_message_without_a_job(harness, m
 async def test_only_the_owner_cancels_by_the_menu_of_the_status_message(harness):
     async with harness.bot() as services:
         await harness.imagine("slow fox")
-        notice = await harness.status_message("(25%)")
-        assert "moderator" in await private_text(await use_menu(harness, "Cancel job", notice, harness.ben))
+        status = await harness.status_message("(25%)")
+        assert "moderator" in await private_text(await use_menu(harness, "Cancel job", status, harness.ben))
         assert services.queue.running
-        assert "cancelled" in await private_text(await use_menu(harness, "Cancel job", notice))
-        await harness.server.wait_until(lambda: f"Cancelled by <@{harness.ada.id}>" in notice.content)
-        assert notice.labels == []
+        assert "cancelled" in await private_text(await use_menu(harness, "Cancel job", status))
+        await harness.server.wait_until(lambda: f"Cancelled by <@{harness.ada.id}>" in status.content)
+        assert status.labels == []
 
 
 async def test_a_finished_job_cannot_be_cancelled(harness):
@@ -84,13 +84,13 @@ async def test_anyone_who_sees_a_result_gets_its_images_by_direct_message(harnes
         await asked.wait_for(lambda message: "direct messages" in message.content)
     sent = direct_messages(harness, harness.ben)
     assert len(sent) == 4
-    for number, letter in enumerate(sent):
-        assert letter.content.startswith("**a fox**\n")
-        assert f"`{first_tile(grid).job_id}`" in letter.content
-        assert f"image #{number + 1} of 4" in letter.content
-        assert f"seed {5 + number}" in letter.content
-        assert f"/{harness.channel.id}/{grid.id}" in letter.content
-        assert open_image(harness.server, letter).size == (64, 64)
+    for number, dm in enumerate(sent):
+        assert dm.content.startswith("**a fox**\n")
+        assert f"`{first_tile(grid).job_id}`" in dm.content
+        assert f"image #{number + 1} of 4" in dm.content
+        assert f"seed {5 + number}" in dm.content
+        assert f"/{harness.channel.id}/{grid.id}" in dm.content
+        assert open_image(harness.server, dm).size == (64, 64)
 
 
 async def test_users_with_closed_direct_messages_get_the_images_privately(harness):

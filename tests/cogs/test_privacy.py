@@ -186,8 +186,8 @@ async def test_everything_is_deleted_except_what_others_made(harness):
         mine = first_tile(grid).job_id
         await harness.person(harness.ben).press(grid, "V1")
         others = await harness.result(text="Variations")
-        told = await delete_everything(harness)
-        done = await told.wait_for(lambda each: "is deleted" in each.content)
+        reply = await delete_everything(harness)
+        done = await reply.wait_for(lambda each: "is deleted" in each.content)
         assert done.ephemeral
         assert grid.deleted and not others.deleted
         assert await services.db.jobs.get(mine) is None
@@ -208,8 +208,8 @@ async def test_waiting_and_running_jobs_are_cancelled_first(harness):
         waiting = await harness.status_message("an owl")
         await harness.imagine("a cat", harness.ben)
         await harness.status_message("a cat")
-        told = await delete_everything(harness)
-        await told.wait_for(lambda each: "2 jobs" in each.content)
+        reply = await delete_everything(harness)
+        await reply.wait_for(lambda each: "2 jobs" in each.content)
         assert "being deleted" in running.content and "being deleted" in waiting.content
         harness.release_slow_jobs()
         await harness.result(text="a cat")

@@ -37,8 +37,8 @@ async def test_the_modal_has_the_prompt_and_its_submission_is_generated(harness)
         pressed = await harness.person(harness.ada).press(refusal, "Edit and retry")
         assert modal_prompt(await pressed.modal()) == "a fox --aspct 3:2"
         sent = await harness.person(harness.ada).submit_modal(pressed, prompt="a fox --aspect 3:2")
-        notice = await sent.message()
-        assert not notice.ephemeral
+        status = await sent.message()
+        assert not status.ephemeral
         result = await harness.result(text="a fox --ar 3:2")
     assert harness.server.pinged_by(result) == [harness.ada]
     assert result.reference is None
@@ -186,11 +186,11 @@ async def test_only_the_requester_retries_a_failed_job_and_never_a_cancelled_one
         await harness.imagine("huge fox")
         pressed = await harness.person(harness.ben).press(await harness.status_message("too large"), "Edit and retry")
         assert f"Only <@{harness.ada.id}>" in (await pressed.message()).content
-        notice = await (await harness.imagine("slow owl")).message()
+        status = await (await harness.imagine("slow owl")).message()
         await harness.status_message("(25%)")
-        await harness.person(harness.ada).press(notice, "Cancel")
-        await harness.server.wait_until(lambda: "Cancelled by" in notice.content)
-        assert notice.labels == []
+        await harness.person(harness.ada).press(status, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled by" in status.content)
+        assert status.labels == []
 
 
 async def test_a_failure_sent_by_direct_message_has_the_full_prompt_and_button(harness):
@@ -201,9 +201,9 @@ async def test_a_failure_sent_by_direct_message_has_the_full_prompt_and_button(h
         await harness.status_message("(25%)", channel)
         harness.server.world.clock.advance(16 * 60)
         harness.release_slow_jobs()
-        told = await harness.status_message("too large", direct)
-        assert harness.server.core.files.get(told.attachments[0].id).decode().split()[-1] == "fox"
-        await retry(harness, told, prompt="small fox")
+        reply = await harness.status_message("too large", direct)
+        assert harness.server.core.files.get(reply.attachments[0].id).decode().split()[-1] == "fox"
+        await retry(harness, reply, prompt="small fox")
         await harness.result(text="small fox", channel=direct)
 
 

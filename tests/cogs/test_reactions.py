@@ -22,7 +22,7 @@ async def test_an_envelope_sends_the_owner_each_image(harness, emoji):
         grid = await generate_result(harness, "a fox")
         await harness.person(harness.ada).react(grid, emoji)
         await harness.server.wait_until(lambda: len(direct_messages(harness, harness.ada)) == 4)
-    assert all(len(letter.attachments) == 1 for letter in direct_messages(harness, harness.ada))
+    assert all(len(dm.attachments) == 1 for dm in direct_messages(harness, harness.ada))
 
 
 async def test_closed_direct_messages_are_reported_briefly_in_the_channel(harness, monkeypatch):
@@ -31,29 +31,29 @@ async def test_closed_direct_messages_are_reported_briefly_in_the_channel(harnes
         grid = await generate_result(harness)
         close_direct_messages(harness, harness.ada)
         await harness.person(harness.ada).react(grid, "✉️")
-        told = await harness.status_message("DM results")
-        assert told.reference["message_id"] == str(grid.id)
-        assert harness.server.pinged_by(told) == [harness.ada]
-        await harness.server.wait_until(lambda: told.deleted)
+        reply = await harness.status_message("DM results")
+        assert reply.reference["message_id"] == str(grid.id)
+        assert harness.server.pinged_by(reply) == [harness.ada]
+        await harness.server.wait_until(lambda: reply.deleted)
 
 
 async def test_a_cross_deletes_a_result_with_its_files(harness):
     async with harness.bot() as services:
         grid = await generate_result(harness)
-        sheet = services.images.files.path(first_tile(grid))
-        assert sheet.exists()
+        grid_path = services.images.files.path(first_tile(grid))
+        assert grid_path.exists()
         await eventually(lambda: not harness.tasks)
         await harness.person(harness.ada).react(grid, "❌")
         await harness.server.wait_until(lambda: grid.deleted)
-        await eventually(lambda: not sheet.exists())
+        await eventually(lambda: not grid_path.exists())
 
 
 async def test_a_cross_cancels_a_running_job(harness):
     async with harness.bot():
         await harness.imagine("slow fox")
-        notice = await harness.status_message("(25%)")
-        await harness.person(harness.ada).react(notice, "❌")
-        await harness.server.wait_until(lambda: f"Cancelled by <@{harness.ada.id}>" in notice.content)
+        status = await harness.status_message("(25%)")
+        await harness.person(harness.ada).react(status, "❌")
+        await harness.server.wait_until(lambda: f"Cancelled by <@{harness.ada.id}>" in status.content)
 
 
 @pytest.mark.parametrize("chosen", [True, False])

@@ -61,9 +61,9 @@ async def test_a_failed_private_job_is_retried_privately(harness, prompt):
         assert failed.visible_to == harness.ada.id
         pressed = await harness.person(harness.ada).press(failed, "Edit and retry")
         sent = await harness.person(harness.ada).submit_modal(pressed, prompt=prompt)
-        notice = await sent.message()
-        await eventually(lambda: "too large" in notice.content if prompt == "huge fox" else "U1" in notice.labels)
-        assert notice.visible_to == harness.ada.id
+        status = await sent.message()
+        await eventually(lambda: "too large" in status.content if prompt == "huge fox" else "U1" in status.labels)
+        assert status.visible_to == harness.ada.id
     assert not harness.public_messages()
 
 
@@ -90,20 +90,20 @@ async def test_an_attached_image_is_imported_privately(harness):
 
 async def test_progress_and_cancelling_are_private_too(harness):
     async with harness.bot():
-        notice = await (await harness.imagine("slow fox --stealth")).message()
-        await harness.server.wait_until(lambda: "(25%)" in notice.content)
-        await harness.person(harness.ada).press(notice, "Cancel")
-        await harness.server.wait_until(lambda: "Cancelled" in notice.content)
+        status = await (await harness.imagine("slow fox --stealth")).message()
+        await harness.server.wait_until(lambda: "(25%)" in status.content)
+        await harness.person(harness.ada).press(status, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled" in status.content)
     assert not harness.public_messages()
 
 
 async def test_a_wait_beyond_the_token_is_announced_and_delivered_by_dm(harness):
     direct = harness.server.world.dm_channel(harness.ada)
     async with harness.bot():
-        notice = await (await harness.imagine("slow fox --stealth")).message()
-        await harness.server.wait_until(lambda: "(25%)" in notice.content)
+        status = await (await harness.imagine("slow fox --stealth")).message()
+        await harness.server.wait_until(lambda: "(25%)" in status.content)
         harness.server.world.clock.advance(13.5 * 60)
-        await harness.server.wait_until(lambda: "direct message" in notice.content)
+        await harness.server.wait_until(lambda: "direct message" in status.content)
         harness.server.world.clock.advance(2 * 60)
         harness.release_slow_jobs()
         result = await harness.result(channel=direct)
@@ -115,11 +115,11 @@ async def test_a_wait_beyond_the_token_is_announced_and_delivered_by_dm(harness)
 
 async def test_a_private_job_resumes_privately_after_a_restart(harness):
     async with harness.bot():
-        notice = await (await harness.imagine("slow fox --stealth")).message()
-        await harness.server.wait_until(lambda: "(25%)" in notice.content)
+        status = await (await harness.imagine("slow fox --stealth")).message()
+        await harness.server.wait_until(lambda: "(25%)" in status.content)
     harness.release_slow_jobs()
     async with harness.bot():
-        assert (await wait_for_private_result(harness, harness.ada, "slow fox")).id == notice.id
+        assert (await wait_for_private_result(harness, harness.ada, "slow fox")).id == status.id
     assert not harness.public_messages()
 
 
@@ -146,8 +146,8 @@ async def test_a_private_parent_is_not_shown_to_others(harness):
         row["components"][0]["id"] = 99
         public.components.append(row | {"id": 98})
         refused = await harness.person(harness.ben).press(public, custom_id=f"vary_strong:{tile}")
-        told = await refused.wait_for(lambda message: "private" in message.content)
-        assert told.ephemeral
+        reply = await refused.wait_for(lambda message: "private" in message.content)
+        assert reply.ephemeral
         assert len(await services.db.search.by_prompt(harness.ben.id, "")) == 0
 
 
@@ -170,8 +170,8 @@ async def test_a_server_without_stealth_refuses_instead_of_posting_publicly(harn
 
 async def test_an_undelivered_private_result_can_still_be_shown(harness):
     async with harness.bot():
-        notice = await (await harness.imagine("slow fox --stealth")).message()
-        await harness.server.wait_until(lambda: "(25%)" in notice.content)
+        status = await (await harness.imagine("slow fox --stealth")).message()
+        await harness.server.wait_until(lambda: "(25%)" in status.content)
         close_direct_messages(harness, harness.ada)
         harness.server.world.clock.advance(15 * 60)
         harness.release_slow_jobs()
