@@ -27,6 +27,10 @@ from discord import app_commands
 from bot.ui import job_text, job_views
 from bot.ui.command_translator import is_translatable
 from bot.ui.i18n import DOMAIN, LOCALES
+from cogs import batch, prompt_modal, settings
+from cogs import help as help_pages
+from cogs.image_buttons import region
+from generation.prompt.parameters import PARAMETERS
 from scripts.commands_doc import offline_client
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,6 +41,15 @@ KEYWORDS = {"tr": None, "trn": (1, 2)}  # the positions of the texts among the a
 TABLES: dict[str, tuple[Mapping[Any, str], ...]] = {
     "bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS),
     "bot/ui/job_views.py": (job_views.text_labels(),),
+    "cogs/batch.py": ({"confirm": batch.CONFIRM_LABEL},),
+    "cogs/help.py": ({title: title for title in help_pages.PAGES}, {each.name: each.help for each in PARAMETERS}),
+    "cogs/image_buttons/region.py": ({name: name for name in region.PRESETS},),
+    "cogs/prompt_modal.py": (prompt_modal.MODAL_TITLES,),
+    "cogs/settings.py": (
+        {label: label for *_, label in settings._BUTTONS},
+        settings._SWITCHES,
+        settings._STYLIZE_LABELS,
+    ),
 }
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 NO_DESCRIPTION = "…"  # discord.py's description of an option that has none
@@ -157,7 +170,7 @@ def main(added: Collection[str] = ()) -> None:
         _write_po(path, catalogue)
         catalogue = read(path, language)  # a new plural text has as many forms as the language only once it is read
         with catalogue_path(language, "mo").open("wb") as file:
-            write_mo(file, catalogue)
+            write_mo(file, read(path, language))  # read back: a new plural text has too many forms in memory
         missing = [message for message in messages(catalogue).values() if not is_translated(message)]
         print(f"{language}: {len(messages(catalogue))} texts, {len(missing)} to translate")
         for message in missing:
