@@ -113,7 +113,7 @@ class Delivery:
                 await self._report_by_dm(job, text, files, view)
 
     async def report_end_privately(self, job: Job, text: str) -> None:
-        """Tell only the requester that a job without a status message ended without a result."""
+        """Report the end of a job without a result or a status message, to the requester only."""
         try:
             if self.token_is_valid(job):
                 await retry_until_available(lambda: self._webhook(job).send(text, ephemeral=True, wait=True))
@@ -198,7 +198,7 @@ class Delivery:
         if not self.token_is_valid(job):
             return None
         if status_message_id is not None:
-            with suppress(discord.NotFound):  # somebody deleted it
+            with suppress(discord.NotFound):  # it was deleted
                 return await self._replace_status_message(job, status_message_id, result)
         return await self._send_followup(job, result)
 
