@@ -9,6 +9,7 @@ import pytest
 from preview import UploadedFile
 from tests.cogs.test_prompt_modal import modal_prompt
 from tests.support.bot_harness import red_png
+from tests.support.timing import TIMEOUT_S
 
 FOUR = "a {red, blue} {fox, owl}"
 
@@ -24,7 +25,7 @@ async def confirm(harness, question, user=None):
 
 
 async def wait_for_results(harness, number):
-    await harness.server.wait_until(lambda: len(harness.results()) == number, 20)
+    await harness.server.wait_until(lambda: len(harness.results()) == number)
 
 
 async def test_the_confirmation_shows_the_number_and_the_first_jobs(harness):
@@ -94,7 +95,7 @@ async def test_a_confirmed_batch_resumes_after_a_stop_between_status_messages(ha
         question = await open_confirmation(harness, "slow {fox, owl, cat}")
         held = harness.server.faults.hold("POST", "/webhooks/*")
         await confirm(harness, question)
-        await asyncio.wait_for(held.reached.wait(), 10)
+        await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
     harness.server.faults.clear()
     harness.release_slow_jobs()
     async with harness.bot():
@@ -158,7 +159,7 @@ async def test_a_user_install_allows_five_jobs_at_most(harness):
         assert "5 jobs" in refused.content
         question = await open_confirmation(harness, "{1,2,3,4,5} foxes", eve, channel=channel)
         await confirm(harness, question, eve)
-        await harness.server.wait_until(lambda: len(harness.results(channel)) == 5, 20)
+        await harness.server.wait_until(lambda: len(harness.results(channel)) == 5)
 
 
 async def test_a_confirmed_batch_survives_a_discord_outage(harness):

@@ -29,8 +29,7 @@ async def test_a_prompt_becomes_a_grid_that_pings_only_its_requester(harness):
 async def test_progress_and_previews_are_shown_during_generation(harness):
     async with harness.bot():
         asked = await harness.imagine("slow fox --steps 8")
-        drawing = await harness.status_message("(12%)")
-        assert drawing.id == (await asked.message()).id
+        drawing = await asked.wait_for(lambda message: "(12%)" in message.content and message.attachments)
         assert [attachment.filename.rpartition(".")[2] for attachment in drawing.attachments] == ["jpg"]
         harness.release_slow_jobs()
         await harness.result()
@@ -153,7 +152,7 @@ async def test_a_full_queue_is_an_ordinary_reply_even_in_a_burst(harness):
         assert [answer.ephemeral for answer in answers] == [False] * 3 + [True] * 2
         assert "queue is full" in answers[-1].content
         harness.release_slow_jobs()
-        await harness.server.wait_until(lambda: len(harness.results()) == 4, 20)
+        await harness.server.wait_until(lambda: len(harness.results()) == 4)
 
 
 async def test_commands_are_synced_only_when_they_changed(harness):
@@ -184,5 +183,5 @@ async def test_attachments_are_decoded_two_at_a_time_to_keep_others_going(harnes
     async with harness.bot():
         for number in range(8):
             await harness.imagine(f"fox {number}", image=UploadedFile("red.png", red_png(900, 900)))
-        await harness.server.wait_until(lambda: len(harness.results()) == 8, 20)
+        await harness.server.wait_until(lambda: len(harness.results()) == 8)
     assert max(most) <= 2

@@ -11,6 +11,7 @@ from bot.images import data_export
 from generation.params import Tile
 from preview import UploadedFile
 from tests.support.bot_harness import eventually, first_tile, red_png
+from tests.support.timing import TIMEOUT_S
 
 
 async def open_privacy(harness, user=None, channel=None):
@@ -159,7 +160,7 @@ async def test_pressing_twice_sends_the_export_once(harness):
         message = await open_privacy(harness)
         held = harness.server.faults.hold("PATCH", "/webhooks/*")
         first = await harness.person(harness.ada).press(message, "Get my data")
-        await asyncio.wait_for(held.reached.wait(), 10)
+        await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
         second = await harness.person(harness.ada).press(message, "Get my data")
         assert "already" in (await second.message()).content
         held.release()
@@ -194,7 +195,7 @@ async def test_everything_is_deleted_except_what_others_made(harness):
         assert not any(name.startswith(mine) for name in stored_files(harness))
         assert "no jobs" in (await open_privacy(harness)).content
         await harness.person(harness.ben).press(others, "🔄")  # jobs from a deleted image can still be used
-        refused = await harness.server.wait_for(harness.channel, lambda each: "not kept any more" in each.content, 20)
+        refused = await harness.server.wait_for(harness.channel, lambda each: "not kept any more" in each.content)
         assert refused
         await harness.person(harness.ben).press(others, "U1")
         await harness.result(text="Image #1")
@@ -233,7 +234,7 @@ async def test_an_interrupted_erasure_is_finished_after_a_restart(harness):
         await generate_result(harness, "an owl")
         held = harness.server.faults.hold("DELETE", f"/channels/{harness.channel.id}/messages/*")
         await delete_everything(harness)
-        await asyncio.wait_for(held.reached.wait(), 10)
+        await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
         assert len(await services.db.personal_data.pending_erasures()) == 1
     harness.server.faults.clear()
     async with harness.bot() as services:

@@ -39,7 +39,7 @@ async def test_running_and_waiting_jobs_are_listed_without_pings(harness):
 async def test_prompts_of_private_jobs_are_hidden(harness):
     async with harness.bot(jobs_at_once=1):
         await harness.imagine("a slow secret --stealth")
-        await harness.server.wait_for(harness.channel, lambda message: "(25%)" in message.content, 20)
+        await harness.server.wait_for(harness.channel, lambda message: "(25%)" in message.content)
         assert "secret" not in await run_queue(harness)
         assert "(private)" in await run_queue(harness)
         assert "secret" in await run_queue(harness, harness.ada)

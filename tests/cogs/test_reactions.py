@@ -9,6 +9,7 @@ import pytest
 
 from tests.cogs.test_context_menus import close_direct_messages, direct_messages
 from tests.support.bot_harness import eventually, first_tile, is_result
+from tests.support.timing import TIMEOUT_S
 
 
 async def generate_result(harness, prompt="a fox", user=None):
@@ -107,7 +108,7 @@ async def test_removing_and_readding_a_reaction_sends_the_images_once(harness):
         path = f"/channels/{harness.server.world.dm_channel(harness.ada).id}/messages"
         held = harness.server.faults.hold("POST", path)
         await harness.person(harness.ada).react(grid, "✉️")
-        await asyncio.wait_for(held.reached.wait(), 10)
+        await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
         for _ in range(3):
             await harness.person(harness.ada).unreact(grid, "✉️")
             await harness.person(harness.ada).react(grid, "✉️")

@@ -78,7 +78,7 @@ async def test_a_long_or_odd_prompt_is_still_a_choice(harness):
     async with harness.bot():
         for prompt in ("word " * 300, "👩‍👩‍👧 " * 60, "مرحبا"):
             await harness.imagine(prompt)
-        await harness.server.wait_until(lambda: len(harness.results()) == 3, 20)
+        await harness.server.wait_until(lambda: len(harness.results()) == 3)
         assert len(await autocomplete(harness, "show", "job")) == 3
 
 

@@ -12,7 +12,9 @@ from tests.support.bot_harness import eventually, first_tile, open_image, red_pn
 async def wait_for_private_result(harness, user, text):
     """Wait for a message that only `user` sees, with `text` in it."""
     found = await harness.server.wait_for(
-        harness.channel, lambda message: text in message.content and "U1" in message.labels, 20, "a private result"
+        harness.channel,
+        lambda message: text in message.content and "U1" in message.labels,
+        description="a private result",
     )
     assert found.ephemeral
     assert found.visible_to == user.id

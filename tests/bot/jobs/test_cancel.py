@@ -8,6 +8,7 @@ import pytest
 
 from preview.state import permissions
 from tests.support.bot_harness import eventually
+from tests.support.timing import TIMEOUT_S
 
 
 async def test_the_owner_cancels_while_it_is_drawn_and_the_next_job_goes_on(harness):
@@ -79,7 +80,7 @@ async def test_a_job_cancelled_in_the_moment_it_is_shown_is_not_drawn(harness):
     async with harness.bot() as services:
         held = harness.server.faults.hold("POST", "/interactions/*")
         await harness.imagine("a fox")
-        await asyncio.wait_for(held.reached.wait(), 10)
+        await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
         (job,) = services.queue.waiting
         assert await services.db.jobs.cancel(job.id, "Cancelled.")
         held.release()
@@ -117,7 +118,7 @@ async def test_an_edit_that_was_under_way_does_not_undo_what_the_cancelling_said
     async with harness.bot():
         held = harness.server.faults.hold("PATCH", "/webhooks/*")
         notice = await (await harness.imagine("slow fox")).message()
-        await asyncio.wait_for(held.reached.wait(), 10)
+        await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
         (job_id,) = harness.tasks
         await harness.person(harness.ada).press(notice, "Cancel")
         await eventually(lambda: job_id not in harness.tasks or harness.tasks[job_id].cancelling())

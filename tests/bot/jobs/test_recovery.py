@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tests.support.bot_harness import eventually
+from tests.support.timing import TIMEOUT_S
 
 
 async def test_waiting_and_drawing_jobs_go_on_after_a_clean_stop(harness):
@@ -89,7 +90,7 @@ async def test_a_generated_but_unposted_result_is_posted_after_a_restart(harness
     async with harness.bot() as services:
         held = harness.server.faults.hold("POST", f"/channels/{harness.channel.id}/messages")
         await harness.imagine("a fox")
-        await asyncio.wait_for(held.reached.wait(), 10)
+        await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
         assert [record.state for record in await services.db.jobs.open_records()] == ["drawn"]
     harness.server.faults.clear()
     async with harness.bot():
@@ -103,7 +104,7 @@ async def test_a_notice_left_behind_is_taken_away_after_the_restart(harness):
         held = harness.server.faults.hold("DELETE", "/webhooks/*")
         await harness.imagine("a fox")
         await harness.result()
-        await asyncio.wait_for(held.reached.wait(), 10)
+        await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
     harness.server.faults.clear()
     async with harness.bot():
         await harness.server.wait_until(lambda: not harness.status_messages())
@@ -150,7 +151,7 @@ async def test_a_first_answer_that_a_stop_cut_off_does_not_lose_the_job(harness)
     async with harness.bot():
         held = harness.server.faults.hold("POST", "/interactions/*")
         await harness.imagine("a fox")
-        await asyncio.wait_for(held.reached.wait(), 10)
+        await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
     harness.server.faults.clear()
     async with harness.bot():
         await harness.result()
@@ -187,7 +188,7 @@ async def test_a_drawn_result_waits_for_a_discord_that_is_away_at_the_start(harn
     harness.server.world.clock.advance(6 * 60)  # Discord has forgotten the nonce
     getattr(harness.server.faults, trouble)("GET", path, times=5, **how)
     async with harness.bot():
-        await harness.server.wait_until(lambda: not harness.status_messages(), 20)
+        await harness.server.wait_until(lambda: not harness.status_messages())
     assert len(harness.results()) == 1
     assert len(harness.server.pings) == 1
 
@@ -196,7 +197,7 @@ async def test_a_drawn_result_whose_sheet_is_gone_is_given_up_in_words(harness):
     async with harness.bot() as services:
         cut = harness.server.faults.drop("POST", f"/channels/{harness.channel.id}/messages", times=100)
         await harness.imagine("a fox")
-        await asyncio.wait_for(cut.reached.wait(), 10)
+        await asyncio.wait_for(cut.reached.wait(), TIMEOUT_S)
         (record,) = await services.db.jobs.open_records()
         sheet = services.images.files.grid_path(record.job.id, record.suffix)
     harness.server.faults.clear()
@@ -216,7 +217,7 @@ async def test_a_status_message_is_found_if_the_bot_died_before_recording_it(har
 
         monkeypatch.setattr(services.db.jobs, "set_status_message", die)
         await harness.imagine("a fox")
-        await asyncio.wait_for(reached.wait(), 10)
+        await asyncio.wait_for(reached.wait(), TIMEOUT_S)
     async with harness.bot():
         await harness.result()
         await harness.server.wait_until(lambda: not harness.status_messages())
@@ -240,7 +241,7 @@ async def test_a_picked_picture_whose_posting_was_cut_off_is_posted_once(harness
         grid = await harness.result()
         held = harness.server.faults.hold("POST", f"/channels/{harness.channel.id}/messages")
         await harness.person(harness.ada).press(grid, "U1")
-        await asyncio.wait_for(held.reached.wait(), 10)
+        await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
     harness.server.faults.clear()
     async with harness.bot():
         await harness.result(text="Image #1")
@@ -252,6 +253,7 @@ async def test_a_picked_image_that_was_only_recorded_is_posted_after_a_restart(h
     async with harness.bot() as services:
         await harness.imagine("a fox")
         grid = await harness.result()
+        await eventually(lambda: not harness.tasks)
         reached = asyncio.Event()
 
         async def die(*_: object) -> None:
@@ -260,7 +262,7 @@ async def test_a_picked_image_that_was_only_recorded_is_posted_after_a_restart(h
 
         monkeypatch.setattr(services.db.jobs, "set_status_message", die)
         await harness.person(harness.ada).press(grid, "U1")
-        await asyncio.wait_for(reached.wait(), 10)
+        await asyncio.wait_for(reached.wait(), TIMEOUT_S)
     async with harness.bot():
         await harness.result(text="Image #1")
     assert len(harness.results()) == 2

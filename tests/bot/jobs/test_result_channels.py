@@ -10,6 +10,7 @@ import pytest
 from bot.policy.settings import ResultPlacement
 from bot.policy.updates import Actor, update_settings
 from tests.support.bot_harness import eventually
+from tests.support.timing import TIMEOUT_S
 
 
 async def set_placement(services, harness, delivery: ResultPlacement, gallery=None) -> None:
@@ -89,7 +90,7 @@ async def test_a_result_in_a_gallery_is_found_again_after_a_crash(harness):
         (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs")
         await services.db.jobs._connection.write("UPDATE jobs SET state = 'drawn', answer_id = NULL", {})
     async with harness.bot() as services:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(TIMEOUT_S):
             while (await services.db.jobs.get(row["id"])).result_message_id is None:  # noqa: ASYNC110 (nothing tells of it)
                 await asyncio.sleep(0.01)
     assert len(harness.results(gallery)) == 1

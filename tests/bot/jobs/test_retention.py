@@ -6,6 +6,7 @@ import asyncio
 
 from db import retention
 from tests.support.bot_harness import eventually
+from tests.support.timing import TIMEOUT_S
 
 DAY = 24 * 3600
 
@@ -37,7 +38,7 @@ async def test_an_expired_failed_job_says_so_and_keeps_its_prompt_to_copy(harnes
         await eventually(lambda: not harness.tasks)
     harness.server.world.clock.advance(31 * DAY)
     async with harness.bot(retention_days=30) as services:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(TIMEOUT_S):
             while await services.db.jobs.get(job_id):  # noqa: ASYNC110 (nothing tells of it)
                 await asyncio.sleep(0.02)
         answer = await (await harness.person(harness.ada).press(failed, "Edit and retry")).message()
@@ -64,6 +65,6 @@ async def test_without_a_guild_setting_the_operators_retention_is_shown(harness)
         for command in ({"days": 7}, {"days": 0}):
             told = await harness.person(harness.mod).command("config retention", harness.channel, **command)
             message = await told.message()
-        assert "30 days, as whoever runs me has it" in message.content
+        assert "30 days (the bot operator's limit)" in message.content
         panel = await (await harness.person(harness.mod).command("config panel", harness.channel)).message()
-        assert "30 days, as whoever runs me has it" in panel.content
+        assert "30 days (the bot operator's limit)" in panel.content

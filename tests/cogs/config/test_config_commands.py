@@ -124,16 +124,16 @@ async def test_the_panel_changes_settings_by_select_and_by_modal(harness):
     async with harness.bot() as services:
         panel = await (await person.command("config panel", harness.channel)).message()
         await person.select(panel, "Private pictures", custom_id="config:page")
-        await harness.server.wait_for(harness.channel, lambda message: "config:set:stealth" in custom_ids(message), 20)
+        await harness.server.wait_for(harness.channel, lambda message: "config:set:stealth" in custom_ids(message))
         await person.select(panel, "Not allowed", custom_id="config:set:stealth")
-        await harness.server.wait_for(harness.channel, lambda message: "not allowed" in message.content, 20)
+        await harness.server.wait_for(harness.channel, lambda message: "not allowed" in message.content)
     async with harness.bot() as services:  # the panel keeps working after a restart
         await person.select(panel, "Roles with fast mode", custom_id="config:page")
         await harness.server.wait_for(
             harness.channel, lambda message: "config:set:fast_roles" in custom_ids(message), 20
         )
         await person.select(panel, role, custom_id="config:set:fast_roles")
-        await harness.server.wait_for(harness.channel, lambda message: f"<@&{role.id}>" in message.content, 20)
+        await harness.server.wait_for(harness.channel, lambda message: f"<@&{role.id}>" in message.content)
         await person.select(panel, "Days to keep pictures (0: not set)", custom_id="config:page")
         await harness.server.wait_for(
             harness.channel, lambda message: "config:type:retention_days" in custom_ids(message), 20
@@ -142,7 +142,7 @@ async def test_the_panel_changes_settings_by_select_and_by_modal(harness):
         assert "whole number" in await private_text(await person.submit_modal(opened, value="-1"))
         opened = await person.press(panel, custom_id="config:type:retention_days")
         await person.submit_modal(opened, value="14")
-        await harness.server.wait_for(harness.channel, lambda message: "14 days" in message.content, 20)
+        await harness.server.wait_for(harness.channel, lambda message: "14 days" in message.content)
         kept = await guild_settings(services, harness)
     assert (kept.stealth, kept.fast_roles, kept.retention_days) == (False, (role.id,), 14)
 
@@ -348,7 +348,7 @@ async def report_image(harness, log):
     result = await harness.result()
     form = await harness.person(harness.ben).context_menu("Report", result)
     await harness.person(harness.ben).submit_modal(form, reason="not **for** here")
-    return result, await harness.server.wait_for(log, lambda message: "Report" in message.content, 20)
+    return result, await harness.server.wait_for(log, lambda message: "Report" in message.content)
 
 
 async def test_moderators_see_a_report_and_can_delete_and_block(harness):
@@ -394,7 +394,7 @@ async def test_deleting_a_reported_running_job_cancels_it(harness):
         await harness.imagine("slow fox")
         form = await harness.person(harness.ben).context_menu("Report", await harness.status_message("(25%)"))
         await harness.person(harness.ben).submit_modal(form, reason="no")
-        report = await harness.server.wait_for(log, lambda message: "Report" in message.content, 20)
+        report = await harness.server.wait_for(log, lambda message: "Report" in message.content)
         await harness.person(harness.mod).press(report, "Delete the picture")
         await harness.status_message("Cancelled by")
         harness.release_slow_jobs()
@@ -409,7 +409,7 @@ async def test_a_report_is_closed_once_even_across_a_restart(harness):
     async with harness.bot():
         listed = await (await harness.person(harness.mod).command("config reports", harness.channel)).message()
         await harness.person(harness.mod).press(listed, "Dismiss")
-        await harness.server.wait_for(harness.channel, lambda message: "dismissed the report" in message.content, 20)
+        await harness.server.wait_for(harness.channel, lambda message: "dismissed the report" in message.content)
         again = await harness.person(harness.mod).press(report, "Delete the picture")
         assert "already dealt with this report" in await private_text(again)
         assert len(harness.results()) == 1
@@ -422,7 +422,7 @@ async def test_the_log_channel_receives_every_audit_entry(harness):
         await run_config(harness, "words block", words="gore")
         await run_config(harness, "block add", person=harness.ada, reason="spam")
         for words in ("log channel", "`gore`", "permanently: spam"):
-            heard = await harness.server.wait_for(log, lambda message, words=words: words in message.content, 20)
+            heard = await harness.server.wait_for(log, lambda message, words=words: words in message.content)
             assert f"<@{harness.mod.id}>" in heard.content
         harness.server.world.channels.pop(log.id)
         await run_config(harness, "stealth", allowed=False)  # a deleted log channel does no harm

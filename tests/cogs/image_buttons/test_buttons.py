@@ -66,7 +66,7 @@ async def test_picking_gives_credit_and_each_press_posts_it_again(harness):
         grid = await harness.result()
         for number in (2, 3):
             await harness.person(harness.ben).press(grid, "U1")
-            await harness.server.wait_until(lambda number=number: len(harness.results()) == number, 20)
+            await harness.server.wait_until(lambda number=number: len(harness.results()) == number)
     assert all(f"after a picture by <@{harness.ada.id}>" in result.content for result in harness.results()[1:])
 
 
@@ -122,7 +122,7 @@ async def test_highlighted_buttons_stay_highlighted(harness):
         for label in ("U1", "V4"):
             await harness.person(harness.ada).press(grid, label)
             await harness.server.wait_until(lambda label=label: button_style(grid, label) == 1)
-        await harness.server.wait_until(lambda: len(harness.results()) == 3, 20)
+        await harness.server.wait_until(lambda: len(harness.results()) == 3)
     assert [button_style(grid, label) for label in ("U1", "V4", "U2")] == [1, 1, 2]
 
 
@@ -165,7 +165,7 @@ async def test_two_quick_presses_are_two_jobs(harness):
         grid = await harness.result()
         await harness.person(harness.ada).press(grid, "V1")
         await harness.person(harness.ada).press(grid, "V1")
-        await harness.server.wait_until(lambda: len(harness.results()) == 3, 20)
+        await harness.server.wait_until(lambda: len(harness.results()) == 3)
 
 
 async def test_a_press_over_the_limit_is_refused_privately_without_highlight(harness):
@@ -183,7 +183,7 @@ async def test_a_press_over_the_limit_is_refused_privately_without_highlight(har
         assert refused.ephemeral
         assert button_style(grid, "V3") == 2
         harness.release_slow_jobs()
-        await harness.server.wait_until(lambda: len(harness.results()) == 3, 20)
+        await harness.server.wait_until(lambda: len(harness.results()) == 3)
 
 
 async def test_a_press_on_an_image_without_files_is_explained(harness):

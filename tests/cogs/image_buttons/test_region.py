@@ -12,6 +12,7 @@ from PIL import Image
 from preview import UploadedFile
 from tests.cogs.image_buttons.test_remix import load_record, pick_image
 from tests.support.bot_harness import eventually, first_tile, open_image
+from tests.support.timing import TIMEOUT_S
 
 
 async def open_region_picker(harness, picked):
@@ -56,7 +57,7 @@ async def test_fast_presses_are_all_counted_before_the_first_is_shown(harness):
         fields = [button["custom_id"] for button in asked.buttons[:9]]
         for number in (0, 4, 8, 4):
             await harness.person(harness.ada).press(asked, custom_id=fields[number])
-        await asyncio.wait_for(held.reached.wait(), 10)
+        await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
         pressed = await harness.person(harness.ada).press(asked, "Continue")
         await pressed.modal()
         assert highlighted(asked) == []
@@ -88,13 +89,13 @@ async def test_fast_presses_are_shown_together_and_none_delays_the_others(harnes
         first, newest, *others = (harness.server.faults.hold("POST", "/interactions/*") for _ in fields)
         for field in fields:
             await harness.person(harness.ada).press(asked, custom_id=field)
-        await asyncio.wait_for(first.reached.wait(), 10)
+        await asyncio.wait_for(first.reached.wait(), TIMEOUT_S)
         await eventually(lambda: len(pressed) == len(fields))
         first.release()
-        await asyncio.wait_for(newest.reached.wait(), 10)
+        await asyncio.wait_for(newest.reached.wait(), TIMEOUT_S)
         newest.release()
         await harness.server.wait_until(lambda: highlighted(asked) == list(range(9)))
-        await asyncio.wait_for(others[-1].reached.wait(), 10)
+        await asyncio.wait_for(others[-1].reached.wait(), TIMEOUT_S)
         harness.server.faults.clear()
 
 
@@ -119,8 +120,8 @@ async def test_a_press_that_could_not_be_shown_does_not_count(harness, monkeypat
         late = {"message": "Unknown interaction", "code": 10062}
         failing = harness.server.faults.fail("POST", "/interactions/*", status=404, body=late)
         await harness.person(harness.ada).press(asked, custom_id=field)
-        await asyncio.wait_for(failing.reached.wait(), 10)
-        await asyncio.wait_for(forgotten.wait(), 10)
+        await asyncio.wait_for(failing.reached.wait(), TIMEOUT_S)
+        await asyncio.wait_for(forgotten.wait(), TIMEOUT_S)
         await harness.person(harness.ada).press(asked, custom_id=field)
         await harness.server.wait_until(lambda: highlighted(asked) == [4])
 

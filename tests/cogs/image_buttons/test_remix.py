@@ -210,9 +210,9 @@ async def test_a_long_panorama_is_remixed_in_its_own_aspect_ratio(harness):
         for _ in range(2):
             before = len(harness.results())
             await harness.person(harness.ada).press(newest, "➡️")
-            await harness.server.wait_until(lambda before=before: len(harness.results()) == before + 1, 20)
+            await harness.server.wait_until(lambda before=before: len(harness.results()) == before + 1)
             await harness.person(harness.ada).press(harness.results()[-1], "U1")
-            await harness.server.wait_until(lambda before=before: len(harness.results()) == before + 2, 20)
+            await harness.server.wait_until(lambda before=before: len(harness.results()) == before + 2)
             newest = harness.results()[-1]
         pressed = await harness.person(harness.ada).press(newest, "Remix")
         await harness.person(harness.ada).submit_modal(pressed, prompt="an owl")

@@ -123,7 +123,7 @@ async def test_a_long_list_of_ancestors_is_cut(harness):
         newest = await harness.result()
         for number in range(2, 8):
             await harness.person(harness.ada).press(newest, "V1")
-            await harness.server.wait_until(lambda number=number: len(harness.results()) == number, 20)
+            await harness.server.wait_until(lambda number=number: len(harness.results()) == number)
             newest = harness.results()[-1]
         await harness.person(harness.ada).press(newest, "U1")
         answer = await (
@@ -186,7 +186,7 @@ async def test_deleting_removes_message_and_files_but_keeps_derived_images(harne
         await harness.person(harness.ada).press(large, "Vary (Subtle)")
         await harness.result(text="Variations")
         await harness.person(harness.ada).press(grid, "U1")
-        await harness.server.wait_until(lambda: len(harness.results()) == 4, 20)
+        await harness.server.wait_until(lambda: len(harness.results()) == 4)
 
 
 async def test_deleting_a_reposted_result_also_removes_the_first_message(harness):

@@ -11,6 +11,7 @@ import pytest
 from generation.engine.networks import download_progress
 from generation.messages import Loading
 from generation.models.model import Model
+from tests.support.timing import TIMEOUT_S
 
 UNET = Loading("unet", 2, 5, "Dreams")
 MODEL = Model(name="Dreams", ref="somebody/dreams")
@@ -31,16 +32,16 @@ def test_the_megabytes_that_have_come_are_told_while_they_come(blobs, model):
     told = queue.SimpleQueue()
     with download_progress.report_downloads(model, told.put) as report:
         report(UNET)
-        assert told.get(timeout=20) == UNET
+        assert told.get(timeout=TIMEOUT_S) == UNET
         coming = blobs / "abc.incomplete"
         coming.touch()
         os.truncate(coming, 2_000_000)
-        assert told.get(timeout=20) == Loading("unet, 2 MB", 2, 5, "Dreams")
+        assert told.get(timeout=TIMEOUT_S) == Loading("unet, 2 MB", 2, 5, "Dreams")
         os.truncate(coming, 3_000_000)
-        assert told.get(timeout=20) == Loading("unet, 3 MB", 2, 5, "Dreams")
+        assert told.get(timeout=TIMEOUT_S) == Loading("unet, 3 MB", 2, 5, "Dreams")
         coming.rename(blobs / "abc")
         report(Loading("vae", 3, 5, "Dreams"))
-        assert told.get(timeout=20) == Loading("vae", 3, 5, "Dreams")
+        assert told.get(timeout=TIMEOUT_S) == Loading("vae", 3, 5, "Dreams")
     assert told.empty()
 
 
@@ -49,7 +50,7 @@ def test_nothing_is_told_of_a_model_that_is_here(blobs, tmp_path):
     with download_progress.report_downloads(Model(name="Mine", ref=str(tmp_path)), told.put) as report:
         report(UNET)
         (tmp_path / "blobs").write_bytes(bytes(2_000_000))
-    assert told.get(timeout=20) == UNET
+    assert told.get(timeout=TIMEOUT_S) == UNET
     assert told.empty()
 
 
