@@ -65,6 +65,6 @@ async def test_without_a_guild_setting_the_operators_retention_is_shown(harness)
         for command in ({"days": 7}, {"days": 0}):
             told = await harness.person(harness.mod).command("config retention", harness.channel, **command)
             message = await told.message()
-        assert "30 days, as whoever runs me has it" in message.content
+        assert "30 days (the bot operator's limit)" in message.content
         panel = await (await harness.person(harness.mod).command("config panel", harness.channel)).message()
-        assert "30 days, as whoever runs me has it" in panel.content
+        assert "30 days (the bot operator's limit)" in panel.content
