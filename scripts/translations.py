@@ -20,15 +20,26 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from bot.policy import summary
 from bot.ui import job_text
 from bot.ui.i18n import DOMAIN, LOCALES
+from cogs.config import commands, panel_fields, reports, stats, stats_chart, word_rules
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = LOCALES / f"{DOMAIN}.pot"
 SOURCES = ("bot", "cogs")
 KEYWORDS = {"tr": None, "trn": (1, 2)}  # the positions of the texts among the arguments; None: the first
 # Texts that `tr` gets from a table, by the file of the table.
-TABLES = {"bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS)}
+TABLES = {
+    "bot/policy/summary.py": (summary.PLACEMENT_LABELS,),
+    "bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS),
+    "cogs/config/commands.py": (dict(enumerate(commands.FEATURE_FIELDS)),),
+    "cogs/config/panel_fields.py": (panel_fields.TITLES, panel_fields.CHOICES),
+    "cogs/config/reports.py": (reports.BUTTON_LABELS, reports.OUTCOME_TEXTS),
+    "cogs/config/stats.py": (stats.PERIOD_TITLES,),
+    "cogs/config/stats_chart.py": (stats_chart.ACTION_LABELS,),
+    "cogs/config/word_rules.py": (word_rules.RULE_LABELS,),
+}
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 MAINTAINERS = "maintainers"
 HEADER = "# Texts are added and removed by `python -m scripts.translations`; their translations are written here."

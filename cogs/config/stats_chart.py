@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
+from bot.ui.i18n import tr
 from db.stats import Breakdown, Percentiles, Statistics
+from generation.job import Action
 
 WIDTH, MARGIN = 1080, 56
 BACKGROUND, PANEL, TEXT, MUTED_TEXT, BAR, MUTED_BAR = "#1e1f22", "#2b2d31", "#f2f3f5", "#b5bac1", "#7aa2f7", "#3d4f7c"
@@ -16,12 +18,36 @@ LARGE, MEDIUM, SMALL = 68, 38, 32  # font height in pixels; a phone shows it at 
 LABEL_WIDTH, VALUE_WIDTH = 320, 270  # pixels before and after a bar
 
 
+ACTION_LABELS: dict[str, str] = {
+    Action.IMAGINE: "imagine",
+    Action.BLEND: "blend",
+    Action.REROLL: "reroll",
+    Action.PICK: "pick",
+    Action.UPSCALE_SUBTLE: "upscale",
+    Action.UPSCALE_CREATIVE: "upscale creative",
+    Action.UPSCALE_CREATIVE_4: "upscale creative 4",
+    Action.VARY_SUBTLE: "vary subtle",
+    Action.VARY_STRONG: "vary strong",
+    Action.VARY_REGION: "vary region",
+    Action.ZOOM_2: "zoom 2",
+    Action.ZOOM_1_5: "zoom 1 5",
+    Action.ZOOM_CUSTOM: "zoom custom",
+    Action.PAN_LEFT: "pan left",
+    Action.PAN_RIGHT: "pan right",
+    Action.PAN_UP: "pan up",
+    Action.PAN_DOWN: "pan down",
+    Action.MAKE_SQUARE: "make square",
+    Action.REMIX_SUBTLE: "remix subtle",
+    Action.REMIX_STRONG: "remix strong",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ChartLabels:
-    """The chart's title, the interval of each bar, and the labels below the first and the last bar."""
+    """The chart's title, the heading of the bars over time, and the labels below the first and the last of them."""
 
     title: str
-    interval: str
+    jobs_over_time: str
     first_label: str
     last_label: str
 
@@ -31,16 +57,16 @@ def draw_chart(statistics: Statistics, labels: ChartLabels) -> bytes:
     chart = _Chart()
     chart.heading(labels.title, LARGE)
     chart.figures(_figures(statistics))
-    chart.heading(f"Jobs {labels.interval}")
+    chart.heading(labels.jobs_over_time)
     chart.columns(statistics.over_time, labels)
-    chart.heading("Median · 90% within")
-    chart.times({"Waiting": statistics.queue_time, "Drawing": statistics.generation_time})
-    chart.heading("Drawing time by person")
-    chart.bars(_bar_row(breakdown, breakdown.name or "somebody", statistics) for breakdown in statistics.by_person)
-    chart.heading("Drawing time by action")
-    chart.bars(_bar_row(share, share.name.replace("_", " "), statistics) for share in statistics.by_action)
+    chart.heading(tr("Median · 90% within"))
+    chart.times({tr("Waiting"): statistics.queue_time, tr("Drawing"): statistics.generation_time})
+    chart.heading(tr("Drawing time by person"))
+    chart.bars(_bar_row(breakdown, breakdown.name or tr("somebody"), statistics) for breakdown in statistics.by_person)
+    chart.heading(tr("Drawing time by action"))
+    chart.bars(_bar_row(share, _action_label(share.name), statistics) for share in statistics.by_action)
     if statistics.by_model:
-        chart.heading("Jobs by model")
+        chart.heading(tr("Jobs by model"))
         chart.bars((share.name, share.jobs, f"{share.jobs:,}") for share in statistics.by_model)
     return chart.png()
 
@@ -56,11 +82,15 @@ def duration(seconds: float) -> str:
 
 def _figures(statistics: Statistics) -> dict[str, str]:
     return {
-        "jobs": f"{statistics.jobs:,}",
-        "people": f"{statistics.people:,}",
-        "drawing time": duration(statistics.seconds),
-        "failed": _percent(statistics.failed, statistics.jobs),
+        tr("jobs"): f"{statistics.jobs:,}",
+        tr("people"): f"{statistics.people:,}",
+        tr("drawing time"): duration(statistics.seconds),
+        tr("failed"): _percent(statistics.failed, statistics.jobs),
     }
+
+
+def _action_label(name: str) -> str:
+    return tr(ACTION_LABELS.get(name, name))
 
 
 def _percent(part: float, whole: float) -> str:
@@ -120,7 +150,7 @@ class _Chart:
         longest = max((each.p90 for each in times.values() if each), default=0.0) or 1.0
         for name, each in times.items():
             if each is None:
-                self._bar(name, 0.0, 0.0, "none")
+                self._bar(name, 0.0, 0.0, tr("none"))
             else:
                 self._bar(
                     name, each.median / longest, each.p90 / longest, f"{duration(each.median)} · {duration(each.p90)}"
@@ -133,7 +163,7 @@ class _Chart:
         for name, value, value_text in rows:
             self._bar(name, value / largest, 0.0, value_text)
         if not rows:
-            self._bar("nothing yet", 0.0, 0.0, "")
+            self._bar(tr("nothing yet"), 0.0, 0.0, "")
 
     def png(self) -> bytes:
         """Return the chart as a PNG, cropped to its content."""

@@ -13,9 +13,10 @@ import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo, write_mo
 
-from bot.ui import i18n, job_text
+from bot.ui import i18n
 from bot.ui.i18n import CATALOGUES, set_locale, tr, trn
 from scripts.translations import (
+    TABLES,
     TEMPLATE,
     catalogue_path,
     extract,
@@ -39,8 +40,8 @@ def calls(names):
 
 
 def translatable_texts():
-    """Return every text in the code that is passed to `tr` or `trn`, and the labels chosen by action and speed."""
-    texts = set(job_text._ACTION_LABELS.values()) | set(job_text._SPEED_LABELS.values())
+    """Return every text in the code that is passed to `tr` or `trn`, and the texts of the tables."""
+    texts = {text for tables in TABLES.values() for table in tables for text in table.values()}
     for _, node in calls({"tr", "trn"}):
         match node:
             case ast.Call(func=ast.Name(id="tr"), args=[ast.Constant(value=str(text))]):
@@ -123,14 +124,14 @@ def test_the_compiled_catalogue_is_current(language):
     }
 
 
-def test_only_the_labels_of_jobs_are_translated_from_a_table():
+def test_only_texts_of_listed_tables_are_translated_by_variable():
     not_literal = {
         path
         for path, node in calls({"tr", "trn"})
         for text in (node.args[:1] if node.func.id == "tr" else node.args[:2])
         if not isinstance(text, ast.Constant)
     }
-    assert not_literal == {"bot/ui/job_text.py"}
+    assert not_literal == set(TABLES)
 
 
 def test_texts_inside_f_strings_and_of_modules_are_extracted():
