@@ -122,6 +122,7 @@ def main(added: Collection[str] = ()) -> None:
         catalogue = read(path, language) if path.exists() else _new_catalogue(HEADER, language)
         catalogue.update(template)
         _write_po(path, catalogue)
+        catalogue = read(path, language)  # a new plural has as many forms as the language only after reading
         with catalogue_path(language, "mo").open("wb") as file:
             write_mo(file, catalogue)
         missing = [message for message in messages(catalogue).values() if not is_translated(message)]
