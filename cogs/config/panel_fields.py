@@ -86,6 +86,7 @@ FIELDS: dict[str, Field] = {
 }
 
 
+# The texts that are translated, for `scripts.translations`.
 TITLES = {name: field.title for name, field in FIELDS.items()}
 CHOICES = dict(
     enumerate(choice for field in FIELDS.values() if isinstance(field, ChoiceField) for choice in field.values)

@@ -67,7 +67,7 @@ def draw_chart(statistics: Statistics, labels: ChartLabels) -> bytes:
     chart.bars(_bar_row(share, _action_label(share.name), statistics) for share in statistics.by_action)
     if statistics.by_model:
         chart.heading(tr("Jobs by model"))
-        chart.bars((share.name, share.jobs, f"{share.jobs:,}") for share in statistics.by_model)
+        chart.bars((share.name, share.jobs, _localize(f"{share.jobs:,}")) for share in statistics.by_model)
     return chart.png()
 
 
@@ -76,14 +76,19 @@ def duration(seconds: float) -> str:
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             number = seconds / size
-            return f"{number:,.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+            return _localize(f"{number:,.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}")
+    return _localize(f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s")
+
+
+def _localize(number: str) -> str:
+    """Return a formatted number with the separators of the current language."""
+    return number.translate({ord("."): tr("."), ord(","): tr(",")})
 
 
 def _figures(statistics: Statistics) -> dict[str, str]:
     return {
-        tr("jobs"): f"{statistics.jobs:,}",
-        tr("people"): f"{statistics.people:,}",
+        tr("jobs"): _localize(f"{statistics.jobs:,}"),
+        tr("people"): _localize(f"{statistics.people:,}"),
         tr("drawing time"): duration(statistics.seconds),
         tr("failed"): _percent(statistics.failed, statistics.jobs),
     }
@@ -95,7 +100,7 @@ def _action_label(name: str) -> str:
 
 def _percent(part: float, whole: float) -> str:
     percent = 100 * part / whole if whole else 0.0
-    return f"{percent:.1f} %" if 0 < percent < 10 else f"{percent:.0f} %"
+    return _localize(f"{percent:.1f} %" if 0 < percent < 10 else f"{percent:.0f} %")
 
 
 def _bar_row(breakdown: Breakdown, name: str, statistics: Statistics) -> tuple[str, float, str]:
@@ -138,7 +143,7 @@ class _Chart:
                 self._canvas.rectangle((left + 2, floor - max(tall, 3), left + width - 2, floor), BAR)
         self._canvas.line((MARGIN, floor + 2, WIDTH - MARGIN, floor + 2), MUTED_BAR, 3)
         top = values.index(max(values))
-        self._centre(MARGIN + (top + 0.5) * width, f"{max(values):,}", floor - height - 44)
+        self._centre(MARGIN + (top + 0.5) * width, _localize(f"{max(values):,}"), floor - height - 44)
         self._write(MARGIN, labels.first_label, SMALL, MUTED_TEXT, floor + 14)
         self._write(
             WIDTH - MARGIN - _text_width(labels.last_label, SMALL), labels.last_label, SMALL, MUTED_TEXT, floor + 14

@@ -120,6 +120,7 @@ def _drawn(letter, size):
 def test_numbers_and_times_are_german_in_a_german_server():
     text = run_in("de", summary_text, make_statistics(jobs=1, people=2), "week")
     assert text.startswith("**Die letzte Woche:** 1 Auftrag von 2 Personen, 100 s Zeichenzeit; 1 gescheitert")
+    assert (run_in("de", duration, 9.94), run_in("de", duration, 1e9)) == ("9,9 s", "11.574 d")
     labels = run_in("de", _chart_labels, "month", 1_795_000_000.0)
     assert (labels.title, labels.first_label, labels.last_label) == ("Der letzte Monat", "19.10.", "18.11.")
 
