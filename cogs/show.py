@@ -14,7 +14,7 @@ from bot.discord_calls import NO_MENTIONS
 from bot.jobs.destination import is_private
 from bot.policy.context import context_from
 from bot.policy.policy import JobRequest
-from bot.policy.visibility import NSFW_MESSAGE, can_view_job, is_nsfw_withheld
+from bot.policy.visibility import can_view_job, is_nsfw_withheld, nsfw_message
 from bot.ui.dynamic_items import persistent_view
 from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import tr, trn
@@ -90,7 +90,7 @@ class Show(commands.Cog):
         if record.sensitive and await is_nsfw_withheld(
             self.services.policy, self.client, interaction.guild_id, interaction.channel_id
         ):
-            raise UserError(NSFW_MESSAGE)
+            raise UserError(nsfw_message())
         preferences = await self.services.db.preferences.get(interaction.user.id)
         # Another user's result from another channel stays private here.
         is_own_or_same_channel = (

@@ -24,11 +24,13 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from discord import app_commands
 
+from bot.policy import summary
 from bot.ui import job_text, job_views
 from bot.ui.command_translator import is_translatable
 from bot.ui.i18n import DOMAIN, LOCALES
 from cogs import batch, prompt_modal, settings
 from cogs import help as help_pages
+from cogs.config import commands, panel_fields, reports, stats, stats_chart, word_rules
 from cogs.image_buttons import region
 from generation.prompt.parameters import PARAMETERS
 from scripts.commands_doc import offline_client
@@ -50,6 +52,13 @@ TABLES: dict[str, tuple[Mapping[Any, str], ...]] = {
         settings._SWITCHES,
         settings._STYLIZE_LABELS,
     ),
+    "bot/policy/summary.py": (summary.PLACEMENT_LABELS,),
+    "cogs/config/commands.py": (dict(enumerate(commands.FEATURE_FIELDS)),),
+    "cogs/config/panel_fields.py": (panel_fields.TITLES, panel_fields.CHOICES),
+    "cogs/config/reports.py": (reports.BUTTON_LABELS, reports.OUTCOME_TEXTS),
+    "cogs/config/stats.py": (stats.PERIOD_TITLES,),
+    "cogs/config/stats_chart.py": (stats_chart.ACTION_LABELS,),
+    "cogs/config/word_rules.py": (word_rules.RULE_LABELS,),
 }
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 NO_DESCRIPTION = "…"  # discord.py's description of an option that has none

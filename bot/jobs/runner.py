@@ -16,7 +16,7 @@ from bot.jobs.progress import JobProgress
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
 from bot.jobs.tasks import TaskRegistry
-from bot.policy.visibility import NSFW_WITHHELD_MESSAGE, allows_nsfw, is_nsfw_withheld
+from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, nsfw_withheld_message
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import user_message
@@ -79,7 +79,7 @@ class JobRunner:
     async def _require_nsfw_allowed(self, job: Job, channel_id: int) -> None:
         if await is_nsfw_withheld(self.services.policy, self.client, job.destination.guild_id, channel_id):
             await self.services.images.files.delete(job.id)  # it may be stored already, if its gallery is gone
-            raise UserError(NSFW_WITHHELD_MESSAGE)
+            raise UserError(nsfw_withheld_message())
 
     async def post_result(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> None:
         """Post a generated job's result and remove its status message."""
