@@ -506,7 +506,7 @@ async def test_replies_are_german_in_a_german_server_and_the_audit_log_is_englis
         for name, options, expected in (
             ("feature", {"feature": "fast mode", "add": role}, f"Schneller Modus: <@&{role.id}> hinzugefügt.\n-# Gilt"),
             ("limits", {"role": role, "jobs_a_day": 1}, f"Limits von <@&{role.id}>: 1 Auftrag am Tag."),
-            ("results", {"where": "a thread for each person"}, "Ergebnisse: ein Thread für jede Person."),
+            ("results", {"where": "a thread for each person"}, "Ergebnisse: ein Thread pro Person."),
             ("log", {}, "Log-Kanal: keiner."),
             ("words block", {"words": "gore"}, "1 Wort gesperrt (ablehnen): `gore`"),
             (
