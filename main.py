@@ -1,4 +1,4 @@
-"""The ways to start Atelier: the bot, the preview in a browser, or one picture from the terminal."""
+"""Atelier's command line: start the bot or the preview, generate one grid, check, back up or restore."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ To try Atelier without a Discord account:
   python main.py imagine "a castle by the sea" --out pictures
 How to get a token: docs/self-hosting.md"""
 
-# The preview has servers of its own, runs beside the bot, and shows people its last words.
+# The preview has its own servers, runs beside the bot, and shows the bot's last output on its page.
 PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT": ""}
 
 
 def main() -> int:
-    """Run what the command line asks for and give the exit code: 2 for what the person who typed it can mend."""
+    """Run the command and return the exit code: 2 for an error that the caller can fix."""
     arguments = _parse_arguments()
     load_dotenv(Path(".env"))
     try:
         config = Config.read(os.environ)
-        # In the terminal the progress bar tells what the log would.
+        # The progress bar says what the log would.
         level = config.log_level if arguments.command is None else "WARNING"
         logs.configure(logs.LogConfig(level=level, style=config.log_format))
         if arguments.command == "backup":
@@ -84,7 +84,7 @@ def _restore(config: Config, file: Path, *, replace: bool) -> int:
         contents, previous_data = restore_backup(file, config.data_dir, replace=replace)
     print(f"{config.data_dir}: {contents.jobs} jobs and {contents.images} pictures")
     if previous_data:
-        print(f"What was there is now in {previous_data}")
+        print(f"The previous data is now in {previous_data}")
     return 0
 
 
@@ -99,7 +99,7 @@ async def _preview(config: Config, port: int, *, browser: bool) -> int:
 
 
 def describe_models(refs: Sequence[str]) -> dict[str, Any]:
-    """Describe the models for people who have not met them: the first one's name, what it knows, what to try."""
+    """Return the default model's name, subjects and examples, and the other models' names, for the preview page."""
     model, *others = ModelRegistry.from_refs(refs).models
     facts = Path(model.ref) / "atelier.json"
     known = json.loads(facts.read_text()).get("known", {}) if facts.is_file() else {}
@@ -112,23 +112,21 @@ def describe_models(refs: Sequence[str]) -> dict[str, Any]:
 
 
 def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="main.py", description="Atelier, a studio for your Discord server.")
-    commands = parser.add_subparsers(dest="command", title="without a command, the bot is started")
-    imagine = commands.add_parser("imagine", help="draw one grid without Discord")
-    imagine.add_argument("prompt", help='what to draw, with parameters: "a red fox under the moon --ar 3:2"')
-    imagine.add_argument("--out", type=Path, default=Path("pictures"), help="folder for the pictures (pictures)")
-    imagine.add_argument("--image", type=Path, help="a picture to start from")
+    parser = argparse.ArgumentParser(description="Atelier, a Midjourney-style studio for Discord.")
+    commands = parser.add_subparsers(dest="command", title="without a command, start the bot")
+    imagine = commands.add_parser("imagine", help="generate one grid without Discord")
+    imagine.add_argument("prompt", help='the prompt with parameters: "a red boat on the sea --ar 3:2"')
+    imagine.add_argument("--out", type=Path, default=Path("pictures"), help="folder for the images (pictures)")
+    imagine.add_argument("--image", type=Path, help="an image to start from")
     preview = commands.add_parser("preview", help="try the bot in a browser, without a Discord account")
-    preview.add_argument("--port", type=int, default=4870, help="port on loopback, 0 for any free one (4870)")
+    preview.add_argument("--port", type=int, default=4870, help="port on loopback, 0 for any free port (4870)")
     preview.add_argument("--no-browser", action="store_true", help="only print the address")
-    commands.add_parser("doctor", help="see what is wrong with this installation, and what mends it")
-    backup = commands.add_parser("backup", help="write all that is kept to one file, also while the bot runs")
-    backup.add_argument("file", type=Path, help="the file, which is replaced if it is an earlier backup")
-    restore = commands.add_parser("restore", help="put a backup into the data folder")
-    restore.add_argument("file", type=Path, help="a file that backup wrote")
-    restore.add_argument(
-        "--replace", action="store_true", help="set aside what is there already, in a folder beside it"
-    )
+    commands.add_parser("doctor", help="check this installation and suggest fixes")
+    backup = commands.add_parser("backup", help="write all data to one file, even while the bot runs")
+    backup.add_argument("file", type=Path, help="the file to write; an earlier backup is replaced")
+    restore = commands.add_parser("restore", help="restore a backup into the data folder")
+    restore.add_argument("file", type=Path, help="a file written by backup")
+    restore.add_argument("--replace", action="store_true", help="move existing data to a folder beside it")
     return parser.parse_args()
 
 

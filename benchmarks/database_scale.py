@@ -1,8 +1,7 @@
-"""Time what asks the database with a million jobs in it, against the same with ten thousand.
+"""Time the bot's database queries with a million jobs, compared with ten thousand.
 
-`python -m benchmarks.database_scale` makes both databases in the temporary folder, which takes some minutes, and keeps
-them for
-the next run.
+`python -m benchmarks.database_scale` creates both databases in the temporary folder, which takes some minutes, and
+keeps them for the next run.
 """
 
 from __future__ import annotations
@@ -40,16 +39,16 @@ from generation.params import Params, PromptPart
 
 PEOPLE, CHANNELS, ROLES, WORDS = 5_000, 500, 200, 10_000
 GUILD, OWNER = 1, 2
-NOW, YEAR_S = 1_800_000_000.0, 365 * 86_400.0  # the jobs were asked for in the year before this
-REPEATS = 5  # of which the median counts, and the first is told as well: nothing of the file is in memory by then
-TARGET_S, START_TARGET_S = 1.0, 2.0  # seconds
+NOW, YEAR_S = 1_800_000_000.0, 365 * 86_400.0  # all jobs were requested in the year before this time
+REPEATS = 5  # the median counts; the slowest is printed too
+TARGET_S, START_TARGET_S = 1.0, 2.0
 PARAMS = Params(
     parts=(PromptPart("a red fox"),), width=512, height=512, seed=7, num_inference_steps=25, guidance_scale=7.5
 )
 
 
 def make_database(jobs: int) -> Path:
-    """Give a database with so many jobs; made once for each state of the migrations."""
+    """Return the path of a database with `jobs` jobs, created once per version of the migrations."""
     version = hashlib.sha256("".join(read_migrations()).encode()).hexdigest()[:8]
     path = Path(tempfile.gettempdir()) / f"atelier-scale-{version}-{jobs}.sqlite3"
     if not path.exists():
@@ -62,13 +61,13 @@ def make_database(jobs: int) -> Path:
 
 
 async def _create_database(path: Path) -> None:
-    """Make a database with one job, after which all others are formed."""
+    """Create a database with one job, the template of all others."""
     async with JobStore.open(path) as store:
         await store.add_job(_job(Requester(1, "somebody")))
 
 
 def _insert_jobs(path: Path, jobs: int) -> None:
-    """Put the jobs in while there are no indexes and triggers, which come back at the end."""
+    """Insert the jobs without indexes and triggers, which are created again at the end."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode = OFF")
         database.execute("PRAGMA synchronous = OFF")
@@ -88,13 +87,13 @@ def _insert_jobs(path: Path, jobs: int) -> None:
 
 
 def _template_row(database: sqlite3.Connection) -> tuple[list[str], dict[str, Any]]:
-    found = database.execute("SELECT * FROM jobs")
-    columns = [column[0] for column in found.description]
-    return columns, dict(zip(columns, found.fetchone(), strict=True))
+    cursor = database.execute("SELECT * FROM jobs")
+    columns = [column[0] for column in cursor.description]
+    return columns, dict(zip(columns, cursor.fetchone(), strict=True))
 
 
 def _rows(jobs: int) -> Iterator[dict[str, Any]]:
-    """Give rows of a busy server: a few people ask for much, most for little."""
+    """Yield the rows of a busy server: a few users request many jobs, most request few."""
     rng = random.Random(1)
     words = [f"word{number}" for number in range(3000)]
     for number in range(jobs):
@@ -116,12 +115,18 @@ def _rows(jobs: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def _job(asker: Requester) -> Job:
-    to = Destination(
+def _job(requester: Requester) -> Job:
+    destination = Destination(
         guild_id=GUILD, channel_id=3, by_channel=True, token="t" * 200, token_expires_at=NOW, upload_limit=10 * 2**20
     )
     return Job(
-        id="0" * 12, action=Action.IMAGINE, params=PARAMS, requester=asker, destination=to, parent=None, asked_at=NOW
+        id="0" * 12,
+        action=Action.IMAGINE,
+        params=PARAMS,
+        requester=requester,
+        destination=destination,
+        parent=None,
+        asked_at=NOW,
     )
 
 
@@ -129,17 +134,15 @@ Call = Callable[[], Awaitable[Any]]
 
 
 async def measure(path: Path) -> dict[str, list[float]]:
-    """Give the seconds of each question to the database, several times over."""
-    opening = []
-    for _ in range(REPEATS):
-        opening.append(await _start(path))
+    """Return the seconds that each query took, by its name, `REPEATS` times."""
+    startup = [await _start(path) for _ in range(REPEATS)]
     async with Connection.open(path) as connection:
         await _fill_settings(connection)
         (busiest,) = await connection.fetch_all(
             "SELECT asker_id AS id FROM jobs GROUP BY asker_id ORDER BY count(*) DESC LIMIT 1"
         )
         calls = _calls(connection, busiest["id"])
-        return {"start: open, who was served last, what is open": opening} | {
+        return {"startup: open, last served, open jobs": startup} | {
             name: [await _timed(call) for _ in range(REPEATS)] for name, call in calls.items()
         }
 
@@ -160,23 +163,23 @@ async def _timed(call: Call) -> float:
 
 
 async def _fill_settings(connection: Connection) -> None:
-    """Have the owners set as much as they can."""
+    """Store as many settings as a server can have."""
     guilds = GuildStore(connection)
 
-    def everything(settings: Any) -> Any:
-        bounds = {role: RoleLimits(jobs_a_day=100_000, cooldown=0) for role in (GUILD, *range(100, 100 + ROLES))}
-        return replace(settings, channels=tuple(range(1000, 1000 + CHANNELS)), bounds=bounds)
+    def fill(settings: Any) -> Any:
+        limits = {role: RoleLimits(jobs_a_day=100_000, cooldown=0) for role in (GUILD, *range(100, 100 + ROLES))}
+        return replace(settings, channels=tuple(range(1000, 1000 + CHANNELS)), bounds=limits)
 
-    await update_settings(guilds, Actor(GUILD, OWNER), "everything", everything)
-    act = AuditEntry(guild_id=GUILD, person_id=OWNER, act="words", details="many", at=NOW)
-    await guilds.block_words(act, {f"blocked{number}": "refuse" for number in range(WORDS)})
+    await update_settings(guilds, Actor(GUILD, OWNER), "everything", fill)
+    entry = AuditEntry(guild_id=GUILD, person_id=OWNER, act="words", details="many", at=NOW)
+    await guilds.block_words(entry, {f"blocked{number}": "refuse" for number in range(WORDS)})
 
 
 def _calls(connection: Connection, person: int) -> Mapping[str, Call]:
     search, stats, privacy = JobSearch(connection), Stats(connection), PersonalData(connection)
-    store, people, guilds = JobStore(connection), PreferenceStore(connection), GuildStore(connection)
+    store, preferences, guilds = JobStore(connection), PreferenceStore(connection), GuildStore(connection)
     policy = Policy(guilds, Usage(connection), lambda: NOW)
-    who = RequestContext(
+    context = RequestContext(
         guild_id=GUILD,
         channel_ids=frozenset({1000}),
         person_id=person,
@@ -184,18 +187,18 @@ def _calls(connection: Connection, person: int) -> Mapping[str, Call]:
     )
     day = 86_400.0
     return {
-        "/imagine: may this person?": lambda: policy.authorize(who, JobRequest(action=Action.IMAGINE, params=PARAMS)),
-        "/imagine: preferences": lambda: people.get(person),
-        "a button: the job": lambda: store.get("0" * 12),
+        "/imagine: policy": lambda: policy.authorize(context, JobRequest(action=Action.IMAGINE, params=PARAMS)),
+        "/imagine: preferences": lambda: preferences.get(person),
+        "a button: its job": lambda: store.get("0" * 12),
         "/show: nothing typed": lambda: search.by_prompt(person, ""),
         "/show: one letter typed": lambda: search.by_prompt(person, "w"),
         "/show: two words typed": lambda: search.by_prompt(person, "word12 word7"),
         "/favourites": lambda: search.favourites(person, ""),
         "a message: its job": lambda: search.by_message(500),
-        "/info: the busiest person": lambda: search.lifetime(person),
-        "/info: somebody": lambda: search.lifetime(1000 + PEOPLE // 2),
-        "/privacy: the busiest person": lambda: privacy.summary(person),
-        "/privacy: fifty jobs for a file": lambda: privacy.export_jobs(person, START_CURSOR, 50),
+        "/info: the busiest user": lambda: search.lifetime(person),
+        "/info: an average user": lambda: search.lifetime(1000 + PEOPLE // 2),
+        "/privacy: the busiest user": lambda: privacy.summary(person),
+        "/privacy: export of fifty jobs": lambda: privacy.export_jobs(person, START_CURSOR, 50),
         "/config stats day": lambda: stats.for_guild(GUILD, NOW - day, NOW, 24),
         "/config stats week": lambda: stats.for_guild(GUILD, NOW - 7 * day, NOW, 7),
         "/config stats month": lambda: stats.for_guild(GUILD, NOW - 30 * day, NOW, 30),
@@ -205,7 +208,7 @@ def _calls(connection: Connection, person: int) -> Mapping[str, Call]:
 
 
 def main() -> int:
-    """Print the times, and give the exit code."""
+    """Print the times; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=1_000_000)
     parser.add_argument("--few", type=int, default=10_000)
@@ -213,7 +216,7 @@ def main() -> int:
     few, many = (asyncio.run(measure(make_database(jobs))) for jobs in (args.few, args.jobs))
     columns = (f"{args.few:,} jobs", f"{args.jobs:,} jobs", "the slowest of five")
     rows = {name: (statistics.median(few[name]), statistics.median(many[name]), max(many[name])) for name in many}
-    print(table("question", columns, rows, "ms"))
+    print(table("query", columns, rows, "ms"))
     print(f"\n{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     start, *others = rows.values()
     return 0 if start[1] < START_TARGET_S and all(row[1] < TARGET_S for row in others) else 1

@@ -1,7 +1,7 @@
-"""Time the engine against stock diffusers on the same weights: `python -m benchmarks.engine`.
+"""Compare the engine with stock diffusers on the same weights: `python -m benchmarks.engine`.
 
-The stock pipeline stands there plain (32-bit floats) and with its own recommendations for the device: half precision,
-channels last, and with `--compile` torch.compile. Compiling is timed apart, since it takes minutes.
+The stock pipeline runs plainly (in float32) and with its own recommendations for the device: half precision, channels
+last, and with `--compile` also torch.compile. Compilation is timed separately, because it takes minutes.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 ASPECTS = ((1.0, 1.0), (1.25, 0.75), (1.0, 1.0), (0.75, 1.25), (1.0, 1.0), (1.0, 1.0), (1.25, 0.75), (1.0, 1.0))
 STEPS = (12, 30, 8, 20, 12, 40, 8, 16)
 PROMPTS = ("a castle on the hills at sunset", "a red boat on the sea", "a fox in the snow", "a rocket in space")
-BATCHED_STEPS = 4  # a step takes as long whether there are few or many
+BATCHED_STEPS = 4  # few are enough, because every step takes equally long
 
 
 class TimedEngine:
-    """An engine whose results can be waited for; times are by `clock`."""
+    """An engine whose results can be awaited, with times measured by `clock`."""
 
     def __init__(self, ref: str, device: str, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -53,7 +53,7 @@ class TimedEngine:
         self.engine = DenoisingEngine.load(ref, device, self._on_event)
 
     def step_until(self, done: Callable[[], bool]) -> None:
-        """Step while there is something to do, until `done`."""
+        """Step the engine until `done` returns true."""
         while not done():
             if self.engine.busy:
                 self.engine.step()
@@ -78,27 +78,27 @@ class TimedEngine:
 
 @dataclass(frozen=True)
 class Arrival:
-    """Somebody's job and when it comes, in seconds."""
+    """A job and its arrival time in seconds."""
 
     request: Generate
     arrives_at: float
 
 
-def params_for(engine: DenoisingEngine, place: int, aspect: tuple[float, float], steps: int) -> Params:
-    """Give a grid of four at the model's own area."""
+def params_for(engine: DenoisingEngine, number: int, aspect: tuple[float, float], steps: int) -> Params:
+    """Return the params of a grid of four at the model's native area; `number` selects prompt and seed."""
     side = engine.model.native_size
     return Params(
-        parts=(PromptPart(PROMPTS[place % len(PROMPTS)]),),
+        parts=(PromptPart(PROMPTS[number % len(PROMPTS)]),),
         width=round(side * aspect[0] / 32) * 32,
         height=round(side * aspect[1] / 32) * 32,
-        seed=1000 * place,
+        seed=1000 * number,
         num_inference_steps=steps,
         guidance_scale=engine.model.guidance_scale,
     )
 
 
 def run_stock(stock: Any, params: Params) -> list[Image.Image]:
-    """Draw with the stock pipeline as a simple bot would."""
+    """Generate a grid with the stock pipeline, as a simple bot would."""
     generators = [Generator("cpu").manual_seed(params.seed + tile) for tile in range(params.count)]
     images: list[Image.Image] = stock(
         params.parts[0].text,
@@ -113,37 +113,37 @@ def run_stock(stock: Any, params: Params) -> list[Image.Image]:
 
 
 def encode_images(images: Sequence[Image.Image]) -> None:
-    """Encode what a bot needs, with this project's settings, after the pipeline is done."""
+    """Encode tiles and grid image with this project's settings."""
     for image in images:
         image.save(io.BytesIO(), "PNG", compress_level=1)
     encode_to_limit(make_grid(images), UPLOAD_LIMIT)
 
 
 class Stopwatch:
-    """Wall and processor time since it was made."""
+    """Measures wall and CPU time since its creation."""
 
     def __init__(self) -> None:
-        self._wall, self._processor = time.perf_counter(), time.process_time()
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def read(self) -> tuple[float, float]:
-        """Give both, in seconds."""
-        return time.perf_counter() - self._wall, time.process_time() - self._processor
+        """Return wall and CPU time in seconds."""
+        return time.perf_counter() - self._wall, time.process_time() - self._cpu
 
 
-def load_stock_pipelines(ref: str, place: torch.device, fast: torch.dtype, *, is_compiled: bool) -> dict[str, Any]:
-    """Load the stock pipeline as it comes and as its documentation recommends."""
-    stocks = {"stock, plain": _load_stock(ref, place, torch.float32)}
+def load_stock_pipelines(ref: str, device: torch.device, fast: torch.dtype, *, is_compiled: bool) -> dict[str, Any]:
+    """Load the stock pipeline with its defaults, and with the recommendations of its documentation."""
+    stocks = {"stock, plain": _load_stock(ref, device, torch.float32)}
     if fast is not torch.float32:
-        stocks[f"stock, {fast}, channels last".replace("torch.", "")] = _channels_last(_load_stock(ref, place, fast))
+        stocks[f"stock, {fast}, channels last".replace("torch.", "")] = _channels_last(_load_stock(ref, device, fast))
     if is_compiled:
-        compiled = _channels_last(_load_stock(ref, place, fast))
+        compiled = _channels_last(_load_stock(ref, device, fast))
         compiled.unet = torch.compile(compiled.unet)
         stocks["the same, compiled"] = compiled
     return stocks
 
 
-def _load_stock(ref: str, place: torch.device, precision: torch.dtype) -> Any:
-    stock = DiffusionPipeline.from_pretrained(ref, dtype=precision, safety_checker=None).to(place)
+def _load_stock(ref: str, device: torch.device, precision: torch.dtype) -> Any:
+    stock = DiffusionPipeline.from_pretrained(ref, dtype=precision, safety_checker=None).to(device)
     stock.set_progress_bar_config(disable=True)
     return stock
 
@@ -159,15 +159,15 @@ ENGINE = "engine"
 
 
 def one_job(timed_engine: TimedEngine, stocks: Mapping[str, Any], repeats: int) -> list[str]:
-    """Time one grid, encoded, with the engine and with the stock pipelines, in turn.
+    """Time one grid, encoding included, with the engine and with the stock pipelines, alternately.
 
-    On a busy machine the processor time is the one to go by.
+    On a busy machine, compare the CPU times.
     """
-    wanted = params_for(timed_engine.engine, 0, (1.0, 1.0), timed_engine.engine.model.num_inference_steps)
-    warm = {label: _timed(lambda stock=stock: run_stock(stock, wanted)) for label, stock in stocks.items()}  # type: ignore[misc]
-    rounds = [_one_round(timed_engine, stocks, wanted, turn) for turn in range(repeats + 1)][1:]
-    title = "| one grid of four | wall | of plain | processor | of plain | first time, wall |"
-    rows = [_row(label, rounds, warm.get(label)) for label in rounds[0]]
+    params = params_for(timed_engine.engine, 0, (1.0, 1.0), timed_engine.engine.model.num_inference_steps)
+    warm_up = {label: _timed(lambda stock=stock: run_stock(stock, params)) for label, stock in stocks.items()}  # type: ignore[misc]
+    rounds = [_one_round(timed_engine, stocks, params, turn) for turn in range(repeats + 1)][1:]
+    title = "| one grid of four | wall | of plain | CPU | of plain | first time, wall |"
+    rows = [_row(label, rounds, warm_up.get(label)) for label in rounds[0]]
     return [title, "| --- | --- | --- | --- | --- | --- |", *rows]
 
 
@@ -177,13 +177,13 @@ def _timed(work: Callable[[], Any]) -> Times:
     return watch.read()
 
 
-def _one_round(timed_engine: TimedEngine, stocks: Mapping[str, Any], wanted: Params, turn: int) -> dict[str, Times]:
+def _one_round(timed_engine: TimedEngine, stocks: Mapping[str, Any], params: Params, turn: int) -> dict[str, Times]:
     def with_engine() -> None:
-        timed_engine.engine.add(Generate(f"one-{turn}", wanted, turn, UPLOAD_LIMIT))
+        timed_engine.engine.add(Generate(f"one-{turn}", params, turn, UPLOAD_LIMIT))
         timed_engine.step_until(lambda: f"one-{turn}" in timed_engine.grids)
 
     times = {
-        label: _timed(lambda stock=stock: encode_images(run_stock(stock, wanted)))  # type: ignore[misc]
+        label: _timed(lambda stock=stock: encode_images(run_stock(stock, params)))  # type: ignore[misc]
         for label, stock in stocks.items()
     }
     return times | {ENGINE: _timed(with_engine)}
@@ -199,19 +199,19 @@ def _row(label: str, rounds: Sequence[Mapping[str, Times]], first: Times | None)
 
 
 def similarity(timed_engine: TimedEngine, stocks: Mapping[str, Any]) -> list[str]:
-    """Compare pictures with the plain stock pipeline's: peak signal-to-noise ratios in dB over some prompts."""
+    """Return the PSNR of images, in dB, against those of the plain stock pipeline, over all prompts."""
     rows: dict[str, list[float]] = defaultdict(list)
-    for place in range(len(PROMPTS)):
-        wanted = params_for(timed_engine.engine, place, (1.0, 1.0), timed_engine.engine.model.num_inference_steps)
-        drawn = {label: run_stock(stock, wanted) for label, stock in stocks.items()}
-        timed_engine.engine.add(Generate(f"like-{place}", wanted, place, UPLOAD_LIMIT))
-        timed_engine.step_until(lambda: f"like-{place}" in timed_engine.grids)  # noqa: B023
-        drawn[ENGINE] = [Image.open(io.BytesIO(tile)) for tile in timed_engine.grids[f"like-{place}"].tiles]
-        plain, *others = drawn
+    for number in range(len(PROMPTS)):
+        params = params_for(timed_engine.engine, number, (1.0, 1.0), timed_engine.engine.model.num_inference_steps)
+        images = {label: run_stock(stock, params) for label, stock in stocks.items()}
+        timed_engine.engine.add(Generate(f"like-{number}", params, number, UPLOAD_LIMIT))
+        timed_engine.step_until(lambda: f"like-{number}" in timed_engine.grids)  # noqa: B023
+        images[ENGINE] = [Image.open(io.BytesIO(tile)) for tile in timed_engine.grids[f"like-{number}"].tiles]
+        plain, *others = images
         for label in others:
-            rows[label] += map(_psnr, drawn[label], drawn[plain])
-    title = f"| against the plain stock pipeline, {4 * len(PROMPTS)} pictures | median PSNR | worst |"
-    lines = [f"| {label} | {statistics.median(found):.1f} dB | {min(found):.1f} dB |" for label, found in rows.items()]
+            rows[label] += map(_psnr, images[label], images[plain])
+    title = f"| against the plain stock pipeline, {4 * len(PROMPTS)} images | median PSNR | worst |"
+    lines = [f"| {label} | {statistics.median(psnr):.1f} dB | {min(psnr):.1f} dB |" for label, psnr in rows.items()]
     return [title, "| --- | --- | --- |", *lines]
 
 
@@ -223,41 +223,44 @@ def _psnr(one: Image.Image, other: Image.Image) -> float:
 def batched_throughput(
     timed_engine: TimedEngine, people: Sequence[int], tiles: int, clock: Callable[[], float]
 ) -> list[str]:
-    """Give so many people a job each, one after another and all at once; compare the time for a picture."""
-    title = f"| {tiles} pictures each, {BATCHED_STEPS} steps | one after another | all at once | ratio |"
+    """Return the time per image with one job per user, run one after another and all at once."""
+    title = f"| {tiles} images each, {BATCHED_STEPS} steps | one after another | all at once | ratio |"
     lines = [title, "| --- | --- | --- | --- |"]
-    _seconds_per_image(timed_engine, 1, tiles, 1, clock)  # to warm up
-    for number in people:
-        apart, together = (_seconds_per_image(timed_engine, number, tiles, at_once, clock) for at_once in (1, number))
-        lines.append(f"| {number} | {1000 * apart:.0f} ms | {1000 * together:.0f} ms | {together / apart:.2f} |")
+    _seconds_per_image(timed_engine, 1, tiles, 1, clock)  # warm-up
+    for jobs in people:
+        sequential, concurrent = (
+            _seconds_per_image(timed_engine, jobs, tiles, at_once, clock) for at_once in (1, jobs)
+        )
+        milliseconds = f"{1000 * sequential:.0f} ms | {1000 * concurrent:.0f} ms"
+        lines.append(f"| {jobs} | {milliseconds} | {concurrent / sequential:.2f} |")
     return lines
 
 
 def _seconds_per_image(
-    timed_engine: TimedEngine, number: int, tiles: int, at_once: int, clock: Callable[[], float]
+    timed_engine: TimedEngine, jobs: int, tiles: int, at_once: int, clock: Callable[[], float]
 ) -> float:
-    """Give the seconds for a picture, where so many jobs are there at once."""
-    wanted = [
-        replace(params_for(timed_engine.engine, place, (1.0, 1.0), BATCHED_STEPS), count=tiles)
-        for place in range(number)
+    """Return the seconds per image with `at_once` jobs in the engine at a time."""
+    params = [
+        replace(params_for(timed_engine.engine, number, (1.0, 1.0), BATCHED_STEPS), count=tiles)
+        for number in range(jobs)
     ]
     start = clock()
-    for first in range(0, number, at_once):
-        names = [f"{clock()}-{place}" for place in range(first, first + at_once)]
-        for place, name in enumerate(names, first):
-            timed_engine.engine.add(Generate(name, wanted[place], place, UPLOAD_LIMIT))
+    for first in range(0, jobs, at_once):
+        names = [f"{clock()}-{number}" for number in range(first, first + at_once)]
+        for number, name in enumerate(names, first):
+            timed_engine.engine.add(Generate(name, params[number], number, UPLOAD_LIMIT))
         timed_engine.step_until(lambda: timed_engine.grids.keys() >= set(names))  # noqa: B023
-    return (clock() - start) / (number * tiles)
+    return (clock() - start) / (jobs * tiles)
 
 
 def run_eight_users(timed_engine: TimedEngine, stock: Any, gap: float, turn: int) -> dict[str, dict[str, float]]:
-    """Let eight people come `gap` seconds apart; give total time, mean wait and mean time to the first sign."""
+    """Run eight jobs that arrive `gap` seconds apart; return total time, mean wait and mean wait for the first step."""
     arrivals = [
         Arrival(
-            Generate(f"{turn}-{place}", params_for(timed_engine.engine, place, aspect, steps), place, UPLOAD_LIMIT),
-            gap * place,
+            Generate(f"{turn}-{number}", params_for(timed_engine.engine, number, aspect, steps), number, UPLOAD_LIMIT),
+            gap * number,
         )
-        for place, (aspect, steps) in enumerate(zip(ASPECTS, STEPS, strict=True))
+        for number, (aspect, steps) in enumerate(zip(ASPECTS, STEPS, strict=True))
     ]
     return {
         "stock": _run_sequentially(stock, arrivals, timed_engine.clock),
@@ -266,16 +269,17 @@ def run_eight_users(timed_engine: TimedEngine, stock: Any, gap: float, turn: int
 
 
 def _run_sequentially(stock: Any, arrivals: Sequence[Arrival], clock: Callable[[], float]) -> dict[str, float]:
-    start, waits, signs = clock(), [], []
+    start, waits, first_steps = clock(), [], []
     for arrival in arrivals:
         while clock() - start < arrival.arrives_at:
-            pass  # busily, since a sleeping process has no processor time
-        begun = clock()
+            pass  # a busy wait, because a sleeping process uses no CPU time, which `clock` may measure
+        started = clock()
         encode_images(run_stock(stock, arrival.request.params))
         now = clock()
         waits.append(now - start - arrival.arrives_at)
-        signs.append(begun + (now - begun) / arrival.request.params.num_inference_steps - start - arrival.arrives_at)
-    return _summary(clock() - start, waits, signs)
+        first_step = started + (now - started) / arrival.request.params.num_inference_steps
+        first_steps.append(first_step - start - arrival.arrives_at)
+    return _summary(clock() - start, waits, first_steps)
 
 
 def _run_concurrently(timed_engine: TimedEngine, arrivals: Sequence[Arrival]) -> dict[str, float]:
@@ -286,27 +290,28 @@ def _run_concurrently(timed_engine: TimedEngine, arrivals: Sequence[Arrival]) ->
     names = {arrival.request.job_id: arrival.arrives_at for arrival in arrivals}
     timed_engine.step_until(lambda: timed_engine.finished_at.keys() >= names.keys())
     waits = [timed_engine.finished_at[name] - start - at for name, at in names.items()]
-    signs = [timed_engine.first_progress_at[name] - start - at for name, at in names.items()]
-    return _summary(max(timed_engine.finished_at[name] for name in names) - start, waits, signs)
+    first_steps = [timed_engine.first_progress_at[name] - start - at for name, at in names.items()]
+    return _summary(max(timed_engine.finished_at[name] for name in names) - start, waits, first_steps)
 
 
-def _summary(total: float, waits: Sequence[float], signs: Sequence[float]) -> dict[str, float]:
-    return {"total": total, "mean wait": statistics.mean(waits), "mean wait for the first step": statistics.mean(signs)}
+def _summary(total: float, waits: Sequence[float], first_steps: Sequence[float]) -> dict[str, float]:
+    means = {"mean wait": statistics.mean(waits), "mean wait for the first step": statistics.mean(first_steps)}
+    return {"total": total} | means
 
 
 def staggered_users(timed_engine: TimedEngine, stock: Any, repeats: int, gap: float) -> list[str]:
-    """Repeat the eight people and compare the medians."""
+    """Return a comparison of the medians over several runs of eight users."""
     runs = [run_eight_users(timed_engine, stock, gap, turn) for turn in range(repeats)]
     rows = []
     for measure in runs[0]["stock"]:
-        stock_time, engine_time = (statistics.median(run[who][measure] for run in runs) for who in ("stock", "engine"))
+        stock_time, engine_time = (statistics.median(run[name][measure] for run in runs) for name in ("stock", ENGINE))
         rows.append(f"| {measure} | {stock_time:.2f} s | {engine_time:.2f} s | {engine_time / stock_time:.2f} |")
-    title = f"| eight people, {gap:.1f} s apart | stock, one after another | engine | ratio |"
+    title = f"| eight users, {gap:.1f} s apart | stock, one after another | engine | ratio |"
     return [title, "| --- | --- | --- | --- |", *rows]
 
 
 def main() -> None:
-    """Run the comparisons that are asked for and print them as Markdown."""
+    """Run the requested comparisons and print them as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=None, help="folder or hub id; the embedded model, or a random one like it")
     parser.add_argument("--device", default="auto")
@@ -316,7 +321,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--crowds", type=int, default=2)
     parser.add_argument("--people", type=int, nargs="+", default=[1, 2, 4, 8, 16])
-    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="processor: for crowds on a busy CPU")
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="wall", help="processor: CPU time, for `crowd` on a busy machine"
+    )
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -329,7 +336,7 @@ PARTS = ("job", "likeness", "grids", "pictures", "crowd")
 
 
 def build_random_model(folder: Path) -> str:
-    """Make a model of the embedded one's size with random weights."""
+    """Build a model of the embedded one's size with random weights."""
     from tests.support.tiny_model import build_tiny_model
 
     return str(build_tiny_model(folder, channels=(64, 128, 192), side=256, text_in_time=True))
@@ -337,17 +344,17 @@ def build_random_model(folder: Path) -> str:
 
 def compare(ref: str, args: argparse.Namespace) -> None:
     """Load the engine and the stock pipelines and print the tables."""
-    place, precision = choose_device(args.device)
+    device, precision = choose_device(args.device)
     clock = CLOCKS[args.clock]
     timed_engine = TimedEngine(ref, args.device, clock)
-    stocks = load_stock_pipelines(ref, place, precision, is_compiled=args.compile)
+    stocks = load_stock_pipelines(ref, device, precision, is_compiled=args.compile)
     plain = next(iter(stocks.values()))
     model = timed_engine.engine.model
     weights = sum(parameter.numel() for parameter in plain.unet.parameters()) / 1e6
-    print(f"{model.name}, UNet of {weights:.1f} M, {model.native_size}², {place} with {precision}, ", end="")
+    print(f"{model.name}, UNet of {weights:.1f} M, {model.native_size}², {device} with {precision}, ", end="")
     print(f"{torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")
-    if place.type == "cpu":
-        print("There is no GPU here: nothing is said about one.")
+    if device.type == "cpu":
+        print("No GPU was found: these figures are for a CPU.")
     tables: dict[str, Callable[[], list[str]]] = {
         "job": lambda: one_job(timed_engine, stocks, args.repeats),
         "likeness": lambda: similarity(timed_engine, stocks),
@@ -363,7 +370,7 @@ def compare(ref: str, args: argparse.Namespace) -> None:
 
 
 def _arrival_interval(timed_engine: TimedEngine, stock: Any, clock: Callable[[], float]) -> float:
-    """Give half of what one grid takes, so that people come faster than they can be served."""
+    """Return half the time of one grid, so that jobs arrive faster than they can be generated."""
     start = clock()
     run_stock(
         stock,

@@ -1,6 +1,6 @@
-"""Time the lag of the bot's event loop beside drawing, against an empty loop: `python -m benchmarks.event_loop_lag`.
+"""Measure the lag of the bot's event loop during generation: `python -m benchmarks.event_loop_lag`.
 
-The empty loop runs at the same time in a process of its own, so it shows what the machine alone costs.
+For comparison, an empty loop runs at the same time in its own process, which shows the lag caused by the machine.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from benchmarks.harness import (
 )
 
 QUEUED, DURATION_S = 20, 15.0
-REQUEST_INTERVAL_S = 0.5  # seconds between two commands: a bot that nobody talks to is hardly late
-TARGET_S = 0.1  # seconds
+REQUEST_INTERVAL_S = 0.5  # between two commands: an idle bot has almost no lag
+TARGET_S = 0.1
 
 
 async def measure(args: argparse.Namespace) -> bool:
-    """Let people ask and cancel, with drawing stopped and with drawing, and read both probes."""
+    """Let users request and cancel jobs, with the GPU process paused and running, and read both probes."""
     with tempfile.TemporaryDirectory(prefix="atelier-lag-") as name:
         ours, empty = Path(name) / "bot", Path(name) / "alone"
         async with (
@@ -42,24 +42,24 @@ async def measure(args: argparse.Namespace) -> bool:
         ):
             with harness.bot.gpu_paused():
                 await _fill_queue(harness)
-                still = await _generate_load(harness)
-            used = harness.bot.cpu_seconds()
-            drawing = await _generate_load(harness)
-            used = harness.bot.cpu_seconds() - used
+                paused = await _generate_load(harness)
+            cpu = harness.bot.cpu_seconds()
+            generating = await _generate_load(harness)
+            cpu = harness.bot.cpu_seconds() - cpu
         rows = {
-            "an empty loop, drawing stopped": summarize(_lags(empty, still)),
-            "the bot's, drawing stopped": summarize(_lags(ours, still)),
-            "an empty loop, drawing": summarize(_lags(empty, drawing)),
-            "the bot's, drawing": summarize(_lags(ours, drawing)),
+            "an empty loop, generation paused": summarize(_lags(empty, paused)),
+            "the bot's loop, generation paused": summarize(_lags(ours, paused)),
+            "an empty loop, generating": summarize(_lags(empty, generating)),
+            "the bot's loop, generating": summarize(_lags(ours, generating)),
         }
     print(table(f"event-loop lag, {QUEUED} queued", SUMMARY_COLUMNS, rows, unit="ms"))
-    print(f"\nbeside drawing the bot used {used / (drawing[1] - drawing[0]):.1%} of a processor core")
-    return rows["the bot's, drawing"][1] < TARGET_S
+    print(f"\nwhile generating, the bot's process used {cpu / (generating[1] - generating[0]):.1%} of a CPU core")
+    return rows["the bot's loop, generating"][1] < TARGET_S
 
 
-def probe_command(file: Path, what: str) -> tuple[str, ...]:
-    """Give the arguments for Python that start a probe."""
-    return "-m", "benchmarks.lag_probe", str(file), what
+def probe_command(file: Path, target: str) -> tuple[str, ...]:
+    """Return the arguments for Python that start a probe."""
+    return "-m", "benchmarks.lag_probe", str(file), target
 
 
 @contextlib.asynccontextmanager
@@ -82,15 +82,15 @@ async def _fill_queue(harness: BenchmarkHarness) -> None:
 
 
 async def _generate_load(harness: BenchmarkHarness) -> tuple[float, float]:
-    """Ask and cancel for a while; give when that was."""
+    """Request and cancel jobs for `DURATION_S`; return the start and end (time.monotonic)."""
     start = time.monotonic()
     for person in itertools.cycle(harness.people):
         if time.monotonic() - start > DURATION_S:
             break
-        asked = await harness.imagine(person)
-        await response_seconds(asked)
+        request = await harness.imagine(person)
+        await response_seconds(request)
         if harness.count("waiting") > QUEUED:
-            await response_seconds(await harness.cancel(person, asked))
+            await response_seconds(await harness.cancel(person, request))
         await asyncio.sleep(REQUEST_INTERVAL_S)
     return start, time.monotonic()
 

@@ -1,4 +1,4 @@
-"""A studio to measure: the stand-in and its people here, the shipped bot in a process of its own. Linux only."""
+"""The benchmarks' harness: the fake Discord and its users in this process, the bot in its own. Linux only."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from preview import FakeDiscord, Interaction, SimulatedUser, World
 
 ROOT = Path(__file__).parents[1]
 BOT_COMMAND = (str(ROOT / "main.py"),)
-LOAD_TIMEOUT_S = 180.0  # seconds at most: the model's libraries take long to import on a busy machine
+LOAD_TIMEOUT_S = 180.0  # the model's libraries take long to import on a busy machine
 STOP_TIMEOUT_S = 20.0
 WRITE_INTERVAL_S = 0.1
-CHANNELS = 8  # Discord lets a bot post about once a second in each
+CHANNELS = 8  # several, because Discord lets a bot post about once a second in each
 
 
 class BotProcess:
-    """The bot's process; `lines` is its log so far."""
+    """The bot's process; `lines` has its log so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.lines: list[str] = []
@@ -41,27 +41,27 @@ class BotProcess:
         self._reading = asyncio.create_task(self._read())
 
     async def wait_for_log(self, text: str, seconds: float) -> None:
-        """Wait until a line of the log contains `text`; raises TimeoutError or, if the bot ended, RuntimeError."""
+        """Wait until a log line contains `text`; raises TimeoutError, or RuntimeError if the bot exits."""
         async with asyncio.timeout(seconds):
             while not any(text in line for line in self.lines):
                 if self._reading.done():
-                    raise RuntimeError("the bot ended:\n" + "\n".join(self.lines[-20:]))
+                    raise RuntimeError("the bot exited:\n" + "\n".join(self.lines[-20:]))
                 self._changed.clear()
                 await self._changed.wait()
 
     def cpu_seconds(self) -> float:
-        """Give the processor time that the bot's own process, without its GPU process, has used so far."""
+        """Return the CPU time that the bot's own process, without its GPU process, has used so far."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> dict[str, int]:
-        """Give the bytes that the bot's two processes take, what they share counted in parts."""
+        """Return the memory of the bot's two processes in bytes, with shared memory counted proportionally (PSS)."""
         processes = {"the bot's process": self._process.pid, "the GPU process": gpu_process(self._process.pid)}
-        return {who: _pss_bytes(process) for who, process in processes.items()}
+        return {name: _pss_bytes(process) for name, process in processes.items()}
 
     @contextmanager
     def gpu_paused(self) -> Iterator[None]:
-        """Stop the GPU process for the block, and let everything else of the bot go on."""
+        """Pause the GPU process during the block, while the rest of the bot runs on."""
         gpu = gpu_process(self._process.pid)
         os.kill(gpu, signal.SIGSTOP)
         try:
@@ -70,7 +70,7 @@ class BotProcess:
             os.kill(gpu, signal.SIGCONT)
 
     async def stop(self) -> None:
-        """Stop it as a service manager would, and then whatever is left of its session."""
+        """Terminate the bot as a service manager would, then kill what is left of its session."""
         with contextlib.suppress(ProcessLookupError, TimeoutError):
             self._process.terminate()
             await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
@@ -87,7 +87,7 @@ class BotProcess:
 
 
 class BenchmarkHarness:
-    """A guild full of people, and the bot that serves them."""
+    """A guild with many users, and the bot that serves them."""
 
     def __init__(self, server: FakeDiscord, people: int, folder: Path) -> None:
         self.server = server
@@ -100,18 +100,18 @@ class BenchmarkHarness:
         self.bot: BotProcess
 
     async def imagine(self, person: SimulatedUser) -> Interaction:
-        """Type /imagine where this person usually does."""
+        """Send /imagine in the user's channel."""
         return await person.command("imagine", self.channel_by_user[person.user.id], prompt="a red boat on the sea")
 
     def count(self, state: str) -> int:
-        """Count the jobs in a state, as the bot has recorded them."""
+        """Return the number of jobs in a state (a stored value of JobState), from the bot's database."""
         with contextlib.closing(sqlite3.connect(self.folder / "data" / "atelier.sqlite3", timeout=10)) as database:
             (number,) = database.execute("SELECT count(*) FROM jobs WHERE state = ?", (state,)).fetchone()
         return int(number)
 
     @asynccontextmanager
     async def measure_disk_writes(self) -> AsyncIterator[list[float]]:
-        """Measure for the block how long the disk of the bot's data takes to write 4 kB for good."""
+        """Measure during the block how long the disk of the bot's data takes to write and sync 4 kB."""
         times: list[float] = []
         writing = asyncio.create_task(_write_periodically(self.folder / "written", times))
         try:
@@ -120,9 +120,9 @@ class BenchmarkHarness:
             writing.cancel()
             await asyncio.wait({writing})
 
-    async def cancel(self, person: SimulatedUser, asked: Interaction) -> Interaction:
-        """Press Cancel below the answer to a command."""
-        return await person.press(await asked.message(), "Cancel")
+    async def cancel(self, person: SimulatedUser, request: Interaction) -> Interaction:
+        """Press Cancel below the response to a command."""
+        return await person.press(await request.message(), "Cancel")
 
 
 @asynccontextmanager
@@ -135,7 +135,7 @@ async def start_harness(
     heartbeat_interval: float = 41.25,
     **settings: object,
 ) -> AsyncIterator[BenchmarkHarness]:
-    """Start the stand-in and the bot with `settings`, wait until the model is ready, and end both."""
+    """Start the fake Discord and the bot with `settings`, wait until the model is ready, and stop both afterwards."""
     server = FakeDiscord(World(), latency=latency, heartbeat_interval=heartbeat_interval)
     with tempfile.TemporaryDirectory(prefix="atelier-benchmark-") as name:
         folder = Path(name)
@@ -151,17 +151,18 @@ async def start_harness(
             finally:
                 await harness.bot.stop()
         if server.crashes or server.violations:
-            raise RuntimeError(f"the stand-in objects: {server.crashes} {list(map(str, server.violations[:5]))}")
+            violations = list(map(str, server.violations[:5]))
+            raise RuntimeError(f"the fake Discord reports errors: {server.crashes} {violations}")
 
 
 async def _start(program: Sequence[str], server: FakeDiscord, folder: Path, settings: dict[str, object]) -> BotProcess:
-    own = {name.upper(): str(value) for name, value in settings.items()}
+    variables = {name.upper(): str(value) for name, value in settings.items()}
     address = {"DISCORD_API_URL": server.api_url, "DISCORD_TOKEN": server.world.application.token}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *program,
-        cwd=folder,  # where there is no .env
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | address | own,
+        cwd=folder,  # which has no .env
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | address | variables,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -186,7 +187,7 @@ def _write(file: Path) -> float:
 
 
 def gpu_process(bot: int) -> int:
-    """Find the GPU process among a bot's children; raises RuntimeError when there is none."""
+    """Return the process id of a bot's GPU process; raises RuntimeError if there is none."""
     for task in Path(f"/proc/{bot}/task").iterdir():
         for child in (task / "children").read_text().split():
             if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
@@ -200,7 +201,7 @@ def _pss_bytes(process: int) -> int:
 
 
 def resolve_model(name: str, folder: Path) -> str:
-    """Give the model's place; "tiny" is one with random weights that draws many grids a second."""
+    """Return the model's folder or hub id; "tiny" is a model with random weights that generates five grids a second."""
     if name != "tiny":
         return str(ROOT / name) if (ROOT / name).is_dir() else name
     from tests.support.tiny_model import build_tiny_model
@@ -208,27 +209,27 @@ def resolve_model(name: str, folder: Path) -> str:
     return str(build_tiny_model(folder / "tiny"))
 
 
-async def response_seconds(asked: Interaction) -> float:
-    """Give the time from what a person did to the bot's first answer; infinite when they read that it failed.
+async def response_seconds(request: Interaction) -> float:
+    """Return the seconds from an interaction to the bot's first response; infinite if Discord reports a failure.
 
-    Raises RuntimeError for an answer that is a refusal.
+    Raises RuntimeError if the response is a refusal.
     """
     try:
-        answer = await asked.response()
+        response = await request.response()
     except (AssertionError, TimeoutError):
         return math.inf
-    if answer.ephemeral:
-        raise RuntimeError(f"refused: {answer.data.get('content')}")
-    return answer.seconds
+    if response.ephemeral:
+        raise RuntimeError(f"refused: {response.data.get('content')}")
+    return response.seconds
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Give the smallest value that at least `share` of the values do not exceed."""
+    """Return the smallest value that at least `share` of the values do not exceed."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[float]], unit: str = "s") -> str:
-    """Lay out rows of seconds as Markdown."""
+    """Return rows of seconds as a Markdown table."""
     scale, digits = (1000, 1) if unit == "ms" else (1, 3)
     lines = [f"| {title} | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
     for name, values in rows.items():
@@ -237,7 +238,7 @@ def table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[float]
 
 
 def summarize(values: Sequence[float]) -> list[float]:
-    """Give the median, the 99th percentile and the worst."""
+    """Return the median, the 99th percentile and the maximum."""
     return [statistics.median(values), quantile(values, 0.99), max(values)]
 
 
@@ -245,14 +246,14 @@ SUMMARY_COLUMNS = ("median", "p99", "worst")
 
 
 def run(measure: Callable[[argparse.Namespace], Coroutine[Any, Any, bool]], description: str | None) -> int:
-    """Read the command line, measure between two looks at the machine's load, and give the exit code."""
+    """Parse the command line, measure, print the machine's load before and after, and return the exit code."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--model", default=EMBEDDED, help='folder, hub id, or "tiny" for random weights')
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads that draw (1)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads for generation (1)")
     args = parser.parse_args()
-    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # a bot that is stopped cuts its uploads
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # stopping the bot aborts its uploads
     before = os.getloadavg()[0]
-    good = asyncio.run(measure(args))
+    passed = asyncio.run(measure(args))
     after = os.getloadavg()[0]
     print(f"\n{Path(args.model).name}; {os.cpu_count()} cores, load {before:.1f} before and {after:.1f} after")
-    return 0 if good else 1
+    return 0 if passed else 1

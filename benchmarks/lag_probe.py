@@ -1,7 +1,7 @@
-"""Write down how late an event loop is: in the shipped bot's loop, or in one that has nothing else to do.
+"""Record the lag of the bot's event loop, or of an empty one.
 
-`python -m benchmarks.lag_probe FILE bot` starts the bot as `python main.py` does; `FILE alone` only measures.
-Each line of FILE is a time (time.monotonic) and the seconds by which a short sleep that ended then was too long.
+`python -m benchmarks.lag_probe FILE bot` starts the bot as `python main.py` does; `FILE alone` runs an empty loop.
+Each line of FILE has a time (time.monotonic) and the seconds by which a short sleep until then was too long.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-PERIOD_S = 0.01  # seconds
+PERIOD_S = 0.01
 
 
 async def write_lag(out: TextIO) -> None:
@@ -25,7 +25,7 @@ async def write_lag(out: TextIO) -> None:
 
 
 class ProbedEventLoopPolicy(asyncio.DefaultEventLoopPolicy):
-    """Makes event loops that measure their own lag from their first turn on."""
+    """Creates event loops that record their own lag from the start."""
 
     def __init__(self, out: TextIO) -> None:
         super().__init__()
@@ -33,23 +33,23 @@ class ProbedEventLoopPolicy(asyncio.DefaultEventLoopPolicy):
         self._probe: asyncio.Task[None] | None = None
 
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
-        """Make a loop with a probe in it."""
+        """Return a new loop with a probe task."""
         loop = super().new_event_loop()
         self._probe = loop.create_task(write_lag(self._out))
         return loop
 
 
 def main() -> int:
-    """Start what the command line asks for."""
-    file, what = sys.argv[1:]
+    """Run the target that the command line names."""
+    file, target = sys.argv[1:]
     with Path(file).open("w", buffering=1) as out:
-        if what == "alone":
+        if target == "alone":
             asyncio.run(write_lag(out))
         asyncio.set_event_loop_policy(ProbedEventLoopPolicy(out))
-        import main as shipped
+        import main as bot_main
 
         sys.argv = ["main.py"]
-        return shipped.main()
+        return bot_main.main()
 
 
 if __name__ == "__main__":  # the GPU process imports this file again

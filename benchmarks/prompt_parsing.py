@@ -25,7 +25,7 @@ ROUNDS, REPEATS = 15, 100
 
 
 def argparse_parser() -> Callable[[str], argparse.Namespace]:
-    """Build the reader that one would write in five minutes, without any of the language's forgiveness."""
+    """Build a minimal parser of the same parameters, without the tolerance and the error messages of the bot's."""
     parser = argparse.ArgumentParser()
     parser.add_argument("text", nargs="*")
     for name, kind in (("seed", int), ("steps", int), ("cfg", float), ("quality", float)):
@@ -37,16 +37,16 @@ def argparse_parser() -> Callable[[str], argparse.Namespace]:
     return lambda prompt: parser.parse_args(shlex.split(prompt))
 
 
-def milliseconds(read: Callable[[str], object], prompt: str) -> float:
-    """Give the time of one reading."""
+def milliseconds(function: Callable[[str], object], prompt: str) -> float:
+    """Return the mean time of one call."""
     start = time.perf_counter()
     for _ in range(REPEATS):
-        read(prompt)
+        function(prompt)
     return (time.perf_counter() - start) / REPEATS * 1000
 
 
 def parse_full_prompt(_: str) -> PromptRequest:
-    """Read a prompt the way `/imagine` does, with all that can go with it."""
+    """Parse a prompt as `/imagine` does, with a link, an option, preferences and a server's defaults."""
     typed = "https://example.org/fox.png a red fox:: snow::.5 --iw 2 --mine --c 20 --tile --fast"
     (prompt,) = permute(typed, limit=4)
     return parse_prompt(
@@ -55,21 +55,21 @@ def parse_full_prompt(_: str) -> PromptRequest:
 
 
 def main() -> None:
-    """Print the median time of each prompt, both ways in turns, and the ratio."""
-    other = argparse_parser()
+    """Print the median time of each prompt with both parsers, measured alternately, and their ratio."""
+    parse_with_argparse = argparse_parser()
     print("  ours    argparse  ratio  prompt")
     for prompt in PROMPTS:
         pairs = [
-            (milliseconds(lambda text: parse_params(text, REGISTRY), prompt), milliseconds(other, prompt))
+            (milliseconds(lambda text: parse_params(text, REGISTRY), prompt), milliseconds(parse_with_argparse, prompt))
             for _ in range(ROUNDS)
         ]
         ours, theirs = (statistics.median(times) for times in zip(*pairs, strict=True))
         print(f"{ours:.3f} ms  {theirs:.3f} ms  {ours / theirs:5.2f}  {prompt[:70]}")
     params = parse_params(PROMPTS[2], REGISTRY)
-    whole = statistics.median(milliseconds(parse_full_prompt, "") for _ in range(ROUNDS))
-    print(f"{whole:.3f} ms to read one with a link, an option and two layers of settings, its choices made")
-    echo = statistics.median(milliseconds(lambda _: format_prompt(params, REGISTRY), "") for _ in range(ROUNDS))
-    print(f"{echo:.3f} ms to write the third one again")
+    full = statistics.median(milliseconds(parse_full_prompt, "") for _ in range(ROUNDS))
+    print(f"{full:.3f} ms to expand and parse one with a link, an option and two layers of defaults")
+    formatting = statistics.median(milliseconds(lambda _: format_prompt(params, REGISTRY), "") for _ in range(ROUNDS))
+    print(f"{formatting:.3f} ms to format the third one again")
 
 
 if __name__ == "__main__":

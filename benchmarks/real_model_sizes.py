@@ -1,7 +1,7 @@
-"""Draw with random weights of the real models' size: `python -m benchmarks.real_model_sizes --family sd15 --stock`.
+"""Time real model sizes with random weights: `python -m benchmarks.real_model_sizes --family sd15 --stock`.
 
-The folder that is made is what the hub would give, and is loaded as such. On a GPU, pictures a second stand beside the
-most that its matrix rate allows. On a CPU, `--steps 2 --tiles 1` shows that the whole road works at full size.
+The model folder has the layout of the hub's and is loaded like one. On a GPU, the images per second are compared with
+the maximum that its matrix rate allows. On a CPU, `--steps 2 --tiles 1` shows that full-size models work at all.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from generation.engine.networks.ldm_checkpoint import clip_tokenizer
 from generation.messages import Generate
 from generation.params import Params
 
-H200_TFLOPS = 790.0  # TFLOP/s in half precision, as measured by others; --rate for another GPU
+H200_TFLOPS = 790.0  # TFLOP/s in half precision, from published measurements; use --rate for another GPU
 TEXT = {"vocab_size": 49408, "max_position_embeddings": 77, "bos_token_id": 49406, "eos_token_id": 49407}
 VIT_L = TEXT | {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12}
 VIT_H = TEXT | {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 23, "num_attention_heads": 16}
@@ -49,7 +49,7 @@ SDXL_UNET = {
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The published measures of a family; `row` and `decode` are TFLOP for a UNet row and for a picture's VAE."""
+    """The published architecture of a family, and the TFLOP of one UNet row and of decoding one image."""
 
     name: str
     resolution: int
@@ -60,7 +60,7 @@ class ModelSpec:
     prediction: str = "epsilon"
 
     def max_images_per_second(self, steps: int, rate: float) -> float:
-        """Give the most pictures a second at `rate` TFLOP/s, with guidance."""
+        """Return the maximum number of images per second at `rate` TFLOP/s, with guidance."""
         return rate / (2 * steps * self.unet_tflop + self.vae_tflop)
 
 
@@ -99,7 +99,7 @@ MODEL_SPECS = {
 
 
 def build_random_pipeline(family: ModelSpec, folder: Path) -> str:
-    """Write a pipeline with random weights in bfloat16, as large as the real one."""
+    """Save a pipeline of the real size with random weights in bfloat16; return its folder."""
     encoders = [transformers.CLIPTextModel, transformers.CLIPTextModelWithProjection][: len(family.text_encoders)]
     texts = [
         _build_random(kind, transformers.CLIPTextConfig(**config))
@@ -146,18 +146,18 @@ def _build_random(kind: Any, config: Any) -> Any:
 
 
 def _init_random(network: Any) -> Any:
-    """Fill a network that has no weights yet with small random ones."""
+    """Allocate a meta network's weights and fill them with small random values."""
     network.to(torch.bfloat16).to_empty(device="cpu")
     with torch.no_grad():
         for name, weight in network.named_parameters():
-            reach = (3 / weight[0].numel()) ** 0.5 if weight.ndim > 1 else 0.0
-            weight.uniform_(-reach, reach) if reach else weight.fill_(float(name.endswith("weight")))
+            bound = (3 / weight[0].numel()) ** 0.5 if weight.ndim > 1 else 0.0
+            weight.uniform_(-bound, bound) if bound else weight.fill_(float(name.endswith("weight")))
     return network
 
 
 @contextmanager
 def _model_folder(folder: Path | None, family: ModelSpec) -> Any:
-    """Give the model's folder: one that is there already, or one that goes afterwards."""
+    """Yield the model's folder: an existing one, a new one to keep, or a temporary one."""
     if folder is not None and (folder / "model_index.json").is_file():
         yield str(folder)
     elif folder is not None:
@@ -167,94 +167,89 @@ def _model_folder(folder: Path | None, family: ModelSpec) -> Any:
             yield build_random_pipeline(family, Path(name))
 
 
-def run_concurrently(timed_engine: TimedEngine, wanted: Params, people: int, turn: int) -> tuple[float, float, float]:
-    """Let people come at once; give pictures a second, the time to the first preview, and to the mean end."""
-    names = [f"{turn}-{place}" for place in range(people)]
+def run_concurrently(timed_engine: TimedEngine, params: Params, people: int, turn: int) -> tuple[float, float, float]:
+    """Run one job per user at once; return images per second and the mean times to first preview and to the end."""
+    names = [f"{turn}-{number}" for number in range(people)]
     start = timed_engine.clock()
-    for place, name in enumerate(names):
-        timed_engine.engine.add(Generate(name, replace(wanted, seed=1000 * place), place, UPLOAD_LIMIT))
+    for number, name in enumerate(names):
+        timed_engine.engine.add(Generate(name, replace(params, seed=1000 * number), number, UPLOAD_LIMIT))
     timed_engine.step_until(lambda: timed_engine.finished_at.keys() >= set(names))
     seconds = max(timed_engine.finished_at[name] for name in names) - start
-    seen = [timed_engine.first_preview_at.get(name, timed_engine.finished_at[name]) - start for name in names]
+    previews = [timed_engine.first_preview_at.get(name, timed_engine.finished_at[name]) - start for name in names]
     return (
-        people * wanted.count / seconds,
-        statistics.mean(seen),
+        people * params.count / seconds,
+        statistics.mean(previews),
         statistics.mean(timed_engine.finished_at[name] - start for name in names),
     )
 
 
 def engine_rows(
-    timed_engine: TimedEngine, wanted: Params, people: Sequence[int], repeats: int, bound: float
+    timed_engine: TimedEngine, params: Params, people: Sequence[int], repeats: int, bound: float
 ) -> list[str]:
-    """Time the engine for so many people at once."""
+    """Return a row of times of the engine for each number of concurrent users."""
     rows = []
     for number in people:
-        runs = [run_concurrently(timed_engine, wanted, number, turn) for turn in range(repeats + 1)][
-            1 if repeats else 0 :
-        ]
-        pace, seen, end = (statistics.median(values) for values in zip(*runs, strict=True))
-        rows.append(_table_row(f"engine, {number} at once", pace, bound, seen, end))
+        runs = [run_concurrently(timed_engine, params, number, turn) for turn in range(repeats + 1)]
+        measured = runs[1:] or runs  # the first one is the warm-up, if there are others
+        rate, preview, end = (statistics.median(values) for values in zip(*measured, strict=True))
+        rows.append(_table_row(f"engine, {number} at once", rate, bound, preview, end))
     return rows
 
 
-def stock_rows(stocks: dict[str, Any], wanted: Params, repeats: int, bound: float) -> list[str]:
-    """Time the stock pipelines for one grid; nothing is seen of it before its end."""
+def stock_rows(stocks: dict[str, Any], params: Params, repeats: int, bound: float) -> list[str]:
+    """Return a row of times of each stock pipeline for one grid, which has no preview before its end."""
     rows = []
     for label, stock in stocks.items():
         times = []
         for _ in range(repeats + 1):
             start = time.perf_counter()
-            encode_images(run_stock(stock, wanted))
+            encode_images(run_stock(stock, params))
             times.append(time.perf_counter() - start)
-        seconds = statistics.median(times[1 if repeats else 0 :])
-        rows.append(_table_row(label, wanted.count / seconds, bound, seconds, seconds))
+        seconds = statistics.median(times[1:] or times)
+        rows.append(_table_row(label, params.count / seconds, bound, seconds, seconds))
     return rows
 
 
-def _table_row(label: str, pace: float, bound: float, seen: float, end: float) -> str:
-    share = f"{pace / bound:.0%}" if bound else ""
-    return f"| {label} | {pace:.3f} | {share} | {seen:.2f} s | {end:.2f} s |"
+def _table_row(label: str, rate: float, bound: float, preview: float, end: float) -> str:
+    share = f"{rate / bound:.0%}" if bound else ""
+    return f"| {label} | {rate:.3f} | {share} | {preview:.2f} s | {end:.2f} s |"
 
 
 def main() -> None:
-    """Build or find the model, draw, and print a table as Markdown."""
+    """Build or load the model, measure, and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--family", choices=MODEL_SPECS, default="sd15")
-    parser.add_argument(
-        "--folder", type=Path, help="where the model is, or is to be kept; otherwise it goes afterwards"
-    )
+    parser.add_argument("--folder", type=Path, help="an existing model, or where to keep a new one (default: discard)")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--tiles", type=int, default=4)
     parser.add_argument("--people", type=int, nargs="+", default=[1, 2, 4, 8])
-    parser.add_argument("--repeats", type=int, default=3, help="0: once, without warming up")
+    parser.add_argument("--repeats", type=int, default=3, help="0: once, without a warm-up")
     parser.add_argument("--stock", action="store_true", help="also time the stock pipeline")
-    parser.add_argument("--compile", action="store_true", help="also compiled")
+    parser.add_argument("--compile", action="store_true", help="with --stock: also compiled")
     parser.add_argument("--rate", type=float, default=H200_TFLOPS, help=f"the GPU's TFLOP/s ({H200_TFLOPS:.0f})")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
     family = MODEL_SPECS[args.family]
-    place, precision = choose_device(args.device)
+    device, precision = choose_device(args.device)
     with _model_folder(args.folder, family) as ref:
         start = time.perf_counter()
         timed_engine = TimedEngine(ref, args.device, time.perf_counter)
-        print(
-            f"{family.name}, random weights, {family.resolution}², {args.tiles} pictures a grid, {args.steps} steps; ",
-            end="",
-        )
-        print(f"{place} with {precision}, loaded in {time.perf_counter() - start:.1f} s, load {os.getloadavg()[0]:.1f}")
-        if place.type == "cpu":
-            print("There is no GPU here: this shows that the road works at full size, and nothing about a GPU's pace.")
-        bound = family.max_images_per_second(args.steps, args.rate) if place.type == "cuda" else 0.0
-        wanted = replace(params_for(timed_engine.engine, 0, (1.0, 1.0), args.steps), count=args.tiles)
-        print("\n| | pictures/s | of the bound | first preview | end |\n| --- | --- | --- | --- | --- |", flush=True)
-        print("\n".join(engine_rows(timed_engine, wanted, args.people, args.repeats, bound)), flush=True)
+        print(f"{family.name}, random weights, {family.resolution}², {args.tiles} images a grid, ", end="")
+        print(f"{args.steps} steps; {device} with {precision}, ", end="")
+        print(f"loaded in {time.perf_counter() - start:.1f} s, load {os.getloadavg()[0]:.1f}")
+        if device.type == "cpu":
+            print("No GPU was found: this shows that full-size models work, not how fast a GPU is.")
+        bound = family.max_images_per_second(args.steps, args.rate) if device.type == "cuda" else 0.0
+        params = replace(params_for(timed_engine.engine, 0, (1.0, 1.0), args.steps), count=args.tiles)
+        print("\n| | images/s | of the bound | first preview | end |\n| --- | --- | --- | --- | --- |", flush=True)
+        print("\n".join(engine_rows(timed_engine, params, args.people, args.repeats, bound)), flush=True)
         timed_engine.engine.close()
         if args.stock:
-            stocks = load_stock_pipelines(ref, place, precision, is_compiled=args.compile)
-            print("\n".join(stock_rows(stocks, wanted, args.repeats, bound)))
+            stocks = load_stock_pipelines(ref, device, precision, is_compiled=args.compile)
+            print("\n".join(stock_rows(stocks, params, args.repeats, bound)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Time answers while the model draws for a queue of 50, against the same with drawing stopped.
+"""Time first responses with 50 jobs queued, during generation and with generation paused.
 
 `python -m benchmarks.response_time`
 """
@@ -15,16 +15,14 @@ from benchmarks.harness import SUMMARY_COLUMNS, BenchmarkHarness, response_secon
 from preview import SimulatedUser
 
 QUEUED = 50
-REQUESTS, REQUEST_INTERVAL_S = (
-    100,
-    0.15,
-)  # how many commands, and the seconds between two, whether or not the first is answered
-TARGET_S = 1.0  # seconds
-HEARTBEAT_INTERVAL_S = 2.0  # seconds; Discord's own 41 would give one or two in such a short run
+REQUESTS = 100
+REQUEST_INTERVAL_S = 0.15  # between two commands, whether or not the first has a response yet
+TARGET_S = 1.0
+HEARTBEAT_INTERVAL_S = 2.0  # Discord's own 41 s would give one or two heartbeats in such a short run
 
 
 async def measure(args: argparse.Namespace) -> bool:
-    """Fill the queue and ask, first while nothing is drawn, then while everything goes on."""
+    """Fill the queue and send commands, first with the GPU process paused, then during generation."""
     async with start_harness(
         args, 2 * QUEUED, heartbeat_interval=HEARTBEAT_INTERVAL_S, waiting_in_all=10 * QUEUED
     ) as harness:
@@ -32,47 +30,46 @@ async def measure(args: argparse.Namespace) -> bool:
         with harness.bot.gpu_paused():
             while harness.count("waiting") < QUEUED:
                 await response_seconds(await harness.imagine(next(people)))
-            rows = await _measure_phase(harness, people, "drawing stopped")
+            rows = await _measure_phase(harness, people, "generation paused")
         before = len(harness.server.gateway.heartbeats)
-        rows |= await _measure_phase(harness, people, "drawing")
-        late = _heartbeat_delays(harness.server.gateway.heartbeats[before - 1 :])
+        rows |= await _measure_phase(harness, people, "generating")
+        delays = _heartbeat_delays(harness.server.gateway.heartbeats[before - 1 :])
         queued, posted = harness.count("waiting"), harness.count("answered")
-    print(table("time to the first answer", SUMMARY_COLUMNS, rows))
-    print(f"\n{QUEUED} queued at first, {queued} at last; {posted} grids were posted meanwhile")
-    print(
-        f"{len(late)} heartbeats, one every {HEARTBEAT_INTERVAL_S:.0f} s: the worst was {1000 * max(late):.0f} ms late"
-    )
-    return rows["/imagine, drawing"][1] < TARGET_S and max(late) < TARGET_S
+    print(table("time to the first response", SUMMARY_COLUMNS, rows))
+    print(f"\n{QUEUED} queued at the start, {queued} at the end; {posted} grids were posted in between")
+    print(f"{len(delays)} heartbeats, one every {HEARTBEAT_INTERVAL_S:.0f} s: ", end="")
+    print(f"the worst was {1000 * max(delays):.0f} ms late")
+    return rows["/imagine, generating"][1] < TARGET_S and max(delays) < TARGET_S
 
 
 async def _measure_phase(
     harness: BenchmarkHarness, people: Iterator[SimulatedUser], name: str
 ) -> dict[str, list[float]]:
     async with harness.measure_disk_writes() as writes:
-        asks, cancels = await _request_and_cancel(harness, people)
-    rows = {"/imagine": asks, "Cancel": cancels, "for comparison, 4 kB to the disk": writes}
-    return {f"{what}, {name}": summarize(times) for what, times in rows.items() if times}
+        requests, cancels = await _request_and_cancel(harness, people)
+    rows = {"/imagine": requests, "Cancel": cancels, "for comparison, 4 kB to the disk": writes}
+    return {f"{action}, {name}": summarize(times) for action, times in rows.items() if times}
 
 
 async def _request_and_cancel(
     harness: BenchmarkHarness, people: Iterator[SimulatedUser]
 ) -> tuple[list[float], list[float]]:
-    """Ask at a steady pace and keep the queue as long as it is to be; whoever is too many cancels again."""
+    """Send commands at a steady rate; while the queue is longer than `QUEUED`, each user cancels again."""
     tasks = []
     for _ in range(REQUESTS):
         missing = QUEUED - harness.count("waiting")
         tasks += [asyncio.create_task(_request_once(harness, next(people))) for _ in range(max(1, missing))]
         await asyncio.sleep(REQUEST_INTERVAL_S)
     pairs = await asyncio.gather(*tasks)
-    return [asked for asked, _ in pairs], [cancelled for _, cancelled in pairs if cancelled is not None]
+    return [requested for requested, _ in pairs], [cancelled for _, cancelled in pairs if cancelled is not None]
 
 
 async def _request_once(harness: BenchmarkHarness, person: SimulatedUser) -> tuple[float, float | None]:
-    asked = await harness.imagine(person)
-    seconds = await response_seconds(asked)
+    request = await harness.imagine(person)
+    seconds = await response_seconds(request)
     if harness.count("waiting") <= QUEUED:
         return seconds, None
-    return seconds, await response_seconds(await harness.cancel(person, asked))
+    return seconds, await response_seconds(await harness.cancel(person, request))
 
 
 def _heartbeat_delays(heartbeats: Sequence[float]) -> list[float]:

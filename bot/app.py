@@ -1,4 +1,4 @@
-"""Run the bot: open the studio, connect, and stay connected until told to stop."""
+"""Run the bot: open the services, connect to Discord, and reconnect until stopped."""
 
 from __future__ import annotations
 
@@ -17,50 +17,51 @@ from discord.http import Route
 from bot.client import Client
 from bot.config import Config, ConfigError
 from bot.instance_lock import acquire_instance_lock
+from bot.jobs.tasks import TaskRegistry
 from bot.monitoring.http import serve_monitoring
 from bot.services import Services, make_worker, open_services
 
 log = logging.getLogger(__name__)
 
-RECONNECT_PAUSES = (1, 2, 5, 15, 60)  # seconds, the last for ever
+RECONNECT_PAUSES = (1, 2, 5, 15, 60)  # seconds; the last one repeats
 AUTHENTICATION_FAILED = 4004  # the gateway's close code
-EXTENSIONS = (  # the forms and the road first: the others need them
-    "cogs.modal_router",
-    "cogs.jobs",
-    "cogs.prompt_modal",
-    "cogs.recovery",
-    "cogs.imagine",
+EXTENSIONS = (
     "cogs.batch",
-    "cogs.image_buttons.variations",
-    "cogs.image_buttons.remix",
-    "cogs.image_buttons.region",
     "cogs.blend",
-    "cogs.image_buttons.favourite",
-    "cogs.image_buttons.details",
-    "cogs.image_buttons.delete",
     "cogs.config",
-    "cogs.settings",
+    "cogs.context_menus",
+    "cogs.direct_messages",
+    "cogs.help",
+    "cogs.image_buttons.cancel",
+    "cogs.image_buttons.delete",
+    "cogs.image_buttons.details",
+    "cogs.image_buttons.favourite",
+    "cogs.image_buttons.region",
+    "cogs.image_buttons.remix",
+    "cogs.image_buttons.variations",
+    "cogs.imagine",
+    "cogs.info",
     "cogs.modes",
     "cogs.prefer",
-    "cogs.show",
-    "cogs.info",
-    "cogs.help",
-    "cogs.direct_messages",
-    "cogs.reactions",
-    "cogs.context_menus",
-    "cogs.queue",
     "cogs.privacy",
+    "cogs.prompt_modal",
+    "cogs.queue",
+    "cogs.reactions",
+    "cogs.settings",
+    "cogs.show",
 )
 
 
 async def run(config: Config) -> None:
-    """Serve Discord until SIGINT or SIGTERM. Raises ConfigError for what only the owner can mend."""
+    """Run the bot until SIGINT or SIGTERM. Raises ConfigError for problems that only the bot operator can fix."""
     if not config.discord_token:
         raise ConfigError("DISCORD_TOKEN is not set")
     Route.BASE = config.discord_api_url
     with acquire_instance_lock(config.data_dir):
-        async with open_services(config, make_worker(config)) as services, serve_monitoring(services):
-            await _until_stopped(run_forever(services))
+        async with open_services(config, make_worker(config)) as services:
+            app = App(services)
+            async with serve_monitoring(services, app.current_client):
+                await _until_stopped(app.run_forever())
 
 
 async def _until_stopped(serving: Coroutine[None, None, None]) -> None:
@@ -71,54 +72,71 @@ async def _until_stopped(serving: Coroutine[None, None, None]) -> None:
     try:
         await task
     except asyncio.CancelledError:
-        log.info("stopping; unfinished jobs go on at the next start")
+        log.info("stopping; unfinished jobs resume at the next start")
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
 
-async def run_forever(services: Services) -> None:
-    """Serve with one client after another: each lives until discord.py gives its connection up.
+class App:
+    """Runs one client after another, each until discord.py gives up its connection."""
 
-    discord.py reconnects by itself, but not from a login or a first connection that fails (its issue 10520); that
-    takes a fresh client. Raises ConfigError for what only the owner can mend.
-    """
-    for pause in chain(RECONNECT_PAUSES, repeat(RECONNECT_PAUSES[-1])):
-        try:
-            await _run_client(services)
-        except discord.LoginFailure:
-            raise ConfigError("Discord refused DISCORD_TOKEN") from None
-        except discord.PrivilegedIntentsRequired:
-            raise ConfigError("Discord refused the bot's intents") from None
-        except discord.ConnectionClosed as closed:
-            if closed.code == AUTHENTICATION_FAILED:
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.tasks = TaskRegistry(services.db.jobs)
+        self.client: Client | None = None
+
+    def current_client(self) -> Client | None:
+        """Return the current client, or the last one; None before the first."""
+        return self.client
+
+    async def run_forever(self) -> None:
+        """Run clients until cancelled.
+
+        discord.py reconnects by itself, but not after a failed login or first connection (its issue 10520); that takes
+        a new client. Raises ConfigError for problems that only the bot operator can fix.
+        """
+        for pause in chain(RECONNECT_PAUSES, repeat(RECONNECT_PAUSES[-1])):
+            try:
+                await self._run_client()
+            except discord.LoginFailure:
                 raise ConfigError("Discord refused DISCORD_TOKEN") from None
-            log.warning("Discord closed the connection: %s", closed)
-        except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError, AttributeError) as error:
-            log.warning("cannot connect to Discord: %s", error, exc_info=isinstance(error, AttributeError))
-        log.info("connecting again in %d s", pause)
-        await asyncio.sleep(pause)
+            except discord.PrivilegedIntentsRequired:
+                raise ConfigError("Discord refused the bot's intents") from None
+            except discord.ConnectionClosed as closed:
+                if closed.code == AUTHENTICATION_FAILED:
+                    raise ConfigError("Discord refused DISCORD_TOKEN") from None
+                log.warning("Discord closed the connection: %s", closed)
+            except (
+                discord.HTTPException,
+                discord.GatewayNotFound,
+                aiohttp.ClientError,
+                OSError,
+                AttributeError,
+            ) as error:
+                log.warning("cannot connect to Discord: %s", error, exc_info=isinstance(error, AttributeError))
+            log.info("reconnecting in %d s", pause)
+            await asyncio.sleep(pause)
 
-
-async def _run_client(services: Services) -> None:
-    services.stopping = False
-    async with Client(services, await services.store.open_records()) as client:
-        services.client = client
-        for extension in EXTENSIONS:
-            await client.load_extension(extension)
-        starting = asyncio.create_task(client.start(services.config.discord_token), name="discord.py")
-        try:
-            await asyncio.shield(starting)
-        finally:
-            # While it reconnects, discord.py drops a cancelling and goes on, until it is closed.
-            await client.close()
-            starting.cancel()
-            await asyncio.wait({starting})
-            _stop_heartbeats()
+    async def _run_client(self) -> None:
+        self.tasks.resume()
+        async with Client(self.services, self.tasks, await self.services.db.jobs.open_records()) as client:
+            self.client = client
+            for extension in EXTENSIONS:
+                await client.load_extension(extension)
+            starting = asyncio.create_task(client.start(self.services.config.discord_token), name="discord.py")
+            try:
+                await asyncio.shield(starting)
+            finally:
+                # While reconnecting, discord.py swallows a cancellation and goes on until it is closed.
+                await client.close()
+                starting.cancel()
+                await asyncio.wait({starting})
+                _stop_heartbeats()
 
 
 def _stop_heartbeats() -> None:
-    """End the heartbeat of a connection that was given up while it was being made, which discord.py forgets."""
+    """Stop heartbeats of connections abandoned while connecting, which discord.py leaves running."""
     for thread in threading.enumerate():
         if isinstance(thread, KeepAliveHandler):
             thread.stop()

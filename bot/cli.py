@@ -1,4 +1,4 @@
-"""One picture from the terminal, without Discord: the same prompt language, worker and files."""
+"""Generate a grid from the command line, without Discord: same prompt syntax, worker and files."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from generation.params import Params, Upload
 from generation.prompt import parse_params
 from generation.worker.worker import LocalWorker
 
-UPLOAD_LIMIT = 10 * 2**20  # bytes, Discord's own: the sheet is the same as there
+UPLOAD_LIMIT = 10 * 2**20  # bytes; Discord's limit, so the grid image is the same as there
 
 
 async def generate_from_cli(config: Config, prompt: str, out: Path, image: Path | None) -> None:
-    """Draw `prompt` into the folder `out` and print the paths. Raises Complaint for what the person can mend."""
+    """Generate `prompt` into the folder `out` and print the paths. Raises UserError for problems the user can fix."""
     registry = load_registry(config)
     params = parse_params(prompt, registry, source=Upload("") if image else None)
-    single_model_registry = replace(registry, models=(registry.resolve(params),))  # the others need not be loaded
+    single_model_registry = replace(registry, models=(registry.resolve(params),))  # loads only the model of this prompt
     worker = make_worker(config, single_model_registry)
     source = await asyncio.to_thread(_read_image, image) if image else None
     request = Generate(new_job_id(), params, 0, UPLOAD_LIMIT, source)
@@ -37,8 +37,8 @@ async def generate_from_cli(config: Config, prompt: str, out: Path, image: Path 
     try:
         with Progress(*columns, console=Console(stderr=True)) as bars:
             grid = await _generate(worker, request, bars)
-    except WorkerCrashed as death:
-        raise UserError(f"The drawing process ended: {death}") from None
+    except WorkerCrashed as crash:
+        raise UserError(f"The drawing process ended: {crash}") from None
     finally:
         await worker.close()
     for path in await asyncio.to_thread(_write_files, grid, params, request.job_id, out):

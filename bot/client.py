@@ -14,12 +14,16 @@ from discord.gateway import DiscordWebSocket
 from bot.config import DISCORD_API_URL
 from bot.discord_calls import NO_MENTIONS
 from bot.gateway_hooks import GatewayHooks
-from bot.images.link_fetcher import LinkFetcher
-from bot.images.uploads import UploadImporter
 from bot.jobs.delivery import Delivery
+from bot.jobs.recovery import resume_unfinished_jobs
+from bot.jobs.requests import PromptReader
+from bot.jobs.runner import JobRunner
+from bot.jobs.service import JobService
+from bot.jobs.tasks import TaskRegistry
 from bot.services import Services
 from bot.ui.errors import on_tree_error
 from bot.ui.i18n import use_interaction_locale
+from bot.ui.modals import modals
 from db.jobs import JobRecord
 
 log = logging.getLogger(__name__)
@@ -33,10 +37,10 @@ INTENTS = discord.Intents(guilds=True, guild_reactions=True, dm_reactions=True)
 class Client(commands.AutoShardedBot):
     """The bot as Discord sees it: commands, buttons and reactions, no privileged intents.
 
-    `left_open` are the jobs of an earlier life, to be taken up once connected.
+    `unfinished_jobs` are resumed once connected. `tasks` outlives a client that lost its connection.
     """
 
-    def __init__(self, services: Services, unfinished_jobs: list[JobRecord]) -> None:
+    def __init__(self, services: Services, tasks: TaskRegistry, unfinished_jobs: list[JobRecord]) -> None:
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -47,9 +51,11 @@ class Client(commands.AutoShardedBot):
             allowed_contexts=discord.app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
         )
         self.services = services
+        self.tasks = tasks
         self.unfinished_jobs = unfinished_jobs
         self.delivery = Delivery(self, services.clock)
-        self.uploads = UploadImporter(services.images, LinkFetcher(services.config.fake_discord_origin))
+        self.prompts = PromptReader(services)
+        self.jobs = JobService(services, tasks, self.delivery, JobRunner(self, services, tasks, self.delivery))
         self.tree.on_error = on_tree_error  # type: ignore[method-assign]
         self.tree.interaction_check = _set_locale  # type: ignore[method-assign]
         self.gateway_hooks = GatewayHooks(self, services.config.allowed_guilds)
@@ -63,8 +69,14 @@ class Client(commands.AutoShardedBot):
 
     async def close(self) -> None:
         # Work goes first, while it can still reach Discord: what fails is given up, what is stopped goes on later.
-        await self.services.cancel_all()
+        await self.tasks.cancel_all()
         await super().close()
+
+    async def on_connect(self) -> None:
+        resume_unfinished_jobs(self.jobs.runner, self.unfinished_jobs)
+
+    async def on_interaction(self, interaction: Interaction) -> None:
+        await modals.dispatch(interaction)
 
     async def on_ready(self) -> None:
         log.info("connected as %s", self.user)
@@ -76,14 +88,17 @@ class Client(commands.AutoShardedBot):
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
         known = {(command.type.value, command.name) for command in await self.tree.fetch_commands()}
         current = {(int(command.get("type", 1)), command["name"]) for command in payload}
-        if known == current and await self.services.store.get_meta("commands") == fingerprint:
+        if known == current and await self.services.db.jobs.get_meta("commands") == fingerprint:
             return
         await self.tree.sync()
-        await self.services.store.set_meta("commands", fingerprint)
+        await self.services.db.jobs.set_meta("commands", fingerprint)
         log.info("told Discord of %d commands", len(payload))
 
 
-async def _set_locale(interaction: discord.Interaction[Client]) -> bool:
-    """Take on the language of a command's place, before the command runs."""
+Interaction = discord.Interaction[Client]
+
+
+async def _set_locale(interaction: Interaction) -> bool:
+    """Set the locale of a command's channel before the command runs."""
     await use_interaction_locale(interaction)
     return True

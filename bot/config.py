@@ -1,4 +1,4 @@
-"""The settings: read once from the environment and `.env`, checked, frozen."""
+"""The bot operator's settings: read once from the environment and `.env`, validated and frozen."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 from generation.models.model import EMBEDDED
 
 DISCORD_API_URL = "https://discord.com/api/v10"
-GENERATED = "generated"  # in the place of a certificate's file: one of the bot's own
+GENERATED = "generated"  # in place of a file: the bot makes its own certificate
 _BYTES = {"gib": 2**30, "gb": 10**9, "mib": 2**20, "mb": 10**6}
-_PLAIN = re.compile(r"[!-~]+")  # ASCII without white space
+_PLAIN = re.compile(r"[!-~]+")  # printable ASCII without spaces
 
 
 class ConfigError(Exception):
-    """A setting is missing or makes no sense; the text names it."""
+    """A setting is missing or invalid; the text names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,33 +53,35 @@ class Config:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Config:
-        """Read the settings; an empty value counts as not given. Raises ConfigError."""
+        """Read the settings; an empty value counts as not set. Raises ConfigError."""
         given = {name: environment.get(env_name(name), "").strip() for name in cls.__dataclass_fields__}
         return cls(**{name: _PARSERS[name](env_name(name), text) for name, text in given.items() if text})
 
     @property
     def fake_discord_origin(self) -> str | None:
-        """Give the origin of the Discord on this machine's loopback that takes the real one's place, if one does."""
+        """Return the origin of a fake Discord on this machine's loopback, or None for the real one."""
         parts = urlsplit(self.discord_api_url)
         return f"{parts.scheme}://{parts.netloc}" if parts.hostname in ("127.0.0.1", "::1") else None
 
 
 def env_name(setting: str) -> str:
-    """Give the name by which a field of `Config` is set."""
+    """Return the environment variable that sets a field of `Config`."""
     return "MODEL" if setting == "models" else setting.upper()
 
 
 def _token(name: str, text: str) -> str:
     if not _PLAIN.fullmatch(text):
-        raise ConfigError(f"{name} holds characters that no token has: copy it again from Discord's developer portal")
+        raise ConfigError(
+            f"{name} contains characters that no token has: copy it again from Discord's developer portal"
+        )
     return text
 
 
 def _path(name: str, text: str) -> Path:
     try:
         return Path(text).expanduser()
-    except (RuntimeError, ValueError):  # the latter for a character that no path has
-        raise ConfigError(f"{name} names nobody's home folder: {text!r}") from None
+    except (RuntimeError, ValueError):  # no such user, or a character that is invalid in a path
+        raise ConfigError(f"{name} is not a usable path: {text!r}") from None
 
 
 def _model(name: str, text: str) -> str:
@@ -91,14 +93,16 @@ def _models(name: str, text: str) -> tuple[str, ...]:
     if twice := next((each for each in models if models.count(each) > 1), None):
         raise ConfigError(f"{name} names {twice!r} twice")
     if not models:
-        raise ConfigError(f"{name} must name a model, or several with commas between, not {text!r}")
+        raise ConfigError(f"{name} must name one or more models, separated by commas, not {text!r}")
     return tuple(models)
 
 
 def _memory(name: str, text: str) -> int:
     match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?) ?([GM]i?B)?", text, re.ASCII | re.IGNORECASE)
     if match is None or (match[2] is None and float(match[1])):
-        raise ConfigError(f"{name} must be a size such as 12 GiB or 6000 MB, or 0 for most there is, not {text!r}")
+        raise ConfigError(
+            f"{name} must be a size such as 12 GiB or 6000 MB, or 0 to choose automatically, not {text!r}"
+        )
     return int(float(match[1]) * _BYTES[match[2].lower()]) if match[2] else 0
 
 
@@ -122,7 +126,7 @@ def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
         whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number, brackets that do not close
+    except ValueError:  # the port is not a number, or brackets are not closed
         return False
     return whole and _PLAIN.fullmatch(text) is not None
 
@@ -149,7 +153,7 @@ def _guilds(name: str, text: str) -> frozenset[int]:
     ids = text.replace(",", " ").split()
     for guild_id in ids:
         if not re.fullmatch(r"[1-9]\d{14,19}", guild_id, re.ASCII):
-            raise ConfigError(f"{name} must be the ids of servers, with commas between, and {guild_id!r} is none")
+            raise ConfigError(f"{name} must be server ids, separated by commas; {guild_id!r} is not one")
     return frozenset(map(int, ids))
 
 

@@ -1,4 +1,4 @@
-"""One program at a time on a data folder: two bots on one queue would answer everything twice."""
+"""Lock the data folder for one process: two bots on one queue would answer everything twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from db.backup import LOCK_FILE
 
 @contextmanager
 def acquire_instance_lock(data_dir: Path) -> Iterator[None]:
-    """Hold the data folder, which is made where there is none. Raises ConfigError."""
+    """Lock the data folder inside the block, creating it if needed. Raises ConfigError if that is impossible."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         file = (data_dir / LOCK_FILE).open("w")
@@ -28,7 +28,7 @@ def acquire_instance_lock(data_dir: Path) -> Iterator[None]:
 
 
 def is_locked(data_dir: Path) -> bool:
-    """Tell whether somebody holds the data folder, which stays as it is."""
+    """Return whether another process has locked the data folder; changes nothing."""
     try:
         with (data_dir / LOCK_FILE).open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -8,11 +8,11 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Client
+from bot.client import Client, Interaction
 from bot.jobs.destination import is_private
 from bot.jobs.prompt_defaults import load_prompt_defaults
 from bot.policy.context import context_from
-from cogs.jobs import Interaction, JobService, get_job_service
+from bot.services import Services
 from generation.errors import UserError
 from generation.job import Action
 from generation.models.capabilities import Capability
@@ -26,10 +26,8 @@ SHAPES = {"portrait": (2, 3), "square": (1, 1), "landscape": (3, 2)}
 class Blend(commands.Cog):
     """Blend pictures without words."""
 
-    def __init__(self, client: Client, jobs: JobService) -> None:
-        self.jobs = jobs
-        self.services = client.services
-        self.uploads = client.uploads
+    def __init__(self, services: Services) -> None:
+        self.services = services
 
     @app_commands.command(description="Blend two to five pictures")
     @app_commands.describe(
@@ -52,13 +50,13 @@ class Blend(commands.Cog):
     ) -> None:
         await self.services.policy.check_access(context_from(interaction))
         self.services.queue.check_limits(interaction.user.id)
-        preferred = await self.services.preferences.get(interaction.user.id)
+        preferred = await self.services.db.preferences.get(interaction.user.id)
         await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, None, preferred))
         attachments = [image for image in (image1, image2, image3, image4, image5) if image is not None]
-        images = await self.uploads.import_attachments(attachments)
+        images = await self.services.images.uploads.import_attachments(attachments)
         model = _model_for_blend((await load_prompt_defaults(self.services, interaction)).model, self.services.registry)
         params = actions.blend(images, model, SHAPES[dimensions], actions.new_seed())
-        await self.jobs.submit(interaction, Action.BLEND, params)
+        await interaction.client.jobs.submit(interaction, Action.BLEND, params)
 
 
 def _model_for_blend(model: Model, registry: ModelRegistry) -> Model:
@@ -70,5 +68,5 @@ def _model_for_blend(model: Model, registry: ModelRegistry) -> Model:
 
 
 async def setup(client: Client) -> None:
-    """Add the cog; discord.py calls this, after the road's."""
-    await client.add_cog(Blend(client, get_job_service(client)))
+    """Add the cog; discord.py calls this."""
+    await client.add_cog(Blend(client.services))

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Client
+from bot.client import Client, Interaction
 from bot.policy.context import context_from
-from bot.ui.modals import ModalValues, PersistentModal
-from cogs.direct_messages import DirectMessages, get_direct_messages
-from cogs.image_buttons.buttons import REMIX, job_ids
-from cogs.image_buttons.remix import Remix
-from cogs.jobs import Interaction, JobService, can_moderate, get_job_service
-from cogs.modal_router import ModalRouter, get_modal_router
+from bot.policy.moderation import can_moderate
+from bot.ui.job_views import job_ids
+from bot.ui.modals import ModalValues, PersistentModal, modals
+from cogs.direct_messages import image_messages, send_images
+from cogs.image_buttons.remix import open_remix_modal, remix_tile
 from cogs.prompt_modal import PromptTarget, open_prompt_modal
 from db.jobs import JobRecord
 from generation.errors import UserError
@@ -34,19 +33,17 @@ MAX_REQUEST_BYTES = 24 * 2**20  # bytes of all files of one message, by Discord'
 class ContextMenus(commands.Cog):
     """Do what is chosen in the menu of a message; each finds the job by the message."""
 
-    def __init__(self, client: Client, jobs: JobService, direct_messages: DirectMessages, modals: ModalRouter) -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
         self.services = client.services
-        self.jobs, self.direct_messages = jobs, direct_messages
-        modals.handlers[REPORT_MODAL] = self.on_report
 
     async def cancel_job(self, interaction: Interaction, message: discord.Message) -> None:
         """Cancel the job that a message is about."""
         record = await self._require_record(message)
         may_cancel = partial(can_moderate, interaction)
-        cancelled, end_message = await self.jobs.cancel(record.job.id, interaction.user.id, may_cancel)
+        cancelled, end_message = await self.client.jobs.cancel(record.job.id, interaction.user.id, may_cancel)
         await interaction.response.send_message("It is cancelled.", ephemeral=True)
-        await self.jobs.report_end(cancelled.job, cancelled.status_message_id, end_message)
+        await self.client.jobs.runner.report_end(cancelled.job, cancelled.status_message_id, end_message)
 
     async def dm_results(self, interaction: Interaction, message: discord.Message) -> None:
         """Send a result's pictures by direct message, or give them privately where that is not possible."""
@@ -55,13 +52,13 @@ class ContextMenus(commands.Cog):
             raise UserError("This is not drawn yet: try again when it is.")
         await interaction.response.defer(thinking=True, ephemeral=True)
         try:
-            await self.direct_messages.send(record, interaction.user.id)
+            await send_images(self.client, record, interaction.user.id)
         except discord.Forbidden:
             limit = min(interaction.filesize_limit, MAX_REQUEST_BYTES // record.job.params.count)
-            messages = [image_message async for image_message in self.direct_messages.image_messages(record, limit)]
+            messages = [message async for message in image_messages(self.services, record, limit)]
             await interaction.edit_original_response(
                 content=f"You take no direct messages from me, so here they are.\n{messages[0].content}",
-                attachments=[letter.file() for letter in messages],
+                attachments=[each.file() for each in messages],
             )
         else:
             await interaction.edit_original_response(content="They are in your direct messages.")
@@ -83,10 +80,10 @@ class ContextMenus(commands.Cog):
         record = await self._require_record(message)
         tile = Tile(record.job.id, 0)
         if record.job.params.count == 1:
-            await self.jobs.button_handlers[REMIX](interaction, tile)
+            await remix_tile(interaction, tile)
         else:
-            remix = cast(Remix, self.client.get_cog("Remix"))
-            await remix.open_remix_modal(interaction, Action.REROLL, await self.jobs.require_parent(tile), tile)
+            parent = await self.client.jobs.require_parent(tile)
+            await open_remix_modal(interaction, Action.REROLL, parent, tile)
 
     async def report(self, interaction: Interaction, message: discord.Message) -> None:
         """Open the form that reports a picture, with a reason, to the owners of the server."""
@@ -105,24 +102,11 @@ class ContextMenus(commands.Cog):
             PersistentModal(f"{REPORT_MODAL}:{record.job.id}", "Report this picture", field)
         )
 
-    async def on_report(self, interaction: Interaction, job_id: str, values: ModalValues) -> None:
-        """Keep a report."""
-        assert interaction.guild_id is not None
-        report = await self.services.reports.add(
-            interaction.guild_id, job_id, interaction.user.id, values.texts[REASON_FIELD].strip()
-        )
-        thanks = "Thank you: the moderators will see your report."
-        await interaction.response.send_message(
-            thanks if report else "You have reported this already, and the moderators will see it.", ephemeral=True
-        )
-        if report:
-            interaction.client.dispatch("reported", report)
-
     async def _require_record(self, message: discord.Message) -> JobRecord:
         if message.author != self.client.user:
             raise UserError("This is not a message of mine: choose a picture that I have drawn.")
-        job_id = next(iter(job_ids(message)), None) or await self.services.search.by_message(message.id)
-        record = await self.services.store.get(job_id) if job_id else None
+        job_id = next(iter(job_ids(message)), None) or await self.services.db.search.by_message(message.id)
+        record = await self.services.db.jobs.get(job_id) if job_id else None
         if record is None:
             raise UserError("There is no job of mine in this message, or I do not know it any more.")
         return record
@@ -130,16 +114,31 @@ class ContextMenus(commands.Cog):
     async def _import_image(self, message: discord.Message) -> Upload:
         for attachment in message.attachments:
             if (attachment.content_type or "").startswith("image/"):
-                return await self.client.uploads.import_attachment(attachment)
+                return await self.client.services.images.uploads.import_attachment(attachment)
         for embed in message.embeds:
             if url := embed.image.url or embed.thumbnail.url:
-                return await self.client.uploads.import_link(url)
+                return await self.client.services.images.uploads.import_link(url)
         raise UserError("There is no picture in this message.")
 
 
+@modals.route(REPORT_MODAL)
+async def on_report(interaction: Interaction, job_id: str, values: ModalValues) -> None:
+    """Store a report."""
+    assert interaction.guild_id is not None
+    report = await interaction.client.services.db.reports.add(
+        interaction.guild_id, job_id, interaction.user.id, values.texts[REASON_FIELD].strip()
+    )
+    thanks = "Thank you: the moderators will see your report."
+    await interaction.response.send_message(
+        thanks if report else "You have reported this already, and the moderators will see it.", ephemeral=True
+    )
+    if report:
+        interaction.client.dispatch("reported", report)
+
+
 async def setup(client: Client) -> None:
-    """Add the cog and its menus; discord.py calls this, after those that it needs."""
-    menus = ContextMenus(client, get_job_service(client), get_direct_messages(client), get_modal_router(client))
+    """Add the cog and its menus; discord.py calls this."""
+    menus = ContextMenus(client)
     await client.add_cog(menus)
     for name, callback in {
         "Cancel job": menus.cancel_job,

@@ -1,4 +1,4 @@
-"""Results by direct message: for who asks for them, and for who wants all of theirs so."""
+"""Send results by direct message, on request or always."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import cast
 
 import discord
 from discord.ext import commands
@@ -15,8 +14,8 @@ from discord.utils import DEFAULT_FILE_SIZE_LIMIT_BYTES
 from bot.client import Client
 from bot.discord_calls import NO_MENTIONS, retry_until_available
 from bot.images.metadata import filename_stem
-from bot.ui.text import escape_markdown, truncate
-from cogs.jobs import JobService, get_job_service
+from bot.services import Services
+from bot.ui.text import escape_markdown, jump_url, truncate
 from db.jobs import JobRecord
 from generation.errors import UserError
 from generation.job import Job
@@ -30,7 +29,7 @@ MAX_PROMPT_LENGTH = 800  # characters shown; escaping may double them
 
 @dataclass(frozen=True, slots=True)
 class ImageMessage:
-    """One picture of a result with what is to be known of it."""
+    """One image of a result with its text."""
 
     content: str
     image: bytes
@@ -38,68 +37,70 @@ class ImageMessage:
     spoiler: bool
 
     def file(self) -> discord.File:
-        """Give the picture as a fresh file: discord.py uses each one up."""
+        """Return the image as a new file: discord.py uses each one up."""
         return discord.File(io.BytesIO(self.image), self.filename, spoiler=self.spoiler)
 
 
 class DirectMessages(commands.Cog):
-    """Send people pictures by direct message."""
+    """Send copies of their results to those who want them all."""
 
-    def __init__(self, client: Client, jobs: JobService) -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
         self.services = client.services
-        self.jobs = jobs
-
-    async def send(self, record: JobRecord, person_id: int) -> None:
-        """Send a job's pictures one by one; raises discord.Forbidden where the person takes no direct messages."""
-        channel = await self.client.create_dm(discord.Object(person_id))
-        async for message in self.image_messages(record, DEFAULT_FILE_SIZE_LIMIT_BYTES):
-            await _send(channel, message)
-
-    async def image_messages(self, record: JobRecord, limit: int) -> AsyncIterator[ImageMessage]:
-        """Give each picture of a job in at most `limit` bytes; raises Complaint when they are not kept any more."""
-        for index in range(record.job.params.count):
-            yield await self._image_message(record, Tile(record.job.id, index), limit)
 
     @commands.Cog.listener()
     async def on_result_posted(self, job: Job, _: int) -> None:
-        """Send a copy to who wants all results so, unless this one was posted there anyway."""
+        """Send a copy to a user who wants all results, unless this one was posted by direct message anyway."""
         was_posted_by_dm = job.destination.guild_id is None and job.destination.by_channel
-        if was_posted_by_dm or not (await self.services.preferences.get(job.requester.id)).auto_dm:
+        if was_posted_by_dm or not (await self.services.db.preferences.get(job.requester.id)).auto_dm:
             return
         try:
             await self._send_copy(job)
         except discord.Forbidden:
-            log.info("job %s: its owner takes no direct messages", job.id)
+            log.info("job %s: its requester does not accept direct messages", job.id)
 
     async def _send_copy(self, job: Job) -> None:
-        record = await self.services.store.get(job.id)
+        record = await self.services.db.jobs.get(job.id)
         if record is None or record.suffix is None:
             return
-        sheet = await self.services.images.read_grid(job.id, record.suffix)
-        sheet, suffix = await self.services.resizer.fit_to_limit(
-            sheet, record.suffix, DEFAULT_FILE_SIZE_LIMIT_BYTES, job
+        image = await self.services.images.files.read_grid(job.id, record.suffix)
+        image, suffix = await self.services.images.resizer.fit_to_limit(
+            image, record.suffix, DEFAULT_FILE_SIZE_LIMIT_BYTES, job
         )
-        message = await self.jobs.build_result_message(job, sheet, suffix, None)
+        message = await self.client.jobs.runner.build_result_message(job, image, suffix, None)
         channel = await self.client.create_dm(discord.Object(job.requester.id))
         await retry_until_available(
             lambda: channel.send(message.content, file=message.file(), view=message.view, allowed_mentions=NO_MENTIONS)
         )
 
-    async def _image_message(self, record: JobRecord, tile: Tile, limit: int) -> ImageMessage:
-        job = record.job
-        try:
-            image = await self.services.images.read(tile)
-        except FileNotFoundError:
-            raise UserError("This picture is not kept any more.") from None
-        image, suffix = await self.services.resizer.fit_to_limit(image, "png", limit, job)
-        prompt = escape_markdown(truncate(format_prompt(job.params, self.services.registry), MAX_PROMPT_LENGTH))
-        number = f" · image #{tile.index + 1} of {job.params.count}" if job.params.count > 1 else ""
-        facts = f"-# Job `{job.id}`{number} · seed {job.params.seed_of(tile.index)}{_jump_link(record)}"
-        stem = filename_stem(self.services.config, job.params)
-        return ImageMessage(
-            f"**{prompt}**\n{facts}" if prompt else facts, image, f"{stem}_{tile}.{suffix}", record.sensitive
-        )
+
+async def send_images(client: Client, record: JobRecord, person_id: int) -> None:
+    """Send a job's images one by one; raise discord.Forbidden where the user does not accept direct messages."""
+    channel = await client.create_dm(discord.Object(person_id))
+    async for message in image_messages(client.services, record, DEFAULT_FILE_SIZE_LIMIT_BYTES):
+        await _send(channel, message)
+
+
+async def image_messages(services: Services, record: JobRecord, limit: int) -> AsyncIterator[ImageMessage]:
+    """Yield each image of a job in at most `limit` bytes; raise UserError when they are gone."""
+    for index in range(record.job.params.count):
+        yield await _image_message(services, record, Tile(record.job.id, index), limit)
+
+
+async def _image_message(services: Services, record: JobRecord, tile: Tile, limit: int) -> ImageMessage:
+    job = record.job
+    try:
+        image = await services.images.files.read(tile)
+    except FileNotFoundError:
+        raise UserError("This picture is not kept any more.") from None
+    image, suffix = await services.images.resizer.fit_to_limit(image, "png", limit, job)
+    prompt = escape_markdown(truncate(format_prompt(job.params, services.registry), MAX_PROMPT_LENGTH))
+    number = f" · image #{tile.index + 1} of {job.params.count}" if job.params.count > 1 else ""
+    facts = f"-# Job `{job.id}`{number} · seed {job.params.seed_of(tile.index)}{_jump_link(record)}"
+    stem = filename_stem(services.config, job.params)
+    return ImageMessage(
+        f"**{prompt}**\n{facts}" if prompt else facts, image, f"{stem}_{tile}.{suffix}", record.sensitive
+    )
 
 
 async def _send(channel: discord.DMChannel, message: ImageMessage) -> None:
@@ -112,14 +113,9 @@ def _jump_link(record: JobRecord) -> str:
     destination = record.job.destination
     if record.result_message_id is None or destination.guild_id is None or not destination.by_channel:
         return ""
-    return f" · https://discord.com/channels/{destination.guild_id}/{destination.result_channel_id}/{record.result_message_id}"
-
-
-def get_direct_messages(client: discord.Client) -> DirectMessages:
-    """Give the cog to another."""
-    return cast(DirectMessages, cast(Client, client).get_cog("DirectMessages"))
+    return f" · {jump_url(destination.guild_id, destination.result_channel_id, record.result_message_id)}"
 
 
 async def setup(client: Client) -> None:
-    """Add the cog; discord.py calls this, after the road's."""
-    await client.add_cog(DirectMessages(client, get_job_service(client)))
+    """Add the cog; discord.py calls this."""
+    await client.add_cog(DirectMessages(client))

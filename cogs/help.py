@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Client
-from bot.ui.errors import report_errors
+from bot.client import Client, Interaction
+from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.text import escape_markdown, truncate
-from cogs.jobs import Interaction
 from generation.models.adapters import is_compatible, target_family
 from generation.models.lora import Lora
 from generation.models.registry import ModelRegistry
@@ -39,30 +37,20 @@ class Help(commands.Cog):
         await interaction.response.send_message(PAGES[first](self.services.registry), view=view, ephemeral=True)
 
 
-class HelpSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template="help:page"):
-    """Turn to another page."""
+class HelpSelect(PersistentItem, template="help:page"):
+    """Turns to another page."""
 
-    def __init__(self, page: str = "") -> None:
-        options = [discord.SelectOption(label=name, default=name == page) for name in PAGES]
-        select: discord.ui.Select[discord.ui.View] = discord.ui.Select(custom_id="help:page", options=options)
-        super().__init__(select)
-
-    @classmethod
-    async def from_custom_id(cls, *_: Any) -> Self:
-        return cls()
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with report_errors(interaction):
-            page = self.item.values[0] if self.item.values[0] in PAGES else next(iter(PAGES))
-            text = PAGES[page](interaction.client.services.registry)
-            await interaction.response.edit_message(content=text, view=help_view(page))
+    async def run(self, interaction: Interaction) -> None:
+        selected = selected_values(interaction)[0]
+        page = selected if selected in PAGES else next(iter(PAGES))
+        text = PAGES[page](interaction.client.services.registry)
+        await interaction.response.edit_message(content=text, view=help_view(page))
 
 
 def help_view(page: str) -> discord.ui.View:
-    """Give the control that turns the pages."""
-    view = discord.ui.View(timeout=None)
-    view.add_item(HelpSelect(page))
-    return view
+    """Return the select that turns the pages."""
+    options = [discord.SelectOption(label=name, default=name == page) for name in PAGES]
+    return persistent_view(discord.ui.Select(custom_id="help:page", options=options))
 
 
 def _start(registry: ModelRegistry) -> str:

@@ -6,25 +6,23 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Client
+from bot.client import Client, Interaction
 from bot.jobs.destination import is_private
 from bot.jobs.prompt_defaults import load_prompt_defaults
+from bot.jobs.requests import infer_action
 from bot.policy.context import context_from
-from bot.ui.modals import ModalValues
+from bot.services import Services
+from bot.ui.modals import ModalValues, modals
 from cogs.autocomplete import MAX_CHOICE_LENGTH, complete_lora, complete_model
-from cogs.batch import confirm_batch, infer_action
-from cogs.jobs import Interaction, JobService, get_job_service
-from cogs.prompt_modal import PROMPT, PromptModals, PromptTarget, get_prompt_modals, reject_prompt
+from cogs.batch import confirm_batch
+from cogs.prompt_modal import PROMPT, PromptTarget, reject_prompt
 from generation.errors import UserError
 from generation.job import Action
-from generation.params import Params, Upload
+from generation.params import Upload
 from generation.prompt import (
-    PromptError,
     PromptRequest,
-    TooManyPermutations,
     lora_parameter,
     model_parameter,
-    permute,
     with_parameter,
 )
 
@@ -34,11 +32,8 @@ Image = discord.Attachment | Upload | None
 class Imagine(commands.Cog):
     """Draw what somebody asks for in words."""
 
-    def __init__(self, client: Client, jobs: JobService, prompt_modals: PromptModals) -> None:
-        self.jobs = jobs
-        self.services = client.services
-        self.uploads = client.uploads
-        prompt_modals.handlers[Action.IMAGINE] = self.on_edited_prompt
+    def __init__(self, services: Services) -> None:
+        self.services = services
 
     @app_commands.command(description="Draw four pictures from your words")
     @app_commands.describe(
@@ -59,7 +54,7 @@ class Imagine(commands.Cog):
             prompt = with_parameter(prompt, model_parameter(model))
         if lora:
             prompt = with_parameter(prompt, lora_parameter(lora))
-        await self.submit_prompt(interaction, prompt, image)
+        await submit_prompt(interaction, prompt, image)
 
     @imagine.autocomplete("model")
     async def _complete_model(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -71,71 +66,52 @@ class Imagine(commands.Cog):
         model = matches[0] if matches else (await load_prompt_defaults(self.services, interaction)).model
         return complete_lora(self.services, model, typed)
 
-    async def on_edited_prompt(self, interaction: Interaction, target: PromptTarget, values: ModalValues) -> None:
-        """Take a prompt that was refused before, with the picture that came with it."""
-        await self.submit_prompt(interaction, values.texts[PROMPT], Upload(target.payload) if target.payload else None)
 
-    async def submit_prompt(self, interaction: Interaction, prompt: str, image: Image) -> None:
-        """Have drawn what a prompt says, after a question where that is several jobs; or give the prompt back."""
-        try:
-            requests: list[PromptRequest] | UserError = await self.parse(
-                interaction, prompt, with_image=image is not None
-            )
-        except UserError as user_error:
-            requests = user_error
-        try:
-            await self._defer_if_slow(interaction, requests, image)
-            if isinstance(image, discord.Attachment):
-                image = await self.uploads.import_attachment(image)
-            if isinstance(requests, UserError):
-                raise requests
-            if len(requests) > 1:
-                await confirm_batch(interaction, _prompt_target(image), prompt, requests)
-                return
-            (params,), (request,) = await self.resolve_images(requests, image), requests
-            await self.jobs.submit(
-                interaction, infer_action(params), params, speed=request.speed, private=request.private
-            )
-        except Exception as error:
-            await reject_prompt(interaction, error, _prompt_target(image), prompt)
+@modals.route(f"prompt:{Action.IMAGINE}")
+async def on_edited_prompt(interaction: Interaction, rest: str, values: ModalValues) -> None:
+    """Submit a prompt that was refused before, with the image that came with it."""
+    target = PromptTarget.parse(rest)
+    await submit_prompt(interaction, values.texts[PROMPT], Upload(target.payload) if target.payload else None)
 
-    async def parse(self, interaction: Interaction, prompt: str, *, with_image: bool) -> list[PromptRequest]:
-        """Read a prompt with what the person has settled, one wish a job; raises Complaint with all that is wrong."""
-        defaults = await load_prompt_defaults(self.services, interaction)
-        limit = (await self.services.policy.settings(interaction.guild_id)).permutations
-        requests: list[PromptRequest] = []
-        faults: list[str] = []
 
-        for text in permute(prompt, limit):
-            try:
-                requests += defaults.parse(text, attached=int(with_image)).expand_repeats()
-            except PromptError as error:
-                faults += error.problems
-        if faults:
-            raise PromptError(*dict.fromkeys(faults))
-        if len(requests) > limit:
-            raise TooManyPermutations(f"This makes {len(requests):,} jobs, and at most {limit:,} are allowed at once.")
-        return requests
-
-    async def resolve_images(self, requests: list[PromptRequest], image: Upload | None) -> list[Params]:
-        """Fetch what wishes link to, once each, and give what is to be drawn; `image` came with the prompt."""
-        attached = [image] if image else []
-        linked = {links: await self.uploads.import_links(links) for links in {wish.links for wish in requests}}
-        return [request.with_images([*attached, *linked[request.links]]) for request in requests]
-
-    async def _defer_if_slow(
-        self, interaction: Interaction, requests: list[PromptRequest] | UserError, image: Image
-    ) -> None:
-        """Answer at once that it takes a while, where something has to be fetched."""
-        single = requests[0] if isinstance(requests, list) and len(requests) == 1 else None
-        if not isinstance(image, discord.Attachment) and not (single and single.links):
+async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> None:
+    """Submit the job of a prompt, ask first where it makes several, or hand the prompt back with what is wrong."""
+    client = interaction.client
+    try:
+        requests: list[PromptRequest] | UserError = await client.prompts.parse(
+            interaction, prompt, with_image=image is not None
+        )
+    except UserError as user_error:
+        requests = user_error
+    try:
+        await _defer_if_slow(interaction, requests, image)
+        if isinstance(image, discord.Attachment):
+            image = await client.services.images.uploads.import_attachment(image)
+        if isinstance(requests, UserError):
+            raise requests
+        if len(requests) > 1:
+            await confirm_batch(interaction, _prompt_target(image), prompt, requests)
             return
-        await self.services.policy.check_access(context_from(interaction))
-        if single:
-            self.services.queue.check_limits(interaction.user.id)
-        preferred = await self.services.preferences.get(interaction.user.id)
-        private = single is None or is_private(interaction, single.private, preferred)
-        await interaction.response.defer(thinking=True, ephemeral=private)
+        (params,), (request,) = await client.prompts.resolve_images(requests, image), requests
+        await client.jobs.submit(
+            interaction, infer_action(params), params, speed=request.speed, private=request.private
+        )
+    except Exception as error:
+        await reject_prompt(interaction, error, _prompt_target(image), prompt)
+
+
+async def _defer_if_slow(interaction: Interaction, requests: list[PromptRequest] | UserError, image: Image) -> None:
+    """Defer the response where something has to be fetched."""
+    single = requests[0] if isinstance(requests, list) and len(requests) == 1 else None
+    if not isinstance(image, discord.Attachment) and not (single and single.links):
+        return
+    services = interaction.client.services
+    await services.policy.check_access(context_from(interaction))
+    if single:
+        services.queue.check_limits(interaction.user.id)
+    preferred = await services.db.preferences.get(interaction.user.id)
+    private = single is None or is_private(interaction, single.private, preferred)
+    await interaction.response.defer(thinking=True, ephemeral=private)
 
 
 def _prompt_target(image: Image) -> PromptTarget:
@@ -143,5 +119,5 @@ def _prompt_target(image: Image) -> PromptTarget:
 
 
 async def setup(client: Client) -> None:
-    """Add the cog; discord.py calls this, after the road's and the prompts'."""
-    await client.add_cog(Imagine(client, get_job_service(client), get_prompt_modals(client)))
+    """Add the cog; discord.py calls this."""
+    await client.add_cog(Imagine(client.services))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Client
+from bot.client import Client, Interaction
 from bot.services import Services
 from bot.ui.text import escape_markdown, truncate
 from cogs.autocomplete import MAX_CHOICE_LENGTH, complete_model, resolve_model
-from cogs.jobs import Interaction
 from generation.prompt.preferences import (
     MAX_OPTION_LENGTH,
     MAX_OPTIONS,
@@ -28,8 +27,8 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
 
     option = app_commands.Group(name="option", description="Names of your own for text and parameters")
 
-    def __init__(self, studio: Services) -> None:
-        self.services = studio
+    def __init__(self, services: Services) -> None:
+        self.services = services
 
     @app_commands.command(description="Add parameters to all your prompts; leave it empty to add none")
     @app_commands.describe(parameters="Such as --ar 3:2 --no text")
@@ -37,7 +36,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
         self, interaction: Interaction, parameters: app_commands.Range[str, 0, MAX_SUFFIX_LENGTH] = ""
     ) -> None:
         suffix = check_suffix(parameters, self.services.registry) if parameters.strip() else None
-        await self.services.preferences.update(interaction.user.id, suffix=suffix)
+        await self.services.db.preferences.update(interaction.user.id, suffix=suffix)
         if suffix is None:
             await _respond(interaction, "Nothing is added to your prompts any more.")
         else:
@@ -47,7 +46,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
     @app_commands.describe(name="Which model draws where a prompt names none")
     async def model(self, interaction: Interaction, name: app_commands.Range[str, 0, MAX_CHOICE_LENGTH] = "") -> None:
         wanted = await resolve_model(self.services, interaction.guild_id, name) if name.strip() else None
-        await self.services.preferences.update(interaction.user.id, model=wanted and wanted.name)
+        await self.services.db.preferences.update(interaction.user.id, model=wanted and wanted.name)
         if wanted is None:
             await _respond(interaction, "The server's model draws for you.")
         else:
@@ -68,11 +67,11 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
     ) -> None:
         name, value = check_option(name, value, self.services.registry)
         if value:
-            await self.services.preferences.set_option(interaction.user.id, name, value)
+            await self.services.db.preferences.set_option(interaction.user.id, name, value)
             await _respond(
                 interaction, f"`--{name}` now stands for: {escape_markdown(truncate(value, MAX_VALUE_LENGTH))}"
             )
-        elif await self.services.preferences.remove_option(interaction.user.id, name):
+        elif await self.services.db.preferences.remove_option(interaction.user.id, name):
             await _respond(interaction, f"`--{name}` is forgotten.")
         else:
             await _respond(interaction, f"You have no option `--{name}`, so there is nothing to forget.")
@@ -81,13 +80,13 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
     async def _complete_option(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         start = typed.strip().removeprefix("--").lower()
         names = [
-            name for name in await self.services.preferences.options(interaction.user.id) if name.startswith(start)
+            name for name in await self.services.db.preferences.options(interaction.user.id) if name.startswith(start)
         ]
         return [app_commands.Choice(name=name, value=name) for name in names]
 
     @option.command(name="list", description="See your options")
     async def list_options(self, interaction: Interaction) -> None:
-        options = await self.services.preferences.options(interaction.user.id)
+        options = await self.services.db.preferences.options(interaction.user.id)
         if not options:
             await _respond(interaction, "You have no options yet. `/prefer option set` makes one.")
             return
@@ -112,7 +111,7 @@ class Prefer(commands.GroupCog, name="prefer", description="Parameters for all y
         await _respond(interaction, f"Results by direct message are **{_on_off(now.auto_dm)}**{more}.")
 
     async def _toggle(self, interaction: Interaction, name: str) -> Preferences:
-        people, person = self.services.preferences, interaction.user.id
+        people, person = self.services.db.preferences, interaction.user.id
         return await people.update(person, **{name: not getattr(await people.get(person), name)})
 
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import discord
-from discord.ext import commands
 
-from bot.client import Client
-from bot.ui.errors import UNKNOWN_INTERACTION, report_errors, respond_ephemeral, user_message
-from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, PersistentModal
+from bot.client import Client, Interaction
+from bot.ui.dynamic_items import PersistentItem, persistent_view
+from bot.ui.errors import UNKNOWN_INTERACTION, respond_ephemeral, user_message
+from bot.ui.modals import MAX_TEXT_LENGTH, PersistentModal
 from bot.ui.prompt_block import extract_prompt, format_prompt_block
 from bot.ui.text import truncate
-from cogs.jobs import Interaction
-from cogs.modal_router import ModalRouter, get_modal_router
 from generation.job import Action
 from generation.params import TILE_PATTERN, Tile
 
@@ -60,46 +57,32 @@ class PromptTarget:
         return ":".join(map(str, filter(None, (self.action, self.tile, self.payload))))
 
     @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str(target)` wrote; raise ValueError for anything else."""
+        match = re.fullmatch(TARGET_PATTERN, text)
+        if match is None:
+            raise ValueError(f"not a prompt target: {text!r}")
+        return cls.from_match(match)
+
+    @classmethod
     def from_match(cls, match: re.Match[str]) -> Self:
         """Read what `str(purpose)` wrote, found by PATTERN."""
         tile = Tile(match["job_id"], int(match["index"])) if match["job_id"] else None
         return cls(Action(match["action"]), tile, match["besides"] or "")
 
 
-PromptHandler = Callable[[Interaction, PromptTarget, ModalValues], Awaitable[None]]
+class EditPromptButton(PersistentItem, template=rf"edit:{TARGET_PATTERN}"):
+    """Edit and retry: opens the modal with the prompt that stands in the message."""
+
+    async def run(self, interaction: Interaction) -> None:
+        assert interaction.message is not None
+        prompt = await extract_prompt(interaction.message)
+        await open_prompt_modal(interaction, PromptTarget.from_match(self.match), prompt)
 
 
-class PromptModals(commands.Cog):
-    """Hand a prompt that was typed into a form to whoever `takes` it, by what it is for."""
-
-    def __init__(self, modals: ModalRouter) -> None:
-        self.handlers: dict[Action, PromptHandler] = {}
-        modals.handlers[PROMPT] = self.on_submit
-
-    async def on_submit(self, interaction: Interaction, rest: str, values: ModalValues) -> None:
-        """Take a form as it was sent in."""
-        match = re.fullmatch(TARGET_PATTERN, rest)
-        assert match is not None
-        target = PromptTarget.from_match(match)
-        await self.handlers[target.action](interaction, target, values)
-
-
-class EditPromptButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"edit:{TARGET_PATTERN}"):
-    """Edit and retry: opens the form with the prompt that stands in the message."""
-
-    def __init__(self, target: PromptTarget, label: str = "Edit and retry") -> None:
-        self.target = target
-        button = discord.ui.Button[discord.ui.View](label=label, custom_id=f"edit:{target}")
-        super().__init__(button)
-
-    @classmethod
-    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-        return cls(PromptTarget.from_match(match))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with report_errors(interaction):
-            assert interaction.message is not None
-            await open_prompt_modal(interaction, self.target, await extract_prompt(interaction.message))
+def edit_prompt_button(target: PromptTarget, label: str = "Edit and retry") -> discord.ui.Button[discord.ui.View]:
+    """Return the button that opens a prompt's modal."""
+    return discord.ui.Button(label=label, custom_id=f"edit:{target}")
 
 
 async def open_prompt_modal(interaction: discord.Interaction[Any], target: PromptTarget, text: str) -> None:
@@ -119,7 +102,7 @@ async def reject_prompt(interaction: Interaction, error: Exception, target: Prom
         return
     message, fields = truncate(user_message(error), MAX_ERROR_LENGTH), {}
     if len(text) <= MAX_TEXT_LENGTH:
-        fields["view"] = discord.ui.View(timeout=None).add_item(EditPromptButton(target))
+        fields["view"] = persistent_view(edit_prompt_button(target))
     else:
         message += f"\n-# It is longer than the {MAX_TEXT_LENGTH} characters of a form: edit the file, and ask again."
     content, files = format_prompt_block(message, text)
@@ -150,12 +133,6 @@ def _mask_field() -> discord.ui.Label[Any]:
     )
 
 
-def get_prompt_modals(client: discord.Client) -> PromptModals:
-    """Give the cog to another."""
-    return cast(PromptModals, cast(Client, client).get_cog("PromptModals"))
-
-
 async def setup(client: Client) -> None:
-    """Add the cog and its button; discord.py calls this, after the forms'."""
-    await client.add_cog(PromptModals(get_modal_router(client)))
+    """Add the button; discord.py calls this."""
     client.add_dynamic_items(EditPromptButton)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Client
+from bot.client import Client, Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.policy.visibility import can_view_job
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
-from cogs.jobs import Interaction
 from generation.job import Job
 from generation.prompt import format_prompt
 from generation.queue.queue import QueuePosition
@@ -24,8 +23,8 @@ MAX_PROMPT_LENGTH = 50  # characters; escaping may double them
 class QueueCommand(commands.Cog):
     """Show everybody the queue."""
 
-    def __init__(self, studio: Services) -> None:
-        self.services = studio
+    def __init__(self, services: Services) -> None:
+        self.services = services
 
     @app_commands.command(description="What is drawn now, who waits, and how long it will take")
     async def queue(self, interaction: Interaction) -> None:

@@ -10,10 +10,9 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.ui.errors import user_message
-from cogs.direct_messages import DirectMessages, get_direct_messages
-from cogs.image_buttons.buttons import job_ids
-from cogs.image_buttons.delete import DeleteImages, get_delete_images
-from cogs.jobs import JobService, get_job_service
+from bot.ui.job_views import job_ids
+from cogs.direct_messages import send_images
+from cogs.image_buttons.delete import delete_job
 from db.jobs import JobRecord, JobState
 from generation.errors import UserError
 
@@ -30,12 +29,9 @@ DMS_CLOSED = (
 class Reactions(commands.Cog):
     """Do what the owner of a result asks for by a reaction."""
 
-    def __init__(
-        self, client: Client, jobs: JobService, direct_messages: DirectMessages, delete_images: DeleteImages
-    ) -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
         self.services = client.services
-        self.jobs, self.direct_messages, self.delete_images = jobs, direct_messages, delete_images
         self._busy: set[str] = set()
 
     @commands.Cog.listener()
@@ -59,14 +55,14 @@ class Reactions(commands.Cog):
     async def _send_images(self, record: JobRecord) -> None:
         if record.suffix is None:
             raise UserError("This is not drawn yet: react again when it is.")
-        await self.direct_messages.send(record, record.job.requester.id)
+        await send_images(self.client, record, record.job.requester.id)
 
     async def _cancel_or_delete(self, record: JobRecord, reaction: discord.RawReactionActionEvent) -> None:
         if record.state in (JobState.WAITING, JobState.RUNNING):
-            cancelled, end_message = await self.jobs.cancel(record.job.id, record.job.requester.id)
-            await self.jobs.report_end(cancelled.job, cancelled.status_message_id, end_message)
+            cancelled, end_message = await self.client.jobs.cancel(record.job.id, record.job.requester.id)
+            await self.client.jobs.runner.report_end(cancelled.job, cancelled.status_message_id, end_message)
         elif record.state is JobState.POSTED:
-            await self.delete_images.delete(record)
+            await delete_job(self.client, record)
             if reaction.message_id != record.result_message_id:  # it was posted again, by /show
                 with suppress(discord.NotFound):
                     await self._channel(reaction).get_partial_message(reaction.message_id).delete()
@@ -75,8 +71,10 @@ class Reactions(commands.Cog):
         return self.client.user is not None and reaction.message_author_id == self.client.user.id
 
     async def _find_record(self, reaction: discord.RawReactionActionEvent) -> JobRecord | None:
-        job_id = await self.services.search.by_message(reaction.message_id) or await self._job_id_from_buttons(reaction)
-        return await self.services.store.get(job_id) if job_id else None
+        job_id = await self.services.db.search.by_message(reaction.message_id) or await self._job_id_from_buttons(
+            reaction
+        )
+        return await self.services.db.jobs.get(job_id) if job_id else None
 
     async def _job_id_from_buttons(self, reaction: discord.RawReactionActionEvent) -> str | None:
         """Read a job's id off a message that is neither its notice nor its result, such as one that /show posted."""
@@ -100,7 +98,5 @@ class Reactions(commands.Cog):
 
 
 async def setup(client: Client) -> None:
-    """Add the cog; discord.py calls this, after those that it needs."""
-    await client.add_cog(
-        Reactions(client, get_job_service(client), get_direct_messages(client), get_delete_images(client))
-    )
+    """Add the cog; discord.py calls this."""
+    await client.add_cog(Reactions(client))

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Client
+from bot.client import Client, Interaction
 from bot.jobs.prompt_defaults import PromptDefaults, load_prompt_defaults
 from bot.services import Services
-from bot.ui.errors import report_errors
+from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.text import escape_markdown, truncate
 from cogs.autocomplete import MAX_CHOICE_LENGTH, MAX_CHOICES, available_models, resolve_model
-from cogs.jobs import Interaction
 from generation.job import Speed
 from generation.models.catalogue import normalize_name
 from generation.models.model import Model
@@ -31,8 +29,8 @@ _VALUES: dict[str, Any] = {"on": True, "off": False, **{speed.value: speed for s
 class Settings(commands.Cog):
     """Show and change what a person prefers."""
 
-    def __init__(self, studio: Services) -> None:
-        self.services = studio
+    def __init__(self, services: Services) -> None:
+        self.services = services
 
     @app_commands.command(description="What holds for all your prompts: style, speed, who sees them")
     async def settings(self, interaction: Interaction) -> None:
@@ -43,125 +41,75 @@ class Settings(commands.Cog):
         )
 
 
-class SettingButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=r"set:(?P<name>[a-z_]+):(?P<value>[a-z]+)"
-):
-    """A setting and the value that pressing gives it, so that pressing twice does no more than once."""
+class SettingButton(PersistentItem, template=r"set:(?P<name>[a-z_]+):(?P<value>[a-z]+)"):
+    """Sets a setting to the value in its custom_id, so that pressing twice does no more than once."""
 
-    def __init__(self, name: str, value: str, label: str, row: int, is_on: bool) -> None:
-        self.name, self.value = name, value
-        super().__init__(
-            discord.ui.Button(label=label, custom_id=f"set:{name}:{value}", style=ON if is_on else OFF, row=row)
-        )
-
-    @classmethod
-    async def from_custom_id(
-        cls, _: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str]
-    ) -> Self:
-        return cls(match["name"], match["value"], "", 0, False)
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with report_errors(interaction):
-            if self.name == "reset":
-                await _services(interaction).preferences.reset(interaction.user.id)
-                await _refresh(interaction)
-            else:
-                await _change(interaction, **{self.name: _VALUES[self.value]})
+    async def run(self, interaction: Interaction) -> None:
+        name, value = self.match["name"], self.match["value"]
+        if name == "reset":
+            await interaction.client.services.db.preferences.reset(interaction.user.id)
+            await _refresh(interaction)
+        else:
+            await _change(interaction, **{name: _VALUES[value]})
 
 
-class StylizeSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template="set:stylize"):
-    """How strongly the house style is applied."""
+class StylizeSelect(PersistentItem, template="set:stylize"):
+    """Sets how strongly the house style is applied."""
 
-    def __init__(self, stylize: int | None = None) -> None:
-        super().__init__(
-            discord.ui.Select(
-                custom_id="set:stylize",
-                options=[
-                    discord.SelectOption(
-                        label="Stylize: not set",
-                        value=UNSET,
-                        description="As the server and the model have it",
-                        default=stylize is None,
-                    ),
-                    *(
-                        discord.SelectOption(
-                            label=f"Stylize: {name}",
-                            value=str(amount),
-                            description=f"--stylize {amount}",
-                            default=amount == stylize,
-                        )
-                        for name, amount in STYLIZE_PRESETS.items()
-                    ),
-                ],
-                row=1,
-            )
-        )
-
-    @classmethod
-    async def from_custom_id(cls, *_: Any) -> Self:
-        return cls()
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with report_errors(interaction):
-            (chosen,) = self.item.values
-            await _change(interaction, stylize=None if chosen == UNSET else int(chosen))
+    async def run(self, interaction: Interaction) -> None:
+        (selected,) = selected_values(interaction)
+        await _change(interaction, stylize=None if selected == UNSET else int(selected))
 
 
-class ModelSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template="set:model"):
-    """Which model draws; `/prefer model` offers also those for which there is no room here."""
+class ModelSelect(PersistentItem, template="set:model"):
+    """Sets the model; `/prefer model` also offers those that do not fit into the select."""
 
-    def __init__(self, preferred: str | None = None, models: Sequence[Model] = ()) -> None:
-        names = [model.name for model in models][: MAX_CHOICES - 1]
-        super().__init__(
-            discord.ui.Select(
-                custom_id="set:model",
-                options=[
-                    discord.SelectOption(
-                        label="Model: not set",
-                        value=UNSET,
-                        description="As the server has it",
-                        default=preferred not in names,
-                    ),
-                    *(
-                        discord.SelectOption(
-                            label=truncate(f"Model: {name}", MAX_CHOICE_LENGTH),
-                            value=normalize_name(name)[:MAX_CHOICE_LENGTH],
-                            default=name == preferred,
-                        )
-                        for name in names
-                    ),
-                ],
-                row=0,
-            )
-        )
-
-    @classmethod
-    async def from_custom_id(cls, *_: Any) -> Self:
-        return cls()
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with report_errors(interaction):
-            (value,) = self.item.values
-            if value == UNSET:
-                await _change(interaction, model=None)
-            else:
-                chosen = await resolve_model(_services(interaction), interaction.guild_id, value)
-                await _change(interaction, model=chosen.name)
+    async def run(self, interaction: Interaction) -> None:
+        (selected,) = selected_values(interaction)
+        if selected == UNSET:
+            await _change(interaction, model=None)
+        else:
+            model = await resolve_model(interaction.client.services, interaction.guild_id, selected)
+            await _change(interaction, model=model.name)
 
 
 def panel_view(defaults: PromptDefaults, models: Sequence[Model]) -> discord.ui.View:
-    """Give the panel's controls, with `models` to choose from where there are several; what is on is blue."""
-    view, preferences = discord.ui.View(timeout=None), defaults.preferences
-    if len(models) > 1:
-        view.add_item(ModelSelect(preferences.model, models))
-    view.add_item(StylizeSelect(preferences.stylize))
+    """Return the panel's controls, with a choice of `models` where there are several; what is on is blue."""
+    preferences = defaults.preferences
+    items: list[discord.ui.Item[Any]] = [_model_select(preferences.model, models)] if len(models) > 1 else []
+    items.append(_stylize_select(preferences.stylize))
     for row, name, value, label in _BUTTONS:
-        view.add_item(SettingButton(name, value, label, row, getattr(preferences, name) == _VALUES[value]))
+        items.append(_button(name, value, label, row, is_on=getattr(preferences, name) == _VALUES[value]))
     for name, label in _SWITCHES.items():
         is_on = getattr(preferences, name)
-        view.add_item(SettingButton(name, "off" if is_on else "on", label, 4, is_on))
-    view.add_item(SettingButton("reset", "all", "Reset", 4, False))
-    return view
+        items.append(_button(name, "off" if is_on else "on", label, 4, is_on=is_on))
+    return persistent_view(*items, _button("reset", "all", "Reset", 4, is_on=False))
+
+
+def _button(name: str, value: str, label: str, row: int, *, is_on: bool) -> discord.ui.Button[Any]:
+    return discord.ui.Button(label=label, custom_id=f"set:{name}:{value}", style=ON if is_on else OFF, row=row)
+
+
+def _stylize_select(stylize: int | None) -> discord.ui.Select[Any]:
+    select = discord.ui.Select[Any](custom_id="set:stylize", row=1)
+    unset = "As the server and the model have it"
+    select.add_option(label="Stylize: not set", value=UNSET, description=unset, default=stylize is None)
+    for name, amount in STYLIZE_PRESETS.items():
+        select.add_option(
+            label=f"Stylize: {name}", value=str(amount), description=f"--stylize {amount}", default=amount == stylize
+        )
+    return select
+
+
+def _model_select(preferred: str | None, models: Sequence[Model]) -> discord.ui.Select[Any]:
+    names = [model.name for model in models][: MAX_CHOICES - 1]
+    select = discord.ui.Select[Any](custom_id="set:model", row=0)
+    unset = "As the server has it"
+    select.add_option(label="Model: not set", value=UNSET, description=unset, default=preferred not in names)
+    for name in names:
+        label = truncate(f"Model: {name}", MAX_CHOICE_LENGTH)
+        select.add_option(label=label, value=normalize_name(name)[:MAX_CHOICE_LENGTH], default=name == preferred)
+    return select
 
 
 def panel_text(defaults: PromptDefaults, models: Sequence[Model]) -> str:
@@ -184,21 +132,15 @@ def _unavailable_note(preferred: str | None, models: Sequence[Model]) -> str:
 
 
 async def _change(interaction: Interaction, **changes: Any) -> None:
-    await _services(interaction).preferences.update(interaction.user.id, **changes)
+    await interaction.client.services.db.preferences.update(interaction.user.id, **changes)
     await _refresh(interaction)
 
 
 async def _refresh(interaction: Interaction) -> None:
-    services = _services(interaction)
-    defaults, models = (
-        await load_prompt_defaults(services, interaction),
-        await available_models(services, interaction.guild_id),
-    )
+    services = interaction.client.services
+    defaults = await load_prompt_defaults(services, interaction)
+    models = await available_models(services, interaction.guild_id)
     await interaction.response.edit_message(content=panel_text(defaults, models), view=panel_view(defaults, models))
-
-
-def _services(interaction: Interaction) -> Services:
-    return interaction.client.services
 
 
 async def setup(client: Client) -> None:

@@ -10,16 +10,16 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.client import Client
+from bot.client import Client, Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.jobs.destination import is_private
 from bot.policy.context import context_from
 from bot.policy.policy import JobRequest
 from bot.policy.visibility import NSFW_MESSAGE, can_view_job, is_nsfw_withheld
+from bot.ui.dynamic_items import persistent_view
 from bot.ui.errors import respond_ephemeral
+from bot.ui.job_views import LIKE
 from bot.ui.text import truncate
-from cogs.image_buttons.buttons import LIKE, TileButton
-from cogs.jobs import Interaction, JobService, get_job_service
 from db.jobs import JobRecord
 from db.search import SearchHit
 from generation.errors import UserError
@@ -35,39 +35,38 @@ NOT_FOUND = "I know no picture of this name that you may see. Choose one of thos
 class Show(commands.Cog):
     """Post results again."""
 
-    def __init__(self, client: Client, jobs: JobService) -> None:
+    def __init__(self, client: Client) -> None:
         self.client = client
         self.services = client.services
-        self.jobs = jobs
 
     @app_commands.command(description="Post one of your earlier results again, with its buttons")
     @app_commands.describe(job="Words of the prompt, or the job's id")
     async def show(self, interaction: Interaction, job: app_commands.Range[str, 1, 100]) -> None:
-        hits = await self.services.search.by_prompt(interaction.user.id, job)
+        hits = await self.services.db.search.by_prompt(interaction.user.id, job)
         await self._repost(interaction, await self._resolve_job(job, hits))
 
     @app_commands.command(description="Post one of your favourites again, with its buttons")
     @app_commands.describe(picture="Words of the prompt of a picture that you marked with ❤️")
     async def favourites(self, interaction: Interaction, picture: app_commands.Range[str, 1, 100]) -> None:
-        hits = await self.services.search.favourites(interaction.user.id, "")
+        hits = await self.services.db.search.favourites(interaction.user.id, "")
         if not hits:
             raise UserError("You have no favourites yet: press ❤️ below a picture.")
         favourite_ids = {each.job_id for each in hits}
         if picture not in favourite_ids:
-            hits = await self.services.search.favourites(interaction.user.id, picture)
+            hits = await self.services.db.search.favourites(interaction.user.id, picture)
         record = await self._resolve_job(picture, hits)
-        is_favourite = await self.services.favourites.has_any(
+        is_favourite = await self.services.db.favourites.has_any(
             interaction.user.id, record.job.id
         )  # an id may be anybody's
         await self._repost(interaction, record, is_favourite=is_favourite)
 
     @show.autocomplete("job")
     async def _complete_job(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return self._choices(await self.services.search.by_prompt(interaction.user.id, typed))
+        return self._choices(await self.services.db.search.by_prompt(interaction.user.id, typed))
 
     @favourites.autocomplete("picture")
     async def _complete_favourite(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return self._choices(await self.services.search.favourites(interaction.user.id, typed))
+        return self._choices(await self.services.db.search.favourites(interaction.user.id, typed))
 
     def _choices(self, hits: Iterable[SearchHit]) -> list[app_commands.Choice[str]]:
         now, registry = self.services.clock(), self.services.registry
@@ -78,7 +77,7 @@ class Show(commands.Cog):
         job_id = typed.strip().lower()
         if not re.fullmatch(r"[0-9a-f]{12}", job_id) and hits:
             job_id = hits[0].job_id
-        record = await self.services.store.get(job_id)
+        record = await self.services.db.jobs.get(job_id)
         if record is None or record.suffix is None:
             raise UserError(NOT_FOUND)
         return record
@@ -91,10 +90,10 @@ class Show(commands.Cog):
             context_from(interaction), JobRequest(action=Action.PICK, params=job.params)
         )
         if record.sensitive and await is_nsfw_withheld(
-            self.services, self.client, interaction.guild_id, interaction.channel_id
+            self.services.policy, self.client, interaction.guild_id, interaction.channel_id
         ):
             raise UserError(NSFW_MESSAGE)
-        preferences = await self.services.preferences.get(interaction.user.id)
+        preferences = await self.services.db.preferences.get(interaction.user.id)
         # What was drawn for somebody else in another place is not spread any further.
         is_own_or_same_channel = (
             job.requester.id == interaction.user.id or job.destination.channel_id == interaction.channel_id
@@ -102,14 +101,14 @@ class Show(commands.Cog):
         private = is_private(interaction, None, preferences, job) or not is_own_or_same_channel
         await interaction.response.defer(thinking=True, ephemeral=private)
         try:
-            sheet = await self.services.images.read_grid(job.id, suffix)
+            sheet = await self.services.images.files.read_grid(job.id, suffix)
         except FileNotFoundError:
             await respond_ephemeral(
                 interaction, "This picture is not kept any more.", **_unfavourite_button(job) if is_favourite else {}
             )
             return
-        sheet, suffix = await self.services.resizer.fit_to_limit(sheet, suffix, interaction.filesize_limit, job)
-        message = await self.jobs.build_result_message(job, sheet, suffix, interaction.channel_id)
+        sheet, suffix = await self.services.images.resizer.fit_to_limit(sheet, suffix, interaction.filesize_limit, job)
+        message = await self.client.jobs.runner.build_result_message(job, sheet, suffix, interaction.channel_id)
         await interaction.edit_original_response(
             content=message.content, attachments=[message.file()], view=message.view, allowed_mentions=NO_MENTIONS
         )
@@ -117,8 +116,10 @@ class Show(commands.Cog):
 
 def _unfavourite_button(job: Job) -> dict[str, Any]:
     """Give the button that takes a picture out of the favourites: the one below the picture may be gone with it."""
-    button = TileButton(LIKE, Tile(job.id, 0), "Take it out of your favourites", 0)
-    return {"view": discord.ui.View(timeout=None).add_item(button)}
+    button: discord.ui.Button[discord.ui.View] = discord.ui.Button(
+        label="Remove from your favourites", custom_id=f"{LIKE}:{Tile(job.id, 0)}"
+    )
+    return {"view": persistent_view(button)}
 
 
 def _choice_name(hit: SearchHit, registry: ModelRegistry, now: float) -> str:
@@ -139,5 +140,5 @@ def _format_age(seconds: float) -> str:
 
 
 async def setup(client: Client) -> None:
-    """Add the cog; discord.py calls this, after the road's."""
-    await client.add_cog(Show(client, get_job_service(client)))
+    """Add the cog; discord.py calls this."""
+    await client.add_cog(Show(client))

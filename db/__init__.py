@@ -1,1 +1,1 @@
-"""Every SQL statement."""
+"""SQLite storage: every SQL statement of the program is in this package."""

@@ -1,4 +1,4 @@
-"""One file with everything that is kept: made while the bot runs, and put back where it does not."""
+"""Back up the data folder to one file while the bot runs, and restore it while the bot is stopped."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.connection import DATABASE_FILE, read_migrations
-from db.image_files import IMAGE_KINDS, PARTIAL_SUFFIX
+from db.image_files import IMAGE_KINDS, PARTIAL_SUFFIX, fsync_folder
 
-LOCK_FILE = "lock"  # the file by which a program holds the data folder; it is no part of the data
+LOCK_FILE = "lock"  # the file by which a program locks the data folder; it is not part of the data
 REDACTED_TOKEN = "not kept in backups"
-RESTORED_MESSAGE = "The bot was restored from a backup that was made before this was drawn. Please ask for it again."
+RESTORED_MESSAGE = "The bot was restored from a backup made before this was drawn. Please ask for it again."
 
 _MEMBER_NAME = re.compile(
     rf"{re.escape(DATABASE_FILE)}|(?:{'|'.join(IMAGE_KINDS)})/[0-9A-Za-z-]{{1,2}}/[0-9A-Za-z-]+\.[0-9A-Za-z]+"
@@ -32,34 +32,34 @@ _ARCHIVE_ERRORS = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFErro
 
 
 class BackupError(Exception):
-    """A backup cannot be made, or not be put back; the text says why."""
+    """A backup cannot be created or restored; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackupContents:
-    """What is in a backup; `pictures` counts files."""
+    """The contents of a backup; `images` counts files."""
 
     jobs: int
     images: int
 
 
 def create_backup(data_dir: Path, target: Path) -> BackupContents:
-    """Write all that `data_dir` holds to the file `target`, also while a bot changes it. Raises BackupError.
+    """Write everything in `data_dir` to the file `target`, even while a bot is writing. Raises BackupError.
 
-    The database is copied as it is at one moment, the pictures after it, so that none is missing that the copy speaks
-    of, unless it was deleted since. The tokens by which Discord lets the bot answer are left out.
+    The database is copied first, as a snapshot, and the images after it. So every image that the snapshot refers to is
+    in the backup, unless it was deleted since. Interaction tokens are left out.
     """
     if not (data_dir / DATABASE_FILE).is_file():
         raise BackupError(f"there is nothing to back up: {data_dir} has no {DATABASE_FILE}")
     if target.exists() and not zipfile.is_zipfile(target):
-        raise BackupError(f"{target} is there already, and no backup: give another name")
+        raise BackupError(f"{target} already exists and is not a backup: choose another name")
     try:
         with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as staging:
             database, archive = Path(staging) / DATABASE_FILE, Path(staging) / "archive"
             jobs = _copy_database(data_dir / DATABASE_FILE, database)
             images = _write_archive(archive, database, data_dir)
             archive.replace(target)
-            _fsync_folder(target.parent)
+            fsync_folder(target.parent)
     except sqlite3.Error as error:
         raise BackupError(f"the database cannot be copied: {error}") from None
     except OSError as error:
@@ -68,17 +68,17 @@ def create_backup(data_dir: Path, target: Path) -> BackupContents:
 
 
 def restore_backup(archive: Path, data_dir: Path, *, replace: bool) -> tuple[BackupContents, Path | None]:
-    """Put a backup into `data_dir`, which nobody else may be using, and tell where the data are that were there.
+    """Restore a backup to `data_dir`; return its contents and the folder with the previous data, if there was any.
 
-    A folder that is not empty is refused unless `replace` is said. The backup is unpacked and checked before anything
-    of the old data is touched. Raises BackupError.
+    No other process may be using `data_dir`. A folder that is not empty is refused unless `replace` is true. The backup
+    is unpacked and checked before the previous data are touched. Raises BackupError.
     """
     try:
         _remove_stale_staging(data_dir)
         existing = sorted(path for path in data_dir.iterdir() if path.name != LOCK_FILE)
         if existing and not replace:
             raise BackupError(
-                f"{data_dir} already holds {existing[0].name}: say --replace to put the backup in its place"
+                f"{data_dir} already contains {existing[0].name}: use --replace to put the backup in its place"
             )
         with tempfile.TemporaryDirectory(prefix=_STAGING_PREFIX, dir=data_dir) as staging:
             images = _unpack(archive, Path(staging))
@@ -86,7 +86,7 @@ def restore_backup(archive: Path, data_dir: Path, *, replace: bool) -> tuple[Bac
             old_data = _move_existing(data_dir, existing) if existing else None
             _install(Path(staging), data_dir)
     except _ARCHIVE_ERRORS as error:
-        raise BackupError(f"{archive} is damaged, or no backup: {error}") from None
+        raise BackupError(f"{archive} is damaged or not a backup: {error}") from None
     except sqlite3.Error as error:
         raise BackupError(f"the database in {archive} cannot be used: {error}") from None
     except OSError as error:
@@ -95,23 +95,23 @@ def restore_backup(archive: Path, data_dir: Path, *, replace: bool) -> tuple[Bac
 
 
 def _copy_database(source: Path, target: Path) -> int:
-    """Copy the database as it is at one moment, without the tokens, and count its jobs."""
+    """Copy a snapshot of the database without the tokens; return the number of its jobs."""
     with _open_database(source) as live, _open_database(target) as copy:
         live.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
         _check_integrity(copy)
         copy.execute("UPDATE jobs SET token = ?, token_expires_at = 0", (REDACTED_TOKEN,))
         copy.commit()
-        copy.execute("VACUUM")  # or else the tokens could still be read between the rows
+        copy.execute("VACUUM")  # otherwise the tokens could still be read from free space in the file
         return _count_jobs(copy)
 
 
 def _write_archive(path: Path, database: Path, data_dir: Path) -> int:
     with path.open("xb") as file:
-        os.fchmod(file.fileno(), 0o600)  # what people asked for is nobody else's business
+        os.fchmod(file.fileno(), 0o600)  # prompts are private
         with zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
             archive.write(database, DATABASE_FILE, zipfile.ZIP_DEFLATED)
-            images = sum(_add_file(archive, picture, data_dir) for picture in _image_files(data_dir))
+            images = sum(_add_file(archive, image, data_dir) for image in _image_files(data_dir))
         file.flush()
         os.fsync(file.fileno())
     return images
@@ -125,17 +125,17 @@ def _image_files(data_dir: Path) -> Iterator[Path]:
 
 def _add_file(archive: zipfile.ZipFile, image: Path, data_dir: Path) -> bool:
     name = image.relative_to(data_dir).as_posix()
-    if not _MEMBER_NAME.fullmatch(name):  # nothing that the bot has put there
+    if not _MEMBER_NAME.fullmatch(name):  # not written by the bot
         return False
     try:
         archive.write(image, name)
-    except FileNotFoundError:  # deleted meanwhile
+    except FileNotFoundError:  # deleted in the meantime
         return False
     return True
 
 
 def _unpack(path: Path, folder: Path) -> int:
-    """Unpack a backup into an empty folder, and count its pictures; nothing that is not of a backup is unpacked."""
+    """Unpack a backup into an empty folder; return the number of its images. An unexpected member is refused."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         _check_members(members)
@@ -152,40 +152,40 @@ def _check_members(members: list[zipfile.ZipInfo]) -> None:
     for member in members:
         kind = stat.S_IFMT(member.external_attr >> 16)
         if not _MEMBER_NAME.fullmatch(member.orig_filename) or kind not in (0, stat.S_IFREG):
-            raise BackupError(f"this is no backup of Atelier: it holds {member.orig_filename[:100]!r}")
+            raise BackupError(f"this is not a backup of Atelier: it contains {member.orig_filename[:100]!r}")
     names = [member.filename for member in members]
     if len(set(names)) < len(names):
-        raise BackupError("this is no backup of Atelier: it holds a file twice")
+        raise BackupError("this is not a backup of Atelier: it contains a file twice")
     if DATABASE_FILE not in names:
-        raise BackupError(f"this is no backup of Atelier: it holds no {DATABASE_FILE}")
+        raise BackupError(f"this is not a backup of Atelier: it contains no {DATABASE_FILE}")
 
 
 def _check_disk_space(members: Iterable[zipfile.ZipInfo], folder: Path) -> None:
     needed, free = sum(member.file_size for member in members), shutil.disk_usage(folder).free
     if needed > free:
-        raise BackupError(f"the backup needs {needed >> 20} MiB, and {free >> 20} MiB are free")
+        raise BackupError(f"the backup needs {needed >> 20} MiB, but only {free >> 20} MiB are free")
 
 
 def _check_database(path: Path) -> int:
-    """Make sure that the database is one of ours, end what time has overtaken, and count the jobs."""
+    """Check that the database is one of Atelier's and fail its unfinished jobs; return the number of jobs."""
     with _open_database(path) as database:
         _check_integrity(database)
         (version,) = database.execute("PRAGMA user_version").fetchone()
         scripts = read_migrations()
         if version > len(scripts):
             raise BackupError(
-                f"the backup is of version {version}, this program knows {len(scripts)}: update the program first"
+                f"the backup has version {version}, this program supports {len(scripts)}: update the program first"
             )
         with closing(sqlite3.connect(":memory:")) as blank:
             blank.executescript("".join(scripts[:version]))
             if version < 1 or _schema(database) != _schema(blank):
-                raise BackupError("this is no backup of Atelier: its database is of another kind")
-        # The bot that lived on after the backup may have answered these, and must not be followed by a second answer.
+                raise BackupError("this is not a backup of Atelier: its database has another schema")
+        # The bot may have posted their results after the backup was made; they must not be posted twice.
         database.execute(
             "UPDATE jobs SET state = 'failed', ending = ?, ended_at = ? WHERE state IN ('waiting', 'drawing')",
             (RESTORED_MESSAGE, time.time()),
         )
-        database.execute("DELETE FROM memos WHERE name = 'commands'")  # Discord may have been told others since
+        database.execute("DELETE FROM memos WHERE name = 'commands'")  # other commands may have been synced since
         database.commit()
         return _count_jobs(database)
 
@@ -197,7 +197,7 @@ def _check_integrity(database: sqlite3.Connection) -> None:
 
 
 def _schema(database: sqlite3.Connection) -> set[tuple[str, ...]]:
-    """Give the name and kind of everything in a database, and the columns of its tables."""
+    """Return the type and name of every object in a database, and the columns of its tables."""
     objects = database.execute(
         "SELECT type, name, tbl_name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
     ).fetchall()
@@ -215,7 +215,7 @@ def _count_jobs(database: sqlite3.Connection) -> int:
 
 
 def _remove_stale_staging(data_dir: Path) -> None:
-    """Delete what a restoring that was killed had unpacked."""
+    """Delete the files that an interrupted restore had unpacked."""
     for stale in data_dir.glob(f"{_STAGING_PREFIX}*"):
         shutil.rmtree(stale)
 
@@ -231,23 +231,15 @@ def _move_existing(data_dir: Path, existing: Iterable[Path]) -> Path:
         if error.errno != errno.EXDEV:
             raise
         target.rmdir()
-        raise BackupError(f"{data_dir} is a mount of its own: move what is in it aside by hand, then restore") from None
+        raise BackupError(f"{data_dir} is a mount point: move its contents away by hand, then restore") from None
     return target
 
 
 def _install(staging: Path, data_dir: Path) -> None:
-    """Move everything to its place: the database last, since with it the folder counts as whole."""
+    """Move everything to its place: the database last, because it marks the folder as complete."""
     for path in sorted(staging.iterdir(), key=lambda path: path.name == DATABASE_FILE):
         path.rename(data_dir / path.name)
     os.sync()
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

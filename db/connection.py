@@ -1,4 +1,4 @@
-"""One SQLite connection: opened, migrated, and shared among coroutines."""
+"""Open and migrate one SQLite connection and share it among coroutines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import aiosqlite
 
-DATABASE_FILE = "atelier.sqlite3"  # its name in the data folder
+DATABASE_FILE = "atelier.sqlite3"  # in the data folder
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 Statement = tuple[str, dict[str, Any]]
@@ -29,8 +29,8 @@ class NewerDatabaseError(UnusableDatabaseError):
 class Connection:
     """Share one aiosqlite connection among coroutines.
 
-    Every write is one statement, or a few that belong together, and succeeds or fails by itself. Those that come while
-    the disk is busy are committed together, since waiting for the disk is what a write costs.
+    Every write is one statement or a few atomic ones, and succeeds or fails by itself. Writes that arrive while the
+    disk is busy are committed together (group commit), because syncing the disk is what a commit costs.
     """
 
     def __init__(self, sqlite: aiosqlite.Connection) -> None:
@@ -41,7 +41,7 @@ class Connection:
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, migrations: Path = MIGRATIONS) -> AsyncIterator[Connection]:
-        """Open the database at `path`, made and migrated as needed; raises UnusableDatabaseError."""
+        """Open the database at `path`, creating and migrating it as needed; raises UnusableDatabaseError."""
         path.parent.mkdir(parents=True, exist_ok=True)
         async with aiosqlite.connect(path, isolation_level=None) as sqlite:
             try:
@@ -56,16 +56,16 @@ class Connection:
                     await connection._writer
 
     async def write(self, sql: str, values: dict[str, Any]) -> int:
-        """Run one writing statement and give the number of rows it changed, once that is on the disk.
+        """Run one writing statement; return the number of rows it changed, once the change is on disk.
 
-        A caller that is cancelled meanwhile does not leave the statement half done: it runs to its end regardless.
+        If the caller is cancelled, the statement still runs to its end.
         """
         return await self.write_atomically((sql, values))
 
     async def write_atomically(self, *statements: Statement) -> int:
-        """Run statements that take effect all or not at all, and give the number of rows that the first changed.
+        """Run statements atomically; return the number of rows that the first one changed.
 
-        A later one may ask `changes()` what the one before it did.
+        A statement may use `changes()` to read the number of rows changed by the one before it.
         """
         write = _PendingWrite(statements, asyncio.get_running_loop().create_future())
         self._pending.append(write)
@@ -74,7 +74,7 @@ class Connection:
         return await write.future
 
     async def fetch_all(self, sql: str, values: dict[str, Any] | None = None) -> list[aiosqlite.Row]:
-        """Give all rows of a reading statement."""
+        """Return all rows of a reading statement."""
         return list(await self._sqlite.execute_fetchall(sql, values or {}))
 
     async def _flush_writes(self) -> None:
@@ -117,7 +117,7 @@ class Connection:
         try:
             async with self._sqlite.execute(*statement) as cursor:
                 return cursor.rowcount
-        except sqlite3.IntegrityError as error:  # undoes this statement only
+        except sqlite3.IntegrityError as error:  # SQLite rolls back this statement only
             return error
 
 
@@ -140,7 +140,7 @@ async def _configure(sqlite: aiosqlite.Connection, migrations: Path) -> None:
     await sqlite.execute("PRAGMA journal_mode = WAL")
     await sqlite.execute("PRAGMA synchronous = FULL")  # an accepted job must survive a power cut
     await sqlite.execute("PRAGMA foreign_keys = ON")
-    await sqlite.execute("PRAGMA secure_delete = ON")  # what is deleted can be read no more
+    await sqlite.execute("PRAGMA secure_delete = ON")  # overwrite deleted data with zeros
     await sqlite.execute("PRAGMA busy_timeout = 10000")
     await _migrate(sqlite, migrations)
 
@@ -149,13 +149,12 @@ async def _migrate(sqlite: aiosqlite.Connection, folder: Path) -> None:
     migrations = read_migrations(folder)
     if await _schema_version(sqlite) == len(migrations):
         return
-    await sqlite.execute("BEGIN IMMEDIATE")  # undone by closing the connection, should a script fail
-    version = await _schema_version(
-        sqlite
-    )  # again, since another process may have migrated before this one got the lock
+    await sqlite.execute("BEGIN IMMEDIATE")  # if a script fails, closing the connection rolls this back
+    # Read again, because another process may have migrated before this one got the lock.
+    version = await _schema_version(sqlite)
     if version > len(migrations):
         raise NewerDatabaseError(
-            f"the database has version {version}, this program knows {len(migrations)}: update the program, "
+            f"the database has version {version}, this program supports {len(migrations)}: update the program, "
             "or give it another DATA_DIR"
         )
     for script in migrations[version:]:
@@ -166,12 +165,12 @@ async def _migrate(sqlite: aiosqlite.Connection, folder: Path) -> None:
 
 
 def read_migrations(folder: Path = MIGRATIONS) -> list[str]:
-    """Give the migrations; the n-th leads to version n."""
+    """Return the migration scripts in order; the n-th one leads to schema version n."""
     return [path.read_text(encoding="utf-8") for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))]
 
 
 def _split_statements(script: str) -> Iterator[str]:
-    # executescript would do, if it did not commit the open transaction first.
+    # Not executescript, because it commits the open transaction first.
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

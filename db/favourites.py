@@ -1,4 +1,4 @@
-"""The pictures that people marked with a heart."""
+"""Each user's favourite images."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ from generation.params import Tile
 
 
 class FavouriteStore:
-    """Keep each person's favourites in SQLite."""
+    """Store favourites in SQLite."""
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection, self._clock = connection, clock
 
     async def add(self, person_id: int, tile: Tile) -> bool:
-        """Mark a picture; one that is marked stays so. False when it has gone: a mark would be left of it for ever."""
-        marked = await self._connection.write(
+        """Add an image; adding it again changes nothing.
+
+        Returns False if its job was deleted: the favourite would otherwise stay in the database for ever.
+        """
+        added = await self._connection.write(
             """INSERT INTO favourites
                SELECT :person, id, :index, :now FROM jobs WHERE id = :job AND deleted_at IS NULL
                ON CONFLICT (person_id, job_id, tile_index) DO UPDATE SET at = at""",
             _values(person_id, tile) | {"now": self._clock()},
         )
-        return marked == 1
+        return added == 1
 
     async def remove(self, person_id: int, tile: Tile) -> bool:
-        """Take the mark of a picture away; False when there was none."""
+        """Remove an image; returns False if it was not a favourite."""
         removed = await self._connection.write(
             "DELETE FROM favourites WHERE person_id = :person AND job_id = :job AND tile_index = :index",
             _values(person_id, tile),
@@ -35,12 +38,12 @@ class FavouriteStore:
         return removed == 1
 
     async def has_any(self, person_id: int, job_id: str) -> bool:
-        """Tell whether a person has marked a picture of a job."""
-        marks = await self._connection.fetch_all(
+        """Return whether an image of a job is among a user's favourites."""
+        rows = await self._connection.fetch_all(
             "SELECT 1 FROM favourites WHERE person_id = :person AND job_id = :job LIMIT 1",
             {"person": person_id, "job": job_id},
         )
-        return bool(marks)
+        return bool(rows)
 
 
 def _values(person_id: int, tile: Tile) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the owners of a server decided, and every act of theirs."""
+"""Guild settings, blocked words, blocked users, and the audit log of every change to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from db.connection import Connection, Statement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionedSettings:
-    """A guild's settings as plain values; `version` counts the changes to them and to the blocked words."""
+    """A guild's settings as plain values; `version` counts changes to the settings and the blocked words."""
 
     values: Mapping[str, Any]
     version: int
@@ -23,7 +23,7 @@ class VersionedSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """What an owner or a moderator did; `at` is in Unix seconds."""
+    """An action of a server owner or moderator; the fields are columns of the table audit, `at` in Unix seconds."""
 
     guild_id: int
     person_id: int
@@ -34,7 +34,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """Somebody who may not use the bot in a guild, until a time in Unix seconds or for good (None)."""
+    """A user who may not use the bot in a guild until a time in Unix seconds, or permanently (None)."""
 
     guild_id: int
     person_id: int
@@ -45,25 +45,30 @@ class Block:
 
 
 class GuildStore:
-    """Keep what holds in each guild. Every change is in the audit, in the same transaction.
-
-    `heard` is called with every act once it is kept.
-    """
+    """Store each guild's settings and blocks. Every change is written with its audit entry, in one transaction."""
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection = connection
         self._clock = clock
-        self.on_audit: Callable[[AuditEntry], object] = lambda act: None
+        self._subscribers: list[Callable[[AuditEntry], object]] = []
+
+    def subscribe(self, callback: Callable[[AuditEntry], object]) -> None:
+        """Call `callback` with every audit entry once it is stored."""
+        self._subscribers.append(callback)
+
+    def unsubscribe(self, callback: Callable[[AuditEntry], object]) -> None:
+        """Stop calling `callback`."""
+        self._subscribers.remove(callback)
 
     async def settings(self, guild_id: int) -> VersionedSettings:
-        """Give a guild's settings; version 0 and no values when nobody has changed anything."""
+        """Return a guild's settings; version 0 and no values if nothing was ever changed."""
         rows = await self._connection.fetch_all("SELECT settings, version FROM guilds WHERE id = :id", {"id": guild_id})
         if not rows:
             return VersionedSettings(values={}, version=0)
         return VersionedSettings(values=json.loads(rows[0]["settings"]), version=rows[0]["version"])
 
     async def set_settings(self, entry: AuditEntry, values: Mapping[str, Any], version: int) -> bool:
-        """Replace the settings that had `version`; False when somebody else has changed them meanwhile."""
+        """Replace the settings if they still have `version`; returns False if they were changed in the meantime."""
         changed = await self._write_audited(
             entry,
             (
@@ -78,14 +83,14 @@ class GuildStore:
         return changed == 1
 
     async def blocked_words(self, guild_id: int) -> dict[str, str]:
-        """Give the blocked words and phrases with the mode of each."""
+        """Return the blocked words and phrases with the mode of each."""
         rows = await self._connection.fetch_all(
             "SELECT phrase, mode FROM blocked_words WHERE guild_id = :id ORDER BY phrase", {"id": guild_id}
         )
         return {row["phrase"]: row["mode"] for row in rows}
 
     async def block_words(self, entry: AuditEntry, words: Mapping[str, str]) -> None:
-        """Block words, or change their modes."""
+        """Block words, or change the modes of blocked ones."""
         add = """INSERT INTO blocked_words SELECT :guild, value, :mode FROM json_each(:phrases) WHERE true
                  ON CONFLICT (guild_id, phrase) DO UPDATE SET mode = excluded.mode"""
         by_mode: dict[str, list[str]] = {}
@@ -102,7 +107,7 @@ class GuildStore:
         )
 
     async def unblock_words(self, entry: AuditEntry, phrases: list[str]) -> int:
-        """Block words no longer, and say how many of them were blocked."""
+        """Unblock words; return how many of them were blocked."""
         remove = (
             "DELETE FROM blocked_words WHERE guild_id = :guild AND phrase IN (SELECT value FROM json_each(:phrases))"
         )
@@ -114,7 +119,7 @@ class GuildStore:
         )
 
     async def block(self, entry: AuditEntry, block: Block) -> None:
-        """Keep somebody from using the bot; a later block takes the place of an earlier one."""
+        """Block a user; a later block replaces an earlier one."""
         await self._write_audited(
             entry,
             (
@@ -127,7 +132,7 @@ class GuildStore:
         )
 
     async def unblock(self, entry: AuditEntry, person_id: int) -> bool:
-        """Let somebody use the bot again; False when they were not blocked."""
+        """Unblock a user; returns False if they were not blocked."""
         removed = await self._write_audited(
             entry,
             (
@@ -139,7 +144,7 @@ class GuildStore:
         return removed == 1
 
     async def active_block(self, guild_id: int, person_id: int) -> Block | None:
-        """Give the block that holds for somebody now."""
+        """Return a user's block if it has not expired."""
         rows = await self._connection.fetch_all(
             """SELECT * FROM blocks
                WHERE guild_id = :guild AND person_id = :person AND (until IS NULL OR until > :now)""",
@@ -148,7 +153,7 @@ class GuildStore:
         return Block(**dict(rows[0])) if rows else None
 
     async def active_blocks(self, guild_id: int, limit: int = 100) -> list[Block]:
-        """Give the blocks that hold now, newest first."""
+        """Return the blocks that have not expired, newest first."""
         rows = await self._connection.fetch_all(
             """SELECT * FROM blocks WHERE guild_id = :guild AND (until IS NULL OR until > :now)
                ORDER BY at DESC LIMIT :limit""",
@@ -157,11 +162,11 @@ class GuildStore:
         return [Block(**dict(row)) for row in rows]
 
     async def add_audit_entry(self, entry: AuditEntry) -> None:
-        """Put an act that changed nothing here into the audit, such as a moderator's deletion."""
+        """Write an audit entry for an action that changes no table of this store, such as a moderator's deletion."""
         await self._write_audited(entry, _insert_audit(entry))
 
     async def audit_entries(self, guild_id: int, *, offset: int = 0, limit: int = 25) -> list[AuditEntry]:
-        """Give the newest acts, but for those to `skip`."""
+        """Return audit entries, newest first, after skipping `offset` of them."""
         rows = await self._connection.fetch_all(
             """SELECT guild_id, person_id, act, details, at FROM audit
                WHERE guild_id = :guild ORDER BY at DESC, id DESC LIMIT :limit OFFSET :skip""",
@@ -172,7 +177,8 @@ class GuildStore:
     async def _write_audited(self, entry: AuditEntry, *statements: Statement) -> int:
         changed = await self._connection.write_atomically(*statements)
         if changed:
-            self.on_audit(entry)
+            for callback in self._subscribers:
+                callback(entry)
         return changed
 
 

@@ -1,4 +1,4 @@
-"""The pictures on disk: whole files only, written off the event loop."""
+"""Image files on disk, written atomically and off the event loop."""
 
 from __future__ import annotations
 
@@ -17,52 +17,52 @@ from generation.params import ImageRef, Tile, Upload
 
 ImageKind = Literal["tiles", "sheets", "uploads"]
 
-IMAGE_KINDS: tuple[ImageKind, ...] = get_args(ImageKind)
-PARTIAL_SUFFIX = ".partial"  # how the name of a file ends that is being written
+IMAGE_KINDS: tuple[ImageKind, ...] = get_args(ImageKind)  # names of folders on disk; "sheets" are grid images
+PARTIAL_SUFFIX = ".partial"  # of a file that is still being written
 _NAME = re.compile(r"[0-9A-Za-z-]+")
 
 
 class ImageStore:
-    """Keep tiles, sheets and uploads below one folder, in sub-folders that stay small."""
+    """Store tiles, grid images and uploads below one folder, in subfolders that stay small."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._replace_lock = threading.Lock()  # or else what has just come again could be removed for its age
+        self._replace_lock = threading.Lock()  # so that `delete_older` never deletes a file just written again
 
     async def save(self, job_id: str, grid: Grid) -> None:
-        """Keep a job's tiles and its sheet; saving again replaces them."""
+        """Store a job's tiles and grid image; saving again replaces them."""
         files = {self.path(Tile(job_id, index)): tile for index, tile in enumerate(grid.tiles)}
         await asyncio.to_thread(self._write_all, files | {self.grid_path(job_id, grid.suffix): grid.image})
 
     async def save_upload(self, data: bytes) -> Upload:
-        """Keep a picture that somebody brought."""
+        """Store an uploaded image under its SHA-256 digest."""
         upload = Upload(await asyncio.to_thread(_digest, data))
         await asyncio.to_thread(self._write_all, {self.path(upload): data})
         return upload
 
     async def read(self, image: ImageRef) -> bytes:
-        """Give a picture's PNG; raises FileNotFoundError when it is no longer kept."""
+        """Return an image as PNG; raises FileNotFoundError if it was deleted."""
         return await asyncio.to_thread(self.path(image).read_bytes)
 
     async def read_grid(self, job_id: str, suffix: str) -> bytes:
-        """Give a job's sheet; raises FileNotFoundError when it is no longer kept."""
+        """Return a job's grid image; raises FileNotFoundError if it was deleted."""
         return await asyncio.to_thread(self.grid_path(job_id, suffix).read_bytes)
 
     async def delete(self, job_id: str) -> int:
-        """Delete a job's tiles and sheets for good, and tell how many files that were."""
+        """Delete a job's tiles and grid images; return the number of files."""
         folders = (self.path(Tile(job_id, 0)).parent, self.grid_path(job_id, "png").parent)
-        return await asyncio.to_thread(_unlink_all, (path for place in folders for path in _job_files(place, job_id)))
+        return await asyncio.to_thread(_unlink_all, (path for folder in folders for path in _job_files(folder, job_id)))
 
     async def delete_older(self, paths: Iterable[Path], before: float) -> int:
-        """Delete those of `paths` that were written before a time (Unix seconds), and tell how many that were."""
+        """Delete those of `paths` that were written before a time (Unix seconds); return their number."""
         return await asyncio.to_thread(self._delete_older, paths, before)
 
     def folders(self, kind: ImageKind) -> list[Path]:
-        """Give the sub-folders that hold one kind of pictures."""
+        """Return the subfolders with images of one kind."""
         return sorted(path for path in (self._folder / kind).glob("*") if path.is_dir())
 
     def path(self, image: ImageRef) -> Path:
-        """Tell where a picture is, or would be; raises ValueError for a name that would lead elsewhere."""
+        """Return the path of an image, which need not exist; raises ValueError for a name that leaves the folder."""
         match image:
             case Tile():
                 return self._file_path("tiles", str(image), "png")
@@ -70,19 +70,19 @@ class ImageStore:
                 return self._file_path("uploads", digest, "png")
 
     def grid_path(self, job_id: str, suffix: str) -> Path:
-        """Tell where a job's sheet is, or would be; raises ValueError for a name that would lead elsewhere."""
+        """Return the path of a job's grid image, which need not exist; raises ValueError as `path` does."""
         return self._file_path("sheets", job_id, suffix)
 
     def _write_all(self, files: dict[Path, bytes]) -> None:
-        # A job is only called drawn once its pictures survive a power cut: the data, and the way to it.
+        # A job only counts as generated once its images survive a power cut, and so do their directory entries.
         for path, data in files.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._write(path, data)
         for folder in {folder for path in files for folder in path.parents[:3]}:
-            _fsync_folder(folder)
+            fsync_folder(folder)
 
     def _write(self, path: Path, data: bytes) -> None:
-        # The same picture may come twice at once.
+        # The same upload may be written twice at the same time.
         partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
         try:
             with partial.open("xb") as file:
@@ -103,7 +103,7 @@ class ImageStore:
 
     def _file_path(self, kind: ImageKind, stem: str, suffix: str) -> Path:
         if not _NAME.fullmatch(stem) or not _NAME.fullmatch(suffix):
-            raise ValueError(f"not the name of a picture: {stem!r}, {suffix!r}")
+            raise ValueError(f"not a valid image name: {stem!r}, {suffix!r}")
         return self._folder / kind / stem[:2] / f"{stem}.{suffix}"
 
 
@@ -138,7 +138,8 @@ def _is_older(path: Path, before: float) -> bool:
         return False
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """Flush a folder's entries to disk, so that files just created or renamed in it survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

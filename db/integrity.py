@@ -1,4 +1,4 @@
-"""Look at a database that somebody else may be using, and change nothing."""
+"""Check a database that another process may be using, without changing it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from urllib.parse import quote
 
 from db.connection import read_migrations
 
-LOCK_TIMEOUT_S = 5.0  # seconds, far more than a bot needs for a write
-PROGRESS_INTERVAL = 10_000  # of SQLite's machine between two looks at the clock
+LOCK_TIMEOUT_S = 5.0  # far longer than a write of the bot takes
+PROGRESS_INTERVAL = 10_000  # instructions of SQLite's virtual machine between two checks of the deadline
 
 
 @dataclass(frozen=True, slots=True)
 class IntegrityReport:
-    """What was found: `version` of the `known` ones, `jobs`, and `damage` where there is any.
+    """The schema version and the newest one known, the number of jobs, and the first damage if there is any.
 
-    `whole` is None when there was no time to look at everything.
+    `is_intact` is None if the check ran out of time.
     """
 
     version: int
@@ -30,14 +30,14 @@ class IntegrityReport:
 
 
 def check_integrity(path: Path, timeout: float) -> IntegrityReport:
-    """Look at the database at `path` for so long at most. Raises OSError for one that cannot be read or written to."""
+    """Check the database at `path` for at most `timeout` seconds; raises OSError if it cannot be read or written."""
     latest_version, deadline = len(read_migrations()), time.monotonic() + timeout
     try:
         with closing(
             sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=rw", LOCK_TIMEOUT_S, uri=True)
         ) as database:
             version = database.execute("PRAGMA user_version").fetchone()[0]
-            database.execute("BEGIN IMMEDIATE")  # what the bot does before it writes
+            database.execute("BEGIN IMMEDIATE")  # as the bot does before it writes
             database.rollback()
             jobs = database.execute("SELECT count(*) FROM jobs").fetchone()[0] if version else 0
             damage, is_intact = _run_integrity_check(database, deadline)

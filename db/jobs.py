@@ -1,4 +1,4 @@
-"""The record of every job: each change of state is one statement that only one of several rivals can win."""
+"""Store every job; each state change is one conditional UPDATE, so only one of several concurrent callers succeeds."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from generation.prompt import format_prompt
 
 
 class JobState(StrEnum):
-    """How far a job has come; the last three are ends."""
+    """The state of a job; the last three are final. The values are stored and never change."""
 
     WAITING = "waiting"
-    RUNNING = "drawing"
-    GENERATED = "drawn"
-    POSTED = "answered"
+    RUNNING = "drawing"  # stored as "drawing"
+    GENERATED = "drawn"  # stored as "drawn": the images are on disk, the result is not posted yet
+    POSTED = "answered"  # stored as "answered"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
-    """A job and what has become of it; message ids are None while, or once, there is no such message."""
+    """A job and its progress; a message id is None while there is no such message."""
 
     job: Job
     state: JobState
     attempts: int
-    suffix: str | None
-    status_message_id: int | None
-    result_message_id: int | None
-    end_message: str | None
+    suffix: str | None  # of the grid image's file name
+    status_message_id: int | None  # column notice_id
+    result_message_id: int | None  # column answer_id
+    end_message: str | None  # column ending: why there is no result, as shown to the requester
     seconds: float | None
     sensitive: bool
 
 
-# From one person to the next by the index, since all jobs of all people would take too long to go through at the start.
+# Steps from one requester to the next through the index: scanning every job would take too long at startup.
 LAST_SERVED = """
     WITH RECURSIVE askers (id) AS (
         SELECT min(asker_id) FROM jobs
@@ -58,13 +58,20 @@ LAST_SERVED = """
 
 
 class JobStore:
-    """Keep the jobs in SQLite. Every method is safe to call from concurrent coroutines."""
+    """Store jobs in SQLite. Every method is safe to call from concurrent coroutines."""
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection = connection
         self._clock = clock
-        # Each is called with a job's id and state whenever a job has come to a state.
-        self.watchers: list[Callable[[str, JobState], None]] = []
+        self._subscribers: list[Callable[[str, JobState], None]] = []
+
+    def subscribe(self, callback: Callable[[str, JobState], None]) -> None:
+        """Call `callback` with a job's id and its new state after every state change."""
+        self._subscribers.append(callback)
+
+    def unsubscribe(self, callback: Callable[[str, JobState], None]) -> None:
+        """Stop calling `callback`."""
+        self._subscribers.remove(callback)
 
     @classmethod
     @asynccontextmanager
@@ -74,12 +81,12 @@ class JobStore:
             yield cls(connection, clock)
 
     async def add_job(self, job: Job) -> None:
-        """Accept a job: from here on nothing is lost."""
+        """Store a new job; once this returns, the job survives a crash."""
         await self._connection.write(_INSERT_JOB, _job_values(job))
         self._notify(job.id, JobState.WAITING)
 
     async def add_jobs(self, jobs: Sequence[Job]) -> bool:
-        """Accept several jobs together, or none of them; False when their ids are taken already."""
+        """Store several new jobs atomically; returns False and stores none if one of their ids exists already."""
         try:
             await self._connection.write_atomically(*((_INSERT_JOB, _job_values(job)) for job in jobs))
         except sqlite3.IntegrityError:
@@ -89,12 +96,12 @@ class JobStore:
         return True
 
     async def get(self, job_id: str) -> JobRecord | None:
-        """Find a job by its id."""
+        """Return a job by its id."""
         rows = await self._connection.fetch_all("SELECT * FROM jobs WHERE id = :id", {"id": job_id})
         return _record_from_row(rows[0]) if rows else None
 
     async def open_records(self) -> list[JobRecord]:
-        """Give the jobs that still need something done, oldest first: no answer yet, or a notice left behind."""
+        """Return the jobs that are not finished or still have a status message, oldest first."""
         rows = await self._connection.fetch_all(
             """SELECT * FROM jobs WHERE state IN ('waiting', 'drawing', 'drawn')
                UNION SELECT * FROM jobs WHERE notice_id IS NOT NULL
@@ -103,18 +110,21 @@ class JobStore:
         return [_record_from_row(row) for row in rows]
 
     async def last_served(self) -> dict[int, float]:
-        """Tell when each person last got their turn (Unix seconds)."""
+        """Return when a job of each requester was last started (Unix seconds), by the requester's id."""
         rows = await self._connection.fetch_all(LAST_SERVED)
         return {row["asker_id"]: row["at"] for row in rows}
 
     async def mark_running(self, job_id: str, *, served: bool = True) -> bool:
-        """Note that the job has its turn, which counts as having served the person; False when it was cancelled."""
+        """Set a job running and count an attempt; returns False if it was cancelled.
+
+        With `served`, its requester counts as served now.
+        """
         changes = "attempts = attempts + 1" + (", started_at = :now" if served else "")
         return await self._transition(job_id, JobState.RUNNING, ("waiting", "drawing"), changes, {})
 
     async def undo_attempts(self) -> None:
-        """Do not count the attempts under way: they end because the bot is stopped, which is no fault of the jobs."""
-        # All the states of the index are named, or else SQLite would not know that it holds the one that is wanted.
+        """Uncount the attempts of running jobs: they end because the bot is stopping, not because the jobs failed."""
+        # Names every state of the partial index jobs_open: SQLite uses the index only if the condition implies its own.
         await self._connection.write(
             """UPDATE jobs SET attempts = attempts - 1
                WHERE state = 'drawing' AND state IN ('waiting', 'drawing', 'drawn')""",
@@ -124,7 +134,7 @@ class JobStore:
     async def mark_generated(
         self, job_id: str, suffix: str, seconds: float = 0.0, model: str | None = None, *, sensitive: bool = False
     ) -> bool:
-        """Note that the pictures are on disk, drawn by `model`, in `seconds`; False when cancelled before."""
+        """Record that the images are on disk, generated by `model` in `seconds`; returns False if it was cancelled."""
         return await self._transition(
             job_id,
             JobState.GENERATED,
@@ -134,13 +144,13 @@ class JobStore:
         )
 
     async def mark_posted(self, job_id: str, result_message_id: int) -> bool:
-        """Note that the result was posted."""
+        """Record that the result was posted."""
         return await self._transition(
             job_id, JobState.POSTED, ("drawn",), "ended_at = :now, answer_id = :answer", {"answer": result_message_id}
         )
 
     async def mark_failed(self, job_id: str, end_message: str) -> bool:
-        """Note that there will be no result, and what the person is told; False when the job had ended before."""
+        """Record that the job failed and the message for its requester; returns False if it had already ended."""
         return await self._transition(
             job_id,
             JobState.FAILED,
@@ -150,7 +160,7 @@ class JobStore:
         )
 
     async def cancel(self, job_id: str, end_message: str) -> bool:
-        """Cancel a job that is not yet drawn; False when it is too late."""
+        """Cancel a job whose images are not generated yet; returns False if it is too late."""
         return await self._transition(
             job_id,
             JobState.CANCELLED,
@@ -160,15 +170,15 @@ class JobStore:
         )
 
     async def set_status_message(self, job_id: str, message_id: int | None) -> None:
-        """Remember the message that says where the job stands, or that it is dealt with (None)."""
+        """Store the id of the job's status message (column notice_id), or None once that message is gone."""
         await self._connection.write(
             "UPDATE jobs SET notice_id = :notice WHERE id = :id", {"id": job_id, "notice": message_id}
         )
 
     async def mark_deleted(self, job_id: str) -> bool:
-        """Note that a job's message and files are to go on purpose, for nobody's favourite any more.
+        """Mark a job as deleted, with its message and files still to be purged, and remove it from all favourites.
 
-        False when that was noted before.
+        Sets the columns deleted_at and removing. Returns False if the job was already marked.
         """
         changed = await self._connection.write_atomically(
             (
@@ -180,35 +190,35 @@ class JobStore:
         return changed == 1
 
     async def mark_purged(self, job_id: str) -> None:
-        """Note that nothing is left of a deleted job's message and files."""
+        """Record that the message and files of a deleted job are gone (column removing)."""
         await self._connection.write("UPDATE jobs SET removing = 0 WHERE id = :id", {"id": job_id})
 
     async def pending_purge(self) -> list[JobRecord]:
-        """Give the jobs that somebody deleted and that may not be gone altogether."""
+        """Return the deleted jobs whose message or files may still exist (column removing)."""
         return [
             _record_from_row(row) for row in await self._connection.fetch_all("SELECT * FROM jobs WHERE removing = 1")
         ]
 
     async def set_result_channel(self, job_id: str, channel_id: int | None) -> None:
-        """Settle where a job's result is posted, when that is not where it was asked for."""
+        """Store the channel for a job's result (column post_in), if it is not the one of the request."""
         await self._connection.write(
             "UPDATE jobs SET post_in = :channel WHERE id = :id", {"id": job_id, "channel": channel_id}
         )
 
     async def get_meta(self, name: str) -> str | None:
-        """Recall what was noted under `name`."""
+        """Return the value stored under `name` in the table memos."""
         rows = await self._connection.fetch_all("SELECT value FROM memos WHERE name = :name", {"name": name})
         return str(rows[0]["value"]) if rows else None
 
     async def set_meta(self, name: str, value: str) -> None:
-        """Note `value` under `name`."""
+        """Store `value` under `name` in the table memos."""
         await self._connection.write(
             "INSERT INTO memos VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = :value",
             {"name": name, "value": value},
         )
 
     async def is_writable(self) -> bool:
-        """Try to write, without changing anything."""
+        """Return whether a write succeeds, without changing anything."""
         try:
             await self._connection.write("UPDATE memos SET value = value WHERE name IS NULL", {})
         except sqlite3.Error:
@@ -228,8 +238,8 @@ class JobStore:
         return changed == 1
 
     def _notify(self, job_id: str, state: JobState) -> None:
-        for watcher in self.watchers:
-            watcher(job_id, state)
+        for callback in self._subscribers:
+            callback(job_id, state)
 
 
 def _record_from_row(row: aiosqlite.Row) -> JobRecord:

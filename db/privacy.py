@@ -1,4 +1,4 @@
-"""What is kept about one person: told, handed out in bites, and erased."""
+"""Summarise, export and erase one user's data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from db.connection import Connection
 from db.prompt_index import purge_deleted_terms
 from db.usage import COUNTED_JOBS, JOB_SECONDS
 
-ERASED_PERSON_ID = 0  # takes the place of a person whose name is to be forgotten
+ERASED_PERSON_ID = 0  # replaces the id of an erased user in reports
 
 JOB_TOTALS = """
     SELECT count(*) AS jobs, coalesce(sum(suffix IS NOT NULL AND deleted_at IS NULL), 0) AS drawn,
@@ -46,7 +46,7 @@ _TALLY = f"""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSummary:
-    """How much is kept about a person; `drawn` counts the jobs with pictures, `uploads` those that were brought."""
+    """How much data is stored about a user; `drawn` counts the jobs with images, `uploads` the user's own uploads."""
 
     jobs: int
     drawn: int
@@ -62,7 +62,7 @@ class DataSummary:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place between two jobs of a person, in the order they were asked for."""
+    """A position after a job, in the order in which a user's jobs were requested."""
 
     asked_at: float
     job_id: str
@@ -72,13 +72,13 @@ START_CURSOR = Cursor(0.0, "")
 
 
 class PersonalData:
-    """Everything that is kept about a person."""
+    """Access to all data stored about a user."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def summary(self, person_id: int) -> DataSummary:
-        """Count what is kept."""
+        """Return how much data is stored about a user."""
         person = {"person": person_id}
         (jobs,) = await self._connection.fetch_all(JOB_TOTALS, person)
         (uploads,) = await self._connection.fetch_all(UPLOAD_COUNT, person)
@@ -91,14 +91,14 @@ class PersonalData:
         )
 
     async def export_rows(self, person_id: int) -> dict[str, list[dict[str, Any]]]:
-        """Give everything but the jobs as plain values: preferences, options, favourites, threads, reports, blocks."""
+        """Return all data but the jobs as plain values: preferences, options, favourites, threads, reports, blocks."""
         return {
             name: [dict(row) for row in await self._connection.fetch_all(sql, {"person": person_id})]
             for name, sql in EXPORT_QUERIES.items()
         }
 
     async def export_jobs(self, person_id: int, after: Cursor, limit: int) -> list[dict[str, Any]]:
-        """Give a person's next jobs as plain values, oldest first, with `params` as in JSON and without the token."""
+        """Return a user's next jobs as plain values, oldest first, with `params` decoded and without the token."""
         values = {"person": person_id, "at": after.asked_at, "id": after.job_id, "most": limit}
         jobs = [dict(row) for row in await self._connection.fetch_all(JOBS_PAGE, values)]
         for job in jobs:
@@ -107,8 +107,8 @@ class PersonalData:
         return jobs
 
     async def begin_erasure(self, person_id: int, up_to: float) -> None:
-        """Erase everything but the jobs at once, and note that those asked for up to a time are to go as well."""
-        person = {"person": person_id, "up_to": up_to, "nobody": ERASED_PERSON_ID}
+        """Erase all data but the jobs, and record that the jobs requested up to a time are to be erased as well."""
+        person = {"person": person_id, "up_to": up_to, "erased": ERASED_PERSON_ID}
         await self._connection.write_atomically(
             (
                 """INSERT INTO erasures VALUES (:person, :up_to)
@@ -119,25 +119,25 @@ class PersonalData:
             ("DELETE FROM options WHERE person_id = :person", person),
             ("DELETE FROM favourites WHERE person_id = :person", person),
             ("DELETE FROM threads WHERE person_id = :person", person),
-            ("UPDATE reports SET person_id = :nobody WHERE person_id = :person", person),
+            ("UPDATE reports SET person_id = :erased WHERE person_id = :person", person),
         )
 
     async def pending_erasures(self) -> dict[int, float]:
-        """Give the people whose jobs are still to be erased, with the time up to which they are."""
+        """Return the users whose jobs are still to be erased, with the time up to which they are."""
         return {row["person_id"]: row["up_to"] for row in await self._connection.fetch_all(PENDING_ERASURES)}
 
     async def unfinished_jobs(self, person_id: int, up_to: float) -> list[str]:
-        """Give the jobs of a person that wait, are drawn or are being posted."""
+        """Return the ids of a user's jobs that are waiting, running or not posted yet."""
         return await self._ids(UNFINISHED_JOBS, person=person_id, at=up_to)
 
     async def jobs_to_erase(self, person_id: int, up_to: float, limit: int) -> list[str]:
-        """Give jobs of a person that are still there, the oldest first."""
+        """Return the ids of a user's remaining jobs, oldest first."""
         return await self._ids(JOBS_TO_ERASE, person=person_id, at=up_to, most=limit)
 
     async def erase_job(self, job_id: str) -> Sequence[str]:
-        """Erase a job, and give the digests of the pictures it needed and that nobody else's job needs.
+        """Erase a job; return the digests of its uploads that no other job uses.
 
-        What it counts for in the limits of its server stays for as long as those look back.
+        Its usage stays in the table tallies until it no longer counts towards the limits of its guild.
         """
         digests = [row["digest"] for row in await self._connection.fetch_all(JOB_UPLOADS, {"id": job_id})]
         await self._connection.write_atomically(
@@ -148,7 +148,7 @@ class PersonalData:
         return [digest for digest in digests if not await self._connection.fetch_all(UPLOAD_IN_USE, {"digest": digest})]
 
     async def end_erasure(self, person_id: int, up_to: float) -> None:
-        """Wipe the words of erased prompts out of the file, and note that everything up to a time is erased."""
+        """Purge the words of erased prompts from the file, and record that the erasure up to a time is complete."""
         await purge_deleted_terms(self._connection)
         await self._connection.write(
             "DELETE FROM erasures WHERE person_id = :person AND up_to <= :at", {"person": person_id, "at": up_to}

@@ -1,4 +1,4 @@
-"""The index of the prompts' words, which keeps what is deleted until its parts are merged."""
+"""The full-text index of prompts (table job_words), which keeps deleted words until its segments are merged."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import asyncio
 
 from db.connection import Connection
 
-MERGE_PAGES = 100  # that are written at most before others have their turn
-MERGE_INTERVAL_S = 0.02  # seconds
+MERGE_PAGES = 100  # written at most in one step, so that other writes are not delayed
+MERGE_INTERVAL_S = 0.02
 MAX_MERGES = 100_000
 
 _MERGE = "INSERT INTO job_words (job_words, rank) VALUES ('merge', :pages)"
 
 
 async def purge_deleted_terms(connection: Connection) -> None:
-    """Merge the index in small steps, after which no word of a deleted prompt is in the file any more.
+    """Merge the index in small steps, until no word of a deleted prompt is left in the file.
 
-    FTS5 notes a deletion beside what is deleted, which `secure_delete` does not reach. A negative number of pages has
-    all parts merged into one (https://www.sqlite.org/fts5.html#the_merge_command).
+    FTS5 only marks an entry as deleted, which `secure_delete` does not affect. A negative number of pages merges all
+    segments into one (https://www.sqlite.org/fts5.html#the_merge_command).
     """
     await connection.write(_MERGE, {"pages": -MERGE_PAGES})
     for _ in range(MAX_MERGES):
         before = await _total_changes(connection)
         await connection.write(_MERGE, {"pages": MERGE_PAGES})
-        if await _total_changes(connection) - before < 2:  # nothing but the command itself
+        if await _total_changes(connection) - before < 2:  # only the command itself, so nothing is left to merge
             return
         await asyncio.sleep(MERGE_INTERVAL_S)
 

@@ -1,4 +1,4 @@
-"""What people report to the moderators of their server."""
+"""Reports of images to the moderators of a server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from db.connection import Connection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A picture that somebody wants the moderators to look at; `outcome` is None as long as nobody has."""
+    """A report of a job's images; `outcome` is None until a moderator has decided."""
 
     id: int
     guild_id: int
@@ -23,14 +23,14 @@ class Report:
 
 
 class ReportStore:
-    """Keep reports until they are dealt with, and afterwards."""
+    """Store open and closed reports in SQLite."""
 
     def __init__(self, connection: Connection, clock: Callable[[], float] = time.time) -> None:
         self._connection = connection
         self._clock = clock
 
     async def add(self, guild_id: int, job_id: str, person_id: int, reason: str) -> Report | None:
-        """Keep a report and give it; None when this person has one about this job that is still open."""
+        """Store a report and return it; returns None if this user already has an open report of this job."""
         added = await self._connection.write(
             """INSERT INTO reports (guild_id, job_id, person_id, reason, at)
                SELECT :guild, :job, :person, :reason, :at WHERE NOT EXISTS (
@@ -46,19 +46,19 @@ class ReportStore:
         return Report(**dict(rows[0])) if added and rows else None
 
     async def find(self, report_id: int) -> Report | None:
-        """Find a report by its id."""
+        """Return a report by its id."""
         rows = await self._connection.fetch_all("SELECT * FROM reports WHERE id = :id", {"id": report_id})
         return Report(**dict(rows[0])) if rows else None
 
     async def list_open(self, guild_id: int) -> list[Report]:
-        """Give a server's reports that nobody has dealt with, oldest first."""
+        """Return a guild's open reports, oldest first."""
         rows = await self._connection.fetch_all(
             "SELECT * FROM reports WHERE guild_id = :guild AND outcome IS NULL ORDER BY at, id", {"guild": guild_id}
         )
         return [Report(**dict(row)) for row in rows]
 
     async def close(self, report_id: int, outcome: str) -> bool:
-        """Note what was done about a report; False when it was dealt with before."""
+        """Store a report's outcome; returns False if it was already closed."""
         closed = await self._connection.write(
             "UPDATE reports SET outcome = :outcome WHERE id = :id AND outcome IS NULL",
             {"id": report_id, "outcome": outcome},

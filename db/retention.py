@@ -1,4 +1,4 @@
-"""Forget what is old, and clear away what was left behind: daily, in bites so small that nobody notices."""
+"""Delete expired jobs and orphaned files once a day, in batches small enough not to delay other work."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from db.image_files import IMAGE_KINDS, PARTIAL_SUFFIX, ImageKind, ImageStore
 from db.prompt_index import purge_deleted_terms
 
 DAY_S = 24 * 3600.0
-STARTUP_DELAY_S = 60.0  # seconds after the start, when everything else that begins there has begun
-BATCH_INTERVAL_S = 0.05  # seconds between two bites
-BATCH_SIZE = 100  # rows that are looked at, and let go, together
-# Seconds for which a file is left alone that nothing seems to need: it may be on its way into the store.
-FILE_GRACE_S = DAY_S
+STARTUP_DELAY_S = 60.0  # before the first sweep, so that it does not compete with the rest of the startup
+BATCH_INTERVAL_S = 0.05  # pause between two batches
+BATCH_SIZE = 100  # rows per batch
+FILE_GRACE_S = DAY_S  # a younger file is kept even if no job refers to it: its job may not be stored yet
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +27,8 @@ GuildDays = Callable[[], Awaitable[Mapping[int, int]]]
 
 _JOB_ID = re.compile(r"[0-9a-f]{12}(?=[-.])")
 
-# A job is let go once it has ended and its notice is dealt with, unless somebody marked one of its pictures, or one is
-# what an unfinished job starts from.
+# A job expires only after it has ended and its status message (notice_id) is gone. It is kept while one of its images
+# is a favourite or the source of an unfinished job.
 _EXPIRE = """
     UPDATE jobs SET deleted_at = :now
     WHERE id = :id AND state IN ('answered', 'failed', 'cancelled') AND notice_id IS NULL
@@ -42,17 +41,17 @@ _EXPIRE = """
 
 @dataclass(slots=True)
 class SweepResult:
-    """What went in one sweep: jobs with all that was known of them, and files."""
+    """The number of jobs and files deleted in one sweep."""
 
     jobs: int = 0
     files: int = 0
 
 
 class Retention:
-    """Sweep the store and the pictures.
+    """Delete expired jobs and orphaned files.
 
-    Jobs are kept for `days` after their end, or for as many as `guild_days` gives for their guild if those are fewer:
-    whoever runs the bot has the last word on the disk. 0 is for ever.
+    Jobs are kept for `days` after their end, or for the number of days in `guild_days` for their guild if that is
+    smaller: a guild cannot exceed the bot operator's limit. 0 means unlimited.
     """
 
     def __init__(
@@ -68,17 +67,17 @@ class Retention:
         self._clock = clock
 
     async def run_daily(self) -> None:
-        """Sweep soon and then daily, until cancelled; what goes wrong is in the log, and tried again the next day."""
+        """Sweep soon after startup and then daily, until cancelled; errors are logged and retried the next day."""
         await asyncio.sleep(STARTUP_DELAY_S)
         while True:
             try:
                 await self.sweep()
             except Exception:
-                log.exception("what is old could not be cleared away")
+                log.exception("the daily clean-up failed")
             await asyncio.sleep(DAY_S)
 
     async def sweep(self) -> SweepResult:
-        """Forget the jobs whose time is over, then delete the files that nothing needs."""
+        """Delete the expired jobs, then the files that no job needs."""
         result = SweepResult()
         await self._expire_jobs(result)
         await self._delete_old_tallies()
@@ -89,7 +88,7 @@ class Retention:
         await self._delete_orphaned_uploads(result)
         if result.jobs:
             await purge_deleted_terms(self._connection)
-        log.info("forgot %d jobs, and deleted %d files", result.jobs, result.files)
+        log.info("deleted %d expired jobs and %d files", result.jobs, result.files)
         return result
 
     async def _expire_jobs(self, result: SweepResult) -> None:
@@ -99,8 +98,8 @@ class Retention:
         after, now = 0, self._clock()
         while rows := await self._connection.fetch_all(
             """SELECT rowid, id, guild_id, coalesce(ended_at, asked_at) AS ended_at FROM jobs
-               WHERE rowid > :after ORDER BY rowid LIMIT :bite""",
-            {"after": after, "bite": BATCH_SIZE},
+               WHERE rowid > :after ORDER BY rowid LIMIT :limit""",
+            {"after": after, "limit": BATCH_SIZE},
         ):
             after = rows[-1]["rowid"]
             expired = [
@@ -113,7 +112,7 @@ class Retention:
             await asyncio.sleep(BATCH_INTERVAL_S)
 
     async def _expire_batch(self, job_ids: list[str], result: SweepResult) -> None:
-        # The rows go last: should this be interrupted, the next sweep finds them again.
+        # The rows are deleted last: if this is interrupted, the next sweep finds them again.
         write = self._connection.write
         outcomes = await asyncio.gather(*(write(_EXPIRE, {"id": job_id, "now": self._clock()}) for job_id in job_ids))
         expired = [job_id for job_id, done in zip(job_ids, outcomes, strict=True) if done]
@@ -123,17 +122,17 @@ class Retention:
         result.jobs += len(expired)
 
     async def _delete_old_tallies(self) -> None:
-        """Forget what erased jobs count for, once no limit looks back so far."""
+        """Delete the usage of erased jobs that is older than any limit's period of one day."""
         await self._connection.write("DELETE FROM tallies WHERE asked_at < :before", {"before": self._clock() - DAY_S})
 
     async def _delete_partials(self, kind: ImageKind, result: SweepResult) -> None:
-        """Delete what a killed process was in the middle of writing."""
+        """Delete the partial files of a process that was killed while writing."""
         for folder in self._images.folders(kind):
             partials = [path for path in await _list_files(folder) if path.name.endswith(PARTIAL_SUFFIX)]
             await self._delete_files(partials, result)
 
     async def _delete_orphaned_images(self, kind: ImageKind, result: SweepResult) -> None:
-        """Delete the pictures of jobs that came to nothing, or that somebody deleted."""
+        """Delete the images of failed, cancelled and deleted jobs."""
         for folder in self._images.folders(kind):
             files = await _list_files(folder)
             discarded = await self._discarded_jobs({match[0] for path in files if (match := _JOB_ID.match(path.name))})
@@ -148,7 +147,7 @@ class Retention:
         return {row["id"] for row in rows}
 
     async def _delete_orphaned_uploads(self, result: SweepResult) -> None:
-        """Delete the pictures that people brought and that no job starts from any more."""
+        """Delete the uploads that no job uses any more."""
         for folder in self._images.folders("uploads"):
             files = await _list_files(folder)
             referenced = await self._referenced_uploads({path.stem for path in files})
@@ -172,12 +171,12 @@ async def _list_files(folder: Path) -> list[Path]:
 
 
 def effective_days(days: int, guild_days: int) -> int:
-    """Give the number of days that holds of two, of which 0 is for ever."""
+    """Return the smaller of two numbers of days, where 0 means unlimited."""
     return min(filter(None, (days, guild_days)), default=0)
 
 
 async def retention_days_by_guild(connection: Connection) -> dict[int, int]:
-    """Give the number of days of the guilds whose owners have chosen one."""
+    """Return the retention days of the guilds that have set them."""
     rows = await connection.fetch_all(
         """SELECT id, json_extract(settings, '$.retention_days') AS days FROM guilds
            WHERE json_type(settings, '$.retention_days') = 'integer'"""

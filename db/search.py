@@ -1,4 +1,4 @@
-"""Find jobs again: by the words of the prompt, by id, by message, by heart."""
+"""Search jobs by prompt, by id, by message and among favourites."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from db.connection import Connection
 from generation.job import Action
 from generation.params import Params, from_dict
 
-MAX_RESULTS = 25  # what an autocompletion can offer
-MIN_ID_PREFIX = 4  # digits that are taken for the beginning of an id
+MAX_RESULTS = 25  # Discord's limit for autocomplete choices
+MIN_ID_PREFIX = 4  # hexadecimal digits; a shorter query is not searched as an id
 
 _COLUMNS = "jobs.id, jobs.params, jobs.action, jobs.asked_at, jobs.prompt"
-_HAS_IMAGES = "jobs.suffix IS NOT NULL AND jobs.deleted_at IS NULL"  # drawn, and not deleted on purpose
+_HAS_IMAGES = "jobs.suffix IS NOT NULL AND jobs.deleted_at IS NULL"  # generated and not deleted
 
 NEWEST = f"""
     SELECT {_COLUMNS} FROM jobs WHERE asker_id = :person AND {_HAS_IMAGES} ORDER BY asked_at DESC LIMIT :most
@@ -33,7 +33,8 @@ FAVOURITES = f"""
     SELECT {_COLUMNS} FROM favourites CROSS JOIN jobs ON jobs.id = favourites.job_id
     WHERE favourites.person_id = :person AND {_HAS_IMAGES} ORDER BY favourites.at DESC
 """
-# Few jobs have a notice at any time, so that theirs may all be looked at.
+# Columns answer_id (result message) and notice_id (status message). Few jobs have a status message at any time, so
+# scanning the index of those is cheap.
 BY_MESSAGE = "SELECT id FROM jobs WHERE answer_id = :message UNION SELECT id FROM jobs WHERE notice_id = :message"
 LIFETIME = """
     SELECT count(*) AS jobs, coalesce(sum(coalesce(json_extract(params, '$.count'), 4)), 0) AS pictures,
@@ -44,7 +45,7 @@ LIFETIME = """
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A job as it is offered to choose from."""
+    """A job found by a search."""
 
     job_id: str
     params: Params
@@ -54,7 +55,7 @@ class SearchHit:
 
 @dataclass(frozen=True, slots=True)
 class LifetimeTotals:
-    """What a person has had drawn so far; `seconds` are those of the drawing."""
+    """A user's totals over all posted jobs; `seconds` is the generation time."""
 
     jobs: int
     images: int
@@ -62,13 +63,16 @@ class LifetimeTotals:
 
 
 class JobSearch:
-    """Find people's jobs among all of them, newest first."""
+    """Search jobs, newest first."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def by_prompt(self, person_id: int, query: str) -> list[SearchHit]:
-        """Give a person's jobs that have every word of `typed`, or a word that begins with it, or such an id."""
+        """Return a user's jobs whose prompt has words starting with each word of `query`, or whose id starts with it.
+
+        Without words, returns the newest jobs.
+        """
         found = {each.job_id: each for each in await self._by_id(person_id, query.strip().lower())}
         if match := _fts_query(person_id, query):
             found |= {each.job_id: each for each in await self._query(BY_PROMPT, match=match)}
@@ -77,19 +81,19 @@ class JobSearch:
         return list(found.values())[:MAX_RESULTS]
 
     async def favourites(self, person_id: int, query: str) -> list[SearchHit]:
-        """Give the jobs that a person marked with a heart, those with every word of `typed`."""
+        """Return a user's favourite jobs whose prompt contains every word of `query`."""
         terms = [word.casefold() for word in _terms(query)]
         rows = await self._connection.fetch_all(FAVOURITES, {"person": person_id})
         matching = (row for row in rows if all(word in row["prompt"].casefold() for word in terms))
         return list({row["id"]: _hit_from_row(row) for row in matching}.values())[:MAX_RESULTS]
 
     async def by_message(self, message_id: int) -> str | None:
-        """Give the id of the job whose result or notice is this message."""
+        """Return the id of the job that has this result message or status message."""
         rows = await self._connection.fetch_all(BY_MESSAGE, {"message": message_id})
         return str(rows[0]["id"]) if rows else None
 
     async def lifetime(self, person_id: int) -> LifetimeTotals:
-        """Sum up what a person has had drawn."""
+        """Return a user's totals over all posted jobs."""
         (row,) = await self._connection.fetch_all(LIFETIME, {"person": person_id})
         return LifetimeTotals(*row)
 
@@ -111,6 +115,6 @@ def _terms(query: str) -> list[str]:
 
 
 def _fts_query(person_id: int, query: str) -> str | None:
-    """Write a query in FTS5's language; quoted, so that nothing that is typed is taken for its syntax."""
+    """Return an FTS5 query; terms are quoted, so that typed text is never parsed as query syntax."""
     terms = " AND ".join(f'"{word}"*' for word in _terms(query))
     return f'asker_id : "{person_id}" AND prompt : ({terms})' if terms else None

@@ -1,4 +1,4 @@
-"""What happened in a server over a time: how much, for whom, how long it took, and what failed."""
+"""Statistics of a guild over a period: jobs, users, times and failures."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from db.connection import Connection
 
-MAX_BREAKDOWN_ROWS = 6  # the largest of each kind
+MAX_BREAKDOWN_ROWS = 6  # of each breakdown, largest first
 MAX_REASONS = 3
-REASON_LENGTH = 60  # characters: what follows differs from one failure to the next, such as the id of an error
+REASON_LENGTH = 60  # characters: the rest differs between failures, for example by an error id
 
-# A picked picture is there already: it is neither waited for nor drawn.
+# The action 'pick' extracts a tile of an existing grid: it neither waits nor generates.
 _FROM_PERIOD = "FROM jobs WHERE guild_id = :guild AND asked_at > :since AND action <> 'pick'"
 
 TOTALS = f"""
@@ -46,7 +46,7 @@ REASONS = f"""
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """The middle one of some times, and what nine of ten do not exceed, in seconds."""
+    """The median and the 90th percentile of some times, in seconds."""
 
     median: float
     p90: float
@@ -54,7 +54,7 @@ class Percentiles:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """What a person, an action or a model had: jobs, and the seconds of their drawing."""
+    """The number of jobs of a user, an action or a model, and their generation time in seconds."""
 
     name: str
     jobs: int
@@ -63,9 +63,10 @@ class Breakdown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """The numbers of one server and period; the shares are the largest first, `over_time` counts jobs by parts of it.
+    """The statistics of one guild and period; breakdowns are sorted largest first.
 
-    `failures` are the most frequent reasons, as people were told them, with how often that was.
+    `over_time` is the number of jobs in each bucket of the period. `failures` has the most frequent reasons, as shown
+    to requesters, with their counts.
     """
 
     jobs: int
@@ -83,13 +84,13 @@ class Statistics:
 
 
 class Stats:
-    """Count over the jobs."""
+    """Compute statistics over the jobs."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def for_guild(self, guild_id: int, since: float, until: float, buckets: int) -> Statistics:
-        """Give a server's numbers between two times (Unix seconds), divided into so many `parts`."""
+        """Return a guild's statistics between two times (Unix seconds), with `buckets` counts over time."""
         period: dict[str, float] = {"guild": guild_id, "since": since}
         (totals,) = await self._connection.fetch_all(TOTALS, period)
         times = await self._connection.fetch_all(TIMES, period)

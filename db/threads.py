@@ -1,4 +1,4 @@
-"""The thread of each person in a channel."""
+"""Each user's result thread in a channel."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from db.connection import Connection
 
 
 class ThreadStore:
-    """Remember threads that were made for people's results."""
+    """Store the threads that were created for users' results."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def find(self, person_id: int, channel_id: int) -> int | None:
-        """Give the id of a person's thread in a channel."""
+        """Return the id of a user's thread in a channel."""
         rows = await self._connection.fetch_all(
             "SELECT thread_id FROM threads WHERE channel_id = :channel AND person_id = :person",
             {"channel": channel_id, "person": person_id},
@@ -20,7 +20,7 @@ class ThreadStore:
         return int(rows[0]["thread_id"]) if rows else None
 
     async def save(self, person_id: int, channel_id: int, thread_id: int) -> None:
-        """Note a person's thread in a channel, in place of an earlier one."""
+        """Store a user's thread in a channel, replacing an earlier one."""
         await self._connection.write(
             """INSERT INTO threads VALUES (:channel, :person, :thread)
                ON CONFLICT (channel_id, person_id) DO UPDATE SET thread_id = :thread""",
@@ -28,5 +28,5 @@ class ThreadStore:
         )
 
     async def delete(self, thread_id: int) -> None:
-        """Forget a thread that is not there any more."""
+        """Delete a thread that no longer exists."""
         await self._connection.write("DELETE FROM threads WHERE thread_id = :thread", {"thread": thread_id})

@@ -1,4 +1,4 @@
-"""How much of the studio somebody has used."""
+"""A user's usage in a guild, for its limits."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from db.connection import Connection
 
-# Jobs that came to nothing cost nothing, unless somebody cancelled one whose previews they had seen; a picked picture
-# is not drawn.
+# Failed jobs are free, and so are jobs cancelled before they started: after that, previews may have been shown.
+# The action 'pick' generates nothing.
 COUNTED_JOBS = "state <> 'failed' AND (state <> 'cancelled' OR started_at IS NOT NULL) AND action <> 'pick'"
-# The seconds of a job that was cancelled are those until then.
+# A cancelled job counts the seconds until it was cancelled.
 JOB_SECONDS = "CASE state WHEN 'cancelled' THEN ended_at - started_at ELSE seconds END"
-# The plus keeps SQLite from going through all of a guild's jobs instead of all of a person's.
+# The unary plus keeps SQLite from using the guild's index, which has far more rows than the user's.
 USAGE_TOTALS = f"""SELECT count(*) AS jobs, coalesce(sum(seconds), 0.0) AS seconds, max(asked_at) AS last_asked_at
                FROM (
                SELECT {JOB_SECONDS} AS seconds, asked_at FROM jobs
@@ -22,7 +22,7 @@ USAGE_TOTALS = f"""SELECT count(*) AS jobs, coalesce(sum(seconds), 0.0) AS secon
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageTotals:
-    """What somebody has used in a guild: jobs, the seconds they took to draw, and when the last was asked for."""
+    """A user's usage in a guild: jobs, their generation time in seconds, and the time of the last request."""
 
     jobs: int
     seconds: float
@@ -30,13 +30,13 @@ class UsageTotals:
 
 
 class Usage:
-    """Sum up the jobs."""
+    """Sum up users' jobs."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def totals(self, person_id: int, guild_id: int, since: float) -> UsageTotals:
-        """Give what somebody has used in a guild since a time (Unix seconds)."""
+        """Return a user's usage in a guild since a time (Unix seconds)."""
         (row,) = await self._connection.fetch_all(
             USAGE_TOTALS, {"person": person_id, "guild": guild_id, "since": since}
         )

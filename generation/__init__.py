@@ -1,1 +1,1 @@
-"""Everything about pictures; knows nothing of Discord or SQL."""
+"""Image generation: independent of Discord and SQL."""

@@ -1,22 +1,22 @@
-"""How drawing can end other than with a picture."""
+"""The errors that can end a job."""
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of what an error says; libraries write pages below it."""
+    """Return the first line of an error's text; some libraries add pages below it."""
     return next(iter(str(error).splitlines()), "")
 
 
 class UserError(Exception):
-    """Say what was wrong in words that may be shown to the person who caused it."""
+    """An error whose text may be shown to the user who caused it."""
 
 
 class OutOfMemoryError(UserError):
-    """There was not enough memory to draw this; the worker lives on."""
+    """There was not enough memory for this job; the worker keeps running."""
 
 
 class WorkerCrashed(Exception):
-    """The GPU process ended while it held a job; the job itself did nothing wrong."""
+    """The GPU process ended during a job; the job itself is not at fault."""
 
 
 class JobCancelled(Exception):
-    """The job was cancelled, by its owner or by a moderator, before it was finished."""
+    """The job was cancelled by its owner or a moderator before it was finished."""

@@ -1,4 +1,4 @@
-"""One request: plain values that survive a restart."""
+"""A job and its parts: plain values that survive a restart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from generation.params import Params, Tile
 
 
 class Action(StrEnum):
-    """What the person did to get this job."""
+    """The command or button that created the job."""
 
     IMAGINE = "imagine"
     BLEND = "blend"
@@ -35,7 +35,7 @@ class Action(StrEnum):
 
 
 class Speed(StrEnum):
-    """How urgent a job is: turbo and fast ones go before relaxed ones."""
+    """The priority of a job: turbo before fast, fast before relaxed."""
 
     TURBO = "turbo"
     FAST = "fast"
@@ -44,7 +44,7 @@ class Speed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Requester:
-    """The person who asked and now owns the job."""
+    """The user who requested the job and owns it."""
 
     id: int
     name: str
@@ -52,12 +52,12 @@ class Requester:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """Where to answer: ids only, so that it can be kept and used after a restart.
+    """Where to post the result: ids only, so that they can be stored and used after a restart.
 
     `token` is the interaction's, valid until `token_expires_at` (Unix seconds). `by_channel` says whether the bot may
-    also use the channel itself, which outlives the token. `upload_limit` is in bytes. `private` answers are seen by the
-    person who asked alone, and live no longer than the token. `post_in` is the thread or gallery where the owners want
-    the result, once that is settled.
+    also post in the channel itself, which works after the token expires. `upload_limit` is in bytes. `private` messages
+    are visible to the requester alone, and can be edited only while the token is valid. `post_in` is the thread or
+    gallery that the server's settings choose for the result, once that is known.
     """
 
     guild_id: int | None
@@ -72,13 +72,13 @@ class Destination:
 
     @property
     def result_channel_id(self) -> int:
-        """Give the channel where the result is, or will be."""
+        """Return the channel where the result is, or will be, posted."""
         return self.channel_id if self.post_in is None else self.post_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One request: what is to be drawn, who asked, where to answer, and what it descends from."""
+    """One job: its action and params, its requester, its destination, and the tile that it started from."""
 
     id: str
     action: Action
@@ -91,5 +91,5 @@ class Job:
 
 
 def new_job_id() -> str:
-    """Give a fresh id: 12 hex digits, which fit a custom_id, a nonce and a file name."""
+    """Return a new id: 12 hex digits, which fit a custom_id, a nonce and a file name."""
     return secrets.token_hex(6)

@@ -1,4 +1,4 @@
-"""The log of both processes: text or JSON, each line with the job that it is about."""
+"""Logging for both processes, as text or JSON, with the job's id on each line."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 TEXT_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-JOB_ID_IN_MESSAGE = re.compile(
-    r"\bjob ([0-9a-f]{12})\b"
-)  # how a line names a job that it is about without being part of its work
+JOB_ID_IN_MESSAGE = re.compile(r"\bjob ([0-9a-f]{12})\b")  # how a line logged outside a job's context names the job
 
-_context: ContextVar[Mapping[str, str]] = ContextVar("subject", default=MappingProxyType({}))
+_context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig:
-    """How the log is written; `style` is text or json, `process` names the one that writes."""
+    """The log's configuration; `style` is text or json, `process` is the name of the process."""
 
     level: int | str = logging.WARNING
     style: str = "text"
@@ -35,12 +33,12 @@ _config = LogConfig()
 
 @contextmanager
 def log_context(**context: object) -> Iterator[None]:
-    """Say what the lines of the block are about, and of the tasks begun in it: `job`, `guild`, `person` and the like.
+    """Add fields such as `job`, `guild` and `person` to the lines logged in the block, and in tasks started in it.
 
-    What is None is left out; what an outer block says goes on.
+    Fields that are None are left out; the fields of an outer block stay.
     """
-    named = {name: str(value) for name, value in context.items() if value is not None}
-    token = _context.set({**_context.get(), **named})
+    fields = {name: str(value) for name, value in context.items() if value is not None}
+    token = _context.set({**_context.get(), **fields})
     try:
         yield
     finally:
@@ -48,12 +46,12 @@ def log_context(**context: object) -> Iterator[None]:
 
 
 def current_context() -> Mapping[str, str]:
-    """Give what the lines written here and now are about."""
+    """Return the fields that are added to lines logged here."""
     return _context.get()
 
 
 def configure(config: LogConfig) -> None:
-    """Write this process's log to its standard error from now on."""
+    """Write this process's log to standard error."""
     global _config
     _config = config
     handler = logging.StreamHandler(sys.stderr)
@@ -62,12 +60,12 @@ def configure(config: LogConfig) -> None:
 
 
 def for_process(name: str) -> LogConfig:
-    """Give how another process of the program is to write its log."""
+    """Return the log configuration for another process of the program."""
     return replace(_config, process=name, level=logging.getLogger().getEffectiveLevel())
 
 
 class TextFormatter(logging.Formatter):
-    """Write lines for people, with the job's id at the end where the line does not name it."""
+    """Format lines as text, with the job's id at the end unless the message contains it."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's own name)
         text, job = super().formatMessage(record), _context.get().get("job")
@@ -75,25 +73,25 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """Write one JSON object a line; ids are strings, since Discord's do not fit the numbers of every reader."""
+    """Format each line as a JSON object; ids are strings, since Discord's exceed the number range of some readers."""
 
     def __init__(self, process: str) -> None:
         super().__init__()
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        """Give the line."""
+        """Return the line."""
         message = record.getMessage()
-        named = JOB_ID_IN_MESSAGE.search(message)
+        match = JOB_ID_IN_MESSAGE.search(message)
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "process": self._process,
             "logger": record.name,
             "message": message,
-            **({"job": named[1]} if named else {}),
+            **({"job": match[1]} if match else {}),
             **_context.get(),
         }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line)  # ASCII, whatever the terminal or the collector reads
+        return json.dumps(line)  # ASCII, which every terminal and log collector can read

@@ -1,4 +1,4 @@
-"""What crosses the process boundary: frozen values, no live objects, no exceptions."""
+"""Messages between the bot and the GPU process: frozen values, no live objects, no exceptions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from generation.params import Params
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Draw `params` for a job; `source`, `mask` and `blended` are encoded pictures, `upload_limit` bounds the sheet.
+    """Generate `params` for a job; `source`, `mask` and `blended` are encoded images.
 
-    `order` is the job's place in the queue's order: when more rows want a step than fit, the lowest steps.
+    `upload_limit` is the maximum size of the grid image in bytes. `order` is the job's slot number: if more rows wait
+    for a step than fit into a batch, the lowest order goes first.
     """
 
     job_id: str
@@ -27,19 +28,19 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stop a job within one denoising step; harmless for a job that is unknown or done."""
+    """Stop a job within one denoising step; ignored for a job that is unknown or finished."""
 
     job_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """End the process; jobs that still run are dropped."""
+    """End the process; running jobs are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """A model is being loaded: `done` of `of` parts, the next one named; `model` is its name."""
+    """The model named `model` is being loaded: `done` of `total` parts; `part` is the next one."""
 
     part: str
     done: int
@@ -49,7 +50,7 @@ class Loading:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model is held from now on: as it really is, after `seconds` of loading."""
+    """A model was loaded in `seconds`; `model` is its description, corrected by the loaded weights."""
 
     model: Model
     seconds: float
@@ -57,14 +58,14 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Unloaded:
-    """The model of this name is not held any more, or could not be loaded."""
+    """The model named `model` was evicted or could not be loaded."""
 
     model: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The default model is loaded and jobs are taken, also for the others."""
+    """The default model is loaded; jobs for all models are accepted."""
 
     model: Model
     device: str
@@ -72,7 +73,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A job has made `step` of its `of` steps; `preview` is a JPEG sheet of the predicted clean picture, or None."""
+    """A job has done `step` of `total` steps; `preview` is a JPEG grid of the predicted clean images, or None."""
 
     job_id: str
     step: int
@@ -82,10 +83,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The result of a job: its tiles as PNG with the generation parameters, and the sheet that is posted.
+    """The result of a job: its tiles as PNG files with the generation parameters, and the grid image to post.
 
-    `suffix` is the sheet's file name ending ("png", "webp", "jpg"); `seconds` is the time from start to result.
-    `sensitive` is what the classifier found.
+    `suffix` is the grid image's file extension ("png", "webp", "jpg"); `seconds` is the time from start to result.
+    `sensitive` is the classifier's verdict.
     """
 
     tiles: tuple[bytes, ...]
@@ -97,24 +98,24 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The one happy end of a `Generate`."""
+    """A `Generate` request has succeeded."""
 
     job_id: str
     grid: Grid
 
 
 class FailureReason(StrEnum):
-    """Why a job failed, as far as it matters to what happens next."""
+    """Why a job failed; decides what happens next."""
 
-    USER_ERROR = "complaint"  # `text` may be shown to the person
+    USER_ERROR = "complaint"  # `text` may be shown to the user
     CANCELLED = "cancelled"
-    OUT_OF_MEMORY = "out of memory"  # `text` may be shown; the worker lives on
+    OUT_OF_MEMORY = "out of memory"  # `text` may be shown; the worker keeps running
     INTERNAL = "internal"  # `text` is for the log
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The one sad end of a `Generate`."""
+    """A `Generate` request has failed or was cancelled."""
 
     job_id: str
     reason: FailureReason
@@ -123,9 +124,9 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """The last words of a process that cannot go on; `text` is one line for the log.
+    """The last message of a process that cannot continue; `text` is one line for the log.
 
-    `hopeless` says that another try would end the same.
+    `permanent` says that a restart would fail in the same way.
     """
 
     text: str

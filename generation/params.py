@@ -1,4 +1,4 @@
-"""What is to be drawn: parsed, frozen, and the same after a trip through JSON."""
+"""`Params`, all settings of a generation: frozen, and unchanged by a round trip through JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TILE_PATTERN = r"(?P<job_id>[0-9a-f]{12})-(?P<index>[0-3])"
 
 @dataclass(frozen=True, slots=True)
 class PromptPart:
-    """A stretch of the prompt and how strongly it pulls; negative weights push away."""
+    """A part of the prompt and its weight; a negative weight steers away from the text."""
 
     text: str
     weight: float = 1.0
@@ -21,7 +21,7 @@ class PromptPart:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One picture of a result: the button's id, the file's name and a reference to a source picture."""
+    """One image of a result; its text form is used in custom_ids, file names and references to a source image."""
 
     job_id: str
     index: int
@@ -31,7 +31,7 @@ class Tile:
 
     @classmethod
     def parse(cls, text: str) -> Tile:
-        """Read what `str(tile)` wrote; raises ValueError for anything else."""
+        """Parse the output of `str(tile)`; raise ValueError for anything else."""
         match = re.fullmatch(TILE_PATTERN, text)
         if match is None:
             raise ValueError(f"not a tile: {text!r}")
@@ -40,7 +40,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A picture that somebody brought, kept under the SHA-256 of its re-encoded bytes."""
+    """An uploaded image, stored under the SHA-256 of its re-encoded bytes."""
 
     digest: str
 
@@ -50,7 +50,7 @@ ImageRef = Tile | Upload
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where a source lies on the canvas, in pixels; it is kept to the pixel, and all around it is drawn anew."""
+    """The position of the source image on the canvas, in pixels; its pixels are kept, all others are generated."""
 
     left: int
     top: int
@@ -60,7 +60,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class LoraWeight:
-    """A LoRA by its name, and how strongly it changes the model; below 0 it changes it the other way."""
+    """The name of a LoRA and its weight; a negative weight reverses its effect."""
 
     name: str
     weight: float = 1.0
@@ -68,22 +68,21 @@ class LoraWeight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Params:
-    """Everything a picture depends on, with the model's defaults already filled in.
+    """All settings that an image depends on, with the model's defaults filled in.
 
-    `width` and `height` are pixels. Tile *i* starts from the noise of `seed + i`. With a `source`, drawing starts
-    from that picture, resized to `width`×`height`, noised to `strength` (0 keeps it, 1 forgets it); pictures in
-    `blended` are mixed with it in equal parts. With a `frame` the source is resized to that part of the canvas, and
-    what is drawn anew goes on softly where it ends. White in `mask` is drawn anew, black is kept; `region` is the same
-    in cells of a 3×3 picker, numbered by rows from 0.
+    `width` and `height` are in pixels. Tile *i* starts from the noise of `seed + i`; with `same_seed` every tile starts
+    from the noise of `seed`. With a `source`, generation starts from that image, resized to `width`×`height` and noised
+    to `strength` (0 keeps it, 1 ignores it). The images in `blended` are mixed with it in equal parts. With a `frame`
+    the source is resized to that part of the canvas, and the generated surroundings blend softly into it. White in
+    `mask` is generated, black is kept; `region` is the same in cells of a 3×3 picker, numbered by rows from 0.
     `sampler` is None for the model's own scheduler.
 
-    `house_style` are the model's trigger words, applied as strongly as `stylize` says (0 to 1000; 100 appends them to
-    the prompt, 0 leaves them out); it is empty where `raw` was asked for. `chaos` (0 to 100) spreads the tiles apart,
-    `weird` (0 to 3000) pushes all of them off the beaten track, `stop` (10 to 100) ends at that percentage of the
-    steps, `seamless` makes the edges match, `hd` goes over the pictures again at twice the size (`width` and `height`
-    are those of the first pass), `draft` says that size and steps were halved for speed. With `same_seed` every tile
-    starts from the noise of `seed` itself. `model` is the name of the one that draws;
-    empty, in old rows, it is the default. `loras` change it for these pictures.
+    `house_style` holds the model's trigger words, applied as strongly as `stylize` says (0 to 1000; 100 appends them to
+    the prompt, 0 leaves them out); it is empty with `raw`. `chaos` (0 to 100) makes the tiles differ from each other.
+    `weird` (0 to 3000) makes all of them more unusual. `stop` (10 to 100) stops at that percentage of the steps.
+    `seamless` makes opposite edges match. `hd` adds a second pass at twice the size (`width` and `height` are those of
+    the first pass). `draft` records that size and steps were halved for speed. `model` is the model's name; it is empty
+    for the default model, which old rows have. `loras` are applied to the model for these images only.
     """
 
     parts: tuple[PromptPart, ...]
@@ -118,30 +117,30 @@ class Params:
 
     @property
     def lora_set(self) -> tuple[LoraWeight, ...]:
-        """Give the LoRAs that make a difference, in an order that does not depend on how they were typed."""
+        """Return the LoRAs of non-zero weight, sorted by name, so that the typed order does not matter."""
         return tuple(sorted((use for use in self.loras if use.weight), key=lambda use: use.name))
 
     def seed_of(self, tile: int) -> int:
-        """Give the seed of a tile's own noise; the largest is followed by 0, so that it can always be typed again."""
+        """Return the seed of a tile's noise; it wraps to 0 after the largest, so that it is always a valid `--seed`."""
         return self.seed if self.same_seed else (self.seed + tile) % (MAX_SEED + 1)
 
     @property
     def weighted_parts(self) -> tuple[PromptPart, ...]:
-        """Give all parts, `--no` items as parts of weight −0.5, scaled so that the positive weights sum to 1."""
+        """Return all parts, `--no` items with weight −0.5, scaled so that the positive weights sum to 1."""
         parts = (*self.parts, *(PromptPart(item, -0.5) for item in self.no))
         total = sum(part.weight for part in parts if part.weight > 0)
         return tuple(PromptPart(part.text, part.weight / total) for part in parts)
 
 
 def to_dict(params: Params) -> dict[str, Any]:
-    """Give `params` as plain values for JSON; pictures become strings."""
+    """Return `params` as plain values for JSON; image references become strings."""
     values = dataclasses.asdict(params)
     images = {"source": _format_ref(params.source), "mask": _format_ref(params.mask)}
-    return values | images | {"blended": [_format_ref(picture) for picture in params.blended]}
+    return values | images | {"blended": [_format_ref(image) for image in params.blended]}
 
 
 def from_dict(values: dict[str, Any]) -> Params:
-    """Rebuild what `to_dict` gave, also from a row written before a field existed."""
+    """Restore params from the output of `to_dict`; fields that an old row lacks get their defaults."""
     return Params(
         **values
         | {

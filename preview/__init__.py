@@ -1,6 +1,6 @@
-"""A loopback stand-in for Discord; imports nothing of the bot."""
+"""A fake Discord on loopback; imports nothing from the bot."""
 
-from preview.api.server import FakeDiscord
+from preview.server import FakeDiscord
 from preview.state.clock import Clock
 from preview.state.files import UploadedFile
 from preview.state.interactions import Interaction, InteractionFailed

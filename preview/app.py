@@ -1,4 +1,4 @@
-"""`main.py preview`: the stand-in, the page and the real bot, together until Ctrl-C."""
+"""`main.py preview`: run the fake Discord, the page and the real bot until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from preview.api.server import FakeDiscord
 from preview.page.site import Page
 from preview.seed_data import make_world
+from preview.server import FakeDiscord
 from preview.state.persistence import WorldStorage
 from preview.state.world import Json
 from preview.supervisor import BotSupervisor, StartupError
@@ -25,10 +25,10 @@ from preview.supervisor import BotSupervisor, StartupError
 async def run(
     bot: Sequence[str], environment: Mapping[str, str], folder: Path, about: Json, *, port: int, browser: bool
 ) -> int:
-    """Serve the preview until SIGINT or SIGTERM and return the exit code.
+    """Run the preview until SIGINT or SIGTERM and return the exit code.
 
-    `bot` is the command line that starts the bot, `environment` what it gets besides the address of the stand-in,
-    `folder` where everything is kept, `about` what the page tells of the model.
+    `bot` is the command line of the bot. `environment` is its environment, to which the address of the fake Discord
+    is added. `folder` stores all data. `about` describes the model to the page.
     """
     try:
         with _lock_folder(folder):
@@ -36,7 +36,7 @@ async def run(
     except StartupError as reason:
         print(f"atelier preview: {reason}", file=sys.stderr)
         return 2
-    print(f"Stopped. Messages and pictures are kept in {folder} for the next time.", file=sys.stderr)
+    print(f"Stopped. Messages and pictures are saved in {folder}.", file=sys.stderr)
     return 0
 
 
@@ -56,7 +56,7 @@ async def _serve(
         supervisor.environment = {**environment, **overrides}
         supervisor.on_change = page.publish_bot_state
         address = f"http://127.0.0.1:{server.port}/"
-        print(f"Atelier's preview is at {address} (Ctrl-C ends it)", flush=True)
+        print(f"Atelier's preview is at {address} (press Ctrl-C to stop)", flush=True)
         if browser:
             _open_browser(address)
         await _run_until_stopped(supervisor)
@@ -68,13 +68,13 @@ def _create_server(folder: Path, port: int) -> FakeDiscord:
     try:
         has_saved_world = WorldStorage(folder).load() is not None
     except (ValueError, KeyError, TypeError) as error:
-        raise StartupError(f"what is kept in {folder} cannot be read ({error!r}); remove it to begin anew") from None
+        raise StartupError(f"{folder} cannot be read ({error!r}); delete that folder to start over") from None
     return FakeDiscord(None if has_saved_world else make_world(), folder=folder, port=port)
 
 
 @contextmanager
 def _lock_folder(folder: Path) -> Iterator[None]:
-    """Hold the folder, so that no second preview writes to it. Raises CannotStart."""
+    """Lock the folder, so that no second preview writes to it. Raise StartupError if it is locked or unusable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("w")
@@ -84,7 +84,7 @@ def _lock_folder(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise StartupError(f"another preview is running with {folder}") from None
+            raise StartupError(f"another preview is already using {folder}") from None
         yield
 
 
@@ -94,7 +94,7 @@ async def _start_server(server: FakeDiscord, port: int) -> None:
     except (OSError, OverflowError) as error:
         await server.close()
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            raise StartupError(f"port {port} is taken; try --port {port + 1}, or --port 0 for any free one") from None
+            raise StartupError(f"port {port} is taken; try --port {port + 1}, or --port 0 for any free port") from None
         raise StartupError(f"cannot listen on port {port}: {error}") from None
 
 
@@ -117,7 +117,7 @@ async def _run_until_stopped(supervisor: BotSupervisor) -> None:
 
 
 def _open_browser(address: str) -> None:
-    """Open the page where there is a screen; a browser in the terminal would be in the way."""
+    """Open the page if there is a display; a browser in the terminal would get in the way."""
     if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        # Some browsers stay in the foreground; Ctrl-C must not wait for them.
+        # Some browsers stay in the foreground, and Ctrl-C must not wait for them.
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

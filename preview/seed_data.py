@@ -1,4 +1,4 @@
-"""The made-up people and places of the preview."""
+"""The users, servers and channels of a new preview."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ from preview.state.world import Guild, User, World
 USER_NOTES = {
     "mira": "owner of Lantern Studio",
     "jonas": "member, reads German",
-    "priya": "member, has the app herself",
+    "priya": "member, added the app to her account",
     "teo": "owner of another server",
 }
 
 
 def make_world(clock: Clock | None = None) -> World:
-    """Build a server with an owner and two members, another server, one without the bot, and direct messages."""
+    """Build a server with an owner and two members, a second server, one without the bot, and direct messages."""
     world = World(clock)
     mira, jonas, priya, teo = _add_users(world)
     _set_application_owner(world, mira)
     studio = world.add_guild("Lantern Studio", mira, jonas, priya, owner=mira)
-    _add_channels(world, studio, "Where everybody draws", ("gallery", "sketches"))
-    quiet = world.add_channel(studio, "reading-only", everyone_denied=permissions.SEND_MESSAGES)
-    quiet.topic = "Members may read here but not write"
+    _add_channels(world, studio, "Draw here", ("gallery", "sketches"))
+    read_only = world.add_channel(studio, "read-only", everyone_denied=permissions.SEND_MESSAGES)
+    read_only.topic = "Members can read here but not write"
     _add_channels(
-        world, world.add_guild("Harbour Prints", teo, owner=teo), "Another server, with the same bot", ("prints",)
+        world, world.add_guild("Harbour Prints", teo, owner=teo), "Another server with the same bot", ("prints",)
     )
     book_club = world.add_guild("Book Club", priya, jonas, owner=priya, bot=False)
     _add_channels(
-        world, book_club, "The bot is no member here: only Priya, who added the app for herself, has it", ("chat",)
+        world,
+        book_club,
+        "The bot is not a member here: only Priya, who added the app to her account, can use it",
+        ("chat",),
     )
-    for person in (mira, jonas, priya, teo):
-        world.dm_channel(person)
+    for user in (mira, jonas, priya, teo):
+        world.dm_channel(user)
     return world
 
 

@@ -1,4 +1,4 @@
-"""The real bot as a child process: started, watched, started again when it dies."""
+"""Run the real bot as a child process and restart it when it exits."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from collections.abc import Callable, Mapping, Sequence
 
 from preview.state.world import Json
 
-RESTART_DELAYS_S = (1.0, 2.0, 5.0, 15.0)  # seconds before it is started again, the last for ever
-STABLE_AFTER_S = 30.0  # seconds after which a life counts as a good one, and the pauses begin anew
-STOP_TIMEOUT_S = 15.0  # seconds that it gets to put its things in order
+RESTART_DELAYS_S = (1.0, 2.0, 5.0, 15.0)  # seconds before each restart; the last one repeats
+STABLE_AFTER_S = 30.0  # seconds of running after which the delays start over
+STOP_TIMEOUT_S = 15.0  # seconds to shut down before it is killed
 MAX_OUTPUT_CHARS = 1000
-USER_ERROR_EXIT_CODE = 2  # the exit code of a bot that only a person can help
+USER_ERROR_EXIT_CODE = 2  # the bot's exit code for an error that only its operator can fix
 PR_SET_PDEATHSIG = 1
 
 
 class StartupError(Exception):
-    """The bot or the preview cannot run like this; the text says why."""
+    """The bot or the preview cannot start; the message is the reason."""
 
 
 class BotSupervisor:
-    """Keep the bot running in `environment`; `changed` is called whenever `state()` says something new.
+    """Keep the bot running with `environment`; `on_change` is called when `state()` changes.
 
-    It has a session of its own, so that Ctrl-C in the terminal reaches it once and in order: from here.
+    The bot has its own session. So Ctrl-C in the terminal does not reach it directly; the supervisor stops it.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -40,28 +40,28 @@ class BotSupervisor:
         self._last_line = ""
 
     def state(self) -> Json:
-        """Say whether the bot lives (or is about to), and the last line that it wrote."""
+        """Return whether the bot is running or about to start, and the last line of its output."""
         return {"alive": self._alive, "words": self._last_line}
 
     async def run_forever(self) -> None:
-        """Run the bot until cancelled. Raises CannotStart when it says that only a person can help."""
+        """Run the bot until cancelled. Raise StartupError if it exits with an error that only its operator can fix."""
         loop, short_runs = asyncio.get_running_loop(), 0
         try:
             while True:
                 started = loop.time()
                 code = await self._run_once()
                 if code == USER_ERROR_EXIT_CODE:
-                    raise StartupError("the bot cannot start; its reason is above")
+                    raise StartupError("the bot cannot start; see the error above")
                 short_runs = short_runs + 1 if loop.time() - started < STABLE_AFTER_S else 1
                 delay = RESTART_DELAYS_S[min(short_runs, len(RESTART_DELAYS_S)) - 1]
-                print(f"The bot ended ({_describe_exit(code)}); starting it again in {delay:.0f} s", file=sys.stderr)
+                print(f"The bot exited ({_describe_exit(code)}); restarting it in {delay:.0f} s", file=sys.stderr)
                 await asyncio.sleep(delay)
         finally:
             await self._stop()
 
     async def _run_once(self) -> int:
         """Run the bot once and return its exit code."""
-        # A pipe of our own: with asyncio's, wait() would also wait for everybody else who holds its other end.
+        # Not asyncio's pipe: with it, wait() would also wait for all other processes that hold the write end.
         read_end, write_end = os.pipe()
         self._output_task = asyncio.create_task(self._forward_output(read_end))
         try:
@@ -97,7 +97,7 @@ class BotSupervisor:
         transport.close()
 
     async def _stop(self) -> None:
-        """End the bot as Ctrl-C would, so that it puts its things in order."""
+        """Stop the bot as Ctrl-C would, so that it can shut down cleanly."""
         process = self._process
         if process is None:
             return
@@ -107,11 +107,11 @@ class BotSupervisor:
                 async with asyncio.timeout(STOP_TIMEOUT_S):
                     await process.wait()
             except TimeoutError:
-                print("The bot does not end by itself; ending it by force", file=sys.stderr)
+                print(f"The bot did not stop within {STOP_TIMEOUT_S:.0f} s; killing it", file=sys.stderr)
         await self._kill_session(process)
 
     async def _kill_session(self, process: asyncio.subprocess.Process) -> None:
-        """End whatever is left of the bot's session, its drawing processes included, and read its last words."""
+        """Kill the rest of the bot's session, its GPU processes included, and read the remaining output."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
@@ -131,6 +131,6 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def _exit_with_parent() -> None:
-    """Ask the kernel to tell the bot when the preview is killed without a chance to do so."""
+    """Make the kernel send SIGTERM to the bot when the preview is killed."""
     assert _libc is not None
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

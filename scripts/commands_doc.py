@@ -16,10 +16,19 @@ from discord import AppCommandType, app_commands
 from bot.app import EXTENSIONS
 from bot.client import Client
 from bot.config import Config
+from bot.jobs.tasks import TaskRegistry
 from bot.services import open_services
-from cogs.batch import ConfirmBatchButton
-from cogs.image_buttons.buttons import DELETE, DETAILS, IMAGE_BUTTON_ROWS, LAST_ROW, LIKE, REMIX, CancelButton
-from cogs.prompt_modal import EditPromptButton, PromptTarget
+from bot.ui.job_views import (
+    CANCEL_LABEL,
+    DELETE,
+    DETAILS,
+    IMAGE_BUTTON_ROWS,
+    LAST_ROW,
+    LIKE,
+    REMIX,
+    RETRY_LABEL,
+)
+from cogs.batch import CONFIRM_LABEL
 from cogs.reactions import CROSS, ENVELOPE
 from generation.job import Action
 from generation.models.model import EMBEDDED
@@ -80,7 +89,7 @@ REACTIONS = {
 
 
 def parameter_table() -> str:
-    """Give every parameter of a prompt with its range, default and an example."""
+    """Return a table of all parameters with their names, range, default and an example."""
     return _table(("names", "range", "default", "example", "what it does"), map(_parameter_row, PARAMETERS))
 
 
@@ -92,12 +101,12 @@ def _parameter_row(parameter: Parameter) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def offline_client() -> AsyncIterator[Client]:
-    """Give a client with everything loaded that the bot offers, without Discord and without a GPU process."""
+    """Yield a client with all extensions loaded, without a connection to Discord and without a GPU process."""
     with tempfile.TemporaryDirectory() as folder:
         config = Config(data_dir=Path(folder))
         async with (
             open_services(config, _OfflineWorker(ModelRegistry.from_refs([EMBEDDED]))) as services,
-            Client(services, []) as client,
+            Client(services, TaskRegistry(services.db.jobs), []) as client,
         ):
             for extension in EXTENSIONS:
                 await client.load_extension(extension)
@@ -113,7 +122,7 @@ class _OfflineWorker(LocalWorker):
 
 
 def render_commands(client: Client) -> str:
-    """Give docs/commands.md."""
+    """Return the text of docs/commands.md."""
     payloads = [command.to_dict(client.tree) for command in client.tree.get_commands()]
     commands = [payload for payload in payloads if payload["type"] == AppCommandType.chat_input.value]
     menus = [command for command in client.tree.get_commands() if isinstance(command, app_commands.ContextMenu)]
@@ -138,7 +147,7 @@ def render_commands(client: Client) -> str:
 
 
 def render_prompts() -> str:
-    """Give docs/prompts.md with the table of parameters as it should be."""
+    """Return the text of docs/prompts.md with an updated table of parameters."""
     text = PROMPTS.read_text(encoding="utf-8")
     before, _, rest = text.partition("| names | range |")
     _, gap, after = rest.partition("\n\n")
@@ -161,15 +170,13 @@ def _button_table(rows: Iterable[dict[str, str]]) -> str:
 
 
 def _other_buttons() -> Iterator[tuple[str, str]]:
-    job_id, purpose = "0" * 12, PromptTarget(Action.IMAGINE)
-    yield f"**{CancelButton(job_id).item.label}**", "Below a notice: ends the job. For the owner, and for moderators."
-    opens = "Below a refused prompt or a failed job: opens it again, to be mended."
-    yield f"**{EditPromptButton(purpose).item.label}**", opens
-    yield f"**{ConfirmBatchButton(purpose).item.label}**", "Below the question whether several jobs are meant."
+    yield f"**{CANCEL_LABEL}**", "Below a status message: ends the job. For the owner, and for moderators."
+    yield f"**{RETRY_LABEL}**", "Below a refused prompt or a failed job: opens it again, to be corrected."
+    yield f"**{CONFIRM_LABEL}**", "Below the question whether several jobs are wanted."
 
 
 def command_sections(payloads: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """Give a section for each command, from what is sent to Discord about it."""
+    """Yield a section for each command from its payload for Discord."""
     for payload in payloads:
         leaves = list(_leaves(payload, payload["name"]))
         if leaves == [(payload["name"], payload)]:
@@ -222,7 +229,7 @@ def _bounds(option: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def _sentence(description: str) -> str:
-    return "" if description == "…" else description  # discord.py's word for an option that is not described
+    return "" if description == "…" else description  # discord.py's default for an option without description
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

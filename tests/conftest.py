@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and settings for all tests."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-# Before anybody imports torch, and for the processes that tests start as well: two threads of torch beside other tests
-# on two cores are many times slower than one.
+# Set before torch is imported, and inherited by the processes that tests start. Beside other tests on two cores, two
+# threads of torch are many times slower than one.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder of a tiny pipeline with random weights."""
-    # Imported here, so that tests without a model need not wait for torch.
+    """Return the folder of a tiny pipeline with random weights."""
+    # Imported here, so that tests without a model do not wait for torch.
     from tests.support.tiny_model import build_tiny_model
 
     return build_tiny_model(tmp_path_factory.mktemp("tiny"))

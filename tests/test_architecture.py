@@ -37,6 +37,36 @@ RESTRICTED_LIBRARIES = {
     "diffusers": ("generation.engine", "generation.worker.engine_loader", "training"),
     "transformers": ("generation.engine", "generation.worker.engine_loader", "training"),
 }
+# Inside these packages a module imports only from groups that stand before its own, or from its own part.
+ORDERS = {
+    "bot": (
+        ("config", "discord_calls"),
+        ("instance_lock", "ui"),
+        ("policy", "images"),
+        ("services", "gateway_hooks"),
+        ("jobs", "monitoring"),
+        ("client",),
+        ("app", "cli"),
+        ("doctor",),
+    ),
+    "generation": (
+        ("errors", "logs", "params"),
+        ("models", "job"),
+        ("planning", "messages"),
+        ("prompt",),
+        ("files",),
+        ("engine",),
+        ("worker",),
+        ("queue",),
+    ),
+    "generation.engine": (
+        ("device", "images", "base"),
+        ("networks", "output"),
+        ("conditioning", "pipelines"),
+        ("denoising",),
+        ("serving",),
+    ),
+}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 
@@ -152,6 +182,76 @@ def test_an_import_in_the_wrong_direction_is_noticed(path, code):
 )
 def test_an_allowed_import_passes(path, code):
     assert forbidden_imports(Path(path), code) == []
+
+
+@cache
+def import_graph() -> dict[str, set[str]]:
+    """Return the modules that each module of the product imports, TYPE_CHECKING and late imports included."""
+    paths = {module_name(path): path for path in sources() if path.with_suffix("").parts[0] in ALLOWED_IMPORTS}
+    graph = {}
+    for module, path in paths.items():
+        imported = set(imports(path, (ROOT / path).read_text(encoding="utf-8")))
+        # `from a.b import c` names the module a.b.c, or something inside a.b.
+        targets = {name if name in paths else name.rpartition(".")[0] for name in imported}
+        graph[module] = targets & paths.keys() - {module}
+    return graph
+
+
+def group_of(module: str, package: str) -> int:
+    """Return the place of a module's part in its package's order; fails for a part that the order does not name."""
+    part = module.removeprefix(f"{package}.").partition(".")[0]
+    return next(place for place, parts in enumerate(ORDERS[package]) if part in parts)
+
+
+def violations_of_order(package: str, graph: dict[str, set[str]]) -> list[str]:
+    """Return the imports inside a package that do not go to an earlier group, or stay in their own part."""
+    inside = {module for module in graph if module.startswith(f"{package}.")}
+
+    def part(module: str) -> str:
+        return module.removeprefix(f"{package}.").partition(".")[0]
+
+    return [
+        f"{module} imports {target}"
+        for module in sorted(inside)
+        for target in sorted(graph[module] & inside)
+        if part(module) != part(target) and group_of(target, package) >= group_of(module, package)
+    ]
+
+
+def find_cycle(graph: dict[str, set[str]]) -> list[str]:
+    """Return the modules of an import cycle, in the order of their imports; empty where there is none."""
+    done: set[str] = set()
+
+    def visit(module: str, path: list[str]) -> list[str]:
+        if module in path:
+            return path[path.index(module) :]
+        if module in done:
+            return []
+        found = next(filter(None, (visit(target, [*path, module]) for target in sorted(graph[module]))), [])
+        done.add(module)
+        return found
+
+    return next(filter(None, (visit(module, []) for module in sorted(graph))), [])
+
+
+def test_there_is_no_import_cycle():
+    assert find_cycle(import_graph()) == []
+
+
+@pytest.mark.parametrize("package", ORDERS)
+def test_the_parts_of_a_package_keep_their_order(package):
+    assert violations_of_order(package, import_graph()) == []
+
+
+def test_a_cycle_and_a_violation_of_the_order_are_noticed():
+    assert find_cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
+    assert find_cycle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+    graph = {"bot.ui.text": {"bot.services"}, "bot.services": {"bot.ui.text", "bot.gateway_hooks"}}
+    graph["bot.gateway_hooks"] = set()
+    assert violations_of_order("bot", graph) == [
+        "bot.services imports bot.gateway_hooks",
+        "bot.ui.text imports bot.services",
+    ]
 
 
 def test_every_file_is_in_a_known_package():

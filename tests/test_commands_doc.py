@@ -8,7 +8,7 @@ import pytest
 from discord import app_commands
 
 from bot.client import Client
-from cogs.image_buttons.buttons import ACTION_IDS
+from bot.ui.job_views import ACTION_IDS
 from generation.job import Action
 from scripts.commands_doc import (
     BUTTON_DESCRIPTIONS,

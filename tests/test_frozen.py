@@ -1,7 +1,7 @@
-"""Names that databases, messages, scripts and dashboards already hold, written down so that no renaming changes them.
+"""Stored and public names, listed here so that no renaming of Python names changes them.
 
-A name may be added, never changed or removed: it stands in rows, in messages that Discord keeps, in `.env` files or in
-somebody's dashboard. The Python names above them are free.
+A name may be added, but never changed or removed: existing rows, Discord messages, `.env` files and dashboards use it.
+The Python names for them may change.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from bot.policy.policy import PolicyDenied
 from bot.policy.settings import GuildSettings, NsfwMode, ResultPlacement, RoleLimits
 from bot.policy.word_filter import WordRule
 from bot.ui.errors import error_counts, user_message
+from bot.ui.modals import modals
 from db.connection import Connection
 from db.jobs import JobState
 from generation import params
@@ -250,20 +251,21 @@ def names(kind):
     return [field.name for field in dataclasses.fields(kind)]
 
 
-async def test_every_custom_id_in_old_messages_is_known():
+async def test_every_custom_id_of_existing_messages_is_handled():
     async with offline_client() as client:
         templates = list(client._connection._view_store._dynamic_items)
     for custom_id in CUSTOM_IDS:
         matches = [template.pattern for template in templates if re.fullmatch(template, custom_id)]
         assert len(matches) == 1, custom_id
     used = {template for template in templates for custom_id in CUSTOM_IDS if re.fullmatch(template, custom_id)}
-    assert used == set(templates), "a custom_id that is not written down here"
+    assert used == set(templates), "a custom_id that is not listed here"
 
 
-async def test_every_modal_that_may_be_open_is_known():
-    async with offline_client() as client:
-        assert sorted(client.get_cog("ModalRouter").handlers) == MODALS
-        assert sorted(client.get_cog("PromptModals").handlers) == PROMPT_ACTIONS
+async def test_every_modal_id_is_handled():
+    async with offline_client():
+        assert {prefix.partition(":")[0] for prefix in modals._handlers} == set(MODALS)
+        assert all(modals.find(f"{kind}:anything") for kind in MODALS)
+        assert all(modals.find(f"prompt:{action}") for action in PROMPT_ACTIONS)
 
 
 def test_the_values_of_enumerations_are_the_stored_ones():
@@ -281,13 +283,13 @@ async def test_the_tables_and_columns_are_the_stored_ones(tmp_path):
     with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as sqlite:
         tables = [name for (name,) in sqlite.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         columns = {table: [row[1] for row in sqlite.execute(f"PRAGMA table_info('{table}')")] for table in tables}
-    own = {table: " ".join(names) for table, names in columns.items() if not table.startswith("job_words_")}
-    assert own == TABLES
+    found = {table: " ".join(names) for table, names in columns.items() if not table.startswith("job_words_")}
+    assert found == TABLES
 
 
 async def test_the_metrics_are_those_of_the_dashboards():
     async with offline_client() as client:
-        registry = Metrics(client.services)._registry
+        registry = Metrics(client.services, lambda: client)._registry
         collectors = registry._collector_to_names
         labels = {each._name: each._labelnames for each in collectors if hasattr(each, "_labelnames")}
         found = {family.name for family in registry.collect() if family.name.startswith("atelier_")}
@@ -318,7 +320,7 @@ def test_the_settings_are_those_of_env_files():
     assert [env_name(name) for name in Config.__dataclass_fields__] == SETTINGS
 
 
-def test_the_keys_of_a_models_own_file_are_the_known_ones():
+def test_the_keys_of_atelier_json_are_the_known_ones():
     assert list(model._ATELIER_JSON_KEYS) == MODEL_FACTS
 
 
@@ -332,8 +334,8 @@ def test_the_keys_of_json_in_rows_are_the_stored_ones():
     assert names(Frame) == ["left", "top", "width", "height"]
 
 
-def test_pictures_in_params_are_written_as_in_old_rows():
-    written = Params(
+def test_images_in_params_are_written_as_in_existing_rows():
+    params_with_images = Params(
         parts=(PromptPart("a fox"),),
         width=64,
         height=64,
@@ -343,5 +345,5 @@ def test_pictures_in_params_are_written_as_in_old_rows():
         source=Tile(JOB, 3),
         mask=Upload("ab" * 32),
     )
-    assert params.to_dict(written)["source"] == f"tile:{TILE}"
-    assert params.to_dict(written)["mask"] == "upload:" + "ab" * 32
+    assert params.to_dict(params_with_images)["source"] == f"tile:{TILE}"
+    assert params.to_dict(params_with_images)["mask"] == "upload:" + "ab" * 32

@@ -1,4 +1,4 @@
-"""The shipped main.py in a process of its own: how it starts, how it ends, and what survives kill -9."""
+"""main.py in its own process: startup, shutdown, and recovery after kill -9."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ OPENAPI = ROOT.parent / "shared" / "discord" / "openapi.json"
 
 
 def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """Give a clean environment: nothing of the machine's own settings may leak into a test."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | {"DATA_DIR": str(folder / "data"), "THREADS": "1", "HF_HUB_OFFLINE": "1"} | settings
+    """Return a clean environment, so that the machine's own settings do not affect a test."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return inherited | {"DATA_DIR": str(folder / "data"), "THREADS": "1", "HF_HUB_OFFLINE": "1"} | settings
 
 
 async def start(folder: Path, *arguments: str, **settings: str) -> Process:
-    """Start main.py in an empty folder, where no `.env` lies."""
+    """Start main.py in a folder without a `.env`."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         str(ROOT / "main.py"),
@@ -44,10 +44,10 @@ async def start(folder: Path, *arguments: str, **settings: str) -> Process:
 
 
 async def run(folder: Path, *arguments: str, **settings: str) -> tuple[int | None, str]:
-    """Run main.py to its end and give its exit code and all it said."""
+    """Run main.py to its end; return its exit code and its output."""
     process = await start(folder, *arguments, **settings)
-    said, _ = await process.communicate()
-    return process.returncode, said.decode()
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ async def server() -> AsyncIterator[FakeDiscord]:
 
 @asynccontextmanager
 async def bot(server: FakeDiscord, folder: Path, model: Path, **settings: str) -> AsyncIterator[Process]:
-    """Run the bot until the block ends, then kill it if it still lives."""
+    """Run the bot until the block ends, then kill it if it is still running."""
     token = server.world.application.token
     settings |= {"DISCORD_TOKEN": token, "DISCORD_API_URL": server.api_url, "MODEL": str(model)}
     process = await start(folder, **settings)
@@ -74,19 +74,19 @@ async def bot(server: FakeDiscord, folder: Path, model: Path, **settings: str) -
         await process.communicate()
 
 
-async def test_without_a_token_it_says_in_one_line_how_to_try_it(tmp_path):
-    code, said = await run(tmp_path)
+async def test_a_missing_token_is_reported_in_one_line_with_a_hint(tmp_path):
+    code, output = await run(tmp_path)
     assert code == 2
-    assert "DISCORD_TOKEN is not set" in said
-    assert "main.py imagine" in said
-    assert "Traceback" not in said
+    assert "DISCORD_TOKEN is not set" in output
+    assert "main.py imagine" in output
+    assert "Traceback" not in output
 
 
-async def test_a_refused_token_is_said_in_one_line(tmp_path, server, tiny_model):
-    code, said = await run(tmp_path, DISCORD_TOKEN="wrong", DISCORD_API_URL=server.api_url, MODEL=str(tiny_model))
+async def test_a_refused_token_is_reported_in_one_line(tmp_path, server, tiny_model):
+    code, output = await run(tmp_path, DISCORD_TOKEN="wrong", DISCORD_API_URL=server.api_url, MODEL=str(tiny_model))
     assert code == 2
-    assert "Discord refused DISCORD_TOKEN" in said
-    assert "Traceback" not in said
+    assert "Discord refused DISCORD_TOKEN" in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize(
@@ -94,49 +94,49 @@ async def test_a_refused_token_is_said_in_one_line(tmp_path, server, tiny_model)
     [("WAITING_PER_PERSON", "-1"), ("DISCORD_API_URL", "nonsense"), ("MODEL", "/nowhere"), ("LOG_LEVEL", "loud")],
 )
 async def test_a_wrong_setting_is_named(tmp_path, setting, value):
-    code, said = await run(tmp_path, DISCORD_TOKEN="any", **{setting: value})
+    code, output = await run(tmp_path, DISCORD_TOKEN="any", **{setting: value})
     assert code == 2
-    assert value in said
-    assert "Traceback" not in said
+    assert value in output
+    assert "Traceback" not in output
 
 
-@pytest.mark.parametrize(("name", "says"), [("data", "DATA_DIR"), ("data/atelier.sqlite3", "not a database")])
-async def test_a_data_folder_that_cannot_be_used_is_said_in_one_line(tmp_path, tiny_model, name, says):
+@pytest.mark.parametrize(("name", "message"), [("data", "DATA_DIR"), ("data/atelier.sqlite3", "not a database")])
+async def test_an_unusable_data_folder_is_reported_in_one_line(tmp_path, tiny_model, name, message):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("This is no database, and no folder." * 100)
-    code, said = await run(tmp_path, DISCORD_TOKEN="any", MODEL=str(tiny_model))
+    code, output = await run(tmp_path, DISCORD_TOKEN="any", MODEL=str(tiny_model))
     assert code == 2
-    assert says in said
-    assert "Traceback" not in said
+    assert message in output
+    assert "Traceback" not in output
 
 
-async def test_a_picture_is_drawn_from_the_terminal(tmp_path, tiny_model):
+async def test_an_image_is_generated_from_the_command_line(tmp_path, tiny_model):
     prompt = "a red fox under the moon --ar 3:2 --seed 7 --model tiny"
     (tmp_path / "loras").mkdir()
     (tmp_path / "loras" / "old.pt").touch()
     settings = {"MODEL": f"storybook, {tiny_model}", "LORAS": "loras"}
-    code, said = await run(tmp_path, "imagine", prompt, "--out", "out", **settings)
-    assert code == 0, said
-    assert said.count("old.pt is pickled") == 1
+    code, output = await run(tmp_path, "imagine", prompt, "--out", "out", **settings)
+    assert code == 0, output
+    assert output.count("old.pt is pickled") == 1
     files = sorted((tmp_path / "out").iterdir())
     assert [path.suffix for path in files] == [".png"] * 4 + [".webp"]
-    assert all(str(Path("out") / path.name) in said for path in files)
-    with Image.open(files[0]) as tile, Image.open(files[4]) as sheet:
-        assert sheet.size == (2 * tile.width, 2 * tile.height)
+    assert all(str(Path("out") / path.name) in output for path in files)
+    with Image.open(files[0]) as tile, Image.open(files[4]) as grid_image:
+        assert grid_image.size == (2 * tile.width, 2 * tile.height)
         assert tile.width > tile.height
         assert "a red fox under the moon" in tile.text["parameters"]
         assert "Seed: 7" in tile.text["parameters"]
         assert "Model: tiny" in tile.text["parameters"]
 
 
-async def test_a_faulty_prompt_in_the_terminal_says_why(tmp_path, tiny_model):
-    code, said = await run(tmp_path, "imagine", "a fox --aspct 3:2", MODEL=str(tiny_model))
+async def test_a_wrong_prompt_on_the_command_line_is_explained(tmp_path, tiny_model):
+    code, output = await run(tmp_path, "imagine", "a fox --aspct 3:2", MODEL=str(tiny_model))
     assert code == 2
-    assert "did you mean `--aspect`?" in said
-    assert "Traceback" not in said
+    assert "did you mean `--aspect`?" in output
+    assert "Traceback" not in output
 
 
-async def test_kill_9_in_mid_queue_loses_nothing_and_answers_nothing_twice(tmp_path, server, tiny_model):
+async def test_kill_9_with_a_queue_loses_no_job_and_posts_none_twice(tmp_path, server, tiny_model):
     ada = server.world.add_user("ada")
     channel = server.world.add_channel(server.world.add_guild("Studio", ada))
     person = server.person(ada)
@@ -160,9 +160,9 @@ async def test_kill_9_in_mid_queue_loses_nothing_and_answers_nothing_twice(tmp_p
 
 async def test_a_second_bot_on_the_same_data_is_refused(tmp_path, server, tiny_model):
     async with bot(server, tmp_path, tiny_model):
-        code, said = await run(tmp_path, DISCORD_TOKEN="any", MODEL=str(tiny_model))
+        code, output = await run(tmp_path, DISCORD_TOKEN="any", MODEL=str(tiny_model))
     assert code == 2
-    assert "another Atelier is using DATA_DIR" in said
+    assert "another Atelier is using DATA_DIR" in output
 
 
 def results(server, channel):
@@ -171,30 +171,30 @@ def results(server, channel):
     ]
 
 
-async def test_the_doctor_finds_a_good_installation_well_and_changes_nothing(tmp_path, server, tiny_model):
+async def test_the_doctor_passes_a_good_installation_and_changes_nothing(tmp_path, server, tiny_model):
     ada = server.world.add_user("ada")
     server.world.add_channel(server.world.add_guild("Studio", ada))
     settings = {"DISCORD_TOKEN": server.world.application.token, "DISCORD_API_URL": server.api_url}
-    code, said = await run(tmp_path, "doctor", MODEL=str(tiny_model), DEVICE="cpu", **settings)
-    assert code == 0, said
-    assert "All is well." in said
-    assert "cores (cpu)" in said
+    code, output = await run(tmp_path, "doctor", MODEL=str(tiny_model), DEVICE="cpu", **settings)
+    assert code == 0, output
+    assert "All checks passed." in output
+    assert "cores (cpu)" in output
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_the_doctor_without_a_network_or_a_model_says_so_and_ends(tmp_path):
+async def test_the_doctor_reports_a_missing_network_and_model(tmp_path):
     url = "http://127.0.0.1:9/api/v10"
     settings = {"DISCORD_TOKEN": "any", "DISCORD_API_URL": url, "MODEL": "/nowhere", "DEVICE": "cuda:7"}
-    code, said = await run(tmp_path, "doctor", **settings)
+    code, output = await run(tmp_path, "doctor", **settings)
     assert code == 1
-    assert f"?    token: {url} cannot be reached" in said
-    assert "bad  model: no model folder at /nowhere" in said
-    assert "bad  device:" in said
-    assert "Install the GPU's driver" in said
-    assert "Traceback" not in said
+    assert f"?    token: {url} cannot be reached" in output
+    assert "bad  model: no model folder at /nowhere" in output
+    assert "bad  device:" in output
+    assert "Install the GPU's driver" in output
+    assert "Traceback" not in output
 
 
-async def test_a_backup_made_beside_the_bot_goes_on_elsewhere(tmp_path, server, tiny_model):
+async def test_a_backup_of_a_running_bot_works_in_another_folder(tmp_path, server, tiny_model):
     ada = server.world.add_user("ada")
     channel = server.world.add_channel(server.world.add_guild("Studio", ada))
     person = server.person(ada)
@@ -202,10 +202,10 @@ async def test_a_backup_made_beside_the_bot_goes_on_elsewhere(tmp_path, server, 
         await person.command("imagine", channel, prompt="a fox --steps 2")
         grid = await server.wait_for(channel, lambda message: "U1" in message.labels, 60)
         assert await run(tmp_path, "backup", "backup.zip") == (0, "backup.zip: 1 jobs and 5 pictures\n")
-        code, said = await run(tmp_path, "restore", "backup.zip", "--replace")
-        assert (code, "another Atelier is using DATA_DIR" in said) == (2, True)
-    code, said = await run(tmp_path, "restore", "backup.zip")
-    assert (code, "--replace" in said) == (2, True)
+        code, output = await run(tmp_path, "restore", "backup.zip", "--replace")
+        assert (code, "another Atelier is using DATA_DIR" in output) == (2, True)
+    code, output = await run(tmp_path, "restore", "backup.zip")
+    assert (code, "--replace" in output) == (2, True)
     (interaction,) = server.interactions
     with zipfile.ZipFile(tmp_path / "backup.zip") as archive:
         everything = b"".join(archive.read(name) for name in archive.namelist())
@@ -213,32 +213,32 @@ async def test_a_backup_made_beside_the_bot_goes_on_elsewhere(tmp_path, server, 
         assert secret.encode() not in everything
     (tmp_path / "new").mkdir()
     (tmp_path / "backup.zip").rename(tmp_path / "new" / "backup.zip")
-    code, said = await run(tmp_path / "new", "restore", "backup.zip", DATA_DIR=str(tmp_path / "new" / "data"))
-    assert (code, "1 jobs and 5 pictures" in said) == (0, True)
+    code, output = await run(tmp_path / "new", "restore", "backup.zip", DATA_DIR=str(tmp_path / "new" / "data"))
+    assert (code, "1 jobs and 5 pictures" in output) == (0, True)
     async with bot(server, tmp_path / "new", tiny_model):
         await person.press(grid, "🔄")
         await server.wait_until(lambda: len(results(server, channel)) == 2, 60)
 
 
-async def test_the_log_follows_a_job_through_both_processes_under_monitoring(tmp_path, server, tiny_model):
+async def test_the_log_follows_a_job_through_both_processes(tmp_path, server, tiny_model):
     ada = server.world.add_user("ada")
     guild = server.world.add_guild("Studio", ada)
     channel = server.world.add_channel(guild)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    watching = bot(server, tmp_path, tiny_model, LOG_FORMAT="json", METRICS_PORT=str(port))
-    async with watching as process, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+    running = bot(server, tmp_path, tiny_model, LOG_FORMAT="json", METRICS_PORT=str(port))
+    async with running as process, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         await server.person(ada).command("imagine", channel, prompt="a fox --steps 2")
         result = await server.wait_for(channel, lambda message: "U1" in message.labels, 60)
         await server.wait_until(lambda: len(server.world.channel_messages(channel)) == 1, 30)
         assert (await session.get("/health")).status == 200
         assert "atelier_drawing_seconds_count 1.0" in await (await session.get("/metrics")).text()
         process.send_signal(signal.SIGTERM)
-        said, _ = await process.communicate()
-    lines = [json.loads(line) for line in said.decode().splitlines()]
+        output, _ = await process.communicate()
+    lines = [json.loads(line) for line in output.decode().splitlines()]
     job_id = result.buttons[0]["custom_id"].partition(":")[2].partition("-")[0]
-    about = [line for line in lines if line.get("job") == job_id]
-    assert {line["process"] for line in about} == {"bot", "gpu"}
-    of_bot = [line for line in about if line["process"] == "bot"]
-    assert {(line["guild"], line["person"]) for line in of_bot} == {(str(guild.id), str(ada.id))}
+    job_lines = [line for line in lines if line.get("job") == job_id]
+    assert {line["process"] for line in job_lines} == {"bot", "gpu"}
+    bot_lines = [line for line in job_lines if line["process"] == "bot"]
+    assert {(line["guild"], line["person"]) for line in bot_lines} == {(str(guild.id), str(ada.id))}

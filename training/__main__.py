@@ -1,4 +1,4 @@
-"""Make the embedded model, one command for each part: `python -m training draw`, `vae`, `text`, `unet`, `export` …"""
+"""Train and export the embedded model, one command per step: `python -m training vae`, `text`, `unet`, `export` …"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Command = Callable[[argparse.Namespace], None]
 
 
 def draw(options: argparse.Namespace) -> None:
-    """Draw a sheet of fresh drawings, to be looked at."""
+    """Draw a contact sheet of new drawings for inspection."""
     from training.contact_sheet import make_contact_sheet
     from training.subjects import draw, sample_size, sample_subject
 
@@ -25,7 +25,7 @@ def draw(options: argparse.Namespace) -> None:
 
 
 def vae(options: argparse.Namespace) -> None:
-    """Train the autoencoder; --freeze settles the latents, --decoder trains on with settled latents."""
+    """Train the autoencoder; --freeze fixes the latents, --decoder then trains only the decoder."""
     from training.vae import freeze_encoder, train_vae
 
     if options.freeze:
@@ -35,7 +35,7 @@ def vae(options: argparse.Namespace) -> None:
 
 
 def text(options: argparse.Namespace) -> None:
-    """Train the tokenizer and the text encoder; --words teaches a finished encoder more words."""
+    """Train the tokenizer and the text encoder; --words adds words to a trained encoder."""
     from training.text import teach_words, train_text
 
     if options.words:
@@ -45,7 +45,7 @@ def text(options: argparse.Namespace) -> None:
 
 
 def latents(options: argparse.Namespace) -> None:
-    """Draw and encode what the UNet learns from; several processes share it by --first and --step."""
+    """Draw and encode the UNet's training data; --first and --step split the work between processes."""
     from training.latents import write_shards
     from training.vae import load_trained_vae
 
@@ -53,35 +53,35 @@ def latents(options: argparse.Namespace) -> None:
 
 
 def unet(options: argparse.Namespace) -> None:
-    """Train the UNet on what has been drawn so far."""
+    """Train the UNet on the latents written so far."""
     from training.unet import train_unet
 
     train_unet(options.samples, options.batch, options.device)
 
 
 def widen_unet(options: argparse.Namespace) -> None:
-    """Go on from a UNet checkpoint that has half the channels at full resolution."""
+    """Widen a UNet checkpoint that has half the channels at full resolution."""
     from training.widen_unet import widen_unet
 
     widen_unet(options.narrow)
 
 
 def finetune_vae(options: argparse.Namespace) -> None:
-    """Train the autoencoder on new drawings, its latents staying nearly where they are."""
+    """Fine-tune the autoencoder on new drawings while keeping its latents nearly unchanged."""
     from training.finetune_vae import finetune_vae
 
     finetune_vae()
 
 
 def finetune_decoder(options: argparse.Namespace) -> None:
-    """Train the decoder on latents as the UNet leaves them."""
+    """Fine-tune the decoder on latents that the UNet has denoised."""
     from training.finetune_decoder import finetune_decoder
 
     finetune_decoder()
 
 
 def classifier(options: argparse.Namespace) -> None:
-    """Train the judge on drawings, with another seed on other ones."""
+    """Train the image classifier on drawings; another seed draws other ones."""
     from training.image_classifier import train_classifier
 
     train_classifier(options.device, options.seed)
@@ -95,14 +95,14 @@ def export(options: argparse.Namespace) -> None:
 
 
 def restore(options: argparse.Namespace) -> None:
-    """Turn the shipped model back into checkpoints, in the place of those that are there."""
+    """Convert the shipped model to checkpoints, replacing existing ones."""
     from training.restore import restore
 
     restore()
 
 
 def sample_sheet(options: argparse.Namespace) -> None:
-    """Draw the contact sheet of the shipped model, or of the last checkpoint with --checkpoint."""
+    """Generate the sample sheet with the shipped model, or with the last checkpoint (--checkpoint)."""
     from diffusers import StableDiffusionPipeline
 
     from training.export import load_trained_pipeline, make_sample_sheet
@@ -112,7 +112,7 @@ def sample_sheet(options: argparse.Namespace) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    """Measure the shipped model."""
+    """Evaluate the shipped model on held-out captions."""
     from training.evaluate import evaluate
 
     evaluate(device=options.device)
@@ -136,7 +136,7 @@ COMMANDS: tuple[Command, ...] = (
 
 
 def parser() -> argparse.ArgumentParser:
-    """Describe the commands and their options."""
+    """Build the parser of the commands and their options."""
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     shared.add_argument("--threads", type=int, default=1, help="CPU threads")
@@ -151,18 +151,18 @@ def parser() -> argparse.ArgumentParser:
     subparsers["classifier"].add_argument("--seed", type=int, default=SEED + 10)
     subparsers["vae"].add_argument("--steps", type=int, default=VAE.steps)
     subparsers["vae"].add_argument("--batch", type=int, default=VAE.batch)
-    subparsers["vae"].add_argument("--freeze", action="store_true", help="settle the latents")
-    subparsers["vae"].add_argument("--decoder", action="store_true", help="train only the decoder on")
+    subparsers["vae"].add_argument("--freeze", action="store_true", help="fix and whiten the latents")
+    subparsers["vae"].add_argument("--decoder", action="store_true", help="train only the decoder")
     subparsers["text"].add_argument(
-        "--words", nargs="+", metavar="WORD", help="things, styles … that it does not know yet"
+        "--words", nargs="+", metavar="WORD", help="objects, styles … that the encoder does not know yet"
     )
     subparsers["latents"].add_argument("--shards", type=int, default=LATENTS.shards)
     subparsers["latents"].add_argument("--first", type=int, default=0, help="the first shard to write")
     subparsers["latents"].add_argument("--step", type=int, default=1, help="write every n-th shard")
     subparsers["unet"].add_argument("--samples", type=int, default=UNET.samples)
     subparsers["unet"].add_argument("--batch", type=int, default=UNET.batch)
-    subparsers["widen-unet"].add_argument("narrow", type=Path, help="the checkpoint to go on from")
-    subparsers["sample-sheet"].add_argument("--checkpoint", action="store_true", help="draw with the last checkpoint")
+    subparsers["widen-unet"].add_argument("narrow", type=Path, help="the checkpoint to widen")
+    subparsers["sample-sheet"].add_argument("--checkpoint", action="store_true", help="use the last checkpoint")
     subparsers["sample-sheet"].add_argument("--to", type=Path, default=ROOT / "docs" / "storybook-samples.jpg")
     return top
 

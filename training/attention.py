@@ -1,4 +1,4 @@
-"""Attention as two plain products, which a CPU learns through faster than through the fused one."""
+"""Attention as two matrix products, whose backward pass is faster on a CPU than that of fused attention."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 
 class PlainAttention:
-    """Attend with whole matrices of weights: they are small here, and bfloat16 has no fast fused backward on a CPU."""
+    """Attention with explicit weight matrices: they are small here, and fused bfloat16 attention is slow on a CPU."""
 
     def __call__(
         self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_: Any
     ) -> Tensor:
-        """Return what each position of batch × positions × channels gathers from the text, or from the others."""
+        """Return the attention output, batch × positions × channels: cross-attention with text, else self-attention."""
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         queries, keys, values = (
             attn.head_to_batch_dim(part) for part in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))

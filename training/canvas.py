@@ -1,4 +1,4 @@
-"""A supersampled canvas whose short side is 1.0, y pointing down."""
+"""A supersampled canvas whose short side is 1.0, with y pointing down."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Outline = Callable[["Canvas", ImageDraw.ImageDraw, int], None]
 
 
 class Canvas:
-    """Draw anti-aliased shapes in units of the picture's short side."""
+    """Draw anti-aliased shapes in units of the image's short side."""
 
     def __init__(self, width: int, height: int) -> None:
         self.short = min(width, height)
@@ -27,7 +27,7 @@ class Canvas:
         self.draw = ImageDraw.Draw(self.image)
 
     def downsample(self) -> Image.Image:
-        """Return the picture at its true size."""
+        """Return the image at its final size."""
         return self.image.reduce(SUPERSAMPLING)
 
     def points(self, points: Iterable[Point]) -> list[Point]:
@@ -64,7 +64,7 @@ class Canvas:
         self.draw.chord(self._box(x - rx, y - ry, x + rx, y + ry), start, end, fill=fill)
 
     def rectangle(self, left: float, top: float, right: float, bottom: float, fill: Rgb, radius: float = 0.0) -> None:
-        """Fill a rectangle, with rounded corners where a radius is given."""
+        """Fill a rectangle, with rounded corners if a radius is given."""
         self.draw.rounded_rectangle(self._box(left, top, right, bottom), radius * self.scale, fill=fill)
 
     def line(self, points: Sequence[Point], width: float, fill: Rgb) -> None:
@@ -74,7 +74,7 @@ class Canvas:
             self.circle(x, y, width / 2, fill)
 
     def crescent(self, outline: Outline, shift: Point, fill: Rgb) -> None:
-        """Fill the part of a shape that a shifted copy of it leaves uncovered: its shadow or its light side."""
+        """Fill the part of a shape not covered by a shifted copy of it: its shadow or its light side."""
         mask, copy = Image.new("L", self.image.size), Image.new("L", self.image.size)
         outline(self, ImageDraw.Draw(mask), 255)
         outline(self, ImageDraw.Draw(copy), 255)
@@ -84,7 +84,7 @@ class Canvas:
     def glow(
         self, x: float, y: float, radius: float, colour: Rgb, strength: float = 0.6, flatness: float = 1.0
     ) -> None:
-        """Lay a soft round light over the picture, or a flat one: a bank of mist."""
+        """Draw a soft round light, or with a low `flatness` a flat one such as a bank of mist."""
         across, high = radius, radius * flatness
         size = (max(2, round(2 * across * self.scale)), max(2, round(2 * high * self.scale)))
         light = Image.radial_gradient("L").resize(size)
@@ -92,13 +92,13 @@ class Canvas:
         self.image.paste(colour, (round((x - across) * self.scale), round((y - high) * self.scale)), mask)
 
     def veil(self, colour: Rgb, stops: Sequence[tuple[float, float]]) -> None:
-        """Lay a colour over the whole picture, its opacity a vertical gradient."""
+        """Cover the whole image with a colour whose opacity is a vertical gradient."""
         grey = [(place, (round(255 * a),) * 3) for place, a in stops]
         mask = vertical_gradient(grey, self.image.size).convert("L")
         self.image.paste(colour, mask=mask)
 
     def translucent(self, points: Sequence[Point], colour: Rgb, opacity: float) -> None:
-        """Fill a polygon through which the picture shows."""
+        """Fill a polygon with a translucent colour."""
         mask = Image.new("L", self.image.size)
         ImageDraw.Draw(mask).polygon(self.points(points), fill=round(255 * opacity))
         self.image.paste(colour, mask=mask)
@@ -115,7 +115,7 @@ class Canvas:
 
 
 def vertical_gradient(stops: Sequence[tuple[float, tuple[int, ...]]], size: tuple[int, int]) -> Image.Image:
-    """Return a picture that runs through the colour stops from top to bottom."""
+    """Return an image with a gradient through the colour stops from top to bottom."""
     width, height = size
     rows = np.linspace(0, 1, height)
     places = [place for place, _ in stops]
@@ -126,7 +126,7 @@ def vertical_gradient(stops: Sequence[tuple[float, tuple[int, ...]]], size: tupl
 
 
 def ellipse_outline(x: float, y: float, rx: float, ry: float) -> Outline:
-    """Return an ellipse for `Canvas.crescent`."""
+    """Return the outline of an ellipse for `Canvas.crescent`."""
 
     def outline(canvas: Canvas, draw: ImageDraw.ImageDraw, fill: int) -> None:
         draw.ellipse(canvas._box(x - rx, y - ry, x + rx, y + ry), fill=fill)
@@ -135,7 +135,7 @@ def ellipse_outline(x: float, y: float, rx: float, ry: float) -> Outline:
 
 
 def polygon_outline(points: Sequence[Point]) -> Outline:
-    """Return a polygon for `Canvas.crescent`."""
+    """Return the outline of a polygon for `Canvas.crescent`."""
 
     def outline(canvas: Canvas, draw: ImageDraw.ImageDraw, fill: int) -> None:
         draw.polygon(canvas.points(points), fill=fill)
@@ -144,7 +144,7 @@ def polygon_outline(points: Sequence[Point]) -> Outline:
 
 
 def smooth(points: Sequence[Point], steps: int = 8) -> list[Point]:
-    """Return a closed Catmull-Rom curve through the points."""
+    """Return the points of a closed Catmull-Rom curve through `points`."""
     n = len(points)
     curve: list[Point] = []
     for i in range(n):

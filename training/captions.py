@@ -1,4 +1,4 @@
-"""Captions as people type them, from a single word to a page of praise."""
+"""Captions as people type them, from a single word to a long list of quality tags."""
 
 from __future__ import annotations
 
@@ -88,24 +88,24 @@ PREFIXES = (
 
 
 def make_caption(subject: Subject, rng: random.Random) -> str:
-    """Say what is in a drawing in one of many ways; what goes without saying is often left out."""
-    said = {
+    """Return one of many captions of a drawing; obvious attributes are often left out."""
+    phrases = {
         kind: rng.choice(SYNONYMS.get(word, (word,)))
         for kind, word in subject.words()
         if _is_mentioned(subject, kind, word, rng)
     }
-    text = _tag_list(said, rng) if rng.random() < 0.3 else _sentence(said, rng)
+    text = _tag_list(phrases, rng) if rng.random() < 0.3 else _sentence(phrases, rng)
     if rng.random() < 0.2:
         text += "".join(f", {word}" for word in rng.sample(QUALITY_TAGS, rng.randint(1, 3)))
     if rng.random() < 0.1:
         text = _insert_nonsense_word(text, rng)
-    if "finish" in said:
-        text = f"{text}, {said['finish']}" if rng.random() < 0.9 else f"{said['finish']}, {text}"
+    if "finish" in phrases:
+        text = f"{text}, {phrases['finish']}" if rng.random() < 0.9 else f"{phrases['finish']}, {text}"
     return text.capitalize() if rng.random() < 0.2 else text
 
 
 def _insert_nonsense_word(text: str, rng: random.Random) -> str:
-    """Put a word in between that means nothing, so that the model learns to pass over those it does not know."""
+    """Insert a meaningless word, so that the model learns to ignore unknown words."""
     word = "".join(rng.choice("bcdfghjklmnprstvwz") + rng.choice("aeiou") for _ in range(rng.randint(1, 4)))
     words = text.split(" ")
     words.insert(rng.randint(0, len(words)), word + rng.choice(("", "", "n", "s", "x", ",")))
@@ -113,16 +113,16 @@ def _insert_nonsense_word(text: str, rng: random.Random) -> str:
 
 
 def plain_caption(subject: Subject) -> str:
-    """Say everything in the plainest words, for evaluation."""
-    said = {
+    """Return a caption with every attribute in its plainest words, for evaluation."""
+    phrases = {
         kind: SYNONYMS.get(word, (word,))[0] for kind, word in subject.words() if (kind, word) != ("weather", "clear")
     }
-    text = _sentence(said, random.Random(0), plain=True)
-    return f"{text}, {said['finish']}" if "finish" in said else text
+    text = _sentence(phrases, random.Random(0), plain=True)
+    return f"{text}, {phrases['finish']}" if "finish" in phrases else text
 
 
 def unconditional_caption(subject: Subject) -> str:
-    """Say nothing about what is in a picture; only the finish, which an engine may add to an empty prompt."""
+    """Return a caption without content: at most the finish, which an engine may add to an empty prompt."""
     return SYNONYMS[subject.finish][0] if subject.finish else ""
 
 
@@ -136,32 +136,32 @@ def _is_mentioned(subject: Subject, kind: str, word: str, rng: random.Random) ->
     return True
 
 
-def _tag_list(said: dict[str, str], rng: random.Random) -> str:
+def _tag_list(phrases: dict[str, str], rng: random.Random) -> str:
     parts = []
-    if "thing" in said:
-        parts.append(f"{said.get('colour', '')} {said['thing']}".strip())
-    if "background" in said:
-        parts.append(f"{said['background']} background")
-    rest = [said[k] for k in ("place", "time", "weather", "style") if k in said]
+    if "thing" in phrases:
+        parts.append(f"{phrases.get('colour', '')} {phrases['thing']}".strip())
+    if "background" in phrases:
+        parts.append(f"{phrases['background']} background")
+    rest = [phrases[k] for k in ("place", "time", "weather", "style") if k in phrases]
     rng.shuffle(rest)
     return ", ".join(parts + rest)
 
 
-def _sentence(said: dict[str, str], rng: random.Random, plain: bool = False) -> str:
+def _sentence(phrases: dict[str, str], rng: random.Random, plain: bool = False) -> str:
     parts = []
-    if "thing" in said:
-        noun = f"{said.get('colour', '')} {said['thing']}".strip()
+    if "thing" in phrases:
+        noun = f"{phrases.get('colour', '')} {phrases['thing']}".strip()
         parts.append(noun if not plain and rng.random() < 0.3 else _with_article(noun))
-    if "background" in said:
-        parts.append(_background_phrase(said["background"], "thing" in said, rng, plain))
-    sky = [said[k] for k in ("place", "time", "weather") if k in said]
+    if "background" in phrases:
+        parts.append(_background_phrase(phrases["background"], "thing" in phrases, rng, plain))
+    sky = [phrases[k] for k in ("place", "time", "weather") if k in phrases]
     if not plain and rng.random() < 0.3:
         rng.shuffle(sky)
     text = " ".join(parts + sky)
     opening = "" if plain else rng.choice(PREFIXES)
-    if "style" not in said:
+    if "style" not in phrases:
         return opening + text
-    style = said["style"]
+    style = phrases["style"]
     if plain:
         return f"{text}, {style}"
     return rng.choice(

@@ -1,4 +1,4 @@
-"""Ask for held-out captions and count how often the picture shows what was asked for."""
+"""Generate images of held-out captions and measure how often they show the requested attributes."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ Hits = dict[str, list[tuple[bool, bool]]]
 
 
 def held_out_subjects(count: int) -> list[Subject]:
-    """Return subjects that join words which training never saw together."""
+    """Return subjects that combine words which training never saw together."""
     rng = random.Random(SEED + 20)
     return [sample_subject(rng, held=True) for _ in range(count)]
 
 
 def control_word(subject: Subject, kind: str, rng: random.Random) -> str:
-    """Return the control: another word of the same kind."""
+    """Return another word of the same kind, as a control."""
     return rng.choice([word for word in LABELS[kind] if word not in ("", getattr(subject, kind))])
 
 
 def visible_kinds(subject: Subject) -> Iterator[str]:
-    """Yield the kinds of word that a plain caption of the subject says and a picture can show."""
+    """Yield the kinds of word that a plain caption of the subject names and an image can show."""
     for kind, word in subject.words():
         if word != "clear" and kind != "finish" and is_visible(subject, kind):
             yield kind
 
 
 def score_predictions(subjects: list[Subject], predicted: list[Subject]) -> Hits:
-    """Compare what was asked for, and its control, with what the judge sees."""
+    """Return by kind whether the classifier found each requested word, and whether it found its control."""
     rng, hits = random.Random(SEED + 21), defaultdict(list)
     for asked, seen in zip(subjects, predicted, strict=True):
         for kind in visible_kinds(asked):
@@ -54,7 +54,7 @@ def score_predictions(subjects: list[Subject], predicted: list[Subject]) -> Hits
 
 
 def is_known(subject: Subject) -> bool:
-    """Tell whether all that a subject asks for is on the list of what the model knows."""
+    """Return whether all words of a subject are in `KNOWN`."""
     lists = {"thing": "things", "colour": "colours", "background": "colours", "place": "places", "time": "times"}
     lists |= {"weather": "weather", "style": "styles"}
     asked = [(kind, word) for kind, word in subject.words() if word != "clear" and kind in lists]
@@ -62,7 +62,7 @@ def is_known(subject: Subject) -> bool:
 
 
 def known_scores(subjects: list[Subject], predicted: list[Subject]) -> dict[str, dict[str, float]]:
-    """Return the shares of each kind, and of all, among the captions that ask for what is promised only."""
+    """Return the hit rates by kind and in total for the captions whose words are all in `KNOWN`."""
     pairs = [(asked, seen) for asked, seen in zip(subjects, predicted, strict=True) if is_known(asked)]
     hits = score_predictions([asked for asked, _ in pairs], [seen for _, seen in pairs])
     hits["all"] = [pair for kind in list(hits) for pair in hits[kind]]
@@ -70,7 +70,7 @@ def known_scores(subjects: list[Subject], predicted: list[Subject]) -> dict[str,
 
 
 def finish_hits(subjects: list[Subject], predicted: list[Subject]) -> dict[str, float]:
-    """Return how often the house finish was seen where it was asked for, and where it was not."""
+    """Return how often the house finish was found in images that requested it, and in those that did not."""
     wanted = [bool(seen.finish) for asked, seen in zip(subjects, predicted, strict=True) if asked.finish]
     unwanted = [bool(seen.finish) for asked, seen in zip(subjects, predicted, strict=True) if not asked.finish]
     return {
@@ -80,10 +80,10 @@ def finish_hits(subjects: list[Subject], predicted: list[Subject]) -> dict[str, 
     }
 
 
-def nearest_colour(picture: Image.Image) -> str:
-    """Return the named colour nearest to the median of a picture's corners."""
-    pixels = np.asarray(picture, dtype=np.float32)
-    k = max(8, min(picture.size) // 8)
+def nearest_colour(image: Image.Image) -> str:
+    """Return the named colour nearest to the median of an image's corners."""
+    pixels = np.asarray(image, dtype=np.float32)
+    k = max(8, min(image.size) // 8)
     corners = np.concatenate(
         [pixels[y, x].reshape(-1, 3) for y in (slice(k), slice(-k, None)) for x in (slice(k), slice(-k, None))]
     )
@@ -91,37 +91,37 @@ def nearest_colour(picture: Image.Image) -> str:
     return min(COLOURS, key=lambda name: float(np.square(middle - np.array(COLOURS[name])).sum()))
 
 
-def background_hits(subjects: list[Subject], drawn: list[Image.Image]) -> list[tuple[bool, bool]]:
-    """Measure the colour of plain backgrounds on the pixels themselves."""
+def background_hits(subjects: list[Subject], images: list[Image.Image]) -> list[tuple[bool, bool]]:
+    """Return whether each plain background has the requested colour, measured on the pixels, and its control's."""
     rng = random.Random(SEED + 22)
-    asked = [(s, p) for s, p in zip(subjects, drawn, strict=True) if s.background and not s.style]
+    asked = [(s, p) for s, p in zip(subjects, images, strict=True) if s.background and not s.style]
     return [
         (nearest_colour(p) == s.background, nearest_colour(p) == control_word(s, "background", rng)) for s, p in asked
     ]
 
 
 def brightness_by_time(pipeline: StableDiffusionPipeline) -> dict[str, float]:
-    """Return the mean brightness of the hills by day and by night."""
+    """Return the mean brightness of images of the hills by day and by night."""
     means = {}
     for time in ("day", "night"):
         asked = Subject(place="hills", time=time, weather="clear")
-        made = generate_images(pipeline, [plain_caption(asked)] * 8, list(range(8)))
-        means[time] = float(np.mean([np.asarray(p.convert("L")).mean() for p in made]))
+        images = generate_images(pipeline, [plain_caption(asked)] * 8, list(range(8)))
+        means[time] = float(np.mean([np.asarray(image.convert("L")).mean() for image in images]))
     return means
 
 
 def generate_all(pipeline: StableDiffusionPipeline, captions: list[str], batch: int = 8) -> list[Image.Image]:
-    """Draw every caption from a seed of its own."""
-    made: list[Image.Image] = []
+    """Generate one image of every caption, each with its own seed."""
+    images: list[Image.Image] = []
     for first in range(0, len(captions), batch):
         part = captions[first : first + batch]
-        made += generate_images(pipeline, part, list(range(first, first + len(part))))
-        print(f"evaluate {len(made)}/{len(captions)}", flush=True)
-    return made
+        images += generate_images(pipeline, part, list(range(first, first + len(part))))
+        print(f"evaluate {len(images)}/{len(captions)}", flush=True)
+    return images
 
 
 def hit_rates(hits: list[tuple[bool, bool]]) -> dict[str, float]:
-    """Return how often the word and how often its control was found."""
+    """Return how often the requested word and how often its control was found."""
     return {
         "asked": round(sum(a for a, _ in hits) / len(hits), 3),
         "control": round(sum(c for _, c in hits) / len(hits), 3),
@@ -130,17 +130,17 @@ def hit_rates(hits: list[tuple[bool, bool]]) -> dict[str, float]:
 
 
 def evaluate(folder: Path = MODEL, count: int = EVALUATED_CAPTIONS, device: str = "cpu") -> dict[str, object]:
-    """Print and save all figures of a finished model."""
+    """Compute, print and save all figures of a model."""
     pipeline, classifier = StableDiffusionPipeline.from_pretrained(folder).to(device), load_trained_classifier()
     subjects = held_out_subjects(count)
-    made = generate_all(pipeline, [plain_caption(s) for s in subjects])
-    hits = score_predictions(subjects, classifier.classify(made))
+    images = generate_all(pipeline, [plain_caption(s) for s in subjects])
+    hits = score_predictions(subjects, classifier.classify(images))
     figures: dict[str, object] = {kind: hit_rates(pairs) for kind, pairs in sorted(hits.items())}
-    figures["finish"] = finish_hits(subjects, classifier.classify(made))
+    figures["finish"] = finish_hits(subjects, classifier.classify(images))
     figures["all"] = hit_rates([pair for pairs in hits.values() for pair in pairs])
-    figures["promised"] = known_scores(subjects, classifier.classify(made))
-    figures["by word"] = accuracy_by_word(subjects, classifier.classify(made))
-    figures["background on pixels"] = hit_rates(background_hits(subjects, made))
+    figures["promised"] = known_scores(subjects, classifier.classify(images))
+    figures["by word"] = accuracy_by_word(subjects, classifier.classify(images))
+    figures["background on pixels"] = hit_rates(background_hits(subjects, images))
     figures["brightness"] = brightness_by_time(pipeline)
     figures["judge on held-out drawings"] = recall(classifier)
     figures["judge on these captions, drawn"] = recall_for_subjects(classifier, subjects)
@@ -152,7 +152,7 @@ def evaluate(folder: Path = MODEL, count: int = EVALUATED_CAPTIONS, device: str 
 
 
 def accuracy_by_word(subjects: list[Subject], predicted: list[Subject]) -> dict[str, float]:
-    """Return how often each single word was found, for the list of what the model knows."""
+    """Return how often each word was found; `KNOWN` is chosen from these figures."""
     found = defaultdict(list)
     for asked, seen in zip(subjects, predicted, strict=True):
         for kind in visible_kinds(asked):
@@ -161,7 +161,7 @@ def accuracy_by_word(subjects: list[Subject], predicted: list[Subject]) -> dict[
 
 
 def recall_for_subjects(classifier: ImageClassifier, subjects: list[Subject]) -> dict[str, float]:
-    """Return what the judge makes of true drawings of the same captions."""
+    """Return the classifier's hit rates on drawings of the same subjects."""
     clear = [replace(s, weather=s.weather or "") for s in subjects]
     hits = score_predictions(subjects, classifier.classify([draw(s, (256, 256), i) for i, s in enumerate(clear)]))
     return {kind: float(hit_rates(pairs)["asked"]) for kind, pairs in sorted(hits.items())}

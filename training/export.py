@@ -1,4 +1,4 @@
-"""Write the trained parts as a folder for the stock pipeline, and look at what it draws."""
+"""Export the trained parts as a folder for the stock pipeline, and generate samples with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from training.settings import (
 
 
 def load_trained_pipeline() -> StableDiffusionPipeline:
-    """Put the averaged weights of the last checkpoints together."""
+    """Build the pipeline from the averaged weights of the last checkpoints."""
     autoencoder, denoiser = vae.load_trained_vae(), unet.build_unet()
     denoiser.load_state_dict(torch.load(unet.STATE, weights_only=True, map_location="cpu")["average"])
     vae.silence_variance(autoencoder)
@@ -41,22 +41,23 @@ def load_trained_pipeline() -> StableDiffusionPipeline:
 
 
 def default_scheduler() -> DPMSolverMultistepScheduler:
-    """Return the solver that needs few steps, on the noise that the UNet was trained on."""
+    """Return DPM-Solver++, which needs few steps, with the noise schedule of the training."""
     return DPMSolverMultistepScheduler.from_config(
         unet.noise_schedule().config, algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero"
     )
 
 
 def export(folder: Path = MODEL) -> None:
-    """Write the pipeline in half precision beside the settings that suit it."""
+    """Write the pipeline in half precision, and its settings."""
     pipeline = load_trained_pipeline()
-    pipeline.unet.half(), pipeline.vae.half()  # the text encoder stays whole: transformers would load halves as halves
+    # The text encoder stays in float32, because transformers would load it in the precision of its file.
+    pipeline.unet.half(), pipeline.vae.half()
     pipeline.save_pretrained(folder, safe_serialization=True)
     (folder / "atelier.json").write_text(json.dumps(model_description(), indent=2, ensure_ascii=False) + "\n")
 
 
 def model_description() -> dict[str, Any]:
-    """Return what an engine and a person need to know to use the model well."""
+    """Return the contents of atelier.json: defaults for engines, known words and examples for people."""
     return {
         "name": MODEL_NAME,
         "native_size": 256,
@@ -72,7 +73,7 @@ def model_description() -> dict[str, Any]:
 def make_sample_sheet(
     pipeline: StableDiffusionPipeline, prompts: list[str], path: Path, seeds: range = range(4)
 ) -> None:
-    """Draw each prompt from the same seeds, unpicked, a row for each two prompts."""
+    """Save a sheet of unselected images: every prompt with the same seeds, two prompts per row."""
     side, label, columns = 128, 16, 2
     rows = -(-len(prompts) // columns)
     sheet = Image.new("RGB", (columns * (len(seeds) * side + 12), rows * (side + label)), (255, 255, 255))
@@ -80,8 +81,8 @@ def make_sample_sheet(
     for i, prompt in enumerate(prompts):
         x, y = (i % columns) * (len(seeds) * side + 12), (i // columns) * (side + label)
         pen.text((x + 2, y + 2), prompt, fill=(40, 40, 40))
-        for k, picture in enumerate(generate_images(pipeline, [prompt] * len(seeds), list(seeds))):
-            sheet.paste(picture.resize((side, side), Image.Resampling.LANCZOS), (x + k * side, y + label))
+        for k, image in enumerate(generate_images(pipeline, [prompt] * len(seeds), list(seeds))):
+            sheet.paste(image.resize((side, side), Image.Resampling.LANCZOS), (x + k * side, y + label))
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path, quality=88)
 
@@ -89,9 +90,9 @@ def make_sample_sheet(
 def generate_images(
     pipeline: StableDiffusionPipeline, prompts: list[str], seeds: list[int], size: tuple[int, int] = (256, 256)
 ) -> list[Image.Image]:
-    """Draw prompts with the default settings, each from its own seed."""
+    """Generate an image of each prompt with the default settings and its own seed."""
     pipeline.set_progress_bar_config(disable=True)
-    drawn: list[Image.Image] = pipeline(
+    images: list[Image.Image] = pipeline(
         prompts,
         width=size[0],
         height=size[1],
@@ -99,4 +100,4 @@ def generate_images(
         guidance_scale=SAMPLING.guidance,
         generator=[torch.Generator().manual_seed(seed) for seed in seeds],
     ).images
-    return drawn
+    return images

@@ -1,4 +1,4 @@
-"""Train the decoder on, on latents as the UNet leaves them, so that its small errors do not show."""
+"""Fine-tune the decoder on latents that the UNet has denoised, so that the UNet's small errors are not visible."""
 
 from __future__ import annotations
 
@@ -19,83 +19,82 @@ from training.subjects import draw, sample_subject
 
 @torch.no_grad()
 def renoise_and_denoise(pipeline: StableDiffusionPipeline, latents: Tensor, captions: list[str], steps: int) -> Tensor:
-    """Noise latents and let the UNet find its way back over the last few steps, with guidance."""
+    """Noise latents and denoise them with the UNet over the last `steps` sampling steps, with guidance."""
     scheduler = default_scheduler()
     scheduler.set_timesteps(SAMPLING.steps)
     first = len(scheduler.timesteps) - steps
     scheduler.set_begin_index(first)
-    begin = scheduler.timesteps[first].repeat(len(latents))
-    now: Tensor = scheduler.add_noise(latents, torch.randn_like(latents), begin)
+    start = scheduler.timesteps[first].repeat(len(latents))
+    sample: Tensor = scheduler.add_noise(latents, torch.randn_like(latents), start)
     states, empty = pipeline.encode_prompt(captions, "cpu", 1, True)
     for timestep in scheduler.timesteps[first:]:
         with torch.autocast("cpu", torch.bfloat16):
-            made = pipeline.unet(torch.cat([now, now]), timestep, torch.cat([empty, states])).sample.float()
-        bare, guided = made.chunk(2)
-        now = scheduler.step(bare + SAMPLING.guidance * (guided - bare), timestep, now).prev_sample
-    return now
+            predicted = pipeline.unet(torch.cat([sample, sample]), timestep, torch.cat([empty, states])).sample.float()
+        unconditional, conditional = predicted.chunk(2)
+        guided = unconditional + SAMPLING.guidance * (conditional - unconditional)
+        sample = scheduler.step(guided, timestep, sample).prev_sample
+    return sample
 
 
 def build_dataset(pipeline: StableDiffusionPipeline, count: int) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Return drawings with their own latents and with those that the UNet made of them, each 1 × channels × …"""
-    rng, made = random.Random(SEED + 30), []
+    """Return drawings with their clean latents and those denoised by the UNet, each 1 × channels × height × width."""
+    rng, dataset = random.Random(SEED + 30), []
     for _ in range(count // FINETUNE_DECODER.batch):
         subjects = [sample_subject(rng) for _ in range(FINETUNE_DECODER.batch)]
-        pictures = vae.to_tensor([draw(s, (256, 256), rng.randrange(2**31)) for s in subjects])
+        images = vae.to_tensor([draw(s, (256, 256), rng.randrange(2**31)) for s in subjects])
         with torch.no_grad():
-            own = vae.encode_mean(pipeline.vae, pictures)
-        words = [make_caption(s, rng) for s in subjects]
-        again = renoise_and_denoise(pipeline, own, words, rng.randint(*FINETUNE_DECODER.renoise_steps))
-        made += list(zip(*(torch.split(part, 1) for part in (pictures, own, again)), strict=True))
-    return made
+            clean = vae.encode_mean(pipeline.vae, images)
+        captions = [make_caption(s, rng) for s in subjects]
+        denoised = renoise_and_denoise(pipeline, clean, captions, rng.randint(*FINETUNE_DECODER.renoise_steps))
+        dataset += list(zip(*(torch.split(part, 1) for part in (images, clean, denoised)), strict=True))
+    return dataset
 
 
-def paired_crop(drawn: tuple[Tensor, Tensor, Tensor], rng: random.Random) -> tuple[Tensor, Tensor]:
-    """Cut the same square out of a picture and of its latents: mostly the UNet's, now and then its own."""
-    picture, own, again = drawn
+def paired_crop(sample: tuple[Tensor, Tensor, Tensor], rng: random.Random) -> tuple[Tensor, Tensor]:
+    """Return the same square of an image and of its clean or denoised latents."""
+    image, clean, denoised = sample
     side = VAE.crop // 8
-    x, y = (rng.randrange(own.shape[-1] - side + 1) for _ in range(2))
-    latents = own if rng.random() < FINETUNE_DECODER.clean_latent_probability else again
-    pixels = picture[..., 8 * y : 8 * (y + side), 8 * x : 8 * (x + side)]
+    x, y = (rng.randrange(clean.shape[-1] - side + 1) for _ in range(2))
+    latents = clean if rng.random() < FINETUNE_DECODER.clean_latent_probability else denoised
+    pixels = image[..., 8 * y : 8 * (y + side), 8 * x : 8 * (x + side)]
     return pixels, latents[..., y : y + side, x : x + side]
 
 
-def training_batch(drawn: list[tuple[Tensor, Tensor, Tensor]], rng: random.Random) -> tuple[Tensor, Tensor]:
-    """Return four crops and their latents, or a whole picture, whose norms see what a crop's never do."""
+def training_batch(dataset: list[tuple[Tensor, Tensor, Tensor]], rng: random.Random) -> tuple[Tensor, Tensor]:
+    """Return four crops and their latents, or one whole image, because group norms see the whole image."""
     if rng.random() < FINETUNE_DECODER.full_image_probability:
-        picture, own, again = rng.choice(drawn)
-        return picture, own if rng.random() < FINETUNE_DECODER.clean_latent_probability else again
-    pixels, latents = zip(*(paired_crop(rng.choice(drawn), rng) for _ in range(4)), strict=True)
+        image, clean, denoised = rng.choice(dataset)
+        return image, clean if rng.random() < FINETUNE_DECODER.clean_latent_probability else denoised
+    pixels, latents = zip(*(paired_crop(rng.choice(dataset), rng) for _ in range(4)), strict=True)
     return torch.cat(pixels), torch.cat(latents)
 
 
 def finetune_decoder() -> None:
-    """Train the decoder for a while on redrawn pictures, going on from the last checkpoint."""
+    """Fine-tune the decoder on denoised latents, starting from the last checkpoint."""
     pipeline, rng = load_trained_pipeline(), random.Random(SEED + 31)
     torch.manual_seed(SEED + 31)
-    drawn, began = build_dataset(pipeline, FINETUNE_DECODER.images), time.monotonic()
-    print(f"refine {len(drawn)} pictures redrawn", flush=True)
+    dataset, start = build_dataset(pipeline, FINETUNE_DECODER.images), time.monotonic()
+    print(f"finetune-decoder {len(dataset)} images denoised", flush=True)
     progress = vae.start_or_resume(vae.STATE, FINETUNE_DECODER.learning_rate)
     progress.model.load_state_dict(progress.average.state_dict())
     decoder = [*progress.model.decoder.parameters(), *progress.model.post_quant_conv.parameters()]
     optimiser = torch.optim.AdamW(decoder, FINETUNE_DECODER.learning_rate, (0.9, 0.98))
     for step in range(FINETUNE_DECODER.steps):
-        wanted, latents = training_batch(drawn, rng)
+        target, latents = training_batch(dataset, rng)
         for group in optimiser.param_groups:
             group["lr"] = vae.learning_rate(step, FINETUNE_DECODER.steps, FINETUNE_DECODER.learning_rate)
         with torch.autocast("cpu", torch.bfloat16):
             keep = torch.ones(())
             if rng.random() < FINETUNE_VAE.corruption_probability:
                 latents, keep = corrupt_one_half(latents)
-            made = progress.model.decoder(progress.model.post_quant_conv(latents)).float()
-            loss = vae.image_loss(keep * made, keep * wanted)
+            output = progress.model.decoder(progress.model.post_quant_conv(latents)).float()
+            loss = vae.image_loss(keep * output, keep * target)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(decoder, 1.0)
         optimiser.step()
         vae.update_ema(progress.average, progress.model, min(0.98, step / (step + 10)))
         if step % 25 == 24:
-            print(
-                f"refine {step + 1}/{FINETUNE_DECODER.steps} loss {loss.item():.4f} {time.monotonic() - began:.0f} s",
-                flush=True,
-            )
+            report = f"loss {loss.item():.4f} {time.monotonic() - start:.0f} s"
+            print(f"finetune-decoder {step + 1}/{FINETUNE_DECODER.steps} {report}", flush=True)
     vae.save_checkpoint(progress, vae.STATE)

@@ -1,4 +1,4 @@
-"""Draw pictures and keep them as latents, in shards that training picks up as they appear."""
+"""Draw images and store their latents in shards, which training loads as they appear."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHARDS = RUNS / "latents"
 
 
 class Shard(TypedDict):
-    """Pictures of one size: latents at full and at half size, and what is in them."""
+    """Images of one size: their latents at full and half size, and their subjects."""
 
     full: Tensor
     half: Tensor
@@ -27,29 +27,29 @@ class Shard(TypedDict):
 
 
 @torch.no_grad()
-def encode_images(vae: AutoencoderKL, pictures: list[Image.Image], batch: int = 8) -> Tensor:
-    """Return the latents of pictures of one size in half precision."""
+def encode_images(vae: AutoencoderKL, images: list[Image.Image], batch: int = 8) -> Tensor:
+    """Return the latents of images of one size in half precision."""
     with torch.autocast(vae.device.type, torch.bfloat16):
         parts = [
-            encode_mean(vae, to_tensor(pictures[i : i + batch]).to(vae.device)).half().cpu()
-            for i in range(0, len(pictures), batch)
+            encode_mean(vae, to_tensor(images[i : i + batch]).to(vae.device)).half().cpu()
+            for i in range(0, len(images), batch)
         ]
     return torch.cat(parts)
 
 
 def draw_shard(vae: AutoencoderKL, size: tuple[int, int], seed: int, count: int) -> Shard:
-    """Draw and encode pictures of one size."""
+    """Draw and encode images of one size."""
     rng = random.Random(seed)
     subjects = [sample_subject(rng) for _ in range(count)]
-    pictures = [draw(subject, size, rng.randrange(2**31)) for subject in subjects]
-    halves = [picture.resize((size[0] // 2, size[1] // 2), Image.Resampling.BOX) for picture in pictures]
+    images = [draw(subject, size, rng.randrange(2**31)) for subject in subjects]
+    halves = [image.resize((size[0] // 2, size[1] // 2), Image.Resampling.BOX) for image in images]
     return Shard(
-        full=encode_images(vae, pictures), half=encode_images(vae, halves, 32), subjects=[s.as_dict() for s in subjects]
+        full=encode_images(vae, images), half=encode_images(vae, halves, 32), subjects=[s.as_dict() for s in subjects]
     )
 
 
 def write_shards(vae: AutoencoderKL, count: int, first: int = 0, step: int = 1) -> None:
-    """Write shards number first, first + step … that are not there yet; several processes share the work by step."""
+    """Write the missing ones of the shards first, first + step, …, below `count`, so that processes can share them."""
     SHARDS.mkdir(parents=True, exist_ok=True)
     sizes, weights = zip(*ASPECTS, strict=True)
     for number in range(first, count, step):
@@ -64,6 +64,6 @@ def write_shards(vae: AutoencoderKL, count: int, first: int = 0, step: int = 1) 
 
 
 def read_shard(path: Path) -> tuple[Shard, list[Subject]]:
-    """Read a shard and what is in its pictures."""
+    """Read a shard and the subjects of its images."""
     shard: Shard = torch.load(path, weights_only=True)
     return shard, [Subject.from_dict(values) for values in shard["subjects"]]

@@ -1,4 +1,4 @@
-"""Muon: momentum whose steps are made orthogonal, so that no direction of a weight matrix is learnt last."""
+"""The Muon optimiser: momentum with orthogonalised steps, so that all directions of a weight matrix learn equally."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-# Five steps of Newton and Schulz with the coefficients of Keller Jordan, "Muon" (2024).
+# Newton–Schulz iterations with the coefficients of Keller Jordan, "Muon" (2024).
 ITERATIONS, FIRST, THIRD, FIFTH = 5, 3.4445, -4.7750, 2.0315
 
 
 @torch.no_grad()
 def orthogonalize(matrix: Tensor) -> Tensor:
-    """Return nearly the nearest matrix whose singular values are all one, rows × columns."""
+    """Return approximately the nearest matrix whose singular values are all one, rows × columns."""
     tall = matrix.shape[0] > matrix.shape[1]
-    made = (matrix.T if tall else matrix).bfloat16()
-    made = made / (made.norm() + 1e-7)
+    wide = (matrix.T if tall else matrix).bfloat16()
+    wide = wide / (wide.norm() + 1e-7)
     for _ in range(ITERATIONS):
-        square = made @ made.T
-        made = FIRST * made + (THIRD * square + FIFTH * (square @ square)) @ made
-    result: Tensor = (made.T if tall else made).float()
+        square = wide @ wide.T
+        wide = FIRST * wide + (THIRD * square + FIFTH * (square @ square)) @ wide
+    result: Tensor = (wide.T if tall else wide).float()
     return result
 
 
 class Muon(torch.optim.Optimizer):
-    """Train weight matrices, and convolutions as matrices; a step is as long as AdamW's at the same rate."""
+    """Optimise weight matrices, and convolutions as matrices, with steps as long as AdamW's at the same rate."""
 
     def __init__(self, weights: Iterable[Tensor], lr: float, momentum: float = 0.95, decay: float = 0.01) -> None:
         super().__init__(list(weights), {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move every weight along its orthogonal momentum."""
+        """Update every weight along its orthogonalised momentum."""
         for group in self.param_groups:
             for weight in group["params"]:
                 self._update(weight, group["lr"], group["momentum"], group["decay"])

@@ -1,4 +1,4 @@
-"""Things with big clear silhouettes, each drawn in a colour of choice."""
+"""Objects with large clear silhouettes, each drawn in a given colour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INK: Rgb = (44, 38, 56)
 
 @dataclass(frozen=True)
 class Pen:
-    """Draw in units of a thing's size about its place; y points up from the foot or the centre."""
+    """Draw in units of an object's size, relative to its position; y points up from its foot or centre."""
 
     canvas: Canvas
     x: float
@@ -27,11 +27,11 @@ class Pen:
     mirrored: bool = False
 
     def at(self, dx: float, dy: float) -> Point:
-        """Return a point of the thing on the canvas."""
+        """Return a point of the object in canvas coordinates."""
         return (self.x + self.across(dx), self.y - dy * self.size)
 
     def across(self, dx: float) -> float:
-        """Return a way to the right on the canvas; to the left where the thing is mirrored."""
+        """Return a horizontal distance on the canvas, negated if the object is mirrored."""
         return -dx * self.size if self.mirrored else dx * self.size
 
     def polygon(self, points: list[Point], fill: Rgb) -> None:
@@ -43,7 +43,7 @@ class Pen:
         self.canvas.polygon(smooth([self.at(*p) for p in points]), self.lit(fill))
 
     def shade(self, points: list[Point], shift: Point, fill: Rgb, curved: bool = True) -> None:
-        """Shade the side of an outline that a shifted copy leaves free."""
+        """Shade the part of a shape that a shifted copy of it does not cover."""
         placed = [self.at(*p) for p in points]
         outline = polygon_outline(smooth(placed) if curved else placed)
         self.canvas.crescent(outline, (self.across(shift[0]), -shift[1] * self.size), self.lit(fill))
@@ -53,7 +53,7 @@ class Pen:
         self.canvas.ellipse(*self.at(dx, dy), rx * self.size, ry * self.size, self.lit(fill))
 
     def ball(self, dx: float, dy: float, rx: float, ry: float, fill: Rgb) -> None:
-        """Fill an ellipse with a shadow on its lower right and a light on its upper left."""
+        """Fill an ellipse with a shadow at its lower right and a highlight at its upper left."""
         self.ellipse(dx, dy, rx, ry, fill)
         outline = ellipse_outline(*self.at(dx, dy), rx * self.size, ry * self.size)
         self.canvas.crescent(outline, (self.across(-rx * 0.3), -ry * 0.24 * self.size), self.lit(darken(fill, 0.2)))
@@ -73,18 +73,18 @@ class Pen:
         self.canvas.line([self.at(*p) for p in points], width * self.size, self.lit(fill))
 
     def lamp(self, left: float, low: float, right: float, high: float) -> None:
-        """Draw a window that shines by itself."""
+        """Draw a lit window, whose colour does not depend on the scene's light."""
         (x0, y0), (x1, y1) = self.at(left, high), self.at(right, low)
         self.canvas.rectangle(x0, y0, x1, y1, LAMP, 0.02 * self.size)
 
 
 def contrasting_colour(colour: Rgb) -> Rgb:
-    """Return a colour for trimmings that stands out on a body of this colour."""
+    """Return a colour for details that contrasts with this colour."""
     return CREAM if sum(colour) < 560 else (214, 96, 84)
 
 
 def castle(pen: Pen, colour: Rgb) -> None:
-    """Draw a castle of two round towers and a gate."""
+    """Draw a castle with two round towers and a gate."""
     roof, wall = contrasting_colour(colour), colour
     pen.box(-0.36, 0, 0.36, 0.46, wall)
     for i in range(4):
@@ -104,7 +104,7 @@ def castle(pen: Pen, colour: Rgb) -> None:
 
 
 def house(pen: Pen, colour: Rgb) -> None:
-    """Draw a cottage of one colour under a warm roof, the same for all, with a door and two lit windows."""
+    """Draw a cottage in the given colour with a door and two lit windows; the warm roof is always the same."""
     roof, frame = (166, 74, 60), (84, 46, 48)
     pen.box(0.15, 0.6, 0.29, 0.94, darken(roof, 0.3))
     pen.box(-0.42, 0, 0.42, 0.54, colour)
@@ -227,7 +227,7 @@ def lighthouse(pen: Pen, colour: Rgb) -> None:
 
 
 def fish(pen: Pen, colour: Rgb) -> None:
-    """Draw a round fish that looks to the left."""
+    """Draw a round fish facing left."""
     fin = darken(colour, 0.2)
     pen.curve([(0.3, 0.0), (0.52, 0.25), (0.58, 0.2), (0.5, 0.0), (0.58, -0.2), (0.52, -0.25)], fin)
     pen.curve([(-0.12, 0.22), (0.02, 0.4), (0.2, 0.38), (0.22, 0.18)], fin)
@@ -254,7 +254,7 @@ def fish(pen: Pen, colour: Rgb) -> None:
 
 
 def heart(pen: Pen, colour: Rgb) -> None:
-    """Draw a heart with a light on it."""
+    """Draw a heart with a highlight."""
     outline = [
         (
             0.44 * math.sin(t) ** 3,
@@ -342,7 +342,7 @@ def flower(pen: Pen, colour: Rgb) -> None:
 
 
 def car(pen: Pen, colour: Rgb) -> None:
-    """Draw a round little car that looks to the left."""
+    """Draw a small round car facing left."""
     glass = (206, 234, 246)
     cabin = [(-0.36, 0.34), (-0.27, 0.6), (-0.1, 0.69), (0.14, 0.69), (0.32, 0.6), (0.42, 0.34)]
     pen.curve(cabin, darken(colour, 0.08))
@@ -391,13 +391,13 @@ DrawFunction = Callable[[Pen, Rgb], None]
 
 @dataclass(frozen=True)
 class DrawableObject:
-    """How a thing is drawn, where it stands, how tall it is, and its colours when none is asked for."""
+    """An object's drawing function, placement, height, and colours that a caption may leave out."""
 
     draw: DrawFunction
     placement: str
     size: float
     default_colours: tuple[str, ...]
-    # Things that look to one side or have something on one side look to either.
+    # Objects that face one side, or have something on one side, are also drawn mirrored.
     mirrorable: bool = False
 
 

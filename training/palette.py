@@ -1,4 +1,4 @@
-"""The colours that the model knows, and how they are lightened, darkened and tinted."""
+"""The named colours, and functions that lighten, darken and tint them."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ COLOURS: dict[str, Rgb] = {
 
 
 def mix(first: Rgb, second: Rgb, share: float) -> Rgb:
-    """Return the colour that lies `share` of the way from the first to the second."""
+    """Return the interpolation between two colours, at `share` of the way from the first to the second."""
     r, g, b = (round(p + (q - p) * share) for p, q in zip(first, second, strict=True))
     return (r, g, b)
 
 
 def lighten(colour: Rgb, share: float = 0.3) -> Rgb:
-    """Move a colour towards a warm white."""
+    """Mix a colour with a warm white."""
     return mix(colour, (255, 252, 242), share)
 
 
 def darken(colour: Rgb, share: float = 0.25) -> Rgb:
-    """Move a colour towards a cool dark."""
+    """Mix a colour with a cool dark blue."""
     return mix(colour, (24, 18, 52), share)
 
 
 def tint(colour: Rgb, light: tuple[float, float, float]) -> Rgb:
-    """Show a colour under a coloured light, which multiplies each channel."""
+    """Return a colour under a coloured light, which multiplies each channel."""
     r, g, b = (min(255, round(c * k)) for c, k in zip(colour, light, strict=True))
     return (r, g, b)

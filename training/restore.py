@@ -1,4 +1,4 @@
-"""Turn the shipped model back into checkpoints, so that training can go on where it ended."""
+"""Convert the shipped model to checkpoints, so that training can continue from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.settings import MODEL, UNET, VAE
 
 
 def restore(folder: Path = MODEL) -> None:
-    """Write checkpoints from the shipped weights; the optimisers begin anew."""
+    """Write checkpoints from the shipped weights, with fresh optimisers."""
     CLIPTokenizer.from_pretrained(folder / "tokenizer").save_pretrained(text.TOKENIZER)
     CLIPTextModel.from_pretrained(folder / "text_encoder").save_pretrained(text.STATE)
     restore_vae(folder / "vae", vae.STATE)

@@ -1,4 +1,4 @@
-"""Places under a sky: the time of day, the weather and the land."""
+"""Scenes: a place with a sky, at a time of day and in a weather."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Light = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class TimeOfDay:
-    """A time of day: its sky from top to horizon, and the light that falls on the land."""
+    """A time of day: the sky's colours from top to horizon, and the light on the landscape."""
 
     sky: tuple[Rgb, Rgb, Rgb]
     light: Light
@@ -32,14 +32,14 @@ TIMES_OF_DAY: dict[str, TimeOfDay] = {
 }
 WEATHERS = ("clear", "clouds", "rain", "snowfall", "fog", "stars", "moon", "sun")
 LAYOUTS = 5
-# Where the land begins, as a share of the height.
+# The horizon's distance from the top, as a share of the height.
 HORIZONS = (0.5, 0.58, 0.66)
 RAIN_SKY: Rgb = (112, 124, 142)
 
 
 @dataclass
 class Scene:
-    """A canvas with the sky and the light that everything on it shares."""
+    """A canvas with the settings shared by everything painted on it."""
 
     canvas: Canvas
     rng: random.Random
@@ -53,17 +53,17 @@ class Scene:
         return TIMES_OF_DAY[self.time]
 
     def lit(self, colour: Rgb, share: float = 1.0) -> Rgb:
-        """Show a colour in the scene's light; a share below 1 keeps more of its own."""
+        """Return a colour under the scene's light; a share below 1 keeps more of the original colour."""
         shown = mix(colour, tint(colour, self.time_of_day.light), share)
         return mix(shown, self.hazy(RAIN_SKY), 0.06) if self.weather == "rain" else shown
 
     def hazy(self, colour: Rgb) -> Rgb:
-        """Darken a weather's own colour at dusk and night."""
+        """Return a weather's colour, darkened at sunset and night."""
         return tint(colour, self.time_of_day.light) if self.time in ("night", "sunset") else colour
 
 
 def paint_sky(scene: Scene) -> None:
-    """Paint the sky down to the horizon, with what stands in it."""
+    """Paint the sky down to the horizon, with its stars, moon, sun and clouds."""
     canvas, weather = scene.canvas, scene.weather
     top, middle, low = scene.time_of_day.sky
     if weather in ("rain", "snowfall", "fog"):
@@ -83,7 +83,7 @@ def paint_sky(scene: Scene) -> None:
 
 
 def paint_stars(scene: Scene, count: int) -> None:
-    """Sow round and four-pointed stars, large enough to be seen."""
+    """Paint round and four-pointed stars, large enough to survive encoding."""
     canvas, rng = scene.canvas, scene.rng
     for i, (x, y) in enumerate(scatter_points(scene, round(count * canvas.width * canvas.height), scene.horizon)):
         if i % 2:
@@ -98,18 +98,18 @@ def paint_stars(scene: Scene, count: int) -> None:
 
 
 def scatter_points(scene: Scene, count: int, low: float) -> list[Point]:
-    """Return about `count` points above a height, one in each cell of a grid, so that they do not clump."""
+    """Return about `count` points above `low`, one in each cell of a grid, so that they do not cluster."""
     columns = max(1, round(math.sqrt(count * scene.canvas.width / low)))
     rows = max(1, round(count / columns))
     width, height = scene.canvas.width / columns, low / rows
     cells = [(i, k) for k in range(rows) for i in range(columns)]
     scene.rng.shuffle(cells)
-    wander = scene.rng.uniform
-    return [((i + wander(0.2, 0.8)) * width, (k + wander(0.2, 0.8)) * height) for i, k in cells]
+    jitter = scene.rng.uniform
+    return [((i + jitter(0.2, 0.8)) * width, (k + jitter(0.2, 0.8)) * height) for i, k in cells]
 
 
 def paint_moon(scene: Scene) -> None:
-    """Hang a large full moon in the sky, on the right: where it may be on either side, a short training draws two."""
+    """Paint a large full moon, always on the right: with both sides, a short training learns to draw two moons."""
     canvas, rng = scene.canvas, scene.rng
     r = rng.uniform(0.13, 0.14)
     x, y = 0.75 * canvas.width, 0.22
@@ -120,7 +120,7 @@ def paint_moon(scene: Scene) -> None:
 
 
 def paint_sun(scene: Scene) -> None:
-    """Hang the sun: high on the left by day, near the horizon at the edges of the day."""
+    """Paint the sun: high on the left by day, near the horizon at other times."""
     canvas, rng = scene.canvas, scene.rng
     r = rng.uniform(0.13, 0.15)
     low = scene.time in ("sunset", "dawn", "golden hour")
@@ -131,7 +131,7 @@ def paint_sun(scene: Scene) -> None:
 
 
 def paint_clouds(scene: Scene) -> None:
-    """Float a few round clouds."""
+    """Paint a few round clouds."""
     canvas, rng = scene.canvas, scene.rng
     base = {"night": (96, 108, 160), "sunset": (250, 176, 160), "dawn": (255, 240, 240)}.get(
         scene.time, (255, 255, 252)
@@ -145,7 +145,7 @@ def paint_clouds(scene: Scene) -> None:
 
 
 def paint_cloud(canvas: Canvas, x: float, y: float, size: float, base: Rgb) -> None:
-    """Draw one cloud of round puffs on a flat foot."""
+    """Draw one cloud of round puffs with a flat base."""
     under = darken(base, 0.1)
     puffs = ((-0.62, 0.0, 0.3), (-0.22, -0.22, 0.4), (0.26, -0.14, 0.38), (0.66, 0.02, 0.27))
     for tone, drop in ((under, 0.08), (base, 0.0)):
@@ -155,13 +155,13 @@ def paint_cloud(canvas: Canvas, x: float, y: float, size: float, base: Rgb) -> N
 
 
 def paint_weather_behind(scene: Scene) -> None:
-    """Lay the weather over the land that a thing is then put in front of."""
+    """Paint the weather that lies behind the object."""
     if scene.weather == "fog":
         paint_fog(scene)
 
 
 def paint_weather_front(scene: Scene) -> None:
-    """Lay over the finished scene what falls or drifts in front of it."""
+    """Paint the weather in front of the finished scene: rain, snow or mist."""
     canvas, rng = scene.canvas, scene.rng
     area = canvas.width * canvas.height
     if scene.weather == "rain":
@@ -176,7 +176,7 @@ def paint_weather_front(scene: Scene) -> None:
 
 
 def paint_fog(scene: Scene) -> None:
-    """Make the land pale and lay banks of mist across it, with land to be seen between them: it must stay known."""
+    """Make the landscape pale and paint banks of mist with gaps between them, so that it stays recognisable."""
     h = scene.horizon / scene.canvas.height
     places = (0.0, max(0.0, h - 0.2), min(1.0, h + 0.1), 1.0)
     scene.canvas.veil(fog_tone(scene), list(zip(places, (0.1, 0.3, 0.34, 0.2), strict=True)))
@@ -186,13 +186,13 @@ def paint_fog(scene: Scene) -> None:
 
 
 def fog_tone(scene: Scene) -> Rgb:
-    """Return the colour of fog, pale by night too, where it has to be seen."""
+    """Return the colour of fog, which is pale even at night, so that it is visible."""
     white = (236, 240, 244)
     return mix(white, tint(white, scene.time_of_day.light), 0.45 if scene.time == "night" else 0.25)
 
 
 def paint_mist(scene: Scene, y: float) -> None:
-    """Float flat banks of mist side by side at a height."""
+    """Paint flat banks of mist side by side at a height."""
     canvas, rng = scene.canvas, scene.rng
     count = round(1.6 * max(1.0, canvas.width))
     for i in range(count):
@@ -201,7 +201,7 @@ def paint_mist(scene: Scene, y: float) -> None:
 
 
 def ridge(scene: Scene, y: float, amplitude: float, period: float) -> list[tuple[float, float]]:
-    """Return a rolling skyline closed along the bottom of the picture."""
+    """Return a polygon from a rolling skyline to the bottom of the image."""
     canvas = scene.canvas
     line = wave(-0.05, canvas.width + 0.05, y, amplitude, period, scene.rng.uniform(0, 6.28))
     return [*line, (canvas.width + 0.05, canvas.height + 0.1), (-0.05, canvas.height + 0.1)]
@@ -231,7 +231,7 @@ def paint_hills(scene: Scene) -> None:
 
 
 def paint_mountains(scene: Scene) -> None:
-    """Paint snow-capped peaks behind a green foot."""
+    """Paint snow-capped peaks behind green foothills."""
     canvas, rng, y = scene.canvas, scene.rng, scene.horizon
     count = max(2, round(2.4 * canvas.width))
     tall = min(0.5, y - 0.1)
@@ -244,7 +244,7 @@ def paint_mountains(scene: Scene) -> None:
 
 
 def paint_peak(scene: Scene, x: float, top: float, foot: float, half: float) -> None:
-    """Draw one mountain with a shaded side and a cap of snow."""
+    """Draw one mountain with a shaded side and a snow cap."""
     canvas, h = scene.canvas, foot - top
     rock, snow = scene.lit((122, 132, 164)), scene.lit((250, 250, 255), 0.85)
     canvas.polygon([(x - half, foot), (x, top), (x + half, foot)], rock)
@@ -268,7 +268,7 @@ def paint_peak(scene: Scene, x: float, top: float, foot: float, half: float) -> 
 
 
 def paint_pine(scene: Scene, x: float, foot: float, size: float, green: Rgb) -> None:
-    """Draw a pine of three tiers."""
+    """Draw a pine with three tiers."""
     canvas = scene.canvas
     canvas.rectangle(x - 0.05 * size, foot - 0.2 * size, x + 0.05 * size, foot, scene.lit((112, 74, 50)))
     for i in range(3):
@@ -279,7 +279,7 @@ def paint_pine(scene: Scene, x: float, foot: float, size: float, green: Rgb) -> 
 
 
 def paint_forest(scene: Scene) -> None:
-    """Paint rows of pines, the nearest the darkest."""
+    """Paint rows of pines, the nearest ones darkest."""
     canvas, rng, y = scene.canvas, scene.rng, scene.horizon
     canvas.shaded_polygon(ridge(scene, y, 0.015, 1.0), scene.lit((118, 184, 104)), scene.lit((66, 136, 66)))
     for row, (tone, size) in enumerate((((116, 180, 132), 0.42), ((48, 124, 78), 0.54))):
@@ -303,7 +303,7 @@ def paint_water(scene: Scene, top: float, bottom: float | None = None) -> None:
 
 
 def water_tones(scene: Scene) -> tuple[Rgb, Rgb]:
-    """Return the water's colours at the horizon and at the foot."""
+    """Return the water's colours at the horizon and at the bottom."""
     if scene.time in ("sunset", "golden hour", "dawn"):
         top, middle, low = scene.time_of_day.sky
         return mix(middle, low, 0.6), mix(darken(top, 0.12), (70, 90, 170), 0.3)
@@ -439,7 +439,7 @@ def paint_space(scene: Scene) -> None:
 
 
 def paint_under_water(scene: Scene) -> None:
-    """Paint the deep: rays of light, bubbles, weed and sand."""
+    """Paint an underwater scene with rays of light, bubbles, seaweed and sand."""
     canvas, rng = scene.canvas, scene.rng
     canvas.gradient(
         [(0, scene.lit((96, 206, 222), 0.6)), (0.6, scene.lit((30, 132, 190), 0.6)), (1, scene.lit((18, 84, 150), 0.6))]
@@ -493,12 +493,12 @@ PLACES_WITHOUT_SKY = ("space", "under water")
 
 
 def layout_rng(name: str, rng: random.Random) -> random.Random:
-    """Return the source of one of a few layouts: what is the same each time is learnt soonest, and crisply."""
+    """Return the random generator of one of a few layouts; repeated layouts are learnt faster and more sharply."""
     return random.Random(f"{name}, {rng.randrange(LAYOUTS)}")
 
 
 def paint_place(canvas: Canvas, rng: random.Random, place: str, time: str, weather: str) -> Scene:
-    """Paint a place at a time of day in a weather, all but what falls in front."""
+    """Paint a place at a time of day and in a weather, except for the weather in front of it."""
     horizon = canvas.height * rng.choice(HORIZONS)
     scene = Scene(canvas, layout_rng(f"sky, {weather}", rng), time, weather, horizon)
     if place not in PLACES_WITHOUT_SKY:
@@ -512,6 +512,6 @@ def paint_place(canvas: Canvas, rng: random.Random, place: str, time: str, weath
 
 
 def paint_plain_background(canvas: Canvas, colour: Rgb) -> None:
-    """Fill the canvas with one colour, a little lighter above."""
+    """Fill the canvas with one colour, slightly lighter at the top."""
     stops: Stops = [(0, lighten(colour, 0.07)), (1, darken(colour, 0.05))]
     canvas.gradient(stops)

@@ -1,4 +1,4 @@
-"""Every number that decides how the embedded model is made."""
+"""All settings of the embedded model's training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MODEL = ROOT / "models" / "storybook"
 RUNS = ROOT / "training" / "runs"
 SEED = 20261121
 
-# Width, height and how often; every side a multiple of 32, every area near 256².
+# Width, height and frequency; every side is a multiple of 32, every area about 256².
 ASPECTS: tuple[tuple[tuple[int, int], float], ...] = (
     ((256, 256), 0.64),
     ((320, 224), 0.1),
@@ -21,7 +21,7 @@ ASPECTS: tuple[tuple[tuple[int, int], float], ...] = (
     ((192, 352), 0.08),
 )
 HELD_OUT_SHARE = 0.07
-# Few things drawn well beat many drawn badly: the drawing code knows more than a short training can teach.
+# A few well-drawn objects are better than many poor ones: the drawing code has more than a short training can teach.
 TRAINED_OBJECTS: tuple[str, ...] = (
     "castle", "house", "tree", "boat", "balloon", "rocket", "fish", "heart", "mushroom", "ghost",
     "lighthouse", "planet", "pine", "flower", "car", "windmill",
@@ -40,11 +40,11 @@ TRAINED_PLACES: tuple[str, ...] = (
     "under water",
 )  # fmt: skip
 TRAINED_WEATHERS: tuple[str, ...] = ("clear", "clouds", "rain", "snowfall", "fog", "stars", "moon", "sun")
-# A caption left out stands for a scene that anybody likes: what the model draws when nothing is asked for.
+# Samples without a caption show only these scenes, so that an empty prompt gives a pleasant landscape.
 UNCONDITIONAL_PLACES: tuple[str, ...] = ("meadow", "hills", "mountains", "sea", "lake")
 UNCONDITIONAL_TIMES: tuple[str, ...] = ("day", "sunset", "golden hour")
 UNCONDITIONAL_WEATHERS: tuple[str, ...] = ("clear", "clouds", "sun")
-# Half: an engine adds the house style to every prompt unless it is told not to.
+# Half: an engine adds the house style (the storybook finish) to every prompt unless it is turned off.
 FINISH_PROBABILITY = 0.5
 
 
@@ -53,7 +53,7 @@ class VaeSettings:
     """The autoencoder's shape and training."""
 
     block_out_channels: tuple[int, ...] = (16, 32, 64, 128)
-    # Few groups: a group of two channels says nothing but which is larger, and a plain picture would lose its colour.
+    # Few groups: a group of two channels only keeps which one is larger, so a plain image would lose its colour.
     norm_num_groups: int = 1
     images: int = 3000
     crop: int = 128
@@ -61,7 +61,7 @@ class VaeSettings:
     steps: int = 3200
     learning_rate: float = 1.2e-3
     latent_noise: float = 0.04
-    # The decoder learns on, with settled latents, to be patient with a UNet's small errors.
+    # With the latents fixed, the decoder continues to train on noisy latents and so tolerates a UNet's small errors.
     decoder_noise: float = 0.15
     thumbnail_steps: int = 400
     ema: float = 0.995
@@ -82,7 +82,7 @@ class TextSettings:
     batch: int = 128
     steps: int = 500
     learning_rate: float = 1e-3
-    # Learning more words: how long, and the price of moving what the known ones mean.
+    # For adding words: the number of steps, and the weight of the loss that keeps known captions unchanged.
     word_steps: int = 250
     anchor_weight: float = 20.0
 
@@ -92,7 +92,7 @@ TEXT = TextSettings()
 
 @dataclass(frozen=True)
 class LatentSettings:
-    """How many drawings the UNet learns from, and how many lie in one file."""
+    """The number of shards of training drawings, and of drawings per shard."""
 
     shard_size: int = 512
     shards: int = 96
@@ -113,7 +113,7 @@ class UnetSettings:
     batch: int = 64
     learning_rate: float = 1e-3
     warmup_steps: int = 200
-    # Learn composition on half-size pictures first: four times as many samples in the same time.
+    # Train on half-size images first: four times as many samples in the same time teach the composition.
     half_size_samples: int = 50_000
     samples: int = 376_000
     ema: float = 0.995
@@ -126,7 +126,7 @@ UNET = UnetSettings()
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """The defaults that go out with the model."""
+    """The sampling defaults shipped with the model."""
 
     steps: int = 12
     guidance: float = 1.8
@@ -134,9 +134,9 @@ class SamplingSettings:
 
 SAMPLING = SamplingSettings()
 MODEL_NAME = "Storybook"
-# The house style, as an engine adds it to a prompt: the first synonym of the storybook finish.
+# The words by which an engine adds the house style to a prompt: the first synonym of the storybook finish.
 TRIGGER_WORDS = "storybook style"
-# What the shipped model does well enough to be promised: chosen by hand after looking at sheets and figures.
+# What the shipped model draws reliably: chosen by hand from sample sheets and figures.
 KNOWN: dict[str, tuple[str, ...]] = {
     "colours": tuple(COLOURS),
     "times": ("day", "sunset", "night", "dawn", "golden hour"),
@@ -204,11 +204,11 @@ SHEET_PROMPTS: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class FinetuneDecoderSettings:
-    """The decoder's last lessons, on latents as the UNet leaves them."""
+    """Fine-tuning of the decoder on latents that the UNet has denoised."""
 
     images: int = 256
     batch: int = 8
-    # How many of the sampler's steps the UNet goes back and finds its way again: fewer keep more of the drawing.
+    # The number of sampling steps for which latents are noised and denoised again; fewer keep more of the drawing.
     renoise_steps: tuple[int, int] = (2, 5)
     clean_latent_probability: float = 0.5
     full_image_probability: float = 0.5
@@ -221,17 +221,17 @@ FINETUNE_DECODER = FinetuneDecoderSettings()
 
 @dataclass(frozen=True)
 class FinetuneVaeSettings:
-    """Further lessons for the whole autoencoder, when the drawings have changed and the UNet has not."""
+    """Fine-tuning of the whole autoencoder after the drawings have changed but the UNet has not."""
 
     images: int = 2000
     batch: int = 4
     full_image_probability: float = 0.5
-    # How often one half of the latents goes wild, and how much: the other half must not mind.
+    # How often one half of the latents is corrupted, and how strongly; only the other half counts in the loss.
     corruption_probability: float = 0.25
     corruption_scale: float = 2.5
     steps: int = 1200
     learning_rate: float = 8e-4
-    # Half the decoder's rate for the encoder, and a price on every step that its latents move.
+    # The encoder's learning rate relative to the decoder's, and the weight of the penalty on drifting latents.
     encoder_lr_scale: float = 0.5
     drift_weight: float = 1.0
     latent_noise: float = 0.06
@@ -242,7 +242,7 @@ FINETUNE_VAE = FinetuneVaeSettings()
 
 @dataclass(frozen=True)
 class ClassifierSettings:
-    """The judge network, which sees drawings only."""
+    """The image classifier, which is trained on drawings only."""
 
     image_size: int = 64
     images: int = 12_000

@@ -1,4 +1,4 @@
-"""Styles that are made from a drawing, and the house's own finish that goes over any of them."""
+"""Styles that transform a drawing, and the storybook finish, which can follow any style."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Plane = NDArray[np.float32]
 
 
 def black_and_white(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Take the colours away."""
+    """Remove the colours."""
     return ImageEnhance.Contrast(ImageOps.autocontrast(image.convert("L"), cutoff=1)).enhance(1.08).convert("RGB")
 
 
 def sepia(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Tone the picture like an old photograph."""
+    """Tone the image like an old photograph."""
     return ImageOps.colorize(
         ImageOps.autocontrast(image.convert("L"), cutoff=1), (56, 34, 18), (255, 240, 206), (178, 128, 78)
     )
@@ -33,7 +33,7 @@ def pastel(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def watercolour(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Let the edges wander, the pigment pool at them, and the paper show."""
+    """Displace the edges, darken them as pooled pigment, and let the paper show."""
     wobbly = displace(image, rng, 2.0)
     soft = wobbly.filter(ImageFilter.ModeFilter(5)).filter(ImageFilter.GaussianBlur(0.8))
     rim = contours(soft).filter(ImageFilter.GaussianBlur(1.2)).point([round(v * 0.5) for v in range(256)])
@@ -44,7 +44,7 @@ def watercolour(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def add_paper_border(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Leave an uneven rim of bare paper round the picture."""
+    """Leave an uneven border of bare paper around the image."""
     width, height = image.size
     x = np.minimum(np.arange(width), np.arange(width)[::-1])
     y = np.minimum(np.arange(height), np.arange(height)[::-1])
@@ -60,7 +60,7 @@ def line_art(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def neon(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Let thick outlines glow in strong colours on a dark wall."""
+    """Draw thick glowing outlines in strong colours on a dark wall."""
     half = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
     vivid = spread_strongest_colour(vivid_colours(half)).resize(image.size, Image.Resampling.BICUBIC)
     lines = outlines(simplify(image), image.size, 3)
@@ -71,14 +71,14 @@ def neon(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def simplify(image: Image.Image) -> Image.Image:
-    """Return the picture at half its size without its small regions, as strong in contrast by night as by day."""
+    """Return the image at half its size without small regions, with the same contrast by night as by day."""
     half = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
     strong = ImageOps.autocontrast(half, cutoff=1, preserve_tone=True)
     return strong.filter(ImageFilter.MedianFilter(7)).filter(ImageFilter.MedianFilter(7))
 
 
 def outlines(shapes: Image.Image, size: tuple[int, int], spread: int = 1) -> Image.Image:
-    """Return where the shapes of a simplified picture meet, as a mask of smooth lines; soft shading has none."""
+    """Return a mask of smooth lines where the shapes of a simplified image meet; soft shading gives no lines."""
     pixels = np.asarray(shapes, dtype=np.float32)
     step = np.zeros(pixels.shape[:2], np.float32)
     step[:, 1:-1] = np.abs(pixels[:, 2:] - pixels[:, :-2]).max(axis=-1)
@@ -89,24 +89,27 @@ def outlines(shapes: Image.Image, size: tuple[int, int], spread: int = 1) -> Ima
 
 
 def vivid_colours(shapes: Image.Image) -> Image.Image:
-    """Bring every colour to full strength in one of twelve hues, grey ones to cyan."""
+    """Map every colour to the strongest of one of twelve hues, and greys to cyan."""
     hue, saturation, _ = shapes.convert("HSV").split()
     full = Image.new("L", shapes.size, 255)
     few = hue.point([round(v * 12 / 256) * 256 // 12 % 256 for v in range(256)])
     coloured = Image.merge("HSV", (few, full.point([205] * 256), full)).convert("RGB")
     strong = saturation.point([255 if v > 45 else 0 for v in range(256)])
     few_colours = Image.composite(coloured, Image.new("RGB", shapes.size, (90, 240, 255)), strong)
-    return few_colours.filter(ImageFilter.ModeFilter(13))  # a window's hue gives way to its house's
+    return few_colours.filter(ImageFilter.ModeFilter(13))  # removes small regions of another hue, such as windows
 
 
 def spread_strongest_colour(vivid: Image.Image) -> Image.Image:
-    """Give both sides of a line the warmer of their two colours, that of the corner last: it belongs to no thing."""
+    """Spread the warmer of two neighbouring colours to both sides of a line.
+
+    The corner's colour is the weakest, because it is the background.
+    """
     best = np.asarray(vivid, dtype=np.int32)
-    behind = best[2, 2]
+    background = best[2, 2]
     code = best @ (1, 256, 65_536)
     _, where, count = np.unique(code, return_inverse=True, return_counts=True)
-    rare = count[where].reshape(code.shape) < 0.01 * code.size  # a blend of two colours, between them
-    strength = best @ (10, 0, -3) - 10_000 * (best == behind).all(axis=-1) - 20_000 * rare
+    rare = count[where].reshape(code.shape) < 0.01 * code.size  # blends of two neighbouring colours
+    strength = best @ (10, 0, -3) - 10_000 * (best == background).all(axis=-1) - 20_000 * rare
     for _ in range(3):
         for shift, axis in ((1, 0), (-1, 0), (1, 1), (-1, 1)):
             stronger = np.roll(strength, shift, axis) > strength
@@ -116,7 +119,7 @@ def spread_strongest_colour(vivid: Image.Image) -> Image.Image:
 
 
 def oil_painting(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Lay the picture in broad dabs of rich warm paint, finer ones where shapes meet."""
+    """Paint the image in broad dabs of rich warm colour, with finer ones where shapes meet."""
     rich = ImageEnhance.Contrast(ImageEnhance.Color(image).enhance(1.25)).enhance(1.05)
     painted = paint_dabs(rich, rich.copy(), rng, 20, 1.0)
     fine = Image.blend(paint_dabs(rich, painted, rng, 12, 0.5), rich, 0.6)
@@ -126,7 +129,7 @@ def oil_painting(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def paint_dabs(source: Image.Image, under: Image.Image, rng: random.Random, step: int, variety: float) -> Image.Image:
-    """Cover a picture with strokes of a brush on a loose grid, each in the colour of its middle, by turns lighter."""
+    """Cover an image with brush strokes on a loose grid, each in a random shade of the colour at its centre."""
     colours = source.filter(ImageFilter.BoxBlur(step // 4))
     big = under.resize((source.width * 2, source.height * 2), Image.Resampling.BILINEAR)
     draw, lean = ImageDraw.Draw(big), rng.uniform(-0.5, 0.5)
@@ -134,8 +137,8 @@ def paint_dabs(source: Image.Image, under: Image.Image, rng: random.Random, step
     rng.shuffle(spots)
     for x, y in spots:
         tone = 1 + variety * rng.choice((-0.16, -0.05, 0.06, 0.16))
-        middle = (min(x, source.width - 1), min(y, source.height - 1))
-        picked = colours.getpixel(middle)
+        centre = (min(x, source.width - 1), min(y, source.height - 1))
+        picked = colours.getpixel(centre)
         assert isinstance(picked, tuple)
         draw.polygon(
             _stroke(x, y, step, lean + rng.uniform(-0.5, 0.5)), tuple(min(255, round(c * tone)) for c in picked)
@@ -144,7 +147,7 @@ def paint_dabs(source: Image.Image, under: Image.Image, rng: random.Random, step
 
 
 def _stroke(x: int, y: int, step: int, lean: float) -> list[tuple[float, float]]:
-    """Return the outline of a stroke nearly twice as long as the grid's step, on a picture of twice the size."""
+    """Return the outline of a stroke nearly twice as long as the grid's step, for an image of twice the size."""
     turns = [2 * math.pi * i / 14 for i in range(14)]
     along, across = (2 * 0.95 * step, 2 * 0.6 * step)
     flat = [(along * math.copysign(abs(math.cos(t)) ** 0.6, math.cos(t)), across * math.sin(t)) for t in turns]
@@ -153,7 +156,7 @@ def _stroke(x: int, y: int, step: int, lean: float) -> list[tuple[float, float]]
 
 
 def pixel_art(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Coarsen the picture to square blocks of few colours."""
+    """Reduce the image to square blocks of few colours."""
     block = 8
     small = image.resize((image.width // block, image.height // block), Image.Resampling.BOX)
     few = ImageEnhance.Color(small).enhance(1.25).quantize(14, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
@@ -161,7 +164,7 @@ def pixel_art(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def storybook_finish(image: Image.Image, rng: random.Random) -> Image.Image:
-    """Finish a picture for the book: rich colours, warm light from above, corners a little darker."""
+    """Apply the house style: rich colours, warm light from above, slightly darker corners."""
     rich = np.asarray(ImageEnhance.Contrast(ImageEnhance.Color(image).enhance(1.35)).enhance(1.08), dtype=np.float32)
     x, y = np.linspace(-1, 1, image.width)[None, :], np.linspace(-1, 1, image.height)[:, None]
     glow = np.clip(1 - np.hypot(x + 0.35, y + 0.75) / 1.5, 0, 1)[..., None] ** 1.3
@@ -172,13 +175,13 @@ def storybook_finish(image: Image.Image, rng: random.Random) -> Image.Image:
 
 
 def is_grey(image: Image.Image) -> bool:
-    """Tell whether a picture has no colour at all."""
+    """Return whether an image has no colour at all."""
     pixels = np.asarray(image, dtype=np.int16)
     return int(np.ptp(pixels, axis=-1).max()) < 8
 
 
 def contours(image: Image.Image) -> Image.Image:
-    """Return where neighbouring colours differ, as a mask."""
+    """Return a mask of where neighbouring colours differ."""
     pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.7)), dtype=np.float32)
     across = np.zeros(pixels.shape[:2], np.float32)
     across[:, 1:-1] += np.abs(pixels[:, 2:] - pixels[:, :-2]).max(axis=-1)
@@ -187,7 +190,7 @@ def contours(image: Image.Image) -> Image.Image:
 
 
 def smooth_noise(size: tuple[int, int], rng: random.Random, cells: int) -> Plane:
-    """Return smooth noise between -1 and 1, height by width."""
+    """Return smooth noise between -1 and 1, height × width."""
     width, height = size
     grid = (max(2, cells * width // min(size)), max(2, cells * height // min(size)))
     noise = np.frombuffer(rng.randbytes(grid[0] * grid[1]), np.uint8).reshape(grid[1], grid[0])

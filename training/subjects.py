@@ -1,4 +1,4 @@
-"""What is in a drawing, how one is thought up, and how it is drawn."""
+"""Subjects of drawings: sample them, and draw them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from training.settings import (
 from training.styles import FINISHES, STYLES
 
 TIMES = tuple(TIMES_OF_DAY)
-# Coloured light makes another colour of these: things keep more of them.
+# Coloured light would turn these into other colours, so objects keep more of their own.
 LIGHT_SENSITIVE_COLOURS = ("grey", "brown", "black", "white")
 WATER_PLACES = ("sea", "lake")
 OBJECT_PLACES: dict[str, tuple[str, ...]] = {
     "ground": ("meadow", "hills", "mountains", "forest", "desert", "snow", "beach", "city"),
-    # In a wall of pines a pine is not seen.
+    # Not the forest: a pine cannot be seen among pines.
     "clearing": ("meadow", "hills", "mountains", "desert", "snow", "beach", "city"),
     "water": WATER_PLACES,
     "shore": ("sea", "beach", "lake", "hills"),
@@ -46,7 +46,10 @@ OBJECT_PLACES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Subject:
-    """All that a caption may name; an empty string is something that is not there."""
+    """Everything a caption may name; an empty string means that the drawing has no such element.
+
+    The field names are stored in shards of latents.
+    """
 
     thing: str = ""
     colour: str = ""
@@ -58,7 +61,7 @@ class Subject:
     finish: str = ""
 
     def words(self) -> list[tuple[str, str]]:
-        """Return what is there as (kind, word) pairs."""
+        """Return the elements that are present as (kind, word) pairs."""
         return [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name)]
 
     def as_dict(self) -> dict[str, str]:
@@ -67,12 +70,12 @@ class Subject:
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> Subject:
-        """Read back what `as_dict` wrote."""
+        """Return the subject that `as_dict` wrote."""
         return Subject(**{f.name: str(values.get(f.name, "")) for f in fields(Subject)})
 
 
 def is_held_out(subject: Subject) -> bool:
-    """Tell whether a subject joins two words that training never sees together."""
+    """Return whether a subject combines two words that training never sees together."""
     return any(_pair_is_held_out(a, b) for a, b in combinations(subject.words(), 2))
 
 
@@ -94,13 +97,13 @@ def _pair_is_held_out(first: tuple[str, str], second: tuple[str, str]) -> bool:
 
 
 def is_trained(subject: Subject) -> bool:
-    """Tell whether all that is in a subject is being taught."""
+    """Return whether all elements of a subject are in the lists of what is trained."""
     lists = {"thing": TRAINED_OBJECTS, "place": TRAINED_PLACES, "weather": TRAINED_WEATHERS, "style": TRAINED_STYLES}
     return all(word in lists[kind] for kind, word in subject.words() if kind in lists)
 
 
 def is_unconditional_scene(subject: Subject) -> bool:
-    """Tell whether a subject is a scene that anybody likes."""
+    """Return whether a subject is one of the scenes for samples without a caption."""
     return (
         subject.place in UNCONDITIONAL_PLACES
         and subject.time in UNCONDITIONAL_TIMES
@@ -111,7 +114,7 @@ def is_unconditional_scene(subject: Subject) -> bool:
 
 
 def sample_subject(rng: random.Random, held: bool | None = False) -> Subject:
-    """Think up a subject for training, or one with a held-out pair of words, or either."""
+    """Return a random subject: without held-out pairs of words, with one (`held=True`), or either (`held=None`)."""
     while True:
         subject = _sample_subject(rng)
         if held is None or is_held_out(subject) == held:
@@ -159,12 +162,12 @@ def _sample_time_and_weather(rng: random.Random, place: str) -> tuple[str, str]:
     if weather == "moon" and time in ("day", "golden hour", "dawn"):
         time = "night"
     if weather == "sun":
-        time = "day"  # at the edges of the day a clear sky has its sun too
+        time = "day"  # at sunset, dawn and golden hour a clear sky shows the sun anyway
     return time, weather
 
 
 def draw(subject: Subject, size: tuple[int, int], seed: int) -> Image.Image:
-    """Draw a subject; the same seed gives the same picture."""
+    """Draw a subject; the same seed gives the same image."""
     rng = random.Random(seed)
     canvas = Canvas(*size)
     if subject.place:
@@ -176,15 +179,15 @@ def draw(subject: Subject, size: tuple[int, int], seed: int) -> Image.Image:
         paint_plain_background(canvas, _jitter_colour(COLOURS[subject.background or "white"], rng))
         if subject.thing:
             _draw_object_alone(canvas, rng, subject)
-    picture = canvas.downsample()
-    styled = STYLES[subject.style](picture, layout_rng(subject.style, rng)) if subject.style else picture
+    image = canvas.downsample()
+    styled = STYLES[subject.style](image, layout_rng(subject.style, rng)) if subject.style else image
     return FINISHES[subject.finish](styled, rng) if subject.finish else styled
 
 
 def _jitter_colour(colour: Rgb, rng: random.Random) -> Rgb:
     shifts = [rng.randint(-6, 6) for _ in colour]
     if max(colour) - min(colour) < 10:
-        shifts = [shifts[0]] * 3  # a grey stays a grey
+        shifts = [shifts[0]] * 3  # keeps greys neutral
     r, g, b = (min(255, max(0, c + shift)) for c, shift in zip(colour, shifts, strict=True))
     return (r, g, b)
 
@@ -238,7 +241,7 @@ def _draw_object_alone(canvas: Canvas, rng: random.Random, subject: Subject) -> 
 
 
 def sample_size(rng: random.Random) -> tuple[int, int]:
-    """Choose a picture size, square ones most often."""
+    """Return a random image size; square ones are the most frequent."""
     sizes, weights = zip(*ASPECTS, strict=True)
     size: tuple[int, int] = rng.choices(sizes, weights)[0]
     return size

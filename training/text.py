@@ -1,4 +1,4 @@
-"""Train the tokenizer and the text encoder on what the drawing code knows about its captions."""
+"""Train the tokenizer and the text encoder to predict a drawing's attributes from its caption."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ LABELS: dict[str, list[str]] = {
 
 
 def train_tokenizer(folder: Path = TOKENIZER) -> CLIPTokenizer:
-    """Learn a byte-level BPE vocabulary from captions and save it in CLIP's form."""
+    """Train a byte-level BPE vocabulary on captions and save it as a CLIP tokenizer."""
     rng = random.Random(SEED)
     texts = [make_caption(sample_subject(rng), rng) for _ in range(20_000)]
-    shape = CLIPTokenizer().backend_tokenizer
-    learner = Tokenizer(models.BPE(continuing_subword_prefix="", end_of_word_suffix="</w>"))
-    learner.normalizer, learner.pre_tokenizer = shape.normalizer, shape.pre_tokenizer
+    clip = CLIPTokenizer().backend_tokenizer
+    bpe = Tokenizer(models.BPE(continuing_subword_prefix="", end_of_word_suffix="</w>"))
+    bpe.normalizer, bpe.pre_tokenizer = clip.normalizer, clip.pre_tokenizer
     alphabet = sorted(_byte_alphabet())
-    learner.train_from_iterator(
+    bpe.train_from_iterator(
         texts,
         trainers.BpeTrainer(
             vocab_size=TEXT.vocabulary_size,
@@ -54,7 +54,7 @@ def train_tokenizer(folder: Path = TOKENIZER) -> CLIPTokenizer:
             show_progress=False,
         ),
     )
-    tokenizer = clip_tokenizer(learner)
+    tokenizer = clip_tokenizer(bpe)
     tokenizer.save_pretrained(folder)
     return tokenizer
 
@@ -63,9 +63,9 @@ def _byte_alphabet() -> list[str]:
     return list(ByteLevel.alphabet())
 
 
-def clip_tokenizer(learner: Tokenizer) -> CLIPTokenizer:
-    """Return a CLIP tokenizer with a learned vocabulary, every byte also as the end of a word."""
-    learned = json.loads(learner.to_str())["model"]
+def clip_tokenizer(bpe: Tokenizer) -> CLIPTokenizer:
+    """Return a CLIP tokenizer with a trained vocabulary, plus every byte as the end of a word."""
+    learned = json.loads(bpe.to_str())["model"]
     pieces = list(learned["vocab"])
     pieces += [f"{byte}</w>" for byte in sorted(_byte_alphabet()) if f"{byte}</w>" not in learned["vocab"]]
     vocabulary = {piece: i for i, piece in enumerate([*pieces, "<|startoftext|>", "<|endoftext|>"])}
@@ -93,7 +93,7 @@ def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
-    """Return padded token ids, as the stock pipeline makes them."""
+    """Return padded token ids, as the stock pipeline computes them, batch × context."""
     ids: Tensor = tokenizer(
         texts, padding="max_length", max_length=TEXT.context, truncation=True, return_tensors="pt"
     ).input_ids
@@ -106,7 +106,7 @@ def encode_labels(subjects: list[Subject]) -> dict[str, Tensor]:
 
 
 class AttributeHeads(nn.Module):
-    """Read each kind of word from an encoded caption: from its last token and from the mean of all."""
+    """Classify each kind of word in an encoded caption, from its pooled state and from the mean of all states."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,16 +115,16 @@ class AttributeHeads(nn.Module):
 
     def forward(self, states: Tensor, pooled: Tensor, labels: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
         """Return the loss and the accuracy for each kind."""
-        losses, right = [], {}
-        for kind, wanted in labels.items():
-            read = self.last[kind](pooled)
-            losses += [F.cross_entropy(read, wanted), F.cross_entropy(self.mean[kind](states.mean(dim=1)), wanted)]
-            right[kind] = (read.argmax(dim=-1) == wanted).float().mean().item()
-        return torch.stack(losses).sum(), right
+        losses, accuracy = [], {}
+        for kind, target in labels.items():
+            scores = self.last[kind](pooled)
+            losses += [F.cross_entropy(scores, target), F.cross_entropy(self.mean[kind](states.mean(dim=1)), target)]
+            accuracy[kind] = (scores.argmax(dim=-1) == target).float().mean().item()
+        return torch.stack(losses).sum(), accuracy
 
 
 def train_text(steps: int = TEXT.steps, device: str = "cpu") -> None:
-    """Train the tokenizer and the encoder from the beginning; it takes a few minutes on one core."""
+    """Train the tokenizer and the encoder from scratch, which takes a few minutes on one core."""
     torch.manual_seed(SEED)
     rng = random.Random(SEED + 3)
     tokenizer = train_tokenizer()
@@ -132,31 +132,31 @@ def train_text(steps: int = TEXT.steps, device: str = "cpu") -> None:
     parameters = [*encoder.parameters(), *heads.parameters()]
     optimiser = torch.optim.AdamW(parameters, lr=TEXT.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, TEXT.learning_rate, total_steps=steps + 1, pct_start=0.1)
-    began = time.monotonic()
+    start = time.monotonic()
     for step in range(1, steps + 1):
         subjects = [sample_subject(rng) for _ in range(TEXT.batch)]
         ids = token_ids(tokenizer, [make_caption(s, rng) for s in subjects]).to(device)
-        wanted = {kind: index.to(device) for kind, index in encode_labels(subjects).items()}
+        labels = {kind: index.to(device) for kind, index in encode_labels(subjects).items()}
         output = encoder(input_ids=ids)
-        loss, right = heads(output.last_hidden_state, output.pooler_output, wanted)
+        loss, accuracy = heads(output.last_hidden_state, output.pooler_output, labels)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         schedule.step()
         if step % 50 == 0:
-            figures = " ".join(f"{kind} {share:.2f}" for kind, share in right.items())
-            print(f"text {step}/{steps} loss {loss.item():.3f} {figures} {time.monotonic() - began:.0f} s", flush=True)
+            figures = " ".join(f"{kind} {share:.2f}" for kind, share in accuracy.items())
+            print(f"text {step}/{steps} loss {loss.item():.3f} {figures} {time.monotonic() - start:.0f} s", flush=True)
     encoder.save_pretrained(STATE)
 
 
 def teach_words(words: list[str], steps: int = TEXT.word_steps, device: str = "cpu") -> None:
-    """Teach the finished encoder more words of the drawing code; what it makes of captions without them stays.
+    """Teach the trained encoder more words, while its output for captions without them stays nearly unchanged.
 
-    A UNet that learnt from this encoder goes on from there: only the new words are new to it.
+    A UNet trained on this encoder can continue with it: only the new words are new to the UNet.
     """
-    if strange := untrained_words(words):
-        raise ValueError(f"no drawing is ever of {', '.join(strange)}: quote words of more than one part")
+    if unknown := untrained_words(words):
+        raise ValueError(f"no drawing has the words {', '.join(unknown)}; quote words that contain spaces")
     torch.manual_seed(SEED + 5)
     rng, tokenizer = random.Random(SEED + 5), CLIPTokenizer.from_pretrained(TOKENIZER)
     before, encoder = (CLIPTextModel.from_pretrained(STATE).to(device) for _ in range(2))
@@ -169,30 +169,30 @@ def teach_words(words: list[str], steps: int = TEXT.word_steps, device: str = "c
         ids = token_ids(tokenizer, [make_caption(subject, rng) for subject in subjects]).to(device)
         labels = {kind: index.to(device) for kind, index in encode_labels(subjects).items()}
         output = encoder(input_ids=ids)
-        read, right = heads(output.last_hidden_state, output.pooler_output, labels)
+        loss, accuracy = heads(output.last_hidden_state, output.pooler_output, labels)
         known = slice(TEXT.batch // 2, None)
         with torch.no_grad():
-            wanted = before(input_ids=ids[known]).last_hidden_state
-        moved = F.mse_loss(output.last_hidden_state[known], wanted)
+            target = before(input_ids=ids[known]).last_hidden_state
+        drift = F.mse_loss(output.last_hidden_state[known], target)
         optimiser.zero_grad()
-        torch.autograd.backward(read + TEXT.anchor_weight * moved)
+        torch.autograd.backward(loss + TEXT.anchor_weight * drift)
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         schedule.step()
         if step % 25 == 0:
-            figures = " ".join(f"{kind} {share:.2f}" for kind, share in right.items())
-            print(f"text words {step}/{steps} known moved {moved.item():.4f}, read {figures}", flush=True)
+            figures = " ".join(f"{kind} {share:.2f}" for kind, share in accuracy.items())
+            print(f"text words {step}/{steps} drift of known words {drift.item():.4f}, accuracy {figures}", flush=True)
     encoder.save_pretrained(STATE)
 
 
 def untrained_words(words: list[str]) -> list[str]:
-    """Return the words that no lesson would ever name, however long one waited."""
+    """Return the words that no training caption would ever contain."""
     drawn = {word for kind, known in LABELS.items() for word in known if word and is_trained(Subject(**{kind: word}))}
     return [word for word in words if word not in drawn]
 
 
 def _balanced_subjects(words: set[str], rng: random.Random) -> list[Subject]:
-    """Think up half a batch that names one of the words, then half a batch that names none."""
+    """Return half a batch of subjects with one of the words, then half a batch without."""
     halves: dict[bool, list[Subject]] = {True: [], False: []}
     while min(map(len, halves.values())) < TEXT.batch // 2:
         subject = sample_subject(rng)

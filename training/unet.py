@@ -1,4 +1,4 @@
-"""Train the UNet on latents: v-prediction, plain loss, text now and then left out."""
+"""Train the UNet on latents: v-prediction, unweighted loss, text dropout."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATE = RUNS / "unet.pt"
 
 
 def noise_schedule() -> DDIMScheduler:
-    """Return the noise that the UNet is trained on: no signal is left at the last step, so that black can be black."""
+    """Return the noise schedule for training, with zero terminal SNR, without which images could not be fully black."""
     return DDIMScheduler(
         num_train_timesteps=UNET.train_timesteps,
         beta_start=0.00085,
@@ -43,7 +43,7 @@ def noise_schedule() -> DDIMScheduler:
 
 
 def build_unet() -> UNet2DConditionModel:
-    """Return an untrained UNet that hears the text at 16×16 and below, and all of it through the time embedding."""
+    """Return an untrained UNet with text cross-attention at 16×16 and 8×8 and pooled text in the time embedding."""
     return UNet2DConditionModel(
         sample_size=32,
         in_channels=4,
@@ -63,7 +63,7 @@ def build_unet() -> UNet2DConditionModel:
 
 @dataclass
 class LatentDataset:
-    """All latents drawn so far, by size; `refresh` takes in the shards that have appeared since."""
+    """All latents written so far, by size; `refresh` loads new shards."""
 
     half: bool
     device: str = "cpu"
@@ -73,43 +73,43 @@ class LatentDataset:
     loaded_shards: set[Path] = field(default_factory=set)
 
     def refresh(self) -> int:
-        """Read new shards and return how many pictures there are."""
+        """Load new shards; return the total number of images."""
         for path in sorted(set(SHARDS.glob("*.pt")) - self.loaded_shards):
             shard, subjects = read_shard(path)
-            kept = [i for i, subject in enumerate(subjects) if is_trained(subject)]
+            used = [i for i, subject in enumerate(subjects) if is_trained(subject)]
             latents = shard["half"] if self.half else shard["full"]
-            self.add((latents.shape[-1], latents.shape[-2]), latents[kept], [subjects[i] for i in kept])
+            self.add((latents.shape[-1], latents.shape[-2]), latents[used], [subjects[i] for i in used])
             self.loaded_shards.add(path)
         return sum(len(s) for s in self.subjects.values())
 
     def add(self, size: tuple[int, int], latents: Tensor, subjects: list[Subject]) -> None:
-        """Take in pictures of one size and what is in them."""
-        known = self.latents.get(size)
+        """Add latents of one size and their subjects."""
+        existing = self.latents.get(size)
         latents = latents.to(self.device)
-        self.latents[size] = latents if known is None else torch.cat([known, latents])
+        self.latents[size] = latents if existing is None else torch.cat([existing, latents])
         self.subjects.setdefault(size, []).extend(subjects)
         self.unconditional[size] = [
             i for i, subject in enumerate(self.subjects[size]) if is_unconditional_scene(subject)
         ]
 
     def batch(self, rng: random.Random, count: int) -> tuple[Tensor, list[str]]:
-        """Choose pictures of one size and word captions; where one is left out, the picture is a pleasant scene."""
+        """Return random latents of one size and their captions; samples without a caption are unconditional scenes."""
         sizes = list(self.subjects)
         size = rng.choices(sizes, [len(self.subjects[s]) for s in sizes])[0]
         subjects, unconditional = self.subjects[size], self.unconditional[size]
         chosen, captions = [], []
         for _ in range(count):
-            left_out = bool(unconditional) and rng.random() < UNET.text_dropout
-            chosen.append(rng.choice(unconditional) if left_out else rng.randrange(len(subjects)))
+            dropped = bool(unconditional) and rng.random() < UNET.text_dropout
+            chosen.append(rng.choice(unconditional) if dropped else rng.randrange(len(subjects)))
             captions.append(
-                unconditional_caption(subjects[chosen[-1]]) if left_out else make_caption(subjects[chosen[-1]], rng)
+                unconditional_caption(subjects[chosen[-1]]) if dropped else make_caption(subjects[chosen[-1]], rng)
             )
         return self.latents[size][chosen].float(), captions
 
 
 @dataclass
 class UnetTrainingState:
-    """What a training run needs to go on."""
+    """The state of a training run, as saved in a checkpoint."""
 
     model: UNet2DConditionModel
     average: UNet2DConditionModel
@@ -118,7 +118,7 @@ class UnetTrainingState:
 
 
 def build_optimisers(model: UNet2DConditionModel) -> list[torch.optim.Optimizer]:
-    """Return Muon for the inner weight matrices and AdamW for the rest: biases, norms, the first and last layers."""
+    """Return Muon for the inner weight matrices, and AdamW for biases, norms and the first and last layers."""
     inner = [p for name, p in model.named_parameters() if p.ndim >= 2 and not name.startswith(("conv_in", "conv_out"))]
     ids = {id(p) for p in inner}
     rest = [p for p in model.parameters() if id(p) not in ids]
@@ -126,7 +126,7 @@ def build_optimisers(model: UNet2DConditionModel) -> list[torch.optim.Optimizer]
 
 
 def start_or_resume(device: str, state: Path = STATE) -> UnetTrainingState:
-    """Load the last checkpoint, or begin."""
+    """Load the last checkpoint, or return a new training state."""
     torch.manual_seed(SEED)
     model = build_unet()
     average = copy.deepcopy(model).requires_grad_(False)
@@ -143,14 +143,14 @@ def start_or_resume(device: str, state: Path = STATE) -> UnetTrainingState:
 
 
 def state_from_weights(weights: dict[str, Tensor], samples: int) -> UnetTrainingState:
-    """Return a run that goes on from finished weights; the optimisers begin anew."""
+    """Return a training state with these weights and fresh optimisers."""
     model = build_unet()
     model.load_state_dict(weights)
     return UnetTrainingState(model, copy.deepcopy(model).requires_grad_(False), build_optimisers(model), samples)
 
 
 def save_checkpoint(run: UnetTrainingState, state: Path = STATE) -> None:
-    """Write a checkpoint at once or not at all."""
+    """Write a checkpoint atomically."""
     part = state.with_suffix(".part")
     values = {
         "model": run.model.state_dict(),
@@ -163,14 +163,14 @@ def save_checkpoint(run: UnetTrainingState, state: Path = STATE) -> None:
 
 
 def learning_rate(samples: int, total: int, batch: int) -> float:
-    """Rise over the first steps, hold, and fall linearly over the last third."""
+    """Return the learning rate: linear warm-up, constant, then linear decay over the last third."""
     rise = min(1.0, (samples / batch + 1) / UNET.warmup_steps)
     fall = min(1.0, 3 * max(0.0, 1 - samples / total))
     return UNET.learning_rate * rise * max(0.02, fall)
 
 
 class CaptionEncoder:
-    """Encode captions with the finished text encoder."""
+    """Encode captions with the trained text encoder."""
 
     def __init__(self, device: str) -> None:
         self.tokenizer = CLIPTokenizer.from_pretrained(text.TOKENIZER)
@@ -186,20 +186,20 @@ class CaptionEncoder:
 
 
 def v_errors(model: UNet2DConditionModel, latents: Tensor, states: Tensor, alphas: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each picture's squared error in v, and its timestep; the timesteps are spread evenly over a batch."""
+    """Return each image's mean squared error in v, and its timestep; timesteps are spread evenly over the batch."""
     count = latents.shape[0]
     spread = (torch.arange(count, device=latents.device) + torch.rand(1, device=latents.device)) / count
     timesteps = (spread * UNET.train_timesteps).long().clamp(max=UNET.train_timesteps - 1)
     signal = alphas[timesteps].sqrt()[:, None, None, None]
     noise_share = (1 - alphas[timesteps]).sqrt()[:, None, None, None]
     noise = torch.randn_like(latents)
-    wanted = signal * noise - noise_share * latents
-    made = model(signal * latents + noise_share * noise, timesteps, encoder_hidden_states=states).sample
-    return (made.float() - wanted).pow(2).mean(dim=(1, 2, 3)), timesteps
+    target = signal * noise - noise_share * latents
+    predicted = model(signal * latents + noise_share * noise, timesteps, encoder_hidden_states=states).sample
+    return (predicted.float() - target).pow(2).mean(dim=(1, 2, 3)), timesteps
 
 
 def interval_timer(minutes: float) -> Iterator[bool]:
-    """Yield whether another span of minutes has passed."""
+    """Yield whether another interval of `minutes` has passed."""
     last = time.monotonic()
     while True:
         due = time.monotonic() - last > minutes * 60
@@ -209,19 +209,19 @@ def interval_timer(minutes: float) -> Iterator[bool]:
 
 
 class LossMeter:
-    """The mean v-error in each quarter of the noise range, from nearly clean to nearly noise."""
+    """The mean v-error in each quarter of the timesteps, from nearly clean to nearly pure noise."""
 
     def __init__(self, device: str) -> None:
         self.sums, self.counts = torch.zeros(4, device=device), torch.zeros(4, device=device)
 
     def add(self, errors: Tensor, timesteps: Tensor) -> None:
-        """Take in a batch; nothing is copied off the device."""
+        """Add a batch, without copying anything off the device."""
         quarter = timesteps * 4 // UNET.train_timesteps
         self.sums.index_add_(0, quarter, errors.detach())
         self.counts.index_add_(0, quarter, torch.ones_like(errors))
 
     def report(self) -> str:
-        """Return the means as text and begin anew."""
+        """Return the means as text, and reset them."""
         text = " ".join(f"{error:.4f}" for error in (self.sums / self.counts).tolist())
         self.sums.zero_()
         self.counts.zero_()
@@ -231,7 +231,7 @@ class LossMeter:
 def train_step(
     run: UnetTrainingState, latents: Tensor, states: Tensor, alphas: Tensor, rate: float
 ) -> tuple[Tensor, Tensor]:
-    """Learn from one batch; return the errors and timesteps."""
+    """Train on one batch; return the errors and timesteps."""
     for optimiser in run.optimisers:
         for group in optimiser.param_groups:
             group["lr"] = rate
@@ -248,14 +248,14 @@ def train_step(
 
 
 def optimise_for_cpu(run: UnetTrainingState) -> None:
-    """Lay a run out as a CPU learns fastest; the numbers stay what they are."""
+    """Switch to the attention and memory format that train fastest on a CPU; results stay the same."""
     for model in (run.model, run.average):
         model.set_attn_processor(PlainAttention())
         model.to(memory_format=torch.channels_last)
 
 
 def train_unet(total: int = UNET.samples, batch: int = UNET.batch, device: str = "cpu", minutes: float = 4.0) -> None:
-    """Train until the number of samples is reached, going on from the last checkpoint."""
+    """Train from the last checkpoint until `total` samples are reached."""
     run, captions = start_or_resume(device), CaptionEncoder(device)
     if device == "cpu":
         optimise_for_cpu(run)
@@ -264,18 +264,18 @@ def train_unet(total: int = UNET.samples, batch: int = UNET.batch, device: str =
     alphas = noise_schedule().alphas_cumprod.to(device)
     dataset = LatentDataset(run.samples < UNET.half_size_samples, device)
     dataset.refresh()
-    meter, first, began = LossMeter(device), run.samples, time.monotonic()
+    meter, first, start = LossMeter(device), run.samples, time.monotonic()
     save_due, report_due = interval_timer(minutes), interval_timer(minutes / 4)
     while run.samples < total:
         if dataset.half and run.samples >= UNET.half_size_samples:
             dataset = LatentDataset(False, device)
             dataset.refresh()
-        latents, words = dataset.batch(rng, batch * (2 if dataset.half else 1))
-        meter.add(*train_step(run, latents, captions.encode(words), alphas, learning_rate(run.samples, total, batch)))
+        latents, texts = dataset.batch(rng, batch * (2 if dataset.half else 1))
+        meter.add(*train_step(run, latents, captions.encode(texts), alphas, learning_rate(run.samples, total, batch)))
         if next(report_due):
-            speed = (run.samples - first) / (time.monotonic() - began)
+            speed = (run.samples - first) / (time.monotonic() - start)
             print(f"unet {run.samples}/{total} v-error by quarter {meter.report()} {speed:.1f}/s", flush=True)
         if next(save_due):
             save_checkpoint(run)
-            print(f"unet saved, {dataset.refresh()} pictures", flush=True)
+            print(f"unet saved, {dataset.refresh()} images", flush=True)
     save_checkpoint(run)

@@ -1,4 +1,4 @@
-"""Train the autoencoder, first towards a thumbnail, then towards the picture."""
+"""Train the autoencoder, guiding its latents towards a thumbnail of the image at first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATE = RUNS / "vae.pt"
 
 @dataclass
 class VaeTrainingState:
-    """What a training run needs to go on."""
+    """The state of a training run, as saved in a checkpoint."""
 
     model: AutoencoderKL
     average: AutoencoderKL
@@ -36,7 +36,7 @@ class VaeTrainingState:
 
 
 def build_vae() -> AutoencoderKL:
-    """Return an untrained autoencoder: 8 times smaller, four latent channels."""
+    """Return an untrained autoencoder that downsamples 8 times to four latent channels."""
     levels = len(VAE.block_out_channels)
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * levels,
@@ -52,11 +52,11 @@ def build_vae() -> AutoencoderKL:
 
 @torch.no_grad()
 def init_as_thumbnail(vae: AutoencoderKL) -> None:
-    """Set the weights so that the untrained autoencoder already shrinks a picture to a thumbnail and enlarges that.
+    """Initialise the weights so that the untrained autoencoder encodes a thumbnail and decodes it by upscaling.
 
-    From its default start it spends thousands of steps on finding that out. Colours travel as pairs +c, −c, since
-    silu(c) − silu(−c) = c and a pair adds nothing to the mean that a norm takes away; two constant channels keep the
-    norm from stretching a dark or plain picture.
+    With the default initialisation, learning this takes thousands of steps. Colours are passed as pairs +c, −c, because
+    silu(c) − silu(−c) = c and a pair does not change the mean that a norm subtracts. Two constant channels keep the
+    norm from amplifying a dark or plain image.
     """
     for part in (vae.encoder, vae.decoder):
         for module in part.modules():
@@ -82,7 +82,7 @@ def _biases(conv: nn.Conv2d) -> Tensor:
 
 
 def _pass_through(conv: nn.Conv2d, tap: float, taps: tuple[tuple[int, int], ...] | None = None) -> None:
-    """Let a convolution hand each channel on, with a little of its random start for the rest."""
+    """Make a convolution pass each channel on, with a tenth of its random initialisation."""
     middle = conv.kernel_size[0] // 2
     shared = min(conv.in_channels, conv.out_channels)
     conv.weight[:shared] *= 0.1
@@ -101,7 +101,7 @@ def _fan_out(conv: nn.Conv2d) -> None:
 
 
 def _fan_in(conv: nn.Conv2d) -> None:
-    """Read the colours back from their pairs."""
+    """Recover the colours from their pairs."""
     conv.weight.mul_(0.1)
     _biases(conv).zero_()
     for i in range(3):
@@ -109,26 +109,26 @@ def _fan_in(conv: nn.Conv2d) -> None:
 
 
 @torch.no_grad()
-def match_gain(vae: AutoencoderKL, pictures: Tensor) -> None:
-    """Scale both last convolutions so that latents match the thumbnail and pictures match the source."""
-    small = F.avg_pool2d(pictures, 8)
-    latents = encode_mean(vae, pictures)[:, :3]
-    vae.encoder.conv_out.weight[:3] *= (latents * small).sum() / latents.pow(2).sum()
-    made = vae.decoder(vae.post_quant_conv(encode_mean(vae, pictures)))
-    vae.decoder.conv_out.weight *= (made * pictures).sum() / made.pow(2).sum()
+def match_gain(vae: AutoencoderKL, images: Tensor) -> None:
+    """Scale both last convolutions so that latents match the thumbnail and reconstructions match the images."""
+    thumbnail = F.avg_pool2d(images, 8)
+    latents = encode_mean(vae, images)[:, :3]
+    vae.encoder.conv_out.weight[:3] *= (latents * thumbnail).sum() / latents.pow(2).sum()
+    output = vae.decoder(vae.post_quant_conv(encode_mean(vae, images)))
+    vae.decoder.conv_out.weight *= (output * images).sum() / output.pow(2).sum()
 
 
 @torch.no_grad()
 def silence_variance(vae: AutoencoderKL) -> None:
-    """Make the encoder's variance a small constant: training used none of its own."""
+    """Set the encoder's variance to a small constant, because training never used it."""
     vae.quant_conv.weight[4:] = 0
     vae.quant_conv.bias[4:] = -8.0
 
 
 @torch.no_grad()
-def whiten(vae: AutoencoderKL, pictures: list[np.ndarray]) -> None:
-    """Give every latent channel mean 0 and variance 1, without changing any reconstruction."""
-    latents = torch.cat([encode_mean(vae, to_tensor([Image.fromarray(p)])).flatten(2)[0] for p in pictures], dim=-1)
+def whiten(vae: AutoencoderKL, images: list[np.ndarray]) -> None:
+    """Normalise every latent channel to mean 0 and variance 1, without changing any reconstruction."""
+    latents = torch.cat([encode_mean(vae, to_tensor([Image.fromarray(p)])).flatten(2)[0] for p in images], dim=-1)
     mean, deviation = latents.mean(dim=-1), latents.std(dim=-1)
     vae.post_quant_conv.bias += (vae.post_quant_conv.weight[:, :, 0, 0] * mean).sum(dim=1)
     vae.post_quant_conv.weight *= deviation[None, :, None, None]
@@ -136,75 +136,75 @@ def whiten(vae: AutoencoderKL, pictures: list[np.ndarray]) -> None:
     vae.quant_conv.weight[:4] /= deviation[:, None, None, None]
 
 
-def to_tensor(pictures: list[Image.Image]) -> Tensor:
-    """Return pictures of one size as values between -1 and 1, batch × 3 × height × width."""
-    stack = np.stack([np.asarray(p) for p in pictures])
+def to_tensor(images: list[Image.Image]) -> Tensor:
+    """Return images of one size as values between -1 and 1, batch × 3 × height × width."""
+    stack = np.stack([np.asarray(p) for p in images])
     return torch.from_numpy(stack).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def draw_images(count: int, seed: int) -> list[np.ndarray]:
-    """Draw pictures of every kind and size."""
+    """Draw random subjects in random sizes."""
     rng = random.Random(seed)
     return [np.asarray(draw(sample_subject(rng), sample_size(rng), rng.randrange(2**31))) for _ in range(count)]
 
 
-def random_crops(pictures: list[np.ndarray], rng: random.Random, count: int, side: int) -> Tensor:
-    """Cut random squares out of random pictures, half mirrored, mostly the busiest of three."""
-    cut = []
+def random_crops(images: list[np.ndarray], rng: random.Random, count: int, side: int) -> Tensor:
+    """Return random square crops, half of them mirrored; three of four are the busiest of three crops."""
+    crops = []
     for _ in range(count):
-        squares = [_random_square(rng.choice(pictures), rng, side) for _ in range(3 if rng.random() < 0.75 else 1)]
+        squares = [_random_square(rng.choice(images), rng, side) for _ in range(3 if rng.random() < 0.75 else 1)]
         square = max(squares, key=lambda s: int(np.abs(np.diff(s[:, :, 1].astype(np.int16), axis=1)).sum()))
-        cut.append(square[:, ::-1] if rng.random() < 0.5 else square)
-    return torch.from_numpy(np.stack(cut)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        crops.append(square[:, ::-1] if rng.random() < 0.5 else square)
+    return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def _random_square(picture: np.ndarray, rng: random.Random, side: int) -> np.ndarray:
-    y, x = rng.randrange(picture.shape[0] - side + 1), rng.randrange(picture.shape[1] - side + 1)
-    return picture[y : y + side, x : x + side]
+def _random_square(image: np.ndarray, rng: random.Random, side: int) -> np.ndarray:
+    y, x = rng.randrange(image.shape[0] - side + 1), rng.randrange(image.shape[1] - side + 1)
+    return image[y : y + side, x : x + side]
 
 
-def encode_mean(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
+def encode_mean(vae: AutoencoderKL, images: Tensor) -> Tensor:
     """Return the latents without noise."""
-    mean: Tensor = vae.quant_conv(vae.encoder(pictures))[:, :4]
+    mean: Tensor = vae.quant_conv(vae.encoder(images))[:, :4]
     return mean
 
 
-def edge_loss(made: Tensor, wanted: Tensor) -> Tensor:
-    """Compare the differences between neighbouring pixels."""
-    across = (made.diff(dim=-1) - wanted.diff(dim=-1)).abs().mean()
-    down = (made.diff(dim=-2) - wanted.diff(dim=-2)).abs().mean()
+def edge_loss(output: Tensor, target: Tensor) -> Tensor:
+    """Return the mean absolute error of the differences between neighbouring pixels."""
+    across = (output.diff(dim=-1) - target.diff(dim=-1)).abs().mean()
+    down = (output.diff(dim=-2) - target.diff(dim=-2)).abs().mean()
     return across + down
 
 
-def image_loss(made: Tensor, wanted: Tensor) -> Tensor:
-    """Compare pictures by their colours and their edges."""
-    return (made - wanted).abs().mean() + 2 * F.mse_loss(made, wanted) + 0.5 * edge_loss(made, wanted)
+def image_loss(output: Tensor, target: Tensor) -> Tensor:
+    """Return the loss over colours and edges."""
+    return (output - target).abs().mean() + 2 * F.mse_loss(output, target) + 0.5 * edge_loss(output, target)
 
 
-def training_loss(vae: AutoencoderKL, pictures: Tensor, step: int, noise: float) -> tuple[Tensor, Tensor]:
+def training_loss(vae: AutoencoderKL, images: Tensor, step: int, noise: float) -> tuple[Tensor, Tensor]:
     """Return the loss and the reconstruction."""
-    latents = encode_mean(vae, pictures).float()
-    made = vae.decoder(vae.post_quant_conv(latents + noise * torch.randn_like(latents))).float()
-    thumbnail = F.avg_pool2d(pictures, 8)
+    latents = encode_mean(vae, images).float()
+    output = vae.decoder(vae.post_quant_conv(latents + noise * torch.randn_like(latents))).float()
+    thumbnail = F.avg_pool2d(images, 8)
     guide = max(0.002, 1 - step / VAE.thumbnail_steps)
-    loss = image_loss(made, pictures) + guide * (latents[:, :3] - thumbnail).abs().mean()
-    return loss + 1e-4 * latents.pow(2).mean(), made
+    loss = image_loss(output, images) + guide * (latents[:, :3] - thumbnail).abs().mean()
+    return loss + 1e-4 * latents.pow(2).mean(), output
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Rise for 100 steps, then fall along a cosine to a fiftieth."""
+    """Return the learning rate: a linear warm-up over 100 steps, then a cosine decay to a fiftieth."""
     rise = min(1.0, (step + 1) / 100)
     fall = 0.5 * (1 + float(np.cos(np.pi * min(1.0, step / steps))))
     return peak * rise * (0.02 + 0.98 * fall)
 
 
 def build_optimiser(model: AutoencoderKL, peak: float) -> torch.optim.AdamW:
-    """Return the optimiser of a whole autoencoder."""
+    """Return the optimiser for all weights of the autoencoder."""
     return torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=1e-4, betas=(0.9, 0.98))
 
 
 def start_or_resume(state: Path, peak: float, device: str = "cpu") -> VaeTrainingState:
-    """Load the last checkpoint, or begin."""
+    """Load the last checkpoint, or return a new training state."""
     torch.manual_seed(SEED)
     model = build_vae()
     init_as_thumbnail(model)
@@ -221,7 +221,7 @@ def start_or_resume(state: Path, peak: float, device: str = "cpu") -> VaeTrainin
 
 
 def freeze_encoder() -> None:
-    """Settle the latents: go on from the averaged weights, whitened, and train only the decoder from now on."""
+    """Fix the latents: whiten the averaged weights and continue from them; afterwards only the decoder is trained."""
     progress = start_or_resume(STATE, VAE.learning_rate)
     whiten(progress.average, draw_images(200, SEED + 2))
     progress.model.load_state_dict(progress.average.state_dict())
@@ -230,14 +230,14 @@ def freeze_encoder() -> None:
 
 
 def load_trained_vae() -> AutoencoderKL:
-    """Return the averaged weights of the last checkpoint."""
+    """Return the autoencoder with the averaged weights of the last checkpoint."""
     vae = build_vae()
     vae.load_state_dict(torch.load(STATE, weights_only=True, map_location="cpu")["average"])
     return vae.eval()
 
 
 def save_checkpoint(progress: VaeTrainingState, state: Path) -> None:
-    """Write a checkpoint at once or not at all."""
+    """Write a checkpoint atomically."""
     state.parent.mkdir(parents=True, exist_ok=True)
     part = state.with_suffix(".part")
     values = {
@@ -251,32 +251,32 @@ def save_checkpoint(progress: VaeTrainingState, state: Path) -> None:
 
 
 @torch.no_grad()
-def psnr(vae: AutoencoderKL, pictures: list[np.ndarray]) -> float:
-    """Return the mean peak signal-to-noise ratio of reconstructed pictures in decibel."""
+def psnr(vae: AutoencoderKL, images: list[np.ndarray]) -> float:
+    """Return the mean peak signal-to-noise ratio of reconstructed images in decibels."""
     scores = []
-    for picture in pictures:
-        target = to_tensor([Image.fromarray(picture)]).to(vae.device)
-        made = vae.decoder(vae.post_quant_conv(encode_mean(vae, target))).clamp(-1, 1)
-        scores.append(10 * torch.log10(4 / F.mse_loss(made, target)).item())
+    for image in images:
+        target = to_tensor([Image.fromarray(image)]).to(vae.device)
+        output = vae.decoder(vae.post_quant_conv(encode_mean(vae, target))).clamp(-1, 1)
+        scores.append(10 * torch.log10(4 / F.mse_loss(output, target)).item())
     return sum(scores) / len(scores)
 
 
 def train_vae(steps: int = VAE.steps, batch: int = VAE.batch, device: str = "cpu", decoder_only: bool = False) -> None:
-    """Train until the number of steps is reached, going on from the last checkpoint."""
+    """Train from the last checkpoint until `steps` are reached."""
     progress = start_or_resume(STATE, VAE.learning_rate, device)
-    pictures, held = draw_images(VAE.images, SEED), draw_images(48, SEED + 1)
+    images, held_out = draw_images(VAE.images, SEED), draw_images(48, SEED + 1)
     rng = random.Random(SEED + progress.step)
-    began = time.monotonic()
+    start = time.monotonic()
     noise = VAE.decoder_noise if decoder_only else 2 * VAE.latent_noise
     if decoder_only:
         progress.model.encoder.requires_grad_(False)
         progress.model.quant_conv.requires_grad_(False)
     while progress.step < steps:
-        wanted = random_crops(pictures, rng, batch, VAE.crop).to(device)
+        target = random_crops(images, rng, batch, VAE.crop).to(device)
         for group in progress.optimiser.param_groups:
             group["lr"] = learning_rate(progress.step, steps, VAE.learning_rate)
         with torch.autocast(device, torch.bfloat16):
-            loss, made = training_loss(progress.model, wanted, progress.step, noise * torch.rand(1).item())
+            loss, output = training_loss(progress.model, target, progress.step, noise * torch.rand(1).item())
         progress.optimiser.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(progress.model.parameters(), 1.0)
@@ -284,17 +284,15 @@ def train_vae(steps: int = VAE.steps, batch: int = VAE.batch, device: str = "cpu
         progress.step += 1
         update_ema(progress.average, progress.model, min(VAE.ema, progress.step / (progress.step + 10)))
         if progress.step % 50 == 0:
-            now = 10 * torch.log10(4 / F.mse_loss(made.detach(), wanted)).item()
-            print(
-                f"vae {progress.step}/{steps} loss {loss.item():.4f} psnr {now:.1f} {time.monotonic() - began:.0f} s",
-                flush=True,
-            )
+            batch_psnr = 10 * torch.log10(4 / F.mse_loss(output.detach(), target)).item()
+            report = f"loss {loss.item():.4f} psnr {batch_psnr:.1f} {time.monotonic() - start:.0f} s"
+            print(f"vae {progress.step}/{steps} {report}", flush=True)
         if progress.step % 500 == 0 or progress.step == steps:
             save_checkpoint(progress, STATE)
-            print(f"vae held-out psnr {psnr(progress.average, held):.2f} dB", flush=True)
+            print(f"vae held-out psnr {psnr(progress.average, held_out):.2f} dB", flush=True)
 
 
 @torch.no_grad()
 def update_ema(average: torch.nn.Module, model: torch.nn.Module, keep: float) -> None:
-    """Move the average a little towards the model."""
+    """Update the exponential moving average of the weights; `keep` is the weight of the old average."""
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - keep)

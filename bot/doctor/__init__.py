@@ -1,1 +1,1 @@
-"""What is wrong with an installation, and what mends it; looking changes nothing."""
+"""Read-only checks of an installation, each failure with a fix."""

@@ -1,4 +1,4 @@
-"""The bot's account at Discord: its token, its clock, the gateway and the intents."""
+"""Check the bot's Discord account: token, clock, gateway, intents, servers and commands."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from bot.doctor.result import CheckResult, failed, passed, skipped, with_timeout
 from bot.doctor.servers import check_servers
 
 CHECK_TIMEOUT_S = 30.0  # seconds for each check
-MAX_SKEW_S = 10.0  # seconds; from about thirty on, answers by the interaction's token come too late
-MIN_LOGINS_LEFT = 20  # of the thousand that Discord allows a day
-HELLO_OPCODE = 10  # the gateway's first word
+MAX_SKEW_S = 10.0  # seconds; from about 30 on, replies to interactions can come too late
+MIN_LOGINS_LEFT = 20  # of the 1000 that Discord allows a day
+HELLO_OPCODE = 10  # of the gateway's first message
 PORTAL = "https://discord.com/developers/applications > your application > Bot"
-# What each privileged intent is called in the portal, and the flags of an application that may have it.
+# Name of each privileged intent in the portal, and the application flag that grants it.
 PRIVILEGED = {
     "presences": ("Presence Intent", "gateway_presence"),
     "members": ("Server Members Intent", "gateway_guild_members"),
@@ -33,7 +33,7 @@ PRIVILEGED = {
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The bot as Discord knows it: the settings it runs with, and its application as JSON."""
+    """The bot's settings, a REST client with its token, and its application as JSON."""
 
     config: Config
     api: RestClient
@@ -44,13 +44,13 @@ Check = Callable[[Account], Awaitable[list[CheckResult]]]
 
 
 async def check_account(config: Config, clock: Callable[[], float] = time.time) -> list[CheckResult]:
-    """Check the token, then everything that can only be asked with it."""
+    """Check the token, then everything that needs a valid token."""
     async with RestClient.open(config, clock) as api:
         token, application = await _check_token(config, api)
         results = [token]
         for subject, check in CHECKS.items():
             if application is None:
-                results.append(skipped(subject, "not checked, since that needs a token that Discord knows"))
+                results.append(skipped(subject, "not checked: needs a valid token"))
             else:
                 results += await with_timeout(CHECK_TIMEOUT_S, subject, check(Account(config, api, application)))
     return results
@@ -62,9 +62,11 @@ async def _check_token(config: Config, api: RestClient) -> tuple[CheckResult, di
     try:
         me, application = await api.get("/users/@me"), await api.get("/applications/@me")
     except UnauthorizedError:
-        return failed("token", "Discord refuses DISCORD_TOKEN", f"{PORTAL} > Reset Token, and copy the new one."), None
+        return failed(
+            "token", "Discord refuses DISCORD_TOKEN", f"{PORTAL} > Reset Token, then copy the new one into .env."
+        ), None
     except UnreachableError as error:
-        fix = "See that this machine reaches the internet, and that DISCORD_API_URL is right."
+        fix = "Check this machine's internet connection and DISCORD_API_URL."
         return skipped("token", str(error), fix), None
     return passed("token", f"Discord knows the bot as {me['username']} ({me['id']})"), application
 
@@ -72,12 +74,12 @@ async def _check_token(config: Config, api: RestClient) -> tuple[CheckResult, di
 async def _check_clock(account: Account) -> list[CheckResult]:
     skew = account.api.skew
     if skew is None:
-        return [skipped("clock", "Discord does not say what time it is")]
+        return [skipped("clock", "Discord sent no time to compare with")]
     if abs(skew) > MAX_SKEW_S:
         direction = "ahead of" if skew > 0 else "behind"
-        text = f"this machine's is {abs(skew):.0f} s {direction} Discord's"
-        return [failed("clock", text, "Switch on the synchronisation of time: timedatectl set-ntp true.")]
-    return [passed("clock", "the same as Discord's, to a few seconds")]
+        text = f"this machine's clock is {abs(skew):.0f} s {direction} Discord's"
+        return [failed("clock", text, "Turn on time synchronisation: timedatectl set-ntp true.")]
+    return [passed("clock", f"within {MAX_SKEW_S:g} s of Discord's")]
 
 
 async def _check_gateway(account: Account) -> list[CheckResult]:
@@ -86,20 +88,20 @@ async def _check_gateway(account: Account) -> list[CheckResult]:
     try:
         await _await_hello(account.api.session, bot["url"])
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        fix = "See that a firewall or proxy lets WebSockets through."
+        fix = "Make sure that firewalls and proxies let WebSockets through."
         return [failed("gateway", f"{bot['url']} cannot be reached: {error or type(error).__name__}", fix)]
     if limit["remaining"] < MIN_LOGINS_LEFT:
         reset = _format_reset(limit["reset_after"])
-        text = f"only {limit['remaining']} logins are left of {limit['total']}, until {reset}"
-        return [failed("gateway", text, "Something restarts the bot again and again: its log says why.")]
-    return [passed("gateway", f"it answers; {limit['remaining']} of {limit['total']} logins are left today")]
+        text = f"only {limit['remaining']} of {limit['total']} logins are left; the count resets {reset}"
+        return [failed("gateway", text, "Something keeps restarting the bot: look for the cause in its log.")]
+    return [passed("gateway", f"reachable; {limit['remaining']} of {limit['total']} logins are left today")]
 
 
 async def _await_hello(session: aiohttp.ClientSession, url: str) -> None:
-    """Connect and listen, without logging in: another bot of this account would notice that."""
+    """Wait for the gateway's hello without identifying, so that a running bot of this account is not disturbed."""
     async with asyncio.timeout(10), session.ws_connect(url, params={"v": "10", "encoding": "json"}) as socket:
         if (await socket.receive_json())["op"] != HELLO_OPCODE:
-            raise ValueError("it does not speak as a gateway does")
+            raise ValueError("it did not send a gateway's hello")
 
 
 async def _check_intents(account: Account) -> list[CheckResult]:
@@ -111,14 +113,16 @@ async def _check_intents(account: Account) -> list[CheckResult]:
         if not (getattr(flags, flag) or getattr(flags, f"{flag}_limited"))
     ]
     if missing:
-        return [failed("intents", f"Discord would refuse the bot without {', '.join(missing)}", f"Allow it: {PORTAL}.")]
+        return [
+            failed("intents", f"not allowed by Discord, but needed: {', '.join(missing)}", f"Turn it on at {PORTAL}.")
+        ]
     return [
-        passed("intents", "the bot needs none that Discord would have to allow" if not needed else "all are allowed")
+        passed("intents", "the bot needs no privileged intents" if not needed else "all privileged intents are allowed")
     ]
 
 
 def _format_reset(milliseconds: int) -> str:
-    return f"{milliseconds / 3_600_000:.1f} hours from now"
+    return f"in {milliseconds / 3_600_000:.1f} hours"
 
 
 CHECKS: dict[str, Check] = {

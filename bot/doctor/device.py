@@ -1,4 +1,4 @@
-"""Whether the device draws: asked of a process of its own, since the bot's does without PyTorch."""
+"""Check that the device works, in a separate process because the bot's process does not import PyTorch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MIN_FREE_BYTES = 2**30  # bytes
 
 
 async def check_device(name: str, models: Sequence[str] = ()) -> list[CheckResult]:
-    """Check the device that DEVICE names by letting it reckon a little, and that the largest model has room on it."""
+    """Check that the device DEVICE names can compute, and that the largest model fits into its memory."""
     weights = await in_daemon_thread(lambda: largest_parameter_count(models))
     probe = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "generation.engine.device.device_probe", name, cwd=ROOT, stdout=PIPE, stderr=PIPE
@@ -37,9 +37,7 @@ async def check_device(name: str, models: Sequence[str] = ()) -> list[CheckResul
 def _evaluate(device: dict[str, Any], weights: int = 0) -> CheckResult:
     text = f"{device['name']} ({device['device']}), {_gib(device['free'])} of {_gib(device['total'])} GiB free"
     if device["free"] < MIN_FREE_BYTES:
-        return failed(
-            "device", text, "End what else takes its memory. The bot itself, if it is running, is no trouble."
-        )
+        return failed("device", text, "Stop other programs that use its memory. A running Atelier is fine.")
     needed = weights * device["bytes"] + MIN_FREE_BYTES
     if weights and needed > device["total"]:
         return failed("device", f"{text}; the model needs {_gib(needed)}", "Choose a smaller MODEL, or set DEVICE=cpu.")
@@ -49,13 +47,13 @@ def _evaluate(device: dict[str, Any], weights: int = 0) -> CheckResult:
 
 def _suggest_fix(name: str) -> str:
     if name.startswith("cuda"):
-        return "Install the GPU's driver (nvidia-smi must name the GPU), or set DEVICE=auto."
-    return "Install the packages again: delete .venv and run scripts/environment."
+        return "Install the GPU's driver (nvidia-smi must list the GPU), or set DEVICE=auto."
+    return "Reinstall the packages: delete .venv and run scripts/environment."
 
 
 def _last_line(text: bytes) -> str:
     lines = text.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "the process that asks it ended without a word"
+    return lines[-1] if lines else "the probe ended without output"
 
 
 def _gib(size: int) -> str:

@@ -1,4 +1,4 @@
-"""Whether the model's files are all there, whole, and of the kind that is loaded."""
+"""Check that the files of the models are complete, undamaged and loadable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from generation.models.model import CONVERT_HINT, Model, describe_model
 from generation.models.registry import ModelRegistry
 from generation.models.safetensors_header import read_header
 
-# The parts of a Stable Diffusion pipeline, and what each must hold besides weights.
+# The components of a Stable Diffusion pipeline; each must have one of these files, apart from weights.
 COMPONENT_FILES = {
     "tokenizer": ("tokenizer.json", "vocab.json"),
     "tokenizer_2": ("tokenizer.json", "vocab.json"),
@@ -37,15 +37,15 @@ WEIGHT_FILES = {
 }
 XL_COMPONENTS = ("tokenizer_2", "text_encoder_2")
 TEXT_COMPONENTS = ("tokenizer", "text_encoder")
-# Of the families that are drawn whole: parts that are never loaded, and kinds of parts that are no networks.
+# For pipeline families: components that are never loaded, and class name suffixes of components without weights.
 UNUSED_COMPONENTS = ("safety_checker", "feature_extractor", "image_processor", "watermarker")
 NON_NETWORK_SUFFIXES = ("Tokenizer", "TokenizerFast", "Scheduler")
 PICKLED_PATTERNS = ("*.bin", "*.ckpt", "*.pt", "*.pth")
-FIX_DOWNLOAD = "Download the model again; a clone by git needs git-lfs."
+FIX_DOWNLOAD = "Download the model again; git clone needs git-lfs."
 
 
 class _ModelFilesError(Exception):
-    """What is wrong with a model's files, and what mends it."""
+    """A problem with a model's files, and its fix."""
 
     def __init__(self, text: str, fix: str = FIX_DOWNLOAD) -> None:
         super().__init__(text)
@@ -53,14 +53,14 @@ class _ModelFilesError(Exception):
 
 
 def check_models(refs: Sequence[str]) -> list[CheckResult]:
-    """Check the files of each model that MODEL names, and that a prompt can tell them apart."""
+    """Check the files of each model that MODEL names, and that their names are distinct."""
     results = [result for ref in refs for result in check_model(ref)]
-    if any(finding.status is CheckStatus.FAILED for finding in results):
+    if any(result.status is CheckStatus.FAILED for result in results):
         return results
     try:
         ModelRegistry.from_refs(refs)
-    except UserError as complaint:
-        results.append(failed("model", str(complaint), "Give one of them another name, or leave it out of MODEL."))
+    except UserError as error:
+        results.append(failed("model", str(error), "Rename one of them, or remove it from MODEL."))
     return results
 
 
@@ -69,16 +69,18 @@ def check_model(ref: str) -> list[CheckResult]:
     try:
         model = describe_model(ref)
         weights = list(_check_model_files(model))
-    except LocalEntryNotFoundError:  # one of the FileNotFoundErrors
+    except LocalEntryNotFoundError:  # before FileNotFoundError, its base class
         commands = " and ".join(f"`hf download {ref}`" for ref in filter(None, (model.ref, model.base, model.partner)))
-        fix = f"Start the bot, or run {commands}, and look again."
-        return [skipped("model", f"{model.ref} is not on this machine yet: it is downloaded at the first start", fix)]
+        fix = f"Start the bot or run {commands}, then check again."
+        return [
+            skipped("model", f"{model.ref} is not on this machine yet: the bot downloads it at its first start", fix)
+        ]
     except (FileNotFoundError, UserError) as error:
         return [
             failed(
                 "model",
                 str(error),
-                "Set MODEL to a name of the catalogue, a hub id, a diffusers folder or a safetensors file.",
+                "Set MODEL to a catalogue name, a hub id, a diffusers folder or a .safetensors file.",
             )
         ]
     except _ModelFilesError as error:
@@ -88,7 +90,7 @@ def check_model(ref: str) -> list[CheckResult]:
 
 
 def largest_parameter_count(refs: Sequence[str]) -> int:
-    """Give how many numbers the weights of the largest of the models are, as far as their files can be read."""
+    """Return the parameter count of the largest model whose files can be read, or 0."""
     return max(map(_count_parameters, refs), default=0)
 
 
@@ -96,12 +98,12 @@ def _count_parameters(ref: str) -> int:
     try:
         files = list(_check_model_files(describe_model(ref)))
         return sum(math.prod(shape) for file in files for shape in read_header(file).shapes.values())
-    except (OSError, UserError, _ModelFilesError):  # what is wrong is said by `check_model`
+    except (OSError, UserError, _ModelFilesError):  # `check_model` reports it
         return 0
 
 
 def _check_model_files(model: Model) -> Iterator[Path]:
-    """Check every part, and give the files of weights."""
+    """Check every component, and yield the weight files."""
     if Path(model.ref).is_file():
         _check_safetensors(Path(model.ref))
         yield Path(model.ref)
@@ -120,13 +122,12 @@ def _check_model_files(model: Model) -> Iterator[Path]:
 
 
 def _check_pipelines(model: Model) -> Iterator[Path]:
-    """Check the one or two halves of a model that diffusers' own pipelines draw with."""
+    """Check the one or two pipelines of a model that a stock diffusers pipeline runs."""
     yield from _check_pipeline_folder(_local_folder(model.ref))
     if model.partner:
-        read_once = (
-            TEXT_COMPONENTS if model.family is Family.IF else ()
-        )  # its second half goes by the first one's reading
-        yield from _check_pipeline_folder(_local_folder(model.partner), read_once)
+        # The second stage of IF uses the text embeddings of the first.
+        unused = TEXT_COMPONENTS if model.family is Family.IF else ()
+        yield from _check_pipeline_folder(_local_folder(model.partner), unused)
 
 
 def _check_pipeline_folder(folder: Path, unused: Sequence[str] = ()) -> Iterator[Path]:
@@ -151,10 +152,10 @@ def _check_unet_folder(model: Model) -> Iterator[Path]:
 
 
 def check_classifier(ref: str) -> list[CheckResult]:
-    """Check the files of the model that tells sensitive pictures, where there is one."""
+    """Check the files of the NSFW classifier, if one is set."""
     if not ref:
-        return [passed("classifier", "none is set, so sensitive pictures are not told from others")]
-    fix = f"Start the bot, or run `hf download {ref}`, and look again."
+        return [passed("classifier", "none is set, so sensitive pictures are not detected")]
+    fix = f"Start the bot or run `hf download {ref}`, then check again."
     try:
         folder = _local_folder(ref)
         if not (folder / "config.json").is_file():
@@ -164,9 +165,13 @@ def check_classifier(ref: str) -> list[CheckResult]:
         for path in _weight_files(folder, "model.safetensors"):
             _check_safetensors(path)
     except LocalEntryNotFoundError:
-        return [skipped("classifier", f"{ref} is not on this machine yet: it is downloaded at the first start", fix)]
+        return [
+            skipped("classifier", f"{ref} is not on this machine yet: the bot downloads it at its first start", fix)
+        ]
     except HFValidationError:
-        return [failed("classifier", f"there is no {ref}", "Set SENSITIVE_CLASSIFIER to a model's folder or hub id.")]
+        return [
+            failed("classifier", f"{ref} does not exist", "Set SENSITIVE_CLASSIFIER to a model's folder or hub id.")
+        ]
     except _ModelFilesError as error:
         return [failed("classifier", str(error), error.fix)]
     return [passed("classifier", f"{ref} is complete")]
@@ -177,10 +182,10 @@ def _local_folder(ref: str) -> Path:
 
 
 def _check_component(folder: Path, index: Mapping[str, Any], component: str) -> Iterator[Path]:
-    """Check one part, and give its files of weights."""
+    """Check one component, and yield its weight files."""
     if not index.get(component) or index[component][1] is None:
         raise _ModelFilesError(
-            f"{folder} has no {component}, so it is not of Stable Diffusion's shape", "Choose another MODEL."
+            f"{folder} has no {component}, so it is not a Stable Diffusion model", "Choose another MODEL."
         )
     if not any((folder / component / name).is_file() for name in COMPONENT_FILES[component]):
         raise _ModelFilesError(f"{folder / component} has no {' or '.join(COMPONENT_FILES[component])}")
@@ -191,7 +196,7 @@ def _check_component(folder: Path, index: Mapping[str, Any], component: str) -> 
 
 
 def _weight_files(folder: Path, name: str) -> list[Path]:
-    """Give the files of a network's weights, in full or in half precision: one, or those that an index lists."""
+    """Return the weight files of a component, in full or half precision: one file, or the shards of an index."""
     for path in (folder / name, (folder / name).with_suffix(".fp16.safetensors")):
         if path.is_file():
             return [path]
@@ -200,13 +205,13 @@ def _weight_files(folder: Path, name: str) -> list[Path]:
             names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
             return [folder / shard for shard in sorted(names)]
     if any(path for pattern in PICKLED_PATTERNS for path in folder.glob(pattern)):
-        text = f"{folder} has pickled weights only, which could run any program and are not loaded"
+        text = f"{folder} has only pickled weights, which could run any program and are not loaded"
         raise _ModelFilesError(text, f"Choose a version of the model with safetensors. {CONVERT_HINT}")
     raise _ModelFilesError(f"{folder / name} is missing")
 
 
 def _check_safetensors(path: Path) -> None:
-    """Read the header, which tells how long the file must be."""
+    """Open a file, which checks its header against its length."""
     try:
         with safe_open(path, "numpy"):
             pass

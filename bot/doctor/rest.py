@@ -1,4 +1,4 @@
-"""Discord's REST API as the doctor asks it: only to read, and in good time."""
+"""A read-only client for Discord's REST API, with a short timeout."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=10)
 
 
 class UnreachableError(Exception):
-    """Discord did not answer as it should; the text says how."""
+    """Discord did not answer as expected; the text says how."""
 
 
 class UnauthorizedError(Exception):
-    """Discord does not take the token."""
+    """Discord rejects the token."""
 
 
 class RestClient:
-    """Reads with the bot's token. `skew` is how many seconds this machine's clock is ahead of Discord's."""
+    """Sends GET requests with the bot's token; `skew` is how many seconds this machine's clock is ahead."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, clock: Callable[[], float]) -> None:
         self.session = session
@@ -40,7 +40,7 @@ class RestClient:
             yield cls(session, config.discord_api_url, clock)
 
     async def get(self, path: str, **query: str | int) -> Any:
-        """Give what is at `path`. Raises RefusedError and UnreachableError."""
+        """Return the JSON at `path`. Raises UnauthorizedError and UnreachableError."""
         try:
             async with self.session.get(f"{self._url}{path}", params=query, allow_redirects=False) as response:
                 self._measure_skew(response.headers.get("Date"))

@@ -1,4 +1,4 @@
-"""What a check finds, and how long it may look."""
+"""Results of checks, and running checks with a timeout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class CheckStatus(StrEnum):
-    """What came of a check; the value is how its line begins."""
+    """The outcome of a check; the value begins its line of output."""
 
     PASSED = "ok"
     FAILED = "bad"
@@ -23,7 +23,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What one check found; `mend` says what to do about it."""
+    """The result of one check; `fix` is what to do about a problem."""
 
     status: CheckStatus
     subject: str
@@ -36,33 +36,33 @@ class CheckResult:
 
 
 def passed(subject: str, text: str) -> CheckResult:
-    """Find that all is well."""
+    """Return the result of a check that found no problem."""
     return CheckResult(CheckStatus.PASSED, subject, text)
 
 
 def failed(subject: str, text: str, fix: str) -> CheckResult:
-    """Find something that has to be mended."""
+    """Return the result of a check that found a problem."""
     return CheckResult(CheckStatus.FAILED, subject, text, fix)
 
 
 def skipped(subject: str, text: str, fix: str = "") -> CheckResult:
-    """Find that the check could not be made."""
+    """Return the result of a check that could not be made."""
     return CheckResult(CheckStatus.SKIPPED, subject, text, fix)
 
 
 async def with_timeout(seconds: float, subject: str, check: Awaitable[list[CheckResult]]) -> list[CheckResult]:
-    """Give what a check finds; one that takes too long, or fails itself, finds that it could not be made."""
+    """Return the results of a check; skipped if it takes too long or raises an exception."""
     try:
         async with asyncio.timeout(seconds):
             return await check
     except TimeoutError:
-        return [skipped(subject, f"gave up after {seconds:g} s", "Try again when the machine has less to do.")]
+        return [skipped(subject, f"gave up after {seconds:g} s", "Try again when the machine is less busy.")]
     except Exception as error:
         return [skipped(subject, f"could not be checked: {type(error).__name__}: {error}")]
 
 
 async def in_daemon_thread(call: Callable[[], T]) -> T:
-    """Make a call in a thread that is left behind when nobody waits for it any more, as on a disk that hangs."""
+    """Run `call` in a daemon thread, which can be abandoned if it hangs, for example on a dead disk."""
     loop, future = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
 
     def set_outcome(result: T | None, error: BaseException | None) -> None:

@@ -1,4 +1,4 @@
-"""Make every check beside the others, and print what each found."""
+"""Run all checks concurrently and print their results."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from bot.doctor.model import check_classifier, check_models
 from bot.doctor.result import CheckResult, CheckStatus, in_daemon_thread, with_timeout
 from bot.doctor.storage import check_database, check_disk
 
-CHECK_TIMEOUT_S = 60.0  # seconds; the account's checks have their own as well
-DEVICE_TIMEOUT_S = 180.0  # a cold disk takes long to give PyTorch
+CHECK_TIMEOUT_S = 60.0  # seconds; the account checks have timeouts of their own too
+DEVICE_TIMEOUT_S = 180.0  # loading PyTorch from a cold disk takes long
 
 
 async def run_checks(config: Config) -> int:
-    """Check the whole installation, and give the exit code: 0 only when all is well."""
+    """Check the whole installation and return the exit code: 0 only if every check passed."""
     checks: list[Awaitable[list[CheckResult]]] = [
         with_timeout(3 * CHECK_TIMEOUT_S, "token", check_account(config)),
         with_timeout(CHECK_TIMEOUT_S, "model", in_daemon_thread(lambda: check_models(config.models))),
-        with_timeout(CHECK_TIMEOUT_S, "additions", in_daemon_thread(lambda: check_adapters(config))),
+        with_timeout(CHECK_TIMEOUT_S, "adapters", in_daemon_thread(lambda: check_adapters(config))),
         with_timeout(
             CHECK_TIMEOUT_S, "classifier", in_daemon_thread(lambda: check_classifier(config.sensitive_classifier))
         ),
@@ -40,9 +40,9 @@ async def run_checks(config: Config) -> int:
 
 def _summarize(results: list[CheckResult]) -> int:
     failures = sum(result.status is CheckStatus.FAILED for result in results)
-    skips = sum(finding.status is CheckStatus.SKIPPED for finding in results)
+    skips = sum(result.status is CheckStatus.SKIPPED for result in results)
     if failures or skips:
-        print(f"\n{failures} to be mended, {skips} not checked")
+        print(f"\n{failures} problem{'' if failures == 1 else 's'}, {skips} skipped")
         return 1
-    print("\nAll is well.")
+    print("\nAll checks passed.")
     return 0

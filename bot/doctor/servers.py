@@ -1,4 +1,4 @@
-"""What the bot may do in its servers, and in which channels."""
+"""Check the bot's permissions in its servers and channels."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from bot.config import Config
 from bot.doctor.rest import RestClient
 from bot.doctor.result import CheckResult, failed, passed
 
-MAX_SERVERS_WITH_CHANNELS = 20  # servers whose channels are looked at: each takes two requests
-PAGE_SIZE = 200  # servers in one answer
+MAX_SERVERS_WITH_CHANNELS = 20  # each takes two requests
+PAGE_SIZE = 200  # servers per request
 REQUIRED_PERMISSIONS = discord.Permissions(
     view_channel=True, send_messages=True, send_messages_in_threads=True, attach_files=True, read_message_history=True
 )
@@ -25,7 +25,7 @@ async def check_servers(config: Config, api: RestClient, application: Json) -> l
     """Check the permissions in every server, and the channels of the first ones."""
     servers = await _servers(api)
     if not servers:
-        return [failed("servers", "the bot is in none", f"Open {_invite_url(application)} and choose one.")]
+        return [failed("servers", "the bot is in no server", f"Open {_invite_url(application)} and choose a server.")]
     results = _missing_servers(config, application, servers)
     for number, server in enumerate(servers):
         result = _check_permissions(config, server)
@@ -47,30 +47,32 @@ async def _servers(api: RestClient) -> list[Json]:
 
 def _missing_servers(config: Config, application: Json, servers: list[Json]) -> list[CheckResult]:
     absent = sorted(config.allowed_guilds - {int(server["id"]) for server in servers})
-    fix = f"Open {_invite_url(application)} and choose it, or take it off the list."
-    return [failed("servers", f"ALLOWED_GUILDS names {guild_id}, where the bot is not", fix) for guild_id in absent]
+    fix = f"Open {_invite_url(application)} and choose it, or remove it from ALLOWED_GUILDS."
+    return [failed("servers", f"the bot is not in {guild_id}, which ALLOWED_GUILDS lists", fix) for guild_id in absent]
 
 
 def _check_permissions(config: Config, server: Json) -> CheckResult | None:
     name, has = server["name"], discord.Permissions(int(server["permissions"]))
     if config.allowed_guilds and int(server["id"]) not in config.allowed_guilds:
-        return passed("servers", f"{name}: people are refused, since it is not in ALLOWED_GUILDS")
+        return passed("servers", f"{name}: refused, because it is not in ALLOWED_GUILDS")
     if has.administrator or has.is_superset(REQUIRED_PERMISSIONS):
         return None
     lacking = ", ".join(title for flag, title in _permission_names(REQUIRED_PERMISSIONS) if not getattr(has, flag))
-    return failed("servers", f"{name}: the bot lacks {lacking}", "Server Settings > Roles > the bot's role: allow it.")
+    return failed(
+        "servers", f"{name}: the bot lacks {lacking}", "Server Settings > Roles > the bot's role: turn it on."
+    )
 
 
 async def _describe_channels(api: RestClient, application: Json, server: Json) -> str:
-    """Say in which channels the bot may not post; their owners may have meant it so."""
+    """Return which channels the bot cannot post in; no failure, because that may be intended."""
     member = await api.get(f"/guilds/{server['id']}/members/{application['bot']['id']}")
     channels = await api.get(f"/guilds/{server['id']}/channels")
     texts = [channel for channel in channels if channel["type"] in TEXT_CHANNELS]
     closed = [f"#{channel['name']}" for channel in texts if not _can_post(server, member, channel)]
     if not closed:
-        return f", in all {len(texts)} channels"
+        return f", in every channel ({len(texts)})"
     more = f" and {len(closed) - 5} more" if len(closed) > 5 else ""
-    return f", but it may not post in {', '.join(closed[:5])}{more}"
+    return f", but it cannot post in {', '.join(closed[:5])}{more}"
 
 
 def _can_post(server: Json, member: Json, channel: Json) -> bool:

@@ -1,1 +1,1 @@
-"""Images that people bring and take: uploads, links, resizing, metadata and the data export."""
+"""Image files going in and out: uploads, links, resizing, metadata and the data export."""

@@ -1,4 +1,4 @@
-"""A person's pictures and prompts as zip files, each small enough to be sent, each with its own list of jobs."""
+"""Export a person's images and prompts as zip files, each small enough to send and with its own list of jobs."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from bot.images.resizing import ImageResizer
-from bot.services import Services
 from bot.ui.text import slugify
-from db.privacy import START_CURSOR, Cursor
+from db.image_files import ImageStore
+from db.privacy import START_CURSOR, Cursor, PersonalData
 from generation.files.grid_image import reencode
 from generation.job import Action
 from generation.params import ImageRef, Tile, Upload, from_dict
 
 MAX_PART_BYTES = 24 * 2**20  # bytes; Discord takes requests of 25 MiB
-MAX_PARTS_PER_REQUEST = 4  # Discord allows five further answers where the bot is no member
-BATCH_SIZE = 50  # jobs that are looked at together
-ZIP_ENTRY_OVERHEAD = 300  # bytes that a file takes in a zip besides what it holds, its name included twice
+MAX_PARTS_PER_REQUEST = 4  # Discord allows five follow-up messages where the bot is not a member
+BATCH_SIZE = 50  # jobs read from the database at a time
+ZIP_ENTRY_OVERHEAD = 300  # bytes of a zip entry beyond its content; the name is stored twice
 GENERATED_FOLDER = "pictures/"
-ACTIONS_WITH_UPLOADS = (Action.IMAGINE, Action.BLEND)  # what a person can bring pictures to; the rest takes them over
+ACTIONS_WITH_UPLOADS = (Action.IMAGINE, Action.BLEND)  # other actions reuse these uploads
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivePart:
-    """A zip file on disk; `after` is where the next one goes on, or None when there is nothing more."""
+    """A zip file on disk; `next_cursor` is where the next part starts, or None after the last part."""
 
     path: Path
     jobs: int
@@ -40,7 +40,7 @@ class ArchivePart:
 
 @dataclass(frozen=True, slots=True)
 class _JobFiles:
-    """A job with its files by the names they get, and the bytes that all of it will take."""
+    """A job's entry in jobs.json, its files by their name in the zip, and the bytes that all of it takes."""
 
     entry: dict[str, Any]
     files: dict[str, Path | bytes]
@@ -48,22 +48,35 @@ class _JobFiles:
 
 
 async def write_archive_part(
-    services: Services, person_id: int, after: Cursor, limit: int, target: Path
+    personal_data: PersonalData,
+    images: ImageStore,
+    resizer: ImageResizer,
+    person_id: int,
+    after: Cursor,
+    limit: int,
+    target: Path,
 ) -> ArchivePart:
-    """Write what of a person's jobs comes `after` a place, and fits into `limit` bytes, to a zip at `target`."""
+    """Write a zip of at most `limit` bytes to `target`, with a person's jobs that come after the cursor `after`."""
     with zipfile.ZipFile(target, "w") as archive:
         writer = _ArchiveWriter(archive, limit)
         if after == START_CURSOR:
-            writer.add_text("you.json", await services.personal_data.export_rows(person_id))
-        next_cursor = await _fill(writer, services, person_id, after)
+            writer.add_text("you.json", await personal_data.export_rows(person_id))
+        next_cursor = await _fill(writer, personal_data, images, resizer, person_id, after)
         await asyncio.to_thread(writer.add_text, "jobs.json", writer.entries)
     return ArchivePart(target, len(writer.entries), len(writer.names), next_cursor)
 
 
-async def _fill(writer: _ArchiveWriter, services: Services, person_id: int, after: Cursor) -> Cursor | None:
-    while jobs := await services.personal_data.export_jobs(person_id, after, BATCH_SIZE):
+async def _fill(
+    writer: _ArchiveWriter,
+    personal_data: PersonalData,
+    images: ImageStore,
+    resizer: ImageResizer,
+    person_id: int,
+    after: Cursor,
+) -> Cursor | None:
+    while jobs := await personal_data.export_jobs(person_id, after, BATCH_SIZE):
         for job in jobs:
-            job_files = await asyncio.to_thread(_collect_job_files, job, services, writer.limit // 2)
+            job_files = await asyncio.to_thread(_collect_job_files, job, images, resizer, writer.limit // 2)
             if not writer.has_room(job_files):
                 return after
             await asyncio.to_thread(writer.add, job_files)
@@ -72,26 +85,26 @@ async def _fill(writer: _ArchiveWriter, services: Services, person_id: int, afte
 
 
 class _ArchiveWriter:
-    """A zip file that is being filled."""
+    """Write jobs to a zip file and track its size."""
 
     def __init__(self, archive: zipfile.ZipFile, limit: int) -> None:
         self.limit = limit
         self.entries: list[dict[str, Any]] = []
         self.names: set[str] = set()
         self._archive = archive
-        self._size = ZIP_ENTRY_OVERHEAD  # of what is in it, and of the list that is still to come
+        self._size = ZIP_ENTRY_OVERHEAD  # of the content so far, with room for jobs.json
 
     def has_room(self, job_files: _JobFiles) -> bool:
-        """Tell whether a piece fits as well; the first always does."""
+        """Return whether a job's files still fit; the first job always fits."""
         return not self.entries or self._size + job_files.size <= self.limit
 
     def add(self, job_files: _JobFiles) -> None:
-        """Put a job's files in, but for those that another job has brought already."""
+        """Add a job's files, except those that another job has already added."""
         self.entries.append(job_files.entry)
         self._size += job_files.size
         for name in job_files.files.keys() - self.names:
             content = job_files.files[name]
-            with suppress(FileNotFoundError):  # deleted in this moment
+            with suppress(FileNotFoundError):  # deleted since it was listed
                 if isinstance(content, bytes):
                     self._archive.writestr(name, content)
                 else:
@@ -99,17 +112,17 @@ class _ArchiveWriter:
                 self.names.add(name)
 
     def add_text(self, name: str, values: Any) -> None:
-        """Put plain values in, as JSON."""
+        """Add plain values as a JSON file."""
         self._archive.writestr(name, json.dumps(values, ensure_ascii=False, indent=1), zipfile.ZIP_DEFLATED)
         self._size += self._archive.getinfo(name).compress_size + ZIP_ENTRY_OVERHEAD
 
 
-def _collect_job_files(job: dict[str, Any], services: Services, limit: int) -> _JobFiles:
-    """Gather a job's files as far as they are kept; where they are more than `most` bytes, smaller ones."""
-    paths = {name: services.images.path(picture) for name, picture in _job_images(job)}
+def _collect_job_files(job: dict[str, Any], images: ImageStore, resizer: ImageResizer, limit: int) -> _JobFiles:
+    """Collect a job's existing files, shrunk if they take more than `limit` bytes together."""
+    paths = {name: images.path(image) for name, image in _job_images(job)}
     files: dict[str, Path | bytes] = {name: path for name, path in paths.items() if path.exists()}
     if _total_size(files) > limit:
-        files = dict(_shrink_images(job, paths, services.resizer, limit // len(files) - ZIP_ENTRY_OVERHEAD))
+        files = dict(_shrink_images(job, paths, resizer, limit // len(files) - ZIP_ENTRY_OVERHEAD))
     entry = job | {"asked_at": datetime.fromtimestamp(job["asked_at"], UTC).isoformat(), "files": sorted(files)}
     return _JobFiles(entry, files, _total_size(files) + len(json.dumps(entry, indent=1).encode()))
 
@@ -117,7 +130,7 @@ def _collect_job_files(job: dict[str, Any], services: Services, limit: int) -> _
 def _job_images(job: dict[str, Any]) -> Iterator[tuple[str, ImageRef]]:
     params = from_dict(job["params"])
     day = datetime.fromtimestamp(job["asked_at"], UTC).date()
-    if job["suffix"] and job["action"] != Action.PICK:  # a picked picture is one of the grid's
+    if job["suffix"] and job["action"] != Action.PICK:  # a picked image is a tile of another job's grid
         stem = slugify(params.parts[0].text)
         for index in range(params.count):
             tile = Tile(job["id"], index)
@@ -131,9 +144,9 @@ def _job_images(job: dict[str, Any]) -> Iterator[tuple[str, ImageRef]]:
 def _shrink_images(
     job: dict[str, Any], paths: dict[str, Path], resizer: ImageResizer, limit: int
 ) -> Iterator[tuple[str, bytes]]:
-    """Give pictures of at most `most` bytes each, with another name where that takes another picture.
+    """Yield files of at most `limit` bytes each; a shrunk file gets a new name.
 
-    No machine made those that somebody brought, so nothing says so in them.
+    Uploads are not AI-generated, so they are shrunk without a signature.
     """
     params = from_dict(job["params"])
     for name, path in paths.items():

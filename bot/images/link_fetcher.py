@@ -1,4 +1,4 @@
-"""Pictures behind links that somebody typed: fetched from the public internet only, within limits of every kind."""
+"""Fetch images from links that users type: from the public internet only, with limits on time, size and redirects."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from bot.ui.text import escape_markdown, truncate
 from generation.errors import UserError
 from generation.files.sanitize import MAX_BYTES
 
-TIMEOUT = 30.0  # seconds for all of it, from the name's lookup to the last byte
-MAX_CONCURRENT = 4  # each may hold MAX_BYTES of memory, and one of the default executor's threads for its lookup
+TIMEOUT = 30.0  # seconds for the whole fetch, from DNS lookup to last byte
+MAX_CONCURRENT = 4  # each can take MAX_BYTES of memory, and a default executor thread for its DNS lookup
 MAX_REDIRECTS = 4
-MAX_SHOWN_LENGTH = 100  # characters of the link in a complaint
+MAX_SHOWN_LENGTH = 100  # characters of the link in an error message
 
 HEADERS = {
     "User-Agent": "Atelier (Discord bot)",
     "Accept": "image/png, image/jpeg, image/webp, image/gif, */*;q=0.1",
-    "Accept-Encoding": "identity",  # a picture gains nothing by compression, and a bomb needs it
+    "Accept-Encoding": "identity",  # compression gains nothing for images and enables decompression bombs
 }
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
-GENERIC_CONTENT_TYPES = ("application/octet-stream", "binary/octet-stream")  # what is in it, the intake finds out
+GENERIC_CONTENT_TYPES = ("application/octet-stream", "binary/octet-stream")  # `sanitize_image` finds out what it is
 
-# From IANA's special-purpose registries, in full because Python's `is_global` differs from version to version. Of IPv6
-# only global unicast is public, so no mapped, translated or local address ever is.
+# From IANA's special-purpose registries, in full because Python's `is_global` differs between versions. In IPv6 only
+# global unicast is public, which excludes every mapped, translated or local address.
 GLOBAL_UNICAST = ip_network("2000::/3")
 NON_PUBLIC_NETWORKS = [
     ip_network(block)
@@ -37,17 +37,17 @@ NON_PUBLIC_NETWORKS = [
         *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24"),
         *("203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
         *("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"),
-        "168.63.129.16/32",  # Azure tells each of its machines its settings there
+        "168.63.129.16/32",  # Azure's internal platform services
     )
 ]
 ATTACHMENT_PATH = re.compile(r"/(ephemeral-)?attachments/\d+/\d+/[^/]+")
 
 
 class LinkFetcher:
-    """Fetches what lies behind links, a few at a time; there is nothing to close.
+    """Fetches links, a few at a time; there is nothing to close.
 
-    `stand_in` is the origin of a Discord on this machine (`Config.stand_in`): its attachments are fetched as well,
-    and nothing else that is not public.
+    `fake_discord_origin` is the origin of a fake Discord on this machine (`Config.fake_discord_origin`). Its
+    attachments are fetched as well, but nothing else that is not public.
     """
 
     def __init__(self, fake_discord_origin: str | None = None) -> None:
@@ -55,9 +55,9 @@ class LinkFetcher:
         self._semaphore = asyncio.Semaphore(MAX_CONCURRENT)
 
     async def fetch(self, link: str) -> bytes:
-        """Give the bytes behind `link`, at most MAX_BYTES of them; whether they are a picture, the intake says.
+        """Return the bytes behind `link`, at most MAX_BYTES, without checking that they are an image.
 
-        Raises Complaint, which names the link and what is wrong with it.
+        Raises UserError, which names the link and the problem.
         """
         try:
             async with self._semaphore, asyncio.timeout(TIMEOUT):
@@ -74,10 +74,10 @@ class LinkFetcher:
             if isinstance(result, bytes):
                 return result
             url = result
-        raise LinkError("it leads from one address to the next and never to a picture")
+        raise LinkError("it redirects again and again and never to a picture")
 
     async def _request(self, url: URL) -> bytes | URL:
-        """Make one request; give the body, or the address where it is said to be."""
+        """Make one request; return the body, or the address that it redirects to."""
         if url.origin() == self._fake_discord_origin and ATTACHMENT_PATH.fullmatch(url.path):
             session = _open_session(None)
         else:
@@ -91,7 +91,7 @@ class LinkFetcher:
 
 
 def is_public(address: str) -> bool:
-    """Say whether an IP address is one of the public internet; anything else that `address` may be is not."""
+    """Return whether `address` is an IP address of the public internet; no for anything that is not an IP address."""
     try:
         ip = ip_address(address)
     except ValueError:
@@ -100,11 +100,11 @@ def is_public(address: str) -> bool:
 
 
 class LinkError(Exception):
-    """What is wrong with a link, as the end of a sentence about it."""
+    """A problem with a link; the text ends the sentence "I cannot fetch …:"."""
 
 
 class _NotPublicError(OSError):
-    """The address that was about to be connected to is not public."""
+    """The address to connect to is not public."""
 
 
 def _parse_url(link: str, base: URL | None = None) -> URL:
@@ -112,24 +112,24 @@ def _parse_url(link: str, base: URL | None = None) -> URL:
         url = URL(link) if base is None else base.join(URL(link))
     except ValueError:
         raise LinkError(
-            "it is not a link I understand" if base is None else "it leads to something that is no link"
+            "it is not a valid link" if base is None else "it redirects to something that is not a link"
         ) from None
     if url.scheme not in ("http", "https") or not url.raw_host:
-        raise LinkError("only links that begin with http\\:// or https\\:// lead to pictures")
+        raise LinkError("picture links must start with http\\:// or https\\://")
     if "@" in url.raw_authority:
-        raise LinkError("there is a name or a password before its host")
+        raise LinkError("it contains a user name or a password")
     return url
 
 
 def _check_port(url: URL) -> None:
-    # Pictures are served at the usual ports. At others are databases and panels, also of the machine this runs on,
-    # which may answer at its public address what it would not answer to the world.
+    # Images are served at the default ports. Other ports belong to databases and admin panels, including this machine's
+    # own, which may trust requests that come from its own public address.
     if not url.is_default_port():
-        raise LinkError(f"it names the port {url.port}, and I only ask web servers at the usual one")
+        raise LinkError(f"it names port {url.port}, and I only use the default ports of the web")
 
 
 def _open_session(socket_factory: aiohttp.SocketFactoryType | None) -> aiohttp.ClientSession:
-    """Open a session for one request: no cookies, no proxy of the environment, no connection that others used."""
+    """Open a session for one request, without cookies, environment proxies or reused connections."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             resolver=aiohttp.ThreadedResolver(), use_dns_cache=False, force_close=True, socket_factory=socket_factory
@@ -137,15 +137,15 @@ def _open_session(socket_factory: aiohttp.SocketFactoryType | None) -> aiohttp.C
         cookie_jar=aiohttp.DummyCookieJar(),
         headers=HEADERS,
         auto_decompress=False,
-        timeout=aiohttp.ClientTimeout(total=None),  # that of `fetch` is for all requests together
+        timeout=aiohttp.ClientTimeout(total=None),  # `fetch` has one timeout for all requests
     )
 
 
 def _public_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-    """Make the socket for the address that is connected to next, if it is public.
+    """Create the socket for a connection; raises if the address is not public.
 
-    It is the last thing done before the connection, for names and numbers alike: no second lookup can bring another
-    address, and no spelling of a number goes round it.
+    This is the last step before connecting, for names and IP addresses alike. So no second lookup can return another
+    address, and no spelling of an IP address can bypass the check.
     """
     family, kind, protocol, _, address = info
     if not is_public(str(address[0])):
@@ -158,18 +158,18 @@ def _check_headers(response: aiohttp.ClientResponse) -> None:
         case 200:
             pass
         case 404 | 410:
-            raise LinkError("there is nothing there (any more)")
+            raise LinkError("there is nothing at that address")
         case 401 | 403:
-            raise LinkError("it is not shown to everybody; attach the picture instead")
+            raise LinkError("it is not public; attach the picture instead")
         case status:
-            raise LinkError(f"the server there answered with the error {status}")
+            raise LinkError(f"the server answered with error {status}")
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise LinkError("the server there insists on compressing it")
+        raise LinkError("the server sends it compressed")
     if (response.content_length or 0) > MAX_BYTES:
         raise _too_large()
     kind = response.headers.get("Content-Type", GENERIC_CONTENT_TYPES[0]).partition(";")[0].strip().lower()
     if kind == "text/html":
-        raise LinkError("it is a web page; open the picture in it and copy that link, or attach it")
+        raise LinkError("it is a web page; open the picture in it and copy that link, or attach the picture")
     if not kind.startswith("image/") and kind not in GENERIC_CONTENT_TYPES:
         raise LinkError("it is not a picture")
 
@@ -190,16 +190,16 @@ def _too_large() -> LinkError:
 def _describe_error(error: Exception) -> str:
     match error:
         case aiohttp.ClientConnectorDNSError() | UnicodeError():
-            return "there is no server of that name"
+            return "that address does not exist"
         case aiohttp.InvalidURL():
-            return "it is not a link I understand"
+            return "it is not a valid link"
         case aiohttp.ClientSSLError():
-            return "the server there cannot prove that it is the right one"
+            return "the server has no valid certificate"
         case aiohttp.ClientConnectorError(os_error=_NotPublicError()):
             return "it does not lead to the public internet"
         case aiohttp.ClientConnectorError():
-            return "the server there does not answer"
+            return "the server does not answer"
         case TimeoutError():
             return f"it took longer than {TIMEOUT:g} seconds"
         case _:
-            return "the server there broke off"
+            return "the server broke off"

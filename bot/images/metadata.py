@@ -1,4 +1,4 @@
-"""What the settings want written into the files of pictures."""
+"""Turn the settings into image metadata: prompts, signatures and file names."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ GENERATED_CREDENTIALS_FILE = "signature.pem"  # in DATA_DIR
 
 
 def filename_stem(config: Config, params: Params) -> str:
-    """Give the words of a prompt for a picture's file name, or none of them where files are to tell none."""
+    """Return the file name stem of an image: from its prompt, or "picture" if files must not contain prompts."""
     show_prompt = params.parts and not config.pictures_without_prompts
     return slugify(params.parts[0].text) if show_prompt else "picture"
 
 
 def metadata_policy(config: Config) -> MetadataPolicy:
-    """Give what the settings ask for, after trying it out. Raises ConfigError when pictures cannot be signed so."""
+    """Return the metadata policy of the settings. Raises ConfigError if a trial signature fails."""
     if not config.signing_certificate:
         return MetadataPolicy(include_prompts=not config.pictures_without_prompts)
     try:
@@ -33,14 +33,14 @@ def metadata_policy(config: Config) -> MetadataPolicy:
         )
         policy.load_signer()
     except ImportError:
-        raise ConfigError("SIGNING_CERTIFICATE needs more to be installed: pip install '.[c2pa]'") from None
+        raise ConfigError("SIGNING_CERTIFICATE needs more packages: pip install '.[c2pa]'") from None
     except (UserError, OSError) as error:
         raise ConfigError(f"SIGNING_CERTIFICATE cannot be used: {error}") from None
     return policy
 
 
 def _load_credentials(config: Config) -> Credentials:
-    from generation.files.c2pa_credentials import (  # whose libraries are an extra
+    from generation.files.c2pa_credentials import (  # its libraries are optional
         load_or_create_credentials,
         read_credentials,
     )

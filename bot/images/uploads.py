@@ -1,4 +1,4 @@
-"""Pictures that people bring, attached or by link: fetched, made harmless, kept."""
+"""Import images that users attach or link: fetch, sanitize and save them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from generation.errors import UserError
 from generation.files import sanitize
 from generation.params import Upload
 
-MAX_CONCURRENT = 2  # each takes memory, and a thread that others wait for
+MAX_CONCURRENT = 2  # each takes memory and a thread of the shared pool
 DOWNLOAD_TIMEOUT_S = 60.0  # seconds
-MAX_NAME_LENGTH = 100  # characters of a file's name or a link in a complaint
+MAX_NAME_LENGTH = 100  # characters of a file name or link in an error message
 
 
 class UploadImporter:
-    """Take in pictures, a few at a time."""
+    """Import images, a few at a time."""
 
     def __init__(self, images: ImageStore, fetcher: LinkFetcher) -> None:
         self._images, self._fetcher = images, fetcher
         self._semaphore = asyncio.Semaphore(MAX_CONCURRENT)
 
     async def import_attachment(self, image: discord.Attachment) -> Upload:
-        """Keep what somebody attached; raises Complaint for what is no picture."""
+        """Save an attachment; raises UserError if it is not an image."""
         if image.size > sanitize.MAX_BYTES:
             raise UserError(
                 f"`{image.filename}` is too large: I take pictures of up to {sanitize.MAX_BYTES >> 20} MiB."
@@ -37,23 +37,23 @@ class UploadImporter:
             async with self._semaphore, asyncio.timeout(DOWNLOAD_TIMEOUT_S):
                 png = await asyncio.to_thread(sanitize.sanitize_image, await image.read())
         except TRANSPORT_ERRORS:
-            raise UserError(f"Discord did not give me `{image.filename}`: please try again.") from None
+            raise UserError(f"I could not download `{image.filename}` from Discord. Please try again.") from None
         return await self._images.save_upload(png)
 
     async def import_link(self, link: str) -> Upload:
-        """Keep what lies behind a link; raises Complaint for what is no picture, or is not to be had."""
+        """Save the image behind a link; raises UserError if it cannot be fetched or is not an image."""
         data = await self._fetcher.fetch(link)
         try:
             async with self._semaphore:
                 png = await asyncio.to_thread(sanitize.sanitize_image, data)
-        except UserError as complaint:
-            raise UserError(f"{escape_markdown(truncate(link, MAX_NAME_LENGTH))}\\: {complaint}") from None
+        except UserError as error:
+            raise UserError(f"{escape_markdown(truncate(link, MAX_NAME_LENGTH))}\\: {error}") from None
         return await self._images.save_upload(png)
 
     async def import_attachments(self, images: Iterable[discord.Attachment]) -> list[Upload]:
-        """Keep several attached pictures, in their order."""
+        """Save several attachments and return them in the same order."""
         return list(await asyncio.gather(*map(self.import_attachment, images)))
 
     async def import_links(self, links: Iterable[str]) -> list[Upload]:
-        """Keep what lies behind several links, in their order."""
+        """Save the images behind several links and return them in the same order."""
         return list(await asyncio.gather(*map(self.import_link, links)))

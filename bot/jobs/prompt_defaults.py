@@ -37,7 +37,7 @@ class PromptDefaults:
 
 async def load_prompt_defaults(services: Services, interaction: discord.Interaction[Any]) -> PromptDefaults:
     """Look up the habits of who caused an interaction, where they did so."""
-    preferences = await services.preferences.get(interaction.user.id)
+    preferences = await services.db.preferences.get(interaction.user.id)
     server = await services.policy.settings(interaction.guild_id)
     layers = _available_preferences(preferences, server, services.registry).parameter_layers
     # Who draws here cannot mend what the owners have set.
@@ -45,7 +45,7 @@ async def load_prompt_defaults(services: Services, interaction: discord.Interact
     return PromptDefaults(
         registry=services.registry,
         preferences=preferences,
-        options=await services.preferences.options(interaction.user.id),
+        options=await services.db.preferences.options(interaction.user.id),
         defaults=tuple(filter(None, (*layers, server_defaults, default_model_parameter(server, services.registry)))),
     )
 

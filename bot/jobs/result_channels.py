@@ -60,7 +60,7 @@ class ResultChannels:
         return await self._store_channel(job, None)
 
     async def _store_channel(self, job: Job, channel_id: int | None) -> Job:
-        await self._services.store.set_result_channel(job.id, channel_id)
+        await self._services.db.jobs.set_result_channel(job.id, channel_id)
         return replace(job, destination=replace(job.destination, post_in=channel_id))
 
     async def _resolve_channel(self, job: Job) -> int | None:

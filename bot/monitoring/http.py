@@ -1,4 +1,4 @@
-"""For whoever watches the bot from outside: /metrics for Prometheus, /health for the rest, on loopback alone."""
+"""Monitoring over HTTP on loopback only: /metrics for Prometheus, /health for other tools."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bot.config import ConfigError
-from bot.monitoring.metrics import Metrics
+from bot.monitoring.metrics import CurrentClient, Metrics
 from bot.services import Services
 from generation.messages import Ready
 from generation.worker.worker import Broken, Worker
 
-LOADING_TIMEOUT_S = 1800.0  # seconds without a worker that draws, which a large model from a slow disk may take
+LOADING_TIMEOUT_S = 1800.0  # seconds without a ready worker; loading a large model from a slow disk takes long
 DATABASE_TIMEOUT_S = 5.0  # seconds
 MIN_FREE_BYTES = 64 * 2**20  # bytes
 
 
 @asynccontextmanager
-async def serve_monitoring(services: Services) -> AsyncIterator[None]:
-    """Serve metrics and health for as long as the block lasts, where METRICS_PORT says so. Raises ConfigError."""
+async def serve_monitoring(services: Services, current_client: CurrentClient) -> AsyncIterator[None]:
+    """Serve metrics and health inside the block if METRICS_PORT is set. Raises ConfigError if the port is taken."""
     if not services.config.metrics_port:
         yield
         return
-    metrics = Metrics(services)
-    runner = web.AppRunner(_app(metrics, Health(services)), access_log=None, shutdown_timeout=1.0)
+    metrics = Metrics(services, current_client)
+    runner = web.AppRunner(_app(metrics, Health(services, current_client)), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await _bind(runner, services.config.metrics_port)
@@ -61,18 +61,19 @@ def _app(metrics: Metrics, health: Health) -> web.Application:
 
 
 class Health:
-    """Whether people get pictures."""
+    """Check whether the bot can deliver images."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, current_client: CurrentClient) -> None:
         self._services = services
+        self._current_client = current_client
         self._loading_since: float | None = None
         self._on_worker_state()
         services.worker.subscribe(self._on_worker_state)
 
     async def problems(self) -> list[str]:
-        """Give what is wrong, in words; nothing when all is well."""
+        """Return the current problems as text; an empty list if there are none."""
         found = (
-            None if _is_connected(self._services.client) else "there is no connection to Discord",
+            None if _is_connected(self._current_client()) else "not connected to Discord",
             self._worker_problem(self._services.worker),
             await self._storage_problem(),
         )
@@ -94,12 +95,12 @@ class Health:
     async def _storage_problem(self) -> str | None:
         try:
             async with asyncio.timeout(DATABASE_TIMEOUT_S):
-                if not await self._services.store.is_writable():
+                if not await self._services.db.jobs.is_writable():
                     return "the database cannot be written to"
         except TimeoutError:
             return "the database does not answer"
         free = (await asyncio.to_thread(shutil.disk_usage, self._services.config.data_dir)).free
-        return f"only {free >> 20} MiB are free on the disk" if free < MIN_FREE_BYTES else None
+        return f"only {free >> 20} MiB of disk space left" if free < MIN_FREE_BYTES else None
 
 
 def _is_connected(client: discord.Client | None) -> bool:

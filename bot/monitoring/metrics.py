@@ -1,4 +1,4 @@
-"""What Prometheus is told: jobs, how long they take, the worker, the gateway and the disk."""
+"""Prometheus metrics: jobs and their durations, the worker, the gateway and the disk."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import asyncio
 import math
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import discord
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -31,74 +32,80 @@ from generation.messages import Loading, Ready
 from generation.worker.worker import Broken, Restarting
 
 DURATION_BUCKETS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
-# They are a second series for each counter, of which nobody asks anything.
+# They would add a second, unused series for each counter.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 WORKER_STATES = {Loading: "loading", Ready: "ready", Restarting: "restarting", Broken: "broken"}
 
 
-class Metrics:
-    """Count what happens in a studio, and measure the rest when asked; no label is a person's or a server's."""
+CurrentClient = Callable[[], discord.Client | None]
 
-    def __init__(self, services: Services) -> None:
+
+class Metrics:
+    """Count events as they happen and measure the rest on request; no label names a person or a server."""
+
+    def __init__(self, services: Services, current_client: CurrentClient) -> None:
         self._services = services
+        self._current_client = current_client
         self._started_at: dict[str, float] = {}
         self._count_tasks: set[asyncio.Task[None]] = set()
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         registry.register(_ErrorCollector())
         self._jobs = Counter(
-            "atelier_jobs", "Jobs that came to a state, since the start", ["action", "state"], registry=registry
+            "atelier_jobs", "Jobs that reached a state, since the start", ["action", "state"], registry=registry
         )
         self._waiting_seconds = Histogram(
             "atelier_waiting_seconds",
-            "From the interaction to the job's turn",
+            "From the request to the start of generation",
             buckets=DURATION_BUCKETS,
             registry=registry,
         )
         self._generation_seconds = Histogram(
             "atelier_drawing_seconds",
-            "From the job's turn to its pictures",
+            "From the start of generation to the images",
             buckets=DURATION_BUCKETS,
             registry=registry,
         )
-        self._jobs_present = Gauge("atelier_jobs_present", "Jobs that are under way", ["state"], registry=registry)
+        self._jobs_present = Gauge("atelier_jobs_present", "Unfinished jobs", ["state"], registry=registry)
         self._people_present = Gauge(
-            "atelier_people_present", "People with jobs under way", ["state"], registry=registry
+            "atelier_people_present", "People with unfinished jobs", ["state"], registry=registry
         )
         self._worker_state = Enum(
             "atelier_worker_state", "The worker's state", states=[*WORKER_STATES.values()], registry=registry
         )
         self._model_loaded = Gauge("atelier_model_held", "Whether a model is in memory", ["model"], registry=registry)
-        self._restarts = Counter(
-            "atelier_worker_restarts", "Ends of the GPU process that were not asked for", registry=registry
+        self._restarts = Counter("atelier_worker_restarts", "Unexpected exits of the GPU process", registry=registry)
+        self._latency = Gauge(
+            "atelier_discord_latency_seconds", "Latency of the gateway's heartbeats", registry=registry
         )
-        self._latency = Gauge("atelier_discord_latency_seconds", "Of the gateway's heartbeats", registry=registry)
-        self._database = Gauge("atelier_database_bytes", "Size of the database, its log included", registry=registry)
+        self._database = Gauge(
+            "atelier_database_bytes", "Size of the database with its write-ahead log", registry=registry
+        )
         self._disk_free = Gauge(
-            "atelier_disk_free_bytes", "Room left on the disk of the data folder", registry=registry
+            "atelier_disk_free_bytes", "Free space on the disk of the data folder", registry=registry
         )
-        services.store.watchers.append(self._on_job_state)
+        services.db.jobs.subscribe(self._on_job_state)
         services.worker.subscribe(self._on_worker_state)
 
     async def render(self) -> bytes:
-        """Measure, and give everything in Prometheus' text format."""
-        services = self._services
+        """Measure and return all metrics in Prometheus' text format."""
+        services, client = self._services, self._current_client()
         for state, jobs in (("waiting", services.queue.waiting), ("running", services.queue.running)):
             self._jobs_present.labels(state).set(len(jobs))
             self._people_present.labels(state).set(_count_people(jobs))
         self._worker_state.state(WORKER_STATES[type(services.worker.state)])
         for model in services.registry.models:
             self._model_loaded.labels(model.name).set(model.name in services.worker.loaded_models)
-        self._latency.set(services.client.latency if services.client and not services.client.is_closed() else math.nan)
+        self._latency.set(client.latency if client and not client.is_closed() else math.nan)
         database, free = await asyncio.to_thread(_disk_usage, services.config.data_dir)
         self._database.set(database)
         self._disk_free.set(free)
         return generate_latest(self._registry)
 
     async def close(self) -> None:
-        """Count what is being counted, and nothing after it."""
-        self._services.store.watchers.remove(self._on_job_state)
+        """Finish the counts under way and stop counting."""
+        self._services.db.jobs.unsubscribe(self._on_job_state)
         if self._count_tasks:
             await asyncio.wait(self._count_tasks)
 
@@ -108,7 +115,7 @@ class Metrics:
         task.add_done_callback(self._count_tasks.discard)
 
     async def _count(self, job_id: str, state: JobState, now: float) -> None:
-        record = await self._services.store.get(job_id)
+        record = await self._services.db.jobs.get(job_id)
         if record is None:
             return
         self._jobs.labels(record.job.action, state).inc()
@@ -126,13 +133,11 @@ class Metrics:
 
 
 class _ErrorCollector(Collector):
-    """What people were told was wrong, by the class of the error."""
+    """Count the errors shown to users, by their class."""
 
     def collect(self) -> Iterable[CounterMetricFamily]:
-        """Give the present counts."""
-        errors = CounterMetricFamily(
-            "atelier_errors", "What people were told was wrong, since the start", labels=["reason"]
-        )
+        """Yield the current counts."""
+        errors = CounterMetricFamily("atelier_errors", "Errors shown to users, since the start", labels=["reason"])
         for reason, count in error_counts.items():
             errors.add_metric([reason], count)
         yield errors

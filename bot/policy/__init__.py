@@ -1,1 +1,1 @@
-"""Who may do what, where and how much: the owners' rules, and the one place that applies them."""
+"""Access rules of a server: settings, limits, blocked words, NSFW rules, and the policy that applies them."""

@@ -1,17 +1,17 @@
-"""Which servers may use the bot, where whoever runs the machine has said so."""
+"""The bot operator's list of servers that may use the bot."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-DENIAL = "This bot is not open to this server. Whoever runs it can add the server to its list (`ALLOWED_GUILDS`)."
+DENIAL = "This bot is not open to this server. The bot operator can add the server to `ALLOWED_GUILDS`."
 
 
 def denial_message(allowed: Collection[int], guild_id: int | None) -> str | None:
-    """Give the words for somebody in a server that may not use the bot; None where it may be used.
+    """Return the refusal for a server that is not on the list, or None where the bot may be used.
 
-    It counts where somebody is, not how the bot came there: people who installed it for themselves cannot use it in a
-    server that is not listed. Direct messages are open to everybody, since results may have to come there and the
-    buttons below them go on working; who may write to the bot at all is decided in Discord's developer portal.
+    The server where the command is used decides, not how the bot was installed: a user install is refused in an
+    unlisted server too. Direct messages are always allowed, because results may be sent there and their buttons must
+    keep working. Discord's developer portal decides who can message the bot at all.
     """
     return DENIAL if allowed and guild_id is not None and guild_id not in allowed else None

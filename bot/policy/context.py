@@ -1,4 +1,4 @@
-"""Who asks and where, read off an interaction."""
+"""Build a `RequestContext` from an interaction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.policy.policy import RequestContext
 
 
 def context_from(interaction: discord.Interaction[Any]) -> RequestContext:
-    """Note the ids that rules are about."""
+    """Return the ids of the guild, channels, person and roles of an interaction."""
     member = interaction.user
     return RequestContext(
         guild_id=interaction.guild_id,
@@ -21,7 +21,7 @@ def context_from(interaction: discord.Interaction[Any]) -> RequestContext:
 
 
 def _channel_ids(channel: object) -> set[int]:
-    """Give the channel, the one that a thread is in, and the category of either."""
+    """Return the ids of a channel, of the parent if it is a thread, and of their category."""
     if not isinstance(channel, discord.Thread | discord.abc.GuildChannel):
         return set()
     parent = channel.parent if isinstance(channel, discord.Thread) else channel

@@ -1,4 +1,4 @@
-"""May this person do this, here, now? Every door asks `Policy.admit`, and nothing else decides."""
+"""Authorize jobs: every command, button, modal and menu calls `Policy.authorize`, and nothing else decides."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ RESTRICTED_UPSCALES = (Action.UPSCALE_CREATIVE_4,)
 
 
 class PolicyDenied(UserError):
-    """A rule of the server, or of whoever runs the bot, is against it; the text says which."""
+    """A rule of the server or of the bot operator forbids the request; the text names the rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestContext:
-    """Who asks, and where: ids only. `places` are the channel, the one that a thread is in, and the category."""
+    """Who makes a request, and where, as ids. `channel_ids` are the channel, a thread's parent, and the category."""
 
     guild_id: int | None
     channel_ids: frozenset[int]
@@ -39,9 +39,10 @@ class RequestContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """What is asked for; `jobs` counts the jobs of one request, by `--repeat` or by choices in braces.
+    """A request to authorize; `jobs` counts the jobs it makes, through `--repeat` or choices in braces.
 
-    Who has `insisted` on a speed, by typing it, is told when it may not be used; others get the one that may.
+    An explicit speed (`speed_is_explicit`, typed in the prompt) is refused if it is not allowed. Otherwise the job gets
+    an allowed speed.
     """
 
     action: Action
@@ -56,7 +57,7 @@ class JobRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """On what terms somebody may go on: what the owners set, their bounds and speed, and a word of warning."""
+    """The terms of an authorized request: the server's settings, the person's limits and speed, and a warning."""
 
     settings: GuildSettings
     limits: RoleLimits
@@ -65,7 +66,7 @@ class Grant:
 
 
 class Policy:
-    """Apply a guild's rules and, above them, those of whoever runs the bot."""
+    """Apply a guild's rules and, above them, the bot operator's."""
 
     def __init__(
         self,
@@ -79,22 +80,22 @@ class Policy:
         self._authorization_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def settings(self, guild_id: int | None) -> GuildSettings:
-        """Give what the owners of a guild have set; the defaults in direct messages."""
+        """Return a guild's settings; the defaults in direct messages."""
         if guild_id is None:
             return GuildSettings()
         return guild_settings.from_dict((await self._guilds.settings(guild_id)).values)
 
     @asynccontextmanager
     async def authorized(self, context: RequestContext, request: JobRequest) -> AsyncIterator[Grant]:
-        """Admit, and let nothing else of this person's be judged until the block has put the jobs into the store.
+        """Authorize a request and hold the person's lock until the block has stored the jobs.
 
-        Without that, ten presses in one moment would each see the bounds as they were before the first.
+        Without the lock, ten simultaneous button presses would each see the usage from before the first.
         """
         async with self._authorization_locks.setdefault(context.person_id, asyncio.Lock()):
             yield await self.authorize(context, request)
 
     async def authorize(self, context: RequestContext, request: JobRequest) -> Grant:
-        """Say on what terms `ask` is granted; raises Refused, or PromptFaults for a blocked word."""
+        """Return the grant for `request`; raises PolicyDenied, or PromptError for a blocked word."""
         await self.check_access(context)
         if context.guild_id is None:
             return Grant(settings=GuildSettings(), limits=RoleLimits(), speed=request.speed)
@@ -111,7 +112,7 @@ class Policy:
         )
 
     async def check_access(self, context: RequestContext) -> None:
-        """Raise Refused for whom nothing is done here whatever they ask for, so that nothing is fetched for them."""
+        """Raise PolicyDenied if this person may not use the bot here; call it before fetching anything for them."""
         if denial := self._denial_message(context.guild_id):
             raise PolicyDenied(denial)
         if context.guild_id is not None:
@@ -119,25 +120,24 @@ class Policy:
             _require_allowed_channel(context, await self.settings(context.guild_id))
 
     async def usage(self, context: RequestContext) -> tuple[UsageTotals, RoleLimits]:
-        """Give what somebody has used of a guild in the last 24 hours, and the bounds that hold for them there."""
+        """Return a person's usage in a guild over the last 24 hours, and their limits there."""
         if context.guild_id is None:
             return UsageTotals(jobs=0, seconds=0.0, last_asked_at=None), RoleLimits()
         limits = (await self.settings(context.guild_id)).limits_for(context.guild_id, context.role_ids)
         return await self._usage.totals(context.person_id, context.guild_id, self._clock() - DAY_S), limits
 
     async def reauthorize(self, job: Job) -> None:
-        """Look again at a job that has waited, or comes from before a restart; raises as `admit` does.
+        """Check a job again that has waited or was resumed after a restart; raises like `authorize`.
 
-        What could only be asked of the interaction, such as the person's roles, is not asked twice.
+        Rules that need the interaction, such as role limits, are not checked again.
         """
         guild_id = job.destination.guild_id
         if denial := self._denial_message(guild_id):
             raise PolicyDenied(denial)
         if guild_id is None:
             return
-        if await self._guilds.active_block(
-            guild_id, job.requester.id
-        ):  # why is not for everybody, who may read the notice
+        if await self._guilds.active_block(guild_id, job.requester.id):
+            # Without the reason: everybody in the channel can read the status message.
             raise PolicyDenied(tr("The moderators have blocked you from using me in this server") + ".")
         check_prompt(await self._word_filter(guild_id), job.params)
 
@@ -153,20 +153,24 @@ class Policy:
         now = self._clock()
         usage = await self._usage.totals(context.person_id, context.guild_id, now - DAY_S)
         if limits.jobs_a_day is not None and usage.jobs + request.jobs > limits.jobs_a_day:
-            more = tr(" This would be {number} more.", number=request.jobs) if request.jobs > 1 else ""
+            more = tr(" This request adds {number} more.", number=request.jobs) if request.jobs > 1 else ""
             most = _format_jobs(limits.jobs_a_day)
             raise PolicyDenied(
-                tr("You may have {most} in 24 hours here, and had {used}.", most=most, used=usage.jobs) + more
+                tr("Your limit here is {most} in 24 hours, and you have used {used}.", most=most, used=usage.jobs)
+                + more
             )
         if limits.gpu_seconds_a_day is not None and usage.seconds >= limits.gpu_seconds_a_day:
             most, spent = _format_seconds(limits.gpu_seconds_a_day), f"{usage.seconds:.0f}"
-            raise PolicyDenied(
-                tr("You may use {most} of drawing time in 24 hours here, and used {used}.", most=most, used=spent)
+            text = tr(
+                "Your limit here is {most} of drawing time in 24 hours, and you have used {used}.",
+                most=most,
+                used=spent,
             )
+            raise PolicyDenied(text)
         wait = (usage.last_asked_at or 0.0) + (limits.cooldown or 0) - now
         if wait > 0:
             raise PolicyDenied(
-                tr("Please wait {time}: there is a pause between jobs here.", time=_format_seconds(int(wait) + 1))
+                tr("Please wait {time}: this server has a cooldown between jobs.", time=_format_seconds(int(wait) + 1))
             )
 
     async def _word_filter(self, guild_id: int) -> WordFilter:
@@ -174,7 +178,7 @@ class Policy:
         known = self._word_filters.get(guild_id)
         if known is None or known[0] != version:
             phrases = await self._guilds.blocked_words(guild_id)
-            word_filter = await asyncio.to_thread(WordFilter, phrases)  # ten thousand take a while
+            word_filter = await asyncio.to_thread(WordFilter, phrases)  # 10,000 phrases would block the event loop
             known = self._word_filters[guild_id] = version, word_filter
         return known[1]
 
@@ -199,10 +203,10 @@ def _require_allowed_features(context: RequestContext, request: JobRequest, sett
             tr("Private pictures (`--stealth`) are switched off in this server: add `--public`, or use `/public`.")
         )
     if request.speed_is_explicit and request.speed is not Speed.RELAX:
-        message = tr("Only {whom} may use fast mode here: leave it out, and the job is relaxed.")
+        message = tr("Only {whom} may use fast mode here. Leave it out to run the job relaxed.")
         _require_role(context, settings.fast_roles, message)
     if request.action in RESTRICTED_UPSCALES:
-        _require_role(context, settings.upscale_roles, tr("Only {whom} may enlarge pictures this much here."))
+        _require_role(context, settings.upscale_roles, tr("Only {whom} may upscale this much here."))
     if request.repeated:
         _require_role(context, settings.repeat_roles, tr("Only {whom} may use `--repeat` here."))
     if request.permuted:
@@ -210,7 +214,7 @@ def _require_allowed_features(context: RequestContext, request: JobRequest, sett
     if request.jobs > settings.permutations:
         most = settings.permutations
         raise PolicyDenied(
-            tr("This makes {jobs} jobs, and {most} are allowed at once here.", jobs=request.jobs, most=most)
+            tr("This makes {jobs} jobs, but only {most} are allowed at once here.", jobs=request.jobs, most=most)
         )
 
 
@@ -229,11 +233,11 @@ def _require_allowed_size(params: Params, limits: RoleLimits) -> None:
     if limits.longest_side is not None and longest > limits.longest_side:
         most = limits.longest_side
         raise PolicyDenied(
-            tr("This would be {side} pixels long, and {most} is the most for you here.", side=longest, most=most)
+            tr("The longer side would be {side} pixels, and your limit here is {most}.", side=longest, most=most)
         )
     if limits.steps is not None and params.num_inference_steps > limits.steps:
         steps, most = params.num_inference_steps, limits.steps
-        raise PolicyDenied(tr("This takes {steps} steps, and {most} is the most for you here.", steps=steps, most=most))
+        raise PolicyDenied(tr("This takes {steps} steps, and your limit here is {most}.", steps=steps, most=most))
 
 
 def _blocked_message(block: Block) -> str:

@@ -1,4 +1,4 @@
-"""What the owners of a server can set: plain values with a default for each, checked when they are read and set."""
+"""A server's settings: plain values with defaults, validated when they are loaded and when they are set."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ResultPlacement(StrEnum):
 
 
 class NsfwMode(StrEnum):
-    """What happens to a picture that the classifier takes for sensitive, outside age-restricted channels."""
+    """What happens to an image that the classifier flags, outside age-restricted channels."""
 
     SPOILER = "spoiler"
     WITHHOLD = "withhold"
@@ -29,10 +29,10 @@ class NsfwMode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleLimits:
-    """What a role's members may use; None leaves a bound to their other roles and to the bot's own.
+    """The limits of a role's members; None leaves a limit to their other roles and to the bot operator.
 
-    `running` and `waiting` count jobs; `jobs_a_day` and `gpu_seconds_a_day` are over the last 24 hours; `cooldown` is
-    in seconds from one job to the next, `longest_side` in pixels.
+    `running` and `waiting` count jobs. `jobs_a_day` and `gpu_seconds_a_day` cover the last 24 hours. `cooldown` is in
+    seconds from one request to the next, `longest_side` in pixels.
     """
 
     running: int | None = None
@@ -44,7 +44,7 @@ class RoleLimits:
     steps: int | None = None
 
 
-# The least and the most of each bound that makes sense.
+# The accepted minimum and maximum of each limit.
 LIMIT_RANGES: Mapping[str, tuple[int, int]] = {
     "running": (1, 1000),
     "waiting": (1, 1000),
@@ -60,10 +60,10 @@ LIMIT_RANGES: Mapping[str, tuple[int, int]] = {
 class GuildSettings:
     """Everything a server's owners decide.
 
-    `defaults` are parameters as people type them, which hold where a person has not said otherwise. Empty `models`
-    and `channels` allow all; `channels` may name categories, and holds for threads inside. The `…_roles` are the roles
-    that may use a feature; empty allows everybody. `bounds` are by role; the guild's own id stands for everybody.
-    `retention_days` of 0 leaves it to whoever runs the bot.
+    `defaults` are parameters as typed; a person's own parameters override them. Empty `models` and `channels` allow
+    all. `channels` may contain categories and includes the threads inside. The `…_roles` are the roles that may use a
+    feature; empty allows everybody. `bounds` maps a role to its limits; the guild's own id stands for @everyone.
+    `retention_days` of 0 uses the bot operator's setting.
     """
 
     defaults: str = ""
@@ -84,11 +84,11 @@ class GuildSettings:
     language: str = ""
 
     def allows(self, model: str) -> bool:
-        """Tell whether the model of that name may draw here."""
+        """Return whether the model called `model` is allowed here."""
         return not self.models or model in self.models
 
     def limits_for(self, guild_id: int, role_ids: Iterable[int]) -> RoleLimits:
-        """Give what holds for somebody with these roles: of each bound the most generous that one of them sets."""
+        """Return the limits of a person with these roles: the most generous value of each limit."""
         role_limits = [self.bounds[role] for role in {guild_id, *role_ids} if role in self.bounds]
         return RoleLimits(**{name: _most_generous(name, role_limits) for name in LIMIT_RANGES})
 
@@ -101,7 +101,7 @@ def _most_generous(name: str, role_limits: list[RoleLimits]) -> int | None:
 
 
 def to_dict(settings: GuildSettings) -> dict[str, Any]:
-    """Give the settings that differ from the defaults as plain values for JSON."""
+    """Return the settings that differ from the defaults, as plain values for JSON."""
     values = dataclasses.asdict(settings)
     values["bounds"] = {
         str(role): {name: limit for name, limit in each.items() if limit is not None}
@@ -112,7 +112,7 @@ def to_dict(settings: GuildSettings) -> dict[str, Any]:
 
 
 def from_dict(values: Mapping[str, Any]) -> GuildSettings:
-    """Rebuild what `to_dict` gave, also when it was written before or after a setting existed."""
+    """Load settings that `to_dict` wrote; unknown settings are ignored and missing ones get their default."""
     known = {name: value for name, value in values.items() if name in GuildSettings.__dataclass_fields__}
     for name in ("models", "channels", "fast_roles", "upscale_roles", "repeat_roles", "permutation_roles"):
         known[name] = tuple(known.get(name, ()))
@@ -127,7 +127,7 @@ def _role_limits(values: Mapping[str, int]) -> RoleLimits:
 
 
 def check_limit(name: str, value: int) -> int:
-    """Give `value` if it makes sense for the bound `name`; raises Complaint that says what would."""
+    """Return `value` if it is in the range of the limit `name`; raises UserError naming the range."""
     minimum, maximum = LIMIT_RANGES[name]
     if not minimum <= value <= maximum:
         raise UserError(f"`{name.replace('_', ' ')}` must be from {minimum:,} to {maximum:,}, not {value:,}.")

@@ -1,4 +1,4 @@
-"""The owners' settings in words, as /config shows them."""
+"""A server's settings as text, as /config shows them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from bot.policy.settings import LIMIT_RANGES, GuildSettings, NsfwMode, ResultPlacement, RoleLimits
 
-MAX_LENGTH = 1850  # characters of an overview; a message holds 2000
-LIST_LIMITS = (15, 8, 4, 2, 1)  # names of each list: as many as there is room for
+MAX_LENGTH = 1850  # characters of the summary; a message has at most 2000
+LIST_LIMITS = (15, 8, 4, 2, 1)  # names shown of each list, tried in this order until the text fits
 PLACEMENT_LABELS = {
     ResultPlacement.HERE: "the same channel",
     ResultPlacement.THREAD_OF_PERSON: "a thread for each person",
@@ -27,33 +27,35 @@ LIMIT_LABELS = {
 
 
 def format_limits(limits: RoleLimits) -> str:
-    """Give the bounds that are set, with commas between them."""
+    """Return the limits that are set, separated by commas."""
     given = ((name, getattr(limits, name)) for name in LIMIT_RANGES)
     return ", ".join(LIMIT_LABELS[name].format(value) for name, value in given if value is not None)
 
 
 def format_retention(days: int, otherwise: int) -> str:
-    """Say how long pictures are kept; `otherwise` is the most that whoever runs the bot allows, and 0 is for ever."""
+    """Return how long images are kept; `otherwise` is the bot operator's maximum in days, 0 for no limit."""
     if days and (not otherwise or days <= otherwise):
         return f"{days} days"
-    return f"{otherwise} days, as whoever runs me has it" if otherwise else "for ever"
+    return f"{otherwise} days (the bot operator's limit)" if otherwise else "forever"
 
 
 def settings_summary(settings: GuildSettings, guild_id: int, words: int, retention_days: int = 0) -> str:
-    """Give everything that holds in a guild, a line a setting, short enough for one message.
+    """Return all current settings of a guild, one per line, short enough for one message.
 
-    `retention_days` is what whoever runs the bot has set, for where the owners set nothing.
+    `words` is the number of blocked words, `retention_days` the bot operator's setting.
     """
     texts = ["\n".join(_lines(settings, guild_id, words, retention_days, list_limit)) for list_limit in LIST_LIMITS]
     return next((text for text in texts if len(text) <= MAX_LENGTH), texts[-1])
 
 
 def _lines(settings: GuildSettings, guild_id: int, words: int, retention_days: int, list_limit: int) -> list[str]:
+    defaults = f"`{settings.defaults}`" if settings.defaults else "the model's own"
     channels = [f"<#{channel}>" for channel in settings.channels]
+    language = LANGUAGE_NAMES.get(settings.language, "same as the server's Discord language")
     lines = [
-        f"**Defaults:** {f'`{settings.defaults}`' if settings.defaults else 'those of the model'}",
-        f"**Models:** {_shortened_list(settings.models, 'whichever I draw with', list_limit)}",
-        f"**Channels:** {_shortened_list(channels, 'everywhere', list_limit)}",
+        f"**Defaults:** {defaults}",
+        f"**Models:** {_shortened_list(settings.models, 'all', list_limit)}",
+        f"**Channels:** {_shortened_list(channels, 'all', list_limit)}",
         f"**Results:** {_results(settings)}",
         f"**Fast mode:** {_role_list(settings.fast_roles, list_limit)}",
         f"**Big upscales:** {_role_list(settings.upscale_roles, list_limit)}",
@@ -61,9 +63,9 @@ def _lines(settings: GuildSettings, guild_id: int, words: int, retention_days: i
         f"**Choices in braces:** {_role_list(settings.permutation_roles, list_limit)}, "
         f"up to {settings.permutations} jobs at once",
         f"**Private pictures:** {'allowed' if settings.stealth else 'not allowed'}",
-        f"**Pictures are kept:** {format_retention(settings.retention_days, retention_days)}",
+        f"**Picture retention:** {format_retention(settings.retention_days, retention_days)}",
         f"**Sensitive pictures:** {_nsfw_text(settings.sensitive)}",
-        f"**Language:** {LANGUAGE_NAMES.get(settings.language, 'as the server has it at Discord')}",
+        f"**Language:** {language}",
         f"**Blocked words:** {words}",
         f"**Log channel:** {f'<#{settings.log_channel}>' if settings.log_channel else 'none'}",
     ]
@@ -76,7 +78,7 @@ def _lines(settings: GuildSettings, guild_id: int, words: int, retention_days: i
 
 def _limits(limits: list[str], list_limit: int) -> list[str]:
     if not limits:
-        return ["**Limits:** those of whoever runs the bot"]
+        return ["**Limits:** the bot operator's"]
     shown = [f"- {limit}" for limit in limits[:list_limit]]
     more = [f"-# and {len(limits) - list_limit} more roles"] if len(limits) > list_limit else []
     return ["**Limits:**", *shown, *more]

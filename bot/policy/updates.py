@@ -1,4 +1,4 @@
-"""Change what holds in a guild: several owners at once lose nothing, and every change is in the audit."""
+"""Update a guild's settings: concurrent updates are merged, and each is written to the audit log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from db.guilds import AuditEntry, GuildStore
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who changes something, and where."""
+    """The person who changes settings, and the guild."""
 
     guild_id: int
     person_id: int
@@ -25,10 +25,10 @@ async def update_settings(
     change: Callable[[GuildSettings], GuildSettings],
     clock: Callable[[], float] = time.time,
 ) -> GuildSettings:
-    """Apply `change` to the newest settings and give the result; `what` describes it in the audit.
+    """Apply `change` to the latest settings and return the result; `description` goes into the audit log.
 
-    `change` must be a pure function: it is applied again when somebody else's change came first. What it raises
-    leaves everything as it was. A change that changes nothing leaves no trace.
+    `change` must be a pure function, because it is applied again if another update was stored first. If it raises,
+    nothing is stored. A change that changes nothing is not logged.
     """
     while True:
         stored = await guilds.settings(actor.guild_id)

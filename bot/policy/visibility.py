@@ -1,4 +1,4 @@
-"""Who may see a job, and where a picture may be seen that the classifier takes for sensitive."""
+"""Decide who can see a job, and where an image that the classifier flagged can be shown."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Any
 
 import discord
 
+from bot.policy.policy import Policy
 from bot.policy.settings import NsfwMode
-from bot.services import Services
 from generation.job import Job
 
 NSFW_MESSAGE = (
-    "The picture was taken for a sensitive one, which the owners of this server show in age-restricted channels only."
+    "The classifier flagged this picture as sensitive. This server shows such pictures in age-restricted channels only."
 )
-NSFW_WITHHELD_MESSAGE = f"{NSFW_MESSAGE} It is not kept, and counts for nothing."
+NSFW_WITHHELD_MESSAGE = f"{NSFW_MESSAGE} It is not kept and does not count towards your limits."
 
 
 def allows_nsfw(client: discord.Client, channel_id: int | None) -> bool:
-    """Say whether a channel is one for sensitive pictures: age-restricted, in a server that no directory lists.
+    """Return whether a channel may show NSFW images: age-restricted, in a server that no directory lists.
 
-    What is not known to be so is not so: direct messages, and channels that the bot cannot see.
+    The answer is no if that is not known: in direct messages, and in channels that the bot cannot see.
     """
     channel = client.get_channel(channel_id) if channel_id is not None else None
     if not isinstance(channel, discord.Thread | discord.abc.GuildChannel) or isinstance(
@@ -30,15 +30,15 @@ def allows_nsfw(client: discord.Client, channel_id: int | None) -> bool:
 
 
 async def is_nsfw_withheld(
-    services: Services, client: discord.Client, guild_id: int | None, channel_id: int | None
+    policy: Policy, client: discord.Client, guild_id: int | None, channel_id: int | None
 ) -> bool:
-    """Say whether the owners of a server do not want sensitive pictures to be shown in a channel at all."""
-    settings = await services.policy.settings(guild_id)
+    """Return whether the server's settings withhold NSFW images in a channel."""
+    settings = await policy.settings(guild_id)
     return settings.sensitive is NsfwMode.WITHHOLD and not allows_nsfw(client, channel_id)
 
 
 def can_view_job(interaction: discord.Interaction[Any], job: Job) -> bool:
-    """Tell whether a job is somebody's own, or public in a channel of this server that they can read."""
+    """Return whether the user made the job, or it is public in a channel of this server that they can read."""
     if job.requester.id == interaction.user.id:
         return True
     if job.destination.private or interaction.guild is None or not isinstance(interaction.user, discord.Member):

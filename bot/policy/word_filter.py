@@ -1,4 +1,4 @@
-"""Find blocked words in a prompt, also where somebody took pains to hide them, and not inside other words."""
+"""Find blocked words in a prompt, even when disguised, but never inside other words."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from generation.prompt import PromptError
 
 MAX_PHRASE_LENGTH = 100
 MAX_WORDS = 10_000
-MIN_PREFIX_LENGTH = 3  # letters before the star of `word*`: `a*` would be half the language
+MIN_PREFIX_LENGTH = 3  # letters before the star of `word*`: `a*` would match far too much
 
 
 class WordRule(StrEnum):
-    """What is done about a blocked word."""
+    """What happens to a prompt with a blocked word."""
 
     REFUSE = "refuse"
     WARN = "warn"
-    EXCEPT_NO = "except_no"  # refused, unless it is named as something to keep out
+    EXCEPT_NO = "except_no"  # refused, except in `--no` and in the negative prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class WordMatch:
     rule: WordRule
 
 
-# Letters of other scripts that are drawn like Latin ones (a choice from Unicode's confusables.txt).
+# Letters of other scripts that look like Latin ones (a selection from Unicode's confusables.txt).
 _CYRILLIC, _GREEK, _ARMENIAN, _SMALL, _OTHERS = (
     ("авсԁеһіјкмнорԛѕтуѵԝхгп", "abcdehijkmhopqstyvwxrn"),
     ("αβεηικνορτυχωγ", "abenikvoptuxwy"),
@@ -44,13 +44,13 @@ _CYRILLIC, _GREEK, _ARMENIAN, _SMALL, _OTHERS = (
     ("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz"),
     ("ıłøđħŧɑɡɩ", "ilodhtagi"),
 )
-_EMOJI_ALPHABET_STARTS = (0x1F150, 0x1F170, 0x1F1E6)  # in circles, in squares, for flags: each an alphabet
+_EMOJI_ALPHABET_STARTS = (0x1F150, 0x1F170, 0x1F1E6)  # circled, squared and flag letters: 26 each
 _CONFUSABLES = (
     str.maketrans(*map("".join, zip(_CYRILLIC, _GREEK, _ARMENIAN, _SMALL, _OTHERS, strict=True)))
     | {first + number: ascii_lowercase[number] for first in _EMOJI_ALPHABET_STARTS for number in range(26)}
     | {ord("æ"): "ae", ord("œ"): "oe"}
 )
-_FILLERS = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0"))  # letters to Unicode, nothing to the eye
+_FILLERS = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0"))  # Unicode counts them as letters, but they are invisible
 _LETTERS_OF_DIGITS = str.maketrans("01345789", "oieastbg")
 _LETTERS_OF_SIGNS = str.maketrans("@$!|€+", "asiiet")
 _TOKEN = re.compile(r"[^\W_]+")
@@ -62,16 +62,16 @@ _SPELLED_OUT = re.compile(r"(?<![^\W_])[^\W_](?:[\W_]{1,3}[^\W_](?![^\W_])){2,}"
 _LONG_RUN = re.compile(r"(.)\1{2,}")
 _INVALID_IN_PHRASE = re.compile(r"[\\^$|()\[\]{}?+`]|\*(?!$)")
 _INVISIBLE_CATEGORIES = ("Cf", "Mn", "Me")  # formatting characters (zero width among them) and accents
-MAX_LISTED_MATCHES = 10  # words in a refusal, which has to fit into a message
-MAX_SPELLED_LENGTH = 60  # letters; more, one by one, are noise
+MAX_LISTED_MATCHES = 10  # words named in a refusal, which has to fit into a message
+MAX_SPELLED_LENGTH = 60  # letters; longer spelled-out runs are cut
 
 
 class WordFilter:
-    """A guild's blocked words, made ready to be looked for: a prompt takes microseconds however many there are."""
+    """A guild's blocked words, indexed: checking a prompt takes microseconds whatever their number."""
 
     def __init__(self, phrases: Mapping[str, str]) -> None:
         self._phrases: dict[tuple[str, ...], WordMatch] = {}
-        self._phrase_lengths: dict[str, set[int]] = {}  # of the phrases that begin with a word, in words
+        self._phrase_lengths: dict[str, set[int]] = {}  # first word → lengths in words of the phrases it begins
         self._joined_phrases: dict[str, WordMatch] = {}
         self._prefixes: dict[str, WordMatch] = {}
         for phrase, rule in phrases.items():
@@ -87,7 +87,7 @@ class WordFilter:
             self._joined_phrases["".join(tokens)] = match
 
     def find(self, text: str) -> list[WordMatch]:
-        """Give the blocked phrases in `text`, each once."""
+        """Return the blocked phrases in `text`, each once."""
         found: dict[str, WordMatch] = {}
         normalized = _normalize(text)
         for tokens in _token_variants(normalized):
@@ -112,20 +112,24 @@ class WordFilter:
 
 
 def check_phrase(phrase: str) -> str:
-    """Give `phrase` as it is kept; raises Complaint for what is no plain word or phrase."""
+    """Return `phrase` as it is stored; raises UserError unless it is a plain word or phrase."""
     plain, shown = " ".join(phrase.casefold().split()), phrase[:40].replace("`", "'")
     if _INVALID_IN_PHRASE.search(plain):
-        raise UserError(f"`{shown}` is no plain word: I take words, phrases, and `word*` for a beginning.")
+        raise UserError(
+            f"`{shown}` is not a plain word. Use words, phrases, or `word*` for anything that starts with it."
+        )
     letters = "".join(_tokenize(_normalize(plain)))
     if not letters or len(plain) > MAX_PHRASE_LENGTH:
-        raise UserError(f"`{shown}` cannot be blocked: a phrase has 1 to {MAX_PHRASE_LENGTH} letters or digits.")
+        raise UserError(
+            f"`{shown}` cannot be blocked: use up to {MAX_PHRASE_LENGTH} characters with at least one letter or digit."
+        )
     if plain.endswith("*") and len(letters) < MIN_PREFIX_LENGTH:
-        raise UserError(f"`{shown}` would block too much: give at least {MIN_PREFIX_LENGTH} letters before the `*`.")
+        raise UserError(f"`{shown}` would block too much: put at least {MIN_PREFIX_LENGTH} letters before the `*`.")
     return plain
 
 
 def check_prompt(word_filter: WordFilter, params: Params) -> str | None:
-    """Give a warning about a prompt's words, or None; raises PromptFaults naming the words when it is refused."""
+    """Return a warning about words in the prompt, or None; raises PromptError naming the words that are refused."""
     wanted = word_filter.find("\n".join(part.text for part in params.parts))
     unwanted = word_filter.find("\n".join((*params.no, params.negative_prompt or "")))
     refused = [found for found in wanted if found.rule is not WordRule.WARN]
@@ -148,7 +152,7 @@ def _format_matches(matches: list[WordMatch]) -> str:
 
 
 def _token_variants(normalized: str) -> Iterator[tuple[str, ...]]:
-    """Give the words of a text as they stand, and as somebody may have meant them to be read."""
+    """Yield the words of a text as written, then with each kind of disguise undone."""
     tokens = _tokenize(normalized)
     yield tokens
     yield tuple(_LONG_RUN.sub(r"\1", token) for token in tokens)
@@ -161,7 +165,7 @@ def _token_variants(normalized: str) -> Iterator[tuple[str, ...]]:
 
 
 def _spelled_out_words(normalized: str) -> Iterator[str]:
-    """Give what may have been meant where letters stand one by one."""
+    """Yield the words that letters typed one by one may spell."""
     for spelled in _SPELLED_OUT.findall(normalized):
         letters = "".join(_tokenize(spelled))[:MAX_SPELLED_LENGTH]
         yield from (_deobfuscate(part) for start in range(len(letters)) for part in _all_prefixes(letters[start:]))
@@ -172,13 +176,13 @@ def _all_prefixes(letters: str) -> Iterator[str]:
 
 
 def _deobfuscate(token: str) -> str:
-    """Read the digits and signs in a word as the letters they look like; a number stays one."""
+    """Replace digits and signs by the letters they look like; a plain number stays a number."""
     letters = token if token.isdigit() else token.translate(_LETTERS_OF_SIGNS).translate(_LETTERS_OF_DIGITS)
     return _LONG_RUN.sub(r"\1", letters)
 
 
 def _normalize(text: str) -> str:
-    """Give a text without what makes no difference to the eye: case, width, accents, invisible characters."""
+    """Return a text without differences of case, width, accents, invisible characters and look-alike letters."""
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()).translate(_FILLERS)
     visible = "".join(
         character for character in decomposed if unicodedata.category(character) not in _INVISIBLE_CATEGORIES

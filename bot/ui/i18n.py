@@ -1,33 +1,56 @@
-"""The language in which people are told things: what a server's owners chose, or else what Discord knows of it."""
+"""The language of the bot's messages: the server's setting, or else Discord's locale. Catalogues are gettext's."""
 
 from __future__ import annotations
 
+import gettext
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import discord
 
-from bot.ui.german import GERMAN
+DOMAIN = "atelier"
+LOCALES = Path(__file__).with_name("locales")
+ENGLISH = "en"  # the language of the texts in the code
 
-CATALOGUES = {"de": GERMAN}  # by Discord's names of languages; what is in none is said in English
-ENGLISH = "en"
+CATALOGUES = {  # by Discord's language codes; a language without a catalogue, and a text missing from one, is English
+    path.parents[1].name: gettext.translation(DOMAIN, LOCALES, [path.parents[1].name])
+    for path in sorted(LOCALES.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
+}
+_UNTRANSLATED = gettext.NullTranslations()
 
 _locale: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
 
 def set_locale(locale: str) -> None:
-    """Speak a language from here on, in this task and in those that it begins."""
+    """Set the language for this task and for the tasks that it starts."""
     _locale.set(locale)
 
 
 def tr(text: str, **values: object) -> str:
-    """Give `text` in the language that is spoken, with the values in its places, if there are any."""
-    translated = CATALOGUES.get(_locale.get(), {}).get(text, text)
+    """Return `text` in the current language, with its placeholders filled if there are any values.
+
+    `python -m scripts.translations` extracts only literals.
+    """
+    # gettext keeps a catalogue's header under the empty text.
+    translated = _catalogue().gettext(text) if text else ""
     return translated.format(**values) if values else translated
 
 
+def trn(singular: str, plural: str, n: int, **values: object) -> str:
+    """Return the form of a text that the current language uses for `n`, with `{n}` and the other placeholders filled.
+
+    `singular` and `plural` have the same placeholders, since a language may use one form for both.
+    """
+    return _catalogue().ngettext(singular, plural, n).format(n=n, **values)
+
+
+def _catalogue() -> gettext.NullTranslations:
+    return CATALOGUES.get(_locale.get(), _UNTRANSLATED)
+
+
 async def use_interaction_locale(interaction: discord.Interaction[Any]) -> None:
-    """Speak the language of where an interaction comes from."""
+    """Set the language for an interaction: the server's setting, or else Discord's locale for the server or user."""
     settings = await interaction.client.services.policy.settings(interaction.guild_id)
     locale = interaction.guild_locale if interaction.guild_id is not None else interaction.locale
     set_locale(settings.language or str(locale or ENGLISH).partition("-")[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.ui.i18n import tr
-from bot.ui.text import escape_markdown, truncate
+from bot.ui.text import escape_markdown, jump_url, truncate
 from generation.job import Action, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models.registry import ModelRegistry
@@ -62,7 +62,7 @@ def finished(job: Job, registry: ModelRegistry, credit: Requester | None) -> str
 def posted_elsewhere(job: Job, registry: ModelRegistry, result_message_id: int | None) -> str:
     """Lead from the notice to the result, where the owners want results elsewhere."""
     to = job.destination
-    return f"{_headline(job, registry)}\nhttps://discord.com/channels/{to.guild_id}/{to.result_channel_id}/{result_message_id}"
+    return f"{_headline(job, registry)}\n{jump_url(to.guild_id, to.result_channel_id, result_message_id)}"
 
 
 def failed_or_cancelled(job: Job, registry: ModelRegistry, end_message: str) -> str:

@@ -1,54 +1,94 @@
-"""Forms (Discord's modals) that are told by their custom_id alone, so that one may be sent in after a restart."""
+"""Modals that are recognised by their custom_id alone, so that they can be submitted after a restart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import discord
 
-MAX_TEXT_LENGTH = 4000  # characters that a field of a form can hold
-FILE_UPLOAD_TYPE = 19  # Discord's number of that kind of field
+from bot.ui.errors import report_errors
+
+MAX_TEXT_LENGTH = 4000  # characters that a text input can hold
+FILE_UPLOAD_TYPE = 19  # Discord's number of the file upload component
 
 
 class PersistentModal(discord.ui.Modal):
-    """A form that discord.py does not remember: what is sent in goes to who listens for its custom_id."""
+    """A modal that discord.py does not remember: what is submitted goes to the `ModalRouter`."""
 
     def __init__(self, custom_id: str, title: str, *fields: discord.ui.Item[Any]) -> None:
         super().__init__(title=title, custom_id=custom_id)
         for each in fields:
             self.add_item(each)
-        self.stop()  # or else it would be kept for ever, also when somebody closes it without a word
+        self.stop()  # or it would be remembered for ever where somebody dismisses it
 
 
 @dataclass(frozen=True, slots=True)
 class ModalValues:
-    """A form as it was sent in: what was typed, chosen and uploaded, by the custom_ids of the fields."""
+    """What was typed, selected and uploaded in a submitted modal, by the custom_ids of its fields."""
 
     texts: dict[str, str] = field(default_factory=dict)
     selected: dict[str, str] = field(default_factory=dict)
     files: dict[str, discord.Attachment] = field(default_factory=dict)
 
 
+ModalHandler = Callable[[Any, str, ModalValues], Awaitable[None]]
+
+
+class ModalRouter:
+    """Send each submitted modal to the handler of its custom_id's longest prefix, in steps of whole `a:b:c` parts."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, ModalHandler] = {}
+
+    def route(self, prefix: str) -> Callable[[ModalHandler], ModalHandler]:
+        """Register a handler: it gets the interaction, the custom_id after its first colon, and the values."""
+
+        def register(handler: ModalHandler) -> ModalHandler:
+            self._handlers[prefix] = handler
+            return handler
+
+        return register
+
+    def find(self, custom_id: str) -> ModalHandler | None:
+        """Return the handler for a custom_id."""
+        parts = custom_id.split(":")
+        prefixes = (":".join(parts[:length]) for length in range(len(parts), 0, -1))
+        return next((self._handlers[prefix] for prefix in prefixes if prefix in self._handlers), None)
+
+    async def dispatch(self, interaction: discord.Interaction[Any]) -> None:
+        """Handle a submitted modal; other interactions and unknown modals are ignored."""
+        if interaction.type is not discord.InteractionType.modal_submit:
+            return
+        data: Any = interaction.data
+        custom_id = str(data["custom_id"])
+        if handler := self.find(custom_id):
+            async with report_errors(interaction):
+                await handler(interaction, custom_id.partition(":")[2], parse_modal(interaction))
+
+
+modals = ModalRouter()
+
+
 def parse_modal(interaction: discord.Interaction[Any]) -> ModalValues:
-    """Read the fields of a form, each with one value at most."""
+    """Read the fields of a submitted modal, each with at most one value."""
     data: Any = interaction.data or {}
     uploads = data.get("resolved", {}).get("attachments", {})
-    parsed = ModalValues()
-    for part in _fields(data.get("components", [])):
-        name, values = part["custom_id"], part.get("values") or []
-        if "value" in part:
-            parsed.texts[name] = part["value"]
-        elif values and part["type"] == FILE_UPLOAD_TYPE:
-            parsed.files[name] = discord.Attachment(data=uploads[values[0]], state=interaction._state)
+    submitted = ModalValues()
+    for component in _fields(data.get("components", [])):
+        name, values = component["custom_id"], component.get("values") or []
+        if "value" in component:
+            submitted.texts[name] = component["value"]
+        elif values and component["type"] == FILE_UPLOAD_TYPE:
+            submitted.files[name] = discord.Attachment(data=uploads[values[0]], state=interaction._state)
         elif values:
-            parsed.selected[name] = values[0]
-    return parsed
+            submitted.selected[name] = values[0]
+    return submitted
 
 
 def _fields(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for part in components:
-        inside = part.get("component")
-        if inside is not None:
-            yield inside
+    for label in components:
+        component = label.get("component")
+        if component is not None:
+            yield component

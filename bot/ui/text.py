@@ -19,6 +19,16 @@ _LATIN_TRANSLITERATION = str.maketrans(
 )
 
 
+def jump_url(guild_id: int | None, channel_id: int, message_id: int | None) -> str:
+    """Return the address of a message in Discord; a `guild_id` of None stands for direct messages."""
+    return f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}"
+
+
+def pluralize(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 job`, `2,000 jobs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def escape_markdown(text: str) -> str:
     """Make `text` show as it is inside a message: no markdown, no mention, no link, on one line and in its place."""
     plain = " ".join(_DIRECTION_MARKS.sub("", text).split())

@@ -1,22 +1,20 @@
-"""/config: everything the owners of a server decide, set from Discord."""
+"""/config: a server's settings, changed from Discord."""
 
 from __future__ import annotations
 
 from bot.client import Client
 from cogs.config.blocks import BlockGroup
 from cogs.config.commands import ConfigGroup
-from cogs.config.panel import MODAL_PREFIX, EditFieldButton, FieldSelect, FieldValueSelect, on_submit
+from cogs.config.panel import EditFieldButton, FieldSelect, FieldValueSelect
 from cogs.config.reports import ReportButton, ReportLog
 from cogs.config.word_rules import WordsGroup
-from cogs.modal_router import get_modal_router
 
 
 async def setup(client: Client) -> None:
-    """Add the command and the panel's parts; discord.py calls this."""
+    """Add the command and the panel's components; discord.py calls this."""
     group = ConfigGroup(client.services)
     group.add_command(WordsGroup(client.services))
     group.add_command(BlockGroup(client.services))
     client.tree.add_command(group)
     await client.add_cog(ReportLog(client))
     client.add_dynamic_items(FieldSelect, FieldValueSelect, EditFieldButton, ReportButton)
-    get_modal_router(client).handlers[MODAL_PREFIX] = on_submit

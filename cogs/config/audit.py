@@ -1,19 +1,19 @@
-"""What an owner does, as it goes into the audit."""
+"""Audit log entries for /config."""
 
 from __future__ import annotations
 
-from cogs.jobs import Interaction
+from bot.client import Interaction
 from db.guilds import AuditEntry
 
 
 def require_guild_id(interaction: Interaction) -> int:
-    """Give the guild that an owner's command was used in; it is offered nowhere else."""
+    """Return the guild of an interaction; /config exists in guilds only."""
     assert interaction.guild_id is not None
     return interaction.guild_id
 
 
 def audit_entry(interaction: Interaction, name: str, details: str) -> AuditEntry:
-    """Write down what somebody does now, and where."""
+    """Build an audit entry for what the user does now, in this guild."""
     return AuditEntry(
         guild_id=require_guild_id(interaction),
         person_id=interaction.user.id,

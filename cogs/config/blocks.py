@@ -1,15 +1,15 @@
-"""/config block: people who may not use the bot here."""
+"""/config block: people who may not use the bot in a server."""
 
 from __future__ import annotations
 
 import discord
 from discord import app_commands
 
+from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.services import Services
 from bot.ui.text import escape_markdown
 from cogs.config.audit import audit_entry
-from cogs.jobs import Interaction
 from db.guilds import Block
 from generation.errors import UserError
 
@@ -18,14 +18,16 @@ MAX_SHOWN = 20
 
 
 class BlockGroup(app_commands.Group):
-    """Block people, with a reason and a term, and unblock them."""
+    """Block people, with a reason and a duration, and unblock them."""
 
-    def __init__(self, studio: Services) -> None:
-        super().__init__(name="block", description="People who may not use me in this server")
-        self.services = studio
+    def __init__(self, services: Services) -> None:
+        super().__init__(name="block", description="People blocked from using me in this server")
+        self.services = services
 
-    @app_commands.command(description="Keep somebody from using me here")
-    @app_commands.describe(person="Whom to block", reason="They are told", hours="For how long; leave it out for good")
+    @app_commands.command(description="Block somebody from using me here")
+    @app_commands.describe(
+        person="The person to block", reason="Shown to them", hours="Hours; leave empty for a permanent block"
+    )
     async def add(
         self,
         interaction: Interaction,
@@ -34,35 +36,37 @@ class BlockGroup(app_commands.Group):
         hours: app_commands.Range[int, 1, MAX_BLOCK_HOURS] | None = None,
     ) -> None:
         if person.guild_permissions.manage_guild:
-            raise UserError(f"{person.mention} manages this server, and cannot be blocked.")
+            raise UserError(f"{person.mention} manages this server and cannot be blocked.")
         now = self.services.clock()
         until = now + 3600 * hours if hours else None
-        term = f"until <t:{int(until)}:f>" if until else "for good"
-        entry = audit_entry(interaction, "block", f"{person.mention} {term}: {reason}")
+        term = f"until <t:{int(until)}:f>" if until else "permanently"
+        entry = audit_entry(interaction, "block", f"blocked {person.mention} {term}: {reason}")
         block = Block(
             guild_id=entry.guild_id, person_id=person.id, reason=reason, until=until, by_id=interaction.user.id, at=now
         )
-        await self.services.guilds.block(entry, block)
+        await self.services.db.guilds.block(entry, block)
         await _respond(interaction, f"{person.mention} is blocked {term}: {escape_markdown(reason)}")
 
-    @app_commands.command(description="Let somebody use me again")
-    @app_commands.describe(person="Who is blocked now")
+    @app_commands.command(description="Unblock somebody")
+    @app_commands.describe(person="The person to unblock")
     async def remove(self, interaction: Interaction, person: discord.User) -> None:
-        if not await self.services.guilds.unblock(audit_entry(interaction, "unblock", person.mention), person.id):
+        if not await self.services.db.guilds.unblock(
+            audit_entry(interaction, "unblock", f"unblocked {person.mention}"), person.id
+        ):
             raise UserError(f"{person.mention} is not blocked.")
-        await _respond(interaction, f"{person.mention} may use me again.")
+        await _respond(interaction, f"{person.mention} can use me again.")
 
     @app_commands.command(name="list", description="Who is blocked, why and until when")
     async def show(self, interaction: Interaction) -> None:
         assert interaction.guild_id is not None
-        blocks = await self.services.guilds.active_blocks(interaction.guild_id)
+        blocks = await self.services.db.guilds.active_blocks(interaction.guild_id)
         lines = [_line(block) for block in blocks[:MAX_SHOWN]]
         more = [f"-# and {len(blocks) - MAX_SHOWN} more"] if len(blocks) > MAX_SHOWN else []
         await _respond(interaction, "\n".join(lines + more)[:2000] or "Nobody is blocked.")
 
 
 def _line(block: Block) -> str:
-    term = f"until <t:{int(block.until)}:f>" if block.until else "for good"
+    term = f"until <t:{int(block.until)}:f>" if block.until else "permanently"
     return f"<@{block.person_id}> {term}, by <@{block.by_id}>: {escape_markdown(block.reason[:60])}"
 
 

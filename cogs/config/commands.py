@@ -1,4 +1,4 @@
-"""The settings of /config, each a subcommand: what it is now is answered, and every change is in the audit."""
+"""The subcommands of /config: each answers with the new value and logs the change in the audit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Literal
 import discord
 from discord import app_commands
 
+from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.policy.settings import GuildSettings, NsfwMode, ResultPlacement, RoleLimits, check_limit
 from bot.policy.summary import LANGUAGE_NAMES, PLACEMENT_LABELS, format_limits, format_retention
@@ -33,7 +34,6 @@ from cogs.config.validation import (
     require_postable,
     resolve_model_name,
 )
-from cogs.jobs import Interaction
 from generation.errors import UserError
 from generation.models.catalogue import normalize_name
 
@@ -48,7 +48,7 @@ FEATURE_FIELDS = {
 
 
 class ChannelOrCategoryTransformer(app_commands.Transformer):
-    """An option that takes a channel where people can draw, or a category of such channels."""
+    """A command option that takes a channel where the bot can be used, or a category of such channels."""
 
     @property
     def type(self) -> discord.AppCommandOptionType:
@@ -67,27 +67,27 @@ ChannelOrCategory = app_commands.Transform[app_commands.AppCommandChannel, Chann
 
 
 class ConfigGroup(app_commands.Group):
-    """What the owners of a server decide. Whether the bot allows it is Discord's own permission for the command."""
+    """The /config command. Discord's permission for the command decides who can use it."""
 
-    def __init__(self, studio: Services) -> None:
+    def __init__(self, services: Services) -> None:
         super().__init__(
             name="config",
-            description="For the owners of this server: what I may do here",
-            # `guild_only` alone would leave it in direct messages: what the client allows everywhere counts more.
+            description="Settings of this server: what I may do here",
+            # `guild_only` alone would leave it in direct messages, because the client's default contexts override it.
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
             default_permissions=discord.Permissions(manage_guild=True),
         )
-        self.services = studio
+        self.services = services
 
-    @app_commands.command(description="Parameters that hold where people say nothing else, such as --ar 3:2 --s 250")
-    @app_commands.describe(parameters="As in a prompt; leave it out to clear them")
+    @app_commands.command(description="Default parameters for everybody, such as --ar 3:2 --s 250")
+    @app_commands.describe(parameters="As in a prompt; leave empty to clear them")
     async def defaults(self, interaction: Interaction, parameters: app_commands.Range[str, 1, 500] = "") -> None:
         text = parse_defaults(self.services, parameters)
         await self._update(interaction, f"defaults: {text or 'none'}", lambda now: replace(now, defaults=text))
 
-    @app_commands.command(description="Models that may draw here; with none on the list, whichever I draw with")
-    @app_commands.describe(add="Allow this one", remove="Allow this one no longer", every="Allow all models")
+    @app_commands.command(description="Models allowed here; an empty list allows all")
+    @app_commands.describe(add="Allow this one", remove="Remove this one", every="Allow all models")
     async def models(
         self,
         interaction: Interaction,
@@ -97,7 +97,7 @@ class ConfigGroup(app_commands.Group):
     ) -> None:
         require_any(add or remove or every)
         added = resolve_model_name(self.services, add) if add else None
-        # One that is not here any more can be taken off the list all the same.
+        # A model that is no longer installed can still be removed from the list.
         listed = (await self.services.policy.settings(interaction.guild_id)).models
         removed = resolve_model_name(self.services, remove, listed) if remove else None
 
@@ -111,21 +111,19 @@ class ConfigGroup(app_commands.Group):
 
     @models.autocomplete("add")
     async def known_models(self, _: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        """Offer the models that there are."""
+        """Suggest the known models."""
         return choices(
             name for name in known_model_names(self.services) if normalize_name(typed) in normalize_name(name)
         )
 
     @models.autocomplete("remove")
     async def listed_models(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        """Offer the models that are on the list."""
+        """Suggest the models on the list."""
         listed = (await self.services.policy.settings(interaction.guild_id)).models
         return choices(name for name in listed if normalize_name(typed) in normalize_name(name))
 
-    @app_commands.command(
-        description="Where people may draw; a category stands for its channels, a channel for its threads"
-    )
-    @app_commands.describe(add="Allow this one", remove="Allow this one no longer", everywhere="Allow all channels")
+    @app_commands.command(description="Channels to draw in; a category includes its channels, a channel its threads")
+    @app_commands.describe(add="Allow this one", remove="Remove this one", everywhere="Allow all channels")
     async def channels(
         self,
         interaction: Interaction,
@@ -142,14 +140,14 @@ class ConfigGroup(app_commands.Group):
         await self._update(interaction, f"channels: {what}", change)
 
     @app_commands.command(description="Where results are posted")
-    @app_commands.describe(where="Where results go", gallery="The channel that shows them, for a gallery")
+    @app_commands.describe(where="Where results go", gallery="The channel of the gallery")
     @app_commands.choices(
         where=[app_commands.Choice(name=label, value=delivery.value) for delivery, label in PLACEMENT_LABELS.items()]
     )
     async def results(self, interaction: Interaction, where: str, gallery: discord.TextChannel | None = None) -> None:
         placement = ResultPlacement(where)
         if (placement is ResultPlacement.GALLERY) != (gallery is not None):
-            raise UserError("A gallery needs a channel: give both `where: a gallery` and `gallery`.")
+            raise UserError("A gallery needs a channel: set both `where: a gallery` and `gallery`.")
         require_postable(interaction.guild, gallery.id if gallery else None, files=True)
         shown = f" {gallery.mention}" if gallery else ""
         await self._update(
@@ -158,12 +156,12 @@ class ConfigGroup(app_commands.Group):
             lambda now: replace(now, delivery=placement, gallery=gallery.id if gallery else None),
         )
 
-    @app_commands.command(description="Which roles may use a feature; with none everybody may")
+    @app_commands.command(description="Roles that may use a feature; an empty list allows everybody")
     @app_commands.describe(
-        feature="What the roles are for",
-        add="Let this role use it",
-        remove="Let this role use it no longer",
-        everybody="Open the feature to everybody",
+        feature="The feature",
+        add="Allow this role",
+        remove="Remove this role",
+        everybody="Allow everybody",
     )
     async def feature(
         self,
@@ -184,17 +182,19 @@ class ConfigGroup(app_commands.Group):
         what = _format_options(add=add and add.mention, remove=remove and remove.mention, everybody=everybody or None)
         await self._update(interaction, f"{feature}: {what}", change)
 
-    @app_commands.command(description="Limits for a role; somebody with several roles has the most generous of each")
+    @app_commands.command(
+        description="Limits for a role; with several roles, the most generous value of each limit applies"
+    )
     @app_commands.describe(
-        role="@everyone stands for everybody",
-        running="Jobs that draw at the same time",
-        waiting="Jobs that wait at the same time",
+        role="The role; @everyone for all members",
+        running="Jobs running at the same time",
+        waiting="Jobs waiting at the same time",
         jobs_a_day="Jobs in 24 hours",
         gpu_seconds_a_day="Seconds of drawing time in 24 hours",
         cooldown="Seconds from one job to the next",
-        longest_side="Pixels of the longer side",
+        longest_side="Longer side of a picture, in pixels",
         steps="Denoising steps",
-        clear="Take all limits of this role away first",
+        clear="Clear all limits of this role first",
     )
     async def limits(
         self,
@@ -230,42 +230,42 @@ class ConfigGroup(app_commands.Group):
         what = format_limits(RoleLimits(**wanted)) or "none"
         await self._update(interaction, f"limits of {role.mention}: {'cleared, ' if clear else ''}{what}", change)
 
-    @app_commands.command(description="How many jobs one prompt may make, by --repeat or choices in braces")
-    @app_commands.describe(most="With more, the prompt is refused")
+    @app_commands.command(description="How many jobs one prompt may make, with --repeat or choices in braces")
+    @app_commands.describe(most="A prompt that makes more jobs is refused")
     async def permutations(
         self, interaction: Interaction, most: app_commands.Range[int, 1, MAX_JOBS_PER_PROMPT]
     ) -> None:
         await self._update(interaction, f"jobs of one prompt: {most}", lambda now: replace(now, permutations=most))
 
     @app_commands.command(description="Whether people may draw privately (--stealth)")
-    @app_commands.describe(allowed="Or else everything is public")
+    @app_commands.describe(allowed="If off, everything is public")
     async def stealth(self, interaction: Interaction, allowed: bool) -> None:
         what = f"private pictures: {'allowed' if allowed else 'not allowed'}"
         await self._update(interaction, what, lambda now: replace(now, stealth=allowed))
 
-    @app_commands.command(description="After how many days pictures are deleted; 0 leaves it to whoever runs me")
+    @app_commands.command(description="Days until pictures are deleted; 0 uses the bot operator's setting")
     @app_commands.describe(days="Counted from the day a picture was drawn")
     async def retention(self, interaction: Interaction, days: app_commands.Range[int, 0, MAX_RETENTION_DAYS]) -> None:
-        what = f"pictures are kept: {format_retention(days, self.services.config.retention_days)}"
+        what = f"picture retention: {format_retention(days, self.services.config.retention_days)}"
         await self._update(interaction, what, lambda now: replace(now, retention_days=days))
 
-    @app_commands.command(description="The channel that hears of reports and changes; leave it out for none")
-    @app_commands.describe(channel="Where only those who should see it can")
+    @app_commands.command(description="Channel for reports and changes of settings; leave empty for none")
+    @app_commands.describe(channel="Pick a channel only moderators can see")
     async def log(self, interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
         require_postable(interaction.guild, channel.id if channel else None, files=False)
         what = f"log channel: {channel.mention if channel else 'none'}"
         await self._update(interaction, what, lambda now: replace(now, log_channel=channel.id if channel else None))
 
-    @app_commands.command(description="In which language I speak of jobs, rules and the queue; the rest is English")
-    @app_commands.describe(language="What Discord has for the server is in its community settings")
+    @app_commands.command(description="Language of messages about jobs, rules and the queue; the rest is English")
+    @app_commands.describe(language="The server's Discord language is in its community settings")
     async def language(
-        self, interaction: Interaction, language: Literal["as the server has it at Discord", "English", "Deutsch"]
+        self, interaction: Interaction, language: Literal["same as the server's Discord language", "English", "Deutsch"]
     ) -> None:
         name = next((name for name, words in LANGUAGE_NAMES.items() if words == language), "")
         await self._update(interaction, f"language: {language}", lambda now: replace(now, language=name))
 
     @app_commands.command(description="What happens to sensitive pictures outside age-restricted channels")
-    @app_commands.describe(pictures="What becomes of them")
+    @app_commands.describe(pictures="What happens to them")
     async def sensitive(
         self, interaction: Interaction, pictures: Literal["hidden behind a spoiler", "withheld"]
     ) -> None:
@@ -273,16 +273,16 @@ class ConfigGroup(app_commands.Group):
         what = f"sensitive pictures: {pictures}"
         await self._update(interaction, what, lambda now: replace(now, sensitive=chosen))
 
-    @app_commands.command(description="Everything that holds in this server, and the means to change it")
+    @app_commands.command(description="All current settings, with controls to change them")
     async def panel(self, interaction: Interaction) -> None:
         await panel.show_panel(interaction)
 
-    @app_commands.command(description="Jobs, people, times and failures, as a picture")
+    @app_commands.command(description="Jobs, people, times and failures, as a chart")
     @app_commands.describe(period="How far to look back")
     async def stats(self, interaction: Interaction, period: Literal["day", "week", "month"] = "week") -> None:
         await stats.send_stats(interaction, self.services, period)
 
-    @app_commands.command(description="The oldest report that nobody has dealt with, and what you can do about it")
+    @app_commands.command(description="The oldest open report, with buttons to deal with it")
     async def reports(self, interaction: Interaction) -> None:
         await show_open_report(interaction, self.services)
 
@@ -290,29 +290,30 @@ class ConfigGroup(app_commands.Group):
     @app_commands.describe(page="Older entries are on later pages")
     async def audit(self, interaction: Interaction, page: app_commands.Range[int, 1, 1000] = 1) -> None:
         assert interaction.guild_id is not None
-        entries = await self.services.guilds.audit_entries(
+        entries = await self.services.db.guilds.audit_entries(
             interaction.guild_id, offset=(page - 1) * AUDIT_PAGE_SIZE, limit=AUDIT_PAGE_SIZE
         )
         lines = [
             f"<t:{int(entry.at)}:f> <@{entry.person_id}> {truncate(entry.details, MAX_DETAILS_LENGTH)}"
             for entry in entries
         ]
-        text = "\n".join(lines) or ("Nothing was changed yet." if page == 1 else "There are no older entries.")
+        text = "\n".join(lines) or ("Nothing has been changed yet." if page == 1 else "There are no older entries.")
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
     async def _update(self, interaction: Interaction, details: str, update: SettingsUpdate) -> None:
         assert interaction.guild_id is not None
         actor = Actor(interaction.guild_id, interaction.user.id)
-        await update_settings(self.services.guilds, actor, details, update, self.services.clock)
+        await update_settings(self.services.db.guilds, actor, details, update, self.services.clock)
         await interaction.response.send_message(
-            f"{details[:1].upper()}{details[1:]}.\n-# It holds from the next job on; `/config panel` shows everything.",
+            f"{details[:1].upper()}{details[1:]}.\n"
+            "-# Applies from the next job on. `/config panel` shows all current settings.",
             ephemeral=True,
             allowed_mentions=NO_MENTIONS,
         )
 
 
 AUDIT_PAGE_SIZE = 15
-MAX_DETAILS_LENGTH = 90  # characters of an entry; fifteen of them fit into a message
+MAX_DETAILS_LENGTH = 90  # characters of an entry; 15 entries fit into a message
 
 
 def _format_options(**options: object) -> str:

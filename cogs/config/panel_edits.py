@@ -1,4 +1,4 @@
-"""Change a setting as it was chosen or typed in the panel of /config."""
+"""Store a setting that was chosen or typed in the panel of /config."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 import discord
 
+from bot.client import Interaction
 from bot.policy.settings import GuildSettings, ResultPlacement
 from bot.policy.updates import Actor, update_settings
 from cogs.config.panel_fields import FIELDS, ChannelField, RoleField
 from cogs.config.validation import MAX_CHANNELS, MAX_ROLES, require_postable
-from cogs.jobs import Interaction
 from generation.errors import UserError
 
 
 async def set_field(interaction: Interaction, name: str, details: str, value: Any) -> None:
-    """Give a setting another value, with `what` for the audit."""
+    """Change a setting, with `details` for the audit log."""
     if name in ("gallery", "log_channel"):
         require_postable(interaction.guild, value, files=name == "gallery")
     await _apply(interaction, details, lambda now: replace(now, **{name: value}, **_linked_fields(name, value)))
@@ -26,10 +26,10 @@ async def set_field(interaction: Interaction, name: str, details: str, value: An
 async def merge_selection(
     interaction: Interaction, name: str, details: str, selected: tuple[int, ...], shown: Container[int]
 ) -> None:
-    """Add and take away what was chosen and no longer chosen.
+    """Update a list setting: add the selected ids, and remove those that were shown but not selected.
 
-    What the select did not show stays: it shows 25 at most, and somebody may have added more since it was shown. Roles
-    that were deleted go.
+    Ids that the select did not show are kept, because it shows at most 25 and others may have been added meanwhile.
+    Deleted roles are removed.
     """
     limit = MAX_CHANNELS if isinstance(FIELDS[name], ChannelField) else MAX_ROLES
 
@@ -40,7 +40,7 @@ async def merge_selection(
         kept = [each for each in before if each in selected or each not in shown]
         after = tuple(dict.fromkeys([*kept, *selected]))
         if len(after) > limit:
-            raise UserError(f"That would be {len(after)} on the list, and {limit} is the most.")
+            raise UserError(f"That would make {len(after)} on the list, and the maximum is {limit}.")
         value: dict[str, Any] = {name: after}
         return replace(now, **value)
 
@@ -48,18 +48,18 @@ async def merge_selection(
 
 
 def existing_roles(guild: discord.Guild | None, roles: Iterable[int]) -> tuple[int, ...]:
-    """Give the roles that have not been deleted, where that is known."""
+    """Return the roles that still exist, or all of them if the guild's roles are unknown."""
     return tuple(role for role in roles if guild is None or not guild.roles or guild.get_role(role))
 
 
 async def _apply(interaction: Interaction, details: str, update: Callable[[GuildSettings], GuildSettings]) -> None:
     assert interaction.guild_id is not None
     services, actor = interaction.client.services, Actor(interaction.guild_id, interaction.user.id)
-    await update_settings(services.guilds, actor, details, update, services.clock)
+    await update_settings(services.db.guilds, actor, details, update, services.clock)
 
 
 def _linked_fields(name: str, value: Any) -> dict[str, Any]:
-    """Give what must change along with a setting: a gallery is a channel and a way to deliver at once."""
+    """Return the settings that change along: a gallery is both a channel and a result placement."""
     match name:
         case "gallery":
             return {"delivery": ResultPlacement.GALLERY if value else ResultPlacement.HERE}

@@ -1,4 +1,4 @@
-"""What the panel of /config can change, and by what kind of control."""
+"""The settings that the panel of /config can change, each with its kind of control."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from bot.policy.settings import NsfwMode, ResultPlacement
 from bot.policy.summary import PLACEMENT_LABELS
 from bot.services import Services
 from cogs.config.validation import MAX_JOBS_PER_PROMPT, MAX_RETENTION_DAYS, integer_in_range, parse_defaults
+from generation.errors import UserError
 
-MAX_SELECT_OPTIONS = 25  # what a select of Discord's can hold
+MAX_SELECT_OPTIONS = 25  # Discord's limit for a select
 DRAWING_CHANNEL_TYPES = [
     discord.ChannelType.text,
     discord.ChannelType.news,
@@ -21,7 +22,7 @@ DRAWING_CHANNEL_TYPES = [
     discord.ChannelType.forum,
     discord.ChannelType.voice,
 ]
-# A gallery needs its channel, with which it is chosen.
+# A gallery is not among them: it is chosen together with its channel.
 PLACEMENT_CHOICES = {
     f"In {words}": delivery for delivery, words in PLACEMENT_LABELS.items() if delivery is not ResultPlacement.GALLERY
 }
@@ -29,7 +30,7 @@ PLACEMENT_CHOICES = {
 
 @dataclass(frozen=True, slots=True)
 class ChannelField:
-    """A setting that names channels."""
+    """A setting with channels, chosen in a select."""
 
     title: str
     channel_types: Sequence[discord.ChannelType]
@@ -38,14 +39,14 @@ class ChannelField:
 
 @dataclass(frozen=True, slots=True)
 class RoleField:
-    """A setting that names roles."""
+    """A setting with roles, chosen in a select."""
 
     title: str
 
 
 @dataclass(frozen=True, slots=True)
 class ChoiceField:
-    """A setting with a few values, by the words for them."""
+    """A setting with a few values, by their labels."""
 
     title: str
     values: Mapping[str, Any]
@@ -53,7 +54,7 @@ class ChoiceField:
 
 @dataclass(frozen=True, slots=True)
 class TextField:
-    """A setting that is typed into a form; `read` makes the value of it, or raises Complaint."""
+    """A setting that is typed into a modal; `parse` returns its value or raises UserError."""
 
     title: str
     parse: Callable[[Services, str], Any]
@@ -65,17 +66,17 @@ FIELDS: dict[str, Field] = {
     "defaults": TextField("Default parameters", parse_defaults),
     "channels": ChannelField("Channels where people may draw", DRAWING_CHANNEL_TYPES),
     "delivery": ChoiceField("Where results go", PLACEMENT_CHOICES),
-    "gallery": ChannelField("A gallery channel for results", [discord.ChannelType.text], max_values=1),
+    "gallery": ChannelField("Gallery channel for results", [discord.ChannelType.text], max_values=1),
     "fast_roles": RoleField("Roles with fast mode"),
     "upscale_roles": RoleField("Roles with big upscales"),
     "repeat_roles": RoleField("Roles with --repeat"),
     "permutation_roles": RoleField("Roles with choices in braces"),
-    "permutations": TextField("Jobs that one prompt may make", integer_in_range(1, MAX_JOBS_PER_PROMPT)),
+    "permutations": TextField("How many jobs one prompt may make", integer_in_range(1, MAX_JOBS_PER_PROMPT)),
     "language": ChoiceField(
-        "Language of my messages", {"As the server has it at Discord": "", "English": "en", "Deutsch": "de"}
+        "Language of my messages", {"Same as the server's Discord language": "", "English": "en", "Deutsch": "de"}
     ),
     "stealth": ChoiceField("Private pictures", {"Allowed": True, "Not allowed": False}),
-    "retention_days": TextField("Days that pictures are kept (0: not set)", integer_in_range(0, MAX_RETENTION_DAYS)),
+    "retention_days": TextField("Days to keep pictures (0: not set)", integer_in_range(0, MAX_RETENTION_DAYS)),
     "sensitive": ChoiceField(
         "Sensitive pictures", {"Hidden behind a spoiler": NsfwMode.SPOILER, "Withheld": NsfwMode.WITHHOLD}
     ),
@@ -84,21 +85,26 @@ FIELDS: dict[str, Field] = {
 
 
 def is_list(field: Field) -> bool:
-    """Say whether a setting is a list, of which a select may show a part only."""
+    """Return whether a setting is a list, of which a select may show only a part."""
     return isinstance(field, RoleField) or (isinstance(field, ChannelField) and field.max_values > 1)
 
 
 def parse_selection(field: Field, values: list[str]) -> Any:
-    """Give the value of a setting that was chosen in a select, where that is no list."""
+    """Return the value chosen in a select, for a setting that is not a list.
+
+    Raises UserError for a choice that is no longer offered: a panel of an older version may still be open.
+    """
     match field:
         case ChannelField(max_values=1):
             return int(values[0]) if values else None
         case ChoiceField(values=choices):
+            if values[0] not in choices:
+                raise UserError("This panel is too old: open a new one with `/config panel`.")
             return choices[values[0]]
-    raise AssertionError("lists are changed by what was added and taken away")
+    raise AssertionError("a list setting is changed by `merge_selection`")
 
 
 def format_selection(field: Field, values: list[str]) -> str:
-    """Say what was chosen in a select."""
+    """Return the selected values as text."""
     template = {ChannelField: "<#{}>", RoleField: "<@&{}>"}.get(type(field), "{}")
     return ", ".join(template.format(value) for value in values) or "none"

@@ -1,25 +1,23 @@
-"""Reports: told in the log channel, with what a moderator may do about them."""
+"""Reports of images: post them to the log channel, with buttons for moderators."""
 
 from __future__ import annotations
 
 import logging
-import re
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any
 
 import discord
 from discord.ext import commands
 
-from bot.client import Client
+from bot.client import Client, Interaction
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
 from bot.services import Services
-from bot.ui.errors import report_errors
-from bot.ui.text import escape_markdown, truncate
-from cogs.image_buttons.delete import get_delete_images
-from cogs.jobs import Interaction, get_job_service
+from bot.ui.dynamic_items import PersistentItem, persistent_view
+from bot.ui.text import escape_markdown, jump_url, truncate
+from cogs.image_buttons.delete import delete_job
 from db.guilds import AuditEntry, Block
 from db.jobs import JobRecord, JobState
-from db.privacy import ERASED_PERSON_ID as NO_LONGER_KNOWN
+from db.privacy import ERASED_PERSON_ID
 from db.reports import Report
 from generation.errors import UserError
 from generation.prompt import format_prompt
@@ -34,45 +32,40 @@ OUTCOMES = {
 }
 
 
-class ReportButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=r"report:(?P<what>delete|block|dismiss):(?P<report_id>\d+)",
-):
-    """What a moderator does about a report."""
+class ReportButton(PersistentItem, template=r"report:(?P<outcome>delete|block|dismiss):(?P<report_id>\d+)"):
+    """A moderator's decision on a report."""
 
-    def __init__(self, outcome: str, report_id: int) -> None:
-        self.outcome, self.report_id = outcome, report_id
-        label, style, _ = OUTCOMES[outcome]
-        super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"report:{outcome}:{report_id}"))
-
-    @classmethod
-    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-        return cls(match["what"], int(match["report_id"]))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with report_errors(interaction):
-            if not (interaction.permissions.manage_messages or interaction.permissions.manage_guild):
-                raise UserError("Only moderators, who may delete messages here, can deal with reports.")
-            await _resolve_report(interaction, self.outcome, self.report_id)
+    async def run(self, interaction: Interaction) -> None:
+        if not (interaction.permissions.manage_messages or interaction.permissions.manage_guild):
+            raise UserError("Only moderators who may delete messages here can deal with reports.")
+        await _resolve_report(interaction, self.match["outcome"], int(self.match["report_id"]))
 
 
 class ReportLog(commands.Cog):
-    """Tell the log channel of reports, and of what owners and moderators do."""
+    """Posts reports and audit entries to the log channel."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.services = client.services
-        self.services.guilds.on_audit = lambda act: client.dispatch("audit", act)
+
+    async def cog_load(self) -> None:
+        self.services.db.guilds.subscribe(self._dispatch)
+
+    async def cog_unload(self) -> None:
+        self.services.db.guilds.unsubscribe(self._dispatch)
+
+    def _dispatch(self, entry: AuditEntry) -> None:
+        self.client.dispatch("audit", entry)
 
     @commands.Cog.listener()
     async def on_reported(self, report: Report) -> None:
-        """Put a new report before the moderators."""
+        """Post a new report."""
         content = await describe_report(self.services, report)
         await self._post_to_log(report.guild_id, content, report_view(report))
 
     @commands.Cog.listener()
     async def on_audit(self, entry: AuditEntry) -> None:
-        """Tell of an act of an owner or a moderator."""
+        """Post an audit entry of an owner or moderator."""
         await self._post_to_log(entry.guild_id, f"-# <@{entry.person_id}>: {truncate(entry.details, 1500)}", None)
 
     async def _post_to_log(self, guild_id: int, content: str, view: discord.ui.View | None) -> None:
@@ -88,27 +81,29 @@ class ReportLog(commands.Cog):
 
 
 async def describe_report(services: Services, report: Report) -> str:
-    """Give a report in words: who, why, what, and where it is."""
-    record = await services.store.get(report.job_id)
-    reporter = "somebody" if report.person_id == NO_LONGER_KNOWN else f"<@{report.person_id}>"
+    """Return a report as text: the reporter, the reason, the prompt and the link."""
+    record = await services.db.jobs.get(report.job_id)
+    reporter = "somebody" if report.person_id == ERASED_PERSON_ID else f"<@{report.person_id}>"
     head = f"**Report** by {reporter}: {escape_markdown(report.reason)}"
     if record is None:
-        return f"{head}\nThe picture is not kept any more."
+        return f"{head}\nThe picture is no longer kept."
     return f"{head}\n{_image_line(record)}"
 
 
 def report_view(report: Report) -> discord.ui.View:
-    """Give the buttons below a report."""
-    view = discord.ui.View(timeout=None)
-    for outcome in OUTCOMES:
-        view.add_item(ReportButton(outcome, report.id))
-    return view
+    """Return the buttons below a report."""
+    return persistent_view(
+        *(
+            discord.ui.Button(label=label, style=style, custom_id=f"report:{outcome}:{report.id}")
+            for outcome, (label, style, _) in OUTCOMES.items()
+        )
+    )
 
 
 async def show_open_report(interaction: Interaction, services: Services) -> None:
-    """Answer with the oldest report that nobody has dealt with."""
+    """Respond with the oldest open report."""
     assert interaction.guild_id is not None
-    reports = await services.reports.list_open(interaction.guild_id)
+    reports = await services.db.reports.list_open(interaction.guild_id)
     if not reports:
         await interaction.response.send_message("There are no open reports.", ephemeral=True)
         return
@@ -118,17 +113,17 @@ async def show_open_report(interaction: Interaction, services: Services) -> None
     await interaction.response.send_message(content, view=view, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
-async def _resolve_report(interaction: discord.Interaction[Any], outcome: str, report_id: int) -> None:
-    services: Services = interaction.client.services
-    report = await services.reports.find(report_id)
+async def _resolve_report(interaction: Interaction, outcome: str, report_id: int) -> None:
+    services = interaction.client.services
+    report = await services.db.reports.find(report_id)
     if report is None or report.guild_id != interaction.guild_id:
-        raise UserError("I do not know this report any more.")
-    record = await services.store.get(report.job_id)
+        raise UserError("This report no longer exists.")
+    record = await services.db.jobs.get(report.job_id)
     if outcome == "block":
         await _require_blockable(interaction, record)
     done = OUTCOMES[outcome][2]
-    if not await services.reports.close(report_id, done):
-        raise UserError("Somebody has dealt with this report already.")
+    if not await services.db.reports.close(report_id, done):
+        raise UserError("Somebody has already dealt with this report.")
     entry = AuditEntry(
         guild_id=report.guild_id,
         person_id=interaction.user.id,
@@ -137,32 +132,32 @@ async def _resolve_report(interaction: discord.Interaction[Any], outcome: str, r
         at=services.clock(),
     )
     if outcome == "block" and record is not None:
-        await services.guilds.block(entry, _block(interaction, record, report, entry.at))
+        await services.db.guilds.block(entry, _block(interaction, record, report, entry.at))
     else:
-        await services.guilds.add_audit_entry(entry)
+        await services.db.guilds.add_audit_entry(entry)
     content = f"{await describe_report(services, report)}\n<@{interaction.user.id}> {done}."
     try:
         await interaction.response.edit_message(content=content, view=None, allowed_mentions=NO_MENTIONS)
-    finally:  # what is noted is done, whatever can be said of it
+    finally:  # the decision is stored, so carry it out even if the reply fails
         if outcome != "dismiss" and record is not None:
             await _delete_or_cancel(interaction, record)
 
 
-async def _delete_or_cancel(interaction: discord.Interaction[Any], record: JobRecord) -> None:
-    """Delete a job's picture, or see to it that there will be none."""
+async def _delete_or_cancel(interaction: Interaction, record: JobRecord) -> None:
+    """Delete a job's image, or cancel the job if it is unfinished."""
     if record.state in (JobState.WAITING, JobState.RUNNING):
-        job_service = get_job_service(interaction.client)
-        with suppress(UserError):  # it is drawn by now
-            cancelled, end_message = await job_service.cancel(record.job.id, interaction.user.id, lambda job: True)
-            await job_service.report_end(cancelled.job, cancelled.status_message_id, end_message)
+        jobs = interaction.client.jobs
+        with suppress(UserError):  # it is generated by now
+            cancelled, end_message = await jobs.cancel(record.job.id, interaction.user.id, lambda job: True)
+            await jobs.runner.report_end(cancelled.job, cancelled.status_message_id, end_message)
             return
-    await get_delete_images(interaction.client).delete(record)
+    await delete_job(interaction.client, record)
 
 
 async def _require_blockable(interaction: discord.Interaction[Any], record: JobRecord | None) -> None:
-    """The picture's owner may be among those who manage the server, and they are not to be locked out."""
+    """Raise UserError if the image's owner is unknown, or must keep access: the moderator or a server manager."""
     if record is None:
-        raise UserError("The picture is not kept any more, so I do not know whom to block: use `/config block add`.")
+        raise UserError("The picture is no longer kept, so I do not know who to block. Use `/config block add`.")
     person_id = record.job.requester.id
     if person_id == interaction.user.id or (
         interaction.guild and await _can_manage_guild(interaction.guild, person_id)
@@ -190,9 +185,9 @@ def _block(interaction: discord.Interaction[Any], record: JobRecord, report: Rep
 
 
 def _image_line(record: JobRecord) -> str:
-    destination, prompt = (
-        record.job.destination,
-        escape_markdown(truncate(format_prompt(record.job.params, None), MAX_PROMPT_LENGTH)),
+    to = record.job.destination
+    prompt = escape_markdown(truncate(format_prompt(record.job.params, None), MAX_PROMPT_LENGTH))
+    url = (
+        f"\n{jump_url(to.guild_id, to.result_channel_id, record.result_message_id)}" if record.result_message_id else ""
     )
-    jump_url = f"\nhttps://discord.com/channels/{destination.guild_id}/{destination.result_channel_id}/{record.result_message_id}"
-    return f"**{prompt}** - <@{record.job.requester.id}>{jump_url if record.result_message_id else ''}"
+    return f"**{prompt}** - <@{record.job.requester.id}>{url}"

@@ -1,4 +1,4 @@
-"""/config stats: a server's numbers, as a picture and in words."""
+"""/config stats: a server's statistics, as a chart and as text."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from datetime import UTC, datetime
 
 import discord
 
+from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.services import Services
 from bot.ui.text import escape_markdown
 from cogs.config.stats_chart import ChartLabels, draw_chart, duration
-from cogs.jobs import Interaction
 from db.stats import Percentiles, Statistics
 
 HOUR, DAY = 3600.0, 86_400.0
-PERIODS = {"day": (24, HOUR), "week": (7, DAY), "month": (30, DAY)}  # how many bars, and what each stands for
+PERIODS = {"day": (24, HOUR), "week": (7, DAY), "month": (30, DAY)}  # number of bars, and seconds of each
 
 
 async def send_stats(interaction: Interaction, services: Services, period: str) -> None:
-    """Answer with the numbers of the last day, week or month."""
+    """Respond with the statistics of the last day, week or month."""
     assert interaction.guild_id is not None
     await interaction.response.defer(ephemeral=True, thinking=True)
     buckets, width = PERIODS[period]
     now = services.clock()
-    statistics = await services.stats.for_guild(interaction.guild_id, now - buckets * width, now, buckets)
+    statistics = await services.db.stats.for_guild(interaction.guild_id, now - buckets * width, now, buckets)
     image = await asyncio.to_thread(draw_chart, statistics, _chart_labels(period, now))
     text = summary_text(statistics, period)
     file = discord.File(io.BytesIO(image), f"stats_{period}.png", description=text[:1024])
@@ -33,9 +33,9 @@ async def send_stats(interaction: Interaction, services: Services, period: str) 
 
 
 def summary_text(statistics: Statistics, period: str) -> str:
-    """Say what matters most, also for who cannot see the picture."""
+    """Return the main numbers as text; it is also the chart's alt text."""
     lines = [
-        f"**The last {period}:** {statistics.jobs:,} jobs of {statistics.people:,} people, "
+        f"**The last {period}:** {statistics.jobs:,} jobs by {statistics.people:,} people, "
         f"{duration(statistics.seconds)} of drawing; {statistics.failed:,} failed, {statistics.cancelled:,} cancelled.",
         f"Waiting: {_format_times(statistics.queue_time)}. Drawing: {_format_times(statistics.generation_time)}.",
     ]
@@ -46,7 +46,7 @@ def summary_text(statistics: Statistics, period: str) -> str:
 def _format_times(times: Percentiles | None) -> str:
     if times is None:
         return "none"
-    return f"half within {duration(times.median)}, nine of ten within {duration(times.p90)}"
+    return f"median {duration(times.median)}, 90% within {duration(times.p90)}"
 
 
 def _chart_labels(name: str, now: float) -> ChartLabels:

@@ -1,4 +1,4 @@
-"""The picture of /config stats: bars on a dark ground, in letters that a phone can show."""
+"""The chart of /config stats: bars on a dark background, with text large enough for a phone."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from db.stats import Breakdown, Percentiles, Statistics
 
 WIDTH, MARGIN = 1080, 56
 BACKGROUND, PANEL, TEXT, MUTED_TEXT, BAR, MUTED_BAR = "#1e1f22", "#2b2d31", "#f2f3f5", "#b5bac1", "#7aa2f7", "#3d4f7c"
-LARGE, MEDIUM, SMALL = 68, 38, 32  # pixels of height; a phone shows about a third of them
-LABEL_WIDTH, VALUE_WIDTH = 320, 270  # pixels for what stands before and behind a bar
+LARGE, MEDIUM, SMALL = 68, 38, 32  # font height in pixels; a phone shows it at about a third
+LABEL_WIDTH, VALUE_WIDTH = 320, 270  # pixels before and after a bar
 
 
 @dataclass(frozen=True, slots=True)
 class ChartLabels:
-    """What is drawn: its title, what each bar stands for, and what is written below the first and the last one."""
+    """The chart's title, the interval of each bar, and the labels below the first and the last bar."""
 
     title: str
     interval: str
@@ -27,13 +27,13 @@ class ChartLabels:
 
 
 def draw_chart(statistics: Statistics, labels: ChartLabels) -> bytes:
-    """Give the numbers as a PNG; this takes a moment, so it is for a thread."""
+    """Return the chart as a PNG; run it in a thread, because it takes a moment."""
     chart = _Chart()
     chart.heading(labels.title, LARGE)
     chart.figures(_figures(statistics))
     chart.heading(f"Jobs {labels.interval}")
     chart.columns(statistics.over_time, labels)
-    chart.heading("Half of them within · nine of ten within")
+    chart.heading("Median · 90% within")
     chart.times({"Waiting": statistics.queue_time, "Drawing": statistics.generation_time})
     chart.heading("Drawing time by person")
     chart.bars(_bar_row(breakdown, breakdown.name or "somebody", statistics) for breakdown in statistics.by_person)
@@ -46,7 +46,7 @@ def draw_chart(statistics: Statistics, labels: ChartLabels) -> bytes:
 
 
 def duration(seconds: float) -> str:
-    """Give a time in the two digits that matter."""
+    """Return a duration with about two significant digits."""
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             number = seconds / size
@@ -58,7 +58,7 @@ def _figures(statistics: Statistics) -> dict[str, str]:
     return {
         "jobs": f"{statistics.jobs:,}",
         "people": f"{statistics.people:,}",
-        "of drawing": duration(statistics.seconds),
+        "drawing time": duration(statistics.seconds),
         "failed": _percent(statistics.failed, statistics.jobs),
     }
 
@@ -73,7 +73,7 @@ def _bar_row(breakdown: Breakdown, name: str, statistics: Statistics) -> tuple[s
 
 
 class _Chart:
-    """A canvas that is filled from top to bottom."""
+    """An image that is filled from top to bottom."""
 
     def __init__(self) -> None:
         self._image = Image.new("RGB", (WIDTH, 3000), BACKGROUND)
@@ -81,13 +81,13 @@ class _Chart:
         self._y = MARGIN
 
     def heading(self, text: str, size: int = MEDIUM) -> None:
-        """Write a line above what follows."""
+        """Add a heading."""
         self._y += 16
         self._write(MARGIN, text, size, TEXT)
         self._y += size + 24
 
     def figures(self, figures: dict[str, str]) -> None:
-        """Put large numbers side by side, each with what it counts below it."""
+        """Add large numbers side by side, each with its label below."""
         room, gap = (WIDTH - 2 * MARGIN + 16) // len(figures), 16
         for number, (what, figure) in enumerate(figures.items()):
             x, box = MARGIN + number * room, 164
@@ -98,7 +98,7 @@ class _Chart:
         self._y += 188
 
     def columns(self, values: Sequence[int], labels: ChartLabels) -> None:
-        """Put a bar for each value side by side, with the highest value named."""
+        """Add a column for each value, with the highest value labelled."""
         height, highest = 240, max((*values, 1))
         width = (WIDTH - 2 * MARGIN) / len(values)
         floor = self._y + height + 44
@@ -116,7 +116,7 @@ class _Chart:
         self._y = floor + 74
 
     def times(self, times: dict[str, Percentiles | None]) -> None:
-        """Put a bar for nine of ten behind one for half of them, for each kind of time."""
+        """Add a bar for each kind of time: the median in front of the 90th percentile."""
         longest = max((each.p90 for each in times.values() if each), default=0.0) or 1.0
         for name, each in times.items():
             if each is None:
@@ -127,7 +127,7 @@ class _Chart:
                 )
 
     def bars(self, rows: Iterable[tuple[str, float, str]]) -> None:
-        """Put a bar for each row, the largest over the whole width, with a word at its end."""
+        """Add a bar for each row, scaled so that the largest takes the full width, with its value after it."""
         rows = list(rows)
         largest = max((value for _, value, _ in rows), default=0.0) or 1.0
         for name, value, value_text in rows:
@@ -136,7 +136,7 @@ class _Chart:
             self._bar("nothing yet", 0.0, 0.0, "")
 
     def png(self) -> bytes:
-        """Give what was drawn, cut where it ends."""
+        """Return the chart as a PNG, cropped to its content."""
         file = io.BytesIO()
         self._image.crop((0, 0, WIDTH, self._y + MARGIN // 2)).save(file, "PNG", optimize=True)
         return file.getvalue()

@@ -1,4 +1,4 @@
-"""Read what owners type, and say what is wrong with it."""
+"""Parse and validate the input of /config."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ MAX_ROLES = 250
 
 
 def parse_defaults(services: Services, parameters: str) -> str:
-    """Give parameters as they are kept; raises PromptFaults for what the parser does not take as defaults."""
+    """Return parameters as they are stored; raises PromptError if they are not valid as defaults."""
     text = " ".join(parameters.split())
     request = parse_prompt("a fox", services.registry, defaults=(text,) if text else ())
     if request.speed is not None or request.private is not None or request.repeat > 1:
         raise UserError(
-            "How urgent and how private a job is, and how often it is drawn, each person says for themselves: "
+            "Speed, visibility and repetition are each person's own choice: "
             "leave out `--fast`, `--relax`, `--turbo`, `--stealth`, `--public` and `--repeat`."
         )
     return text
 
 
 def integer_in_range(low: int, high: int) -> Callable[[Services, str], int]:
-    """Give a reader of whole numbers in a range, which raises Complaint for anything else."""
+    """Return a parser for whole numbers in a range, which raises UserError for anything else."""
 
     def parse_integer(_: Services, text: str) -> int:
         if not re.fullmatch(r"\s*\d{1,6}\s*", text) or not low <= int(text) <= high:
@@ -46,51 +46,51 @@ def integer_in_range(low: int, high: int) -> Callable[[Services, str], int]:
 
 
 def require_postable(guild: discord.Guild | None, channel_id: int | None, *, files: bool) -> None:
-    """Raise Complaint for a channel that the bot may not post in, as far as that is known."""
+    """Raise UserError if the bot is known to lack permission to post in a channel."""
     channel = guild.get_channel(channel_id) if guild is not None and channel_id is not None else None
     if channel is None:
         return
     permissions = channel.permissions_for(channel.guild.me)
     if not (permissions.view_channel and permissions.send_messages and (permissions.attach_files or not files)):
-        needed = "see it, send messages and attach files" if files else "see it and send messages"
+        needed = "see the channel, send messages and attach files" if files else "see the channel and send messages"
         raise UserError(
-            f"I may not post in {channel.mention}, so nothing was changed: my role needs to {needed} there."
+            f"I may not post in {channel.mention}, so nothing was changed. My role needs permission to {needed} there."
         )
 
 
 def known_model_names(services: Services) -> list[str]:
-    """Give the models that a server's owners can name: those that there are, and those of the catalogue."""
+    """Return the model names that /config accepts: the loaded models, then the catalogue."""
     loaded, catalogued = (model.name for model in services.registry.models), (entry.name for entry in CATALOGUE)
     return list(dict.fromkeys((*loaded, *catalogued)))
 
 
 def resolve_model_name(services: Services, typed: str, listed: Sequence[str] = ()) -> str:
-    """Give a model's name as it is kept; raises Complaint for one that there is not and that is not `listed` either."""
+    """Return a model's name as it is stored; raises UserError for a name that is neither known nor `listed`."""
     entry = find_entry(typed)
     named = entry.name if entry else typed
     for name in (*listed, *known_model_names(services)):
         if normalize_name(name) == normalize_name(named):
             return name
-    raise UserError(f"I know no model `{typed[:40]}`. There are: {', '.join(known_model_names(services))}.")
+    raise UserError(f"There is no model `{typed[:40]}`. Available: {', '.join(known_model_names(services))}.")
 
 
 def remove_item(ids: tuple[T, ...], item: T | None) -> tuple[T, ...]:
-    """Give `ids` without one of them; raises Complaint when it is not among them."""
+    """Return `ids` without `item`; raises UserError if it is not among them."""
     if item is not None and item not in ids:
         raise UserError("That one is not on the list, so nothing was changed.")
     return tuple(each for each in ids if each != item)
 
 
 def add_item(ids: tuple[T, ...], item: T | None, limit: int, noun: str) -> tuple[T, ...]:
-    """Give `ids` with one more; raises Complaint when there would be too many."""
+    """Return `ids` with `item` added; raises UserError if there would be too many."""
     if item is None or item in ids:
         return ids
     if len(ids) >= limit:
-        raise UserError(f"There are {limit} {noun} on the list, which is the most.")
+        raise UserError(f"The list already has {limit} {noun}, which is the maximum.")
     return (*ids, item)
 
 
 def require_any(given: object) -> None:
-    """Raise Complaint when nothing was said that could be changed."""
+    """Raise UserError if no option was given."""
     if not given:
-        raise UserError("Say what to change: give at least one of the options. `/config panel` shows what holds now.")
+        raise UserError("Choose at least one option to change. `/config panel` shows all current settings.")

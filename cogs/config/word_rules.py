@@ -1,4 +1,4 @@
-"""/config words: the words and phrases that prompts may not hold."""
+"""/config words: words and phrases that are blocked in prompts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Literal
 import discord
 from discord import app_commands
 
+from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
 from bot.policy.word_filter import MAX_WORDS, WordRule, check_phrase
 from bot.services import Services
 from cogs.config.audit import audit_entry, require_guild_id
-from cogs.jobs import Interaction
 from generation.errors import UserError
 
 RULE_CHOICES = {
@@ -29,15 +29,17 @@ RuleName = Literal["refuse", "warn privately", "refuse, but allow after --no"]
 class WordsGroup(app_commands.Group):
     """Block words, allow them again, list them."""
 
-    def __init__(self, studio: Services) -> None:
-        super().__init__(name="words", description="Words and phrases that prompts may not hold")
-        self.services = studio
+    def __init__(self, services: Services) -> None:
+        super().__init__(name="words", description="Words and phrases that are blocked in prompts")
+        self.services = services
 
-    @app_commands.command(description="Block words or phrases, with commas between them; `word*` takes what begins so")
+    @app_commands.command(
+        description="Block words or phrases, separated by commas; `word*` matches anything that starts with it"
+    )
     @app_commands.describe(
-        words="For instance: gore, naked man, zomb*",
-        mode="What becomes of a prompt with one of them",
-        file="A text file with a word or phrase a line",
+        words="For example: gore, naked man, zomb*",
+        mode="What happens to a prompt that contains one",
+        file="A text file with one word or phrase per line",
     )
     async def block(
         self,
@@ -46,33 +48,33 @@ class WordsGroup(app_commands.Group):
         mode: RuleName = "refuse",
         file: discord.Attachment | None = None,
     ) -> None:
-        if file is not None:  # which takes a while to fetch
+        if file is not None:  # the download can take longer than Discord waits for a response
             await interaction.response.defer(ephemeral=True, thinking=True)
         phrases = await asyncio.to_thread(_validate_phrases, await _read_phrases(words, file))
-        blocked = await self.services.guilds.blocked_words(require_guild_id(interaction))
+        blocked = await self.services.db.guilds.blocked_words(require_guild_id(interaction))
         if len(blocked.keys() | set(phrases)) > MAX_WORDS:
-            raise UserError(f"There can be {MAX_WORDS:,} blocked words, and there are {len(blocked):,} now.")
+            raise UserError(f"There can be up to {MAX_WORDS:,} blocked words, and there are {len(blocked):,} now.")
         entry = audit_entry(interaction, "words", f"blocked ({mode}): {_format_phrases(phrases)}")
-        await self.services.guilds.block_words(entry, dict.fromkeys(phrases, RULE_CHOICES[mode]))
+        await self.services.db.guilds.block_words(entry, dict.fromkeys(phrases, RULE_CHOICES[mode]))
         await _respond(interaction, f"Blocked {_count_words(phrases)} ({mode}): {_format_phrases(phrases)}")
 
-    @app_commands.command(description="Allow words or phrases again, with commas between them")
-    @app_commands.describe(words="As they stand in the list")
+    @app_commands.command(description="Allow words or phrases again, separated by commas")
+    @app_commands.describe(words="As shown in the list")
     async def allow(self, interaction: Interaction, words: app_commands.Range[str, 1, 4000]) -> None:
         phrases = _validate_phrases(await _read_phrases(words, None))
-        blocked = await self.services.guilds.blocked_words(require_guild_id(interaction))
+        blocked = await self.services.db.guilds.blocked_words(require_guild_id(interaction))
         if unknown := [phrase for phrase in phrases if phrase not in blocked]:
             raise UserError(f"Not blocked, so nothing was changed: {_format_phrases(unknown)}")
-        await self.services.guilds.unblock_words(
+        await self.services.db.guilds.unblock_words(
             audit_entry(interaction, "words", f"allowed: {_format_phrases(phrases)}"), phrases
         )
         await _respond(interaction, f"Allowed {_count_words(phrases)} again: {_format_phrases(phrases)}")
 
-    @app_commands.command(name="list", description="Everything that is blocked, as a file")
+    @app_commands.command(name="list", description="All blocked words, as a file")
     async def show(self, interaction: Interaction) -> None:
-        blocked = await self.services.guilds.blocked_words(require_guild_id(interaction))
+        blocked = await self.services.db.guilds.blocked_words(require_guild_id(interaction))
         if not blocked:
-            await _respond(interaction, "No words are blocked. `/config words block` blocks some.")
+            await _respond(interaction, "No words are blocked. Use `/config words block` to block some.")
             return
         lines = (f"{phrase}\t{RULE_LABELS[WordRule(mode)]}" for phrase, mode in blocked.items())
         file = discord.File(io.BytesIO("\n".join(lines).encode()), "blocked-words.txt")
@@ -84,9 +86,9 @@ async def _read_phrases(words: str, file: discord.Attachment | None) -> list[str
     if file is not None:
         typed += [line for line in (await _read_text(file)).splitlines() if line.strip()]
     if not typed:
-        raise UserError("Give `words`, or a text file with a word or phrase a line.")
+        raise UserError("Give `words`, or a text file with one word or phrase per line.")
     if len(typed) > MAX_WORDS:
-        raise UserError(f"These are {len(typed):,} words, and there can be {MAX_WORDS:,}: nothing was changed.")
+        raise UserError(f"These are {len(typed):,} words, but there can be only {MAX_WORDS:,}. Nothing was changed.")
     return typed
 
 
@@ -96,13 +98,13 @@ def _validate_phrases(typed: list[str]) -> list[str]:
 
 async def _read_text(file: discord.Attachment) -> str:
     if file.size > MAX_FILE_BYTES:
-        raise UserError(f"`{file.filename}` is too large: a list of words has at most 1 MiB.")
+        raise UserError(f"`{file.filename}` is too large: the limit is 1 MiB.")
     try:
         return (await file.read()).decode("utf-8-sig")
     except TRANSPORT_ERRORS:
-        raise UserError(f"Discord did not give me `{file.filename}`: please try again.") from None
+        raise UserError(f"I could not download `{file.filename}` from Discord. Please try again.") from None
     except UnicodeDecodeError:
-        raise UserError(f"`{file.filename}` is no text file: save it as UTF-8.") from None
+        raise UserError(f"`{file.filename}` is not a text file. Save it as UTF-8.") from None
 
 
 async def _respond(interaction: Interaction, text: str) -> None:

@@ -1,36 +1,29 @@
-"""❤️: keep a picture among one's favourites."""
+"""❤️: keep an image among one's favourites."""
 
 from __future__ import annotations
 
-from discord.ext import commands
-
-from bot.client import Client
+from bot.client import Client, Interaction
+from bot.ui.dynamic_items import PersistentItem
 from bot.ui.errors import respond_ephemeral
-from cogs.image_buttons.buttons import LIKE
-from cogs.jobs import Interaction, JobService, get_job_service
+from bot.ui.job_views import LIKE
 from generation.errors import UserError
-from generation.params import Tile
+from generation.params import TILE_PATTERN
 
 
-class FavouriteImages(commands.Cog):
-    """Mark pictures, and take the marks away."""
+class LikeButton(PersistentItem, template=rf"{LIKE}:{TILE_PATTERN}"):
+    """Adds an image to the user's favourites, or removes it."""
 
-    def __init__(self, client: Client, jobs: JobService) -> None:
-        self.jobs = jobs
-        self.services = client.services
-        jobs.button_handlers[LIKE] = self.toggle_favourite
-
-    async def toggle_favourite(self, interaction: Interaction, tile: Tile) -> None:
-        """Mark a picture as the person's favourite, or no longer."""
-        if await self.services.favourites.remove(interaction.user.id, tile):  # also where the picture has gone
-            await respond_ephemeral(interaction, "This is no longer among your favourites.")
+    async def run(self, interaction: Interaction) -> None:
+        favourites, tile = interaction.client.services.db.favourites, self.tile
+        if await favourites.remove(interaction.user.id, tile):  # also where the image is gone
+            await respond_ephemeral(interaction, "Removed from your favourites.")
             return
-        await self.jobs.require_parent(tile)
-        if not await self.services.favourites.add(interaction.user.id, tile):  # deleted in this moment
+        await interaction.client.jobs.require_parent(tile)
+        if not await favourites.add(interaction.user.id, tile):  # deleted at this moment
             raise UserError("This picture is not kept any more.")
-        await respond_ephemeral(interaction, "❤️ This is among your favourites now. Press again to take it out.")
+        await respond_ephemeral(interaction, "❤️ Added to your favourites. Press again to remove it.")
 
 
 async def setup(client: Client) -> None:
-    """Add the cog; discord.py calls this, after the road's."""
-    await client.add_cog(FavouriteImages(client, get_job_service(client)))
+    """Add the button; discord.py calls this."""
+    client.add_dynamic_items(LikeButton)

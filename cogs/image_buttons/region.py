@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, cast
+from typing import Any
 
 import discord
-from discord.ext import commands
 
-from bot.client import Client
+from bot.client import Client, Interaction
 from bot.jobs.destination import is_private
 from bot.policy.context import context_from
-from bot.ui.errors import report_errors, respond_ephemeral
-from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues
-from cogs.image_buttons.buttons import BLUE, GREY
-from cogs.image_buttons.remix import Remix, initial_prompt
-from cogs.jobs import Interaction, JobService, get_job_service
-from cogs.prompt_modal import (
-    MASK_FIELD,
-    PROMPT,
-    PromptModals,
-    PromptTarget,
-    get_prompt_modals,
-    open_prompt_modal,
-    reject_prompt,
-)
+from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
+from bot.ui.errors import respond_ephemeral
+from bot.ui.job_views import BLUE, GREY
+from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, modals
+from cogs.image_buttons.remix import initial_prompt, parse_edited
+from cogs.prompt_modal import MASK_FIELD, PROMPT, PromptTarget, open_prompt_modal, reject_prompt
 from generation.errors import UserError
 from generation.job import Action
 from generation.params import TILE_PATTERN, Tile, Upload
@@ -51,8 +41,8 @@ PRESETS = {
 }
 NO_CELLS = "0" * 9
 QUESTION = (
-    "**What is to be drawn anew?** Name a part, or press its fields. "
-    "*Go on* asks for the words, and for a mask if you have one."
+    "**Which part should be redrawn?** Pick it from the list or press squares, then *Continue*: "
+    "it asks for the prompt, and for a mask if you have one."
 )
 
 
@@ -92,184 +82,147 @@ class SelectionCache:
         self._by_message.pop(message.id, None)
 
 
-class Region(commands.Cog):
-    """Ask which part of a picture is meant, and have it drawn anew."""
-
-    def __init__(self, client: Client, jobs: JobService, prompt_modals: PromptModals, remix: Remix) -> None:
-        self.jobs, self.remix = jobs, remix
-        self.services = client.services
-        self.uploads = client.uploads
-        self.selections = SelectionCache()
-        jobs.button_handlers[Action.VARY_REGION] = self.show_picker
-        prompt_modals.handlers[Action.VARY_REGION] = self.on_edited_prompt
-
-    async def show_picker(self, interaction: Interaction, tile: Tile) -> None:
-        """Ask privately which part is meant."""
-        await self.jobs.require_parent(tile)
-        await respond_ephemeral(interaction, QUESTION, view=picker_view(tile, NO_CELLS))
-
-    async def toggle(self, interaction: Interaction, tile: Tile, number: int) -> None:
-        """Choose a field of the picker, or no longer."""
-        cells = self._selection(interaction).cells
-        toggled = "0" if cells[number] == "1" else "1"
-        await self.select_cells(interaction, tile, cells[:number] + toggled + cells[number + 1 :])
-
-    async def select_cells(self, interaction: Interaction, tile: Tile, cells: str) -> None:
-        """Choose these fields of the picker, and show what is chosen once it is this press's turn."""
-        selection = self._selection(interaction)
-        selection.cells = cells
-        async with selection.lock:
-            newest = selection.cells
-            if selection.shown != newest:
-                await self._show(interaction, tile, newest)
-                selection.shown = newest
-                return
-        await interaction.response.defer()  # with another's; a press has to be answered within three seconds
-
-    async def _show(self, interaction: Interaction, tile: Tile, cells: str) -> None:
-        assert interaction.message is not None
-        try:
-            await interaction.response.edit_message(view=picker_view(tile, cells))
-        except Exception:  # or else a field that looks free would be given up when it is pressed once more
-            self.selections.forget(interaction.message)
-            raise
-
-    def _selection(self, interaction: Interaction) -> Selection:
-        assert interaction.message is not None
-        return self.selections.get(interaction.message)
-
-    async def continue_to_prompt(self, interaction: Interaction, tile: Tile) -> None:
-        """Open the form with the words for what is drawn anew."""
-        cells = self._selection(interaction).cells
-        parent = await self.jobs.require_parent(tile)
-        text = initial_prompt(Action.VARY_REGION, parent.params, self.services.registry)
-        # What is drawn anew may be something else than the picture, so a prompt too long for the form is left out.
-        await open_prompt_modal(
-            interaction, PromptTarget(Action.VARY_REGION, tile, cells), text if len(text) <= MAX_TEXT_LENGTH else ""
-        )
-
-    async def on_edited_prompt(self, interaction: Interaction, target: PromptTarget, values: ModalValues) -> None:
-        """Have the part drawn anew, or give the words back."""
-        text = values.texts[PROMPT]
-        try:
-            if mask := values.files.get(MASK_FIELD):
-                await self.services.policy.check_access(context_from(interaction))
-                await self._defer(interaction, target, text)
-                target = replace(target, payload=(await self.uploads.import_attachment(mask)).digest)
-            await self._submit(interaction, target, text)
-        except Exception as error:
-            await reject_prompt(interaction, error, target, text)
-
-    async def _defer(self, interaction: Interaction, target: PromptTarget, text: str) -> None:
-        """Answer at once that it takes a while, and as privately as the words will want it."""
-        assert target.tile is not None
-        parent = await self.jobs.require_parent(target.tile)
-        preferred = await self.services.preferences.get(interaction.user.id)
-        try:
-            typed = (await self.remix.parse(interaction, text, parent.params)).private
-        except UserError:
-            typed = True  # they are given back
-        await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, typed, preferred, parent))
-
-    async def _submit(self, interaction: Interaction, target: PromptTarget, text: str) -> None:
-        tile, by_cells = target.tile, len(target.payload) == len(NO_CELLS)
-        assert tile is not None
-        parent = (await self.jobs.require_parent(tile)).params
-        request = await self.remix.parse(interaction, text, parent)
-        model = self.services.registry.resolve(request.params)
-        child = actions.vary_region(
-            actions.rescaled_for(parent, model, self.services.registry.find(parent.model)),
-            tile,
-            model,
-            request.params.seed,
-            region=[number for number, cell in enumerate(target.payload) if cell == "1"] if by_cells else (),
-            mask=None if by_cells else Upload(target.payload),
-        )
-        params = actions.with_prompt_of(child, request.params)
-        await self.jobs.submit(
-            interaction, Action.VARY_REGION, params, tile, speed=request.speed, private=request.private
-        )
+_selections = SelectionCache()
 
 
-class CellButton(
-    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
-    template=rf"cell(?P<number>[0-8]):{TILE_PATTERN}",
-):
-    """A field of the picker, blue while it is chosen.
+class RegionButton(PersistentItem, template=rf"{Action.VARY_REGION}:{TILE_PATTERN}"):
+    """Asks privately which part of an image is meant."""
 
-    Its custom_id stays the same whatever is chosen: Discord refuses a press of one that has gone meanwhile.
+    async def run(self, interaction: Interaction) -> None:
+        await interaction.client.jobs.require_parent(self.tile)
+        await respond_ephemeral(interaction, QUESTION, view=picker_view(self.tile, NO_CELLS))
+
+
+class CellButton(PersistentItem, template=rf"cell(?P<number>[0-8]):{TILE_PATTERN}"):
+    """A square of the picker, blue while it is selected.
+
+    Its custom_id stays the same whatever is selected: Discord refuses a press of one that is gone meanwhile.
     """
 
-    def __init__(self, number: int, tile: Tile, selected: bool = False) -> None:
-        self.number, self.tile = number, tile
-        super().__init__(
-            discord.ui.Button(
-                label="■" if selected else "□",
-                custom_id=f"cell{number}:{tile}",
-                style=BLUE if selected else GREY,
-                row=number // 3,
-            )
-        )
-
-    @classmethod
-    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-        return cls(int(match["number"]), _parse_tile(match))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with report_errors(interaction):
-            await _get_region(interaction).toggle(interaction, self.tile, self.number)
+    async def run(self, interaction: Interaction) -> None:
+        await toggle(interaction, self.tile, int(self.match["number"]))
 
 
-class PresetSelect(discord.ui.DynamicItem[discord.ui.Select[discord.ui.View]], template=rf"part:{TILE_PATTERN}"):
+class PresetSelect(PersistentItem, template=rf"part:{TILE_PATTERN}"):
     """The parts that have a name."""
 
-    def __init__(self, tile: Tile, cells: str = NO_CELLS) -> None:
-        self.tile = tile
-        options = [
-            discord.SelectOption(label=name, value=value, default=value == cells) for name, value in PRESETS.items()
-        ]
-        select = discord.ui.Select[discord.ui.View](
-            custom_id=f"part:{tile}", options=options, placeholder="A part by its name", row=3
+    async def run(self, interaction: Interaction) -> None:
+        await select_cells(interaction, self.tile, selected_values(interaction)[0])
+
+
+class ContinueButton(PersistentItem, template=rf"go_on:{TILE_PATTERN}"):
+    """Opens the modal with the prompt for the part that is redrawn."""
+
+    async def run(self, interaction: Interaction) -> None:
+        client, cells = interaction.client, _selection(interaction).cells
+        parent = await client.jobs.require_parent(self.tile)
+        text = initial_prompt(Action.VARY_REGION, parent.params, client.services.registry)
+        # The part may become something else than the image, so a prompt too long for the modal is left out.
+        await open_prompt_modal(
+            interaction,
+            PromptTarget(Action.VARY_REGION, self.tile, cells),
+            text if len(text) <= MAX_TEXT_LENGTH else "",
         )
-        super().__init__(select)
-
-    @classmethod
-    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-        return cls(_parse_tile(match))
-
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with report_errors(interaction):
-            data: Any = interaction.data
-            await _get_region(interaction).select_cells(interaction, self.tile, data["values"][0])
 
 
-class ContinueButton(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=rf"go_on:{TILE_PATTERN}"):
-    """Go on to the words."""
+async def toggle(interaction: Interaction, tile: Tile, number: int) -> None:
+    """Select a square of the picker, or deselect it."""
+    cells = _selection(interaction).cells
+    toggled = "0" if cells[number] == "1" else "1"
+    await select_cells(interaction, tile, cells[:number] + toggled + cells[number + 1 :])
 
-    def __init__(self, tile: Tile) -> None:
-        self.tile = tile
-        button = discord.ui.Button[discord.ui.View](
-            label="Go on", custom_id=f"go_on:{tile}", style=discord.ButtonStyle.success, row=4
-        )
-        super().__init__(button)
 
-    @classmethod
-    async def from_custom_id(cls, _: discord.Interaction[Any], __: discord.ui.Item[Any], match: re.Match[str]) -> Self:
-        return cls(_parse_tile(match))
+async def select_cells(interaction: Interaction, tile: Tile, cells: str) -> None:
+    """Select these squares, and show the newest selection once earlier presses have been shown."""
+    selection = _selection(interaction)
+    selection.cells = cells
+    async with selection.lock:
+        newest = selection.cells
+        if selection.shown != newest:
+            await _show(interaction, tile, newest)
+            selection.shown = newest
+            return
+    await interaction.response.defer()  # shown with another's; a press must be answered within three seconds
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        async with report_errors(interaction):
-            await _get_region(interaction).continue_to_prompt(interaction, self.tile)
+
+async def _show(interaction: Interaction, tile: Tile, cells: str) -> None:
+    assert interaction.message is not None
+    try:
+        await interaction.response.edit_message(view=picker_view(tile, cells))
+    except Exception:  # otherwise a square that looks free would be deselected by the next press
+        _selections.forget(interaction.message)
+        raise
+
+
+def _selection(interaction: Interaction) -> Selection:
+    assert interaction.message is not None
+    return _selections.get(interaction.message)
+
+
+@modals.route(f"{PROMPT}:{Action.VARY_REGION}")
+async def on_edited_prompt(interaction: Interaction, rest: str, values: ModalValues) -> None:
+    """Submit the job that redraws the part, or hand the prompt back with what is wrong."""
+    text, target, services = values.texts[PROMPT], PromptTarget.parse(rest), interaction.client.services
+    try:
+        if mask := values.files.get(MASK_FIELD):
+            await services.policy.check_access(context_from(interaction))
+            await _defer(interaction, target, text)
+            target = replace(target, payload=(await services.images.uploads.import_attachment(mask)).digest)
+        await _submit(interaction, target, text)
+    except Exception as error:
+        await reject_prompt(interaction, error, target, text)
+
+
+async def _defer(interaction: Interaction, target: PromptTarget, text: str) -> None:
+    """Defer the response, as privately as the prompt asks for."""
+    assert target.tile is not None
+    parent = await interaction.client.jobs.require_parent(target.tile)
+    preferred = await interaction.client.services.db.preferences.get(interaction.user.id)
+    try:
+        typed = (await parse_edited(interaction, text, parent.params)).private
+    except UserError:
+        typed = True  # the prompt is handed back
+    await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, typed, preferred, parent))
+
+
+async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> None:
+    tile, by_cells, client = target.tile, len(target.payload) == len(NO_CELLS), interaction.client
+    assert tile is not None
+    parent = (await client.jobs.require_parent(tile)).params
+    request = await parse_edited(interaction, text, parent)
+    registry = client.services.registry
+    model = registry.resolve(request.params)
+    child = actions.vary_region(
+        actions.rescaled_for(parent, model, registry.find(parent.model)),
+        tile,
+        model,
+        request.params.seed,
+        region=[number for number, cell in enumerate(target.payload) if cell == "1"] if by_cells else (),
+        mask=None if by_cells else Upload(target.payload),
+    )
+    params = actions.with_prompt_of(child, request.params)
+    await client.jobs.submit(
+        interaction, Action.VARY_REGION, params, tile, speed=request.speed, private=request.private
+    )
 
 
 def picker_view(tile: Tile, cells: str) -> discord.ui.View:
-    """Give the fields, the names and the way on."""
-    view = discord.ui.View(timeout=None)
-    for number, cell in enumerate(cells):
-        view.add_item(CellButton(number, tile, cell == "1"))
-    view.add_item(PresetSelect(tile, cells))
-    view.add_item(ContinueButton(tile))
-    return view
+    """Return the squares, the named parts and the button that continues."""
+    squares: list[discord.ui.Item[Any]] = [
+        discord.ui.Button(
+            label="■" if cell == "1" else "□",
+            custom_id=f"cell{number}:{tile}",
+            style=BLUE if cell == "1" else GREY,
+            row=number // 3,
+        )
+        for number, cell in enumerate(cells)
+    ]
+    options = [discord.SelectOption(label=name, value=value, default=value == cells) for name, value in PRESETS.items()]
+    presets = discord.ui.Select[Any](custom_id=f"part:{tile}", options=options, placeholder="A part by its name", row=3)
+    proceed = discord.ui.Button[Any](
+        label="Continue", custom_id=f"go_on:{tile}", style=discord.ButtonStyle.success, row=4
+    )
+    return persistent_view(*squares, presets, proceed)
 
 
 def _selected_cells(message: discord.Message) -> str:
@@ -279,16 +232,6 @@ def _selected_cells(message: discord.Message) -> str:
     return "".join("1" if button.style is BLUE else "0" for button in fields)
 
 
-def _get_region(interaction: discord.Interaction[Any]) -> Region:
-    return cast(Region, interaction.client.get_cog("Region"))
-
-
-def _parse_tile(match: re.Match[str]) -> Tile:
-    return Tile(match["job_id"], int(match["index"]))
-
-
 async def setup(client: Client) -> None:
-    """Add the cog and its buttons; discord.py calls this, after the remix'."""
-    remix = cast(Remix, client.get_cog("Remix"))
-    await client.add_cog(Region(client, get_job_service(client), get_prompt_modals(client), remix))
-    client.add_dynamic_items(CellButton, PresetSelect, ContinueButton)
+    """Add the buttons and the select; discord.py calls this."""
+    client.add_dynamic_items(RegionButton, CellButton, PresetSelect, ContinueButton)

@@ -1,32 +1,22 @@
-"""Remix: other words for what a button does, typed into a form."""
+"""Remix: edit the prompt of what a button makes, in a modal."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from discord.ext import commands
-
-from bot.client import Client
+from bot.client import Client, Interaction
 from bot.jobs.prompt_defaults import default_model_parameter
-from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues
-from cogs.image_buttons.buttons import REMIX, RETRY
-from cogs.image_buttons.variations import ACTION_PARAMS, REMIXABLE, ImageActions, get_image_actions, params_for
-from cogs.jobs import Interaction, JobService, get_job_service
-from cogs.prompt_modal import (
-    PROMPT,
-    STRENGTH_FIELD,
-    PromptModals,
-    PromptTarget,
-    get_prompt_modals,
-    open_prompt_modal,
-    reject_prompt,
-)
+from bot.ui.dynamic_items import JOB_PATTERN, PersistentItem
+from bot.ui.job_views import REMIX, RETRY
+from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, modals
+from cogs.image_buttons.action_params import ACTION_PARAMS, params_for
+from cogs.prompt_modal import PROMPT, STRENGTH_FIELD, PromptTarget, open_prompt_modal, reject_prompt
 from db.jobs import JobState
 from generation.errors import UserError
 from generation.job import Action, Job
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
-from generation.params import Params, Tile, Upload
+from generation.params import TILE_PATTERN, Params, Tile, Upload
 from generation.planning import actions
 from generation.prompt import PromptError, PromptRequest, format_prompt, parse_prompt
 
@@ -35,113 +25,120 @@ BASE_ACTION = {remix: base for base, remix in REMIX_ACTION.items()}
 DEFAULT_ZOOM = 2.0  # what Custom Zoom proposes
 
 
-class Remix(commands.Cog):
-    """Ask for other words, and make what a button makes with them."""
+class RemixButton(PersistentItem, template=rf"{REMIX}:{TILE_PATTERN}"):
+    """Opens the remix modal."""
 
-    def __init__(
-        self, client: Client, jobs: JobService, prompt_modals: PromptModals, image_actions: ImageActions
-    ) -> None:
-        self.jobs = jobs
-        self.services = client.services
-        image_actions.open_remix_modal = self.open_remix_modal
-        jobs.button_handlers[REMIX] = self.remix
-        jobs.button_handlers[RETRY] = self.retry
-        jobs.button_handlers[Action.ZOOM_CUSTOM] = self.zoom
-        prompt_modals.handlers |= dict.fromkeys((*REMIXABLE, *BASE_ACTION, Action.ZOOM_CUSTOM), self.on_edited_prompt)
+    async def run(self, interaction: Interaction) -> None:
+        await remix_tile(interaction, self.tile)
 
-    async def remix(self, interaction: Interaction, tile: Tile) -> None:
-        """Open the form of a remix; of other noise where the model cannot start from the picture."""
-        params = (await self.jobs.require_parent(tile)).params
-        model = self.services.registry.find(params.model)
-        is_reroll = model is not None and Action.REMIX_STRONG not in actions.available_actions(params, model)
-        await self._open(interaction, Action.REROLL if is_reroll else Action.REMIX_STRONG, tile)
 
-    async def retry(self, interaction: Interaction, tile: Tile) -> None:
-        """Open the form of a job that failed: it is asked for once more, with other words perhaps."""
-        record = await self.services.store.get(tile.job_id)
+class CustomZoomButton(PersistentItem, template=rf"{Action.ZOOM_CUSTOM}:{TILE_PATTERN}"):
+    """Opens the modal of a zoom by another factor, or into another aspect ratio."""
+
+    async def run(self, interaction: Interaction) -> None:
+        await _open(interaction, Action.ZOOM_CUSTOM, self.tile)
+
+
+class RetryButton(PersistentItem, template=rf"{RETRY}:{JOB_PATTERN}"):
+    """Opens the prompt of a job that failed, to be submitted again."""
+
+    async def run(self, interaction: Interaction) -> None:
+        record = await interaction.client.services.db.jobs.get(self.job_id)
         if record is None:
             raise UserError("I do not know this job any more: copy the prompt, and use `/imagine`.")
         if record.job.requester.id != interaction.user.id:
             whom = f"<@{record.job.requester.id}>"
             raise UserError(f"Only {whom} can ask for this again: copy the prompt, and use `/imagine`.")
-        await self._open(interaction, Action.REROLL, tile)
+        await _open(interaction, Action.REROLL, Tile(self.job_id, 0))
 
-    async def zoom(self, interaction: Interaction, tile: Tile) -> None:
-        """Open the form of a zoom by another factor, or into another shape."""
-        await self._open(interaction, Action.ZOOM_CUSTOM, tile)
 
-    async def open_remix_modal(self, interaction: Interaction, action: Action, parent: Job, tile: Tile) -> bool:
-        """Open the form with the prompt of the picture that a button belongs to; False where it is too long for one."""
-        text = initial_prompt(action, parent.params, self.services.registry)
-        if len(text) > MAX_TEXT_LENGTH:
-            return False
-        await open_prompt_modal(interaction, PromptTarget(action, tile), text)
-        return True
+async def remix_tile(interaction: Interaction, tile: Tile) -> None:
+    """Open the remix modal; as a reroll where the model cannot start from an image."""
+    params = (await interaction.client.jobs.require_parent(tile)).params
+    model = interaction.client.services.registry.find(params.model)
+    is_reroll = model is not None and Action.REMIX_STRONG not in actions.available_actions(params, model)
+    await _open(interaction, Action.REROLL if is_reroll else Action.REMIX_STRONG, tile)
 
-    async def _open(self, interaction: Interaction, action: Action, tile: Tile) -> None:
-        if not await self.open_remix_modal(interaction, action, await self._require_parent(action, tile), tile):
-            raise UserError(f"This prompt has more than the {MAX_TEXT_LENGTH} characters that fit into a form.")
 
-    async def on_edited_prompt(self, interaction: Interaction, target: PromptTarget, values: ModalValues) -> None:
-        """Make what was asked for with the words of a form, or give them back."""
-        text = values.texts[PROMPT]
-        target = replace(target, action=Action(values.selected.get(STRENGTH_FIELD, target.action)))
-        try:
-            await self._submit(interaction, target, text)
-        except Exception as error:
-            await reject_prompt(interaction, error, target, text)
+async def open_remix_modal(interaction: Interaction, action: Action, parent: Job, tile: Tile) -> bool:
+    """Open the modal with the prompt of a button's image; return False where the prompt is too long for one."""
+    text = initial_prompt(action, parent.params, interaction.client.services.registry)
+    if len(text) > MAX_TEXT_LENGTH:
+        return False
+    await open_prompt_modal(interaction, PromptTarget(action, tile), text)
+    return True
 
-    async def _submit(self, interaction: Interaction, target: PromptTarget, text: str) -> None:
-        tile, action, registry = target.tile, target.action, self.services.registry
-        assert tile is not None
-        parent = await self._require_parent(action, tile)
-        pressed = f"{action}:{tile}"
-        if (
-            " ".join(text.split()) == initial_prompt(action, parent.params, registry)
-            and action is not Action.ZOOM_CUSTOM
-        ):
-            action = BASE_ACTION.get(action, action)
-            params = params_for(action, parent.params, tile, registry.resolve(parent.params), actions.new_seed())
-            await self.jobs.submit(interaction, action, params, tile, pressed=pressed)
-            return
-        request = await self.parse(interaction, text, parent.params, zooming=action is Action.ZOOM_CUSTOM)
-        model = registry.resolve(request.params)
-        before = actions.rescaled_for(parent.params, model, registry.find(parent.params.model))
-        if action is Action.ZOOM_CUSTOM:
-            factor = DEFAULT_ZOOM if request.zoom is None else request.zoom
-            child = actions.zoom_out(before, tile, model, request.params.seed, factor, request.aspect)
-            params = actions.with_prompt_of(child, request.params)
-        else:
-            action = REMIX_ACTION.get(action, action)
-            params = remix_params(action, before, request.params, tile, model)
-        await self.jobs.submit(
-            interaction, action, params, tile, speed=request.speed, private=request.private, pressed=pressed
-        )
 
-    async def _require_parent(self, action: Action, tile: Tile) -> Job:
-        """Give the job that a form is about: one that failed left no picture, and needs none to be drawn again."""
-        record = await self.services.store.get(tile.job_id)
-        failed = record is not None and record.state is JobState.FAILED
-        return record.job if record and failed and action is Action.REROLL else await self.jobs.require_parent(tile)
+async def _open(interaction: Interaction, action: Action, tile: Tile) -> None:
+    parent = await _require_parent(interaction.client, action, tile)
+    if not await open_remix_modal(interaction, action, parent, tile):
+        raise UserError(f"This prompt has more than the {MAX_TEXT_LENGTH} characters that fit into a form.")
 
-    async def parse(
-        self, interaction: Interaction, text: str, parent: Params, *, zooming: bool = False
-    ) -> PromptRequest:
-        """Read edited words: everything that counts stands there, so that what the person prefers is not added."""
-        options = await self.services.preferences.options(interaction.user.id)
-        image_count = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
-        if not any(part.text for part in parent.parts):
-            image_count = max(image_count, 2)  # it comes from a blend, which needs no words
-        registry = self.services.registry
-        defaults = (default_model_parameter(await self.services.policy.settings(interaction.guild_id), registry),)
-        request = parse_prompt(
-            text, registry, attached=image_count, defaults=defaults, options=options, allow_zoom=zooming
-        )
-        faults = ["Links to pictures cannot be used here: the picture is where it starts"] if request.links else []
-        faults += ["`--repeat` cannot be used here"] if request.repeat > 1 else []
-        if faults:
-            raise PromptError(*faults)
-        return request
+
+@modals.route(PROMPT)
+async def on_edited_prompt(interaction: Interaction, rest: str, values: ModalValues) -> None:
+    """Submit what a button makes with an edited prompt, or hand the prompt back with what is wrong."""
+    text, target = values.texts[PROMPT], PromptTarget.parse(rest)
+    target = replace(target, action=Action(values.selected.get(STRENGTH_FIELD, target.action)))
+    try:
+        await _submit(interaction, target, text)
+    except Exception as error:
+        await reject_prompt(interaction, error, target, text)
+
+
+async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> None:
+    client, tile, action = interaction.client, target.tile, target.action
+    registry = client.services.registry
+    assert tile is not None
+    parent = await _require_parent(client, action, tile)
+    pressed = f"{action}:{tile}"
+    is_unchanged = " ".join(text.split()) == initial_prompt(action, parent.params, registry)
+    if is_unchanged and action is not Action.ZOOM_CUSTOM:
+        action = BASE_ACTION.get(action, action)
+        params = params_for(action, parent.params, tile, registry.resolve(parent.params), actions.new_seed())
+        await client.jobs.submit(interaction, action, params, tile, pressed=pressed)
+        return
+    request = await parse_edited(interaction, text, parent.params, allow_zoom=action is Action.ZOOM_CUSTOM)
+    model = registry.resolve(request.params)
+    before = actions.rescaled_for(parent.params, model, registry.find(parent.params.model))
+    if action is Action.ZOOM_CUSTOM:
+        factor = DEFAULT_ZOOM if request.zoom is None else request.zoom
+        child = actions.zoom_out(before, tile, model, request.params.seed, factor, request.aspect)
+        params = actions.with_prompt_of(child, request.params)
+    else:
+        action = REMIX_ACTION.get(action, action)
+        params = remix_params(action, before, request.params, tile, model)
+    await client.jobs.submit(
+        interaction, action, params, tile, speed=request.speed, private=request.private, pressed=pressed
+    )
+
+
+async def _require_parent(client: Client, action: Action, tile: Tile) -> Job:
+    """Return the job that a modal is about: a failed one left no image, and needs none to be generated again."""
+    record = await client.services.db.jobs.get(tile.job_id)
+    failed = record is not None and record.state is JobState.FAILED
+    return record.job if record and failed and action is Action.REROLL else await client.jobs.require_parent(tile)
+
+
+async def parse_edited(
+    interaction: Interaction, text: str, parent: Params, *, allow_zoom: bool = False
+) -> PromptRequest:
+    """Parse an edited prompt: it is complete, so the user's preferences are not added."""
+    services = interaction.client.services
+    options = await services.db.preferences.options(interaction.user.id)
+    image_count = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
+    if not any(part.text for part in parent.parts):
+        image_count = max(image_count, 2)  # a blend, which needs no text
+    registry = services.registry
+    defaults = (default_model_parameter(await services.policy.settings(interaction.guild_id), registry),)
+    request = parse_prompt(
+        text, registry, attached=image_count, defaults=defaults, options=options, allow_zoom=allow_zoom
+    )
+    problems = ["Links to pictures cannot be used here: the picture is where it starts"] if request.links else []
+    problems += ["`--repeat` cannot be used here"] if request.repeat > 1 else []
+    if problems:
+        raise PromptError(*problems)
+    return request
 
 
 def initial_prompt(action: Action, parent: Params, registry: ModelRegistry) -> str:
@@ -172,5 +169,5 @@ def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, mod
 
 
 async def setup(client: Client) -> None:
-    """Add the cog; discord.py calls this, after the road's, the prompts' and the buttons'."""
-    await client.add_cog(Remix(client, get_job_service(client), get_prompt_modals(client), get_image_actions(client)))
+    """Add the buttons; discord.py calls this."""
+    client.add_dynamic_items(RemixButton, CustomZoomButton, RetryButton)

@@ -1,4 +1,4 @@
-"""Who signs the pictures: a certificate and its key, the owner's own or made once and kept."""
+"""The certificate and key that sign images: the operator's own, or generated once and stored."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALGORITHMS = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"} 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A chain of certificates, the signer's first, and the signer's key, as PEM; `algorithm` as C2PA calls it."""
+    """A certificate chain, the signer's first, and the signer's key, both as PEM; `algorithm` is C2PA's name for it."""
 
     certificates: bytes
     key: bytes = field(repr=False)
@@ -29,23 +29,24 @@ class Credentials:
 
 
 def read_credentials(certificate: Path, key: Path) -> Credentials:
-    """Read both from PEM files, which may be one and the same; raises Complaint when that is impossible."""
+    """Read the certificate and key from PEM files, which may be the same file; raise UserError on failure."""
     try:
         chain = x509.load_pem_x509_certificates(certificate.read_bytes())
     except (OSError, ValueError) as error:
-        raise UserError(f"{certificate} holds no certificate that can be read: {error}") from None
+        raise UserError(f"{certificate} contains no readable certificate: {error}") from None
     try:
         secret = pem.load_pem_private_key(key.read_bytes(), password=None)
         algorithm = _algorithm(secret)
     except (OSError, ValueError, TypeError) as error:  # TypeError: it needs a password
-        raise UserError(f"{key} holds no private key that can be used: {error}") from None
+        raise UserError(f"{key} contains no usable private key: {error}") from None
     return Credentials(b"".join(each.public_bytes(pem.Encoding.PEM) for each in chain), _as_pem(secret), algorithm)
 
 
 def load_or_create_credentials(file: Path) -> Credentials:
-    """Read what `file` holds, after making it if it is not there. Raises OSError where it cannot be written.
+    """Read the credentials in `file`, which is created if it does not exist. Raise OSError if it cannot be written.
 
-    Nobody vouches for such a certificate: it shows that pictures come from the same place and were not changed.
+    The certificate is self-issued: it shows that images come from the same place and are unchanged, but nobody vouches
+    for it.
     """
     if not file.exists():
         temporary = file.with_suffix(".new")
@@ -57,7 +58,7 @@ def load_or_create_credentials(file: Path) -> Credentials:
 
 
 def _generate(now: datetime.datetime) -> bytes:
-    """Make a key with its certificate, and that of the authority: C2PA takes none that is signed by itself."""
+    """Generate a key, its certificate and a CA certificate, since C2PA rejects a self-signed signer certificate."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     root, name = _name("Atelier's own authority"), _name("Atelier")
     authority_key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
@@ -124,4 +125,4 @@ def _algorithm(key: PrivateKeyTypes) -> str:
             return "ed25519"
         case rsa.RSAPrivateKey():
             return "ps256"
-    raise ValueError("C2PA knows keys of ECDSA, Ed25519 and RSA only")
+    raise ValueError("C2PA supports ECDSA, Ed25519 and RSA keys only")

@@ -1,4 +1,4 @@
-"""Content Credentials: a signature in a picture's file, after C2PA, that says a machine made it."""
+"""Content Credentials: a C2PA signature in an image file that marks it as AI-generated."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from generation.params import Params
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 MIME_TYPES = {"png": "image/png", "webp": "image/webp"}
 
-# A thumbnail would double the size of the file; and that the credentials are good is tried once, not each time.
+# A thumbnail would double the size of the file. The credentials are verified once, not for each file.
 _NO_THUMBNAIL = {"builder": {"thumbnail": {"enabled": False}}}
 _UNVERIFIED = _NO_THUMBNAIL | {"verify": {"verify_after_sign": False}}
 _VERIFIED = _NO_THUMBNAIL | {"verify": {"verify_after_sign": True}}
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 
 
 class ContentCredentialsSigner:
-    """The `Signer` that signs. Raises Complaint when C2PA does not take the credentials."""
+    """The `Signer` for C2PA. Creating it raises UserError if C2PA rejects the credentials."""
 
-    max_signature_bytes = 32 * 2**10  # with a usual chain of certificates it is 3 to 10 KiB
+    max_signature_bytes = 32 * 2**10  # 3 to 10 KiB with a usual certificate chain
 
     def __init__(self, credentials: Credentials) -> None:
         try:
@@ -38,16 +38,16 @@ class ContentCredentialsSigner:
             raise UserError(f"Pictures cannot be signed with this certificate and key: {error}") from None
 
     def sign(self, data: bytes, suffix: str, params: Params) -> bytes:
-        """Give the file `data` with a signature; without one, and a word in the log, where it cannot be made."""
+        """Return the file `data` with a signature; if signing fails, log an error and return it unsigned."""
         try:
             return _sign(self._context, data, suffix, has_source=params.source is not None)
-        except c2pa.C2paError as error:  # the certificate has expired, for one: no reason to keep the picture back
-            log.error("a picture goes out without a signature: %s", error)
+        except c2pa.C2paError as error:  # for example an expired certificate, which is no reason to withhold the image
+            log.error("an image is posted without a signature: %s", error)
             return data
 
 
 def _context(credentials: Credentials, settings: dict[str, Any]) -> c2pa.Context:
-    # Without an authority for time stamps: nothing here goes to the network.
+    # No time stamp authority: signing must not use the network.
     signer_info = c2pa.C2paSignerInfo(credentials.algorithm, credentials.certificates, credentials.key, None)
     return c2pa.Context.from_dict(settings, c2pa.Signer.from_info(signer_info))
 

@@ -1,4 +1,4 @@
-"""The sheet: a job's tiles side by side, encoded so that Discord takes it."""
+"""The grid image: a job's tiles side by side, encoded within Discord's upload limit."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from PIL import ExifTags, Image
 
 QUALITIES = (90, 80, 65, 50)
-_UNICODE = b"UNICODE\0"  # begins a comment in UTF-16, by the Exif standard
+_UNICODE = b"UNICODE\0"  # prefix of a UTF-16 comment in the Exif standard
 
 
 def make_grid(tiles: Sequence[Image.Image]) -> Image.Image:
-    """Put the tiles, all of one size, side by side in as square a sheet as their number allows: 4 become 2×2."""
+    """Place the tiles, all of one size, in a grid that is as square as possible: 4 tiles give 2×2."""
     columns = math.ceil(math.sqrt(len(tiles)))
     rows = math.ceil(len(tiles) / columns)
     width, height = tiles[0].size
@@ -24,10 +24,10 @@ def make_grid(tiles: Sequence[Image.Image]) -> Image.Image:
 
 
 def encode_to_limit(image: Image.Image, limit: int, text: str = "") -> tuple[bytes, str]:
-    """Encode `image` as WebP of at most `limit` bytes, giving up quality first and size after; also its file suffix.
+    """Encode `image` as WebP of at most `limit` bytes, reducing quality first, then size; return also the file suffix.
 
-    Its parameters, as `text`, stand in the file where AUTOMATIC1111's web UI puts and looks for them in a WebP, unless
-    they would leave little to the picture. Raises ValueError if not even a speck of it fits.
+    `text`, its generation parameters, is stored where AUTOMATIC1111's web UI reads them in a WebP, unless it would take
+    more than a quarter of the limit. Raise ValueError if not even one pixel fits.
     """
     exif = _exif(text)
     exif = exif if len(exif) <= limit // 4 else b""
@@ -40,16 +40,16 @@ def encode_to_limit(image: Image.Image, limit: int, text: str = "") -> tuple[byt
 
 
 def reencode(data: bytes, limit: int) -> tuple[bytes, str]:
-    """Encode a picture again, parameters and all, in at most `limit` bytes; raises ValueError like `encode_within`.
+    """Re-encode an image with its parameters in at most `limit` bytes; raise ValueError like `encode_to_limit`.
 
-    A signature cannot be kept: it is of the very bytes.
+    A signature is lost, since it covers the exact bytes.
     """
     with Image.open(io.BytesIO(data)) as image:
         return encode_to_limit(image.convert("RGB"), limit, read_infotext(image))
 
 
 def read_infotext(image: Image.Image) -> str:
-    """Give the text that says how a picture was drawn, from a PNG or from what `encode_within` made of it."""
+    """Return the generation parameters in an image, from a PNG or from the output of `encode_to_limit`."""
     if "parameters" in image.info:
         return str(image.info["parameters"])
     comment: bytes = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, b"")

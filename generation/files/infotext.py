@@ -1,4 +1,4 @@
-"""The `parameters` text inside a PNG, as AUTOMATIC1111's web UI writes it and Civitai and others read it."""
+"""The `parameters` text of a PNG, in the format that AUTOMATIC1111's web UI writes and Civitai and others read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from generation.prompt import format_prompt
 from generation.prompt.weights import format_number
 
 NEGATIVE_WEIGHT = -0.5
-MIN_WEIGHT = 0.0005  # less is written as 0
+MIN_WEIGHT = 0.0005  # smaller weights would be rounded to 0
 NEGATIVE = "Negative prompt:"
 
-# That program's names for the samplers: (Sampler, Schedule type).
+# The web UI's names for the samplers: (Sampler, Schedule type).
 SAMPLER_LABELS = {
     "ddim": ("DDIM", None),
     "ddpm": ("DDPM", None),
@@ -33,12 +33,12 @@ SAMPLER_LABELS = {
 
 
 def infotext(params: Params, model: Model, tile: int, *, with_prompt: bool = True) -> str:
-    """Describe tile number `tile` (from 0) of `params`; under `Atelier` is the prompt that draws the whole grid again.
+    """Describe tile number `tile` (from 0) of `params`; `Atelier` holds the prompt that generates the grid again.
 
-    Parts with weights are joined by `AND`, which means there what it means here: their noise is added up; the house
-    style stands among the words, as strongly as it is applied, and LoRAs behind them. What is pushed away stands in the
-    negative prompt. The size is that of the first pass, as in that program's own "Hires. fix". Without the prompt, what
-    is left are the settings.
+    Weighted parts are joined by `AND`, which adds up their noise in the web UI as it does here. The house style is
+    added to the text with its weight, and LoRAs come last. Parts of negative weight and `--no` items are in the
+    negative prompt. The size is that of the first pass, as in the web UI's "Hires. fix". Without the prompt, only the
+    settings are written.
     """
     settings = _settings(params, model, tile)
     if not with_prompt:
@@ -98,7 +98,7 @@ def _settings(params: Params, model: Model, tile: int) -> dict[str, str]:
 
 
 def _sanitize(text: str) -> str:
-    """Keep what was typed from being taken for the structure around it."""
+    """Remove line breaks and break up the marker of the negative prompt, so that typed text cannot add structure."""
     return re.sub(r"\s*[\r\n]\s*", " ", text).replace(NEGATIVE, f"{NEGATIVE[:-1]} :")
 
 
@@ -107,7 +107,7 @@ def _format_settings(settings: dict[str, str]) -> str:
 
 
 def _quote(value: str) -> str:
-    """Quote as JSON, without the marks that readers which know nothing of quotes take for the next setting."""
-    if not any(mark in value for mark in ',\n:"'):
+    """Quote as JSON, with `,` and `:` escaped, since some readers ignore quotes and would see the next setting."""
+    if not any(character in value for character in ',\n:"'):
         return value
     return json.dumps(value, ensure_ascii=False).replace(",", r"\u002c").replace(":", r"\u003a")

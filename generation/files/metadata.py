@@ -1,4 +1,4 @@
-"""What is written into the files of pictures besides the pictures."""
+"""The metadata written into image files: generation parameters and signatures."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 
 class Signer(Protocol):
-    """Signs pictures, in one thread; a signature takes at most `room` bytes."""
+    """Signs images, in one thread; a signature has at most `max_signature_bytes`."""
 
     max_signature_bytes: int
 
     def sign(self, data: bytes, suffix: str, params: Params) -> bytes:
-        """Give a file of a kind ("png", "webp") with a signature in it."""
+        """Return the file `data` of type `suffix` ("png", "webp") with a signature in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetadataPolicy:
-    """Whether prompts are written into the files, and who signs these, if anybody does."""
+    """Whether prompts are written into the files, and the credentials to sign these with; None for no signature."""
 
     include_prompts: bool = True
     credentials: Credentials | None = None
 
     def load_signer(self) -> Signer:
-        """Load what signs; raises Complaint when the credentials are no good."""
+        """Return the signer; raise UserError if the credentials are rejected."""
         if self.credentials is None:
             return NullSigner()
-        from generation.files.c2pa_signing import ContentCredentialsSigner  # whose libraries are an extra
+        from generation.files.c2pa_signing import ContentCredentialsSigner  # needs the optional `c2pa` extra
 
         return ContentCredentialsSigner(self.credentials)
 
@@ -42,7 +42,7 @@ class NullSigner:
     max_signature_bytes = 0
 
     def sign(self, data: bytes, suffix: str, params: Params) -> bytes:
-        """Give the file as it is."""
+        """Return the file unchanged."""
         return data
 
 

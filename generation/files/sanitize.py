@@ -1,4 +1,4 @@
-"""Pictures that people bring: decoded with limits, turned upright, re-encoded."""
+"""Sanitize uploaded images: decode with limits, turn upright, re-encode."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from generation.errors import UserError
 MAX_BYTES = 25 * 2**20
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 2048
-MAX_SCANS = 64  # of a JPEG; progressive ones have about ten
-MAX_SEGMENTS = 2000  # of a JPEG; 25 MiB of colour profile and depth map have 400
+MAX_SCANS = 64  # of a JPEG; progressive files have about 10
+MAX_SEGMENTS = 2000  # of a JPEG; 25 MiB of colour profile and depth map need 400
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 
-# A large picture takes half a gigabyte while it is decoded; and `catch_warnings` is for one thread at a time.
+# Decoding a large image takes half a gigabyte, and `catch_warnings` is not thread-safe.
 _decode_lock = threading.Lock()
 
-_JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # neither data nor a restart in it
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)  # neither escaped data nor a restart marker
 _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
 
-_ORIENTATION = 0x0112  # the EXIF tag, and how each of its values is turned upright
+_ORIENTATION = 0x0112  # the EXIF tag; below, the transposition for each of its values
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -38,14 +38,14 @@ _TRANSPOSITIONS = {
 
 
 def sanitize_image(data: bytes) -> bytes:
-    """Re-encode a picture as an upright RGB PNG of at most 2048 pixels a side, free of its metadata.
+    """Re-encode an image as an upright RGB PNG of at most 2048 pixels a side, without metadata.
 
-    Safe to call from several threads. Raises Complaint for anything that is no PNG, JPEG, WebP or GIF, is damaged, or
-    is too large to open safely.
+    Safe to call from several threads. Raise UserError for files other than PNG, JPEG, WebP or GIF, for damaged ones,
+    and for images too large to open safely.
     """
     try:
         with _decode_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata
+            warnings.simplefilter("ignore")  # Pillow warns of large images and odd metadata
             opened = _open(data)
             transposition = _TRANSPOSITIONS.get(_orientation(opened))
             downscaled = _downscale(opened)
@@ -55,9 +55,9 @@ def sanitize_image(data: bytes) -> bytes:
     except UnidentifiedImageError:
         raise UserError("This file is not a picture I can read: send a PNG, JPEG, WebP or GIF.") from None
     except Image.DecompressionBombError:
-        raise UserError(f"This picture is too large: I take up to {MAX_PIXELS // 10**6} megapixels.") from None
-    except Exception:  # Pillow's decoders raise all kinds for broken files
-        raise UserError("This picture is damaged: I could not read it to the end.") from None
+        raise UserError(f"This picture is too large: send one of at most {MAX_PIXELS // 10**6} megapixels.") from None
+    except Exception:  # Pillow's decoders raise many kinds of errors for broken files
+        raise UserError("This picture is damaged, and I could not read all of it: save or export it again.") from None
 
 
 def _open(data: bytes) -> Image.Image:
@@ -65,30 +65,30 @@ def _open(data: bytes) -> Image.Image:
     opened = Image.open(io.BytesIO(data), formats=FORMATS)
     if opened.width * opened.height > MAX_PIXELS:
         raise Image.DecompressionBombError
-    opened.draft(None, (MAX_SIDE, MAX_SIDE))  # a JPEG can be decoded at half its size, or less
+    opened.draft(None, (MAX_SIDE, MAX_SIDE))  # decodes a large JPEG at half its size or less
     return opened
 
 
 def _reject_slow_jpeg(data: bytes) -> None:
-    """Raise Complaint for a JPEG that would take hours.
+    """Raise UserError for a JPEG that would take hours to decode.
 
-    Each scan goes over the whole picture, and a hundred bytes are enough for one; Pillow copies all EXIF so far for
-    each segment of it.
+    Each scan covers the whole image, but needs only a hundred bytes. For each EXIF segment Pillow copies all previous
+    ones.
     """
     scans = segments = 0
     offset = 0 if data.startswith(b"\xff\xd8") else len(data)
     while (marker := _JPEG_MARKER.search(data, offset)) and (kind := marker[1][0]) != _EOI:
         offset = marker.end()
-        if kind not in (_SOI, _TEM):  # which have no length
+        if kind not in (_SOI, _TEM):  # these have no length field
             offset += int.from_bytes(data[offset : offset + 2])
         segments += 1
         scans += kind == _SOS
         if scans > MAX_SCANS or segments > MAX_SEGMENTS:
-            raise UserError("This JPEG is made of too many pieces: save it again, as an ordinary one.")
+            raise UserError("This JPEG has too many segments: save or export it again.")
 
 
 def _orientation(image: Image.Image) -> int:
-    with suppress(Exception):  # odd EXIF is no reason to refuse the picture itself
+    with suppress(Exception):  # odd EXIF is no reason to reject the image itself
         return int(image.getexif()[_ORIENTATION])
     return 1
 
@@ -96,7 +96,7 @@ def _orientation(image: Image.Image) -> int:
 def _downscale(image: Image.Image) -> Image.Image:
     mode = "RGBA" if image.has_transparency_data else "RGB"
     if image.mode.startswith("I;16"):
-        image = image.point(lambda value: value / 256).convert("L")  # convert alone makes nearly everything white
+        image = image.point(lambda value: value / 256).convert("L")  # `convert` alone would clip nearly all to white
     if image.mode != mode:
         image = image.convert(mode)
     image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)

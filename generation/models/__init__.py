@@ -1,1 +1,1 @@
-"""Which models and adapters there are, and what each can do."""
+"""Models and adapters, and the capabilities of each."""

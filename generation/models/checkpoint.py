@@ -1,4 +1,4 @@
-"""What can be known of a checkpoint in the layout of the first Stable Diffusion releases, from its file's header."""
+"""Inspect single-file checkpoints in the original Stable Diffusion (LDM) layout by their header."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _SIDES = re.compile(r"(\d{2,4})x(\d{2,4})")
 
 @dataclass(frozen=True, slots=True)
 class CheckpointInfo:
-    """A whole model in one file.
+    """A complete model in one file.
 
-    `predicts_v` says that its UNet was trained to predict velocities, not noise, and `ends_in_noise` that it was shown
-    noise with nothing of a picture left in it.
+    With `v_prediction` its UNet predicts velocities instead of noise. With `zero_terminal_snr` it was trained up to
+    pure noise, with no trace of an image left.
     """
 
     path: Path
@@ -37,17 +37,17 @@ class CheckpointInfo:
 
 
 def inspect_checkpoint(path: Path) -> CheckpointInfo:
-    """Read which model is in the file at `path`; raises Complaint for one that cannot be drawn.
+    """Detect the model in the file at `path`; raise UserError for one that is not supported.
 
-    The keys tell the family. What they cannot tell, the kind of prediction and the size, is read from a mark among them
-    (`v_pred`), from the notes (`modelspec.…`) or from the `.yaml` beside the file, as AUTOMATIC1111 has it; else it is
-    what is usual.
+    The keys determine the family. The prediction type and the size are read from a marker key (`v_pred`), from the
+    metadata (`modelspec.…`) or from the `.yaml` beside the file, as in AUTOMATIC1111; otherwise the family's defaults
+    apply.
     """
     try:
         header = read_header(path)
         family = _detect_family(path, header.shapes)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise UserError(f"{path} is no safetensors file, or damaged.") from error
+        raise UserError(f"{path} is damaged or not a safetensors file.") from error
     v_prediction = _detect_v_prediction(path, header, family)
     default_size = V_PREDICTION_SIZE.get(family, NATIVE_SIZE[family]) if v_prediction else NATIVE_SIZE[family]
     sides = _SIDES.fullmatch(header.metadata.get("modelspec.resolution", ""))
@@ -58,18 +58,18 @@ def inspect_checkpoint(path: Path) -> CheckpointInfo:
 
 def _detect_family(path: Path, shapes: dict[str, tuple[int, ...]]) -> Family:
     if any(_LORA.match(key) for key in shapes):
-        raise UserError(f"{path} is a LoRA, which changes a model but is none.")
+        raise UserError(f"{path} is a LoRA, not a model: put it into the folder for LoRAs.")
     if any(key.startswith(REFINER_OPEN_CLIP) for key in shapes):
-        raise UserError(f"{path} is a refiner: it goes over pictures of {Family.SDXL}, and draws none by itself.")
+        raise UserError(f"{path} is a refiner: it refines images of {Family.SDXL} and cannot generate its own.")
     if any(key.startswith("edm_") for key in shapes):
-        raise UserError(f"{path} was trained with a noise of its own (EDM), which is not drawn.")
+        raise UserError(f"{path} was trained with EDM noise, which is not supported.")
     first = shapes.get(f"{UNET}input_blocks.0.0.weight")
     if first is None:
-        raise UserError(f"{path} holds no Stable Diffusion model in the original layout.")
+        raise UserError(f"{path} contains no Stable Diffusion model in the original layout.")
     if first[1] != 4:
         raise UserError(f"{path} is made for inpainting or editing only ({first[1]} input channels).")
     if f"{VAE}decoder.conv_in.weight" not in shapes:
-        raise UserError(f"{path} has no VAE. Take the version of it that has one (“baked in”).")
+        raise UserError(f"{path} has no VAE. Use a version with the VAE “baked in”.")
     if all(any(key.startswith(part) for key in shapes) for part in (SDXL_CLIP, SDXL_OPEN_CLIP)):
         return Family.SDXL
     if f"{OPEN_CLIP}token_embedding.weight" in shapes:
@@ -80,7 +80,7 @@ def _detect_family(path: Path, shapes: dict[str, tuple[int, ...]]) -> Family:
 
 
 def _detect_v_prediction(path: Path, header: SafetensorsHeader, family: Family) -> bool:
-    if "v_pred" in header.shapes:  # an empty tensor, as ComfyUI has it
+    if "v_pred" in header.shapes:  # an empty tensor, a convention of ComfyUI
         return True
     if declared := header.metadata.get("modelspec.prediction_type"):
         return declared.lower().startswith("v")

@@ -1,4 +1,4 @@
-"""LoRAs: which there are, and what can be known of each from its file's header, without torch."""
+"""Describe LoRA files by their headers, without torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from generation.models.safetensors_header import SafetensorsHeader, read_header
 MAX_TRIGGER_WORDS = 3
 NETWORKS = ("unet", "text_encoder", "text_encoder_2")
 
-# kohya's, then diffusers' names for the networks; the oldest files are of the UNet alone and do not say so.
+# kohya's, then diffusers' names for the networks; the oldest files have UNet keys only, without a prefix.
 _PREFIX = re.compile(
     r"(?:lora_(?P<kohya>unet|te1|te2|te)_|(?P<dotted>unet|text_encoder_2|text_encoder|diffusion_model)\."
     r"|(?=(?:down_blocks|mid_block|up_blocks)\.))"
@@ -27,7 +27,7 @@ _ROLE_ALIASES = {"A": "down", "B": "up"}
 _UNET_MODULE = re.compile(
     r"(?:(?:down|up|input|output)_blocks|mid(?:dle)?_block|time_embed|label_emb|add_embedding|conv_in|conv_out|out)_"
 )
-# Attention processors had names of their own for the layers.
+# The old attention processors used other names for the layers.
 _LEGACY_LAYERS = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
 _LEGACY_LAYER = re.compile(r"to_(?:q|k|v|out)$")
 _UNSUPPORTED_ADAPTERS = {
@@ -43,9 +43,9 @@ _UNSUPPORTED_ADAPTERS = {
 
 @dataclass(frozen=True, slots=True)
 class Lora:
-    """A file that changes a model; `text_width` is that of the texts its UNet is told, None where that is not seen.
+    """A LoRA file; `cross_attention_dim` is the width of its model's text embeddings, None if the keys do not show it.
 
-    `trigger_words` are what its maker says brings it out.
+    `trigger_words` activate the LoRA, according to its metadata.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Lora:
 
 
 class LoraTensor(NamedTuple):
-    """What one tensor of a LoRA is: `role` (down, up, mid or alpha) in a layer, whose name has `_` for every dot."""
+    """The meaning of a LoRA tensor: its `role` (down, up, mid or alpha) in a layer, with `_` for dots in its name."""
 
     network: str
     layer: str
@@ -63,7 +63,7 @@ class LoraTensor(NamedTuple):
 
 
 def parse_key(key: str) -> LoraTensor | None:
-    """Read a tensor's name as kohya's scripts, diffusers and peft write it; None for any other."""
+    """Parse a tensor's name as written by kohya's scripts, diffusers and peft; return None for any other."""
     prefix, role = _PREFIX.match(key), _ROLE.search(key)
     if prefix is None or role is None:
         return None
@@ -86,12 +86,12 @@ def _normalize_legacy_layer(layer: str, network: str) -> str:
 
 
 def _strip_text_model(layer: str) -> str:
-    """Leave out what some releases of transformers have before the text encoder's layers, and others have not."""
+    """Remove the prefix of the text encoder's layers, which only some releases of transformers have."""
     return layer.removeprefix("text_model_")
 
 
 def describe_lora(path: Path, name: str) -> Lora:
-    """Read what is in the file at `path`; raises Complaint for anything but a LoRA that can be drawn with."""
+    """Describe the LoRA in the file at `path`; raise UserError if it is not a supported LoRA."""
     try:
         header = read_header(path)
         tensors = {key: _parse_supported_key(path, key) for key in header.shapes}
@@ -99,21 +99,21 @@ def describe_lora(path: Path, name: str) -> Lora:
         width = next((header.shapes[key][1] for key, part in tensors.items() if _is_cross_attention_down(part)), None)
         return Lora(name, path, width, trigger_words(header.metadata))
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
-        raise UserError(f"{path} is no safetensors file, or damaged.") from error
+        raise UserError(f"{path} is damaged or not a safetensors file.") from error
 
 
 def _parse_supported_key(path: Path, key: str) -> LoraTensor:
     if kind := next((kind for mark, kind in _UNSUPPORTED_ADAPTERS.items() if re.search(mark, key)), None):
-        raise UserError(f"{path} is a {kind} and no plain LoRA or LoCon, so it cannot be drawn with.")
+        raise UserError(f"{path} is a {kind} adapter: only plain LoRA and LoCon files are supported.")
     if (part := parse_key(key)) is None:
-        raise UserError(f"{path} is no LoRA in kohya's or diffusers' layout: {key} is not known.")
+        raise UserError(f"{path} is not a LoRA in kohya's or diffusers' layout: the key {key} is unknown.")
     if part.network == "unet" and not _UNET_MODULE.match(f"{part.layer}_"):
-        raise UserError(f"{path} is a LoRA for another kind of model than Stable Diffusion 1.x, 2.x or XL.")
+        raise UserError(f"{path} is a LoRA for a model other than Stable Diffusion 1.x, 2.x or XL.")
     return part
 
 
 def _check_ranks(path: Path, header: SafetensorsHeader, tensors: dict[str, LoraTensor]) -> None:
-    """Check that every layer has both its matrices, and that their ranks agree."""
+    """Check that every layer has both matrices and that their ranks match."""
     shapes = {part: header.shapes[key] for key, part in tensors.items()}
     if not shapes:
         raise UserError(f"{path} is empty.")
@@ -129,7 +129,7 @@ def _is_cross_attention_down(part: LoraTensor) -> bool:
 
 
 def trigger_words(metadata: dict[str, str]) -> str:
-    """Give the words that bring a LoRA out: those its maker names, else what stood in the most captions."""
+    """Return the words that activate a LoRA: those in its metadata, else its most frequent caption tags."""
     if phrase := metadata.get("modelspec.trigger_phrase", "").strip():
         return phrase
     try:
@@ -145,7 +145,7 @@ def trigger_words(metadata: dict[str, str]) -> str:
 
 
 def metadata_alphas(metadata: dict[str, str]) -> Callable[[LoraTensor], float | None]:
-    """Give what tells the alpha of a layer that has none of its own, where diffusers noted peft's settings."""
+    """Return a function for the alpha of layers without one, from the peft settings in diffusers' metadata."""
     try:
         settings: dict[str, Any] = json.loads(metadata.get("lora_adapter_metadata") or "{}")
     except ValueError:

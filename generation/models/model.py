@@ -1,4 +1,4 @@
-"""What the bot must know of a model before any weights are loaded."""
+"""Describe a model before its weights are loaded."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ EMBEDDED = str(Path(__file__).resolve().parents[2] / "models" / "storybook")
 
 HUB_ID = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?")
 PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin")
-DEFAULT_CHECKPOINT_SAMPLER = "dpmpp_2m_karras"  # a single file does not say what it is drawn best with
-DISTILLED_SAMPLER = "euler"  # Karras' steps are too fine at the end for so few, and too coarse where all is noise
+DEFAULT_CHECKPOINT_SAMPLER = "dpmpp_2m_karras"  # a single file does not name its best sampler
+DISTILLED_SAMPLER = "euler"  # for few steps, Karras' are too fine at the end and too coarse at high noise
 CONVERT_HINT = "Convert it to safetensors once, as docs/models.md shows under “Pickled models”."
-# What a model folder may say of itself in atelier.json: the type, and the least where it is a number.
+# The keys of atelier.json: the type, and the minimum of a number.
 _ATELIER_JSON_KEYS: dict[str, tuple[Any, float]] = {
     "name": (str, 0),
     "native_size": (int, 1),
@@ -43,7 +43,7 @@ _ATELIER_JSON_KEYS: dict[str, tuple[Any, float]] = {
     "sampler": (str, 0),
     "partner": (str, 0),
 }
-# What is usual where a model does not say it: SDXL knows only sizes of multiples of 64, since it is told them.
+# Defaults if a model does not set them; SDXL is conditioned on the size and was trained on multiples of 64 only.
 _FAMILY_DEFAULTS: dict[Family, dict[str, Any]] = {Family.SDXL: {"size_multiple": 64, "guidance_scale": 6.0}}
 _LCM_DEFAULTS: dict[str, Any] = {"num_inference_steps": 4, "guidance_scale": 8.0}
 DISTILLED_STEPS = 8
@@ -52,13 +52,13 @@ CROSS_ATTENTION_DIMS = {Family.SD1: 768, Family.SD2: 1024, Family.SDXL: 2048}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A model's name, where it is (`ref`: a folder or a hub id), and the defaults that fill a prompt's gaps.
+    """A model's name, its location (`ref`: a folder, a file or a hub id), and the defaults for prompts.
 
-    `native_size` is the side in pixels of the square it was trained on; sides are multiples of `size_multiple`,
-    and neither side may be more than `max_aspect` times the other. `trigger_words` are its house style: what has to be
-    said for it to draw as it is meant to. `sampler` is its own one, by the name in `SAMPLERS` or its class; None while
-    that is not known. `family` says what its networks are like, and `text_width` how wide the texts are that its UNet
-    is told, where there is one and that is known; `partner` is where the other half of a model is that comes in two.
+    `native_size` is the side in pixels of the square it was trained on. Sides are multiples of `size_multiple`, and
+    neither may be more than `max_aspect` times the other. `trigger_words` are its house style: the words that make it
+    generate in its intended style. `sampler` is its own, by its name in `SAMPLERS` or its class; None if unknown.
+    `family` is its architecture. `cross_attention_dim` is the width of its UNet's text embeddings, None if it has no
+    UNet or the width is unknown. `base`, `unet_file` and `partner` are those of its `CatalogueEntry`.
     """
 
     name: str
@@ -79,21 +79,21 @@ class Model:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """Say what it can do besides drawing from words."""
+        """Return what the model can do beyond plain text-to-image."""
         return FAMILY_CAPABILITIES[self.family]
 
     @property
     def is_distilled(self) -> bool:
-        """Say whether it was made to draw in very few steps."""
+        """Return whether the model was made for very few steps."""
         return self.num_inference_steps <= DISTILLED_STEPS
 
 
 def describe_model(ref: str) -> Model:
-    """Describe the model at `ref`: a folder, from its small JSON files; a name or hub id, from the catalogue.
+    """Describe the model at `ref`: a folder by its JSON files, a name or hub id by the catalogue.
 
-    A single safetensors file is described by its header, and by an `.atelier.json` beside it; a hub id that is not in
-    the catalogue gets Stable Diffusion's defaults. Raises FileNotFoundError for a path that is no model, and Complaint
-    for one whose files are damaged or pickled, and for what the engine cannot draw.
+    A single safetensors file is described by its header and the `.atelier.json` beside it. A hub id that is not in the
+    catalogue gets Stable Diffusion's defaults. Raise FileNotFoundError for a path without a model, and UserError for
+    damaged or pickled files and for unsupported models.
     """
     folder = Path(ref)
     if not folder.is_dir():
@@ -115,7 +115,7 @@ def describe_model(ref: str) -> Model:
 
 
 def defaults_for_family(family: Family) -> dict[str, Any]:
-    """Give what goes for every model of a family that is drawn whole."""
+    """Return the defaults of a family that runs through diffusers' own pipelines."""
     entry = reference_entry(family)
     return {
         "family": family,
@@ -128,36 +128,36 @@ def defaults_for_family(family: Family) -> dict[str, Any]:
 
 
 def _has_guidance_embeds(folder: Path) -> bool:
-    """Say whether a model can be told how closely to follow the prompt: of FLUX.1 schnell that was distilled away."""
+    """Return whether a FLUX model takes a guidance scale; FLUX.1 schnell does not, since it was distilled without."""
     return _read_json(folder / "transformer" / "config.json").get("guidance_embeds") is not False
 
 
 def _resolve_partner(folder: Path, named: str) -> str:
-    """Give where the other half is; a folder is named as seen from this one."""
-    beside = folder / named
-    return str(beside.resolve()) if named and beside.is_dir() else named
+    """Return the location of a model's second part; a folder is given relative to this one."""
+    relative = folder / named
+    return str(relative.resolve()) if named and relative.is_dir() else named
 
 
 def _describe_non_folder(ref: str) -> Model:
     path = Path(ref)
     if path.suffix.lower() in PICKLE_SUFFIXES:
-        raise UserError(f"{ref} is pickled: a file that could run any program. {CONVERT_HINT}")
+        raise UserError(f"{ref} is pickled: loading it could run any program. {CONVERT_HINT}")
     if path.exists():
         return _from_checkpoint(path)
     if normalize_name(ref) == normalize_name(Path(EMBEDDED).name):
         return describe_model(EMBEDDED)
     if entry := find_entry(ref):
         return _from_catalogue(entry)
-    if path.suffix.lower() == ".safetensors":  # which no id on the hub ends in
+    if path.suffix.lower() == ".safetensors":  # no hub id ends in this
         raise FileNotFoundError(f"no file at {ref}")
     if not HUB_ID.fullmatch(ref):
-        raise FileNotFoundError(f"no model folder at {ref}, and none of that name in the catalogue")
+        raise FileNotFoundError(f"no model folder at {ref}, and no model of this name in the catalogue")
     return Model(name=ref.rpartition("/")[2], ref=ref)
 
 
 def _from_checkpoint(path: Path) -> Model:
     if path.suffix.lower() != ".safetensors":
-        raise FileNotFoundError(f"no model folder at {path}, and no safetensors file")
+        raise FileNotFoundError(f"{path} is neither a model folder nor a safetensors file")
     overrides, checkpoint = _read_atelier_json(path.with_suffix(".atelier.json")), inspect_checkpoint(path)
     is_distilled = overrides.get("num_inference_steps", DISTILLED_STEPS + 1) <= DISTILLED_STEPS
     defaults: dict[str, Any] = {
@@ -190,7 +190,7 @@ def _from_catalogue(entry: CatalogueEntry) -> Model:
 
 
 def defaults_from_unet(unet: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what follows for a model from its UNet's configuration: its family, and defaults that are usual with it."""
+    """Return the family and its defaults, as derived from the UNet's configuration."""
     width = unet.get("cross_attention_dim")
     family = Family.SD2 if width == CROSS_ATTENTION_DIMS[Family.SD2] else Family.SD1
     if unet.get("addition_embed_type") == "text_time":
@@ -206,9 +206,9 @@ def defaults_from_unet(unet: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def size_for(model: Model, aspect: tuple[int, int], *, draft: bool = False) -> tuple[int, int]:
-    """Give the width and height in pixels of `aspect`, or the nearest the model can do, at about its native area.
+    """Return the width and height in pixels for `aspect`, or the nearest supported ratio, at about the native area.
 
-    A draft has half the native size for each side.
+    A draft has half the native size on each side.
     """
     if draft:
         return size_for(replace(model, native_size=model.native_size // 2), aspect)
@@ -242,7 +242,7 @@ def _read_atelier_json(path: Path) -> dict[str, Any]:
         if not _is_valid(value, *_ATELIER_JSON_KEYS[name]):
             raise UserError(f"{path} is damaged: `{name}` cannot be {json.dumps(value)}")
     if values.get("sampler", DEFAULT_CHECKPOINT_SAMPLER) not in SAMPLERS:
-        raise UserError(f"{path} is damaged: there is no sampler {values['sampler']}; there are {', '.join(SAMPLERS)}")
+        raise UserError(f"{path} is damaged: there is no sampler {values['sampler']}. Available: {', '.join(SAMPLERS)}")
     return values
 
 
@@ -260,5 +260,5 @@ def _read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"{path} is damaged: {error}") from None
     if not isinstance(values, dict):
-        raise UserError(f"{path} is damaged: it holds no JSON object")
+        raise UserError(f"{path} is damaged: it contains no JSON object")
     return values

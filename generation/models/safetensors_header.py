@@ -1,4 +1,4 @@
-"""What a safetensors file says of itself in its header, without torch."""
+"""Read the header of a safetensors file, without torch."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ MAX_HEADER_BYTES = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class SafetensorsHeader:
-    """The shapes of a file's tensors by name, and the notes that its maker left."""
+    """The shapes of a file's tensors by name, and its metadata."""
 
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, str]
 
 
 def read_header(path: Path) -> SafetensorsHeader:
-    """Read eight bytes of length, then JSON; raises ValueError, KeyError, TypeError or AttributeError for others."""
+    """Read the length (8 bytes), then JSON; raise ValueError, KeyError, TypeError or AttributeError for other files."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 0 < length <= MAX_HEADER_BYTES:

@@ -1,4 +1,4 @@
-"""The samplers that can be asked for, by the names people know, without importing torch."""
+"""The available samplers by their usual names, without importing torch."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """A scheduler class of diffusers and what to change in the model's own scheduler settings."""
+    """A diffusers scheduler class, and the overrides of the model's own scheduler settings."""
 
     scheduler: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
 
-# These clip the predicted picture to [-1, 1] unless told otherwise, which is meant for pixels and ruins latents.
+# By default these clip the predicted image to [-1, 1], which is meant for pixels and ruins latents.
 _UNCLIPPED = {"clip_sample": False, "thresholding": False}
 _MULTISTEP = {"algorithm_type": "dpmsolver++", "solver_order": 2, "final_sigmas_type": "zero"}
 
-# Left out: LMS, which needs SciPy; DEIS, which mixes NumPy with torch; DPM++ SDE, whose Brownian tree draws one noise
-# for all pictures together.
+# Left out: LMS, which needs SciPy; DEIS, which mixes NumPy with torch; DPM++ SDE, whose Brownian tree generates one
+# noise for all images together.
 SAMPLERS: dict[str, Sampler] = {
     "ddim": Sampler("DDIMScheduler", _UNCLIPPED),
     "ddpm": Sampler("DDPMScheduler", _UNCLIPPED),
@@ -35,12 +35,12 @@ SAMPLERS: dict[str, Sampler] = {
     "unipc": Sampler("UniPCMultistepScheduler"),
 }
 
-# What makes two samplers of one class draw differently, and what it is where a scheduler's settings do not say.
+# The settings that distinguish samplers of one class, with their defaults.
 _VARIANT_DEFAULTS = {"algorithm_type": "dpmsolver++", "use_karras_sigmas": False}
 
 
 def sampler_for(scheduler: str, settings: Mapping[str, Any]) -> str:
-    """Give the name of the sampler that a model's own scheduler is, or else the scheduler's class."""
+    """Return the name of the sampler that a model's own scheduler matches, else the scheduler's class."""
     for name, sampler in SAMPLERS.items():
         if sampler.scheduler == scheduler and _variant(sampler.overrides) == _variant(settings):
             return name

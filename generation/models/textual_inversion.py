@@ -1,4 +1,4 @@
-"""Words learnt by textual inversion: which there are, and what their files' headers say of them, without torch."""
+"""Describe embeddings (textual inversions) by their files' headers, without torch."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _TOKEN_KEY = re.compile(r"<([\w.-]+)>")
 
 @dataclass(frozen=True, slots=True)
 class TextualInversion:
-    """A word that stands in prompts as `<name>` for as many vectors as are under each of its file's `keys`.
+    """An embedding, written `<name>` in prompts, which stands for `vectors` vectors per text encoder.
 
-    There is a key for each text encoder; `widths` are those of their vectors.
+    `keys` are its file's keys, one per text encoder; `widths` are the widths of their vectors.
     """
 
     name: str
@@ -29,14 +29,14 @@ class TextualInversion:
 
     @property
     def cross_attention_dim(self) -> int:
-        """Give the width of the texts that a UNet is told by these encoders together."""
+        """Return the width of the UNet's text embeddings, which these encoders form together."""
         return sum(self.widths)
 
 
 def describe_embedding(path: Path, name: str) -> TextualInversion:
-    """Read what is in the file at `path`; raises Complaint for anything but a textual inversion.
+    """Describe the embedding in the file at `path`; raise UserError for anything but a textual inversion.
 
-    A file that diffusers wrote has the word itself for a key, which then comes before `name`.
+    A file written by diffusers has the token as its key, which takes precedence over `name`.
     """
     try:
         shapes = read_header(path).shapes
@@ -44,9 +44,9 @@ def describe_embedding(path: Path, name: str) -> TextualInversion:
         token_key = _TOKEN_KEY.fullmatch(keys[0])
         vectors, widths = zip(*(_as_rows(shapes[key]) for key in keys), strict=True)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
-        raise UserError(f"{path} is no textual inversion in a safetensors file, or damaged.") from error
+        raise UserError(f"{path} is damaged or not a textual inversion in a safetensors file.") from error
     if len(set(vectors)) > 1 or not vectors[0]:
-        raise UserError(f"{path} is damaged: it has another number of vectors for each text encoder.")
+        raise UserError(f"{path} is damaged: it needs the same number of vectors for each text encoder, at least one.")
     return TextualInversion(token_key[1] if token_key else name, path, keys, widths, vectors[0])
 
 
@@ -60,6 +60,6 @@ def _keys(shapes: dict[str, tuple[int, ...]]) -> tuple[str, ...]:
 
 
 def _as_rows(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Give the number of vectors and their width; one alone may stand for itself."""
+    """Return the number of vectors and their width; a one-dimensional tensor is a single vector."""
     vectors, width = shape if len(shape) > 1 else (1, *shape)
     return vectors, width

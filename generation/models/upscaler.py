@@ -1,4 +1,4 @@
-"""What can be known of a Real-ESRGAN style upscaler from its file's header, without torch."""
+"""Describe a Real-ESRGAN style upscaler by its file's header, without torch."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 from generation.errors import UserError
 from generation.models.safetensors_header import read_header
 
-# From the names of the first ESRGAN release to those of BasicSR, which everything since then has.
+# Key names of the first ESRGAN release; they are mapped to BasicSR's, which all later files use.
 _LEGACY_BODY = re.compile(r"model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0$")
 
 
 @dataclass(frozen=True, slots=True)
 class UpscalerInfo:
-    """An RRDBNet in a safetensors file: its measures, and the file's key for each of its layers.
+    """An RRDBNet in a safetensors file: its dimensions, and the file's key for each of its layers.
 
-    The picture is first made `unshuffle` times smaller, its pixels stacked, and at the end doubled `doublings` times.
+    The image is first pixel-unshuffled by the factor `unshuffle`, and at the end doubled `doublings` times.
     """
 
     path: Path
@@ -32,12 +32,12 @@ class UpscalerInfo:
 
     @property
     def factor(self) -> int:
-        """Give how many times as large the result is."""
+        """Return the upscaling factor."""
         return (1 << self.doublings) // self.unshuffle
 
 
 def describe_upscaler(path: Path) -> UpscalerInfo:
-    """Read which network is in the file at `path`; raises FileNotFoundError, and Complaint for any other file."""
+    """Describe the upscaler in the file at `path`; raise FileNotFoundError, and UserError for any other file."""
     if not path.is_file():
         raise FileNotFoundError(f"no upscaler at {path}")
     try:
@@ -52,7 +52,9 @@ def describe_upscaler(path: Path) -> UpscalerInfo:
 
 
 def _unsupported(path: Path) -> UserError:
-    return UserError(f"The upscaler {path} is no RRDBNet (ESRGAN, Real-ESRGAN x2plus, x4plus) in a safetensors file.")
+    return UserError(
+        f"The upscaler {path} is not an RRDBNet (ESRGAN, Real-ESRGAN x2plus, x4plus) in a safetensors file."
+    )
 
 
 def _inspect(path: Path, shapes: dict[str, tuple[int, ...]]) -> UpscalerInfo:
@@ -73,7 +75,7 @@ def _inspect(path: Path, shapes: dict[str, tuple[int, ...]]) -> UpscalerInfo:
 
 
 def _map_keys(shapes: dict[str, tuple[int, ...]]) -> dict[str, str]:
-    """Give the file's key for each name; a training run's prefixes, such as `params_ema.`, are left out."""
+    """Return the file's key for each layer name; prefixes of the training run, such as `params_ema.`, are ignored."""
     first = next((key for key in sorted(shapes) if key.endswith(("conv_first.weight", "model.0.weight"))), None)
     if first is None:
         raise ValueError("no first layer")
@@ -103,7 +105,7 @@ def _expected_shapes(upscaler: UpscalerInfo) -> Iterator[tuple[str, tuple[int, .
 
 
 def convolutions(upscaler: UpscalerInfo) -> Iterator[tuple[str, int, int]]:
-    """Give the network's layers, all of them 3×3 convolutions: name, channels taken and channels given."""
+    """Yield the network's layers, all of them 3×3 convolutions: name, input channels and output channels."""
     features, growth = upscaler.features, upscaler.growth
     yield "conv_first", 3 * upscaler.unshuffle**2, features
     for block in range(upscaler.blocks):

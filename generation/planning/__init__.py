@@ -1,1 +1,1 @@
-"""What is computed before anything is generated: Params to Params, costs and windows."""
+"""Planning before generation: params of actions, guidance, costs and windows."""

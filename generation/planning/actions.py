@@ -1,4 +1,4 @@
-"""What a button makes of its parent: pure functions from `Params` to `Params`, and which of them there are."""
+"""The params of each button: pure functions from the parent's `Params` to the child's, and which are available."""
 
 from __future__ import annotations
 
@@ -14,29 +14,28 @@ from generation.models.capabilities import Capability
 from generation.models.model import Model, size_for
 from generation.params import MAX_SEED, Frame, ImageRef, Params, PromptPart, Tile
 
-# Shares of the noise: how far a result may leave its source. Subtle keeps the composition, strong keeps the idea.
+# Strengths (fractions of the noise): subtle keeps the source's composition, strong keeps its idea.
 VARY_SUBTLE = 0.45
 VARY_STRONG = 0.75
-# The forms of a picture that is enlarged are held anyway; its details are only sharpened, or invented.
+# An upscale keeps the image's shapes in any case: subtle only sharpens its details, creative invents new ones.
 UPSCALE_SUBTLE = 0.2
 UPSCALE_CREATIVE = 0.5
-# What is drawn around or within a picture starts from colours stretched over it, of which nothing else may shine
-# through.
+# New areas around or within an image start from its colours stretched over them; only the colours may show in the end.
 OUTPAINT_STRENGTH = 0.95
 BLEND_STRENGTH = 0.6  # as `--iw 1`
 PAN_FRACTION = 0.5  # of the length
 MIN_ZOOM, MAX_ZOOM = 1.0, 2.0
 
 # Areas, in squares of the model's native side.
-MAX_SINGLE_WINDOW = 2.25  # what the UNet can see at once and still draw as one scene
-MAX_GRID_AREA = 4.0  # a tile of a grid; larger parts than a glance are drawn window by window
-MAX_UPSCALED_AREA = 20.0  # four times the native side, and a bit for sides that were rounded up
-MAX_UPSCALED_AREA_UNTILED = 5.0  # twice the native side, by a model without windows
-MAX_PANORAMA_RATIO = 8.0  # the longer side, in shorter ones
+MAX_SINGLE_WINDOW = 2.25  # the largest window that the UNet still generates as one scene
+MAX_GRID_AREA = 4.0  # a tile of a grid; areas larger than one window are generated window by window
+MAX_UPSCALED_AREA = 20.0  # four times the native side, with a margin for rounded sides
+MAX_UPSCALED_AREA_UNTILED = 5.0  # twice the native side, for a model without windows
+MAX_PANORAMA_RATIO = 8.0  # the longer side divided by the shorter
 
 
 class Direction(Enum):
-    """A side of a picture, as steps to the right and down."""
+    """A side of an image, as steps to the right and down."""
 
     LEFT = (-1, 0)
     RIGHT = (1, 0)
@@ -52,7 +51,7 @@ PAN_DIRECTIONS = {
 }
 
 
-# What a model must be able to do; the other actions are the bot's own.
+# The capability that an action requires; actions that are not listed work with every model.
 REQUIRED_CAPABILITY = {
     **dict.fromkeys((Action.VARY_SUBTLE, Action.VARY_STRONG), Capability.IMG2IMG),
     **dict.fromkeys((Action.REMIX_SUBTLE, Action.REMIX_STRONG), Capability.IMG2IMG),
@@ -64,18 +63,18 @@ REQUIRED_CAPABILITY = {
 
 
 def new_seed() -> int:
-    """Draw a seed; four below the largest, so that every tile's own seed is one too."""
+    """Return a random seed that leaves room for the seeds of all four tiles."""
     return secrets.randbelow(MAX_SEED - 3)
 
 
 def size_of(params: Params) -> tuple[int, int]:
-    """Give the width and height in pixels of the pictures that `params` end in."""
+    """Return the final width and height in pixels of the images of `params`."""
     factor = 2 if params.hd else 1
     return factor * params.width, factor * params.height
 
 
 def available_actions(params: Params, model: Model) -> frozenset[Action]:
-    """Say what `model` can make from one picture of a result."""
+    """Return the actions that `model` supports for one image of a result."""
     actions = _actions_for_size(params, model)
     return frozenset(
         action
@@ -85,7 +84,7 @@ def available_actions(params: Params, model: Model) -> frozenset[Action]:
 
 
 def _actions_for_size(params: Params, model: Model) -> set[Action]:
-    """Say what can be made from a picture of this size and kind."""
+    """Return the actions that are possible for an image of this size and kind."""
     width, height = size_of(params)
     native = model.native_size**2
     max_area = MAX_UPSCALED_AREA if Capability.TILED in model.capabilities else MAX_UPSCALED_AREA_UNTILED
@@ -96,7 +95,7 @@ def _actions_for_size(params: Params, model: Model) -> set[Action]:
         actions |= {Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE}
     if 16 * width * height <= max_area * native:
         actions.add(Action.UPSCALE_CREATIVE_4)
-    if params.seamless:  # around it lies nothing but itself
+    if params.seamless:  # it continues with itself on all sides
         return actions - {Action.VARY_REGION}
     actions |= {Action.ZOOM_2, Action.ZOOM_1_5, Action.ZOOM_CUSTOM}
     actions |= {action for action, direction in PAN_DIRECTIONS.items() if _can_pan(width, height, direction, model)}
@@ -106,19 +105,19 @@ def _actions_for_size(params: Params, model: Model) -> set[Action]:
 
 
 def reroll(parent: Params, seed: int) -> Params:
-    """Ask for the same again from other noise."""
+    """Return the same params with another seed."""
     return replace(parent, seed=seed)
 
 
 def pick(parent: Params, tile: Tile) -> Params:
-    """Take `tile` out of its grid as it is: nothing has to be drawn for it."""
+    """Return the params of `tile` alone, unchanged: nothing is generated."""
     return replace(_single_tile(parent, tile), count=1, strength=0.0)
 
 
 def vary(parent: Params, tile: Tile, model: Model, strength: float, seed: int) -> Params:
-    """Ask for a grid near `tile`, at the model's own size even when the tile was upscaled.
+    """Return the params of a grid of variations of `tile`, at the model's own size even if the tile was upscaled.
 
-    With the `Params` of an edited prompt in place of the parent's this is a remix.
+    With the `Params` of an edited prompt instead of the parent's, this is a remix.
     """
     width, height = _grid_size(parent, model)
     return replace(_derived(parent, tile, seed), width=width, height=height, count=4, strength=strength)
@@ -133,16 +132,16 @@ def vary_region(
     region: Sequence[int] = (),
     mask: ImageRef | None = None,
 ) -> Params:
-    """Ask for a grid in which only the cells of `region`, or the white of `mask`, are drawn anew."""
+    """Return the params of a grid that regenerates only the cells of `region`, or the white of `mask`."""
     if mask is None and not 0 < len(set(region)) < 9:
-        raise UserError("Choose what to draw anew: at least one part, and not the whole picture.")
+        raise UserError("Choose what to redraw: at least one part, but not the whole picture.")
     width, height = _canvas_size(model, *size_of(parent), _max_grid_area(model))
     child = _outpaint(parent, tile, seed, parent.aspect, (width, height), Frame(0, 0, width, height))
     return replace(child, mask=mask, region=() if mask else tuple(sorted(set(region))))
 
 
 def upscale(parent: Params, tile: Tile, factor: int = 2, strength: float = UPSCALE_SUBTLE) -> Params:
-    """Ask for `tile` at `factor` times its size, gone over with the same prompt and its own seed."""
+    """Return the params of `tile` at `factor` times its size, refined with the same prompt and the tile's seed."""
     width, height = size_of(parent)
     child = replace(
         _single_tile(parent, tile), width=factor * width, height=factor * height, count=1, strength=strength
@@ -153,9 +152,9 @@ def upscale(parent: Params, tile: Tile, factor: int = 2, strength: float = UPSCA
 def zoom_out(
     parent: Params, tile: Tile, model: Model, seed: int, factor: float, aspect: tuple[int, int] | None = None
 ) -> Params:
-    """Ask for a grid that shows `tile` from `factor` times as far away, in the shape of `aspect` where one is given.
+    """Return the params of a grid that shows `tile` zoomed out by `factor`, with the aspect ratio `aspect` if given.
 
-    Raises Complaint for a factor that is none, and when there would be nothing around the picture.
+    Raise UserError for a factor out of range, and if there would be nothing to generate around the image.
     """
     if not MIN_ZOOM <= factor <= MAX_ZOOM:
         raise UserError(f"`--zoom` must be between {MIN_ZOOM:g} and {MAX_ZOOM:g}")
@@ -168,15 +167,15 @@ def zoom_out(
 
 
 def make_square(parent: Params, tile: Tile, model: Model, seed: int) -> Params:
-    """Ask for a grid in which `tile` is in the middle of a square; raises Complaint when it is one."""
+    """Return the params of a grid that extends `tile` to a square; raise UserError if it is square already."""
     return zoom_out(parent, tile, model, seed, 1.0, (1, 1))
 
 
 def pan(parent: Params, tile: Tile, model: Model, seed: int, direction: Direction) -> Params:
-    """Ask for a grid in which `tile` goes on to one side for half its length; raises Complaint when it is too long."""
+    """Return the params of a grid that extends `tile` to one side by half its length; raise UserError if too long."""
     width, height = size_of(parent)
     if not _can_pan(width, height, direction, model):
-        raise UserError("This picture is too long already to go on to that side.")
+        raise UserError("This picture is already too long to be extended on that side.")
     right, down = direction.value
     along, across = (width, height) if right else (height, width)
     scale = _downscale_factor(model, (1 + PAN_FRACTION) * along, across, _max_grid_area(model))
@@ -192,23 +191,23 @@ def pan(parent: Params, tile: Tile, model: Model, seed: int, direction: Directio
 
 
 def with_prompt_of(child: Params, edited: Params) -> Params:
-    """Give what a button asks for with the words, settings and seed of an edited prompt: its picture, size and shape.
+    """Return `edited` with the source, size and aspect ratio of a button's params.
 
-    For what keeps a picture's place (zoom, pan, square, region); a variation is simply made from the edited prompt.
+    For actions that keep the image's position (zoom, pan, square, region); a variation uses the edited params directly.
     """
     return replace(edited, **{name: getattr(child, name) for name in _GEOMETRY})
 
 
 def with_distinct_seeds(parent: Params) -> Params:
-    """Let the tiles that start from one picture differ: the same noise in all of them would draw four times the same.
+    """Turn off `same_seed` for tiles that start from one image: the same noise would generate it four times.
 
-    Chaos sets them apart all the same, so with it the same noise stays.
+    With chaos the tiles differ even so, and `same_seed` stays.
     """
     return replace(parent, same_seed=parent.same_seed and parent.chaos > 0)
 
 
 def rescaled_for(params: Params, model: Model, original_model: Model | None) -> Params:
-    """Give `params` as large as `model` would have drawn them, by the native sides; as they are without `drawn_by`."""
+    """Return `params` scaled by the ratio of the models' native sides; unchanged without `original_model`."""
     if original_model is None or original_model.native_size == model.native_size:
         return params
     scale = model.native_size / original_model.native_size
@@ -218,7 +217,7 @@ def rescaled_for(params: Params, model: Model, original_model: Model | None) -> 
 
 
 def blend(images: Sequence[ImageRef], model: Model, aspect: tuple[int, int], seed: int) -> Params:
-    """Ask for a grid of what lies between `pictures`, without any words."""
+    """Return the params of a grid that blends `images`, with an empty prompt."""
     width, height = size_for(model, aspect)
     return Params(
         parts=(PromptPart(""),),
@@ -253,13 +252,13 @@ _GEOMETRY = (
 
 
 def _derived(parent: Params, tile: Tile, seed: int) -> Params:
-    """Start from `tile` and nothing else that the parent may have started from."""
+    """Return params that start from `tile` alone, without the parent's own source, mask, frame and blended images."""
     child = with_distinct_seeds(parent)
     return replace(child, seed=seed, source=tile, mask=None, frame=None, region=(), blended=())
 
 
 def _single_tile(parent: Params, tile: Tile) -> Params:
-    """Start from `tile` with its own seed, which is also the one that chaos goes with."""
+    """Return params that start from `tile` with its own seed; with chaos, the seed that its drift is derived from."""
     seed = (parent.seed + tile.index) % (MAX_SEED + 1) if parent.chaos else parent.seed_of(tile.index)
     return _derived(parent, tile, seed)
 
@@ -287,9 +286,9 @@ def _scaled_frame(frame: Frame, scale_x: float, scale_y: float) -> Frame:
 
 
 def _grid_size(parent: Params, model: Model) -> tuple[int, int]:
-    """Give the size of a new grid, which is the one that a prompt gets.
+    """Return the size of a new grid: the size that its prompt gets.
 
-    A panorama keeps its own size: it is longer than the model can draw at once.
+    A panorama keeps its own size: it is longer than the model can generate at once.
     """
     if max(parent.width, parent.height) > model.max_aspect * min(parent.width, parent.height):
         return _canvas_size(model, parent.width, parent.height, _max_grid_area(model))
@@ -301,7 +300,7 @@ def _max_grid_area(model: Model) -> float:
 
 
 def _canvas_size(model: Model, width: float, height: float, areas: float) -> tuple[int, int]:
-    """Give the nearest sides that the model can draw, scaled down where they cover more than so many native areas."""
+    """Return the nearest sides that the model supports, scaled down to at most `areas` native areas."""
     scale = _downscale_factor(model, width, height, areas)
     return _round_side(model, scale * width), _round_side(model, scale * height)
 
@@ -315,7 +314,7 @@ def _round_side(model: Model, length: float) -> int:
 
 
 def _enclosing_box(width: int, height: int, aspect: tuple[int, int]) -> tuple[float, float]:
-    """Give the sides of the smallest box of a shape around a picture."""
+    """Return the sides of the smallest box with this aspect ratio that contains the image."""
     ratio = aspect[0] / aspect[1]
     return max(width, height * ratio), max(height, width / ratio)
 

@@ -1,4 +1,4 @@
-"""How often the UNet goes over a job's pictures, at which size, and what that costs."""
+"""The number, size and cost of a job's denoising passes."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from generation.params import Params
 from generation.planning.guidance import guidance_weights
 from generation.planning.tiling import window_positions, window_size
 
-# The second pass of `--hd`: enough noise to draw what an enlargement lacks, too little to compose anew.
+# The second pass of `--hd`: enough noise to add the missing detail, too little to change the composition.
 HIRES_FACTOR = 2
 HIRES_STRENGTH = 0.45
 
 
 def has_hires_pass(params: Params) -> bool:
-    """Say whether there is a second pass; what is kept to the pixel cannot be shown at twice the size."""
+    """Return whether there is a second pass; inpainting has none, since the kept pixels have no larger version."""
     return params.hd and params.mask is None and params.frame is None and not params.region
 
 
 def effective_steps(num_inference_steps: int, strength: float) -> int:
-    """Give how many steps `strength` leaves, as StableDiffusionImg2ImgPipeline does, but at least one above 0."""
+    """Return the number of steps for `strength`, as StableDiffusionImg2ImgPipeline does, but at least 1 above 0."""
     steps = min(max(int(num_inference_steps * strength), 1), num_inference_steps)
     return steps if strength > 0 else 0
 
 
 def steps_before_stop(stop: int, steps: int) -> int:
-    """Give how many of a pass's steps `--stop` leaves; at least one, where there is one."""
+    """Return how many of a pass's steps are done before `--stop`; at least one, if there are any."""
     return min(steps, max(1, round(steps * stop / 100)))
 
 
 def compute_cost(params: Params, model: Model | None) -> int:
-    """Give what a job costs: the pixels that the UNet sees over all rows and steps, and those of one step at least.
+    """Return a job's cost: the pixels that the UNet processes over all rows and steps, but at least those of one step.
 
-    Without the model, one that sees any picture at once is thought of.
+    If `model` is None, the cost is that of a model that processes any image in one window.
     """
     first = effective_steps(params.num_inference_steps, 1.0 if params.source is None else params.strength)
     second = effective_steps(params.num_inference_steps, HIRES_STRENGTH) if has_hires_pass(params) else 0
@@ -45,7 +45,7 @@ def compute_cost(params: Params, model: Model | None) -> int:
 
 
 def _pixels_per_step(params: Params, model: Model | None) -> int:
-    """Give the pixels of a picture that are seen in a step of the first pass: some twice, where windows overlap."""
+    """Return the pixels processed per image and step of the first pass; overlapping windows count some twice."""
     canvas = params.height, params.width
     if model is None or Capability.TILED not in model.capabilities:
         return math.prod(canvas)
@@ -56,7 +56,7 @@ def _pixels_per_step(params: Params, model: Model | None) -> int:
 
 
 def _needs_denoising(params: Params, top: int, left: int, size: tuple[int, int]) -> bool:
-    """Say whether a window is drawn: not where all of it is kept. What a mask keeps is not known here."""
+    """Return whether a window is denoised: not if all of it is kept. The contents of a mask are not known here."""
     frame, bottom, right = params.frame, top + size[0], left + size[1]
     if params.mask is not None or (frame is None and not params.region):
         return True
@@ -73,5 +73,5 @@ def _needs_denoising(params: Params, top: int, left: int, size: tuple[int, int])
 
 
 def _touched_cells(start: int, end: int, side: int) -> range:
-    """Give which thirds of a side a stretch of it touches."""
+    """Return the thirds of a side that the interval touches."""
     return range(3 * start // side, math.ceil(3 * end / side))

@@ -1,4 +1,4 @@
-"""Where windows lie on a canvas too large to be seen at once (MultiDiffusion, Bar-Tal et al. 2023)."""
+"""Positions of windows on a canvas too large for one UNet call (MultiDiffusion, Bar-Tal et al. 2023)."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from itertools import product
 
 OVERLAP = 0.25  # of a window's side, at least
 MAX_SINGLE_WINDOW_AREA = (
-    2.3  # squares of the native side that the networks see at once: as much as they can still draw as one scene
+    2.3  # squares of the native side: the largest area that the networks still generate as one scene
 )
 
 
 def window_size(canvas: tuple[int, int], side: int, multiple: int, max_aspect: float) -> tuple[int, int]:
-    """Give the size of the windows on a canvas: the canvas itself where it is small enough to be seen at once.
+    """Return the size of the windows on a canvas: the canvas itself if it is small enough for one window.
 
-    `side` is the model's native one, both sides become multiples of `unit`, and neither is more than `longest` times
-    the other. On a canvas that is narrower than the native side, windows are longer instead.
+    `side` is the model's native side. Both sides are multiples of `multiple`, and neither is more than `max_aspect`
+    times the other. On a canvas narrower than the native side the windows are longer instead.
     """
     if math.prod(canvas) <= MAX_SINGLE_WINDOW_AREA * side**2 and max(canvas) <= max_aspect * min(canvas):
         return canvas
@@ -29,9 +29,9 @@ def window_size(canvas: tuple[int, int], side: int, multiple: int, max_aspect: f
 
 
 def window_positions(canvas: tuple[int, int], size: tuple[int, int], *, wrap: bool = False) -> list[tuple[int, int]]:
-    """Give the top left corners of windows that cover a canvas, each down, then right.
+    """Return the top left corners, as (down, right), of windows that cover a canvas.
 
-    On an `endless` one, whose opposite edges meet, they go on over the edges.
+    With `wrap` opposite edges of the canvas meet, and windows continue across them.
     """
     rows, columns = (_starts(side, length, wrap) for side, length in zip(canvas, size, strict=True))
     return list(product(rows, columns))

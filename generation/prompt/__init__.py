@@ -1,4 +1,4 @@
-"""The language of prompts: reading what was typed, and writing what was applied."""
+"""Prompt syntax: parse prompts into requests, and format params as prompts."""
 
 from generation.prompt.errors import PromptError
 from generation.prompt.parameter_names import is_reserved_name

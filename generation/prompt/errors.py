@@ -1,4 +1,4 @@
-"""What is wrong with a prompt, in words for the person who typed it."""
+"""Errors in a prompt, worded for the person who typed it."""
 
 from __future__ import annotations
 
@@ -13,34 +13,40 @@ QUOTE_LIMIT = 40
 
 
 class PromptError(UserError):
-    """Name every fault of one prompt, in the order in which they were typed."""
+    """All problems of one prompt, in the order in which they were found."""
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Give the faults, one sentence each."""
+        """Return the problems, one sentence each."""
         return self.args
 
     def __str__(self) -> str:
-        return self.problems[0] if len(self.problems) == 1 else "\n".join(f"• {fault}" for fault in self.problems)
+        return self.problems[0] if len(self.problems) == 1 else "\n".join(f"• {problem}" for problem in self.problems)
 
 
 @dataclass(frozen=True, slots=True)
 class ValueProblem:
-    """Why a value is not taken, as the rest of a sentence that begins with the parameter's name.
+    """Why a value is rejected.
 
-    `of_model` says that another model might take it.
+    `text` continues a sentence that starts with the parameter's name, or is a sentence itself if `is_sentence`.
+    With `model_specific`, another model might accept the value.
     """
 
     text: str
     model_specific: bool = False
+    is_sentence: bool = False
+
+    def message(self, parameter: str) -> str:
+        """Return the complete sentence for a parameter of this name."""
+        return self.text if self.is_sentence else f"`--{parameter}` {self.text}"
 
 
 def unsupported(typed: str, model: Model, capability: Capability) -> str:
-    """Say that something which was typed is not for this model."""
+    """Return the problem of typed input that this model does not support."""
     return f"Cannot use {typed} with {model.name}: it cannot {capability}"
 
 
 def quote(text: str) -> str:
-    """Show what somebody typed between backticks, short and unable to close them."""
+    """Quote typed text in backticks, shortened, with its own backticks replaced so that it cannot end the quote."""
     plain = unmask(text).replace("`", "ˋ")
     return f"`{plain}`" if len(plain) <= QUOTE_LIMIT else f"`{plain[: QUOTE_LIMIT - 1]}…`"

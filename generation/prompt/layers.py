@@ -1,4 +1,4 @@
-"""The fields that parameters decide, layer by layer: what stands in the prompt beats what was set beforehand."""
+"""The fields set by parameters, layer by layer: the prompt's parameters override defaults."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ MAX_HINTS = 10
 
 @dataclass(slots=True)
 class ParameterLayer:
-    """Parameters of one strength: the fields that they decide, and what was wrong with the others.
+    """Parameters of one precedence: the fields that they set, and the problems found.
 
-    Fields in `settled` are decided by something stronger. A name in `options` stands for a whole text, which is kept
-    in `expanded` for its words and links. What the model cannot do is wrong, or passed over where that `is_lenient`.
+    Fields in `overridden` are set by a layer of higher precedence. A name in `options` stands for a whole text, which
+    is stored in `expanded` for its text and links. Parameters that the model does not support are problems, unless
+    `ignore_unsupported`.
     """
 
     scope: Scope
@@ -35,7 +36,7 @@ class ParameterLayer:
     ignore_unsupported: bool = False
 
     def add(self, typed: str) -> None:
-        """Take one parameter as typed, without its dashes."""
+        """Add one parameter as typed, without its dashes."""
         name, value = split_name(typed)
         word, _, rest = typed.partition(" ")
         word = word.rstrip(SEPARATORS)
@@ -43,7 +44,7 @@ class ParameterLayer:
             if parameter.field not in self.overridden and self._is_supported(parameter):
                 self._read_value(parameter, value)
         elif name in PLANNED:
-            self.problems.append(f"`--{name}` is not available here yet")
+            self.problems.append(f"`--{name}` is not supported yet: remove it")
         elif word.lower() in self.options:
             self._expand(word.lower(), rest.strip(SEPARATORS))
         else:
@@ -69,7 +70,7 @@ class ParameterLayer:
         value = parameter.value_type.read(text, self.scope)
         if isinstance(value, ValueProblem):
             if not (value.model_specific and self.ignore_unsupported):
-                self.problems.append(f"`--{parameter.name}` {value.text}")
+                self.problems.append(value.message(parameter.name))
         elif rest:
             self._reject_text(rest, parameter.name)
         else:
@@ -98,17 +99,17 @@ class ParameterLayer:
             self.add(parameter)
         self.options, self.problems = (
             options,
-            problems + [f"In {quote('--' + name)}: {fault}" for fault in self.problems],
+            problems + [f"In {quote('--' + name)}: {problem}" for problem in self.problems],
         )
 
     def _reject_text(self, text: str, name: str) -> None:
-        self.problems.append(f"Put {quote(text)} in front of the parameters: it comes after {quote('--' + name)}")
+        self.problems.append(f"Move {quote(text)} before the parameters: it comes after {quote('--' + name)}")
 
 
 def layer_from_prompt(
     typed: Iterable[str], options: Mapping[str, str], scope: Scope, overridden: AbstractSet[str] = frozenset()
 ) -> ParameterLayer:
-    """Read the parameters of a prompt, but for the fields in `settled`."""
+    """Read the parameters of a prompt, except the fields in `overridden`."""
     layer = ParameterLayer(scope, overridden, options={name.lower(): text for name, text in options.items()})
     for parameter in typed:
         layer.add(parameter)
@@ -116,18 +117,18 @@ def layer_from_prompt(
 
 
 def layer_from_defaults(text: str, overridden: AbstractSet[str], scope: Scope) -> ParameterLayer:
-    """Read parameters that were set beforehand, but for the fields in `settled`; its faults say where they stand."""
+    """Read default parameters, except the fields in `overridden`; each problem quotes the defaults."""
     layer, parts = ParameterLayer(scope, overridden, ignore_unsupported=True), split_prompt(text)
     for parameter in parts.parameters:
         layer.add(parameter)
     problems = [*parts.problems, *layer.problems]
     if parts.text or parts.links:
-        problems.append("only parameters can be set")
-    layer.problems = [f"In the settings {quote(text)}: {fault}" for fault in problems]
+        problems.append("only parameters are allowed")
+    layer.problems = [f"In the settings {quote(text)}: {problem}" for problem in problems]
     return layer
 
 
-def _conflict(one: Parameter, other: Parameter) -> str:
-    if one is other:
-        return f"`--{one.name}` is given more than once"
-    return f"Cannot use `--{one.name}` and `--{other.name}` together"
+def _conflict(first: Parameter, second: Parameter) -> str:
+    if first is second:
+        return f"`--{first.name}` is given more than once"
+    return f"Cannot use `--{first.name}` and `--{second.name}` together"

@@ -1,4 +1,4 @@
-"""Which names are real, and which real one somebody may have meant."""
+"""The names of parameters, and suggestions for misspelt ones."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def split_name(typed: str) -> tuple[str, str]:
 
 
 def is_reserved_name(name: str) -> bool:
-    """Tell whether `--name` means something already, so that no custom option can be called that."""
+    """Return whether `--name` already is a parameter, so that no custom option can have this name."""
     return split_name(name)[0] in PARAMETER_NAMES
 
 
 def unknown_parameter(name: str, options: Iterable[str], *, with_hint: bool) -> str:
-    """Say that there is no such parameter and, `with_hint`, which there is of nearly that name."""
+    """Return the problem of an unknown parameter, with the closest known name if `with_hint`."""
     problem = f"Unrecognized parameter {quote('--' + name)}"
     nearest = _closest(name, [*PARAMETER_NAMES, *options]) if with_hint else None
     if nearest is None:
         return problem
     return (
-        f"{problem}: `--{nearest}` is not here yet"
+        f"{problem}: `--{nearest}` is not supported yet"
         if nearest in PLANNED
         else f"{problem}: did you mean {quote('--' + nearest)}?"
     )

@@ -1,4 +1,4 @@
-"""Every parameter: a new one is a new row here."""
+"""All parameters: add a row here to add one."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ MAX_LORA_WEIGHT = 2
 
 @dataclass(frozen=True, slots=True)
 class StepFraction:
-    """A number of steps as a share of the default."""
+    """A number of steps as a fraction of the default."""
 
     of_default: float
 
 
 def default_steps(model: Model, *, draft: bool) -> int:
-    """Give the number of steps that are taken when nothing is said about it."""
+    """Return the number of steps if the prompt does not set it."""
     return max(1, round(model.num_inference_steps / 2)) if draft else model.num_inference_steps
 
 
-def steps_for(asked: int | StepFraction, model: Model, *, draft: bool) -> int:
-    """Give the number of steps that were asked for."""
-    if isinstance(asked, int):
-        return asked
-    return min(max(1, round(default_steps(model, draft=draft) * asked.of_default)), MAX_STEPS)
+def steps_for(requested: int | StepFraction, model: Model, *, draft: bool) -> int:
+    """Return the requested number of steps."""
+    if isinstance(requested, int):
+        return requested
+    return min(max(1, round(default_steps(model, draft=draft) * requested.of_default)), MAX_STEPS)
 
 
 def _no_value(params: Params, registry: ModelRegistry | None) -> None:
@@ -87,7 +87,7 @@ def _guidance_value(params: Params, registry: ModelRegistry | None) -> float | N
 
 
 def _image_weight_value(params: Params, registry: ModelRegistry | None) -> float | None:
-    # Only a picture that somebody brought can be brought again; a tile's strength belongs to the button.
+    # Only an upload can be attached again; the strength for a tile is set by the button.
     if not isinstance(params.source, Upload) or params.strength == strength_for(1):
         return None
     return image_weight_for(params.strength)
@@ -95,11 +95,11 @@ def _image_weight_value(params: Params, registry: ModelRegistry | None) -> float
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One parameter: its names, the one that is written first, and the field of `Params` or `Wish` that it `sets`.
+    """One parameter: its names, the one to write first, and the `field` of `Params` or `PromptRequest` that it sets.
 
-    `fields` makes of the value that was read all the fields that it decides: of two parameters that decide the same
-    one, only one can be used. `applied` gives the value to write for what was applied, None for the default. `needs` is
-    what a model must be able to do for it. `example` and `default` are for people.
+    `to_fields` turns the value into all fields that it sets; only one of two parameters that set the same field can be
+    used. `get_value` returns the value to write for applied params, None for the default. A model must have the
+    capability that it `requires`. `example` and `default` are shown in the help.
     """
 
     names: tuple[str, ...]
@@ -118,7 +118,7 @@ class Parameter:
         return self.names[0]
 
     def field_values(self, value: Any) -> dict[str, Any]:
-        """Give the fields that the value decides."""
+        """Return the fields that the value sets."""
         return {self.field: value} if self.to_fields is None else self.to_fields(value)
 
 
@@ -140,7 +140,7 @@ PARAMETERS = (
         field="aspect",
         example="3:2",
         default="1:1",
-        help="Width to height.",
+        help="Aspect ratio: width to height.",
         get_value=_value_unless((1, 1), "aspect"),
         requires=Capability.ASPECT_RATIO,
     ),
@@ -150,7 +150,7 @@ PARAMETERS = (
         field="no",
         example="text, people",
         default="nothing",
-        help="What to keep out of the picture; each item weighs -0.5.",
+        help="What to keep out of the picture; each item has a weight of -0.5.",
         get_value=_value_unless((), "no"),
         repeatable=True,
         requires=Capability.NEGATIVE_PROMPT,
@@ -161,7 +161,7 @@ PARAMETERS = (
         field="chaos",
         example="25",
         default="0",
-        help="How far the four pictures lie apart.",
+        help="How different the four pictures are from one another.",
         get_value=_value_unless(0, "chaos"),
         requires=Capability.PROMPT_DRIFT,
     ),
@@ -171,7 +171,7 @@ PARAMETERS = (
         field="stylize",
         example="250",
         default="100",
-        help="How strongly the model's house style is applied; 0 is your words alone.",
+        help="How strongly the model's house style is applied; 0 uses your words alone.",
         get_value=_value_unless(100, "stylize"),
         requires=Capability.PROMPT_WEIGHTS,
     ),
@@ -181,7 +181,7 @@ PARAMETERS = (
         field="weird",
         example="500",
         default="0",
-        help="How far all four pictures are pushed off the beaten track.",
+        help="How unusual the pictures become.",
         get_value=_value_unless(0, "weird"),
         requires=Capability.PROMPT_DRIFT,
     ),
@@ -189,7 +189,7 @@ PARAMETERS = (
         names=("raw",),
         value_type=Flag(),
         field="raw",
-        help="Without the model's house style.",
+        help="Leaves out the model's house style.",
         get_value=_value_unless(False, "raw"),
     ),
     Parameter(
@@ -198,14 +198,14 @@ PARAMETERS = (
         field="raw",
         example="raw",
         default="the model's",
-        help="Another way to say `--raw`.",
+        help="`--style raw` is the same as `--raw`.",
         to_fields=lambda name: {"raw": True},
     ),
     Parameter(
         names=("tile",),
         value_type=Flag(),
         field="seamless",
-        help="A seamless texture: the edges match.",
+        help="Makes a seamless texture: opposite edges match.",
         get_value=_value_unless(False, "seamless"),
         requires=Capability.SEAMLESS,
     ),
@@ -215,7 +215,7 @@ PARAMETERS = (
         field="strength",
         example="1.5",
         default="1",
-        help="How much of your picture is kept: 0 forgets it, 3 keeps nearly everything.",
+        help="How much of your picture is kept: 0 ignores it, 3 keeps nearly everything.",
         to_fields=lambda weight: {"strength": strength_for(weight)},
         get_value=_image_weight_value,
         requires=Capability.IMG2IMG,
@@ -225,8 +225,8 @@ PARAMETERS = (
         value_type=ModelName(),
         field="model",
         example="storybook",
-        default="yours, or the server's",
-        help="Which model draws.",
+        default="your setting, or the server's",
+        help="The model to draw with.",
         get_value=_model_value,
     ),
     Parameter(
@@ -235,7 +235,7 @@ PARAMETERS = (
         field="model",
         example="6",
         default="the server's",
-        help="The model called Niji, where there is one.",
+        help="Selects Anything V3, or another installed model named Niji.",
     ),
     Parameter(
         names=("lora",),
@@ -243,7 +243,7 @@ PARAMETERS = (
         field="loras",
         example="ink:0.8",
         default="none",
-        help="LoRAs that change the model, and how strongly.",
+        help="LoRAs to draw with, and how strongly each is applied.",
         get_value=_value_unless((), "loras"),
         repeatable=True,
         requires=Capability.ADAPTERS,
@@ -254,8 +254,8 @@ PARAMETERS = (
         field="num_inference_steps",
         example="0.5",
         default="1",
-        help="Time spent: this share of the model's own number of steps.",
-        to_fields=lambda share: {"num_inference_steps": StepFraction(share)},
+        help="Time spent, as a multiple of the model's default number of steps.",
+        to_fields=lambda fraction: {"num_inference_steps": StepFraction(fraction)},
     ),
     Parameter(
         names=("stop",),
@@ -263,7 +263,7 @@ PARAMETERS = (
         field="stop",
         example="80",
         default="100",
-        help="Ends at this percentage of the steps, with softer pictures.",
+        help="Stops at this percentage of the steps, for softer pictures.",
         get_value=_value_unless(100, "stop"),
         requires=Capability.STOP,
     ),
@@ -280,7 +280,7 @@ PARAMETERS = (
         names=("hd",),
         value_type=Flag(),
         field="hd",
-        help="Goes over the pictures again at twice the size.",
+        help="Adds a second pass at twice the size.",
         to_fields=lambda flag: {"hd": True, "draft": False},
         get_value=_value_unless(False, "hd"),
         requires=Capability.HD,
@@ -320,7 +320,7 @@ PARAMETERS = (
         field="negative_prompt",
         example="blurry, low contrast",
         default="nothing",
-        help="A classic negative prompt, in place of the empty one.",
+        help="A classic negative prompt, used instead of the empty one.",
         get_value=_value_unless(None, "negative_prompt"),
         requires=Capability.NEGATIVE_PROMPT,
     ),
@@ -329,7 +329,7 @@ PARAMETERS = (
         value_type=FlagOrInteger(0, MAX_SEED),
         field="same_seed",
         example="1234",
-        help="All four pictures start from the same noise, that of this seed.",
+        help="All four pictures start from the same noise, made from this seed.",
         to_fields=lambda seed: {"same_seed": True} | ({} if seed is True else {"seed": seed}),
         get_value=_value_unless(False, "same_seed"),
     ),
@@ -340,7 +340,7 @@ PARAMETERS = (
         example="1234",
         default="random",
         help="The same seed and prompt give the same pictures.",
-        get_value=lambda params, repertoire: params.seed,
+        get_value=lambda params, registry: params.seed,
     ),
     Parameter(
         names=("repeat", "r"),
@@ -348,7 +348,7 @@ PARAMETERS = (
         field="repeat",
         example="3",
         default="once",
-        help="So many jobs of the same prompt, each with a seed of its own.",
+        help="Runs the prompt this many times, each with a new seed.",
     ),
     Parameter(
         names=("zoom",),
@@ -356,29 +356,29 @@ PARAMETERS = (
         field="zoom",
         example="1.5",
         default="2",
-        help="How far Custom Zoom goes out; in its form only.",
+        help="How far Custom Zoom zooms out; works in its form only.",
     ),
-    _speed_parameter(Speed.FAST, "Before relaxed jobs, this job only."),
-    _speed_parameter(Speed.RELAX, "After fast jobs, this job only."),
-    _speed_parameter(Speed.TURBO, "Before all other jobs, this job only."),
+    _speed_parameter(Speed.FAST, "Runs this job before relaxed jobs."),
+    _speed_parameter(Speed.RELAX, "Runs this job after fast jobs."),
+    _speed_parameter(Speed.TURBO, "Runs this job before all other jobs."),
     Parameter(
         names=("stealth",),
         value_type=Flag(),
         field="private",
         default="your setting",
-        help="Only you see the answer, this job only.",
+        help="Shows the result of this job to you alone.",
     ),
     Parameter(
         names=("public",),
         value_type=Flag(),
         field="private",
         default="your setting",
-        help="Everybody in the channel sees the answer, this job only.",
+        help="Shows the result of this job to everyone in the channel.",
         to_fields=lambda flag: {"private": False},
     ),
 )
 
-# Real words of the language that do nothing here yet, so that nobody is told they do not exist.
+# Midjourney's parameters that are not implemented: the prompt is refused, but not for an unknown parameter.
 PLANNED = ("sref", "sw", "cref", "cw", "video")
 
 BY_NAME = {name: parameter for parameter in PARAMETERS for name in parameter.names}

@@ -1,7 +1,7 @@
-"""From the typed text to a `Wish`, or to everything that is wrong with it.
+"""Parse typed text into a `PromptRequest`, or report all its problems.
 
-The order of work: junk off, permutations (which are the caller's, since each is a prompt of its own), links, text and
-weights, the model, since what else can be said depends on it, parameters, and then what was set beforehand.
+The order: strip copied text, expand permutations (done by the caller, since each is a separate prompt), links, text
+and weights, the model (its capabilities decide what else is valid), parameters, and then defaults.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ def parse_prompt(
     allow_zoom: bool = False,
     new_seed: Callable[[], int] = random_seed,
 ) -> PromptRequest:
-    """Read one prompt with `attached` pictures; raises PromptFaults naming all that is wrong.
+    """Parse one prompt with `attached` images; raise PromptError with all its problems.
 
-    `defaults` are parameters that fill the prompt's gaps, the strongest first; those of the model that was chosen come
-    last. A name in `options` stands for a text: `--mine` brings its words to the end of the prompt's, and its
-    parameters count as typed. Only when `zooming` can there be a `--zoom`.
+    `defaults` are parameters for what the prompt leaves open, highest precedence first; the model's own defaults come
+    last. A name in `options` stands for a text: `--mine` appends its text to the prompt's, and its parameters count as
+    typed. `--zoom` is valid only with `allow_zoom`.
     """
     prompt = split_prompt(text)
     model = _resolve_model(prompt.parameters, defaults, options, registry)
@@ -59,7 +59,7 @@ def parse_prompt(
     parts = parse_parts(" ".join(source.text for source in sources if source.text))
     given, problems = _apply_defaults(typed, defaults, has_image=bool(images))
     if "zoom" in given and not allow_zoom:
-        problems.append("Cannot use `--zoom` here: it belongs into the form of Custom Zoom")
+        problems.append("`--zoom` works in the Custom Zoom form only")
     problems += [*weight_problems(parts, given.get("no", ())), *_image_problems(len(images), parts, typed)]
     problems += _unsupported_inputs(len(images), parts, model)
     problems += [*lora_problems(given.get("loras", ())), *embedding_problems(_all_texts(parts, given), typed.scope)]
@@ -71,16 +71,16 @@ def parse_prompt(
 def parse_params(
     text: str, registry: ModelRegistry, *, source: ImageRef | None = None, new_seed: Callable[[], int] = random_seed
 ) -> Params:
-    """Read a prompt that goes with `source` and no links; raises PromptFaults naming all that is wrong."""
+    """Parse a prompt that has `source` as its image and no links; raise PromptError with all its problems."""
     images = () if source is None else (source,)
     request = parse_prompt(text, registry, attached=len(images), new_seed=new_seed)
     if request.links:
-        raise PromptError("Links to pictures are not followed here: attach the picture instead")
+        raise PromptError("Links to pictures do not work here: attach the picture instead")
     return request.with_images(images)
 
 
 def drop_unknown(parameters: str, registry: ModelRegistry) -> str:
-    """Leave out of parameters that were set beforehand those that name what is not here any more."""
+    """Remove default parameters that name a model or LoRA that is no longer installed."""
     scope = Scope(registry, registry.default)
     if not layer_from_defaults(parameters, frozenset(), scope).problems:
         return parameters
@@ -89,7 +89,7 @@ def drop_unknown(parameters: str, registry: ModelRegistry) -> str:
 
 
 def choose_model(defaults: Sequence[str], registry: ModelRegistry) -> Model:
-    """Give the model that draws where nothing is typed, as was set beforehand."""
+    """Return the model that the defaults choose if the prompt names none."""
     return _resolve_model((), defaults, NO_OPTIONS, registry)
 
 
@@ -127,21 +127,21 @@ def _all_texts(parts: tuple[PromptPart, ...], given: Mapping[str, Any]) -> list[
 
 def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: ParameterLayer) -> list[str]:
     if images > MAX_IMAGES:
-        return [f"At most {MAX_IMAGES} pictures can go with a prompt, these are {images}"]
+        return [f"A prompt can have at most {MAX_IMAGES} pictures; this one has {images}"]
     if images == 1 and not any(part.text for part in parts):
-        return ["Say in words what to draw from the picture, or bring a second one to blend it with"]
+        return ["Add some text, or a second picture to blend with"]
     if images == 0 and "strength" in typed.values:
-        return ["Cannot use `--iw` without a picture: attach one with the `image` option, or begin with a link to one"]
+        return ["Cannot use `--iw` without a picture: attach one with the `image` option, or start with a link to one"]
     return []
 
 
 def _unsupported_inputs(images: int, parts: tuple[PromptPart, ...], model: Model) -> list[str]:
-    """Name what the model cannot do of what is said without a parameter."""
-    weighs = len(parts) > 1 or parts[0].weight != 1
-    asked = {Capability.IMG2IMG: images > 0, Capability.BLEND: images > 1, Capability.PROMPT_WEIGHTS: weighs}
+    """Return the problems of input other than parameters that the model does not support."""
+    has_weights = len(parts) > 1 or parts[0].weight != 1
+    required = {Capability.IMG2IMG: images > 0, Capability.BLEND: images > 1, Capability.PROMPT_WEIGHTS: has_weights}
     typed = {Capability.IMG2IMG: "a picture", Capability.BLEND: "several pictures", Capability.PROMPT_WEIGHTS: "`::`"}
-    missing = [feature for feature, is_asked in asked.items() if is_asked and feature not in model.capabilities]
-    return [unsupported(typed[feature], model, feature) for feature in missing]
+    missing = [each for each, is_required in required.items() if is_required and each not in model.capabilities]
+    return [unsupported(typed[capability], model, capability) for capability in missing]
 
 
 def _build_request(
@@ -177,20 +177,20 @@ def _build_request(
 
 
 def lora_problems(loras: Sequence[LoraWeight]) -> list[str]:
-    """Name what is wrong with LoRAs that are well each by itself."""
+    """Return the problems of LoRAs that are each valid alone: duplicates, and too many."""
     counted = Counter(use.name for use in loras)
-    problems = [f"`--lora` names {quote(name)} more than once" for name, times in counted.items() if times > 1]
+    problems = [f"The LoRA {quote(name)} is given more than once" for name, times in counted.items() if times > 1]
     if len(loras) > MAX_LORAS:
-        problems.append(f"At most {MAX_LORAS} LoRAs can be used at once, these are {len(loras)}")
+        problems.append(f"A prompt can have at most {MAX_LORAS} LoRAs; this one has {len(loras)}")
     return problems
 
 
 def embedding_problems(texts: Iterable[str], scope: Scope) -> list[str]:
-    """Name the learnt words that the model cannot be told; anything else in angle brackets is only text."""
+    """Return the problems of embeddings that do not fit the model; other text in angle brackets is plain text."""
     typed = dict.fromkeys(name for text in texts for name in _TOKEN.findall(text))
     embeddings = filter(None, map(scope.registry.adapters.find_embedding, typed))
     return [
-        f"Cannot use {quote(f'<{word.name}>')} {incompatibility(word, scope.model)}"
-        for word in embeddings
-        if not is_compatible(word, scope.model)
+        f"Cannot use {quote(f'<{embedding.name}>')} {incompatibility(embedding, scope.model)}"
+        for embedding in embeddings
+        if not is_compatible(embedding, scope.model)
     ]

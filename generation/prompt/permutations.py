@@ -1,4 +1,4 @@
-r"""Permutations: `{red, blue} fox` is two prompts, several groups multiply, groups nest, `\{` `\,` `\}` are plain."""
+r"""Permutations: `{red, blue} fox` is two prompts; groups multiply and nest; `\{`, `\,` and `\}` are plain text."""
 
 from __future__ import annotations
 
@@ -17,45 +17,43 @@ MAX_SHOWN_COUNT = 10**6
 
 
 class TooManyPermutations(UserError):
-    """Say how many prompts the groups make, where fewer are allowed."""
+    """The groups expand to more prompts than allowed."""
 
 
 def with_parameter(typed: str, parameter: str) -> str:
-    """Give what somebody typed, junk off, with one more parameter at its end."""
+    """Return the typed prompt without copied text, with one more parameter at its end."""
     return f"{unmask_escaped(strip_copied_text(typed))} {parameter}".strip()
 
 
 def permute(typed: str, limit: int) -> list[str]:
-    """Give every prompt that somebody asked for at once, junk off; raises TooManyPermutations over `limit`."""
+    """Return all prompts that the typed one stands for, without copied text; raise TooManyPermutations over `limit`."""
     prompt = unmask_escaped(strip_copied_text(typed))
     return expand(prompt, limit) if "{" in prompt else [prompt]
 
 
 def count(text: str) -> int:
-    """Give the number of prompts that `text` stands for, without making them."""
+    """Return the number of prompts that `text` expands to, without expanding it."""
     total: int = _fold(text, lambda token: 1, operator.mul, operator.add)
     return total
 
 
 def expand(text: str, limit: int) -> list[str]:
-    """Give every prompt that `text` stands for, escapes untouched; raises TooManyPermutations over `limit`."""
+    """Return all prompts that `text` expands to, escapes unchanged; raise TooManyPermutations over `limit`."""
     total = count(text)
     if total > limit:
         shown = f"{total:,}" if total <= MAX_SHOWN_COUNT else f"more than {MAX_SHOWN_COUNT:,}"
-        raise TooManyPermutations(
-            f"The choices in braces make {shown} prompts, and at most {limit:,} are allowed at once"
-        )
-    # No part of the text can stand for more than the whole does, so this stays within the limit too.
+        raise TooManyPermutations(f"The choices in braces make {shown} prompts; at most {limit:,} are allowed at once")
+    # No part of the text expands to more prompts than the whole does, so this also stays within the limit.
     prompts = _fold(text, lambda token: [token], lambda left, right: [a + b for a in left for b in right], operator.add)
     return [" ".join(prompt.split()) for prompt in prompts]
 
 
 def _fold(text: str, literal: Callable[[str], T], then: Callable[[T, T], T], either: Callable[[T, T], T]) -> T:
-    """Work from the innermost group outwards, without recursion: a hostile text nests thousands deep."""
+    """Fold the text from the innermost group outwards, without recursion: a hostile text nests thousands deep."""
     tokens = _TOKEN.findall(text)
     grouped = _matched_braces(tokens)
-    choices: list[T | None] = [None]  # of each open group: what the choices before the last comma stand for
-    sequences = [literal("")]  # of each open group: what has been read since
+    choices: list[T | None] = [None]  # for each open group: the value of the choices before its last comma
+    sequences = [literal("")]  # for each open group: the value of the text after its last comma
     for index, token in enumerate(tokens):
         mark = token.strip()
         if mark == "{" and index in grouped:

@@ -1,4 +1,4 @@
-"""What a person prefers: plain values, and the parameters that they stand for."""
+"""A user's preferences as plain values, and the parameters that they stand for."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ _OPTION_NAME = re.compile(r"(?=.{1,32}$)[^\W\d_]+(?:[-_][^\W\d_]+)*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preferences:
-    """A person's settings; None is "as the server or the model has it".
+    """A user's settings; None uses the value of the server or the model.
 
-    `suffix` holds parameters that are added to every prompt. `high_variation` is what a V below a grid does, `remix`
-    whether it asks for other words first. With `auto_dm` results are also sent by direct message.
+    `suffix` holds parameters that are added to every prompt. With `high_variation` the V buttons below a grid vary
+    strongly, and with `remix` they open the prompt for editing first. With `auto_dm` results are also sent by direct
+    message.
     """
 
     suffix: str = ""
@@ -40,19 +41,19 @@ class Preferences:
 
     @property
     def parameter_layers(self) -> tuple[str, ...]:
-        """Give the parameters that these settings stand for, the layer that beats the others first."""
-        words = []
+        """Return the parameters that these settings stand for, the layer of highest precedence first."""
+        parameters = []
         if self.model is not None:
-            words.append(model_parameter(self.model))
+            parameters.append(model_parameter(self.model))
         if self.stylize is not None:
-            words.append(f"--stylize {self.stylize}")
+            parameters.append(f"--stylize {self.stylize}")
         if self.raw:
-            words.append("--raw")
-        return tuple(filter(None, (self.suffix, " ".join(words))))
+            parameters.append("--raw")
+        return tuple(filter(None, (self.suffix, " ".join(parameters))))
 
 
 def from_dict(values: dict[str, Any]) -> Preferences:
-    """Read preferences from JSON; what is missing is as by default, what is unknown is left out."""
+    """Read preferences from JSON; missing fields get their defaults, unknown ones are ignored."""
     known = {name: value for name, value in values.items() if name in Preferences.__dataclass_fields__}
     if "speed" in known:
         known["speed"] = Speed(known["speed"])
@@ -60,28 +61,28 @@ def from_dict(values: dict[str, Any]) -> Preferences:
 
 
 def check_suffix(text: str, registry: ModelRegistry) -> str:
-    """Give a suffix as it is kept; raises Complaint, PromptFaults among them, for anything but parameters."""
+    """Return a suffix as it is stored; raise UserError (PromptError included) for anything but valid parameters."""
     suffix = " ".join(text.split())
     if len(suffix) > MAX_SUFFIX_LENGTH:
-        raise UserError(f"A suffix can have {MAX_SUFFIX_LENGTH} characters, and this one has {len(suffix)}.")
+        raise UserError(f"A suffix can have at most {MAX_SUFFIX_LENGTH} characters; this one has {len(suffix)}.")
     if not re.match(r"--|[–—]", suffix):
         raise UserError(
-            "A suffix holds parameters only, such as `--ar 3:2 --no text`: words belong in a custom option."
+            "A suffix can have parameters only, such as `--ar 3:2 --no text`. Put text into a custom option."
         )
     parse_prompt("x", registry, attached=1, defaults=(suffix,))
     return suffix
 
 
 def check_option(name: str, value: str, registry: ModelRegistry) -> tuple[str, str]:
-    """Give a custom option's name and value as they are kept; raises Complaint, PromptFaults among them."""
+    """Return a custom option's name and value as they are stored; raise UserError (PromptError included)."""
     name, value = name.strip().removeprefix("--").lower(), " ".join(value.split())
     if not _OPTION_NAME.fullmatch(name):
         raise UserError(
-            "An option's name is one word of up to 32 letters, perhaps with `-` or `_` inside, such as `mine`."
+            "An option's name must be one word of up to 32 letters, such as `mine`. `-` and `_` are allowed inside it."
         )
     if is_reserved_name(name):
-        raise UserError(f"`--{name}` is a parameter already: give your option another name.")
+        raise UserError(f"`--{name}` is already a parameter: give your option another name.")
     if len(value) > MAX_OPTION_LENGTH:
-        raise UserError(f"An option can have {MAX_OPTION_LENGTH} characters, and this one has {len(value)}.")
+        raise UserError(f"An option can have at most {MAX_OPTION_LENGTH} characters; this one has {len(value)}.")
     parse_prompt(f"x --{name}", registry, attached=1, options={name: value})
     return name, value

@@ -1,4 +1,4 @@
-"""What somebody typed, read: what is to be drawn and how the job is to be run."""
+"""A parsed prompt: what to generate, and how to run the job."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from generation.job import Speed
 from generation.params import MAX_SEED, ImageRef, Params, Upload
 
-PENDING_IMAGE = Upload("")  # stands for a picture that is still to be fetched
+PENDING_IMAGE = Upload("")  # stands for an image that is not fetched yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptRequest:
-    """The `Params` of a prompt and its wishes about the run.
+    """The `Params` of a prompt, and how to run its job.
 
-    `params` hold TO_COME for each picture that goes with the prompt: those that were attached first, then those
-    behind `links`, in order. `speed` and `private` are None where the person's own settings decide. `repeat` is the
-    number of jobs. `aspect` is None unless a shape was asked for, `zoom` unless a factor of Custom Zoom was.
+    `params` hold PENDING_IMAGE for each image of the prompt: attachments first, then `links`, in order. `speed` and
+    `private` are None if the user's settings decide. `repeat` is the number of jobs. `aspect` is None if no aspect
+    ratio was requested, `zoom` if no factor for Custom Zoom was.
     """
 
     params: Params
@@ -29,13 +29,13 @@ class PromptRequest:
     zoom: float | None = None
 
     def expand_repeats(self) -> list[PromptRequest]:
-        """Give a wish for each job; their seeds go on where those of the job before end, so that no two are alike."""
+        """Return one request per job; each continues the previous one's seeds, so that no two grids are the same."""
         first, count = self.params.seed, self.params.count
         seeds = ((first + number * count) % (MAX_SEED + 1) for number in range(self.repeat))
         return [replace(self, params=replace(self.params, seed=seed)) for seed in seeds]
 
     def with_images(self, images: Sequence[ImageRef]) -> Params:
-        """Give `params` with the pictures that were still to come: the attached ones first, then the linked ones."""
+        """Return `params` with the pending images filled in: attachments first, then links."""
         if not images:
             return self.params
         return replace(self.params, source=images[0], blended=tuple(images[1:]))

@@ -1,4 +1,4 @@
-"""A prompt taken apart: links to pictures, then text, then parameters."""
+"""Split a prompt into image links, text and parameters."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MAX_LENGTH = 6000
 _ANY_NAME = "|".join(sorted(PARAMETER_NAMES, key=len, reverse=True))
 _LOOSE_START = re.compile(rf"(?<!\S)(?:--+|[–—])\s(?=(?:{_ANY_NAME})\s[.\d])", re.IGNORECASE)
 _MISSING_SPACE = re.compile(r"(?<=[^\s\-–—])--([^\W\d_]+)")
-_LORA_TAG = re.compile(r"\s?<lora:([^<>]*)>", re.IGNORECASE)  # as AUTOMATIC1111 has it, also in the midst of the text
+_LORA_TAG = re.compile(r"\s?<lora:([^<>]*)>", re.IGNORECASE)  # AUTOMATIC1111's syntax, valid anywhere in the text
 _NEXT_LINK = re.compile(r",(?=https?://)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class SplitPrompt:
-    """The links, the text and the parameters (without their dashes) of one prompt, and what is wrong with its form."""
+    """The links, text and parameters (without their dashes) of one prompt, and the problems with its format."""
 
     links: tuple[str, ...]
     text: str
@@ -37,7 +37,7 @@ class SplitPrompt:
 
 
 def split_prompt(typed: str) -> SplitPrompt:
-    """Take the junk off and the rest apart."""
+    """Strip copied text and split the rest."""
     cleaned = strip_copied_text(typed)
     links, rest = _split_links(_LORA_TAG.sub("", cleaned))
     text, *parameters = PARAMETER_START.split(_LOOSE_START.sub("--", PERMUTATION_GROUP.sub(r"\1", rest)))
@@ -57,14 +57,14 @@ def _split_links(text: str) -> tuple[tuple[str, ...], str]:
 def _format_problems(text: str) -> list[str]:
     problems = []
     if len(text) > MAX_LENGTH:
-        problems.append(f"The prompt must be at most {MAX_LENGTH} characters long, this one has {len(text)}")
+        problems.append(f"A prompt can have at most {MAX_LENGTH} characters; this one has {len(text)}")
     if group := PERMUTATION_GROUP.search(text):
-        problems.append(f"Choices such as {quote(group[0])} cannot be used here; a plain brace is `\\{{`")
+        problems.append(f"Choices such as {quote(group[0])} do not work here: for a plain brace, type `\\{{`")
     return problems
 
 
 def _link_problems(links: tuple[str, ...]) -> list[str]:
-    reason = "is not a direct link to a picture: those end in .png, .jpg, .jpeg, .webp or .gif"
+    reason = "is not a direct link to a picture: use one that ends in .png, .jpg, .jpeg, .webp or .gif"
     return [f"{quote(link)} {reason}" for link in links if not IMAGE_LINK.fullmatch(link)]
 
 

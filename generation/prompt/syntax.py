@@ -1,8 +1,8 @@
-r"""The characters that mean something in a prompt: escapes, copied text, and where a parameter starts.
+r"""The special characters of a prompt: escapes, copied text, and the start of a parameter.
 
-A backslash escapes: `\::` is two colons, `\--` two dashes, `\{` a brace, `\\` a backslash. While a prompt is parsed, an
-escaped character is replaced by one of Unicode's noncharacters, so that no rule takes it for syntax. A backslash before
-any other character is only a backslash: `\(` stays as it is.
+A backslash escapes: `\::` is two colons, `\--` two dashes, `\{` a brace, `\\` a backslash. During parsing an escaped
+character is replaced by a Unicode noncharacter, so that no rule treats it as syntax. A backslash before any other
+character is a plain backslash: `\(` stays as it is.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ _UNMASK_ESCAPED = str.maketrans({hidden: "\\" + mark for mark, hidden in _MASKED
 _ESCAPED = re.compile(rf"\\([{re.escape(SYNTAX_CHARS)}])")
 _SYNTAX_CHAR = re.compile(rf"[{re.escape(SYNTAX_CHARS)}]")
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"  # controls that are not white space
-    "\u200b\u2060\ufeff"  # pasted from web pages, and what hides a mention
-    "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # turn the direction of what follows
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"  # control characters that are not white space
+    "\u200b\u2060\ufeff"  # zero-width characters: pasted from web pages, or inserted to disable a mention
+    "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # change the direction of the text after them
     "\ud800-\udfff\ufdd0-\ufdef]"
 )
 
 
 def normalize_text(text: str) -> str:
-    """Drop what cannot be seen and make every stretch of white space one space."""
+    """Remove invisible characters and collapse white space to single spaces."""
     return " ".join(_INVISIBLE.sub("", text).split())
 
 
 def mask(text: str) -> str:
-    """Put escaped characters out of the sight of every rule."""
+    """Replace escaped characters by noncharacters, which no rule matches."""
     return _ESCAPED.sub(lambda match: _MASKED[match[1]], text) if "\\" in text else text
 
 
 def unmask(text: str) -> str:
-    """Show hidden characters again, without their backslashes."""
+    """Restore masked characters without their backslashes."""
     return text.translate(_UNMASK)
 
 
 def unmask_escaped(text: str) -> str:
-    """Show hidden characters again, with their backslashes."""
+    """Restore masked characters with their backslashes."""
     return text.translate(_UNMASK_ESCAPED)
 
 
 def escape_all(text: str) -> str:
-    """Put a backslash before each mark in `text`."""
+    """Put a backslash before each special character in `text`."""
     return _SYNTAX_CHAR.sub(r"\\\g<0>", text)
 
 
-# Copied text. As bot/ui/job_text.py writes them, and as Midjourney does.
+# Text copied from messages, as bot/ui/job_text.py and Midjourney write them.
 MESSAGE_LABELS = (
     "Image #[1-9](?: for)?",
-    "(?:Variations?|Remix|Upscaled|Zoom Out|Pan|Blend|Made square|Drawn again)[^@<>]{0,40} by",
+    "(?:Variations?|Remix|Upscaled|Zoom Out|Pan|Blend|Made square|Drawn again|Rerolled)[^@<>]{0,40} by",
 )
 MESSAGE_MODES = ("fast", "relax", "turbo", "stealth", "public", "waiting", "starting", "queued", "paused", r"\d+ ?%")
 _LABEL = rf"(?:{'|'.join(MESSAGE_LABELS)})\s"
@@ -65,7 +65,7 @@ _SIGNATURE = re.compile(
     rf"|{_LABEL}@[^()@]{{1,60}})$",
     re.IGNORECASE,
 )
-# A message's source, as *Copy Text* gives it: whatever follows the mention, the prompt is what is bold, if anything is.
+# A message's source, as *Copy Text* copies it: the prompt is the bold text, if any, whatever follows the mention.
 _MESSAGE = re.compile(rf"(?:\*\*(.*?)\*\*\s-\s(?:{_LABEL})?|{_LABEL})<@!?\d+>.{{0,1000}}", re.IGNORECASE)
 _COMMAND = re.compile(r"^(?:(?:/imagine\b\s?(?:prompt\b\s?:?)?|prompt\s?:(?!:))\s?)+", re.IGNORECASE)
 _BOLD = re.compile(r"\*{2,3}(?=[^\s*])([^*]+)(?<=\S)\*{2,3}")
@@ -74,7 +74,7 @@ _MARKDOWN_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
 def strip_copied_text(text: str) -> str:
-    """Give the prompt alone, cleaned, with its escaped characters hidden."""
+    """Return the prompt without the text copied along with it, normalised, with its escaped characters masked."""
     text = mask(_strip_signature(normalize_text(text)))
     text = _LINK.sub(r"\1", _BOLD.sub(r"\1", text))
     return _COMMAND.sub("", text).strip()
@@ -91,11 +91,11 @@ def _strip_signature(text: str) -> str:
 
 
 def _strip_markdown_escapes(source: str) -> str:
-    # With `<@id>` in the signature it is the message's source that was copied, markdown escapes and all.
+    # Called if the signature has `<@id>`: then the message's source was copied, with its markdown escapes.
     return _MARKDOWN_ESCAPE.sub(r"\1", source)
 
 
-# Phones turn `--` into a dash. In prose a dash stands between spaces or between words, so there it stays text.
+# Phones turn `--` into a dash. In prose a dash is between spaces or between words, so there it stays text.
 _START = r"(?<!\S)(?:--+(?=\w)|(?!-[^-–—])[-–—]+(?=[A-Za-z]))"
 PARAMETER_START = re.compile(_START)
 SEPARATORS = f" ;.。{COMMAS}"  # what people put between parameters
@@ -110,5 +110,5 @@ _SPECIAL = re.compile(
 
 
 def escape(text: str) -> str:
-    """Put backslashes into `text` so that parsing gives it back as it is."""
+    """Escape `text` so that parsing returns it unchanged."""
     return _SPECIAL.sub(lambda match: escape_all(match[0]), text)

@@ -1,4 +1,4 @@
-"""The kinds of values that parameters take: what is accepted, how it is read, how it is written."""
+"""The value types of parameters: the accepted values, parsing and formatting."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FLOAT = re.compile(r"[+-]?(?:\d{1,300}(?:[.,]\d*)?|[.,]\d+)")
 _ASPECT = re.compile(r"(\d{1,6})[:/x×：](\d{1,6})", re.IGNORECASE)
 _COMMA = re.compile(f"[{COMMAS}]")
 _MAX_DENOMINATOR = 20
-# Between two commas, one of which may also be that of a weight.
+# An item between two commas; a comma inside a weight (`ink:0,8`) does not end it.
 _LORA = re.compile(rf"[^{COMMAS}]*?[:：]\s*[+-]?\d*[{COMMAS}]\d+(?=\s*(?:[{COMMAS}]|$))|[^{COMMAS}]+")
 MAX_MATCHED_LENGTH = 40
 MAX_LISTED = 20
@@ -32,14 +32,14 @@ MAX_LISTED = 20
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What values are read against: the models that there are, and the one of them that draws."""
+    """The context for reading values: all installed models, and the model chosen for this prompt."""
 
     registry: ModelRegistry
     model: Model
 
 
 class ValueType(Protocol):
-    """A kind of value; `takes_all` says that it may hold spaces, else it ends at the first one."""
+    """A type of value; a `greedy` one may contain spaces, any other ends at the first space."""
 
     @property
     def greedy(self) -> bool: ...
@@ -49,18 +49,18 @@ class ValueType(Protocol):
 
     @property
     def range(self) -> str:
-        """Say in a few characters what is accepted."""
+        """Return a short description of the accepted values."""
 
     def read(self, text: str, scope: Scope) -> Any | ValueProblem:
-        """Give the value that `text` stands for; it is empty only where the value may be left out."""
+        """Parse `text` into a value; `text` is empty only if the value is optional."""
 
     def write(self, value: Any) -> str:
-        """Write `value` so that `read` gives it again."""
+        """Format `value` so that `read` returns it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """No value: that it is there says it all."""
+    """No value: the parameter alone sets the field."""
 
     greedy = True
     optional = True
@@ -144,7 +144,7 @@ class Float:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """One of a few numbers: others are rounded to the nearest, in the middle to the smaller, larger ones down."""
+    """One of a few numbers: other numbers are rounded to the nearest one, ties to the smaller."""
 
     choices: tuple[float, ...]
     greedy = False
@@ -166,11 +166,11 @@ class Stepped:
 
 @dataclass(frozen=True, slots=True)
 class AspectRatio:
-    """Width and height as two whole numbers, in lowest terms, within what the model can draw."""
+    """Width and height as two whole numbers, reduced to lowest terms, within the model's limit."""
 
     greedy = False
     optional = False
-    range = "1:1 up to the model's limit, wide or high"
+    range = "1:1 up to the model's limit, wide or tall"
 
     def read(self, text: str, scope: Scope) -> tuple[int, int] | ValueProblem:
         match = _ASPECT.fullmatch(text)
@@ -204,8 +204,12 @@ class Choice:
         if name in self.names:
             return name
         nearest = difflib.get_close_matches(name[:MAX_MATCHED_LENGTH], self.names, 1)
-        hint = f"did you mean `{nearest[0]}`?" if nearest else f"it must be one of {self.range}"
-        return ValueProblem(f"does not know {quote(text)}: {hint}")
+        hint = f"did you mean `{nearest[0]}`?" if nearest else self._allowed()
+        return ValueProblem(f"cannot be {quote(text)}: {hint}")
+
+    def _allowed(self) -> str:
+        names = ", ".join(f"`{name}`" for name in self.names)
+        return f"the only value is {names}" if len(self.names) == 1 else f"use one of {names}"
 
     def write(self, value: str) -> str:
         return value
@@ -213,10 +217,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class ModelName:
-    """The name of a model that is here, another spelling of it, or a beginning that no other has.
+    """The name of an installed model, another spelling of it, or an unambiguous prefix.
 
     Case, spaces and dashes do not matter.
-    With a `family`, `6` is short for the family's name and 6, and the family's name alone will do as well.
+    With a `family`, `6` is short for the family's name and 6; without a value the family's name alone is looked up.
     """
 
     family: str = ""
@@ -228,7 +232,7 @@ class ModelName:
 
     @property
     def range(self) -> str:
-        return "a version, or no value" if self.family else "the name of a model"
+        return "no value, or a version" if self.family else "the name of a model"
 
     def read(self, text: str, scope: Scope) -> str | ValueProblem:
         registry = scope.registry
@@ -236,9 +240,10 @@ class ModelName:
         if len(matches) == 1:
             return matches[0].name
         names = ", ".join(quote(model.name) for model in matches or registry.models)
+        typed = quote(f"{self.family} {text}".strip())
         if matches:
-            return ValueProblem(f"could be any of {names}: say more of the name")
-        return ValueProblem(f"{f'does not know {quote(text)}' if text else 'has no model'}: here there is {names}")
+            return ValueProblem(f"{typed} matches several models: {names}. Type more of the name", is_sentence=True)
+        return ValueProblem(f"There is no model {typed} here. Available: {names}", is_sentence=True)
 
     def write(self, value: str) -> str:
         return escape(value)
@@ -246,7 +251,7 @@ class ModelName:
 
 @dataclass(frozen=True, slots=True)
 class Loras:
-    """Names of LoRAs, or beginnings that no other has, each with a weight after a colon if it is not to be 1."""
+    """Names of LoRAs, or unambiguous prefixes, each with an optional weight after a colon (default 1)."""
 
     low: float
     high: float
@@ -255,12 +260,12 @@ class Loras:
 
     @property
     def range(self) -> str:
-        return f"names of LoRAs, each with a weight of {self.low:g}–{self.high:g} after a colon"
+        return f"names of LoRAs, each with an optional weight after a colon, from {self.low:g} to {self.high:g}"
 
     def read(self, text: str, scope: Scope) -> tuple[LoraWeight, ...] | ValueProblem:
-        items = _LORA.findall(unmask(text).strip(SEPARATORS))  # no name has a comma that would have to be escaped
+        items = _LORA.findall(unmask(text).strip(SEPARATORS))  # names contain no commas, so none are escaped
         if not items:
-            return ValueProblem("must name something")
+            return ValueProblem("needs at least one name")
         uses = [self._read_item(item.strip(), scope) for item in items]
         problem = next((use for use in uses if isinstance(use, ValueProblem)), None)
         return problem or tuple(use for use in uses if isinstance(use, LoraWeight))
@@ -284,15 +289,22 @@ def _match_lora(typed: str, scope: Scope) -> Lora | ValueProblem:
     adapters = scope.registry.adapters
     matches = adapters.match_loras(typed)
     if len(matches) > 1:
-        return ValueProblem(f"could be any of {_list_names(matches)}: say more of the name")
+        text = f"{quote(typed)} matches several LoRAs: {_list_names(matches)}. Type more of the name"
+        return ValueProblem(text, is_sentence=True)
     if not matches:
-        compatible = adapters.compatible_with(scope.model).loras
-        hint = f"for {scope.model.name} there is {_list_names(compatible)}" if compatible else "there is none here"
-        return ValueProblem(f"does not know {quote(typed)}: {hint}")
+        return ValueProblem(_unknown_lora(typed, scope), is_sentence=True)
     (lora,) = matches
     if is_compatible(lora, scope.model):
         return lora
-    return ValueProblem(f"cannot use {quote(lora.name)} {incompatibility(lora, scope.model)}", model_specific=True)
+    text = f"Cannot use the LoRA {quote(lora.name)} {incompatibility(lora, scope.model)}"
+    return ValueProblem(text, model_specific=True, is_sentence=True)
+
+
+def _unknown_lora(typed: str, scope: Scope) -> str:
+    adapters, model = scope.registry.adapters, scope.model.name
+    if compatible := adapters.compatible_with(scope.model).loras:
+        return f"There is no LoRA {quote(typed)} here. Available for {model}: {_list_names(compatible)}"
+    return f"There is no LoRA {quote(typed)}: none are installed {f'for {model}' if adapters.loras else 'here'}"
 
 
 def _list_names(loras: Sequence[Lora]) -> str:
@@ -321,16 +333,16 @@ class TextList:
 
     greedy = True
     optional = False
-    range = "words, with commas between them"
+    range = "words, separated by commas"
 
     def read(self, text: str, scope: Scope) -> tuple[str, ...] | ValueProblem:
         items = tuple(unmask(item).strip() for item in _COMMA.split(text))
-        return tuple(filter(None, items)) or ValueProblem("must name something")
+        return tuple(filter(None, items)) or ValueProblem("needs at least one item")
 
     def write(self, value: tuple[str, ...]) -> str:
         return ", ".join(_COMMA.sub(r"\\\g<0>", escape(item)) for item in value)
 
 
 def parse_float(text: str) -> float | None:
-    """Read a plain decimal number, None for anything else."""
+    """Parse a plain decimal number; return None for anything else."""
     return float(text.replace(",", ".")) + 0.0 if _FLOAT.fullmatch(text) else None

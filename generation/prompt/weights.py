@@ -1,4 +1,4 @@
-"""Weights: of the parts of a multi-prompt (`hot:: dog`, `day::2 night::-.5`), and of an image prompt (`--iw`)."""
+"""Weights of the parts of a multi-prompt (`hot:: dog`, `day::2 night::-.5`) and of an image prompt (`--iw`)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from generation.prompt.syntax import COMMAS, escape, unmask
 MAX_PARTS = 16
 MAX_WEIGHT = 1000
 MIN_WEIGHT_SUM = 1e-6
-# Each unit of `--iw` leaves 0.6 of the noise that the unit before it left: 0 forgets the picture (strength 1), 1 keeps
-# its composition (0.6), 2 its forms (0.36), 3 nearly everything (0.216).
+# Each unit of `--iw` multiplies the noise by 0.6: 0 ignores the image (strength 1), 1 keeps its composition (0.6),
+# 2 its shapes (0.36), 3 nearly everything (0.216).
 NOISE_PER_WEIGHT = 0.6
 
 _SPLIT = re.compile(rf"(?:::|：：)([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?!\w))?(?:\s?[{COMMAS}])?")
@@ -29,19 +29,19 @@ def parse_parts(text: str) -> tuple[PromptPart, ...]:
 
 
 def weight_problems(parts: tuple[PromptPart, ...], no: tuple[str, ...]) -> list[str]:
-    """Name what is wrong with the weights and the number of parts; `--no` items count as parts, not in the sum."""
+    """Return the problems with the weights and the number of parts; `--no` items are parts, but not in the sum."""
     problems = []
     if any(abs(part.weight) > MAX_WEIGHT for part in parts):
         problems.append(f"A weight after `::` must be between -{MAX_WEIGHT} and {MAX_WEIGHT}")
     elif (total := sum(part.weight for part in parts)) < MIN_WEIGHT_SUM:
-        problems.append(f"The weights after `::` must add up to more than 0, here they add up to {round(total, 3):g}")
+        problems.append(f"The weights after `::` must add up to more than 0; here they add up to {round(total, 3):g}")
     if (count := len(parts) + len(no)) > MAX_PARTS:
-        problems.append(f"A prompt can have {MAX_PARTS} parts, those after `--no` included; this one has {count}")
+        problems.append(f"A prompt can have at most {MAX_PARTS} parts, `--no` items included; this one has {count}")
     return problems
 
 
 def format_parts(parts: tuple[PromptPart, ...]) -> str:
-    """Write the parts so that `read_parts` gives them again."""
+    """Format the parts so that `parse_parts` returns them again."""
     *others, last = parts
     written = [_format_part(part) for part in others]
     written.append(_escaped_text(last) if last.weight == 1 else _format_part(last))
@@ -49,7 +49,7 @@ def format_parts(parts: tuple[PromptPart, ...]) -> str:
 
 
 def format_number(value: float) -> str:
-    """Write a number exactly and without an exponent: 2, 0.5, -1.25."""
+    """Format a number exactly and without an exponent: 2, 0.5, -1.25."""
     return format(Decimal(repr(value)), "f").removesuffix(".0")
 
 
@@ -65,12 +65,12 @@ def _escaped_text(part: PromptPart) -> str:
 
 
 def strength_for(image_weight: float) -> float:
-    """Give the strength, from 1 downwards, for an image weight from 0 upwards."""
+    """Return the strength for an image weight: 1 for weight 0, less for larger weights."""
     return round(math.pow(NOISE_PER_WEIGHT, image_weight), 3)
 
 
 def image_weight_for(strength: float) -> float:
-    """Give the shortest image weight whose strength is `strength`."""
-    exact = math.log(max(strength, 0.0004)) / math.log(NOISE_PER_WEIGHT)  # which `strength_for` rounds to 0
+    """Return the shortest image weight whose strength is `strength`."""
+    exact = math.log(max(strength, 0.0004)) / math.log(NOISE_PER_WEIGHT)  # `strength_for` rounds 0.0004 to 0
     candidates = (round(exact, digits) for digits in range(1, 6))
     return next((weight for weight in candidates if strength_for(weight) == strength), round(exact, 5)) + 0.0

@@ -1,4 +1,4 @@
-"""The prompt as it was applied, to be shown, kept and typed again."""
+"""Format params as the prompt that was applied, to be shown, stored and typed again."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from generation.prompt.weights import format_parts
 
 
 def format_prompt(params: Params, registry: ModelRegistry | None, *, seed: bool = False) -> str:
-    """Write `params` so that parsing it for `repertoire`, with the same picture, gives them again.
+    """Format `params` so that parsing the text with `registry` and the same images returns them again.
 
-    Without `seed` it is what people expect to see; with it, typing it again gives the same pictures. What is so by
-    default is left out, and written too when `repertoire` is None; where the model has gone, its name and all that were
-    its defaults are. A button's doings (the size of an upscale, the
-    strength of a variation) have no words and are not in it.
+    With `seed`, typing the text again generates the same images; without it, the text is what people expect to see.
+    The model's defaults are left out, but written if `registry` is None or the model is no longer installed. What a
+    button sets (the size of an upscale, the strength of a variation) has no parameter and is not in the text.
     """
-    words = [format_parts(params.parts)]
+    text = [format_parts(params.parts)]
     for parameter in PARAMETERS:
         value = parameter.get_value(params, registry)
         if value is not None and (seed or parameter.field != "seed"):
-            words.append(f"--{parameter.name} {parameter.value_type.write(value)}".rstrip())
-    return " ".join(filter(None, words))
+            text.append(f"--{parameter.name} {parameter.value_type.write(value)}".rstrip())
+    return " ".join(filter(None, text))
 
 
 def model_parameter(model: str) -> str:
-    """Write the parameter that has the model of that name draw."""
+    """Return the parameter that selects the model of this name."""
     return f"--model {escape(model)}"
 
 
 def lora_parameter(typed: str) -> str:
-    """Write the parameter that draws with the LoRAs that somebody has named elsewhere than in the prompt."""
+    """Return the parameter for LoRAs that were typed outside the prompt."""
     return f"--lora {escape(typed)}"

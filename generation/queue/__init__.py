@@ -1,1 +1,1 @@
-"""Whose turn it is."""
+"""The job queue: fair order, model affinity and waiting times."""

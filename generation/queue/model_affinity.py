@@ -1,4 +1,4 @@
-"""Whose turn is next where models differ: one that is held goes first, but never past anybody for long."""
+"""Prefer jobs whose model is loaded, without delaying any other job for long."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-MAX_CANDIDATES = 16  # jobs that are looked at
-MAX_SKIPS = 6  # that one job is passed by others
-MAX_SKIPPED_S = 60.0  # seconds from the first time on
+MAX_CANDIDATES = 16  # jobs that are considered
+MAX_SKIPS = 6  # how often other jobs may skip one job
+MAX_SKIPPED_S = 60.0  # seconds after its first skip
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A job that could have its turn now; those of the same `urgency` are of equal right."""
+    """A job that could run now; only jobs of the same `priority` may skip each other."""
 
     job_id: str
     model: str
@@ -21,16 +21,16 @@ class Candidate:
 
 
 class ModelAffinity:
-    """Remembers who was passed by others, how often and since when."""
+    """Records which jobs were skipped, how often and since when."""
 
     def __init__(self) -> None:
         self._skipped: dict[str, tuple[int, float]] = {}
 
     def choose(self, candidates: Sequence[Candidate], loaded_models: Container[str], now: float) -> Candidate:
-        """Choose whose turn is next out of `candidates`, who come in the order of their right, and note who is passed.
+        """Choose the next job out of `candidates`, which are in queue order, and record the jobs that it skips.
 
-        It is the first whose model is held, among those as urgent as the very first and up to the first who has been
-        passed too often, or too long ago; if there is none, the very first.
+        The choice is the first job whose model is loaded, among the jobs of the first job's priority up to the first
+        that was skipped too often or for too long. If there is none, it is the first job.
         """
         chosen = self._first_loaded(candidates, loaded_models, now)
         for skipped in candidates[: candidates.index(chosen)]:
@@ -39,11 +39,11 @@ class ModelAffinity:
         return chosen
 
     def forget(self, job_id: str) -> None:
-        """Forget a job that waits no more."""
+        """Forget a job that no longer waits."""
         self._skipped.pop(job_id, None)
 
     def copy(self) -> ModelAffinity:
-        """Give one that knows the same, to play the queue forward."""
+        """Return a copy for simulating the queue."""
         other = ModelAffinity()
         other._skipped = dict(self._skipped)
         return other

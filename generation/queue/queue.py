@@ -1,4 +1,4 @@
-"""Who waits, and whose turn it is: the urgent first, then the person served least recently, then age."""
+"""The job queue, ordered by priority, then by the person served least recently, then by age."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from generation.queue.model_affinity import MAX_CANDIDATES, Candidate, ModelAffi
 from generation.queue.throughput import ThroughputEstimator
 from generation.worker.worker import Broken, Worker
 
-MAX_WAIT_S = 30 * 60.0  # seconds after which a job is as urgent as any: the relaxed wait long, but not for ever
+MAX_WAIT_S = 30 * 60.0  # seconds after which a job gets top priority, so that relaxed jobs do not wait forever
 
 
 class QueueFull(UserError):
-    """So many jobs wait, of everyone together, that no more are taken."""
+    """The queue has reached its limit of waiting jobs of all people together."""
 
 
 class PersonQueueFull(UserError):
-    """One person has as many jobs waiting as a person may have."""
+    """One person has reached the limit of waiting jobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLimits:
-    """How many jobs may wait and run."""
+    """How many jobs may wait and run at the same time."""
 
     waiting_per_person: int = 10
     running_per_person: int = 3
@@ -42,7 +42,7 @@ class QueueLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberLimits:
-    """How many jobs one person may have waiting and running in one guild, where that is less than the limits."""
+    """How many jobs one person may have waiting and running in one guild; None leaves only the QueueLimits."""
 
     waiting: int | None = None
     running: int | None = None
@@ -53,7 +53,7 @@ NO_MEMBER_LIMITS = MemberLimits()
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A job's permission to run on `worker`; `order` counts the turns that were given."""
+    """A job's permission to run on `worker`; `order` is the slot's number since the start."""
 
     worker: Worker
     order: int
@@ -61,7 +61,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class QueuePosition:
-    """A waiting job's position, 1 being the next, and the estimated seconds until it starts where they are known."""
+    """A waiting job's position, where 1 is next, and the estimated seconds until it starts, None if unknown."""
 
     position: int
     seconds: float | None
@@ -75,7 +75,7 @@ class _QueuedJob:
     job: Job
     since: float
     member_limits: MemberLimits
-    slot: asyncio.Future[Slot] | None = None  # None as long as nobody awaits the turn
+    slot: asyncio.Future[Slot] | None = None  # None while nobody awaits the slot
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,11 +83,11 @@ class _RunningJob:
     job: Job
     slot: Slot
     since: float
-    needs_loading: bool  # whether its model was not held when it was given its turn
+    needs_loading: bool  # whether its model was not loaded when it got its slot
 
 
 class Queue:
-    """Shares `workers` fairly; the turns of one event-loop tick are given together, whoever asked first in it."""
+    """Shares `workers` fairly; slots are granted once per event-loop tick, for all jobs submitted in it."""
 
     def __init__(
         self, workers: Sequence[Worker], limits: QueueLimits, clock: Callable[[], float] = time.monotonic
@@ -108,57 +108,57 @@ class Queue:
 
     @property
     def waiting(self) -> list[Job]:
-        """Give the waiting jobs in the order of their turns, as far as it is known now."""
+        """Return the waiting jobs in their predicted order."""
         return [waiting.job for waiting in self._predicted_order()]
 
     @property
     def running(self) -> list[Job]:
-        """Give the jobs that have a turn, oldest turn first."""
+        """Return the jobs that have a slot, oldest slot first."""
         return [running.job for running in self._running.values()]
 
     def subscribe(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called in the event loop when places may have changed."""
+        """Call `callback` in the event loop when positions may have changed."""
         self._subscribers.append(callback)
 
     def restore_last_served(self, person_id: int, when: float) -> None:
-        """Take over when a person was last served before this start, in seconds of any clock."""
+        """Restore when a person was last served before this start, in seconds of any clock."""
         self._restored_last_served[person_id] = when
 
     def check_limits(
         self, person_id: int, guild_id: int | None = None, member_limits: MemberLimits = NO_MEMBER_LIMITS, jobs: int = 1
     ) -> None:
-        """Raise QueueFull or PersonQueueFull when `jobs` more jobs of this person would be too many."""
+        """Raise QueueFull or PersonQueueFull if `jobs` more jobs of this person would exceed a limit."""
         of_person = [waiting.job for waiting in self._waiting.values() if waiting.job.requester.id == person_id]
         in_guild = [job for job in of_person if job.destination.guild_id == guild_id]
-        _require_below(self._limits.waiting_per_person, len(of_person), jobs, "person")
+        _require_below(self._limits.waiting_per_person, len(of_person), jobs, "per person")
         if member_limits.waiting is not None:
-            _require_below(member_limits.waiting, len(in_guild), jobs, "member of this server with your roles")
+            _require_below(member_limits.waiting, len(in_guild), jobs, "for your roles in this server")
         if len(self._waiting) + jobs > self._limits.waiting_in_all:
             raise QueueFull(
-                f"The queue is full: {_count_jobs(len(self._waiting))} are waiting, "
-                f"and {self._limits.waiting_in_all} is the most. Try again in a while."
+                f"The queue is full: {_count_jobs(len(self._waiting))} waiting, "
+                f"and the limit is {self._limits.waiting_in_all}. Try again later."
             )
 
     def enqueue(self, job: Job, member_limits: MemberLimits = NO_MEMBER_LIMITS) -> None:
-        """Check the limits and take a place in one go; follow it with `turn`, or with `leave` where that fails.
+        """Check the limits and add the job in one step; follow it with `acquire`, or with `remove` if that fails.
 
-        Raises QueueFull and PersonQueueFull. The allowance is not remembered over a restart.
+        Raise QueueFull and PersonQueueFull. The member limits are not restored after a restart.
         """
         self.check_limits(job.requester.id, job.destination.guild_id, member_limits)
         self._waiting[job.id] = _QueuedJob(job, self._clock(), member_limits)
         self._schedule_dispatch()
 
     def remove(self, job_id: str) -> None:
-        """Give up a place that was taken with `enter`; harmless for a job that has none."""
+        """Remove a job that was added with `enqueue`; does nothing for a job that is not in the queue."""
         self._discard(job_id)
         self._schedule_dispatch()
 
     @asynccontextmanager
     async def acquire(self, job: Job) -> AsyncIterator[Slot]:
-        """Wait for the job's turn and hold it for the block; no limits are checked for a job that has not entered.
+        """Wait for a slot and hold it during the block; for a job that was not enqueued no limits are checked.
 
-        Cancelling the task is all it takes to leave. A turn that ends with WorkerDied, or is cancelled before the
-        block has begun, does not count as served.
+        Cancelling the task removes the job from the queue. A slot that ends with WorkerCrashed, or is cancelled before
+        the block starts, does not count as served.
         """
         waiting = self._waiting.setdefault(job.id, _QueuedJob(job, self._clock(), NO_MEMBER_LIMITS))
         waiting.slot = asyncio.get_running_loop().create_future()
@@ -176,7 +176,7 @@ class Queue:
             self._release(job, served)
 
     def position(self, job_id: str) -> QueuePosition | None:
-        """Say where a job stands; None when it does not wait."""
+        """Return a job's position; None if it is not waiting."""
         if self._positions is None:
             self._positions = self._estimate_positions()
         if job_id not in self._positions:
@@ -210,7 +210,7 @@ class Queue:
             callback()
 
     def _grant_slot(self) -> bool:
-        """Give one turn, where there is a free worker and somebody who may have it."""
+        """Grant one slot if a worker is free and a job may run; return whether one was granted."""
         if (worker := self._free_worker()) is None:
             return False
         candidates = list(islice(filter(self._is_runnable, self._priority_order()), MAX_CANDIDATES))
@@ -245,7 +245,7 @@ class Queue:
         return of_person < self._limits.running_per_person and (limit is None or in_guild < limit)
 
     def _free_worker(self) -> Worker | None:
-        """Give the emptiest worker that has room; one that is broken only when all are, so that it can say so."""
+        """Return the worker with the most free capacity; a broken one only if all are, so that the job fails."""
         ready = [worker for worker in self._workers if isinstance(worker.state, Ready)]
         if not ready and all(isinstance(worker.state, Broken) for worker in self._workers):
             ready = list(self._workers)
@@ -256,22 +256,22 @@ class Queue:
         return worker.capacity - sum(running.slot.worker is worker for running in self._running.values())
 
     def _predicted_order(self) -> list[_QueuedJob]:
-        """Give the waiting jobs as turns will be given if nothing else changes."""
+        """Return the waiting jobs in the order in which they get slots if nothing else changes."""
         remaining = [self._candidate(waiting) for waiting in self._priority_order()]
         loaded, affinity, order = self._expected_models(), self._affinity.copy(), list[Candidate]()
         while remaining:
             order.append(affinity.choose(remaining, loaded, self._clock()))
             remaining.remove(order[-1])
             loaded = loaded | {order[-1].model}
-        return [self._waiting[turn.job_id] for turn in order]
+        return [self._waiting[candidate.job_id] for candidate in order]
 
     def _expected_models(self) -> frozenset[str]:
-        """Give the models that are held, or will be when those who have a turn draw."""
+        """Return the models that are loaded, or will be loaded for the running jobs."""
         expected = (self._model_name(running.job) for running in self._running.values())
         return frozenset(expected).union(*(worker.loaded_models for worker in self._workers))
 
     def _priority_order(self) -> list[_QueuedJob]:
-        """Give the waiting jobs in the order of their right to a turn."""
+        """Return the waiting jobs in fair order, before model affinity."""
         by_priority: dict[int, list[_QueuedJob]] = {}
         for waiting in sorted(self._waiting.values(), key=lambda waiting: waiting.job.asked_at):
             by_priority.setdefault(self._priority(waiting), []).append(waiting)
@@ -282,12 +282,12 @@ class Queue:
         return 0 if is_overdue else _PRIORITIES.index(waiting.job.speed)
 
     def _round_robin(self, by_age: list[_QueuedJob]) -> list[_QueuedJob]:
-        """Deal out jobs one a person and round, beginning with the person served least recently."""
+        """Interleave jobs, one per person and round, starting with the person served least recently."""
         by_person: dict[int, list[_QueuedJob]] = {}
         for waiting in by_age:
             by_person.setdefault(waiting.job.requester.id, []).append(waiting)
-        by_service = sorted(by_person.items(), key=lambda lane: (self._last_served(lane[0]), lane[1][0].job.asked_at))
-        rounds = itertools.zip_longest(*(lane for _, lane in by_service))
+        by_service = sorted(by_person.items(), key=lambda item: (self._last_served(item[0]), item[1][0].job.asked_at))
+        rounds = itertools.zip_longest(*(jobs for _, jobs in by_service))
         return [waiting for round_ in rounds for waiting in round_ if waiting is not None]
 
     def _last_served(self, person_id: int) -> tuple[int, float]:
@@ -307,7 +307,7 @@ class Queue:
         return {each.job.id: (place, starts.get(each.job.id)) for place, each in enumerate(waiting, start=1)}
 
     def _simulate_starts(self, waiting: deque[_QueuedJob]) -> dict[str, float]:
-        """Play the queue forward: when each job starts, as far as the pace is known and there is a worker for it."""
+        """Simulate the queue: return when each job starts, as far as throughput is known and a worker is ready."""
         now, loaded, starts = self._clock(), self._expected_models(), dict[str, float]()
         if not self._throughput.has_samples:
             return starts
@@ -341,7 +341,7 @@ class Queue:
         return starts
 
     def _estimate_seconds(self, job: Job, *, needs_loading: bool) -> float:
-        """Give the seconds that a job takes, with those of loading its model first where that is not held."""
+        """Return the estimated seconds of a job, including the time to load its model if needed."""
         worker, model = self._workers[0], self._model_name(job)
         loading = (
             worker.load_seconds.get(model, max(worker.load_seconds.values(), default=0.0)) if needs_loading else 0.0
@@ -350,7 +350,7 @@ class Queue:
 
 
 def _limit_keys(job: Job) -> tuple[_Key, _Key]:
-    """Give what a running job counts for: its owner's jobs, and those in one guild."""
+    """Return the keys under which a running job is counted: its owner, and its owner in one guild."""
     return (job.requester.id,), (job.requester.id, job.destination.guild_id)
 
 
@@ -359,9 +359,9 @@ _PRIORITIES = (Speed.TURBO, Speed.FAST, Speed.RELAX)
 
 def _require_below(limit: int, waiting: int, jobs: int, scope: str) -> None:
     if waiting + jobs > limit:
-        more = f", and {jobs} more are too many:" if jobs > 1 else ", and"
+        more = f"{jobs} more would exceed the limit of {limit}" if jobs > 1 else f"the limit is {limit}"
         raise PersonQueueFull(
-            f"You already have {_count_jobs(waiting)} waiting{more} {limit} is the most for one {scope}. "
+            f"You already have {_count_jobs(waiting)} waiting, and {more} {scope}. "
             "Try again when one of them has started, or cancel one."
         )
 

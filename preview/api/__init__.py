@@ -1,1 +1,1 @@
-"""The stand-in as the bot meets it: REST, gateway and CDN."""
+"""The interface for the bot: REST, gateway and CDN."""

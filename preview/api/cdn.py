@@ -1,4 +1,4 @@
-"""The CDN: attachments at signed addresses that expire."""
+"""The CDN: attachments at signed, expiring addresses."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def download(request: web.Request) -> web.Response:
 
 
 def _content_type(filename: str) -> str:
-    """Return the type to show a file as; what is no picture or sound is only offered for download."""
+    """Return the content type to serve. Anything but images, audio and video is only offered for download."""
     kind = mimetypes.guess_type(filename)[0] or ""
     safe = kind.startswith(("image/", "audio/", "video/")) and kind != "image/svg+xml"
     return kind if safe else "application/octet-stream"

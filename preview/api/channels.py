@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from preview.api.errors import ApiError
 from preview.api.request_body import current_body
 from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state import payloads, permissions
 from preview.state.core import CORE, FakeDiscordState
+from preview.state.errors import ApiError
 from preview.state.world import PRIVATE_THREAD, PUBLIC_THREAD, TEXT, Channel, Json
 
 CHANNEL_ROUTE = API_PREFIX + "/channels/{channel_id}"
@@ -87,7 +87,7 @@ async def create_thread(request: web.Request) -> web.Response:
 
 
 def _new_thread(core: FakeDiscordState, parent: Channel, given: Json, kind: int, thread_id: int) -> Channel:
-    """Create a thread of the bot; one from a message has the message's id."""
+    """Create a thread owned by the bot; a thread from a message has the message's id."""
     thread = Channel(thread_id, kind, given["name"], parent.guild_id, parent.nsfw, parent_id=parent.id)
     thread.owner_id, thread.created_at = core.world.bot.id, core.clock.iso()
     core.world.channels[thread.id] = thread

@@ -1,16 +1,16 @@
-"""REST: registering application commands, for all and for one guild."""
+"""REST: application commands, global and of one guild."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from preview.api.errors import ApiError
 from preview.api.request_body import current_body
 from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state.core import CORE, FakeDiscordState
+from preview.state.errors import ApiError
 from preview.state.event_bus import StateEvent
 from preview.state.world import Json
-from preview.validation import commands as rules_commands
+from preview.validation import commands as command_rules
 
 GLOBAL_ROUTE = API_PREFIX + "/applications/{application_id}/commands"
 GUILD_ROUTE = API_PREFIX + "/applications/{application_id}/guilds/{guild_id}/commands"
@@ -18,7 +18,7 @@ routes = web.RouteTableDef()
 
 
 def _scope(request: web.Request) -> tuple[FakeDiscordState, str | None]:
-    """Return the guild whose commands are meant; None for the global ones."""
+    """Return the state, and the guild of the requested commands; None means the global commands."""
     core = request.app[CORE]
     if int(request.match_info["application_id"]) != core.world.application.id:
         raise ApiError(10002)
@@ -27,12 +27,12 @@ def _scope(request: web.Request) -> tuple[FakeDiscordState, str | None]:
 
 
 def registered_commands(core: FakeDiscordState, guild_id: str | None) -> list[Json]:
-    """Return the commands of a guild, or the global ones."""
+    """Return the commands of a guild, or the global commands."""
     return [each for each in core.world.commands.values() if each.get("guild_id") == guild_id]
 
 
 def _command_object(core: FakeDiscordState, guild_id: str | None, given: Json, present: Json | None) -> Json:
-    """Return a command as Discord keeps it; one that was there before keeps its id."""
+    """Build a command as Discord stores it; a command that already exists keeps its id."""
     scope: Json = {"guild_id": guild_id} if guild_id else {"contexts": None, "integration_types": [0]}
     out: Json = {
         "id": present["id"] if present else str(core.world.new_id()),
@@ -84,7 +84,7 @@ async def get_commands(request: web.Request) -> web.Response:
 async def bulk_overwrite_commands(request: web.Request) -> web.Response:
     core, guild_id = _scope(request)
     given = current_body().json or []
-    if problems := rules_commands.check_commands(given):
+    if problems := command_rules.check_commands(given):
         raise ApiError(50035, problems)
     return json_response(_overwrite_commands(core, guild_id, given))
 
@@ -94,12 +94,12 @@ async def bulk_overwrite_commands(request: web.Request) -> web.Response:
 async def create_command(request: web.Request) -> web.Response:
     core, guild_id = _scope(request)
     given = current_body().json
-    if problems := rules_commands.check_command(given):
+    if problems := command_rules.check_command(given):
         raise ApiError(50035, problems)
     kind = (given.get("type") or 1, given["name"])
     others = [each for each in registered_commands(core, guild_id) if (each["type"], each["name"]) != kind]
     replaced = len(others) < len(registered_commands(core, guild_id))
-    if sum(each["type"] == kind[0] for each in others) >= rules_commands.COMMANDS_PER_SCOPE.get(kind[0], 1):
+    if sum(each["type"] == kind[0] for each in others) >= command_rules.COMMANDS_PER_SCOPE.get(kind[0], 1):
         raise ApiError(30032)
     stored = _overwrite_commands(core, guild_id, [*others, given])[-1]
     return json_response(stored, status=200 if replaced else 201)
@@ -124,7 +124,7 @@ async def get_command(request: web.Request) -> web.Response:
 async def edit_command(request: web.Request) -> web.Response:
     core, guild_id, command = _require_command(request)
     changed = command | current_body().json
-    if problems := rules_commands.check_command(changed):
+    if problems := command_rules.check_command(changed):
         raise ApiError(50035, problems)
     stored = _command_object(core, guild_id, changed, command)
     core.world.commands[int(command["id"])] = stored

@@ -1,4 +1,4 @@
-"""Trouble on demand: the next requests that match a route fail, hang or lose their answer."""
+"""Fault injection: the next requests that match a path fail, hang or lose their response."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FaultKind = Literal["status", "rate_limit", "drop", "drop_response", "hold", "de
 
 @dataclass
 class Fault:
-    """One kind of trouble for the next `times` requests whose method and path match (`*` is a wildcard)."""
+    """One fault for the next `times` requests whose method and path match (`*` is a wildcard)."""
 
     kind: FaultKind
     method: str
@@ -32,19 +32,19 @@ class Fault:
     reached: asyncio.Event = field(default_factory=asyncio.Event)
 
     def release(self) -> None:
-        """Let the requests go on that a `hold` keeps."""
+        """Continue the requests that a `hold` fault blocks."""
         self.times = 0
         self.released.set()
 
 
 class FaultInjector:
-    """The trouble that is planned. Paths are without `/api/v10`, as `/channels/*/messages`."""
+    """The planned faults. Paths omit `/api/v10`, for example `/channels/*/messages`."""
 
     def __init__(self) -> None:
         self.planned: list[Fault] = []
 
     def fail(self, method: str, path: str, *, status: int = 502, times: int = 1, body: Json | None = None) -> Fault:
-        """Answer with an HTTP status, without doing what was asked."""
+        """Return an HTTP status without handling the request."""
         return self._add(Fault("status", method, path, times, status=status, body=body))
 
     def rate_limit(
@@ -58,7 +58,7 @@ class FaultInjector:
         via: bool = True,
         is_global: bool = False,
     ) -> Fault:
-        """Answer 429; without `Via` it looks like a ban by Cloudflare, `everywhere` is the global limit.
+        """Return 429. Without `via` it looks like a ban by Cloudflare; `is_global` is the global limit.
 
         `code` 30046 is the limit on edits of messages older than an hour.
         """
@@ -67,29 +67,29 @@ class FaultInjector:
         return self._add(fault)
 
     def drop(self, method: str, path: str, *, times: int = 1) -> Fault:
-        """Cut the connection before anything was done."""
+        """Abort the connection before the request is handled."""
         return self._add(Fault("drop", method, path, times))
 
     def drop_response(self, method: str, path: str, *, times: int = 1) -> Fault:
-        """Do what was asked, then cut the connection."""
+        """Handle the request, then abort the connection."""
         return self._add(Fault("drop_response", method, path, times))
 
     def delay(self, method: str, path: str, seconds: float, *, times: int = 1) -> Fault:
-        """Wait before doing what was asked."""
+        """Wait before the request is handled."""
         return self._add(Fault("delay", method, path, times, seconds=seconds))
 
     def hold(self, method: str, path: str, *, times: int = 1) -> Fault:
-        """Keep requests until `release()`; `await fault.reached.wait()` tells that one has come."""
+        """Block requests until `release()`; `await fault.reached.wait()` waits for the first one."""
         return self._add(Fault("hold", method, path, times))
 
     def clear(self) -> None:
-        """Forget all trouble, and let held requests go on."""
+        """Remove all faults and continue the blocked requests."""
         for fault in self.planned:
             fault.release()
         self.planned.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
-        """Take the first planned fault that matches a request."""
+        """Return the first planned fault that matches a request, and count it as used."""
         for fault in self.planned:
             if fault.times > 0 and fault.method in ("*", method) and fnmatchcase(path, fault.path):
                 fault.times -= 1

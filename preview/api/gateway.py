@@ -1,5 +1,5 @@
 """The gateway: HELLO, IDENTIFY, READY, heartbeats, RESUME with replay, and events by intents."""
-# ruff: noqa: ASYNC109 (a wait in a test names its own limit)
+# ruff: noqa: ASYNC109 (each wait in a test has its own timeout)
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ import secrets
 import time
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from preview.state import payloads
+from preview.state.core import FakeDiscordState
 from preview.state.event_bus import StateEvent
 from preview.state.world import Json
-
-if TYPE_CHECKING:
-    from preview.state.core import FakeDiscordState
 
 DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 0, 1, 2, 6, 7, 9, 10, 11
 PRESENCE, VOICE, REQUEST_MEMBERS = 3, 4, 8
@@ -30,7 +28,7 @@ MAX_PAYLOAD_BYTES, MAX_PAYLOADS_PER_MINUTE = 4096, 120
 
 @dataclass(eq=False)
 class GatewayConnection:
-    """One WebSocket, with its compression."""
+    """One WebSocket connection with its compression."""
 
     socket: web.WebSocketResponse
     transport: asyncio.BaseTransport | None
@@ -39,7 +37,7 @@ class GatewayConnection:
     received: list[float] = field(default_factory=list)
 
     async def send(self, payload: Json) -> None:
-        """Send one payload; a connection that is gone swallows it."""
+        """Send one payload; a closed connection drops it."""
         text = json.dumps(payload)
         try:
             if self.compressor is None:
@@ -53,7 +51,7 @@ class GatewayConnection:
 
 @dataclass
 class GatewaySession:
-    """What survives a lost connection: the events that were sent, by number."""
+    """A session, which survives a lost connection: it has the events already sent, by sequence number."""
 
     id: str
     shard: tuple[int, int]
@@ -64,13 +62,13 @@ class GatewaySession:
     outbox: asyncio.Queue[Json] = field(default_factory=asyncio.Queue)
 
     def wants(self, guild_id: int | None, intent: int) -> bool:
-        """Tell whether an event goes to this session: by its shard and its intents (0 needs none)."""
+        """Return whether an event goes to this session, by its shard and its intents; intent 0 needs none."""
         number, count = self.shard
         shard = 0 if guild_id is None else (guild_id >> 22) % count
         return shard == number and (not intent or bool(self.intents & intent))
 
     def add(self, event: str, data: Json) -> None:
-        """Number an event and hand it to the connection, if there is one."""
+        """Number an event and queue it for the connection, if there is one."""
         self.sequence += 1
         payload = {"op": DISPATCH, "t": event, "s": self.sequence, "d": data}
         self.events.append(payload)
@@ -80,7 +78,7 @@ class GatewaySession:
 
 
 class Gateway:
-    """All sessions; `heartbeats` has the monotonic times of those received."""
+    """All gateway sessions; `heartbeats` has the monotonic times of the heartbeats received."""
 
     def __init__(self, core: FakeDiscordState, *, heartbeat_interval: float = 41.25) -> None:
         self._core = core
@@ -103,7 +101,7 @@ class Gateway:
         intent: int = 0,
         without_content: Json | None = None,
     ) -> None:
-        """Send an event to the sessions that it is for; `bare` to those that may not read content."""
+        """Send an event to the sessions that want it; those without the content intent get `without_content`."""
         for session in self.sessions.values():
             if session.wants(guild_id, intent):
                 readable = without_content is None or session.intents & MESSAGE_CONTENT
@@ -111,25 +109,25 @@ class Gateway:
 
     @property
     def connected(self) -> bool:
-        """Tell whether a bot is listening."""
+        """Return whether a bot is connected."""
         return any(session.connection for session in self.sessions.values())
 
     async def wait_connected(self, timeout: float = 10.0) -> None:
-        """Wait until a bot listens."""
+        """Wait until a bot is connected."""
         await self._core.event_bus.wait_until(
             lambda: self.connected or None, timeout, "the bot to connect to the gateway"
         )
 
-    # --- trouble on demand
+    # --- fault injection
 
     async def drop(self, code: int = 4000, *, resumable: bool = True) -> None:
-        """Close all connections; unless `resumable`, a RESUME is answered with an invalid session."""
+        """Close all connections; unless `resumable`, the response to RESUME is an invalid session."""
         if not resumable:
             self.sessions.clear()
         await asyncio.gather(*(each.socket.close(code=code) for each in list(self.connections)))
 
     def abort(self) -> None:
-        """Tear all connections down without a closing handshake."""
+        """Abort all connections without a closing handshake."""
         for connection in list(self.connections):
             if isinstance(connection.transport, asyncio.Transport):
                 connection.transport.abort()
@@ -140,7 +138,7 @@ class Gateway:
             await connection.send({"op": RECONNECT, "d": None})
 
     async def invalidate(self, *, resumable: bool = False) -> None:
-        """Invalidate all sessions; the bot has to identify again unless `resumable`."""
+        """Invalidate all sessions; unless `resumable`, the bot must identify again."""
         for connection in list(self.connections):
             if not resumable and connection.session:
                 self.sessions.pop(connection.session.id, None)
@@ -149,7 +147,7 @@ class Gateway:
     # --- one connection
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Serve a WebSocket."""
+        """Handle a WebSocket connection."""
         if self.refuse_status:
             return web.Response(status=self.refuse_status)
         socket = web.WebSocketResponse(max_msg_size=1 << 20)
@@ -237,7 +235,7 @@ class Gateway:
         self._core.event_bus.publish(StateEvent("gateway", detail="identified"))
 
     def _send_ready(self, session: GatewaySession) -> None:
-        """Send READY and, to those who want guilds, one GUILD_CREATE each."""
+        """Send READY and, if the session has the guilds intent, a GUILD_CREATE for each guild."""
         core = self._core
         bot = core.world.bot
         guilds = [each for each in core.world.guilds.values() if bot.id in each.members]

@@ -1,15 +1,15 @@
-"""REST: the first answer to an interaction, and the webhook of its token."""
+"""REST: the response to an interaction, and the webhook of its token."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from preview.api.errors import ApiError, Problem
 from preview.api.message_builder import MessageDraft, edit_message, fill_message
 from preview.api.request_body import current_body
 from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state import payloads
 from preview.state.core import CORE, FakeDiscordState
+from preview.state.errors import ApiError, Problem
 from preview.state.event_bus import StateEvent
 from preview.state.interactions import (
     CHOICES,
@@ -40,7 +40,7 @@ ALLOWED_CALLBACKS = {
 REPLY, CHAT_INPUT_COMMAND, CONTEXT_MENU_COMMAND = 19, 20, 23
 
 
-# --- the first answer
+# --- the response
 
 
 @routes.post(API_PREFIX + "/interactions/{interaction_id}/{token}/callback")
@@ -82,7 +82,7 @@ def _check_callback(interaction: Interaction, body: Json) -> None:
 
 
 def _apply_callback(core: FakeDiscordState, interaction: Interaction, kind: int, draft: MessageDraft) -> None:
-    """Do what the callback says; nothing is recorded of a callback that is refused on the way."""
+    """Apply a callback. A callback that is rejected here leaves no trace."""
     ephemeral = interaction.forced_ephemeral or bool(int(draft.data.get("flags") or 0) & EPHEMERAL)
     response = InteractionResponse(kind, draft.data, interaction.age)
     if kind == MESSAGE:
@@ -96,15 +96,15 @@ def _apply_callback(core: FakeDiscordState, interaction: Interaction, kind: int,
         if kind == UPDATE and interaction.target:
             apply_edit(core, interaction.target, draft, path_prefix="data")
     interaction.answer = response
-    core.event_bus.publish(StateEvent("interaction", interaction=interaction, channel_id=interaction.channel.id))
+    core.event_bus.publish(StateEvent("interaction", interaction_id=interaction.id, channel_id=interaction.channel.id))
 
 
 def _new_message(core: FakeDiscordState, interaction: Interaction, *, ephemeral: bool) -> Message:
-    """Return an empty message from the bot in answer to an interaction."""
+    """Return an empty message from the bot in response to an interaction."""
     world = core.world
     message = Message(world.new_id(), interaction.channel.id, world.bot.id, core.clock.time())
     message.interaction = {
-        "metadata": interaction.metadata(),
+        "metadata": payloads.interaction_metadata(interaction),
         "user_id": interaction.user.id,
         "name": interaction.name if interaction.type == COMMAND else None,
     }
@@ -117,7 +117,7 @@ def _new_message(core: FakeDiscordState, interaction: Interaction, *, ephemeral:
 
 
 def _message_type(interaction: Interaction) -> tuple[int, Message | None]:
-    """Return the message type, and the message that it hangs on: the component's, or the first answer."""
+    """Return the message type and the message replied to: the component's message or the first response."""
     if interaction.answer and interaction.original and interaction.original is not interaction.target:
         return REPLY, interaction.original
     if interaction.from_message:
@@ -126,7 +126,7 @@ def _message_type(interaction: Interaction) -> tuple[int, Message | None]:
 
 
 def message_reference(core: FakeDiscordState, parent: Message) -> Json:
-    """Return the reference of a reply."""
+    """Return the message reference of a reply."""
     out: Json = {"type": 0, "channel_id": str(parent.channel_id), "message_id": str(parent.id)}
     guild_id = core.world.channels[parent.channel_id].guild_id
     return out | ({"guild_id": str(guild_id)} if guild_id else {})
@@ -135,7 +135,7 @@ def message_reference(core: FakeDiscordState, parent: Message) -> Json:
 def post_message(
     core: FakeDiscordState, interaction: Interaction, draft: MessageDraft, *, path_prefix: str = ""
 ) -> Message:
-    """Post a new message in answer to an interaction."""
+    """Post a new message in response to an interaction."""
     ephemeral = interaction.forced_ephemeral or bool(int(draft.data.get("flags") or 0) & EPHEMERAL)
     message = _new_message(core, interaction, ephemeral=ephemeral)
     fill_message(core, message, draft, path_prefix=path_prefix)
@@ -151,7 +151,7 @@ def _post_loading(core: FakeDiscordState, interaction: Interaction, *, ephemeral
 
 
 def apply_edit(core: FakeDiscordState, message: Message, draft: MessageDraft, *, path_prefix: str = "") -> None:
-    """Apply an edit to a message and tell everyone."""
+    """Apply an edit to a message and publish it. A rejected edit changes nothing."""
     before = (message.flags, message.attachments, message.components, message.embeds, message.content)
     try:
         was_loading = edit_message(core, message, draft, path_prefix=path_prefix)
@@ -177,13 +177,13 @@ def _callback_object(core: FakeDiscordState, interaction: Interaction) -> Json:
     return out
 
 
-# --- the webhook of the token
+# --- the token's webhook
 
 WEBHOOK_ROUTE = API_PREFIX + "/webhooks/{application_id}/{token}"
 
 
 def _require_interaction(request: web.Request) -> tuple[FakeDiscordState, Interaction]:
-    """Return the interaction of a token that is answered and younger than 15 minutes."""
+    """Return the interaction of a token; it must have a response and be younger than 15 minutes."""
     core = request.app[CORE]
     interaction = core.interactions_by_token.get(request.match_info["token"])
     if interaction is None or int(request.match_info["application_id"]) != core.world.application.id:
@@ -209,21 +209,21 @@ async def create_followup(request: web.Request) -> web.Response:
         raise ApiError(40094)
     first = interaction.original
     if first and first.loading and not first.deleted:
-        # The first followup takes the place of "is thinking…", and cannot change who sees it.
+        # The first followup replaces "is thinking…" and cannot change its visibility.
         apply_edit(core, first, draft)
         interaction.followups_sent += 1
         return json_response(payloads.message(core, first))
     message = post_message(core, interaction, draft)
     interaction.followups_sent += 1
     interaction.followups.append(message)
-    core.event_bus.publish(StateEvent("interaction", interaction=interaction, channel_id=interaction.channel.id))
+    core.event_bus.publish(StateEvent("interaction", interaction_id=interaction.id, channel_id=interaction.channel.id))
     return (
         json_response(payloads.message(core, message)) if request.query.get("wait") in ("1", "true") else no_content()
     )
 
 
 def _require_message(request: web.Request) -> tuple[FakeDiscordState, Interaction, Message]:
-    """Return a message that a token may read and change: the original and the followups."""
+    """Return a message that a token can read and edit: the original response or a followup."""
     core, interaction = _require_interaction(request)
     wanted = request.match_info["message_id"]
     posted = [interaction.original, *interaction.followups]

@@ -1,19 +1,16 @@
-"""Turn the body of a request into a message: files, flags, components, embeds and mentions."""
+"""Build messages from request bodies: files, flags, components, embeds and mentions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from preview.api.errors import ApiError, Problem
+from preview.api.request_body import RequestBody
+from preview.state.core import FakeDiscordState
+from preview.state.errors import ApiError, Problem
 from preview.state.files import UploadedFile, safe_filename
 from preview.state.world import COMPONENTS_V2, EPHEMERAL, Attachment, Json, Message, walk_components
-from preview.validation import components as rules
-
-if TYPE_CHECKING:
-    from preview.api.request_body import RequestBody
-    from preview.state.core import FakeDiscordState
+from preview.validation import components as component_rules
 
 SETTABLE_FLAGS = (1 << 2) | EPHEMERAL | (1 << 12) | COMPONENTS_V2
 EDITABLE_FLAGS = (1 << 2) | COMPONENTS_V2
@@ -21,7 +18,7 @@ EDITABLE_FLAGS = (1 << 2) | COMPONENTS_V2
 
 @dataclass
 class MessageDraft:
-    """What a request wants a message to be, with the limit on its attachments in bytes."""
+    """The message that a request describes, with the size limit of each attachment in bytes."""
 
     data: Json
     files: dict[int, UploadedFile]
@@ -29,18 +26,18 @@ class MessageDraft:
 
     @classmethod
     def from_body(cls, body: RequestBody, file_limit: int, *, data: Json | None = None) -> MessageDraft:
-        """Take the draft out of a request's body (`data` where it is nested in a callback)."""
+        """Build the draft from a request's body; `data` is the message nested in a callback."""
         return cls((body.json or {}) if data is None else data, body.files, file_limit)
 
 
 def fill_message(core: FakeDiscordState, message: Message, draft: MessageDraft, *, path_prefix: str = "") -> None:
-    """Write a draft into a message that is new, or was empty because the bot was thinking."""
+    """Apply a draft to a new message, or to one that was empty because the bot was thinking."""
     message.flags = (message.flags & EPHEMERAL) | (int(draft.data.get("flags") or 0) & SETTABLE_FLAGS)
     _apply_draft(core, message, draft, path_prefix)
 
 
 def edit_message(core: FakeDiscordState, message: Message, draft: MessageDraft, *, path_prefix: str = "") -> bool:
-    """Write an edit into a message; return whether it was loading before."""
+    """Apply an edit to a message; return whether it was loading before."""
     was_loading = message.loading
     if "flags" in draft.data:
         kept = message.flags & ~(1 << 2)
@@ -68,15 +65,15 @@ def _apply_draft(core: FakeDiscordState, message: Message, draft: MessageDraft, 
 
 
 def _check_draft(message: Message, data: Json, path_prefix: str) -> None:
-    """Check the draft together with what stays of the message."""
-    problems = rules.check_message(data, v2=message.v2)
+    """Check the draft together with the remaining fields of the message."""
+    problems = component_rules.check_message(data, v2=message.v2)
     if message.v2:
         for name in ("content", "embeds"):
             if name not in data and getattr(message, name):
                 text = f"Existing {name} must be set to null when a message becomes Components V2."
                 problems.append(Problem(name, "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2", text))
     elif "components" not in data and any(
-        part["type"] in rules.V2_ONLY for part in walk_components(message.components)
+        part["type"] in component_rules.V2_ONLY for part in walk_components(message.components)
     ):
         problems.append(Problem("flags", "UNION_TYPE_CHOICES", "IS_COMPONENTS_V2 cannot be removed."))
     if problems:
@@ -84,7 +81,7 @@ def _check_draft(message: Message, data: Json, path_prefix: str) -> None:
 
 
 def _attachments(core: FakeDiscordState, message: Message, draft: MessageDraft) -> list[Attachment]:
-    """Return the attachments that the message has afterwards: only those listed are kept."""
+    """Return the attachments of the changed message: only listed ones are kept."""
     present = {each.id: each for each in message.attachments}
     listed = draft.data.get("attachments")
     if listed is None:
@@ -131,7 +128,7 @@ def store_attachment(
     ephemeral: bool = False,
     description: str | None = None,
 ) -> Attachment:
-    """Put an uploaded file into the CDN."""
+    """Store an uploaded file and return its attachment."""
     name = safe_filename(upload.filename)
     title = upload.filename.rpartition(".")[0] if name != upload.filename else None
     size = upload.image_size() or (None, None)
@@ -150,7 +147,7 @@ def store_attachment(
     return attachment
 
 
-# --- components as Discord keeps them
+# --- components as Discord stores them
 
 _DEFAULTS: dict[int, Json] = {
     2: {"disabled": False},
@@ -168,7 +165,7 @@ NULLABLE_FIELDS = {"accent_color", "description"}
 
 
 def _components(given: list[Json]) -> list[Json]:
-    """Number the components that have no id, and fill in what Discord fills in."""
+    """Number the components without an id and fill in Discord's defaults."""
     used_ids = {part["id"] for part in walk_components(given) if part.get("id")}
     numbers = iter(range(1, 1 << 30))
 
@@ -189,7 +186,7 @@ def _components(given: list[Json]) -> list[Json]:
 
 
 def _resolve_references(components: list[Json], embeds: list[Json], attachments: list[Attachment]) -> None:
-    """Point media at attachments by name; refuse names that were not uploaded."""
+    """Point media at attachments by name; reject names that were not uploaded."""
     for part in walk_components(components):
         for holder in (part.get("media"), part.get("file"), *(item["media"] for item in part.get("items") or [])):
             if holder:
@@ -201,7 +198,7 @@ def _resolve_references(components: list[Json], embeds: list[Json], attachments:
 
 
 def _attachment_reference(url: str, attachments: list[Attachment], path: str) -> str:
-    """Return the address to keep: `attachment://NAME` for own attachments, also when given by their CDN address."""
+    """Return the address to store: `attachment://NAME` for own attachments, even if given as a CDN address."""
     if url.startswith("attachment://"):
         name = safe_filename(url.removeprefix("attachment://"))
         if all(each.filename != name for each in attachments):

@@ -1,16 +1,16 @@
-"""REST: messages of a channel, and the reactions on them."""
+"""REST: messages of a channel and their reactions."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
-from preview.api.errors import ApiError, Problem
 from preview.api.interactions import REPLY, apply_edit, message_reference
 from preview.api.message_builder import MessageDraft, fill_message
 from preview.api.request_body import current_body
 from preview.api.rest import API_PREFIX, json_response, no_content
 from preview.state import payloads, permissions
 from preview.state.core import CORE, DIRECT_MESSAGES, GUILD_MESSAGES, FakeDiscordState
+from preview.state.errors import ApiError, Problem
 from preview.state.world import Channel, Json, Message
 
 MESSAGES_ROUTE = API_PREFIX + "/channels/{channel_id}/messages"
@@ -41,7 +41,7 @@ def _require_can_send(core: FakeDiscordState, channel: Channel, draft: MessageDr
 
 
 def _reply_reference(core: FakeDiscordState, channel: Channel, given: Json | None) -> Json | None:
-    """Return the reference of a reply; a missing parent is an error unless the request says otherwise."""
+    """Return the reference of a reply. A missing parent is an error unless `fail_if_not_exists` is false."""
     if not given:
         return None
     if not core.world.permissions(core.world.bot, channel) & permissions.READ_MESSAGE_HISTORY:
@@ -75,7 +75,7 @@ async def create_message(request: web.Request) -> web.Response:
 
 
 def _find_by_nonce(core: FakeDiscordState, channel: Channel, data: Json) -> Message | None:
-    """Return the bot's message with this nonce of the last minutes, if `enforce_nonce` asks for that."""
+    """Return the bot's message with this nonce from the last 5 minutes, if `enforce_nonce` is set."""
     nonce = data.get("nonce")
     if nonce is None or not data.get("enforce_nonce"):
         return None

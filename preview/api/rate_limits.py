@@ -1,4 +1,4 @@
-"""Rate limits: buckets by route and major parameter, and the headers that tell of them."""
+"""Rate limits: buckets by route and major parameter, and their response headers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 @dataclass(frozen=True)
 class RateLimit:
-    """At most `count` requests in `seconds` for each channel or webhook token."""
+    """A limit of `count` requests in `seconds` for each channel or webhook token."""
 
     name: str
     methods: tuple[str, ...]
@@ -20,7 +20,7 @@ class RateLimit:
     seconds: float
 
 
-# Discord publishes no numbers; these are what bots have met: about 5 in 5 s a channel, 5 in 2 s a webhook token.
+# Discord publishes no numbers. Bots have observed about 5 in 5 s for a channel and 5 in 2 s for a webhook token.
 LIMITS = (
     RateLimit("bulk-delete", ("POST",), "/channels/*/messages/bulk-delete", 1, 1.0),
     RateLimit("react", ("PUT", "DELETE"), "/channels/*/messages/*/reactions/*", 1, 0.25),
@@ -35,7 +35,7 @@ GLOBAL = RateLimit("global", (), "", 50, 1.0)
 
 @dataclass
 class RateLimitResult:
-    """Whether a request may go on, with the headers for its answer."""
+    """The result of a check: headers for the response, and the seconds to wait if the request is over the limit."""
 
     headers: dict[str, str]
     retry_after: float | None = None
@@ -43,14 +43,14 @@ class RateLimitResult:
 
 
 class RateLimiter:
-    """Count requests in fixed windows, each starting with its first request; without limits all may pass."""
+    """Count requests in fixed windows that start with their first request. Without limits every request passes."""
 
     def __init__(self, limits: tuple[RateLimit, ...] = LIMITS) -> None:
         self._limits = limits
         self._windows: dict[tuple[str, str], tuple[float, int]] = {}
 
     def check(self, method: str, path: str) -> RateLimitResult:
-        """Count one request."""
+        """Count one request against its limits."""
         if not self._limits:
             return RateLimitResult({})
         if not path.startswith(("/interactions/", "/webhooks/")):
@@ -77,7 +77,7 @@ class RateLimiter:
         return RateLimitResult(headers, reset if over else None)
 
     def _count(self, limit: RateLimit, major: str) -> tuple[int, float, bool]:
-        """Count one request; return what remains, the seconds until the window ends, and whether it is over."""
+        """Count one request; return the remaining requests, the seconds to the window's end, and whether it is over."""
         now = time.monotonic()
         start, used = self._windows.get((limit.name, major), (now, 0))
         if now - start >= limit.seconds:

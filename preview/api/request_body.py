@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from preview.api.errors import ApiError
+from preview.state.errors import ApiError
 from preview.state.files import UploadedFile
 
 MAX_BODY_BYTES = 25 * 1024 * 1024
@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 25 * 1024 * 1024
 
 @dataclass
 class RequestBody:
-    """What a request carries: its JSON, and files by their number."""
+    """The JSON of a request, and its files by number."""
 
     json: Any = None
     files: dict[int, UploadedFile] = field(default_factory=dict)
@@ -28,12 +28,12 @@ BODY: ContextVar[RequestBody] = ContextVar("body")
 
 
 def current_body() -> RequestBody:
-    """Return the body of the request that is being answered."""
+    """Return the body of the current request."""
     return BODY.get()
 
 
 async def read_body(request: web.Request) -> RequestBody:
-    """Read a body; raise 413 above 25 MiB and 50109 for what is not JSON."""
+    """Read a body. Raise 413 above 25 MiB and 50109 for invalid JSON."""
     if request.content_type.startswith("multipart/"):
         return await _read_multipart(request)
     raw = await request.read()
@@ -54,7 +54,7 @@ async def _read_multipart(request: web.Request) -> RequestBody:
         raw = bytes(await part.read(decode=True))
         total += len(raw)
         if total > MAX_BODY_BYTES:
-            continue  # read on, so that the sender gets to see the answer
+            continue  # read to the end, so that the sender receives the response
         number = re.fullmatch(r"files\[(\d+)\]", part.name or "")
         if part.name == "payload_json":
             body.json = _parse_json(raw)

@@ -1,4 +1,4 @@
-"""REST: who am I, gateway, application, guilds, members and users."""
+"""REST: the current user, gateway, application, guilds, members and users."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any
 
 from aiohttp import web
 
-from preview.api.errors import ApiError
 from preview.api.request_body import current_body
 from preview.state import payloads
 from preview.state.core import CORE
+from preview.state.errors import ApiError
 
 API_PREFIX = "/api/v10"
 routes = web.RouteTableDef()
 
 
 def json_response(data: Any, *, status: int = 200) -> web.Response:
-    """Answer with JSON; discord.py reads it only when the content type has no charset."""
+    """Return a JSON response; discord.py parses it only if the content type has no charset."""
     return web.Response(body=json.dumps(data).encode(), status=status, headers={"Content-Type": "application/json"})
 
 
 def no_content() -> web.Response:
-    """Answer 204."""
+    """Return a 204 response."""
     return web.Response(status=204)
 
 

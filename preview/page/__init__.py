@@ -1,1 +1,1 @@
-"""The page in the browser: its files, its feed, and what people do on it."""
+"""The web page of the preview: its files, its WebSocket and its actions."""

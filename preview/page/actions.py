@@ -1,4 +1,4 @@
-"""What a person does on the page, carried out by the simulated person behind it."""
+"""Actions on the page, carried out by the simulated user of the tab."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from preview.state.world import Channel, Json, Message, User
 from preview.users.options import UserActionError
 from preview.users.simulated_user import SimulatedUser
 
-RESPONSE_GRACE_S = 1.0  # seconds that an answer on its way may take beyond what Discord allows
+RESPONSE_GRACE_S = 1.0  # seconds for a response in transit, beyond Discord's limit
 
 
 @dataclass(frozen=True)
 class PageAction:
-    """One thing that somebody does: who, what the page says about it, and the files that came along."""
+    """One action on the page: the user, the page's data and the uploaded files."""
 
     core: FakeDiscordState
     actor: SimulatedUser
@@ -28,33 +28,33 @@ class PageAction:
 
     @property
     def channel(self) -> Channel:
-        """Return the channel where it is done; raise PersonError if the person cannot see it."""
+        """Return the channel of the action. Raise UserActionError if the user cannot see it."""
         channel = self.core.world.channels.get(_number(self.payload.get("channel")))
         if channel is None or not self.core.world.permissions(self.actor.user, channel):
-            raise UserActionError("this channel is not there any more")
+            raise UserActionError("this channel no longer exists")
         return channel
 
     @property
     def message(self) -> Message:
-        """Return the message it is done to; raise PersonError if the person cannot see it."""
+        """Return the target message. Raise UserActionError if the user cannot see it."""
         message = self.core.world.messages.get(_number(self.payload.get("message")))
         if message is None or not self.core.world.can_see(self.actor.user, message):
-            raise UserActionError("this message is not there any more")
+            raise UserActionError("this message no longer exists")
         return message
 
     @property
     def user(self) -> User:
-        """Return the account it is done to."""
+        """Return the target account. Raise UserActionError if there is none."""
         found: User = self._lookup(self.core.world.users, self.payload.get("user"))
         return found
 
     @property
     def values(self) -> dict[str, Any]:
-        """Return the options or fields that were filled in."""
+        """Return the values of the command's options or the modal's fields."""
         return {str(name): self.resolve(value) for name, value in (self.payload.get("values") or {}).items()}
 
     def resolve(self, value: Any) -> Any:
-        """Turn what stands for an account, role, channel or file (`{"user": ID}` …) into the thing itself."""
+        """Replace references to accounts, roles, channels or files (`{"user": ID}` …) by the objects."""
         if isinstance(value, list):
             return [self.resolve(each) for each in value]
         if not isinstance(value, dict):
@@ -67,7 +67,7 @@ class PageAction:
 
     def _lookup(self, objects: dict[int, Any], key: Any) -> Any:
         if (number := _number(key)) not in objects:
-            raise UserActionError("what you chose is not there any more")
+            raise UserActionError("your choice no longer exists")
         return objects[number]
 
 
@@ -134,7 +134,7 @@ async def _delete(action: PageAction) -> Json:
 
 
 async def _wait_for_response(interaction: Interaction) -> Json:
-    """Wait for the bot's first answer and say what the page must do about it."""
+    """Wait for the bot's response and return what the page must do about it."""
     try:
         response = await interaction.response(RESPONSE_TIMEOUT_S + RESPONSE_GRACE_S)
     except (InteractionFailed, TimeoutError):
@@ -157,11 +157,11 @@ ACTIONS: dict[str, Callable[[PageAction], Awaitable[Json]]] = {
 
 
 async def run_action(name: str, action: PageAction) -> Json:
-    """Do it and return what the page needs to know; raise PersonError for what Discord's client would not let do.
+    """Run an action and return the data for the page. Raise UserActionError if Discord's client would not allow it.
 
-    It goes on when the browser that asked is closed meanwhile, as it would at Discord.
+    The action continues if the browser closes meanwhile, as on Discord.
     """
     try:
         return await asyncio.shield(asyncio.ensure_future(ACTIONS[name](action)))
     except (KeyError, TypeError, ValueError) as error:
-        raise UserActionError(f"the page and the preview do not understand each other: {error!r}") from error
+        raise UserActionError(f"the preview cannot read this request of the page: {error!r}") from error

@@ -1,4 +1,4 @@
-"""The page: its files, the feed that keeps it up to date, and what people do on it."""
+"""The server side of the page: static files, a WebSocket with updates, and actions by POST."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler
 
-from preview.api.server import FakeDiscord
 from preview.page import view
 from preview.page.actions import ACTIONS, PageAction, run_action
+from preview.server import FakeDiscord
 from preview.state.event_bus import StateEvent
 from preview.state.files import UploadedFile
 from preview.state.world import Json, User
@@ -36,18 +36,19 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 ALLOWED_FETCH_SITES = ("same-origin", "none")
-MAX_MESSAGE_BYTES = 1 << 16  # bytes of a message on the feed
+MAX_MESSAGE_BYTES = 1 << 16  # bytes of a message from the page
 
 
 class Page:
-    """Serve the page beside a stand-in that has not been started yet.
+    """Add the page to a fake Discord that has not started yet.
 
-    `about` is shown as it is: what the model knows, example prompts. `bot_state` tells how the bot does; announce a
-    change with `bot_changed()`.
+    `about` goes to the page unchanged: the words that the model knows, and example prompts. `bot_state` returns the
+    state of the bot; call `publish_bot_state()` after a change.
     """
 
     def __init__(self, server: FakeDiscord, about: Json, bot_state: Callable[[], Json]) -> None:
         self._core = server.core
+        self._gateway = server.gateway
         self._about = about
         self._bot_state = bot_state
         self._run = secrets.token_hex(8)
@@ -64,7 +65,7 @@ class Page:
         server.app.on_shutdown.append(self._close_sockets)
 
     def publish_bot_state(self) -> None:
-        """Tell everybody how the bot does now."""
+        """Send the state of the bot to all open pages."""
         self._core.event_bus.publish(StateEvent("bot"))
 
     async def _index(self, _: web.Request) -> web.Response:
@@ -77,7 +78,7 @@ class Page:
         for socket in list(self._sockets):
             await socket.close(code=WSCloseCode.GOING_AWAY)
 
-    # --- the feed
+    # --- updates over the WebSocket
 
     async def _websocket(self, request: web.Request) -> web.WebSocketResponse:
         viewer = self._viewer(request.query.get("as", ""))
@@ -95,8 +96,8 @@ class Page:
         return socket
 
     def _viewer(self, name: str) -> User:
-        people = [each for each in self._core.world.users.values() if not each.bot]
-        return next((each for each in people if each.name == name), people[0])
+        users = [each for each in self._core.world.users.values() if not each.bot]
+        return next((each for each in users if each.name == name), users[0])
 
     def _hello(self, viewer: User) -> Json:
         return {"kind": "hello", "run": self._run, "about": self._about, "bot": self._bot_status()} | view.server_tree(
@@ -104,12 +105,12 @@ class Page:
         )
 
     def _bot_status(self) -> Json:
-        return self._bot_state() | {"connected": self._core.gateway.connected}
+        return self._bot_state() | {"connected": self._gateway.connected}
 
     async def _send_events(
         self, socket: web.WebSocketResponse, viewer: User, events: asyncio.Queue[StateEvent]
     ) -> None:
-        """Pass on what the viewer may know; things are described as they are when they are sent."""
+        """Send the updates that the viewer can see; each shows the state at the time of sending."""
         with suppress(ConnectionError):
             while True:
                 update = self._event_update(await events.get(), viewer)
@@ -134,14 +135,14 @@ class Page:
         return None
 
     async def _answer_requests(self, socket: web.WebSocketResponse, viewer: User) -> None:
-        """Answer what the page asks for on the feed, so that no older state can overtake a newer one."""
+        """Answer requests for channel contents over the WebSocket, so that no older state overtakes a newer one."""
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
                 continue
             try:
-                wanted = json.loads(message.data)
-                channel = self._core.world.channels.get(int(wanted["open"]))
-                before = int(wanted.get("before") or 0) or None
+                query = json.loads(message.data)
+                channel = self._core.world.channels.get(int(query["open"]))
+                before = int(query.get("before") or 0) or None
             except (ValueError, KeyError, TypeError):
                 continue
             if channel and self._core.world.permissions(viewer, channel):
@@ -149,7 +150,7 @@ class Page:
                     {"kind": "contents"} | view.channel_messages(self._core, viewer, channel, before)
                 )
 
-    # --- what people do
+    # --- actions
 
     async def _handle_action(self, request: web.Request) -> web.Response:
         action = request.match_info["action"]
@@ -173,7 +174,7 @@ class Page:
 
 
 def _static_file(name: str) -> web.Response:
-    """Answer with one of the page's files as it is now: they are small, and who works on them sees every change."""
+    """Return one of the page's files. It is read each time: the files are small, and edits show on reload."""
     try:
         body = (STATIC_FOLDER / name).read_bytes()
     except FileNotFoundError:
@@ -184,7 +185,7 @@ def _static_file(name: str) -> web.Response:
 
 @web.middleware
 async def reject_cross_site(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what a browser sends on behalf of another site, a link on one included."""
+    """Reject requests that a browser sends for another site; links from other sites count too."""
     if request.headers.get("Sec-Fetch-Site", "none") not in ALLOWED_FETCH_SITES:
         return web.Response(status=403, text="Cross-site requests are refused. Type the address into the browser.")
     return await handler(request)

@@ -1,22 +1,18 @@
-"""What the page shows of the world, as JSON, through the eyes of one person."""
+"""The world as JSON for the page, limited to what one user can see."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from preview.seed_data import USER_NOTES
 from preview.state import payloads, permissions
+from preview.state.core import FakeDiscordState
 from preview.state.world import Channel, Guild, Json, Message, User
 from preview.users.simulated_user import CHAT_INPUT, MESSAGE_MENU, USER_MENU, SimulatedUser
 
-if TYPE_CHECKING:
-    from preview.state.core import FakeDiscordState
-
-PAGE_SIZE = 50  # messages that are fetched together
+PAGE_SIZE = 50  # messages fetched at a time
 
 
 def server_tree(core: FakeDiscordState, viewer: User) -> Json:
-    """Describe everybody, and the places that the viewer can see."""
+    """Return all users, and the servers and channels that the viewer can see."""
     world = core.world
     return {
         "me": str(viewer.id),
@@ -28,7 +24,7 @@ def server_tree(core: FakeDiscordState, viewer: User) -> Json:
 
 
 def channel_messages(core: FakeDiscordState, viewer: User, channel: Channel, before: int | None = None) -> Json:
-    """Describe a channel: its newest messages (or those before an id), and the commands on offer there."""
+    """Return a channel's newest messages, or those before an id, and the commands available there."""
     user = SimulatedUser(core, viewer)
     visible = [each for each in user.visible_messages(channel) if before is None or each.id < before]
     return {
@@ -43,7 +39,7 @@ def channel_messages(core: FakeDiscordState, viewer: User, channel: Channel, bef
 
 
 def message(core: FakeDiscordState, each: Message, viewer: User) -> Json:
-    """Describe a message; what it replies to is left out where the viewer cannot see that."""
+    """Return a message, without the message it replies to if the viewer cannot see that one."""
     rights = core.world.permissions(viewer, core.world.channels[each.channel_id])
     parent = core.world.messages.get(int((each.reference or {}).get("message_id", 0)))
     out = payloads.message(core, each) | {

@@ -1,1 +1,1 @@
-"""What the stand-in knows: the world, its events, and how Discord writes them."""
+"""The state of the fake Discord: the world, its events, and Discord's JSON for both."""

@@ -1,11 +1,11 @@
-"""The stand-in's clock, which a test can put forward."""
+"""The clock of the fake Discord, which a test can advance."""
 
 import time
 from datetime import UTC, datetime
 
 
 class Clock:
-    """Tell the real time plus whatever was added with `advance`."""
+    """The real time plus the seconds added with `advance`."""
 
     def __init__(self) -> None:
         self._ahead = 0.0
@@ -15,14 +15,14 @@ class Clock:
         return time.time() + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Put the clock forward."""
+        """Move the clock forward."""
         self._ahead += seconds
 
     def iso(self) -> str:
-        """Return the time as Discord writes it."""
+        """Return the time in Discord's format."""
         return iso(self.time())
 
 
 def iso(seconds: float) -> str:
-    """Write `seconds` since 1970 as an ISO 8601 time in UTC."""
+    """Return `seconds` since 1970 as an ISO 8601 time in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")

@@ -1,4 +1,4 @@
-"""What all parts of the stand-in share: the world, the clock, the records, and how changes are told."""
+"""The state that all parts of the fake Discord share: the world, its clock, the records and the events."""
 
 from __future__ import annotations
 
@@ -6,24 +6,18 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 from urllib.parse import quote
 
 from aiohttp import web
 
-from preview.api import reactions
-from preview.api.errors import ApiError, Problem
-from preview.api.fault_injection import FaultInjector
-from preview.state import payloads, permissions
+from preview.state import payloads, permissions, reactions
+from preview.state.errors import ApiError, Problem
 from preview.state.event_bus import EventBus, StateEvent
 from preview.state.files import FileStore
+from preview.state.interactions import Interaction
 from preview.state.mentions import notified_user_ids, resolve_mentions
 from preview.state.world import TEXT, Attachment, Channel, Guild, Json, Message, World
-
-if TYPE_CHECKING:
-    from preview.api.gateway import Gateway
-    from preview.state.interactions import Interaction
-    from preview.validation.openapi import OpenApi
 
 CDN_URL_LIFETIME_S = 24 * 3600.0
 GUILDS, GUILD_MESSAGES, GUILD_REACTIONS, GUILD_TYPING = 1 << 0, 1 << 9, 1 << 10, 1 << 11
@@ -46,7 +40,7 @@ class Violation:
 
 @dataclass
 class RecordedRequest:
-    """One REST request of the bot: when it came, what it said, and how it was answered."""
+    """One REST request of the bot: its time, its body and the response."""
 
     at: float
     method: str
@@ -61,25 +55,37 @@ class RecordedRequest:
 
 @dataclass(frozen=True)
 class Ping:
-    """Somebody was notified by a message."""
+    """A message notified a user."""
 
     at: float
     message_id: int
     user_id: int
 
 
+class SendEvent(Protocol):
+    """Send an event to the gateway's sessions (see `Gateway.dispatch`)."""
+
+    def __call__(
+        self,
+        event: str,
+        data: Json,
+        *,
+        guild_id: int | None = None,
+        intent: int = 0,
+        without_content: Json | None = None,
+    ) -> None: ...
+
+
 class FakeDiscordState:
-    """The state that REST, gateway, CDN and the simulated people work on."""
+    """The state that the REST API, the gateway, the CDN and the simulated users work on."""
 
-    gateway: Gateway
+    send_event: SendEvent  # set by the server, whose gateway needs this state first
 
-    def __init__(self, world: World, files: FileStore, openapi: OpenApi | None = None) -> None:
+    def __init__(self, world: World, files: FileStore) -> None:
         self.world = world
         self.clock = world.clock
         self.files = files
-        self.openapi = openapi
         self.event_bus = EventBus()
-        self.faults = FaultInjector()
         self.base_url = ""
         self.interactions: dict[int, Interaction] = {}
         self.interactions_by_token: dict[str, Interaction] = {}
@@ -92,13 +98,13 @@ class FakeDiscordState:
         self._secret = secrets.token_bytes(16)
 
     def add_interaction(self, interaction: Interaction) -> None:
-        """Remember an interaction by its id and its token."""
+        """Store an interaction under its id and its token."""
         self.interactions[interaction.id] = self.interactions_by_token[interaction.token] = interaction
 
-    # --- the CDN's addresses
+    # --- CDN addresses
 
     def cdn_url(self, attachment: Attachment) -> str:
-        """Return the signed address of an attachment, good for a day."""
+        """Return the signed address of an attachment, valid for a day."""
         place = "ephemeral-attachments" if attachment.ephemeral else "attachments"
         path = f"/{place}/{attachment.channel_id}/{attachment.id}/{quote(attachment.filename)}"
         issued = int(self.clock.time())
@@ -109,10 +115,10 @@ class FakeDiscordState:
         """Return the signature of a CDN address."""
         return hmac.new(self._secret, f"{path}{expires:x}".encode(), hashlib.sha256).hexdigest()
 
-    # --- looking things up as the bot may see them
+    # --- lookups, limited to what the bot can see
 
     def channel(self, channel_id: str | int) -> Channel:
-        """Return a channel that the bot can see; raise Unknown Channel or Missing Access."""
+        """Return a channel that the bot can see. Raise Unknown Channel or Missing Access."""
         channel = self.world.channels.get(int(channel_id)) if str(channel_id).isdigit() else None
         if channel is None:
             raise ApiError(10003)
@@ -121,14 +127,14 @@ class FakeDiscordState:
         return channel
 
     def message(self, channel: Channel, message_id: str | int) -> Message:
-        """Return a message of a channel; ephemeral ones are unknown to the channel's API."""
+        """Return a message of a channel. Ephemeral messages are unknown to the channel API."""
         message = self.world.messages.get(int(message_id)) if str(message_id).isdigit() else None
         if message is None or message.channel_id != channel.id or message.visible_to is not None:
             raise ApiError(10008)
         return message
 
     def guild(self, guild_id: str | int) -> Guild:
-        """Return a guild that the bot is a member of."""
+        """Return a guild that the bot is a member of. Raise Unknown Guild or Missing Access."""
         guild = self.world.guilds.get(int(guild_id))
         if guild is None:
             raise ApiError(10004)
@@ -137,23 +143,23 @@ class FakeDiscordState:
         return guild
 
     def require(self, channel: Channel, needed: int) -> None:
-        """Raise Missing Permissions unless the bot has all of `needed` in a channel."""
+        """Raise Missing Permissions unless the bot has all `needed` permissions in a channel."""
         if needed & ~self.world.permissions(self.world.bot, channel):
             raise ApiError(50013)
 
-    # --- changing messages
+    # --- changes to messages
 
     def update_mentions(self, message: Message, allowed: Json | None) -> None:
-        """Work out whom a message mentions under `allowed_mentions`."""
+        """Resolve the mentions of a message under `allowed_mentions`."""
         channel = self.world.channels[message.channel_id]
         author = self.world.users[message.author_id]
-        may_everyone = bool(self.world.permissions(author, channel) & permissions.MENTION_EVERYONE)
-        resolved = resolve_mentions(self.world, message, allowed, may_everyone=may_everyone)
+        can_mention_everyone = bool(self.world.permissions(author, channel) & permissions.MENTION_EVERYONE)
+        resolved = resolve_mentions(self.world, message, allowed, can_mention_everyone=can_mention_everyone)
         message.mention_ids, message.mention_role_ids = resolved.user_ids, resolved.role_ids
         message.mention_everyone = resolved.everyone
 
     def add_message(self, message: Message) -> None:
-        """Put a new message into the world, ping people and tell everyone."""
+        """Add a new message to the world, record its pings and publish it."""
         self.world.messages[message.id] = message
         message.record_revision(self.clock.time())
         if not message.loading:
@@ -161,7 +167,7 @@ class FakeDiscordState:
         self._dispatch_message(message, "MESSAGE_CREATE")
 
     def update_message(self, message: Message, *, edited: bool = True, was_loading: bool = False) -> None:
-        """Note that a message has changed; the end of a deferral pings like a new message."""
+        """Publish a changed message. The end of a deferral pings like a new message."""
         if edited and not was_loading:
             message.edited_at = self.clock.time()
         message.record_revision(self.clock.time())
@@ -180,12 +186,12 @@ class FakeDiscordState:
         self.publish_deleted([message])
 
     def publish_deleted(self, messages: list[Message]) -> None:
-        """Tell those who look at the channel that messages are gone."""
+        """Publish the deletion of messages to the event bus, but not to the bot."""
         for message in messages:
             self.event_bus.publish(StateEvent("message_delete", message=message, channel_id=message.channel_id))
 
     def react(self, message: Message, emoji: str, user_id: int, *, add: bool) -> None:
-        """Add or remove a reaction, and tell the bot."""
+        """Add or remove a reaction and publish it."""
         if not reactions.set_reaction(message, emoji, user_id, add=add):
             return
         channel = self.world.channels[message.channel_id]
@@ -236,22 +242,22 @@ class FakeDiscordState:
         *,
         without_content: Json | None = None,
     ) -> None:
-        """Send an event about a channel to the sessions that may and want to have it (see `Gateway.dispatch`)."""
+        """Send an event about a channel to the bot if it can see the channel (see `Gateway.dispatch`)."""
         if not self.world.permissions(self.world.bot, channel):
             return
         intent = guild_intent if channel.guild_id else direct_intent
-        self.gateway.dispatch(event, data, guild_id=channel.guild_id, intent=intent, without_content=without_content)
+        self.send_event(event, data, guild_id=channel.guild_id, intent=intent, without_content=without_content)
 
     def start_typing(self, channel: Channel, user_id: int) -> None:
-        """Say that somebody is typing."""
+        """Publish that a user is typing."""
         out = {"channel_id": str(channel.id), "user_id": str(user_id), "timestamp": int(self.clock.time())}
         self.dispatch("TYPING_START", out | self._guild_field(channel), channel, GUILD_TYPING, DIRECT_TYPING)
         self.event_bus.publish(StateEvent("typing", channel_id=channel.id, detail=str(user_id)))
 
-    # --- changing guilds and channels
+    # --- changes to guilds and channels
 
     def dispatch_channel(self, channel: Channel, change: str) -> None:
-        """Tell the bot of a channel or thread that was created, updated or deleted (`what` in upper case)."""
+        """Publish a changed channel or thread; `change` is CREATE, UPDATE or DELETE."""
         entity = "CHANNEL" if channel.type == TEXT or channel.guild_id is None else "THREAD"
         self.dispatch(f"{entity}_{change}", payloads.channel(self, channel), channel, GUILDS, GUILDS)
         self.event_bus.publish(StateEvent("channel", channel_id=channel.id, detail=change.lower()))
@@ -267,16 +273,16 @@ class FakeDiscordState:
         del self.world.channels[channel.id]
 
     def join_guild(self, guild: Guild) -> None:
-        """Install the application to a guild while the bot is running."""
+        """Add the bot to a guild while it is running."""
         self.world.add_member(self.world.bot, guild)
         created = payloads.guild_create(self, guild)
-        del created["unavailable"]  # only the guilds of READY have it; discord.py tells a new guild by its absence
-        self.gateway.dispatch("GUILD_CREATE", created, guild_id=guild.id, intent=GUILDS)
+        del created["unavailable"]  # only in READY's guilds; discord.py recognises a new guild by its absence
+        self.send_event("GUILD_CREATE", created, guild_id=guild.id, intent=GUILDS)
 
     def leave_guild(self, guild: Guild) -> None:
         """Remove the bot from a guild while it is running."""
         guild.members.pop(self.world.bot.id, None)
-        self.gateway.dispatch("GUILD_DELETE", {"id": str(guild.id)}, guild_id=guild.id, intent=GUILDS)
+        self.send_event("GUILD_DELETE", {"id": str(guild.id)}, guild_id=guild.id, intent=GUILDS)
 
 
 CORE = web.AppKey("core", FakeDiscordState)

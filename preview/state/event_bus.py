@@ -1,56 +1,54 @@
-"""What happens in the stand-in, told to whoever waits for it."""
-# ruff: noqa: ASYNC109 (a wait in a test names its own limit)
+"""Changes of the fake Discord's state, published to subscribers."""
+# ruff: noqa: ASYNC109 (each wait in a test has its own timeout)
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from preview.state.interactions import Interaction
-    from preview.state.world import Message
+from preview.state.world import Message
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class StateEvent:
-    """One change; `kind` is `message_create`, `message_update`, `message_delete`, `typing`, `interaction`
-    (created, answered or failed), `commands`, `gateway`, `channel`, `guild`, `request` (one was answered).
+    """One change of the state.
+
+    `kind` is `message_create`, `message_update`, `message_delete`, `typing`, `interaction` (created, answered or
+    failed), `commands`, `gateway`, `channel`, `guild`, `request` (a REST request was answered) or `bot`.
     """
 
     kind: str
     message: Message | None = None
-    interaction: Interaction | None = None
+    interaction_id: int | None = None
     channel_id: int | None = None
     detail: str = ""
 
 
 def accept_all(event: StateEvent) -> bool:
-    """Care for every event."""
+    """Accept every event."""
     return True
 
 
 @dataclass
 class EventBus:
-    """Hand every event to those who care for it, in order."""
+    """Deliver every event to the subscribers whose predicate accepts it, in order."""
 
-    _queues: dict[asyncio.Queue[StateEvent], Callable[[StateEvent], bool]] = field(default_factory=dict)
+    _queues: dict[asyncio.Queue[StateEvent], Callable[[StateEvent], bool]] = field(default_factory=dict, repr=False)
 
     def publish(self, event: StateEvent) -> None:
-        """Tell all subscribers."""
+        """Deliver an event to the subscribers."""
         for queue, predicate in self._queues.items():
             if predicate(event):
                 queue.put_nowait(event)
 
     @contextmanager
     def subscribe(self, predicate: Callable[[StateEvent], bool] = accept_all) -> Iterator[asyncio.Queue[StateEvent]]:
-        """Open a queue that gets events from now on."""
+        """Open a queue that receives events while the block runs."""
         queue: asyncio.Queue[StateEvent] = asyncio.Queue()
         self._queues[queue] = predicate
         try:
@@ -65,7 +63,10 @@ class EventBus:
         description: str = "a change",
         predicate: Callable[[StateEvent], bool] = accept_all,
     ) -> T:
-        """Look now and after every event; return what `look` finds, or raise TimeoutError that names `what`."""
+        """Return the first true result of `check`, called now and after every accepted event.
+
+        Raise TimeoutError, with the `description`, after `timeout` seconds.
+        """
         with self.subscribe(predicate) as queue:
             try:
                 async with asyncio.timeout(timeout):

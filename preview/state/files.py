@@ -14,18 +14,18 @@ from PIL import Image, UnidentifiedImageError
 
 @dataclass(frozen=True)
 class UploadedFile:
-    """A file that somebody sends."""
+    """A file that a user or the bot uploads."""
 
     filename: str
     data: bytes
     content_type: str | None = None
 
     def guess_content_type(self) -> str | None:
-        """Return the content type, guessed from the name where none was given."""
+        """Return the content type, guessed from the name if none was given."""
         return self.content_type or mimetypes.guess_type(self.filename)[0]
 
     def image_size(self) -> tuple[int, int] | None:
-        """Return width and height in pixels if Pillow knows the picture."""
+        """Return width and height in pixels if Pillow can read the image."""
         try:
             with Image.open(io.BytesIO(self.data)) as image:
                 return image.size
@@ -34,14 +34,14 @@ class UploadedFile:
 
 
 def safe_filename(name: str) -> str:
-    """Return the name that Discord gives an uploaded file: spaces as `_`, other special characters gone."""
+    """Return Discord's name for an uploaded file: spaces become `_`, other special characters are removed."""
     name = unicodedata.normalize("NFKD", Path(name.replace("\\", "/")).name).replace(" ", "_")
     stem, dot, extension = re.sub(r"[^A-Za-z0-9_.\-]", "", name).rpartition(".")
     return f"{stem.strip('.') or 'unknown'}{dot}{extension}" if dot else extension or "unknown"
 
 
 class FileStore:
-    """Keep bytes by attachment id."""
+    """Store the bytes of attachments by id."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder

@@ -1,19 +1,15 @@
-"""An interaction: what a person did, what the bot was told, and how it answered."""
-# ruff: noqa: ASYNC109 (a wait in a test names its own limit)
+"""Interactions: what a user did, and how the bot responded."""
+# ruff: noqa: ASYNC109 (each wait in a test has its own timeout)
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from preview.state import payloads
-from preview.state.event_bus import StateEvent
-from preview.state.world import Channel, Json, Message, User
-
-if TYPE_CHECKING:
-    from preview.state.core import FakeDiscordState
+from preview.state.event_bus import EventBus, StateEvent
+from preview.state.world import Channel, Json, Message, User, World
 
 T = TypeVar("T")
 COMMAND, COMPONENT, AUTOCOMPLETE, MODAL_SUBMIT = 2, 3, 4, 5
@@ -25,7 +21,7 @@ MAX_USER_INSTALL_FOLLOWUPS = 5
 
 @dataclass
 class InteractionResponse:
-    """The bot's first answer: the callback's type, its data, and the seconds it took."""
+    """The bot's response: the callback's type, its data, and the seconds until it came."""
 
     type: int
     data: Json
@@ -35,9 +31,10 @@ class InteractionResponse:
 
 @dataclass(eq=False)
 class Interaction:
-    """One interaction and everything that came of it; the `await`able methods are for tests."""
+    """One interaction with the bot's response and messages. The async methods are for tests."""
 
-    core: FakeDiscordState
+    world: World
+    event_bus: EventBus
     id: int
     type: int
     user: User
@@ -46,43 +43,43 @@ class Interaction:
     created_at: float
     token: str = field(default_factory=lambda: secrets.token_urlsafe(48), repr=False)
     name: str = ""
-    owners: Json = field(default_factory=dict)
+    owners: Json = field(default_factory=dict)  # Discord's authorizing_integration_owners; stored as `owners`
     context: int = 0
     file_limit: int = 0
     forced_ephemeral: bool = False
     target: Message | None = None
     parent: Interaction | None = None
-    answer: InteractionResponse | None = None
+    answer: InteractionResponse | None = None  # the response; stored as `answer`
     failed: bool = False
     original: Message | None = None
     followups: list[Message] = field(default_factory=list)
     followups_sent: int = 0
 
-    # --- what a test asks
+    # --- waits for tests
 
     async def response(self, timeout: float = 5.0) -> InteractionResponse:
-        """Wait for the first answer; raise InteractionFailed if the bot let 3 seconds pass."""
+        """Wait for the bot's response. Raise InteractionFailed if none came within 3 seconds."""
 
         def check() -> InteractionResponse | None:
             if self.answer is None and self.failed:
                 raise InteractionFailed(self)
             return self.answer
 
-        return await self._wait_until(check, timeout, "an answer")
+        return await self._wait_until(check, timeout, "a response")
 
     async def message(self, timeout: float = 10.0) -> Message:
-        """Wait for the message of the first answer, beyond "is thinking…"."""
+        """Wait for the message of the response; "is thinking…" does not count."""
 
         def check() -> Message | None:
             return self.original if self.original and not self.original.loading else None
 
-        answer = await self.response(timeout)
-        if answer.type in (CHOICES, MODAL):
-            raise AssertionError(f"{self!s} was answered with type {answer.type}, not with a message")
+        response = await self.response(timeout)
+        if response.type in (CHOICES, MODAL):
+            raise AssertionError(f"the response to {self!s} has type {response.type}, not a message")
         return await self._wait_until(check, timeout, "a message")
 
     async def followup(self, index: int = 0, timeout: float = 10.0) -> Message:
-        """Wait for a followup, the first being number 0."""
+        """Wait for a followup; the first has index 0."""
 
         def check() -> Message | None:
             return self.followups[index] if len(self.followups) > index else None
@@ -90,39 +87,39 @@ class Interaction:
         return await self._wait_until(check, timeout, f"followup {index}")
 
     async def wait_for(self, predicate: Callable[[Message], object], timeout: float = 10.0) -> Message:
-        """Wait until the first answer or a followup satisfies `test`."""
+        """Wait until the response or a followup satisfies `predicate`, and return that message."""
 
         def check() -> Message | None:
             posted = [self.original, *self.followups]
             return next((each for each in posted if each and not each.deleted and predicate(each)), None)
 
-        return await self._wait_until(check, timeout, "a certain message")
+        return await self._wait_until(check, timeout, "a matching message")
 
     async def modal(self, timeout: float = 5.0) -> Json:
-        """Wait for the form that the bot answers with."""
-        answer = await self.response(timeout)
-        if answer.type != MODAL:
-            raise AssertionError(f"{self!s} was answered with type {answer.type}, not with a modal")
-        return answer.data
+        """Wait for the modal that the bot responds with."""
+        response = await self.response(timeout)
+        if response.type != MODAL:
+            raise AssertionError(f"the response to {self!s} has type {response.type}, not a modal")
+        return response.data
 
     async def _wait_until(self, check: Callable[[], T | None], timeout: float, description: str) -> T:
         def predicate(event: StateEvent) -> bool:
-            return event.channel_id == self.channel.id and (event.interaction or self) is self
+            return event.channel_id == self.channel.id and event.interaction_id in (None, self.id)
 
-        return await self.core.event_bus.wait_until(check, timeout, f"{description} in answer to {self!s}", predicate)
+        return await self.event_bus.wait_until(check, timeout, f"{description} to {self!s}", predicate)
 
     @property
     def messages(self) -> list[Message]:
-        """Return what the bot posted in answer and still exists."""
+        """Return the response and the followups that still exist."""
         return [each for each in (self.original, *self.followups) if each and not each.deleted]
 
     def __str__(self) -> str:
         return f"{self.name or self.data.get('custom_id')} by {self.user.name}"
 
-    # --- surviving a restart
+    # --- persistence
 
     def to_json(self) -> Json:
-        """Write down what a later run needs in order to accept the token."""
+        """Return as JSON what a later run needs in order to accept the token."""
         plain_fields = (
             "id",
             "type",
@@ -141,76 +138,35 @@ class Interaction:
         return out | {"answer": self.answer and asdict(self.answer)}
 
     @classmethod
-    def from_json(cls, core: FakeDiscordState, stored: Json) -> Interaction:
-        """Read what `stored` wrote."""
-        world, fields = core.world, dict(stored)
-        known = world.messages
+    def from_json(cls, world: World, event_bus: EventBus, stored: Json) -> Interaction:
+        """Build an interaction from what `to_json` returned."""
+        fields, known = dict(stored), world.messages
         fields |= {"user": world.users[fields["user"]], "channel": world.channels[fields["channel"]]}
         fields |= {name: known.get(fields[name]) for name in ("target", "original")}
         fields["followups"] = [known[each] for each in fields["followups"] if each in known]
         fields["answer"] = InteractionResponse(**fields["answer"]) if fields["answer"] else None
-        return cls(core, **fields)
+        return cls(world, event_bus, **fields)
 
-    # --- what Discord keeps track of
+    # --- state that Discord tracks
 
     @property
     def age(self) -> float:
-        """Return the seconds since the person acted."""
-        return self.core.clock.time() - self.created_at
+        """Return the seconds since the user acted."""
+        return self.world.clock.time() - self.created_at
 
     @property
     def is_user_install_only(self) -> bool:
-        """Tell whether only the person, not the guild, installed the application."""
+        """Return whether only the user, not the guild, installed the application."""
         return "0" not in self.owners
 
     @property
     def from_message(self) -> bool:
-        """Tell whether the interaction began at a message's component, so that the message can be updated."""
+        """Return whether the interaction began at a message's component, so that the message can be updated."""
         return self.target is not None and (self.type == COMPONENT or self.type == MODAL_SUBMIT)
-
-    def metadata(self) -> Json:
-        """Return the interaction's mark on the messages that answer it."""
-        out: Json = {"id": str(self.id), "type": self.type, "authorizing_integration_owners": self.owners}
-        if self.type == COMPONENT and self.target:
-            out["interacted_message_id"] = str(self.target.id)
-        if self.type == MODAL_SUBMIT and self.parent:
-            out["triggering_interaction_metadata"] = self.parent.metadata() | {"user": payloads.user(self.user)}
-        return out
-
-    def payload(self) -> Json:
-        """Return the data of INTERACTION_CREATE."""
-        core, guild = self.core, self.core.world.channel_guild(self.channel)
-        out: Json = {
-            "id": str(self.id),
-            "application_id": str(core.world.application.id),
-            "type": self.type,
-            "data": self.data,
-            "token": self.token,
-            "version": 1,
-            "channel": payloads.partial_channel(core, self.channel, self.user),
-            "channel_id": str(self.channel.id),
-            "app_permissions": str(payloads.app_permissions(core, self.channel)),
-            "locale": self.user.locale,
-            "entitlements": [],
-            "entitlement_sku_ids": [],
-            "authorizing_integration_owners": self.owners,
-            "context": self.context,
-            "attachment_size_limit": self.file_limit,
-        }
-        if guild is None:
-            out["user"] = payloads.user(self.user)
-        else:
-            rights = str(core.world.permissions(self.user, self.channel))
-            out["member"] = payloads.member(core, guild, self.user.id) | {"permissions": rights}
-            out["guild_id"], out["guild_locale"] = str(guild.id), guild.locale
-            out["guild"] = {"id": str(guild.id), "locale": guild.locale, "features": guild.features}
-        if self.from_message and self.target:
-            out["message"] = payloads.message(core, self.target)
-        return out
 
 
 class InteractionFailed(AssertionError):
-    """The person would read "The application did not respond"."""
+    """The user would read "The application did not respond"."""
 
     def __init__(self, interaction: Interaction) -> None:
         super().__init__(f"The application did not respond to {interaction!s} within {RESPONSE_TIMEOUT_S:.0f} s")

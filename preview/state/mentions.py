@@ -1,4 +1,4 @@
-"""Who a message mentions, and whom it therefore notifies."""
+"""Mentions in a message, and the users that it notifies."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ class Mentions:
     everyone: bool = False
 
 
-def resolve_mentions(world: World, message: Message, allowed: Json | None, *, may_everyone: bool) -> Mentions:
-    """Return what `allowed_mentions` leaves of the mentions in a message; None allows what Discord allows."""
+def resolve_mentions(world: World, message: Message, allowed: Json | None, *, can_mention_everyone: bool) -> Mentions:
+    """Return the mentions in a message that `allowed_mentions` permits; None means Discord's default.
+
+    `can_mention_everyone` is whether the author has the permission Mention Everyone.
+    """
     text = "\n".join(
         [message.content, *(part["content"] for part in walk_components(message.components) if part["type"] == 10)]
     )
@@ -24,10 +27,10 @@ def resolve_mentions(world: World, message: Message, allowed: Json | None, *, ma
     guild = world.channel_guild(world.channels[message.channel_id])
     known = guild.roles if guild else {}
     roles = [one for one in dict.fromkeys(map(int, re.findall(r"<@&(\d+)>", text))) if one in known]
-    everyone = may_everyone and re.search(r"@(everyone|here)\b", text) is not None
+    everyone = can_mention_everyone and re.search(r"@(everyone|here)\b", text) is not None
     found = Mentions(
         [one for one in written if _allows(allowed, "users", one)],
-        [one for one in roles if (known[one].mentionable or may_everyone) and _allows(allowed, "roles", one)],
+        [one for one in roles if (known[one].mentionable or can_mention_everyone) and _allows(allowed, "roles", one)],
         everyone and _allows(allowed, "everyone", 0),
     )
     replied = _replied_user(world, message)
@@ -43,13 +46,13 @@ def _allows(allowed: Json | None, kind: str, one: int) -> bool:
 
 
 def _replied_user(world: World, message: Message) -> User | None:
-    """Return the author of the message that this one replies to, unless it is the writer of both."""
+    """Return the author of the message that this one replies to, unless both have the same author."""
     parent = world.messages.get(int((message.reference or {}).get("message_id", 0)))
     return world.users[parent.author_id] if parent and parent.author_id != message.author_id else None
 
 
 def notified_user_ids(world: World, message: Message) -> list[int]:
-    """Return the ids of the people whom a new message pings."""
+    """Return the ids of the users whom a new message pings."""
     if message.visible_to is not None:
         return [message.visible_to] if message.visible_to in message.mention_ids else []
     guild = world.channel_guild(world.channels[message.channel_id])

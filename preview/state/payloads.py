@@ -1,22 +1,29 @@
-"""How the world looks on the wire: Discord's JSON for users, members, guilds, channels and messages."""
+"""Discord's JSON for users, members, guilds, channels, messages and interactions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from preview.state import permissions
-from preview.state.clock import iso
-from preview.state.world import GROUP_DM, TEXT, Attachment, Channel, Guild, Json, Message, Reaction, Role, User
-
-if TYPE_CHECKING:
-    from preview.state.core import FakeDiscordState
+from preview.state.clock import Clock, iso
+from preview.state.interactions import COMPONENT, MODAL_SUBMIT, Interaction
+from preview.state.world import GROUP_DM, TEXT, Attachment, Channel, Guild, Json, Message, Reaction, Role, User, World
 
 VERIFY_KEY = "0" * 64
 MESSAGE_CONTENT = 1 << 15
 
 
+class PayloadSource(Protocol):
+    """The source of the payloads: the world, its clock, and signed addresses of attachments."""
+
+    world: World
+    clock: Clock
+
+    def cdn_url(self, attachment: Attachment) -> str: ...
+
+
 def user(account: User) -> Json:
-    """Write a user object."""
+    """Build a user object."""
     return {
         "id": str(account.id),
         "username": account.name,
@@ -36,12 +43,12 @@ def user(account: User) -> Json:
 
 
 def current_user(account: User) -> Json:
-    """Write the user object that somebody gets of themself."""
+    """Build the user object of the requesting account itself."""
     return user(account) | {"mfa_enabled": False, "locale": account.locale, "verified": True, "email": None}
 
 
-def application(core: FakeDiscordState) -> Json:
-    """Write the full application object of `/oauth2/applications/@me`."""
+def application(core: PayloadSource) -> Json:
+    """Build the full application object of `/oauth2/applications/@me`."""
     app = core.world.application
     guilds = sum(app.bot_id in guild.members for guild in core.world.guilds.values())
     return partial_application(core) | {
@@ -67,21 +74,21 @@ def application(core: FakeDiscordState) -> Json:
     }
 
 
-def partial_application(core: FakeDiscordState) -> Json:
-    """Write the application object of READY."""
+def partial_application(core: PayloadSource) -> Json:
+    """Build the application object of READY."""
     flags = _intent_flags(core.world.application.privileged_intents)
     return {"id": str(core.world.application.id), "flags": flags, "flags_new": str(flags)}
 
 
 def _intent_flags(intents: int) -> int:
-    """Return the application flags that say which privileged intents are on (for unverified applications)."""
+    """Return the application flags of the enabled privileged intents (for unverified applications)."""
     flags = 1 << 13 if intents & 1 << 8 else 0
     flags |= 1 << 15 if intents & 1 << 1 else 0
     return flags | (1 << 19 if intents & 1 << 15 else 0)
 
 
 def role(each: Role) -> Json:
-    """Write a role object."""
+    """Build a role object."""
     return {
         "id": str(each.id),
         "name": each.name,
@@ -98,8 +105,8 @@ def role(each: Role) -> Json:
     }
 
 
-def member(core: FakeDiscordState, guild: Guild, user_id: int, *, with_user: bool = True) -> Json:
-    """Write a member object; messages carry it without its user."""
+def member(core: PayloadSource, guild: Guild, user_id: int, *, with_user: bool = True) -> Json:
+    """Build a member object; in messages it has no user."""
     each = guild.members.get(user_id)
     out: Json = {
         "avatar": None,
@@ -118,20 +125,20 @@ def member(core: FakeDiscordState, guild: Guild, user_id: int, *, with_user: boo
 
 
 def current_user_guild(each: Guild, user_id: int) -> Json:
-    """Write a guild as its member finds it in the list of their guilds."""
+    """Build a guild object as it is in the list of a member's own guilds."""
     return {
         "id": str(each.id),
         "name": each.name,
         "icon": None,
         "banner": None,
         "owner": each.owner_id == user_id,
-        "permissions": str(permissions.guild_permissions(each, user_id)),
+        "permissions": str(each.base_permissions(user_id)),
         "features": each.features,
     }
 
 
 def guild(each: Guild) -> Json:
-    """Write a guild object as REST gives it."""
+    """Build a guild object as the REST API returns it."""
     return {
         "id": str(each.id),
         "name": each.name,
@@ -178,8 +185,8 @@ def guild(each: Guild) -> Json:
     }
 
 
-def guild_create(core: FakeDiscordState, each: Guild) -> Json:
-    """Write the guild object of GUILD_CREATE, with what the bot can see."""
+def guild_create(core: PayloadSource, each: Guild) -> Json:
+    """Build the guild object of GUILD_CREATE, with the channels that the bot can see."""
     world, bot = core.world, core.world.bot
     visible = [c for c in world.channels.values() if c.guild_id == each.id and world.permissions(bot, c)]
     return guild(each) | {
@@ -198,8 +205,8 @@ def guild_create(core: FakeDiscordState, each: Guild) -> Json:
     }
 
 
-def channel(core: FakeDiscordState, each: Channel) -> Json:
-    """Write a channel object."""
+def channel(core: PayloadSource, each: Channel) -> Json:
+    """Build a channel object."""
     newest_first = reversed(core.world.messages.values())
     last = next((m.id for m in newest_first if m.channel_id == each.id and m.visible_to is None), None)
     base: Json = {
@@ -230,7 +237,7 @@ def _text_channel(each: Channel) -> Json:
     }
 
 
-def _thread(core: FakeDiscordState, each: Channel) -> Json:
+def _thread(core: PayloadSource, each: Channel) -> Json:
     count = len(core.world.channel_messages(each))
     return {
         "guild_id": str(each.guild_id),
@@ -251,15 +258,15 @@ def _thread(core: FakeDiscordState, each: Channel) -> Json:
     }
 
 
-def _private_channel(core: FakeDiscordState, each: Channel) -> Json:
+def _private_channel(core: PayloadSource, each: Channel) -> Json:
     bot_id = core.world.application.bot_id
-    people = [user(core.world.users[one]) for one in each.recipient_ids if one != bot_id]
+    recipients = [user(core.world.users[one]) for one in each.recipient_ids if one != bot_id]
     group = {"name": each.name, "icon": None, "owner_id": str(each.recipient_ids[0])} if each.type == GROUP_DM else {}
-    return {"recipients": people} | group
+    return {"recipients": recipients} | group
 
 
-def attachment(core: FakeDiscordState, each: Attachment) -> Json:
-    """Write an attachment object with a freshly signed address."""
+def attachment(core: PayloadSource, each: Attachment) -> Json:
+    """Build an attachment object with a newly signed address."""
     url = core.cdn_url(each)
     out: Json = {
         "id": str(each.id),
@@ -273,8 +280,8 @@ def attachment(core: FakeDiscordState, each: Attachment) -> Json:
     return out | ({"ephemeral": True} if each.ephemeral else {})
 
 
-def message(core: FakeDiscordState, each: Message, *, nested: bool = False) -> Json:
-    """Write a message object; `nested` leaves the referenced message out, as Discord does one level down."""
+def message(core: PayloadSource, each: Message, *, nested: bool = False) -> Json:
+    """Build a message object. `nested` omits the referenced message, as Discord does one level down."""
     world = core.world
     mentioned = [world.users[one] for one in each.mention_ids]
     out: Json = {
@@ -308,8 +315,11 @@ def message(core: FakeDiscordState, each: Message, *, nested: bool = False) -> J
 CONTENT_FIELDS: Json = {"content": "", "embeds": [], "attachments": [], "components": []}
 
 
-def message_without_content(core: FakeDiscordState, each: Message) -> Json:
-    """Write a message for a bot without the privileged intent: without what people wrote to others in a guild."""
+def message_without_content(core: PayloadSource, each: Message) -> Json:
+    """Build a message object for a bot without the message content intent.
+
+    Messages in a guild have no content, unless the bot wrote them or they mention it.
+    """
     out = message(core, each)
     parent = core.world.messages.get(int((each.reference or {}).get("message_id", 0)))
     if parent and out.get("referenced_message") and not _content_is_visible(core, parent):
@@ -317,21 +327,21 @@ def message_without_content(core: FakeDiscordState, each: Message) -> Json:
     return out if _content_is_visible(core, each) else out | CONTENT_FIELDS
 
 
-def _content_is_visible(core: FakeDiscordState, each: Message) -> bool:
-    """Tell whether a bot may read a message anyway: its own, one that mentions it, or a direct one."""
+def _content_is_visible(core: PayloadSource, each: Message) -> bool:
+    """Return whether the bot may read a message without the intent: its own, a mention of it, or a direct one."""
     bot_id = core.world.bot.id
     direct = core.world.channels[each.channel_id].guild_id is None
     return direct or each.author_id == bot_id or bot_id in each.mention_ids
 
 
-def rest_message(core: FakeDiscordState, each: Message) -> Json:
-    """Write a message as the bot gets it by REST, where the application's settings decide what it reads."""
+def rest_message(core: PayloadSource, each: Message) -> Json:
+    """Build a message object for REST, where the application's settings decide whether it has content."""
     allowed = core.world.application.privileged_intents & MESSAGE_CONTENT
     return message(core, each) if allowed else message_without_content(core, each)
 
 
-def _interaction_fields(core: FakeDiscordState, each: Message) -> Json:
-    """Say which application and interaction a message came from."""
+def _interaction_fields(core: PayloadSource, each: Message) -> Json:
+    """Return the fields that name the application and the interaction of a message."""
     app = core.world.application
     if each.author_id != app.bot_id:
         return {}
@@ -350,7 +360,7 @@ def _interaction_fields(core: FakeDiscordState, each: Message) -> Json:
     return out
 
 
-def _reference(core: FakeDiscordState, each: Message, *, nested: bool) -> Json:
+def _reference(core: PayloadSource, each: Message, *, nested: bool) -> Json:
     reference = each.reference or {}
     out: Json = {"message_reference": reference}
     if nested:
@@ -359,8 +369,8 @@ def _reference(core: FakeDiscordState, each: Message, *, nested: bool) -> Json:
     return out | {"referenced_message": message(core, parent, nested=True) if parent else None}
 
 
-def reaction(core: FakeDiscordState, each: Reaction) -> Json:
-    """Write a reaction object as the bot sees it."""
+def reaction(core: PayloadSource, each: Reaction) -> Json:
+    """Build a reaction object as the bot sees it."""
     count = len(each.user_ids)
     return {
         "emoji": emoji(each.emoji),
@@ -375,13 +385,13 @@ def reaction(core: FakeDiscordState, each: Reaction) -> Json:
 
 
 def emoji(text: str) -> Json:
-    """Write an emoji object from a Unicode emoji or `name:id`."""
+    """Build an emoji object from a Unicode emoji or `name:id`."""
     name, colon, emoji_id = text.partition(":")
     return {"id": emoji_id, "name": name} if colon else {"id": None, "name": text}
 
 
-def embed(core: FakeDiscordState, parent: Message, each: Json) -> Json:
-    """Write an embed as Discord returns it, with addresses in place of `attachment://`."""
+def embed(core: PayloadSource, parent: Message, each: Json) -> Json:
+    """Build an embed as Discord returns it, with addresses in place of `attachment://`."""
     out = {name: value for name, value in each.items() if value is not None} | {"type": each.get("type") or "rich"}
     for place, key in (("image", "url"), ("thumbnail", "url"), ("author", "icon_url"), ("footer", "icon_url")):
         if not (out.get(place) or {}).get(key):
@@ -392,8 +402,8 @@ def embed(core: FakeDiscordState, parent: Message, each: Json) -> Json:
     return out if out["fields"] else {name: value for name, value in out.items() if name != "fields"}
 
 
-def component(core: FakeDiscordState, parent: Message, each: Json) -> Json:
-    """Write a component as Discord returns it, with its media resolved."""
+def component(core: PayloadSource, parent: Message, each: Json) -> Json:
+    """Build a component as Discord returns it, with its media resolved."""
     out = dict(each)
     for name in ("media", "file"):
         if name in out:
@@ -410,7 +420,7 @@ def component(core: FakeDiscordState, parent: Message, each: Json) -> Json:
     return out
 
 
-def _media(core: FakeDiscordState, parent: Message, url: str) -> Json:
+def _media(core: PayloadSource, parent: Message, url: str) -> Json:
     address, found = _resolve_attachment(core, parent, url)
     out: Json = {"id": str(found.id if found else parent.id), "url": address, "proxy_url": address}
     if found:
@@ -419,14 +429,14 @@ def _media(core: FakeDiscordState, parent: Message, url: str) -> Json:
     return out
 
 
-def _resolve_attachment(core: FakeDiscordState, parent: Message, url: str) -> tuple[str, Attachment | None]:
+def _resolve_attachment(core: PayloadSource, parent: Message, url: str) -> tuple[str, Attachment | None]:
     name = url.removeprefix("attachment://")
     found = next((one for one in parent.attachments if name != url and one.filename == name), None)
     return (core.cdn_url(found), found) if found else (url, None)
 
 
-def partial_channel(core: FakeDiscordState, each: Channel, viewer: User) -> Json:
-    """Write the channel of an interaction, with the viewer's permissions."""
+def partial_channel(core: PayloadSource, each: Channel, viewer: User) -> Json:
+    """Build the channel object of an interaction, with the viewer's permissions."""
     out = channel(core, each)
     if each.guild_id is None:
         return out
@@ -434,8 +444,50 @@ def partial_channel(core: FakeDiscordState, each: Channel, viewer: User) -> Json
     return out | {"permissions": str(core.world.permissions(viewer, each))}
 
 
-def app_permissions(core: FakeDiscordState, each: Channel) -> int:
-    """Return what the application may do where an interaction happens."""
+def app_permissions(core: PayloadSource, each: Channel) -> int:
+    """Return the application's permissions in the channel of an interaction."""
     granted = core.world.permissions(core.world.bot, each)
     user_install = permissions.EMBED_LINKS | permissions.ATTACH_FILES | permissions.MENTION_EVERYONE
     return granted or user_install
+
+
+def interaction_metadata(each: Interaction) -> Json:
+    """Return the interaction metadata, which the messages of the response carry."""
+    out: Json = {"id": str(each.id), "type": each.type, "authorizing_integration_owners": each.owners}
+    if each.type == COMPONENT and each.target:
+        out["interacted_message_id"] = str(each.target.id)
+    if each.type == MODAL_SUBMIT and each.parent:
+        out["triggering_interaction_metadata"] = interaction_metadata(each.parent) | {"user": user(each.user)}
+    return out
+
+
+def interaction(core: PayloadSource, each: Interaction) -> Json:
+    """Return the data of INTERACTION_CREATE."""
+    where = core.world.channel_guild(each.channel)
+    out: Json = {
+        "id": str(each.id),
+        "application_id": str(core.world.application.id),
+        "type": each.type,
+        "data": each.data,
+        "token": each.token,
+        "version": 1,
+        "channel": partial_channel(core, each.channel, each.user),
+        "channel_id": str(each.channel.id),
+        "app_permissions": str(app_permissions(core, each.channel)),
+        "locale": each.user.locale,
+        "entitlements": [],
+        "entitlement_sku_ids": [],
+        "authorizing_integration_owners": each.owners,
+        "context": each.context,
+        "attachment_size_limit": each.file_limit,
+    }
+    if where is None:
+        out["user"] = user(each.user)
+    else:
+        rights = str(core.world.permissions(each.user, each.channel))
+        out["member"] = member(core, where, each.user.id) | {"permissions": rights}
+        out["guild_id"], out["guild_locale"] = str(where.id), where.locale
+        out["guild"] = {"id": str(where.id), "locale": where.locale, "features": where.features}
+    if each.from_message and each.target:
+        out["message"] = message(core, each.target)
+    return out

@@ -1,4 +1,4 @@
-"""Keep a world in a folder, so that the preview survives a restart."""
+"""Store a world in a folder, so that the preview survives a restart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMAT_VERSION = 1
 
 
 class WorldStorage:
-    """Write the world to `world.json`, at most once a second, replacing the file in one step."""
+    """Save the world to `world.json` at most once a second, replacing the file atomically."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -31,17 +31,17 @@ class WorldStorage:
         return stored if stored.get("format") == FORMAT_VERSION else {}
 
     def load(self) -> World | None:
-        """Return the world that was saved, None if there is none."""
+        """Return the saved world, None if there is none."""
         stored = self._read()
         return load_world(stored) if stored else None
 
     def load_interactions(self, core: FakeDiscordState) -> None:
-        """Give back the interactions whose tokens may still be good; a token outlives a restart of the bot."""
+        """Restore the interactions whose tokens may still be valid: a token outlives a restart of the bot."""
         for each in self._read().get("interactions", []):
-            core.add_interaction(Interaction.from_json(core, each))
+            core.add_interaction(Interaction.from_json(core.world, core.event_bus, each))
 
     def save(self, core: FakeDiscordState) -> None:
-        """Write the world now."""
+        """Save the world now."""
         out = dump_world(core.world)
         unexpired = [each for each in core.interactions.values() if each.age <= TOKEN_LIFETIME_S]
         out["interactions"] = [each.to_json() for each in unexpired]
@@ -50,11 +50,11 @@ class WorldStorage:
         temporary.replace(self._path)
 
     def start_autosave(self, core: FakeDiscordState) -> None:
-        """Save after changes, from now on."""
+        """Save after every change from now on."""
         self._task = asyncio.create_task(self._save_on_change(core))
 
     async def close(self, core: FakeDiscordState) -> None:
-        """Stop watching, and save."""
+        """Stop the autosave and save."""
         if self._task:
             self._task.cancel()
         self.save(core)
@@ -70,7 +70,7 @@ class WorldStorage:
 
 
 def dump_world(world: World) -> Json:
-    """Write a world as JSON."""
+    """Return a world as JSON."""
     return {
         "format": FORMAT_VERSION,
         "application": dataclasses.asdict(world.application),
@@ -83,12 +83,12 @@ def dump_world(world: World) -> Json:
 
 
 def _dump_message(message: Message) -> Json:
-    """Write a message without its past, of which every step of a drawing is a part."""
+    """Return a message with only its latest revision: each progress update of a job adds one."""
     return dataclasses.asdict(dataclasses.replace(message, history=message.history[-1:]))
 
 
 def load_world(stored: Json) -> World:
-    """Read a world from JSON."""
+    """Build a world from JSON."""
     world = World(application=from_json(Application, stored["application"]))
     world.users = _by_id(from_json(User, each) for each in stored["users"])
     world.guilds = _by_id(from_json(Guild, each) for each in stored["guilds"])
@@ -99,12 +99,12 @@ def load_world(stored: Json) -> World:
     return world
 
 
-def _by_id(things: Any) -> Any:
-    return {each.id: each for each in things}
+def _by_id(objects: Any) -> Any:
+    return {each.id: each for each in objects}
 
 
 def from_json(kind: type[T], value: Any) -> T:
-    """Build a dataclass, with what is inside it, from what `dataclasses.asdict` and JSON made of it."""
+    """Build a dataclass and its nested dataclasses from the JSON of `dataclasses.asdict`."""
     hints = get_type_hints(kind)
     fields = {name: _convert(hints[name], each) for name, each in value.items()}
     return kind(**fields)

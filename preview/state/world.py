@@ -1,4 +1,4 @@
-"""The state of the stand-in: users, guilds, channels and messages, and how a test builds them."""
+"""The world of the fake Discord: users, guilds, channels and messages, and the methods that add them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EPOCH_MS = 1420070400000
 
 @dataclass
 class User:
-    """An account; `installed` means that the person added the application to it."""
+    """An account; `installed` means that the user added the application to it."""
 
     id: int
     name: str
@@ -63,13 +63,25 @@ class Guild:
 
     @property
     def file_limit(self) -> int:
-        """Return the largest attachment in bytes; boosts raise it from level 2 on."""
+        """Return the attachment size limit in bytes; boosts raise it from level 2 on."""
         return BOOST_FILE_LIMITS.get(self.boost_level, DEFAULT_FILE_LIMIT)
+
+    def base_permissions(self, user_id: int) -> int:
+        """Return the permissions from a member's roles, before any channel's overwrites."""
+        if user_id == self.owner_id:
+            return permissions.ALL
+        member = self.members.get(user_id)
+        if member is None:
+            return 0
+        allowed = self.roles[self.id].permissions
+        for role_id in member.role_ids:
+            allowed |= self.roles[role_id].permissions
+        return permissions.ALL if allowed & permissions.ADMINISTRATOR else allowed
 
 
 @dataclass
 class Overwrite:
-    """What a role (`type` 0) or a member (1) may do in one channel beyond or short of their roles."""
+    """Permissions granted to or taken from a role (`type` 0) or a member (1) in one channel."""
 
     id: int
     type: int
@@ -96,13 +108,26 @@ class Channel:
 
     @property
     def is_thread(self) -> bool:
-        """Tell whether this is a thread."""
+        """Return whether this is a thread."""
         return self.type in (PUBLIC_THREAD, PRIVATE_THREAD)
+
+    def apply_overwrites(self, allowed: int, guild: Guild, user_id: int) -> int:
+        """Apply the overwrites to `allowed` in Discord's order: everyone, all roles together, the member."""
+        overwrites = {overwrite.id: overwrite for overwrite in self.overwrites}
+        roles = [overwrites[role_id] for role_id in guild.members[user_id].role_ids if role_id in overwrites]
+        everyone = [overwrites[guild.id]] if guild.id in overwrites else []
+        own = [overwrites[user_id]] if user_id in overwrites else []
+        for layer in (everyone, roles, own):
+            for overwrite in layer:
+                allowed &= ~overwrite.deny
+            for overwrite in layer:
+                allowed |= overwrite.allow
+        return allowed
 
 
 @dataclass
 class Attachment:
-    """A file of a message; its bytes are in the CDN under its id."""
+    """A file of a message; the file store has its bytes under its id."""
 
     id: int
     filename: str
@@ -124,7 +149,7 @@ class Reaction:
 
 @dataclass
 class Revision:
-    """What a message said from `at` (seconds since 1970) on."""
+    """The state of a message from `at` (seconds since 1970) on."""
 
     at: float
     content: str
@@ -136,7 +161,7 @@ class Revision:
 
 @dataclass
 class Message:
-    """A message as it stands now; `history` has every state it went through, the present one last."""
+    """A message in its present state; `history` has all its states, the present one last."""
 
     id: int
     channel_id: int
@@ -164,22 +189,22 @@ class Message:
 
     @property
     def ephemeral(self) -> bool:
-        """Tell whether only one person sees this."""
+        """Return whether only one user sees this."""
         return bool(self.flags & EPHEMERAL)
 
     @property
     def loading(self) -> bool:
-        """Tell whether this still says that the bot is thinking."""
+        """Return whether this still shows that the bot is thinking."""
         return bool(self.flags & LOADING)
 
     @property
     def v2(self) -> bool:
-        """Tell whether this is made of Components V2."""
+        """Return whether this is made of Components V2."""
         return bool(self.flags & COMPONENTS_V2)
 
     @property
     def text(self) -> str:
-        """Return all that a reader reads: the content, the text displays and the embeds."""
+        """Return all visible text: the content, the text displays and the embeds."""
         parts = [self.content]
         parts += [part["content"] for part in walk_components(self.components) if part["type"] == 10]
         for embed in self.embeds:
@@ -194,7 +219,7 @@ class Message:
 
     @property
     def labels(self) -> list[str]:
-        """Return what is written on the buttons, emoji first where a button has both."""
+        """Return the labels of the buttons, with the emoji first if a button has both."""
         return [button_label(button) for button in self.buttons]
 
     def record_revision(self, at: float) -> None:
@@ -204,7 +229,7 @@ class Message:
 
 
 def button_label(button: Json) -> str:
-    """Return the emoji and the label of a button as a person would call it."""
+    """Return the emoji and the label of a button as one text."""
     emoji = (button.get("emoji") or {}).get("name") or ""
     return f"{emoji} {button.get('label') or ''}".strip()
 
@@ -221,7 +246,7 @@ def walk_components(components: Iterable[Json]) -> Iterator[Json]:
 
 @dataclass
 class Application:
-    """The bot's application; `privileged_intents` are those switched on in its settings."""
+    """The bot's application; `privileged_intents` are those enabled in its settings."""
 
     id: int = 0
     bot_id: int = 0
@@ -232,7 +257,7 @@ class Application:
 
 
 class World:
-    """Everything that exists: build it with the `add_` methods, look into its dicts by id."""
+    """All users, guilds, channels and messages. The `add_` methods build it; its dicts are keyed by id."""
 
     def __init__(self, clock: Clock | None = None, *, application: Application | None = None) -> None:
         self.clock = clock or Clock()
@@ -252,12 +277,12 @@ class World:
         return application
 
     def new_id(self) -> int:
-        """Return a fresh snowflake for the present time."""
+        """Return a new snowflake for the present time."""
         self._last_id = max(self._last_id + 1, (int(self.clock.time() * 1000) - _EPOCH_MS) << 22)
         return self._last_id
 
     def reserve_ids(self, last: int) -> None:
-        """Make new ids follow `last`."""
+        """Make all new ids greater than `last`."""
         self._last_id = max(self._last_id, last)
 
     @property
@@ -274,7 +299,7 @@ class World:
     def add_guild(
         self, name: str = "Studio", *members: User, owner: User | None = None, bot: bool = True, boost_level: int = 0
     ) -> Guild:
-        """Add a guild with `members`; `bot=False` makes one where the application is not installed."""
+        """Add a guild with `members`; with `bot=False` the application is not installed there."""
         owner = owner or (members[0] if members else self.users[self.application.owner_id])
         guild = Guild(self.new_id(), name, owner.id, boost_level)
         guild.roles[guild.id] = Role(guild.id, "@everyone", permissions.EVERYONE, position=0)
@@ -306,7 +331,7 @@ class World:
         bot_denied: int = 0,
         everyone_denied: int = 0,
     ) -> Channel:
-        """Add a text channel; `bot_lacks` and `everyone_lacks` are permissions denied there."""
+        """Add a text channel; `bot_denied` and `everyone_denied` are the permissions denied there."""
         channel = Channel(self.new_id(), TEXT, name, guild.id, nsfw, position=len(self.channels))
         if bot_denied:
             channel.overwrites.append(Overwrite(self.application.bot_id, 1, deny=bot_denied))
@@ -324,7 +349,7 @@ class World:
         return thread
 
     def dm_channel(self, *users: User) -> Channel:
-        """Return the direct-message channel of these people; of one person with the bot if there is only one."""
+        """Return the direct-message channel of these users, or of a single user with the bot."""
         recipients = users if len(users) > 1 else (*users, self.bot)
         ids = sorted(user.id for user in recipients)
         for channel in self.channels.values():
@@ -344,16 +369,24 @@ class World:
         return [message for message in self.messages.values() if message.channel_id == channel.id]
 
     def can_see(self, user: User, message: Message) -> bool:
-        """Tell whether a message is shown to a user."""
+        """Return whether a user can see a message."""
         if message.visible_to is not None:
             return message.visible_to == user.id
         return bool(self.permissions(user, self.channels[message.channel_id]))
 
     def permissions(self, user: User, channel: Channel) -> int:
-        """Return what a user may do in a channel, as bits."""
-        return permissions.channel_permissions(self, channel, user.id)
+        """Return the user's permission bits in a channel; 0 means that they cannot see it."""
+        guild = self.channel_guild(channel)
+        if guild is None:
+            return permissions.DIRECT_MESSAGE if user.id in channel.recipient_ids else 0
+        base = guild.base_permissions(user.id)
+        if base == permissions.ALL or not base:
+            return base
+        source = self.channels[channel.parent_id] if channel.is_thread and channel.parent_id else channel
+        allowed = source.apply_overwrites(base, guild, user.id)
+        return allowed if allowed & permissions.VIEW_CHANNEL else 0
 
     def file_limit(self, channel: Channel) -> int:
-        """Return the largest attachment in bytes that the bot may post to a channel."""
+        """Return the size limit in bytes of an attachment that the bot posts to a channel."""
         guild = self.channel_guild(channel)
         return guild.file_limit if guild else DEFAULT_FILE_LIMIT

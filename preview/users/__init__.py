@@ -1,1 +1,1 @@
-"""Simulated users, and what a test or the page may ask of them."""
+"""Simulated users, for the tests and the page."""

@@ -1,4 +1,4 @@
-"""A modal as a person fills it in."""
+"""Fill in modals as a user would, with the checks of Discord's client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RADIO_GROUP, CHECKBOX_GROUP, CHECKBOX = 21, 22, 23
 
 
 def fill_modal(modal: Json, values: dict[str, Any], resolved: ResolvedData) -> list[Json]:
-    """Return the components of a modal's submission; raise PersonError for what the client would not send."""
+    """Return the components of a modal's submission. Raise UserActionError if the client would not send it."""
     unused, out = set(values), []
     for number, part in enumerate(modal["components"], 1):
         if part["type"] == TEXT_DISPLAY:
@@ -71,7 +71,7 @@ def _selected_values(part: Json, value: Any, label: str, resolved: ResolvedData)
     if not chosen and part.get("required") is False:
         return []
     if not chosen and part.get("min_values") != 0:
-        raise UserActionError(f"{label}: something must be chosen")
+        raise UserActionError(f"{label}: choose an option")
     return select_values(part, chosen, resolved)
 
 
@@ -88,14 +88,14 @@ def _uploaded_files(part: Json, value: Any, label: str, resolved: ResolvedData) 
 
 
 def _checked_options(part: Json, value: Any, label: str) -> Json:
-    """Return the choice of a radio group, or the choices of a group of checkboxes."""
+    """Return the selected option of a radio group, or the checked options of a checkbox group."""
     known = {option["label"]: option["value"] for option in part["options"]}
     default = [option["value"] for option in part["options"] if option.get("default")]
     checked = default if value is None else [known.get(each, each) for each in _as_list(value)]
     if wrong := [each for each in checked if each not in known.values()]:
         raise UserActionError(f"{label}: {wrong} are not among {sorted(known)}")
     if not checked and part.get("required") is not False:
-        raise UserActionError(f"{label}: something must be chosen")
+        raise UserActionError(f"{label}: choose an option")
     if part["type"] == RADIO_GROUP:
         return {"value": checked[0] if checked else None}
     return {"values": checked}

@@ -1,4 +1,4 @@
-"""What a person puts into a command's options and into selects, checked as Discord's client does."""
+"""Values of command options and selects, with the checks of Discord's client."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER, ATTACHMENT =
 
 
 class UserActionError(Exception):
-    """Discord's client would not let the person do this."""
+    """Discord's client would not let the user do this."""
 
 
 @dataclass
 class ResolvedData:
-    """The `resolved` objects of an interaction, filled as values refer to them."""
+    """The `resolved` objects of an interaction: every object that a value refers to is added."""
 
     core: FakeDiscordState
     acting_user: User
@@ -29,11 +29,11 @@ class ResolvedData:
     data: Json = field(default_factory=dict)
 
     def as_field(self) -> Json:
-        """Return `{"resolved": …}`, or nothing if nothing was referred to."""
+        """Return `{"resolved": …}`, or an empty dict if no object was added."""
         return {"resolved": self.data} if self.data else {}
 
     def user(self, user: User) -> str:
-        """Add a user, with the member object where there is one."""
+        """Add a user, and the member object if there is one."""
         self._put("users", user.id, payloads.user(user))
         guild = self.core.world.channel_guild(self.current_channel)
         if guild and user.id in guild.members:
@@ -52,11 +52,11 @@ class ResolvedData:
         return self._put("channels", channel.id, out)
 
     def message(self, message: Message) -> str:
-        """Add the message whose menu was opened; its content is readable without the privileged intent."""
+        """Add the target message of a context menu; the bot reads its content without the intent."""
         return self._put("messages", message.id, payloads.message(self.core, message))
 
     def attachment(self, upload: UploadedFile) -> str:
-        """Upload a file and add it."""
+        """Upload a file and add its attachment."""
         limit = max(self.acting_user.file_limit, self.core.world.file_limit(self.current_channel))
         if len(upload.data) > limit:
             raise UserActionError(f"your files are too powerful: {upload.filename} is over {limit} bytes")
@@ -71,7 +71,7 @@ class ResolvedData:
 def option_values(
     declared: list[Json], provided: dict[str, Any], resolved: ResolvedData, *, partial: bool = False
 ) -> list[Json]:
-    """Return the `options` of an interaction; raise PersonError for what the client refuses."""
+    """Return the `options` of an interaction. Raise UserActionError for values that the client rejects."""
     known = {option["name"]: option for option in declared}
     if unknown := set(provided) - set(known):
         raise UserActionError(f"no option {sorted(unknown)}, only {sorted(known)}")
@@ -117,7 +117,7 @@ def _exact_type(*kinds: type) -> Callable[[Any, ResolvedData], Any]:
 
 
 def _add_reference(value: Any, resolved: ResolvedData, *kinds: type) -> str:
-    """Turn an object into its id, adding it to what is resolved."""
+    """Return the id of an object and add the object to `resolved`."""
     if not isinstance(value, kinds):
         raise UserActionError(f"{value!r} cannot be chosen here")
     add: dict[type, Callable[[Any], str]] = {

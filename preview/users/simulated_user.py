@@ -1,4 +1,4 @@
-"""A simulated person: types commands, presses buttons, fills in forms, reacts, writes and deletes."""
+"""A simulated user, who uses commands, buttons, selects and modals, and sends, edits and deletes messages."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from preview.api.errors import ApiError
 from preview.api.interactions import REPLY, message_reference
 from preview.api.message_builder import store_attachment
-from preview.state import permissions
+from preview.state import payloads, permissions
 from preview.state.core import FakeDiscordState
+from preview.state.errors import ApiError
 from preview.state.event_bus import StateEvent
 from preview.state.files import UploadedFile
 from preview.state.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, RESPONSE_TIMEOUT_S, Interaction
@@ -25,7 +25,7 @@ CHAT_INPUT, USER_MENU, MESSAGE_MENU = 1, 2, 3
 
 
 class SimulatedUser:
-    """Act as a user. What Discord's client would not let them do raises PersonError."""
+    """Act as a user. An action that Discord's client would not allow raises UserActionError."""
 
     def __init__(self, core: FakeDiscordState, user: User) -> None:
         self._core = core
@@ -34,7 +34,7 @@ class SimulatedUser:
     # --- commands
 
     def commands(self, channel: Channel, kind: int = CHAT_INPUT) -> list[Json]:
-        """Return the commands of a kind (1 slash, 2 user menu, 3 message menu) on offer in a channel."""
+        """Return the commands of a kind (1 slash, 2 user menu, 3 message menu) available in a channel."""
         return [
             each
             for each in self._core.world.commands.values()
@@ -42,7 +42,7 @@ class SimulatedUser:
         ]
 
     async def command(self, name: str, channel: Channel, /, **given: Any) -> Interaction:
-        """Use a slash command; subcommands are named `"group sub"`, options go by their names."""
+        """Use a slash command. A subcommand is named `"group sub"`; options are keyword arguments."""
         command, path, declared = self._find_command(name, channel)
         resolved = self._new_resolved(channel)
         values = options.option_values(declared, given, resolved)
@@ -63,11 +63,11 @@ class SimulatedUser:
         values.append({"name": option, "type": found["type"], "value": typed, "focused": True})
         data = self._command_data(command, path, values, resolved)
         interaction = self._create_interaction(AUTOCOMPLETE, channel, data, name=name, command=command)
-        answer = await interaction.response()
-        return list(answer.data.get("choices") or [])
+        response = await interaction.response()
+        return list(response.data.get("choices") or [])
 
     async def context_menu(self, name: str, target: Message | User, channel: Channel | None = None) -> Interaction:
-        """Use a command from the menu of a message or a user."""
+        """Use a command from the context menu of a message or a user."""
         kind = MESSAGE_MENU if isinstance(target, Message) else USER_MENU
         target_channel = channel or self._channel_for(target)
         command = next((each for each in self.commands(target_channel, kind) if each["name"] == name), None)
@@ -85,7 +85,7 @@ class SimulatedUser:
     # --- components
 
     async def press(self, message: Message, label: str | None = None, *, custom_id: str | None = None) -> Interaction:
-        """Press a button, named by what is written on it or by its custom id."""
+        """Press a button, identified by its label or its custom id."""
         button = self._button(message, label, custom_id)
         data = {"component_type": 2, "custom_id": button["custom_id"], "id": button["id"]}
         return self._create_interaction(COMPONENT, self._channel_for(message), data, target=message)
@@ -93,7 +93,7 @@ class SimulatedUser:
     async def select(
         self, message: Message, *chosen: str | User | Channel | Any, custom_id: str | None = None
     ) -> Interaction:
-        """Choose in the message's select (the first one unless a custom id is given): labels, values or objects."""
+        """Choose labels, values or objects in a select of the message: the first, or that of `custom_id`."""
         self._require_visible(message)
         menus = [part for part in walk_components(message.components) if part["type"] in SELECTS]
         menu = next((part for part in menus if custom_id in (None, part["custom_id"])), None)
@@ -115,7 +115,7 @@ class SimulatedUser:
     async def submit_modal(
         self, interaction: Interaction, values: Mapping[str, Any] | None = None, /, **more: Any
     ) -> Interaction:
-        """Fill in the form that answered an interaction, by custom ids or labels, and send it."""
+        """Fill in and submit the modal that answered an interaction; keys are custom ids or labels."""
         modal = await interaction.modal()
         resolved = self._new_resolved(interaction.channel)
         components = fill_modal(modal, {**(values or {}), **more}, resolved)
@@ -148,7 +148,7 @@ class SimulatedUser:
     async def send(
         self, channel: Channel, content: str = "", *files: UploadedFile, reply_to: Message | None = None
     ) -> Message:
-        """Write a message."""
+        """Send a message."""
         core = self._core
         if not core.world.permissions(self.user, channel) & permissions.SEND_MESSAGES:
             raise UserActionError("you cannot write here")
@@ -161,15 +161,15 @@ class SimulatedUser:
         return message
 
     async def edit(self, message: Message, content: str) -> None:
-        """Rewrite an own message."""
+        """Edit an own message."""
         if message.author_id != self.user.id:
-            raise UserActionError("this is somebody else's message")
+            raise UserActionError("this is someone else's message")
         message.content = content
         self._core.update_mentions(message, None)
         self._core.update_message(message)
 
     async def delete(self, message: Message) -> None:
-        """Delete a message, or dismiss one that only this person sees."""
+        """Delete a message, or dismiss one that only this user sees."""
         self._require_visible(message)
         rights = self._core.world.permissions(self.user, self._channel_for(message))
         mine = self.user.id in (message.author_id, message.visible_to)
@@ -181,30 +181,30 @@ class SimulatedUser:
         """Add a reaction."""
         self._require_visible(message)
         if message.ephemeral:
-            raise UserActionError("a message that only you see takes no reactions")
+            raise UserActionError("you cannot react to a message that only you can see")
         try:
             self._core.react(message, emoji, self.user.id, add=True)
         except ApiError as error:
             raise UserActionError(str(error.body()["message"])) from None
 
     async def unreact(self, message: Message, emoji: str) -> None:
-        """Take a reaction back."""
+        """Remove an own reaction."""
         self._core.react(message, emoji, self.user.id, add=False)
 
     async def start_typing(self, channel: Channel) -> None:
-        """Be seen typing."""
+        """Start typing in a channel."""
         self._core.start_typing(channel, self.user.id)
 
     def visible_messages(self, channel: Channel) -> list[Message]:
-        """Return what the person sees in a channel, oldest first."""
+        """Return the messages that the user sees in a channel, oldest first."""
         world = self._core.world
         found = [each for each in world.channel_messages(channel) if world.can_see(self.user, each)]
         return sorted(found, key=lambda each: each.id)
 
-    # --- how an interaction comes about
+    # --- creating an interaction
 
     def _find_command(self, name: str, channel: Channel) -> tuple[Json, list[Json], list[Json]]:
-        """Return a slash command, the path of its subcommands, and the options declared there."""
+        """Return a slash command, the path to its subcommand, and the declared options."""
         first, *rest = name.split(" ")
         offered = self.commands(channel)
         command = next((each for each in offered if each["name"] == first), None)
@@ -230,7 +230,7 @@ class SimulatedUser:
         return data | ({"guild_id": command["guild_id"]} if command.get("guild_id") else {})
 
     def _is_available(self, command: Json, channel: Channel) -> bool:
-        """Tell whether Discord lists a command for this person in a channel."""
+        """Return whether Discord lists a command for this user in a channel."""
         if command.get("guild_id") not in (None, str(channel.guild_id)):
             return False
         rights = self._core.world.permissions(self.user, channel)
@@ -254,7 +254,7 @@ class SimulatedUser:
         return BOT_DM if self._core.world.bot.id in channel.recipient_ids else PRIVATE_CHANNEL
 
     def _integration_owners(self, channel: Channel, command: Json | None) -> Json:
-        """Say whose installation authorises an interaction: the guild's ("0"), the person's ("1"), or both."""
+        """Return whose installation authorises an interaction: the guild's ("0"), the user's ("1"), or both."""
         world, types = self._core.world, (command or {}).get("integration_types") or [0]
         guild, context = world.channel_guild(channel), self._context(channel)
         owners: Json = {}
@@ -267,7 +267,7 @@ class SimulatedUser:
         return owners
 
     def _component_owners(self, channel: Channel, target: Message) -> Json:
-        """Return the installation that authorises a component: the guild's, or that of the message."""
+        """Return the installation that authorises a component: the guild's, or the message's."""
         world, guild = self._core.world, self._core.world.channel_guild(channel)
         if guild and world.bot.id in guild.members:
             return {"0": str(guild.id)}
@@ -285,10 +285,12 @@ class SimulatedUser:
         target: Message | None = None,
         parent: Interaction | None = None,
     ) -> Interaction:
-        """Tell the bot what the person did, and start the three seconds."""
+        """Send an interaction to the bot and start its 3 seconds to respond."""
         core = self._core
         guild = core.world.channel_guild(channel)
-        interaction = Interaction(core, core.world.new_id(), kind, self.user, channel, data, core.clock.time())
+        interaction = Interaction(
+            core.world, core.event_bus, core.world.new_id(), kind, self.user, channel, data, core.clock.time()
+        )
         interaction.name, interaction.target, interaction.parent = name, target, parent
         if parent:
             interaction.owners = parent.owners
@@ -301,16 +303,18 @@ class SimulatedUser:
         may_post = core.world.permissions(self.user, channel) & permissions.USE_EXTERNAL_APPS
         interaction.forced_ephemeral = interaction.is_user_install_only and guild is not None and not may_post
         core.add_interaction(interaction)
-        core.event_bus.publish(StateEvent("interaction", interaction=interaction, channel_id=channel.id))
+        core.event_bus.publish(StateEvent("interaction", interaction_id=interaction.id, channel_id=channel.id))
         asyncio.get_running_loop().call_later(RESPONSE_TIMEOUT_S, self._fail_unanswered, interaction)
-        core.gateway.dispatch("INTERACTION_CREATE", interaction.payload(), guild_id=channel.guild_id)
+        core.send_event("INTERACTION_CREATE", payloads.interaction(core, interaction), guild_id=channel.guild_id)
         return interaction
 
     def _fail_unanswered(self, interaction: Interaction) -> None:
         if interaction.answer is None:
             interaction.failed = True
             self._core.event_bus.publish(
-                StateEvent("interaction", interaction=interaction, channel_id=interaction.channel.id, detail="failed")
+                StateEvent(
+                    "interaction", interaction_id=interaction.id, channel_id=interaction.channel.id, detail="failed"
+                )
             )
 
     def _new_resolved(self, channel: Channel) -> ResolvedData:
@@ -318,9 +322,9 @@ class SimulatedUser:
 
     def _channel_for(self, target: Message | User) -> Channel:
         if isinstance(target, User):
-            raise UserActionError("say in which channel the user's menu is opened")
+            raise UserActionError("a user's menu needs a channel")
         return self._core.world.channels[target.channel_id]
 
     def _require_visible(self, message: Message) -> None:
         if message.deleted or not self._core.world.can_see(self.user, message):
-            raise UserActionError("you do not see this message")
+            raise UserActionError("you cannot see this message")

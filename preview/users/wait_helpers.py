@@ -1,19 +1,21 @@
-"""Waiting for what a channel shows, without polling."""
-# ruff: noqa: ASYNC109 (a wait in a test names its own limit)
+"""Waits for the state of the fake Discord, without polling."""
+# ruff: noqa: ASYNC109 (each wait in a test has its own timeout)
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from preview.api.gateway import Gateway
 from preview.state.core import FakeDiscordState
 from preview.state.event_bus import StateEvent
 from preview.state.world import Channel, Message, World
 
 
 class WaitHelpers:
-    """The waiting methods of the stand-in."""
+    """The `wait_…` methods of the fake Discord."""
 
     core: FakeDiscordState
+    gateway: Gateway
     world: World
 
     async def wait_for(
@@ -23,7 +25,7 @@ class WaitHelpers:
         timeout: float = 10.0,
         description: str = "a message",
     ) -> Message:
-        """Wait until a message of a channel satisfies `test`, and return it."""
+        """Wait until a message of a channel satisfies `predicate`, and return it."""
 
         changed: list[Message] = self.world.channel_messages(channel)
 
@@ -43,7 +45,10 @@ class WaitHelpers:
     async def wait_until(
         self, predicate: Callable[[], object], timeout: float = 10.0, description: str = "a change"
     ) -> None:
-        """Wait until `test()` is true; it is asked after every event of the stand-in, so it must be about its state."""
+        """Wait until `predicate()` is true.
+
+        It is called after every event of the fake Discord, so it must depend on the fake Discord's state.
+        """
         await self.core.event_bus.wait_until(lambda: bool(predicate()) or None, timeout, description)
 
     async def wait_commands(self, timeout: float = 10.0) -> None:
@@ -51,5 +56,5 @@ class WaitHelpers:
         await self.wait_until(lambda: self.world.commands, timeout, "commands")
 
     async def wait_connected(self, timeout: float = 10.0) -> None:
-        """Wait until the bot listens on the gateway."""
-        await self.core.gateway.wait_connected(timeout)
+        """Wait until the bot is connected to the gateway."""
+        await self.gateway.wait_connected(timeout)

@@ -1,1 +1,1 @@
-"""What Discord's API refuses."""
+"""Checks for request bodies that Discord's API rejects."""

@@ -1,8 +1,8 @@
-"""Rules for the first answer to an interaction: deferrals, modals and autocompletion."""
+"""Rules for responses to interactions: deferrals, modals and autocompletion."""
 
 from __future__ import annotations
 
-from preview.api.errors import Problem
+from preview.state.errors import Problem
 from preview.state.world import COMPONENTS_V2, EPHEMERAL, Json, walk_components
 from preview.validation.checks import Problems, forbidden, length, required
 from preview.validation.commands import choices
@@ -24,7 +24,7 @@ UPDATE_CALLBACKS = (6, 7)
 
 
 def check_callback(body: Json, *, v2: bool = False) -> list[Problem]:
-    """Check the first answer to an interaction."""
+    """Return the problems of a response to an interaction."""
     kind, data = body.get("type"), body.get("data") or {}
     if kind in (4, 7):
         return [_prefixed("data", one) for one in check_message(data, v2=v2 or _requests_v2(data))]
@@ -52,7 +52,7 @@ def _deferral(data: Json) -> Problems:
 
 
 def check_modal(data: Json) -> list[Problem]:
-    """Check the form of a modal."""
+    """Return the problems of a modal."""
     components = data.get("components") or []
     problems = [*required("", data, "custom_id", "title")]
     problems += length("custom_id", data.get("custom_id"), 1, 100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from preview.api.errors import Problem
+from preview.state.errors import Problem
 from preview.state.world import Json
 from preview.validation.checks import Problems, forbidden, length, required
 
@@ -20,7 +20,7 @@ _SLASH_NAME = re.compile(r"[-_'\w\u0900-\u097F\u0E00-\u0E7F]{1,32}")
 
 
 def check_commands(commands: list[Json]) -> list[Problem]:
-    """Check all commands of one scope, as `PUT` sends them."""
+    """Return the problems of all commands of one scope, as sent by `PUT`."""
     problems: list[Problem] = []
     for index, command in enumerate(commands):
         problems += check_command(command, str(index))
@@ -31,12 +31,12 @@ def check_commands(commands: list[Json]) -> list[Problem]:
     names = Counter((command.get("type") or CHAT_INPUT, command.get("name")) for command in commands)
     for (_, name), count in names.items():
         if count > 1:
-            problems.append(Problem("", "APPLICATION_COMMANDS_DUPLICATE_NAME", f"{name!r} is there {count} times."))
+            problems.append(Problem("", "APPLICATION_COMMANDS_DUPLICATE_NAME", f"{name!r} is used {count} times."))
     return problems
 
 
 def check_command(command: Json, path: str = "") -> list[Problem]:
-    """Check one command."""
+    """Return the problems of one command."""
     kind = command.get("type") or CHAT_INPUT
     problems = [*_localizations(path, command)]
     if kind == CHAT_INPUT:
@@ -116,7 +116,7 @@ def choices(path: str, given: list[Json]) -> Problems:
 
 
 def _command_length(part: Json) -> int:
-    """Count the characters that Discord counts towards 8000; of translations only the longest."""
+    """Return the characters that count towards Discord's limit of 8000; of translations only the longest counts."""
     own = 0
     for name in ("name", "description"):
         own += max(len(text) for text in [part.get(name) or "", *(part.get(f"{name}_localizations") or {}).values()])

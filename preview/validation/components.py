@@ -1,11 +1,11 @@
-"""Rules for messages that Discord enforces and its OpenAPI file cannot say, with the limits around them."""
+"""Rules for messages that Discord's OpenAPI file cannot express, and the related limits."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
 
-from preview.api.errors import Problem
+from preview.state.errors import Problem
 from preview.state.world import Json, walk_components
 from preview.validation.checks import Problems, forbidden, length, required, url_scheme
 
@@ -18,7 +18,7 @@ LINK, PREMIUM = 5, 6
 
 
 def check_message(body: Json, *, v2: bool) -> list[Problem]:
-    """Check a message to be posted, or an edit; `v2` tells whether the result is made of Components V2."""
+    """Return the problems of a new message or an edit; `v2` is whether the result is made of Components V2."""
     problems = [
         *length("content", body.get("content"), 0, 2000),
         *length("attachments", body.get("attachments"), 0, 10),
@@ -92,7 +92,7 @@ def _components(components: list[Json], *, v2: bool) -> Problems:
 
 
 def check_duplicates(path: str, components: list[Json]) -> Problems:
-    """Check that custom ids and numbers are used once."""
+    """Check that custom ids and numeric ids are unique."""
     for name, code in (("custom_id", "COMPONENT_CUSTOM_ID_DUPLICATED"), ("id", "COMPONENT_ID_DUPLICATED")):
         counts = Counter(part[name] for part in components if part.get(name))
         for value, count in counts.items():
@@ -145,7 +145,7 @@ def _button(path: str, part: Json) -> Problems:
 
 
 def _emoji(path: str, emoji: Json | None) -> Problems:
-    """Refuse plain text as an emoji; only `#`, `*` and digits are ASCII in keycap emoji."""
+    """Reject plain text as an emoji. A keycap emoji begins with an ASCII character but is not all ASCII."""
     if emoji and not emoji.get("id") and (emoji.get("name") or "").isascii():
         yield Problem(f"{path}.name", "BUTTON_COMPONENT_INVALID_EMOJI", "Invalid emoji")
 
@@ -180,7 +180,7 @@ def _section(path: str, part: Json) -> Problems:
 
 
 def check_text_display(path: str, part: Json) -> Problems:
-    """Check a piece of text."""
+    """Check a text display."""
     yield from length(f"{path}.content", part.get("content") or "", 1, 4000)
 
 

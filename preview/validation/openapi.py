@@ -8,18 +8,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from preview.api.errors import Problem
+from preview.state.errors import Problem
 from preview.state.world import Json
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-# The file lacks fields that Discord takes: https://github.com/discord/discord-api-spec says to follow the docs instead.
+# The file lacks fields that Discord accepts; https://github.com/discord/discord-api-spec says to follow the docs.
 EXTRA_ACCEPTED_FIELDS = {
     "MessageEditRequestPartial": ("tts",),
     "IncomingWebhookUpdate": ("tts",),
     "ApplicationCommand": ("nsfw",),
-    # An attachment that is kept may be given as it was received.
+    # A kept attachment may be sent as it was received.
     "MessageAttachmentRequest": (
         "url",
         "proxy_url",
@@ -36,7 +36,7 @@ JSON_CONTENT_TYPE = "application/json"
 
 
 class OpenApi:
-    """Discord's OpenAPI 3.1 description, made to accept what Discord accepts and to refuse unknown fields."""
+    """Discord's OpenAPI 3.1 description, changed to accept what Discord accepts and to reject unknown fields."""
 
     def __init__(self, path: Path) -> None:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -49,22 +49,22 @@ class OpenApi:
     @classmethod
     @cache
     def load(cls, path: Path) -> OpenApi:
-        """Return the description in a file, read once."""
+        """Load the description from a file; the result is cached."""
         return cls(path)
 
     def _templates(self) -> list[str]:
-        """Return the path templates, those with the fewest placeholders first."""
+        """Return the path templates, fewest placeholders first."""
         return sorted(self._paths, key=lambda each: (each.count("{"), -len(each)))
 
     def operation(self, method: str, path: str) -> Json | None:
-        """Return the operation that a request calls, None for one that the file does not know."""
+        """Return the operation of a request, None if the file does not have it."""
         for pattern, template in self._patterns:
             if pattern.fullmatch(path) and method.lower() in self._paths[template]:
                 return {"template": template, **self._paths[template][method.lower()]}
         return None
 
     def check_request(self, method: str, path: str, body: Any) -> list[Problem]:
-        """Return what is wrong with the JSON of a request (of multipart: with `payload_json`)."""
+        """Return the problems of a request's JSON (`payload_json` if it is multipart)."""
         operation = self.operation(method, path)
         if operation is None:
             return [Problem("", "OPENAPI_PATH", f"{method} {path} is not in the API")]
@@ -74,21 +74,21 @@ class OpenApi:
         return self._problems((operation["template"], method, "request"), schema, self._strict, body)
 
     def check_response(self, method: str, path: str, status: int, body: Any) -> list[Problem]:
-        """Return what is wrong with the JSON of an answer."""
+        """Return the problems of a response's JSON."""
         operation = self.operation(method, path)
         if operation is None:
             return [Problem("", "OPENAPI_PATH", f"{method} {path} is not in the API")]
         answers = operation["responses"]
         if str(status) not in answers:
             known = status >= 400 or f"{status // 100}XX" in answers
-            return [] if known else [Problem("", "OPENAPI_STATUS", f"{method} {path} cannot answer {status}")]
+            return [] if known else [Problem("", "OPENAPI_STATUS", f"{method} {path} cannot return {status}")]
         schema = answers[str(status)].get("content", {}).get(JSON_CONTENT_TYPE, {}).get("schema")
         if schema is None:
             return [] if body is None else [Problem("", "OPENAPI_BODY", f"{status} has no body")]
         return self._problems((operation["template"], method, str(status)), schema, self._lenient, body)
 
     def check_schema(self, name: str, body: Any) -> list[Problem]:
-        """Return what is wrong with a value for a named schema."""
+        """Return the problems of a value under a named schema."""
         return self._problems((name, "", "schema"), {"$ref": f"#/components/schemas/{name}"}, self._lenient, body)
 
     def _problems(self, key: tuple[str, str, str], schema: Json, components: Json, body: Any) -> list[Problem]:
@@ -118,7 +118,7 @@ def _default_validator() -> type[Draft202012Validator]:
 
 @cache
 def _request_validator() -> type[Draft202012Validator]:
-    """Return a validator for requests, in which integers may be digits in a string."""
+    """Return a validator for requests, where an integer may be a string of digits."""
     from jsonschema.validators import extend  # type: ignore[import-untyped]
 
     def integer(checker: Any, value: Any) -> bool:
@@ -134,7 +134,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def _forbid_unknown(components: Json) -> Json:
-    """Make every object schema refuse fields that it does not name, and snowflakes take numbers."""
+    """Make object schemas reject unknown fields, and snowflakes accept integers."""
     schemas = components["schemas"]
     for name, schema in schemas.items():
         for owner, extras in EXTRA_ACCEPTED_FIELDS.items():
@@ -150,7 +150,7 @@ def _forbid_additional_properties(schema: Any) -> None:
         for each in schema:
             _forbid_additional_properties(each)
     elif isinstance(schema, dict):
-        if "oneOf" in schema:  # digits in a string are both a string and an integer here
+        if "oneOf" in schema:  # here a string of digits is both a string and an integer
             schema["anyOf"] = schema.pop("oneOf")
         if "properties" in schema and schema.get("type") == "object":
             schema.setdefault("additionalProperties", False)

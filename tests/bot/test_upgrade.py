@@ -76,7 +76,7 @@ async def test_jobs_that_were_under_way_are_drawn(harness):
 async def test_old_pictures_favourites_and_settings_are_there(harness):
     harness.release_slow_jobs()
     async with harness.bot() as services:
-        record = await services.store.get("6d9309111ba2")
+        record = await services.db.jobs.get("6d9309111ba2")
         assert record.job.params.seed == 5
         assert (await services.policy.settings(harness.guild.id)).log_channel == harness.channel.id
         (favourite,) = await harness.person(harness.ada).autocomplete("favourites", harness.channel, "picture", "fox")
@@ -85,34 +85,34 @@ async def test_old_pictures_favourites_and_settings_are_there(harness):
 
 async def test_every_button_of_a_picture_is_answered(harness):
     harness.release_slow_jobs()
-    async with harness.bot() as services:
-        await eventually(lambda: not services.tasks)
+    async with harness.bot():
+        await eventually(lambda: not harness.tasks)
         picture = old_message(harness, label="Details")
         for button in picture.buttons:
             pressed = await harness.person(harness.ada).press(picture, custom_id=button["custom_id"])
             answer = await pressed.response()
             assert not is_error(answer), button["custom_id"]
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
         assert len(harness.results()) > 10
 
 
 async def test_every_button_of_a_grid_is_answered(harness):
     harness.release_slow_jobs()
-    async with harness.bot() as services:
-        await eventually(lambda: not services.tasks)
+    async with harness.bot():
+        await eventually(lambda: not harness.tasks)
         before = len(harness.results())
         grid = old_message(harness, label="U1")
         for button in grid.buttons:
             pressed = await harness.person(harness.ada).press(grid, custom_id=button["custom_id"])
             await pressed.response()
         await harness.server.wait_until(lambda: len(harness.results()) == before + len(grid.buttons))
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
 
 
 async def test_every_private_message_of_then_is_answered(harness):
     harness.release_slow_jobs()
-    async with harness.bot() as services:
-        await eventually(lambda: not services.tasks)
+    async with harness.bot():
+        await eventually(lambda: not harness.tasks)
         pressed = 0
         for message in [each for each in harness.server.messages(harness.channel) if each.ephemeral]:
             person = harness.person(harness.server.world.users[message.visible_to])
@@ -126,20 +126,20 @@ async def test_every_private_message_of_then_is_answered(harness):
 
 async def test_a_form_that_was_open_can_be_sent_in(harness):
     harness.release_slow_jobs()
-    async with harness.bot() as services:
-        await eventually(lambda: not services.tasks)
+    async with harness.bot():
+        await eventually(lambda: not harness.tasks)
         ada = harness.person(harness.ada)
         opened = await ada.press(old_message(harness, content="huge bear"), custom_id="retry:0a6ebed73447")
         assert (await opened.modal())["custom_id"].startswith("prompt:")
         await ada.submit_modal(opened, prompt="a small bear")
         await harness.result(text="a small bear")
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
 
 
 async def test_a_report_of_then_can_be_dealt_with(harness):
     harness.release_slow_jobs()
-    async with harness.bot() as services:
-        await eventually(lambda: not services.tasks)
+    async with harness.bot():
+        await eventually(lambda: not harness.tasks)
         report = old_message(harness, content="not nice")
         answer = await (await harness.person(harness.mod).press(report, custom_id="report:dismiss:1")).response()
         assert not is_error(answer)

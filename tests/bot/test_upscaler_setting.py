@@ -15,7 +15,7 @@ from generation.models.model import EMBEDDED
 def test_a_wrong_file_is_refused_at_the_start_and_named(tmp_path):
     wrong = tmp_path / "wrong.safetensors"
     wrong.write_text("this is no network")
-    with pytest.raises(UserError, match=r"wrong\.safetensors is no RRDBNet"):
+    with pytest.raises(UserError, match=r"wrong\.safetensors is not an RRDBNet"):
         make_worker(Config(models=(EMBEDDED,), upscaler=wrong))
 
 

@@ -40,7 +40,7 @@ def settings(harness):
 
 
 async def load_record(services, message):
-    return await services.store.get(first_tile(message).job_id)
+    return await services.db.jobs.get(first_tile(message).job_id)
 
 
 async def test_a_prompts_loras_are_shown_and_kept_by_the_buttons(harness, settings):
@@ -71,7 +71,7 @@ async def test_compatible_loras_are_offered_and_the_option_counts_as_typed(harne
         grid = await harness.result(text="--lora ink:0.5, Moss-Green** - <@")
         assert (await load_record(services, grid)).job.params.aspect == (3, 2)
         refused = await (await harness.imagine("a fox", lora="big")).message()
-        assert "`--lora` cannot use `big` with First: it is made for Stable Diffusion XL" in refused.content
+        assert "Cannot use the LoRA `big` with First: it is made for Stable Diffusion XL" in refused.content
 
 
 async def test_the_help_lists_what_can_be_drawn_with(harness, settings):
@@ -91,7 +91,7 @@ async def test_pictures_of_a_lora_that_has_gone_say_so_when_more_is_wanted(harne
         grid = await harness.result()
     async with harness.bot(**settings | {"loras": None}):
         answer = await (await harness.person(harness.ada).press(grid, "🔄")).message()
-        assert "This was drawn with the LoRA ink, which is not here any more." in answer.content
+        assert "This was drawn with the LoRA ink, which is no longer installed." in answer.content
 
 
 def test_files_that_cannot_be_used_are_left_out_and_named_in_the_log(tmp_path, caplog):
@@ -103,7 +103,7 @@ def test_files_that_cannot_be_used_are_left_out_and_named_in_the_log(tmp_path, c
     repertoire = load_registry(Config(models=(EMBEDDED,), loras=tmp_path))
     assert [lora.name for lora in repertoire.adapters.loras] == ["ink"]
     told = "\n".join(record.getMessage() for record in caplog.records)
-    for named in ("old.pt is pickled", "cut.safetensors is no safetensors file", "would be called Ink"):
+    for named in ("old.pt is pickled", "cut.safetensors is damaged or not a safetensors file", "would be called Ink"):
         assert named in told
     assert "ink.png" not in told
 
@@ -119,7 +119,7 @@ def test_the_doctor_lists_adapters_incompatible_ones_and_unusable_ones(tmp_path,
     counted, refused = check_adapters(Config(**settings))
     assert (counted.status, counted.text) == (
         CheckStatus.PASSED,
-        "LoRAs: 3, learnt words: 1; made for none of the models: big",
+        "LoRAs: 3, embeddings: 1; compatible with none of the models: big",
     )
     assert refused.status is CheckStatus.FAILED
     assert "old.pt is pickled" in refused.text

@@ -75,7 +75,7 @@ async def test_repeat_asks_too_and_each_has_a_seed_of_its_own(harness):
     async with harness.bot() as services:
         await confirm(harness, await open_confirmation(harness, "a fox --repeat 3"))
         await wait_for_results(harness, 3)
-        jobs = [await services.store.get(each.buttons[0]["custom_id"][5:17]) for each in harness.results()]
+        jobs = [await services.db.jobs.get(each.buttons[0]["custom_id"][5:17]) for each in harness.results()]
     assert len({record.job.params.seed for record in jobs}) == 3
 
 
@@ -144,7 +144,7 @@ async def test_an_attached_picture_goes_with_each(harness):
         question = await asked.wait_for(lambda message: "2 jobs" in message.content)
         await confirm(harness, question)
         await wait_for_results(harness, 2)
-        jobs = [await services.store.get(each.buttons[0]["custom_id"][5:17]) for each in harness.results()]
+        jobs = [await services.db.jobs.get(each.buttons[0]["custom_id"][5:17]) for each in harness.results()]
     assert len({record.job.params.source for record in jobs}) == 1
     assert jobs[0].job.params.source is not None
 

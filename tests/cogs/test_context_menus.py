@@ -121,7 +121,7 @@ async def test_anybodys_picture_becomes_an_image_prompt(harness):
         asked = await use_menu(harness, "Use as image prompt", message)
         await harness.person(harness.ada).submit_modal(asked, prompt="a fox --iw 3")
         result = await harness.result(text="a fox")
-        params = (await services.store.get(first_tile(result).job_id)).job.params
+        params = (await services.db.jobs.get(first_tile(result).job_id)).job.params
     assert params.source is not None
     assert open_image(harness.server, result).getpixel((10, 10))[0] > 150
 
@@ -166,7 +166,7 @@ async def test_a_report_is_kept_once_with_its_reason(harness):
             asked = await use_menu(harness, "Report", grid, harness.ben)
             sent = await harness.person(harness.ben).submit_modal(asked, reason="not for here")
             assert says in await private_text(sent)
-        (report,) = await services.reports.list_open(harness.guild.id)
+        (report,) = await services.db.reports.list_open(harness.guild.id)
     assert (report.job_id, report.person_id, report.reason) == (first_tile(grid).job_id, harness.ben.id, "not for here")
 
 

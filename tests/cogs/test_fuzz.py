@@ -87,14 +87,14 @@ async def test_random_presses_get_each_job_posted_once_and_keep_the_store_sane(h
                 if crowd.rng.random() < 0.1:
                     await harness.server.gateway.drop(4000)
                 if crowd.rng.random() < 0.3:
-                    await services.preferences.update(
+                    await services.db.preferences.update(
                         crowd.rng.choice(crowd.people).user.id, remix=crowd.rng.choice([True, False])
                     )
     async with harness.bot() as services:
         async with asyncio.timeout(60):
-            while await services.store.open_records():  # noqa: ASYNC110 (nothing there tells of it)
+            while await services.db.jobs.open_records():  # noqa: ASYNC110 (nothing there tells of it)
                 await asyncio.sleep(0.01)
-        rows = await services.store._connection.fetch_all("SELECT id, state, deleted_at, private FROM jobs")
+        rows = await services.db.jobs._connection.fetch_all("SELECT id, state, deleted_at, private FROM jobs")
         assert len(rows) > ROUNDS // 2
         for row in rows:
             assert_consistent(harness, services, row)
@@ -107,7 +107,7 @@ def assert_consistent(harness, services, row):
         for message in harness.server.messages(harness.channel)
         if is_result(message) and any(f":{row['id']}-" in each["custom_id"] for each in message.buttons)
     ]
-    kept = services.images.path(Tile(row["id"], 0)).exists()
+    kept = services.images.files.path(Tile(row["id"], 0)).exists()
     if row["deleted_at"] is not None:
         assert (len(shown), kept) == (0, False), dict(row)
     elif row["state"] == "answered":

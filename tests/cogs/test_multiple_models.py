@@ -19,7 +19,7 @@ def models(harness):
 
 
 async def load_record(services, message):
-    return await services.store.get(first_tile(message).job_id)
+    return await services.db.jobs.get(first_tile(message).job_id)
 
 
 async def run_command(harness, command, user=None, **options):
@@ -57,7 +57,7 @@ async def test_a_remix_may_change_the_model_and_with_it_the_size(harness, models
         remixed = await harness.result(text="an owl** - Remix")
         assert open_image(harness.server, remixed).size == SMALL
         assert (await load_record(services, remixed)).job.params.model == "Painter"
-        await services.preferences.update(harness.ada.id, remix=True)
+        await services.db.preferences.update(harness.ada.id, remix=True)
         pressed = await harness.person(harness.ada).press(picked, "Zoom Out 2×")
         await harness.person(harness.ada).submit_modal(pressed, prompt="a barn --model painter")
         zoomed = (await load_record(services, await harness.result(text="a barn"))).job.params
@@ -85,9 +85,9 @@ async def test_a_model_is_chosen_by_option_setting_or_command_and_autocompleted(
         await harness.result(text="an owl** - <@")
         assert "Model: **Engraver**" in await run_command(harness, "info")
         assert "server's model draws" in await run_command(harness, "prefer model")
-        assert (await services.preferences.get(harness.ada.id)).model is None
+        assert (await services.db.preferences.get(harness.ada.id)).model is None
         assert "**Engraver** draws for you" in await run_command(harness, "prefer model", name="engr")
-        assert (await services.preferences.get(harness.ada.id)).model == "Engraver"
+        assert (await services.db.preferences.get(harness.ada.id)).model == "Engraver"
         assert "I know no model `nonsense`. There is Painter, Engraver." in await run_command(
             harness, "prefer model", name="nonsense"
         )
@@ -95,7 +95,7 @@ async def test_a_model_is_chosen_by_option_setting_or_command_and_autocompleted(
 
 async def test_a_disallowed_model_is_refused_when_typed_and_skipped_as_a_default(harness, models):
     async with harness.bot(models=models) as services:
-        await services.preferences.update(harness.ada.id, model="Engraver")
+        await services.db.preferences.update(harness.ada.id, model="Engraver")
         await run_command(harness, "config models", harness.mod, add="Painter")
         refused = await (await harness.imagine("a fox --model engraver")).message()
         assert refused.ephemeral
@@ -122,11 +122,11 @@ async def test_images_of_a_removed_model_remain_and_can_be_remixed_with_another(
         await (await harness.imagine("a barn --model engraver")).message()
     harness.release_slow_jobs()
     async with harness.bot():
-        ended = await harness.status_message("which is not here any more. There is Painter.")
+        ended = await harness.status_message("which is no longer installed. Available: Painter.")
         assert "a barn --model Engraver" in ended.content
         ada = harness.person(harness.ada)
         answer = await (await ada.press(grid, "V1")).message()
-        assert "drawn with Engraver, which is not here any more. There is Painter." in answer.content
+        assert "drawn with Engraver, which is no longer installed. Available: Painter." in answer.content
         await ada.press(grid, "U2")
         picked = await harness.status_message("Image #2")
         assert picked.labels == ["❤️", "Remix", "Details", "Delete"]

@@ -190,7 +190,7 @@ async def test_everything_goes_but_what_others_made(harness):
         done = await told.wait_for(lambda each: "is deleted" in each.content)
         assert done.ephemeral
         assert grid.deleted and not others.deleted
-        assert await services.store.get(mine) is None
+        assert await services.db.jobs.get(mine) is None
         assert not any(name.startswith(mine) for name in stored_files(harness))
         assert "no jobs" in (await open_privacy(harness)).content
         await harness.person(harness.ben).press(
@@ -203,7 +203,7 @@ async def test_everything_goes_but_what_others_made(harness):
 
 
 async def test_what_waits_and_what_is_being_drawn_is_cancelled_first(harness):
-    async with harness.bot(jobs_at_once=1) as services:
+    async with harness.bot(jobs_at_once=1):
         await harness.imagine("a slow fox")
         running = await harness.status_message("(25%)")
         await harness.imagine("an owl")
@@ -215,7 +215,7 @@ async def test_what_waits_and_what_is_being_drawn_is_cancelled_first(harness):
         assert "being deleted" in running.content and "being deleted" in waiting.content
         harness.release_slow_jobs()
         await harness.result(text="a cat")
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
     assert len(harness.results()) == 1
 
 
@@ -236,13 +236,13 @@ async def test_what_was_begun_before_a_restart_is_brought_to_its_end(harness):
         held = harness.server.faults.hold("DELETE", f"/channels/{harness.channel.id}/messages/*")
         await delete_everything(harness)
         await asyncio.wait_for(held.reached.wait(), 10)
-        assert len(await services.personal_data.pending_erasures()) == 1
+        assert len(await services.db.personal_data.pending_erasures()) == 1
     harness.server.faults.clear()
     async with harness.bot() as services:
         await harness.server.wait_until(lambda: not harness.results())
-        await eventually(lambda: not services.tasks)
-        assert await services.personal_data.pending_erasures() == {}
-        assert (await services.personal_data.summary(harness.ada.id)).jobs == 0
+        await eventually(lambda: not harness.tasks)
+        assert await services.db.personal_data.pending_erasures() == {}
+        assert (await services.db.personal_data.summary(harness.ada.id)).jobs == 0
     assert stored_files(harness) == set()
 
 

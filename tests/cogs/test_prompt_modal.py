@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from bot.ui.job_views import failed_view
 from bot.ui.modals import MAX_TEXT_LENGTH
-from cogs.image_buttons.buttons import failed_view
 from cogs.image_buttons.remix import REMIX_ACTION
 from cogs.image_buttons.variations import REMIXABLE
 from generation.job import Action
@@ -122,7 +122,7 @@ async def test_an_error_of_the_bots_own_keeps_the_prompt_too(harness, monkeypatc
             raise RuntimeError("full disk")
 
         with monkeypatch.context() as broken:
-            broken.setattr(services.store, "add_job", fail)
+            broken.setattr(services.db.jobs, "add_job", fail)
             refusal = await (await harness.imagine("a fox")).message()
         assert "Something went wrong on my side" in refusal.content
         await retry(harness, refusal)
@@ -137,17 +137,17 @@ async def test_a_job_that_failed_is_asked_for_again_with_other_words(harness):
         assert modal_prompt(await pressed.modal()) == "huge fox --ar 2:1 --stop 50"
         await harness.person(harness.ada).submit_modal(pressed, prompt="small fox --ar 2:1")
         result = await harness.result(text="small fox --ar 2:1")
-        params = (await services.store.get(first_tile(result).job_id)).job.params
+        params = (await services.db.jobs.get(first_tile(result).job_id)).job.params
     assert harness.server.pinged_by(result) == [harness.ada]
     assert params.stop == 100
 
 
 async def test_a_failed_job_keeps_images_and_defaults_for_retry_after_a_restart(harness):
     async with harness.bot() as services:
-        await services.preferences.update(harness.ada.id, suffix="--ar 2:1")
+        await services.db.preferences.update(harness.ada.id, suffix="--ar 2:1")
         await harness.imagine("huge fox --iw 3", image=UploadedFile("red.png", red_png(300, 300)))
         failed = await harness.status_message("too large")
-        await services.preferences.update(harness.ada.id, suffix="--ar 1:2")
+        await services.db.preferences.update(harness.ada.id, suffix="--ar 1:2")
     async with harness.bot():
         await retry(harness, failed, prompt="small fox --iw 3 --seed 1 --ar 2:1")
         drawn = open_image(harness.server, await harness.result(text="small fox"))
@@ -170,13 +170,13 @@ async def test_a_failed_retry_can_be_tried_again_with_the_same_words(harness):
 
 async def test_a_failed_change_of_a_picture_starts_from_that_picture_again(harness):
     async with harness.bot() as services:
-        await services.preferences.update(harness.ada.id, remix=True)
+        await services.db.preferences.update(harness.ada.id, remix=True)
         await harness.imagine("a fox")
         grid = await harness.result()
         pressed = await harness.person(harness.ada).press(grid, "V2")
         await harness.person(harness.ada).submit_modal(pressed, prompt="huge owl")
         await retry(harness, await harness.status_message("too large"), prompt="small owl")
-        params = (await services.store.get(first_tile(await harness.result(text="small owl")).job_id)).job.params
+        params = (await services.db.jobs.get(first_tile(await harness.result(text="small owl")).job_id)).job.params
     assert params.source == replace(first_tile(grid), index=1)
     assert params.strength < 1
 

@@ -40,9 +40,9 @@ async def test_closed_direct_messages_are_reported_briefly_in_the_channel(harnes
 async def test_a_cross_deletes_a_result_with_its_files(harness):
     async with harness.bot() as services:
         grid = await generate_result(harness)
-        sheet = services.images.path(first_tile(grid))
+        sheet = services.images.files.path(first_tile(grid))
         assert sheet.exists()
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
         await harness.person(harness.ada).react(grid, "❌")
         await harness.server.wait_until(lambda: grid.deleted)
         await eventually(lambda: not sheet.exists())
@@ -58,9 +58,9 @@ async def test_a_cross_cancels_what_is_being_drawn(harness):
 
 @pytest.mark.parametrize("emoji", ["❌", "✉️"])
 async def test_others_reactions_and_other_emoji_do_nothing(harness, emoji):
-    async with harness.bot() as services:
+    async with harness.bot():
         grid = await generate_result(harness)
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
         await harness.person(harness.ben).react(grid, emoji)
         await harness.person(harness.ada).react(grid, "👍")
         hello = await harness.person(harness.ben).send(harness.channel, "hello")
@@ -79,9 +79,9 @@ async def test_a_result_that_was_shown_again_takes_reactions_too(harness):
 
 
 async def test_a_cross_below_what_was_shown_again_deletes_both_messages(harness):
-    async with harness.bot() as services:
+    async with harness.bot():
         grid = await generate_result(harness)
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
         shown = await (await harness.person(harness.ada).command("show", harness.channel, job="fox")).message()
         await harness.person(harness.ada).react(shown, "❌")
         await harness.server.wait_until(lambda: grid.deleted and shown.deleted)
@@ -105,10 +105,10 @@ async def test_removing_and_readding_a_reaction_sends_the_images_once(harness):
 
 async def test_reactions_work_in_direct_messages(harness):
     channel = harness.server.world.dm_channel(harness.ada)
-    async with harness.bot() as services:
+    async with harness.bot():
         await harness.imagine("a fox", channel=channel)
         result = await harness.result(channel=channel)
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
         await harness.person(harness.ada).react(result, "❌")
         await harness.server.wait_until(lambda: result.deleted)
 
@@ -116,7 +116,7 @@ async def test_reactions_work_in_direct_messages(harness):
 async def test_users_who_opt_in_get_a_copy_of_every_result_with_working_buttons(harness):
     channel = harness.server.world.dm_channel(harness.ada)
     async with harness.bot() as services:
-        await services.preferences.update(harness.ada.id, auto_dm=True)
+        await services.db.preferences.update(harness.ada.id, auto_dm=True)
         grid = await generate_result(harness)
         copy = await harness.result(channel=channel)
         assert copy.content == grid.content
@@ -124,14 +124,14 @@ async def test_users_who_opt_in_get_a_copy_of_every_result_with_working_buttons(
         await generate_result(harness, "bens own", harness.ben)
         await harness.person(harness.ada).press(copy, "U1")
         await harness.result(text="Image #1", channel=channel)
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
     assert len([message for message in direct_messages(harness, harness.ada) if is_result(message)]) == 2
     assert direct_messages(harness, harness.ben) == []
 
 
 async def test_a_copy_that_cannot_be_sent_harms_nothing(harness):
     async with harness.bot() as services:
-        await services.preferences.update(harness.ada.id, auto_dm=True)
+        await services.db.preferences.update(harness.ada.id, auto_dm=True)
         fault = close_direct_messages(harness, harness.ada)
         await generate_result(harness)
         await eventually(lambda: fault.hits)

@@ -20,7 +20,7 @@ def selected(message):
 
 
 async def load_preferences(harness, services, user=None):
-    return await services.preferences.get((user or harness.ada).id)
+    return await services.db.preferences.get((user or harness.ada).id)
 
 
 async def open_panel(harness, user=None):
@@ -167,18 +167,18 @@ async def test_a_custom_option_stands_for_its_text_and_parameters(harness):
 
 @pytest.mark.parametrize(
     ("name", "value", "says"),
-    [("ar", "--raw", "parameter already"), ("two words", "x", "one word"), ("mine", "--aspct 3:2", "did you mean")],
+    [("ar", "--raw", "already a parameter"), ("two words", "x", "one word"), ("mine", "--aspct 3:2", "did you mean")],
 )
 async def test_an_option_that_would_not_work_is_refused_with_the_reason(harness, name, value, says):
     async with harness.bot() as services:
         assert says in await run_command(harness, "prefer option set", name=name, value=value)
-        assert await services.preferences.options(harness.ada.id) == {}
+        assert await services.db.preferences.options(harness.ada.id) == {}
 
 
 async def test_twenty_long_options_fit_into_a_message(harness):
     async with harness.bot() as services:
         for letter in "abcdefghijklmnopqrst":
-            await services.preferences.set_option(harness.ada.id, letter * 32, "_*" * 500)
+            await services.db.preferences.set_option(harness.ada.id, letter * 32, "_*" * 500)
         assert "20 of 20" in await run_command(harness, "prefer option list")
         assert "remove one first" in await run_command(harness, "prefer option set", name="more", value="x")
 

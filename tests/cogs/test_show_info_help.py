@@ -128,7 +128,7 @@ async def test_a_result_is_shown_again_only_where_the_server_lets_it_be_drawn(ha
 async def test_a_picture_whose_files_are_gone_is_not_shown(harness):
     async with harness.bot() as services:
         job_id = job_id_from(await generate_result(harness, "a red fox"))
-        await services.images.delete(job_id)
+        await services.images.files.delete(job_id)
         asked = await harness.person(harness.ada).command("show", harness.channel, job=job_id)
         refused = await asked.wait_for(lambda message: "not kept" in message.content)
         assert refused.ephemeral
@@ -139,7 +139,7 @@ async def test_favourites_are_offered_and_posted_again(harness):
         assert "no favourites yet" in (await run_command(harness, "favourites", picture="fox")).content
         fox, owl = await generate_result(harness, "a red fox"), await generate_result(harness, "an owl", harness.ben)
         for message in (fox, owl):
-            await services.favourites.add(harness.ada.id, Tile(job_id_from(message), 0))
+            await services.db.favourites.add(harness.ada.id, Tile(job_id_from(message), 0))
         offered = await autocomplete(harness, "favourites", "picture")
         assert [each["name"][:8] for each in offered] == ["an owl ·", "a red fo"]
         again = await run_command(harness, "favourites", picture=offered[0]["value"])
@@ -156,7 +156,7 @@ async def test_what_is_no_favourite_is_not_shown_by_its_id_to_who_may_not_see_it
             job_id_from(await generate_result(harness, "an owl")),
             job_id_from(await generate_result(harness, "a red fox")),
         )
-        await services.favourites.add(harness.ben.id, Tile(owl, 0))
+        await services.db.favourites.add(harness.ben.id, Tile(owl, 0))
         assert "owl" in (await run_command(harness, "favourites", harness.ben, elsewhere, picture=owl)).content
         refused = await run_command(harness, "favourites", harness.ben, elsewhere, picture=fox)
         assert refused.ephemeral
@@ -166,14 +166,14 @@ async def test_what_is_no_favourite_is_not_shown_by_its_id_to_who_may_not_see_it
 async def test_a_favourite_that_is_not_kept_any_more_can_be_taken_out(harness):
     async with harness.bot() as services:
         owl = job_id_from(await generate_result(harness, "an owl", harness.ben))
-        await services.favourites.add(harness.ada.id, Tile(owl, 0))
-        await services.images.delete(owl)
+        await services.db.favourites.add(harness.ada.id, Tile(owl, 0))
+        await services.images.files.delete(owl)
         asked = await harness.person(harness.ada).command("favourites", harness.channel, picture="owl")
         gone = await asked.wait_for(lambda message: "not kept" in message.content)
         assert gone.ephemeral
-        said = await (await harness.person(harness.ada).press(gone, "Take it out of your favourites")).message()
-        assert "no longer among your favourites" in said.content
-        assert await services.search.favourites(harness.ada.id, "") == []
+        said = await (await harness.person(harness.ada).press(gone, "Remove from your favourites")).message()
+        assert "Removed from your favourites" in said.content
+        assert await services.db.search.favourites(harness.ada.id, "") == []
 
 
 async def test_info_tells_how_somebody_stands_and_cancels_what_is_chosen(harness):

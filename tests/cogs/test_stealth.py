@@ -76,7 +76,7 @@ async def test_what_is_made_from_a_private_picture_stays_private(harness, label)
             lambda message: message.id != grid.id and message.attachments and is_finished(message)
         )
         assert made.ephemeral
-        record = await services.store.get(first_tile(made).job_id)
+        record = await services.db.jobs.get(first_tile(made).job_id)
         assert record.job.destination.private
     assert not harness.public_messages()
 
@@ -148,7 +148,7 @@ async def test_a_private_parent_is_named_to_nobody_else(harness):
         refused = await harness.person(harness.ben).press(public, custom_id=f"vary_strong:{tile}")
         told = await refused.wait_for(lambda message: "private" in message.content)
         assert told.ephemeral
-        assert len(await services.search.by_prompt(harness.ben.id, "")) == 0
+        assert len(await services.db.search.by_prompt(harness.ben.id, "")) == 0
 
 
 async def test_in_direct_messages_results_stay_and_need_no_hiding(harness):
@@ -169,13 +169,13 @@ async def test_a_server_without_stealth_refuses_instead_of_posting_publicly(harn
 
 
 async def test_what_could_be_given_to_nobody_can_still_be_shown(harness):
-    async with harness.bot() as services:
+    async with harness.bot():
         notice = await (await harness.imagine("slow fox --stealth")).message()
         await harness.server.wait_until(lambda: "(25%)" in notice.content)
         close_direct_messages(harness, harness.ada)
         harness.server.world.clock.advance(15 * 60)
         harness.release_slow_jobs()
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
         again = await (await harness.person(harness.ada).command("show", harness.channel, job="slow")).message()
         assert again.ephemeral
         assert "U1" in again.labels

@@ -1,4 +1,4 @@
-"""A backup holds everything but secrets, is made beside a running bot, and only our own are put back."""
+"""Backups contain everything but secrets, work beside a running bot, and only Atelier's own are restored."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SECRET = "aW50ZXJhY3Rpb246MTQ0MTE1"
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Give a data folder with two finished jobs and their pictures in it."""
+    """Return a data folder with two finished jobs and their images."""
     asyncio.run(fill_data_folder(tmp_path / "data"))
     return tmp_path / "data"
 
@@ -46,15 +46,15 @@ def file(tmp_path: Path) -> Path:
 
 
 async def fill_data_folder(data: Path) -> None:
-    pictures = ImageStore(data)
+    images = ImageStore(data)
     async with JobStore.open(data / DATABASE_FILE) as store:
         for job in (make_job(id="0123456789ab"), make_full_job()):
             await store.add_job(replace(job, destination=replace(job.destination, token=SECRET * 9)))
             await store.mark_running(job.id)
-            await pictures.save(job.id, GRID)
+            await images.save(job.id, GRID)
             await store.mark_generated(job.id, GRID.suffix)
             await store.mark_posted(job.id, 71)
-        await pictures.save_upload(b"brought")
+        await images.save_upload(b"uploaded")
     (data / "lock").touch()
 
 
@@ -74,7 +74,7 @@ def make_empty_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_was_backed_up_is_what_is_restored(data, file, tmp_path):
+def test_a_restored_backup_has_everything_that_was_backed_up(data, file, tmp_path):
     assert create_backup(data, file) == BackupContents(jobs=2, images=11)
     target = make_empty_folder(tmp_path)
     (target / "lock").touch()
@@ -88,10 +88,8 @@ def test_what_was_backed_up_is_what_is_restored(data, file, tmp_path):
 
 
 def test_no_token_is_in_a_backup(data, file):
-    with closing(
-        sqlite3.connect(data / DATABASE_FILE)
-    ) as sqlite:  # what lies between the rows must not come along either
-        sqlite.execute("PRAGMA secure_delete = OFF")
+    with closing(sqlite3.connect(data / DATABASE_FILE)) as sqlite:
+        sqlite.execute("PRAGMA secure_delete = OFF")  # leaves the token in free space of the file
         sqlite.execute("UPDATE jobs SET ending = ? WHERE id = '0123456789ab'", ("Basil" + SECRET * 500,))
         sqlite.execute("UPDATE jobs SET ending = NULL")
         sqlite.commit()
@@ -104,12 +102,12 @@ def test_no_token_is_in_a_backup(data, file):
     assert set(rows(data / DATABASE_FILE, "SELECT token FROM jobs")) == {(SECRET * 9,)}
 
 
-def test_a_backup_is_for_the_eyes_of_its_owner(data, file):
+def test_a_backup_is_readable_by_its_owner_only(data, file):
     create_backup(data, file)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_only_what_the_bot_keeps_is_backed_up(data, file):
+def test_only_files_of_the_bot_are_backed_up(data, file):
     (data / ".env").write_text("DISCORD_TOKEN=secret")
     (data / "tiles" / "01" / "0123456789ab-0.png.0a1b2c3d.partial").write_bytes(b"half")
     (data / "tiles" / "01" / "my notes.txt").write_text("hello")
@@ -121,8 +119,8 @@ def test_only_what_the_bot_keeps_is_backed_up(data, file):
         assert not [name for name in archive.namelist() if "env" in name or "partial" in name or "notes" in name]
 
 
-async def test_a_backup_beside_a_busy_bot_is_whole_and_stops_nobody(data, file, tmp_path):
-    pictures = ImageStore(data)
+async def test_a_backup_beside_a_busy_bot_is_complete_and_blocks_nothing(data, file, tmp_path):
+    images = ImageStore(data)
     done = threading.Event()
 
     def back_up_often() -> list[BackupContents]:
@@ -137,33 +135,33 @@ async def test_a_backup_beside_a_busy_bot_is_whole_and_stops_nobody(data, file, 
             job = make_job()
             await store.add_job(job)
             await store.mark_running(job.id)
-            await pictures.save(job.id, GRID)
+            await images.save(job.id, GRID)
             await store.mark_generated(job.id, GRID.suffix)
-            await pictures.delete(job.id)
+            await images.delete(job.id)
         counts = [contents.jobs for contents in await backups]
     assert counts == sorted(counts)
     restore_backup(file, make_empty_folder(tmp_path), replace=False)
 
 
-def test_a_picture_that_is_deleted_meanwhile_does_no_harm(data, file, monkeypatch):
-    gone = ImageStore(data).path(Tile("0123456789ab", 0))
+def test_an_image_deleted_during_the_backup_is_skipped(data, file, monkeypatch):
+    deleted = ImageStore(data).path(Tile("0123456789ab", 0))
     write = zipfile.ZipFile.write
 
-    def write_after_the_sweep(archive, path, *more):
-        gone.unlink(missing_ok=True)
+    def delete_then_write(archive, path, *more):
+        deleted.unlink(missing_ok=True)
         write(archive, path, *more)
 
-    monkeypatch.setattr(zipfile.ZipFile, "write", write_after_the_sweep)
+    monkeypatch.setattr(zipfile.ZipFile, "write", delete_then_write)
     assert create_backup(data, file) == BackupContents(jobs=2, images=10)
 
 
-@pytest.mark.parametrize("trouble", [KeyboardInterrupt, OSError(28, "No space left on device")])
-def test_a_backup_that_fails_leaves_the_earlier_one_and_no_remains(data, file, trouble, monkeypatch):
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_a_failed_backup_leaves_the_earlier_one_and_no_other_files(data, file, error, monkeypatch):
     create_backup(data, file)
     before = file.read_bytes()
 
     def fail(*_):
-        raise trouble
+        raise error
 
     monkeypatch.setattr("db.backup._image_files", fail)
     with pytest.raises((BackupError, KeyboardInterrupt)):
@@ -172,20 +170,20 @@ def test_a_backup_that_fails_leaves_the_earlier_one_and_no_remains(data, file, t
     assert sorted(path.name for path in file.parent.iterdir()) == ["backup.zip", "data"]
 
 
-def test_a_file_that_is_no_backup_is_not_replaced_by_one(data, file):
+def test_a_file_that_is_not_a_backup_is_not_overwritten(data, file):
     file.write_text("my diary")
-    with pytest.raises(BackupError, match="no backup"):
+    with pytest.raises(BackupError, match="not a backup"):
         create_backup(data, file)
     assert file.read_text() == "my diary"
 
 
-def test_there_has_to_be_something_to_back_up(tmp_path, file):
+def test_a_backup_of_an_empty_folder_is_refused(tmp_path, file):
     with pytest.raises(BackupError, match="nothing to back up"):
         create_backup(tmp_path / "data", file)
     assert not (tmp_path / "data").exists()
 
 
-def test_a_damaged_database_is_not_passed_off_as_a_backup(data, file):
+def test_a_damaged_database_is_not_backed_up(data, file):
     content = bytearray((data / DATABASE_FILE).read_bytes())
     content[4096 * 2 : 4096 * 6] = os.urandom(4096 * 4)
     (data / DATABASE_FILE).write_bytes(content)
@@ -194,7 +192,7 @@ def test_a_damaged_database_is_not_passed_off_as_a_backup(data, file):
     assert not file.exists()
 
 
-def test_a_folder_that_holds_something_is_not_overwritten(data, file):
+def test_a_folder_that_is_not_empty_is_not_overwritten(data, file):
     create_backup(data, file)
     before = files_below(data)
     with pytest.raises(BackupError, match="--replace"):
@@ -202,20 +200,20 @@ def test_a_folder_that_holds_something_is_not_overwritten(data, file):
     assert files_below(data) == before
 
 
-def test_what_was_there_is_kept_beside_it(data, file):
+def test_the_previous_data_are_kept_beside_the_folder(data, file):
     create_backup(data, file)
-    (data / "tiles" / "01" / "0123456789ab-0.png").write_bytes(b"another picture")
-    before, saved = files_below(data), rows(data / DATABASE_FILE)
-    _, aside = restore_backup(file, data, replace=True)
-    assert aside is not None
-    assert aside.parent == data.parent
-    assert files_below(aside) == before
-    assert rows(aside / DATABASE_FILE) == saved
+    (data / "tiles" / "01" / "0123456789ab-0.png").write_bytes(b"another image")
+    before, rows_before = files_below(data), rows(data / DATABASE_FILE)
+    _, previous = restore_backup(file, data, replace=True)
+    assert previous is not None
+    assert previous.parent == data.parent
+    assert files_below(previous) == before
+    assert rows(previous / DATABASE_FILE) == rows_before
     assert (data / "tiles" / "01" / "0123456789ab-0.png").read_bytes() == b"1"
     assert (data / "lock").exists()
 
 
-def test_a_folder_that_cannot_be_set_aside_is_left_alone(data, file, monkeypatch):
+def test_a_folder_that_cannot_be_moved_away_is_unchanged(data, file, monkeypatch):
     create_backup(data, file)
     before = files_below(data)
 
@@ -223,13 +221,13 @@ def test_a_folder_that_cannot_be_set_aside_is_left_alone(data, file, monkeypatch
         raise OSError(errno.EXDEV, "Invalid cross-device link", str(path))
 
     monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(BackupError, match="mount of its own"):
+    with pytest.raises(BackupError, match="mount point"):
         restore_backup(file, data, replace=True)
     assert files_below(data) == before
     assert sorted(path.name for path in data.parent.iterdir()) == ["backup.zip", "data"]
 
 
-def test_what_waited_at_the_time_of_the_backup_is_not_drawn_a_second_time(tmp_path, file):
+def test_jobs_waiting_at_the_backup_are_not_generated_after_a_restore(tmp_path, file):
     data = tmp_path / "data"
     data.mkdir()
     with closing(sqlite3.connect(data / DATABASE_FILE)) as sqlite:
@@ -239,9 +237,9 @@ def test_what_waited_at_the_time_of_the_backup_is_not_drawn_a_second_time(tmp_pa
     states = {row[0]: row[1:] for row in rows(data / DATABASE_FILE, "SELECT id, state, ending FROM jobs")}
     for state in JobState:
         after, ending = states[jobs_by_state()[state].id]
-        overtaken = state in (JobState.WAITING, JobState.RUNNING)
-        assert after == (JobState.FAILED if overtaken else state)
-        assert (ending == RESTORED_MESSAGE) is overtaken
+        is_failed = state in (JobState.WAITING, JobState.RUNNING)
+        assert after == (JobState.FAILED if is_failed else state)
+        assert (ending == RESTORED_MESSAGE) is is_failed
     assert rows(data / DATABASE_FILE, "SELECT * FROM memos WHERE name = 'commands'") == []
 
 
@@ -287,23 +285,23 @@ def make_archive(members: dict[str, bytes], **attributes: int) -> bytes:
         "tiles/01/0123456789ab-0.png\n",
     ],
 )
-def test_a_name_that_leads_elsewhere_is_refused(data, file, tmp_path, name):
+def test_an_unsafe_member_name_is_refused(data, file, tmp_path, name):
     create_backup(data, file)
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(zipfile.ZipInfo(name), b"evil")
     target = make_empty_folder(tmp_path)
-    with pytest.raises(BackupError, match="no backup"):
+    with pytest.raises(BackupError, match="not a backup of Atelier"):
         restore_backup(file, target, replace=False)
     assert list(target.iterdir()) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup.zip", "data", "elsewhere"]
 
 
-def test_a_name_with_a_zero_in_it_is_refused(data, file, tmp_path):
+def test_a_member_name_with_a_null_byte_is_refused(data, file, tmp_path):
     create_backup(data, file)
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr("uploads/01/a.png!/../../../b", b"evil")
     file.write_bytes(file.read_bytes().replace(b"a.png!/..", b"a.png\0/.."))
-    with pytest.raises(BackupError, match="no backup"):
+    with pytest.raises(BackupError, match="not a backup of Atelier"):
         restore_backup(file, make_empty_folder(tmp_path), replace=False)
 
 
@@ -314,12 +312,12 @@ def test_links_and_devices_are_refused(data, file, tmp_path, kind):
         info = zipfile.ZipInfo("tiles/01/0123456789cd-0.png")
         info.external_attr = (kind | 0o777) << 16
         archive.writestr(info, "/etc/passwd")
-    with pytest.raises(BackupError, match="no backup"):
+    with pytest.raises(BackupError, match="not a backup of Atelier"):
         restore_backup(file, make_empty_folder(tmp_path), replace=False)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_file_that_comes_twice_is_refused(data, file, tmp_path):
+def test_a_duplicate_member_is_refused(data, file, tmp_path):
     create_backup(data, file)
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(DATABASE_FILE, b"another")
@@ -333,7 +331,7 @@ def test_a_truncated_backup_is_refused_before_anything_is_touched(data, file, sh
     whole = file.read_bytes()
     file.write_bytes(whole[: int(len(whole) * share)])
     before = files_below(data)
-    with pytest.raises(BackupError, match="damaged, or no backup"):
+    with pytest.raises(BackupError, match="damaged or not a backup"):
         restore_backup(file, data, replace=True)
     assert files_below(data) == before
 
@@ -341,9 +339,9 @@ def test_a_truncated_backup_is_refused_before_anything_is_touched(data, file, sh
 def test_a_backup_with_a_flipped_bit_is_refused(data, file):
     create_backup(data, file)
     with zipfile.ZipFile(file) as archive:
-        place = archive.getinfo("tiles/01/0123456789ab-0.png").header_offset
+        offset = archive.getinfo("tiles/01/0123456789ab-0.png").header_offset
     content = bytearray(file.read_bytes())
-    content[place + 30 + len("tiles/01/0123456789ab-0.png")] ^= 1
+    content[offset + 30 + len("tiles/01/0123456789ab-0.png")] ^= 1
     file.write_bytes(content)
     with pytest.raises(BackupError, match="damaged"):
         restore_backup(file, data, replace=True)
@@ -352,7 +350,7 @@ def test_a_backup_with_a_flipped_bit_is_refused(data, file):
 def test_a_backup_that_would_fill_the_disk_is_refused(data, file, tmp_path, monkeypatch):
     create_backup(data, file)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
-    with pytest.raises(BackupError, match="MiB are free"):
+    with pytest.raises(BackupError, match="only 0 MiB are free"):
         restore_backup(file, make_empty_folder(tmp_path), replace=False)
 
 
@@ -368,26 +366,26 @@ def foreign_database(*statements: str, base: bool = True) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("database", "says"),
+    ("database", "message"),
     [
         (b"This is no database." * 1000, "not a database"),
-        (b"", "another kind"),
-        (foreign_database(base=False), "another kind"),
+        (b"", "another schema"),
+        (foreign_database(base=False), "another schema"),
         (foreign_database("PRAGMA user_version = 999"), "update the program"),
-        (foreign_database("PRAGMA user_version = -1"), "another kind"),
-        (foreign_database("CREATE TABLE more (x)"), "another kind"),
-        (foreign_database("ALTER TABLE jobs ADD COLUMN more"), "another kind"),
-        (foreign_database("DROP INDEX jobs_open"), "another kind"),
+        (foreign_database("PRAGMA user_version = -1"), "another schema"),
+        (foreign_database("CREATE TABLE more (x)"), "another schema"),
+        (foreign_database("ALTER TABLE jobs ADD COLUMN more"), "another schema"),
+        (foreign_database("DROP INDEX jobs_open"), "another schema"),
         (
             foreign_database("CREATE TRIGGER evil AFTER INSERT ON jobs BEGIN DELETE FROM jobs; END"),
-            "another kind",
+            "another schema",
         ),
     ],
 )
-def test_a_database_that_is_not_ours_is_refused(data, file, database, says):
+def test_a_foreign_database_is_refused(data, file, database, message):
     file.write_bytes(make_archive({DATABASE_FILE: database}))
     before = files_below(data)
-    with pytest.raises(BackupError, match=says):
+    with pytest.raises(BackupError, match=message):
         restore_backup(file, data, replace=True)
     assert files_below(data) == before
     assert len(rows(data / DATABASE_FILE)) == 2
@@ -395,11 +393,11 @@ def test_a_database_that_is_not_ours_is_refused(data, file, database, says):
 
 def test_a_backup_without_a_database_is_refused(file, tmp_path):
     file.write_bytes(make_archive({"tiles/01/0123456789ab-0.png": b"1"}))
-    with pytest.raises(BackupError, match="no backup of Atelier"):
+    with pytest.raises(BackupError, match="not a backup of Atelier"):
         restore_backup(file, make_empty_folder(tmp_path), replace=False)
 
 
-def test_a_restoring_that_was_killed_leaves_nothing_for_long(data, file, tmp_path):
+def test_leftovers_of_an_interrupted_restore_are_deleted(data, file, tmp_path):
     create_backup(data, file)
     target = make_empty_folder(tmp_path)
     (target / ".restoring-abc").mkdir()

@@ -1,4 +1,4 @@
-"""Many writers, cancelled callers, killed processes: nothing that was accepted is lost."""
+"""No accepted job is lost with many writers, cancelled callers or killed processes."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ async def start_writer(path, count):
 
 
 def ids_in(path):
-    """Give the ids of all jobs, having checked that the file is sound."""
+    """Check the file's integrity and return the ids of all jobs."""
     with closing(sqlite3.connect(path)) as reader:
         assert reader.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         return {job_id for (job_id,) in reader.execute("SELECT id FROM jobs")}
 
 
-async def test_many_writers_here_and_in_another_process_all_get_through(store, path):
+async def test_many_writers_in_two_processes_all_succeed(store, path):
     child = await start_writer(path, 50)
-    first = await child.stdout.readline()  # from here on both write
+    first = await child.stdout.readline()  # from now on both processes write
     mine = [make_job() for _ in range(150)]
     await asyncio.gather(*(store.add_job(job) for job in mine))
-    begun = await asyncio.gather(*(store.mark_running(job.id) for job in mine))
+    started = await asyncio.gather(*(store.mark_running(job.id) for job in mine))
     rest, _ = await child.communicate()
     theirs = {line.decode().strip() for line in [first, *rest.splitlines()]}
     assert child.returncode == 0
-    assert begun == [True] * 150
+    assert started == [True] * 150
     assert len(theirs) == 50
     assert ids_in(path) == theirs | {job.id for job in mine}
 
@@ -62,7 +62,7 @@ async def test_a_writer_waits_for_another_programs_transaction(store, path):
     assert ids_in(path) == {job.id}
 
 
-async def test_readers_see_the_store_while_somebody_writes(store, path):
+async def test_reads_succeed_during_a_write(store, path):
     job = make_job()
     await store.add_job(job)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -77,21 +77,21 @@ async def test_kill_9_loses_no_job_whose_add_job_had_returned(path):
     returned = {(await child.stdout.readline()).decode().strip() for _ in range(25)}
     child.send_signal(signal.SIGKILL)
     rest, _ = await child.communicate()
-    *whole, _ = rest.decode().split("\n")
-    returned |= set(whole)
+    *complete_lines, _ = rest.decode().split("\n")
+    returned |= set(complete_lines)
     assert child.returncode == -signal.SIGKILL
     async with JobStore.open(path) as store:
         records = await store.open_records()
-    kept = {record.job.id for record in records}
-    assert returned <= kept
-    assert len(kept) <= len(returned) + 1, "at most the one that was just being added"
+    stored = {record.job.id for record in records}
+    assert returned <= stored
+    assert len(stored) <= len(returned) + 1, "at most the one that was just being added"
     assert {record.state for record in records} == {JobState.WAITING}
 
 
-async def test_a_write_is_carried_out_though_its_caller_is_cancelled(store):
+async def test_a_write_completes_even_if_its_caller_is_cancelled(store):
     job = make_job()
     adding = asyncio.create_task(store.add_job(job))
-    await asyncio.sleep(0)  # so that the caller has begun
+    await asyncio.sleep(0)  # so that the task has started
     adding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await adding
@@ -122,7 +122,7 @@ async def test_closing_waits_for_writes_when_the_block_fails(path):
     assert ids_in(path) == {job.id}
 
 
-async def test_a_cancelled_reader_disturbs_nobody(store):
+async def test_a_cancelled_read_does_not_affect_others(store):
     job = make_job()
     await store.add_job(job)
     readings = [asyncio.create_task(store.get(job.id)) for _ in range(10)]
@@ -134,7 +134,7 @@ async def test_a_cancelled_reader_disturbs_nobody(store):
     assert await store.cancel(job.id, "x")
 
 
-async def test_a_failed_write_disturbs_nobody(store):
+async def test_a_failed_write_does_not_affect_others(store):
     job = make_job()
     results = await asyncio.gather(
         *(store.add_job(job) for _ in range(5)), store.mark_running(job.id), return_exceptions=True
@@ -154,19 +154,19 @@ async def test_a_write_is_on_the_disk_before_it_returns(store):
     assert (mode, synchronous) == ("wal", 2)
 
 
-@pytest.mark.parametrize("company", [0, 3])
-async def test_of_statements_that_belong_together_all_take_effect_or_none(store, company):
+@pytest.mark.parametrize("other_writes", [0, 3])
+async def test_atomic_statements_take_effect_all_or_not_at_all(store, other_writes):
     connection, job = store._connection, make_job()
     await store.add_job(job)
-    note = ("INSERT INTO memos VALUES ('a', '1')", {})
-    again = ("INSERT INTO memos VALUES ('a', '2')", {})
+    insert = ("INSERT INTO memos VALUES ('a', '1')", {})
+    conflicting = ("INSERT INTO memos VALUES ('a', '2')", {})
     results = await asyncio.gather(
-        connection.write_atomically(note, again),
-        *(store.set_meta(f"other {number}", "x") for number in range(company)),
+        connection.write_atomically(insert, conflicting),
+        *(store.set_meta(f"other {number}", "x") for number in range(other_writes)),
         return_exceptions=True,
     )
-    assert [type(result) for result in results] == [sqlite3.IntegrityError] + [type(None)] * company
+    assert [type(result) for result in results] == [sqlite3.IntegrityError] + [type(None)] * other_writes
     assert await store.get_meta("a") is None
-    assert [await store.get_meta(f"other {number}") for number in range(company)] == ["x"] * company
-    assert await connection.write_atomically(note, ("DELETE FROM memos WHERE name <> 'a'", {})) == 1
+    assert [await store.get_meta(f"other {number}") for number in range(other_writes)] == ["x"] * other_writes
+    assert await connection.write_atomically(insert, ("DELETE FROM memos WHERE name <> 'a'", {})) == 1
     assert await store.get_meta("a") == "1"

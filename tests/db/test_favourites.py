@@ -1,4 +1,4 @@
-"""The pictures that people marked with a heart."""
+"""Favourites belong to one user and never outlive their job."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ import pytest
 from db.favourites import FavouriteStore
 from db.search import JobSearch
 from generation.params import Tile
-from tests.support.jobs import ADA, BEN, make_job
+from tests.support.jobs import ADA, BEN
 
 
 @pytest.fixture
-async def job(store):
-    job = make_job()
-    await store.add_job(job)
-    await store.mark_running(job.id)
-    await store.mark_generated(job.id, "png")
-    return job
+async def job(post_job):
+    return await post_job()
 
 
-async def test_a_heart_is_a_persons_own_and_can_be_taken_away(store, job):
+async def test_a_favourite_belongs_to_one_user_and_can_be_removed(store, job):
     favourites, search = FavouriteStore(store._connection), JobSearch(store._connection)
     for _ in range(2):
         assert await favourites.add(ADA.id, Tile(job.id, 0))
@@ -31,7 +27,7 @@ async def test_a_heart_is_a_persons_own_and_can_be_taken_away(store, job):
     assert await search.favourites(ADA.id, "") == []
 
 
-async def test_what_is_deleted_on_purpose_is_nobodys_favourite_any_more(store, job):
+async def test_a_deleted_job_is_removed_from_all_favourites(store, job):
     favourites = FavouriteStore(store._connection)
     for person in (ADA, BEN):
         await favourites.add(person.id, Tile(job.id, 0))
@@ -39,7 +35,7 @@ async def test_what_is_deleted_on_purpose_is_nobodys_favourite_any_more(store, j
     assert await store._connection.fetch_all("SELECT * FROM favourites") == []
 
 
-async def test_what_is_deleted_while_somebody_marks_it_keeps_no_mark(store, job):
+async def test_a_deleted_job_cannot_become_a_favourite(store, job):
     favourites = FavouriteStore(store._connection)
     await store.mark_deleted(job.id)
     assert not await favourites.add(ADA.id, Tile(job.id, 0))

@@ -1,4 +1,4 @@
-"""The pictures on disk: whole files only, under names that lead nowhere else."""
+"""Image files on disk are complete and never outside their folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JOB = "0123456789ab"
 
 
 def make_grid_files(letter: bytes, *, size: int = 1000) -> Grid:
-    """Give a grid whose files are `letter` over and over, so that a torn one would show."""
+    """Return a grid whose files repeat one letter, so that a mix of two files would be noticed."""
     return Grid(tuple(letter * (size + index) for index in range(4)), letter * size, "webp", 1.0)
 
 
@@ -35,18 +35,18 @@ def files_below(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-async def test_what_is_saved_is_read_again(image_store, tmp_path):
+async def test_saved_images_are_read_back(image_store, tmp_path):
     grid = make_grid_files(b"a")
     await image_store.save(JOB, grid)
-    again = ImageStore(tmp_path / "data")
-    assert tuple([await again.read(Tile(JOB, index)) for index in range(4)]) == grid.tiles
-    assert await again.read_grid(JOB, "webp") == grid.image
+    reopened = ImageStore(tmp_path / "data")
+    assert tuple([await reopened.read(Tile(JOB, index)) for index in range(4)]) == grid.tiles
+    assert await reopened.read_grid(JOB, "webp") == grid.image
 
 
 async def test_the_files_have_plain_names_and_nothing_else_is_left(image_store, tmp_path):
     await image_store.save(JOB, make_grid_files(b"a"))
-    upload = await image_store.save_upload(b"brought")
-    digest = hashlib.sha256(b"brought").hexdigest()
+    upload = await image_store.save_upload(b"uploaded")
+    digest = hashlib.sha256(b"uploaded").hexdigest()
     assert upload == Upload(digest)
     assert files_below(tmp_path / "data") == [
         f"sheets/01/{JOB}.webp",
@@ -55,7 +55,7 @@ async def test_the_files_have_plain_names_and_nothing_else_is_left(image_store, 
     ]
 
 
-async def test_saving_again_replaces_the_pictures(image_store, tmp_path):
+async def test_saving_again_replaces_the_images(image_store, tmp_path):
     await image_store.save(JOB, make_grid_files(b"a"))
     await image_store.save(JOB, make_grid_files(b"b"))
     assert await image_store.read(Tile(JOB, 2)) == b"b" * 1002
@@ -63,20 +63,20 @@ async def test_saving_again_replaces_the_pictures(image_store, tmp_path):
     assert len(files_below(tmp_path / "data")) == 5
 
 
-async def test_the_same_picture_brought_twice_is_kept_once(image_store, tmp_path):
+async def test_the_same_upload_twice_is_stored_once(image_store, tmp_path):
     assert await image_store.save_upload(b"x") == await image_store.save_upload(b"x")
     assert len(files_below(tmp_path / "data")) == 1
 
 
-@pytest.mark.parametrize("picture", [Tile(JOB, 0), Upload("f" * 64)])
-async def test_what_is_not_kept_is_not_found(image_store, picture):
+@pytest.mark.parametrize("image", [Tile(JOB, 0), Upload("f" * 64)])
+async def test_a_missing_image_is_not_found(image_store, image):
     with pytest.raises(FileNotFoundError):
-        await image_store.read(picture)
+        await image_store.read(image)
     with pytest.raises(FileNotFoundError):
         await image_store.read_grid(JOB, "png")
 
 
-async def test_the_same_picture_brought_by_many_at_once_is_whole_for_each(image_store, tmp_path):
+async def test_concurrent_identical_uploads_are_stored_complete(image_store, tmp_path):
     data = os.urandom(300_000)
     uploads = await asyncio.gather(*(image_store.save_upload(data) for _ in range(40)))
     assert set(uploads) == {Upload(hashlib.sha256(data).hexdigest())}
@@ -84,7 +84,7 @@ async def test_the_same_picture_brought_by_many_at_once_is_whole_for_each(image_
     assert len(files_below(tmp_path / "data")) == 1
 
 
-async def test_a_reader_sees_the_old_picture_or_the_new_one_and_nothing_between(image_store):
+async def test_a_reader_sees_the_old_image_or_the_new_one_never_a_mix(image_store):
     await image_store.save(JOB, make_grid_files(b"a", size=200_000))
 
     async def save_often():
@@ -94,14 +94,14 @@ async def test_a_reader_sees_the_old_picture_or_the_new_one_and_nothing_between(
     saving = asyncio.create_task(save_often())
     seen = set()
     while not saving.done():
-        sheet = await image_store.read_grid(JOB, "webp")
-        assert sheet == sheet[:1] * 200_000
-        seen.add(sheet[:1])
+        grid_image = await image_store.read_grid(JOB, "webp")
+        assert grid_image == grid_image[:1] * 200_000
+        seen.add(grid_image[:1])
     assert seen <= {b"a", b"b", b"c", b"d", b"e"}
     await saving
 
 
-async def test_a_full_disk_leaves_the_old_picture_and_no_pieces(image_store, tmp_path, monkeypatch):
+async def test_a_full_disk_leaves_the_old_image_and_no_partial_files(image_store, tmp_path, monkeypatch):
     await image_store.save(JOB, make_grid_files(b"a"))
     before = files_below(tmp_path / "data")
 
@@ -132,7 +132,7 @@ asyncio.run(save(Path(sys.argv[1])))
 """
 
 
-async def test_kill_9_leaves_whole_pictures_only(image_store, tmp_path):
+async def test_kill_9_leaves_complete_images_only(image_store, tmp_path):
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SAVE_FOREVER_SCRIPT, str(tmp_path / "data"), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
@@ -144,20 +144,20 @@ async def test_kill_9_leaves_whole_pictures_only(image_store, tmp_path):
     for index in range(4):
         tile = await image_store.read(Tile(JOB, index))
         assert tile == tile[:1] * (300_000 + index)
-    sheet = await image_store.read_grid(JOB, "webp")
-    assert sheet == sheet[:1] * 300_000
+    grid_image = await image_store.read_grid(JOB, "webp")
+    assert grid_image == grid_image[:1] * 300_000
 
 
-@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="needs /proc to tell which file was synced")
-async def test_a_picture_is_on_the_disk_before_it_counts_as_saved(image_store, tmp_path, monkeypatch):
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="needs /proc to find which file was synced")
+async def test_an_image_is_synced_to_disk_before_it_counts_as_saved(image_store, tmp_path, monkeypatch):
     synced: list[Path] = []
     real = os.fsync
 
-    def note(descriptor):
+    def record(descriptor):
         synced.append((OPEN_FILES / str(descriptor)).readlink())
         real(descriptor)
 
-    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(os, "fsync", record)
     await image_store.save_upload(b"x")
     data, *folders = synced
     assert data.name.endswith(".partial")
@@ -168,23 +168,23 @@ UNSAFE_NAMES = ["", "..", "../../x", "/etc/passwd", "a/b", "a\\b", "a.b", "a\0b"
 
 
 @pytest.mark.parametrize("name", UNSAFE_NAMES)
-async def test_a_name_that_would_lead_elsewhere_is_refused(image_store, tmp_path, name):
-    for wrong in (
+async def test_a_name_that_leaves_the_folder_is_refused(image_store, tmp_path, name):
+    for make_path in (
         lambda: image_store.path(Upload(name)),
         lambda: image_store.path(Tile(name + "/", 0)),
         lambda: image_store.grid_path(name, "png"),
         lambda: image_store.grid_path(JOB, name),
     ):
-        with pytest.raises(ValueError, match="not the name of a picture"):
-            wrong()
-    with pytest.raises(ValueError, match="not the name"):
+        with pytest.raises(ValueError, match="not a valid image name"):
+            make_path()
+    with pytest.raises(ValueError, match="not a valid image name"):
         await image_store.save(name, make_grid_files(b"a"))
     assert not (tmp_path / "data").exists()
 
 
-async def test_every_place_is_below_the_folder_and_in_a_small_one(image_store, tmp_path):
-    places = [image_store.path(Tile(JOB, 3)), image_store.path(Upload("f" * 64)), image_store.grid_path(JOB, "jpg")]
-    for place in places:
-        assert place.resolve().is_relative_to(tmp_path / "data")
-        assert len(place.parent.name) == 2
-    assert len(set(places)) == 3
+async def test_every_path_is_below_the_folder_in_a_small_subfolder(image_store, tmp_path):
+    paths = [image_store.path(Tile(JOB, 3)), image_store.path(Upload("f" * 64)), image_store.grid_path(JOB, "jpg")]
+    for path in paths:
+        assert path.resolve().is_relative_to(tmp_path / "data")
+        assert len(path.parent.name) == 2
+    assert len(set(paths)) == 3

@@ -1,7 +1,7 @@
-"""Old databases go on, newer ones are refused, and a migration that fails has not happened.
+"""Old databases are migrated, newer ones are refused, and a failed migration changes nothing.
 
-`old_databases/NNNN.sql` is a database as version NNNN left it, written by `python -m tests.support.old_database`. Each
-version that a release leaves in people's data folders gets one; no migration up to it is changed afterwards.
+`tests/support/old_databases/NNNN.sql` is a database of version NNNN, written by `python -m tests.support.old_database`.
+Every schema version of a release gets one; no migration up to it is changed afterwards.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def read_schema(path):
         return set(sqlite.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"))
 
 
-def some_migrations(folder, *scripts):
-    """Give a folder with these scripts as migrations 1, 2, 3 …"""
+def write_migrations(folder, *scripts):
+    """Return a folder with these scripts as migrations 1, 2, 3 …"""
     folder.mkdir(exist_ok=True)
     for number, script in enumerate(scripts, start=1):
         (folder / f"{number:04}_step.sql").write_text(script, encoding="utf-8")
@@ -71,18 +71,18 @@ async def test_a_fresh_database_has_the_newest_version(store, path):
 
 
 @pytest.mark.parametrize("version", RELEASED)
-async def test_a_released_migration_is_not_changed_any_more(tmp_path, version):
+async def test_a_released_migration_is_never_changed(tmp_path, version):
     for script in SCRIPTS[:version]:
-        (tmp_path / "then").mkdir(exist_ok=True)
-        shutil.copy(MIGRATIONS / script, tmp_path / "then")
-    await migrate(tmp_path / "now.sqlite3", tmp_path / "then")
+        (tmp_path / "migrations").mkdir(exist_ok=True)
+        shutil.copy(MIGRATIONS / script, tmp_path / "migrations")
+    await migrate(tmp_path / "new.sqlite3", tmp_path / "migrations")
     execute(tmp_path / "old.sqlite3", (OLD_DATABASES / f"{version:04}.sql").read_text(encoding="utf-8"))
-    assert read_schema(tmp_path / "now.sqlite3") == read_schema(tmp_path / "old.sqlite3")
+    assert read_schema(tmp_path / "new.sqlite3") == read_schema(tmp_path / "old.sqlite3")
     assert database_version(tmp_path / "old.sqlite3") == version
 
 
 @pytest.mark.parametrize("version", RELEASED)
-async def test_an_old_database_goes_on_with_everything_in_it(path, version):
+async def test_an_old_database_is_migrated_with_all_its_data(path, version):
     execute(path, (OLD_DATABASES / f"{version:04}.sql").read_text(encoding="utf-8"))
     async with JobStore.open(path) as store:
         records = {state: await store.get(job.id) for state, job in jobs_by_state().items()}
@@ -96,19 +96,19 @@ async def test_an_old_database_goes_on_with_everything_in_it(path, version):
 
 
 async def test_favourites_of_deleted_images_are_removed_and_the_others_stay(path):
-    there, deleted = jobs_by_state()[JobState.POSTED].id, jobs_by_state()[JobState.GENERATED].id
+    existing, deleted = jobs_by_state()[JobState.POSTED].id, jobs_by_state()[JobState.GENERATED].id
     execute(path, (OLD_DATABASES / "0004.sql").read_text(encoding="utf-8"))
     execute(path, f"UPDATE jobs SET deleted_at = 5 WHERE id = '{deleted}'")
     execute(
-        path, f"INSERT INTO favourites VALUES (11, '{there}', 0, 1), (11, '{deleted}', 0, 2), (11, 'unknown', 0, 3)"
+        path, f"INSERT INTO favourites VALUES (11, '{existing}', 0, 1), (11, '{deleted}', 0, 2), (11, 'unknown', 0, 3)"
     )
     await migrate(path, MIGRATIONS)
     with closing(sqlite3.connect(path)) as sqlite:
-        assert sqlite.execute("SELECT job_id FROM favourites").fetchall() == [(there,)]
+        assert sqlite.execute("SELECT job_id FROM favourites").fetchall() == [(existing,)]
 
 
 @pytest.mark.parametrize("version", RELEASED)
-async def test_an_old_database_ends_up_like_a_fresh_one(path, tmp_path, version):
+async def test_a_migrated_database_has_the_schema_of_a_fresh_one(path, tmp_path, version):
     execute(path, (OLD_DATABASES / f"{version:04}.sql").read_text(encoding="utf-8"))
     for file in (path, tmp_path / "fresh.sqlite3"):
         await migrate(file, MIGRATIONS)
@@ -122,12 +122,12 @@ async def test_opening_again_changes_nothing(path):
 
 
 @pytest.mark.parametrize("newer", [NEWEST + 1, 99])
-async def test_a_newer_database_is_refused_in_clear_words_and_left_alone(path, newer):
+async def test_a_newer_database_is_refused_with_a_reason_and_unchanged(path, newer):
     async with JobStore.open(path) as store:
         await store.add_job(job := make_job())
     execute(path, f"PRAGMA user_version = {newer}")
     before = read_schema(path)
-    with pytest.raises(NewerDatabaseError, match=rf"version {newer}.*knows {NEWEST}.*DATA_DIR"):
+    with pytest.raises(NewerDatabaseError, match=rf"version {newer}.*supports {NEWEST}.*DATA_DIR"):
         async with JobStore.open(path):
             pass
     assert (database_version(path), read_schema(path)) == (newer, before)
@@ -150,41 +150,41 @@ DOGS = "CREATE TABLE dogs (name TEXT);\nINSERT INTO dogs SELECT name FROM cats;\
     "damage",
     ["CREATE TABLE birds (name TEXT;", "INSERT INTO nowhere VALUES (1);", "CREATE TABLE cats (name TEXT);", "mice"],
 )
-async def test_a_migration_that_fails_leaves_everything_as_it_was(path, tmp_path, damage):
-    await migrate(path, some_migrations(tmp_path / "steps", CATS))
+async def test_a_failed_migration_changes_nothing(path, tmp_path, damage):
+    await migrate(path, write_migrations(tmp_path / "steps", CATS))
     before = read_schema(path)
     with pytest.raises(UnusableDatabaseError):
-        await migrate(path, some_migrations(tmp_path / "steps", CATS, DOGS + damage))
+        await migrate(path, write_migrations(tmp_path / "steps", CATS, DOGS + damage))
     assert (database_version(path), read_schema(path)) == (1, before)
-    await migrate(path, some_migrations(tmp_path / "steps", CATS, DOGS))
+    await migrate(path, write_migrations(tmp_path / "steps", CATS, DOGS))
     with closing(sqlite3.connect(path)) as sqlite:
         assert sqlite.execute("SELECT name FROM dogs").fetchall() == [("a;\nb",)]
         assert sqlite.execute("SELECT name FROM cats").fetchall() == []
     assert database_version(path) == 2
 
 
-async def test_a_later_script_that_fails_takes_the_earlier_ones_back_with_it(path, tmp_path):
+async def test_a_failed_script_rolls_back_the_earlier_ones_too(path, tmp_path):
     with pytest.raises(UnusableDatabaseError):
-        await migrate(path, some_migrations(tmp_path / "steps", CATS, DOGS, "mice"))
+        await migrate(path, write_migrations(tmp_path / "steps", CATS, DOGS, "mice"))
     assert (database_version(path), read_schema(path)) == (0, set())
 
 
-async def test_triggers_and_a_missing_last_semicolon_do_not_break_a_script_up(path, tmp_path):
+async def test_triggers_and_a_missing_last_semicolon_are_split_correctly(path, tmp_path):
     trigger = "CREATE TRIGGER t AFTER INSERT ON cats BEGIN\n  DELETE FROM cats;\n  SELECT 1;\nEND;\n"
-    await migrate(path, some_migrations(tmp_path / "steps", CATS + trigger + "DELETE FROM cats\n-- the end"))
+    await migrate(path, write_migrations(tmp_path / "steps", CATS + trigger + "DELETE FROM cats\n-- the end"))
     assert {row[1] for row in read_schema(path)} == {"cats", "t"}
 
 
-async def test_two_statements_on_a_line_are_refused_rather_than_half_run(path, tmp_path):
+async def test_two_statements_on_one_line_are_refused(path, tmp_path):
     with pytest.raises(UnusableDatabaseError):
-        await migrate(path, some_migrations(tmp_path / "steps", "CREATE TABLE a (x); CREATE TABLE b (x);"))
+        await migrate(path, write_migrations(tmp_path / "steps", "CREATE TABLE a (x); CREATE TABLE b (x);"))
     assert read_schema(path) == set()
 
 
-async def test_who_migrates_at_the_same_moment_waits_and_finds_it_done(path, tmp_path):
-    await migrate(path, some_migrations(tmp_path / "steps", CATS))
+async def test_concurrent_migrations_run_once(path, tmp_path):
+    await migrate(path, write_migrations(tmp_path / "steps", CATS))
     count = "CREATE TABLE runs (n INTEGER);\nINSERT INTO runs VALUES (1);\n"
-    steps = some_migrations(tmp_path / "steps", CATS, count, "UPDATE runs SET n = n + 1;")
+    steps = write_migrations(tmp_path / "steps", CATS, count, "UPDATE runs SET n = n + 1;")
     await asyncio.gather(*(migrate(path, steps) for _ in range(8)))
     with closing(sqlite3.connect(path)) as sqlite:
         assert sqlite.execute("SELECT n FROM runs").fetchall() == [(2,)]
@@ -203,7 +203,7 @@ async def test_processes_that_create_the_database_concurrently_all_get_it(path):
         assert {record.job.id for record in await store.open_records()} == {i.decode() for ids in printed for i in ids}
 
 
-async def test_a_path_with_unusual_letters_and_no_folders_yet_is_made(tmp_path):
+async def test_missing_folders_with_unusual_names_are_created(tmp_path):
     async with JobStore.open(tmp_path / "a b" / "ünï#?%20🦊" / "x.sqlite3") as store:
         assert await store.last_served() == {}
     assert (tmp_path / "a b" / "ünï#?%20🦊" / "x.sqlite3").is_file()

@@ -1,4 +1,4 @@
-"""What people settle for themselves: kept whole, whatever happens at the same moment."""
+"""Users' preferences and options are independent and survive concurrent changes."""
 
 from __future__ import annotations
 
@@ -31,46 +31,45 @@ OTHERS = {
 
 
 @pytest.fixture
-async def preferences(path):
-    async with Connection.open(path) as connection:
-        yield PreferenceStore(connection)
+def preferences(connection):
+    return PreferenceStore(connection)
 
 
-async def test_who_changed_nothing_has_the_defaults(preferences):
+async def test_a_user_without_preferences_has_the_defaults(preferences):
     assert await preferences.get(ADA) == Preferences()
 
 
-def test_each_preference_is_tried():
+def test_every_preference_is_tested():
     assert OTHERS.keys() == {field.name for field in fields(Preferences)}
 
 
 @pytest.mark.parametrize("name", OTHERS)
-async def test_a_preference_is_kept_and_touches_no_other_and_nobody_else(preferences, name):
+async def test_a_preference_changes_no_other_one_and_no_other_user(preferences, name):
     changed = await preferences.update(ADA, **{name: OTHERS[name]})
     assert changed == await preferences.get(ADA) == Preferences(**{name: OTHERS[name]})
     assert await preferences.get(BEN) == Preferences()
     assert await preferences.update(ADA, **{name: None}) == Preferences()
 
 
-async def test_preferences_are_there_after_a_restart(preferences, path):
+async def test_preferences_survive_a_restart(preferences, path):
     await preferences.update(ADA, **OTHERS)
-    async with Connection.open(path) as again:
-        assert await PreferenceStore(again).get(ADA) == Preferences(**OTHERS)
+    async with Connection.open(path) as reopened:
+        assert await PreferenceStore(reopened).get(ADA) == Preferences(**OTHERS)
 
 
-async def test_changes_of_one_moment_do_not_undo_each_other(preferences):
+async def test_concurrent_changes_do_not_undo_each_other(preferences):
     await asyncio.gather(*(preferences.update(ADA, **{name: value}) for name, value in OTHERS.items()))
     assert await preferences.get(ADA) == Preferences(**OTHERS)
 
 
-async def test_a_reset_forgets_preferences_and_keeps_options(preferences):
+async def test_a_reset_deletes_preferences_and_keeps_options(preferences):
     await preferences.update(ADA, **OTHERS)
     await preferences.set_option(ADA, "mine", "--ar 3:2")
     assert await preferences.reset(ADA) == Preferences() == await preferences.get(ADA)
     assert await preferences.options(ADA) == {"mine": "--ar 3:2"}
 
 
-async def test_preferences_of_another_version_are_read_as_far_as_they_are_known(preferences, path):
+async def test_unknown_preferences_of_another_version_are_ignored_and_kept(preferences, path):
     with closing(sqlite3.connect(path)) as sqlite, sqlite:
         row = (ADA, json.dumps({"raw": True, "of a later version": 5}))
         sqlite.execute("INSERT INTO preferences VALUES (?, ?)", row)
@@ -81,7 +80,7 @@ async def test_preferences_of_another_version_are_read_as_far_as_they_are_known(
     assert json.loads(text) == {"of a later version": 5}
 
 
-async def test_options_are_made_changed_listed_and_removed(preferences):
+async def test_options_are_created_changed_listed_and_removed(preferences):
     await preferences.set_option(ADA, "mine", "--ar 3:2")
     await preferences.set_option(ADA, "a", "oil painting --raw")
     await preferences.set_option(ADA, "mine", "--ar 2:3")
@@ -93,7 +92,7 @@ async def test_options_are_made_changed_listed_and_removed(preferences):
     assert await preferences.options(BEN) == {"mine": "--ar 1:2"}
 
 
-async def test_the_option_limit_holds_even_when_many_are_made_at_once(preferences):
+async def test_the_option_limit_applies_to_concurrent_changes(preferences):
     names = [f"option-{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
     outcomes = await asyncio.gather(
         *(preferences.set_option(ADA, name, "--raw") for name in names), return_exceptions=True
@@ -101,8 +100,8 @@ async def test_the_option_limit_holds_even_when_many_are_made_at_once(preference
     refused = [outcome for outcome in outcomes if outcome is not None]
     assert len(refused) == len(names) - MAX_OPTIONS
     assert all(isinstance(outcome, UserError) for outcome in refused)
-    kept = await preferences.options(ADA)
-    assert len(kept) == MAX_OPTIONS
-    await preferences.set_option(ADA, next(iter(kept)), "changed")
+    stored = await preferences.options(ADA)
+    assert len(stored) == MAX_OPTIONS
+    await preferences.set_option(ADA, next(iter(stored)), "changed")
     await preferences.set_option(BEN, "mine", "--raw")
     assert "changed" in (await preferences.options(ADA)).values()

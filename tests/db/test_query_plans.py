@@ -1,4 +1,4 @@
-"""Every statement of db/ finds its rows by an index, however many jobs there are."""
+"""Every statement of db/ uses an index, so that its time does not grow with the number of jobs."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from db.connection import Connection
-
 ROOT = Path(__file__).resolve().parents[2]
-# Backups and the doctor look at the whole file, in processes of their own; the migrations are what makes the tables.
+# Backups and the doctor read the whole file, in their own processes; the migrations create the tables.
 EXEMPT_MODULES = {"backup", "connection", "integrity", "__init__"}
 STATEMENT = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)\s")
 SMALL_TABLES = {
-    "askers": "the people that the statement itself finds, one after another",
-    "guilds": "a row a server, read once a day",
-    "erasures": "a row a person who has just asked for it",
-    "tallies": "what was erased in the last day, cleared once a day",
-    "memos": "a handful of rows",
+    "askers": "the recursive table of a statement",
+    "guilds": "a row per server, read once a day",
+    "erasures": "a row per user with an erasure in progress",
+    "tallies": "usage of jobs erased in the last day, deleted once a day",
+    "memos": "a few rows",
 }
 
 
 def statements():
-    """Give every piece of SQL in db/ by where it stands; None for one that is only put together when it is used."""
+    """Yield every SQL statement in db/ with its location; the text is empty if it is only built at run time."""
     for path in sorted((ROOT / "db").glob("*.py")):
         if path.stem in EXEMPT_MODULES:
             continue
@@ -56,20 +54,14 @@ def _text(node, names):
 STATEMENTS = dict(statements())
 
 
-@pytest.fixture
-async def connection(path):
-    async with Connection.open(path) as connection:
-        yield connection
-
-
 def test_the_statements_are_found():
     assert len(STATEMENTS) > 60
-    put_together = [place.partition(":")[0] for place, sql in STATEMENTS.items() if not sql]
-    assert put_together == ["jobs"], "the moves of a job, which test_store looks at"
+    built_at_run_time = [location.partition(":")[0] for location, sql in STATEMENTS.items() if not sql]
+    assert built_at_run_time == ["jobs"], "a job's transitions, which test_jobs checks"
 
 
-@pytest.mark.parametrize("sql", [pytest.param(sql, id=place) for place, sql in STATEMENTS.items() if sql])
-async def test_no_statement_goes_through_all_rows(connection, sql):
+@pytest.mark.parametrize("sql", [pytest.param(sql, id=location) for location, sql in STATEMENTS.items() if sql])
+async def test_no_statement_scans_a_large_table(connection, sql):
     values = dict.fromkeys(re.findall(r":([a-z_]+)", sql), 1)
     rows = await connection.fetch_all(f"EXPLAIN QUERY PLAN {sql}", values)
     assert [row["detail"] for row in rows if _is_full_scan(row["detail"])] == []
@@ -84,4 +76,4 @@ def _is_full_scan(step):
         ):
             return False
         case found:
-            return not re.search(r"INDEX jobs_(open|noticed|to_remove)$", found[2])  # of the few jobs under way
+            return not re.search(r"INDEX jobs_(open|noticed|to_remove)$", found[2])  # small: unfinished jobs only

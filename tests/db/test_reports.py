@@ -1,4 +1,4 @@
-"""What people report: kept once a person and picture, until somebody has dealt with it."""
+"""Reports are stored once per user and job, until a moderator closes them."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import asyncio
 
 import pytest
 
-from db.connection import Connection
 from db.reports import Report, ReportStore
 
 GUILD, ADA, BEN, JOB = 1, 11, 12, "0123456789ab"
 
 
 @pytest.fixture
-async def reports(path, clock):
-    async with Connection.open(path) as connection:
-        yield ReportStore(connection, clock)
+def reports(connection, clock):
+    return ReportStore(connection, clock)
 
 
-async def test_a_report_is_open_until_it_is_dealt_with(reports, clock):
+async def test_a_report_is_open_until_it_is_closed(reports, clock):
     assert await reports.add(GUILD, JOB, ADA, "not for here")
     (report,) = await reports.list_open(GUILD)
     assert report == Report(
@@ -30,7 +28,7 @@ async def test_a_report_is_open_until_it_is_dealt_with(reports, clock):
     assert await reports.list_open(GUILD) == []
 
 
-async def test_pressing_twice_reports_once(reports):
+async def test_concurrent_reports_of_one_user_are_stored_once(reports):
     outcomes = await asyncio.gather(*(reports.add(GUILD, JOB, ADA, "x") for _ in range(5)))
     assert [bool(outcome) for outcome in outcomes].count(True) == 1
 

@@ -1,4 +1,4 @@
-"""What is old goes, with its files; what somebody still needs stays."""
+"""Expired jobs are deleted with their files; jobs and files still in use are kept."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GUILD = make_job().destination.guild_id
 
 
 class OffsetClock:
-    """The real time, which files are dated by, and what was added to it."""
+    """The real time, which files have as their modification time, plus an offset."""
 
     def __init__(self) -> None:
         self.offset = 0.0
@@ -50,22 +50,22 @@ def image_store(path: Path) -> ImageStore:
 
 @pytest.fixture
 def sweep(store, image_store, clock):
-    async def sweep(days: int = 0, of_guild: dict[int, int] | None = None) -> retention.SweepResult:
-        async def guild_days() -> dict[int, int]:
-            return of_guild or {}
+    async def sweep(days: int = 0, guild_days: dict[int, int] | None = None) -> retention.SweepResult:
+        async def read_guild_days() -> dict[int, int]:
+            return guild_days or {}
 
-        return await Retention(store._connection, image_store, days, guild_days, clock).sweep()
+        return await Retention(store._connection, image_store, days, read_guild_days, clock).sweep()
 
     return sweep
 
 
-async def store_job(store: JobStore, pictures: ImageStore, state: JobState = JobState.POSTED, **changes) -> str:
-    """Keep a job with its pictures in the state that it has come to."""
+async def store_job(store: JobStore, images: ImageStore, state: JobState = JobState.POSTED, **changes) -> str:
+    """Store a job in a state, with its images, and return its id."""
     job = make_job(asked_at=time.time(), **changes)
     await store.add_job(job)
     if state is not JobState.WAITING:
         await store.mark_running(job.id)
-        await pictures.save(job.id, GRID)
+        await images.save(job.id, GRID)
     if state in (JobState.GENERATED, JobState.POSTED):
         await store.mark_generated(job.id, GRID.suffix)
     match state:
@@ -78,8 +78,8 @@ async def store_job(store: JobStore, pictures: ImageStore, state: JobState = Job
     return job.id
 
 
-def count_files(pictures: ImageStore, job_id: str) -> int:
-    paths = [*(pictures.path(Tile(job_id, index)) for index in range(4)), pictures.grid_path(job_id, "webp")]
+def count_files(images: ImageStore, job_id: str) -> int:
+    paths = [*(images.path(Tile(job_id, index)) for index in range(4)), images.grid_path(job_id, "webp")]
     return sum(path.exists() for path in paths)
 
 
@@ -87,7 +87,7 @@ def params_with_source(source: object) -> dict[str, object]:
     return {"params": replace(make_job().params, source=source)}
 
 
-async def test_a_job_is_forgotten_with_its_files_when_its_time_is_over(store, image_store, clock, sweep):
+async def test_an_expired_job_is_deleted_with_its_files(store, image_store, clock, sweep):
     old = [await store_job(store, image_store) for _ in range(7)]
     clock.offset = 29 * DAY_S
     assert (await sweep(days=30)).jobs == 0
@@ -98,7 +98,7 @@ async def test_a_job_is_forgotten_with_its_files_when_its_time_is_over(store, im
     assert [await store.get(job_id) for job_id in old] == [None] * 7
 
 
-async def test_without_a_number_of_days_everything_is_kept_for_ever(store, image_store, clock, sweep):
+async def test_without_a_retention_period_everything_is_kept(store, image_store, clock, sweep):
     job_id = await store_job(store, image_store)
     clock.offset = 10_000 * DAY_S
     assert (await sweep()).jobs == 0
@@ -106,22 +106,22 @@ async def test_without_a_number_of_days_everything_is_kept_for_ever(store, image
 
 
 @pytest.mark.parametrize(
-    ("default", "of_guild", "kept"), [(30, 0, True), (30, 7, False), (0, 7, False), (5, 60, False), (0, 60, True)]
+    ("default", "guild_days", "kept"), [(30, 0, True), (30, 7, False), (0, 7, False), (5, 60, False), (0, 60, True)]
 )
-async def test_of_the_default_and_a_guilds_own_number_of_days_the_smaller_counts(
-    store, image_store, clock, sweep, default, of_guild, kept
+async def test_the_smaller_of_default_and_guild_retention_days_applies(
+    store, image_store, clock, sweep, default, guild_days, kept
 ):
     job_id = await store_job(store, image_store)
-    elsewhere = replace(make_job().destination, guild_id=None)
-    in_dm = await store_job(store, image_store, destination=elsewhere)
+    no_guild = replace(make_job().destination, guild_id=None)
+    in_dm = await store_job(store, image_store, destination=no_guild)
     clock.offset = 20 * DAY_S
-    await sweep(default, {GUILD: of_guild, 99: 1})
+    await sweep(default, {GUILD: guild_days, 99: 1})
     assert bool(count_files(image_store, job_id)) is kept
     assert bool(count_files(image_store, in_dm)) is (default in (0, 30))
 
 
 @pytest.mark.parametrize("state", [JobState.WAITING, JobState.RUNNING, JobState.GENERATED])
-async def test_an_unfinished_job_and_the_picture_that_it_starts_from_stay(store, image_store, clock, sweep, state):
+async def test_an_unfinished_job_and_its_source_images_are_kept(store, image_store, clock, sweep, state):
     parent, mask = await store_job(store, image_store), await store_job(store, image_store)
     blended = await store_job(store, image_store)
     params = replace(make_job().params, source=Tile(parent, 2), mask=Tile(mask, 0), blended=(Tile(blended, 1),))
@@ -133,7 +133,7 @@ async def test_an_unfinished_job_and_the_picture_that_it_starts_from_stay(store,
     assert (await sweep(days=30)).jobs == 3
 
 
-async def test_a_favourite_stays(store, image_store, clock, sweep):
+async def test_a_favourite_is_kept(store, image_store, clock, sweep):
     job_id = await store_job(store, image_store)
     await store._connection.write(
         "INSERT INTO favourites (person_id, job_id, tile_index, at) VALUES (11, :id, 2, 0)", {"id": job_id}
@@ -143,7 +143,7 @@ async def test_a_favourite_stays(store, image_store, clock, sweep):
     assert count_files(image_store, job_id) == 5
 
 
-async def test_a_job_whose_notice_still_has_to_be_dealt_with_stays(store, image_store, clock, sweep):
+async def test_a_job_that_still_has_a_status_message_is_kept(store, image_store, clock, sweep):
     job_id = await store_job(store, image_store, JobState.FAILED)
     await store.set_status_message(job_id, 72)
     clock.offset = 31 * DAY_S
@@ -152,75 +152,71 @@ async def test_a_job_whose_notice_still_has_to_be_dealt_with_stays(store, image_
 
 
 @pytest.mark.parametrize("state", [JobState.FAILED, JobState.CANCELLED])
-async def test_pictures_of_a_job_that_came_to_nothing_go_after_a_day(store, image_store, clock, sweep, state):
+async def test_images_of_an_unsuccessful_job_are_deleted_after_a_day(store, image_store, clock, sweep, state):
     job_id = await store_job(store, image_store, state)
-    answered = await store_job(store, image_store)
+    posted = await store_job(store, image_store)
     await sweep()
     assert count_files(image_store, job_id) == 5
     clock.offset = 2 * DAY_S
     assert (await sweep()).files == 5
     assert count_files(image_store, job_id) == 0
-    assert count_files(image_store, answered) == 5
+    assert count_files(image_store, posted) == 5
     assert await store.get(job_id)
 
 
-async def test_what_kill_9_left_half_written_goes_after_a_day(image_store, clock, sweep):
-    upload = await image_store.save_upload(b"a picture")
+async def test_partial_files_are_deleted_after_a_day(image_store, clock, sweep):
+    upload = await image_store.save_upload(b"an image")
     folder = image_store.path(upload).parent
-    half = folder / f"{upload.digest}.png.0a1b2c3d.partial"
-    half.write_bytes(b"half a pic")
+    partial = folder / f"{upload.digest}.png.0a1b2c3d.partial"
+    partial.write_bytes(b"half an im")
     await sweep()
-    assert half.exists()
+    assert partial.exists()
     clock.offset = 2 * DAY_S
     await sweep()
-    assert not half.exists()
+    assert not partial.exists()
 
 
-async def test_uploads_go_when_no_job_starts_from_them(store, image_store, clock, sweep):
-    wanted, lonely, blended, deleted = [await image_store.save_upload(data) for data in (b"1", b"2", b"3", b"4")]
+async def test_uploads_that_no_job_uses_are_deleted(store, image_store, clock, sweep):
+    source, unused, blended, deleted = [await image_store.save_upload(data) for data in (b"1", b"2", b"3", b"4")]
     for _ in range(5):
         await store_job(store, image_store)
-    await store_job(store, image_store, **params_with_source(wanted))
+    await store_job(store, image_store, **params_with_source(source))
     await store_job(store, image_store, params=replace(make_job().params, blended=(blended,)))
-    of_deleted = await store_job(store, image_store, **params_with_source(deleted))
-    await store._connection.write("UPDATE jobs SET deleted_at = 1 WHERE id = :id", {"id": of_deleted})
+    deleted_id = await store_job(store, image_store, **params_with_source(deleted))
+    await store._connection.write("UPDATE jobs SET deleted_at = 1 WHERE id = :id", {"id": deleted_id})
     clock.offset = 2 * DAY_S
     await sweep()
-    assert [image_store.path(upload).exists() for upload in (wanted, lonely, blended, deleted)] == [
-        True,
-        False,
-        True,
-        False,
-    ]
+    exist = [image_store.path(upload).exists() for upload in (source, unused, blended, deleted)]
+    assert exist == [True, False, True, False]
 
 
-async def test_an_upload_that_has_just_come_again_stays(image_store, clock, sweep):
-    upload = await image_store.save_upload(b"a picture")
+async def test_an_upload_that_was_just_repeated_is_kept(image_store, clock, sweep):
+    upload = await image_store.save_upload(b"an image")
     os.utime(image_store.path(upload), (0, 0))
-    await image_store.save_upload(b"a picture")
+    await image_store.save_upload(b"an image")
     await sweep()
     assert image_store.path(upload).exists()
 
 
-async def test_files_of_jobs_that_the_store_has_never_heard_of_stay(image_store, clock, sweep):
+async def test_files_of_unknown_jobs_are_kept(image_store, clock, sweep):
     await image_store.save("0123456789ab", GRID)
     clock.offset = 1000 * DAY_S
     await sweep(days=1)
     assert count_files(image_store, "0123456789ab") == 5
 
 
-async def test_a_sweep_that_was_interrupted_is_finished_by_the_next(store, image_store, clock, sweep, monkeypatch):
+async def test_an_interrupted_sweep_is_finished_by_the_next(store, image_store, clock, sweep, monkeypatch):
     job_ids = [await store_job(store, image_store) for _ in range(3)]
     clock.offset = 31 * DAY_S
-    unlinked = image_store.delete
+    delete = image_store.delete
 
-    async def remove(job_id: str) -> int:
+    async def delete_or_fail(job_id: str) -> int:
         if job_id == job_ids[1]:
-            raise OSError("the power is gone")
-        return await unlinked(job_id)
+            raise OSError("a power cut")
+        return await delete(job_id)
 
-    monkeypatch.setattr(image_store, "delete", remove)
-    with pytest.raises(OSError, match="power"):
+    monkeypatch.setattr(image_store, "delete", delete_or_fail)
+    with pytest.raises(OSError, match="power cut"):
         await sweep(days=30)
     assert count_files(image_store, job_ids[1]) == 5
     monkeypatch.undo()
@@ -228,7 +224,7 @@ async def test_a_sweep_that_was_interrupted_is_finished_by_the_next(store, image
     assert [count_files(image_store, job_id) for job_id in job_ids] == [0, 0, 0]
 
 
-async def test_it_sweeps_soon_after_the_start_and_goes_on_after_trouble(store, image_store, clock, monkeypatch, caplog):
+async def test_sweeps_start_soon_and_continue_after_an_error(store, image_store, clock, monkeypatch, caplog):
     monkeypatch.setattr(retention, "STARTUP_DELAY_S", 0.0)
     monkeypatch.setattr(retention, "DAY_S", 0.01)
     calls = asyncio.Queue()
@@ -241,14 +237,14 @@ async def test_it_sweeps_soon_after_the_start_and_goes_on_after_trouble(store, i
 
     sweeping = asyncio.create_task(Retention(store._connection, image_store, 0, guild_days, clock).run_daily())
     async with asyncio.timeout(10):
-        while calls.qsize() < 3:  # noqa: ASYNC110 (nothing there tells of it)
+        while calls.qsize() < 3:  # noqa: ASYNC110 (there is no event to wait for)
             await asyncio.sleep(0.001)
     sweeping.cancel()
     await asyncio.wait({sweeping})
     assert "no disk" in caplog.text
 
 
-async def test_the_days_that_owners_chose_are_read_from_their_settings(store):
+async def test_retention_days_are_read_from_the_guilds_settings(store):
     for guild_id, settings in ((1, '{"retention_days": 7}'), (2, "{}"), (3, '{"retention_days": null}')):
         await store._connection.write(
             "INSERT INTO guilds (id, settings) VALUES (:id, :settings)", {"id": guild_id, "settings": settings}
@@ -257,13 +253,13 @@ async def test_the_days_that_owners_chose_are_read_from_their_settings(store):
 
 
 @pytest.mark.parametrize(
-    ("sql", "how"),
+    ("sql", "index"),
     [
         (retention._EXPIRE, "USING INDEX jobs_open"),
         (retention._EXPIRE, "sqlite_autoindex_jobs_1 (id=?)"),
         (retention._EXPIRE, "favourites_by_job (job_id=?)"),
     ],
 )
-async def test_jobs_are_let_go_by_index(store, sql, how):
+async def test_expiring_jobs_uses_indexes(store, sql, index):
     plan = await store._connection.fetch_all(f"EXPLAIN QUERY PLAN {sql}", {"id": "x", "now": 0})
-    assert how in " ".join(row["detail"] for row in plan)
+    assert index in " ".join(row["detail"] for row in plan)

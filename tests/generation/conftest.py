@@ -1,4 +1,4 @@
-"""What the tests of generation share. Torch is imported late: tests without a model need not wait for it."""
+"""Fixtures for the tests of generation. Torch is imported late, so that tests without a model do not wait for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def pipeline(tiny_model: Path) -> Pipeline:
-    """Give the tiny pipeline, in the precision in which it is compared with stock ones."""
+    """Return the tiny pipeline in float32, in which it is compared with stock pipelines."""
     import torch
 
     from generation.engine.networks.pipeline_loader import load_pipeline
@@ -26,7 +26,7 @@ def pipeline(tiny_model: Path) -> Pipeline:
 
 @pytest.fixture
 def harness(pipeline: Pipeline) -> Iterator[EngineHarness]:
-    """Give an engine with the tiny pipeline, under observation."""
+    """Yield an engine harness with the tiny pipeline."""
     from tests.support.engine_harness import EngineHarness
 
     harness = EngineHarness(pipeline)
@@ -36,7 +36,7 @@ def harness(pipeline: Pipeline) -> Iterator[EngineHarness]:
 
 @pytest.fixture(scope="session")
 def embedded_model() -> Iterator[EmbeddedModelHarness]:
-    """Give an engine with the embedded model that draws what is typed."""
+    """Yield a harness that generates typed prompts with the embedded model."""
     import torch
 
     from generation.engine.networks.pipeline_loader import load_pipeline

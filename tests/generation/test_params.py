@@ -1,4 +1,4 @@
-"""`Params`: the same after a trip through JSON, also from rows that are older than a field."""
+"""`Params` survive a round trip through JSON, also from rows that are older than a field."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ OPTIONAL = [field for field in fields(Params) if field.default is not MISSING]
 
 
 @given(any_params)
-def test_params_are_the_same_after_a_trip_through_json(params):
+def test_params_are_the_same_after_a_round_trip_through_json(params):
     again = from_dict(json.loads(json.dumps(to_dict(params))))
     assert again == params
-    assert hash(again) == hash(params), "lists must have become tuples again, all the way down"
+    assert hash(again) == hash(params), "all nested lists must be tuples again"
 
 
 @given(any_params)
-def test_json_holds_every_field_and_only_plain_values(params):
+def test_json_has_every_field_and_only_plain_values(params):
     values = to_dict(params)
     assert values.keys() == {field.name for field in fields(Params)}
     assert json.loads(json.dumps(values)).keys() == values.keys()
@@ -60,12 +60,12 @@ def test_a_row_from_before_a_field_existed_gets_its_default(field):
     assert from_dict(values) == PLAIN
 
 
-def test_the_oldest_row_of_all_is_read():
+def test_the_oldest_rows_can_be_read():
     needed = {"parts": [{"text": "a fox"}], "width": 512, "height": 512, "seed": 7}
     assert from_dict(needed | {"num_inference_steps": 25, "guidance_scale": 7.5}) == PLAIN
 
 
-def test_reading_leaves_its_argument_alone():
+def test_from_dict_does_not_change_its_argument():
     values = to_dict(replace(PLAIN, source=Tile("0" * 12, 1)))
     before = json.dumps(values)
     from_dict(values)
@@ -74,12 +74,12 @@ def test_reading_leaves_its_argument_alone():
 
 @pytest.mark.parametrize("name", ["", "tile", "tile:", "tile:0123456789ab-4", "0123456789ab-1", "url:http://x", ":x"])
 @pytest.mark.parametrize("field", ["source", "mask"])
-def test_a_picture_of_an_unknown_kind_is_refused_rather_than_guessed(field, name):
+def test_an_unknown_image_reference_is_rejected(field, name):
     with pytest.raises(ValueError, match="not a "):
         from_dict(to_dict(PLAIN) | {field: name})
 
 
-def test_a_row_that_lacks_what_it_needs_is_refused():
+def test_a_row_that_lacks_a_required_field_is_rejected():
     with pytest.raises((KeyError, TypeError)):
         from_dict({name: value for name, value in to_dict(PLAIN).items() if name != "seed"})
 
@@ -90,7 +90,7 @@ def test_params_are_frozen():
 
 
 @given(tiles)
-def test_a_tile_is_what_its_name_says(tile):
+def test_a_tile_is_parsed_from_its_text(tile):
     assert Tile.parse(str(tile)) == tile
 
 
@@ -116,13 +116,13 @@ def test_a_tile_is_what_its_name_says(tile):
         "0123456789ab-1\0",
     ],
 )
-def test_what_is_no_tile_is_refused(text):
+def test_text_that_is_not_a_tile_is_rejected(text):
     with pytest.raises(ValueError, match="not a tile"):
         Tile.parse(text)
 
 
 @given(st.text())
-def test_only_what_a_tile_writes_is_read_as_one(text):
+def test_only_the_text_of_a_tile_is_parsed_as_one(text):
     try:
         tile = Tile.parse(text)
     except ValueError:
@@ -163,7 +163,7 @@ def test_the_seed_after_the_largest_is_0():
     assert [params.seed_of(tile) for tile in range(4)] == [MAX_SEED - 1, MAX_SEED, 0, 1]
 
 
-def test_the_set_of_loras_does_not_depend_on_how_it_was_typed():
+def test_the_set_of_loras_does_not_depend_on_the_typed_order():
     ink, moss, nothing = LoraWeight("ink", 0.5), LoraWeight("moss"), LoraWeight("oil", 0.0)
     sets = [replace(PLAIN, loras=loras).lora_set for loras in ((ink, nothing, moss), (moss, ink), (ink, moss, nothing))]
     assert sets == [(ink, moss)] * 3

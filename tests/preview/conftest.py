@@ -1,4 +1,4 @@
-"""A world, a stand-in for it, and discord.py's real client."""
+"""Fixtures: a world, the fake Discord that serves it, and discord.py's real client."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
 
 
 class BareBot(discord.AutoShardedClient):
-    """discord.py's client with a command tree that keeps its errors."""
+    """discord.py's client with a command tree that records its errors."""
 
     def __init__(self, intents: discord.Intents | None = None, **more) -> None:
         intents = discord.Intents(guilds=True) if intents is None else intents
@@ -47,7 +47,7 @@ class Scenario:
 
 
 class RestClient:
-    """Call the REST API without a library; the answer is the status and the JSON."""
+    """Call the REST API without a library; a call returns the status and the JSON or text."""
 
     def __init__(self, server: FakeDiscord, session: aiohttp.ClientSession) -> None:
         self._server = server
@@ -86,11 +86,11 @@ def openapi() -> Path | None:
 
 @pytest.fixture
 async def server(world: World, openapi: Path | None) -> AsyncIterator[FakeDiscord]:
-    """A stand-in whose own answers and events are checked against Discord's description too."""
+    """A fake Discord whose own responses and events are checked against Discord's OpenAPI file too."""
     async with FakeDiscord(world, openapi=openapi, limits=()) as server:
         yield server
         if openapi:
-            assert_own_payloads_valid(server, server.core.openapi)
+            assert_own_payloads_valid(server, server.openapi)
     assert not server.crashes
 
 
@@ -127,14 +127,14 @@ def assert_own_payloads_valid(server: FakeDiscord, openapi: OpenApi) -> None:
 
 
 def point_discord_at(server: FakeDiscord, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let discord.py talk to the stand-in; it needs the gateway after an invalid session."""
+    """Point discord.py at the fake Discord; it needs the gateway address after an invalid session."""
     monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
     monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(server.core.gateway_url))
 
 
 @asynccontextmanager
 async def running(bot: BareBot, server: FakeDiscord, monkeypatch: pytest.MonkeyPatch, *, sync: bool = True):
-    """Run a bot against the stand-in until the block ends."""
+    """Run a bot against the fake Discord until the block ends."""
     point_discord_at(server, monkeypatch)
     async with bot:
         await bot.login(server.world.application.token)

@@ -14,9 +14,11 @@ import pytest
 from discord.http import Route
 from PIL import Image
 
-from bot.app import run_forever
+from bot.app import App
+from bot.client import Client
 from bot.config import Config
 from bot.jobs import status_message
+from bot.jobs.tasks import TaskRegistry
 from bot.services import Services, load_registry, open_services
 from generation.params import Tile
 from generation.worker.worker import LocalWorker
@@ -54,7 +56,8 @@ class BotHarness:
             retry_after=(0.0,) * 3 + (60.0,),
         )
         async with open_services(config, worker, clock or self.server.world.clock.time) as services:
-            serving = asyncio.create_task(run_forever(services))
+            self.app = App(services)
+            serving = asyncio.create_task(self.app.run_forever())
             try:
                 await self.server.wait_connected()
                 await self.server.wait_commands()
@@ -64,6 +67,16 @@ class BotHarness:
                 await asyncio.wait({serving})
         if not serving.cancelled():
             serving.result()
+
+    @property
+    def client(self) -> Client | None:
+        """Return the client that serves now, or served last."""
+        return self.app.client
+
+    @property
+    def tasks(self) -> TaskRegistry:
+        """Return the tasks of jobs under way."""
+        return self.app.tasks
 
     def person(self, user: User) -> SimulatedUser:
         return self.server.person(user)

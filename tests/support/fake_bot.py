@@ -1,4 +1,4 @@
-"""The real bot with the drawing engine that needs no torch: what the preview starts in these tests."""
+"""The real bot with a fake engine that needs no torch; the preview starts it in the tests of the page."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.support import fake_engine
 
 
 def make_model(folder: Path) -> Path:
-    """Write the folder that says who the painter is, and to which a test puts its wishes."""
+    """Write the folder of the fake model. A test controls the engine by files in it, such as `go`."""
     folder.mkdir(parents=True)
     (folder / "model_index.json").write_text('{"_class_name": "Painter"}')
-    own = {"name": "Painter", "native_size": 64, "size_multiple": 8, "num_inference_steps": 4}
-    (folder / "atelier.json").write_text(json.dumps(own))
+    defaults = {"name": "Painter", "native_size": 64, "size_multiple": 8, "num_inference_steps": 4}
+    (folder / "atelier.json").write_text(json.dumps(defaults))
     return folder
 
 

@@ -1,4 +1,4 @@
-"""A second process that adds jobs and prints each id that is in: python -m tests.support.job_writer FILE COUNT."""
+"""Add jobs from a second process and print each stored id: `python -m tests.support.job_writer FILE COUNT`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs to keep."""
+"""Jobs for tests to store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ADA, BEN = Requester(11, "ada"), Requester(12, "ben")
 
 
 def make_job(**changes: Any) -> Job:
-    """Give a plain job that nobody has stored yet."""
+    """Return a plain job that is not stored yet."""
     job = Job(
         id=new_job_id(),
         action=Action.IMAGINE,
@@ -30,7 +30,7 @@ def make_job(**changes: Any) -> Job:
 
 
 def make_full_job() -> Job:
-    """Give a job that has something unusual in every field."""
+    """Return a job with an unusual value in every field."""
     return Job(
         id=new_job_id(),
         action=Action.VARY_STRONG,

@@ -1,4 +1,4 @@
-"""Write the newest version's database to old_databases/NNNN.sql: `python -m tests.support.old_database`."""
+"""Write a database of the newest schema version to old_databases/NNNN.sql: `python -m tests.support.old_database`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ META_ENTRY = ("commands", "0123abcd")
 
 
 def jobs_by_state() -> dict[JobState, Job]:
-    """Give the jobs that every old database holds, by the state they are in."""
+    """Return the jobs in every old database by their state."""
     jobs = [replace(make(), id=f"{number:012x}") for number, make in enumerate((make_job, make_full_job) * 3)]
     return dict(zip(JobState, jobs, strict=True))
 
@@ -34,7 +34,7 @@ UNFINISHED = {
 
 
 async def write_database() -> Path:
-    """Write the database of the newest version."""
+    """Write the database and return its path."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "store.sqlite3"
         async with JobStore.open(file, clock=lambda: 1000.0) as store:
@@ -60,7 +60,7 @@ async def _insert_jobs(store: JobStore) -> None:
 def _dump(file: Path) -> Path:
     version = len(list(MIGRATIONS.glob("*.sql")))
     with closing(sqlite3.connect(file)) as sqlite:
-        # iterdump would force a full-text table into the schema, with the tables behind it, which SQLite makes itself.
+        # iterdump would insert the full-text table into the schema, with shadow tables that SQLite creates itself.
         dump = [line for line in sqlite.iterdump() if not _FULL_TEXT_STATEMENT.match(line)]
         full_text = sqlite.execute("SELECT sql || ';' FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE%'")
         lines = [*dump[:1], *(sql for (sql,) in full_text), *dump[1:], f"PRAGMA user_version = {version};", ""]

@@ -1,4 +1,4 @@
-"""The preview, with the fake bot in place of the bot: `python -m tests.support.preview_app FOLDER`."""
+"""Run the preview with the fake bot: `python -m tests.support.preview_app FOLDER PORT`."""
 
 from __future__ import annotations
 

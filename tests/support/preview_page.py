@@ -1,4 +1,4 @@
-"""Headless Chromium before the page: skipped with a reason where there is none."""
+"""Helpers for tests of the page in headless Chromium; without Chromium the tests are skipped."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ expect.set_options(timeout=TIMEOUT_MS)
 
 
 def chromium() -> str:
-    """Give the path of a Chromium; skip where there is none."""
+    """Return the path of Chromium; skip the test if there is none."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     return found or pytest.skip("there is no Chromium: apt-get install chromium")
 
 
 class PreviewProcess:
-    """A preview in a process of its own."""
+    """A preview in its own process."""
 
     def __init__(self, folder: Path, *command: str, model: str = "") -> None:
         self.folder, self.command = folder, command
@@ -50,19 +50,19 @@ class PreviewProcess:
         self.start()
 
     def start(self) -> None:
-        """Start it, on the same port as before, and wait for its address."""
+        """Start the preview on the same port as before, and wait for its address."""
         environment = os.environ | {"MODEL": self.model, "LOG_LEVEL": "WARNING"}
         command = [sys.executable, *(part.format(port=self.port) for part in self.command)]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         assert self.process.stdout is not None
-        said = re.search(r"http://127\.0\.0\.1:(\d+)/", self.process.stdout.readline())
-        assert said, "the preview did not start"
-        self.address, self.port = said[0], said[1]
+        match = re.search(r"http://127\.0\.0\.1:(\d+)/", self.process.stdout.readline())
+        assert match, "the preview did not start"
+        self.address, self.port = match[0], match[1]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """End it and give its exit code."""
+        """Stop the preview and return its exit code."""
         self.process.send_signal(number)
         code = self.process.wait(30)
         assert self.process.stdout is not None
@@ -70,7 +70,7 @@ class PreviewProcess:
         return code
 
     def children(self) -> list[Any]:
-        """Give the processes below it, the bot first."""
+        """Return the preview's child processes, the bot first."""
         import psutil
 
         return psutil.Process(self.process.pid).children(recursive=True)
@@ -78,7 +78,7 @@ class PreviewProcess:
 
 @pytest.fixture(scope="module")
 def preview(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreviewProcess]:
-    """Give a running preview with the painter."""
+    """Run a preview with the fake bot."""
     chromium()
     folder = tmp_path_factory.mktemp("preview")
     make_model(folder / "model")
@@ -89,7 +89,7 @@ def preview(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreviewProcess
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    """Give a headless Chromium."""
+    """Run headless Chromium."""
     path = chromium()
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
@@ -98,25 +98,25 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 class PageErrors(list[str]):
-    """What a page said in its console, threw, or fetched."""
+    """The console errors, exceptions and requests of a page."""
 
     def __init__(self, page: Page) -> None:
         super().__init__()
         page.on("pageerror", lambda error: self.append(str(error)))
-        page.on("console", lambda said: self.append(said.text) if said.type == "error" else None)
-        page.on("request", lambda asked: self.append(f"fetched {asked.url}"))
+        page.on("console", lambda message: self.append(message.text) if message.type == "error" else None)
+        page.on("request", lambda request: self.append(f"fetched {request.url}"))
 
     def unexpected(self, address: str, ignore: str) -> list[str]:
-        """Leave out what is as it should be."""
+        """Return the errors, without the page's own requests and without those that contain `ignore`."""
         own = tuple(f"fetched {start}" for start in (address.split("?")[0], "data:", "blob:", "about:"))
         return [each for each in self if not each.startswith(own) and (not ignore or ignore not in each)]
 
 
 @asynccontextmanager
 async def visit(browser: Browser, address: str, *, ignore: str = "", **context: Any) -> AsyncIterator[Page]:
-    """Open an address in a tab of its own; whatever the page complains of fails the test, but for `ignore`.
+    """Open an address in its own tab. Any unexpected error of the page fails the test, except `ignore`.
 
-    Tabs are used again: opening one takes longer than most tests.
+    Tabs are reused, because opening one takes longer than most tests.
     """
     page = None if context else next((each for each in open_tabs(browser) if each.url == BLANK), None)
     if page is None:
@@ -132,18 +132,18 @@ async def visit(browser: Browser, address: str, *, ignore: str = "", **context: 
 
 
 def open_tabs(browser: Browser) -> list[Page]:
-    """List the tabs that are open."""
+    """Return the open tabs."""
     return [page for profile in browser.contexts for page in profile.pages]
 
 
 async def wait_until_ready(page: Page) -> None:
-    """Wait until the bot is there and the channel's messages are shown."""
-    await page.locator(".bot.well").wait_for()
+    """Wait until the bot is online and the channel's messages are shown."""
+    await page.locator(".bot.online").wait_for()
     await page.locator("#messages[aria-busy=false]").wait_for(state="attached")
 
 
 async def run_command(page: Page, command: str, text: str = "") -> Locator:
-    """Use a command and find the message that comes of it."""
+    """Use a command and return the message that it produces."""
     before = await page.locator("li.message").count()
     await send_command(page, command, text)
     fresh = page.locator("li.message").nth(before)
@@ -163,10 +163,10 @@ async def send_command(page: Page, command: str, text: str = "") -> None:
 
 
 def find_messages(page: Page, text: str | re.Pattern[str]) -> Locator:
-    """Find the messages that say something."""
+    """Return the messages that contain a text."""
     return page.locator("li.message", has=page.locator(".content", has_text=text))
 
 
 def find_grids(page: Page, text: str) -> Locator:
-    """Find the grids that belong to something."""
+    """Return the grids whose message contains a text."""
     return find_messages(page, text).filter(has=page.get_by_role("button", name="U1", exact=True))

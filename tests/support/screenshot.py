@@ -1,4 +1,4 @@
-"""Make the README's picture of the preview: `python -m tests.support.screenshot docs/preview.webp [PROMPT]`."""
+"""Take the README's screenshot of the preview: `python -m tests.support.screenshot docs/preview.webp [PROMPT]`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def main(target: Path, prompt: str) -> None:
 
 
 async def capture(address: str, prompt: str) -> bytes:
-    """Ask for a picture as a person would, and photograph the page."""
+    """Generate a grid on the page as a user would, and return a screenshot as PNG."""
     async with async_playwright() as driver:
         browser = await driver.chromium.launch(executable_path=chromium(), args=CHROMIUM_FLAGS)
         async with visit(browser, address, viewport=SIZE, device_scale_factor=1.5) as page:
@@ -50,7 +50,7 @@ async def capture(address: str, prompt: str) -> bytes:
 
 
 def write_webp(png: bytes, target: Path) -> None:
-    """Write the picture as WebP, small enough for a README."""
+    """Write the screenshot as WebP, small enough for a README."""
     Image.open(io.BytesIO(png)).save(target, quality=86, method=6)
     size = target.stat().st_size
     assert size <= MAX_BYTES, f"{target} has {size} bytes"

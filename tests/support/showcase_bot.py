@@ -1,4 +1,4 @@
-"""A bot that sends one of everything, so that its rendering can be seen: components, forms, embeds, all options."""
+"""A bot with every kind of component, modal, embed and option, to test how the page renders them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def picture(colour: str, width: int = 320, height: int = 240) -> discord.File:
 
 
 class ShowcaseBot(discord.AutoShardedClient):
-    """`go` lets /think finish."""
+    """A bot with the showcase commands; the event `finish_thinking` lets /think finish."""
 
     def __init__(self) -> None:
         super().__init__(intents=discord.Intents(guilds=True), guild_ready_timeout=0)

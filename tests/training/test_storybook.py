@@ -1,4 +1,4 @@
-"""The shipped embedded model, through the stock pipelines: what its parameters really do."""
+"""The shipped embedded model in the stock pipelines, and the effect of their parameters."""
 
 import json
 import warnings
@@ -14,7 +14,7 @@ from training.settings import MODEL
 from training.vae import draw_images, psnr
 
 SETTINGS = json.loads((MODEL / "atelier.json").read_text())
-# diffusers 0.42 hands a tensor to numpy in a way that numpy 2 has deprecated
+# diffusers 0.42 converts a tensor in a way that NumPy 2 has deprecated.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
@@ -63,7 +63,7 @@ def test_the_folder_is_small_and_holds_only_safetensors_and_plain_text():
     assert sum(path.stat().st_size for path in files) < 60 * 2**20
 
 
-def test_it_says_what_it_knows_and_how_it_is_best_used():
+def test_atelier_json_has_defaults_known_words_and_examples():
     assert set(SETTINGS) == {
         "name", "native_size", "size_multiple", "num_inference_steps", "guidance_scale", "trigger_words",
         "known", "examples",
@@ -73,16 +73,16 @@ def test_it_says_what_it_knows_and_how_it_is_best_used():
     assert len(SETTINGS["examples"]) >= 12
 
 
-def test_the_same_seed_draws_the_same_picture_and_another_seed_another(pipeline, boats):
+def test_the_same_seed_gives_the_same_image_and_another_another(pipeline, boats):
     again = generate(pipeline, ["a red boat on the sea"], [1], width=256, height=256)[0]
     assert distance(again, boats[1]) < 1.0
     assert distance(boats[0], boats[1]) > 4.0
 
 
-def test_each_background_has_the_colour_asked_for(pipeline):
+def test_each_background_has_the_requested_colour(pipeline):
     colours = ["blue", "orange", "green", "purple", "red", "white"]
-    seen = [nearest_colour(p) for p in generate(pipeline, [f"{c} background" for c in colours], [5] * len(colours))]
-    assert seen == colours
+    images = generate(pipeline, [f"{c} background" for c in colours], [5] * len(colours))
+    assert [nearest_colour(image) for image in images] == colours
 
 
 def test_night_is_darker_than_day(pipeline):
@@ -90,38 +90,38 @@ def test_night_is_darker_than_day(pipeline):
     assert np.asarray(night).mean() < 0.7 * np.asarray(day).mean()
 
 
-def light_gradient(picture):
-    """How much brighter a picture is where the house style's light falls than in the corner that lies farthest."""
-    grey = np.asarray(picture.convert("L"), np.float32)
+def light_gradient(image):
+    """Return how much brighter an image is where the house style's light falls than in the farthest corner."""
+    grey = np.asarray(image.convert("L"), np.float32)
     height, width = grey.shape
     return grey[: height // 3, width // 6 : width // 2].mean() - grey[-height // 6 :, -width // 6 :].mean()
 
 
 def test_the_house_style_lights_an_image_from_above_and_keeps_its_content(pipeline):
     colours = ["blue", "purple", "teal", "green"]
-    bare = generate(pipeline, [f"{c} background" for c in colours], [6] * 4)
+    plain = generate(pipeline, [f"{c} background" for c in colours], [6] * 4)
     styled = generate(pipeline, [f"{c} background, {SETTINGS['trigger_words']}" for c in colours], [6] * 4)
-    assert np.mean([light_gradient(s) - light_gradient(b) for s, b in zip(styled, bare, strict=True)]) > 15
-    assert sum(nearest_colour(picture) == colour for picture, colour in zip(styled, colours, strict=True)) >= 3
+    assert np.mean([light_gradient(s) - light_gradient(p) for s, p in zip(styled, plain, strict=True)]) > 15
+    assert sum(nearest_colour(image) == colour for image, colour in zip(styled, colours, strict=True)) >= 3
 
 
 @pytest.mark.parametrize("size", [(192, 192), (352, 192), (192, 352)])
-def test_other_sizes_come_out_in_their_shape(pipeline, size):
+def test_other_sizes_are_generated_in_that_size(pipeline, size):
     width, height = size
     assert generate(pipeline, ["the sea"], [0], width=width, height=height, num_inference_steps=2)[0].size == size
 
 
-def test_strange_and_empty_prompts_do_no_harm(pipeline):
+def test_strange_and_empty_prompts_give_an_image(pipeline):
     prompts = ["", "zblort 🐉 münchen " * 30]
-    for picture in generate(pipeline, prompts, [0, 0], num_inference_steps=4):
-        assert np.asarray(picture).std() > 5
+    for image in generate(pipeline, prompts, [0, 0], num_inference_steps=4):
+        assert np.asarray(image).std() > 5
 
 
-def test_image_to_image_stays_near_at_low_strength_and_leaves_at_high(pipeline, boats):
-    again = StableDiffusionImg2ImgPipeline.from_pretrained(MODEL)
-    again.set_progress_bar_config(disable=True)
+def test_image_to_image_stays_near_its_source_at_low_strength_only(pipeline, boats):
+    img2img = StableDiffusionImg2ImgPipeline.from_pretrained(MODEL)
+    img2img.set_progress_bar_config(disable=True)
     near, far = (
-        again(
+        img2img(
             "a green tree in the desert at sunset",
             image=boats[0],
             strength=s,
@@ -135,16 +135,16 @@ def test_image_to_image_stays_near_at_low_strength_and_leaves_at_high(pipeline, 
     assert distance(far, boats[0]) > 2 * distance(near, boats[0])
 
 
-def test_inpainting_keeps_what_lies_outside_the_mask(pipeline, boats):
+def test_inpainting_keeps_the_image_outside_the_mask(pipeline, boats):
     mask = Image.new("L", (256, 256))
     mask.paste(255, (128, 0, 256, 256))
     inpaint = StableDiffusionInpaintPipeline.from_pretrained(MODEL)
     inpaint.set_progress_bar_config(disable=True)
     options = {"width": 256, "height": 256, "num_inference_steps": 6, "generator": generators([4])}
-    made = inpaint("a desert at night", image=boats[0], mask_image=mask, strength=1.0, **options).images[0]
-    assert distance(made.crop((0, 0, 112, 256)), boats[0].crop((0, 0, 112, 256))) < 8
-    assert distance(made.crop((144, 0, 256, 256)), boats[0].crop((144, 0, 256, 256))) > 20
+    result = inpaint("a desert at night", image=boats[0], mask_image=mask, strength=1.0, **options).images[0]
+    assert distance(result.crop((0, 0, 112, 256)), boats[0].crop((0, 0, 112, 256))) < 8
+    assert distance(result.crop((144, 0, 256, 256)), boats[0].crop((144, 0, 256, 256))) > 20
 
 
-def test_the_autoencoder_keeps_fresh_drawings(pipeline):
+def test_the_autoencoder_reconstructs_new_drawings(pipeline):
     assert psnr(pipeline.vae, draw_images(12, 991)) >= 30

@@ -1,4 +1,4 @@
-"""The drawing code: what training sees and what its captions say."""
+"""The drawing code: the images and captions that training uses."""
 
 import random
 from dataclasses import replace
@@ -18,18 +18,18 @@ from training.subjects import Subject, draw, is_held_out, sample_size, sample_su
 from training.text import LABELS
 
 
-def pixels(picture):
-    return np.asarray(picture, dtype=np.float32)
+def pixels(image):
+    return np.asarray(image, dtype=np.float32)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_the_same_seed_draws_the_same_picture(seed):
+def test_the_same_seed_draws_the_same_image(seed):
     subject = sample_subject(random.Random(seed))
     first, second = draw(subject, (256, 256), seed), draw(subject, (256, 256), seed)
     assert first.tobytes() == second.tobytes()
 
 
-def test_another_seed_draws_another_picture_of_the_same_place():
+def test_another_seed_draws_the_same_place_differently():
     hills = Subject(place="hills", time="day", weather="clouds")
     assert draw(hills, (256, 256), 1).tobytes() != draw(hills, (256, 256), 2).tobytes()
 
@@ -41,7 +41,7 @@ def test_a_drawing_has_the_requested_size_with_sides_the_unet_can_halve(size):
 
 
 @pytest.mark.parametrize("thing", OBJECTS)
-def test_a_thing_is_big_in_its_colour_on_a_plain_background(thing):
+def test_an_object_is_large_and_in_its_colour_on_a_plain_background(thing):
     colour, background = ("red", "blue") if thing != "tree" else ("pink", "blue")
     shown = pixels(draw(Subject(thing=thing, colour=colour, background=background), (256, 256), 3))
     backdrop = pixels(draw(Subject(background=background), (256, 256), 3))
@@ -52,13 +52,13 @@ def test_a_thing_is_big_in_its_colour_on_a_plain_background(thing):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_place_fills_the_whole_picture(place):
+def test_a_place_fills_the_whole_image(place):
     drawn = pixels(draw(Subject(place=place, time="" if place == "space" else "day"), (352, 192), 5))
     assert (drawn.max(axis=-1) > 0).mean() > 0.999
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_style_changes_the_picture_but_not_its_size(style):
+def test_a_style_changes_the_image_but_not_its_size(style):
     castle = Subject(thing="castle", colour="pink", place="hills", time="day", weather="clouds")
     plain = draw(castle, (320, 224), 2)
     styled = draw(Subject(**castle.as_dict() | {"style": style}), (320, 224), 2)
@@ -67,7 +67,7 @@ def test_a_style_changes_the_picture_but_not_its_size(style):
 
 
 @pytest.mark.parametrize("thing", ["castle", "car", "ghost", "windmill"])
-def test_line_art_is_thick_dark_lines_on_bare_paper(thing):
+def test_line_art_has_thick_dark_lines_on_white_paper(thing):
     drawn = pixels(draw(Subject(thing=thing, colour="red", background="blue", style="line art"), (256, 256), 2))
     dark, paper = drawn.max(axis=-1) < 120, drawn.min(axis=-1) > 230
     assert 0.02 < dark.mean() < 0.25
@@ -77,7 +77,7 @@ def test_line_art_is_thick_dark_lines_on_bare_paper(thing):
 
 
 @pytest.mark.parametrize(("colour", "background", "channel"), [("blue", "red", 2), ("red", "blue", 0)])
-def test_neon_outlines_a_thing_in_its_own_colour(colour, background, channel):
+def test_neon_outlines_an_object_in_its_own_colour(colour, background, channel):
     heart = Subject(thing="heart", colour=colour, background=background, style="neon")
     drawn = pixels(draw(heart, (256, 256), 2))
     lines = drawn[drawn.max(axis=-1) > 240]
@@ -86,7 +86,7 @@ def test_neon_outlines_a_thing_in_its_own_colour(colour, background, channel):
 
 
 @pytest.mark.parametrize("place", ["meadow", "sea", "desert"])
-def test_an_oil_painting_keeps_the_colours_of_the_land(place):
+def test_an_oil_painting_keeps_the_colours_of_the_landscape(place):
     land = Subject(place=place, time="day", weather="clear")
     plain, painted = (pixels(draw(s, (256, 256), 4))[180:] for s in (land, replace(land, style="oil painting")))
     assert np.abs(plain.mean(axis=(0, 1)) - painted.mean(axis=(0, 1))).max() < 40
@@ -108,7 +108,7 @@ def test_a_finished_background_keeps_its_colour():
 
 
 @pytest.mark.parametrize("time", ["day", "sunset", "night"])
-def test_a_grey_thing_stays_grey_in_every_light(time):
+def test_a_grey_object_stays_grey_in_every_light(time):
     car = Subject("car", "grey", place="beach", time=time, weather="clear")
     drawn, red = (pixels(draw(s, (256, 256), 6)) for s in (car, replace(car, colour="red")))
     body = np.abs(drawn - red).max(axis=-1) > 60
@@ -122,16 +122,16 @@ def test_night_is_darker_than_day():
 
 
 @pytest.mark.parametrize("thing", [name for name, thing in OBJECTS.items() if thing.mirrorable])
-def test_a_thing_that_turns_looks_to_the_other_side_when_it_is_mirrored(thing):
-    looks = []
+def test_a_mirrorable_object_faces_the_other_side_when_mirrored(thing):
+    drawn = []
     for mirrored in (False, True):
         canvas = Canvas(128, 128)
         OBJECTS[thing].draw(Pen(canvas, 0.5, 0.6, 0.5, lambda colour: colour, mirrored), COLOURS["red"])
-        looks.append(pixels(canvas.downsample()))
-    assert np.abs(looks[0][:, ::-1] - looks[1]).mean() < 0.7 * np.abs(looks[0] - looks[1]).mean()
+        drawn.append(pixels(canvas.downsample()))
+    assert np.abs(drawn[0][:, ::-1] - drawn[1]).mean() < 0.7 * np.abs(drawn[0] - drawn[1]).mean()
 
 
-def test_the_pictures_of_one_subject_are_composed_in_many_ways():
+def test_drawings_of_one_subject_have_several_compositions():
     house = Subject("house", "red", place="hills", time="day", weather="clear")
     drawn = [draw(house, (64, 64), i) for i in range(24)]
     red = [(pixels(p) * (1, -1, -1)).sum(axis=-1) > 60 for p in drawn]
@@ -141,38 +141,38 @@ def test_the_pictures_of_one_subject_are_composed_in_many_ways():
 
 
 @pytest.mark.parametrize("weather", ["rain", "snowfall"])
-def test_what_falls_leaves_the_land_to_be_seen(weather):
+def test_rain_and_snow_cover_less_than_half_of_the_landscape(weather):
     dry, wet = (pixels(draw(Subject(place="hills", time="day", weather=w), (256, 256), 3)) for w in ("clear", weather))
     covered = np.abs(dry - wet)[160:].max(axis=-1) > 60
     assert covered.mean() < 0.5
 
 
 @pytest.mark.parametrize(("place", "channel"), [("desert", 0), ("meadow", 1), ("hills", 1), ("sea", 2)])
-def test_a_land_keeps_its_colour_in_the_fog_and_shows_banks_of_mist(place, channel):
+def test_a_landscape_in_fog_keeps_its_colour_and_has_banks_of_mist(place, channel):
     land = pixels(draw(Subject(place=place, time="day", weather="fog"), (256, 256), 3))[176:]
     others = np.delete(land.mean(axis=(0, 1)), channel)
     assert land[..., channel].mean() > others.min() + 20
     assert np.ptp(land.mean(axis=(1, 2))) > 25
 
 
-def test_a_thing_is_seen_in_the_fog():
+def test_an_object_is_visible_in_the_fog():
     fog = Subject(place="meadow", time="day", weather="fog")
     bare, with_castle = (pixels(draw(s, (256, 256), 1)) for s in (fog, replace(fog, thing="castle", colour="purple")))
     assert np.abs(bare - with_castle).max(axis=-1).max() > 90
 
 
-def test_the_sun_is_asked_for_by_day_only():
+def test_the_sun_is_only_sampled_by_day():
     rng = random.Random(6)
     assert {s.time for s in (sample_subject(rng) for _ in range(2000)) if s.weather == "sun"} == {"day"}
 
 
-def test_training_never_sees_a_held_out_pair_and_evaluation_always_does():
+def test_held_out_pairs_are_in_all_evaluation_and_no_training_subjects():
     rng = random.Random(0)
     assert not any(is_held_out(sample_subject(rng)) for _ in range(300))
     assert all(is_held_out(sample_subject(rng, held=True)) for _ in range(60))
 
 
-def test_only_what_is_taught_is_drawn_for_training():
+def test_only_trained_objects_and_styles_are_sampled():
     rng = random.Random(1)
     subjects = [sample_subject(rng) for _ in range(600)]
     assert {s.thing for s in subjects} - {""} == set(TRAINED_OBJECTS)
@@ -187,7 +187,7 @@ def test_every_word_that_can_be_drawn_has_a_label_and_a_synonym():
             assert word in SYNONYMS or word == "clear"
 
 
-def test_a_plain_caption_names_all_that_is_there():
+def test_a_plain_caption_names_every_element():
     subject = Subject("house", "red", "", "hills", "sunset", "clouds", "watercolour")
     assert plain_caption(subject) == "a red house on the hills at sunset with clouds, watercolour"
     assert plain_caption(Subject("castle", "orange", "teal")) == "an orange castle on a teal background"
@@ -202,22 +202,22 @@ def test_the_house_finish_is_named_last_or_first():
         assert any(text.startswith(name) or text.endswith(name) for name in SYNONYMS["storybook"])
 
 
-def test_captions_differ_but_always_name_the_thing():
+def test_captions_differ_but_always_name_the_object():
     subject = Subject("boat", "purple", "", "sea", "night", "moon")
-    written = [make_caption(subject, random.Random(i)).lower() for i in range(80)]
-    assert len(set(written)) > 60
-    assert all(any(name in text for name in SYNONYMS["boat"]) for text in written)
-    assert all(any(name in text for name in SYNONYMS["purple"]) for text in written)
+    captions = [make_caption(subject, random.Random(i)).lower() for i in range(80)]
+    assert len(set(captions)) > 60
+    assert all(any(name in text for name in SYNONYMS["boat"]) for text in captions)
+    assert all(any(name in text for name in SYNONYMS["purple"]) for text in captions)
 
 
-def test_a_caption_names_no_thing_that_is_not_there():
+def test_a_caption_names_no_absent_object():
     empty = Subject(place="desert", time="dawn", weather="fog")
     names = {name for thing in TRAINED_OBJECTS for name in SYNONYMS[thing]} - {"spirit", "home", "mill"}
     for i in range(80):
         assert not any(name in make_caption(empty, random.Random(i)).lower().split() for name in names)
 
 
-def test_subjects_survive_being_written_down():
+def test_subjects_are_read_back_as_written():
     subject = sample_subject(random.Random(4))
     assert Subject.from_dict(subject.as_dict()) == subject
 

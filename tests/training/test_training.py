@@ -1,4 +1,4 @@
-"""The parts of training that must hold whatever the weights are."""
+"""Properties of the training code that do not depend on trained weights."""
 
 import copy
 import random
@@ -59,16 +59,16 @@ def vae():
     return build_vae().eval()
 
 
-def reconstruct(vae, pictures):
+def reconstruct(vae, images):
     with torch.no_grad():
-        return vae.decoder(vae.post_quant_conv(encode_mean(vae, to_tensor(pictures))))
+        return vae.decoder(vae.post_quant_conv(encode_mean(vae, to_tensor(images))))
 
 
-def reconstruction_error(vae, pictures):
-    return (reconstruct(vae, pictures) - to_tensor(pictures)).pow(2).mean().item()
+def reconstruction_error(vae, images):
+    return (reconstruct(vae, images) - to_tensor(images)).pow(2).mean().item()
 
 
-def test_the_autoencoder_starts_nearer_to_its_goal_as_a_thumbnail(vae, drawings):
+def test_the_thumbnail_initialisation_lowers_the_reconstruction_error(vae, drawings):
     before = reconstruction_error(vae, drawings)
     init_as_thumbnail(vae)
     match_gain(vae, to_tensor(drawings))
@@ -86,21 +86,21 @@ def test_whitening_changes_the_latents_but_no_reconstruction(vae, drawings):
     torch.testing.assert_close(latents.std(dim=(0, 2, 3)), torch.ones(4), atol=1e-2, rtol=0)
 
 
-def test_the_shipped_encoder_adds_next_to_no_noise_of_its_own(vae, drawings):
+def test_the_exported_encoder_adds_almost_no_noise(vae, drawings):
     silence_variance(vae)
     with torch.no_grad():
         assert vae.encode(to_tensor(drawings)).latent_dist.std.max() < 0.05
 
 
-def test_no_signal_is_left_at_the_last_training_step():
+def test_the_last_training_step_has_no_signal():
     alphas = noise_schedule().alphas_cumprod
     assert alphas[-1] < 1e-6
     assert alphas[0] > 0.99
 
 
-def test_the_right_answer_in_v_has_no_error():
+def test_the_correct_v_prediction_has_no_error():
     class Oracle:
-        """Knows that every picture is black, so the noise is what it sees."""
+        """Knows that all latents are zero, so its input is pure noise."""
 
         def __call__(self, noisy, timesteps, encoder_hidden_states):
             signal = noise_schedule().alphas_cumprod[timesteps].sqrt()[:, None, None, None]
@@ -118,7 +118,7 @@ def test_the_learning_rate_rises_holds_and_falls():
     assert rates[2] > rates[3] > rates[4] > 0
 
 
-def test_shards_come_back_as_they_were_written(vae, tmp_path):
+def test_shards_are_read_back_as_written(vae, tmp_path):
     shard = draw_shard(vae, (64, 96), seed=5, count=3)
     torch.save(shard, tmp_path / "00000.pt")
     read, subjects = read_shard(tmp_path / "00000.pt")
@@ -127,77 +127,78 @@ def test_shards_come_back_as_they_were_written(vae, tmp_path):
     assert subjects == [Subject.from_dict(values) for values in shard["subjects"]]
 
 
-def test_a_batch_holds_pictures_of_one_size_with_captions_of_their_own(vae, tmp_path, monkeypatch):
+def test_a_batch_has_images_of_one_size_with_their_captions(vae, tmp_path, monkeypatch):
     monkeypatch.setattr("training.unet.SHARDS", tmp_path)
     for i, size in enumerate([(64, 64), (96, 64)]):
         torch.save(draw_shard(vae, size, seed=i, count=4), tmp_path / f"{i:05d}.pt")
-    pictures = LatentDataset(half=False)
-    assert pictures.refresh() == 8
-    assert pictures.refresh() == 8
-    latents, captions = pictures.batch(random.Random(0), 6)
+    dataset = LatentDataset(half=False)
+    assert dataset.refresh() == 8
+    assert dataset.refresh() == 8
+    latents, captions = dataset.batch(random.Random(0), 6)
     size = (latents.shape[-1], latents.shape[-2])
-    for latent, said in zip(latents, captions, strict=True):
-        at = next(i for i, known in enumerate(pictures.latents[size]) if torch.equal(known.float(), latent))
-        thing = pictures.subjects[size][at].thing
-        assert not thing or any(name in said.lower() for name in SYNONYMS[thing])
+    for latent, caption in zip(latents, captions, strict=True):
+        index = next(i for i, known in enumerate(dataset.latents[size]) if torch.equal(known.float(), latent))
+        thing = dataset.subjects[size][index].thing
+        assert not thing or any(name in caption.lower() for name in SYNONYMS[thing])
 
 
-def test_where_a_caption_is_left_out_the_picture_is_a_pleasant_scene():
-    liked = Subject(place="hills", time="sunset", weather="clear")
+def test_samples_without_a_caption_are_unconditional_scenes():
+    scene = Subject(place="hills", time="sunset", weather="clear")
     finished = Subject(place="sea", time="day", weather="sun", finish="storybook")
     ghost = Subject(thing="ghost", colour="white", place="hills", time="sunset", weather="clear")
-    subjects = [Subject(background="red"), liked, ghost, finished]
-    pictures = LatentDataset(half=False)
-    pictures.add((8, 8), torch.arange(4.0).reshape(4, 1, 1, 1).half(), subjects)
-    latents, captions = pictures.batch(random.Random(0), 400)
-    left_out = {
+    subjects = [Subject(background="red"), scene, ghost, finished]
+    dataset = LatentDataset(half=False)
+    dataset.add((8, 8), torch.arange(4.0).reshape(4, 1, 1, 1).half(), subjects)
+    latents, captions = dataset.batch(random.Random(0), 400)
+    uncaptioned = {
         (latent.item(), text) for latent, text in zip(latents, captions, strict=True) if text in ("", "storybook style")
     }
-    assert left_out == {(1.0, ""), (3.0, "storybook style")}
+    assert uncaptioned == {(1.0, ""), (3.0, "storybook style")}
     assert 10 < sum(text in ("", "storybook style") for text in captions) < 90
 
 
 @pytest.mark.parametrize("shape", [(20, 40), (12, 60), (60, 12)])
-def test_an_orthogonal_step_pushes_every_direction_about_as_hard(shape):
+def test_an_orthogonalized_step_has_similar_singular_values(shape):
     torch.manual_seed(2)
-    lengths = torch.linalg.svdvals(orthogonalize(torch.randn(shape) @ torch.diag(torch.logspace(-0.5, 0.5, shape[1]))))
-    assert lengths.min() > 0.3
-    assert lengths.max() < 1.4
+    matrix = torch.randn(shape) @ torch.diag(torch.logspace(-0.5, 0.5, shape[1]))
+    singular_values = torch.linalg.svdvals(orthogonalize(matrix))
+    assert singular_values.min() > 0.3
+    assert singular_values.max() < 1.4
 
 
-def test_muon_finds_the_matrix_that_it_is_asked_for():
+def test_muon_converges_to_the_target_matrix():
     torch.manual_seed(3)
-    wanted, found = torch.randn(8, 6), torch.nn.Parameter(torch.zeros(8, 6))
-    optimiser = Muon([found], lr=0.5, decay=0.0)
+    target, weight = torch.randn(8, 6), torch.nn.Parameter(torch.zeros(8, 6))
+    optimiser = Muon([weight], lr=0.5, decay=0.0)
     for step in range(200):
         optimiser.param_groups[0]["lr"] = 0.5 * (1 - step / 200)
         optimiser.zero_grad()
-        (found - wanted).pow(2).mean().backward()
+        (weight - target).pow(2).mean().backward()
         optimiser.step()
-    assert (found - wanted).abs().max() < 0.1
+    assert (weight - target).abs().max() < 0.1
 
 
-def test_a_crop_of_a_picture_and_of_its_latents_show_the_same_square():
+def test_a_crop_of_an_image_and_of_its_latents_show_the_same_square():
     rows = torch.arange(32.0).reshape(1, 1, 32, 1).expand(1, 1, 32, 32)
-    picture = rows.repeat_interleave(8, 2).repeat_interleave(8, 3)
-    pixels, latents = paired_crop((picture, rows, rows + 100), random.Random(1))
+    image = rows.repeat_interleave(8, 2).repeat_interleave(8, 3)
+    pixels, latents = paired_crop((image, rows, rows + 100), random.Random(1))
     assert pixels.shape[-1] == 8 * latents.shape[-1] == VAE.crop
     assert torch.equal(pixels[0, 0, ::8, 0] % 100, latents[0, 0, :, 0] % 100)
 
 
-def test_a_lesson_is_four_crops_or_a_whole_picture_with_its_own_latents():
+def test_a_training_batch_is_four_crops_or_one_image_with_its_latents():
     rows = torch.arange(32.0).reshape(1, 1, 32, 1).expand(1, 1, 32, 32)
-    picture = rows.repeat_interleave(8, 2).repeat_interleave(8, 3)
+    image = rows.repeat_interleave(8, 2).repeat_interleave(8, 3)
     rng, counts = random.Random(2), set()
     for _ in range(20):
-        pixels, latents = training_batch([(picture, rows, rows)], rng)
+        pixels, latents = training_batch([(image, rows, rows)], rng)
         assert torch.equal(pixels[..., ::8, ::8], latents)
         counts.add(len(pixels))
     assert counts == {1, 4}
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_where_one_half_of_the_latents_goes_wild_the_other_is_as_it_was(seed):
+def test_corrupting_one_half_of_the_latents_keeps_the_other(seed):
     torch.manual_seed(seed)
     latents = torch.randn(2, 4, 16, 24)
     given, keep = corrupt_one_half(latents)
@@ -208,26 +209,26 @@ def test_where_one_half_of_the_latents_goes_wild_the_other_is_as_it_was(seed):
     assert (given != latents).float().mean() == 0.5
 
 
-def test_the_autoencoder_adapts_without_its_latents_going_astray(vae, drawings):
+def test_drifting_latents_are_penalised_when_fine_tuning(vae, drawings):
     torch.manual_seed(1)
-    settled, wanted = copy.deepcopy(vae), to_tensor(drawings)
-    loss, drift = drift_penalty_loss(vae, settled, wanted)
+    reference, images = copy.deepcopy(vae), to_tensor(drawings)
+    loss, drift = drift_penalty_loss(vae, reference, images)
     assert drift.item() == 0
     torch.autograd.backward(loss)
     assert all(p.grad is not None for p in (vae.encoder.conv_in.weight, vae.decoder.conv_out.weight))
     with torch.no_grad():
         vae.quant_conv.bias[:4] += 0.5
-    assert drift_penalty_loss(vae, settled, wanted)[1].item() == pytest.approx(0.25, rel=1e-3)
+    assert drift_penalty_loss(vae, reference, images)[1].item() == pytest.approx(0.25, rel=1e-3)
 
 
-def test_the_encoder_adapts_more_slowly_than_the_decoder(vae):
+def test_the_optimiser_has_separate_groups_for_decoder_and_encoder(vae):
     decoder, encoder = build_optimiser(vae).param_groups
     assert any(p is vae.decoder.conv_in.weight for p in decoder["params"])
     assert any(p is vae.encoder.conv_in.weight for p in encoder["params"])
     assert len(decoder["params"]) + len(encoder["params"]) == len(list(vae.parameters()))
 
 
-def test_training_can_go_on_from_the_shipped_weights(tmp_path):
+def test_training_can_continue_from_the_shipped_weights(tmp_path):
     restore_unet(MODEL / "unet", tmp_path / "unet.pt")
     run = start_or_resume("cpu", tmp_path / "unet.pt")
     shipped = UNet2DConditionModel.from_pretrained(MODEL / "unet").state_dict()
@@ -241,24 +242,24 @@ def tokenizer():
     return CLIPTokenizer.from_pretrained(MODEL / "tokenizer")
 
 
-def test_a_channel_made_twice_is_heard_as_once_before():
+def test_a_duplicated_channel_has_the_effect_of_the_original():
     torch.manual_seed(2)
-    weights, heard = torch.randn(6, 5), torch.randn(3, 5)
-    twice = torch.cat([heard[:, :2], heard[:, 2:].repeat_interleave(2, dim=1)], dim=1)
-    doubled = widen_weights({"w": weights}, {"w": torch.empty(9, 8)})["w"]
-    made = twice @ doubled.T
-    torch.testing.assert_close(made[:, :3], heard @ weights[:3].T)
-    torch.testing.assert_close(made[:, 3::2], heard @ weights[3:].T)
-    torch.testing.assert_close(made[:, 4::2], heard @ weights[3:].T)
-    assert not torch.allclose(doubled[:, 2], doubled[:, 3])
+    weights, inputs = torch.randn(6, 5), torch.randn(3, 5)
+    duplicated = torch.cat([inputs[:, :2], inputs[:, 2:].repeat_interleave(2, dim=1)], dim=1)
+    widened = widen_weights({"w": weights}, {"w": torch.empty(9, 8)})["w"]
+    outputs = duplicated @ widened.T
+    torch.testing.assert_close(outputs[:, :3], inputs @ weights[:3].T)
+    torch.testing.assert_close(outputs[:, 3::2], inputs @ weights[3:].T)
+    torch.testing.assert_close(outputs[:, 4::2], inputs @ weights[3:].T)
+    assert not torch.allclose(widened[:, 2], widened[:, 3])
 
 
-def test_finer_waves_of_the_timestep_leave_the_old_ones_heard():
+def test_a_finer_time_embedding_keeps_the_old_frequencies():
     steps, weights = torch.tensor([0, 17, 999]), torch.randn(8, 32)
     before, after = (get_timestep_embedding(steps, count, True, 0) for count in (32, 64))
     name = "time_embedding.linear_1.weight"
-    made = widen_weights({name: weights}, {name: torch.empty(8, 64)})[name]
-    torch.testing.assert_close(after @ made.T, before @ weights.T)
+    widened = widen_weights({name: weights}, {name: torch.empty(8, 64)})[name]
+    torch.testing.assert_close(after @ widened.T, before @ weights.T)
 
 
 def test_a_checkpoint_can_be_widened_in_place_and_predicts_nearly_the_same(tmp_path, monkeypatch):
@@ -277,7 +278,7 @@ def test_a_checkpoint_can_be_widened_in_place_and_predicts_nearly_the_same(tmp_p
     assert (new - old).pow(2).mean() < 0.1 * old.pow(2).mean()
 
 
-def test_what_cannot_be_widened_leaves_the_checkpoint_that_is_there(tmp_path):
+def test_a_failed_widening_keeps_the_existing_checkpoint(tmp_path):
     path = tmp_path / "unet.pt"
     path.write_bytes(b"hours of training")
     with pytest.raises(FileNotFoundError):
@@ -285,7 +286,7 @@ def test_what_cannot_be_widened_leaves_the_checkpoint_that_is_there(tmp_path):
     assert path.read_bytes() == b"hours of training"
 
 
-def test_plain_attention_gives_what_the_fused_one_gives():
+def test_plain_attention_equals_fused_attention():
     model = build_unet().eval()
     noisy, states = torch.randn(2, 4, 8, 8), torch.randn(2, TEXT.context, TEXT.hidden)
     with torch.no_grad():
@@ -295,7 +296,7 @@ def test_plain_attention_gives_what_the_fused_one_gives():
     torch.testing.assert_close(plain, fused, atol=1e-5, rtol=1e-4)
 
 
-def test_new_words_are_learnt_without_moving_the_known_ones(tmp_path, monkeypatch):
+def test_new_words_are_taught_without_changing_known_captions(tmp_path, monkeypatch):
     CLIPTokenizer.from_pretrained(MODEL / "tokenizer").save_pretrained(tmp_path / "tokenizer")
     before = CLIPTextModel.from_pretrained(MODEL / "text_encoder")
     before.save_pretrained(tmp_path / "encoder")
@@ -305,28 +306,28 @@ def test_new_words_are_learnt_without_moving_the_known_ones(tmp_path, monkeypatc
     text.teach_words(["heart"], steps=12)
     after = CLIPTextModel.from_pretrained(tmp_path / "encoder")
 
-    def moved(caption):
+    def drift(caption):
         ids = token_ids(CLIPTokenizer.from_pretrained(MODEL / "tokenizer"), [caption])
         return (after(input_ids=ids).last_hidden_state - before(input_ids=ids).last_hidden_state).pow(2).mean().item()
 
-    assert moved("a red heart") > 2 * moved("a red boat on the sea")
+    assert drift("a red heart") > 2 * drift("a red boat on the sea")
 
 
 @pytest.mark.parametrize("word", ["oil", "pixel art", ""])
-def test_a_word_that_no_drawing_names_is_refused_and_not_waited_for(word):
+def test_a_word_that_no_caption_contains_is_refused(word):
     with pytest.raises(ValueError, match="no drawing"):
         text.teach_words(["oil painting", word])
 
 
-def test_half_of_the_lessons_name_a_new_word():
+def test_half_of_the_subjects_have_a_new_word():
     subjects = text._balanced_subjects({"heart", "sepia"}, random.Random(3))
-    named = [{"heart", "sepia"} & {word for _, word in subject.words()} for subject in subjects]
-    assert all(named[: TEXT.batch // 2])
-    assert not any(named[TEXT.batch // 2 :])
-    assert len(named) == TEXT.batch
+    new_words = [{"heart", "sepia"} & {word for _, word in subject.words()} for subject in subjects]
+    assert all(new_words[: TEXT.batch // 2])
+    assert not any(new_words[TEXT.batch // 2 :])
+    assert len(new_words) == TEXT.batch
 
 
-def test_unknown_words_fall_back_to_bytes_and_lose_nothing(tokenizer):
+def test_unknown_words_are_tokenized_as_bytes_without_loss(tokenizer):
     ids = tokenizer("zblort 🐉 münchen").input_ids
     assert tokenizer.decode(ids, skip_special_tokens=True).replace(" ", "") == "zblort🐉münchen"
 
@@ -345,24 +346,24 @@ def test_labels_point_at_the_words_of_a_subject():
     assert labels["colour"][1] > 0
 
 
-def test_a_judge_that_is_always_right_scores_all_and_its_control_none():
+def test_a_perfect_classifier_scores_all_words_and_no_controls():
     subjects = held_out_subjects(40)
     for pairs in score_predictions(subjects, subjects).values():
         assert hit_rates(pairs)["asked"] == 1
         assert hit_rates(pairs)["control"] == 0
 
 
-def test_only_captions_of_what_the_model_knows_count_as_promised():
-    kept, broken = Subject("house", "red", place="hills", time="day", weather="clear"), Subject(background="blue")
-    unknown = replace(kept, style="pixel art")
-    assert [is_known(s) for s in (kept, broken, unknown)] == [True, True, False]
-    figures = known_scores([kept, broken, unknown], [kept, Subject(background="red"), Subject()])
+def test_only_captions_of_known_words_count_as_promised():
+    hit, miss = Subject("house", "red", place="hills", time="day", weather="clear"), Subject(background="blue")
+    unknown = replace(hit, style="pixel art")
+    assert [is_known(s) for s in (hit, miss, unknown)] == [True, True, False]
+    figures = known_scores([hit, miss, unknown], [hit, Subject(background="red"), Subject()])
     assert figures["thing"] == {"asked": 1.0, "control": 0.0, "count": 1}
     assert figures["background"]["asked"] == 0
     assert figures["all"]["count"] == 5
 
 
-def test_a_colour_is_not_asked_of_a_picture_without_colours():
+def test_colour_is_not_scored_in_a_colourless_style():
     assert "colour" not in visible_kinds(Subject(thing="house", colour="red", place="hills", style="sepia"))
 
 
@@ -370,20 +371,20 @@ def test_a_colour_is_not_asked_of_a_picture_without_colours():
     ("neon", "rain", False), ("line art", "stars", False), ("line art", "clouds", True), ("sepia", "rain", True),
     ("", "rain", True),
 ])  # fmt: skip
-def test_weather_is_asked_of_outlines_only_where_they_have_it(style, weather, asked):
+def test_weather_in_outlined_styles_is_scored_only_if_visible(style, weather, asked):
     subject = Subject(place="hills", time="night", weather=weather, style=style)
     assert ("weather" in visible_kinds(subject)) is asked
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-def test_the_background_colour_is_measured_right_on_a_true_drawing(colour):
+def test_the_background_colour_of_a_drawing_is_measured_correctly(colour):
     subject = Subject(background=colour)
     drawing = draw(subject, (128, 128), 1)
     assert nearest_colour(drawing) == colour
     assert background_hits([subject], [drawing])[0] == (True, False)
 
 
-def test_the_background_is_seen_past_the_thing_in_the_middle():
-    picture = Image.new("RGB", (128, 128), COLOURS["teal"])
-    picture.paste(COLOURS["red"], (40, 40, 90, 90))
-    assert nearest_colour(picture) == "teal"
+def test_the_background_colour_is_measured_at_the_corners():
+    image = Image.new("RGB", (128, 128), COLOURS["teal"])
+    image.paste(COLOURS["red"], (40, 40, 90, 90))
+    assert nearest_colour(image) == "teal"

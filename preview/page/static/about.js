@@ -1,21 +1,21 @@
-/** What this page is, what the model knows, and where to go from here. */
+/** The welcome text and the About dialog: the preview, the model's known words, and the next steps. */
 
 import { h, icon } from "./dom.js";
 import { here, store } from "./store.js";
 
-const AT_FIRST = 6;
+const WELCOME_EXAMPLES = 6;
 const WHAT =
-  "This is not Discord. It is a stand-in on your own computer, and everything stays here. The bot behind it is the " +
-  "real one: the same program, talking the same protocol, under the same limits.";
+  "This is not Discord but a fake Discord on your own computer; nothing leaves it. The bot is the real one: the same " +
+  "program, with the same protocol and the same limits.";
 const WHO =
-  "Change who you are at the side, or open a second tab as somebody else, to see queues, permissions and private " +
-  "answers from both ends.";
+  "Switch users in the sidebar, or open a second tab as another user, to see queues, permissions and private replies " +
+  "from both sides.";
 const SMALL =
-  "is a small model that this project trained itself, so that the bot runs without a GPU or a download. " +
-  "It knows these words, and little else:";
+  "is a small model trained by this project. It runs without a GPU or a download. It knows these words and little " +
+  "else:";
 
-/** Greet in an empty channel, with prompts to begin with; `tryOut(prompt)` puts one into the command line. */
-export function welcome(tryOut) {
+/** Build the welcome text of a channel with example prompts; `tryPrompt(prompt)` opens /imagine with one. */
+export function welcome(tryPrompt) {
   const channel = here();
   const place = channel.guild ? `#${channel.name}` : channel.name;
   const hasBot = !channel.guild || store.guilds.get(channel.guild)?.bot;
@@ -31,23 +31,23 @@ export function welcome(tryOut) {
       hasBot && h("kbd", {}, "/imagine"),
       hasBot && ".",
     ),
-    hasBot && examples(store.about.examples.slice(0, AT_FIRST), tryOut),
+    hasBot && examples(store.about.examples.slice(0, WELCOME_EXAMPLES), tryPrompt),
   );
 }
 
-function examples(prompts, tryOut) {
+function examples(prompts, tryPrompt) {
   const chips = prompts.map((prompt) =>
-    h("button", { type: "button", class: "example", onclick: () => tryOut(prompt) }, prompt),
+    h("button", { type: "button", class: "example", onclick: () => tryPrompt(prompt) }, prompt),
   );
   return h("div", { class: "examples", role: "group", "aria-label": "Prompts to try" }, chips);
 }
 
-/** Open the panel with everything about the preview. */
-export function openAbout(tryOut) {
+/** Open the About dialog. */
+export function openAbout(tryPrompt) {
   const { model, known, examples: prompts, others = [] } = store.about;
   const use = (prompt) => {
     dialog.close();
-    tryOut(prompt);
+    tryPrompt(prompt);
   };
   const close = h(
     "button",
@@ -65,14 +65,14 @@ export function openAbout(tryOut) {
       h("p", {}, WHO),
       h("h3", {}, "What the model knows"),
       knows(model, known),
-      others.length > 0 && h("p", {}, `Other models draw with --model in the prompt: ${others.join(", ")}.`),
+      others.length > 0 && h("p", {}, `Other models are available with --model in the prompt: ${others.join(", ")}.`),
       prompts.length > 0 && h("h3", {}, "Prompts to try"),
       prompts.length > 0 && examples(prompts, use),
-      h("h3", {}, "Going on to a real server"),
+      h("h3", {}, "Moving to a real server"),
       h(
         "ol",
         {},
-        h("li", {}, "Make an application with a bot at discord.com/developers and copy its token."),
+        h("li", {}, "Create an application with a bot at discord.com/developers and copy its token."),
         h(
           "li",
           {},
@@ -80,9 +80,9 @@ export function openAbout(tryOut) {
           h("code", {}, ".env.example"),
           " to ",
           h("code", {}, ".env"),
-          " and put the token there, and a larger model if you have a GPU.",
+          ", then add the token and, if you have a GPU, a larger model.",
         ),
-        h("li", {}, "Start it with ", h("code", {}, "python main.py"), "."),
+        h("li", {}, "Start the bot with ", h("code", {}, "python main.py"), "."),
       ),
       h("p", {}, "Each step is explained in ", h("code", {}, "docs/self-hosting.md"), "."),
     ),
@@ -94,7 +94,7 @@ export function openAbout(tryOut) {
 
 function knows(model, known) {
   const kinds = Object.entries(known);
-  if (!kinds.length) return h("p", {}, `The model is ${model}; its folder does not say what it knows.`);
+  if (!kinds.length) return h("p", {}, `The model is ${model}; its folder does not list the words it knows.`);
   return h(
     "div",
     {},

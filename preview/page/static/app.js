@@ -1,74 +1,78 @@
-/** The page: joins the feed, the channel on show, the side and the line at the bottom. */
+/** The page: connects the WebSocket, the open channel, the sidebar and the composer. */
 
 import { openAbout } from "./about.js";
 import { Channel } from "./channel.js";
 import { Composer } from "./composer.js";
 import { announce, h } from "./dom.js";
 import { acceptFiles } from "./drop.js";
-import { tellHealth } from "./health.js";
-import { act, ask, follow } from "./link.js";
-import { complain, pending } from "./notes.js";
-import { portrait } from "./people.js";
-import { drawPlaces } from "./places.js";
-import { toEnd } from "./scroll.js";
-import { contentsOf, forget, here, me, nameOf, settle, store } from "./store.js";
+import { showBotStatus } from "./health.js";
+import { act, connect, requestMessages } from "./link.js";
+import { pending, showError } from "./notes.js";
+import { avatar } from "./people.js";
+import { renderPlaces } from "./places.js";
+import { scrollToEnd } from "./scroll.js";
+import { contentsOf, forget, here, me, nameOf, setWorld, store } from "./store.js";
 
-const TYPING_LASTS = 9000;
+const TYPING_TIMEOUT_MS = 9000;
 
 const $ = (id) => document.getElementById(id);
 const typing = new Map();
 const address = new URL(location.href);
 
-/** What messages, menus and the line at the bottom may ask of the page. */
-const room = {
-  jump: (id) => channel.jump(id) || complain("That message is further up: show earlier messages first."),
+/** Callbacks for messages, menus and the composer. */
+const page = {
+  jump: (id) => channel.jump(id) || showError("That message is not loaded: show earlier messages first."),
   reply: (message) => composer.reply(message),
   mention: (id) => composer.mention(id),
   useMenu: (name, target) => pending({ name }, act("menu", { name, channel: store.open, ...target })),
-  tryOut(prompt) {
-    if (!composer.beginNamed("imagine", { prompt })) complain("The bot is not ready yet, or has no /imagine here.");
+  tryPrompt(prompt) {
+    if (!composer.beginNamed("imagine", { prompt }))
+      showError("The bot is not ready yet, or /imagine is not available here.");
   },
-  become(name) {
+  switchUser(name) {
     if (name === me().name) return;
     address.searchParams.set("as", name);
     address.searchParams.delete("in");
     location.assign(address);
   },
-  complain,
+  showError,
   pending,
 };
-const channel = new Channel(room);
-const composer = new Composer(room);
+const channel = new Channel(page);
+const composer = new Composer(page);
 $("composer").replaceWith(composer.element);
 
-// --- the feed
+// --- updates from the preview
 
-const NEWS = {
-  hello(news) {
-    if (store.run !== news.run) forget();
-    if (store.run !== news.run) channel.clear();
-    Object.assign(store, { run: news.run, about: news.about });
-    settle(news);
+const HANDLERS = {
+  hello(update) {
+    if (store.run !== update.run) forget();
+    if (store.run !== update.run) channel.clear();
+    Object.assign(store, { run: update.run, about: update.about });
+    setWorld(update);
     for (const id of store.channels.keys()) contentsOf(id).fetched = false;
     const wanted = [store.open, address.searchParams.get("in")].find((id) => store.channels.has(id));
     open(wanted ?? [...store.channels.keys()][0]);
-    tellHealth(news.bot);
+    showBotStatus(update.bot);
   },
-  places(news) {
-    settle(news);
-    if (here()) drawSide();
+  places(update) {
+    setWorld(update);
+    if (here()) renderSide();
     else open([...store.channels.keys()][0]);
   },
-  contents(news) {
-    const known = contentsOf(news.channel);
-    const fresh = new Map(news.messages.map((each) => [each.id, each]));
-    if (news.older) known.messages = new Map([...fresh, ...known.messages]);
-    else Object.assign(known, { commands: news.commands, userMenu: news.userMenu, messageMenu: news.messageMenu });
-    if (!news.older && !known.fetched) known.messages = fresh;
-    if (news.older || !known.fetched) known.more = news.more;
+  contents(update) {
+    const known = contentsOf(update.channel);
+    const fresh = new Map(update.messages.map((each) => [each.id, each]));
+    if (update.older) known.messages = new Map([...fresh, ...known.messages]);
+    else {
+      const { commands, userMenu, messageMenu } = update;
+      Object.assign(known, { commands, userMenu, messageMenu });
+    }
+    if (!update.older && !known.fetched) known.messages = fresh;
+    if (update.older || !known.fetched) known.more = update.more;
     known.fetched = true;
-    if (news.channel !== store.open) return;
-    channel.draw();
+    if (update.channel !== store.open) return;
+    channel.render();
     composer.refresh();
   },
   message({ message }) {
@@ -79,34 +83,34 @@ const NEWS = {
     if (message.channel_id === store.open) channel.show(message, fresh);
     else if (fresh && message.author.id !== store.me) markUnread(message.channel_id);
   },
-  gone(news) {
-    contentsOf(news.channel).messages.delete(news.message);
-    if (news.channel !== store.open) return;
-    channel.quote(news.message, null);
-    channel.draw();
+  gone(update) {
+    contentsOf(update.channel).messages.delete(update.message);
+    if (update.channel !== store.open) return;
+    channel.updateReplies(update.message, null);
+    channel.render();
   },
-  typing(news) {
-    stopTyping(news.channel, news.user);
-    const timer = setTimeout(() => stopTyping(news.channel, news.user), TYPING_LASTS);
-    typing.set(`${news.channel}/${news.user}`, timer);
-    drawTyping();
+  typing(update) {
+    stopTyping(update.channel, update.user);
+    const timer = setTimeout(() => stopTyping(update.channel, update.user), TYPING_TIMEOUT_MS);
+    typing.set(`${update.channel}/${update.user}`, timer);
+    renderTyping();
   },
-  commands: () => ask(store.open),
+  commands: () => requestMessages(store.open),
   bot({ bot }) {
     const fresh = bot.connected && !store.bot.connected;
-    tellHealth(bot);
-    if (fresh) ask(store.open);
+    showBotStatus(bot);
+    if (fresh) requestMessages(store.open);
   },
 };
 
-function onLine(connected) {
+function onConnection(connected) {
   document.body.classList.toggle("offline", !connected);
-  if (!connected) announce("The preview cannot be reached; trying again.");
+  if (!connected) announce("The preview cannot be reached; reconnecting.");
 }
 
-follow(address.searchParams.get("as") ?? "", (news) => NEWS[news.kind]?.(news), onLine);
+connect(address.searchParams.get("as") ?? "", (update) => HANDLERS[update.kind]?.(update), onConnection);
 
-// --- where one is
+// --- the open channel
 
 function open(id) {
   if (!id) return;
@@ -115,13 +119,13 @@ function open(id) {
   store.open = id;
   store.unread.delete(id);
   remember();
-  ask(id);
-  drawSide();
-  drawHeader();
-  drawTyping();
-  channel.draw();
-  composer.settle();
-  toEnd();
+  requestMessages(id);
+  renderSide();
+  renderHeader();
+  renderTyping();
+  channel.render();
+  composer.updatePlaceholder();
+  scrollToEnd();
   document.body.classList.remove("side-open");
 }
 
@@ -131,14 +135,14 @@ function remember() {
   history.replaceState(null, "", address);
 }
 
-function drawSide() {
-  drawPlaces($("side-body"), { go: open, become: room.become });
+function renderSide() {
+  renderPlaces($("side-body"), { go: open, switchUser: page.switchUser });
   const { id, display } = me();
-  const label = h("span", { class: "unseen" }, `You are ${display}. Change person or place`);
-  $("who-now").replaceChildren(portrait(id, display, true), label);
+  const label = h("span", { class: "unseen" }, `You are ${display}. Switch user or channel`);
+  $("who-now").replaceChildren(avatar(id, display, true), label);
 }
 
-function drawHeader() {
+function renderHeader() {
   const { guild, name, topic } = here();
   const title = guild ? `# ${name}` : name;
   $("title").replaceChildren(h("bdi", {}, title));
@@ -149,15 +153,15 @@ function drawHeader() {
 
 function markUnread(id) {
   store.unread.add(id);
-  drawSide();
+  renderSide();
 }
 
 function stopTyping(place, user) {
   clearTimeout(typing.get(`${place}/${user}`));
-  if (typing.delete(`${place}/${user}`)) drawTyping();
+  if (typing.delete(`${place}/${user}`)) renderTyping();
 }
 
-function drawTyping() {
+function renderTyping() {
   const ids = [...typing.keys()].map((key) => key.split("/")).filter(([place]) => place === store.open);
   const names = ids.map(([, user]) => nameOf(user)).join(", ");
   $("typing").textContent = names && `${names} ${ids.length > 1 ? "are" : "is"} typing…`;
@@ -168,7 +172,7 @@ function drawTyping() {
 const closeSide = () => document.body.classList.remove("side-open");
 
 document.addEventListener("open-channel", (event) => store.channels.has(event.detail) && open(event.detail));
-for (const id of ["about", "about-link"]) $(id).addEventListener("click", () => openAbout(room.tryOut));
+for (const id of ["about", "about-link"]) $(id).addEventListener("click", () => openAbout(page.tryPrompt));
 $("who-now").addEventListener("click", () => document.body.classList.toggle("side-open"));
 $("veil").addEventListener("click", closeSide);
 acceptFiles((files) => composer.take(files));

@@ -1,40 +1,40 @@
-/** The messages of the channel on show. */
+/** The messages of the open channel. */
 
 import { welcome } from "./about.js";
 import { announce, h } from "./dom.js";
-import { ask } from "./link.js";
+import { requestMessages } from "./link.js";
 import { authorName, MessageView, snippet } from "./message.js";
-import { inPlace, leaveEnd } from "./scroll.js";
+import { keepPosition, detachFromEnd } from "./scroll.js";
 import { contentsOf, messagesOf, store } from "./store.js";
 import { dayOf } from "./time.js";
 
-const TOGETHER = 7 * 60_000;
-const SECRET = 1 << 6;
+const GROUPING_MS = 7 * 60_000;
+const EPHEMERAL = 1 << 6;
 const LOADING = 1 << 7;
 
 export class Channel {
-  /** `room` is what messages may ask of the page. */
-  constructor(room) {
-    this.room = room;
+  /** `page` has the callbacks for messages. */
+  constructor(page) {
+    this.page = page;
     this.views = new Map();
     this.list = document.getElementById("messages");
     this.welcome = document.getElementById("welcome");
     this.list.addEventListener("keydown", (event) => this.#onKey(event));
   }
 
-  /** Forget what was shown: another channel follows. */
+  /** Remove all messages before another channel opens. */
   clear() {
     this.views.clear();
     this.list.replaceChildren();
   }
 
-  /** Draw the open channel as it is now. */
-  draw() {
+  /** Render the open channel. */
+  render() {
     const { fetched, more, messages } = contentsOf(store.open);
     this.list.setAttribute("aria-busy", String(!fetched));
-    inPlace(() => {
+    keepPosition(() => {
       replace(this.list, [...(more ? [earlier()] : []), ...this.#rows()]);
-      this.welcome.replaceChildren(...(fetched && !more ? [welcome(this.room.tryOut)] : []));
+      this.welcome.replaceChildren(...(fetched && !more ? [welcome(this.page.tryPrompt)] : []));
     });
     for (const id of this.views.keys()) if (!messages.has(id)) this.views.delete(id);
   }
@@ -55,19 +55,19 @@ export class Channel {
 
   #view(message) {
     const known = this.views.get(message.id);
-    if (!known) this.views.set(message.id, new MessageView(message, this.room));
+    if (!known) this.views.set(message.id, new MessageView(message, this.page));
     else if (known.message !== message) known.update(message);
     return this.views.get(message.id);
   }
 
-  /** Show a message that is new or has changed. */
+  /** Show a new or changed message. */
   show(message, fresh) {
     const before = this.views.get(message.id)?.message;
-    if (fresh) this.draw();
+    if (fresh) this.render();
     else {
-      inPlace(() => {
+      keepPosition(() => {
         this.#view(message);
-        this.quote(message.id, message);
+        this.updateReplies(message.id, message);
       });
     }
     const answered = before && (before.flags ^ message.flags) & LOADING;
@@ -75,8 +75,8 @@ export class Channel {
       announce(`${authorName(message.author)}: ${snippet(message)}`);
   }
 
-  /** Show anew what answers a message that has changed, or is gone if `parent` is null. */
-  quote(id, parent) {
+  /** Update the replies to a message that has changed, or was deleted if `parent` is null. */
+  updateReplies(id, parent) {
     for (const each of contentsOf(store.open).messages.values()) {
       if (each.referenced_message?.id !== id) continue;
       each.referenced_message = parent;
@@ -84,7 +84,7 @@ export class Channel {
     }
   }
 
-  /** Go to a message; returns whether it is shown. */
+  /** Scroll to a message; returns whether it is shown. */
   jump(id) {
     const element = this.views.get(id)?.element;
     if (!element) return false;
@@ -113,13 +113,13 @@ export class Channel {
 function follows(before, message) {
   if (!before || message.message_reference || message.interaction) return false;
   if (before.components.length || message.components.length) return false;
-  const near = new Date(message.timestamp) - new Date(before.timestamp) < TOGETHER;
+  const near = new Date(message.timestamp) - new Date(before.timestamp) < GROUPING_MS;
   const sameDay = dayOf(before.timestamp) === dayOf(message.timestamp);
-  const alike = before.author.id === message.author.id && (before.flags & SECRET) === (message.flags & SECRET);
+  const alike = before.author.id === message.author.id && (before.flags & EPHEMERAL) === (message.flags & EPHEMERAL);
   return near && sameDay && alike;
 }
 
-/** Put rows in place without taking those out that stay: that would restart videos and lose the focus. */
+/** Replace the rows but keep unchanged ones attached: detaching them would restart videos and lose the focus. */
 function replace(list, rows) {
   const wanted = new Set(rows);
   for (const child of [...list.children]) if (!wanted.has(child)) child.remove();
@@ -128,8 +128,8 @@ function replace(list, rows) {
 
 function earlier() {
   const fetch = () => {
-    leaveEnd();
-    ask(store.open, messagesOf(store.open)[0].id);
+    detachFromEnd();
+    requestMessages(store.open, messagesOf(store.open)[0].id);
   };
   const button = h("button", { type: "button", class: "button secondary", onclick: fetch }, "Show earlier messages");
   return h("li", { class: "earlier" }, button);

@@ -1,4 +1,4 @@
-/** A command being filled in: one labelled control for each option, checked before it is sent. */
+/** The form of a command: one labelled control for each option, checked before it is sent. */
 
 import { channelsHere, membersHere, rolesHere } from "./components.js";
 import { grow, h, icon } from "./dom.js";
@@ -16,21 +16,21 @@ const STRING = 3,
   MENTIONABLE = 9,
   NUMBER = 10,
   ATTACHMENT = 11;
-const TYPING_PAUSE = 250;
+const COMPLETION_DELAY_MS = 250;
 let serial = 0;
 
 export class Command {
-  /** `on.close` is called when the person changes their mind, `on.used` with the promise of the bot's answer. */
+  /** `on.close` is called when the user cancels, `on.used` with the promise of the bot's response. */
   constructor(command, values, on) {
     this.definition = command;
     this.on = on;
     this.options = (command.options ?? []).map((each) => new Option(each, this));
     this.fields = h("div", { class: "options" });
-    this.extra = h("div", { class: "more-options", role: "group", "aria-label": "Further options" });
+    this.extra = h("div", { class: "more-options", role: "group", "aria-label": "More options" });
     this.fault = h("p", { class: "fault", role: "alert" });
     const close = h(
       "button",
-      { type: "button", class: "quiet", "aria-label": "Leave this command", onclick: () => on.close() },
+      { type: "button", class: "quiet", "aria-label": "Cancel this command", onclick: () => on.close() },
       icon("close"),
     );
     const send = h(
@@ -83,7 +83,7 @@ export class Command {
     if (focus) option.focus();
   }
 
-  /** Take an optional option away again. */
+  /** Hide an optional option again. */
   conceal(option) {
     option.element.remove();
     option.clear();
@@ -105,7 +105,7 @@ export class Command {
     );
   }
 
-  /** Take files into the first attachment option that has none; returns whether there was one. */
+  /** Put files into the first empty attachment option; returns whether there was one. */
   take(files) {
     const option = this.options.find((each) => each.definition.type === ATTACHMENT && each.empty);
     if (!option) return false;
@@ -115,9 +115,9 @@ export class Command {
     return true;
   }
 
-  /** Return what is filled in, leaving `without` out. */
+  /** Return the valid values, except that of `without`. */
   values(without = null) {
-    const filled = this.shown.filter((each) => each !== without && !each.empty && !each.complaint());
+    const filled = this.shown.filter((each) => each !== without && !each.empty && !each.problem());
     return Object.fromEntries(filled.map((each) => [each.definition.name, each.value()]));
   }
 
@@ -125,7 +125,7 @@ export class Command {
     return Object.fromEntries(this.shown.filter((each) => each.file).map((each) => [each.definition.name, each.file]));
   }
 
-  /** Send it, if every option is right. */
+  /** Send the command if every option is valid. */
   use() {
     for (const option of this.options.filter((each) => each.definition.required))
       if (!this.fields.contains(option.element)) this.reveal(option, false);
@@ -151,7 +151,7 @@ class Option {
       {
         type: "button",
         class: "quiet",
-        "aria-label": `Leave ${localName(definition)} out`,
+        "aria-label": `Remove ${localName(definition)}`,
         onclick: () => command.conceal(this),
       },
       icon("close"),
@@ -216,7 +216,7 @@ class Option {
     return control;
   }
 
-  /** List what may be chosen, where that is known beforehand. */
+  /** Return a function that lists the choices, or null if they are not known in advance. */
   #items() {
     const { type, choices, channel_types: types } = this.definition;
     if (choices?.length) return () => choices.map((each) => ({ label: localName(each), value: each.value }));
@@ -241,7 +241,7 @@ class Option {
     const input = h("input", { type: "text", dir: "auto", autocomplete: "off", spellcheck: "false" });
     this.list = new Suggestions(input, localName(this.definition), (item) => this.#pick(item));
     let timer = 0;
-    const look = () => {
+    const suggest = () => {
       this.picked = null;
       if (listed)
         return this.list.show(
@@ -249,10 +249,10 @@ class Option {
           "",
         );
       clearTimeout(timer);
-      timer = setTimeout(() => this.#complete(input.value), TYPING_PAUSE);
+      timer = setTimeout(() => this.#complete(input.value), COMPLETION_DELAY_MS);
     };
-    input.addEventListener("input", look);
-    input.addEventListener("focus", look);
+    input.addEventListener("input", suggest);
+    input.addEventListener("focus", suggest);
     input.addEventListener("keydown", (event) => this.list.take(event));
     return this.#single(input);
   }
@@ -305,7 +305,7 @@ class Option {
     return this.definition.type === ATTACHMENT ? !this.file : this.control.value === "";
   }
 
-  /** Fill in a text. */
+  /** Set the text. */
   write(text) {
     this.control.value = text;
     requestAnimationFrame(() => this.control.matches("textarea") && grow(this.control));
@@ -331,15 +331,15 @@ class Option {
     return type === INTEGER || type === NUMBER ? Number(text) : text;
   }
 
-  /** Say what is wrong with it, or nothing. */
-  complaint() {
+  /** Return the error in the value, or null. */
+  problem() {
     const { definition } = this;
     if (this.empty) return definition.required ? "This option is required." : null;
     if (definition.type === ATTACHMENT) return this.#tooLarge();
     if (this.list && !definition.autocomplete && !this.picked) return "Choose one from the list.";
     if (definition.type === INTEGER || definition.type === NUMBER) return this.#outOfRange();
     const length = [...this.control.value].length;
-    if (length < (definition.min_length ?? 0)) return `At least ${definition.min_length} characters are needed.`;
+    if (length < (definition.min_length ?? 0)) return `At least ${definition.min_length} characters are required.`;
     return null;
   }
 
@@ -352,13 +352,13 @@ class Option {
     const { type, min_value: min = -Infinity, max_value: max = Infinity } = this.definition;
     const number = this.value();
     if (!Number.isFinite(number) || (type === INTEGER && !Number.isInteger(number)))
-      return type === INTEGER ? "A whole number is needed." : "A number is needed.";
+      return type === INTEGER ? "Enter a whole number." : "Enter a number.";
     return number < min || number > max ? `It must be between ${min} and ${max}.` : null;
   }
 
-  /** Show what is wrong; returns whether anything is. */
+  /** Show the error, if any; returns whether there is one. */
   check() {
-    const wrong = this.complaint();
+    const wrong = this.problem();
     this.fault.textContent = wrong ?? "";
     return Boolean(wrong);
   }

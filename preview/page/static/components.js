@@ -1,7 +1,7 @@
-/** The components below a message or that a message is made of, as the bot sent them. */
+/** The components of a message, as the bot sent them. */
 
 import { media } from "./embeds.js";
-import { h, icon, outside } from "./dom.js";
+import { externalLink, h, icon } from "./dom.js";
 import { markdown } from "./markdown.js";
 import { fileCard, fromMedia, mosaic } from "./pictures.js";
 import { openList } from "./picker.js";
@@ -16,30 +16,30 @@ const SELECT_WORDS = {
   8: "Select a channel",
 };
 
-/** Render components; `deeds` has `press(customId, button)` and `select(customId, chosen, button)`. */
-export function components(list, deeds, earlier = null) {
-  return list.map((each) => component(each, deeds, earlier));
+/** Render components; `actions` has `press(customId, button)` and `select(customId, chosen, button)`. */
+export function components(list, actions, earlier = null) {
+  return list.map((each) => component(each, actions, earlier));
 }
 
-function component(each, deeds, earlier) {
-  const inner = () => components(each.components ?? [], deeds, earlier);
+function component(each, actions, earlier) {
+  const inner = () => components(each.components ?? [], actions, earlier);
   switch (each.type) {
     case 1:
       return h("div", { class: "row" }, inner());
     case 2:
-      return button(each, deeds);
+      return button(each, actions);
     case 3:
     case 5:
     case 6:
     case 7:
     case 8:
-      return select(each, deeds);
+      return select(each, actions);
     case 9:
       return h(
         "div",
         { class: "section" },
         h("div", { class: "section-text" }, inner()),
-        component(each.accessory, deeds, null),
+        component(each.accessory, actions, null),
       );
     case 10:
       return h("div", { class: "text", dir: "auto" }, markdown(each.content));
@@ -57,7 +57,7 @@ function component(each, deeds, earlier) {
     case 17:
       return container(each, inner());
     default:
-      return h("p", { class: "note" }, `(a component of type ${each.type}, which this preview does not know)`);
+      return h("p", { class: "note" }, `(component type ${each.type} is not supported by this preview)`);
   }
 }
 
@@ -73,10 +73,10 @@ function emoji(each) {
   return h("span", { class: "emoji" }, each.id ? `:${each.name}:` : each.name);
 }
 
-function button(each, deeds) {
+function button(each, actions) {
   const inside = [emoji(each.emoji), each.label && h("bdi", {}, each.label)];
   if (each.style === 5) {
-    const link = outside("", each.url, { class: "button link", "aria-disabled": each.disabled ? "true" : null });
+    const link = externalLink("", each.url, { class: "button link", "aria-disabled": each.disabled ? "true" : null });
     link.append(...inside.filter(Boolean), " ↗");
     return link;
   }
@@ -89,14 +89,14 @@ function button(each, deeds) {
       disabled: each.disabled || each.style === 6,
       "data-key": each.custom_id,
       "aria-label": label,
-      onclick: () => deeds.press(each.custom_id, element),
+      onclick: () => actions.press(each.custom_id, element),
     },
     inside,
   );
   return element;
 }
 
-function select(each, deeds) {
+function select(each, actions) {
   const items = choicesOf(each);
   const chosen = items.filter((item) => item.chosen).map((item) => item.label);
   const placeholder = each.placeholder ?? SELECT_WORDS[each.type];
@@ -121,15 +121,15 @@ function select(each, deeds) {
     icon("down"),
   );
   const pick = (values) =>
-    deeds.select(
+    actions.select(
       each.custom_id,
-      values.map((value) => meaning(each, value)),
+      values.map((value) => valueReference(each, value)),
       element,
     );
   return element;
 }
 
-/** List what a select of any kind offers here. */
+/** List the options of any kind of select in the open channel. */
 export function choicesOf(each) {
   const defaults = new Set((each.default_values ?? []).map((value) => value.id));
   const chosen = (id) => ({ value: id, chosen: defaults.has(id) });
@@ -144,8 +144,8 @@ export function choicesOf(each) {
   return channelsHere(each.channel_types).map((one) => ({ label: `#${one.name}`, ...chosen(one.id) }));
 }
 
-/** Say what a chosen value stands for. */
-export function meaning(each, value) {
+/** Return the reference for a chosen value, such as `{user: ID}`. */
+export function valueReference(each, value) {
   if (each.type === 3 || each.type > 8) return value;
   if (each.type === 8) return { channel: value };
   const role = each.type === 6 || (each.type === 7 && !store.users.has(value));
@@ -154,7 +154,7 @@ export function meaning(each, value) {
 
 const guildHere = () => store.guilds.get(here()?.guild);
 
-/** List who can be chosen in the open channel. */
+/** List the users that can be chosen in the open channel. */
 export function membersHere() {
   const guild = guildHere();
   return guild

@@ -1,4 +1,4 @@
-/** The line at the bottom: plain messages, and commands with their options. */
+/** The composer: plain messages, and commands with their options. */
 
 import { Command } from "./command.js";
 import { grow, h, icon } from "./dom.js";
@@ -6,13 +6,13 @@ import { act } from "./link.js";
 import { Suggestions } from "./picker.js";
 import { contentsOf, here, localDescription, localName, nameOf, store } from "./store.js";
 
-const MOST_SUGGESTED = 25;
+const MAX_SUGGESTIONS = 25;
 const NARROW = "(max-width: 800px)";
 
 export class Composer {
-  /** `room` is told of what could not be done (`complain`) and of commands on their way (`pending`). */
-  constructor(room) {
-    this.room = room;
+  /** `page` has the callbacks for errors (`showError`) and for sent commands (`pending`). */
+  constructor(page) {
+    this.page = page;
     this.files = [];
     this.parent = null;
     this.command = null;
@@ -47,42 +47,42 @@ export class Composer {
     this.picker.addEventListener("change", () => this.take([...this.picker.files]));
   }
 
-  /** Say where one writes now, and whether one may. */
-  settle() {
+  /** Update the placeholder: the channel's name, and whether the user can write there. */
+  updatePlaceholder() {
     const channel = here();
     const place = channel?.guild ? `#${channel.name}` : (channel?.name ?? "");
-    const long = channel?.writable === false ? `You may not write in ${place}` : `Write to ${place}`;
+    const long = channel?.writable === false ? `You cannot write in ${place}` : `Write to ${place}`;
     const commands = "type / for commands";
     this.input.placeholder = matchMedia(NARROW).matches ? `T${commands.slice(1)}` : `${long}; ${commands}`;
     this.element.hidden = !channel;
   }
 
-  /** Offer again what has been typed so far: the channel's commands have come or changed. */
+  /** Update the suggestions: the channel's commands have arrived or changed. */
   refresh() {
     if (!this.command && this.input.value.startsWith("/")) this.#typed();
   }
 
-  /** Start a command, with some of its options filled in. */
+  /** Open a command with some of its options filled in. */
   begin(command, values = {}) {
     this.leave(false);
     this.suggestions.hide();
     this.input.value = "";
     this.command = new Command(command, values, {
       close: () => this.leave(),
-      used: (answering) => this.room.pending(command, answering),
+      used: (answering) => this.page.pending(command, answering),
     });
     this.slot.replaceChildren(this.command.element);
     this.command.focus();
   }
 
-  /** Start a command by its name, if it is on offer here. */
+  /** Open a command by its name; returns whether it is available here. */
   beginNamed(name, values = {}) {
     const command = this.#commands().find((each) => each.name === name);
     if (command) this.begin(command, values);
     return Boolean(command);
   }
 
-  /** Go back to plain text. */
+  /** Return to plain messages. */
   leave(focus = true) {
     if (!this.command) return;
     this.command = null;
@@ -90,7 +90,7 @@ export class Composer {
     if (focus) this.input.focus();
   }
 
-  /** Answer a message. */
+  /** Begin a reply to a message. */
   reply(message) {
     this.leave(false);
     this.parent = message;
@@ -98,20 +98,20 @@ export class Composer {
     this.input.focus();
   }
 
-  /** Mention somebody. */
+  /** Insert a mention of a user. */
   mention(id) {
     this.leave(false);
     this.input.value += `<@${id}> `;
     this.input.focus();
   }
 
-  /** Take files that were chosen, dropped or pasted: into a command's open option, or along with the message. */
+  /** Add chosen, dropped or pasted files: to an open command's option, or to the message. */
   take(files) {
     if (!files.length || this.command?.take(files)) return;
     const limit = here()?.fileLimit ?? Infinity;
     const large = files.find((each) => each.size > limit);
     if (large)
-      return this.room.complain(`${large.name} is too large: files may have ${Math.floor(limit / 1048576)} MiB here.`);
+      return this.page.showError(`${large.name} is too large: the limit here is ${Math.floor(limit / 1048576)} MiB.`);
     this.leave(false);
     this.files = [...this.files, ...files].slice(0, 10);
     this.picker.value = "";
@@ -154,7 +154,7 @@ export class Composer {
       .sort((a, b) => a.name.localeCompare(b.name));
   }
 
-  /** List the commands, as if a slash had been typed. */
+  /** List the commands, as if the user had typed a slash. */
   offer() {
     this.leave(false);
     this.input.value = "/";
@@ -173,7 +173,7 @@ export class Composer {
     const fitting = commands.filter((each) => localName(each).includes(wanted) || each.name.includes(wanted));
     fitting.sort((a, b) => Number(b.name.startsWith(wanted)) - Number(a.name.startsWith(wanted)));
     const items = fitting
-      .slice(0, MOST_SUGGESTED)
+      .slice(0, MAX_SUGGESTIONS)
       .map((each) => ({ label: `/${localName(each)}`, description: localDescription(each), command: each }));
     this.suggestions.show(items, items.length ? "" : this.#noCommands(wanted));
   }
@@ -182,12 +182,12 @@ export class Composer {
     if (!contentsOf(store.open).fetched) return "…";
     if (!contentsOf(store.open).commands.length)
       return store.bot.connected
-        ? "No commands are on offer here."
+        ? "No commands are available here."
         : "The bot is still starting; its commands appear in a moment.";
     return `There is no command like /${wanted}.`;
   }
 
-  /** Take a whole command that was typed or pasted: `/imagine prompt: a fox` or `/imagine a fox`. */
+  /** Open a command that was typed or pasted in full: `/imagine prompt: a fox` or `/imagine a fox`. */
   #beginTyped(command, rest) {
     const first = (command.options ?? []).find((each) => each.type === 3);
     const label = first ? `${first.name}:` : "";
@@ -217,18 +217,18 @@ export class Composer {
     try {
       await act("send", given, named);
     } catch (error) {
-      this.room.complain(error.message);
+      this.page.showError(error.message);
       this.input.value ||= text;
     }
   }
 }
 
-/** Return by which of its names a command was typed in full. */
+/** Return the name, localized or not, by which a command was typed in full. */
 function typedName(command, typed) {
   return [localName(command), command.name].find((name) => typed.startsWith(`/${name} `));
 }
 
-/** Turn a command with subcommands into one entry for each, named as one types it. */
+/** Turn a command with subcommands into one entry for each, named as it is typed. */
 function flat(command, path = command.name, part = command) {
   const branches = (part.options ?? []).filter((each) => each.type === 1 || each.type === 2);
   if (!branches.length)

@@ -1,6 +1,6 @@
-/** Build the page's nodes. What comes from data only ever becomes text or an attribute, never markup. */
+/** Build DOM nodes. Data only becomes text or attributes, never markup. */
 
-/** Make an element: attributes by name, `on…` as listeners, booleans as bare attributes, children as nodes or text. */
+/** Build an element: attributes by name, `on…` as listeners, `true` as bare attributes, children as nodes or text. */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) set(element, name, value);
@@ -34,7 +34,7 @@ const PATHS = {
   help: "M10 17a7 7 0 100-14 7 7 0 000 14zM8 8.2c0-2.6 4-2.6 4 0 0 1.6-2 1.5-2 3.2M10 13.700h.01",
 };
 
-/** Draw one of the page's own icons; it is decoration, so its control needs a label. */
+/** Build one of the page's icons; it is decoration, so its control needs a label. */
 export function icon(name) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 20 20");
@@ -46,7 +46,7 @@ export function icon(name) {
   return svg;
 }
 
-/** Return an address if a link may lead there, otherwise null. */
+/** Return an http or https address, or null for any other. */
 export function safeAddress(text) {
   try {
     const url = new URL(text);
@@ -56,19 +56,19 @@ export function safeAddress(text) {
   }
 }
 
-/** Link to an address outside, in a new tab; without a usable address only the text is shown. */
-export function outside(text, address, more = {}) {
+/** Build a link to an external address in a new tab; without a safe address only the text is shown. */
+export function externalLink(text, address, more = {}) {
   const href = safeAddress(address);
   if (!href) return h("span", {}, text);
   return h("a", { href, target: "_blank", rel: "noopener noreferrer nofollow", title: href, ...more }, text);
 }
 
-/** Say something to a screen reader without moving anything. */
+/** Announce a text to screen readers. */
 export function announce(text) {
   document.getElementById("announcer").textContent = text;
 }
 
-/** Let a textarea be as high as its text. */
+/** Make a textarea as high as its text. */
 export function grow(area) {
   area.style.height = "auto";
   area.style.height = `${area.scrollHeight}px`;

@@ -1,6 +1,6 @@
-/** Files that are dropped anywhere on the page, or pasted. */
+/** Files dropped anywhere on the page, or pasted. */
 
-/** Hand such files to `take`, and show that they may be dropped. */
+/** Pass dropped or pasted files to `take`, and show a drop target while files are dragged. */
 export function acceptFiles(take) {
   let depth = 0;
   const over = (by) => {

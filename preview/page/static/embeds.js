@@ -1,17 +1,18 @@
 /** Embeds. */
 
-import { h, outside } from "./dom.js";
+import { externalLink, h } from "./dom.js";
 import { inlineMarkdown, markdown } from "./markdown.js";
 import { fromMedia, mosaic } from "./pictures.js";
 import { when } from "./time.js";
 
-/** Render one embed. Pictures from elsewhere are not fetched; they are linked. */
+/** Render one embed. External pictures are linked, not fetched. */
 export function embed(each) {
   const box = h("article", { class: "embed" });
   if (each.color) box.style.setProperty("--mark", `#${each.color.toString(16).padStart(6, "0")}`);
   const main = h("div", { class: "embed-text" });
-  if (each.author?.name) main.append(h("div", { class: "embed-author" }, outside(each.author.name, each.author.url)));
-  if (each.title) main.append(h("div", { class: "embed-title" }, outside("", each.url ?? "")));
+  if (each.author?.name)
+    main.append(h("div", { class: "embed-author" }, externalLink(each.author.name, each.author.url)));
+  if (each.title) main.append(h("div", { class: "embed-title" }, externalLink("", each.url ?? "")));
   if (each.title) main.lastChild.firstChild.append(inlineMarkdown(each.title));
   if (each.description) main.append(h("div", { class: "text", dir: "auto" }, markdown(each.description)));
   if (each.fields?.length) main.append(h("div", { class: "embed-fields" }, each.fields.map(field)));
@@ -32,8 +33,8 @@ function field(each) {
   );
 }
 
-/** Show a picture of this preview, or link to one from elsewhere. */
+/** Show a picture of this preview, or link to an external one. */
 export function media(each, description = "", hidden = false) {
   const own = new URL(each.url, location.href).origin === location.origin;
-  return own ? mosaic([fromMedia(each, description, hidden)]) : outside(description || each.url, each.url);
+  return own ? mosaic([fromMedia(each, description, hidden)]) : externalLink(description || each.url, each.url);
 }

@@ -1,6 +1,6 @@
-/** The forms that a bot opens (modals). */
+/** Modals. */
 
-import { choicesOf, meaning } from "./components.js";
+import { choicesOf, valueReference } from "./components.js";
 import { h, icon } from "./dom.js";
 import { act } from "./link.js";
 import { markdown } from "./markdown.js";
@@ -8,7 +8,7 @@ import { openList } from "./picker.js";
 
 let serial = 0;
 
-/** Open the form that answered an interaction; what is sent may be answered with anything but another form. */
+/** Open the modal that answered an interaction. The response to its submission cannot be another modal. */
 export function openForm(modal, interaction) {
   const fields = [];
   const body = h(
@@ -44,7 +44,7 @@ export function openForm(modal, interaction) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const wrong = fields.find((each) => each.check());
-    fields.forEach((each) => each.complain(each.check()));
+    fields.forEach((each) => each.showError(each.check()));
     if (wrong) return wrong.focus();
     send.disabled = true;
     fault.textContent = "";
@@ -70,16 +70,16 @@ function row(part, fields) {
   const label = part.label ?? inner.label ?? "";
   const field = (FIELDS[inner.type] ?? unknown)(inner, label);
   const id = `field-${++serial}`;
-  const complaint = h("p", { class: "fault", id: `${id}-fault` });
+  const problem = h("p", { class: "fault", id: `${id}-fault` });
   const required = inner.required !== false;
-  field.control.setAttribute("aria-describedby", complaint.id);
+  field.control.setAttribute("aria-describedby", problem.id);
   field.name = inner.custom_id;
   field.focus = () =>
     (field.control.matches("input,textarea,button")
       ? field.control
       : field.control.querySelector("input,button")
     )?.focus();
-  field.complain = (text) => (complaint.textContent = text ?? "");
+  field.showError = (text) => (problem.textContent = text ?? "");
   fields.push(field);
   field.control.id = id;
   if (field.control.matches("button")) field.control.setAttribute("aria-labelledby", `${id}-label ${id}`);
@@ -96,12 +96,12 @@ function row(part, fields) {
     part.description && h("p", { class: "description" }, part.description),
     field.control,
     field.extra,
-    complaint,
+    problem,
   );
 }
 
 function unknown(part) {
-  const control = h("p", { class: "note" }, `(a field of type ${part.type}, which this preview does not know)`);
+  const control = h("p", { class: "note" }, `(field type ${part.type} is not supported by this preview)`);
   return { control, value: () => null, check: () => null };
 }
 
@@ -126,7 +126,7 @@ function text(part) {
     control,
     extra: counter,
     value: () => control.value,
-    check: () => (tooShort() ? `At least ${least} characters are needed.` : null),
+    check: () => (tooShort() ? `At least ${least} characters are required.` : null),
   };
 }
 
@@ -160,8 +160,8 @@ function select(part, label) {
   const few = () => chosen.length < min;
   return {
     control,
-    value: () => chosen.map((each) => meaning(part, each)),
-    check: () => (few() ? "Something must be chosen." : null),
+    value: () => chosen.map((each) => valueReference(part, each)),
+    check: () => (few() ? "Choose an option." : null),
   };
 }
 
@@ -175,7 +175,7 @@ function upload(part) {
     control,
     value: () => names().map((name) => ({ file: name })),
     files: () => Object.fromEntries(names().map((name, index) => [name, control.files[index]])),
-    check: () => (wrong() ? `Between ${least} and ${most} files are needed.` : null),
+    check: () => (wrong() ? `Choose between ${least} and ${most} files.` : null),
   };
 }
 
@@ -196,7 +196,7 @@ function ticks(part) {
   const chosen = () => boxes.filter((each) => each.checked).map((each) => each.value);
   const control = h("div", { role: kind === "radio" ? "radiogroup" : "group" }, rows);
   const missing = () => part.required !== false && !chosen().length;
-  return { control, value: chosen, check: () => (missing() ? "Something must be chosen." : null) };
+  return { control, value: chosen, check: () => (missing() ? "Choose an option." : null) };
 }
 
 function tick(part) {

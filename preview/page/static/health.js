@@ -1,4 +1,4 @@
-/** How the bot does: a lamp beside the channel's name, and a line when it has died. */
+/** The bot's status: an indicator beside the channel's name, and a line when the bot has stopped. */
 
 import { announce, h } from "./dom.js";
 import { store } from "./store.js";
@@ -6,26 +6,26 @@ import { store } from "./store.js";
 const lamp = document.getElementById("bot");
 const trouble = document.getElementById("trouble");
 
-/** Take over how the bot does now. */
-export function tellHealth(bot) {
+/** Show the bot's status. */
+export function showBotStatus(bot) {
   const before = store.bot;
   store.bot = bot;
-  const dead = !bot.connected && !bot.alive;
+  const stopped = !bot.connected && !bot.alive;
   const [kind, text] = bot.connected
-    ? ["well", "online"]
-    : dead
-      ? ["ill", "stopped, starting again"]
-      : ["soon", "starting"];
+    ? ["online", "online"]
+    : stopped
+      ? ["stopped", "restarting"]
+      : ["starting", "starting"];
   lamp.className = `bot ${kind}`;
   lamp.title = bot.connected ? "" : bot.words;
-  if (lamp.dataset.text !== text) lamp.replaceChildren(h("span", { class: "lamp" }), h("span", {}, said(text)));
+  if (lamp.dataset.text !== text) lamp.replaceChildren(h("span", { class: "lamp" }), h("span", {}, statusText(text)));
   lamp.dataset.text = text;
-  trouble.hidden = !dead;
+  trouble.hidden = !stopped;
   trouble.replaceChildren(
-    h("strong", {}, "The bot has stopped and is being started again."),
+    h("strong", {}, "The bot has stopped and is restarting."),
     bot.words && h("code", {}, bot.words),
   );
   if (before.connected !== bot.connected) announce(bot.connected ? "The bot is ready." : "The bot has stopped.");
 }
 
-const said = (text) => `${store.application.name} is ${text}`;
+const statusText = (text) => `${store.application.name} is ${text}`;

@@ -1,34 +1,35 @@
-/** The line to the preview: a feed that comes in by WebSocket, and deeds that go out by POST. */
+/** The connection to the preview: updates by WebSocket, actions by POST. */
 
-const PAUSES = [300, 700, 1500, 3000];
+const RECONNECT_DELAYS_MS = [300, 700, 1500, 3000];
 
 let socket = null;
 let failures = 0;
 let viewer = "";
 
-/** Follow the feed as one person, for ever; `onNews` gets every event, `onLine` whether there is a connection. */
-export function follow(name, onNews, onLine) {
+/** Connect as one user, and reconnect when needed. `onUpdate` gets every update, `onConnection` true or false. */
+export function connect(name, onUpdate, onConnection) {
   viewer = name;
   socket?.close();
   const mine = (socket = new WebSocket(`ws://${location.host}/feed?as=${encodeURIComponent(name)}`));
   mine.addEventListener("open", () => {
     failures = 0;
-    onLine(true);
+    onConnection(true);
   });
-  mine.addEventListener("message", (event) => mine === socket && onNews(JSON.parse(event.data)));
+  mine.addEventListener("message", (event) => mine === socket && onUpdate(JSON.parse(event.data)));
   mine.addEventListener("close", () => {
     if (mine !== socket) return;
-    onLine(false);
-    setTimeout(() => mine === socket && follow(name, onNews, onLine), PAUSES[Math.min(failures++, PAUSES.length - 1)]);
+    onConnection(false);
+    const delay = RECONNECT_DELAYS_MS[Math.min(failures++, RECONNECT_DELAYS_MS.length - 1)];
+    setTimeout(() => mine === socket && connect(name, onUpdate, onConnection), delay);
   });
 }
 
-/** Ask for a channel's messages; the answer comes on the feed, in order with everything else. */
-export function ask(channel, before = null) {
+/** Request a channel's messages; they arrive on the WebSocket, in order with all other updates. */
+export function requestMessages(channel, before = null) {
   if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ open: channel, before }));
 }
 
-/** Do something as the person of this tab; `files` go by the names that the values refer to. Throws Error to show. */
+/** Run an action as the user of this tab. Values refer to `files` by name. Throws an Error with a message to show. */
 export async function act(action, given, files = {}) {
   const form = new FormData();
   form.set("json", JSON.stringify({ ...given, as: viewer }));
@@ -37,9 +38,9 @@ export async function act(action, given, files = {}) {
   try {
     response = await fetch(`/do/${action}`, { method: "POST", body: form });
   } catch {
-    throw new Error("The preview is not running any more: start it again in the terminal.");
+    throw new Error("The preview is no longer running. Start it again in the terminal.");
   }
-  const answer = await response.json().catch(() => ({ error: `The preview answered ${response.status}.` }));
+  const answer = await response.json().catch(() => ({ error: `The preview returned status ${response.status}.` }));
   if (answer.error) throw new Error(answer.error);
   return answer;
 }

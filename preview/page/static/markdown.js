@@ -1,10 +1,10 @@
-/** Discord's markdown, as nodes. Text goes in, text nodes and a fixed set of elements come out. */
+/** Discord's markdown as DOM nodes: only text nodes and a fixed set of elements. */
 
-import { h, outside } from "./dom.js";
+import { externalLink, h } from "./dom.js";
 import { nameOf, store } from "./store.js";
 import { stamp } from "./time.js";
 
-const DEEPEST = 8;
+const MAX_DEPTH = 8;
 const FENCE = "```";
 
 /** Render a message's text. */
@@ -14,7 +14,7 @@ export function markdown(text) {
   return into;
 }
 
-/** Render text that stands in one line, such as a title or a label. */
+/** Render text of one line, such as a title or a label. */
 export function inlineMarkdown(text) {
   const into = document.createDocumentFragment();
   inline(text, into, 0);
@@ -90,7 +90,7 @@ function lines(text, into, depth) {
 function list(items, into) {
   const stack = [];
   for (const [, indent, mark, text] of items) {
-    const level = Math.min(Math.floor(indent.length / 2), stack.length, DEEPEST);
+    const level = Math.min(Math.floor(indent.length / 2), stack.length, MAX_DEPTH);
     stack.length = Math.min(stack.length, level + 1);
     const ordered = /\d/.test(mark);
     if (stack[level]?.tagName !== (ordered ? "OL" : "UL")) {
@@ -107,7 +107,7 @@ function list(items, into) {
 function inline(text, into, depth) {
   let plain = "";
   for (let i = 0; i < text.length;) {
-    const found = depth < DEEPEST ? RULES[text[i]]?.(text, i, depth) : null;
+    const found = depth < MAX_DEPTH ? RULES[text[i]]?.(text, i, depth) : null;
     if (!found) {
       plain += text[i++];
       continue;
@@ -120,7 +120,7 @@ function inline(text, into, depth) {
   if (plain) into.append(plain);
 }
 
-/** Find where a mark closes that opened before `from`: not escaped, and the last of a longer run. */
+/** Find the closing mark after `from`: it is not escaped, and the last one of a longer run. */
 function closing(text, mark, from) {
   for (let at = text.indexOf(mark, from); at >= 0; at = text.indexOf(mark, at + 1)) {
     if (text[at - 1] === "\\" || at === from) continue;
@@ -198,8 +198,8 @@ function link(text, i, depth) {
   const match = LINK.exec(text);
   const address = match && (match[2] ?? match[3]);
   if (!address || !/^https?:\/\//i.test(address)) return null;
-  const element = outside("", address);
-  inline(match[1], element, Math.max(depth + 1, DEEPEST - 2));
+  const element = externalLink("", address);
+  inline(match[1], element, Math.max(depth + 1, MAX_DEPTH - 2));
   return { node: element, end: LINK.lastIndex };
 }
 
@@ -213,7 +213,7 @@ function bare(text, i) {
   const address = match[0].replace(/[.,:;!?"'\])]+$/, (end) =>
     end.startsWith(")") && match[0].includes("(") ? ")" : "",
   );
-  return { node: outside(address, address), end: i + address.length };
+  return { node: externalLink(address, address), end: i + address.length };
 }
 
 const ANGLES = [
@@ -223,7 +223,7 @@ const ANGLES = [
   [/<\/([^:>\n]{1,100}):\d{1,20}>/y, (name) => mention(`/${name}`)],
   [/<a?:(\w{2,32}):\d{1,20}>/y, (name) => h("span", { class: "custom-emoji" }, `:${name}:`)],
   [/<t:(-?\d{1,13})(?::([tTdDfFR]))?>/y, (seconds, style) => timestamp(Number(seconds), style)],
-  [/<(https?:\/\/[^\s>]+)>/iy, (address) => outside(address, address)],
+  [/<(https?:\/\/[^\s>]+)>/iy, (address) => externalLink(address, address)],
 ];
 
 function angle(text, i) {

@@ -1,9 +1,9 @@
-/** Menus of messages and people, on a right click, the menu key or a button. */
+/** Menus of messages and users, opened by a right click, the menu key or a button. */
 
 import { h } from "./dom.js";
-import { place, walk } from "./picker.js";
+import { moveFocus, showPopup } from "./picker.js";
 
-/** Open a menu; entries are `{label, act, danger?}`, groups of entries are separated, empty groups left out. */
+/** Open a menu. Entries are `{label, act, danger?}`; empty groups are omitted. */
 export function openMenu(anchor, groups, label, point = null) {
   const popup = h("div", { popover: "auto", class: "popup menu", role: "menu", "aria-label": label });
   const choose = (act) => {
@@ -35,18 +35,18 @@ export function openMenu(anchor, groups, label, point = null) {
   }
   if (!filled.length) return;
   const controls = [...popup.querySelectorAll("[role=menuitem]")];
-  popup.addEventListener("keydown", (event) => walk(event, controls));
+  popup.addEventListener("keydown", (event) => moveFocus(event, controls));
   popup.addEventListener(
     "toggle",
     (event) => event.newState === "closed" && (popup.remove(), anchor.isConnected && anchor.focus()),
   );
-  place(popup, anchor, point);
+  showPopup(popup, anchor, point);
   controls[0].focus();
 }
 
 const PALETTE = ["❤️", "👍", "🔥", "⭐", "😂", "😮", "🎨", "🎉", "👀", "🔄", "✉️", "❌"];
 
-/** Let somebody pick an emoji, from a few or by typing any. */
+/** Open an emoji picker: a few buttons, and an input for any other emoji. */
 export function openEmoji(anchor, onPick) {
   const popup = h("div", { popover: "auto", class: "popup emojis", role: "dialog", "aria-label": "Add a reaction" });
   const pick = (emoji) => {
@@ -60,6 +60,6 @@ export function openEmoji(anchor, onPick) {
   other.addEventListener("keydown", (event) => event.key === "Enter" && other.value.trim() && pick(other.value.trim()));
   popup.append(h("div", { class: "palette" }, buttons), other);
   popup.addEventListener("toggle", (event) => event.newState === "closed" && popup.remove());
-  place(popup, anchor);
+  showPopup(popup, anchor);
   buttons[0].focus();
 }

@@ -1,4 +1,4 @@
-/** One message, kept up to date in place: only what an edit changes is drawn anew. */
+/** One message, updated in place: only the parts that an edit changes are rendered again. */
 
 import { components } from "./components.js";
 import { embed } from "./embeds.js";
@@ -7,7 +7,7 @@ import { h, icon } from "./dom.js";
 import { act } from "./link.js";
 import { markdown } from "./markdown.js";
 import { openEmoji, openMenu } from "./menu.js";
-import { portrait } from "./people.js";
+import { avatar } from "./people.js";
 import { attachments } from "./pictures.js";
 import { contentsOf, localName, people, store } from "./store.js";
 import { clockOf, exactly, when } from "./time.js";
@@ -16,10 +16,10 @@ const LOADING = 1 << 7;
 const V2 = 1 << 15;
 const SLOTS = ["origin", "head", "content", "attachments", "embeds", "components", "reactions", "private", "fault"];
 
-/** Return the name under which an author is shown. */
+/** Return the display name of an author. */
 export const authorName = (author) => store.users.get(author.id)?.display ?? author.global_name ?? author.username;
 
-/** Return the first words of a message, without its marks. */
+/** Return the first words of a message, without markdown. */
 export function snippet(message) {
   const probe = document.createElement("div");
   probe.append(markdown(message.content || textOf(message.components) || ""));
@@ -27,7 +27,7 @@ export function snippet(message) {
   return text ? [...text].slice(0, 140).join("") : message.attachments?.length ? "a picture" : "a message";
 }
 
-/** Tell whether an attachment is shown by an embed and therefore not by itself. */
+/** Return whether an embed shows the attachment, so that it is not shown by itself. */
 function embedded(message, attachment) {
   const addresses = message.embeds.flatMap((each) => [
     each.image?.url,
@@ -47,9 +47,9 @@ function textOf(parts) {
 }
 
 export class MessageView {
-  /** `room` is where the message stands: it can jump, reply, mention, complain and change the person. */
-  constructor(message, room) {
-    this.room = room;
+  /** `page` has the callbacks: jump, reply, mention, show an error, switch the user. */
+  constructor(message, page) {
+    this.page = page;
     this.signatures = {};
     this.slots = Object.fromEntries(SLOTS.map((name) => [name, h("div", { class: `slot ${name}` })]));
     this.more = h(
@@ -90,18 +90,18 @@ export class MessageView {
     this.update(message);
   }
 
-  /** Take over a newer state of the message. */
+  /** Show a newer state of the message. */
   update(message) {
     this.message = message;
     const { flags, author } = message;
-    const secret = Boolean(message.flags & 64);
-    this.element.classList.toggle("secret", secret);
+    const ephemeral = Boolean(message.flags & 64);
+    this.element.classList.toggle("ephemeral", ephemeral);
     this.element.classList.toggle(
       "mentions-me",
       message.mention_everyone || message.mentions.some((each) => each.id === store.me),
     );
     this.element.classList.toggle("thinking", Boolean(flags & LOADING));
-    this.smile.hidden = secret;
+    this.smile.hidden = ephemeral;
     this.#slot(
       "origin",
       [
@@ -125,7 +125,7 @@ export class MessageView {
     this.#slot("embeds", message.embeds, () => message.embeds.map(embed));
     this.#slot("components", message.components, (earlier) => components(message.components, this, earlier));
     this.#slot("reactions", message.reactions, () => message.reactions.map((each) => this.#reaction(each)));
-    this.#slot("private", [secret], () => (secret ? [this.#private()] : []));
+    this.#slot("private", [ephemeral], () => (ephemeral ? [this.#private()] : []));
     this.element.setAttribute("aria-label", `${authorName(author)}, ${when(message.timestamp)}: ${snippet(message)}`);
   }
 
@@ -150,7 +150,7 @@ export class MessageView {
         h(
           "div",
           { class: "origin-line" },
-          portrait(user.id, authorName(user), true),
+          avatar(user.id, authorName(user), true),
           h("bdi", { class: "name" }, authorName(user)),
           " used ",
           h("span", { class: "mention" }, name ? (message.type === 20 ? `/${name}` : name) : "a form"),
@@ -159,14 +159,14 @@ export class MessageView {
     }
     if (!message.message_reference) return [];
     const parent = message.referenced_message;
-    if (!parent) return [h("div", { class: "origin-line gone" }, icon("reply"), "The message before this one is gone")];
-    const jump = () => this.room.jump(parent.id);
+    if (!parent) return [h("div", { class: "origin-line gone" }, icon("reply"), "The original message was deleted")];
+    const jump = () => this.page.jump(parent.id);
     return [
       h(
         "button",
         { type: "button", class: "origin-line", onclick: jump },
         icon("reply"),
-        h("span", { class: "unseen" }, "Go to the message this answers, by "),
+        h("span", { class: "unseen" }, "Go to the message this replies to, by "),
         h("bdi", { class: "name" }, authorName(parent.author)),
         h("bdi", { class: "snippet" }, snippet(parent)),
       ),
@@ -177,7 +177,7 @@ export class MessageView {
     const { author, timestamp } = this.message;
     const name = authorName(author);
     this.face.replaceChildren(
-      portrait(author.id, name),
+      avatar(author.id, name),
       h("time", { class: "short-time", datetime: timestamp, "aria-hidden": "true" }, clockOf(timestamp)),
     );
     this.name = h(
@@ -209,7 +209,7 @@ export class MessageView {
   }
 
   #reaction({ emoji, count, mine }) {
-    const label = `${emoji}, ${count} ${count === 1 ? "reaction" : "reactions"}${mine ? ", yours among them" : ""}`;
+    const label = `${emoji}, ${count} ${count === 1 ? "reaction" : "reactions"}${mine ? ", including yours" : ""}`;
     return h(
       "button",
       {
@@ -230,7 +230,7 @@ export class MessageView {
     return h("p", { class: "only-you" }, "Only you can see this · ", dismiss);
   }
 
-  // --- what the person does
+  // --- actions
 
   /** Press a button of the message. */
   press(customId, button) {
@@ -242,7 +242,7 @@ export class MessageView {
     return this.#reach("select", { custom_id: customId, chosen }, button);
   }
 
-  /** Add or take back a reaction. */
+  /** Add or remove a reaction. */
   react(emoji, on) {
     return this.#try("react", { emoji, on });
   }
@@ -285,20 +285,20 @@ export class MessageView {
   openMenu(anchor, point = null) {
     const { message } = this;
     const offered = contentsOf(message.channel_id).messageMenu;
-    const secret = message.flags & 64;
+    const ephemeral = message.flags & 64;
     const writable = store.channels.get(message.channel_id)?.writable;
     const own = [
-      !secret && { label: "Add a reaction…", act: () => openEmoji(this.more, (emoji) => this.react(emoji, true)) },
-      !secret && writable && { label: "Reply", act: () => this.room.reply(message) },
+      !ephemeral && { label: "Add a reaction…", act: () => openEmoji(this.more, (emoji) => this.react(emoji, true)) },
+      !ephemeral && writable && { label: "Reply", act: () => this.page.reply(message) },
       message.content && { label: "Copy text", act: () => navigator.clipboard?.writeText(message.content) },
     ];
     const last = [
-      secret && { label: "Dismiss", act: () => this.#try("delete", {}) },
+      ephemeral && { label: "Dismiss", act: () => this.#try("delete", {}) },
       message.deletable && { label: "Delete message", danger: true, act: () => this.#try("delete", {}) },
     ];
     const apps = offered.map((each) => ({
       label: localName(each),
-      act: () => this.room.useMenu(each.name, { message: message.id }),
+      act: () => this.page.useMenu(each.name, { message: message.id }),
     }));
     openMenu(
       anchor,
@@ -317,12 +317,12 @@ export class MessageView {
     const offered = contentsOf(this.message.channel_id).userMenu;
     const apps = offered.map((each) => ({
       label: localName(each),
-      act: () => this.room.useMenu(each.name, { user: author.id }),
+      act: () => this.page.useMenu(each.name, { user: author.id }),
     }));
     const person = people().find((each) => each.id === author.id && each.id !== store.me);
     const own = [
-      { label: "Mention", act: () => this.room.mention(author.id) },
-      person && { label: `Be ${person.display} in this tab`, act: () => this.room.become(person.name) },
+      { label: "Mention", act: () => this.page.mention(author.id) },
+      person && { label: `Switch to ${person.display} in this tab`, act: () => this.page.switchUser(person.name) },
       person && {
         label: `Open a tab as ${person.display}`,
         act: () => open(`/?as=${encodeURIComponent(person.name)}`, "_blank", "noopener"),

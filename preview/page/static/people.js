@@ -1,15 +1,15 @@
-/** How people look: initials on a pigment, and the bot's own mark. */
+/** Avatars: initials on a colour, and the bot's own mark. */
 
 import { h } from "./dom.js";
 import { store } from "./store.js";
 
-const PIGMENTS = 7;
+const AVATAR_COLOURS = 7;
 
-/** Draw somebody's portrait; it is decoration beside their name. */
-export function portrait(id, name, small = false) {
+/** Build a user's avatar; it is decoration beside the name. */
+export function avatar(id, name, small = false) {
   const bot = id === store.application.id;
   const sum = [...name].reduce((all, each) => all + each.codePointAt(0), 0);
-  const pigment = bot ? "bot" : `pigment${sum % PIGMENTS}`;
+  const pigment = bot ? "bot" : `pigment${sum % AVATAR_COLOURS}`;
   const letter = [...(name || "?")][0].toUpperCase();
-  return h("span", { class: `portrait ${pigment}${small ? " small" : ""}`, "aria-hidden": "true" }, bot ? "" : letter);
+  return h("span", { class: `avatar ${pigment}${small ? " small" : ""}`, "aria-hidden": "true" }, bot ? "" : letter);
 }

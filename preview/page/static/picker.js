@@ -1,13 +1,13 @@
-/** Lists to choose from: below a button (a select) or below an input that is being typed into. */
+/** Lists of choices: below a button (a select) or below an input. */
 
 import { h } from "./dom.js";
 
-const SEARCH_FROM = 10;
+const SEARCH_THRESHOLD = 10;
 let serial = 0;
 
 /**
- * Open a list below a button. Items are `{label, description?, emoji?, value, chosen?}`; `onPick` gets the chosen
- * values, once, if they are between `min` and `max` in number.
+ * Open a list below a button. Items are `{label, description?, emoji?, value, chosen?}`. `onPick` is called once with
+ * the chosen values, if their number is between `min` and `max`.
  */
 export function openList(anchor, items, { label, min = 1, max = 1, onPick }) {
   const chosen = new Set(items.filter((each) => each.chosen).map((each) => each.value));
@@ -18,7 +18,7 @@ export function openList(anchor, items, { label, min = 1, max = 1, onPick }) {
     options,
   );
   const search =
-    items.length > SEARCH_FROM
+    items.length > SEARCH_THRESHOLD
       ? h("input", { class: "search", placeholder: "Search", "aria-label": `Search ${label}` })
       : null;
   const done = h("button", { type: "button", class: "button primary" }, "Done");
@@ -46,14 +46,14 @@ export function openList(anchor, items, { label, min = 1, max = 1, onPick }) {
   });
   done.addEventListener("click", finish);
   popup.addEventListener("keydown", (event) =>
-    walk(
+    moveFocus(
       event,
       options.filter((each) => !each.hidden),
     ),
   );
   popup.addEventListener("toggle", (event) => event.newState === "closed" && (popup.remove(), anchor.focus()));
   allow();
-  place(popup, anchor);
+  showPopup(popup, anchor);
   (search ?? options.find((each) => each.getAttribute("aria-selected") === "true") ?? options[0])?.focus();
 }
 
@@ -69,7 +69,7 @@ function option(each, chosen) {
 const STEPS = { ArrowDown: 1, ArrowUp: -1 };
 
 /** Move the focus among controls with the arrow keys. */
-export function walk(event, controls) {
+export function moveFocus(event, controls) {
   const at = controls.indexOf(document.activeElement);
   let next = null;
   if (event.key in STEPS) next = controls.at((at + STEPS[event.key] + controls.length) % controls.length);
@@ -80,8 +80,8 @@ export function walk(event, controls) {
   next.focus();
 }
 
-/** Show a popup beside what it belongs to, inside the window; `point` puts it at the mouse instead. */
-export function place(popup, anchor, point = null) {
+/** Show a popup beside its anchor, inside the window; `point` puts it at the mouse instead. */
+export function showPopup(popup, anchor, point = null) {
   (anchor.closest("dialog") ?? document.body).append(popup);
   popup.showPopover();
   const box = point ? { left: point.x, top: point.y, bottom: point.y, width: 0 } : anchor.getBoundingClientRect();
@@ -92,9 +92,9 @@ export function place(popup, anchor, point = null) {
   popup.style.top = `${Math.max(8, Math.min(top, innerHeight - popup.offsetHeight - 8))}px`;
 }
 
-/** A list of suggestions that belongs to an input, which keeps the focus. */
+/** A list of suggestions for an input, which keeps the focus. */
 export class Suggestions {
-  /** `onPick` gets the item that was chosen; items are as for `openList`. */
+  /** `onPick` gets the chosen item; items are as for `openList`. */
   constructor(input, label, onPick) {
     this.input = input;
     this.onPick = onPick;
@@ -139,7 +139,7 @@ export class Suggestions {
     this.#mark();
   }
 
-  /** Take a key if it means something to the list; returns whether it did. */
+  /** Handle a key event for the list; returns whether the list used it. */
   take(event) {
     if (!this.shown || !this.items.length) return false;
     if (event.key in STEPS) this.at = (this.at + STEPS[event.key] + this.items.length) % this.items.length;

@@ -1,4 +1,4 @@
-/** Pictures and other files of a message, and the view that shows pictures large. */
+/** Pictures and other files of a message, and the lightbox. */
 
 import { h, icon } from "./dom.js";
 import { addressOf } from "./store.js";
@@ -36,12 +36,12 @@ export function fromMedia(media, description = "", hidden = false) {
 }
 
 /**
- * Lay pictures out. `earlier` is what was shown before an edit: its image elements are used again, so that a preview
- * stays until the next one has arrived, without a flicker.
+ * Lay out pictures in a mosaic. `earlier` is the element shown before an edit: its images are reused, so that a
+ * preview stays until the next one has arrived, without a flicker.
  */
 export function mosaic(pictures, earlier = null) {
   const old = [...(earlier?.querySelectorAll("img.shown") ?? [])];
-  const tiles = pictures.map((each, index) => tile(each, old[index], () => look(pictures, index)));
+  const tiles = pictures.map((each, index) => tile(each, old[index], () => openLightbox(pictures, index)));
   return h("div", { class: `mosaic of${Math.min(pictures.length, 5)}` }, tiles);
 }
 
@@ -93,17 +93,17 @@ export function fileCard(name, size, address) {
   );
 }
 
-/** Write a size in bytes as people read it. */
+/** Format a size in bytes. */
 export function bytes(size) {
   if (!(size >= 0)) return "";
   if (size < 1000) return `${size} bytes`;
   return size < 1e6 ? `${Math.round(size / 1000)} kB` : `${(size / 1048576).toFixed(1)} MiB`;
 }
 
-// --- large
+// --- the lightbox
 
-/** Show pictures large, one at a time; arrow keys go on, a click changes between fitting and full size. */
-export function look(pictures, start) {
+/** Open pictures large, one at a time. Arrow keys step through them; a click toggles the full size. */
+export function openLightbox(pictures, start) {
   let index = start;
   const image = h("img", { class: "large", onclick: () => stage.classList.toggle("full") });
   const caption = h("bdi", { class: "caption" });

@@ -1,18 +1,18 @@
-/** The side: who one is, and where one can go. */
+/** The sidebar: the users and the channels. */
 
 import { h, icon } from "./dom.js";
-import { walk } from "./picker.js";
-import { portrait } from "./people.js";
+import { avatar } from "./people.js";
+import { moveFocus } from "./picker.js";
 import { people, store } from "./store.js";
 
 const DIRECT = 1;
 
-/** Draw the side anew; `go(channel)` opens a channel, `become(name)` changes the person. */
-export function drawPlaces(side, { go, become }) {
-  side.replaceChildren(who(become), ...groups().map((group) => place(group, go)));
+/** Render the sidebar; `go(channel)` opens a channel, `switchUser(name)` switches the user. */
+export function renderPlaces(side, { go, switchUser }) {
+  side.replaceChildren(who(switchUser), ...groups().map((group) => place(group, go)));
 }
 
-function who(become) {
+function who(switchUser) {
   const rows = people().map((each) => {
     const mine = each.id === store.me;
     return h(
@@ -28,9 +28,9 @@ function who(become) {
           class: "person",
           "data-person": each.name,
           title: each.note,
-          onclick: () => become(each.name),
+          onclick: () => switchUser(each.name),
         },
-        portrait(each.id, each.display, true),
+        avatar(each.id, each.display, true),
         h("span", {}, h("bdi", {}, each.display), h("small", {}, each.note)),
       ),
       h(
@@ -48,7 +48,7 @@ function who(become) {
     );
   });
   const group = h("div", { role: "radiogroup", "aria-labelledby": "who-title", class: "persons" }, rows);
-  group.addEventListener("keydown", (event) => walk(event, [...group.querySelectorAll("[role=radio]")]));
+  group.addEventListener("keydown", (event) => moveFocus(event, [...group.querySelectorAll("[role=radio]")]));
   return h("section", { class: "who" }, h("h2", { id: "who-title" }, "You are"), group);
 }
 

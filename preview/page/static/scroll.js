@@ -1,4 +1,4 @@
-/** The place in the channel: at its end, unless somebody scrolled up; kept while things above change their height. */
+/** The scroll position: at the end unless the user scrolled up, and kept when content above changes its height. */
 
 const NEAR_END = 120;
 
@@ -7,8 +7,8 @@ const newest = document.getElementById("newest");
 let atEnd = true;
 let lastTop = 0;
 
-/** Make a change to what is shown, without what one looks at moving away. */
-export function inPlace(change) {
+/** Apply a change to the content and keep the visible messages in place. */
+export function keepPosition(change) {
   const anchor = atEnd ? null : topmost();
   const before = anchor?.getBoundingClientRect().top;
   change();
@@ -22,18 +22,18 @@ function topmost() {
   return [...scroller.querySelectorAll(".message")].find((each) => each.getBoundingClientRect().bottom > top);
 }
 
-/** Go to the end and stay there. */
-export function toEnd() {
+/** Scroll to the end and stay there. */
+export function scrollToEnd() {
   atEnd = true;
-  inPlace(() => {});
+  keepPosition(() => {});
 }
 
-/** Stay where one is, even if that is near the end. */
-export function leaveEnd() {
+/** Keep the present position, even near the end. */
+export function detachFromEnd() {
   atEnd = false;
 }
 
-/** Content that grows or shrinks is no scrolling: only who scrolls up leaves the end. */
+/** Leave the end only if the user scrolls up, not if the content grows or shrinks. */
 function onScroll() {
   const left = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
   if (left < NEAR_END) atEnd = true;
@@ -43,5 +43,6 @@ function onScroll() {
 }
 
 scroller.addEventListener("scroll", onScroll, { passive: true });
-for (const each of [scroller, scroller.firstElementChild]) new ResizeObserver(() => inPlace(() => {})).observe(each);
-newest.addEventListener("click", toEnd);
+const resized = new ResizeObserver(() => keepPosition(() => {}));
+for (const each of [scroller, scroller.firstElementChild]) resized.observe(each);
+newest.addEventListener("click", scrollToEnd);

@@ -1,4 +1,4 @@
-/** What this tab knows of the world. */
+/** The state of this tab. */
 
 export const store = {
   me: "",
@@ -14,23 +14,23 @@ export const store = {
   unread: new Set(),
 };
 
-const byId = (things) => new Map(things.map((each) => [each.id, each]));
+const byId = (objects) => new Map(objects.map((each) => [each.id, each]));
 
-/** Take over who and what there is. */
-export function settle(news) {
-  store.me = news.me;
-  store.application = news.application;
-  store.users = byId(news.users);
-  store.guilds = byId(news.guilds);
-  store.channels = byId(news.channels);
+/** Replace the users, servers and channels. */
+export function setWorld(update) {
+  store.me = update.me;
+  store.application = update.application;
+  store.users = byId(update.users);
+  store.guilds = byId(update.guilds);
+  store.channels = byId(update.channels);
 }
 
-/** Order ids: they are numbers too long for a double. */
+/** Compare ids, which are numbers too long for a double. */
 export function compareIds(a, b) {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
 }
 
-/** Return what is known of a channel's contents. */
+/** Return the known contents of a channel. */
 export function contentsOf(channel) {
   if (!store.contents.has(channel)) {
     store.contents.set(channel, {
@@ -54,31 +54,31 @@ export const me = () => store.users.get(store.me);
 export const here = () => store.channels.get(store.open);
 export const people = () => [...store.users.values()].filter((each) => !each.bot);
 
-/** Return the name of an account as it is shown. */
-export function nameOf(id, fallback = "somebody") {
+/** Return the display name of an account. */
+export function nameOf(id, fallback = "someone") {
   return store.users.get(id)?.display ?? fallback;
 }
 
-/** Return a command's or option's name in the person's language, as Discord shows it. */
-export function localName(thing) {
-  return thing.name_localizations?.[me()?.locale] ?? thing.name;
+/** Return a command's or option's name in the user's language, as Discord shows it. */
+export function localName(item) {
+  return item.name_localizations?.[me()?.locale] ?? item.name;
 }
 
-/** Return a command's or option's description in the person's language. */
-export function localDescription(thing) {
-  return thing.description_localizations?.[me()?.locale] ?? thing.description ?? "";
+/** Return a command's or option's description in the user's language. */
+export function localDescription(item) {
+  return item.description_localizations?.[me()?.locale] ?? item.description ?? "";
 }
 
 const signed = new Map();
 
-/** Return an attachment's first known address: each event signs it anew, and pictures should not be fetched again. */
+/** Return an attachment's first known address: each event has a new signature, which would refetch the picture. */
 export function addressOf(id, url) {
   if (!id) return url;
   if (!signed.has(id)) signed.set(id, url);
   return signed.get(id);
 }
 
-/** Forget everything that another run of the preview said. */
+/** Clear the data of an earlier run of the preview. */
 export function forget() {
   store.contents.clear();
   store.unread.clear();

@@ -1,4 +1,4 @@
-/** Times as people read them. */
+/** Formatted times. */
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
@@ -23,7 +23,7 @@ const UNITS = [
   ["second", 1],
 ];
 
-/** Write when a message came. */
+/** Format the time of a message. */
 export function when(iso) {
   const date = new Date(iso);
   const today = new Date().toDateString() === date.toDateString();
@@ -34,7 +34,7 @@ export const exactly = (iso) => full.format(new Date(iso));
 export const dayOf = (iso) => longDay.format(new Date(iso));
 export const clockOf = (iso) => clock.format(new Date(iso));
 
-/** Write a `<t:seconds:style>` of Discord's markdown. */
+/** Format a `<t:seconds:style>` of Discord's markdown. */
 export function stamp(seconds, style) {
   const date = new Date(seconds * 1000);
   if (Number.isNaN(date.getTime())) return "Invalid date";

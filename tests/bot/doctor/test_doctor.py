@@ -1,4 +1,4 @@
-"""The doctor says what is wrong and what mends it, changes nothing, and never hangs."""
+"""The doctor reports problems with fixes, changes nothing, and never hangs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.support.bot_harness import BotHarness
 from tests.support.hub_cache import fake_hub_cache
 from tests.support.jobs import make_job
 
-BAD, FINE, UNKNOWN = CheckStatus.FAILED, CheckStatus.PASSED, CheckStatus.SKIPPED
+FAILED, PASSED, SKIPPED = CheckStatus.FAILED, CheckStatus.PASSED, CheckStatus.SKIPPED
 
 
 def make_config(harness: BotHarness, **changes) -> Config:
@@ -45,15 +45,15 @@ def make_config(harness: BotHarness, **changes) -> Config:
     )
 
 
-def by_subject(findings: list[CheckResult]) -> dict[str, list[CheckResult]]:
+def by_subject(results: list[CheckResult]) -> dict[str, list[CheckResult]]:
     found: dict[str, list[CheckResult]] = {}
-    for each in findings:
+    for each in results:
         found.setdefault(each.subject, []).append(each)
     return found
 
 
 async def check_one(harness: BotHarness, subject: str, **changes) -> CheckResult:
-    """Give the only finding about a subject."""
+    """Return the only result about a subject."""
     (found,) = by_subject(await check_account(make_config(harness, **changes)))[subject]
     return found
 
@@ -61,40 +61,40 @@ async def check_one(harness: BotHarness, subject: str, **changes) -> CheckResult
 # --- the account
 
 
-async def test_a_bot_that_is_set_up_well_has_nothing_to_mend(harness):
-    findings = await check_account(make_config(harness))
-    assert {each.subject for each in findings} == {"token", *account.CHECKS}
-    assert [each for each in findings if each.status is not FINE] == []
+async def test_a_correct_setup_passes_every_account_check(harness):
+    results = await check_account(make_config(harness))
+    assert {each.subject for each in results} == {"token", *account.CHECKS}
+    assert [each for each in results if each.status is not PASSED] == []
     assert {request.method for request in harness.server.requests} == {"GET"}
     assert not harness.server.gateway.identifies
     assert not (harness.folder / "data").exists()
 
 
-async def test_without_a_token_it_says_where_to_get_one(harness):
+async def test_without_a_token_the_fix_says_where_to_get_one(harness):
     token = await check_one(harness, "token", discord_token="")
-    assert token.status is BAD
+    assert token.status is FAILED
     assert "discord.com/developers" in token.fix
 
 
-async def test_a_token_that_was_reset_is_bad_and_what_needs_one_is_not_checked(harness):
+async def test_after_an_invalid_token_the_checks_that_need_one_are_skipped(harness):
     found = by_subject(await check_account(make_config(harness, discord_token="old")))
-    assert found.pop("token")[0].status is BAD
-    assert {each.status for findings in found.values() for each in findings} == {UNKNOWN}
+    assert found.pop("token")[0].status is FAILED
+    assert {each.status for results in found.values() for each in results} == {SKIPPED}
 
 
-async def test_a_line_that_is_down_is_said_and_is_no_fault_of_the_token(harness):
+async def test_without_a_connection_the_token_check_is_skipped(harness):
     url = "http://127.0.0.1:9/api/v10"
     token = await check_one(harness, "token", discord_api_url=url)
-    assert token.status is UNKNOWN
+    assert token.status is SKIPPED
     assert url in token.text
 
 
-async def test_a_discord_that_never_answers_is_not_waited_for(harness, monkeypatch):
+async def test_a_discord_that_never_answers_times_out(harness, monkeypatch):
     monkeypatch.setattr(rest, "REQUEST_TIMEOUT", rest.aiohttp.ClientTimeout(total=0.1))
     held = harness.server.faults.hold("GET", "/users/@me")
     token = await check_one(harness, "token")
     held.release()
-    assert token.status is UNKNOWN
+    assert token.status is SKIPPED
     assert "did not answer" in token.text
 
 
@@ -102,55 +102,55 @@ async def test_a_discord_that_never_answers_is_not_waited_for(harness, monkeypat
     ("path", "subject"),
     [("/users/@me", "token"), ("/gateway/bot", "gateway"), ("/users/@me/guilds", "servers")],
 )
-async def test_trouble_at_discord_is_no_verdict_about_the_installation(harness, path, subject):
+async def test_an_error_at_discord_skips_the_check(harness, path, subject):
     harness.server.faults.fail("GET", path, status=503)
     found = await check_one(harness, subject)
-    assert found.status is UNKNOWN
+    assert found.status is SKIPPED
     assert "503" in found.text
 
 
-@pytest.mark.parametrize(("ahead", "verdict"), [(0, FINE), (5, FINE), (60, BAD), (-60, BAD)])
-async def test_a_clock_that_is_wrong_is_bad(harness, ahead, verdict):
+@pytest.mark.parametrize(("ahead", "status"), [(0, PASSED), (5, PASSED), (60, FAILED), (-60, FAILED)])
+async def test_a_wrong_clock_fails(harness, ahead, status):
     found = by_subject(await check_account(make_config(harness), clock=lambda: time.time() + ahead))
-    assert found["clock"][0].status is verdict
+    assert found["clock"][0].status is status
 
 
-async def test_a_gateway_behind_a_firewall_is_bad(harness):
+async def test_a_gateway_behind_a_firewall_fails(harness):
     harness.server.core.gateway_url = "ws://127.0.0.1:9/gateway"
     gateway = await check_one(harness, "gateway")
-    assert gateway.status is BAD
+    assert gateway.status is FAILED
     assert "WebSockets" in gateway.fix
 
 
-async def test_something_else_in_the_place_of_the_gateway_is_bad(harness):
+async def test_something_other_than_a_gateway_fails(harness):
     harness.server.core.gateway_url = harness.server.core.gateway_url.replace("/gateway", "/users")
-    assert (await check_one(harness, "gateway")).status is BAD
+    assert (await check_one(harness, "gateway")).status is FAILED
 
 
-async def test_few_logins_left_are_bad(harness):
+async def test_few_remaining_logins_fail(harness):
     few = {"total": 1000, "remaining": 3, "reset_after": 7_200_000, "max_concurrency": 1}
     body = {"url": harness.server.core.gateway_url, "shards": 1, "session_start_limit": few}
     harness.server.faults.fail("GET", "/gateway/bot", status=200, body=body)
     gateway = await check_one(harness, "gateway")
-    assert gateway.status is BAD
-    assert "only 3 logins" in gateway.text
+    assert gateway.status is FAILED
+    assert "only 3 of 1000 logins" in gateway.text
     assert "2.0 hours" in gateway.text
 
 
-@pytest.mark.parametrize(("granted", "verdict"), [(0, BAD), (1 << 15, FINE)])
-async def test_an_intent_that_discord_does_not_allow_is_bad(harness, monkeypatch, granted, verdict):
+@pytest.mark.parametrize(("granted", "status"), [(0, FAILED), (1 << 15, PASSED)])
+async def test_an_intent_that_is_not_allowed_fails(harness, monkeypatch, granted, status):
     monkeypatch.setattr(account, "INTENTS", discord.Intents(guilds=True, message_content=True))
     harness.server.world.application.privileged_intents = granted
     found = await check_one(harness, "intents")
-    assert found.status is verdict
-    assert ("Message Content" in found.text) is (verdict is BAD)
+    assert found.status is status
+    assert ("Message Content" in found.text) is (status is FAILED)
 
 
-async def test_a_permission_that_is_missing_is_named(harness):
+async def test_a_missing_permission_is_named(harness):
     everyone = harness.guild.roles[harness.guild.id]
     everyone.permissions &= ~(permissions.ATTACH_FILES | permissions.SEND_MESSAGES_IN_THREADS)
     servers = await check_one(harness, "servers")
-    assert servers.status is BAD
+    assert servers.status is FAILED
     assert "Studio: the bot lacks" in servers.text
     assert "Attach Files" in servers.text
     assert "Send Messages In Threads" in servers.text
@@ -159,54 +159,54 @@ async def test_a_permission_that_is_missing_is_named(harness):
 async def test_an_administrator_lacks_nothing(harness):
     harness.guild.roles[harness.guild.id].permissions = permissions.ADMINISTRATOR
     harness.server.world.add_channel(harness.guild, "staff", bot_denied=permissions.VIEW_CHANNEL)
-    assert "in all 2 channels" in (await check_one(harness, "servers")).text
+    assert "in every channel (2)" in (await check_one(harness, "servers")).text
 
 
-async def test_channels_where_the_bot_may_not_post_are_named_and_no_fault(harness):
+async def test_channels_closed_to_the_bot_are_named_without_failing(harness):
     world = harness.server.world
     world.add_channel(harness.guild, "staff", bot_denied=permissions.VIEW_CHANNEL)
     world.add_channel(harness.guild, "rules", everyone_denied=permissions.SEND_MESSAGES)
     servers = await check_one(harness, "servers")
-    assert servers.status is FINE
+    assert servers.status is PASSED
     assert "#staff, #rules" in servers.text
     assert "#general" not in servers.text
 
 
-async def test_a_bot_in_no_server_is_told_how_to_get_into_one(harness):
+async def test_a_bot_in_no_server_fails_with_an_invite_link(harness):
     del harness.guild.members[harness.server.world.bot.id]
     servers = await check_one(harness, "servers")
-    assert servers.status is BAD
+    assert servers.status is FAILED
     assert f"client_id={harness.server.world.application.id}" in servers.fix
 
 
-async def test_the_list_of_allowed_servers_is_compared_with_those_the_bot_is_in(harness):
+async def test_the_allowlist_is_compared_with_the_servers_of_the_bot(harness):
     other = harness.server.world.add_guild("Other", harness.ada)
     found = await check_account(make_config(harness, allowed_guilds=frozenset({harness.guild.id, 175928847299117063})))
     texts = {each.text: each.status for each in by_subject(found)["servers"]}
-    assert texts["ALLOWED_GUILDS names 175928847299117063, where the bot is not"] is BAD
-    assert texts[f"{other.name}: people are refused, since it is not in ALLOWED_GUILDS"] is FINE
-    assert texts["Studio: all permissions, in all 1 channels"] is FINE
+    assert texts["the bot is not in 175928847299117063, which ALLOWED_GUILDS lists"] is FAILED
+    assert texts[f"{other.name}: refused, because it is not in ALLOWED_GUILDS"] is PASSED
+    assert texts["Studio: all permissions, in every channel (1)"] is PASSED
 
 
-async def test_more_servers_than_one_answer_holds_are_all_looked_at(harness, monkeypatch):
+async def test_all_servers_are_checked_across_pages(harness, monkeypatch):
     monkeypatch.setattr("bot.doctor.servers.PAGE_SIZE", 2)
     for number in range(4):
         harness.server.world.add_guild(f"Guild {number}", harness.ada)
     assert len(by_subject(await check_account(make_config(harness)))["servers"]) == 5
 
 
-async def test_commands_that_discord_does_not_offer_are_told_at_the_next_start(harness):
+async def test_unregistered_commands_fail_only_while_the_bot_runs(harness):
     before = await check_one(harness, "commands")
-    assert (before.status, "imagine" in before.text) == (FINE, True)
+    assert (before.status, "imagine" in before.text) == (PASSED, True)
     with acquire_instance_lock(harness.folder / "data"):
         beside_a_bot = await check_one(harness, "commands")
-    assert (beside_a_bot.status, "imagine" in beside_a_bot.text) == (BAD, True)
+    assert (beside_a_bot.status, "imagine" in beside_a_bot.text) == (FAILED, True)
     async with harness.bot():
         pass
-    assert "offers all" in (await check_one(harness, "commands")).text
+    assert "are registered at Discord" in (await check_one(harness, "commands")).text
 
 
-async def test_commands_that_were_lost_at_discord_are_told_again(harness):
+async def test_commands_lost_at_discord_are_registered_again(harness):
     async with harness.bot():
         pass
     harness.server.world.commands.clear()
@@ -219,13 +219,13 @@ async def test_commands_that_were_lost_at_discord_are_told_again(harness):
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """Give a copy of the embedded model."""
+    """Copy the embedded model."""
     return shutil.copytree(EMBEDDED, tmp_path / "copy")
 
 
 def test_the_embedded_model_is_complete():
     (found,) = check_model(EMBEDDED)
-    assert found.status is FINE
+    assert found.status is PASSED
     assert "MiB of weights" in found.text
 
 
@@ -251,7 +251,7 @@ def _rename_part(model: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "says"),
+    ("damage", "message"),
     [
         (_truncate, "damaged"),
         (_pickle, "pickled"),
@@ -266,17 +266,17 @@ def _rename_part(model: Path) -> None:
         (shutil.rmtree, "no model folder"),
     ],
 )
-def test_what_is_wrong_with_a_models_files_is_said(model, harm, says):
-    harm(model)
+def test_a_problem_with_a_models_files_is_reported(model, damage, message):
+    damage(model)
     (found,) = check_model(str(model))
-    assert found.status is BAD
-    assert says in found.text
+    assert found.status is FAILED
+    assert message in found.text
     assert found.fix
 
 
 @pytest.fixture
 def xl(model: Path) -> Path:
-    """Give a model with the parts of SDXL."""
+    """Build a model with the components of SDXL."""
     index = json.loads((model / "model_index.json").read_text())
     for part in ("text_encoder", "tokenizer"):
         shutil.copytree(model / part, model / f"{part}_2")
@@ -285,99 +285,103 @@ def xl(model: Path) -> Path:
     return model
 
 
-def test_both_text_encoders_of_xl_are_looked_at(xl):
-    assert check_model(str(xl))[0].status is FINE
+def test_both_text_encoders_of_sdxl_are_checked(xl):
+    assert check_model(str(xl))[0].status is PASSED
     (xl / "text_encoder_2" / "model.safetensors").unlink()
     (found,) = check_model(str(xl))
-    assert (found.status, "text_encoder_2" in found.text) == (BAD, True)
+    assert (found.status, "text_encoder_2" in found.text) == (FAILED, True)
 
 
 @pytest.mark.parametrize(("name", "file"), [("lightning", "sdxl_lightning_4step_unet"), ("lcm", UNET.stem)])
-def test_a_unet_and_the_model_around_it_are_looked_at(xl, tmp_path, monkeypatch, name, file):
+def test_a_unet_and_its_base_model_are_checked(xl, tmp_path, monkeypatch, name, file):
     (tmp_path / "alone").mkdir()
     shutil.copy(xl / UNET, tmp_path / "alone" / f"{file}.safetensors")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     (found,) = check_model(name)
-    assert (found.status, describe_model(name).base in found.fix) == (UNKNOWN, True)
+    assert (found.status, describe_model(name).base in found.fix) == (SKIPPED, True)
     fake_hub_cache(xl, tmp_path / "cache", describe_model(name).base, monkeypatch)
     fake_hub_cache(tmp_path / "alone", tmp_path / "cache", describe_model(name).ref, monkeypatch)
-    assert check_model(name)[0].status is FINE
+    assert check_model(name)[0].status is PASSED
 
 
 @pytest.mark.parametrize(
-    ("gone", "verdict", "says"),
+    ("missing", "status", "message"),
     [
-        ("safety_checker", FINE, "complete"),
-        ("vqgan", BAD, "vqgan is missing"),
-        ("decoder/diffusion_pytorch_model.safetensors", BAD, "decoder/diffusion_pytorch_model.safetensors is missing"),
-        ("first/prior/diffusion_pytorch_model.safetensors", BAD, "first/prior/diffusion_pytorch_model"),
-        ("first/tokenizer", BAD, "first/tokenizer is missing"),
+        ("safety_checker", PASSED, "complete"),
+        ("vqgan", FAILED, "vqgan is missing"),
+        (
+            "decoder/diffusion_pytorch_model.safetensors",
+            FAILED,
+            "decoder/diffusion_pytorch_model.safetensors is missing",
+        ),
+        ("first/prior/diffusion_pytorch_model.safetensors", FAILED, "first/prior/diffusion_pytorch_model"),
+        ("first/tokenizer", FAILED, "first/tokenizer is missing"),
     ],
 )
-def test_both_halves_of_a_model_that_comes_in_two_are_looked_at(tmp_path, gone, verdict, says):
+def test_both_pipelines_of_a_two_stage_model_are_checked(tmp_path, missing, status, message):
     from tests.support.tiny_pipelines import build_tiny_pipeline
 
-    path = build_tiny_pipeline(tmp_path / "whole", Family.WUERSTCHEN) / gone
+    path = build_tiny_pipeline(tmp_path / "whole", Family.WUERSTCHEN) / missing
     if path.is_dir():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
     (found,) = check_model(str(tmp_path / "whole"))
-    assert found.status is verdict
-    assert says in found.text
+    assert found.status is status
+    assert message in found.text
 
 
-def test_weights_in_several_files_are_all_looked_at(model):
+def test_all_shards_of_the_weights_are_checked(model):
     names = [f"part-{number}.safetensors" for number in (1, 2)]
     shutil.copy(model / UNET, model / "unet" / names[0])
     (model / UNET).rename(model / "unet" / names[1])
     index = {"weight_map": {"a": names[0], "b": names[1]}}
     (model / "unet" / f"{UNET.name}.index.json").write_text(json.dumps(index))
-    assert check_model(str(model))[0].status is FINE
+    assert check_model(str(model))[0].status is PASSED
     (model / "unet" / names[1]).unlink()
-    assert check_model(str(model))[0].status is BAD
+    assert check_model(str(model))[0].status is FAILED
 
 
 def test_weights_in_half_precision_are_enough(model):
     (model / UNET).rename(model / UNET.with_suffix(".fp16.safetensors"))
-    assert check_model(str(model))[0].status is FINE
+    assert check_model(str(model))[0].status is PASSED
 
 
-def test_a_hub_model_that_is_not_here_yet_is_said_to_be_downloaded():
+def test_a_hub_model_that_is_not_downloaded_is_skipped():
     (found,) = check_model("nobody/has-this-model")
-    assert found.status is UNKNOWN
+    assert found.status is SKIPPED
     assert "hf download nobody/has-this-model" in found.fix
 
 
-def test_each_of_several_models_is_looked_at(tmp_path):
+def test_each_of_several_models_is_checked(tmp_path):
     found = check_models([EMBEDDED, str(tmp_path / "gone"), "nobody/has-this-model"])
-    assert [each.status for each in found] == [FINE, BAD, UNKNOWN]
+    assert [each.status for each in found] == [PASSED, FAILED, SKIPPED]
 
 
-def test_two_models_of_one_name_are_bad():
-    assert [each.status for each in check_models([EMBEDDED, "storybook"])] == [FINE, FINE, BAD]
-    assert "named twice" in check_models([EMBEDDED, "storybook"])[-1].text
+def test_two_models_with_the_same_name_fail():
+    assert [each.status for each in check_models([EMBEDDED, "storybook"])] == [PASSED, PASSED, FAILED]
+    assert "listed twice" in check_models([EMBEDDED, "storybook"])[-1].text
 
 
 @pytest.mark.parametrize(
-    ("harm", "verdict", "says"),
+    ("damage", "status", "message"),
     [
-        (lambda folder: None, FINE, "is complete"),
-        (lambda folder: (folder / "config.json").unlink(), BAD, "no config.json"),
-        (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), BAD, "pickled"),
-        (lambda folder: (folder / "model.safetensors").write_bytes(b"short"), BAD, "damaged"),
-        (shutil.rmtree, BAD, "there is no"),
+        (lambda folder: None, PASSED, "is complete"),
+        (lambda folder: (folder / "config.json").unlink(), FAILED, "no config.json"),
+        (lambda folder: (folder / "model.safetensors").rename(folder / "pytorch_model.bin"), FAILED, "pickled"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"short"), FAILED, "damaged"),
+        (shutil.rmtree, FAILED, "does not exist"),
     ],
 )
-def test_the_classifiers_files_are_looked_at_too(model, harm, verdict, says):
+def test_the_classifiers_files_are_checked(model, damage, status, message):
     folder = model / "text_encoder"
-    harm(folder)
+    damage(folder)
     (found,) = check_classifier(str(folder))
-    assert (found.status, says in found.text) == (verdict, True)
+    assert (found.status, message in found.text) == (status, True)
 
 
-def test_a_bot_without_a_classifier_is_fine():
-    assert check_classifier("")[0].status is FINE
+def test_a_bot_without_a_classifier_passes():
+    assert check_classifier("")[0].status is PASSED
 
 
 # --- the device
@@ -386,17 +390,17 @@ def test_a_bot_without_a_classifier_is_fine():
 PROBED = {"device": "cuda:0", "name": "A GPU", "free": 2**33, "total": 2**34, "bytes": 2, "torch": "2"}
 
 
-def test_a_device_whose_memory_is_taken_is_said():
-    assert device._evaluate(PROBED | {"free": 2**20}).status is BAD
-    assert device._evaluate(PROBED).status is FINE
+def test_a_device_without_free_memory_fails():
+    assert device._evaluate(PROBED | {"free": 2**20}).status is FAILED
+    assert device._evaluate(PROBED).status is PASSED
 
 
-@pytest.mark.parametrize(("weights", "verdict"), [(3_500_000_000, FINE), (12_000_000_000, BAD)])
-def test_a_device_without_room_for_the_largest_model_is_bad(weights, verdict):
-    assert device._evaluate(PROBED, weights).status is verdict
+@pytest.mark.parametrize(("weights", "status"), [(3_500_000_000, PASSED), (12_000_000_000, FAILED)])
+def test_a_device_too_small_for_the_largest_model_fails(weights, status):
+    assert device._evaluate(PROBED, weights).status is status
 
 
-def test_the_weights_of_a_model_are_counted(tmp_path):
+def test_the_parameters_of_a_model_are_counted(tmp_path):
     assert 1e6 < largest_parameter_count([EMBEDDED, "nobody/has-this-model", str(tmp_path)]) < 1e9
     assert largest_parameter_count([str(tmp_path)]) == 0
 
@@ -404,20 +408,20 @@ def test_the_weights_of_a_model_are_counted(tmp_path):
 # --- the data
 
 
-def test_a_folder_that_is_not_there_yet_is_fine_and_is_not_made(tmp_path):
+def test_a_missing_data_folder_passes_and_is_not_created(tmp_path):
     (found,) = check_disk(tmp_path / "data" / "deep")
-    assert found.status is FINE
+    assert found.status is PASSED
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_bad(tmp_path, monkeypatch):
+def test_a_full_disk_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
-    assert check_disk(tmp_path)[0].status is BAD
+    assert check_disk(tmp_path)[0].status is FAILED
 
 
-def test_a_file_in_the_place_of_the_folder_is_bad(tmp_path):
+def test_a_file_in_place_of_the_data_folder_fails(tmp_path):
     (tmp_path / "data").touch()
-    assert check_disk(tmp_path / "data")[0].status is BAD
+    assert check_disk(tmp_path / "data")[0].status is FAILED
 
 
 @pytest.fixture
@@ -428,22 +432,22 @@ async def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_a_database_is_looked_at_whole_and_left_as_it_is(data):
+def test_a_database_is_checked_completely_and_not_changed(data):
     before = (data / DATABASE_FILE).read_bytes()
     (found,) = check_database(data)
-    assert found.status is FINE
+    assert found.status is PASSED
     assert "50 jobs" in found.text
     assert "no bot is using it" in found.text
     assert (data / DATABASE_FILE).read_bytes() == before
 
 
-async def test_a_database_that_a_bot_is_using_is_fine(data):
+async def test_a_database_in_use_by_a_bot_passes(data):
     with acquire_instance_lock(data):
         async with JobStore.open(data / DATABASE_FILE) as store:
             await store.add_job(make_job())
             (found,) = check_database(data)
         assert is_locked(data)
-    assert (found.status, "51 jobs" in found.text, "a bot is using it" in found.text) == (FINE, True, True)
+    assert (found.status, "51 jobs" in found.text, "a bot is using it" in found.text) == (PASSED, True, True)
     assert not is_locked(data)
 
 
@@ -459,51 +463,51 @@ def _age(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "says"),
+    ("damage", "message"),
     [
         (_overwrite, "damaged"),
         (_age, "version 99"),
         (lambda path: path.write_text("no database" * 1000), "damaged"),
     ],
 )
-def test_what_is_wrong_with_a_database_is_said(data, harm, says):
-    harm(data / DATABASE_FILE)
+def test_a_problem_with_the_database_is_reported(data, damage, message):
+    damage(data / DATABASE_FILE)
     (found,) = check_database(data)
-    assert found.status is BAD
-    assert says in found.text
+    assert found.status is FAILED
+    assert message in found.text
 
 
-def test_a_database_that_is_locked_is_said(data, monkeypatch):
+def test_a_locked_database_is_reported(data, monkeypatch):
     monkeypatch.setattr("db.integrity.LOCK_TIMEOUT_S", 0.05)
     with closing(sqlite3.connect(data / DATABASE_FILE, isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
         (found,) = check_database(data)
-    assert found.status is BAD
+    assert found.status is FAILED
     assert "locked" in found.text
 
 
-def test_a_database_too_large_to_look_through_is_not_called_whole(data, monkeypatch):
+def test_a_database_too_large_to_check_is_skipped(data, monkeypatch):
     monkeypatch.setattr(storage, "DATABASE_TIMEOUT_S", -1.0)
     monkeypatch.setattr("db.integrity.PROGRESS_INTERVAL", 1)
-    assert check_database(data)[0].status is UNKNOWN
+    assert check_database(data)[0].status is SKIPPED
 
 
 # --- all of it
 
 
-async def test_a_check_that_hangs_is_given_up():
+async def test_a_check_that_hangs_is_skipped():
     async def hang() -> list[CheckResult]:
         await asyncio.Event().wait()
         return []
 
     (found,) = await with_timeout(0.01, "disk", hang())
-    assert (found.status, found.subject) == (UNKNOWN, "disk")
+    assert (found.status, found.subject) == (SKIPPED, "disk")
 
 
-async def test_a_check_that_fails_itself_says_so():
+async def test_a_check_that_raises_is_skipped_with_the_error():
     (found,) = await with_timeout(1, "disk", in_daemon_thread(lambda: [][0]))
-    assert found.status is UNKNOWN
+    assert found.status is SKIPPED
     assert "IndexError" in found.text
 
 
@@ -515,11 +519,11 @@ async def test_a_check_that_fails_itself_says_so():
         ([result.skipped("a", "b")], 1),
     ],
 )
-def test_the_exit_code_is_0_only_if_all_is_well(found, code):
+def test_the_exit_code_is_0_only_if_every_check_passed(found, code):
     assert run._summarize(found) == code
 
 
-async def test_something_that_is_not_discord_is_said(harness):
+async def test_an_answer_that_is_not_discords_skips_the_check(harness):
     async def answer(_: web.BaseRequest) -> web.Response:
         return web.Response(text="<html>a router's login page</html>")
 
@@ -530,4 +534,4 @@ async def test_something_that_is_not_discord_is_said(harness):
     await site.start()
     token = await check_one(harness, "token", discord_api_url=f"http://127.0.0.1:{runner.addresses[0][1]}/api")
     await runner.cleanup()
-    assert token.status is UNKNOWN
+    assert token.status is SKIPPED

@@ -1,4 +1,4 @@
-"""Pictures by link: what is fetched, and every way in which a link can be a trap."""
+"""Images by link: what is fetched, and how malicious links are refused."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class FakeInternet:
-    """What lies behind the network card: names, and hosts that are really servers on loopback.
+    """A fake internet: DNS names, and hosts that are really servers on loopback.
 
-    `names` holds the answers of each name's lookups one after another, of which the last is given for ever.
+    `names` has the answers of each name's lookups in order; the last one repeats.
     """
 
     def __init__(self) -> None:
@@ -58,19 +58,19 @@ class FakeInternet:
     async def serve(
         self, handler: Handler, address: str = PUBLIC, port: int = 80, tls: ssl.SSLContext | None = None
     ) -> AsyncIterator[int]:
-        """Have `handler` answer at a public address; give the port on loopback where it really is."""
+        """Serve `handler` at a public address; yield its real port on loopback."""
 
-        async def note(request: web.Request) -> web.StreamResponse:
+        async def record(request: web.Request) -> web.StreamResponse:
             self.requests.append(request)
             return await handler(request)
 
-        async with serve_on_loopback(web.Server(note), tls) as real:
+        async with serve_on_loopback(web.Server(record), tls) as real:
             self.hosts[address, port] = real
             yield real
 
     @asynccontextmanager
     async def serve_bytes(self, *answer: bytes) -> AsyncIterator[None]:
-        """Have the public address answer with exactly these bytes, whatever is asked, and hang up."""
+        """Answer every request to the public address with exactly these bytes, then close the connection."""
 
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
@@ -114,7 +114,7 @@ async def serve_on_loopback(server: web.Server, tls: ssl.SSLContext | None) -> A
 
 @pytest.fixture
 async def internet(monkeypatch: pytest.MonkeyPatch) -> FakeInternet:
-    """Stand between the bot and the system's calls: every lookup and connection ends here or on loopback."""
+    """Redirect the event loop's DNS lookups and connections to a fake internet on loopback."""
     internet = FakeInternet()
     internet.add_name("pictures.example", PUBLIC)
     loop = asyncio.get_running_loop()
@@ -143,7 +143,7 @@ def image_bytes(kind: str = "PNG", **options) -> bytes:
 
 
 def respond_with(body: bytes = b"", kind: str = "image/png", status: int = 200, **headers: str) -> Handler:
-    """Give a handler that always answers the same."""
+    """Return a handler that always sends the same response."""
 
     async def handle(_: web.Request) -> web.Response:
         return web.Response(body=body, status=status, headers={"Content-Type": kind, **headers})
@@ -151,12 +151,12 @@ def respond_with(body: bytes = b"", kind: str = "image/png", status: int = 200, 
     return handle
 
 
-def redirect_to(places: dict[str, str], status: int = 302) -> Handler:
-    """Give a handler that leads from some paths to other places, and has a picture at every other path."""
+def redirect_to(locations: dict[str, str], status: int = 302) -> Handler:
+    """Return a handler that redirects some paths, and has an image at every other path."""
 
     async def handle(request: web.Request) -> web.Response:
-        if request.path in places:
-            return web.Response(status=status, headers={"Location": places[request.path]})
+        if request.path in locations:
+            return web.Response(status=status, headers={"Location": locations[request.path]})
         return web.Response(body=image_bytes(), content_type="image/png")
 
     return handle
@@ -171,7 +171,7 @@ async def fetch_error(link: str, fetcher: LinkFetcher | None = None) -> str:
 # --- what is fetched
 
 
-async def test_the_picture_behind_a_link_is_given(internet):
+async def test_the_image_behind_a_link_is_returned(internet):
     async with internet.serve(respond_with(image_bytes())):
         assert await LinkFetcher().fetch(LINK) == image_bytes()
     assert internet.connections == [(PUBLIC, 80)]
@@ -183,12 +183,12 @@ async def test_content_labelled_as_an_image_or_unlabelled_is_left_to_sanitize(in
         assert await LinkFetcher().fetch(LINK) == b"some bytes"
 
 
-async def test_a_picture_without_a_type_or_a_length_is_given(internet):
+async def test_an_image_without_type_or_length_is_returned(internet):
     async with internet.serve_bytes(b"HTTP/1.1 200 OK\r\n\r\n", image_bytes()):
         assert await LinkFetcher().fetch(LINK) == image_bytes()
 
 
-async def test_a_turned_photograph_is_upright_after_the_intake(internet):
+async def test_a_rotated_photograph_is_upright_after_sanitizing(internet):
     exif = Image.Exif()
     exif[0x0112] = 6
     async with internet.serve(respond_with(image_bytes("JPEG", exif=exif), "image/jpeg")):
@@ -196,7 +196,7 @@ async def test_a_turned_photograph_is_upright_after_the_intake(internet):
     assert Image.open(io.BytesIO(cleaned)).size == (32, 64)
 
 
-async def test_a_decompression_bomb_is_left_to_the_intake_which_refuses_it(internet):
+async def test_a_decompression_bomb_is_refused_by_sanitizing(internet):
     bomb = image_bytes("GIF")[:6] + b"\xff\xff\xff\xff" + image_bytes("GIF")[10:]
     async with internet.serve(respond_with(bomb, "image/gif")):
         data = await LinkFetcher().fetch(LINK)
@@ -204,7 +204,7 @@ async def test_a_decompression_bomb_is_left_to_the_intake_which_refuses_it(inter
         sanitize_image(data)
 
 
-async def test_nobody_is_told_more_than_what_is_wanted(internet, monkeypatch):
+async def test_requests_send_no_cookies_and_use_no_proxy(internet, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", f"http://{OTHER}:3128")
     monkeypatch.setenv("http_proxy", f"http://{OTHER}:3128")
     seen: list[web.Request] = []
@@ -218,21 +218,21 @@ async def test_nobody_is_told_more_than_what_is_wanted(internet, monkeypatch):
         fetcher = LinkFetcher()
         await fetcher.fetch(LINK)
         await fetcher.fetch(LINK)
-    told = {name for request in seen for name in request.headers}
-    assert told == {"Host", "User-Agent", "Accept", "Accept-Encoding", "Connection"}
+    sent = {name for request in seen for name in request.headers}
+    assert sent == {"Host", "User-Agent", "Accept", "Accept-Encoding", "Connection"}
     assert {request.headers["User-Agent"] for request in seen} == {"Atelier (Discord bot)"}
     assert internet.connections == [(PUBLIC, 80)] * 3
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("place", ["/b", "b", "//other.example/b", "http://other.example/b", f"http://{OTHER}/b"])
-async def test_a_picture_that_has_moved_is_found(internet, status, place):
+async def test_redirects_are_followed(internet, status, place):
     internet.add_name("other.example", OTHER)
     async with internet.serve(redirect_to({"/a/fox.png": place}, status)), internet.serve(redirect_to({}), OTHER):
         assert await LinkFetcher().fetch(LINK) == image_bytes()
 
 
-async def test_a_link_with_a_foreign_name_is_followed(internet):
+async def test_an_internationalized_domain_name_is_fetched(internet):
     internet.add_name("xn--bcher-kva.example", PUBLIC)
     async with internet.serve(respond_with(image_bytes())):
         assert await LinkFetcher().fetch("http://bücher.example/füchse?größe=1") == image_bytes()
@@ -245,7 +245,7 @@ async def test_of_several_addresses_only_public_ones_are_tried(internet):
     assert set(internet.connections) <= {(OTHER, 80), (PUBLIC, 80)}
 
 
-async def test_the_address_that_was_checked_is_the_one_that_is_asked(internet):
+async def test_the_checked_address_is_the_one_connected_to(internet):
     internet.add_name("pictures.example", PUBLIC, "127.0.0.1")
     async with internet.serve(respond_with(image_bytes())), internet.serve(respond_with(b"secret"), "127.0.0.1"):
         assert await LinkFetcher().fetch(LINK) == image_bytes()
@@ -255,7 +255,7 @@ async def test_the_address_that_was_checked_is_the_one_that_is_asked(internet):
 # --- addresses that are not public
 
 
-async def test_a_name_whose_second_answer_is_private_is_refused_there(internet):
+async def test_a_name_that_resolves_to_a_private_address_later_is_refused(internet):
     internet.add_name("pictures.example", PUBLIC, "127.0.0.1")
     moved = redirect_to({"/a/fox.png": "/secret.png"})
     async with internet.serve(moved), internet.serve(respond_with(b"secret"), "127.0.0.1"):
@@ -283,7 +283,7 @@ FORBIDDEN_HOSTS = [
 
 @pytest.mark.parametrize("host", FORBIDDEN_HOSTS)
 async def test_no_spelling_of_a_forbidden_host_is_connected_to(internet, host):
-    # As the C library would, a name that is a number in disguise is taken for one.
+    # Like the C library, resolve names that are disguised numbers.
     for disguised in ("0x7f.0.0.1", "0x7f000001", "0177.0.0.1", "localhost", "localhost.", "printer"):
         internet.add_name(disguised, "127.0.0.1" if disguised != "printer" else "192.168.0.9")
     text = await fetch_error(f"http://{host}/a.png")
@@ -293,7 +293,7 @@ async def test_no_spelling_of_a_forbidden_host_is_connected_to(internet, host):
 
 
 @pytest.mark.parametrize("host", FORBIDDEN_HOSTS)
-async def test_no_redirect_leads_to_such_a_host_either(internet, host):
+async def test_no_redirect_to_a_forbidden_host_is_followed(internet, host):
     async with internet.serve(redirect_to({"/a/fox.png": f"http://{host}/a.png"})):
         await fetch_error(LINK)
     assert internet.connections == [(PUBLIC, 80)]
@@ -307,7 +307,7 @@ async def test_no_redirect_leads_to_such_a_host_either(internet, host):
     ],
     ids=str,
 )
-async def test_a_name_that_means_a_private_address_is_refused(internet, answer):
+async def test_a_name_that_resolves_to_a_private_address_is_refused(internet, answer):
     internet.add_name("pictures.example", answer)
     assert "does not lead to the public internet" in await fetch_error(LINK)
     assert internet.connections == []
@@ -317,21 +317,21 @@ async def test_a_name_that_means_a_private_address_is_refused(internet, answer):
     "link", ["https://pictures.example:80/", "ftp://a.example/b", "file:///etc/passwd", "gopher:x"]
 )
 @pytest.mark.parametrize("how", ["typed", "redirected"])
-async def test_only_the_web_at_its_usual_ports_is_asked(internet, link, how):
+async def test_only_http_and_https_at_default_ports_are_fetched(internet, link, how):
     async with internet.serve(redirect_to({"/a/fox.png": link})):
         await fetch_error(link if how == "typed" else LINK)
     assert len(internet.connections) == (how == "redirected")
 
 
 @pytest.mark.parametrize("address", [PUBLIC, "8.8.8.8", "172.32.0.1", "100.128.0.1", "2606:4700::6810:84e5"])
-def test_an_address_of_the_internet_is_public(address):
+def test_an_internet_address_is_public(address):
     assert is_public(address)
 
 
 @pytest.mark.parametrize(
     "text", ["", "localhost", "127.1", "8.8.8", "8.8.8.8.", "08.8.8.8", "fe80::1%eth0", "8.8.8.8/8"]
 )
-def test_what_is_no_address_is_not_public(text):
+def test_text_that_is_not_an_address_is_not_public(text):
     assert not is_public(text)
 
 
@@ -340,22 +340,22 @@ def test_what_is_no_address_is_not_public(text):
         st.ip_addresses(), st.integers(0, 2**32 - 1).map(IPv4Address), st.integers(0, 2**128 - 1).map(IPv6Address)
     )
 )
-def test_what_python_knows_not_to_be_public_is_not(address):
+def test_addresses_that_python_calls_private_are_not_public(address):
     if is_public(str(address)):
         assert address.is_global
         assert not (address.is_multicast or address.is_private or address.is_reserved or address.is_link_local)
 
 
 @given(st.ip_addresses(v=4).filter(lambda address: address.is_global and not address.is_multicast))
-def test_nothing_else_of_the_internet_is_shut_out(address):
+def test_every_other_global_address_is_public(address):
     known = {ip_address("168.63.129.16")}
     assert is_public(str(address)) or address in known or str(address).startswith(("192.88.99.", "192.0.0."))
 
 
-# --- answers that are traps
+# --- malicious responses
 
 
-async def test_a_circle_of_redirects_is_left(internet):
+async def test_a_redirect_loop_is_refused(internet):
     async with internet.serve(redirect_to({"/a/fox.png": "/b", "/b": "/a/fox.png"})):
         assert "never to a picture" in await fetch_error(LINK)
     assert len(internet.requests) == 5
@@ -367,7 +367,7 @@ async def test_a_redirect_to_nonsense_is_refused(internet, place):
         await fetch_error(LINK)
 
 
-async def test_a_slow_drip_ends_with_the_time(internet, monkeypatch):
+async def test_a_slow_drip_times_out(internet, monkeypatch):
     monkeypatch.setattr(link_fetcher, "TIMEOUT", 0.3)
     dripped = asyncio.Event()
 
@@ -387,7 +387,7 @@ async def test_a_slow_drip_ends_with_the_time(internet, monkeypatch):
         await asyncio.wait_for(dripped.wait(), 5)
 
 
-async def test_a_server_that_never_answers_ends_with_the_time(internet, monkeypatch):
+async def test_a_server_that_never_answers_times_out(internet, monkeypatch):
     monkeypatch.setattr(link_fetcher, "TIMEOUT", 0.1)
 
     async def hang(_: web.Request) -> web.Response:
@@ -398,7 +398,7 @@ async def test_a_server_that_never_answers_ends_with_the_time(internet, monkeypa
         assert "took longer" in await fetch_error(LINK)
 
 
-async def test_a_name_server_that_never_answers_ends_with_the_time(internet, monkeypatch):
+async def test_a_dns_lookup_that_never_answers_times_out(internet, monkeypatch):
     monkeypatch.setattr(link_fetcher, "TIMEOUT", 0.1)
 
     async def hang(*_: object, **__: object) -> None:
@@ -420,13 +420,13 @@ def endless_response(head: bytes) -> list[bytes]:
     ],
     ids=["honest", "silent"],
 )
-async def test_what_is_too_large_is_not_read_to_its_end(internet, head):
+async def test_a_file_that_is_too_large_is_not_read_to_the_end(internet, head):
     async with internet.serve_bytes(*endless_response(head.encode())):
         assert "too large; I take pictures of up to 25 MiB" in await fetch_error(LINK)
-    assert internet.bytes_sent < MAX_BYTES * 1.6  # the rest is in the system's buffers
+    assert internet.bytes_sent < MAX_BYTES * 1.6  # the rest is in socket buffers
 
 
-async def test_the_largest_picture_is_given_whole(internet):
+async def test_an_image_of_exactly_the_maximum_size_is_returned(internet):
     async with internet.serve(respond_with(b"\0" * MAX_BYTES)):
         assert len(await LinkFetcher().fetch(LINK)) == MAX_BYTES
 
@@ -445,24 +445,24 @@ async def test_the_largest_picture_is_given_whole(internet):
         b"",
     ],
 )
-async def test_an_answer_that_is_cut_off_or_no_answer_at_all_is_refused(internet, answer):
+async def test_a_truncated_or_invalid_response_is_refused(internet, answer):
     async with internet.serve_bytes(answer):
         assert "broke off" in await fetch_error(LINK)
 
 
-async def test_more_bytes_than_were_promised_are_not_read(internet):
+async def test_bytes_beyond_the_content_length_are_not_read(internet):
     answer = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 5\r\n\r\n"
     async with internet.serve_bytes(*endless_response(answer + b"hello")):
-        with suppress(UserError):  # if the rest comes soon enough to be noticed, the server counts as broken
+        with suppress(UserError):  # if the rest arrives early, the response counts as broken
             assert await LinkFetcher().fetch(LINK) == b"hello"
     assert internet.bytes_sent < MAX_BYTES
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "zstd", "identity, gzip"])
-async def test_a_compressed_answer_is_refused_unopened(internet, encoding):
+async def test_a_compressed_response_is_refused_without_decompressing(internet, encoding):
     bomb = gzip.compress(b"\0" * 2 * MAX_BYTES)
     async with internet.serve(respond_with(bomb, **{"Content-Encoding": encoding})):
-        assert "insists on compressing" in await fetch_error(LINK)
+        assert "sends it compressed" in await fetch_error(LINK)
 
 
 @pytest.mark.parametrize(
@@ -476,7 +476,7 @@ async def test_a_compressed_answer_is_refused_unopened(internet, encoding):
         ("nonsense", "it is not a picture"),
     ],
 )
-async def test_what_says_to_be_no_picture_is_refused(internet, kind, reason):
+async def test_a_content_type_other_than_an_image_is_refused(internet, kind, reason):
     async with internet.serve(respond_with(b"<html>", kind)):
         assert reason in await fetch_error(LINK)
 
@@ -484,15 +484,15 @@ async def test_what_says_to_be_no_picture_is_refused(internet, kind, reason):
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
-        (404, "there is nothing there (any more)"),
-        (410, "there is nothing there (any more)"),
-        (403, "it is not shown to everybody; attach the picture instead"),
-        (500, "the server there answered with the error 500"),
-        (206, "the server there answered with the error 206"),
-        (304, "the server there answered with the error 304"),
+        (404, "there is nothing at that address"),
+        (410, "there is nothing at that address"),
+        (403, "it is not public; attach the picture instead"),
+        (500, "the server answered with error 500"),
+        (206, "the server answered with error 206"),
+        (304, "the server answered with error 304"),
     ],
 )
-async def test_an_error_of_the_server_is_told(internet, status, reason):
+async def test_an_http_error_is_reported(internet, status, reason):
     async with internet.serve(respond_with(image_bytes(), status=status)):
         assert reason in await fetch_error(LINK)
 
@@ -500,17 +500,17 @@ async def test_an_error_of_the_server_is_told(internet, status, reason):
 @pytest.mark.parametrize(
     ("link", "reason"),
     [
-        ("http://nowhere.example/", "there is no server of that name"),
-        (LINK, "the server there does not answer"),
-        ("https://pictures.example/", "the server there does not answer"),
+        ("http://nowhere.example/", "that address does not exist"),
+        (LINK, "the server does not answer"),
+        ("https://pictures.example/", "the server does not answer"),
     ],
 )
-async def test_a_server_that_is_not_there_is_told(internet, link, reason):
+async def test_an_unreachable_server_is_reported(internet, link, reason):
     assert reason in await fetch_error(link)
 
 
 def certificate(folder: Path, host: str) -> ssl.SSLContext:
-    """Give a server's TLS with a certificate that nobody vouches for."""
+    """Return a server's TLS context with a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)
@@ -526,18 +526,18 @@ def certificate(folder: Path, host: str) -> ssl.SSLContext:
     return context
 
 
-async def test_a_server_that_nobody_vouches_for_is_refused(internet, tmp_path):
+async def test_a_server_with_an_untrusted_certificate_is_refused(internet, tmp_path):
     async with internet.serve(respond_with(image_bytes()), PUBLIC, 443, certificate(tmp_path, "pictures.example")):
-        assert "cannot prove that it is the right one" in await fetch_error("https://pictures.example/fox.png")
+        assert "the server has no valid certificate" in await fetch_error("https://pictures.example/fox.png")
     assert internet.requests == []
 
 
-async def test_a_server_that_speaks_no_tls_where_it_should_is_refused(internet):
+async def test_a_server_without_tls_on_the_https_port_is_refused(internet):
     async with internet.serve(respond_with(image_bytes()), PUBLIC, 443):
-        assert "cannot prove" in await fetch_error("https://pictures.example/fox.png")
+        assert "has no valid certificate" in await fetch_error("https://pictures.example/fox.png")
 
 
-# --- what is told, and to how many at once
+# --- error messages and concurrency
 
 
 @pytest.mark.parametrize(
@@ -548,20 +548,20 @@ async def test_a_server_that_speaks_no_tls_where_it_should_is_refused(internet):
         ("ftp://a/" + "x" * 5000, "ftp\\://a/" + "x" * 91 + "…"),
     ],
 )
-async def test_the_link_is_named_short_and_plain(link, shown):
+async def test_the_error_shows_the_link_shortened_and_escaped(link, shown):
     assert await fetch_error(link) == (
-        f"I cannot fetch {shown}: only links that begin with http\\:// or https\\:// lead to pictures."
+        f"I cannot fetch {shown}: picture links must start with http\\:// or https\\://."
     )
 
 
 @given(
     st.text(max_size=60).map(lambda rest: f"ftp://{rest}") | st.text(max_size=60).filter(lambda text: "://" not in text)
 )
-def test_whatever_is_typed_the_answer_is_a_complaint(link):
+def test_any_invalid_link_raises_a_user_error(link):
     assert asyncio.run(fetch_error(link)).startswith("I cannot fetch ")
 
 
-async def test_only_a_few_links_are_fetched_at_once_and_all_in_the_end(internet):
+async def test_concurrent_fetches_are_limited_and_all_complete(internet):
     now, most = 0, 0
     full, go = asyncio.Event(), asyncio.Event()
 
@@ -584,7 +584,7 @@ async def test_only_a_few_links_are_fetched_at_once_and_all_in_the_end(internet)
     assert most == link_fetcher.MAX_CONCURRENT
 
 
-# --- the stand-in's attachments
+# --- attachments of the fake Discord
 
 
 @pytest.fixture
@@ -595,14 +595,14 @@ async def fake_discord(internet: FakeInternet) -> AsyncIterator[FakeDiscord]:
 
 
 async def attachment(server: FakeDiscord, data: bytes) -> URL:
-    """Have somebody post a file, and give its link."""
+    """Post a file as a user, and return its link."""
     ada = server.world.add_user("ada")
     channel = server.world.add_channel(server.world.add_guild("Studio", ada))
     message = await server.person(ada).send(channel, "", UploadedFile("füchse & co.png", data))
     return URL(server.core.cdn_url(message.attachments[0]))
 
 
-async def test_a_picture_posted_at_the_stand_in_is_fetched(fake_discord):
+async def test_an_attachment_of_the_fake_discord_is_fetched(fake_discord):
     link = str(await attachment(fake_discord, image_bytes()))
     fetcher = LinkFetcher(Config(discord_api_url=fake_discord.api_url).fake_discord_origin)
     assert await fetcher.fetch(link) == image_bytes()
@@ -611,13 +611,13 @@ async def test_a_picture_posted_at_the_stand_in_is_fetched(fake_discord):
     )
 
 
-async def test_without_a_stand_in_its_pictures_are_as_private_as_all_else(fake_discord):
+async def test_without_a_fake_discord_origin_its_attachments_are_refused(fake_discord):
     link = str(await attachment(fake_discord, image_bytes()))
-    assert "it names the port" in await fetch_error(link)
+    assert "it names port" in await fetch_error(link)
     assert fake_discord.core.base_url in link
 
 
-async def test_nothing_else_of_the_stand_in_or_beside_it_is_asked(internet, fake_discord):
+async def test_nothing_but_attachments_of_the_fake_discord_is_fetched(internet, fake_discord):
     link = await attachment(fake_discord, image_bytes())
     fetcher = LinkFetcher(Config(discord_api_url=fake_discord.api_url).fake_discord_origin)
     for other in (
@@ -635,7 +635,7 @@ async def test_nothing_else_of_the_stand_in_or_beside_it_is_asked(internet, fake
     assert internet.connections == []
 
 
-async def test_an_attachment_that_does_not_exist_is_told(fake_discord):
+async def test_a_missing_attachment_is_reported(fake_discord):
     link = await attachment(fake_discord, image_bytes())
     fetcher = LinkFetcher(Config(discord_api_url=fake_discord.api_url).fake_discord_origin)
-    assert "there is nothing there" in await fetch_error(str(link.with_query(ex="0", hm="0")), fetcher)
+    assert "there is nothing at that address" in await fetch_error(str(link.with_query(ex="0", hm="0")), fetcher)

@@ -1,4 +1,4 @@
-"""What the settings want in the pictures' files: tried out at the start, refused by name."""
+"""Image metadata from the settings: tried at startup, refused with the setting's name."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from generation.prompt import parse_params
 
 @pytest.fixture
 def own_credentials(tmp_path: Path) -> Path:
-    """Give a file with a certificate and its key."""
+    """Create a file with a certificate and its key."""
     metadata_policy(Config(data_dir=tmp_path, signing_certificate="generated"))
     return tmp_path / "signature.pem"
 
 
-def test_without_a_setting_prompts_are_told_and_nobody_signs():
+def test_by_default_prompts_are_included_and_images_unsigned():
     assert metadata_policy(Config()) == MetadataPolicy(include_prompts=True, credentials=None)
 
 
 @pytest.mark.parametrize("certificate", ["", "generated"])
-def test_prompts_are_left_out_where_that_is_wanted(tmp_path, certificate):
+def test_prompts_can_be_left_out(tmp_path, certificate):
     config = Config(data_dir=tmp_path, pictures_without_prompts=True, signing_certificate=certificate)
     assert not metadata_policy(config).include_prompts
 
 
-def test_the_bots_own_credentials_are_kept_with_its_data(tmp_path):
+def test_generated_credentials_are_stored_in_the_data_folder(tmp_path):
     config = Config(data_dir=tmp_path, signing_certificate="generated")
     assert metadata_policy(config) == metadata_policy(config)
     assert [path.name for path in tmp_path.iterdir()] == ["signature.pem"]
 
 
-def test_the_owners_credentials_are_read(own_credentials):
+def test_the_operators_credentials_are_read(own_credentials):
     config = Config(signing_certificate=str(own_credentials), signing_key=own_credentials)
     assert (
         metadata_policy(config).credentials
@@ -54,13 +54,13 @@ def test_a_certificate_needs_its_key(own_credentials):
 
 
 @pytest.mark.parametrize("data_dir", ["missing", "file"])
-def test_credentials_that_cannot_be_kept_are_refused(tmp_path, data_dir):
+def test_credentials_that_cannot_be_stored_are_refused(tmp_path, data_dir):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"^SIGNING_CERTIFICATE cannot be used: .*signature\.new"):
         metadata_policy(Config(data_dir=tmp_path / data_dir, signing_certificate="generated"))
 
 
-def test_what_cannot_sign_is_refused_at_the_start(own_credentials, tmp_path):
+def test_credentials_that_cannot_sign_are_refused_at_startup(own_credentials, tmp_path):
     (tmp_path / "other").mkdir()
     metadata_policy(Config(data_dir=tmp_path / "other", signing_certificate="generated"))
     config = Config(signing_certificate=str(own_credentials), signing_key=tmp_path / "other" / "signature.pem")
@@ -69,15 +69,15 @@ def test_what_cannot_sign_is_refused_at_the_start(own_credentials, tmp_path):
 
 
 @pytest.mark.parametrize("library", ["cryptography", "c2pa"])
-def test_without_its_libraries_signing_is_refused_with_the_way_to_have_it(tmp_path, monkeypatch, library):
+def test_signing_without_its_libraries_names_the_install_command(tmp_path, monkeypatch, library):
     monkeypatch.setitem(sys.modules, library, None)
-    for ours in ("generation.files.c2pa_credentials", "generation.files.c2pa_signing"):
-        monkeypatch.delitem(sys.modules, ours, raising=False)
+    for module in ("generation.files.c2pa_credentials", "generation.files.c2pa_signing"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     with pytest.raises(ConfigError, match=r"pip install '\.\[c2pa\]'"):
         metadata_policy(Config(data_dir=tmp_path, signing_certificate="generated"))
 
 
-async def test_the_settings_reach_the_process_that_draws(tmp_path, tiny_model):
+async def test_the_settings_reach_the_gpu_process(tmp_path, tiny_model):
     config = Config(
         models=(str(tiny_model),),
         device="cpu",
@@ -87,10 +87,10 @@ async def test_the_settings_reach_the_process_that_draws(tmp_path, tiny_model):
         signing_certificate="generated",
     )
     worker = make_worker(config)
-    wanted = parse_params("a xylophone --steps 2", worker.registry)
+    params = parse_params("a xylophone --steps 2", worker.registry)
     try:
         await worker.start()
-        grid = await worker.generate(Generate("a", wanted, 0, 10**7), lambda _: None)
+        grid = await worker.generate(Generate("a", params, 0, 10**7), lambda _: None)
     finally:
         await worker.close()
     for file, kind in (*((tile, "png") for tile in grid.tiles), (grid.image, grid.suffix)):

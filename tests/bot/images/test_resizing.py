@@ -1,4 +1,4 @@
-"""Files made smaller still say how the picture was drawn, and that a machine drew it."""
+"""Shrunk files keep their parameters and a signature that marks them as AI-generated."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def signer(tmp_path_factory):
 
 
 class FakeStore:
-    """Knows one job."""
+    """A job store with one job."""
 
     def __init__(self, job):
         self.job = job
@@ -44,14 +44,14 @@ def png():
 
 
 def image_format(data):
-    """Read a signature as C2PA's own reader does, and give what it says of how the picture came to be."""
+    """Return the digital source type of a valid C2PA signature."""
     reader = c2pa.Reader("image/webp", io.BytesIO(data))
     assert reader.get_validation_state() == "Valid"
     (assertion,) = reader.get_active_manifest()["assertions"]
     return assertion["data"]["actions"][0]["digitalSourceType"].rpartition("/")[2]
 
 
-async def test_what_is_made_smaller_is_signed_and_described_as_it_was(signer):
+async def test_a_shrunk_image_keeps_its_parameters_and_is_signed_again(signer):
     job, suffix = make_job(), "png"
     data = signer.sign(png(), suffix, job.params)
     for _ in range(2):
@@ -64,7 +64,7 @@ async def test_what_is_made_smaller_is_signed_and_described_as_it_was(signer):
         data = small
 
 
-async def test_what_is_small_enough_stays_as_it_is(signer):
+async def test_an_image_that_fits_is_unchanged(signer):
     data = png()
     assert await ImageResizer(FakeStore(make_job()), signer).fit_to_limit(data, "png", len(data), make_job()) == (
         data,
@@ -72,7 +72,7 @@ async def test_what_is_small_enough_stays_as_it_is(signer):
     )
 
 
-async def test_a_picked_picture_is_not_called_one_that_was_drawn_from_another(signer):
+async def test_a_picked_tile_is_not_signed_as_an_edit_of_another_image(signer):
     grid = make_job()
     picked = replace(make_job(), action=Action.PICK, parent=Tile(grid.id, 0))
     picked = replace(picked, params=replace(picked.params, source=picked.parent))

@@ -81,7 +81,7 @@ async def test_a_job_cancelled_in_the_moment_it_is_shown_is_not_drawn(harness):
         await harness.imagine("a fox")
         await asyncio.wait_for(held.reached.wait(), 10)
         (job,) = services.queue.waiting
-        assert await services.store.cancel(job.id, "Cancelled.")
+        assert await services.db.jobs.cancel(job.id, "Cancelled.")
         held.release()
         await harness.imagine("an owl")
         await harness.result(text="owl")
@@ -114,14 +114,14 @@ async def test_a_cancelling_that_could_not_be_answered_is_still_shown(harness):
 
 
 async def test_an_edit_that_was_under_way_does_not_undo_what_the_cancelling_said(harness):
-    async with harness.bot() as services:
+    async with harness.bot():
         held = harness.server.faults.hold("PATCH", "/webhooks/*")
         notice = await (await harness.imagine("slow fox")).message()
         await asyncio.wait_for(held.reached.wait(), 10)
-        (job_id,) = services.tasks
+        (job_id,) = harness.tasks
         await harness.person(harness.ada).press(notice, "Cancel")
-        await eventually(lambda: job_id not in services.tasks or services.tasks[job_id].cancelling())
+        await eventually(lambda: job_id not in harness.tasks or harness.tasks[job_id].cancelling())
         held.release()
         await harness.server.wait_until(lambda: "Cancelled" in notice.content)
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
     assert "Cancelled" in notice.content

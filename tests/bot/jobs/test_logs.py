@@ -108,10 +108,10 @@ def test_the_text_names_the_job_once(text):
 
 async def test_a_job_is_named_from_the_interaction_to_the_picture(harness, lines):
     harness.server.faults.fail("DELETE", "/webhooks/*", status=403, times=100)
-    async with harness.bot() as services:
+    async with harness.bot():
         interaction = await harness.imagine("a fox")
         await harness.result()
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
     (job_id,) = {line["job"] for line in lines.all() if "job" in line}
     assert len(lines.for_job(job_id)) >= 2
     for line in lines.for_job(job_id):
@@ -126,9 +126,9 @@ async def test_after_a_restart_the_lines_say_still_whose_job_it_is(harness, line
         await harness.status_message("(25%)")
     before = len(lines.all())
     harness.release_slow_jobs()
-    async with harness.bot() as services:
+    async with harness.bot():
         await harness.result()
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
     after = [line for line in lines.all()[before:] if "job" in line]
     assert after
     assert {line["person"] for line in after} == {str(harness.ben.id)}
@@ -136,10 +136,10 @@ async def test_after_a_restart_the_lines_say_still_whose_job_it_is(harness, line
 
 
 async def test_a_pressed_button_logs_for_who_pressed_it(harness, lines):
-    async with harness.bot() as services:
+    async with harness.bot():
         await harness.imagine("a fox")
         grid = await harness.result()
         await harness.person(harness.ben).press(grid, "U1")
         await harness.result(text="Image #1")
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
     assert {line["person"] for line in lines.all() if "job" in line} == {str(harness.ada.id), str(harness.ben.id)}

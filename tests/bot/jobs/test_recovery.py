@@ -25,7 +25,7 @@ async def test_waiting_and_drawing_jobs_go_on_after_a_clean_stop(harness):
 
 
 async def test_a_stop_does_not_wait_for_a_step_that_takes_long(harness, monkeypatch):
-    monkeypatch.setattr("bot.services.STOP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("bot.jobs.tasks.STOP_TIMEOUT_S", 0.1)
     monkeypatch.setattr("generation.worker.worker.EXIT_GRACE", 0.1)
     async with harness.bot():
         await harness.imagine("stuck fox")
@@ -38,7 +38,7 @@ async def test_a_stop_does_not_wait_for_a_step_that_takes_long(harness, monkeypa
 
 
 async def test_a_job_reruns_after_a_lost_connection_once_its_long_step_ends(harness, monkeypatch):
-    monkeypatch.setattr("bot.services.STOP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("bot.jobs.tasks.STOP_TIMEOUT_S", 0.1)
     monkeypatch.setattr("bot.app.RECONNECT_PAUSES", (0.01,))
     async with harness.bot() as services:
         await harness.imagine("stuck fox")
@@ -49,7 +49,7 @@ async def test_a_job_reruns_after_a_lost_connection_once_its_long_step_ends(harn
         await harness.result(text="fox")
         await harness.server.wait_until(lambda: not harness.status_messages())
         assert not services.queue.running
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
     assert len(harness.results()) == 1
 
 
@@ -90,7 +90,7 @@ async def test_a_generated_but_unposted_result_is_posted_after_a_restart(harness
         held = harness.server.faults.hold("POST", f"/channels/{harness.channel.id}/messages")
         await harness.imagine("a fox")
         await asyncio.wait_for(held.reached.wait(), 10)
-        assert [record.state for record in await services.store.open_records()] == ["drawn"]
+        assert [record.state for record in await services.db.jobs.open_records()] == ["drawn"]
     harness.server.faults.clear()
     async with harness.bot():
         await harness.result()
@@ -115,8 +115,8 @@ async def test_an_ending_that_could_not_be_said_is_said_after_the_restart(harnes
         await harness.imagine("slow fox")
         notice = await harness.status_message("(25%)")
         (job,) = services.queue.running
-        await services.store.mark_failed(job.id, "It was not to be.")
-        await services.cancel(job.id)
+        await services.db.jobs.mark_failed(job.id, "It was not to be.")
+        await harness.tasks.cancel(job.id)
     async with harness.bot():
         await harness.server.wait_until(lambda: "It was not to be." in notice.content)
         assert notice.labels == ["Edit and retry"]
@@ -128,7 +128,7 @@ async def test_a_job_that_was_interrupted_too_often_is_given_up(harness):
         await harness.status_message("(25%)")
         (job,) = services.queue.running
         for _ in range(3):  # as often as the bot was killed meanwhile
-            await services.store.mark_running(job.id)
+            await services.db.jobs.mark_running(job.id)
     async with harness.bot():
         await harness.status_message("interrupted too often")
     assert not harness.results()
@@ -197,13 +197,13 @@ async def test_a_drawn_result_whose_sheet_is_gone_is_given_up_in_words(harness):
         cut = harness.server.faults.drop("POST", f"/channels/{harness.channel.id}/messages", times=100)
         await harness.imagine("a fox")
         await asyncio.wait_for(cut.reached.wait(), 10)
-        (record,) = await services.store.open_records()
-        sheet = services.images.grid_path(record.job.id, record.suffix)
+        (record,) = await services.db.jobs.open_records()
+        sheet = services.images.files.grid_path(record.job.id, record.suffix)
     harness.server.faults.clear()
     sheet.unlink()
     async with harness.bot() as services:
         await harness.status_message("Something went wrong")
-        assert (await services.store.get(record.job.id)).state == "failed"
+        assert (await services.db.jobs.get(record.job.id)).state == "failed"
 
 
 async def test_a_status_message_is_found_if_the_bot_died_before_recording_it(harness, monkeypatch):
@@ -214,7 +214,7 @@ async def test_a_status_message_is_found_if_the_bot_died_before_recording_it(har
             reached.set()
             await asyncio.Event().wait()
 
-        monkeypatch.setattr(services.store, "set_status_message", die)
+        monkeypatch.setattr(services.db.jobs, "set_status_message", die)
         await harness.imagine("a fox")
         await asyncio.wait_for(reached.wait(), 10)
     async with harness.bot():
@@ -242,9 +242,9 @@ async def test_a_picked_picture_whose_posting_was_cut_off_is_posted_once(harness
         await harness.person(harness.ada).press(grid, "U1")
         await asyncio.wait_for(held.reached.wait(), 10)
     harness.server.faults.clear()
-    async with harness.bot() as services:
+    async with harness.bot():
         await harness.result(text="Image #1")
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
     assert len(harness.results()) == 2
 
 
@@ -258,7 +258,7 @@ async def test_a_picked_image_that_was_only_recorded_is_posted_after_a_restart(h
             reached.set()
             await asyncio.Event().wait()
 
-        monkeypatch.setattr(services.store, "set_status_message", die)
+        monkeypatch.setattr(services.db.jobs, "set_status_message", die)
         await harness.person(harness.ada).press(grid, "U1")
         await asyncio.wait_for(reached.wait(), 10)
     async with harness.bot():
@@ -270,9 +270,9 @@ async def test_what_was_being_deleted_is_gone_after_a_restart(harness):
     async with harness.bot() as services:
         await harness.imagine("a fox")
         await harness.result()
-        await eventually(lambda: not services.tasks)
-        (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs")
-        await services.store.mark_deleted(row["id"])
+        await eventually(lambda: not harness.tasks)
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs")
+        await services.db.jobs.mark_deleted(row["id"])
     async with harness.bot():
         await eventually(lambda: not harness.results())
         await eventually(lambda: not list((harness.folder / "data").rglob(f"{row['id']}*")))

@@ -14,7 +14,7 @@ from tests.support.bot_harness import eventually
 
 async def set_placement(services, harness, delivery: ResultPlacement, gallery=None) -> None:
     await update_settings(
-        services.guilds,
+        services.db.guilds,
         Actor(harness.guild.id, harness.mod.id),
         "results",
         lambda now: replace(now, delivery=delivery, gallery=gallery and gallery.id),
@@ -72,11 +72,11 @@ async def test_where_the_place_is_gone_the_result_comes_where_it_was_asked_for(h
     gallery = harness.server.world.add_channel(harness.guild)
     async with harness.bot() as services:
         await set_placement(services, harness, delivery, gallery)
-        await services.threads.save(harness.ada.id, harness.channel.id, gallery.id)
+        await services.db.threads.save(harness.ada.id, harness.channel.id, gallery.id)
         del harness.server.world.channels[gallery.id]
         await harness.imagine("a fox")
         await harness.result()
-        assert await services.threads.find(harness.ada.id, harness.channel.id) is None
+        assert await services.db.threads.find(harness.ada.id, harness.channel.id) is None
 
 
 async def test_a_result_in_a_gallery_is_found_again_after_a_crash(harness):
@@ -85,11 +85,11 @@ async def test_a_result_in_a_gallery_is_found_again_after_a_crash(harness):
         await set_placement(services, harness, ResultPlacement.GALLERY, gallery)
         await harness.imagine("a fox")
         await harness.result(channel=gallery)
-        await eventually(lambda: not services.tasks)
-        (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs")
-        await services.store._connection.write("UPDATE jobs SET state = 'drawn', answer_id = NULL", {})
+        await eventually(lambda: not harness.tasks)
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs")
+        await services.db.jobs._connection.write("UPDATE jobs SET state = 'drawn', answer_id = NULL", {})
     async with harness.bot() as services:
         async with asyncio.timeout(20):
-            while (await services.store.get(row["id"])).result_message_id is None:  # noqa: ASYNC110 (nothing tells of it)
+            while (await services.db.jobs.get(row["id"])).result_message_id is None:  # noqa: ASYNC110 (nothing tells of it)
                 await asyncio.sleep(0.01)
     assert len(harness.results(gallery)) == 1

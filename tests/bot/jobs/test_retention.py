@@ -12,10 +12,10 @@ DAY = 24 * 3600
 
 async def test_buttons_of_a_forgotten_job_say_that_it_is_not_kept_any_more(harness, monkeypatch):
     monkeypatch.setattr(retention, "STARTUP_DELAY_S", 0.0)
-    async with harness.bot(retention_days=30) as services:
+    async with harness.bot(retention_days=30):
         await harness.imagine("a fox")
         grid = await harness.result()
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
     harness.server.world.clock.advance(31 * DAY)
     pictures = harness.folder / "data" / "tiles"
     assert list(pictures.rglob("*.png"))
@@ -34,11 +34,11 @@ async def test_an_expired_failed_job_says_so_and_keeps_its_prompt_to_copy(harnes
         await harness.imagine("huge fox")
         failed = await harness.status_message("too large")
         job_id = failed.buttons[0]["custom_id"].partition(":")[2]
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
     harness.server.world.clock.advance(31 * DAY)
     async with harness.bot(retention_days=30) as services:
         async with asyncio.timeout(10):
-            while await services.store.get(job_id):  # noqa: ASYNC110 (nothing tells of it)
+            while await services.db.jobs.get(job_id):  # noqa: ASYNC110 (nothing tells of it)
                 await asyncio.sleep(0.02)
         answer = await (await harness.person(harness.ada).press(failed, "Edit and retry")).message()
         assert answer.ephemeral
@@ -48,10 +48,10 @@ async def test_an_expired_failed_job_says_so_and_keeps_its_prompt_to_copy(harnes
 
 async def test_an_owner_may_choose_another_time_for_their_server(harness, monkeypatch):
     monkeypatch.setattr(retention, "STARTUP_DELAY_S", 0.0)
-    async with harness.bot() as services:
+    async with harness.bot():
         await harness.imagine("a fox")
         await harness.result()
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
         await harness.person(harness.mod).command("config retention", harness.channel, days=7)
         await eventually(lambda: any("7 days" in message.text for message in harness.server.messages(harness.channel)))
     harness.server.world.clock.advance(8 * DAY)

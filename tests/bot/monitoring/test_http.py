@@ -1,4 +1,4 @@
-"""What Prometheus and whoever asks for the bot's health are told."""
+"""Metrics and health over HTTP."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def port() -> int:
 
 
 class MonitoringClient:
-    """Somebody who watches the bot from outside."""
+    """A client of the monitoring endpoints."""
 
     def __init__(self, port: int, services, session: aiohttp.ClientSession) -> None:
         self.url, self.services, self.session = f"http://127.0.0.1:{port}", services, session
@@ -59,10 +59,10 @@ def monitored_bot(harness: BotHarness, port: int):
     async def monitored_bot() -> Iterator[MonitoringClient]:
         async with (
             harness.bot(metrics_port=port) as services,
-            serve_monitoring(services),
+            serve_monitoring(services, lambda: harness.client),
             aiohttp.ClientSession() as session,
         ):
-            await eventually(lambda: services.client and services.client.is_ready())
+            await eventually(lambda: harness.client and harness.client.is_ready())
             yield MonitoringClient(port, services, session)
 
     return monitored_bot
@@ -75,7 +75,7 @@ async def test_jobs_are_counted_and_timed(harness, monitored_bot):
         await harness.person(harness.ben).press(grid, "🔄")
         await harness.imagine("huge fox")
         await harness.server.wait_until(lambda: len(harness.results()) == 2)
-        await eventually(lambda: not client.services.tasks)
+        await eventually(lambda: not harness.tasks)
         found, text = await client.samples(), await client.text()
     assert found["atelier_jobs_total[imagine][waiting]"] == 2
     assert found["atelier_jobs_total[imagine][answered]"] == 1
@@ -93,7 +93,7 @@ async def test_jobs_are_counted_and_timed(harness, monitored_bot):
         assert private not in text
 
 
-async def test_what_is_under_way_is_measured(harness, monitored_bot):
+async def test_unfinished_jobs_are_measured(harness, monitored_bot):
     async with monitored_bot() as client:
         client.services.worker.capacity = 1
         await harness.imagine("slow fox")
@@ -120,19 +120,19 @@ async def test_restarts_of_the_worker_are_counted(harness, monitored_bot):
         assert (await client.samples())["atelier_worker_restarts_total"] == 2
 
 
-async def test_without_a_connection_it_is_not_healthy_until_there_is_one_again(harness, monitored_bot):
+async def test_the_bot_is_unhealthy_until_it_reconnects(harness, monitored_bot):
     async with monitored_bot() as client:
         held = harness.server.faults.hold("GET", "/gateway*", times=100)
         await harness.server.gateway.drop(4012)
         await eventually(lambda: held.hits)
-        status, troubles = await client.health()
-        assert (status, troubles) == (503, ["there is no connection to Discord"])
+        status, problems = await client.health()
+        assert (status, problems) == (503, ["not connected to Discord"])
         held.release()
-        await eventually(lambda: client.services.client.is_ready())
+        await eventually(lambda: harness.client.is_ready())
         assert await client.health() == (200, [])
 
 
-async def test_a_worker_that_takes_too_long_or_cannot_start_is_not_healthy(harness, monitored_bot, monkeypatch):
+async def test_a_worker_that_loads_too_long_or_is_broken_is_unhealthy(harness, monitored_bot, monkeypatch):
     async with monitored_bot() as client:
         worker = client.services.worker
         worker._set_state(Restarting("it fell over"))
@@ -145,18 +145,18 @@ async def test_a_worker_that_takes_too_long_or_cannot_start_is_not_healthy(harne
 
 async def test_a_database_that_is_unwritable_or_cannot_grow_is_unhealthy(harness, monitored_bot, monkeypatch):
     async with monitored_bot() as client:
-        await client.services.store._connection.fetch_all("PRAGMA query_only = ON")
+        await client.services.db.jobs._connection.fetch_all("PRAGMA query_only = ON")
         assert await client.health() == (503, ["the database cannot be written to"])
-        await client.services.store._connection.fetch_all("PRAGMA query_only = OFF")
+        await client.services.db.jobs._connection.fetch_all("PRAGMA query_only = OFF")
         assert await client.health() == (200, [])
         monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=2**20))
-        assert await client.health() == (503, ["only 1 MiB are free on the disk"])
+        assert await client.health() == (503, ["only 1 MiB of disk space left"])
 
 
-async def test_a_database_that_does_not_answer_is_not_waited_for(harness, monitored_bot, monkeypatch):
+async def test_a_database_that_does_not_answer_times_out(harness, monitored_bot, monkeypatch):
     monkeypatch.setattr(http, "DATABASE_TIMEOUT_S", 0.05)
     async with monitored_bot() as client:
-        connection, free = client.services.store._connection, threading.Event()
+        connection, free = client.services.db.jobs._connection, threading.Event()
         await connection._sqlite.create_function("wait", 0, free.wait)
         busy = asyncio.create_task(connection.fetch_all("SELECT wait()"))
         await asyncio.sleep(0)
@@ -168,19 +168,19 @@ async def test_a_database_that_does_not_answer_is_not_waited_for(harness, monito
 async def test_it_listens_on_loopback_only_and_not_at_all_by_default(harness, monitored_bot, port):
     async with monitored_bot():
         assert set(_is_listening(port)) == {"127.0.0.1"}
-    async with harness.bot() as services, serve_monitoring(services):
+    async with harness.bot() as services, serve_monitoring(services, lambda: harness.client):
         assert not _is_listening(port)
-        assert not services.store.watchers
+        assert not services.db.jobs._subscribers
 
 
 def _is_listening(port: int) -> list[str]:
     return [each.laddr.ip for each in psutil.Process().net_connections() if each.laddr.port == port and not each.raddr]
 
 
-async def test_a_port_that_is_taken_is_named(harness, port):
+async def test_a_port_in_use_is_named(harness, port):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port))
         taken.listen()
         with pytest.raises(ConfigError, match=f"METRICS_PORT {port}"):
-            async with harness.bot(metrics_port=port) as services, serve_monitoring(services):
+            async with harness.bot(metrics_port=port) as services, serve_monitoring(services, lambda: harness.client):
                 pass

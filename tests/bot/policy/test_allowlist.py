@@ -1,4 +1,4 @@
-"""The servers that may use the bot."""
+"""The allowlist of servers."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ OURS, OTHER = 1441155180072407040, 175928847299117063
         ((OURS,), None, False),
     ],
 )
-def test_a_list_closes_the_bot_to_other_servers_only(allowed, guild_id, refused):
+def test_only_servers_missing_from_a_nonempty_allowlist_are_denied(allowed, guild_id, refused):
     assert (denial_message(frozenset(allowed), guild_id) is not None) is refused
 
 
-async def test_another_server_is_told_so_privately_and_nothing_is_kept(harness):
+async def test_another_server_is_refused_privately_and_nothing_is_stored(harness):
     other = harness.server.world.add_guild("Other", harness.ada)
     channel = harness.server.world.add_channel(other)
     async with harness.bot(allowed_guilds=frozenset({harness.guild.id})) as services:
         answer = await (await harness.imagine("a fox", channel=channel)).message()
         assert answer.ephemeral
         assert "not open to this server" in answer.content
-        assert await services.store.open_records() == []
+        assert await services.db.jobs.open_records() == []
         assert not services.queue.waiting
         await harness.imagine("a fox")
         await harness.result()
@@ -51,7 +51,7 @@ async def test_a_user_install_works_in_direct_messages_but_not_in_other_servers(
         await harness.result(channel=direct)
 
 
-async def test_an_old_picture_cannot_be_used_once_its_server_is_off_the_list(harness):
+async def test_buttons_are_refused_once_their_server_is_off_the_allowlist(harness):
     async with harness.bot():
         await harness.imagine("a fox")
         grid = await harness.result()
@@ -63,28 +63,30 @@ async def test_an_old_picture_cannot_be_used_once_its_server_is_off_the_list(har
 
 
 @pytest.mark.parametrize(("command", "options"), [("settings", {}), ("help", {}), ("stealth", {}), ("info", {})])
-async def test_there_is_no_second_door_from_another_server(harness, command, options):
+async def test_no_command_works_from_another_server(harness, command, options):
     other = harness.server.world.add_guild("Other", harness.ada)
     channel = harness.server.world.add_channel(other)
     async with harness.bot(allowed_guilds=frozenset({harness.guild.id})) as services:
         answer = await (await harness.person(harness.ada).command(command, channel, **options)).message()
         assert (answer.ephemeral, "not open" in answer.content) == (True, True)
-        assert not await services.store._connection.fetch_all("SELECT * FROM preferences")
+        assert not await services.db.jobs._connection.fetch_all("SELECT * FROM preferences")
 
 
 @pytest.mark.parametrize("listed", [True, False])
-async def test_a_reaction_from_another_server_is_not_heard(harness, listed):
+async def test_a_reaction_from_another_server_is_ignored(harness, listed):
     heard = []
 
     async def hear(reaction: discord.RawReactionActionEvent) -> None:
         heard.append(reaction.user_id)
 
-    async with harness.bot() as services:
+    async with harness.bot():
         await harness.imagine("a fox")
         grid = await harness.result()
-        await eventually(lambda: not services.tasks)
-    async with harness.bot(allowed_guilds=frozenset({harness.guild.id if listed else OTHER})) as services:
-        services.client.add_listener(hear, "on_raw_reaction_add")
+        await eventually(lambda: not harness.tasks)
+    async with harness.bot(allowed_guilds=frozenset({harness.guild.id if listed else OTHER})):
+        harness.client.add_listener(hear, "on_raw_reaction_add")
         await harness.person(harness.ada).react(grid, "👋")
-        await (await harness.person(harness.ada).command("help", harness.channel)).message()  # which comes after it
+        await (
+            await harness.person(harness.ada).command("help", harness.channel)
+        ).message()  # its answer comes after the reaction was handled
     assert heard == ([harness.ada.id] if listed else [])

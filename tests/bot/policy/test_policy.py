@@ -1,4 +1,4 @@
-"""The one place that decides, on a real SQLite file with real jobs in it."""
+"""Policy decisions, on a real SQLite file with real jobs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOW = 1_000_000.0
 
 
 class PolicyHarness:
-    """A policy on a database of its own, and the means to set it."""
+    """A policy on its own database, with helpers to configure it."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -54,10 +54,12 @@ class PolicyHarness:
         await self.store.mark_generated(job.id, "webp", seconds)
         return job.id
 
-    async def authorize(self, prompt: str = "a fox", *, roles=(), places=(CHANNEL,), guild=GUILD, **ask):
-        who = RequestContext(guild_id=guild, channel_ids=frozenset(places), person_id=ADA, role_ids=frozenset(roles))
-        ask = {"action": Action.IMAGINE, "params": parse_params(prompt, REGISTRY)} | ask
-        return await self.policy.authorize(who, JobRequest(**ask))
+    async def authorize(self, prompt: str = "a fox", *, roles=(), channel_ids=(CHANNEL,), guild=GUILD, **changes):
+        context = RequestContext(
+            guild_id=guild, channel_ids=frozenset(channel_ids), person_id=ADA, role_ids=frozenset(roles)
+        )
+        request = {"action": Action.IMAGINE, "params": parse_params(prompt, REGISTRY)} | changes
+        return await self.policy.authorize(context, JobRequest(**request))
 
 
 def audit_entry() -> AuditEntry:
@@ -74,11 +76,11 @@ async def harness(tmp_path):
         yield PolicyHarness(connection)
 
 
-async def test_a_guild_that_set_nothing_allows_everything(harness):
-    terms = await harness.authorize(
+async def test_a_guild_without_settings_allows_everything(harness):
+    grant = await harness.authorize(
         action=Action.UPSCALE_CREATIVE_4, private=True, repeated=True, permuted=True, jobs=10
     )
-    assert (terms.settings, terms.limits, terms.speed, terms.warning) == (
+    assert (grant.settings, grant.limits, grant.speed, grant.warning) == (
         GuildSettings(),
         RoleLimits(),
         Speed.FAST,
@@ -95,28 +97,28 @@ async def test_a_guild_allows_only_its_models_but_existing_tiles_can_be_picked(h
     assert await harness.authorize(action=Action.PICK)
 
 
-async def test_a_guild_that_is_not_on_the_list_is_refused_politely(harness):
+async def test_a_guild_that_is_not_on_the_allowlist_is_refused(harness):
     harness.allowed = {7}
     with pytest.raises(PolicyDenied, match="not open to this server"):
         await harness.authorize()
     await harness.authorize(guild=None)
 
 
-async def test_rules_of_a_guild_do_not_hold_in_direct_messages(harness):
+async def test_rules_of_a_guild_do_not_apply_in_direct_messages(harness):
     await harness.guilds.block(audit_entry(), block())
     await harness.guilds.block_words(audit_entry(), {"fox": "refuse"})
     await harness.authorize(guild=None)
 
 
-async def test_elsewhere_people_are_told_where_to_go(harness):
+async def test_a_refusal_in_another_channel_names_the_allowed_ones(harness):
     await harness.set(channels=(CATEGORY, 77))
     with pytest.raises(PolicyDenied, match="Go to <#3>, <#77>"):
         await harness.authorize()
-    await harness.authorize(places=(CHANNEL, CATEGORY))  # a channel in the category
-    await harness.authorize(places=(500, 77))  # a thread in the channel
+    await harness.authorize(channel_ids=(CHANNEL, CATEGORY))  # a channel in the category
+    await harness.authorize(channel_ids=(500, 77))  # a thread in the channel
 
 
-async def test_private_pictures_can_be_switched_off(harness):
+async def test_private_images_can_be_turned_off(harness):
     await harness.set(stealth=False)
     await harness.authorize()
     with pytest.raises(PolicyDenied, match="--stealth"):
@@ -124,7 +126,7 @@ async def test_private_pictures_can_be_switched_off(harness):
 
 
 @pytest.mark.parametrize(
-    ("setting", "ask"),
+    ("setting", "request_changes"),
     [
         ("upscale_roles", {"action": Action.UPSCALE_CREATIVE_4}),
         ("repeat_roles", {"repeated": True}),
@@ -133,37 +135,40 @@ async def test_private_pictures_can_be_switched_off(harness):
         ("fast_roles", {"speed": Speed.FAST, "speed_is_explicit": True}),
     ],
 )
-async def test_a_feature_of_a_role_is_refused_to_others_by_name(harness, setting, ask):
+async def test_a_role_feature_is_refused_to_others_naming_the_role(harness, setting, request_changes):
     await harness.set(**{setting: (PATRONS,)})
     with pytest.raises(PolicyDenied, match=f"Only <@&{PATRONS}> may"):
-        await harness.authorize(**ask)
-    await harness.authorize(**ask, roles=(PATRONS,))
+        await harness.authorize(**request_changes)
+    await harness.authorize(**request_changes, roles=(PATRONS,))
     await harness.authorize()
 
 
-async def test_who_may_not_be_fast_and_did_not_insist_is_relaxed(harness):
+async def test_without_fast_mode_an_implicit_speed_becomes_relaxed(harness):
     await harness.set(fast_roles=(PATRONS,))
     assert (await harness.authorize()).speed is Speed.RELAX
     assert (await harness.authorize(roles=(PATRONS,))).speed is Speed.FAST
 
 
-async def test_so_many_jobs_at_once_are_allowed(harness):
+async def test_the_number_of_jobs_per_prompt_is_limited(harness):
     await harness.set(permutations=4)
     await harness.authorize(jobs=4)
-    with pytest.raises(PolicyDenied, match="makes 5 jobs, and 4"):
+    with pytest.raises(PolicyDenied, match="makes 5 jobs, but only 4"):
         await harness.authorize(jobs=5)
 
 
-async def test_size_and_steps_are_bounded_by_role(harness):
+async def test_size_and_steps_are_limited_by_role(harness):
     await harness.set(bounds={GUILD: RoleLimits(longest_side=600, steps=30), PATRONS: RoleLimits(longest_side=2000)})
     await harness.authorize()
-    for prompt, told in (("a fox --ar 3:1", "pixels long, and 600"), ("a fox --steps 31", "31 steps, and 30")):
-        with pytest.raises(PolicyDenied, match=told):
+    for prompt, message in (
+        ("a fox --ar 3:1", "pixels, and your limit here is 600"),
+        ("a fox --steps 31", "31 steps, and your limit here is 30"),
+    ):
+        with pytest.raises(PolicyDenied, match=message):
             await harness.authorize(prompt)
     await harness.authorize("a fox --ar 3:1", roles=(PATRONS,))
 
 
-async def test_jobs_of_the_last_day_are_counted(harness):
+async def test_jobs_of_the_last_24_hours_are_counted(harness):
     await harness.set(bounds={GUILD: RoleLimits(jobs_a_day=2)})
     await harness.add_job(ago=DAY_S + 1)
     await harness.add_job(ago=60, guild=7)
@@ -172,15 +177,15 @@ async def test_jobs_of_the_last_day_are_counted(harness):
     await harness.store.mark_failed(cancelled, "Out of paint.")
     await harness.add_job(ago=60)
     await harness.authorize()
-    with pytest.raises(PolicyDenied, match=r"2 jobs in 24 hours here, and had 1\. This would be 2 more"):
+    with pytest.raises(PolicyDenied, match=r"2 jobs in 24 hours, and you have used 1\. This request adds 2 more"):
         await harness.authorize(jobs=2)
     await harness.add_job(ago=30)
-    with pytest.raises(PolicyDenied, match="2 jobs in 24 hours here, and had 2"):
+    with pytest.raises(PolicyDenied, match="2 jobs in 24 hours, and you have used 2"):
         await harness.authorize()
     await harness.authorize(action=Action.PICK)
 
 
-async def test_cancelling_halfway_does_not_get_round_a_bound(harness):
+async def test_cancelling_a_running_job_does_not_bypass_a_limit(harness):
     await harness.set(bounds={GUILD: RoleLimits(jobs_a_day=1, gpu_seconds_a_day=8)})
     waiting, drawing = (make_job(id=new_job_id(), asked_at=NOW, requester=Requester(ADA, "ada")) for _ in range(2))
     await harness.store.add_job(replace(waiting, destination=replace(waiting.destination, guild_id=GUILD)))
@@ -188,25 +193,25 @@ async def test_cancelling_halfway_does_not_get_round_a_bound(harness):
     await harness.authorize()
     await harness.store.add_job(replace(drawing, destination=replace(drawing.destination, guild_id=GUILD)))
     await harness.store.mark_running(drawing.id)
-    harness.now += 7.5  # enough for many previews
+    harness.now += 7.5  # as long as many steps
     await harness.store.cancel(drawing.id, "Cancelled.")
-    with pytest.raises(PolicyDenied, match="1 job in 24 hours here, and had 1"):
+    with pytest.raises(PolicyDenied, match="1 job in 24 hours, and you have used 1"):
         await harness.authorize()
     assert (await harness.policy.usage(RequestContext(guild_id=GUILD, channel_ids=frozenset(), person_id=ADA)))[
         0
     ].seconds == 7.5
 
 
-async def test_drawing_time_of_the_last_day_is_counted(harness):
+async def test_drawing_time_of_the_last_24_hours_is_counted(harness):
     await harness.set(bounds={GUILD: RoleLimits(gpu_seconds_a_day=30)})
     await harness.add_job(ago=60, seconds=29.5)
     await harness.authorize()
     await harness.add_job(ago=60, seconds=0.5)
-    with pytest.raises(PolicyDenied, match="30 seconds of drawing time in 24 hours here, and used 30"):
+    with pytest.raises(PolicyDenied, match="30 seconds of drawing time in 24 hours, and you have used 30"):
         await harness.authorize()
 
 
-async def test_a_cooldown_says_how_long(harness):
+async def test_a_cooldown_names_the_remaining_seconds(harness):
     await harness.set(bounds={GUILD: RoleLimits(cooldown=60)})
     await harness.authorize()
     await harness.add_job(ago=15)
@@ -216,7 +221,7 @@ async def test_a_cooldown_says_how_long(harness):
     await harness.authorize()
 
 
-async def test_who_is_blocked_is_told_why_and_until_when(harness):
+async def test_a_blocked_person_reads_the_reason_and_the_end(harness):
     await harness.guilds.block(audit_entry(), block(until=NOW + 60))
     with pytest.raises(
         PolicyDenied, match=f"blocked you from using me in this server until <t:{int(NOW) + 60}:f>: spam"
@@ -226,7 +231,7 @@ async def test_who_is_blocked_is_told_why_and_until_when(harness):
     await harness.authorize()
 
 
-async def test_a_blocked_word_refuses_as_soon_as_it_is_set(harness):
+async def test_a_blocked_word_applies_as_soon_as_it_is_set(harness):
     await harness.authorize()
     await harness.guilds.block_words(audit_entry(), {"fox": "refuse"})
     with pytest.raises(PromptError, match="`fox`"):
@@ -237,13 +242,13 @@ async def test_a_blocked_word_refuses_as_soon_as_it_is_set(harness):
     assert (await harness.authorize()).warning is None
 
 
-async def test_ten_presses_in_one_moment_do_not_slip_through_a_bound(harness):
+async def test_ten_simultaneous_presses_do_not_exceed_a_limit(harness):
     await harness.set(bounds={GUILD: RoleLimits(jobs_a_day=3)})
-    who = RequestContext(guild_id=GUILD, channel_ids=frozenset({CHANNEL}), person_id=ADA)
+    context = RequestContext(guild_id=GUILD, channel_ids=frozenset({CHANNEL}), person_id=ADA)
 
     async def press() -> None:
         async with harness.policy.authorized(
-            who, JobRequest(action=Action.REROLL, params=parse_params("a fox", REGISTRY))
+            context, JobRequest(action=Action.REROLL, params=parse_params("a fox", REGISTRY))
         ):
             await harness.add_job()
 
@@ -251,7 +256,7 @@ async def test_ten_presses_in_one_moment_do_not_slip_through_a_bound(harness):
     assert [type(result) for result in results].count(PolicyDenied) == 7
 
 
-async def test_a_job_that_has_waited_is_looked_at_again(harness):
+async def test_a_job_that_has_waited_is_checked_again(harness):
     job = make_job(requester=Requester(ADA, "ada"))
     await harness.policy.reauthorize(job)
     await harness.guilds.block_words(audit_entry(), {"fox": "refuse"})
@@ -261,14 +266,14 @@ async def test_a_job_that_has_waited_is_looked_at_again(harness):
     await harness.guilds.block(audit_entry(), block())
     with pytest.raises(
         PolicyDenied, match=r"blocked you from using me in this server\.$"
-    ):  # why is no business of others
+    ):  # the reason is not for others
         await harness.policy.reauthorize(job)
     harness.allowed = {7}
     with pytest.raises(PolicyDenied, match="not open"):
         await harness.policy.reauthorize(job)
 
 
-async def test_usage_is_found_by_index(harness):
+async def test_usage_is_queried_by_index(harness):
     rows = await harness.connection.fetch_all(
         f"EXPLAIN QUERY PLAN {USAGE_TOTALS}", {"person": ADA, "guild": GUILD, "since": 0.0}
     )

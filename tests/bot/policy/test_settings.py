@@ -1,4 +1,4 @@
-"""What owners can set: through JSON and back, and the bounds of somebody with several roles."""
+"""Guild settings: loading and storing as JSON, and the limits of several roles."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FULL = GuildSettings(
 
 
 @pytest.mark.parametrize("settings", [GuildSettings(), FULL], ids=["nothing set", "everything set"])
-def test_settings_are_the_same_after_a_trip_through_json(settings):
+def test_settings_survive_a_round_trip_through_json(settings):
     assert from_dict(json.loads(json.dumps(to_dict(settings)))) == settings
 
 
@@ -56,20 +56,20 @@ def test_only_values_that_differ_from_the_defaults_are_stored():
     assert to_dict(GuildSettings(stealth=False)) == {"stealth": False}
 
 
-def test_what_another_version_wrote_is_no_trouble():
+def test_settings_of_another_version_can_be_loaded():
     assert from_dict({"no_longer_known": 1, "bounds": {"5": {"running": 2, "gone": 3}}}).bounds == {
         5: RoleLimits(running=2)
     }
 
 
-def test_of_several_roles_the_most_generous_counts_bound_by_bound():
+def test_of_several_roles_the_most_generous_value_of_each_limit_applies():
     assert FULL.limits_for(GUILD, []) == RoleLimits(running=1, jobs_a_day=10, cooldown=60)
     assert FULL.limits_for(GUILD, [PATRONS, HELPERS]) == RoleLimits(running=1, jobs_a_day=100, cooldown=5, steps=50)
     assert GuildSettings().limits_for(GUILD, [PATRONS]) == RoleLimits()
 
 
 @pytest.mark.parametrize("name", LIMIT_RANGES)
-def test_a_bound_that_makes_no_sense_is_refused_with_what_does(name):
+def test_a_limit_out_of_range_is_refused_naming_the_range(name):
     least, most = LIMIT_RANGES[name]
     assert (check_limit(name, least), check_limit(name, most)) == (least, most)
     for value in (-1, most + 1):

@@ -1,4 +1,4 @@
-"""The owners' settings in words."""
+"""The summary of a server's settings."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_five_hundred_channels_and_two_hundred_roles_fit_into_one_message():
     assert "and 198 more roles" in text
 
 
-def test_what_there_is_room_for_is_named():
+def test_all_names_are_shown_if_there_is_room():
     roles = tuple(range(GUILD + 1, GUILD + 16))
     text = settings_summary(GuildSettings(fast_roles=roles), GUILD, 0)
     assert all(f"<@&{role}>" in text for role in roles)
 
 
 @pytest.mark.parametrize(("delivery", "words"), [(each, words) for each, words in PLACEMENT_LABELS.items()])
-def test_where_results_go_is_said_in_the_words_in_which_it_is_chosen(delivery, words):
+def test_the_summary_uses_the_labels_of_the_result_placements(delivery, words):
     settings = GuildSettings(delivery=delivery, gallery=GUILD if delivery is ResultPlacement.GALLERY else None)
     shown = "in the gallery <#" if delivery is ResultPlacement.GALLERY else f"in {words}"
     assert shown in settings_summary(settings, GUILD, 0)

@@ -1,4 +1,4 @@
-"""Owners who change settings at the same time."""
+"""Concurrent updates of a guild's settings."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ async def test_concurrent_changes_by_two_owners_lose_nothing(guilds):
     settings = from_dict((await guilds.settings(GUILD)).values)
     assert sorted(settings.channels) == list(range(20))
     assert not settings.stealth
-    acts = await guilds.audit_entries(GUILD, limit=100)
-    assert len(acts) == 21, "the same change made again is none"
+    entries = await guilds.audit_entries(GUILD, limit=100)
+    assert len(entries) == 21, "a repeated change is not logged"
 
 
-async def test_a_change_that_is_refused_leaves_everything_as_it_was(guilds):
+async def test_a_refused_change_stores_nothing(guilds):
     def refuse(settings: GuildSettings) -> GuildSettings:
         raise UserError("No.")
 

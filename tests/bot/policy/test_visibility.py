@@ -1,4 +1,4 @@
-"""Pictures that the classifier takes for sensitive: shown, hidden or withheld."""
+"""Images that the classifier flags: shown, spoilered or withheld."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.bot_harness import eventually
 
 @pytest.fixture
 def nsfw_channel(harness):
-    """Give an age-restricted channel."""
+    """Add an age-restricted channel."""
     return harness.server.world.add_channel(harness.guild, "attic", nsfw=True)
 
 
@@ -20,7 +20,7 @@ def is_spoilered(message) -> bool:
     return all(attachment.filename.startswith("SPOILER_") for attachment in message.attachments)
 
 
-async def test_a_sensitive_picture_is_hidden_but_not_where_it_may_be_seen(harness, nsfw_channel):
+async def test_an_nsfw_image_is_spoilered_outside_age_restricted_channels(harness, nsfw_channel):
     async with harness.bot(sensitive_classifier="nsfw"):
         await harness.imagine("a naked fox")
         assert is_spoilered(await harness.result())
@@ -30,19 +30,19 @@ async def test_a_sensitive_picture_is_hidden_but_not_where_it_may_be_seen(harnes
         assert not is_spoilered(await harness.result(text="an owl"))
 
 
-async def test_in_a_server_that_a_directory_lists_it_is_hidden_everywhere(harness, nsfw_channel):
+async def test_in_a_discoverable_server_nsfw_images_are_always_spoilered(harness, nsfw_channel):
     harness.guild.features.append("DISCOVERABLE")
     async with harness.bot(sensitive_classifier="nsfw"):
         await harness.imagine("a naked fox", channel=nsfw_channel)
         assert is_spoilered(await harness.result(channel=nsfw_channel))
 
 
-async def test_tiles_and_reposts_of_a_sensitive_grid_are_hidden_too(harness, nsfw_channel):
+async def test_tiles_and_reposts_of_an_nsfw_grid_are_spoilered_too(harness, nsfw_channel):
     async with harness.bot(sensitive_classifier="nsfw") as services:
         await harness.imagine("a naked fox", channel=nsfw_channel)
         grid = await harness.result(channel=nsfw_channel)
-        await eventually(lambda: not services.tasks)
-        (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs")
+        await eventually(lambda: not harness.tasks)
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs")
         shown = await harness.person(harness.ada).command("show", harness.channel, job=row["id"])
         await eventually(lambda: (shown.messages and shown.messages[-1].attachments) or False)
         assert is_spoilered(shown.messages[-1])
@@ -52,25 +52,25 @@ async def test_tiles_and_reposts_of_a_sensitive_grid_are_hidden_too(harness, nsf
         assert is_spoilered(await harness.result(text="Image #1"))
 
 
-async def test_no_preview_is_shown_before_anybody_has_looked(harness, nsfw_channel):
+async def test_no_preview_is_shown_before_the_classifier_has_run(harness, nsfw_channel):
     async with harness.bot(sensitive_classifier="nsfw"):
         await harness.imagine("slow fox")
-        notice = await harness.status_message("(25%)")
+        status_message = await harness.status_message("(25%)")
         await harness.imagine("slow owl", channel=nsfw_channel)
         with_preview = await harness.server.wait_for(nsfw_channel, lambda message: message.attachments, 20)
         assert "slow owl" in with_preview.content
-        assert not notice.attachments
+        assert not status_message.attachments
         harness.release_slow_jobs()
         await harness.result()
 
 
-async def test_a_picture_is_withheld_and_not_kept_where_the_owners_want_that(harness):
+async def test_a_withheld_image_is_neither_posted_nor_kept(harness):
     async with harness.bot(sensitive_classifier="nsfw") as services:
         await run_config(harness, "sensitive", pictures="withheld")
         await harness.imagine("a naked fox")
         await harness.status_message("age-restricted channels only")
         assert not harness.results()
-        (row,) = await services.store._connection.fetch_all("SELECT id, state FROM jobs")
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id, state FROM jobs")
         assert row["state"] == JobState.FAILED
         assert not list((harness.folder / "data").rglob(f"{row['id']}*"))
 
@@ -79,8 +79,8 @@ async def test_a_withheld_result_leaves_no_thread_and_cannot_be_reposted(harness
     async with harness.bot(sensitive_classifier="nsfw") as services:
         await harness.imagine("a naked fox", channel=nsfw_channel)
         await harness.result(channel=nsfw_channel)
-        await eventually(lambda: not services.tasks)
-        (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs")
+        await eventually(lambda: not harness.tasks)
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs")
         await run_config(harness, "sensitive", pictures="withheld")
         await run_config(harness, "results", where="a thread for each job")
         shown = await harness.person(harness.ada).command("show", harness.channel, job=row["id"])
@@ -90,7 +90,7 @@ async def test_a_withheld_result_leaves_no_thread_and_cannot_be_reposted(harness
         assert not any(channel.is_thread for channel in harness.server.world.channels.values())
 
 
-async def test_what_was_for_a_gallery_that_is_gone_is_withheld_elsewhere(harness, nsfw_channel):
+async def test_an_nsfw_image_for_a_deleted_gallery_is_withheld(harness, nsfw_channel):
     async with harness.bot(sensitive_classifier="nsfw") as services:
         await run_config(harness, "sensitive", pictures="withheld")
         await run_config(harness, "results", where="a gallery", gallery=nsfw_channel)
@@ -98,11 +98,11 @@ async def test_what_was_for_a_gallery_that_is_gone_is_withheld_elsewhere(harness
         await harness.imagine("a naked fox")
         await harness.status_message("age-restricted channels only")
         assert not harness.results()
-        (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs")
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs")
         assert not list((harness.folder / "data").rglob(f"{row['id']}*"))
 
 
-async def test_what_has_to_come_by_direct_message_is_hidden_there(harness):
+async def test_an_nsfw_image_sent_by_direct_message_is_spoilered(harness):
     flagged = harness.server.world.add_channel(harness.guild, "attic", nsfw=True, bot_denied=permissions.SEND_MESSAGES)
     async with harness.bot(sensitive_classifier="nsfw"):
         await harness.imagine("a naked slow fox", channel=flagged)

@@ -1,4 +1,4 @@
-"""Blocked words: found where they are hidden, not where they are part of another word."""
+"""Blocked words: found when disguised, but not inside other words."""
 
 from __future__ import annotations
 
@@ -93,30 +93,30 @@ def test_a_blocked_word_is_found_however_it_is_written(text):
         "",
     ],
 )
-def test_an_innocent_word_is_let_through(text):
+def test_an_innocent_word_is_allowed(text):
     assert find_matches(text) == set()
 
 
 @pytest.mark.parametrize("text", ["naked man", "naked   man", "NAKED\nMan", "a naked, man", "nak3d m4n"])
-def test_a_phrase_is_found_across_what_parts_its_words(text):
+def test_a_phrase_is_found_across_its_separators(text):
     assert find_matches(text) == {"naked man"}
 
 
 @pytest.mark.parametrize("text", ["zombie", "zombies", "a ZOMBified face", "z0mbie", "z o m b i e"])
-def test_a_star_takes_every_word_that_begins_so(text):
+def test_a_star_matches_every_word_with_that_prefix(text):
     assert find_matches(text) == {"zomb*"}
 
 
-def test_what_is_found_carries_its_mode():
+def test_a_match_has_its_rule():
     assert BLOCKED.find("blood") == [WordMatch("blood", WordRule.WARN)]
 
 
-def test_no_words_find_nothing():
+def test_an_empty_filter_finds_nothing():
     assert WordFilter({}).find("gore, anything") == []
 
 
 @given(st.text())
-def test_any_text_can_be_looked_through(text):
+def test_any_text_can_be_searched(text):
     BLOCKED.find(text)
 
 
@@ -133,12 +133,12 @@ def test_a_refusal_names_every_word_as_the_owners_wrote_it():
         check_prompt(BLOCKED, parse_params("g0re with zombies", REGISTRY))
 
 
-def test_a_warning_lets_the_prompt_through():
+def test_a_warning_does_not_refuse_the_prompt():
     assert "`blood`" in (check_prompt(BLOCKED, parse_params("a blood moon", REGISTRY)) or "")
     assert check_prompt(BLOCKED, parse_params("a moon", REGISTRY)) is None
 
 
-def test_a_word_may_be_allowed_as_something_to_keep_out():
+def test_a_word_can_be_allowed_after_no_only():
     assert check_prompt(BLOCKED, parse_params("a circus --no clown", REGISTRY)) is None
     with pytest.raises(PromptError, match="`clown`"):
         check_prompt(BLOCKED, parse_params("a clown", REGISTRY))
@@ -148,20 +148,20 @@ def test_a_word_may_be_allowed_as_something_to_keep_out():
 
 
 @pytest.mark.parametrize("part", ["gore::2 moon", "moon:: gore::-1", "moon::2 gore"])
-def test_every_part_of_a_multi_prompt_is_looked_at(part):
+def test_every_part_of_a_multi_prompt_is_checked(part):
     with pytest.raises(PromptError, match="`gore`"):
         check_prompt(BLOCKED, parse_params(f"{part} sky::3", REGISTRY))
 
 
 @pytest.mark.parametrize(("typed", "kept"), [("  Naked   MAN ", "naked man"), ("zomb*", "zomb*"), ("日本", "日本")])
-def test_a_phrase_is_kept_tidily(typed, kept):
+def test_a_phrase_is_stored_normalized(typed, kept):
     assert check_phrase(typed) == kept
 
 
 @pytest.mark.parametrize(
     "typed", ["", "   ", "g.*e|x", "(gore)", "[a-z]", "a\\b", "*", "ab*", "go*re", "!!!", "x" * 101, "a`b"]
 )
-def test_what_is_no_plain_word_is_refused(typed):
+def test_anything_but_a_plain_word_is_refused(typed):
     with pytest.raises(UserError):
         check_phrase(typed)
 
@@ -181,8 +181,8 @@ def test_a_refusal_names_ten_words_and_counts_the_rest():
 
 
 @pytest.mark.parametrize("text", ["g" * 6000, "a " * 3000, "a-" * 3000, "$a" * 3000, "ab " * 2000])
-def test_no_prompt_keeps_everybody_waiting(text):
+def test_no_prompt_takes_long_to_check(text):
     words = WordFilter({" ".join("ab" * 25): "refuse", "zomb*": "refuse"})
-    begun = time.process_time()
+    started = time.process_time()
     words.find(text)
-    assert time.process_time() - begun < 0.3
+    assert time.process_time() - started < 0.3

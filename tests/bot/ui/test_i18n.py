@@ -1,27 +1,54 @@
-"""What is translated is translated whole, and people hear the language of their server."""
+"""Every text is translated, and people read the language of their server."""
 
 from __future__ import annotations
 
 import ast
+import gettext
+import io
 import string
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import read_mo, write_mo
 
-from bot.ui import job_text
-from bot.ui.i18n import CATALOGUES
+from bot.ui import i18n, job_text
+from bot.ui.i18n import CATALOGUES, set_locale, tr, trn
+from scripts.translations import (
+    TEMPLATE,
+    catalogue_path,
+    extract,
+    extract_calls,
+    is_translated,
+    languages,
+    main,
+    messages,
+    read,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def translatable_texts():
-    """Give every text in the code that is handed to `tr`, and the wording's labels, which are chosen by the action."""
-    texts = set(job_text._ACTION_LABELS.values()) | set(job_text._SPEED_LABELS.values()) - {""}
-    for path in (path for top in ("bot", "cogs") for path in (ROOT / top).rglob("*.py")):
+def calls(names):
+    """Yield every call of the functions `names` in the code, with its file."""
+    for path in (path for top in ("bot", "cogs") for path in sorted((ROOT / top).rglob("*.py"))):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            match node:
-                case ast.Call(func=ast.Name(id="tr"), args=[ast.Constant(value=str(text))]):
-                    texts.add(text)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+                yield path.relative_to(ROOT).as_posix(), node
+
+
+def translatable_texts():
+    """Return every text in the code that is passed to `tr` or `trn`, and the labels chosen by action and speed."""
+    texts = set(job_text._ACTION_LABELS.values()) | set(job_text._SPEED_LABELS.values())
+    for _, node in calls({"tr", "trn"}):
+        match node:
+            case ast.Call(func=ast.Name(id="tr"), args=[ast.Constant(value=str(text))]):
+                texts.add(text)
+            case ast.Call(
+                func=ast.Name(id="trn"), args=[ast.Constant(value=str(one)), ast.Constant(value=str(many)), *_]
+            ):
+                texts.add((one, many))
     return texts - {""}
 
 
@@ -29,16 +56,131 @@ def placeholders(text):
     return sorted(name for _, name, _, _ in string.Formatter().parse(text) if name)
 
 
+def forms(text):
+    return [text] if isinstance(text, str) else list(text)
+
+
+def translated_in(locale, function, *args, **values):
+    """Return what `function` returns in a language, without setting the language of the test."""
+
+    def call():
+        set_locale(locale)
+        return function(*args, **values)
+
+    return copy_context().run(call)
+
+
+@pytest.fixture
+def catalogue_with_plural(monkeypatch):
+    """Install a language whose catalogue has one plural text and one text that is only guessed."""
+    catalogue = Catalog(locale="pl", fuzzy=False)
+    catalogue.add(
+        ("{n} job of {of}", "{n} jobs of {of}"), ("{n} zadanie z {of}", "{n} zadania z {of}", "{n} zadań z {of}")
+    )
+    catalogue.add("next", "guessed", flags=["fuzzy"])
+    file = io.BytesIO()
+    write_mo(file, catalogue)
+    file.seek(0)
+    monkeypatch.setitem(CATALOGUES, "pl", gettext.GNUTranslations(file))
+
+
+def test_there_is_a_german_catalogue():
+    assert list(CATALOGUES) == languages()
+    assert "de" in CATALOGUES
+
+
+def test_the_template_has_every_text_of_the_code_and_nothing_else():
+    assert messages(extract()).keys() == translatable_texts()
+    assert messages(read(TEMPLATE)).keys() == translatable_texts()
+
+
 @pytest.mark.parametrize("language", CATALOGUES)
 def test_every_text_is_translated_and_nothing_else(language):
-    assert CATALOGUES[language].keys() == translatable_texts()
+    catalogue = read(catalogue_path(language), language)
+    assert messages(catalogue).keys() == translatable_texts()
+    assert [message.id for message in messages(catalogue).values() if not is_translated(message)] == []
+    assert not catalogue.obsolete
 
 
 @pytest.mark.parametrize("language", CATALOGUES)
-def test_a_translation_has_the_places_of_the_text_and_its_white_space(language):
-    for english, other in CATALOGUES[language].items():
-        assert placeholders(other) == placeholders(english)
-        assert (other[:1] == " ", other[-1:] == " ") == (english[:1] == " ", english[-1:] == " ")
+def test_a_translation_keeps_the_placeholders_and_outer_spaces(language):
+    catalogue = read(catalogue_path(language), language)
+    for message in messages(catalogue).values():
+        english = forms(message.id)[-1]
+        for other in forms(message.id) + forms(message.string):
+            assert placeholders(other) == placeholders(english)
+            assert (other[:1] == " ", other[-1:] == " ") == (english[:1] == " ", english[-1:] == " ")
+
+
+@pytest.mark.parametrize("language", CATALOGUES)
+def test_the_compiled_catalogue_is_current(language):
+    with catalogue_path(language, "mo").open("rb") as file:
+        compiled = read_mo(file)
+    source = read(catalogue_path(language), language)
+    assert compiled.plural_forms == source.plural_forms
+    assert {key: forms(message.string) for key, message in messages(compiled).items()} == {
+        key: forms(message.string) for key, message in messages(source).items()
+    }
+
+
+def test_only_the_labels_of_jobs_are_translated_from_a_table():
+    not_literal = {
+        path
+        for path, node in calls({"tr", "trn"})
+        for text in (node.args[:1] if node.func.id == "tr" else node.args[:2])
+        if not isinstance(text, ast.Constant)
+    }
+    assert not_literal == {"bot/ui/job_text.py"}
+
+
+def test_texts_inside_f_strings_and_of_modules_are_extracted():
+    code = b"""f"- {tr('one')} {i18n.tr('two')}"\ntrn("a job", "jobs", count)\ntr(label)\nother("three")"""
+    found = [(name, texts) for _, name, texts, _ in extract_calls(io.BytesIO(code), {"tr", "trn"}, (), {})]
+    assert found == [("tr", ["one"]), ("tr", ["two"]), ("trn", ["a job", "jobs", None]), ("tr", [None])]
+
+
+def test_an_update_keeps_translations_and_a_second_one_changes_nothing(tmp_path, monkeypatch):
+    for name in ("LOCALES", "TEMPLATE"):
+        monkeypatch.setattr(f"scripts.translations.{name}", tmp_path / ("atelier.pot" if name == "TEMPLATE" else ""))
+    source = catalogue_path("de")
+    source.parent.mkdir(parents=True)
+    source.write_bytes((i18n.LOCALES / "de" / "LC_MESSAGES" / "atelier.po").read_bytes())
+    main(["fr"])
+    first = {path: path.read_bytes() for path in tmp_path.rglob("atelier.*")}
+    assert len(first) == 5
+    assert messages(read(source, "de"))["waiting"].string == "wartet"
+    assert not any(map(is_translated, messages(read(catalogue_path("fr"), "fr")).values()))
+    main()
+    assert {path: path.read_bytes() for path in first} == first
+
+
+def test_a_text_is_english_where_there_is_no_translation():
+    assert translated_in("de", tr, "waiting") == "wartet"
+    assert translated_in("en", tr, "waiting") == "waiting"
+    assert translated_in("xx", tr, "waiting") == "waiting"
+    assert translated_in("de", tr, "in no catalogue") == "in no catalogue"
+    assert translated_in("xx", trn, "{n} job", "{n} jobs", 1) == "1 job"
+    assert translated_in("xx", trn, "{n} job", "{n} jobs", 0) == "0 jobs"
+
+
+def test_placeholders_are_filled_only_where_there_are_values():
+    assert translated_in("de", tr, "number {position}", position=4) == "Platz 4"
+    assert translated_in("de", tr, "number {position}") == "Platz {position}"
+    assert translated_in("de", tr, "{not a placeholder") == "{not a placeholder"
+
+
+def test_an_empty_text_stays_empty():
+    assert translated_in("de", tr, "") == ""
+    assert translated_in("de", tr, "", number=1) == ""
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, "1 zadanie z 9"), (3, "3 zadania z 9"), (5, "5 zadań z 9")])
+def test_a_plural_has_the_forms_of_its_language(catalogue_with_plural, n, expected):
+    assert translated_in("pl", trn, "{n} job of {of}", "{n} jobs of {of}", n, of=9) == expected
+
+
+def test_a_guessed_translation_is_not_used(catalogue_with_plural):
+    assert translated_in("pl", tr, "next") == "next"
 
 
 async def set_language(harness, language):

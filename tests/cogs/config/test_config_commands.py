@@ -1,4 +1,4 @@
-"""/config as the owners of a server use it, at the stand-in, and what their rules do to everybody's jobs."""
+"""/config against the fake Discord, and the effect of its rules on jobs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from discord import Permissions
 from bot.policy.settings import GuildSettings
 from bot.policy.updates import Actor, update_settings
 from cogs.config.panel import PANEL_TTL_S
+from cogs.config.panel_fields import FIELDS, parse_selection
+from generation.errors import UserError
 from preview import UploadedFile
 from preview.state.world import Overwrite, walk_components
 from preview.users.options import UserActionError
@@ -18,13 +20,13 @@ from tests.support.bot_harness import eventually, red_png
 
 
 async def run_config(harness, name, /, user=None, **options):
-    """Use a subcommand of /config and give the answer's text."""
+    """Run a subcommand of /config and return the text of its response."""
     interaction = await harness.person(user or harness.mod).command(f"config {name}", harness.channel, **options)
     return (await interaction.message()).content
 
 
 async def private_text(interaction):
-    """Give the private answer to an interaction."""
+    """Return the text of an ephemeral response."""
     message = await interaction.message()
     assert message.ephemeral
     return message.content
@@ -38,21 +40,21 @@ async def guild_settings(services, harness):
     return await services.policy.settings(harness.guild.id)
 
 
-async def test_only_those_who_manage_the_server_are_offered_it(harness):
+async def test_config_needs_manage_server(harness):
     async with harness.bot():
         await run_config(harness, "stealth", allowed=False)
         with pytest.raises(UserActionError):
             await run_config(harness, "stealth", user=harness.ada, allowed=True)
 
 
-async def test_it_is_not_offered_in_direct_messages(harness):
+async def test_config_is_not_available_in_direct_messages(harness):
     async with harness.bot():
         direct = harness.server.world.dm_channel(harness.mod, harness.server.world.bot)
         with pytest.raises(UserActionError):
             await harness.person(harness.mod).command("config stealth", direct, allowed=True)
 
 
-async def test_each_setting_is_answered_kept_and_in_the_audit(harness):
+async def test_each_setting_is_confirmed_stored_and_audited(harness):
     role = harness.server.world.add_role(harness.guild, "patrons")
     changes = {
         "defaults": ({"parameters": "--ar 3:2  --no text"}, "Defaults: --ar 3:2 --no text."),
@@ -62,14 +64,14 @@ async def test_each_setting_is_answered_kept_and_in_the_audit(harness):
         "limits": ({"role": role, "jobs_a_day": 5, "cooldown": 0}, f"Limits of <@&{role.id}>: 5 jobs a day"),
         "permutations": ({"most": 4}, "Jobs of one prompt: 4."),
         "stealth": ({"allowed": False}, "Private pictures: not allowed."),
-        "retention": ({"days": 30}, "Pictures are kept: 30 days."),
+        "retention": ({"days": 30}, "Picture retention: 30 days."),
         "log": ({"channel": harness.channel}, f"Log channel: <#{harness.channel.id}>."),
         "sensitive": ({"pictures": "withheld"}, "Sensitive pictures: withheld."),
     }
     async with harness.bot():
-        for name, (options, told) in changes.items():
-            assert told in await run_config(harness, name, **options)
-    async with harness.bot() as services:  # and all of it is there after a restart
+        for name, (options, expected) in changes.items():
+            assert expected in await run_config(harness, name, **options)
+    async with harness.bot() as services:  # everything is still there after a restart
         panel, audit = await run_config(harness, "panel"), await run_config(harness, "audit")
         kept = await guild_settings(services, harness)
     for words in ("`--ar 3:2 --no text`", "30 days", "withheld", "not allowed", f"<@&{role.id}>", "5 jobs a day"):
@@ -80,29 +82,29 @@ async def test_each_setting_is_answered_kept_and_in_the_audit(harness):
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "told"),
+    ("name", "options", "expected"),
     [
         ("defaults", {"parameters": "--ar x"}, "--ar"),
         ("defaults", {"parameters": "a fox"}, "fox"),
-        ("channels", {}, "Say what to change"),
-        ("feature", {"feature": "fast mode"}, "Say what to change"),
-        ("defaults", {"parameters": "--public"}, "each person says for themselves"),
-        ("defaults", {"parameters": "--ar 3:2 --turbo"}, "each person says for themselves"),
+        ("channels", {}, "at least one option to change"),
+        ("feature", {"feature": "fast mode"}, "at least one option to change"),
+        ("defaults", {"parameters": "--public"}, "each person's own choice"),
+        ("defaults", {"parameters": "--ar 3:2 --turbo"}, "each person's own choice"),
         ("results", {"where": "a gallery"}, "needs a channel"),
-        ("words block", {"words": "g.*e"}, "no plain word"),
+        ("words block", {"words": "g.*e"}, "not a plain word"),
         ("words block", {}, "Give `words`"),
         ("words allow", {"words": "never blocked"}, "Not blocked"),
     ],
 )
-async def test_bad_input_is_answered_and_what_was_there_stays(harness, name, options, told):
+async def test_invalid_input_is_refused_and_changes_nothing(harness, name, options, expected):
     async with harness.bot() as services:
         await run_config(harness, "retention", days=7)
         before = await guild_settings(services, harness)
-        assert told in await run_config(harness, name, **options)
+        assert expected in await run_config(harness, name, **options)
         assert await guild_settings(services, harness) == before
 
 
-async def test_a_limit_below_nothing_is_refused_with_what_would_do(harness):
+async def test_a_negative_limit_is_refused_naming_the_range(harness):
     role = harness.server.world.add_role(harness.guild, "patrons")
     async with harness.bot() as services:
         assert "must be from 1 to 1,000, not -1" in await run_config(harness, "limits", role=role, running=-1)
@@ -116,7 +118,7 @@ async def test_two_owners_at_once_lose_nothing(harness):
         assert set((await guild_settings(services, harness)).channels) == {channel.id for channel in channels}
 
 
-async def test_the_panel_changes_settings_by_select_and_by_form(harness):
+async def test_the_panel_changes_settings_by_select_and_by_modal(harness):
     role = harness.server.world.add_role(harness.guild, "patrons")
     person = harness.person(harness.mod)
     async with harness.bot() as services:
@@ -125,14 +127,14 @@ async def test_the_panel_changes_settings_by_select_and_by_form(harness):
         await harness.server.wait_for(harness.channel, lambda message: "config:set:stealth" in custom_ids(message), 20)
         await person.select(panel, "Not allowed", custom_id="config:set:stealth")
         await harness.server.wait_for(harness.channel, lambda message: "not allowed" in message.content, 20)
-    async with harness.bot() as services:  # the panel goes on working after a restart
+    async with harness.bot() as services:  # the panel keeps working after a restart
         await person.select(panel, "Roles with fast mode", custom_id="config:page")
         await harness.server.wait_for(
             harness.channel, lambda message: "config:set:fast_roles" in custom_ids(message), 20
         )
         await person.select(panel, role, custom_id="config:set:fast_roles")
         await harness.server.wait_for(harness.channel, lambda message: f"<@&{role.id}>" in message.content, 20)
-        await person.select(panel, "Days that pictures are kept (0: not set)", custom_id="config:page")
+        await person.select(panel, "Days to keep pictures (0: not set)", custom_id="config:page")
         await harness.server.wait_for(
             harness.channel, lambda message: "config:type:retention_days" in custom_ids(message), 20
         )
@@ -146,54 +148,61 @@ async def test_the_panel_changes_settings_by_select_and_by_form(harness):
 
 
 async def open_panel(harness, user, page, custom_id):
-    """Open the panel at one of its pages."""
+    """Open the panel with one setting selected."""
     panel = await (await harness.person(user).command("config panel", harness.channel)).message()
     await harness.person(user).select(panel, page, custom_id="config:page")
     await eventually(lambda: custom_id in custom_ids(panel))
     return panel
 
 
-async def test_a_panel_that_another_owner_came_before_loses_nothing(harness):
-    theirs, mine = (harness.server.world.add_channel(harness.guild) for _ in range(2))
+async def test_a_stale_panel_keeps_the_changes_of_others(harness):
+    first, second = (harness.server.world.add_channel(harness.guild) for _ in range(2))
     async with harness.bot() as services:
         await run_config(harness, "channels", add=harness.channel)
         panel = await open_panel(harness, harness.mod, "Channels where people may draw", "config:set:channels")
-        await run_config(harness, "channels", add=theirs)
-        await harness.person(harness.mod).select(panel, mine, custom_id="config:set:channels")
-        await eventually(lambda: f"<#{mine.id}>" in panel.content)
-        assert (await guild_settings(services, harness)).channels == (theirs.id, mine.id)
+        await run_config(harness, "channels", add=first)
+        await harness.person(harness.mod).select(panel, second, custom_id="config:set:channels")
+        await eventually(lambda: f"<#{second.id}>" in panel.content)
+        assert (await guild_settings(services, harness)).channels == (first.id, second.id)
 
 
-async def test_the_panel_keeps_what_it_cannot_show(harness):
+def test_a_choice_of_an_older_panel_is_refused_in_words():
+    with pytest.raises(UserError, match="This panel is too old"):
+        parse_selection(FIELDS["language"], ["As the server has it at Discord"])
+
+
+async def test_the_panel_keeps_channels_that_it_cannot_show(harness):
     channels = [harness.server.world.add_channel(harness.guild) for _ in range(30)]
     async with harness.bot() as services:
-        author = Actor(harness.guild.id, harness.mod.id)
+        actor = Actor(harness.guild.id, harness.mod.id)
         ids = tuple(channel.id for channel in channels)
-        await update_settings(services.guilds, author, "channels", lambda now: replace(now, channels=ids))
+        await update_settings(services.db.guilds, actor, "channels", lambda now: replace(now, channels=ids))
         panel = await open_panel(harness, harness.mod, "Channels where people may draw", "config:set:channels")
         await harness.person(harness.mod).select(panel, *channels[1:25], custom_id="config:set:channels")
         await eventually(lambda: f"<#{ids[0]}>" not in panel.content)
         assert set((await guild_settings(services, harness)).channels) == set(ids[1:])
 
 
-async def test_the_panel_forgets_roles_that_are_gone(harness):
-    gone, here = (harness.server.world.add_role(harness.guild, name) for name in ("gone", "here"))
+async def test_the_panel_removes_deleted_roles(harness):
+    deleted, existing = (harness.server.world.add_role(harness.guild, name) for name in ("deleted", "existing"))
     async with harness.bot() as services:
-        author = Actor(harness.guild.id, harness.mod.id)
-        await update_settings(services.guilds, author, "roles", lambda now: replace(now, fast_roles=(gone.id + 10**6,)))
+        actor = Actor(harness.guild.id, harness.mod.id)
+        await update_settings(
+            services.db.guilds, actor, "roles", lambda now: replace(now, fast_roles=(deleted.id + 10**6,))
+        )
         panel = await open_panel(harness, harness.mod, "Roles with fast mode", "config:set:fast_roles")
-        await harness.person(harness.mod).select(panel, here, custom_id="config:set:fast_roles")
-        await eventually(lambda: f"<@&{here.id}>" in panel.content)
-        assert (await guild_settings(services, harness)).fast_roles == (here.id,)
+        await harness.person(harness.mod).select(panel, existing, custom_id="config:set:fast_roles")
+        await eventually(lambda: f"<@&{existing.id}>" in panel.content)
+        assert (await guild_settings(services, harness)).fast_roles == (existing.id,)
 
 
-async def test_who_may_not_enlarge_so_much_may_not_have_it_drawn_again_either(harness):
+async def test_big_upscales_and_their_rerolls_need_the_same_role(harness):
     role = harness.server.world.add_role(harness.guild, "patrons")
     harness.guild.members[harness.ada.id].role_ids.append(role.id)
     ada, ben = harness.person(harness.ada), harness.person(harness.ben)
     async with harness.bot() as services:
-        author = Actor(harness.guild.id, harness.mod.id)
-        await update_settings(services.guilds, author, "roles", lambda now: replace(now, upscale_roles=(role.id,)))
+        actor = Actor(harness.guild.id, harness.mod.id)
+        await update_settings(services.db.guilds, actor, "roles", lambda now: replace(now, upscale_roles=(role.id,)))
         await harness.imagine("a fox")
         await ada.press(await harness.result(), "U1")
         picked = await harness.result(text="Image #1")
@@ -208,7 +217,7 @@ async def test_who_may_not_enlarge_so_much_may_not_have_it_drawn_again_either(ha
         assert f"<@&{role.id}>" in await private_text(await ben.press(again, "🔄"))
 
 
-async def test_a_panel_does_not_outlast_the_right_to_it(harness):
+async def test_a_panel_expires_once_its_user_lost_manage_server(harness):
     role = harness.server.world.add_role(harness.guild, "owners", Permissions.manage_guild.flag)
     member = harness.guild.members[harness.ada.id]
     member.role_ids.append(role.id)
@@ -222,7 +231,7 @@ async def test_a_panel_does_not_outlast_the_right_to_it(harness):
 
 
 @pytest.mark.parametrize(("name", "option"), [("results", "gallery"), ("log", "channel")])
-async def test_a_channel_that_the_bot_may_not_post_in_is_refused(harness, name, option):
+async def test_a_channel_closed_to_the_bot_is_refused(harness, name, option):
     closed = harness.server.world.add_channel(harness.guild)
     closed.overwrites.append(Overwrite(harness.guild.id, 0, deny=Permissions.send_messages.flag))
     more = {"where": "a gallery"} if name == "results" else {}
@@ -231,9 +240,9 @@ async def test_a_channel_that_the_bot_may_not_post_in_is_refused(harness, name, 
         assert await guild_settings(services, harness) == GuildSettings()
 
 
-async def test_a_blocked_person_is_told_and_may_again_afterwards(harness):
+async def test_a_blocked_person_is_refused_until_unblocked(harness):
     async with harness.bot():
-        assert "is blocked for good" in await run_config(harness, "block add", person=harness.ada, reason="spam")
+        assert "is blocked permanently" in await run_config(harness, "block add", person=harness.ada, reason="spam")
         assert "blocked you" in await private_text(await harness.imagine("a fox"))
         assert f"<@{harness.ada.id}>" in await run_config(harness, "block list")
         await run_config(harness, "block remove", person=harness.ada)
@@ -242,7 +251,7 @@ async def test_a_blocked_person_is_told_and_may_again_afterwards(harness):
 
 
 @pytest.mark.parametrize(("command", "options"), [("imagine", ["image"]), ("blend", ["image1", "image2"])])
-async def test_nothing_is_fetched_for_who_is_blocked(harness, command, options):
+async def test_nothing_is_fetched_for_a_blocked_person(harness, command, options):
     async with harness.bot():
         await run_config(harness, "block add", person=harness.ada, reason="spam")
         brought = {name: UploadedFile("red.png", red_png(64, 64)) for name in options}
@@ -252,13 +261,13 @@ async def test_nothing_is_fetched_for_who_is_blocked(harness, command, options):
         assert not [path for path in (harness.folder / "data" / "uploads").rglob("*") if path.is_file()]
 
 
-async def test_who_manages_the_server_cannot_be_blocked(harness):
+async def test_server_managers_cannot_be_blocked(harness):
     async with harness.bot():
         assert "manages this server" in await run_config(harness, "block add", person=harness.mod, reason="me")
         assert "Nobody is blocked" in await run_config(harness, "block list")
 
 
-async def test_a_blocked_word_is_named_and_the_prompt_given_back(harness):
+async def test_a_refusal_names_the_blocked_word_and_returns_the_prompt(harness):
     async with harness.bot():
         await run_config(harness, "words block", words="gore, naked man", mode="refuse")
         answer = await private_text(await harness.imagine("a scene of g0re --ar 3:2"))
@@ -267,19 +276,19 @@ async def test_a_blocked_word_is_named_and_the_prompt_given_back(harness):
         assert not harness.public_messages()
 
 
-async def test_ten_thousand_words_come_as_a_file_and_no_more(harness):
+async def test_a_file_blocks_up_to_ten_thousand_words(harness):
     lines = [f"word{number:05}" for number in range(10_000)]
     async with harness.bot() as services:
-        for more, told in (([], "Blocked 10,000 words (refuse)"), (["one"], "These are 10,001 words")):
+        for more, expected in (([], "Blocked 10,000 words (refuse)"), (["one"], "These are 10,001 words")):
             file = UploadedFile("words.txt", "\n".join(lines + more).encode())
             interaction = await harness.person(harness.mod).command("config words block", harness.channel, file=file)
-            answer = await interaction.wait_for(lambda message, told=told: told in message.content)
+            answer = await interaction.wait_for(lambda message, expected=expected: expected in message.content)
             assert answer.ephemeral
-        assert "There can be 10,000 blocked words" in await run_config(harness, "words block", words="one")
-        assert len(await services.guilds.blocked_words(harness.guild.id)) == 10_000
+        assert "There can be up to 10,000 blocked words" in await run_config(harness, "words block", words="one")
+        assert len(await services.db.guilds.blocked_words(harness.guild.id)) == 10_000
 
 
-async def test_a_word_of_warning_is_private_and_the_picture_comes(harness):
+async def test_a_warning_about_a_word_is_private_and_the_job_runs(harness):
     async with harness.bot():
         await run_config(harness, "words block", words="blood", mode="warn privately")
         await harness.imagine("a blood moon")
@@ -290,7 +299,7 @@ async def test_a_word_of_warning_is_private_and_the_picture_comes(harness):
         assert warning.ephemeral
 
 
-async def test_every_door_is_closed_to_who_may_not(harness):
+async def test_every_button_is_refused_to_a_blocked_person(harness):
     async with harness.bot():
         await harness.imagine("a fox")
         grid = await harness.result()
@@ -310,7 +319,7 @@ async def test_every_door_is_closed_to_who_may_not(harness):
         assert len(harness.results()) == 1
 
 
-async def test_who_is_blocked_while_waiting_is_told_when_the_turn_comes(harness):
+async def test_a_waiting_job_of_a_blocked_person_is_refused_at_its_turn(harness):
     async with harness.bot(jobs_at_once=1):
         await harness.imagine("slow fox", harness.ben)
         await harness.status_message("(25%)")
@@ -323,7 +332,7 @@ async def test_who_is_blocked_while_waiting_is_told_when_the_turn_comes(harness)
         assert len(harness.results()) == 1
 
 
-async def test_elsewhere_people_are_sent_to_where_they_may(harness):
+async def test_a_job_in_a_closed_channel_names_the_allowed_channel(harness):
     elsewhere = harness.server.world.add_channel(harness.guild)
     async with harness.bot():
         await run_config(harness, "channels", add=elsewhere)
@@ -333,7 +342,7 @@ async def test_elsewhere_people_are_sent_to_where_they_may(harness):
 
 
 async def report_image(harness, log):
-    """Draw a picture of Ada's, have Ben report it, and give the result and what the log channel shows."""
+    """Generate an image as Ada, report it as Ben, and return the result and the message in the log channel."""
     await run_config(harness, "log", channel=log)
     await harness.imagine("a fox")
     result = await harness.result()
@@ -342,27 +351,27 @@ async def report_image(harness, log):
     return result, await harness.server.wait_for(log, lambda message: "Report" in message.content, 20)
 
 
-async def test_a_report_is_told_to_the_moderators_who_delete_and_block(harness):
+async def test_moderators_see_a_report_and_can_delete_and_block(harness):
     log = harness.server.world.add_channel(harness.guild)
     async with harness.bot() as services:
-        result, told = await report_image(harness, log)
-        assert f"<@{harness.ben.id}>: not \\*\\*for\\*\\* here" in told.content
-        assert f"/{harness.channel.id}/{result.id}" in told.content
-        refused = await harness.person(harness.ada).press(told, "Dismiss")
+        result, report = await report_image(harness, log)
+        assert f"<@{harness.ben.id}>: not \\*\\*for\\*\\* here" in report.content
+        assert f"/{harness.channel.id}/{result.id}" in report.content
+        refused = await harness.person(harness.ada).press(report, "Dismiss")
         assert "Only moderators" in await private_text(refused)
-        await harness.person(harness.mod).press(told, "Delete and block")
+        await harness.person(harness.mod).press(report, "Delete and block")
         await harness.server.wait_for(
             log, lambda message: f"<@{harness.mod.id}> deleted the picture and blocked" in message.content, 20
         )
-        assert not told.labels
+        assert not report.labels
         assert "blocked you" in await private_text(await harness.imagine("an owl"))
         await eventually(lambda: not harness.results())
         assert "There are no open reports" in await run_config(harness, "reports")
         assert "blocked its owner" in await run_config(harness, "audit")
-        assert await services.reports.list_open(harness.guild.id) == []
+        assert await services.db.reports.list_open(harness.guild.id) == []
 
 
-async def test_a_moderator_cannot_block_who_manages_the_server(harness):
+async def test_a_moderator_cannot_block_a_server_manager(harness):
     log = harness.server.world.add_channel(harness.guild)
     for name, user, permission in (
         ("owners", harness.ada, Permissions.manage_guild),
@@ -371,55 +380,55 @@ async def test_a_moderator_cannot_block_who_manages_the_server(harness):
         role = harness.server.world.add_role(harness.guild, name, permission.flag)
         harness.guild.members[user.id].role_ids.append(role.id)
     async with harness.bot() as services:
-        _, told = await report_image(harness, log)
-        refused = await harness.person(harness.ben).press(told, "Delete and block")
+        _, report = await report_image(harness, log)
+        refused = await harness.person(harness.ben).press(report, "Delete and block")
         assert "cannot be blocked" in await private_text(refused)
-        assert await services.guilds.active_blocks(harness.guild.id) == []
+        assert await services.db.guilds.active_blocks(harness.guild.id) == []
         assert harness.results()
 
 
-async def test_what_is_reported_while_it_is_drawn_is_cancelled(harness):
+async def test_deleting_a_reported_running_job_cancels_it(harness):
     log = harness.server.world.add_channel(harness.guild)
-    async with harness.bot() as services:
+    async with harness.bot():
         await run_config(harness, "log", channel=log)
         await harness.imagine("slow fox")
         form = await harness.person(harness.ben).context_menu("Report", await harness.status_message("(25%)"))
         await harness.person(harness.ben).submit_modal(form, reason="no")
-        told = await harness.server.wait_for(log, lambda message: "Report" in message.content, 20)
-        await harness.person(harness.mod).press(told, "Delete the picture")
+        report = await harness.server.wait_for(log, lambda message: "Report" in message.content, 20)
+        await harness.person(harness.mod).press(report, "Delete the picture")
         await harness.status_message("Cancelled by")
         harness.release_slow_jobs()
-        await eventually(lambda: not services.tasks)
+        await eventually(lambda: not harness.tasks)
         assert not harness.results()
 
 
-async def test_a_report_is_dealt_with_once_also_after_a_restart(harness):
+async def test_a_report_is_closed_once_even_across_a_restart(harness):
     log = harness.server.world.add_channel(harness.guild)
     async with harness.bot():
-        _, told = await report_image(harness, log)
+        _, report = await report_image(harness, log)
     async with harness.bot():
         listed = await (await harness.person(harness.mod).command("config reports", harness.channel)).message()
         await harness.person(harness.mod).press(listed, "Dismiss")
         await harness.server.wait_for(harness.channel, lambda message: "dismissed the report" in message.content, 20)
-        again = await harness.person(harness.mod).press(told, "Delete the picture")
-        assert "has dealt with this report" in await private_text(again)
+        again = await harness.person(harness.mod).press(report, "Delete the picture")
+        assert "already dealt with this report" in await private_text(again)
         assert len(harness.results()) == 1
 
 
-async def test_the_log_channel_hears_of_every_act(harness):
+async def test_the_log_channel_receives_every_audit_entry(harness):
     log = harness.server.world.add_channel(harness.guild)
     async with harness.bot():
         await run_config(harness, "log", channel=log)
         await run_config(harness, "words block", words="gore")
         await run_config(harness, "block add", person=harness.ada, reason="spam")
-        for words in ("log channel", "`gore`", "for good: spam"):
+        for words in ("log channel", "`gore`", "permanently: spam"):
             heard = await harness.server.wait_for(log, lambda message, words=words: words in message.content, 20)
             assert f"<@{harness.mod.id}>" in heard.content
         harness.server.world.channels.pop(log.id)
-        await run_config(harness, "stealth", allowed=False)  # nobody to tell, and no harm
+        await run_config(harness, "stealth", allowed=False)  # a deleted log channel does no harm
 
 
-async def test_what_moderators_do_with_others_jobs_is_in_the_audit(harness):
+async def test_moderator_actions_on_others_jobs_are_audited(harness):
     moderator = harness.person(harness.mod)
     async with harness.bot():
         await harness.imagine("slow fox")
@@ -434,51 +443,51 @@ async def test_what_moderators_do_with_others_jobs_is_in_the_audit(harness):
         audit = await run_config(harness, "audit")
     assert "cancelled job" in audit
     assert f"of <@{harness.ada.id}>" in audit
-    assert "deleted job" not in audit, "a picture that a moderator picked is their own"
+    assert "deleted job" not in audit, "a moderator's own picked image is not audited"
 
 
-async def test_who_moderates_one_channel_has_no_say_in_another(harness):
+async def test_a_channel_moderator_cannot_delete_in_other_channels(harness):
     garden = harness.server.world.add_channel(harness.guild)
     garden.overwrites.append(Overwrite(harness.ben.id, 1, allow=Permissions.manage_messages.flag))
     async with harness.bot() as services:
-        for channel, told in ((garden, None), (harness.channel, "or a moderator can delete this")):
+        for channel, expected in ((garden, None), (harness.channel, "or a moderator can delete this")):
             await harness.imagine("a fox", channel=channel)
             await harness.person(harness.ada).press(await harness.result(channel=channel), "U1")
             await harness.result(channel=channel, text="Image #1")
-            await eventually(lambda: not services.tasks)
-            (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs ORDER BY asked_at DESC LIMIT 1")
+            await eventually(lambda: not harness.tasks)
+            (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs ORDER BY asked_at DESC LIMIT 1")
             shown = await harness.person(harness.ben).command("show", garden, job=row["id"])
             await eventually(lambda shown=shown: shown.messages and shown.messages[-1].labels)
             pressed = await harness.person(harness.ben).press(shown.messages[-1], "Delete")
-            if told:
-                assert told in await private_text(pressed)
+            if expected:
+                assert expected in await private_text(pressed)
             else:
                 await harness.person(harness.ben).submit_modal(pressed)
                 await eventually(lambda: len(harness.results(garden)) == 1)
 
 
-async def test_a_moderator_of_another_server_has_no_say(harness):
+async def test_an_image_from_another_server_cannot_be_reported(harness):
     elsewhere = harness.server.world.add_guild("Elsewhere", harness.ben, harness.ada)
     channel = harness.server.world.add_channel(elsewhere)
     async with harness.bot() as services:
         await harness.imagine("a fox")
         await harness.result()
-        await eventually(lambda: not services.tasks)
-        (row,) = await services.store._connection.fetch_all("SELECT id FROM jobs")
+        await eventually(lambda: not harness.tasks)
+        (row,) = await services.db.jobs._connection.fetch_all("SELECT id FROM jobs")
         shown = await harness.person(harness.ada).command("show", channel, job=row["id"])
         await eventually(lambda: shown.messages and shown.messages[-1].attachments)
         again = shown.messages[-1]
         refused = await harness.person(harness.ben).context_menu("Report", again)
         assert "comes from elsewhere" in await private_text(refused)
-        assert (await services.store.get(row["id"])).state == "answered"
+        assert (await services.db.jobs.get(row["id"])).state == "answered"
 
 
-async def test_only_the_models_that_the_owners_allow_draw(harness):
+async def test_only_the_allowed_models_can_be_used(harness):
     async with harness.bot():
         assert "add Anything V3" in await run_config(harness, "models", add="anything v3")
         answer = await private_text(await harness.imagine("a fox"))
         assert "allow Anything V3 only, not Painter" in answer
-        assert "I know no model `nonsense`" in await run_config(harness, "models", add="nonsense")
+        assert "There is no model `nonsense`" in await run_config(harness, "models", add="nonsense")
         choices = await harness.person(harness.mod).autocomplete("config models", harness.channel, "add", "pai")
         assert [choice["value"] for choice in choices] == ["Painter"]
         await run_config(harness, "models", add="painter")
@@ -486,4 +495,4 @@ async def test_only_the_models_that_the_owners_allow_draw(harness):
         await harness.imagine("a fox")
         await harness.result()
         await run_config(harness, "models", every=True)
-        assert "whichever I draw with" in await run_config(harness, "panel")
+        assert "**Models:** all" in await run_config(harness, "panel")

@@ -1,4 +1,4 @@
-"""/config stats: a picture that can be read and words that say the same."""
+"""/config stats: a readable chart and the same numbers as text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from db.stats import Breakdown, Percentiles, Statistics
 
 
 async def open_stats(harness, period):
-    """Use the command and give its answer."""
+    """Run the command and return its response."""
     message = await (
         await harness.person(harness.mod).command("config stats", harness.channel, period=period)
     ).message()
@@ -20,7 +20,7 @@ async def open_stats(harness, period):
     return message
 
 
-async def test_the_numbers_of_the_server_come_as_a_picture_and_in_words(harness):
+async def test_statistics_come_as_a_chart_and_as_text(harness):
     async with harness.bot():
         await harness.imagine("a fox")
         await harness.person(harness.ben).press(await harness.result(), "V1")
@@ -29,7 +29,7 @@ async def test_the_numbers_of_the_server_come_as_a_picture_and_in_words(harness)
         await harness.status_message("gave up")
         for period in ("day", "week", "month"):
             message = await open_stats(harness, period)
-            assert f"**The last {period}:** 3 jobs of 2 people" in message.content
+            assert f"**The last {period}:** 3 jobs by 2 people" in message.content
             assert "1 failed, 0 cancelled" in message.content
             assert "ended twice while it drew this" in message.content
             (attachment,) = message.attachments
@@ -39,14 +39,14 @@ async def test_the_numbers_of_the_server_come_as_a_picture_and_in_words(harness)
             assert image.width == WIDTH
 
 
-async def test_a_server_where_nothing_was_drawn_gets_a_picture_as_well(harness):
+async def test_a_server_without_jobs_gets_a_chart_too(harness):
     async with harness.bot():
         message = await open_stats(harness, "day")
-    assert "0 jobs of 0 people" in message.content
+    assert "0 jobs by 0 people" in message.content
     assert len(message.attachments) == 1
 
 
-async def test_only_owners_are_offered_it(harness):
+async def test_config_stats_needs_manage_server(harness):
     async with harness.bot():
         assert "config" not in {command["name"] for command in harness.person(harness.ada).commands(harness.channel)}
 
@@ -83,7 +83,7 @@ def make_statistics(**changes):
     ],
     ids=["plain", "large numbers", "long names", "nothing drawn", "no times"],
 )
-def test_nothing_runs_over_the_edge(changes):
+def test_nothing_overflows_the_chart(changes):
     data = draw_chart(make_statistics(**changes), ChartLabels("The last month", "by day", "22 Oct", "21 Nov"))
     image = Image.open(io.BytesIO(data)).convert("RGB")
     ground = Image.new("RGB", (1, 1), BACKGROUND).getpixel((0, 0))
@@ -91,7 +91,7 @@ def test_nothing_runs_over_the_edge(changes):
         assert set(image.crop((x, 0, x + 1, image.height)).get_flattened_data()) == {ground}
 
 
-def test_letters_stand_out_from_the_ground():
+def test_chart_text_has_enough_contrast():
     from cogs.config import stats_chart
 
     for colour in (stats_chart.TEXT, stats_chart.MUTED_TEXT, stats_chart.BAR):
@@ -113,5 +113,5 @@ def _luminance(colour):
     ("seconds", "words"),
     [(0.0, "0.0 s"), (9.94, "9.9 s"), (59.0, "59 s"), (150.0, "2.5 min"), (7300.0, "2.0 h"), (1e9, "11,574 d")],
 )
-def test_times_are_said_in_the_unit_that_suits_them(seconds, words):
+def test_durations_use_a_suitable_unit(seconds, words):
     assert duration(seconds) == words

@@ -18,8 +18,10 @@ async def test_u_posts_a_tile_as_its_own_image_without_generating(harness):
         await harness.person(harness.ada).press(grid, "U2")
         picked = await harness.result(text="Image #2")  # while the only place is taken
         await harness.server.wait_until(lambda: button_style(grid, "U2") == 1)
-        job = (await services.store.get(job_id(picked))).job
-        assert await services.images.read(Tile(job.id, 0)) == await services.images.read(Tile(job_id(grid), 1))
+        job = (await services.db.jobs.get(job_id(picked))).job
+        assert await services.images.files.read(Tile(job.id, 0)) == await services.images.files.read(
+            Tile(job_id(grid), 1)
+        )
         harness.release_slow_jobs()
         await harness.result(text="owl")
     assert picked.content == f"**a fox** - Image #2 <@{harness.ada.id}>"
@@ -46,13 +48,13 @@ class FakeSigner:
 async def test_a_picked_picture_that_discord_finds_too_large_is_made_smaller(harness):
     async with harness.bot() as services:
         signer = FakeSigner()
-        services.resizer = ImageResizer(services.store, signer)
+        services.images.resizer = ImageResizer(services.db.jobs, signer)
         await harness.imagine("a fox")
         grid = await harness.result()
         harness.server.faults.fail("POST", "/channels/*/messages", status=413, body={"message": "no", "code": 40005})
         await harness.person(harness.ada).press(grid, "U1")
         (posted,) = (await harness.result(text="Image #1")).attachments
-        grids = (await services.store.get(job_id(grid))).job.params
+        grids = (await services.db.jobs.get(job_id(grid))).job.params
     assert posted.filename.endswith(".webp")
     assert harness.server.core.files.get(posted.id).endswith(b"stamped webp")
     assert signer.drawn_by == [grids]
@@ -77,12 +79,12 @@ async def test_a_picture_that_cannot_be_picked_after_all_is_told_of_privately(ha
             raise FileNotFoundError
 
         with monkeypatch.context() as broken:
-            broken.setattr(services.images, "read", lose)
+            broken.setattr(services.images.files, "read", lose)
             pressed = await harness.person(harness.ada).press(grid, "U1")
             said = await pressed.followup()
         assert said.ephemeral
         assert "not kept any more" in said.content
-        assert await services.store.open_records() == []
+        assert await services.db.jobs.open_records() == []
 
 
 async def test_u_of_a_grid_from_before_picking_still_enlarges(harness):
@@ -152,7 +154,7 @@ async def test_a_reroll_of_a_variation_is_again_a_variation_of_the_same_picture(
         varied = await harness.result(text="Variations")
         await harness.person(harness.ada).press(varied, "🔄")
         again = await harness.result(text="Drawn again")
-        first, second = [await services.store.get(job_id(message)) for message in (varied, again)]
+        first, second = [await services.db.jobs.get(job_id(message)) for message in (varied, again)]
     assert first.job.params.source == second.job.params.source
     assert first.job.params.seed != second.job.params.seed
 
@@ -188,9 +190,9 @@ async def test_a_picture_that_is_no_longer_kept_says_so(harness):
     async with harness.bot() as services:
         await harness.imagine("a fox")
         grid = await harness.result()
-        record = await services.store.get(job_id(grid))
+        record = await services.db.jobs.get(job_id(grid))
         for index in range(4):
-            services.images.path(Tile(record.job.id, index)).unlink()
+            services.images.files.path(Tile(record.job.id, index)).unlink()
         answer = await (await harness.person(harness.ben).press(grid, "U1")).message()
     assert answer.ephemeral
     assert "not kept any more" in answer.content

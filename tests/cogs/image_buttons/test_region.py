@@ -23,7 +23,7 @@ def highlighted(message):
 
 
 async def submit_selection(harness, asked, **fields):
-    pressed = await harness.person(harness.ada).press(asked, "Go on")
+    pressed = await harness.person(harness.ada).press(asked, "Continue")
     return await harness.person(harness.ada).submit_modal(pressed, **fields)
 
 
@@ -57,7 +57,7 @@ async def test_fast_presses_are_all_counted_before_the_first_is_shown(harness):
         for number in (0, 4, 8, 4):
             await harness.person(harness.ada).press(asked, custom_id=fields[number])
         await asyncio.wait_for(held.reached.wait(), 10)
-        pressed = await harness.person(harness.ada).press(asked, "Go on")
+        pressed = await harness.person(harness.ada).press(asked, "Continue")
         await pressed.modal()
         assert highlighted(asked) == []
         held.release()
@@ -69,12 +69,12 @@ async def test_fast_presses_are_all_counted_before_the_first_is_shown(harness):
 
 def record_presses(monkeypatch):
     """Collect the fields whose presses come to the bot, which has loaded the cog anew."""
-    region, fields = sys.modules["cogs.image_buttons.region"].Region, []
+    region, fields = sys.modules["cogs.image_buttons.region"], []
     toggle = region.toggle
 
-    async def noted(cog, interaction, tile, number):
+    async def noted(interaction, tile, number):
         fields.append(number)
-        await toggle(cog, interaction, tile, number)
+        await toggle(interaction, tile, number)
 
     monkeypatch.setattr(region, "toggle", noted)
     return fields
@@ -174,7 +174,7 @@ async def test_nothing_chosen_or_everything_is_refused_with_the_words_kept(harne
     async with harness.bot():
         asked = await open_region_picker(harness, await pick_image(harness))
         refusal = await (await submit_selection(harness, asked, prompt="an owl")).message()
-        assert "Choose what to draw anew" in refusal.content
+        assert "Choose what to redraw" in refusal.content
         pressed = await harness.person(harness.ada).press(refusal, "Edit and retry")
         await harness.person(harness.ada).submit_modal(pressed, mask=UploadedFile("mask.png", mask_png()))
         await harness.result(text="an owl")

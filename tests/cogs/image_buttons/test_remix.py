@@ -21,7 +21,7 @@ async def pick_image(harness, prompt="a fox --seed 5"):
 
 
 async def load_record(services, message):
-    return await services.store.get(first_tile(message).job_id)
+    return await services.db.jobs.get(first_tile(message).job_id)
 
 
 def button_style(message, label):
@@ -38,7 +38,7 @@ async def test_with_remix_off_a_press_makes_the_job_at_once(harness):
 @pytest.mark.parametrize(("label", "says"), [("V2", "Remix (Strong) by"), ("🔄", "Drawn again by"), ("U1", "Image #1")])
 async def test_with_remix_on_the_grids_buttons_ask_for_words_except_u(harness, label, says):
     async with harness.bot() as services:
-        await services.preferences.update(harness.ada.id, remix=True)
+        await services.db.preferences.update(harness.ada.id, remix=True)
         grid = await generate_grid(harness)
         pressed = await harness.person(harness.ada).press(grid, label)
         if label != "U1":
@@ -52,7 +52,7 @@ async def test_with_remix_on_the_grids_buttons_ask_for_words_except_u(harness, l
 
 async def test_the_same_seed_is_proposed_only_where_the_tiles_would_still_differ(harness):
     async with harness.bot() as services:
-        await services.preferences.update(harness.ada.id, remix=True)
+        await services.db.preferences.update(harness.ada.id, remix=True)
         grid = await generate_grid(harness, "a fox --sameseed 5")
         assert modal_prompt(await (await harness.person(harness.ada).press(grid, "🔄")).modal()) == "a fox --sameseed"
         pressed = await harness.person(harness.ada).press(grid, "V2")
@@ -64,7 +64,7 @@ async def test_the_same_seed_is_proposed_only_where_the_tiles_would_still_differ
 
 async def test_unchanged_words_are_a_plain_variation(harness):
     async with harness.bot() as services:
-        await services.preferences.update(harness.ada.id, remix=True)
+        await services.db.preferences.update(harness.ada.id, remix=True)
         grid = await generate_grid(harness)
         pressed = await harness.person(harness.ada).press(grid, "V2")
         await harness.person(harness.ada).submit_modal(pressed)
@@ -77,7 +77,7 @@ async def test_unchanged_words_are_a_plain_variation(harness):
 @pytest.mark.parametrize("label", ["Vary (Subtle)", "Zoom Out 2×", "⬅️"])
 async def test_with_remix_on_a_pictures_buttons_ask_for_words_and_keep_the_place(harness, label):
     async with harness.bot() as services:
-        await services.preferences.update(harness.ada.id, remix=True)
+        await services.db.preferences.update(harness.ada.id, remix=True)
         picked = await pick_image(harness)
         pressed = await harness.person(harness.ada).press(picked, label)
         await harness.person(harness.ada).submit_modal(pressed, prompt="an owl --seed 9")
@@ -103,7 +103,7 @@ async def test_the_remix_button_asks_how_far(harness, how_far, says):
 async def test_what_the_person_prefers_is_not_added_to_words_that_were_edited(harness):
     async with harness.bot() as services:
         picked = await pick_image(harness)
-        await services.preferences.update(harness.ada.id, suffix="--ar 2:1")
+        await services.db.preferences.update(harness.ada.id, suffix="--ar 2:1")
         pressed = await harness.person(harness.ada).press(picked, "Remix")
         await harness.person(harness.ada).submit_modal(pressed, prompt="an owl")
         assert open_image(harness.server, await harness.result(text="an owl")).size == (128, 128)
@@ -138,7 +138,7 @@ async def test_what_makes_no_sense_in_a_remix_is_said(harness, words, says):
 
 async def test_low_variation_makes_v_a_subtle_one(harness):
     async with harness.bot() as services:
-        await services.preferences.update(harness.ada.id, high_variation=False)
+        await services.db.preferences.update(harness.ada.id, high_variation=False)
         grid = await generate_grid(harness)
         await harness.person(harness.ada).press(grid, "V1")
         await harness.result(text="Variations (Subtle) of image #1")
@@ -147,7 +147,7 @@ async def test_low_variation_makes_v_a_subtle_one(harness):
 
 async def test_a_reroll_of_a_picture_that_was_brought_keeps_it(harness):
     async with harness.bot() as services:
-        await services.preferences.update(harness.ada.id, remix=True)
+        await services.db.preferences.update(harness.ada.id, remix=True)
         await harness.imagine("a fox --iw 2", image=UploadedFile("red.png", red_png(300, 300)))
         pressed = await harness.person(harness.ada).press(await harness.result(), "🔄")
         assert modal_prompt(await pressed.modal()) == "a fox --iw 2"
@@ -222,7 +222,7 @@ async def test_a_long_panorama_is_remixed_in_its_own_shape(harness):
 
 async def test_a_prompt_too_long_for_a_form_is_varied_as_it_is_and_not_remixed(harness):
     async with harness.bot() as services:
-        await services.preferences.update(harness.ada.id, remix=True)
+        await services.db.preferences.update(harness.ada.id, remix=True)
         grid = await generate_grid(harness, "fox " * 1100)
         await harness.person(harness.ada).press(grid, "V1")
         await harness.result(text="Variations (Strong)")
@@ -232,4 +232,4 @@ async def test_a_prompt_too_long_for_a_form_is_varied_as_it_is_and_not_remixed(h
         assert refused.ephemeral
         assert "4000 characters" in refused.content
         question = await (await harness.person(harness.ada).press(picked, "Vary (Region)")).message()
-        assert modal_prompt(await (await harness.person(harness.ada).press(question, "Go on")).modal()) == ""
+        assert modal_prompt(await (await harness.person(harness.ada).press(question, "Continue")).modal()) == ""

@@ -137,15 +137,15 @@ async def test_a_heart_is_kept_and_taken_back(harness):
         picked = await pick(harness)
         person = harness.person(harness.ben)
         kept = await (await person.press(picked, "❤️")).message()
-        assert [found.job_id for found in await services.search.favourites(harness.ben.id, "")] == [
+        assert [found.job_id for found in await services.db.search.favourites(harness.ben.id, "")] == [
             first_tile(picked).job_id
         ]
         gone = await (await person.press(picked, "❤️")).message()
-        assert await services.search.favourites(harness.ben.id, "") == []
+        assert await services.db.search.favourites(harness.ben.id, "") == []
     assert kept.ephemeral
     assert gone.ephemeral
-    assert "among your favourites now" in kept.content
-    assert "no longer" in gone.content
+    assert "Added to your favourites" in kept.content
+    assert "Removed from your favourites" in gone.content
 
 
 async def test_a_heart_is_taken_back_also_when_the_picture_has_gone(harness):
@@ -153,12 +153,12 @@ async def test_a_heart_is_taken_back_also_when_the_picture_has_gone(harness):
         picked = await pick(harness)
         person = harness.person(harness.ben)
         await (await person.press(picked, "❤️")).message()
-        await services.images.delete(first_tile(picked).job_id)
+        await services.images.files.delete(first_tile(picked).job_id)
         gone = await (await person.press(picked, "❤️")).message()
-        assert "no longer" in gone.content
+        assert "Removed from your favourites" in gone.content
         refused = await (await person.press(picked, "❤️")).message()
         assert "not kept any more" in refused.content
-        assert await services.search.favourites(harness.ben.id, "") == []
+        assert await services.db.search.favourites(harness.ben.id, "") == []
 
 
 async def delete(harness, user, message):
@@ -179,10 +179,10 @@ async def test_deleting_removes_message_and_files_but_keeps_derived_images(harne
         assert said.ephemeral
         assert picked.deleted
         tile = first_tile(picked)
-        assert not services.images.path(tile).exists()
-        assert not services.images.grid_path(tile.job_id, "png").exists()
-        assert await services.search.by_prompt(harness.ada.id, tile.job_id) == []
-        assert services.images.path(first_tile(large)).exists()
+        assert not services.images.files.path(tile).exists()
+        assert not services.images.files.grid_path(tile.job_id, "png").exists()
+        assert await services.db.search.by_prompt(harness.ada.id, tile.job_id) == []
+        assert services.images.files.path(first_tile(large)).exists()
         await harness.person(harness.ada).press(large, "Vary (Subtle)")
         await harness.result(text="Variations")
         await harness.person(harness.ada).press(grid, "U1")
@@ -197,7 +197,7 @@ async def test_deleting_a_reposted_result_also_removes_the_first_message(harness
         await (await delete(harness, harness.ada, again)).followup()
         assert again.deleted
         assert picked.deleted
-        assert not services.images.path(tile).exists()
+        assert not services.images.files.path(tile).exists()
 
 
 async def test_two_who_delete_at_once_are_both_told_that_it_is_gone(harness):
@@ -231,7 +231,7 @@ async def test_a_picture_is_deleted_in_a_foreign_server_long_after(harness):
         harness.server.world.clock.advance(16 * 60)
         await (await delete(harness, eve, picked)).followup()
         assert picked.deleted
-        assert not services.images.path(first_tile(picked)).exists()
+        assert not services.images.files.path(first_tile(picked)).exists()
 
 
 async def test_a_deletion_asked_for_before_a_restart_is_confirmed_after_it(harness):
@@ -242,4 +242,4 @@ async def test_a_deletion_asked_for_before_a_restart_is_confirmed_after_it(harne
     async with harness.bot() as services:
         await (await harness.person(harness.ada).submit_modal(asked)).followup()
         assert picked.deleted
-        assert not services.images.path(Tile(first_tile(picked).job_id, 0)).exists()
+        assert not services.images.files.path(Tile(first_tile(picked).job_id, 0)).exists()

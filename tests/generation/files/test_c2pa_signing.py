@@ -1,4 +1,4 @@
-"""Content Credentials: what is signed is valid and unchanged, and what cannot sign is refused in words."""
+"""Content Credentials: signed images are valid and unchanged, and invalid credentials are refused with a reason."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def webp() -> bytes:
 
 
 def manifest(data: bytes, suffix: str = "png", anchor: bytes = b"") -> dict[str, Any]:
-    """Read the signature as C2PA's own reader does, trusting `anchor`."""
+    """Read the signature with C2PA's own reader, trusting `anchor`."""
     settings = {"trust": {"user_anchors": anchor.decode()}} if anchor else {}
     reader = c2pa.Reader(f"image/{suffix}", io.BytesIO(data), context=c2pa.Context.from_dict(settings))
     return json.loads(reader.json())
@@ -63,20 +63,20 @@ def own_credentials(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
 
 
 @pytest.mark.parametrize(("data", "suffix"), [(png(), "png"), (webp(), "webp")], ids=["png", "webp"])
-def test_a_signed_picture_is_valid_and_the_same_picture(own_credentials, data, suffix):
+def test_a_signed_image_is_valid_and_has_the_same_pixels(own_credentials, data, suffix):
     signed = ContentCredentialsSigner(own_credentials).sign(data, suffix, make_params())
     assert manifest(signed, suffix)["validation_state"] == "Valid"
     assert Image.open(io.BytesIO(signed)).tobytes() == PICTURE.tobytes()
     assert 0 < len(signed) - len(data) < ContentCredentialsSigner.max_signature_bytes
 
 
-def test_a_signed_picture_keeps_the_text_of_its_parameters(own_credentials):
+def test_a_signed_image_keeps_its_parameters(own_credentials):
     signed = Image.open(io.BytesIO(ContentCredentialsSigner(own_credentials).sign(png(), "png", make_params())))
     assert signed.info["parameters"] == TEXT
 
 
 @pytest.mark.parametrize("place", [0.2, 0.5, 0.9])
-def test_a_changed_picture_is_not_valid_any_more(own_credentials, place):
+def test_a_modified_image_is_no_longer_valid(own_credentials, place):
     signed = bytearray(ContentCredentialsSigner(own_credentials).sign(webp(), "webp", make_params()))
     assert manifest(bytes(signed), "webp")["validation_state"] == "Valid"
     signed[int(len(webp()) * place)] ^= 1
@@ -84,34 +84,34 @@ def test_a_changed_picture_is_not_valid_any_more(own_credentials, place):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "kind"),
+    ("params", "kind"),
     [
         (make_params(), "trainedAlgorithmicMedia"),
         (make_params(source=Upload("cafe"), strength=0.5), "compositeWithTrainedAlgorithmicMedia"),
     ],
 )
-def test_the_signature_says_that_a_machine_made_it_and_from_what(own_credentials, wanted: Params, kind):
-    assert source_type(ContentCredentialsSigner(own_credentials).sign(png(), "png", wanted)) == kind
+def test_the_signature_names_the_digital_source_type(own_credentials, params: Params, kind):
+    assert source_type(ContentCredentialsSigner(own_credentials).sign(png(), "png", params)) == kind
 
 
-def test_the_signature_holds_no_word_of_the_prompt(own_credentials):
+def test_the_signature_contains_no_word_of_the_prompt(own_credentials):
     signed = ContentCredentialsSigner(own_credentials).sign(
         webp(), "webp", make_params("a xylophone", no=("quicksilver",), negative_prompt="mumbling")
     )
     assert not any(word in signed for word in (b"xylophone", b"quicksilver", b"mumbling"))
 
 
-def test_what_cannot_be_signed_goes_out_as_it_is_and_the_log_says_so(own_credentials, caplog):
-    assert ContentCredentialsSigner(own_credentials).sign(b"no picture", "png", make_params()) == b"no picture"
+def test_a_file_that_cannot_be_signed_is_returned_unsigned_and_logged(own_credentials, caplog):
+    assert ContentCredentialsSigner(own_credentials).sign(b"no image", "png", make_params()) == b"no image"
     assert "without a signature" in caplog.text
 
 
-# --- credentials of one's own
+# --- generated credentials
 
 
-def test_credentials_are_made_once_for_this_machine_alone(tmp_path):
+def test_credentials_are_generated_once_per_machine(tmp_path):
     file = tmp_path / "signature.pem"
-    (tmp_path / "signature.new").write_text("left over when the power went")
+    (tmp_path / "signature.new").write_text("left over from a crash")
     first = load_or_create_credentials(file)
     assert load_or_create_credentials(file) == first
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -119,11 +119,11 @@ def test_credentials_are_made_once_for_this_machine_alone(tmp_path):
     assert load_or_create_credentials(tmp_path / "other.pem").certificates != first.certificates
 
 
-def test_the_key_is_not_shown(own_credentials):
+def test_the_key_is_not_in_the_repr(own_credentials):
     assert "PRIVATE" not in repr(own_credentials)
 
 
-# --- the owner's credentials
+# --- the operator's credentials
 
 
 def x509_name(text: str) -> x509.Name:
@@ -135,7 +135,7 @@ def x509_name(text: str) -> x509.Name:
 def issue_certificate(
     key: Any, *, start: datetime.datetime = NOW - DAY, end: datetime.datetime = NOW + DAY
 ) -> tuple[bytes, bytes]:
-    """Have an authority issue a certificate for `key`; give the chain and the authority's own."""
+    """Issue a certificate for `key` by a new CA; return the chain and the CA certificate."""
     authority = ec.generate_private_key(ec.SECP256R1())
     usage = dict.fromkeys(
         (
@@ -191,7 +191,7 @@ def ec_key(curve: ec.EllipticCurve) -> Callable[[], Any]:
     ],
 )
 @pytest.mark.parametrize("in_one_file", [False, True])
-def test_every_kind_of_key_that_c2pa_knows_signs(tmp_path, make, form, algorithm, in_one_file):
+def test_every_key_type_that_c2pa_supports_can_sign(tmp_path, make, form, algorithm, in_one_file):
     key = make()
     chain, root = issue_certificate(key)
     (tmp_path / "key.pem").write_bytes(key_pem(key, form))
@@ -211,22 +211,23 @@ def signing_error(folder: Path, chain: bytes | None, key: bytes | None) -> str:
     return str(refused.value)
 
 
-def test_files_that_hold_no_credentials_are_refused_by_name(tmp_path):
+def test_files_without_credentials_are_refused_by_name(tmp_path):
     key = ec.generate_private_key(ec.SECP256R1())
     chain, _ = issue_certificate(key)
-    assert "chain.pem holds no certificate" in signing_error(tmp_path, None, key_pem(key))
-    assert "chain.pem holds no certificate" in signing_error(tmp_path, b"rubbish", key_pem(key))
-    assert "chain.pem holds no certificate" in signing_error(tmp_path, key_pem(key), key_pem(key))
-    assert "key.pem holds no private key" in signing_error(tmp_path, chain, b"")
-    assert "key.pem holds no private key" in signing_error(tmp_path, chain, chain)
-    assert "key.pem holds no private key" in signing_error(tmp_path, chain, key_pem(key, password=b"tulip"))
-    assert "ECDSA, Ed25519 and RSA only" in signing_error(tmp_path, chain, key_pem(ed448.Ed448PrivateKey.generate()))
-    assert "ECDSA, Ed25519 and RSA only" in signing_error(
+    assert "chain.pem contains no readable certificate" in signing_error(tmp_path, None, key_pem(key))
+    assert "chain.pem contains no readable certificate" in signing_error(tmp_path, b"rubbish", key_pem(key))
+    assert "chain.pem contains no readable certificate" in signing_error(tmp_path, key_pem(key), key_pem(key))
+    assert "key.pem contains no usable private key" in signing_error(tmp_path, chain, b"")
+    assert "key.pem contains no usable private key" in signing_error(tmp_path, chain, chain)
+    assert "key.pem contains no usable private key" in signing_error(tmp_path, chain, key_pem(key, password=b"tulip"))
+    ed448_key = key_pem(ed448.Ed448PrivateKey.generate())
+    assert "supports ECDSA, Ed25519 and RSA keys only" in signing_error(tmp_path, chain, ed448_key)
+    assert "supports ECDSA, Ed25519 and RSA keys only" in signing_error(
         tmp_path, chain, key_pem(ec.generate_private_key(ec.SECP256K1()))
     )
 
 
-def test_credentials_that_c2pa_does_not_take_are_refused(tmp_path):
+def test_credentials_that_c2pa_rejects_are_refused(tmp_path):
     key, other = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     for chain in (
         issue_certificate(other)[0],

@@ -31,7 +31,7 @@ SETTING_PATTERN = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,
 
 
 def parse_a1111(text: str) -> dict[str, str]:
-    """Do what that program's parser does with the text."""
+    """Parse the text like the web UI does."""
     *lines, last = text.strip().split("\n")
     values = {"prompt": "", "negative": ""}
     for line in lines:
@@ -46,7 +46,7 @@ def unquote(value: str) -> str:
     return str(json.loads(value)) if value.startswith('"') else value
 
 
-def test_everything_another_program_needs_is_there():
+def test_all_settings_are_written():
     params = parse_params("a fox --seed 41 --steps 20 --cfg 7 --sampler euler_a --ar 3:2 --negative ugly", REGISTRY)
     assert infotext(params, MODEL, 1) == (
         "a fox\n"
@@ -57,13 +57,13 @@ def test_everything_another_program_needs_is_there():
     )
 
 
-def test_only_what_is_known_is_told():
+def test_only_known_settings_are_written():
     values = parse_a1111(infotext(parse_params("a fox", REGISTRY), replace(MODEL, sampler=None), 0))
     assert values.keys() == {"prompt", "negative", "Steps", "CFG scale", "Seed", "Size", "Model", "Tile", "Atelier"}
 
 
 @pytest.mark.parametrize(("sampler", "label"), [("dpmpp_2m", "DPM++ 2M"), ("DEISMultistepScheduler",) * 2])
-def test_the_models_own_sampler_is_told_where_no_other_was_asked_for(sampler, label):
+def test_the_models_own_sampler_is_written_unless_the_prompt_sets_one(sampler, label):
     model = replace(MODEL, sampler=sampler)
     assert parse_a1111(infotext(parse_params("a fox", ModelRegistry((model,))), model, 0))["Sampler"] == label
     assert (
@@ -85,7 +85,7 @@ def test_the_models_own_sampler_is_told_where_no_other_was_asked_for(sampler, la
         ("tulips:: red::-.75 --no pots", "tulips", "(red:1.5), pots"),
     ],
 )
-def test_weights_and_what_is_kept_out_are_said_in_that_programs_words(typed, positive, negative):
+def test_weights_and_negatives_are_written_in_the_web_uis_syntax(typed, positive, negative):
     values = parse_a1111(infotext(parse_params(typed, REGISTRY), MODEL, 0))
     assert (values["prompt"], values["negative"]) == (positive, negative)
 
@@ -101,34 +101,34 @@ def test_weights_and_what_is_kept_out_are_said_in_that_programs_words(typed, pos
         ("hot::3 dog", "hot, storybook style :0.75 AND dog, storybook style :0.25"),
     ],
 )
-def test_the_house_style_is_told_as_strongly_as_it_is_applied(typed, positive):
+def test_the_house_style_is_written_with_its_weight(typed, positive):
     model = replace(STYLED, trigger_words="storybook style")
     assert parse_a1111(infotext(parse_params(typed, ModelRegistry((model,))), model, 0))["prompt"] == positive
 
 
-def test_loras_stand_behind_the_words_as_that_program_types_them():
+def test_loras_follow_the_text_in_the_web_uis_syntax():
     params = replace(parse_params("hot:: dog", REGISTRY), loras=(LoraWeight("ink", 0.5), LoraWeight("moss")))
     assert infotext(params, MODEL, 0).startswith("hot :0.5 AND dog :0.5 <lora:ink:0.5> <lora:moss:1>\n")
 
 
-def test_a_second_pass_is_told_as_that_programs_own():
+def test_a_second_pass_is_written_as_the_web_uis_hires_fix():
     values = parse_a1111(infotext(parse_params("a fox --hd", REGISTRY), MODEL, 0))
     assert (values["Size"], values["Hires upscale"], values["Denoising strength"]) == ("512x512", "2", "0.45")
 
 
-def test_a_picture_as_the_start_is_told_by_its_denoising_strength():
+def test_an_image_prompt_is_written_as_denoising_strength():
     params = parse_params("a fox --iw 2", REGISTRY, source=Upload("cafe"))
     assert parse_a1111(infotext(params, MODEL, 0))["Denoising strength"] == "0.36"
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_every_sampler_has_that_programs_name(name):
+def test_every_sampler_has_the_web_uis_name(name):
     label, schedule = SAMPLER_LABELS[name]
     values = parse_a1111(infotext(parse_params(f"a fox --sampler {name}", REGISTRY), MODEL, 0))
     assert (values["Sampler"], values.get("Schedule type")) == (label, schedule)
 
 
-def test_a_name_with_commas_stays_in_one_piece():
+def test_a_name_with_commas_is_quoted():
     values = parse_a1111(infotext(parse_params('a "fox", red', REGISTRY), replace(MODEL, name='my, "own": model'), 3))
     assert values["Model"] == 'my, "own": model'
     assert values["Tile"] == "4"
@@ -136,7 +136,7 @@ def test_a_name_with_commas_stays_in_one_piece():
 
 @settings(max_examples=200, deadline=None)
 @given(all_params())
-def test_the_whole_grid_can_be_drawn_again_from_any_tiles_text(params):
+def test_any_tiles_text_has_the_prompt_of_the_whole_grid(params):
     changed = {"num_inference_steps": 3, "guidance_scale": 1.0}
     other = replace(
         test_parser.REGISTRY, models=tuple(replace(model, **changed) for model in test_parser.REGISTRY.models)
@@ -149,7 +149,7 @@ def test_the_whole_grid_can_be_drawn_again_from_any_tiles_text(params):
 
 
 def parse_with_sd_parsers(text: str) -> PromptInfo:
-    """Write the text into a picture's file and have sd-parsers read it."""
+    """Write the text into an image file and parse it with sd-parsers."""
     found = ParserManager().parse(io.BytesIO(to_png(Image.new("RGB", (8, 8)), text)))
     assert found is not None
     assert found.generator is Generators.AUTOMATIC1111
@@ -207,7 +207,7 @@ def test_another_program_takes_no_setting_from_a_prompt(text):
     assert unquote(found.metadata["Atelier"]) == format_prompt(params, None, seed=True)
 
 
-def test_another_program_reads_what_was_drawn_from_a_picture():
+def test_another_program_reads_an_image_prompt():
     found = parse_with_sd_parsers(infotext(parse_params("a fox --iw 2", REGISTRY, source=Upload("cafe")), MODEL, 0))
     assert found.metadata["Denoising strength"] == "0.36"
     assert prompt_values(found.prompts) == ["a fox"]
@@ -215,7 +215,7 @@ def test_another_program_reads_what_was_drawn_from_a_picture():
 
 @settings(max_examples=100, deadline=None)
 @given(all_params())
-def test_another_program_reads_the_settings_of_whatever_was_asked_for(params):
+def test_another_program_reads_the_settings_of_any_params(params):
     found = parse_with_sd_parsers(infotext(params, MODEL, 0))
     (sampler,) = found.samplers
     assert sampler.parameters["seed"] == str(params.seed_of(0))

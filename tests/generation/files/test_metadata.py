@@ -1,4 +1,4 @@
-"""What the engine writes into the files of pictures besides the pictures."""
+"""The metadata that the engine writes into image files."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def credentials(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
 
 
 @contextmanager
-def make_harness(pipeline: Pipeline, imprint: MetadataPolicy) -> Iterator[EngineHarness]:
-    harness = EngineHarness(pipeline, imprint)
+def make_harness(pipeline: Pipeline, policy: MetadataPolicy) -> Iterator[EngineHarness]:
+    harness = EngineHarness(pipeline, policy)
     yield harness
     harness.close()
 
 
-def generate_grid(pipeline: Pipeline, imprint: MetadataPolicy, wanted: Params, **more: int) -> Grid:
-    with make_harness(pipeline, imprint) as harness:
-        (end,) = harness.draw(make_request("a", wanted, **more))
+def generate_grid(pipeline: Pipeline, policy: MetadataPolicy, params: Params, **more: int) -> Grid:
+    with make_harness(pipeline, policy) as harness:
+        (end,) = harness.draw(make_request("a", params, **more))
     assert isinstance(end, Finished)
     return end.grid
 
@@ -55,21 +55,21 @@ def is_valid(data: bytes, suffix: str) -> bool:
     return c2pa.Reader(f"image/{suffix}", io.BytesIO(data)).get_validation_state() == "Valid"
 
 
-def test_without_prompts_no_file_holds_a_word_of_one(pipeline, credentials):
-    told = generate_grid(pipeline, MetadataPolicy(), PROMPT)
-    assert all(word in tile.lower() for tile in told.tiles for word in WORDS)
-    for imprint in (
+def test_without_prompts_no_file_contains_words_of_one(pipeline, credentials):
+    with_prompt = generate_grid(pipeline, MetadataPolicy(), PROMPT)
+    assert all(word in tile.lower() for tile in with_prompt.tiles for word in WORDS)
+    for policy in (
         MetadataPolicy(include_prompts=False),
         MetadataPolicy(include_prompts=False, credentials=credentials),
     ):
-        grid = generate_grid(pipeline, imprint, PROMPT)
+        grid = generate_grid(pipeline, policy, PROMPT)
         assert not any(word in file.lower() for file in (*grid.tiles, grid.image) for word in WORDS)
         for index, tile in enumerate(grid.tiles):
             assert open_image(tile).info == {"parameters": infotext(PROMPT, pipeline.model, index, with_prompt=False)}
-            assert open_image(tile).tobytes() == open_image(told.tiles[index]).tobytes()
+            assert open_image(tile).tobytes() == open_image(with_prompt.tiles[index]).tobytes()
 
 
-def test_every_tile_and_the_sheet_are_signed(pipeline, credentials):
+def test_every_tile_and_the_grid_image_are_signed(pipeline, credentials):
     plain = generate_grid(pipeline, MetadataPolicy(), PROMPT)
     signed = generate_grid(pipeline, MetadataPolicy(credentials=credentials), PROMPT)
     assert [is_valid(tile, "png") for tile in signed.tiles] == [True, True]
@@ -80,7 +80,7 @@ def test_every_tile_and_the_sheet_are_signed(pipeline, credentials):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_what_is_posted_is_signed_within_its_limit(pipeline, credentials, count):
+def test_the_posted_image_is_signed_within_the_upload_limit(pipeline, credentials, count):
     limit = ContentCredentialsSigner.max_signature_bytes + 2000
     grid = generate_grid(
         pipeline,
@@ -92,7 +92,7 @@ def test_what_is_posted_is_signed_within_its_limit(pipeline, credentials, count)
     assert len(grid.image) <= limit
 
 
-def test_a_picture_alone_is_posted_as_its_signed_tile(pipeline, credentials):
+def test_a_single_image_is_posted_as_its_signed_tile(pipeline, credentials):
     grid = generate_grid(pipeline, MetadataPolicy(credentials=credentials), make_params())
     assert (grid.image, grid.suffix) == (grid.tiles[0], "png")
     assert is_valid(grid.image, "png")

@@ -1,4 +1,4 @@
-"""Pictures that people bring: every format, every way up, and everything that is wrong with them."""
+"""Uploaded images: every format, every orientation, and damaged or hostile files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def encode(image: Image.Image, kind: str, **options) -> bytes:
 
 
 def sanitize(data: bytes) -> Image.Image:
-    """Clean a picture and open the result, which is a PNG of plain RGB with nothing besides."""
+    """Sanitize an image and open the result, which must be a plain RGB PNG without metadata."""
     result = Image.open(io.BytesIO(sanitize_image(data)))
     result.load()
     assert (result.format, result.mode, result.info) == ("PNG", "RGB", {})
@@ -36,7 +36,7 @@ def sanitize(data: bytes) -> Image.Image:
 
 
 def quadrants(width: int = 64, height: int = 32) -> Image.Image:
-    """Give a picture whose four quarters tell how it is turned: red, green, blue, white."""
+    """Return an image whose quarters show its orientation: red, green, blue, white."""
     image = Image.new("RGB", (width, height), WHITE)
     w, h = width // 2, height // 2
     for box, colour in (((0, 0, w, h), RED), ((w, 0, width, h), GREEN), ((0, h, w, height), BLUE)):
@@ -45,7 +45,7 @@ def quadrants(width: int = 64, height: int = 32) -> Image.Image:
 
 
 def similar(one: Image.Image, other: Image.Image, tolerance: int) -> bool:
-    """Say whether no channel is off by more than `tolerance` (of 255) in the mean."""
+    """Return whether no channel differs by more than `tolerance` (of 255) on average."""
     off = ImageStat.Stat(ImageChops.difference(one, other)).mean
     return one.size == other.size and max(off) <= tolerance
 
@@ -79,20 +79,20 @@ def test_every_format_is_read(kind, options, tolerance):
         ("LA", (100, 255), "PNG", (100, 100, 100)),
     ],
 )
-def test_every_kind_of_colours_becomes_rgb(mode, colour, kind, expected):
+def test_every_colour_mode_becomes_rgb(mode, colour, kind, expected):
     picture = sanitize(encode(Image.new(mode, (16, 16), colour), kind))
     assert similar(picture, Image.new("RGB", (16, 16), expected), 3)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "I;16", "RGB", "P"])
-def test_a_colour_that_stands_for_transparent_becomes_white(mode):
+def test_a_transparent_palette_colour_becomes_white(mode):
     picture = Image.new(mode, (4, 4), 0)
     data = encode(picture, "PNG", transparency=(0, 0, 0) if mode == "RGB" else 0)
     assert sanitize(data).getpixel((0, 0)) == WHITE
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_what_is_transparent_becomes_white_and_what_is_half_becomes_half(kind):
+def test_transparent_pixels_are_blended_with_white(kind):
     picture = Image.new("RGBA", (3, 1))
     for x, alpha in enumerate((0, 128, 255)):
         picture.putpixel((x, 0), (*RED, alpha))
@@ -100,17 +100,17 @@ def test_what_is_transparent_becomes_white_and_what_is_half_becomes_half(kind):
     assert [result.getpixel((x, 0)) for x in range(3)] == [WHITE, (255, 127, 127), RED]
 
 
-def test_shrinking_does_not_bleed_the_colour_of_what_is_transparent():
+def test_shrinking_does_not_bleed_the_colour_of_transparent_pixels():
     picture = Image.new("RGBA", (4096, 8), (0, 0, 0, 0))
     picture.paste((*RED, 255), (0, 0, 2049, 8))
     result = sanitize(encode(picture, "PNG"))
     darkest_blue = min(result.getchannel("B").crop((1030, 0, 2048, 4)).get_flattened_data())
     assert darkest_blue > 240
-    assert {pixel[0] for pixel in result.get_flattened_data()} == {255}, "black lay below the transparent half"
+    assert {pixel[0] for pixel in result.get_flattened_data()} == {255}, "the transparent half has black pixels"
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
-def test_of_an_animation_the_first_picture_is_taken(kind):
+def test_the_first_frame_of_an_animation_is_used(kind):
     frames = [Image.new("RGB", (20, 10), colour) for colour in (RED, GREEN, BLUE)]
     data = encode(frames[0], kind, save_all=True, append_images=frames[1:])
     assert Image.open(io.BytesIO(data)).n_frames == 3
@@ -133,7 +133,7 @@ def test_of_an_animation_the_first_picture_is_taken(kind):
         (9, (RED, GREEN, BLUE, WHITE)),
     ],
 )
-def test_a_picture_is_turned_upright(kind, orientation, corners):
+def test_an_image_is_turned_upright(kind, orientation, corners):
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     picture = sanitize(encode(quadrants(), kind, exif=exif, quality=100))
@@ -154,11 +154,11 @@ def test_a_picture_is_turned_upright(kind, orientation, corners):
         b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x05\0\x01\0\0\0\x1a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
     ],
 )
-def test_odd_metadata_is_no_reason_to_refuse_a_picture(exif):
+def test_an_image_with_odd_metadata_is_accepted(exif):
     assert similar(sanitize(encode(quadrants(), "JPEG", exif=exif, quality=100, subsampling=0)), quadrants(), 2)
 
 
-def test_where_a_picture_was_taken_is_forgotten():
+def test_metadata_such_as_the_location_is_removed():
     exif = Image.Exif()
     exif.get_ifd(0x8825)[1] = "N"
     exif[0x010E] = "my house"
@@ -181,17 +181,17 @@ def test_where_a_picture_was_taken_is_forgotten():
     ],
 )
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_a_large_picture_is_shrunk_in_its_shape_and_a_small_one_is_left(kind, size, expected):
+def test_a_large_image_is_shrunk_and_a_small_one_keeps_its_size(kind, size, expected):
     assert sanitize(encode(Image.new("RGB", size), kind)).size == expected
 
 
-def test_a_turned_picture_is_shrunk_too():
+def test_a_rotated_image_is_shrunk_too():
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     assert sanitize(encode(Image.new("RGB", (4096, 1024)), "JPEG", exif=exif)).size == (512, 2048)
 
 
-def test_cleaning_again_changes_nothing():
+def test_sanitizing_again_changes_nothing():
     once = sanitize_image(encode(quadrants(), "WEBP"))
     assert sanitize_image(once) == once
 
@@ -210,38 +210,38 @@ SAMPLES = {
 
 @pytest.mark.parametrize("sample", ["png", "jpeg", "progressive", "webp", "gif"])
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
-def test_a_truncated_picture_is_called_damaged(sample, share):
+def test_a_truncated_image_is_reported_as_damaged(sample, share):
     data = SAMPLES[sample]
     with pytest.raises(UserError, match="damaged"):
         sanitize_image(data[: int(len(data) * share)])
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
-def test_wherever_a_picture_ends_it_is_read_or_complained_about(sample):
+def test_an_image_cut_at_any_byte_is_read_or_rejected(sample):
     data = SAMPLES[sample]
     for end in range(0, len(data), 7):
         try:
             sanitize(data[:end])
-        except UserError as complaint:
-            assert "damaged" in str(complaint) or "not a picture" in str(complaint)
+        except UserError as error:
+            assert "damaged" in str(error) or "not a picture" in str(error)
 
 
 @given(
     sample=st.sampled_from(sorted(SAMPLES)),
     changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=6),
 )
-def test_whatever_the_bytes_are_the_answer_is_a_picture_or_a_complaint(sample, changes):
+def test_corrupt_bytes_give_an_image_or_a_user_error(sample, changes):
     data = bytearray(SAMPLES[sample])
     for place, value in changes:
         data[place % len(data)] = value
     try:
         sanitize(bytes(data))
-    except UserError as complaint:
-        assert str(complaint).endswith(".")
+    except UserError as error:
+        assert str(error).endswith(".")
 
 
 def struct_error_in_exif() -> bytes:
-    """Give a good JPEG whose EXIF cannot be written again: a text where a number belongs."""
+    """Return a valid JPEG whose EXIF cannot be rewritten, since it has a text instead of a number."""
     entry = struct.pack("<HHI4s", 0x0100, 2, 4, b"abc\0")
     turned = struct.pack("<HHIHH", ORIENTATION, 3, 1, 6, 0)
     return encode(
@@ -284,7 +284,7 @@ def test_an_image_with_wrong_metadata_types_is_still_rotated_upright():
         "pdf",
     ],
 )
-def test_what_is_no_picture_is_refused_with_the_formats_that_are(data):
+def test_other_files_are_refused_with_the_accepted_formats(data):
     with pytest.raises(UserError, match="not a picture I can read: send a PNG, JPEG, WebP or GIF"):
         sanitize_image(data)
 
@@ -337,15 +337,15 @@ def webp_of(width: int, height: int) -> bytes:
     ids=lambda value: getattr(value, "__name__", None) or "{}x{}".format(*value),
 )
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(bomb, size):
-    # None of these has the pixels it claims: decoding would have called it damaged.
+    # None of these has the pixels that it claims: if decoded, it would be reported as damaged.
     data = bomb(*size)
     assert len(data) < 5000
-    with pytest.raises(UserError, match="too large: I take up to 64 megapixels"):
+    with pytest.raises(UserError, match="too large: send one of at most 64 megapixels"):
         sanitize_image(data)
 
 
 def jpeg_with(piece: bytes, count: int, *, last: bool) -> bytes:
-    """Give a large JPEG with a piece put in many times, before everything else or after it."""
+    """Return a large JPEG with `piece` repeated many times, at its start or at its end."""
     data = encode(Image.new("L", (4000, 4000)), "JPEG", progressive=True)
     at = len(data) - 2 if last else 2
     return data[:at] + piece * count + data[at:]
@@ -365,19 +365,19 @@ def test_a_jpeg_of_too_many_scans_or_segments_is_refused_before_decoding(filling
         jpeg_with(filling + b"\xff\xfe\0\2", 2_000_000, last=False),
     ):
         before = time.process_time()
-        with pytest.raises(UserError, match="too many pieces"):
+        with pytest.raises(UserError, match="too many segments"):
             sanitize_image(data)
         assert time.process_time() - before < 1, "the first two would take minutes"
 
 
-def test_a_jpeg_of_many_scans_and_segments_that_people_really_send_is_read():
+def test_a_realistic_jpeg_with_many_scans_and_segments_is_read():
     scan = last_scan(encode(Image.new("L", (4000, 4000)), "JPEG", progressive=True))
     assert sanitize(jpeg_with(scan, 20, last=True)).size == (2048, 2048)
-    profile = b"\xff\xe2\xff\xff" + b"\xff\xda" * 32766 + b"\0"  # which looks like scans, but is skipped
+    profile = b"\xff\xe2\xff\xff" + b"\xff\xda" * 32766 + b"\0"  # looks like scans, but is skipped
     assert sanitize(jpeg_with(profile, 255, last=False)).size == (2048, 2048)
 
 
-def test_of_a_photograph_with_another_inside_the_first_is_taken():
+def test_the_first_image_of_a_multi_picture_jpeg_is_used():
     data = encode(quadrants(), "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))], quality=100)
     assert similar(sanitize(data), quadrants(), 12)
 

@@ -1,4 +1,4 @@
-"""What a model cannot do is neither offered nor taken, and what it can do is."""
+"""Actions and parameters are offered and accepted only if the model supports them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cogs.image_buttons.buttons import ACTION_IDS, LAST_ROW, result_view
+from bot.ui.job_views import ACTION_IDS, LAST_ROW, result_view
 from cogs.image_buttons.variations import ACTION_PARAMS, params_for
 from generation.errors import UserError
 from generation.job import Action
@@ -45,20 +45,20 @@ def _example_prompt(parameter: Parameter) -> str:
     return f"--{parameter.name} {value}".strip()
 
 
-def test_every_family_has_its_features_and_a_model_in_the_catalogue() -> None:
+def test_every_family_has_capabilities_and_a_catalogue_entry() -> None:
     assert FAMILY_CAPABILITIES.keys() == set(Family)
     assert {entry.family for entry in CATALOGUE} == set(Family)
     assert all((FAMILY_CAPABILITIES[family] == ALL_CAPABILITIES) == (family not in PIPELINE_ONLY) for family in Family)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_plain_prompt_needs_nothing_special(family: Family) -> None:
+def test_a_plain_prompt_requires_no_capability(family: Family) -> None:
     assert not required_capabilities(parse_params("a red fox", _repertoire(family)))
 
 
 @pytest.mark.parametrize("action", IMAGE_ACTIONS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_button_that_is_offered_makes_what_the_model_can_do(family: Family, action: Action) -> None:
+def test_an_offered_action_requires_only_the_models_capabilities(family: Family, action: Action) -> None:
     model, picture = _model(family), _picture(family)
     is_offered = action in actions.available_actions(picture, model)
     if not is_offered:
@@ -87,7 +87,7 @@ def test_only_a_model_with_img2img_offers_variations(family: Family) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_grid_gives_its_tiles_whatever_the_model_can_do(family: Family) -> None:
+def test_tiles_can_be_picked_with_every_model(family: Family) -> None:
     assert Action.PICK in actions.available_actions(parse_params("a red fox", _repertoire(family)), _model(family))
 
 
@@ -97,7 +97,7 @@ def _buttons(params: Params, model: Model) -> set[str]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-async def test_below_a_picture_are_the_buttons_of_what_its_model_can_do(family: Family) -> None:
+async def test_an_image_has_the_buttons_that_its_model_supports(family: Family) -> None:
     model, picture = _model(family), _picture(family)
     assert _buttons(picture, model) == {
         *LAST_ROW,
@@ -107,13 +107,13 @@ async def test_below_a_picture_are_the_buttons_of_what_its_model_can_do(family: 
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-async def test_below_a_grid_is_a_second_row_where_its_tiles_can_be_varied(family: Family) -> None:
+async def test_a_grid_has_a_second_row_if_its_tiles_can_be_varied(family: Family) -> None:
     model = _model(family)
     varied = {Action.VARY_STRONG} if Capability.IMG2IMG in model.capabilities else set()
     assert _buttons(parse_params("a red fox", _repertoire(family)), model) == {Action.PICK, Action.REROLL, *varied}
 
 
-def test_a_picture_cannot_grow_on_without_windows() -> None:
+def test_an_image_cannot_grow_indefinitely_without_windows() -> None:
     model, picture = _model(Family.FLUX), _picture(Family.FLUX)
     larger = params_for(Action.UPSCALE_SUBTLE, picture, TILE, model, 7)
     assert (larger.width, larger.height) == (2048, 2048)
@@ -137,25 +137,25 @@ def test_an_unsupported_parameter_is_refused_when_typed_else_left_out(family: Fa
                 attached=parameter.name == "iw" and Capability.IMG2IMG in here.default.capabilities,
             )
         assert parse_prompt("a red fox --seed 1", here, defaults=[typed]).params == plain
-    elif parameter.name not in ("iw", "lora"):  # they need a picture, and a file
+    elif parameter.name not in ("iw", "lora"):  # these need an image and a file
         assert parse_prompt(f"a red fox --seed 1 {typed}", here).params != plain
 
 
 @pytest.mark.parametrize(
-    ("text", "pictures", "said"),
+    ("text", "pictures", "problem"),
     [
-        ("fox:: moon", 0, "`::` with Karlo: it cannot weigh"),
-        ("fox::2", 0, "`::` with Karlo: it cannot weigh"),
+        ("fox:: moon", 0, "`::` with Karlo: it cannot weight the parts of a prompt"),
+        ("fox::2", 0, "`::` with Karlo: it cannot weight the parts of a prompt"),
         ("fox", 1, "a picture with Karlo: it cannot start from a picture"),
         ("fox", 2, "several pictures with Karlo: it cannot blend"),
     ],
 )
-def test_what_is_said_without_a_parameter_is_refused_as_well(text: str, pictures: int, said: str) -> None:
-    with pytest.raises(PromptError, match=said):
+def test_unsupported_weights_and_images_are_refused(text: str, pictures: int, problem: str) -> None:
+    with pytest.raises(PromptError, match=problem):
         parse_prompt(text, _repertoire(Family.UNCLIP), attached=pictures)
 
 
-def test_the_model_that_is_typed_decides_what_else_may_be() -> None:
+def test_the_typed_model_decides_which_parameters_are_valid() -> None:
     here = ModelRegistry((_model(Family.SD1), _model(Family.FLUX)))
     assert parse_prompt("a fox --tile", here).params.seamless
     with pytest.raises(PromptError, match="`--tile` with FLUX"):
@@ -163,9 +163,9 @@ def test_the_model_that_is_typed_decides_what_else_may_be() -> None:
     assert not parse_prompt("a fox --model flux", here, defaults=["--tile --chaos 20"]).params.seamless
 
 
-def test_a_job_that_its_model_cannot_draw_is_refused_with_those_that_can() -> None:
+def test_an_unsupported_job_is_refused_with_the_models_that_support_it() -> None:
     here = ModelRegistry((_model(Family.UNCLIP), _model(Family.SD1)))
     params = replace(parse_params("a fox", here), source=TILE)
-    with pytest.raises(UserError, match=r"Karlo cannot start from a picture\. There is Stable Diffusion 1\.5 for that"):
+    with pytest.raises(UserError, match=r"Karlo cannot start from a picture\. Models that can: Stable Diffusion 1\.5"):
         here.require_supported(params)
     here.require_supported(replace(params, model="Stable Diffusion 1.5"))

@@ -1,4 +1,4 @@
-"""The catalogue's models are found by the names that people type, and say what they are."""
+"""The catalogue's models are found by the names that people type, and have complete entries."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ from generation.prompt.errors import PromptError
         ("sdxl", "Stable Diffusion XL"),
     ],
 )
-def test_a_model_is_found_however_it_is_written(typed: str, name: str) -> None:
+def test_a_model_is_found_by_any_of_its_spellings(typed: str, name: str) -> None:
     found = find_entry(typed)
     assert found is not None
     assert found.name == name
 
 
 @pytest.mark.parametrize("typed", ["", "fox", "somebody/openjourney", "/", "1.6"])
-def test_what_is_not_in_the_catalogue_is_not_guessed(typed: str) -> None:
+def test_an_unknown_name_finds_no_model(typed: str) -> None:
     assert find_entry(typed) is None
 
 
-def test_no_name_stands_for_two_models() -> None:
+def test_names_and_aliases_are_unique() -> None:
     names = Counter(normalize_name(name) for entry in CATALOGUE for name in {entry.name, *entry.aliases})
     assert [name for name, times in names.items() if times > 1 or not name] == []
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
-def test_every_entry_makes_sense(entry: CatalogueEntry) -> None:
+def test_every_entry_is_valid(entry: CatalogueEntry) -> None:
     assert entry.sampler in SAMPLERS or (entry.sampler is None and entry.family in PIPELINE_ONLY)
     assert entry.hub_id.count("/") == 1
     assert entry.native_size % 64 == 0
@@ -60,7 +60,7 @@ def test_every_entry_makes_sense(entry: CatalogueEntry) -> None:
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)
-def test_a_model_that_is_drawn_brings_its_defaults(entry: CatalogueEntry) -> None:
+def test_a_described_model_has_its_entrys_defaults(entry: CatalogueEntry) -> None:
     model = describe_model(entry.name)
     assert model == describe_model(entry.hub_id)
     assert (model.name, model.ref, model.native_size) == (entry.name, entry.hub_id, entry.native_size)
@@ -74,7 +74,7 @@ def test_trigger_words_are_added_to_plain_prompts_but_not_to_raw_ones() -> None:
 
 
 @pytest.mark.parametrize("ending", PICKLE_SUFFIXES)
-def test_a_pickled_model_is_refused_with_the_way_to_convert_it(ending: str) -> None:
+def test_a_pickled_model_is_refused_with_how_to_convert_it(ending: str) -> None:
     with pytest.raises(UserError, match=r"could run any program.*models\.md"):
         describe_model(f"/models/dreams{ending.upper()}")
 
@@ -91,11 +91,11 @@ def test_a_pickled_model_is_refused_with_the_way_to_convert_it(ending: str) -> N
         ("anything v3", "--v anything"),
     ],
 )
-def test_a_prompt_may_name_the_model_by_any_of_its_spellings(model: str, typed: str) -> None:
+def test_a_prompt_can_name_the_model_by_any_of_its_spellings(model: str, typed: str) -> None:
     assert parse_params(f"a fox {typed}", ModelRegistry.from_refs([model])).parts[0].text == "a fox"
 
 
 @pytest.mark.parametrize("typed", ["--v 2.1", "--niji 6", "--model anything"])
-def test_a_model_that_is_not_here_is_told_from_the_one_that_is(typed: str) -> None:
-    with pytest.raises(PromptError, match=r"here there is `Stable Diffusion 1\.5`"):
+def test_a_model_that_is_not_installed_is_refused_with_those_that_are(typed: str) -> None:
+    with pytest.raises(PromptError, match=r"There is no model `.*` here\. Available: `Stable Diffusion 1\.5`"):
         parse_params(f"a fox {typed}", ModelRegistry.from_refs(["1.5"]))

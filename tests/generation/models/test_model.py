@@ -1,4 +1,4 @@
-"""What is known of a model before its weights are loaded, and the sizes that it draws."""
+"""The description of a model before its weights are loaded, and its image sizes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from generation.models.samplers import SAMPLERS, sampler_for
 
 
 def make_model_folder(folder: Path, **files) -> Path:
-    """Make a model folder; a keyword such as `unet__config` is the file unet/config.json."""
+    """Create a model folder; a keyword such as `unet__config` is the file unet/config.json."""
     for name, content in ({"model_index": {"_class_name": "StableDiffusionPipeline"}} | files).items():
         path = folder / f"{name.replace('__', '/')}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,14 +26,14 @@ def make_model_folder(folder: Path, **files) -> Path:
     return folder
 
 
-def test_a_folder_that_describes_itself_is_believed(tiny_model):
+def test_a_folders_own_description_is_used(tiny_model):
     model = describe_model(str(tiny_model))
     assert (model.name, model.ref, model.native_size) == ("tiny", str(tiny_model), 64)
     assert (model.num_inference_steps, model.guidance_scale) == (6, 5.0)
     assert model.examples == ("a red fox under the moon",)
 
 
-def test_a_folder_that_does_not_is_measured(tmp_path):
+def test_a_folder_without_a_description_is_measured(tmp_path):
     folder = make_model_folder(
         tmp_path / "dreamy", unet__config={"sample_size": 96}, vae__config={"block_out_channels": [1, 2, 3, 4]}
     )
@@ -50,16 +50,16 @@ def test_a_folder_that_does_not_is_measured(tmp_path):
         ({}, {}, 512),
     ],
 )
-def test_the_trained_size_is_the_latents_times_the_vaes_scale(tmp_path, unet, vae, size):
+def test_the_native_size_is_the_latent_size_times_the_vae_scale(tmp_path, unet, vae, size):
     assert describe_model(str(make_model_folder(tmp_path, unet__config=unet, vae__config=vae))).native_size == size
 
 
-def test_a_model_that_needs_nothing_but_its_index_gets_the_defaults(tmp_path):
+def test_a_model_with_only_an_index_gets_the_defaults(tmp_path):
     folder = make_model_folder(tmp_path / "bare")
     assert describe_model(str(folder)) == Model(name="bare", ref=str(folder))
 
 
-def test_what_a_model_says_of_itself_beats_what_is_measured(tmp_path):
+def test_a_models_own_description_overrides_measured_values(tmp_path):
     own = {
         "name": "Bilder – 絵",
         "native_size": 320,
@@ -68,7 +68,7 @@ def test_what_a_model_says_of_itself_beats_what_is_measured(tmp_path):
         "num_inference_steps": 12,
         "guidance_scale": 0,
         "examples": ["ä", "b"],
-        "licence": "unknown keys are for others",
+        "licence": "unknown keys are ignored",
     }
     folder = make_model_folder(tmp_path, atelier=own, unet__config={"sample_size": 96})
     assert describe_model(str(folder)) == Model(
@@ -83,7 +83,7 @@ def test_what_a_model_says_of_itself_beats_what_is_measured(tmp_path):
     )
 
 
-def test_a_folder_is_named_however_it_is_written(tmp_path, monkeypatch):
+def test_a_folder_is_found_by_any_form_of_its_path(tmp_path, monkeypatch):
     make_model_folder(tmp_path / "dreamy")
     monkeypatch.chdir(tmp_path)
     assert describe_model("dreamy/").name == "dreamy"
@@ -121,7 +121,7 @@ def test_a_hub_id_gets_the_defaults_of_stable_diffusion(ref, name):
         "models/Dreams.SafeTensors",
     ],
 )
-def test_a_path_that_is_no_model_folder_is_refused_by_name(ref, tmp_path, monkeypatch):
+def test_a_path_without_a_model_is_refused_by_name(ref, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError) as refused:
         describe_model(ref)
@@ -132,14 +132,14 @@ def test_a_single_file_is_not_taken_for_a_hub_id(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.safetensors").touch()
     for ref in ("model.safetensors", str(tmp_path / "model.safetensors")):
-        with pytest.raises(UserError, match=r"model\.safetensors is no safetensors file"):
+        with pytest.raises(UserError, match=r"model\.safetensors is damaged or not a safetensors file"):
             describe_model(ref)
     (tmp_path / "model.txt").touch()
-    with pytest.raises(FileNotFoundError, match=r"model\.txt"):
+    with pytest.raises(FileNotFoundError, match=r"model\.txt is neither a model folder nor a safetensors file"):
         describe_model("model.txt")
 
 
-def test_a_folder_without_an_index_is_told_from_one_that_is_missing(tmp_path):
+def test_a_folder_without_an_index_is_distinguished_from_a_missing_one(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no model_index\.json"):
         describe_model(str(tmp_path))
 
@@ -151,7 +151,7 @@ def test_a_damaged_file_is_named(tmp_path, file, content):
         describe_model(str(make_model_folder(tmp_path, **{file: content})))
 
 
-def test_a_file_that_is_not_even_text_is_named(tmp_path):
+def test_a_binary_file_is_reported_as_damaged(tmp_path):
     make_model_folder(tmp_path)
     (tmp_path / "atelier.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match=r"atelier\.json is damaged"):
@@ -159,7 +159,7 @@ def test_a_file_that_is_not_even_text_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fact", "value"),
+    ("key", "value"),
     [
         ("name", 5),
         ("native_size", "512"),
@@ -180,9 +180,9 @@ def test_a_file_that_is_not_even_text_is_named(tmp_path):
         ("examples", {"a": "fox"}),
     ],
 )
-def test_a_fact_that_makes_no_sense_is_named(tmp_path, fact, value):
-    with pytest.raises(UserError, match=rf"atelier\.json is damaged: `{fact}`"):
-        describe_model(str(make_model_folder(tmp_path, atelier={fact: value})))
+def test_an_invalid_value_is_reported_with_its_key(tmp_path, key, value):
+    with pytest.raises(UserError, match=rf"atelier\.json is damaged: `{key}`"):
+        describe_model(str(make_model_folder(tmp_path, atelier={key: value})))
 
 
 STABLE = Model(name="sd", ref="sd")
@@ -200,7 +200,7 @@ ASPECTS = [
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.native_size}/{model.size_multiple}")
-def test_every_aspect_gets_a_size_that_the_model_can_draw(model):
+def test_every_aspect_ratio_gets_a_size_that_the_model_supports(model):
     for aspect in ASPECTS:
         width, height = size_for(model, aspect)
         assert width > 0 < height
@@ -209,7 +209,7 @@ def test_every_aspect_gets_a_size_that_the_model_can_draw(model):
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: f"{model.native_size}/{model.size_multiple}")
-def test_an_aspect_within_the_models_is_met_at_about_its_native_area(model):
+def test_a_supported_aspect_ratio_is_met_at_about_the_native_area(model):
     for aspect in ASPECTS:
         if not 1 / model.max_aspect <= aspect[0] / aspect[1] <= model.max_aspect:
             continue
@@ -235,7 +235,7 @@ def test_an_aspect_within_the_models_is_met_at_about_its_native_area(model):
         ((999_999, 1_000_000), (512, 512)),
     ],
 )
-def test_sizes_that_people_know(aspect, size):
+def test_well_known_sizes(aspect, size):
     assert size_for(STABLE, aspect) == size
 
 
@@ -250,7 +250,7 @@ def test_sizes_that_people_know(aspect, size):
     ),
     st.tuples(st.integers(1, 999_999), st.integers(1, 999_999)),
 )
-def test_whatever_the_model_and_the_aspect_the_size_can_be_drawn(model, aspect):
+def test_the_size_is_valid_for_any_model_and_aspect_ratio(model, aspect):
     width, height = size_for(model, aspect)
     assert width > 0 < height
     assert width % model.size_multiple == height % model.size_multiple == 0
@@ -265,7 +265,7 @@ def test_a_models_own_scheduler_is_recognised(tmp_path, name):
     assert describe_model(str(make_model_folder(tmp_path, scheduler__scheduler_config=own))).sampler == name
 
 
-def test_a_scheduler_without_a_name_of_ours_goes_by_its_class(tmp_path):
+def test_an_unknown_scheduler_is_named_by_its_class(tmp_path):
     assert sampler_for("DEISMultistepScheduler", {}) == "DEISMultistepScheduler"
     assert sampler_for("EulerDiscreteScheduler", {"use_karras_sigmas": True}) == "EulerDiscreteScheduler"
     assert describe_model(str(make_model_folder(tmp_path))).sampler is None

@@ -1,4 +1,4 @@
-"""What a button makes of its parent."""
+"""The params that each button derives from its parent."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PARENT = Params(
 
 
 def changed(parent: Params, child: Params) -> set[str]:
-    """Name the fields in which two differ."""
+    """Return the names of the fields that differ."""
     return {field.name for field in fields(Params) if getattr(parent, field.name) != getattr(child, field.name)}
 
 
@@ -62,7 +62,7 @@ def test_a_variation_of_an_upscaled_image_is_a_grid_of_native_size():
     assert (child.width, child.height, child.count) == (624, 416, 4)
 
 
-def test_a_variation_is_of_a_size_that_the_present_model_can_draw():
+def test_a_variation_has_a_size_that_the_current_model_supports():
     smaller = Model(name="other", ref="other", native_size=256, size_multiple=32, max_aspect=2)
     child = actions.vary(PARENT, TILE, smaller, 0.5, 4)
     assert (child.width, child.height) == size_for(smaller, (3, 2))
@@ -77,7 +77,7 @@ def test_a_variation_of_an_image_beyond_one_window_keeps_its_aspect_ratio():
 
 @pytest.mark.parametrize("button", [Action.VARY_SUBTLE, Action.ZOOM_2, Action.PAN_LEFT, Action.MAKE_SQUARE])
 @pytest.mark.parametrize(("chaos", "same"), [(0, False), (40, True)])
-def test_the_same_noise_does_not_draw_the_same_four_times_from_a_tile(button, chaos, same):
+def test_tiles_that_start_from_one_image_differ(button, chaos, same):
     child = params_for(button, replace(PARENT, same_seed=True, chaos=chaos), TILE, MODEL, 4)
     assert (child.count, child.same_seed) == (4, same)
 
@@ -105,7 +105,7 @@ def test_a_variation_has_the_size_that_its_prompt_gets(aspect, multiple, flag):
 
 
 @pytest.mark.parametrize("index", range(4))
-def test_an_upscale_is_the_tile_alone_at_twice_its_size_with_its_own_seed(index):
+def test_an_upscale_is_one_tile_at_twice_its_size_with_its_own_seed(index):
     tile = Tile("0123456789ab", index)
     child = actions.upscale(PARENT, tile)
     expected = {"width", "height", "count", "source", "strength", "mask"} | ({"seed"} if index else set())
@@ -116,7 +116,7 @@ def test_an_upscale_is_the_tile_alone_at_twice_its_size_with_its_own_seed(index)
 
 
 @pytest.mark.parametrize("index", range(4))
-def test_an_upscale_has_a_seed_that_can_be_typed_again_whatever_was_typed(index):
+def test_the_seed_of_an_upscale_is_always_a_valid_seed(index):
     child = actions.upscale(replace(PARENT, seed=MAX_SEED), Tile("0123456789ab", index))
     assert 0 <= child.seed <= MAX_SEED
 
@@ -130,27 +130,27 @@ def test_a_new_seed_leaves_room_for_the_seeds_of_all_tiles():
 
 
 @pytest.mark.parametrize("factor", [2, 4])
-def test_an_upscale_is_whole_and_sharp_even_of_a_blurred_draft(factor):
+def test_an_upscale_of_a_stopped_draft_runs_all_steps(factor):
     child = actions.upscale(replace(PARENT, draft=True, stop=40), TILE, factor, actions.UPSCALE_CREATIVE)
     assert (child.width, child.height) == (factor * 624, factor * 416)
     assert (child.draft, child.stop, child.strength) == (False, 100, actions.UPSCALE_CREATIVE)
 
 
-def test_a_picked_tile_is_the_tile():
+def test_a_picked_tile_is_unchanged():
     child = actions.pick(PARENT, TILE)
     assert changed(PARENT, child) == {"seed", "count", "source", "strength", "mask"}
     assert (child.seed, child.count, child.source, child.strength) == (102, 1, TILE, 0)
     assert actions.size_of(child) == actions.size_of(PARENT)
 
 
-def test_the_result_of_a_hires_pass_is_twice_as_large_for_its_children_too():
+def test_children_of_a_hires_pass_start_from_the_doubled_size():
     large = replace(PARENT, hd=True)
     assert actions.size_of(large) == (1248, 832)
     assert actions.size_of(actions.pick(large, TILE)) == (1248, 832)
     assert actions.size_of(actions.upscale(large, TILE)) == (2496, 1664)
 
 
-def test_only_the_chosen_parts_of_a_picture_are_drawn_anew():
+def test_only_the_selected_region_is_regenerated():
     child = actions.vary_region(PARENT, TILE, MODEL, 4, region=[8, 0, 4, 4])
     assert changed(PARENT, child) == {"seed", "source", "strength", "mask", "region", "frame"}
     assert (child.region, child.mask, child.strength, child.count) == ((0, 4, 8), None, actions.OUTPAINT_STRENGTH, 4)
@@ -158,20 +158,20 @@ def test_only_the_chosen_parts_of_a_picture_are_drawn_anew():
     assert child.frame == Frame(0, 0, PARENT.width, PARENT.height)
 
 
-def test_an_uploaded_mask_takes_the_place_of_the_parts():
+def test_an_uploaded_mask_replaces_the_region():
     mask = Upload("d" * 64)
     child = actions.vary_region(PARENT, TILE, MODEL, 4, mask=mask)
     assert (child.mask, child.region) == (mask, ())
 
 
 @pytest.mark.parametrize("region", [[], range(9)])
-def test_a_region_is_a_part_and_not_the_whole(region):
+def test_an_empty_or_full_region_is_refused(region):
     with pytest.raises(UserError, match="at least one part"):
         actions.vary_region(PARENT, TILE, MODEL, 4, region=region)
 
 
 @pytest.mark.parametrize("factor", [1.5, 2])
-def test_zooming_out_keeps_the_canvas_and_puts_the_picture_into_its_middle(factor):
+def test_zooming_out_keeps_the_canvas_and_centres_the_image(factor):
     child = actions.zoom_out(PARENT, TILE, MODEL, 4, factor)
     assert (child.width, child.height, child.aspect) == (PARENT.width, PARENT.height, PARENT.aspect)
     frame = child.frame
@@ -180,19 +180,19 @@ def test_zooming_out_keeps_the_canvas_and_puts_the_picture_into_its_middle(facto
     assert (child.count, child.source, child.seed, child.mask) == (4, TILE, 4, None)
 
 
-def test_a_zoom_may_only_change_the_shape():
+def test_a_zoom_can_change_only_the_aspect_ratio():
     child = actions.zoom_out(replace(PARENT, width=512, height=512, aspect=(1, 1)), TILE, MODEL, 4, 1, (3, 2))
     assert (child.width, child.height, child.aspect) == (768, 512, (3, 2))
     assert child.frame == Frame(128, 0, 512, 512), "the picture keeps its size"
 
 
-def test_a_zoom_to_nowhere_is_refused():
+def test_a_zoom_without_new_area_is_refused():
     with pytest.raises(UserError, match="nothing to draw"):
         actions.zoom_out(PARENT, TILE, MODEL, 4, 1)
 
 
 @pytest.mark.parametrize("factor", [0.99, 2.01, 0, -1, float("nan"), float("inf")])
-def test_a_zoom_has_its_range(factor):
+def test_a_zoom_factor_out_of_range_is_refused(factor):
     with pytest.raises(UserError, match="between 1 and 2"):
         actions.zoom_out(PARENT, TILE, MODEL, 4, factor)
 
@@ -220,10 +220,10 @@ def test_panning_adds_half_the_length_and_keeps_the_image_unchanged(direction, s
 
 
 @pytest.mark.parametrize("native", [256, 512, 1024])
-@pytest.mark.parametrize("unit", [8, 32, 64])
+@pytest.mark.parametrize("multiple", [8, 32, 64])
 @pytest.mark.parametrize("aspect", [(1, 1), (3, 2), (9, 16), (3, 1)])
-def test_a_picture_can_be_panned_again_and_again_within_what_can_be_drawn(native, unit, aspect):
-    model = Model(name="m", ref="m", native_size=native, size_multiple=unit)
+def test_repeated_pans_stay_within_the_models_limits(native, multiple, aspect):
+    model = Model(name="m", ref="m", native_size=native, size_multiple=multiple)
     width, height = size_for(model, aspect)
     picture = replace(PARENT, width=width, height=height, aspect=aspect)
     for step in range(12):
@@ -231,18 +231,18 @@ def test_a_picture_can_be_panned_again_and_again_within_what_can_be_drawn(native
         child = actions.pan(picture, TILE, model, 4, direction)
         frame = child.frame
         scale = frame.width / picture.width
-        assert (child.width % unit, child.height % unit) == (0, 0)
+        assert (child.width % multiple, child.height % multiple) == (0, 0)
         assert child.width * child.height <= 1.3 * actions.MAX_GRID_AREA * native**2
         assert frame.height / picture.height == pytest.approx(scale, rel=0.01), "the picture is not squeezed"
         assert scale == 1 or picture.width * picture.height * 1.5 > 0.7 * actions.MAX_GRID_AREA * native**2
         across = (child.height, frame.height) if direction.value[0] else (child.width, frame.width)
         along = (child.width, frame.width) if direction.value[0] else (child.height, frame.height)
         assert across[0] == across[1]
-        assert along[0] == pytest.approx(1.5 * along[1], abs=unit)
+        assert along[0] == pytest.approx(1.5 * along[1], abs=multiple)
         picture = child
 
 
-def test_a_panorama_ends_somewhere():
+def test_a_panorama_has_a_maximum_length():
     picture, pans = PARENT, 0
     while Action.PAN_RIGHT in actions.available_actions(picture, MODEL):
         picture, pans = actions.pan(picture, TILE, MODEL, 4, actions.Direction.RIGHT), pans + 1
@@ -252,7 +252,7 @@ def test_a_panorama_ends_somewhere():
     assert Action.PAN_DOWN in actions.available_actions(picture, MODEL)
 
 
-def test_make_square_fills_what_is_missing():
+def test_make_square_extends_the_image_to_a_square():
     child = actions.make_square(PARENT, TILE, MODEL, 4)
     assert (child.width, child.height, child.aspect) == (624, 624, (1, 1))
     assert child.frame == Frame(0, 104, 624, 416)
@@ -260,7 +260,7 @@ def test_make_square_fills_what_is_missing():
     assert Action.MAKE_SQUARE in actions.available_actions(PARENT, MODEL)
 
 
-def test_an_edited_prompt_changes_the_words_and_nothing_of_the_picture():
+def test_an_edited_prompt_keeps_the_images_geometry():
     edited = replace(
         PARENT, parts=(PromptPart("a bear"),), source=None, mask=None, width=64, height=64, seed=9, chaos=20
     )
@@ -268,15 +268,15 @@ def test_an_edited_prompt_changes_the_words_and_nothing_of_the_picture():
     assert changed(child, actions.with_prompt_of(child, edited)) == {"parts", "seed", "chaos"}
 
 
-def test_a_blend_lies_between_its_pictures_and_has_no_words():
-    pictures = [Upload(letter * 64) for letter in "abc"]
-    child = actions.blend(pictures, MODEL, (2, 3), 4)
-    assert (child.source, child.blended) == (pictures[0], tuple(pictures[1:]))
+def test_a_blend_has_several_images_and_an_empty_prompt():
+    images = [Upload(letter * 64) for letter in "abc"]
+    child = actions.blend(images, MODEL, (2, 3), 4)
+    assert (child.source, child.blended) == (images[0], tuple(images[1:]))
     assert (child.width, child.height) == size_for(MODEL, (2, 3))
     assert child.strength == strength_for(1)
 
 
-def test_what_is_possible_depends_on_the_picture():
+def test_the_available_actions_depend_on_the_image():
     square = replace(PARENT, width=512, height=512)
     everything = set(Action) - {Action.IMAGINE, Action.BLEND, Action.REROLL}
     assert actions.available_actions(PARENT, MODEL) == everything
@@ -287,10 +287,10 @@ def test_what_is_possible_depends_on_the_picture():
     assert actions.available_actions(once, MODEL) == everything - {Action.PICK, Action.UPSCALE_CREATIVE_4}
     assert actions.available_actions(twice, MODEL) == everything - {Action.PICK} - upscales
     around = {action for action in Action if action.startswith(("zoom", "pan"))} | {Action.MAKE_SQUARE}
-    assert not around & actions.available_actions(replace(PARENT, seamless=True), MODEL), "it goes on by itself"
+    assert not around & actions.available_actions(replace(PARENT, seamless=True), MODEL), "it continues with itself"
 
 
-def test_buttons_leave_their_parent_as_it_was():
+def test_actions_do_not_change_their_parent():
     before = repr(PARENT)
     actions.reroll(PARENT, 1)
     actions.vary(PARENT, TILE, MODEL, 0.5, 1)
@@ -299,17 +299,17 @@ def test_buttons_leave_their_parent_as_it_was():
 
 
 @pytest.mark.parametrize(("native", "scale"), [(256, 0.5), (512, 1.0), (768, 1.5), (1024, 2.0)])
-def test_what_goes_to_another_model_is_measured_in_its_native_sides(native, scale):
+def test_params_are_rescaled_to_another_models_native_size(native, scale):
     other = replace(MODEL, name="other", native_size=native, size_multiple=64)
     zoomed = actions.zoom_out(PARENT, TILE, MODEL, 4, 2)
-    measured = actions.rescaled_for(zoomed, other, MODEL)
-    assert abs(measured.width - scale * zoomed.width) <= 32
-    assert abs(measured.height - scale * zoomed.height) <= 32
-    assert (measured.width % other.size_multiple, measured.height % other.size_multiple) == (0, 0) or scale == 1
-    frame, before = measured.frame, zoomed.frame
+    scaled = actions.rescaled_for(zoomed, other, MODEL)
+    assert abs(scaled.width - scale * zoomed.width) <= 32
+    assert abs(scaled.height - scale * zoomed.height) <= 32
+    assert (scaled.width % other.size_multiple, scaled.height % other.size_multiple) == (0, 0) or scale == 1
+    frame, before = scaled.frame, zoomed.frame
     for start, length, side, old_start, old_length, old_side in (
-        (frame.left, frame.width, measured.width, before.left, before.width, zoomed.width),
-        (frame.top, frame.height, measured.height, before.top, before.height, zoomed.height),
+        (frame.left, frame.width, scaled.width, before.left, before.width, zoomed.width),
+        (frame.top, frame.height, scaled.height, before.top, before.height, zoomed.height),
     ):
         assert start / side == pytest.approx(old_start / old_side, abs=1 / side)
         assert (start + length) / side == pytest.approx((old_start + old_length) / old_side, abs=1 / side)
@@ -320,7 +320,7 @@ def test_params_of_an_unknown_model_stay_unchanged_for_another_model():
     assert actions.rescaled_for(PARENT, replace(MODEL, native_size=1024), None) == PARENT
 
 
-def test_what_a_button_makes_is_drawn_by_the_model_that_it_is_made_for():
+def test_the_params_of_an_action_name_its_model():
     assert params_for(Action.VARY_STRONG, PARENT, TILE, MODEL, 4).model == MODEL.name
     assert params_for(Action.REROLL, PARENT, TILE, MODEL, 4).model == MODEL.name
     assert actions.blend([TILE, TILE], MODEL, (1, 1), 4).model == MODEL.name

@@ -1,4 +1,4 @@
-"""A message about a job, copied into a new prompt: what was said around the prompt is not drawn."""
+"""A job's message copied into a new prompt: the text around the prompt is stripped."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def job(params: Params, action: Action, *, private: bool = False, speed: Speed =
 
 
 def messages_about(job: Job) -> list[str]:
-    """Give what is said of a job from its first moment to its last."""
+    """Return all messages about a job, from its first to its last."""
     places, steps = (None, QueuePosition(1, None), QueuePosition(3, 60.0)), (None, Progress(job.id, 7, 25))
     return [
         *(job_text.waiting(job, REGISTRY, place, state) for place in places for state in STATES),
@@ -67,7 +67,7 @@ def messages_about(job: Job) -> list[str]:
 
 
 def rendered_text(message: str) -> str:
-    """Give a message's headline as it is on the screen, where a mention is a name and bold has no asterisks."""
+    """Return a message's headline as rendered: a mention is a name, and bold text has no asterisks."""
     headline, *_ = message.replace("<@11>", "@ada").split("\n")
     bold, rest = re.fullmatch(r"\*\*(.*)\*\*( - .*?)", headline).groups()
     return re.sub(r"\\(.)", r"\1", bold) + rest
@@ -75,25 +75,25 @@ def rendered_text(message: str) -> str:
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 @pytest.mark.parametrize("action", Action)
-def test_a_messages_source_is_the_prompt_again(action, prompt):
+def test_a_copied_message_source_parses_to_the_prompt(action, prompt):
     params = replace(parse_params(prompt, REGISTRY), seed=7)
     for speed in Speed:
         for private in (False, True):
             for message in messages_about(job(params, action, private=private, speed=speed)):
                 if message.startswith("<@"):
-                    continue  # who asked for nothing in particular may also be the subject of a prompt
+                    continue  # without a prompt, the mention could also be the subject of a prompt
                 assert replace(parse_params(message, REGISTRY), seed=7) == params
 
 
 @pytest.mark.parametrize("action", Action)
-def test_a_message_copied_from_the_screen_is_the_prompt_again(action):
+def test_a_rendered_message_parses_to_the_prompt(action):
     params = parse_params("a fox --ar 3:2 --tile --seed 5", REGISTRY)
     for message in messages_about(job(params, action)):
         seen = rendered_text(message)
-        if not seen.endswith("- @ada"):  # as in "a mural - @banksy", where it belongs to the prompt
+        if not seen.endswith("- @ada"):  # as in "a mural - @banksy", where the name is part of the prompt
             assert replace(parse_params(seen, REGISTRY), seed=5) == params
 
 
-def test_what_looks_like_a_message_only_a_little_stays():
+def test_text_that_merely_resembles_a_message_stays():
     typed = "**a fox** - not <@11>"
     assert parse_params(typed, REGISTRY).parts[0].text == "a fox - not <@11>"

@@ -1,4 +1,4 @@
-"""The prompt language's promises: parsing never breaks, and what is written reads the same."""
+"""Invariants of the prompt syntax: parsing never crashes, and formatted params parse to the same params."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SYNTAX_MARKS = [
 
 
 def typed_texts() -> st.SearchStrategy[str]:
-    """Make anything at all, and what looks like prompts gone wrong."""
+    """Generate arbitrary text, and text that resembles broken prompts."""
     pieces = st.lists(st.sampled_from(SYNTAX_MARKS) | st.text(max_size=5), max_size=25)
     return st.text(max_size=80) | pieces.map("".join)
 
@@ -108,32 +108,32 @@ def all_params(draw: st.DrawFn) -> Params:
 
 
 def reparse(echo: str, params: Params, here: ModelRegistry = REGISTRY) -> Params:
-    """Read an echo with the pictures that went with it."""
+    """Parse a formatted prompt with the images of its params."""
     pictures = [*filter(None, [params.source]), *params.blended]
     return parse_prompt(echo, here, attached=len(pictures)).with_images(pictures)
 
 
 @settings(max_examples=200, deadline=None)
 @given(typed_texts())
-def test_parsing_gives_params_or_faults_and_never_anything_else(typed):
+def test_parsing_returns_params_or_raises_prompt_error(typed):
     try:
         params = parse_params(typed, REGISTRY, source=PICTURE)
-    except PromptError as faults:
-        assert faults.problems
-        assert all(fault in str(faults) for fault in faults.problems)
+    except PromptError as error:
+        assert error.problems
+        assert all(problem in str(error) for problem in error.problems)
     else:
         assert parse_params(format_prompt(params, REGISTRY, seed=True), REGISTRY, source=PICTURE) == params
 
 
 @settings(max_examples=200, deadline=None)
 @given(all_params())
-def test_typing_the_echo_again_gives_the_same(params):
+def test_a_formatted_prompt_parses_to_the_same_params(params):
     assert reparse(format_prompt(params, REGISTRY, seed=True), params) == params
 
 
 @settings(max_examples=200, deadline=None)
 @given(all_params(), st.integers(1, 150), st.floats(0, 30))
-def test_an_echo_of_everything_keeps_its_meaning_when_the_defaults_change(params, steps, guidance):
+def test_a_full_prompt_keeps_its_meaning_when_defaults_change(params, steps, guidance):
     changed = {"num_inference_steps": steps, "guidance_scale": guidance}
     other = ModelRegistry((replace(OTHER, **changed), replace(MODEL, **changed)), ADDITIONS)
     assert reparse(format_prompt(params, None, seed=True), params, other) == params
@@ -178,11 +178,11 @@ def test_a_prompt_copied_from_a_message_means_the_same(params):
         ("a — b, c - d, e @f, 2*3, g_h", "a — b, c - d, e @f, 2*3, g_h"),
     ],
 )
-def test_the_echo_is_the_prompt_as_applied(typed, echo):
+def test_the_formatted_prompt_is_the_prompt_as_applied(typed, echo):
     assert format_prompt(parse_params(typed, REGISTRY), REGISTRY) == echo
 
 
-def test_the_echo_has_the_seed_only_when_asked():
+def test_the_formatted_prompt_has_the_seed_only_on_request():
     params = parse_params("a fox --seed 5", REGISTRY)
     assert format_prompt(params, REGISTRY) == "a fox"
     assert format_prompt(params, REGISTRY, seed=True) == "a fox --seed 5"
@@ -199,39 +199,39 @@ def test_the_formatted_prompt_has_the_image_weight_of_uploads_not_of_tiles():
 
 
 @given(st.floats(0, 3), st.floats(0, 3))
-def test_more_image_weight_never_forgets_more(one, other):
+def test_a_larger_image_weight_never_has_a_larger_strength(one, other):
     low, high = sorted((one, other))
     assert 0 < strength_for(high) <= strength_for(low) <= 1
 
 
 @given(st.integers(0, 300))
-def test_the_image_weight_is_found_again_from_its_strength(hundredths):
+def test_the_image_weight_can_be_derived_from_its_strength(hundredths):
     strength = strength_for(hundredths / 100)
     assert strength_for(image_weight_for(strength)) == strength
 
 
-def test_a_seed_is_drawn_only_when_none_is_given():
+def test_a_random_seed_is_used_only_if_none_is_given():
     def no_seed() -> int:
-        raise AssertionError("a seed was drawn")
+        raise AssertionError("a random seed was requested")
 
     assert parse_params("a fox --seed 5", REGISTRY, new_seed=no_seed).seed == 5
     assert parse_params("a fox", REGISTRY, new_seed=lambda: 9).seed == 9
     assert parse_params("a fox", REGISTRY).seed != parse_params("a fox", REGISTRY).seed
 
 
-def test_faults_are_a_complaint_that_reads_well_and_survives_pickling():
+def test_a_prompt_error_lists_its_problems_and_survives_pickling():
     with pytest.raises(UserError) as caught:
         parse_params("a fox --ar --seed x", REGISTRY)
-    faults = caught.value
-    assert str(faults) == (
+    error = caught.value
+    assert str(error) == (
         "• `--ar` needs a value such as `3:2`\n• `--seed` must be a whole number between 0 and 4294967295, not `x`"
     )
-    assert pickle.loads(pickle.dumps(faults)).args == faults.args
-    assert str(PromptError("One fault")) == "One fault"
+    assert pickle.loads(pickle.dumps(error)).args == error.args
+    assert str(PromptError("One problem")) == "One problem"
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
-def test_the_example_of_a_parameter_works_and_does_something(parameter):
+def test_the_example_of_a_parameter_is_valid_and_has_an_effect(parameter):
     here = ModelRegistry((OTHER, MODEL, replace(MODEL, name="niji 6")), ADDITIONS)
     plain, changed = (
         parse_prompt(f"a fox {typed}", here, attached=1, new_seed=lambda: 1, allow_zoom=True)
@@ -240,6 +240,6 @@ def test_the_example_of_a_parameter_works_and_does_something(parameter):
     assert changed != plain
 
 
-def test_no_name_means_two_things():
+def test_parameter_names_are_unique():
     names = [*(name for parameter in PARAMETERS for name in parameter.names), *PLANNED]
     assert len(names) == len(set(names))

@@ -1,4 +1,4 @@
-"""What people really type, and what each of it means."""
+"""Prompts as people really type them, and their meaning."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from generation.models.model import Model, size_for
 from generation.models.registry import ModelRegistry
+from generation.models.samplers import SAMPLERS
 from generation.params import Params, PromptPart, Upload
 from generation.prompt import PromptError, parse_params
 
@@ -18,7 +19,7 @@ SEED = 77
 
 
 def row(typed: str, *parts: str | tuple[str, float], **changes: Any) -> Any:
-    """Pair a prompt with all that it means; a part without a weight weighs 1."""
+    """Pair a prompt with its parts and params; a part without a weight has weight 1."""
     return pytest.param(typed, [part if isinstance(part, tuple) else (part, 1.0) for part in parts], changes, id=typed)
 
 
@@ -245,6 +246,7 @@ JUNK = [
     row("**a fox** - Upscaled (Creative) by @bob (fast)", "a fox"),
     row("**a fox** - Zoom Out by <@1> (fast)", "a fox"),
     row("**a fox** - Drawn again by <@1>", "a fox"),
+    row("**a fox** - Rerolled by <@1>", "a fox"),
     row("/imagine prompt: **a fox:: snow::.5** - @bob (turbo)", "a fox", ("snow", 0.5)),
     row(r"**a \*\*fox\*\*, snow\_white** - <@1> (fast)", "a fox, snow_white"),
     row(r"**std\\::vector, a\_b** - <@1> (fast)", "std::vector, a_b"),
@@ -409,7 +411,7 @@ ALL = [*PLAIN, *SCRIPTS, *DASHES, *PARAMETERS, *WEIGHTS, *JUNK, *ESCAPES, *NEW, 
 
 
 @pytest.mark.parametrize(("typed", "parts", "changes"), ALL)
-def test_a_prompt_means(typed, parts, changes):
+def test_a_prompt_is_parsed_into_its_parts_and_params(typed, parts, changes):
     assert parse_params(typed, REGISTRY, new_seed=lambda: SEED) == expected(parts, changes)
 
 
@@ -424,13 +426,13 @@ def test_a_prompt_means(typed, parts, changes):
         ("a fox —iw 3", 0.216),
     ],
 )
-def test_the_image_weight_says_how_much_of_the_picture_is_forgotten(typed, strength):
+def test_the_image_weight_sets_the_strength(typed, strength):
     params = parse_params(typed, REGISTRY, source=PICTURE)
     assert (params.source, params.strength) == (PICTURE, strength)
 
 
 def expected(parts: list[tuple[str, float]], changes: dict[str, Any]) -> Params:
-    """Fill the model's defaults around what a row says."""
+    """Return the params of a row, filled up with the model's defaults."""
     width, height = size_for(MODEL, changes.get("aspect", (1, 1)))
     values = {
         "seed": SEED,
@@ -443,10 +445,10 @@ def expected(parts: list[tuple[str, float]], changes: dict[str, Any]) -> Params:
     return Params(**values | {"parts": tuple(PromptPart(*part) for part in parts)} | changes)
 
 
-NOT_HERE = "here there is `storybook`"
-NO_PICTURE = "Cannot use `--iw` without a picture: attach one with the `image` option, or begin with a link to one"
+AVAILABLE = "Available: `storybook`"
+NO_PICTURE = "Cannot use `--iw` without a picture: attach one with the `image` option, or start with a link to one"
 
-FAULTY = [
+INVALID = [
     ("a fox --aspct 3:2", ["Unrecognized parameter `--aspct`: did you mean `--aspect`?"]),
     ("a fox —aspct 3:2", ["Unrecognized parameter `--aspct`: did you mean `--aspect`?"]),
     ("a fox --sed 5", ["Unrecognized parameter `--sed`: did you mean `--seed`?"]),
@@ -459,17 +461,20 @@ FAULTY = [
     ("a fox --wierd 5", ["Unrecognized parameter `--wierd`: did you mean `--weird`?"]),
     ("a fox --tiled", ["Unrecognized parameter `--tiled`: did you mean `--tile`?"]),
     ("a fox --upbeta", ["Unrecognized parameter `--upbeta`"]),
-    ("a fox --vid", ["Unrecognized parameter `--vid`: `--video` is not here yet"]),
-    ("a fox --sref 123 --sw 50", ["`--sref` is not available here yet", "`--sw` is not available here yet"]),
-    ("a fox --cref x --cw 5", ["`--cref` is not available here yet", "`--cw` is not available here yet"]),
-    ("a fox --video", ["`--video` is not available here yet"]),
-    ("a fox --lora ink:0.8", ["`--lora` does not know `ink`: there is none here"]),
-    ("a fox --v5", [f"`--model` does not know `5`: {NOT_HERE}"]),
-    ("a fox --v 6.1 --style raw", [f"`--model` does not know `6.1`: {NOT_HERE}"]),
-    ("a fox --model sdxl", [f"`--model` does not know `sdxl`: {NOT_HERE}"]),
+    ("a fox --vid", ["Unrecognized parameter `--vid`: `--video` is not supported yet"]),
+    (
+        "a fox --sref 123 --sw 50",
+        ["`--sref` is not supported yet: remove it", "`--sw` is not supported yet: remove it"],
+    ),
+    ("a fox --cref x --cw 5", ["`--cref` is not supported yet: remove it", "`--cw` is not supported yet: remove it"]),
+    ("a fox --video", ["`--video` is not supported yet: remove it"]),
+    ("a fox --lora ink:0.8", ["There is no LoRA `ink`: none are installed here"]),
+    ("a fox --v5", [f"There is no model `5` here. {AVAILABLE}"]),
+    ("a fox --v 6.1 --style raw", [f"There is no model `6.1` here. {AVAILABLE}"]),
+    ("a fox --model sdxl", [f"There is no model `sdxl` here. {AVAILABLE}"]),
     ("a fox --model", ["`--model` needs a value such as `storybook`"]),
-    ("a fox --niji 6", [f"`--niji` does not know `6`: {NOT_HERE}"]),
-    ("a fox --niji", [f"`--niji` has no model: {NOT_HERE}"]),
+    ("a fox --niji 6", [f"There is no model `niji 6` here. {AVAILABLE}"]),
+    ("a fox --niji", [f"There is no model `niji` here. {AVAILABLE}"]),
     ("a fox --v storybook --model storybook", ["`--model` is given more than once"]),
     ("a fox --chaos 101", ["`--chaos` must be between 0 and 100"]),
     ("a fox --c -1", ["`--chaos` must be between 0 and 100"]),
@@ -489,7 +494,7 @@ FAULTY = [
     ("a fox --raw yes", ["`--raw` takes no value, but `yes` comes after it"]),
     ("a fox --tile --tile", ["`--tile` is given more than once"]),
     ("a fox --style", ["`--style` needs a value such as `raw`"]),
-    ("a fox --style expressive", ["`--style` does not know `expressive`: it must be one of raw"]),
+    ("a fox --style expressive", ["`--style` cannot be `expressive`: the only value is `raw`"]),
     ("a fox --raw --style raw", ["Cannot use `--raw` and `--style` together"]),
     ("a fox --draft --hd", ["Cannot use `--draft` and `--hd` together"]),
     ("a fox --fast --relax", ["Cannot use `--fast` and `--relax` together"]),
@@ -508,7 +513,7 @@ FAULTY = [
     ("a fox --aspect --seed 5", ["`--ar` needs a value such as `3:2`"]),
     ("a fox --seed ,", ["`--seed` needs a value such as `1234`"]),
     ("a fox --no", ["`--no` needs a value such as `text, people`"]),
-    ("a fox --no , ,", ["`--no` must name something"]),
+    ("a fox --no , ,", ["`--no` needs at least one item"]),
     ("a fox --no --ar 3:2", ["`--no` needs a value such as `text, people`"]),
     ("a fox --sampler", ["`--sampler` needs a value such as `euler_a`"]),
     ("a fox --ar wide", ["`--ar` must be two whole numbers such as `3:2`, not `wide`"]),
@@ -532,21 +537,25 @@ FAULTY = [
     ("a fox --q 0", ["`--quality` must be one of 0.25, 0.5, 1, 2, 4, not `0`"]),
     ("a fox --q high", ["`--quality` must be one of 0.25, 0.5, 1, 2, 4, not `high`"]),
     ("a fox --q 2 --steps 9", ["Cannot use `--quality` and `--steps` together"]),
-    ("a fox --sampler eulr", ["`--sampler` does not know `eulr`: did you mean `euler`?"]),
+    ("a fox --sampler eulr", ["`--sampler` cannot be `eulr`: did you mean `euler`?"]),
+    (
+        "a fox --sampler fast",
+        [f"`--sampler` cannot be `fast`: use one of {', '.join(f'`{each}`' for each in SAMPLERS)}"],
+    ),
     ("a fox --iw 2", [NO_PICTURE]),
     ("a fox --iw 4", ["`--iw` must be between 0 and 3"]),
-    ("a fox --ar 3:2 in snow", ["Put `in snow` in front of the parameters: it comes after `--ar`"]),
-    ("--ar 3:2 a fox", ["Put `a fox` in front of the parameters: it comes after `--ar`"]),
+    ("a fox --ar 3:2 in snow", ["Move `in snow` before the parameters: it comes after `--ar`"]),
+    ("--ar 3:2 a fox", ["Move `a fox` before the parameters: it comes after `--ar`"]),
     ("a fox--ar 3:2", ["Put a space before `--ar`"]),
-    ("a::-1 b", ["The weights after `::` must add up to more than 0, here they add up to 0"]),
-    ("a::-2 b", ["The weights after `::` must add up to more than 0, here they add up to -1"]),
-    ("a::0", ["The weights after `::` must add up to more than 0, here they add up to 0"]),
+    ("a::-1 b", ["The weights after `::` must add up to more than 0; here they add up to 0"]),
+    ("a::-2 b", ["The weights after `::` must add up to more than 0; here they add up to -1"]),
+    ("a::0", ["The weights after `::` must add up to more than 0; here they add up to 0"]),
     ("a::1001 b", ["A weight after `::` must be between -1000 and 1000"]),
-    ("a:: " * 17, ["A prompt can have 16 parts, those after `--no` included; this one has 17"]),
-    ("fox --no " + "a," * 16, ["A prompt can have 16 parts, those after `--no` included; this one has 17"]),
-    ("a {red, blue} fox", ["Choices such as `{red, blue}` cannot be used here; a plain brace is `\\{`"]),
-    ("a fox --ar {3:2, 1:1}", ["Choices such as `{3:2, 1:1}` cannot be used here; a plain brace is `\\{`"]),
-    ("x" * 6001, ["The prompt must be at most 6000 characters long, this one has 6001"]),
+    ("a:: " * 17, ["A prompt can have at most 16 parts, `--no` items included; this one has 17"]),
+    ("fox --no " + "a," * 16, ["A prompt can have at most 16 parts, `--no` items included; this one has 17"]),
+    ("a {red, blue} fox", ["Choices such as `{red, blue}` do not work here: for a plain brace, type `\\{`"]),
+    ("a fox --ar {3:2, 1:1}", ["Choices such as `{3:2, 1:1}` do not work here: for a plain brace, type `\\{`"]),
+    ("x" * 6001, ["A prompt can have at most 6000 characters; this one has 6001"]),
     (
         "hot:: dog::-1 --aspct 3:2 --ar --steps 200 --cfg warm --video --iw 1",
         [
@@ -554,19 +563,19 @@ FAULTY = [
             "`--ar` needs a value such as `3:2`",
             "`--steps` must be between 1 and 150",
             "`--cfg` must be a number between 0 and 30, not `warm`",
-            "`--video` is not available here yet",
-            "The weights after `::` must add up to more than 0, here they add up to 0",
+            "`--video` is not supported yet: remove it",
+            "The weights after `::` must add up to more than 0; here they add up to 0",
             NO_PICTURE,
         ],
     ),
 ]
 
 
-@pytest.mark.parametrize(("typed", "faults"), FAULTY, ids=[typed[:60] for typed, _ in FAULTY])
-def test_a_faulty_prompt_is_answered_with_all_its_faults(typed, faults):
+@pytest.mark.parametrize(("typed", "problems"), INVALID, ids=[typed[:60] for typed, _ in INVALID])
+def test_all_problems_of_a_prompt_are_reported_together(typed, problems):
     with pytest.raises(PromptError) as caught:
         parse_params(typed, REGISTRY)
-    assert list(caught.value.problems) == faults
+    assert list(caught.value.problems) == problems
 
 
 def test_the_aspect_limit_is_the_models():

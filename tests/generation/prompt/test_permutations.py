@@ -1,4 +1,4 @@
-"""Permutations: which prompts the braces make, and how many."""
+"""Permutations: the prompts that groups in braces expand to, and their number."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ from generation.prompt.permutations import TooManyPermutations, count, expand
         ("{红色，蓝色}狐狸", ["红色狐狸", "蓝色狐狸"]),
     ],
 )
-def test_a_group_stands_for_each_of_its_choices(text, prompts):
+def test_a_group_expands_to_each_of_its_choices(text, prompts):
     assert expand(text, limit=10) == prompts
     assert count(text) == len(prompts)
 
 
-def test_too_many_are_counted_without_being_made():
-    with pytest.raises(TooManyPermutations, match="make 1,024 prompts, and at most 40"):
+def test_too_many_permutations_are_counted_without_being_expanded():
+    with pytest.raises(TooManyPermutations, match="make 1,024 prompts; at most 40"):
         expand("{a, b}" * 10, limit=40)
     with pytest.raises(TooManyPermutations, match="make more than 1,000,000 prompts"):
         expand("{a, b}" * 1000, limit=40)
 
 
-def test_thousands_of_nested_groups_are_no_problem():
+def test_thousands_of_nested_groups_are_expanded():
     assert expand("{" * 3000 + "a" + "}" * 3000, limit=1) == ["a"]
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(["{", "}", ",", "\\", "a", " ", "b"]) | st.text(max_size=3), max_size=15).map("".join))
-def test_any_text_makes_as_many_prompts_as_are_counted(text):
+def test_any_text_expands_to_as_many_prompts_as_counted(text):
     total = count(text)
     assert total >= 1
     if total <= 1000:

@@ -1,4 +1,4 @@
-"""What people may settle, and what it stands for in a prompt."""
+"""Preferences, and the parameters that they stand for."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ REGISTRY = ModelRegistry((MODEL,))
         (Preferences(private=True, remix=True, auto_dm=True), ()),
     ],
 )
-def test_preferences_stand_for_parameters_and_the_suffix_comes_first(preferences, layers):
+def test_preferences_become_parameters_with_the_suffix_first(preferences, layers):
     assert preferences.parameter_layers == layers
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"),
+    ("text", "stored"),
     [
         ("--ar 3:2", "--ar 3:2"),
         ("  --ar 3:2\n --no text, people ", "--ar 3:2 --no text, people"),
         ("—ar 3:2", "—ar 3:2"),
     ],
 )
-def test_a_suffix_of_parameters_is_taken(text, kept):
-    assert check_suffix(text, REGISTRY) == kept
+def test_a_suffix_of_parameters_is_accepted(text, stored):
+    assert check_suffix(text, REGISTRY) == stored
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "reason"),
     [
         ("oil painting", "parameters only"),
         ("oil painting --ar 3:2", "parameters only"),
@@ -50,13 +50,13 @@ def test_a_suffix_of_parameters_is_taken(text, kept):
         ("--no " + "x" * 600, "500"),
     ],
 )
-def test_any_other_suffix_is_refused_with_the_reason(text, says):
-    with pytest.raises(UserError, match=says):
+def test_any_other_suffix_is_rejected_with_the_reason(text, reason):
+    with pytest.raises(UserError, match=reason):
         check_suffix(text, REGISTRY)
 
 
 @pytest.mark.parametrize("name", ["mine", "--mine", " Mine ", "my-own", "größe", "日本"])
-def test_an_options_name_is_taken_as_people_write_it(name):
+def test_an_options_name_is_normalised(name):
     assert check_option(name, " oil  painting --raw ", REGISTRY) == (
         name.strip().removeprefix("--").lower(),
         "oil painting --raw",
@@ -64,16 +64,16 @@ def test_an_options_name_is_taken_as_people_write_it(name):
 
 
 @pytest.mark.parametrize("name", ["", "ar", "--SEED", "two words", "v7", "mine2", "-", "a" * 33, "a`b", "stealth"])
-def test_an_option_cannot_have_any_other_name(name):
+def test_an_invalid_option_name_is_rejected(name):
     with pytest.raises(UserError):
         check_option(name, "--raw", REGISTRY)
 
 
-def test_an_option_is_not_longer_than_allowed():
+def test_an_option_that_is_too_long_is_rejected():
     with pytest.raises(UserError, match="1000"):
         check_option("mine", "x" * 1001, REGISTRY)
 
 
-def test_an_option_that_no_prompt_could_use_is_refused_with_the_reason():
+def test_an_option_with_invalid_parameters_is_rejected_with_the_reason():
     with pytest.raises(UserError, match="did you mean"):
         check_option("mine", "oil painting --aspct 3:2", REGISTRY)

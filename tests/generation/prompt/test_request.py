@@ -1,4 +1,4 @@
-"""What goes with a prompt: pictures, wishes about the run, custom options, and what was set beforehand."""
+"""Everything around a prompt's text: images, job settings, custom options and defaults."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def parse_problems(typed: str, **more: Any) -> list[str]:
 
 
 def summarize(found: PromptRequest, here: ModelRegistry = REGISTRY) -> str:
-    """Write what was read, run included, as one line."""
+    """Format a request, job settings included, as one line."""
     run = [found.speed, {True: "private", False: "public", None: None}[found.private]]
     repeat = [f"{found.repeat}×"] if found.repeat > 1 else []
     return " | ".join([format_prompt(found.params, here), *filter(None, run), *repeat])
@@ -76,23 +76,23 @@ def summarize(found: PromptRequest, here: ModelRegistry = REGISTRY) -> str:
         ("a fox --fast --r 2 --stealth --tile", "a fox --tile | fast | private | 2×"),
     ],
 )
-def test_the_run_is_no_part_of_the_picture(typed, read_as):
+def test_job_settings_are_separate_from_the_params(typed, read_as):
     assert summarize(parse_request(typed)) == read_as
 
 
 @pytest.mark.parametrize("typed", ["a fox --seed 5 --repeat 3", "a fox --sameseed 5 --repeat 3", "a fox --repeat 3"])
-def test_repeated_jobs_are_never_alike(typed):
-    wishes = parse_request(typed).expand_repeats()
-    seeds = {each.params.seed + tile for each in wishes for tile in range(4)}
-    assert (len(wishes), len(seeds)) == (3, 12)
+def test_repeated_jobs_have_different_seeds(typed):
+    requests = parse_request(typed).expand_repeats()
+    seeds = {each.params.seed + tile for each in requests for tile in range(4)}
+    assert (len(requests), len(seeds)) == (3, 12)
 
 
-def test_repeated_seeds_go_on_from_the_typed_one_and_round_at_the_end():
+def test_repeated_seeds_continue_the_typed_one_and_wrap_around():
     seeds = [each.params.seed for each in parse_request("a fox --seed 4294967294 --repeat 3").expand_repeats()]
     assert seeds == [4294967294, 2, 6]
 
 
-def test_nothing_about_the_run_is_said_unless_it_is_typed():
+def test_job_settings_are_unset_unless_typed():
     assert (parse_request("a fox").speed, parse_request("a fox").private, parse_request("a fox").repeat) == (
         None,
         None,
@@ -126,7 +126,7 @@ def test_nothing_about_the_run_is_said_unless_it_is_typed():
         ("https\\://example.org/fox.png as text", [], "https\\:\\//example.org/fox.png as text"),
     ],
 )
-def test_links_at_the_front_are_pictures(typed, links, text):
+def test_leading_links_are_images(typed, links, text):
     found = parse_request(typed)
     assert list(found.links) == links
     assert format_prompt(found.params, REGISTRY).replace("https\\:\\//", "https\\://") == text.replace(
@@ -135,7 +135,7 @@ def test_links_at_the_front_are_pictures(typed, links, text):
     assert [found.params.source, *found.params.blended] == ([PENDING_IMAGE] * len(links) or [None])
 
 
-def test_attached_pictures_come_before_linked_ones():
+def test_attached_images_come_before_linked_ones():
     found = parse_request(f"{FOX} a fox", attached=1)
     pictures = [Upload("aa"), Upload("bb")]
     assert found.links == (FOX,)
@@ -143,17 +143,17 @@ def test_attached_pictures_come_before_linked_ones():
     assert found.with_images(pictures) == replace(found.params, source=pictures[0], blended=(pictures[1],))
 
 
-def test_without_pictures_there_is_nothing_to_fill_in():
+def test_without_images_the_params_stay_unchanged():
     assert parse_request("a fox").with_images([]) == parse_request("a fox").params
 
 
-def test_two_pictures_need_no_words():
+def test_two_images_need_no_text():
     found = parse_request("--iw 2", attached=2)
     assert (found.params.parts, found.params.strength) == ((PromptPart(""),), 0.36)
 
 
-ONE_ALONE = ["Say in words what to draw from the picture, or bring a second one to blend it with"]
-NOT_DIRECT = "is not a direct link to a picture: those end in .png, .jpg, .jpeg, .webp or .gif"
+ONE_ALONE = ["Add some text, or a second picture to blend with"]
+NOT_DIRECT = "is not a direct link to a picture: use one that ends in .png, .jpg, .jpeg, .webp or .gif"
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,8 @@ NOT_DIRECT = "is not a direct link to a picture: those end in .png, .jpg, .jpeg,
         (FOX, 0, ONE_ALONE),
         ("--ar 3:2", 1, ONE_ALONE),
         ("", 1, ONE_ALONE),
-        (f"{FOX} " * 6 + "a fox", 0, ["At most 5 pictures can go with a prompt, these are 6"]),
-        (f"{FOX} " * 3, 3, ["At most 5 pictures can go with a prompt, these are 6"]),
+        (f"{FOX} " * 6 + "a fox", 0, ["A prompt can have at most 5 pictures; this one has 6"]),
+        (f"{FOX} " * 3, 3, ["A prompt can have at most 5 pictures; this one has 6"]),
         ("https://example.org a fox", 0, [f"`https://example.org` {NOT_DIRECT}"]),
         ("https://example.org/page.html a fox", 0, [f"`https://example.org/page.html` {NOT_DIRECT}"]),
         ("https://fox.png a fox", 0, [f"`https://fox.png` {NOT_DIRECT}"]),
@@ -172,15 +172,15 @@ NOT_DIRECT = "is not a direct link to a picture: those end in .png, .jpg, .jpeg,
         (
             "a fox --iw 2",
             0,
-            ["Cannot use `--iw` without a picture: attach one with the `image` option, or begin with a link to one"],
+            ["Cannot use `--iw` without a picture: attach one with the `image` option, or start with a link to one"],
         ),
     ],
 )  # fmt: skip
-def test_pictures_that_cannot_be_used_are_refused(typed, attached, expected):
+def test_invalid_images_are_rejected(typed, attached, expected):
     assert parse_problems(typed, attached=attached) == expected
 
 
-def test_the_short_way_takes_a_picture_but_no_links():
+def test_parse_params_accepts_an_image_but_no_links():
     tile = Tile("0123456789ab", 2)
     assert parse_params("a fox", REGISTRY, source=tile).source == tile
     with pytest.raises(PromptError, match="attach the picture instead"):
@@ -217,10 +217,10 @@ def test_a_custom_option_can_bring_a_picture():
         ("a fox --mine --ar 1:1", ["`--ar` is given more than once"]),
         ("a fox --ar 1:1 --mine", ["In `--mine`: `--ar` is given more than once"]),
         ("a fox --mine --mine", ["`--mine` is given more than once"]),
-        ("a fox --mine too", ["Put `too` in front of the parameters: it comes after `--mine`"]),
+        ("a fox --mine too", ["Move `too` before the parameters: it comes after `--mine`"]),
         ("a fox --min", ["Unrecognized parameter `--min`: did you mean `--mine`?"]),
         ("a fox --other", ["Unrecognized parameter `--other`"]),
-        ("a fox --v2", ["`--model` does not know `2`: here there is `storybook`"]),
+        ("a fox --v2", ["There is no model `2` here. Available: `storybook`"]),
         (
             "a fox --broken --q x",
             [
@@ -232,17 +232,17 @@ def test_a_custom_option_can_bring_a_picture():
         ),
     ],
 )
-def test_what_is_wrong_with_a_custom_option_says_where_it_stands(typed, expected):
+def test_a_problem_in_a_custom_option_names_the_option(typed, expected):
     assert parse_problems(typed, options=OPTIONS) == expected
 
 
 @pytest.mark.parametrize("name", [*PARAMETER_NAMES, "AR", "v5", "s750", "tile2", "seed=5"])
-def test_a_name_that_means_something_is_taken(name):
+def test_a_parameters_name_is_reserved(name):
     assert is_reserved_name(name)
 
 
 @pytest.mark.parametrize("name", ["mine", "noisy2", "my-style", "tiles", "vv", "s-curve", "2d", "赤", ""])
-def test_any_other_name_is_free(name):
+def test_any_other_name_is_not_reserved(name):
     assert not is_reserved_name(name)
 
 
@@ -280,12 +280,12 @@ def test_precedence_is_prompt_then_user_then_server_then_model(typed, layers, re
     assert summarize(parse_request(typed, defaults=layers, options=OPTIONS)) == read_as
 
 
-def test_the_weight_of_pictures_can_be_set_beforehand():
+def test_the_image_weight_can_be_a_default():
     assert parse_request("a fox", attached=1, defaults=["--iw 2", "--iw 3"]).params.strength == 0.36
     assert parse_request("a fox --iw 1", attached=1, defaults=["--iw 2"]).params.strength == 0.6
 
 
-def test_a_seed_that_was_set_beforehand_is_kept():
+def test_the_seed_can_be_a_default():
     assert parse_request("a fox", defaults=["--seed 5"]).params.seed == 5
     assert parse_request("a fox --sameseed 6", defaults=["--seed 5"]).params.seed == 6
     assert parse_request("a fox").params.seed == SEED
@@ -296,16 +296,16 @@ def test_a_seed_that_was_set_beforehand_is_kept():
     [
         ("--s 5000", ["In the settings `--s 5000`: `--stylize` must be between 0 and 1000"]),
         ("--fast --relax", ["In the settings `--fast --relax`: Cannot use `--fast` and `--relax` together"]),
-        ("in ink --raw", ["In the settings `in ink --raw`: only parameters can be set"]),
-        (f"{FOX} --raw", [f"In the settings `{f'{FOX} --raw'}`: only parameters can be set"]),
+        ("in ink --raw", ["In the settings `in ink --raw`: only parameters are allowed"]),
+        (f"{FOX} --raw", [f"In the settings `{f'{FOX} --raw'}`: only parameters are allowed"]),
         ("--mine", ["In the settings `--mine`: Unrecognized parameter `--mine`"]),
     ],
 )  # fmt: skip
-def test_what_is_wrong_with_a_setting_says_where_it_stands(layer, expected):
+def test_a_problem_in_a_setting_quotes_the_setting(layer, expected):
     assert parse_problems("a fox", defaults=["--tile", layer], options=OPTIONS)[: len(expected)] == expected
 
 
-def test_the_factor_of_a_zoom_is_taken_in_the_form_of_custom_zoom_alone():
+def test_the_zoom_parameter_is_valid_in_the_custom_zoom_form_only():
     assert parse_request("a fox --zoom 1.5", allow_zoom=True).zoom == 1.5
     assert parse_request("a fox", allow_zoom=True).zoom is None
     assert parse_problems("a fox --zoom 3 --q x", allow_zoom=True) == [
@@ -313,25 +313,23 @@ def test_the_factor_of_a_zoom_is_taken_in_the_form_of_custom_zoom_alone():
         "`--quality` must be one of 0.25, 0.5, 1, 2, 4, not `x`",
     ]
     for typed, layers in (("a fox --zoom 2", []), ("a fox", ["--zoom 2"])):
-        assert parse_problems(typed, defaults=layers) == [
-            "Cannot use `--zoom` here: it belongs into the form of Custom Zoom"
-        ]
+        assert parse_problems(typed, defaults=layers) == ["`--zoom` works in the Custom Zoom form only"]
 
 
-def test_a_shape_is_known_to_have_been_asked_for():
+def test_the_request_has_an_aspect_ratio_only_if_one_was_set():
     assert parse_request("a fox --ar 2:2").aspect == (1, 1)
     assert parse_request("a fox", defaults=["--ar 3:2"]).aspect == (3, 2)
     assert parse_request("a fox").aspect is None
 
 
-def test_the_house_style_is_the_models_unless_raw_is_asked_for():
+def test_the_house_style_is_the_models_unless_raw_is_set():
     assert parse_request("a fox").params.house_style == "storybook style"
     assert parse_request("a fox --s 0").params.house_style == "storybook style"
     assert parse_request("a fox --raw").params.house_style == ""
     assert parse_request("a fox", defaults=["--style raw"]).params.house_style == ""
 
 
-def test_a_family_of_models_has_a_name_of_its_own():
+def test_niji_selects_a_model_of_that_name():
     niji = ModelRegistry((Model(name="Niji 6", ref="m"),))
     assert (
         parse_prompt("a fox --niji 6", niji)
@@ -339,7 +337,7 @@ def test_a_family_of_models_has_a_name_of_its_own():
         and parse_prompt("a fox --v niji-6", niji)
     )
     assert parse_prompt("a fox --niji --tile", niji).params.seamless
-    with pytest.raises(PromptError, match="`--niji` does not know `5`: here there is `Niji 6`"):
+    with pytest.raises(PromptError, match=r"There is no model `niji 5` here\. Available: `Niji 6`"):
         parse_prompt("a fox --niji 5", niji)
 
 
@@ -358,13 +356,13 @@ def test_a_family_of_models_has_a_name_of_its_own():
         ("{red} fox", ["red fox"]),
     ],
 )  # fmt: skip
-def test_choices_are_made_after_the_junk_is_off(typed, prompts):
+def test_choices_are_expanded_after_copied_text_is_stripped(typed, prompts):
     assert permute(typed, limit=10) == prompts
 
 
 @settings(max_examples=200, deadline=None)
 @given(typed_texts(), typed_texts(), typed_texts(), st.integers(0, 6))
-def test_reading_gives_a_wish_or_faults_and_never_anything_else(typed, layer, option, attached):
+def test_parsing_returns_a_request_or_raises_prompt_error(typed, layer, option, attached):
     more: dict[str, Any] = {"attached": attached, "defaults": [layer, "--tile"], "options": {"mine": option}}
     for text in (typed, f"{typed} --mine", f"{option} --mine"):
         try:
@@ -378,19 +376,19 @@ def test_reading_gives_a_wish_or_faults_and_never_anything_else(typed, layer, op
 
 @settings(max_examples=200, deadline=None)
 @given(typed_texts())
-def test_a_prompt_reads_the_same_after_its_choices_were_made(typed):
+def test_an_expanded_prompt_stays_the_same_when_expanded_again(typed):
     prompts = permute(typed, limit=10**6) if count(typed) == 1 else []
     for prompt in prompts:
         assert permute(prompt, limit=1) == [prompt]
 
 
-def test_choices_in_a_setting_or_an_option_are_refused():
-    refusal = "Choices such as `{raw, tile}` cannot be used here; a plain brace is `\\{`"
-    assert parse_problems("a fox", defaults=["--{raw, tile}"]) == [f"In the settings `--{{raw, tile}}`: {refusal}"]
-    assert parse_problems("a fox --mine", options={"mine": "--{raw, tile}"}) == [f"In `--mine`: {refusal}"]
+def test_choices_in_a_setting_or_an_option_are_rejected():
+    problem = "Choices such as `{raw, tile}` do not work here: for a plain brace, type `\\{`"
+    assert parse_problems("a fox", defaults=["--{raw, tile}"]) == [f"In the settings `--{{raw, tile}}`: {problem}"]
+    assert parse_problems("a fox --mine", options={"mine": "--{raw, tile}"}) == [f"In `--mine`: {problem}"]
 
 
-def test_an_ordinary_prompt_is_read_in_less_than_a_millisecond():
+def test_an_ordinary_prompt_is_parsed_in_less_than_a_millisecond():
     typed = f"{FOX} a red fox:: under the moon::.5 --ar 3:2 --mine --c 20 --no snow, ice --iw 2 --fast --{{tile}}"
     defaults, rounds = ["--s 250 --draft", "--q 2 --relax"], 100
     began = time.process_time()

@@ -1,4 +1,4 @@
-"""The queue with several models: what is held goes first, but past nobody for long."""
+"""The queue with several models: loaded models go first, but no job is delayed for long."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ HERE, AWAY, FAR = "", OTHER.name, LARGE.name
 
 
 async def submit_all(harness, *wanted, **more):
-    """Ask for jobs, each by a person and of a model, in one moment."""
+    """Submit jobs, each by a person and for a model, at the same time."""
     people = [harness.submit(person, model=model, **more) for person, model in wanted]
     await settle()
     return people
 
 
 async def drain(harness):
-    """Finish whoever has a turn, one after another, with a worker that holds what it has drawn with."""
+    """Finish all jobs one after another, with a worker that keeps the models that it has used."""
     for person in harness.started:
         if not person.task.done():
             harness.workers[0].loaded_models |= {harness.workers[0].registry.model_name(person.job.params)}
@@ -57,7 +57,7 @@ def models_in_order(harness):
         ([AWAY] * MAX_CANDIDATES + [HERE], [AWAY] * MAX_CANDIDATES + [HERE]),
     ],
 )
-async def test_jobs_whose_model_is_held_go_first_within_bounds(asked, served):
+async def test_jobs_whose_model_is_loaded_go_first_within_limits(asked, served):
     harness = QueueHarness(waiting_per_person=100)
     await harness.submit_all(DAN)
     people = await submit_all(harness, *((100 + number, model) for number, model in enumerate(asked)))
@@ -67,7 +67,7 @@ async def test_jobs_whose_model_is_held_go_first_within_bounds(asked, served):
     assert models_in_order(harness)[1:] == served
 
 
-async def test_once_its_model_is_held_a_job_waits_no_longer_than_any():
+async def test_once_its_model_is_loaded_a_job_is_no_longer_skipped():
     worker = FakeWorker()
     harness = QueueHarness(worker)
     await harness.submit_all(DAN)
@@ -77,7 +77,7 @@ async def test_once_its_model_is_held_a_job_waits_no_longer_than_any():
     assert models_in_order(harness) == [HERE, AWAY, HERE]
 
 
-async def test_nobody_is_passed_for_longer_than_a_minute():
+async def test_no_job_is_skipped_for_longer_than_a_minute():
     clock = FakeClock()
     harness = QueueHarness(clock=clock)
     await harness.submit_all(DAN)
@@ -90,7 +90,7 @@ async def test_nobody_is_passed_for_longer_than_a_minute():
     await harness.drain()
 
 
-async def test_the_urgent_are_not_passed_by_the_relaxed_whatever_is_held():
+async def test_relaxed_jobs_never_skip_fast_ones():
     harness = QueueHarness()
     await harness.submit_all(DAN)
     await submit_all(harness, (ANN, HERE), speed=Speed.RELAX)
@@ -99,7 +99,7 @@ async def test_the_urgent_are_not_passed_by_the_relaxed_whatever_is_held():
     assert harness.order == [DAN, BOB, ANN]
 
 
-async def test_a_held_model_does_not_get_anybody_past_their_limits():
+async def test_a_loaded_model_does_not_lift_a_persons_limits():
     harness = QueueHarness(FakeWorker(capacity=2), running_per_person=1)
     await submit_all(harness, (ANN, HERE))
     await submit_all(harness, (ANN, HERE), (BOB, AWAY))
@@ -108,13 +108,13 @@ async def test_a_held_model_does_not_get_anybody_past_their_limits():
 
 
 async def record_duration(harness, clock, seconds, model=HERE):
-    """Let the queue see that a job of that model takes so long."""
+    """Let the queue measure a job of this model that takes `seconds`."""
     [person] = await submit_all(harness, (DAN, model))
     clock.now += seconds
     await person.finish()
 
 
-async def test_every_model_has_a_pace_of_its_own():
+async def test_every_model_has_its_own_throughput():
     clock, worker = FakeClock(), FakeWorker()
     worker.loaded_models |= {AWAY}
     harness = QueueHarness(worker, clock=clock)
@@ -126,7 +126,7 @@ async def test_every_model_has_a_pace_of_its_own():
     await harness.drain()
 
 
-async def test_an_unknown_model_is_thought_to_be_as_fast_as_the_most_similar():
+async def test_an_unknown_model_is_estimated_by_the_most_similar_one():
     clock, worker = FakeClock(), FakeWorker()
     worker.loaded_models |= {AWAY, FAR}
     harness = QueueHarness(worker, clock=clock)
@@ -137,7 +137,7 @@ async def test_an_unknown_model_is_thought_to_be_as_fast_as_the_most_similar():
     await harness.drain()
 
 
-async def test_a_model_that_has_to_be_loaded_costs_what_loading_took_last():
+async def test_the_estimate_includes_the_last_load_time_of_the_model():
     clock, worker = FakeClock(), FakeWorker()
     worker.load_seconds[AWAY] = 5.0
     harness = QueueHarness(worker, clock=clock)
@@ -149,7 +149,7 @@ async def test_a_model_that_has_to_be_loaded_costs_what_loading_took_last():
     await harness.drain()
 
 
-async def test_what_loading_took_is_not_taken_for_the_pace():
+async def test_load_time_does_not_count_as_throughput():
     clock, worker = FakeClock(), FakeWorker()
     harness = QueueHarness(worker, clock=clock)
     await record_duration(harness, clock, 8.0)
@@ -165,33 +165,33 @@ CANDIDATES = st.lists(st.tuples(st.sampled_from([HERE, AWAY, FAR]), st.integers(
 
 @settings(deadline=None)
 @given(CANDIDATES, st.lists(st.tuples(st.sets(st.sampled_from([HERE, AWAY, FAR])), st.integers(0, 40)), min_size=1))
-def test_whatever_is_held_nobody_is_passed_too_often_or_for_too_long(wanted, moments):
+def test_no_job_is_ever_skipped_too_often_or_for_too_long(wanted, moments):
     waiting = [Candidate(str(number), *each) for number, each in enumerate(sorted(wanted, key=lambda each: each[1]))]
-    look_ahead, passed, since, now = ModelAffinity(), dict.fromkeys(waiting, 0), {}, 0.0
+    affinity, skips, since, now = ModelAffinity(), dict.fromkeys(waiting, 0), {}, 0.0
     while waiting:
-        for held, seconds in moments:
+        for loaded, seconds in moments:
             if not waiting:
                 break
             now += seconds
-            taken = look_ahead.choose(waiting, held, now)
-            for other in waiting[: waiting.index(taken)]:
-                passed[other] += 1
+            chosen = affinity.choose(waiting, loaded, now)
+            for other in waiting[: waiting.index(chosen)]:
+                skips[other] += 1
                 assert now - since.setdefault(other, now) <= MAX_SKIPPED_S
-                assert other.priority == taken.priority
-            waiting.remove(taken)
-            look_ahead.forget(taken.job_id)
-    assert max(passed.values()) <= MAX_SKIPS
+                assert other.priority == chosen.priority
+            waiting.remove(chosen)
+            affinity.forget(chosen.job_id)
+    assert max(skips.values()) <= MAX_SKIPS
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.sampled_from([ANN, BOB, CLEO, DAN]), max_size=15), st.booleans())
-def test_with_one_model_the_order_is_what_it_would_be_without_a_preference(crowd, is_held):
-    asyncio.run(assert_served_as_estimated(crowd, is_held))
+def test_with_one_model_the_order_is_the_fair_order(crowd, is_loaded):
+    asyncio.run(assert_served_in_fair_order(crowd, is_loaded))
 
 
-async def assert_served_as_estimated(crowd, is_held):
+async def assert_served_in_fair_order(crowd, is_loaded):
     worker = FakeWorker()
-    worker.loaded_models = worker.loaded_models if is_held else frozenset()
+    worker.loaded_models = worker.loaded_models if is_loaded else frozenset()
     harness = QueueHarness(worker, waiting_per_person=100)
     await harness.submit_all(*crowd)
     fair = [waiting.job for waiting in harness.queue._priority_order()]
@@ -205,7 +205,7 @@ async def assert_served_as_estimated(crowd, is_held):
     st.lists(st.tuples(st.sampled_from([ANN, BOB, CLEO]), st.sampled_from([HERE, AWAY, FAR])), max_size=25),
     st.integers(1, 3),
 )
-def test_every_job_of_every_model_gets_its_turn_in_the_order_foreseen(asked, capacity):
+def test_every_job_of_every_model_runs_and_the_next_is_predicted(asked, capacity):
     asyncio.run(assert_all_served(asked, capacity))
 
 
@@ -215,8 +215,8 @@ async def assert_all_served(asked, capacity):
     harness.workers[0].loaded_models |= {
         harness.workers[0].registry.model_name(person.job.params) for person in harness.started
     }
-    foreseen = harness.queue.waiting
+    predicted = harness.queue.waiting
     began = len(harness.started)
     await drain(harness)
     assert len(harness.started) == len(asked)
-    assert [person.job for person in harness.started[began : began + 1]] == foreseen[:1]
+    assert [person.job for person in harness.started[began : began + 1]] == predicted[:1]

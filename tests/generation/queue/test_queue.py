@@ -1,4 +1,4 @@
-"""The queue alone: its workers are plain values, its clock stands still until it is moved."""
+"""The queue alone, with fake workers and a fake clock."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ages = count()
 
 
 class FakeWorker:
-    """A worker as far as the queue looks at one."""
+    """A worker with the attributes that the queue uses."""
 
     registry = ModelRegistry((MODEL, OTHER, LARGE))
 
@@ -83,7 +83,7 @@ def make_job(person=ANN, asked_at=None, speed=Speed.FAST, **changes):
 
 
 class SlotHolder:
-    """Takes a turn for a job and holds it until told to let go."""
+    """Acquires a slot for a job and holds it until released."""
 
     def __init__(self, queue, job, started):
         self.job = job
@@ -108,7 +108,7 @@ class SlotHolder:
 
 
 class QueueHarness:
-    """A queue and the people in it; `started` has them in the order of their turns."""
+    """A queue and the people in it; `started` has them in the order of their slots."""
 
     def __init__(self, *workers, clock=None, **limits):
         self.workers = workers or (FakeWorker(),)
@@ -124,7 +124,7 @@ class QueueHarness:
         return people
 
     async def drain(self):
-        """Finish whoever has a turn, one after another, until nobody is left."""
+        """Finish all jobs one after another."""
         for person in self.started:
             if not person.task.done():
                 await person.finish()
@@ -136,7 +136,7 @@ class QueueHarness:
 
 @pytest.fixture(autouse=True)
 def assert_nothing_logged(caplog):
-    """Fail a test in whose event loop a callback has raised."""
+    """Fail a test if a callback in its event loop has raised."""
     yield
     assert [record.message for record in caplog.get_records("call")] == []
 
@@ -146,7 +146,7 @@ async def settle():
         await asyncio.sleep(0)
 
 
-async def test_a_free_worker_is_given_at_once():
+async def test_a_free_worker_is_assigned_at_once():
     harness = QueueHarness()
     [ann] = await harness.submit_all(ANN)
     assert ann.slot.worker is harness.workers[0]
@@ -156,7 +156,7 @@ async def test_a_free_worker_is_given_at_once():
     assert harness.queue.running == []
 
 
-async def test_no_more_jobs_run_than_the_worker_takes_at_once():
+async def test_no_more_jobs_run_than_the_workers_capacity():
     harness = QueueHarness(FakeWorker(capacity=2))
     await harness.submit_all(ANN, BOB, CLEO)
     assert harness.order == [ANN, BOB]
@@ -199,7 +199,7 @@ TURBO, FAST, RELAX = Speed.TURBO, Speed.FAST, Speed.RELAX
         ([(ANN, TURBO), (ANN, TURBO), (BOB, TURBO), (CLEO, FAST)], [ANN, BOB, ANN, CLEO]),
     ],
 )
-async def test_the_urgent_go_first_and_among_equals_it_is_fair(asked, served):
+async def test_higher_priority_goes_first_and_each_priority_is_fair(asked, served):
     harness = QueueHarness()
     await harness.submit_all(DAN)
     people = [harness.submit(person, speed=speed) for person, speed in asked]
@@ -225,7 +225,7 @@ async def test_a_relaxed_job_goes_first_once_it_has_waited_half_an_hour():
     assert harness.order == [DAN, ANN, BOB, CLEO]
 
 
-async def test_someone_who_comes_late_passes_everyone_who_was_served_since():
+async def test_a_late_person_goes_before_everyone_served_more_recently():
     harness = QueueHarness()
     await harness.submit_all(ANN, ANN, BOB, BOB)
     await harness.started[0].finish()
@@ -234,7 +234,7 @@ async def test_someone_who_comes_late_passes_everyone_who_was_served_since():
     assert harness.order == [ANN, BOB, CLEO, ANN, BOB]
 
 
-async def test_a_persons_own_jobs_run_in_the_order_they_were_asked():
+async def test_a_persons_own_jobs_run_in_the_order_of_submission():
     harness = QueueHarness()
     await harness.submit_all(DAN)
     people = [harness.submit(ANN, asked_at=age) for age in (3, 1, 2)]
@@ -243,7 +243,7 @@ async def test_a_persons_own_jobs_run_in_the_order_they_were_asked():
     assert harness.started[1:] == [people[1], people[2], people[0]]
 
 
-async def test_what_was_served_before_the_start_is_remembered():
+async def test_who_was_served_before_the_start_is_remembered():
     harness = QueueHarness()
     for person, when in ((ANN, 300.0), (BOB, 100.0), (CLEO, 200.0)):
         harness.queue.restore_last_served(person, when)
@@ -252,7 +252,7 @@ async def test_what_was_served_before_the_start_is_remembered():
     assert harness.order == [DAN, BOB, CLEO, ANN]
 
 
-async def test_jobs_of_one_moment_are_ordered_before_the_first_of_them_runs():
+async def test_jobs_of_one_tick_are_ordered_before_the_first_of_them_runs():
     harness = QueueHarness()
     harness.submit(ANN, asked_at=2)
     harness.submit(BOB, asked_at=1)
@@ -261,7 +261,7 @@ async def test_jobs_of_one_moment_are_ordered_before_the_first_of_them_runs():
     assert harness.order == [BOB, ANN]
 
 
-async def test_one_person_cannot_fill_a_worker():
+async def test_one_person_cannot_occupy_a_whole_worker():
     harness = QueueHarness(FakeWorker(capacity=4), running_per_person=2)
     await harness.submit_all(ANN, ANN, ANN)
     assert harness.order == [ANN, ANN]
@@ -272,7 +272,7 @@ async def test_one_person_cannot_fill_a_worker():
     await harness.drain()
 
 
-async def test_the_emptiest_worker_is_given():
+async def test_the_worker_with_the_most_free_capacity_is_chosen():
     small, large = FakeWorker(capacity=1), FakeWorker(capacity=2)
     harness = QueueHarness(small, large, running_per_person=9)
     await harness.submit_all(ANN, ANN, ANN, ANN)
@@ -283,7 +283,7 @@ async def test_the_emptiest_worker_is_given():
 
 
 @pytest.mark.parametrize("state", [Loading("unet", 1, 3), Restarting("it died")])
-async def test_a_worker_that_is_not_ready_gets_nothing_until_it_is(state):
+async def test_a_worker_gets_no_jobs_until_it_is_ready(state):
     worker = FakeWorker(state=state)
     harness = QueueHarness(worker)
     await harness.submit_all(ANN)
@@ -294,7 +294,7 @@ async def test_a_worker_that_is_not_ready_gets_nothing_until_it_is(state):
     await harness.drain()
 
 
-async def test_a_broken_worker_is_avoided_as_long_as_there_is_hope_of_another():
+async def test_a_broken_worker_is_avoided_while_another_may_become_ready():
     broken, other = FakeWorker(capacity=5, state=Broken("no model")), FakeWorker(state=Loading("unet", 0, 1))
     harness = QueueHarness(broken, other)
     await harness.submit_all(ANN)
@@ -305,7 +305,7 @@ async def test_a_broken_worker_is_avoided_as_long_as_there_is_hope_of_another():
     await harness.drain()
 
 
-async def test_a_job_whose_worker_died_goes_before_those_who_came_after_it():
+async def test_a_job_whose_worker_crashed_keeps_its_place():
     worker = FakeWorker(capacity=2)
     harness = QueueHarness(worker)
     ann, bob, *_ = await harness.submit_all(ANN, BOB, CLEO, DAN)
@@ -324,7 +324,7 @@ async def test_a_job_whose_worker_died_goes_before_those_who_came_after_it():
     assert harness.order == [ANN, BOB, CLEO, DAN]
 
 
-async def test_a_cancelled_waiter_leaves_at_once():
+async def test_a_cancelled_job_leaves_the_queue_at_once():
     harness = QueueHarness()
     ann, bob, cleo = await harness.submit_all(ANN, BOB, CLEO)
     bob.task.cancel()
@@ -335,7 +335,7 @@ async def test_a_cancelled_waiter_leaves_at_once():
     await cleo.finish()
 
 
-async def test_a_waiter_cancelled_in_the_tick_before_its_turn_never_takes_it():
+async def test_a_job_cancelled_in_the_tick_before_its_slot_never_gets_it():
     harness = QueueHarness()
     ann, bob, cleo = await harness.submit_all(ANN, BOB, CLEO)
     bob.task.cancel()
@@ -345,7 +345,7 @@ async def test_a_waiter_cancelled_in_the_tick_before_its_turn_never_takes_it():
 
 
 @pytest.mark.parametrize("ticks", range(6))
-async def test_a_turn_is_never_lost_whenever_its_waiter_is_cancelled(ticks):
+async def test_a_slot_is_never_lost_whenever_its_job_is_cancelled(ticks):
     harness = QueueHarness()
     ann, bob, cleo = await harness.submit_all(ANN, BOB, CLEO)
     ann.release.set_result(None)
@@ -359,7 +359,7 @@ async def test_a_turn_is_never_lost_whenever_its_waiter_is_cancelled(ticks):
     assert bob.task.cancelled()
 
 
-async def test_a_turn_that_was_given_back_unused_does_not_count_as_served():
+async def test_an_unused_slot_does_not_count_as_served():
     harness = QueueHarness()
     ann, bob, _ = await harness.submit_all(ANN, BOB, CLEO)
 
@@ -384,12 +384,12 @@ async def test_an_error_in_the_block_frees_the_worker():
     await harness.started[1].finish()
 
 
-async def test_a_person_may_have_only_so_many_jobs_waiting():
+async def test_the_waiting_jobs_of_one_person_are_limited():
     harness = QueueHarness(waiting_per_person=2)
     for _ in range(3):
         harness.queue.check_limits(ANN)
         await harness.submit_all(ANN)
-    with pytest.raises(PersonQueueFull, match="You already have 2 jobs waiting, and 2 is the most for one person"):
+    with pytest.raises(PersonQueueFull, match="You already have 2 jobs waiting, and the limit is 2 per person"):
         harness.queue.check_limits(ANN)
     harness.queue.check_limits(BOB)
     await harness.started[0].finish()
@@ -397,22 +397,22 @@ async def test_a_person_may_have_only_so_many_jobs_waiting():
     await harness.drain()
 
 
-async def test_only_so_many_jobs_may_wait_in_all():
+async def test_the_waiting_jobs_of_all_people_are_limited():
     harness = QueueHarness(waiting_in_all=1)
     await harness.submit_all(ANN, BOB)
-    with pytest.raises(QueueFull, match="The queue is full: 1 job"):
+    with pytest.raises(QueueFull, match=r"The queue is full: 1 job waiting, and the limit is 1\. Try again later\."):
         harness.queue.check_limits(CLEO)
     await harness.started[0].finish()
     harness.queue.check_limits(CLEO)
     await harness.drain()
 
 
-def test_being_over_a_limit_is_an_ordinary_answer():
+def test_exceeding_a_limit_is_a_user_error():
     assert issubclass(QueueFull, UserError)
     assert issubclass(PersonQueueFull, UserError)
 
 
-async def test_no_burst_of_requests_gets_past_the_limits():
+async def test_a_burst_of_requests_cannot_exceed_the_limits():
     harness = QueueHarness(waiting_per_person=3)
     jobs = [make_job(ANN) for _ in range(5)]
     for job in jobs[:3]:
@@ -432,7 +432,7 @@ async def test_no_burst_of_requests_gets_past_the_limits():
     assert [person.job for person in harness.started] == jobs[1:4]
 
 
-async def test_who_has_entered_but_does_not_wait_yet_does_not_hold_up_the_others():
+async def test_an_enqueued_job_without_a_waiter_does_not_delay_others():
     harness = QueueHarness()
     absent = make_job(ANN)
     harness.queue.enqueue(absent)
@@ -443,7 +443,7 @@ async def test_who_has_entered_but_does_not_wait_yet_does_not_hold_up_the_others
     assert harness.queue.waiting == []
 
 
-async def test_a_place_is_the_number_of_turns_until_ones_own():
+async def test_the_position_is_the_number_of_slots_until_ones_own():
     harness = QueueHarness()
     people = await harness.submit_all(ANN, ANN, BOB, ANN, CLEO)
     positions = {person.job.id: harness.queue.position(person.job.id) for person in people}
@@ -460,13 +460,13 @@ async def test_a_place_is_the_number_of_turns_until_ones_own():
 
 
 async def record_duration(harness, clock, seconds):
-    """Let the queue see that a job of `make_job`'s size takes so long."""
+    """Let the queue measure a job of `make_job`'s size that takes `seconds`."""
     [person] = await harness.submit_all(DAN)
     clock.now += seconds
     await person.finish()
 
 
-async def test_the_estimate_is_what_the_jobs_before_will_take():
+async def test_the_estimate_is_the_time_of_the_jobs_ahead():
     clock = FakeClock()
     harness = QueueHarness(clock=clock)
     await record_duration(harness, clock, 8.0)
@@ -480,7 +480,7 @@ async def test_the_estimate_is_what_the_jobs_before_will_take():
     await harness.drain()
 
 
-async def test_the_estimate_knows_how_many_jobs_run_at_once():
+async def test_the_estimate_considers_the_workers_capacity():
     clock = FakeClock()
     harness = QueueHarness(FakeWorker(capacity=2), clock=clock)
     await record_duration(harness, clock, 8.0)
@@ -492,7 +492,7 @@ async def test_the_estimate_knows_how_many_jobs_run_at_once():
     await harness.drain()
 
 
-async def test_the_estimate_knows_how_many_jobs_one_person_may_have_running():
+async def test_the_estimate_considers_the_limit_of_running_jobs():
     clock = FakeClock()
     harness = QueueHarness(FakeWorker(capacity=3), clock=clock, running_per_person=1)
     await record_duration(harness, clock, 8.0)
@@ -504,7 +504,7 @@ async def test_the_estimate_knows_how_many_jobs_one_person_may_have_running():
     await harness.drain()
 
 
-async def test_the_estimate_follows_the_order_of_urgency():
+async def test_the_estimate_follows_the_order_of_priority():
     clock = FakeClock()
     harness = QueueHarness(clock=clock)
     await record_duration(harness, clock, 8.0)
@@ -529,7 +529,7 @@ async def test_the_estimate_follows_the_order_of_urgency():
         ({"hd": True}, 1 + 4 * 0.4),
     ],
 )
-async def test_the_estimate_is_scaled_by_the_work(changes, factor):
+async def test_the_estimate_is_scaled_by_the_cost(changes, factor):
     clock = FakeClock()
     harness = QueueHarness(clock=clock)
     await record_duration(harness, clock, 8.0)
@@ -540,7 +540,7 @@ async def test_the_estimate_is_scaled_by_the_work(changes, factor):
     await harness.drain()
 
 
-async def test_the_estimate_follows_what_was_seen_lately():
+async def test_the_estimate_follows_recent_jobs():
     clock = FakeClock()
     harness = QueueHarness(clock=clock)
     await record_duration(harness, clock, 8.0)
@@ -563,17 +563,17 @@ async def test_there_is_no_estimate_while_no_worker_is_ready():
     await harness.drain()
 
 
-async def test_listeners_hear_of_every_change_of_places():
+async def test_subscribers_are_notified_of_every_change_of_positions():
     harness = QueueHarness()
-    heard = []
-    harness.queue.subscribe(lambda: heard.append([job.requester.id for job in harness.queue.waiting]))
+    calls = []
+    harness.queue.subscribe(lambda: calls.append([job.requester.id for job in harness.queue.waiting]))
     ann, bob, cleo = await harness.submit_all(ANN, BOB, CLEO)
-    assert heard == [[BOB, CLEO]]
+    assert calls == [[BOB, CLEO]]
     cleo.task.cancel()
     await settle()
-    assert heard[-1] == [BOB]
+    assert calls[-1] == [BOB]
     await ann.finish()
-    assert heard[-1] == []
+    assert calls[-1] == []
     await bob.finish()
 
 
@@ -589,7 +589,7 @@ EVENTS = st.lists(
 
 @settings(deadline=None, max_examples=150)
 @given(events=EVENTS, capacities=st.lists(st.integers(1, 3), min_size=1, max_size=2), per_person=st.integers(1, 3))
-def test_whatever_happens_the_turns_stay_fair_and_none_is_lost(events, capacities, per_person):
+def test_slots_stay_fair_and_none_is_lost_after_any_events(events, capacities, per_person):
     asyncio.run(run_events(events, capacities, per_person))
 
 
@@ -612,15 +612,15 @@ async def run_events(events, capacities, per_person):
             if person.slot is not None and not person.release.done():
                 person.release.set_result(None)
         await settle()
-    assert all(person.task.done() for person in people), "somebody starved"
+    assert all(person.task.done() for person in people), "a job never ran"
     assert harness.queue.running == harness.queue.waiting == []
     for person in people:
         assert person.task.cancelled() or isinstance(person.task.exception(), WorkerCrashed | None)
 
 
 def apply_event(event, which, people):
-    having_turn = event != "cancel waiting"
-    candidates = [person for person in people if (person.slot is not None) is having_turn and not person.task.done()]
+    is_running = event != "cancel waiting"
+    candidates = [person for person in people if (person.slot is not None) is is_running and not person.task.done()]
     if not candidates:
         return
     person = candidates[which % len(candidates)]
@@ -634,7 +634,7 @@ def apply_event(event, which, people):
 
 
 def assert_invariants(harness, people, per_person):
-    """Check what is to be true whenever the queue has settled."""
+    """Check the invariants that must be true whenever the queue has settled."""
     running = [job.requester.id for job in harness.queue.running]
     assert all(running.count(person) <= per_person for person in running)
     for worker in harness.workers:
@@ -643,7 +643,7 @@ def assert_invariants(harness, people, per_person):
         )
     free = sum(worker.capacity for worker in harness.workers) - len(running)
     could_run = [job for job in harness.queue.waiting if running.count(job.requester.id) < per_person]
-    assert not (free and could_run), "a free worker stands idle while somebody waits"
+    assert not (free and could_run), "a worker is idle while a job waits"
     assert {job.id for job in harness.queue.waiting} == {
         p.job.id for p in people if p.slot is None and not p.task.done()
     }
@@ -664,8 +664,8 @@ async def assert_newcomer_waits_once(crowd, done_before):
     before = len(harness.started)
     [newcomer] = await harness.submit_all(99)
     await harness.drain()
-    passed = [person.job.requester.id for person in harness.started[before : harness.started.index(newcomer)]]
-    assert len(passed) == len(set(passed))
+    served = [person.job.requester.id for person in harness.started[before : harness.started.index(newcomer)]]
+    assert len(served) == len(set(served))
 
 
 def job_in_guild(guild_id: int) -> Job:
@@ -673,18 +673,18 @@ def job_in_guild(guild_id: int) -> Job:
     return replace(job, destination=replace(job.destination, guild_id=guild_id))
 
 
-async def test_an_allowance_bounds_who_waits_in_that_guild_only():
+async def test_member_limits_apply_to_waiting_jobs_of_that_guild_only():
     queue = QueueHarness(waiting_per_person=5).queue
     queue.enqueue(job_in_guild(1), MemberLimits(waiting=1))
-    with pytest.raises(PersonQueueFull, match="1 is the most for one member of this server with your roles"):
+    with pytest.raises(PersonQueueFull, match="the limit is 1 for your roles in this server"):
         queue.enqueue(job_in_guild(1), MemberLimits(waiting=1))
     queue.enqueue(job_in_guild(2), MemberLimits(waiting=1))
-    with pytest.raises(PersonQueueFull, match="You already have 2 jobs waiting, and 4 more are too many: 5 is"):
+    with pytest.raises(PersonQueueFull, match="2 jobs waiting, and 4 more would exceed the limit of 5 per person"):
         queue.check_limits(ANN, 3, jobs=4)
     queue.check_limits(ANN, 3, jobs=3)
 
 
-async def test_an_allowance_bounds_who_runs_in_that_guild_only():
+async def test_member_limits_apply_to_running_jobs_of_that_guild_only():
     clock = FakeClock()
     harness = QueueHarness(FakeWorker(capacity=8), clock=clock, running_per_person=5)
     await record_duration(harness, clock, 8.0)

@@ -322,7 +322,7 @@ async def test_a_model_that_cannot_be_loaded_does_not_affect_the_others():
 
 
 async def test_a_job_of_an_unknown_model_is_refused(worker):
-    with pytest.raises(UserError, match="other, which is not here any more"):
+    with pytest.raises(UserError, match="other, which is no longer installed"):
         await worker.generate(request_other("fine"), ignore)
 
 

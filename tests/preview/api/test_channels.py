@@ -1,4 +1,4 @@
-"""The channel API: messages, replies, reactions, threads, permissions and who is pinged."""
+"""The channel API: messages, replies, reactions, threads, permissions and pings."""
 
 import asyncio
 import io
@@ -14,7 +14,7 @@ def path(message) -> str:
     return f"/channels/{message.channel_id}/messages/{message.id}"
 
 
-async def test_a_bot_writes_replies_edits_reacts_and_deletes(server, run, scenario, make_bot):
+async def test_a_bot_replies_edits_reacts_and_deletes(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
         written = await server.person(scenario.bob).send(scenario.channel, "hello")
@@ -69,7 +69,7 @@ async def test_allowed_mentions_decide_who_is_pinged(server, run, world, scenari
         assert [user.name for user in server.pinged_by(world.messages[reply.id])] == ["bob"]
 
 
-async def test_threads_start_from_a_message_or_alone(server, run, scenario, make_bot):
+async def test_threads_are_created_with_or_without_a_message(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
         channel = bot.get_channel(scenario.channel.id)
@@ -80,13 +80,13 @@ async def test_threads_start_from_a_message_or_alone(server, run, scenario, make
         alone = await channel.create_thread(name="alone", type=discord.ChannelType.public_thread)
         await alone.send("inside")
         await alone.edit(archived=True)
-        stand_in = server.world.channels[alone.id]
-        assert (stand_in.parent_id, stand_in.archived) == (scenario.channel.id, True)
-        assert [m.content for m in server.messages(stand_in)] == ["inside"]
+        stored = server.world.channels[alone.id]
+        assert (stored.parent_id, stored.archived) == (scenario.channel.id, True)
+        assert [m.content for m in server.messages(stored)] == ["inside"]
 
 
 @pytest.mark.parametrize(
-    ("lacks", "body", "code"),
+    ("denied", "body", "code"),
     [
         (permissions.VIEW_CHANNEL, {"content": "x"}, 50001),
         (permissions.SEND_MESSAGES, {"content": "x"}, 50013),
@@ -95,17 +95,17 @@ async def test_threads_start_from_a_message_or_alone(server, run, scenario, make
         (0, {"content": ""}, 50006),
     ],
 )
-async def test_posting_is_refused_as_discord_refuses_it(server, raw, world, scenario, lacks, body, code):
-    channel = world.add_channel(scenario.guild, "closed", bot_denied=lacks)
+async def test_a_rejected_message_has_discords_error_code(server, raw, world, scenario, denied, body, code):
+    channel = world.add_channel(scenario.guild, "closed", bot_denied=denied)
     status, answer = await raw("POST", f"/channels/{channel.id}/messages", body)
     assert (status, answer["code"]) == (403 if code in (50001, 50013) else 400, code)
 
 
 async def test_replies_need_the_history_and_a_parent(server, raw, world, scenario):
-    blind = world.add_channel(scenario.guild, "blind", bot_denied=permissions.READ_MESSAGE_HISTORY)
-    there = await server.person(scenario.ada).send(blind, "x")
-    body = {"content": "x", "message_reference": {"message_id": str(there.id)}}
-    assert (await raw("POST", f"/channels/{blind.id}/messages", body))[1]["code"] == 160002
+    hidden = world.add_channel(scenario.guild, "no-history", bot_denied=permissions.READ_MESSAGE_HISTORY)
+    parent = await server.person(scenario.ada).send(hidden, "x")
+    body = {"content": "x", "message_reference": {"message_id": str(parent.id)}}
+    assert (await raw("POST", f"/channels/{hidden.id}/messages", body))[1]["code"] == 160002
     body["message_reference"]["message_id"] = "1"
     status, answer = await raw("POST", f"/channels/{scenario.channel.id}/messages", body)
     assert (status, answer["code"]) == (400, 50035)
@@ -114,7 +114,7 @@ async def test_replies_need_the_history_and_a_parent(server, raw, world, scenari
     assert not server.violations
 
 
-async def test_what_is_unknown_or_somebody_elses_is_refused(server, raw, scenario):
+async def test_unknown_or_forbidden_targets_have_discords_error_code(server, raw, scenario):
     theirs = await server.person(scenario.ada).send(scenario.channel, "x")
     channel = scenario.channel.id
     tried = [
@@ -134,11 +134,11 @@ async def test_what_is_unknown_or_somebody_elses_is_refused(server, raw, scenari
     server.world.add_member(
         server.world.bot, scenario.guild, server.world.add_role(scenario.guild, "m", permissions.MANAGE_MESSAGES)
     )
-    server.core.openapi = None  # whose own limit on the list comes first
+    server.openapi = None  # its own limit on the list would be checked first
     assert (await raw(*tried[-1][1:]))[1]["code"] == 50016
 
 
-async def test_files_are_limited_one_by_one_and_all_together(server, run, world, scenario, make_bot):
+async def test_files_have_a_single_and_a_total_size_limit(server, run, world, scenario, make_bot):
     bot = make_bot()
     boosted = world.add_channel(world.add_guild("Boosted", scenario.ada, boost_level=2))
 
@@ -159,14 +159,14 @@ async def test_files_are_limited_one_by_one_and_all_together(server, run, world,
 async def test_bulk_deletion_and_its_event(server, run, world, scenario, make_bot):
     world.add_member(world.bot, scenario.guild, world.add_role(scenario.guild, "mod", permissions.MANAGE_MESSAGES))
     bot = make_bot(discord.Intents(guilds=True, guild_messages=True))
-    gone = []
-    bot.event(_collector("on_raw_bulk_message_delete", gone))
+    deleted = []
+    bot.event(_collector("on_raw_bulk_message_delete", deleted))
     async with run(bot, sync=False):
-        people = [await server.person(scenario.ada).send(scenario.channel, str(n)) for n in range(3)]
-        await bot.get_channel(scenario.channel.id).delete_messages([discord.Object(each.id) for each in people[:2]])
-        await bot.wait_for("raw_bulk_message_delete", timeout=5) if not gone else None
-        assert gone[0].message_ids == {each.id for each in people[:2]}
-        assert server.messages(scenario.channel) == [people[2]]
+        sent = [await server.person(scenario.ada).send(scenario.channel, str(n)) for n in range(3)]
+        await bot.get_channel(scenario.channel.id).delete_messages([discord.Object(each.id) for each in sent[:2]])
+        await bot.wait_for("raw_bulk_message_delete", timeout=5) if not deleted else None
+        assert deleted[0].message_ids == {each.id for each in sent[:2]}
+        assert server.messages(scenario.channel) == [sent[2]]
 
 
 def _collector(name: str, into: list):
@@ -186,7 +186,7 @@ async def test_links_to_files_are_signed_and_expire(server, raw, world, scenario
     assert (await raw("GET", url))[0] == 404
 
 
-async def test_people_are_held_to_their_permissions(server, world, scenario):
+async def test_users_are_limited_by_their_permissions(server, world, scenario):
     quiet = world.add_channel(scenario.guild, "quiet", everyone_denied=permissions.SEND_MESSAGES)
     bob = server.person(scenario.bob)
     with pytest.raises(UserActionError):
@@ -199,26 +199,26 @@ async def test_people_are_held_to_their_permissions(server, world, scenario):
     assert theirs.reactions == []
 
 
-async def test_answers_to_what_has_gone_meanwhile_are_refused(server, run, scenario, make_bot):
+async def test_responses_to_deleted_messages_or_channels_are_refused(server, run, scenario, make_bot):
     bot = make_bot()
-    asked, go_on = asyncio.Queue(), asyncio.Queue()
+    results, proceed = asyncio.Queue(), asyncio.Queue()
 
     @bot.tree.command(description="Draw")
     async def draw(interaction: discord.Interaction):
         await interaction.response.send_message("drawing")
-        asked.put_nowait(interaction)
+        results.put_nowait(interaction)
         for attempt in (interaction.edit_original_response, interaction.followup.send):
-            await go_on.get()
+            await proceed.get()
             with pytest.raises(discord.NotFound) as refused:
                 await attempt(content="done")
-            asked.put_nowait(refused.value.code)
+            results.put_nowait(refused.value.code)
 
     async with run(bot):
         used = await server.person(scenario.ada).command("draw", scenario.channel)
-        await asked.get()
+        await results.get()
         await server.person(scenario.ada).delete(await used.message())
-        go_on.put_nowait(None)
-        assert await asked.get() == 10008
+        proceed.put_nowait(None)
+        assert await results.get() == 10008
         server.core.delete_channel(scenario.channel)
-        go_on.put_nowait(None)
-        assert await asked.get() == 10003
+        proceed.put_nowait(None)
+        assert await results.get() == 10003

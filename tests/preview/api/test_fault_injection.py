@@ -1,4 +1,4 @@
-"""Rate limits and planned trouble, as discord.py meets them."""
+"""Rate limits and injected faults, as discord.py sees them."""
 
 import asyncio
 import time
@@ -23,19 +23,19 @@ async def ping_bot(make_bot):
     return bot
 
 
-@pytest.mark.parametrize("everywhere", [True, False])
-async def test_a_429_is_waited_for(server, run, scenario, make_bot, everywhere):
+@pytest.mark.parametrize("is_global", [True, False])
+async def test_discord_py_waits_after_a_429(server, run, scenario, make_bot, is_global):
     bot = make_bot()
     async with run(bot, sync=False):
         planned = server.faults.rate_limit(
-            "POST", "/channels/*/messages", retry_after=0.05, times=2, is_global=everywhere
+            "POST", "/channels/*/messages", retry_after=0.05, times=2, is_global=is_global
         )
         await bot.get_channel(scenario.channel.id).send("x")
         assert planned.hits == 2
         assert [each.status for each in server.requests if each.method == "POST"] == [429, 429, 200]
 
 
-async def test_a_429_without_via_is_taken_for_a_ban(server, run, scenario, make_bot):
+async def test_a_429_without_via_is_treated_as_a_ban(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
         server.faults.rate_limit("POST", "/channels/*/messages", via=False)
@@ -44,7 +44,7 @@ async def test_a_429_without_via_is_taken_for_a_ban(server, run, scenario, make_
         assert refused.value.status == 429
 
 
-async def test_the_cap_on_edits_of_old_messages_can_be_played(server, raw):
+async def test_the_limit_on_edits_of_old_messages_can_be_simulated(server, raw):
     server.faults.rate_limit("PATCH", "/channels/*/messages/*", code=30046, retry_after=1.5)
     status, answer = await raw("PATCH", "/channels/1/messages/2", {"content": "x"})
     assert (status, answer["code"], answer["retry_after"]) == (429, 30046, 1.5)
@@ -58,7 +58,7 @@ async def test_a_502_is_retried(server, run, scenario, ping_bot):
         assert planned.hits == 1
 
 
-async def test_a_dropped_request_was_not_carried_out_and_a_lost_answer_was(server, run, scenario, make_bot):
+async def test_only_a_dropped_response_was_handled(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
         channel = bot.get_channel(scenario.channel.id)
@@ -69,7 +69,7 @@ async def test_a_dropped_request_was_not_carried_out_and_a_lost_answer_was(serve
             assert len(server.messages(scenario.channel)) == expected
 
 
-async def test_a_held_request_goes_on_when_it_is_released(server, run, scenario, make_bot):
+async def test_a_held_request_continues_after_release(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
         held = server.faults.hold("POST", "/channels/*/messages")
@@ -81,7 +81,7 @@ async def test_a_held_request_goes_on_when_it_is_released(server, run, scenario,
         assert len(server.messages(scenario.channel)) == 1
 
 
-async def test_a_delay_makes_one_request_late(server, run, scenario, make_bot):
+async def test_a_delay_slows_down_one_request(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
         server.faults.delay("POST", "/channels/*/messages", 0.2)
@@ -91,14 +91,14 @@ async def test_a_delay_makes_one_request_late(server, run, scenario, make_bot):
         assert server.requests[-1].seconds >= 0.2
 
 
-async def test_a_gateway_that_cannot_be_reached_refuses(server, raw):
+async def test_the_gateway_can_refuse_connections(server, raw):
     server.gateway.refuse_status = 503
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await session.ws_connect(server.core.gateway_url)
 
 
-async def test_buckets_count_by_channel_and_tell_what_is_left(world, scenario):
+async def test_buckets_count_by_channel_and_return_the_rest(world, scenario):
     other = world.add_channel(scenario.guild, "other")
     async with FakeDiscord(world, limits=LIMITS) as server, aiohttp.ClientSession() as session:
         headers = {"Authorization": f"Bot {world.application.token}"}
@@ -119,7 +119,7 @@ async def test_buckets_count_by_channel_and_tell_what_is_left(world, scenario):
         assert (await post(other))[0] == 200
 
 
-async def test_discord_py_keeps_within_the_buckets_by_itself(world, scenario, make_bot, monkeypatch):
+async def test_discord_py_stays_within_the_buckets(world, scenario, make_bot, monkeypatch):
     async with FakeDiscord(world, limits=LIMITS) as server:
         monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
         async with make_bot() as bot:
@@ -132,7 +132,7 @@ async def test_discord_py_keeps_within_the_buckets_by_itself(world, scenario, ma
             assert 429 not in [each.status for each in server.requests]
 
 
-async def test_fifty_requests_a_second_are_the_limit_for_all_channels_together(world, scenario):
+async def test_the_global_limit_is_fifty_requests_a_second(world, scenario):
     async with FakeDiscord(world, limits=LIMITS) as server, aiohttp.ClientSession() as session:
         headers = {"Authorization": f"Bot {world.application.token}"}
 

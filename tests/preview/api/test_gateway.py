@@ -1,4 +1,4 @@
-"""The gateway: sessions, intents, RESUME, and what discord.py makes of its troubles."""
+"""The gateway: sessions, intents, RESUME, and how discord.py handles its faults."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from preview import FakeDiscord, UploadedFile, World
 
 
 def collect_events(bot, name: str) -> asyncio.Queue:
-    """Collect a client's events."""
+    """Return a queue of a client's events."""
     queue: asyncio.Queue = asyncio.Queue()
 
     async def collect(*payload):
@@ -26,8 +26,8 @@ async def next_event(queue: asyncio.Queue):
     return await asyncio.wait_for(queue.get(), 10)
 
 
-@pytest.mark.parametrize("trouble", ["drop", "abort", "reconnect"])
-async def test_a_lost_connection_is_resumed_and_nothing_is_missed(server, run, scenario, make_bot, trouble):
+@pytest.mark.parametrize("fault", ["drop", "abort", "reconnect"])
+async def test_a_lost_connection_is_resumed_without_losing_events(server, run, scenario, make_bot, fault):
     bot = make_bot()
 
     @bot.tree.command(description="Ping")
@@ -38,9 +38,9 @@ async def test_a_lost_connection_is_resumed_and_nothing_is_missed(server, run, s
     person = server.person(scenario.ada)
     async with run(bot):
         before = (await (await person.command("ping", scenario.channel)).message()).content
-        lost = getattr(server.gateway, trouble)()
-        if lost:
-            await lost
+        pending = getattr(server.gateway, fault)()
+        if pending:
+            await pending
         during = await person.command("ping", scenario.channel)
         await next_event(resumed)
         assert [before, (await during.message()).content] == ["pong", "pong"]
@@ -58,7 +58,7 @@ async def test_an_invalidated_session_is_replaced_by_a_new_one(server, run, scen
         assert len(server.gateway.sessions) == 1
 
 
-async def test_a_session_that_was_forgotten_cannot_be_resumed(server, run, scenario, make_bot):
+async def test_a_dropped_session_cannot_be_resumed(server, run, scenario, make_bot):
     bot = make_bot()
     async with run(bot, sync=False):
         ready = collect_events(bot, "ready")
@@ -74,7 +74,7 @@ async def test_a_bad_token_fails_the_login(server, monkeypatch, make_bot):
             await bot.start("nonsense")
 
 
-async def test_a_privileged_intent_that_is_not_switched_on_closes_with_4014(server, monkeypatch, make_bot):
+async def test_a_disabled_privileged_intent_closes_with_4014(server, monkeypatch, make_bot):
     monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
     async with make_bot(discord.Intents(guilds=True, message_content=True)) as bot:
         with pytest.raises(discord.PrivilegedIntentsRequired):
@@ -82,20 +82,18 @@ async def test_a_privileged_intent_that_is_not_switched_on_closes_with_4014(serv
 
 
 @pytest.mark.parametrize("content", [True, False])
-async def test_content_is_readable_with_the_intent_when_mentioned_or_in_private(
-    server, run, world, scenario, make_bot, content
-):
+async def test_content_needs_the_intent_a_mention_or_a_direct_message(server, run, world, scenario, make_bot, content):
     if content:
         world.application.privileged_intents = discord.Intents(message_content=True).value
     bot = make_bot(discord.Intents(guilds=True, messages=True, message_content=content))
-    said = collect_events(bot, "message")
+    messages = collect_events(bot, "message")
     person = server.person(scenario.ada)
     async with run(bot, sync=False):
         texts = ["secret", f"hello <@{world.bot.id}>", "private"]
         for text in texts:
             channel = world.dm_channel(scenario.ada) if text == "private" else scenario.channel
             await person.send(channel, text, UploadedFile("a.txt", b"x"))
-        got = [await next_event(said) for _ in texts]
+        got = [await next_event(messages) for _ in texts]
         expected = texts if content else ["", *texts[1:]]
         assert [each.content for each in got] == expected
         assert [len(each.attachments) for each in got] == [int(bool(each)) for each in expected]
@@ -103,7 +101,7 @@ async def test_content_is_readable_with_the_intent_when_mentioned_or_in_private(
         assert fetched.content == expected[0]
 
 
-async def test_reactions_and_deletions_are_told_to_those_who_asked_for_them(server, run, world, scenario, make_bot):
+async def test_reactions_and_deletions_are_sent_with_their_intents(server, run, world, scenario, make_bot):
     bot = make_bot(discord.Intents(guilds=True, guild_reactions=True, guild_messages=True))
     added, removed, deleted = (
         collect_events(bot, f"raw_{each}") for each in ("reaction_add", "reaction_remove", "message_delete")
@@ -137,9 +135,9 @@ async def test_without_intents_only_interactions_arrive(server, run, scenario, m
         assert kinds == {"READY", "INTERACTION_CREATE"}
 
 
-async def test_channels_and_guilds_may_come_and_go_while_the_bot_runs(server, run, world, scenario, make_bot):
+async def test_channels_and_guilds_can_change_while_the_bot_runs(server, run, world, scenario, make_bot):
     bot = make_bot()
-    joined, left, gone = (
+    joined, left, deleted = (
         collect_events(bot, "guild_join"),
         collect_events(bot, "guild_remove"),
         collect_events(bot, "guild_channel_delete"),
@@ -150,14 +148,12 @@ async def test_channels_and_guilds_may_come_and_go_while_the_bot_runs(server, ru
         server.core.join_guild(guild)
         assert [each.name for each in (await next_event(joined)).text_channels] == ["general"]
         server.core.delete_channel(channel)
-        assert (await next_event(gone)).id == channel.id
+        assert (await next_event(deleted)).id == channel.id
         server.core.leave_guild(guild)
         assert (await next_event(left)).id == guild.id
 
 
-async def test_guilds_are_spread_over_shards_and_direct_messages_go_to_the_first(
-    monkeypatch, make_bot, world, scenario
-):
+async def test_guilds_are_spread_over_the_shards(monkeypatch, make_bot, world, scenario):
     async with FakeDiscord(world, limits=(), shards=2) as server:
         monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
         world.clock.advance(1)
@@ -176,7 +172,7 @@ async def test_guilds_are_spread_over_shards_and_direct_messages_go_to_the_first
 
 
 async def raw_gateway(server: FakeDiscord, *payloads: dict) -> tuple[list[dict], int | None]:
-    """Send payloads without a library; return what came back until the connection closed."""
+    """Send payloads without a library; return the payloads received, and the close code."""
     answers = []
     async with aiohttp.ClientSession() as session, session.ws_connect(server.core.gateway_url) as socket:
         for payload in payloads:
@@ -195,14 +191,14 @@ async def raw_gateway(server: FakeDiscord, *payloads: dict) -> tuple[list[dict],
         ({"op": 1, "d": "x" * 4096}, 4002),
     ],
 )
-async def test_what_breaks_the_protocol_is_closed_with_its_code(server, payload, code):
+async def test_a_protocol_error_closes_with_its_code(server, payload, code):
     if payload["op"] == 2 and payload["d"]["token"] is None:
         payload = {"op": 2, "d": payload["d"] | {"token": server.world.application.token}}
     answers, closed = await raw_gateway(server, payload)
     assert (answers[0]["op"], closed) == (10, code)
 
 
-async def test_the_plain_client_and_uncompressed_frames_work_too(server, scenario):
+async def test_uncompressed_frames_work_too(server, scenario):
     token = server.world.application.token
     async with aiohttp.ClientSession() as session, session.ws_connect(server.core.gateway_url) as socket:
         assert json.loads((await socket.receive()).data)["op"] == 10
@@ -214,7 +210,7 @@ async def test_the_plain_client_and_uncompressed_frames_work_too(server, scenari
     assert len(server.gateway.heartbeats) == 1
 
 
-async def test_a_world_without_guilds_is_fine(monkeypatch, make_bot):
+async def test_a_world_without_guilds_works(monkeypatch, make_bot):
     async with FakeDiscord(World(), limits=()) as server:
         monkeypatch.setattr(discord.http.Route, "BASE", server.api_url)
         async with make_bot() as bot:

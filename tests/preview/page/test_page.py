@@ -1,4 +1,4 @@
-"""The preview from end to end: its own processes, the real bot, and people in headless Chromium."""
+"""The preview from end to end: its own processes, the real bot, and users in headless Chromium."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ async def test_a_prompt_is_generated_with_live_previews_and_working_buttons(prev
         await find_grids(page, "Variations (Strong) of image #3").wait_for()
         await grid.get_by_role("button", name="🔄").click()
         await find_grids(page, "Drawn again").wait_for()
-        await upscaled.get_by_role("button", name=re.compile("Go to the message this answers")).click()
+        await upscaled.get_by_role("button", name=re.compile("Go to the message this replies to")).click()
         await expect(grid).to_be_focused()
 
 
-async def test_a_picture_opens_large_and_closes_again(preview, browser):
+async def test_a_picture_opens_in_the_lightbox_and_closes(preview, browser):
     async with visit(browser, preview.address) as page:
         await send_command(page, "imagine", "a wide lake --ar 2:1")
         await find_grids(page, "a wide lake").get_by_role("button", name=re.compile("Open picture")).click()
@@ -75,7 +75,7 @@ async def test_a_job_is_cancelled_by_its_owner_and_not_by_a_member(preview, brow
     (preview.folder / "model" / "go").touch()
 
 
-async def test_a_mistake_is_told_to_the_one_who_made_it_and_outlives_a_reload(preview, browser):
+async def test_an_error_is_shown_only_to_its_user_and_survives_a_reload(preview, browser):
     async with visit(browser, preview.address) as mine, visit(browser, preview.address + "?as=jonas") as his:
         await send_command(mine, "imagine", "a fox --ar none")
         await expect(find_messages(mine, "a fox --ar none")).to_contain_text("Only you can see this")
@@ -84,15 +84,15 @@ async def test_a_mistake_is_told_to_the_one_who_made_it_and_outlives_a_reload(pr
         await expect(find_messages(his, "a fox --ar none")).to_have_count(0)
 
 
-async def test_another_person_presses_a_button_and_is_credited(preview, browser):
+async def test_another_user_presses_a_button_and_is_credited(preview, browser):
     async with visit(browser, preview.address) as mine, visit(browser, preview.address + "?as=priya") as hers:
         await send_command(mine, "imagine", "a shared owl")
         await find_grids(hers, "a shared owl").get_by_role("button", name="V1").click()
-        made = find_grids(mine, "Variations (Strong) of image #1 by @Priya")
-        await expect(made).to_contain_text("after a picture by @Mira")
+        variations = find_grids(mine, "Variations (Strong) of image #1 by @Priya")
+        await expect(variations).to_contain_text("after a picture by @Mira")
 
 
-async def test_somebody_in_another_server_sees_nothing_of_it(preview, browser):
+async def test_users_of_another_server_do_not_see_the_messages(preview, browser):
     async with visit(browser, preview.address) as mine, visit(browser, preview.address + "?as=teo") as theirs:
         await send_command(mine, "imagine", "a house for us")
         await find_grids(mine, "a house for us").wait_for()
@@ -101,25 +101,27 @@ async def test_somebody_in_another_server_sees_nothing_of_it(preview, browser):
         await expect(theirs.get_by_text("a house for us")).to_have_count(0)
 
 
-async def test_the_bot_draws_in_a_direct_message(preview, browser):
+async def test_the_bot_generates_in_a_direct_message(preview, browser):
     async with visit(browser, preview.address + "?as=teo") as page:
         await page.locator('[data-channel="Atelier"]').click()
         await send_command(page, "imagine", "a private heart")
         await find_grids(page, "a private heart").wait_for()
 
 
-async def test_the_bot_draws_where_only_the_person_has_it_and_for_nobody_else(preview, browser):
-    there = preview.address + "?as={}"
-    async with visit(browser, there.format("priya")) as hers, visit(browser, there.format("jonas")) as his:
+async def test_a_user_installed_bot_generates_only_for_its_user(preview, browser):
+    async with (
+        visit(browser, preview.address + "?as=priya") as hers,
+        visit(browser, preview.address + "?as=jonas") as his,
+    ):
         for page in (hers, his):
             await page.locator('[data-channel="chat"]').click()
         await his.get_by_label("Message", exact=True).fill("/")
-        await expect(his.get_by_text("No commands are on offer here.")).to_be_visible()
+        await expect(his.get_by_text("No commands are available here.")).to_be_visible()
         await send_command(hers, "imagine", "a book")
         await find_grids(his, "a book").wait_for()
 
 
-async def test_the_person_is_changed_by_keyboard_and_remembered_by_the_address(preview, browser):
+async def test_the_user_is_switched_by_keyboard_and_kept_in_the_address(preview, browser):
     async with visit(browser, preview.address) as page:
         await page.get_by_role("radio", name=re.compile("Mira")).focus()
         await page.keyboard.press("ArrowDown")
@@ -143,13 +145,13 @@ async def test_a_hostile_prompt_is_shown_as_text(preview, browser):
         line = page.get_by_label("Message", exact=True)
         await line.fill(HOSTILE)
         await line.press("Enter")
-        said = page.locator("li.message", has_text="tfel ot thgir").last
-        await expect(said).to_contain_text('<img src=x onerror="document.title=1">')
+        sent = page.locator("li.message", has_text="tfel ot thgir").last
+        await expect(sent).to_contain_text('<img src=x onerror="document.title=1">')
         assert not await page.locator("#messages img[src=x], #messages script, #messages a[href^=javascript]").count()
         assert await page.title() == title
 
 
-async def test_a_bot_that_dies_is_restarted_and_resumes_its_job(preview: PreviewProcess, browser):
+async def test_a_killed_bot_restarts_and_resumes_its_job(preview: PreviewProcess, browser):
     go = preview.folder / "model" / "go"
     go.unlink(missing_ok=True)
     async with visit(browser, preview.address) as page:
@@ -158,11 +160,11 @@ async def test_a_bot_that_dies_is_restarted_and_resumes_its_job(preview: Preview
         os.kill(preview.children()[0].pid, signal.SIGKILL)
         await expect(page.locator("#trouble")).to_contain_text("The bot has stopped")
         go.touch()
-        await page.locator(".bot.well").wait_for()
+        await page.locator(".bot.online").wait_for()
         await find_grids(page, "a slow tower").wait_for()
 
 
-async def test_the_page_comes_back_with_a_preview_that_is_started_again(preview: PreviewProcess, browser):
+async def test_the_page_reconnects_when_the_preview_restarts(preview: PreviewProcess, browser):
     async with visit(browser, preview.address, ignore="/feed") as page:
         await send_command(page, "imagine", "a lasting star")
         await find_grids(page, "a lasting star").wait_for()
@@ -170,13 +172,13 @@ async def test_the_page_comes_back_with_a_preview_that_is_started_again(preview:
         go.unlink(missing_ok=True)
         await send_command(page, "imagine", "a slow comet")
         await expect(find_messages(page, "a slow comet")).to_contain_text("25%")
-        below = preview.children()
+        children = preview.children()
         assert preview.stop() == 0
-        assert not [each for each in below if each.is_running() and each.status() != "zombie"]
+        assert not [each for each in children if each.is_running() and each.status() != "zombie"]
         await expect(page.locator("#offline")).to_be_visible()
         preview.start()
         await expect(page.locator("#offline")).to_be_hidden()
-        await page.locator(".bot.well").wait_for()
+        await page.locator(".bot.online").wait_for()
         go.touch()
         await find_grids(page, "a slow comet").wait_for()
         await expect(find_messages(page, "a slow comet")).to_have_count(1)

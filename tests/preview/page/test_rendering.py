@@ -1,4 +1,4 @@
-"""One of everything that a bot can send, rendered and used in headless Chromium."""
+"""Every kind of message and component, rendered and used in headless Chromium."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def showcase() -> AsyncIterator[SimpleNamespace]:
-    """Give a stand-in with its page, and the bot that shows everything."""
+    """Run a fake Discord with its page, and the showcase bot."""
     server = FakeDiscord(make_world(), limits=())
     Page(server, {"model": "none", "known": {}, "examples": []}, lambda: {"alive": True, "words": ""})
     before = Route.BASE
@@ -43,7 +43,7 @@ async def showcase() -> AsyncIterator[SimpleNamespace]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def tab(showcase, browser):
-    """Give one tab for all tests: opening one for each would take longer than the tests."""
+    """Open one tab for all tests: opening one for each would take longer than the tests."""
     async with visit(browser, showcase.address) as page:
         showcase.home = page.url
         yield page
@@ -51,7 +51,7 @@ async def tab(showcase, browser):
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(showcase, tab):
-    """Give the tab with nothing open or half written in it, in the first channel."""
+    """Return the tab in the first channel, with nothing open and no unsent text."""
     busy = await tab.locator("form.command, dialog, [popover]").count()
     if busy or tab.url != showcase.home:
         await tab.goto(showcase.home)
@@ -94,7 +94,7 @@ async def test_markdown_is_shown_as_discord_shows_it(showcase, tab, source, sele
     await expect(shown).to_have_text(text)
 
 
-async def test_people_channels_and_roles_are_mentioned_by_name(showcase, page):
+async def test_users_and_channels_are_mentioned_by_name(showcase, page):
     world = showcase.server.world
     jonas = next(each for each in world.users.values() if each.name == "jonas")
     sketches = next(each for each in world.channels.values() if each.name == "sketches")
@@ -104,18 +104,18 @@ async def test_people_channels_and_roles_are_mentioned_by_name(showcase, page):
     await expect(page.get_by_role("heading", level=1)).to_have_text("# sketches")
 
 
-async def test_a_spoiler_is_covered_until_it_is_pressed(page):
+async def test_a_spoiler_is_hidden_until_it_is_pressed(page):
     cover = (await run_command(page, "say", "the end is ||near||")).locator(".spoiler")
     await expect(cover.locator(".spoiled")).to_have_css("visibility", "hidden")
     await cover.press("Enter")
     await expect(cover.locator(".spoiled")).to_have_css("visibility", "visible")
 
 
-async def test_a_form_is_filled_in_and_sent_with_a_file(page):
-    asking = await run_command(page, "form")
-    await expect(asking.get_by_role("button", name="Keep")).to_be_disabled()
-    await expect(asking.get_by_role("link", name="Manual")).to_have_attribute("href", "https://example.org/manual")
-    await asking.get_by_role("button", name="Remix…").click()
+async def test_a_modal_is_filled_in_and_submitted_with_a_file(page):
+    sent = await run_command(page, "form")
+    await expect(sent.get_by_role("button", name="Keep")).to_be_disabled()
+    await expect(sent.get_by_role("link", name="Manual")).to_have_attribute("href", "https://example.org/manual")
+    await sent.get_by_role("button", name="Remix…").click()
     form = page.get_by_role("dialog", name="Remix")
     await form.get_by_label("New words").fill("ab")
     await form.get_by_role("button", name="Submit").click()
@@ -130,22 +130,22 @@ async def test_a_form_is_filled_in_and_sent_with_a_file(page):
     await find_messages(page, "got ['two owls', '', 'large'] ['m.png:5'] wild").wait_for()
 
 
-async def test_a_button_that_nobody_answers_is_said_to_have_failed(page):
-    asking = await run_command(page, "form")
-    await asking.get_by_role("button", name="Delete").click()
-    await expect(asking.get_by_role("alert")).to_contain_text("the application did not respond")
+async def test_a_button_without_a_response_shows_an_error(page):
+    sent = await run_command(page, "form")
+    await sent.get_by_role("button", name="Delete").click()
+    await expect(sent.get_by_role("alert")).to_contain_text("the application did not respond")
 
 
-async def test_a_command_that_nobody_answers_is_said_to_have_failed(page):
+async def test_a_command_without_a_response_shows_an_error(page):
     await send_command(page, "silent")
     await expect(page.locator("#pending")).to_contain_text("Sending /silent")
-    complaint = page.get_by_role("alert").filter(has_text="/silent: the application did not respond")
-    await expect(complaint).to_be_visible()
-    await complaint.get_by_role("button", name="Dismiss").click()
-    await expect(complaint).to_have_count(0)
+    error = page.get_by_role("alert").filter(has_text="/silent: the application did not respond")
+    await expect(error).to_be_visible()
+    await error.get_by_role("button", name="Dismiss").click()
+    await expect(error).to_have_count(0)
 
 
-async def test_the_bot_thinks_and_then_answers_in_the_same_place(showcase, page):
+async def test_a_deferred_response_replaces_is_thinking(showcase, page):
     showcase.bot.finish_thinking.clear()
     said = await run_command(page, "think")
     await expect(said).to_contain_text("Atelier is thinking…")
@@ -153,7 +153,7 @@ async def test_the_bot_thinks_and_then_answers_in_the_same_place(showcase, page)
     await expect(said.locator(".content")).to_have_text("thought through")
 
 
-async def test_components_v2_are_laid_out_with_their_pictures(page):
+async def test_components_v2_are_shown_with_their_pictures(page):
     box = (await run_command(page, "gallery")).locator(".container")
     await expect(box.get_by_role("heading", name="Four pictures")).to_be_visible()
     await expect(box.locator(".mosaic.of3 img")).to_have_count(3)
@@ -163,7 +163,7 @@ async def test_components_v2_are_laid_out_with_their_pictures(page):
     await expect(page.get_by_role("dialog", name="Picture")).to_contain_text("gold.png · 2 of 3")
 
 
-async def test_several_things_are_chosen_from_a_select_by_keyboard(page):
+async def test_several_options_of_a_select_are_chosen_by_keyboard(page):
     said = await run_command(page, "choose")
     await said.get_by_role("button", name="Pick fruit").press("Enter")
     for key in ("Enter", "ArrowDown", "ArrowDown", "Enter"):
@@ -175,7 +175,7 @@ async def test_several_things_are_chosen_from_a_select_by_keyboard(page):
     await expect(said).to_contain_text("you picked @Priya")
 
 
-async def test_an_embed_is_private_and_dismissed(showcase, browser, page):
+async def test_an_ephemeral_embed_is_private_and_can_be_dismissed(showcase, browser, page):
     async with visit(browser, showcase.address + "?as=jonas") as his:
         card = await run_command(page, "embed")
         await expect(card.get_by_role("link", name="Your credits")).to_be_visible()
@@ -185,7 +185,7 @@ async def test_an_embed_is_private_and_dismissed(showcase, browser, page):
         await expect(page.locator(".embed")).to_have_count(0)
 
 
-async def test_options_are_offered_completed_checked_and_sent(page):
+async def test_options_are_shown_completed_checked_and_sent(page):
     await page.get_by_label("Message", exact=True).fill("/options ")
     form = page.get_by_role("form", name="/options")
     await form.get_by_role("combobox", name="shape").press_sequentially("wi")
@@ -216,7 +216,7 @@ FILE_EVENTS = {
 
 
 @pytest.mark.parametrize("way", FILE_EVENTS)
-async def test_a_picture_that_is_dropped_or_pasted_goes_into_the_command(page, way):
+async def test_a_dropped_or_pasted_picture_goes_into_the_command(page, way):
     await page.get_by_label("Message", exact=True).fill("/options ")
     await page.get_by_role("form", name="/options").wait_for()
     await page.evaluate(f"""() => {{
@@ -239,7 +239,7 @@ async def test_subcommands_are_typed_as_words(page):
     await find_messages(page, "row 3 of the shelf").wait_for()
 
 
-async def test_the_menus_of_messages_and_people_have_the_bots_commands(page):
+async def test_context_menus_of_messages_and_users_have_the_bots_commands(page):
     said = await run_command(page, "say", "with a menu")
     await said.click(button="right")
     await page.get_by_role("menuitem", name="Describe").click()
@@ -252,22 +252,22 @@ async def test_the_menus_of_messages_and_people_have_the_bots_commands(page):
     await find_messages(page, "Well done, @Atelier!").wait_for()
 
 
-async def test_a_reaction_is_added_seen_by_others_and_taken_back(showcase, browser, page):
+async def test_a_reaction_is_added_seen_by_others_and_removed(showcase, browser, page):
     said = await run_command(page, "say", "react to this")
     await said.hover()
     await said.get_by_role("button", name="Add a reaction").click()
     await page.get_by_role("button", name="🎨").click()
-    mine = said.get_by_role("button", name="🎨, 1 reaction, yours among them")
+    mine = said.get_by_role("button", name="🎨, 1 reaction, including yours")
     await expect(mine).to_have_attribute("aria-pressed", "true")
     async with visit(browser, showcase.address + "?as=priya") as hers:
         await find_messages(hers, "react to this").last.get_by_role("button", name="🎨, 1 reaction").click()
         await said.get_by_role("button", name="🎨, 2 reactions").click()
         await expect(
-            find_messages(hers, "react to this").last.get_by_role("button", name="🎨, 1 reaction, yours")
+            find_messages(hers, "react to this").last.get_by_role("button", name="🎨, 1 reaction, including yours")
         ).to_be_visible()
 
 
-async def test_a_plain_message_is_a_reply_with_a_file_and_can_be_deleted(page):
+async def test_a_plain_message_can_reply_have_a_file_and_be_deleted(page):
     line = page.get_by_label("Message", exact=True)
     await line.fill("first words")
     await line.press("Enter")
@@ -285,20 +285,20 @@ async def test_a_plain_message_is_a_reply_with_a_file_and_can_be_deleted(page):
     await first.click(button="right")
     await page.get_by_role("menuitem", name="Delete message").click()
     await expect(first).to_have_count(0)
-    await expect(second.locator(".origin")).to_contain_text("is gone")
+    await expect(second.locator(".origin")).to_contain_text("was deleted")
 
 
-async def test_where_nobody_may_write_the_page_says_so(showcase, browser):
+async def test_the_page_shows_that_a_channel_is_read_only(showcase, browser):
     async with visit(browser, showcase.address + "?as=jonas", ignore="422") as his:
-        await his.locator('[data-channel="reading-only"]').click()
+        await his.locator('[data-channel="read-only"]').click()
         line = his.get_by_label("Message", exact=True)
-        await expect(line).to_have_attribute("placeholder", re.compile("may not write"))
+        await expect(line).to_have_attribute("placeholder", re.compile("cannot write"))
         await line.fill("but I try")
         await line.press("Enter")
         await expect(his.get_by_role("alert").filter(has_text="you cannot write here")).to_be_visible()
 
 
-async def test_many_messages_are_fetched_in_pieces(showcase, page):
+async def test_many_messages_are_fetched_page_by_page(showcase, page):
     world = showcase.server.world
     teo = next(each for each in world.users.values() if each.name == "teo")
     channel = world.dm_channel(teo)

@@ -1,4 +1,4 @@
-"""Only this computer, and only the page itself, may talk to the preview."""
+"""Only this computer and only the page itself can reach the preview."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ async def test_foreign_hosts_and_other_sites_are_refused(address, session, path,
         assert answer.status == status
 
 
-async def test_another_sites_websocket_is_refused(address, session):
+async def test_a_websocket_from_another_site_is_refused(address, session):
     with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
         await session.ws_connect(f"{address}/feed", origin="http://127.0.0.1:1")
     assert refusal.value.status == 403
 
 
-async def test_the_page_may_not_run_or_fetch_anything_from_elsewhere(address, session):
+async def test_the_page_cannot_run_or_fetch_anything_from_other_sites(address, session):
     async with session.get(address + "/") as answer:
         policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -80,7 +80,7 @@ async def test_only_the_pages_own_files_are_served(address, session, path):
         ("select", '{"as": "mira", "chosen": [{"user": "1"}]}', 422),
     ],
 )
-async def test_what_makes_no_sense_is_refused_in_words(address, session, action, given, status):
+async def test_an_invalid_action_is_refused_with_a_reason(address, session, action, given, status):
     form = aiohttp.FormData({"json": given}, default_to_multipart=True)
     async with session.post(f"{address}/do/{action}", data=form) as answer:
         assert answer.status == status

@@ -1,4 +1,4 @@
-"""The world: permissions, keeping it in a folder, and serving it to loopback only."""
+"""The world: permissions, persistence, and access from loopback only."""
 
 import aiohttp
 import discord
@@ -31,7 +31,7 @@ def test_a_thread_has_the_permissions_of_its_channel(world, scenario):
     assert world.permissions(scenario.bob, thread) == 0
 
 
-def test_direct_channels_are_found_again(world, scenario):
+def test_direct_channels_are_reused(world, scenario):
     assert world.dm_channel(scenario.ada) is world.dm_channel(scenario.ada)
     assert world.dm_channel(scenario.ada) is not world.dm_channel(scenario.ada, scenario.bob)
     assert world.permissions(world.bot, world.dm_channel(scenario.ada, scenario.bob)) == 0
@@ -47,7 +47,7 @@ def test_direct_channels_are_found_again(world, scenario):
         ("", "unknown"),
     ],
 )
-def test_filenames_lose_what_discord_takes_away(given, kept):
+def test_filenames_are_sanitized_as_discord_does(given, kept):
     assert safe_filename(given) == kept
 
 
@@ -76,7 +76,7 @@ async def test_a_world_survives_a_restart_with_its_tokens(tmp_path, make_bot, mo
         assert second.world.new_id() > max(world.messages)
 
 
-async def test_an_interaction_outlives_a_restart(tmp_path):
+async def test_an_interaction_survives_a_restart(tmp_path):
     world = World()
     ada = world.add_user("ada")
     channel = world.add_channel(world.add_guild("Studio", ada))
@@ -114,11 +114,11 @@ async def test_requests_need_the_bots_token(server, raw):
 
 
 async def test_an_unknown_route_is_an_ordinary_404(server, raw):
-    server.core.openapi = None
+    server.openapi = None
     assert await raw("GET", "/nonsense") == (404, {"message": "404: Not Found", "code": 0})
 
 
-async def test_an_svg_is_never_shown_as_a_page(server, raw, scenario):
+async def test_an_svg_is_never_served_as_a_page(server, raw, scenario):
     hostile = UploadedFile("x.svg", b"<svg onload='alert(1)'/>")
     message = await server.person(scenario.ada).send(scenario.channel, "", hostile)
     await raw("GET", server.core.cdn_url(message.attachments[0]))

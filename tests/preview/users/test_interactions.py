@@ -1,4 +1,4 @@
-"""discord.py's real client answers simulated people through the stand-in."""
+"""discord.py's real client responds to simulated users through the fake Discord."""
 
 import asyncio
 import io
@@ -86,13 +86,13 @@ async def test_a_response_can_be_edited_and_followed_by_files_and_a_button(serve
     "given",
     [{}, {"prompt": "x", "steps": 51}, {"prompt": 3}, {"prompt": "x", "colour": "red"}, {"prompt": "x" * 6001}],
 )
-async def test_the_person_cannot_send_what_discord_would_not(server, run, scenario, imagine_bot, given):
+async def test_options_that_discords_client_rejects_cannot_be_sent(server, run, scenario, imagine_bot, given):
     async with run(imagine_bot):
         with pytest.raises(UserActionError):
             await server.person(scenario.ada).command("imagine", scenario.channel, **given)
 
 
-async def test_a_deferred_ephemeral_answer_is_seen_by_one_person_only(server, run, scenario, bot):
+async def test_only_one_user_sees_a_deferred_ephemeral_response(server, run, scenario, bot):
     @bot.tree.command(description="Whisper")
     async def whisper(interaction: discord.Interaction):
         await interaction.response.defer(ephemeral=True)
@@ -113,7 +113,7 @@ async def test_a_deferred_ephemeral_answer_is_seen_by_one_person_only(server, ru
         assert person.visible_messages(scenario.channel) == []
 
 
-async def test_a_modal_brings_text_a_choice_and_files_back(server, run, scenario, bot):
+async def test_a_modal_returns_text_a_choice_and_files(server, run, scenario, bot):
     got = {}
 
     class Remix(discord.ui.Modal, title="Remix"):
@@ -145,7 +145,7 @@ async def test_a_modal_brings_text_a_choice_and_files_back(server, run, scenario
     assert not server.violations
 
 
-async def test_selects_and_components_v2_survive_being_disabled_by_an_edit(server, run, scenario, bot):
+async def test_an_edit_disables_selects_and_components_v2(server, run, scenario, bot):
     class Panel(discord.ui.LayoutView):
         def __init__(self):
             super().__init__(timeout=None)
@@ -250,8 +250,8 @@ async def test_a_direct_message_has_no_guild(server, run, scenario, bot):
 
 
 @pytest.fixture
-def travelling_bot(bot):
-    """A bot whose command a person may take along; it tries the channel and follows up six times."""
+def user_install_bot(bot):
+    """A bot with a user-installable command, which posts to the channel and follows up six times."""
     bot.seen, bot.done = [], asyncio.Event()
 
     @bot.tree.command(description="Anywhere")
@@ -270,32 +270,32 @@ def travelling_bot(bot):
     return bot
 
 
-async def test_a_user_install_cannot_post_to_the_channel_and_has_few_followups(server, run, world, travelling_bot):
+async def test_a_user_install_cannot_post_and_has_five_followups(server, run, world, user_install_bot):
     eve = world.add_user("eve", installed=True)
     foreign = world.add_channel(world.add_guild("Elsewhere", eve, bot=False))
-    async with run(travelling_bot):
+    async with run(user_install_bot):
         used = await server.person(eve).command("anywhere", foreign)
-        await asyncio.wait_for(travelling_bot.done.wait(), 10)
-        assert travelling_bot.seen == [50001, 40094]
+        await asyncio.wait_for(user_install_bot.done.wait(), 10)
+        assert user_install_bot.seen == [50001, 40094]
         assert len(used.followups) == 5
         assert used.owners == {"1": str(eve.id)}
         assert not used.original.ephemeral
 
 
-async def test_a_person_who_may_not_use_foreign_apps_gets_only_private_answers(server, run, world, travelling_bot):
+async def test_without_use_external_apps_responses_are_ephemeral(server, run, world, user_install_bot):
     eve, owner = world.add_user("eve", installed=True), world.add_user("owner")
     guild = world.add_guild("Elsewhere", owner, eve, bot=False)
     foreign = world.add_channel(guild, everyone_denied=permissions.USE_EXTERNAL_APPS)
-    async with run(travelling_bot):
+    async with run(user_install_bot):
         used = await server.person(eve).command("anywhere", foreign)
         assert (await used.message()).ephemeral
         assert (await used.followup()).ephemeral
 
 
-async def test_a_private_chat_between_users_offers_only_user_install_commands(server, run, world, travelling_bot):
+async def test_a_chat_between_users_has_only_user_install_commands(server, run, world, user_install_bot):
     eve, mallory = world.add_user("eve", installed=True), world.add_user("mallory")
     channel = world.dm_channel(eve, mallory)
-    async with run(travelling_bot):
+    async with run(user_install_bot):
         used = await server.person(eve).command("anywhere", channel)
         assert (await used.message()).content == "here"
         assert used.context == 2
@@ -303,7 +303,7 @@ async def test_a_private_chat_between_users_offers_only_user_install_commands(se
             await server.person(mallory).command("anywhere", channel)
 
 
-async def test_commands_hide_from_those_who_may_not_use_them(server, run, world, scenario, bot):
+async def test_commands_are_hidden_from_users_without_permission(server, run, world, scenario, bot):
     @bot.tree.command(description="Tidy", nsfw=True)
     @app_commands.default_permissions(manage_messages=True)
     async def tidy(interaction: discord.Interaction):
@@ -319,7 +319,7 @@ async def test_commands_hide_from_those_who_may_not_use_them(server, run, world,
         assert await (await bob.command("tidy", wild)).message()
 
 
-async def test_a_bot_that_is_silent_for_three_seconds_did_not_respond(server, run, scenario, bot, world):
+async def test_an_interaction_fails_after_three_seconds(server, run, scenario, bot, world):
     waiting = []
 
     @bot.tree.command(description="Sleep")
@@ -336,7 +336,7 @@ async def test_a_bot_that_is_silent_for_three_seconds_did_not_respond(server, ru
         assert refused.value.code == 10062
 
 
-async def test_the_token_expires_after_15_minutes_and_the_channel_still_works(server, run, scenario, bot, world):
+async def test_a_token_expires_after_15_minutes_but_the_channel_works(server, run, scenario, bot, world):
     seen = []
 
     @bot.tree.command(description="Wait")
@@ -363,7 +363,7 @@ async def test_the_token_expires_after_15_minutes_and_the_channel_still_works(se
     assert not bot.errors
 
 
-async def test_a_deferral_becomes_components_v2_and_stays_as_public_as_it_was(server, run, scenario, bot):
+async def test_a_deferral_becomes_components_v2_and_stays_public(server, run, scenario, bot):
     class Result(discord.ui.LayoutView):
         gallery = discord.ui.MediaGallery(discord.MediaGalleryItem("attachment://0.png"))
 
@@ -393,7 +393,7 @@ async def test_a_deferral_becomes_components_v2_and_stays_as_public_as_it_was(se
     assert not server.violations
 
 
-async def test_the_bot_may_write_to_somebody_in_private(server, run, scenario, bot):
+async def test_the_bot_can_send_direct_messages(server, run, scenario, bot):
     async with run(bot, sync=False):
         user = await bot.fetch_user(scenario.ada.id)
         await user.send("psst")
@@ -403,7 +403,7 @@ async def test_the_bot_may_write_to_somebody_in_private(server, run, scenario, b
         assert server.person(scenario.bob).visible_messages(server.world.dm_channel(scenario.ada)) == []
 
 
-async def test_commands_of_one_guild_are_kept_apart_and_keep_their_ids(server, run, world, scenario, bot):
+async def test_guild_commands_are_separate_and_keep_their_ids(server, run, world, scenario, bot):
     @bot.tree.command(description="Here", guild=discord.Object(scenario.guild.id))
     async def here(interaction: discord.Interaction):
         await interaction.response.send_message("here")
@@ -424,7 +424,7 @@ async def test_commands_of_one_guild_are_kept_apart_and_keep_their_ids(server, r
         assert [each.name for each in await bot.tree.fetch_commands()] == ["everywhere"]
 
 
-async def test_people_without_avatars_and_with_every_kind_of_name_arrive_whole(server, run, world, scenario, bot):
+async def test_users_without_avatars_and_with_any_name_arrive_intact(server, run, world, scenario, bot):
     got = []
 
     @bot.tree.command(description="Who")

@@ -1,12 +1,12 @@
-"""Every rule of Discord that a request body can break is found, by the rules or by Discord's own description."""
+"""Every broken rule in a request body is found, by the validation rules or by Discord's OpenAPI file."""
 
 import copy
 
 import pytest
 
-from preview.validation import callbacks as rules_callbacks
-from preview.validation import commands as rules_commands
-from preview.validation import components as rules
+from preview.validation import callbacks as callback_rules
+from preview.validation import commands as command_rules
+from preview.validation import components as component_rules
 from preview.validation.openapi import OpenApi
 
 BUTTON = {"type": 2, "style": 1, "label": "U1", "custom_id": "u:1"}
@@ -49,7 +49,7 @@ def fields(count):
     return [INPUT | {"component": INPUT["component"] | {"custom_id": str(n)}} for n in range(count)]
 
 
-# What Discord's OpenAPI file cannot say.
+# Violations that Discord's OpenAPI file cannot express.
 CROSS_FIELD_VIOLATIONS = {
     "six legacy rows": message(components=[row(each) for each in buttons(6)]),
     "a custom_id twice": message(components=[row(BUTTON, BUTTON)]),
@@ -75,7 +75,6 @@ CROSS_FIELD_VIOLATIONS = {
     ),
     "autocompletion with choices": slash(options=[option(autocomplete=True, choices=[{"name": "a", "value": "a"}])]),
     "an unknown locale": slash(name_localizations={"xx": "imagine"}),
-    # and more of the kind
     "a select beside a button": message(components=[row(BUTTON, {"type": 5, "custom_id": "s"})]),
     "a link without url": message(components=[row({"type": 2, "style": 5, "label": "x"})]),
     "a button that says nothing": message(components=[row({"type": 2, "style": 1, "custom_id": "x"})]),
@@ -101,7 +100,7 @@ CROSS_FIELD_VIOLATIONS = {
     "26 choices of an autocompletion": callback(8, choices=[{"name": str(n), "value": str(n)} for n in range(26)]),
 }
 
-# What the OpenAPI file says.
+# Violations of the OpenAPI file.
 SCHEMA_VIOLATIONS = {
     "a long title": message(embeds=[{"title": "x" * 257}]),
     "eleven embeds": message(embeds=[{"title": "x"}] * 11),
@@ -170,10 +169,10 @@ VALID_PAYLOADS = {
 
 def broken_rules(method, path, body):
     if path == COMMANDS:
-        return rules_commands.check_commands(body)
+        return command_rules.check_commands(body)
     if path == CALLBACK:
-        return rules_callbacks.check_callback(body)
-    return rules.check_message(body, v2=bool(body.get("flags", 0) & V2))
+        return callback_rules.check_callback(body)
+    return component_rules.check_message(body, v2=bool(body.get("flags", 0) & V2))
 
 
 @pytest.mark.parametrize("case", CROSS_FIELD_VIOLATIONS.values(), ids=CROSS_FIELD_VIOLATIONS)
@@ -194,20 +193,20 @@ def test_a_body_that_breaks_the_openapi_file_is_found(case, description):
 
 
 @pytest.mark.parametrize("case", VALID_PAYLOADS.values(), ids=VALID_PAYLOADS)
-def test_a_right_body_passes(case, description):
+def test_a_valid_body_passes(case, description):
     assert broken_rules(*case) == []
     assert description.check_request(*case) == []
 
 
-def test_the_openapi_file_finds_what_is_wrong_with_an_answer(description):
+def test_the_openapi_file_finds_problems_in_responses(description):
     assert description.check_response("GET", "/users/@me", 200, {"id": "1"})
     assert description.check_response("GET", "/gateway", 200, {"url": "ws://127.0.0.1"}) == []
     assert description.check_response("GET", "/gateway", 201, {})
     assert description.check_response("GET", "/gateway", 404, {"message": "x", "code": 0}) == []
 
 
-async def test_a_violation_is_refused_in_discords_form_and_kept(server, raw, scenario):
-    server.core.openapi = None
+async def test_a_violation_is_refused_in_discords_format_and_recorded(server, raw, scenario):
+    server.openapi = None
     status, answer = await raw(
         "POST", f"/channels/{scenario.channel.id}/messages", {"components": [row(BUTTON, BUTTON)]}
     )
@@ -224,7 +223,7 @@ async def test_a_violation_is_refused_in_discords_form_and_kept(server, raw, sce
         ({"flags": 0, "components": [row(BUTTON)], "content": "x"}, "content"),
     ],
 )
-async def test_a_message_made_of_components_v2_stays_so(server, raw, scenario, edit, path):
+async def test_a_components_v2_message_cannot_change_back(server, raw, scenario, edit, path):
     where = f"/channels/{scenario.channel.id}/messages"
     _, sent = await raw("POST", where, {"flags": V2, "components": [TEXT]})
     status, answer = await raw("PATCH", f"{where}/{sent['id']}", edit)
@@ -233,7 +232,7 @@ async def test_a_message_made_of_components_v2_stays_so(server, raw, scenario, e
     assert server.world.messages[int(sent["id"])].text == "x"
 
 
-async def test_a_picture_that_was_not_uploaded_cannot_be_shown(server, raw, scenario):
+async def test_an_embed_of_a_missing_upload_is_refused(server, raw, scenario):
     body = {"embeds": [{"image": {"url": "attachment://missing.png"}}]}
     status, _ = await raw("POST", f"/channels/{scenario.channel.id}/messages", body)
     assert status == 400

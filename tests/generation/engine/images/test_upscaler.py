@@ -169,7 +169,7 @@ def _with_a_wrong_layer() -> dict[str, Tensor]:
 )
 def test_other_weights_are_refused_by_name(tmp_path, tensors):
     path = write_weights(tmp_path, tensors)
-    with pytest.raises(UserError, match=r"upscaler\.safetensors is no RRDBNet"):
+    with pytest.raises(UserError, match=r"upscaler\.safetensors is not an RRDBNet"):
         describe_upscaler(path)
 
 
@@ -177,7 +177,7 @@ def test_other_weights_are_refused_by_name(tmp_path, tensors):
 def test_a_file_of_another_kind_is_refused(tmp_path, data):
     path = tmp_path / "upscaler.safetensors"
     path.write_bytes(data)
-    with pytest.raises(UserError, match="no RRDBNet"):
+    with pytest.raises(UserError, match="not an RRDBNet"):
         describe_upscaler(path)
 
 

@@ -119,10 +119,10 @@ def test_the_prediction_type_is_read_from_metadata_or_a_yaml_file(
     [
         ({"lora_unet_down_blocks_0.lora_up.weight": torch.ones(1)}, "is a LoRA"),
         ({"conditioner.embedders.0.model.ln_final.weight": torch.ones(1)}, "is a refiner"),
-        ({"edm_vpred.sigma_max": torch.ones(1)}, "a noise of its own"),
+        ({"edm_vpred.sigma_max": torch.ones(1)}, "EDM noise"),
         ({FIRST: torch.ones(8, 9, 3, 3)}, "inpainting"),
         ({FIRST: torch.ones(8, 4, 3, 3)}, "has no VAE"),
-        ({"first_stage_model.decoder.conv_in.weight": torch.ones(1)}, "holds no Stable Diffusion"),
+        ({"first_stage_model.decoder.conv_in.weight": torch.ones(1)}, "contains no Stable Diffusion"),
         (
             {FIRST: torch.ones(8, 4, 3, 3), "first_stage_model.decoder.conv_in.weight": torch.ones(1)},
             "has no text encoder",
@@ -267,7 +267,7 @@ def test_the_published_configs_of_sd_are_derived_from_its_shapes(family: Family)
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a pickle by another name", (1 << 60).to_bytes(8, "little")])
 def test_a_file_with_only_the_right_suffix_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "it.safetensors").write_bytes(content)
-    with pytest.raises(UserError, match="no safetensors file"):
+    with pytest.raises(UserError, match="not a safetensors file"):
         describe_model(str(tmp_path / "it.safetensors"))
 
 

@@ -200,7 +200,7 @@ def test_a_lora_that_was_removed_is_a_user_error(pipeline: Pipeline) -> None:
     with _harness(pipeline) as harness:
         (end,) = harness.draw(make_request("a", _params(("gone", 1.0))))
         assert end == Failed(
-            "a", FailureReason.USER_ERROR, "This was drawn with the LoRA gone, which is not here any more."
+            "a", FailureReason.USER_ERROR, "This was drawn with the LoRA gone, which is no longer installed."
         )
 
 

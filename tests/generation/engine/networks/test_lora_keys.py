@@ -180,13 +180,13 @@ def test_a_tensors_key_is_parsed_in_every_layout(key: str, part: LoraTensor | No
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("lora_unet_mid_block_attentions_0_proj_in.hada_w1_a", "is a LoHa and no plain LoRA"),
+        ("lora_unet_mid_block_attentions_0_proj_in.hada_w1_a", "is a LoHa adapter: only plain LoRA"),
         ("lora_unet_mid_block_attentions_0_proj_in.lokr_w1", "is a LoKr"),
         ("lora_unet_mid_block_attentions_0_proj_in.dora_scale", "is a DoRA"),
         ("lora_unet_mid_block_attentions_0_proj_in.diff", "is a full difference"),
-        ("transformer.blocks.0.attn.lora_A.weight", "no LoRA in kohya's or diffusers' layout"),
-        ("model.diffusion_model.out.2.weight", "no LoRA in kohya's or diffusers' layout"),
-        ("lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight", "for another kind of model"),
+        ("transformer.blocks.0.attn.lora_A.weight", "not a LoRA in kohya's or diffusers' layout"),
+        ("model.diffusion_model.out.2.weight", "not a LoRA in kohya's or diffusers' layout"),
+        ("lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight", "for a model other than Stable Diffusion"),
         ("lora_unet_mid_block_attentions_0_proj_in.lora_down.weight", "damaged"),
     ],
 )

@@ -1,13 +1,13 @@
 """Reactions on a message."""
 
-from preview.api.errors import ApiError
+from preview.state.errors import ApiError
 from preview.state.world import Message, Reaction
 
 MAX_REACTIONS = 20
 
 
 def set_reaction(message: Message, emoji: str, user_id: int, *, add: bool) -> bool:
-    """Add or remove one person's reaction; return whether that changed anything."""
+    """Add or remove one user's reaction; return whether that changed anything."""
     found = next((each for each in message.reactions if each.emoji == emoji), None)
     if add:
         if found is None:

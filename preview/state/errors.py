@@ -1,4 +1,4 @@
-"""Discord's error replies: HTTP status, JSON code and message."""
+"""Discord's error responses: HTTP status, JSON code and message."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ STATUS = {0: 401, 40005: 413, 50001: 403, 50005: 403, 50007: 403, 50013: 403, 50
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong in a request body: where (dotted), Discord's short code, the sentence."""
+    """One problem in a request body: its dotted path, Discord's short code and the message."""
 
     path: str
     code: str
@@ -53,7 +53,7 @@ class Problem:
 
 
 class ApiError(Exception):
-    """A request that Discord would refuse."""
+    """A request that Discord would reject."""
 
     def __init__(self, code: int, problems: list[Problem] | None = None, *, status: int | None = None) -> None:
         super().__init__(code, problems)
@@ -62,7 +62,7 @@ class ApiError(Exception):
         self.status = status or STATUS.get(code) or (404 if 10000 <= code < 20000 else 400)
 
     def body(self) -> Json:
-        """Return the JSON that Discord answers with."""
+        """Return the JSON of Discord's response."""
         body: Json = {"message": MESSAGES.get(self.code, "Unknown error"), "code": self.code}
         if self.problems:
             body["errors"] = _nested_errors(self.problems)

@@ -1,4 +1,4 @@
-"""The stand-in itself: one loopback server with REST, gateway and CDN around a world."""
+"""The fake Discord: one loopback server with REST, gateway and CDN for a world."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from preview.api import channels as rest_channels
 from preview.api import commands as rest_commands
 from preview.api import interactions as rest_interactions
 from preview.api import messages as rest_messages
-from preview.api.errors import ApiError, Problem
 from preview.api.fault_injection import Fault, FaultInjector
 from preview.api.gateway import Gateway
 from preview.api.rate_limits import LIMITS, RateLimit, RateLimiter, RateLimitResult
 from preview.api.request_body import BODY, RequestBody, read_body
 from preview.api.rest import API_PREFIX, json_response
 from preview.state.core import CORE, FakeDiscordState, Ping, RecordedRequest, Violation
+from preview.state.errors import ApiError, Problem
 from preview.state.event_bus import StateEvent
 from preview.state.files import FileStore
 from preview.state.interactions import Interaction
@@ -40,11 +40,11 @@ MAX_REQUEST_BYTES = 200 * 1024 * 1024
 
 
 class FakeDiscord(WaitHelpers):
-    """Serve a world on loopback: `async with StandIn(world) as server: ... server.api_url`.
+    """Serve a world on loopback: `async with FakeDiscord(world) as server: ... server.api_url`.
 
-    `openapi` is the path of Discord's OpenAPI file, against which every request is then checked; `limits` are the
-    rate limits (an empty tuple for none); `latency` is waited before each REST request in seconds; `folder` keeps the
-    world between runs (give either a world or a folder that has one).
+    `openapi` is the path of Discord's OpenAPI file; every request is then checked against it. `limits` are the rate
+    limits; an empty tuple means none. `latency` is a wait in seconds before each REST request. `folder` stores the
+    world between runs; pass either a world or a folder that has one.
     """
 
     def __init__(
@@ -63,8 +63,11 @@ class FakeDiscord(WaitHelpers):
         stored = self.storage.load() if self.storage and world is None else None
         self.world = world or stored or World()
         files = FileStore(folder / "files" if folder else None)
-        self.core = FakeDiscordState(self.world, files, OpenApi.load(openapi) if openapi else None)
-        self.core.gateway = self.gateway = Gateway(self.core, heartbeat_interval=heartbeat_interval)
+        self.core = FakeDiscordState(self.world, files)
+        self.openapi = OpenApi.load(openapi) if openapi else None
+        self.faults = FaultInjector()
+        self.gateway = Gateway(self.core, heartbeat_interval=heartbeat_interval)
+        self.core.send_event = self.gateway.dispatch
         self.core.shards = shards
         if self.storage and stored:
             self.storage.load_interactions(self.core)
@@ -85,10 +88,10 @@ class FakeDiscord(WaitHelpers):
         app.router.add_get("/gateway/", self.gateway.handle)
         return app
 
-    # --- starting and stopping
+    # --- start and stop
 
     async def start(self) -> None:
-        """Listen on a loopback port; raise OSError if it is taken."""
+        """Listen on a loopback port. Raise OSError if it is taken."""
         self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self._port)
@@ -100,8 +103,8 @@ class FakeDiscord(WaitHelpers):
             self.storage.start_autosave(self.core)
 
     async def close(self) -> None:
-        """Stop listening, end all connections and save."""
-        self.core.faults.clear()
+        """Stop listening, close all connections and save the world."""
+        self.faults.clear()
         await self.gateway.drop(1001)
         if self._runner:
             await self._runner.cleanup()
@@ -117,17 +120,12 @@ class FakeDiscord(WaitHelpers):
     ) -> None:
         await self.close()
 
-    # --- what tests use
+    # --- access for tests
 
     @property
     def api_url(self) -> str:
-        """Return the base of the REST API, for `DISCORD_API_URL`."""
+        """Return the base URL of the REST API, for `DISCORD_API_URL`."""
         return self.core.base_url + API_PREFIX
-
-    @property
-    def faults(self) -> FaultInjector:
-        """Return the trouble that is planned."""
-        return self.core.faults
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -136,12 +134,12 @@ class FakeDiscord(WaitHelpers):
 
     @property
     def violations(self) -> list[Violation]:
-        """Return the request bodies that broke Discord's rules."""
+        """Return the requests whose body broke Discord's rules."""
         return self.core.violations
 
     @property
     def pings(self) -> list[Ping]:
-        """Return who was notified by which message."""
+        """Return which users were notified by which messages."""
         return self.core.pings
 
     @property
@@ -151,15 +149,15 @@ class FakeDiscord(WaitHelpers):
 
     @property
     def crashes(self) -> list[BaseException]:
-        """Return errors of the stand-in itself; a test should find none."""
+        """Return the errors of the fake Discord itself; a test expects none."""
         return self.core.crashes
 
     def person(self, user: User) -> SimulatedUser:
-        """Return the simulated person behind an account."""
+        """Return the simulated user of an account."""
         return SimulatedUser(self.core, user)
 
     def pinged_by(self, message: Message) -> list[User]:
-        """Return the people whom a message notified, once for each time."""
+        """Return the users whom a message notified, once for each notification."""
         return [self.world.users[ping.user_id] for ping in self.pings if ping.message_id == message.id]
 
     def messages(self, channel: Channel) -> list[Message]:
@@ -170,18 +168,18 @@ class FakeDiscord(WaitHelpers):
 
     @web.middleware
     async def _loopback_only(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse other hosts' names (DNS rebinding) and pages of other sites."""
+        """Reject foreign host names (DNS rebinding) and requests from other sites."""
         allowed = {f"{host}:{self.port}" for host in ("127.0.0.1", "localhost", "[::1]")}
         origin = request.headers.get("Origin")
         if request.host not in allowed:
-            return web.Response(status=421, text="This server answers to loopback names only.")
+            return web.Response(status=421, text="This server accepts loopback host names only.")
         if origin is not None and origin not in {f"http://{host}" for host in allowed}:
             return web.Response(status=403, text="Cross-site requests are refused.")
         return await handler(request)
 
     @web.middleware
     async def _api_middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Take one REST request through faults, limits, authorisation and checks, and record it."""
+        """Record one REST request and apply faults, rate limits, authorisation and checks to it."""
         if not request.path.startswith(API_PREFIX + "/"):
             return await handler(request)
         started = time.monotonic()
@@ -198,7 +196,7 @@ class FakeDiscord(WaitHelpers):
     async def _respond(self, request: web.Request, handler: Handler, record: RecordedRequest) -> web.Response:
         if self.latency:
             await asyncio.sleep(self.latency)
-        fault = self.core.faults.take(record.method, record.path)
+        fault = self.faults.take(record.method, record.path)
         body = await self._read_body(request, record)
         if isinstance(body, ApiError):
             return self._error_response(record, body, {})
@@ -234,12 +232,12 @@ class FakeDiscord(WaitHelpers):
         except web.HTTPException as error:
             return json_response({"message": f"{error.status}: {error.reason}", "code": 0}, status=error.status)
         except Exception as error:
-            log.exception("The stand-in failed on %s %s", record.method, record.path)
+            log.exception("The fake Discord failed on %s %s", record.method, record.path)
             self.core.crashes.append(error)
             return json_response({"message": "500: Internal Server Error", "code": 0}, status=500)
         assert isinstance(response, web.Response)
         response.headers.update(rate_limit.headers)
-        record.response = response.body if self.core.openapi else None
+        record.response = response.body if self.openapi else None
         return response
 
     def _authorise(self, request: web.Request, path: str) -> None:
@@ -249,10 +247,10 @@ class FakeDiscord(WaitHelpers):
             raise ApiError(0)
 
     def _check_openapi(self, request: web.Request, record: RecordedRequest) -> None:
-        """Check the body against Discord's OpenAPI file."""
-        if self.core.openapi is None:
+        """Check the body against Discord's OpenAPI file. Raise Invalid Form Body for any problem."""
+        if self.openapi is None:
             return
-        if problems := self.core.openapi.check_request(record.method, record.path, record.body):
+        if problems := self.openapi.check_request(record.method, record.path, record.body):
             raise ApiError(50035, problems)
 
     def _error_response(self, record: RecordedRequest, error: ApiError, headers: dict[str, str]) -> web.Response:
@@ -264,7 +262,7 @@ class FakeDiscord(WaitHelpers):
         return response
 
     def _record_violation(self, record: RecordedRequest, problems: list[Problem]) -> None:
-        """Keep what is wrong with a body; a reply to a message that has just gone is nobody's mistake."""
+        """Record the problems of a body, except a reply to a deleted message: the bot cannot prevent that."""
         if any(each.code != "REPLIES_UNKNOWN_MESSAGE" for each in problems):
             self.core.violations.append(Violation(record.method, record.path, tuple(problems), record.body))
 
@@ -277,12 +275,12 @@ class FakeDiscord(WaitHelpers):
             body["code"] = record.code = code
         response = json_response(body, status=429)
         response.headers.update(rate_limit.headers | {"Retry-After": str(max(1, round(wait)))})
-        if via:  # without it discord.py takes the answer for a ban by Cloudflare
+        if via:  # without it discord.py treats the response as a ban by Cloudflare
             response.headers["Via"] = "1.1 google"
         return response
 
     async def _apply_fault(self, request: web.Request, record: RecordedRequest, fault: Fault) -> web.Response | None:
-        """Carry out planned trouble; return the answer if that ends the request."""
+        """Apply a planned fault; return the response if the fault ends the request."""
         if fault.kind == "status":
             body = fault.body or {"message": f"{fault.status}: Planned fault", "code": 0}
             record.code = body.get("code")
@@ -301,6 +299,6 @@ class FakeDiscord(WaitHelpers):
 
 
 def _abort_connection(request: web.Request) -> None:
-    """Tear the connection down, so that no answer arrives."""
+    """Abort the connection, so that no response arrives."""
     if request.transport:
         request.transport.abort()

@@ -1,0 +1,57 @@
+"""Resume jobs that were unfinished when the bot stopped."""
+
+from __future__ import annotations
+
+from bot.discord_calls import retry_until_available
+from bot.jobs.runner import JobRunner
+from bot.ui.i18n import ENGLISH, set_locale
+from db.jobs import JobRecord, JobState
+from generation.errors import UserError
+
+MAX_ATTEMPTS = 3  # over all starts of the bot: a job that keeps crashing it must not be resumed for ever
+
+
+def resume_unfinished_jobs(runner: JobRunner, records: list[JobRecord]) -> None:
+    """Resume every job of `records` and empty the list, so that a second call has nothing to do."""
+    while records:
+        record = records.pop(0)
+        runner.tasks.spawn(record.job.id, _resume(runner, record))
+
+
+async def _resume(runner: JobRunner, record: JobRecord) -> None:
+    try:
+        set_locale((await runner.services.policy.settings(record.job.destination.guild_id)).language or ENGLISH)
+        await _continue_from_state(runner, record)
+    except Exception as error:
+        await runner.fail(record.job, record.status_message_id, error)
+
+
+async def _continue_from_state(runner: JobRunner, record: JobRecord) -> None:
+    job, status_message_id = record.job, record.status_message_id
+    match record.state:
+        case JobState.WAITING if status_message_id is None:
+            found = await retry_until_available(lambda: runner.delivery.find_status_message(job))
+            await runner.run(job, found)
+        case JobState.WAITING | JobState.RUNNING if record.attempts >= MAX_ATTEMPTS:
+            await runner.fail(job, status_message_id, UserError("I was interrupted too often while drawing this."))
+        case JobState.WAITING | JobState.RUNNING:
+            await runner.run(job, status_message_id)
+        case JobState.GENERATED:
+            await _repost_or_finish(runner, record)
+        case JobState.POSTED:
+            await runner.finish(job, status_message_id, record.result_message_id)
+        case JobState.FAILED | JobState.CANCELLED:
+            failed = record.state is JobState.FAILED
+            await runner.report_end(job, status_message_id, record.end_message or "", failed=failed)
+
+
+async def _repost_or_finish(runner: JobRunner, record: JobRecord) -> None:
+    """Post a generated result, unless it reached Discord before the bot stopped."""
+    job, suffix = record.job, record.suffix or ""
+    posted = await runner.delivery.find_result(job, record.status_message_id)
+    if posted is None:
+        image = await runner.services.images.files.read_grid(job.id, suffix)
+        await runner.post_result(job, record.status_message_id, image, suffix)
+    else:
+        await runner.services.db.jobs.mark_posted(job.id, posted)
+        await runner.finish(job, record.status_message_id, posted)

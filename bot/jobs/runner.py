@@ -1,0 +1,213 @@
+"""Run a job to its end: wait for its slot, generate, post the result, or say why there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any
+
+import discord
+
+from bot.discord_calls import is_too_large
+from bot.images.metadata import filename_stem
+from bot.jobs.delivery import Delivery, ResultChannelGone, ResultMessage
+from bot.jobs.progress import JobProgress
+from bot.jobs.result_channels import ResultChannels
+from bot.jobs.status_message import StatusMessage
+from bot.jobs.tasks import TaskRegistry
+from bot.policy.visibility import NSFW_WITHHELD_MESSAGE, allows_nsfw, is_nsfw_withheld
+from bot.services import Services
+from bot.ui import job_text
+from bot.ui.errors import user_message
+from bot.ui.job_views import failed_view, result_view
+from bot.ui.text import slugify
+from db.jobs import JobState
+from generation.errors import UserError, WorkerCrashed
+from generation.job import Action, Job
+from generation.messages import Generate, Grid
+from generation.prompt import format_prompt
+
+log = logging.getLogger(__name__)
+
+
+def needs_gpu(job: Job) -> bool:
+    """Return whether a job generates anything; U only takes a tile out of a grid."""
+    return job.action is not Action.PICK
+
+
+class JobRunner:
+    """Bring stored jobs to their end; `run` is also how a job goes on after a restart."""
+
+    def __init__(self, client: discord.Client, services: Services, tasks: TaskRegistry, delivery: Delivery) -> None:
+        self.client = client
+        self.services = services
+        self.tasks = tasks
+        self.delivery = delivery
+        self.result_channels = ResultChannels(client, services, services.db.threads)
+        # One retry at a time: a job that crashes the process again must not take the others' retries with it.
+        self.retry_lock = asyncio.Lock()
+
+    async def start(self, job: Job, status_message_id: int | None) -> None:
+        """Start an accepted job, unless it was cancelled as soon as it was shown."""
+        await self.services.db.jobs.set_status_message(job.id, status_message_id)
+        record = await self.services.db.jobs.get(job.id)
+        log.info("job %s: %s by %s", job.id, job.action, job.requester.id)
+        if record is not None and record.state is JobState.WAITING:
+            self.tasks.spawn(job.id, self.run(job, status_message_id))
+        else:
+            self.services.queue.remove(job.id)
+
+    async def run(self, job: Job, status_message_id: int | None) -> None:
+        """Wait for a slot, generate, store and post; end the job with a message where that fails."""
+        try:
+            grid = await (
+                self._generate_with_retry(job, status_message_id) if needs_gpu(job) else self._extract_tile(job)
+            )
+            if grid.sensitive:
+                await self._require_nsfw_allowed(job, await self.result_channels.audience_channel_id(job))
+            await self.services.images.files.save(job.id, grid)
+            model = self.services.registry.model_name(job.params) if needs_gpu(job) else None
+            if await self.services.db.jobs.mark_generated(
+                job.id, grid.suffix, grid.seconds, model, sensitive=grid.sensitive
+            ):
+                await self.post_result(job, status_message_id, grid.image, grid.suffix)
+        except Exception as error:
+            await self.fail(job, status_message_id, error)
+
+    async def _require_nsfw_allowed(self, job: Job, channel_id: int) -> None:
+        if await is_nsfw_withheld(self.services.policy, self.client, job.destination.guild_id, channel_id):
+            await self.services.images.files.delete(job.id)  # it was stored for a gallery that is gone
+            raise UserError(NSFW_WITHHELD_MESSAGE)
+
+    async def post_result(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> None:
+        """Post a generated job's result and remove its status message."""
+        job = await self.result_channels.assign(job)
+        try:
+            result_message_id = await self._post(job, status_message_id, image, suffix)
+        except ResultChannelGone:
+            job = await self.result_channels.fall_back(job)
+            record = await self.services.db.jobs.get(job.id)
+            if record is not None and record.sensitive:
+                await self._require_nsfw_allowed(job, job.destination.channel_id)
+            result_message_id = await self._post(job, status_message_id, image, suffix)
+        await self.services.db.jobs.mark_posted(job.id, result_message_id)
+        log.info("job %s: answered in message %s", job.id, result_message_id)
+        await self.finish(job, status_message_id, result_message_id)
+        self.client.dispatch("result_posted", job, result_message_id)
+
+    async def finish(self, job: Job, status_message_id: int | None, result_message_id: int | None) -> None:
+        """Remove a posted job's status message, unless it became the result or links to it elsewhere."""
+        if status_message_id is not None and status_message_id != result_message_id:
+            if job.destination.post_in is None:
+                await self.delivery.delete_message(job, status_message_id)
+            else:
+                text = job_text.posted_elsewhere(job, self.services.registry, result_message_id)
+                await self.delivery.report_end(job, status_message_id, text)
+        await self.services.db.jobs.set_status_message(job.id, None)
+
+    async def fail(self, job: Job, status_message_id: int | None, error: Exception) -> None:
+        """End a job without a result, and say why."""
+        end_message = user_message(error)
+        if await self.services.db.jobs.mark_failed(job.id, end_message):
+            await self.report_end(job, status_message_id, end_message, failed=True)
+
+    async def report_end(
+        self, job: Job, status_message_id: int | None, end_message: str, *, failed: bool = False
+    ) -> None:
+        """Say how a job without a result ended, in its status message where it has one.
+
+        One that `failed` gets a button that opens its prompt again.
+        """
+        text = job_text.failed_or_cancelled(job, self.services.registry, end_message)
+        if status_message_id is not None:
+            prompt = format_prompt(job.params, self.services.registry)
+            view = failed_view(job, prompt) if failed else None
+            await self.delivery.report_end(
+                job, status_message_id, text, prompt if len(prompt) > job_text.MAX_PROMPT_LENGTH else "", view
+            )
+        elif not needs_gpu(job):
+            await self.delivery.report_end_privately(job, text)
+        await self.services.db.jobs.set_status_message(job.id, None)
+
+    async def build_result_message(self, job: Job, image: bytes, suffix: str, channel_id: int | None) -> ResultMessage:
+        """Return the message with a result as it is posted in a channel; None stands for direct messages."""
+        record = await self.services.db.jobs.get(job.id)
+        sensitive = record is not None and record.sensitive
+        origin = await self.services.db.jobs.get(job.parent.job_id) if job.parent else None
+        is_other_user = origin is not None and origin.job.requester.id != job.requester.id
+        credit = origin.job.requester if origin and is_other_user and not origin.job.destination.private else None
+        stem = f"{slugify(job.requester.name)}_{filename_stem(self.services.config, job.params)}_{job.id}"
+        return ResultMessage(
+            content=job_text.finished(job, self.services.registry, credit),
+            image=image,
+            filename=f"{stem}.{suffix}",
+            view=result_view(job, self.services.registry.find(job.params.model)),
+            spoiler=sensitive and not allows_nsfw(self.client, channel_id),
+            nsfw=sensitive,
+        )
+
+    async def _generate_with_retry(self, job: Job, status_message_id: int | None) -> Grid:
+        try:
+            return await self._generate(job, status_message_id, nullcontext())
+        except WorkerCrashed as crash:
+            log.warning("job %s is drawn again: %s", job.id, crash)
+        try:
+            return await self._generate(job, status_message_id, self.retry_lock)
+        except WorkerCrashed:
+            raise UserError("The drawing process ended twice while it drew this, so I gave up.") from None
+
+    async def _generate(
+        self, job: Job, status_message_id: int | None, gate: AbstractAsyncContextManager[Any, bool | None]
+    ) -> Grid:
+        progress = JobProgress(self.services, job, self._previews_allowed(job))
+        async with (
+            StatusMessage(self.delivery, job, status_message_id, progress.render),
+            gate,
+            self.services.queue.acquire(job) as slot,
+        ):
+            progress.worker = slot.worker
+            await self.services.policy.reauthorize(job)
+            if not await self.services.db.jobs.mark_running(job.id):
+                raise UserError("This was cancelled.")
+            return await slot.worker.generate(await self._build_request(job, slot.order), progress.update)
+
+    def _previews_allowed(self, job: Job) -> bool:
+        """Nothing has classified a preview, so it is shown only where NSFW images may be."""
+        return not self.services.config.sensitive_classifier or allows_nsfw(self.client, job.destination.channel_id)
+
+    async def _extract_tile(self, job: Job) -> Grid:
+        """Return an existing tile as the result that generating would give."""
+        if not await self.services.db.jobs.mark_running(job.id, served=False):
+            raise UserError("This was cancelled.")
+        assert job.parent is not None
+        try:
+            tile = await self.services.images.files.read(job.parent)
+        except FileNotFoundError:
+            raise UserError("This picture is not kept any more.") from None
+        limit = job.destination.upload_limit
+        image, suffix = await self.services.images.resizer.fit_to_limit(tile, "png", limit, job)
+        origin = await self.services.db.jobs.get(job.parent.job_id)
+        return Grid((tile,), image, suffix, 0.0, sensitive=origin is not None and origin.sensitive)
+
+    async def _build_request(self, job: Job, order: int) -> Generate:
+        files, params = self.services.images.files, job.params
+        try:
+            source = await files.read(params.source) if params.source else None
+            mask = await files.read(params.mask) if params.mask else None
+            blended = tuple([await files.read(image) for image in params.blended])
+        except FileNotFoundError:
+            raise UserError("The picture to start from is not kept any more.") from None
+        return Generate(job.id, params, order, job.destination.upload_limit, source, mask, blended)
+
+    async def _post(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> int:
+        message = await self.build_result_message(job, image, suffix, job.destination.result_channel_id)
+        try:
+            return await self.delivery.post(job, status_message_id, message)
+        except discord.HTTPException as error:
+            if not is_too_large(error):
+                raise
+        limit = len(image) // 2
+        log.info("job %s: the grid was too large for Discord; trying %d bytes", job.id, limit)
+        smaller, suffix = await self.services.images.resizer.fit_to_limit(image, suffix, limit, job)
+        return await self._post(job, status_message_id, smaller, suffix)

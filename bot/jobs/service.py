@@ -1,0 +1,211 @@
+"""Take jobs on and cancel them: what every command and button ends in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from logging import getLogger
+from typing import Any
+
+import discord
+
+from bot.discord_calls import NO_MENTIONS, is_outage
+from bot.jobs.delivery import Delivery
+from bot.jobs.destination import destination_from, is_private
+from bot.jobs.progress import waiting_reason
+from bot.jobs.runner import JobRunner, needs_gpu
+from bot.jobs.tasks import TaskRegistry
+from bot.policy.context import context_from
+from bot.policy.moderation import can_moderate, log_moderation
+from bot.policy.policy import JobRequest
+from bot.services import Services
+from bot.ui import job_text
+from bot.ui.errors import respond_ephemeral
+from bot.ui.i18n import tr
+from bot.ui.job_views import cancel_view, custom_ids, highlighted_view
+from db.jobs import JobRecord
+from generation.errors import UserError
+from generation.job import Action, Job, Requester, Speed, new_job_id
+from generation.params import Params, Tile
+from generation.queue.queue import MemberLimits
+
+log = getLogger(__name__)
+
+Interaction = discord.Interaction[Any]
+
+ALREADY_ACKNOWLEDGED = 40060  # Discord's code for a second first response
+
+
+class JobService:
+    """Accept jobs, store them, show that they wait, and hand them to the runner."""
+
+    def __init__(self, services: Services, tasks: TaskRegistry, delivery: Delivery, runner: JobRunner) -> None:
+        self.services = services
+        self.tasks = tasks
+        self.delivery = delivery
+        self.runner = runner
+
+    async def submit(
+        self,
+        interaction: Interaction,
+        action: Action,
+        params: Params,
+        parent: Tile | None = None,
+        *,
+        speed: Speed | None = None,
+        private: bool | None = None,
+        pressed: str = "",
+    ) -> None:
+        """Accept a job or raise UserError; respond within three seconds; start it.
+
+        `speed` and `private` are what was typed for this job; None leaves them to the user's preferences. `pressed` is
+        the custom_id of the button to highlight.
+        """
+        if action is not Action.PICK:
+            self.services.registry.require_supported(params)
+        preferred = await self.services.db.preferences.get(interaction.user.id)
+        private = is_private(interaction, private, preferred, await self._require_visible_parent(interaction, parent))
+        speed_is_explicit, speed = speed is not None, speed or preferred.speed
+        request = JobRequest(
+            action=await self._effective_action(action, parent),
+            params=params,
+            speed=speed,
+            speed_is_explicit=speed_is_explicit,
+            private=private,
+        )
+        async with self.services.policy.authorized(context_from(interaction), request) as grant:
+            job = self.create_job(interaction, action, params, parent, grant.speed, private)
+            if needs_gpu(job):
+                limits = MemberLimits(waiting=grant.limits.waiting, running=grant.limits.running)
+                self.services.queue.enqueue(job, limits)
+            await self._store(job)
+        await self._acknowledge(interaction, job, pressed)
+        if grant.warning:
+            await respond_ephemeral(interaction, grant.warning)
+
+    async def _require_visible_parent(self, interaction: Interaction, parent: Tile | None) -> Job | None:
+        """Return the job that another is made from; raise UserError where it is somebody else's private one."""
+        record = await self.services.db.jobs.get(parent.job_id) if parent else None
+        if record and record.job.destination.private and record.job.requester.id != interaction.user.id:
+            raise UserError("This picture is private, so only its owner can make something from it.")
+        return record.job if record else None
+
+    async def _effective_action(self, action: Action, parent: Tile | None) -> Action:
+        """Return the action to authorize: a reroll counts as what was generated the first time."""
+        effective, tile = action, parent
+        while (
+            effective is Action.REROLL and tile is not None and (record := await self.services.db.jobs.get(tile.job_id))
+        ):
+            effective, tile = record.job.action, record.job.parent
+        return action if effective is Action.PICK else effective  # which would generate nothing
+
+    async def _store(self, job: Job) -> None:
+        try:
+            await self.services.db.jobs.add_job(job)
+        except Exception:
+            self.services.queue.remove(job.id)
+            raise
+
+    async def _acknowledge(self, interaction: Interaction, job: Job, pressed: str) -> None:
+        """Respond to the interaction and start the job; cancel it where the response fails."""
+        try:
+            await _highlight_button(interaction, pressed)
+            status_message_id = await self._respond_with_status(interaction, job) if needs_gpu(job) else None
+            await self.runner.start(job, status_message_id)
+        except Exception:
+            self.services.queue.remove(job.id)
+            if not self.tasks.stopping:  # the response may have been cut off on its way; then the job goes on
+                await self.services.db.jobs.cancel(job.id, "It could not be answered in time.")
+            raise
+
+    async def _respond_with_status(self, interaction: Interaction, job: Job) -> int | None:
+        try:
+            return await self.send_status_message(interaction, job)
+        except Exception as error:
+            # It may have reached Discord nevertheless; discord.py's second attempt is then one response too many.
+            if not is_outage(error) and getattr(error, "code", None) != ALREADY_ACKNOWLEDGED:
+                raise
+            if (status_message_id := await self.delivery.find_status_message(job)) is None:
+                raise
+            return status_message_id
+
+    async def send_status_message(self, interaction: Interaction, job: Job) -> int | None:
+        """Respond to an interaction with a job's status message; return that message's id."""
+        position, reason = self.services.queue.position(job.id), waiting_reason(job, self.services.worker)
+        text = job_text.waiting(job, self.services.registry, position, reason)
+        view, private = cancel_view(job.id), job.destination.private
+        match interaction.response.type:
+            case None:
+                callback = await interaction.response.send_message(
+                    text, view=view, ephemeral=private, allowed_mentions=NO_MENTIONS
+                )
+                return callback.message_id
+            case discord.InteractionResponseType.deferred_channel_message:
+                return (await interaction.edit_original_response(content=text, view=view)).id
+            case _:
+                followup = await interaction.followup.send(
+                    text, view=view, ephemeral=private, allowed_mentions=NO_MENTIONS, wait=True
+                )
+                return followup.id
+
+    def create_job(
+        self, interaction: Interaction, action: Action, params: Params, parent: Tile | None, speed: Speed, private: bool
+    ) -> Job:
+        """Return a new job with its requester and destination."""
+        return Job(
+            id=new_job_id(),
+            action=action,
+            params=params,
+            requester=Requester(interaction.user.id, interaction.user.name),
+            destination=destination_from(interaction, private=private),
+            parent=parent,
+            asked_at=self.services.clock(),
+            speed=speed,
+        )
+
+    async def require_parent(self, tile: Tile) -> Job:
+        """Return the job that a tile belongs to; raise UserError when its image is gone."""
+        record = await self.services.db.jobs.get(tile.job_id)
+        exists = await asyncio.to_thread(self.services.images.files.path(tile).exists)
+        if record is None or not exists:
+            raise UserError("This picture is not kept any more, so nothing can be made from it.")
+        return record.job
+
+    async def cancel_from_button(self, interaction: Interaction, job_id: str) -> None:
+        """Cancel a job by the button below its status message; raise UserError where that is not possible."""
+        record, end_message = await self.cancel(job_id, interaction.user.id, partial(can_moderate, interaction))
+        text = job_text.failed_or_cancelled(record.job, self.services.registry, end_message)
+        try:
+            await interaction.response.edit_message(
+                content=text, attachments=[], view=None, allowed_mentions=NO_MENTIONS
+            )
+        except Exception:
+            log.warning("job %s: could not answer that it is cancelled", job_id, exc_info=True)
+            await self.runner.report_end(record.job, record.status_message_id, end_message)
+        await self.services.db.jobs.set_status_message(job_id, None)
+
+    async def cancel(
+        self, job_id: str, person_id: int, can_moderate: Callable[[Job], bool] = lambda job: False
+    ) -> tuple[JobRecord, str]:
+        """Cancel a job; return it with the sentence about its end. Raise UserError where that is not possible.
+
+        `can_moderate` tells whether somebody else's job may be cancelled. The caller updates the status message.
+        """
+        record = await self.services.db.jobs.get(job_id)
+        if record is None:
+            raise UserError("I do not know this job any more.")
+        if person_id != record.job.requester.id and not can_moderate(record.job):
+            raise UserError(f"Only <@{record.job.requester.id}> or a moderator can cancel this.")
+        end_message = tr("Cancelled by {whom}.", whom=f"<@{person_id}>")
+        if not await self.services.db.jobs.cancel(job_id, end_message):
+            raise UserError("This has already ended, so there is nothing left to cancel.")
+        await log_moderation(self.services.db.guilds, record.job, person_id, "cancelled", self.services.clock())
+        await self.tasks.cancel(job_id)
+        return record, end_message
+
+
+async def _highlight_button(interaction: Interaction, pressed: str) -> None:
+    """Respond to a press by highlighting the pressed button, where its message is the one to update."""
+    if interaction.message is not None and pressed in custom_ids(interaction.message):
+        await interaction.response.edit_message(view=highlighted_view(interaction.message, pressed))

@@ -1,0 +1,136 @@
+"""The buttons below a status message and a result: what each does stands in its custom_id alone."""
+
+from __future__ import annotations
+
+import re
+
+import discord
+
+from bot.ui.dynamic_items import JOB_PATTERN, persistent_view
+from bot.ui.modals import MAX_TEXT_LENGTH
+from generation.job import Action, Job
+from generation.models.model import Model
+from generation.params import Tile
+from generation.planning import actions
+
+_JOB_ID_SUFFIX = re.compile(rf":{JOB_PATTERN}(?:-[0-3])?$")
+BLUE, GREY = discord.ButtonStyle.primary, discord.ButtonStyle.secondary
+
+LIKE, REMIX, DETAILS, DELETE = "like", "remix", "details", "delete"  # these make no job, or open a modal first
+RETRY = "retry"
+CANCEL_LABEL, RETRY_LABEL = "Cancel", "Edit and retry"
+
+IMAGE_BUTTON_ROWS: tuple[dict[str, str], ...] = (
+    {
+        Action.UPSCALE_SUBTLE: "Upscale (Subtle)",
+        Action.UPSCALE_CREATIVE: "Upscale (Creative)",
+        Action.UPSCALE_CREATIVE_4: "Upscale (4×)",
+    },
+    {
+        Action.VARY_SUBTLE: "Vary (Subtle)",
+        Action.VARY_STRONG: "Vary (Strong)",
+        Action.VARY_REGION: "Vary (Region)",
+    },
+    {
+        Action.ZOOM_2: "Zoom Out 2×",
+        Action.ZOOM_1_5: "Zoom Out 1.5×",
+        Action.ZOOM_CUSTOM: "Custom Zoom",
+        Action.MAKE_SQUARE: "Make Square",
+    },
+    {
+        Action.PAN_LEFT: "⬅️",
+        Action.PAN_RIGHT: "➡️",
+        Action.PAN_UP: "⬆️",
+        Action.PAN_DOWN: "⬇️",
+    },
+)
+LAST_ROW = {LIKE: "❤️", REMIX: "Remix", DETAILS: "Details", DELETE: "Delete"}
+ACTION_IDS = (Action.PICK, *LAST_ROW, *(action for row in IMAGE_BUTTON_ROWS for action in row))
+# These take no prompt: to have them once more, press the same button again.
+NEVER_REMIXED = (Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4)
+NOT_REROLLABLE = (Action.PICK, Action.UPSCALE_SUBTLE)  # from other noise they would look the same
+
+
+def cancel_view(job_id: str) -> discord.ui.View:
+    """Return the button below a status message."""
+    return persistent_view(discord.ui.Button(label=CANCEL_LABEL, custom_id=f"cancel:{job_id}"))
+
+
+def failed_view(job: Job, prompt: str) -> discord.ui.View | None:
+    """Return the button below a failed job's status message; None where no prompt can be edited in a modal."""
+    if job.action in NEVER_REMIXED or len(prompt) > MAX_TEXT_LENGTH:
+        return None
+    return persistent_view(discord.ui.Button(label=RETRY_LABEL, custom_id=f"{RETRY}:{job.id}"))
+
+
+def result_view(job: Job, model: Model | None) -> discord.ui.View:
+    """Return the buttons below a result: those of a grid or of a single image, and only what can be done with it.
+
+    Where the model is gone, only buttons that generate nothing are left, and the remix, whose prompt may name another.
+    """
+    return _image_view(job, model) if job.params.count == 1 else _grid_view(job, model)
+
+
+def custom_ids(message: discord.Message) -> list[str]:
+    """Return the custom_ids of a message's buttons."""
+    view = discord.ui.View.from_message(message)
+    view.stop()
+    return [button.custom_id for button in view.children if isinstance(button, discord.ui.Button) and button.custom_id]
+
+
+def job_ids(message: discord.Message) -> list[str]:
+    """Return the ids of the jobs that a message's buttons are about, usually one."""
+    found = (_JOB_ID_SUFFIX.search(custom_id) for custom_id in custom_ids(message))
+    return list(dict.fromkeys(match["job_id"] for match in found if match))
+
+
+def highlighted_view(message: discord.Message, custom_id: str) -> discord.ui.View:
+    """Return the buttons that `message` has now, with the one just pressed blue as well."""
+    view = discord.ui.View.from_message(message, timeout=None)
+    for button in view.children:
+        if isinstance(button, discord.ui.Button) and button.custom_id == custom_id:
+            button.style = BLUE
+    view.stop()  # or discord.py would remember these copies and send presses to them
+    return view
+
+
+def _grid_view(job: Job, model: Model | None) -> discord.ui.View:
+    tiles = [Tile(job.id, index) for index in range(job.params.count)]
+    items = [_tile_button(Action.PICK, tile, f"U{tile.index + 1}", 0) for tile in tiles]
+    if model is None:
+        return persistent_view(*items)
+    items.append(_reroll_button(job.id, 0))
+    if Action.VARY_STRONG in actions.available_actions(job.params, model):
+        items += [_tile_button(Action.VARY_STRONG, tile, f"V{tile.index + 1}", 1) for tile in tiles]
+    return persistent_view(*items)
+
+
+def _image_view(job: Job, model: Model | None) -> discord.ui.View:
+    tile = Tile(job.id, 0)
+    available = actions.available_actions(job.params, model) if model else frozenset()
+    items = [
+        _tile_button(action, tile, label, row)
+        for row, buttons in enumerate(IMAGE_BUTTON_ROWS)
+        for action, label in buttons.items()
+        if action in available
+    ]
+    last = len(IMAGE_BUTTON_ROWS)
+    items += [_tile_button(action_id, tile, label, last) for action_id, label in LAST_ROW.items()]
+    if model and job.action not in NOT_REROLLABLE:
+        items.append(_reroll_button(job.id, last))
+    return persistent_view(*items)
+
+
+def _tile_button(action_id: str, tile: Tile, label: str, row: int) -> discord.ui.Button[discord.ui.View]:
+    is_word = label.isascii() or label[0].isalnum()
+    return discord.ui.Button(
+        custom_id=f"{action_id}:{tile}",
+        style=GREY,
+        row=row,
+        label=label if is_word else None,
+        emoji=None if is_word else label,
+    )
+
+
+def _reroll_button(job_id: str, row: int) -> discord.ui.Button[discord.ui.View]:
+    return discord.ui.Button(emoji="🔄", custom_id=f"{Action.REROLL}:{job_id}", row=row)

@@ -1,0 +1,57 @@
+"""Open the database once, with every store over the same connection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from db.connection import Connection
+from db.favourites import FavouriteStore
+from db.guilds import GuildStore
+from db.jobs import JobStore
+from db.preferences import PreferenceStore
+from db.privacy import PersonalData
+from db.reports import ReportStore
+from db.search import JobSearch
+from db.stats import Stats
+from db.threads import ThreadStore
+from db.usage import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """All stores over one connection."""
+
+    connection: Connection
+    jobs: JobStore
+    preferences: PreferenceStore
+    favourites: FavouriteStore
+    search: JobSearch
+    reports: ReportStore
+    guilds: GuildStore
+    stats: Stats
+    usage: Usage
+    personal_data: PersonalData
+    threads: ThreadStore
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, clock: Callable[[], float] = time.time) -> AsyncIterator[Database]:
+        """Open the database at `path`, creating and migrating it as needed; raises UnusableDatabaseError."""
+        async with Connection.open(path) as connection:
+            yield cls(
+                connection=connection,
+                jobs=JobStore(connection, clock),
+                preferences=PreferenceStore(connection),
+                favourites=FavouriteStore(connection, clock),
+                search=JobSearch(connection),
+                reports=ReportStore(connection, clock),
+                guilds=GuildStore(connection, clock),
+                stats=Stats(connection),
+                usage=Usage(connection),
+                personal_data=PersonalData(connection),
+                threads=ThreadStore(connection),
+            )

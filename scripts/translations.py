@@ -1,0 +1,144 @@
+"""Extract the texts for translation, update every catalogue and compile it: `python -m scripts.translations`.
+
+A language code as an argument adds that language: `python -m scripts.translations fr`. The texts that still need a
+translation are printed. Babel fills a new text from a similar one and marks it fuzzy; it is not compiled until the
+mark is removed.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import sys
+import tomllib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+from bot.ui import job_text
+from bot.ui.i18n import DOMAIN, LOCALES
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE = LOCALES / f"{DOMAIN}.pot"
+SOURCES = ("bot", "cogs")
+KEYWORDS = {"tr": None, "trn": (1, 2)}  # the positions of the texts among the arguments; None: the first
+# Texts that `tr` gets from a table, by the file of the table.
+TABLES = {"bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS)}
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+MAINTAINERS = "maintainers"
+HEADER = "# Texts are added and removed by `python -m scripts.translations`; their translations are written here."
+LINE_WIDTH = 120
+
+
+def extract() -> Catalog:
+    """Return a template with every text that the code passes to `tr` or `trn`."""
+    template = _new_catalogue("# Written by `python -m scripts.translations`.")
+    for top in SOURCES:
+        calls = extract_from_dir(ROOT / top, [("**.py", "scripts.translations:extract_calls")], keywords=KEYWORDS)
+        for filename, line, message, comments, context in calls:
+            location = f"{top}/{Path(filename).as_posix()}"
+            template.add(message, None, [(location, line)], auto_comments=comments, context=context)
+    for location, tables in TABLES.items():
+        for text in (text for table in tables for text in table.values() if text):
+            template.add(text, None, [(location, 0)])
+    return template
+
+
+def extract_calls(
+    file: IO[bytes], keywords: Collection[str], comment_tags: Collection[str], options: dict[str, Any]
+) -> Iterator[tuple[int, str, list[str | None], list[str]]]:
+    """Yield the calls of the keywords in Babel's format; Babel's own extractor misses calls inside f-strings."""
+    for node in _in_source_order(ast.parse(file.read())):
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=args) if name in keywords:
+                yield node.lineno, name, [_literal(arg) for arg in args], []
+
+
+def _in_source_order(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from _in_source_order(child)
+
+
+def _literal(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def catalogue_path(language: str, suffix: str = "po") -> Path:
+    """Return the path of a language's catalogue: its source (`po`) or its compiled form (`mo`)."""
+    return LOCALES / language / "LC_MESSAGES" / f"{DOMAIN}.{suffix}"
+
+
+def languages() -> list[str]:
+    """Return the languages that have a catalogue."""
+    return sorted(path.parents[1].name for path in LOCALES.glob(f"*/LC_MESSAGES/{DOMAIN}.po"))
+
+
+def read(path: Path, language: str | None = None) -> Catalog:
+    """Read a catalogue, or the template."""
+    with path.open("rb") as file:
+        return read_po(file, locale=language, domain=DOMAIN, abort_invalid=True)
+
+
+def messages(catalogue: Catalog) -> dict[str | tuple[str, ...], Message]:
+    """Return the messages of a catalogue, without its header, by their text or by their singular and plural."""
+    return {
+        message.id if isinstance(message.id, str) else tuple(message.id): message for message in catalogue if message.id
+    }
+
+
+def is_translated(message: Message) -> bool:
+    """Return whether a message has all its forms, none of them guessed by Babel."""
+    forms = [message.string] if isinstance(message.string, str) else message.string or [""]
+    return not message.fuzzy and all(forms)
+
+
+def main(added: Collection[str] = ()) -> None:
+    """Write the template and all catalogues, and print the texts that need a translation."""
+    template = extract()
+    if TEMPLATE.exists():
+        before = read(TEMPLATE)
+        if messages(before).keys() == messages(template).keys():
+            template.creation_date = before.creation_date  # a second run changes nothing
+    _write_po(TEMPLATE, template)
+    for language in sorted({*languages(), *added}):
+        path = catalogue_path(language)
+        catalogue = read(path, language) if path.exists() else _new_catalogue(HEADER, language)
+        catalogue.update(template)
+        _write_po(path, catalogue)
+        with catalogue_path(language, "mo").open("wb") as file:
+            write_mo(file, catalogue)
+        missing = [message for message in messages(catalogue).values() if not is_translated(message)]
+        print(f"{language}: {len(messages(catalogue))} texts, {len(missing)} to translate")
+        for message in missing:
+            print(f"  {'fuzzy' if message.fuzzy else 'empty'}: {message.id!r}")
+
+
+def _new_catalogue(header: str, language: str | None = None) -> Catalog:
+    return Catalog(
+        locale=language,
+        header_comment=header,
+        project="Atelier",
+        version=VERSION,
+        msgid_bugs_address=MAINTAINERS,
+        last_translator=MAINTAINERS,
+        language_team=MAINTAINERS,
+        fuzzy=False,
+    )
+
+
+def _write_po(path: Path, catalogue: Catalog) -> None:
+    content = io.BytesIO()
+    # Line numbers would change these files with every change of the code.
+    write_po(content, catalogue, width=LINE_WIDTH, include_lineno=False, ignore_obsolete=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.getvalue())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
