@@ -81,7 +81,7 @@ def _read_deltas(lora: Lora, weight: float, pipeline: Pipeline) -> Iterator[tupl
             delta = _build_delta(part, parts, metadata_alpha(part), weight)
             yield part.network, path, _match_layer_shape(delta, getattr(pipeline, part.network).get_submodule(path))
         except (KeyError, ValueError, RuntimeError) as error:
-            text = f"The LoRA {lora.name} was made for another kind of model than {pipeline.model.name}."
+            text = f"The LoRA {lora.name} does not fit {pipeline.model.name}: it was made for another kind of model."
             raise UserError(text) from error
 
 

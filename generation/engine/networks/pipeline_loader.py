@@ -191,7 +191,7 @@ class _DiffusersLayout:
         """Check the small files first: the large ones may have to be downloaded."""
         ref = self._ref
         if self._is_xl and self._index.get("text_encoder", (None, None))[1] is None:
-            raise UserError(f"{ref} is a refiner: it refines images of {Family.SDXL}, and generates none by itself.")
+            raise UserError(f"{ref} is a refiner: it refines images of {Family.SDXL} and cannot generate its own.")
         for part in self.parts:
             if self._index.get(part, (None, None))[1] is None:
                 raise UserError(f"{ref} has no {part}, so it is not a Stable Diffusion pipeline.")

@@ -192,7 +192,7 @@ def test_a_lora_for_another_kind_of_model_is_a_user_error(pipeline: Pipeline, la
     for number, wrong in enumerate((wide, unknown, second)):
         with _harness(pipeline, write_kohya(tmp_path / f"w{number}.safetensors", wrong)) as harness:
             (end,) = harness.draw(make_request("a", _params((f"w{number}", 1.0))))
-        text = f"The LoRA w{number} was made for another kind of model than tiny."
+        text = f"The LoRA w{number} does not fit tiny: it was made for another kind of model."
         assert end == Failed("a", FailureReason.USER_ERROR, text)
 
 
