@@ -54,7 +54,7 @@ class EmbeddedModelHarness:
         self.harness = EngineHarness(pipeline)
         self._ids = (f"drawing-{number}" for number in itertools.count())
 
-    def draw(self, *prompts: str, source: bytes | None = None, **changes: Any) -> list[Drawing]:
+    def generate(self, *prompts: str, source: bytes | None = None, **changes: Any) -> list[Drawing]:
         """Generate typed prompts together; each is one tile of seed 7 unless `changes` to the Params say otherwise."""
         wanted = [
             replace(
@@ -65,16 +65,16 @@ class EmbeddedModelHarness:
             )
             for prompt in prompts
         ]
-        return self.draw_params(*wanted, source=source)
+        return self.generate_params(*wanted, source=source)
 
-    def draw_params(self, *wanted: Params, source: bytes | None = None) -> list[Drawing]:
+    def generate_params(self, *wanted: Params, source: bytes | None = None) -> list[Drawing]:
         """Generate several params together."""
         requests = [
             make_request(job_id, params, source=source, order=order)
             for order, (params, job_id) in enumerate(zip(wanted, self._ids, strict=False))
         ]
         before = len(self.harness.calls)
-        ends = self.harness.draw(*requests)
+        ends = self.harness.generate(*requests)
         calls = self.harness.calls[before:]
         return [self._drawing(params, end, calls) for params, end in zip(wanted, ends, strict=True)]
 

@@ -39,7 +39,7 @@ class EngineHarness:
         self._hook = pipeline.unet.register_forward_pre_hook(lambda _, inputs: self._record_call(inputs[0]))
         self._record_latents()
 
-    def draw(self, *requests: Generate) -> list[Finished | Failed]:
+    def generate(self, *requests: Generate) -> list[Finished | Failed]:
         """Generate the requests together and return their ends, in the order of the requests."""
         for request in requests:
             self.engine.add(request)

@@ -13,7 +13,8 @@ SMOOTHING_ITERATIONS = 20  # at each size; more make no visible difference
 def fill_smooth(values: Tensor, known: Tensor) -> Tensor:
     """Fill the part of `values` (N×C×H×W) that is not `known` (1×1×H×W, 1 or 0) smoothly from the part that is.
 
-    The filling approximates Laplace's equation (each place is the mean of its neighbours), from coarse to fine.
+    The known part is unchanged. The filling approximates Laplace's equation (each place is the mean of its neighbours),
+    from coarse to fine.
     """
     if known.min() > 0 or max(known.shape[-2:]) == 1:
         return values

@@ -120,7 +120,7 @@ def _require_vocabulary(tokenizer: Any, name: str) -> Any:
 
 
 def text_encoder_dtype(precision: torch.dtype) -> torch.dtype:
-    """Return the precision for text encoders; they run once per job, so bfloat16 saves little but costs quality."""
+    """Return the precision for text encoders: they run once per job, where bfloat16 saves nothing and shows most."""
     return torch.float32 if precision is torch.bfloat16 else precision
 
 

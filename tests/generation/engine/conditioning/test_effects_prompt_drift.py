@@ -31,7 +31,7 @@ def _mean_spreads(drawings: list[Drawing]) -> list[float]:
 
 
 def test_chaos_spreads_the_tiles_of_a_grid(embedded_model: EmbeddedModelHarness) -> None:
-    drawings = embedded_model.draw(
+    drawings = embedded_model.generate(
         *(f"{prompt} --chaos {chaos} --raw" for prompt in PROMPTS for chaos in CHAOS), count=3
     )
     assert is_increasing(_mean_spreads(drawings), 2)
@@ -40,7 +40,7 @@ def test_chaos_spreads_the_tiles_of_a_grid(embedded_model: EmbeddedModelHarness)
 @pytest.fixture(scope="module")
 def chaos_drawings(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
     prompts = (f"{prompt} --chaos {chaos} --sameseed --raw" for prompt in PROMPTS for chaos in CHAOS)
-    return embedded_model.draw(*prompts, count=2)
+    return embedded_model.generate(*prompts, count=2)
 
 
 def test_chaos_alone_spreads_tiles_that_start_from_the_same_noise(chaos_drawings: list[Drawing]) -> None:
@@ -54,7 +54,7 @@ def test_without_chaos_the_same_noise_gives_identical_images(chaos_drawings: lis
 
 @pytest.fixture(scope="module")
 def weird_drawings(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
-    return embedded_model.draw(*(f"{prompt} --weird {weird} --raw" for prompt in PROMPTS for weird in WEIRD))
+    return embedded_model.generate(*(f"{prompt} --weird {weird} --raw" for prompt in PROMPTS for weird in WEIRD))
 
 
 def test_weird_moves_away_from_the_plain_image(weird_drawings: list[Drawing]) -> None:
@@ -82,7 +82,7 @@ def test_even_the_weirdest_image_is_not_noise(
 @pytest.mark.parametrize("changes", [{"chaos": 60}, {"weird": 900}, {"chaos": 30, "weird": 100, "no": ("fog",)}])
 def test_a_perturbed_tile_can_be_generated_alone(harness: EngineHarness, changes: dict[str, object]) -> None:
     grid = make_params(count=4, **changes)
-    harness.draw(make_request("grid", grid), make_request("alone", replace(grid, seed=grid.seed + 2, count=1)))
+    harness.generate(make_request("grid", grid), make_request("alone", replace(grid, seed=grid.seed + 2, count=1)))
     assert_close(harness.latents["alone"], harness.latents["grid"][2:3], 1e-5)
 
 
@@ -90,15 +90,15 @@ def test_a_perturbed_tile_can_be_generated_alone(harness: EngineHarness, changes
 def test_a_job_with_chaos_is_the_same_in_several_calls(harness: EngineHarness, rows: int) -> None:
     wanted = make_params(count=4, chaos=70, no=("fog",))
     harness.engine._batcher.budget = 64 * 64 * 64
-    harness.draw(make_request("whole", wanted))
+    harness.generate(make_request("whole", wanted))
     harness.engine._batcher.budget = rows * 64 * 64
-    harness.draw(make_request("parts", wanted))
+    harness.generate(make_request("parts", wanted))
     assert_close(harness.latents["parts"], harness.latents["whole"], 1e-5)
 
 
 @pytest.mark.parametrize("changes", [{"chaos": 60}, {"weird": 900}, {"chaos": 100, "weird": 3000}])
 def test_chaos_and_weird_cost_no_rows(harness: EngineHarness, changes: dict[str, object]) -> None:
-    harness.draw(make_request("a", make_params(count=4, num_inference_steps=2, **changes)))
+    harness.generate(make_request("a", make_params(count=4, num_inference_steps=2, **changes)))
     assert harness.calls == [8, 8]
 
 

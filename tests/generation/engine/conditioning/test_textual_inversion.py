@@ -56,7 +56,7 @@ def _harness(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> It
 
 def _latents(pipeline: Pipeline, inversions: tuple[TextualInversion, ...], wanted: Params) -> Tensor:
     with _harness(pipeline, inversions) as harness:
-        harness.draw(make_request("a", wanted))
+        harness.generate(make_request("a", wanted))
         return harness.latents["a"]
 
 
@@ -148,7 +148,7 @@ def test_a_missing_file_fails_only_the_jobs_that_use_its_token(
     path.unlink()
     with _harness(pipeline, (*inversions, lost)) as harness:
         wanted = [make_params(text, num_inference_steps=1) for text in ("a <lost> fox", "a <brush> fox")]
-        failed, _ = harness.draw(*(make_request(name, each) for name, each in zip("ab", wanted, strict=True)))
+        failed, _ = harness.generate(*(make_request(name, each) for name, each in zip("ab", wanted, strict=True)))
         assert failed == Failed("a", FailureReason.USER_ERROR, "The file of <lost> is missing or damaged.")
         assert "b" in harness.latents
 

@@ -36,7 +36,7 @@ STOPS = (20, 40, 70, 100)
 
 @pytest.fixture(scope="module")
 def stopped_drawings(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
-    return embedded_model.draw(*(f"{FOREST} --stop {stop}" for stop in STOPS))
+    return embedded_model.generate(*(f"{FOREST} --stop {stop}" for stop in STOPS))
 
 
 def test_an_image_that_was_stopped_earlier_is_blurrier(stopped_drawings: list[Drawing]) -> None:
@@ -49,7 +49,7 @@ def test_a_stopped_image_is_free_of_noise(
     """The latents of that step, decoded for comparison, are full of noise."""
     monkeypatch.setattr("generation.engine.denoising.job.DenoisingJob.result", property(lambda job: job.latents))
     for stop, clean in zip(STOPS[:2], stopped_drawings[:2], strict=True):
-        [noisy] = embedded_model.draw(f"{FOREST} --stop {stop}")
+        [noisy] = embedded_model.generate(f"{FOREST} --stop {stop}")
         assert high_frequency_energy(noisy.tiles) > 10 * high_frequency_energy(clean.tiles)
 
 
@@ -64,19 +64,19 @@ def test_stop_ends_the_steps_and_the_progress(stopped_drawings: list[Drawing]) -
 
 def test_quality_is_a_share_of_the_steps(embedded_model: EmbeddedModelHarness) -> None:
     for quality, steps in (("", 6), ("--q .5", 3), ("--q 2", 12)):
-        [drawing] = embedded_model.draw(f"the sea --raw {quality}")
+        [drawing] = embedded_model.generate(f"the sea --raw {quality}")
         assert len(drawing.calls) == steps
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(embedded_model: EmbeddedModelHarness) -> None:
-    one, again, other = (embedded_model.draw(f"the sea --seed {seed}")[0] for seed in (3, 3, 4))
+    one, again, other = (embedded_model.generate(f"the sea --seed {seed}")[0] for seed in (3, 3, 4))
     assert one.files == again.files
     assert distance(one, other) > 2
 
 
 @pytest.fixture(scope="module")
 def hires_drawings(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
-    return embedded_model.draw(HILLS, f"{HILLS} --hd", f"{HILLS} --seed 8")
+    return embedded_model.generate(HILLS, f"{HILLS} --hd", f"{HILLS} --seed 8")
 
 
 def _resize(tiles: Pixels, side: int) -> Pixels:
@@ -126,22 +126,22 @@ COSTS = (
 @pytest.mark.parametrize("prompt", COSTS)
 def test_a_job_costs_what_the_queue_estimates(harness: EngineHarness, prompt: str) -> None:
     wanted = parse_params(prompt, ModelRegistry((replace(SMALL_EMBEDDED, native_size=64, size_multiple=16),)))
-    harness.draw(make_request("a", wanted))
+    harness.generate(make_request("a", wanted))
     assert harness.pixels == compute_cost(wanted, harness.engine.model)
 
 
 def test_a_variation_costs_what_the_queue_estimates(harness: EngineHarness) -> None:
     wanted = make_params(source=SOURCE, strength=0.5, num_inference_steps=9)
-    harness.draw(make_request("a", wanted, source=plain_png("teal")))
+    harness.generate(make_request("a", wanted, source=plain_png("teal")))
     assert harness.pixels == compute_cost(wanted, harness.engine.model)
 
 
 def test_a_draft_costs_an_eighth(harness: EngineHarness) -> None:
     model = replace(SMALL_EMBEDDED, native_size=64, size_multiple=16)
     full, draft = (parse_params(prompt, ModelRegistry((model,))) for prompt in ("a fox", "a fox --draft"))
-    harness.draw(make_request("full", full))
+    harness.generate(make_request("full", full))
     spent = harness.pixels
-    harness.draw(make_request("draft", draft))
+    harness.generate(make_request("draft", draft))
     assert harness.pixels - spent == spent / 8
 
 
@@ -155,14 +155,14 @@ def test_the_hires_pass_is_batched_with_jobs_of_its_size(harness: EngineHarness)
         harness.engine.step()
     assert harness.calls.count(4) == 4
     harness.engine.cancel("large")
-    harness.draw(make_request("alone", hd))
+    harness.generate(make_request("alone", hd))
     assert_close(harness.latents["hd"], harness.latents["alone"], 1e-5)
 
 
 @pytest.mark.parametrize("sampler", ["euler_a", "heun", "pndm", "dpmpp_2m_sde", "unipc"])
 def test_every_kind_of_sampler_runs_a_hires_pass_to_its_last_step(harness: EngineHarness, sampler: str) -> None:
     grid = make_params(sampler=sampler, hd=True, count=3, num_inference_steps=7)
-    harness.draw(make_request("grid", grid), make_request("alone", replace(grid, seed=grid.seed + 2, count=1)))
+    harness.generate(make_request("grid", grid), make_request("alone", replace(grid, seed=grid.seed + 2, count=1)))
     assert harness.latents["grid"].shape[-2:] == (16, 16)
     assert_close(harness.latents["alone"], harness.latents["grid"][2:], 1e-5)
     last = harness.progress("grid")[-1]
@@ -171,7 +171,7 @@ def test_every_kind_of_sampler_runs_a_hires_pass_to_its_last_step(harness: Engin
 
 def test_hd_works_for_a_variation_too(harness: EngineHarness) -> None:
     wanted = make_params(source=SOURCE, strength=0.5, hd=True)
-    [end] = harness.draw(make_request("a", wanted, source=plain_png("teal")))
+    [end] = harness.generate(make_request("a", wanted, source=plain_png("teal")))
     assert harness.latents["a"].shape[-2:] == (16, 16)
     assert not isinstance(end, Failed)
 
@@ -205,7 +205,7 @@ def test_a_job_can_be_cancelled_between_its_passes(harness: EngineHarness, monke
     may_end.set()
     assert not harness.engine.busy
     assert [end.reason for end in harness.end_events("a") if isinstance(end, Failed)] == [FailureReason.CANCELLED]
-    harness.draw(make_request("next"))
+    harness.generate(make_request("next"))
     assert len(harness.end_events("a")) == 1
 
 
@@ -217,7 +217,7 @@ def test_running_out_of_memory_between_the_passes_fails_only_the_job(
 
     with monkeypatch.context() as patch:
         patch.setattr(engine_module, "upscale_latents", refuse)
-        large, small = harness.draw(make_request("large", make_params(hd=True)), make_request("small"))
+        large, small = harness.generate(make_request("large", make_params(hd=True)), make_request("small"))
     assert isinstance(large, Failed)
     assert large.reason is FailureReason.OUT_OF_MEMORY
     assert not isinstance(small, Failed)
@@ -226,7 +226,7 @@ def test_running_out_of_memory_between_the_passes_fails_only_the_job(
 @pytest.mark.parametrize("side", [8, 16, 40])
 def test_the_smallest_sizes_are_generated(harness: EngineHarness, side: int) -> None:
     wanted: Params = make_params(width=side, height=side, num_inference_steps=1)
-    harness.draw(
+    harness.generate(
         make_request("a", wanted),
         make_request("b", replace(wanted, seamless=True)),
         make_request("c", replace(wanted, hd=True)),

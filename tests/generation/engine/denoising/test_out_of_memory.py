@@ -26,7 +26,7 @@ def _raise_oom(*_: Any, **__: Any) -> Any:
 
 
 def _assert_still_generates(harness: EngineHarness) -> None:
-    assert isinstance(harness.draw(make_request("afterwards"))[0], Finished)
+    assert isinstance(harness.generate(make_request("afterwards"))[0], Finished)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_calls_grow_again_gradually_once_memory_is_free(
 
 def test_growing_too_early_doubles_the_next_wait(eager_batching_harness: EngineHarness, pipeline: Pipeline) -> None:
     hook = limit_unet_rows(pipeline, rows=2)
-    eager_batching_harness.draw(make_request("a", make_params(count=2, num_inference_steps=20)))
+    eager_batching_harness.generate(make_request("a", make_params(count=2, num_inference_steps=20)))
     hook.remove()
     tried = [place for place, rows in enumerate(eager_batching_harness.calls) if rows > 2]
     assert [later - earlier - 1 for earlier, later in itertools.pairwise(tried)] == [2, 4, 8, 16]
@@ -74,7 +74,7 @@ def test_running_out_of_memory_between_calls_fails_one_job(
     monkeypatch.setattr("generation.engine.denoising.engine.PREVIEW_INTERVAL_S", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(DenoisingJob, part, _raise_oom)
-        end = harness.draw(make_request("a"))[0]
+        end = harness.generate(make_request("a"))[0]
     assert isinstance(end, Failed)
     assert end.reason is FailureReason.OUT_OF_MEMORY
     _assert_still_generates(harness)
@@ -83,7 +83,7 @@ def test_running_out_of_memory_between_calls_fails_one_job(
 def test_a_preview_without_memory_is_left_out(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("generation.engine.denoising.engine.PREVIEW_INTERVAL_S", 0.0)
     monkeypatch.setattr(harness.engine._post_processor._previewer, "render", _raise_oom)
-    assert isinstance(harness.draw(make_request("a"))[0], Finished)
+    assert isinstance(harness.generate(make_request("a"))[0], Finished)
     assert not harness.previews()
 
 
@@ -148,6 +148,6 @@ def test_an_idle_model_is_evicted_before_calls_become_smaller(harness: EngineHar
         return True
 
     harness.engine._evict_idle_model = evict_idle_model
-    assert isinstance(harness.draw(make_request("a", make_params(count=4)))[0], Finished)
+    assert isinstance(harness.generate(make_request("a", make_params(count=4)))[0], Finished)
     assert evicted == ["another"]
     assert set(harness.calls) == {8}

@@ -61,7 +61,7 @@ def harness(xl: Pipeline) -> Any:
 @pytest.mark.parametrize("sampler", [None, "ddim", "euler_a", "dpmpp_2m_karras", "unipc", "lcm"])
 def test_every_sampler_matches_the_stock_pipeline(harness: EngineHarness, stock: Any, sampler: str | None) -> None:
     wanted = make_params(sampler=sampler, count=2)
-    harness.draw(make_request("a", wanted))
+    harness.generate(make_request("a", wanted))
     assert_close(harness.latents["a"], stock_latents(stock, wanted, width=64, height=64))
 
 
@@ -93,7 +93,7 @@ def test_the_empty_text_is_zeros_only_for_a_model_trained_that_way(tmp_path: Pat
     conditioning = PromptEncoder(pipeline).encode(make_params())
     assert bool(conditioning.embeddings[1].any()) is bool(conditioning.pooled[1].any()) is not zeros
     harness = EngineHarness(pipeline)
-    harness.draw(make_request("a"))
+    harness.generate(make_request("a"))
     harness.close()
     stock = disable_progress_bar(StableDiffusionXLPipeline.from_pretrained(tmp_path, add_watermarker=False))
     assert_close(harness.latents["a"], stock_latents(stock, make_params(), width=64, height=64))
@@ -104,7 +104,7 @@ def test_img2img_matches_the_stock_pipeline(
     harness: EngineHarness, stock: Any, sampler: str | None, strength: float
 ) -> None:
     wanted = make_params(sampler=sampler, source=SOURCE, strength=strength, num_inference_steps=10, count=2)
-    harness.draw(make_request("a", wanted, source=to_png_bytes(sample_image())))
+    harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image())))
     oracle = disable_progress_bar(StableDiffusionXLImg2ImgPipeline(**stock.components, add_watermarker=False))
     assert_close(harness.latents["a"], stock_latents(oracle, wanted, image=sample_image(), strength=strength))
 
@@ -116,7 +116,7 @@ def test_inpainting_matches_the_stock_pipeline(
     mask = Image.new("L", (64, 64))
     mask.paste(255, (16, 8, 48, 40))
     wanted = make_params(sampler=sampler, source=SOURCE, mask=SOURCE, strength=strength, num_inference_steps=10)
-    harness.draw(make_request("a", wanted, source=to_png_bytes(sample_image()), mask=to_png_bytes(mask)))
+    harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image()), mask=to_png_bytes(mask)))
     oracle = disable_progress_bar(StableDiffusionXLInpaintPipeline(**stock.components, add_watermarker=False))
     theirs = stock_latents(
         oracle, wanted, image=sample_image(), mask_image=mask, strength=strength, width=64, height=64
@@ -131,7 +131,7 @@ def test_a_vae_with_its_own_latent_statistics_is_normalised_by_them(tmp_path: Pa
     )
     harness = EngineHarness(load_pipeline(str(tmp_path), "cpu", lambda _: None, torch.float32))
     wanted = make_params(source=SOURCE, strength=0.5)
-    harness.draw(make_request("a", wanted, source=to_png_bytes(sample_image())))
+    harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image())))
     oracle = disable_progress_bar(StableDiffusionXLImg2ImgPipeline(**stock.components, add_watermarker=False))
     assert_close(harness.latents["a"], stock_latents(oracle, wanted, image=sample_image(), strength=0.5))
     pixels = harness.engine._vae.decode(harness.latents["a"])
@@ -155,7 +155,7 @@ def test_weighted_and_negative_texts_have_their_own_pooled_embeddings(
     harness: EngineHarness, xl: Pipeline, stock: Any
 ) -> None:
     wanted = make_params(parts=(PromptPart("sun", 3), PromptPart("moon", 1)), no=("snow",), num_inference_steps=1)
-    harness.draw(make_request("a", wanted))
+    harness.generate(make_request("a", wanted))
     conditioning = PromptEncoder(xl).encode(wanted)
     weights = dict(zip(("sun", "moon", "snow"), conditioning.guidance_weights.tolist(), strict=False))
     assert weights == pytest.approx({"sun": 3.75, "moon": 1.25, "snow": -0.625})
@@ -217,7 +217,7 @@ def test_time_ids_contain_a_windows_position_on_the_canvas() -> None:
     ids=lambda changes: list(changes)[-1],
 )
 def test_all_other_parameters_work_with_xl(harness: EngineHarness, changes: dict[str, Any]) -> None:
-    (end,) = harness.draw(
+    (end,) = harness.generate(
         make_request("a", make_params(**changes), source=to_png_bytes(sample_image()) if "source" in changes else None)
     )
     assert isinstance(end, Finished)

@@ -32,7 +32,7 @@ SOURCE = Upload("0" * 64)
 
 def generate_tile(harness: EngineHarness, wanted: Params, source: bytes | None = None, **request: Any) -> bytes:
     job_id = f"upscale-{len(harness.events)}"
-    end = harness.draw(make_request(job_id, wanted, source=source, **request))[0]
+    end = harness.generate(make_request(job_id, wanted, source=source, **request))[0]
     assert isinstance(end, Finished)
     return end.grid.tiles[0]
 
@@ -87,9 +87,9 @@ def test_an_upscale_shares_its_calls_with_other_jobs(harness: EngineHarness) -> 
     request = {"source": to_png_bytes(sample_image())}
     harness.engine.add(make_request("large", large, **request))
     harness.engine._waiting["large"].inputs.result(20)  # prepared on another thread
-    harness.draw(make_request("plain", make_params()))
+    harness.generate(make_request("plain", make_params()))
     assert max(harness.calls) == 18 + 2, "nine windows and one tile, with two texts each"
-    harness.draw(make_request("alone", large, **request))
+    harness.generate(make_request("alone", large, **request))
     assert_close(harness.latents["large"], harness.latents["alone"], 1e-5)
 
 
@@ -115,7 +115,7 @@ def test_no_job_waits_while_a_large_source_is_prepared(harness: EngineHarness, m
 @pytest.mark.parametrize("side", [60, 20, 4])
 def test_a_source_at_an_impossible_size_is_a_user_error(harness: EngineHarness, side: int) -> None:
     wanted = make_params(width=side, source=SOURCE, strength=0.5)
-    end = harness.draw(make_request("a", wanted, source=to_png_bytes(sample_image())))[0]
+    end = harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image())))[0]
     assert isinstance(end, Failed)
     assert end.reason is FailureReason.USER_ERROR
 

@@ -39,7 +39,7 @@ def _encode_image(image: Image.Image, kind: str = "PNG", **options: Any) -> byte
 
 
 def _grid(harness: EngineHarness, wanted: Params, **request: Any) -> Grid:
-    end = harness.draw(make_request("a", wanted, **request))[0]
+    end = harness.generate(make_request("a", wanted, **request))[0]
     assert isinstance(end, Finished)
     return end.grid
 

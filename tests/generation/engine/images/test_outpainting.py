@@ -43,7 +43,7 @@ def to_png_bytes(image: Image.Image) -> bytes:
 
 def generate_tile(harness: EngineHarness, wanted: Params, source: bytes, **request: Any) -> bytes:
     job_id = f"frame-{len(harness.events)}"
-    end = harness.draw(make_request(job_id, replace(wanted, count=1), source=source, **request))[0]
+    end = harness.generate(make_request(job_id, replace(wanted, count=1), source=source, **request))[0]
     assert isinstance(end, Finished)
     return end.grid.tiles[0]
 
@@ -114,7 +114,7 @@ def test_an_all_black_mask_is_a_user_error(harness: EngineHarness) -> None:
     request = make_request(
         "black", wanted, source=to_png_bytes(sample_image()), mask=to_png_bytes(Image.new("L", (64, 64)))
     )
-    (end,) = harness.draw(request)
+    (end,) = harness.generate(request)
     assert isinstance(end, Failed)
     assert "all black" in end.text
 
@@ -176,7 +176,7 @@ def test_outpainting_leaves_no_visible_seam(embedded_model: EmbeddedModelHarness
     harness, model = embedded_model.harness, embedded_model.harness.engine.model
     size = {"width": 192, "height": 192}
     own = make_params(prompt, num_inference_steps=STEPS, guidance_scale=model.guidance_scale, seed=3, **size)
-    tiles = harness.draw(make_request(f"own {prompt}", own), make_request(f"other {prompt}", replace(own, seed=8)))
+    tiles = harness.generate(make_request(f"own {prompt}", own), make_request(f"other {prompt}", replace(own, seed=8)))
     first, other = (end.grid.tiles[0] for end in tiles if isinstance(end, Finished))
     for wanted in (
         actions.zoom_out(own, TILE, model, 5, 2),
@@ -197,7 +197,7 @@ def test_only_windows_that_show_something_new_are_processed(harness: EngineHarne
     whole = replace(part, frame=None, source=None, strength=1.0)
     generate_tile(harness, replace(part, strength=1.0), to_png_bytes(sample_image(256)))
     rows = sum(harness.calls)
-    end = harness.draw(make_request("whole", replace(whole, count=1)))[0]
+    end = harness.generate(make_request("whole", replace(whole, count=1)))[0]
     assert isinstance(end, Finished)
     assert rows <= 0.6 * (sum(harness.calls) - rows)
 

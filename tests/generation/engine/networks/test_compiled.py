@@ -245,13 +245,13 @@ def test_an_engine_generates_the_same_with_a_compiled_unet(
 ) -> None:
     monkeypatch.setattr(compiled, "CALLS_BEFORE_COMPILING", 2)
     compiler = FakeCompiler()
-    harness.draw(make_request("plain", make_params(count=3)))
+    harness.generate(make_request("plain", make_params(count=3)))
     harness.engine._compiled = CompiledUnet(pipeline.unet, compiler)
     harness.engine.add(make_request("compiled", make_params(count=3)))
     for _ in range(2):
         harness.engine.step()
     _wait_for_compiler(harness.engine._compiled)
-    assert isinstance(harness.draw(make_request("seamless", make_params(seamless=True)))[0], Finished)
+    assert isinstance(harness.generate(make_request("seamless", make_params(seamless=True)))[0], Finished)
     harness.wait_for_end("compiled")
     assert compiler.rows == [8] * 5
     assert_close(harness.latents["compiled"], harness.latents["plain"], 1e-5)

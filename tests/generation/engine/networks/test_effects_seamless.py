@@ -19,17 +19,17 @@ TEXTURES = ("a meadow", "a forest", "under water", "space")
 
 @pytest.fixture(scope="module")
 def textures(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
-    return embedded_model.draw(*(f"{texture} --raw --tile" for texture in TEXTURES), width=192, height=192, count=2)
+    return embedded_model.generate(*(f"{texture} --raw --tile" for texture in TEXTURES), width=192, height=192, count=2)
 
 
 @pytest.fixture(scope="module")
 def images(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
-    return embedded_model.draw(*(f"{texture} --raw" for texture in TEXTURES[:2]), width=192, height=192, count=2)
+    return embedded_model.generate(*(f"{texture} --raw" for texture in TEXTURES[:2]), width=192, height=192, count=2)
 
 
 @pytest.fixture(scope="module")
 def larger(embedded_model: EmbeddedModelHarness) -> Drawing:
-    [texture] = embedded_model.draw("a forest --raw --tile --hd")
+    [texture] = embedded_model.generate("a forest --raw --tile --hd")
     return texture
 
 
@@ -107,12 +107,12 @@ def test_a_seamless_copy_is_built_once_and_only_when_needed(
     monkeypatch.setattr("generation.engine.denoising.model_variants.seamless_copy", build)
     monkeypatch.setattr("generation.engine.networks.vae.seamless_copy", build)
     harness = EngineHarness(pipeline)
-    harness.draw(make_request("plain"))
+    harness.generate(make_request("plain"))
     assert built == []
-    harness.draw(
+    harness.generate(
         make_request("one", make_params(seamless=True)), make_request("two", make_params(seamless=True, seed=6))
     )
-    harness.draw(
+    harness.generate(
         make_request("three", make_params(seamless=True, source=SOURCE, strength=0.5), source=plain_png("teal"))
     )
     assert sorted(map(id, built)) == sorted(map(id, (pipeline.unet, pipeline.vae)))
@@ -124,8 +124,8 @@ def test_jobs_beside_a_seamless_one_are_unaffected(harness: EngineHarness) -> No
     seamless = [make_params(seamless=True, seed=seed, num_inference_steps=2 + seed) for seed in range(6)]
     others = [replace(wanted, seamless=False) for wanted in seamless]
     for name, wanted in (("texture", seamless), ("image", others)):
-        harness.draw(*(make_request(f"{name}-{place} alone", each) for place, each in enumerate(wanted)))
-    ends = harness.draw(
+        harness.generate(*(make_request(f"{name}-{place} alone", each) for place, each in enumerate(wanted)))
+    ends = harness.generate(
         *(
             make_request(f"{name}-{place} beside", each, order=place)
             for place, pair in enumerate(zip(seamless, others, strict=True))
@@ -141,7 +141,7 @@ def test_jobs_beside_a_seamless_one_are_unaffected(harness: EngineHarness) -> No
 
 
 def test_seamless_and_plain_rows_never_share_a_call(harness: EngineHarness) -> None:
-    harness.draw(make_request("plain"), make_request("seamless", make_params(seamless=True)))
+    harness.generate(make_request("plain"), make_request("seamless", make_params(seamless=True)))
     assert harness.calls == [2] * 12
 
 

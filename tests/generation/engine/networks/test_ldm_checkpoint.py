@@ -62,7 +62,7 @@ def _load(path: Path) -> Pipeline:
 
 def _latents(pipeline: Pipeline) -> torch.Tensor:
     harness = EngineHarness(pipeline)
-    harness.draw(make_request("a", make_params("a fox :) für Ämter", sampler="ddim", num_inference_steps=2)))
+    harness.generate(make_request("a", make_params("a fox :) für Ämter", sampler="ddim", num_inference_steps=2)))
     harness.close()
     return harness.latents["a"]
 

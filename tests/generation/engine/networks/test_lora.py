@@ -49,7 +49,7 @@ def _params(*loras: tuple[str, float], **changes: object) -> Params:
 
 def _latents(pipeline: Pipeline, wanted: Params, *files: Path) -> Tensor:
     with _harness(pipeline, *files) as harness:
-        harness.draw(make_request("a", wanted))
+        harness.generate(make_request("a", wanted))
         return harness.latents["a"]
 
 
@@ -128,7 +128,7 @@ def test_several_loras_add_up_in_any_order(
 def test_jobs_with_different_loras_do_not_affect_each_other(pipeline: Pipeline, file: Path, other_file: Path) -> None:
     jobs = {"a": _params(("one", 1.0)), "b": _params(("two", 1.0)), "c": _params(), "d": _params(("one", 0.3))}
     with _harness(pipeline, file, other_file) as harness:
-        harness.draw(*(make_request(name, wanted) for name, wanted in jobs.items()))
+        harness.generate(*(make_request(name, wanted) for name, wanted in jobs.items()))
         together = dict(harness.latents)
     for name, wanted in jobs.items():
         assert_close(together[name], _latents(pipeline, wanted, file, other_file), 1e-5)
@@ -137,9 +137,9 @@ def test_jobs_with_different_loras_do_not_affect_each_other(pipeline: Pipeline, 
 def test_jobs_with_the_same_loras_share_their_calls(pipeline: Pipeline, file: Path) -> None:
     with _harness(pipeline, file) as harness:
         requests = [make_request(name, _params(("one", 0.5), seed=seed)) for name, seed in (("a", 1), ("b", 2))]
-        harness.draw(requests[0])  # so that the files are read
+        harness.generate(requests[0])  # so that the files are read
         harness.calls.clear()
-        harness.draw(*(replace(request, job_id=f"{request.job_id}2") for request in requests))
+        harness.generate(*(replace(request, job_id=f"{request.job_id}2") for request in requests))
         assert 4 in harness.calls, "two texts for each of two jobs"
 
 
@@ -180,7 +180,7 @@ def test_a_file_that_is_damaged_later_fails_only_its_jobs(pipeline: Pipeline, fi
     path.write_bytes(file.read_bytes())
     with _harness(pipeline, path) as harness:
         path.write_bytes(file.read_bytes()[:-100])
-        failed, _ = harness.draw(make_request("a", _params(("cut", 1.0))), make_request("b", _params()))
+        failed, _ = harness.generate(make_request("a", _params(("cut", 1.0))), make_request("b", _params()))
         assert failed == Failed("a", FailureReason.USER_ERROR, "The file of the LoRA cut is missing or damaged.")
         assert "b" in harness.latents
 
@@ -191,14 +191,14 @@ def test_a_lora_for_another_kind_of_model_is_a_user_error(pipeline: Pipeline, la
     second = {("text_encoder_2", TEXT_LAYERS[0]): next(iter(layers.values()))}
     for number, wrong in enumerate((wide, unknown, second)):
         with _harness(pipeline, write_kohya(tmp_path / f"w{number}.safetensors", wrong)) as harness:
-            (end,) = harness.draw(make_request("a", _params((f"w{number}", 1.0))))
+            (end,) = harness.generate(make_request("a", _params((f"w{number}", 1.0))))
         text = f"The LoRA w{number} does not fit tiny: it was made for another kind of model."
         assert end == Failed("a", FailureReason.USER_ERROR, text)
 
 
 def test_a_lora_that_was_removed_is_a_user_error(pipeline: Pipeline) -> None:
     with _harness(pipeline) as harness:
-        (end,) = harness.draw(make_request("a", _params(("gone", 1.0))))
+        (end,) = harness.generate(make_request("a", _params(("gone", 1.0))))
         assert end == Failed(
             "a", FailureReason.USER_ERROR, "This was drawn with the LoRA gone, which is no longer installed."
         )

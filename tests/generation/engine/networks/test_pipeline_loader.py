@@ -59,7 +59,7 @@ def test_a_model_can_be_loaded_by_its_hub_id(tiny_model: Path, tmp_path: Path, m
     fake_hub_cache(tiny_model, tmp_path, "somebody/tiny", monkeypatch)
     harness = EngineHarness(_load("somebody/tiny"))
     assert (harness.engine.model.name, harness.engine.model.native_size) == ("tiny", 64)
-    harness.draw(make_request("a"))
+    harness.generate(make_request("a"))
     harness.close()
 
 
@@ -73,7 +73,7 @@ def test_a_catalogue_model_is_loaded_by_name_and_uses_its_sampler(
     assert (model.name, model.trigger_words, model.sampler) == ("Open Journey", "mdjrny-v4 style", "dpmpp_2m_karras")
     assert model.native_size == 64
     samplers = (None, "dpmpp_2m_karras", "ddim")
-    harness.draw(*(make_request(str(sampler), make_params(sampler=sampler)) for sampler in samplers))
+    harness.generate(*(make_request(str(sampler), make_params(sampler=sampler)) for sampler in samplers))
     own, same, other = (harness.latents[str(sampler)] for sampler in samplers)
     assert torch.equal(own, same)
     assert not torch.allclose(own, other, atol=1e-2)

@@ -83,8 +83,8 @@ def test_weights_in_the_precision_that_fits_are_preferred(
 
 def test_an_overflow_is_a_user_error_and_not_a_black_image(harness: EngineHarness, pipeline: Pipeline) -> None:
     hook = pipeline.unet.register_forward_hook(lambda _, __, output: (output[0] * float("inf"),))
-    (failed,) = harness.draw(make_request("a"))
+    (failed,) = harness.generate(make_request("a"))
     hook.remove()
     assert isinstance(failed, Failed)
     assert (failed.reason, "precision" in failed.text) == (FailureReason.USER_ERROR, True)
-    assert isinstance(harness.draw(make_request("b"))[0], Finished)
+    assert isinstance(harness.generate(make_request("b"))[0], Finished)

@@ -87,7 +87,7 @@ class PipelineHarness:
         self.events.append(event)
         self.on_event(event)
 
-    def draw(self, *requests: Generate) -> list[Finished | Failed]:
+    def generate(self, *requests: Generate) -> list[Finished | Failed]:
         """Generate requests and return their ends, in the order of the requests."""
         for request in requests:
             self.engine.add(request)
@@ -104,7 +104,7 @@ class PipelineHarness:
     def generate_images(self, wanted: Params, source: Image.Image | None = None) -> list[Image.Image]:
         """Generate a job and return its tiles."""
         self.events.clear()
-        (end,) = self.draw(_request("job", wanted, source))
+        (end,) = self.generate(_request("job", wanted, source))
         assert isinstance(end, Finished), end
         return [Image.open(io.BytesIO(tile)) for tile in end.grid.tiles]
 
@@ -305,7 +305,9 @@ def test_a_preview_after_the_last_step_shows_the_final_image(
 def test_jobs_run_one_after_the_other_in_the_queues_order(make_harness: MakeHarness) -> None:
     harness = make_harness(Family.SD3)
     wanted = _params(harness.model)
-    harness.draw(*(_request(name, wanted, order=order) for name, order in [("late", 2), ("first", 0), ("second", 1)]))
+    harness.generate(
+        *(_request(name, wanted, order=order) for name, order in [("late", 2), ("first", 0), ("second", 1)])
+    )
     job_ids = [event.job_id for event in harness.events if isinstance(event, Progress | Finished)]
     assert job_ids == [name for name in ("first", "second", "late") for _ in range(4)]
 
@@ -408,7 +410,7 @@ def test_as_a_last_resort_inactive_networks_are_offloaded(
 
     monkeypatch.setattr(harness.adapter, "generate", scarce)
     monkeypatch.setattr(harness.adapter, "offload", offload)
-    (end,) = harness.draw(_request("a", _params(harness.model)))
+    (end,) = harness.generate(_request("a", _params(harness.model)))
     if helps:
         assert isinstance(end, Finished)
     else:
@@ -431,7 +433,7 @@ def test_an_aborted_call_leaves_no_network_on_a_small_device(
     monkeypatch.setattr(harness.adapter, "_is_offloaded", is_offloaded)
     for pipeline in harness.adapter.pipelines:
         monkeypatch.setattr(pipeline, "maybe_free_model_hooks", partial(freed.append, pipeline))
-    (end,) = harness.draw(_request("a", _params(harness.model, count=1)))
+    (end,) = harness.generate(_request("a", _params(harness.model, count=1)))
     assert isinstance(end, Failed)
     assert freed == list(harness.adapter.pipelines if is_offloaded else ())
 
@@ -472,7 +474,7 @@ def test_an_impossible_request_is_a_user_error(
     make_harness: MakeHarness, changes: dict[str, Any], source: bytes | None, message: str
 ) -> None:
     harness = make_harness(Family.SD3)
-    (end,) = harness.draw(Generate("a", _params(harness.model, **changes), 0, 10_000_000, source))
+    (end,) = harness.generate(Generate("a", _params(harness.model, **changes), 0, 10_000_000, source))
     assert isinstance(end, Failed)
     assert end.reason is FailureReason.USER_ERROR
     assert message in end.text
