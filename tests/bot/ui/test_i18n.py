@@ -1,21 +1,25 @@
-"""Every text is translated, and people read the language of their server."""
+"""Every text is translated, and messages are in the language of the server."""
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import gettext
 import io
 import string
 from contextvars import copy_context
+from functools import cache
 from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo, write_mo
 
-from bot.ui import i18n, job_text
+from bot.ui import i18n
 from bot.ui.i18n import CATALOGUES, set_locale, tr, trn
+from scripts.commands_doc import offline_client
 from scripts.translations import (
+    TABLES,
     TEMPLATE,
     catalogue_path,
     extract,
@@ -38,9 +42,26 @@ def calls(names):
                 yield path.relative_to(ROOT).as_posix(), node
 
 
+@cache
+def command_texts():
+    """Return the descriptions, choices and context menus that Discord shows."""
+
+    async def payloads():
+        async with offline_client() as client:
+            return [command.to_dict(client.tree) for command in client.tree.get_commands()]
+
+    def texts(part):
+        yield part.get("description") or part["name"]  # a context menu has no description
+        yield from (choice["name"] for choice in part.get("choices", []))
+        for option in part.get("options", []):
+            yield from texts(option)
+
+    return {text for payload in asyncio.run(payloads()) for text in texts(payload)} - {"…"}
+
+
 def translatable_texts():
-    """Return every text in the code that is passed to `tr` or `trn`, and the labels chosen by action and speed."""
-    texts = set(job_text._ACTION_LABELS.values()) | set(job_text._SPEED_LABELS.values())
+    """Return every text in the code that is passed to `tr` or `trn`, those in tables, and those of commands."""
+    texts = {text for tables in TABLES.values() for table in tables for text in table.values()} | command_texts()
     for _, node in calls({"tr", "trn"}):
         match node:
             case ast.Call(func=ast.Name(id="tr"), args=[ast.Constant(value=str(text))]):
@@ -72,7 +93,7 @@ def translated_in(locale, function, *args, **values):
 
 @pytest.fixture
 def catalogue_with_plural(monkeypatch):
-    """Install a language whose catalogue has one plural text and one text that is only guessed."""
+    """Install a language whose catalogue has one plural text and one fuzzy text."""
     catalogue = Catalog(locale="pl", fuzzy=False)
     catalogue.add(
         ("{n} job of {of}", "{n} jobs of {of}"), ("{n} zadanie z {of}", "{n} zadania z {of}", "{n} zadań z {of}")
@@ -123,14 +144,14 @@ def test_the_compiled_catalogue_is_current(language):
     }
 
 
-def test_only_the_labels_of_jobs_are_translated_from_a_table():
+def test_only_listed_tables_are_translated_besides_literals():
     not_literal = {
         path
         for path, node in calls({"tr", "trn"})
         for text in (node.args[:1] if node.func.id == "tr" else node.args[:2])
         if not isinstance(text, ast.Constant)
     }
-    assert not_literal == {"bot/ui/job_text.py"}
+    assert not_literal == set(TABLES)
 
 
 def test_texts_inside_f_strings_and_of_modules_are_extracted():
@@ -164,8 +185,8 @@ def test_a_text_is_english_where_there_is_no_translation():
 
 
 def test_placeholders_are_filled_only_where_there_are_values():
-    assert translated_in("de", tr, "number {position}", position=4) == "Platz 4"
-    assert translated_in("de", tr, "number {position}") == "Platz {position}"
+    assert translated_in("de", tr, "number {position} in the queue", position=4) == "Platz 4 in der Warteschlange"
+    assert translated_in("de", tr, "after a picture by {whom}") == "nach einem Bild von {whom}"
     assert translated_in("de", tr, "{not a placeholder") == "{not a placeholder"
 
 
@@ -187,16 +208,16 @@ async def set_language(harness, language):
     await (await harness.person(harness.mod).command("config language", harness.channel, language=language)).message()
 
 
-async def test_the_owners_choose_the_language_of_notices_and_refusals(harness):
+async def test_the_server_setting_is_the_language_of_messages_and_errors(harness):
     async with harness.bot(jobs_at_once=1):
         await set_language(harness, "Deutsch")
         await harness.imagine("a slow fox")
         await harness.status_message("(25%)")
         await harness.imagine("an owl")
-        notice = await harness.status_message("Wartet auf den Start")
-        assert "als Nächstes in der Warteschlange" in notice.content
-        await harness.person(harness.ada).press(notice, "Cancel")
-        await harness.server.wait_until(lambda: f"Abgebrochen von <@{harness.ada.id}>." in notice.content)
+        status_message = await harness.status_message("Wartet auf den Start")
+        assert "als Nächstes in der Warteschlange" in status_message.content
+        await harness.person(harness.ada).press(status_message, "Abbrechen")
+        await harness.server.wait_until(lambda: f"Abgebrochen von <@{harness.ada.id}>." in status_message.content)
         await harness.person(harness.mod).command("config stealth", harness.channel, allowed=False)
         refused = await (await harness.imagine("an owl --stealth")).message()
         assert "auf diesem Server ausgeschaltet" in refused.content
@@ -205,20 +226,20 @@ async def test_the_owners_choose_the_language_of_notices_and_refusals(harness):
         assert "switched off" in refused.content
 
 
-async def test_what_goes_on_after_a_restart_speaks_the_same_language(harness):
+async def test_a_resumed_job_keeps_the_language_of_its_server(harness):
     async with harness.bot(jobs_at_once=1):
         await set_language(harness, "Deutsch")
         await harness.imagine("a slow fox", harness.ben)
         await harness.status_message("(25%)")
         await harness.imagine("an owl")
-        notice = await harness.status_message("an owl")
+        status_message = await harness.status_message("an owl")
     async with harness.bot(jobs_at_once=1):
-        await harness.server.wait_until(lambda: "in der Warteschlange" in notice.content)
+        await harness.server.wait_until(lambda: "in der Warteschlange" in status_message.content)
         harness.release_slow_jobs()
         await harness.result(text="an owl")
 
 
-async def test_without_a_choice_the_locale_is_the_one_discord_reports(harness):
+async def test_without_a_setting_the_locale_is_the_one_discord_reports(harness):
     harness.guild.locale = "de"
     harness.ben.locale = "de"
     direct = harness.server.world.dm_channel(harness.ben)
