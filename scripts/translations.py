@@ -11,7 +11,7 @@ import ast
 import io
 import sys
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,13 +22,24 @@ from babel.messages.pofile import read_po, write_po
 
 from bot.ui import job_text
 from bot.ui.i18n import DOMAIN, LOCALES
+from generation.models.capabilities import Capability
+from generation.prompt.parameters import PARAMETERS
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = LOCALES / f"{DOMAIN}.pot"
-SOURCES = ("bot", "cogs")
-KEYWORDS = {"tr": None, "trn": (1, 2)}  # the positions of the texts among the arguments; None: the first
+SOURCES = ("bot", "cogs", "generation")
+KEYWORDS = {
+    "tr": None,
+    "trn": (1, 2),
+    "Text": None,
+    "plural": (1, 2),
+}  # the positions of the texts among the arguments; None: the first
 # Texts that `tr` gets from a table, by the file of the table.
-TABLES = {"bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS)}
+TABLES: dict[str, tuple[Mapping[Any, str], ...]] = {
+    "bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS),
+    "generation/models/capabilities.py": ({each.name: each.value for each in Capability},),
+    "generation/prompt/parameters.py": ({each.name: each.help for each in PARAMETERS},),
+}
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 MAINTAINERS = "maintainers"
 HEADER = "# Texts are added and removed by `python -m scripts.translations`; their translations are written here."
@@ -36,7 +47,7 @@ LINE_WIDTH = 120
 
 
 def extract() -> Catalog:
-    """Return a template with every text that the code passes to `tr` or `trn`."""
+    """Return a template with every text that the code passes to `tr`, `trn`, `Text` or `Text.plural`."""
     template = _new_catalogue("# Written by `python -m scripts.translations`.")
     for top in SOURCES:
         calls = extract_from_dir(ROOT / top, [("**.py", "scripts.translations:extract_calls")], keywords=KEYWORDS)
