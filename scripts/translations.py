@@ -123,7 +123,7 @@ def main(added: Collection[str] = ()) -> None:
         catalogue.update(template)
         _write_po(path, catalogue)
         with catalogue_path(language, "mo").open("wb") as file:
-            write_mo(file, catalogue)
+            write_mo(file, read(path, language))  # read back: a new plural text has too many forms in memory
         missing = [message for message in messages(catalogue).values() if not is_translated(message)]
         print(f"{language}: {len(messages(catalogue))} texts, {len(missing)} to translate")
         for message in missing:
