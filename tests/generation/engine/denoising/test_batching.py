@@ -1,4 +1,4 @@
-"""Jobs share UNet calls, and nobody's picture or turn suffers from it."""
+"""Jobs share UNet calls, which changes no image and starves no job."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def test_a_job_that_comes_late_joins_at_the_next_step(large_batch_harness: Engin
     assert large_batch_harness.calls == [2] * 3 + [4] * 5 + [2]
 
 
-def test_a_picture_does_not_depend_on_its_company(large_batch_harness: EngineHarness) -> None:
+def test_an_image_does_not_depend_on_its_batch(large_batch_harness: EngineHarness) -> None:
     wanted = make_params(sampler="euler_a", count=2)
     large_batch_harness.draw(make_request("alone", wanted))
-    company = [
+    others = [
         make_request(f"other-{seed}", make_params("a castle", seed=seed, num_inference_steps=9)) for seed in range(3)
     ]
-    large_batch_harness.draw(*company, make_request("accompanied", wanted))
+    large_batch_harness.draw(*others, make_request("accompanied", wanted))
     assert_close(large_batch_harness.latents["accompanied"], large_batch_harness.latents["alone"], 1e-5)
 
 
@@ -47,20 +47,20 @@ def test_prompts_of_different_lengths_do_not_mix(large_batch_harness: EngineHarn
     assert large_batch_harness.calls == [2] * 12
 
 
-def test_sizes_take_turns_so_that_nobody_waits_behind_a_long_job(large_batch_harness: EngineHarness) -> None:
+def test_sizes_take_turns_so_that_no_job_waits_behind_a_long_one(large_batch_harness: EngineHarness) -> None:
     large_batch_harness.draw(
         make_request("long", make_params(num_inference_steps=40)), make_request("wide", make_params(width=96))
     )
-    told = [
+    job_ids = [
         event.job_id
         for event in large_batch_harness.events
         if event in large_batch_harness.progress("long") + large_batch_harness.progress("wide")
     ]
-    assert told[:8] == ["wide", "wide", "wide", "long", "wide", "wide", "wide", "long"]
+    assert job_ids[:8] == ["wide", "wide", "wide", "long", "wide", "wide", "wide", "long"]
     assert len(large_batch_harness.calls) == 46
 
 
-def test_a_long_job_goes_on_however_many_short_ones_come(large_batch_harness: EngineHarness) -> None:
+def test_a_long_job_continues_however_many_short_ones_arrive(large_batch_harness: EngineHarness) -> None:
     large_batch_harness.engine.add(make_request("long", make_params(num_inference_steps=10)))
     for place in range(40):
         large_batch_harness.engine.add(
@@ -70,7 +70,7 @@ def test_a_long_job_goes_on_however_many_short_ones_come(large_batch_harness: En
     assert len(large_batch_harness.progress("long")) == 10
 
 
-def test_the_lowest_order_steps_first_when_there_is_not_room_for_all(harness: EngineHarness) -> None:
+def test_the_lowest_order_steps_first_when_not_all_fit(harness: EngineHarness) -> None:
     harness.engine._batcher.budget = 4 * 64 * 64
     jobs = [make_request(f"order-{order}", make_params(count=2), order=order) for order in (3, 1, 2)]
     harness.draw(*jobs)
@@ -93,7 +93,7 @@ def test_rows_left_over_by_one_job_are_given_to_the_next(harness: EngineHarness)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7])
-def test_a_job_larger_than_a_call_is_drawn_in_several(harness: EngineHarness, rows: int) -> None:
+def test_a_job_larger_than_a_call_is_split_over_several(harness: EngineHarness, rows: int) -> None:
     wanted = make_params(count=4)
     harness.engine._batcher.budget = 8 * 64 * 64
     harness.draw(make_request("whole", wanted))
@@ -103,7 +103,7 @@ def test_a_job_larger_than_a_call_is_drawn_in_several(harness: EngineHarness, ro
     assert_close(harness.latents["parts"], harness.latents["whole"], 1e-5)
 
 
-def test_a_larger_picture_gets_fewer_rows_in_a_call(harness: EngineHarness) -> None:
+def test_a_larger_image_gets_fewer_rows_in_a_call(harness: EngineHarness) -> None:
     harness.engine._batcher.budget = 8 * 64 * 64
     harness.draw(make_request("large", make_params(width=128, count=4, num_inference_steps=2)))
     assert harness.calls == [4] * 4
@@ -130,7 +130,7 @@ def test_each_distinct_text_costs_one_row(
     assert harness.calls == [rows, rows]
 
 
-def test_a_model_at_work_makes_one_call_a_step_and_no_more(pipeline: Pipeline, harness: EngineHarness) -> None:
+def test_a_step_makes_exactly_one_call(pipeline: Pipeline, harness: EngineHarness) -> None:
     harness.engine.add(make_request("a"))
     for made in range(1, 7):
         harness.engine.step()

@@ -1,4 +1,4 @@
-"""What a processor with instructions for bfloat16 draws is what others draw."""
+"""A CPU with bfloat16 instructions generates the same images as others."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def bfloat16_pipeline(tiny_model: Path) -> Iterator[EngineHarness]:
 
 
 def _similarity(one: Tensor, other: Tensor) -> float:
-    """Give the peak signal-to-noise ratio of pictures between −1 and 1, in dB."""
+    """Return the peak signal-to-noise ratio of images in −1…1, in dB."""
     return 10 * math.log10(4 / float((one.clamp(-1, 1) - other.clamp(-1, 1)).square().mean()))
 
 
 def _generate(precision: torch.dtype) -> Tensor:
-    torch.set_num_threads(1)  # two would wait for each other beside whatever else the machine does
+    torch.set_num_threads(1)  # two would wait for each other on a busy machine
     pipeline = load_pipeline(EMBEDDED, "cpu", lambda _: None, precision)
     harness = EngineHarness(pipeline)
     wanted = make_params("a castle on the hills at sunset", width=256, height=256, num_inference_steps=4)
@@ -39,8 +39,8 @@ def _generate(precision: torch.dtype) -> Tensor:
     return Vae(pipeline).decode(harness.latents["a"])
 
 
-@pytest.mark.skipif(not Path(EMBEDDED, "vae").is_dir(), reason="the embedded model is not there")
-def test_the_embedded_model_draws_the_same_pictures_in_bfloat16() -> None:
+@pytest.mark.skipif(not Path(EMBEDDED, "vae").is_dir(), reason="the embedded model is missing")
+def test_the_embedded_model_generates_the_same_images_in_bfloat16() -> None:
     assert _similarity(_generate(torch.bfloat16), _generate(torch.float32)) > 40
 
 

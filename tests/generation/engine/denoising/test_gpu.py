@@ -1,4 +1,4 @@
-"""What only a GPU can show."""
+"""Tests that need a GPU."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_same_seed_starts_from_the_same_noise_on_every_device(
     "changes",
     [{"chaos": 60, "weird": 500}, {"seamless": True}, {"hd": True}, {"stop": 50}, {"hd": True, "seamless": True}],
 )
-def test_the_parameters_do_on_the_gpu_what_they_do_on_the_cpu(
+def test_the_parameters_have_the_same_effect_on_gpu_and_cpu(
     gpu_harness: EngineHarness, harness: EngineHarness, changes: dict[str, Any]
 ) -> None:
     for each in (gpu_harness, harness):
@@ -75,7 +75,7 @@ def test_the_parameters_do_on_the_gpu_what_they_do_on_the_cpu(
     assert_close(gpu_harness.latents["a"].cpu(), harness.latents["a"], 0.05)
 
 
-def test_memory_that_really_runs_out_costs_the_job_only(gpu_harness: EngineHarness) -> None:
+def test_really_running_out_of_memory_fails_only_the_job(gpu_harness: EngineHarness) -> None:
     enormous = make_params(width=64 * 1024, height=64 * 1024)
     end = gpu_harness.draw(make_request("enormous", enormous))[0]
     assert isinstance(end, Failed)
