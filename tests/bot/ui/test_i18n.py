@@ -249,6 +249,8 @@ async def test_the_owners_choose_the_language_of_notices_and_refusals(harness):
         await harness.person(harness.mod).command("config stealth", harness.channel, allowed=False)
         refused = await (await harness.imagine("an owl --stealth")).message()
         assert "auf diesem Server ausgeschaltet" in refused.content
+        refused = await (await harness.imagine("an owl --chaos 900 --public")).message()
+        assert "`--chaos` muss zwischen 0 und 100 liegen" in refused.content
         await set_language(harness, "English")
         refused = await (await harness.imagine("an owl --stealth")).message()
         assert "switched off" in refused.content
