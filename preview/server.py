@@ -26,7 +26,7 @@ from preview.state.core import CORE, FakeDiscordState, Ping, RecordedRequest, Vi
 from preview.state.errors import ApiError, Problem
 from preview.state.event_bus import StateEvent
 from preview.state.files import FileStore
-from preview.state.interactions import Interaction
+from preview.state.interactions import RESPONSE_TIMEOUT_S, Interaction
 from preview.state.persistence import WorldStorage
 from preview.state.world import Channel, Json, Message, User, World
 from preview.users.simulated_user import SimulatedUser
@@ -47,6 +47,10 @@ class FakeDiscord(WaitHelpers):
     world between runs; pass either a world or a folder that has one.
     """
 
+    # Tests that share a machine set these for all that they start.
+    response_timeout = RESPONSE_TIMEOUT_S  # seconds that a bot has to respond to an interaction
+    wait_timeout = 10.0  # seconds, for waits without a timeout of their own
+
     def __init__(
         self,
         world: World | None = None,
@@ -64,6 +68,8 @@ class FakeDiscord(WaitHelpers):
         self.world = world or stored or World()
         files = FileStore(folder / "files" if folder else None)
         self.core = FakeDiscordState(self.world, files)
+        self.core.response_timeout = self.response_timeout
+        self.core.event_bus.wait_timeout = self.wait_timeout
         self.openapi = OpenApi.load(openapi) if openapi else None
         self.faults = FaultInjector()
         self.gateway = Gateway(self.core, heartbeat_interval=heartbeat_interval)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.timing import TEST_TIMEOUT_S
+
 # Set before torch is imported, and inherited by the processes that tests start. Beside other tests on two cores, two
 # threads of torch are many times slower than one.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Processes are started by the hundred: without compiled files each would compile the same modules again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.setdefault("PYTEST_TIMEOUT", str(TEST_TIMEOUT_S))
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from preview import FakeDiscord, World
+from tests.support.timing import LOAD_TIMEOUT_S, RESPONSE_TIMEOUT_S, TIMEOUT_S
 
 ROOT = Path(__file__).parents[1]
 OPENAPI = ROOT.parent / "shared" / "discord" / "openapi.json"
@@ -53,6 +54,8 @@ async def run(folder: Path, *arguments: str, **settings: str) -> tuple[int | Non
 @pytest.fixture
 async def server() -> AsyncIterator[FakeDiscord]:
     async with FakeDiscord(World(), openapi=OPENAPI if OPENAPI.is_file() else None, limits=()) as server:
+        server.core.event_bus.wait_timeout = LOAD_TIMEOUT_S
+        server.core.response_timeout = RESPONSE_TIMEOUT_S
         yield server
     assert not server.crashes
     assert not server.violations
@@ -65,8 +68,8 @@ async def bot(server: FakeDiscord, folder: Path, model: Path, **settings: str) -
     settings |= {"DISCORD_TOKEN": token, "DISCORD_API_URL": server.api_url, "MODEL": str(model)}
     process = await start(folder, **settings)
     try:
-        await server.wait_connected(30)
-        await server.wait_commands(30)
+        await server.wait_connected()
+        await server.wait_commands()
         yield process
     finally:
         if process.returncode is None:
@@ -142,18 +145,18 @@ async def test_kill_9_with_a_queue_loses_no_job_and_posts_none_twice(tmp_path, s
     person = server.person(ada)
     async with bot(server, tmp_path, tiny_model) as process:
         await person.command("imagine", channel, prompt="first --steps 4")
-        first = await server.wait_for(channel, lambda message: "U1" in message.labels, 60)
+        first = await server.wait_for(channel, lambda message: "U1" in message.labels)
         for number in range(4):
             await (await person.command("imagine", channel, prompt=f"long {number} --steps 150")).message()
-        await server.wait_for(channel, lambda message: "%)" in message.content, 60)
+        await server.wait_for(channel, lambda message: "%)" in message.content)
         process.kill()
         await process.wait()
     async with bot(server, tmp_path, tiny_model) as process:
         await person.press(first, "U3")
-        await server.wait_until(lambda: len(results(server, channel)) == 6, 90)
-        await server.wait_until(lambda: len(server.world.channel_messages(channel)) == 6, 30)
+        await server.wait_until(lambda: len(results(server, channel)) == 6)
+        await server.wait_until(lambda: len(server.world.channel_messages(channel)) == 6)
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert await asyncio.wait_for(process.wait(), TIMEOUT_S) == 0
     assert len(server.pings) == 6
     assert len({result.content for result in results(server, channel)}) == 6
 
@@ -200,7 +203,7 @@ async def test_a_backup_of_a_running_bot_works_in_another_folder(tmp_path, serve
     person = server.person(ada)
     async with bot(server, tmp_path, tiny_model):
         await person.command("imagine", channel, prompt="a fox --steps 2")
-        grid = await server.wait_for(channel, lambda message: "U1" in message.labels, 60)
+        grid = await server.wait_for(channel, lambda message: "U1" in message.labels)
         assert await run(tmp_path, "backup", "backup.zip") == (0, "backup.zip: 1 jobs and 5 pictures\n")
         code, output = await run(tmp_path, "restore", "backup.zip", "--replace")
         assert (code, "another Atelier is using DATA_DIR" in output) == (2, True)
@@ -217,7 +220,7 @@ async def test_a_backup_of_a_running_bot_works_in_another_folder(tmp_path, serve
     assert (code, "1 jobs and 5 pictures" in output) == (0, True)
     async with bot(server, tmp_path / "new", tiny_model):
         await person.press(grid, "🔄")
-        await server.wait_until(lambda: len(results(server, channel)) == 2, 60)
+        await server.wait_until(lambda: len(results(server, channel)) == 2)
 
 
 async def test_the_log_follows_a_job_through_both_processes(tmp_path, server, tiny_model):
@@ -230,8 +233,8 @@ async def test_the_log_follows_a_job_through_both_processes(tmp_path, server, ti
     running = bot(server, tmp_path, tiny_model, LOG_FORMAT="json", METRICS_PORT=str(port))
     async with running as process, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         await server.person(ada).command("imagine", channel, prompt="a fox --steps 2")
-        result = await server.wait_for(channel, lambda message: "U1" in message.labels, 60)
-        await server.wait_until(lambda: len(server.world.channel_messages(channel)) == 1, 30)
+        result = await server.wait_for(channel, lambda message: "U1" in message.labels)
+        await server.wait_until(lambda: len(server.world.channel_messages(channel)) == 1)
         assert (await session.get("/health")).status == 200
         assert "atelier_drawing_seconds_count 1.0" in await (await session.get("/metrics")).text()
         process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The language of the bot's messages: the server's setting, or else Discord's locale. Catalogues are gettext's."""
+"""Translate messages with gettext, into the language of the server's setting or else Discord's locale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DOMAIN = "atelier"
 LOCALES = Path(__file__).with_name("locales")
 ENGLISH = "en"  # the language of the texts in the code
 
-CATALOGUES = {  # by Discord's language codes; a language without a catalogue, and a text missing from one, is English
+CATALOGUES = {  # by Discord's language codes; without a catalogue or a translation, texts are English
     path.parents[1].name: gettext.translation(DOMAIN, LOCALES, [path.parents[1].name])
     for path in sorted(LOCALES.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
 }
@@ -26,7 +26,7 @@ _locale: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
 
 def set_locale(locale: str) -> None:
-    """Set the language for this task and for the tasks that it starts."""
+    """Set the language of this task and of the tasks that it starts."""
     _locale.set(locale)
 
 
@@ -68,7 +68,7 @@ def _catalogue() -> gettext.NullTranslations:
 
 
 async def use_interaction_locale(interaction: discord.Interaction[Any]) -> None:
-    """Set the language for an interaction: the server's setting, or else Discord's locale for the server or user."""
+    """Set the language of an interaction: the server's setting, or else Discord's locale for the server or user."""
     settings = await interaction.client.services.policy.settings(interaction.guild_id)
     locale = interaction.guild_locale if interaction.guild_id is not None else interaction.locale
     set_locale(settings.language or str(locale or ENGLISH).partition("-")[0])

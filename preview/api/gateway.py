@@ -112,7 +112,7 @@ class Gateway:
         """Return whether a bot is connected."""
         return any(session.connection for session in self.sessions.values())
 
-    async def wait_connected(self, timeout: float = 10.0) -> None:
+    async def wait_connected(self, timeout: float | None = None) -> None:
         """Wait until a bot is connected."""
         await self._core.event_bus.wait_until(
             lambda: self.connected or None, timeout, "the bot to connect to the gateway"

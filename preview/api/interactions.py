@@ -21,7 +21,6 @@ from preview.state.interactions import (
     MESSAGE,
     MODAL,
     MODAL_SUBMIT,
-    RESPONSE_TIMEOUT_S,
     TOKEN_LIFETIME_S,
     UPDATE,
     Interaction,
@@ -51,7 +50,7 @@ async def create_response(request: web.Request) -> web.Response:
         raise ApiError(10062)
     if interaction.answer:
         raise ApiError(40060)
-    if interaction.failed or interaction.age > RESPONSE_TIMEOUT_S:
+    if interaction.failed or interaction.age > core.response_timeout:
         raise ApiError(10062)
     _require_channel(core, interaction)
     body = current_body().json

@@ -9,12 +9,10 @@ from typing import Any
 
 from preview.state.core import FakeDiscordState
 from preview.state.files import UploadedFile
-from preview.state.interactions import MODAL, RESPONSE_TIMEOUT_S, Interaction, InteractionFailed
+from preview.state.interactions import MODAL, Interaction, InteractionFailed
 from preview.state.world import Channel, Json, Message, User
 from preview.users.options import UserActionError
 from preview.users.simulated_user import SimulatedUser
-
-RESPONSE_GRACE_S = 1.0  # seconds for a response in transit, beyond Discord's limit
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ async def _delete(action: PageAction) -> Json:
 async def _wait_for_response(interaction: Interaction) -> Json:
     """Wait for the bot's response and return what the page must do about it."""
     try:
-        response = await interaction.response(RESPONSE_TIMEOUT_S + RESPONSE_GRACE_S)
+        response = await interaction.response()
     except (InteractionFailed, TimeoutError):
         return {"failed": True}
     modal_fields = {"modal": response.data, "interaction": str(interaction.id)} if response.type == MODAL else {}

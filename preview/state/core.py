@@ -15,7 +15,7 @@ from preview.state import payloads, permissions, reactions
 from preview.state.errors import ApiError, Problem
 from preview.state.event_bus import EventBus, StateEvent
 from preview.state.files import FileStore
-from preview.state.interactions import Interaction
+from preview.state.interactions import RESPONSE_TIMEOUT_S, Interaction
 from preview.state.mentions import notified_user_ids, resolve_mentions
 from preview.state.world import TEXT, Attachment, Channel, Guild, Json, Message, World
 
@@ -86,6 +86,7 @@ class FakeDiscordState:
         self.clock = world.clock
         self.files = files
         self.event_bus = EventBus()
+        self.response_timeout = RESPONSE_TIMEOUT_S
         self.base_url = ""
         self.interactions: dict[int, Interaction] = {}
         self.interactions_by_token: dict[str, Interaction] = {}

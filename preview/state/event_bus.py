@@ -38,6 +38,7 @@ def accept_all(event: StateEvent) -> bool:
 class EventBus:
     """Deliver every event to the subscribers whose predicate accepts it, in order."""
 
+    wait_timeout: float = 10.0  # seconds, for waits without a timeout of their own
     _queues: dict[asyncio.Queue[StateEvent], Callable[[StateEvent], bool]] = field(default_factory=dict, repr=False)
 
     def publish(self, event: StateEvent) -> None:
@@ -59,7 +60,7 @@ class EventBus:
     async def wait_until(
         self,
         check: Callable[[], T | None],
-        timeout: float,
+        timeout: float | None = None,
         description: str = "a change",
         predicate: Callable[[StateEvent], bool] = accept_all,
     ) -> T:
@@ -67,6 +68,7 @@ class EventBus:
 
         Raise TimeoutError, with the `description`, after `timeout` seconds.
         """
+        timeout = self.wait_timeout if timeout is None else timeout
         with self.subscribe(predicate) as queue:
             try:
                 async with asyncio.timeout(timeout):

@@ -13,7 +13,7 @@ from preview.state.core import FakeDiscordState
 from preview.state.errors import ApiError
 from preview.state.event_bus import StateEvent
 from preview.state.files import UploadedFile
-from preview.state.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, RESPONSE_TIMEOUT_S, Interaction
+from preview.state.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL_SUBMIT, Interaction
 from preview.state.world import Channel, Json, Message, User, button_label, walk_components
 from preview.users import options
 from preview.users.modals import fill_modal
@@ -304,7 +304,7 @@ class SimulatedUser:
         interaction.forced_ephemeral = interaction.is_user_install_only and guild is not None and not may_post
         core.add_interaction(interaction)
         core.event_bus.publish(StateEvent("interaction", interaction_id=interaction.id, channel_id=channel.id))
-        asyncio.get_running_loop().call_later(RESPONSE_TIMEOUT_S, self._fail_unanswered, interaction)
+        asyncio.get_running_loop().call_later(core.response_timeout, self._fail_unanswered, interaction)
         core.send_event("INTERACTION_CREATE", payloads.interaction(core, interaction), guild_id=channel.guild_id)
         return interaction
 

@@ -22,7 +22,7 @@ class WaitHelpers:
         self,
         channel: Channel,
         predicate: Callable[[Message], object],
-        timeout: float = 10.0,
+        timeout: float | None = None,
         description: str = "a message",
     ) -> Message:
         """Wait until a message of a channel satisfies `predicate`, and return it."""
@@ -43,7 +43,7 @@ class WaitHelpers:
         return await self.core.event_bus.wait_until(check, timeout, f"{description} in #{channel.name}", accepts)
 
     async def wait_until(
-        self, predicate: Callable[[], object], timeout: float = 10.0, description: str = "a change"
+        self, predicate: Callable[[], object], timeout: float | None = None, description: str = "a change"
     ) -> None:
         """Wait until `predicate()` is true.
 
@@ -51,10 +51,10 @@ class WaitHelpers:
         """
         await self.core.event_bus.wait_until(lambda: bool(predicate()) or None, timeout, description)
 
-    async def wait_commands(self, timeout: float = 10.0) -> None:
+    async def wait_commands(self, timeout: float | None = None) -> None:
         """Wait until the bot has registered commands."""
         await self.wait_until(lambda: self.world.commands, timeout, "commands")
 
-    async def wait_connected(self, timeout: float = 10.0) -> None:
+    async def wait_connected(self, timeout: float | None = None) -> None:
         """Wait until the bot is connected to the gateway."""
         await self.gateway.wait_connected(timeout)

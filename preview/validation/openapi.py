@@ -45,6 +45,7 @@ class OpenApi:
         self._strict = _forbid_unknown(json.loads(json.dumps(document["components"])))
         self._patterns = [(re.compile(_path_pattern(each)), each) for each in self._templates()]
         self._validators: dict[tuple[str, str, str], Draft202012Validator | None] = {}
+        self._valid: set[tuple[tuple[str, str, str], str]] = set()
 
     @classmethod
     @cache
@@ -94,12 +95,16 @@ class OpenApi:
     def _problems(self, key: tuple[str, str, str], schema: Json, components: Json, body: Any) -> list[Problem]:
         from jsonschema.exceptions import best_match  # type: ignore[import-untyped]
 
+        known = key, json.dumps(body)
+        if known in self._valid:  # a bot sends its commands at every start, and checking them takes long
+            return []
         if key not in self._validators:
             kind = _request_validator() if components is self._strict else _default_validator()
             self._validators[key] = kind({"allOf": [schema], "components": components})
         validator = self._validators[key]
         assert validator is not None
         if validator.is_valid(body):
+            self._valid.add(known)
             return []
         error = best_match(validator.iter_errors(body))
         where = ".".join(str(part) for part in error.absolute_path)

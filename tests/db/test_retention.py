@@ -17,6 +17,7 @@ from db.retention import DAY_S, Retention, retention_days_by_guild
 from generation.messages import Grid
 from generation.params import Tile
 from tests.support.jobs import make_job
+from tests.support.timing import TIMEOUT_S
 
 GRID = Grid((b"1", b"2", b"3", b"4"), b"sheet", "webp", 0.1)
 GUILD = make_job().destination.guild_id
@@ -236,7 +237,7 @@ async def test_sweeps_start_soon_and_continue_after_an_error(store, image_store,
         return {}
 
     sweeping = asyncio.create_task(Retention(store._connection, image_store, 0, guild_days, clock).run_daily())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(TIMEOUT_S):
         while calls.qsize() < 3:  # noqa: ASYNC110 (there is no event to wait for)
             await asyncio.sleep(0.001)
     sweeping.cancel()

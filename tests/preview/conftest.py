@@ -15,8 +15,10 @@ from discord import app_commands
 from preview import Channel, FakeDiscord, Guild, User, World
 from preview.validation.openapi import OpenApi
 from tests.support.preview_page import browser, preview  # noqa: F401 (fixtures)
+from tests.support.timing import RESPONSE_TIMEOUT_S, TIMEOUT_S
 
 OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
+FakeDiscord.wait_timeout, FakeDiscord.response_timeout = TIMEOUT_S, RESPONSE_TIMEOUT_S
 
 
 class BareBot(discord.AutoShardedClient):

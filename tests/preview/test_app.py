@@ -13,6 +13,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.preview_page import ROOT, PreviewProcess, find_grids, send_command, visit
+from tests.support.timing import LOAD_TIMEOUT_S
 from tests.support.tiny_model import build_tiny_model
 
 
@@ -28,11 +29,12 @@ def run_preview(project_folder: Path, *arguments: str, model: str = "model") -> 
     """Run the command until it exits."""
     command = [sys.executable, str(ROOT / "main.py"), "preview", "--no-browser", *arguments]
     environment = {"PATH": "/usr/bin:/bin", "MODEL": model, "DATA_DIR": "kept"}
-    return subprocess.run(command, cwd=project_folder, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, cwd=project_folder, env=environment, capture_output=True, text=True, timeout=LOAD_TIMEOUT_S
+    )
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.timeout(180)
 async def test_the_preview_generates_with_a_real_model_and_stops_cleanly(project_folder, browser, monkeypatch):
     monkeypatch.setenv("DATA_DIR", str(project_folder / "kept"))
     monkeypatch.setenv("ALLOWED_GUILDS", "175928847299117063")  # of the real bot
@@ -40,7 +42,7 @@ async def test_the_preview_generates_with_a_real_model_and_stops_cleanly(project
     async with visit(browser, running.address, ignore="/feed") as page:
         await send_command(page, "imagine", "a red fox under the moon")
         grid = find_grids(page, "a red fox under the moon")
-        await grid.wait_for(timeout=90_000)
+        await grid.wait_for(timeout=1000 * LOAD_TIMEOUT_S)
         size = await grid.locator("img.shown").evaluate("image => image.decode().then(() => image.naturalWidth)")
         assert size == 128
         second = await asyncio.to_thread(run_preview, project_folder, "--port", "0")

@@ -16,6 +16,7 @@ import pytest
 from preview import supervisor
 from preview.app import run
 from preview.supervisor import BotSupervisor
+from tests.support.timing import TIMEOUT_S
 
 ABOUT = {"model": "none", "known": {}, "examples": []}
 CLEAN_EXIT_BOT = """
@@ -53,7 +54,7 @@ async def running_bot(code: str) -> AsyncIterator[BotSupervisor]:
     bot.on_change = lambda: has_output.set() if bot.state()["words"] else None
     task = asyncio.create_task(bot.run_forever())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(TIMEOUT_S):
             await has_output.wait()
         yield bot
     finally:
@@ -86,7 +87,7 @@ async def test_the_bots_child_processes_end_with_it():
     async with running_bot(WITH_CHILD) as bot:
         child = psutil.Process(int(bot.state()["words"].split()[1]))
         assert child.is_running()
-    await asyncio.to_thread(psutil.wait_procs, [child], 20)
+    await asyncio.to_thread(psutil.wait_procs, [child], TIMEOUT_S)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
@@ -94,7 +95,7 @@ async def test_the_child_processes_of_a_killed_bot_end_too():
     async with running_bot(WITH_CHILD) as bot:
         child = psutil.Process(int(bot.state()["words"].split()[1]))
         child.parent().kill()
-        await asyncio.to_thread(psutil.wait_procs, [child], 20)
+        await asyncio.to_thread(psutil.wait_procs, [child], TIMEOUT_S)
         assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
@@ -114,7 +115,7 @@ async def test_a_bot_that_exits_is_reported_and_restarted(monkeypatch):
 
     bot.on_change = record_state
     task = asyncio.create_task(bot.run_forever())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(TIMEOUT_S):
         await restarted.wait()
     task.cancel()
     await asyncio.wait([task])
@@ -156,7 +157,7 @@ async def test_the_bot_stops_when_the_preview_is_killed(shutdown_marker):
         stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     assert preview.stderr is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(TIMEOUT_S):
         while b"ready" not in await preview.stderr.readline():
             pass
         (bot,) = psutil.Process(preview.pid).children()

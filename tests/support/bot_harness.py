@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Callable
+import multiprocessing
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partialmethod
+from multiprocessing import forkserver
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from discord.ext import commands
 from discord.http import Route
 from PIL import Image
 
@@ -21,11 +27,15 @@ from bot.jobs import status_message
 from bot.jobs.tasks import TaskRegistry
 from bot.services import Services, load_registry, open_services
 from generation.params import Tile
+from generation.worker import process
 from generation.worker.worker import LocalWorker
 from preview import Channel, FakeDiscord, Message, SimulatedUser, User, World
 from tests.support import fake_engine
+from tests.support.timing import RESPONSE_TIMEOUT_S, TIMEOUT_S
 
 OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
+_extensions: dict[str, ModuleType] = {}
+FakeDiscord.wait_timeout, FakeDiscord.response_timeout = TIMEOUT_S, RESPONSE_TIMEOUT_S
 
 
 class BotHarness:
@@ -57,16 +67,16 @@ class BotHarness:
         )
         async with open_services(config, worker, clock or self.server.world.clock.time) as services:
             self.app = App(services)
-            serving = asyncio.create_task(self.app.run_forever())
+            self.serving = asyncio.create_task(self.app.run_forever())
             try:
                 await self.server.wait_connected()
                 await self.server.wait_commands()
                 yield services
             finally:
-                serving.cancel()
-                await asyncio.wait({serving})
-        if not serving.cancelled():
-            serving.result()
+                self.serving.cancel()
+                await asyncio.wait({self.serving})
+        if not self.serving.cancelled():
+            self.serving.result()
 
     @property
     def client(self) -> Client | None:
@@ -88,13 +98,15 @@ class BotHarness:
     async def result(self, user: User | None = None, *, text: str = "", channel: Channel | None = None) -> Message:
         """Wait for a posted result that contains `text`."""
         return await self.server.wait_for(
-            channel or self.channel, lambda message: is_result(message) and text in message.content, 20, "a result"
+            channel or self.channel,
+            lambda message: is_result(message) and text in message.content,
+            description="a result",
         )
 
     async def status_message(self, text: str, channel: Channel | None = None) -> Message:
         """Wait for a notice that contains `text`."""
         return await self.server.wait_for(
-            channel or self.channel, lambda message: text in message.content, 20, f"a notice with {text!r}"
+            channel or self.channel, lambda message: text in message.content, description=f"a notice with {text!r}"
         )
 
     def results(self, channel: Channel | None = None) -> list[Message]:
@@ -126,7 +138,7 @@ def make_model(folder: Path, **own: Any) -> str:
 
 async def eventually(test: Callable[[], object]) -> None:
     """Wait until `test()` is true, where the stand-in does not know of it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(TIMEOUT_S):
         while not test():  # noqa: ASYNC110 (nothing there tells of it)
             await asyncio.sleep(0.01)
 
@@ -158,8 +170,36 @@ def _fast_status_edits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_message, "EDIT_INTERVAL_S", 0.02)
 
 
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[SimpleNamespace]:
+    """Give what starts processes from one that has imported the engine: importing it takes longer than most tests.
+
+    They are as separate as spawned ones, and get everything through the same pipe.
+    """
+    multiprocessing.set_forkserver_preload([fake_engine.__name__])
+    yield SimpleNamespace(get_context=lambda _: multiprocessing.get_context("forkserver"))
+    forkserver._forkserver._stop()
+
+
+async def _load_extension(bot: Client, name: str) -> None:
+    """Load an extension, but run its module for the first bot only: that is half of what starting a bot takes."""
+    if name in _extensions:
+        sys.modules[name] = _extensions[name]
+        await _extensions[name].setup(bot)
+    else:
+        await commands.AutoShardedBot.load_extension(bot, name)
+        _extensions[name] = sys.modules[name]
+
+
 @pytest.fixture
-async def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BotHarness]:
+async def harness(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fork_server: SimpleNamespace
+) -> AsyncIterator[BotHarness]:
+    monkeypatch.setattr(process, "multiprocessing", fork_server)
+    monkeypatch.setattr(Client, "load_extension", _load_extension)
+    # discord.py waits for two seconds for more servers before it says that it is ready.
+    bot_init = partialmethod(commands.AutoShardedBot.__init__, guild_ready_timeout=0)
+    monkeypatch.setattr(commands.AutoShardedBot, "__init__", bot_init)
     make_model(tmp_path / "model", name="Painter", native_size=64)
     openapi = OPENAPI if OPENAPI.is_file() else None
     async with FakeDiscord(World(), openapi=openapi, limits=()) as server:

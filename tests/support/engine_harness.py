@@ -16,9 +16,9 @@ from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Event, Failed, Finished, Generate, Progress
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.params import Params, PromptPart
+from tests.support.timing import TIMEOUT_S
 
 UPLOAD_LIMIT = 10_000_000
-TIMEOUT_S = 20.0
 
 
 class EngineHarness:

@@ -4,7 +4,7 @@ It runs in a real child process, so a test reaches it through its model folder: 
 no further than its first step until there is a file `go`; one with "stuck" takes that long for its second step, which
 nothing can interrupt, and says so by a file `stuck`; one with "death" ends the process unless there is a file
 `spare`; one with "huge" is too large for the memory; a result of one with "naked" is
-sensitive.
+sensitive. While there is a file `hold`, no engine is ready.
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ class FakeEngine:
 
 
 def load(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> FakeEngine:
+    while (Path(repertoire.default.ref) / "hold").exists():
+        time.sleep(0.002)
     return FakeEngine(repertoire.default, emit)
 
 

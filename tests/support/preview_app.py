@@ -7,10 +7,13 @@ import os
 import sys
 from pathlib import Path
 
+from preview import FakeDiscord
 from preview.app import run
+from tests.support.timing import RESPONSE_TIMEOUT_S, TIMEOUT_S
 
 ABOUT = {"model": "Painter", "known": {"colours": ["red", "teal"]}, "examples": ["a red boat on the sea"]}
 
 if __name__ == "__main__":
+    FakeDiscord.wait_timeout, FakeDiscord.response_timeout = TIMEOUT_S, RESPONSE_TIMEOUT_S
     bot = [sys.executable, "-m", "tests.support.fake_bot"]
     sys.exit(asyncio.run(run(bot, os.environ, Path(sys.argv[1]), ABOUT, port=int(sys.argv[2]), browser=False)))

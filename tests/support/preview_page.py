@@ -18,6 +18,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
 from tests.support.fake_bot import make_model
+from tests.support.timing import TIMEOUT_S
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM_FLAGS = [
@@ -30,7 +31,7 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
 ]
 BLANK = "about:blank"
-TIMEOUT_MS = 20_000  # ms, for a busy machine
+TIMEOUT_MS = 1000 * TIMEOUT_S
 expect.set_options(timeout=TIMEOUT_MS)
 
 
@@ -64,7 +65,7 @@ class PreviewProcess:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Stop the preview and return its exit code."""
         self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = self.process.wait(TIMEOUT_S)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code

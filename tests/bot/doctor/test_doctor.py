@@ -31,6 +31,7 @@ from preview.state import permissions
 from tests.support.bot_harness import BotHarness
 from tests.support.hub_cache import fake_hub_cache
 from tests.support.jobs import make_job
+from tests.support.timing import TIMEOUT_S
 
 FAILED, PASSED, SKIPPED = CheckStatus.FAILED, CheckStatus.PASSED, CheckStatus.SKIPPED
 
@@ -506,7 +507,7 @@ async def test_a_check_that_hangs_is_skipped():
 
 
 async def test_a_check_that_raises_is_skipped_with_the_error():
-    (found,) = await with_timeout(1, "disk", in_daemon_thread(lambda: [][0]))
+    (found,) = await with_timeout(TIMEOUT_S, "disk", in_daemon_thread(lambda: [][0]))
     assert found.status is SKIPPED
     assert "IndexError" in found.text
 

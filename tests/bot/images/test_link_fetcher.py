@@ -31,6 +31,8 @@ from generation.errors import UserError
 from generation.files.sanitize import MAX_BYTES, sanitize_image
 from preview import FakeDiscord, World
 from preview.state.files import UploadedFile
+from tests.support.languages import run_in
+from tests.support.timing import TIMEOUT_S
 
 PUBLIC, OTHER = "93.184.216.34", "151.101.1.140"
 LINK = "http://pictures.example/a/fox.png"
@@ -384,7 +386,7 @@ async def test_a_slow_drip_times_out(internet, monkeypatch):
 
     async with internet.serve(drip):
         assert "took longer than 0.3 seconds" in await fetch_error(LINK)
-        await asyncio.wait_for(dripped.wait(), 5)
+        await asyncio.wait_for(dripped.wait(), TIMEOUT_S)
 
 
 async def test_a_server_that_never_answers_times_out(internet, monkeypatch):
@@ -578,7 +580,7 @@ async def test_concurrent_fetches_are_limited_and_all_complete(internet):
     async with internet.serve(handle):
         fetcher = LinkFetcher()
         fetches = [asyncio.create_task(fetcher.fetch(LINK)) for _ in range(12)]
-        await asyncio.wait_for(full.wait(), 5)
+        await asyncio.wait_for(full.wait(), TIMEOUT_S)
         go.set()
         assert await asyncio.gather(*fetches) == [image_bytes()] * 12
     assert most == link_fetcher.MAX_CONCURRENT
@@ -639,3 +641,10 @@ async def test_a_missing_attachment_is_reported(fake_discord):
     link = await attachment(fake_discord, image_bytes())
     fetcher = LinkFetcher(Config(discord_api_url=fake_discord.api_url).fake_discord_origin)
     assert "there is nothing at that address" in await fetch_error(str(link.with_query(ex="0", hm="0")), fetcher)
+
+
+async def test_the_problem_with_a_link_is_named_in_the_language_of_the_server():
+    refused = run_in("de", asyncio.create_task, fetch_error("ftp://a.example/b"))
+    assert await refused == (
+        "Ich kann ftp\\://a.example/b nicht abrufen: Links zu Bildern müssen mit http\\:// oder https\\:// beginnen."
+    )

@@ -120,7 +120,8 @@ async def test_restarts_of_the_worker_are_counted(harness, monitored_bot):
         assert (await client.samples())["atelier_worker_restarts_total"] == 2
 
 
-async def test_the_bot_is_unhealthy_until_it_reconnects(harness, monitored_bot):
+async def test_the_bot_is_unhealthy_until_it_reconnects(harness, monitored_bot, monkeypatch):
+    monkeypatch.setattr("bot.app.RECONNECT_PAUSES", (0.01,))
     async with monitored_bot() as client:
         held = harness.server.faults.hold("GET", "/gateway*", times=100)
         await harness.server.gateway.drop(4012)

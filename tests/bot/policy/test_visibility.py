@@ -57,7 +57,7 @@ async def test_no_preview_is_shown_before_the_classifier_has_run(harness, nsfw_c
         await harness.imagine("slow fox")
         status_message = await harness.status_message("(25%)")
         await harness.imagine("slow owl", channel=nsfw_channel)
-        with_preview = await harness.server.wait_for(nsfw_channel, lambda message: message.attachments, 20)
+        with_preview = await harness.server.wait_for(nsfw_channel, lambda message: message.attachments)
         assert "slow owl" in with_preview.content
         assert not status_message.attachments
         harness.release_slow_jobs()

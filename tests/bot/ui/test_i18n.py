@@ -1,13 +1,15 @@
-"""Every text is translated, and people read the language of their server."""
+"""Every text is translated, and messages are in the language of the server."""
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import gettext
 import io
 import re
 import string
 from contextvars import copy_context
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from generation.errors import UserError
 from generation.models.capabilities import Capability
 from generation.prompt import PromptError
 from generation.text import Text
+from scripts.commands_doc import offline_client
 from scripts.translations import (
     KEYWORDS,
     TABLES,
@@ -48,9 +51,26 @@ def calls(names):
                 yield path.relative_to(ROOT).as_posix(), name, node
 
 
+@cache
+def command_texts():
+    """Return the descriptions, choices and context menus that Discord shows."""
+
+    async def payloads():
+        async with offline_client() as client:
+            return [command.to_dict(client.tree) for command in client.tree.get_commands()]
+
+    def texts(part):
+        yield part.get("description") or part["name"]  # a context menu has no description
+        yield from (choice["name"] for choice in part.get("choices", []))
+        for option in part.get("options", []):
+            yield from texts(option)
+
+    return {text for payload in asyncio.run(payloads()) for text in texts(payload)} - {"…"}
+
+
 def translatable_texts():
-    """Return every text in the code that is translated, with the texts of the tables."""
-    texts = {text for tables in TABLES.values() for table in tables for text in table.values()}
+    """Return every text in the code that is translated, with those in tables and those of commands."""
+    texts = {text for tables in TABLES.values() for table in tables for text in table.values()} | command_texts()
     for _, name, node in calls(SINGLE | PLURAL):
         match node.args:
             case [ast.Constant(value=str(text))] if name in SINGLE:
@@ -80,7 +100,7 @@ def translated_in(locale, function, *args, **values):
 
 @pytest.fixture
 def catalogue_with_plural(monkeypatch):
-    """Install a language whose catalogue has one plural text and one text that is only guessed."""
+    """Install a language whose catalogue has one plural text and one fuzzy text."""
     catalogue = Catalog(locale="pl", fuzzy=False)
     catalogue.add(
         ("{n} job of {of}", "{n} jobs of {of}"), ("{n} zadanie z {of}", "{n} zadania z {of}", "{n} zadań z {of}")
@@ -131,7 +151,7 @@ def test_the_compiled_catalogue_is_current(language):
     }
 
 
-def test_only_the_texts_of_tables_are_not_literals():
+def test_only_listed_tables_are_translated_besides_literals():
     not_literal = [
         (path, text)
         for path, name, node in calls(SINGLE | PLURAL)
@@ -139,7 +159,7 @@ def test_only_the_texts_of_tables_are_not_literals():
         if not isinstance(text, ast.Constant)
     ]
     assert [ast.unparse(text) for _, text in not_literal if isinstance(text, ast.JoinedStr | ast.BinOp)] == []
-    assert {path for path, _ in not_literal} - {"bot/ui/i18n.py"} <= TABLES.keys()  # `render` translates any Text
+    assert {path for path, _ in not_literal} - {"bot/ui/i18n.py"} == TABLES.keys()  # `render` translates any Text
 
 
 def test_texts_inside_f_strings_and_of_modules_are_extracted():
@@ -181,8 +201,8 @@ def test_a_text_is_english_where_there_is_no_translation():
 
 
 def test_placeholders_are_filled_only_where_there_are_values():
-    assert translated_in("de", tr, "number {position}", position=4) == "Platz 4"
-    assert translated_in("de", tr, "number {position}") == "Platz {position}"
+    assert translated_in("de", tr, "number {position} in the queue", position=4) == "Platz 4 in der Warteschlange"
+    assert translated_in("de", tr, "after a picture by {whom}") == "nach einem Bild von {whom}"
     assert translated_in("de", tr, "{not a placeholder") == "{not a placeholder"
 
 
@@ -236,16 +256,16 @@ async def set_language(harness, language):
     await (await harness.person(harness.mod).command("config language", harness.channel, language=language)).message()
 
 
-async def test_the_owners_choose_the_language_of_notices_and_refusals(harness):
+async def test_the_server_setting_is_the_language_of_messages_and_errors(harness):
     async with harness.bot(jobs_at_once=1):
         await set_language(harness, "Deutsch")
         await harness.imagine("a slow fox")
         await harness.status_message("(25%)")
         await harness.imagine("an owl")
-        notice = await harness.status_message("Wartet auf den Start")
-        assert "als Nächstes in der Warteschlange" in notice.content
-        await harness.person(harness.ada).press(notice, "Cancel")
-        await harness.server.wait_until(lambda: f"Abgebrochen von <@{harness.ada.id}>." in notice.content)
+        status_message = await harness.status_message("Wartet auf den Start")
+        assert "als Nächstes in der Warteschlange" in status_message.content
+        await harness.person(harness.ada).press(status_message, "Abbrechen")
+        await harness.server.wait_until(lambda: f"Abgebrochen von <@{harness.ada.id}>." in status_message.content)
         await harness.person(harness.mod).command("config stealth", harness.channel, allowed=False)
         refused = await (await harness.imagine("an owl --stealth")).message()
         assert "auf diesem Server ausgeschaltet" in refused.content
@@ -256,20 +276,20 @@ async def test_the_owners_choose_the_language_of_notices_and_refusals(harness):
         assert "switched off" in refused.content
 
 
-async def test_what_goes_on_after_a_restart_speaks_the_same_language(harness):
+async def test_a_resumed_job_keeps_the_language_of_its_server(harness):
     async with harness.bot(jobs_at_once=1):
         await set_language(harness, "Deutsch")
         await harness.imagine("a slow fox", harness.ben)
         await harness.status_message("(25%)")
         await harness.imagine("an owl")
-        notice = await harness.status_message("an owl")
+        status_message = await harness.status_message("an owl")
     async with harness.bot(jobs_at_once=1):
-        await harness.server.wait_until(lambda: "in der Warteschlange" in notice.content)
+        await harness.server.wait_until(lambda: "in der Warteschlange" in status_message.content)
         harness.release_slow_jobs()
         await harness.result(text="an owl")
 
 
-async def test_without_a_choice_the_locale_is_the_one_discord_reports(harness):
+async def test_without_a_setting_the_locale_is_the_one_discord_reports(harness):
     harness.guild.locale = "de"
     harness.ben.locale = "de"
     direct = harness.server.world.dm_channel(harness.ben)

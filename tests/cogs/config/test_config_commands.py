@@ -11,12 +11,13 @@ from discord import Permissions
 from bot.policy.settings import GuildSettings
 from bot.policy.updates import Actor, update_settings
 from cogs.config.panel import PANEL_TTL_S
-from cogs.config.panel_fields import FIELDS, parse_selection
+from cogs.config.panel_fields import FIELDS, TextField, field_title, parse_selection
 from generation.errors import UserError
 from preview import UploadedFile
 from preview.state.world import Overwrite, walk_components
 from preview.users.options import UserActionError
 from tests.support.bot_harness import eventually, red_png
+from tests.support.languages import run_in
 
 
 async def run_config(harness, name, /, user=None, **options):
@@ -124,16 +125,16 @@ async def test_the_panel_changes_settings_by_select_and_by_modal(harness):
     async with harness.bot() as services:
         panel = await (await person.command("config panel", harness.channel)).message()
         await person.select(panel, "Private pictures", custom_id="config:page")
-        await harness.server.wait_for(harness.channel, lambda message: "config:set:stealth" in custom_ids(message), 20)
+        await harness.server.wait_for(harness.channel, lambda message: "config:set:stealth" in custom_ids(message))
         await person.select(panel, "Not allowed", custom_id="config:set:stealth")
-        await harness.server.wait_for(harness.channel, lambda message: "not allowed" in message.content, 20)
+        await harness.server.wait_for(harness.channel, lambda message: "not allowed" in message.content)
     async with harness.bot() as services:  # the panel keeps working after a restart
         await person.select(panel, "Roles with fast mode", custom_id="config:page")
         await harness.server.wait_for(
             harness.channel, lambda message: "config:set:fast_roles" in custom_ids(message), 20
         )
         await person.select(panel, role, custom_id="config:set:fast_roles")
-        await harness.server.wait_for(harness.channel, lambda message: f"<@&{role.id}>" in message.content, 20)
+        await harness.server.wait_for(harness.channel, lambda message: f"<@&{role.id}>" in message.content)
         await person.select(panel, "Days to keep pictures (0: not set)", custom_id="config:page")
         await harness.server.wait_for(
             harness.channel, lambda message: "config:type:retention_days" in custom_ids(message), 20
@@ -142,7 +143,7 @@ async def test_the_panel_changes_settings_by_select_and_by_modal(harness):
         assert "whole number" in await private_text(await person.submit_modal(opened, value="-1"))
         opened = await person.press(panel, custom_id="config:type:retention_days")
         await person.submit_modal(opened, value="14")
-        await harness.server.wait_for(harness.channel, lambda message: "14 days" in message.content, 20)
+        await harness.server.wait_for(harness.channel, lambda message: "14 days" in message.content)
         kept = await guild_settings(services, harness)
     assert (kept.stealth, kept.fast_roles, kept.retention_days) == (False, (role.id,), 14)
 
@@ -348,7 +349,7 @@ async def report_image(harness, log):
     result = await harness.result()
     form = await harness.person(harness.ben).context_menu("Report", result)
     await harness.person(harness.ben).submit_modal(form, reason="not **for** here")
-    return result, await harness.server.wait_for(log, lambda message: "Report" in message.content, 20)
+    return result, await harness.server.wait_for(log, lambda message: "Report" in message.content)
 
 
 async def test_moderators_see_a_report_and_can_delete_and_block(harness):
@@ -394,7 +395,7 @@ async def test_deleting_a_reported_running_job_cancels_it(harness):
         await harness.imagine("slow fox")
         form = await harness.person(harness.ben).context_menu("Report", await harness.status_message("(25%)"))
         await harness.person(harness.ben).submit_modal(form, reason="no")
-        report = await harness.server.wait_for(log, lambda message: "Report" in message.content, 20)
+        report = await harness.server.wait_for(log, lambda message: "Report" in message.content)
         await harness.person(harness.mod).press(report, "Delete the picture")
         await harness.status_message("Cancelled by")
         harness.release_slow_jobs()
@@ -409,7 +410,7 @@ async def test_a_report_is_closed_once_even_across_a_restart(harness):
     async with harness.bot():
         listed = await (await harness.person(harness.mod).command("config reports", harness.channel)).message()
         await harness.person(harness.mod).press(listed, "Dismiss")
-        await harness.server.wait_for(harness.channel, lambda message: "dismissed the report" in message.content, 20)
+        await harness.server.wait_for(harness.channel, lambda message: "dismissed the report" in message.content)
         again = await harness.person(harness.mod).press(report, "Delete the picture")
         assert "already dealt with this report" in await private_text(again)
         assert len(harness.results()) == 1
@@ -422,7 +423,7 @@ async def test_the_log_channel_receives_every_audit_entry(harness):
         await run_config(harness, "words block", words="gore")
         await run_config(harness, "block add", person=harness.ada, reason="spam")
         for words in ("log channel", "`gore`", "permanently: spam"):
-            heard = await harness.server.wait_for(log, lambda message, words=words: words in message.content, 20)
+            heard = await harness.server.wait_for(log, lambda message, words=words: words in message.content)
             assert f"<@{harness.mod.id}>" in heard.content
         harness.server.world.channels.pop(log.id)
         await run_config(harness, "stealth", allowed=False)  # a deleted log channel does no harm
@@ -496,3 +497,52 @@ async def test_only_the_allowed_models_can_be_used(harness):
         await harness.result()
         await run_config(harness, "models", every=True)
         assert "**Models:** all" in await run_config(harness, "panel")
+
+
+async def test_replies_are_german_in_a_german_server_and_the_audit_log_is_english(harness):
+    role = harness.server.world.add_role(harness.guild, "patrons")
+    async with harness.bot():
+        await run_config(harness, "language", language="Deutsch")
+        for name, options, expected in (
+            ("feature", {"feature": "fast mode", "add": role}, f"Schneller Modus: <@&{role.id}> hinzugefügt.\n-# Gilt"),
+            ("limits", {"role": role, "jobs_a_day": 1}, f"Limits von <@&{role.id}>: 1 Auftrag am Tag."),
+            ("results", {"where": "a thread for each person"}, "Ergebnisse: ein Thread für jede Person."),
+            ("log", {}, "Log-Kanal: keiner."),
+            ("words block", {"words": "gore"}, "1 Wort gesperrt (ablehnen): `gore`"),
+            (
+                "block add",
+                {"person": harness.ben, "reason": "spam"},
+                f"<@{harness.ben.id}> ist dauerhaft gesperrt: spam",
+            ),
+            ("channels", {}, "Wähle mindestens eine Option"),
+        ):
+            assert expected in await run_config(harness, name, **options)
+        audit = await run_config(harness, "audit")
+    for words in (
+        f"fast mode: add <@&{role.id}>",
+        f"limits of <@&{role.id}>: 1 job a day",
+        "results: a thread for each person",
+        "blocked (refuse): `gore`",
+        f"blocked <@{harness.ben.id}> permanently: spam",
+    ):
+        assert words in audit
+
+
+async def test_a_german_panel_keeps_english_values(harness):
+    person = harness.person(harness.mod)
+    async with harness.bot() as services:
+        await run_config(harness, "language", language="Deutsch")
+        panel = await open_panel(harness, harness.mod, "Private Bilder", "config:set:stealth")
+        selects = {part["custom_id"]: part for part in walk_components(panel.components) if "options" in part}
+        options = [(option["label"], option["value"]) for option in selects["config:set:stealth"]["options"]]
+        assert options == [("Erlaubt", "Allowed"), ("Nicht erlaubt", "Not allowed")]
+        await person.select(panel, "Nicht erlaubt", custom_id="config:set:stealth")
+        await eventually(lambda: "**Private Bilder:** nicht erlaubt" in panel.content)
+        assert not (await guild_settings(services, harness)).stealth
+        assert "Private pictures: Not allowed" in await run_config(harness, "audit")
+
+
+def test_the_titles_of_typed_settings_fit_into_a_modal():
+    for field in FIELDS.values():
+        if isinstance(field, TextField):
+            assert len(run_in("de", field_title, field)) <= 45

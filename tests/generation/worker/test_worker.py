@@ -27,6 +27,7 @@ from generation.worker.process import describe_exit
 from generation.worker.worker import Broken, LocalWorker, Restarting
 from tests.support import scripted_engine
 from tests.support.scripted_engine import FOREVER
+from tests.support.timing import TIMEOUT_S
 
 ROOT = Path(__file__).parents[3]
 numbers = count()
@@ -73,7 +74,7 @@ async def wait_for_state(worker, condition):
 
     worker.subscribe(check)
     check()
-    await asyncio.wait_for(reached.wait(), 20)
+    await asyncio.wait_for(reached.wait(), TIMEOUT_S)
 
 
 class Started:
@@ -92,7 +93,7 @@ async def start_job(worker, word, **settings):
     """Start a job and return once it has made a step."""
     started = Started()
     task = asyncio.create_task(worker.generate(request(word, FOREVER, **settings), started))
-    await asyncio.wait_for(started.first.wait(), 20)
+    await asyncio.wait_for(started.first.wait(), TIMEOUT_S)
     return task, started
 
 
@@ -227,7 +228,7 @@ async def test_kill_9_mid_job_is_reported_to_waiters_and_the_process_restarts(wo
     os.kill(child_pid(), signal.SIGKILL)
     for task in tasks:
         with pytest.raises(WorkerCrashed, match="SIGKILL"):
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, TIMEOUT_S)
     assert isinstance(worker.state, Restarting)
     assert await can_generate(worker)
     assert "the GPU process was killed by SIGKILL" in caplog.text
@@ -238,7 +239,7 @@ async def test_a_job_cancelled_as_the_process_dies_is_cancelled(worker):
     os.kill(child_pid(), signal.SIGKILL)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, TIMEOUT_S)
     assert await can_generate(worker)
 
 
@@ -255,8 +256,9 @@ async def test_an_unexpected_error_ends_the_process_and_logs_the_traceback(caplo
 
 
 async def test_a_hung_step_is_killed_even_while_other_jobs_keep_arriving():
-    async with running(make_worker(step_timeout=1.0)) as worker:
+    async with running(make_worker()) as worker:
         assert await can_generate(worker)
+        worker._step_watchdog._limit = 1.0
         hung = asyncio.create_task(worker.generate(request("hang"), ignore))
         others = []
         while not hung.done() and len(others) < 100:
@@ -265,16 +267,19 @@ async def test_a_hung_step_is_killed_even_while_other_jobs_keep_arriving():
         assert len(others) < 100
         with pytest.raises(WorkerCrashed, match=r"no response for 1 s"):
             await hung
+        worker._step_watchdog._limit = TIMEOUT_S
         assert await can_generate(worker)
         ends = await asyncio.gather(*others, return_exceptions=True)
         assert {type(end) for end in ends[:3]} == {WorkerCrashed}
 
 
 async def test_an_idle_process_may_be_silent_forever():
-    async with running(make_worker(step_timeout=1.0)) as worker:
+    async with running(make_worker()) as worker:
         assert await can_generate(worker)
         pid = child_pid()
-        await asyncio.sleep(1.3)
+        worker._step_watchdog._limit = 0.1
+        await asyncio.sleep(0.3)
+        worker._step_watchdog._limit = TIMEOUT_S
         assert child_pid() == pid
         assert await can_generate(worker)
 
@@ -327,9 +332,16 @@ async def test_a_job_of_an_unknown_model_is_refused(worker):
 
 
 async def test_loading_may_take_longer_than_a_step():
-    async with running(make_multi_model_worker(step_timeout=1.0)) as worker:
+    async with running(make_multi_model_worker()) as worker:
         assert await can_generate(worker)
         pid = child_pid()
+        worker._step_watchdog._limit = 1.0
+
+        def loaded() -> None:
+            if len(worker.loaded_models) == 2:
+                worker._step_watchdog._limit = TIMEOUT_S
+
+        worker.subscribe(loaded)
         assert (await worker.generate(request_other("load slowly"), ignore)).tiles == (b"load slowly",)
         assert child_pid() == pid
 
@@ -352,13 +364,15 @@ async def test_step_progress_does_not_hide_a_hung_load_nor_the_reverse(ours, the
         ]
         for task in tasks:
             with pytest.raises(WorkerCrashed, match="no response for 1 s"):
-                await asyncio.wait_for(task, 20)
+                await asyncio.wait_for(task, TIMEOUT_S)
 
 
-async def test_a_load_that_hangs_is_killed_and_retried():
-    worker = make_worker(scripted_engine.load_forever, load_timeout=2.0)
+async def test_a_load_that_hangs_is_killed_and_retried(monkeypatch):
+    monkeypatch.setattr("generation.worker.worker.EXIT_GRACE", 0.1)
+    worker = make_worker(scripted_engine.load_forever, load_timeout=1.0)
     async with running(worker):
-        await wait_for_state(worker, lambda state: state == Restarting("no response for 2 s"))
+        await wait_for_state(worker, lambda state: state == Restarting("no response for 1 s"))
+        worker._load_watchdog._limit = TIMEOUT_S
         await wait_for_state(worker, lambda state: isinstance(state, Loading))
 
 
@@ -462,7 +476,7 @@ async def test_the_process_ignores_the_signals_of_the_terminal(worker, number):
     pid = child_pid()
     os.kill(pid, number)
     started.first.clear()
-    await asyncio.wait_for(started.first.wait(), 5)
+    await asyncio.wait_for(started.first.wait(), TIMEOUT_S)
     assert await can_generate(worker)
     assert child_pid() == pid
     task.cancel()
@@ -492,7 +506,7 @@ async def test_the_event_loop_runs_while_a_big_message_is_sent_or_received():
         hung = asyncio.create_task(
             worker.generate(request("hang"), lambda progress: hangs.set() if progress.step == 2 else None)
         )
-        await asyncio.wait_for(hangs.wait(), 20)  # from now on the process does not read the pipe
+        await asyncio.wait_for(hangs.wait(), TIMEOUT_S)  # from now on the process does not read the pipe
         big = asyncio.create_task(worker.generate(request("echo", source=source), ignore))
         behind = asyncio.create_task(worker.generate(request("fine"), ignore))
         for _ in range(1000):
@@ -570,7 +584,7 @@ def read_pid(bot, state):
 
 def wait_for_end(pid):
     """Wait for a process that is not our child to end; fails if it survives."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + TIMEOUT_S
     while Path(f"/proc/{pid}").exists() and "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text():
         assert time.monotonic() < deadline, "the GPU process outlived the bot"
         time.sleep(0.01)
@@ -595,7 +609,7 @@ def test_kill_9_of_the_bot_ends_the_process_too(tmp_path, load, word, state):
 @needs_proc
 def test_a_bot_that_does_not_close_its_worker_still_exits_cleanly(tmp_path):
     with started_bot(tmp_path, "load_forever", then="sys.exit(3)") as bot:
-        assert bot.wait(20) == 3
+        assert bot.wait(TIMEOUT_S) == 3
     assert str(tmp_path) not in subprocess.run(["ps", "-ef"], capture_output=True, text=True, check=True).stdout
 
 

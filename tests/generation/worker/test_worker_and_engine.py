@@ -18,6 +18,7 @@ from generation.messages import Generate
 from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart
 from generation.worker.worker import LocalWorker
+from tests.support.timing import LOAD_TIMEOUT_S, TIMEOUT_S
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ async def start_job(worker, job_id, model=""):
     started = asyncio.Event()
     wanted = request(job_id, seed=1, steps=900, model=model)
     task = asyncio.create_task(worker.generate(wanted, lambda _: started.set()))
-    await asyncio.wait_for(started.wait(), 60)
+    await asyncio.wait_for(started.wait(), LOAD_TIMEOUT_S)
     return task
 
 
@@ -81,7 +82,7 @@ async def test_jobs_run_together_fail_get_cancelled_and_survive_a_crash(worker):
     cancelled = await start_job(worker, 4)
     cancelled.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(asyncio.shield(cancelled), 10)
+        await asyncio.wait_for(asyncio.shield(cancelled), TIMEOUT_S)
 
     dying = [await start_job(worker, 5), await start_job(worker, 6, "second")]
     assert worker.loaded_models == {"tiny", "second"}

@@ -8,6 +8,7 @@ import discord
 import pytest
 
 from preview import FakeDiscord, UploadedFile, World
+from tests.support.timing import TIMEOUT_S
 
 
 def collect_events(bot, name: str) -> asyncio.Queue:
@@ -23,7 +24,7 @@ def collect_events(bot, name: str) -> asyncio.Queue:
 
 
 async def next_event(queue: asyncio.Queue):
-    return await asyncio.wait_for(queue.get(), 10)
+    return await asyncio.wait_for(queue.get(), TIMEOUT_S)
 
 
 @pytest.mark.parametrize("fault", ["drop", "abort", "reconnect"])

@@ -18,7 +18,7 @@ from preview.seed_data import make_world
 from tests.support.preview_page import find_messages, run_command, send_command, visit, wait_until_ready
 from tests.support.showcase_bot import ShowcaseBot
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -130,15 +130,26 @@ async def test_a_modal_is_filled_in_and_submitted_with_a_file(page):
     await find_messages(page, "got ['two owls', '', 'large'] ['m.png:5'] wild").wait_for()
 
 
-async def test_a_button_without_a_response_shows_an_error(page):
+def end_response_time(server):
+    """End the time that the bot has to respond to the last interaction."""
+    last = server.interactions[-1]
+    server.person(last.user)._fail_unanswered(last)
+
+
+async def test_a_button_without_a_response_shows_an_error(showcase, page):
     sent = await run_command(page, "form")
+    before = len(showcase.server.interactions)
     await sent.get_by_role("button", name="Delete").click()
+    await showcase.server.wait_until(lambda: len(showcase.server.interactions) > before)
+    end_response_time(showcase.server)
     await expect(sent.get_by_role("alert")).to_contain_text("the application did not respond")
 
 
-async def test_a_command_without_a_response_shows_an_error(page):
+async def test_a_command_without_a_response_shows_an_error(showcase, page):
     await send_command(page, "silent")
     await expect(page.locator("#pending")).to_contain_text("Sending /silent")
+    await showcase.server.wait_until(lambda: showcase.server.interactions[-1].name == "silent")
+    end_response_time(showcase.server)
     error = page.get_by_role("alert").filter(has_text="/silent: the application did not respond")
     await expect(error).to_be_visible()
     await error.get_by_role("button", name="Dismiss").click()

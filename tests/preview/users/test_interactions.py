@@ -8,8 +8,11 @@ import pytest
 from discord import app_commands
 from PIL import Image
 
-from preview import InteractionFailed, UploadedFile, UserActionError
+from preview import InteractionFailed, UploadedFile, UserActionError, World
 from preview.state import permissions
+from preview.state.core import FakeDiscordState
+from preview.state.files import FileStore
+from tests.support.timing import TIMEOUT_S
 
 
 def png(width: int = 8, height: int = 6) -> bytes:
@@ -275,7 +278,7 @@ async def test_a_user_install_cannot_post_and_has_five_followups(server, run, wo
     foreign = world.add_channel(world.add_guild("Elsewhere", eve, bot=False))
     async with run(user_install_bot):
         used = await server.person(eve).command("anywhere", foreign)
-        await asyncio.wait_for(user_install_bot.done.wait(), 10)
+        await asyncio.wait_for(user_install_bot.done.wait(), TIMEOUT_S)
         assert user_install_bot.seen == [50001, 40094]
         assert len(used.followups) == 5
         assert used.owners == {"1": str(eve.id)}
@@ -326,9 +329,11 @@ async def test_an_interaction_fails_after_three_seconds(server, run, scenario, b
     async def sleep(interaction: discord.Interaction):
         waiting.append(interaction)
 
+    assert FakeDiscordState(World(), FileStore()).response_timeout == 3
+    server.core.response_timeout = 0.1
     async with run(bot):
         used = await server.person(scenario.ada).command("sleep", scenario.channel)
-        await server.wait_until(lambda: used.failed, timeout=5)
+        await server.wait_until(lambda: used.failed)
         with pytest.raises(InteractionFailed):
             await used.response()
         with pytest.raises(discord.NotFound) as refused:

@@ -27,7 +27,8 @@ from tests.support.embedded_model import (
     is_increasing,
     plain_png,
 )
-from tests.support.engine_harness import TIMEOUT_S, EngineHarness, assert_close, make_params, make_request
+from tests.support.engine_harness import EngineHarness, assert_close, make_params, make_request
+from tests.support.timing import TIMEOUT_S
 
 FOREST = "a forest --raw --steps 10"
 HILLS = "a castle on the hills --raw --steps 8"

@@ -11,6 +11,7 @@ import pytest
 from generation.engine.networks import download_progress
 from generation.messages import Loading
 from generation.models.model import Model
+from tests.support.timing import TIMEOUT_S
 
 UNET = Loading("unet", 2, 5, "Dreams")
 MODEL = Model(name="Dreams", ref="somebody/dreams")
@@ -31,16 +32,16 @@ def test_downloaded_megabytes_are_reported_while_they_grow(blobs, model):
     reports = queue.SimpleQueue()
     with download_progress.report_downloads(model, reports.put) as report:
         report(UNET)
-        assert reports.get(timeout=20) == UNET
+        assert reports.get(timeout=TIMEOUT_S) == UNET
         partial = blobs / "abc.incomplete"
         partial.touch()
         os.truncate(partial, 2_000_000)
-        assert reports.get(timeout=20) == Loading("unet, 2 MB", 2, 5, "Dreams")
+        assert reports.get(timeout=TIMEOUT_S) == Loading("unet, 2 MB", 2, 5, "Dreams")
         os.truncate(partial, 3_000_000)
-        assert reports.get(timeout=20) == Loading("unet, 3 MB", 2, 5, "Dreams")
+        assert reports.get(timeout=TIMEOUT_S) == Loading("unet, 3 MB", 2, 5, "Dreams")
         partial.rename(blobs / "abc")
         report(Loading("vae", 3, 5, "Dreams"))
-        assert reports.get(timeout=20) == Loading("vae", 3, 5, "Dreams")
+        assert reports.get(timeout=TIMEOUT_S) == Loading("vae", 3, 5, "Dreams")
     assert reports.empty()
 
 
@@ -49,7 +50,7 @@ def test_nothing_is_reported_of_a_local_model(blobs, tmp_path):
     with download_progress.report_downloads(Model(name="Mine", ref=str(tmp_path)), reports.put) as report:
         report(UNET)
         (tmp_path / "blobs").write_bytes(bytes(2_000_000))
-    assert reports.get(timeout=20) == UNET
+    assert reports.get(timeout=TIMEOUT_S) == UNET
     assert reports.empty()
 
 

@@ -17,9 +17,9 @@ from generation.messages import Failed, FailureReason, Finished, Generate, Grid,
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import Params, PromptPart
+from tests.support.timing import TIMEOUT_S
 
 GRID = Grid((), b"", "png", 0.0)
-TIMEOUT_S = 20.0
 MODEL_NAMES = ("A", "B", "C", "D")
 REGISTRY = ModelRegistry(tuple(Model(name=name, ref=name) for name in MODEL_NAMES))
 

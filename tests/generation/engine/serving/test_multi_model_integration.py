@@ -24,6 +24,7 @@ from generation.models.catalogue import GIB, find_entry
 from generation.models.model import Model, describe_model
 from generation.models.registry import ModelRegistry
 from tests.support.engine_harness import make_params, make_request
+from tests.support.timing import TIMEOUT_S
 from tests.support.tiny_model import build_tiny_model
 
 MEMORY_BYTES = 2**40
@@ -73,7 +74,7 @@ class TwoModelHarness:
             return [event for event in self.events if isinstance(event, Finished | Failed) and event.job_id == job_id]
 
         with self._received:
-            assert self._received.wait_for(ends, 20)
+            assert self._received.wait_for(ends, TIMEOUT_S)
         return ends()[0]
 
     def unet(self, name):
