@@ -185,10 +185,12 @@ def main(added: Collection[str] = ()) -> None:
         catalogue.update(template)
         _write_po(path, catalogue)
         catalogue = read(path, language)  # a new plural text has as many forms as the language only once it is read
-        with catalogue_path(language, "mo").open("wb") as file:
-            write_mo(file, read(path, language))  # read back: a new plural text has too many forms in memory
         missing = [message for message in messages(catalogue).values() if not is_translated(message)]
         print(f"{language}: {len(messages(catalogue))} texts, {len(missing)} to translate")
+        for message in missing:
+            catalogue.delete(message.id)  # gettext would show the empty forms of a plural
+        with catalogue_path(language, "mo").open("wb") as file:
+            write_mo(file, catalogue)
         for message in missing:
             print(f"  {'fuzzy' if message.fuzzy else 'empty'}: {message.id!r}")
 

@@ -216,7 +216,7 @@ class ModelCache:
             self._emit(replace(loading, model=model.name))
 
         if loaded_model := self._offloaded.pop(model.name, None):
-            report(Loading("from RAM", 0, 1))
+            report(Loading(Text("from RAM"), 0, 1))
             self._ram_budget.remove(model.name)
             loaded_model.move(self._loader.device)
         else:

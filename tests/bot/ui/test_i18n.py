@@ -187,6 +187,8 @@ def test_an_update_keeps_translations_and_a_second_one_changes_nothing(tmp_path,
     assert len(first) == 5
     assert messages(read(source, "de"))["waiting"].string == "wartet"
     assert not any(map(is_translated, messages(read(catalogue_path("fr"), "fr")).values()))
+    with catalogue_path("fr", "mo").open("rb") as file:
+        assert not messages(read_mo(file))
     main()
     assert {path: path.read_bytes() for path in first} == first
 
