@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import pkgutil
 
 import discord
 import yarl
@@ -68,6 +69,14 @@ class Client(commands.AutoShardedBot):
             DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
         await self.tree.set_translator(CommandTranslator())
         await self.sync_commands()
+
+    async def load_extension(self, name: str, *, package: str | None = None) -> None:
+        """Set up an extension, whose module is imported once per process.
+
+        discord.py would execute it again, beside the copy that other cogs have imported; then a modal's route or a
+        module's state could belong to either of the two.
+        """
+        await pkgutil.resolve_name(name).setup(self)
 
     async def close(self) -> None:
         # Tasks end first, while they can still reach Discord. Cancelled jobs are resumed at the next start.

@@ -26,6 +26,7 @@ METRIC_REASONS = {
     "OutOfMemoryError": "OutOfMemory",
     "PolicyDenied": "Refused",
     "PromptError": "PromptFaults",
+    "ResultChannelGone": "RoomLost",
     "UserError": "Complaint",
     "WorkerCrashed": "WorkerDied",
 }

@@ -43,9 +43,14 @@ class ModalRouter:
         self._handlers: dict[str, ModalHandler] = {}
 
     def route(self, prefix: str) -> Callable[[ModalHandler], ModalHandler]:
-        """Register a handler: it gets the interaction, the custom_id after its first colon, and the values."""
+        """Register a handler: it gets the interaction, the custom_id after its first colon, and the values.
+
+        Raises ValueError for a prefix that has a handler already.
+        """
 
         def register(handler: ModalHandler) -> ModalHandler:
+            if prefix in self._handlers:
+                raise ValueError(f"two handlers for the modal {prefix!r}")
             self._handlers[prefix] = handler
             return handler
 

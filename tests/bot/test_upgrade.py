@@ -20,6 +20,7 @@ from db.connection import DATABASE_FILE
 from preview import FakeDiscord
 from preview.state.persistence import load_world
 from preview.state.world import walk_components
+from preview.validation.components import STRING_SELECT
 from tests.support.bot_harness import BotHarness, eventually, make_model
 
 RELEASED = Path(__file__).parents[1] / "released" / "2026-11"
@@ -145,3 +146,19 @@ async def test_an_old_report_can_be_handled(harness):
         report = old_message(harness, content="not nice")
         answer = await (await harness.person(harness.mod).press(report, custom_id="report:dismiss:1")).response()
         assert not is_error(answer)
+
+
+async def test_every_select_of_the_old_private_messages_gets_an_answer(harness):
+    harness.release_slow_jobs()
+    async with harness.bot():
+        await eventually(lambda: not harness.tasks)
+        chosen = 0
+        for message in [each for each in harness.server.messages(harness.channel) if each.ephemeral]:
+            person = harness.person(harness.server.world.users[message.visible_to])
+            selects = [part for part in walk_components(message.components) if part["type"] == STRING_SELECT]
+            for select in selects:
+                option = select["options"][-1]
+                used = await person.select(message, option["label"], custom_id=select["custom_id"])
+                assert not is_error(await used.response()), select["custom_id"]
+                chosen += 1
+        assert chosen > 3
