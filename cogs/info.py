@@ -13,7 +13,7 @@ from bot.policy.settings import RoleLimits
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
-from bot.ui.i18n import tr, trn
+from bot.ui.i18n import error_text, tr, trn
 from bot.ui.text import escape_markdown, truncate
 from db.search import LifetimeTotals
 from db.usage import UsageTotals
@@ -79,7 +79,7 @@ async def _cancel(interaction: Interaction, job_id: str) -> None:
         record, end_message = await jobs.cancel(job_id, interaction.user.id)
     except UserError as error:  # the job has ended meanwhile, so the list is refreshed
         text, view = await overview(services, interaction)
-        await interaction.response.edit_message(content=f"{text}\n-# {error}", view=view)
+        await interaction.response.edit_message(content=f"{text}\n-# {error_text(error)}", view=view)
         return
     text, view = await overview(services, interaction)
     await interaction.response.edit_message(content=text, view=view)

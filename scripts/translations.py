@@ -32,13 +32,19 @@ from cogs import batch, prompt_modal, settings
 from cogs import help as help_pages
 from cogs.config import commands, panel_fields, reports, stats, stats_chart, word_rules
 from cogs.image_buttons import region
+from generation.models.capabilities import Capability
 from generation.prompt.parameters import PARAMETERS
 from scripts.commands_doc import offline_client
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = LOCALES / f"{DOMAIN}.pot"
-SOURCES = ("bot", "cogs")
-KEYWORDS = {"tr": None, "trn": (1, 2)}  # the positions of the texts among the arguments; None: the first
+SOURCES = ("bot", "cogs", "generation")
+KEYWORDS = {
+    "tr": None,
+    "trn": (1, 2),
+    "Text": None,
+    "plural": (1, 2),
+}  # the positions of the texts among the arguments; None: the first
 # Texts that `tr` gets from a table, by the file of the table.
 TABLES: dict[str, tuple[Mapping[Any, str], ...]] = {
     "bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS),
@@ -59,6 +65,7 @@ TABLES: dict[str, tuple[Mapping[Any, str], ...]] = {
     "cogs/config/stats.py": (stats.PERIOD_TITLES,),
     "cogs/config/stats_chart.py": (stats_chart.ACTION_LABELS,),
     "cogs/config/word_rules.py": (word_rules.RULE_LABELS,),
+    "generation/models/capabilities.py": ({each.name: each.value for each in Capability},),
 }
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 NO_DESCRIPTION = "…"  # discord.py's description of an option that has none
@@ -99,7 +106,7 @@ async def _record_command_texts() -> dict[str, list[str]]:
 
 
 def extract() -> Catalog:
-    """Return a template with every text that the code passes to `tr` or `trn`, and those of the commands."""
+    """Return a template with every text passed to `tr`, `trn`, `Text` or `Text.plural`, and those of the commands."""
     template = _new_catalogue("# Written by `python -m scripts.translations`.")
     for top in SOURCES:
         calls = extract_from_dir(ROOT / top, [("**.py", "scripts.translations:extract_calls")], keywords=KEYWORDS)
@@ -178,10 +185,12 @@ def main(added: Collection[str] = ()) -> None:
         catalogue.update(template)
         _write_po(path, catalogue)
         catalogue = read(path, language)  # a new plural text has as many forms as the language only once it is read
-        with catalogue_path(language, "mo").open("wb") as file:
-            write_mo(file, read(path, language))  # read back: a new plural text has too many forms in memory
         missing = [message for message in messages(catalogue).values() if not is_translated(message)]
         print(f"{language}: {len(messages(catalogue))} texts, {len(missing)} to translate")
+        for message in missing:
+            catalogue.delete(message.id)  # gettext would show the empty forms of a plural
+        with catalogue_path(language, "mo").open("wb") as file:
+            write_mo(file, catalogue)
         for message in missing:
             print(f"  {'fuzzy' if message.fuzzy else 'empty'}: {message.id!r}")
 

@@ -9,7 +9,7 @@ import discord
 
 from bot.discord_calls import TRANSPORT_ERRORS
 from bot.images.link_fetcher import LinkFetcher
-from bot.ui.i18n import tr
+from bot.ui.i18n import error_text, tr
 from bot.ui.text import escape_markdown, truncate
 from db.image_files import ImageStore
 from generation.errors import UserError
@@ -54,7 +54,7 @@ class UploadImporter:
             async with self._semaphore:
                 png = await asyncio.to_thread(sanitize.sanitize_image, data)
         except UserError as error:
-            raise UserError(f"{escape_markdown(truncate(link, MAX_NAME_LENGTH))}\\: {error}") from None
+            raise UserError(f"{escape_markdown(truncate(link, MAX_NAME_LENGTH))}\\: {error_text(error)}") from None
         return await self._images.save_upload(png)
 
     async def import_attachments(self, images: Iterable[discord.Attachment]) -> list[Upload]:

@@ -13,7 +13,7 @@ import discord
 from discord import app_commands
 
 from bot.discord_calls import TRANSPORT_ERRORS
-from bot.ui.i18n import tr, use_interaction_locale
+from bot.ui.i18n import error_text, tr, use_interaction_locale
 from generation.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def user_message(error: BaseException) -> str:
     name = type(error).__name__
     error_counts[METRIC_REASONS.get(name, name)] += 1
     if isinstance(error, UserError):
-        return str(error)
+        return error_text(error)
     if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
         return tr("This command has changed since Discord showed it to you: please try it again in a minute.")
     error_id = secrets.token_hex(4)

@@ -9,6 +9,9 @@ from typing import Any
 
 import discord
 
+from generation.errors import UserError
+from generation.text import Text
+
 DOMAIN = "atelier"
 LOCALES = Path(__file__).with_name("locales")
 ENGLISH = "en"  # the language of the texts in the code
@@ -43,6 +46,21 @@ def trn(singular: str, plural: str, n: int, **values: object) -> str:
     `singular` and `plural` have the same placeholders, since a language may use one form for both.
     """
     return _catalogue().ngettext(singular, plural, n).format(n=n, **values)
+
+
+def render(text: str) -> str:
+    """Return a sentence in the current language if it is a Text, and any other text as it is."""
+    if not isinstance(text, Text):
+        return text
+    values = {name: render(value) if isinstance(value, Text) else value for name, value in text.values.items()}
+    if text.plural_template is not None:
+        return trn(text.template, text.plural_template, text.number, **values)
+    return tr(text.template, **values)
+
+
+def error_text(error: UserError) -> str:
+    """Return the text of an error in the current language."""
+    return error.translated(render)
 
 
 def _catalogue() -> gettext.NullTranslations:

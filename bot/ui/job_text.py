@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.ui.i18n import tr
+from bot.ui.i18n import render, tr
 from bot.ui.text import escape_markdown, jump_url, truncate
 from generation.job import Action, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
@@ -131,7 +131,11 @@ def _loading(state: WorkerState) -> str:
     if isinstance(state, Loading):
         model, number = _model_name(state.model), state.done + 1
         return tr(
-            "loading {model} ({number} of {of}: {part})", model=model, number=number, of=state.total, part=state.part
+            "loading {model} ({number} of {of}: {part})",
+            model=model,
+            number=number,
+            of=state.total,
+            part=render(state.part),
         )
     if isinstance(state, Broken):
         return tr("the model cannot be loaded at the moment")

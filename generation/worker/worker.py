@@ -29,6 +29,7 @@ from generation.messages import (
 )
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
+from generation.text import Text
 from generation.worker.engine_loader import LoadEngine, load_engine
 from generation.worker.process import EXIT_GRACE, GpuProcess, describe_exit
 
@@ -376,8 +377,10 @@ def _exception(failed: Failed) -> Exception:
 
 def _model_unavailable() -> UserError:
     return UserError(
-        "Nothing can be drawn at the moment: the model cannot be loaded. "
-        "The bot operator can find the reason in the log."
+        Text(
+            "Nothing can be drawn at the moment: the model cannot be loaded. "
+            "The bot operator can find the reason in the log."
+        )
     )
 
 

@@ -18,6 +18,7 @@ from generation.engine.networks.pipeline_loader import Pipeline
 from generation.engine.networks.weight_sharing import clone_sharing_weights
 from generation.errors import UserError
 from generation.models.textual_inversion import TextualInversion
+from generation.text import Text
 
 
 class ExtendedTokenizer:
@@ -80,7 +81,9 @@ def with_embeddings(pipeline: Pipeline, inversions: Iterable[TextualInversion]) 
         try:
             vectors = _load_vectors(inversion)
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError):
-            token_ids[inversion.name.casefold()] = UserError(f"The file of <{inversion.name}> is missing or damaged.")
+            token_ids[inversion.name.casefold()] = UserError(
+                Text("The file of <{embedding}> is missing or damaged.", embedding=inversion.name)
+            )
             continue
         for table, extra in zip(tables, vectors, strict=True):
             table.append(extra)

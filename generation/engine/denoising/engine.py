@@ -34,11 +34,12 @@ from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Event, Failed, FailureReason, Generate, Progress
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.models.model import Model
+from generation.text import Text
 
 # Rows at the model's native size in one UNet call. On a CPU each further row costs as much, so batching adds delay.
 MAX_ROWS = {"cpu": 8, "mps": 8, "cuda": 32}
 INPUT_WAIT_S = 0.02  # seconds that a step without running jobs waits for inputs to be read or upscaled
-OVERFLOW_MESSAGE = "The result overflowed this device's precision. Another seed or a lower `--cfg` may help."
+OVERFLOW_MESSAGE = Text("The result overflowed this device's precision. Another seed or a lower `--cfg` may help.")
 
 
 log = logging.getLogger(__name__)
@@ -252,7 +253,7 @@ class DenoisingEngine:
             self._fail(
                 job,
                 FailureReason.USER_ERROR,
-                f"This model does not support the sampler {job.request.params.sampler}.",
+                Text("This model does not support the sampler {sampler}.", sampler=job.request.params.sampler),
             )
         except RuntimeError as error:
             if not is_out_of_memory(error):

@@ -23,6 +23,7 @@ from generation.models.model import Model
 from generation.params import LoraWeight, Params
 from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass, steps_before_stop
 from generation.planning.tiling import window_size
+from generation.text import Text
 
 
 class Rows(NamedTuple):
@@ -237,7 +238,14 @@ def encode_source(source: SourceImage, vae: Vae, unet_lock: threading.Lock) -> E
 
 def _check_size(width: int, height: int, vae: Vae) -> None:
     if width % vae.scale or height % vae.scale:
-        raise UserError(f"{width}×{height} cannot be drawn: width and height must be multiples of {vae.scale}.")
+        raise UserError(
+            Text(
+                "{width}×{height} cannot be drawn: width and height must be multiples of {multiple}.",
+                width=width,
+                height=height,
+                multiple=vae.scale,
+            )
+        )
 
 
 def prepare_job(

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import torch
 
+from generation.text import Text
+
 DEVICE_MEMORY_FRACTION = 0.85  # of the memory that is free at start; the rest is for running jobs
 OOM_ERROR_TEXTS = ("not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
-OOM_MESSAGE = "There is not enough memory to draw this. Try a smaller size."
+OOM_MESSAGE = Text("There is not enough memory to draw this. Try a smaller size.")
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

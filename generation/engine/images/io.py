@@ -17,6 +17,7 @@ from generation.engine.images.upscaler import Upscaler
 from generation.errors import UserError
 from generation.messages import Generate
 from generation.params import Frame
+from generation.text import Text
 
 MIN_UPSCALER_FACTOR = 1.5  # times; below that, interpolation shows as much detail
 CHANGE_MAP_DIVISOR = 3  # of the native side: the distance from the kept part at which the change map reaches 1
@@ -82,7 +83,7 @@ def _outpaint_source(image: Image.Image, frame: Frame, size: tuple[int, int], ma
     around.paste(0, (*place, frame.left + frame.width, frame.top + frame.height))
     inpaint_mask = _mask_tensor(around if mask is None else ImageChops.lighter(around, mask))
     if not inpaint_mask.any():
-        raise UserError("The mask is all black, so nothing would change. Paint the part to redraw white.")
+        raise UserError(Text("The mask is all black, so nothing would change. Paint the part to redraw white."))
     return SourceImage(fill_smooth(to_pixels(canvas), 1 - inpaint_mask), inpaint_mask, is_prefilled=True)
 
 
@@ -135,7 +136,7 @@ def _decode(data: bytes) -> Image.Image:
             upright = ImageOps.exif_transpose(image)
             return _flatten_alpha(upright) if upright.has_transparency_data else upright.convert("RGB")
     except Exception as error:  # Pillow's decoders raise errors of all kinds for broken files
-        raise UserError("The source picture cannot be read: is it a PNG, JPEG or WebP file?") from error
+        raise UserError(Text("The source picture cannot be read: is it a PNG, JPEG or WebP file?")) from error
 
 
 def _flatten_alpha(image: Image.Image) -> Image.Image:

@@ -19,6 +19,7 @@ from generation.engine.networks.weight_sharing import clone_sharing_weights
 from generation.errors import UserError
 from generation.models.lora import NETWORKS, Lora, LoraTensor, metadata_alphas, parse_key
 from generation.models.safetensors_header import read_header
+from generation.text import Text
 
 
 class LoraDelta(NamedTuple):
@@ -81,7 +82,11 @@ def _read_deltas(lora: Lora, weight: float, pipeline: Pipeline) -> Iterator[tupl
             delta = _build_delta(part, parts, metadata_alpha(part), weight)
             yield part.network, path, _match_layer_shape(delta, getattr(pipeline, part.network).get_submodule(path))
         except (KeyError, ValueError, RuntimeError) as error:
-            text = f"The LoRA {lora.name} does not fit {pipeline.model.name}: it was made for another kind of model."
+            text = Text(
+                "The LoRA {lora} does not fit {model}: it was made for another kind of model.",
+                lora=lora.name,
+                model=pipeline.model.name,
+            )
             raise UserError(text) from error
 
 
@@ -89,7 +94,7 @@ def _load_tensors(lora: Lora) -> tuple[dict[LoraTensor, Tensor], Callable[[LoraT
     try:
         metadata, tensors = read_header(lora.path).metadata, load_file(lora.path)
     except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"The file of the LoRA {lora.name} is missing or damaged.") from error
+        raise UserError(Text("The file of the LoRA {lora} is missing or damaged.", lora=lora.name)) from error
     parts = {part: tensor.float() for key, tensor in tensors.items() if (part := parse_key(key))}
     return parts, metadata_alphas(metadata)
 

@@ -14,6 +14,7 @@ from generation.errors import UserError
 from generation.models.samplers import SAMPLERS
 from generation.params import Params
 from generation.planning.compute_cost import effective_steps
+from generation.text import Text
 
 
 def create_scheduler(params: Params, model_scheduler: Any) -> Any:
@@ -26,9 +27,23 @@ def create_scheduler(params: Params, model_scheduler: Any) -> Any:
         # On the CPU even if the latents are not: a timestep on the GPU would make every step wait for it.
         scheduler.set_timesteps(params.num_inference_steps, device="cpu")
     except ValueError as error:
-        name = f"sampler {params.sampler}" if params.sampler else "model's own sampler"
-        raise UserError(f"The {name} does not support {params.num_inference_steps} steps.") from error
+        raise UserError(_unsupported_steps(params.sampler, params.num_inference_steps)) from error
     return scheduler
+
+
+def _unsupported_steps(sampler: str | None, steps: int) -> Text:
+    if sampler is None:
+        return Text.plural(
+            "The model's own sampler does not support {n} step.",
+            "The model's own sampler does not support {n} steps.",
+            steps,
+        )
+    return Text.plural(
+        "The sampler {sampler} does not support {n} step.",
+        "The sampler {sampler} does not support {n} steps.",
+        steps,
+        sampler=sampler,
+    )
 
 
 def scheduler_by_name(name: str | None, model_scheduler: Any) -> Any:
@@ -37,7 +52,9 @@ def scheduler_by_name(name: str | None, model_scheduler: Any) -> Any:
         return type(model_scheduler).from_config(model_scheduler.config)
     sampler = SAMPLERS.get(name)
     if sampler is None:
-        raise UserError(f"There is no sampler {name}. Available: {', '.join(SAMPLERS)}.")
+        raise UserError(
+            Text("There is no sampler {sampler}. Available: {names}.", sampler=name, names=", ".join(SAMPLERS))
+        )
     return getattr(diffusers, sampler.scheduler).from_config(model_scheduler.config, **sampler.overrides)
 
 

@@ -26,6 +26,7 @@ from generation.errors import UserError
 from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Event, Failed, FailureReason, Finished, Generate, Progress
 from generation.models.model import Model
+from generation.text import Text
 
 STEP_WAIT_S = 0.005  # seconds that a step waits for the pipeline's thread; other models need their steps as well
 MAX_BATCH_SIZE = 4  # a grid
@@ -201,7 +202,14 @@ class _PipelineRunner:
     def _check_size(self, request: Generate) -> None:
         width, height, multiple = request.params.width, request.params.height, self._model.size_multiple
         if width % multiple or height % multiple:
-            raise UserError(f"{width}×{height} cannot be drawn: width and height must be multiples of {multiple}.")
+            raise UserError(
+                Text(
+                    "{width}×{height} cannot be drawn: width and height must be multiples of {multiple}.",
+                    width=width,
+                    height=height,
+                    multiple=multiple,
+                )
+            )
 
     def _generate_batch(self, source: SourceImage | None) -> list[Image.Image]:
         """Generate the next tiles, as many together as memory allows."""

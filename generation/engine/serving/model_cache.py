@@ -21,6 +21,7 @@ from generation.engine.serving.model_loader import LoadedModel, ModelLoader
 from generation.errors import UserError
 from generation.messages import FailureReason, Loaded, Loading, Unloaded
 from generation.models.model import Model
+from generation.text import Text
 
 RAM = torch.device("cpu")
 EXPECTED_LOAD_ERRORS = (UserError, OSError)  # about a model's files; logged without a traceback
@@ -175,14 +176,17 @@ class ModelCache:
         except Exception as error:
             if isinstance(error, RuntimeError) and is_out_of_memory(error):
                 log.warning("not enough memory to load %s", model.name)
-                text = f"There is not enough memory to load {model.name}."
+                text = Text("There is not enough memory to load {model}.", model=model.name)
                 return LoadFailure(model.name, FailureReason.OUT_OF_MEMORY, text)
             if isinstance(error, RuntimeError) and DEVICE_ERROR.search(str(error)):
                 raise
             log.warning(
                 "%s cannot be loaded: %s", model.name, error, exc_info=not isinstance(error, EXPECTED_LOAD_ERRORS)
             )
-            text = f"{model.name} cannot be loaded at the moment. The bot operator can find the reason in the log."
+            text = Text(
+                "{model} cannot be loaded at the moment. The bot operator can find the reason in the log.",
+                model=model.name,
+            )
             return LoadFailure(model.name, FailureReason.USER_ERROR, text)
 
     def _free_memory(self, evicted: list[tuple[str, CachedModel]]) -> None:
@@ -212,7 +216,7 @@ class ModelCache:
             self._emit(replace(loading, model=model.name))
 
         if loaded_model := self._offloaded.pop(model.name, None):
-            report(Loading("from RAM", 0, 1))
+            report(Loading(Text("from RAM"), 0, 1))
             self._ram_budget.remove(model.name)
             loaded_model.move(self._loader.device)
         else:
