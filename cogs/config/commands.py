@@ -291,7 +291,7 @@ class ConfigGroup(app_commands.Group):
             lambda now: replace(now, log_channel=channel.id if channel else None),
         )
 
-    @app_commands.command(description="Language of messages about jobs, rules and the queue; the rest is English")
+    @app_commands.command(description="Language of my messages in this server")
     @app_commands.describe(language="The server's Discord language is in its community settings")
     async def language(
         self, interaction: Interaction, language: Literal["same as the server's Discord language", "English", "Deutsch"]
