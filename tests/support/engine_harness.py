@@ -5,13 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from typing import Any
+from unittest.mock import patch
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from generation.engine.denoising import post_processor
 from generation.engine.denoising.engine import DenoisingEngine
 from generation.engine.denoising.post_processor import DenoisingResult
 from generation.engine.networks.pipeline_loader import Pipeline
+from generation.engine.networks.vae import Vae
+from generation.engine.output.previews import LatentPreviewer
 from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Event, Failed, Finished, Generate, Progress
 from generation.models.adapters import NO_ADAPTERS, Adapters
@@ -19,6 +24,14 @@ from generation.params import Params, PromptPart
 from tests.support.timing import TIMEOUT_S
 
 UPLOAD_LIMIT = 10_000_000
+_previewers: WeakKeyDictionary[Any, LatentPreviewer] = WeakKeyDictionary()
+
+
+def fit_previewer(vae: Vae) -> LatentPreviewer:
+    """Return what draws the previews of a VAE; to fit it takes longer than most tests, so that is done once."""
+    if vae._vae not in _previewers:
+        _previewers[vae._vae] = LatentPreviewer(vae)
+    return _previewers[vae._vae]
 
 
 class EngineHarness:
@@ -35,7 +48,8 @@ class EngineHarness:
         self.calls: list[int] = []
         self.pixels = 0
         self._received = threading.Condition()
-        self.engine = DenoisingEngine(pipeline, self._on_event, metadata_policy, adapters=adapters)
+        with patch.object(post_processor, "LatentPreviewer", fit_previewer):
+            self.engine = DenoisingEngine(pipeline, self._on_event, metadata_policy, adapters=adapters)
         self._hook = pipeline.unet.register_forward_pre_hook(lambda _, inputs: self._record_call(inputs[0]))
         self._record_latents()
 
