@@ -1,10 +1,11 @@
-"""The Discord client: who it is, what it may hear, which commands it offers."""
+"""The Discord client: intents, startup, and the registration of commands."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
+import pkgutil
 
 import discord
 import yarl
@@ -21,6 +22,7 @@ from bot.jobs.runner import JobRunner
 from bot.jobs.service import JobService
 from bot.jobs.tasks import TaskRegistry
 from bot.services import Services
+from bot.ui.command_translator import CommandTranslator
 from bot.ui.errors import on_tree_error
 from bot.ui.i18n import use_interaction_locale
 from bot.ui.modals import modals
@@ -28,14 +30,14 @@ from db.jobs import JobRecord
 
 log = logging.getLogger(__name__)
 
-# A picture bot needs no voice, so that its libraries are missing is no news.
+# discord.py warns about missing voice libraries, which this bot does not need.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
 INTENTS = discord.Intents(guilds=True, guild_reactions=True, dm_reactions=True)
 
 
 class Client(commands.AutoShardedBot):
-    """The bot as Discord sees it: commands, buttons and reactions, no privileged intents.
+    """The bot's connection to Discord: commands, buttons and reactions, without privileged intents.
 
     `unfinished_jobs` are resumed once connected. `tasks` outlives a client that lost its connection.
     """
@@ -46,7 +48,7 @@ class Client(commands.AutoShardedBot):
             help_command=None,
             intents=INTENTS,
             allowed_mentions=NO_MENTIONS,
-            # Where an install says nothing, Discord offers a command in servers only.
+            # Without these, Discord offers commands in servers only.
             allowed_installs=discord.app_commands.AppInstallationType(guild=True, user=True),
             allowed_contexts=discord.app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
         )
@@ -62,13 +64,22 @@ class Client(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         if self.services.config.discord_api_url != DISCORD_API_URL:
-            # After a session that cannot be resumed, discord.py goes to this address, whatever it was told before.
+            # discord.py connects to this address after a session that cannot be resumed, and ignores any other.
             _, gateway, _ = await self.http.get_bot_gateway()
             DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
+        await self.tree.set_translator(CommandTranslator())
         await self.sync_commands()
 
+    async def load_extension(self, name: str, *, package: str | None = None) -> None:
+        """Set up an extension, whose module is imported once per process.
+
+        discord.py would execute it again, beside the copy that other cogs have imported; then a modal's route or a
+        module's state could belong to either of the two.
+        """
+        await pkgutil.resolve_name(name).setup(self)
+
     async def close(self) -> None:
-        # Work goes first, while it can still reach Discord: what fails is given up, what is stopped goes on later.
+        # Tasks end first, while they can still reach Discord. Cancelled jobs are resumed at the next start.
         await self.tasks.cancel_all()
         await super().close()
 
@@ -82,8 +93,10 @@ class Client(commands.AutoShardedBot):
         log.info("connected as %s", self.user)
 
     async def sync_commands(self) -> None:
-        """Tell Discord which commands there are, if that has changed: it allows 200 such changes a day."""
-        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        """Send Discord the commands and their translations if they have changed: it allows 200 changes a day."""
+        translator = self.tree.translator
+        assert translator is not None, "set in setup_hook"
+        payload = [await command.get_translated_payload(self.tree, translator) for command in self.tree.get_commands()]
         text = json.dumps([self.application_id, self.services.config.discord_api_url, payload], sort_keys=True)
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
         known = {(command.type.value, command.name) for command in await self.tree.fetch_commands()}
@@ -92,13 +105,13 @@ class Client(commands.AutoShardedBot):
             return
         await self.tree.sync()
         await self.services.db.jobs.set_meta("commands", fingerprint)
-        log.info("told Discord of %d commands", len(payload))
+        log.info("sent Discord %d commands", len(payload))
 
 
 Interaction = discord.Interaction[Client]
 
 
 async def _set_locale(interaction: Interaction) -> bool:
-    """Set the locale of a command's channel before the command runs."""
+    """Set the locale before a command runs."""
     await use_interaction_locale(interaction)
     return True

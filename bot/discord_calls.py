@@ -1,4 +1,4 @@
-"""What every call to Discord needs: retries through outages, error classes, and mentions that ping nobody."""
+"""Helpers for calls to Discord: retries during outages, error classes, and mentions that ping nobody."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-RETRY_PAUSES = (1, 5, 30, 120)  # seconds, the last for ever; discord.py has by then tried five times itself
+RETRY_PAUSES = (1, 5, 30, 120)  # seconds; the last repeats forever; discord.py has already tried five times
 REQUEST_TOO_LARGE = 40005
 NO_MENTIONS = discord.AllowedMentions.none()
-TRANSPORT_ERRORS = (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSError)  # what a call may raise
+TRANSPORT_ERRORS = (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSError)  # raised by failed calls
 
 
 async def retry_until_available(call: Callable[[], Awaitable[T]]) -> T:
-    """Make a call until Discord and the line to it are up again: a finished picture is not given up for an outage."""
+    """Repeat a call until Discord can be reached again, so that an outage does not lose a finished image."""
     for pause in chain(RETRY_PAUSES, repeat(RETRY_PAUSES[-1])):
         try:
             return await call()
@@ -35,12 +35,12 @@ async def retry_until_available(call: Callable[[], Awaitable[T]]) -> T:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Tell whether Discord, or the line to it, is down or wants a pause: the same call may succeed later."""
+    """Return whether Discord is unreachable or rate-limits the bot, so that the same call may succeed later."""
     if isinstance(error, discord.HTTPException):
         return error.status == 429 or error.status >= 500
     return isinstance(error, TRANSPORT_ERRORS)
 
 
 def is_too_large(error: discord.HTTPException) -> bool:
-    """Tell whether Discord refused a file for its size."""
+    """Return whether Discord refused a file because of its size."""
     return error.status == 413 or error.code == REQUEST_TOO_LARGE

@@ -1,4 +1,4 @@
-"""Where everything that people do comes in, before any command, button, menu, form or reaction hears of it."""
+"""Hooks that run on gateway events before discord.py dispatches them to commands, components, modals or reactions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import discord
 
 from bot.policy.allowlist import denial_message
-from bot.ui.errors import respond_ephemeral
+from bot.ui.errors import report_errors, respond_ephemeral
 from generation import logs
 
 Json = dict[str, Any]
@@ -19,10 +19,10 @@ REACTION_EVENTS = ("MESSAGE_REACTION_ADD", "MESSAGE_REACTION_REMOVE")
 
 
 class GatewayHooks:
-    """Say for the log what each event is about, and let in only those of servers that may use the bot.
+    """Set the log context of each event, and drop events from servers that may not use the bot.
 
-    discord.py has no such place of its own: it begins a task for each event while it parses it, and all that such a
-    task logs is about what the event was about.
+    discord.py has no public hook for this. It starts a task for each event while it parses the event, so the task
+    inherits the log context that is set here.
     """
 
     def __init__(self, client: discord.Client, allowed: Collection[int]) -> None:
@@ -38,8 +38,8 @@ class GatewayHooks:
         def handle(data: Json) -> None:
             person = data["member"]["user"] if "member" in data else data["user"]
             with logs.log_context(interaction=data["id"], guild=data.get("guild_id"), person=person["id"]):
-                if text := self._denial_message(data):
-                    self._reject(data, text)
+                if self._denial_message(data):
+                    self._reject(data)
                 else:
                     parse(data)
 
@@ -57,10 +57,14 @@ class GatewayHooks:
         guild_id = data.get("guild_id")
         return denial_message(self._allowed, int(guild_id) if guild_id else None)
 
-    def _reject(self, data: Json, text: str) -> None:
+    def _reject(self, data: Json) -> None:
         interaction: discord.Interaction[Any] = discord.Interaction(data=data, state=self._state)  # type: ignore[arg-type]
-        if interaction.type is discord.InteractionType.autocomplete:  # which has no way to be told anything
+        if interaction.type is discord.InteractionType.autocomplete:  # its response cannot hold a message
             return
-        task = asyncio.create_task(respond_ephemeral(interaction, text))
+        task = asyncio.create_task(self._send_denial(interaction, data))
         self._reject_tasks.add(task)
         task.add_done_callback(self._reject_tasks.discard)
+
+    async def _send_denial(self, interaction: discord.Interaction[Any], data: Json) -> None:
+        async with report_errors(interaction):  # sets the locale, so the message is read only afterwards
+            await respond_ephemeral(interaction, self._denial_message(data) or "")

@@ -1,4 +1,4 @@
-"""The service container: settings, database, policy, images, queue and worker."""
+"""The service container: config, database, policy, images, queue and worker."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Images:
-    """Image files on disk, what brings uploads in, and what makes images smaller."""
+    """The image files on disk, the importer of uploads, and the resizer."""
 
     files: ImageStore
     uploads: UploadImporter
@@ -42,7 +42,7 @@ class Images:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What exists once, however many clients, commands and jobs there are."""
+    """The objects that all clients, commands and jobs share."""
 
     config: Config
     clock: Callable[[], float]
@@ -64,7 +64,7 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """Open the database and start the worker; close both at the end. Unfinished jobs stay in the store.
 
-    Raises UnusableDatabaseError when the database is damaged or too new, ConfigError like `make_worker`.
+    Raises UnusableDatabaseError if the database is damaged or too new, and ConfigError like `make_worker`.
     """
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(Database.open(config.data_dir / DATABASE_FILE, clock))
@@ -94,7 +94,7 @@ async def open_services(
 
 @asynccontextmanager
 async def background_task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Do `work` beside the block, and stop it at the block's end."""
+    """Run `work` in a task, and cancel it at the end of the block."""
     task = asyncio.create_task(work)
     try:
         yield
@@ -104,21 +104,21 @@ async def background_task(work: Coroutine[None, None, None]) -> AsyncIterator[No
 
 
 def load_registry(config: Config) -> ModelRegistry:
-    """Describe what the settings name to draw with; a LoRA or a learnt word that cannot be used is left out.
+    """Load the registry of the configured models and adapters; unusable LoRAs and embeddings are left out.
 
-    Raises FileNotFoundError when there is no such model or folder, Complaint when a model cannot be drawn with.
+    Raises FileNotFoundError if a model or folder does not exist, and UserError if a model cannot be used.
     """
-    additions, unusable = scan_adapters(config.loras, config.embeddings)
+    adapters, unusable = scan_adapters(config.loras, config.embeddings)
     for reason in unusable:
         log.warning("left out: %s", reason)
-    return ModelRegistry.from_refs(config.models, additions)
+    return ModelRegistry.from_refs(config.models, adapters)
 
 
 def make_worker(config: Config, registry: ModelRegistry | None = None) -> LocalWorker:
-    """Make the worker that the settings ask for, to draw with what they name or with a part of it.
+    """Build the configured worker, for `registry` or all configured models.
 
-    Raises what `repertoire_of` does, FileNotFoundError when there is no upscaler, Complaint when its file holds another
-    thing, ConfigError when the pictures cannot be signed as wanted.
+    Raises like `load_registry`. Also raises FileNotFoundError if the upscaler does not exist, UserError if its file is
+    not an upscaler, and ConfigError if images cannot be signed as configured.
     """
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(

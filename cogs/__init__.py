@@ -1,1 +1,1 @@
-"""One file a feature: a command, its buttons, its whole road."""
+"""One file for each feature: a command with its buttons."""

@@ -1,4 +1,4 @@
-"""What is offered to choose from: models, as far as they may draw where somebody is, and the LoRAs that suit one."""
+"""Autocompletion of models that a server allows and of LoRAs that fit a model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from discord import app_commands
 
 from bot.services import Services
+from bot.ui.i18n import tr
 from bot.ui.text import truncate
 from generation.errors import UserError
 from generation.models.catalogue import normalize_name
@@ -18,20 +19,20 @@ MAX_CHOICE_LENGTH = 100  # characters of its name and of its value
 
 
 async def available_models(services: Services, guild_id: int | None) -> list[Model]:
-    """Give the models that may draw in a server, the one that draws where nothing is said first."""
+    """Return the models that a server allows, the default one first."""
     settings = await services.policy.settings(guild_id)
     return [model for model in services.registry.models if settings.allows(model.name)]
 
 
 async def complete_model(services: Services, guild_id: int | None, typed: str) -> list[app_commands.Choice[str]]:
-    """Offer the models that may draw in a server and fit what somebody has typed so far."""
+    """Return choices of the models that a server allows and that match the typed text."""
     matches = {model.name for model in services.registry.match(typed)}
     names = [model.name for model in await available_models(services, guild_id)]
     return choices(name for name in names if name in matches or normalize_name(typed) in normalize_name(name))
 
 
 def complete_lora(services: Services, model: Model, typed: str) -> list[app_commands.Choice[str]]:
-    """Offer the LoRAs that suit `model` and fit what somebody has typed so far, after the last comma."""
+    """Return choices of the LoRAs that fit `model` and match the text typed after the last comma."""
     before, comma, last = typed.rpartition(",")
     name, colon, weight = last.strip().partition(":")
     loras = [
@@ -50,17 +51,21 @@ def complete_lora(services: Services, model: Model, typed: str) -> list[app_comm
 
 
 def choices(names: Iterable[str]) -> list[app_commands.Choice[str]]:
-    """Give names as an autocompletion offers them."""
+    """Return names as choices of an autocompletion."""
     labelled = [(truncate(name, MAX_CHOICE_LENGTH), name[:MAX_CHOICE_LENGTH]) for name in names]
     return [app_commands.Choice(name=name, value=value) for name, value in labelled[:MAX_CHOICES]]
 
 
 async def resolve_model(services: Services, guild_id: int | None, typed: str) -> Model:
-    """Give the model that somebody means; raises Complaint where there is none, or not one alone."""
+    """Return the model with a typed name; raise UserError unless exactly one matches."""
     matches = services.registry.match(typed)
     if len(matches) == 1:
         return matches[0]
     names = ", ".join(model.name for model in matches or await available_models(services, guild_id))
     if matches:
-        raise UserError(f"{quote(typed)} could be any of {names}: say more of the name.")
-    raise UserError(f"I know no model {quote(typed)}. There is {names or 'none that may draw here'}.")
+        raise UserError(
+            tr("{name} matches several models: {models}. Type more of the name.", name=quote(typed), models=names)
+        )
+    if not names:
+        raise UserError(tr("There is no model {name}, and no other is allowed here.", name=quote(typed)))
+    raise UserError(tr("There is no model {name}. Available: {models}.", name=quote(typed), models=names))

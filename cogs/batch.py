@@ -1,4 +1,4 @@
-"""Several jobs from one prompt: a question first, then all of them or none."""
+"""Several jobs from one prompt: all or none are submitted, after a confirmation."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bot.jobs.requests import infer_action
 from bot.policy.policy import JobRequest
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.errors import respond_ephemeral
+from bot.ui.i18n import tr
 from bot.ui.prompt_block import extract_prompt, format_prompt_block
 from bot.ui.text import escape_markdown, truncate
 from cogs.prompt_modal import TARGET_PATTERN, PromptTarget, edit_prompt_button, reject_prompt
@@ -26,20 +27,21 @@ MAX_SHOWN_LENGTH = 100  # characters of each
 async def confirm_batch(
     interaction: Interaction, target: PromptTarget, prompt: str, requests: list[PromptRequest]
 ) -> None:
-    """Ask privately whether all the jobs of a prompt are wanted."""
+    """Ask privately whether to submit all jobs of a prompt."""
     shown = [f"{number}. {_prompt_preview(each, interaction)}" for number, each in enumerate(requests[:MAX_SHOWN], 1)]
-    more = [f"-# … and {len(requests) - MAX_SHOWN} more"] if len(requests) > MAX_SHOWN else []
-    content, files = format_prompt_block("\n".join([f"This makes {len(requests)} jobs:", *shown, *more]), prompt)
+    more = [tr("-# … and {number} more", number=len(requests) - MAX_SHOWN)] if len(requests) > MAX_SHOWN else []
+    heading = tr("This makes {number} jobs:", number=len(requests))
+    content, files = format_prompt_block("\n".join([heading, *shown, *more]), prompt)
     view = persistent_view(
-        discord.ui.Button(label=CONFIRM_LABEL, custom_id=f"all:{target}", style=discord.ButtonStyle.primary),
-        edit_prompt_button(target, "Edit"),
-        discord.ui.Button(label="Cancel", custom_id="drop"),
+        discord.ui.Button(label=tr(CONFIRM_LABEL), custom_id=f"all:{target}", style=discord.ButtonStyle.primary),
+        edit_prompt_button(target, tr("Edit")),
+        discord.ui.Button(label=tr("Cancel"), custom_id="drop"),
     )
     await respond_ephemeral(interaction, content, files=files, view=view)
 
 
 class ConfirmBatchButton(PersistentItem, template=rf"all:{TARGET_PATTERN}"):
-    """Draw all: submits every job of the prompt that stands in the message."""
+    """Draw all: submits every job of the prompt in the message."""
 
     async def run(self, interaction: Interaction) -> None:
         assert interaction.message is not None
@@ -51,7 +53,7 @@ class ConfirmBatchButton(PersistentItem, template=rf"all:{TARGET_PATTERN}"):
 
 
 class DismissButton(PersistentItem, template="drop"):
-    """Cancel, below the question whether several jobs are wanted."""
+    """Cancel: deletes the confirmation."""
 
     async def run(self, interaction: Interaction) -> None:
         await interaction.response.defer()
@@ -70,7 +72,7 @@ async def _submit_all(interaction: Interaction, target: PromptTarget, prompt: st
         for params, request in zip(params_list, requests, strict=True)
     ]
     if not await submit_batch(client.jobs, interaction, job_requests, key=str(question_id)):
-        await respond_ephemeral(interaction, "You have confirmed this before.")
+        await respond_ephemeral(interaction, tr("You have confirmed this before."))
 
 
 def _job_request(
@@ -94,5 +96,5 @@ def _prompt_preview(request: PromptRequest, interaction: Interaction) -> str:
 
 
 async def setup(client: Client) -> None:
-    """Add the question's buttons; discord.py calls this."""
+    """Add the buttons of the confirmation; discord.py calls this."""
     client.add_dynamic_items(ConfirmBatchButton, DismissButton)

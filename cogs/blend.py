@@ -1,4 +1,4 @@
-"""/blend: four pictures that lie between those that somebody brings."""
+"""/blend: four images that mix two to five uploaded ones."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bot.jobs.destination import is_private
 from bot.jobs.prompt_defaults import load_prompt_defaults
 from bot.policy.context import context_from
 from bot.services import Services
+from bot.ui.i18n import tr
 from generation.errors import UserError
 from generation.job import Action
 from generation.models.capabilities import Capability
@@ -24,7 +25,7 @@ SHAPES = {"portrait": (2, 3), "square": (1, 1), "landscape": (3, 2)}
 
 
 class Blend(commands.Cog):
-    """Blend pictures without words."""
+    """Blend images without a text prompt."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -33,10 +34,10 @@ class Blend(commands.Cog):
     @app_commands.describe(
         image1="The first picture",
         image2="The second picture",
-        image3="Perhaps a third",
-        image4="Perhaps a fourth",
-        image5="Perhaps a fifth",
-        dimensions="The shape of the result; square unless you choose another",
+        image3="A third picture (optional)",
+        image4="A fourth picture (optional)",
+        image5="A fifth picture (optional)",
+        dimensions="The shape of the result (default: square)",
     )
     async def blend(
         self,
@@ -60,10 +61,10 @@ class Blend(commands.Cog):
 
 
 def _model_for_blend(model: Model, registry: ModelRegistry) -> Model:
-    """Give the model that draws otherwise where it can blend, else the first that can."""
+    """Return the default model if it can blend images, else the first model that can."""
     capable = registry.with_capability(Capability.BLEND)
     if not capable:
-        raise UserError(f"{model.name} cannot {Capability.BLEND}.")
+        raise UserError(tr("{model} cannot blend pictures.", model=model.name))
     return model if model in capable else capable[0]
 
 

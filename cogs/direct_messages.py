@@ -15,6 +15,7 @@ from bot.client import Client
 from bot.discord_calls import NO_MENTIONS, retry_until_available
 from bot.images.metadata import filename_stem
 from bot.services import Services
+from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, jump_url, truncate
 from db.jobs import JobRecord
 from generation.errors import UserError
@@ -82,7 +83,7 @@ async def send_images(client: Client, record: JobRecord, person_id: int) -> None
 
 
 async def image_messages(services: Services, record: JobRecord, limit: int) -> AsyncIterator[ImageMessage]:
-    """Yield each image of a job in at most `limit` bytes; raise UserError when they are gone."""
+    """Yield each image of a job in at most `limit` bytes; raise UserError if they are deleted."""
     for index in range(record.job.params.count):
         yield await _image_message(services, record, Tile(record.job.id, index), limit)
 
@@ -92,11 +93,10 @@ async def _image_message(services: Services, record: JobRecord, tile: Tile, limi
     try:
         image = await services.images.files.read(tile)
     except FileNotFoundError:
-        raise UserError("This picture is not kept any more.") from None
+        raise UserError(tr("This picture is no longer stored.")) from None
     image, suffix = await services.images.resizer.fit_to_limit(image, "png", limit, job)
     prompt = escape_markdown(truncate(format_prompt(job.params, services.registry), MAX_PROMPT_LENGTH))
-    number = f" · image #{tile.index + 1} of {job.params.count}" if job.params.count > 1 else ""
-    facts = f"-# Job `{job.id}`{number} · seed {job.params.seed_of(tile.index)}{_jump_link(record)}"
+    facts = "-# " + " · ".join([*_facts(job, tile.index), *_jump_link(record)])
     stem = filename_stem(services.config, job.params)
     return ImageMessage(
         f"**{prompt}**\n{facts}" if prompt else facts, image, f"{stem}_{tile}.{suffix}", record.sensitive
@@ -109,11 +109,18 @@ async def _send(channel: discord.DMChannel, message: ImageMessage) -> None:
     )
 
 
-def _jump_link(record: JobRecord) -> str:
+def _facts(job: Job, index: int) -> list[str]:
+    number = (
+        [tr("image #{number} of {count}", number=index + 1, count=job.params.count)] if job.params.count > 1 else []
+    )
+    return [tr("Job `{job_id}`", job_id=job.id), *number, tr("seed {seed}", seed=job.params.seed_of(index))]
+
+
+def _jump_link(record: JobRecord) -> list[str]:
     destination = record.job.destination
     if record.result_message_id is None or destination.guild_id is None or not destination.by_channel:
-        return ""
-    return f" · {jump_url(destination.guild_id, destination.result_channel_id, record.result_message_id)}"
+        return []
+    return [jump_url(destination.guild_id, destination.result_channel_id, record.result_message_id)]
 
 
 async def setup(client: Client) -> None:

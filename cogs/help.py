@@ -1,4 +1,4 @@
-"""/help: short pages, by what somebody wants to do."""
+"""/help: short pages, one for each task."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from discord.ext import commands
 
 from bot.client import Client, Interaction
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
+from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
 from generation.models.adapters import is_compatible, target_family
 from generation.models.lora import Lora
@@ -25,7 +26,7 @@ ADVANCED_PARAMETERS = ("weird", "stop", "steps", "cfg", "sampler", "negative", "
 
 
 class Help(commands.Cog):
-    """Explain the studio."""
+    """Explain the bot to its users."""
 
     def __init__(self, client: Client) -> None:
         self.services = client.services
@@ -49,90 +50,126 @@ class HelpSelect(PersistentItem, template="help:page"):
 
 def help_view(page: str) -> discord.ui.View:
     """Return the select that turns the pages."""
-    options = [discord.SelectOption(label=name, default=name == page) for name in PAGES]
+    options = [discord.SelectOption(label=tr(name), value=name, default=name == page) for name in PAGES]
     return persistent_view(discord.ui.Select(custom_id="help:page", options=options))
 
 
 def _start(registry: ModelRegistry) -> str:
     examples = registry.default.examples
-    example = examples[0] if examples else "a red fox in the snow, oil painting"
-    return (
-        "## Draw something\n"
-        f"Type `/imagine` and say what you want to see, such as\n> {escape_markdown(example)}\n"
-        "You get four pictures. Below them:\n"
-        "- **U1–U4** take one picture out, with more buttons\n"
-        "- **V1–V4** make four variations of one\n"
-        "- **🔄** draws all four again\n"
-        "Parameters stand at the end: `--ar 3:2` makes it wide, `--no people` keeps people out.\n"
-        "Begin with links to pictures, or attach one, to start from them; `/blend` mixes two to five.\n"
-        "`{red, blue} fox` makes one prompt of each choice. `fox:: snow::2` weighs parts of a prompt."
+    example = examples[0] if examples else "a red boat on the sea, watercolour"
+    return "\n".join(
+        [
+            tr("## Draw something"),
+            tr("Type `/imagine` and what you want to see, for example:"),
+            f"> {escape_markdown(example)}",
+            tr("You get four pictures. Below them:"),
+            tr("- **U1–U4** take one picture out of the grid, with more buttons"),
+            tr("- **V1–V4** make four variations of one"),
+            tr("- **🔄** draws all four again"),
+            tr("Parameters go at the end: `--ar 3:2` makes the picture wide, `--no people` keeps people out."),
+            tr("To draw from pictures, start with links to them or attach one; `/blend` mixes two to five."),
+            tr("`{red, blue} fox` makes one prompt of each choice. `fox:: snow::2` weights the parts of a prompt."),
+        ]
     )
 
 
 def _change(registry: ModelRegistry) -> str:
-    return (
-        "## Change a picture\n"
-        "Take one out with **U1–U4** first. Then:\n"
-        "- **Upscale** makes it larger: *Subtle* keeps the details, *Creative* invents new ones\n"
-        "- **Vary** makes four like it, near (*Subtle*) or far (*Strong*), or draws a part anew (*Region*)\n"
-        "- **Zoom Out**, **⬅️ ➡️ ⬆️ ⬇️** and **Make Square** draw what lies around it\n"
-        "- **Remix** lets you change the words\n"
-        "- **❤️** keeps it among your favourites, **Details** tells how to make it again, **Delete** removes it\n"
-        "Anybody may press; who presses owns the new picture.\n"
-        "In a message's menu (long press or right click → *Apps*): *Cancel job*, *DM results*, *Use as image prompt*, "
-        "*Remix this*, *Report*. React to your own result with ✉️ to get its pictures by direct message, with ❌ to "
-        "cancel or delete it."
+    return "\n".join(
+        [
+            tr("## Change a picture"),
+            tr("Take one out with **U1–U4** first. Then:"),
+            tr("- **Upscale** enlarges it: *Subtle* keeps the details, *Creative* invents new ones"),
+            tr("- **Vary** makes four like it, close to it (*Subtle*) or not (*Strong*), or redraws a part (*Region*)"),
+            tr("- **Zoom Out**, **⬅️ ➡️ ⬆️ ⬇️** and **Make Square** draw its surroundings"),
+            tr("- **Remix** lets you change the prompt"),
+            tr("- **❤️** adds it to your favourites"),
+            tr("- **Details** shows how to make it again"),
+            tr("- **Delete** removes it"),
+            tr("Anyone can press a button; the new picture belongs to the person who pressed it."),
+            tr(
+                "In a message's menu (long press or right click → *Apps*): *Cancel job*, *DM results*, "
+                "*Use as image prompt*, *Remix this*, *Report*."
+            ),
+            tr(
+                "React to your own result with ✉️ to get its pictures by direct message, or with ❌ to cancel or "
+                "delete it."
+            ),
+        ]
     )
 
 
-def _parameters(title: str, is_included: Callable[[str], bool], footer: str) -> Callable[[ModelRegistry], str]:
-    lines = [
-        f"- `--{parameter.name}{f' {parameter.example}' if parameter.example else ''}` {parameter.help}"
+def _parameters(registry: ModelRegistry) -> str:
+    lines = _parameter_lines(lambda name: name not in JOB_PARAMETERS + ADVANCED_PARAMETERS)
+    return "\n".join([tr("## Parameters"), *lines, tr("More of them: the next two pages.")])
+
+
+def _job_parameters(registry: ModelRegistry) -> str:
+    lines = _parameter_lines(lambda name: name in JOB_PARAMETERS)
+    return "\n".join([tr("## For one job"), *lines, tr("Without them, your `/settings` apply.")])
+
+
+def _advanced_parameters(registry: ModelRegistry) -> str:
+    lines = _parameter_lines(lambda name: name in ADVANCED_PARAMETERS)
+    return "\n".join([tr("## For those who know diffusion"), *lines, tr("The defaults are those of the model.")])
+
+
+def _parameter_lines(is_included: Callable[[str], bool]) -> list[str]:
+    return [
+        f"- `--{parameter.name}{f' {parameter.example}' if parameter.example else ''}` {tr(parameter.help)}"
         for parameter in PARAMETERS
         if is_included(parameter.name)
     ]
-    text = "\n".join([f"## {title}", *lines, footer])
-    return lambda here: text
 
 
 def _settings(registry: ModelRegistry) -> str:
-    return (
-        "## What holds for all your prompts\n"
-        "- `/settings` shows everything in one place: model, style, speed, who sees your pictures, remix\n"
-        f"{_models(registry)}"
-        "- `/prefer suffix` adds parameters to every prompt\n"
-        "- `/prefer option set` gives text and parameters a name: `--mine` in a prompt then stands for them "
-        f"(up to {MAX_OPTIONS})\n"
-        "- `/prefer remix`, `variability`, `auto_dm` switch one thing on or off\n"
-        "- `/fast`, `/relax`, `/turbo` say how urgent your jobs are. Relaxed ones wait for the others, though never "
-        "for ever\n"
-        "What a prompt says itself comes first, then your settings, then the server's, then the model's."
+    return "\n".join(
+        [
+            tr("## Your defaults"),
+            tr("- `/settings` shows them all in one place: model, style, speed, visibility, remix"),
+            *_model_lines(registry),
+            tr("- `/prefer suffix` adds parameters to every prompt"),
+            tr(
+                "- `/prefer option set` gives text and parameters a name: `--mine` in a prompt then stands for them "
+                "(up to {most})",
+                most=MAX_OPTIONS,
+            ),
+            tr("- `/prefer remix`, `variability` and `auto_dm` turn one setting on or off"),
+            tr(
+                "- `/fast`, `/relax` and `/turbo` set how urgent your jobs are. Relaxed jobs wait for the others, but "
+                "never for ever"
+            ),
+            tr("A prompt's own parameters come first, then your settings, the server's and the model's."),
+        ]
     )
 
 
-def _models(registry: ModelRegistry) -> str:
-    """Name the models, where there is a choice."""
+def _model_lines(registry: ModelRegistry) -> list[str]:
+    """Return the line that lists the models, if there is a choice."""
     if len(registry.models) == 1:
-        return ""
+        return []
     names = ", ".join(
         escape_markdown(truncate(model.name, MAX_NAME_LENGTH)) for model in registry.models[:MAX_MODELS_SHOWN]
     )
-    more = f" and {len(registry.models) - MAX_MODELS_SHOWN} more" if len(registry.models) > MAX_MODELS_SHOWN else ""
-    return f"- `/prefer model`, or `--model` for one prompt, chooses which model draws: {names}{more}\n"
+    names = _with_more(names, len(registry.models) - MAX_MODELS_SHOWN)
+    return [tr("- `/prefer model`, or `--model` for one prompt, chooses the model: {names}", names=names)]
+
+
+def _with_more(names: str, hidden: int) -> str:
+    return tr("{named} and {number} more", named=names, number=hidden) if hidden > 0 else names
 
 
 def _adapters(registry: ModelRegistry) -> str:
     loras = [lora for lora in registry.adapters.loras if _is_compatible(lora, registry)]
-    embeddings = [word for word in registry.adapters.embeddings if _is_compatible(word, registry)]
+    embeddings = [embedding for embedding in registry.adapters.embeddings if _is_compatible(embedding, registry)]
+    hidden = len(loras) - MAX_LORAS_SHOWN
     return "\n".join(
         [
-            "## LoRAs and learnt words",
-            "A LoRA changes how a model draws: `--lora ink:0.8` in a prompt, or the option `lora` of `/imagine`, which "
-            "shows them all, draws with the one called ink, at that weight. Some want to be brought out by their own "
-            "words, which stand beside them here.",
+            tr("## LoRAs and embeddings"),
+            tr("A LoRA changes how a model draws. `--lora ink:0.8` in a prompt applies the LoRA `ink` at weight 0.8."),
+            tr("The option `lora` of `/imagine` lists all LoRAs. Some need their trigger words, which are shown here."),
             *(_lora_line(lora) for lora in loras[:MAX_LORAS_SHOWN]),
-            *([f"- … and {len(loras) - MAX_LORAS_SHOWN} more"] if len(loras) > MAX_LORAS_SHOWN else []),
-            *([] if loras else ["There are none here."]),
+            *([tr("- … and {number} more", number=hidden)] if hidden > 0 else []),
+            *([] if loras else [tr("No LoRAs are installed here.")]),
             *_embedding_lines(embeddings),
         ]
     )
@@ -150,51 +187,50 @@ def _lora_line(lora: Lora) -> str:
 def _embedding_lines(embeddings: Sequence[TextualInversion]) -> list[str]:
     if not embeddings:
         return []
-    names = ", ".join(f"`<{truncate(word.name, MAX_NAME_LENGTH)}>`" for word in embeddings[:MAX_EMBEDDINGS_SHOWN])
-    more = f" and {len(embeddings) - MAX_EMBEDDINGS_SHOWN} more" if len(embeddings) > MAX_EMBEDDINGS_SHOWN else ""
-    return [f"A learnt word stands among the others, in its brackets: {names}{more}"]
+    names = ", ".join(f"`<{truncate(each.name, MAX_NAME_LENGTH)}>`" for each in embeddings[:MAX_EMBEDDINGS_SHOWN])
+    names = _with_more(names, len(embeddings) - MAX_EMBEDDINGS_SHOWN)
+    return [tr("Write an embedding in the prompt text, with its brackets: {names}", names=names)]
 
 
 def _search(registry: ModelRegistry) -> str:
-    return (
-        "## Find a picture again\n"
-        "- `/show` offers your earlier results as you type words of the prompt, and posts one again with its buttons. "
-        "It also takes a job's id\n"
-        "- `/favourites` does so for what you marked with ❤️\n"
-        "- `/info` lists your jobs in the queue, with a way to cancel each; `/queue` shows everybody's\n"
-        "- **Details** below a picture tells its seed, its id, its parameters and what it was made from\n"
-        "Every file carries its prompt and seed, too."
+    return "\n".join(
+        [
+            tr("## Find a picture again"),
+            tr("- `/show` posts an earlier result again with its buttons. Type words of its prompt, or the job's id"),
+            tr("- `/favourites` does the same for pictures that you marked with ❤️"),
+            tr("- `/info` lists your queued jobs and lets you cancel them; `/queue` shows everyone's"),
+            tr("- **Details** below a picture shows its seed, id, parameters and the pictures that it was made from"),
+            tr("Every file contains its prompt and seed, too."),
+        ]
     )
 
 
 def _privacy(registry: ModelRegistry) -> str:
-    return (
-        "## Who sees what\n"
-        "In a channel, everybody there sees your prompts and pictures, and may press the buttons.\n"
-        "`/stealth` changes that: my answers are private, nobody else can `/show` the pictures, and nothing made from "
-        "them names them. `--stealth` does it for one prompt, `/public` and `--public` the opposite. Discord lets me "
-        "answer privately for 15 minutes; what takes longer comes as a direct message.\n"
-        "In direct messages with me, only you see anything.\n"
-        "**Delete** below a picture removes message and files for good. `/privacy` shows what is kept about you, gives "
-        "you all of it, or deletes it. Who runs this studio can see what is kept here."
+    return "\n".join(
+        [
+            tr("## Who sees what"),
+            tr("In a channel, everyone there sees your prompts and pictures, and can press the buttons."),
+            tr(
+                "`/stealth` changes that: I answer privately, nobody else can `/show` the pictures, and pictures made "
+                "from them do not name them."
+            ),
+            tr("`--stealth` does this for one prompt; `/public` and `--public` do the opposite."),
+            tr("Discord lets me answer privately for 15 minutes. Later results come by direct message."),
+            tr("In direct messages with me, only you see anything."),
+            tr("**Delete** below a picture permanently deletes the message and the files."),
+            tr("`/privacy` shows what is stored about you, lets you download it, or deletes it."),
+            tr("The bot operator can see everything that is stored here."),
+        ]
     )
 
 
-PAGES: dict[str, Callable[[ModelRegistry], str]] = {
+PAGES: dict[str, Callable[[ModelRegistry], str]] = {  # by title, which is also the select's value
     "Start": _start,
     "Change a picture": _change,
-    "Parameters": _parameters(
-        "Parameters", lambda name: name not in JOB_PARAMETERS + ADVANCED_PARAMETERS, "More of them: the next two pages."
-    ),
-    "Parameters for one job": _parameters(
-        "For one job", lambda name: name in JOB_PARAMETERS, "Without them, your `/settings` hold."
-    ),
-    "Parameters for experts": _parameters(
-        "For those who know diffusion",
-        lambda name: name in ADVANCED_PARAMETERS,
-        "Who leaves them out gets the model's own.",
-    ),
-    "LoRAs and learnt words": _adapters,
+    "Parameters": _parameters,
+    "Parameters for one job": _job_parameters,
+    "Parameters for experts": _advanced_parameters,
+    "LoRAs and embeddings": _adapters,
     "Settings": _settings,
     "Find a picture again": _search,
     "Privacy": _privacy,

@@ -1,4 +1,4 @@
-"""/imagine: four pictures from words, and perhaps from pictures."""
+"""/imagine: four images from a text prompt, and optionally from images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Image = discord.Attachment | Upload | None
 
 
 class Imagine(commands.Cog):
-    """Draw what somebody asks for in words."""
+    """Submit jobs from typed prompts."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -39,8 +39,8 @@ class Imagine(commands.Cog):
     @app_commands.describe(
         prompt="What to draw, then parameters such as --ar 3:2 --seed 7 --no clouds",
         image="A picture to start from",
-        model="Which model draws, as --model says in a prompt",
-        lora="A LoRA that changes the model, such as ink:0.8, as --lora says in a prompt",
+        model="The model to draw with, the same as --model in the prompt",
+        lora="A LoRA such as ink:0.8, the same as --lora in the prompt",
     )
     async def imagine(
         self,
@@ -69,13 +69,13 @@ class Imagine(commands.Cog):
 
 @modals.route(f"prompt:{Action.IMAGINE}")
 async def on_edited_prompt(interaction: Interaction, rest: str, values: ModalValues) -> None:
-    """Submit a prompt that was refused before, with the image that came with it."""
+    """Submit a prompt that was refused before, with its uploaded image."""
     target = PromptTarget.parse(rest)
     await submit_prompt(interaction, values.texts[PROMPT], Upload(target.payload) if target.payload else None)
 
 
 async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> None:
-    """Submit the job of a prompt, ask first where it makes several, or hand the prompt back with what is wrong."""
+    """Submit the job of a prompt; ask first if there are several, and return an invalid prompt with its errors."""
     client = interaction.client
     try:
         requests: list[PromptRequest] | UserError = await client.prompts.parse(
@@ -101,7 +101,7 @@ async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> 
 
 
 async def _defer_if_slow(interaction: Interaction, requests: list[PromptRequest] | UserError, image: Image) -> None:
-    """Defer the response where something has to be fetched."""
+    """Defer the response if an image has to be downloaded."""
     single = requests[0] if isinstance(requests, list) and len(requests) == 1 else None
     if not isinstance(image, discord.Attachment) and not (single and single.links):
         return

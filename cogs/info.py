@@ -1,4 +1,4 @@
-"""/info: how somebody's jobs are run, what they have had so far, and what waits, with a way to cancel each."""
+"""/info: a user's mode, totals and queued jobs, with a select that cancels one."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from bot.policy.settings import RoleLimits
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
-from bot.ui.text import escape_markdown, pluralize, truncate
+from bot.ui.i18n import error_text, tr, trn
+from bot.ui.text import escape_markdown, truncate
 from db.search import LifetimeTotals
 from db.usage import UsageTotals
 from generation.errors import UserError
 from generation.job import Job
 
 MAX_OPTIONS = 25  # of a select, by Discord's rules
-MAX_LINES = 10  # of jobs, so that all fits into a message also in German and where escaping doubles the prompts
+MAX_LINES = 10  # of jobs: they fit into a message in German too, even where escaping doubles the prompts
 MAX_LINE_LENGTH = 45  # characters of a prompt; escaping may double them
 
 
 class Info(commands.Cog):
-    """Tell people where they stand."""
+    """Show users their mode, totals and jobs."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
 
-    @app_commands.command(description="Your mode, what you have had drawn, and your jobs in the queue")
+    @app_commands.command(description="Your mode, totals and queued jobs")
     async def info(self, interaction: Interaction) -> None:
         text, view = await overview(self.services, interaction)
         await interaction.response.send_message(text, view=view, ephemeral=True)
@@ -46,15 +47,17 @@ class CancelSelect(PersistentItem, template="info:cancel"):
 def _cancel_select(jobs: list[Job]) -> discord.ui.Select[discord.ui.View]:
     options = [
         discord.SelectOption(
-            label=truncate(_plain_prompt(job), 100) or job.id, value=job.id, description=f"Job {job.id}"
+            label=truncate(_plain_prompt(job), 100) or job.id,
+            value=job.id,
+            description=tr("Job {job_id}", job_id=job.id),
         )
         for job in jobs[:MAX_OPTIONS]
     ]
-    return discord.ui.Select(custom_id="info:cancel", placeholder="Cancel a job …", options=options)
+    return discord.ui.Select(custom_id="info:cancel", placeholder=tr("Cancel a job …"), options=options)
 
 
 async def overview(services: Services, interaction: Interaction) -> tuple[str, discord.ui.View]:
-    """Give the text and the controls of a person's overview."""
+    """Return the text and the controls of a user's overview."""
     person_id, defaults = interaction.user.id, await load_prompt_defaults(services, interaction)
     running = [job for job in services.queue.running if job.requester.id == person_id]
     waiting = [job for job in services.queue.waiting if job.requester.id == person_id]
@@ -62,10 +65,10 @@ async def overview(services: Services, interaction: Interaction) -> tuple[str, d
         await services.db.search.lifetime(person_id),
         await services.policy.usage(context_from(interaction)),
     )
-    lines = [f"- {_job_label(job)}: being drawn" for job in running]
+    lines = [f"- {_job_label(job)}: {tr('being drawn')}" for job in running]
     lines += [f"- {_job_label(job)}: {_queue_position(services, job)}" for job in waiting]
-    more = [f"- … and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else []
-    queued = ["**Your jobs now**", *lines[:MAX_LINES], *more] if lines else ["You have no jobs in the queue."]
+    more = [tr("- … and {number} more", number=len(lines) - MAX_LINES)] if len(lines) > MAX_LINES else []
+    queued = [tr("**Your jobs now**"), *lines[:MAX_LINES], *more] if lines else [tr("You have no jobs in the queue.")]
     view = persistent_view(*([_cancel_select([*running, *waiting])] if lines else []))
     return "\n".join([*_profile_lines(defaults, lifetime), *_quota_lines(*usage), *queued]), view
 
@@ -74,9 +77,9 @@ async def _cancel(interaction: Interaction, job_id: str) -> None:
     jobs, services = interaction.client.jobs, interaction.client.services
     try:
         record, end_message = await jobs.cancel(job_id, interaction.user.id)
-    except UserError as error:  # it has ended meanwhile, so that the list is old news
+    except UserError as error:  # the job has ended meanwhile, so the list is refreshed
         text, view = await overview(services, interaction)
-        await interaction.response.edit_message(content=f"{text}\n-# {error}", view=view)
+        await interaction.response.edit_message(content=f"{text}\n-# {error_text(error)}", view=view)
         return
     text, view = await overview(services, interaction)
     await interaction.response.edit_message(content=text, view=view)
@@ -84,24 +87,34 @@ async def _cancel(interaction: Interaction, job_id: str) -> None:
 
 
 def _profile_lines(defaults: PromptDefaults, lifetime: LifetimeTotals) -> list[str]:
-    visibility = "stealth (only you see your pictures)" if defaults.preferences.private else "public"
+    visibility = tr("stealth (only you see your pictures)") if defaults.preferences.private else tr("public")
     model = escape_markdown(truncate(defaults.model.name, MAX_LINE_LENGTH))
     return [
-        "## You in the studio",
-        f"Mode: **{defaults.preferences.speed}** · Visibility: **{visibility}** · Model: **{model}**",
-        f"Drawn for you so far: {pluralize(lifetime.images, 'picture')} in {pluralize(lifetime.jobs, 'job')}, "
-        f"{_duration(lifetime.seconds)} of drawing",
+        tr("## Your overview"),
+        tr(
+            "Mode: **{speed}** · Visibility: **{visibility}** · Model: **{model}**",
+            speed=defaults.preferences.speed,
+            visibility=visibility,
+            model=model,
+        ),
+        tr(
+            "Drawn for you so far: {pictures} in {jobs}, {time} of drawing",
+            pictures=trn("{n:,} picture", "{n:,} pictures", lifetime.images),
+            jobs=trn("{n:,} job", "{n:,} jobs", lifetime.jobs),
+            time=_duration(lifetime.seconds),
+        ),
     ]
 
 
 def _quota_lines(usage: UsageTotals, limits: RoleLimits) -> list[str]:
-    """Say what is left where the server sets bounds."""
-    jobs_used = limits.jobs_a_day is not None and f"{usage.jobs:,} of {pluralize(limits.jobs_a_day, 'job')}"
-    time_used = limits.gpu_seconds_a_day is not None and (
-        f"{_duration(usage.seconds)} of {_duration(limits.gpu_seconds_a_day)} of drawing"
-    )
-    parts = [part for part in (jobs_used, time_used) if part]
-    return [f"Used here in the last 24 hours: {' · '.join(parts)}"] if parts else []
+    """Return the line about the daily limits, if the server sets any."""
+    parts = []
+    if limits.jobs_a_day is not None:
+        parts.append(trn("{used:,} of {n:,} job", "{used:,} of {n:,} jobs", limits.jobs_a_day, used=usage.jobs))
+    if limits.gpu_seconds_a_day is not None:
+        used, most = _duration(usage.seconds), _duration(limits.gpu_seconds_a_day)
+        parts.append(tr("{used} of {most} of drawing", used=used, most=most))
+    return [tr("Used here in the last 24 hours: {used}", used=" · ".join(parts))] if parts else []
 
 
 def _job_label(job: Job) -> str:
@@ -114,14 +127,16 @@ def _plain_prompt(job: Job) -> str:
 
 def _queue_position(services: Services, job: Job) -> str:
     position = services.queue.position(job.id)
-    return "waiting" if position is None else job_text.format_queue_position(position)
+    return tr("waiting") if position is None else job_text.format_queue_position(position)
 
 
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
     if minutes < 1:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:,.0f} h"
+        return tr("{seconds:.0f} s", seconds=seconds)
+    if minutes < 120:
+        return tr("{minutes} min", minutes=minutes)
+    return tr("{hours:,.0f} h", hours=minutes / 60)
 
 
 async def setup(client: Client) -> None:

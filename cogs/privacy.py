@@ -1,4 +1,4 @@
-"""/privacy: what is kept about a person, all of it as files, and all of it gone."""
+"""/privacy: show, export and delete the data that is stored about a user."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from bot.images import data_export
 from bot.images.data_export import ArchivePart
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.errors import report_errors
+from bot.ui.i18n import tr, trn
 from bot.ui.modals import ModalValues, PersistentModal, modals
-from bot.ui.text import pluralize
 from cogs.image_buttons.delete import delete_job
 from db.privacy import START_CURSOR, Cursor, DataSummary
 from db.retention import effective_days
@@ -27,15 +27,7 @@ from generation.params import Upload
 
 log = logging.getLogger(__name__)
 
-BATCH_SIZE = 50  # jobs that are erased together
-CANCEL_MESSAGE = "Cancelled: everything of yours is being deleted."
-CONSEQUENCES = (
-    "This deletes your pictures, prompts, settings, custom options and favourites, the pictures you brought, and the "
-    "messages with your results; jobs that wait are cancelled. It cannot be taken back.\n\n"
-    "What stays: what others made from your pictures, which is theirs; what moderators noted (blocks, their log); "
-    "reports you made, without your name; for a day how much you drew, since limits would be none otherwise; and "
-    "backups that whoever runs me made before."
-)
+BATCH_SIZE = 50  # jobs erased at a time
 
 
 class PrivacyCommand(commands.Cog):
@@ -45,7 +37,7 @@ class PrivacyCommand(commands.Cog):
         self.client = client
         self.services = client.services
 
-    @app_commands.command(description="What I keep about you: see it, get all of it, or delete it")
+    @app_commands.command(description="Your stored data: see it, download it, or delete it")
     async def privacy(self, interaction: Interaction) -> None:
         summary = await self.services.db.personal_data.summary(interaction.user.id)
         settings = await self.services.policy.settings(interaction.guild_id)
@@ -67,7 +59,7 @@ async def send_export(interaction: Interaction, number: int, after: Cursor) -> N
     """Answer privately with the next few archives of a user's images and prompts."""
     person_id = interaction.user.id
     if person_id in _exporting:
-        raise UserError("I am putting your files together already.")
+        raise UserError(tr("I am already preparing your files."))
     _exporting.add(person_id)
     try:
         await interaction.response.defer(ephemeral=True, thinking=True)
@@ -102,15 +94,33 @@ async def _send_parts(interaction: Interaction, number: int, after: Cursor, fold
 
 
 async def open_confirm_modal(interaction: Interaction) -> None:
-    """Ask whether everything should really be deleted."""
+    """Ask whether all data should really be deleted."""
     await interaction.response.send_modal(
-        PersistentModal("privacy", "Delete everything of yours?", discord.ui.TextDisplay(CONSEQUENCES))
+        PersistentModal("privacy", tr("Delete all your data?"), discord.ui.TextDisplay(_consequences()))
+    )
+
+
+def _consequences() -> str:
+    return "\n".join(
+        [
+            tr(
+                "This deletes your pictures, prompts, settings, custom options and favourites, the pictures you "
+                "uploaded, and the messages with your results."
+            ),
+            tr("Waiting jobs are cancelled. This cannot be undone.") + "\n",
+            tr("What stays:"),
+            tr("- pictures that others made from yours: they belong to them"),
+            tr("- what moderators recorded: blocks and their log"),
+            tr("- reports that you made, without your name"),
+            tr("- for one day, how much you drew, so that daily limits still apply"),
+            tr("- backups that the bot operator made before"),
+        ]
     )
 
 
 @modals.route("privacy")
 async def on_confirm(interaction: Interaction, _: str, __: ModalValues) -> None:
-    """Delete everything of a user, and say when that is done."""
+    """Delete all data of a user, and report when that is done."""
     client, person_id = interaction.client, interaction.user.id
     up_to = client.services.clock()
     await interaction.response.defer(ephemeral=True, thinking=True)
@@ -122,9 +132,10 @@ async def _erase_and_report(interaction: Interaction, person_id: int, up_to: flo
     async with report_errors(interaction):
         erased = await erase(interaction.client, person_id, up_to)
         try:
-            await interaction.edit_original_response(content=f"Everything of yours is deleted: {erased:,} jobs.")
+            text = trn("All your data is deleted: {n:,} job.", "All your data is deleted: {n:,} jobs.", erased)
+            await interaction.edit_original_response(content=text)
         except TRANSPORT_ERRORS:  # it took longer than Discord lets a response be edited
-            log.info("person %s could not be told", person_id, exc_info=True)
+            log.info("person %s could not be notified of the erasure", person_id, exc_info=True)
 
 
 async def erase(client: Client, person_id: int, up_to: float) -> int:
@@ -142,12 +153,12 @@ async def erase(client: Client, person_id: int, up_to: float) -> int:
 
 
 async def _cancel_unfinished(client: Client, person_id: int, up_to: float) -> None:
-    jobs = client.services.db.jobs
+    jobs, message = client.services.db.jobs, tr("Cancelled: all your data is being deleted.")
     for job_id in await client.services.db.personal_data.unfinished_jobs(person_id, up_to):
-        ended = await jobs.cancel(job_id, CANCEL_MESSAGE) or await jobs.mark_failed(job_id, CANCEL_MESSAGE)
+        ended = await jobs.cancel(job_id, message) or await jobs.mark_failed(job_id, message)
         if ended and (record := await jobs.get(job_id)):
             await client.tasks.cancel(job_id)
-            await client.jobs.runner.report_end(record.job, record.status_message_id, CANCEL_MESSAGE)
+            await client.jobs.runner.report_end(record.job, record.status_message_id, message)
 
 
 async def _erase_job(client: Client, job_id: str) -> None:
@@ -171,7 +182,7 @@ class PrivacyButton(
     PersistentItem,
     template=r"privacy:(?P<action>get|delete)(?::(?P<number>\d+):(?P<at>[\d.]+):(?P<job_id>[0-9a-f]{12}))?",
 ):
-    """Sends everything, starting at a cursor; or asks whether to delete everything."""
+    """Sends a user's data, starting at a cursor; or asks whether to delete it."""
 
     async def run(self, interaction: Interaction) -> None:
         match = self.match
@@ -184,35 +195,57 @@ class PrivacyButton(
 
 
 def summary_text(summary: DataSummary, days: int) -> str:
-    """Say what is kept about a person; `days` is how long, 0 for ever."""
-    if summary.jobs and summary.first_at and summary.last_at:
-        period = f"from <t:{int(summary.first_at)}:D> to <t:{int(summary.last_at)}:D>"
-        jobs = (
-            f"{pluralize(summary.jobs, 'job')}, {period}: what, where and when; pictures of {summary.drawn:,} of them"
-        )
-    else:
-        jobs = "no jobs"
+    """Return what is stored about a user; `days` is the retention period, 0 for unlimited."""
+    settings = tr("settings of your own") if summary.preferences else tr("no settings of your own")
+    favourites = trn("{n:,} favourite", "{n:,} favourites", summary.favourites)
+    options = trn("{n:,} custom option", "{n:,} custom options", summary.options)
+    reports = trn("{n:,} report that you made", "{n:,} reports that you made", summary.reports)
+    blocks = trn("{n:,} block by moderators", "{n:,} blocks by moderators", summary.blocks)
     lines = [
-        "## What I keep about you",
-        f"- {jobs}",
-        f"- {pluralize(summary.uploads, 'picture')} that you brought",
-        f"- {pluralize(summary.favourites, 'favourite')}, {pluralize(summary.options, 'custom option')}, "
-        f"{'settings of your own' if summary.preferences else 'no settings of your own'}",
-        f"- {pluralize(summary.reports, 'report')} that you made, {pluralize(summary.blocks, 'block')} by moderators",
-        f"-# Pictures and prompts from here are kept {f'for {days} days' if days else 'until somebody deletes them'}.",
+        tr("## What I store about you"),
+        _jobs_line(summary),
+        trn("- {n:,} picture that you uploaded", "- {n:,} pictures that you uploaded", summary.uploads),
+        f"- {favourites}, {options}, {settings}",
+        f"- {reports}, {blocks}",
+        _retention_line(days),
     ]
     return "\n".join(lines)
 
 
+def _jobs_line(summary: DataSummary) -> str:
+    if not (summary.jobs and summary.first_at and summary.last_at):
+        return tr("- no jobs")
+    return trn(
+        "- {n:,} job, from {start} to {end}: what, where and when; pictures of {drawn:,} of them",
+        "- {n:,} jobs, from {start} to {end}: what, where and when; pictures of {drawn:,} of them",
+        summary.jobs,
+        start=f"<t:{int(summary.first_at)}:D>",
+        end=f"<t:{int(summary.last_at)}:D>",
+        drawn=summary.drawn,
+    )
+
+
+def _retention_line(days: int) -> str:
+    if not days:
+        return tr("-# Pictures and prompts from here are kept until someone deletes them.")
+    return trn(
+        "-# Pictures and prompts from here are kept for {n} day.",
+        "-# Pictures and prompts from here are kept for {n} days.",
+        days,
+    )
+
+
 def _part_text(part: ArchivePart, number: int) -> str:
-    more = "" if part.next_cursor is None else " There is more."
-    return f"Part {number}: {pluralize(part.jobs, 'job')}, {pluralize(part.images, 'picture')}.{more}"
+    jobs = trn("{n:,} job", "{n:,} jobs", part.jobs)
+    images = trn("{n:,} picture", "{n:,} pictures", part.images)
+    text = tr("Part {number}: {jobs}, {images}.", number=number, jobs=jobs, images=images)
+    return text if part.next_cursor is None else f"{text} {tr('There is more.')}"
 
 
 def _view() -> discord.ui.View:
     return persistent_view(
-        discord.ui.Button(label="Get my data", style=discord.ButtonStyle.primary, custom_id="privacy:get"),
-        discord.ui.Button(label="Delete everything", style=discord.ButtonStyle.danger, custom_id="privacy:delete"),
+        discord.ui.Button(label=tr("Get my data"), style=discord.ButtonStyle.primary, custom_id="privacy:get"),
+        discord.ui.Button(label=tr("Delete everything"), style=discord.ButtonStyle.danger, custom_id="privacy:delete"),
     )
 
 
@@ -221,7 +254,7 @@ def _more_view(number: int, after: Cursor | None) -> discord.ui.View:
         return persistent_view()
     custom_id = f"privacy:get:{number}:{after.asked_at!r}:{after.job_id}"
     return persistent_view(
-        discord.ui.Button(label="Next files", style=discord.ButtonStyle.primary, custom_id=custom_id)
+        discord.ui.Button(label=tr("Next files"), style=discord.ButtonStyle.primary, custom_id=custom_id)
     )
 
 

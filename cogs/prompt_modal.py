@@ -1,4 +1,4 @@
-"""A typed prompt and what it is for: edited in a form, and given back whole when it is refused."""
+"""A prompt and its target: edited in a modal, and returned in full when it is refused."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import discord
 from bot.client import Client, Interaction
 from bot.ui.dynamic_items import PersistentItem, persistent_view
 from bot.ui.errors import UNKNOWN_INTERACTION, respond_ephemeral, user_message
+from bot.ui.i18n import tr
 from bot.ui.modals import MAX_TEXT_LENGTH, PersistentModal
 from bot.ui.prompt_block import extract_prompt, format_prompt_block
 from bot.ui.text import truncate
@@ -20,9 +21,9 @@ from generation.params import TILE_PATTERN, Tile
 
 log = logging.getLogger(__name__)
 
-TARGET_PATTERN = rf"(?P<action>[a-z_0-9]+)(?::{TILE_PATTERN})?(?::(?P<besides>[0-9a-f]+))?"
-PROMPT, STRENGTH_FIELD, MASK_FIELD = "prompt", "how_far", "mask"  # the fields of a form
-MAX_ERROR_LENGTH = 1900  # characters of what is wrong
+TARGET_PATTERN = rf"(?P<action>[a-z_0-9]+)(?::{TILE_PATTERN})?(?::(?P<payload>[0-9a-f]+))?"
+PROMPT, STRENGTH_FIELD, MASK_FIELD = "prompt", "how_far", "mask"  # the custom_ids of the modal's fields
+MAX_ERROR_LENGTH = 1900  # characters
 MODAL_TITLES = {
     Action.IMAGINE: "Imagine",
     Action.REROLL: "Draw it again",
@@ -44,9 +45,9 @@ MODAL_TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class PromptTarget:
-    """What a prompt is for, short enough for a custom_id: what is asked for, and of which tile.
+    """The action and tile that a prompt is for, short enough for a custom_id.
 
-    `besides` is the digest of a picture that was brought, or the chosen cells of a region.
+    `payload` is the digest of an uploaded image or mask, or the selected cells of a region.
     """
 
     action: Action
@@ -58,7 +59,7 @@ class PromptTarget:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str(target)` wrote; raise ValueError for anything else."""
+        """Parse the text that `str(target)` wrote; raise ValueError for anything else."""
         match = re.fullmatch(TARGET_PATTERN, text)
         if match is None:
             raise ValueError(f"not a prompt target: {text!r}")
@@ -66,13 +67,13 @@ class PromptTarget:
 
     @classmethod
     def from_match(cls, match: re.Match[str]) -> Self:
-        """Read what `str(purpose)` wrote, found by PATTERN."""
+        """Return the target that TARGET_PATTERN matched."""
         tile = Tile(match["job_id"], int(match["index"])) if match["job_id"] else None
-        return cls(Action(match["action"]), tile, match["besides"] or "")
+        return cls(Action(match["action"]), tile, match["payload"] or "")
 
 
 class EditPromptButton(PersistentItem, template=rf"edit:{TARGET_PATTERN}"):
-    """Edit and retry: opens the modal with the prompt that stands in the message."""
+    """Edit and retry: opens the modal with the prompt in the message."""
 
     async def run(self, interaction: Interaction) -> None:
         assert interaction.message is not None
@@ -80,31 +81,34 @@ class EditPromptButton(PersistentItem, template=rf"edit:{TARGET_PATTERN}"):
         await open_prompt_modal(interaction, PromptTarget.from_match(self.match), prompt)
 
 
-def edit_prompt_button(target: PromptTarget, label: str = "Edit and retry") -> discord.ui.Button[discord.ui.View]:
+def edit_prompt_button(target: PromptTarget, label: str | None = None) -> discord.ui.Button[discord.ui.View]:
     """Return the button that opens a prompt's modal."""
-    return discord.ui.Button(label=label, custom_id=f"edit:{target}")
+    return discord.ui.Button(label=label or tr("Edit and retry"), custom_id=f"edit:{target}")
 
 
 async def open_prompt_modal(interaction: discord.Interaction[Any], target: PromptTarget, text: str) -> None:
-    """Answer an interaction with the form in which a prompt is edited."""
+    """Respond to an interaction with the modal in which a prompt is edited."""
     fields: list[discord.ui.Item[Any]] = [_prompt_field(text)]
     if target.action in (Action.REMIX_SUBTLE, Action.REMIX_STRONG):
         fields.append(_strength_field(target.action))
     if target.action is Action.VARY_REGION:
         fields.append(_mask_field())
-    await interaction.response.send_modal(PersistentModal(f"{PROMPT}:{target}", MODAL_TITLES[target.action], *fields))
+    await interaction.response.send_modal(
+        PersistentModal(f"{PROMPT}:{target}", tr(MODAL_TITLES[target.action]), *fields)
+    )
 
 
 async def reject_prompt(interaction: Interaction, error: Exception, target: PromptTarget, text: str) -> None:
-    """Say privately what is wrong with a prompt, and give it back whole, to be edited."""
+    """Send the error privately, with the whole prompt to be edited."""
     if isinstance(error, discord.NotFound) and error.code == UNKNOWN_INTERACTION:
-        log.warning("interaction %s was answered too late, and Discord has forgotten it", interaction.id)
+        log.warning("interaction %s was answered too late, so Discord has dropped it", interaction.id)
         return
     message, fields = truncate(user_message(error), MAX_ERROR_LENGTH), {}
     if len(text) <= MAX_TEXT_LENGTH:
         fields["view"] = persistent_view(edit_prompt_button(target))
     else:
-        message += f"\n-# It is longer than the {MAX_TEXT_LENGTH} characters of a form: edit the file, and ask again."
+        hint = tr("-# It has more than {most} characters: edit the file, then try again.", most=MAX_TEXT_LENGTH)
+        message += f"\n{hint}"
     content, files = format_prompt_block(message, text)
     await respond_ephemeral(interaction, content, files=files, **fields)
 
@@ -115,21 +119,27 @@ def _prompt_field(text: str) -> discord.ui.Label[Any]:
         style=discord.TextStyle.paragraph,
         default=text,
         max_length=MAX_TEXT_LENGTH,
-        required=bool(text),  # pictures can be blended without a word
+        required=bool(text),  # images can be blended without text
     )
-    return discord.ui.Label(text="Prompt", component=field)
+    return discord.ui.Label(text=tr("Prompt"), component=field)
 
 
 def _strength_field(action: Action) -> discord.ui.Label[Any]:
-    choices = {"Subtle: near the picture": Action.REMIX_SUBTLE, "Strong: far from it": Action.REMIX_STRONG}
-    options = [discord.SelectOption(label=label, value=each, default=each is action) for label, each in choices.items()]
-    return discord.ui.Label(text="How far", component=discord.ui.Select[Any](custom_id=STRENGTH_FIELD, options=options))
+    labels = {
+        Action.REMIX_SUBTLE: tr("Subtle (close to the original)"),
+        Action.REMIX_STRONG: tr("Strong (far from the original)"),
+    }
+    options = [discord.SelectOption(label=label, value=each, default=each is action) for each, label in labels.items()]
+    select = discord.ui.Select[Any](custom_id=STRENGTH_FIELD, options=options)
+    return discord.ui.Label(text=tr("Strength"), component=select)
 
 
 def _mask_field() -> discord.ui.Label[Any]:
     upload = discord.ui.FileUpload[Any](custom_id=MASK_FIELD, required=False, max_values=1)
     return discord.ui.Label(
-        text="Mask", description="In place of the chosen parts: white is drawn anew, black stays.", component=upload
+        text=tr("Mask"),
+        description=tr("Used instead of the selected squares: white is redrawn, black stays."),
+        component=upload,
     )
 
 

@@ -1,4 +1,4 @@
-"""/queue: what is drawn now, who waits, and how long it will take."""
+"""/queue: the running and waiting jobs, and when the last one starts."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ MAX_PROMPT_LENGTH = 50  # characters; escaping may double them
 
 
 class QueueCommand(commands.Cog):
-    """Show everybody the queue."""
+    """Show the queue."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
 
-    @app_commands.command(description="What is drawn now, who waits, and how long it will take")
+    @app_commands.command(description="The jobs that are running or waiting, and how long they will take")
     async def queue(self, interaction: Interaction) -> None:
         await interaction.response.send_message(
             overview(self.services, interaction), ephemeral=True, allowed_mentions=NO_MENTIONS
@@ -34,10 +34,10 @@ class QueueCommand(commands.Cog):
 
 
 def overview(services: Services, interaction: Interaction) -> str:
-    """Give the queue in words, with as much about each job as this person could see of it anyway."""
+    """Return the queue as text; a prompt is shown only to users who can view its job."""
     running, waiting = services.queue.running, services.queue.waiting
     if not running and not waiting:
-        return tr("The queue is empty: what you ask for now is drawn at once.")
+        return tr("The queue is empty: your next job starts at once.")
     lines = [f"- {tr('being drawn')}: {_job_line(job, services, interaction)}" for job in running[:MAX_SHOWN]]
     free_lines = MAX_SHOWN - len(lines)
     lines += [
@@ -54,7 +54,7 @@ def overview(services: Services, interaction: Interaction) -> str:
 def _last_start(services: Services) -> list[str]:
     positions = [position for job in services.queue.waiting if (position := services.queue.position(job.id))]
     last = max((place.seconds for place in positions if place.seconds is not None), default=None)
-    return [] if last is None else [tr("-# The last of them starts in {time}.", time=job_text.format_duration(last))]
+    return [] if last is None else [tr("-# The last one starts in {time}.", time=job_text.format_duration(last))]
 
 
 def _position_text(position: QueuePosition | None) -> str:
@@ -65,7 +65,7 @@ def _job_line(job: Job, services: Services, interaction: Interaction) -> str:
     if job.requester.id == interaction.user.id:
         return f"{tr('yours')}{_prompt_suffix(job, services)}"
     if job.destination.guild_id is None or job.destination.guild_id != interaction.guild_id:
-        return tr("somebody's elsewhere")
+        return tr("someone's, in another place")
     return (
         f"<@{job.requester.id}>{_prompt_suffix(job, services) if can_view_job(interaction, job) else tr(' (private)')}"
     )

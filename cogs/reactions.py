@@ -1,4 +1,4 @@
-"""✉️ and ❌ from the owner of a result: send its pictures by direct message; cancel or delete it."""
+"""Reactions of a result's owner: ✉️ sends its images by direct message, ❌ cancels or deletes it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from discord.ext import commands
 
 from bot.client import Client
 from bot.ui.errors import user_message
+from bot.ui.i18n import ENGLISH, set_locale, tr
 from bot.ui.job_views import job_ids
 from cogs.direct_messages import send_images
 from cogs.image_buttons.delete import delete_job
@@ -19,15 +20,11 @@ from generation.errors import UserError
 log = logging.getLogger(__name__)
 
 ENVELOPE, CROSS = "✉", "❌"  # Discord may add a variation selector to the first
-REPLY_TTL_S = 60.0  # seconds that an answer to a reaction stays: it can be given to everybody only
-DMS_CLOSED = (
-    "I may not send you direct messages. Allow them in this server's privacy settings, or choose *Apps → DM results* "
-    "in the message's menu, which can also answer you privately."
-)
+REPLY_TTL_S = 60.0  # seconds until a reply to a reaction is deleted: everyone in the channel sees it
 
 
 class Reactions(commands.Cog):
-    """Do what the owner of a result asks for by a reaction."""
+    """Handle the reactions of a result's owner."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -42,19 +39,26 @@ class Reactions(commands.Cog):
         record = await self._find_record(reaction)
         if record is None or record.job.requester.id != reaction.user_id or record.job.id in self._busy:
             return
-        self._busy.add(record.job.id)  # whoever takes a reaction back and gives it again gets one answer, not many
+        self._busy.add(record.job.id)  # someone who removes and repeats the reaction gets one reply
+        await self._set_locale(reaction.guild_id)
         try:
             await (self._send_images(record) if emoji == ENVELOPE else self._cancel_or_delete(record, reaction))
         except discord.Forbidden:
-            await self._reply(reaction, DMS_CLOSED)
+            await self._reply(reaction, _dms_closed())
         except Exception as error:
             await self._reply(reaction, user_message(error))
         finally:
             self._busy.discard(record.job.id)
 
+    async def _set_locale(self, guild_id: int | None) -> None:
+        # A reaction does not name a locale. In direct messages the user's is unknown.
+        settings = await self.services.policy.settings(guild_id)
+        guild = self.client.get_guild(guild_id) if guild_id is not None else None
+        set_locale(settings.language or str(guild.preferred_locale if guild else ENGLISH).partition("-")[0])
+
     async def _send_images(self, record: JobRecord) -> None:
         if record.suffix is None:
-            raise UserError("This is not drawn yet: react again when it is.")
+            raise UserError(tr("This is not drawn yet. React again when it is finished."))
         await send_images(self.client, record, record.job.requester.id)
 
     async def _cancel_or_delete(self, record: JobRecord, reaction: discord.RawReactionActionEvent) -> None:
@@ -63,7 +67,7 @@ class Reactions(commands.Cog):
             await self.client.jobs.runner.report_end(cancelled.job, cancelled.status_message_id, end_message)
         elif record.state is JobState.POSTED:
             await delete_job(self.client, record)
-            if reaction.message_id != record.result_message_id:  # it was posted again, by /show
+            if reaction.message_id != record.result_message_id:  # /show posted this copy
                 with suppress(discord.NotFound):
                     await self._channel(reaction).get_partial_message(reaction.message_id).delete()
 
@@ -77,7 +81,7 @@ class Reactions(commands.Cog):
         return await self.services.db.jobs.get(job_id) if job_id else None
 
     async def _job_id_from_buttons(self, reaction: discord.RawReactionActionEvent) -> str | None:
-        """Read a job's id off a message that is neither its notice nor its result, such as one that /show posted."""
+        """Return the job of a message that is neither its status nor its result message, such as a copy from /show."""
         try:
             message = await self._channel(reaction).fetch_message(reaction.message_id)
         except discord.HTTPException:
@@ -95,6 +99,11 @@ class Reactions(commands.Cog):
 
     def _channel(self, reaction: discord.RawReactionActionEvent) -> discord.PartialMessageable:
         return self.client.get_partial_messageable(reaction.channel_id, guild_id=reaction.guild_id)
+
+
+def _dms_closed() -> str:
+    allow = tr("I cannot send you direct messages. Allow them in this server's privacy settings.")
+    return f"{allow} {tr('Or choose *Apps → DM results* in the message menu: it can answer you privately.')}"
 
 
 async def setup(client: Client) -> None:

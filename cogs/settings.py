@@ -1,4 +1,4 @@
-"""/settings: one private message with everything that somebody can settle for all their prompts."""
+"""/settings: a private panel with a user's defaults for all prompts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bot.client import Client, Interaction
 from bot.jobs.prompt_defaults import PromptDefaults, load_prompt_defaults
 from bot.services import Services
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
+from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
 from cogs.autocomplete import MAX_CHOICE_LENGTH, MAX_CHOICES, available_models, resolve_model
 from generation.job import Speed
@@ -22,17 +23,17 @@ from generation.prompt.preferences import STYLIZE_PRESETS
 
 ON, OFF = discord.ButtonStyle.primary, discord.ButtonStyle.secondary
 MAX_SUFFIX_SHOWN = 700  # characters of a suffix; escaping may double them
-UNSET = "as it is"  # the value of the choice that changes nothing
+UNSET = "as it is"  # the value of the option that clears a setting
 _VALUES: dict[str, Any] = {"on": True, "off": False, **{speed.value: speed for speed in Speed}}
 
 
 class Settings(commands.Cog):
-    """Show and change what a person prefers."""
+    """Show and change a user's preferences."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
 
-    @app_commands.command(description="What holds for all your prompts: style, speed, who sees them")
+    @app_commands.command(description="Your defaults: style, speed, visibility")
     async def settings(self, interaction: Interaction) -> None:
         defaults = await load_prompt_defaults(self.services, interaction)
         models = await available_models(self.services, interaction.guild_id)
@@ -42,7 +43,7 @@ class Settings(commands.Cog):
 
 
 class SettingButton(PersistentItem, template=r"set:(?P<name>[a-z_]+):(?P<value>[a-z]+)"):
-    """Sets a setting to the value in its custom_id, so that pressing twice does no more than once."""
+    """Sets a setting to the value in its custom_id, so that a second press changes nothing."""
 
     async def run(self, interaction: Interaction) -> None:
         name, value = self.match["name"], self.match["value"]
@@ -54,7 +55,7 @@ class SettingButton(PersistentItem, template=r"set:(?P<name>[a-z_]+):(?P<value>[
 
 
 class StylizeSelect(PersistentItem, template="set:stylize"):
-    """Sets how strongly the house style is applied."""
+    """Sets how strongly the model's house style is applied."""
 
     async def run(self, interaction: Interaction) -> None:
         (selected,) = selected_values(interaction)
@@ -74,16 +75,16 @@ class ModelSelect(PersistentItem, template="set:model"):
 
 
 def panel_view(defaults: PromptDefaults, models: Sequence[Model]) -> discord.ui.View:
-    """Return the panel's controls, with a choice of `models` where there are several; what is on is blue."""
+    """Return the panel's controls, with a select of `models` if there are several; active settings are blue."""
     preferences = defaults.preferences
     items: list[discord.ui.Item[Any]] = [_model_select(preferences.model, models)] if len(models) > 1 else []
     items.append(_stylize_select(preferences.stylize))
     for row, name, value, label in _BUTTONS:
-        items.append(_button(name, value, label, row, is_on=getattr(preferences, name) == _VALUES[value]))
+        items.append(_button(name, value, tr(label), row, is_on=getattr(preferences, name) == _VALUES[value]))
     for name, label in _SWITCHES.items():
         is_on = getattr(preferences, name)
-        items.append(_button(name, "off" if is_on else "on", label, 4, is_on=is_on))
-    return persistent_view(*items, _button("reset", "all", "Reset", 4, is_on=False))
+        items.append(_button(name, "off" if is_on else "on", tr(label), 4, is_on=is_on))
+    return persistent_view(*items, _button("reset", "all", tr("Reset"), 4, is_on=False))
 
 
 def _button(name: str, value: str, label: str, row: int, *, is_on: bool) -> discord.ui.Button[Any]:
@@ -92,11 +93,14 @@ def _button(name: str, value: str, label: str, row: int, *, is_on: bool) -> disc
 
 def _stylize_select(stylize: int | None) -> discord.ui.Select[Any]:
     select = discord.ui.Select[Any](custom_id="set:stylize", row=1)
-    unset = "As the server and the model have it"
-    select.add_option(label="Stylize: not set", value=UNSET, description=unset, default=stylize is None)
+    unset = tr("Default of the server and the model")
+    select.add_option(label=tr("Stylize: not set"), value=UNSET, description=unset, default=stylize is None)
     for name, amount in STYLIZE_PRESETS.items():
         select.add_option(
-            label=f"Stylize: {name}", value=str(amount), description=f"--stylize {amount}", default=amount == stylize
+            label=tr(_STYLIZE_LABELS[name]),
+            value=str(amount),
+            description=f"--stylize {amount}",
+            default=amount == stylize,
         )
     return select
 
@@ -104,31 +108,38 @@ def _stylize_select(stylize: int | None) -> discord.ui.Select[Any]:
 def _model_select(preferred: str | None, models: Sequence[Model]) -> discord.ui.Select[Any]:
     names = [model.name for model in models][: MAX_CHOICES - 1]
     select = discord.ui.Select[Any](custom_id="set:model", row=0)
-    unset = "As the server has it"
-    select.add_option(label="Model: not set", value=UNSET, description=unset, default=preferred not in names)
+    unset = tr("Default of the server")
+    select.add_option(label=tr("Model: not set"), value=UNSET, description=unset, default=preferred not in names)
     for name in names:
-        label = truncate(f"Model: {name}", MAX_CHOICE_LENGTH)
+        label = truncate(tr("Model: {name}", name=name), MAX_CHOICE_LENGTH)
         select.add_option(label=label, value=normalize_name(name)[:MAX_CHOICE_LENGTH], default=name == preferred)
     return select
 
 
 def panel_text(defaults: PromptDefaults, models: Sequence[Model]) -> str:
-    """Put a person's settings in words; `models` are those that may draw where they are looked at."""
+    """Return the panel's text; `models` are those allowed where it is shown."""
     preferences = defaults.preferences
-    suffix = escape_markdown(truncate(preferences.suffix, MAX_SUFFIX_SHOWN)) if preferences.suffix else "none"
-    return (
-        "## Your settings\n"
-        f"Model: **{escape_markdown(defaults.model.name)}**{_unavailable_note(preferences.model, models)}\n"
-        f"Suffix: {suffix} (`/prefer suffix`)\n"
-        "-# They hold for all your prompts in every server. What a prompt says itself comes first."
+    suffix = escape_markdown(truncate(preferences.suffix, MAX_SUFFIX_SHOWN)) if preferences.suffix else tr("none")
+    return "\n".join(
+        [
+            tr("## Your settings"),
+            _model_line(defaults, models),
+            tr("Suffix: {suffix} (`/prefer suffix`)", suffix=suffix),
+            tr("-# They apply to all your prompts in every server. A prompt's own parameters come first."),
+        ]
     )
 
 
-def _unavailable_note(preferred: str | None, models: Sequence[Model]) -> str:
-    """Say that a preferred model does not draw here, if it does not."""
+def _model_line(defaults: PromptDefaults, models: Sequence[Model]) -> str:
+    """Return the model in use, and the preferred one if it is not available here."""
+    name, preferred = escape_markdown(defaults.model.name), defaults.preferences.model
     if preferred is None or any(model.name == preferred for model in models):
-        return ""
-    return f" (you prefer {escape_markdown(preferred)}, which does not draw here)"
+        return tr("Model: **{name}**", name=name)
+    return tr(
+        "Model: **{name}** (you prefer {preferred}, which is not available here)",
+        name=name,
+        preferred=escape_markdown(preferred),
+    )
 
 
 async def _change(interaction: Interaction, **changes: Any) -> None:
@@ -149,7 +160,7 @@ async def setup(client: Client) -> None:
     client.add_dynamic_items(SettingButton, StylizeSelect, ModelSelect)
 
 
-# Row, setting, value and label of the buttons of which one is on.
+# Row, setting, value and label of the buttons of which one is active.
 _BUTTONS = (
     (2, "speed", "turbo", "Turbo"),
     (2, "speed", "fast", "Fast"),
@@ -159,4 +170,5 @@ _BUTTONS = (
     (3, "high_variation", "on", "High variation"),
     (3, "high_variation", "off", "Low variation"),
 )
+_STYLIZE_LABELS = {name: f"Stylize: {name}" for name in STYLIZE_PRESETS}
 _SWITCHES = {"raw": "Raw", "remix": "Remix", "auto_dm": "DM results"}

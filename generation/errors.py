@@ -1,5 +1,9 @@
 """The errors that can end a job."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text; some libraries add pages below it."""
@@ -8,6 +12,10 @@ def first_line(error: BaseException) -> str:
 
 class UserError(Exception):
     """An error whose text may be shown to the user who caused it."""
+
+    def translated(self, translate: Callable[[str], str]) -> str:
+        """Return the text of the error, its sentences passed through `translate`."""
+        return translate(str(self))
 
 
 class OutOfMemoryError(UserError):

@@ -1,42 +1,112 @@
 """Extract the texts for translation, update every catalogue and compile it: `python -m scripts.translations`.
 
-A language code as an argument adds that language: `python -m scripts.translations fr`. The texts that still need a
-translation are printed. Babel fills a new text from a similar one and marks it fuzzy; it is not compiled until the
-mark is removed.
+A language code as an argument adds that language: `python -m scripts.translations fr`. The script prints the texts that
+still need a translation. Babel fills a new text from a similar one and marks it fuzzy. A fuzzy text is not compiled
+until the mark is removed.
 """
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import io
 import sys
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+import discord
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from discord import app_commands
 
-from bot.ui import job_text
+from bot.policy import summary
+from bot.ui import job_text, job_views
+from bot.ui.command_translator import is_translatable
 from bot.ui.i18n import DOMAIN, LOCALES
+from cogs import batch, prompt_modal, settings
+from cogs import help as help_pages
+from cogs.config import commands, panel_fields, reports, stats, stats_chart, word_rules
+from cogs.image_buttons import region
+from generation.models.capabilities import Capability
+from generation.prompt.parameters import PARAMETERS
+from scripts.commands_doc import offline_client
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = LOCALES / f"{DOMAIN}.pot"
-SOURCES = ("bot", "cogs")
-KEYWORDS = {"tr": None, "trn": (1, 2)}  # the positions of the texts among the arguments; None: the first
+SOURCES = ("bot", "cogs", "generation")
+KEYWORDS = {
+    "tr": None,
+    "trn": (1, 2),
+    "Text": None,
+    "plural": (1, 2),
+}  # the positions of the texts among the arguments; None: the first
 # Texts that `tr` gets from a table, by the file of the table.
-TABLES = {"bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS)}
+TABLES: dict[str, tuple[Mapping[Any, str], ...]] = {
+    "bot/ui/job_text.py": (job_text._ACTION_LABELS, job_text._SPEED_LABELS),
+    "bot/ui/job_views.py": (job_views.text_labels(),),
+    "cogs/batch.py": ({"confirm": batch.CONFIRM_LABEL},),
+    "cogs/help.py": ({title: title for title in help_pages.PAGES}, {each.name: each.help for each in PARAMETERS}),
+    "cogs/image_buttons/region.py": ({name: name for name in region.PRESETS},),
+    "cogs/prompt_modal.py": (prompt_modal.MODAL_TITLES,),
+    "cogs/settings.py": (
+        {label: label for *_, label in settings._BUTTONS},
+        settings._SWITCHES,
+        settings._STYLIZE_LABELS,
+    ),
+    "bot/policy/summary.py": (summary.PLACEMENT_LABELS,),
+    "cogs/config/commands.py": (dict(enumerate(commands.FEATURE_FIELDS)),),
+    "cogs/config/panel_fields.py": (panel_fields.TITLES, panel_fields.CHOICES),
+    "cogs/config/reports.py": (reports.BUTTON_LABELS, reports.OUTCOME_TEXTS),
+    "cogs/config/stats.py": (stats.PERIOD_TITLES,),
+    "cogs/config/stats_chart.py": (stats_chart.ACTION_LABELS,),
+    "cogs/config/word_rules.py": (word_rules.RULE_LABELS,),
+    "generation/models/capabilities.py": ({each.name: each.value for each in Capability},),
+}
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+NO_DESCRIPTION = "…"  # discord.py's description of an option that has none
 MAINTAINERS = "maintainers"
 HEADER = "# Texts are added and removed by `python -m scripts.translations`; their translations are written here."
 LINE_WIDTH = 120
 
 
+class TextRecorder(app_commands.Translator):
+    """Record the texts that discord.py would have translated."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    async def translate(
+        self, string: app_commands.locale_str, _: discord.Locale, context: app_commands.TranslationContextTypes
+    ) -> None:
+        """Record a text once, and translate nothing."""
+        text = string.message
+        if is_translatable(context) and text != NO_DESCRIPTION and text not in self.texts:
+            self.texts.append(text)
+
+
+@cache
+def command_texts() -> dict[str, list[str]]:
+    """Return the texts of the commands that Discord shows, by the file of the command."""
+    return asyncio.run(_record_command_texts())
+
+
+async def _record_command_texts() -> dict[str, list[str]]:
+    texts: dict[str, list[str]] = {}
+    async with offline_client() as client:
+        for command in client.tree.get_commands():
+            recorder = TextRecorder()
+            await command.get_translated_payload(client.tree, recorder)
+            texts.setdefault(f"{(command.module or '').replace('.', '/')}.py", []).extend(recorder.texts)
+    return texts
+
+
 def extract() -> Catalog:
-    """Return a template with every text that the code passes to `tr` or `trn`."""
+    """Return a template with every text passed to `tr`, `trn`, `Text` or `Text.plural`, and those of the commands."""
     template = _new_catalogue("# Written by `python -m scripts.translations`.")
     for top in SOURCES:
         calls = extract_from_dir(ROOT / top, [("**.py", "scripts.translations:extract_calls")], keywords=KEYWORDS)
@@ -45,6 +115,9 @@ def extract() -> Catalog:
             template.add(message, None, [(location, line)], auto_comments=comments, context=context)
     for location, tables in TABLES.items():
         for text in (text for table in tables for text in table.values() if text):
+            template.add(text, None, [(location, 0)])
+    for location, texts in sorted(command_texts().items()):
+        for text in texts:
             template.add(text, None, [(location, 0)])
     return template
 
@@ -111,10 +184,13 @@ def main(added: Collection[str] = ()) -> None:
         catalogue = read(path, language) if path.exists() else _new_catalogue(HEADER, language)
         catalogue.update(template)
         _write_po(path, catalogue)
-        with catalogue_path(language, "mo").open("wb") as file:
-            write_mo(file, catalogue)
+        catalogue = read(path, language)  # a new plural text has as many forms as the language only once it is read
         missing = [message for message in messages(catalogue).values() if not is_translated(message)]
         print(f"{language}: {len(messages(catalogue))} texts, {len(missing)} to translate")
+        for message in missing:
+            catalogue.delete(message.id)  # gettext would show the empty forms of a plural
+        with catalogue_path(language, "mo").open("wb") as file:
+            write_mo(file, catalogue)
         for message in missing:
             print(f"  {'fuzzy' if message.fuzzy else 'empty'}: {message.id!r}")
 

@@ -50,7 +50,7 @@ ORDERS = {
         ("doctor",),
     ),
     "generation": (
-        ("errors", "logs", "params"),
+        ("errors", "logs", "params", "text"),
         ("models", "job"),
         ("planning", "messages"),
         ("prompt",),

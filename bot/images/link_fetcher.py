@@ -10,6 +10,7 @@ from ipaddress import ip_address, ip_network
 import aiohttp
 from yarl import URL
 
+from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, truncate
 from generation.errors import UserError
 from generation.files.sanitize import MAX_BYTES
@@ -66,7 +67,8 @@ class LinkFetcher:
             reason = str(error)
         except (aiohttp.ClientError, OSError, UnicodeError) as error:
             reason = _describe_error(error)
-        raise UserError(f"I cannot fetch {escape_markdown(truncate(link, MAX_SHOWN_LENGTH))}: {reason}.")
+        shown = escape_markdown(truncate(link, MAX_SHOWN_LENGTH))
+        raise UserError(tr("I cannot fetch {link}: {reason}.", link=shown, reason=reason))
 
     async def _follow_redirects(self, url: URL) -> bytes:
         for _ in range(1 + MAX_REDIRECTS):
@@ -74,7 +76,7 @@ class LinkFetcher:
             if isinstance(result, bytes):
                 return result
             url = result
-        raise LinkError("it redirects again and again and never to a picture")
+        raise LinkError(tr("it redirects again and again and never to a picture"))
 
     async def _request(self, url: URL) -> bytes | URL:
         """Make one request; return the body, or the address that it redirects to."""
@@ -111,13 +113,13 @@ def _parse_url(link: str, base: URL | None = None) -> URL:
     try:
         url = URL(link) if base is None else base.join(URL(link))
     except ValueError:
-        raise LinkError(
-            "it is not a valid link" if base is None else "it redirects to something that is not a link"
-        ) from None
+        if base is None:
+            raise LinkError(tr("it is not a valid link")) from None
+        raise LinkError(tr("it redirects to something that is not a link")) from None
     if url.scheme not in ("http", "https") or not url.raw_host:
-        raise LinkError("picture links must start with http\\:// or https\\://")
+        raise LinkError(tr("picture links must start with http\\:// or https\\://"))
     if "@" in url.raw_authority:
-        raise LinkError("it contains a user name or a password")
+        raise LinkError(tr("it contains a user name or a password"))
     return url
 
 
@@ -125,7 +127,7 @@ def _check_port(url: URL) -> None:
     # Images are served at the default ports. Other ports belong to databases and admin panels, including this machine's
     # own, which may trust requests that come from its own public address.
     if not url.is_default_port():
-        raise LinkError(f"it names port {url.port}, and I only use the default ports of the web")
+        raise LinkError(tr("it names port {port}, and I only use the default ports of the web", port=url.port))
 
 
 def _open_session(socket_factory: aiohttp.SocketFactoryType | None) -> aiohttp.ClientSession:
@@ -158,20 +160,20 @@ def _check_headers(response: aiohttp.ClientResponse) -> None:
         case 200:
             pass
         case 404 | 410:
-            raise LinkError("there is nothing at that address")
+            raise LinkError(tr("there is nothing at that address"))
         case 401 | 403:
-            raise LinkError("it is not public; attach the picture instead")
+            raise LinkError(tr("it is not public; attach the picture instead"))
         case status:
-            raise LinkError(f"the server answered with error {status}")
+            raise LinkError(tr("the server answered with error {status}", status=status))
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise LinkError("the server sends it compressed")
+        raise LinkError(tr("the server sends it compressed"))
     if (response.content_length or 0) > MAX_BYTES:
         raise _too_large()
     kind = response.headers.get("Content-Type", GENERIC_CONTENT_TYPES[0]).partition(";")[0].strip().lower()
     if kind == "text/html":
-        raise LinkError("it is a web page; open the picture in it and copy that link, or attach the picture")
+        raise LinkError(tr("it is a web page; open the picture in it and copy that link, or attach the picture"))
     if not kind.startswith("image/") and kind not in GENERIC_CONTENT_TYPES:
-        raise LinkError("it is not a picture")
+        raise LinkError(tr("it is not a picture"))
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:
@@ -184,22 +186,22 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _too_large() -> LinkError:
-    return LinkError(f"it is too large; I take pictures of up to {MAX_BYTES >> 20} MiB")
+    return LinkError(tr("it is too large; I take pictures of up to {limit} MiB", limit=MAX_BYTES >> 20))
 
 
 def _describe_error(error: Exception) -> str:
     match error:
         case aiohttp.ClientConnectorDNSError() | UnicodeError():
-            return "that address does not exist"
+            return tr("that address does not exist")
         case aiohttp.InvalidURL():
-            return "it is not a valid link"
+            return tr("it is not a valid link")
         case aiohttp.ClientSSLError():
-            return "the server has no valid certificate"
+            return tr("the server has no valid certificate")
         case aiohttp.ClientConnectorError(os_error=_NotPublicError()):
-            return "it does not lead to the public internet"
+            return tr("it does not lead to the public internet")
         case aiohttp.ClientConnectorError():
-            return "the server does not answer"
+            return tr("the server does not answer")
         case TimeoutError():
-            return f"it took longer than {TIMEOUT:g} seconds"
+            return tr("it took longer than {limit} seconds", limit=f"{TIMEOUT:g}")
         case _:
-            return "the server broke off"
+            return tr("the server broke off")

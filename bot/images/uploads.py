@@ -9,6 +9,7 @@ import discord
 
 from bot.discord_calls import TRANSPORT_ERRORS
 from bot.images.link_fetcher import LinkFetcher
+from bot.ui.i18n import error_text, tr
 from bot.ui.text import escape_markdown, truncate
 from db.image_files import ImageStore
 from generation.errors import UserError
@@ -31,13 +32,19 @@ class UploadImporter:
         """Save an attachment; raises UserError if it is not an image."""
         if image.size > sanitize.MAX_BYTES:
             raise UserError(
-                f"`{image.filename}` is too large: I take pictures of up to {sanitize.MAX_BYTES >> 20} MiB."
+                tr(
+                    "`{file}` is too large: I take pictures of up to {limit} MiB.",
+                    file=image.filename,
+                    limit=sanitize.MAX_BYTES >> 20,
+                )
             )
         try:
             async with self._semaphore, asyncio.timeout(DOWNLOAD_TIMEOUT_S):
                 png = await asyncio.to_thread(sanitize.sanitize_image, await image.read())
         except TRANSPORT_ERRORS:
-            raise UserError(f"I could not download `{image.filename}` from Discord. Please try again.") from None
+            raise UserError(
+                tr("I could not download `{file}` from Discord. Please try again.", file=image.filename)
+            ) from None
         return await self._images.save_upload(png)
 
     async def import_link(self, link: str) -> Upload:
@@ -47,7 +54,7 @@ class UploadImporter:
             async with self._semaphore:
                 png = await asyncio.to_thread(sanitize.sanitize_image, data)
         except UserError as error:
-            raise UserError(f"{escape_markdown(truncate(link, MAX_NAME_LENGTH))}\\: {error}") from None
+            raise UserError(f"{escape_markdown(truncate(link, MAX_NAME_LENGTH))}\\: {error_text(error)}") from None
         return await self._images.save_upload(png)
 
     async def import_attachments(self, images: Iterable[discord.Attachment]) -> list[Upload]:

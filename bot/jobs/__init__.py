@@ -1,1 +1,1 @@
-"""The life of a job: from the request to the posted result, and its recovery after a restart."""
+"""Accept, run, post and cancel jobs, and resume them after a restart."""

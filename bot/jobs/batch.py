@@ -16,6 +16,7 @@ from bot.jobs.service import JobService
 from bot.policy.context import context_from
 from bot.policy.policy import JobRequest
 from bot.ui.errors import respond_ephemeral
+from bot.ui.i18n import tr, trn
 from generation.errors import UserError
 from generation.job import Job
 from generation.queue.queue import MemberLimits
@@ -24,20 +25,20 @@ log = logging.getLogger(__name__)
 
 Interaction = discord.Interaction[Any]
 
-MAX_FOLLOWUPS = 5  # that Discord allows where only the user has installed the bot
+MAX_FOLLOWUPS = 5  # Discord allows no more where only the user has installed the bot
 
 
 async def submit_batch(jobs: JobService, interaction: Interaction, requests: Sequence[JobRequest], *, key: str) -> bool:
-    """Accept several jobs together or raise UserError; return False where the same `key` was accepted before.
+    """Accept several jobs together or raise UserError; return False if the same `key` was accepted before.
 
-    The interaction must have been deferred as an update of the question that these jobs confirm.
+    The interaction must be deferred as an update of the message that asked for confirmation.
     """
     warnings = list[str]()
     accepted = await _accept(jobs, interaction, requests, key, warnings)
     if not accepted:
         return False
-    with suppress(*TRANSPORT_ERRORS):  # the jobs are accepted, and go on whether this is shown or not
-        text = f"{len(accepted)} jobs are on their way."
+    with suppress(*TRANSPORT_ERRORS):  # the jobs are accepted and run even if this cannot be shown
+        text = trn("{n} job is on its way.", "{n} jobs are on their way.", len(accepted))
         await interaction.edit_original_response(content=text, attachments=[], view=None)
     for job in accepted:
         await jobs.runner.start(job, await _send_status_message(jobs, interaction, job))
@@ -60,7 +61,13 @@ async def _accept(
             job = jobs.create_job(interaction, request.action, request.params, None, grant.speed, request.private)
             batch.append(dataclasses.replace(job, id=_batch_job_id(key, number)))
         if len(batch) > MAX_FOLLOWUPS and not (interaction.context.dm_channel or interaction.is_guild_integration()):
-            raise UserError(f"Discord lets me answer with {MAX_FOLLOWUPS} jobs at once here, not with {len(batch)}.")
+            raise UserError(
+                tr(
+                    "Discord lets me answer with {most} jobs at once here, not with {number}.",
+                    most=MAX_FOLLOWUPS,
+                    number=len(batch),
+                )
+            )
         limits = MemberLimits(waiting=grant.limits.waiting, running=grant.limits.running)
         queue.check_limits(context.person_id, context.guild_id, limits, len(batch))
         return batch if await _store(jobs, batch, limits) else []
@@ -81,11 +88,11 @@ async def _store(jobs: JobService, batch: list[Job], limits: MemberLimits) -> bo
 async def _send_status_message(jobs: JobService, interaction: Interaction, job: Job) -> int | None:
     try:
         return await jobs.send_status_message(interaction, job)
-    except TRANSPORT_ERRORS:  # the job was confirmed, and goes on without one
+    except TRANSPORT_ERRORS:  # the job was confirmed, and runs without a status message
         log.warning("job %s: it has no status message", job.id, exc_info=True)
         return None
 
 
 def _batch_job_id(key: str, number: int) -> str:
-    """Return the same id for the same key, so that a batch that is confirmed twice is accepted once."""
+    """Return the same id for the same key, so that a batch confirmed twice is accepted once."""
     return hashlib.sha256(f"{key}:{number}".encode()).hexdigest()[:12]

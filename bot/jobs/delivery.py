@@ -1,4 +1,4 @@
-"""Reach the messages of a job: by the channel, by the interaction's token while it lives, or by direct message."""
+"""Send and edit the messages of a job: through the channel, the interaction's token, or a direct message."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ import discord
 
 from bot.discord_calls import NO_MENTIONS, is_outage, is_too_large, retry_until_available
 from bot.ui import job_text
+from bot.ui.i18n import tr
 from generation.errors import UserError
 from generation.job import Job
 
 log = logging.getLogger(__name__)
 
-TOKEN_MARGIN_S = 30.0  # seconds before a token's end from which it is no longer relied upon
-TOKEN_EXPIRED_CODES = (50027, 10015)  # Discord's words for it: invalid token, unknown webhook
+TOKEN_MARGIN_S = 30.0  # a token is not used in the last seconds before it expires
+TOKEN_EXPIRED_CODES = (50027, 10015)  # Discord's codes: invalid token, unknown webhook
 UNKNOWN_MESSAGE = 10008
-SEARCH_LIMIT = 2000  # messages of a channel among which a result is looked for, from the job's beginning on
-_ORIGINAL_RESPONSE: Any = "@original"  # Discord's name for it where a message id is expected
+SEARCH_LIMIT = 2000  # messages of a channel to search for a result, from the start of the job on
+_ORIGINAL_RESPONSE: Any = "@original"  # Discord accepts this in place of a message id
 
 
 class ResultChannelGone(Exception):
-    """The thread or gallery for a result cannot be used."""
+    """Raised when the thread or gallery for a result cannot be used."""
 
 
 class DeliveryFailed(UserError):
-    """Neither the channel nor the token nor a direct message could be used."""
+    """Raised when neither the channel nor the token nor a direct message can be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultMessage:
-    """A result as it is posted: the text, one picture, which may be hidden until it is pressed, and the buttons.
+    """A result as it is posted: the text, one image, perhaps behind a spoiler, and the buttons.
 
-    A `sensitive` picture is hidden where it is not posted in the channel that it was put together for.
+    An `nsfw` image gets a spoiler in a direct message, even if the channel would show it without one.
     """
 
     content: str
@@ -50,23 +51,23 @@ class ResultMessage:
     nsfw: bool = False
 
     def file(self) -> discord.File:
-        """Give the picture as a fresh file: discord.py uses each one up."""
+        """Return the image as a new file, because discord.py can send a file only once."""
         return discord.File(io.BytesIO(self.image), self.filename, spoiler=self.spoiler)
 
 
 class Delivery:
-    """Post results and edit notices, whichever way is open."""
+    """Post results and edit status messages through the first way that works."""
 
     def __init__(self, client: discord.Client, clock: Callable[[], float]) -> None:
         self._client = client
         self._clock = clock
 
     def token_is_valid(self, job: Job) -> bool:
-        """Tell whether the interaction's token can still be relied upon."""
+        """Return whether the interaction's token can still be used."""
         return self._clock() < job.destination.token_expires_at - TOKEN_MARGIN_S
 
     async def edit_status_message(self, job: Job, status_message_id: int, **changes: Any) -> None:
-        """Change the job's notice; raises discord.HTTPException when no way is open."""
+        """Edit the job's status message; raise discord.HTTPException if no way works."""
         await self._by_token_or_channel(
             job,
             lambda: self._webhook(job).edit_message(status_message_id, allowed_mentions=NO_MENTIONS, **changes),
@@ -74,7 +75,7 @@ class Delivery:
         )
 
     async def delete_message(self, job: Job, message_id: int) -> None:
-        """Delete the job's notice; one that is gone already is as good."""
+        """Delete a message of the job, if it still exists."""
         await _delete(
             job,
             lambda: self._by_token_or_channel(
@@ -85,7 +86,7 @@ class Delivery:
         )
 
     async def delete_result(self, job: Job, result_message_id: int) -> None:
-        """Delete the message with the job's result, wherever it is."""
+        """Delete the job's result message."""
         if job.destination.by_channel or job.destination.post_in is not None:
             await _delete(job, lambda: self._result_channel(job).get_partial_message(result_message_id).delete())
         else:
@@ -94,9 +95,9 @@ class Delivery:
     async def report_end(
         self, job: Job, status_message_id: int, text: str, prompt: str = "", view: discord.ui.View | None = None
     ) -> None:
-        """Say in the notice that the job ended without a result, or by direct message if nothing can be said there.
+        """Edit the status message of a job that ended without a result, or send a direct message instead.
 
-        A `prompt` that does not fit into the text is given back as a file; `view` is what can still be done.
+        A `prompt` that does not fit into the text is attached as a file. `view` holds the buttons that remain.
         """
 
         def files() -> list[discord.File]:
@@ -107,22 +108,22 @@ class Delivery:
                 lambda: self.edit_status_message(job, status_message_id, content=text, attachments=files(), view=view)
             )
         except discord.HTTPException as error:
-            log.info("job %s: the notice cannot say that it ended: %s", job.id, error)
-            if error.code != UNKNOWN_MESSAGE:  # whoever deleted the notice wants no more news
+            log.info("job %s: could not edit the status message at its end: %s", job.id, error)
+            if error.code != UNKNOWN_MESSAGE:  # a deleted status message is not replaced
                 await self._report_by_dm(job, text, files, view)
 
     async def report_end_privately(self, job: Job, text: str) -> None:
-        """Say that a job without a notice ended without a result, to the person alone."""
+        """Report the end of a job without a result or a status message, to the requester only."""
         try:
             if self.token_is_valid(job):
                 await retry_until_available(lambda: self._webhook(job).send(text, ephemeral=True, wait=True))
                 return
         except discord.HTTPException as error:
-            log.info("job %s: nothing can be said by the token: %s", job.id, error)
+            log.info("job %s: the token cannot be used: %s", job.id, error)
         await self._report_by_dm(job, text)
 
     async def find_status_message(self, job: Job) -> int | None:
-        """Look for the notice where the first answer to the interaction that asked for the job is it."""
+        """Return the id of the interaction's first response if it is the job's status message."""
         if not self.token_is_valid(job):
             return None
         try:
@@ -134,11 +135,11 @@ class Delivery:
             return None
 
     async def post(self, job: Job, status_message_id: int | None, result: ResultMessage) -> int:
-        """Post the result so that the person is told of it, and give the message's id.
+        """Post the result, mention the requester, and return the message's id.
 
-        Where the channel can be used, the result is a new message whose nonce is the job's id, so that Discord drops a
-        second one; elsewhere the notice becomes the result. Raises Undeliverable, RoomLost, or discord.HTTPException
-        with code 40005 when the picture is too large.
+        If the bot can post in the channel, the result is a new message. Its nonce is the job's id, so that Discord
+        drops a second one. Otherwise the status message becomes the result. Raises DeliveryFailed, ResultChannelGone,
+        or discord.HTTPException with code 40005 if the image is too large.
         """
         for send in (self._post_by_channel, self._post_by_token, self._post_by_dm):
             try:
@@ -152,17 +153,17 @@ class Delivery:
             else:
                 if message_id is not None:
                     return message_id
-        raise DeliveryFailed("It is drawn, but I may neither post it here nor send you a direct message.")
+        raise DeliveryFailed(tr("Your picture is ready, but I can neither post it here nor send you a direct message."))
 
     async def find_result(self, job: Job, status_message_id: int | None) -> int | None:
-        """Look in the channel for a result that was posted without Discord's word for it having come back."""
+        """Search the channel for a result that was posted although Discord's response never arrived."""
         if not job.destination.by_channel:
             return None
         since = discord.utils.time_snowflake(datetime.fromtimestamp(job.asked_at, UTC))
         try:
             return await retry_until_available(lambda: self._search(job, discord.Object(status_message_id or since)))
         except discord.HTTPException:
-            log.info("job %s: the channel's history cannot be read", job.id)
+            log.info("job %s: could not read the channel's history", job.id)
             return None
 
     async def _search(self, job: Job, since: discord.Object) -> int | None:
@@ -178,7 +179,7 @@ class Delivery:
         attempts = count(1)
 
         async def send() -> int:
-            # Discord knows a nonce for some minutes, and an outage may last longer.
+            # Discord remembers a nonce for some minutes, and an outage may last longer.
             if next(attempts) > 1 and (posted := await self.find_result(job, status_message_id)):
                 return posted
             return (await channel.send(result.content, file=result.file(), view=result.view, **fields)).id
@@ -197,7 +198,7 @@ class Delivery:
         if not self.token_is_valid(job):
             return None
         if status_message_id is not None:
-            with suppress(discord.NotFound):  # somebody deleted it
+            with suppress(discord.NotFound):  # it was deleted
                 return await self._replace_status_message(job, status_message_id, result)
         return await self._send_followup(job, result)
 
@@ -242,7 +243,7 @@ class Delivery:
         try:
             await retry_until_available(lambda: self._send_dm(job, text, files=files(), view=view))
         except discord.HTTPException as error:
-            log.warning("job %s: nobody could be told that it ended: %s", job.id, error)
+            log.warning("job %s: could not send a direct message about its end: %s", job.id, error)
 
     async def _send_dm(self, job: Job, text: str, **fields: Any) -> int:
         channel = await self._client.create_dm(discord.Object(job.requester.id))
@@ -263,7 +264,7 @@ class Delivery:
     def _webhook(self, job: Job) -> discord.Webhook:
         assert self._client.application_id is not None, "only used once logged in"
         webhook = discord.Webhook.partial(self._client.application_id, job.destination.token, client=self._client)
-        webhook.type = discord.WebhookType.application  # an interaction's own, which may also write privately
+        webhook.type = discord.WebhookType.application  # an interaction's webhook can also send ephemeral messages
         return webhook
 
     def _channel(self, job: Job) -> discord.PartialMessageable:
@@ -293,7 +294,7 @@ def _mention_requester(job: Job) -> discord.AllowedMentions:
 
 
 def _is_status_message(job: Job, message: discord.Message) -> bool:
-    """Tell the notice from what else may be a first answer: the pressed message, a question before the job."""
+    """Return whether a first response is the status message, and not the pressed message or a question before it."""
     return message.flags.loading or f"cancel:{job.id}" in _custom_ids(message)
 
 

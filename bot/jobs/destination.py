@@ -1,4 +1,4 @@
-"""Where a job is answered, read off the interaction that asked for it."""
+"""Derive the destination of a job's messages from its interaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Interaction = discord.Interaction[Any]
 
 
 def destination_from(interaction: Interaction, *, private: bool = False) -> Destination:
-    """Note the ids, limits and rights that posting will need, also after a restart."""
+    """Return the ids, limits and permissions that posting needs, also after a restart."""
     by_channel = _can_post(interaction) and not private
     return Destination(
         guild_id=interaction.guild_id,
@@ -29,8 +29,8 @@ def destination_from(interaction: Interaction, *, private: bool = False) -> Dest
 
 
 def is_private(interaction: Interaction, typed: bool | None, preferred: Preferences, parent: Job | None = None) -> bool:
-    """Tell whether only the person may see the answer: as typed, else as what it is made from is, else as preferred."""
-    if interaction.context.dm_channel:  # nobody else is there, and what is posted there stays
+    """Return whether the result is ephemeral: as typed, else if the user prefers it or the parent is private."""
+    if interaction.context.dm_channel:  # nobody else reads it, and ephemeral messages would be lost
         return False
     if typed is not None:
         return typed
@@ -38,7 +38,7 @@ def is_private(interaction: Interaction, typed: bool | None, preferred: Preferen
 
 
 def _can_post(interaction: Interaction) -> bool:
-    """Tell whether the bot may post in the channel by itself, which outlives the interaction's token."""
+    """Return whether the bot can post in the channel without the interaction's token, which expires."""
     if interaction.guild_id is None:
         return interaction.context.dm_channel
     if not interaction.is_guild_integration():
@@ -49,7 +49,7 @@ def _can_post(interaction: Interaction) -> bool:
 
 
 def _reply_target(interaction: Interaction) -> int | None:
-    """Give the message whose button was pressed; of a private question, the message that led to it."""
+    """Return the message whose button was pressed; for an ephemeral message, the message that it replies to."""
     message = interaction.message
     if message is None:
         return None
@@ -59,12 +59,12 @@ def _reply_target(interaction: Interaction) -> int | None:
 
 
 def _can_reply(interaction: Interaction) -> bool:
-    """Tell whether a message may refer to another (Discord's error 160002); in direct messages it always may."""
+    """Return whether a reply is allowed (Discord's error 160002); in direct messages it always is."""
     return interaction.guild_id is None or interaction.app_permissions.read_message_history
 
 
 def _upload_limit(interaction: Interaction, by_channel: bool) -> int:
-    """Give the bytes that a file may have; the person's own Nitro counts for answers by token only."""
+    """Return the largest file in bytes; the user's own Nitro counts only for responses by token."""
     if not by_channel:
         return interaction.filesize_limit
     of_channel = interaction.guild.filesize_limit if interaction.guild else DEFAULT_FILE_SIZE_LIMIT_BYTES

@@ -1,4 +1,4 @@
-"""Where a job stands: what its notice shows while somebody waits."""
+"""Render the progress of a job for its status message."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from generation.job import Job
 from generation.messages import Progress, Ready
 from generation.worker.worker import Worker, WorkerState
 
-# Between two pieces of news for each place in the queue, so that two hundred notices are not edited at once. Once they
-# have to be edited by the channel, all of them share what Discord allows there, about one edit a second.
+# Seconds between two queue updates, per position in the queue, so that 200 status messages are not edited at once.
+# Edits through the channel share one rate limit of about one edit per second.
 REFRESH_S_PER_POSITION = 1.0
 REFRESH_S_PER_POSITION_BY_CHANNEL = 10.0
-TOKEN_WARNING_S = 120.0  # seconds before the token's end from which the person is told
+TOKEN_WARNING_S = 120.0  # seconds before the token expires at which the warning appears
 
 
 def waiting_reason(job: Job, worker: Worker) -> WorkerState:
-    """Say what a job waits for besides its turn: the process, or its own model that is on its way; else Ready."""
+    """Return the worker state that delays a job: its own model is loading, or the process is not Ready."""
     loading = worker.loading
     if isinstance(worker.state, Ready) and loading and loading.model == worker.registry.model_name(job.params):
         return loading
@@ -25,7 +25,7 @@ def waiting_reason(job: Job, worker: Worker) -> WorkerState:
 
 
 class JobProgress:
-    """Where a job stands while somebody waits for it, as its notice shows it."""
+    """The progress of a job, as its status message shows it."""
 
     def __init__(self, services: Services, job: Job, previews: bool = True) -> None:
         self._services = services
@@ -38,31 +38,31 @@ class JobProgress:
         self.worker: Worker | None = None
 
     def update(self, progress: Progress) -> None:
-        """Take in news of the drawing: a preview takes time to make, and may come after news of later steps."""
+        """Store newer progress. A preview takes time to make, so it may arrive after the progress of later steps."""
         if progress.preview is not None and self._previews:
             self._preview = progress.preview
         if self._progress is None or progress.step >= self._progress.step:
             self._progress = progress
 
     def render(self) -> StatusContent:
-        """Put the present state in words and a picture."""
+        """Return the current text and preview."""
         text = self._queue_text() if self.worker is None else self._running_text(self.worker)
         if self._token_expires_soon():
             text = job_text.with_token_warning(text)
         return StatusContent(text, self._preview)
 
     def _running_text(self, worker: Worker) -> str:
-        """Say how far the job is, or what it waits for although it has its turn."""
+        """Return how far the job is, or what it waits for although it has a slot."""
         state, registry = waiting_reason(self._job, worker), self._services.registry
         model_is_absent = (
             isinstance(state, Ready) and worker.registry.model_name(self._job.params) not in worker.loaded_models
         )
-        if model_is_absent and worker.loading:  # another, before which its own is not begun with
+        if model_is_absent and worker.loading:  # another model, which must finish loading first
             state = worker.loading
         return job_text.running(self._job, registry, self._progress, state, model_is_absent=model_is_absent)
 
     def _queue_text(self) -> str:
-        """Say where the job stands in the queue: the further back, the less often anew."""
+        """Return the position in the queue; it is updated less often further back."""
         services, now = self._services, self._services.clock()
         queue_position = services.queue.position(self._job.id)
         by_token = now < self._job.destination.token_expires_at
@@ -75,7 +75,7 @@ class JobProgress:
         return self._queue_text_shown
 
     def _token_expires_soon(self) -> bool:
-        """Tell whether the token may end before the job does, as far as that can be foreseen."""
+        """Return whether the token is estimated to expire before the job ends."""
         to = self._job.destination
         if to.by_channel:
             return False

@@ -1,4 +1,4 @@
-"""What holds where a prompt does not say otherwise: somebody's own settings and, beneath them, their server's."""
+"""Defaults for what a prompt leaves out: the user's preferences, then the server's settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from generation.prompt.preferences import Preferences
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptDefaults:
-    """A person's preferences and options, and all parameters that fill a prompt's gaps, the strongest first."""
+    """A user's preferences and options, and the default parameters for a prompt, by descending priority."""
 
     registry: ModelRegistry
     preferences: Preferences
@@ -27,20 +27,20 @@ class PromptDefaults:
 
     @property
     def model(self) -> Model:
-        """Give the model that draws where a prompt names none."""
+        """Return the model for prompts that name none."""
         return choose_model(self.defaults, self.registry)
 
     def parse(self, text: str, *, attached: int = 0) -> PromptRequest:
-        """Read one prompt of this person's, with `attached` pictures; raises PromptFaults."""
+        """Parse one prompt of this user, with `attached` images; raise PromptError if it is wrong."""
         return parse_prompt(text, self.registry, attached=attached, defaults=self.defaults, options=self.options)
 
 
 async def load_prompt_defaults(services: Services, interaction: discord.Interaction[Any]) -> PromptDefaults:
-    """Look up the habits of who caused an interaction, where they did so."""
+    """Load the defaults of the interaction's user in its server."""
     preferences = await services.db.preferences.get(interaction.user.id)
     server = await services.policy.settings(interaction.guild_id)
     layers = _available_preferences(preferences, server, services.registry).parameter_layers
-    # Who draws here cannot mend what the owners have set.
+    # Server defaults that name a missing model or adapter are dropped: a member could not fix that error.
     server_defaults = drop_unknown(server.defaults, services.registry)
     return PromptDefaults(
         registry=services.registry,
@@ -51,12 +51,12 @@ async def load_prompt_defaults(services: Services, interaction: discord.Interact
 
 
 def default_model_parameter(server: GuildSettings, registry: ModelRegistry) -> str:
-    """Name the first model that a server allows, where the one that draws otherwise may not; else nothing."""
+    """Return `--model` with the first allowed model if the server does not allow the default model, else ""."""
     allowed = [model.name for model in registry.models if server.allows(model.name)]
     return model_parameter(allowed[0]) if allowed and allowed[0] != registry.default.name else ""
 
 
 def _available_preferences(preferences: Preferences, server: GuildSettings, registry: ModelRegistry) -> Preferences:
-    """Leave out a preferred model that has gone or may not draw here: nobody asked for it in this prompt."""
+    """Drop a preferred model that is no longer installed or not allowed here: this prompt did not ask for it."""
     model = preferences.model and registry.find(preferences.model)
     return preferences if model and server.allows(model.name) else replace(preferences, model=None)

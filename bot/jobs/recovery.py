@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from bot.discord_calls import retry_until_available
 from bot.jobs.runner import JobRunner
-from bot.ui.i18n import ENGLISH, set_locale
+from bot.ui.i18n import ENGLISH, set_locale, tr
 from db.jobs import JobRecord, JobState
 from generation.errors import UserError
 
-MAX_ATTEMPTS = 3  # over all starts of the bot: a job that keeps crashing it must not be resumed for ever
+MAX_ATTEMPTS = 3  # over all starts of the bot: a job that crashes it each time must not be resumed forever
 
 
 def resume_unfinished_jobs(runner: JobRunner, records: list[JobRecord]) -> None:
-    """Resume every job of `records` and empty the list, so that a second call has nothing to do."""
+    """Resume every job of `records` and empty the list, so that a second call resumes nothing twice."""
     while records:
         record = records.pop(0)
         runner.tasks.spawn(record.job.id, _resume(runner, record))
@@ -33,7 +33,8 @@ async def _continue_from_state(runner: JobRunner, record: JobRecord) -> None:
             found = await retry_until_available(lambda: runner.delivery.find_status_message(job))
             await runner.run(job, found)
         case JobState.WAITING | JobState.RUNNING if record.attempts >= MAX_ATTEMPTS:
-            await runner.fail(job, status_message_id, UserError("I was interrupted too often while drawing this."))
+            error = UserError(tr("I was interrupted too often while drawing this."))
+            await runner.fail(job, status_message_id, error)
         case JobState.WAITING | JobState.RUNNING:
             await runner.run(job, status_message_id)
         case JobState.GENERATED:

@@ -1,4 +1,4 @@
-"""Read the prompts that people type into requests for jobs."""
+"""Parse prompts into requests for jobs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import discord
 
 from bot.jobs.prompt_defaults import load_prompt_defaults
 from bot.services import Services
+from bot.ui.i18n import tr
 from generation.job import Action
 from generation.params import Params, Upload
 from generation.prompt import PromptError, PromptRequest, TooManyPermutations, permute
 
 
 class PromptReader:
-    """Parse prompts with the defaults of who typed them, and import the images they name."""
+    """Parse prompts with the defaults of their user, and import the images they link to."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -22,7 +23,7 @@ class PromptReader:
     async def parse(
         self, interaction: discord.Interaction[Any], prompt: str, *, with_image: bool
     ) -> list[PromptRequest]:
-        """Return one request a job; raise UserError with everything that is wrong."""
+        """Return one request per job; raise UserError with all problems."""
         defaults = await load_prompt_defaults(self._services, interaction)
         limit = (await self._services.policy.settings(interaction.guild_id)).permutations
         requests: list[PromptRequest] = []
@@ -35,11 +36,17 @@ class PromptReader:
         if problems:
             raise PromptError(*dict.fromkeys(problems))
         if len(requests) > limit:
-            raise TooManyPermutations(f"This makes {len(requests):,} jobs, and at most {limit:,} are allowed at once.")
+            raise TooManyPermutations(
+                tr(
+                    "This makes {number} jobs, and at most {most} are allowed at once.",
+                    number=f"{len(requests):,}",
+                    most=f"{limit:,}",
+                )
+            )
         return requests
 
     async def resolve_images(self, requests: list[PromptRequest], image: Upload | None) -> list[Params]:
-        """Import what the requests link to, each link once, and return their Params; `image` came with the prompt."""
+        """Import each linked image once and return the requests' Params; `image` was attached to the command."""
         attached = [image] if image else []
         uploads = self._services.images.uploads
         linked = {links: await uploads.import_links(links) for links in {request.links for request in requests}}

@@ -1,4 +1,4 @@
-"""Where results are posted when the owners want them elsewhere: a thread, or a gallery."""
+"""Choose the thread or gallery for results, as the server's settings say."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ import discord
 from bot.discord_calls import retry_until_available
 from bot.policy.settings import ResultPlacement
 from bot.services import Services
+from bot.ui.i18n import tr
 from bot.ui.text import truncate
 from db.threads import ThreadStore
 from generation.job import Job
 
 log = logging.getLogger(__name__)
 
-MAX_THREAD_NAME = 90  # characters of a thread's name, of which Discord takes 100
+MAX_THREAD_NAME = 90  # characters; Discord allows 100
 
 
 class ResultChannels:
-    """Find, or make, the place for each job's result."""
+    """Find or create the channel for each job's result."""
 
     def __init__(self, client: discord.Client, services: Services, threads: ThreadStore) -> None:
         self._client, self._services, self._threads = client, services, threads
-        # By person, so that two jobs of theirs do not make two threads; a thread may take minutes where many are made.
+        # One lock per user, so that two jobs do not create two threads. A rate limit may delay one for minutes.
         self._thread_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def assign(self, job: Job) -> Job:
-        """Give the job with the place for its result settled and kept; unchanged where that is where it was asked."""
+        """Choose and store the channel for the result; return the job unchanged if that is where it was requested."""
         to = job.destination
         if to.post_in is not None or not to.by_channel or to.guild_id is None:
             return job
@@ -38,14 +39,12 @@ class ResultChannels:
             async with self._thread_locks.setdefault(job.requester.id, asyncio.Lock()):
                 channel_id = await self._resolve_channel(job)
         except discord.HTTPException as error:
-            log.warning(
-                "job %s: no thread could be made, so the result is posted where it was asked for: %s", job.id, error
-            )
+            log.warning("job %s: could not create a thread, so the result is posted in the channel: %s", job.id, error)
             return job
         return job if channel_id is None else await self._store_channel(job, channel_id)
 
     async def audience_channel_id(self, job: Job) -> int:
-        """Give the channel whose rules hold for who sees the result: a thread, also one to come, is as its channel."""
+        """Return the channel whose NSFW rules apply to the result (a thread uses its parent's)."""
         to = job.destination
         if to.post_in is None and to.by_channel and to.guild_id is not None:
             settings = await self._services.policy.settings(to.guild_id)
@@ -54,7 +53,7 @@ class ResultChannels:
         return to.result_channel_id
 
     async def fall_back(self, job: Job) -> Job:
-        """Give the job without its place, which Discord does not let the bot use."""
+        """Forget a thread or gallery that Discord does not let the bot use, and return the job without it."""
         assert job.destination.post_in is not None
         await self._threads.delete(job.destination.post_in)
         return await self._store_channel(job, None)
@@ -71,7 +70,7 @@ class ResultChannels:
             case ResultPlacement.THREAD_OF_PERSON:
                 return await self._user_thread(job)
             case ResultPlacement.THREAD_OF_JOB:
-                return await self._create_thread(job, job.params.parts[0].text or "Pictures")
+                return await self._create_thread(job, job.params.parts[0].text or tr("Pictures"))
             case ResultPlacement.HERE:
                 return None
 
@@ -79,14 +78,14 @@ class ResultChannels:
         person, channel_id = job.requester, job.destination.channel_id
         if known := await self._threads.find(person.id, channel_id):
             return known
-        thread_id = await self._create_thread(job, f"Pictures of {person.name}")
+        thread_id = await self._create_thread(job, tr("Pictures of {name}", name=person.name))
         if thread_id is not None:
             await self._threads.save(person.id, channel_id, thread_id)
         return thread_id
 
     async def _create_thread(self, job: Job, name: str) -> int | None:
         channel = self._client.get_channel(job.destination.channel_id)
-        if not isinstance(channel, discord.TextChannel):  # a thread has no threads, and a voice channel has none either
+        if not isinstance(channel, discord.TextChannel):  # threads and voice channels have no threads
             return None
         title = truncate(" ".join(name.split()), MAX_THREAD_NAME)
         thread = await retry_until_available(

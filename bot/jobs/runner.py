@@ -1,4 +1,4 @@
-"""Run a job to its end: wait for its slot, generate, post the result, or say why there is none."""
+"""Run a job to its end: wait for a slot, generate, then post the result or the reason of the failure."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from bot.jobs.progress import JobProgress
 from bot.jobs.result_channels import ResultChannels
 from bot.jobs.status_message import StatusMessage
 from bot.jobs.tasks import TaskRegistry
-from bot.policy.visibility import NSFW_WITHHELD_MESSAGE, allows_nsfw, is_nsfw_withheld
+from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, nsfw_withheld_message
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import user_message
+from bot.ui.i18n import tr
 from bot.ui.job_views import failed_view, result_view
 from bot.ui.text import slugify
 from db.jobs import JobState
@@ -32,12 +33,12 @@ log = logging.getLogger(__name__)
 
 
 def needs_gpu(job: Job) -> bool:
-    """Return whether a job generates anything; U only takes a tile out of a grid."""
+    """Return whether a job generates anything; PICK only crops a tile from a grid."""
     return job.action is not Action.PICK
 
 
 class JobRunner:
-    """Bring stored jobs to their end; `run` is also how a job goes on after a restart."""
+    """Run stored jobs to their end; `run` also resumes a job after a restart."""
 
     def __init__(self, client: discord.Client, services: Services, tasks: TaskRegistry, delivery: Delivery) -> None:
         self.client = client
@@ -45,11 +46,11 @@ class JobRunner:
         self.tasks = tasks
         self.delivery = delivery
         self.result_channels = ResultChannels(client, services, services.db.threads)
-        # One retry at a time: a job that crashes the process again must not take the others' retries with it.
+        # One retry at a time: a job that crashes the process again must not end the retries of other jobs.
         self.retry_lock = asyncio.Lock()
 
     async def start(self, job: Job, status_message_id: int | None) -> None:
-        """Start an accepted job, unless it was cancelled as soon as it was shown."""
+        """Start an accepted job, unless it was cancelled meanwhile."""
         await self.services.db.jobs.set_status_message(job.id, status_message_id)
         record = await self.services.db.jobs.get(job.id)
         log.info("job %s: %s by %s", job.id, job.action, job.requester.id)
@@ -59,7 +60,7 @@ class JobRunner:
             self.services.queue.remove(job.id)
 
     async def run(self, job: Job, status_message_id: int | None) -> None:
-        """Wait for a slot, generate, store and post; end the job with a message where that fails."""
+        """Wait for a slot, generate, store and post; end the job with a message if that fails."""
         try:
             grid = await (
                 self._generate_with_retry(job, status_message_id) if needs_gpu(job) else self._extract_tile(job)
@@ -77,8 +78,8 @@ class JobRunner:
 
     async def _require_nsfw_allowed(self, job: Job, channel_id: int) -> None:
         if await is_nsfw_withheld(self.services.policy, self.client, job.destination.guild_id, channel_id):
-            await self.services.images.files.delete(job.id)  # it was stored for a gallery that is gone
-            raise UserError(NSFW_WITHHELD_MESSAGE)
+            await self.services.images.files.delete(job.id)  # it may be stored already, if its gallery is gone
+            raise UserError(nsfw_withheld_message())
 
     async def post_result(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> None:
         """Post a generated job's result and remove its status message."""
@@ -107,7 +108,7 @@ class JobRunner:
         await self.services.db.jobs.set_status_message(job.id, None)
 
     async def fail(self, job: Job, status_message_id: int | None, error: Exception) -> None:
-        """End a job without a result, and say why."""
+        """End a job without a result, and report the error."""
         end_message = user_message(error)
         if await self.services.db.jobs.mark_failed(job.id, end_message):
             await self.report_end(job, status_message_id, end_message, failed=True)
@@ -115,9 +116,9 @@ class JobRunner:
     async def report_end(
         self, job: Job, status_message_id: int | None, end_message: str, *, failed: bool = False
     ) -> None:
-        """Say how a job without a result ended, in its status message where it has one.
+        """Report the end of a job without a result, in its status message if it has one.
 
-        One that `failed` gets a button that opens its prompt again.
+        A job that `failed` gets a button that opens its prompt again.
         """
         text = job_text.failed_or_cancelled(job, self.services.registry, end_message)
         if status_message_id is not None:
@@ -131,7 +132,7 @@ class JobRunner:
         await self.services.db.jobs.set_status_message(job.id, None)
 
     async def build_result_message(self, job: Job, image: bytes, suffix: str, channel_id: int | None) -> ResultMessage:
-        """Return the message with a result as it is posted in a channel; None stands for direct messages."""
+        """Build the result message for a channel; a `channel_id` of None stands for direct messages."""
         record = await self.services.db.jobs.get(job.id)
         sensitive = record is not None and record.sensitive
         origin = await self.services.db.jobs.get(job.parent.job_id) if job.parent else None
@@ -151,11 +152,11 @@ class JobRunner:
         try:
             return await self._generate(job, status_message_id, nullcontext())
         except WorkerCrashed as crash:
-            log.warning("job %s is drawn again: %s", job.id, crash)
+            log.warning("job %s is generated again: %s", job.id, crash)
         try:
             return await self._generate(job, status_message_id, self.retry_lock)
         except WorkerCrashed:
-            raise UserError("The drawing process ended twice while it drew this, so I gave up.") from None
+            raise UserError(tr("The drawing process ended twice while it drew this, so I gave up.")) from None
 
     async def _generate(
         self, job: Job, status_message_id: int | None, gate: AbstractAsyncContextManager[Any, bool | None]
@@ -169,22 +170,22 @@ class JobRunner:
             progress.worker = slot.worker
             await self.services.policy.reauthorize(job)
             if not await self.services.db.jobs.mark_running(job.id):
-                raise UserError("This was cancelled.")
+                raise UserError(tr("This was cancelled."))
             return await slot.worker.generate(await self._build_request(job, slot.order), progress.update)
 
     def _previews_allowed(self, job: Job) -> bool:
-        """Nothing has classified a preview, so it is shown only where NSFW images may be."""
+        """Return whether previews can be shown. They are not classified, so they need a channel that allows NSFW."""
         return not self.services.config.sensitive_classifier or allows_nsfw(self.client, job.destination.channel_id)
 
     async def _extract_tile(self, job: Job) -> Grid:
-        """Return an existing tile as the result that generating would give."""
+        """Return an existing tile in the same form as a generated grid."""
         if not await self.services.db.jobs.mark_running(job.id, served=False):
-            raise UserError("This was cancelled.")
+            raise UserError(tr("This was cancelled."))
         assert job.parent is not None
         try:
             tile = await self.services.images.files.read(job.parent)
         except FileNotFoundError:
-            raise UserError("This picture is not kept any more.") from None
+            raise UserError(tr("This picture is not kept any more.")) from None
         limit = job.destination.upload_limit
         image, suffix = await self.services.images.resizer.fit_to_limit(tile, "png", limit, job)
         origin = await self.services.db.jobs.get(job.parent.job_id)
@@ -197,7 +198,7 @@ class JobRunner:
             mask = await files.read(params.mask) if params.mask else None
             blended = tuple([await files.read(image) for image in params.blended])
         except FileNotFoundError:
-            raise UserError("The picture to start from is not kept any more.") from None
+            raise UserError(tr("The picture to start from is not kept any more.")) from None
         return Generate(job.id, params, order, job.destination.upload_limit, source, mask, blended)
 
     async def _post(self, job: Job, status_message_id: int | None, image: bytes, suffix: str) -> int:

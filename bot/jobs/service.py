@@ -1,4 +1,4 @@
-"""Take jobs on and cancel them: what every command and button ends in."""
+"""Accept and cancel jobs; every command and button that makes a job ends here."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ALREADY_ACKNOWLEDGED = 40060  # Discord's code for a second first response
 
 
 class JobService:
-    """Accept jobs, store them, show that they wait, and hand them to the runner."""
+    """Accept jobs, store them, send their status messages, and start them."""
 
     def __init__(self, services: Services, tasks: TaskRegistry, delivery: Delivery, runner: JobRunner) -> None:
         self.services = services
@@ -57,10 +57,10 @@ class JobService:
         private: bool | None = None,
         pressed: str = "",
     ) -> None:
-        """Accept a job or raise UserError; respond within three seconds; start it.
+        """Accept a job or raise UserError, respond within three seconds, and start the job.
 
-        `speed` and `private` are what was typed for this job; None leaves them to the user's preferences. `pressed` is
-        the custom_id of the button to highlight.
+        `speed` and `private` are what was typed for this job; None means the user's preferences. `pressed` is the
+        custom_id of the button to highlight.
         """
         if action is not Action.PICK:
             self.services.registry.require_supported(params)
@@ -85,20 +85,20 @@ class JobService:
             await respond_ephemeral(interaction, grant.warning)
 
     async def _require_visible_parent(self, interaction: Interaction, parent: Tile | None) -> Job | None:
-        """Return the job that another is made from; raise UserError where it is somebody else's private one."""
+        """Return the parent job; raise UserError if it is another user's private job."""
         record = await self.services.db.jobs.get(parent.job_id) if parent else None
         if record and record.job.destination.private and record.job.requester.id != interaction.user.id:
-            raise UserError("This picture is private, so only its owner can make something from it.")
+            raise UserError(tr("This picture is private, so only its owner can make something from it."))
         return record.job if record else None
 
     async def _effective_action(self, action: Action, parent: Tile | None) -> Action:
-        """Return the action to authorize: a reroll counts as what was generated the first time."""
+        """Return the action to authorize: a reroll counts as the action that it repeats."""
         effective, tile = action, parent
         while (
             effective is Action.REROLL and tile is not None and (record := await self.services.db.jobs.get(tile.job_id))
         ):
             effective, tile = record.job.action, record.job.parent
-        return action if effective is Action.PICK else effective  # which would generate nothing
+        return action if effective is Action.PICK else effective  # PICK generates nothing
 
     async def _store(self, job: Job) -> None:
         try:
@@ -108,22 +108,22 @@ class JobService:
             raise
 
     async def _acknowledge(self, interaction: Interaction, job: Job, pressed: str) -> None:
-        """Respond to the interaction and start the job; cancel it where the response fails."""
+        """Respond to the interaction and start the job; cancel the job if the response fails."""
         try:
             await _highlight_button(interaction, pressed)
             status_message_id = await self._respond_with_status(interaction, job) if needs_gpu(job) else None
             await self.runner.start(job, status_message_id)
         except Exception:
             self.services.queue.remove(job.id)
-            if not self.tasks.stopping:  # the response may have been cut off on its way; then the job goes on
-                await self.services.db.jobs.cancel(job.id, "It could not be answered in time.")
+            if not self.tasks.stopping:  # otherwise the response may have arrived, and the job is resumed
+                await self.services.db.jobs.cancel(job.id, tr("I could not respond in time."))
             raise
 
     async def _respond_with_status(self, interaction: Interaction, job: Job) -> int | None:
         try:
             return await self.send_status_message(interaction, job)
         except Exception as error:
-            # It may have reached Discord nevertheless; discord.py's second attempt is then one response too many.
+            # The response may still have arrived: discord.py's second attempt then fails as a duplicate.
             if not is_outage(error) and getattr(error, "code", None) != ALREADY_ACKNOWLEDGED:
                 raise
             if (status_message_id := await self.delivery.find_status_message(job)) is None:
@@ -165,15 +165,15 @@ class JobService:
         )
 
     async def require_parent(self, tile: Tile) -> Job:
-        """Return the job that a tile belongs to; raise UserError when its image is gone."""
+        """Return the job that a tile belongs to; raise UserError if its image is deleted."""
         record = await self.services.db.jobs.get(tile.job_id)
         exists = await asyncio.to_thread(self.services.images.files.path(tile).exists)
         if record is None or not exists:
-            raise UserError("This picture is not kept any more, so nothing can be made from it.")
+            raise UserError(tr("This picture is not kept any more, so nothing can be made from it."))
         return record.job
 
     async def cancel_from_button(self, interaction: Interaction, job_id: str) -> None:
-        """Cancel a job by the button below its status message; raise UserError where that is not possible."""
+        """Cancel a job by the button below its status message; raise UserError if that is not possible."""
         record, end_message = await self.cancel(job_id, interaction.user.id, partial(can_moderate, interaction))
         text = job_text.failed_or_cancelled(record.job, self.services.registry, end_message)
         try:
@@ -181,31 +181,31 @@ class JobService:
                 content=text, attachments=[], view=None, allowed_mentions=NO_MENTIONS
             )
         except Exception:
-            log.warning("job %s: could not answer that it is cancelled", job_id, exc_info=True)
+            log.warning("job %s: could not show that it was cancelled", job_id, exc_info=True)
             await self.runner.report_end(record.job, record.status_message_id, end_message)
         await self.services.db.jobs.set_status_message(job_id, None)
 
     async def cancel(
         self, job_id: str, person_id: int, can_moderate: Callable[[Job], bool] = lambda job: False
     ) -> tuple[JobRecord, str]:
-        """Cancel a job; return it with the sentence about its end. Raise UserError where that is not possible.
+        """Cancel a job and return it with its end message; raise UserError if that is not possible.
 
-        `can_moderate` tells whether somebody else's job may be cancelled. The caller updates the status message.
+        `can_moderate` returns whether the user may cancel another user's job. The caller updates the status message.
         """
         record = await self.services.db.jobs.get(job_id)
         if record is None:
-            raise UserError("I do not know this job any more.")
+            raise UserError(tr("I no longer know this job."))
         if person_id != record.job.requester.id and not can_moderate(record.job):
-            raise UserError(f"Only <@{record.job.requester.id}> or a moderator can cancel this.")
+            raise UserError(tr("Only {whom} or a moderator can cancel this.", whom=f"<@{record.job.requester.id}>"))
         end_message = tr("Cancelled by {whom}.", whom=f"<@{person_id}>")
         if not await self.services.db.jobs.cancel(job_id, end_message):
-            raise UserError("This has already ended, so there is nothing left to cancel.")
+            raise UserError(tr("This has already ended, so there is nothing left to cancel."))
         await log_moderation(self.services.db.guilds, record.job, person_id, "cancelled", self.services.clock())
         await self.tasks.cancel(job_id)
         return record, end_message
 
 
 async def _highlight_button(interaction: Interaction, pressed: str) -> None:
-    """Respond to a press by highlighting the pressed button, where its message is the one to update."""
+    """Respond to a press by highlighting the pressed button, if its message is the one to update."""
     if interaction.message is not None and pressed in custom_ids(interaction.message):
         await interaction.response.edit_message(view=highlighted_view(interaction.message, pressed))

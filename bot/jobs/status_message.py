@@ -1,4 +1,4 @@
-"""The message that says where a job stands: only the newest news, and no more often than is polite."""
+"""Keep a job's status message up to date, within Discord's rate limits."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from generation.job import Job
 
 log = logging.getLogger(__name__)
 
-EDIT_INTERVAL_S = 2.5  # seconds between two edits of one notice
-FLUSH_TIMEOUT_S = 5.0  # seconds to wait for an edit that is on its way
+EDIT_INTERVAL_S = 2.5  # seconds between two edits of one status message
+FLUSH_TIMEOUT_S = 5.0  # seconds to wait for an unfinished edit
 
 
 @dataclass(frozen=True, slots=True)
 class StatusContent:
-    """What the notice shows at a moment; `preview` is a JPEG."""
+    """The text and image of a status message; `preview` is a JPEG."""
 
     content: str
     preview: bytes | None = None
 
 
 class StatusMessage:
-    """Keep a job's notice up to date for as long as the context is open.
+    """Edit a job's status message until the context ends.
 
-    `describe` is asked at each edit, so news that came meanwhile is never queued. A notice that cannot be edited
-    (deleted by somebody, no permission) is left alone; the result does not depend on it. Once the task that opened the
-    context is being cancelled, nothing is shown any more: whoever cancelled it has the last word.
+    Each edit calls `render`, so it shows the newest state and nothing is queued. The edits stop if the message cannot
+    be edited (deleted, no permission); the result does not depend on it. They also stop once the task that opened the
+    context is being cancelled, because the code that cancelled it writes the last text.
     """
 
     def __init__(
@@ -53,7 +53,8 @@ class StatusMessage:
     async def __aenter__(self) -> Self:
         owner = asyncio.current_task()
         if self._message_id is not None and owner is not None:
-            self._task = asyncio.create_task(self._edit_loop(self._message_id, owner), name=f"notice of {self._job.id}")
+            name = f"status message of {self._job.id}"
+            self._task = asyncio.create_task(self._edit_loop(self._message_id, owner), name=name)
         return self
 
     async def __aexit__(
@@ -76,12 +77,12 @@ class StatusMessage:
                 async with self._edit_lock:
                     await self._edit(message_id, self._render())
             except TRANSPORT_ERRORS as error:
-                log.info("job %s: its notice could not be edited: %s", self._job.id, error)
+                log.info("job %s: could not edit its status message: %s", self._job.id, error)
                 if not is_outage(error):
                     return
 
     async def _flush(self) -> None:
-        # The notice may itself become the result, or say why there is none: an edit that arrives later would undo it.
+        # The message may become the result or show the end of the job: an edit that arrives later would overwrite that.
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_TIMEOUT_S), self._edit_lock:
                 pass

@@ -1,4 +1,4 @@
-"""The asyncio tasks of jobs under way, by job id."""
+"""The asyncio tasks of unfinished jobs, by job id."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Coroutine, Iterator
 from db.jobs import JobStore
 from generation import logs
 
-CANCEL_TIMEOUT_S = 1.0  # for a job to end, within the three seconds for the answer to whoever cancelled it
-STOP_TIMEOUT_S = 2.0  # for all work to end when the bot stops
+CANCEL_TIMEOUT_S = 1.0  # for a job to end, within the three seconds for the response to the cancelling user
+STOP_TIMEOUT_S = 2.0  # for all tasks to end when the bot stops
 
 
 class TaskRegistry:
-    """Run the work of jobs, one task a job id at a time; it outlives a client that lost its connection."""
+    """Run jobs as tasks, one at a time per job id; it outlives a client that lost its connection."""
 
     def __init__(self, jobs: JobStore) -> None:
         self._jobs = jobs
@@ -35,7 +35,7 @@ class TaskRegistry:
     def spawn(self, job_id: str, work: Coroutine[None, None, None]) -> None:
         """Run `work` once earlier work on the same job has ended.
 
-        A job that was accepted while the bot stops is in the store, and its work starts with the next start.
+        A job that was accepted while the bot stops is in the store, and the next start resumes it.
         """
         if self.stopping:
             work.close()
@@ -46,7 +46,7 @@ class TaskRegistry:
         task.add_done_callback(lambda _: work.close())  # a task cancelled before its first step has not started it
 
     async def cancel(self, job_id: str) -> None:
-        """Cancel a job's task and give it a moment to end; does nothing where there is none."""
+        """Cancel a job's task, if there is one, and wait up to a second for its end."""
         if task := self._tasks.get(job_id):
             task.cancel()
             await asyncio.wait({task}, timeout=CANCEL_TIMEOUT_S)
@@ -54,7 +54,7 @@ class TaskRegistry:
     async def cancel_all(self) -> None:
         """Cancel all tasks and start no more; unfinished jobs stay unfinished in the store.
 
-        A step that takes long or hangs is not waited for: closing the worker ends it.
+        It does not wait for a step that takes long or hangs: closing the worker ends that step.
         """
         self.stopping = True
         tasks = list(self._tasks.values())

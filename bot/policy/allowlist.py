@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-DENIAL = "This bot is not open to this server. The bot operator can add the server to `ALLOWED_GUILDS`."
+from bot.ui.i18n import tr
 
 
 def denial_message(allowed: Collection[int], guild_id: int | None) -> str | None:
@@ -14,4 +14,6 @@ def denial_message(allowed: Collection[int], guild_id: int | None) -> str | None
     unlisted server too. Direct messages are always allowed, because results may be sent there and their buttons must
     keep working. Discord's developer portal decides who can message the bot at all.
     """
-    return DENIAL if allowed and guild_id is not None and guild_id not in allowed else None
+    if not allowed or guild_id is None or guild_id in allowed:
+        return None
+    return tr("This bot is not open to this server. The bot operator can add the server to `ALLOWED_GUILDS`.")

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from bot.policy import settings as guild_settings
 from bot.policy.settings import GuildSettings, RoleLimits
 from bot.policy.word_filter import WordFilter, check_prompt
-from bot.ui.i18n import tr
+from bot.ui.i18n import tr, trn
 from db.guilds import Block, GuildStore
 from db.usage import Usage, UsageTotals
 from generation.errors import UserError
@@ -138,7 +138,7 @@ class Policy:
             return
         if await self._guilds.active_block(guild_id, job.requester.id):
             # Without the reason: everybody in the channel can read the status message.
-            raise PolicyDenied(tr("The moderators have blocked you from using me in this server") + ".")
+            raise PolicyDenied(tr("The moderators have blocked you from using me in this server."))
         check_prompt(await self._word_filter(guild_id), job.params)
 
     async def _require_unblocked(self, guild_id: int, person_id: int) -> None:
@@ -153,12 +153,13 @@ class Policy:
         now = self._clock()
         usage = await self._usage.totals(context.person_id, context.guild_id, now - DAY_S)
         if limits.jobs_a_day is not None and usage.jobs + request.jobs > limits.jobs_a_day:
-            more = tr(" This request adds {number} more.", number=request.jobs) if request.jobs > 1 else ""
             most = _format_jobs(limits.jobs_a_day)
-            raise PolicyDenied(
+            sentences = [
                 tr("Your limit here is {most} in 24 hours, and you have used {used}.", most=most, used=usage.jobs)
-                + more
-            )
+            ]
+            if request.jobs > 1:
+                sentences.append(tr("This request adds {number} more.", number=request.jobs))
+            raise PolicyDenied(" ".join(sentences))
         if limits.gpu_seconds_a_day is not None and usage.seconds >= limits.gpu_seconds_a_day:
             most, spent = _format_seconds(limits.gpu_seconds_a_day), f"{usage.seconds:.0f}"
             text = tr(
@@ -214,7 +215,12 @@ def _require_allowed_features(context: RequestContext, request: JobRequest, sett
     if request.jobs > settings.permutations:
         most = settings.permutations
         raise PolicyDenied(
-            tr("This makes {jobs} jobs, but only {most} are allowed at once here.", jobs=request.jobs, most=most)
+            trn(
+                "This makes {jobs} jobs, but only {n} is allowed at once here.",
+                "This makes {jobs} jobs, but only {n} are allowed at once here.",
+                most,
+                jobs=request.jobs,
+            )
         )
 
 
@@ -241,14 +247,24 @@ def _require_allowed_size(params: Params, limits: RoleLimits) -> None:
 
 
 def _blocked_message(block: Block) -> str:
-    message = tr("The moderators have blocked you from using me in this server")
-    until = tr(" until {time}", time=f"<t:{int(block.until)}:f>") if block.until is not None else ""
-    return f"{message}{until}: {block.reason}" if block.reason else f"{message}{until}."
+    reason = block.reason
+    if block.until is None:
+        if not reason:
+            return tr("The moderators have blocked you from using me in this server.")
+        return tr("The moderators have blocked you from using me in this server: {reason}", reason=reason)
+    until = f"<t:{int(block.until)}:f>"
+    if not reason:
+        return tr("The moderators have blocked you from using me in this server until {time}.", time=until)
+    return tr(
+        "The moderators have blocked you from using me in this server until {time}: {reason}",
+        time=until,
+        reason=reason,
+    )
 
 
 def _format_jobs(number: int) -> str:
-    return tr("1 job") if number == 1 else tr("{number} jobs", number=f"{number:,}")
+    return trn("{n:,} job", "{n:,} jobs", number)
 
 
 def _format_seconds(number: int) -> str:
-    return tr("1 second") if number == 1 else tr("{number} seconds", number=f"{number:,}")
+    return trn("{n:,} second", "{n:,} seconds", number)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from bot.ui.i18n import tr
 from generation.errors import UserError
 
 
@@ -130,5 +131,13 @@ def check_limit(name: str, value: int) -> int:
     """Return `value` if it is in the range of the limit `name`; raises UserError naming the range."""
     minimum, maximum = LIMIT_RANGES[name]
     if not minimum <= value <= maximum:
-        raise UserError(f"`{name.replace('_', ' ')}` must be from {minimum:,} to {maximum:,}, not {value:,}.")
+        raise UserError(
+            tr(
+                "`{option}` must be from {low:,} to {high:,}, not {value:,}.",
+                option=name.replace("_", " "),
+                low=minimum,
+                high=maximum,
+                value=value,
+            )
+        )
     return value

@@ -8,12 +8,25 @@ import discord
 
 from bot.policy.policy import Policy
 from bot.policy.settings import NsfwMode
+from bot.ui.i18n import tr
 from generation.job import Job
 
-NSFW_MESSAGE = (
-    "The classifier flagged this picture as sensitive. This server shows such pictures in age-restricted channels only."
-)
-NSFW_WITHHELD_MESSAGE = f"{NSFW_MESSAGE} It is not kept and does not count towards your limits."
+
+def nsfw_message() -> str:
+    """Return the refusal to show an image that the classifier flagged."""
+    return tr(
+        "The classifier flagged this picture as sensitive. "
+        "This server shows such pictures in age-restricted channels only."
+    )
+
+
+def nsfw_withheld_message() -> str:
+    """Return why an image that was just generated is withheld."""
+    return tr(
+        "The classifier flagged this picture as sensitive. "
+        "This server shows such pictures in age-restricted channels only. "
+        "It is not kept and does not count towards your limits."
+    )
 
 
 def allows_nsfw(client: discord.Client, channel_id: int | None) -> bool:

@@ -116,15 +116,28 @@ def check_phrase(phrase: str) -> str:
     plain, shown = " ".join(phrase.casefold().split()), phrase[:40].replace("`", "'")
     if _INVALID_IN_PHRASE.search(plain):
         raise UserError(
-            f"`{shown}` is not a plain word. Use words, phrases, or `word*` for anything that starts with it."
+            tr(
+                "`{phrase}` is not a plain word. Use words, phrases, or `word*` for anything that starts with it.",
+                phrase=shown,
+            )
         )
     letters = "".join(_tokenize(_normalize(plain)))
     if not letters or len(plain) > MAX_PHRASE_LENGTH:
         raise UserError(
-            f"`{shown}` cannot be blocked: use up to {MAX_PHRASE_LENGTH} characters with at least one letter or digit."
+            tr(
+                "`{phrase}` cannot be blocked: use up to {limit} characters with at least one letter or digit.",
+                phrase=shown,
+                limit=MAX_PHRASE_LENGTH,
+            )
         )
     if plain.endswith("*") and len(letters) < MIN_PREFIX_LENGTH:
-        raise UserError(f"`{shown}` would block too much: put at least {MIN_PREFIX_LENGTH} letters before the `*`.")
+        raise UserError(
+            tr(
+                "`{phrase}` would block too much: put at least {minimum} letters before the `*`.",
+                phrase=shown,
+                minimum=MIN_PREFIX_LENGTH,
+            )
+        )
     return plain
 
 

@@ -1,1 +1,1 @@
-"""What people read and press: texts, translations, views, modals and errors."""
+"""Texts, translations, views, modals and error messages."""

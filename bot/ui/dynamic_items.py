@@ -1,4 +1,4 @@
-"""Buttons and selects that are recognised by their custom_id alone, so that they work after any number of restarts."""
+"""Buttons and selects that are recognised by their custom_id alone, so that they work after a restart."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ JOB_PATTERN = r"(?P<job_id>[0-9a-f]{12})"
 
 
 class PersistentItem(discord.ui.DynamicItem[discord.ui.Item[Any]], template=r"(?!)"):
-    """A component whose use reaches `run`, whichever process sent its message.
+    """A component that calls `run` when used, even if an earlier process sent its message.
 
-    A subclass has a `template` of its own, and is registered with `client.add_dynamic_items`. Messages are built of
-    plain buttons and selects with matching custom_ids: see `persistent_view`.
+    A subclass has its own `template`, and is registered with `client.add_dynamic_items`. Messages contain plain buttons
+    and selects with matching custom_ids: see `persistent_view`.
     """
 
     def __init__(self, item: discord.ui.Item[Any], match: re.Match[str]) -> None:
@@ -35,22 +35,22 @@ class PersistentItem(discord.ui.DynamicItem[discord.ui.Item[Any]], template=r"(?
             await self.run(interaction)
 
     async def run(self, interaction: discord.Interaction[Any]) -> None:
-        """Do what the component is for; what it raises is answered privately."""
+        """Handle the interaction; an exception is reported to the user in an ephemeral message."""
         raise NotImplementedError
 
     @property
     def job_id(self) -> str:
-        """The job that the custom_id names."""
+        """Return the job id in the custom_id."""
         return self.match["job_id"]
 
     @property
     def tile(self) -> Tile:
-        """The tile that the custom_id names."""
+        """Return the tile in the custom_id."""
         return Tile(self.match["job_id"], int(self.match["index"]))
 
 
 def selected_values(interaction: discord.Interaction[Any]) -> list[str]:
-    """Return what was chosen in a select."""
+    """Return the values that were chosen in a select."""
     data: Any = interaction.data or {}
     return list(data.get("values", []))
 

@@ -1,4 +1,4 @@
-"""The language of the bot's messages: the server's setting, or else Discord's locale. Catalogues are gettext's."""
+"""Translate messages with gettext, into the language of the server's setting or else Discord's locale."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any
 
 import discord
 
+from generation.errors import UserError
+from generation.text import Text
+
 DOMAIN = "atelier"
 LOCALES = Path(__file__).with_name("locales")
 ENGLISH = "en"  # the language of the texts in the code
 
-CATALOGUES = {  # by Discord's language codes; a language without a catalogue, and a text missing from one, is English
+CATALOGUES = {  # by Discord's language codes; without a catalogue or a translation, texts are English
     path.parents[1].name: gettext.translation(DOMAIN, LOCALES, [path.parents[1].name])
     for path in sorted(LOCALES.glob(f"*/LC_MESSAGES/{DOMAIN}.mo"))
 }
@@ -23,7 +26,7 @@ _locale: ContextVar[str] = ContextVar("language", default=ENGLISH)
 
 
 def set_locale(locale: str) -> None:
-    """Set the language for this task and for the tasks that it starts."""
+    """Set the language of this task and of the tasks that it starts."""
     _locale.set(locale)
 
 
@@ -45,12 +48,27 @@ def trn(singular: str, plural: str, n: int, **values: object) -> str:
     return _catalogue().ngettext(singular, plural, n).format(n=n, **values)
 
 
+def render(text: str) -> str:
+    """Return a sentence in the current language if it is a Text, and any other text as it is."""
+    if not isinstance(text, Text):
+        return text
+    values = {name: render(value) if isinstance(value, Text) else value for name, value in text.values.items()}
+    if text.plural_template is not None:
+        return trn(text.template, text.plural_template, text.number, **values)
+    return tr(text.template, **values)
+
+
+def error_text(error: UserError) -> str:
+    """Return the text of an error in the current language."""
+    return error.translated(render)
+
+
 def _catalogue() -> gettext.NullTranslations:
     return CATALOGUES.get(_locale.get(), _UNTRANSLATED)
 
 
 async def use_interaction_locale(interaction: discord.Interaction[Any]) -> None:
-    """Set the language for an interaction: the server's setting, or else Discord's locale for the server or user."""
+    """Set the language of an interaction: the server's setting, or else Discord's locale for the server or user."""
     settings = await interaction.client.services.policy.settings(interaction.guild_id)
     locale = interaction.guild_locale if interaction.guild_id is not None else interaction.locale
     set_locale(settings.language or str(locale or ENGLISH).partition("-")[0])

@@ -1,4 +1,4 @@
-"""The buttons below a status message and a result: what each does stands in its custom_id alone."""
+"""The buttons below a status message and a result; each custom_id names the action and the job."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import discord
 
 from bot.ui.dynamic_items import JOB_PATTERN, persistent_view
+from bot.ui.i18n import tr
 from bot.ui.modals import MAX_TEXT_LENGTH
 from generation.job import Action, Job
 from generation.models.model import Model
@@ -16,7 +17,7 @@ from generation.planning import actions
 _JOB_ID_SUFFIX = re.compile(rf":{JOB_PATTERN}(?:-[0-3])?$")
 BLUE, GREY = discord.ButtonStyle.primary, discord.ButtonStyle.secondary
 
-LIKE, REMIX, DETAILS, DELETE = "like", "remix", "details", "delete"  # these make no job, or open a modal first
+LIKE, REMIX, DETAILS, DELETE = "like", "remix", "details", "delete"  # these create no job, or open a modal first
 RETRY = "retry"
 CANCEL_LABEL, RETRY_LABEL = "Cancel", "Edit and retry"
 
@@ -46,27 +47,34 @@ IMAGE_BUTTON_ROWS: tuple[dict[str, str], ...] = (
 )
 LAST_ROW = {LIKE: "❤️", REMIX: "Remix", DETAILS: "Details", DELETE: "Delete"}
 ACTION_IDS = (Action.PICK, *LAST_ROW, *(action for row in IMAGE_BUTTON_ROWS for action in row))
-# These take no prompt: to have them once more, press the same button again.
+# These take no prompt: pressing the same button again repeats them.
 NEVER_REMIXED = (Action.PICK, Action.UPSCALE_SUBTLE, Action.UPSCALE_CREATIVE, Action.UPSCALE_CREATIVE_4)
-NOT_REROLLABLE = (Action.PICK, Action.UPSCALE_SUBTLE)  # from other noise they would look the same
+NOT_REROLLABLE = (Action.PICK, Action.UPSCALE_SUBTLE)  # another seed would change little or nothing
+
+
+def text_labels() -> dict[str, str]:
+    """Return the labels that are translated, by action; emojis are not."""
+    rows = (*IMAGE_BUTTON_ROWS, LAST_ROW, {"cancel": CANCEL_LABEL, RETRY: RETRY_LABEL})
+    return {action: label for row in rows for action, label in row.items() if not _is_emoji(label)}
 
 
 def cancel_view(job_id: str) -> discord.ui.View:
     """Return the button below a status message."""
-    return persistent_view(discord.ui.Button(label=CANCEL_LABEL, custom_id=f"cancel:{job_id}"))
+    return persistent_view(discord.ui.Button(label=tr(CANCEL_LABEL), custom_id=f"cancel:{job_id}"))
 
 
 def failed_view(job: Job, prompt: str) -> discord.ui.View | None:
-    """Return the button below a failed job's status message; None where no prompt can be edited in a modal."""
+    """Return the button below a failed job's status message, or None if its prompt cannot be edited in a modal."""
     if job.action in NEVER_REMIXED or len(prompt) > MAX_TEXT_LENGTH:
         return None
-    return persistent_view(discord.ui.Button(label=RETRY_LABEL, custom_id=f"{RETRY}:{job.id}"))
+    return persistent_view(discord.ui.Button(label=tr(RETRY_LABEL), custom_id=f"{RETRY}:{job.id}"))
 
 
 def result_view(job: Job, model: Model | None) -> discord.ui.View:
-    """Return the buttons below a result: those of a grid or of a single image, and only what can be done with it.
+    """Return the available buttons below a result, which is a grid or a single image.
 
-    Where the model is gone, only buttons that generate nothing are left, and the remix, whose prompt may name another.
+    If the model is no longer installed, only buttons that generate nothing remain, and Remix, whose prompt can name
+    another model.
     """
     return _image_view(job, model) if job.params.count == 1 else _grid_view(job, model)
 
@@ -79,18 +87,18 @@ def custom_ids(message: discord.Message) -> list[str]:
 
 
 def job_ids(message: discord.Message) -> list[str]:
-    """Return the ids of the jobs that a message's buttons are about, usually one."""
+    """Return the job ids in the custom_ids of a message's buttons, usually one."""
     found = (_JOB_ID_SUFFIX.search(custom_id) for custom_id in custom_ids(message))
     return list(dict.fromkeys(match["job_id"] for match in found if match))
 
 
 def highlighted_view(message: discord.Message, custom_id: str) -> discord.ui.View:
-    """Return the buttons that `message` has now, with the one just pressed blue as well."""
+    """Return the buttons of `message`, with the pressed one blue as well."""
     view = discord.ui.View.from_message(message, timeout=None)
     for button in view.children:
         if isinstance(button, discord.ui.Button) and button.custom_id == custom_id:
             button.style = BLUE
-    view.stop()  # or discord.py would remember these copies and send presses to them
+    view.stop()  # otherwise discord.py would dispatch presses to these copies
     return view
 
 
@@ -122,14 +130,17 @@ def _image_view(job: Job, model: Model | None) -> discord.ui.View:
 
 
 def _tile_button(action_id: str, tile: Tile, label: str, row: int) -> discord.ui.Button[discord.ui.View]:
-    is_word = label.isascii() or label[0].isalnum()
     return discord.ui.Button(
         custom_id=f"{action_id}:{tile}",
         style=GREY,
         row=row,
-        label=label if is_word else None,
-        emoji=None if is_word else label,
+        label=None if _is_emoji(label) else tr(label),
+        emoji=label if _is_emoji(label) else None,
     )
+
+
+def _is_emoji(label: str) -> bool:
+    return not (label.isascii() or label[0].isalnum())
 
 
 def _reroll_button(job_id: str, row: int) -> discord.ui.Button[discord.ui.View]:

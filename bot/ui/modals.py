@@ -15,18 +15,18 @@ FILE_UPLOAD_TYPE = 19  # Discord's number of the file upload component
 
 
 class PersistentModal(discord.ui.Modal):
-    """A modal that discord.py does not remember: what is submitted goes to the `ModalRouter`."""
+    """A modal that discord.py does not remember: its submission reaches the `ModalRouter`."""
 
     def __init__(self, custom_id: str, title: str, *fields: discord.ui.Item[Any]) -> None:
         super().__init__(title=title, custom_id=custom_id)
         for each in fields:
             self.add_item(each)
-        self.stop()  # or it would be remembered for ever where somebody dismisses it
+        self.stop()  # otherwise discord.py would keep a dismissed modal forever
 
 
 @dataclass(frozen=True, slots=True)
 class ModalValues:
-    """What was typed, selected and uploaded in a submitted modal, by the custom_ids of its fields."""
+    """The texts, selections and uploads of a submitted modal, by the custom_ids of its fields."""
 
     texts: dict[str, str] = field(default_factory=dict)
     selected: dict[str, str] = field(default_factory=dict)
@@ -37,15 +37,20 @@ ModalHandler = Callable[[Any, str, ModalValues], Awaitable[None]]
 
 
 class ModalRouter:
-    """Send each submitted modal to the handler of its custom_id's longest prefix, in steps of whole `a:b:c` parts."""
+    """Send each submitted modal to the handler with the longest prefix of its custom_id, in whole `a:b:c` parts."""
 
     def __init__(self) -> None:
         self._handlers: dict[str, ModalHandler] = {}
 
     def route(self, prefix: str) -> Callable[[ModalHandler], ModalHandler]:
-        """Register a handler: it gets the interaction, the custom_id after its first colon, and the values."""
+        """Register a handler: it gets the interaction, the custom_id after its first colon, and the values.
+
+        Raises ValueError for a prefix that has a handler already.
+        """
 
         def register(handler: ModalHandler) -> ModalHandler:
+            if prefix in self._handlers:
+                raise ValueError(f"two handlers for the modal {prefix!r}")
             self._handlers[prefix] = handler
             return handler
 

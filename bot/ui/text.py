@@ -1,4 +1,4 @@
-"""Text that people typed, made fit to be shown in a message or used as a file's name."""
+"""Prepare user-provided text for messages and file names."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 import unicodedata
 
 MAX_SLUG_LENGTH = 40
-MAX_SLUG_BYTES = 100  # two of them and an id stay below the 255 bytes of a file name
+MAX_SLUG_BYTES = 100  # two slugs and an id stay below the 255 bytes of a file name
 
-# A backslash makes each of these plain in Discord's markdown; colon and slash only where they would make a link.
+# Characters to escape in Discord's markdown; colon and slash only where they would make a link.
 _MARKDOWN = re.compile(r"[\\*_~`|<>\[\]#]|:(?=//)|(?<=\.gg)/|/(?=invite/)|^[-+](?=\s)|(?<=^\d)\.(?=\s)", re.IGNORECASE)
 _MASS_MENTION = re.compile(r"@(?=everyone|here)", re.IGNORECASE)
 _DIRECTION_MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -30,16 +30,16 @@ def pluralize(number: int, noun: str) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Make `text` show as it is inside a message: no markdown, no mention, no link, on one line and in its place."""
+    """Return `text` as one line without markdown, mentions or links; right-to-left text is isolated."""
     plain = " ".join(_DIRECTION_MARKS.sub("", text).split())
     plain = _MASS_MENTION.sub("@\u200b", _MARKDOWN.sub(r"\\\g<0>", plain))
     if any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in plain):
-        return f"\u2068{plain}\u2069"  # isolated, so that what follows it in the line stays in order
+        return f"\u2068{plain}\u2069"  # isolated, so that the rest of the line keeps its order
     return plain
 
 
 def truncate(text: str, limit: int) -> str:
-    """Cut `text` to at most `limit` characters, between words if one ends near, never inside what is seen as one."""
+    """Cut `text` to at most `limit` characters, between words if possible, and never inside a visible character."""
     if len(text) <= limit:
         return text
     end = max(limit - 1, 0)
@@ -51,7 +51,7 @@ def truncate(text: str, limit: int) -> str:
 
 
 def slugify(text: str) -> str:
-    """Give `text` as part of a file name: letters and digits of any script in lower case, Latin without accents."""
+    """Return `text` as part of a file name: lower-case letters and digits of any script, Latin without accents."""
     words = _words(text)
     kept = words[0] if words else "picture"
     while not _fits(kept):

@@ -1,8 +1,12 @@
-"""Audit log entries for /config."""
+"""Audit log entries for /config, which are stored in English."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextvars import copy_context
+
 from bot.client import Interaction
+from bot.ui.i18n import ENGLISH, set_locale
 from db.guilds import AuditEntry
 
 
@@ -10,6 +14,13 @@ def require_guild_id(interaction: Interaction) -> int:
     """Return the guild of an interaction; /config exists in guilds only."""
     assert interaction.guild_id is not None
     return interaction.guild_id
+
+
+def in_english(text: Callable[[], str]) -> str:
+    """Return what `text` returns in English, whatever the current language."""
+    context = copy_context()
+    context.run(set_locale, ENGLISH)
+    return context.run(text)
 
 
 def audit_entry(interaction: Interaction, name: str, details: str) -> AuditEntry:

@@ -12,12 +12,14 @@ from discord import app_commands
 from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.policy.settings import GuildSettings, NsfwMode, ResultPlacement, RoleLimits, check_limit
-from bot.policy.summary import LANGUAGE_NAMES, PLACEMENT_LABELS, format_limits, format_retention
+from bot.policy.summary import LANGUAGE_NAMES, PLACEMENT_LABELS, format_limits, format_retention, placement_label
 from bot.policy.updates import Actor, update_settings
 from bot.services import Services
+from bot.ui.i18n import tr
 from bot.ui.text import truncate
 from cogs.autocomplete import choices
 from cogs.config import panel, stats
+from cogs.config.audit import in_english
 from cogs.config.panel_fields import DRAWING_CHANNEL_TYPES
 from cogs.config.reports import show_open_report
 from cogs.config.validation import (
@@ -84,7 +86,11 @@ class ConfigGroup(app_commands.Group):
     @app_commands.describe(parameters="As in a prompt; leave empty to clear them")
     async def defaults(self, interaction: Interaction, parameters: app_commands.Range[str, 1, 500] = "") -> None:
         text = parse_defaults(self.services, parameters)
-        await self._update(interaction, f"defaults: {text or 'none'}", lambda now: replace(now, defaults=text))
+        await self._update(
+            interaction,
+            lambda: tr("defaults: {parameters}", parameters=text) if text else tr("defaults: none"),
+            lambda now: replace(now, defaults=text),
+        )
 
     @app_commands.command(description="Models allowed here; an empty list allows all")
     @app_commands.describe(add="Allow this one", remove="Remove this one", every="Allow all models")
@@ -103,11 +109,12 @@ class ConfigGroup(app_commands.Group):
 
         def change(now: GuildSettings) -> GuildSettings:
             kept = () if every else remove_item(now.models, removed)
-            return replace(now, models=add_item(kept, added, MAX_MODELS, "models"))
+            return replace(now, models=add_item(kept, added, MAX_MODELS))
 
-        await self._update(
-            interaction, f"models: {_format_options(add=added, remove=removed, all=every or None)}", change
-        )
+        def describe() -> str:
+            return tr("models: {changes}", changes=_format_changes(added, removed, tr("all") if every else ""))
+
+        await self._update(interaction, describe, change)
 
     @models.autocomplete("add")
     async def known_models(self, _: Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -133,11 +140,16 @@ class ConfigGroup(app_commands.Group):
     ) -> None:
         def change(now: GuildSettings) -> GuildSettings:
             kept = () if everywhere else remove_item(now.channels, remove.id if remove else None)
-            return replace(now, channels=add_item(kept, add.id if add else None, MAX_CHANNELS, "channels"))
+            return replace(now, channels=add_item(kept, add.id if add else None, MAX_CHANNELS))
+
+        def describe() -> str:
+            changes = _format_changes(
+                add.mention if add else None, remove.mention if remove else None, tr("everywhere") if everywhere else ""
+            )
+            return tr("channels: {changes}", changes=changes)
 
         require_any(add or remove or everywhere)
-        what = _format_options(add=add and add.mention, remove=remove and remove.mention, everywhere=everywhere or None)
-        await self._update(interaction, f"channels: {what}", change)
+        await self._update(interaction, describe, change)
 
     @app_commands.command(description="Where results are posted")
     @app_commands.describe(where="Where results go", gallery="The channel of the gallery")
@@ -147,12 +159,12 @@ class ConfigGroup(app_commands.Group):
     async def results(self, interaction: Interaction, where: str, gallery: discord.TextChannel | None = None) -> None:
         placement = ResultPlacement(where)
         if (placement is ResultPlacement.GALLERY) != (gallery is not None):
-            raise UserError("A gallery needs a channel: set both `where: a gallery` and `gallery`.")
+            raise UserError(tr("A gallery needs a channel: set both `where: a gallery` and `gallery`."))
         require_postable(interaction.guild, gallery.id if gallery else None, files=True)
         shown = f" {gallery.mention}" if gallery else ""
         await self._update(
             interaction,
-            f"results: {PLACEMENT_LABELS[placement]}{shown}",
+            lambda: tr("results: {where}", where=f"{placement_label(placement)}{shown}"),
             lambda now: replace(now, delivery=placement, gallery=gallery.id if gallery else None),
         )
 
@@ -175,12 +187,17 @@ class ConfigGroup(app_commands.Group):
 
         def change(now: GuildSettings) -> GuildSettings:
             kept = () if everybody else remove_item(getattr(now, name), remove.id if remove else None)
-            changed: dict[str, Any] = {name: add_item(kept, add.id if add else None, MAX_ROLES, "roles")}
+            changed: dict[str, Any] = {name: add_item(kept, add.id if add else None, MAX_ROLES)}
             return replace(now, **changed)
 
+        def describe() -> str:
+            changes = _format_changes(
+                add.mention if add else None, remove.mention if remove else None, tr("everybody") if everybody else ""
+            )
+            return f"{tr(feature)}: {changes}"
+
         require_any(add or remove or everybody)
-        what = _format_options(add=add and add.mention, remove=remove and remove.mention, everybody=everybody or None)
-        await self._update(interaction, f"{feature}: {what}", change)
+        await self._update(interaction, describe, change)
 
     @app_commands.command(
         description="Limits for a role; with several roles, the most generous value of each limit applies"
@@ -227,42 +244,68 @@ class ConfigGroup(app_commands.Group):
             kept = {of: each for of, each in bounds.items() if each != RoleLimits()}
             return replace(now, bounds=kept)
 
-        what = format_limits(RoleLimits(**wanted)) or "none"
-        await self._update(interaction, f"limits of {role.mention}: {'cleared, ' if clear else ''}{what}", change)
+        def describe() -> str:
+            limits = format_limits(RoleLimits(**wanted)) or tr("none")
+            if clear:
+                return tr("limits of {role}: cleared, {limits}", role=role.mention, limits=limits)
+            return tr("limits of {role}: {limits}", role=role.mention, limits=limits)
+
+        await self._update(interaction, describe, change)
 
     @app_commands.command(description="How many jobs one prompt may make, with --repeat or choices in braces")
     @app_commands.describe(most="A prompt that makes more jobs is refused")
     async def permutations(
         self, interaction: Interaction, most: app_commands.Range[int, 1, MAX_JOBS_PER_PROMPT]
     ) -> None:
-        await self._update(interaction, f"jobs of one prompt: {most}", lambda now: replace(now, permutations=most))
+        await self._update(
+            interaction,
+            lambda: tr("jobs of one prompt: {number}", number=most),
+            lambda now: replace(now, permutations=most),
+        )
 
     @app_commands.command(description="Whether people may draw privately (--stealth)")
     @app_commands.describe(allowed="If off, everything is public")
     async def stealth(self, interaction: Interaction, allowed: bool) -> None:
-        what = f"private pictures: {'allowed' if allowed else 'not allowed'}"
-        await self._update(interaction, what, lambda now: replace(now, stealth=allowed))
+        await self._update(
+            interaction,
+            lambda: tr("private pictures: allowed") if allowed else tr("private pictures: not allowed"),
+            lambda now: replace(now, stealth=allowed),
+        )
 
     @app_commands.command(description="Days until pictures are deleted; 0 uses the bot operator's setting")
     @app_commands.describe(days="Counted from the day a picture was drawn")
     async def retention(self, interaction: Interaction, days: app_commands.Range[int, 0, MAX_RETENTION_DAYS]) -> None:
-        what = f"picture retention: {format_retention(days, self.services.config.retention_days)}"
-        await self._update(interaction, what, lambda now: replace(now, retention_days=days))
+        await self._update(
+            interaction,
+            lambda: tr("picture retention: {time}", time=format_retention(days, self.services.config.retention_days)),
+            lambda now: replace(now, retention_days=days),
+        )
 
     @app_commands.command(description="Channel for reports and changes of settings; leave empty for none")
     @app_commands.describe(channel="Pick a channel only moderators can see")
     async def log(self, interaction: Interaction, channel: discord.TextChannel | None = None) -> None:
         require_postable(interaction.guild, channel.id if channel else None, files=False)
-        what = f"log channel: {channel.mention if channel else 'none'}"
-        await self._update(interaction, what, lambda now: replace(now, log_channel=channel.id if channel else None))
+        await self._update(
+            interaction,
+            lambda: tr("log channel: {channel}", channel=channel.mention) if channel else tr("log channel: none"),
+            lambda now: replace(now, log_channel=channel.id if channel else None),
+        )
 
-    @app_commands.command(description="Language of messages about jobs, rules and the queue; the rest is English")
+    @app_commands.command(description="Language of my messages in this server")
     @app_commands.describe(language="The server's Discord language is in its community settings")
     async def language(
         self, interaction: Interaction, language: Literal["same as the server's Discord language", "English", "Deutsch"]
     ) -> None:
         name = next((name for name, words in LANGUAGE_NAMES.items() if words == language), "")
-        await self._update(interaction, f"language: {language}", lambda now: replace(now, language=name))
+        await self._update(
+            interaction,
+            lambda: (
+                tr("language: {language}", language=language)
+                if name
+                else tr("language: same as the server's Discord language")
+            ),
+            lambda now: replace(now, language=name),
+        )
 
     @app_commands.command(description="What happens to sensitive pictures outside age-restricted channels")
     @app_commands.describe(pictures="What happens to them")
@@ -270,8 +313,15 @@ class ConfigGroup(app_commands.Group):
         self, interaction: Interaction, pictures: Literal["hidden behind a spoiler", "withheld"]
     ) -> None:
         chosen = NsfwMode.WITHHOLD if pictures == "withheld" else NsfwMode.SPOILER
-        what = f"sensitive pictures: {pictures}"
-        await self._update(interaction, what, lambda now: replace(now, sensitive=chosen))
+        await self._update(
+            interaction,
+            lambda: (
+                tr("sensitive pictures: withheld")
+                if chosen is NsfwMode.WITHHOLD
+                else tr("sensitive pictures: hidden behind a spoiler")
+            ),
+            lambda now: replace(now, sensitive=chosen),
+        )
 
     @app_commands.command(description="All current settings, with controls to change them")
     async def panel(self, interaction: Interaction) -> None:
@@ -297,16 +347,18 @@ class ConfigGroup(app_commands.Group):
             f"<t:{int(entry.at)}:f> <@{entry.person_id}> {truncate(entry.details, MAX_DETAILS_LENGTH)}"
             for entry in entries
         ]
-        text = "\n".join(lines) or ("Nothing has been changed yet." if page == 1 else "There are no older entries.")
+        empty = tr("Nothing has been changed yet.") if page == 1 else tr("There are no older entries.")
+        text = "\n".join(lines) or empty
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
-    async def _update(self, interaction: Interaction, details: str, update: SettingsUpdate) -> None:
+    async def _update(self, interaction: Interaction, describe: Callable[[], str], update: SettingsUpdate) -> None:
         assert interaction.guild_id is not None
         actor = Actor(interaction.guild_id, interaction.user.id)
-        await update_settings(self.services.db.guilds, actor, details, update, self.services.clock)
+        await update_settings(self.services.db.guilds, actor, in_english(describe), update, self.services.clock)
+        changed = describe()
+        note = tr("-# Applies from the next job on. `/config panel` shows all current settings.")
         await interaction.response.send_message(
-            f"{details[:1].upper()}{details[1:]}.\n"
-            "-# Applies from the next job on. `/config panel` shows all current settings.",
+            f"{changed[:1].upper()}{changed[1:]}.\n{note}",
             ephemeral=True,
             allowed_mentions=NO_MENTIONS,
         )
@@ -316,7 +368,7 @@ AUDIT_PAGE_SIZE = 15
 MAX_DETAILS_LENGTH = 90  # characters of an entry; 15 entries fit into a message
 
 
-def _format_options(**options: object) -> str:
-    return ", ".join(
-        name if value is True else f"{name} {value}" for name, value in options.items() if value is not None
-    )
+def _format_changes(added: str | None, removed: str | None, everything: str) -> str:
+    add = tr("add {item}", item=added) if added else ""
+    remove = tr("remove {item}", item=removed) if removed else ""
+    return ", ".join(filter(None, (add, remove, everything)))

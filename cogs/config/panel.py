@@ -11,6 +11,7 @@ from bot.discord_calls import NO_MENTIONS
 from bot.policy.settings import GuildSettings
 from bot.policy.summary import settings_summary
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
+from bot.ui.i18n import tr
 from bot.ui.modals import ModalValues, PersistentModal, modals
 from cogs.config.panel_edits import existing_roles, merge_selection, set_field
 from cogs.config.panel_fields import (
@@ -21,6 +22,8 @@ from cogs.config.panel_fields import (
     Field,
     RoleField,
     TextField,
+    choice_labels,
+    field_title,
     format_selection,
     is_list,
     parse_selection,
@@ -67,8 +70,8 @@ class EditFieldButton(PersistentItem, template=r"config:type:(?P<name>[a-z_]+)")
         value = discord.ui.TextInput[Any](
             custom_id="value", default=str(getattr(settings, name)), required=False, max_length=500
         )
-        field = discord.ui.Label(text=FIELDS[name].title[:45], component=value)
-        await interaction.response.send_modal(PersistentModal(f"{MODAL_PREFIX}:{name}", "Server settings", field))
+        field = discord.ui.Label(text=field_title(FIELDS[name])[:45], component=value)
+        await interaction.response.send_modal(PersistentModal(f"{MODAL_PREFIX}:{name}", tr("Server settings"), field))
 
 
 @modals.route(MODAL_PREFIX)
@@ -77,7 +80,7 @@ async def on_submit(interaction: Interaction, name: str, values: ModalValues) ->
     _require_fresh(interaction)
     field = FIELDS.get(name)
     if not isinstance(field, TextField):
-        raise UserError("This setting no longer exists. Open `/config panel` again.")
+        raise UserError(tr("This setting no longer exists. Open `/config panel` again."))
     value = field.parse(interaction.client.services, values.texts.get("value", ""))
     await set_field(interaction, name, f"{field.title}: {value}", value)
     await show_panel(interaction, name)
@@ -90,7 +93,7 @@ async def show_panel(interaction: discord.Interaction[Any], field_name: str = ""
     settings = await services.policy.settings(guild_id)
     word_count = len(await services.db.guilds.blocked_words(guild_id))
     text = settings_summary(settings, guild_id, word_count, services.config.retention_days)
-    content = f"{text}\n-# Role limits: `/config limits` · blocked words: `/config words`"
+    content = f"{text}\n{tr('-# Role limits: `/config limits` · blocked words: `/config words`')}"
     view = _view(field_name, settings, interaction.guild)
     if interaction.message is not None:
         await interaction.response.edit_message(content=content, view=view, allowed_mentions=NO_MENTIONS)
@@ -99,9 +102,9 @@ async def show_panel(interaction: discord.Interaction[Any], field_name: str = ""
 
 
 def _view(name: str, settings: GuildSettings, guild: discord.Guild | None) -> discord.ui.View:
-    chooser = discord.ui.Select[Any](placeholder="Change…", custom_id="config:page", row=0)
+    chooser = discord.ui.Select[Any](placeholder=tr("Change…"), custom_id="config:page", row=0)
     for each, field in FIELDS.items():
-        chooser.add_option(label=field.title, value=each, default=each == name)
+        chooser.add_option(label=field_title(field), value=each, default=each == name)
     if name not in FIELDS:
         return persistent_view(chooser)
     field, current = FIELDS[name], getattr(settings, name)
@@ -130,12 +133,12 @@ def _control(name: str, field: Field, current: Any) -> discord.ui.Item[Any]:
                 custom_id=custom_id, min_values=0, max_values=MAX_SELECT_OPTIONS, default_values=defaults, row=1
             )
         case ChoiceField(values=values):
-            select = discord.ui.Select[Any](custom_id=custom_id, placeholder=field.title, row=1)
-            for label, value in values.items():
-                select.add_option(label=label, default=value == current)
+            select = discord.ui.Select[Any](custom_id=custom_id, placeholder=field_title(field), row=1)
+            for choice, label in choice_labels(field).items():
+                select.add_option(label=label, value=choice, default=values[choice] == current)
             return select
         case TextField():
-            return discord.ui.Button(label="Change", custom_id=f"config:type:{name}", row=1)
+            return discord.ui.Button(label=tr("Change"), custom_id=f"config:type:{name}", row=1)
 
 
 def _default_value(object_id: int, kind: discord.SelectDefaultValueType) -> discord.SelectDefaultValue:
@@ -148,4 +151,4 @@ def _require_fresh(interaction: discord.Interaction[Any]) -> None:
     if interaction.permissions.manage_guild or opened is None:
         return
     if interaction.client.services.clock() > opened.created_at.timestamp() + PANEL_TTL_S:
-        raise UserError("This panel is too old. Open a new one with `/config panel`.")
+        raise UserError(tr("This panel is too old. Open a new one with `/config panel`."))

@@ -11,6 +11,7 @@ import discord
 from bot.client import Interaction
 from bot.policy.settings import GuildSettings, ResultPlacement
 from bot.policy.updates import Actor, update_settings
+from bot.ui.i18n import tr
 from cogs.config.panel_fields import FIELDS, ChannelField, RoleField
 from cogs.config.validation import MAX_CHANNELS, MAX_ROLES, require_postable
 from generation.errors import UserError
@@ -40,7 +41,9 @@ async def merge_selection(
         kept = [each for each in before if each in selected or each not in shown]
         after = tuple(dict.fromkeys([*kept, *selected]))
         if len(after) > limit:
-            raise UserError(f"That would make {len(after)} on the list, and the maximum is {limit}.")
+            raise UserError(
+                tr("That would make {number} on the list, and the maximum is {limit}.", number=len(after), limit=limit)
+            )
         value: dict[str, Any] = {name: after}
         return replace(now, **value)
 

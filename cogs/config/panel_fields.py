@@ -9,8 +9,8 @@ from typing import Any
 import discord
 
 from bot.policy.settings import NsfwMode, ResultPlacement
-from bot.policy.summary import PLACEMENT_LABELS
 from bot.services import Services
+from bot.ui.i18n import tr
 from cogs.config.validation import MAX_JOBS_PER_PROMPT, MAX_RETENTION_DAYS, integer_in_range, parse_defaults
 from generation.errors import UserError
 
@@ -24,7 +24,9 @@ DRAWING_CHANNEL_TYPES = [
 ]
 # A gallery is not among them: it is chosen together with its channel.
 PLACEMENT_CHOICES = {
-    f"In {words}": delivery for delivery, words in PLACEMENT_LABELS.items() if delivery is not ResultPlacement.GALLERY
+    "In the same channel": ResultPlacement.HERE,
+    "In a thread for each person": ResultPlacement.THREAD_OF_PERSON,
+    "In a thread for each job": ResultPlacement.THREAD_OF_JOB,
 }
 
 
@@ -46,7 +48,7 @@ class RoleField:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceField:
-    """A setting with a few values, by their labels."""
+    """A setting with a few values, by their English labels, which are also the values of the select's options."""
 
     title: str
     values: Mapping[str, Any]
@@ -84,6 +86,23 @@ FIELDS: dict[str, Field] = {
 }
 
 
+# The texts that are translated, for `scripts.translations`.
+TITLES = {name: field.title for name, field in FIELDS.items()}
+CHOICES = dict(
+    enumerate(choice for field in FIELDS.values() if isinstance(field, ChoiceField) for choice in field.values)
+)
+
+
+def field_title(field: Field) -> str:
+    """Return the title of a setting."""
+    return tr(field.title)
+
+
+def choice_labels(field: ChoiceField) -> dict[str, str]:
+    """Return the labels of a setting's choices, by the values of the select's options."""
+    return {choice: tr(choice) for choice in field.values}
+
+
 def is_list(field: Field) -> bool:
     """Return whether a setting is a list, of which a select may show only a part."""
     return isinstance(field, RoleField) or (isinstance(field, ChannelField) and field.max_values > 1)
@@ -99,12 +118,12 @@ def parse_selection(field: Field, values: list[str]) -> Any:
             return int(values[0]) if values else None
         case ChoiceField(values=choices):
             if values[0] not in choices:
-                raise UserError("This panel is too old: open a new one with `/config panel`.")
+                raise UserError(tr("This panel is too old. Open a new one with `/config panel`."))
             return choices[values[0]]
     raise AssertionError("a list setting is changed by `merge_selection`")
 
 
 def format_selection(field: Field, values: list[str]) -> str:
-    """Return the selected values as text."""
+    """Return the selected values as English text, for the audit log."""
     template = {ChannelField: "<#{}>", RoleField: "<@&{}>"}.get(type(field), "{}")
     return ", ".join(template.format(value) for value in values) or "none"

@@ -13,6 +13,7 @@ from bot.client import Client, Interaction
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
 from bot.services import Services
 from bot.ui.dynamic_items import PersistentItem, persistent_view
+from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown, jump_url, truncate
 from cogs.image_buttons.delete import delete_job
 from db.guilds import AuditEntry, Block
@@ -25,10 +26,16 @@ from generation.prompt import format_prompt
 log = logging.getLogger(__name__)
 
 MAX_PROMPT_LENGTH = 300  # characters
-OUTCOMES = {
-    "delete": ("Delete the picture", discord.ButtonStyle.danger, "deleted the picture"),
-    "block": ("Delete and block", discord.ButtonStyle.danger, "deleted the picture and blocked its owner"),
-    "dismiss": ("Dismiss", discord.ButtonStyle.secondary, "dismissed the report"),
+OUTCOMES = {  # the button's style, and the text that is stored
+    "delete": (discord.ButtonStyle.danger, "deleted the picture"),
+    "block": (discord.ButtonStyle.danger, "deleted the picture and blocked its owner"),
+    "dismiss": (discord.ButtonStyle.secondary, "dismissed the report"),
+}
+BUTTON_LABELS = {"delete": "Delete the picture", "block": "Delete and block", "dismiss": "Dismiss"}
+OUTCOME_TEXTS = {
+    "delete": "{moderator} deleted the picture.",
+    "block": "{moderator} deleted the picture and blocked its owner.",
+    "dismiss": "{moderator} dismissed the report.",
 }
 
 
@@ -37,7 +44,7 @@ class ReportButton(PersistentItem, template=r"report:(?P<outcome>delete|block|di
 
     async def run(self, interaction: Interaction) -> None:
         if not (interaction.permissions.manage_messages or interaction.permissions.manage_guild):
-            raise UserError("Only moderators who may delete messages here can deal with reports.")
+            raise UserError(tr("Only moderators who may delete messages here can deal with reports."))
         await _resolve_report(interaction, self.match["outcome"], int(self.match["report_id"]))
 
 
@@ -83,19 +90,17 @@ class ReportLog(commands.Cog):
 async def describe_report(services: Services, report: Report) -> str:
     """Return a report as text: the reporter, the reason, the prompt and the link."""
     record = await services.db.jobs.get(report.job_id)
-    reporter = "somebody" if report.person_id == ERASED_PERSON_ID else f"<@{report.person_id}>"
-    head = f"**Report** by {reporter}: {escape_markdown(report.reason)}"
-    if record is None:
-        return f"{head}\nThe picture is no longer kept."
-    return f"{head}\n{_image_line(record)}"
+    reporter = tr("somebody") if report.person_id == ERASED_PERSON_ID else f"<@{report.person_id}>"
+    head = tr("**Report** by {reporter}: {reason}", reporter=reporter, reason=escape_markdown(report.reason))
+    return f"{head}\n{tr('The picture is no longer kept.') if record is None else _image_line(record)}"
 
 
 def report_view(report: Report) -> discord.ui.View:
     """Return the buttons below a report."""
     return persistent_view(
         *(
-            discord.ui.Button(label=label, style=style, custom_id=f"report:{outcome}:{report.id}")
-            for outcome, (label, style, _) in OUTCOMES.items()
+            discord.ui.Button(label=tr(BUTTON_LABELS[outcome]), style=style, custom_id=f"report:{outcome}:{report.id}")
+            for outcome, (style, _) in OUTCOMES.items()
         )
     )
 
@@ -105,10 +110,12 @@ async def show_open_report(interaction: Interaction, services: Services) -> None
     assert interaction.guild_id is not None
     reports = await services.db.reports.list_open(interaction.guild_id)
     if not reports:
-        await interaction.response.send_message("There are no open reports.", ephemeral=True)
+        await interaction.response.send_message(tr("There are no open reports."), ephemeral=True)
         return
-    more = f"\n-# {len(reports) - 1} more after this one" if len(reports) > 1 else ""
-    content = await describe_report(services, reports[0]) + more
+    content = await describe_report(services, reports[0])
+    if len(reports) > 1:
+        more = trn("-# {n} more after this one", "-# {n} more after this one", len(reports) - 1)
+        content = f"{content}\n{more}"
     view = report_view(reports[0])
     await interaction.response.send_message(content, view=view, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
@@ -117,13 +124,13 @@ async def _resolve_report(interaction: Interaction, outcome: str, report_id: int
     services = interaction.client.services
     report = await services.db.reports.find(report_id)
     if report is None or report.guild_id != interaction.guild_id:
-        raise UserError("This report no longer exists.")
+        raise UserError(tr("This report no longer exists."))
     record = await services.db.jobs.get(report.job_id)
     if outcome == "block":
         await _require_blockable(interaction, record)
-    done = OUTCOMES[outcome][2]
+    done = OUTCOMES[outcome][1]
     if not await services.db.reports.close(report_id, done):
-        raise UserError("Somebody has already dealt with this report.")
+        raise UserError(tr("Somebody has already dealt with this report."))
     entry = AuditEntry(
         guild_id=report.guild_id,
         person_id=interaction.user.id,
@@ -135,7 +142,8 @@ async def _resolve_report(interaction: Interaction, outcome: str, report_id: int
         await services.db.guilds.block(entry, _block(interaction, record, report, entry.at))
     else:
         await services.db.guilds.add_audit_entry(entry)
-    content = f"{await describe_report(services, report)}\n<@{interaction.user.id}> {done}."
+    decision = tr(OUTCOME_TEXTS[outcome], moderator=f"<@{interaction.user.id}>")
+    content = f"{await describe_report(services, report)}\n{decision}"
     try:
         await interaction.response.edit_message(content=content, view=None, allowed_mentions=NO_MENTIONS)
     finally:  # the decision is stored, so carry it out even if the reply fails
@@ -157,12 +165,12 @@ async def _delete_or_cancel(interaction: Interaction, record: JobRecord) -> None
 async def _require_blockable(interaction: discord.Interaction[Any], record: JobRecord | None) -> None:
     """Raise UserError if the image's owner is unknown, or must keep access: the moderator or a server manager."""
     if record is None:
-        raise UserError("The picture is no longer kept, so I do not know who to block. Use `/config block add`.")
+        raise UserError(tr("The picture is no longer kept, so I do not know who to block. Use `/config block add`."))
     person_id = record.job.requester.id
     if person_id == interaction.user.id or (
         interaction.guild and await _can_manage_guild(interaction.guild, person_id)
     ):
-        raise UserError(f"<@{person_id}> cannot be blocked.")
+        raise UserError(tr("{person} cannot be blocked.", person=f"<@{person_id}>"))
 
 
 async def _can_manage_guild(guild: discord.Guild, person_id: int) -> bool:

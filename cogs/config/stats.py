@@ -11,11 +11,13 @@ import discord
 from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.services import Services
+from bot.ui.i18n import tr, trn
 from bot.ui.text import escape_markdown
 from cogs.config.stats_chart import ChartLabels, draw_chart, duration
 from db.stats import Percentiles, Statistics
 
 HOUR, DAY = 3600.0, 86_400.0
+PERIOD_TITLES = {"day": "The last day", "week": "The last week", "month": "The last month"}
 PERIODS = {"day": (24, HOUR), "week": (7, DAY), "month": (30, DAY)}  # number of bars, and seconds of each
 
 
@@ -35,9 +37,20 @@ async def send_stats(interaction: Interaction, services: Services, period: str) 
 def summary_text(statistics: Statistics, period: str) -> str:
     """Return the main numbers as text; it is also the chart's alt text."""
     lines = [
-        f"**The last {period}:** {statistics.jobs:,} jobs by {statistics.people:,} people, "
-        f"{duration(statistics.seconds)} of drawing; {statistics.failed:,} failed, {statistics.cancelled:,} cancelled.",
-        f"Waiting: {_format_times(statistics.queue_time)}. Drawing: {_format_times(statistics.generation_time)}.",
+        tr(
+            "**{period}:** {jobs} by {people}, {time} of drawing; {failed:,} failed, {cancelled:,} cancelled.",
+            period=tr(PERIOD_TITLES[period]),
+            jobs=trn("{n:,} job", "{n:,} jobs", statistics.jobs),
+            people=trn("{n:,} person", "{n:,} people", statistics.people),
+            time=duration(statistics.seconds),
+            failed=statistics.failed,
+            cancelled=statistics.cancelled,
+        ),
+        tr(
+            "Waiting: {waiting}. Drawing: {drawing}.",
+            waiting=_format_times(statistics.queue_time),
+            drawing=_format_times(statistics.generation_time),
+        ),
     ]
     lines += [f"-# {jobs:,} × {escape_markdown(reason)}…" for reason, jobs in statistics.failures.items()]
     return "\n".join(lines)
@@ -45,12 +58,13 @@ def summary_text(statistics: Statistics, period: str) -> str:
 
 def _format_times(times: Percentiles | None) -> str:
     if times is None:
-        return "none"
-    return f"median {duration(times.median)}, 90% within {duration(times.p90)}"
+        return tr("none")
+    return tr("median {median}, 90% within {p90}", median=duration(times.median), p90=duration(times.p90))
 
 
 def _chart_labels(name: str, now: float) -> ChartLabels:
     buckets, width = PERIODS[name]
-    date_format = "%H:%M UTC" if width == HOUR else "%d %b"
+    date_format = "%H:%M UTC" if width == HOUR else tr("%d %b")  # without names of months where they are not English
     first, last = (datetime.fromtimestamp(at, UTC).strftime(date_format) for at in (now - buckets * width, now))
-    return ChartLabels(f"The last {name}", "by hour" if width == HOUR else "by day", first, last)
+    jobs = tr("Jobs by hour") if width == HOUR else tr("Jobs by day")
+    return ChartLabels(tr(PERIOD_TITLES[name]), jobs, first, last)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
+from bot.ui.i18n import tr
 from db.stats import Breakdown, Percentiles, Statistics
+from generation.job import Action
 
 WIDTH, MARGIN = 1080, 56
 BACKGROUND, PANEL, TEXT, MUTED_TEXT, BAR, MUTED_BAR = "#1e1f22", "#2b2d31", "#f2f3f5", "#b5bac1", "#7aa2f7", "#3d4f7c"
@@ -16,12 +18,36 @@ LARGE, MEDIUM, SMALL = 68, 38, 32  # font height in pixels; a phone shows it at 
 LABEL_WIDTH, VALUE_WIDTH = 320, 270  # pixels before and after a bar
 
 
+ACTION_LABELS: dict[str, str] = {
+    Action.IMAGINE: "imagine",
+    Action.BLEND: "blend",
+    Action.REROLL: "reroll",
+    Action.PICK: "pick",
+    Action.UPSCALE_SUBTLE: "upscale",
+    Action.UPSCALE_CREATIVE: "upscale creative",
+    Action.UPSCALE_CREATIVE_4: "upscale creative 4",
+    Action.VARY_SUBTLE: "vary subtle",
+    Action.VARY_STRONG: "vary strong",
+    Action.VARY_REGION: "vary region",
+    Action.ZOOM_2: "zoom 2",
+    Action.ZOOM_1_5: "zoom 1 5",
+    Action.ZOOM_CUSTOM: "zoom custom",
+    Action.PAN_LEFT: "pan left",
+    Action.PAN_RIGHT: "pan right",
+    Action.PAN_UP: "pan up",
+    Action.PAN_DOWN: "pan down",
+    Action.MAKE_SQUARE: "make square",
+    Action.REMIX_SUBTLE: "remix subtle",
+    Action.REMIX_STRONG: "remix strong",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ChartLabels:
-    """The chart's title, the interval of each bar, and the labels below the first and the last bar."""
+    """The chart's title, the heading of the bars over time, and the labels below the first and the last of them."""
 
     title: str
-    interval: str
+    jobs_over_time: str
     first_label: str
     last_label: str
 
@@ -31,17 +57,17 @@ def draw_chart(statistics: Statistics, labels: ChartLabels) -> bytes:
     chart = _Chart()
     chart.heading(labels.title, LARGE)
     chart.figures(_figures(statistics))
-    chart.heading(f"Jobs {labels.interval}")
+    chart.heading(labels.jobs_over_time)
     chart.columns(statistics.over_time, labels)
-    chart.heading("Median · 90% within")
-    chart.times({"Waiting": statistics.queue_time, "Drawing": statistics.generation_time})
-    chart.heading("Drawing time by person")
-    chart.bars(_bar_row(breakdown, breakdown.name or "somebody", statistics) for breakdown in statistics.by_person)
-    chart.heading("Drawing time by action")
-    chart.bars(_bar_row(share, share.name.replace("_", " "), statistics) for share in statistics.by_action)
+    chart.heading(tr("Median · 90% within"))
+    chart.times({tr("Waiting"): statistics.queue_time, tr("Drawing"): statistics.generation_time})
+    chart.heading(tr("Drawing time by person"))
+    chart.bars(_bar_row(breakdown, breakdown.name or tr("somebody"), statistics) for breakdown in statistics.by_person)
+    chart.heading(tr("Drawing time by action"))
+    chart.bars(_bar_row(share, _action_label(share.name), statistics) for share in statistics.by_action)
     if statistics.by_model:
-        chart.heading("Jobs by model")
-        chart.bars((share.name, share.jobs, f"{share.jobs:,}") for share in statistics.by_model)
+        chart.heading(tr("Jobs by model"))
+        chart.bars((share.name, share.jobs, _localize(f"{share.jobs:,}")) for share in statistics.by_model)
     return chart.png()
 
 
@@ -50,22 +76,31 @@ def duration(seconds: float) -> str:
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             number = seconds / size
-            return f"{number:,.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+            return _localize(f"{number:,.0f} {unit}" if number >= 10 else f"{number:.1f} {unit}")
+    return _localize(f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s")
+
+
+def _localize(number: str) -> str:
+    """Return a formatted number with the separators of the current language."""
+    return number.translate({ord("."): tr("."), ord(","): tr(",")})
 
 
 def _figures(statistics: Statistics) -> dict[str, str]:
     return {
-        "jobs": f"{statistics.jobs:,}",
-        "people": f"{statistics.people:,}",
-        "drawing time": duration(statistics.seconds),
-        "failed": _percent(statistics.failed, statistics.jobs),
+        tr("jobs"): _localize(f"{statistics.jobs:,}"),
+        tr("people"): _localize(f"{statistics.people:,}"),
+        tr("drawing time"): duration(statistics.seconds),
+        tr("failed"): _percent(statistics.failed, statistics.jobs),
     }
+
+
+def _action_label(name: str) -> str:
+    return tr(ACTION_LABELS.get(name, name))
 
 
 def _percent(part: float, whole: float) -> str:
     percent = 100 * part / whole if whole else 0.0
-    return f"{percent:.1f} %" if 0 < percent < 10 else f"{percent:.0f} %"
+    return _localize(f"{percent:.1f} %" if 0 < percent < 10 else f"{percent:.0f} %")
 
 
 def _bar_row(breakdown: Breakdown, name: str, statistics: Statistics) -> tuple[str, float, str]:
@@ -108,7 +143,7 @@ class _Chart:
                 self._canvas.rectangle((left + 2, floor - max(tall, 3), left + width - 2, floor), BAR)
         self._canvas.line((MARGIN, floor + 2, WIDTH - MARGIN, floor + 2), MUTED_BAR, 3)
         top = values.index(max(values))
-        self._centre(MARGIN + (top + 0.5) * width, f"{max(values):,}", floor - height - 44)
+        self._centre(MARGIN + (top + 0.5) * width, _localize(f"{max(values):,}"), floor - height - 44)
         self._write(MARGIN, labels.first_label, SMALL, MUTED_TEXT, floor + 14)
         self._write(
             WIDTH - MARGIN - _text_width(labels.last_label, SMALL), labels.last_label, SMALL, MUTED_TEXT, floor + 14
@@ -120,7 +155,7 @@ class _Chart:
         longest = max((each.p90 for each in times.values() if each), default=0.0) or 1.0
         for name, each in times.items():
             if each is None:
-                self._bar(name, 0.0, 0.0, "none")
+                self._bar(name, 0.0, 0.0, tr("none"))
             else:
                 self._bar(
                     name, each.median / longest, each.p90 / longest, f"{duration(each.median)} · {duration(each.p90)}"
@@ -133,7 +168,7 @@ class _Chart:
         for name, value, value_text in rows:
             self._bar(name, value / largest, 0.0, value_text)
         if not rows:
-            self._bar("nothing yet", 0.0, 0.0, "")
+            self._bar(tr("nothing yet"), 0.0, 0.0, "")
 
     def png(self) -> bytes:
         """Return the chart as a PNG, cropped to its content."""

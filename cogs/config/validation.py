@@ -9,6 +9,7 @@ from typing import TypeVar
 import discord
 
 from bot.services import Services
+from bot.ui.i18n import tr
 from generation.errors import UserError
 from generation.models.catalogue import CATALOGUE, find_entry, normalize_name
 from generation.prompt import parse_prompt
@@ -28,8 +29,10 @@ def parse_defaults(services: Services, parameters: str) -> str:
     request = parse_prompt("a fox", services.registry, defaults=(text,) if text else ())
     if request.speed is not None or request.private is not None or request.repeat > 1:
         raise UserError(
-            "Speed, visibility and repetition are each person's own choice: "
-            "leave out `--fast`, `--relax`, `--turbo`, `--stealth`, `--public` and `--repeat`."
+            tr(
+                "Speed, visibility and repetition are each person's own choice: "
+                "leave out `--fast`, `--relax`, `--turbo`, `--stealth`, `--public` and `--repeat`."
+            )
         )
     return text
 
@@ -39,7 +42,14 @@ def integer_in_range(low: int, high: int) -> Callable[[Services, str], int]:
 
     def parse_integer(_: Services, text: str) -> int:
         if not re.fullmatch(r"\s*\d{1,6}\s*", text) or not low <= int(text) <= high:
-            raise UserError(f"It must be a whole number from {low} to {high}, not `{text[:20]}`.")
+            raise UserError(
+                tr(
+                    "It must be a whole number from {low} to {high}, not `{typed}`.",
+                    low=low,
+                    high=high,
+                    typed=text[:20],
+                )
+            )
         return int(text)
 
     return parse_integer
@@ -52,10 +62,19 @@ def require_postable(guild: discord.Guild | None, channel_id: int | None, *, fil
         return
     permissions = channel.permissions_for(channel.guild.me)
     if not (permissions.view_channel and permissions.send_messages and (permissions.attach_files or not files)):
-        needed = "see the channel, send messages and attach files" if files else "see the channel and send messages"
-        raise UserError(
-            f"I may not post in {channel.mention}, so nothing was changed. My role needs permission to {needed} there."
-        )
+        if files:
+            message = tr(
+                "I may not post in {channel}, so nothing was changed. "
+                "My role needs permission to see the channel, send messages and attach files there.",
+                channel=channel.mention,
+            )
+        else:
+            message = tr(
+                "I may not post in {channel}, so nothing was changed. "
+                "My role needs permission to see the channel and send messages there.",
+                channel=channel.mention,
+            )
+        raise UserError(message)
 
 
 def known_model_names(services: Services) -> list[str]:
@@ -71,26 +90,27 @@ def resolve_model_name(services: Services, typed: str, listed: Sequence[str] = (
     for name in (*listed, *known_model_names(services)):
         if normalize_name(name) == normalize_name(named):
             return name
-    raise UserError(f"There is no model `{typed[:40]}`. Available: {', '.join(known_model_names(services))}.")
+    available = ", ".join(known_model_names(services))
+    raise UserError(tr("There is no model `{model}`. Available: {models}.", model=typed[:40], models=available))
 
 
 def remove_item(ids: tuple[T, ...], item: T | None) -> tuple[T, ...]:
     """Return `ids` without `item`; raises UserError if it is not among them."""
     if item is not None and item not in ids:
-        raise UserError("That one is not on the list, so nothing was changed.")
+        raise UserError(tr("That one is not on the list, so nothing was changed."))
     return tuple(each for each in ids if each != item)
 
 
-def add_item(ids: tuple[T, ...], item: T | None, limit: int, noun: str) -> tuple[T, ...]:
+def add_item(ids: tuple[T, ...], item: T | None, limit: int) -> tuple[T, ...]:
     """Return `ids` with `item` added; raises UserError if there would be too many."""
     if item is None or item in ids:
         return ids
     if len(ids) >= limit:
-        raise UserError(f"The list already has {limit} {noun}, which is the maximum.")
+        raise UserError(tr("The list already has {limit} entries, which is the maximum.", limit=limit))
     return (*ids, item)
 
 
 def require_any(given: object) -> None:
     """Raise UserError if no option was given."""
     if not given:
-        raise UserError("Choose at least one option to change. `/config panel` shows all current settings.")
+        raise UserError(tr("Choose at least one option to change. `/config panel` shows all current settings."))

@@ -13,7 +13,8 @@ from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS, TRANSPORT_ERRORS
 from bot.policy.word_filter import MAX_WORDS, WordRule, check_phrase
 from bot.services import Services
-from cogs.config.audit import audit_entry, require_guild_id
+from bot.ui.i18n import tr, trn
+from cogs.config.audit import audit_entry, in_english, require_guild_id
 from generation.errors import UserError
 
 RULE_CHOICES = {
@@ -21,7 +22,7 @@ RULE_CHOICES = {
     "warn privately": WordRule.WARN,
     "refuse, but allow after --no": WordRule.EXCEPT_NO,
 }
-RULE_LABELS = {mode: words for words, mode in RULE_CHOICES.items()}
+RULE_LABELS = {rule: label for label, rule in RULE_CHOICES.items()}
 MAX_FILE_BYTES = 1 << 20  # bytes
 RuleName = Literal["refuse", "warn privately", "refuse, but allow after --no"]
 
@@ -53,10 +54,25 @@ class WordsGroup(app_commands.Group):
         phrases = await asyncio.to_thread(_validate_phrases, await _read_phrases(words, file))
         blocked = await self.services.db.guilds.blocked_words(require_guild_id(interaction))
         if len(blocked.keys() | set(phrases)) > MAX_WORDS:
-            raise UserError(f"There can be up to {MAX_WORDS:,} blocked words, and there are {len(blocked):,} now.")
-        entry = audit_entry(interaction, "words", f"blocked ({mode}): {_format_phrases(phrases)}")
+            raise UserError(
+                trn(
+                    "There can be up to {limit:,} blocked words, and there is {n:,} now.",
+                    "There can be up to {limit:,} blocked words, and there are {n:,} now.",
+                    len(blocked),
+                    limit=MAX_WORDS,
+                )
+            )
+        details = in_english(lambda: f"blocked ({mode}): {_format_phrases(phrases)}")
+        entry = audit_entry(interaction, "words", details)
         await self.services.db.guilds.block_words(entry, dict.fromkeys(phrases, RULE_CHOICES[mode]))
-        await _respond(interaction, f"Blocked {_count_words(phrases)} ({mode}): {_format_phrases(phrases)}")
+        text = trn(
+            "Blocked {n:,} word ({rule}): {words}",
+            "Blocked {n:,} words ({rule}): {words}",
+            len(phrases),
+            rule=tr(mode),
+            words=_format_phrases(phrases),
+        )
+        await _respond(interaction, text)
 
     @app_commands.command(description="Allow words or phrases again, separated by commas")
     @app_commands.describe(words="As shown in the list")
@@ -64,21 +80,27 @@ class WordsGroup(app_commands.Group):
         phrases = _validate_phrases(await _read_phrases(words, None))
         blocked = await self.services.db.guilds.blocked_words(require_guild_id(interaction))
         if unknown := [phrase for phrase in phrases if phrase not in blocked]:
-            raise UserError(f"Not blocked, so nothing was changed: {_format_phrases(unknown)}")
-        await self.services.db.guilds.unblock_words(
-            audit_entry(interaction, "words", f"allowed: {_format_phrases(phrases)}"), phrases
+            raise UserError(tr("Not blocked, so nothing was changed: {words}", words=_format_phrases(unknown)))
+        details = in_english(lambda: f"allowed: {_format_phrases(phrases)}")
+        await self.services.db.guilds.unblock_words(audit_entry(interaction, "words", details), phrases)
+        text = trn(
+            "Allowed {n:,} word again: {words}",
+            "Allowed {n:,} words again: {words}",
+            len(phrases),
+            words=_format_phrases(phrases),
         )
-        await _respond(interaction, f"Allowed {_count_words(phrases)} again: {_format_phrases(phrases)}")
+        await _respond(interaction, text)
 
     @app_commands.command(name="list", description="All blocked words, as a file")
     async def show(self, interaction: Interaction) -> None:
         blocked = await self.services.db.guilds.blocked_words(require_guild_id(interaction))
         if not blocked:
-            await _respond(interaction, "No words are blocked. Use `/config words block` to block some.")
+            await _respond(interaction, tr("No words are blocked. Use `/config words block` to block some."))
             return
-        lines = (f"{phrase}\t{RULE_LABELS[WordRule(mode)]}" for phrase, mode in blocked.items())
+        lines = (f"{phrase}\t{tr(RULE_LABELS[WordRule(mode)])}" for phrase, mode in blocked.items())
         file = discord.File(io.BytesIO("\n".join(lines).encode()), "blocked-words.txt")
-        await interaction.response.send_message(f"{_count_words(list(blocked))} blocked.", file=file, ephemeral=True)
+        text = trn("{n:,} word blocked.", "{n:,} words blocked.", len(blocked))
+        await interaction.response.send_message(text, file=file, ephemeral=True)
 
 
 async def _read_phrases(words: str, file: discord.Attachment | None) -> list[str]:
@@ -86,9 +108,15 @@ async def _read_phrases(words: str, file: discord.Attachment | None) -> list[str
     if file is not None:
         typed += [line for line in (await _read_text(file)).splitlines() if line.strip()]
     if not typed:
-        raise UserError("Give `words`, or a text file with one word or phrase per line.")
+        raise UserError(tr("Give `words`, or a text file with one word or phrase per line."))
     if len(typed) > MAX_WORDS:
-        raise UserError(f"These are {len(typed):,} words, but there can be only {MAX_WORDS:,}. Nothing was changed.")
+        raise UserError(
+            tr(
+                "These are {number:,} words, but there can be only {limit:,}. Nothing was changed.",
+                number=len(typed),
+                limit=MAX_WORDS,
+            )
+        )
     return typed
 
 
@@ -98,13 +126,15 @@ def _validate_phrases(typed: list[str]) -> list[str]:
 
 async def _read_text(file: discord.Attachment) -> str:
     if file.size > MAX_FILE_BYTES:
-        raise UserError(f"`{file.filename}` is too large: the limit is 1 MiB.")
+        raise UserError(tr("`{file}` is too large: the limit is 1 MiB.", file=file.filename))
     try:
         return (await file.read()).decode("utf-8-sig")
     except TRANSPORT_ERRORS:
-        raise UserError(f"I could not download `{file.filename}` from Discord. Please try again.") from None
+        raise UserError(
+            tr("I could not download `{file}` from Discord. Please try again.", file=file.filename)
+        ) from None
     except UnicodeDecodeError:
-        raise UserError(f"`{file.filename}` is not a text file. Save it as UTF-8.") from None
+        raise UserError(tr("`{file}` is not a text file. Save it as UTF-8.", file=file.filename)) from None
 
 
 async def _respond(interaction: Interaction, text: str) -> None:
@@ -116,8 +146,5 @@ async def _respond(interaction: Interaction, text: str) -> None:
 
 def _format_phrases(phrases: list[str]) -> str:
     shown = ", ".join(f"`{phrase}`" for phrase in phrases[:10])
-    return f"{shown} and {len(phrases) - 10:,} more" if len(phrases) > 10 else shown
-
-
-def _count_words(phrases: list[str]) -> str:
-    return f"{len(phrases):,} word{'' if len(phrases) == 1 else 's'}"
+    left_out = len(phrases) - 10
+    return tr("{named} and {number} more", named=shown, number=f"{left_out:,}") if left_out > 0 else shown

@@ -1,1 +1,1 @@
-"""The buttons below a picture: variations, remix, region, favourites, details, delete."""
+"""The buttons below an image: variations, remix, region, favourites, details, delete."""

@@ -1,10 +1,11 @@
-"""What each button below an image makes of the image's Params."""
+"""The Params of the job that each image button submits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 
+from bot.ui.i18n import tr
 from bot.ui.job_views import NEVER_REMIXED
 from generation.errors import UserError
 from generation.job import Action
@@ -14,11 +15,11 @@ from generation.planning import actions
 
 
 def params_for(action: Action, parent: Params, tile: Tile, model: Model, seed: int) -> Params:
-    """Return what a button has `model` generate; raise UserError when the image cannot be used for it."""
+    """Return the Params of a button's job; raise UserError if `model` cannot do it with this image."""
     if action is Action.REROLL:
         return replace(actions.reroll(parent, seed), model=model.name)
     if action not in actions.available_actions(parent, model):
-        raise UserError("This cannot be done with this picture.")
+        raise UserError(tr("This cannot be done with this picture."))
     return replace(ACTION_PARAMS[action](parent, tile, model, seed), model=model.name)
 
 

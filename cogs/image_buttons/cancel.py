@@ -1,4 +1,4 @@
-"""Cancel, below a status message."""
+"""The Cancel button below a status message."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from bot.ui.dynamic_items import JOB_PATTERN, PersistentItem
 
 
 class CancelButton(PersistentItem, template=rf"cancel:{JOB_PATTERN}"):
-    """Cancels the job that the status message is about."""
+    """Cancels the job of the status message."""
 
     async def run(self, interaction: Interaction) -> None:
         await interaction.client.jobs.cancel_from_button(interaction, self.job_id)

@@ -1,4 +1,4 @@
-"""Delete: remove an image's message and files for good."""
+"""Delete: permanently delete an image's message and files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from discord.ext import commands
 from bot.client import Client, Interaction
 from bot.policy.moderation import can_moderate, log_moderation
 from bot.ui.dynamic_items import PersistentItem
+from bot.ui.i18n import tr
 from bot.ui.job_views import DELETE
 from bot.ui.modals import ModalValues, PersistentModal, modals
 from db.jobs import JobRecord
@@ -25,21 +26,21 @@ class DeleteButton(PersistentItem, template=rf"{DELETE}:{TILE_PATTERN}"):
 
     async def run(self, interaction: Interaction) -> None:
         await _require_deletable(interaction, self.job_id)
-        text = "The message and the picture's files go for good. What was made from it stays."
+        text = tr("The message and the picture's files are permanently deleted. Pictures made from it stay.")
         await interaction.response.send_modal(
-            PersistentModal(f"{DELETE}:{self.tile}", "Delete this picture?", discord.ui.TextDisplay(text))
+            PersistentModal(f"{DELETE}:{self.tile}", tr("Delete this picture?"), discord.ui.TextDisplay(text))
         )
 
 
 class DeleteImages(commands.Cog):
-    """Go on with what was being deleted when the bot stopped."""
+    """Resume deletions that were interrupted when the bot stopped."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
 
     @commands.Cog.listener()
     async def on_connect(self) -> None:
-        """Delete what is marked as deleted and still has its files or message."""
+        """Delete the files and messages of jobs that are already marked as deleted."""
         for record in await self.client.services.db.jobs.pending_purge():
             self.client.tasks.spawn(record.job.id, delete_job(self.client, record))
 
@@ -51,14 +52,14 @@ async def on_confirm(interaction: Interaction, rest: str, _: ModalValues) -> Non
     client, services = interaction.client, interaction.client.services
     await interaction.response.defer()
     await _delete_files(client, record)
-    with suppress(discord.NotFound):  # somebody was quicker
-        # The message with the button: the interaction's own right to it suffices.
+    with suppress(discord.NotFound):  # someone else deleted it first
+        # An interaction may delete its own message without further permissions.
         await interaction.delete_original_response()
     if interaction.message is None or interaction.message.id != record.result_message_id:
         await _delete_result_message(client, record)
     await services.db.jobs.mark_purged(record.job.id)
     await log_moderation(services.db.guilds, record.job, interaction.user.id, "deleted", services.clock())
-    await interaction.followup.send("The picture and its files are deleted.", ephemeral=True)
+    await interaction.followup.send(tr("The picture and its files are deleted."), ephemeral=True)
 
 
 async def delete_job(client: Client, record: JobRecord) -> None:
@@ -82,9 +83,11 @@ async def _delete_result_message(client: Client, record: JobRecord) -> None:
 async def _require_deletable(interaction: Interaction, job_id: str) -> JobRecord:
     record = await interaction.client.services.db.jobs.get(job_id)
     if record is None:
-        raise UserError("I do not know this picture any more. Anyone who may delete messages here can delete this one.")
+        raise UserError(
+            tr("I no longer know this picture. Moderators who can delete messages here can delete this one.")
+        )
     if interaction.user.id != record.job.requester.id and not can_moderate(interaction, record.job):
-        raise UserError(f"Only <@{record.job.requester.id}> or a moderator can delete this.")
+        raise UserError(tr("Only {whom} or a moderator can delete this.", whom=f"<@{record.job.requester.id}>"))
     return record
 
 

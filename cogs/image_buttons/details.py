@@ -1,4 +1,4 @@
-"""Details: everything about an image, so that it can be made again."""
+"""Details: everything that is needed to make an image again."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from bot.client import Client, Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.ui import job_text
 from bot.ui.dynamic_items import PersistentItem
+from bot.ui.i18n import tr
 from bot.ui.job_views import DETAILS
 from bot.ui.prompt_block import format_prompt_block
 from bot.ui.text import escape_markdown, jump_url, truncate
@@ -19,20 +20,20 @@ from generation.params import TILE_PATTERN, PromptPart
 from generation.planning.actions import size_of
 from generation.prompt import format_prompt
 
-MAX_ANCESTORS = 4  # that are named; a picture may have a hundred
+MAX_ANCESTORS = 4  # shown; an image may have a hundred
 MAX_PARAMETERS_LENGTH = 500  # characters
 
 
 class DetailsButton(PersistentItem, template=rf"{DETAILS}:{TILE_PATTERN}"):
-    """Answers privately with everything about an image."""
+    """Responds privately with everything about an image."""
 
     async def run(self, interaction: Interaction) -> None:
         services = interaction.client.services
         record = await services.db.jobs.get(self.job_id)
         if record is None:
-            raise UserError("I do not know this picture any more.")
+            raise UserError(tr("I no longer know this picture."))
         ancestors = await _ancestors(services.db.jobs, record)
-        text = "\n".join([*facts(record, services.registry), *_lineage(ancestors, interaction.user.id)])
+        text = "\n".join([*fact_lines(record, services.registry), *_lineage(ancestors, interaction.user.id)])
         content, files = format_prompt_block(text, format_prompt(record.job.params, services.registry, seed=True))
         await interaction.response.send_message(
             content, files=files, ephemeral=True, allowed_mentions=NO_MENTIONS, suppress_embeds=True
@@ -40,7 +41,7 @@ class DetailsButton(PersistentItem, template=rf"{DETAILS}:{TILE_PATTERN}"):
 
 
 async def _ancestors(jobs: JobStore, record: JobRecord) -> list[JobRecord]:
-    """Return what a job descends from, the nearest first, and one more than is named."""
+    """Return a job's ancestors, the nearest first, and one more than is shown."""
     ancestors: list[JobRecord] = []
     parent = record.job.parent
     while parent is not None and len(ancestors) <= MAX_ANCESTORS:
@@ -52,15 +53,22 @@ async def _ancestors(jobs: JobStore, record: JobRecord) -> list[JobRecord]:
     return ancestors
 
 
-def facts(record: JobRecord, registry: ModelRegistry) -> list[str]:
+def fact_lines(record: JobRecord, registry: ModelRegistry) -> list[str]:
     """Return the lines about an image, without its prompt."""
     job, (width, height) = record.job, size_of(record.job.params)
     model = registry.model_name(job.params)
-    duration = "" if job.action is Action.PICK or record.seconds is None else f" · drawn in {record.seconds:.1f} s"
-    parameters = format_prompt(replace(job.params, parts=(PromptPart(""),), model=""), None)  # whose name is told above
+    is_drawn = job.action is not Action.PICK and record.seconds is not None
+    facts = [
+        tr("Job `{job_id}`", job_id=job.id),
+        tr("seed {seed}", seed=job.params.seed),
+        f"{width} × {height}",
+        escape_markdown(model),
+        *([tr("drawn in {seconds:.1f} s", seconds=record.seconds)] if is_drawn else []),
+    ]
+    parameters = format_prompt(replace(job.params, parts=(PromptPart(""),), model=""), None)  # shown in the line above
     return [
         f"{job_text.attribution(job)} <t:{job.asked_at:.0f}:R>",
-        f"Job `{job.id}` · seed {job.params.seed} · {width} × {height} · {escape_markdown(model)}{duration}",
+        " · ".join(facts),
         f"-# {escape_markdown(truncate(parameters, MAX_PARAMETERS_LENGTH))}",
     ]
 
@@ -75,7 +83,8 @@ def _ancestor_line(record: JobRecord, person_id: int) -> str:
     if record.result_message_id is None or (destination.private and record.job.requester.id != person_id):
         return origin
     url = jump_url(destination.guild_id, destination.result_channel_id, record.result_message_id)
-    return f"{origin} · [go there]({url})"
+    link = tr("go there")
+    return f"{origin} · [{link}]({url})"
 
 
 async def setup(client: Client) -> None:

@@ -1,10 +1,11 @@
-"""❤️: keep an image among one's favourites."""
+"""❤️: add an image to the user's favourites, or remove it."""
 
 from __future__ import annotations
 
 from bot.client import Client, Interaction
 from bot.ui.dynamic_items import PersistentItem
 from bot.ui.errors import respond_ephemeral
+from bot.ui.i18n import tr
 from bot.ui.job_views import LIKE
 from generation.errors import UserError
 from generation.params import TILE_PATTERN
@@ -15,13 +16,13 @@ class LikeButton(PersistentItem, template=rf"{LIKE}:{TILE_PATTERN}"):
 
     async def run(self, interaction: Interaction) -> None:
         favourites, tile = interaction.client.services.db.favourites, self.tile
-        if await favourites.remove(interaction.user.id, tile):  # also where the image is gone
-            await respond_ephemeral(interaction, "Removed from your favourites.")
+        if await favourites.remove(interaction.user.id, tile):  # also after the image was deleted
+            await respond_ephemeral(interaction, tr("Removed from your favourites."))
             return
         await interaction.client.jobs.require_parent(tile)
-        if not await favourites.add(interaction.user.id, tile):  # deleted at this moment
-            raise UserError("This picture is not kept any more.")
-        await respond_ephemeral(interaction, "❤️ Added to your favourites. Press again to remove it.")
+        if not await favourites.add(interaction.user.id, tile):  # deleted in the meantime
+            raise UserError(tr("This picture is no longer stored."))
+        await respond_ephemeral(interaction, tr("❤️ Added to your favourites. Press again to remove it."))
 
 
 async def setup(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""Vary (Region): a part of a picture drawn anew, chosen by its name, on a 3×3 picker, or by a mask."""
+"""Vary (Region): redraw a part of an image, chosen by name, on a 3×3 picker, or by a mask."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bot.jobs.destination import is_private
 from bot.policy.context import context_from
 from bot.ui.dynamic_items import PersistentItem, persistent_view, selected_values
 from bot.ui.errors import respond_ephemeral
+from bot.ui.i18n import tr
 from bot.ui.job_views import BLUE, GREY
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, modals
 from cogs.image_buttons.remix import initial_prompt, parse_edited
@@ -23,7 +24,7 @@ from generation.job import Action
 from generation.params import TILE_PATTERN, Tile, Upload
 from generation.planning import actions
 
-MAX_PICKERS = 1000  # that are remembered; the others are read off their messages
+MAX_PICKERS = 1000  # remembered; the selection of an older one is read from its message
 PRESETS = {
     "Left half": "100100100",
     "Right half": "001001001",
@@ -40,17 +41,13 @@ PRESETS = {
     "Corners": "101000101",
 }
 NO_CELLS = "0" * 9
-QUESTION = (
-    "**Which part should be redrawn?** Pick it from the list or press squares, then *Continue*: "
-    "it asks for the prompt, and for a mask if you have one."
-)
 
 
 @dataclass(slots=True)
 class Selection:
-    """What is chosen in a picker, and what its message was last made to show.
+    """The selected squares of a picker, and those that its message shows.
 
-    It is changed by one press at a time, so that the newest choice is shown last.
+    The lock lets one press at a time edit the message, so that the newest selection is shown last.
     """
 
     cells: str
@@ -59,18 +56,17 @@ class Selection:
 
 
 class SelectionCache:
-    """What is chosen in the pickers that were used of late.
+    """The selections of the pickers that were used recently.
 
-    A picker's message says what is chosen in it, and a press comes with that message: of two fast ones, the second with
-    what was there before the first. So the newest is remembered here; what was used before a restart is not, and needs
-    not be.
+    A press comes with the picker's message, which shows the selection. After two fast presses, the second comes with
+    the message from before the first. So the newest selection is kept here. After a restart the message is enough.
     """
 
     def __init__(self) -> None:
         self._by_message: OrderedDict[int, Selection] = OrderedDict()
 
     def get(self, message: discord.Message) -> Selection:
-        """Give what is chosen in a picker, to be looked at or changed."""
+        """Return the selection of a picker, which the caller may change."""
         selection = self._by_message.setdefault(message.id, Selection(_selected_cells(message)))
         self._by_message.move_to_end(message.id)
         if len(self._by_message) > MAX_PICKERS:
@@ -78,7 +74,7 @@ class SelectionCache:
         return selection
 
     def forget(self, message: discord.Message) -> None:
-        """Have what is chosen in a picker read off its message again."""
+        """Drop the selection of a picker: it is read from the message again."""
         self._by_message.pop(message.id, None)
 
 
@@ -86,17 +82,17 @@ _selections = SelectionCache()
 
 
 class RegionButton(PersistentItem, template=rf"{Action.VARY_REGION}:{TILE_PATTERN}"):
-    """Asks privately which part of an image is meant."""
+    """Asks privately which part of an image to redraw."""
 
     async def run(self, interaction: Interaction) -> None:
         await interaction.client.jobs.require_parent(self.tile)
-        await respond_ephemeral(interaction, QUESTION, view=picker_view(self.tile, NO_CELLS))
+        await respond_ephemeral(interaction, _question(), view=picker_view(self.tile, NO_CELLS))
 
 
 class CellButton(PersistentItem, template=rf"cell(?P<number>[0-8]):{TILE_PATTERN}"):
     """A square of the picker, blue while it is selected.
 
-    Its custom_id stays the same whatever is selected: Discord refuses a press of one that is gone meanwhile.
+    Its custom_id does not depend on the selection: Discord refuses a press of a button whose custom_id has changed.
     """
 
     async def run(self, interaction: Interaction) -> None:
@@ -104,7 +100,7 @@ class CellButton(PersistentItem, template=rf"cell(?P<number>[0-8]):{TILE_PATTERN
 
 
 class PresetSelect(PersistentItem, template=rf"part:{TILE_PATTERN}"):
-    """The parts that have a name."""
+    """Selects a part by its name."""
 
     async def run(self, interaction: Interaction) -> None:
         await select_cells(interaction, self.tile, selected_values(interaction)[0])
@@ -117,7 +113,7 @@ class ContinueButton(PersistentItem, template=rf"go_on:{TILE_PATTERN}"):
         client, cells = interaction.client, _selection(interaction).cells
         parent = await client.jobs.require_parent(self.tile)
         text = initial_prompt(Action.VARY_REGION, parent.params, client.services.registry)
-        # The part may become something else than the image, so a prompt too long for the modal is left out.
+        # The part may show something new, so a prompt that is too long for the modal is left out.
         await open_prompt_modal(
             interaction,
             PromptTarget(Action.VARY_REGION, self.tile, cells),
@@ -142,14 +138,14 @@ async def select_cells(interaction: Interaction, tile: Tile, cells: str) -> None
             await _show(interaction, tile, newest)
             selection.shown = newest
             return
-    await interaction.response.defer()  # shown with another's; a press must be answered within three seconds
+    await interaction.response.defer()  # another press shows it; each needs a response within three seconds
 
 
 async def _show(interaction: Interaction, tile: Tile, cells: str) -> None:
     assert interaction.message is not None
     try:
         await interaction.response.edit_message(view=picker_view(tile, cells))
-    except Exception:  # otherwise a square that looks free would be deselected by the next press
+    except Exception:  # or the next press would deselect a square that looks unselected
         _selections.forget(interaction.message)
         raise
 
@@ -161,7 +157,7 @@ def _selection(interaction: Interaction) -> Selection:
 
 @modals.route(f"{PROMPT}:{Action.VARY_REGION}")
 async def on_edited_prompt(interaction: Interaction, rest: str, values: ModalValues) -> None:
-    """Submit the job that redraws the part, or hand the prompt back with what is wrong."""
+    """Submit the job that redraws the part, or return the prompt with its errors."""
     text, target, services = values.texts[PROMPT], PromptTarget.parse(rest), interaction.client.services
     try:
         if mask := values.files.get(MASK_FIELD):
@@ -181,7 +177,7 @@ async def _defer(interaction: Interaction, target: PromptTarget, text: str) -> N
     try:
         typed = (await parse_edited(interaction, text, parent.params)).private
     except UserError:
-        typed = True  # the prompt is handed back
+        typed = True  # the prompt is returned with its errors
     await interaction.response.defer(thinking=True, ephemeral=is_private(interaction, typed, preferred, parent))
 
 
@@ -206,6 +202,11 @@ async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> 
     )
 
 
+def _question() -> str:
+    choose = tr("**Which part should be redrawn?** Pick it from the list or press squares, then *Continue*.")
+    return f"{choose} {tr('You can then edit the prompt and upload a mask.')}"
+
+
 def picker_view(tile: Tile, cells: str) -> discord.ui.View:
     """Return the squares, the named parts and the button that continues."""
     squares: list[discord.ui.Item[Any]] = [
@@ -217,19 +218,23 @@ def picker_view(tile: Tile, cells: str) -> discord.ui.View:
         )
         for number, cell in enumerate(cells)
     ]
-    options = [discord.SelectOption(label=name, value=value, default=value == cells) for name, value in PRESETS.items()]
-    presets = discord.ui.Select[Any](custom_id=f"part:{tile}", options=options, placeholder="A part by its name", row=3)
+    options = [
+        discord.SelectOption(label=tr(name), value=value, default=value == cells) for name, value in PRESETS.items()
+    ]
+    presets = discord.ui.Select[Any](
+        custom_id=f"part:{tile}", options=options, placeholder=tr("Choose a part by name"), row=3
+    )
     proceed = discord.ui.Button[Any](
-        label="Continue", custom_id=f"go_on:{tile}", style=discord.ButtonStyle.success, row=4
+        label=tr("Continue"), custom_id=f"go_on:{tile}", style=discord.ButtonStyle.success, row=4
     )
     return persistent_view(*squares, presets, proceed)
 
 
 def _selected_cells(message: discord.Message) -> str:
-    """Read off a picker's message what is chosen in it."""
+    """Return the selection that a picker's message shows."""
     rows = (row.children for row in message.components if isinstance(row, discord.ActionRow))
-    fields = [button for row in rows for button in row if isinstance(button, discord.Button)][: len(NO_CELLS)]
-    return "".join("1" if button.style is BLUE else "0" for button in fields)
+    squares = [button for row in rows for button in row if isinstance(button, discord.Button)][: len(NO_CELLS)]
+    return "".join("1" if button.style is BLUE else "0" for button in squares)
 
 
 async def setup(client: Client) -> None:

@@ -1,4 +1,4 @@
-"""Remix: edit the prompt of what a button makes, in a modal."""
+"""Remix: edit a button's prompt in a modal before the job is submitted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from bot.client import Client, Interaction
 from bot.jobs.prompt_defaults import default_model_parameter
 from bot.ui.dynamic_items import JOB_PATTERN, PersistentItem
+from bot.ui.i18n import tr
 from bot.ui.job_views import REMIX, RETRY
 from bot.ui.modals import MAX_TEXT_LENGTH, ModalValues, modals
 from cogs.image_buttons.action_params import ACTION_PARAMS, params_for
@@ -22,7 +23,7 @@ from generation.prompt import PromptError, PromptRequest, format_prompt, parse_p
 
 REMIX_ACTION = {Action.VARY_SUBTLE: Action.REMIX_SUBTLE, Action.VARY_STRONG: Action.REMIX_STRONG}
 BASE_ACTION = {remix: base for base, remix in REMIX_ACTION.items()}
-DEFAULT_ZOOM = 2.0  # what Custom Zoom proposes
+DEFAULT_ZOOM = 2.0  # proposed by Custom Zoom
 
 
 class RemixButton(PersistentItem, template=rf"{REMIX}:{TILE_PATTERN}"):
@@ -45,15 +46,15 @@ class RetryButton(PersistentItem, template=rf"{RETRY}:{JOB_PATTERN}"):
     async def run(self, interaction: Interaction) -> None:
         record = await interaction.client.services.db.jobs.get(self.job_id)
         if record is None:
-            raise UserError("I do not know this job any more: copy the prompt, and use `/imagine`.")
+            raise UserError(tr("I no longer know this job: copy the prompt and use `/imagine`."))
         if record.job.requester.id != interaction.user.id:
             whom = f"<@{record.job.requester.id}>"
-            raise UserError(f"Only {whom} can ask for this again: copy the prompt, and use `/imagine`.")
+            raise UserError(tr("Only {whom} can retry this job: copy the prompt and use `/imagine`.", whom=whom))
         await _open(interaction, Action.REROLL, Tile(self.job_id, 0))
 
 
 async def remix_tile(interaction: Interaction, tile: Tile) -> None:
-    """Open the remix modal; as a reroll where the model cannot start from an image."""
+    """Open the remix modal; the action is a reroll if the model cannot start from an image."""
     params = (await interaction.client.jobs.require_parent(tile)).params
     model = interaction.client.services.registry.find(params.model)
     is_reroll = model is not None and Action.REMIX_STRONG not in actions.available_actions(params, model)
@@ -61,7 +62,7 @@ async def remix_tile(interaction: Interaction, tile: Tile) -> None:
 
 
 async def open_remix_modal(interaction: Interaction, action: Action, parent: Job, tile: Tile) -> bool:
-    """Open the modal with the prompt of a button's image; return False where the prompt is too long for one."""
+    """Open the modal with the prompt of a button's image; return False if the prompt is too long for it."""
     text = initial_prompt(action, parent.params, interaction.client.services.registry)
     if len(text) > MAX_TEXT_LENGTH:
         return False
@@ -72,12 +73,14 @@ async def open_remix_modal(interaction: Interaction, action: Action, parent: Job
 async def _open(interaction: Interaction, action: Action, tile: Tile) -> None:
     parent = await _require_parent(interaction.client, action, tile)
     if not await open_remix_modal(interaction, action, parent, tile):
-        raise UserError(f"This prompt has more than the {MAX_TEXT_LENGTH} characters that fit into a form.")
+        raise UserError(
+            tr("This prompt is too long to edit here: it has more than {most} characters.", most=MAX_TEXT_LENGTH)
+        )
 
 
 @modals.route(PROMPT)
 async def on_edited_prompt(interaction: Interaction, rest: str, values: ModalValues) -> None:
-    """Submit what a button makes with an edited prompt, or hand the prompt back with what is wrong."""
+    """Submit a button's job with an edited prompt, or return the prompt with its errors."""
     text, target = values.texts[PROMPT], PromptTarget.parse(rest)
     target = replace(target, action=Action(values.selected.get(STRENGTH_FIELD, target.action)))
     try:
@@ -114,7 +117,7 @@ async def _submit(interaction: Interaction, target: PromptTarget, text: str) -> 
 
 
 async def _require_parent(client: Client, action: Action, tile: Tile) -> Job:
-    """Return the job that a modal is about: a failed one left no image, and needs none to be generated again."""
+    """Return the parent job of a modal; a failed one has no image, and a reroll needs none."""
     record = await client.services.db.jobs.get(tile.job_id)
     failed = record is not None and record.state is JobState.FAILED
     return record.job if record and failed and action is Action.REROLL else await client.jobs.require_parent(tile)
@@ -123,7 +126,7 @@ async def _require_parent(client: Client, action: Action, tile: Tile) -> Job:
 async def parse_edited(
     interaction: Interaction, text: str, parent: Params, *, allow_zoom: bool = False
 ) -> PromptRequest:
-    """Parse an edited prompt: it is complete, so the user's preferences are not added."""
+    """Parse an edited prompt without the user's defaults, which it already contains."""
     services = interaction.client.services
     options = await services.db.preferences.options(interaction.user.id)
     image_count = 1 + len(parent.blended) if isinstance(parent.source, Upload) else 0
@@ -134,15 +137,15 @@ async def parse_edited(
     request = parse_prompt(
         text, registry, attached=image_count, defaults=defaults, options=options, allow_zoom=allow_zoom
     )
-    problems = ["Links to pictures cannot be used here: the picture is where it starts"] if request.links else []
-    problems += ["`--repeat` cannot be used here"] if request.repeat > 1 else []
+    problems = [tr("Links to pictures cannot be used here: the source is this picture")] if request.links else []
+    problems += [tr("`--repeat` cannot be used here")] if request.repeat > 1 else []
     if problems:
         raise PromptError(*problems)
     return request
 
 
 def initial_prompt(action: Action, parent: Params, registry: ModelRegistry) -> str:
-    """Give the prompt that a form begins with: without its shape where the button decides on that."""
+    """Return the prompt that the modal starts with; without the aspect ratio if the button sets it."""
     if action is not Action.REROLL:
         parent = actions.with_distinct_seeds(parent)
     model = registry.find(parent.model) or registry.default
@@ -156,7 +159,7 @@ def initial_prompt(action: Action, parent: Params, registry: ModelRegistry) -> s
 
 
 def remix_params(action: Action, parent: Params, edited: Params, tile: Tile, model: Model) -> Params:
-    """Give what a button asks for with the words of an edited prompt."""
+    """Return the Params of a button's job with an edited prompt."""
     if action is Action.REROLL:
         if isinstance(parent.source, Tile):
             return actions.with_prompt_of(parent, edited)

@@ -1,4 +1,4 @@
-"""U, V, upscale, zoom, pan and reroll: buttons that make a new job from a tile."""
+"""U, V, upscale, zoom, pan and reroll: buttons that submit a new job from a tile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from generation.planning import actions
 
 
 class TileButton(PersistentItem, template=rf"(?P<action>{'|'.join((Action.PICK, *ACTION_PARAMS))}):{TILE_PATTERN}"):
-    """A button that makes a new job from one tile."""
+    """A button that submits a new job from one tile."""
 
     async def run(self, interaction: Interaction) -> None:
         await run_action(interaction, Action(self.match["action"]), self.tile)
@@ -26,7 +26,7 @@ class RerollButton(PersistentItem, template=rf"{Action.REROLL}:{JOB_PATTERN}"):
 
 
 async def run_action(interaction: Interaction, action: Action, tile: Tile) -> None:
-    """Submit a new job from a tile, or open the remix modal for those who prefer it."""
+    """Submit a new job from a tile, or open the remix modal if the user prefers it."""
     jobs, services = interaction.client.jobs, interaction.client.services
     parent = await jobs.require_parent(tile)
     preferred = await services.db.preferences.get(interaction.user.id)
@@ -35,7 +35,7 @@ async def run_action(interaction: Interaction, action: Action, tile: Tile) -> No
         action = Action.VARY_SUBTLE
     if preferred.remix and action in REMIXABLE and await open_remix_modal(interaction, action, parent, tile):
         return
-    if action is Action.PICK:  # it generates nothing, so its model may be gone
+    if action is Action.PICK:  # needs no model, so the model may be removed
         params = actions.pick(parent.params, tile)
     else:
         model = services.registry.resolve(parent.params)

@@ -1,1 +1,1 @@
-"""What runs inside the GPU process: one denoising loop that merges everybody's jobs."""
+"""The engine inside the GPU process: one denoising loop that batches all jobs."""

@@ -1,4 +1,4 @@
-"""What the GPU process asks of an engine. Imports no torch, so that a worker can name the type."""
+"""The engine protocol of the GPU process. Imports no torch, so that a worker can name the type."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ Emit = Callable[[Event], None]
 
 
 class Engine(Protocol):
-    """What the loop asks of an engine; it answers through the `emit` that it was loaded with, from any thread."""
+    """What the GPU process's loop needs of an engine; its events go through `emit`, from any thread."""
 
     @property
     def model(self) -> Model:
-        """The loaded model as it really is; of several, the default."""
+        """The loaded model with its actual settings; with several models, the default."""
 
     @property
     def device(self) -> str:
-        """The name of the device that it draws on."""
+        """The name of the device that it runs on."""
 
     @property
     def busy(self) -> bool:
-        """Whether another step is wanted."""
+        """Whether there is a step to make."""
 
     def add(self, request: Generate) -> None:
-        """Take a job, which from now on ends in exactly one Finished or Failed."""
+        """Accept a job, which then ends in exactly one Finished or Failed."""
 
     def cancel(self, job_id: str) -> None:
-        """Let a job end at the next step; unknown ids are ignored."""
+        """End a job at the next step; unknown ids are ignored."""
 
     def step(self) -> None:
         """Make one denoising step for the running jobs."""
 
     def close(self) -> None:
-        """End the engine's threads and let go of its memory; jobs that still run are dropped."""
+        """Stop the engine's threads and free its memory; running jobs are dropped."""

@@ -11,6 +11,7 @@ from contextlib import suppress
 from PIL import Image, UnidentifiedImageError
 
 from generation.errors import UserError
+from generation.text import Text
 
 MAX_BYTES = 25 * 2**20
 MAX_PIXELS = 64_000_000
@@ -53,11 +54,15 @@ def sanitize_image(data: bytes) -> bytes:
     except UserError:
         raise
     except UnidentifiedImageError:
-        raise UserError("This file is not a picture I can read: send a PNG, JPEG, WebP or GIF.") from None
+        raise UserError(Text("This file is not a picture I can read: send a PNG, JPEG, WebP or GIF.")) from None
     except Image.DecompressionBombError:
-        raise UserError(f"This picture is too large: send one of at most {MAX_PIXELS // 10**6} megapixels.") from None
+        raise UserError(
+            Text("This picture is too large: send one of at most {limit} megapixels.", limit=MAX_PIXELS // 10**6)
+        ) from None
     except Exception:  # Pillow's decoders raise many kinds of errors for broken files
-        raise UserError("This picture is damaged, and I could not read all of it: save or export it again.") from None
+        raise UserError(
+            Text("This picture is damaged, and I could not read all of it: save or export it again.")
+        ) from None
 
 
 def _open(data: bytes) -> Image.Image:
@@ -84,7 +89,7 @@ def _reject_slow_jpeg(data: bytes) -> None:
         segments += 1
         scans += kind == _SOS
         if scans > MAX_SCANS or segments > MAX_SEGMENTS:
-            raise UserError("This JPEG has too many segments: save or export it again.")
+            raise UserError(Text("This JPEG has too many segments: save or export it again."))
 
 
 def _orientation(image: Image.Image) -> int:

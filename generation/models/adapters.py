@@ -15,6 +15,7 @@ from generation.models.lora import Lora, describe_lora
 from generation.models.model import CONVERT_HINT, CROSS_ATTENTION_DIMS, PICKLE_SUFFIXES, Model
 from generation.models.textual_inversion import TextualInversion, describe_embedding
 from generation.params import Params
+from generation.text import Text
 
 T = TypeVar("T", Lora, TextualInversion)
 
@@ -54,7 +55,7 @@ class Adapters:
 
     def _require_lora(self, name: str) -> Lora:
         if (lora := self.find_lora(name)) is None:
-            raise UserError(f"This was drawn with the LoRA {name}, which is no longer installed.")
+            raise UserError(Text("This was drawn with the LoRA {lora}, which is no longer installed.", lora=name))
         return lora
 
 
@@ -69,9 +70,11 @@ def is_compatible(adapter: Lora | TextualInversion, model: Model) -> bool:
     )
 
 
-def incompatibility(adapter: Lora | TextualInversion, model: Model) -> str:
-    """Return why `model` cannot use the adapter, as the end of a sentence."""
-    return f"with {model.name}: it is made for {target_family(adapter) or 'another kind of model'}"
+def incompatibility(adapter: Lora | TextualInversion) -> Text:
+    """Return why a model cannot use the adapter, as the end of a sentence about the adapter."""
+    if family := target_family(adapter):
+        return Text("it is made for {family}", family=family)
+    return Text("it is made for another kind of model")
 
 
 def target_family(adapter: Lora | TextualInversion) -> Family | None:

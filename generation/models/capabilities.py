@@ -6,10 +6,14 @@ from enum import StrEnum
 
 from generation.models.catalogue import Family
 from generation.params import Params
+from generation.text import Text
 
 
 class Capability(StrEnum):
-    """Something that not every model can do; the value ends the error message "<model> cannot …"."""
+    """Something that not every model can do; the value ends the error message "<model> cannot …".
+
+    A translation may include the negation: "kann" and "keine Bilder mischen".
+    """
 
     IMG2IMG = "start from a picture"
     BLEND = "blend pictures"
@@ -26,6 +30,11 @@ class Capability(StrEnum):
     STOP = "stop early"
     HD = "add a second pass at twice the size"
     ADAPTERS = "use LoRAs or embeddings"
+
+    @property
+    def text(self) -> Text:
+        """Return the value for an error message, translatable."""
+        return Text(self.value)
 
 
 ALL_CAPABILITIES = frozenset(Capability)

@@ -11,6 +11,7 @@ from generation.models.capabilities import Capability, required_capabilities
 from generation.models.catalogue import find_entry, normalize_name
 from generation.models.model import HUB_ID, Model, describe_model
 from generation.params import Params
+from generation.text import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,13 @@ class ModelRegistry:
         """Return the model of `params`; raise UserError if it, or a LoRA of `params`, is no longer installed."""
         if (model := self.find(params.model)) is None:
             names = ", ".join(each.name for each in self.models)
-            raise UserError(f"This was drawn with {params.model}, which is no longer installed. Available: {names}.")
+            raise UserError(
+                Text(
+                    "This was drawn with {model}, which is no longer installed. Available: {names}.",
+                    model=params.model,
+                    names=names,
+                )
+            )
         self.adapters.resolve_loras(params)
         return model
 
@@ -78,15 +85,22 @@ class ModelRegistry:
         """Raise UserError if the model of `params` is no longer installed or lacks a required capability."""
         model = self.resolve(params)
         if missing := sorted(required_capabilities(params) - model.capabilities):
-            raise UserError(f"{model.name} cannot {missing[0]}.{self._alternatives(missing[0])}")
+            raise UserError(self._unsupported(model, missing[0]))
 
     def with_capability(self, capability: Capability) -> tuple[Model, ...]:
         """Return the models that have a capability."""
         return tuple(model for model in self.models if capability in model.capabilities)
 
-    def _alternatives(self, capability: Capability) -> str:
+    def _unsupported(self, model: Model, capability: Capability) -> Text:
         names = ", ".join(model.name for model in self.with_capability(capability))
-        return f" Models that can: {names}." if names else ""
+        if not names:
+            return Text("{model} cannot {capability}.", model=model.name, capability=capability.text)
+        return Text(
+            "{model} cannot {capability}. Models that can: {names}.",
+            model=model.name,
+            capability=capability.text,
+            names=names,
+        )
 
     def updated(self, model: Model) -> ModelRegistry:
         """Return a copy with the description of `model` replaced, now that it is loaded."""

@@ -13,6 +13,7 @@ from generation.job import Action
 from generation.models.capabilities import Capability
 from generation.models.model import Model, size_for
 from generation.params import MAX_SEED, Frame, ImageRef, Params, PromptPart, Tile
+from generation.text import Text
 
 # Strengths (fractions of the noise): subtle keeps the source's composition, strong keeps its idea.
 VARY_SUBTLE = 0.45
@@ -134,7 +135,7 @@ def vary_region(
 ) -> Params:
     """Return the params of a grid that regenerates only the cells of `region`, or the white of `mask`."""
     if mask is None and not 0 < len(set(region)) < 9:
-        raise UserError("Choose what to redraw: at least one part, but not the whole picture.")
+        raise UserError(Text("Choose what to redraw: at least one part, but not the whole picture."))
     width, height = _canvas_size(model, *size_of(parent), _max_grid_area(model))
     child = _outpaint(parent, tile, seed, parent.aspect, (width, height), Frame(0, 0, width, height))
     return replace(child, mask=mask, region=() if mask else tuple(sorted(set(region))))
@@ -157,12 +158,14 @@ def zoom_out(
     Raise UserError for a factor out of range, and if there would be nothing to generate around the image.
     """
     if not MIN_ZOOM <= factor <= MAX_ZOOM:
-        raise UserError(f"`--zoom` must be between {MIN_ZOOM:g} and {MAX_ZOOM:g}")
+        raise UserError(Text("`--zoom` must be between {low} and {high}", low=f"{MIN_ZOOM:g}", high=f"{MAX_ZOOM:g}"))
     width, height = size_of(parent)
     canvas = _canvas_size(model, *_enclosing_box(width, height, aspect or (width, height)), MAX_SINGLE_WINDOW)
     frame = _centered_frame(canvas, width, height, factor)
     if (frame.width, frame.height) == canvas:
-        raise UserError("There is nothing to draw around the picture: choose a larger `--zoom` or another `--ar`.")
+        raise UserError(
+            Text("There is nothing to draw around the picture: choose a larger `--zoom` or another `--ar`.")
+        )
     return _outpaint(parent, tile, seed, aspect or parent.aspect, canvas, frame)
 
 
@@ -175,7 +178,7 @@ def pan(parent: Params, tile: Tile, model: Model, seed: int, direction: Directio
     """Return the params of a grid that extends `tile` to one side by half its length; raise UserError if too long."""
     width, height = size_of(parent)
     if not _can_pan(width, height, direction, model):
-        raise UserError("This picture is already too long to be extended on that side.")
+        raise UserError(Text("This picture is already too long to be extended on that side."))
     right, down = direction.value
     along, across = (width, height) if right else (height, width)
     scale = _downscale_factor(model, (1 + PAN_FRACTION) * along, across, _max_grid_area(model))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from generation.errors import UserError
 from generation.params import Params, PromptPart
+from generation.text import Text
 
 
 class ConditioningText(NamedTuple):
@@ -25,7 +26,7 @@ def guidance_weights(params: Params) -> dict[ConditioningText, float]:
     a scale up to 1 means no guidance.
     """
     if not any(part.weight > 0 for part in params.parts):
-        raise UserError("No part of the prompt has a weight above 0: give at least one part a positive weight.")
+        raise UserError(Text("No part of the prompt has a weight above 0: give at least one part a positive weight."))
     guidance = max(1.0, params.guidance_scale)
     is_perturbed = bool(params.chaos or params.weird)
     weights: dict[ConditioningText, float] = defaultdict(float)

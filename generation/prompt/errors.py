@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from generation.errors import UserError
 from generation.models.capabilities import Capability
 from generation.models.model import Model
 from generation.prompt.syntax import unmask
+from generation.text import Text
 
 QUOTE_LIMIT = 40
 
@@ -21,7 +23,12 @@ class PromptError(UserError):
         return self.args
 
     def __str__(self) -> str:
-        return self.problems[0] if len(self.problems) == 1 else "\n".join(f"• {problem}" for problem in self.problems)
+        return self.translated(str)
+
+    def translated(self, translate: Callable[[str], str]) -> str:
+        """Return the problems, each passed through `translate`."""
+        problems = [translate(problem) for problem in self.problems]
+        return problems[0] if len(problems) == 1 else "\n".join(f"• {problem}" for problem in problems)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +39,25 @@ class ValueProblem:
     With `model_specific`, another model might accept the value.
     """
 
-    text: str
+    text: Text
     model_specific: bool = False
     is_sentence: bool = False
 
-    def message(self, parameter: str) -> str:
+    def message(self, parameter: str) -> Text:
         """Return the complete sentence for a parameter of this name."""
-        return self.text if self.is_sentence else f"`--{parameter}` {self.text}"
+        if self.is_sentence:
+            return self.text
+        return Text("`--{parameter}` {problem}", parameter=parameter, problem=self.text)
 
 
-def unsupported(typed: str, model: Model, capability: Capability) -> str:
+def unsupported(typed: str, model: Model, capability: Capability) -> Text:
     """Return the problem of typed input that this model does not support."""
-    return f"Cannot use {typed} with {model.name}: it cannot {capability}"
+    return Text(
+        "Cannot use {typed} with {model}: it cannot {capability}",
+        typed=typed,
+        model=model.name,
+        capability=capability.text,
+    )
 
 
 def quote(text: str) -> str:

@@ -13,6 +13,7 @@ from generation.prompt.parameters import BY_NAME, PLANNED, Parameter
 from generation.prompt.splitter import SplitPrompt, split_prompt
 from generation.prompt.syntax import SEPARATORS
 from generation.prompt.values import Scope
+from generation.text import Text
 
 MAX_HINTS = 10
 
@@ -32,7 +33,7 @@ class ParameterLayer:
     values: dict[str, Any] = field(default_factory=dict)
     set_by: dict[str, Parameter] = field(default_factory=dict)
     expanded: dict[str, SplitPrompt] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    problems: list[Text] = field(default_factory=list)
     ignore_unsupported: bool = False
 
     def add(self, typed: str) -> None:
@@ -44,7 +45,7 @@ class ParameterLayer:
             if parameter.field not in self.overridden and self._is_supported(parameter):
                 self._read_value(parameter, value)
         elif name in PLANNED:
-            self.problems.append(f"`--{name}` is not supported yet: remove it")
+            self.problems.append(Text("`--{parameter}` is not supported yet: remove it", parameter=name))
         elif word.lower() in self.options:
             self._expand(word.lower(), rest.strip(SEPARATORS))
         else:
@@ -65,7 +66,13 @@ class ParameterLayer:
             text, _, rest = text.partition(" ")
             text, rest = text.rstrip(SEPARATORS), rest.strip(SEPARATORS)
         if not text and not parameter.value_type.optional:
-            self.problems.append(f"`--{parameter.name}` needs a value such as `{parameter.example}`")
+            self.problems.append(
+                Text(
+                    "`--{parameter}` needs a value such as `{example}`",
+                    parameter=parameter.name,
+                    example=parameter.example,
+                )
+            )
             return
         value = parameter.value_type.read(text, self.scope)
         if isinstance(value, ValueProblem):
@@ -90,7 +97,7 @@ class ParameterLayer:
         if rest:
             self._reject_text(rest, name)
         if name in self.expanded:
-            self.problems.append(f"{quote('--' + name)} is given more than once")
+            self.problems.append(Text("{parameter} is given more than once", parameter=quote("--" + name)))
             return
         parts = self.expanded[name] = split_prompt(self.options[name])
         options, problems = self.options, self.problems
@@ -99,11 +106,18 @@ class ParameterLayer:
             self.add(parameter)
         self.options, self.problems = (
             options,
-            problems + [f"In {quote('--' + name)}: {problem}" for problem in self.problems],
+            problems
+            + [Text("In {option}: {problem}", option=quote("--" + name), problem=each) for each in self.problems],
         )
 
     def _reject_text(self, text: str, name: str) -> None:
-        self.problems.append(f"Move {quote(text)} before the parameters: it comes after {quote('--' + name)}")
+        self.problems.append(
+            Text(
+                "Move {typed} before the parameters: it comes after {parameter}",
+                typed=quote(text),
+                parameter=quote("--" + name),
+            )
+        )
 
 
 def layer_from_prompt(
@@ -123,12 +137,14 @@ def layer_from_defaults(text: str, overridden: AbstractSet[str], scope: Scope) -
         layer.add(parameter)
     problems = [*parts.problems, *layer.problems]
     if parts.text or parts.links:
-        problems.append("only parameters are allowed")
-    layer.problems = [f"In the settings {quote(text)}: {problem}" for problem in problems]
+        problems.append(Text("only parameters are allowed"))
+    layer.problems = [
+        Text("In the settings {parameters}: {problem}", parameters=quote(text), problem=each) for each in problems
+    ]
     return layer
 
 
-def _conflict(first: Parameter, second: Parameter) -> str:
+def _conflict(first: Parameter, second: Parameter) -> Text:
     if first is second:
-        return f"`--{first.name}` is given more than once"
-    return f"Cannot use `--{first.name}` and `--{second.name}` together"
+        return Text("{parameter} is given more than once", parameter=f"`--{first.name}`")
+    return Text("Cannot use `--{first}` and `--{second}` together", first=first.name, second=second.name)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from generation.prompt.errors import quote
 from generation.prompt.parameters import BY_NAME, PLANNED
+from generation.text import Text
 
 PARAMETER_NAMES = (*BY_NAME, *PLANNED)
 MAX_TYPO_LENGTH = 20
@@ -27,17 +28,15 @@ def is_reserved_name(name: str) -> bool:
     return split_name(name)[0] in PARAMETER_NAMES
 
 
-def unknown_parameter(name: str, options: Iterable[str], *, with_hint: bool) -> str:
+def unknown_parameter(name: str, options: Iterable[str], *, with_hint: bool) -> Text:
     """Return the problem of an unknown parameter, with the closest known name if `with_hint`."""
-    problem = f"Unrecognized parameter {quote('--' + name)}"
+    typed = quote("--" + name)
     nearest = _closest(name, [*PARAMETER_NAMES, *options]) if with_hint else None
     if nearest is None:
-        return problem
-    return (
-        f"{problem}: `--{nearest}` is not supported yet"
-        if nearest in PLANNED
-        else f"{problem}: did you mean {quote('--' + nearest)}?"
-    )
+        return Text("Unrecognized parameter {typed}", typed=typed)
+    if nearest in PLANNED:
+        return Text("Unrecognized parameter {typed}: `--{nearest}` is not supported yet", typed=typed, nearest=nearest)
+    return Text("Unrecognized parameter {typed}: did you mean {nearest}?", typed=typed, nearest=quote("--" + nearest))
 
 
 def _closest(name: str, names: list[str]) -> str | None:

@@ -19,11 +19,11 @@ from generation.prompt.values import (
     Flag,
     FlagOrInteger,
     Float,
+    FreeText,
     Integer,
     Loras,
     ModelName,
     Stepped,
-    Text,
     TextList,
     ValueType,
 )
@@ -316,7 +316,7 @@ PARAMETERS = (
     ),
     Parameter(
         names=("negative",),
-        value_type=Text(),
+        value_type=FreeText(),
         field="negative_prompt",
         example="blurry, low contrast",
         default="nothing",

@@ -26,6 +26,7 @@ from generation.prompt.splitter import split_prompt
 from generation.prompt.syntax import unmask_escaped
 from generation.prompt.values import Scope
 from generation.prompt.weights import parse_parts, strength_for, weight_problems
+from generation.text import Text
 
 MAX_IMAGES = 5
 MAX_LORAS = 5
@@ -59,7 +60,7 @@ def parse_prompt(
     parts = parse_parts(" ".join(source.text for source in sources if source.text))
     given, problems = _apply_defaults(typed, defaults, has_image=bool(images))
     if "zoom" in given and not allow_zoom:
-        problems.append("`--zoom` works in the Custom Zoom form only")
+        problems.append(Text("`--zoom` works in the Custom Zoom form only"))
     problems += [*weight_problems(parts, given.get("no", ())), *_image_problems(len(images), parts, typed)]
     problems += _unsupported_inputs(len(images), parts, model)
     problems += [*lora_problems(given.get("loras", ())), *embedding_problems(_all_texts(parts, given), typed.scope)]
@@ -75,7 +76,7 @@ def parse_params(
     images = () if source is None else (source,)
     request = parse_prompt(text, registry, attached=len(images), new_seed=new_seed)
     if request.links:
-        raise PromptError("Links to pictures do not work here: attach the picture instead")
+        raise PromptError(Text("Links to pictures do not work here: attach the picture instead"))
     return request.with_images(images)
 
 
@@ -107,7 +108,7 @@ def _resolve_model(
 
 def _apply_defaults(
     typed: ParameterLayer, defaults: Sequence[str], *, has_image: bool
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, Any], list[Text]]:
     values, problems = typed.values, [*typed.problems]
     for text in defaults:
         overridden = {*values}
@@ -125,23 +126,39 @@ def _all_texts(parts: tuple[PromptPart, ...], given: Mapping[str, Any]) -> list[
     return [*(part.text for part in parts), *given.get("no", ()), given.get("negative_prompt") or ""]
 
 
-def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: ParameterLayer) -> list[str]:
+def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: ParameterLayer) -> list[Text]:
     if images > MAX_IMAGES:
-        return [f"A prompt can have at most {MAX_IMAGES} pictures; this one has {images}"]
+        return [
+            Text("A prompt can have at most {limit} pictures; this one has {number}", limit=MAX_IMAGES, number=images)
+        ]
     if images == 1 and not any(part.text for part in parts):
-        return ["Add some text, or a second picture to blend with"]
+        return [Text("Add some text, or a second picture to blend with")]
     if images == 0 and "strength" in typed.values:
-        return ["Cannot use `--iw` without a picture: attach one with the `image` option, or start with a link to one"]
+        return [
+            Text("Cannot use `--iw` without a picture: attach one with the `image` option, or start with a link to one")
+        ]
     return []
 
 
-def _unsupported_inputs(images: int, parts: tuple[PromptPart, ...], model: Model) -> list[str]:
+def _unsupported_inputs(images: int, parts: tuple[PromptPart, ...], model: Model) -> list[Text]:
     """Return the problems of input other than parameters that the model does not support."""
     has_weights = len(parts) > 1 or parts[0].weight != 1
-    required = {Capability.IMG2IMG: images > 0, Capability.BLEND: images > 1, Capability.PROMPT_WEIGHTS: has_weights}
-    typed = {Capability.IMG2IMG: "a picture", Capability.BLEND: "several pictures", Capability.PROMPT_WEIGHTS: "`::`"}
-    missing = [each for each, is_required in required.items() if is_required and each not in model.capabilities]
-    return [unsupported(typed[capability], model, capability) for capability in missing]
+    problems: list[Text] = []
+    if images > 0 and (missing := Capability.IMG2IMG) not in model.capabilities:
+        problems.append(
+            Text("Cannot use a picture with {model}: it cannot {capability}", model=model.name, capability=missing.text)
+        )
+    if images > 1 and (missing := Capability.BLEND) not in model.capabilities:
+        problems.append(
+            Text(
+                "Cannot use several pictures with {model}: it cannot {capability}",
+                model=model.name,
+                capability=missing.text,
+            )
+        )
+    if has_weights and Capability.PROMPT_WEIGHTS not in model.capabilities:
+        problems.append(unsupported("`::`", model, Capability.PROMPT_WEIGHTS))
+    return problems
 
 
 def _build_request(
@@ -176,21 +193,32 @@ def _build_request(
     )
 
 
-def lora_problems(loras: Sequence[LoraWeight]) -> list[str]:
+def lora_problems(loras: Sequence[LoraWeight]) -> list[Text]:
     """Return the problems of LoRAs that are each valid alone: duplicates, and too many."""
     counted = Counter(use.name for use in loras)
-    problems = [f"The LoRA {quote(name)} is given more than once" for name, times in counted.items() if times > 1]
+    problems = [
+        Text("The LoRA {lora} is given more than once", lora=quote(name))
+        for name, times in counted.items()
+        if times > 1
+    ]
     if len(loras) > MAX_LORAS:
-        problems.append(f"A prompt can have at most {MAX_LORAS} LoRAs; this one has {len(loras)}")
+        problems.append(
+            Text("A prompt can have at most {limit} LoRAs; this one has {number}", limit=MAX_LORAS, number=len(loras))
+        )
     return problems
 
 
-def embedding_problems(texts: Iterable[str], scope: Scope) -> list[str]:
+def embedding_problems(texts: Iterable[str], scope: Scope) -> list[Text]:
     """Return the problems of embeddings that do not fit the model; other text in angle brackets is plain text."""
     typed = dict.fromkeys(name for text in texts for name in _TOKEN.findall(text))
     embeddings = filter(None, map(scope.registry.adapters.find_embedding, typed))
     return [
-        f"Cannot use {quote(f'<{embedding.name}>')} {incompatibility(embedding, scope.model)}"
+        Text(
+            "Cannot use {embedding} with {model}: {reason}",
+            embedding=quote(f"<{embedding.name}>"),
+            model=scope.model.name,
+            reason=incompatibility(embedding),
+        )
         for embedding in embeddings
         if not is_compatible(embedding, scope.model)
     ]

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from generation.errors import UserError
 from generation.prompt.syntax import COMMAS, SYNTAX_CHARS, strip_copied_text, unmask_escaped
+from generation.text import Text
 
 T = TypeVar("T")
 
@@ -41,11 +42,24 @@ def expand(text: str, limit: int) -> list[str]:
     """Return all prompts that `text` expands to, escapes unchanged; raise TooManyPermutations over `limit`."""
     total = count(text)
     if total > limit:
-        shown = f"{total:,}" if total <= MAX_SHOWN_COUNT else f"more than {MAX_SHOWN_COUNT:,}"
-        raise TooManyPermutations(f"The choices in braces make {shown} prompts; at most {limit:,} are allowed at once")
+        raise TooManyPermutations(_too_many(total, limit))
     # No part of the text expands to more prompts than the whole does, so this also stays within the limit.
     prompts = _fold(text, lambda token: [token], lambda left, right: [a + b for a in left for b in right], operator.add)
     return [" ".join(prompt.split()) for prompt in prompts]
+
+
+def _too_many(total: int, limit: int) -> Text:
+    if total <= MAX_SHOWN_COUNT:
+        return Text(
+            "The choices in braces make {total} prompts; at most {limit} are allowed at once",
+            total=f"{total:,}",
+            limit=f"{limit:,}",
+        )
+    return Text(
+        "The choices in braces make more than {total} prompts; at most {limit} are allowed at once",
+        total=f"{MAX_SHOWN_COUNT:,}",
+        limit=f"{limit:,}",
+    )
 
 
 def _fold(text: str, literal: Callable[[str], T], then: Callable[[T, T], T], either: Callable[[T, T], T]) -> T:

@@ -12,6 +12,7 @@ from generation.models.registry import ModelRegistry
 from generation.prompt.parameter_names import is_reserved_name
 from generation.prompt.parser import parse_prompt
 from generation.prompt.writer import model_parameter
+from generation.text import Text
 
 STYLIZE_PRESETS = {"low": 50, "med": 100, "high": 250, "very high": 750}
 MAX_OPTIONS = 20
@@ -64,10 +65,16 @@ def check_suffix(text: str, registry: ModelRegistry) -> str:
     """Return a suffix as it is stored; raise UserError (PromptError included) for anything but valid parameters."""
     suffix = " ".join(text.split())
     if len(suffix) > MAX_SUFFIX_LENGTH:
-        raise UserError(f"A suffix can have at most {MAX_SUFFIX_LENGTH} characters; this one has {len(suffix)}.")
+        raise UserError(
+            Text(
+                "A suffix can have at most {limit} characters; this one has {number}.",
+                limit=MAX_SUFFIX_LENGTH,
+                number=len(suffix),
+            )
+        )
     if not re.match(r"--|[–—]", suffix):
         raise UserError(
-            "A suffix can have parameters only, such as `--ar 3:2 --no text`. Put text into a custom option."
+            Text("A suffix can have parameters only, such as `--ar 3:2 --no text`. Put text into a custom option.")
         )
     parse_prompt("x", registry, attached=1, defaults=(suffix,))
     return suffix
@@ -78,11 +85,20 @@ def check_option(name: str, value: str, registry: ModelRegistry) -> tuple[str, s
     name, value = name.strip().removeprefix("--").lower(), " ".join(value.split())
     if not _OPTION_NAME.fullmatch(name):
         raise UserError(
-            "An option's name must be one word of up to 32 letters, such as `mine`. `-` and `_` are allowed inside it."
+            Text(
+                "An option's name must be one word of up to 32 letters, such as `mine`. "
+                "`-` and `_` are allowed inside it."
+            )
         )
     if is_reserved_name(name):
-        raise UserError(f"`--{name}` is already a parameter: give your option another name.")
+        raise UserError(Text("`--{name}` is already a parameter: give your option another name.", name=name))
     if len(value) > MAX_OPTION_LENGTH:
-        raise UserError(f"An option can have at most {MAX_OPTION_LENGTH} characters; this one has {len(value)}.")
+        raise UserError(
+            Text(
+                "An option can have at most {limit} characters; this one has {number}.",
+                limit=MAX_OPTION_LENGTH,
+                number=len(value),
+            )
+        )
     parse_prompt(f"x --{name}", registry, attached=1, options={name: value})
     return name, value

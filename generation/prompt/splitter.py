@@ -16,6 +16,7 @@ from generation.prompt.syntax import (
     strip_copied_text,
     unmask,
 )
+from generation.text import Text
 
 MAX_LENGTH = 6000
 
@@ -33,7 +34,7 @@ class SplitPrompt:
     links: tuple[str, ...]
     text: str
     parameters: list[str]
-    problems: list[str]
+    problems: list[Text]
 
 
 def split_prompt(typed: str) -> SplitPrompt:
@@ -54,23 +55,37 @@ def _split_links(text: str) -> tuple[tuple[str, ...], str]:
     return tuple(unmask(link).rstrip(SEPARATORS) for link in links), text[front.end() :]
 
 
-def _format_problems(text: str) -> list[str]:
-    problems = []
+def _format_problems(text: str) -> list[Text]:
+    problems: list[Text] = []
     if len(text) > MAX_LENGTH:
-        problems.append(f"A prompt can have at most {MAX_LENGTH} characters; this one has {len(text)}")
+        problems.append(
+            Text(
+                "A prompt can have at most {limit} characters; this one has {number}",
+                limit=MAX_LENGTH,
+                number=len(text),
+            )
+        )
     if group := PERMUTATION_GROUP.search(text):
-        problems.append(f"Choices such as {quote(group[0])} do not work here: for a plain brace, type `\\{{`")
+        problems.append(
+            Text("Choices such as {group} do not work here: for a plain brace, type `\\{{`", group=quote(group[0]))
+        )
     return problems
 
 
-def _link_problems(links: tuple[str, ...]) -> list[str]:
-    reason = "is not a direct link to a picture: use one that ends in .png, .jpg, .jpeg, .webp or .gif"
-    return [f"{quote(link)} {reason}" for link in links if not IMAGE_LINK.fullmatch(link)]
-
-
-def _spacing_problems(text: str) -> list[str]:
+def _link_problems(links: tuple[str, ...]) -> list[Text]:
     return [
-        f"Put a space before `--{name}`"
+        Text(
+            "{link} is not a direct link to a picture: use one that ends in .png, .jpg, .jpeg, .webp or .gif",
+            link=quote(link),
+        )
+        for link in links
+        if not IMAGE_LINK.fullmatch(link)
+    ]
+
+
+def _spacing_problems(text: str) -> list[Text]:
+    return [
+        Text("Put a space before `--{parameter}`", parameter=name)
         for name in map(str.lower, _MISSING_SPACE.findall(text))
         if name in PARAMETER_NAMES
     ]

@@ -18,6 +18,7 @@ from generation.params import LoraWeight
 from generation.prompt.errors import ValueProblem, quote
 from generation.prompt.syntax import COMMAS, SEPARATORS, escape, unmask
 from generation.prompt.weights import format_number
+from generation.text import Text
 
 _INTEGER = re.compile(r"[+-]?\d{1,1000}")
 _FLOAT = re.compile(r"[+-]?(?:\d{1,300}(?:[.,]\d*)?|[.,]\d+)")
@@ -68,7 +69,7 @@ class Flag:
 
     def read(self, text: str, scope: Scope) -> bool | ValueProblem:
         text = text.strip(SEPARATORS)
-        return ValueProblem(f"takes no value, but {quote(text)} comes after it") if text else True
+        return ValueProblem(Text("takes no value, but {typed} comes after it", typed=quote(text))) if text else True
 
     def write(self, value: bool) -> str:
         return ""
@@ -88,11 +89,19 @@ class Integer:
         return f"{self.low}–{self.high}"
 
     def read(self, text: str, scope: Scope) -> int | ValueProblem:
-        bounds = f"between {self.low} and {self.high}"
         if not _INTEGER.fullmatch(text):
-            return ValueProblem(f"must be a whole number {bounds}, not {quote(text)}")
+            return ValueProblem(
+                Text(
+                    "must be a whole number between {low} and {high}, not {typed}",
+                    low=self.low,
+                    high=self.high,
+                    typed=quote(text),
+                )
+            )
         value = int(text)
-        return value if self.low <= value <= self.high else ValueProblem(f"must be {bounds}")
+        if not self.low <= value <= self.high:
+            return ValueProblem(Text("must be between {low} and {high}", low=self.low, high=self.high))
+        return value
 
     def write(self, value: int) -> str:
         return str(value)
@@ -132,11 +141,15 @@ class Float:
         return f"{self.low:g}–{self.high:g}"
 
     def read(self, text: str, scope: Scope) -> float | ValueProblem:
-        bounds = f"between {self.low:g} and {self.high:g}"
+        low, high = f"{self.low:g}", f"{self.high:g}"
         value = parse_float(text)
         if value is None:
-            return ValueProblem(f"must be a number {bounds}, not {quote(text)}")
-        return value if self.low <= value <= self.high else ValueProblem(f"must be {bounds}")
+            return ValueProblem(
+                Text("must be a number between {low} and {high}, not {typed}", low=low, high=high, typed=quote(text))
+            )
+        if not self.low <= value <= self.high:
+            return ValueProblem(Text("must be between {low} and {high}", low=low, high=high))
+        return value
 
     def write(self, value: float) -> str:
         return format_number(value)
@@ -157,7 +170,7 @@ class Stepped:
     def read(self, text: str, scope: Scope) -> float | ValueProblem:
         value = parse_float(text)
         if value is None or value <= 0:
-            return ValueProblem(f"must be one of {self.range}, not {quote(text)}")
+            return ValueProblem(Text("must be one of {choices}, not {typed}", choices=self.range, typed=quote(text)))
         return min(self.choices, key=lambda choice: abs(choice - value))
 
     def write(self, value: float) -> str:
@@ -175,11 +188,13 @@ class AspectRatio:
     def read(self, text: str, scope: Scope) -> tuple[int, int] | ValueProblem:
         match = _ASPECT.fullmatch(text)
         if match is None or not (width := int(match[1])) or not (height := int(match[2])):
-            return ValueProblem(f"must be two whole numbers such as `3:2`, not {quote(text)}")
+            return ValueProblem(Text("must be two whole numbers such as `3:2`, not {typed}", typed=quote(text)))
         if max(width, height) > scope.model.max_aspect * min(width, height):
             limit = Fraction(scope.model.max_aspect).limit_denominator(_MAX_DENOMINATOR)
             long, short = limit.numerator, limit.denominator
-            return ValueProblem(f"must be between {short}:{long} and {long}:{short} with this model")
+            return ValueProblem(
+                Text("must be between {short}:{long} and {long}:{short} with this model", short=short, long=long)
+            )
         divisor = math.gcd(width, height)
         return width // divisor, height // divisor
 
@@ -204,12 +219,14 @@ class Choice:
         if name in self.names:
             return name
         nearest = difflib.get_close_matches(name[:MAX_MATCHED_LENGTH], self.names, 1)
-        hint = f"did you mean `{nearest[0]}`?" if nearest else self._allowed()
-        return ValueProblem(f"cannot be {quote(text)}: {hint}")
-
-    def _allowed(self) -> str:
         names = ", ".join(f"`{name}`" for name in self.names)
-        return f"the only value is {names}" if len(self.names) == 1 else f"use one of {names}"
+        if nearest:
+            problem = Text("cannot be {typed}: did you mean `{nearest}`?", typed=quote(text), nearest=nearest[0])
+        elif len(self.names) == 1:
+            problem = Text("cannot be {typed}: the only value is {name}", typed=quote(text), name=names)
+        else:
+            problem = Text("cannot be {typed}: use one of {names}", typed=quote(text), names=names)
+        return ValueProblem(problem)
 
     def write(self, value: str) -> str:
         return value
@@ -242,8 +259,10 @@ class ModelName:
         names = ", ".join(quote(model.name) for model in matches or registry.models)
         typed = quote(f"{self.family} {text}".strip())
         if matches:
-            return ValueProblem(f"{typed} matches several models: {names}. Type more of the name", is_sentence=True)
-        return ValueProblem(f"There is no model {typed} here. Available: {names}", is_sentence=True)
+            problem = Text("{typed} matches several models: {names}. Type more of the name", typed=typed, names=names)
+        else:
+            problem = Text("There is no model {typed} here. Available: {names}", typed=typed, names=names)
+        return ValueProblem(problem, is_sentence=True)
 
     def write(self, value: str) -> str:
         return escape(value)
@@ -265,7 +284,7 @@ class Loras:
     def read(self, text: str, scope: Scope) -> tuple[LoraWeight, ...] | ValueProblem:
         items = _LORA.findall(unmask(text).strip(SEPARATORS))  # names contain no commas, so none are escaped
         if not items:
-            return ValueProblem("needs at least one name")
+            return ValueProblem(Text("needs at least one name"))
         uses = [self._read_item(item.strip(), scope) for item in items]
         problem = next((use for use in uses if isinstance(use, ValueProblem)), None)
         return problem or tuple(use for use in uses if isinstance(use, LoraWeight))
@@ -276,8 +295,14 @@ class Loras:
             name, typed = text, "1"
         weight = parse_float(typed.strip())
         if not name or weight is None or not self.low <= weight <= self.high:
-            bounds = f"between {self.low:g} and {self.high:g}"
-            return ValueProblem(f"must be a name and a weight {bounds} such as `ink:0.8`, not {quote(text)}")
+            return ValueProblem(
+                Text(
+                    "must be a name and a weight between {low} and {high} such as `ink:0.8`, not {typed}",
+                    low=f"{self.low:g}",
+                    high=f"{self.high:g}",
+                    typed=quote(text),
+                )
+            )
         lora = _match_lora(name.strip(), scope)
         return lora if isinstance(lora, ValueProblem) else LoraWeight(lora.name, weight)
 
@@ -289,31 +314,49 @@ def _match_lora(typed: str, scope: Scope) -> Lora | ValueProblem:
     adapters = scope.registry.adapters
     matches = adapters.match_loras(typed)
     if len(matches) > 1:
-        text = f"{quote(typed)} matches several LoRAs: {_list_names(matches)}. Type more of the name"
+        text = Text(
+            "{typed} matches several LoRAs: {names}. Type more of the name",
+            typed=quote(typed),
+            names=_list_names(matches),
+        )
         return ValueProblem(text, is_sentence=True)
     if not matches:
         return ValueProblem(_unknown_lora(typed, scope), is_sentence=True)
     (lora,) = matches
     if is_compatible(lora, scope.model):
         return lora
-    text = f"Cannot use the LoRA {quote(lora.name)} {incompatibility(lora, scope.model)}"
+    text = Text(
+        "Cannot use the LoRA {lora} with {model}: {reason}",
+        lora=quote(lora.name),
+        model=scope.model.name,
+        reason=incompatibility(lora),
+    )
     return ValueProblem(text, model_specific=True, is_sentence=True)
 
 
-def _unknown_lora(typed: str, scope: Scope) -> str:
+def _unknown_lora(typed: str, scope: Scope) -> Text:
     adapters, model = scope.registry.adapters, scope.model.name
     if compatible := adapters.compatible_with(scope.model).loras:
-        return f"There is no LoRA {quote(typed)} here. Available for {model}: {_list_names(compatible)}"
-    return f"There is no LoRA {quote(typed)}: none are installed {f'for {model}' if adapters.loras else 'here'}"
+        return Text(
+            "There is no LoRA {typed} here. Available for {model}: {names}",
+            typed=quote(typed),
+            model=model,
+            names=_list_names(compatible),
+        )
+    if adapters.loras:
+        return Text("There is no LoRA {typed}: none are installed for {model}", typed=quote(typed), model=model)
+    return Text("There is no LoRA {typed}: none are installed here", typed=quote(typed))
 
 
 def _list_names(loras: Sequence[Lora]) -> str:
     names = ", ".join(quote(lora.name) for lora in loras[:MAX_LISTED])
-    return f"{names} and {len(loras) - MAX_LISTED} more" if len(loras) > MAX_LISTED else names
+    if len(loras) <= MAX_LISTED:
+        return names
+    return Text("{names} and {number} more", names=names, number=len(loras) - MAX_LISTED)
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class FreeText:
     """Any text."""
 
     greedy = True
@@ -337,7 +380,7 @@ class TextList:
 
     def read(self, text: str, scope: Scope) -> tuple[str, ...] | ValueProblem:
         items = tuple(unmask(item).strip() for item in _COMMA.split(text))
-        return tuple(filter(None, items)) or ValueProblem("needs at least one item")
+        return tuple(filter(None, items)) or ValueProblem(Text("needs at least one item"))
 
     def write(self, value: tuple[str, ...]) -> str:
         return ", ".join(_COMMA.sub(r"\\\g<0>", escape(item)) for item in value)

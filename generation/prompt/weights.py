@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from generation.params import PromptPart
 from generation.prompt.syntax import COMMAS, escape, unmask
+from generation.text import Text
 
 MAX_PARTS = 16
 MAX_WEIGHT = 1000
@@ -28,15 +29,26 @@ def parse_parts(text: str) -> tuple[PromptPart, ...]:
     return tuple(parts) or (PromptPart(""),)
 
 
-def weight_problems(parts: tuple[PromptPart, ...], no: tuple[str, ...]) -> list[str]:
+def weight_problems(parts: tuple[PromptPart, ...], no: tuple[str, ...]) -> list[Text]:
     """Return the problems with the weights and the number of parts; `--no` items are parts, but not in the sum."""
-    problems = []
+    problems: list[Text] = []
     if any(abs(part.weight) > MAX_WEIGHT for part in parts):
-        problems.append(f"A weight after `::` must be between -{MAX_WEIGHT} and {MAX_WEIGHT}")
+        problems.append(Text("A weight after `::` must be between -{limit} and {limit}", limit=MAX_WEIGHT))
     elif (total := sum(part.weight for part in parts)) < MIN_WEIGHT_SUM:
-        problems.append(f"The weights after `::` must add up to more than 0; here they add up to {round(total, 3):g}")
+        problems.append(
+            Text(
+                "The weights after `::` must add up to more than 0; here they add up to {total}",
+                total=f"{round(total, 3):g}",
+            )
+        )
     if (count := len(parts) + len(no)) > MAX_PARTS:
-        problems.append(f"A prompt can have at most {MAX_PARTS} parts, `--no` items included; this one has {count}")
+        problems.append(
+            Text(
+                "A prompt can have at most {limit} parts, `--no` items included; this one has {number}",
+                limit=MAX_PARTS,
+                number=count,
+            )
+        )
     return problems
 
 

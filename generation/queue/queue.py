@@ -18,6 +18,7 @@ from generation.job import Job, Speed
 from generation.messages import Ready
 from generation.queue.model_affinity import MAX_CANDIDATES, Candidate, ModelAffinity
 from generation.queue.throughput import ThroughputEstimator
+from generation.text import Text
 from generation.worker.worker import Broken, Worker
 
 MAX_WAIT_S = 30 * 60.0  # seconds after which a job gets top priority, so that relaxed jobs do not wait forever
@@ -130,13 +131,17 @@ class Queue:
         """Raise QueueFull or PersonQueueFull if `jobs` more jobs of this person would exceed a limit."""
         of_person = [waiting.job for waiting in self._waiting.values() if waiting.job.requester.id == person_id]
         in_guild = [job for job in of_person if job.destination.guild_id == guild_id]
-        _require_below(self._limits.waiting_per_person, len(of_person), jobs, "per person")
+        _require_below(self._limits.waiting_per_person, len(of_person), jobs, _over_person_limit)
         if member_limits.waiting is not None:
-            _require_below(member_limits.waiting, len(in_guild), jobs, "for your roles in this server")
+            _require_below(member_limits.waiting, len(in_guild), jobs, _over_role_limit)
         if len(self._waiting) + jobs > self._limits.waiting_in_all:
             raise QueueFull(
-                f"The queue is full: {_count_jobs(len(self._waiting))} waiting, "
-                f"and the limit is {self._limits.waiting_in_all}. Try again later."
+                Text.plural(
+                    "The queue is full: {n} job waiting, and the limit is {limit}. Try again later.",
+                    "The queue is full: {n} jobs waiting, and the limit is {limit}. Try again later.",
+                    len(self._waiting),
+                    limit=self._limits.waiting_in_all,
+                )
             )
 
     def enqueue(self, job: Job, member_limits: MemberLimits = NO_MEMBER_LIMITS) -> None:
@@ -357,14 +362,47 @@ def _limit_keys(job: Job) -> tuple[_Key, _Key]:
 _PRIORITIES = (Speed.TURBO, Speed.FAST, Speed.RELAX)
 
 
-def _require_below(limit: int, waiting: int, jobs: int, scope: str) -> None:
+def _require_below(limit: int, waiting: int, jobs: int, problem: Callable[[int, int, int], Text]) -> None:
     if waiting + jobs > limit:
-        more = f"{jobs} more would exceed the limit of {limit}" if jobs > 1 else f"the limit is {limit}"
         raise PersonQueueFull(
-            f"You already have {_count_jobs(waiting)} waiting, and {more} {scope}. "
-            "Try again when one of them has started, or cancel one."
+            Text(
+                "{problem} Try again when one of them has started, or cancel one.",
+                problem=problem(waiting, jobs, limit),
+            )
         )
 
 
-def _count_jobs(number: int) -> str:
-    return f"{number} job{'' if number == 1 else 's'}"
+def _over_person_limit(waiting: int, jobs: int, limit: int) -> Text:
+    if jobs > 1:
+        return Text.plural(
+            "You already have {n} job waiting, and {jobs} more would exceed the limit of {limit} per person.",
+            "You already have {n} jobs waiting, and {jobs} more would exceed the limit of {limit} per person.",
+            waiting,
+            jobs=jobs,
+            limit=limit,
+        )
+    return Text.plural(
+        "You already have {n} job waiting, and the limit is {limit} per person.",
+        "You already have {n} jobs waiting, and the limit is {limit} per person.",
+        waiting,
+        limit=limit,
+    )
+
+
+def _over_role_limit(waiting: int, jobs: int, limit: int) -> Text:
+    if jobs > 1:
+        return Text.plural(
+            "You already have {n} job waiting, and {jobs} more would exceed the limit of {limit} for your roles in "
+            "this server.",
+            "You already have {n} jobs waiting, and {jobs} more would exceed the limit of {limit} for your roles in "
+            "this server.",
+            waiting,
+            jobs=jobs,
+            limit=limit,
+        )
+    return Text.plural(
+        "You already have {n} job waiting, and the limit is {limit} for your roles in this server.",
+        "You already have {n} jobs waiting, and the limit is {limit} for your roles in this server.",
+        waiting,
+        limit=limit,
+    )

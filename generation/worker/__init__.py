@@ -1,1 +1,1 @@
-"""The process boundary, from the bot's side to the GPU process."""
+"""The GPU process and the bot's handle of it."""

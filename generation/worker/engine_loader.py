@@ -11,10 +11,10 @@ from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.models.registry import ModelRegistry
 from generation.models.upscaler import UpscalerInfo
 
-# How often a torch thread looks for the others before it gives up its core: for a tenth of a millisecond. By default it
-# is thirty times as long, and beside a program that uses a core two threads are many times slower than one.
+# How often a torch thread polls for the others before it yields its core: about 0.1 ms. The default is thirty times as
+# long; with it, beside a program that uses a core, two threads are many times slower than one.
 SPIN_COUNT = "10000"
-COMPILE_CACHE_DIR = ".cache/atelier/compiled"  # at home; torch's own place for it goes when the machine is restarted
+COMPILE_CACHE_DIR = ".cache/atelier/compiled"  # in the home folder; torch's own default is lost at a reboot
 
 LoadEngine = Callable[[ModelRegistry, str, int, Emit], Engine]
 
@@ -31,12 +31,12 @@ def load_engine(
     *,
     compile_unets: bool = False,
 ) -> Engine:
-    """Load the real engine with the default model; `threads` is torch's number of CPU threads, 0 its own choice.
+    """Load the real engine with the default model; `threads` is torch's number of CPU threads (0: its own choice).
 
-    `memory` are the bytes that models may take on the device, 0 most of what is free. With `compile_unets`, UNets are
-    compiled for what is often drawn.
+    `memory` is the number of bytes that models may take on the device (0: most of what is free). With `compile_unets`,
+    UNets are compiled for frequent shapes.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # read when torch is loaded
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # read when torch is imported
     if compile_unets:
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path.home() / COMPILE_CACHE_DIR))
     import torch

@@ -1,4 +1,4 @@
-"""What runs inside the GPU process: take messages, step the engine, send events."""
+"""The GPU process's main loop: receive messages, step the engine, send events."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def main(pipe: Connection[Event, Inbound], load: Callable[[Emit], Engine], log_c
         engine = load(sender.emit)
         sender.emit(Ready(engine.model, engine.device))
         _run(engine, pipe)
-    except UserError as complaint:  # the engine keeps those of a job; this one is about the model
-        sender.emit(Crashed(str(complaint), permanent=True))
+    except UserError as error:  # about the model; the engine reports those about a job
+        sender.emit(Crashed(str(error), permanent=True))
     except BaseException as error:
         sender.report_crash(error)
 
@@ -62,31 +62,31 @@ def _run(engine: Engine, pipe: Connection[Event, Inbound]) -> None:
 def _receive(pipe: Connection[Event, Inbound]) -> Inbound:
     try:
         return pipe.recv()
-    except (EOFError, ConnectionResetError):  # the bot has gone
+    except (EOFError, ConnectionResetError):  # the bot has ended
         return Stop()
 
 
 class _EventSender:
-    """The pipe's way out, shared by the step loop and the threads that finish pictures."""
+    """Sends events through the pipe, for the step loop and the engines' threads."""
 
     def __init__(self, pipe: Connection[Event, Inbound]) -> None:
         self._pipe = pipe
         self._lock = threading.Lock()
 
     def emit(self, event: Event) -> None:
-        with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the loop will see it too
+        with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the main loop notices it too
             self._pipe.send(event)
 
     def report_crash(self, error: BaseException) -> None:
-        """Log the error and end at once: after a CUDA error even an orderly exit may hang."""
-        log.critical("the GPU process ends because of an error nobody expected", exc_info=error)
+        """Log the error and exit immediately: after a CUDA error even an orderly exit may hang."""
+        log.critical("the GPU process ends because of an unexpected error", exc_info=error)
         self.emit(Crashed(f"{type(error).__name__}: {first_line(error)}".removesuffix(": ")))
         logging.shutdown()
         os._exit(1)
 
 
 def _exit_with_parent() -> None:
-    """Wait for the bot's process to die: a long load or a hung step must not outlive it, holding the GPU."""
+    """Exit when the bot's process dies: a long load or a hung step must not keep the GPU."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,4 +1,4 @@
-"""One life of a GPU process as the bot sees it: a pipe, a thread that reads it and a thread that writes it."""
+"""One GPU process as the bot sees it: a pipe, a thread that reads it and a thread that writes it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from generation.engine.base import Emit, Engine
 from generation.messages import Event, Inbound
 from generation.worker.gpu_main import main
 
-EXIT_GRACE = 5.0  # seconds that a process has to end by itself
+EXIT_GRACE = 5.0  # seconds that a process has to exit by itself
 
 log = logging.getLogger(__name__)
 
 
 class GpuProcess:
-    """A running process; nothing here ever blocks the event loop.
+    """A running process; its methods never block the event loop.
 
     `on_event` is called in the event loop for every message, then `on_end` once, with the exit code (−9: killed by
-    signal 9). Raises OSError when the system cannot start another process.
+    signal 9). Raises OSError if the system cannot start another process.
     """
 
     def __init__(
@@ -40,22 +40,22 @@ class GpuProcess:
         self._pipe, child_end = spawn.Pipe()
         self._process = spawn.Process(target=main, args=(child_end, load, logs.for_process("gpu")), name="gpu")
         self._process.start()
-        atexit.register(self._process.kill)  # multiprocessing's own exit handler would wait for it for ever
+        atexit.register(self._process.kill)  # multiprocessing's own exit handler would wait for it forever
         child_end.close()
         self._writer = threading.Thread(target=self._write, name="gpu pipe writer", daemon=True)
         self._writer.start()
         threading.Thread(target=self._read, name="gpu pipe reader", daemon=True).start()
 
     def send(self, message: Inbound) -> None:
-        """Send a message, some time after this returns; lost when the process has ended."""
+        """Queue a message to be sent by the writer thread; it is lost if the process has ended."""
         self._outbox.put(message)
 
     def kill(self) -> None:
-        """End the process now, whatever it is doing; harmless when it has ended."""
+        """Kill the process immediately; harmless if it has ended."""
         self._process.kill()
 
     def _write(self) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the reader notices and tells
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the reader notices and reports it
             while (message := self._outbox.get()) is not None:
                 self._pipe.send(message)
 
@@ -66,7 +66,7 @@ class GpuProcess:
         except (EOFError, ConnectionResetError):
             self._process.join(EXIT_GRACE)
         except Exception:
-            log.exception("the GPU process said something that cannot be understood")
+            log.exception("the GPU process sent a message that cannot be read")
         self._reap()
         self._call_in_loop(self._on_end, self._process.exitcode)
 
@@ -79,14 +79,14 @@ class GpuProcess:
         atexit.unregister(self._process.kill)
 
     def _call_in_loop(self, callback: Callable[[Any], None], value: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody listens any more
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(callback, value)
 
 
 def describe_exit(exit_code: int | None) -> str:
-    """Say in words how a process ended."""
+    """Return a description of how a process ended."""
     if exit_code is None or exit_code >= 0:
         return f"ended with exit code {exit_code}"
     name = next((known.name for known in signal.Signals if known == -exit_code), f"signal {-exit_code}")
-    hint = " (it may have needed more memory than there is)" if name == "SIGKILL" else ""
+    hint = " (it may have run out of memory)" if name == "SIGKILL" else ""
     return f"was killed by {name}{hint}"

@@ -1,4 +1,4 @@
-"""The bot's handle on a GPU process: jobs in, grids out; its death is an ordinary outcome."""
+"""The bot's handle of a GPU process: jobs in, grids out; a crash is an ordinary outcome."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ from generation.messages import (
 )
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
+from generation.text import Text
 from generation.worker.engine_loader import LoadEngine, load_engine
 from generation.worker.process import EXIT_GRACE, GpuProcess, describe_exit
 
-# Grids that fill a UNet call on such a device, and what keeps it busy while others are being decoded.
+# Jobs that fill a UNet call on such a device, and those that keep it busy while others are decoded.
 DEFAULT_CAPACITY = {"cuda": 6, "mps": 2, "cpu": 2}
 
 log = logging.getLogger(__name__)
@@ -40,16 +41,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Restarting:
-    """The process has died, for `reason`, and another is being started."""
+    """The process has died for `reason`, and another is being started."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The default model could not be loaded, again and again; `reason` is the last error.
+    """The default model has failed to load repeatedly; `reason` is the last error.
 
-    It is tried again now and then.
+    It is still tried again from time to time.
     """
 
     reason: str
@@ -60,12 +61,12 @@ OnProgress = Callable[[Progress], None]
 
 
 class Worker(Protocol):
-    """Something that draws; only this module may know where.
+    """Something that generates images; only this module may know where.
 
-    `repertoire` is described before any weights are loaded, and each model in it corrected once it is. Jobs for every
-    model are taken; `held` names the models that can draw at once, `loading` says which other one is on its way and
-    how far, `load_seconds` how long each took when it last came. `capacity` is the number of jobs that are worth giving
-    to it at once.
+    `registry` is described before any weights are loaded, and each of its models is corrected once loaded. Jobs for
+    every model are accepted. `loaded_models` names those that can start immediately, `loading` the one being loaded and
+    its progress. `load_seconds` is how long each took to load last time. `capacity` is the number of jobs worth sending
+    at once.
     """
 
     registry: ModelRegistry
@@ -76,25 +77,25 @@ class Worker(Protocol):
     state: WorkerState
 
     def subscribe(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called in the event loop whenever `state`, `held` or `loading` has changed."""
+        """Call `callback` in the event loop whenever `state`, `loaded_models` or `loading` has changed."""
 
     async def start(self) -> None:
-        """Begin to load the default model; `state` tells how far it is."""
+        """Start loading the default model; `state` reports its progress."""
 
     async def close(self) -> None:
-        """End whatever runs; the jobs that it held end with WorkerDied."""
+        """Stop the worker; jobs that have not ended raise WorkerCrashed."""
 
     async def generate(self, request: Generate, on_progress: OnProgress) -> Grid:
-        """Draw one job, waiting for its model first where that has to be loaded.
+        """Generate one job, after loading its model if necessary.
 
-        To cancel the job, cancel the task that awaits this: it goes on to wait until the engine has let the job go.
-        Raises Complaint, JobCancelled and WorkerDied; RuntimeError for what nobody expected.
+        To cancel the job, cancel the task that awaits this: it still waits until the engine has ended the job.
+        Raises UserError, JobCancelled and WorkerCrashed, and RuntimeError for unexpected errors.
         """
 
 
 @dataclass(slots=True, eq=False)
 class _PendingJob:
-    """A job that somebody waits for; `ended` is set to the grid or to what is to be raised."""
+    """A job that is awaited; `outcome` becomes the grid or the exception to raise."""
 
     request: Generate
     model: str
@@ -108,14 +109,14 @@ class _PendingJob:
 
 
 class _Watchdog:
-    """Calls `alarm` when something that goes on has been silent for `limit` seconds."""
+    """Calls `alarm` when an active operation has been silent for `limit` seconds."""
 
     def __init__(self, limit: float, alarm: Callable[[float], None]) -> None:
         self._limit, self._alarm = limit, alarm
         self._timer: asyncio.TimerHandle | None = None
 
     def update(self, *, is_active: bool, has_news: bool) -> None:
-        """Count the silence, from now on where something was heard, as long as it goes on."""
+        """Measure the silence while the operation is active; news restarts the measurement."""
         if self._timer is not None and (has_news or not is_active):
             self._timer.cancel()
             self._timer = None
@@ -126,10 +127,10 @@ class _Watchdog:
 class LocalWorker:
     """A worker in a process of its own on this machine.
 
-    `threads` is torch's number of CPU threads (0: its own choice); a `capacity` of 0 is chosen for the device. A
-    process that says nothing for `step_timeout` seconds of what it draws, or for `load_timeout` of what it loads, is
-    killed. After the n-th failed load in a row the next one waits for the n-th of `retry_after` seconds; from the last
-    one on, the worker counts as broken.
+    `threads` is torch's number of CPU threads (0: its own choice); a `capacity` of 0 depends on the device. A process
+    is killed when it reports no step for `step_timeout` seconds, or no loading progress for `load_timeout`. After the
+    n-th failed load in a row, the next one waits for the n-th of `retry_after` seconds. From the last one on, the
+    worker counts as broken.
     """
 
     def __init__(
@@ -165,15 +166,15 @@ class LocalWorker:
         self._restart: asyncio.TimerHandle | None = None
 
     def subscribe(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called in the event loop whenever `state`, `held` or `loading` has changed."""
+        """Call `callback` in the event loop whenever `state`, `loaded_models` or `loading` has changed."""
         self._subscribers.append(callback)
 
     async def start(self) -> None:
-        """Begin to load the default model; `state` tells how far it is."""
+        """Start loading the default model; `state` reports its progress."""
         self._start_process()
 
     async def close(self) -> None:
-        """Ask the process to end, kill it when it does not; the jobs that it held end with WorkerDied."""
+        """Ask the process to exit, and kill it if it does not; jobs that have not ended raise WorkerCrashed."""
         self._closing = True
         self._fail(WorkerCrashed("the worker is being closed"), sent=False)
         if self._restart is not None:
@@ -189,7 +190,7 @@ class LocalWorker:
         await self._process_ended.wait()
 
     async def generate(self, request: Generate, on_progress: OnProgress) -> Grid:
-        """Draw one job; see `Worker.generate`."""
+        """Generate one job; see `Worker.generate`."""
         if self._closing:
             raise WorkerCrashed("the worker is closed")
         if isinstance(self.state, Broken):
@@ -216,7 +217,7 @@ class LocalWorker:
             return
         self._process.send(Cancel(job.request.job_id))
         while not job.outcome.done():
-            with contextlib.suppress(asyncio.CancelledError):  # asking twice does not make the engine faster
+            with contextlib.suppress(asyncio.CancelledError):  # a second cancellation does not end the wait
                 await asyncio.wait({job.outcome})
 
     def _send(self, job: _PendingJob) -> None:
@@ -266,7 +267,7 @@ class LocalWorker:
             self._set_state(event)
 
     def _on_loaded(self, event: Loaded) -> None:
-        log.info("%s is held after %.1f s of loading", event.model.name, event.seconds)
+        log.info("%s is loaded after %.1f s", event.model.name, event.seconds)
         self.load_seconds[event.model.name] = event.seconds
         self._mark_loaded(event.model)
         if isinstance(self.state, Ready):
@@ -278,7 +279,7 @@ class LocalWorker:
         self.loading = None
 
     def _on_unloaded(self, event: Unloaded) -> None:
-        log.info("%s is not held any more", event.model)
+        log.info("%s is unloaded", event.model)
         self.loaded_models -= {event.model}
         if self.loading is not None and self.loading.model == event.model:
             self.loading = None
@@ -341,7 +342,7 @@ class LocalWorker:
                 job.end(error)
 
     def _update_watchdogs(self, event: Event | None = None) -> None:
-        """Count the silence about loading and about steps, each by itself: news of one must not hide that of the other.
+        """Watch loading and steps separately: news of one must not hide the silence of the other.
 
         A later job does not give a hung step more time.
         """
@@ -350,14 +351,14 @@ class LocalWorker:
         self._step_watchdog.update(is_active=self._expects_steps(), has_news=event is not None and not about_loading)
 
     def _expects_steps(self) -> bool:
-        """Tell whether jobs wait for steps, and not just for their model."""
+        """Return whether jobs wait for steps, rather than only for their model."""
         running = [job for job in self._jobs.values() if job.sent and not job.outcome.done()]
         if self._process is None or not running:
             return False
         return self.loading is None or any(job.model in self.loaded_models for job in running)
 
     def _kill_hung(self, limit: float) -> None:
-        self._crash = Crashed(f"no sign of life for {limit:g} s")
+        self._crash = Crashed(f"no response for {limit:g} s")
         if self._process is not None:
             self._process.kill()
 
@@ -376,7 +377,10 @@ def _exception(failed: Failed) -> Exception:
 
 def _model_unavailable() -> UserError:
     return UserError(
-        "Nothing can be drawn at the moment: the model cannot be loaded. Why is in the log of whoever runs this bot."
+        Text(
+            "Nothing can be drawn at the moment: the model cannot be loaded. "
+            "The bot operator can find the reason in the log."
+        )
     )
 
 

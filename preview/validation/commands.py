@@ -60,8 +60,8 @@ def _name_and_description(path: str, part: Json) -> Problems:
     yield from length(f"{path}.description", part.get("description"), 1, 100)
 
 
-def _localizations(path: str, part: Json) -> Problems:
-    for name, maximum in (("name_localizations", 32), ("description_localizations", 100)):
+def _localizations(path: str, part: Json, longest_name: int = 32) -> Problems:
+    for name, maximum in (("name_localizations", longest_name), ("description_localizations", 100)):
         for locale, text in (part.get(name) or {}).items():
             locale_path = f"{path}.{name}.{locale}".strip(".")
             if locale not in LOCALES:
@@ -112,7 +112,7 @@ def choices(path: str, given: list[Json]) -> Problems:
     for index, choice in enumerate(given):
         yield from length(f"{path}.{index}.name", choice.get("name"), 1, 100)
         yield from length(f"{path}.{index}.value", choice.get("value"), 0, 100)
-        yield from _localizations(f"{path}.{index}", choice)
+        yield from _localizations(f"{path}.{index}", choice, longest_name=100)
 
 
 def _command_length(part: Json) -> int:

@@ -1,4 +1,4 @@
-"""The settings: what is not given has its default, what is wrong is refused by name."""
+"""Settings have defaults, and wrong values are refused by name."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SECRET = "MTA0Nz.G1x2.s3cr3t"
 STORYBOOK_AND_TWO_MORE = ("storybook", str(Path.home() / "models" / "one"), "/a/b c.safetensors")
 
 
-def test_without_anything_given_the_defaults_hold():
+def test_missing_settings_have_their_defaults():
     assert Config.read({}) == Config()
     assert Config().discord_api_url == "https://discord.com/api/v10"
     assert Config().models == (EMBEDDED,)
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\t\n"])
-def test_an_empty_value_counts_as_not_given(empty):
+def test_an_empty_value_counts_as_missing(empty):
     assert Config.read({env_name(name): empty for name in Config.__dataclass_fields__}) == Config()
 
 
@@ -150,7 +150,7 @@ def test_a_setting_is_read(name, text, value):
         ("LOG_LEVEL", "10"),
     ],
 )
-def test_a_wrong_value_is_refused_and_the_setting_named(name, text):
+def test_a_wrong_value_is_refused_with_the_name_of_the_setting(name, text):
     with pytest.raises(ConfigError, match=rf"^{name}\b") as refused:
         Config.read({name: text})
     assert "\n" not in str(refused.value)
@@ -173,7 +173,7 @@ def test_only_a_discord_on_this_machine_is_a_fake_one(address, origin):
 
 @pytest.mark.parametrize("name", sorted(Config.__dataclass_fields__))
 @given(text=st.text(max_size=40))
-def test_whatever_is_given_is_read_or_refused_by_name(name, text):
+def test_any_value_is_read_or_refused_with_its_name(name, text):
     try:
         Config.read({env_name(name): text})
     except ConfigError as error:
@@ -181,7 +181,7 @@ def test_whatever_is_given_is_read_or_refused_by_name(name, text):
 
 
 @pytest.mark.parametrize("token", [SECRET, SECRET + " x"])
-def test_the_token_is_neither_shown_nor_told_in_an_error(token):
+def test_the_token_is_neither_shown_nor_part_of_an_error(token):
     try:
         shown = repr(Config.read({"DISCORD_TOKEN": token}))
     except ConfigError as error:

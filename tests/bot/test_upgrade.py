@@ -1,7 +1,7 @@
-"""An installation that version 0.1.0 left behind goes on: its rows, its files and the buttons of its messages.
+"""Data of version 0.1.0 keeps working: its rows, its files and the buttons of its messages.
 
-`tests/released/2026-11` was written by that version: a server with every kind of message that has buttons, and a bot
-that was stopped while one job was drawing and another waiting.
+Version 0.1.0 wrote `tests/released/2026-11`: a server with every kind of message that has buttons, and a bot that was
+stopped while one job was running and another waiting.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from db.connection import DATABASE_FILE
 from preview import FakeDiscord
 from preview.state.persistence import load_world
 from preview.state.world import walk_components
+from preview.validation.components import STRING_SELECT
 from tests.support.bot_harness import BotHarness, eventually, make_model
 
 RELEASED = Path(__file__).parents[1] / "released" / "2026-11"
 
 
 class ReleasedDataHarness(BotHarness):
-    """The server and the data folder as they were left, in front of today's bot."""
+    """Today's bot with the old server and data folder."""
 
     def __init__(self, server: FakeDiscord, folder: Path) -> None:
         self.server, self.folder, self.model = server, folder, folder / "model"
@@ -53,7 +54,7 @@ async def harness(tmp_path, monkeypatch) -> AsyncIterator[ReleasedDataHarness]:
 
 
 def old_message(harness, *, content="", label=None):
-    """Give the first message with these words, or with this button."""
+    """Return the first message with this content or button."""
     return next(
         message
         for message in harness.server.messages(harness.channel)
@@ -65,15 +66,17 @@ def is_error(answer):
     return "went wrong" in str(answer.data)
 
 
-async def test_jobs_that_were_under_way_are_drawn(harness):
+async def test_unfinished_jobs_are_resumed(harness):
     harness.release_slow_jobs()
     async with harness.bot():
         await harness.result(text="slow owl")
         await harness.result(text="a cat")
-        await harness.server.wait_until(lambda: not any("%" in notice.content for notice in harness.status_messages()))
+        await harness.server.wait_until(
+            lambda: not any("%" in status_message.content for status_message in harness.status_messages())
+        )
 
 
-async def test_old_pictures_favourites_and_settings_are_there(harness):
+async def test_old_images_favourites_and_settings_are_kept(harness):
     harness.release_slow_jobs()
     async with harness.bot() as services:
         record = await services.db.jobs.get("6d9309111ba2")
@@ -83,7 +86,7 @@ async def test_old_pictures_favourites_and_settings_are_there(harness):
         assert "a fox" in favourite["name"]
 
 
-async def test_every_button_of_a_picture_is_answered(harness):
+async def test_every_button_of_an_image_is_answered(harness):
     harness.release_slow_jobs()
     async with harness.bot():
         await eventually(lambda: not harness.tasks)
@@ -109,7 +112,7 @@ async def test_every_button_of_a_grid_is_answered(harness):
         await eventually(lambda: not harness.tasks)
 
 
-async def test_every_private_message_of_then_is_answered(harness):
+async def test_every_old_private_message_is_answered(harness):
     harness.release_slow_jobs()
     async with harness.bot():
         await eventually(lambda: not harness.tasks)
@@ -124,7 +127,7 @@ async def test_every_private_message_of_then_is_answered(harness):
         assert pressed > 20
 
 
-async def test_a_form_that_was_open_can_be_sent_in(harness):
+async def test_a_modal_that_was_open_can_be_submitted(harness):
     harness.release_slow_jobs()
     async with harness.bot():
         await eventually(lambda: not harness.tasks)
@@ -136,10 +139,26 @@ async def test_a_form_that_was_open_can_be_sent_in(harness):
         await eventually(lambda: not harness.tasks)
 
 
-async def test_a_report_of_then_can_be_dealt_with(harness):
+async def test_an_old_report_can_be_handled(harness):
     harness.release_slow_jobs()
     async with harness.bot():
         await eventually(lambda: not harness.tasks)
         report = old_message(harness, content="not nice")
         answer = await (await harness.person(harness.mod).press(report, custom_id="report:dismiss:1")).response()
         assert not is_error(answer)
+
+
+async def test_every_select_of_the_old_private_messages_gets_an_answer(harness):
+    harness.release_slow_jobs()
+    async with harness.bot():
+        await eventually(lambda: not harness.tasks)
+        chosen = 0
+        for message in [each for each in harness.server.messages(harness.channel) if each.ephemeral]:
+            person = harness.person(harness.server.world.users[message.visible_to])
+            selects = [part for part in walk_components(message.components) if part["type"] == STRING_SELECT]
+            for select in selects:
+                option = select["options"][-1]
+                used = await person.select(message, option["label"], custom_id=select["custom_id"])
+                assert not is_error(await used.response()), select["custom_id"]
+                chosen += 1
+        assert chosen > 3

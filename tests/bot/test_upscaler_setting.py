@@ -1,4 +1,4 @@
-"""The upscaler that an owner names in the settings: on its way to the drawing process, or refused at the start."""
+"""The upscaler setting reaches the GPU process, or is refused at the start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from generation.errors import UserError
 from generation.models.model import EMBEDDED
 
 
-def test_a_wrong_file_is_refused_at_the_start_and_named(tmp_path):
+def test_a_wrong_file_is_refused_by_name_at_the_start(tmp_path):
     wrong = tmp_path / "wrong.safetensors"
     wrong.write_text("this is no network")
     with pytest.raises(UserError, match=r"wrong\.safetensors is not an RRDBNet"):
@@ -24,6 +24,6 @@ def test_a_missing_file_is_named_at_the_start(tmp_path):
         make_worker(replace(Config(models=(EMBEDDED,)), upscaler=tmp_path / "gone.safetensors"))
 
 
-def test_a_home_folder_is_found_in_the_setting(monkeypatch, tmp_path):
+def test_a_tilde_in_the_setting_is_expanded(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert Config.read({"UPSCALER": "~/x4.safetensors"}).upscaler == tmp_path / "x4.safetensors"

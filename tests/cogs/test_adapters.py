@@ -1,4 +1,4 @@
-"""LoRAs and learnt words in a server: drawn with, offered, listed, and told of when they have gone."""
+"""LoRAs and embeddings in a server: used, offered, listed, and reported when they are removed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def write_lora(folder, name, width=768, **notes):
 
 @pytest.fixture
 def settings(harness):
-    """Give a model of 1.x, two LoRAs for it and one for XL, and a learnt word."""
+    """Return a model of 1.x, two LoRAs for it, one for XL, and an embedding."""
     loras, words = harness.folder / "loras", harness.folder / "words"
     write_lora(loras, "ink", trigger_phrase="ink wash")
     write_lora(loras / "styles", "Moss Green")
@@ -74,18 +74,18 @@ async def test_compatible_loras_are_offered_and_the_option_counts_as_typed(harne
         assert "Cannot use the LoRA `big` with First: it is made for Stable Diffusion XL" in refused.content
 
 
-async def test_the_help_lists_what_can_be_drawn_with(harness, settings):
+async def test_the_help_lists_compatible_loras_and_embeddings(harness, settings):
     async with harness.bot(**settings):
         ada = harness.person(harness.ada)
         message = await (await ada.command("help", harness.channel)).message()
-        await ada.select(message, "LoRAs and learnt words")
+        await ada.select(message, "LoRAs and embeddings")
         await harness.server.wait_until(lambda: "- `ink` · ink wash · Stable Diffusion 1.x" in message.content)
         assert "`Moss-Green`" in message.content
         assert "`<owl-eyes>`" in message.content
         assert "big" not in message.content
 
 
-async def test_pictures_of_a_lora_that_has_gone_say_so_when_more_is_wanted(harness, settings):
+async def test_images_of_a_removed_lora_are_refused_with_the_reason(harness, settings):
     async with harness.bot(**settings):
         await harness.imagine("a fox --lora ink")
         grid = await harness.result()
@@ -94,7 +94,7 @@ async def test_pictures_of_a_lora_that_has_gone_say_so_when_more_is_wanted(harne
         assert "This was drawn with the LoRA ink, which is no longer installed." in answer.content
 
 
-def test_files_that_cannot_be_used_are_left_out_and_named_in_the_log(tmp_path, caplog):
+def test_unusable_files_are_skipped_and_logged(tmp_path, caplog):
     write_lora(tmp_path, "ink")
     write_lora(tmp_path / "more", "Ink")
     (tmp_path / "old.pt").write_bytes(b"pickled")
@@ -102,13 +102,13 @@ def test_files_that_cannot_be_used_are_left_out_and_named_in_the_log(tmp_path, c
     (tmp_path / "ink.png").write_bytes(b"a picture of it")
     repertoire = load_registry(Config(models=(EMBEDDED,), loras=tmp_path))
     assert [lora.name for lora in repertoire.adapters.loras] == ["ink"]
-    told = "\n".join(record.getMessage() for record in caplog.records)
+    logged = "\n".join(record.getMessage() for record in caplog.records)
     for named in ("old.pt is pickled", "cut.safetensors is damaged or not a safetensors file", "would be called Ink"):
-        assert named in told
-    assert "ink.png" not in told
+        assert named in logged
+    assert "ink.png" not in logged
 
 
-def test_a_folder_that_is_not_there_is_named_at_the_start(tmp_path):
+def test_a_missing_folder_is_reported_at_the_start(tmp_path):
     for setting in ("loras", "embeddings"):
         with pytest.raises(FileNotFoundError, match=r"no folder at .*gone"):
             load_registry(Config(models=(EMBEDDED,), **{setting: tmp_path / "gone"}))

@@ -1,4 +1,4 @@
-"""Several jobs from one prompt: asked about first, then all of them, once."""
+"""Several jobs from one prompt: all are submitted once, after a confirmation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def wait_for_results(harness, number):
     await harness.server.wait_until(lambda: len(harness.results()) == number)
 
 
-async def test_the_question_says_how_many_and_shows_the_first(harness):
+async def test_the_confirmation_shows_the_number_and_the_first_jobs(harness):
     async with harness.bot():
         question = await open_confirmation(harness)
         assert question.content.startswith("This makes 4 jobs:\n1. a red fox\n2. a red owl\n3. a blue fox\n")
@@ -38,12 +38,12 @@ async def test_the_question_says_how_many_and_shows_the_first(harness):
     assert not harness.public_messages()
 
 
-async def test_each_job_has_its_own_notice_and_result(harness):
+async def test_each_job_has_its_own_status_message_and_result(harness):
     async with harness.bot(running_per_person=1):
         question = await open_confirmation(harness, "slow {fox, owl, cat}")
         await confirm(harness, question)
         await harness.server.wait_until(lambda: len(harness.status_messages()) == 3)
-        assert all(notice.labels == ["Cancel"] for notice in harness.status_messages())
+        assert all(status.labels == ["Cancel"] for status in harness.status_messages())
         assert question.content == "3 jobs are on their way."
         assert question.labels == []
         cat = await harness.status_message("cat")
@@ -56,7 +56,7 @@ async def test_each_job_has_its_own_notice_and_result(harness):
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-async def test_confirming_twice_makes_the_jobs_once(harness, at_once):
+async def test_confirming_twice_submits_the_jobs_once(harness, at_once):
     async with harness.bot():
         question = await open_confirmation(harness)
         held = harness.server.faults.hold("POST", "/interactions/*") if at_once else None
@@ -72,7 +72,7 @@ async def test_confirming_twice_makes_the_jobs_once(harness, at_once):
     assert len(refused) == 1
 
 
-async def test_repeat_asks_too_and_each_has_a_seed_of_its_own(harness):
+async def test_repeat_asks_too_and_each_job_has_its_own_seed(harness):
     async with harness.bot() as services:
         await confirm(harness, await open_confirmation(harness, "a fox --repeat 3"))
         await wait_for_results(harness, 3)
@@ -80,7 +80,7 @@ async def test_repeat_asks_too_and_each_has_a_seed_of_its_own(harness):
     assert len({record.job.params.seed for record in jobs}) == 3
 
 
-async def test_the_question_works_after_a_restart(harness):
+async def test_the_confirmation_works_after_a_restart(harness):
     async with harness.bot():
         question = await open_confirmation(harness)
     async with harness.bot():
@@ -113,7 +113,7 @@ async def test_cancelling_and_editing(harness):
     assert not harness.public_messages()
 
 
-async def test_more_than_may_wait_are_refused_as_a_whole_with_the_limit(harness):
+async def test_a_batch_over_the_waiting_limit_is_refused_as_a_whole(harness):
     async with harness.bot(waiting_per_person=3, running_per_person=1):
         question = await open_confirmation(harness)
         refused = await (await confirm(harness, question)).followup()
@@ -125,21 +125,21 @@ async def test_more_than_may_wait_are_refused_as_a_whole_with_the_limit(harness)
 
 
 @pytest.mark.parametrize("prompt", ["{a, b, c, d} {e, f, g} fox", "fox --repeat 12", "{a, b} fox --repeat 7"])
-async def test_more_than_are_allowed_at_once_are_refused_when_asked_for(harness, prompt):
+async def test_a_batch_over_the_job_limit_is_refused_at_once(harness, prompt):
     async with harness.bot():
         refused = await open_confirmation(harness, prompt)
         assert "10" in refused.content
         assert "Edit and retry" in refused.labels
 
 
-async def test_the_faults_of_all_prompts_are_said_once(harness):
+async def test_errors_that_several_prompts_share_are_reported_once(harness):
     async with harness.bot():
         refused = await open_confirmation(harness, "{a, b} fox --steps 1000 --aspct {1:1, 2:1}")
         assert refused.content.count("`--steps`") == 1
         assert refused.content.count("did you mean `--aspect`") == 1
 
 
-async def test_an_attached_picture_goes_with_each(harness):
+async def test_an_attached_image_is_used_by_each_job(harness):
     async with harness.bot() as services:
         asked = await harness.imagine("a {red, blue} fox", image=UploadedFile("red.png", red_png(64, 64)))
         question = await asked.wait_for(lambda message: "2 jobs" in message.content)
@@ -150,7 +150,7 @@ async def test_an_attached_picture_goes_with_each(harness):
     assert jobs[0].job.params.source is not None
 
 
-async def test_where_only_the_person_installed_the_bot_five_are_the_most(harness):
+async def test_a_user_install_allows_five_jobs_at_most(harness):
     eve = harness.server.world.add_user("eve", installed=True)
     channel = harness.server.world.add_channel(harness.server.world.add_guild("Elsewhere", eve, bot=False))
     async with harness.bot():
@@ -162,7 +162,7 @@ async def test_where_only_the_person_installed_the_bot_five_are_the_most(harness
         await harness.server.wait_until(lambda: len(harness.results(channel)) == 5)
 
 
-async def test_the_jobs_go_on_when_discord_is_away_after_the_question(harness):
+async def test_a_confirmed_batch_survives_a_discord_outage(harness):
     async with harness.bot():
         question = await open_confirmation(harness)
         harness.server.faults.rate_limit("PATCH", "/webhooks/*", times=100, via=False)

@@ -1,4 +1,4 @@
-"""Pictures that people bring: blended, and linked to from a prompt."""
+"""Uploaded and linked images: blended, and used in prompts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def blend(harness, *data, **more):
 @pytest.mark.parametrize(
     ("dimensions", "size"), [(None, (128, 128)), ("portrait", (112, 160)), ("landscape", (160, 112))]
 )
-async def test_pictures_are_blended_without_words(harness, dimensions, size):
+async def test_images_are_blended_without_text(harness, dimensions, size):
     async with harness.bot() as services:
         more = {"dimensions": dimensions} if dimensions else {}
         await blend(harness, red_png(64, 64), blue_png(), **more)
@@ -39,7 +39,7 @@ async def test_pictures_are_blended_without_words(harness, dimensions, size):
     assert result.labels[:4] == ["U1", "U2", "U3", "U4"]
 
 
-async def test_five_pictures_are_blended_and_a_blend_goes_on(harness):
+async def test_five_images_are_blended_and_the_result_has_buttons(harness):
     async with harness.bot():
         await blend(harness, red_png(64, 64), blue_png(), blue_png(), red_png(32, 32), blue_png())
         await harness.person(harness.ada).press(await harness.result(), "V1")
@@ -52,7 +52,7 @@ async def test_five_pictures_are_blended_and_a_blend_goes_on(harness):
 
 
 @pytest.mark.parametrize(("label", "says"), [("Custom Zoom", "Zoom Out by"), ("Remix", "Variations (Strong)")])
-async def test_a_blend_is_zoomed_and_varied_without_words_too(harness, label, says):
+async def test_a_blend_is_zoomed_and_varied_without_text_too(harness, label, says):
     async with harness.bot():
         await blend(harness, red_png(64, 64), blue_png())
         await harness.person(harness.ada).press(await harness.result(), "U1")
@@ -61,7 +61,7 @@ async def test_a_blend_is_zoomed_and_varied_without_words_too(harness, label, sa
         await harness.result(text=says)
 
 
-async def test_links_without_words_are_blended(harness):
+async def test_links_without_text_are_blended(harness):
     addresses = [await post_image(harness, red_png(64, 64)), await post_image(harness, blue_png())]
     async with harness.bot() as services:
         await harness.imagine(" ".join(addresses))
@@ -70,7 +70,7 @@ async def test_links_without_words_are_blended(harness):
     assert result.content == f"Blended by <@{harness.ada.id}>"
 
 
-async def test_what_is_no_picture_is_refused_privately(harness):
+async def test_a_file_that_is_no_image_is_refused_privately(harness):
     async with harness.bot():
         asked = await blend(harness, red_png(64, 64), b"no picture")
         refused = await asked.wait_for(lambda message: "not a picture" in message.content)
@@ -79,12 +79,12 @@ async def test_what_is_no_picture_is_refused_privately(harness):
 
 
 async def post_image(harness, data):
-    """Post a picture and give its address."""
+    """Post an image and return its URL."""
     message = await harness.person(harness.ben).send(harness.channel, "look", UploadedFile("a.png", data))
     return harness.server.core.cdn_url(message.attachments[0])
 
 
-async def test_a_linked_picture_is_where_the_drawing_starts(harness):
+async def test_generation_starts_from_a_linked_image(harness):
     address = await post_image(harness, red_png(300, 300))
     async with harness.bot() as services:
         await harness.imagine(f"{address} a fox --iw 3 --seed 1")
@@ -94,7 +94,7 @@ async def test_a_linked_picture_is_where_the_drawing_starts(harness):
     assert open_image(harness.server, result).getpixel((10, 10))[0] > 150
 
 
-async def test_attached_and_linked_pictures_go_together(harness):
+async def test_attached_and_linked_images_are_combined(harness):
     address = await post_image(harness, red_png(300, 300))
     async with harness.bot() as services:
         await harness.imagine(f"{address} a fox", image=UploadedFile("blue.png", blue_png()))
@@ -104,7 +104,7 @@ async def test_attached_and_linked_pictures_go_together(harness):
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/a.png", "http://10.0.0.1/a.png", "https://localhost/a.png"])
-async def test_a_link_that_leads_nowhere_public_is_refused_with_the_prompt(harness, address):
+async def test_a_link_to_a_private_address_is_refused_with_the_prompt(harness, address):
     async with harness.bot():
         asked = await harness.imagine(f"{address} a fox")
         refused = await asked.wait_for(lambda message: "I cannot fetch" in message.content)
@@ -114,7 +114,7 @@ async def test_a_link_that_leads_nowhere_public_is_refused_with_the_prompt(harne
         assert not harness.public_messages()
 
 
-async def test_a_link_to_no_picture_names_it(harness):
+async def test_a_link_to_something_else_is_named_in_the_error(harness):
     address = await post_image(harness, b"no picture")
     async with harness.bot():
         asked = await harness.imagine(f"{address} a fox")

@@ -1,4 +1,4 @@
-"""The menu of a message."""
+"""The context menus of a message."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def direct_messages(harness, user):
 
 
 def close_direct_messages(harness, user):
-    """Have Discord refuse direct messages to somebody, as it does when they have switched them off."""
+    """Make Discord refuse direct messages to a user, as if they had turned them off."""
     body = {"code": 50007, "message": "Cannot send messages to this user"}
     path = f"/channels/{harness.server.world.dm_channel(user).id}/messages"
     return harness.server.faults.fail("POST", path, status=403, body=body, times=99)
@@ -41,14 +41,14 @@ async def test_there_are_five_menus(harness):
 
 
 @pytest.mark.parametrize("menu", MENUS)
-async def test_each_menu_has_a_clear_answer_for_a_message_of_somebody_else(harness, menu):
+async def test_each_menu_explains_a_message_of_another_user(harness, menu):
     async with harness.bot():
         message = await harness.person(harness.ben).send(harness.channel, "hello")
         says = await private_text(await use_menu(harness, menu, message))
     assert says == (
         "There is no picture in this message."
         if menu == "Use as image prompt"
-        else "This is not a message of mine: choose a picture that I have drawn."
+        else "This message is not mine: choose a picture that I drew."
     )
 
 
@@ -56,27 +56,27 @@ async def test_each_menu_has_a_clear_answer_for_a_message_of_somebody_else(harne
 async def test_each_context_menu_explains_a_bot_message_without_a_job(harness, menu):
     async with harness.bot():
         message = await (await harness.person(harness.ada).command("help", harness.channel)).message()
-        assert "no job of mine" in await private_text(await use_menu(harness, menu, message))
+        assert "found no job" in await private_text(await use_menu(harness, menu, message))
 
 
-async def test_the_owner_cancels_by_the_menu_of_the_notice_and_others_may_not(harness):
+async def test_only_the_owner_cancels_by_the_menu_of_the_status_message(harness):
     async with harness.bot() as services:
         await harness.imagine("slow fox")
-        notice = await harness.status_message("(25%)")
-        assert "moderator" in await private_text(await use_menu(harness, "Cancel job", notice, harness.ben))
+        status = await harness.status_message("(25%)")
+        assert "moderator" in await private_text(await use_menu(harness, "Cancel job", status, harness.ben))
         assert services.queue.running
-        assert "cancelled" in await private_text(await use_menu(harness, "Cancel job", notice))
-        await harness.server.wait_until(lambda: f"Cancelled by <@{harness.ada.id}>" in notice.content)
-        assert notice.labels == []
+        assert "cancelled" in await private_text(await use_menu(harness, "Cancel job", status))
+        await harness.server.wait_until(lambda: f"Cancelled by <@{harness.ada.id}>" in status.content)
+        assert status.labels == []
 
 
-async def test_what_has_ended_cannot_be_cancelled(harness):
+async def test_a_finished_job_cannot_be_cancelled(harness):
     async with harness.bot():
         await harness.imagine("fox")
         assert "already ended" in await private_text(await use_menu(harness, "Cancel job", await harness.result()))
 
 
-async def test_anybody_who_sees_a_result_gets_its_pictures_by_direct_message(harness):
+async def test_anyone_who_sees_a_result_gets_its_images_by_direct_message(harness):
     async with harness.bot():
         await harness.imagine("a fox --seed 5")
         grid = await harness.result()
@@ -84,16 +84,16 @@ async def test_anybody_who_sees_a_result_gets_its_pictures_by_direct_message(har
         await asked.wait_for(lambda message: "direct messages" in message.content)
     sent = direct_messages(harness, harness.ben)
     assert len(sent) == 4
-    for number, letter in enumerate(sent):
-        assert letter.content.startswith("**a fox**\n")
-        assert f"`{first_tile(grid).job_id}`" in letter.content
-        assert f"image #{number + 1} of 4" in letter.content
-        assert f"seed {5 + number}" in letter.content
-        assert f"/{harness.channel.id}/{grid.id}" in letter.content
-        assert open_image(harness.server, letter).size == (64, 64)
+    for number, dm in enumerate(sent):
+        assert dm.content.startswith("**a fox**\n")
+        assert f"`{first_tile(grid).job_id}`" in dm.content
+        assert f"image #{number + 1} of 4" in dm.content
+        assert f"seed {5 + number}" in dm.content
+        assert f"/{harness.channel.id}/{grid.id}" in dm.content
+        assert open_image(harness.server, dm).size == (64, 64)
 
 
-async def test_who_takes_no_direct_messages_gets_the_pictures_privately(harness):
+async def test_users_with_closed_direct_messages_get_the_images_privately(harness):
     async with harness.bot():
         await harness.imagine("a fox")
         grid = await harness.result()
@@ -105,7 +105,7 @@ async def test_who_takes_no_direct_messages_gets_the_pictures_privately(harness)
     assert direct_messages(harness, harness.ada) == []
 
 
-async def test_a_notice_has_no_results_yet(harness):
+async def test_a_status_message_has_no_results_yet(harness):
     async with harness.bot():
         await harness.imagine("slow fox")
         assert "not drawn yet" in await private_text(
@@ -113,7 +113,7 @@ async def test_a_notice_has_no_results_yet(harness):
         )
 
 
-async def test_anybodys_picture_becomes_an_image_prompt(harness):
+async def test_anyones_image_becomes_an_image_prompt(harness):
     async with harness.bot() as services:
         message = await harness.person(harness.ben).send(
             harness.channel, "look", UploadedFile("red.png", red_png(300, 300))
@@ -126,7 +126,7 @@ async def test_anybodys_picture_becomes_an_image_prompt(harness):
     assert open_image(harness.server, result).getpixel((10, 10))[0] > 150
 
 
-async def test_the_bots_own_pictures_can_be_image_prompts_too(harness):
+async def test_the_bots_own_images_can_be_image_prompts_too(harness):
     async with harness.bot():
         await harness.imagine("a fox")
         asked = await use_menu(harness, "Use as image prompt", await harness.result())
@@ -134,7 +134,7 @@ async def test_the_bots_own_pictures_can_be_image_prompts_too(harness):
         await harness.result(text="an owl")
 
 
-async def test_a_picture_that_cannot_be_had_in_time_is_said(harness, monkeypatch):
+async def test_an_image_that_downloads_too_slowly_is_reported(harness, monkeypatch):
     async with harness.bot():
         monkeypatch.setattr(sys.modules["cogs.context_menus"], "FETCH_TIMEOUT_S", 0.0)
         message = await harness.person(harness.ben).send(
@@ -143,7 +143,7 @@ async def test_a_picture_that_cannot_be_had_in_time_is_said(harness, monkeypatch
         assert "takes too long" in await private_text(await use_menu(harness, "Use as image prompt", message))
 
 
-async def test_remix_this_asks_for_other_words_of_a_grid_and_of_a_picture(harness):
+async def test_remix_this_opens_the_prompt_of_a_grid_or_a_single_image(harness):
     async with harness.bot():
         await harness.imagine("a fox")
         grid = await harness.result()
@@ -158,7 +158,7 @@ async def test_remix_this_asks_for_other_words_of_a_grid_and_of_a_picture(harnes
         await harness.result(text="a wolf** - Remix (Strong)")
 
 
-async def test_a_report_is_kept_once_with_its_reason(harness):
+async def test_a_report_is_stored_once_with_its_reason(harness):
     async with harness.bot() as services:
         await harness.imagine("a fox")
         grid = await harness.result()
@@ -170,7 +170,7 @@ async def test_a_report_is_kept_once_with_its_reason(harness):
     assert (report.job_id, report.person_id, report.reason) == (first_tile(grid).job_id, harness.ben.id, "not for here")
 
 
-async def test_in_direct_messages_there_is_nobody_to_report_to(harness):
+async def test_reports_are_refused_in_direct_messages(harness):
     channel = harness.server.world.dm_channel(harness.ada)
     async with harness.bot():
         await harness.imagine("a fox", channel=channel)
@@ -178,7 +178,7 @@ async def test_in_direct_messages_there_is_nobody_to_report_to(harness):
         assert "none here" in await private_text(await use_menu(harness, "Report", result))
 
 
-async def test_a_result_that_was_shown_again_has_its_menu_too(harness):
+async def test_the_menus_work_on_a_reposted_result(harness):
     async with harness.bot():
         await harness.imagine("a fox")
         await harness.result()

@@ -1,4 +1,4 @@
-"""People press whatever they see, in any order, over several lives of the bot: nothing is lost or comes twice."""
+"""Users press random buttons over several restarts of the bot: no job is lost or posted twice."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PROMPTS = (
 )
 EDITED = (None, None, "a wolf", "a wolf --aspct 3:2", "a wolf --ar 3:2 --zoom 1.5")
 ROUNDS = 30
-ROUNDS_PER_RUN = 10  # rounds from one restart to the next
-ACTIONS_PER_ROUND = 5  # acts of a round
+ROUNDS_PER_RUN = 10  # rounds between two restarts
+ACTIONS_PER_ROUND = 5  # actions of a round
 
 
 @dataclass
 class FuzzUsers:
-    """Three people with two hands each and no plan."""
+    """Three simulated users who act at random, two actions at a time."""
 
     harness: object
     rng: random.Random
@@ -35,7 +35,7 @@ class FuzzUsers:
         self.people = [self.harness.person(user) for user in (self.harness.ada, self.harness.ben, self.harness.mod)]
 
     async def random_action(self):
-        """Do one thing that Discord's client would let somebody do; give the interaction, None where there was none."""
+        """Do one thing that Discord's client allows; return the interaction, or None if there is none."""
         person = self.rng.choice(self.people)
         try:
             if self.rng.random() < 0.25:
@@ -46,7 +46,7 @@ class FuzzUsers:
             return None
 
     async def submit_or_dismiss(self, interaction):
-        """Send in a form, changed or not, or forget about it."""
+        """Submit a modal, changed or not, or dismiss it."""
         person = next(person for person in self.people if person.user is interaction.user)
         more = {}
         if (await interaction.modal())["custom_id"].startswith("prompt:") and (edited := self.rng.choice(EDITED)):
@@ -69,7 +69,7 @@ class FuzzUsers:
 
 
 async def run_round(crowd):
-    """Let several things happen at once, and wait until each was answered."""
+    """Run several actions at once, and wait until each has a response."""
     done = [each for each in [await crowd.random_action() for _ in range(ACTIONS_PER_ROUND)] if each]
     answers = await asyncio.gather(*(each.response() for each in done))
     forms = [each for each, answer in zip(done, answers, strict=True) if answer.type == MODAL]
@@ -92,7 +92,7 @@ async def test_random_presses_get_each_job_posted_once_and_keep_the_store_sane(h
                     )
     async with harness.bot() as services:
         async with asyncio.timeout(60):
-            while await services.db.jobs.open_records():  # noqa: ASYNC110 (nothing there tells of it)
+            while await services.db.jobs.open_records():  # noqa: ASYNC110 (no event reports it)
                 await asyncio.sleep(0.01)
         rows = await services.db.jobs._connection.fetch_all("SELECT id, state, deleted_at, private FROM jobs")
         assert len(rows) > ROUNDS // 2
@@ -101,7 +101,7 @@ async def test_random_presses_get_each_job_posted_once_and_keep_the_store_sane(h
 
 
 def assert_consistent(harness, services, row):
-    """Compare what the store says of a job with what is in the channel and on the disk."""
+    """Compare a job's record with the channel and the files."""
     shown = [
         message
         for message in harness.server.messages(harness.channel)

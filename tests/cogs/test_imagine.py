@@ -9,7 +9,7 @@ from preview import UploadedFile
 from tests.support.bot_harness import open_image, red_png
 
 
-async def test_a_prompt_becomes_a_grid_with_buttons_and_pings_only_who_asked(harness):
+async def test_a_prompt_becomes_a_grid_that_pings_only_its_requester(harness):
     async with harness.bot():
         asked = await harness.imagine("a red fox --ar 2:1")
         first = await asked.message()
@@ -26,7 +26,7 @@ async def test_a_prompt_becomes_a_grid_with_buttons_and_pings_only_who_asked(har
     assert (await asked.response()).seconds < 3
 
 
-async def test_progress_and_previews_are_shown_while_it_is_drawn(harness):
+async def test_progress_and_previews_are_shown_during_generation(harness):
     async with harness.bot():
         asked = await harness.imagine("slow fox --steps 8")
         drawing = await asked.wait_for(lambda message: "(12%)" in message.content and message.attachments)
@@ -35,7 +35,7 @@ async def test_progress_and_previews_are_shown_while_it_is_drawn(harness):
         await harness.result()
 
 
-async def test_the_place_in_the_queue_is_shown(harness):
+async def test_the_queue_position_is_shown(harness):
     async with harness.bot(running_per_person=1):
         await harness.imagine("slow fox")
         await harness.status_message("(25%)")
@@ -87,7 +87,7 @@ async def test_any_text_is_a_prompt_and_pings_nobody_else(harness, prompt):
 
 
 @pytest.mark.parametrize("name", ["ada", "Ada 🌙 Ł", "مرحبا", "x" * 32, "名前"])
-async def test_anybody_gets_a_picture_whatever_their_name(harness, name):
+async def test_users_with_unusual_names_get_their_images(harness, name):
     user = harness.server.world.add_user(name, display_name=name)
     harness.server.world.add_member(user, harness.guild)
     async with harness.bot():
@@ -95,7 +95,7 @@ async def test_anybody_gets_a_picture_whatever_their_name(harness, name):
         assert (await harness.result()).attachments
 
 
-async def test_an_attached_picture_is_where_the_drawing_starts(harness):
+async def test_generation_starts_from_an_attached_image(harness):
     async with harness.bot():
         await harness.imagine("a fox --iw 3 --seed 1", image=UploadedFile("red.png", red_png(300, 300)))
         near = open_image(harness.server, await harness.result())
@@ -112,7 +112,7 @@ async def test_an_attached_picture_is_where_the_drawing_starts(harness):
         ("cut.png", None, "damaged"),
     ],
 )
-async def test_an_attachment_that_is_no_picture_is_refused_privately(harness, name, data, says):
+async def test_an_attachment_that_is_no_image_is_refused_privately(harness, name, data, says):
     async with harness.bot():
         asked = await harness.imagine("a fox", image=UploadedFile(name, data or red_png(300, 300)[:200]))
         answer = await asked.wait_for(lambda message: says in message.content)
@@ -120,7 +120,7 @@ async def test_an_attachment_that_is_no_picture_is_refused_privately(harness, na
         assert not harness.public_messages()
 
 
-async def test_two_people_at_once_get_each_their_own(harness):
+async def test_two_simultaneous_users_get_their_own_results(harness):
     async with harness.bot():
         await harness.imagine("fox", harness.ada)
         await harness.imagine("owl", harness.ben)
@@ -129,7 +129,7 @@ async def test_two_people_at_once_get_each_their_own(harness):
     assert harness.server.pinged_by(owl) == [harness.ben]
 
 
-async def test_over_the_bound_of_a_person_is_an_ordinary_answer(harness):
+async def test_exceeding_a_users_limit_is_an_ordinary_reply(harness):
     async with harness.bot(waiting_per_person=1, running_per_person=1):
         await harness.imagine("slow one")
         await harness.status_message("(25%)")
@@ -143,7 +143,7 @@ async def test_over_the_bound_of_a_person_is_an_ordinary_answer(harness):
         await harness.result(text="two")
 
 
-async def test_a_full_queue_is_an_ordinary_answer_even_under_a_burst(harness):
+async def test_a_full_queue_is_an_ordinary_reply_even_in_a_burst(harness):
     async with harness.bot(waiting_in_all=3, running_per_person=1):
         await harness.imagine("slow one")
         await harness.status_message("(25%)")
@@ -155,7 +155,7 @@ async def test_a_full_queue_is_an_ordinary_answer_even_under_a_burst(harness):
         await harness.server.wait_until(lambda: len(harness.results()) == 4)
 
 
-async def test_commands_are_told_to_discord_only_when_they_changed(harness):
+async def test_commands_are_synced_only_when_they_changed(harness):
     def syncs():
         sent = (request for request in harness.server.requests if request.method == "PUT")
         return [request for request in sent if request.path.endswith("/commands")]

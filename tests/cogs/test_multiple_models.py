@@ -1,4 +1,4 @@
-"""A studio with several models: who draws what, who may choose, and what becomes of those that have gone."""
+"""A bot with several models: selection, permissions and removed models."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tests.cogs.image_buttons.test_remix import pick_image
 from tests.cogs.test_prompt_modal import modal_prompt
 from tests.support.bot_harness import first_tile, make_model, open_image
 
-SMALL, LARGE = (128, 128), (192, 192)  # the sheets of the two models
+SMALL, LARGE = (128, 128), (192, 192)  # the grids of the two models
 
 
 @pytest.fixture
 def models(harness):
-    """Give Painter, who draws where nothing is said, and Engraver, who draws larger."""
+    """Return Painter, the default model, and Engraver, which draws larger images."""
     engraver = make_model(harness.folder / "engraver", name="Engraver", native_size=96, trigger_words="in copper")
     return str(harness.model), engraver
 
@@ -32,7 +32,7 @@ def selected(message):
     return [option["label"] for menu in menus for option in menu["options"] if option.get("default")]
 
 
-async def test_a_prompt_names_its_model_and_derived_jobs_use_the_same(harness, models):
+async def test_a_prompt_names_its_model_and_derived_jobs_keep_it(harness, models):
     async with harness.bot(models=models) as services:
         await harness.imagine("a fox --v engr --seed 5")
         grid = await harness.result(text="a fox --model Engraver** - <@")
@@ -48,7 +48,7 @@ async def test_a_prompt_names_its_model_and_derived_jobs_use_the_same(harness, m
         assert "96 × 96 · Engraver" in (await pressed.message()).content
 
 
-async def test_a_remix_may_change_the_model_and_with_it_the_size(harness, models):
+async def test_a_remix_may_change_the_model_and_its_size(harness, models):
     async with harness.bot(models=models) as services:
         picked = await pick_image(harness, "a fox --model engraver")
         pressed = await harness.person(harness.ada).press(picked, "Remix")
@@ -84,11 +84,11 @@ async def test_a_model_is_chosen_by_option_setting_or_command_and_autocompleted(
         await harness.imagine("an owl --model painter")
         await harness.result(text="an owl** - <@")
         assert "Model: **Engraver**" in await run_command(harness, "info")
-        assert "server's model draws" in await run_command(harness, "prefer model")
+        assert "server's model" in await run_command(harness, "prefer model")
         assert (await services.db.preferences.get(harness.ada.id)).model is None
-        assert "**Engraver** draws for you" in await run_command(harness, "prefer model", name="engr")
+        assert "Your prompts use **Engraver** from now on." in await run_command(harness, "prefer model", name="engr")
         assert (await services.db.preferences.get(harness.ada.id)).model == "Engraver"
-        assert "I know no model `nonsense`. There is Painter, Engraver." in await run_command(
+        assert "There is no model `nonsense`. Available: Painter, Engraver." in await run_command(
             harness, "prefer model", name="nonsense"
         )
 
@@ -103,7 +103,7 @@ async def test_a_disallowed_model_is_refused_when_typed_and_skipped_as_a_default
         await harness.imagine("a fox")
         grid = await harness.result(text="a fox** - <@")
         panel = await (await harness.person(harness.ada).command("settings", harness.channel)).message()
-        assert "Model: **Painter** (you prefer Engraver, which does not draw here)" in panel.content
+        assert "Model: **Painter** (you prefer Engraver, which is not available here)" in panel.content
         assert selected(panel) == ["Stylize: not set"]
         await run_command(harness, "config models", harness.mod, add="Engraver")
         await run_command(harness, "config models", harness.mod, remove="Painter")
@@ -141,7 +141,7 @@ async def test_images_of_a_removed_model_remain_and_can_be_remixed_with_another(
         assert again.labels == ["U1", "U2", "U3", "U4"]
 
 
-async def test_server_defaults_that_name_a_removed_model_block_nobody(harness, models):
+async def test_server_defaults_that_name_a_removed_model_are_ignored(harness, models):
     async with harness.bot(models=models):
         await run_command(harness, "config defaults", harness.mod, parameters=r"--model engraver --no \--x, people")
         await harness.imagine("a fox")
@@ -158,7 +158,7 @@ async def test_allowing_only_a_removed_model_is_reported_and_can_be_fixed(harnes
         refused = await (await harness.imagine("a fox")).message()
         assert "allow Engraver only, not Painter." in refused.content
         asked_for = await run_command(harness, "prefer model", name="`odd`")
-        assert asked_for == "I know no model `ˋoddˋ`. There is none that may draw here."
+        assert asked_for == "There is no model `ˋoddˋ`, and no other is allowed here."
         offered = await harness.person(harness.mod).autocomplete("config models", harness.channel, "remove", "")
         assert [choice["value"] for choice in offered] == ["Engraver"]
         assert "Models: remove Engraver." in await run_command(harness, "config models", harness.mod, remove="engraver")

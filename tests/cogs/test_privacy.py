@@ -1,4 +1,4 @@
-"""/privacy: what is kept about somebody is told, handed out whole, and deleted whole."""
+"""/privacy: stored data is summarised, exported and deleted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.timing import TIMEOUT_S
 
 
 async def open_privacy(harness, user=None, channel=None):
-    """Use the command and give its answer."""
+    """Use the command and return its response."""
     used = await harness.person(user or harness.ada).command("privacy", channel or harness.channel)
     return await used.message()
 
@@ -31,7 +31,7 @@ def open_export(harness, message):
 
 
 async def collect_parts(harness, message, label="Get my data"):
-    """Press a button that hands out files, and give the messages with them, to the last before the next press."""
+    """Press an export button and return the messages with files, up to the next button."""
     used = await harness.person(harness.ada).press(message, label)
     parts = [await used.message()]
     while "There is more" in parts[-1].content and not parts[-1].labels:
@@ -41,7 +41,7 @@ async def collect_parts(harness, message, label="Get my data"):
 
 
 async def export_all(harness, channel=None):
-    """Ask for all of Ada's data and give the messages with the files."""
+    """Export all of Ada's data and return the messages with the files."""
     parts = await collect_parts(harness, await open_privacy(harness, channel=channel))
     while parts[-1].labels:
         parts += await collect_parts(harness, parts[-1], "Next files")
@@ -54,7 +54,7 @@ async def delete_everything(harness, user=None):
     return await person.submit_modal(opened)
 
 
-async def test_how_long_things_are_kept_is_the_shorter_of_two_terms(harness):
+async def test_the_shorter_of_two_retention_periods_applies(harness):
     async with harness.bot(retention_days=30):
         await harness.person(harness.mod).command("config retention", harness.channel, days=365)
         assert "kept for 30 days" in (await open_privacy(harness)).content
@@ -68,7 +68,7 @@ def stored_files(harness):
     }
 
 
-async def test_what_is_kept_is_counted_and_only_the_person_sees_it(harness):
+async def test_stored_data_is_counted_and_shown_to_the_user_alone(harness):
     async with harness.bot():
         assert "no jobs" in (await open_privacy(harness)).content
         await generate_result(harness)
@@ -80,12 +80,12 @@ async def test_what_is_kept_is_counted_and_only_the_person_sees_it(harness):
         "pictures of 1 of them",
         "1 custom option,",
         "0 favourites",
-        "until somebody deletes them",
+        "until someone deletes them",
     ):
         assert words in message.content
 
 
-async def test_all_pictures_and_prompts_come_as_a_file(harness):
+async def test_all_images_and_prompts_are_exported_as_a_file(harness):
     async with harness.bot():
         grid = await generate_result(harness, "a fox in the snow")
         await harness.person(harness.ada).press(grid, "U1")
@@ -131,7 +131,7 @@ async def test_an_export_too_large_for_one_file_comes_in_parts_across_a_restart(
         assert seen == [job["id"] for job in json.loads(archive.read("jobs.json"))]
 
 
-async def test_pictures_that_do_not_fit_into_any_file_come_smaller_and_say_so(harness, monkeypatch):
+async def test_images_too_large_for_any_part_are_shrunk_with_a_note(harness, monkeypatch):
     async with harness.bot():
         await generate_result(harness)
         monkeypatch.setattr(data_export, "MAX_PART_BYTES", 6000)
@@ -143,7 +143,7 @@ async def test_pictures_that_do_not_fit_into_any_file_come_smaller_and_say_so(ha
         assert set(job["files"]) <= set(archive.namelist())
 
 
-async def test_pictures_that_somebody_brought_are_handed_out_and_deleted(harness):
+async def test_uploads_are_exported_and_deleted(harness):
     async with harness.bot():
         await harness.imagine("a fox", image=UploadedFile("red.png", red_png(64, 64)))
         await harness.result()
@@ -154,7 +154,7 @@ async def test_pictures_that_somebody_brought_are_handed_out_and_deleted(harness
         assert stored_files(harness) == set()
 
 
-async def test_who_presses_twice_gets_their_files_once(harness):
+async def test_pressing_twice_sends_the_export_once(harness):
     async with harness.bot():
         await generate_result(harness)
         message = await open_privacy(harness)
@@ -167,7 +167,7 @@ async def test_who_presses_twice_gets_their_files_once(harness):
         assert "1 job, 4 pictures" in (await first.message()).content
 
 
-async def test_in_direct_messages_everything_works_as_well(harness):
+async def test_export_and_erasure_work_in_direct_messages(harness):
     direct = harness.server.world.dm_channel(harness.ada)
     async with harness.bot():
         await generate_result(harness)
@@ -181,29 +181,27 @@ async def test_in_direct_messages_everything_works_as_well(harness):
     assert not harness.results()
 
 
-async def test_everything_goes_but_what_others_made(harness):
+async def test_everything_is_deleted_except_what_others_made(harness):
     async with harness.bot() as services:
         grid = await generate_result(harness)
         mine = first_tile(grid).job_id
         await harness.person(harness.ben).press(grid, "V1")
         others = await harness.result(text="Variations")
-        told = await delete_everything(harness)
-        done = await told.wait_for(lambda each: "is deleted" in each.content)
+        reply = await delete_everything(harness)
+        done = await reply.wait_for(lambda each: "is deleted" in each.content)
         assert done.ephemeral
         assert grid.deleted and not others.deleted
         assert await services.db.jobs.get(mine) is None
         assert not any(name.startswith(mine) for name in stored_files(harness))
         assert "no jobs" in (await open_privacy(harness)).content
-        await harness.person(harness.ben).press(
-            others, "🔄"
-        )  # what descends from what is gone can still be gone on from
+        await harness.person(harness.ben).press(others, "🔄")  # jobs from a deleted image can still be used
         refused = await harness.server.wait_for(harness.channel, lambda each: "not kept any more" in each.content)
         assert refused
         await harness.person(harness.ben).press(others, "U1")
         await harness.result(text="Image #1")
 
 
-async def test_what_waits_and_what_is_being_drawn_is_cancelled_first(harness):
+async def test_waiting_and_running_jobs_are_cancelled_first(harness):
     async with harness.bot(jobs_at_once=1):
         await harness.imagine("a slow fox")
         running = await harness.status_message("(25%)")
@@ -211,8 +209,8 @@ async def test_what_waits_and_what_is_being_drawn_is_cancelled_first(harness):
         waiting = await harness.status_message("an owl")
         await harness.imagine("a cat", harness.ben)
         await harness.status_message("a cat")
-        told = await delete_everything(harness)
-        await told.wait_for(lambda each: "2 jobs" in each.content)
+        reply = await delete_everything(harness)
+        await reply.wait_for(lambda each: "2 jobs" in each.content)
         assert "being deleted" in running.content and "being deleted" in waiting.content
         harness.release_slow_jobs()
         await harness.result(text="a cat")
@@ -225,12 +223,12 @@ async def test_nothing_is_deleted_without_the_confirmation(harness):
         await generate_result(harness)
         opened = await harness.person(harness.ada).press(await open_privacy(harness), "Delete everything")
         form = await opened.modal()
-        assert "cannot be taken back" in json.dumps(form)
+        assert "cannot be undone" in json.dumps(form)
         assert "1 job," in (await open_privacy(harness)).content
     assert len(harness.results()) == 1
 
 
-async def test_what_was_begun_before_a_restart_is_brought_to_its_end(harness):
+async def test_an_interrupted_erasure_is_finished_after_a_restart(harness):
     async with harness.bot() as services:
         await generate_result(harness)
         await generate_result(harness, "an owl")
@@ -247,7 +245,7 @@ async def test_what_was_begun_before_a_restart_is_brought_to_its_end(harness):
     assert stored_files(harness) == set()
 
 
-async def test_the_limits_of_a_server_still_hold_for_who_has_deleted_everything(harness):
+async def test_server_limits_still_apply_after_an_erasure(harness):
     role = harness.guild.roles[harness.guild.id]
     async with harness.bot():
         await harness.person(harness.mod).command("config limits", harness.channel, role=role, jobs_a_day=1)
@@ -257,7 +255,7 @@ async def test_the_limits_of_a_server_still_hold_for_who_has_deleted_everything(
         assert "1 job in 24 hours" in refused.content
 
 
-async def test_who_is_blocked_stays_so(harness):
+async def test_a_blocked_user_stays_blocked(harness):
     async with harness.bot():
         await harness.person(harness.mod).command(
             "config block add", harness.channel, person=harness.ada, reason="spam"

@@ -1,4 +1,4 @@
-"""A prompt that is refused is kept whole, and edited in a form."""
+"""A refused prompt is returned in full, and edited in a modal."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from preview.state import permissions
 from tests.support.bot_harness import first_tile, open_image, red_png
 from tests.support.jobs import make_job
 
-ACTIONS_WITH_OWN_MODAL = (Action.VARY_REGION, Action.ZOOM_CUSTOM)  # which always ask for words
+ACTIONS_WITH_OWN_MODAL = (Action.VARY_REGION, Action.ZOOM_CUSTOM)  # these always open a modal
 
 
 def modal_prompt(form):
-    """Give what a form's first field holds."""
+    """Return the text of a modal's first field."""
     return form["components"][0]["component"].get("value", "")
 
 
 async def retry(harness, refusal, **fields):
-    """Press *Edit and retry* and send the form in."""
+    """Press *Edit and retry* and submit the modal."""
     pressed = await harness.person(harness.ada).press(refusal, "Edit and retry")
     return await harness.person(harness.ada).submit_modal(pressed, **fields)
 
 
-async def test_the_form_holds_the_prompt_and_what_is_sent_in_is_drawn(harness):
+async def test_the_modal_has_the_prompt_and_its_submission_is_generated(harness):
     async with harness.bot():
         refusal = await (await harness.imagine("a fox --aspct 3:2")).message()
         assert refusal.ephemeral
         pressed = await harness.person(harness.ada).press(refusal, "Edit and retry")
         assert modal_prompt(await pressed.modal()) == "a fox --aspct 3:2"
         sent = await harness.person(harness.ada).submit_modal(pressed, prompt="a fox --aspect 3:2")
-        notice = await sent.message()
-        assert not notice.ephemeral
+        status = await sent.message()
+        assert not status.ephemeral
         result = await harness.result(text="a fox --ar 3:2")
     assert harness.server.pinged_by(result) == [harness.ada]
     assert result.reference is None
 
 
-async def test_what_is_sent_in_may_be_wrong_again(harness):
+async def test_a_resubmitted_prompt_may_be_invalid_again(harness):
     async with harness.bot():
         refusal = await (await harness.imagine("a fox --aspct 3:2")).message()
         again = await (await retry(harness, refusal, prompt="a fox --aspekt 3:2")).message()
@@ -55,21 +55,21 @@ async def test_what_is_sent_in_may_be_wrong_again(harness):
 
 
 @pytest.mark.parametrize("prompt", ["x " * 1400 + "--nonsense", "``` --nonsense"])
-async def test_a_prompt_that_came_as_a_file_is_edited_too(harness, prompt):
+async def test_a_prompt_returned_as_a_file_is_edited_too(harness, prompt):
     async with harness.bot():
         refusal = await (await harness.imagine(prompt)).message()
         pressed = await harness.person(harness.ada).press(refusal, "Edit and retry")
         assert modal_prompt(await pressed.modal()) == prompt
 
 
-async def test_a_prompt_too_long_for_a_form_comes_as_a_file_with_a_hint(harness):
+async def test_a_prompt_too_long_for_a_modal_is_a_file_with_a_hint(harness):
     async with harness.bot():
         refusal = await (await harness.imagine("x" * 5000 + " --nonsense")).message()
     assert "4000 characters" in refusal.content
     assert refusal.labels == []
 
 
-async def test_the_button_and_the_form_work_after_a_restart(harness):
+async def test_the_button_and_the_modal_work_after_a_restart(harness):
     async with harness.bot():
         refusal = await (await harness.imagine("a fox --aspct 3:2")).message()
     async with harness.bot():
@@ -80,7 +80,7 @@ async def test_the_button_and_the_form_work_after_a_restart(harness):
         await harness.result(text="an owl")
 
 
-async def test_the_attached_picture_is_kept_for_the_retry(harness):
+async def test_the_attached_image_is_kept_for_the_retry(harness):
     async with harness.bot():
         asked = await harness.imagine(
             "a fox --iw 3 --aspct 1:1 --seed 1", image=UploadedFile("red.png", red_png(300, 300))
@@ -93,7 +93,7 @@ async def test_the_attached_picture_is_kept_for_the_retry(harness):
         assert open_image(harness.server, await harness.result()).getpixel((10, 10))[0] > 150
 
 
-async def test_a_picture_that_cannot_be_read_keeps_the_prompt(harness):
+async def test_an_unreadable_image_keeps_the_prompt(harness):
     async with harness.bot():
         asked = await harness.imagine("a fox", image=UploadedFile("notes.txt", b"no picture"))
         refusal = await asked.wait_for(lambda message: "not a picture" in message.content)
@@ -115,7 +115,7 @@ async def test_a_full_queue_keeps_the_prompt(harness):
         await harness.result(text="three")
 
 
-async def test_an_error_of_the_bots_own_keeps_the_prompt_too(harness, monkeypatch):
+async def test_an_internal_error_keeps_the_prompt_too(harness, monkeypatch):
     async with harness.bot() as services:
 
         async def fail(*_: object) -> None:
@@ -129,7 +129,7 @@ async def test_an_error_of_the_bots_own_keeps_the_prompt_too(harness, monkeypatc
         await harness.result(text="a fox")
 
 
-async def test_a_job_that_failed_is_asked_for_again_with_other_words(harness):
+async def test_a_failed_job_is_retried_with_another_prompt(harness):
     async with harness.bot() as services:
         await harness.imagine("huge fox --ar 2:1 --stop 50")
         failed = await harness.status_message("too large")
@@ -155,7 +155,7 @@ async def test_a_failed_job_keeps_images_and_defaults_for_retry_after_a_restart(
     assert drawn.getpixel((10, 10))[0] > 150
 
 
-async def test_a_failed_retry_can_be_tried_again_with_the_same_words(harness):
+async def test_a_failed_retry_can_be_repeated_with_the_same_prompt(harness):
     async with harness.bot():
         await harness.imagine("death of a fox")
         failed = await harness.status_message("ended twice")
@@ -168,7 +168,7 @@ async def test_a_failed_retry_can_be_tried_again_with_the_same_words(harness):
         await harness.result(text="an owl")
 
 
-async def test_a_failed_change_of_a_picture_starts_from_that_picture_again(harness):
+async def test_a_failed_variation_is_retried_from_the_same_image(harness):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, remix=True)
         await harness.imagine("a fox")
@@ -186,11 +186,11 @@ async def test_only_the_requester_retries_a_failed_job_and_never_a_cancelled_one
         await harness.imagine("huge fox")
         pressed = await harness.person(harness.ben).press(await harness.status_message("too large"), "Edit and retry")
         assert f"Only <@{harness.ada.id}>" in (await pressed.message()).content
-        notice = await (await harness.imagine("slow owl")).message()
+        status = await (await harness.imagine("slow owl")).message()
         await harness.status_message("(25%)")
-        await harness.person(harness.ada).press(notice, "Cancel")
-        await harness.server.wait_until(lambda: "Cancelled by" in notice.content)
-        assert notice.labels == []
+        await harness.person(harness.ada).press(status, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled by" in status.content)
+        assert status.labels == []
 
 
 async def test_a_failure_sent_by_direct_message_has_the_full_prompt_and_button(harness):
@@ -201,9 +201,9 @@ async def test_a_failure_sent_by_direct_message_has_the_full_prompt_and_button(h
         await harness.status_message("(25%)", channel)
         harness.server.world.clock.advance(16 * 60)
         harness.release_slow_jobs()
-        told = await harness.status_message("too large", direct)
-        assert harness.server.core.files.get(told.attachments[0].id).decode().split()[-1] == "fox"
-        await retry(harness, told, prompt="small fox")
+        reply = await harness.status_message("too large", direct)
+        assert harness.server.core.files.get(reply.attachments[0].id).decode().split()[-1] == "fox"
+        await retry(harness, reply, prompt="small fox")
         await harness.result(text="small fox", channel=direct)
 
 

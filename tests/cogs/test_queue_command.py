@@ -1,4 +1,4 @@
-"""/queue: everybody sees who waits, and nobody sees what is none of their business."""
+"""/queue: everyone sees the queue, without the prompts that they may not see."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from preview.state.world import Overwrite
 
 
 async def run_queue(harness, user=None, channel=None):
-    """Use the command and give the text of its answer."""
+    """Use the command and return the text of its response."""
     answer = await (await harness.person(user or harness.ben).command("queue", channel or harness.channel)).message()
     assert answer.ephemeral
     return answer.content
@@ -19,7 +19,7 @@ async def test_an_empty_queue_says_so(harness):
     assert not harness.public_messages()
 
 
-async def test_who_draws_and_who_waits_is_told_in_order_and_nobody_is_pinged(harness):
+async def test_running_and_waiting_jobs_are_listed_without_pings(harness):
     async with harness.bot(jobs_at_once=1):
         await harness.imagine("a slow fox")
         await harness.status_message("(25%)")
@@ -36,7 +36,7 @@ async def test_who_draws_and_who_waits_is_told_in_order_and_nobody_is_pinged(har
     assert not harness.server.pings
 
 
-async def test_private_jobs_keep_their_prompt(harness):
+async def test_prompts_of_private_jobs_are_hidden(harness):
     async with harness.bot(jobs_at_once=1):
         await harness.imagine("a slow secret --stealth")
         await harness.server.wait_for(harness.channel, lambda message: "(25%)" in message.content)
@@ -55,7 +55,7 @@ async def test_the_queue_hides_prompts_from_channels_that_the_user_cannot_see(ha
         assert "secret" in await run_queue(harness, harness.mod)
 
 
-async def test_other_servers_learn_that_somebody_is_before_them_and_no_more(harness):
+async def test_jobs_of_other_servers_are_listed_without_details(harness):
     world = harness.server.world
     other = world.add_guild("Elsewhere", harness.ben)
     channel = world.add_channel(other)
@@ -65,11 +65,11 @@ async def test_other_servers_learn_that_somebody_is_before_them_and_no_more(harn
         text = await run_queue(harness, harness.ben, channel)
         direct = await run_queue(harness, harness.ben, world.dm_channel(harness.ben))
     for said in (text, direct):
-        assert "- being drawn: somebody's elsewhere\n" in f"{said}\n"
+        assert "- being drawn: someone's, in another place\n" in f"{said}\n"
         assert "secret" not in said and str(harness.ada.id) not in said
 
 
-async def test_a_long_queue_is_cut_and_says_how_much_is_left_out(harness):
+async def test_a_long_queue_is_cut_with_the_number_left_out(harness):
     async with harness.bot(jobs_at_once=1, waiting_per_person=50):
         await harness.imagine("a slow fox")
         await harness.status_message("(25%)")

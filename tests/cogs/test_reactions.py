@@ -1,4 +1,4 @@
-"""✉️ and ❌ from the owner, and results by direct message for who wants all of them so."""
+"""The owner's ✉️ and ❌ reactions, and results by direct message for users who opt in."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ async def generate_result(harness, prompt="a fox", user=None):
 
 
 @pytest.mark.parametrize("emoji", ["✉️", "✉"])
-async def test_an_envelope_sends_the_owner_each_picture(harness, emoji):
+async def test_an_envelope_sends_the_owner_each_image(harness, emoji):
     async with harness.bot():
         grid = await generate_result(harness, "a fox")
         await harness.person(harness.ada).react(grid, emoji)
         await harness.server.wait_until(lambda: len(direct_messages(harness, harness.ada)) == 4)
-    assert all(len(letter.attachments) == 1 for letter in direct_messages(harness, harness.ada))
+    assert all(len(dm.attachments) == 1 for dm in direct_messages(harness, harness.ada))
 
 
 async def test_closed_direct_messages_are_reported_briefly_in_the_channel(harness, monkeypatch):
@@ -32,29 +32,43 @@ async def test_closed_direct_messages_are_reported_briefly_in_the_channel(harnes
         grid = await generate_result(harness)
         close_direct_messages(harness, harness.ada)
         await harness.person(harness.ada).react(grid, "✉️")
-        told = await harness.status_message("DM results")
-        assert told.reference["message_id"] == str(grid.id)
-        assert harness.server.pinged_by(told) == [harness.ada]
-        await harness.server.wait_until(lambda: told.deleted)
+        reply = await harness.status_message("DM results")
+        assert reply.reference["message_id"] == str(grid.id)
+        assert harness.server.pinged_by(reply) == [harness.ada]
+        await harness.server.wait_until(lambda: reply.deleted)
 
 
 async def test_a_cross_deletes_a_result_with_its_files(harness):
     async with harness.bot() as services:
         grid = await generate_result(harness)
-        sheet = services.images.files.path(first_tile(grid))
-        assert sheet.exists()
+        grid_path = services.images.files.path(first_tile(grid))
+        assert grid_path.exists()
         await eventually(lambda: not harness.tasks)
         await harness.person(harness.ada).react(grid, "❌")
         await harness.server.wait_until(lambda: grid.deleted)
-        await eventually(lambda: not sheet.exists())
+        await eventually(lambda: not grid_path.exists())
 
 
-async def test_a_cross_cancels_what_is_being_drawn(harness):
+async def test_a_cross_cancels_a_running_job(harness):
     async with harness.bot():
         await harness.imagine("slow fox")
-        notice = await harness.status_message("(25%)")
-        await harness.person(harness.ada).react(notice, "❌")
-        await harness.server.wait_until(lambda: f"Cancelled by <@{harness.ada.id}>" in notice.content)
+        status = await harness.status_message("(25%)")
+        await harness.person(harness.ada).react(status, "❌")
+        await harness.server.wait_until(lambda: f"Cancelled by <@{harness.ada.id}>" in status.content)
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+async def test_a_reaction_is_answered_in_the_language_of_the_server(harness, chosen):
+    if not chosen:
+        harness.guild.locale = "de"
+    async with harness.bot():
+        if chosen:
+            moderator = harness.person(harness.mod)
+            await (await moderator.command("config language", harness.channel, language="Deutsch")).message()
+        await harness.imagine("slow fox")
+        status = await harness.status_message("(25%)")
+        await harness.person(harness.ada).react(status, "❌")
+        await harness.server.wait_until(lambda: f"Abgebrochen von <@{harness.ada.id}>" in status.content)
 
 
 @pytest.mark.parametrize("emoji", ["❌", "✉️"])
@@ -71,7 +85,7 @@ async def test_others_reactions_and_other_emoji_do_nothing(harness, emoji):
     assert not grid.deleted
 
 
-async def test_a_result_that_was_shown_again_takes_reactions_too(harness):
+async def test_reactions_work_on_a_reposted_result(harness):
     async with harness.bot():
         await generate_result(harness)
         shown = await (await harness.person(harness.ada).command("show", harness.channel, job="fox")).message()
@@ -79,7 +93,7 @@ async def test_a_result_that_was_shown_again_takes_reactions_too(harness):
         await harness.server.wait_until(lambda: len(direct_messages(harness, harness.ada)) == 4)
 
 
-async def test_a_cross_below_what_was_shown_again_deletes_both_messages(harness):
+async def test_a_cross_on_a_reposted_result_deletes_both_messages(harness):
     async with harness.bot():
         grid = await generate_result(harness)
         await eventually(lambda: not harness.tasks)

@@ -1,4 +1,4 @@
-"""What people settle for all their prompts, and that it holds."""
+"""Users' default settings, and that they apply."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ async def open_panel(harness, user=None):
 
 
 async def run_command(harness, command, **options):
-    """Use a command and give the text of its private answer."""
+    """Use a command and return the text of its private response."""
     answer = await (await harness.person(harness.ada).command(command, harness.channel, **options)).message()
     assert answer.ephemeral
     return answer.content
 
 
-async def test_the_panel_shows_what_holds_and_only_the_person_sees_it(harness):
+async def test_the_panel_shows_the_settings_to_the_user_alone(harness):
     async with harness.bot():
         message = await open_panel(harness)
     assert message.ephemeral
@@ -64,7 +64,7 @@ async def test_a_press_changes_a_setting_and_redraws_the_panel(harness, label, c
 
 
 @pytest.mark.parametrize("label", ["Raw", "Remix", "DM results"])
-async def test_a_switch_is_switched_off_again(harness, label):
+async def test_a_switch_is_turned_off_again(harness, label):
     async with harness.bot() as services:
         message = await open_panel(harness)
         await harness.person(harness.ada).press(message, label)
@@ -74,7 +74,7 @@ async def test_a_switch_is_switched_off_again(harness, label):
         assert await load_preferences(harness, services) == Preferences()
 
 
-async def test_stylize_is_chosen_and_a_reset_forgets_everything(harness):
+async def test_stylize_is_chosen_and_a_reset_clears_everything(harness):
     async with harness.bot() as services:
         message = await open_panel(harness)
         await harness.person(harness.ada).select(message, "Stylize: high")
@@ -85,7 +85,7 @@ async def test_stylize_is_chosen_and_a_reset_forgets_everything(harness):
         assert await load_preferences(harness, services) == Preferences()
 
 
-async def test_the_panel_of_an_earlier_life_still_works(harness):
+async def test_a_panel_from_before_a_restart_still_works(harness):
     async with harness.bot():
         message = await open_panel(harness)
     async with harness.bot() as services:
@@ -94,7 +94,7 @@ async def test_the_panel_of_an_earlier_life_still_works(harness):
         assert await load_preferences(harness, services) == Preferences(speed=Speed.RELAX)
 
 
-async def test_everybody_has_settings_of_their_own(harness):
+async def test_each_user_has_separate_settings(harness):
     async with harness.bot() as services:
         await harness.person(harness.ada).press(await open_panel(harness), "Relax")
         message = await open_panel(harness, harness.ben)
@@ -112,7 +112,7 @@ async def test_everybody_has_settings_of_their_own(harness):
         ("public", {}),
     ],
 )
-async def test_a_mode_is_a_word_away(harness, command, change):
+async def test_each_mode_has_a_command(harness, command, change):
     async with harness.bot() as services:
         assert f"**{command} mode**" in await run_command(harness, command)
         assert await load_preferences(harness, services) == Preferences(**change)
@@ -146,7 +146,7 @@ async def test_precedence_is_prompt_then_user_then_server_then_model(harness):
 
 
 @pytest.mark.parametrize("suffix", ["oil painting", "--aspct 3:2", "--steps 1000"])
-async def test_a_suffix_that_is_wrong_changes_nothing(harness, suffix):
+async def test_an_invalid_suffix_changes_nothing(harness, suffix):
     async with harness.bot() as services:
         await run_command(harness, "prefer suffix", parameters=suffix)
         assert await load_preferences(harness, services) == Preferences()
@@ -161,15 +161,15 @@ async def test_a_custom_option_stands_for_its_text_and_parameters(harness):
         await harness.result(text="a fox oil painting --ar 2:1")
         choices = await harness.person(harness.ada).autocomplete("prefer option set", harness.channel, "name", "--m")
         assert [choice["value"] for choice in choices] == ["mine"]
-        assert "forgotten" in await run_command(harness, "prefer option set", name="--mine")
-        assert "nothing to forget" in await run_command(harness, "prefer option set", name="mine")
+        assert "`--mine` is deleted" in await run_command(harness, "prefer option set", name="--mine")
+        assert "You have no option `--mine`" in await run_command(harness, "prefer option set", name="mine")
 
 
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [("ar", "--raw", "already a parameter"), ("two words", "x", "one word"), ("mine", "--aspct 3:2", "did you mean")],
 )
-async def test_an_option_that_would_not_work_is_refused_with_the_reason(harness, name, value, says):
+async def test_an_invalid_option_is_refused_with_the_reason(harness, name, value, says):
     async with harness.bot() as services:
         assert says in await run_command(harness, "prefer option set", name=name, value=value)
         assert await services.db.preferences.options(harness.ada.id) == {}
@@ -191,7 +191,7 @@ async def test_twenty_long_options_fit_into_a_message(harness):
         ("auto_dm", {"auto_dm": True}, {"auto_dm": False}),
     ],
 )
-async def test_a_switch_is_switched_by_a_command_as_well(harness, command, first, second):
+async def test_a_command_toggles_a_switch_too(harness, command, first, second):
     async with harness.bot() as services:
         for change in (first, second):
             await run_command(harness, f"prefer {command}")
@@ -212,7 +212,7 @@ async def test_the_speed_is_the_preferred_one_unless_a_prompt_says_otherwise(har
         assert (await harness.result(text="third")).content.endswith(f"<@{harness.ada.id}> (turbo)")
 
 
-async def test_presses_of_one_moment_do_not_undo_each_other(harness):
+async def test_simultaneous_presses_do_not_undo_each_other(harness):
     async with harness.bot() as services:
         message = await open_panel(harness)
         for label in ("Turbo", "Stealth", "Low variation", "Raw", "Remix", "DM results", "Turbo", "Raw"):

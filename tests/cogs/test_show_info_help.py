@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.ui import job_text
-from bot.ui.i18n import set_locale
+from bot.ui.i18n import CATALOGUES, ENGLISH, set_locale, tr
 from bot.ui.text import escape_markdown
 from cogs.help import PAGES
 from cogs.info import MAX_LINE_LENGTH, MAX_LINES
@@ -68,7 +68,7 @@ async def test_the_newest_are_offered_before_anything_is_typed(harness):
         assert await autocomplete(harness, "show", "job", "owl") == []
 
 
-async def test_words_that_were_typed_and_not_chosen_show_the_newest_that_fits(harness):
+async def test_typed_words_without_a_choice_show_the_newest_match(harness):
     async with harness.bot():
         await generate_result(harness, "a red fox")
         assert "red fox" in (await run_command(harness, "show", job="fox")).content
@@ -94,7 +94,7 @@ async def test_another_users_public_job_is_shown_by_id_only_where_it_was_public(
 
 
 @pytest.mark.parametrize("job", ["0123456789ab", "nothing of the kind", "'"])
-async def test_what_is_not_there_is_said_privately(harness, job):
+async def test_an_unknown_job_is_reported_privately(harness, job):
     async with harness.bot():
         refused = await run_command(harness, "show", job=job)
     assert refused.ephemeral
@@ -114,7 +114,7 @@ async def test_another_users_job_is_shown_only_to_readers_of_its_channel(harness
         assert not (await run_command(harness, "show", harness.ada, job=unseen)).ephemeral
 
 
-async def test_a_result_is_shown_again_only_where_the_server_lets_it_be_drawn(harness):
+async def test_a_result_is_reposted_only_in_allowed_channels(harness):
     elsewhere = harness.server.world.add_channel(harness.guild)
     async with harness.bot():
         await generate_result(harness, "a red fox")
@@ -125,12 +125,12 @@ async def test_a_result_is_shown_again_only_where_the_server_lets_it_be_drawn(ha
         assert not (await run_command(harness, "show", job="fox")).ephemeral
 
 
-async def test_a_picture_whose_files_are_gone_is_not_shown(harness):
+async def test_an_image_without_files_is_not_shown(harness):
     async with harness.bot() as services:
         job_id = job_id_from(await generate_result(harness, "a red fox"))
         await services.images.files.delete(job_id)
         asked = await harness.person(harness.ada).command("show", harness.channel, job=job_id)
-        refused = await asked.wait_for(lambda message: "not kept" in message.content)
+        refused = await asked.wait_for(lambda message: "no longer stored" in message.content)
         assert refused.ephemeral
 
 
@@ -148,7 +148,7 @@ async def test_favourites_are_offered_and_posted_again(harness):
         assert "fox" in (await run_command(harness, "favourites", picture="red")).content
 
 
-async def test_what_is_no_favourite_is_not_shown_by_its_id_to_who_may_not_see_it(harness):
+async def test_an_id_shows_a_hidden_result_only_if_it_is_a_favourite(harness):
     world = harness.server.world
     elsewhere = world.add_channel(world.add_guild("Elsewhere", harness.mod, harness.ben))
     async with harness.bot() as services:
@@ -163,20 +163,20 @@ async def test_what_is_no_favourite_is_not_shown_by_its_id_to_who_may_not_see_it
         assert "may see" in refused.content
 
 
-async def test_a_favourite_that_is_not_kept_any_more_can_be_taken_out(harness):
+async def test_a_favourite_without_files_can_be_removed(harness):
     async with harness.bot() as services:
         owl = job_id_from(await generate_result(harness, "an owl", harness.ben))
         await services.db.favourites.add(harness.ada.id, Tile(owl, 0))
         await services.images.files.delete(owl)
         asked = await harness.person(harness.ada).command("favourites", harness.channel, picture="owl")
-        gone = await asked.wait_for(lambda message: "not kept" in message.content)
+        gone = await asked.wait_for(lambda message: "no longer stored" in message.content)
         assert gone.ephemeral
         said = await (await harness.person(harness.ada).press(gone, "Remove from your favourites")).message()
         assert "Removed from your favourites" in said.content
         assert await services.db.search.favourites(harness.ada.id, "") == []
 
 
-async def test_info_tells_how_somebody_stands_and_cancels_what_is_chosen(harness):
+async def test_info_shows_totals_and_cancels_the_chosen_job(harness):
     async with harness.bot(running_per_person=1) as services:
         await harness.imagine("slow fox")
         drawing = await harness.status_message("(25%)")
@@ -199,7 +199,7 @@ async def test_info_tells_how_somebody_stands_and_cancels_what_is_chosen(harness
         assert not any(part["type"] == 3 for row in info.components for part in row["components"])
 
 
-async def test_info_sums_up_and_says_when_a_job_has_ended_meanwhile(harness):
+async def test_info_reports_that_a_chosen_job_has_already_ended(harness):
     async with harness.bot() as services:
         await harness.imagine("slow fox")
         await harness.status_message("(25%)")
@@ -223,7 +223,7 @@ def test_the_longest_list_of_jobs_leaves_room_for_the_rest_of_info():
     assert MAX_LINES * len(line) < 2000 - 450
 
 
-async def test_info_tells_what_is_left_where_a_server_sets_bounds(harness):
+async def test_info_shows_the_usage_where_a_server_sets_limits(harness):
     role = harness.server.world.add_role(harness.guild, "members")
     harness.guild.members[harness.ada.id].role_ids.append(role.id)
     async with harness.bot():
@@ -245,7 +245,7 @@ async def test_help_turns_its_pages(harness):
             await harness.server.wait_until(lambda text=text: message.content == text)
 
 
-async def test_every_command_that_people_have_is_in_the_help(harness):
+async def test_every_command_of_users_is_in_the_help(harness):
     async with harness.bot() as services:
         text = "".join(page(services.registry) for page in PAGES.values())
         offered = {each["name"] for each in harness.person(harness.ada).commands(harness.channel)}
@@ -254,13 +254,21 @@ async def test_every_command_that_people_have_is_in_the_help(harness):
     assert {name for name in menus if f"*{name}*" not in text} == set()
 
 
+@pytest.fixture(params=[ENGLISH, *CATALOGUES])
+def language(request):
+    set_locale(request.param)
+    yield request.param
+    set_locale(ENGLISH)
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_of_the_help_fits_into_a_message(page):
+def test_every_page_of_the_help_fits_into_a_message(page, language):
     models = [Model(name=f"{number}" + "*" * 60, ref="none", examples=("a" * 100,)) for number in range(30)]
     name = "n" * 60
     lora, word = Lora(name, Path(name), 2048, "*" * 60), TextualInversion(name, Path(name), ("k",), (2048,), 1)
     text = PAGES[page](ModelRegistry(tuple(models), Adapters((lora,) * 30, (word,) * 30)))
     assert len(text) <= 1900
+    assert (tr(page) == page) == (language == ENGLISH or page == "Start")
 
 
 def test_every_parameter_is_in_the_help():

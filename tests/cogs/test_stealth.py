@@ -1,4 +1,4 @@
-"""Privately, from the first word to the result, as long as Discord lets the bot answer so."""
+"""Stealth jobs stay private from the first response to the result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_finished(message):
     return "Cancel" not in message.labels and message.buttons
 
 
-async def test_the_first_answer_and_the_result_are_seen_by_the_person_alone(harness):
+async def test_the_first_response_and_the_result_are_private(harness):
     async with harness.bot():
         first = await (await harness.imagine("a fox --stealth")).message()
         assert first.ephemeral
@@ -42,7 +42,7 @@ async def test_the_first_answer_and_the_result_are_seen_by_the_person_alone(harn
     assert harness.person(harness.ben).visible_messages(harness.channel) == []
 
 
-async def test_stealth_mode_makes_prompts_private_unless_they_say_otherwise(harness):
+async def test_stealth_mode_makes_prompts_private_unless_overridden(harness):
     async with harness.bot():
         await (await harness.person(harness.ada).command("stealth", harness.channel)).message()
         await harness.imagine("a fox")
@@ -56,21 +56,21 @@ async def test_stealth_mode_makes_prompts_private_unless_they_say_otherwise(harn
 
 
 @pytest.mark.parametrize("prompt", ["huge fox", "small fox"])
-async def test_a_private_job_that_failed_is_tried_again_privately(harness, prompt):
+async def test_a_failed_private_job_is_retried_privately(harness, prompt):
     async with harness.bot():
         await harness.imagine("huge fox --stealth")
         failed = await harness.status_message("too large")
         assert failed.visible_to == harness.ada.id
         pressed = await harness.person(harness.ada).press(failed, "Edit and retry")
         sent = await harness.person(harness.ada).submit_modal(pressed, prompt=prompt)
-        notice = await sent.message()
-        await eventually(lambda: "too large" in notice.content if prompt == "huge fox" else "U1" in notice.labels)
-        assert notice.visible_to == harness.ada.id
+        status = await sent.message()
+        await eventually(lambda: "too large" in status.content if prompt == "huge fox" else "U1" in status.labels)
+        assert status.visible_to == harness.ada.id
     assert not harness.public_messages()
 
 
 @pytest.mark.parametrize("label", ["U1", "V2", "🔄"])
-async def test_what_is_made_from_a_private_picture_stays_private(harness, label):
+async def test_jobs_from_a_private_image_stay_private(harness, label):
     async with harness.bot() as services:
         grid = await generate_stealth(harness)
         asked = await harness.person(harness.ada).press(grid, label)
@@ -83,7 +83,7 @@ async def test_what_is_made_from_a_private_picture_stays_private(harness, label)
     assert not harness.public_messages()
 
 
-async def test_an_attached_picture_is_taken_in_privately(harness):
+async def test_an_attached_image_is_imported_privately(harness):
     async with harness.bot():
         await harness.imagine("a fox --iw 3 --stealth", image=UploadedFile("red.png", red_png(300, 300)))
         await wait_for_private_result(harness, harness.ada, "a fox")
@@ -92,20 +92,20 @@ async def test_an_attached_picture_is_taken_in_privately(harness):
 
 async def test_progress_and_cancelling_are_private_too(harness):
     async with harness.bot():
-        notice = await (await harness.imagine("slow fox --stealth")).message()
-        await harness.server.wait_until(lambda: "(25%)" in notice.content)
-        await harness.person(harness.ada).press(notice, "Cancel")
-        await harness.server.wait_until(lambda: "Cancelled" in notice.content)
+        status = await (await harness.imagine("slow fox --stealth")).message()
+        await harness.server.wait_until(lambda: "(25%)" in status.content)
+        await harness.person(harness.ada).press(status, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled" in status.content)
     assert not harness.public_messages()
 
 
 async def test_a_wait_beyond_the_token_is_announced_and_delivered_by_dm(harness):
     direct = harness.server.world.dm_channel(harness.ada)
     async with harness.bot():
-        notice = await (await harness.imagine("slow fox --stealth")).message()
-        await harness.server.wait_until(lambda: "(25%)" in notice.content)
+        status = await (await harness.imagine("slow fox --stealth")).message()
+        await harness.server.wait_until(lambda: "(25%)" in status.content)
         harness.server.world.clock.advance(13.5 * 60)
-        await harness.server.wait_until(lambda: "direct message" in notice.content)
+        await harness.server.wait_until(lambda: "direct message" in status.content)
         harness.server.world.clock.advance(2 * 60)
         harness.release_slow_jobs()
         result = await harness.result(channel=direct)
@@ -115,17 +115,17 @@ async def test_a_wait_beyond_the_token_is_announced_and_delivered_by_dm(harness)
     assert not harness.public_messages()
 
 
-async def test_it_goes_on_privately_after_a_restart(harness):
+async def test_a_private_job_resumes_privately_after_a_restart(harness):
     async with harness.bot():
-        notice = await (await harness.imagine("slow fox --stealth")).message()
-        await harness.server.wait_until(lambda: "(25%)" in notice.content)
+        status = await (await harness.imagine("slow fox --stealth")).message()
+        await harness.server.wait_until(lambda: "(25%)" in status.content)
     harness.release_slow_jobs()
     async with harness.bot():
-        assert (await wait_for_private_result(harness, harness.ada, "slow fox")).id == notice.id
+        assert (await wait_for_private_result(harness, harness.ada, "slow fox")).id == status.id
     assert not harness.public_messages()
 
 
-async def test_only_the_owner_finds_it_again_and_privately(harness):
+async def test_only_the_owner_finds_a_private_result_again(harness):
     async with harness.bot():
         grid = await generate_stealth(harness)
         job_id = first_tile(grid).job_id
@@ -138,22 +138,22 @@ async def test_only_the_owner_finds_it_again_and_privately(harness):
     assert not harness.public_messages()
 
 
-async def test_a_private_parent_is_named_to_nobody_else(harness):
+async def test_a_private_parent_is_not_shown_to_others(harness):
     async with harness.bot() as services:
         grid = await generate_stealth(harness)
         tile = first_tile(grid)
-        # The button is somebody else's to press only if they write the request themselves.
+        # Another user can press this button only with a handmade request.
         public = await (await harness.person(harness.ben).command("help", harness.channel)).message()
         row = {"type": 1, "components": [{"type": 2, "style": 2, "label": "V1", "custom_id": f"vary_strong:{tile}"}]}
         row["components"][0]["id"] = 99
         public.components.append(row | {"id": 98})
         refused = await harness.person(harness.ben).press(public, custom_id=f"vary_strong:{tile}")
-        told = await refused.wait_for(lambda message: "private" in message.content)
-        assert told.ephemeral
+        reply = await refused.wait_for(lambda message: "private" in message.content)
+        assert reply.ephemeral
         assert len(await services.db.search.by_prompt(harness.ben.id, "")) == 0
 
 
-async def test_in_direct_messages_results_stay_and_need_no_hiding(harness):
+async def test_results_in_direct_messages_are_not_ephemeral(harness):
     direct = harness.server.world.dm_channel(harness.ada)
     async with harness.bot():
         await harness.imagine("a fox --stealth", channel=direct)
@@ -170,10 +170,10 @@ async def test_a_server_without_stealth_refuses_instead_of_posting_publicly(harn
     assert not harness.public_messages()
 
 
-async def test_what_could_be_given_to_nobody_can_still_be_shown(harness):
+async def test_an_undelivered_private_result_can_still_be_shown(harness):
     async with harness.bot():
-        notice = await (await harness.imagine("slow fox --stealth")).message()
-        await harness.server.wait_until(lambda: "(25%)" in notice.content)
+        status = await (await harness.imagine("slow fox --stealth")).message()
+        await harness.server.wait_until(lambda: "(25%)" in status.content)
         close_direct_messages(harness, harness.ada)
         harness.server.world.clock.advance(15 * 60)
         harness.release_slow_jobs()

@@ -6,13 +6,12 @@ import asyncio
 import io
 import json
 import multiprocessing
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partialmethod
 from multiprocessing import forkserver
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,7 +33,6 @@ from tests.support import fake_engine
 from tests.support.timing import RESPONSE_TIMEOUT_S, TIMEOUT_S
 
 OPENAPI = Path(__file__).parents[3] / "shared" / "discord" / "openapi.json"
-_extensions: dict[str, ModuleType] = {}
 FakeDiscord.wait_timeout, FakeDiscord.response_timeout = TIMEOUT_S, RESPONSE_TIMEOUT_S
 
 
@@ -182,22 +180,11 @@ def fork_server() -> Iterator[SimpleNamespace]:
     forkserver._forkserver._stop()
 
 
-async def _load_extension(bot: Client, name: str) -> None:
-    """Load an extension, but run its module for the first bot only: that is half of what starting a bot takes."""
-    if name in _extensions:
-        sys.modules[name] = _extensions[name]
-        await _extensions[name].setup(bot)
-    else:
-        await commands.AutoShardedBot.load_extension(bot, name)
-        _extensions[name] = sys.modules[name]
-
-
 @pytest.fixture
 async def harness(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fork_server: SimpleNamespace
 ) -> AsyncIterator[BotHarness]:
     monkeypatch.setattr(process, "multiprocessing", fork_server)
-    monkeypatch.setattr(Client, "load_extension", _load_extension)
     # discord.py waits for two seconds for more servers before it says that it is ready.
     bot_init = partialmethod(commands.AutoShardedBot.__init__, guild_ready_timeout=0)
     monkeypatch.setattr(commands.AutoShardedBot, "__init__", bot_init)

@@ -1,4 +1,4 @@
-"""The embedded model drawing typed prompts, small and quick, and what can be measured in its pictures."""
+"""The embedded model generating small images for typed prompts, and measurements of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from generation.params import Params, Upload
 from generation.prompt import parse_params
 from tests.support.engine_harness import EngineHarness, make_request
 
-# At this size and with so few steps the embedded model still draws what it is told, in an eighth of the time.
+# At this size and with few steps the embedded model still follows prompts, in an eighth of the time.
 SMALL_EMBEDDED = replace(describe_model(EMBEDDED), native_size=128, num_inference_steps=6, trigger_words="watercolour")
 SOURCE = Upload("0" * 64)
 
@@ -29,9 +29,9 @@ Pixels = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Drawing:
-    """A job's pictures (tiles × height × width × 3, from 0 to 255) and how they came about.
+    """A job's images (tiles × height × width × 3, from 0 to 255), files and progress.
 
-    `calls` are the rows of the UNet calls made for it and those drawn beside it.
+    `calls` are the rows of the UNet calls made for it and for the jobs generated with it.
     """
 
     params: Params
@@ -42,20 +42,20 @@ class Drawing:
 
     @property
     def colour(self) -> Pixels:
-        """Give the mean red, green and blue."""
+        """Return the mean red, green and blue."""
         mean: Pixels = self.tiles.mean((0, 1, 2))
         return mean
 
 
 class EmbeddedModelHarness:
-    """An engine with the embedded model that draws what is typed."""
+    """An engine with the embedded model that generates typed prompts."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.harness = EngineHarness(pipeline)
         self._ids = (f"drawing-{number}" for number in itertools.count())
 
-    def draw(self, *prompts: str, source: bytes | None = None, **changes: Any) -> list[Drawing]:
-        """Draw typed prompts beside each other; each is one tile of seed 7 unless `changes` to the Params say else."""
+    def generate(self, *prompts: str, source: bytes | None = None, **changes: Any) -> list[Drawing]:
+        """Generate typed prompts together; each is one tile of seed 7 unless `changes` to the Params say otherwise."""
         wanted = [
             replace(
                 parse_params(
@@ -65,16 +65,16 @@ class EmbeddedModelHarness:
             )
             for prompt in prompts
         ]
-        return self.draw_params(*wanted, source=source)
+        return self.generate_params(*wanted, source=source)
 
-    def draw_params(self, *wanted: Params, source: bytes | None = None) -> list[Drawing]:
-        """Draw what is wanted beside each other."""
+    def generate_params(self, *wanted: Params, source: bytes | None = None) -> list[Drawing]:
+        """Generate several params together."""
         requests = [
             make_request(job_id, params, source=source, order=order)
             for order, (params, job_id) in enumerate(zip(wanted, self._ids, strict=False))
         ]
         before = len(self.harness.calls)
-        ends = self.harness.draw(*requests)
+        ends = self.harness.generate(*requests)
         calls = self.harness.calls[before:]
         return [self._drawing(params, end, calls) for params, end in zip(wanted, ends, strict=True)]
 
@@ -86,33 +86,33 @@ class EmbeddedModelHarness:
 
 
 def read_pixels(file: bytes) -> Pixels:
-    """Give a picture's pixels."""
+    """Return an image's pixels."""
     return np.asarray(Image.open(io.BytesIO(file)).convert("RGB"), np.float32)
 
 
 def plain_png(colour: str, side: int = 128) -> bytes:
-    """Give a picture of nothing but a colour."""
+    """Return an image of a single colour."""
     file = io.BytesIO()
     Image.new("RGB", (side, side), colour).save(file, "PNG")
     return file.getvalue()
 
 
 def distance(one: Drawing, other: Drawing) -> float:
-    """Give the mean difference of two drawings' pixels, tile by tile."""
+    """Return the mean difference of two drawings' pixels, tile by tile."""
     return float(np.abs(one.tiles - other.tiles).mean())
 
 
 def tile_spread(drawing: Drawing) -> float:
-    """Give the mean difference between the tiles of a drawing."""
+    """Return the mean difference between the tiles of a drawing."""
     return float(np.mean([np.abs(one - other).mean() for one, other in itertools.combinations(drawing.tiles, 2)]))
 
 
 def high_frequency_energy(tiles: Pixels) -> float:
-    """Give the energy of what is finer than a few pixels: the mean square of what a blur of 5×5 takes away."""
+    """Return the energy of detail finer than a few pixels: the mean square of what a 5×5 blur removes."""
     blurred = sum(np.roll(tiles, shift, (1, 2)) for shift in itertools.product(range(-2, 3), repeat=2)) / 25
     return float(((tiles - blurred)[:, 2:-2, 2:-2] ** 2).mean())
 
 
 def is_increasing(values: Sequence[float], min_step: float = 0.0) -> bool:
-    """Say whether each value is larger than the one before, by more than `least`."""
+    """Return whether each value is larger than the one before by more than `min_step`."""
     return all(later - earlier > min_step for earlier, later in itertools.pairwise(values))

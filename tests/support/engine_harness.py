@@ -1,4 +1,4 @@
-"""An engine under observation: what it told, what it handed over, and what it asked of the UNet."""
+"""An engine under observation: its events, its final latents, and its UNet calls."""
 
 from __future__ import annotations
 
@@ -35,10 +35,13 @@ def fit_previewer(vae: Vae) -> LatentPreviewer:
 
 
 class EngineHarness:
-    """An engine, the events it told, the final latents by job, the rows of each UNet call, and the pixels of all."""
+    """An engine, its events, the final latents by job, the rows of each UNet call, and the pixels of all calls."""
 
     def __init__(
-        self, pipeline: Pipeline, imprint: MetadataPolicy = DEFAULT_METADATA_POLICY, additions: Adapters = NO_ADAPTERS
+        self,
+        pipeline: Pipeline,
+        metadata_policy: MetadataPolicy = DEFAULT_METADATA_POLICY,
+        adapters: Adapters = NO_ADAPTERS,
     ) -> None:
         self.events: list[Event] = []
         self.latents: dict[str, Tensor] = {}
@@ -46,19 +49,19 @@ class EngineHarness:
         self.pixels = 0
         self._received = threading.Condition()
         with patch.object(post_processor, "LatentPreviewer", fit_previewer):
-            self.engine = DenoisingEngine(pipeline, self._on_event, imprint, adapters=additions)
+            self.engine = DenoisingEngine(pipeline, self._on_event, metadata_policy, adapters=adapters)
         self._hook = pipeline.unet.register_forward_pre_hook(lambda _, inputs: self._record_call(inputs[0]))
         self._record_latents()
 
-    def draw(self, *requests: Generate) -> list[Finished | Failed]:
-        """Draw the requests together and give their ends, in the order of the requests."""
+    def generate(self, *requests: Generate) -> list[Finished | Failed]:
+        """Generate the requests together and return their ends, in the order of the requests."""
         for request in requests:
             self.engine.add(request)
         self.run_until_idle()
         return [self.wait_for_end(request.job_id) for request in requests]
 
     def run_until_idle(self) -> None:
-        """Step as the child process does."""
+        """Step as the GPU process does."""
         while self.engine.busy:
             self.engine.step()
 
@@ -69,16 +72,16 @@ class EngineHarness:
         return self.end_events(job_id)[0]
 
     def end_events(self, job_id: str) -> list[Finished | Failed]:
-        """Give all the ends told for a job; there should be one."""
+        """Return all ends of a job; there should be one."""
         return [event for event in self.events if isinstance(event, Finished | Failed) and event.job_id == job_id]
 
     def progress(self, job_id: str) -> list[Progress]:
-        """Give the steps told for a job, without the previews."""
-        told = [event for event in self.events if isinstance(event, Progress)]
-        return [event for event in told if event.job_id == job_id and event.preview is None]
+        """Return a job's progress, without the previews."""
+        progress = [event for event in self.events if isinstance(event, Progress)]
+        return [event for event in progress if event.job_id == job_id and event.preview is None]
 
     def previews(self) -> list[Progress]:
-        """Give the previews told so far."""
+        """Return the previews so far."""
         return [event for event in self.events if isinstance(event, Progress) and event.preview]
 
     def wait_for_preview(self) -> Progress:
@@ -88,7 +91,7 @@ class EngineHarness:
         return self.previews()[0]
 
     def close(self) -> None:
-        """End the engine."""
+        """Close the engine."""
         self._hook.remove()
         self.engine.close()
 
@@ -103,18 +106,18 @@ class EngineHarness:
         self.pixels += rows * height * width * self.engine._vae.scale**2
 
     def _record_latents(self) -> None:
-        finisher = self.engine._post_processor
-        finish = finisher.finish
+        post_processor = self.engine._post_processor
+        finish = post_processor.finish
 
         def recorded(result: DenoisingResult) -> None:
             self.latents[result.request.job_id] = result.latents.clone()
             finish(result)
 
-        finisher.finish = recorded  # type: ignore[method-assign]
+        post_processor.finish = recorded  # type: ignore[method-assign]
 
 
 def make_params(text: str = "a red fox", **changes: Any) -> Params:
-    """Give params for the tiny model: one 64×64 tile in six steps, unless told otherwise."""
+    """Return params for the tiny model: one 64×64 tile in six steps, unless changed."""
     values: dict[str, Any] = {
         "parts": (PromptPart(text),),
         "width": 64,
@@ -127,14 +130,14 @@ def make_params(text: str = "a red fox", **changes: Any) -> Params:
     return Params(**values | changes)
 
 
-def make_request(job_id: str, wanted: Params | None = None, *, order: int = 0, **more: Any) -> Generate:
-    """Give the request for a job."""
-    given = {"upload_limit": UPLOAD_LIMIT} | more
-    return Generate(job_id=job_id, params=wanted or make_params(), order=order, **given)
+def make_request(job_id: str, params: Params | None = None, *, order: int = 0, **more: Any) -> Generate:
+    """Return the request of a job."""
+    values = {"upload_limit": UPLOAD_LIMIT} | more
+    return Generate(job_id=job_id, params=params or make_params(), order=order, **values)
 
 
 def limit_unet_rows(pipeline: Pipeline, rows: int) -> Any:
-    """Let the UNet run out of memory for more than `rows`; the hook that is given ends it with `remove()`."""
+    """Make the UNet run out of memory for more than `rows`; `remove()` of the returned hook ends this."""
 
     def refuse(_: Any, inputs: tuple[Tensor, ...]) -> None:
         if len(inputs[0]) > rows:
@@ -152,7 +155,7 @@ def assert_close(mine: Tensor, theirs: Tensor, tolerance: float = 1e-4) -> None:
 
 
 def run_staggered(harness: EngineHarness, requests: Iterable[Generate], steps_between: int) -> None:
-    """Let the requests arrive one after the other, some steps apart, and draw them to the end."""
+    """Add the requests one after the other, some steps apart, and generate all of them."""
     for request in requests:
         harness.engine.add(request)
         for _ in range(steps_between):

@@ -1,4 +1,4 @@
-"""Models where they would be after a download from the hub."""
+"""A fake cache of models downloaded from the hub."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 def fake_hub_cache(model: Path, cache: Path, hub_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lay a model's folder where it would be after a download, and let nothing else be downloaded."""
+    """Copy a model's folder to where a download would put it, and prevent other downloads."""
     home = cache / f"models--{hub_id.replace('/', '--')}"
     shutil.copytree(model, home / "snapshots" / ("0" * 40))
     (home / "refs").mkdir()

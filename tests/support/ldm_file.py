@@ -1,4 +1,4 @@
-"""Small random models in one file, with the keys of the first Stable Diffusion releases, and the same in a folder."""
+"""Small random models in one file, in the LDM layout, and the same in a folder."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def _scheduler(second: bool) -> DDIMScheduler:
 def _ldm_weights(pipeline: StableDiffusionPipeline, second: bool) -> Iterator[tuple[str, Tensor]]:
     yield from ldm_network_weights(pipeline.unet, pipeline.vae)
     encoder = getattr(pipeline.text_encoder, "text_model", pipeline.text_encoder)
-    if second:  # its last layer is there and not used
+    if second:  # its last layer exists but is not used
         yield from open_clip_weights(
             "cond_stage_model.model.", encoder.state_dict(), torch.eye(WIDTH), layers=(0, 1, 1)
         )
@@ -180,17 +180,17 @@ def _clip(place: str, weights: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]
 
 
 def ldm_network_weights(unet: UNet2DConditionModel, vae: AutoencoderKL) -> Iterator[tuple[str, Tensor]]:
-    """Give the weights by their original keys, for levels of two blocks in the UNet and four levels in the VAE."""
-    seeing = {name.split(".")[1] for name in unet.state_dict() if re.match(r"up_blocks\.\d\.attentions", name)}
+    """Yield the weights by their LDM keys, for levels of two blocks in the UNet and four levels in the VAE."""
+    with_attention = {name.split(".")[1] for name in unet.state_dict() if re.match(r"up_blocks\.\d\.attentions", name)}
     for name, weight in unet.state_dict().items():
-        yield f"model.diffusion_model.{_unet_name(name, seeing)}", weight.contiguous()
+        yield f"model.diffusion_model.{_unet_name(name, with_attention)}", weight.contiguous()
     for name, weight in vae.state_dict().items():
         key = f"first_stage_model.{_vae_name(name)}"
         is_attention = ".attn_1." in key and weight.ndim == 2
         yield key, (weight[:, :, None, None] if is_attention else weight).contiguous()
 
 
-def _unet_name(name: str, seeing: set[str]) -> str:
+def _unet_name(name: str, with_attention: set[str]) -> str:
     layer, _, kind = name.rpartition(".")
     if layer in _ENDS:
         return f"{_ENDS[layer]}.{kind}"
@@ -203,9 +203,9 @@ def _unet_name(name: str, seeing: set[str]) -> str:
         block = 1 + 3 * int(level) + (2 if part == "downsamplers" else int(number))
         place = f"input_blocks.{block}.{1 if part == 'attentions' else 0}"
         return f"{place}.op.{inner[-1]}" if part == "downsamplers" else f"{place}.{_layer_name(part, inner)}"
-    if part == "upsamplers":  # it stands after the attention, where there is one
+    if part == "upsamplers":  # it comes after the attention, where there is one
         last = 3 * int(level) + 2
-        return f"output_blocks.{last}.{2 if level in seeing else 1}.conv.{inner[-1]}"
+        return f"output_blocks.{last}.{2 if level in with_attention else 1}.conv.{inner[-1]}"
     return f"output_blocks.{3 * int(level) + int(number)}.{1 if part == 'attentions' else 0}.{_layer_name(part, inner)}"
 
 
@@ -240,7 +240,7 @@ def _rename_shortcut(inner: list[str]) -> str:
 def open_clip_weights(
     place: str, weights: dict[str, Tensor], projection: Tensor, layers: Sequence[int]
 ) -> Iterator[tuple[str, Tensor]]:
-    """Give the weights of a text encoder by OpenCLIP's keys, with these of its layers one after the other."""
+    """Yield the weights of a text encoder by OpenCLIP's keys, with the given `layers` one after the other."""
     yield f"{place}token_embedding.weight", weights["embeddings.token_embedding.weight"]
     yield f"{place}positional_embedding", weights["embeddings.position_embedding.weight"]
     yield f"{place}text_projection", projection

@@ -1,4 +1,4 @@
-"""The stock diffusers pipelines as oracle, and a picture to start from."""
+"""The stock diffusers pipelines as an oracle, and a source image."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ SOURCE = Upload("0" * 64)
 
 
 def disable_progress_bar(pipeline: Any) -> Any:
-    """Let a stock pipeline show no progress."""
+    """Return a stock pipeline that shows no progress."""
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
 def stock_latents(stock: Any, params: Params, **inputs: Any) -> Tensor:
-    """Draw with a stock pipeline as it is meant to be used: a generator for each picture."""
+    """Generate with a stock pipeline as its documentation does: with a generator for each image."""
     scheduler = stock.scheduler
     if params.sampler is not None:
         sampler = SAMPLERS[params.sampler]
@@ -44,14 +44,14 @@ def stock_latents(stock: Any, params: Params, **inputs: Any) -> Tensor:
 
 
 def sample_image(width: int = 64, height: int = 64) -> Image.Image:
-    """Give a picture with soft and hard parts."""
+    """Return an image with soft and hard parts."""
     down, right = np.mgrid[0:height, 0:width]
     colours = np.stack([right * 255 / width, down * 255 / height, (right + down) % 17 * 15], axis=-1)
     return Image.fromarray(colours.astype(np.uint8))
 
 
 def to_png_bytes(image: Image.Image) -> bytes:
-    """Give a picture as a file."""
+    """Return an image as a PNG file."""
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()

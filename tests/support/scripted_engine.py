@@ -1,4 +1,4 @@
-"""An engine without torch that does what the prompt says; the child process of the worker's tests imports it."""
+"""An engine without torch that follows the prompt; the GPU process of the worker's tests imports it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FOREVER = 1_000_000
 
 
 class ScriptedEngine:
-    """Runs jobs whose prompt is a word for what is to happen, after `num_inference_steps` steps of no time at all."""
+    """Runs jobs whose prompt says what happens, in `num_inference_steps` steps that take no time."""
 
-    def __init__(self, repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> None:
-        self.model = replace(repertoire.default, native_size=64, size_multiple=32)
+    def __init__(self, registry: ModelRegistry, device: str, threads: int, emit: Emit) -> None:
+        self.model = replace(registry.default, native_size=64, size_multiple=32)
         self.device = f"{device}:{threads}"
         self._emit = emit
         self._running: dict[str, Generate] = {}
@@ -74,11 +74,11 @@ class ScriptedEngine:
 
 
 class ScriptedMultiModelEngine(ScriptedEngine):
-    """Has another model to load for who names it; the prompt says how that goes, then the job runs as any."""
+    """Loads another model for jobs that name it; the prompt says how loading goes, then the job runs as usual."""
 
-    def __init__(self, repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> None:
-        super().__init__(repertoire, device, threads, emit)
-        self._others = {model.name: replace(model, native_size=128) for model in repertoire.models[1:]}
+    def __init__(self, registry: ModelRegistry, device: str, threads: int, emit: Emit) -> None:
+        super().__init__(registry, device, threads, emit)
+        self._others = {model.name: replace(model, native_size=128) for model in registry.models[1:]}
         self._loading = 0
 
     @property
@@ -108,7 +108,7 @@ class ScriptedMultiModelEngine(ScriptedEngine):
         self._loading -= 1
 
 
-LOADING_PARTS = {"load slowly": 30, "load for ever": FOREVER}
+LOADING_PARTS = {"load slowly": 30, "load forever": FOREVER}
 
 
 def _script(request: Generate) -> str:
@@ -142,44 +142,44 @@ FAILURE_ACTIONS: dict[str, Callable[[], None]] = {
 }
 
 
-def load(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+def load(registry: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
     for done, part in enumerate(("text_encoder", "unet")):
-        emit(Loading(part, done, 2, repertoire.default.name))
-    return ScriptedEngine(repertoire, device, threads, emit)
+        emit(Loading(part, done, 2, registry.default.name))
+    return ScriptedEngine(registry, device, threads, emit)
 
 
-def load_multi_model(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedMultiModelEngine:
-    return ScriptedMultiModelEngine(repertoire, device, threads, emit)
+def load_multi_model(registry: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedMultiModelEngine:
+    return ScriptedMultiModelEngine(registry, device, threads, emit)
 
 
 def load_with_failures(
-    folder: Path, failing: Container[int], repertoire: ModelRegistry, device: str, threads: int, emit: Emit
+    folder: Path, failing: Container[int], registry: ModelRegistry, device: str, threads: int, emit: Emit
 ) -> ScriptedEngine:
-    """Fail at the attempts that `failing` names, from 0; every attempt leaves a file in `folder`."""
+    """Fail at the attempts in `failing`, counted from 0; every attempt leaves a file in `folder`."""
     attempt = len(list(folder.iterdir()))
     (folder / str(attempt)).touch()
     if attempt in failing:
         raise OSError(f"no such model: attempt {attempt}")
-    return load(repertoire, device, threads, emit)
+    return load(registry, device, threads, emit)
 
 
-def load_forever(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+def load_forever(registry: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
     emit(Loading("unet", 0, 1))
     time.sleep(3600)
     raise AssertionError("unreachable")
 
 
-def load_another_family(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
-    raise UserError(f"{repertoire.default.name} is of another family")
+def load_another_family(registry: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+    raise UserError(f"{registry.default.name} is of another family")
 
 
-def load_unpicklable(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
+def load_unpicklable(registry: ModelRegistry, device: str, threads: int, emit: Emit) -> ScriptedEngine:
     emit(Loading(Unpicklable(), 0, 1))
-    return load(repertoire, device, threads, emit)
+    return load(registry, device, threads, emit)
 
 
 class Unpicklable(str):
-    """Something that can be sent but not received, as exceptions with their own `__init__` are."""
+    """A value that can be sent but not received, like exceptions with their own `__init__`."""
 
     def __reduce__(self) -> tuple[type[int], tuple[str]]:
         return int, ("not a number",)

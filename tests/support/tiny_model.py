@@ -1,4 +1,4 @@
-"""A Stable-Diffusion-shaped pipeline with random weights, built on the fly: 64×64 pictures, a second to make."""
+"""A tiny Stable Diffusion pipeline with random weights for 64×64 images, built in a second."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH = 16
 def build_tiny_model(
     folder: Path, *, text_in_time: bool = False, channels: tuple[int, ...] = (16, 32), side: int = 64, **noise: Any
 ) -> Path:
-    """Write the pipeline into `folder` and give it back; the same weights every time.
+    """Write the pipeline into `folder` and return that; the weights are the same every time.
 
     `text_in_time` adds the pooled text to the time embedding, as the embedded model does; `noise` changes the
     scheduler. With other `channels` in the UNet and another `side` in pixels it need not be tiny.
@@ -58,7 +58,7 @@ _DESCRIPTION = {
 
 
 def tiny_tokenizer(**more: Any) -> CLIPTokenizer:
-    """Make a tokenizer in CLIP's manner that knows the bytes and a few pieces of words."""
+    """Build a tokenizer like CLIP's that knows the bytes and a few merges."""
     letters = _byte_alphabet()
     pieces = ["<|startoftext|>", "<|endoftext|>", *letters, *(letter + "</w>" for letter in letters)]
     merges = [("t", "h"), ("th", "e</w>"), ("o", "f</w>"), ("i", "n"), ("r", "e")]
@@ -69,7 +69,7 @@ def tiny_tokenizer(**more: Any) -> CLIPTokenizer:
 
 
 def _byte_alphabet() -> list[str]:
-    """Give the letter that byte-level BPE writes for each of the 256 bytes (GPT-2's table)."""
+    """Return the character that byte-level BPE uses for each of the 256 bytes (GPT-2's table)."""
     printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
     others = (chr(256 + place) for place in range(256 - len(printable)))
     return [chr(byte) if byte in printable else next(others) for byte in range(256)]
@@ -86,7 +86,7 @@ def _text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        initializer_factor=20.0,  # as drawn, all prompts would look the same to the UNet
+        initializer_factor=20.0,  # as initialised, all prompts would look the same to the UNet
     )
     return CLIPTextModel(config)
 
@@ -108,7 +108,7 @@ def _unet(text_in_time: bool, channels: tuple[int, ...], side: int) -> UNet2DCon
 
 
 def tiny_vae(**more: Any) -> AutoencoderKL:
-    """Make a VAE that has eight pixels to a latent."""
+    """Build a VAE with eight pixels a side to a latent."""
     return AutoencoderKL(
         block_out_channels=(4, 4, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 4,

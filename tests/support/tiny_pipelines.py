@@ -1,4 +1,4 @@
-"""Pipelines of the families that are drawn whole, with random weights, in the layout of the real ones."""
+"""Tiny models of the pipeline families with random weights, in the layout of the real ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WIDTH = 32
 
 
 def build_tiny_pipeline(folder: Path, family: Family) -> Path:
-    """Write a tiny model of `family` into `folder`, its other half into a folder within, and give `folder` back."""
+    """Write a tiny model of `family` into `folder`, its partner into a subfolder, and return `folder`."""
     before = torch.random.get_rng_state()
     torch.manual_seed(21)
     BUILDERS[family](folder)
@@ -31,7 +31,7 @@ def build_tiny_pipeline(folder: Path, family: Family) -> Path:
     return folder
 
 
-def _save(folder: Path, kind: str, parts: Parts, facts: dict[str, Any], **settings: Any) -> None:
+def _save(folder: Path, kind: str, parts: Parts, description: dict[str, Any], **settings: Any) -> None:
     index: dict[str, Any] = {"_class_name": kind, "_diffusers_version": "0.42.1", **settings}
     for name, part in parts.items():
         if part is None:
@@ -40,11 +40,11 @@ def _save(folder: Path, kind: str, parts: Parts, facts: dict[str, Any], **settin
             part.save_pretrained(folder / name)
             index[name] = [_library(part), type(part).__name__]
     (folder / "model_index.json").write_text(json.dumps(index))
-    (folder / "atelier.json").write_text(json.dumps({"native_size": 64, "num_inference_steps": 4} | facts))
+    (folder / "atelier.json").write_text(json.dumps({"native_size": 64, "num_inference_steps": 4} | description))
 
 
 def _library(part: Any) -> str:
-    """Name it as published folders do: what belongs to one pipeline alone, by that pipeline."""
+    """Return the library's name as in published folders: a part of a single pipeline is named after that pipeline."""
     *_, package, _ = type(part).__module__.split(".")
     return package if package in ("unclip", "wuerstchen") else type(part).__module__.partition(".")[0]
 
@@ -228,7 +228,7 @@ def _kandinsky(folder: Path) -> None:
 
 
 def _unclip(folder: Path) -> None:
-    enlarging = {
+    upscaling = {
         "sample_size": 32,
         "in_channels": 6,
         "out_channels": 3,
@@ -250,8 +250,8 @@ def _unclip(folder: Path) -> None:
         "decoder_scheduler": diffusers.UnCLIPScheduler(variance_type="learned_range", prediction_type="epsilon"),
         "prior": _prior(),
         "prior_scheduler": _prior_scheduler(),
-        "super_res_first": diffusers.UNet2DModel(**enlarging),
-        "super_res_last": diffusers.UNet2DModel(**enlarging),
+        "super_res_first": diffusers.UNet2DModel(**upscaling),
+        "super_res_last": diffusers.UNet2DModel(**upscaling),
         "super_res_scheduler": diffusers.UnCLIPScheduler(variance_type="fixed_small_log", prediction_type="epsilon"),
         "text_encoder": _clip(),
         "text_proj": UnCLIPTextProjModel(clip_embeddings_dim=WIDTH, time_embed_dim=32, cross_attention_dim=16),
@@ -271,7 +271,7 @@ def _wuerstchen_scheduler() -> diffusers.DDPMWuerstchenScheduler:
 
 
 def _cascade(folder: Path) -> None:
-    reader = _clip()  # the same in both halves, as published
+    text_encoder = _clip()  # the same in both pipelines, as published
     parts = {
         "decoder": diffusers.models.StableCascadeUNet(
             in_channels=4,
@@ -294,7 +294,7 @@ def _cascade(folder: Path) -> None:
             timestep_conditioning_type=("sca",),
         ),
         "scheduler": _wuerstchen_scheduler(),
-        "text_encoder": reader,
+        "text_encoder": text_encoder,
         "tokenizer": tiny_tokenizer(),
         "vqgan": _paella_vq(),
     }
@@ -320,7 +320,7 @@ def _cascade(folder: Path) -> None:
             timestep_conditioning_type=("sca", "crp"),
         ),
         "scheduler": _wuerstchen_scheduler(),
-        "text_encoder": reader,
+        "text_encoder": text_encoder,
         "tokenizer": tiny_tokenizer(),
     }
     _save(folder / "first", "StableCascadePriorPipeline", first, {}, resolution_multiple=42.67)
@@ -392,10 +392,10 @@ def _if_unet(**more: Any) -> diffusers.UNet2DConditionModel:
 
 def _deepfloyd_if(folder: Path) -> None:
     unused = dict.fromkeys(("feature_extractor", "safety_checker", "watermarker"))
-    read = _t5()
-    parts = {"scheduler": _if_scheduler(), "unet": _if_unet(in_channels=3, sample_size=8), **read, **unused}
-    facts = {"native_size": 32, "size_multiple": 32, "partner": "second"}
-    _save(folder, "IFPipeline", parts, facts, requires_safety_checker=True)
+    t5 = _t5()
+    parts = {"scheduler": _if_scheduler(), "unet": _if_unet(in_channels=3, sample_size=8), **t5, **unused}
+    description = {"native_size": 32, "size_multiple": 32, "partner": "second"}
+    _save(folder, "IFPipeline", parts, description, requires_safety_checker=True)
     second = {
         "image_noising_scheduler": _if_scheduler(),
         "scheduler": _if_scheduler(),

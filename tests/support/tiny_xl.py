@@ -1,4 +1,4 @@
-"""An SDXL-shaped pipeline with random weights, built on the fly: 64×64 pictures, a second to make."""
+"""A tiny SDXL pipeline with random weights for 64×64 images, built in a second."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.support.tiny_model import CONTEXT, tiny_tokenizer, tiny_vae
 
 WIDTHS = (16, 24)  # of the two text encoders
 PROJECTION = 20
-TIME_IDS_DIM = 8  # numbers for each of the six measures
+TIME_IDS_DIM = 8  # of the embedding of each of the six time ids
 
 
 def build_tiny_xl(folder: Path, *, force_zeros: bool = True, vae: dict[str, Any] | None = None, **unet: Any) -> Path:
-    """Write the pipeline into `folder` and give it back; the same weights every time.
+    """Write the pipeline into `folder` and return that; the weights are the same every time.
 
-    `zeros` stand for the empty text; the rest changes the configurations of the VAE and the UNet.
+    With `force_zeros`, the empty text is embedded as zeros; `vae` and `unet` change these networks' configurations.
     """
     before = torch.random.get_rng_state()
     torch.manual_seed(21)
@@ -56,7 +56,7 @@ def _text_config(tokenizer: CLIPTokenizer, width: int, **more: Any) -> CLIPTextC
         max_position_embeddings=CONTEXT,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
-        initializer_factor=3.0,  # as drawn, all prompts would look the same to the UNet
+        initializer_factor=3.0,  # as initialised, all prompts would look the same to the UNet
         **more,
     )
 

@@ -1,1 +1,1 @@
-"""From texts to embeddings."""
+"""Encode texts into embeddings."""

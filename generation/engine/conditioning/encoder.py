@@ -1,4 +1,4 @@
-"""From a job's texts to what the UNet is told: embeddings, and how strongly each pulls."""
+"""Encode a job's texts into the UNet's conditioning: embeddings and guidance weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_CACHED_TEXTS = 512
 
 
 class PromptEmbedding(NamedTuple):
-    """What the encoders make of a text: `states` (1 × length × width), and one `pooled` vector (1 × width, maybe 0)."""
+    """An encoded text: `states` (1 × length × width) and a `pooled` vector (1 × width; its width may be 0)."""
 
     states: Tensor
     pooled: Tensor
@@ -27,13 +27,13 @@ class PromptEmbedding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Conditioning:
-    """The distinct texts of a job: `embeddings` (texts × length × width) and a `coefficients` entry for each.
+    """The distinct texts of a job, as `embeddings` (embeddings × length × width) and `guidance_weights` (texts).
 
-    The guided prediction is the sum of the predictions for the texts, times their coefficients. `rows` names the
-    embedding that each row of the prediction is told, text by text and in each of them tile by tile: a text that chaos
-    scatters has an embedding for each tile, all others are shared. `pooled` (texts × width) is what SDXL is told of a
-    text as a whole, and `guidance` (1 × width) how strongly texts shall be followed, where that was distilled into
-    the UNet; for all others their width is 0.
+    The guided prediction is the sum of the texts' predictions times their weights. `embedding_indices` names the
+    embedding of each row of the prediction, ordered by text, then tile. A text that chaos perturbs has an embedding for
+    each tile; others share one between tiles. `pooled` (embeddings × width) is SDXL's embedding of the whole text.
+    `guidance` (1 × width) is the embedded guidance scale, for UNets with distilled guidance. Both have width 0 for
+    other models.
     """
 
     embeddings: Tensor
@@ -44,7 +44,7 @@ class Conditioning:
 
 
 class PromptEncoder:
-    """Turns texts into embeddings and remembers the latest."""
+    """Encodes texts and caches the latest embeddings."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._tokenizers, self._text_encoders = pipeline.tokenizers, pipeline.text_encoders
@@ -58,11 +58,11 @@ class PromptEncoder:
         self._cached_embed = lru_cache(MAX_CACHED_TEXTS)(self._embed)
 
     def encode(self, params: Params) -> Conditioning:
-        """Give what the UNet is to be told; raises Complaint if nothing in the prompt pulls."""
+        """Return the conditioning for a prompt; raises UserError if no part of it has a weight above 0."""
         has_guidance_embedding = self._guidance_width is not None
         weights = guidance_weights(replace(params, guidance_scale=1.0) if has_guidance_embedding else params)
         embeddings = {text: self._embeddings(text, params) for text in weights}
-        embedded = self._padded([embedding for of_text in embeddings.values() for embedding in of_text])
+        embedded = self._padded([embedding for own in embeddings.values() for embedding in own])
         mask = self._tensor([not self._is_zeroed(text) for text, own in embeddings.items() for _ in own])[:, None]
         return Conditioning(
             embeddings=(torch.cat([embedding.states for embedding in embedded]) * mask[..., None]).to(self._dtype),
@@ -76,28 +76,28 @@ class PromptEncoder:
         return torch.tensor(values, device=self._device)
 
     def _is_zeroed(self, text: ConditioningText) -> bool:
-        """Say whether the model was trained to be told zeros instead of this text."""
+        """Return whether the model was trained with zeros in place of this text's embedding."""
         return self._force_zeros_for_empty_prompt and text == ConditioningText("")
 
     def _embeddings(self, weighted_text: ConditioningText, params: Params) -> list[PromptEmbedding]:
-        """Give the one embedding of a text for all tiles, or one for each."""
+        """Return one embedding of a text for all tiles, or one for each tile."""
         if not weighted_text.perturbed:
             return [self._cached_embed(weighted_text.text)]
         tiles = range(params.count if params.chaos else 1)
         return [self._perturbed(weighted_text.text, params, tile) for tile in tiles]
 
     def _perturbed(self, text: str, params: Params, tile: int) -> PromptEmbedding:
-        shares, words = zip(*drift_targets(params, tile), strict=True)
-        here, *there = self._padded([self._cached_embed(append_text(text, more)) for more in ("", *words)])
-        moved = here
-        for share, aim in zip(shares, there, strict=True):
-            moved = PromptEmbedding(
-                *(at + share * (to - start) for at, to, start in zip(moved, aim, here, strict=True))
+        shares, phrases = zip(*drift_targets(params, tile), strict=True)
+        base, *targets = self._padded([self._cached_embed(append_text(text, phrase)) for phrase in ("", *phrases)])
+        perturbed = base
+        for share, target in zip(shares, targets, strict=True):
+            perturbed = PromptEmbedding(
+                *(value + share * (end - start) for value, end, start in zip(perturbed, target, base, strict=True))
             )
-        return moved
+        return perturbed
 
     def _embed(self, text: str) -> PromptEmbedding:
-        """Embed a text of any length, as many encoder passes side by side as it takes (as AUTOMATIC1111 does)."""
+        """Embed a text of any length; the chunks of a long one are concatenated (as AUTOMATIC1111 does)."""
         states, pooled = zip(
             *(self._embed_with(*pair, text) for pair in zip(self._tokenizers, self._text_encoders, strict=True)),
             strict=True,
@@ -105,7 +105,7 @@ class PromptEncoder:
         return PromptEmbedding(torch.cat(states, dim=-1), pooled[-1])
 
     def _embed_with(self, tokenizer: Any, encoder: Any, text: str) -> PromptEmbedding:
-        """Embed with one encoder. Of two, all layers but the last count, and the second sums up the first piece."""
+        """Embed with one encoder; models with two use the penultimate layer, and pool the first chunk only."""
         ids = torch.tensor(self._chunks(tokenizer, text), device=self._device)
         if len(self._text_encoders) == 1:
             states: Tensor = encoder(ids)[0]
@@ -115,16 +115,16 @@ class PromptEncoder:
         return PromptEmbedding(states.reshape(1, -1, states.shape[-1]), encoded[0][:1])
 
     def _chunks(self, tokenizer: Any, text: str) -> list[list[int]]:
-        room = self._context_length - 2
+        limit = self._context_length - 2
         ids = tokenizer(text, add_special_tokens=False, verbose=False).input_ids
-        parts = [ids[start : start + room] for start in range(0, len(ids), room)] or [[]]
+        chunks = [ids[start : start + limit] for start in range(0, len(ids), limit)] or [[]]
         return [
-            [tokenizer.bos_token_id, *part, tokenizer.eos_token_id, *[tokenizer.pad_token_id] * (room - len(part))]
-            for part in parts
+            [tokenizer.bos_token_id, *chunk, tokenizer.eos_token_id, *[tokenizer.pad_token_id] * (limit - len(chunk))]
+            for chunk in chunks
         ]
 
     def _padded(self, embeddings: list[PromptEmbedding]) -> list[PromptEmbedding]:
-        """Make all as long as the longest."""
+        """Pad all embeddings to the length of the longest."""
         chunks = max(embedding.states.shape[1] // self._context_length for embedding in embeddings)
         return [self._pad(embedding, chunks) for embedding in embeddings]
 
@@ -138,7 +138,7 @@ class PromptEncoder:
 
 
 def _embedding_indices(counts: list[int], tiles: int) -> list[int]:
-    """Give the place of each row's embedding, where every text has so many of them: one, or one for each tile."""
+    """Return the embedding index of each row; `counts` is 1 or `tiles` for each text, its number of embeddings."""
     rows, start = [], 0
     for own in counts:
         rows += [start + tile % own for tile in range(tiles)]
@@ -147,7 +147,7 @@ def _embedding_indices(counts: list[int], tiles: int) -> list[int]:
 
 
 def guidance_embedding(scale: float, width: int) -> Tensor:
-    """Give how far guidance goes beyond none in waves (1 × width), as LatentConsistencyModelPipeline does."""
+    """Return the sinusoidal embedding of a guidance scale (1 × width), as LatentConsistencyModelPipeline does."""
     half = width // 2
     if not half:
         return torch.zeros(1, 0)

@@ -1,7 +1,7 @@
-"""Where chaos and weirdness lead a prompt: to the same prompt with a few words more.
+"""Chaos and weirdness: move a prompt's embedding towards the same prompt with a few phrases appended.
 
-What lies between the embeddings of two prompts, and at either end, is something the model can draw, which a random
-direction is not. The words are ours, not the model's: its vocabulary has some that nobody asked for.
+The model can generate what lies between the embeddings of two prompts, unlike what lies in a random direction. The
+phrases are a list of ours, since the model's vocabulary contains unwanted words.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from random import Random
 
 from generation.params import MAX_SEED, Params
 
-MAX_CHAOS_SHARE = 0.9  # of the way to the other prompt; all the way its words would outshout the person's
+MAX_CHAOS_SHARE = 0.9  # of the way to the other prompt; at 1 its phrases would outweigh the user's words
 MAX_WEIRD_SHARE = 1.0
 
-# One of each row is taken, so that the tiles part in place, time, colour and manner.
+# One phrase of each row is used, so that tiles differ in place, time, colour and style.
 CHAOS_PHRASES = (
     ("in a forest", "by the sea", "in the mountains", "in a desert", "in the snow", "in a meadow", "on a beach",
      "by a lake", "under water", "in an old town", "in a garden", "seen from above", "seen from afar", "close up"),
@@ -36,18 +36,18 @@ WEIRD_PHRASES = (
 
 
 def drift_targets(params: Params, tile: int) -> list[tuple[float, str]]:
-    """Give how far a tile goes towards which words; none where neither chaos nor weirdness is asked for.
+    """Return how far a tile moves towards which phrases; empty without chaos and weirdness.
 
-    The first third of the way is hardly seen, hence the roots. Chaos goes with the seed that draws the tile alone;
-    weirdness, the same for all tiles, with the prompt, since a tile that is drawn alone has a seed of its own.
+    The first third of the way hardly shows, hence the square roots. Chaos depends on the tile's own seed. Weirdness is
+    the same for all tiles and depends on the prompt, since a tile generated alone has another seed.
     """
     targets = []
     if params.chaos:
-        words = _sample_phrases(CHAOS_PHRASES, f"chaos {(params.seed + tile) % (MAX_SEED + 1)}")
-        targets.append((MAX_CHAOS_SHARE * math.sqrt(params.chaos / 100), words))
+        phrases = _sample_phrases(CHAOS_PHRASES, f"chaos {(params.seed + tile) % (MAX_SEED + 1)}")
+        targets.append((MAX_CHAOS_SHARE * math.sqrt(params.chaos / 100), phrases))
     if params.weird:
-        words = _sample_phrases(WEIRD_PHRASES, " :: ".join(("weird", *(part.text for part in params.parts))))
-        targets.append((MAX_WEIRD_SHARE * math.sqrt(params.weird / 3000), words))
+        phrases = _sample_phrases(WEIRD_PHRASES, " :: ".join(("weird", *(part.text for part in params.parts))))
+        targets.append((MAX_WEIRD_SHARE * math.sqrt(params.weird / 3000), phrases))
     return targets
 
 

@@ -1,4 +1,4 @@
-"""Text encoders that know more words: those that were learnt by textual inversion."""
+"""Extend text encoders with embeddings trained by textual inversion."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from generation.engine.networks.pipeline_loader import Pipeline
 from generation.engine.networks.weight_sharing import clone_sharing_weights
 from generation.errors import UserError
 from generation.models.textual_inversion import TextualInversion
+from generation.text import Text
 
 
 class ExtendedTokenizer:
-    """A tokenizer that gives `<name>` an id below zero for each vector, −1 for the first of all.
+    """A tokenizer that maps `<name>` to a negative id for each vector, starting at −1.
 
-    CLIP finds the end of a text by the largest id in it, so they must not be above the encoder's own.
+    CLIP finds the end of a text by its largest id, so the new ids must not exceed the encoder's own.
     """
 
     def __init__(self, tokenizer: Any, token_ids: Mapping[str, range | UserError]) -> None:
@@ -35,7 +36,7 @@ class ExtendedTokenizer:
         return getattr(self._tokenizer, name)
 
     def __call__(self, text: str, **settings: Any) -> Any:
-        """Give the ids of a text; raises Complaint for a word whose file cannot be read."""
+        """Return the ids of a text; raises UserError for an embedding whose file cannot be read."""
         pieces = self._token_pattern.split(text)
         ids: list[int] = []
         for plain, token in zip(pieces[::2], [*pieces[1::2], None], strict=True):
@@ -44,14 +45,14 @@ class ExtendedTokenizer:
         return SimpleNamespace(input_ids=ids)
 
     def _ids(self, token: str) -> Iterable[int]:
-        place = self._token_ids[token.casefold()]
-        if isinstance(place, UserError):
-            raise place
-        return (-vector for vector in place)
+        ids = self._token_ids[token.casefold()]
+        if isinstance(ids, UserError):
+            raise ids
+        return (-vector for vector in ids)
 
 
 class ExtendedEmbedding(Module):
-    """An encoder's own table of words, and the learnt ones: the id −1 is the vector number 1, number 0 is not used."""
+    """An encoder's own token embedding, and `extra` vectors: id −1 is row 1 of them; row 0 is unused."""
 
     def __init__(self, base: Embedding, extra: Tensor) -> None:
         super().__init__()
@@ -60,15 +61,15 @@ class ExtendedEmbedding(Module):
         self.register_buffer("extra", extra.to(base.weight.device, base.weight.dtype))
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Give the vector of each id."""
+        """Return the vector of each id."""
         extra = self.extra[(-ids).clamp(min=0)]
         return torch.where((ids < 0)[..., None], extra, self.base(ids.clamp(min=0)))
 
 
 def with_embeddings(pipeline: Pipeline, inversions: Iterable[TextualInversion]) -> Pipeline:
-    """Give a pipeline whose prompts may hold those of `inversions` that were learnt for encoders like its own.
+    """Return a pipeline whose prompts may use those of `inversions` that fit its text encoders' widths.
 
-    A file that is gone or damaged is complained of when somebody uses its word.
+    A missing or damaged file raises UserError only when a prompt uses its token.
     """
     widths = tuple(encoder.config.hidden_size for encoder in pipeline.text_encoders)
     token_ids: dict[str, range | UserError] = {}
@@ -80,10 +81,12 @@ def with_embeddings(pipeline: Pipeline, inversions: Iterable[TextualInversion]) 
         try:
             vectors = _load_vectors(inversion)
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError):
-            token_ids[inversion.name.casefold()] = UserError(f"The file of <{inversion.name}> is gone or damaged.")
+            token_ids[inversion.name.casefold()] = UserError(
+                Text("The file of <{embedding}> is missing or damaged.", embedding=inversion.name)
+            )
             continue
-        for table, of_encoder in zip(tables, vectors, strict=True):
-            table.append(of_encoder)
+        for table, extra in zip(tables, vectors, strict=True):
+            table.append(extra)
         token_ids[inversion.name.casefold()] = range(next_id, next_id + inversion.vectors)
         next_id += inversion.vectors
     return _extended_pipeline(pipeline, token_ids, tables) if token_ids else pipeline

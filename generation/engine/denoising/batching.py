@@ -1,4 +1,4 @@
-"""Who takes part in the next UNet call."""
+"""Choose the rows of the next UNet call."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from generation.engine.denoising.job import BatchKey, DenoisingJob
 
 
 class BatchSlice(NamedTuple):
-    """A run and how many of its rows are in the call."""
+    """A job and how many of its rows are in the call."""
 
     job: DenoisingJob
     row_count: int
 
 
 FAIRNESS_INTERVAL = 4
-GROWTH_THRESHOLD = 100  # calls that go well before more rows are tried again
+GROWTH_THRESHOLD = 100  # successful calls before more rows are tried again
 MAX_GROWTH_THRESHOLD = 10_000
 
 
 class Batcher:
-    """Shares the UNet among the runs: batch keys take turns, and within a key the lowest order comes first.
+    """Shares the UNet among the jobs: batch keys take turns, and within a key the lowest queue order comes first.
 
-    Most turns go to the key whose first run has the least to do, since strict rotation would make all of them finish
-    late; every fourth goes to the key that was served longest ago, so that nobody waits behind others' jobs. `budget`
-    is the number of pixels that may be in one call, all rows together: less after a call for which there was no memory,
-    and by and by as much as in the beginning when all goes well, since what took the memory may have gone.
+    Most turns go to the key whose first job has the least left to do, since strict rotation would make all of them
+    finish late. Every fourth goes to the key served longest ago, so that no job waits behind others for long. `budget`
+    is the number of pixels that one call may have, over all rows. It shrinks after a call that ran out of memory. It
+    grows back to its initial value while calls succeed, since the memory may have been freed.
     """
 
     def __init__(self, budget: int) -> None:
@@ -37,11 +37,11 @@ class Batcher:
         self._served: dict[BatchKey, int] = {}
 
     def next_batch(self, jobs: Sequence[DenoisingJob]) -> list[BatchSlice]:
-        """Choose the rows of the next call; at least one, however large."""
+        """Return the slices of the next call: at least one row, however large."""
         self._turn += 1
         by_key: dict[BatchKey, list[DenoisingJob]] = defaultdict(list)
-        for run in sorted(jobs, key=lambda run: run.request.order):
-            by_key[run.key].append(run)
+        for job in sorted(jobs, key=lambda job: job.request.order):
+            by_key[job.key].append(job)
         self._served = {key: self._served.get(key, 0) for key in by_key}
         if self._turn % FAIRNESS_INTERVAL:
             key = min(by_key, key=lambda key: by_key[key][0].remaining_pixels)
@@ -61,8 +61,8 @@ class Batcher:
         return slices
 
     def halve(self, slices: Sequence[BatchSlice]) -> bool:
-        """Allow half of what was just too much, for twice as long as last time; False if that was a single row."""
-        rows = sum(share.row_count for share in slices)
+        """Halve the rows of a call that was too large, for twice as long as last time; False for a single row."""
+        rows = sum(each.row_count for each in slices)
         if rows == 1:
             return False
         self.budget = rows // 2 * slices[0].job.pixels
@@ -70,7 +70,7 @@ class Batcher:
         return True
 
     def record_success(self) -> None:
-        """Count a call for which there was memory; after enough of them twice as much is allowed."""
+        """Count a call that had enough memory; after enough of them the budget is doubled."""
         if self.budget >= self._max_budget:
             return
         self._successes += 1

@@ -1,4 +1,4 @@
-"""The engine: takes jobs, denoises them together step by step, and tells how they go."""
+"""The engine: accept jobs, denoise them together step by step, and report their progress."""
 
 from __future__ import annotations
 
@@ -34,18 +34,19 @@ from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Event, Failed, FailureReason, Generate, Progress
 from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.models.model import Model
+from generation.text import Text
 
-# Rows at the model's native size in one UNet call. More rows cost a CPU as much each, so company would only mean delay.
+# Rows at the model's native size in one UNet call. On a CPU each further row costs as much, so batching adds delay.
 MAX_ROWS = {"cpu": 8, "mps": 8, "cuda": 32}
-INPUT_WAIT_S = 0.02  # seconds that a step without runs waits for something to be read or enlarged
-OVERFLOW_MESSAGE = "The numbers grew too large for this device's precision. Another seed or a lower `--cfg` may help."
+INPUT_WAIT_S = 0.02  # seconds that a step without running jobs waits for inputs to be read or upscaled
+OVERFLOW_MESSAGE = Text("The result overflowed this device's precision. Another seed or a lower `--cfg` may help.")
 
 
 log = logging.getLogger(__name__)
 
 
 class _JobInputs(NamedTuple):
-    """What a job's first pass begins from, besides its parameters."""
+    """The inputs of a job's first pass, beside its parameters."""
 
     variant: ModelVariant
     encoded: EncodedSource | None = None
@@ -59,7 +60,7 @@ def _completed_future(inputs: _JobInputs) -> Future[Any]:
 
 @dataclass(slots=True)
 class _WaitingJob:
-    """A job whose next pass begins from what is still read, or enlarged, on another thread: a picture, LoRAs."""
+    """A job whose next pass needs `inputs` that another thread still reads or upscales: an image, LoRAs."""
 
     request: Generate
     inputs: Future[Any]
@@ -76,12 +77,12 @@ class _ActiveJob:
 
 
 class DenoisingEngine:
-    """Draws jobs with one model, all of them at once, one UNet call a step.
+    """Generates jobs with one model, all of them together, one UNet call per step.
 
-    All methods are for one thread. Events come through `emit`, which must be safe to call from several threads. Every
-    job ends in exactly one Finished or Failed. An unknown error (any CUDA error) comes out of `step`: the process
-    should end then. Engines on one device share `unet_call`, which is held by whoever uses a UNet there.
-    Where memory runs out, `evict_idle_model` takes that of a model which draws nothing, and says whether there was one.
+    Call all methods from one thread. Events go through `emit`, which must be safe to call from several threads. Every
+    job ends in exactly one Finished or Failed. An unexpected error (such as any CUDA error) is raised by `step`: the
+    process should then end. Engines on one device share `unet_lock`, which is held while a UNet runs there. When
+    memory runs out, `evict_idle_model` frees the memory of an idle model, and returns whether there was one.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class DenoisingEngine:
         )
         self._batcher = Batcher(MAX_ROWS[pipeline.device.type] * pipeline.model.native_size**2)
         self._throttle = StepThrottle(pipeline.device)
-        self._image_threads = ThreadPoolExecutor(2, "pictures")
+        self._image_threads = ThreadPoolExecutor(2, "images")
         self._waiting: dict[str, _WaitingJob] = {}
         self._running: dict[str, _ActiveJob] = {}
 
@@ -121,17 +122,17 @@ class DenoisingEngine:
     def load(cls, ref: str, device: str, emit: Callable[[Event], None]) -> DenoisingEngine:
         """Load the model at `ref`, a folder or a hub id, on "auto", "cpu", "cuda", "cuda:1" or "mps".
 
-        Raises Complaint for a model of another family, FileNotFoundError or OSError for one that is not there.
+        Raises UserError for a model of an unsupported family, FileNotFoundError or OSError for a missing one.
         """
         return cls(load_pipeline(ref, device, emit), emit)
 
     @property
     def busy(self) -> bool:
-        """Say whether a step can be made."""
+        """Return whether there is a step to make."""
         return bool(self._waiting or self._running) or self._post_processor.broken
 
     def add(self, request: Generate) -> None:
-        """Take a job."""
+        """Accept a job."""
         needs_loading = request.source is not None or request.params.lora_set
         inputs = (
             self._image_threads.submit(self._load_inputs, request)
@@ -158,9 +159,9 @@ class DenoisingEngine:
 
     @torch.inference_mode()
     def step(self) -> None:
-        """Prepare the jobs that came, make one UNet call for those that share it, and hand over what is finished."""
+        """Prepare new jobs, make one UNet call for those that share it, and hand over finished ones."""
         if self._post_processor.broken:
-            raise RuntimeError("the thread that finishes pictures has died")
+            raise RuntimeError("the post-processing thread has died")
         self._prepare()
         if not self._running:
             return
@@ -174,12 +175,12 @@ class DenoisingEngine:
             self._handle_out_of_memory(slices)
             return
         self._batcher.record_success()
-        for (run, _), prediction in zip(slices, predictions, strict=True):
-            self._advance(run, prediction)
+        for (job, _), prediction in zip(slices, predictions, strict=True):
+            self._advance(job, prediction)
         self._throttle.wait()
 
     def close(self) -> None:
-        """Finish what is being decoded, forget the rest, and end the engine's threads."""
+        """Finish what is being decoded, drop the rest, and stop the engine's threads."""
         self._image_threads.shutdown(cancel_futures=True)
         if self._compiled:
             self._compiled.close()
@@ -190,15 +191,15 @@ class DenoisingEngine:
             wait([waiting.inputs for waiting in self._waiting.values()], INPUT_WAIT_S, "FIRST_COMPLETED")
         for waiting in [waiting for waiting in self._waiting.values() if waiting.inputs.done()]:
             del self._waiting[waiting.request.job_id]
-            with self._step_gate.step():  # it draws the noise
+            with self._step_gate.step():  # it samples the noise
                 self._start(waiting)
 
     def _start(self, waiting: _WaitingJob) -> None:
         request = waiting.request
         try:
             running = waiting.begin(waiting.inputs.result())
-        except UserError as complaint:
-            self._emit(Failed(request.job_id, FailureReason.USER_ERROR, str(complaint)))
+        except UserError as error:
+            self._emit(Failed(request.job_id, FailureReason.USER_ERROR, str(error)))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -217,13 +218,13 @@ class DenoisingEngine:
         return _ActiveJob(job, before.variant, None, before.started, before.previewed_at)
 
     def _predict(self, slices: Sequence[BatchSlice]) -> Sequence[Tensor] | None:
-        """Ask the UNet for all shares at once; None if there was not enough memory."""
+        """Run the UNet on all slices at once; None if memory ran out."""
         first = slices[0].job
         unet = self._running[first.job_id].variant.unet(seamless=first.key.seamless)
-        if self._compiled and unet is self._pipeline.unet:  # with LoRAs, and for textures, it is another one
+        if self._compiled and unet is self._pipeline.unet:  # LoRAs and seamless images use copies
             unet = self._compiled
         with suppress_oom():
-            rows = Rows(*map(torch.cat, zip(*(run.next_rows(count) for run, count in slices), strict=True)))
+            rows = Rows(*map(torch.cat, zip(*(job.next_rows(count) for job, count in slices), strict=True)))
             with self._unet_lock:
                 predicted: Tensor = unet(
                     rows.latents.to(unet.dtype),
@@ -240,7 +241,7 @@ class DenoisingEngine:
             return
         if self._batcher.halve(slices):
             rows = sum(rows for _, rows in slices)
-            log.warning("there is not enough memory for %d rows in a call: half as many for now", rows)
+            log.warning("not enough memory for %d rows in a UNet call: using half as many for now", rows)
         else:
             self._fail(slices[0].job, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE)
 
@@ -248,11 +249,11 @@ class DenoisingEngine:
         try:
             if job.add_prediction(prediction):
                 self._report_progress(self._running[job.job_id])
-        except NotImplementedError:  # some samplers cannot work with models that predict the clean picture
+        except NotImplementedError:  # some samplers do not support models that predict the clean latents
             self._fail(
                 job,
                 FailureReason.USER_ERROR,
-                f"This model cannot be used with the sampler {job.request.params.sampler}.",
+                Text("This model does not support the sampler {sampler}.", sampler=job.request.params.sampler),
             )
         except RuntimeError as error:
             if not is_out_of_memory(error):
@@ -261,11 +262,11 @@ class DenoisingEngine:
             self._fail(job, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE)
 
     def _fail(self, job: DenoisingJob, reason: FailureReason, text: str) -> None:
-        self._running.pop(job.job_id, None)  # it is gone already where there was no memory for handing it over
+        self._running.pop(job.job_id, None)  # already removed if memory ran out while it was handed over
         self._emit(Failed(job.job_id, reason, text))
 
     def _report_progress(self, running: _ActiveJob) -> None:
-        """Report a step, with a preview now and then."""
+        """Report a step, with a preview if one is due."""
         job = running.job
         self._emit(Progress(job.job_id, *job.progress))
         now = time.monotonic()
@@ -279,7 +280,7 @@ class DenoisingEngine:
         if not job.done:
             return
         del self._running[job.job_id]
-        if not job.latents.isfinite().all():  # it would be black
+        if not job.latents.isfinite().all():  # the image would be black
             self._emit(Failed(job.job_id, FailureReason.USER_ERROR, OVERFLOW_MESSAGE))
         elif job.is_last_pass:
             self._post_processor.finish(DenoisingResult(job.request, job.result, running.started, running.source))

@@ -1,4 +1,4 @@
-"""The second pass of `--hd`: the same pictures once more at twice the size, with the detail that they lack."""
+"""The hires pass of `--hd`: the same images at twice the size, with more detail."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH
 
 @torch.inference_mode()
 def upscale_latents(first: DenoisingJob, vae: Vae, unet_lock: threading.Lock) -> Tensor:
-    """Give the latents that the first pass came to at twice their size."""
+    """Return the first pass's final latents at twice their size."""
     vae = vae.seamless if first.request.params.seamless else vae
     return torch.cat([vae.upscale(unet_lock, tile, HIRES_FACTOR) for tile in torch.split(first.result, 1)])
 
 
 def prepare_hires_pass(first: DenoisingJob, upscaled: Tensor, vae: Vae, model_scheduler: Any) -> DenoisingJob:
-    """Make the second pass ready; each tile goes on drawing from its own generator, told the same texts.
+    """Prepare the second pass; each tile keeps its own generator and conditioning.
 
-    The UNet sees the whole at once, large as it is: through windows it would draw the prompt once more in each.
+    The UNet sees the whole canvas at once, despite its size: through windows it would repeat the prompt in each.
     """
     params = replace(first.request.params, strength=HIRES_STRENGTH)
     scheduler = noise_schedulers.create_scheduler(params, model_scheduler)

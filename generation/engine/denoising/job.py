@@ -1,4 +1,4 @@
-"""A running job: everything that belongs to one request while it is drawn."""
+"""A denoising job: the state of one request while its images are generated."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ from generation.models.model import Model
 from generation.params import LoraWeight, Params
 from generation.planning.compute_cost import HIRES_FACTOR, HIRES_STRENGTH, has_hires_pass, steps_before_stop
 from generation.planning.tiling import window_size
+from generation.text import Text
 
 
 class Rows(NamedTuple):
-    """A stretch of a UNet call's batch.
+    """Rows of a UNet call's batch.
 
-    `pooled` and `time_ids` (see `Windows.measures`) are for SDXL, `guidance` for UNets that guide themselves.
+    `pooled` and `time_ids` (see `Windows.time_ids`) are for SDXL, `guidance` for UNets with distilled guidance.
     """
 
     latents: Tensor
@@ -40,7 +41,7 @@ class Rows(NamedTuple):
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """Give what UNet2DConditionModel is told besides the latents and the timesteps."""
+        """Return UNet2DConditionModel's arguments, except latents and timesteps."""
         added = {"text_embeds": self.pooled, "time_ids": self.time_ids}
         return {
             "encoder_hidden_states": self.embeddings,
@@ -50,7 +51,7 @@ class Rows(NamedTuple):
 
 
 class BatchKey(NamedTuple):
-    """What jobs must have in common to share a UNet call."""
+    """The properties that jobs must have in common to share a UNet call."""
 
     latent_shape: tuple[int, ...]
     text_length: int
@@ -60,7 +61,7 @@ class BatchKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Which part of a job a pass is: at `factor` times the first size, after `before` of `of` steps at the first."""
+    """A pass of a job at `factor` times the first size, after `steps_before` of `total_steps` at the first size."""
 
     factor: int
     steps_before: int
@@ -68,10 +69,10 @@ class Pass:
 
 
 class DenoisingJob:
-    """The state of one pass of a job: its latents, its own scheduler, and how far it is.
+    """The state of one pass of a job: its latents, its own scheduler, and its progress.
 
-    A step needs a prediction for each row (every tile with every text, through every window). The rows may be taken in
-    several UNet calls; when the last one is there, the scheduler makes the step.
+    A step needs a prediction for each row (every tile with every text, through every window). The rows may be spread
+    over several UNet calls; once the last prediction is added, the scheduler makes the step.
     """
 
     def __init__(
@@ -105,50 +106,50 @@ class DenoisingJob:
 
     @property
     def job_id(self) -> str:
-        """Give the id of the job that is drawn."""
+        """Return the job's id."""
         return self.request.job_id
 
     @property
     def key(self) -> BatchKey:
-        """Tell with which other jobs a UNet call can be shared."""
+        """Return the key that jobs sharing a UNet call have in common."""
         shape = (self.latents.shape[1], *self._windows.size)
         params = self.request.params
         return BatchKey(shape, self.conditioning.embeddings.shape[1], params.seamless, params.lora_set)
 
     @property
     def pixels(self) -> int:
-        """Give the area of one row."""
+        """Return the area of one row in pixels."""
         area = self.request.params.width * self.request.params.height * self.current_pass.factor**2
         return area * math.prod(self._windows.size) // math.prod(self._windows.canvas)
 
     @property
     def steps(self) -> int:
-        """Give how many steps are made in all."""
+        """Return how many steps the pass makes."""
         return steps_before_stop(self.request.params.stop, len(self._timesteps))
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Give how many steps are made, of how many, over all passes; a step at twice the size counts for four."""
+        """Return the steps made and their total over all passes; a step at twice the size counts as four."""
         return self.current_pass.steps_before + self.current_pass.factor**2 * self.index, self.current_pass.total_steps
 
     @property
     def done(self) -> bool:
-        """Say whether all steps are made."""
+        """Return whether all steps are made."""
         return self.index >= self.steps
 
     @property
     def is_last_pass(self) -> bool:
-        """Say whether the job ends with this pass."""
+        """Return whether the job ends with this pass."""
         return self.current_pass.factor > 1 or not has_hires_pass(self.request.params)
 
     @property
     def remaining_rows(self) -> int:
-        """Give how many rows the step at hand still needs."""
+        """Return how many rows the current step still needs."""
         return self._rows - sum(len(prediction) for prediction in self._predictions)
 
     @property
     def remaining_pixels(self) -> int:
-        """Give how many pixels the UNet still has to see."""
+        """Return how many pixels the UNet still has to process."""
         return (self.steps - self.index) * self._rows * self.pixels
 
     @property
@@ -156,25 +157,25 @@ class DenoisingJob:
         return len(self._windows) * len(self.conditioning.embedding_indices)
 
     def next_rows(self, count: int) -> Rows:
-        """Give the next `count` rows that need a prediction: text by text, then window by window, then tile by tile."""
+        """Return the next `count` rows that need a prediction, ordered by text, then window, then tile."""
         timestep = self._timesteps[self.index]
         if not self._predictions:
             self._model_input = self._scheduler.scale_model_input(self.latents, timestep)
             self._window_inputs = torch.cat(list(self._windows.crop(self._model_input)))
-        start, tiles, views = self._rows - self.remaining_rows, len(self.latents), len(self._window_inputs)
+        start, tiles, rows_per_text = self._rows - self.remaining_rows, len(self.latents), len(self._window_inputs)
         indices = torch.arange(start, start + count, device=self.latents.device)
-        text_indices = self.conditioning.embedding_indices[indices // views * tiles + indices % tiles]
+        text_indices = self.conditioning.embedding_indices[indices // rows_per_text * tiles + indices % tiles]
         return Rows(
-            latents=self._window_inputs[indices % views],
+            latents=self._window_inputs[indices % rows_per_text],
             timesteps=timestep.float().expand(count),
             embeddings=self.conditioning.embeddings[text_indices],
             pooled=self.conditioning.pooled[text_indices],
-            time_ids=self._time_ids[indices % views // tiles],
+            time_ids=self._time_ids[indices % rows_per_text // tiles],
             guidance=self.conditioning.guidance.expand(count, -1),
         )
 
     def add_prediction(self, prediction: Tensor) -> bool:
-        """Take the UNet's answer for the rows last given; True if that completed a step."""
+        """Add the UNet's prediction for the rows returned last; True if that completed a step."""
         self._predictions.append(prediction)
         if self.remaining_rows:
             return False
@@ -192,7 +193,7 @@ class DenoisingJob:
         self.latents = self._constrained(stepped)
 
     def _constrained(self, latents: Tensor) -> Tensor:
-        """Put back what is held of the source, as noisy as the rest."""
+        """Restore the constrained part of the source, as noisy as the rest."""
         if self._constraint is None:
             return latents
         source, noise_fraction = self._constraint.source, 0.0
@@ -204,11 +205,11 @@ class DenoisingJob:
 
     @property
     def result(self) -> Tensor:
-        """Give the latents that are shown in the end: the predicted clean ones where the job was to stop early."""
+        """Return the latents of the result; after an early stop these are the predicted clean ones."""
         return self.latents if self.steps == len(self._timesteps) else self.predict_original_sample()
 
     def predict_original_sample(self) -> Tensor:
-        """Give the clean latents as the last step foresaw them."""
+        """Return the clean latents that the last step predicted."""
         if self._last_step is None:
             return self.latents
         clean = noise_schedulers.predict_original_sample(self._scheduler, *self._last_step)
@@ -217,16 +218,16 @@ class DenoisingJob:
 
 @dataclass(frozen=True, slots=True)
 class EncodedSource:
-    """A source, and what the VAE makes of its picture and of those blended with it."""
+    """A source, and the moments of its image and of those blended with it."""
 
     source: SourceImage
     images: tuple[Moments, ...]
 
 
 def encode_source(source: SourceImage, vae: Vae, unet_lock: threading.Lock) -> EncodedSource:
-    """Give a source to the VAE, which nobody else's step should wait for: with a large one it takes seconds.
+    """Encode a source with the VAE, off the step loop's thread: a large one takes seconds.
 
-    Raises Complaint for a size that cannot be drawn.
+    Raises UserError for a size that the model cannot generate.
     """
     height, width = source.pixels.shape[-2:]
     _check_size(width, height, vae)
@@ -237,7 +238,14 @@ def encode_source(source: SourceImage, vae: Vae, unet_lock: threading.Lock) -> E
 
 def _check_size(width: int, height: int, vae: Vae) -> None:
     if width % vae.scale or height % vae.scale:
-        raise UserError(f"{width}×{height} cannot be drawn: both must be multiples of {vae.scale}.")
+        raise UserError(
+            Text(
+                "{width}×{height} cannot be drawn: width and height must be multiples of {multiple}.",
+                width=width,
+                height=height,
+                multiple=vae.scale,
+            )
+        )
 
 
 def prepare_job(
@@ -248,10 +256,10 @@ def prepare_job(
     model: Model,
     model_scheduler: Any,
 ) -> DenoisingJob:
-    """Make a job ready for its first step; raises Complaint for what cannot be drawn.
+    """Prepare a job for its first step; raises UserError for a request that cannot be generated.
 
-    Tile *i* draws everything from its own CPU generator with seed + i, in the order in which the stock pipelines
-    draw, so that a tile is the same alone, in its grid, and in company.
+    Tile *i* samples everything from its own CPU generator with seed + i, in the order of the stock pipelines. So a
+    tile is the same alone, in its grid, and batched with other jobs.
     """
     params = request.params
     vae = vae.seamless if params.seamless else vae
@@ -267,7 +275,7 @@ def prepare_job(
             request, scheduler, scheduler.timesteps, latents, conditioning, generators, None, windows, first_pass
         )
     source, timesteps = encoded.source, noise_schedulers.remaining_timesteps(scheduler, params)
-    clean = blend_latents([vae.sample(picture, generators) for picture in encoded.images])
+    clean = blend_latents([vae.sample(image, generators) for image in encoded.images])
     noise = vae.noise(params.width, params.height, generators)
     windows = unet_windows(noise, vae, model, wrap=params.seamless)
     constraint: LatentConstraint | None = None
@@ -291,16 +299,15 @@ def _initial_latents(
 ) -> Tensor:
     if params.strength == 0:
         return clean
-    if params.strength == 1 and isinstance(
-        constraint, MaskConstraint
-    ):  # so does StableDiffusionInpaintPipeline, and it alone
+    # At strength 1, StableDiffusionInpaintPipeline starts from pure noise; img2img pipelines do not.
+    if params.strength == 1 and isinstance(constraint, MaskConstraint):
         pure_noise: Tensor = noise * scheduler.init_noise_sigma
         return pure_noise
     return noise_schedulers.add_noise(scheduler, clean, noise, timesteps[0])
 
 
 def unet_windows(latents: Tensor, vae: Vae, model: Model, *, wrap: bool) -> Windows:
-    """Give the whole canvas as the one window where the UNet can see it at once."""
+    """Return the UNet's windows: a single one if it can see the whole canvas at once."""
     height, width = latents.shape[-2:]
     size = window_size((height, width), vae.side, max(1, model.size_multiple // vae.scale), model.max_aspect)
     return layout_windows((height, width), size, wrap=wrap)
@@ -317,10 +324,10 @@ def _first_pass(params: Params, scheduler: Any, timesteps: Tensor) -> Pass:
 
 
 def blend_latents(images: Sequence[Tensor]) -> Tensor:
-    """Mix latents in equal parts, channel by channel as lively as the pictures are: a plain mean would be dull."""
+    """Average latents, restoring each channel's mean standard deviation: a plain mean would look dull."""
     if len(images) == 1:
         return images[0]
     mean = torch.stack(list(images)).mean(0)
-    target_std = torch.stack([picture.std((-2, -1), keepdim=True) for picture in images]).mean(0)
+    target_std = torch.stack([image.std((-2, -1), keepdim=True) for image in images]).mean(0)
     center = mean.mean((-2, -1), keepdim=True)
     return center + (mean - center) * target_std / mean.std((-2, -1), keepdim=True).clamp(min=1e-6)

@@ -1,4 +1,4 @@
-"""A model's networks as jobs want them: as they are, or changed by a set of LoRAs."""
+"""A model's networks as jobs use them: unchanged, or with a set of LoRAs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from generation.models.adapters import NO_ADAPTERS, Adapters
 from generation.models.lora import Lora
 from generation.params import Params
 
-MAX_CACHED_LORA_SETS = 4  # a set takes as much memory as its files do
+MAX_CACHED_LORA_SETS = 4  # a set takes as much memory as its files
 
 
 class ModelVariant:
-    """What tells texts to a UNet, and the UNet."""
+    """A UNet and its prompt encoder."""
 
     def __init__(self, encoder: PromptEncoder, unet: Any) -> None:
         self.encoder, self._unet = encoder, unet
@@ -29,12 +29,12 @@ class ModelVariant:
         return seamless_copy(self._unet)
 
     def unet(self, *, seamless: bool) -> Any:
-        """Give the UNet; a `seamless` one takes every picture for endless."""
+        """Return the UNet; with `seamless`, its copy with circular padding."""
         return self._seamless_unet if seamless else self._unet
 
 
 class ModelVariants:
-    """The one without LoRAs, and those with the sets that were asked for latest; a job keeps the one that it has."""
+    """The variant without LoRAs, and those with the latest sets of LoRAs; a running job keeps its own."""
 
     def __init__(self, pipeline: Pipeline, adapters: Adapters = NO_ADAPTERS) -> None:
         self._pipeline, self._adapters = with_embeddings(pipeline, adapters.embeddings), adapters
@@ -43,14 +43,14 @@ class ModelVariants:
         self._lock = threading.Lock()
 
     def get(self, params: Params) -> ModelVariant:
-        """Give the one that draws `params`, reading files where it must be made; raises Complaint.
+        """Return the variant for `params`, which reads files unless it is cached; raises UserError.
 
-        May be called from several threads.
+        It is safe to call from several threads.
         """
         loras = self._adapters.resolve_loras(params)
         if not loras:
             return self.base
-        with self._lock:  # else jobs that come together would each read the same files
+        with self._lock:  # else jobs that arrive together would each read the same files
             return self._cached(loras)
 
     def _create(self, loras: tuple[tuple[Lora, float], ...]) -> ModelVariant:

@@ -1,4 +1,4 @@
-"""The thread that makes pictures of latents, so that the step loop need not wait for it."""
+"""The thread that turns latents into images, so that the step loop need not wait for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from generation.params import Params
 
 @dataclass(frozen=True, slots=True)
 class DenoisingResult:
-    """The final latents of a job that was started at `started` (time.monotonic), from `source` if it had one."""
+    """The final latents of a job that began at `started` (time.monotonic), with its `source` if it had one."""
 
     request: Generate
     latents: Tensor
@@ -34,19 +34,19 @@ class DenoisingResult:
 
 @dataclass(frozen=True, slots=True)
 class PreviewRequest:
-    """The clean latents that a job is heading for at a step."""
+    """The clean latents that a job's step predicted."""
 
     job_id: str
     step: int
-    of: int
+    total: int
     latents: Tensor
 
 
 class PostProcessor:
-    """Decodes, encodes and composes results, and draws previews in between; answers through `emit`.
+    """Decodes, encodes and composes results, and renders previews in between; reports through `emit`.
 
-    Every result taken ends in one Finished or one Failed. An error that is neither is left to end the thread, which
-    `threading.excepthook` hears of. `unet_call` is held by whoever uses the UNet.
+    Every result accepted ends in one Finished or one Failed. Any other error ends the thread and is passed to
+    `threading.excepthook`. `unet_lock` is held while the UNet runs.
     """
 
     def __init__(
@@ -67,24 +67,24 @@ class PostProcessor:
         self._cancelled: set[str] = set()
         self._preview_requests: dict[str, PreviewRequest] = {}
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="finisher", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="post-processor", daemon=True)
         self._thread.start()
 
     def finish(self, result: DenoisingResult) -> None:
-        """Take a job's final latents and answer for it from now on."""
+        """Accept a job's final latents, and report its end from now on."""
         with self._lock:
             self._ending.add(result.request.job_id)
             self._preview_requests.pop(result.request.job_id, None)
         self._tasks.put(lambda: self._finish(result))
 
     def preview(self, request: PreviewRequest) -> None:
-        """Draw a preview when there is time for it; a newer one takes the place of one that still waits."""
+        """Render a preview when there is time for it; a newer one replaces one that still waits."""
         with self._lock:
             self._preview_requests[request.job_id] = request
         self._tasks.put(self._render_previews)
 
     def cancel(self, job_id: str) -> None:
-        """Let a job end as cancelled if it is not at its end yet; unknown ids are ignored."""
+        """End a job as cancelled unless it has ended; unknown ids are ignored."""
         with self._lock:
             self._preview_requests.pop(job_id, None)
             if job_id in self._ending:
@@ -92,11 +92,11 @@ class PostProcessor:
 
     @property
     def broken(self) -> bool:
-        """Say whether an unknown error ended the thread."""
+        """Return whether an unexpected error ended the thread."""
         return not self._thread.is_alive()
 
     def close(self) -> None:
-        """End the thread when it has finished what it has."""
+        """Stop the thread once it has finished its tasks."""
         self._tasks.put(None)
         self._thread.join()
 
@@ -108,9 +108,9 @@ class PostProcessor:
         with self._lock:
             requests, self._preview_requests = self._preview_requests, {}
         for request in requests.values():
-            with suppress_oom():  # nobody misses a preview
+            with suppress_oom():  # a preview is optional
                 preview = self._previewer.render(request.latents)
-                self._emit(Progress(request.job_id, request.step, request.of, preview))
+                self._emit(Progress(request.job_id, request.step, request.total, preview))
 
     def _finish(self, result: DenoisingResult) -> None:
         job_id = result.request.job_id
@@ -124,7 +124,7 @@ class PostProcessor:
             self._end(job_id, Finished(job_id, grid) if grid else None)
 
     def _build_grid(self, result: DenoisingResult) -> Grid | None:
-        """Make the result, or None if the job was cancelled meanwhile."""
+        """Return the result, or None if the job was cancelled meanwhile."""
         params, images, tiles = result.request.params, [], []
         for index, latents in enumerate(torch.split(result.latents, 1)):
             if result.request.job_id in self._cancelled:

@@ -1,1 +1,1 @@
-"""Devices, memory errors and synchronisation."""
+"""Devices, out-of-memory errors and synchronisation."""

@@ -6,7 +6,7 @@ import torch
 
 
 def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
-    """Give the device that `name` ("auto", "cpu", "cuda", "cuda:1", "mps") stands for, and its best precision."""
+    """Return the device that `name` ("auto", "cpu", "cuda", "cuda:1", "mps") stands for, and its best precision."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     device = torch.device(name)
@@ -16,6 +16,6 @@ def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
 
 
 def _has_native_bfloat16() -> bool:
-    """Say whether the processor has instructions for it: then it takes half the time, without it takes longer."""
-    able = torch.cpu.get_capabilities()
-    return any(able.get(instructions, False) for instructions in ("avx512_bf16", "amx_bf16"))
+    """Return whether the CPU has bfloat16 instructions: it takes half the time with them, and longer without."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(instructions, False) for instructions in ("avx512_bf16", "amx_bf16"))

@@ -1,4 +1,4 @@
-"""Tell about a device, once it has been seen to work: python -m generation.engine.device.device_probe DEVICE."""
+"""Test a device and describe it: python -m generation.engine.device.device_probe DEVICE."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from generation.engine.device.device import choose_device
 
 
 def probe(name: str) -> dict[str, Any]:
-    """Multiply on the device that `name` stands for; give its name, its memory, and the bytes of a weight on it."""
+    """Multiply matrices on a device; return its name, its memory in bytes, and the bytes per weight."""
     device, precision = choose_device(name)
     eye = torch.eye(64, device=device, dtype=precision)
     if float((eye @ eye).sum()) != 64:
-        raise RuntimeError(f"{device} reckons wrong")
+        raise RuntimeError(f"{device} computes wrong results")
     free, total = _memory(device)
     memory = {"free": free, "total": total, "bytes": precision.itemsize}
     return {"device": str(device), "name": _name(device), "torch": torch.__version__, **memory}

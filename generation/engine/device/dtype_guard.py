@@ -1,4 +1,4 @@
-"""Keep what loading switches for the whole process away from the steps that go on meanwhile."""
+"""Pause steps while loading changes torch's default dtype, which is global to the process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 class StepGate:
-    """The steps that are being made, on any number of threads; while somebody holds them up, none is begun."""
+    """Counts the steps in progress, on any number of threads; while it is paused, no step begins."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -19,7 +19,7 @@ class StepGate:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Make a step in this block."""
+        """Run the block as a step."""
         self._begin()
         try:
             yield
@@ -27,12 +27,12 @@ class StepGate:
             self._end()
 
     def yield_point(self) -> None:
-        """Let whoever waits hold up the steps, between two that are made in one block."""
+        """Let a waiting `pause` take effect between two steps of one block."""
         self._end()
         self._begin()
 
     def pause(self) -> None:
-        """Wait for the steps under way, and let none begin."""
+        """Let no step begin, and wait for those in progress."""
         with self._condition:
             self._condition.wait_for(lambda: not self._is_paused)
             self._is_paused = True
@@ -57,10 +57,10 @@ class StepGate:
 
 @contextmanager
 def guard_default_dtype(gate: StepGate) -> Iterator[None]:
-    """Hold up the steps while diffusers or transformers have changed torch's default precision.
+    """Pause steps while diffusers or transformers have changed torch's default dtype.
 
-    They do so while they make a network in half precision, for every thread and until it is made, which is a fraction
-    of the time that loading takes. A step that drew its noise in that moment would draw it in half precision.
+    They change it for every thread while they build a network in half precision, a fraction of the loading time. A step
+    that sampled its noise in that moment would sample it in half precision.
     """
     set_default_dtype, default_dtype = torch.set_default_dtype, torch.get_default_dtype()
     is_paused = False
@@ -79,5 +79,5 @@ def guard_default_dtype(gate: StepGate) -> Iterator[None]:
     try:
         yield
     finally:
-        guarded_set_default_dtype(default_dtype)  # after an error they leave it as it is
+        guarded_set_default_dtype(default_dtype)  # after an error they do not restore it
         torch.set_default_dtype = set_default_dtype

@@ -1,4 +1,4 @@
-"""Running out of memory: an ordinary outcome that the worker survives."""
+"""Out-of-memory errors, an ordinary outcome that the worker survives, and memory budgets."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from pathlib import Path
 
 import torch
 
-DEVICE_MEMORY_FRACTION = 0.85  # of the memory that is free at the start; the rest is for what is drawn
+from generation.text import Text
+
+DEVICE_MEMORY_FRACTION = 0.85  # of the memory that is free at start; the rest is for running jobs
 OOM_ERROR_TEXTS = ("not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
-OOM_MESSAGE = "There is not enough memory to draw this. A smaller size would help."
+OOM_MESSAGE = Text("There is not enough memory to draw this. Try a smaller size.")
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Say whether the error means that there was no memory.
+    """Return whether the error means that memory ran out.
 
-    The CPU's allocator has no class of its own for it, and neither have cuBLAS and cuDNN, which every new thread needs
-    room for.
+    The CPU's allocator has no error class of its own for it. Neither have cuBLAS and cuDNN, which need memory for every
+    new thread.
     """
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in OOM_ERROR_TEXTS)
 
 
 @contextlib.contextmanager
 def suppress_oom() -> Iterator[None]:
-    """Go on behind the block where there was no memory for it; any other error goes through."""
+    """Continue after the block if it ran out of memory; other errors are raised."""
     try:
         yield
     except RuntimeError as error:
@@ -34,9 +36,9 @@ def suppress_oom() -> Iterator[None]:
 
 
 def default_budgets(device: torch.device) -> tuple[int, int]:
-    """Give the bytes that models may take on a device if nobody says otherwise, and those in RAM for who had to leave.
+    """Return the default budgets in bytes: for models on a device, and for models offloaded to RAM.
 
-    Where the device's memory is the RAM, it is the only place.
+    The second is 0 where the device's memory is the RAM.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
@@ -45,7 +47,7 @@ def default_budgets(device: torch.device) -> tuple[int, int]:
 
 
 def available_ram() -> int:
-    """Give the bytes that could be used without pushing anybody out; half of all, where the system does not say."""
+    """Return the bytes of RAM available without swapping; half of all RAM where the system does not report it."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return 1024 * int(next(line.split()[1] for line in lines if line.startswith("MemAvailable:")))
@@ -54,6 +56,6 @@ def available_ram() -> int:
 
 
 def release_memory(device: torch.device) -> None:
-    """Give back what the failed attempt left in torch's cache."""
+    """Free the memory that a failed attempt left in torch's cache."""
     if device.type == "cuda":
         torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""What a source holds fast while the rest is drawn."""
+"""Constraints that keep part of a source while the rest is generated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 class LatentConstraint(Protocol):
-    """A source's clean latents and the noise in which they drown, and what of them is held."""
+    """A source's clean latents, the noise that is added to them, and which part of them is kept."""
 
     @property
     def source(self) -> Tensor:
@@ -19,17 +19,17 @@ class LatentConstraint(Protocol):
 
     @property
     def noise(self) -> Tensor:
-        """What they drown in."""
+        """The noise that is added to them."""
 
     def apply(self, latents: Tensor, source: Tensor, noise_fraction: float) -> Tensor:
-        """Put into `latents` what is held of the `source` just as noisy, while this share of the noise is left."""
+        """Return `latents` with the kept part of `source`, which is as noisy; `noise_fraction` is the noise left."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaskConstraint:
-    """A part of the source is kept as it is, as StableDiffusionInpaintPipeline does.
+    """Keeps part of the source unchanged, as StableDiffusionInpaintPipeline does.
 
-    `freedom` is the share of the noise from which on a place is drawn anew: 0 keeps the source, 1 forgets it.
+    `change_map` is the fraction of the noise below which a place is regenerated: 0 keeps the source, 1 ignores it.
     """
 
     change_map: Tensor
@@ -37,16 +37,16 @@ class MaskConstraint:
     noise: Tensor
 
     def apply(self, latents: Tensor, source: Tensor, noise_fraction: float) -> Tensor:
-        """Put the source back where nothing may be drawn yet."""
+        """Restore the source where nothing may change yet."""
         return torch.where(self.change_map > noise_fraction, latents, source)
 
 
 @dataclass(frozen=True, slots=True)
 class LowPassConstraint:
-    """What can be seen of the source from `factor` times as far away stays; only what is finer is drawn.
+    """Keeps what remains of the source when it is downsampled by `factor`; only finer detail is generated.
 
-    Without it every window of an enlargement would show the whole prompt once more (ILVR, Choi et al. 2021), and for
-    the same reason the prompt has less to say.
+    Without it every window of an upscaled image would show the whole prompt again (ILVR, Choi et al. 2021). For the
+    same reason the guidance is reduced.
     """
 
     factor: int
@@ -54,10 +54,10 @@ class LowPassConstraint:
     noise: Tensor
 
     def apply(self, latents: Tensor, source: Tensor, noise_fraction: float) -> Tensor:
-        """Put back the coarse forms and colours of the source."""
+        """Restore the coarse shapes and colours of the source."""
         coarse = functional.avg_pool2d(source - latents, self.factor, ceil_mode=True, count_include_pad=False)
         return latents + functional.interpolate(coarse, latents.shape[-2:], mode="bilinear")
 
     def reduced_guidance_scale(self, scale: float) -> float:
-        """Give the guidance for windows that show so small a part each of what the prompt speaks of."""
+        """Return the guidance scale for windows, each of which shows a small part of what the prompt describes."""
         return min(scale, 1 + (scale - 1) / self.factor**2)

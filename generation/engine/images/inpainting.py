@@ -1,4 +1,4 @@
-"""Pictures of which a part is kept: what the rest starts from, and how the two are put together again."""
+"""Inpainting: fill the masked part before denoising, and blend the result with the kept part afterwards."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-SEAM_CHANGE = 0.5  # the share of the noise right beside what is kept
-SMOOTHING_ITERATIONS = 20  # at each size; more change nothing that can be seen
+SEAM_CHANGE = 0.5  # the change map right beside the kept part
+SMOOTHING_ITERATIONS = 20  # at each size; more make no visible difference
 
 
 def fill_smooth(values: Tensor, known: Tensor) -> Tensor:
-    """Fill what is not `known` (1×1×H×W, 1 or 0) of N×C×H×W smoothly from what is, which stays as it is.
+    """Fill the part of `values` (N×C×H×W) that is not `known` (1×1×H×W, 1 or 0) smoothly from the part that is.
 
-    The filling is a membrane hung up at the edges of what is known (each place the mean of its neighbours), found from
-    the small to the large.
+    The known part is unchanged. The filling approximates Laplace's equation (each place is the mean of its neighbours),
+    from coarse to fine.
     """
     if known.min() > 0 or max(known.shape[-2:]) == 1:
         return values
@@ -35,11 +35,10 @@ def _blur(values: Tensor) -> Tensor:
 
 
 def change_map(mask: Tensor, radius: int) -> Tensor:
-    """Say from which share of the noise on each place of `mask` (1×1×H×W, 1 is drawn anew) may be drawn freely.
+    """Return the change map (see `MaskConstraint`) of a `mask` (1×1×H×W, 1 is regenerated).
 
-    `reach` places away from what is kept, or where it is farthest, that is from the start (1). Until then a place
-    follows the filling, so that what is drawn near a kept part goes on where that ends, in colours and forms
-    (Differential Diffusion, Levin and Fried 2023).
+    It is 1 from `radius` places away from the kept part, or at the farthest place. Nearer places follow the filling
+    first, so that colours and shapes continue those of the kept part (Differential Diffusion, Levin and Fried 2023).
     """
     near, away = 1 - mask, torch.zeros_like(mask)
     for _ in range(radius):
@@ -49,35 +48,35 @@ def change_map(mask: Tensor, radius: int) -> Tensor:
 
 
 def blend_seam(generated: Tensor, original: Tensor, mask: Tensor, edge: int, radius: int) -> Tensor:
-    """Put what is kept of `original` back into `drawn`, both 1×3×H×W between −1 and 1; 1 in `mask` was drawn anew.
+    """Put the kept part of `original` back into `generated`, both 1×3×H×W in −1…1; 1 in `mask` was regenerated.
 
-    What is kept is kept to the pixel. What was drawn meets it without a step, as in seamless cloning (Pérez et al.
-    2003): the step is taken out of the drawing, less and less until `reach` pixels away. Within `edge` pixels the
-    decoder has mixed both sides, so the drawing is taken to be there what it is a bit farther off.
+    The kept part is exact to the pixel. The step at the seam is subtracted from the generated part, less and less
+    until `radius` pixels away, as in seamless cloning (Pérez et al. 2003). Within `edge` pixels the decoder has mixed
+    both sides, so the generated part is filled from farther away there.
     """
     kept = 1 - mask
     clear = 1 - _dilate(kept, edge)
-    drawing = fill_smooth(generated, clear) if clear.any() else generated
-    step = fill_smooth((original - drawing) * kept, kept) * _falloff(kept, radius)
-    return torch.where(mask > 0, drawing + step, original)
+    filled = fill_smooth(generated, clear) if clear.any() else generated
+    step = fill_smooth((original - filled) * kept, kept) * _falloff(kept, radius)
+    return torch.where(mask > 0, filled + step, original)
 
 
 def _dilate(values: Tensor, radius: int) -> Tensor:
-    for shape, margin in _separable_kernels(radius):
-        values = functional.max_pool2d(values, shape, stride=1, padding=margin)
+    for size, padding in _separable_kernels(radius):
+        values = functional.max_pool2d(values, size, stride=1, padding=padding)
     return values
 
 
 def _separable_kernels(radius: int) -> tuple[tuple[tuple[int, int], tuple[int, int]], ...]:
-    """Give the window and its margin for one way and then the other: that is much faster than both at once."""
+    """Return kernel size and padding for each axis: two passes are much faster than one in both directions."""
     size = 2 * radius + 1
     return ((size, 1), (radius, 0)), ((1, size), (0, radius))
 
 
 def _falloff(kept: Tensor, radius: int) -> Tensor:
-    """Give 1 where something is kept, and less and less around it, 0 from `reach` pixels away."""
+    """Return 1 in the kept part, falling to 0 at `radius` pixels away from it."""
     half = max(1, radius // 2)
     values = _dilate(kept, half)
-    for shape, margin in _separable_kernels(half):
-        values = functional.avg_pool2d(values, shape, stride=1, padding=margin, count_include_pad=False)
+    for size, padding in _separable_kernels(half):
+        values = functional.avg_pool2d(values, size, stride=1, padding=padding, count_include_pad=False)
     return values

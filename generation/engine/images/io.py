@@ -1,4 +1,4 @@
-"""Source pictures and masks, as they come and as the VAE wants them; results, the other way round."""
+"""Decode source images and masks into tensors for the VAE, and encode results as images and files."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from generation.engine.images.upscaler import Upscaler
 from generation.errors import UserError
 from generation.messages import Generate
 from generation.params import Frame
+from generation.text import Text
 
-MIN_UPSCALER_FACTOR = 1.5  # times; below that an interpolation shows no less
-CHANGE_MAP_DIVISOR = 3  # the native side's share away from a kept part, a drawing is free from the start
-SEAM_DIVISOR = 4  # the native side's share around a kept part in which a drawing is brought into line with it
+MIN_UPSCALER_FACTOR = 1.5  # times; below that, interpolation shows as much detail
+CHANGE_MAP_DIVISOR = 3  # of the native side: the distance from the kept part at which the change map reaches 1
+SEAM_DIVISOR = 4  # of the native side: the distance from the kept part over which the seam is blended
 
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """What a job starts from: `pixels` (1×3×H×W in −1…1), and a `mask` (1×1×H×W, 1 is drawn anew) or None.
+    """The image that a job starts from: `pixels` (1×3×H×W in −1…1), and a `mask` (1×1×H×W, 1 is regenerated) or None.
 
-    With `filled`, what is drawn anew shows a filling that the drawing should set out from. `enlarged` is how many times
-    as large as it came the picture is. `blended` are pictures like `pixels` that are mixed with them.
+    With `is_prefilled`, the masked part holds a filling to start from. `upscale_factor` is the size relative to the
+    uploaded image. `blended` are images like `pixels`, which are mixed with it.
     """
 
     pixels: Tensor
@@ -38,9 +39,9 @@ class SourceImage:
     blended: tuple[Tensor, ...] = ()
 
     def change_map(self, scale: int, native_size: int) -> Tensor | None:
-        """Say for each latent, `scale` pixels a side, how freely it is drawn; None where nothing is kept.
+        """Return the change map (see `MaskConstraint`) of latents, `scale` pixels a side each; None without a mask.
 
-        What is partly drawn anew is drawn anew as a whole.
+        A latent that is partly masked is regenerated as a whole.
         """
         if self.mask is None:
             return None
@@ -48,16 +49,16 @@ class SourceImage:
         return change_map(small, max(1, native_size // scale // CHANGE_MAP_DIVISOR)) if self.is_prefilled else small
 
     def composite(self, pixels: Tensor, scale: int, native_size: int) -> Tensor:
-        """Put back to the pixel what is kept."""
+        """Restore the kept part, exact to the pixel."""
         if self.mask is None:
             return pixels
         return blend_seam(pixels.cpu(), self.pixels, self.mask, scale // 2, native_size // SEAM_DIVISOR)
 
 
 def read_source(request: Generate, upscaler: Upscaler | None = None) -> SourceImage | None:
-    """Decode the request's pictures at its size, cropped to its shape; raises Complaint for what is no picture.
+    """Decode the request's images at its size, cropped to its aspect ratio; raises UserError for unreadable files.
 
-    One that is to become much larger goes through the `enlarger` first.
+    A source that becomes more than MIN_UPSCALER_FACTOR times as large goes through the `upscaler` first.
     """
     if request.source is None:
         return None
@@ -75,19 +76,19 @@ def read_source(request: Generate, upscaler: Upscaler | None = None) -> SourceIm
 
 
 def _outpaint_source(image: Image.Image, frame: Frame, size: tuple[int, int], mask: Image.Image | None) -> SourceImage:
-    """Lay a picture on a canvas and stretch its colours softly over what is around it, and over the mask's white."""
+    """Place an image on a canvas, and fill the area around it and the mask's white smoothly from its colours."""
     canvas, around = Image.new("RGB", size), Image.new("L", size, 255)
     place = (frame.left, frame.top)
     canvas.paste(_resize(image, (frame.width, frame.height)), place)
     around.paste(0, (*place, frame.left + frame.width, frame.top + frame.height))
     inpaint_mask = _mask_tensor(around if mask is None else ImageChops.lighter(around, mask))
     if not inpaint_mask.any():
-        raise UserError("The mask is black all over, and what is black stays: paint white what is to be drawn anew.")
+        raise UserError(Text("The mask is all black, so nothing would change. Paint the part to redraw white."))
     return SourceImage(fill_smooth(to_pixels(canvas), 1 - inpaint_mask), inpaint_mask, is_prefilled=True)
 
 
 def _mask_image(request: Generate) -> Image.Image | None:
-    """Give what is drawn anew in white, from a mask or from the cells of the picker."""
+    """Return the mask, white where the image is regenerated: the uploaded one, or the cells of the region picker."""
     size = (request.params.width, request.params.height)
     if request.mask is not None:
         return _fit(_decode(request.mask).convert("L"), size)
@@ -99,7 +100,7 @@ def _mask_tensor(mask: Image.Image) -> Tensor:
 
 
 def _region_mask(region: tuple[int, ...], size: tuple[int, int]) -> Image.Image:
-    """Give white cells of a 3×3 picker, numbered by rows from 0, on black."""
+    """Return the cells of a 3×3 grid in white on black; they are numbered by rows, from 0."""
     mask = Image.new("L", size)
     columns, rows = ([round(place * side / 3) for place in range(4)] for side in size)
     for cell in region:
@@ -109,19 +110,19 @@ def _region_mask(region: tuple[int, ...], size: tuple[int, int]) -> Image.Image:
 
 
 def to_pixels(image: Image.Image) -> Tensor:
-    """Give an RGB picture as 1×3×H×W between −1 and 1."""
+    """Return an RGB image as 1×3×H×W in −1…1."""
     values = np.asarray(image, dtype=np.float32) / 255
     return torch.from_numpy(values * 2 - 1).permute(2, 0, 1)[None]
 
 
 def to_images(pixels: Tensor) -> list[Image.Image]:
-    """Give N×3×H×W between −1 and 1 as RGB pictures."""
+    """Return N×3×H×W in −1…1 as RGB images."""
     values = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-    return [Image.fromarray(picture) for picture in values.permute(0, 2, 3, 1).cpu().numpy()]
+    return [Image.fromarray(image) for image in values.permute(0, 2, 3, 1).cpu().numpy()]
 
 
 def to_png(image: Image.Image, parameters: str) -> bytes:
-    """Encode a tile with the generation parameters where AUTOMATIC1111 keeps them."""
+    """Encode a tile, with its parameters in the text chunk that AUTOMATIC1111 uses."""
     info = PngInfo()
     info.add_text("parameters", parameters)  # an iTXt chunk if the text is not Latin-1
     file = io.BytesIO()
@@ -134,8 +135,8 @@ def _decode(data: bytes) -> Image.Image:
         with Image.open(io.BytesIO(data)) as image:
             upright = ImageOps.exif_transpose(image)
             return _flatten_alpha(upright) if upright.has_transparency_data else upright.convert("RGB")
-    except Exception as error:  # Pillow's decoders raise all kinds for broken files
-        raise UserError("The source picture cannot be read: is it a PNG, JPEG or WebP file?") from error
+    except Exception as error:  # Pillow's decoders raise errors of all kinds for broken files
+        raise UserError(Text("The source picture cannot be read: is it a PNG, JPEG or WebP file?")) from error
 
 
 def _flatten_alpha(image: Image.Image) -> Image.Image:

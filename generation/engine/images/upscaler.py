@@ -1,4 +1,4 @@
-"""Enlarge pictures with an RRDBNet (ESRGAN, Wang et al. 2018; Real-ESRGAN, Wang et al. 2021)."""
+"""Upscale images with an RRDBNet (ESRGAN, Wang et al. 2018; Real-ESRGAN, Wang et al. 2021)."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from generation.planning.tiling import window_size
 
 WINDOW_SIZE = 256  # pixels of a window
 NEGATIVE_SLOPE = 0.2
-RESIDUAL_SCALE = 0.2  # how much of what a block has found is added
+RESIDUAL_SCALE = 0.2  # the share of a block's output that is added to its input
 
 
 class Upscaler:
-    """A loaded upscaler; it works window by window, so that the memory needed does not grow with the picture."""
+    """A loaded upscaler; it works window by window, so that its memory use does not grow with the image."""
 
     def __init__(self, info: UpscalerInfo, device: torch.device) -> None:
         self.factor = info.factor
@@ -27,7 +27,7 @@ class Upscaler:
 
     @torch.inference_mode()
     def upscale(self, pixels: Tensor) -> Tensor:
-        """Give a picture, N×3×H×W between −1 and 1, at `factor` times its size."""
+        """Return images, N×3×H×W in −1…1, at `factor` times their size."""
         height, width = pixels.shape[-2:]
         unit = self._info.unshuffle
         padded = functional.pad(pixels, (0, -width % unit, 0, -height % unit), mode="replicate")
@@ -50,14 +50,16 @@ class Upscaler:
         return (larger * 2 - 1).clamp(-1, 1).cpu()
 
     def _rrdb(self, name: str, values: Tensor) -> Tensor:
-        """Go through three dense blocks, each of which sees all that its layers have found before."""
-        found = values
+        """Apply three dense blocks, in each of which every layer sees the outputs of all earlier ones."""
+        output = values
         for dense in (1, 2, 3):
-            seen = [found]
+            features = [output]
             for layer in range(1, 5):
-                seen.append(_leaky_relu(self._convolve(f"{name}.rdb{dense}.conv{layer}", torch.cat(seen, dim=1))))
-            found = found + RESIDUAL_SCALE * self._convolve(f"{name}.rdb{dense}.conv5", torch.cat(seen, dim=1))
-        return values + RESIDUAL_SCALE * found
+                convolved = self._convolve(f"{name}.rdb{dense}.conv{layer}", torch.cat(features, dim=1))
+                features.append(_leaky_relu(convolved))
+            residual = self._convolve(f"{name}.rdb{dense}.conv5", torch.cat(features, dim=1))
+            output = output + RESIDUAL_SCALE * residual
+        return values + RESIDUAL_SCALE * output
 
     def _convolve(self, name: str, values: Tensor) -> Tensor:
         return functional.conv2d(values, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"], padding=1)

@@ -1,4 +1,4 @@
-"""What is seen of a canvas through overlapping windows, and put together again."""
+"""Split a canvas into overlapping windows, and merge them again."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from generation.planning.tiling import window_positions
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Where the windows lie: all of one `size`, their top left corners at `places`; each pair is down, then right.
+    """The windows on a canvas: all of one `size`, their top left corners at `positions`; each pair is (down, right).
 
-    A window that reaches over the canvas's edge goes on at the opposite one.
+    A window that reaches over the canvas's edge continues at the opposite one.
     """
 
     canvas: tuple[int, int]
@@ -27,13 +27,13 @@ class Windows:
         return len(self.positions)
 
     def crop(self, image: Tensor, scale: int = 1) -> Iterator[Tensor]:
-        """Give what is seen of …×H×W through each window; here and in `join` all may be `scale` times as large."""
+        """Yield each window of an image (…×H×W); here and in `merge` everything may be `scale` times as large."""
         for position in self.positions:
             rows, columns = self._indices(position, scale, image.device)
             yield image if self.size == self.canvas else image[..., rows, columns]
 
     def merge(self, patches: Iterable[Tensor], scale: int = 1) -> Tensor:
-        """Give what the windows show, averaged where they overlap: the middle of a window counts more than its edge."""
+        """Return the merged windows, averaged where they overlap: the middle of a window counts more than its edge."""
         patches = iter(patches)
         first = next(patches)
         if self.size == self.canvas:
@@ -51,17 +51,17 @@ class Windows:
         return total / weights.clamp(min=torch.finfo(weights.dtype).tiny)
 
     def covering(self, mask: Tensor) -> Windows:
-        """Give only the windows through which something of `mask` (…×H×W) is seen."""
-        seen = [place for place, view in zip(self.positions, self.crop(mask), strict=True) if view.any()]
-        return replace(self, positions=tuple(seen or self.positions[:1]))
+        """Return only the windows that show part of `mask` (…×H×W)."""
+        covering = [position for position, view in zip(self.positions, self.crop(mask), strict=True) if view.any()]
+        return replace(self, positions=tuple(covering or self.positions[:1]))
 
     def time_ids(self, scale: int) -> Tensor:
-        """Give SDXL's `time_ids` (windows × 6), in pixels: the canvas's size, the window's place and its size.
+        """Return SDXL's `time_ids` (windows × 6), in pixels: the canvas's size, the window's position and its size.
 
-        Told where it lies, the UNet draws a part of a picture there, and not one more picture (as in DemoFusion, Du et
-        al. 2023).
+        Given its position, the UNet generates a part of an image there instead of another whole one (as in DemoFusion,
+        Du et al. 2023).
         """
-        sides = [(*self.canvas, *place, *self.size) for place in self.positions]
+        sides = [(*self.canvas, *position, *self.size) for position in self.positions]
         return torch.tensor(sides, dtype=torch.float32) * scale
 
     def _indices(self, position: tuple[int, int], scale: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -73,13 +73,13 @@ class Windows:
 
 
 def layout_windows(canvas: tuple[int, int], size: tuple[int, int], *, wrap: bool = False) -> Windows:
-    """Cover a canvas with windows; on an `endless` one, whose opposite edges meet, they go on over the edges."""
+    """Cover a canvas with windows; with `wrap`, its opposite edges meet and windows continue over them."""
     size = min(size[0], canvas[0]), min(size[1], canvas[1])
     return Windows(canvas, size, tuple(window_positions(canvas, size, wrap=wrap)))
 
 
 def _pyramid_weights(patch: Tensor) -> Tensor:
-    """Give the weight of each place in a window: least at its edges, where the drawing knows least."""
+    """Return the weight of each place in a window: lowest at its edges, where the UNet lacks context."""
     sides = [torch.arange(1, length + 1, device=patch.device, dtype=patch.dtype) for length in patch.shape[-2:]]
     down, right = (torch.minimum(side, side.flip(0)) for side in sides)
     return down[:, None] / down.max() * (right / right.max())

@@ -1,1 +1,1 @@
-"""Loading networks and changing them: LoRA, VAE, schedulers, compiling."""
+"""Load networks and change them: LoRA, VAE, schedulers, compilation."""

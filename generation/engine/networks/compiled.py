@@ -1,4 +1,4 @@
-"""A UNet that is compiled for a few numbers of rows, while it goes on drawing as it is."""
+"""A UNet that is compiled for a few batch sizes, and runs uncompiled meanwhile."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from torch import Tensor
 from generation.engine.device.oom import is_out_of_memory, release_memory
 from generation.errors import first_line
 
-ROW_BUCKETS = (2, 4, 8, 16, 24, 32)  # rows; a call is padded up to the next, since each number is compiled for itself
-CALLS_BEFORE_COMPILING = 20  # calls: a grid or so; compiling takes a minute
+ROW_BUCKETS = (2, 4, 8, 16, 24, 32)  # rows; a call is padded to the next, since each number is compiled separately
+CALLS_BEFORE_COMPILING = 20  # about one grid; compiling takes a minute
 MAX_SHAPES = 32
 
-_COMPILER_LOCK = threading.Lock()  # of all models together: torch's stance is the whole process's
+_COMPILER_LOCK = threading.Lock()  # shared by all models: torch's compiler stance is global to the process
 
 log = logging.getLogger(__name__)
 
 
 class BatchShape(NamedTuple):
-    """What a compiled call is for: so many rows of such latents, with texts of such a length."""
+    """The shape of a compiled call: its rows, the shape of a row's latents, and the length of its text."""
 
     rows: int
     latents: tuple[int, ...]
@@ -34,10 +34,10 @@ class BatchShape(NamedTuple):
 
 
 class CompiledUnet:
-    """Takes the place of a UNet: calls of a shape that is often asked for are compiled, on a thread of their own.
+    """Replaces a UNet: shapes that are called often are compiled, on a thread of their own.
 
-    Until then, and for good when compiling fails, the UNet draws as it is; so it does while another shape is compiled,
-    since tracing beside compiled code that runs is not safe. No step ever waits for a compiler.
+    Until then, and permanently if compiling fails, the UNet runs uncompiled. So it does while another shape is
+    compiled, since tracing is not safe while compiled code runs. No step ever waits for the compiler.
     """
 
     def __init__(self, unet: Any, compiler: Callable[..., Any] = torch.compile) -> None:
@@ -50,7 +50,7 @@ class CompiledUnet:
         torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MAX_SHAPES)
 
     def __call__(self, latents: Tensor, timesteps: Tensor, **conditions: Any) -> tuple[Tensor, ...]:
-        """Give what the UNet gives."""
+        """Return the UNet's output."""
         shape = _batch_shape(latents, conditions)
         if shape in self._ready and _COMPILER_LOCK.acquire(blocking=False):
             try:
@@ -93,27 +93,27 @@ class CompiledUnet:
                 self._handle_failure(shape, error)
 
     def _handle_failure(self, shape: BatchShape, error: Exception) -> None:
-        """Try a shape again later for which there was no memory; after any other fault compile nothing more."""
+        """Retry a shape later if memory ran out; after any other error compile nothing more."""
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             release_memory(self.device)
             self._calls[shape] = 0
             return
         self._has_failed = True
-        log.warning("the UNet cannot be compiled, and goes on as it is: %s", first_line(error))
+        log.warning("the UNet cannot be compiled, and runs uncompiled: %s", first_line(error))
 
 
 def _batch_shape(latents: Tensor, conditions: Any) -> BatchShape | None:
-    """Give the shape to which a call is padded; None for one that is too large."""
+    """Return the shape to which a call is padded; None for one that is too large."""
     rows = next((bucket for bucket in ROW_BUCKETS if bucket >= len(latents)), None)
     if rows is None:
         return None
     return BatchShape(rows, tuple(latents.shape[1:]), conditions["encoder_hidden_states"].shape[1])
 
 
-def _pad_rows(value: Any, rows: int, wanted: int) -> Any:
-    """Repeat the last row of every tensor in `value`; its prediction is thrown away."""
+def _pad_rows(value: Any, rows: int, target: int) -> Any:
+    """Repeat the last row of every tensor in `value`; predictions for the copies are dropped."""
     if isinstance(value, dict):
-        return {key: _pad_rows(part, rows, wanted) for key, part in value.items()}
-    if not isinstance(value, Tensor) or rows == wanted:
+        return {key: _pad_rows(part, rows, target) for key, part in value.items()}
+    if not isinstance(value, Tensor) or rows == target:
         return value
-    return torch.cat([value, value[-1:].expand(wanted - rows, *value.shape[1:])])
+    return torch.cat([value, value[-1:].expand(target - rows, *value.shape[1:])])

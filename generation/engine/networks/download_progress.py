@@ -1,4 +1,4 @@
-"""Tell how much of a model has come from the hub while it is being loaded."""
+"""Report how much of a model has been downloaded from the hub while it is loaded."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Report = Callable[[Loading], None]
 
 @contextmanager
 def report_downloads(model: Model, report: Report) -> Iterator[Report]:
-    """Give what passes on to `report` which part is loaded, and adds the megabytes that have come, as long as some do.
+    """Yield a function that passes each part to `report`, and adds the megabytes downloaded while there are more.
 
-    The library says nothing of them but on a terminal, so they are seen in its cache. Without these news a large file
-    over a slow line would look like a load that hangs.
+    huggingface_hub reports them on a terminal only, so its cache is measured. Without these reports a large file on a
+    slow line would look like a load that hangs.
     """
     folders = [_blob_folder(ref) for ref in (model.ref, model.base, model.partner) if ref and not Path(ref).exists()]
     monitor = _DownloadMonitor(folders, report)
@@ -61,12 +61,12 @@ class _DownloadMonitor:
 
 
 def _blob_folder(hub_id: str) -> Path:
-    """Give the folder of the cache in which a model's files grow."""
+    """Return the cache folder into which a model's files are downloaded."""
     return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=hub_id, repo_type="model") / "blobs"
 
 
 def _size(file: Path) -> int:
     try:
         return file.stat().st_size
-    except FileNotFoundError:  # it has just come to its end, and has another name now
+    except FileNotFoundError:  # its download has just ended, and renamed it
         return 0

@@ -1,4 +1,4 @@
-"""Which family a model is of that nobody has described yet."""
+"""Detect the family of a hub model that is not in the catalogue."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from generation.models.model import Model, defaults_for_family
 
 
 def detect_family(model: Model) -> Model:
-    """Correct what `describe` could only guess of a hub id that it does not know: which family it is of.
+    """Return the model with its actual family, which `describe_model` only guesses for an unknown hub id.
 
-    Raises OSError where it is not there.
+    Raises OSError if it does not exist.
     """
     if Path(model.ref).exists() or find_entry(model.ref):
         return model

@@ -1,4 +1,4 @@
-"""Load the parts of a model from one file in the layout of the first Stable Diffusion releases, without a hub."""
+"""Load a model's parts from one file in the original (LDM) layout of Stable Diffusion, without the hub."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from generation.models.model import Model
 CLIP_MERGES = Path(__file__).resolve().parents[3] / "models" / "clip" / "merges.txt.gz"
 BOS_TOKEN, EOS_TOKEN = "<|startoftext|>", "<|endoftext|>"
 CONTEXT_LENGTH = 77  # tokens
-HEAD_DIM = 64  # channels of an attention head in all text encoders, and in the UNet of 2.x
+HEAD_DIM = 64  # channels of an attention head in all text encoders, and in the UNets of 2.x and XL
 SD1_ATTENTION_HEADS = 8
-XL_TIME_EMBED_DIM = 256  # numbers that stand for one of the six measures
-XL_SCALING_FACTOR = 0.13025  # of its latents
+XL_TIME_EMBED_DIM = 256  # of the embedding of each of the six time ids
+XL_SCALING_FACTOR = 0.13025  # of SDXL's latents
 
 StateDict = Mapping[str, Tensor]
 
 
 class LdmCheckpoint:
-    """One file's weights; `load` gives a part of the model, a network in the precision asked for, on the CPU."""
+    """The weights of one file; `load` returns a part of the model on the CPU."""
 
     def __init__(self, file: CheckpointInfo, model: Model) -> None:
         self._file, self._native_size = file, model.native_size
@@ -50,16 +50,16 @@ class LdmCheckpoint:
 
     @property
     def parts(self) -> list[str]:
-        """Give the parts that there are."""
+        """Return the names of the parts."""
         return sorted(self._factories)
 
     def load(self, part: str, precision: torch.dtype) -> Any:
-        """Make a part; raises Complaint where the file does not hold what its first keys promise."""
+        """Build a part, a network in `precision`; raises UserError if the file's weights do not fit."""
         try:
             loaded = self._factories[part]()
         except (RuntimeError, KeyError, IndexError, ValueError) as error:
-            what = part.replace("_", " ")
-            raise UserError(f"{self._file.path} has a {what} of another shape than Stable Diffusion's.") from error
+            name = part.replace("_", " ")
+            raise UserError(f"The {name} in {self._file.path} is not shaped like Stable Diffusion's.") from error
         if not isinstance(loaded, torch.nn.Module):
             return loaded
         return loaded.to(vae_dtype(precision) if part == "vae" and self._file.family is Family.SDXL else precision)
@@ -109,7 +109,7 @@ class LdmCheckpoint:
 
 
 def clip_tokenizer(pad_token: str) -> Any:
-    """Make CLIP's tokenizer from the merges that come with Atelier; `padding` is the token that fills up."""
+    """Build CLIP's tokenizer from the merges that come with Atelier; `pad_token` fills up short texts."""
     letters = _bytes_to_unicode()
     merges = [tuple(line.split()) for line in gzip.decompress(CLIP_MERGES.read_bytes()).decode().splitlines()]
     pieces = [*letters, *(letter + "</w>" for letter in letters), *map("".join, merges), BOS_TOKEN, EOS_TOKEN]
@@ -122,26 +122,26 @@ def clip_tokenizer(pad_token: str) -> Any:
 
 
 def _bytes_to_unicode() -> list[str]:
-    """Give the letters that stand for the 256 bytes in CLIP's order: those that can be seen first."""
-    seen = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    return [chr(code) for code in (*seen, *range(256, 512 - len(seen)))]
+    """Return the characters that stand for the 256 bytes, in CLIP's order: printable ones first."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    return [chr(code) for code in (*printable, *range(256, 512 - len(printable)))]
 
 
 def unet_config(weights: StateDict, family: Family, native_size: int) -> dict[str, Any]:
-    """Read diffusers' configuration of a UNet from the shapes of its weights."""
+    """Return diffusers' configuration of a UNet, derived from the shapes of its weights."""
     levels = list(_levels(weights))
     channels = [level[0] for level in levels]
     has_attention = [f"{UNET}input_blocks.{level[1]}.1.norm.weight" in weights for level in levels]
     cross_attention_key = f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight"
-    by_width = family is not Family.SD1
+    has_fixed_head_dim = family is not Family.SD1
     return {
         "sample_size": native_size // 2 ** (len(_vae_channels(weights)) - 1),
         "block_out_channels": channels,
         "layers_per_block": levels[0][2],
-        "down_block_types": ["CrossAttnDownBlock2D" if sees else "DownBlock2D" for sees in has_attention],
-        "up_block_types": ["CrossAttnUpBlock2D" if sees else "UpBlock2D" for sees in reversed(has_attention)],
+        "down_block_types": ["CrossAttnDownBlock2D" if each else "DownBlock2D" for each in has_attention],
+        "up_block_types": ["CrossAttnUpBlock2D" if each else "UpBlock2D" for each in reversed(has_attention)],
         "cross_attention_dim": weights[cross_attention_key].shape[1],
-        "attention_head_dim": [width // HEAD_DIM for width in channels] if by_width else SD1_ATTENTION_HEADS,
+        "attention_head_dim": [width // HEAD_DIM for width in channels] if has_fixed_head_dim else SD1_ATTENTION_HEADS,
         "use_linear_projection": weights[f"{UNET}middle_block.1.proj_in.weight"].ndim == 2,
     } | (_xl_unet_config(weights, levels) if family is Family.SDXL else {})
 
@@ -158,7 +158,7 @@ def _xl_unet_config(weights: StateDict, levels: Sequence[tuple[int, int, int]]) 
 
 
 def _levels(weights: StateDict) -> Iterator[tuple[int, int, int]]:
-    """Give the channels, the first block and the number of blocks of each level on the way down."""
+    """Yield the channels, the first block and the number of blocks of each down level."""
     first = block = 1
     while f"{UNET}input_blocks.{block}.0.in_layers.2.weight" in weights:
         width, block = len(weights[f"{UNET}input_blocks.{block}.0.out_layers.3.weight"]), block + 1
@@ -168,7 +168,7 @@ def _levels(weights: StateDict) -> Iterator[tuple[int, int, int]]:
 
 
 def vae_config(weights: StateDict, family: Family, native_size: int) -> dict[str, Any]:
-    """Read diffusers' configuration of a VAE from the shapes of its weights."""
+    """Return diffusers' configuration of a VAE, derived from the shapes of its weights."""
     channels = _vae_channels(weights)
     return {
         "sample_size": native_size,
@@ -181,7 +181,7 @@ def vae_config(weights: StateDict, family: Family, native_size: int) -> dict[str
 
 
 def vae_dtype(precision: torch.dtype) -> torch.dtype:
-    """Give the precision for SDXL's VAE, which overflows in half precision unless it was trained again."""
+    """Return the precision for SDXL's VAE, which overflows in float16 unless it was fine-tuned for it."""
     return torch.float32 if precision is torch.float16 else precision
 
 
@@ -198,7 +198,7 @@ def _count(weights: StateDict, pattern: str) -> int:
 
 
 def _from_state_dict(network_class: Any, config: dict[str, Any], weights: dict[str, Tensor]) -> Any:
-    """Make a network of just these weights, without drawing random ones first."""
+    """Build a network from these weights, without initialising random ones first."""
     with torch.device("meta"):
         network = network_class.from_config(config)
     network.load_state_dict(weights, assign=True)
@@ -206,7 +206,7 @@ def _from_state_dict(network_class: Any, config: dict[str, Any], weights: dict[s
 
 
 def _convert_clip(weights: StateDict) -> dict[str, Tensor]:
-    """Rename the first text encoder; files of different ages say `text_model` or not, and keep the positions."""
+    """Rename the first text encoder's weights; some files have a `text_model` prefix, some store position ids."""
     prefix = next(part for part in (CLIP, SDXL_CLIP) if any(name.startswith(part) for name in weights))
     plain = {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
     named = {name.removeprefix("text_model."): weight for name, weight in plain.items()}
@@ -214,7 +214,7 @@ def _convert_clip(weights: StateDict) -> dict[str, Tensor]:
 
 
 def convert_open_clip(weights: StateDict, prefix: str, skipped_layers: int = 0) -> dict[str, Tensor]:
-    """Rename an encoder of OpenCLIP's whose keys begin with `start`, without the last layers that are `unused`."""
+    """Rename the weights of an OpenCLIP encoder under `prefix`, without the last `skipped_layers`."""
     converted = {
         "embeddings.token_embedding.weight": weights[f"{prefix}token_embedding.weight"],
         "embeddings.position_embedding.weight": weights[f"{prefix}positional_embedding"],
@@ -234,7 +234,7 @@ def convert_open_clip(weights: StateDict, prefix: str, skipped_layers: int = 0) 
 
 
 def text_encoder_config(weights: StateDict, activation: str, **more: Any) -> transformers.CLIPTextConfig:
-    """Read transformers' configuration of a text encoder from the shapes of its weights."""
+    """Return transformers' configuration of a text encoder, derived from the shapes of its weights."""
     width = weights["embeddings.token_embedding.weight"].shape[1]
     return transformers.CLIPTextConfig(
         vocab_size=len(weights["embeddings.token_embedding.weight"]),

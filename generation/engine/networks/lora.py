@@ -1,4 +1,4 @@
-"""Networks that draw with LoRAs: low-rank changes beside the layers' own weights, which others go on drawing with."""
+"""Apply LoRAs beside a layer's own weights, which other jobs keep using unchanged."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from generation.engine.networks.weight_sharing import clone_sharing_weights
 from generation.errors import UserError
 from generation.models.lora import NETWORKS, Lora, LoraTensor, metadata_alphas, parse_key
 from generation.models.safetensors_header import read_header
+from generation.text import Text
 
 
 class LoraDelta(NamedTuple):
-    """What a layer's output is given besides: `up` (out × rank) of `down` (rank × in × kernel) of its input."""
+    """The low-rank addition to a layer's output: `up` (out × rank) of `down` (rank × in × kernel) of its input."""
 
     down: Tensor
     up: Tensor
@@ -32,9 +33,9 @@ LoraDeltas = dict[str, list[LoraDelta]]
 
 
 def with_loras(pipeline: Pipeline, loras: Iterable[tuple[Lora, float]]) -> Pipeline:
-    """Give twins of a pipeline's networks that draw with `loras`, each as strongly as its number says.
+    """Return a pipeline with copies of its networks, sharing weights, that apply `loras` with their weights.
 
-    Raises Complaint for a file that is gone or damaged, or made for another model.
+    Raises UserError for a file that is missing, damaged, or made for another kind of model.
     """
     deltas: dict[str, LoraDeltas] = {part: defaultdict(list) for part in NETWORKS}
     for lora, weight in loras:
@@ -47,10 +48,10 @@ def with_loras(pipeline: Pipeline, loras: Iterable[tuple[Lora, float]]) -> Pipel
 
 def _patched(network: Any, deltas: LoraDeltas) -> Any:
     clone = clone_sharing_weights(network)
-    for path, of_layer in deltas.items():
+    for path, layer_deltas in deltas.items():
         layer = clone.get_submodule(path)
-        down = torch.cat([change.down for change in of_layer])
-        up = torch.cat([change.up for change in of_layer], dim=1)
+        down = torch.cat([delta.down for delta in layer_deltas])
+        up = torch.cat([delta.up for delta in layer_deltas], dim=1)
         layer.register_forward_hook(
             _lora_hook(*(part.to(layer.weight.device, layer.weight.dtype) for part in (down, up)))
         )
@@ -58,7 +59,7 @@ def _patched(network: Any, deltas: LoraDeltas) -> Any:
 
 
 def _lora_hook(down: Tensor, up: Tensor) -> Callable[[Any, tuple[Tensor, ...], Tensor], Tensor]:
-    """Give the hook that adds a change; the layer itself convolves, since it may stride, and pad around the edges."""
+    """Return the hook that adds a delta; the layer itself convolves, with its own stride and padding."""
 
     def add(layer: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         if isinstance(layer, Conv2d):
@@ -75,28 +76,33 @@ def _read_deltas(lora: Lora, weight: float, pipeline: Pipeline) -> Iterator[tupl
         if part.role != "down":
             continue
         if part.network == "text_encoder" and part.layer not in paths[part.network]:
-            continue  # it was trained with a last layer that drawing has no use for
+            continue  # it was trained with a last layer that generation does not use
         try:
             path = paths[part.network][part.layer]
             delta = _build_delta(part, parts, metadata_alpha(part), weight)
             yield part.network, path, _match_layer_shape(delta, getattr(pipeline, part.network).get_submodule(path))
         except (KeyError, ValueError, RuntimeError) as error:
-            text = f"The LoRA {lora.name} is made for another kind of model than {pipeline.model.name}."
+            text = Text(
+                "The LoRA {lora} does not fit {model}: it was made for another kind of model.",
+                lora=lora.name,
+                model=pipeline.model.name,
+            )
             raise UserError(text) from error
 
 
 def _load_tensors(lora: Lora) -> tuple[dict[LoraTensor, Tensor], Callable[[LoraTensor], float | None]]:
     try:
-        notes, tensors = read_header(lora.path).metadata, load_file(lora.path)
+        metadata, tensors = read_header(lora.path).metadata, load_file(lora.path)
     except (OSError, ValueError, SafetensorError) as error:
-        raise UserError(f"The file of the LoRA {lora.name} is gone or damaged.") from error
-    return {part: tensor.float() for key, tensor in tensors.items() if (part := parse_key(key))}, metadata_alphas(notes)
+        raise UserError(Text("The file of the LoRA {lora} is missing or damaged.", lora=lora.name)) from error
+    parts = {part: tensor.float() for key, tensor in tensors.items() if (part := parse_key(key))}
+    return parts, metadata_alphas(metadata)
 
 
 def _build_delta(
     part: LoraTensor, parts: dict[LoraTensor, Tensor], metadata_alpha: float | None, weight: float
 ) -> LoraDelta:
-    """Join a layer's matrices and the factors that they count with; what is between them becomes part of the first."""
+    """Combine a layer's matrices with alpha, rank and weight; a middle matrix (LoCon) is merged into `down`."""
     down, up = parts[part], parts[part._replace(role="up")]
     rank = len(down)
     if (middle := parts.get(part._replace(role="mid"))) is not None:
@@ -107,18 +113,18 @@ def _build_delta(
 
 
 def _match_layer_shape(delta: LoraDelta, layer: Any) -> LoraDelta:
-    """Bring a change into its layer's shape: what was learnt as a matrix may be a 1×1 convolution here."""
-    given, *taken = layer.weight.shape
-    if len(delta.up) != given:
-        raise ValueError("of another width")
-    return LoraDelta(delta.down.reshape(len(delta.down), *taken), delta.up)
+    """Reshape a delta for its layer: what was trained as a matrix may be a 1×1 convolution here."""
+    out_channels, *input_shape = layer.weight.shape
+    if len(delta.up) != out_channels:
+        raise ValueError("wrong number of output channels")
+    return LoraDelta(delta.down.reshape(len(delta.down), *input_shape), delta.up)
 
 
 def layers_by_name(network: Any) -> dict[str, str]:
-    """Give the paths of a network's layers by the names that LoRAs have for them, with `_` for every dot.
+    """Return the paths of a network's layers by the names that LoRAs use for them, with `_` for every dot.
 
-    Those of a UNet go also by their names in the first releases, which kohya's scripts use for SDXL. No network, no
-    names.
+    A UNet's layers are also listed by their LDM names, which kohya's scripts use for SDXL. Without a network the
+    result is empty.
     """
     if network is None:
         return {}
@@ -146,7 +152,7 @@ _LDM_RESNET_NAMES = {
 
 
 def _ldm_name(path: str, unet: Any) -> str:
-    """Give the name that a UNet's layer had in the first releases."""
+    """Return the name of a UNet's layer in the LDM layout."""
     where, *rest = path.split(".")
     if where == "mid_block":
         kind, number, *inner = rest
@@ -159,7 +165,7 @@ def _ldm_name(path: str, unet: Any) -> str:
         block = 1 + int(level) * (blocks + 1) + (blocks if kind == "downsamplers" else int(number))
         return f"input_blocks.{block}.{int(kind == 'attentions')}.{_ldm_name_in_block(kind, inner)}"
     block = int(level) * (blocks + 1) + (blocks if kind == "upsamplers" else int(number))
-    upsampler = 2 if hasattr(unet.up_blocks[int(level)], "attentions") else 1  # it comes after them
+    upsampler = 2 if hasattr(unet.up_blocks[int(level)], "attentions") else 1  # it comes after the attention
     place = {"resnets": 0, "attentions": 1, "upsamplers": upsampler}[kind]
     return f"output_blocks.{block}.{place}.{_ldm_name_in_block(kind, inner)}"
 

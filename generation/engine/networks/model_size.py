@@ -1,4 +1,4 @@
-"""How large a model's weights will be in memory, before they are loaded."""
+"""Estimate the size of a model's weights in memory before they are loaded."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from generation.models.catalogue import CATALOGUE, find_entry
 from generation.models.model import Model
 from generation.models.safetensors_header import read_header
 
-CATALOGUE_BYTES_PER_WEIGHT = 2  # bytes a weight, in which the catalogue's sizes are given
-UNUSED_PARTS = ("safety_checker",)  # parts that are never loaded
+CATALOGUE_BYTES_PER_WEIGHT = 2  # the catalogue's sizes are in half precision
+UNUSED_PARTS = ("safety_checker",)  # never loaded
 
 
 def expected_size(model: Model, bytes_per_weight: int) -> int:
-    """Foresee the bytes of all weights: from the files' headers, or from the catalogue while there are no files."""
+    """Estimate the bytes of all weights: from the files' headers, or from the catalogue while there are no files."""
     files = [file for ref in (model.ref, model.partner) if ref for file in _weight_files(ref)]
     try:
         weights = sum(math.prod(shape) for file in files for shape in read_header(file).shapes.values())
-    except (ValueError, KeyError, TypeError, AttributeError, OSError):  # loading says what is wrong with a damaged file
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):  # loading reports a damaged file's error
         weights = 0
     return (
         weights * bytes_per_weight
@@ -32,7 +32,7 @@ def expected_size(model: Model, bytes_per_weight: int) -> int:
 
 
 def _weight_files(ref: str) -> Iterator[Path]:
-    """Give the files of weights that are on this machine, each part's once."""
+    """Yield the weight files on this machine, each part's once."""
     path = Path(ref)
     if path.is_file():
         yield path
@@ -44,7 +44,7 @@ def _weight_files(ref: str) -> Iterator[Path]:
 
 
 def _part_files(folder: Path) -> list[Path]:
-    """Give the files of a part without those in another precision, such as `model.fp16.safetensors`."""
+    """Return the files of a part, without those in another precision such as `model.fp16.safetensors`."""
     files = sorted(folder.glob("*.safetensors"))
     plain = [file for file in files if "." not in file.stem]
     return plain or files
@@ -58,7 +58,7 @@ def _cached_snapshot(ref: str) -> Path | None:
 
 
 def _catalogue_size(model: Model) -> int:
-    """Give the size in half precision that the catalogue knows, or the largest of the family."""
+    """Return the catalogue's bytes in half precision, or the largest of the family."""
     if entry := find_entry(model.ref):
         return entry.memory
     known = max(CATALOGUE, key=lambda entry: (entry.family is model.family, entry.memory))

@@ -42,9 +42,9 @@ XL_PARTS = ("tokenizer_2", "text_encoder_2")
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A loaded model: its modules on `device`, and the scheduler from which every job makes its own.
+    """A loaded model: its modules on `device`, and the scheduler from which every job builds its own.
 
-    SDXL has two text encoders. `is_zero_when_empty` says that zeros stand for the empty text.
+    SDXL has two text encoders. With `force_zeros_for_empty_prompt`, the empty text is embedded as zeros.
     """
 
     model: Model
@@ -60,21 +60,21 @@ class Pipeline:
 
     @property
     def tokenizers(self) -> tuple[Any, ...]:
-        """Give the one tokenizer, or both."""
+        """Return the one tokenizer, or both."""
         return (self.tokenizer,) if self.tokenizer_2 is None else (self.tokenizer, self.tokenizer_2)
 
     @property
     def text_encoders(self) -> tuple[Any, ...]:
-        """Give the one text encoder, or both."""
+        """Return the one text encoder, or both."""
         return (self.text_encoder,) if self.text_encoder_2 is None else (self.text_encoder, self.text_encoder_2)
 
 
 def load_pipeline(
     ref: str, device: str, report: Callable[[Loading], None], precision: torch.dtype | None = None
 ) -> Pipeline:
-    """Load the model at `ref`, telling which part comes next; the device's best precision, unless one is named.
+    """Load the model at `ref`, reporting each part; `precision` is the device's best unless given.
 
-    Raises Complaint for a model of another family, FileNotFoundError or OSError for one that is not there.
+    Raises UserError for a model of an unsupported family, FileNotFoundError or OSError for a missing one.
     """
     model = describe_model(ref)
     torch_device, best = choose_device(device)
@@ -94,7 +94,7 @@ def load_pipeline(
 
 
 def _select_scheduler(model: Model, model_scheduler: Any) -> Any:
-    """Give the scheduler that a model is to be drawn with; what a folder says of its own is believed."""
+    """Return the scheduler to generate with; a folder's own configuration takes precedence."""
     in_folder = Path(model.ref).is_dir()
     if model.is_distilled and not in_folder:
         model_scheduler = noise_schedulers.with_trailing_spacing(model_scheduler)
@@ -106,21 +106,21 @@ def _select_scheduler(model: Model, model_scheduler: Any) -> Any:
 
 
 def _require_all_weights(network: Any, missing: Collection[str], name: str) -> Any:
-    """Give a network all of whose weights were there; others would be random, and other ones with each start."""
+    """Return a network without missing weights; those would be random, and different after each start."""
     if missing:
         raise UserError(f"{name} lacks {len(missing)} of its weights, {min(missing)} among them.")
     return network
 
 
 def _require_vocabulary(tokenizer: Any, name: str) -> Any:
-    """Give a tokenizer that knows every byte at least; without its files one is made that knows nothing."""
+    """Return a tokenizer that knows at least every byte; without its files transformers builds an empty one."""
     if len(tokenizer) < MIN_VOCABULARY_SIZE:
         raise UserError(f"{name} has no vocabulary: its vocab.json and merges.txt, or tokenizer.json, are missing.")
     return tokenizer
 
 
 def text_encoder_dtype(precision: torch.dtype) -> torch.dtype:
-    """Give the precision for texts, which are read once a job: bfloat16 would save nothing there, and shows most."""
+    """Return the precision for text encoders: they run once per job, where bfloat16 saves nothing and shows most."""
     return torch.float32 if precision is torch.bfloat16 else precision
 
 
@@ -131,7 +131,7 @@ def _to_device(network: Any, device: torch.device) -> Any:
 
 
 class _DiffusersLayout:
-    """A folder or hub id with a subfolder for each part; the UNet may have another's parts around it."""
+    """A folder or hub id with a subfolder for each part; a replacement UNet uses the parts of `model.base`."""
 
     def __init__(self, model: Model) -> None:
         self._model, self._ref = model, model.base or model.ref
@@ -166,7 +166,7 @@ class _DiffusersLayout:
         return unet.to(precision)
 
     def _network(self, kind: Any, ref: str, part: str | None, precision: torch.dtype) -> Any:
-        """Load a network; of files in half and in full precision the one that fits, since the hub's are large."""
+        """Load a network, from the files in the precision that fits if there are several: downloads are large."""
         for variant in ("fp16", None) if precision is torch.float16 else (None, "fp16"):
             try:
                 with _silence_diffusers():
@@ -179,7 +179,7 @@ class _DiffusersLayout:
                         output_loading_info=True,
                     )
             except OSError as error:
-                if "file named" not in str(error):  # so diffusers and transformers put it, of a folder and of the hub
+                if "file named" not in str(error):  # as diffusers and transformers word it, for folders and the hub
                     raise
             else:
                 return _require_all_weights(network, found["missing_keys"], f"the {part or 'unet'} of {ref}")
@@ -188,28 +188,26 @@ class _DiffusersLayout:
         )
 
     def _require_supported_family(self) -> None:
-        """Look at the small files first: the large ones may have to be downloaded."""
+        """Check the small files first: the large ones may have to be downloaded."""
         ref = self._ref
         if self._is_xl and self._index.get("text_encoder", (None, None))[1] is None:
-            raise UserError(f"{ref} is a refiner: it goes over pictures of {Family.SDXL}, and draws none by itself.")
+            raise UserError(f"{ref} is a refiner: it refines images of {Family.SDXL} and cannot generate its own.")
         for part in self.parts:
             if self._index.get(part, (None, None))[1] is None:
                 raise UserError(f"{ref} has no {part}, so it is not a Stable Diffusion pipeline.")
         unet = diffusers.UNet2DConditionModel.load_config(ref, subfolder="unet")
         vae = diffusers.AutoencoderKL.load_config(ref, subfolder="vae")
         if unet.get("addition_embed_type") not in (None, "text", "text_time" if self._is_xl else None):
-            raise UserError(f"{ref} has a UNet that is told more than texts, so it is no Stable Diffusion pipeline.")
+            raise UserError(f"{ref} has a UNet that needs more than texts, so it is not a Stable Diffusion pipeline.")
         if not hasattr(self.load("scheduler", torch.float32), "alphas_cumprod"):
-            raise UserError(
-                f"{ref} was trained with a noise of its own ({self._index['scheduler'][1]}), which is not drawn."
-            )
+            raise UserError(f"{ref} needs the noise schedule of {self._index['scheduler'][1]}, which is not supported.")
         if unet.get("in_channels", 4) != vae.get("latent_channels", 4):
-            raise UserError(f"{ref} is made for inpainting or editing only ({unet['in_channels']} input channels).")
+            raise UserError(f"{ref} is for inpainting or editing only ({unet['in_channels']} input channels).")
 
 
 @contextmanager
 def _silence_diffusers() -> Iterator[None]:
-    """Keep diffusers from logging as an error what is only a first try."""
+    """Keep diffusers from logging the failure of a first attempt as an error."""
     verbosity = diffusers.utils.logging.get_verbosity()
     diffusers.utils.logging.set_verbosity(logging.CRITICAL)
     try:
@@ -219,7 +217,7 @@ def _silence_diffusers() -> Iterator[None]:
 
 
 def _fix_scheduler_config(scheduler: Any) -> Any:
-    """Correct the settings of early Stable Diffusion releases, as StableDiffusionPipeline does on loading."""
+    """Correct the scheduler of early Stable Diffusion releases, as StableDiffusionPipeline does on loading."""
     wanted = {"steps_offset": 1, "clip_sample": False}
     return type(scheduler).from_config(
         scheduler.config, **{key: wanted[key] for key in wanted.keys() & scheduler.config}
@@ -227,17 +225,17 @@ def _fix_scheduler_config(scheduler: Any) -> Any:
 
 
 def _with_actual_config(pipeline: Pipeline) -> Model:
-    """Correct what `describe` could only guess of a model that was not here yet."""
+    """Return the model with its actual settings, which `describe_model` only guesses before a download."""
     model, size = pipeline.model, pipeline.unet.config.sample_size
     if Path(model.ref).is_dir() or not isinstance(size, int):
         return model
     scheduler = pipeline.scheduler
     sampler = sampler_for(type(scheduler).__name__, scheduler.config)
     known = Path(model.ref).is_file() or find_entry(model.ref)
-    facts = {} if known else defaults_from_unet(pipeline.unet.config)
-    return replace(model, native_size=size * vae_scale_factor(pipeline.vae), sampler=sampler, **facts)
+    defaults = {} if known else defaults_from_unet(pipeline.unet.config)
+    return replace(model, native_size=size * vae_scale_factor(pipeline.vae), sampler=sampler, **defaults)
 
 
 def vae_scale_factor(vae: Any) -> int:
-    """Give how many pixels of a side one latent stands for."""
+    """Return how many pixels a side one latent stands for."""
     return int(2 ** (len(vae.config.block_out_channels) - 1))

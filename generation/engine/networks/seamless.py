@@ -1,4 +1,4 @@
-"""Networks that take a picture for endless: what leaves it on one side comes in on the other."""
+"""Copies of networks for seamless images, whose opposite edges meet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from generation.engine.networks.weight_sharing import clone_sharing_weights
 
 
 def seamless_copy(network: Any) -> Any:
-    """Give a twin of `network` with circular padding, which shares its weights and leaves it as it is."""
+    """Return a copy of `network` with circular padding that shares its weights; `network` is unchanged."""
     clone = clone_sharing_weights(network)
     for module in clone.modules():
         match module:
@@ -24,6 +24,6 @@ def seamless_copy(network: Any) -> Any:
 
 
 def _pad(convolution: Conv2d, margins: tuple[int, ...]) -> None:
-    """Let a convolution pad around the edges: so many lines on the left, on the right, above and below."""
+    """Make a convolution pad circularly; `margins` are the lines on the left, on the right, above and below."""
     convolution.padding_mode = "circular"
     convolution._reversed_padding_repeated_twice = list(margins)

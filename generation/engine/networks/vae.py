@@ -1,4 +1,4 @@
-"""The way between pictures and latents."""
+"""Encode images to latents, and decode latents to images."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from generation.planning.tiling import window_size
 
 ResultT = TypeVar("ResultT")
 
-RESIZE_PADDING = 2  # pixels on each side of one that bicubic interpolation looks at
+RESIZE_PADDING = 2  # pixels beyond an edge that bicubic interpolation reads
 
 
 class Moments(NamedTuple):
-    """The latents that may stand for a picture: the likeliest ones, and how far others may lie from them."""
+    """The distribution of an image's latents: their mean and standard deviation."""
 
     mean: Tensor
     std: Tensor
 
 
 class Vae:
-    """Encodes and decodes with the pipeline's `AutoencoderKL`; latents are 32-bit floats on its device.
+    """Encodes and decodes with the pipeline's `AutoencoderKL`; latents are float32 on its device.
 
-    `side` is the model's native one in latents. Pictures that are much larger are done window by window, so that the
-    memory needed does not grow with them.
+    `side` is the model's native side in latents. Much larger images are processed window by window, so that memory use
+    does not grow with them.
     """
 
     def __init__(self, pipeline: Pipeline, *, is_seamless: bool = False) -> None:
@@ -46,50 +46,50 @@ class Vae:
 
     @cached_property
     def seamless(self) -> Vae:
-        """Give one with the same weights that takes every picture for endless, for seamless textures."""
+        """Return a Vae for seamless images, with circular padding and the same weights."""
         return Vae(replace(self._pipeline, vae=seamless_copy(self._vae)), is_seamless=True)
 
     def noise(self, width: int, height: int, generators: list[Generator]) -> Tensor:
-        """Give unit noise in the shape of latents, one draw for each generator."""
+        """Return unit noise in the shape of latents, one sample for each generator."""
         shape = (self.channels, height // self.scale, width // self.scale)
-        draws = [torch.randn(shape, generator=generator) for generator in generators]
-        return torch.stack(draws).to(self._vae.device)
+        samples = [torch.randn(shape, generator=generator) for generator in generators]
+        return torch.stack(samples).to(self._vae.device)
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor, side: int | None = None) -> Moments:
-        """Give what the encoder thinks possible for pictures, in windows of `side` where they are too large."""
+        """Return the moments of images' latents, in windows of `side` latents where they are too large."""
         height, width = (length // self.scale for length in pixels.shape[-2:])
         windows = self._windows(height, width, side or self.side)
         return Moments(*windows.merge(map(self._encode_window, windows.crop(pixels, self.scale))).chunk(2, dim=1))
 
     def sample(self, moments: Moments, generators: list[Generator]) -> Tensor:
-        """Give latents of one picture for each generator, out of what is possible."""
-        draws = [torch.randn(moments.mean.shape, generator=generator) for generator in generators]
-        return moments.mean + moments.std * torch.cat(draws).to(moments.mean.device)
+        """Sample latents of one image, once for each generator."""
+        samples = [torch.randn(moments.mean.shape, generator=generator) for generator in generators]
+        return moments.mean + moments.std * torch.cat(samples).to(moments.mean.device)
 
     def encode_mean(self, pixels: Tensor) -> Tensor:
-        """Give the likeliest latents of pictures."""
+        """Return the mean latents of images."""
         return self.encode(pixels).mean
 
     @torch.inference_mode()
     def decode(self, latents: Tensor, side: int | None = None) -> Tensor:
-        """Give the pictures of latents, N×3×H×W between −1 and 1, in windows of `side` where they are too large."""
+        """Return the images of latents, N×3×H×W in −1…1, in windows of `side` latents where they are too large."""
         height, width = latents.shape[-2:]
         windows = self._windows(height, width, side or self.side)
         return windows.merge(map(self._decode, windows.crop(latents)), self.scale)
 
     def decode_low_memory(self, unet_lock: threading.Lock, latents: Tensor) -> Tensor:
-        """Decode with as much memory as there is (see `_beside`)."""
+        """Decode in smaller windows if memory runs out (see `_with_low_memory`)."""
         return self._with_low_memory(unet_lock, lambda *side: self.decode(latents, *side))
 
     def encode_low_memory(self, unet_lock: threading.Lock, pixels: Tensor) -> Moments:
-        """Encode with as much memory as there is (see `_beside`)."""
+        """Encode in smaller windows if memory runs out (see `_with_low_memory`)."""
         return self._with_low_memory(unet_lock, lambda *side: self.encode(pixels, *side))
 
     def _with_low_memory(self, unet_lock: threading.Lock, work: Callable[..., ResultT]) -> ResultT:
-        """Work on all at once, with the memory to itself if it must be, or else in smaller and smaller windows.
+        """Process everything at once; if memory runs out, retry in smaller and smaller windows while no UNet runs.
 
-        `unet_call` is held by whoever uses the UNet, which may have taken the memory that is missing.
+        `unet_lock` is held while a UNet runs, which may have taken the missing memory.
         """
         with suppress_oom():
             return work()
@@ -102,7 +102,7 @@ class Vae:
             return work(self.side // 4)
 
     def upscale(self, unet_lock: threading.Lock, latents: Tensor, factor: int) -> Tensor:
-        """Give the latents of one picture at `factor` times its size, by way of its pixels, which can be resized."""
+        """Return the latents of one image at `factor` times its size, by decoding, resizing and encoding it."""
         edge = "circular" if self._is_seamless else "replicate"
         padded = pad(self.decode_low_memory(unet_lock, latents), (RESIZE_PADDING,) * 4, mode=edge)
         larger = interpolate(padded, scale_factor=factor, mode="bicubic").clamp(-1, 1)
@@ -116,8 +116,8 @@ class Vae:
 
     def _encode_window(self, pixels: Tensor) -> Tensor:
         def moments(vae: Any) -> Tensor:
-            found = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
-            return torch.cat([found.mean, found.std], dim=1)
+            distribution = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist
+            return torch.cat([distribution.mean, distribution.std], dim=1)
 
         mean, std = self._retry_in_float32(moments).chunk(2, dim=1)
         latents_mean, latents_std = self._latent_statistics
@@ -125,7 +125,7 @@ class Vae:
 
     @cached_property
     def _latent_statistics(self) -> tuple[Tensor, Tensor]:
-        """Give the middle and the spread of the VAE's own latents; the UNet's are scaled by them."""
+        """Return the mean and the standard deviation of the VAE's own latents; the UNet's are normalised by them."""
         config = self._vae.config
         named = config.get("latents_mean"), config.get("latents_std")
         known = all(values is not None for values in named)
@@ -136,9 +136,11 @@ class Vae:
         return latents_mean, latents_std / config.scaling_factor
 
     def _retry_in_float32(self, work: Callable[[Any], Tensor]) -> Tensor:
-        """Let the VAE work in its own precision; where the numbers grow too large for that, once more in full."""
-        done = work(self._vae).float()
-        return done if self._vae.dtype is torch.float32 or done.isfinite().all() else work(self._float32_vae).float()
+        """Run the VAE in its own precision, and once more in float32 if that overflowed."""
+        result = work(self._vae).float()
+        if self._vae.dtype is torch.float32 or result.isfinite().all():
+            return result
+        return work(self._float32_vae).float()
 
     @cached_property
     def _float32_vae(self) -> Any:

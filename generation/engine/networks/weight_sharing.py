@@ -1,4 +1,4 @@
-"""Networks that share their weights with another one, and can be made to work differently."""
+"""Copies of networks that share their weights and can be changed separately."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 
 def clone_sharing_weights(network: Any) -> Any:
-    """Give a network with the same weights and buffers, whose layers can be changed without changing the other's.
+    """Return a copy with the same weights and buffers, whose layers can be changed separately.
 
-    Changing the network itself would do so for every thread and every job that uses it.
+    Changing the network itself would affect every thread and every job that uses it.
     """
     weights = {id(tensor): tensor for tensor in chain(network.parameters(), network.buffers())}
     return copy.deepcopy(network, weights)

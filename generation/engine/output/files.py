@@ -1,4 +1,4 @@
-"""The last stretch of every job's road: from its pictures to the files that are handed over."""
+"""Turn a job's images into the files of its result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from generation.params import Params
 
 
 class OutputWriter:
-    """Makes files of a model's pictures: tiles with their parameters, and the sheet that is posted."""
+    """Writes a model's images as files: tiles with their parameters, and the grid image that is posted."""
 
     def __init__(self, model: Model, metadata_policy: MetadataPolicy, classifier: SafetyClassifier) -> None:
         self._model = model
@@ -26,29 +26,29 @@ class OutputWriter:
         self._classifier = classifier
 
     def encode_tile(self, image: Image.Image, index: int, params: Params) -> bytes:
-        """Give tile number `index` (from 0) as a signed PNG that says how it was drawn."""
+        """Return tile number `index` (from 0) as a signed PNG with its generation parameters."""
         return self._signer.sign(to_png(image, self._infotext(index, params)), "png", params)
 
     def build_grid(
         self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate, started: float
     ) -> Grid:
-        """Give the result of a job begun at `started` (time.monotonic), from its pictures and their files."""
-        sheet, suffix = self._encode_grid_image(images, tiles, request)
+        """Return the result of a job begun at `started` (time.monotonic), from its images and their files."""
+        grid_image, suffix = self._encode_grid_image(images, tiles, request)
         sensitive = self._classifier.is_sensitive(images)
-        return Grid(tuple(tiles), sheet, suffix, time.monotonic() - started, sensitive)
+        return Grid(tuple(tiles), grid_image, suffix, time.monotonic() - started, sensitive)
 
     def _encode_grid_image(
         self, images: Sequence[Image.Image], tiles: Sequence[bytes], request: Generate
     ) -> tuple[bytes, str]:
-        """Compose the tiles; one that is alone is posted as it is where allowed, and else with its parameters."""
+        """Compose the tiles; a single one is used unchanged if it fits the limit, else encoded with its parameters."""
         alone = len(tiles) == 1
         if alone and len(tiles[0]) <= request.upload_limit:
             return tiles[0], "png"
         text = self._infotext(0, request.params) if alone else ""
-        sheet, suffix = encode_to_limit(
+        grid_image, suffix = encode_to_limit(
             make_grid(images), request.upload_limit - self._signer.max_signature_bytes, text
         )
-        return self._signer.sign(sheet, suffix, request.params), suffix
+        return self._signer.sign(grid_image, suffix, request.params), suffix
 
     def _infotext(self, index: int, params: Params) -> str:
         return infotext(params, self._model, index, with_prompt=self._include_prompts)

@@ -1,4 +1,4 @@
-"""Tell sensitive pictures from others, with a model that whoever runs the bot has chosen."""
+"""Detect sensitive images with the classifier that the bot operator has chosen."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from torch import Tensor
 from generation.errors import UserError
 
 SENSITIVE_LABELS = re.compile(r"nsfw|porn|hentai|sexy|nude|explicit|unsafe|gore", re.IGNORECASE)
-THRESHOLD = 0.5  # of the probabilities of all sensitive labels together
+THRESHOLD = 0.5  # for the sum of the probabilities of all sensitive labels
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
 class SafetyClassifier(Protocol):
-    """What the finisher asks about the pictures of a result."""
+    """Detects sensitive images in a result."""
 
     def is_sensitive(self, images: Sequence[Image.Image]) -> bool:
-        """Say whether one of the pictures is sensitive."""
+        """Return whether one of the images is sensitive."""
 
 
 class NullClassifier:
-    """Stands for a classifier where none is configured."""
+    """The classifier where none is configured."""
 
     def is_sensitive(self, images: Sequence[Image.Image]) -> bool:
-        """Say no."""
+        """Return False."""
         return False
 
 
@@ -41,7 +41,7 @@ NO_CLASSIFIER = NullClassifier()
 
 
 class LabelClassifier:
-    """An image classifier such as a ViT, some of whose labels mean that a picture is sensitive."""
+    """An image classifier such as a ViT, some of whose labels mean that an image is sensitive."""
 
     def __init__(self, model: Any, processor: _ImageProcessor) -> None:
         self._model, self._processor = model, processor
@@ -54,7 +54,7 @@ class LabelClassifier:
 
     @torch.inference_mode()
     def is_sensitive(self, images: Sequence[Image.Image]) -> bool:
-        """Say whether one of the pictures is sensitive."""
+        """Return whether one of the images is sensitive."""
         logits = self._model(pixel_values=self._processor.preprocess(images, self._model.device)).logits
         probabilities = logits.float().softmax(-1)[:, self._sensitive_ids].sum(-1)
         return bool((probabilities >= THRESHOLD).any())
@@ -68,17 +68,17 @@ class ConceptClassifier:
 
     @torch.inference_mode()
     def is_sensitive(self, images: Sequence[Image.Image]) -> bool:
-        """Say whether one of the pictures is sensitive."""
-        # It blacks out what it finds in the second argument, which nobody looks at here.
+        """Return whether one of the images is sensitive."""
+        # It blacks out sensitive images in its second argument, which is not used here.
         unused = np.zeros((len(images), 1, 1, 3), dtype=np.float32)
         _, found = self._model(clip_input=self._processor.preprocess(images, self._model.device), images=unused)
         return any(found)
 
 
 class _ImageProcessor:
-    """Make of pictures what a vision model takes, without torchvision, which transformers' own way needs.
+    """Converts images to a vision model's input, without torchvision, which transformers' own processors need.
 
-    The whole picture is squeezed into the square: what is cut off at the edges could not be found.
+    The whole image is squeezed into the square: cropped edges would not be checked.
     """
 
     def __init__(self, side: int, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -87,7 +87,7 @@ class _ImageProcessor:
         self._std = torch.tensor(std).reshape(3, 1, 1)
 
     def preprocess(self, images: Sequence[Image.Image], device: torch.device) -> Tensor:
-        """Give N×3×side×side."""
+        """Return N×3×side×side."""
         size = (self._side, self._side)
         arrays = [np.asarray(image.convert("RGB").resize(size, Image.Resampling.BICUBIC)) for image in images]
         pixels = torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).float() / 255
@@ -95,9 +95,9 @@ class _ImageProcessor:
 
 
 def load_classifier(ref: str) -> SafetyClassifier:
-    """Load the classifier at `ref`, a folder or a hub id, onto the CPU; "" is none.
+    """Load the classifier at `ref`, a folder or a hub id, onto the CPU; "" means none.
 
-    Raises Complaint for a model that classifies nothing, OSError for one that is not there.
+    Raises UserError for a model that is not a classifier, OSError for a missing one.
     """
     if not ref:
         return NO_CLASSIFIER
@@ -108,7 +108,7 @@ def load_classifier(ref: str) -> SafetyClassifier:
         side = checker.config.vision_config.image_size
         return ConceptClassifier(checker, _ImageProcessor(side, CLIP_MEAN, CLIP_STD))
     if not architecture.endswith("ForImageClassification"):
-        raise UserError(f"SENSITIVE_CLASSIFIER {ref} is no image classifier but {architecture or 'something unknown'}.")
+        raise UserError(f"SENSITIVE_CLASSIFIER {ref} is not an image classifier: {architecture or 'unknown'}.")
     model = transformers.AutoModelForImageClassification.from_pretrained(ref, use_safetensors=True).eval()
     mean, std = _normalisation(ref)
     return LabelClassifier(model, _ImageProcessor(model.config.image_size, mean, std))

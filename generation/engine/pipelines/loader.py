@@ -1,4 +1,4 @@
-"""Load a stock pipeline part by part, in one half or two, from folders or hub ids."""
+"""Load one or two stock pipelines part by part, from folders or hub ids."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ LIBRARIES_BY_NAME = {"diffusers": diffusers, "transformers": transformers}
 def load_pipeline_adapter(
     model: Model, device: torch.device, precision: torch.dtype, report: Callable[[Loading], None]
 ) -> PipelineAdapter:
-    """Load a model of a family that is drawn whole onto `device`, telling which part comes next.
+    """Load a model of a pipeline family onto `device`, reporting each part.
 
-    `precision` is the one that suits the device; a family may need another.
+    `precision` is the device's best; a family may need another.
 
-    Raises Complaint for what is not there in full or cannot be read, OSError for what is not there at all.
+    Raises UserError for a model that is incomplete or unreadable, OSError for a missing one.
     """
-    diffusers.utils.logging.set_verbosity_error()  # it would log the end of a prompt that is too long
+    diffusers.utils.logging.set_verbosity_error()  # it would log the truncated end of a long prompt
     transformers.utils.logging.disable_progress_bar()
     adapter_class = PIPELINE_ADAPTERS[model.family]
     precision = family_dtype(model.family, precision)
     folders = [
-        _PipelineFolder(ref, half)
-        for ref, half in zip(_pipeline_refs(model, adapter_class), adapter_class.pipeline_specs, strict=True)
+        _PipelineFolder(ref, spec)
+        for ref, spec in zip(_pipeline_refs(model, adapter_class), adapter_class.pipeline_specs, strict=True)
     ]
-    parts = sum(len(half.parts) for half in folders)
+    total = sum(len(folder.parts) for folder in folders)
     done = 0
     pipelines = []
-    for half in folders:
+    for folder in folders:
         loaded = {}
-        for part in half.parts:
-            report(Loading(part.replace("_", " "), done, parts, model.name))
-            loaded[part] = half.load(part, precision, device)
+        for part in folder.parts:
+            report(Loading(part.replace("_", " "), done, total, model.name))
+            loaded[part] = folder.load(part, precision, device)
             done += 1
-        pipelines.append(half.assemble(loaded))
+        pipelines.append(folder.assemble(loaded))
     adapter = adapter_class(*pipelines)
     for pipeline in adapter.pipelines:
         pipeline.set_progress_bar_config(disable=True)
@@ -54,7 +54,7 @@ def load_pipeline_adapter(
 
 
 def family_dtype(family: Family, device_dtype: torch.dtype) -> torch.dtype:
-    """Give the 16 bits that a family can bear where the device has them."""
+    """Return the family's 16-bit precision where the device supports it."""
     half = PIPELINE_ADAPTERS[family].half_precision
     if device_dtype is torch.float16:
         return half if half is device_dtype or torch.cuda.is_bf16_supported() else device_dtype
@@ -66,8 +66,8 @@ def _pipeline_refs(model: Model, adapter_class: type[PipelineAdapter]) -> list[s
         return [model.ref]
     if not model.partner:
         raise UserError(
-            f"{model.ref} is one half of a model: name the other as `partner` in {model.ref}/atelier.json, "
-            f"the folder of a {adapter_class.pipeline_specs[1].pipeline_class.__name__} or its id on the hub."
+            f"{model.ref} is one half of a model. Set `partner` in {model.ref}/atelier.json to the folder "
+            f"or hub id of a {adapter_class.pipeline_specs[1].pipeline_class.__name__}."
         )
     return [model.ref, model.partner]
 
@@ -79,14 +79,14 @@ class _PipelineFolder:
         self._ref, self._pipeline_class = ref, spec.pipeline_class
         self._index: Any = diffusers.DiffusionPipeline.load_config(ref)
         self._parameters = inspect.signature(spec.pipeline_class.__init__).parameters
-        named = str(self._index.get("_class_name"))
-        if named != spec.pipeline_class.__name__:
-            raise UserError(f"{ref} is a {named}, where a {spec.pipeline_class.__name__} is wanted.")
-        brought = [name for name in self._parameters if isinstance(self._index.get(name), list | tuple)]
-        self.parts = [name for name in brought if name not in spec.excluded_parts and self._index[name][1] is not None]
+        class_name = str(self._index.get("_class_name"))
+        if class_name != spec.pipeline_class.__name__:
+            raise UserError(f"{ref} is a {class_name}, but a {spec.pipeline_class.__name__} is needed.")
+        listed = [name for name in self._parameters if isinstance(self._index.get(name), list | tuple)]
+        self.parts = [name for name in listed if name not in spec.excluded_parts and self._index[name][1] is not None]
 
     def load(self, part: str, precision: torch.dtype, device: torch.device) -> Any:
-        """Load one part, a network onto the device."""
+        """Load one part; a network goes onto the device."""
         part_class: Any = self._part_class(*self._index[part])
         try:
             if not issubclass(part_class, torch.nn.Module):
@@ -95,17 +95,17 @@ class _PipelineFolder:
         except (ImportError, ValueError) as error:
             if not part.startswith("tokenizer") or _can_read_sentencepiece():
                 raise
-            text = f"The {part} of {self._ref} needs what is not installed here: `pip install sentencepiece protobuf`."
+            text = f"The {part} of {self._ref} needs missing packages: `pip install sentencepiece protobuf`."
             raise UserError(text) from error
         except OSError as error:
-            if "file named" not in str(error):  # so diffusers and transformers put it, of a folder and of the hub
+            if "file named" not in str(error):  # as diffusers and transformers word it, for folders and the hub
                 raise
             text = f"{self._ref} has no safetensors weights for its {part}. If it has pickled ones: {CONVERT_HINT}"
             raise UserError(text) from error
         return network.to(device).eval()
 
     def assemble(self, loaded: dict[str, Any]) -> Any:
-        """Make the pipeline of its parts."""
+        """Build the pipeline from its parts."""
         settings = {name: self._index[name] for name in self._parameters if name in self._index and name not in loaded}
         plain = {name: value for name, value in settings.items() if not isinstance(value, list | tuple)}
         missing = {name: None for name in self._parameters if name != "self" and self._is_missing(name, loaded)}
@@ -116,14 +116,14 @@ class _PipelineFolder:
         return required and name not in loaded and not isinstance(self._index.get(name), int | float | str)
 
     def _part_class(self, library: str, name: str) -> type[Any]:
-        """Find the class of a part; what belongs to one pipeline alone stands in that pipeline's own module.
+        """Return the class of a part; one that belongs to a single pipeline is found in that pipeline's module.
 
-        Where diffusers keeps such a module has changed since these models were published.
+        Diffusers has moved such modules since these models were published.
         """
         found: type[Any] = getattr(LIBRARIES_BY_NAME.get(library, sys.modules[self._pipeline_class.__module__]), name)
         return found
 
 
 def _can_read_sentencepiece() -> bool:
-    """Say whether a tokenizer that comes as `spiece.model` alone can be read; most bring a `tokenizer.json`."""
+    """Return whether a tokenizer that is only a `spiece.model` can be read; most have a `tokenizer.json`."""
     return bool(transformers.utils.is_sentencepiece_available() and transformers.utils.is_protobuf_available())

@@ -1,4 +1,4 @@
-"""How diffusers' own pipelines are called for the families that have another loop than the engine's."""
+"""Call diffusers' own pipelines for the families that need another loop than the denoising engine's."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from generation.models.catalogue import Family
 from generation.params import Params
 from generation.planning.guidance import append_text
 
-PRIOR_STEPS, PRIOR_GUIDANCE = 25, 4.0  # what is drawn first, of embeddings, is small and not asked about
+PRIOR_STEPS, PRIOR_GUIDANCE = 25, 4.0  # a prior works on small embeddings and has no parameters of its own
 
 
 class PipelineSpec(NamedTuple):
-    """A pipeline that a model brings, and the parts of it that nobody needs here."""
+    """A pipeline of a model, and its parts that are not needed here."""
 
     pipeline_class: type[Any]
     excluded_parts: frozenset[str] = frozenset()
@@ -32,7 +32,7 @@ class PipelineSpec(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineCall:
-    """What one call draws: a tile for each generator, near `picture` if there is one."""
+    """One call of a pipeline: a tile for each generator, starting from `image` if there is one."""
 
     params: Params
     generators: Sequence[Generator]
@@ -40,30 +40,30 @@ class PipelineCall:
 
     @property
     def prompt(self) -> str:
-        """Give what is to be drawn in one text, with the model's house style unless it was left out."""
-        told = ", ".join(part.text for part in self.params.parts if part.weight > 0 and part.text)
-        return append_text(told, self.params.house_style if self.params.stylize else "")
+        """Return the prompt in one text, with the model's house style unless `stylize` is 0."""
+        text = ", ".join(part.text for part in self.params.parts if part.weight > 0 and part.text)
+        return append_text(text, self.params.house_style if self.params.stylize else "")
 
     @property
     def negative_prompt(self) -> str | None:
-        """Give what is to be kept out of the picture in one text, None for nothing."""
+        """Return the negative prompt in one text, None for an empty one."""
         return ", ".join(filter(None, (self.params.negative_prompt, *self.params.no))) or None
 
     @property
     def common_arguments(self) -> dict[str, Any]:
-        """Give what every pipeline calls alike."""
+        """Return the arguments that have the same names in all pipelines."""
         return {"num_images_per_prompt": len(self.generators), "generator": list(self.generators)}
 
 
 class Autoencoder(NamedTuple):
-    """What previews are fitted to, and how many pixels of a side one latent stands for."""
+    """The network that previews are fitted to, and how many pixels a side one latent stands for."""
 
     network: Any
     scale: int
 
     @torch.no_grad()
     def encode_mean(self, pixels: Tensor) -> Tensor:
-        """Give the likeliest latents of pictures, N×3×H×W between −1 and 1, as the autoencoder has them."""
+        """Return the mean latents of images, N×3×H×W in −1…1, in the autoencoder's scale."""
         encoded = self.network.encode(pixels.to(self.network.device, self.network.dtype))
         latents: Tensor = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mean
         return latents.float()
@@ -72,8 +72,8 @@ class Autoencoder(NamedTuple):
 class PipelineAdapter(ABC):
     """A family's pipelines, and how they are called.
 
-    `halves` are what a model and its partner bring. Of the `schedulers`, `showing` is the one whose foreseen latents
-    can be shown, with the map that is fitted to `encoder`.
+    `pipeline_specs` are those of a model and of its partner. `preview_scheduler` is the one of `schedulers` whose
+    predicted latents are shown in previews, which are fitted to `autoencoder`.
     """
 
     pipeline_specs: ClassVar[tuple[PipelineSpec, ...]]
@@ -86,19 +86,19 @@ class PipelineAdapter(ABC):
 
     @property
     def schedulers(self) -> list[Any]:
-        """Give each scheduler once."""
+        """Return each scheduler once."""
         parts = [part for pipeline in self.pipelines for part in pipeline.components.items()]
         found = {id(part): part for name, part in parts if name.endswith("scheduler") and "noising" not in name}
         return list(found.values())
 
     @property
     def networks(self) -> list[Any]:
-        """Give each network once."""
+        """Return each network once."""
         parts = [part for pipeline in self.pipelines for part in pipeline.components.values()]
         return list({id(part): part for part in parts if isinstance(part, torch.nn.Module)}.values())
 
     def offload(self, device: torch.device) -> bool:
-        """Keep on the device only the network at work; False where that would free nothing more."""
+        """Keep only the active network on the device; False where that would free nothing more."""
         if self._is_offloaded or device.type != "cuda":
             return False
         for pipeline in self.pipelines:
@@ -107,31 +107,31 @@ class PipelineAdapter(ABC):
         return True
 
     def free_hooks(self) -> None:
-        """Take off the device what a call that was broken off has left there, where it was to hold one network only."""
+        """Free the device of what an aborted call left there, if networks are offloaded."""
         for pipeline in self.pipelines if self._is_offloaded else ():
             pipeline.maybe_free_model_hooks()
 
     @abstractmethod
     def steps(self, call: PipelineCall) -> int:
-        """Give how many steps a call makes in all."""
+        """Return how many steps a call makes in all."""
 
     @abstractmethod
     def generate(self, call: PipelineCall) -> list[Image.Image]:
-        """Call the pipelines and give the pictures, one for each generator."""
+        """Call the pipelines and return the images, one for each generator."""
 
     def latent_packing(self, params: Params) -> LatentPacking:
-        """Give the way from what the shown scheduler sees to latents in two dimensions."""
+        """Return the packing of the preview scheduler's latents."""
         return NO_PACKING
 
     def unscale_latents(self, latents: Tensor) -> Tensor:
-        """Give latents as the autoencoder has them."""
+        """Return latents in the autoencoder's scale."""
         return latents
 
 
 class _FlowMatching(PipelineAdapter):
-    """A transformer that sees all of text and picture at once, and a straight way from noise to the picture."""
+    """A transformer that attends to text and image together, trained with flow matching."""
 
-    half_precision = torch.bfloat16  # their text encoder's numbers are too large for 16-bit floats of the other kind
+    half_precision = torch.bfloat16  # their text encoder overflows in float16
     img2img_class: ClassVar[type[Any]]
 
     def __init__(self, pipeline: Any) -> None:
@@ -140,24 +140,24 @@ class _FlowMatching(PipelineAdapter):
         self.autoencoder = Autoencoder(pipeline.vae, 2 ** (len(pipeline.vae.config.block_out_channels) - 1))
 
     def steps(self, call: PipelineCall) -> int:
-        """Give how many of the steps the picture leaves; the pipelines round up."""
+        """Return how many steps the strength leaves; the pipelines round up."""
         params = call.params
         if call.image is None:
             return params.num_inference_steps
-        left_out = params.num_inference_steps - params.num_inference_steps * _strength(params)
-        return params.num_inference_steps - int(left_out)
+        skipped = params.num_inference_steps - params.num_inference_steps * _strength(params)
+        return params.num_inference_steps - int(skipped)
 
     def generate(self, call: PipelineCall) -> list[Image.Image]:
-        """Draw from words alone, or from a noised picture."""
+        """Generate from text alone, or from a noised image."""
         text2img, img2img = self.pipelines
         arguments = {**call.common_arguments, **self._text_arguments(call), **_size(call.params)}
         if call.image is None:
             return list(text2img(**arguments).images)
-        pictures = [call.image] * len(call.generators)
-        return list(img2img(image=pictures, strength=_strength(call.params), **arguments).images)
+        images = [call.image] * len(call.generators)
+        return list(img2img(image=images, strength=_strength(call.params), **arguments).images)
 
     def unscale_latents(self, latents: Tensor) -> Tensor:
-        """Take back the scaling that the transformer was trained with."""
+        """Undo the scaling that the transformer was trained with."""
         config = self.pipelines[0].vae.config
         return latents / float(config.scaling_factor) + float(config.shift_factor)
 
@@ -181,7 +181,7 @@ class StableDiffusion3(_FlowMatching):
 
 
 class Flux(_FlowMatching):
-    """FLUX.1 dev and schnell, whose guidance is a number that the transformer is told, or that it knows by heart."""
+    """FLUX.1 dev, whose transformer takes the guidance scale as an input, and schnell, which has none."""
 
     pipeline_specs = (PipelineSpec(diffusers.FluxPipeline),)
     img2img_class = diffusers.FluxImg2ImgPipeline
@@ -196,14 +196,14 @@ class Flux(_FlowMatching):
         }
 
     def latent_packing(self, params: Params) -> LatentPacking:
-        """Lay out the squares of 2×2 latents that the transformer reads in a row."""
+        """Return the packing of squares of 2×2 latents into the sequence that the transformer reads."""
         pipeline, scale = self.pipelines[0], self.pipelines[0].vae_scale_factor
         unpack = partial(pipeline._unpack_latents, height=params.height, width=params.width, vae_scale_factor=scale)
         return LatentPacking(unpack, lambda latents: pipeline._pack_latents(latents, *latents.shape))
 
 
 class Kandinsky(PipelineAdapter):
-    """A prior draws the embedding of a picture, a decoder the picture to it."""
+    """Kandinsky 2.2: a prior generates an image embedding, a decoder the image for it."""
 
     pipeline_specs = (
         PipelineSpec(diffusers.KandinskyV22Pipeline),
@@ -218,13 +218,13 @@ class Kandinsky(PipelineAdapter):
         self.autoencoder = Autoencoder(decoder.movq, 2 ** (len(decoder.movq.config.block_out_channels) - 1))
 
     def steps(self, call: PipelineCall) -> int:
-        """Count the prior's, and those of the decoder that a picture leaves."""
+        """Count the prior's steps, and those of the decoder that the strength leaves."""
         steps = call.params.num_inference_steps
         made = steps if call.image is None else int(steps * _strength(call.params))
         return PRIOR_STEPS * (1 if call.negative_prompt is None else len(call.generators)) + made
 
     def generate(self, call: PipelineCall) -> list[Image.Image]:
-        """Draw the embeddings, then the pictures."""
+        """Generate the embeddings, then the images."""
         embeddings = self._run_prior(call)
         arguments = {
             **embeddings,
@@ -235,22 +235,22 @@ class Kandinsky(PipelineAdapter):
         }
         if call.image is None:
             return list(self._text2img(**arguments).images)
-        pictures = [call.image] * len(call.generators)
-        return list(self._img2img(image=pictures, strength=_strength(call.params), **arguments).images)
+        images = [call.image] * len(call.generators)
+        return list(self._img2img(image=images, strength=_strength(call.params), **arguments).images)
 
     def _run_prior(self, call: PipelineCall) -> dict[str, Tensor]:
         arguments = {"prompt": call.prompt, "num_inference_steps": PRIOR_STEPS, "guidance_scale": PRIOR_GUIDANCE}
         if call.negative_prompt is None:
-            drawn = [self._prior(**arguments, **call.common_arguments)]
-        else:  # it draws the embedding of what is unwanted beside each, from the same generator
+            outputs = [self._prior(**arguments, **call.common_arguments)]
+        else:  # the prior also samples a negative embedding for each tile, from the same generator
             arguments["negative_prompt"] = call.negative_prompt
-            drawn = [self._prior(**arguments, generator=[generator]) for generator in call.generators]
+            outputs = [self._prior(**arguments, generator=[generator]) for generator in call.generators]
         names = ("image_embeds", "negative_image_embeds")
-        return {name: torch.cat([getattr(output, name) for output in drawn]) for name in names}
+        return {name: torch.cat([getattr(output, name) for output in outputs]) for name in names}
 
 
 class UnClip(PipelineAdapter):
-    """DALL-E 2's design: a prior draws an embedding, a decoder a small picture to it, another enlarges that."""
+    """unCLIP (DALL-E 2): a prior generates an embedding, a decoder a small image for it, two networks upscale that."""
 
     pipeline_specs = (PipelineSpec(diffusers.UnCLIPPipeline),)
     upscale_steps = 7
@@ -259,12 +259,12 @@ class UnClip(PipelineAdapter):
         self.pipelines = (pipeline,)
 
     def steps(self, call: PipelineCall) -> int:
-        """Count those of all three; only the decoder's are asked about."""
+        """Count the steps of prior, decoder and upscaling; only the decoder's can be set."""
         return PRIOR_STEPS + call.params.num_inference_steps + self.upscale_steps
 
     def generate(self, call: PipelineCall) -> list[Image.Image]:
-        """Draw the pictures."""
-        drawn = self.pipelines[0](
+        """Generate the images."""
+        output = self.pipelines[0](
             prompt=call.prompt,
             prior_num_inference_steps=PRIOR_STEPS,
             decoder_num_inference_steps=call.params.num_inference_steps,
@@ -273,11 +273,11 @@ class UnClip(PipelineAdapter):
             decoder_guidance_scale=call.params.guidance_scale,
             **call.common_arguments,
         )
-        return list(drawn.images)
+        return list(output.images)
 
 
 class _PriorDecoder(PipelineAdapter):
-    """A prior draws a tiny plan of the picture, a decoder what it looks like; most of the work is the prior's."""
+    """A prior generates tiny latents of the image, a decoder the rest; most of the work is the prior's."""
 
     decoder_steps: ClassVar[int]
 
@@ -285,11 +285,11 @@ class _PriorDecoder(PipelineAdapter):
         self.pipelines = (prior, decoder)
 
     def steps(self, call: PipelineCall) -> int:
-        """Count both halves' steps."""
+        """Count the steps of prior and decoder."""
         return call.params.num_inference_steps + self.decoder_steps
 
     def generate(self, call: PipelineCall) -> list[Image.Image]:
-        """Draw the plans, then the pictures."""
+        """Generate the prior's latents, then the images."""
         prior, decoder = self.pipelines
         texts = {"prompt": call.prompt, "negative_prompt": call.negative_prompt}
         image_embeddings = prior(
@@ -299,14 +299,14 @@ class _PriorDecoder(PipelineAdapter):
             guidance_scale=call.params.guidance_scale,
             **call.common_arguments,
         ).image_embeddings
-        drawn = decoder(
+        output = decoder(
             image_embeddings=image_embeddings,
             **texts,
             num_inference_steps=self.decoder_steps,
             guidance_scale=0.0,
             generator=list(call.generators),
         )
-        return list(drawn.images)
+        return list(output.images)
 
 
 class StableCascade(_PriorDecoder):
@@ -328,7 +328,7 @@ class Wuerstchen(_PriorDecoder):
 
 
 class DeepFloydIF(PipelineAdapter):
-    """DeepFloyd IF, after Imagen: small pixels are drawn from a large language model's reading, then enlarged."""
+    """DeepFloyd IF, after Imagen: a small image in pixel space, conditioned on T5's embeddings, and its upscaler."""
 
     _SAFETY_PARTS = frozenset({"safety_checker", "feature_extractor", "watermarker"})
     pipeline_specs = (
@@ -341,15 +341,15 @@ class DeepFloydIF(PipelineAdapter):
         self.pipelines = (small, large)
 
     def steps(self, call: PipelineCall) -> int:
-        """Count both halves' steps; only the first's are asked about."""
+        """Count the steps of both pipelines; only the first's can be set."""
         return call.params.num_inference_steps + self.upscale_steps
 
     def generate(self, call: PipelineCall) -> list[Image.Image]:
-        """Draw the small pictures, then enlarge them."""
+        """Generate the small images, then upscale them."""
         small, large = self.pipelines
         prompt_embeds, negative_prompt_embeds = small.encode_prompt(call.prompt, negative_prompt=call.negative_prompt)
         params, count = call.params, len(call.generators)
-        drawn = small(
+        small_images = small(
             prompt_embeds=prompt_embeds,
             negative_prompt_embeds=negative_prompt_embeds,
             num_inference_steps=params.num_inference_steps,
@@ -359,8 +359,8 @@ class DeepFloydIF(PipelineAdapter):
             output_type="pt",
             **call.common_arguments,
         ).images
-        enlarged = large(
-            image=drawn,
+        output = large(
+            image=small_images,
             prompt_embeds=prompt_embeds.repeat(count, 1, 1),
             negative_prompt_embeds=negative_prompt_embeds.repeat(count, 1, 1),
             num_inference_steps=self.upscale_steps,
@@ -368,7 +368,7 @@ class DeepFloydIF(PipelineAdapter):
             generator=list(call.generators),
             **_size(params),
         )
-        return list(enlarged.images)
+        return list(output.images)
 
 
 PIPELINE_ADAPTERS: dict[Family, type[PipelineAdapter]] = {
@@ -388,6 +388,6 @@ def _size(params: Params) -> dict[str, int]:
 
 
 def _strength(params: Params) -> float:
-    """Give a strength that leaves at least one step: the pipelines make none, or fail, where it is less."""
+    """Return a strength that leaves at least one step: below that, the pipelines make none or fail."""
     least = 1 / params.num_inference_steps
     return max(params.strength, math.nextafter(least, 1.0))

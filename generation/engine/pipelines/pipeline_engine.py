@@ -1,4 +1,4 @@
-"""The engine for families that diffusers' own pipelines draw: one job at a time, on a thread of its own."""
+"""The engine for families that run through diffusers' own pipelines: one job at a time, on its own thread."""
 
 from __future__ import annotations
 
@@ -26,21 +26,22 @@ from generation.errors import UserError
 from generation.files.metadata import DEFAULT_METADATA_POLICY, MetadataPolicy
 from generation.messages import Event, Failed, FailureReason, Finished, Generate, Progress
 from generation.models.model import Model
+from generation.text import Text
 
-STEP_WAIT_S = 0.005  # seconds that a step waits for the drawing thread; other models want their steps as well
+STEP_WAIT_S = 0.005  # seconds that a step waits for the pipeline's thread; other models need their steps as well
 MAX_BATCH_SIZE = 4  # a grid
 
 
 class Cancelled(Exception):
-    """Raised within a pipeline's loop, to leave it."""
+    """Raised within a pipeline's loop to leave it."""
 
 
 class PipelineEngine:
-    """Draws jobs one after the other, each from its first step to its last.
+    """Generates jobs one after the other, each from its first step to its last.
 
-    All methods are for one thread. Events come through `emit`, which must be safe to call from several threads. Every
-    job ends in exactly one Finished or Failed. An unknown error (any CUDA error) comes out of `step`: the process
-    should end then.
+    Call all methods from one thread. Events go through `emit`, which must be safe to call from several threads. Every
+    job ends in exactly one Finished or Failed. An unexpected error (such as any CUDA error) is raised by `step`: the
+    process should then end.
     """
 
     def __init__(
@@ -59,18 +60,18 @@ class PipelineEngine:
         self._emit, self._evict_idle_model = emit, evict_idle_model
         writer = OutputWriter(model, metadata_policy, classifier)
         self._runner = _PipelineRunner(adapter, model, device, emit, writer, upscaler, step_gate or StepGate())
-        self._thread = ThreadPoolExecutor(1, "whole pipeline")
+        self._thread = ThreadPoolExecutor(1, "pipeline")
         self._waiting: dict[str, Generate] = {}
         self._request: Generate
         self._running: Future[bool] | None = None
 
     @property
     def busy(self) -> bool:
-        """Say whether there is something to draw."""
+        """Return whether a job waits or runs."""
         return bool(self._waiting) or self._running is not None
 
     def add(self, request: Generate) -> None:
-        """Take a job."""
+        """Accept a job."""
         self._waiting[request.job_id] = request
 
     def cancel(self, job_id: str) -> None:
@@ -81,7 +82,7 @@ class PipelineEngine:
             self._runner.cancel(job_id)
 
     def step(self) -> None:
-        """Begin the next job where none is being drawn, or wait a moment for the one that is."""
+        """Start the next job if none is running, or wait a moment for the one that is."""
         if self._running is None:
             if not self._waiting:
                 return
@@ -95,21 +96,21 @@ class PipelineEngine:
                 self._retry_after_oom()
 
     def _retry_after_oom(self) -> None:
-        """Draw a job anew for which memory ran out, with more room or with less to draw at once."""
+        """Run a job again that ran out of memory, after evicting an idle model or with less memory use."""
         if self._evict_idle_model() or self._runner.reduce_memory():
             self._running = self._thread.submit(self._runner.run, self._request)
         else:
             self._emit(Failed(self._request.job_id, FailureReason.OUT_OF_MEMORY, OOM_MESSAGE))
 
     def close(self) -> None:
-        """Cancel what is being drawn, forget the rest, and end the engine's thread."""
+        """Cancel the running job, drop the rest, and stop the engine's thread."""
         self._runner.cancel()
         self._thread.shutdown(cancel_futures=True)
         self._runner.remove_hooks()
 
 
 class _PipelineRunner:
-    """What happens on the drawing thread; `expect` and `cancel` are for the other one."""
+    """The work of the pipeline's thread; during a job, the engine's thread may call only `cancel`."""
 
     def __init__(
         self,
@@ -138,17 +139,17 @@ class _PipelineRunner:
         self._steps_in_call, self._previewed_at = 0, 0.0
 
     def set_current_job(self, job_id: str) -> None:
-        """Note which job is drawn from now on."""
+        """Note which job runs from now on."""
         self._job_id = job_id
         self._is_cancelled.clear()
 
     def cancel(self, job_id: str | None = None) -> None:
-        """Have the job leave its loop at the next step; one that is not being drawn is ignored, None is any."""
+        """Make the job leave its loop at the next step; one that is not running is ignored, None is any."""
         if job_id in (None, self._job_id):
             self._is_cancelled.set()
 
     def reduce_memory(self) -> bool:
-        """Draw fewer tiles together from now on, or keep only the network at work on the device; False for neither."""
+        """Generate fewer tiles together from now on, or offload inactive networks; False if neither is possible."""
         release_memory(self._device)
         if self._attempted_batch_size > 1:
             self._batch_size = self._attempted_batch_size // 2
@@ -156,12 +157,12 @@ class _PipelineRunner:
         return self._attempted_batch_size == 1 and self._adapter.offload(self._device)
 
     def remove_hooks(self) -> None:
-        """Leave the pipelines as they were."""
+        """Restore the methods of the pipelines' schedulers."""
         for hook in self._hooks.values():
             hook.remove()
 
     def run(self, request: Generate) -> bool:
-        """Draw a job and answer for it; False where there was not enough memory."""
+        """Generate a job and report its end; False if memory ran out."""
         self._attempted_batch_size = 0
         try:
             with self._step_gate.step():
@@ -169,8 +170,8 @@ class _PipelineRunner:
         except Cancelled:
             self._adapter.free_hooks()
             event = Failed(request.job_id, FailureReason.CANCELLED, "cancelled")
-        except UserError as complaint:
-            event = Failed(request.job_id, FailureReason.USER_ERROR, str(complaint))
+        except UserError as error:
+            event = Failed(request.job_id, FailureReason.USER_ERROR, str(error))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -201,10 +202,17 @@ class _PipelineRunner:
     def _check_size(self, request: Generate) -> None:
         width, height, multiple = request.params.width, request.params.height, self._model.size_multiple
         if width % multiple or height % multiple:
-            raise UserError(f"{width}×{height} cannot be drawn: both must be multiples of {multiple}.")
+            raise UserError(
+                Text(
+                    "{width}×{height} cannot be drawn: width and height must be multiples of {multiple}.",
+                    width=width,
+                    height=height,
+                    multiple=multiple,
+                )
+            )
 
     def _generate_batch(self, source: SourceImage | None) -> list[Image.Image]:
-        """Draw the next tiles, as many together as there is memory for."""
+        """Generate the next tiles, as many together as memory allows."""
         params = self._request.params
         if source is not None and params.strength == 0:
             return to_images(source.pixels) * params.count
@@ -214,9 +222,9 @@ class _PipelineRunner:
         call = PipelineCall(params=params, generators=generators, image=image)
         self._attempted_batch_size = len(generators)
         self._start_call(call, source)
-        drawn = self._adapter.generate(call)
+        images = self._adapter.generate(call)
         self._attempted_batch_size = 0
-        return drawn
+        return images
 
     def _start_call(self, call: PipelineCall, source: SourceImage | None) -> None:
         self._call, self._steps_in_call = call, 0
@@ -232,7 +240,7 @@ class _PipelineRunner:
         return source.change_map(self._adapter.autoencoder.scale, self._model.native_size)
 
     def _on_step(self, is_shown: bool, clean: Tensor | None) -> None:
-        """Tell of a step that a scheduler has made."""
+        """Report a step that a scheduler has made."""
         self._raise_if_cancelled()
         self._throttle.wait()
         self._step_gate.yield_point()
@@ -246,7 +254,7 @@ class _PipelineRunner:
             self._emit(Progress(self._request.job_id, step, steps, preview))
 
     def _progress(self) -> tuple[int, int]:
-        """Give how many steps are made, of how many, as if all tiles were drawn together."""
+        """Return the steps made and their total, as if all tiles were generated together."""
         steps, batch_size = self._adapter.steps(self._call), len(self._call.generators)
         made = len(self._images) * steps + batch_size * min(self._steps_in_call, steps)
         return made // self._request.params.count, steps

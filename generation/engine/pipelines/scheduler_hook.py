@@ -1,4 +1,4 @@
-"""A way into the loops of stock pipelines: what their scheduler does is seen, and what is kept is put back."""
+"""Hook into the loops of stock pipelines through their scheduler: observe steps and apply a mask constraint."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from generation.engine.images.constraints import MaskConstraint
 
 StepCallback = Callable[[Tensor | None], None]
 ADD_NOISE_METHODS = ("scale_noise", "add_noise")
-# What their arguments are called: the clean latents, and the noise.
+# The names of their arguments: the clean latents, and the noise.
 ORIGINAL_SAMPLE_ARGUMENTS, NOISE_ARGUMENTS = ("sample", "original_samples"), ("noise",)
 
 
 @dataclass(frozen=True, slots=True)
 class LatentPacking:
-    """The way from the shape in which a pipeline has its latents to N×C×H×W, and back."""
+    """Converts a pipeline's latents to N×C×H×W, and back."""
 
     unpack: Callable[[Tensor], Tensor]
     pack: Callable[[Tensor], Tensor]
@@ -32,7 +32,7 @@ NO_PACKING = LatentPacking(lambda latents: latents, lambda latents: latents)
 class SchedulerHook:
     """Stands between a pipeline and its scheduler.
 
-    `seen` is called after each step with the clean latents that it foresaw, or None where they cannot be told; it may
+    `on_step` is called after each step with the clean latents that it predicted, or None where they are unknown. It may
     raise to end the pipeline's call.
     """
 
@@ -51,11 +51,11 @@ class SchedulerHook:
         vars(scheduler).update(self._overrides)
 
     def reset(self, change_map: Tensor | None = None, packing: LatentPacking = NO_PACKING) -> None:
-        """Get ready for a call; with `freedom`, it starts from a picture that is kept as it says (see `Kept`)."""
+        """Prepare for a call; with `change_map`, it starts from an image that is partly kept (see `MaskConstraint`)."""
         self._change_map, self._packing, self._constraint = change_map, packing, None
 
     def remove(self) -> None:
-        """Leave the pipeline and its scheduler to themselves."""
+        """Restore the scheduler's own methods."""
         for name in self._overrides:
             vars(self._scheduler).pop(name, None)
 
@@ -75,10 +75,10 @@ class SchedulerHook:
         return hooked_step
 
     def _original_sample(self, given: dict[str, Any], result: Any) -> Tensor | None:
-        if hasattr(self._scheduler, "scale_noise"):  # flow matching: what is predicted leads straight from it to noise
+        if hasattr(self._scheduler, "scale_noise"):  # flow matching: predicts the direction from clean latents to noise
             sigma = self._scheduler.sigmas[self._scheduler.step_index - 1]
-            foreseen: Tensor = given["sample"] - sigma * given["model_output"]
-            return foreseen
+            clean: Tensor = given["sample"] - sigma * given["model_output"]
+            return clean
         return getattr(result, "pred_original_sample", None)
 
     def _wrap_add_noise(self, add_noise: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -102,16 +102,16 @@ class SchedulerHook:
         assert constraint is not None
         noise_fraction = self._noise_fraction(float(timestep))
         source = self._noisy_source(constraint, timestep)
-        held = constraint.apply(self._packing.unpack(latents), source.to(latents.dtype), noise_fraction)
-        return self._packing.pack(held)
+        constrained = constraint.apply(self._packing.unpack(latents), source.to(latents.dtype), noise_fraction)
+        return self._packing.pack(constrained)
 
     def _noise_fraction(self, timestep: float) -> float:
-        """Give the share of the noise that is left after a step; 0 after the last."""
+        """Return the fraction of the noise that is left after a step; 0 after the last."""
         later = [float(other) for other in self._scheduler.timesteps if float(other) < timestep]
         return max(later, default=0.0) / float(self._scheduler.config.num_train_timesteps)
 
     def _noisy_source(self, constraint: MaskConstraint, timestep: Any) -> Tensor:
-        """Give the source as noisy as the latents are after a step."""
+        """Return the source, as noisy as the latents are after a step."""
         if hasattr(self._scheduler, "scale_noise"):
             sigma = float(self._scheduler.sigmas[self._scheduler.step_index])
             return sigma * constraint.noise + (1 - sigma) * constraint.source

@@ -1,4 +1,4 @@
-"""Which models are held in a bounded memory, and which of them make room for another."""
+"""Choose the models to evict from a bounded memory."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ from collections.abc import Container
 
 
 class MemoryBudget:
-    """Counts the bytes of the models that are held, the least recently used of them first.
+    """Counts the bytes of the models in a memory, least recently used first.
 
-    The `budget` is a wish: a model that has no room in it is held all the same, once nothing else is.
+    The `limit` is soft: a model that exceeds it is still allowed once nothing else is loaded.
     """
 
-    def __init__(self, budget: int) -> None:
-        self.limit = budget
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self._sizes: dict[str, int] = {}
 
     def add(self, name: str, size: int) -> None:
-        """Count a model of `size` bytes, which is now the one most recently used."""
+        """Add a model of `size` bytes as the most recently used."""
         self._sizes.pop(name, None)
         self._sizes[name] = size
 
     def touch(self, name: str) -> None:
-        """Note that a model is being used; harmless for one that is not held."""
+        """Mark a model as the most recently used; harmless for one that is not counted."""
         if name in self._sizes:
             self._sizes[name] = self._sizes.pop(name)
 
     def remove(self, name: str) -> None:
-        """Count a model no more."""
+        """Remove a model."""
         del self._sizes[name]
 
     def lru_idle(self, busy: Container[str]) -> str | None:
-        """Give the model that was not used for the longest time, of those that are not `busy`."""
+        """Return the least recently used model that is not `busy`, or None."""
         return next((name for name in self._sizes if name not in busy), None)
 
     def plan_eviction(self, size: int, busy: Container[str]) -> list[str] | None:
-        """Give who has to leave for a model of `size` bytes, the least recently used first.
+        """Return the models to evict for one of `size` bytes, least recently used first.
 
-        None while those that are `busy`, and so cannot leave, take up too much.
+        None while `busy` models, which cannot be evicted, take up too much.
         """
         missing = sum(self._sizes.values()) + size - self.limit
         evicted = []

@@ -1,4 +1,4 @@
-"""Keep models in memory: bring those that are wanted, and let others go for them."""
+"""Keep models in memory: load requested ones, and evict others for them."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from generation.engine.serving.model_loader import LoadedModel, ModelLoader
 from generation.errors import UserError
 from generation.messages import FailureReason, Loaded, Loading, Unloaded
 from generation.models.model import Model
+from generation.text import Text
 
 RAM = torch.device("cpu")
-EXPECTED_LOAD_ERRORS = (UserError, OSError)  # of a model's files, in words that say enough
-DEVICE_ERROR = re.compile(r"CUDA|cuDNN|CUBLAS|HIP|MPS")  # in what torch says where a device has failed
+EXPECTED_LOAD_ERRORS = (UserError, OSError)  # about a model's files; logged without a traceback
+DEVICE_ERROR = re.compile(r"CUDA|cuDNN|CUBLAS|HIP|MPS")  # in torch's message when a device has failed
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class CachedModel:
-    """A model that draws, and how long it took to come."""
+    """A loaded model with its engine, and how long loading took."""
 
     loaded_model: LoadedModel
     engine: Engine
@@ -40,7 +41,7 @@ class CachedModel:
 
 @dataclass(frozen=True, slots=True)
 class LoadFailure:
-    """Why a model could not be loaded, in words that may be shown."""
+    """Why a model could not be loaded; `text` may be shown to users."""
 
     model: str
     reason: FailureReason
@@ -48,7 +49,7 @@ class LoadFailure:
 
 
 class _PendingLoad:
-    """A model on its way, brought by a thread of its own, and what comes of it."""
+    """A model that is being loaded on a thread of its own, and the outcome."""
 
     def __init__(self, model: Model, load: Callable[[], CachedModel | LoadFailure], wakeup: threading.Event) -> None:
         self.model = model
@@ -65,11 +66,11 @@ class _PendingLoad:
 
 
 class ModelCache:
-    """Holds models, by their names, each with an engine of its own that tells what happens by `hear`.
+    """Keeps models by name, each with an engine of its own whose events go to `on_event`.
 
-    A model that has no room within `memory` bytes lets the ones go that draw nothing, the least recently used first: to
-    RAM as long as they fit into `spare` bytes there. Those that `draw` do not leave. One model at a time is on its way,
-    on a thread of its own; all methods are for the one thread that makes the steps. `news` is set when it has come.
+    A model that does not fit into `device_bytes` evicts idle models, the least recently used first. They move to RAM if
+    they fit into `ram_bytes` there. `busy_models` are never evicted. One model at a time is loaded, on a thread of its
+    own, and sets `wakeup` when done. Call all methods from the one thread that makes the steps.
     """
 
     def __init__(
@@ -91,19 +92,19 @@ class ModelCache:
 
     @property
     def is_loading(self) -> bool:
-        """Say whether a model is on its way."""
+        """Return whether a model is being loaded."""
         return self._pending is not None
 
     def load(self, model: Model) -> Model:
-        """Load a model at once, and give it as it really is; raises whatever is wrong with it."""
+        """Load a model immediately and return it with its actual settings; loading errors are raised."""
         return self._add(model, self._load(model))
 
     def touch(self, name: str) -> None:
-        """Note that a model is being used."""
+        """Mark a model as the most recently used."""
         self._device_budget.touch(name)
 
     def request_load(self, model: Model) -> bool:
-        """Have a model brought, and let others go for it; False while those that draw are in its way."""
+        """Start loading a model, evicting others for it; False while busy models take up the memory."""
         evicted = self._device_budget.plan_eviction(self._size(model), self._busy_models())
         if evicted is None:
             return False
@@ -111,9 +112,9 @@ class ModelCache:
         return True
 
     def poll_loaded(self) -> Model | LoadFailure | None:
-        """Take in the model that has come, and give it as it really is, or why it has not.
+        """Add the model that has been loaded and return it with its actual settings, or return the failure.
 
-        None where nothing has come, or it has to be sent for again. Raises what nobody expected of its loading.
+        None if none has been loaded, or if it must be requested again. Raises unexpected loading errors.
         """
         if self._pending is None or not self._pending.outcome.done():
             return None
@@ -123,12 +124,12 @@ class ModelCache:
             return self._add(pending.model, outcome)
         self._emit(Unloaded(pending.model.name))
         if outcome.reason is FailureReason.OUT_OF_MEMORY and self.loaded:
-            self._sizes[pending.model.name] = self._device_budget.limit  # it wants the device to itself
+            self._sizes[pending.model.name] = self._device_budget.limit  # it needs the device to itself
             return None
         return outcome
 
     def close(self) -> None:
-        """Close all engines, and let go of all memory."""
+        """Close all engines and free all memory."""
         if self._pending is not None and isinstance(pending := self._pending.outcome.result(), CachedModel):
             pending.engine.close()
         for name in list(self.loaded):
@@ -136,7 +137,7 @@ class ModelCache:
         self._offloaded.clear()
 
     def _size(self, model: Model) -> int:
-        """Give the bytes that a model took when it was last here, or is expected to take."""
+        """Return the bytes that a model took when it was last loaded, or is expected to take."""
         if model.name not in self._sizes:
             self._sizes[model.name] = self._loader.expected_size(model)
         return self._sizes[model.name]
@@ -151,11 +152,11 @@ class ModelCache:
         return self.loaded.pop(name)
 
     def _evict_idle(self) -> bool:
-        """Let a model go that draws nothing, since memory has run out in the step that is being made."""
+        """Evict an idle model, since the current step ran out of memory."""
         idle = self._device_budget.lru_idle(self._busy_models())
-        if idle is None or self._pending is not None:  # the thread of an arrival may be making room itself
+        if idle is None or self._pending is not None:  # the loading thread may be freeing memory itself
             return False
-        log.warning("there is not enough memory for what is drawn: %s has to leave", idle)
+        log.warning("not enough memory for the running jobs: evicting %s", idle)
         self._free_memory([(idle, self._evict(idle))])
         return True
 
@@ -168,32 +169,35 @@ class ModelCache:
         return actual
 
     def _evict_and_load(self, model: Model, evicted: list[tuple[str, CachedModel]]) -> CachedModel | LoadFailure:
-        """Make room and load a model; on the thread of its arrival."""
+        """Free memory and load a model, on the loading thread."""
         try:
             self._free_memory(evicted)
             return self._load(model)
         except Exception as error:
             if isinstance(error, RuntimeError) and is_out_of_memory(error):
-                log.warning("there is not enough memory to load %s", model.name)
-                text = f"There is not enough memory to draw with {model.name}."
+                log.warning("not enough memory to load %s", model.name)
+                text = Text("There is not enough memory to load {model}.", model=model.name)
                 return LoadFailure(model.name, FailureReason.OUT_OF_MEMORY, text)
             if isinstance(error, RuntimeError) and DEVICE_ERROR.search(str(error)):
                 raise
             log.warning(
                 "%s cannot be loaded: %s", model.name, error, exc_info=not isinstance(error, EXPECTED_LOAD_ERRORS)
             )
-            text = f"{model.name} cannot be loaded at the moment. Why is in the log of whoever runs this bot."
+            text = Text(
+                "{model} cannot be loaded at the moment. The bot operator can find the reason in the log.",
+                model=model.name,
+            )
             return LoadFailure(model.name, FailureReason.USER_ERROR, text)
 
     def _free_memory(self, evicted: list[tuple[str, CachedModel]]) -> None:
         if evicted:
-            while evicted:  # nothing else may hold on to them
+            while evicted:  # no reference to them may remain
                 self._offload(*evicted.pop(0))
             gc.collect()
         release_memory(self._loader.device)
 
     def _offload(self, name: str, cached: CachedModel) -> None:
-        """Move a model to RAM if it fits there, letting others go from there; else let go of it."""
+        """Move a model to RAM if it fits there, dropping others from RAM for it; else drop it."""
         cached.engine.close()
         loaded_model = cached.loaded_model
         if loaded_model.size <= self._ram_budget.limit:
@@ -205,14 +209,14 @@ class ModelCache:
             self._ram_budget.add(name, loaded_model.size)
 
     def _load(self, model: Model) -> CachedModel:
-        """Bring a model from RAM, or from where it is kept."""
+        """Load a model from RAM, or else from its files."""
         began = time.monotonic()
 
         def report(loading: Loading) -> None:
             self._emit(replace(loading, model=model.name))
 
         if loaded_model := self._offloaded.pop(model.name, None):
-            report(Loading("from RAM", 0, 1))
+            report(Loading(Text("from RAM"), 0, 1))
             self._ram_budget.remove(model.name)
             loaded_model.move(self._loader.device)
         else:

@@ -1,4 +1,4 @@
-"""Of a model's description an engine that draws with it: what is loaded, where to, and what all engines share."""
+"""Load models and build the engine for their family."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ from generation.models.upscaler import UpscalerInfo
 class LoadedModel:
     """A loaded model, on the device or in RAM.
 
-    `create_engine` makes an engine of it once it is on the device, which is given a way to let another model go.
+    `create_engine` builds its engine once it is on the device. Its arguments are `emit`, and a callback that evicts an
+    idle model.
     """
 
     model: Model
@@ -40,20 +41,20 @@ class LoadedModel:
 
     @property
     def size(self) -> int:
-        """Give the bytes of all weights."""
-        modules = torch.nn.ModuleList(self.modules)  # which counts shared weights once
+        """Return the bytes of all weights."""
+        modules = torch.nn.ModuleList(self.modules)  # it counts shared weights once
         return sum(tensor.nbytes for tensor in (*modules.parameters(), *modules.buffers()))
 
     def move(self, device: torch.device) -> None:
-        """Bring the weights to another memory."""
+        """Move the weights to another device."""
         for module in self.modules:
             module.to(device)
 
 
 class ModelLoader:
-    """Loads models onto a device; what their engines have in common is loaded once.
+    """Loads models onto a device; what their engines share is loaded once.
 
-    `classifier` is one for sensitive pictures, by folder or hub id. Raises what `load_classifier` does.
+    `classifier` is the folder or hub id of a safety classifier. Raises the errors of `load_classifier`.
     """
 
     def __init__(
@@ -68,13 +69,13 @@ class ModelLoader:
     ) -> None:
         self.device, self._precision = choose_device(device)
         self._metadata_policy = metadata_policy
-        self._classifier = load_classifier(classifier)  # first: it is small, and may be wrong
+        self._classifier = load_classifier(classifier)  # first: it is small, and may be misconfigured
         self._upscaler = Upscaler(upscaler_info, self.device) if upscaler_info else None
         self._adapters, self._compile_unets = adapters, compile_unets
         self._unet_lock, self._step_gate = threading.Lock(), StepGate()
 
     def expected_size(self, model: Model) -> int:
-        """Foresee how many bytes a model's weights take on the device."""
+        """Estimate how many bytes a model's weights take on the device."""
         return expected_size(model, self._weight_dtype(model).itemsize)
 
     def _weight_dtype(self, model: Model) -> torch.dtype:
@@ -85,9 +86,9 @@ class ModelLoader:
         return family_dtype(model.family, self._precision)
 
     def load(self, model: Model, report: Callable[[Loading], None]) -> LoadedModel:
-        """Load a model; this alone knows which engine draws which family.
+        """Load a model; only this method knows which family uses which engine.
 
-        Raises Complaint for what cannot be drawn, FileNotFoundError or OSError for what is not there.
+        Raises UserError for an unsupported model, FileNotFoundError or OSError for a missing one.
         """
         with report_downloads(model, report) as report, guard_default_dtype(self._step_gate):
             model = detect_family(model)
@@ -98,7 +99,7 @@ class ModelLoader:
             )
 
     def _load_pipeline_model(self, model: Model, report: Callable[[Loading], None]) -> LoadedModel:
-        # Imported when one is wanted: all these pipelines together take half a second, and warn of what they lack.
+        # Imported on demand: these pipelines take half a second to import, and warn about missing packages.
         from generation.engine.pipelines.loader import load_pipeline_adapter
         from generation.engine.pipelines.pipeline_engine import PipelineEngine
 

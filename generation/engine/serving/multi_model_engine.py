@@ -1,4 +1,4 @@
-"""Several engines as one: each draws with a model of its own, as many of them as memory holds."""
+"""Several models behind one engine: each has an engine of its own and is loaded on demand."""
 
 from __future__ import annotations
 
@@ -14,26 +14,24 @@ from generation.messages import Event, Failed, FailureReason, Finished, Generate
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 
-LOAD_WAIT_S = (
-    0.02  # seconds that a step without an engine to step waits for a model, before messages are looked at again
-)
+LOAD_WAIT_S = 0.02  # seconds that a step without a ready engine waits for a model, before messages are read again
 
 
 @dataclass(frozen=True, slots=True)
 class _AssignedJob:
-    """A request, and the name of the model that draws it."""
+    """A request, and the name of its model."""
 
     request: Generate
     model: str
 
 
 class MultiModelEngine:
-    """Draws every job with the model that it names, which is loaded first where it has to be.
+    """Generates every job with the model that it names, which is loaded first if necessary.
 
-    All methods are for one thread, which makes the steps of all models; loading goes on beside it. What is held, in
-    `memory` bytes on the device and `spare` bytes in RAM, is for the `Keeper`. The default model is loaded at once, and
-    what that raises comes out of here. Another that cannot be loaded ends the jobs that wait for it, and is tried again
-    for the next one.
+    Call all methods from one thread, which makes the steps of all models; loading has its own. `ModelCache` keeps
+    models within `device_bytes` on the device and `ram_bytes` in RAM. The default model is loaded by the constructor,
+    which raises loading errors. If another model cannot be loaded, the jobs that wait for it fail, and the next job
+    tries again.
     """
 
     def __init__(
@@ -42,7 +40,7 @@ class MultiModelEngine:
         self._emit, self._device = emit, str(loader.device)
         self._waiting: dict[str, _AssignedJob] = {}
         self._running: dict[str, _AssignedJob] = {}
-        self._running_lock = threading.Lock()  # engines tell of ends from their own threads
+        self._running_lock = threading.Lock()  # engines report ends from their own threads
         self._waiting_for_memory = False
         self._turn = 0
         self._served: dict[str, int] = {}
@@ -52,26 +50,26 @@ class MultiModelEngine:
 
     @property
     def model(self) -> Model:
-        """Give the default model, as it really is."""
+        """Return the default model with its actual settings."""
         return self._registry.default
 
     @property
     def device(self) -> str:
-        """Give the name of the device."""
+        """Return the name of the device."""
         return self._device
 
     @property
     def busy(self) -> bool:
-        """Say whether there is a step to make, or a model to wait for."""
-        waits = self._waiting or self._cache.is_loading
-        return bool(waits) or any(held.engine.busy for held in self._loaded.values())
+        """Return whether there is a step to make, or a model to wait for."""
+        is_waiting = self._waiting or self._cache.is_loading
+        return bool(is_waiting) or any(cached.engine.busy for cached in self._loaded.values())
 
     def add(self, request: Generate) -> None:
-        """Take a job."""
+        """Accept a job."""
         try:
             model = self._registry.resolve(request.params)
-        except UserError as complaint:
-            self._emit(Failed(request.job_id, FailureReason.USER_ERROR, str(complaint)))
+        except UserError as error:
+            self._emit(Failed(request.job_id, FailureReason.USER_ERROR, str(error)))
         else:
             self._waiting[request.job_id] = _AssignedJob(request, model.name)
             self._dispatch_waiting()
@@ -84,9 +82,9 @@ class MultiModelEngine:
             self._loaded[job.model].engine.cancel(job_id)
 
     def step(self) -> None:
-        """Take in a model that has come, send for the next that is wanted, and make a step with one of those there."""
+        """Add a model that has been loaded, request the next one, and make a step with one of the engines."""
         self._poll_loaded()
-        self._dispatch_waiting()  # before the next load, so that no model leaves that a job waits for
+        self._dispatch_waiting()  # before the next load, so that no model is evicted that a job waits for
         self._request_next_load()
         if engine := self._next_engine():
             engine.step()
@@ -94,11 +92,11 @@ class MultiModelEngine:
             self._cache.wakeup.clear()
 
     def close(self) -> None:
-        """Finish what is being decoded, forget the rest, and let go of all memory."""
+        """Finish what is being decoded, drop the rest, and free all memory."""
         self._cache.close()
 
     def _dispatch_waiting(self) -> None:
-        """Give jobs to the engines that are there; while somebody waits for room, nobody who came later gets in."""
+        """Pass jobs to the engines of loaded models; while a job waits for memory, no other job starts."""
         if self._waiting_for_memory:
             return
         for job_id, job in list(self._waiting.items()):
@@ -110,7 +108,7 @@ class MultiModelEngine:
                 self._loaded[job.model].engine.add(job.request)
 
     def _on_event(self, event: Event) -> None:
-        """Pass on what an engine tells, and note whose job has come to its end."""
+        """Pass on an engine's event, and note which job has ended."""
         if isinstance(event, Finished | Failed):
             with self._running_lock:
                 self._running.pop(event.job_id, None)
@@ -118,7 +116,7 @@ class MultiModelEngine:
         self._emit(event)
 
     def _jobs(self) -> list[_AssignedJob]:
-        """Give the jobs that draw, in the queue's order."""
+        """Return the running jobs, in the queue's order."""
         with self._running_lock:
             return sorted(self._running.values(), key=_order)
 
@@ -126,13 +124,13 @@ class MultiModelEngine:
         return {job.model for job in self._jobs()}
 
     def _next_engine(self) -> Engine | None:
-        """Give the engine that makes the next step.
+        """Return the engine that makes the next step.
 
         Most turns go to the model of the job that is first in the queue's order, since strict rotation would make all
-        finish late; every fourth goes to the one that was served longest ago.
+        finish late. Every fourth goes to the one that was served longest ago.
         """
         self._served = {name: self._served.get(name, 0) for name in self._loaded}
-        ready = [name for name, held in self._loaded.items() if held.engine.busy]
+        ready = [name for name, cached in self._loaded.items() if cached.engine.busy]
         if not ready:
             return None
         self._turn += 1
@@ -144,7 +142,7 @@ class MultiModelEngine:
         return self._loaded[name].engine
 
     def _request_next_load(self) -> None:
-        """Have the model brought that the first of the waiting jobs wants, as soon as there is room for it."""
+        """Request the model of the first waiting job, as soon as there is memory for it."""
         self._waiting_for_memory = False
         absent = [job for job in self._waiting.values() if job.model not in self._loaded]
         if self._cache.is_loading or not absent:
@@ -153,7 +151,7 @@ class MultiModelEngine:
         self._waiting_for_memory = not self._cache.request_load(model)
 
     def _poll_loaded(self) -> None:
-        """Take in the model that has come, or end the jobs that waited for it; raises what nobody expected."""
+        """Add the model that has been loaded, or fail the jobs that waited for it; raises unexpected errors."""
         outcome = self._cache.poll_loaded()
         if isinstance(outcome, Model):
             self._registry = self._registry.updated(outcome)

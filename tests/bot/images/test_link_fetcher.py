@@ -31,6 +31,7 @@ from generation.errors import UserError
 from generation.files.sanitize import MAX_BYTES, sanitize_image
 from preview import FakeDiscord, World
 from preview.state.files import UploadedFile
+from tests.support.languages import run_in
 from tests.support.timing import TIMEOUT_S
 
 PUBLIC, OTHER = "93.184.216.34", "151.101.1.140"
@@ -640,3 +641,10 @@ async def test_a_missing_attachment_is_reported(fake_discord):
     link = await attachment(fake_discord, image_bytes())
     fetcher = LinkFetcher(Config(discord_api_url=fake_discord.api_url).fake_discord_origin)
     assert "there is nothing at that address" in await fetch_error(str(link.with_query(ex="0", hm="0")), fetcher)
+
+
+async def test_the_problem_with_a_link_is_named_in_the_language_of_the_server():
+    refused = run_in("de", asyncio.create_task, fetch_error("ftp://a.example/b"))
+    assert await refused == (
+        "Ich kann ftp\\://a.example/b nicht abrufen: Links zu Bildern müssen mit http\\:// oder https\\:// beginnen."
+    )

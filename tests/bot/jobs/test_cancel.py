@@ -1,4 +1,4 @@
-"""Cancelling at every stage, by those who may."""
+"""Cancelling at every stage, by the owner or a moderator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.bot_harness import eventually
 from tests.support.timing import TIMEOUT_S
 
 
-async def test_the_owner_cancels_while_it_is_drawn_and_the_next_job_goes_on(harness):
+async def test_the_owner_cancels_a_running_job_and_the_next_job_runs(harness):
     async with harness.bot(jobs_at_once=1):
         await harness.imagine("slow fox")
         drawing = await harness.status_message("(25%)")
@@ -24,7 +24,7 @@ async def test_the_owner_cancels_while_it_is_drawn_and_the_next_job_goes_on(harn
     assert "slow fox" in drawing.content
 
 
-async def test_the_owner_cancels_while_it_waits(harness):
+async def test_the_owner_cancels_a_waiting_job(harness):
     async with harness.bot(running_per_person=1):
         await harness.imagine("slow fox")
         await harness.status_message("(25%)")
@@ -36,7 +36,7 @@ async def test_the_owner_cancels_while_it_waits(harness):
     assert len(harness.results()) == 1
 
 
-async def test_a_moderator_cancels_and_somebody_else_may_not(harness):
+async def test_a_moderator_can_cancel_but_another_member_cannot(harness):
     async with harness.bot():
         await harness.imagine("slow fox")
         drawing = await harness.status_message("(25%)")
@@ -49,7 +49,7 @@ async def test_a_moderator_cancels_and_somebody_else_may_not(harness):
         await harness.server.wait_until(lambda: f"Cancelled by <@{harness.ben.id}>" in drawing.content)
 
 
-async def test_cancelling_twice_or_too_late_is_answered(harness):
+async def test_cancelling_twice_or_too_late_is_refused_with_a_message(harness):
     async with harness.bot() as services:
         await harness.imagine("slow fox")
         drawing = await harness.status_message("(25%)")
@@ -61,14 +61,14 @@ async def test_cancelling_twice_or_too_late_is_answered(harness):
 
 
 @pytest.mark.parametrize("stop", ["at once", "while waiting"])
-async def test_a_cancelled_job_stays_cancelled_over_a_restart(harness, stop):
+async def test_a_cancelled_job_stays_cancelled_after_a_restart(harness, stop):
     async with harness.bot(running_per_person=1):
         if stop == "while waiting":
             await harness.imagine("slow one", harness.ada)
             await harness.status_message("(25%)")
-        notice = await (await harness.imagine("slow fox")).message()
-        await harness.person(harness.ada).press(notice, "Cancel")
-        await harness.server.wait_until(lambda: "Cancelled" in notice.content)
+        status_message = await (await harness.imagine("slow fox")).message()
+        await harness.person(harness.ada).press(status_message, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled" in status_message.content)
     harness.release_slow_jobs()
     async with harness.bot():
         await harness.imagine("last")
@@ -76,7 +76,7 @@ async def test_a_cancelled_job_stays_cancelled_over_a_restart(harness, stop):
     assert not [result for result in harness.results() if "fox" in result.content]
 
 
-async def test_a_job_cancelled_in_the_moment_it_is_shown_is_not_drawn(harness):
+async def test_a_job_cancelled_as_soon_as_it_is_shown_does_not_run(harness):
     async with harness.bot() as services:
         held = harness.server.faults.hold("POST", "/interactions/*")
         await harness.imagine("a fox")
@@ -90,39 +90,39 @@ async def test_a_job_cancelled_in_the_moment_it_is_shown_is_not_drawn(harness):
     assert len(harness.results()) == 1
 
 
-async def test_nothing_is_shown_after_cancelling_however_long_the_step_takes(harness, monkeypatch):
+async def test_a_long_step_does_not_edit_the_message_after_cancelling(harness, monkeypatch):
     monkeypatch.setattr("bot.jobs.status_message.EDIT_INTERVAL_S", 0.5)
     async with harness.bot():
-        notice = await (await harness.imagine("stuck fox")).message()
+        status_message = await (await harness.imagine("stuck fox")).message()
         await eventually((harness.model / "stuck").exists)
-        await harness.person(harness.ada).press(notice, "Cancel")
-        await harness.server.wait_until(lambda: "Cancelled" in notice.content)
-        await eventually(lambda: not any(task.get_name().startswith("notice") for task in asyncio.all_tasks()))
+        await harness.person(harness.ada).press(status_message, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled" in status_message.content)
+        await eventually(lambda: not any(task.get_name().startswith("status message") for task in asyncio.all_tasks()))
         harness.release_slow_jobs()
         await harness.imagine("owl")
         await harness.result(text="owl")
-        assert "Cancelled" in notice.content
+        assert "Cancelled" in status_message.content
 
 
-async def test_a_cancelling_that_could_not_be_answered_is_still_shown(harness):
+async def test_a_cancellation_is_shown_even_if_the_response_fails(harness):
     async with harness.bot():
         await harness.imagine("slow fox")
-        notice = await harness.status_message("(25%)")
+        status_message = await harness.status_message("(25%)")
         harness.server.faults.drop("POST", "/interactions/*")
-        await harness.person(harness.ada).press(notice, "Cancel")
-        await harness.server.wait_until(lambda: "Cancelled" in notice.content)
-        assert notice.labels == []
+        await harness.person(harness.ada).press(status_message, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled" in status_message.content)
+        assert status_message.labels == []
 
 
-async def test_an_edit_that_was_under_way_does_not_undo_what_the_cancelling_said(harness):
+async def test_an_unfinished_edit_does_not_overwrite_the_cancellation(harness):
     async with harness.bot():
         held = harness.server.faults.hold("PATCH", "/webhooks/*")
-        notice = await (await harness.imagine("slow fox")).message()
+        status_message = await (await harness.imagine("slow fox")).message()
         await asyncio.wait_for(held.reached.wait(), TIMEOUT_S)
         (job_id,) = harness.tasks
-        await harness.person(harness.ada).press(notice, "Cancel")
+        await harness.person(harness.ada).press(status_message, "Cancel")
         await eventually(lambda: job_id not in harness.tasks or harness.tasks[job_id].cancelling())
         held.release()
-        await harness.server.wait_until(lambda: "Cancelled" in notice.content)
+        await harness.server.wait_until(lambda: "Cancelled" in status_message.content)
         await eventually(lambda: not harness.tasks)
-    assert "Cancelled" in notice.content
+    assert "Cancelled" in status_message.content

@@ -1,4 +1,4 @@
-"""What goes wrong around a job, and what becomes of the job."""
+"""Faults around a job, and how the job still ends."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from bot.config import ConfigError
 from preview.state import permissions
 from preview.state.world import Overwrite
-from tests.support.bot_harness import open_image
+from tests.support.bot_harness import eventually, open_image
 
 FIFTEEN_MINUTES = 15 * 60 + 5
 
 
-async def test_a_worker_killed_in_mid_picture_starts_again_and_draws_the_same(harness):
+async def test_a_worker_killed_while_generating_restarts_and_repeats_the_job(harness):
     async with harness.bot() as services:
         await harness.imagine("a fox --seed 3")
         before = open_image(harness.server, await harness.result())
@@ -28,7 +28,7 @@ async def test_a_worker_killed_in_mid_picture_starts_again_and_draws_the_same(ha
     assert after.tobytes() == before.tobytes()
 
 
-async def test_a_job_that_ends_the_worker_twice_is_given_up_and_the_others_go_on(harness):
+async def test_a_job_that_crashes_the_worker_twice_fails_and_others_go_on(harness):
     async with harness.bot():
         await harness.imagine("slow owl", harness.ben)
         await harness.status_message("(25%)")
@@ -40,7 +40,7 @@ async def test_a_job_that_ends_the_worker_twice_is_given_up_and_the_others_go_on
         await harness.result(text="owl")
 
 
-async def test_a_job_that_ends_the_worker_twice_does_not_take_another_with_it(harness):
+async def test_a_job_that_crashes_the_worker_twice_does_not_fail_another(harness):
     async with harness.bot():
         await harness.imagine("slow owl", harness.ben)
         await harness.status_message("(25%)")
@@ -53,7 +53,7 @@ async def test_a_job_that_ends_the_worker_twice_does_not_take_another_with_it(ha
         await harness.result(text="owl")
 
 
-async def test_running_out_of_memory_is_said_and_the_worker_lives_on(harness):
+async def test_running_out_of_memory_fails_the_job_but_not_the_worker(harness):
     async with harness.bot():
         await harness.imagine("huge fox")
         await harness.status_message("too large for the GPU's memory")
@@ -61,15 +61,15 @@ async def test_running_out_of_memory_is_said_and_the_worker_lives_on(harness):
         await harness.result(text="small")
 
 
-async def test_a_result_later_than_the_token_comes_by_the_channel(harness):
+async def test_a_result_after_the_token_expired_is_posted_in_the_channel(harness):
     async with harness.bot():
-        notice = await (await harness.imagine("slow fox")).message()
+        status_message = await (await harness.imagine("slow fox")).message()
         await harness.status_message("(25%)")
         harness.server.world.clock.advance(FIFTEEN_MINUTES)
         harness.release_slow_jobs()
         result = await harness.result()
         assert harness.server.pinged_by(result) == [harness.ada]
-        await harness.server.wait_until(lambda: notice.deleted)
+        await harness.server.wait_until(lambda: status_message.deleted)
 
 
 async def test_a_token_expired_only_by_discords_clock_does_not_lose_the_result(harness, monkeypatch):
@@ -81,11 +81,11 @@ async def test_a_token_expired_only_by_discords_clock_does_not_lose_the_result(h
         await harness.result()
 
 
-async def test_a_notice_that_somebody_deleted_is_not_missed(harness):
+async def test_a_deleted_status_message_does_not_stop_the_job(harness):
     async with harness.bot():
-        notice = await (await harness.imagine("slow fox")).message()
+        status_message = await (await harness.imagine("slow fox")).message()
         await harness.status_message("(25%)")
-        await harness.person(harness.mod).delete(notice)
+        await harness.person(harness.mod).delete(status_message)
         harness.release_slow_jobs()
         assert harness.server.pinged_by(await harness.result()) == [harness.ada]
 
@@ -95,6 +95,7 @@ async def test_a_parent_that_was_deleted_does_not_lose_the_result(harness):
         await harness.imagine("slow fox")
         harness.release_slow_jobs()
         grid = await harness.result()
+        await eventually(lambda: not harness.tasks)
         (harness.model / "go").unlink()
         await harness.person(harness.ada).press(grid, "V1")
         await harness.status_message("(25%)")
@@ -104,16 +105,16 @@ async def test_a_parent_that_was_deleted_does_not_lose_the_result(harness):
 
 
 @pytest.mark.parametrize("lacks", [permissions.SEND_MESSAGES, permissions.VIEW_CHANNEL, permissions.ATTACH_FILES])
-async def test_without_permission_in_the_channel_the_notice_becomes_the_result(harness, lacks):
+async def test_without_permission_the_status_message_becomes_the_result(harness, lacks):
     channel = harness.server.world.add_channel(harness.guild, "walled", bot_denied=lacks)
     async with harness.bot():
-        notice = await (await harness.imagine("a fox", channel=channel)).message()
+        status_message = await (await harness.imagine("a fox", channel=channel)).message()
         result = await harness.result(channel=channel)
-    assert result.id == notice.id
+    assert result.id == status_message.id
     assert not [attachment for attachment in result.attachments if attachment.filename.endswith(".jpg")]
 
 
-async def test_without_permission_or_token_the_result_comes_by_direct_message(harness):
+async def test_without_permission_or_token_the_result_is_a_direct_message(harness):
     channel = harness.server.world.add_channel(harness.guild, "walled", bot_denied=permissions.SEND_MESSAGES)
     async with harness.bot():
         await harness.imagine("slow fox", channel=channel)
@@ -125,17 +126,17 @@ async def test_without_permission_or_token_the_result_comes_by_direct_message(ha
         await harness.result(channel=harness.server.world.dm_channel(harness.ada))
 
 
-async def test_a_permission_taken_away_meanwhile_does_not_lose_the_result(harness):
+async def test_a_permission_removed_meanwhile_does_not_lose_the_result(harness):
     async with harness.bot():
-        notice = await (await harness.imagine("slow fox")).message()
+        status_message = await (await harness.imagine("slow fox")).message()
         await harness.status_message("(25%)")
         bot_id = harness.server.world.application.bot_id
         harness.channel.overwrites.append(Overwrite(bot_id, 1, deny=permissions.SEND_MESSAGES))
         harness.release_slow_jobs()
-        assert (await harness.result()).id == notice.id
+        assert (await harness.result()).id == status_message.id
 
 
-async def test_a_picture_that_discord_finds_too_large_is_made_smaller(harness):
+async def test_an_image_that_is_too_large_for_discord_is_reduced(harness):
     too_large = {"message": "Request entity too large", "code": 40005}
     async with harness.bot():
         harness.server.faults.fail("POST", "/channels/*/messages", status=413, body=too_large)
@@ -143,7 +144,7 @@ async def test_a_picture_that_discord_finds_too_large_is_made_smaller(harness):
         assert (await harness.result()).attachments
 
 
-async def test_a_storm_of_429_delays_but_loses_nothing(harness):
+async def test_many_429_responses_delay_but_lose_nothing(harness):
     async with harness.bot():
         harness.server.faults.rate_limit("POST", "/channels/*/messages", retry_after=0.02, times=7)
         harness.server.faults.rate_limit("PATCH", "/webhooks/*", retry_after=0.02, times=3)
@@ -182,8 +183,8 @@ async def test_whatever_error_a_channel_post_gets_there_is_a_fallback(harness, c
         harness.server.faults.fail(
             "POST", f"/channels/{harness.channel.id}/messages", status=status, body={"code": code}
         )
-        notice = await (await harness.imagine("a fox")).message()
-        assert (await harness.result()).id == notice.id
+        status_message = await (await harness.imagine("a fox")).message()
+        assert (await harness.result()).id == status_message.id
 
 
 @pytest.mark.parametrize("trouble", ["drop_response", "fail_after"])
@@ -211,7 +212,7 @@ async def test_a_status_message_is_removed_if_only_discord_sees_the_token_end(ha
         await harness.server.wait_until(lambda: not harness.status_messages())
 
 
-async def test_a_notice_goes_away_when_discord_can_be_reached_again(harness, monkeypatch):
+async def test_a_status_message_is_deleted_after_an_outage(harness, monkeypatch):
     monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.05,))
     async with harness.bot():
         harness.server.faults.drop("DELETE", "/webhooks/*", times=3)
@@ -220,14 +221,14 @@ async def test_a_notice_goes_away_when_discord_can_be_reached_again(harness, mon
         await harness.server.wait_until(lambda: not harness.status_messages())
 
 
-async def test_an_ending_is_said_when_discord_can_be_reached_again(harness, monkeypatch):
+async def test_the_end_of_a_job_is_reported_after_an_outage(harness, monkeypatch):
     monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.05,))
     async with harness.bot():
-        notice = await (await harness.imagine("slow huge fox")).message()
+        status_message = await (await harness.imagine("slow huge fox")).message()
         await harness.status_message("(25%)")
         harness.server.faults.drop("PATCH", "/webhooks/*", times=3)
         harness.release_slow_jobs()
-        await harness.server.wait_until(lambda: "memory" in notice.content)
+        await harness.server.wait_until(lambda: "memory" in status_message.content)
 
 
 async def test_a_promised_direct_message_is_sent_even_when_the_job_fails(harness):
@@ -241,7 +242,7 @@ async def test_a_promised_direct_message_is_sent_even_when_the_job_fails(harness
 
 
 @pytest.mark.parametrize("trouble", ["fail", "drop", "drop_response"])
-async def test_when_discord_breaks_while_the_result_is_posted_it_is_posted_once(harness, trouble, monkeypatch):
+async def test_an_outage_while_posting_does_not_post_the_result_twice(harness, trouble, monkeypatch):
     monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.01,))
     async with harness.bot():
         getattr(harness.server.faults, trouble)("POST", f"/channels/{harness.channel.id}/messages", times=2)
@@ -252,7 +253,7 @@ async def test_when_discord_breaks_while_the_result_is_posted_it_is_posted_once(
     assert len([ping for ping in harness.server.pings if ping.user_id == harness.ada.id]) == 1
 
 
-async def test_a_gateway_that_is_lost_and_resumed_loses_no_command(harness):
+async def test_a_resumed_gateway_session_loses_no_command(harness):
     async with harness.bot():
         await harness.imagine("slow fox")
         await harness.status_message("(25%)")
@@ -264,7 +265,7 @@ async def test_a_gateway_that_is_lost_and_resumed_loses_no_command(harness):
         await harness.result(text="owl")
 
 
-async def test_a_connection_that_fails_at_first_is_tried_again(harness, monkeypatch):
+async def test_a_connection_that_fails_at_first_is_retried(harness, monkeypatch):
     monkeypatch.setattr("bot.app.RECONNECT_PAUSES", (0.01,))
     dropped = harness.server.faults.drop("GET", "/gateway/bot", times=2)
     async with harness.bot():
@@ -273,7 +274,7 @@ async def test_a_connection_that_fails_at_first_is_tried_again(harness, monkeypa
     assert dropped.hits == 2
 
 
-async def test_a_token_that_is_refused_later_on_is_said_in_one_line(harness):
+async def test_a_token_that_is_refused_later_is_reported_in_one_line(harness):
     with pytest.raises(ConfigError, match="DISCORD_TOKEN"):
         async with harness.bot():
             await harness.server.gateway.drop(4004)
@@ -281,7 +282,7 @@ async def test_a_token_that_is_refused_later_on_is_said_in_one_line(harness):
 
 
 @pytest.mark.parametrize("code", [1000, 4009, 4012])
-async def test_whichever_way_discord_closes_the_connection_the_bot_comes_back(harness, code, monkeypatch):
+async def test_the_bot_reconnects_after_any_close_code(harness, code, monkeypatch):
     monkeypatch.setattr("bot.app.RECONNECT_PAUSES", (0.01,))
     async with harness.bot():
         await harness.imagine("slow fox")
@@ -306,7 +307,7 @@ async def test_direct_messages_work_like_channels(harness):
         await harness.result(text="Variations", channel=direct)
 
 
-async def test_a_person_who_installed_the_bot_uses_it_in_a_foreign_server(harness):
+async def test_a_user_install_works_in_a_server_without_the_bot(harness):
     eve = harness.server.world.add_user("eve", installed=True)
     channel = harness.server.world.add_channel(harness.server.world.add_guild("Elsewhere", eve, bot=False))
     async with harness.bot():
@@ -351,7 +352,7 @@ async def test_a_user_install_works_in_private_chats_with_late_results_by_dm(har
         await harness.result(text="owl", channel=harness.server.world.dm_channel(eve))
 
 
-async def test_a_thread_is_answered_in_the_thread(harness):
+async def test_a_command_in_a_thread_is_answered_in_the_thread(harness):
     thread = harness.server.world.add_thread(harness.channel, "foxes", owner=harness.ada)
     async with harness.bot():
         await harness.imagine("slow fox", channel=thread)
@@ -362,9 +363,9 @@ async def test_a_thread_is_answered_in_the_thread(harness):
         await harness.result(channel=thread)
 
 
-async def test_several_shards_are_one_bot(harness, monkeypatch):
+async def test_several_shards_share_one_bot(harness, monkeypatch):
     async def at_once(*_: object, **__: object) -> None:
-        """Do not wait the five seconds between two shards."""
+        """Skip the five seconds between two shards."""
 
     monkeypatch.setattr("bot.client.Client.before_identify_hook", at_once)
     harness.server.core.shards = 3
@@ -381,21 +382,21 @@ async def test_several_shards_are_one_bot(harness, monkeypatch):
     assert len(harness.results()) == 1
 
 
-async def test_a_long_prompt_is_given_back_whole_when_its_job_fails(harness):
+async def test_a_long_prompt_is_returned_in_full_if_its_job_fails(harness):
     prompt = f"huge fox, {'very ' * 300}quick"
     async with harness.bot():
         await harness.imagine(prompt)
-        notice = await harness.status_message("too large for the GPU")
-        (attachment,) = notice.attachments
+        status_message = await harness.status_message("too large for the GPU")
+        (attachment,) = status_message.attachments
         assert harness.server.core.files.get(attachment.id).decode() == prompt
         await harness.imagine("huge owl")
         assert not (await harness.status_message("huge owl** - <@")).attachments
 
 
-@pytest.mark.parametrize(("without", "told"), [(False, True), (True, False)])
-async def test_a_files_name_tells_the_prompt_unless_files_are_to_tell_none(harness, without, told):
+@pytest.mark.parametrize(("without", "is_named"), [(False, True), (True, False)])
+async def test_a_file_name_contains_the_prompt_unless_metadata_is_off(harness, without, is_named):
     async with harness.bot(pictures_without_prompts=without):
         await harness.imagine("a secret fox")
         (attachment,) = (await harness.result()).attachments
-    assert ("secret" in attachment.filename) is told
+    assert ("secret" in attachment.filename) is is_named
     assert attachment.filename.startswith("ada_")

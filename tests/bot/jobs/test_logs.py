@@ -1,4 +1,4 @@
-"""Every line of the log says which job it is about, and whose."""
+"""Every log line names its job and requester."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ JOB = "0123456789ab"
 
 
 class LogLines:
-    """What was logged, as JSON objects."""
+    """Return the log lines as JSON objects."""
 
     def __init__(self) -> None:
         self.written = io.StringIO()
@@ -54,7 +54,7 @@ def text() -> Iterator[io.StringIO]:
     logger.removeHandler(handler)
 
 
-def test_a_line_says_what_it_is_about(lines):
+def test_a_line_has_the_fields_of_its_context(lines):
     with logs.log_context(interaction=1441155180072407040, guild=None), logs.log_context(job=JOB):
         logging.getLogger("tests").warning("half %d%%", 50)
     (line,) = lines.all()
@@ -69,7 +69,7 @@ def test_a_line_says_what_it_is_about(lines):
     }
 
 
-def test_an_error_is_one_line_whatever_is_in_it():
+def test_an_error_is_always_one_line():
     # Not logged: pytest shows what is logged, and cannot pass on every character from one process to another.
     try:
         raise ValueError("a\nb \ud800 🦊")
@@ -83,12 +83,12 @@ def test_an_error_is_one_line_whatever_is_in_it():
     assert "\n" not in written
 
 
-def test_a_line_that_names_a_job_is_about_it(lines):
+def test_a_line_that_names_a_job_has_its_field(lines):
     logging.getLogger("tests").warning("job %s: cancelled by a moderator", JOB)
     assert [line["job"] for line in lines.all()] == [JOB]
 
 
-def test_what_a_block_says_ends_with_it():
+def test_the_context_of_a_block_ends_with_it():
     with pytest.raises(KeyError), logs.log_context(job=JOB):
         raise KeyError
     assert dict(logs.current_context()) == {}
@@ -106,7 +106,7 @@ def test_the_text_names_the_job_once(text):
     ]
 
 
-async def test_a_job_is_named_from_the_interaction_to_the_picture(harness, lines):
+async def test_a_job_is_named_from_the_interaction_to_the_image(harness, lines):
     harness.server.faults.fail("DELETE", "/webhooks/*", status=403, times=100)
     async with harness.bot():
         interaction = await harness.imagine("a fox")
@@ -120,7 +120,7 @@ async def test_a_job_is_named_from_the_interaction_to_the_picture(harness, lines
         assert line["interaction"] == str(interaction.id)
 
 
-async def test_after_a_restart_the_lines_say_still_whose_job_it_is(harness, lines):
+async def test_after_a_restart_the_lines_still_name_the_requester(harness, lines):
     async with harness.bot():
         await harness.imagine("slow fox", harness.ben)
         await harness.status_message("(25%)")
@@ -135,7 +135,7 @@ async def test_after_a_restart_the_lines_say_still_whose_job_it_is(harness, line
     assert {line["guild"] for line in after} == {str(harness.guild.id)}
 
 
-async def test_a_pressed_button_logs_for_who_pressed_it(harness, lines):
+async def test_a_pressed_button_is_logged_with_its_user(harness, lines):
     async with harness.bot():
         await harness.imagine("a fox")
         grid = await harness.result()

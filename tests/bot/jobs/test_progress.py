@@ -1,4 +1,4 @@
-"""How often the notices of a long queue have something new to show."""
+"""How often status messages change, and what they show."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECONDS_PER_JOB = 2
 
 
 @pytest.mark.parametrize(("token_expires_at", "most_a_second"), [(1e9, 10), (0.0, 1.5)])
-async def test_two_hundred_notices_are_not_edited_all_at_once(token_expires_at, most_a_second):
+async def test_200_status_messages_are_not_edited_all_at_once(token_expires_at, most_a_second):
     now = 1000.0
     queue = Queue([], QueueLimits(), clock=lambda: now)
     services = SimpleNamespace(registry=REGISTRY, queue=queue, worker=STARTING)
@@ -69,7 +69,7 @@ def test_a_wait_longer_than_the_interaction_token_is_announced_at_once(seconds, 
     ],
 )
 @pytest.mark.parametrize("has_turn", [False, True])
-def test_a_job_that_waits_for_its_model_says_how_far_that_is(wanted, state, loading, shown, has_turn):
+def test_a_job_that_waits_for_its_model_shows_the_progress_of_loading(wanted, state, loading, shown, has_turn):
     here = ModelRegistry((MODEL, replace(MODEL, name="Dreams")))
     worker = SimpleNamespace(state=state, loading=loading, registry=here, loaded_models=frozenset({MODEL.name}))
     services = SimpleNamespace(registry=here, clock=lambda: 1000.0, worker=worker)

@@ -1,4 +1,4 @@
-"""Stopped at any moment, the bot goes on where it was, and answers everything once."""
+"""The bot resumes after a stop at any moment, and answers everything once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.bot_harness import eventually
 from tests.support.timing import TIMEOUT_S
 
 
-async def test_waiting_and_drawing_jobs_go_on_after_a_clean_stop(harness):
+async def test_waiting_and_running_jobs_resume_after_a_clean_stop(harness):
     async with harness.bot(running_per_person=1):
         await harness.imagine("slow fox")
         await harness.status_message("(25%)")
@@ -25,7 +25,7 @@ async def test_waiting_and_drawing_jobs_go_on_after_a_clean_stop(harness):
     assert sorted(ping.user_id for ping in harness.server.pings) == [harness.ada.id] * 2
 
 
-async def test_a_stop_does_not_wait_for_a_step_that_takes_long(harness, monkeypatch):
+async def test_a_stop_does_not_wait_for_a_long_step(harness, monkeypatch):
     monkeypatch.setattr("bot.jobs.tasks.STOP_TIMEOUT_S", 0.1)
     monkeypatch.setattr("generation.worker.worker.EXIT_GRACE", 0.1)
     async with harness.bot():
@@ -63,17 +63,17 @@ async def test_old_buttons_work_after_a_restart(harness):
         await harness.result(text="Image #1")
 
 
-async def test_a_cancel_button_of_an_earlier_life_works(harness):
+async def test_a_cancel_button_works_after_a_restart(harness):
     async with harness.bot():
         await harness.imagine("slow fox")
-        notice = await harness.status_message("(25%)")
+        status_message = await harness.status_message("(25%)")
     async with harness.bot():
-        await harness.person(harness.ada).press(notice, "Cancel")
-        await harness.server.wait_until(lambda: "Cancelled" in notice.content)
+        await harness.person(harness.ada).press(status_message, "Cancel")
+        await harness.server.wait_until(lambda: "Cancelled" in status_message.content)
     assert not harness.results()
 
 
-async def test_a_result_whose_posting_was_cut_off_is_posted_once(harness):
+async def test_a_result_whose_posting_was_interrupted_is_posted_once(harness):
     async with harness.bot():
         cut = harness.server.faults.drop_response("POST", f"/channels/{harness.channel.id}/messages", times=100)
         await harness.imagine("a fox")
@@ -99,7 +99,7 @@ async def test_a_generated_but_unposted_result_is_posted_after_a_restart(harness
     assert len(harness.results()) == 1
 
 
-async def test_a_notice_left_behind_is_taken_away_after_the_restart(harness):
+async def test_a_leftover_status_message_is_deleted_after_the_restart(harness):
     async with harness.bot():
         held = harness.server.faults.hold("DELETE", "/webhooks/*")
         await harness.imagine("a fox")
@@ -111,19 +111,19 @@ async def test_a_notice_left_behind_is_taken_away_after_the_restart(harness):
     assert len(harness.results()) == 1
 
 
-async def test_an_ending_that_could_not_be_said_is_said_after_the_restart(harness):
+async def test_an_unreported_end_is_reported_after_the_restart(harness):
     async with harness.bot(running_per_person=1) as services:
         await harness.imagine("slow fox")
-        notice = await harness.status_message("(25%)")
+        status_message = await harness.status_message("(25%)")
         (job,) = services.queue.running
         await services.db.jobs.mark_failed(job.id, "It was not to be.")
         await harness.tasks.cancel(job.id)
     async with harness.bot():
-        await harness.server.wait_until(lambda: "It was not to be." in notice.content)
-        assert notice.labels == ["Edit and retry"]
+        await harness.server.wait_until(lambda: "It was not to be." in status_message.content)
+        assert status_message.labels == ["Edit and retry"]
 
 
-async def test_a_job_that_was_interrupted_too_often_is_given_up(harness):
+async def test_a_job_that_was_interrupted_too_often_fails(harness):
     async with harness.bot() as services:
         await harness.imagine("slow fox")
         await harness.status_message("(25%)")
@@ -140,14 +140,14 @@ async def test_clean_stops_are_not_counted(harness):
         async with harness.bot() as services:
             if not harness.server.messages(harness.channel):
                 await harness.imagine("slow fox")
-            await eventually(lambda studio=services: studio.queue.running)
-            await eventually(lambda studio=services: studio.worker._jobs)
+            await eventually(lambda services=services: services.queue.running)
+            await eventually(lambda services=services: services.worker._jobs)
     harness.release_slow_jobs()
     async with harness.bot():
         await harness.result()
 
 
-async def test_a_first_answer_that_a_stop_cut_off_does_not_lose_the_job(harness):
+async def test_a_first_response_interrupted_by_a_stop_does_not_lose_the_job(harness):
     async with harness.bot():
         held = harness.server.faults.hold("POST", "/interactions/*")
         await harness.imagine("a fox")
@@ -159,7 +159,7 @@ async def test_a_first_answer_that_a_stop_cut_off_does_not_lose_the_job(harness)
     assert len(harness.results()) == 1
 
 
-async def test_the_person_served_last_waits_also_after_a_restart(harness):
+async def test_the_queue_stays_fair_after_a_restart(harness):
     async with harness.bot():
         await harness.imagine("first", harness.ada)
         await harness.result(text="first")
@@ -176,7 +176,7 @@ async def test_the_person_served_last_waits_also_after_a_restart(harness):
 
 
 @pytest.mark.parametrize(("trouble", "how"), [("drop", {}), ("rate_limit", {"via": False})])
-async def test_a_drawn_result_waits_for_a_discord_that_is_away_at_the_start(harness, trouble, how, monkeypatch):
+async def test_a_generated_result_is_posted_after_an_outage_at_the_start(harness, trouble, how, monkeypatch):
     monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.05,))
     path = f"/channels/{harness.channel.id}/messages"
     async with harness.bot():
@@ -193,15 +193,15 @@ async def test_a_drawn_result_waits_for_a_discord_that_is_away_at_the_start(harn
     assert len(harness.server.pings) == 1
 
 
-async def test_a_drawn_result_whose_sheet_is_gone_is_given_up_in_words(harness):
+async def test_a_generated_result_without_its_grid_file_fails_with_a_message(harness):
     async with harness.bot() as services:
         cut = harness.server.faults.drop("POST", f"/channels/{harness.channel.id}/messages", times=100)
         await harness.imagine("a fox")
         await asyncio.wait_for(cut.reached.wait(), TIMEOUT_S)
         (record,) = await services.db.jobs.open_records()
-        sheet = services.images.files.grid_path(record.job.id, record.suffix)
+        grid_file = services.images.files.grid_path(record.job.id, record.suffix)
     harness.server.faults.clear()
-    sheet.unlink()
+    grid_file.unlink()
     async with harness.bot() as services:
         await harness.status_message("Something went wrong")
         assert (await services.db.jobs.get(record.job.id)).state == "failed"
@@ -225,7 +225,7 @@ async def test_a_status_message_is_found_if_the_bot_died_before_recording_it(har
 
 
 @pytest.mark.parametrize("moments", [0, 1, 3, 10])
-async def test_a_stop_while_the_connection_is_made_anew_is_obeyed(harness, moments):
+async def test_a_stop_during_a_reconnection_works(harness, moments):
     async with harness.bot():
         await harness.server.gateway.drop(4000)
         for _ in range(moments):
@@ -235,7 +235,7 @@ async def test_a_stop_while_the_connection_is_made_anew_is_obeyed(harness, momen
         await harness.result()
 
 
-async def test_a_picked_picture_whose_posting_was_cut_off_is_posted_once(harness):
+async def test_a_picked_image_whose_posting_was_interrupted_is_posted_once(harness):
     async with harness.bot():
         await harness.imagine("a fox")
         grid = await harness.result()
@@ -268,7 +268,7 @@ async def test_a_picked_image_that_was_only_recorded_is_posted_after_a_restart(h
     assert len(harness.results()) == 2
 
 
-async def test_what_was_being_deleted_is_gone_after_a_restart(harness):
+async def test_an_interrupted_deletion_is_finished_after_a_restart(harness):
     async with harness.bot() as services:
         await harness.imagine("a fox")
         await harness.result()

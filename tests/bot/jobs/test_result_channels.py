@@ -1,4 +1,4 @@
-"""Results where the owners want them: in threads, or in a gallery."""
+"""Results in threads or in a gallery, as the server's settings say."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def threads(harness):
     return [channel for channel in harness.server.world.channels.values() if channel.is_thread]
 
 
-async def test_a_gallery_shows_the_result_and_the_notice_leads_there(harness):
+async def test_a_gallery_shows_the_result_and_the_status_message_links_to_it(harness):
     gallery = harness.server.world.add_channel(harness.guild)
     async with harness.bot() as services:
         await set_placement(services, harness, ResultPlacement.GALLERY, gallery)
@@ -41,7 +41,7 @@ async def test_a_gallery_shows_the_result_and_the_notice_leads_there(harness):
         await harness.result(channel=gallery, text="Variations")
 
 
-async def test_each_person_has_one_thread_for_all_jobs(harness):
+async def test_each_user_has_one_thread_for_all_jobs(harness):
     async with harness.bot() as services:
         await set_placement(services, harness, ResultPlacement.THREAD_OF_PERSON)
         for prompt in ("a fox", "an owl"):
@@ -69,7 +69,7 @@ async def test_a_job_from_within_a_thread_stays_there(harness):
 
 
 @pytest.mark.parametrize("delivery", [ResultPlacement.GALLERY, ResultPlacement.THREAD_OF_PERSON])
-async def test_where_the_place_is_gone_the_result_comes_where_it_was_asked_for(harness, delivery):
+async def test_without_its_thread_or_gallery_the_result_is_in_the_channel(harness, delivery):
     gallery = harness.server.world.add_channel(harness.guild)
     async with harness.bot() as services:
         await set_placement(services, harness, delivery, gallery)

@@ -1,4 +1,4 @@
-"""What is forgotten is gone, and its buttons say so."""
+"""Expired jobs are deleted, and their buttons say so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.timing import TIMEOUT_S
 DAY = 24 * 3600
 
 
-async def test_buttons_of_a_forgotten_job_say_that_it_is_not_kept_any_more(harness, monkeypatch):
+async def test_buttons_of_an_expired_job_say_that_it_is_not_kept(harness, monkeypatch):
     monkeypatch.setattr(retention, "STARTUP_DELAY_S", 0.0)
     async with harness.bot(retention_days=30):
         await harness.imagine("a fox")
@@ -47,7 +47,7 @@ async def test_an_expired_failed_job_says_so_and_keeps_its_prompt_to_copy(harnes
     assert "huge fox" in failed.content
 
 
-async def test_an_owner_may_choose_another_time_for_their_server(harness, monkeypatch):
+async def test_server_owners_can_choose_another_retention(harness, monkeypatch):
     monkeypatch.setattr(retention, "STARTUP_DELAY_S", 0.0)
     async with harness.bot():
         await harness.imagine("a fox")
@@ -65,6 +65,6 @@ async def test_without_a_guild_setting_the_operators_retention_is_shown(harness)
         for command in ({"days": 7}, {"days": 0}):
             told = await harness.person(harness.mod).command("config retention", harness.channel, **command)
             message = await told.message()
-        assert "30 days, as whoever runs me has it" in message.content
+        assert "30 days (the bot operator's limit)" in message.content
         panel = await (await harness.person(harness.mod).command("config panel", harness.channel)).message()
-        assert "30 days, as whoever runs me has it" in panel.content
+        assert "30 days (the bot operator's limit)" in panel.content

@@ -20,6 +20,7 @@ from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.prompt import PromptError, parse_params
 from tests.support.jobs import make_job
+from tests.support.languages import run_in
 
 GUILD, CHANNEL, CATEGORY, ADA, PATRONS = 1, 2, 3, 11, 21
 MODEL = Model(name="painter", ref="painter")
@@ -219,6 +220,26 @@ async def test_a_cooldown_names_the_remaining_seconds(harness):
         await harness.authorize()
     harness.now += 45
     await harness.authorize()
+
+
+@pytest.mark.parametrize(
+    ("limits", "changes", "expected"),
+    [
+        (
+            RoleLimits(jobs_a_day=1),
+            {"jobs": 3},
+            "1 Auftrag in 24 Stunden. Davon hast du 1 verbraucht. Dazu kämen jetzt 3.",
+        ),
+        (RoleLimits(gpu_seconds_a_day=1), {}, "1 Sekunde in 24 Stunden. Davon hast du 10 verbraucht."),
+        (RoleLimits(cooldown=60), {}, "Bitte warte 61 Sekunden"),
+    ],
+)
+async def test_limits_are_named_in_the_language_of_the_server(harness, limits, changes, expected):
+    await harness.set(bounds={GUILD: limits})
+    await harness.add_job()
+    with pytest.raises(PolicyDenied) as refused:
+        await run_in("de", asyncio.create_task, harness.authorize(**changes))
+    assert expected in str(refused.value)
 
 
 async def test_a_blocked_person_reads_the_reason_and_the_end(harness):

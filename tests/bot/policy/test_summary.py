@@ -8,14 +8,21 @@ from bot.policy.settings import LIMIT_RANGES, GuildSettings, ResultPlacement, Ro
 from bot.policy.summary import MAX_LENGTH, PLACEMENT_LABELS, settings_summary
 from cogs.config.commands import ConfigGroup
 from cogs.config.panel_fields import PLACEMENT_CHOICES
+from tests.support.languages import run_in
 
 GUILD = 10**18
 EVERYTHING = {name: most for name, (_, most) in LIMIT_RANGES.items()}
 
 
-def test_five_hundred_channels_and_two_hundred_roles_fit_into_one_message():
+@pytest.mark.parametrize(
+    ("language", "more", "more_roles"),
+    [("en", "and 498 more", "and 198 more roles"), ("de", "und 498 weitere", "und 198 weitere Rollen")],
+)
+def test_five_hundred_channels_and_two_hundred_roles_fit_into_one_message(language, more, more_roles):
     roles = tuple(range(GUILD + 1, GUILD + 201))
-    text = settings_summary(
+    text = run_in(
+        language,
+        settings_summary,
         GuildSettings(
             defaults="--no " + "x" * 495,
             channels=tuple(range(GUILD, GUILD + 500)),
@@ -32,8 +39,18 @@ def test_five_hundred_channels_and_two_hundred_roles_fit_into_one_message():
         10_000,
     )
     assert len(text) <= MAX_LENGTH
-    assert "and 498 more" in text
-    assert "and 198 more roles" in text
+    assert more in text
+    assert more_roles in text
+
+
+def test_counts_of_one_are_singular():
+    settings = GuildSettings(retention_days=1, permutations=1, bounds={GUILD: RoleLimits(jobs_a_day=1, steps=1)})
+    text = settings_summary(settings, GUILD, 0)
+    for words in ("1 day\n", "up to 1 job at once", "@everyone: 1 job a day, at most 1 step"):
+        assert words in text
+    text = run_in("de", settings_summary, settings, GUILD, 0)
+    for words in ("1 Tag\n", "bis zu 1 Auftrag auf einmal", "@everyone: 1 Auftrag am Tag, höchstens 1 Schritt"):
+        assert words in text
 
 
 def test_all_names_are_shown_if_there_is_room():

@@ -1,21 +1,32 @@
-"""Every text is translated, and people read the language of their server."""
+"""Every text is translated, and messages are in the language of the server."""
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import gettext
 import io
+import re
 import string
 from contextvars import copy_context
+from functools import cache
 from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import read_mo, write_mo
 
-from bot.ui import i18n, job_text
-from bot.ui.i18n import CATALOGUES, set_locale, tr, trn
+from bot.ui import i18n
+from bot.ui.errors import user_message
+from bot.ui.i18n import CATALOGUES, error_text, render, set_locale, tr, trn
+from generation.errors import UserError
+from generation.models.capabilities import Capability
+from generation.prompt import PromptError
+from generation.text import Text
+from scripts.commands_doc import offline_client
 from scripts.translations import (
+    KEYWORDS,
+    TABLES,
     TEMPLATE,
     catalogue_path,
     extract,
@@ -28,26 +39,43 @@ from scripts.translations import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
+SINGLE = {"tr", "Text"}
+PLURAL = {"trn", "Text.plural"}
 
 
 def calls(names):
-    """Yield every call of the functions `names` in the code, with its file."""
-    for path in (path for top in ("bot", "cogs") for path in sorted((ROOT / top).rglob("*.py"))):
+    """Yield every call of the functions `names` in the code, with its file and the name."""
+    for path in (path for top in ("bot", "cogs", "generation") for path in sorted((ROOT / top).rglob("*.py"))):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
-                yield path.relative_to(ROOT).as_posix(), node
+            if isinstance(node, ast.Call) and (name := ast.unparse(node.func)) in names:
+                yield path.relative_to(ROOT).as_posix(), name, node
+
+
+@cache
+def command_texts():
+    """Return the descriptions, choices and context menus that Discord shows."""
+
+    async def payloads():
+        async with offline_client() as client:
+            return [command.to_dict(client.tree) for command in client.tree.get_commands()]
+
+    def texts(part):
+        yield part.get("description") or part["name"]  # a context menu has no description
+        yield from (choice["name"] for choice in part.get("choices", []))
+        for option in part.get("options", []):
+            yield from texts(option)
+
+    return {text for payload in asyncio.run(payloads()) for text in texts(payload)} - {"…"}
 
 
 def translatable_texts():
-    """Return every text in the code that is passed to `tr` or `trn`, and the labels chosen by action and speed."""
-    texts = set(job_text._ACTION_LABELS.values()) | set(job_text._SPEED_LABELS.values())
-    for _, node in calls({"tr", "trn"}):
-        match node:
-            case ast.Call(func=ast.Name(id="tr"), args=[ast.Constant(value=str(text))]):
+    """Return every text in the code that is translated, with those in tables and those of commands."""
+    texts = {text for tables in TABLES.values() for table in tables for text in table.values()} | command_texts()
+    for _, name, node in calls(SINGLE | PLURAL):
+        match node.args:
+            case [ast.Constant(value=str(text))] if name in SINGLE:
                 texts.add(text)
-            case ast.Call(
-                func=ast.Name(id="trn"), args=[ast.Constant(value=str(one)), ast.Constant(value=str(many)), *_]
-            ):
+            case [ast.Constant(value=str(one)), ast.Constant(value=str(many)), *_] if name in PLURAL:
                 texts.add((one, many))
     return texts - {""}
 
@@ -72,7 +100,7 @@ def translated_in(locale, function, *args, **values):
 
 @pytest.fixture
 def catalogue_with_plural(monkeypatch):
-    """Install a language whose catalogue has one plural text and one text that is only guessed."""
+    """Install a language whose catalogue has one plural text and one fuzzy text."""
     catalogue = Catalog(locale="pl", fuzzy=False)
     catalogue.add(
         ("{n} job of {of}", "{n} jobs of {of}"), ("{n} zadanie z {of}", "{n} zadania z {of}", "{n} zadań z {of}")
@@ -123,20 +151,29 @@ def test_the_compiled_catalogue_is_current(language):
     }
 
 
-def test_only_the_labels_of_jobs_are_translated_from_a_table():
-    not_literal = {
-        path
-        for path, node in calls({"tr", "trn"})
-        for text in (node.args[:1] if node.func.id == "tr" else node.args[:2])
+def test_only_listed_tables_are_translated_besides_literals():
+    not_literal = [
+        (path, text)
+        for path, name, node in calls(SINGLE | PLURAL)
+        for text in (node.args[:1] if name in SINGLE else node.args[:2])
         if not isinstance(text, ast.Constant)
-    }
-    assert not_literal == {"bot/ui/job_text.py"}
+    ]
+    assert [ast.unparse(text) for _, text in not_literal if isinstance(text, ast.JoinedStr | ast.BinOp)] == []
+    assert {path for path, _ in not_literal} - {"bot/ui/i18n.py"} == TABLES.keys()  # `render` translates any Text
 
 
 def test_texts_inside_f_strings_and_of_modules_are_extracted():
-    code = b"""f"- {tr('one')} {i18n.tr('two')}"\ntrn("a job", "jobs", count)\ntr(label)\nother("three")"""
-    found = [(name, texts) for _, name, texts, _ in extract_calls(io.BytesIO(code), {"tr", "trn"}, (), {})]
-    assert found == [("tr", ["one"]), ("tr", ["two"]), ("trn", ["a job", "jobs", None]), ("tr", [None])]
+    code = b"""f"- {tr('one')} {i18n.tr('two')}"\ntrn("a job", "jobs", count)\ntr(label)\nother("three")
+Text("{a} b", a=Text.plural("{n} c", "{n} d", n))"""
+    found = [(name, texts) for _, name, texts, _ in extract_calls(io.BytesIO(code), KEYWORDS, (), {})]
+    assert found == [
+        ("tr", ["one"]),
+        ("tr", ["two"]),
+        ("trn", ["a job", "jobs", None]),
+        ("tr", [None]),
+        ("Text", ["{a} b"]),
+        ("plural", ["{n} c", "{n} d", None]),
+    ]
 
 
 def test_an_update_keeps_translations_and_a_second_one_changes_nothing(tmp_path, monkeypatch):
@@ -150,6 +187,8 @@ def test_an_update_keeps_translations_and_a_second_one_changes_nothing(tmp_path,
     assert len(first) == 5
     assert messages(read(source, "de"))["waiting"].string == "wartet"
     assert not any(map(is_translated, messages(read(catalogue_path("fr"), "fr")).values()))
+    with catalogue_path("fr", "mo").open("rb") as file:
+        assert not messages(read_mo(file))
     main()
     assert {path: path.read_bytes() for path in first} == first
 
@@ -164,8 +203,8 @@ def test_a_text_is_english_where_there_is_no_translation():
 
 
 def test_placeholders_are_filled_only_where_there_are_values():
-    assert translated_in("de", tr, "number {position}", position=4) == "Platz 4"
-    assert translated_in("de", tr, "number {position}") == "Platz {position}"
+    assert translated_in("de", tr, "number {position} in the queue", position=4) == "Platz 4 in der Warteschlange"
+    assert translated_in("de", tr, "after a picture by {whom}") == "nach einem Bild von {whom}"
     assert translated_in("de", tr, "{not a placeholder") == "{not a placeholder"
 
 
@@ -183,42 +222,76 @@ def test_a_guessed_translation_is_not_used(catalogue_with_plural):
     assert translated_in("pl", tr, "next") == "next"
 
 
+def test_a_text_from_generation_is_rendered_with_the_texts_in_it():
+    inner = Text("must be between {low} and {high}", low=1, high=4)
+    text = Text("In {option}: {problem}", option="`--mine`", problem=inner)
+    assert translated_in("de", render, text) == "In `--mine`: muss zwischen 1 und 4 liegen"
+    assert translated_in("en", render, text) == text == "In `--mine`: must be between 1 and 4"
+    assert translated_in("de", render, str.__str__(inner)) == "must be between 1 and 4"
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, "1 zadanie z 9"), (3, "3 zadania z 9"), (5, "5 zadań z 9")])
+def test_a_plural_text_from_generation_has_the_forms_of_its_language(catalogue_with_plural, n, expected):
+    assert translated_in("pl", render, Text.plural("{n} job of {of}", "{n} jobs of {of}", n, of=9)) == expected
+
+
+def test_an_error_is_shown_in_the_language_of_its_reader_and_logged_in_english():
+    problem = Text("Put a space before `--{parameter}`", parameter="ar")
+    error, several = UserError(problem), PromptError(problem, Text("only parameters are allowed"), "not translatable")
+    assert translated_in("de", user_message, error) == "Setz ein Leerzeichen vor `--ar`"
+    assert translated_in("de", error_text, PromptError(problem)) == "Setz ein Leerzeichen vor `--ar`"
+    assert translated_in("de", user_message, several).splitlines() == [
+        "• Setz ein Leerzeichen vor `--ar`",
+        "• Erlaubt sind nur Parameter",
+        "• not translatable",
+    ]
+    assert str(several).splitlines()[:2] == ["• Put a space before `--ar`", "• only parameters are allowed"]
+
+
+@pytest.mark.parametrize("capability", Capability)
+def test_what_a_model_cannot_do_is_negated_in_german(capability):
+    text = translated_in("de", render, Text("{model} cannot {capability}.", model="Flux", capability=capability.text))
+    assert re.fullmatch(r"Flux kann .*\b(nicht|nichts|keine|keinen|kein)\b.*\.", text)
+
+
 async def set_language(harness, language):
     await (await harness.person(harness.mod).command("config language", harness.channel, language=language)).message()
 
 
-async def test_the_owners_choose_the_language_of_notices_and_refusals(harness):
+async def test_the_server_setting_is_the_language_of_messages_and_errors(harness):
     async with harness.bot(jobs_at_once=1):
         await set_language(harness, "Deutsch")
         await harness.imagine("a slow fox")
         await harness.status_message("(25%)")
         await harness.imagine("an owl")
-        notice = await harness.status_message("Wartet auf den Start")
-        assert "als Nächstes in der Warteschlange" in notice.content
-        await harness.person(harness.ada).press(notice, "Cancel")
-        await harness.server.wait_until(lambda: f"Abgebrochen von <@{harness.ada.id}>." in notice.content)
+        status_message = await harness.status_message("Wartet auf den Start")
+        assert "als Nächstes in der Warteschlange" in status_message.content
+        await harness.person(harness.ada).press(status_message, "Abbrechen")
+        await harness.server.wait_until(lambda: f"Abgebrochen von <@{harness.ada.id}>." in status_message.content)
         await harness.person(harness.mod).command("config stealth", harness.channel, allowed=False)
         refused = await (await harness.imagine("an owl --stealth")).message()
         assert "auf diesem Server ausgeschaltet" in refused.content
+        refused = await (await harness.imagine("an owl --chaos 900 --public")).message()
+        assert "`--chaos` muss zwischen 0 und 100 liegen" in refused.content
         await set_language(harness, "English")
         refused = await (await harness.imagine("an owl --stealth")).message()
         assert "switched off" in refused.content
 
 
-async def test_what_goes_on_after_a_restart_speaks_the_same_language(harness):
+async def test_a_resumed_job_keeps_the_language_of_its_server(harness):
     async with harness.bot(jobs_at_once=1):
         await set_language(harness, "Deutsch")
         await harness.imagine("a slow fox", harness.ben)
         await harness.status_message("(25%)")
         await harness.imagine("an owl")
-        notice = await harness.status_message("an owl")
+        status_message = await harness.status_message("an owl")
     async with harness.bot(jobs_at_once=1):
-        await harness.server.wait_until(lambda: "in der Warteschlange" in notice.content)
+        await harness.server.wait_until(lambda: "in der Warteschlange" in status_message.content)
         harness.release_slow_jobs()
         await harness.result(text="an owl")
 
 
-async def test_without_a_choice_the_locale_is_the_one_discord_reports(harness):
+async def test_without_a_setting_the_locale_is_the_one_discord_reports(harness):
     harness.guild.locale = "de"
     harness.ben.locale = "de"
     direct = harness.server.world.dm_channel(harness.ben)

@@ -1,4 +1,4 @@
-"""Every sentence about a job: it fits into a message, says what is so, and shows a prompt as it was typed."""
+"""Texts about jobs fit into a message, are correct, and show the prompt as typed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def with_prompt(text: str) -> Job:
 
 
 def all_texts(job: Job) -> list[str]:
-    """Give every text that can be said of a job, at its longest."""
+    """Return every text about a job, at its longest."""
     places = (None, QueuePosition(100_000, 0.0), QueuePosition(100_000, 85.0))
     texts = [job_text.waiting(job, REGISTRY, place, state) for place in places for state in STATES]
     texts += [
@@ -88,7 +88,7 @@ def all_texts(job: Job) -> list[str]:
         ),
     ],
 )
-def test_waiting_says_which_place_how_long_and_what_for(place, state, expected):
+def test_a_waiting_job_shows_position_estimate_and_reason(place, state, expected):
     assert job_text.waiting(JOB, REGISTRY, place, state) == expected
 
 
@@ -100,7 +100,7 @@ def test_waiting_says_which_place_how_long_and_what_for(place, state, expected):
         (Broken("no such file"), "the model cannot be loaded at the moment"),
     ],
 )
-def test_who_waits_for_the_process_is_told_why_and_spared_its_errors(state, words):
+def test_a_job_that_waits_for_the_process_shows_why_without_its_errors(state, words):
     for text in (
         job_text.waiting(JOB, REGISTRY, QueuePosition(1, None), state),
         job_text.running(JOB, REGISTRY, None, state),
@@ -126,7 +126,7 @@ def test_who_waits_for_the_process_is_told_why_and_spared_its_errors(state, word
         (86400, "about 24 hours"),
     ],
 )
-def test_an_estimate_is_rough_and_in_a_fitting_unit(seconds, words):
+def test_an_estimate_is_rounded_to_a_suitable_unit(seconds, words):
     assert job_text.waiting(JOB, REGISTRY, QueuePosition(2, seconds), READY).endswith(f"number 2 in the queue, {words}")
 
 
@@ -153,7 +153,7 @@ def test_an_estimate_is_never_far_off(seconds):
         (Progress("x", 25, 25), READY, "<@11> (100%)"),
     ],
 )
-def test_drawing_says_how_far(progress, state, end):
+def test_a_running_job_shows_its_progress(progress, state, end):
     assert job_text.running(JOB, REGISTRY, progress, state) == f"**a red fox** - {end}"
 
 
@@ -168,29 +168,29 @@ def test_drawing_says_how_far(progress, state, end):
         (Action.REROLL, "Drawn again by "),
     ],
 )
-def test_a_result_names_its_prompt_what_was_pressed_and_who_pressed(action, label):
+def test_a_result_shows_its_prompt_the_action_and_the_requester(action, label):
     job = JOB if action is Action.IMAGINE else make_derived(action, 2)
     assert job_text.finished(job, REGISTRY, None) == f"**a red fox** - {label}<@11>"
 
 
-def test_every_action_has_its_own_words():
+def test_every_action_has_its_own_label():
     said = [job_text.finished(make_derived(action), REGISTRY, None) for action in BUTTONS]
     assert len({*said, job_text.finished(JOB, REGISTRY, None)}) == len(Action)
 
 
-def test_the_owner_of_the_picture_before_gets_the_credit():
+def test_the_owner_of_the_parent_image_is_credited():
     text = job_text.finished(make_derived(Action.UPSCALE_SUBTLE), REGISTRY, Requester(12, "ben"))
     assert text.endswith("<@11>\n-# after a picture by <@12>")
 
 
-def test_an_end_without_a_result_keeps_the_prompt_readable():
+def test_a_job_without_a_result_still_shows_its_prompt():
     assert (
         job_text.failed_or_cancelled(JOB, REGISTRY, "Cancelled by <@11>.")
         == "**a red fox** - <@11>\nCancelled by <@11>."
     )
 
 
-def test_the_prompt_is_shown_with_the_parameters_that_were_typed():
+def test_the_prompt_is_shown_with_the_typed_parameters():
     job = replace(JOB, params=replace(JOB.params, aspect=(3, 2), no=("text",), num_inference_steps=12))
     assert job_text.finished(job, REGISTRY, None) == "**a red fox --ar 3:2 --no text --steps 12** - <@11>"
 
@@ -207,7 +207,7 @@ HOSTILE_PROMPTS = [
 
 
 @pytest.mark.parametrize("prompt", HOSTILE_PROMPTS)
-def test_a_prompt_can_neither_ping_nor_link_nor_leave_its_line(prompt):
+def test_a_prompt_cannot_ping_link_or_break_the_line(prompt):
     for text in all_texts(with_prompt(prompt)):
         first, *_ = text.split("\n")
         assert first.startswith("**")
@@ -228,18 +228,18 @@ def test_the_bold_heading_is_closed_whatever_the_prompt_ends_with():
 @pytest.mark.parametrize(
     "letter", ["*", "x", "x ", "_", "<", "\\", "@everyone ", "://", "ש*", "🦊", "👩‍👩‍👧‍👦", "e\u0301"]
 )
-def test_the_longest_prompt_fits_into_a_message_whatever_is_said_besides(letter):
+def test_the_longest_prompt_fits_into_a_message_with_every_other_text(letter):
     job = make_derived(LONGEST, 3, with_prompt((letter * 6000)[:6000]))
     assert max(len(text) for text in all_texts(job)) <= MAX_MESSAGE_LENGTH
 
 
 @given(st.text(max_size=2000))
-def test_whatever_the_prompt_every_text_fits_and_is_not_empty(prompt):
+def test_every_text_fits_and_is_not_empty_for_any_prompt(prompt):
     for text in all_texts(make_derived(LONGEST, 3, with_prompt(prompt))):
         assert 0 < len(text) <= MAX_MESSAGE_LENGTH
 
 
-def test_the_longest_ending_is_cut_and_a_short_one_is_not():
+def test_only_a_long_end_message_is_truncated():
     short = "It is in the log as `0123abcd`."
     assert job_text.failed_or_cancelled(JOB, REGISTRY, short).endswith(short)
     assert len(job_text.failed_or_cancelled(JOB, REGISTRY, "x" * 5000)) < 400
@@ -248,7 +248,7 @@ def test_the_longest_ending_is_cut_and_a_short_one_is_not():
 @pytest.mark.parametrize(
     "repeated", ["-", "--", "- a ", "{", "\\", "a::", "<", "–", "@everyone", " - @", "://", "ש*", "*"]
 )
-def test_no_prompt_keeps_the_event_loop_busy(repeated):
+def test_no_prompt_blocks_the_event_loop(repeated):
     typed = (repeated * 6000)[:6000]
     began = time.process_time()
     with suppress(PromptError):

@@ -1,4 +1,4 @@
-"""What people typed, shown and named without doing harm."""
+"""User-provided text is shown and used in file names without side effects."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TEXT = st.text(max_size=60) | st.lists(
         ("", ""),
     ],
 )  # fmt: skip
-def test_a_prompt_is_shown_as_it_is(typed, shown):
+def test_a_prompt_is_shown_literally(typed, shown):
     assert escape_markdown(typed) == shown
 
 
@@ -75,7 +75,7 @@ def test_a_long_text_is_cut_between_words_or_characters(text, limit, short):
 
 
 @given(TEXT, st.integers(0, 40))
-def test_a_cut_text_keeps_to_the_limit_and_to_its_beginning(text, limit):
+def test_a_truncated_text_keeps_the_limit_and_its_beginning(text, limit):
     short = truncate(text, limit)
     assert len(short) <= limit or short == text
     assert text.startswith(short.removesuffix("…"))

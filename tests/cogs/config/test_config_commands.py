@@ -11,12 +11,13 @@ from discord import Permissions
 from bot.policy.settings import GuildSettings
 from bot.policy.updates import Actor, update_settings
 from cogs.config.panel import PANEL_TTL_S
-from cogs.config.panel_fields import FIELDS, parse_selection
+from cogs.config.panel_fields import FIELDS, TextField, field_title, parse_selection
 from generation.errors import UserError
 from preview import UploadedFile
 from preview.state.world import Overwrite, walk_components
 from preview.users.options import UserActionError
 from tests.support.bot_harness import eventually, red_png
+from tests.support.languages import run_in
 
 
 async def run_config(harness, name, /, user=None, **options):
@@ -496,3 +497,52 @@ async def test_only_the_allowed_models_can_be_used(harness):
         await harness.result()
         await run_config(harness, "models", every=True)
         assert "**Models:** all" in await run_config(harness, "panel")
+
+
+async def test_replies_are_german_in_a_german_server_and_the_audit_log_is_english(harness):
+    role = harness.server.world.add_role(harness.guild, "patrons")
+    async with harness.bot():
+        await run_config(harness, "language", language="Deutsch")
+        for name, options, expected in (
+            ("feature", {"feature": "fast mode", "add": role}, f"Schneller Modus: <@&{role.id}> hinzugefügt.\n-# Gilt"),
+            ("limits", {"role": role, "jobs_a_day": 1}, f"Limits von <@&{role.id}>: 1 Auftrag am Tag."),
+            ("results", {"where": "a thread for each person"}, "Ergebnisse: ein Thread pro Person."),
+            ("log", {}, "Log-Kanal: keiner."),
+            ("words block", {"words": "gore"}, "1 Wort gesperrt (ablehnen): `gore`"),
+            (
+                "block add",
+                {"person": harness.ben, "reason": "spam"},
+                f"<@{harness.ben.id}> ist dauerhaft gesperrt: spam",
+            ),
+            ("channels", {}, "Wähle mindestens eine Option"),
+        ):
+            assert expected in await run_config(harness, name, **options)
+        audit = await run_config(harness, "audit")
+    for words in (
+        f"fast mode: add <@&{role.id}>",
+        f"limits of <@&{role.id}>: 1 job a day",
+        "results: a thread for each person",
+        "blocked (refuse): `gore`",
+        f"blocked <@{harness.ben.id}> permanently: spam",
+    ):
+        assert words in audit
+
+
+async def test_a_german_panel_keeps_english_values(harness):
+    person = harness.person(harness.mod)
+    async with harness.bot() as services:
+        await run_config(harness, "language", language="Deutsch")
+        panel = await open_panel(harness, harness.mod, "Private Bilder", "config:set:stealth")
+        selects = {part["custom_id"]: part for part in walk_components(panel.components) if "options" in part}
+        options = [(option["label"], option["value"]) for option in selects["config:set:stealth"]["options"]]
+        assert options == [("Erlaubt", "Allowed"), ("Nicht erlaubt", "Not allowed")]
+        await person.select(panel, "Nicht erlaubt", custom_id="config:set:stealth")
+        await eventually(lambda: "**Private Bilder:** nicht erlaubt" in panel.content)
+        assert not (await guild_settings(services, harness)).stealth
+        assert "Private pictures: Not allowed" in await run_config(harness, "audit")
+
+
+def test_the_titles_of_typed_settings_fit_into_a_modal():
+    for field in FIELDS.values():
+        if isinstance(field, TextField):
+            assert len(run_in("de", field_title, field)) <= 45

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
-from cogs.config.stats_chart import BACKGROUND, WIDTH, ChartLabels, draw_chart, duration
+from cogs.config.stats import _chart_labels, summary_text
+from cogs.config.stats_chart import BACKGROUND, WIDTH, _Chart, draw_chart, duration
 from db.stats import Breakdown, Percentiles, Statistics
+from generation.job import Action
+from tests.support.languages import run_in
 
 
 async def open_stats(harness, period):
@@ -83,12 +86,43 @@ def make_statistics(**changes):
     ],
     ids=["plain", "large numbers", "long names", "nothing drawn", "no times"],
 )
-def test_nothing_overflows_the_chart(changes):
-    data = draw_chart(make_statistics(**changes), ChartLabels("The last month", "by day", "22 Oct", "21 Nov"))
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_nothing_overflows_the_chart(language, changes):
+    labels = run_in(language, _chart_labels, "month", 1_795_000_000.0)
+    data = run_in(language, draw_chart, make_statistics(**changes), labels)
     image = Image.open(io.BytesIO(data)).convert("RGB")
     ground = Image.new("RGB", (1, 1), BACKGROUND).getpixel((0, 0))
     for x in (*range(20), *range(WIDTH - 20, WIDTH)):
         assert set(image.crop((x, 0, x + 1, image.height)).get_flattened_data()) == {ground}
+
+
+def test_the_font_has_every_letter_of_the_german_chart(monkeypatch):
+    written = set()
+    write = _Chart._write
+
+    def record(chart, x, text, size, *more):
+        written.update((letter, size) for letter in text if letter != " ")
+        write(chart, x, text, size, *more)
+
+    monkeypatch.setattr(_Chart, "_write", record)
+    statistics = make_statistics(by_action=[Breakdown(action, 1, 1.0) for action in Action], generation_time=None)
+    run_in("de", lambda: draw_chart(statistics, _chart_labels("week", 1_795_000_000.0)))
+    run_in("de", lambda: draw_chart(make_statistics(by_action=[]), _chart_labels("day", 1_795_000_000.0)))
+    missing = {letter for letter, size in written if _drawn(letter, size) == _drawn("\uffff", size)}
+    assert written
+    assert missing == set()
+
+
+def _drawn(letter, size):
+    return bytes(ImageFont.load_default(size).getmask(letter))
+
+
+def test_numbers_and_times_are_german_in_a_german_server():
+    text = run_in("de", summary_text, make_statistics(jobs=1, people=2), "week")
+    assert text.startswith("**Die letzte Woche:** 1 Auftrag von 2 Personen, 100 s Zeichenzeit; 1 gescheitert")
+    assert (run_in("de", duration, 9.94), run_in("de", duration, 1e9)) == ("9,9 s", "11.574 d")
+    labels = run_in("de", _chart_labels, "month", 1_795_000_000.0)
+    assert (labels.title, labels.first_label, labels.last_label) == ("Der letzte Monat", "19.10.", "18.11.")
 
 
 def test_chart_text_has_enough_contrast():

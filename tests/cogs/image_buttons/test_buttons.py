@@ -1,4 +1,4 @@
-"""The buttons below a result: the same road, entered at another door."""
+"""The buttons below a result submit jobs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from bot.images.resizing import ImageResizer
 from generation.params import Tile
-from tests.support.bot_harness import open_image
+from tests.support.bot_harness import eventually, open_image
 
 
 async def test_u_posts_a_tile_as_its_own_image_without_generating(harness):
@@ -16,7 +16,7 @@ async def test_u_posts_a_tile_as_its_own_image_without_generating(harness):
         await harness.imagine("slow owl")
         await harness.status_message("(25%)")
         await harness.person(harness.ada).press(grid, "U2")
-        picked = await harness.result(text="Image #2")  # while the only place is taken
+        picked = await harness.result(text="Image #2")  # while the only worker slot is taken
         await harness.server.wait_until(lambda: button_style(grid, "U2") == 1)
         job = (await services.db.jobs.get(job_id(picked))).job
         assert await services.images.files.read(Tile(job.id, 0)) == await services.images.files.read(
@@ -33,7 +33,7 @@ async def test_u_posts_a_tile_as_its_own_image_without_generating(harness):
 
 
 class FakeSigner:
-    """Signs by a word, and remembers what the pictures were drawn by."""
+    """Signs images with a word, and records the model that generated them."""
 
     max_signature_bytes = 0
 
@@ -45,7 +45,7 @@ class FakeSigner:
         return data + b"stamped " + suffix.encode()
 
 
-async def test_a_picked_picture_that_discord_finds_too_large_is_made_smaller(harness):
+async def test_a_picked_image_too_large_for_discord_is_shrunk(harness):
     async with harness.bot() as services:
         signer = FakeSigner()
         services.images.resizer = ImageResizer(services.db.jobs, signer)
@@ -70,7 +70,7 @@ async def test_picking_gives_credit_and_each_press_posts_it_again(harness):
     assert all(f"after a picture by <@{harness.ada.id}>" in result.content for result in harness.results()[1:])
 
 
-async def test_a_picture_that_cannot_be_picked_after_all_is_told_of_privately(harness, monkeypatch):
+async def test_a_failed_pick_is_reported_privately(harness, monkeypatch):
     async with harness.bot() as services:
         await harness.imagine("a fox")
         grid = await harness.result()
@@ -87,7 +87,7 @@ async def test_a_picture_that_cannot_be_picked_after_all_is_told_of_privately(ha
         assert await services.db.jobs.open_records() == []
 
 
-async def test_u_of_a_grid_from_before_picking_still_enlarges(harness):
+async def test_u_of_a_grid_from_before_picking_still_upscales(harness):
     async with harness.bot():
         await harness.imagine("a fox")
         grid = await harness.result()
@@ -97,7 +97,7 @@ async def test_u_of_a_grid_from_before_picking_still_enlarges(harness):
         large = await harness.result(text="Upscaled (Subtle)")
         await harness.server.wait_until(lambda: button_style(grid, "U2") == 1)
     assert open_image(harness.server, large).size == (128, 128)
-    # It is tile 2 that was enlarged: its colour is that of the grid's second tile.
+    # Tile 2 was upscaled: its colour is that of the grid's second tile.
     assert similar(
         open_image(harness.server, large).getpixel((64, 64)), open_image(harness.server, grid).getpixel((96, 32))
     )
@@ -115,7 +115,7 @@ async def test_v_and_reroll_make_a_new_grid_as_a_reply(harness, label, action):
     assert open_image(harness.server, again).getpixel((96, 32)) != open_image(harness.server, grid).getpixel((96, 32))
 
 
-async def test_blue_buttons_stay_blue_when_another_is_pressed(harness):
+async def test_highlighted_buttons_stay_highlighted(harness):
     async with harness.bot():
         await harness.imagine("a fox")
         grid = await harness.result()
@@ -137,7 +137,7 @@ async def test_a_large_image_is_varied_at_native_size_and_can_be_used_further(ha
         await harness.result(text="Image #4")
 
 
-async def test_anybody_may_press_owns_the_result_and_gives_credit(harness):
+async def test_anyone_may_press_and_owns_the_result_with_a_credit(harness):
     async with harness.bot():
         await harness.imagine("a fox", harness.ada)
         await harness.person(harness.ben).press(await harness.result(), "V1")
@@ -147,7 +147,7 @@ async def test_anybody_may_press_owns_the_result_and_gives_credit(harness):
     assert harness.server.pinged_by(result) == [harness.ben]
 
 
-async def test_a_reroll_of_a_variation_is_again_a_variation_of_the_same_picture(harness):
+async def test_a_reroll_of_a_variation_varies_the_same_image_again(harness):
     async with harness.bot() as services:
         await harness.imagine("a fox")
         await harness.person(harness.ada).press(await harness.result(), "V2")
@@ -174,6 +174,7 @@ async def test_a_press_over_the_limit_is_refused_privately_without_highlight(har
         await harness.status_message("(25%)")
         harness.release_slow_jobs()
         grid = await harness.result()
+        await eventually(lambda: not harness.tasks)
         (harness.model / "go").unlink()
         await harness.person(harness.ada).press(grid, "V1")
         await harness.status_message("(25%)")
@@ -186,7 +187,7 @@ async def test_a_press_over_the_limit_is_refused_privately_without_highlight(har
         await harness.server.wait_until(lambda: len(harness.results()) == 3)
 
 
-async def test_a_picture_that_is_no_longer_kept_says_so(harness):
+async def test_a_press_on_an_image_without_files_is_explained(harness):
     async with harness.bot() as services:
         await harness.imagine("a fox")
         grid = await harness.result()

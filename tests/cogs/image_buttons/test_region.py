@@ -1,4 +1,4 @@
-"""A part of a picture drawn anew: by fields, by name, by a mask."""
+"""Vary (Region): a part chosen by squares, by name or by a mask."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def submit_selection(harness, asked, **fields):
     return await harness.person(harness.ada).submit_modal(pressed, **fields)
 
 
-async def test_fields_are_chosen_one_by_one_and_the_rest_is_kept(harness):
+async def test_squares_are_selected_one_by_one(harness):
     async with harness.bot() as services:
         picked = await pick_image(harness)
         asked = await open_region_picker(harness, picked)
@@ -69,7 +69,7 @@ async def test_fast_presses_are_all_counted_before_the_first_is_shown(harness):
 
 
 def record_presses(monkeypatch):
-    """Collect the fields whose presses come to the bot, which has loaded the cog anew."""
+    """Collect the squares whose presses reach the bot, which has reloaded the cog."""
     region, fields = sys.modules["cogs.image_buttons.region"], []
     toggle = region.toggle
 
@@ -100,7 +100,7 @@ async def test_fast_presses_are_shown_together_and_none_delays_the_others(harnes
 
 
 def watch_forgotten(monkeypatch):
-    """Give an event that is set as soon as the choice of a picker is forgotten."""
+    """Return an event that is set when the selection of a picker is dropped."""
     choices, forgotten = sys.modules["cogs.image_buttons.region"].SelectionCache, asyncio.Event()
     forget = choices.forget
 
@@ -126,7 +126,7 @@ async def test_a_press_that_could_not_be_shown_does_not_count(harness, monkeypat
         await harness.server.wait_until(lambda: highlighted(asked) == [4])
 
 
-async def test_what_was_chosen_before_a_restart_is_read_off_the_message(harness):
+async def test_the_selection_survives_a_restart(harness):
     async with harness.bot():
         asked = await open_region_picker(harness, await pick_image(harness))
         await harness.person(harness.ada).press(asked, custom_id=asked.buttons[2]["custom_id"])
@@ -136,7 +136,7 @@ async def test_what_was_chosen_before_a_restart_is_read_off_the_message(harness)
         await harness.server.wait_until(lambda: highlighted(asked) == [2, 6])
 
 
-async def test_a_part_is_chosen_by_its_name_also_after_a_restart(harness):
+async def test_a_part_is_chosen_by_name_even_after_a_restart(harness):
     async with harness.bot():
         asked = await open_region_picker(harness, await pick_image(harness))
     async with harness.bot() as services:
@@ -147,7 +147,7 @@ async def test_a_part_is_chosen_by_its_name_also_after_a_restart(harness):
         assert (await load_record(services, result)).job.params.region == (0, 3, 6)
 
 
-async def test_a_mask_is_taken_in_place_of_the_fields(harness):
+async def test_a_mask_replaces_the_selected_squares(harness):
     async with harness.bot() as services:
         picked = await pick_image(harness)
         await submit_selection(
@@ -162,7 +162,7 @@ async def test_a_mask_is_taken_in_place_of_the_fields(harness):
     assert similar(after.getpixel((60, 60)), before.getpixel((60, 60)))
 
 
-async def test_nobody_else_sees_what_is_made_privately_with_a_mask(harness):
+async def test_a_private_result_with_a_mask_is_not_shown_to_others(harness):
     async with harness.bot():
         asked = await open_region_picker(harness, await pick_image(harness))
         before = harness.public_messages()
@@ -171,7 +171,7 @@ async def test_nobody_else_sees_what_is_made_privately_with_a_mask(harness):
         assert harness.public_messages() == before
 
 
-async def test_nothing_chosen_or_everything_is_refused_with_the_words_kept(harness):
+async def test_selecting_nothing_or_everything_is_refused_with_the_prompt(harness):
     async with harness.bot():
         asked = await open_region_picker(harness, await pick_image(harness))
         refusal = await (await submit_selection(harness, asked, prompt="an owl")).message()
@@ -195,7 +195,7 @@ async def test_a_mask_survives_an_invalid_prompt_and_a_prompt_an_invalid_mask(ha
 
 
 def mask_png():
-    """Give a mask whose upper left quarter is white."""
+    """Return a mask whose upper left quarter is white."""
     image = Image.new("L", (64, 64))
     image.paste(255, (0, 0, 32, 32))
     file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Other words for what a button does: by the person's setting, by the Remix button, and for a zoom of one's own."""
+"""Edited prompts of buttons: with the remix setting, the Remix button and Custom Zoom."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def button_style(message, label):
     return next(button["style"] for button in message.buttons if button.get("label") == label)
 
 
-async def test_with_remix_off_a_press_makes_the_job_at_once(harness):
+async def test_with_remix_off_a_press_submits_the_job_at_once(harness):
     async with harness.bot():
         pressed = await harness.person(harness.ada).press(await generate_grid(harness), "V1")
         await harness.result(text="Variations")
@@ -36,7 +36,7 @@ async def test_with_remix_off_a_press_makes_the_job_at_once(harness):
 
 
 @pytest.mark.parametrize(("label", "says"), [("V2", "Remix (Strong) by"), ("🔄", "Drawn again by"), ("U1", "Image #1")])
-async def test_with_remix_on_the_grids_buttons_ask_for_words_except_u(harness, label, says):
+async def test_with_remix_on_all_grid_buttons_but_u_open_the_modal(harness, label, says):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, remix=True)
         grid = await generate_grid(harness)
@@ -62,7 +62,7 @@ async def test_the_same_seed_is_proposed_only_where_the_tiles_would_still_differ
         assert (await load_record(services, result)).job.params.same_seed
 
 
-async def test_unchanged_words_are_a_plain_variation(harness):
+async def test_an_unchanged_prompt_is_a_plain_variation(harness):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, remix=True)
         grid = await generate_grid(harness)
@@ -75,7 +75,7 @@ async def test_unchanged_words_are_a_plain_variation(harness):
 
 
 @pytest.mark.parametrize("label", ["Vary (Subtle)", "Zoom Out 2×", "⬅️"])
-async def test_with_remix_on_a_pictures_buttons_ask_for_words_and_keep_the_place(harness, label):
+async def test_with_remix_on_image_buttons_open_the_modal(harness, label):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, remix=True)
         picked = await pick_image(harness)
@@ -90,7 +90,7 @@ async def test_with_remix_on_a_pictures_buttons_ask_for_words_and_keep_the_place
 
 
 @pytest.mark.parametrize(("how_far", "says"), [(None, "Remix (Strong) by"), ("remix_subtle", "Remix (Subtle) by")])
-async def test_the_remix_button_asks_how_far(harness, how_far, says):
+async def test_the_remix_button_asks_for_the_strength(harness, how_far, says):
     async with harness.bot():
         pressed = await harness.person(harness.ben).press(await pick_image(harness), "Remix")
         more = {"how_far": how_far} if how_far else {}
@@ -100,7 +100,7 @@ async def test_the_remix_button_asks_how_far(harness, how_far, says):
     assert f"after a picture by <@{harness.ada.id}>" in result.content
 
 
-async def test_what_the_person_prefers_is_not_added_to_words_that_were_edited(harness):
+async def test_preferences_are_not_added_to_an_edited_prompt(harness):
     async with harness.bot() as services:
         picked = await pick_image(harness)
         await services.db.preferences.update(harness.ada.id, suffix="--ar 2:1")
@@ -109,7 +109,7 @@ async def test_what_the_person_prefers_is_not_added_to_words_that_were_edited(ha
         assert open_image(harness.server, await harness.result(text="an owl")).size == (128, 128)
 
 
-async def test_a_remix_that_is_refused_keeps_its_words_and_its_picture(harness):
+async def test_a_refused_remix_keeps_its_prompt_and_its_image(harness):
     async with harness.bot():
         picked = await pick_image(harness)
         pressed = await harness.person(harness.ada).press(picked, "Remix")
@@ -127,7 +127,7 @@ async def test_a_remix_that_is_refused_keeps_its_words_and_its_picture(harness):
 
 
 @pytest.mark.parametrize(("words", "says"), [("--repeat 2", "--repeat"), ("https://a.example/b.png", "Links")])
-async def test_what_makes_no_sense_in_a_remix_is_said(harness, words, says):
+async def test_parameters_that_a_remix_cannot_use_are_refused(harness, words, says):
     async with harness.bot():
         pressed = await harness.person(harness.ada).press(await pick_image(harness), "Remix")
         prompt = f"{words} owl" if words.startswith("http") else f"owl {words}"
@@ -136,7 +136,7 @@ async def test_what_makes_no_sense_in_a_remix_is_said(harness, words, says):
         )
 
 
-async def test_low_variation_makes_v_a_subtle_one(harness):
+async def test_low_variation_makes_v_subtle(harness):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, high_variation=False)
         grid = await generate_grid(harness)
@@ -145,7 +145,7 @@ async def test_low_variation_makes_v_a_subtle_one(harness):
         assert button_style(grid, "V1") == 1
 
 
-async def test_a_reroll_of_a_picture_that_was_brought_keeps_it(harness):
+async def test_a_reroll_keeps_the_uploaded_image(harness):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, remix=True)
         await harness.imagine("a fox --iw 2", image=UploadedFile("red.png", red_png(300, 300)))
@@ -171,7 +171,7 @@ async def custom_zoom(harness, message, prompt):
         ("a fox", (128, 128), 32),
     ],
 )
-async def test_a_zoom_of_ones_own(harness, typed, size, width):
+async def test_a_custom_zoom_uses_the_typed_factor_and_ratio(harness, typed, size, width):
     async with harness.bot() as services:
         picked = await pick_image(harness)
         pressed, _ = await custom_zoom(harness, picked, typed)
@@ -194,7 +194,7 @@ async def test_a_zoom_of_ones_own(harness, typed, size, width):
         ("a fox --steps 1000 --zoom 2", "`--steps`"),
     ],
 )
-async def test_a_zoom_that_cannot_be_is_refused_with_everything_kept(harness, typed, says):
+async def test_an_invalid_zoom_is_refused_with_its_prompt(harness, typed, says):
     async with harness.bot():
         _, sent = await custom_zoom(harness, await pick_image(harness), typed)
         refusal = await sent.message()
@@ -204,7 +204,7 @@ async def test_a_zoom_that_cannot_be_is_refused_with_everything_kept(harness, ty
         assert modal_prompt(await pressed.modal()) == typed
 
 
-async def test_a_long_panorama_is_remixed_in_its_own_shape(harness):
+async def test_a_long_panorama_is_remixed_in_its_own_aspect_ratio(harness):
     async with harness.bot():
         newest = await pick_image(harness, "a fox --ar 3:1")
         for _ in range(2):
@@ -220,7 +220,7 @@ async def test_a_long_panorama_is_remixed_in_its_own_shape(harness):
     assert size[0] > 4 * size[1]
 
 
-async def test_a_prompt_too_long_for_a_form_is_varied_as_it_is_and_not_remixed(harness):
+async def test_a_prompt_too_long_for_the_modal_is_varied_unchanged(harness):
     async with harness.bot() as services:
         await services.db.preferences.update(harness.ada.id, remix=True)
         grid = await generate_grid(harness, "fox " * 1100)

@@ -1,4 +1,4 @@
-"""One picture's message: which buttons it has, and what those do that make no other picture."""
+"""A single image: its buttons, and those that submit no job."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ ALL_BUTTONS = [
 
 
 async def pick(harness, prompt="a fox", user=None, label="U1"):
-    """Ask for a grid and pick a tile of it."""
+    """Generate a grid and pick one of its tiles."""
     await harness.imagine(prompt, user)
     await harness.person(user or harness.ada).press(await harness.result(), label)
     return await harness.result(text=f"Image #{label[1]}")
 
 
-async def test_a_picture_has_every_button_that_is_possible(harness):
+async def test_an_image_has_every_available_button(harness):
     async with harness.bot():
         assert (await pick(harness, "a fox --ar 2:1")).labels == ALL_BUTTONS
 
@@ -33,7 +33,7 @@ async def test_a_picture_has_every_button_that_is_possible(harness):
     ("prompt", "lacks"),
     [("a fox", {"Make Square"}), ("a fox --tile", {"Vary (Region)", *ALL_BUTTONS[6:14]})],
 )
-async def test_what_is_not_possible_is_not_offered(harness, prompt, lacks):
+async def test_unavailable_buttons_are_not_shown(harness, prompt, lacks):
     async with harness.bot():
         assert (await pick(harness, prompt)).labels == [label for label in ALL_BUTTONS if label not in lacks]
 
@@ -55,7 +55,7 @@ async def test_what_is_not_possible_is_not_offered(harness, prompt, lacks):
         ("⬇️", "Pan Down by", (176, 144)),
     ],
 )
-async def test_each_button_posts_its_result_as_a_reply_for_who_pressed(harness, label, says, size):
+async def test_each_button_posts_a_reply_owned_by_the_user_who_pressed(harness, label, says, size):
     async with harness.bot():
         parent = await pick(harness, "a fox --ar 2:1")
         await harness.person(harness.ben).press(parent, label)
@@ -66,7 +66,7 @@ async def test_each_button_posts_its_result_as_a_reply_for_who_pressed(harness, 
     assert f"after a picture by <@{harness.ada.id}>" in result.content
 
 
-async def test_a_creative_upscale_can_be_drawn_again_and_a_picked_picture_cannot(harness):
+async def test_a_creative_upscale_has_a_reroll_and_a_picked_image_not(harness):
     async with harness.bot():
         picked = await pick(harness)
         await harness.person(harness.ada).press(picked, "Upscale (Creative)")
@@ -76,7 +76,7 @@ async def test_a_creative_upscale_can_be_drawn_again_and_a_picked_picture_cannot
     assert "🔄" not in picked.labels
 
 
-async def test_a_button_for_what_this_picture_cannot_be_used_for_says_so(harness):
+async def test_a_button_that_the_image_does_not_support_is_explained(harness):
     async with harness.bot():
         picked = await pick(harness)
         picked.buttons[0]["custom_id"] = picked.buttons[0]["custom_id"].replace("upscale", "make_square")
@@ -85,7 +85,7 @@ async def test_a_button_for_what_this_picture_cannot_be_used_for_says_so(harness
     assert "cannot be done with this picture" in answer.content
 
 
-async def test_details_tell_everything_and_lead_back_to_where_it_came_from(harness):
+async def test_details_show_everything_and_link_to_the_ancestors(harness):
     async with harness.bot():
         await harness.imagine("a red fox --seed 5 --steps 3")
         grid = await harness.result()
@@ -109,7 +109,7 @@ async def test_details_tell_everything_and_lead_back_to_where_it_came_from(harne
     assert harness.server.pinged_by(answer) == []
 
 
-async def test_the_details_of_a_long_prompt_bring_it_as_a_file(harness):
+async def test_the_details_of_a_long_prompt_have_it_as_a_file(harness):
     async with harness.bot():
         picked = await pick(harness, "fox " * 1200 + "--seed 4")
         answer = await (await harness.person(harness.ada).press(picked, "Details")).message()
@@ -117,7 +117,7 @@ async def test_the_details_of_a_long_prompt_bring_it_as_a_file(harness):
     assert text == ("fox " * 1200 + "--seed 4")
 
 
-async def test_a_long_line_of_ancestors_is_cut(harness):
+async def test_a_long_list_of_ancestors_is_cut(harness):
     async with harness.bot():
         await harness.imagine("a fox")
         newest = await harness.result()
@@ -132,7 +132,7 @@ async def test_a_long_line_of_ancestors_is_cut(harness):
     assert answer.content.count("↳") == 5
 
 
-async def test_a_heart_is_kept_and_taken_back(harness):
+async def test_a_heart_is_added_and_removed(harness):
     async with harness.bot() as services:
         picked = await pick(harness)
         person = harness.person(harness.ben)
@@ -148,7 +148,7 @@ async def test_a_heart_is_kept_and_taken_back(harness):
     assert "Removed from your favourites" in gone.content
 
 
-async def test_a_heart_is_taken_back_also_when_the_picture_has_gone(harness):
+async def test_a_heart_is_removed_even_when_the_image_is_deleted(harness):
     async with harness.bot() as services:
         picked = await pick(harness)
         person = harness.person(harness.ben)
@@ -200,7 +200,7 @@ async def test_deleting_a_reposted_result_also_removes_the_first_message(harness
         assert not services.images.files.path(tile).exists()
 
 
-async def test_two_who_delete_at_once_are_both_told_that_it_is_gone(harness):
+async def test_two_simultaneous_deletions_are_both_confirmed(harness):
     async with harness.bot():
         picked = await pick(harness)
         forms = [await harness.person(harness.ada).press(picked, "Delete") for _ in range(2)]
@@ -209,7 +209,7 @@ async def test_two_who_delete_at_once_are_both_told_that_it_is_gone(harness):
             assert "deleted" in (await each.followup()).content
 
 
-async def test_a_moderator_deletes_and_somebody_else_may_not(harness):
+async def test_moderators_delete_and_other_users_cannot(harness):
     async with harness.bot():
         picked = await pick(harness)
         refused = await (await harness.person(harness.ben).press(picked, "Delete")).message()
@@ -221,7 +221,7 @@ async def test_a_moderator_deletes_and_somebody_else_may_not(harness):
         assert picked.deleted
 
 
-async def test_a_picture_is_deleted_in_a_foreign_server_long_after(harness):
+async def test_an_image_is_deleted_in_another_server_long_after(harness):
     eve = harness.server.world.add_user("eve", installed=True)
     channel = harness.server.world.add_channel(harness.server.world.add_guild("Elsewhere", eve, bot=False))
     async with harness.bot() as services:
@@ -234,7 +234,7 @@ async def test_a_picture_is_deleted_in_a_foreign_server_long_after(harness):
         assert not services.images.files.path(first_tile(picked)).exists()
 
 
-async def test_a_deletion_asked_for_before_a_restart_is_confirmed_after_it(harness):
+async def test_a_deletion_is_confirmed_after_a_restart(harness):
     async with harness.bot():
         picked = await pick(harness)
         asked = await harness.person(harness.ada).press(picked, "Delete")

@@ -42,7 +42,7 @@ def make_harness(pipeline: Pipeline, policy: MetadataPolicy) -> Iterator[EngineH
 
 def generate_grid(pipeline: Pipeline, policy: MetadataPolicy, params: Params, **more: int) -> Grid:
     with make_harness(pipeline, policy) as harness:
-        (end,) = harness.draw(make_request("a", params, **more))
+        (end,) = harness.generate(make_request("a", params, **more))
     assert isinstance(end, Finished)
     return end.grid
 

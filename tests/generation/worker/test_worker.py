@@ -78,7 +78,7 @@ async def wait_for_state(worker, condition):
 
 
 class Started:
-    """An `on_progress` that keeps what it is told and lets a test wait for the first step."""
+    """An `on_progress` callback that records steps, and lets a test wait for the first one."""
 
     def __init__(self):
         self.steps = []
@@ -90,7 +90,7 @@ class Started:
 
 
 async def start_job(worker, word, **settings):
-    """Start a job and come back when it has made a step."""
+    """Start a job and return once it has made a step."""
     started = Started()
     task = asyncio.create_task(worker.generate(request(word, FOREVER, **settings), started))
     await asyncio.wait_for(started.first.wait(), TIMEOUT_S)
@@ -106,7 +106,7 @@ async def can_generate(worker):
     return (await worker.generate(request("fine"), ignore)).tiles == (b"fine",)
 
 
-async def test_a_job_ends_in_its_grid_and_tells_its_progress_in_order(worker):
+async def test_a_job_returns_its_grid_and_reports_progress_in_order(worker):
     seen = []
     job = request("a fox", steps=5)
     grid = await worker.generate(job, seen.append)
@@ -124,7 +124,7 @@ async def test_several_jobs_run_at_once_and_each_gets_its_own_grid(worker):
     await asyncio.wait({long})
 
 
-async def test_the_true_model_replaces_the_described_one(worker):
+async def test_the_loaded_models_settings_replace_the_described_ones(worker):
     assert worker.registry.default.native_size == 512
     await wait_for_state(worker, lambda state: isinstance(state, Ready))
     assert worker.registry.default.native_size == 64
@@ -132,13 +132,13 @@ async def test_the_true_model_replaces_the_described_one(worker):
 
 
 @pytest.mark.parametrize(("device", "wanted", "given"), [("cuda", 0, 6), ("cpu", 0, 2), ("else", 0, 1), ("cuda", 3, 3)])
-async def test_the_capacity_suits_the_device_unless_it_was_chosen(device, wanted, given):
+async def test_the_capacity_depends_on_the_device_unless_configured(device, wanted, given):
     async with running(LocalWorker(SCRIPTED_REGISTRY, device, load=scripted_engine.load, capacity=wanted)) as worker:
         await wait_for_state(worker, lambda state: isinstance(state, Ready))
         assert worker.capacity == given
 
 
-async def test_loading_is_told_part_by_part():
+async def test_loading_is_reported_part_by_part():
     worker = make_worker()
     states = []
     worker.subscribe(lambda: states.append(worker.state))
@@ -157,7 +157,7 @@ async def test_loading_is_told_part_by_part():
         ("fail", RuntimeError, "it is internal"),
     ],
 )
-async def test_a_failed_job_raises_what_the_engine_says_and_the_process_lives_on(worker, word, error, text):
+async def test_a_failed_job_raises_the_engines_error_and_the_process_goes_on(worker, word, error, text):
     neighbour, _ = await start_job(worker, "neighbour")
     pid = child_pid()
     with pytest.raises(error, match=text):
@@ -178,14 +178,14 @@ async def test_a_job_cancelled_before_the_model_is_loaded_is_never_sent(worker):
     assert await can_generate(worker)
 
 
-async def test_a_running_job_is_cancelled_and_nothing_more_is_heard_of_it(worker):
+async def test_a_running_job_that_is_cancelled_reports_nothing_more(worker):
     task, started = await start_job(worker, "stubborn")
     task.cancel()
-    heard = len(started.steps)
+    reported = len(started.steps)
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await can_generate(worker)
-    assert len(started.steps) == heard
+    assert len(started.steps) == reported
 
 
 async def test_a_cancelled_job_holds_its_slot_until_the_engine_releases_it(worker):
@@ -216,7 +216,7 @@ async def test_a_job_cancelled_just_as_its_image_finishes_is_still_cancelled(wor
     assert await can_generate(worker)
 
 
-async def test_the_same_job_can_be_given_again_after_it_was_cancelled(worker):
+async def test_the_same_job_can_be_submitted_again_after_it_was_cancelled(worker):
     task, _ = await start_job(worker, "long", job_id="0" * 12)
     task.cancel()
     await asyncio.wait({task})
@@ -234,7 +234,7 @@ async def test_kill_9_mid_job_is_reported_to_waiters_and_the_process_restarts(wo
     assert "the GPU process was killed by SIGKILL" in caplog.text
 
 
-async def test_a_job_cancelled_in_the_moment_of_death_is_cancelled(worker):
+async def test_a_job_cancelled_as_the_process_dies_is_cancelled(worker):
     task, _ = await start_job(worker, "stubborn")
     os.kill(child_pid(), signal.SIGKILL)
     task.cancel()
@@ -244,7 +244,7 @@ async def test_a_job_cancelled_in_the_moment_of_death_is_cancelled(worker):
 
 
 @pytest.mark.parametrize("word", ["crash", "crash in a thread"])
-async def test_an_unknown_exception_ends_the_process_with_its_trace_in_the_log(caplog, capfd, word):
+async def test_an_unexpected_error_ends_the_process_and_logs_the_traceback(caplog, capfd, word):
     async with running(make_worker()) as worker:
         with pytest.raises(WorkerCrashed, match=r"ValueError: CUDA error: an illegal memory access$"):
             await worker.generate(request(word, FOREVER), ignore)
@@ -265,7 +265,7 @@ async def test_a_hung_step_is_killed_even_while_other_jobs_keep_arriving():
             others.append(asyncio.create_task(worker.generate(request("fine"), ignore)))
             await asyncio.wait({hung}, timeout=0.1)
         assert len(others) < 100
-        with pytest.raises(WorkerCrashed, match=r"no sign of life for 1 s"):
+        with pytest.raises(WorkerCrashed, match=r"no response for 1 s"):
             await hung
         worker._step_watchdog._limit = TIMEOUT_S
         assert await can_generate(worker)
@@ -273,7 +273,7 @@ async def test_a_hung_step_is_killed_even_while_other_jobs_keep_arriving():
         assert {type(end) for end in ends[:3]} == {WorkerCrashed}
 
 
-async def test_an_idle_process_may_be_silent_for_ever():
+async def test_an_idle_process_may_be_silent_forever():
     async with running(make_worker()) as worker:
         assert await can_generate(worker)
         pid = child_pid()
@@ -289,7 +289,7 @@ MULTI_MODEL_REGISTRY = ModelRegistry((HERE, OTHER))
 
 
 def make_multi_model_worker(**settings):
-    """Give a worker whose process has two models, one of which is yet to be loaded."""
+    """Return a worker whose process has two models, one of which is not loaded yet."""
     return LocalWorker(
         MULTI_MODEL_REGISTRY, "cpu", 1, load=scripted_engine.load_multi_model, retry_after=(0.0,), **settings
     )
@@ -317,7 +317,7 @@ async def test_a_model_loaded_later_reports_each_part_and_then_its_real_values()
         assert worker.loaded_models == frozenset()
 
 
-async def test_a_model_that_cannot_be_loaded_is_not_held_and_the_others_draw_on():
+async def test_a_model_that_cannot_be_loaded_does_not_affect_the_others():
     async with running(make_multi_model_worker()) as worker:
         with pytest.raises(UserError, match="it cannot be loaded"):
             await worker.generate(request_other("fail to load"), ignore)
@@ -326,7 +326,7 @@ async def test_a_model_that_cannot_be_loaded_is_not_held_and_the_others_draw_on(
         assert await can_generate(worker)
 
 
-async def test_a_job_of_a_model_that_is_not_there_is_refused(worker):
+async def test_a_job_of_an_unknown_model_is_refused(worker):
     with pytest.raises(UserError, match="other, which is no longer installed"):
         await worker.generate(request_other("fine"), ignore)
 
@@ -350,7 +350,7 @@ async def test_loading_may_take_longer_than_a_step():
     ("ours", "theirs", "limits"),
     [
         ("long", "hang while loading", {"load_timeout": 1.0}),
-        ("hang", "load for ever", {"step_timeout": 1.0}),
+        ("hang", "load forever", {"step_timeout": 1.0}),
     ],
 )
 async def test_step_progress_does_not_hide_a_hung_load_nor_the_reverse(ours, theirs, limits):
@@ -363,15 +363,15 @@ async def test_step_progress_does_not_hide_a_hung_load_nor_the_reverse(ours, the
             asyncio.create_task(worker.generate(request_other(theirs), ignore)),
         ]
         for task in tasks:
-            with pytest.raises(WorkerCrashed, match="no sign of life for 1 s"):
+            with pytest.raises(WorkerCrashed, match="no response for 1 s"):
                 await asyncio.wait_for(task, TIMEOUT_S)
 
 
-async def test_a_load_that_hangs_is_killed_and_tried_again(monkeypatch):
+async def test_a_load_that_hangs_is_killed_and_retried(monkeypatch):
     monkeypatch.setattr("generation.worker.worker.EXIT_GRACE", 0.1)
     worker = make_worker(scripted_engine.load_forever, load_timeout=1.0)
     async with running(worker):
-        await wait_for_state(worker, lambda state: state == Restarting("no sign of life for 1 s"))
+        await wait_for_state(worker, lambda state: state == Restarting("no response for 1 s"))
         worker._load_watchdog._limit = TIMEOUT_S
         await wait_for_state(worker, lambda state: isinstance(state, Loading))
 
@@ -382,7 +382,7 @@ async def test_jobs_wait_while_the_model_fails_to_load_at_first(tmp_path):
     assert len(list(tmp_path.iterdir())) == 3
 
 
-async def test_a_model_that_cannot_be_loaded_is_not_tried_again_and_again(tmp_path, caplog):
+async def test_a_model_that_cannot_be_loaded_is_not_retried_without_end(tmp_path, caplog):
     load = partial(scripted_engine.load_with_failures, tmp_path, range(1000))
     async with running(make_worker(load)) as worker:
         with pytest.raises(UserError, match="the model cannot be loaded"):
@@ -417,7 +417,7 @@ async def test_only_failed_loads_in_a_row_make_a_worker_broken(tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
-async def test_a_model_that_is_refused_is_not_tried_again():
+async def test_a_model_that_is_refused_is_not_retried():
     async with running(make_worker(scripted_engine.load_another_family)) as worker:
         with pytest.raises(UserError, match="the model cannot be loaded"):
             await worker.generate(request("fine"), ignore)
@@ -430,15 +430,15 @@ async def test_a_message_that_cannot_be_read_ends_the_process(caplog):
     worker = make_worker(scripted_engine.load_unpicklable)
     async with running(worker):
         await wait_for_state(worker, lambda state: isinstance(state, Broken))
-    assert "cannot be understood" in caplog.text
+    assert "cannot be read" in caplog.text
 
 
-def test_a_path_without_a_model_is_said_at_once():
+def test_a_path_without_a_model_is_reported_immediately():
     with pytest.raises(FileNotFoundError, match="no model folder at /nowhere"):
         ModelRegistry.from_refs(["/nowhere"])
 
 
-async def test_closing_ends_waiting_and_running_jobs_and_takes_no_more():
+async def test_closing_ends_waiting_and_running_jobs_and_accepts_no_more():
     worker = make_worker()
     async with running(worker):
         task, _ = await start_job(worker, "long")
@@ -471,7 +471,7 @@ async def test_closing_kills_a_process_that_hangs(worker, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_the_process_leaves_the_signals_of_the_terminal_to_the_bot(worker, number):
+async def test_the_process_ignores_the_signals_of_the_terminal(worker, number):
     task, started = await start_job(worker, "long")
     pid = child_pid()
     os.kill(pid, number)
@@ -484,7 +484,7 @@ async def test_the_process_leaves_the_signals_of_the_terminal_to_the_bot(worker,
 
 
 class LoopCounter:
-    """Counts how often the event loop goes round; `at` has the count when a job was last heard of."""
+    """Counts the iterations of the event loop; `at` is the count at the last progress report."""
 
     def __init__(self):
         self.count = self.at = 0
@@ -506,22 +506,22 @@ async def test_the_event_loop_runs_while_a_big_message_is_sent_or_received():
         hung = asyncio.create_task(
             worker.generate(request("hang"), lambda progress: hangs.set() if progress.step == 2 else None)
         )
-        await asyncio.wait_for(hangs.wait(), TIMEOUT_S)  # from now on nobody reads the pipe
+        await asyncio.wait_for(hangs.wait(), TIMEOUT_S)  # from now on the process does not read the pipe
         big = asyncio.create_task(worker.generate(request("echo", source=source), ignore))
         behind = asyncio.create_task(worker.generate(request("fine"), ignore))
         for _ in range(1000):
             await asyncio.sleep(0)
-        assert not worker._process._outbox.empty()  # what is behind the big one has not got through
+        assert not worker._process._outbox.empty()  # the message behind the big one has not been sent
         os.kill(child_pid(), signal.SIGKILL)
         for task in (hung, big, behind):
             with pytest.raises(WorkerCrashed):
                 await task
         assert await can_generate(worker)
-        rounds = LoopCounter()
-        grid = await worker.generate(request("echo", source=source), rounds)
+        counter = LoopCounter()
+        grid = await worker.generate(request("echo", source=source), counter)
         assert grid.tiles == (source,)
-        assert rounds.count - rounds.at > 10
-        rounds.task.cancel()
+        assert counter.count - counter.at > 10
+        counter.task.cancel()
 
 
 @pytest.mark.parametrize(
@@ -529,12 +529,12 @@ async def test_the_event_loop_runs_while_a_big_message_is_sent_or_received():
     [
         (0, "ended with exit code 0"),
         (1, "ended with exit code 1"),
-        (-9, "was killed by SIGKILL (it may have needed more memory than there is)"),
+        (-9, "was killed by SIGKILL (it may have run out of memory)"),
         (-11, "was killed by SIGSEGV"),
         (-99, "was killed by signal 99"),
     ],
 )
-def test_the_end_of_a_process_is_said_in_words(code, words):
+def test_the_end_of_a_process_is_described(code, words):
     assert describe_exit(code) == words
 
 
@@ -548,11 +548,11 @@ from tests.generation.worker.test_worker import request
 
 async def main():
     worker = LocalWorker(ModelRegistry.from_refs(["scripted"]), load=scripted_engine.{load})
-    def tell(what):
+    def report(what):
         print(what, multiprocessing.active_children()[0].pid, flush=True)
-    worker.subscribe(lambda: tell(type(worker.state).__name__))
+    worker.subscribe(lambda: report(type(worker.state).__name__))
     await worker.start()
-    work = worker.generate(request("{word}", scripted_engine.FOREVER), lambda _: tell("Drawing"))
+    work = worker.generate(request("{word}", scripted_engine.FOREVER), lambda _: report("Running"))
     job = asyncio.create_task(work)
     {then}
 
@@ -583,7 +583,7 @@ def read_pid(bot, state):
 
 
 def wait_for_end(pid):
-    """Wait for a process that is not our child; fails when it lives on."""
+    """Wait for a process that is not our child to end; fails if it survives."""
     deadline = time.monotonic() + TIMEOUT_S
     while Path(f"/proc/{pid}").exists() and "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text():
         assert time.monotonic() < deadline, "the GPU process outlived the bot"
@@ -596,10 +596,10 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 @needs_proc
 @pytest.mark.parametrize(
     ("load", "word", "state"),
-    [("load", "long", "Drawing"), ("load", "hang", "Drawing"), ("load_forever", "fine", "Loading")],
-    ids=["drawing", "hung", "loading"],
+    [("load", "long", "Running"), ("load", "hang", "Running"), ("load_forever", "fine", "Loading")],
+    ids=["running", "hung", "loading"],
 )
-def test_kill_9_of_the_bot_takes_the_process_with_it(tmp_path, load, word, state):
+def test_kill_9_of_the_bot_ends_the_process_too(tmp_path, load, word, state):
     with started_bot(tmp_path, load, word) as bot:
         pid = read_pid(bot, state)
         bot.kill()
@@ -626,11 +626,11 @@ def test_the_bots_process_imports_neither_torch_nor_diffusers():
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=ROOT, check=True)
 
 
-async def test_a_broken_listener_is_logged_and_the_job_goes_on(worker, caplog):
-    def stumble(_):
+async def test_a_broken_listener_is_logged_and_the_job_continues(worker, caplog):
+    def fail(_):
         raise KeyError("listener")
 
     with caplog.at_level(logging.ERROR):
-        grid = await worker.generate(request("fine"), stumble)
+        grid = await worker.generate(request("fine"), fail)
     assert grid.tiles == (b"fine",)
     assert "KeyError" in caplog.text

@@ -23,11 +23,11 @@ from tests.support.timing import LOAD_TIMEOUT_S, TIMEOUT_S
 
 @pytest.fixture
 async def worker(tiny_model, tmp_path):
-    twin = tmp_path / "twin"
-    shutil.copytree(tiny_model, twin, copy_function=os.symlink)
-    (twin / "atelier.json").unlink()
-    (twin / "atelier.json").write_text(json.dumps({"name": "twin", "native_size": 64, "num_inference_steps": 6}))
-    worker = LocalWorker(ModelRegistry.from_refs([str(tiny_model), str(twin)]), "cpu", 1)
+    second = tmp_path / "second"
+    shutil.copytree(tiny_model, second, copy_function=os.symlink)
+    (second / "atelier.json").unlink()
+    (second / "atelier.json").write_text(json.dumps({"name": "second", "native_size": 64, "num_inference_steps": 6}))
+    worker = LocalWorker(ModelRegistry.from_refs([str(tiny_model), str(second)]), "cpu", 1)
     await worker.start()
     yield worker
     await worker.close()
@@ -51,14 +51,14 @@ def ignore(_):
     pass
 
 
-def same_picture(one, other):
-    """Compare two PNGs; the company in a batch may move a value across the border of rounding."""
-    pictures = (Image.open(io.BytesIO(png)) for png in (one, other))
-    return all(high <= 1 for _, high in ImageChops.difference(*pictures).getextrema())
+def same_image(one, other):
+    """Compare two PNGs; other jobs in a batch may change the rounding of a value."""
+    images = (Image.open(io.BytesIO(png)) for png in (one, other))
+    return all(high <= 1 for _, high in ImageChops.difference(*images).getextrema())
 
 
 async def start_job(worker, job_id, model=""):
-    """Start a long job and come back when it has made a step."""
+    """Start a long job and return once it has made a step."""
     started = asyncio.Event()
     wanted = request(job_id, seed=1, steps=900, model=model)
     task = asyncio.create_task(worker.generate(wanted, lambda _: started.set()))
@@ -66,15 +66,15 @@ async def start_job(worker, job_id, model=""):
     return task
 
 
-async def test_people_draw_together_cancel_complain_and_survive_a_dead_process(worker):
+async def test_jobs_run_together_fail_get_cancelled_and_survive_a_crash(worker):
     seen = []
-    first, second = await asyncio.gather(
+    first, other = await asyncio.gather(
         worker.generate(request(1, seed=1), seen.append), worker.generate(request(2, seed=2), ignore)
     )
     assert worker.registry.default.name == "tiny"
     assert [progress.step for progress in seen if progress.preview is None] == list(range(1, 7))
-    assert same_picture(first.tiles[1], second.tiles[0])
-    assert not same_picture(first.tiles[0], second.tiles[0])
+    assert same_image(first.tiles[1], other.tiles[0])
+    assert not same_image(first.tiles[0], other.tiles[0])
 
     with pytest.raises(UserError, match="multiples of 8"):
         await worker.generate(request(3, seed=3, width=65), ignore)
@@ -84,13 +84,13 @@ async def test_people_draw_together_cancel_complain_and_survive_a_dead_process(w
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(asyncio.shield(cancelled), TIMEOUT_S)
 
-    dying = [await start_job(worker, 5), await start_job(worker, 6, "twin")]
-    assert worker.loaded_models == {"tiny", "twin"}
+    dying = [await start_job(worker, 5), await start_job(worker, 6, "second")]
+    assert worker.loaded_models == {"tiny", "second"}
     os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
     for task in dying:
         with pytest.raises(WorkerCrashed):
             await task
     assert worker.loaded_models == frozenset()
-    for model in ("twin", "tiny"):
+    for model in ("second", "tiny"):
         again = await worker.generate(request(1, seed=1, model=model), ignore)
-        assert all(same_picture(*tiles) for tiles in zip(again.tiles, first.tiles, strict=True))
+        assert all(same_image(*tiles) for tiles in zip(again.tiles, first.tiles, strict=True))

@@ -74,6 +74,10 @@ CROSS_FIELD_VIOLATIONS = {
         ]
     ),
     "autocompletion with choices": slash(options=[option(autocomplete=True, choices=[{"name": "a", "value": "a"}])]),
+    "a translation of a choice that is too long": slash(
+        options=[option(choices=[{"name": "a", "value": "a", "name_localizations": {"de": "x" * 101}}])]
+    ),
+    "an option name that is too long in German": slash(options=[option(name_localizations={"de": "x" * 33})]),
     "an unknown locale": slash(name_localizations={"xx": "imagine"}),
     "a select beside a button": message(components=[row(BUTTON, {"type": 5, "custom_id": "s"})]),
     "a link without url": message(components=[row({"type": 2, "style": 5, "label": "x"})]),
@@ -158,6 +162,9 @@ VALID_PAYLOADS = {
             },
             {"name": "Describe This", "type": 3},
         ],
+    ),
+    "a long translation of a choice": slash(
+        options=[option(choices=[{"name": "a", "value": "a", "name_localizations": {"de": "x" * 100}}])]
     ),
     "an edit": (
         "PATCH",

@@ -1,4 +1,4 @@
-"""What the words of a prompt, and the parameters that bend them, do to the pictures of the embedded model."""
+"""Effects of a prompt's texts and parameters on the images of the embedded model."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.support.engine_harness import EngineHarness, make_request
 
 
 def _warmth(drawing: Drawing) -> float:
-    """Give how much redder than blue a drawing is."""
+    """Return how much redder than blue a drawing is."""
     return float(drawing.colour[0] - drawing.colour[2])
 
 
 @pytest.fixture(scope="module")
 def mixed_backgrounds(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
-    return embedded_model.draw(
+    return embedded_model.generate(
         "blue background --s 0",
         "red background::1 blue background::3 --s 0",
         "red background:: blue background:: --s 0",
@@ -35,9 +35,9 @@ def mixed_backgrounds(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
     )
 
 
-def test_weights_are_the_ratio_of_what_is_seen(mixed_backgrounds: list[Drawing]) -> None:
-    seen = [_warmth(drawing) for drawing in mixed_backgrounds]
-    shares = [(warmth - seen[0]) / (seen[-1] - seen[0]) for warmth in seen]
+def test_weights_set_the_ratio_of_the_colours(mixed_backgrounds: list[Drawing]) -> None:
+    warmths = [_warmth(drawing) for drawing in mixed_backgrounds]
+    shares = [(warmth - warmths[0]) / (warmths[-1] - warmths[0]) for warmth in warmths]
     assert shares == pytest.approx([0, 0.25, 0.5, 0.75, 1], abs=0.15)
 
 
@@ -45,15 +45,15 @@ def test_no_removes_what_the_prompt_would_show(
     embedded_model: EmbeddedModelHarness, mixed_backgrounds: list[Drawing]
 ) -> None:
     both = mixed_backgrounds[2]
-    sea, no_blue, no_blue_half = embedded_model.draw(
+    sea, no_blue, no_blue_half = embedded_model.generate(
         "the sea --s 0", "the sea --no blue --s 0", "red background:: blue background:: --no blue background --s 0"
     )
     assert _warmth(no_blue) - _warmth(sea) > 20
     assert _warmth(no_blue_half) - _warmth(both) > 50
 
 
-def test_the_image_weight_moves_from_the_prompt_to_the_picture(embedded_model: EmbeddedModelHarness) -> None:
-    drawings = embedded_model.draw(
+def test_the_image_weight_moves_from_the_prompt_to_the_image(embedded_model: EmbeddedModelHarness) -> None:
+    drawings = embedded_model.generate(
         *(f"blue background --iw {weight} --s 0" for weight in (0, 0.5, 1, 3)), source=plain_png("orange")
     )
     assert is_increasing([_warmth(drawing) for drawing in drawings], 5)
@@ -63,7 +63,7 @@ def test_the_image_weight_moves_from_the_prompt_to_the_picture(embedded_model: E
 
 @pytest.fixture(scope="module")
 def styled(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
-    return embedded_model.draw(*(f"a meadow by day --s {stylize}" for stylize in (0, 40, 100, 1000)))
+    return embedded_model.generate(*(f"a meadow by day --s {stylize}" for stylize in (0, 40, 100, 1000)))
 
 
 def test_more_stylize_is_farther_from_the_bare_prompt(styled: list[Drawing]) -> None:
@@ -71,7 +71,7 @@ def test_more_stylize_is_farther_from_the_bare_prompt(styled: list[Drawing]) -> 
 
 
 def test_stylize_is_the_trigger_words_at_100_and_nothing_at_0(embedded_model: EmbeddedModelHarness) -> None:
-    default, raw, bare, spoken = embedded_model.draw(
+    default, raw, bare, spoken = embedded_model.generate(
         "a meadow by day", "a meadow by day --raw", "a meadow by day --s 0", "a meadow by day, watercolour --s 0"
     )
     assert (default.tiles == spoken.tiles).all()
@@ -82,8 +82,8 @@ def test_stylize_is_the_trigger_words_at_100_and_nothing_at_0(embedded_model: Em
 @pytest.mark.parametrize(
     ("stylize", "rows"), [("--s 0", 2), ("--s 100", 2), ("--s 40", 3), ("--s 600", 3), ("--s 40 --no fog", 4)]
 )
-def test_style_costs_a_text_more_only_between_and_beyond(harness: EngineHarness, stylize: str, rows: int) -> None:
+def test_stylize_adds_a_text_except_at_0_and_100(harness: EngineHarness, stylize: str, rows: int) -> None:
     typed = parse_params(f"a fox {stylize}", ModelRegistry((SMALL_EMBEDDED,)))
     wanted = replace(typed, width=64, height=64, num_inference_steps=1, count=1)
-    harness.draw(make_request("a", wanted))
+    harness.generate(make_request("a", wanted))
     assert harness.calls == [rows]

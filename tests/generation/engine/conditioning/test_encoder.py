@@ -1,4 +1,4 @@
-"""What the UNet is told: weights, negatives, long prompts and odd ones."""
+"""The UNet's conditioning: weights, negative prompts, long prompts and odd ones."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ def _parts(*parts: tuple[str, float]) -> tuple[PromptPart, ...]:
 def test_the_guided_prediction_is_the_formula_gathered_by_text(
     changes: dict[str, Any], expected: dict[str, float]
 ) -> None:
-    found = {told.text: pull for told, pull in guidance_weights(make_params(**changes)).items()}
-    assert found == pytest.approx(expected)
+    weights = {text.text: weight for text, weight in guidance_weights(make_params(**changes)).items()}
+    assert weights == pytest.approx(expected)
 
 
-def test_a_weighted_prompt_steers_by_the_formula(harness: EngineHarness, pipeline: Pipeline) -> None:
+def test_a_weighted_prompt_is_guided_by_the_formula(harness: EngineHarness, pipeline: Pipeline) -> None:
     guidance, weights = 6.0, {"sun": 0.75, "moon": 0.25, "snow": -0.125}
     wanted = make_params(
         parts=_parts(("sun", 3), ("moon", 1), ("snow", -0.5)), guidance_scale=guidance, num_inference_steps=1
     )
-    harness.draw(make_request("a", wanted))
+    harness.generate(make_request("a", wanted))
     stock = StableDiffusionPipeline.from_pretrained(pipeline.model.ref)
     stock.scheduler.set_timesteps(1)
     start = torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(wanted.seed))
@@ -88,36 +88,36 @@ def test_a_normal_prompt_is_embedded_as_the_stock_pipeline_does(
 ) -> None:
     stock = StableDiffusionPipeline.from_pretrained(pipeline.model.ref)
     theirs, negative = stock.encode_prompt(text, "cpu", 1, True)
-    told = encoder.encode(make_params(text, negative_prompt="blurry" if text == "" else None))
-    assert torch.allclose(told.embeddings[0], theirs[0], atol=1e-5)
+    conditioning = encoder.encode(make_params(text, negative_prompt="blurry" if text == "" else None))
+    assert torch.allclose(conditioning.embeddings[0], theirs[0], atol=1e-5)
     if text:
-        assert torch.allclose(told.embeddings[1], negative[0], atol=1e-5)
+        assert torch.allclose(conditioning.embeddings[1], negative[0], atol=1e-5)
 
 
-def test_a_long_prompt_is_not_cut(encoder: PromptEncoder) -> None:
+def test_a_long_prompt_is_not_truncated(encoder: PromptEncoder) -> None:
     start = "a very long description " * 12
-    told = [encoder.encode(make_params(start + end)).embeddings for end in ("fox", "owl")]
-    assert told[0].shape[1] == 4 * CONTEXT
-    assert not torch.allclose(told[0], told[1])
+    fox, owl = (encoder.encode(make_params(start + end)).embeddings for end in ("fox", "owl"))
+    assert fox.shape[1] == 4 * CONTEXT
+    assert not torch.allclose(fox, owl)
 
 
 def test_the_chunks_of_a_long_prompt_are_embedded_like_separate_prompts(encoder: PromptEncoder) -> None:
-    room = CONTEXT - 2
-    both = encoder.encode(make_params("1" * room + "2" * room, guidance_scale=1.0)).embeddings
-    each = [encoder.encode(make_params(digit * room, guidance_scale=1.0)).embeddings for digit in "12"]
+    length = CONTEXT - 2
+    both = encoder.encode(make_params("1" * length + "2" * length, guidance_scale=1.0)).embeddings
+    each = [encoder.encode(make_params(digit * length, guidance_scale=1.0)).embeddings for digit in "12"]
     assert torch.allclose(both, torch.cat(each, dim=1), atol=1e-5)
 
 
 @pytest.mark.parametrize(("tokens", "chunks"), [(0, 1), (75, 1), (76, 2), (150, 2), (151, 3)])
 def test_a_prompt_takes_as_many_encoder_passes_as_it_needs(encoder: PromptEncoder, tokens: int, chunks: int) -> None:
-    told = encoder.encode(make_params("1" * tokens, negative_prompt="snow"))
-    assert told.embeddings.shape[:2] == (2, chunks * CONTEXT)
+    conditioning = encoder.encode(make_params("1" * tokens, negative_prompt="snow"))
+    assert conditioning.embeddings.shape[:2] == (2, chunks * CONTEXT)
 
 
 def test_a_long_negative_prompt_makes_the_prompt_as_long(encoder: PromptEncoder, harness: EngineHarness) -> None:
     wanted = make_params("fox", negative_prompt="1" * 100)
     assert encoder.encode(wanted).embeddings.shape[1] == 2 * CONTEXT
-    harness.draw(make_request("a", wanted))
+    harness.generate(make_request("a", wanted))
     assert torch.isfinite(harness.latents["a"]).all()
 
 

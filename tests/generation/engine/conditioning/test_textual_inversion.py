@@ -1,4 +1,4 @@
-"""Words learnt by textual inversion: stock diffusers is the oracle of what they draw."""
+"""Textual inversion embeddings: stock diffusers is the oracle of what they generate."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ THREE = torch.randn(3, WIDTH, generator=Generator().manual_seed(2))
 
 @pytest.fixture(scope="module")
 def inversions(tmp_path_factory: pytest.TempPathFactory) -> tuple[TextualInversion, ...]:
-    folder = tmp_path_factory.mktemp("words")
+    folder = tmp_path_factory.mktemp("embeddings")
     save_file({"<moss-cat>": ONE}, folder / "learned_embeds.safetensors")
     save_file({"emb_params": THREE}, folder / "brush.safetensors")
     paths = (folder / "learned_embeds.safetensors", folder / "brush.safetensors")
@@ -49,14 +49,14 @@ def stock(tiny_model: Path) -> StableDiffusionPipeline:
 
 @contextmanager
 def _harness(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> Iterator[EngineHarness]:
-    harness = EngineHarness(pipeline, additions=Adapters(embeddings=inversions))
+    harness = EngineHarness(pipeline, adapters=Adapters(embeddings=inversions))
     yield harness
     harness.close()
 
 
 def _latents(pipeline: Pipeline, inversions: tuple[TextualInversion, ...], wanted: Params) -> Tensor:
     with _harness(pipeline, inversions) as harness:
-        harness.draw(make_request("a", wanted))
+        harness.generate(make_request("a", wanted))
         return harness.latents["a"]
 
 
@@ -69,7 +69,7 @@ def _latents(pipeline: Pipeline, inversions: tuple[TextualInversion, ...], wante
         "<brush> <moss-cat> <brush>",
     ],
 )
-def test_a_learnt_word_draws_what_diffusers_draws_with_it(
+def test_an_embedding_generates_what_it_generates_in_diffusers(
     pipeline: Pipeline, inversions: tuple[TextualInversion, ...], stock: Any, text: str
 ) -> None:
     wanted = make_params(text, negative_prompt="<brush> blurry", num_inference_steps=2)
@@ -88,37 +88,39 @@ def test_a_learnt_word_draws_what_diffusers_draws_with_it(
 
 def _encode(pipeline: Pipeline, text: str) -> tuple[Tensor, Tensor]:
     with torch.inference_mode():
-        told = PromptEncoder(pipeline).encode(make_params(text, guidance_scale=1.0))
-    return told.embeddings, told.pooled
+        conditioning = PromptEncoder(pipeline).encode(make_params(text, guidance_scale=1.0))
+    return conditioning.embeddings, conditioning.pooled
 
 
-def test_case_does_not_matter_and_the_brackets_do(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> None:
-    taught = with_embeddings(pipeline, inversions)
-    known, _ = _encode(taught, "a <moss-cat>")
-    assert torch.equal(known, _encode(taught, "a <Moss-Cat>")[0])
-    assert not torch.equal(known, _encode(taught, "a moss-cat")[0])
+def test_a_tokens_case_does_not_matter_but_its_brackets_do(
+    pipeline: Pipeline, inversions: tuple[TextualInversion, ...]
+) -> None:
+    extended = with_embeddings(pipeline, inversions)
+    known, _ = _encode(extended, "a <moss-cat>")
+    assert torch.equal(known, _encode(extended, "a <Moss-Cat>")[0])
+    assert not torch.equal(known, _encode(extended, "a moss-cat")[0])
 
 
 @pytest.mark.parametrize("text", ["a red fox", "a <wild> fox", "moss-cat", "3 < 4 > 2", ""])
-def test_all_other_texts_are_told_as_ever_to_the_bit(
+def test_texts_without_a_token_are_embedded_as_before(
     pipeline: Pipeline, inversions: tuple[TextualInversion, ...], text: str
 ) -> None:
     assert torch.equal(_encode(with_embeddings(pipeline, inversions), text)[0], _encode(pipeline, text)[0])
 
 
-def test_the_model_itself_learns_nothing(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> None:
+def test_the_original_pipeline_is_unchanged(pipeline: Pipeline, inversions: tuple[TextualInversion, ...]) -> None:
     before = _encode(pipeline, "a <moss-cat>")[0]
     with_embeddings(pipeline, inversions)
     assert torch.equal(_encode(pipeline, "a <moss-cat>")[0], before)
 
 
-def test_a_word_for_other_text_encoders_stays_text(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_an_embedding_for_other_text_encoders_stays_text(pipeline: Pipeline, tmp_path: Path) -> None:
     save_file({"emb_params": torch.ones(2, WIDTH + 1)}, tmp_path / "wide.safetensors")
     wide = describe_embedding(tmp_path / "wide.safetensors", "wide")
     assert with_embeddings(pipeline, [wide]) is pipeline
 
 
-def test_a_word_of_xl_is_told_to_both_text_encoders(tmp_path: Path) -> None:
+def test_an_xl_embedding_is_used_by_both_text_encoders(tmp_path: Path) -> None:
     pipeline = load_pipeline(str(build_tiny_xl(tmp_path / "xl")), "cpu", lambda _: None, torch.float32)
     fox = [
         encoder.get_input_embeddings().weight[pipeline.tokenizer("fo").input_ids[1:-1]]
@@ -128,16 +130,16 @@ def test_a_word_of_xl_is_told_to_both_text_encoders(tmp_path: Path) -> None:
     assert tuple(table.shape[1] for table in vectors.values()) == WIDTHS
     save_file(vectors, tmp_path / "fo.safetensors")
     inversion = describe_embedding(tmp_path / "fo.safetensors", "same")
-    taught = with_embeddings(pipeline, [inversion])
+    extended = with_embeddings(pipeline, [inversion])
     plain = pipeline.tokenizer("the fo in the sea").input_ids
-    assert len(taught.tokenizers[1]("the <same> in the sea", add_special_tokens=False).input_ids) == len(plain) - 2
+    assert len(extended.tokenizers[1]("the <same> in the sea", add_special_tokens=False).input_ids) == len(plain) - 2
     for mine, theirs in zip(
-        _encode(taught, "the <same> in the sea"), _encode(pipeline, "the fo in the sea"), strict=True
+        _encode(extended, "the <same> in the sea"), _encode(pipeline, "the fo in the sea"), strict=True
     ):
         torch.testing.assert_close(mine, theirs)
 
 
-def test_a_file_that_is_gone_fails_the_jobs_that_use_its_word(
+def test_a_missing_file_fails_only_the_jobs_that_use_its_token(
     pipeline: Pipeline, inversions: tuple[TextualInversion, ...], tmp_path: Path
 ) -> None:
     path = tmp_path / "lost.safetensors"
@@ -146,8 +148,8 @@ def test_a_file_that_is_gone_fails_the_jobs_that_use_its_word(
     path.unlink()
     with _harness(pipeline, (*inversions, lost)) as harness:
         wanted = [make_params(text, num_inference_steps=1) for text in ("a <lost> fox", "a <brush> fox")]
-        failed, _ = harness.draw(*(make_request(name, each) for name, each in zip("ab", wanted, strict=True)))
-        assert failed == Failed("a", FailureReason.USER_ERROR, "The file of <lost> is gone or damaged.")
+        failed, _ = harness.generate(*(make_request(name, each) for name, each in zip("ab", wanted, strict=True)))
+        assert failed == Failed("a", FailureReason.USER_ERROR, "The file of <lost> is missing or damaged.")
         assert "b" in harness.latents
 
 
@@ -159,7 +161,7 @@ def test_a_file_that_is_gone_fails_the_jobs_that_use_its_word(
         ({"clip_l": torch.ones(2, 768), "clip_g": torch.ones(2, 1280)}, ("clip_l", "clip_g"), (768, 1280), 2),
     ],
 )
-def test_a_files_header_says_what_it_is(
+def test_an_embedding_is_described_by_its_header(
     tmp_path: Path, tensors: dict[str, Tensor], keys: tuple[str, ...], widths: tuple[int, ...], vectors: int
 ) -> None:
     save_file(tensors, tmp_path / "a.safetensors")
@@ -177,7 +179,7 @@ def test_a_files_header_says_what_it_is(
         {"clip_l": torch.ones(2, 768), "clip_g": torch.ones(3, 1280)},
     ],
 )
-def test_anything_else_is_refused(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
+def test_other_files_are_refused(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
     save_file(tensors, tmp_path / "a.safetensors")
     with pytest.raises(UserError, match=r"a\.safetensors"):
         describe_embedding(tmp_path / "a.safetensors", "a")

@@ -1,4 +1,4 @@
-"""Jobs share UNet calls, and nobody's picture or turn suffers from it."""
+"""Jobs share UNet calls, which changes no image and starves no job."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def large_batch_harness(harness: EngineHarness) -> EngineHarness:
 def test_jobs_with_different_samplers_and_steps_share_their_calls(large_batch_harness: EngineHarness) -> None:
     samplers = [(None, 6), ("euler", 9), ("dpmpp_2m", 4), ("unipc", 7), ("euler_a", 5)]
     jobs = [make_params(sampler=sampler, num_inference_steps=steps, count=2) for sampler, steps in samplers]
-    large_batch_harness.draw(*(make_request(f"job-{place}", job) for place, job in enumerate(jobs)))
+    large_batch_harness.generate(*(make_request(f"job-{place}", job) for place, job in enumerate(jobs)))
     assert len(large_batch_harness.calls) == 9
     assert sum(large_batch_harness.calls) == sum(job.num_inference_steps * 2 * 2 for job in jobs)
 
@@ -32,35 +32,35 @@ def test_a_job_that_comes_late_joins_at_the_next_step(large_batch_harness: Engin
     assert large_batch_harness.calls == [2] * 3 + [4] * 5 + [2]
 
 
-def test_a_picture_does_not_depend_on_its_company(large_batch_harness: EngineHarness) -> None:
+def test_an_image_does_not_depend_on_its_batch(large_batch_harness: EngineHarness) -> None:
     wanted = make_params(sampler="euler_a", count=2)
-    large_batch_harness.draw(make_request("alone", wanted))
-    company = [
+    large_batch_harness.generate(make_request("alone", wanted))
+    others = [
         make_request(f"other-{seed}", make_params("a castle", seed=seed, num_inference_steps=9)) for seed in range(3)
     ]
-    large_batch_harness.draw(*company, make_request("accompanied", wanted))
+    large_batch_harness.generate(*others, make_request("accompanied", wanted))
     assert_close(large_batch_harness.latents["accompanied"], large_batch_harness.latents["alone"], 1e-5)
 
 
 def test_prompts_of_different_lengths_do_not_mix(large_batch_harness: EngineHarness) -> None:
-    large_batch_harness.draw(make_request("short"), make_request("long", make_params("a fox " * 60)))
+    large_batch_harness.generate(make_request("short"), make_request("long", make_params("a fox " * 60)))
     assert large_batch_harness.calls == [2] * 12
 
 
-def test_sizes_take_turns_so_that_nobody_waits_behind_a_long_job(large_batch_harness: EngineHarness) -> None:
-    large_batch_harness.draw(
+def test_sizes_take_turns_so_that_no_job_waits_behind_a_long_one(large_batch_harness: EngineHarness) -> None:
+    large_batch_harness.generate(
         make_request("long", make_params(num_inference_steps=40)), make_request("wide", make_params(width=96))
     )
-    told = [
+    job_ids = [
         event.job_id
         for event in large_batch_harness.events
         if event in large_batch_harness.progress("long") + large_batch_harness.progress("wide")
     ]
-    assert told[:8] == ["wide", "wide", "wide", "long", "wide", "wide", "wide", "long"]
+    assert job_ids[:8] == ["wide", "wide", "wide", "long", "wide", "wide", "wide", "long"]
     assert len(large_batch_harness.calls) == 46
 
 
-def test_a_long_job_goes_on_however_many_short_ones_come(large_batch_harness: EngineHarness) -> None:
+def test_a_long_job_continues_however_many_short_ones_arrive(large_batch_harness: EngineHarness) -> None:
     large_batch_harness.engine.add(make_request("long", make_params(num_inference_steps=10)))
     for place in range(40):
         large_batch_harness.engine.add(
@@ -70,10 +70,10 @@ def test_a_long_job_goes_on_however_many_short_ones_come(large_batch_harness: En
     assert len(large_batch_harness.progress("long")) == 10
 
 
-def test_the_lowest_order_steps_first_when_there_is_not_room_for_all(harness: EngineHarness) -> None:
+def test_the_lowest_order_steps_first_when_not_all_fit(harness: EngineHarness) -> None:
     harness.engine._batcher.budget = 4 * 64 * 64
     jobs = [make_request(f"order-{order}", make_params(count=2), order=order) for order in (3, 1, 2)]
-    harness.draw(*jobs)
+    harness.generate(*jobs)
     ends = [
         event.job_id
         for event in harness.events
@@ -86,26 +86,26 @@ def test_the_lowest_order_steps_first_when_there_is_not_room_for_all(harness: En
 def test_rows_left_over_by_one_job_are_given_to_the_next(harness: EngineHarness) -> None:
     harness.engine._batcher.budget = 6 * 64 * 64
     wanted = make_params(count=2)
-    harness.draw(make_request("first", wanted, order=0), make_request("second", wanted, order=1))
+    harness.generate(make_request("first", wanted, order=0), make_request("second", wanted, order=1))
     assert harness.calls[:6] == [6] * 6
     assert sum(harness.calls) == 48
     assert_close(harness.latents["second"], harness.latents["first"], 1e-5)
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7])
-def test_a_job_larger_than_a_call_is_drawn_in_several(harness: EngineHarness, rows: int) -> None:
+def test_a_job_larger_than_a_call_is_split_over_several(harness: EngineHarness, rows: int) -> None:
     wanted = make_params(count=4)
     harness.engine._batcher.budget = 8 * 64 * 64
-    harness.draw(make_request("whole", wanted))
+    harness.generate(make_request("whole", wanted))
     harness.engine._batcher.budget = rows * 64 * 64
-    harness.draw(make_request("parts", wanted))
+    harness.generate(make_request("parts", wanted))
     assert max(harness.calls[6:]) == rows
     assert_close(harness.latents["parts"], harness.latents["whole"], 1e-5)
 
 
-def test_a_larger_picture_gets_fewer_rows_in_a_call(harness: EngineHarness) -> None:
+def test_a_larger_image_gets_fewer_rows_in_a_call(harness: EngineHarness) -> None:
     harness.engine._batcher.budget = 8 * 64 * 64
-    harness.draw(make_request("large", make_params(width=128, count=4, num_inference_steps=2)))
+    harness.generate(make_request("large", make_params(width=128, count=4, num_inference_steps=2)))
     assert harness.calls == [4] * 4
 
 
@@ -126,11 +126,11 @@ def test_each_distinct_text_costs_one_row(
     harness: EngineHarness, parts: tuple[str, ...], changes: dict[str, object], rows: int
 ) -> None:
     wanted = make_params(parts=tuple(PromptPart(text) for text in parts), num_inference_steps=2, **changes)
-    harness.draw(make_request("a", wanted))
+    harness.generate(make_request("a", wanted))
     assert harness.calls == [rows, rows]
 
 
-def test_a_model_at_work_makes_one_call_a_step_and_no_more(pipeline: Pipeline, harness: EngineHarness) -> None:
+def test_a_step_makes_exactly_one_call(pipeline: Pipeline, harness: EngineHarness) -> None:
     harness.engine.add(make_request("a"))
     for made in range(1, 7):
         harness.engine.step()

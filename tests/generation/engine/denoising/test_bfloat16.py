@@ -1,4 +1,4 @@
-"""What a processor with instructions for bfloat16 draws is what others draw."""
+"""A CPU with bfloat16 instructions generates the same images as others."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def bfloat16_pipeline(tiny_model: Path) -> Iterator[EngineHarness]:
 
 
 def _similarity(one: Tensor, other: Tensor) -> float:
-    """Give the peak signal-to-noise ratio of pictures between −1 and 1, in dB."""
+    """Return the peak signal-to-noise ratio of images in −1…1, in dB."""
     return 10 * math.log10(4 / float((one.clamp(-1, 1) - other.clamp(-1, 1)).square().mean()))
 
 
 def _generate(precision: torch.dtype) -> Tensor:
-    torch.set_num_threads(1)  # two would wait for each other beside whatever else the machine does
+    torch.set_num_threads(1)  # two would wait for each other on a busy machine
     pipeline = load_pipeline(EMBEDDED, "cpu", lambda _: None, precision)
     harness = EngineHarness(pipeline)
     wanted = make_params("a castle on the hills at sunset", width=256, height=256, num_inference_steps=4)
-    harness.draw(make_request("a", wanted))
+    harness.generate(make_request("a", wanted))
     harness.close()
     return Vae(pipeline).decode(harness.latents["a"])
 
 
-@pytest.mark.skipif(not Path(EMBEDDED, "vae").is_dir(), reason="the embedded model is not there")
-def test_the_embedded_model_draws_the_same_pictures_in_bfloat16() -> None:
+@pytest.mark.skipif(not Path(EMBEDDED, "vae").is_dir(), reason="the embedded model is missing")
+def test_the_embedded_model_generates_the_same_images_in_bfloat16() -> None:
     assert _similarity(_generate(torch.bfloat16), _generate(torch.float32)) > 40
 
 
@@ -48,6 +48,6 @@ def test_the_embedded_model_draws_the_same_pictures_in_bfloat16() -> None:
 def test_in_bfloat16_a_tile_alone_is_the_tile_in_its_grid(
     bfloat16_pipeline: EngineHarness, changes: dict[str, Any]
 ) -> None:
-    bfloat16_pipeline.draw(make_request("grid", make_params(seed=5, count=3, **changes)))
-    bfloat16_pipeline.draw(make_request("alone", make_params(seed=7, count=1, **changes)))
+    bfloat16_pipeline.generate(make_request("grid", make_params(seed=5, count=3, **changes)))
+    bfloat16_pipeline.generate(make_request("alone", make_params(seed=7, count=1, **changes)))
     assert_close(bfloat16_pipeline.latents["alone"], bfloat16_pipeline.latents["grid"][2:], 0.02)

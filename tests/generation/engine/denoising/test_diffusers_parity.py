@@ -1,4 +1,4 @@
-"""The stock diffusers pipelines are the oracle: the engine's latents are theirs."""
+"""The stock diffusers pipelines are the oracle: the engine's latents must match theirs."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def stock(tiny_model: Path) -> StableDiffusionPipeline:
 
 @pytest.mark.parametrize("steps", [1, 7])
 @pytest.mark.parametrize("sampler", [None, *SAMPLERS])
-def test_every_sampler_draws_what_the_stock_pipeline_draws(
+def test_every_sampler_matches_the_stock_pipeline(
     harness: EngineHarness, stock: Any, sampler: str | None, steps: int
 ) -> None:
     wanted = make_params(sampler=sampler, num_inference_steps=steps, count=2)
-    harness.draw(make_request("a", wanted))
+    harness.generate(make_request("a", wanted))
     theirs = stock_latents(stock, wanted, width=64, height=64)
     assert_close(harness.latents["a"], theirs)
 
@@ -85,19 +85,19 @@ def test_the_embedded_kind_of_model_agrees_with_every_sampler(any_pipeline: Pipe
     stock = disable_progress_bar(StableDiffusionPipeline.from_pretrained(any_pipeline.model.ref))
     harness = EngineHarness(any_pipeline)
     jobs = {sampler: make_params(sampler=sampler) for sampler in SAMPLERS}
-    harness.draw(*(make_request(sampler, wanted) for sampler, wanted in jobs.items()))
+    harness.generate(*(make_request(sampler, wanted) for sampler, wanted in jobs.items()))
     for sampler, wanted in jobs.items():
         assert_close(harness.latents[sampler], stock_latents(stock, wanted))
     harness.close()
 
 
 @pytest.mark.parametrize("any_pipeline", ["sample"], indirect=True)
-def test_a_sampler_that_cannot_work_with_the_model_is_a_complaint(any_pipeline: Pipeline) -> None:
+def test_a_sampler_that_the_model_does_not_support_is_a_user_error(any_pipeline: Pipeline) -> None:
     harness = EngineHarness(any_pipeline)
-    refused, drawn = harness.draw(make_request("a", make_params(sampler="euler_a")), make_request("b"))
+    refused, finished = harness.generate(make_request("a", make_params(sampler="euler_a")), make_request("b"))
     assert isinstance(refused, Failed)
     assert (refused.reason, "euler_a" in refused.text) == (FailureReason.USER_ERROR, True)
-    assert isinstance(drawn, Finished)
+    assert isinstance(finished, Finished)
     harness.close()
 
 
@@ -106,7 +106,7 @@ def test_all_kinds_of_prediction_agree_with_the_stock_pipeline(any_pipeline: Pip
     harness = EngineHarness(any_pipeline)
     for sampler in (None, "euler", "dpmpp_2m"):
         wanted = make_params(sampler=sampler, count=2)
-        harness.draw(make_request(f"{sampler}", wanted))
+        harness.generate(make_request(f"{sampler}", wanted))
         assert_close(harness.latents[f"{sampler}"], stock_latents(stock, wanted))
     harness.close()
 
@@ -115,11 +115,11 @@ def test_all_kinds_of_prediction_agree_with_the_stock_pipeline(any_pipeline: Pip
     ("sampler", "strength"),
     [*((sampler, 0.55) for sampler in SAMPLERS), *((None, strength) for strength in (0.2, 0.999, 1.0))],
 )
-def test_image_to_image_is_that_of_the_stock_pipeline(
+def test_img2img_matches_the_stock_pipeline(
     harness: EngineHarness, stock: Any, sampler: str | None, strength: float
 ) -> None:
     wanted = make_params(sampler=sampler, source=SOURCE, strength=strength, num_inference_steps=10, count=2)
-    harness.draw(make_request("a", wanted, source=to_png_bytes(sample_image())))
+    harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image())))
     oracle = disable_progress_bar(StableDiffusionImg2ImgPipeline(**stock.components))
     theirs = stock_latents(oracle, wanted, image=sample_image(), strength=strength)
     assert_close(harness.latents["a"], theirs)
@@ -129,13 +129,13 @@ def test_image_to_image_is_that_of_the_stock_pipeline(
     ("sampler", "strength"),
     [(None, 0.5), (None, 1.0), ("euler", 0.5), ("euler", 1.0), ("dpmpp_2m", 0.5), ("pndm", 1.0), ("heun", 0.5)],
 )
-def test_inpainting_is_that_of_the_stock_pipeline(
+def test_inpainting_matches_the_stock_pipeline(
     harness: EngineHarness, stock: Any, sampler: str | None, strength: float
 ) -> None:
     mask = Image.new("L", (64, 64))
     mask.paste(255, (16, 8, 48, 40))
     wanted = make_params(sampler=sampler, source=SOURCE, mask=SOURCE, strength=strength, num_inference_steps=10)
-    harness.draw(make_request("a", wanted, source=to_png_bytes(sample_image()), mask=to_png_bytes(mask)))
+    harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image()), mask=to_png_bytes(mask)))
     oracle = disable_progress_bar(StableDiffusionInpaintPipeline(**stock.components))
     theirs = stock_latents(
         oracle, wanted, image=sample_image(), mask_image=mask, strength=strength, width=64, height=64
@@ -144,32 +144,32 @@ def test_inpainting_is_that_of_the_stock_pipeline(
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_a_tile_drawn_alone_is_the_tile_of_its_grid(harness: EngineHarness, sampler: str) -> None:
+def test_a_tile_generated_alone_matches_its_grid(harness: EngineHarness, sampler: str) -> None:
     grid = make_params(sampler=sampler, count=4)
     alone = replace(grid, seed=grid.seed + 3, count=1)
-    harness.draw(make_request("grid", grid), make_request("alone", alone))
+    harness.generate(make_request("grid", grid), make_request("alone", alone))
     assert_close(harness.latents["alone"], harness.latents["grid"][3:], 1e-5)
 
 
 @pytest.mark.parametrize("mask", [None, to_png_bytes(sample_image(90, 90))])
-def test_a_variation_drawn_alone_is_that_of_its_grid(harness: EngineHarness, mask: bytes | None) -> None:
+def test_a_variation_generated_alone_matches_its_grid(harness: EngineHarness, mask: bytes | None) -> None:
     grid = make_params(sampler="euler_a", source=SOURCE, strength=0.6, mask=mask and SOURCE, count=4)
     alone = replace(grid, seed=grid.seed + 3, count=1)
     source = to_png_bytes(sample_image(100, 80))
-    harness.draw(
+    harness.generate(
         make_request("grid", grid, source=source, mask=mask), make_request("alone", alone, source=source, mask=mask)
     )
     assert_close(harness.latents["alone"], harness.latents["grid"][3:], 1e-5)
 
 
-def test_the_same_job_gives_the_same_picture_to_the_bit(harness: EngineHarness) -> None:
-    ends = harness.draw(make_request("first", make_params(sampler="euler_a", count=4)))
-    ends += harness.draw(make_request("again", make_params(sampler="euler_a", count=4)))
+def test_the_same_job_gives_identical_images(harness: EngineHarness) -> None:
+    ends = harness.generate(make_request("first", make_params(sampler="euler_a", count=4)))
+    ends += harness.generate(make_request("again", make_params(sampler="euler_a", count=4)))
     assert ends[0].grid.tiles == ends[1].grid.tiles
 
 
-def test_pictures_that_differ_only_in_seed_differ(harness: EngineHarness) -> None:
-    harness.draw(make_request("a", make_params(seed=1)), make_request("b", make_params(seed=2)))
+def test_images_that_differ_only_in_seed_differ(harness: EngineHarness) -> None:
+    harness.generate(make_request("a", make_params(seed=1)), make_request("b", make_params(seed=2)))
     assert not torch.allclose(harness.latents["a"], harness.latents["b"], atol=0.5)
 
 
@@ -178,6 +178,6 @@ def test_early_model_configs_are_corrected_as_the_stock_pipeline_does(tmp_path: 
     harness = EngineHarness(load_pipeline(folder, "cpu", lambda _: None, torch.float32))
     with pytest.warns(FutureWarning, match="steps_offset"):
         stock = disable_progress_bar(StableDiffusionPipeline.from_pretrained(folder))
-    harness.draw(make_request("a"))
+    harness.generate(make_request("a"))
     assert_close(harness.latents["a"], stock_latents(stock, make_params()))
     harness.close()

@@ -1,4 +1,4 @@
-"""Models that were made to draw in very few steps, and what they are told of guidance."""
+"""Models distilled to very few steps, and how they receive guidance."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _load(ref: Path | str) -> Pipeline:
 
 
 def _unet(of: Path, **changes: Any) -> UNet2DConditionModel:
-    """Make a UNet of the same kind with other weights."""
+    """Build a UNet of the same kind with other weights."""
     with torch.random.fork_rng():
         torch.manual_seed(22)
         return UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(of / "unet") | changes)
@@ -43,7 +43,7 @@ def _unet(of: Path, **changes: Any) -> UNet2DConditionModel:
 
 @pytest.fixture(scope="module")
 def lcm(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder as SimianLuo/LCM_Dreamshaper_v7 has it: guidance is told to the UNet."""
+    """Return a folder like SimianLuo/LCM_Dreamshaper_v7: the guidance scale is an input of the UNet."""
     folder = tmp_path_factory.mktemp("lcm")
     shutil.copytree(tiny_model, folder, dirs_exist_ok=True)
     shutil.rmtree(folder / "unet")
@@ -61,20 +61,20 @@ def xl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_tiny_xl(tmp_path_factory.mktemp("xl"))
 
 
-def test_a_model_that_guides_itself_says_how_it_is_drawn_best(lcm: Path) -> None:
+def test_a_model_with_distilled_guidance_has_its_own_defaults(lcm: Path) -> None:
     model = describe_model(str(lcm))
     assert (model.num_inference_steps, model.guidance_scale, model.sampler) == (4, 8.0, "lcm")
     assert model.is_distilled
 
 
 @pytest.mark.parametrize("guidance", [8.0, 1.5, 1.0])
-def test_guidance_is_told_to_a_unet_that_guides_itself_and_costs_no_rows(lcm: Path, guidance: float) -> None:
+def test_distilled_guidance_is_a_unet_input_and_costs_no_rows(lcm: Path, guidance: float) -> None:
     harness = EngineHarness(_load(lcm))
     wanted, other = (
         make_params(count=2, guidance_scale=guidance, **FAST),
         make_params("snow", guidance_scale=3.0, **FAST),
     )
-    harness.draw(make_request("a", wanted), make_request("b", other))
+    harness.generate(make_request("a", wanted), make_request("b", other))
     harness.close()
     assert harness.calls == [3] * 4
     stock = disable_progress_bar(LatentConsistencyModelPipeline.from_pretrained(lcm))
@@ -83,7 +83,7 @@ def test_guidance_is_told_to_a_unet_that_guides_itself_and_costs_no_rows(lcm: Pa
 
 
 def _stock_lcm(stock: Any, wanted: Params) -> torch.Tensor:
-    """Draw without a negative prompt, which these pipelines do not take."""
+    """Generate without a negative prompt, which these pipelines do not support."""
 
     def without(negative_prompt: None, **inputs: Any) -> Any:
         return stock(**inputs)
@@ -92,30 +92,28 @@ def _stock_lcm(stock: Any, wanted: Params) -> torch.Tensor:
     return stock_latents(without, wanted, width=64, height=64)
 
 
-def test_a_model_that_guides_itself_starts_from_pictures_too(lcm: Path) -> None:
+def test_a_model_with_distilled_guidance_supports_img2img(lcm: Path) -> None:
     harness = EngineHarness(_load(lcm))
     wanted = make_params(source=SOURCE, strength=0.5, guidance_scale=8.0, hd=True, **FAST)
-    harness.draw(make_request("a", wanted, source=to_png_bytes(sample_image())))
+    harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image())))
     harness.close()
     assert torch.isfinite(harness.latents["a"]).all()
 
 
 @pytest.mark.parametrize("name", ["turbo", "lightning"])
-def test_a_model_without_guidance_is_told_the_prompt_alone(name: str) -> None:
+def test_a_model_without_guidance_gets_the_prompt_alone(name: str) -> None:
     guidance = describe_model(name).guidance_scale
     assert list(guidance_weights(make_params(guidance_scale=guidance)).values()) == [1.0]
     assert list(guidance_weights(make_params(guidance_scale=guidance, negative_prompt="snow")).values()) == [1.0]
-    kept_out = {
-        told.text: pull for told, pull in guidance_weights(make_params(guidance_scale=guidance, no=("snow",))).items()
-    }
-    assert kept_out == {"a red fox": 1.0, "snow": -0.5, "": 0.5}
+    with_no = guidance_weights(make_params(guidance_scale=guidance, no=("snow",)))
+    assert {text.text: weight for text, weight in with_no.items()} == {"a red fox": 1.0, "snow": -0.5, "": 0.5}
 
 
-@pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # diffusers gives it
+@pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # raised by diffusers
 @pytest.mark.parametrize(
     ("name", "spacing", "sampler", "guided"), [("lightning", "trailing", "euler", None), ("lcm", None, "lcm", 32)]
 )
-def test_a_unet_of_its_own_is_put_among_the_parts_of_another_model(
+def test_a_replacement_unet_uses_the_parts_of_its_base_model(
     xl: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -141,6 +139,6 @@ def test_a_unet_of_its_own_is_put_among_the_parts_of_another_model(
     assert (model.name, model.family, model.sampler) == (entry.name, Family.SDXL, sampler)
     assert pipeline.scheduler.config.timestep_spacing == (spacing or pipeline.scheduler.config.timestep_spacing)
     harness = EngineHarness(pipeline)
-    harness.draw(make_request("a", make_params(guidance_scale=model.guidance_scale, num_inference_steps=4)))
+    harness.generate(make_request("a", make_params(guidance_scale=model.guidance_scale, num_inference_steps=4)))
     harness.close()
     assert harness.calls == [1] * 4

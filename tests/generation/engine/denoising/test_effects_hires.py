@@ -1,4 +1,4 @@
-"""What the parameters that say how long and how large do to the pictures of the embedded model, and what that costs."""
+"""Effects of steps, stop, quality and hd on the images of the embedded model, and their cost."""
 
 from __future__ import annotations
 
@@ -37,62 +37,62 @@ STOPS = (20, 40, 70, 100)
 
 @pytest.fixture(scope="module")
 def stopped_drawings(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
-    return embedded_model.draw(*(f"{FOREST} --stop {stop}" for stop in STOPS))
+    return embedded_model.generate(*(f"{FOREST} --stop {stop}" for stop in STOPS))
 
 
-def test_a_picture_that_was_stopped_earlier_is_blurrier(stopped_drawings: list[Drawing]) -> None:
+def test_an_image_that_was_stopped_earlier_is_blurrier(stopped_drawings: list[Drawing]) -> None:
     assert is_increasing([high_frequency_energy(drawing.tiles) for drawing in stopped_drawings], 0.5)
 
 
-def test_a_picture_that_was_stopped_is_clean_of_noise(
+def test_a_stopped_image_is_free_of_noise(
     embedded_model: EmbeddedModelHarness, stopped_drawings: list[Drawing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The latents as they are at that step, shown for comparison, are full of it."""
-    monkeypatch.setattr("generation.engine.denoising.job.DenoisingJob.result", property(lambda run: run.latents))
+    """The latents of that step, decoded for comparison, are full of noise."""
+    monkeypatch.setattr("generation.engine.denoising.job.DenoisingJob.result", property(lambda job: job.latents))
     for stop, clean in zip(STOPS[:2], stopped_drawings[:2], strict=True):
-        [noisy] = embedded_model.draw(f"{FOREST} --stop {stop}")
+        [noisy] = embedded_model.generate(f"{FOREST} --stop {stop}")
         assert high_frequency_energy(noisy.tiles) > 10 * high_frequency_energy(clean.tiles)
 
 
-def test_a_stopped_picture_is_already_the_picture(stopped_drawings: list[Drawing]) -> None:
+def test_a_stopped_image_already_resembles_the_final_one(stopped_drawings: list[Drawing]) -> None:
     assert is_increasing([-distance(drawing, stopped_drawings[-1]) for drawing in stopped_drawings])
 
 
-def test_to_stop_ends_the_steps_and_the_progress_with_them(stopped_drawings: list[Drawing]) -> None:
-    told = [[(progress.step, progress.total) for progress in drawing.progress] for drawing in stopped_drawings]
-    assert told == [[(step, last) for step in range(1, last + 1)] for last in (2, 4, 7, 10)]
+def test_stop_ends_the_steps_and_the_progress(stopped_drawings: list[Drawing]) -> None:
+    steps = [[(progress.step, progress.total) for progress in drawing.progress] for drawing in stopped_drawings]
+    assert steps == [[(step, last) for step in range(1, last + 1)] for last in (2, 4, 7, 10)]
 
 
 def test_quality_is_a_share_of_the_steps(embedded_model: EmbeddedModelHarness) -> None:
     for quality, steps in (("", 6), ("--q .5", 3), ("--q 2", 12)):
-        [drawing] = embedded_model.draw(f"the sea --raw {quality}")
+        [drawing] = embedded_model.generate(f"the sea --raw {quality}")
         assert len(drawing.calls) == steps
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(embedded_model: EmbeddedModelHarness) -> None:
-    one, again, other = (embedded_model.draw(f"the sea --seed {seed}")[0] for seed in (3, 3, 4))
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(embedded_model: EmbeddedModelHarness) -> None:
+    one, again, other = (embedded_model.generate(f"the sea --seed {seed}")[0] for seed in (3, 3, 4))
     assert one.files == again.files
     assert distance(one, other) > 2
 
 
 @pytest.fixture(scope="module")
 def hires_drawings(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
-    return embedded_model.draw(HILLS, f"{HILLS} --hd", f"{HILLS} --seed 8")
+    return embedded_model.generate(HILLS, f"{HILLS} --hd", f"{HILLS} --seed 8")
 
 
 def _resize(tiles: Pixels, side: int) -> Pixels:
-    pictures = [Image.fromarray(tile.astype(np.uint8)).resize((side, side), Image.Resampling.LANCZOS) for tile in tiles]
-    return np.stack([np.asarray(picture, np.float32) for picture in pictures])
+    images = [Image.fromarray(tile.astype(np.uint8)).resize((side, side), Image.Resampling.LANCZOS) for tile in tiles]
+    return np.stack([np.asarray(image, np.float32) for image in images])
 
 
-def test_hd_is_twice_as_large_and_has_more_detail_than_an_enlargement(hires_drawings: list[Drawing]) -> None:
+def test_hd_is_twice_as_large_and_has_more_detail_than_a_resize(hires_drawings: list[Drawing]) -> None:
     once, hd, _ = hires_drawings
     assert hd.tiles.shape == (1, 256, 256, 3)
     assert high_frequency_energy(hd.tiles) > 1.5 * high_frequency_energy(_resize(once.tiles, 256))
 
 
 def test_hd_keeps_the_composition(hires_drawings: list[Drawing]) -> None:
-    """It stays far nearer to the first pass than another seed's picture is, in colours and in what stands where."""
+    """It stays far nearer to the first pass than another seed's image, in colours and in composition."""
     once, hd, other = hires_drawings
     small = _resize(hd.tiles, 128)
     assert np.abs(small - once.tiles).mean() < 0.7 * distance(other, once)
@@ -101,14 +101,14 @@ def test_hd_keeps_the_composition(hires_drawings: list[Drawing]) -> None:
 
 
 def _correlation(one: Pixels, other: Pixels) -> float:
-    """Give the correlation of two pictures without the layers of sky and ground that all of a prompt's share."""
+    """Return the correlation of two images, without the layers of sky and ground that a prompt's images share."""
     across, others = (tiles - tiles.mean(2, keepdims=True) for tiles in (one, other))
     return float(np.corrcoef(across.ravel(), others.ravel())[0, 1])
 
 
-def test_hd_has_one_progress_over_both_passes_by_what_they_cost(hires_drawings: list[Drawing]) -> None:
-    told = [(progress.step, progress.total) for progress in hires_drawings[1].progress]
-    assert told == [(step, 20) for step in (*range(1, 9), 12, 16, 20)]
+def test_hd_has_one_progress_over_both_passes_by_their_cost(hires_drawings: list[Drawing]) -> None:
+    steps = [(progress.step, progress.total) for progress in hires_drawings[1].progress]
+    assert steps == [(step, 20) for step in (*range(1, 9), 12, 16, 20)]
 
 
 COSTS = (
@@ -125,28 +125,28 @@ COSTS = (
 
 
 @pytest.mark.parametrize("prompt", COSTS)
-def test_a_job_costs_what_the_queue_reckons(harness: EngineHarness, prompt: str) -> None:
+def test_a_job_costs_what_the_queue_estimates(harness: EngineHarness, prompt: str) -> None:
     wanted = parse_params(prompt, ModelRegistry((replace(SMALL_EMBEDDED, native_size=64, size_multiple=16),)))
-    harness.draw(make_request("a", wanted))
+    harness.generate(make_request("a", wanted))
     assert harness.pixels == compute_cost(wanted, harness.engine.model)
 
 
-def test_a_variation_costs_what_the_queue_reckons(harness: EngineHarness) -> None:
+def test_a_variation_costs_what_the_queue_estimates(harness: EngineHarness) -> None:
     wanted = make_params(source=SOURCE, strength=0.5, num_inference_steps=9)
-    harness.draw(make_request("a", wanted, source=plain_png("teal")))
+    harness.generate(make_request("a", wanted, source=plain_png("teal")))
     assert harness.pixels == compute_cost(wanted, harness.engine.model)
 
 
 def test_a_draft_costs_an_eighth(harness: EngineHarness) -> None:
     model = replace(SMALL_EMBEDDED, native_size=64, size_multiple=16)
     full, draft = (parse_params(prompt, ModelRegistry((model,))) for prompt in ("a fox", "a fox --draft"))
-    harness.draw(make_request("full", full))
+    harness.generate(make_request("full", full))
     spent = harness.pixels
-    harness.draw(make_request("draft", draft))
+    harness.generate(make_request("draft", draft))
     assert harness.pixels - spent == spent / 8
 
 
-def test_the_second_pass_joins_others_of_its_size(harness: EngineHarness) -> None:
+def test_the_hires_pass_is_batched_with_jobs_of_its_size(harness: EngineHarness) -> None:
     harness.engine._batcher.budget = 64 * 96 * 96
     hd = make_params(width=48, height=48, hd=True, num_inference_steps=10)
     large = make_params(width=96, height=96, num_inference_steps=900)
@@ -156,23 +156,23 @@ def test_the_second_pass_joins_others_of_its_size(harness: EngineHarness) -> Non
         harness.engine.step()
     assert harness.calls.count(4) == 4
     harness.engine.cancel("large")
-    harness.draw(make_request("alone", hd))
+    harness.generate(make_request("alone", hd))
     assert_close(harness.latents["hd"], harness.latents["alone"], 1e-5)
 
 
 @pytest.mark.parametrize("sampler", ["euler_a", "heun", "pndm", "dpmpp_2m_sde", "unipc"])
 def test_every_kind_of_sampler_runs_a_hires_pass_to_its_last_step(harness: EngineHarness, sampler: str) -> None:
     grid = make_params(sampler=sampler, hd=True, count=3, num_inference_steps=7)
-    harness.draw(make_request("grid", grid), make_request("alone", replace(grid, seed=grid.seed + 2, count=1)))
+    harness.generate(make_request("grid", grid), make_request("alone", replace(grid, seed=grid.seed + 2, count=1)))
     assert harness.latents["grid"].shape[-2:] == (16, 16)
     assert_close(harness.latents["alone"], harness.latents["grid"][2:], 1e-5)
     last = harness.progress("grid")[-1]
     assert last.step == last.total
 
 
-def test_hd_goes_over_a_variation_too(harness: EngineHarness) -> None:
+def test_hd_works_for_a_variation_too(harness: EngineHarness) -> None:
     wanted = make_params(source=SOURCE, strength=0.5, hd=True)
-    [end] = harness.draw(make_request("a", wanted, source=plain_png("teal")))
+    [end] = harness.generate(make_request("a", wanted, source=plain_png("teal")))
     assert harness.latents["a"].shape[-2:] == (16, 16)
     assert not isinstance(end, Failed)
 
@@ -190,27 +190,27 @@ def test_a_job_of_two_passes_can_be_cancelled_in_both(harness: EngineHarness, st
 
 
 def test_a_job_can_be_cancelled_between_its_passes(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-    enlarge = engine_module.upscale_latents
+    begun, may_end = threading.Event(), threading.Event()
+    upscale = engine_module.upscale_latents
 
     def slow(*given: Any) -> Any:
         begun.set()
-        assert go_on.wait(TIMEOUT_S)
-        return enlarge(*given)
+        assert may_end.wait(TIMEOUT_S)
+        return upscale(*given)
 
     monkeypatch.setattr(engine_module, "upscale_latents", slow)
     harness.engine.add(make_request("a", make_params(hd=True)))
     while not begun.is_set():
         harness.engine.step()
     harness.engine.cancel("a")
-    go_on.set()
+    may_end.set()
     assert not harness.engine.busy
     assert [end.reason for end in harness.end_events("a") if isinstance(end, Failed)] == [FailureReason.CANCELLED]
-    harness.draw(make_request("next"))
+    harness.generate(make_request("next"))
     assert len(harness.end_events("a")) == 1
 
 
-def test_memory_that_runs_out_between_the_passes_costs_the_job_only(
+def test_running_out_of_memory_between_the_passes_fails_only_the_job(
     harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -218,16 +218,16 @@ def test_memory_that_runs_out_between_the_passes_costs_the_job_only(
 
     with monkeypatch.context() as patch:
         patch.setattr(engine_module, "upscale_latents", refuse)
-        large, small = harness.draw(make_request("large", make_params(hd=True)), make_request("small"))
+        large, small = harness.generate(make_request("large", make_params(hd=True)), make_request("small"))
     assert isinstance(large, Failed)
     assert large.reason is FailureReason.OUT_OF_MEMORY
     assert not isinstance(small, Failed)
 
 
 @pytest.mark.parametrize("side", [8, 16, 40])
-def test_the_smallest_sizes_are_drawn(harness: EngineHarness, side: int) -> None:
+def test_the_smallest_sizes_are_generated(harness: EngineHarness, side: int) -> None:
     wanted: Params = make_params(width=side, height=side, num_inference_steps=1)
-    harness.draw(
+    harness.generate(
         make_request("a", wanted),
         make_request("b", replace(wanted, seamless=True)),
         make_request("c", replace(wanted, hd=True)),

@@ -1,4 +1,4 @@
-"""What only a GPU can show."""
+"""Tests that need a GPU."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_half_precision_matches_the_stock_pipeline_in_half_precision(
     kind = SAMPLERS[sampler]
     stock.scheduler = getattr(diffusers, kind.scheduler).from_config(stock.scheduler.config, **kind.overrides)
     wanted = make_params(sampler=sampler, count=2)
-    gpu_harness.draw(make_request("a", wanted))
+    gpu_harness.generate(make_request("a", wanted))
     theirs = stock(
         [wanted.parts[0].text] * 2,
         num_inference_steps=wanted.num_inference_steps,
@@ -59,7 +59,7 @@ def test_the_same_seed_starts_from_the_same_noise_on_every_device(
     gpu_harness: EngineHarness, harness: EngineHarness
 ) -> None:
     for each in (gpu_harness, harness):
-        each.draw(make_request("a", make_params(count=2)))
+        each.generate(make_request("a", make_params(count=2)))
     assert_close(gpu_harness.latents["a"].cpu(), harness.latents["a"], 0.05)
 
 
@@ -67,20 +67,20 @@ def test_the_same_seed_starts_from_the_same_noise_on_every_device(
     "changes",
     [{"chaos": 60, "weird": 500}, {"seamless": True}, {"hd": True}, {"stop": 50}, {"hd": True, "seamless": True}],
 )
-def test_the_parameters_do_on_the_gpu_what_they_do_on_the_cpu(
+def test_the_parameters_have_the_same_effect_on_gpu_and_cpu(
     gpu_harness: EngineHarness, harness: EngineHarness, changes: dict[str, Any]
 ) -> None:
     for each in (gpu_harness, harness):
-        each.draw(make_request("a", make_params(count=2, **changes)))
+        each.generate(make_request("a", make_params(count=2, **changes)))
     assert_close(gpu_harness.latents["a"].cpu(), harness.latents["a"], 0.05)
 
 
-def test_memory_that_really_runs_out_costs_the_job_only(gpu_harness: EngineHarness) -> None:
+def test_really_running_out_of_memory_fails_only_the_job(gpu_harness: EngineHarness) -> None:
     enormous = make_params(width=64 * 1024, height=64 * 1024)
-    end = gpu_harness.draw(make_request("enormous", enormous))[0]
+    end = gpu_harness.generate(make_request("enormous", enormous))[0]
     assert isinstance(end, Failed)
     assert end.reason is FailureReason.OUT_OF_MEMORY
-    assert isinstance(gpu_harness.draw(make_request("afterwards"))[0], Finished)
+    assert isinstance(gpu_harness.generate(make_request("afterwards"))[0], Finished)
 
 
 def test_a_cancelled_job_leaves_at_most_one_step_on_the_gpu(gpu_harness: EngineHarness) -> None:

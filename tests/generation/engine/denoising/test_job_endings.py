@@ -1,4 +1,4 @@
-"""Every job ends exactly once: drawn, cancelled, complained about or too large; and the engine lives on."""
+"""Every job ends exactly once: finished, cancelled or failed; and the engine goes on."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _assert_failed(harness: EngineHarness, job_id: str, reason: FailureReason) -
 
 
 def _assert_still_generates(harness: EngineHarness) -> None:
-    assert isinstance(harness.draw(make_request("afterwards"))[0], Finished)
+    assert isinstance(harness.generate(make_request("afterwards"))[0], Finished)
 
 
 def _before_first_step(harness: EngineHarness) -> None:
@@ -94,13 +94,13 @@ def test_a_job_can_be_cancelled_while_it_is_decoded(harness: EngineHarness, monk
     _assert_still_generates(harness)
 
 
-@pytest.mark.parametrize("job_id", ["never heard of", "done"])
-def test_cancelling_what_is_unknown_or_done_is_harmless(harness: EngineHarness, job_id: str) -> None:
-    harness.draw(make_request("done"))
+@pytest.mark.parametrize("job_id", ["unknown", "done"])
+def test_cancelling_an_unknown_or_finished_job_is_harmless(harness: EngineHarness, job_id: str) -> None:
+    harness.generate(make_request("done"))
     harness.engine.cancel(job_id)
     harness.engine.cancel(job_id)
     assert len(harness.end_events("done")) == 1
-    assert not harness.end_events("never heard of")
+    assert not harness.end_events("unknown")
     _assert_still_generates(harness)
 
 
@@ -111,9 +111,9 @@ def test_a_job_that_is_cancelled_twice_ends_once(harness: EngineHarness) -> None
     _assert_failed(harness, "a", FailureReason.CANCELLED)
 
 
-def test_too_many_rows_for_the_memory_are_drawn_in_smaller_calls(harness: EngineHarness, pipeline: Pipeline) -> None:
+def test_too_many_rows_for_the_memory_are_split_into_smaller_calls(harness: EngineHarness, pipeline: Pipeline) -> None:
     hook = limit_unet_rows(pipeline, rows=3)
-    ends = harness.draw(make_request("a", make_params(count=4)), make_request("b", make_params(count=2)))
+    ends = harness.generate(make_request("a", make_params(count=4)), make_request("b", make_params(count=2)))
     hook.remove()
     assert all(isinstance(end, Finished) for end in ends)
     assert harness.calls[:3] == [8, 4, 2]
@@ -129,7 +129,7 @@ def test_a_job_that_does_not_fit_row_by_row_fails_and_the_others_continue(
 
     hook = pipeline.unet.register_forward_pre_hook(refuse_large)
     harness.engine.add(make_request("large", make_params(width=128, count=4)))
-    end = harness.draw(make_request("small"))[0]
+    end = harness.generate(make_request("small"))[0]
     hook.remove()
     assert isinstance(end, Finished)
     assert "smaller size" in _assert_failed(harness, "large", FailureReason.OUT_OF_MEMORY)
@@ -146,7 +146,7 @@ def test_a_job_that_does_not_fit_row_by_row_fails_and_the_others_continue(
     ],
 )
 @pytest.mark.parametrize("part", ["encode", "decode"])
-def test_memory_that_runs_out_in_the_vae_costs_the_job_only(
+def test_running_out_of_memory_in_the_vae_fails_only_the_job(
     harness: EngineHarness, monkeypatch: pytest.MonkeyPatch, part: str, error: RuntimeError
 ) -> None:
     def refuse(*_: Any) -> Any:
@@ -154,16 +154,16 @@ def test_memory_that_runs_out_in_the_vae_costs_the_job_only(
 
     with monkeypatch.context() as patch:
         patch.setattr(harness.engine._vae, part, refuse)
-        harness.draw(make_request("a", make_params(source=SOURCE, strength=0.5), source=_image_bytes()))
+        harness.generate(make_request("a", make_params(source=SOURCE, strength=0.5), source=_image_bytes()))
     _assert_failed(harness, "a", FailureReason.OUT_OF_MEMORY)
     _assert_still_generates(harness)
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"not a picture", _image_bytes()[:60], b"GIF89a", b"\x89PNG\r\n\x1a\n" + b"\0" * 50]
+    "data", [b"", b"not an image", _image_bytes()[:60], b"GIF89a", b"\x89PNG\r\n\x1a\n" + b"\0" * 50]
 )
-def test_a_source_that_is_no_picture_is_a_complaint(harness: EngineHarness, data: bytes) -> None:
-    harness.draw(make_request("a", make_params(source=SOURCE), source=data))
+def test_a_source_that_is_not_an_image_is_a_user_error(harness: EngineHarness, data: bytes) -> None:
+    harness.generate(make_request("a", make_params(source=SOURCE), source=data))
     assert "cannot be read" in _assert_failed(harness, "a", FailureReason.USER_ERROR)
     _assert_still_generates(harness)
 
@@ -177,15 +177,15 @@ def test_a_source_that_is_no_picture_is_a_complaint(harness: EngineHarness, data
         ({"parts": (PromptPart("fox", -1.0),)}, "weight"),
     ],
 )
-def test_what_cannot_be_drawn_is_a_complaint_that_names_it(
+def test_an_impossible_request_is_a_user_error_that_names_the_cause(
     harness: EngineHarness, changes: dict[str, object], named: str
 ) -> None:
-    harness.draw(make_request("a", make_params(**changes)))
+    harness.generate(make_request("a", make_params(**changes)))
     assert named in _assert_failed(harness, "a", FailureReason.USER_ERROR)
     _assert_still_generates(harness)
 
 
-def test_an_unknown_error_in_a_step_comes_out_of_it(harness: EngineHarness, pipeline: Pipeline) -> None:
+def test_an_unexpected_error_in_a_step_is_raised_by_it(harness: EngineHarness, pipeline: Pipeline) -> None:
     def fail(*_: Any) -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
@@ -196,48 +196,48 @@ def test_an_unknown_error_in_a_step_comes_out_of_it(harness: EngineHarness, pipe
     hook.remove()
 
 
-def test_an_unknown_error_while_finishing_ends_the_engine(
+def test_an_unexpected_error_in_post_processing_ends_the_engine(
     harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard: list[threading.ExceptHookArgs] = []
+    errors: list[threading.ExceptHookArgs] = []
     ended = threading.Event()
 
-    def hear(args: threading.ExceptHookArgs) -> None:
-        heard.append(args)
+    def record(args: threading.ExceptHookArgs) -> None:
+        errors.append(args)
         ended.set()
 
     def fail(*_: Any) -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(threading, "excepthook", hear)
+    monkeypatch.setattr(threading, "excepthook", record)
     monkeypatch.setattr(PostProcessor, "_build_grid", fail)
     harness.engine.add(make_request("a", make_params(num_inference_steps=1)))
     harness.engine.step()
     assert ended.wait(10)
     harness.engine._post_processor._thread.join()
-    assert "illegal memory access" in str(heard[0].exc_value)
+    assert "illegal memory access" in str(errors[0].exc_value)
     assert harness.engine.busy
     with pytest.raises(RuntimeError, match="has died"):
         harness.engine.step()
 
 
 def test_progress_counts_every_step_up_to_the_last(harness: EngineHarness) -> None:
-    harness.draw(make_request("a", make_params(sampler="heun", num_inference_steps=5)))
-    assert [(told.step, told.total) for told in harness.progress("a")] == [(step, 9) for step in range(1, 10)]
+    harness.generate(make_request("a", make_params(sampler="heun", num_inference_steps=5)))
+    assert [(event.step, event.total) for event in harness.progress("a")] == [(step, 9) for step in range(1, 10)]
 
 
 def test_the_least_strength_still_makes_a_step(harness: EngineHarness) -> None:
-    harness.draw(make_request("a", make_params(source=SOURCE, strength=0.01), source=_image_bytes()))
+    harness.generate(make_request("a", make_params(source=SOURCE, strength=0.01), source=_image_bytes()))
     assert len(harness.calls) == 1
 
 
-def test_strength_nought_keeps_the_source_and_makes_no_step(harness: EngineHarness) -> None:
-    end = harness.draw(make_request("a", make_params(source=SOURCE, strength=0.0), source=_image_bytes()))[0]
+def test_strength_0_keeps_the_source_and_makes_no_step(harness: EngineHarness) -> None:
+    end = harness.generate(make_request("a", make_params(source=SOURCE, strength=0.0), source=_image_bytes()))[0]
     assert isinstance(end, Finished)
     assert not harness.calls
 
 
-def test_a_picture_that_finds_no_memory_once_is_decoded_again(
+def test_decoding_is_retried_after_running_out_of_memory(
     harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decode, refusals = harness.engine._vae.decode, [torch.OutOfMemoryError("CUDA out of memory.")]
@@ -248,7 +248,7 @@ def test_a_picture_that_finds_no_memory_once_is_decoded_again(
         return decode(latents, *side)
 
     monkeypatch.setattr(harness.engine._vae, "decode", refuse_once)
-    assert isinstance(harness.draw(make_request("a", make_params(count=2)))[0], Finished)
+    assert isinstance(harness.generate(make_request("a", make_params(count=2)))[0], Finished)
 
 
 @pytest.mark.parametrize("seed", range(4))

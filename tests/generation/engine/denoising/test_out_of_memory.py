@@ -1,4 +1,4 @@
-"""Running out of memory, wherever it happens, costs a job at most, and speed only for a while."""
+"""Running out of memory, wherever it happens, fails one job at most, and reduces speed only for a while."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def _raise_oom(*_: Any, **__: Any) -> Any:
 
 
 def _assert_still_generates(harness: EngineHarness) -> None:
-    assert isinstance(harness.draw(make_request("afterwards"))[0], Finished)
+    assert isinstance(harness.generate(make_request("afterwards"))[0], Finished)
 
 
 @pytest.fixture
 def eager_batching_harness(monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> Any:
-    """Give an engine that tries more rows again after two calls that went well, then four, then eight."""
+    """Return an engine that tries more rows again after two successful calls, then four, then eight."""
     monkeypatch.setattr(batching, "GROWTH_THRESHOLD", 1)
     harness = EngineHarness(pipeline)
     yield harness
     harness.close()
 
 
-def test_calls_grow_again_by_and_by_when_memory_comes_back(
+def test_calls_grow_again_gradually_once_memory_is_free(
     eager_batching_harness: EngineHarness, pipeline: Pipeline
 ) -> None:
     hook = limit_unet_rows(pipeline, rows=3)
@@ -51,32 +51,30 @@ def test_calls_grow_again_by_and_by_when_memory_comes_back(
     assert isinstance(eager_batching_harness.wait_for_end("a"), Finished)
 
 
-def test_growing_too_early_makes_it_wait_twice_as_long(
-    eager_batching_harness: EngineHarness, pipeline: Pipeline
-) -> None:
+def test_growing_too_early_doubles_the_next_wait(eager_batching_harness: EngineHarness, pipeline: Pipeline) -> None:
     hook = limit_unet_rows(pipeline, rows=2)
-    eager_batching_harness.draw(make_request("a", make_params(count=2, num_inference_steps=20)))
+    eager_batching_harness.generate(make_request("a", make_params(count=2, num_inference_steps=20)))
     hook.remove()
     tried = [place for place, rows in enumerate(eager_batching_harness.calls) if rows > 2]
     assert [later - earlier - 1 for earlier, later in itertools.pairwise(tried)] == [2, 4, 8, 16]
 
 
-def test_it_never_grows_beyond_what_it_was_made_for(eager_batching_harness: EngineHarness) -> None:
-    turns = eager_batching_harness.engine._batcher
-    most = turns.budget
+def test_the_budget_never_exceeds_its_initial_value(eager_batching_harness: EngineHarness) -> None:
+    batcher = eager_batching_harness.engine._batcher
+    initial = batcher.budget
     for _ in range(1000):
-        turns.record_success()
-    assert turns.budget == most
+        batcher.record_success()
+    assert batcher.budget == initial
 
 
 @pytest.mark.parametrize("part", ["add_prediction", "next_rows", "predict_original_sample"])
-def test_no_memory_between_the_calls_costs_one_job(
+def test_running_out_of_memory_between_calls_fails_one_job(
     harness: EngineHarness, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     monkeypatch.setattr("generation.engine.denoising.engine.PREVIEW_INTERVAL_S", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(DenoisingJob, part, _raise_oom)
-        end = harness.draw(make_request("a"))[0]
+        end = harness.generate(make_request("a"))[0]
     assert isinstance(end, Failed)
     assert end.reason is FailureReason.OUT_OF_MEMORY
     _assert_still_generates(harness)
@@ -85,17 +83,17 @@ def test_no_memory_between_the_calls_costs_one_job(
 def test_a_preview_without_memory_is_left_out(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("generation.engine.denoising.engine.PREVIEW_INTERVAL_S", 0.0)
     monkeypatch.setattr(harness.engine._post_processor._previewer, "render", _raise_oom)
-    assert isinstance(harness.draw(make_request("a"))[0], Finished)
+    assert isinstance(harness.generate(make_request("a"))[0], Finished)
     assert not harness.previews()
 
 
 def _limit_vae_rows(vae: Vae, monkeypatch: pytest.MonkeyPatch, part: str, most: int) -> list[tuple[int, bool]]:
-    """Let the network run out of memory for more than `most` lines; note the lines and whether the UNet waited."""
+    """Make the network run out of memory for more than `most` lines; record the lines and whether the UNet waited."""
     asked: list[tuple[int, bool]] = []
     work = getattr(vae._vae, part)
 
     def limited(given: Tensor, **more: Any) -> Any:
-        asked.append((given.shape[-1], unet_call.locked()))
+        asked.append((given.shape[-1], unet_lock.locked()))
         if given.shape[-1] > most:
             raise OOM_ERROR
         return work(given, **more)
@@ -104,54 +102,52 @@ def _limit_vae_rows(vae: Vae, monkeypatch: pytest.MonkeyPatch, part: str, most: 
     return asked
 
 
-unet_call = threading.Lock()
+unet_lock = threading.Lock()
 
 
 @pytest.mark.parametrize(
     ("most", "asked"), [(8, [(8, False)]), (4, [(8, False), (8, True)]), (2, [(8, False), (8, True)])]
 )
 @pytest.mark.parametrize("part", ["decode", "encode"])
-def test_the_vae_takes_the_memory_for_itself_and_then_smaller_windows(
+def test_the_vae_locks_the_unet_and_then_uses_smaller_windows(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, part: str, most: int, asked: list[tuple[int, bool]]
 ) -> None:
     vae = Vae(pipeline)
     scale, given = (1, torch.randn(1, 4, 8, 8)) if part == "decode" else (8, torch.rand(1, 3, 64, 64) * 2 - 1)
-    beside: Callable[..., Any] = getattr(vae, f"{part}_low_memory")
-    whole = beside(unet_call, given)
+    process: Callable[..., Any] = getattr(vae, f"{part}_low_memory")
+    whole = process(unet_lock, given)
     seen = _limit_vae_rows(vae, monkeypatch, part, most * scale)
-    done = beside(unet_call, given)
+    done = process(unet_lock, given)
     assert [(lines // scale, waited) for lines, waited in seen][: len(asked)] == asked
     assert seen[-1][0] <= most * scale
-    assert not unet_call.locked()
+    assert not unet_lock.locked()
     for mine, theirs in zip(done, whole, strict=True):
         assert mine.shape == theirs.shape
         if most == 8:
             assert_close(mine, theirs)
 
 
-def test_a_vae_that_never_has_enough_says_so_and_lets_the_unet_go_on(
+def test_a_vae_that_never_has_enough_memory_raises_and_unlocks(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vae = Vae(pipeline)
     seen = _limit_vae_rows(vae, monkeypatch, "decode", 0)
     with pytest.raises(torch.OutOfMemoryError):
-        vae.decode_low_memory(unet_call, torch.randn(1, 4, 8, 8))
+        vae.decode_low_memory(unet_lock, torch.randn(1, 4, 8, 8))
     assert [lines for lines, _ in seen] == [8, 8, 4, 2]
-    assert not unet_call.locked()
+    assert not unet_lock.locked()
 
 
-def test_a_model_that_draws_nothing_leaves_before_calls_become_smaller(
-    harness: EngineHarness, pipeline: Pipeline
-) -> None:
+def test_an_idle_model_is_evicted_before_calls_become_smaller(harness: EngineHarness, pipeline: Pipeline) -> None:
     hook = limit_unet_rows(pipeline, 4)
-    left = []
+    evicted = []
 
     def evict_idle_model() -> bool:
         hook.remove()
-        left.append("another")
+        evicted.append("another")
         return True
 
     harness.engine._evict_idle_model = evict_idle_model
-    assert isinstance(harness.draw(make_request("a", make_params(count=4)))[0], Finished)
-    assert left == ["another"]
+    assert isinstance(harness.generate(make_request("a", make_params(count=4)))[0], Finished)
+    assert evicted == ["another"]
     assert set(harness.calls) == {8}

@@ -1,4 +1,4 @@
-"""SDXL in the same loop: the stock pipelines are the oracle again."""
+"""SDXL in the same loop; the stock pipelines are the oracle."""
 
 from __future__ import annotations
 
@@ -59,11 +59,9 @@ def harness(xl: Pipeline) -> Any:
 
 
 @pytest.mark.parametrize("sampler", [None, "ddim", "euler_a", "dpmpp_2m_karras", "unipc", "lcm"])
-def test_every_sampler_draws_what_the_stock_pipeline_draws(
-    harness: EngineHarness, stock: Any, sampler: str | None
-) -> None:
+def test_every_sampler_matches_the_stock_pipeline(harness: EngineHarness, stock: Any, sampler: str | None) -> None:
     wanted = make_params(sampler=sampler, count=2)
-    harness.draw(make_request("a", wanted))
+    harness.generate(make_request("a", wanted))
     assert_close(harness.latents["a"], stock_latents(stock, wanted, width=64, height=64))
 
 
@@ -90,35 +88,35 @@ def test_jobs_that_differ_in_everything_share_calls_and_match_solo_runs(harness:
 
 
 @pytest.mark.parametrize("zeros", [True, False])
-def test_the_empty_text_is_zeros_only_for_a_model_that_was_trained_so(tmp_path: Path, zeros: bool) -> None:
+def test_the_empty_text_is_zeros_only_for_a_model_trained_that_way(tmp_path: Path, zeros: bool) -> None:
     pipeline = load_pipeline(str(build_tiny_xl(tmp_path, force_zeros=zeros)), "cpu", lambda _: None, torch.float32)
-    told = PromptEncoder(pipeline).encode(make_params())
-    assert bool(told.embeddings[1].any()) is bool(told.pooled[1].any()) is not zeros
+    conditioning = PromptEncoder(pipeline).encode(make_params())
+    assert bool(conditioning.embeddings[1].any()) is bool(conditioning.pooled[1].any()) is not zeros
     harness = EngineHarness(pipeline)
-    harness.draw(make_request("a"))
+    harness.generate(make_request("a"))
     harness.close()
     stock = disable_progress_bar(StableDiffusionXLPipeline.from_pretrained(tmp_path, add_watermarker=False))
     assert_close(harness.latents["a"], stock_latents(stock, make_params(), width=64, height=64))
 
 
 @pytest.mark.parametrize(("sampler", "strength"), [(None, 0.55), ("dpmpp_2m", 0.55), (None, 1.0)])
-def test_image_to_image_is_that_of_the_stock_pipeline(
+def test_img2img_matches_the_stock_pipeline(
     harness: EngineHarness, stock: Any, sampler: str | None, strength: float
 ) -> None:
     wanted = make_params(sampler=sampler, source=SOURCE, strength=strength, num_inference_steps=10, count=2)
-    harness.draw(make_request("a", wanted, source=to_png_bytes(sample_image())))
+    harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image())))
     oracle = disable_progress_bar(StableDiffusionXLImg2ImgPipeline(**stock.components, add_watermarker=False))
     assert_close(harness.latents["a"], stock_latents(oracle, wanted, image=sample_image(), strength=strength))
 
 
 @pytest.mark.parametrize(("sampler", "strength"), [(None, 0.5), ("ddim", 1.0)])
-def test_inpainting_is_that_of_the_stock_pipeline(
+def test_inpainting_matches_the_stock_pipeline(
     harness: EngineHarness, stock: Any, sampler: str | None, strength: float
 ) -> None:
     mask = Image.new("L", (64, 64))
     mask.paste(255, (16, 8, 48, 40))
     wanted = make_params(sampler=sampler, source=SOURCE, mask=SOURCE, strength=strength, num_inference_steps=10)
-    harness.draw(make_request("a", wanted, source=to_png_bytes(sample_image()), mask=to_png_bytes(mask)))
+    harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image()), mask=to_png_bytes(mask)))
     oracle = disable_progress_bar(StableDiffusionXLInpaintPipeline(**stock.components, add_watermarker=False))
     theirs = stock_latents(
         oracle, wanted, image=sample_image(), mask_image=mask, strength=strength, width=64, height=64
@@ -126,14 +124,14 @@ def test_inpainting_is_that_of_the_stock_pipeline(
     assert_close(harness.latents["a"], theirs)
 
 
-def test_a_vae_with_a_middle_and_a_spread_of_its_own_is_scaled_by_them(tmp_path: Path) -> None:
+def test_a_vae_with_its_own_latent_statistics_is_normalised_by_them(tmp_path: Path) -> None:
     vae = {"latents_mean": [-1.6, 1.1, 0.3, -0.2], "latents_std": [8.4, 5.9, 5.2, 5.3], "scaling_factor": 0.5}
     stock = disable_progress_bar(
         StableDiffusionXLPipeline.from_pretrained(build_tiny_xl(tmp_path, vae=vae), add_watermarker=False)
     )
     harness = EngineHarness(load_pipeline(str(tmp_path), "cpu", lambda _: None, torch.float32))
     wanted = make_params(source=SOURCE, strength=0.5)
-    harness.draw(make_request("a", wanted, source=to_png_bytes(sample_image())))
+    harness.generate(make_request("a", wanted, source=to_png_bytes(sample_image())))
     oracle = disable_progress_bar(StableDiffusionXLImg2ImgPipeline(**stock.components, add_watermarker=False))
     assert_close(harness.latents["a"], stock_latents(oracle, wanted, image=sample_image(), strength=0.5))
     pixels = harness.engine._vae.decode(harness.latents["a"])
@@ -145,23 +143,23 @@ def test_a_vae_with_a_middle_and_a_spread_of_its_own_is_scaled_by_them(tmp_path:
     assert torch.allclose(pixels, theirs, atol=1e-4)
 
 
-def test_a_long_prompt_is_summed_up_by_its_first_piece(xl: Pipeline) -> None:
-    encoder, room = PromptEncoder(xl), CONTEXT - 2
-    both, first = (encoder.encode(make_params(text)) for text in ("1" * room + "2" * room, "1" * room))
+def test_a_long_prompt_is_pooled_from_its_first_chunk(xl: Pipeline) -> None:
+    encoder, length = PromptEncoder(xl), CONTEXT - 2
+    both, first = (encoder.encode(make_params(text)) for text in ("1" * length + "2" * length, "1" * length))
     assert both.embeddings.shape[1] == 2 * CONTEXT
     assert torch.allclose(both.pooled[0], first.pooled[0], atol=1e-5)
     assert not both.embeddings[1].any()
 
 
-def test_weights_and_what_is_kept_out_have_pooled_texts_of_their_own(
+def test_weighted_and_negative_texts_have_their_own_pooled_embeddings(
     harness: EngineHarness, xl: Pipeline, stock: Any
 ) -> None:
     wanted = make_params(parts=(PromptPart("sun", 3), PromptPart("moon", 1)), no=("snow",), num_inference_steps=1)
-    harness.draw(make_request("a", wanted))
-    told = PromptEncoder(xl).encode(wanted)
-    pulls = dict(zip(("sun", "moon", "snow"), told.guidance_weights.tolist(), strict=False))
-    assert pulls == pytest.approx({"sun": 3.75, "moon": 1.25, "snow": -0.625})
-    for text, pooled in zip(pulls, told.pooled, strict=False):
+    harness.generate(make_request("a", wanted))
+    conditioning = PromptEncoder(xl).encode(wanted)
+    weights = dict(zip(("sun", "moon", "snow"), conditioning.guidance_weights.tolist(), strict=False))
+    assert weights == pytest.approx({"sun": 3.75, "moon": 1.25, "snow": -0.625})
+    for text, pooled in zip(weights, conditioning.pooled, strict=False):
         assert torch.allclose(pooled, stock.encode_prompt(text, device="cpu")[2][0], atol=1e-5)
 
 
@@ -184,25 +182,25 @@ def _with_another_noise(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (_without_the_first_encoder, "is a refiner"),
         (_with_more_channels, "inpainting"),
-        (_with_another_noise, "a noise of its own"),
+        (_with_another_noise, "noise schedule of EDMEulerScheduler"),
     ],
 )
-def test_what_xl_is_not_drawn_is_refused_and_told_why(
-    folder: Path, tmp_path: Path, change: Callable[[Path], None], says: str
+def test_an_unsupported_xl_model_is_refused_with_the_reason(
+    folder: Path, tmp_path: Path, change: Callable[[Path], None], message: str
 ) -> None:
     other = shutil.copytree(folder, tmp_path / "other")
     change(other)
-    with pytest.raises(UserError, match=says):
+    with pytest.raises(UserError, match=message):
         load_pipeline(str(other), "cpu", lambda _: None)
 
 
-def test_a_window_is_told_where_on_the_canvas_it_lies() -> None:
-    measures = layout_windows((12, 8), (8, 8)).time_ids(8)
-    assert measures.tolist() == [[96, 64, 0, 0, 64, 64], [96, 64, 32, 0, 64, 64]]
+def test_time_ids_contain_a_windows_position_on_the_canvas() -> None:
+    time_ids = layout_windows((12, 8), (8, 8)).time_ids(8)
+    assert time_ids.tolist() == [[96, 64, 0, 0, 64, 64], [96, 64, 32, 0, 64, 64]]
 
 
 @pytest.mark.parametrize(
@@ -218,8 +216,8 @@ def test_a_window_is_told_where_on_the_canvas_it_lies() -> None:
     ],
     ids=lambda changes: list(changes)[-1],
 )
-def test_whatever_else_can_be_asked_for_is_drawn(harness: EngineHarness, changes: dict[str, Any]) -> None:
-    (end,) = harness.draw(
+def test_all_other_parameters_work_with_xl(harness: EngineHarness, changes: dict[str, Any]) -> None:
+    (end,) = harness.generate(
         make_request("a", make_params(**changes), source=to_png_bytes(sample_image()) if "source" in changes else None)
     )
     assert isinstance(end, Finished)

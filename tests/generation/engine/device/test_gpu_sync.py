@@ -1,4 +1,4 @@
-"""The processor keeps step with the GPU that draws, whichever it is."""
+"""The CPU waits for the GPU in use, whichever it is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from generation.engine.device.gpu_sync import StepThrottle
 
 
 class FakeCudaEvent:
-    """Stands for a GPU's event: notes the stream, and who waited."""
+    """A fake CUDA event that records its stream and whether it was awaited."""
 
     instances: list[FakeCudaEvent]
 
@@ -32,10 +32,10 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[FakeCudaEvent]:
     return FakeCudaEvent.instances
 
 
-def test_a_step_waits_for_the_one_before_on_the_gpu_that_draws(events: list[FakeCudaEvent]) -> None:
-    pace = StepThrottle(torch.device("cuda:1"))
+def test_a_step_waits_for_the_one_before_on_the_gpu_in_use(events: list[FakeCudaEvent]) -> None:
+    throttle = StepThrottle(torch.device("cuda:1"))
     for _ in range(3):
-        pace.wait()
+        throttle.wait()
     assert [event.stream for event in events] == ["of cuda:1"] * 3
     assert [event.was_awaited for event in events] == [True, True, False]
 

@@ -1,4 +1,4 @@
-"""What comes out of the engine and what goes in: tiles, sheets, previews and source pictures."""
+"""The engine's inputs and outputs: source images, tiles, grid images and previews."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def _encode_image(image: Image.Image, kind: str = "PNG", **options: Any) -> byte
 
 
 def _grid(harness: EngineHarness, wanted: Params, **request: Any) -> Grid:
-    end = harness.draw(make_request("a", wanted, **request))[0]
+    end = harness.generate(make_request("a", wanted, **request))[0]
     assert isinstance(end, Finished)
     return end.grid
 
 
-def test_a_result_has_its_tiles_and_a_sheet_of_them(harness: EngineHarness) -> None:
+def test_a_result_has_its_tiles_and_a_grid_image(harness: EngineHarness) -> None:
     grid = _grid(harness, make_params(count=4, width=96))
     assert [_open_image(tile).size for tile in grid.tiles] == [(96, 64)] * 4
     assert _open_image(grid.image).size == (192, 128)
@@ -54,17 +54,17 @@ def test_a_result_has_its_tiles_and_a_sheet_of_them(harness: EngineHarness) -> N
 
 
 @pytest.mark.parametrize("text", ["a red fox", "日本の 🦊 лиса", 'quotes " and, commas: here\nand a new line'])
-def test_every_tile_has_its_parameters_where_others_read_them(harness: EngineHarness, text: str) -> None:
+def test_every_tile_has_its_parameters_where_other_tools_read_them(harness: EngineHarness, text: str) -> None:
     grid = _grid(harness, make_params(text, seed=77, count=2))
     for index, tile in enumerate(grid.tiles):
-        picture = _open_image(tile)
-        assert isinstance(picture, PngImageFile)
-        written = picture.text["parameters"]
+        image = _open_image(tile)
+        assert isinstance(image, PngImageFile)
+        written = image.text["parameters"]
         assert f"Seed: {77 + index}" in written
         assert text.split()[0] in written
 
 
-def test_a_picture_that_is_alone_is_posted_with_its_parameters(harness: EngineHarness) -> None:
+def test_a_single_tile_is_posted_with_its_parameters(harness: EngineHarness) -> None:
     grid = _grid(harness, make_params())
     assert grid.suffix == "png"
     assert grid.image == grid.tiles[0]
@@ -72,45 +72,43 @@ def test_a_picture_that_is_alone_is_posted_with_its_parameters(harness: EngineHa
 
 @pytest.mark.parametrize("count", [1, 4])
 @pytest.mark.parametrize("limit", [20_000, 3_000, 600])
-def test_a_sheet_is_never_above_the_upload_limit(harness: EngineHarness, count: int, limit: int) -> None:
+def test_a_grid_image_never_exceeds_the_upload_limit(harness: EngineHarness, count: int, limit: int) -> None:
     grid = _grid(harness, make_params(count=count, width=128, height=128, num_inference_steps=1), upload_limit=limit)
     assert len(grid.image) <= limit
     assert _open_image(grid.image).format == grid.suffix.upper()
     assert _open_image(grid.tiles[0]).size == (128, 128)
 
 
-def test_previews_come_with_progress_and_show_the_sheet(
-    harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_previews_come_with_progress_and_show_the_grid(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "PREVIEW_INTERVAL_S", 0.0)
     harness.engine.add(make_request("a", make_params(count=4, width=96, num_inference_steps=30)))
     harness.run_until_idle()
-    told = harness.wait_for_preview()
-    picture = _open_image(told.preview)
-    assert picture.format == "JPEG"
-    assert picture.width / picture.height == pytest.approx(96 / 64, rel=0.02)
-    assert (told.job_id, told.total) == ("a", 30)
+    progress = harness.wait_for_preview()
+    image = _open_image(progress.preview)
+    assert image.format == "JPEG"
+    assert image.width / image.height == pytest.approx(96 / 64, rel=0.02)
+    assert (progress.job_id, progress.total) == ("a", 30)
 
 
 def test_only_the_newest_preview_of_a_job_waits(harness: EngineHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "PREVIEW_INTERVAL_S", 0.0)
     previews = harness.engine._post_processor._previewer
-    draw, drawing, released = previews.render, threading.Event(), threading.Event()
+    render, rendering, released = previews.render, threading.Event(), threading.Event()
 
-    def slow_draw(latents: Tensor) -> bytes:
-        drawing.set()
+    def slow_render(latents: Tensor) -> bytes:
+        rendering.set()
         assert released.wait(10)
-        return draw(latents)
+        return render(latents)
 
-    monkeypatch.setattr(previews, "render", slow_draw)
+    monkeypatch.setattr(previews, "render", slow_render)
     harness.engine.add(make_request("a", make_params(num_inference_steps=12)))
     harness.engine.step()
-    assert drawing.wait(10)
+    assert rendering.wait(10)
     for _ in range(8):
         harness.engine.step()
     released.set()
     harness.engine._post_processor.close()
-    assert [told.step for told in harness.previews()] == [1, 9]
+    assert [event.step for event in harness.previews()] == [1, 9]
 
 
 class FakeVae:
@@ -124,7 +122,7 @@ class FakeVae:
         return torch.einsum("ndhw,cd->nchw", colours, self.mixing) + 0.1
 
 
-def test_previews_find_the_colours_that_a_vae_hides_in_its_latents() -> None:
+def test_previews_recover_the_colours_in_a_vaes_latents() -> None:
     vae = FakeVae()
     previews = LatentPreviewer(vae)  # type: ignore[arg-type]
     pixels = torch.zeros(1, 3, 64, 64)
@@ -142,12 +140,12 @@ def _read(data: bytes, width: int = 64, height: int = 64) -> Image.Image:
     return to_images(source.pixels)[0]
 
 
-def test_pictures_survive_the_way_to_pixels_and_back() -> None:
+def test_images_survive_the_conversion_to_pixels_and_back() -> None:
     values = np.random.default_rng(1).integers(0, 256, (16, 24, 3), dtype=np.uint8)
     assert np.array_equal(np.asarray(to_images(to_pixels(Image.fromarray(values)))[0]), values)
 
 
-def test_a_source_is_turned_as_its_camera_says() -> None:
+def test_a_source_is_rotated_by_its_exif_orientation() -> None:
     image = Image.new("RGB", (64, 64), "blue")
     image.paste("red", (0, 0, 64, 8))
     exif = Image.Exif()
@@ -167,24 +165,24 @@ def test_a_source_may_have_any_colour_mode(mode: str) -> None:
     assert shown.getpixel((20, 20)) == (255, 255, 255)
 
 
-def test_what_is_transparent_is_white() -> None:
+def test_transparent_pixels_become_white() -> None:
     assert _read(_encode_image(Image.new("RGBA", (20, 20), (0, 0, 0, 0)))).getpixel((5, 5)) == (255, 255, 255)
 
 
-def test_a_source_of_another_shape_is_cropped_in_the_middle_not_squeezed() -> None:
+def test_a_source_of_another_aspect_ratio_is_cropped_not_squeezed() -> None:
     image = Image.new("RGB", (192, 64), "red")
     image.paste("lime", (64, 0, 128, 64))
     shown = np.asarray(_read(_encode_image(image)))
     assert (shown[:, 2:-2] == (0, 255, 0)).all()
 
 
-def test_a_small_source_is_enlarged_for_an_upscale(harness: EngineHarness) -> None:
+def test_a_small_source_is_resized_for_an_upscale(harness: EngineHarness) -> None:
     source = _encode_image(Image.new("RGB", (64, 64), "teal"))
     wanted = make_params(source=SOURCE, strength=0.3, width=128, height=128)
     assert _open_image(_grid(harness, wanted, source=source).tiles[0]).size == (128, 128)
 
 
-def test_a_mask_is_black_and_white_at_the_size_of_the_picture() -> None:
+def test_a_mask_is_black_and_white_at_the_size_of_the_image() -> None:
     mask = Image.new("L", (128, 128))
     mask.paste(255, (0, 0, 64, 128))
     request = make_request("a", make_params(source=SOURCE), source=_encode_image(mask), mask=_encode_image(mask))
@@ -204,17 +202,17 @@ def test_weights_and_images_can_be_combined(harness: EngineHarness) -> None:
     assert len(grid.tiles) == 2
 
 
-@pytest.mark.skipif(not Path(EMBEDDED, "vae").is_dir(), reason="the embedded model is not there")
-def test_previews_of_the_embedded_model_look_like_its_pictures() -> None:
+@pytest.mark.skipif(not Path(EMBEDDED, "vae").is_dir(), reason="the embedded model is missing")
+def test_previews_of_the_embedded_model_look_like_its_images() -> None:
     vae = Vae(load_pipeline(EMBEDDED, "cpu", lambda _: None))
-    drawing = Image.new("RGB", (256, 256), "skyblue")
-    drawing.paste("forestgreen", (0, 160, 256, 256))
-    drawing.paste("firebrick", (90, 100, 170, 190))
-    drawing.paste("gold", (190, 20, 230, 60))
-    latents = vae.encode_mean(to_pixels(drawing))
+    sample = Image.new("RGB", (256, 256), "skyblue")
+    sample.paste("forestgreen", (0, 160, 256, 256))
+    sample.paste("firebrick", (90, 100, 170, 190))
+    sample.paste("gold", (190, 20, 230, 60))
+    latents = vae.encode_mean(to_pixels(sample))
     decoded, preview = (
         to_images(vae.decode(latents))[0],
         _open_image(LatentPreviewer(vae).render(latents)).convert("RGB"),
     )
-    small = [np.asarray(picture.resize((32, 32), Image.Resampling.BOX), dtype=int) for picture in (decoded, preview)]
+    small = [np.asarray(image.resize((32, 32), Image.Resampling.BOX), dtype=int) for image in (decoded, preview)]
     assert np.abs(small[0] - small[1]).mean() < 12

@@ -1,4 +1,4 @@
-"""What is drawn around a picture, and within it: the rest is kept to the pixel, and nobody sees where it ends."""
+"""Outpainting and inpainting: the kept part is exact to the pixel, and no seam shows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Pixels = NDArray[np.int_]
 
 
 def sample_image(width: int = 64, height: int = 64) -> Image.Image:
-    """Give a picture in which no two places look the same."""
+    """Return an image in which no two places look the same."""
     down, right = np.mgrid[0:height, 0:width]
     colours = np.stack([right * 255 / width, down * 255 / height, (right + down) % 17 * 15], axis=-1)
     return Image.fromarray(colours.astype(np.uint8))
@@ -43,23 +43,23 @@ def to_png_bytes(image: Image.Image) -> bytes:
 
 def generate_tile(harness: EngineHarness, wanted: Params, source: bytes, **request: Any) -> bytes:
     job_id = f"frame-{len(harness.events)}"
-    end = harness.draw(make_request(job_id, replace(wanted, count=1), source=source, **request))[0]
+    end = harness.generate(make_request(job_id, replace(wanted, count=1), source=source, **request))[0]
     assert isinstance(end, Finished)
     return end.grid.tiles[0]
 
 
-def to_pixels(picture: bytes | Image.Image) -> Pixels:
-    image = picture if isinstance(picture, Image.Image) else Image.open(io.BytesIO(picture))
+def to_pixels(source: bytes | Image.Image) -> Pixels:
+    image = source if isinstance(source, Image.Image) else Image.open(io.BytesIO(source))
     return np.asarray(image.convert("RGB"), dtype=int)
 
 
-def crop(picture: Pixels, frame: Frame | None) -> Pixels:
+def crop(image: Pixels, frame: Frame | None) -> Pixels:
     assert frame is not None
-    return picture[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
+    return image[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
 
 
 @pytest.mark.parametrize("direction", Direction)
-def test_a_panned_picture_is_there_to_the_last_pixel(harness: EngineHarness, direction: Direction) -> None:
+def test_a_panned_image_is_kept_to_the_last_pixel(harness: EngineHarness, direction: Direction) -> None:
     wanted = actions.pan(make_params(), TILE, harness.engine.model, 4, direction)
     result = to_pixels(generate_tile(harness, wanted, to_png_bytes(sample_image())))
     assert np.array_equal(crop(result, wanted.frame), to_pixels(sample_image()))
@@ -68,7 +68,7 @@ def test_a_panned_picture_is_there_to_the_last_pixel(harness: EngineHarness, dir
 
 
 @pytest.mark.parametrize("factor", [1.5, 2.0])
-def test_a_zoomed_picture_is_there_to_the_pixel_of_its_one_resize(harness: EngineHarness, factor: float) -> None:
+def test_a_zoomed_out_image_is_exactly_its_single_resize(harness: EngineHarness, factor: float) -> None:
     wanted = actions.zoom_out(make_params(), TILE, harness.engine.model, 4, factor)
     assert wanted.frame is not None
     small = sample_image().resize((wanted.frame.width, wanted.frame.height), Image.Resampling.LANCZOS)
@@ -77,7 +77,7 @@ def test_a_zoomed_picture_is_there_to_the_pixel_of_its_one_resize(harness: Engin
     )
 
 
-def test_a_picture_made_square_is_kept_in_the_middle(harness: EngineHarness) -> None:
+def test_an_image_made_square_is_kept_in_the_middle(harness: EngineHarness) -> None:
     wanted = actions.make_square(make_params(width=80), TILE, harness.engine.model, 4)
     result = to_pixels(generate_tile(harness, wanted, to_png_bytes(sample_image(80))))
     assert np.array_equal(crop(result, Frame(0, 8, 80, 64)), to_pixels(sample_image(80)))
@@ -96,7 +96,7 @@ def test_only_the_chosen_parts_change(harness: EngineHarness, region: tuple[int,
         assert kept is (cell not in region), f"part {cell}"
 
 
-def test_an_uploaded_mask_may_have_any_form(harness: EngineHarness) -> None:
+def test_an_uploaded_mask_may_have_any_shape(harness: EngineHarness) -> None:
     mask = Image.new("L", (64, 64))
     ImageDraw.Draw(mask).ellipse((13, 7, 50, 41), fill=255)
     wanted = actions.vary_region(make_params(), TILE, harness.engine.model, 4, mask=MASK)
@@ -104,47 +104,45 @@ def test_an_uploaded_mask_may_have_any_form(harness: EngineHarness) -> None:
         to_pixels(sample_image()),
         to_pixels(generate_tile(harness, wanted, to_png_bytes(sample_image()), mask=to_png_bytes(mask))),
     )
-    anew = np.asarray(mask) >= 128
-    assert np.array_equal(before[~anew], after[~anew])
-    assert np.abs(before - after)[anew].mean() > 10
+    masked = np.asarray(mask) >= 128
+    assert np.array_equal(before[~masked], after[~masked])
+    assert np.abs(before - after)[masked].mean() > 10
 
 
-def test_a_mask_that_is_black_all_over_is_no_mask(harness: EngineHarness) -> None:
+def test_an_all_black_mask_is_a_user_error(harness: EngineHarness) -> None:
     wanted = actions.vary_region(make_params(), TILE, harness.engine.model, 4, mask=MASK)
     request = make_request(
         "black", wanted, source=to_png_bytes(sample_image()), mask=to_png_bytes(Image.new("L", (64, 64)))
     )
-    (end,) = harness.draw(request)
+    (end,) = harness.generate(request)
     assert isinstance(end, Failed)
-    assert "black all over" in end.text
+    assert "all black" in end.text
 
 
-def test_a_drawing_does_not_depend_on_what_lay_under_the_mask(harness: EngineHarness) -> None:
+def test_an_image_does_not_depend_on_what_lay_under_the_mask(harness: EngineHarness) -> None:
     other = sample_image()
     other.paste("red", (0, 0, 21, 21))
     wanted = actions.vary_region(make_params(), TILE, harness.engine.model, 4, region=[0])
-    results = [to_pixels(generate_tile(harness, wanted, to_png_bytes(picture))) for picture in (sample_image(), other)]
+    results = [to_pixels(generate_tile(harness, wanted, to_png_bytes(image))) for image in (sample_image(), other)]
     assert np.abs(results[0] - results[1]).mean() < 0.5
 
 
 @pytest.mark.parametrize("directions", [RIGHT_ALWAYS, ALL_WAYS], ids=["to the right", "all ways"])
-def test_panning_again_and_again_leaves_the_first_picture_as_it_was(
-    harness: EngineHarness, directions: list[Direction]
-) -> None:
-    picture, first = to_png_bytes(sample_image()), to_pixels(sample_image())
+def test_repeated_panning_leaves_the_first_image_unchanged(harness: EngineHarness, directions: list[Direction]) -> None:
+    image, first = to_png_bytes(sample_image()), to_pixels(sample_image())
     wanted, place, shrunk = make_params(num_inference_steps=1), np.array([0.0, 0.0, 64.0, 64.0]), 0
     for direction in directions:
         before, wanted = wanted, actions.pan(wanted, TILE, harness.engine.model, 4, direction)
         frame = wanted.frame
         assert frame is not None
-        fitted = Image.open(io.BytesIO(picture)).resize((frame.width, frame.height), Image.Resampling.LANCZOS)
-        picture = generate_tile(harness, wanted, picture)
-        assert np.array_equal(crop(to_pixels(picture), frame), to_pixels(fitted))
+        fitted = Image.open(io.BytesIO(image)).resize((frame.width, frame.height), Image.Resampling.LANCZOS)
+        image = generate_tile(harness, wanted, image)
+        assert np.array_equal(crop(to_pixels(image), frame), to_pixels(fitted))
         scale = frame.width / before.width
         shrunk += scale < 1
         place = place * scale + [frame.left, frame.top, 0, 0]
     box = tuple(place[:2]) + tuple(place[:2] + place[2:])
-    last = to_pixels(Image.open(io.BytesIO(picture)).resize((64, 64), Image.Resampling.BICUBIC, box))
+    last = to_pixels(Image.open(io.BytesIO(image)).resize((64, 64), Image.Resampling.BICUBIC, box))
     if not shrunk:
         assert np.array_equal(last, first)
     soft = [
@@ -153,12 +151,12 @@ def test_panning_again_and_again_leaves_the_first_picture_as_it_was(
     assert np.abs(soft[0] - soft[1]).mean() < 2, "its colours have not drifted"
 
 
-def edge_steps(picture: Pixels, frame: Frame) -> tuple[float, Pixels]:
-    """Give the largest mean step at an edge of the frame, and all such steps elsewhere along the same lines."""
+def edge_steps(image: Pixels, frame: Frame) -> tuple[float, Pixels]:
+    """Return the largest mean step at an edge of the frame, and all such steps elsewhere along the same lines."""
     seams, others = [], []
     for grid, start, length, low, high in (
-        (picture, frame.top, frame.height, frame.left, frame.left + frame.width),
-        (picture.transpose(1, 0, 2), frame.left, frame.width, frame.top, frame.top + frame.height),
+        (image, frame.top, frame.height, frame.left, frame.left + frame.width),
+        (image.transpose(1, 0, 2), frame.left, frame.width, frame.top, frame.top + frame.height),
     ):
         steps = np.abs(np.diff(grid[:, low:high], axis=0)).mean((1, 2))
         edges = [edge - 1 for edge in (start, start + length) if 0 < edge < len(grid)]
@@ -167,18 +165,18 @@ def edge_steps(picture: Pixels, frame: Frame) -> tuple[float, Pixels]:
     return max(seams), np.array(others)
 
 
-def seam_strength(picture: Pixels, frame: Frame) -> float:
-    """Give the step at the frame's edges, as a multiple of the larger steps within the picture."""
-    at_seam, elsewhere = edge_steps(picture, frame)
+def seam_strength(image: Pixels, frame: Frame) -> float:
+    """Return the step at the frame's edges, as a multiple of the larger steps within the image."""
+    at_seam, elsewhere = edge_steps(image, frame)
     return float(at_seam / max(np.percentile(elsewhere, 95), 1.0))
 
 
 @pytest.mark.parametrize("prompt", ["the hills at sunset", "a red boat on the sea"])
-def test_nobody_sees_where_a_picture_ended(embedded_model: EmbeddedModelHarness, prompt: str) -> None:
+def test_outpainting_leaves_no_visible_seam(embedded_model: EmbeddedModelHarness, prompt: str) -> None:
     harness, model = embedded_model.harness, embedded_model.harness.engine.model
     size = {"width": 192, "height": 192}
     own = make_params(prompt, num_inference_steps=STEPS, guidance_scale=model.guidance_scale, seed=3, **size)
-    tiles = harness.draw(make_request(f"own {prompt}", own), make_request(f"other {prompt}", replace(own, seed=8)))
+    tiles = harness.generate(make_request(f"own {prompt}", own), make_request(f"other {prompt}", replace(own, seed=8)))
     first, other = (end.grid.tiles[0] for end in tiles if isinstance(end, Finished))
     for wanted in (
         actions.zoom_out(own, TILE, model, 5, 2),
@@ -190,22 +188,22 @@ def test_nobody_sees_where_a_picture_ended(embedded_model: EmbeddedModelHarness,
         assert seam_strength(to_pixels(generate_tile(harness, wanted, first)), frame) < 1.2
     pasted = Image.open(io.BytesIO(other))
     pasted.paste(Image.open(io.BytesIO(first)).resize((96, 96)), (48, 48))
-    assert seam_strength(to_pixels(pasted), Frame(48, 48, 96, 96)) > 2, "which a picture pasted into another shows"
+    assert seam_strength(to_pixels(pasted), Frame(48, 48, 96, 96)) > 2, "as an image pasted into another shows"
 
 
-def test_only_windows_that_show_something_new_are_drawn(harness: EngineHarness) -> None:
+def test_only_windows_that_show_something_new_are_processed(harness: EngineHarness) -> None:
     wanted = replace(make_params(width=256, height=64), num_inference_steps=2)
     part = actions.pan(wanted, TILE, harness.engine.model, 4, Direction.RIGHT)
     whole = replace(part, frame=None, source=None, strength=1.0)
     generate_tile(harness, replace(part, strength=1.0), to_png_bytes(sample_image(256)))
     rows = sum(harness.calls)
-    end = harness.draw(make_request("whole", replace(whole, count=1)))[0]
+    end = harness.generate(make_request("whole", replace(whole, count=1)))[0]
     assert isinstance(end, Finished)
     assert rows <= 0.6 * (sum(harness.calls) - rows)
 
 
 @pytest.mark.parametrize("direction", [Direction.LEFT, Direction.RIGHT])
-def test_a_pan_through_windows_costs_what_the_queue_reckons(harness: EngineHarness, direction: Direction) -> None:
+def test_a_pan_through_windows_costs_what_the_queue_estimates(harness: EngineHarness, direction: Direction) -> None:
     model, own = harness.engine.model, make_params(width=256, height=64, num_inference_steps=2)
     wanted = replace(actions.pan(own, TILE, model, 4, direction), count=1)
     generate_tile(harness, wanted, to_png_bytes(sample_image(256)))
@@ -214,7 +212,9 @@ def test_a_pan_through_windows_costs_what_the_queue_reckons(harness: EngineHarne
 
 
 @pytest.mark.parametrize("region", [(0,), (4,), (2, 5, 8)])
-def test_a_region_through_windows_costs_what_the_queue_reckons(harness: EngineHarness, region: tuple[int, ...]) -> None:
+def test_a_region_through_windows_costs_what_the_queue_estimates(
+    harness: EngineHarness, region: tuple[int, ...]
+) -> None:
     model, own = harness.engine.model, make_params(width=128, height=128, num_inference_steps=2)
     wanted = replace(actions.vary_region(own, TILE, model, 4, region=region), count=1)
     generate_tile(harness, wanted, to_png_bytes(sample_image(128, 128)))

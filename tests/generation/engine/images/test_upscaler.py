@@ -1,4 +1,4 @@
-"""The network that an owner may name for enlarging pictures: which files are one, and what it computes."""
+"""The upscaler network that a bot operator may configure: which files are one, and what it computes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 
 
 class ResidualDenseBlock(nn.Module):
-    """A dense block as BasicSR writes it: what the files were trained as."""
+    """A dense block as in BasicSR, with which the files were trained."""
 
     def __init__(self, features: int, growth: int) -> None:
         super().__init__()
@@ -76,10 +76,10 @@ class RRDBNet(nn.Module):
 
 def network(scale: int = 4) -> RRDBNet:
     torch.manual_seed(3)
-    made = RRDBNet(scale)
-    for weight in made.parameters():
-        weight.data *= 3  # as drawn, the result would be nearly grey
-    return made
+    model = RRDBNet(scale)
+    for weight in model.parameters():
+        weight.data *= 3  # as initialised, the result would be nearly grey
+    return model
 
 
 def weights(scale: int = 4) -> dict[str, Tensor]:
@@ -87,7 +87,7 @@ def weights(scale: int = 4) -> dict[str, Tensor]:
 
 
 def old_release_name(name: str) -> str:
-    """Give a layer's name in the files of the first ESRGAN."""
+    """Return a layer's name in the files of the first ESRGAN."""
     if match := re.match(r"body\.(\d+)\.rdb(\d)\.conv(\d)\.(\w+)", name):
         return f"model.1.sub.{match[1]}.RDB{match[2]}.conv{match[3]}.0.{match[4]}"
     layer, _, kind = name.partition(".")
@@ -114,37 +114,37 @@ def random_image(height: int = 20, width: int = 28) -> Tensor:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_of_the_weights_is_the_same_network(tmp_path, layout):
     path = write_weights(tmp_path, {LAYOUTS[layout](name): value for name, value in weights().items()})
-    found = describe_upscaler(path)
-    assert (found.factor, found.blocks, found.features, found.growth) == (4, 2, 8, 4)
+    info = describe_upscaler(path)
+    assert (info.factor, info.blocks, info.features, info.growth) == (4, 2, 8, 4)
     expected = (network()(random_image() / 2 + 0.5) * 2 - 1).clamp(-1, 1)
-    assert torch.allclose(Upscaler(found, CPU).upscale(random_image()), expected, atol=1e-5)
-    assert 0.1 < expected.std() < 0.9, "which is a picture of something"
+    assert torch.allclose(Upscaler(info, CPU).upscale(random_image()), expected, atol=1e-5)
+    assert 0.1 < expected.std() < 0.9, "the image is not uniform"
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])
-def test_a_network_may_enlarge_less(tmp_path, scale):
-    found = describe_upscaler(write_weights(tmp_path, weights(scale)))
+def test_smaller_factors_are_supported(tmp_path, scale):
+    info = describe_upscaler(write_weights(tmp_path, weights(scale)))
     expected = (network(scale)(random_image() / 2 + 0.5) * 2 - 1).clamp(-1, 1)
-    assert found.factor == scale
-    assert torch.allclose(Upscaler(found, CPU).upscale(random_image()), expected, atol=1e-5)
+    assert info.factor == scale
+    assert torch.allclose(Upscaler(info, CPU).upscale(random_image()), expected, atol=1e-5)
 
 
-def test_a_picture_of_any_size_becomes_exactly_so_many_times_as_large(tmp_path):
-    enlarger = Upscaler(describe_upscaler(write_weights(tmp_path, weights(2))), CPU)
-    assert enlarger.upscale(random_image(17, 31)).shape == (1, 3, 34, 62)
+def test_an_image_of_any_size_is_upscaled_by_exactly_the_factor(tmp_path):
+    upscaler = Upscaler(describe_upscaler(write_weights(tmp_path, weights(2))), CPU)
+    assert upscaler.upscale(random_image(17, 31)).shape == (1, 3, 34, 62)
 
 
-def test_a_large_picture_is_enlarged_window_by_window_without_a_trace(tmp_path, monkeypatch):
-    enlarger = Upscaler(describe_upscaler(write_weights(tmp_path, weights())), CPU)
+def test_a_large_image_is_upscaled_in_windows_without_seams(tmp_path, monkeypatch):
+    upscaler = Upscaler(describe_upscaler(write_weights(tmp_path, weights())), CPU)
     smooth = nn.functional.interpolate(random_image(6, 6), (80, 96), mode="bicubic").clamp(-1, 1)
-    whole = enlarger.upscale(smooth)
-    seen = []
-    see = enlarger._forward
-    monkeypatch.setattr(enlarger, "_forward", lambda view: seen.append(view.shape[-2:]) or see(view))
+    whole = upscaler.upscale(smooth)
+    shapes = []
+    forward = upscaler._forward
+    monkeypatch.setattr(upscaler, "_forward", lambda view: shapes.append(view.shape[-2:]) or forward(view))
     monkeypatch.setattr("generation.engine.images.upscaler.WINDOW_SIZE", 32)
-    assert (enlarger.upscale(smooth) - whole).abs().mean() < 0.01
-    assert len(seen) > 6
-    assert set(seen) == {(32, 32)}
+    assert (upscaler.upscale(smooth) - whole).abs().mean() < 0.01
+    assert len(shapes) > 6
+    assert set(shapes) == {(32, 32)}
 
 
 def _without_a_layer() -> dict[str, Tensor]:
@@ -181,19 +181,19 @@ def test_a_file_of_another_kind_is_refused(tmp_path, data):
         describe_upscaler(path)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no upscaler at .*missing"):
         describe_upscaler(tmp_path / "missing.safetensors")
 
 
-def test_a_source_that_becomes_much_larger_goes_through_the_network(tmp_path):
-    enlarger = Upscaler(describe_upscaler(write_weights(tmp_path, weights())), CPU)
+def test_a_source_that_becomes_much_larger_is_upscaled_by_the_network(tmp_path):
+    upscaler = Upscaler(describe_upscaler(write_weights(tmp_path, weights())), CPU)
     file = io.BytesIO()
     Image.fromarray(np.random.default_rng(2).integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(file, "PNG")
     for side, goes_through in ((128, True), (40, False)):
         wanted = make_params(width=side, height=side, source=Upload("0" * 64), strength=0.3)
         request = make_request("a", wanted, source=file.getvalue())
-        with_it, without = read_source(request, enlarger), read_source(request)
+        with_it, without = read_source(request, upscaler), read_source(request)
         assert with_it is not None
         assert without is not None
         assert with_it.pixels.shape == (1, 3, side, side)

@@ -1,4 +1,4 @@
-"""A compiled UNet gives what the plain one gives, and whatever goes wrong with compiling is borne by the plain one."""
+"""A compiled UNet gives the same result as the plain one, which takes over when compiling fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.engine_harness import EngineHarness, assert_close, make_param
 
 
 class TinyNet(torch.nn.Module):
-    """A UNet in miniature: it mixes nothing between rows."""
+    """A miniature UNet that mixes nothing between rows."""
 
     dtype, device = torch.float32, torch.device("cpu")
 
@@ -36,7 +36,7 @@ class TinyNet(torch.nn.Module):
 
 
 class FakeCompiler:
-    """Stands for torch.compile: notes the rows of each call, and does to them what `work` does."""
+    """A fake torch.compile that records the rows of each call and passes them to `work`."""
 
     def __init__(self, work: Callable[[int], None] = lambda _: None) -> None:
         self.rows: list[int] = []
@@ -64,16 +64,16 @@ def _inputs(rows: int, side: int = 8, words: int = 5) -> dict[str, Any]:
 
 
 def _call_repeatedly(
-    quick: CompiledUnet, times: int = compiled.CALLS_BEFORE_COMPILING, rows: int = 8, **shape: int
+    unet: CompiledUnet, times: int = compiled.CALLS_BEFORE_COMPILING, rows: int = 8, **shape: int
 ) -> None:
     for _ in range(times):
-        quick(**_inputs(rows, **shape))
-    _wait_for_compiler(quick)
+        unet(**_inputs(rows, **shape))
+    _wait_for_compiler(unet)
 
 
-def _wait_for_compiler(quick: CompiledUnet) -> None:
-    """Wait until everything that was asked for is compiled."""
-    quick._thread.submit(lambda: None).result(20)
+def _wait_for_compiler(unet: CompiledUnet) -> None:
+    """Wait until everything requested is compiled."""
+    unet._thread.submit(lambda: None).result(20)
 
 
 @pytest.fixture
@@ -94,43 +94,43 @@ def test_rows_are_padded_to_the_next_bucket_without_changing_predictions(
     make_compiled: Any, rows: int, bucket: int
 ) -> None:
     compiler = FakeCompiler()
-    quick = make_compiled(compiler)
-    _call_repeatedly(quick, rows=rows)
+    unet = make_compiled(compiler)
+    _call_repeatedly(unet, rows=rows)
     given = _inputs(rows)
     with torch.inference_mode():
-        drawn = quick(**given)[0]
-        assert_close(drawn, quick._unet(**given)[0])
+        predicted = unet(**given)[0]
+        assert_close(predicted, unet._unet(**given)[0])
     assert compiler.rows == [bucket, bucket]
     assert compiler.threads[0].startswith("compiling")
     assert compiler.threads[1] == threading.current_thread().name
 
 
-def test_what_is_seldom_asked_for_and_what_is_too_large_is_drawn_as_it_is(make_compiled: Any) -> None:
+def test_rare_and_large_shapes_run_uncompiled(make_compiled: Any) -> None:
     compiler = FakeCompiler()
-    quick = make_compiled(compiler)
-    _call_repeatedly(quick, compiled.CALLS_BEFORE_COMPILING - 1)
-    _call_repeatedly(quick, rows=33)
+    unet = make_compiled(compiler)
+    _call_repeatedly(unet, compiled.CALLS_BEFORE_COMPILING - 1)
+    _call_repeatedly(unet, rows=33)
     assert not compiler.rows
 
 
-def test_every_size_and_length_of_text_is_compiled_for_itself(make_compiled: Any) -> None:
+def test_every_size_and_text_length_is_compiled_separately(make_compiled: Any) -> None:
     compiler = FakeCompiler()
-    quick = make_compiled(compiler)
+    unet = make_compiled(compiler)
     for shape in ({}, {"side": 12}, {"words": 10}):
-        _call_repeatedly(quick, **shape)
-    assert len(quick._ready) == len(compiler.rows) == 3
+        _call_repeatedly(unet, **shape)
+    assert len(unet._ready) == len(compiler.rows) == 3
 
 
-def test_there_is_a_bound_on_what_is_compiled(make_compiled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_compiled_shapes_is_limited(make_compiled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "MAX_SHAPES", 2)
     compiler = FakeCompiler()
-    quick = make_compiled(compiler)
+    unet = make_compiled(compiler)
     for words in range(1, 6):
-        _call_repeatedly(quick, words=words)
-    assert len(quick._ready) == len(compiler.rows) == 2
+        _call_repeatedly(unet, words=words)
+    assert len(unet._ready) == len(compiler.rows) == 2
 
 
-def test_while_a_shape_is_compiled_everything_is_drawn_as_it_is(make_compiled: Any) -> None:
+def test_while_a_shape_is_compiled_all_calls_run_uncompiled(make_compiled: Any) -> None:
     begun, may_end = threading.Event(), threading.Event()
 
     def work(rows: int) -> None:
@@ -139,16 +139,16 @@ def test_while_a_shape_is_compiled_everything_is_drawn_as_it_is(make_compiled: A
             assert may_end.wait(20)
 
     compiler = FakeCompiler(work)
-    quick = make_compiled(compiler)
-    _call_repeatedly(quick, rows=8)
+    unet = make_compiled(compiler)
+    _call_repeatedly(unet, rows=8)
     for _ in range(compiled.CALLS_BEFORE_COMPILING):
-        quick(**_inputs(16))
+        unet(**_inputs(16))
     assert begun.wait(20)
-    quick(**_inputs(8))
+    unet(**_inputs(8))
     assert compiler.rows == [8, 16]
     may_end.set()
-    _wait_for_compiler(quick)
-    quick(**_inputs(8))
+    _wait_for_compiler(unet)
+    unet(**_inputs(8))
     assert compiler.rows == [8, 16, 8]
 
 
@@ -160,65 +160,65 @@ def test_nothing_compiled_runs_while_another_models_unet_is_compiled(make_compil
         assert may_end.wait(20)
 
     compiler, slow = FakeCompiler(), FakeCompiler(work)
-    quick, other = make_compiled(compiler), make_compiled(slow)
-    _call_repeatedly(quick)
+    unet, other = make_compiled(compiler), make_compiled(slow)
+    _call_repeatedly(unet)
     for _ in range(compiled.CALLS_BEFORE_COMPILING):
         other(**_inputs(8))
     assert begun.wait(20)
-    quick(**_inputs(8))
+    unet(**_inputs(8))
     assert len(compiler.rows) == 1
     may_end.set()
     _wait_for_compiler(other)
-    quick(**_inputs(8))
+    unet(**_inputs(8))
     assert len(compiler.rows) == 2
 
 
-def test_a_compiler_that_fails_is_told_of_once_and_asked_no_more(
+def test_a_failing_compiler_is_logged_once_and_not_used_again(
     make_compiled: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     def work(_: int) -> None:
         raise ValueError("no C++ compiler\nand many lines more")
 
     compiler = FakeCompiler(work)
-    quick = make_compiled(compiler)
+    unet = make_compiled(compiler)
     with caplog.at_level(logging.INFO):
-        _call_repeatedly(quick, rows=8)
-        _call_repeatedly(quick, rows=16)
+        _call_repeatedly(unet, rows=8)
+        _call_repeatedly(unet, rows=16)
     assert compiler.rows == [8]
     assert [record.message for record in caplog.records] == [
-        "the UNet cannot be compiled, and goes on as it is: no C++ compiler"
+        "the UNet cannot be compiled, and runs uncompiled: no C++ compiler"
     ]
-    assert quick(**_inputs(8))[0].shape == (8, 4, 8, 8)
+    assert unet(**_inputs(8))[0].shape == (8, 4, 8, 8)
 
 
-def test_a_shape_for_which_there_was_no_memory_is_tried_again_later(make_compiled: Any) -> None:
+def test_a_shape_is_compiled_again_after_running_out_of_memory(make_compiled: Any) -> None:
     refusals = [torch.OutOfMemoryError("CUDA out of memory.")]
 
     def work(_: int) -> None:
         if refusals:
             raise refusals.pop()
 
-    quick = make_compiled(FakeCompiler(work))
-    _call_repeatedly(quick)
-    assert not quick._ready
-    _call_repeatedly(quick)
-    assert len(quick._ready) == 1
+    unet = make_compiled(FakeCompiler(work))
+    _call_repeatedly(unet)
+    assert not unet._ready
+    _call_repeatedly(unet)
+    assert len(unet._ready) == 1
 
 
-def test_no_memory_in_a_compiled_call_is_for_the_engine_to_bear(make_compiled: Any) -> None:
+def test_running_out_of_memory_in_a_compiled_call_is_raised(make_compiled: Any) -> None:
     full = False
 
     def work(_: int) -> None:
         if full:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    quick = make_compiled(FakeCompiler(work))
-    _call_repeatedly(quick)
+    unet = make_compiled(FakeCompiler(work))
+    _call_repeatedly(unet)
     full = True
     with pytest.raises(torch.OutOfMemoryError):
-        quick(**_inputs(8))
+        unet(**_inputs(8))
     full = False
-    quick(**_inputs(8))
+    unet(**_inputs(8))
 
 
 def test_torchs_own_compiler_takes_each_shape_once_and_never_during_a_step(make_compiled: Any) -> None:
@@ -230,28 +230,28 @@ def test_torchs_own_compiler_takes_each_shape_once_and_never_during_a_step(make_
         return graph.forward
 
     torch._dynamo.reset()
-    quick = make_compiled(lambda unet, **how: torch.compile(unet, backend=backend, **how))
+    unet = make_compiled(lambda unet, **how: torch.compile(unet, backend=backend, **how))
     with torch.inference_mode():
         for rows in (8, 3, 8, 16):
-            _call_repeatedly(quick, rows=rows)
+            _call_repeatedly(unet, rows=rows)
             given = _inputs(rows)
-            assert_close(quick(**given)[0], quick._unet(**given)[0])
+            assert_close(unet(**given)[0], unet._unet(**given)[0])
     assert {thread for thread, _ in traced} == {"compiling"}
     assert sorted(rows for _, rows in traced) == [4, 8, 16]
 
 
-def test_an_engine_draws_the_same_with_a_compiled_unet(
+def test_an_engine_generates_the_same_with_a_compiled_unet(
     pipeline: Pipeline, harness: EngineHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiled, "CALLS_BEFORE_COMPILING", 2)
     compiler = FakeCompiler()
-    harness.draw(make_request("plain", make_params(count=3)))
+    harness.generate(make_request("plain", make_params(count=3)))
     harness.engine._compiled = CompiledUnet(pipeline.unet, compiler)
     harness.engine.add(make_request("compiled", make_params(count=3)))
     for _ in range(2):
         harness.engine.step()
     _wait_for_compiler(harness.engine._compiled)
-    assert isinstance(harness.draw(make_request("seamless", make_params(seamless=True)))[0], Finished)
+    assert isinstance(harness.generate(make_request("seamless", make_params(seamless=True)))[0], Finished)
     harness.wait_for_end("compiled")
     assert compiler.rows == [8] * 5
     assert_close(harness.latents["compiled"], harness.latents["plain"], 1e-5)

@@ -1,4 +1,4 @@
-"""What is told of a download, as the library's cache shows it."""
+"""Reports of a download, as measured in the hub's cache."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ def blobs(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("model", [MODEL, replace(MODEL, ref="somebody/decoder", partner="somebody/dreams")])
-def test_the_megabytes_that_have_come_are_told_while_they_come(blobs, model):
-    told = queue.SimpleQueue()
-    with download_progress.report_downloads(model, told.put) as report:
+def test_downloaded_megabytes_are_reported_while_they_grow(blobs, model):
+    reports = queue.SimpleQueue()
+    with download_progress.report_downloads(model, reports.put) as report:
         report(UNET)
-        assert told.get(timeout=TIMEOUT_S) == UNET
-        coming = blobs / "abc.incomplete"
-        coming.touch()
-        os.truncate(coming, 2_000_000)
-        assert told.get(timeout=TIMEOUT_S) == Loading("unet, 2 MB", 2, 5, "Dreams")
-        os.truncate(coming, 3_000_000)
-        assert told.get(timeout=TIMEOUT_S) == Loading("unet, 3 MB", 2, 5, "Dreams")
-        coming.rename(blobs / "abc")
+        assert reports.get(timeout=TIMEOUT_S) == UNET
+        partial = blobs / "abc.incomplete"
+        partial.touch()
+        os.truncate(partial, 2_000_000)
+        assert reports.get(timeout=TIMEOUT_S) == Loading("unet, 2 MB", 2, 5, "Dreams")
+        os.truncate(partial, 3_000_000)
+        assert reports.get(timeout=TIMEOUT_S) == Loading("unet, 3 MB", 2, 5, "Dreams")
+        partial.rename(blobs / "abc")
         report(Loading("vae", 3, 5, "Dreams"))
-        assert told.get(timeout=TIMEOUT_S) == Loading("vae", 3, 5, "Dreams")
-    assert told.empty()
+        assert reports.get(timeout=TIMEOUT_S) == Loading("vae", 3, 5, "Dreams")
+    assert reports.empty()
 
 
-def test_nothing_is_told_of_a_model_that_is_here(blobs, tmp_path):
-    told = queue.SimpleQueue()
-    with download_progress.report_downloads(Model(name="Mine", ref=str(tmp_path)), told.put) as report:
+def test_nothing_is_reported_of_a_local_model(blobs, tmp_path):
+    reports = queue.SimpleQueue()
+    with download_progress.report_downloads(Model(name="Mine", ref=str(tmp_path)), reports.put) as report:
         report(UNET)
         (tmp_path / "blobs").write_bytes(bytes(2_000_000))
-    assert told.get(timeout=TIMEOUT_S) == UNET
-    assert told.empty()
+    assert reports.get(timeout=TIMEOUT_S) == UNET
+    assert reports.empty()
 
 
-def test_the_watch_ends_with_the_load_also_with_one_that_fails(blobs):
+def test_the_monitor_ends_with_the_load_even_if_it_fails(blobs):
     with pytest.raises(OSError, match="gone"), download_progress.report_downloads(MODEL, lambda _: None):
         raise OSError("gone")

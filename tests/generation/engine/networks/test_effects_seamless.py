@@ -1,4 +1,4 @@
-"""Seamless textures: their edges meet, and nothing else that the engine draws is touched by them."""
+"""Seamless textures: their edges meet, and other jobs are unaffected."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ TEXTURES = ("a meadow", "a forest", "under water", "space")
 
 @pytest.fixture(scope="module")
 def textures(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
-    return embedded_model.draw(*(f"{texture} --raw --tile" for texture in TEXTURES), width=192, height=192, count=2)
+    return embedded_model.generate(*(f"{texture} --raw --tile" for texture in TEXTURES), width=192, height=192, count=2)
 
 
 @pytest.fixture(scope="module")
-def pictures(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
-    return embedded_model.draw(*(f"{texture} --raw" for texture in TEXTURES[:2]), width=192, height=192, count=2)
+def images(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
+    return embedded_model.generate(*(f"{texture} --raw" for texture in TEXTURES[:2]), width=192, height=192, count=2)
 
 
 @pytest.fixture(scope="module")
 def larger(embedded_model: EmbeddedModelHarness) -> Drawing:
-    [texture] = embedded_model.draw("a forest --raw --tile --hd")
+    [texture] = embedded_model.generate("a forest --raw --tile --hd")
     return texture
 
 
 def _seam_and_inside(drawing: Drawing, axis: int) -> tuple[float, np.ndarray]:
-    """Give the mean step over the edge, and those over the lines inside at which the latents' pixels meet as well."""
+    """Return the mean step over the edge, and those over the lines inside where the latents' pixels meet as well."""
     steps = np.abs(drawing.tiles - np.roll(drawing.tiles, -1, axis)).mean((0, 3 - axis, 3))
     return float(steps[-1]), steps[7:-1:8]
 
@@ -48,26 +48,26 @@ def test_the_seam_is_no_larger_than_the_steps_inside(textures: list[Drawing], ax
 
 
 @pytest.mark.parametrize("axis", [1, 2])
-def test_the_second_pass_keeps_the_edges_together(larger: Drawing, axis: int) -> None:
+def test_the_hires_pass_keeps_the_edges_seamless(larger: Drawing, axis: int) -> None:
     seam, inside = _seam_and_inside(larger, axis)
     assert seam <= inside.max()
 
 
 @pytest.mark.parametrize("axis", [1, 2])
-def test_pictures_that_were_not_to_be_seamless_have_a_seam(pictures: list[Drawing], axis: int) -> None:
-    for picture in pictures:
-        seam, inside = _seam_and_inside(picture, axis)
+def test_images_that_are_not_seamless_have_a_seam(images: list[Drawing], axis: int) -> None:
+    for image in images:
+        seam, inside = _seam_and_inside(image, axis)
         assert seam > 3 * inside.mean()
 
 
 @pytest.mark.parametrize("part", ["unet", "decoder", "encoder"])
-def test_for_the_twin_of_a_network_no_place_is_the_edge(pipeline: Pipeline, part: str) -> None:
-    told = torch.randn(1, 77, 16, generator=torch.Generator().manual_seed(1))
+def test_a_seamless_copy_of_a_network_has_no_edge(pipeline: Pipeline, part: str) -> None:
+    text = torch.randn(1, 77, 16, generator=torch.Generator().manual_seed(1))
 
     def run(network: torch.nn.Module, given: torch.Tensor) -> torch.Tensor:
         match part:
             case "unet":
-                return network(given, 500, encoder_hidden_states=told).sample
+                return network(given, 500, encoder_hidden_states=text).sample
             case "decoder":
                 return network.decode(given).sample
         return network.encode(given).latent_dist.mean
@@ -77,73 +77,75 @@ def test_for_the_twin_of_a_network_no_place_is_the_edge(pipeline: Pipeline, part
     given = torch.randn(
         1, 3 if part == "encoder" else 4, 16 * into, 8 * into, generator=torch.Generator().manual_seed(0)
     )
-    twin = seamless_copy(network)
+    seamless = seamless_copy(network)
     with torch.inference_mode():
-        rolled = run(twin, given.roll((4 * into, 2 * into), (2, 3)))
-        there = run(twin, given).roll((4 * out_of, 2 * out_of), (2, 3))
+        rolled = run(seamless, given.roll((4 * into, 2 * into), (2, 3)))
+        there = run(seamless, given).roll((4 * out_of, 2 * out_of), (2, 3))
         plain_there = run(network, given).roll((4 * out_of, 2 * out_of), (2, 3))
     assert_close(rolled, there, 1e-4)
     assert float((rolled - plain_there).abs().max()) > 0.05
 
 
-def test_a_twin_shares_the_weights_and_leaves_the_network_as_it_is(pipeline: Pipeline) -> None:
+def test_a_seamless_copy_shares_weights_and_leaves_the_network_as_is(pipeline: Pipeline) -> None:
     for network in (pipeline.unet, pipeline.vae):
         before = [getattr(module, "padding_mode", None) for module in network.modules()]
-        twin = seamless_copy(network)
-        assert all(mine is theirs for mine, theirs in zip(twin.parameters(), network.parameters(), strict=True))
+        seamless = seamless_copy(network)
+        assert all(mine is theirs for mine, theirs in zip(seamless.parameters(), network.parameters(), strict=True))
         assert [getattr(module, "padding_mode", None) for module in network.modules()] == before
         assert "circular" not in before
 
 
-def test_a_twin_is_built_once_and_only_when_it_is_wanted(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seamless_copy_is_built_once_and_only_when_needed(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     built: list[object] = []
 
-    def twin(network: torch.nn.Module) -> torch.nn.Module:
+    def build(network: torch.nn.Module) -> torch.nn.Module:
         built.append(network)
         return seamless_copy(network)
 
-    monkeypatch.setattr("generation.engine.denoising.model_variants.seamless_copy", twin)
-    monkeypatch.setattr("generation.engine.networks.vae.seamless_copy", twin)
+    monkeypatch.setattr("generation.engine.denoising.model_variants.seamless_copy", build)
+    monkeypatch.setattr("generation.engine.networks.vae.seamless_copy", build)
     harness = EngineHarness(pipeline)
-    harness.draw(make_request("plain"))
+    harness.generate(make_request("plain"))
     assert built == []
-    harness.draw(
+    harness.generate(
         make_request("one", make_params(seamless=True)), make_request("two", make_params(seamless=True, seed=6))
     )
-    harness.draw(
+    harness.generate(
         make_request("three", make_params(seamless=True, source=SOURCE, strength=0.5), source=plain_png("teal"))
     )
     assert sorted(map(id, built)) == sorted(map(id, (pipeline.unet, pipeline.vae)))
     harness.close()
 
 
-def test_neighbours_of_a_seamless_job_are_drawn_as_if_it_were_not_there(harness: EngineHarness) -> None:
-    """Many of both, so that the one kind is decoded on its thread while the other kind's steps are made."""
+def test_jobs_beside_a_seamless_one_are_unaffected(harness: EngineHarness) -> None:
+    """Many of both, so that one kind is decoded on its thread while the other kind's steps run."""
     seamless = [make_params(seamless=True, seed=seed, num_inference_steps=2 + seed) for seed in range(6)]
     others = [replace(wanted, seamless=False) for wanted in seamless]
-    for name, wanted in (("texture", seamless), ("picture", others)):
-        harness.draw(*(make_request(f"{name}-{place} alone", each) for place, each in enumerate(wanted)))
-    ends = harness.draw(
+    for name, wanted in (("texture", seamless), ("image", others)):
+        harness.generate(*(make_request(f"{name}-{place} alone", each) for place, each in enumerate(wanted)))
+    ends = harness.generate(
         *(
             make_request(f"{name}-{place} beside", each, order=place)
             for place, pair in enumerate(zip(seamless, others, strict=True))
-            for name, each in zip(("texture", "picture"), pair, strict=True)
+            for name, each in zip(("texture", "image"), pair, strict=True)
         )
     )
     assert all(len(harness.end_events(end.job_id)) == 1 for end in ends)
     for place in range(6):
-        for name in ("texture", "picture"):
+        for name in ("texture", "image"):
             alone, beside = (harness.wait_for_end(f"{name}-{place} {company}") for company in ("alone", "beside"))
             assert_close(harness.latents[beside.job_id], harness.latents[alone.job_id], 1e-5)
             assert np.abs(read_pixels(beside.grid.tiles[0]) - read_pixels(alone.grid.tiles[0])).max() <= 1
 
 
 def test_seamless_and_plain_rows_never_share_a_call(harness: EngineHarness) -> None:
-    harness.draw(make_request("plain"), make_request("endless", make_params(seamless=True)))
+    harness.generate(make_request("plain"), make_request("seamless", make_params(seamless=True)))
     assert harness.calls == [2] * 12
 
 
-def test_a_large_texture_is_decoded_in_windows_that_go_on_over_its_edges(pipeline: Pipeline) -> None:
+def test_a_large_texture_is_decoded_in_windows_that_wrap_around(pipeline: Pipeline) -> None:
     vae = Vae(pipeline).seamless
     latents = torch.randn(1, 4, 24, 24, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():

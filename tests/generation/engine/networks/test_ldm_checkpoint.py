@@ -1,4 +1,4 @@
-"""A model in one file, with the keys of the first releases, is the same as its folder."""
+"""A model in one file, in the LDM layout, is the same as its folder."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def _load(path: Path) -> Pipeline:
 
 def _latents(pipeline: Pipeline) -> torch.Tensor:
     harness = EngineHarness(pipeline)
-    harness.draw(make_request("a", make_params("a fox :) für Ämter", sampler="ddim", num_inference_steps=2)))
+    harness.generate(make_request("a", make_params("a fox :) für Ämter", sampler="ddim", num_inference_steps=2)))
     harness.close()
     return harness.latents["a"]
 
 
 @pytest.mark.parametrize("generation", ["first", "second", "third"])
-def test_a_file_draws_what_its_folder_draws(generation: str, request: pytest.FixtureRequest) -> None:
+def test_a_file_generates_what_its_folder_generates(generation: str, request: pytest.FixtureRequest) -> None:
     folder, file = request.getfixturevalue(generation)
     parts, whole = _load(folder), _load(file)
     pairs = [(parts.unet, whole.unet), (parts.vae, whole.vae)]
@@ -80,14 +80,14 @@ def test_a_file_draws_what_its_folder_draws(generation: str, request: pytest.Fix
     assert torch.allclose(_latents(whole), _latents(parts), atol=1e-5)
 
 
-def test_a_file_is_named_and_measured_by_itself(first: tuple[Path, Path], second: tuple[Path, Path]) -> None:
+def test_a_files_name_and_native_size_come_from_the_file(first: tuple[Path, Path], second: tuple[Path, Path]) -> None:
     loaded = _load(first[1]).model
     assert loaded == describe_model(str(first[1]))
     assert (loaded.name, loaded.native_size, loaded.sampler) == ("whole", 512, "dpmpp_2m_karras")
     assert _load(second[1]).model.native_size == 768
 
 
-def test_what_stands_beside_a_file_describes_it(first: tuple[Path, Path], tmp_path: Path) -> None:
+def test_an_atelier_json_beside_a_file_describes_it(first: tuple[Path, Path], tmp_path: Path) -> None:
     file = shutil.copy(first[1], tmp_path / "dreams.safetensors")
     (tmp_path / "dreams.atelier.json").write_text('{"name": "Dreams", "trigger_words": "drm style"}')
     model = describe_model(str(file))
@@ -95,7 +95,7 @@ def test_what_stands_beside_a_file_describes_it(first: tuple[Path, Path], tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("notes", "beside", "prediction", "size"),
+    ("metadata", "beside", "prediction", "size"),
     [
         ({}, None, "v_prediction", 768),
         ({}, 'model:\n  params:\n    parameterization: "v"', "v_prediction", 768),
@@ -104,10 +104,10 @@ def test_what_stands_beside_a_file_describes_it(first: tuple[Path, Path], tmp_pa
         ({"modelspec.prediction_type": "v", "modelspec.resolution": "640x640"}, None, "v_prediction", 640),
     ],
 )
-def test_the_kind_of_prediction_is_read_from_the_notes_or_the_file_beside(
-    second: tuple[Path, Path], tmp_path: Path, notes: dict[str, str], beside: str | None, prediction: str, size: int
+def test_the_prediction_type_is_read_from_metadata_or_a_yaml_file(
+    second: tuple[Path, Path], tmp_path: Path, metadata: dict[str, str], beside: str | None, prediction: str, size: int
 ) -> None:
-    save_file(load_file(second[1]), tmp_path / "it.safetensors", notes)
+    save_file(load_file(second[1]), tmp_path / "it.safetensors", metadata)
     if beside is not None:
         (tmp_path / "it.yaml").write_text(beside)
     loaded = _load(tmp_path / "it.safetensors")
@@ -115,7 +115,7 @@ def test_the_kind_of_prediction_is_read_from_the_notes_or_the_file_beside(
 
 
 @pytest.mark.parametrize(
-    ("weights", "says"),
+    ("weights", "message"),
     [
         ({"lora_unet_down_blocks_0.lora_up.weight": torch.ones(1)}, "is a LoRA"),
         ({"conditioner.embedders.0.model.ln_final.weight": torch.ones(1)}, "is a refiner"),
@@ -129,11 +129,11 @@ def test_the_kind_of_prediction_is_read_from_the_notes_or_the_file_beside(
         ),
     ],
 )
-def test_a_file_with_something_else_in_it_is_refused_and_told_which(
-    tmp_path: Path, weights: dict[str, torch.Tensor], says: str
+def test_a_file_of_another_kind_is_refused_with_the_reason(
+    tmp_path: Path, weights: dict[str, torch.Tensor], message: str
 ) -> None:
     save_file(weights, tmp_path / "it.safetensors")
-    with pytest.raises(UserError, match=says):
+    with pytest.raises(UserError, match=message):
         describe_model(str(tmp_path / "it.safetensors"))
 
 
@@ -141,18 +141,18 @@ def test_a_file_with_something_else_in_it_is_refused_and_told_which(
     ("missing", "part"),
     [(f"{UNET}out.2.bias", "unet"), ("first_stage_model.quant_conv.bias", "vae")],
 )
-def test_a_file_that_lacks_a_weight_is_refused_by_its_part(
+def test_a_file_that_lacks_a_weight_is_refused_naming_the_part(
     first: tuple[Path, Path], tmp_path: Path, missing: str, part: str
 ) -> None:
     weights = load_file(first[1])
     del weights[missing]
     save_file(weights, tmp_path / "it.safetensors")
-    with pytest.raises(UserError, match=f"has a {part} of another shape"):
+    with pytest.raises(UserError, match=f"The {part} in .* is not shaped like"):
         _load(tmp_path / "it.safetensors")
 
 
 @pytest.mark.parametrize(
-    ("marks", "notes", "prediction", "spacing", "sampler"),
+    ("marks", "metadata", "prediction", "spacing", "sampler"),
     [
         ([], {}, "epsilon", "linspace", "dpmpp_2m_karras"),
         (["v_pred"], {}, "v_prediction", "linspace", "dpmpp_2m_karras"),
@@ -160,16 +160,16 @@ def test_a_file_that_lacks_a_weight_is_refused_by_its_part(
         ([], {"modelspec.prediction_type": "v"}, "v_prediction", "linspace", "dpmpp_2m_karras"),
     ],
 )
-def test_a_file_of_xls_kind_is_marked_where_it_predicts_velocities(
+def test_an_xl_file_that_predicts_velocities_is_recognised(
     third: tuple[Path, Path],
     tmp_path: Path,
     marks: list[str],
-    notes: dict[str, str],
+    metadata: dict[str, str],
     prediction: str,
     spacing: str,
     sampler: str,
 ) -> None:
-    save_file(load_file(third[1]) | {mark: torch.empty(0) for mark in marks}, tmp_path / "it.safetensors", notes)
+    save_file(load_file(third[1]) | {mark: torch.empty(0) for mark in marks}, tmp_path / "it.safetensors", metadata)
     loaded = _load(tmp_path / "it.safetensors")
     settings, model = loaded.scheduler.config, loaded.model
     assert (settings.prediction_type, settings.timestep_spacing) == (prediction, spacing)
@@ -178,7 +178,7 @@ def test_a_file_of_xls_kind_is_marked_where_it_predicts_velocities(
     assert torch.isfinite(_latents(loaded)).all()
 
 
-def test_a_file_for_few_steps_is_drawn_as_such_models_are(third: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_file_of_a_distilled_model_gets_trailing_spacing(third: tuple[Path, Path], tmp_path: Path) -> None:
     shutil.copy(third[1], tmp_path / "fast.safetensors")
     (tmp_path / "fast.atelier.json").write_text('{"num_inference_steps": 4, "guidance_scale": 1, "sampler": "euler_a"}')
     loaded = _load(tmp_path / "fast.safetensors")
@@ -188,7 +188,7 @@ def test_a_file_for_few_steps_is_drawn_as_such_models_are(third: tuple[Path, Pat
         describe_model(str(tmp_path / "fast.safetensors"))
 
 
-def test_the_true_measures_of_xl_are_read_from_its_shapes() -> None:
+def test_the_published_config_of_xl_is_derived_from_its_shapes() -> None:
     published = {  # unet/config.json of stable-diffusion-xl-base-1.0
         "sample_size": 128,
         "block_out_channels": [320, 640, 1280],
@@ -203,18 +203,18 @@ def test_the_true_measures_of_xl_are_read_from_its_shapes() -> None:
         "addition_time_embed_dim": 256,
         "projection_class_embeddings_input_dim": 2816,
     }
-    measures = {"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 4}
-    measures |= {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
-    measures |= {"sample_size": 1024, "scaling_factor": 0.13025}
+    vae_settings = {"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 4}
+    vae_settings |= {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
+    vae_settings |= {"sample_size": 1024, "scaling_factor": 0.13025}
     with torch.device("meta"):
-        unet, vae = UNet2DConditionModel.from_config(published), AutoencoderKL.from_config(measures)
+        unet, vae = UNet2DConditionModel.from_config(published), AutoencoderKL.from_config(vae_settings)
     weights = dict(ldm_network_weights(unet, vae))
     assert unet_config(weights, Family.SDXL, 1024) == published
-    assert vae_config(weights, Family.SDXL, 1024) == measures
+    assert vae_config(weights, Family.SDXL, 1024) == vae_settings
     assert sum(weight.numel() for key, weight in weights.items() if key.startswith(UNET)) == 2_567_463_684
 
 
-def test_the_sizes_of_xls_second_text_encoder_are_read_from_its_shapes() -> None:
+def test_the_config_of_xls_second_text_encoder_is_derived_from_shapes() -> None:
     published = {  # text_encoder_2/config.json of stable-diffusion-xl-base-1.0
         "vocab_size": 49408,
         "hidden_size": 1280,
@@ -234,11 +234,11 @@ def test_the_sizes_of_xls_second_text_encoder_are_read_from_its_shapes() -> None
     assert renamed.keys() == network.text_model.state_dict().keys()
     found = text_encoder_config(renamed, "gelu", projection_dim=len(projection))
     assert {name: getattr(found, name) for name in published} == published
-    assert sum(weight.numel() for weight in weights.values()) == 694_659_840 + 1  # one is a scale that is not used
+    assert sum(weight.numel() for weight in weights.values()) == 694_659_840 + 1  # the one is a scale that is not used
 
 
 @pytest.mark.parametrize("family", [Family.SD1, Family.SD2])
-def test_the_true_measures_of_stable_diffusion_are_read_from_its_shapes(family: Family) -> None:
+def test_the_published_configs_of_sd_are_derived_from_its_shapes(family: Family) -> None:
     second, size = family is Family.SD2, 768 if family is Family.SD2 else 512
     down, up = ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"], ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3
     published = {  # unet/config.json of stable-diffusion-v1-5 and stable-diffusion-2-1
@@ -251,27 +251,27 @@ def test_the_true_measures_of_stable_diffusion_are_read_from_its_shapes(family: 
         "attention_head_dim": [5, 10, 20, 20] if second else 8,
         "use_linear_projection": second,
     }
-    measures = {"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 4}
-    measures |= {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
-    measures["sample_size"] = size
+    vae_settings = {"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 4}
+    vae_settings |= {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4}
+    vae_settings["sample_size"] = size
     with torch.device("meta"):
-        unet, vae = UNet2DConditionModel.from_config(published), AutoencoderKL.from_config(measures)
+        unet, vae = UNet2DConditionModel.from_config(published), AutoencoderKL.from_config(vae_settings)
     weights = dict(ldm_network_weights(unet, vae))
     assert unet_config(weights, family, size) == published
-    assert vae_config(weights, family, size) == measures
+    assert vae_config(weights, family, size) == vae_settings
     assert sum(weight.numel() for key, weight in weights.items() if key.startswith(UNET)) == (
         865_910_724 if second else 859_520_964
     )
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 a pickle by another name", (1 << 60).to_bytes(8, "little")])
-def test_a_file_that_only_ends_like_one_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_with_only_the_right_suffix_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "it.safetensors").write_bytes(content)
     with pytest.raises(UserError, match="not a safetensors file"):
         describe_model(str(tmp_path / "it.safetensors"))
 
 
-def test_the_doctor_looks_at_a_single_file(first: tuple[Path, Path], tmp_path: Path) -> None:
+def test_the_doctor_checks_a_single_file(first: tuple[Path, Path], tmp_path: Path) -> None:
     assert check_model(str(first[1]))[0].status is CheckStatus.PASSED
     (tmp_path / "cut.safetensors").write_bytes(first[1].read_bytes()[:-1])
     (found,) = check_model(str(tmp_path / "cut.safetensors"))
@@ -279,7 +279,7 @@ def test_the_doctor_looks_at_a_single_file(first: tuple[Path, Path], tmp_path: P
     assert "damaged" in found.text
 
 
-def test_the_tokenizer_that_comes_along_is_clips() -> None:
+def test_the_bundled_tokenizer_is_clips() -> None:
     tokenizer = clip_tokenizer("!")
     assert len(tokenizer) == 49408
     known = [49406, 320, 1125, 539, 320, 2368, 49407]

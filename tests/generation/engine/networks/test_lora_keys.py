@@ -1,4 +1,4 @@
-"""The names that LoRAs have for a model's layers, held to the full networks of 1.5, 2.1 and XL."""
+"""The names that LoRAs use for a model's layers, checked with the full networks of 1.5, 2.1 and XL."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ UNETS: dict[str, dict[str, Any]] = {
         "projection_class_embeddings_input_dim": 2816,
     },
 }
-# As they stand in files that kohya's scripts have written, with the widths of what goes in and comes out.
+# As kohya's scripts write them, with the layers' input and output widths.
 KNOWN = [
     ("1.5", "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k", 768, 320),
     ("1.5", "lora_unet_mid_block_attentions_0_proj_in", 1280, 1280),
@@ -61,7 +61,7 @@ KNOWN = [
     ("xl", "lora_unet_input_blocks_0_0", 4, 320),
     ("xl", "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k", 2048, 640),
 ]
-# As those scripts count them when they begin to train.
+# As those scripts report at the start of training.
 COUNTED = {"1.5": 192, "2.1": 192, "xl": 722}
 
 
@@ -71,14 +71,14 @@ def unets() -> dict[str, Any]:
         return {name: UNet2DConditionModel(**config) for name, config in UNETS.items()}
 
 
-@pytest.mark.parametrize(("model", "name", "taken", "given"), KNOWN)
-def test_a_name_of_kohyas_means_the_layer_of_that_shape(
-    unets: dict[str, Any], model: str, name: str, taken: int, given: int
+@pytest.mark.parametrize(("model", "name", "inputs", "outputs"), KNOWN)
+def test_a_kohya_name_stands_for_the_layer_of_that_shape(
+    unets: dict[str, Any], model: str, name: str, inputs: int, outputs: int
 ) -> None:
     part = parse_key(f"{name}.lora_down.weight")
     assert part is not None
     layer = unets[model].get_submodule(layers_by_name(unets[model])[part.layer])
-    assert layer.weight.shape[:2] == (given, taken)
+    assert layer.weight.shape[:2] == (outputs, inputs)
 
 
 @pytest.mark.parametrize("model", COUNTED)
@@ -96,7 +96,7 @@ def test_no_two_layers_share_a_name(unets: dict[str, Any], model: str) -> None:
     assert set(names.values()) <= set(layers)
 
 
-def test_each_name_of_the_first_releases_leads_where_diffusers_says(unets: dict[str, Any]) -> None:
+def test_each_ldm_name_stands_for_the_same_layer_as_in_diffusers(unets: dict[str, Any]) -> None:
     names = layers_by_name(unets["xl"])
     old = {name: path for name, path in names.items() if name != path.replace(".", "_")}
     assert len(old) == len(names) / 2
@@ -108,7 +108,7 @@ def test_each_name_of_the_first_releases_leads_where_diffusers_says(unets: dict[
         assert {names[part.layer] for part in map(parse_key, theirs) if part} == {path}
 
 
-def test_a_text_encoders_layers_have_the_names_of_all_releases() -> None:
+def test_a_text_encoders_layers_are_found_in_every_layout() -> None:
     with torch.device("meta"):
         encoder = CLIPTextModel(CLIPTextConfig(hidden_size=768, num_hidden_layers=12, num_attention_heads=12))
     names = layers_by_name(encoder)
@@ -173,12 +173,12 @@ LAYER = "down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_"
         ("emb_params", None),
     ],
 )
-def test_a_tensors_name_is_read_in_every_layout(key: str, part: LoraTensor | None) -> None:
+def test_a_tensors_key_is_parsed_in_every_layout(key: str, part: LoraTensor | None) -> None:
     assert parse_key(key) == part
 
 
 @pytest.mark.parametrize(
-    ("key", "told"),
+    ("key", "message"),
     [
         ("lora_unet_mid_block_attentions_0_proj_in.hada_w1_a", "is a LoHa adapter: only plain LoRA"),
         ("lora_unet_mid_block_attentions_0_proj_in.lokr_w1", "is a LoKr"),
@@ -190,9 +190,9 @@ def test_a_tensors_name_is_read_in_every_layout(key: str, part: LoraTensor | Non
         ("lora_unet_mid_block_attentions_0_proj_in.lora_down.weight", "damaged"),
     ],
 )
-def test_what_is_no_lora_for_these_models_is_refused_by_its_header(tmp_path: Path, key: str, told: str) -> None:
+def test_an_unsupported_file_is_refused_by_its_header(tmp_path: Path, key: str, message: str) -> None:
     save_file({key: torch.ones(2, 8)}, tmp_path / "x.safetensors")
-    with pytest.raises(UserError, match=rf"x\.safetensors.*{told}"):
+    with pytest.raises(UserError, match=rf"x\.safetensors.*{message}"):
         describe_lora(tmp_path / "x.safetensors", "x")
 
 

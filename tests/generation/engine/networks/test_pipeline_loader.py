@@ -1,4 +1,4 @@
-"""Models are loaded part by part, from a folder or a hub id, and refused when they are of another kind."""
+"""Models are loaded part by part, from a folder or a hub id; unsupported ones are refused."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def _load(ref: str) -> Any:
     return load_pipeline(ref, "cpu", lambda _: None, torch.float32)
 
 
-def test_every_part_is_told_before_it_is_loaded(tiny_model: Path) -> None:
-    told: list[Event] = []
-    engine = DenoisingEngine.load(str(tiny_model), "cpu", told.append)
+def test_every_part_is_reported_before_it_is_loaded(tiny_model: Path) -> None:
+    events: list[Event] = []
+    engine = DenoisingEngine.load(str(tiny_model), "cpu", events.append)
     engine.close()
     parts = ("tokenizer", "text encoder", "unet", "vae", "scheduler")
-    assert told == [Loading(part, done, 5, "tiny") for done, part in enumerate(parts)]
+    assert events == [Loading(part, done, 5, "tiny") for done, part in enumerate(parts)]
     assert (engine.model.name, engine.model.native_size, engine.device) == ("tiny", 64, "cpu")
 
 
@@ -54,16 +54,16 @@ def test_weights_in_half_precision_are_widened_on_a_cpu(tiny_model: Path, tmp_pa
     assert {module.dtype for module in (wide.unet, wide.vae, wide.text_encoder)} == {torch.float32}
 
 
-@pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # diffusers gives it
+@pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # raised by diffusers
 def test_a_model_can_be_loaded_by_its_hub_id(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_hub_cache(tiny_model, tmp_path, "somebody/tiny", monkeypatch)
     harness = EngineHarness(_load("somebody/tiny"))
     assert (harness.engine.model.name, harness.engine.model.native_size) == ("tiny", 64)
-    harness.draw(make_request("a"))
+    harness.generate(make_request("a"))
     harness.close()
 
 
-@pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # diffusers gives it
+@pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # raised by diffusers
 def test_a_catalogue_model_is_loaded_by_name_and_uses_its_sampler(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,7 +73,7 @@ def test_a_catalogue_model_is_loaded_by_name_and_uses_its_sampler(
     assert (model.name, model.trigger_words, model.sampler) == ("Open Journey", "mdjrny-v4 style", "dpmpp_2m_karras")
     assert model.native_size == 64
     samplers = (None, "dpmpp_2m_karras", "ddim")
-    harness.draw(*(make_request(str(sampler), make_params(sampler=sampler)) for sampler in samplers))
+    harness.generate(*(make_request(str(sampler), make_params(sampler=sampler)) for sampler in samplers))
     own, same, other = (harness.latents[str(sampler)] for sampler in samplers)
     assert torch.equal(own, same)
     assert not torch.allclose(own, other, atol=1e-2)
@@ -83,11 +83,11 @@ def test_a_catalogue_model_is_loaded_by_name_and_uses_its_sampler(
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"unet": {"addition_embed_type": "text_time"}}, "told more than texts"),
+        ({"unet": {"addition_embed_type": "text_time"}}, "needs more than texts"),
         ({"unet": {"in_channels": 9}}, "inpainting"),
     ],
 )
-def test_a_model_of_another_family_is_refused_and_told_which(
+def test_a_model_of_another_family_is_refused_with_the_reason(
     tiny_model: Path, tmp_path: Path, change: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(UserError, match=named):
@@ -102,7 +102,7 @@ def test_a_pipeline_without_a_part_is_refused(tiny_model: Path, tmp_path: Path) 
         _load(ref)
 
 
-def test_a_model_that_is_not_there_is_named() -> None:
+def test_a_missing_model_is_named() -> None:
     with pytest.raises(FileNotFoundError, match="/nowhere"):
         _load("/nowhere")
 
@@ -116,7 +116,7 @@ def test_weights_that_are_not_safetensors_are_not_read(tiny_model: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("name", "able", "precision"),
+    ("name", "capabilities", "precision"),
     [
         ("cpu", {}, torch.float32),
         ("cpu", {"avx512_bf16": False}, torch.float32),
@@ -128,30 +128,28 @@ def test_weights_that_are_not_safetensors_are_not_read(tiny_model: Path, tmp_pat
     ],
 )
 def test_a_device_is_chosen_by_name_with_its_fastest_precision(
-    name: str, able: dict[str, bool], precision: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    name: str, capabilities: dict[str, bool], precision: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     device, best = choose_device(name)
     assert str(device) == name
     assert best is precision
 
 
-def test_bfloat16_is_for_what_draws_and_not_for_reading_texts(tiny_model: Path) -> None:
+def test_bfloat16_is_not_used_for_text_encoders(tiny_model: Path) -> None:
     loaded = load_pipeline(str(tiny_model), "cpu", lambda _: None, torch.bfloat16)
     assert {loaded.unet.dtype, loaded.vae.dtype} == {torch.bfloat16}
     assert loaded.text_encoder.dtype is torch.float32
 
 
 @pytest.mark.parametrize("part", ["text_encoder", "unet", "vae"])
-def test_a_network_that_lacks_weights_is_refused_rather_than_made_up(
-    tiny_model: Path, tmp_path: Path, part: str
-) -> None:
+def test_a_network_that_lacks_weights_is_refused(tiny_model: Path, tmp_path: Path, part: str) -> None:
     _copy(tiny_model, tmp_path)
     (file,) = (tmp_path / part).glob("*.safetensors")
     weights = load_file(file)
-    gone = next(name for name in weights if name.endswith("weight"))
-    save_file({name: weight for name, weight in weights.items() if name != gone}, file, {"format": "pt"})
-    with pytest.raises(UserError, match=rf"the {part} of .* lacks 1 of its weights, {re.escape(gone)} among them"):
+    missing = next(name for name in weights if name.endswith("weight"))
+    save_file({name: weight for name, weight in weights.items() if name != missing}, file, {"format": "pt"})
+    with pytest.raises(UserError, match=rf"the {part} of .* lacks 1 of its weights, {re.escape(missing)} among them"):
         _load(str(tmp_path))
 
 

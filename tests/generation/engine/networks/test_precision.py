@@ -1,4 +1,4 @@
-"""Half precision, where the numbers of some networks grow too large."""
+"""Half precision, in which some networks overflow."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def _one_thread() -> None:
 
 
 def _overflowing(vae: Any) -> Any:
-    """Give a VAE whose first layers lead beyond what half precision holds, and the next ones back."""
+    """Return a VAE whose first layers exceed the range of float16, and the next ones return to it."""
     vae = copy.deepcopy(vae)
     for half in (vae.encoder, vae.decoder):
         half.conv_in.weight.data = half.conv_in.weight.data.sign() * 3e4
     return vae
 
 
-def test_what_overflows_in_half_precision_is_worked_out_in_full(pipeline: Pipeline) -> None:
+def test_an_overflow_in_half_precision_is_retried_in_float32(pipeline: Pipeline) -> None:
     full = _overflowing(pipeline.vae)
     narrow = copy.deepcopy(full).half()
     latents, pixels = torch.full((1, 4, 8, 8), 9.0), torch.ones(1, 3, 64, 64)
@@ -57,7 +57,7 @@ def test_latents_are_scaled_in_full_precision_while_a_half_model_loads(pipeline:
 
 
 @pytest.mark.parametrize(("overflows", "expected"), [(True, torch.float32), (False, torch.float16)])
-def test_the_vae_of_xl_stays_in_full_precision_unless_it_bears_half(
+def test_xls_vae_stays_in_full_precision_unless_it_is_fp16_safe(
     tmp_path: Path, overflows: bool, expected: torch.dtype
 ) -> None:
     folder = build_tiny_xl(tmp_path, vae={"force_upcast": overflows})
@@ -66,7 +66,7 @@ def test_the_vae_of_xl_stays_in_full_precision_unless_it_bears_half(
 
 
 @pytest.mark.parametrize(("precision", "preferred"), [(torch.float16, "half"), (torch.float32, "full")])
-def test_of_weights_in_half_and_in_full_precision_those_that_fit_are_taken(
+def test_weights_in_the_precision_that_fits_are_preferred(
     tiny_model: Path, tmp_path: Path, precision: torch.dtype, preferred: str
 ) -> None:
     folder = shutil.copytree(tiny_model, tmp_path / "it")
@@ -81,12 +81,10 @@ def test_of_weights_in_half_and_in_full_precision_those_that_fit_are_taken(
         files[kind].unlink()
 
 
-def test_numbers_that_grew_too_large_are_told_and_not_posted_as_black(
-    harness: EngineHarness, pipeline: Pipeline
-) -> None:
+def test_an_overflow_is_a_user_error_and_not_a_black_image(harness: EngineHarness, pipeline: Pipeline) -> None:
     hook = pipeline.unet.register_forward_hook(lambda _, __, output: (output[0] * float("inf"),))
-    (failed,) = harness.draw(make_request("a"))
+    (failed,) = harness.generate(make_request("a"))
     hook.remove()
     assert isinstance(failed, Failed)
     assert (failed.reason, "precision" in failed.text) == (FailureReason.USER_ERROR, True)
-    assert isinstance(harness.draw(make_request("b"))[0], Finished)
+    assert isinstance(harness.generate(make_request("b"))[0], Finished)

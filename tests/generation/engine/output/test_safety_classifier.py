@@ -1,4 +1,4 @@
-"""The classifiers that tell sensitive pictures, with small random models of their real layouts."""
+"""The safety classifiers, with small random models in their real layouts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BLACK, WHITE, WIDE = Image.new("RGB", (64, 64)), Image.new("RGB", (64, 64), "whi
 
 
 def vit(labels: dict[int, str]) -> ViTForImageClassification:
-    """Give a ViT whose second label is for bright pictures: one patch of pixels in, its mean out."""
+    """Return a small random ViT with these labels."""
     torch.manual_seed(0)
     config = ViTConfig(
         hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8, image_size=32, patch_size=16,
@@ -26,7 +26,7 @@ def vit(labels: dict[int, str]) -> ViTForImageClassification:
 
 @pytest.fixture
 def trained_vit(tmp_path):
-    """Give a ViT that was taught in a moment that white pictures are sensitive."""
+    """Return a ViT that was trained briefly to find white images sensitive."""
     model = vit({0: "normal", 1: "nsfw"})
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     pixels = torch.stack([torch.full((3, 32, 32), -1.0), torch.full((3, 32, 32), 1.0)])
@@ -55,14 +55,14 @@ def test_without_a_classifier_nothing_is_sensitive():
     assert not load_classifier("").is_sensitive([WHITE])
 
 
-def test_an_image_classifier_finds_one_sensitive_picture_among_others(trained_vit):
+def test_an_image_classifier_finds_one_sensitive_image_among_others(trained_vit):
     classifier = load_classifier(trained_vit)
     assert classifier.is_sensitive([BLACK, BLACK, WHITE, BLACK])
     assert not classifier.is_sensitive([BLACK, WIDE])
 
 
 @pytest.mark.parametrize(("threshold", "found"), [(2.0, False), (-2.0, True)])
-def test_the_safety_checker_of_stable_diffusion_is_asked(tmp_path, threshold, found):
+def test_the_safety_checker_of_stable_diffusion_is_supported(tmp_path, threshold, found):
     classifier = load_classifier(checker(tmp_path / "checker", threshold))
     assert classifier.is_sensitive([BLACK, WHITE]) is found
 
@@ -73,12 +73,12 @@ def test_a_classifier_of_something_else_is_refused(tmp_path):
         load_classifier(str(tmp_path))
 
 
-def test_a_model_that_classifies_nothing_is_refused(tmp_path):
+def test_a_model_that_is_not_a_classifier_is_refused(tmp_path):
     CLIPConfig(architectures=["CLIPModel"]).save_pretrained(tmp_path)
-    with pytest.raises(UserError, match="no image classifier but CLIPModel"):
+    with pytest.raises(UserError, match="is not an image classifier: CLIPModel"):
         load_classifier(str(tmp_path))
 
 
-def test_a_classifier_that_is_not_there_is_an_error(tmp_path):
+def test_a_missing_classifier_is_an_error(tmp_path):
     with pytest.raises(OSError):
         load_classifier(str(tmp_path / "nowhere"))

@@ -1,4 +1,4 @@
-"""Families with another loop are drawn as their stock pipelines draw them, job by job, and every job ends once."""
+"""Pipeline families generate what their stock pipelines do, job by job, and every job ends once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ LoadTiny = Callable[[Family], tuple[PipelineAdapter, Model]]
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make as few steps as show that all of them are made."""
+    """Reduce fixed numbers of steps to the fewest that still test all of them."""
     monkeypatch.setattr(pipeline_adapters, "PRIOR_STEPS", 3)
     for kind, name in [
         (pipeline_adapters.UnClip, "upscale_steps"),
@@ -60,7 +60,7 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def load_tiny(tmp_path_factory: pytest.TempPathFactory) -> LoadTiny:
-    """Give the tiny model of a family, built and loaded once."""
+    """Return a function that builds and loads the tiny model of a family once."""
     torch.set_num_threads(1)
 
     @cache
@@ -73,22 +73,22 @@ def load_tiny(tmp_path_factory: pytest.TempPathFactory) -> LoadTiny:
 
 @dataclass
 class PipelineHarness:
-    """An engine and what it told."""
+    """An engine and its events."""
 
-    recipe: PipelineAdapter
+    adapter: PipelineAdapter
     model: Model
     events: list[Event] = field(default_factory=list)
     on_event: Callable[[Event], None] = lambda _: None
 
     def __post_init__(self) -> None:
-        self.engine = PipelineEngine(self.recipe, self.model, CPU, self._record)
+        self.engine = PipelineEngine(self.adapter, self.model, CPU, self._record)
 
     def _record(self, event: Event) -> None:
         self.events.append(event)
         self.on_event(event)
 
-    def draw(self, *requests: Generate) -> list[Finished | Failed]:
-        """Draw requests to their ends, which are given in the order of the requests."""
+    def generate(self, *requests: Generate) -> list[Finished | Failed]:
+        """Generate requests and return their ends, in the order of the requests."""
         for request in requests:
             self.engine.add(request)
         while self.engine.busy:
@@ -96,22 +96,22 @@ class PipelineHarness:
         return [self.end_of(request.job_id) for request in requests]
 
     def end_of(self, job_id: str) -> Finished | Failed:
-        """Give the one end of a job."""
+        """Return the one end of a job."""
         ends = [event for event in self.events if isinstance(event, Finished | Failed) and event.job_id == job_id]
         assert len(ends) == 1
         return ends[0]
 
     def generate_images(self, wanted: Params, source: Image.Image | None = None) -> list[Image.Image]:
-        """Draw and give the tiles."""
+        """Generate a job and return its tiles."""
         self.events.clear()
-        (end,) = self.draw(_request("job", wanted, source))
+        (end,) = self.generate(_request("job", wanted, source))
         assert isinstance(end, Finished), end
         return [Image.open(io.BytesIO(tile)) for tile in end.grid.tiles]
 
 
 @pytest.fixture
 def make_harness(load_tiny: LoadTiny) -> Iterator[Callable[[Family], PipelineHarness]]:
-    """Give an engine with the tiny model of a family."""
+    """Return a function that builds an engine with the tiny model of a family."""
     harnesses = []
 
     def make_harness(family: Family) -> PipelineHarness:
@@ -156,7 +156,7 @@ def _sample_image(side: int) -> Image.Image:
 
 
 def _assert_same(mine: list[Image.Image], theirs: list[Image.Image]) -> None:
-    """Check that pictures are the same but for rounding, which differs with the size of a batch."""
+    """Check that images are the same except for rounding, which differs with the size of a batch."""
     assert len(mine) == len(theirs)
     for one, other in zip(mine, theirs, strict=True):
         difference = np.asarray(one, dtype=int) - np.asarray(other.convert("RGB"), dtype=int)
@@ -164,28 +164,30 @@ def _assert_same(mine: list[Image.Image], theirs: list[Image.Image]) -> None:
         assert np.asarray(one).std() > 1
 
 
-def _stock(family: Family, recipe: PipelineAdapter, wanted: Params, **near: Any) -> list[Image.Image]:
-    """Draw two tiles as the pipelines' documentation does it, with a generator for each."""
+def _stock(family: Family, adapter: PipelineAdapter, wanted: Params, **source_arguments: Any) -> list[Image.Image]:
+    """Generate two tiles as the pipelines' documentation does, with a generator for each."""
     call: dict[str, Any] = {
         "num_images_per_prompt": 2,
         "generator": [Generator("cpu").manual_seed(seed) for seed in (5, 6)],
     }
     size = {"width": wanted.width, "height": wanted.height}
-    told = {"num_inference_steps": 3, "guidance_scale": 5.0}
-    unwanted = {"negative_prompt": ", ".join(wanted.no)} if wanted.no else {}
-    first, *others = recipe.pipelines
+    settings = {"num_inference_steps": 3, "guidance_scale": 5.0}
+    negative = {"negative_prompt": ", ".join(wanted.no)} if wanted.no else {}
+    first, *others = adapter.pipelines
     match family:
         case Family.SD3 | Family.FLUX | Family.FLUX_SCHNELL:
-            pipeline = recipe.pipelines[1 if near else 0]
+            pipeline = adapter.pipelines[1 if source_arguments else 0]
             longest = (
                 {} if family is Family.SD3 else {"max_sequence_length": 256 if family.endswith("schnell") else 512}
             )
-            return list(pipeline("a red fox", **call, **size, **told, **unwanted, **near, **longest).images)
+            return list(
+                pipeline("a red fox", **call, **size, **settings, **negative, **source_arguments, **longest).images
+            )
         case Family.KANDINSKY:
-            drawn = first("a red fox", num_inference_steps=3, guidance_scale=4.0, **call)
-            embeds = {name: getattr(drawn, name) for name in ("image_embeds", "negative_image_embeds")}
-            pipeline = others[1 if near else 0]
-            return list(pipeline(**embeds, **size, **told, **near, generator=call["generator"]).images)
+            prior_output = first("a red fox", num_inference_steps=3, guidance_scale=4.0, **call)
+            embeds = {name: getattr(prior_output, name) for name in ("image_embeds", "negative_image_embeds")}
+            pipeline = others[1 if source_arguments else 0]
+            return list(pipeline(**embeds, **size, **settings, **source_arguments, generator=call["generator"]).images)
         case Family.UNCLIP:
             steps = {"prior_num_inference_steps": 3, "super_res_num_inference_steps": 2}
             scales = {"decoder_num_inference_steps": 3, "decoder_guidance_scale": 5.0, "prior_guidance_scale": 4.0}
@@ -197,11 +199,11 @@ def _stock(family: Family, recipe: PipelineAdapter, wanted: Params, **near: Any)
             scales = {"prior_guidance_scale": 5.0, "decoder_guidance_scale": 0.0}
             steps = {"prior_num_inference_steps": 3, "num_inference_steps": 2}
             combined.set_progress_bar_config(disable=True)
-            return list(combined("a red fox", **scales, **steps, **size, **unwanted, **call).images)
+            return list(combined("a red fox", **scales, **steps, **size, **negative, **call).images)
         case _:
-            wanted_embeds, other_embeds = first.encode_prompt("a red fox", **unwanted)
+            wanted_embeds, other_embeds = first.encode_prompt("a red fox", **negative)
             embeds = {"prompt_embeds": wanted_embeds, "negative_prompt_embeds": other_embeds}
-            small = first(**embeds, **told, **call, output_type="pt").images
+            small = first(**embeds, **settings, **call, output_type="pt").images
             both = {name: value.repeat(2, 1, 1) for name, value in embeds.items()}
             again = {"num_inference_steps": 2, "guidance_scale": 4.0, "generator": call["generator"]}
             return list(others[0](image=small, **both, **again).images)
@@ -212,28 +214,28 @@ def _parts(pipeline: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_grid_is_the_one_that_the_stock_pipelines_draw(make_harness: MakeHarness, family: Family) -> None:
+def test_a_grid_matches_the_stock_pipelines(make_harness: MakeHarness, family: Family) -> None:
     harness = make_harness(family)
     wanted = _params(harness.model, count=2)
     mine = harness.generate_images(wanted)
     harness.engine.close()
-    _assert_same(mine, _stock(family, harness.recipe, wanted))
+    _assert_same(mine, _stock(family, harness.adapter, wanted))
 
 
 @pytest.mark.parametrize(
     "family", [each for each in FAMILIES if Capability.NEGATIVE_PROMPT in FAMILY_CAPABILITIES[each]]
 )
-def test_what_is_unwanted_is_the_negative_prompt(make_harness: MakeHarness, family: Family) -> None:
+def test_no_becomes_the_negative_prompt(make_harness: MakeHarness, family: Family) -> None:
     harness = make_harness(family)
     wanted = _params(harness.model, count=2, no=("cats", "dogs"))
     mine = harness.generate_images(wanted)
     harness.engine.close()
-    if family is not Family.KANDINSKY:  # whose prior fails with several tiles, a generator for each, and this
-        _assert_same(mine, _stock(family, harness.recipe, wanted))
+    if family is not Family.KANDINSKY:  # its prior fails with several generators and a negative prompt
+        _assert_same(mine, _stock(family, harness.adapter, wanted))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_tile_alone_is_the_one_in_its_grid_and_every_step_is_told(make_harness: MakeHarness, family: Family) -> None:
+def test_a_tile_alone_matches_its_grid_and_every_step_is_reported(make_harness: MakeHarness, family: Family) -> None:
     harness = make_harness(family)
     grid = harness.generate_images(_params(harness.model, count=2))
     _assert_same(harness.generate_images(_params(harness.model, seed=6)), grid[1:])
@@ -243,13 +245,13 @@ def test_a_tile_alone_is_the_one_in_its_grid_and_every_step_is_told(make_harness
 
 
 @pytest.mark.parametrize("family", IMG2IMG_FAMILIES)
-def test_a_variation_is_the_one_that_the_stock_pipelines_draw(make_harness: MakeHarness, family: Family) -> None:
+def test_a_variation_matches_the_stock_pipelines(make_harness: MakeHarness, family: Family) -> None:
     harness = make_harness(family)
-    picture = _sample_image(harness.model.native_size)
+    image = _sample_image(harness.model.native_size)
     wanted = _params(harness.model, count=2, source=SOURCE, strength=0.7)
-    mine = harness.generate_images(wanted, picture)
+    mine = harness.generate_images(wanted, image)
     harness.engine.close()
-    _assert_same(mine, _stock(family, harness.recipe, wanted, image=[picture] * 2, strength=0.7))
+    _assert_same(mine, _stock(family, harness.adapter, wanted, image=[image] * 2, strength=0.7))
 
 
 @pytest.mark.parametrize("family", IMG2IMG_FAMILIES)
@@ -273,52 +275,54 @@ def test_the_lowest_strengths_change_nothing_and_then_run_one_step(
     make_harness: MakeHarness, family: Family, strength: float
 ) -> None:
     harness = make_harness(family)
-    picture = _sample_image(harness.model.native_size)
-    (mine,) = harness.generate_images(_params(harness.model, source=SOURCE, strength=strength), picture)
-    assert (mine.tobytes() == picture.tobytes()) == (strength == 0)
+    image = _sample_image(harness.model.native_size)
+    (mine,) = harness.generate_images(_params(harness.model, source=SOURCE, strength=strength), image)
+    assert (mine.tobytes() == image.tobytes()) == (strength == 0)
 
 
 @pytest.mark.parametrize("family", IMG2IMG_FAMILIES)
-def test_a_preview_after_the_last_step_would_show_the_picture(
+def test_a_preview_after_the_last_step_shows_the_final_image(
     make_harness: MakeHarness, family: Family, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline_engine, "PREVIEW_INTERVAL_S", 0.0)
-    harness, foreseen = make_harness(family), []
-    draw = LatentPreviewer.render
+    harness, previewed = make_harness(family), []
+    render = LatentPreviewer.render
 
-    def drawn(previews: LatentPreviewer, latents: Tensor) -> bytes:
-        foreseen.append(latents)
-        return draw(previews, latents)
+    def record(previews: LatentPreviewer, latents: Tensor) -> bytes:
+        previewed.append(latents)
+        return render(previews, latents)
 
-    monkeypatch.setattr(LatentPreviewer, "render", drawn)
+    monkeypatch.setattr(LatentPreviewer, "render", record)
     mine = harness.generate_images(_params(harness.model))
     assert len([event for event in harness.events if isinstance(event, Progress) and event.preview]) == 3
-    assert harness.recipe.autoencoder is not None
+    assert harness.adapter.autoencoder is not None
     unquantised = {"force_not_quantize": True} if family is Family.KANDINSKY else {}
     with torch.no_grad():
-        decoded = harness.recipe.autoencoder.network.decode(foreseen[-1], **unquantised).sample
+        decoded = harness.adapter.autoencoder.network.decode(previewed[-1], **unquantised).sample
     _assert_same(mine, to_images(decoded))
 
 
-def test_jobs_are_drawn_one_after_the_other_in_the_queues_order(make_harness: MakeHarness) -> None:
+def test_jobs_run_one_after_the_other_in_the_queues_order(make_harness: MakeHarness) -> None:
     harness = make_harness(Family.SD3)
     wanted = _params(harness.model)
-    harness.draw(*(_request(name, wanted, order=order) for name, order in [("late", 2), ("first", 0), ("second", 1)]))
-    told = [event.job_id for event in harness.events if isinstance(event, Progress | Finished)]
-    assert told == [name for name in ("first", "second", "late") for _ in range(4)]
+    harness.generate(
+        *(_request(name, wanted, order=order) for name, order in [("late", 2), ("first", 0), ("second", 1)])
+    )
+    job_ids = [event.job_id for event in harness.events if isinstance(event, Progress | Finished)]
+    assert job_ids == [name for name in ("first", "second", "late") for _ in range(4)]
 
 
 @pytest.mark.parametrize("family", [Family.SD3, Family.UNCLIP, Family.CASCADE])
-def test_a_job_that_is_cancelled_in_the_middle_makes_no_further_step(make_harness: MakeHarness, family: Family) -> None:
+def test_a_running_job_that_is_cancelled_makes_no_further_step(make_harness: MakeHarness, family: Family) -> None:
     harness = make_harness(family)
     stepped, cancelled = threading.Event(), threading.Event()
 
-    def heard(event: Event) -> None:
+    def on_event(event: Event) -> None:
         if isinstance(event, Progress) and event.step == 1:
             stepped.set()
             assert cancelled.wait(20)
 
-    harness.on_event = heard
+    harness.on_event = on_event
     harness.engine.add(_request("a", _params(harness.model)))
     harness.engine.step()
     assert stepped.wait(20)
@@ -333,80 +337,80 @@ def test_a_job_that_is_cancelled_in_the_middle_makes_no_further_step(make_harnes
     assert harness.generate_images(_params(harness.model))
 
 
-def test_a_waiting_job_is_cancelled_at_once_and_unknown_ones_are_ignored(make_harness: MakeHarness) -> None:
+def test_a_waiting_job_is_cancelled_and_unknown_ones_are_ignored(make_harness: MakeHarness) -> None:
     harness = make_harness(Family.SD3)
     harness.engine.add(_request("a", _params(harness.model)))
     harness.engine.cancel("a")
-    harness.engine.cancel("never heard of")
+    harness.engine.cancel("unknown")
     assert not harness.engine.busy
     assert harness.events == [Failed("a", FailureReason.CANCELLED, "cancelled")]
     assert harness.generate_images(_params(harness.model))
 
 
-def test_with_too_little_memory_fewer_tiles_are_drawn_together(
+def test_with_too_little_memory_batches_become_smaller(
     make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    harness, together = make_harness(Family.SD3), []
+    harness, batch_sizes = make_harness(Family.SD3), []
     wanted = _params(harness.model, count=4)
     plenty = harness.generate_images(wanted)
-    draw = harness.recipe.generate
+    generate = harness.adapter.generate
 
-    def scarce(order: pipeline_adapters.PipelineCall) -> list[Image.Image]:
-        together.append(len(order.generators))
-        if len(order.generators) > 1:
+    def scarce(call: pipeline_adapters.PipelineCall) -> list[Image.Image]:
+        batch_sizes.append(len(call.generators))
+        if len(call.generators) > 1:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return draw(order)
+        return generate(call)
 
-    monkeypatch.setattr(harness.recipe, "generate", scarce)
+    monkeypatch.setattr(harness.adapter, "generate", scarce)
     _assert_same(harness.generate_images(wanted), plenty)
-    assert together == [4, 2, 1, 1, 1, 1]
+    assert batch_sizes == [4, 2, 1, 1, 1, 1]
     steps = [event.step for event in harness.events if isinstance(event, Progress)]
     assert steps == sorted(steps)
     assert harness.generate_images(wanted)
-    assert together[6:] == [1, 1, 1, 1]
+    assert batch_sizes[6:] == [1, 1, 1, 1]
 
 
-def test_an_idle_model_leaves_before_fewer_tiles_are_drawn_together(
+def test_an_idle_model_is_evicted_before_batches_become_smaller(
     load_tiny: LoadTiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe, model = load_tiny(Family.SD3)
-    draw, events, together, idle = recipe.generate, [], [], ["another"]
+    adapter, model = load_tiny(Family.SD3)
+    generate, events, batch_sizes, idle = adapter.generate, [], [], ["another"]
 
-    def scarce(order: pipeline_adapters.PipelineCall) -> list[Image.Image]:
-        together.append(len(order.generators))
+    def scarce(call: pipeline_adapters.PipelineCall) -> list[Image.Image]:
+        batch_sizes.append(len(call.generators))
         if idle:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return draw(order)
+        return generate(call)
 
-    monkeypatch.setattr(recipe, "generate", scarce)
-    engine = PipelineEngine(recipe, model, CPU, events.append, evict_idle_model=lambda: bool(idle and idle.pop()))
+    monkeypatch.setattr(adapter, "generate", scarce)
+    engine = PipelineEngine(adapter, model, CPU, events.append, evict_idle_model=lambda: bool(idle and idle.pop()))
     engine.add(_request("a", _params(model, count=2)))
     while engine.busy:
         engine.step()
     engine.close()
     assert isinstance(events[-1], Finished)
-    assert together == [2, 2]
+    assert batch_sizes == [2, 2]
 
 
 @pytest.mark.parametrize("helps", [True, False])
-def test_at_last_only_the_network_at_work_stays_on_the_device(
+def test_as_a_last_resort_inactive_networks_are_offloaded(
     make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, helps: bool
 ) -> None:
     harness = make_harness(Family.SD3)
-    draw, offloaded = harness.recipe.generate, []
+    generate, offloaded = harness.adapter.generate, []
 
-    def scarce(order: pipeline_adapters.PipelineCall) -> list[Image.Image]:
+    def scarce(call: pipeline_adapters.PipelineCall) -> list[Image.Image]:
         if offloaded and helps:
-            return draw(order)
+            return generate(call)
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     def offload(device: torch.device) -> bool:
         offloaded.append(device)
         return len(offloaded) == 1
 
-    monkeypatch.setattr(harness.recipe, "generate", scarce)
-    monkeypatch.setattr(harness.recipe, "offload", offload)
-    (end,) = harness.draw(_request("a", _params(harness.model)))
+    monkeypatch.setattr(harness.adapter, "generate", scarce)
+    monkeypatch.setattr(harness.adapter, "offload", offload)
+    (end,) = harness.generate(_request("a", _params(harness.model)))
     if helps:
         assert isinstance(end, Finished)
     else:
@@ -415,26 +419,26 @@ def test_at_last_only_the_network_at_work_stays_on_the_device(
     assert offloaded == [CPU] * (1 if helps else 2)
 
 
-@pytest.mark.parametrize("trouble", [pipeline_engine.Cancelled(), torch.OutOfMemoryError("CUDA out of memory")])
+@pytest.mark.parametrize("error", [pipeline_engine.Cancelled(), torch.OutOfMemoryError("CUDA out of memory")])
 @pytest.mark.parametrize("is_offloaded", [True, False])
-def test_an_interrupted_call_leaves_no_network_on_a_small_device(
-    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, trouble: Exception, is_offloaded: bool
+def test_an_aborted_call_leaves_no_network_on_a_small_device(
+    make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch, error: Exception, is_offloaded: bool
 ) -> None:
     harness, freed = make_harness(Family.SD3), list[Any]()
 
-    def broken_off(_: pipeline_adapters.PipelineCall) -> list[Image.Image]:
-        raise trouble
+    def fail(_: pipeline_adapters.PipelineCall) -> list[Image.Image]:
+        raise error
 
-    monkeypatch.setattr(harness.recipe, "generate", broken_off)
-    monkeypatch.setattr(harness.recipe, "_is_offloaded", is_offloaded)
-    for pipeline in harness.recipe.pipelines:
+    monkeypatch.setattr(harness.adapter, "generate", fail)
+    monkeypatch.setattr(harness.adapter, "_is_offloaded", is_offloaded)
+    for pipeline in harness.adapter.pipelines:
         monkeypatch.setattr(pipeline, "maybe_free_model_hooks", partial(freed.append, pipeline))
-    (end,) = harness.draw(_request("a", _params(harness.model, count=1)))
+    (end,) = harness.generate(_request("a", _params(harness.model, count=1)))
     assert isinstance(end, Failed)
-    assert freed == list(harness.recipe.pipelines if is_offloaded else ())
+    assert freed == list(harness.adapter.pipelines if is_offloaded else ())
 
 
-def test_the_house_style_is_left_out_where_it_was_asked_to_be() -> None:
+def test_stylize_0_leaves_out_the_house_style() -> None:
     wanted = replace(_params(Model(name="x", ref="x")), house_style="in ink", stylize=100)
     styled, plain = (
         pipeline_adapters.PipelineCall(params=replace(wanted, stylize=stylize), generators=()) for stylize in (100, 0)
@@ -442,17 +446,17 @@ def test_the_house_style_is_left_out_where_it_was_asked_to_be() -> None:
     assert styled.prompt == f"{plain.prompt}, in ink"
 
 
-def test_nothing_is_offloaded_where_there_is_no_gpu(load_tiny: LoadTiny) -> None:
+def test_nothing_is_offloaded_without_a_gpu(load_tiny: LoadTiny) -> None:
     assert not load_tiny(Family.SD3)[0].offload(CPU)
 
 
-def test_an_unknown_error_comes_out_of_a_step(make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_raised_by_a_step(make_harness: MakeHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     harness = make_harness(Family.SD3)
 
-    def broken(order: pipeline_adapters.PipelineCall) -> list[Image.Image]:
+    def broken(_: pipeline_adapters.PipelineCall) -> list[Image.Image]:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(harness.recipe, "generate", broken)
+    monkeypatch.setattr(harness.adapter, "generate", broken)
     harness.engine.add(_request("a", _params(harness.model)))
     with pytest.raises(RuntimeError, match="illegal memory access"):
         while harness.engine.busy:
@@ -460,36 +464,39 @@ def test_an_unknown_error_comes_out_of_a_step(make_harness: MakeHarness, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("changes", "source", "said"),
-    [({"width": 72}, None, "72×64 cannot be drawn"), ({"source": SOURCE, "strength": 0.5}, b"no picture", "be read")],
+    ("changes", "source", "message"),
+    [
+        ({"width": 72}, None, "72×64 cannot be drawn"),
+        ({"source": SOURCE, "strength": 0.5}, b"no image", "be read"),
+    ],
 )
-def test_what_cannot_be_drawn_is_complained_about(
-    make_harness: MakeHarness, changes: dict[str, Any], source: bytes | None, said: str
+def test_an_impossible_request_is_a_user_error(
+    make_harness: MakeHarness, changes: dict[str, Any], source: bytes | None, message: str
 ) -> None:
     harness = make_harness(Family.SD3)
-    (end,) = harness.draw(Generate("a", _params(harness.model, **changes), 0, 10_000_000, source))
+    (end,) = harness.generate(Generate("a", _params(harness.model, **changes), 0, 10_000_000, source))
     assert isinstance(end, Failed)
     assert end.reason is FailureReason.USER_ERROR
-    assert said in end.text
+    assert message in end.text
 
 
 @pytest.mark.parametrize("family", [Family.SD3, Family.KANDINSKY])
-def test_a_closed_engine_leaves_its_pipelines_as_they_were(make_harness: MakeHarness, family: Family) -> None:
+def test_a_closed_engine_restores_its_pipelines(make_harness: MakeHarness, family: Family) -> None:
     harness = make_harness(family)
     harness.generate_images(_params(harness.model))
     harness.engine.close()
-    for scheduler in harness.recipe.schedulers:
+    for scheduler in harness.adapter.schedulers:
         assert "step" not in vars(scheduler)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_folder_says_which_family_it_is_of(load_tiny: LoadTiny, family: Family) -> None:
+def test_a_folders_family_is_recognised(load_tiny: LoadTiny, family: Family) -> None:
     model = load_tiny(family)[1]
     assert model.family is family
     assert model.capabilities == FAMILY_CAPABILITIES[family]
 
 
-@pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # diffusers still gives it
+@pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks` argument:UserWarning")  # still raised by diffusers
 @pytest.mark.parametrize("family", [Family.FLUX, Family.FLUX_SCHNELL, Family.SD3])
 def test_an_uncatalogued_hub_id_is_identified_by_its_files_once_downloaded(
     load_tiny: LoadTiny, family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -501,49 +508,49 @@ def test_an_uncatalogued_hub_id_is_identified_by_its_files_once_downloaded(
     assert (model.name, model.native_size, model.size_multiple) == ("fine-tune", 1024, 16)
 
 
-def test_several_models_are_drawn_each_by_its_engine(load_tiny: LoadTiny, tiny_model: Path) -> None:
-    here = ModelRegistry.from_refs([str(tiny_model), load_tiny(Family.SD3)[1].ref])
+def test_several_models_each_have_their_own_engine(load_tiny: LoadTiny, tiny_model: Path) -> None:
+    registry = ModelRegistry.from_refs([str(tiny_model), load_tiny(Family.SD3)[1].ref])
     events: list[Event] = []
-    engine = MultiModelEngine(here, ModelLoader("cpu"), events.append, 10**9)
-    whole_model = here.models[1]
-    engine.add(_request("whole", replace(_params(whole_model), model=whole_model.name)))
-    engine.add(_request("denoised", _params(whole_model)))
+    engine = MultiModelEngine(registry, ModelLoader("cpu"), events.append, 10**9)
+    pipeline_model = registry.models[1]
+    engine.add(_request("pipeline", replace(_params(pipeline_model), model=pipeline_model.name)))
+    engine.add(_request("denoised", _params(pipeline_model)))
     while engine.busy:
         engine.step()
     engine.close()
     ends = {event.job_id: event for event in events if isinstance(event, Finished)}
-    assert ends.keys() == {"whole", "denoised"}
-    assert ends["whole"].grid.tiles != ends["denoised"].grid.tiles
+    assert ends.keys() == {"pipeline", "denoised"}
+    assert ends["pipeline"].grid.tiles != ends["denoised"].grid.tiles
     assert [event.model.family for event in events if isinstance(event, Loaded)] == [Family.SD1, Family.SD3]
 
 
 @pytest.mark.parametrize("device", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_size_foreseen_is_that_in_the_precision_of_the_family(
+def test_the_expected_size_is_in_the_familys_precision(
     load_tiny: LoadTiny, monkeypatch: pytest.MonkeyPatch, family: Family, device: torch.dtype
 ) -> None:
-    recipe, model = load_tiny(family)
-    weights = sum(weight.numel() for network in recipe.networks for weight in network.state_dict().values())
-    maker = ModelLoader("cpu")
-    monkeypatch.setattr(maker, "_precision", device)
-    half = device is torch.bfloat16 is recipe.half_precision
-    assert maker.expected_size(model) == pytest.approx(weights * (2 if half else 4), rel=0.05)
+    adapter, model = load_tiny(family)
+    weights = sum(weight.numel() for network in adapter.networks for weight in network.state_dict().values())
+    loader = ModelLoader("cpu")
+    monkeypatch.setattr(loader, "_precision", device)
+    half = device is torch.bfloat16 is adapter.half_precision
+    assert loader.expected_size(model) == pytest.approx(weights * (2 if half else 4), rel=0.05)
 
 
-def test_every_part_is_told_before_it_is_loaded(load_tiny: LoadTiny) -> None:
-    told: list[Loading] = []
-    load_pipeline_adapter(load_tiny(Family.KANDINSKY)[1], CPU, torch.float32, told.append)
-    assert [part.done for part in told] == list(range(told[0].total))
-    assert {"unet", "prior", "text encoder"} <= {part.part for part in told}
+def test_every_part_is_reported_before_it_is_loaded(load_tiny: LoadTiny) -> None:
+    reports: list[Loading] = []
+    load_pipeline_adapter(load_tiny(Family.KANDINSKY)[1], CPU, torch.float32, reports.append)
+    assert [part.done for part in reports] == list(range(reports[0].total))
+    assert {"unet", "prior", "text encoder"} <= {part.part for part in reports}
 
 
 def test_half_a_model_asks_for_the_other(tmp_path: Path) -> None:
     folder = build_tiny_pipeline(tmp_path / "half", Family.WUERSTCHEN)
     (folder / "atelier.json").unlink()
-    with pytest.raises(UserError, match=r"name the other as `partner`.*WuerstchenPriorPipeline"):
+    with pytest.raises(UserError, match=r"Set `partner` in .* of a WuerstchenPriorPipeline"):
         load_pipeline_adapter(describe_model(str(folder)), CPU, torch.float32, lambda _: None)
     (folder / "atelier.json").write_text('{"partner": "../half"}')
-    with pytest.raises(UserError, match="is a WuerstchenDecoderPipeline, where a WuerstchenPriorPipeline is wanted"):
+    with pytest.raises(UserError, match="is a WuerstchenDecoderPipeline, but a WuerstchenPriorPipeline is needed"):
         load_pipeline_adapter(describe_model(str(folder)), CPU, torch.float32, lambda _: None)
 
 

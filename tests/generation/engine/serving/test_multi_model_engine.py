@@ -1,4 +1,4 @@
-"""Several models in one process: engines and networks are plain values here, and loading waits until a test lets it."""
+"""Several models in one process, with fake engines and models, and loads that a test can block."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ REGISTRY = ModelRegistry(tuple(Model(name=name, ref=name) for name in MODEL_NAME
 
 @pytest.fixture(autouse=True, scope="module")
 def small_heap():
-    """Spare the collector, who is called when a model has left, all of torch's objects."""
+    """Exclude torch's objects from the garbage collection that follows every eviction."""
     gc.freeze()
     yield
     gc.unfreeze()
 
 
 class CountingEngine:
-    """An engine that draws each job in as many steps as it asks for, and writes down whose steps were made."""
+    """An engine that runs each job for its number of steps, and records whose steps were made."""
 
     def __init__(self, networks, emit, evict_idle_model):
         self.model, self._emit, self._steps = networks.model, emit, networks.steps
@@ -63,7 +63,7 @@ class CountingEngine:
                 self._emit(Finished(job_id, GRID))
 
     def close(self):
-        assert not self.jobs, "a model has left that still draws"
+        assert not self.jobs, "a busy model was evicted"
         self.is_closed = True
 
 
@@ -80,7 +80,7 @@ class FakeLoadedModel:
 
 
 class FakeModelLoader:
-    """Loads at once, unless a model is in `held_up`; `errors` are raised, each once."""
+    """Loads immediately, unless a model is in `blocked`; `errors` are raised, each once."""
 
     device = torch.device("meta")
 
@@ -99,15 +99,15 @@ class FakeModelLoader:
     def load(self, model, report):
         self.loads[model.name] += 1
         report(Loading("unet", 0, 1))
-        if held_up := self.blocked.get(model.name):
-            assert held_up.wait(TIMEOUT_S)
+        if blocked := self.blocked.get(model.name):
+            assert blocked.wait(TIMEOUT_S)
         if error := self.errors.pop(model.name, None):
             raise error
         return FakeLoadedModel(model, self.sizes[model.name], self.steps, self.places)
 
 
 class MultiModelHarness:
-    """An ensemble with memory for `memory` bytes, and what it told."""
+    """An engine with `memory` bytes on the device and `spare` bytes in RAM, and its events."""
 
     def __init__(self, memory=100, spare=0, registry=REGISTRY, **sizes):
         self.loader = FakeModelLoader(dict.fromkeys(MODEL_NAMES, 10) | sizes)
@@ -131,14 +131,14 @@ class MultiModelHarness:
         return request.job_id
 
     def generate(self, *models, steps=3):
-        """Draw a job of each model, one after the other."""
+        """Generate a job with each model, one after the other."""
         for model in models:
             job_id = self.submit(model, steps)
             self.run_until_idle()
             assert self.end_of(job_id) == Finished(job_id, GRID)
 
     def run_until_idle(self):
-        """Step as the child process does, until there is nothing to do."""
+        """Step as the GPU process does, until there is nothing to do."""
         self.run_until(lambda: not self.engine.busy)
 
     def run_until(self, condition):
@@ -146,7 +146,7 @@ class MultiModelHarness:
             if condition():
                 return
             self.engine.step()
-        raise AssertionError("it never came to that")
+        raise AssertionError("the condition was never met")
 
     def end_of(self, job_id):
         ends = [event for event in self.events if isinstance(event, Finished | Failed) and event.job_id == job_id]
@@ -180,7 +180,7 @@ def test_the_default_model_is_loaded_at_start_and_used_without_a_name():
     assert harness.loaded == {"A"}
 
 
-def test_another_model_is_loaded_when_somebody_asks_for_it_and_stays():
+def test_another_model_is_loaded_on_request_and_stays():
     harness = MultiModelHarness()
     harness.generate("B", "A", "B")
     assert harness.loader.loads == {"A": 1, "B": 1}
@@ -189,14 +189,14 @@ def test_another_model_is_loaded_when_somebody_asks_for_it_and_stays():
     assert harness.events_of(Loaded)[-1].seconds >= 0
 
 
-def test_an_error_of_the_default_model_is_the_callers():
+def test_an_error_of_the_default_model_is_raised_to_the_caller():
     with pytest.raises(UserError, match="no such family"):
-        maker = FakeModelLoader(dict.fromkeys(MODEL_NAMES, 10))
-        maker.errors["A"] = UserError("no such family")
-        MultiModelEngine(REGISTRY, maker, lambda _: None, 100)
+        loader = FakeModelLoader(dict.fromkeys(MODEL_NAMES, 10))
+        loader.errors["A"] = UserError("no such family")
+        MultiModelEngine(REGISTRY, loader, lambda _: None, 100)
 
 
-def test_a_model_that_is_not_here_is_a_complaint():
+def test_an_unknown_model_is_a_user_error():
     harness = MultiModelHarness()
     job_id = harness.submit("Z")
     assert harness.end_of(job_id).reason is FailureReason.USER_ERROR
@@ -204,21 +204,21 @@ def test_a_model_that_is_not_here_is_a_complaint():
     assert not harness.engine.busy
 
 
-def test_steps_of_one_model_go_on_while_another_is_loaded():
+def test_steps_of_one_model_continue_while_another_is_loaded():
     harness = MultiModelHarness()
-    lets_go = harness.loader.block("B")
+    unblocked = harness.loader.block("B")
     ours, theirs = harness.submit("A", 30), harness.submit("B")
     harness.run_until(lambda: harness.end_of(ours))
     assert len(harness.loader.steps) == 30
     assert harness.end_of(theirs) is None
     assert harness.engine.busy
-    lets_go.set()
+    unblocked.set()
     harness.run_until_idle()
     assert harness.end_of(theirs) == Finished(theirs, GRID)
 
 
 @pytest.mark.parametrize(
-    ("asked", "left"),
+    ("requested", "evicted"),
     [
         (["B", "C"], ["A"]),
         (["B", "A", "C"], ["B"]),
@@ -226,14 +226,14 @@ def test_steps_of_one_model_go_on_while_another_is_loaded():
         (["B", "C", "D", "B"], ["A", "B", "C"]),
     ],
 )
-def test_the_model_least_recently_used_makes_room(asked, left):
+def test_the_least_recently_used_model_is_evicted(requested, evicted):
     harness = MultiModelHarness(memory=20)
-    harness.generate(*asked)
-    assert harness.evicted == left
+    harness.generate(*requested)
+    assert harness.evicted == evicted
 
 
 @pytest.mark.parametrize(
-    ("memory", "sizes", "held"),
+    ("memory", "sizes", "loaded"),
     [
         (30, {}, {"A", "B", "C"}),
         (29, {}, {"B", "C"}),
@@ -243,13 +243,13 @@ def test_the_model_least_recently_used_makes_room(asked, left):
         (1, {}, {"C"}),
     ],
 )
-def test_no_more_are_held_than_fit_but_one_is_always(memory, sizes, held):
+def test_no_more_models_are_loaded_than_fit_but_always_one(memory, sizes, loaded):
     harness = MultiModelHarness(memory, **sizes)
     harness.generate("B", "C")
-    assert harness.loaded == held
+    assert harness.loaded == loaded
 
 
-def test_what_a_model_really_takes_counts_once_it_is_known():
+def test_a_models_measured_size_replaces_the_expected_one():
     harness = MultiModelHarness(memory=30)
     harness.loader.expected_size = lambda model: 1
     harness.generate("B", "C", "D")
@@ -257,7 +257,7 @@ def test_what_a_model_really_takes_counts_once_it_is_known():
     assert harness.evicted == ["A"]
 
 
-def test_a_model_that_draws_does_not_leave_and_the_load_waits_for_room():
+def test_a_busy_model_is_not_evicted_and_the_load_waits():
     harness = MultiModelHarness(memory=10)
     ours, theirs = harness.submit("A", 5), harness.submit("B")
     harness.run_until(lambda: harness.end_of(ours))
@@ -267,7 +267,7 @@ def test_a_model_that_draws_does_not_leave_and_the_load_waits_for_room():
     assert harness.evicted == ["A"]
 
 
-def test_who_comes_later_does_not_keep_a_model_from_getting_room():
+def test_later_jobs_do_not_hold_up_a_model_that_waits_for_memory():
     harness = MultiModelHarness(memory=10)
     harness.submit("A", 5)
     harness.engine.step()
@@ -281,14 +281,14 @@ def test_who_comes_later_does_not_keep_a_model_from_getting_room():
     assert harness.evicted == ["A", "B"]
 
 
-def test_the_model_of_the_first_job_in_the_queues_order_comes_first():
+def test_models_are_loaded_in_the_queues_order():
     harness = MultiModelHarness()
-    lets_go = harness.loader.block("D")
+    unblocked = harness.loader.block("D")
     harness.submit("D", order=50)
     harness.engine.step()
     harness.submit("C", order=70)
     harness.submit("B", order=60)
-    lets_go.set()
+    unblocked.set()
     harness.run_until_idle()
     assert [event.model.name for event in harness.events_of(Loaded)] == ["A", "D", "B", "C"]
 
@@ -305,15 +305,15 @@ def test_every_fourth_step_goes_to_the_model_of_the_second_job():
     assert harness.loader.steps[-8:] == ["A"] * 8
 
 
-def test_a_cancelled_job_is_let_go_wherever_it_is():
+def test_waiting_and_running_jobs_can_be_cancelled():
     harness = MultiModelHarness()
-    lets_go = harness.loader.block("B")
+    unblocked = harness.loader.block("B")
     waiting, drawing = harness.submit("B"), harness.submit("A")
     harness.engine.step()
     for job_id in (waiting, drawing, "unknown"):
         harness.engine.cancel(job_id)
     assert harness.end_of(waiting).reason is harness.end_of(drawing).reason is FailureReason.CANCELLED
-    lets_go.set()
+    unblocked.set()
     harness.run_until_idle()
     assert harness.loaded == {"A", "B"}
     assert "B" not in harness.loader.steps
@@ -323,7 +323,7 @@ def test_a_cancelled_job_is_let_go_wherever_it_is():
     assert harness.end_of(again) == Finished(again, GRID)
 
 
-def test_a_model_that_nobody_waits_for_any_more_is_not_loaded():
+def test_a_model_that_no_job_waits_for_any_more_is_not_loaded():
     harness = MultiModelHarness(memory=10)
     harness.submit("A", 5)
     harness.engine.step()
@@ -333,16 +333,16 @@ def test_a_model_that_nobody_waits_for_any_more_is_not_loaded():
 
 
 @pytest.mark.parametrize(
-    ("error", "reason", "words"),
+    ("error", "reason", "text"),
     [
         (UserError("secret/path is pickled"), FailureReason.USER_ERROR, "B cannot be loaded at the moment"),
         (OSError("secret/path: no such file"), FailureReason.USER_ERROR, "B cannot be loaded at the moment"),
         (AttributeError("module diffusers has no attribute Secret"), FailureReason.USER_ERROR, "B cannot be loaded"),
         (RuntimeError("secret size mismatch"), FailureReason.USER_ERROR, "B cannot be loaded at the moment"),
-        (torch.OutOfMemoryError("CUDA out of memory"), FailureReason.OUT_OF_MEMORY, "not enough memory to draw with B"),
+        (torch.OutOfMemoryError("CUDA out of memory"), FailureReason.OUT_OF_MEMORY, "not enough memory to load B"),
     ],
 )
-def test_a_model_that_cannot_be_loaded_fails_only_the_jobs_waiting_for_it(error, reason, words, caplog):
+def test_a_model_that_cannot_be_loaded_fails_only_the_jobs_waiting_for_it(error, reason, text, caplog):
     harness = MultiModelHarness()
     harness.engine.step()
     harness.loader.errors["B"] = error
@@ -353,22 +353,22 @@ def test_a_model_that_cannot_be_loaded_fails_only_the_jobs_waiting_for_it(error,
     assert harness.end_of(ours) == Finished(ours, GRID)
     for job_id in theirs:
         assert harness.end_of(job_id).reason is reason
-        assert words in harness.end_of(job_id).text
+        assert text in harness.end_of(job_id).text
         assert "secret" not in harness.end_of(job_id).text
     assert "B" in harness.evicted
     assert "B" in caplog.text
     harness.generate("B", "A")
 
 
-def fail_with_oom(maker, name, times):
-    """Let a model run out of memory so often."""
-    load, left = maker.load, [times]
+def fail_with_oom(loader, name, times):
+    """Make a model run out of memory `times` times."""
+    load, left = loader.load, [times]
 
     def refuse(model, report):
         if model.name == name and left[0]:
             left[0] -= 1
             raise torch.OutOfMemoryError("CUDA out of memory")
-        maker.errors.pop(name, None)
+        loader.errors.pop(name, None)
         return load(model, report)
 
     return refuse
@@ -387,7 +387,7 @@ def test_a_model_that_ran_out_of_memory_is_retried_once_with_all_of_it():
     assert harness.loaded == {"A", "B"}
 
 
-def test_a_model_nobody_waits_for_is_not_retried_after_out_of_memory():
+def test_a_model_no_job_waits_for_is_not_retried_after_out_of_memory():
     harness = MultiModelHarness()
     harness.loader.load = fail_with_oom(harness.loader, "B", times=1)
     job_id = harness.submit("B")
@@ -398,7 +398,7 @@ def test_a_model_nobody_waits_for_is_not_retried_after_out_of_memory():
     assert not harness.engine.busy
 
 
-def test_a_device_that_fails_while_a_model_is_loaded_comes_out_of_a_step():
+def test_a_device_error_during_loading_is_raised_by_a_step():
     harness = MultiModelHarness()
     harness.loader.errors["B"] = RuntimeError("CUDA error: an illegal memory access")
     harness.submit("B")
@@ -415,14 +415,14 @@ def test_an_evicted_model_is_offloaded_to_ram_while_it_fits_and_restored():
     assert Loading("from RAM", 0, 1, "C") in harness.events
 
 
-def test_a_model_too_large_for_ram_is_loaded_anew():
+def test_a_model_too_large_for_ram_is_loaded_from_its_files():
     harness = MultiModelHarness(memory=10, spare=9)
     harness.generate("B", "A")
     assert harness.loader.loads == {"A": 2, "B": 1}
     assert "RAM" not in harness.loader.places["A"]
 
 
-def test_where_memory_runs_out_in_a_step_those_leave_that_draw_nothing():
+def test_running_out_of_memory_in_a_step_evicts_idle_models():
     harness = MultiModelHarness(spare=10)
     harness.generate("B", "C")
     ours = harness.submit("A", 5)
@@ -437,27 +437,27 @@ def test_where_memory_runs_out_in_a_step_those_leave_that_draw_nothing():
     assert harness.loaded == {"A", "B", "C"}
 
 
-def test_nobody_else_leaves_while_a_model_is_on_its_way():
+def test_a_step_evicts_no_model_while_another_is_loaded():
     harness = MultiModelHarness()
     harness.generate("B")
-    lets_go = harness.loader.block("C")
+    unblocked = harness.loader.block("C")
     harness.submit("A", 5)
     harness.submit("C")
     harness.engine.step()
     assert not harness.engine._loaded["A"].engine.evict_idle_model()
-    lets_go.set()
+    unblocked.set()
     harness.run_until_idle()
 
 
-def test_closing_ends_every_engine_also_of_a_model_that_has_just_come():
+def test_closing_ends_every_engine_even_of_a_model_just_loaded():
     harness = MultiModelHarness()
     harness.generate("B")
-    lets_go = harness.loader.block("C")
+    unblocked = harness.loader.block("C")
     harness.submit("C")
     harness.engine.step()
     harness.engine.cancel("C1")
-    engines = [held.engine for held in harness.engine._loaded.values()]
-    lets_go.set()
+    engines = [cached.engine for cached in harness.engine._loaded.values()]
+    unblocked.set()
     harness.engine.close()
     assert all(engine.is_closed for engine in engines)
     assert harness.loader.loads["C"] == 1
@@ -474,20 +474,20 @@ ACTIONS = st.lists(
 
 @settings(deadline=None, max_examples=60)
 @given(ACTIONS, st.integers(5, 45), st.integers(0, 30))
-def test_whatever_is_asked_every_job_ends_once_and_no_memory_is_overdrawn(acts, memory, spare):
+def test_every_job_ends_once_and_no_memory_budget_is_exceeded(actions, memory, spare):
     harness = MultiModelHarness(memory, spare)
-    asked = []
-    for act, number in acts:
-        match act:
+    job_ids = []
+    for action, number in actions:
+        match action:
             case "step":
                 harness.engine.step()
-            case "cancel" if asked:
-                harness.engine.cancel(asked[number % len(asked)])
+            case "cancel" if job_ids:
+                harness.engine.cancel(job_ids[number % len(job_ids)])
             case "fail":
                 harness.loader.errors[MODEL_NAMES[1 + number % 3]] = OSError("gone")
             case "A" | "B" | "C" | "D":
-                asked.append(harness.submit(act, number))
+                job_ids.append(harness.submit(action, number))
         assert 10 * len(harness.loaded) <= max(memory, 10)
     harness.run_until_idle()
-    assert all(harness.end_of(job_id) for job_id in asked)
+    assert all(harness.end_of(job_id) for job_id in job_ids)
     assert 10 * len(harness.loaded) <= max(memory, 10)

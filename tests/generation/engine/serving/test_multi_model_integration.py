@@ -1,4 +1,4 @@
-"""Several real models in one process: each draws as it does alone, and one that has left takes its memory with it."""
+"""Several real models in one process: each generates as it does alone, and eviction frees its memory."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ TINY, OTHER = "tiny", "other"
 
 @pytest.fixture(scope="module")
 def folders(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Give the folders of two models with different weights."""
+    """Return the folders of two models with different weights."""
     other = build_tiny_model(tmp_path_factory.mktemp("other"), text_in_time=True)
-    facts = json.loads((other / "atelier.json").read_text()) | {"name": OTHER}
-    (other / "atelier.json").write_text(json.dumps(facts))
+    settings = json.loads((other / "atelier.json").read_text()) | {"name": OTHER}
+    (other / "atelier.json").write_text(json.dumps(settings))
     return [tiny_model, other]
 
 
 @pytest.fixture(autouse=True, scope="module")
 def small_heap():
-    """Spare the collector, who is called when a model has left, all of torch's objects."""
+    """Exclude torch's objects from the garbage collection that follows every eviction."""
     gc.freeze()
     yield
     gc.unfreeze()
 
 
 class TwoModelHarness:
-    """An ensemble of both models with the real maker, and what it told."""
+    """An engine for both models with the real loader, and its events."""
 
     def __init__(self, folders, memory=MEMORY_BYTES):
         self.events = []
@@ -89,16 +89,16 @@ def harness(folders):
 
 
 def generate_alone(folder, request):
-    """Draw a job with an engine that has the model alone."""
+    """Generate a job with an engine that has only this model."""
     ends = []
     done = threading.Event()
 
-    def tell(event):
+    def record(event):
         if isinstance(event, Finished | Failed):
             ends.append(event)
             done.set()
 
-    engine = DenoisingEngine.load(str(folder), "cpu", tell)
+    engine = DenoisingEngine.load(str(folder), "cpu", record)
     engine.add(request)
     while engine.busy:
         engine.step()
@@ -107,26 +107,26 @@ def generate_alone(folder, request):
     return ends[0]
 
 
-def same_pictures(one, other):
+def same_images(one, other):
     pairs = zip(one.grid.tiles, other.grid.tiles, strict=True)
-    pictures = [[Image.open(io.BytesIO(png)) for png in pair] for pair in pairs]
-    return all(high <= 1 for pair in pictures for _, high in ImageChops.difference(*pair).getextrema())
+    images = [[Image.open(io.BytesIO(png)) for png in pair] for pair in pairs]
+    return all(high <= 1 for pair in images for _, high in ImageChops.difference(*pair).getextrema())
 
 
-def test_each_model_draws_as_it_does_alone(harness, folders):
+def test_each_model_generates_as_it_does_alone(harness, folders):
     requests = [
         make_request(f"{name}{seed}", make_params(model=name, seed=seed)) for seed in (1, 2) for name in (TINY, OTHER)
     ]
     ends = harness.generate(*requests)
     alone = [generate_alone(folder, request) for request, folder in zip(requests, folders * 2, strict=True)]
-    assert all(map(same_pictures, ends, alone))
-    assert not same_pictures(*ends[:2])
+    assert all(map(same_images, ends, alone))
+    assert not same_images(*ends[:2])
     loaded = [event.model for event in harness.events if isinstance(event, Loaded)]
     assert [model.name for model in loaded] == [TINY, OTHER]
     assert b"Model: other" in ends[1].grid.tiles[0]
 
 
-def test_a_model_that_has_left_takes_its_memory_and_its_threads_with_it(folders):
+def test_an_evicted_model_frees_its_memory_and_its_threads(folders):
     harness = TwoModelHarness(folders, memory=1)
     before = {thread.ident for thread in threading.enumerate()}
     unet = harness.unet(TINY)
@@ -143,7 +143,7 @@ def test_a_model_that_has_left_takes_its_memory_and_its_threads_with_it(folders)
     assert not {thread.name for thread in threading.enumerate() if thread.ident not in before}
 
 
-def test_damaged_weights_fail_their_jobs_and_no_others(folders, tmp_path):
+def test_damaged_weights_fail_only_their_jobs(folders, tmp_path):
     damaged = shutil.copytree(folders[1], tmp_path / "damaged")
     harness = TwoModelHarness([folders[0], damaged])
     weights = damaged / "unet" / "diffusion_pytorch_model.safetensors"
@@ -162,28 +162,28 @@ def test_damaged_weights_fail_their_jobs_and_no_others(folders, tmp_path):
     harness.engine.close()
 
 
-def test_the_size_foreseen_is_the_size_measured(harness, folders):
+def test_the_expected_size_is_close_to_the_measured_one(harness, folders):
     harness.generate(make_request("a", make_params(model=OTHER)))
     for folder in folders:
         model = describe_model(str(folder))
         measured = harness.engine._loaded[model.name].loaded_model.size
-        foreseen = expected_size(model, harness.loader._precision.itemsize)
-        assert measured / 2 <= foreseen <= measured * 1.1  # texts are read in full precision
+        expected = expected_size(model, harness.loader._precision.itemsize)
+        assert measured / 2 <= expected <= measured * 1.1  # text encoders run in full precision
 
 
 @pytest.mark.parametrize(
-    ("ref", "bytes_a_weight", "size"),
+    ("ref", "bytes_per_weight", "size"),
     [
         ("openjourney", 2, find_entry("open journey").memory),
         ("prompthero/openjourney", 4, 2 * find_entry("open journey").memory),
     ],
 )
-def test_of_a_model_that_is_not_here_yet_the_catalogue_knows_the_size(ref, bytes_a_weight, size, tmp_path, monkeypatch):
+def test_before_a_download_the_size_comes_from_the_catalogue(ref, bytes_per_weight, size, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert expected_size(describe_model(ref), bytes_a_weight) == size
+    assert expected_size(describe_model(ref), bytes_per_weight) == size
 
 
-def test_of_an_unknown_model_the_size_is_guessed(tmp_path, monkeypatch):
+def test_the_size_of_an_unknown_model_is_estimated(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     assert GIB < expected_size(Model(name="x", ref="somebody/x"), 2) < 4 * GIB
 
@@ -199,23 +199,23 @@ def test_files_in_another_precision_are_not_counted_twice(folders, tmp_path):
     assert expected_size(describe_model(str(copy)), 4) == before
 
 
-def test_no_step_is_made_while_loading_has_changed_the_default_precision():
-    steps, seen = StepGate(), []
-    switched, goes_on = threading.Event(), threading.Event()
+def test_no_step_is_made_while_loading_has_changed_the_default_dtype():
+    gate, seen = StepGate(), []
+    switched, may_end = threading.Event(), threading.Event()
 
     def load():
-        with guard_default_dtype(steps):
+        with guard_default_dtype(gate):
             torch.set_default_dtype(torch.float16)
             switched.set()
-            goes_on.wait(20)
+            may_end.wait(20)
             torch.set_default_dtype(torch.float32)
 
     def make_a_step():
-        with steps.step():
+        with gate.step():
             seen.append(torch.get_default_dtype())
 
     loading, later = threading.Thread(target=load), threading.Thread(target=make_a_step)
-    with steps.step():
+    with gate.step():
         loading.start()
         assert not switched.wait(0.05)
         assert torch.get_default_dtype() is torch.float32
@@ -223,36 +223,36 @@ def test_no_step_is_made_while_loading_has_changed_the_default_precision():
     later.start()
     later.join(0.05)
     assert not seen
-    goes_on.set()
+    may_end.set()
     loading.join()
     later.join()
     assert seen == [torch.float32]
 
 
-def test_loading_goes_on_between_two_steps_of_a_pipeline_that_draws():
-    steps, switched = StepGate(), threading.Event()
+def test_loading_continues_between_two_steps_of_a_running_pipeline():
+    gate, switched = StepGate(), threading.Event()
 
     def load():
-        with guard_default_dtype(steps):
+        with guard_default_dtype(gate):
             torch.set_default_dtype(torch.float16)
             torch.set_default_dtype(torch.float32)
             switched.set()
 
     loading = threading.Thread(target=load)
-    with steps.step():
+    with gate.step():
         loading.start()
         while not switched.is_set():
-            steps.yield_point()
+            gate.yield_point()
             assert torch.get_default_dtype() is torch.float32
     loading.join()
 
 
-def test_a_load_that_fails_leaves_the_default_precision_as_it_was():
-    steps, usual = StepGate(), torch.set_default_dtype
-    with pytest.raises(OSError, match="gone"), guard_default_dtype(steps):
+def test_a_load_that_fails_restores_the_default_dtype():
+    gate, usual = StepGate(), torch.set_default_dtype
+    with pytest.raises(OSError, match="gone"), guard_default_dtype(gate):
         torch.set_default_dtype(torch.float16)
         raise OSError("gone")
     assert torch.get_default_dtype() is torch.float32
     assert torch.set_default_dtype is usual
-    with steps.step():
+    with gate.step():
         pass
