@@ -174,7 +174,8 @@ def fork_server() -> Iterator[SimpleNamespace]:
 
     They are as separate as spawned ones, and get everything through the same pipe.
     """
-    multiprocessing.set_forkserver_preload([fake_engine.__name__])
+    formats = [f"PIL.{name}ImagePlugin" for name in ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "WebP")]
+    multiprocessing.set_forkserver_preload([fake_engine.__name__, *formats])
     yield SimpleNamespace(get_context=lambda _: multiprocessing.get_context("forkserver"))
     forkserver._forkserver._stop()
 

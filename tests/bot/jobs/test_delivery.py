@@ -9,7 +9,7 @@ import pytest
 from bot.config import ConfigError
 from preview.state import permissions
 from preview.state.world import Overwrite
-from tests.support.bot_harness import open_image
+from tests.support.bot_harness import eventually, open_image
 
 FIFTEEN_MINUTES = 15 * 60 + 5
 
@@ -95,6 +95,7 @@ async def test_a_parent_that_was_deleted_does_not_lose_the_result(harness):
         await harness.imagine("slow fox")
         harness.release_slow_jobs()
         grid = await harness.result()
+        await eventually(lambda: not harness.tasks)
         (harness.model / "go").unlink()
         await harness.person(harness.ada).press(grid, "V1")
         await harness.status_message("(25%)")

@@ -6,7 +6,7 @@ import pytest
 
 from bot.images.resizing import ImageResizer
 from generation.params import Tile
-from tests.support.bot_harness import open_image
+from tests.support.bot_harness import eventually, open_image
 
 
 async def test_u_posts_a_tile_as_its_own_image_without_generating(harness):
@@ -174,6 +174,7 @@ async def test_a_press_over_the_limit_is_refused_privately_without_highlight(har
         await harness.status_message("(25%)")
         harness.release_slow_jobs()
         grid = await harness.result()
+        await eventually(lambda: not harness.tasks)
         (harness.model / "go").unlink()
         await harness.person(harness.ada).press(grid, "V1")
         await harness.status_message("(25%)")
