@@ -7,15 +7,19 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import sys
 import zipfile
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import IO
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from PIL import Image
 
 from preview import FakeDiscord, World
@@ -31,7 +35,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
     return inherited | {"DATA_DIR": str(folder / "data"), "THREADS": "1", "HF_HUB_OFFLINE": "1"} | settings
 
 
-async def start(folder: Path, *arguments: str, **settings: str) -> Process:
+async def start(folder: Path, *arguments: str, output: int | IO[bytes] = PIPE, **settings: str) -> Process:
     """Start main.py in a folder without a `.env`."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -39,7 +43,7 @@ async def start(folder: Path, *arguments: str, **settings: str) -> Process:
         *arguments,
         cwd=folder,
         env=environment(folder, **settings),
-        stdout=PIPE,
+        stdout=output,
         stderr=STDOUT,
     )
 
@@ -51,9 +55,9 @@ async def run(folder: Path, *arguments: str, **settings: str) -> tuple[int | Non
     return process.returncode, output.decode()
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[FakeDiscord]:
-    async with FakeDiscord(World(), openapi=OPENAPI if OPENAPI.is_file() else None, limits=()) as server:
+@asynccontextmanager
+async def fake_discord(world: World) -> AsyncIterator[FakeDiscord]:
+    async with FakeDiscord(world, openapi=OPENAPI if OPENAPI.is_file() else None, limits=()) as server:
         server.core.event_bus.wait_timeout = LOAD_TIMEOUT_S
         server.core.response_timeout = RESPONSE_TIMEOUT_S
         yield server
@@ -61,12 +65,20 @@ async def server() -> AsyncIterator[FakeDiscord]:
     assert not server.violations
 
 
+@pytest.fixture
+async def server() -> AsyncIterator[FakeDiscord]:
+    async with fake_discord(World()) as server:
+        yield server
+
+
 @asynccontextmanager
-async def bot(server: FakeDiscord, folder: Path, model: Path, **settings: str) -> AsyncIterator[Process]:
+async def bot(
+    server: FakeDiscord, folder: Path, model: Path, output: int | IO[bytes] = PIPE, **settings: str
+) -> AsyncIterator[Process]:
     """Run the bot until the block ends, then kill it if it is still running."""
     token = server.world.application.token
     settings |= {"DISCORD_TOKEN": token, "DISCORD_API_URL": server.api_url, "MODEL": str(model)}
-    process = await start(folder, **settings)
+    process = await start(folder, output=output, **settings)
     try:
         await server.wait_connected()
         await server.wait_commands()
@@ -75,6 +87,27 @@ async def bot(server: FakeDiscord, folder: Path, model: Path, **settings: str) -
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running_bot(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> AsyncIterator[SimpleNamespace]:
+    """Run a bot that has generated one grid: loading its model takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("bot")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    settings = {"LOG_FORMAT": "json", "METRICS_PORT": str(port)}
+    with (folder / "log").open("wb") as log:
+        async with fake_discord(World()) as server, bot(server, folder, tiny_model, log, **settings):
+            ada = server.world.add_user("ada")
+            guild = server.world.add_guild("Studio", ada)
+            channel = server.world.add_channel(guild)
+            await server.person(ada).command("imagine", channel, prompt="a fox --steps 2")
+            grid = await server.wait_for(channel, lambda message: "U1" in message.labels)
+            await server.wait_until(lambda: len(server.world.channel_messages(channel)) == 1)
+            yield SimpleNamespace(
+                folder=folder, server=server, ada=ada, guild=guild, channel=channel, grid=grid, port=port
+            )
 
 
 async def test_a_missing_token_is_reported_in_one_line_with_a_hint(tmp_path):
@@ -139,6 +172,11 @@ async def test_a_wrong_prompt_on_the_command_line_is_explained(tmp_path, tiny_mo
     assert "Traceback" not in output
 
 
+def job_states(folder):
+    with closing(sqlite3.connect(folder / "data" / "atelier.sqlite3")) as database:
+        return [state for (state,) in database.execute("SELECT state FROM jobs")]
+
+
 async def test_kill_9_with_a_queue_loses_no_job_and_posts_none_twice(tmp_path, server, tiny_model):
     ada = server.world.add_user("ada")
     channel = server.world.add_channel(server.world.add_guild("Studio", ada))
@@ -147,10 +185,10 @@ async def test_kill_9_with_a_queue_loses_no_job_and_posts_none_twice(tmp_path, s
         await person.command("imagine", channel, prompt="first --steps 4")
         first = await server.wait_for(channel, lambda message: "U1" in message.labels)
         for number in range(4):
-            await (await person.command("imagine", channel, prompt=f"long {number} --steps 150")).message()
-        await server.wait_for(channel, lambda message: "%)" in message.content)
+            await (await person.command("imagine", channel, prompt=f"long {number} --steps 60")).message()
         process.kill()
         await process.wait()
+    assert {"drawing", "waiting"} <= set(job_states(tmp_path))
     async with bot(server, tmp_path, tiny_model) as process:
         await person.press(first, "U3")
         await server.wait_until(lambda: len(results(server, channel)) == 6)
@@ -161,9 +199,9 @@ async def test_kill_9_with_a_queue_loses_no_job_and_posts_none_twice(tmp_path, s
     assert len({result.content for result in results(server, channel)}) == 6
 
 
-async def test_a_second_bot_on_the_same_data_is_refused(tmp_path, server, tiny_model):
-    async with bot(server, tmp_path, tiny_model):
-        code, output = await run(tmp_path, DISCORD_TOKEN="any", MODEL=str(tiny_model))
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_second_bot_on_the_same_data_is_refused(running_bot, tiny_model):
+    code, output = await run(running_bot.folder, DISCORD_TOKEN="any", MODEL=str(tiny_model))
     assert code == 2
     assert "another Atelier is using DATA_DIR" in output
 
@@ -197,51 +235,41 @@ async def test_the_doctor_reports_a_missing_network_and_model(tmp_path):
     assert "Traceback" not in output
 
 
-async def test_a_backup_of_a_running_bot_works_in_another_folder(tmp_path, server, tiny_model):
-    ada = server.world.add_user("ada")
-    channel = server.world.add_channel(server.world.add_guild("Studio", ada))
-    person = server.person(ada)
-    async with bot(server, tmp_path, tiny_model):
-        await person.command("imagine", channel, prompt="a fox --steps 2")
-        grid = await server.wait_for(channel, lambda message: "U1" in message.labels)
-        assert await run(tmp_path, "backup", "backup.zip") == (0, "backup.zip: 1 jobs and 5 pictures\n")
-        code, output = await run(tmp_path, "restore", "backup.zip", "--replace")
-        assert (code, "another Atelier is using DATA_DIR" in output) == (2, True)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_backup_of_a_running_bot_works_in_another_folder(running_bot, tmp_path, tiny_model):
+    world, folder = running_bot.server.world, running_bot.folder
+    assert await run(folder, "backup", "backup.zip") == (0, "backup.zip: 1 jobs and 5 pictures\n")
+    code, output = await run(folder, "restore", "backup.zip", "--replace")
+    assert (code, "another Atelier is using DATA_DIR" in output) == (2, True)
+    (interaction,) = running_bot.server.interactions
+    with zipfile.ZipFile(folder / "backup.zip") as archive:
+        everything = b"".join(archive.read(name) for name in archive.namelist())
+    for secret in (interaction.token, world.application.token):
+        assert secret.encode() not in everything
+    (folder / "backup.zip").rename(tmp_path / "backup.zip")
+    code, output = await run(tmp_path, "restore", "backup.zip")
+    assert (code, "1 jobs and 5 pictures" in output) == (0, True)
     code, output = await run(tmp_path, "restore", "backup.zip")
     assert (code, "--replace" in output) == (2, True)
-    (interaction,) = server.interactions
-    with zipfile.ZipFile(tmp_path / "backup.zip") as archive:
-        everything = b"".join(archive.read(name) for name in archive.namelist())
-    for secret in (interaction.token, server.world.application.token):
-        assert secret.encode() not in everything
-    (tmp_path / "new").mkdir()
-    (tmp_path / "backup.zip").rename(tmp_path / "new" / "backup.zip")
-    code, output = await run(tmp_path / "new", "restore", "backup.zip", DATA_DIR=str(tmp_path / "new" / "data"))
-    assert (code, "1 jobs and 5 pictures" in output) == (0, True)
-    async with bot(server, tmp_path / "new", tiny_model):
-        await person.press(grid, "🔄")
-        await server.wait_until(lambda: len(results(server, channel)) == 2)
+    async with fake_discord(world) as elsewhere, bot(elsewhere, tmp_path, tiny_model):
+        before = len(results(elsewhere, running_bot.channel))
+        await elsewhere.person(running_bot.ada).press(running_bot.grid, "🔄")
+        await elsewhere.wait_until(lambda: len(results(elsewhere, running_bot.channel)) == before + 1)
 
 
-async def test_the_log_follows_a_job_through_both_processes(tmp_path, server, tiny_model):
-    ada = server.world.add_user("ada")
-    guild = server.world.add_guild("Studio", ada)
-    channel = server.world.add_channel(guild)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    running = bot(server, tmp_path, tiny_model, LOG_FORMAT="json", METRICS_PORT=str(port))
-    async with running as process, aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-        await server.person(ada).command("imagine", channel, prompt="a fox --steps 2")
-        result = await server.wait_for(channel, lambda message: "U1" in message.labels)
-        await server.wait_until(lambda: len(server.world.channel_messages(channel)) == 1)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_running_bot_serves_its_health_and_metrics(running_bot):
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{running_bot.port}") as session:
         assert (await session.get("/health")).status == 200
         assert "atelier_drawing_seconds_count 1.0" in await (await session.get("/metrics")).text()
-        process.send_signal(signal.SIGTERM)
-        output, _ = await process.communicate()
-    lines = [json.loads(line) for line in output.decode().splitlines()]
-    job_id = result.buttons[0]["custom_id"].partition(":")[2].partition("-")[0]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_log_follows_a_job_through_both_processes(running_bot):
+    lines = [json.loads(line) for line in (running_bot.folder / "log").read_text().splitlines(keepends=True)]
+    job_id = running_bot.grid.buttons[0]["custom_id"].partition(":")[2].partition("-")[0]
     job_lines = [line for line in lines if line.get("job") == job_id]
     assert {line["process"] for line in job_lines} == {"bot", "gpu"}
     bot_lines = [line for line in job_lines if line["process"] == "bot"]
-    assert {(line["guild"], line["person"]) for line in bot_lines} == {(str(guild.id), str(ada.id))}
+    origin = str(running_bot.guild.id), str(running_bot.ada.id)
+    assert {(line["guild"], line["person"]) for line in bot_lines} == {origin}
