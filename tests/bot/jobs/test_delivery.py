@@ -159,10 +159,10 @@ async def test_progress_that_fails_to_show_is_shown_later_and_the_job_continues(
         fault = getattr(harness.server.faults, trouble)("PATCH", "/webhooks/*", times=2, **how)
         await harness.imagine("slow fox")
         await harness.status_message("(25%)")
+        await eventually(lambda: fault.times == 0)  # an edit that may not have been shown is made again
         harness.release_slow_jobs()
         await harness.result()
         await harness.server.wait_until(lambda: not harness.status_messages())
-    assert fault.times == 0
 
 
 async def test_a_result_is_not_reposted_after_an_outage_longer_than_the_nonce(harness, monkeypatch):
