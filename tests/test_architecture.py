@@ -1,4 +1,4 @@
-"""The house as docs/architecture.md draws it: who may import whom, and what every part must have."""
+"""The architecture of docs/architecture.md: who may import whom, and what every part must have."""
 
 from __future__ import annotations
 
@@ -72,20 +72,20 @@ VAGUE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc"}
 
 @cache
 def sources() -> list[Path]:
-    """Give every Python file of the repository, relative to its root."""
+    """Return every Python file of the repository, relative to its root."""
     tops = [path for path in ROOT.iterdir() if not path.name.startswith(".") and path.name not in ("build", "data")]
     files = [path for top in tops for path in ([top] if top.is_file() else top.rglob("*.py"))]
     return sorted(path.relative_to(ROOT) for path in files if path.suffix == ".py")
 
 
 def module_name(path: Path) -> str:
-    """Give the dotted name under which a file is imported."""
+    """Return the dotted name under which a file is imported."""
     parts = path.with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def imports(path: Path, code: str) -> Iterator[str]:
-    """Give every module that `code` imports, wherever it does so, relative and literal dynamic imports included."""
+    """Yield every module that `code` imports, wherever it does so, relative and literal dynamic imports included."""
     package = module_name(path).split(".")[: None if path.name == "__init__.py" else -1]
     for node in ast.walk(ast.parse(code, str(path))):
         match node:
@@ -99,7 +99,7 @@ def imports(path: Path, code: str) -> Iterator[str]:
 
 
 def forbidden_imports(path: Path, code: str) -> list[str]:
-    """Give the imports of a file that the house does not allow."""
+    """Return the imports of a file that the architecture does not allow."""
     module, top = module_name(path), path.with_suffix("").parts[0]
     if top in UNRESTRICTED:
         return []

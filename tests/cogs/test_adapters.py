@@ -100,8 +100,8 @@ def test_unusable_files_are_skipped_and_logged(tmp_path, caplog):
     (tmp_path / "old.pt").write_bytes(b"pickled")
     (tmp_path / "cut.safetensors").write_bytes(b"\x10")
     (tmp_path / "ink.png").write_bytes(b"a picture of it")
-    repertoire = load_registry(Config(models=(EMBEDDED,), loras=tmp_path))
-    assert [lora.name for lora in repertoire.adapters.loras] == ["ink"]
+    registry = load_registry(Config(models=(EMBEDDED,), loras=tmp_path))
+    assert [lora.name for lora in registry.adapters.loras] == ["ink"]
     logged = "\n".join(record.getMessage() for record in caplog.records)
     for named in ("old.pt is pickled", "cut.safetensors is damaged or not a safetensors file", "would be called Ink"):
         assert named in logged

@@ -113,11 +113,11 @@ class BotHarness:
         ]
 
     def status_messages(self) -> list[Message]:
-        """Give the bot's public messages that are no results."""
+        """Return the bot's public messages that are not results."""
         return [message for message in self.public_messages() if not is_result(message)]
 
     def public_messages(self) -> list[Message]:
-        """Give what everybody in the channel sees."""
+        """Return the messages that everybody in the channel sees."""
         return [message for message in self.server.messages(self.channel) if not message.ephemeral]
 
     def release_slow_jobs(self) -> None:
@@ -146,7 +146,7 @@ def is_result(message: Message) -> bool:
 
 
 def first_tile(message: Message) -> Tile:
-    """Give the first tile that a result's buttons are about."""
+    """Return the first tile that a result's buttons are about."""
     return Tile.parse(message.buttons[0]["custom_id"].partition(":")[2])
 
 
@@ -157,7 +157,7 @@ def open_image(server: FakeDiscord, message: Message) -> Image.Image:
 
 
 def red_png(width: int, height: int) -> bytes:
-    """Give a red PNG."""
+    """Return a red PNG."""
     file = io.BytesIO()
     Image.new("RGB", (width, height), "red").save(file, "PNG")
     return file.getvalue()
@@ -170,7 +170,7 @@ def _fast_status_edits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[SimpleNamespace]:
-    """Give what starts processes from one that has imported the engine: importing it takes longer than most tests.
+    """Yield a context that forks processes from one that has imported the engine, which takes longer than most tests.
 
     They are as separate as spawned ones, and get everything through the same pipe.
     """

@@ -100,10 +100,10 @@ class FakeEngine:
         return Image.blend(source, painted, params.strength)
 
 
-def load(repertoire: ModelRegistry, device: str, threads: int, emit: Emit) -> FakeEngine:
-    while (Path(repertoire.default.ref) / "hold").exists():
+def load(registry: ModelRegistry, device: str, threads: int, emit: Emit) -> FakeEngine:
+    while (Path(registry.default.ref) / "hold").exists():
         time.sleep(0.002)
-    return FakeEngine(repertoire.default, emit)
+    return FakeEngine(registry.default, emit)
 
 
 def _open(data: bytes) -> Image.Image:

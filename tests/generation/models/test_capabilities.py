@@ -32,12 +32,12 @@ def _model(family: Family) -> Model:
     return describe_model(reference_entry(family).name)
 
 
-def _repertoire(family: Family) -> ModelRegistry:
+def _registry(family: Family) -> ModelRegistry:
     return ModelRegistry((_model(family),))
 
 
 def _picture(family: Family) -> Params:
-    return replace(parse_params("a red fox", _repertoire(family)), count=1)
+    return replace(parse_params("a red fox", _registry(family)), count=1)
 
 
 def _example_prompt(parameter: Parameter) -> str:
@@ -53,7 +53,7 @@ def test_every_family_has_capabilities_and_a_catalogue_entry() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_plain_prompt_requires_no_capability(family: Family) -> None:
-    assert not required_capabilities(parse_params("a red fox", _repertoire(family)))
+    assert not required_capabilities(parse_params("a red fox", _registry(family)))
 
 
 @pytest.mark.parametrize("action", IMAGE_ACTIONS)
@@ -88,7 +88,7 @@ def test_only_a_model_with_img2img_offers_variations(family: Family) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_tiles_can_be_picked_with_every_model(family: Family) -> None:
-    assert Action.PICK in actions.available_actions(parse_params("a red fox", _repertoire(family)), _model(family))
+    assert Action.PICK in actions.available_actions(parse_params("a red fox", _registry(family)), _model(family))
 
 
 def _buttons(params: Params, model: Model) -> set[str]:
@@ -110,7 +110,7 @@ async def test_an_image_has_the_buttons_that_its_model_supports(family: Family) 
 async def test_a_grid_has_a_second_row_if_its_tiles_can_be_varied(family: Family) -> None:
     model = _model(family)
     varied = {Action.VARY_STRONG} if Capability.IMG2IMG in model.capabilities else set()
-    assert _buttons(parse_params("a red fox", _repertoire(family)), model) == {Action.PICK, Action.REROLL, *varied}
+    assert _buttons(parse_params("a red fox", _registry(family)), model) == {Action.PICK, Action.REROLL, *varied}
 
 
 def test_an_image_cannot_grow_indefinitely_without_windows() -> None:
@@ -127,7 +127,7 @@ def test_an_image_cannot_grow_indefinitely_without_windows() -> None:
 @pytest.mark.parametrize("parameter", REQUIRING_PARAMETERS, ids=lambda parameter: parameter.name)
 @pytest.mark.parametrize("family", sorted(PIPELINE_ONLY))
 def test_an_unsupported_parameter_is_refused_when_typed_else_left_out(family: Family, parameter: Parameter) -> None:
-    here, typed = _repertoire(family), _example_prompt(parameter)
+    here, typed = _registry(family), _example_prompt(parameter)
     plain = parse_prompt("a red fox --seed 1", here).params
     if parameter.requires not in here.default.capabilities:
         with pytest.raises(PromptError, match=f"Cannot use `--{parameter.name}` with .*: it cannot"):
@@ -152,7 +152,7 @@ def test_an_unsupported_parameter_is_refused_when_typed_else_left_out(family: Fa
 )
 def test_unsupported_weights_and_images_are_refused(text: str, pictures: int, problem: str) -> None:
     with pytest.raises(PromptError, match=problem):
-        parse_prompt(text, _repertoire(Family.UNCLIP), attached=pictures)
+        parse_prompt(text, _registry(Family.UNCLIP), attached=pictures)
 
 
 def test_the_typed_model_decides_which_parameters_are_valid() -> None:
