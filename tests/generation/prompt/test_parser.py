@@ -118,7 +118,7 @@ def reparse(echo: str, params: Params, here: ModelRegistry = REGISTRY) -> Params
     return parse_prompt(echo, here, attached=len(pictures)).with_images(pictures)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(typed_texts)
 def test_parsing_returns_params_or_raises_prompt_error(typed):
     try:
@@ -130,13 +130,13 @@ def test_parsing_returns_params_or_raises_prompt_error(typed):
         assert parse_params(format_prompt(params, REGISTRY, seed=True), REGISTRY, source=PICTURE) == params
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(all_params())
 def test_a_formatted_prompt_parses_to_the_same_params(params):
     assert reparse(format_prompt(params, REGISTRY, seed=True), params) == params
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(all_params(), st.integers(1, 150), st.floats(0, 30))
 def test_a_full_prompt_keeps_its_meaning_when_defaults_change(params, steps, guidance):
     changed = {"num_inference_steps": steps, "guidance_scale": guidance}
@@ -144,7 +144,7 @@ def test_a_full_prompt_keeps_its_meaning_when_defaults_change(params, steps, gui
     assert reparse(format_prompt(params, None, seed=True), params, other) == params
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(all_params())
 def test_a_prompt_copied_from_a_message_means_the_same(params):
     echo = format_prompt(params, REGISTRY, seed=True)
