@@ -134,7 +134,7 @@ def test_a_name_with_commas_is_quoted():
     assert values["Tile"] == "4"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(all_params())
 def test_any_tiles_text_has_the_prompt_of_the_whole_grid(params):
     changed = {"num_inference_steps": 3, "guidance_scale": 1.0}
@@ -213,7 +213,7 @@ def test_another_program_reads_an_image_prompt():
     assert prompt_values(found.prompts) == ["a fox"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(all_params())
 def test_another_program_reads_the_settings_of_any_params(params):
     found = parse_with_sd_parsers(infotext(params, MODEL, 0))
@@ -227,7 +227,7 @@ def test_another_program_reads_the_settings_of_any_params(params):
 # --- without the prompt
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(all_params())
 def test_without_the_prompt_only_the_settings_are_left(params):
     text = infotext(params, MODEL, 0, with_prompt=False)

@@ -50,60 +50,65 @@ SYNTAX_MARKS = [
 ]
 
 
-def typed_texts() -> st.SearchStrategy[str]:
-    """Generate arbitrary text, and text that resembles broken prompts."""
-    pieces = st.lists(st.sampled_from(SYNTAX_MARKS) | st.text(max_size=5), max_size=25)
-    return st.text(max_size=80) | pieces.map("".join)
-
-
-def shown_texts() -> st.SearchStrategy[str]:
-    return typed_texts().map(normalize_text).filter(bool)
-
-
-_lora_uses = st.builds(
+_pieces = st.lists(st.sampled_from(SYNTAX_MARKS) | st.text(max_size=5), max_size=25)
+typed_texts = st.text(max_size=80) | _pieces.map("".join)  # arbitrary text, and text that resembles broken prompts
+shown_texts = typed_texts.map(normalize_text).filter(bool)
+_part = st.builds(PromptPart, shown_texts, st.floats(-1000, 1000) | st.just(1.0))
+_lora_use = st.builds(
     LoraWeight, st.sampled_from([lora.name for lora in LORAS]), st.floats(-2, 2).map(abs) | st.just(-0.5)
+)
+_models = st.sampled_from(REGISTRY.models)
+_sides = st.tuples(st.integers(1, 40), st.integers(1, 40))
+_parts = st.lists(_part, min_size=1, max_size=4) | st.just([PromptPart("")])
+_images = st.sampled_from([(), (PICTURE,), (PICTURE, Upload("beef"))])
+_switches = st.tuples(*[st.booleans()] * 5)
+_strengths = st.floats(0, 3).map(strength_for)
+_loras = st.lists(_lora_use, max_size=4, unique_by=lambda use: use.name).map(tuple)
+_fields = st.fixed_dictionaries(
+    {
+        "no": st.lists(shown_texts, max_size=5).map(tuple),
+        "seed": st.integers(0, MAX_SEED),
+        "num_inference_steps": st.integers(1, 150),
+        "guidance_scale": st.floats(0, 30),
+        "sampler": st.none() | st.sampled_from(sorted(SAMPLERS)),
+        "negative_prompt": st.none() | shown_texts,
+        "chaos": st.integers(0, 100),
+        "stylize": st.integers(0, 1000),
+        "weird": st.integers(0, 3000),
+        "stop": st.integers(10, 100),
+        "loras": _loras,
+    }
 )
 
 
 @st.composite
 def all_params(draw: st.DrawFn) -> Params:
-    model = draw(st.sampled_from(REGISTRY.models))
-    width, height = draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
+    model = draw(_models)
+    width, height = draw(_sides)
     assume(max(width, height) <= model.max_aspect * min(width, height))
     aspect = (width // math.gcd(width, height), height // math.gcd(width, height))
-    part = st.builds(PromptPart, shown_texts(), st.floats(-1000, 1000) | st.just(1.0))
-    parts = draw(st.lists(part, min_size=1, max_size=4) | st.just([PromptPart("")]))
+    parts = draw(_parts)
     assume(sum(part.weight for part in parts) > 0.001)
-    pictures = draw(st.sampled_from([(), (PICTURE,), (PICTURE, Upload("beef"))]))
+    pictures = draw(_images)
     assume(len(pictures) != 1 or any(part.text for part in parts))
-    draft, raw = draw(st.booleans()), draw(st.booleans())
+    draft, raw, hd, same_seed, seamless = draw(_switches)
     pixels = size_for(model, aspect, draft=draft)
     return Params(
         parts=tuple(parts),
-        no=tuple(draw(st.lists(shown_texts(), max_size=5))),
         aspect=aspect,
         width=pixels[0],
         height=pixels[1],
-        seed=draw(st.integers(0, MAX_SEED)),
-        num_inference_steps=draw(st.integers(1, 150)),
-        guidance_scale=draw(st.floats(0, 30)),
         source=next(iter(pictures), None),
         blended=pictures[1:],
-        strength=strength_for(draw(st.floats(0, 3))) if pictures else 1.0,
-        sampler=draw(st.none() | st.sampled_from(sorted(SAMPLERS))),
-        negative_prompt=draw(st.none() | shown_texts()),
-        same_seed=draw(st.booleans()),
-        chaos=draw(st.integers(0, 100)),
+        strength=draw(_strengths) if pictures else 1.0,
+        same_seed=same_seed,
         house_style="" if raw else model.trigger_words,
-        stylize=draw(st.integers(0, 1000)),
         raw=raw,
-        weird=draw(st.integers(0, 3000)),
-        stop=draw(st.integers(10, 100)),
-        seamless=draw(st.booleans()),
+        seamless=seamless,
         draft=draft,
-        hd=not draft and draw(st.booleans()),
+        hd=hd and not draft,
         model=model.name,
-        loras=tuple(draw(st.lists(_lora_uses, max_size=4, unique_by=lambda use: use.name))),
+        **draw(_fields),
     )
 
 
@@ -113,8 +118,8 @@ def reparse(echo: str, params: Params, here: ModelRegistry = REGISTRY) -> Params
     return parse_prompt(echo, here, attached=len(pictures)).with_images(pictures)
 
 
-@settings(max_examples=200, deadline=None)
-@given(typed_texts())
+@settings(max_examples=200)
+@given(typed_texts)
 def test_parsing_returns_params_or_raises_prompt_error(typed):
     try:
         params = parse_params(typed, REGISTRY, source=PICTURE)
@@ -125,13 +130,13 @@ def test_parsing_returns_params_or_raises_prompt_error(typed):
         assert parse_params(format_prompt(params, REGISTRY, seed=True), REGISTRY, source=PICTURE) == params
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(all_params())
 def test_a_formatted_prompt_parses_to_the_same_params(params):
     assert reparse(format_prompt(params, REGISTRY, seed=True), params) == params
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(all_params(), st.integers(1, 150), st.floats(0, 30))
 def test_a_full_prompt_keeps_its_meaning_when_defaults_change(params, steps, guidance):
     changed = {"num_inference_steps": steps, "guidance_scale": guidance}
@@ -139,7 +144,7 @@ def test_a_full_prompt_keeps_its_meaning_when_defaults_change(params, steps, gui
     assert reparse(format_prompt(params, None, seed=True), params, other) == params
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(all_params())
 def test_a_prompt_copied_from_a_message_means_the_same(params):
     echo = format_prompt(params, REGISTRY, seed=True)

@@ -53,7 +53,7 @@ def test_thousands_of_nested_groups_are_expanded():
     assert expand("{" * 3000 + "a" + "}" * 3000, limit=1) == ["a"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(["{", "}", ",", "\\", "a", " ", "b"]) | st.text(max_size=3), max_size=15).map("".join))
 def test_any_text_expands_to_as_many_prompts_as_counted(text):
     total = count(text)

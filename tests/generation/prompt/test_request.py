@@ -360,8 +360,8 @@ def test_choices_are_expanded_after_copied_text_is_stripped(typed, prompts):
     assert permute(typed, limit=10) == prompts
 
 
-@settings(max_examples=200, deadline=None)
-@given(typed_texts(), typed_texts(), typed_texts(), st.integers(0, 6))
+@settings(max_examples=200)
+@given(typed_texts, typed_texts, typed_texts, st.integers(0, 6))
 def test_parsing_returns_a_request_or_raises_prompt_error(typed, layer, option, attached):
     more: dict[str, Any] = {"attached": attached, "defaults": [layer, "--tile"], "options": {"mine": option}}
     for text in (typed, f"{typed} --mine", f"{option} --mine"):
@@ -374,8 +374,8 @@ def test_parsing_returns_a_request_or_raises_prompt_error(typed, layer, option, 
             assert parse_request(echo, attached=attached + len(found.links)).params == found.params
 
 
-@settings(max_examples=200, deadline=None)
-@given(typed_texts())
+@settings(max_examples=200)
+@given(typed_texts)
 def test_an_expanded_prompt_stays_the_same_when_expanded_again(typed):
     prompts = permute(typed, limit=10**6) if count(typed) == 1 else []
     for prompt in prompts:

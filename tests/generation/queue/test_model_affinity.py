@@ -163,7 +163,6 @@ async def test_load_time_does_not_count_as_throughput():
 CANDIDATES = st.lists(st.tuples(st.sampled_from([HERE, AWAY, FAR]), st.integers(0, 1)), min_size=1, max_size=40)
 
 
-@settings(deadline=None)
 @given(CANDIDATES, st.lists(st.tuples(st.sets(st.sampled_from([HERE, AWAY, FAR])), st.integers(0, 40)), min_size=1))
 def test_no_job_is_ever_skipped_too_often_or_for_too_long(wanted, moments):
     waiting = [Candidate(str(number), *each) for number, each in enumerate(sorted(wanted, key=lambda each: each[1]))]
@@ -183,7 +182,7 @@ def test_no_job_is_ever_skipped_too_often_or_for_too_long(wanted, moments):
     assert max(skips.values()) <= MAX_SKIPS
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from([ANN, BOB, CLEO, DAN]), max_size=15), st.booleans())
 def test_with_one_model_the_order_is_the_fair_order(crowd, is_loaded):
     asyncio.run(assert_served_in_fair_order(crowd, is_loaded))
@@ -200,7 +199,7 @@ async def assert_served_in_fair_order(crowd, is_loaded):
     assert [person.job for person in harness.started][1:] == fair
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.sampled_from([ANN, BOB, CLEO]), st.sampled_from([HERE, AWAY, FAR])), max_size=25),
     st.integers(1, 3),

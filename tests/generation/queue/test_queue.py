@@ -587,7 +587,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(events=EVENTS, capacities=st.lists(st.integers(1, 3), min_size=1, max_size=2), per_person=st.integers(1, 3))
 def test_slots_stay_fair_and_none_is_lost_after_any_events(events, capacities, per_person):
     asyncio.run(run_events(events, capacities, per_person))
@@ -649,7 +649,7 @@ def assert_invariants(harness, people, per_person):
     }
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from([ANN, BOB, CLEO, DAN]), max_size=15), st.lists(st.integers(0, 9), max_size=4))
 def test_a_users_only_job_never_waits_behind_another_users_second_job(crowd, done_before):
     asyncio.run(assert_newcomer_waits_once(crowd, done_before))

@@ -472,7 +472,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(ACTIONS, st.integers(5, 45), st.integers(0, 30))
 def test_every_job_ends_once_and_no_memory_budget_is_exceeded(actions, memory, spare):
     harness = MultiModelHarness(memory, spare)
