@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -35,6 +36,20 @@ _ALL_EXCEPT_MODEL = frozenset(parameter.field for parameter in PARAMETERS) - {"m
 _TOKEN = re.compile(r"<([\w.-]+)>")
 
 
+@dataclass(frozen=True, slots=True)
+class PromptReading:
+    """What was read of a prompt: its parts, the values of its parameters by their long names, links and problems.
+
+    `request` is None if there are problems.
+    """
+
+    parts: tuple[PromptPart, ...]
+    parameters: Mapping[str, Any]
+    links: tuple[str, ...]
+    problems: tuple[Text, ...]
+    request: PromptRequest | None
+
+
 def parse_prompt(
     text: str,
     registry: ModelRegistry,
@@ -47,11 +62,40 @@ def parse_prompt(
 ) -> PromptRequest:
     """Parse one prompt with `attached` images; raise PromptError with all its problems.
 
+    The arguments are those of `read_prompt`.
+    """
+    reading = read_prompt(
+        text,
+        registry,
+        attached=attached,
+        defaults=defaults,
+        options=options,
+        allow_zoom=allow_zoom,
+        new_seed=new_seed,
+    )
+    if reading.problems:
+        raise PromptError(*reading.problems)
+    assert reading.request is not None
+    return reading.request
+
+
+def read_prompt(
+    text: str,
+    registry: ModelRegistry,
+    *,
+    attached: int = 0,
+    defaults: Sequence[str] = (),
+    options: Mapping[str, str] = NO_OPTIONS,
+    allow_zoom: bool = False,
+    new_seed: Callable[[], int] = random_seed,
+) -> PromptReading:
+    """Read one prompt with `attached` images, and find all its problems.
+
     `defaults` are parameters for what the prompt leaves open, highest precedence first; the model's own defaults come
     last. A name in `options` stands for a text: `--mine` appends its text to the prompt's, and its parameters count as
     typed. `--zoom` is valid only with `allow_zoom`.
     """
-    prompt = split_prompt(text)
+    prompt = split_prompt(text, options)
     model = _resolve_model(prompt.parameters, defaults, options, registry)
     typed = layer_from_prompt(prompt.parameters, options, Scope(registry, model))
     sources = (prompt, *typed.expanded.values())
@@ -64,9 +108,9 @@ def parse_prompt(
     problems += [*weight_problems(parts, given.get("no", ())), *_image_problems(len(images), parts, typed)]
     problems += _unsupported_inputs(len(images), parts, model)
     problems += [*lora_problems(given.get("loras", ())), *embedding_problems(_all_texts(parts, given), typed.scope)]
-    if prompt.problems or problems:
-        raise PromptError(*dict.fromkeys([*prompt.problems, *problems]))
-    return _build_request(given, parts, images, links, model, new_seed)
+    problems = list(dict.fromkeys([*prompt.problems, *problems]))
+    request = None if problems else _build_request(given, parts, images, links, model, new_seed)
+    return PromptReading(parts, typed.typed, links, tuple(problems), request)
 
 
 def parse_params(
@@ -133,6 +177,8 @@ def _image_problems(images: int, parts: tuple[PromptPart, ...], typed: Parameter
         ]
     if images == 1 and not any(part.text for part in parts):
         return [Text("Add some text, or a second picture to blend with")]
+    if images == 0 and not any(part.text for part in parts):
+        return [Text("Say what to draw: there is no text and no picture")]
     if images == 0 and "strength" in typed.values:
         return [
             Text("Cannot use `--iw` without a picture: attach one with the `image` option, or start with a link to one")
