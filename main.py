@@ -57,6 +57,10 @@ def main() -> int:
 async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
     match arguments.command:
         case "imagine":
+            if arguments.dry_run:
+                from bot.dry_run import print_dry_run
+
+                return print_dry_run(config, arguments.prompt, with_image=arguments.image is not None)
             from bot.cli import generate_from_cli
 
             await generate_from_cli(config, arguments.prompt, arguments.out, arguments.image)
@@ -118,6 +122,9 @@ def _parse_arguments() -> argparse.Namespace:
     imagine.add_argument("prompt", help='the prompt with parameters: "a red boat on the sea --ar 3:2"')
     imagine.add_argument("--out", type=Path, default=Path("pictures"), help="folder for the images (pictures)")
     imagine.add_argument("--image", type=Path, help="an image to start from")
+    imagine.add_argument(
+        "--dry-run", action="store_true", help="only print what was read of the prompt, as JSON; draw nothing"
+    )
     preview = commands.add_parser("preview", help="try the bot in a browser, without a Discord account")
     preview.add_argument("--port", type=int, default=4870, help="port on loopback, 0 for any free port (4870)")
     preview.add_argument("--no-browser", action="store_true", help="only print the address")

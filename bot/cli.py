@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bot.config import Config
-from bot.services import load_registry, make_worker
+from bot.dry_run import parse_for_terminal
+from bot.registry import load_registry
+from bot.services import make_worker
 from bot.ui.text import slugify
 from generation import messages
 from generation.errors import UserError, WorkerCrashed
@@ -18,7 +20,6 @@ from generation.files.sanitize import sanitize_image
 from generation.job import new_job_id
 from generation.messages import Generate, Grid
 from generation.params import Params, Upload
-from generation.prompt import parse_params
 from generation.worker.worker import LocalWorker
 
 UPLOAD_LIMIT = 10 * 2**20  # bytes; Discord's limit, so the grid image is the same as there
@@ -27,7 +28,7 @@ UPLOAD_LIMIT = 10 * 2**20  # bytes; Discord's limit, so the grid image is the sa
 async def generate_from_cli(config: Config, prompt: str, out: Path, image: Path | None) -> None:
     """Generate `prompt` into the folder `out` and print the paths. Raises UserError for problems the user can fix."""
     registry = load_registry(config)
-    params = parse_params(prompt, registry, source=Upload("") if image else None)
+    params = parse_for_terminal(prompt, registry, source=Upload("") if image else None)
     single_model_registry = replace(registry, models=(registry.resolve(params),))  # loads only the model of this prompt
     worker = make_worker(config, single_model_registry)
     source = await asyncio.to_thread(_read_image, image) if image else None

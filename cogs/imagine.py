@@ -9,9 +9,10 @@ from discord.ext import commands
 from bot.client import Client, Interaction
 from bot.jobs.destination import is_private
 from bot.jobs.prompt_defaults import load_prompt_defaults
-from bot.jobs.requests import infer_action
+from bot.jobs.requests import infer_action, left_out_note
 from bot.policy.context import context_from
 from bot.services import Services
+from bot.ui.errors import respond_ephemeral
 from bot.ui.modals import ModalValues, modals
 from cogs.autocomplete import MAX_CHOICE_LENGTH, complete_lora, complete_model
 from cogs.batch import confirm_batch
@@ -96,6 +97,8 @@ async def submit_prompt(interaction: Interaction, prompt: str, image: Image) -> 
         await client.jobs.submit(
             interaction, infer_action(params), params, speed=request.speed, private=request.private
         )
+        if request.left_out:
+            await respond_ephemeral(interaction, left_out_note(request.left_out))
     except Exception as error:
         await reject_prompt(interaction, error, _prompt_target(image), prompt)
 

@@ -41,11 +41,13 @@ RESTRICTED_LIBRARIES = {
 ORDERS = {
     "bot": (
         ("config", "discord_calls"),
+        ("registry",),
         ("instance_lock", "ui"),
         ("policy", "images"),
         ("services", "gateway_hooks"),
         ("jobs", "monitoring"),
         ("client",),
+        ("dry_run",),
         ("app", "cli"),
         ("doctor",),
     ),

@@ -11,7 +11,9 @@ import regex
 _PUNCTUATION = regex.compile(r"[\p{P}\p{S}]")
 # The planes that have punctuation, without the large blocks of Chinese and Korean letters in between.
 _BLOCKS = "".join(map(chr, [*range(0x3400), *range(0xA000, 0xAC00), *range(0xFE00, 0x20000)]))
-_KEYWORDS = re.compile(r"COLON|RATIO|PROPORTION|COMMA|STOP|DECIMAL|LEADER|DASH|HYPHEN|MINUS|BAR|BOX|QUOT|APOS|ACCENT|CORNER")
+_KEYWORDS = re.compile(
+    "COLON|RATIO|PROPORTION|COMMA|STOP|DECIMAL|LEADER|DASH|HYPHEN|MINUS|BAR|BOX|QUOT|APOS|ACCENT|CORNER"
+)
 _NAMED = [
     (char, name)
     for char in _PUNCTUATION.findall(_BLOCKS)
@@ -78,7 +80,7 @@ _HIDDEN = regex.compile(
 _PICTURE = r"\p{Extended_Pictographic}\p{So}\p{Sk}"
 _STRAY_SELECTOR = regex.compile(
     rf"(?<![{_PICTURE}\p{{Lo}}])(?<![0-9#*](?=\ufe0f\u20e3))[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
-    r"|(?<!\p{Mongolian})[\u180b-\u180f]|[\u180b-\u180f](?!\p{Mongolian})",
+    r"|(?<!\p{Mongolian})[\u180b-\u180f]|\u180e(?!\p{Mongolian})",
     regex.V1,
 )
 _JOINABLE = rf"[[{_PICTURE}\p{{L}}\p{{M}}]--\p{{Latin}}]"
@@ -90,7 +92,8 @@ def remove_invisible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     text = _HIDDEN.sub(lambda match: match["kept"] or "", _BLANK.sub(" ", text))
-    return _STRAY_JOINER.sub("", _STRAY_SELECTOR.sub("", text))
+    shown: str = _STRAY_JOINER.sub("", _STRAY_SELECTOR.sub("", text))
+    return shown
 
 
 def unquote(text: str) -> str:

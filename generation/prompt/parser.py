@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +20,7 @@ from generation.models.registry import ModelRegistry
 from generation.params import ImageRef, LoraWeight, Params, PromptPart
 from generation.planning.actions import new_seed as random_seed
 from generation.prompt.errors import PromptError, quote, unsupported
+from generation.prompt.infotext_conversion import convert_infotext
 from generation.prompt.layers import ParameterLayer, layer_from_defaults, layer_from_prompt
 from generation.prompt.parameters import PARAMETERS, StepFraction, steps_for
 from generation.prompt.request import PENDING_IMAGE, PromptRequest
@@ -40,7 +41,7 @@ _TOKEN = re.compile(r"<([\w.-]+)>")
 class PromptReading:
     """What was read of a prompt: its parts, the values of its parameters by their long names, links and problems.
 
-    `request` is None if there are problems.
+    `request` is None if there are problems. `left_out` names the settings of pasted infotext that are not used.
     """
 
     parts: tuple[PromptPart, ...]
@@ -48,6 +49,7 @@ class PromptReading:
     links: tuple[str, ...]
     problems: tuple[Text, ...]
     request: PromptRequest | None
+    left_out: tuple[str, ...] = ()
 
 
 def parse_prompt(
@@ -95,6 +97,7 @@ def read_prompt(
     last. A name in `options` stands for a text: `--mine` appends its text to the prompt's, and its parameters count as
     typed. `--zoom` is valid only with `allow_zoom`.
     """
+    text, left_out = convert_infotext(text, registry)
     prompt = split_prompt(text, options)
     model = _resolve_model(prompt.parameters, defaults, options, registry)
     typed = layer_from_prompt(prompt.parameters, options, Scope(registry, model))
@@ -110,7 +113,9 @@ def read_prompt(
     problems += [*lora_problems(given.get("loras", ())), *embedding_problems(_all_texts(parts, given), typed.scope)]
     problems = list(dict.fromkeys([*prompt.problems, *problems]))
     request = None if problems else _build_request(given, parts, images, links, model, new_seed)
-    return PromptReading(parts, typed.typed, links, tuple(problems), request)
+    if request is not None and left_out:
+        request = replace(request, left_out=left_out)
+    return PromptReading(parts, typed.typed, links, tuple(problems), request, left_out)
 
 
 def parse_params(

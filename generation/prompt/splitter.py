@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import takewhile
 
 from generation.prompt.characters import ANGLES_CLOSE, ANGLES_OPEN, COMMAS, DASHES, SEPARATORS
 from generation.prompt.copied_text import strip_copied_text
@@ -26,10 +27,11 @@ MAX_LENGTH = 6000
 
 _LOOSE_START = loose_start("|".join(sorted(PARAMETER_NAMES, key=len, reverse=True)))
 # AUTOMATIC1111's syntax, valid anywhere in the text.
-_TAG = re.compile(
-    rf"\s?[{ANGLES_OPEN}]\s?(lora|lyco|hypernet)\s?{COLON}([^{ANGLES_OPEN}{ANGLES_CLOSE}]*+)[{ANGLES_CLOSE}]", re.IGNORECASE
+TAG = re.compile(
+    rf"\s?[{ANGLES_OPEN}]\s?(lora|lyco|hypernet)\s?{COLON}([^{ANGLES_OPEN}{ANGLES_CLOSE}]*+)[{ANGLES_CLOSE}]",
+    re.IGNORECASE,
 )
-_NEXT_LINK = re.compile(rf"[{re.escape(COMMAS)};](?=https?://)", re.IGNORECASE)
+_GLUED = re.compile(rf"(?:(\.(?:png|jpe?g|webp|gif))|(?=.https?://))[{re.escape(COMMAS)};]", re.IGNORECASE)
 _LINK_START = re.compile(r"https?://", re.IGNORECASE)
 _BETWEEN_LINKS = SEPARATORS + DASHES + "|+&"
 _CLOSING_DASHES = re.compile(rf"(?<=[^\s{re.escape(DASHES)}])[{re.escape(DASHES)}]++(?!\w)")
@@ -49,9 +51,9 @@ class SplitPrompt:
 def split_prompt(typed: str, options: Collection[str] = ()) -> SplitPrompt:
     """Strip copied text and split the rest; `options` are parameters by other names."""
     cleaned = strip_copied_text(typed)
-    links, rest = _split_links(_TAG.sub("", cleaned))
+    links, rest = _split_links(TAG.sub("", cleaned))
     text, parameters = _split_parameters(PERMUTATION_GROUP.sub(r"\1", rest), options)
-    tags = _TAG.findall(cleaned)
+    tags = TAG.findall(cleaned)
     parameters += [f"lora {value}" for kind, value in tags if kind.lower() != "hypernet"]
     problems = [*_format_problems(cleaned), *_link_problems(links), *_spacing_problems(rest), *_tag_problems(tags)]
     return SplitPrompt(links, text.strip(), [parameter.strip() for parameter in parameters], problems)
@@ -61,16 +63,15 @@ def _split_links(text: str) -> tuple[tuple[str, ...], str]:
     """Split off the links in front, with whatever separates them from each other and from the text."""
     if not _LINK_START.match(text):
         return (), text
-    links: list[str] = []
-    words = text.split(" ")
-    for number, word in enumerate(words):
-        if _LINK_START.match(word):
-            links += _NEXT_LINK.sub(" ", word).split()
-        elif word.strip(_BETWEEN_LINKS):
-            break
-    else:
-        number = len(words)
-    return tuple(unmask(link).rstrip(SEPARATORS) for link in links), " ".join(words[number:])
+    whole = (_GLUED.sub(r"\1 ", word) if "://" in word else word for word in text.split(" "))
+    words = " ".join(whole).split(" ")
+    leading = list(takewhile(lambda word: _is_link(word) or not word.strip(_BETWEEN_LINKS), words))
+    links = tuple(unmask(word).strip(SEPARATORS) for word in filter(_is_link, leading))
+    return links, " ".join(words[len(leading) :]).lstrip(f" ;{COMMAS}")
+
+
+def _is_link(word: str) -> bool:
+    return _LINK_START.match(word.lstrip(SEPARATORS)) is not None
 
 
 def _split_parameters(text: str, options: Collection[str]) -> tuple[str, list[str]]:

@@ -15,8 +15,8 @@ from generation.models.lora import Lora
 from generation.models.model import Model
 from generation.models.registry import ModelRegistry
 from generation.params import LoraWeight
-from generation.prompt.errors import ValueProblem, quote
 from generation.prompt.characters import COLONS, COMMAS, NOT_APOSTROPHES, SEPARATORS, to_ascii, unquote
+from generation.prompt.errors import ValueProblem, quote
 from generation.prompt.escaping import escape
 from generation.prompt.syntax import unmask
 from generation.prompt.weights import format_number
@@ -33,7 +33,9 @@ _WEIGHT_ENDINGS = re.compile(r"\.(?:safetensors|ckpt|pt|bin)$", re.IGNORECASE)
 _NETWORK = re.compile(r"(?:te|unet)\s*=\s*", re.IGNORECASE)  # AUTOMATIC1111's names of the two weights of a LoRA
 _MAX_DENOMINATOR = 20
 # An item between two commas; a comma inside a weight (`ink:0,8`) does not end it.
-_LORA = re.compile(rf"[^{COMMAS}{COLONS}]*+[{COLONS}]\s*[^{COMMAS}{COLONS}]?\d*[{COMMAS}]\d+(?=\s*(?:[{COMMAS}]|$))|[^{COMMAS}]+")
+_LORA = re.compile(
+    rf"[^{COMMAS}{COLONS}]*+[{COLONS}]\s*[^{COMMAS}{COLONS}]?\d*[{COMMAS}]\d+(?=\s*(?:[{COMMAS}]|$))|[^{COMMAS}]+"
+)
 MAX_MATCHED_LENGTH = 40
 MAX_LISTED = 20
 
@@ -396,8 +398,9 @@ class TextList:
     range = "words, separated by commas"
 
     def read(self, text: str, scope: Scope) -> tuple[str, ...] | ValueProblem:
-        items = (unquote(_OPEN_QUOTE.sub("", item.strip())) for item in _COMMA.split(unquote(text)))
-        return tuple(filter(None, (unmask(item).strip() for item in items))) or ValueProblem(Text("needs at least one item"))
+        quoted = (_OPEN_QUOTE.sub("", item.strip()) for item in _COMMA.split(unquote(text)))
+        items = tuple(filter(None, (unmask(unquote(item)).strip() for item in quoted)))
+        return items or ValueProblem(Text("needs at least one item"))
 
     def write(self, value: tuple[str, ...]) -> str:
         return ", ".join(escape(item, in_list=True) for item in value)
