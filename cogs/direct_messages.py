@@ -16,7 +16,7 @@ from bot.discord_calls import NO_MENTIONS, retry_until_available
 from bot.images.metadata import filename_stem
 from bot.services import Services
 from bot.ui import job_text
-from bot.ui.i18n import tr
+from bot.ui.i18n import audience, tr
 from bot.ui.text import escape_markdown, jump_url, truncate
 from db.jobs import JobRecord
 from generation.errors import UserError
@@ -70,7 +70,8 @@ class DirectMessages(commands.Cog):
         image, suffix = await self.services.images.resizer.fit_to_limit(
             image, record.suffix, DEFAULT_FILE_SIZE_LIMIT_BYTES, job
         )
-        message = await self.client.jobs.runner.build_result_message(job, image, suffix, None)
+        with audience(private=True):
+            message = await self.client.jobs.runner.build_result_message(job, image, suffix, None)
         channel = await self.client.create_dm(discord.Object(job.requester.id))
         await retry_until_available(
             lambda: channel.send(message.content, file=message.file(), view=message.view, allowed_mentions=NO_MENTIONS)

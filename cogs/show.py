@@ -17,7 +17,7 @@ from bot.policy.policy import JobRequest
 from bot.policy.visibility import can_view_job, is_nsfw_withheld, nsfw_message
 from bot.ui.dynamic_items import persistent_view
 from bot.ui.errors import respond_ephemeral
-from bot.ui.i18n import tr, trn
+from bot.ui.i18n import audience, tr, trn
 from bot.ui.job_views import LIKE
 from bot.ui.text import truncate
 from db.jobs import JobRecord
@@ -105,7 +105,8 @@ class Show(commands.Cog):
             await respond_ephemeral(interaction, tr("This picture is no longer stored."), **fields)
             return
         image, suffix = await self.services.images.resizer.fit_to_limit(image, suffix, interaction.filesize_limit, job)
-        message = await self.client.jobs.runner.build_result_message(job, image, suffix, interaction.channel_id)
+        with audience(private=private):
+            message = await self.client.jobs.runner.build_result_message(job, image, suffix, interaction.channel_id)
         await interaction.edit_original_response(
             content=message.content, attachments=[message.file()], view=message.view, allowed_mentions=NO_MENTIONS
         )

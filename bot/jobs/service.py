@@ -22,7 +22,7 @@ from bot.policy.policy import JobRequest
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import respond_ephemeral
-from bot.ui.i18n import tr
+from bot.ui.i18n import audience, tr
 from bot.ui.job_views import cancel_view, custom_ids, highlighted_view
 from db.jobs import JobRecord
 from generation.errors import UserError
@@ -80,7 +80,8 @@ class JobService:
                 limits = MemberLimits(waiting=grant.limits.waiting, running=grant.limits.running)
                 self.services.queue.enqueue(job, limits)
             await self._store(job)
-        await self._acknowledge(interaction, job, pressed)
+        with audience(private=private):
+            await self._acknowledge(interaction, job, pressed)
         if grant.warning:
             await respond_ephemeral(interaction, grant.warning)
 
@@ -175,7 +176,8 @@ class JobService:
     async def cancel_from_button(self, interaction: Interaction, job_id: str) -> None:
         """Cancel a job by the button below its status message; raise UserError if that is not possible."""
         record, end_message = await self.cancel(job_id, interaction.user.id, partial(can_moderate, interaction))
-        text = job_text.failed_or_cancelled(record.job, self.services.registry, end_message)
+        with audience(private=record.job.destination.private):
+            text = job_text.failed_or_cancelled(record.job, self.services.registry, end_message)
         try:
             await interaction.response.edit_message(
                 content=text, attachments=[], view=None, allowed_mentions=NO_MENTIONS
@@ -197,7 +199,8 @@ class JobService:
             raise UserError(tr("I no longer know this job."))
         if person_id != record.job.requester.id and not can_moderate(record.job):
             raise UserError(tr("Only {whom} or a moderator can cancel this.", whom=f"<@{record.job.requester.id}>"))
-        end_message = tr("Cancelled by {whom}.", whom=f"<@{person_id}>")
+        with audience(private=record.job.destination.private):
+            end_message = tr("Cancelled by {whom}.", whom=f"<@{person_id}>")
         if not await self.services.db.jobs.cancel(job_id, end_message):
             raise UserError(tr("This has already ended, so there is nothing left to cancel."))
         await log_moderation(self.services.db.guilds, record.job, person_id, "cancelled", self.services.clock())
