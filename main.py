@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -101,11 +100,9 @@ async def _preview(config: Config, port: int, *, browser: bool) -> int:
 def describe_models(refs: Sequence[str]) -> dict[str, Any]:
     """Return the default model's name, subjects and examples, and the other models' names, for the preview page."""
     model, *others = ModelRegistry.from_refs(refs).models
-    facts = Path(model.ref) / "atelier.json"
-    known = json.loads(facts.read_text()).get("known", {}) if facts.is_file() else {}
     return {
         "model": model.name,
-        "known": known,
+        "known": dict(model.vocabulary.kinds) if model.vocabulary else {},
         "examples": list(model.examples),
         "others": [other.name for other in others],
     }

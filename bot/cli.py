@@ -17,6 +17,7 @@ from generation.errors import UserError, WorkerCrashed
 from generation.files.sanitize import sanitize_image
 from generation.job import new_job_id
 from generation.messages import Generate, Grid
+from generation.models.unknown_words import unknown_words_note
 from generation.params import Params, Upload
 from generation.prompt import parse_params
 from generation.worker.worker import LocalWorker
@@ -43,6 +44,8 @@ async def generate_from_cli(config: Config, prompt: str, out: Path, image: Path 
         await worker.close()
     for path in await asyncio.to_thread(_write_files, grid, params, request.job_id, out):
         console.print(str(path), soft_wrap=True, highlight=False)
+    if note := unknown_words_note(registry.resolve(params), params):
+        Console(stderr=True).print(note, soft_wrap=True, highlight=False, markup=False)
 
 
 async def _generate(worker: LocalWorker, request: Generate, bars: Progress) -> Grid:
