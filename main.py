@@ -24,7 +24,7 @@ from generation.models.registry import ModelRegistry
 MISSING_TOKEN_HELP = """\
 To try Atelier without a Discord account:
   python main.py preview
-  python main.py imagine "a castle by the sea" --out pictures
+  python main.py imagine "a red boat on the sea" --out pictures
 How to get a token: docs/self-hosting.md"""
 
 IMAGINE_OPTIONS = ("--out", "--image")  # each takes a value

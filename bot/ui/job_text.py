@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bot.ui.i18n import tr
+from bot.ui.i18n import render, tr
 from bot.ui.text import escape_markdown, jump_url, strip_markdown, truncate
 from generation.job import Action, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
