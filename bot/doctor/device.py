@@ -18,7 +18,11 @@ MIN_FREE_BYTES = 2**30  # bytes
 
 
 class ProbeError(Exception):
-    """The device cannot compute; the text is the reason."""
+    """The device cannot compute; the text is the reason, `fix` what to do."""
+
+    def __init__(self, text: str, fix: str) -> None:
+        super().__init__(text)
+        self.fix = fix
 
 
 async def check_device(name: str, models: Sequence[str] = ()) -> list[CheckResult]:
@@ -27,7 +31,7 @@ async def check_device(name: str, models: Sequence[str] = ()) -> list[CheckResul
     try:
         return [_evaluate(await probe_device(name), weights)]
     except ProbeError as error:
-        return [failed("device", str(error), _suggest_fix(name))]
+        return [failed("device", str(error), error.fix)]
 
 
 async def probe_device(name: str) -> dict[str, Any]:
@@ -42,8 +46,10 @@ async def probe_device(name: str) -> dict[str, Any]:
             probe.kill()
             await probe.wait()
     if probe.returncode != 0:
-        raise ProbeError(_last_line(stderr))
+        raise ProbeError(_last_line(stderr), _suggest_fix(name))
     found: dict[str, Any] = json.loads(stdout)
+    if "problem" in found:
+        raise ProbeError(found["problem"], found["fix"])
     return found
 
 

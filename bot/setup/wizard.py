@@ -80,9 +80,7 @@ class Wizard:
             problem = self._check_token(token)
             if not problem:
                 return token
-            if given or not self._terminal.interactive:
-                raise ConfigError(problem)
-            self._terminal.say(f"   {problem}")
+            self._complain(problem, is_final=bool(given))
         raise ConfigError("no token that Discord accepts")
 
     def _ask_token(self, current: str) -> str:
@@ -118,19 +116,29 @@ class Wizard:
         given, current = self._options.device, self._current.get("DEVICE", "").strip() or "auto"
         while True:
             device = given or self._terminal.ask("   auto, cpu, cuda, cuda:1 (the second GPU) or mps", current)
-            try:
-                config = self._config(DEVICE=device)
-                found = asyncio.run(probe_device(config.device))
-            except (ConfigError, ProbeError) as error:
-                if isinstance(error, ProbeError) and device == "auto":  # without PyTorch nothing can be said
-                    self._terminal.say(f"   {error}")
-                    return device, None
-                if given or not self._terminal.interactive:
-                    raise ConfigError(str(error)) from None
-                self._terminal.say(f"   {error}")
-                continue
-            self._terminal.say(f"   {found['name']} ({found['device']}) with {found['total'] / 2**30:.1f} GiB")
-            return device, found
+            found, problem = self._probe(device)
+            if found is not None:
+                self._terminal.say(f"   {found['name']} ({found['device']}) with {found['total'] / 2**30:.1f} GiB")
+                return device, found
+            if device == "auto":  # PyTorch itself does not work: the doctor says more
+                self._terminal.say(f"   {problem}")
+                return device, None
+            self._complain(problem, is_final=bool(given))
+
+    def _probe(self, device: str) -> tuple[Mapping[str, Any] | None, str]:
+        """Return what the device is, or None and what is wrong with it."""
+        try:
+            return asyncio.run(probe_device(self._config(DEVICE=device).device)), ""
+        except ConfigError as error:
+            return None, str(error)
+        except ProbeError as error:
+            return None, f"{error}. {error.fix}"
+
+    def _complain(self, problem: str, *, is_final: bool) -> None:
+        """Show what is wrong with an answer, so that it is asked for again; ConfigError if there is nobody to ask."""
+        if is_final or not self._terminal.interactive:
+            raise ConfigError(problem)
+        self._terminal.say(f"   {problem}")
 
     def _choose_models(self, device: Mapping[str, Any] | None) -> str:
         choices = model_choices(device)
@@ -147,9 +155,7 @@ class Wizard:
             try:
                 names = [model.name for model in ModelRegistry.from_refs(self._config(MODEL=models).models).models]
             except (ConfigError, UserError, FileNotFoundError) as error:
-                if self._options.model or not self._terminal.interactive:
-                    raise ConfigError(str(error)) from None
-                self._terminal.say(f"   {error}")
+                self._complain(str(error), is_final=bool(self._options.model))
                 continue
             self._terminal.say(f"   {', '.join(names)}")
             self._warn_of_memory([choice.name for choice in choices if choice.name in names and choice.fits is False])

@@ -54,7 +54,7 @@ def run(harness, tmp_path, monkeypatch):
 
     async def probe(name: str) -> dict[str, object]:
         if name == "cuda:7":
-            raise ProbeError("there is no such GPU")
+            raise ProbeError("there is no such GPU", "Take another.")
         return device("cpu", weight=4) if name == "cpu" else device()
 
     monkeypatch.setattr(wizard, "probe_device", probe)
