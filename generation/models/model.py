@@ -41,11 +41,11 @@ _ATELIER_JSON_KEYS: dict[str, tuple[Any, float]] = {
     "guidance_scale": (int | float, 0),
     "examples": (list, 0),
     "trigger_words": (str, 0),
+    "sampler": (str, 0),
+    "partner": (str, 0),
     "known": (dict, 0),
     "synonyms": (dict, 0),
     "unsupported": (list, 0),
-    "sampler": (str, 0),
-    "partner": (str, 0),
 }
 # Defaults if a model does not set them; SDXL is conditioned on the size and was trained on multiples of 64 only.
 _FAMILY_DEFAULTS: dict[Family, dict[str, Any]] = {Family.SDXL: {"size_multiple": 64, "guidance_scale": 6.0}}
