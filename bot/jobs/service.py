@@ -24,7 +24,7 @@ from bot.ui import job_text
 from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import audience, tr
 from bot.ui.job_views import cancel_view, custom_ids, highlighted_view
-from db.jobs import JobRecord
+from db.jobs import JobRecord, JobState
 from generation.errors import UserError
 from generation.job import Action, Job, Requester, Speed, new_job_id
 from generation.params import Params, Tile
@@ -202,10 +202,16 @@ class JobService:
         with audience(private=record.job.destination.private):
             end_message = tr("Cancelled by {whom}.", whom=f"<@{person_id}>")
         if not await self.services.db.jobs.cancel(job_id, end_message):
-            raise UserError(tr("This has already ended, so there is nothing left to cancel."))
+            raise UserError(await self._nothing_to_cancel(job_id))
         await log_moderation(self.services.db.guilds, record.job, person_id, "cancelled", self.services.clock())
         await self.tasks.cancel(job_id)
         return record, end_message
+
+    async def _nothing_to_cancel(self, job_id: str) -> str:
+        record = await self.services.db.jobs.get(job_id)
+        if record is not None and record.state in (JobState.GENERATED, JobState.POSTED):
+            return tr("This picture is finished. *Delete* below it removes it, and so does your reaction ❌.")
+        return tr("This has already ended, so there is nothing left to cancel.")
 
 
 async def _highlight_button(interaction: Interaction, pressed: str) -> None:
