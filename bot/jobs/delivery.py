@@ -129,7 +129,9 @@ class Delivery:
         await self._report_by_dm(job, text)
 
     async def find_status_message(self, job: Job) -> int | None:
-        """Return the id of the interaction's first response if it is the job's status message."""
+        """Return the id of the job's status message: the interaction's first response, or a message in the channel."""
+        if not job.destination.has_interaction:
+            return await self._find_in_channel(job, None, _has_cancel_button)
         if not self.token_is_valid(job):
             return None
         try:
@@ -165,16 +167,30 @@ class Delivery:
         """Search the channel for a result that was posted although Discord's response never arrived."""
         if not job.destination.by_channel:
             return None
+        return await self._find_in_channel(job, status_message_id, _is_result_message)
+
+    async def send_status_message(self, job: Job, text: str, view: discord.ui.View) -> int:
+        """Send the status message of a job without an interaction to its channel; return the message's id."""
+        fields = self._send_fields(job) | {"nonce": f"status-{job.id}", "allowed_mentions": NO_MENTIONS}
+        message = await retry_until_available(lambda: self._channel(job).send(text, view=view, **fields))
+        return message.id
+
+    async def _find_in_channel(
+        self, job: Job, after_id: int | None, is_wanted: Callable[[Job, discord.Message], bool]
+    ) -> int | None:
         since = discord.utils.time_snowflake(datetime.fromtimestamp(job.asked_at, UTC))
+        after = discord.Object(after_id or since)
         try:
-            return await retry_until_available(lambda: self._search(job, discord.Object(status_message_id or since)))
+            return await retry_until_available(lambda: self._search(job, after, is_wanted))
         except discord.HTTPException:
             log.info("job %s: could not read the channel's history", job.id)
             return None
 
-    async def _search(self, job: Job, since: discord.Object) -> int | None:
+    async def _search(
+        self, job: Job, since: discord.Object, is_wanted: Callable[[Job, discord.Message], bool]
+    ) -> int | None:
         async for message in self._result_channel(job).history(limit=SEARCH_LIMIT, after=since):
-            if _is_result_message(job, message):
+            if is_wanted(job, message):
                 return message.id
         return None
 
@@ -301,7 +317,11 @@ def _mention_requester(job: Job) -> discord.AllowedMentions:
 
 def _is_status_message(job: Job, message: discord.Message) -> bool:
     """Return whether a first response is the status message, and not the pressed message or a question before it."""
-    return message.flags.loading or f"cancel:{job.id}" in _custom_ids(message)
+    return message.flags.loading or _has_cancel_button(job, message)
+
+
+def _has_cancel_button(job: Job, message: discord.Message) -> bool:
+    return f"cancel:{job.id}" in _custom_ids(message)
 
 
 def _is_result_message(job: Job, message: discord.Message) -> bool:

@@ -171,10 +171,13 @@ class JobRunner:
             self.services.queue.acquire(job) as slot,
         ):
             progress.worker = slot.worker
-            await self.services.policy.reauthorize(job)
+            await self.services.policy.reauthorize(job, await self._worded_by(job))
             if not await self.services.db.jobs.mark_running(job.id):
                 raise UserError(tr("This was cancelled."))
             return await slot.worker.generate(await self._build_request(job, slot.order), progress.update)
+
+    async def _worded_by(self, job: Job) -> list[int]:
+        return [each.person_id for each in await self.services.db.lineage.credits(job.id) if each.part == "worded"]
 
     def _previews_allowed(self, job: Job) -> bool:
         """Return whether previews can be shown. They are not classified, so they need a channel that allows NSFW."""

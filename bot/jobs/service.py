@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from logging import getLogger
 from typing import Any
@@ -18,13 +19,14 @@ from bot.jobs.runner import JobRunner, needs_gpu
 from bot.jobs.tasks import TaskRegistry
 from bot.policy.context import context_from
 from bot.policy.moderation import can_moderate, log_moderation
-from bot.policy.policy import JobRequest
+from bot.policy.policy import JobRequest, RequestContext
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import respond_ephemeral
 from bot.ui.i18n import tr
 from bot.ui.job_views import cancel_view, custom_ids, highlighted_view
 from db.jobs import JobRecord
+from db.lineage import Credit
 from generation.errors import UserError
 from generation.job import Action, Job, Requester, Speed, new_job_id
 from generation.params import Params, Tile
@@ -84,6 +86,32 @@ class JobService:
         if grant.warning:
             await respond_ephemeral(interaction, grant.warning)
 
+    async def submit_for(
+        self, context: RequestContext, request: JobRequest, job: Job, credited: Sequence[Credit] | None = None
+    ) -> None:
+        """Accept a job that no interaction asks for, or raise UserError; start it.
+
+        `context` is that of the job's requester, whose rules and limits apply. `credited` are those who had a part in
+        it. Nothing happens if the job is stored already, so that a step can be repeated after a crash.
+        """
+        if await self.services.db.jobs.get(job.id) is not None:
+            return
+        self.services.registry.require_supported(request.params)
+        async with self.services.policy.authorized(context, request) as grant:
+            job = replace(job, speed=grant.speed)
+            limits = MemberLimits(waiting=grant.limits.waiting, running=grant.limits.running)
+            self.services.queue.enqueue(job, limits)
+            await self._store(job, credited)
+        await self.runner.start(job, await self._send_to_channel(job))
+
+    async def _send_to_channel(self, job: Job) -> int | None:
+        """Send a status message to the job's channel; the job goes on if that is not possible."""
+        try:
+            return await self.delivery.send_status_message(job, self._waiting_text(job), cancel_view(job.id))
+        except discord.HTTPException as error:
+            log.warning("job %s: could not send its status message: %s", job.id, error)
+            return None
+
     async def _require_visible_parent(self, interaction: Interaction, parent: Tile | None) -> Job | None:
         """Return the parent job; raise UserError if it is another user's private job."""
         record = await self.services.db.jobs.get(parent.job_id) if parent else None
@@ -100,9 +128,9 @@ class JobService:
             effective, tile = record.job.action, record.job.parent
         return action if effective is Action.PICK else effective  # PICK generates nothing
 
-    async def _store(self, job: Job) -> None:
+    async def _store(self, job: Job, credited: Sequence[Credit] | None = None) -> None:
         try:
-            await self.services.db.jobs.add_job(job)
+            await self.services.db.jobs.add_job(job, credited)
         except Exception:
             self.services.queue.remove(job.id)
             raise
@@ -132,9 +160,7 @@ class JobService:
 
     async def send_status_message(self, interaction: Interaction, job: Job) -> int | None:
         """Respond to an interaction with a job's status message; return that message's id."""
-        position, reason = self.services.queue.position(job.id), waiting_reason(job, self.services.worker)
-        text = job_text.waiting(job, self.services.registry, position, reason)
-        view, private = cancel_view(job.id), job.destination.private
+        text, view, private = self._waiting_text(job), cancel_view(job.id), job.destination.private
         match interaction.response.type:
             case None:
                 callback = await interaction.response.send_message(
@@ -148,6 +174,10 @@ class JobService:
                     text, view=view, ephemeral=private, allowed_mentions=NO_MENTIONS, wait=True
                 )
                 return followup.id
+
+    def _waiting_text(self, job: Job) -> str:
+        position, reason = self.services.queue.position(job.id), waiting_reason(job, self.services.worker)
+        return job_text.waiting(job, self.services.registry, position, reason)
 
     def create_job(
         self, interaction: Interaction, action: Action, params: Params, parent: Tile | None, speed: Speed, private: bool
