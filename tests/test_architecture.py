@@ -49,6 +49,7 @@ ORDERS = {
         ("client",),
         ("app", "cli"),
         ("doctor",),
+        ("setup",),
     ),
     "generation": (
         ("errors", "logs", "params", "text"),
