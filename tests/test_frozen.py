@@ -250,6 +250,11 @@ GUILD_SETTINGS = [
     "log_channel",
     "sensitive",
     "language",
+    "host_roles",
+    "min_account_days",
+    "min_member_hours",
+    "sessions_at_once",
+    "quiet_channels",
 ]
 BOUNDS = ["running", "waiting", "jobs_a_day", "gpu_seconds_a_day", "cooldown", "longest_side", "steps"]
 

@@ -124,10 +124,9 @@ async def test_it_is_resumed_with_its_status_message_after_a_restart(harness):
 
 @pytest.mark.parametrize("who", ["ada", "ben"])
 async def test_a_block_before_its_turn_ends_it(harness, who):
-    async with harness.bot() as services:
-        for index in range(4):
-            await harness.imagine(f"slow {index}", harness.mod)
-        await eventually(lambda: len(services.queue.running) == 4)
+    async with harness.bot(jobs_at_once=1) as services:
+        await harness.imagine("slow owl", harness.mod)
+        await eventually(lambda: services.queue.running)
         credited = [Credit(person_id=harness.ben.id, part="worded")]
         await submit(harness, make(harness, "night fox"), credited)
         await block(services, harness, getattr(harness, who))
