@@ -56,8 +56,17 @@ class JobRunner:
         log.info("job %s: %s by %s", job.id, job.action, job.requester.id)
         if record is not None and record.state is JobState.WAITING:
             self.tasks.spawn(job.id, self.run(job, status_message_id))
-        else:
-            self.services.queue.remove(job.id)
+            return
+        self.services.queue.remove(job.id)
+        if record is not None:  # it was cancelled before its status message was known
+            await self.report_end(job, status_message_id, record.end_message or "")
+
+    async def find_status_message(self, job: Job) -> int | None:
+        """Find and store a status message that Discord has, although its id was never stored."""
+        found = await self.delivery.find_status_message(job)
+        if found is not None:
+            await self.services.db.jobs.set_status_message(job.id, found)
+        return found
 
     async def run(self, job: Job, status_message_id: int | None) -> None:
         """Wait for a slot, generate, store and post; end the job with a message if that fails."""
