@@ -26,13 +26,21 @@ NO_MENTIONS = discord.AllowedMentions.none()
 TRANSPORT_ERRORS = (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSError)  # raised by failed calls
 
 
-async def post_once(channel: Messageable, since: float, is_posted: IsPosted, send: Callable[[], Awaitable[int]]) -> int:
+async def post_once(
+    channel: Messageable,
+    since: float,
+    is_posted: IsPosted,
+    send: Callable[[], Awaitable[int]],
+    *,
+    search_first: bool = False,
+) -> int:
     """Post a message and return its id, also if an outage hides whether an earlier attempt reached Discord.
 
     Discord drops a second message with the same nonce, but remembers a nonce for some minutes only. So the channel is
-    searched before each further attempt for a message that `is_posted` recognises.
+    searched before each further attempt for a message that `is_posted` recognises. With `search_first`, an earlier
+    process may have posted it.
     """
-    attempts = count(1)
+    attempts = count(2 if search_first else 1)
 
     async def attempt() -> int:
         if next(attempts) > 1 and (posted := await find_message(channel, since, is_posted)):

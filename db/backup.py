@@ -101,6 +101,8 @@ def _copy_database(source: Path, target: Path) -> int:
         copy.execute("PRAGMA journal_mode = DELETE")
         _check_integrity(copy)
         copy.execute("UPDATE jobs SET token = ?, token_expires_at = 0", (REDACTED_TOKEN,))
+        copy.execute("DELETE FROM deferrals")
+        copy.execute("DELETE FROM direct_messages")  # a restored bot would send them again
         copy.commit()
         copy.execute("VACUUM")  # otherwise the tokens could still be read from free space in the file
         return _count_jobs(copy)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.connection import Connection
+from db.deferrals import DeferralStore
+from db.direct_messages import DirectMessageStore
 from db.favourites import FavouriteStore
 from db.guilds import GuildStore
 from db.jobs import JobStore
@@ -36,6 +38,8 @@ class Database:
     usage: Usage
     personal_data: PersonalData
     threads: ThreadStore
+    deferrals: DeferralStore
+    direct_messages: DirectMessageStore
 
     @classmethod
     @asynccontextmanager
@@ -54,4 +58,6 @@ class Database:
                 usage=Usage(connection),
                 personal_data=PersonalData(connection),
                 threads=ThreadStore(connection),
+                deferrals=DeferralStore(connection),
+                direct_messages=DirectMessageStore(connection, clock),
             )

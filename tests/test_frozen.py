@@ -126,6 +126,8 @@ TABLES = {
     "audit": "id guild_id person_id act details at",
     "blocked_words": "guild_id phrase mode",
     "blocks": "guild_id person_id reason until by_id at",
+    "deferrals": "token token_expires_at person_id locale target prompt",
+    "direct_messages": "job_id person_id kind asked_at",
     "erasures": "person_id up_to",
     "favourites": "person_id job_id tile_index at",
     "guilds": "id settings version",

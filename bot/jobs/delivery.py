@@ -151,7 +151,7 @@ class Delivery:
             message = await retry_until_available(lambda: self._webhook(job).fetch_message(_ORIGINAL_RESPONSE))
         except discord.HTTPException:
             return None
-        is_own = message.flags.loading or _has_cancel_button(job, message) or _is_result_message(job, message)
+        is_own = message.flags.loading or _has_cancel_button(job, message) or is_result_message(job, message)
         return message.id if is_own else None
 
     async def post(self, job: Job, status_message_id: int | None, result: ResultMessage) -> int:
@@ -179,9 +179,9 @@ class Delivery:
         """Search for a result that was posted although Discord's response never arrived."""
         found = None
         if job.destination.by_channel:
-            found = await self._find(self._result_channel(job), job, _is_result_message)
+            found = await self._find(self._result_channel(job), job, is_result_message)
         if found is None and not (job.destination.by_channel and job.destination.guild_id is None):
-            found = await self._find(await self._dm_channel(job), job, _is_result_message)
+            found = await self._find(await self._dm_channel(job), job, is_result_message)
         return found
 
     async def _find(
@@ -199,7 +199,7 @@ class Delivery:
         async def send() -> int:
             return (await channel.send(result.content, file=result.file(), view=result.view, **fields)).id
 
-        return await post_once(channel, job.asked_at, partial(_is_result_message, job), send)
+        return await post_once(channel, job.asked_at, partial(is_result_message, job), send)
 
     def _send_fields(self, job: Job) -> dict[str, Any]:
         fields: dict[str, Any] = {"nonce": job.id, "allowed_mentions": _mention_requester(job)}
@@ -247,7 +247,7 @@ class Delivery:
         return await self._send_dm(
             job,
             message.content,
-            partial(_is_result_message, job),
+            partial(is_result_message, job),
             lambda: {"file": message.file(), "view": message.view},
         )
 
@@ -325,7 +325,8 @@ def _has_cancel_button(job: Job, message: discord.Message) -> bool:
     return f"cancel:{job.id}" in _custom_ids(message)
 
 
-def _is_result_message(job: Job, message: discord.Message) -> bool:
+def is_result_message(job: Job, message: discord.Message) -> bool:
+    """Return whether a message has the buttons of a job's result."""
     return any(f":{job.id}-" in custom_id for custom_id in _custom_ids(message))
 
 

@@ -52,5 +52,4 @@ async def _repost_or_finish(runner: JobRunner, record: JobRecord, status_message
         image = await runner.services.images.files.read_grid(job.id, suffix)
         await runner.post_result(job, status_message_id, image, suffix)
     else:
-        await runner.services.db.jobs.mark_posted(job.id, posted)
-        await runner.finish(job, status_message_id, posted)
+        await runner.mark_posted(job, status_message_id, posted)

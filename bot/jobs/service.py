@@ -105,7 +105,7 @@ class JobService:
     async def _store(self, job: Job) -> None:
         try:
             await self.services.db.jobs.add_job(job)
-        except Exception:
+        except BaseException:
             self.services.queue.remove(job.id)
             raise
 
@@ -114,6 +114,9 @@ class JobService:
         try:
             status_message_id = await self._respond(interaction, job, pressed)
             await self.runner.start(job, status_message_id)
+        except asyncio.CancelledError:  # the bot stops, and resumes the job at the next start
+            self.services.queue.remove(job.id)
+            raise
         except Exception:
             self.services.queue.remove(job.id)
             if not self.tasks.stopping:  # otherwise the response may have arrived, and the job is resumed
