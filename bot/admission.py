@@ -42,7 +42,7 @@ class Admission:
         self._waiting: deque[_Waiting] = deque()
         self._unanswered: dict[int, float] = {}  # when each was started, by interaction id
         self._response_time = 0.1  # moving average, in seconds
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: set[asyncio.Task[Any]] = set()  # under way
         self._dropped = 0
         self._closed = False
 
@@ -63,16 +63,16 @@ class Admission:
     def track(self, start: Callable[[], None]) -> list[asyncio.Task[Any]]:
         """Call `start`, and keep the tasks that it creates, so that `close` cancels them."""
         tasks = _created_tasks(start)
-        self._tasks.update(tasks)
+        self.tasks.update(tasks)
         for task in tasks:
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self.tasks.discard)
         return tasks
 
     def close(self) -> list[asyncio.Task[Any]]:
         """Start nothing more; cancel the tasks under way and return them."""
         self._closed = True
         self._waiting.clear()
-        tasks = list(self._tasks)
+        tasks = list(self.tasks)
         for task in tasks:
             task.cancel()
         return tasks

@@ -19,13 +19,13 @@ class WebhookAdapter(AsyncWebhookAdapter):
     """Make the requests of interactions, and report each first response."""
 
     def __init__(self, answered: Callable[[int], None]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._answered = answered
 
     async def request(self, *route: Any, **fields: Any) -> Any:
         return await require_discord(super().request(*route, **fields))
 
-    async def create_interaction_response(self, interaction_id: int, token: str, **fields: Any) -> Any:  # type: ignore[override]
+    async def create_interaction_response(self, interaction_id: int, token: str, **fields: Any) -> Any:
         try:
             return await super().create_interaction_response(interaction_id, token, **fields)
         finally:

@@ -39,7 +39,7 @@ async def test_a_prompt_names_its_model_and_derived_jobs_keep_it(harness, models
         assert open_image(harness.server, grid).size == LARGE
         record = await load_record(services, grid)
         assert (record.job.params.model, record.job.params.house_style) == ("Engraver", "in copper")
-        for label, says in [("V1", "Variations"), ("🔄", "Drawn again"), ("U1", "Image #1")]:
+        for label, says in [("V1", "Variations"), ("🔄", "Rerolled"), ("U1", "Image #1")]:
             await harness.person(harness.ben).press(grid, label)
             child = await load_record(services, await harness.result(text=says))
             assert child.job.params.model == "Engraver"

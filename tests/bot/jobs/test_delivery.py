@@ -241,7 +241,7 @@ async def test_a_promised_direct_message_is_sent_even_when_the_job_fails(harness
         await harness.status_message("memory", harness.server.world.dm_channel(harness.ada))
 
 
-@pytest.mark.parametrize("trouble", ["fail", "drop", "drop_response"])
+@pytest.mark.parametrize("trouble", ["fail", "drop", "drop_response", "page"])
 async def test_an_outage_while_posting_does_not_post_the_result_twice(harness, trouble, monkeypatch):
     monkeypatch.setattr("bot.discord_calls.RETRY_PAUSES", (0.01,))
     async with harness.bot():
