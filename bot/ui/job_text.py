@@ -19,7 +19,7 @@ MAX_DESCRIPTION_LENGTH = 1024  # of an attachment, by Discord's rules
 MAX_MODEL_NAME_LENGTH = 60
 UNMEASURED_JOB_S = (10, 60)  # seconds that a job may take before one was measured: a large GPU, a small one
 
-_ENGINE_PART = "torch"  # `Loading.part` while the GPU process starts
+ENGINE_PART = "torch"  # `Loading.part` while the GPU process starts
 _DOWNLOADED = re.compile(r", (\d+) MB$")  # at the end of `Loading.part` while files are downloaded
 
 
@@ -176,7 +176,7 @@ def _loading(state: WorkerState) -> str:
 
 def _loading_part(now: Loading) -> str:
     """Return what is loading; the names of a model's parts mean something to programmers only."""
-    if now.part == _ENGINE_PART:
+    if now.part == ENGINE_PART:
         return tr("the drawing engine is starting")
     model, number, total = _model_name(now.model), now.done + 1, now.total
     if downloaded := _DOWNLOADED.search(now.part):
