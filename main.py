@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ To try Atelier without a Discord account:
   python main.py imagine "a castle by the sea" --out pictures
 How to get a token: docs/self-hosting.md"""
 
+IMAGINE_OPTIONS = ("--out", "--image")  # each takes a value
+IMAGINE_SWITCHES = ("--open", "--dry-run", "--help", "-h")
+
 # The preview has its own servers, runs beside the bot, and shows the bot's last output on its page.
 PREVIEW_ENV_OVERRIDES = {"ALLOWED_GUILDS": "", "METRICS_PORT": "", "LOG_FORMAT": ""}
 
@@ -36,7 +40,7 @@ def main() -> int:
     arguments = _parse_arguments()
     load_dotenv(Path(".env"))
     try:
-        config = Config.read(os.environ)
+        config = _read_config(arguments.command)
         # The progress bar says what the log would.
         level = config.log_level if arguments.command is None else "WARNING"
         logs.configure(logs.LogConfig(level=level, style=config.log_format))
@@ -54,12 +58,28 @@ def main() -> int:
         return 130
 
 
+def _read_config(command: str | None) -> Config:
+    """Read the settings; raise ConfigError with everything that is wrong with them and with the files they name."""
+    config, problems = Config.read_leniently(os.environ)
+    if command is None and not config.discord_token and "DISCORD_TOKEN" not in " ".join(problems):
+        problems.insert(0, "DISCORD_TOKEN is not set")
+    if command in (None, "imagine", "preview"):
+        from bot.services import find_unusable_files
+
+        problems += find_unusable_files(config)
+    if problems:
+        raise ConfigError(*problems)
+    return config
+
+
 async def _dispatch(arguments: argparse.Namespace, config: Config) -> int:
     match arguments.command:
         case "imagine":
             from bot.cli import generate_from_cli
 
-            await generate_from_cli(config, arguments.prompt, arguments.out, arguments.image)
+            await generate_from_cli(
+                config, " ".join(arguments.prompt), arguments.out, arguments.image, show=arguments.open
+            )
         case "doctor":
             from bot.doctor.run import run_checks
 
@@ -115,9 +135,10 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Atelier, a Midjourney-style studio for Discord.")
     commands = parser.add_subparsers(dest="command", title="without a command, start the bot")
     imagine = commands.add_parser("imagine", help="generate one grid without Discord")
-    imagine.add_argument("prompt", help='the prompt with parameters: "a red boat on the sea --ar 3:2"')
+    imagine.add_argument("prompt", nargs="*", help="the prompt with parameters: a red boat on the sea --ar 3:2")
     imagine.add_argument("--out", type=Path, default=Path("pictures"), help="folder for the images (pictures)")
     imagine.add_argument("--image", type=Path, help="an image to start from")
+    imagine.add_argument("--open", action="store_true", help="open the grid when it is finished")
     preview = commands.add_parser("preview", help="try the bot in a browser, without a Discord account")
     preview.add_argument("--port", type=int, default=4870, help="port on loopback, 0 for any free port (4870)")
     preview.add_argument("--no-browser", action="store_true", help="only print the address")
@@ -127,7 +148,25 @@ def _parse_arguments() -> argparse.Namespace:
     restore = commands.add_parser("restore", help="restore a backup into the data folder")
     restore.add_argument("file", type=Path, help="a file written by backup")
     restore.add_argument("--replace", action="store_true", help="move existing data to a folder beside it")
-    return parser.parse_args()
+    return parser.parse_args(with_prompt_last(sys.argv[1:]))
+
+
+def with_prompt_last(arguments: Sequence[str]) -> list[str]:
+    """Put the words of a prompt, its parameters included, behind the options of `imagine`, which take no `--ar`."""
+    if "imagine" not in arguments[:1]:
+        return list(arguments)
+    options, words, rest = list[str](), list[str](), iter(arguments[1:])
+    for word in rest:
+        name = word.partition("=")[0]
+        if word == "--":
+            words += rest
+        elif name in IMAGINE_SWITCHES:
+            options.append(word)
+        elif name in IMAGINE_OPTIONS:
+            options += [word] if "=" in word else [word, *islice(rest, 1)]
+        else:
+            words.append(word)
+    return ["imagine", *options, *(["--", *words] if words else [])]
 
 
 if __name__ == "__main__":  # the GPU process imports this file again and must not start a second bot

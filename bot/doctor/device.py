@@ -31,7 +31,10 @@ async def check_device(name: str, models: Sequence[str] = ()) -> list[CheckResul
             await probe.wait()
     if probe.returncode != 0:
         return [failed("device", _last_line(stderr), _suggest_fix(name))]
-    return [_evaluate(json.loads(stdout), weights)]
+    found = json.loads(stdout)
+    if "problem" in found:
+        return [failed("device", found["problem"], found["fix"])]
+    return [_evaluate(found, weights)]
 
 
 def _evaluate(device: dict[str, Any], weights: int = 0) -> CheckResult:

@@ -56,7 +56,7 @@ async def test_an_earlier_result_is_found_by_its_words_and_reposted_with_buttons
         assert open_image(harness.server, again).tobytes() == open_image(harness.server, grid).tobytes()
         assert harness.server.pinged_by(again) == []
         await harness.person(harness.ben).press(again, "V1")
-        await harness.result(text="Variations (Strong) of image #1")
+        await harness.result(text="Variations (Strong) by")
 
 
 async def test_the_newest_are_offered_before_anything_is_typed(harness):
@@ -216,7 +216,7 @@ async def test_info_reports_that_a_chosen_job_has_already_ended(harness):
 def test_the_longest_list_of_jobs_leaves_room_for_the_rest_of_info():
     set_locale("de")
     try:
-        place = job_text.format_queue_position(QueuePosition(position=199, seconds=9999.0))
+        place = job_text.format_queue_position(QueuePosition(position=199, seconds=9999.0), is_ready=True)
     finally:
         set_locale("en")
     line = f"- **{escape_markdown('*' * MAX_LINE_LENGTH)}**: {place}\n"

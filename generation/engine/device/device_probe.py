@@ -10,11 +10,18 @@ from typing import Any
 
 import torch
 
-from generation.engine.device.device import choose_device
+from generation.engine.device.device import DeviceUnavailable, choose_device, require_device
 
 
 def probe(name: str) -> dict[str, Any]:
-    """Multiply matrices on a device; return its name, its memory in bytes, and the bytes per weight."""
+    """Multiply matrices on a device; return its name, its memory in bytes, and the bytes per weight.
+
+    If the device cannot be used here, return the problem and its fix instead.
+    """
+    try:
+        require_device(name)
+    except DeviceUnavailable as error:
+        return {"problem": error.problem, "fix": error.fix}
     device, precision = choose_device(name)
     eye = torch.eye(64, device=device, dtype=precision)
     if float((eye @ eye).sum()) != 64:
