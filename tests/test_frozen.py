@@ -200,6 +200,9 @@ MODEL_FACTS = [
     "trigger_words",
     "sampler",
     "partner",
+    "known",
+    "synonyms",
+    "unsupported",
 ]
 PARAMS = [
     "parts",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -169,7 +170,10 @@ async def test_an_image_is_generated_from_the_command_line(tmp_path, tiny_model)
     prompt = "a red fox under the moon --ar 3:2 --seed 7 --model tiny"
     (tmp_path / "loras").mkdir()
     (tmp_path / "loras" / "old.pt").touch()
-    settings = {"MODEL": f"storybook, {tiny_model}", "LORAS": "loras"}
+    small = shutil.copytree(tiny_model, tmp_path / "small")
+    described = json.loads((small / "atelier.json").read_text()) | {"known": {"things": ["moon"]}}
+    (small / "atelier.json").write_text(json.dumps(described))
+    settings = {"MODEL": f"storybook, {small}", "LORAS": "loras"}
     viewer = tmp_path / "viewer"
     viewer.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/opened\n')
     viewer.chmod(0o755)
@@ -177,6 +181,7 @@ async def test_an_image_is_generated_from_the_command_line(tmp_path, tiny_model)
         tmp_path, "imagine", *prompt.split(), "--out", "out", "--open", BROWSER=str(viewer), **settings
     )
     assert code == 0, output
+    assert "tiny does not know “red fox”. What it draws well: a red fox under the moon" in " ".join(output.split())
     assert output.count("old.pt is pickled") == 1
     files = sorted((tmp_path / "out").iterdir())
     assert [path.suffix for path in files] == [".png"] * 4 + [".webp"]

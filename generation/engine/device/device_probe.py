@@ -8,6 +8,7 @@ import platform
 import sys
 from typing import Any
 
+import psutil
 import torch
 
 from generation.engine.device.device import DeviceUnavailable, choose_device, require_device
@@ -34,10 +35,8 @@ def probe(name: str) -> dict[str, Any]:
 def _memory(device: torch.device) -> tuple[int, int]:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)
-    page = os.sysconf("SC_PAGE_SIZE")
-    total = page * os.sysconf("SC_PHYS_PAGES")
-    free = page * os.sysconf("SC_AVPHYS_PAGES") if "SC_AVPHYS_PAGES" in os.sysconf_names else total
-    return free, total
+    ram = psutil.virtual_memory()
+    return ram.available, ram.total
 
 
 def _name(device: torch.device) -> str:

@@ -19,7 +19,9 @@ TEXTURES = ("a meadow", "a forest", "under water", "space")
 
 @pytest.fixture(scope="module")
 def textures(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
-    return embedded_model.generate(*(f"{texture} --raw --tile" for texture in TEXTURES), width=192, height=192, count=2)
+    return embedded_model.generate(
+        *(f"{texture} --raw" for texture in TEXTURES), width=192, height=192, count=2, seamless=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def images(embedded_model: EmbeddedModelHarness) -> list[Drawing]:
 
 @pytest.fixture(scope="module")
 def larger(embedded_model: EmbeddedModelHarness) -> Drawing:
-    [texture] = embedded_model.generate("a forest --raw --tile --hd")
+    [texture] = embedded_model.generate("a forest --raw --hd", seamless=True)
     return texture
 
 
