@@ -14,7 +14,9 @@ from discord.gateway import DiscordWebSocket
 
 from bot.config import DISCORD_API_URL
 from bot.discord_calls import NO_MENTIONS
+from bot.discord_responses import watch_responses
 from bot.gateway_hooks import GatewayHooks
+from bot.jobs.deferrals import Deferrals
 from bot.jobs.delivery import Delivery
 from bot.jobs.recovery import resume_unfinished_jobs
 from bot.jobs.requests import PromptReader
@@ -57,14 +59,17 @@ class Client(commands.AutoShardedBot):
         self.tasks = tasks
         self.unfinished_jobs = unfinished_jobs
         self.delivery = Delivery(self, services.clock)
+        self.deferrals = Deferrals(self, services)
         self.prompts = PromptReader(services)
         self.jobs = JobService(services, tasks, self.delivery, JobRunner(self, services, tasks, self.delivery))
         self.sessions = SessionService(self, services)
         self.tree.on_error = on_tree_error  # type: ignore[method-assign]
         self.tree.interaction_check = _set_locale  # type: ignore[method-assign]
         self.gateway_hooks = GatewayHooks(self, services.config.allowed_guilds)
+        watch_responses(self, self.gateway_hooks.admission.answered)
 
     async def setup_hook(self) -> None:
+        await self.deferrals.load()
         if self.services.config.discord_api_url != DISCORD_API_URL:
             # discord.py connects to this address after a session that cannot be resumed, and ignores any other.
             _, gateway, _ = await self.http.get_bot_gateway()
@@ -83,11 +88,12 @@ class Client(commands.AutoShardedBot):
     async def close(self) -> None:
         # Tasks end first, while they can still reach Discord. Cancelled jobs are resumed at the next start.
         await self.sessions.stop()
-        await self.tasks.cancel_all()
+        await self.tasks.cancel_all(self.gateway_hooks.admission.close())
         await super().close()
 
     async def on_connect(self) -> None:
         resume_unfinished_jobs(self.jobs.runner, self.unfinished_jobs)
+        self.tasks.spawn("deferrals", self.deferrals.answer_open())
 
     async def on_interaction(self, interaction: Interaction) -> None:
         await modals.dispatch(interaction)
