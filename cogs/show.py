@@ -83,7 +83,7 @@ class Show(commands.Cog):
     async def _offer(self, interaction: Interaction, hits: Sequence[SearchHit], heading: str) -> None:
         """Show a contact sheet of the newest results privately, with a select that posts one of them."""
         await self.services.policy.check_access(context_from(interaction))
-        await interaction.response.defer(thinking=True, ephemeral=True)
+        await self.client.deferrals.defer(interaction, ephemeral=True)
         newest = hits[:MAX_THUMBNAILS]
         names = [choice.name for choice in self._choices(newest)]
         options = [
@@ -137,7 +137,7 @@ async def repost(interaction: Interaction, record: JobRecord, *, is_favourite: b
         job.requester.id == interaction.user.id or job.destination.channel_id == interaction.channel_id
     )
     private = is_private(interaction, None, preferences, job) or not is_own_or_same_channel
-    await interaction.response.defer(thinking=True, ephemeral=private)
+    await client.deferrals.defer(interaction, ephemeral=private)
     try:
         image = await services.images.files.read_grid(job.id, suffix)
     except FileNotFoundError:
