@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -19,7 +20,7 @@ from generation.job import new_job_id
 from generation.messages import Generate, Grid
 from generation.params import Params, Upload
 from generation.prompt import parse_params
-from generation.worker.worker import LocalWorker
+from generation.worker.worker import Broken, LocalWorker, Restarting, WorkerState
 
 UPLOAD_LIMIT = 10 * 2**20  # bytes; Discord's limit, so the grid image is the same as there
 
@@ -48,9 +49,24 @@ async def generate_from_cli(config: Config, prompt: str, out: Path, image: Path 
 async def _generate(worker: LocalWorker, request: Generate, bars: Progress) -> Grid:
     loading = bars.add_task("Loading", total=None)
     worker.subscribe(lambda: _show_loading(worker, bars, loading))
+    failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    worker.subscribe(lambda: _notice_failure(worker.state, failure))
     await worker.start()
     generating = bars.add_task("Drawing", total=None, start=False)
-    return await worker.generate(request, lambda progress: _show_progress(progress, bars, generating))
+    grid = asyncio.ensure_future(worker.generate(request, lambda progress: _show_progress(progress, bars, generating)))
+    ends: set[asyncio.Future[Any]] = {grid, failure}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    if failure.done():
+        grid.cancel()
+        await asyncio.wait({grid})
+        failure.result()
+    return await grid
+
+
+def _notice_failure(state: WorkerState, failure: asyncio.Future[None]) -> None:
+    """End the wait when the model cannot be loaded or the process has died: nobody is there to try again for."""
+    if isinstance(state, Restarting | Broken) and not failure.done():
+        failure.set_exception(UserError(f"The drawing process ended: {state.reason}"))
 
 
 def _show_loading(worker: LocalWorker, bars: Progress, task: TaskID) -> None:

@@ -22,6 +22,7 @@ from db.database import Database
 from db.image_files import ImageStore
 from db.retention import Retention, retention_days_by_guild
 from generation.models.adapters import scan_adapters
+from generation.models.model_files import require_local_files
 from generation.models.registry import ModelRegistry
 from generation.models.upscaler import describe_upscaler
 from generation.queue.queue import Queue, QueueLimits
@@ -117,12 +118,16 @@ def load_registry(config: Config) -> ModelRegistry:
 def make_worker(config: Config, registry: ModelRegistry | None = None) -> LocalWorker:
     """Build the configured worker, for `registry` or all configured models.
 
-    Raises like `load_registry`. Also raises FileNotFoundError if the upscaler does not exist, UserError if its file is
-    not an upscaler, and ConfigError if images cannot be signed as configured.
+    Raises like `load_registry`. Also raises UserError for a model on this machine whose files are incomplete or
+    damaged, FileNotFoundError if the upscaler does not exist, UserError if its file is not an upscaler, and ConfigError
+    if images cannot be signed as configured.
     """
+    registry = registry or load_registry(config)
+    for model in registry.models:
+        require_local_files(model)
     upscaler = describe_upscaler(config.upscaler) if config.upscaler else None
     return LocalWorker(
-        registry or load_registry(config),
+        registry,
         config.device,
         config.threads,
         capacity=config.jobs_at_once,
