@@ -15,6 +15,7 @@ from bot.client import Client
 from bot.discord_calls import NO_MENTIONS, retry_until_available
 from bot.images.metadata import filename_stem
 from bot.services import Services
+from bot.ui import job_text
 from bot.ui.i18n import tr
 from bot.ui.text import escape_markdown, jump_url, truncate
 from db.jobs import JobRecord
@@ -36,10 +37,11 @@ class ImageMessage:
     image: bytes
     filename: str
     spoiler: bool
+    description: str
 
     def file(self) -> discord.File:
         """Return the image as a new file: discord.py uses each one up."""
-        return discord.File(io.BytesIO(self.image), self.filename, spoiler=self.spoiler)
+        return discord.File(io.BytesIO(self.image), self.filename, spoiler=self.spoiler, description=self.description)
 
 
 class DirectMessages(commands.Cog):
@@ -99,7 +101,11 @@ async def _image_message(services: Services, record: JobRecord, tile: Tile, limi
     facts = "-# " + " · ".join([*_facts(job, tile.index), *_jump_link(record)])
     stem = filename_stem(services.config, job.params)
     return ImageMessage(
-        f"**{prompt}**\n{facts}" if prompt else facts, image, f"{stem}_{tile}.{suffix}", record.sensitive
+        f"**{prompt}**\n{facts}" if prompt else facts,
+        image,
+        f"{stem}_{tile}.{suffix}",
+        record.sensitive,
+        job_text.image_description(job, services.registry),
     )
 
 

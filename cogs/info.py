@@ -19,6 +19,7 @@ from db.search import LifetimeTotals
 from db.usage import UsageTotals
 from generation.errors import UserError
 from generation.job import Job
+from generation.messages import Ready
 
 MAX_OPTIONS = 25  # of a select, by Discord's rules
 MAX_LINES = 10  # of jobs: they fit into a message in German too, even where escaping doubles the prompts
@@ -127,7 +128,9 @@ def _plain_prompt(job: Job) -> str:
 
 def _queue_position(services: Services, job: Job) -> str:
     position = services.queue.position(job.id)
-    return tr("waiting") if position is None else job_text.format_queue_position(position)
+    if position is None:
+        return tr("waiting")
+    return job_text.format_queue_position(position, is_ready=isinstance(services.worker.state, Ready))
 
 
 def _duration(seconds: float) -> str:

@@ -83,7 +83,7 @@ async def _send_parts(interaction: Interaction, number: int, after: Cursor, fold
             folder / f"{nth}.zip",
         )
         view = _more_view(nth + 1, part.next_cursor if nth == last else None)
-        file = discord.File(part.path, f"my-pictures-{nth}.zip")
+        file = discord.File(part.path, f"my-pictures-{nth}.zip", description=tr("Your data and your pictures"))
         if nth == number:
             await interaction.edit_original_response(content=_part_text(part, nth), attachments=[file], view=view)
         else:

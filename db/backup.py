@@ -19,6 +19,7 @@ from pathlib import Path
 
 from db.connection import DATABASE_FILE, read_migrations
 from db.image_files import IMAGE_KINDS, PARTIAL_SUFFIX, fsync_folder
+from db.sessions import RESTORED as RESTORED_PHASE
 
 LOCK_FILE = "lock"  # the file by which a program locks the data folder; it is not part of the data
 REDACTED_TOKEN = "not kept in backups"
@@ -185,6 +186,10 @@ def _check_database(path: Path) -> int:
             "UPDATE jobs SET state = 'failed', ending = ?, ended_at = ? WHERE state IN ('waiting', 'drawing')",
             (RESTORED_MESSAGE, time.time()),
         )
+        if _has_sessions(database):  # people have gone on without the bot: it only says that the session ends
+            database.execute(
+                "UPDATE collab_sessions SET phase = ?, due_at = 0 WHERE ended_at IS NULL", (RESTORED_PHASE,)
+            )
         database.execute("DELETE FROM memos WHERE name = 'commands'")  # other commands may have been synced since
         database.commit()
         return _count_jobs(database)
@@ -208,6 +213,12 @@ def _schema(database: sqlite3.Connection) -> set[tuple[str, ...]]:
         for column in database.execute("SELECT name, type FROM pragma_table_info(?)", (table,))
     ]
     return {*objects, *columns}
+
+
+def _has_sessions(database: sqlite3.Connection) -> bool:
+    """Return whether the backup is recent enough to know collaborative sessions."""
+    query = "SELECT 1 FROM sqlite_master WHERE name = 'collab_sessions'"
+    return database.execute(query).fetchone() is not None
 
 
 def _count_jobs(database: sqlite3.Connection) -> int:

@@ -8,14 +8,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from db.ballots import BallotStore
 from db.connection import Connection
 from db.favourites import FavouriteStore
 from db.guilds import GuildStore
 from db.jobs import JobStore
+from db.lineage import LineageStore
 from db.preferences import PreferenceStore
 from db.privacy import PersonalData
 from db.reports import ReportStore
 from db.search import JobSearch
+from db.sessions import SessionStore
 from db.stats import Stats
 from db.threads import ThreadStore
 from db.usage import Usage
@@ -36,6 +39,9 @@ class Database:
     usage: Usage
     personal_data: PersonalData
     threads: ThreadStore
+    sessions: SessionStore
+    ballots: BallotStore
+    lineage: LineageStore
 
     @classmethod
     @asynccontextmanager
@@ -54,4 +60,7 @@ class Database:
                 usage=Usage(connection),
                 personal_data=PersonalData(connection),
                 threads=ThreadStore(connection),
+                sessions=SessionStore(connection),
+                ballots=BallotStore(connection),
+                lineage=LineageStore(connection),
             )

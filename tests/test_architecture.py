@@ -48,6 +48,7 @@ ORDERS = {
         ("client",),
         ("app", "cli"),
         ("doctor",),
+        ("setup",),
     ),
     "generation": (
         ("errors", "logs", "params", "text"),

@@ -40,19 +40,21 @@ class DeliveryFailed(UserError):
 class ResultMessage:
     """A result as it is posted: the text, one image, perhaps behind a spoiler, and the buttons.
 
-    An `nsfw` image gets a spoiler in a direct message, even if the channel would show it without one.
+    The `description` is the alternative text of the image. An `nsfw` image gets a spoiler in a direct message, even if
+    the channel would show it without one.
     """
 
     content: str
     image: bytes
     filename: str
     view: discord.ui.View
+    description: str
     spoiler: bool = False
     nsfw: bool = False
 
     def file(self) -> discord.File:
         """Return the image as a new file, because discord.py can send a file only once."""
-        return discord.File(io.BytesIO(self.image), self.filename, spoiler=self.spoiler)
+        return discord.File(io.BytesIO(self.image), self.filename, spoiler=self.spoiler, description=self.description)
 
 
 class Delivery:
@@ -101,7 +103,11 @@ class Delivery:
         """
 
         def files() -> list[discord.File]:
-            return [discord.File(io.BytesIO(prompt.encode()), "prompt.txt")] if prompt else []
+            return (
+                [discord.File(io.BytesIO(prompt.encode()), "prompt.txt", description=tr("The whole prompt"))]
+                if prompt
+                else []
+            )
 
         try:
             await retry_until_available(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
+from weakref import WeakValueDictionary
 
 import discord
 
@@ -48,6 +49,7 @@ class JobRunner:
         self.result_channels = ResultChannels(client, services, services.db.threads)
         # One retry at a time: a job that crashes the process again must not end the retries of other jobs.
         self.retry_lock = asyncio.Lock()
+        self.progress: WeakValueDictionary[str, JobProgress] = WeakValueDictionary()  # of the jobs that run now
 
     async def start(self, job: Job, status_message_id: int | None) -> None:
         """Start an accepted job, unless it was cancelled meanwhile."""
@@ -144,6 +146,7 @@ class JobRunner:
             image=image,
             filename=f"{stem}.{suffix}",
             view=result_view(job, self.services.registry.find(job.params.model)),
+            description=job_text.image_description(job, self.services.registry),
             spoiler=sensitive and not allows_nsfw(self.client, channel_id),
             nsfw=sensitive,
         )
@@ -161,7 +164,7 @@ class JobRunner:
     async def _generate(
         self, job: Job, status_message_id: int | None, gate: AbstractAsyncContextManager[Any, bool | None]
     ) -> Grid:
-        progress = JobProgress(self.services, job, self._previews_allowed(job))
+        self.progress[job.id] = progress = JobProgress(self.services, job, self._previews_allowed(job))
         async with (
             StatusMessage(self.delivery, job, status_message_id, progress.render),
             gate,

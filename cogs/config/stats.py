@@ -11,8 +11,9 @@ import discord
 from bot.client import Interaction
 from bot.discord_calls import NO_MENTIONS
 from bot.services import Services
+from bot.ui import job_text
 from bot.ui.i18n import tr, trn
-from bot.ui.text import escape_markdown
+from bot.ui.text import escape_markdown, strip_markdown, truncate
 from cogs.config.stats_chart import ChartLabels, draw_chart, duration
 from db.stats import Percentiles, Statistics
 
@@ -30,7 +31,11 @@ async def send_stats(interaction: Interaction, services: Services, period: str) 
     statistics = await services.db.stats.for_guild(interaction.guild_id, now - buckets * width, now, buckets)
     image = await asyncio.to_thread(draw_chart, statistics, _chart_labels(period, now))
     text = summary_text(statistics, period)
-    file = discord.File(io.BytesIO(image), f"stats_{period}.png", description=text[:1024])
+    file = discord.File(
+        io.BytesIO(image),
+        f"stats_{period}.png",
+        description=truncate(strip_markdown(text), job_text.MAX_DESCRIPTION_LENGTH),
+    )
     await interaction.edit_original_response(content=text, attachments=[file], allowed_mentions=NO_MENTIONS)
 
 

@@ -27,6 +27,7 @@ from generation.models.file_errors import report_damage
 from generation.models.json_files import read_json
 from generation.models.safetensors_header import CONVERT_HINT
 from generation.models.samplers import SAMPLERS, sampler_for
+from generation.models.vocabulary import Vocabulary
 
 EMBEDDED = str(Path(__file__).resolve().parents[2] / "models" / "storybook")
 
@@ -48,6 +49,9 @@ _ATELIER_JSON_KEYS: dict[str, tuple[Any, float]] = {
     "trigger_words": (str, 0),
     "sampler": (str, 0),
     "partner": (str, 0),
+    "known": (dict, 0),
+    "synonyms": (dict, 0),
+    "unsupported": (list, 0),
 }
 # Defaults if a model does not set them; SDXL is conditioned on the size and was trained on multiples of 64 only.
 _FAMILY_DEFAULTS: dict[Family, dict[str, Any]] = {Family.SDXL: {"size_multiple": 64, "guidance_scale": 6.0}}
@@ -62,9 +66,11 @@ class Model:
 
     `native_size` is the side in pixels of the square it was trained on. Sides are multiples of `size_multiple`, and
     neither may be more than `max_aspect` times the other. `trigger_words` are its house style: the words that make it
-    generate in its intended style. `sampler` is its own, by its name in `SAMPLERS` or its class; None if unknown.
-    `family` is its architecture. `cross_attention_dim` is the width of its UNet's text embeddings, None if it has no
-    UNet or the width is unknown. `base`, `unet_file` and `partner` are those of its `CatalogueEntry`.
+    generate in its intended style. `vocabulary` has the words that it knows, None if it is not limited to any;
+    `unsupported` are capabilities of its family that it lacks. `sampler` is its own, by its name in `SAMPLERS` or its
+    class; None if unknown. `family` is its architecture. `cross_attention_dim` is the width of its UNet's text
+    embeddings, None if it has no UNet or the width is unknown. `base`, `unet_file` and `partner` are those of its
+    `CatalogueEntry`.
     """
 
     name: str
@@ -76,6 +82,8 @@ class Model:
     guidance_scale: float = 7.5
     examples: tuple[str, ...] = ()
     trigger_words: str = ""
+    vocabulary: Vocabulary | None = None
+    unsupported: frozenset[Capability] = frozenset()
     sampler: str | None = None
     family: Family = Family.SD1
     cross_attention_dim: int | None = None
@@ -86,7 +94,7 @@ class Model:
     @property
     def capabilities(self) -> frozenset[Capability]:
         """Return what the model can do beyond plain text-to-image."""
-        return FAMILY_CAPABILITIES[self.family]
+        return FAMILY_CAPABILITIES[self.family] - self.unsupported
 
     @property
     def is_distilled(self) -> bool:
@@ -122,7 +130,7 @@ def _describe_folder(folder: Path, ref: str) -> Model:
     if family := PIPELINE_FAMILIES.get(str(index.get("_class_name"))):
         defaults |= defaults_for_family(family if _has_guidance_embeds(folder) else Family.FLUX_SCHNELL)
         overrides |= {"partner": _resolve_partner(folder, overrides.get("partner", ""))}
-    return Model(ref=ref, **defaults | overrides | {"examples": tuple(overrides.get("examples", ()))})
+    return Model(ref=ref, **defaults | overrides)
 
 
 def _folder_name(folder: Path) -> str:
@@ -202,7 +210,7 @@ def _describe_checkpoint(path: Path) -> Model:
         "cross_attention_dim": CROSS_ATTENTION_DIMS[checkpoint.family],
         **_FAMILY_DEFAULTS.get(checkpoint.family, {}),
     }
-    return Model(ref=str(path), **defaults | overrides | {"examples": tuple(overrides.get("examples", ()))})
+    return Model(ref=str(path), **defaults | overrides)
 
 
 def _from_catalogue(entry: CatalogueEntry) -> Model:
@@ -278,6 +286,7 @@ def _scheduler_sampler(folder: Path) -> str | None:
 
 
 def _read_atelier_json(path: Path) -> dict[str, Any]:
+    """Return the fields of `Model` that an atelier.json sets; raise UserError if it is damaged."""
     values = {name: value for name, value in read_json(path).items() if name in _ATELIER_JSON_KEYS}
     for name, value in values.items():
         if not _is_valid(value, *_ATELIER_JSON_KEYS[name]):
@@ -287,9 +296,33 @@ def _read_atelier_json(path: Path) -> dict[str, Any]:
     if "native_size" in values:
         with report_damage(path, "a description of a model"):
             _bounded_size(values["native_size"])
-    if not all(isinstance(example, str) for example in values.get("examples", ())):
-        raise UserError(f"{path} is damaged: `examples` must be texts")
-    return values
+    return _without_word_lists(values) | _read_words(values, path)
+
+
+def _without_word_lists(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in ("known", "synonyms")}
+
+
+def _read_words(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the fields made of lists of words."""
+    fields: dict[str, Any] = {"examples": tuple(_checked_words(values.get("examples", []), "examples", path))}
+    known, synonyms = (
+        {key: _checked_words(words, name, path) for key, words in values.get(name, {}).items()}
+        for name in ("known", "synonyms")
+    )
+    if known:
+        fields["vocabulary"] = Vocabulary.from_json(known, synonyms)
+    names = _checked_words(values.get("unsupported", []), "unsupported", path)
+    if wrong := [name for name in names if name.upper() not in Capability.__members__]:
+        available = ", ".join(name.lower() for name in Capability.__members__)
+        raise UserError(f"{path} is damaged: there is no capability {wrong[0]}. Available: {available}")
+    return fields | {"unsupported": frozenset(Capability[name.upper()] for name in names)}
+
+
+def _checked_words(words: object, name: str, path: Path) -> list[str]:
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise UserError(f"{path} is damaged: `{name}` must contain lists of words")
+    return words
 
 
 def _is_valid(value: object, kind: Any, minimum: float) -> bool:

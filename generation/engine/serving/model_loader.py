@@ -13,7 +13,7 @@ import torch
 
 from generation.engine.base import Emit, Engine
 from generation.engine.denoising.engine import DenoisingEngine
-from generation.engine.device.device import choose_device
+from generation.engine.device.device import choose_device, require_device
 from generation.engine.device.dtype_guard import StepGate, guard_default_dtype
 from generation.engine.device.oom import DEVICE_ERROR, is_out_of_memory
 from generation.engine.images.upscaler import Upscaler
@@ -61,7 +61,8 @@ class LoadedModel:
 class ModelLoader:
     """Loads models onto a device; what their engines share is loaded once.
 
-    `classifier` is the folder or hub id of a safety classifier. Raises the errors of `load_classifier`.
+    `classifier` is the folder or hub id of a safety classifier. Raises DeviceUnavailable, and
+    the errors of `load_classifier`.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class ModelLoader:
         *,
         compile_unets: bool = False,
     ) -> None:
+        require_device(device)
         self.device, self._precision = choose_device(device)
         self._metadata_policy = metadata_policy
         self._classifier = load_classifier(classifier)  # first: it is small, and may be misconfigured

@@ -397,6 +397,13 @@ def test_a_device_without_free_memory_fails():
     assert device._evaluate(PROBED).status is PASSED
 
 
+async def test_a_device_that_is_not_there_is_told_with_its_true_fix():
+    (result,) = await device.check_device("cuda:99")
+    assert result.status is FAILED
+    assert result.text.startswith("DEVICE=cuda:99, but ")
+    assert "DEVICE=auto" in result.fix
+
+
 @pytest.mark.parametrize(("weights", "status"), [(3_500_000_000, PASSED), (12_000_000_000, FAILED)])
 def test_a_device_too_small_for_the_largest_model_fails(weights, status):
     assert device._evaluate(PROBED, weights).status is status

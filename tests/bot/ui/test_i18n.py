@@ -203,7 +203,7 @@ def test_a_text_is_english_where_there_is_no_translation():
 
 
 def test_placeholders_are_filled_only_where_there_are_values():
-    assert translated_in("de", tr, "number {position} in the queue", position=4) == "Platz 4 in der Warteschlange"
+    assert translated_in("de", tr, "{number}th in line", number=4) == "Platz 4 in der Warteschlange"
     assert translated_in("de", tr, "after a picture by {whom}") == "nach einem Bild von {whom}"
     assert translated_in("de", tr, "{not a placeholder") == "{not a placeholder"
 

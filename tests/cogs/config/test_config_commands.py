@@ -507,7 +507,7 @@ async def test_replies_are_german_in_a_german_server_and_the_audit_log_is_englis
             ("feature", {"feature": "fast mode", "add": role}, f"Schneller Modus: <@&{role.id}> hinzugefügt.\n-# Gilt"),
             ("limits", {"role": role, "jobs_a_day": 1}, f"Limits von <@&{role.id}>: 1 Auftrag am Tag."),
             ("results", {"where": "a thread for each person"}, "Ergebnisse: ein Thread pro Person."),
-            ("log", {}, "Log-Kanal: keiner."),
+            ("log", {"clear": True}, "Log-Kanal: keiner."),
             ("words block", {"words": "gore"}, "1 Wort gesperrt (ablehnen): `gore`"),
             (
                 "block add",
@@ -546,3 +546,19 @@ def test_the_titles_of_typed_settings_fit_into_a_modal():
     for field in FIELDS.values():
         if isinstance(field, TextField):
             assert len(run_in("de", field_title, field)) <= 45
+
+
+async def test_a_setting_is_shown_unless_it_is_to_be_cleared(harness):
+    async with harness.bot() as services:
+        await run_config(harness, "defaults", parameters="--ar 3:2")
+        await run_config(harness, "log", channel=harness.channel)
+        before = await services.policy.settings(harness.guild.id)
+        assert "Default parameters: --ar 3:2\n" in await run_config(harness, "defaults")
+        assert f"Log channel: <#{harness.channel.id}>\n" in await run_config(harness, "log")
+        assert await services.policy.settings(harness.guild.id) == before
+        assert "until now --ar 3:2" in await run_config(harness, "defaults", clear=True)
+        await run_config(harness, "log", clear=True)
+        now = await services.policy.settings(harness.guild.id)
+        assert (now.defaults, now.log_channel) == ("", None)
+        assert await run_config(harness, "defaults") == "Default parameters: none"
+        assert await run_config(harness, "log") == "Log channel: none"

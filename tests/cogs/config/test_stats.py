@@ -36,7 +36,8 @@ async def test_statistics_come_as_a_chart_and_as_text(harness):
             assert "1 failed, 0 cancelled" in message.content
             assert "ended twice while it drew this" in message.content
             (attachment,) = message.attachments
-            assert attachment.description == message.content
+            assert attachment.description.startswith(f"The last {period}: 3 jobs by 2 people")
+            assert "**" not in attachment.description and "-# " not in attachment.description
             image = Image.open(io.BytesIO(harness.server.core.files.get(attachment.id)))
             assert image.format == "PNG"
             assert image.width == WIDTH

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generation.errors import UserError
+from generation.models.capabilities import ALL_CAPABILITIES, Capability
 from generation.models.model import EMBEDDED, Model, describe_model, size_for
 from generation.models.samplers import SAMPLERS, sampler_for
 
@@ -217,11 +218,27 @@ def test_a_binary_file_is_reported_as_damaged(tmp_path):
         ("guidance_scale", -1),
         ("examples", "a fox"),
         ("examples", {"a": "fox"}),
+        ("examples", [5]),
+        ("known", ["boat"]),
+        ("known", {"things": "boat"}),
+        ("synonyms", {"boat": [5]}),
+        ("unsupported", "seamless"),
     ],
 )
 def test_an_invalid_value_is_reported_with_its_key(tmp_path, key, value):
     with pytest.raises(UserError, match=rf"atelier\.json is damaged: `{key}`"):
         describe_model(str(make_model_folder(tmp_path, atelier={key: value})))
+
+
+def test_an_unknown_capability_is_reported_with_the_possible_ones(tmp_path):
+    folder = make_model_folder(tmp_path, atelier={"unsupported": ["flying"]})
+    with pytest.raises(UserError, match=r"no capability flying\. Available: .*seamless"):
+        describe_model(str(folder))
+
+
+def test_an_unsupported_capability_is_taken_from_the_family(tmp_path):
+    model = describe_model(str(make_model_folder(tmp_path, atelier={"unsupported": ["seamless"]})))
+    assert model.capabilities == ALL_CAPABILITIES - {Capability.SEAMLESS}
 
 
 STABLE = Model(name="sd", ref="sd")
