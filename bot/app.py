@@ -107,14 +107,12 @@ class App:
                 if closed.code == AUTHENTICATION_FAILED:
                     raise ConfigError("Discord refused DISCORD_TOKEN") from None
                 log.warning("Discord closed the connection: %s", closed)
-            except (
-                discord.HTTPException,
-                discord.GatewayNotFound,
-                aiohttp.ClientError,
-                OSError,
-                AttributeError,
-            ) as error:
-                log.warning("cannot connect to Discord: %s", error, exc_info=isinstance(error, AttributeError))
+            except ConfigError:
+                raise
+            except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError) as error:
+                log.warning("cannot connect to Discord: %s", error)
+            except Exception:
+                log.exception("the connection to Discord ended because of an error nobody expected")
             log.info("reconnecting in %d s", pause)
             await asyncio.sleep(pause)
 

@@ -97,7 +97,7 @@ class Show(commands.Cog):
             job.requester.id == interaction.user.id or job.destination.channel_id == interaction.channel_id
         )
         private = is_private(interaction, None, preferences, job) or not is_own_or_same_channel
-        await interaction.response.defer(thinking=True, ephemeral=private)
+        await interaction.client.deferrals.defer(interaction, ephemeral=private)
         try:
             image = await self.services.images.files.read_grid(job.id, suffix)
         except FileNotFoundError:

@@ -25,7 +25,7 @@ PERIODS = {"day": (24, HOUR), "week": (7, DAY), "month": (30, DAY)}  # number of
 async def send_stats(interaction: Interaction, services: Services, period: str) -> None:
     """Respond with the statistics of the last day, week or month."""
     assert interaction.guild_id is not None
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await interaction.client.deferrals.defer(interaction, ephemeral=True)
     buckets, width = PERIODS[period]
     now = services.clock()
     statistics = await services.db.stats.for_guild(interaction.guild_id, now - buckets * width, now, buckets)
