@@ -1,4 +1,4 @@
-"""Read a prompt in the terminal: print what it means, and refuse what needs Discord."""
+"""Print what a prompt means, without a model and without Discord."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from typing import Any
 
 from bot.config import Config
 from bot.registry import load_registry
-from generation.models.registry import ModelRegistry
-from generation.params import ImageRef, LoraWeight, Params
-from generation.prompt import PromptError, PromptReading, read_prompt
-
-# What the terminal does not have: a queue, other people, and a second grid.
-NEED_DISCORD = ("fast", "relax", "turbo", "stealth", "public", "repeat")
+from generation.params import LoraWeight
+from generation.prompt import PromptReading, read_prompt
 
 
 def print_dry_run(config: Config, prompt: str, *, with_image: bool) -> int:
@@ -20,17 +16,6 @@ def print_dry_run(config: Config, prompt: str, *, with_image: bool) -> int:
     reading = read_prompt(prompt, load_registry(config), attached=int(with_image))
     print(json.dumps(_describe(reading), ensure_ascii=False, indent=2))
     return 2 if reading.problems else 0
-
-
-def parse_for_terminal(prompt: str, registry: ModelRegistry, *, source: ImageRef | None) -> Params:
-    """Parse a prompt to be drawn at once; raise PromptError with all its problems."""
-    reading = read_prompt(prompt, registry, attached=int(source is not None))
-    problems = [str(problem) for problem in reading.problems]
-    problems += [f"`--{name}` works in Discord only" for name in NEED_DISCORD if name in reading.parameters]
-    problems += ["Links to pictures do not work here: use --image"] if reading.links else []
-    if problems or reading.request is None:
-        raise PromptError(*problems)
-    return reading.request.with_images([source] if source else [])
 
 
 def _describe(reading: PromptReading) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class ContextMenus(commands.Cog):
         record = await self._require_record(message)
         if record.suffix is None:
             raise UserError(tr("This is not drawn yet. Try again when it is finished."))
-        await interaction.response.defer(thinking=True, ephemeral=True)
+        await interaction.client.deferrals.defer(interaction, ephemeral=True)
         try:
             await send_images(self.client, record, interaction.user.id)
         except discord.Forbidden:

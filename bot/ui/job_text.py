@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from bot.ui.i18n import CATALOGUES, tr
+from bot.ui.i18n import CATALOGUES, render, tr
 from bot.ui.text import escape_markdown, jump_url, strip_markdown, truncate
 from generation.job import Action, Job, Requester, Speed
 from generation.messages import Loading, Progress, Ready
 from generation.models.registry import ModelRegistry
+from generation.models.unknown_words import unknown_words_note
 from generation.prompt import format_prompt
 from generation.prompt.copied_text import recognize_messages
 from generation.queue.queue import QueuePosition
@@ -20,7 +21,7 @@ MAX_DESCRIPTION_LENGTH = 1024  # of an attachment, by Discord's rules
 MAX_MODEL_NAME_LENGTH = 60
 UNMEASURED_JOB_S = (10, 60)  # seconds that a job may take before one was measured: a large GPU, a small one
 
-_ENGINE_PART = "torch"  # `Loading.part` while the GPU process starts
+ENGINE_PART = "torch"  # `Loading.part` while the GPU process starts
 _DOWNLOADED = re.compile(r", (\d+) MB$")  # at the end of `Loading.part` while files are downloaded
 
 
@@ -91,7 +92,17 @@ def with_token_warning(text: str) -> str:
 def finished(job: Job, registry: ModelRegistry, credit: Requester | None) -> str:
     """Return the text of a result; `credit` is the requester of the parent job, if that is another user."""
     thanks = tr("after a picture by {whom}", whom=f"<@{credit.id}>") if credit else ""
-    return f"{_headline(job, registry)}\n-# {thanks}" if thanks else _headline(job, registry)
+    notes = (thanks, _unknown_words(job, registry))
+    return "\n-# ".join([_headline(job, registry), *filter(None, notes)])
+
+
+def _unknown_words(job: Job, registry: ModelRegistry) -> str:
+    """Return which words of a prompt the model does not know, and what it draws instead; empty if it knows all."""
+    model = registry.find(job.params.model)
+    if model is None or job.action not in _ACTIONS_WITH_NEW_PROMPT:
+        return ""
+    note = unknown_words_note(model, job.params)
+    return escape_markdown(render(note)) if note else ""
 
 
 def posted_elsewhere(job: Job, registry: ModelRegistry, result_message_id: int | None) -> str:
@@ -133,6 +144,8 @@ def _action_label(job: Job, whom: str) -> str:
     return tr(label, number=job.parent.index + 1 if job.parent else 0, whom=whom) if label else whom
 
 
+# The buttons below a result draw the same prompt again, whose unknown words have been told.
+_ACTIONS_WITH_NEW_PROMPT = (Action.IMAGINE, Action.BLEND, Action.REMIX_SUBTLE, Action.REMIX_STRONG)
 _SPEED_LABELS = {Speed.TURBO: " (turbo)", Speed.RELAX: " (relaxed)"}  # fast is the default and is not shown
 _ACTION_LABELS = {
     Action.BLEND: "Blended by {whom}",
@@ -187,7 +200,7 @@ def _loading(state: WorkerState) -> str:
 
 def _loading_part(now: Loading) -> str:
     """Return what is loading; the names of a model's parts mean something to programmers only."""
-    if now.part == _ENGINE_PART:
+    if now.part == ENGINE_PART:
         return tr("the drawing engine is starting")
     model, number, total = _model_name(now.model), now.done + 1, now.total
     if downloaded := _DOWNLOADED.search(now.part):

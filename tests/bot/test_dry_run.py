@@ -1,4 +1,4 @@
-"""What the terminal reads of a prompt, and what it refuses."""
+"""What `imagine --dry-run` prints of a prompt."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.config import Config
-from bot.dry_run import parse_for_terminal, print_dry_run
-from bot.registry import load_registry
-from generation.prompt import PromptError
+from bot.dry_run import print_dry_run
 
 CONFIG = Config()
 
@@ -58,18 +56,6 @@ def test_a_dry_run_names_the_settings_that_are_not_used(capsys):
 @pytest.mark.parametrize(("with_image", "code"), [(False, 2), (True, 2)])
 def test_a_prompt_without_words_is_a_fault(capsys, with_image, code):
     assert dry_run(capsys, "--ar 3:2", with_image=with_image)[0] == code
-
-
-@pytest.mark.parametrize("parameter", ["fast", "relax", "turbo", "stealth", "public", "repeat 3"])
-def test_the_terminal_refuses_what_needs_discord(parameter):
-    name = parameter.split()[0]
-    with pytest.raises(PromptError, match=f"`--{name}` works in Discord only"):
-        parse_for_terminal(f"a red boat --{parameter}", load_registry(CONFIG), source=None)
-
-
-def test_the_terminal_refuses_links():
-    with pytest.raises(PromptError, match="--image"):
-        parse_for_terminal("https://example.org/a.png a fox", load_registry(CONFIG), source=None)
 
 
 def test_a_dry_run_imports_neither_torch_nor_discord():

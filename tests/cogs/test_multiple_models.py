@@ -84,7 +84,9 @@ async def test_a_model_is_chosen_by_option_setting_or_command_and_autocompleted(
         await harness.imagine("an owl --model painter")
         await harness.result(text="an owl** - <@")
         assert "Model: **Engraver**" in await run_command(harness, "info")
-        assert "server's model" in await run_command(harness, "prefer model")
+        assert "Your prompts use **Engraver**." in await run_command(harness, "prefer model")
+        assert (await services.db.preferences.get(harness.ada.id)).model == "Engraver"
+        assert "server's model" in await run_command(harness, "prefer model", clear=True)
         assert (await services.db.preferences.get(harness.ada.id)).model is None
         assert "Your prompts use **Engraver** from now on." in await run_command(harness, "prefer model", name="engr")
         assert (await services.db.preferences.get(harness.ada.id)).model == "Engraver"
