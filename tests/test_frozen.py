@@ -88,6 +88,7 @@ CUSTOM_IDS = [
     "config:type:defaults",
     "help:page",
     "info:cancel",
+    "show:pick",
     "privacy:get",
     "privacy:delete",
     f"privacy:get:2:1795974333.25:{JOB}",
@@ -255,6 +256,11 @@ GUILD_SETTINGS = [
     "log_channel",
     "sensitive",
     "language",
+    "host_roles",
+    "min_account_days",
+    "min_member_hours",
+    "sessions_at_once",
+    "quiet_channels",
 ]
 BOUNDS = ["running", "waiting", "jobs_a_day", "gpu_seconds_a_day", "cooldown", "longest_side", "steps"]
 

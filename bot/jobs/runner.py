@@ -21,7 +21,7 @@ from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, nsfw_withheld_m
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import user_message
-from bot.ui.i18n import tr
+from bot.ui.i18n import audience, tr
 from bot.ui.job_views import failed_view, result_view
 from bot.ui.text import slugify
 from db.jobs import JobState
@@ -145,7 +145,8 @@ class JobRunner:
 
         A job that `failed` gets a button that opens its prompt again.
         """
-        text = job_text.failed_or_cancelled(job, self.services.registry, end_message)
+        with audience(private=job.destination.private):
+            text = job_text.failed_or_cancelled(job, self.services.registry, end_message)
         if status_message_id is not None:
             prompt = format_prompt(job.params, self.services.registry)
             view = failed_view(job, prompt) if failed else None
@@ -194,10 +195,13 @@ class JobRunner:
             self.services.queue.acquire(job) as slot,
         ):
             progress.worker = slot.worker
-            await self.services.policy.reauthorize(job)
+            await self.services.policy.reauthorize(job, await self._worded_by(job))
             if not await retry_until_stored(lambda: self.services.db.jobs.mark_running(job.id)):
                 raise UserError(tr("This was cancelled."))
             return await slot.worker.generate(await self._build_request(job, slot.order), progress.update)
+
+    async def _worded_by(self, job: Job) -> list[int]:
+        return [each.person_id for each in await self.services.db.lineage.credits(job.id) if each.part == "worded"]
 
     def _previews_allowed(self, job: Job) -> bool:
         """Return whether previews can be shown. They are not classified, so they need a channel that allows NSFW."""

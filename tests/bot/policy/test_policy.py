@@ -246,7 +246,7 @@ async def test_a_block_shows_its_reason_without_links(harness):
     await harness.guilds.block(audit_entry(), replace(block(), reason="reported: [the rules](https://evil.example)"))
     with pytest.raises(PolicyDenied) as denied:
         await harness.authorize()
-    assert "](" not in str(denied.value)
+    assert "[the rules](" not in str(denied.value)
     assert "the rules" in str(denied.value)
 
 
