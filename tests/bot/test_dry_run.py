@@ -22,7 +22,7 @@ def dry_run(capsys, prompt: str, *, with_image: bool = False) -> tuple[int, dict
 
 def test_a_dry_run_prints_what_was_read(capsys):
     link = "https://example.org/a.png"
-    code, printed = dry_run(capsys, f"{link} fox::−0.5 moon::2 --ar 3:2 --no text, people --s 50 --q .5 --tile --fast")
+    code, printed = dry_run(capsys, f"{link} fox::−0.5 moon::2 --ar 3:2 --no text, people --s 50 --q .5 --raw --fast")
     assert code == 0
     assert printed == {
         "text": [{"text": "fox", "weight": -0.5}, {"text": "moon", "weight": 2.0}],
@@ -31,7 +31,7 @@ def test_a_dry_run_prints_what_was_read(capsys):
             "no": ["text", "people"],
             "stylize": 50,
             "quality": 0.5,
-            "tile": True,
+            "raw": True,
             "fast": True,
         },
         "links": [link],
