@@ -49,6 +49,7 @@ EXTENSIONS = (
     "cogs.reactions",
     "cogs.settings",
     "cogs.show",
+    "cogs.together.tree",
 )
 
 

@@ -41,8 +41,15 @@ class Show(commands.Cog):
     @app_commands.command(description="Post one of your earlier results again, with its buttons")
     @app_commands.describe(job="Words of the prompt, or the job's id")
     async def show(self, interaction: Interaction, job: app_commands.Range[str, 1, 100]) -> None:
-        hits = await self.services.db.search.by_prompt(interaction.user.id, job)
-        await self._repost(interaction, await self._resolve_job(job, hits))
+        await self.repost(interaction, await self.find(interaction, job))
+
+    async def find(self, interaction: Interaction, typed: str) -> JobRecord:
+        """Return a job by its id, or the user's newest with these words in its prompt; raise UserError otherwise."""
+        return await self._resolve_job(typed, await self.services.db.search.by_prompt(interaction.user.id, typed))
+
+    async def complete(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        """Suggest the user's jobs with these words in their prompts."""
+        return self._choices(await self.services.db.search.by_prompt(interaction.user.id, typed))
 
     @app_commands.command(description="Post one of your favourites again, with its buttons")
     @app_commands.describe(picture="Words of the prompt of a picture that you marked with ❤️")
@@ -56,11 +63,11 @@ class Show(commands.Cog):
         record = await self._resolve_job(picture, hits)
         # The typed id may belong to anyone's job.
         is_favourite = await self.services.db.favourites.has_any(interaction.user.id, record.job.id)
-        await self._repost(interaction, record, is_favourite=is_favourite)
+        await self.repost(interaction, record, is_favourite=is_favourite)
 
     @show.autocomplete("job")
     async def _complete_job(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return self._choices(await self.services.db.search.by_prompt(interaction.user.id, typed))
+        return await self.complete(interaction, typed)
 
     @favourites.autocomplete("picture")
     async def _complete_favourite(self, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
@@ -80,7 +87,8 @@ class Show(commands.Cog):
             raise _not_found()
         return record
 
-    async def _repost(self, interaction: Interaction, record: JobRecord, *, is_favourite: bool = False) -> None:
+    async def repost(self, interaction: Interaction, record: JobRecord, *, is_favourite: bool = False) -> None:
+        """Respond with a job's result and its buttons; raise UserError if the user may not see it here."""
         job, suffix = record.job, record.suffix or ""
         if not (can_view_job(interaction, job) or (is_favourite and not job.destination.private)):
             raise _not_found()
