@@ -25,13 +25,23 @@ log = logging.getLogger(__name__)
 
 RECONNECT_PAUSES = (1, 2, 5, 15, 60)  # seconds; the last one repeats
 AUTHENTICATION_FAILED = 4004  # the gateway's close code
+# Discord is sent the commands in this order, so the one that everybody needs is first.
 EXTENSIONS = (
-    "cogs.batch",
+    "cogs.imagine",
     "cogs.blend",
+    "cogs.show",
+    "cogs.help",
+    "cogs.together.tree",
+    "cogs.settings",
+    "cogs.info",
+    "cogs.queue",
+    "cogs.prefer",
+    "cogs.modes",
+    "cogs.privacy",
     "cogs.config",
+    "cogs.batch",
     "cogs.context_menus",
     "cogs.direct_messages",
-    "cogs.help",
     "cogs.image_buttons.cancel",
     "cogs.image_buttons.delete",
     "cogs.image_buttons.details",
@@ -39,17 +49,8 @@ EXTENSIONS = (
     "cogs.image_buttons.region",
     "cogs.image_buttons.remix",
     "cogs.image_buttons.variations",
-    "cogs.imagine",
-    "cogs.info",
-    "cogs.modes",
-    "cogs.prefer",
-    "cogs.privacy",
     "cogs.prompt_modal",
-    "cogs.queue",
     "cogs.reactions",
-    "cogs.settings",
-    "cogs.show",
-    "cogs.together.tree",
 )
 
 

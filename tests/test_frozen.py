@@ -88,6 +88,7 @@ CUSTOM_IDS = [
     "config:type:defaults",
     "help:page",
     "info:cancel",
+    "show:pick",
     "privacy:get",
     "privacy:delete",
     f"privacy:get:2:1795974333.25:{JOB}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -203,6 +204,40 @@ async def test_a_wrong_prompt_on_the_command_line_is_explained(tmp_path, tiny_mo
     assert code == 2
     assert "did you mean `--aspect`?" in output
     assert "Traceback" not in output
+
+
+def cut(model: Path) -> None:
+    """Cut a model's UNet, as an interrupted download does."""
+    path = model / "unet" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def point(model: Path) -> None:
+    """Replace a model's UNet by what a clone without git-lfs has in its place."""
+    path = model / "unet" / "diffusion_pytorch_model.safetensors"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+def reshape(model: Path) -> None:
+    """Describe a UNet of another shape than its weights have, which only loading shows."""
+    path = model / "unet" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"block_out_channels": [16, 16]}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [(cut, "is damaged.*Download the model again"), (point, "git-lfs"), (reshape, "cannot be loaded")],
+)
+async def test_a_damaged_model_ends_imagine_with_one_sentence(tmp_path, tiny_model, damage, message):
+    shutil.copytree(tiny_model, tmp_path / "model")
+    damage(tmp_path / "model")
+    code, output = await run(tmp_path, "imagine", "a fox --steps 1", MODEL=str(tmp_path / "model"), DEVICE="cpu")
+    assert code == 2
+    lines = [line for line in output.splitlines() if "atelier:" in line]
+    assert len(lines) == 1
+    assert re.search(message, output.replace("\n", " "))
+    assert "Traceback" not in output
+    assert "next try" not in output
 
 
 def job_states(folder):

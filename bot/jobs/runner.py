@@ -22,7 +22,7 @@ from bot.policy.visibility import allows_nsfw, is_nsfw_withheld, nsfw_withheld_m
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import user_message
-from bot.ui.i18n import tr
+from bot.ui.i18n import audience, tr
 from bot.ui.job_views import failed_view, result_view
 from bot.ui.text import slugify
 from db.jobs import JobState
@@ -140,7 +140,8 @@ class JobRunner:
 
         A job that `failed` gets a button that opens its prompt again.
         """
-        text = job_text.failed_or_cancelled(job, self.services.registry, end_message)
+        with audience(private=job.destination.private):
+            text = job_text.failed_or_cancelled(job, self.services.registry, end_message)
         if status_message_id is not None:
             prompt = format_prompt(job.params, self.services.registry)
             view = failed_view(job, prompt) if failed else None

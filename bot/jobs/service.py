@@ -24,7 +24,7 @@ from bot.policy.policy import JobRequest, RequestContext
 from bot.services import Services
 from bot.ui import job_text
 from bot.ui.errors import respond_ephemeral
-from bot.ui.i18n import tr
+from bot.ui.i18n import audience, tr
 from bot.ui.job_views import cancel_view, custom_ids, highlighted_view
 from db.jobs import JobRecord, JobState
 from db.lineage import Credit
@@ -84,7 +84,8 @@ class JobService:
                 limits = MemberLimits(waiting=grant.limits.waiting, running=grant.limits.running)
                 self.services.queue.enqueue(job, limits)
             await self._store(job)
-        await self._acknowledge(interaction, job, pressed)
+        with audience(private=private):
+            await self._acknowledge(interaction, job, pressed)
         if grant.warning:
             await respond_ephemeral(interaction, grant.warning)
 
@@ -237,7 +238,8 @@ class JobService:
         if interaction.message is not None:  # the bot may be killed before it has learned this id itself
             await self._adopt_status_message(job_id, interaction.message.id)
         record, end_message = await self.cancel(job_id, interaction.user.id, partial(can_moderate, interaction))
-        text = job_text.failed_or_cancelled(record.job, self.services.registry, end_message)
+        with audience(private=record.job.destination.private):
+            text = job_text.failed_or_cancelled(record.job, self.services.registry, end_message)
         try:
             await interaction.response.edit_message(
                 content=text, attachments=[], view=None, allowed_mentions=NO_MENTIONS
@@ -264,12 +266,19 @@ class JobService:
             raise UserError(tr("I no longer know this job."))
         if person_id != record.job.requester.id and not can_moderate(record.job):
             raise UserError(tr("Only {whom} or a moderator can cancel this.", whom=f"<@{record.job.requester.id}>"))
-        end_message = tr("Cancelled by {whom}.", whom=f"<@{person_id}>")
+        with audience(private=record.job.destination.private):
+            end_message = tr("Cancelled by {whom}.", whom=f"<@{person_id}>")
         if not await self.services.db.jobs.cancel(job_id, end_message):
-            raise UserError(tr("This has already ended, so there is nothing left to cancel."))
+            raise UserError(await self._nothing_to_cancel(job_id))
         await log_moderation(self.services.db.guilds, record.job, person_id, "cancelled", self.services.clock())
         await self.tasks.cancel(job_id)
         return record, end_message
+
+    async def _nothing_to_cancel(self, job_id: str) -> str:
+        record = await self.services.db.jobs.get(job_id)
+        if record is not None and record.state in (JobState.GENERATED, JobState.POSTED):
+            return tr("This picture is finished. *Delete* below it removes it, and so does your reaction ❌.")
+        return tr("This has already ended, so there is nothing left to cancel.")
 
 
 async def _highlight_button(interaction: Interaction, pressed: str) -> None:

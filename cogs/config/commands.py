@@ -342,9 +342,14 @@ class ConfigGroup(app_commands.Group):
         await panel.show_panel(interaction)
 
     @app_commands.command(description="Jobs, people, times and failures, as a chart")
-    @app_commands.describe(period="How far to look back")
-    async def stats(self, interaction: Interaction, period: Literal["day", "week", "month"] = "week") -> None:
-        await stats.send_stats(interaction, self.services, period)
+    @app_commands.describe(period="How far to look back", theme="The chart's background")
+    async def stats(
+        self,
+        interaction: Interaction,
+        period: Literal["day", "week", "month"] = "week",
+        theme: Literal["dark", "light"] = "dark",
+    ) -> None:
+        await stats.send_stats(interaction, self.services, period, theme)
 
     @app_commands.command(description="The oldest open report, with buttons to deal with it")
     async def reports(self, interaction: Interaction) -> None:

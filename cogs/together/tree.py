@@ -15,10 +15,10 @@ from bot.discord_calls import NO_MENTIONS
 from bot.policy.context import context_from
 from bot.policy.visibility import allows_nsfw, can_everybody_view, can_view_job
 from bot.ui.dynamic_items import JOB_PATTERN, PersistentItem, persistent_view, selected_values
-from bot.ui.i18n import tr, trn
+from bot.ui.i18n import audience, tr, trn
 from bot.ui.job_views import FAMILY_TREE
 from bot.ui.text import escape_markdown, jump_url, truncate
-from cogs.show import Show
+from cogs.show import Show, repost
 from cogs.together.family import Family, collect_family, draw_family, verb
 from db.jobs import JobRecord
 from generation.errors import UserError
@@ -56,7 +56,7 @@ class TreeCommand(commands.Cog):
 async def open_tree(interaction: Interaction, job_id: str) -> None:
     """Answer privately with the family tree around a picture."""
     await interaction.client.services.policy.check_access(context_from(interaction))
-    await interaction.response.defer(ephemeral=True, thinking=True)
+    await interaction.client.deferrals.defer(interaction, ephemeral=True)
     await _show_tree(interaction, job_id, job_id)
 
 
@@ -80,14 +80,13 @@ class ShareButton(PersistentItem, template=rf"{FAMILY_TREE}_share:{PLACE}"):
 
     async def run(self, interaction: Interaction) -> None:
         await interaction.client.services.policy.check_access(context_from(interaction))
-        await interaction.response.defer(thinking=True)
+        await interaction.client.deferrals.defer(interaction, ephemeral=False)
         family = await _collect(interaction, self.job_id, self.match["focus"], can_everybody_view)
-        content = f"{_caption(family)}\n-# {tr('Shared by {whom}', whom=f'<@{interaction.user.id}>')}"
+        with audience(private=False):
+            content = f"{_caption(family)}\n-# {tr('Shared by {whom}', whom=f'<@{interaction.user.id}>')}"
+            file, view = await _file(interaction, family), _public_view(family)
         await interaction.edit_original_response(
-            content=content,
-            attachments=[await _file(interaction, family)],
-            view=_public_view(family),
-            allowed_mentions=NO_MENTIONS,
+            content=content, attachments=[file], view=view, allowed_mentions=NO_MENTIONS
         )
 
 
@@ -100,7 +99,7 @@ class GoToSelect(PersistentItem, template=rf"{FAMILY_TREE}_go:{PLACE}"):
             raise UserError(tr("This picture is no longer stored."))
         to = record.job.destination
         if to.private or record.result_message_id is None:
-            await interaction.client.get_cog("Show").repost(interaction, record)  # type: ignore[union-attr]
+            await repost(interaction, record)
             return
         url = jump_url(to.guild_id, to.result_channel_id, record.result_message_id)
         prompt = escape_markdown(truncate(_prompt(interaction, record), MAX_OPTION_LENGTH))
