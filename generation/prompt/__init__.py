@@ -11,6 +11,7 @@ from generation.prompt.parser import (
     parse_params,
     parse_prompt,
     read_prompt,
+    without_model,
 )
 from generation.prompt.permutations import TooManyPermutations, expand, permute, with_parameter
 from generation.prompt.request import PENDING_IMAGE, PromptRequest
@@ -38,4 +39,5 @@ __all__ = [
     "permute",
     "read_prompt",
     "with_parameter",
+    "without_model",
 ]
