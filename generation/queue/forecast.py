@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 
 from generation.messages import Ready
@@ -26,11 +26,13 @@ def predicted_order(
     Model affinity decides only until every waiting job's model has been loaded once: from then on the order is fair.
     """
     waiting = list(fair)
-    by_id = {each.job.id: each for each in waiting}
-    remaining = deque(candidate_of(each) for each in waiting)
     missing = {each.model for each in waiting} - loaded_models
+    if not missing:
+        return waiting
+    by_id = {each.job.id: each for each in waiting}
+    remaining = deque(map(candidate_of, waiting))
     loaded, affinity, order = set(loaded_models), affinity.copy(), list[QueuedJob]()
-    while missing and remaining:
+    while missing:
         chosen = affinity.choose(remaining, loaded, now)
         remaining.remove(chosen)
         order.append(by_id[chosen.job_id])
@@ -44,11 +46,11 @@ def candidate_of(waiting: QueuedJob) -> Candidate:
     return Candidate(waiting.job.id, waiting.model, waiting.priority)
 
 
-def is_within_limits(waiting: QueuedJob, running: Counter[LimitKey], limits: QueueLimits) -> bool:
+def is_within_limits(waiting: QueuedJob, running: Mapping[LimitKey, int], limits: QueueLimits) -> bool:
     """Return whether a job may run beside those that `running` counts."""
     of_person, in_guild = waiting.limit_keys
     limit = waiting.member_limits.running
-    return running[of_person] < limits.running_per_person and (limit is None or running[in_guild] < limit)
+    return running.get(of_person, 0) < limits.running_per_person and (limit is None or running.get(in_guild, 0) < limit)
 
 
 class StartForecast:
@@ -68,7 +70,7 @@ class StartForecast:
         self._unblocked: list[int] = []
         self._numbers = count()
         self._seconds_per_cost: dict[tuple[Worker, str], tuple[Model | None, float]] = {}
-        self._running = Counter(running.counts)
+        self._running = defaultdict(int, running.counts)
         self._idle = deque(_idle_slots(workers, running))
         self._ends: list[tuple[float, int, Worker, QueuedJob]] = []
         for each in running:
@@ -82,7 +84,8 @@ class StartForecast:
                 starts[first.job.id] = now
                 self._push_end(now, self._idle.popleft(), first, needs_loading=first.model not in loaded)
                 loaded.add(first.model)
-                self._running.update(first.limit_keys)
+                for key in first.limit_keys:
+                    self._running[key] += 1
             if not self._ends:
                 break
             end, _, worker, ended = heapq.heappop(self._ends)
@@ -103,7 +106,8 @@ class StartForecast:
         return None
 
     def _end(self, ended: QueuedJob) -> None:
-        self._running.subtract(ended.limit_keys)
+        for key in ended.limit_keys:
+            self._running[key] -= 1
         for place in self._blocked.pop(ended.person_id, ()):
             heapq.heappush(self._unblocked, place)
 
