@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from preview.state.core import FakeDiscordState
+from preview.state.errors import ApiError
 from preview.state.files import UploadedFile
 from preview.state.interactions import MODAL, Interaction, InteractionFailed
 from preview.state.world import Channel, Json, Message, User
@@ -161,5 +162,7 @@ async def run_action(name: str, action: PageAction) -> Json:
     """
     try:
         return await asyncio.shield(asyncio.ensure_future(ACTIONS[name](action)))
-    except (KeyError, TypeError, ValueError) as error:
+    except ApiError as error:
+        raise UserActionError(str(error.body()["message"])) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserActionError(f"the preview cannot read this request of the page: {error!r}") from error
