@@ -124,7 +124,7 @@ class Page:
                     return {"kind": "message", "message": view.message(self._core, event.message, viewer)}
             case "message_delete" if event.message and event.message.visible_to in (None, viewer.id):
                 return {"kind": "gone", "message": str(event.message.id), "channel": str(event.message.channel_id)}
-            case "typing" if event.detail != str(viewer.id):
+            case "typing" if event.detail != str(viewer.id) and self._can_see(viewer, event.channel_id):
                 return {"kind": "typing", "user": event.detail, "channel": str(event.channel_id)}
             case "channel" | "guild":
                 return {"kind": "places"} | view.server_tree(self._core, viewer)
@@ -133,6 +133,10 @@ class Page:
             case "gateway" | "bot":
                 return {"kind": "bot", "bot": self._bot_status()}
         return None
+
+    def _can_see(self, viewer: User, channel_id: int | None) -> bool:
+        channel = self._core.world.channels.get(channel_id or 0)
+        return channel is not None and bool(self._core.world.permissions(viewer, channel))
 
     async def _answer_requests(self, socket: web.WebSocketResponse, viewer: User) -> None:
         """Answer requests for channel contents over the WebSocket, so that no older state overtakes a newer one."""
